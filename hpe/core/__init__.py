@@ -1,0 +1,1 @@
+"""The deterministic state machine: books, balances, sessions; no clock, no I/O, no Trio."""

@@ -1,0 +1,103 @@
+"""The contract between the deterministic core and everything around it.
+
+A core is a state machine: a batch of bytes in, bytes per connection and one log body out. Both
+cores (the reference in this folder and the compiled one) give the same bytes for the same
+batches. The matching thread alone calls it while the service runs; recovery, verify and tests
+call it from the thread that owns it. No clock, randomness, floats or I/O behind this line.
+Source: the project's protocol.md for the frames, docs/log-format.md for the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, Protocol
+
+CORE_VERSION: Final = 1
+"""Raised whenever a logged command could have another result; written in every log segment."""
+
+SYSTEM_CONNECTION: Final = 0
+"""The connection of internal commands: attach, detach, close, tick, configure."""
+
+
+class Run(NamedTuple):
+    """Consecutive whole frames of one connection.
+
+    `attach` is the attach number that the frames were read under; frames of an older one are
+    dropped unapplied. `admit` is 0, or the ErrorCode with which every frame is refused in
+    place. `count` is the number of frames.
+    """
+
+    connection: int
+    attach: int
+    admit: int
+    count: int
+    frames: bytes
+
+
+class Batch(NamedTuple):
+    """What one crossing brings to the core.
+
+    `time_ns` is the batch's time (nanoseconds since the epoch), above every logged time.
+    `wanted` names market-data encodings that somebody subscribed to; it never affects state.
+    """
+
+    time_ns: int
+    runs: list[Run]
+    wanted: bytes = b""
+
+
+class Output(NamedTuple):
+    """What one batch gave.
+
+    `replies`: (connection, frames), one row per connection. `private`: (user, first private
+    sequence, frames). `market`: (instrument, encoding, frames). `body`: what to log, b"" when
+    nothing. `last_sequence`: of the newest command that any of this could show. `next_due_ns`:
+    when the earliest timer is due, 0 for none. `cut`: connections whose bytes were no frames of
+    the protocol; they are closed after their replies.
+    """
+
+    replies: list[tuple[int, bytes]]
+    private: list[tuple[int, int, bytes]]
+    market: list[tuple[int, int, bytes]]
+    body: bytes
+    last_sequence: int
+    next_due_ns: int
+    cut: list[int]
+
+
+class Core(Protocol):
+    """The deterministic state machine."""
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of the newest command, 0 before the first."""
+
+    @property
+    def last_time_ns(self) -> int:
+        """Time of the newest logged batch, 0 before the first."""
+
+    def apply(self, batch: Batch) -> Output:
+        """Execute a batch. Raises only on a bug, which ends the service."""
+
+    def replay(self, body: bytes) -> Output:
+        """Execute a logged body again.
+
+        Raises:
+            Diverged: the result differs from the logged one; the state is then unusable.
+        """
+
+    def state_hash(self) -> bytes:
+        """Digest (16 bytes) of everything that can influence a later result. Cost: all state."""
+
+    def check(self) -> None:
+        """Walk all state.
+
+        Raises:
+            InvariantViolation: something contradicts itself.
+        """
+
+    def dump(self) -> Iterator[bytes]:
+        """Yield the state as canonical bytes: equal states give equal bytes."""
+
+    def load(self, chunks: Iterable[bytes]) -> None:
+        """Take over a dumped state; the core must be new."""

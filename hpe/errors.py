@@ -1,0 +1,120 @@
+"""The exception tree: what can go wrong outside the rules of the exchange.
+
+Business outcomes are values (RejectReason, CancelReason in messages.py), never exceptions.
+Every HpeError says what was found and what was expected; `exit_code` is what `hpe serve` ends
+with when it reaches the top (sysexits numbers; the table is in docs/operations.md).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HpeError(Exception):
+    """Base of everything that hpe raises on purpose."""
+
+    exit_code: ClassVar[int] = 70
+
+
+class ConfigError(HpeError):
+    """A setting is unknown, mistyped or out of range; nothing was started."""
+
+    exit_code = 78
+
+
+class DataDirectoryBusy(HpeError):
+    """Another process holds the data directory's lock."""
+
+    exit_code = 73
+
+
+class ListenError(HpeError):
+    """The address cannot be bound."""
+
+    exit_code = 71
+
+
+class WalError(HpeError):
+    """Base of the log's faults."""
+
+
+class WalWriteError(WalError):
+    """A write or sync of the log failed. Fatal: never retried, nothing undurable is answered."""
+
+    exit_code = 74
+
+
+class WalDamagedError(WalError):
+    """The log holds bytes that no crash explains. Nothing was changed."""
+
+    exit_code = 65
+
+
+class Diverged(WalError):
+    """Replaying a logged command gave another result than the log holds."""
+
+    exit_code = 65
+
+    def __init__(self, sequence: int, message: str) -> None:
+        super().__init__(f"replay diverged at sequence {sequence}: {message}")
+        self.sequence = sequence
+
+
+class InvariantViolation(Exception):
+    """The engine's own state contradicts itself: a bug. Ends the service; nobody catches it."""
+
+
+class ProtocolError(HpeError):
+    """The peer sent bytes that are no frame of this protocol."""
+
+
+class RequestError(HpeError):
+    """Base of what a request of a client or of the in-process API can raise."""
+
+
+class RequestRefused(RequestError):
+    """The server answered `error`: the request was not executed."""
+
+    def __init__(self, request_id: int, code: int, name: str, message: str, retryable: bool) -> None:
+        super().__init__(f"request {request_id} refused: {name} ({code}): {message}")
+        self.request_id = request_id
+        self.code = code
+        self.name = name
+        self.retryable = retryable
+
+
+class OrderRejected(RequestError):
+    """The command was executed to a business reject."""
+
+    def __init__(self, request_id: int, reason: int, name: str) -> None:
+        super().__init__(f"request {request_id} rejected: {name} ({reason})")
+        self.request_id = request_id
+        self.reason = reason
+        self.name = name
+
+
+class ReplyTimeout(RequestError):
+    """No reply within the deadline: the outcome is unknown, ask again with the same ids."""
+
+    def __init__(self, session_id: int, request_id: int) -> None:
+        super().__init__(
+            f"no reply to request {request_id} of session {session_id} in time: "
+            "outcome unknown; ask with the same session and request id"
+        )
+        self.session_id = session_id
+        self.request_id = request_id
+
+
+class ConnectionLost(RequestError):
+    """The connection ended; the outcome of unanswered requests is unknown."""
+
+
+class AcknowledgedLost(RequestError):
+    """The server forgot requests that it had answered (possible under relaxed sync only)."""
+
+    def __init__(self, first_request_id: int, last_request_id: int) -> None:
+        super().__init__(
+            f"answered requests {first_request_id}..{last_request_id} were lost in a crash"
+        )
+        self.first_request_id = first_request_id
+        self.last_request_id = last_request_id

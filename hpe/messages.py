@@ -1,0 +1,755 @@
+"""Every message of the wire, once: types, fields, units, ranges, codes.
+
+Owns the schema of protocol.md and nothing else: no sockets, no state, no I/O. Any thread may
+use it; every message is an immutable value. protocol.md's tables and hex examples are held
+against this module by tests/unit/test_protocol_document.py.
+
+A frame is a u32 big-endian length (of what follows) and one MessagePack array. Frames to the
+server start `[type, request_id, ...]`, frames to the client `[type, request_id, flags, ...]`.
+`type` is a positive fixint, so it stands at byte 5 of the frame (fixarray header) or byte 7
+(array16 header) and every stage can see it without decoding. A response has the type of the
+request that it answers; the two directions are separate name spaces.
+
+Type ranges: control 1-31 (answered by the connection, outside request order), queries 32-63
+(not logged), commands 64-111 (sequenced, logged, remembered), internal commands 112-127
+(refused from clients). Towards the client 112-127 are reports that nobody asked for.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+PROTOCOL_VERSION: Final = 1
+
+# --- limits of the wire -----------------------------------------------------------------------
+
+INT_MAX: Final = 2**63 - 1
+"""Largest integer on the wire: what every language's signed 64-bit integer holds."""
+
+AMOUNT_MAX: Final = 2**62
+"""Largest amount of money in one order or one asset: sums of two still fit 64 bits signed."""
+
+REQUEST_BYTES_MAX: Final = 2048
+"""Longest request body. The longest valid request is about 300 bytes; the rest is slack."""
+
+LOGON_BYTES_MAX: Final = 256
+"""Longest request body before logon: a stranger may not make us buffer more."""
+
+REPLY_BYTES_MAX: Final = 1024 * 1024
+"""Longest body towards the client. Bounds a client's buffer; depth and page limits keep to it."""
+
+RESPONSE_BYTES_MAX: Final = 192
+"""Longest command response. Every session remembers that many bytes times its window."""
+
+WINDOW_DEFAULT: Final = 64
+WINDOW_MAX: Final = 16_384
+"""Commands in flight per session, and responses remembered for it."""
+
+DEPTH_MAX: Final = 1_000
+"""Price levels per side in one order book reply: about 25 bytes each, far below REPLY_BYTES_MAX."""
+
+PAGE_MAX: Final = 1_000
+"""Rows per page of a list reply: an instrument row is at most about 250 bytes."""
+
+SYMBOL_CHARS_MAX: Final = 48
+"""Longest symbol: token addresses of 32-44 characters are used as asset symbols."""
+
+ID_MAX: Final = 2**31 - 1
+"""Largest asset or instrument id."""
+
+# --- type numbers -----------------------------------------------------------------------------
+
+QUERY_FIRST: Final = 32
+COMMAND_FIRST: Final = 64
+INTERNAL_FIRST: Final = 112
+TYPE_LAST: Final = 127
+
+
+class ErrorCode(IntEnum):
+    """Why a frame was refused: not executed, not logged, the session's position unmoved."""
+
+    FRAME_TOO_LARGE = 100
+    BAD_MESSAGEPACK = 101
+    EMPTY_FRAME = 102
+    TRAILING_BYTES = 103
+    NOT_AN_ARRAY = 104
+    UNKNOWN_TYPE = 110
+    BAD_FIELD = 111
+    EXPECTED_HELLO = 200
+    UNSUPPORTED_VERSION = 201
+    LOGON_TIMEOUT = 202
+    UNKNOWN_SESSION = 203
+    TOO_MANY_SESSIONS = 204
+    SESSION_REPLACED = 205
+    ALREADY_LOGGED_ON = 206
+    ID_REUSED = 210
+    NOT_EXECUTED = 211
+    STALE_ID = 212
+    BUSY = 500
+    THROTTLED = 501
+    STORAGE_FULL = 502
+    SHUTTING_DOWN = 503
+    TOO_MANY_CONNECTIONS = 504
+
+
+class ErrorTrait(msgspec.Struct, frozen=True):
+    """What a client may conclude from an error code; `executed` is false for every code."""
+
+    retryable: bool
+    fatal: bool
+    text: str
+
+
+_F, _T = False, True
+ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
+    ErrorCode.FRAME_TOO_LARGE: ErrorTrait(_F, _T, "the length prefix exceeds the limit"),
+    ErrorCode.BAD_MESSAGEPACK: ErrorTrait(_F, _T, "the body is not valid MessagePack"),
+    ErrorCode.EMPTY_FRAME: ErrorTrait(_F, _T, "the length prefix is zero"),
+    ErrorCode.TRAILING_BYTES: ErrorTrait(_F, _T, "bytes follow the array inside the frame"),
+    ErrorCode.NOT_AN_ARRAY: ErrorTrait(_F, _T, "the body is not an array with a type"),
+    ErrorCode.UNKNOWN_TYPE: ErrorTrait(_F, _F, "no request has this type"),
+    ErrorCode.BAD_FIELD: ErrorTrait(_F, _F, "a field is missing, extra, mistyped, out of range"),
+    ErrorCode.EXPECTED_HELLO: ErrorTrait(_F, _T, "the first message must be hello"),
+    ErrorCode.UNSUPPORTED_VERSION: ErrorTrait(_F, _T, "the server speaks another version"),
+    ErrorCode.LOGON_TIMEOUT: ErrorTrait(_T, _T, "no complete hello in time"),
+    ErrorCode.UNKNOWN_SESSION: ErrorTrait(_F, _T, "no such session of this user"),
+    ErrorCode.TOO_MANY_SESSIONS: ErrorTrait(_T, _T, "the windows of all sessions are used up"),
+    ErrorCode.SESSION_REPLACED: ErrorTrait(_F, _T, "a newer connection took this session"),
+    ErrorCode.ALREADY_LOGGED_ON: ErrorTrait(_F, _F, "this connection has a session already"),
+    ErrorCode.ID_REUSED: ErrorTrait(_F, _F, "this request id was used with other content"),
+    ErrorCode.NOT_EXECUTED: ErrorTrait(_F, _F, "this id was passed over: it never was executed"),
+    ErrorCode.STALE_ID: ErrorTrait(_F, _F, "this id is older than the remembered responses"),
+    ErrorCode.BUSY: ErrorTrait(_T, _F, "waited too long for its turn"),
+    ErrorCode.THROTTLED: ErrorTrait(_T, _F, "above the rate limit"),
+    ErrorCode.STORAGE_FULL: ErrorTrait(_T, _F, "no space for the log"),
+    ErrorCode.SHUTTING_DOWN: ErrorTrait(_T, _F, "the service is stopping"),
+    ErrorCode.TOO_MANY_CONNECTIONS: ErrorTrait(_T, _T, "the connection limit is reached"),
+}
+"""Code -> (retryable: send again under a new id, fatal: the connection closes, meaning)."""
+
+
+class RejectReason(IntEnum):
+    """Why a command was executed to "no". A reject is an acknowledgement: logged, remembered.
+
+    Declared in precedence order: of several that apply, the first is the answer.
+    """
+
+    NONE = 0
+    UNKNOWN_ORDER = 1
+    UNKNOWN_INSTRUMENT = 2
+    UNKNOWN_ASSET = 3
+    UNKNOWN_PAIR = 4
+    SAME_ASSET = 5
+    DUPLICATE_SYMBOL = 6
+    TOO_MANY_ASSETS = 7
+    TOO_MANY_INSTRUMENTS = 8
+    INVALID_COMBINATION = 9
+    PRICE_OUT_OF_RANGE = 10
+    QUANTITY_OUT_OF_RANGE = 11
+    NOTIONAL_OUT_OF_RANGE = 12
+    DUPLICATE_CLIENT_ORDER_ID = 13
+    TOO_MANY_ORDERS = 14
+    POST_ONLY_WOULD_CROSS = 15
+    INSUFFICIENT_FUNDS = 16
+    INSUFFICIENT_HOLD = 17
+    DEPOSIT_LIMIT = 18
+
+
+class CancelReason(IntEnum):
+    """Why the rest of an accepted order was taken off; shares the field with RejectReason."""
+
+    REQUESTED = 101
+    IOC_REMAINDER = 102
+    FOK_NOT_FILLABLE = 103
+    NO_LIQUIDITY = 104
+    REPLACED_AWAY = 105
+
+
+class Side(IntEnum):
+    """FIX tag 54."""
+
+    BUY = 1
+    SELL = 2
+
+
+class OrderType(IntEnum):
+    """FIX tag 40."""
+
+    MARKET = 1
+    LIMIT = 2
+
+
+class TimeInForce(IntEnum):
+    """FIX tag 59."""
+
+    GTC = 1
+    IOC = 3
+    FOK = 4
+
+
+class OrderStatus(IntEnum):
+    """FIX tag 39, as integers."""
+
+    NEW = 0
+    PARTIALLY_FILLED = 1
+    FILLED = 2
+    CANCELED = 4
+    REJECTED = 8
+
+
+class ExecType(IntEnum):
+    """FIX tag 150; its character F is 15 here."""
+
+    TRADE = 15
+
+
+class Liquidity(IntEnum):
+    """FIX tag 851."""
+
+    MAKER = 1
+    TAKER = 2
+
+
+class DetachCause(IntEnum):
+    """Why a connection left its session."""
+
+    CONNECTION_LOST = 1
+    SERVER_RESTART = 2
+
+
+FLAG_DUPLICATE: Final = 1
+"""Bit of a response's `flags`: this is the remembered response to a repeated request."""
+
+ORDER_POST_ONLY: Final = 1
+"""Bit of submit_order's `flags`: reject rather than trade on arrival."""
+ORDER_FLAGS_ALL: Final = ORDER_POST_ONLY
+
+# --- field types: the ranges of the wire --------------------------------------------------------
+
+RequestId = Annotated[int, Meta(ge=1, le=INT_MAX)]
+AnyInt = Annotated[int, Meta(ge=0, le=INT_MAX)]
+PositiveInt = Annotated[int, Meta(ge=1, le=INT_MAX)]
+Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
+EntityId = Annotated[int, Meta(ge=1, le=ID_MAX)]
+EntityIdOrZero = Annotated[int, Meta(ge=0, le=ID_MAX)]
+Symbol = Annotated[str, Meta(min_length=1, max_length=SYMBOL_CHARS_MAX, pattern=r"^[!-~]+\Z")]
+Text = Annotated[str, Meta(max_length=64)]
+Window = Annotated[int, Meta(ge=0, le=WINDOW_MAX)]
+Depth = Annotated[int, Meta(ge=1, le=DEPTH_MAX)]
+Page = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
+Decimals = Annotated[int, Meta(ge=0, le=18)]
+OrderFlags = Annotated[int, Meta(ge=0, le=ORDER_FLAGS_ALL)]
+
+
+class Request(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True, tag=0
+):
+    """Base of what a client sends. Unknown trailing fields are refused, never ignored."""
+
+    request_id: RequestId
+
+
+class Reply(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=0):
+    """Base of what the server sends. Clients ignore unknown trailing fields (evolution)."""
+
+    request_id: int
+    flags: int
+
+
+# --- control (1-31) ---------------------------------------------------------------------------
+
+
+class Hello(Request, tag=1):
+    """Open or resume a session. The first message of a connection."""
+
+    version: AnyInt
+    user: PositiveInt
+    session_id: AnyInt = 0
+    window: Window = 0
+    client: Text = ""
+
+
+class Welcome(Reply, tag=1):
+    """The session is attached, durably; requests may follow."""
+
+    version: int
+    session_id: int
+    window: int
+    last_request_id: int
+    sequence: int
+    durability: str
+    server: str
+    request_bytes_max: int
+    reply_bytes_max: int
+
+
+class Ping(Request, tag=2):
+    """Measure the round trip to the connection (not through the core)."""
+
+    token: AnyInt = 0
+
+
+class Pong(Reply, tag=2):
+    """Answer to ping, with its token."""
+
+    token: int
+
+
+class Logout(Request, tag=3):
+    """Close the session for good: its remembered responses are forgotten."""
+
+
+class LoggedOut(Reply, tag=3):
+    """The session is closed, durably; the connection ends."""
+
+
+class ServerInfo(Request, tag=4):
+    """Ask for the state of the service."""
+
+
+class ServerInfoReply(Reply, tag=4):
+    """State of the service. `details` is for people and dashboards: its keys may grow."""
+
+    server: str
+    phase: str
+    core: str
+    durability: str
+    durable_sequence: int
+    connections: int
+    details: dict[str, int | float | str]
+
+
+class Error(Reply, tag=31):
+    """The frame was refused: not executed, not logged. request_id 0: not tied to a request."""
+
+    code: int
+    name: str
+    message: str
+    retryable: bool
+    fatal: bool
+    executed: bool
+
+
+# --- queries (32-63) --------------------------------------------------------------------------
+
+
+class GetOrderbook(Request, tag=32):
+    """Ask for the best `depth` price levels of each side."""
+
+    instrument: EntityId
+    depth: Depth
+
+
+BookLevel = tuple[int, int, int]
+"""Price in ticks, quantity in lots, number of orders."""
+
+
+class OrderbookReply(Reply, tag=32):
+    """Price levels, best first. `reason` 2 (unknown_instrument): no book, the lists are empty."""
+
+    sequence: int
+    reason: int
+    instrument: int
+    book_sequence: int
+    last_price: int
+    bids: list[BookLevel]
+    asks: list[BookLevel]
+
+
+class GetBalance(Request, tag=33):
+    """Ask for one account. user 0: the session's own."""
+
+    asset: EntityId
+    user: AnyInt = 0
+
+
+class BalanceReply(Reply, tag=33):
+    """One account in atoms; locked = reserved (by open orders) + held (by lock_balance)."""
+
+    sequence: int
+    reason: int
+    asset: int
+    available: int
+    locked: int
+    reserved: int
+    held: int
+
+
+class ListAssets(Request, tag=34):
+    """Ask for assets with ids above `after`, in order."""
+
+    after: EntityIdOrZero = 0
+    limit: Page = PAGE_MAX
+
+
+AssetRow = tuple[int, str, int]
+"""Asset id, symbol, decimals."""
+
+
+class AssetsReply(Reply, tag=34):
+    """A page of assets; a page shorter than the limit is the last."""
+
+    sequence: int
+    rows: list[AssetRow]
+
+
+class ListInstruments(Request, tag=35):
+    """Ask for instruments with ids above `after`, in order."""
+
+    after: EntityIdOrZero = 0
+    limit: Page = PAGE_MAX
+
+
+class InstrumentRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One spot pair: ids, symbol, scale and limits."""
+
+    instrument: int
+    symbol: str
+    base: int
+    quote: int
+    base_atoms_per_lot: int
+    quote_atoms_per_tick: int
+    price_min: int
+    price_max: int
+    quantity_min: int
+    quantity_max: int
+    notional_min: int
+
+
+class InstrumentsReply(Reply, tag=35):
+    """A page of instruments; a page shorter than the limit is the last."""
+
+    sequence: int
+    rows: list[InstrumentRow]
+
+
+# --- commands (64-111) ------------------------------------------------------------------------
+
+
+class SubmitOrder(Request, tag=64):
+    """Submit a limit or market order."""
+
+    instrument: EntityId
+    client_order_id: AnyInt
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    price: AnyInt
+    quantity: PositiveInt
+    flags: OrderFlags = 0
+
+
+class CancelOrder(Request, tag=65):
+    """Cancel an order of one's own, named by exactly one of its two ids (the other is 0)."""
+
+    order_id: AnyInt
+    client_order_id: AnyInt = 0
+
+
+class ReplaceOrder(Request, tag=66):
+    """Change an order's quantity, price or both; nil leaves a field as it is."""
+
+    order_id: AnyInt
+    client_order_id: AnyInt
+    quantity: AnyInt | None = None
+    leaves_quantity: AnyInt | None = None
+    price: PositiveInt | None = None
+    requeue: bool = False
+
+
+class OrderResponse(Reply, tag=64):
+    """Outcome of submit_order. Its fills came before it as execution reports."""
+
+    sequence: int
+    reason: int
+    time_ns: int
+    status: int
+    order_id: int
+    leaves: int
+    cum: int
+    canceled: int
+    quote_total: int
+    fill_count: int
+    first_trade_id: int
+
+
+class CancelResponse(OrderResponse, tag=65):
+    """Outcome of cancel_order: the order as it ended."""
+
+
+class ReplaceResponse(OrderResponse, tag=66):
+    """Outcome of replace_order: fill_count and first_trade_id are of this command."""
+
+
+class LockBalance(Request, tag=67):
+    """Move available money to held. user 0: the session's own."""
+
+    asset: EntityId
+    amount: Amount
+    user: AnyInt = 0
+
+
+class UnlockBalance(Request, tag=68):
+    """Move held money back to available. Never touches what orders reserved."""
+
+    asset: EntityId
+    amount: Amount
+    user: AnyInt = 0
+
+
+class Deposit(Request, tag=69):
+    """Credit an account from outside. user 0: the session's own."""
+
+    asset: EntityId
+    amount: Amount
+    user: AnyInt = 0
+
+
+class Withdraw(Request, tag=70):
+    """Debit available money to outside. user 0: the session's own."""
+
+    asset: EntityId
+    amount: Amount
+    user: AnyInt = 0
+
+
+class LockResponse(Reply, tag=67):
+    """Outcome of lock_balance: the account afterwards, in atoms."""
+
+    sequence: int
+    reason: int
+    asset: int
+    available: int
+    reserved: int
+    held: int
+
+
+class UnlockResponse(LockResponse, tag=68):
+    """Outcome of unlock_balance."""
+
+
+class DepositResponse(LockResponse, tag=69):
+    """Outcome of deposit."""
+
+
+class WithdrawResponse(LockResponse, tag=70):
+    """Outcome of withdraw."""
+
+
+class AddAsset(Request, tag=71):
+    """Define an asset. One atom is 10^-decimals of it."""
+
+    symbol: Symbol
+    decimals: Decimals
+
+
+class AddInstrument(Request, tag=72):
+    """Define a spot pair of two assets. Scale (atoms per lot and tick) never changes."""
+
+    symbol: Symbol
+    base: EntityId
+    quote: EntityId
+    base_atoms_per_lot: Amount = 1
+    quote_atoms_per_tick: Amount = 1
+    price_min: PositiveInt = 1
+    price_max: PositiveInt = INT_MAX
+    quantity_min: PositiveInt = 1
+    quantity_max: PositiveInt = INT_MAX
+    notional_min: AnyInt = 0
+
+
+class ResolveInstrument(Request, tag=73):
+    """Find the instrument of a pair of asset symbols, creating it where auto_create is on."""
+
+    base: Symbol
+    quote: Symbol
+
+
+class AddAssetResponse(Reply, tag=71):
+    """Outcome of add_asset: the new id, 0 when rejected."""
+
+    sequence: int
+    reason: int
+    id: int
+
+
+class AddInstrumentResponse(AddAssetResponse, tag=72):
+    """Outcome of add_instrument."""
+
+
+class ResolveInstrumentResponse(AddAssetResponse, tag=73):
+    """Outcome of resolve_instrument."""
+
+
+# --- reports (towards the client, 112-127) ----------------------------------------------------
+
+
+class ExecutionReport(Reply, tag=120):
+    """One fill, as one of its two sides sees it.
+
+    request_id is that of the command which traded when this is its taker's report, else 0.
+    """
+
+    private_sequence: int
+    sequence: int
+    time_ns: int
+    exec_type: int
+    status: int
+    instrument: int
+    order_id: int
+    client_order_id: int
+    side: int
+    liquidity: int
+    trade_id: int
+    last_price: int
+    last_quantity: int
+    leaves: int
+    cum: int
+    contra_order_id: int
+
+
+# --- internal commands (112-127): connection 0 only, refused from clients -----------------------
+
+
+class SessionAttached(Request, tag=112):
+    """A connection takes a session; request_id is its attach number."""
+
+    session_id: AnyInt
+    user: PositiveInt
+    window: Window
+
+
+class SessionAttachedResponse(Reply, tag=112):
+    """What welcome is made of. `error` is an ErrorCode, 0 when attached."""
+
+    sequence: int
+    error: int
+    session_id: int
+    window: int
+    last_request_id: int
+
+
+class SessionDetached(Request, tag=113):
+    """A connection left its session; ignored when the attach number is not current."""
+
+    session_id: PositiveInt
+    attach_number: PositiveInt
+    cause: DetachCause
+
+
+class SessionClosed(Request, tag=114):
+    """The session is forgotten; ignored when the attach number is not current."""
+
+    session_id: PositiveInt
+    attach_number: PositiveInt
+
+
+class Tick(Request, tag=115):
+    """Let due timers fire although no client sent anything."""
+
+
+class AssetSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An asset that the configuration names: added when its symbol is new."""
+
+    symbol: Symbol
+    decimals: Decimals
+
+
+class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A pair that the configuration names by symbols: added when new, else limits changed."""
+
+    symbol: Symbol
+    base: Symbol
+    quote: Symbol
+    base_atoms_per_lot: Amount
+    quote_atoms_per_tick: Amount
+    price_min: PositiveInt
+    price_max: PositiveInt
+    quantity_min: PositiveInt
+    quantity_max: PositiveInt
+    notional_min: AnyInt
+
+
+class Configure(Request, tag=116):
+    """Everything of the configuration that can change an outcome; only differences are listed."""
+
+    auto_create: bool
+    session_expiry_ns: PositiveInt
+    open_orders_max: PositiveInt
+    assets: list[AssetSetting]
+    instruments: list[InstrumentSetting]
+
+
+class InternalResponse(Reply, tag=113):
+    """Outcome of an internal command without a result of its own."""
+
+    sequence: int
+
+
+class SessionClosedResponse(InternalResponse, tag=114):
+    """Outcome of session_closed."""
+
+
+class TickResponse(InternalResponse, tag=115):
+    """Outcome of tick."""
+
+
+class ConfigureResponse(InternalResponse, tag=116):
+    """Outcome of configure."""
+
+
+CONTROL: Final[tuple[type[Request], ...]] = (Hello, Ping, Logout, ServerInfo)
+QUERIES: Final[tuple[type[Request], ...]] = (GetOrderbook, GetBalance, ListAssets, ListInstruments)
+COMMANDS: Final[tuple[type[Request], ...]] = (
+    SubmitOrder,
+    CancelOrder,
+    ReplaceOrder,
+    LockBalance,
+    UnlockBalance,
+    Deposit,
+    Withdraw,
+    AddAsset,
+    AddInstrument,
+    ResolveInstrument,
+)
+INTERNAL: Final[tuple[type[Request], ...]] = (
+    SessionAttached,
+    SessionDetached,
+    SessionClosed,
+    Tick,
+    Configure,
+)
+REPLIES: Final[tuple[type[Reply], ...]] = (
+    Welcome,
+    Pong,
+    LoggedOut,
+    ServerInfoReply,
+    Error,
+    OrderbookReply,
+    BalanceReply,
+    AssetsReply,
+    InstrumentsReply,
+    OrderResponse,
+    CancelResponse,
+    ReplaceResponse,
+    LockResponse,
+    UnlockResponse,
+    DepositResponse,
+    WithdrawResponse,
+    AddAssetResponse,
+    AddInstrumentResponse,
+    ResolveInstrumentResponse,
+    ExecutionReport,
+)
+"""Everything that a client may receive."""
+
+
+def type_number(message: type[Request] | type[Reply]) -> int:
+    """Give the type number (the array's first element) of a message class."""
+    tag = message.__struct_config__.tag
+    assert isinstance(tag, int)
+    return tag

@@ -1,0 +1,1 @@
+"""The wire: framing, server connections, client library."""

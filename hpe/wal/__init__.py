@@ -1,0 +1,1 @@
+"""The write-ahead log: records, segments, recovery, tools to look inside."""
