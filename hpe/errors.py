@@ -44,6 +44,28 @@ class WalWriteError(WalError):
     exit_code = 74
 
 
+class Fenced(WalWriteError):
+    """The log's tail is not the expected one: something else wrote. Nothing was appended."""
+
+
+class WalReadError(WalError):
+    """The log's files cannot be read (the device or its permissions). Nothing was changed."""
+
+    exit_code = 74
+
+
+class LogVersionError(WalError):
+    """The log was written by another version of the format or of the core's rules."""
+
+    exit_code = 65
+
+
+class RecoveryStopped(WalError):
+    """Recovery was asked to stop before it ended. The log is as it was; start again later."""
+
+    exit_code = 0
+
+
 class WalDamagedError(WalError):
     """The log holds bytes that no crash explains. Nothing was changed."""
 
@@ -84,13 +106,14 @@ class RequestRefused(RequestError):
 
 
 class OrderRejected(RequestError):
-    """The command was executed to a business reject."""
+    """The request was executed to a business reject; `response` is the whole answer."""
 
-    def __init__(self, request_id: int, reason: int, name: str) -> None:
+    def __init__(self, request_id: int, reason: int, name: str, response: object = None) -> None:
         super().__init__(f"request {request_id} rejected: {name} ({reason})")
         self.request_id = request_id
         self.reason = reason
         self.name = name
+        self.response = response
 
 
 class ReplyTimeout(RequestError):

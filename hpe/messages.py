@@ -139,15 +139,15 @@ class RejectReason(IntEnum):
     """
 
     NONE = 0
-    UNKNOWN_ORDER = 1
-    UNKNOWN_INSTRUMENT = 2
-    UNKNOWN_ASSET = 3
-    UNKNOWN_PAIR = 4
+    INVALID_COMBINATION = 1
+    UNKNOWN_ORDER = 2
+    UNKNOWN_INSTRUMENT = 3
+    UNKNOWN_ASSET = 4
     SAME_ASSET = 5
     DUPLICATE_SYMBOL = 6
-    TOO_MANY_ASSETS = 7
-    TOO_MANY_INSTRUMENTS = 8
-    INVALID_COMBINATION = 9
+    UNKNOWN_PAIR = 7
+    TOO_MANY_ASSETS = 8
+    TOO_MANY_INSTRUMENTS = 9
     PRICE_OUT_OF_RANGE = 10
     QUANTITY_OUT_OF_RANGE = 11
     NOTIONAL_OUT_OF_RANGE = 12
@@ -263,7 +263,7 @@ class Reply(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=0):
 # --- control (1-31) ---------------------------------------------------------------------------
 
 
-class Hello(Request, tag=1):
+class Hello(Request, frozen=True, tag=1):
     """Open or resume a session. The first message of a connection."""
 
     version: AnyInt
@@ -273,7 +273,7 @@ class Hello(Request, tag=1):
     client: Text = ""
 
 
-class Welcome(Reply, tag=1):
+class Welcome(Reply, frozen=True, tag=1):
     """The session is attached, durably; requests may follow."""
 
     version: int
@@ -287,31 +287,31 @@ class Welcome(Reply, tag=1):
     reply_bytes_max: int
 
 
-class Ping(Request, tag=2):
+class Ping(Request, frozen=True, tag=2):
     """Measure the round trip to the connection (not through the core)."""
 
     token: AnyInt = 0
 
 
-class Pong(Reply, tag=2):
+class Pong(Reply, frozen=True, tag=2):
     """Answer to ping, with its token."""
 
     token: int
 
 
-class Logout(Request, tag=3):
+class Logout(Request, frozen=True, tag=3):
     """Close the session for good: its remembered responses are forgotten."""
 
 
-class LoggedOut(Reply, tag=3):
+class LoggedOut(Reply, frozen=True, tag=3):
     """The session is closed, durably; the connection ends."""
 
 
-class ServerInfo(Request, tag=4):
+class ServerInfo(Request, frozen=True, tag=4):
     """Ask for the state of the service."""
 
 
-class ServerInfoReply(Reply, tag=4):
+class ServerInfoReply(Reply, frozen=True, tag=4):
     """State of the service. `details` is for people and dashboards: its keys may grow."""
 
     server: str
@@ -323,7 +323,7 @@ class ServerInfoReply(Reply, tag=4):
     details: dict[str, int | float | str]
 
 
-class Error(Reply, tag=31):
+class Error(Reply, frozen=True, tag=31):
     """The frame was refused: not executed, not logged. request_id 0: not tied to a request."""
 
     code: int
@@ -337,7 +337,7 @@ class Error(Reply, tag=31):
 # --- queries (32-63) --------------------------------------------------------------------------
 
 
-class GetOrderbook(Request, tag=32):
+class GetOrderbook(Request, frozen=True, tag=32):
     """Ask for the best `depth` price levels of each side."""
 
     instrument: EntityId
@@ -348,8 +348,8 @@ BookLevel = tuple[int, int, int]
 """Price in ticks, quantity in lots, number of orders."""
 
 
-class OrderbookReply(Reply, tag=32):
-    """Price levels, best first. `reason` 2 (unknown_instrument): no book, the lists are empty."""
+class OrderbookReply(Reply, frozen=True, tag=32):
+    """Price levels, best first. `reason` unknown_instrument: no book, the lists are empty."""
 
     sequence: int
     reason: int
@@ -360,14 +360,14 @@ class OrderbookReply(Reply, tag=32):
     asks: list[BookLevel]
 
 
-class GetBalance(Request, tag=33):
+class GetBalance(Request, frozen=True, tag=33):
     """Ask for one account. user 0: the session's own."""
 
     asset: EntityId
     user: AnyInt = 0
 
 
-class BalanceReply(Reply, tag=33):
+class BalanceReply(Reply, frozen=True, tag=33):
     """One account in atoms; locked = reserved (by open orders) + held (by lock_balance)."""
 
     sequence: int
@@ -379,7 +379,7 @@ class BalanceReply(Reply, tag=33):
     held: int
 
 
-class ListAssets(Request, tag=34):
+class ListAssets(Request, frozen=True, tag=34):
     """Ask for assets with ids above `after`, in order."""
 
     after: EntityIdOrZero = 0
@@ -390,14 +390,14 @@ AssetRow = tuple[int, str, int]
 """Asset id, symbol, decimals."""
 
 
-class AssetsReply(Reply, tag=34):
+class AssetsReply(Reply, frozen=True, tag=34):
     """A page of assets; a page shorter than the limit is the last."""
 
     sequence: int
     rows: list[AssetRow]
 
 
-class ListInstruments(Request, tag=35):
+class ListInstruments(Request, frozen=True, tag=35):
     """Ask for instruments with ids above `after`, in order."""
 
     after: EntityIdOrZero = 0
@@ -420,7 +420,7 @@ class InstrumentRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     notional_min: int
 
 
-class InstrumentsReply(Reply, tag=35):
+class InstrumentsReply(Reply, frozen=True, tag=35):
     """A page of instruments; a page shorter than the limit is the last."""
 
     sequence: int
@@ -430,7 +430,7 @@ class InstrumentsReply(Reply, tag=35):
 # --- commands (64-111) ------------------------------------------------------------------------
 
 
-class SubmitOrder(Request, tag=64):
+class SubmitOrder(Request, frozen=True, tag=64):
     """Submit a limit or market order."""
 
     instrument: EntityId
@@ -443,14 +443,14 @@ class SubmitOrder(Request, tag=64):
     flags: OrderFlags = 0
 
 
-class CancelOrder(Request, tag=65):
+class CancelOrder(Request, frozen=True, tag=65):
     """Cancel an order of one's own, named by exactly one of its two ids (the other is 0)."""
 
     order_id: AnyInt
     client_order_id: AnyInt = 0
 
 
-class ReplaceOrder(Request, tag=66):
+class ReplaceOrder(Request, frozen=True, tag=66):
     """Change an order's quantity, price or both; nil leaves a field as it is."""
 
     order_id: AnyInt
@@ -461,7 +461,7 @@ class ReplaceOrder(Request, tag=66):
     requeue: bool = False
 
 
-class OrderResponse(Reply, tag=64):
+class OrderResponse(Reply, frozen=True, tag=64):
     """Outcome of submit_order. Its fills came before it as execution reports."""
 
     sequence: int
@@ -477,15 +477,15 @@ class OrderResponse(Reply, tag=64):
     first_trade_id: int
 
 
-class CancelResponse(OrderResponse, tag=65):
+class CancelResponse(OrderResponse, frozen=True, tag=65):
     """Outcome of cancel_order: the order as it ended."""
 
 
-class ReplaceResponse(OrderResponse, tag=66):
+class ReplaceResponse(OrderResponse, frozen=True, tag=66):
     """Outcome of replace_order: fill_count and first_trade_id are of this command."""
 
 
-class LockBalance(Request, tag=67):
+class LockBalance(Request, frozen=True, tag=67):
     """Move available money to held. user 0: the session's own."""
 
     asset: EntityId
@@ -493,7 +493,7 @@ class LockBalance(Request, tag=67):
     user: AnyInt = 0
 
 
-class UnlockBalance(Request, tag=68):
+class UnlockBalance(Request, frozen=True, tag=68):
     """Move held money back to available. Never touches what orders reserved."""
 
     asset: EntityId
@@ -501,7 +501,7 @@ class UnlockBalance(Request, tag=68):
     user: AnyInt = 0
 
 
-class Deposit(Request, tag=69):
+class Deposit(Request, frozen=True, tag=69):
     """Credit an account from outside. user 0: the session's own."""
 
     asset: EntityId
@@ -509,7 +509,7 @@ class Deposit(Request, tag=69):
     user: AnyInt = 0
 
 
-class Withdraw(Request, tag=70):
+class Withdraw(Request, frozen=True, tag=70):
     """Debit available money to outside. user 0: the session's own."""
 
     asset: EntityId
@@ -517,7 +517,7 @@ class Withdraw(Request, tag=70):
     user: AnyInt = 0
 
 
-class LockResponse(Reply, tag=67):
+class LockResponse(Reply, frozen=True, tag=67):
     """Outcome of lock_balance: the account afterwards, in atoms."""
 
     sequence: int
@@ -528,26 +528,26 @@ class LockResponse(Reply, tag=67):
     held: int
 
 
-class UnlockResponse(LockResponse, tag=68):
+class UnlockResponse(LockResponse, frozen=True, tag=68):
     """Outcome of unlock_balance."""
 
 
-class DepositResponse(LockResponse, tag=69):
+class DepositResponse(LockResponse, frozen=True, tag=69):
     """Outcome of deposit."""
 
 
-class WithdrawResponse(LockResponse, tag=70):
+class WithdrawResponse(LockResponse, frozen=True, tag=70):
     """Outcome of withdraw."""
 
 
-class AddAsset(Request, tag=71):
+class AddAsset(Request, frozen=True, tag=71):
     """Define an asset. One atom is 10^-decimals of it."""
 
     symbol: Symbol
     decimals: Decimals
 
 
-class AddInstrument(Request, tag=72):
+class AddInstrument(Request, frozen=True, tag=72):
     """Define a spot pair of two assets. Scale (atoms per lot and tick) never changes."""
 
     symbol: Symbol
@@ -562,14 +562,14 @@ class AddInstrument(Request, tag=72):
     notional_min: AnyInt = 0
 
 
-class ResolveInstrument(Request, tag=73):
+class ResolveInstrument(Request, frozen=True, tag=73):
     """Find the instrument of a pair of asset symbols, creating it where auto_create is on."""
 
     base: Symbol
     quote: Symbol
 
 
-class AddAssetResponse(Reply, tag=71):
+class AddAssetResponse(Reply, frozen=True, tag=71):
     """Outcome of add_asset: the new id, 0 when rejected."""
 
     sequence: int
@@ -577,18 +577,18 @@ class AddAssetResponse(Reply, tag=71):
     id: int
 
 
-class AddInstrumentResponse(AddAssetResponse, tag=72):
+class AddInstrumentResponse(AddAssetResponse, frozen=True, tag=72):
     """Outcome of add_instrument."""
 
 
-class ResolveInstrumentResponse(AddAssetResponse, tag=73):
+class ResolveInstrumentResponse(AddAssetResponse, frozen=True, tag=73):
     """Outcome of resolve_instrument."""
 
 
 # --- reports (towards the client, 112-127) ----------------------------------------------------
 
 
-class ExecutionReport(Reply, tag=120):
+class ExecutionReport(Reply, frozen=True, tag=120):
     """One fill, as one of its two sides sees it.
 
     request_id is that of the command which traded when this is its taker's report, else 0.
@@ -615,7 +615,7 @@ class ExecutionReport(Reply, tag=120):
 # --- internal commands (112-127): connection 0 only, refused from clients -----------------------
 
 
-class SessionAttached(Request, tag=112):
+class SessionAttached(Request, frozen=True, tag=112):
     """A connection takes a session; request_id is its attach number."""
 
     session_id: AnyInt
@@ -623,7 +623,7 @@ class SessionAttached(Request, tag=112):
     window: Window
 
 
-class SessionAttachedResponse(Reply, tag=112):
+class SessionAttachedResponse(Reply, frozen=True, tag=112):
     """What welcome is made of. `error` is an ErrorCode, 0 when attached."""
 
     sequence: int
@@ -633,7 +633,7 @@ class SessionAttachedResponse(Reply, tag=112):
     last_request_id: int
 
 
-class SessionDetached(Request, tag=113):
+class SessionDetached(Request, frozen=True, tag=113):
     """A connection left its session; ignored when the attach number is not current."""
 
     session_id: PositiveInt
@@ -641,14 +641,14 @@ class SessionDetached(Request, tag=113):
     cause: DetachCause
 
 
-class SessionClosed(Request, tag=114):
+class SessionClosed(Request, frozen=True, tag=114):
     """The session is forgotten; ignored when the attach number is not current."""
 
     session_id: PositiveInt
     attach_number: PositiveInt
 
 
-class Tick(Request, tag=115):
+class Tick(Request, frozen=True, tag=115):
     """Let due timers fire although no client sent anything."""
 
 
@@ -674,7 +674,7 @@ class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     notional_min: AnyInt
 
 
-class Configure(Request, tag=116):
+class Configure(Request, frozen=True, tag=116):
     """Everything of the configuration that can change an outcome; only differences are listed."""
 
     auto_create: bool
@@ -684,21 +684,21 @@ class Configure(Request, tag=116):
     instruments: list[InstrumentSetting]
 
 
-class InternalResponse(Reply, tag=113):
+class InternalResponse(Reply, frozen=True, tag=113):
     """Outcome of an internal command without a result of its own."""
 
     sequence: int
 
 
-class SessionClosedResponse(InternalResponse, tag=114):
+class SessionClosedResponse(InternalResponse, frozen=True, tag=114):
     """Outcome of session_closed."""
 
 
-class TickResponse(InternalResponse, tag=115):
+class TickResponse(InternalResponse, frozen=True, tag=115):
     """Outcome of tick."""
 
 
-class ConfigureResponse(InternalResponse, tag=116):
+class ConfigureResponse(InternalResponse, frozen=True, tag=116):
     """Outcome of configure."""
 
 

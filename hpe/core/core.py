@@ -24,13 +24,13 @@ class Run(NamedTuple):
 
     `attach` is the attach number that the frames were read under; frames of an older one are
     dropped unapplied. `admit` is 0, or the ErrorCode with which every frame is refused in
-    place. `count` is the number of frames.
+    place. `frame_count` is the number of frames.
     """
 
     connection: int
     attach: int
     admit: int
-    count: int
+    frame_count: int
     frames: bytes
 
 

@@ -1,0 +1,130 @@
+"""Accounts: what every user has of every asset, and where it is bound.
+
+Owns all money of the core. An account is (user, asset) with three amounts in atoms: available,
+reserved (by open orders) and held (by lock_balance). Amounts never go below zero, and per asset
+the sum over all accounts equals deposits minus withdrawals; `check` proves both. Part of the
+deterministic core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from hpe.errors import InvariantViolation
+from hpe.messages import AMOUNT_MAX, RejectReason
+
+
+class Account(msgspec.Struct, gc=False):
+    """One user's amounts of one asset, in atoms."""
+
+    available: int = 0
+    reserved: int = 0
+    held: int = 0
+
+
+class BalanceCache:
+    """Every account, and what came in and went out per asset."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[int, dict[int, Account]] = {}
+        self._net_deposits: dict[int, int] = {}
+
+    def account(self, user: int, asset: int) -> Account:
+        """Give the account, opening it empty when it is new."""
+        accounts = self._accounts.get(user)
+        if accounts is None:
+            accounts = self._accounts[user] = {}
+        account = accounts.get(asset)
+        if account is None:
+            account = accounts[asset] = Account()
+        return account
+
+    def peek(self, user: int, asset: int) -> Account:
+        """Give the account for reading only; a missing one reads as empty and is not opened."""
+        return self._accounts.get(user, {}).get(asset) or Account()
+
+    def deposit(self, user: int, asset: int, amount: int) -> RejectReason:
+        """Credit available. All deposits of an asset together stay within AMOUNT_MAX.
+
+        With conservation that bound keeps every account and every sum of two within 64 bits.
+        """
+        net = self._net_deposits.get(asset, 0)
+        if net + amount > AMOUNT_MAX:
+            return RejectReason.DEPOSIT_LIMIT
+        self._net_deposits[asset] = net + amount
+        self.account(user, asset).available += amount
+        return RejectReason.NONE
+
+    def withdraw(self, user: int, asset: int, amount: int) -> RejectReason:
+        """Debit available."""
+        account = self.peek(user, asset)
+        if account.available < amount:
+            return RejectReason.INSUFFICIENT_FUNDS
+        self._net_deposits[asset] -= amount
+        account.available -= amount
+        return RejectReason.NONE
+
+    def lock(self, user: int, asset: int, amount: int) -> RejectReason:
+        """Move available to held."""
+        account = self.peek(user, asset)
+        if account.available < amount:
+            return RejectReason.INSUFFICIENT_FUNDS
+        account.available -= amount
+        account.held += amount
+        return RejectReason.NONE
+
+    def unlock(self, user: int, asset: int, amount: int) -> RejectReason:
+        """Move held back to available; what orders reserved is out of its reach."""
+        account = self.peek(user, asset)
+        if account.held < amount:
+            return RejectReason.INSUFFICIENT_HOLD
+        account.held -= amount
+        account.available += amount
+        return RejectReason.NONE
+
+    def net_deposits(self) -> dict[int, int]:
+        """Deposits minus withdrawals per asset, in atoms."""
+        return dict(sorted(self._net_deposits.items()))
+
+    def rows(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """Yield (user, asset, available, reserved, held) of every account that is not empty.
+
+        Sorted: equal states give equal rows, whatever the order in which accounts were opened.
+        """
+        for user, accounts in sorted(self._accounts.items()):
+            for asset, account in sorted(accounts.items()):
+                if account.available or account.reserved or account.held:
+                    yield user, asset, account.available, account.reserved, account.held
+
+    def restore_net_deposits(self, asset: int, amount: int) -> None:
+        """Take over a dumped sum; accounts are taken over in place."""
+        self._net_deposits[asset] = amount
+
+    def check(self, reserved_by_orders: dict[tuple[int, int], int]) -> None:
+        """Prove conservation, signs, and that reserved is exactly what open orders reserve.
+
+        Args:
+            reserved_by_orders: (user, asset) -> atoms, summed over all open orders.
+        """
+        totals: dict[int, int] = {}
+        unexplained = dict(reserved_by_orders)
+        for user, asset, available, reserved, held in self.rows():
+            if available < 0 or reserved < 0 or held < 0:
+                raise InvariantViolation(f"user {user} asset {asset} has a negative amount")
+            if unexplained.pop((user, asset), 0) != reserved:
+                raise InvariantViolation(
+                    f"user {user} asset {asset} reserves {reserved}, its orders "
+                    f"{reserved_by_orders.get((user, asset), 0)}"
+                )
+            totals[asset] = totals.get(asset, 0) + available + reserved + held
+        if any(unexplained.values()):
+            raise InvariantViolation(f"orders reserve what accounts lack: {unexplained}")
+        for asset in totals.keys() | self._net_deposits.keys():
+            net = self._net_deposits.get(asset, 0)
+            if totals.get(asset, 0) != net:
+                raise InvariantViolation(
+                    f"asset {asset}: accounts hold {totals.get(asset, 0)}, "
+                    f"deposits minus withdrawals are {net}"
+                )

@@ -1,0 +1,108 @@
+"""The configuration as a logged command: what differs from the state, and how it is applied.
+
+Part of the deterministic core. At start the service compares its configuration with the
+recovered state and logs one `configure` with the differences; scale (decimals, atoms per lot
+and tick, the assets of a pair) never changes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hpe.core.exchange import Exchange
+from hpe.core.instruments import Instrument
+from hpe.errors import ConfigError
+from hpe.messages import AddInstrument, AssetSetting, Configure, InstrumentSetting
+
+
+def configuration_differences(exchange: Exchange, wanted: Configure) -> Configure | None:
+    """Give the `configure` that brings the state to a configuration; None when it is there.
+
+    Raises:
+        ConfigError: it would change the scale of something listed, or names unknown assets.
+    """
+    listings, settings = exchange.listings, exchange.settings
+    assets = [asset for asset in wanted.assets if _asset_is_new(exchange, asset)]
+    symbols = {asset.symbol for asset in listings.assets.values()}
+    symbols |= {asset.symbol for asset in assets}
+    for instrument in wanted.instruments:
+        for symbol in (instrument.base, instrument.quote):
+            if symbol not in symbols:
+                raise ConfigError(f"instrument {instrument.symbol}: no asset {symbol}")
+    instruments = [row for row in wanted.instruments if _instrument_differs(exchange, row)]
+    current = (settings.auto_create, settings.session_expiry_ns, settings.open_orders_max)
+    same = current == (wanted.auto_create, wanted.session_expiry_ns, wanted.open_orders_max)
+    if same and not assets and not instruments:
+        return None
+    return msgspec.structs.replace(wanted, assets=assets, instruments=instruments)
+
+
+def _asset_is_new(exchange: Exchange, wanted: AssetSetting) -> bool:
+    listed = exchange.listings.asset_named(wanted.symbol)
+    if listed is not None and listed.decimals != wanted.decimals:
+        raise ConfigError(
+            f"asset {wanted.symbol} has {listed.decimals} decimals in the log, "
+            f"{wanted.decimals} in the configuration: decimals never change"
+        )
+    return listed is None
+
+
+def _instrument_differs(exchange: Exchange, wanted: InstrumentSetting) -> bool:
+    if wanted.base == wanted.quote:
+        raise ConfigError(f"instrument {wanted.symbol}: base and quote are both {wanted.base}")
+    if wanted.price_min > wanted.price_max or wanted.quantity_min > wanted.quantity_max:
+        raise ConfigError(f"instrument {wanted.symbol}: a minimum is above its maximum")
+    listed = exchange.listings.instrument_named(wanted.symbol)
+    if listed is None:
+        return True
+    if _scale(exchange, listed) != (
+        wanted.base, wanted.quote, wanted.base_atoms_per_lot, wanted.quote_atoms_per_tick,
+    ):  # fmt: skip
+        raise ConfigError(
+            f"instrument {wanted.symbol} is listed as {_scale(exchange, listed)}: "
+            "its assets, lot and tick never change"
+        )
+    return _limits(listed) != _limits(wanted)
+
+
+def _scale(exchange: Exchange, listed: Instrument) -> tuple[str, str, int, int]:
+    assets = exchange.listings.assets
+    return (
+        assets[listed.base].symbol, assets[listed.quote].symbol,
+        listed.base_atoms_per_lot, listed.quote_atoms_per_tick,
+    )  # fmt: skip
+
+
+def _limits(row: Instrument | InstrumentSetting) -> tuple[int, int, int, int, int]:
+    return (row.price_min, row.price_max, row.quantity_min, row.quantity_max, row.notional_min)
+
+
+def configure(exchange: Exchange, command: Configure) -> None:
+    """Apply a logged `configure`."""
+    settings, listings = exchange.settings, exchange.listings
+    settings.auto_create = command.auto_create
+    settings.session_expiry_ns = command.session_expiry_ns
+    settings.open_orders_max = command.open_orders_max
+    for asset in command.assets:
+        if listings.asset_named(asset.symbol) is None:
+            listings.add_asset(asset.symbol, asset.decimals)
+    for row in command.instruments:
+        listed = listings.instrument_named(row.symbol)
+        if listed is None:
+            _list(exchange, row)
+        else:
+            listed.price_min, listed.price_max = row.price_min, row.price_max
+            listed.quantity_min, listed.quantity_max = row.quantity_min, row.quantity_max
+            listed.notional_min = row.notional_min
+
+
+def _list(exchange: Exchange, row: InstrumentSetting) -> None:
+    base, quote = map(exchange.listings.asset_named, (row.base, row.quote))
+    assert base is not None
+    assert quote is not None
+    exchange.list_instrument(
+        AddInstrument(
+            1, row.symbol, base.asset_id, quote.asset_id, row.base_atoms_per_lot,
+            row.quote_atoms_per_tick, *_limits(row),
+        )
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""Price-time priority: which resting orders an incoming order trades with, and at what price.
+
+Part of the deterministic core. The matcher changes quantities and queues; money is the
+executor's. It is the one place where priority lives: best price first, within a price oldest
+first, every trade at the resting (maker) order's price.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hpe.core.orderbook import Ladder, OrderBook
+from hpe.core.orders import Order
+
+
+class Fill(NamedTuple):
+    """One trade of the aggressor with one maker: price in ticks, quantity in lots."""
+
+    maker: Order
+    price: int
+    quantity: int
+
+
+class Matcher:
+    """Matches one aggressor at a time against one book."""
+
+    def match(self, book: OrderBook, aggressor: Order) -> list[Fill]:
+        """Trade as much of the aggressor as its limit allows.
+
+        Makers that are filled leave the book (their `level` is None afterwards); the aggressor
+        is not in the book and its remainder is the caller's to rest or cancel.
+
+        Returns:
+            The fills in the order in which they happened; leaves and cum are updated.
+
+        Cost: O(fills), plus O(log levels) per level that is used up.
+        """
+        fills: list[Fill] = []
+        ladder = book.opposite(aggressor.side)
+        while aggressor.leaves and ladder.crosses(aggressor.price):
+            maker = self._next_maker(ladder)
+            quantity = min(maker.leaves, aggressor.leaves)
+            price = self._trade_price(maker, aggressor)
+            aggressor.leaves -= quantity
+            aggressor.cum += quantity
+            maker.cum += quantity
+            if quantity == maker.leaves:
+                book.take_out(maker)
+                maker.leaves = 0
+            else:
+                book.reduce(maker, maker.leaves - quantity)
+            book.last_price = price
+            fills.append(Fill(maker, price, quantity))
+        return fills
+
+    def _next_maker(self, ladder: Ladder) -> Order:
+        """Give the oldest order at the best price."""
+        assert ladder.best is not None
+        assert ladder.best.head is not None
+        return ladder.best.head
+
+    def _trade_price(self, maker: Order, aggressor: Order) -> int:
+        """Give the price of a trade: the maker's, whatever the aggressor would have paid."""
+        return maker.price
+
+    def fillable(self, ladder: Ladder, price: int, quantity: int) -> bool:
+        """Tell whether a whole quantity would trade at once within a limit (0 for none)."""
+        for level in ladder.levels_within(price):
+            quantity -= level.quantity
+            if quantity <= 0:
+                return True
+        return False
+
+    def cost(self, ladder: Ladder, quantity: int) -> int:
+        """Sum price x quantity (ticks x lots) of what a market order would trade now."""
+        total = 0
+        for level in ladder.levels():
+            taken = min(quantity, level.quantity)
+            total += taken * level.price
+            quantity -= taken
+            if not quantity:
+                break
+        return total

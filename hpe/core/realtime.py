@@ -1,0 +1,352 @@
+"""Where the threads run: pinning, SCHED_FIFO, and a choice of CPUs that knows NUMA and SMT.
+
+Owns the decision (`plan_realtime`, a pure function of settings and machine) and its application
+(`Realtime.applied`, entered by each thread for itself). Guarantees: a refusal by the system is a
+warning that says what the operator must grant, never an error; the matcher becomes SCHED_FIFO
+only after the Trio thread and the WAL thread have left its CPU; leaving restores what was.
+Relies on Linux: affinity and policy belong to a thread, and 0 means the calling one. No Trio.
+
+Why the caution: a SCHED_FIFO thread is never preempted by ordinary ones. With the reference core
+it holds the GIL while it works; on two CPUs that gave the Trio thread pauses of 86-139 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, Protocol
+
+REFERENCE_CORE_CPUS_MIN: Final = 4
+"""Usable CPUs below which `auto` leaves the reference core alone."""
+
+CPUS_MAX: Final = 8_192
+"""Most CPUs that a Linux kernel can be built for: bounds what a list in /sys may expand to."""
+
+Setting = Literal["auto", "off", "on"]
+CoreName = Literal["python", "compiled"]
+
+
+class Role(Enum):
+    """The threads of the service that have a place."""
+
+    TRIO = "trio"
+    WAL = "wal"
+    MATCHER = "matcher"
+
+
+class ThreadState(NamedTuple):
+    """Affinity and scheduling of one thread."""
+
+    cpus: frozenset[int]
+    policy: int
+    priority: int
+
+
+class Machine(NamedTuple):
+    """What the choice depends on: usable CPUs, the NUMA node of each, its SMT siblings."""
+
+    usable: frozenset[int]
+    node_of: dict[int, int]
+    siblings_of: dict[int, frozenset[int]]
+
+    def node(self, cpu: int) -> int:
+        """Give the NUMA node, 0 where the system does not say."""
+        return self.node_of.get(cpu, 0)
+
+    def share_core(self, one: int, other: int) -> bool:
+        """Tell whether two CPUs are the same one or threads of one physical core."""
+        return one == other or other in self.siblings_of.get(one, frozenset())
+
+
+class Plan(NamedTuple):
+    """What shall be done. `matcher_cpu` None: nothing. `away`: CPUs for the other threads."""
+
+    summary: str
+    matcher_cpu: int | None = None
+    wal_cpu: int | None = None
+    away: frozenset[int] = frozenset()
+    fifo_priority: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+class Scheduler(Protocol):
+    """The system calls, about the calling thread. Every method may raise OSError."""
+
+    def state(self) -> ThreadState:
+        """Read affinity and scheduling."""
+
+    def set_affinity(self, cpus: frozenset[int]) -> None:
+        """Allow only these CPUs."""
+
+    def set_policy(self, policy: int, priority: int) -> None:
+        """Change scheduling policy and priority."""
+
+    def priority_limit(self) -> int:
+        """Give the highest real-time priority that an unprivileged process may ask for."""
+
+
+class LinuxScheduler:
+    """The real system calls."""
+
+    def state(self) -> ThreadState:
+        """Read affinity and scheduling."""
+        return ThreadState(
+            frozenset(os.sched_getaffinity(0)),
+            os.sched_getscheduler(0),
+            os.sched_getparam(0).sched_priority,
+        )
+
+    def set_affinity(self, cpus: frozenset[int]) -> None:
+        """Allow only these CPUs."""
+        os.sched_setaffinity(0, cpus)
+
+    def set_policy(self, policy: int, priority: int) -> None:
+        """Change scheduling policy and priority."""
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+
+    def priority_limit(self) -> int:
+        """Give the soft RLIMIT_RTPRIO."""
+        return resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+
+
+def read_system_file(path: str) -> str:
+    """Give a file of /sys, empty where there is none (containers and old kernels hide some)."""
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except OSError:
+        return ""
+
+
+def parse_cpu_list(text: str) -> frozenset[int]:
+    """Read the kernel's list form: "0-3,8" is {0, 1, 2, 3, 8}. What is no list is empty."""
+    cpus: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            return frozenset()
+        cpus.update(range(int(first), min(int(last or first), CPUS_MAX - 1) + 1))
+    return frozenset(cpus)
+
+
+def read_machine(
+    usable: frozenset[int], read_text: Callable[[str], str] = read_system_file
+) -> Machine:
+    """Look up node and siblings of every usable CPU.
+
+    Args:
+        usable: what `sched_getaffinity` allows, before anything was pinned.
+        read_text: gives the text of a file under /sys, "" when absent.
+    """
+    nodes = "/sys/devices/system/node"
+    node_of = {
+        cpu: node
+        for node in sorted(parse_cpu_list(read_text(f"{nodes}/online")))
+        for cpu in parse_cpu_list(read_text(f"{nodes}/node{node}/cpulist"))
+    }
+    siblings_of = {
+        cpu: parse_cpu_list(
+            read_text(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        )
+        for cpu in usable
+    }
+    return Machine(usable, node_of, siblings_of)
+
+
+def plan_realtime(
+    setting: Setting, core: CoreName, wanted: tuple[int, int], priority: int, machine: Machine
+) -> Plan:
+    """Decide; a pure function.
+
+    Args:
+        setting: `off` never, `on` wherever it can work, `auto` where it is known to help.
+        core: which core serves; the reference core holds the GIL while it works.
+        wanted: configured CPU of the matcher and of the WAL thread, -1 to choose.
+        priority: SCHED_FIFO priority of the matcher, 1-99.
+        machine: the CPUs.
+    """
+    count = len(machine.usable)
+    if setting == "off":
+        return Plan("off")
+    if setting == "auto" and core == "python" and count < REFERENCE_CORE_CPUS_MIN:
+        return Plan(
+            f"auto: nothing pinned (Python core with {count} usable CPUs, "
+            f"from {REFERENCE_CORE_CPUS_MIN} on it is)"
+        )
+    if count < 2:
+        return Plan(
+            f"{setting}: nothing pinned (one usable CPU)",
+            warnings=(
+                "pinning and SCHED_FIFO refused: with one usable CPU the matcher would starve "
+                "the rest of the service; allow it two CPUs or set realtime = off",
+            ),
+        )
+    matcher_cpu, wal_cpu, warnings = _choose_cpus(wanted, machine)
+    return Plan(
+        setting, matcher_cpu, wal_cpu, machine.usable - {matcher_cpu}, priority, tuple(warnings)
+    )
+
+
+def _choose_cpus(wanted: tuple[int, int], machine: Machine) -> tuple[int, int | None, list[str]]:
+    warnings: list[str] = []
+    configured: list[int | None] = []
+    for name, cpu in zip(("matcher", "WAL"), wanted, strict=True):
+        if cpu >= 0 and cpu not in machine.usable:
+            warnings.append(
+                f"{name} CPU {cpu} is not usable (usable: {sorted(machine.usable)}); choosing one"
+            )
+        configured.append(cpu if cpu in machine.usable else None)
+    matcher_cpu, wal_cpu = configured
+    if matcher_cpu is None:
+        matcher_cpu = _choose_matcher(machine, wal_cpu)
+    if wal_cpu is None:
+        return matcher_cpu, _choose_wal(machine, matcher_cpu), warnings
+    if machine.share_core(matcher_cpu, wal_cpu):
+        warnings.append(f"CPUs {matcher_cpu} and {wal_cpu} are threads of one physical core")
+    if machine.node(matcher_cpu) != machine.node(wal_cpu):
+        warnings.append(f"CPUs {matcher_cpu} and {wal_cpu} are on different NUMA nodes")
+    return matcher_cpu, wal_cpu, warnings
+
+
+def _choose_matcher(machine: Machine, wal_cpu: int | None) -> int:
+    """Take the last CPU of the fullest node: low numbers get most interrupts and other work."""
+    candidates = machine.usable
+    if wal_cpu is not None:
+        beside = frozenset(
+            cpu for cpu in candidates - {wal_cpu} if not machine.share_core(cpu, wal_cpu)
+        )
+        near = frozenset(cpu for cpu in beside if machine.node(cpu) == machine.node(wal_cpu))
+        candidates = near or beside or candidates - {wal_cpu}
+    sizes: dict[int, int] = {}
+    for cpu in candidates:
+        sizes[machine.node(cpu)] = sizes.get(machine.node(cpu), 0) + 1
+    node = min(sizes, key=lambda each: (-sizes[each], each))
+    return max(cpu for cpu in candidates if machine.node(cpu) == node)
+
+
+def _choose_wal(machine: Machine, matcher_cpu: int) -> int | None:
+    """Take a CPU of the same node but another core; None leaves the WAL thread unpinned."""
+    return max(
+        (
+            cpu
+            for cpu in machine.usable
+            if machine.node(cpu) == machine.node(matcher_cpu)
+            and not machine.share_core(cpu, matcher_cpu)
+        ),
+        default=None,
+    )
+
+
+class Realtime:
+    """One plan being applied by the threads of one service.
+
+    Each thread enters `applied(role)` for itself before it reports that it is live: the Trio
+    thread first (threads that it starts later inherit its CPUs), then the WAL thread, then the
+    matcher. `done` and `warnings` are appended to by those threads one after the other and read
+    by the Trio thread once all are live.
+    """
+
+    def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
+        self._plan = plan
+        self._scheduler = scheduler
+        self._moved: set[Role] = set()
+        self.done: list[str] = []
+        self.warnings: list[str] = list(plan.warnings)
+
+    def describe(self) -> str:
+        """Give one phrase for the ready line, server_info and benchmarks."""
+        if self._plan.matcher_cpu is None:
+            return self._plan.summary
+        return f"{self._plan.summary}: {', '.join(self.done) or 'everything refused'}"
+
+    @contextmanager
+    def applied(self, role: Role) -> Iterator[None]:
+        """Place the calling thread; on leaving, give it back what it had.
+
+        Restoring matters because Trio keeps its worker threads for other jobs.
+        """
+        if self._plan.matcher_cpu is None:
+            yield
+            return
+        try:
+            before = self._scheduler.state()
+        except OSError as error:
+            self.warnings.append(f"{role.value}: scheduling cannot be read: {error.strerror}")
+            yield
+            return
+        try:
+            self._place(role)
+            yield
+        finally:
+            self._restore(role, before)
+
+    def _place(self, role: Role) -> None:
+        cpus = self._cpus(role)
+        try:
+            self._scheduler.set_affinity(cpus)
+        except OSError as error:
+            self.warnings.append(
+                f"{role.value} thread not moved to CPUs {sorted(cpus)}: {error.strerror}; "
+                "allow them in the service's cpuset"
+            )
+            return
+        self._moved.add(role)
+        if role is not Role.TRIO and len(cpus) == 1:
+            self.done.append(f"{role.value} on CPU {min(cpus)}")
+        if role is Role.MATCHER:
+            self._make_fifo()
+
+    def _cpus(self, role: Role) -> frozenset[int]:
+        plan = self._plan
+        if role is Role.MATCHER and plan.matcher_cpu is not None:
+            return frozenset({plan.matcher_cpu})
+        if role is Role.WAL and plan.wal_cpu is not None:
+            return frozenset({plan.wal_cpu})
+        return plan.away
+
+    def _make_fifo(self) -> None:
+        priority = self._plan.fifo_priority
+        if not {Role.TRIO, Role.WAL} <= self._moved:
+            self.warnings.append(
+                "SCHED_FIFO refused: the Trio and WAL threads have not left the matcher's CPU"
+            )
+            return
+        try:
+            # Without SCHED_RESET_ON_FORK: clearing that flag again needs CAP_SYS_NICE, so a
+            # process with only an rtprio limit could not restore the thread. Processes are
+            # started by the Trio thread, which is never FIFO.
+            self._scheduler.set_policy(os.SCHED_FIFO, priority)
+        except OSError as error:
+            self.warnings.append(
+                f"SCHED_FIFO {priority} refused: {error.strerror}; grant CAP_SYS_NICE or an rtprio "
+                f"limit of at least {priority} (it is {self._scheduler.priority_limit()})"
+            )
+            return
+        self.done.append(f"matcher SCHED_FIFO {priority}")
+
+    def _restore(self, role: Role, before: ThreadState) -> None:
+        try:
+            if self._scheduler.state() != before:
+                self._scheduler.set_policy(before.policy, before.priority)
+                self._scheduler.set_affinity(before.cpus)
+        except OSError as error:
+            self.warnings.append(f"{role.value} thread keeps its place: {error.strerror}")
+
+
+def choose_realtime(
+    setting: Setting,
+    core: CoreName,
+    wanted: tuple[int, int],
+    priority: int,
+    scheduler: Scheduler | None = None,
+) -> Realtime:
+    """Read the machine, decide, and give the object that the threads enter.
+
+    Called by the Trio thread before it is moved: its CPUs are the usable ones.
+    """
+    system = scheduler if scheduler is not None else LinuxScheduler()
+    machine = read_machine(system.state().cpus)
+    return Realtime(plan_realtime(setting, core, wanted, priority, machine), system)

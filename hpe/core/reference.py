@@ -1,0 +1,452 @@
+"""The reference core: the contract of core.py in plain Python.
+
+Runs request frames through sessions and the exchange, and collects what each batch gives:
+replies per connection, private reports per user, the log body. One thread at a time: the
+matching thread while serving, the recovering thread before. Deterministic: `apply` and `replay`
+share `_execute`, so a replayed body can only differ where the code differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
+from struct import Struct
+from typing import Any, Final
+from zlib import crc32
+
+from hpe.core.codec import (
+    PREFIXES,
+    Body,
+    Undecodable,
+    decode_body,
+    decode_request,
+    encode,
+    encode_body,
+    error_body,
+    frame,
+    with_duplicate_flag,
+)
+from hpe.core.configuration import configuration_differences, configure
+from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
+from hpe.core.exchange import Exchange, Trade
+from hpe.core.sessions import Remembered, Session, Sessions
+from hpe.core.state import dump_state, load_state
+from hpe.errors import Diverged, InvariantViolation
+from hpe.messages import (
+    AddAsset,
+    AddInstrument,
+    CancelOrder,
+    Configure,
+    ConfigureResponse,
+    Deposit,
+    ErrorCode,
+    GetBalance,
+    GetOrderbook,
+    InternalResponse,
+    Liquidity,
+    ListAssets,
+    ListInstruments,
+    LockBalance,
+    ReplaceOrder,
+    Reply,
+    Request,
+    ResolveInstrument,
+    SessionAttached,
+    SessionAttachedResponse,
+    SessionClosed,
+    SessionClosedResponse,
+    SessionDetached,
+    SubmitOrder,
+    Tick,
+    TickResponse,
+    UnlockBalance,
+    Withdraw,
+)
+
+_length_at: Final = Struct(">I").unpack_from
+
+_Handler = Callable[[int, Any], Reply]
+"""(user, request) -> reply; for internal commands the user is 0."""
+
+
+class _Work:
+    """What one batch has given so far."""
+
+    __slots__ = (
+        "begun", "cut", "digested", "first_sequence", "groups", "private", "replies", "time_ns",
+        "trades",
+    )  # fmt: skip
+
+    def __init__(self, time_ns: int, first_sequence: int) -> None:
+        self.time_ns = time_ns
+        self.first_sequence = first_sequence
+        self.begun = False
+        self.replies: dict[int, list[bytes]] = {}
+        self.private: dict[int, tuple[int, list[bytes]]] = {}
+        self.groups: list[tuple[int, int, list[bytes]]] = []
+        self.trades: list[Trade] = []
+        self.digested: list[bytes] = []
+        self.cut: list[int] = []
+
+    def replies_to(self, connection: int) -> list[bytes]:
+        """Give the list that collects a connection's replies."""
+        out = self.replies.get(connection)
+        if out is None:
+            out = self.replies[connection] = []
+        return out
+
+    def log(self, session_id: int, user: int, frames: bytes) -> None:
+        """Note executed frames for the log; neighbours of one session share a group."""
+        if self.groups and self.groups[-1][0] == session_id:
+            self.groups[-1][2].append(frames)
+        else:
+            self.groups.append((session_id, user, [frames]))
+
+
+class ReferenceCore:
+    """The deterministic state machine, in Python."""
+
+    name = "python"
+    commands_per_batch_max = 1_024
+    batch_bytes_max = 256 * 1024
+    frames_per_turn_max = 256
+
+    def __init__(self) -> None:
+        self.exchange = Exchange()
+        self.sessions = Sessions()
+        self.digest = 0
+        self._cut: set[int] = set()  # attachments whose bytes were no protocol; never in the log
+        exchange = self.exchange
+        self._commands: dict[type[Request], _Handler] = {
+            SubmitOrder: exchange.submit_order,
+            CancelOrder: exchange.cancel_order,
+            ReplaceOrder: exchange.replace_order,
+            LockBalance: exchange.lock_balance,
+            UnlockBalance: exchange.unlock_balance,
+            Deposit: exchange.deposit,
+            Withdraw: exchange.withdraw,
+            AddAsset: exchange.add_asset,
+            AddInstrument: exchange.add_instrument,
+            ResolveInstrument: exchange.resolve_instrument,
+        }
+        self._queries: dict[type[Request], _Handler] = {
+            GetOrderbook: exchange.get_orderbook,
+            GetBalance: exchange.get_balance,
+            ListAssets: exchange.list_assets,
+            ListInstruments: exchange.list_instruments,
+        }
+        self._internal: dict[type[Request], _Handler] = {
+            SessionAttached: self._session_attached,
+            SessionDetached: self._session_detached,
+            SessionClosed: self._session_closed,
+            Tick: self._tick,
+            Configure: self._configure,
+        }
+
+    # --- the contract -----------------------------------------------------------------------
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of the newest command, 0 before the first."""
+        return self.exchange.sequence
+
+    @property
+    def last_time_ns(self) -> int:
+        """Time of the newest logged batch, 0 before the first."""
+        return self.exchange.time_ns
+
+    @property
+    def last_attach_number(self) -> int:
+        """Highest attach number that was ever used."""
+        return self.sessions.last_attach_number
+
+    def attached_sessions(self) -> list[tuple[int, int]]:
+        """List (session id, attach number) of sessions that a connection holds."""
+        return self.sessions.attachments()
+
+    def configuration_differences(self, wanted: Configure) -> Configure | None:
+        """Give what of a configuration differs from the state, None when nothing does."""
+        return configuration_differences(self.exchange, wanted)
+
+    def apply(self, batch: Batch) -> Output:
+        """Execute a batch; see core.py."""
+        work = _Work(batch.time_ns, self.last_sequence + 1)
+        for run in batch.runs:
+            if run.connection == SYSTEM_CONNECTION:
+                self._apply_internal(run, work)
+            else:
+                self._apply_client(run, work)
+        return self._finish(work)
+
+    def replay(self, body: bytes) -> Output:
+        """Execute a logged body again; see core.py."""
+        next_sequence = self.last_sequence + 1
+        try:
+            logged = decode_body(body)
+        except ValueError as error:
+            raise Diverged(next_sequence, f"the logged body is unreadable: {error}") from None
+        if logged.first_sequence != next_sequence:
+            raise Diverged(next_sequence, f"the log continues at {logged.first_sequence}")
+        if logged.time_ns <= self.last_time_ns:
+            raise Diverged(next_sequence, f"logged time {logged.time_ns} is not after the last")
+        work = _Work(logged.time_ns, next_sequence)
+        for session_id, user, frames in logged.groups:
+            self._replay_group(session_id, user, frames, work)
+        output = self._finish(work)
+        if output.body != body:
+            raise _divergence(logged, decode_body(output.body))
+        return output
+
+    def state_hash(self) -> bytes:
+        """Digest everything that can influence a later result; see core.py."""
+        digest = blake2b(digest_size=16)
+        for chunk in self.dump():
+            digest.update(chunk)
+        return digest.digest()
+
+    def check(self) -> None:
+        """Walk all state; see core.py."""
+        self.exchange.check()
+        self.sessions.check()
+
+    def dump(self) -> Iterator[bytes]:
+        """Yield the state as canonical bytes; see core.py."""
+        return dump_state(self.exchange, self.sessions, self.digest)
+
+    def load(self, chunks: Iterable[bytes]) -> None:
+        """Take over a dumped state; see core.py."""
+        assert self.last_sequence == 0
+        self.digest = load_state(self.exchange, self.sessions, chunks)
+
+    # --- frames of clients ------------------------------------------------------------------
+
+    def _apply_client(self, run: Run, work: _Work) -> None:
+        """Answer one connection's frames in their order.
+
+        `pending` is where the unlogged stretch of executed frames starts: whole runs are logged
+        as the bytes that came, without cutting and joining them again.
+        """
+        connection, attach, admit, _, frames = run
+        session = self.sessions.attached(attach)
+        if session is None or attach in self._cut:
+            return
+        out = work.replies_to(connection)
+        commands, last_request_id = self._commands, session.last_request_id
+        position, pending, end = 0, -1, len(frames)
+        while position < end:
+            after = position + 4 + _length_at(frames, position)[0]
+            body = frames[position + 4 : after]
+            executed = False
+            try:
+                request = decode_request(body)
+                handler = commands.get(type(request))
+                if handler is None:
+                    answer = self._answer_query(session, request, admit)
+                elif request.request_id <= last_request_id:
+                    answer = _recalled(session, request.request_id, body)
+                elif admit:
+                    answer = error_body(request.request_id, ErrorCode(admit))
+                else:
+                    answer = self._execute(session, handler, request, body, work, out)
+                    last_request_id = request.request_id
+                    executed = True
+            except Undecodable as problem:
+                answer = error_body(problem.request_id, problem.code, str(problem))
+                if problem.code < ErrorCode.UNKNOWN_TYPE:
+                    self._cut.add(attach)
+                    work.cut.append(connection)
+                    after = end
+            if executed:
+                if pending < 0:
+                    pending = position
+            elif pending >= 0:
+                work.log(session.session_id, session.user, frames[pending:position])
+                pending = -1
+            size = len(answer)
+            if size < len(PREFIXES):
+                out.append(PREFIXES[size])
+                out.append(answer)
+            else:
+                out.append(frame(answer))
+            position = after
+        if pending >= 0:
+            work.log(session.session_id, session.user, frames[pending:])
+
+    def _answer_query(self, session: Session, request: Request, admit: int) -> bytes:
+        """Answer a query from the state as it is between two commands."""
+        handler = self._queries.get(type(request))
+        if handler is None:
+            raise Undecodable(
+                ErrorCode.UNKNOWN_TYPE, request.request_id, "this type is refused from clients"
+            )
+        if admit:
+            return error_body(request.request_id, ErrorCode(admit))
+        return encode(handler(session.user, request))
+
+    def _execute(
+        self,
+        session: Session,
+        handler: _Handler,
+        request: Request,
+        body: bytes,
+        work: _Work,
+        out: list[bytes],
+    ) -> bytes:
+        """Execute one client command: sequence it, remember and return its response."""
+        exchange = self.exchange
+        if not work.begun:
+            self._begin(work)
+        exchange.sequence += 1
+        response = encode(handler(session.user, request))
+        if exchange.reports:
+            self._collect_reports(work, out)
+        request_id = request.request_id
+        session.last_request_id = request_id
+        session.remembered.append(Remembered(request_id, len(body), crc32(body), response))
+        work.digested.append(response)
+        return response
+
+    def _begin(self, work: _Work) -> None:
+        """Let time act: once per body, before its first command."""
+        work.begun = True
+        if work.time_ns <= self.exchange.time_ns:
+            raise InvariantViolation(f"batch time {work.time_ns} is not after the last logged one")
+        self.exchange.time_ns = work.time_ns
+        self.sessions.expire(work.time_ns)
+
+    def _collect_reports(self, work: _Work, out: list[bytes]) -> None:
+        """Encode the reports of one command; the taker's also go to the connection that traded."""
+        exchange = self.exchange
+        for user, report in exchange.reports:
+            body = encode(report)
+            framed = PREFIXES[len(body)] + body
+            work.digested.append(body)
+            if report.liquidity == Liquidity.TAKER:
+                out.append(framed)
+            mine = work.private.get(user)
+            if mine is None:
+                work.private[user] = (report.private_sequence, [framed])
+            else:
+                mine[1].append(framed)
+        work.trades += exchange.trades
+        exchange.trades.clear()
+        exchange.reports.clear()
+
+    # --- internal commands --------------------------------------------------------------------
+
+    def _apply_internal(self, run: Run, work: _Work) -> None:
+        """Execute frames of connection 0; they come from this process, so they must decode."""
+        out = work.replies_to(SYSTEM_CONNECTION)
+        for body in split_frames(run.frames):
+            out.append(frame(self._execute_internal(body, work)))
+        work.log(0, 0, run.frames)
+
+    def _execute_internal(self, body: bytes, work: _Work) -> bytes:
+        request = decode_request(body)
+        if not work.begun:
+            self._begin(work)
+        self.exchange.sequence += 1
+        response = encode(self._internal[type(request)](0, request))
+        work.digested.append(response)
+        return response
+
+    def _session_attached(self, user: int, command: SessionAttached) -> SessionAttachedResponse:
+        result = self.sessions.attach(
+            command.session_id, command.user, command.window, command.request_id
+        )
+        number, sequence = command.request_id, self.last_sequence
+        if isinstance(result, ErrorCode):
+            return SessionAttachedResponse(number, 0, sequence, result, command.session_id, 0, 0)
+        return SessionAttachedResponse(
+            number, 0, sequence, 0, result.session_id, result.window, result.last_request_id
+        )
+
+    def _session_detached(self, user: int, command: SessionDetached) -> InternalResponse:
+        expires_ns = self.last_time_ns + self.exchange.settings.session_expiry_ns
+        self.sessions.detach(command.session_id, command.attach_number, expires_ns)
+        self._cut.discard(command.attach_number)
+        return InternalResponse(command.request_id, 0, self.last_sequence)
+
+    def _session_closed(self, user: int, command: SessionClosed) -> InternalResponse:
+        self.sessions.close(command.session_id, command.attach_number)
+        self._cut.discard(command.attach_number)
+        return SessionClosedResponse(command.request_id, 0, self.last_sequence)
+
+    def _tick(self, user: int, command: Tick) -> InternalResponse:
+        return TickResponse(command.request_id, 0, self.last_sequence)
+
+    def _configure(self, user: int, command: Configure) -> InternalResponse:
+        configure(self.exchange, command)
+        return ConfigureResponse(command.request_id, 0, self.last_sequence)
+
+    # --- replay and the end of a batch ----------------------------------------------------------
+
+    def _replay_group(self, session_id: int, user: int, frames: bytes, work: _Work) -> None:
+        """Execute one group of logged frames again."""
+        out = work.replies_to(SYSTEM_CONNECTION)
+        session = self.sessions.get(session_id)
+        if session_id and (session is None or session.user != user):
+            raise Diverged(self.last_sequence + 1, f"session {session_id} of user {user} is gone")
+        for body in split_frames(frames):
+            try:
+                if session is None:
+                    self._execute_internal(body, work)
+                    continue
+                request = decode_request(body)
+                handler = self._commands[type(request)]
+            except (Undecodable, KeyError) as error:
+                raise Diverged(self.last_sequence + 1, f"no command: {error}") from None
+            self._execute(session, handler, request, body, work, out)
+        work.log(session_id, user, frames)
+
+    def _finish(self, work: _Work) -> Output:
+        """Seal a batch: chain the digest and encode the log body."""
+        body = b""
+        if work.begun:
+            self.digest = crc32(b"".join(work.digested), self.digest)
+            groups = [(session, user, b"".join(f)) for session, user, f in work.groups]
+            body = encode_body(
+                Body(work.first_sequence, work.time_ns, groups, work.trades, self.digest)
+            )
+        return Output(
+            [(connection, b"".join(out)) for connection, out in work.replies.items() if out],
+            [(user, first, b"".join(out)) for user, (first, out) in work.private.items()],
+            [],
+            body,
+            self.last_sequence,
+            self.sessions.next_due_ns(),
+            work.cut,
+        )
+
+
+def split_frames(frames: bytes) -> Iterator[bytes]:
+    """Yield the bodies of whole frames."""
+    position, end = 0, len(frames)
+    while position < end:
+        after = position + 4 + _length_at(frames, position)[0]
+        yield frames[position + 4 : after]
+        position = after
+
+
+def _recalled(session: Session, request_id: int, body: bytes) -> bytes:
+    """Answer a request id that was used or passed over before."""
+    recalled = session.recall(request_id, len(body), crc32(body))
+    if isinstance(recalled, ErrorCode):
+        return error_body(request_id, recalled)
+    return with_duplicate_flag(recalled)
+
+
+def _divergence(logged: Body, replayed: Body) -> Diverged:
+    """Say where a replayed body differs from the logged one."""
+    for ours, theirs in zip(replayed.trades, logged.trades, strict=False):
+        if ours != theirs:
+            return Diverged(logged.first_sequence, f"logged {theirs}, replayed {ours}")
+    if len(replayed.trades) != len(logged.trades):
+        return Diverged(
+            logged.first_sequence,
+            f"logged {len(logged.trades)} trades, replayed {len(replayed.trades)}",
+        )
+    return Diverged(
+        logged.first_sequence,
+        f"logged output digest {logged.output_digest:08x}, replayed {replayed.output_digest:08x}",
+    )

@@ -1,0 +1,190 @@
+"""Sessions: who is attached, which request ids were used, which responses are remembered.
+
+Part of the deterministic core; everything here is state and hashed. A session belongs to one
+user, accepts strictly increasing request ids and remembers the responses of its last `window`
+commands, so that a repeated request is answered as before and executed once. It is forgotten
+only by logout or when it was unused for the configured time (logged time, never a clock).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+import msgspec
+
+from hpe.errors import InvariantViolation
+from hpe.messages import WINDOW_DEFAULT, WINDOW_MAX, ErrorCode
+
+WINDOWS_SUM_MAX: Final = 1_048_576
+"""Remembered responses over all sessions: at RESPONSE_BYTES_MAX each that bounds 192 MiB."""
+
+
+class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One executed command: length and CRC-32 of its body tell a repeat from a reused id."""
+
+    request_id: int
+    length: int
+    crc: int
+    response: bytes
+
+
+class Session(msgspec.Struct):
+    """One client's position; `attach_number` is 0 while no connection holds it.
+
+    `expires_ns` is the logged time at which a detached session is forgotten, 0 while attached.
+    """
+
+    session_id: int
+    user: int
+    window: int
+    remembered: deque[Remembered]
+    last_request_id: int = 0
+    attach_number: int = 0
+    expires_ns: int = 0
+
+    def recall(self, request_id: int, length: int, crc: int) -> bytes | ErrorCode:
+        """Answer a request id at or below the last one.
+
+        Returns:
+            The remembered response, or why there is none.
+        """
+        remembered = self.remembered
+        if not remembered or request_id < remembered[0].request_id:
+            return ErrorCode.STALE_ID
+        index = bisect_left(remembered, request_id, key=lambda entry: entry.request_id)
+        entry = remembered[index]
+        if entry.request_id != request_id:
+            return ErrorCode.NOT_EXECUTED
+        if (entry.length, entry.crc) != (length, crc):
+            return ErrorCode.ID_REUSED
+        return entry.response
+
+
+class Sessions:
+    """Every session, by id and by the attach number of the connection that holds it."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[int, Session] = {}
+        self._attached: dict[int, Session] = {}
+        self._expiries: list[tuple[int, int]] = []
+        self.windows_sum = 0
+        self.last_session_id = 0
+        self.last_attach_number = 0
+
+    def get(self, session_id: int) -> Session | None:
+        """Find a session by id."""
+        return self._sessions.get(session_id)
+
+    def attached(self, attach_number: int) -> Session | None:
+        """Find the session that this attachment still holds; None when a newer one took it."""
+        return self._attached.get(attach_number)
+
+    def attachments(self) -> list[tuple[int, int]]:
+        """List (session id, attach number) of every attached session."""
+        return sorted((s.session_id, number) for number, s in self._attached.items())
+
+    def attach(
+        self, session_id: int, user: int, window: int, attach_number: int
+    ) -> Session | ErrorCode:
+        """Give a session to a connection: a new one for id 0, else the named one.
+
+        An attachment that held it before is dead from here on. Refusals change nothing but the
+        attach number that was used.
+        """
+        self.last_attach_number = max(self.last_attach_number, attach_number)
+        session = self._sessions.get(session_id)
+        if session_id and (session is None or session.user != user):
+            return ErrorCode.UNKNOWN_SESSION
+        kept = session.window if session else 0
+        granted = min(window or kept or WINDOW_DEFAULT, WINDOW_MAX)
+        if self.windows_sum - kept + granted > WINDOWS_SUM_MAX:
+            return ErrorCode.TOO_MANY_SESSIONS
+        if session is None:
+            self.last_session_id += 1
+            session = Session(self.last_session_id, user, 0, deque())
+            self._sessions[session.session_id] = session
+        self._resize(session, granted)
+        self._attached.pop(session.attach_number, None)
+        self._attached[attach_number] = session
+        session.attach_number = attach_number
+        session.expires_ns = 0
+        return session
+
+    def _resize(self, session: Session, window: int) -> None:
+        """Grant a window; a smaller one forgets the oldest responses, as if they had aged out."""
+        if window != session.window:
+            self.windows_sum += window - session.window
+            session.window = window
+            session.remembered = deque(session.remembered, maxlen=window)
+
+    def detach(self, session_id: int, attach_number: int, expires_ns: int) -> None:
+        """Let a connection go; ignored when its attachment is not the current one."""
+        session = self._sessions.get(session_id)
+        if session is None or session.attach_number != attach_number:
+            return
+        del self._attached[attach_number]
+        session.attach_number = 0
+        session.expires_ns = expires_ns
+        heappush(self._expiries, (expires_ns, session_id))
+
+    def close(self, session_id: int, attach_number: int) -> None:
+        """Forget a session at its holder's wish; ignored when the attachment is not current."""
+        session = self._sessions.get(session_id)
+        if session is not None and session.attach_number == attach_number:
+            del self._attached[attach_number]
+            self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        self.windows_sum -= session.window
+        del self._sessions[session.session_id]
+
+    def next_due_ns(self) -> int:
+        """Tell when the next detached session is to be forgotten, 0 for none."""
+        expiries = self._expiries
+        while expiries:
+            due_ns, session_id = expiries[0]
+            session = self._sessions.get(session_id)
+            if session is not None and session.expires_ns == due_ns:
+                return due_ns
+            heappop(expiries)  # attached again, or gone: the entry is stale
+        return 0
+
+    def expire(self, time_ns: int) -> None:
+        """Forget sessions that are due, in the order of (due time, id)."""
+        while 0 < self.next_due_ns() <= time_ns:
+            _, session_id = heappop(self._expiries)
+            self._forget(self._sessions[session_id])
+
+    def __iter__(self) -> Iterator[Session]:
+        """Iterate sessions by ascending id."""
+        return iter([self._sessions[key] for key in sorted(self._sessions)])
+
+    def restore(self, session: Session) -> None:
+        """Take over a dumped session."""
+        self._sessions[session.session_id] = session
+        self.windows_sum += session.window
+        if session.attach_number:
+            self._attached[session.attach_number] = session
+        else:
+            self._expiries.append((session.expires_ns, session.session_id))
+            heapify(self._expiries)
+
+    def check(self) -> None:
+        """Check positions, windows and attachments."""
+        if self.windows_sum != sum(session.window for session in self._sessions.values()):
+            raise InvariantViolation("the sum of windows is wrong")
+        for session in self._sessions.values():
+            ids = [entry.request_id for entry in session.remembered]
+            if ids != sorted(set(ids)) or len(ids) > session.window:
+                raise InvariantViolation(f"session {session.session_id} remembers wrongly")
+            if ids and ids[-1] != session.last_request_id:
+                raise InvariantViolation(f"session {session.session_id} forgot its last command")
+            held = self._attached.get(session.attach_number)
+            if (held is session) != bool(session.attach_number):
+                raise InvariantViolation(f"session {session.session_id} is attached wrongly")
+            if session.session_id > self.last_session_id:
+                raise InvariantViolation(f"session id {session.session_id} was never given")

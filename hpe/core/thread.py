@@ -1,0 +1,146 @@
+"""The matching loop: take a batch, stamp its time, apply it, hand it to the log.
+
+Owns the one place where the core meets a clock. Runs in the matching thread, which alone may
+touch the core between `run`'s first line and its return. Guarantees: batches are applied in the
+order in which they came, every one has a time above every logged time, each output goes into
+the log's inbox before its slot is given back, and everything that came before STOP is applied.
+Relies on the sequencer for the bounds of a batch and on credits for the bound of both queues.
+Standard library only: the Trio loop is on the other side of two queues. Rules: rules of time
+(one timer, `next_due_ns`) and of batches in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import gc
+import queue
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from hpe.core.codec import encode, frame
+from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.messages import Tick
+
+STOP: Final = None
+"""What ends the matching loop and, passed on, the WAL loop."""
+
+WAIT_S_MAX: Final = 3600.0
+"""Longest single wait for a timer: a clock that was set is noticed within the hour."""
+
+
+class Work(NamedTuple):
+    """One batch on its way to the core.
+
+    `weights`: connection -> (frames, bytes), what the runs hold of the connection's credits;
+    carried along untouched so that the dispatcher can return it.
+    """
+
+    runs: list[Run]
+    weights: Mapping[int, tuple[int, int]]
+
+
+class Served(NamedTuple):
+    """One batch on its way to the log and to the dispatcher."""
+
+    output: Output
+    weights: Mapping[int, tuple[int, int]]
+
+
+def run(
+    core: Core,
+    inbox: queue.SimpleQueue[Work | None],
+    log_inbox: queue.SimpleQueue[Served | None],
+    free: Callable[[], None],
+    *,
+    next_due_ns: int = 0,
+    clock: Callable[[], int] = time.time_ns,
+) -> None:
+    """Serve until STOP, then pass STOP on.
+
+    Args:
+        core: the state machine, as recovery left it.
+        inbox: batches from the sequencer, then STOP.
+        log_inbox: where outputs go, then STOP.
+        free: called after each batch of the sequencer; lets it hand over another one.
+        next_due_ns: the earliest timer of the recovered state, 0 for none.
+        clock: nanoseconds since the epoch.
+
+    Raises:
+        InvariantViolation: and whatever else a bug in the core raises; the service must end.
+    """
+    tick_id = 0
+    while True:
+        work = _take(inbox, next_due_ns, clock)
+        if work is STOP:
+            break
+        runs = work.runs
+        if work is _DUE:
+            tick_id += 1
+            runs = [_tick_run(tick_id)]
+        output = core.apply(Batch(max(clock(), core.last_time_ns + 1), runs))
+        next_due_ns = output.next_due_ns
+        log_inbox.put(Served(output, work.weights))
+        if work is not _DUE:
+            free()
+    log_inbox.put(STOP)
+
+
+_DUE: Final = Work([], {})
+"""Stands for "no batch came before the timer was due"."""
+
+
+def _take(
+    inbox: queue.SimpleQueue[Work | None], next_due_ns: int, clock: Callable[[], int]
+) -> Work | None:
+    """Give the next batch, STOP, or _DUE when the timer is due first.
+
+    A batch that waits goes first even when the timer is due: the core lets due timers fire
+    before the first command of any batch.
+    """
+    if next_due_ns == 0:
+        return inbox.get()
+    while True:
+        wait_s = min((next_due_ns - clock()) / 1e9, WAIT_S_MAX)
+        try:
+            if wait_s <= 0:
+                return inbox.get_nowait()
+            return inbox.get(timeout=wait_s)
+        except queue.Empty:
+            if clock() >= next_due_ns:
+                return _DUE
+
+
+def _tick_run(tick_id: int) -> Run:
+    return Run(SYSTEM_CONNECTION, 0, 0, 1, frame(encode(Tick(request_id=tick_id))))
+
+
+YOUNG_OBJECTS: Final = 2_000
+"""Allocations between two collections of the youngest objects: below 0.1 ms each."""
+
+MIDDLE_COLLECTIONS: Final = 10
+"""Young collections per middle one: at most 20,000 objects, about 1 ms."""
+
+NEVER: Final = 2**31 - 1
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Keep full collections away while serving; entered after recovery, by the engine.
+
+    A full collection walks every resting order while it holds the GIL: 0.3 s per million. It is
+    also useless here: the core's objects have no cycles, so counting references frees them.
+    Everything that recovery built is frozen (never walked again), the oldest generation is never
+    collected, and the two young ones stay on with small bounds for the cycles that tracebacks
+    and finished tasks leave; those die young. A cycle that lives long before it becomes garbage
+    is not freed, hence long-lived objects (connections) break theirs when they end.
+    """
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, MIDDLE_COLLECTIONS, NEVER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
