@@ -10,40 +10,55 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from hpe.errors import InvariantViolation
 from hpe.messages import AMOUNT_MAX, RejectReason
 
 
-class Account(msgspec.Struct, gc=False):
+class Account:
     """One user's amounts of one asset, in atoms."""
 
-    available: int = 0
-    reserved: int = 0
-    held: int = 0
+    __slots__ = ("available", "held", "reserved")
+
+    def __init__(self) -> None:
+        self.available = 0
+        self.reserved = 0
+        self.held = 0
+
+
+class UserAccounts(dict[int, Account]):
+    """One user's accounts by asset; asking for a missing one opens it empty.
+
+    A dict with __missing__: finding an existing account, done twice for every order, stays in C.
+    """
+
+    def __missing__(self, asset: int) -> Account:
+        account = self[asset] = Account()
+        return account
+
+
+class AllAccounts(dict[int, UserAccounts]):
+    """Every user's accounts by user; asking for a missing user opens an empty set."""
+
+    def __missing__(self, user: int) -> UserAccounts:
+        accounts = self[user] = UserAccounts()
+        return accounts
 
 
 class BalanceCache:
-    """Every account, and what came in and went out per asset."""
+    """Every account, and what came in and went out per asset.
+
+    `accounts[user][asset]` is an account, opened empty when it is new.
+    """
 
     def __init__(self) -> None:
-        self._accounts: dict[int, dict[int, Account]] = {}
+        self.accounts = AllAccounts()
         self._net_deposits: dict[int, int] = {}
-
-    def account(self, user: int, asset: int) -> Account:
-        """Give the account, opening it empty when it is new."""
-        accounts = self._accounts.get(user)
-        if accounts is None:
-            accounts = self._accounts[user] = {}
-        account = accounts.get(asset)
-        if account is None:
-            account = accounts[asset] = Account()
-        return account
 
     def peek(self, user: int, asset: int) -> Account:
         """Give the account for reading only; a missing one reads as empty and is not opened."""
-        return self._accounts.get(user, {}).get(asset) or Account()
+        accounts = self.accounts.get(user)
+        account = accounts.get(asset) if accounts else None
+        return account or Account()
 
     def deposit(self, user: int, asset: int, amount: int) -> RejectReason:
         """Credit available. All deposits of an asset together stay within AMOUNT_MAX.
@@ -54,7 +69,7 @@ class BalanceCache:
         if net + amount > AMOUNT_MAX:
             return RejectReason.DEPOSIT_LIMIT
         self._net_deposits[asset] = net + amount
-        self.account(user, asset).available += amount
+        self.accounts[user][asset].available += amount
         return RejectReason.NONE
 
     def withdraw(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -93,7 +108,7 @@ class BalanceCache:
 
         Sorted: equal states give equal rows, whatever the order in which accounts were opened.
         """
-        for user, accounts in sorted(self._accounts.items()):
+        for user, accounts in sorted(self.accounts.items()):
             for asset, account in sorted(accounts.items()):
                 if account.available or account.reserved or account.held:
                     yield user, asset, account.available, account.reserved, account.held

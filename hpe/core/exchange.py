@@ -65,6 +65,8 @@ _LIMIT: Final = OrderType.LIMIT
 _GTC: Final = TimeInForce.GTC
 _FOK: Final = TimeInForce.FOK
 _NONE: Final = RejectReason.NONE
+_REQUESTED: Final = CancelReason.REQUESTED
+_CANCELED: Final = OrderStatus.CANCELED
 
 _Move = Callable[[int, int, int], RejectReason]
 """(user, asset, amount) -> reject reason: one movement of BalanceCache."""
@@ -120,105 +122,101 @@ class Exchange:
     # --- orders -----------------------------------------------------------------------------
 
     def submit_order(self, user: int, command: SubmitOrder) -> OrderResponse:
-        """Accept, match and rest (or cancel the rest of) a new order."""
-        if not _combination_is_valid(command):
-            return self._rejected(command, RejectReason.INVALID_COMBINATION)
-        instrument = self.listings.instruments.get(command.instrument)
-        if instrument is None:
-            return self._rejected(command, RejectReason.UNKNOWN_INSTRUMENT)
-        book = self.books[instrument.instrument_id]
-        reason = self._refusal(user, command, instrument, book)
-        if reason:
-            return self._rejected(command, reason)
-        order = self._new_order(user, command, instrument)
-        requirement = self._requirement(instrument, book, order)
-        if requirement > order.paying.available:
-            return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)
-        self.last_order_id = order.order_id
-        if command.time_in_force is _FOK and not self.matcher.fillable(
-            book.opposite(order.side), order.price, order.quantity
-        ):
-            order.canceled, order.leaves = order.leaves, 0
-            reason_killed = CancelReason.FOK_NOT_FILLABLE
-            return self._order_response(OrderResponse, command, order, reason_killed, [])
-        self.executor.reserve(order, requirement)
-        fills = self._trade(instrument, book, order, command.request_id)
-        reason_after: int = _NONE
-        if order.leaves:
-            reason_after = self._place_remainder(instrument, book, order, command)
-        return self._order_response(OrderResponse, command, order, reason_after, fills)
+        """Accept, match and rest (or cancel the rest of) a new order.
 
-    def _refusal(
-        self, user: int, command: SubmitOrder, instrument: Instrument, book: OrderBook
-    ) -> RejectReason:
-        """Test a new order against everything but funds."""
-        price, quantity = command.price, command.quantity
+        Long and flat because it is the hottest path of all: a call per test would cost more
+        than the tests. An order that only rests is finished here.
+        """
+        price, quantity, flags = command.price, command.quantity, command.flags
+        resting = command.time_in_force is _GTC
+        if command.order_type is _LIMIT:
+            if not price or (flags and not resting):
+                return self._rejected(command, RejectReason.INVALID_COMBINATION)
+        elif price or flags or resting:
+            return self._rejected(command, RejectReason.INVALID_COMBINATION)
+        book = self.books.get(command.instrument)
+        if book is None:
+            return self._rejected(command, RejectReason.UNKNOWN_INSTRUMENT)
+        instrument = book.instrument
         if price and not instrument.price_min <= price <= instrument.price_max:
-            return RejectReason.PRICE_OUT_OF_RANGE
+            return self._rejected(command, RejectReason.PRICE_OUT_OF_RANGE)
         if not instrument.quantity_min <= quantity <= instrument.quantity_max:
-            return RejectReason.QUANTITY_OUT_OF_RANGE
-        if not _notional_fits(instrument, price, quantity, 0):
-            return RejectReason.NOTIONAL_OUT_OF_RANGE
+            return self._rejected(command, RejectReason.QUANTITY_OUT_OF_RANGE)
+        notional = price * quantity * instrument.quote_atoms_per_tick
+        if price and not instrument.notional_min <= notional <= AMOUNT_MAX:
+            return self._rejected(command, RejectReason.NOTIONAL_OUT_OF_RANGE)
         client_order_id = command.client_order_id
         if client_order_id and self.orders.find_client(user, client_order_id) is not None:
-            return RejectReason.DUPLICATE_CLIENT_ORDER_ID
-        if len(self.orders) >= self.settings.open_orders_max:
-            return RejectReason.TOO_MANY_ORDERS
-        if command.flags and book.opposite(command.side).crosses(price):
-            return RejectReason.POST_ONLY_WOULD_CROSS
-        return _NONE
+            return self._rejected(command, RejectReason.DUPLICATE_CLIENT_ORDER_ID)
+        if len(self.orders.by_id) >= self.settings.open_orders_max:
+            return self._rejected(command, RejectReason.TOO_MANY_ORDERS)
+        accounts = self.balances.accounts[user]
+        if command.side is _BUY:
+            ladder, opposite, sign = book.bids, book.asks, 1
+            paying, receiving = accounts[instrument.quote], accounts[instrument.base]
+            needed = notional or self.executor.market_cost(book, quantity)
+        else:
+            ladder, opposite, sign = book.asks, book.bids, -1
+            paying, receiving = accounts[instrument.base], accounts[instrument.quote]
+            needed = quantity * instrument.base_atoms_per_lot
+        best = opposite.best
+        crosses = best is not None and (not price or (price - best.price) * sign >= 0)
+        if crosses and flags:
+            return self._rejected(command, RejectReason.POST_ONLY_WOULD_CROSS)
+        if needed > paying.available:
+            return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)
+        order_id = self.last_order_id = self.last_order_id + 1
+        order = Order(
+            order_id, user, client_order_id, book, command.side, price, quantity, quantity,
+            flags, paying, receiving,
+        )  # fmt: skip
+        if crosses or not resting:
+            return self._submit_aggressive(command, order, needed)
+        self.executor.reserve(order, needed)
+        ladder.add(order)
+        self.orders.add(order)
+        return OrderResponse(
+            command.request_id, 0, self.sequence, 0, self.time_ns, 0, order_id, quantity,
+            0, 0, 0, 0, 0,
+        )  # fmt: skip
 
-    def _new_order(self, user: int, command: SubmitOrder, instrument: Instrument) -> Order:
-        """Make the order object; its id counts only once the order is accepted."""
-        account = self.balances.account
-        base, quote = account(user, instrument.base), account(user, instrument.quote)
-        side = command.side
-        paying, receiving = (quote, base) if side is _BUY else (base, quote)
-        return Order(
-            self.last_order_id + 1,
-            user,
-            command.client_order_id,
-            instrument.instrument_id,
-            side,
-            command.price,
-            command.quantity,
-            command.quantity,
-            command.flags,
-            paying,
-            receiving,
-        )
+    def _submit_aggressive(self, command: SubmitOrder, order: Order, needed: int) -> OrderResponse:
+        """Carry out an accepted order that trades at once or may not rest."""
+        opposite = order.book.opposite(order.side)
+        if command.time_in_force is _FOK and not self.matcher.fillable(
+            opposite, order.price, order.quantity
+        ):
+            order.canceled, order.leaves = order.leaves, 0
+            killed = CancelReason.FOK_NOT_FILLABLE
+            return self._order_response(OrderResponse, command, order, killed, [])
+        self.executor.reserve(order, needed)
+        fills = self._trade(order, command.request_id)
+        reason: int = _NONE
+        if order.leaves:
+            reason = self._place_remainder(order, command)
+        return self._order_response(OrderResponse, command, order, reason, fills)
 
-    def _requirement(self, instrument: Instrument, book: OrderBook, order: Order) -> int:
-        """Give what the order must be able to pay; a market buy is walked over the book."""
-        if order.price or order.side is not _BUY:
-            return self.executor.reserved(instrument, order)
-        ticks_lots = self.matcher.cost(book.asks, order.quantity)
-        return ticks_lots * instrument.quote_atoms_per_tick
+    def _rest(self, order: Order) -> None:
+        """Let an order wait in the book."""
+        book = order.book
+        (book.bids if order.side is _BUY else book.asks).add(order)
+        self.orders.add(order)
 
-    def _trade(
-        self, instrument: Instrument, book: OrderBook, order: Order, request_id: int
-    ) -> list[Fill]:
+    def _trade(self, order: Order, request_id: int) -> list[Fill]:
         """Match an order and settle, number and report every fill."""
-        if not book.opposite(order.side).crosses(order.price):
-            return []
         cum, leaves = order.cum, order.leaves
-        fills = self.matcher.match(book, order)
+        fills = self.matcher.match(order)
+        if not fills:
+            return fills
+        self.executor.settle(order, fills)
+        instrument_id = order.book.instrument.instrument_id
         for fill in fills:
-            maker = fill.maker
-            self.executor.settle(instrument, order, fill)
-            cum += fill.quantity
-            leaves -= fill.quantity
+            maker, price, quantity = fill
+            cum += quantity
+            leaves -= quantity
             self.last_trade_id += 1
-            self.trades.append(
-                Trade(
-                    self.last_trade_id,
-                    instrument.instrument_id,
-                    fill.price,
-                    fill.quantity,
-                    maker.order_id,
-                    order.order_id,
-                )
-            )
+            trade_id, maker_id, taker_id = self.last_trade_id, maker.order_id, order.order_id
+            self.trades.append(Trade(trade_id, instrument_id, price, quantity, maker_id, taker_id))
             self.reports += self.feed.fill_reports(
                 fill,
                 order,
@@ -227,47 +225,45 @@ class Exchange:
                 request_id=request_id,
                 sequence=self.sequence,
                 time_ns=self.time_ns,
-                trade_id=self.last_trade_id,
+                trade_id=trade_id,
             )
             if not maker.leaves:
                 self.orders.remove(maker)
         return fills
 
-    def _place_remainder(
-        self, instrument: Instrument, book: OrderBook, order: Order, command: SubmitOrder
-    ) -> int:
+    def _place_remainder(self, order: Order, command: SubmitOrder) -> int:
         """Rest what is left of a good-till-cancel order, cancel what is left of any other."""
         if command.time_in_force is _GTC:
-            book.rest(order)
-            self.orders.add(order)
+            self._rest(order)
             return _NONE
-        self._end(instrument, order)
+        self.executor.release(order)
+        order.canceled += order.leaves
+        order.leaves = 0
         market = command.order_type is not _LIMIT
         return CancelReason.NO_LIQUIDITY if market else CancelReason.IOC_REMAINDER
 
-    def _end(self, instrument: Instrument, order: Order) -> None:
-        """Cancel the leaves of an order that rests nowhere and release what they reserved.
-
-        A market buy reserved exactly what it traded: its requirement at price 0 is nothing.
-        """
-        self.executor.reserve(order, -self.executor.reserved(instrument, order))
-        order.canceled += order.leaves
-        order.leaves = 0
-
     def cancel_order(self, user: int, command: CancelOrder) -> OrderResponse:
         """Take a resting order out and release its money."""
-        if bool(command.order_id) is bool(command.client_order_id):
+        order_id, client_order_id = command.order_id, command.client_order_id
+        if (order_id == 0) is (client_order_id == 0):
             return self._rejected(command, RejectReason.INVALID_COMBINATION)
-        order = self.orders.find(user, command.order_id, command.client_order_id)
+        order = self.orders.find(user, order_id, client_order_id)
         if order is None:
             return self._rejected(command, RejectReason.UNKNOWN_ORDER)
-        self._take_out_and_end(order)
-        return self._order_response(CancelResponse, command, order, CancelReason.REQUESTED, [])
+        self._take_out(order)
+        return CancelResponse(
+            command.request_id, 0, self.sequence, _REQUESTED, self.time_ns, _CANCELED,
+            order.order_id, 0, order.cum, order.canceled, order.quote_total, 0, 0,
+        )  # fmt: skip
 
-    def _take_out_and_end(self, order: Order) -> None:
-        self.books[order.instrument_id].take_out(order)
+    def _take_out(self, order: Order) -> None:
+        """End a resting order: out of the book and the index, its money released."""
+        book = order.book
+        (book.bids if order.side is _BUY else book.asks).remove(order)
         self.orders.remove(order)
-        self._end(self.listings.instruments[order.instrument_id], order)
+        self.executor.release(order)
+        order.canceled += order.leaves
+        order.leaves = 0
 
     def replace_order(self, user: int, command: ReplaceOrder) -> OrderResponse:
         """Change quantity or price of a resting order.
@@ -275,58 +271,64 @@ class Exchange:
         Less quantity at the same price keeps its place; anything else, or `requeue`, loses it
         and may trade. A rejected replace leaves the order as it was.
         """
-        if bool(command.order_id) is bool(command.client_order_id):
-            return self._rejected(command, RejectReason.INVALID_COMBINATION)
-        if (command.quantity is None) is (command.leaves_quantity is None):
+        leaves, total = command.leaves_quantity, command.quantity
+        if (leaves is None) is (total is None) or (
+            (command.order_id == 0) is (command.client_order_id == 0)
+        ):
             return self._rejected(command, RejectReason.INVALID_COMBINATION)
         order = self.orders.find(user, command.order_id, command.client_order_id)
         if order is None:
             return self._rejected(command, RejectReason.UNKNOWN_ORDER)
-        done = order.cum + order.canceled
-        leaves = command.leaves_quantity
         if leaves is None:
-            assert command.quantity is not None
-            leaves = command.quantity - done
+            assert total is not None
+            leaves = total - order.cum - order.canceled
         if leaves <= 0:
-            self._take_out_and_end(order)
+            self._take_out(order)
             reason = CancelReason.REPLACED_AWAY
             return self._order_response(ReplaceResponse, command, order, reason, [])
-        return self._replace_live(command, order, leaves, command.price or order.price)
+        price = command.price or order.price
+        refusal = self._replace_refusal(order, price, leaves)
+        if refusal:
+            return self._rejected(command, refusal)
+        fills = self._replace_live(command, order, price, leaves)
+        return self._order_response(ReplaceResponse, command, order, _NONE, fills)
 
-    def _replace_live(
-        self, command: ReplaceOrder, order: Order, leaves: int, price: int
-    ) -> OrderResponse:
-        """Carry out a replace that leaves something open."""
-        instrument = self.listings.instruments[order.instrument_id]
-        book = self.books[order.instrument_id]
+    def _replace_refusal(self, order: Order, price: int, leaves: int) -> RejectReason:
+        """Test a replace against everything, and reserve what it needs when nothing is wrong."""
+        instrument = order.book.instrument
         quantity = leaves + order.cum + order.canceled
         if not instrument.price_min <= price <= instrument.price_max:
-            return self._rejected(command, RejectReason.PRICE_OUT_OF_RANGE)
+            return RejectReason.PRICE_OUT_OF_RANGE
         if not instrument.quantity_min <= quantity <= instrument.quantity_max:
-            return self._rejected(command, RejectReason.QUANTITY_OUT_OF_RANGE)
-        if not _notional_fits(instrument, price, leaves, order.quote_total):
-            return self._rejected(command, RejectReason.NOTIONAL_OUT_OF_RANGE)
-        if order.post_only and book.opposite(order.side).crosses(price):
-            return self._rejected(command, RejectReason.POST_ONLY_WOULD_CROSS)
-        executor = self.executor
-        more = executor.requirement(instrument, order.side, price, leaves)
-        more -= executor.reserved(instrument, order)
-        if more > order.paying.available:
-            return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)
-        executor.reserve(order, more)
-        order.quantity = quantity
-        fills: list[Fill] = []
+            return RejectReason.QUANTITY_OUT_OF_RANGE
+        if not instrument.admits(price, leaves, order.quote_total):
+            return RejectReason.NOTIONAL_OUT_OF_RANGE
+        if order.post_only and order.book.opposite(order.side).crosses(price):
+            return RejectReason.POST_ONLY_WOULD_CROSS
+        if not self.executor.reserve(order, self.executor.requirement(order, price, leaves)):
+            return RejectReason.INSUFFICIENT_FUNDS
+        return _NONE
+
+    def _replace_live(
+        self, command: ReplaceOrder, order: Order, price: int, leaves: int
+    ) -> list[Fill]:
+        """Carry out a replace that was found valid and has reserved what it needs."""
+        book = order.book
+        ladder = book.bids if order.side is _BUY else book.asks
+        order.quantity = leaves + order.cum + order.canceled
         if price == order.price and leaves <= order.leaves and not command.requeue:
-            book.reduce(order, leaves)
+            ladder.reduce(order, leaves)
+            return []
+        ladder.remove(order)
+        order.price, order.leaves = price, leaves
+        fills: list[Fill] = []
+        if book.opposite(order.side).crosses(price):
+            fills = self._trade(order, command.request_id)
+        if order.leaves:
+            ladder.add(order)
         else:
-            book.take_out(order)
-            order.price, order.leaves = price, leaves
-            fills = self._trade(instrument, book, order, command.request_id)
-            if order.leaves:
-                book.rest(order)
-            else:
-                self.orders.remove(order)
-        return self._order_response(ReplaceResponse, command, order, _NONE, fills)
+            self.orders.remove(order)
+        return fills
 
     def _rejected(
         self, command: SubmitOrder | CancelOrder | ReplaceOrder, reason: RejectReason
@@ -437,7 +439,7 @@ class Exchange:
                 row.quantity_max, row.notional_min,
             )
         )  # fmt: skip
-        self.books[instrument_id] = OrderBook(instrument_id)
+        self.books[instrument_id] = OrderBook(self.listings.instruments[instrument_id])
         return instrument_id
 
     def resolve_instrument(self, user: int, command: ResolveInstrument) -> AddAssetResponse:
@@ -523,41 +525,20 @@ class Exchange:
         self.orders.check()
         resting = 0
         reserved: dict[tuple[int, int], int] = {}
-        for instrument_id, book in self.books.items():
+        for book in self.books.values():
             book.check()
-            instrument = self.listings.instruments[instrument_id]
             for order in book.orders():
                 resting += 1
-                if self.orders.find(order.user, order.order_id, 0) is not order:
-                    raise InvariantViolation(f"order {order.order_id} rests but is not indexed")
-                asset = instrument.quote if order.side is _BUY else instrument.base
+                self._check_resting(order)
+                asset = book.instrument.quote if order.side is _BUY else book.instrument.base
                 key = (order.user, asset)
-                reserved[key] = reserved.get(key, 0) + self.executor.reserved(instrument, order)
-        if resting != len(self.orders):
-            raise InvariantViolation(f"{resting} orders rest, {len(self.orders)} are indexed")
+                reserved[key] = reserved.get(key, 0) + order.reserved
+        if resting != len(self.orders.by_id):
+            raise InvariantViolation(f"{resting} orders rest, {len(self.orders.by_id)} are indexed")
         self.balances.check(reserved)
 
-
-def _combination_is_valid(command: SubmitOrder) -> bool:
-    """Tell whether type, price, time in force and flags of a new order go together.
-
-    A limit order has a price, and post-only makes sense only where the order may rest. A market
-    order has no price and never rests.
-    """
-    if command.order_type is _LIMIT:
-        return command.price > 0 and (not command.flags or command.time_in_force is _GTC)
-    return not command.price and not command.flags and command.time_in_force is not _GTC
-
-
-def _notional_fits(instrument: Instrument, price: int, quantity: int, traded: int) -> bool:
-    """Check both sides of an order of this size against AMOUNT_MAX; price 0: base only.
-
-    `traded` is the order's quote total so far: with it inside the bound, the total of a whole
-    order's life stays within 64 bits (at most AMOUNT_MAX more from one command's better prices).
-    """
-    if quantity * instrument.base_atoms_per_lot > AMOUNT_MAX:
-        return False
-    if not price:
-        return True
-    notional = price * quantity * instrument.quote_atoms_per_tick
-    return instrument.notional_min <= notional and traded + notional <= AMOUNT_MAX
+    def _check_resting(self, order: Order) -> None:
+        if self.orders.by_id.get(order.order_id) is not order:
+            raise InvariantViolation(f"order {order.order_id} rests but is not indexed")
+        if order.reserved != self.executor.requirement(order, order.price, order.leaves):
+            raise InvariantViolation(f"order {order.order_id} reserves {order.reserved}")

@@ -8,8 +8,8 @@ difference back at once (price improvement).
 
 from __future__ import annotations
 
-from hpe.core.instruments import Instrument
 from hpe.core.matcher import Fill
+from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
 from hpe.messages import Side
 
@@ -17,38 +17,65 @@ from hpe.messages import Side
 class Executor:
     """Moves money between available and reserved, and between users on a trade."""
 
-    def requirement(self, instrument: Instrument, side: Side, price: int, quantity: int) -> int:
-        """Give what an open limit order of this size reserves, in atoms of what it pays with."""
-        if side is Side.BUY:
-            return price * quantity * instrument.quote_atoms_per_tick
-        return quantity * instrument.base_atoms_per_lot
+    def reserve(self, order: Order, amount: int) -> bool:
+        """Set what an order reserves, taking the difference from available or giving it back.
 
-    def reserved(self, instrument: Instrument, order: Order) -> int:
-        """Give what a live order reserves now."""
-        return self.requirement(instrument, order.side, order.price, order.leaves)
-
-    def reserve(self, order: Order, amount: int) -> None:
-        """Bind available money to an order; a negative amount gives some back.
-
-        The caller has checked that it is available.
+        Returns:
+            False when it is not available; nothing has changed then.
         """
         account = order.paying
-        account.available -= amount
-        account.reserved += amount
+        more = amount - order.reserved
+        if more > account.available:
+            return False
+        account.available -= more
+        account.reserved += more
+        order.reserved = amount
+        return True
 
-    def settle(self, instrument: Instrument, taker: Order, fill: Fill) -> None:
-        """Move base and quote between the two sides of a trade, out of what they reserved."""
-        maker, price, quantity = fill
-        buyer, seller = (taker, maker) if taker.side is Side.BUY else (maker, taker)
-        quote = quantity * price * instrument.quote_atoms_per_tick
-        base = quantity * instrument.base_atoms_per_lot
-        improvement = 0
-        if buyer.price:
-            improvement = quantity * (buyer.price - price) * instrument.quote_atoms_per_tick
-        buyer.paying.reserved -= quote + improvement
-        buyer.paying.available += improvement
-        buyer.receiving.available += base
-        seller.paying.reserved -= base
-        seller.receiving.available += quote
-        buyer.quote_total += quote
-        seller.quote_total += quote
+    def requirement(self, order: Order, price: int, leaves: int) -> int:
+        """Give what an order with this limit and these leaves reserves, in atoms it pays with."""
+        instrument = order.book.instrument
+        if order.side is Side.BUY:
+            return price * leaves * instrument.quote_atoms_per_tick
+        return leaves * instrument.base_atoms_per_lot
+
+    def market_cost(self, book: OrderBook, quantity: int) -> int:
+        """Give what a market buy of this size would cost now, in quote atoms."""
+        total = 0
+        for level in book.asks.levels():
+            taken = min(quantity, level.quantity)
+            total += taken * level.price
+            quantity -= taken
+            if not quantity:
+                break
+        return total * book.instrument.quote_atoms_per_tick
+
+    def release(self, order: Order) -> None:
+        """Give back everything that an ending order still reserves."""
+        account = order.paying
+        account.available += order.reserved
+        account.reserved -= order.reserved
+        order.reserved = 0
+
+    def settle(self, taker: Order, fills: list[Fill]) -> None:
+        """Move base and quote between the two sides of each trade, out of what they reserved."""
+        instrument = taker.book.instrument
+        for maker, price, quantity in fills:
+            quote = quantity * price * instrument.quote_atoms_per_tick
+            base = quantity * instrument.base_atoms_per_lot
+            if taker.side is Side.BUY:
+                self._exchange(taker, quote, base)
+                self._exchange(maker, base, quote)
+            else:
+                self._exchange(taker, base, quote)
+                self._exchange(maker, quote, base)
+            taker.quote_total += quote
+            maker.quote_total += quote
+        if taker.price and taker.side is Side.BUY:
+            self.reserve(taker, self.requirement(taker, taker.price, taker.leaves))
+
+    def _exchange(self, order: Order, paid: int, received: int) -> None:
+        """Pay out of what an order reserves and credit what it gets."""
+        order.reserved -= paid
+        order.paying.reserved -= paid
+        order.receiving.available += received

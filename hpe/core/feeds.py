@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hpe.core.matcher import Fill
 from hpe.core.orders import Order
-from hpe.messages import ExecType, ExecutionReport, Liquidity
+from hpe.messages import ExecType, ExecutionReport, Liquidity, OrderStatus
 
 
 class PrivateFeed:
@@ -42,16 +42,17 @@ class PrivateFeed:
         order itself holds only the last state, each report the state after its own fill.
         """
         maker = fill.maker
-        taker_status = 1 if taker_leaves else 2
+        instrument_id = taker.book.instrument.instrument_id
+        taker_status = OrderStatus.PARTIALLY_FILLED if taker_leaves else OrderStatus.FILLED
         taker_report = ExecutionReport(
             request_id, 0, self.next_sequence(taker.user), sequence, time_ns, ExecType.TRADE,
-            taker_status, taker.instrument_id, taker.order_id, taker.client_order_id, taker.side,
+            taker_status, instrument_id, taker.order_id, taker.client_order_id, taker.side,
             Liquidity.TAKER, trade_id, fill.price, fill.quantity, taker_leaves, taker_cum,
             maker.order_id,
         )  # fmt: skip
         maker_report = ExecutionReport(
             0, 0, self.next_sequence(maker.user), sequence, time_ns, ExecType.TRADE,
-            maker.status(), maker.instrument_id, maker.order_id, maker.client_order_id,
+            maker.status(), instrument_id, maker.order_id, maker.client_order_id,
             maker.side, Liquidity.MAKER, trade_id, fill.price, fill.quantity, maker.leaves,
             maker.cum, taker.order_id,
         )  # fmt: skip

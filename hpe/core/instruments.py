@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from hpe.errors import InvariantViolation
-from hpe.messages import AssetRow, InstrumentRow
+from hpe.messages import AMOUNT_MAX, AssetRow, InstrumentRow
 
 ASSETS_MAX: Final = 65_536
 """Bounds memory that clients can claim; far above any listed market."""
@@ -49,6 +49,16 @@ class Instrument(msgspec.Struct, array_like=True):
     quantity_min: int
     quantity_max: int
     notional_min: int
+
+    def admits(self, price: int, quantity: int, traded: int) -> bool:
+        """Check the notional of a limit order against its bounds.
+
+        `traded` is the order's quote total so far: with it inside the bound, the total of a whole
+        order's life stays within 64 bits (better prices in one command add at most AMOUNT_MAX).
+        The base side needs no bound of its own: nobody can sell more than was deposited.
+        """
+        notional = price * quantity * self.quote_atoms_per_tick
+        return self.notional_min <= notional <= AMOUNT_MAX - traded
 
     def row(self) -> InstrumentRow:
         """Give the instrument as a list reply shows it."""

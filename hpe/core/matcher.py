@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hpe.core.orderbook import Ladder, OrderBook
+from hpe.core.orderbook import Ladder
 from hpe.core.orders import Order
 
 
@@ -22,9 +22,9 @@ class Fill(NamedTuple):
 
 
 class Matcher:
-    """Matches one aggressor at a time against one book."""
+    """Matches one aggressor at a time against its book."""
 
-    def match(self, book: OrderBook, aggressor: Order) -> list[Fill]:
+    def match(self, aggressor: Order) -> list[Fill]:
         """Trade as much of the aggressor as its limit allows.
 
         Makers that are filled leave the book (their `level` is None afterwards); the aggressor
@@ -36,6 +36,7 @@ class Matcher:
         Cost: O(fills), plus O(log levels) per level that is used up.
         """
         fills: list[Fill] = []
+        book = aggressor.book
         ladder = book.opposite(aggressor.side)
         while aggressor.leaves and ladder.crosses(aggressor.price):
             maker = self._next_maker(ladder)
@@ -45,10 +46,10 @@ class Matcher:
             aggressor.cum += quantity
             maker.cum += quantity
             if quantity == maker.leaves:
-                book.take_out(maker)
+                ladder.remove(maker)
                 maker.leaves = 0
             else:
-                book.reduce(maker, maker.leaves - quantity)
+                ladder.reduce(maker, maker.leaves - quantity)
             book.last_price = price
             fills.append(Fill(maker, price, quantity))
         return fills
@@ -70,14 +71,3 @@ class Matcher:
             if quantity <= 0:
                 return True
         return False
-
-    def cost(self, ladder: Ladder, quantity: int) -> int:
-        """Sum price x quantity (ticks x lots) of what a market order would trade now."""
-        total = 0
-        for level in ladder.levels():
-            taken = min(quantity, level.quantity)
-            total += taken * level.price
-            quantity -= taken
-            if not quantity:
-                break
-        return total

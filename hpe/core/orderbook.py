@@ -1,38 +1,55 @@
 """One instrument's resting orders: price levels, first-in-first-out queues, best prices.
 
-Part of the deterministic core. A ladder is one side. Three structures, each for what it is
-fast at: a dict finds the level of a price, the level links its orders in queue order (so taking
-one out of the middle is O(1)), and a SortedList of prices is touched only when a level appears
-or goes. The best level is cached: matching looks at nothing else.
+Part of the deterministic core. A ladder is one side. Three structures, each for what it is fast
+at:
 
-Cost: add, remove, reduce O(1) within an existing level, O(log n) of n levels when one appears
-or goes; depth O(levels shown).
+- a dict finds the level of a price, and a level links its orders in queue order, so taking one
+  out of the middle is O(1);
+- a heap of prices finds the next best level when the best one empties. Levels that emptied
+  elsewhere stay in the heap and the dict until they surface or until most levels are empty and
+  are swept out, so what is kept is at most a constant factor above what is live;
+- a SortedList orders the levels for those who walk them (depth, fill-or-kill, market orders). It
+  is brought up to date when somebody walks: most levels near the touch come and go between two
+  walks and never cost it anything.
+
+Nothing outside sees an empty level, and no result depends on which ones are kept.
+
+Cost: add and remove O(1) at a level that exists, O(log n) of n levels when one appears or the
+best one goes; a walk O(levels walked), plus O(log n) per level that appeared since the last one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 from itertools import islice
+from typing import Final
 
-import msgspec
 from sortedcontainers import SortedList
 
+from hpe.core.instruments import Instrument
 from hpe.core.orders import Order
 from hpe.errors import InvariantViolation
 from hpe.messages import BookLevel, Side
 
+_EMPTY_LEVELS_SLACK: Final = 64
+"""Empty levels that are kept whatever the number of live ones: a small book never sweeps."""
 
-class Level(msgspec.Struct, gc=False):
+
+class Level:
     """All resting orders of one side at one price, oldest first from `head`.
 
-    `quantity` is the sum of their leaves, in lots.
+    `quantity` is the sum of their leaves, in lots; an empty level has head None.
     """
 
-    price: int
-    quantity: int
-    count: int
-    head: Order | None
-    tail: Order | None
+    __slots__ = ("count", "head", "price", "quantity", "tail")
+
+    def __init__(self, price: int) -> None:
+        self.price = price
+        self.quantity = 0
+        self.count = 0
+        self.head: Order | None = None
+        self.tail: Order | None = None
 
     def orders(self) -> Iterator[Order]:
         """Walk the queue, oldest first."""
@@ -45,71 +62,112 @@ class Level(msgspec.Struct, gc=False):
 class Ladder:
     """One side of a book, best price first.
 
-    `sign` is +1 for asks and -1 for bids: price x sign grows away from the best.
+    `sign` is +1 for asks and -1 for bids: a key (price x sign) grows away from the best.
+    `changes` counts every change of the side (add, fill, cancel, reduce). `_added` and `_dropped`
+    (dicts as ordered sets) are the keys by which `_sorted` lags behind.
     """
 
-    __slots__ = ("_keys", "_levels", "best", "sign")
+    __slots__ = (
+        "_added", "_dropped", "_heap", "_levels", "_live", "_sorted", "best", "changes", "sign",
+    )  # fmt: skip
 
     def __init__(self, side: Side) -> None:
         self.sign = 1 if side is Side.SELL else -1
         self.best: Level | None = None
+        self.changes = 0
+        self._live = 0
         self._levels: dict[int, Level] = {}
-        self._keys: SortedList[int] = SortedList()
-
-    def __len__(self) -> int:
-        return len(self._levels)
+        self._heap: list[int] = []
+        self._sorted: SortedList[int] = SortedList()
+        self._added: dict[int, None] = {}
+        self._dropped: dict[int, None] = {}
 
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
-        price = order.price
-        level = self._levels.get(price)
+        self.changes += 1
+        key = order.price * self.sign
+        level = self._levels.get(key)
         if level is None:
-            level = self._levels[price] = Level(price, order.leaves, 1, order, order)
-            sign = self.sign
-            self._keys.add(price * sign)
-            best = self.best
-            if best is None or (price - best.price) * sign < 0:
-                self.best = level
-        else:
-            tail = level.tail
-            assert tail is not None
+            level = self._levels[key] = Level(order.price)
+            heappush(self._heap, key)
+            if key in self._dropped:
+                del self._dropped[key]
+            else:
+                self._added[key] = None
+        order.level = level
+        tail = level.tail
+        level.tail = order
+        level.quantity += order.leaves
+        level.count += 1
+        if tail is not None:
             tail.next = order
             order.previous = tail
-            level.tail = order
-            level.quantity += order.leaves
-            level.count += 1
-        order.level = level
+            return
+        level.head = order
+        self._live += 1
+        best = self.best
+        if best is None or key < best.price * self.sign:
+            self.best = level
 
     def remove(self, order: Order) -> None:
         """Take an order out of its queue, with whatever leaves it has."""
+        self.changes += 1
         level = order.level
         assert level is not None
-        if level.count == 1:
-            self._drop(level)
+        before, after = order.previous, order.next
+        if before is None:
+            level.head = after
         else:
-            before, after = order.previous, order.next
-            if before is None:
-                level.head = after
-            else:
-                before.next = after
-            if after is None:
-                level.tail = before
-            else:
-                after.previous = before
-            level.quantity -= order.leaves
-            level.count -= 1
-        order.level = order.previous = order.next = None
+            before.next = after
+            order.previous = None
+        if after is None:
+            level.tail = before
+        else:
+            after.previous = before
+            order.next = None
+        level.quantity -= order.leaves
+        level.count -= 1
+        order.level = None
+        if level.head is None:
+            self._live -= 1
+            if level is self.best:
+                self._find_best()
+            if len(self._levels) > 2 * self._live + _EMPTY_LEVELS_SLACK:
+                self._sweep()
 
-    def _drop(self, level: Level) -> None:
-        """Forget a level whose last order goes, and find the new best."""
-        level.head = level.tail = None
-        del self._levels[level.price]
-        keys = self._keys
-        if level is self.best:
-            del keys[0]
-            self.best = self._levels[keys[0] * self.sign] if keys else None
+    def _find_best(self) -> None:
+        """Drop empty levels off the heap until a live one surfaces."""
+        heap, levels = self._heap, self._levels
+        while heap:
+            level = levels[heap[0]]
+            if level.head is not None:
+                self.best = level
+                return
+            self._drop(heappop(heap))
+        self.best = None
+
+    def _drop(self, key: int) -> None:
+        """Forget an empty level."""
+        del self._levels[key]
+        if key in self._added:
+            del self._added[key]
         else:
-            keys.remove(level.price * self.sign)
+            self._dropped[key] = None
+
+    def _sweep(self) -> None:
+        """Forget every empty level."""
+        for key in [key for key, level in self._levels.items() if level.head is None]:
+            self._drop(key)
+        self._heap = list(self._levels)
+        heapify(self._heap)
+
+    def reduce(self, order: Order, leaves: int) -> None:
+        """Lower a resting order's leaves; it keeps its place."""
+        level = order.level
+        assert level is not None
+        self.changes += 1
+        level.quantity -= order.leaves - leaves
+        order.leaves = leaves
 
     def crosses(self, price: int) -> bool:
         """Tell whether an opposite order at this limit (0 for none) would trade."""
@@ -117,9 +175,16 @@ class Ladder:
         return best is not None and (price == 0 or (best.price - price) * self.sign <= 0)
 
     def levels(self) -> Iterator[Level]:
-        """Walk the levels, best first."""
-        levels, sign = self._levels, self.sign
-        return (levels[key * sign] for key in self._keys)
+        """Walk the levels that have orders, best first."""
+        if self._dropped:
+            for key in self._dropped:
+                self._sorted.remove(key)
+            self._dropped.clear()
+        if self._added:
+            self._sorted.update(self._added)
+            self._added.clear()
+        levels = self._levels
+        return (level for key in self._sorted if (level := levels[key]).head is not None)
 
     def levels_within(self, price: int) -> Iterator[Level]:
         """Walk the levels that an opposite order at this limit (0 for none) would reach."""
@@ -129,39 +194,49 @@ class Ladder:
             yield level
 
     def check(self) -> None:
-        """Check order, sums, links and the cached best."""
-        if sorted(price * self.sign for price in self._levels) != list(self._keys):
-            raise InvariantViolation("the price list and the levels differ")
-        first = self._levels[self._keys[0] * self.sign] if self._keys else None
-        if first is not self.best:
-            raise InvariantViolation("the cached best level is not the best")
-        for level in self._levels.values():
-            queue = list(level.orders())
-            if not queue or len(queue) != level.count or queue[-1] is not level.tail:
-                raise InvariantViolation(f"level {level.price}: links and count differ")
-            if sum(order.leaves for order in queue) != level.quantity:
-                raise InvariantViolation(f"level {level.price}: quantity is not the sum of leaves")
-            for before, order in zip([None, *queue], queue, strict=False):
-                if order.previous is not before or order.level is not level:
-                    raise InvariantViolation(f"order {order.order_id} is linked wrongly")
-                if order.price != level.price:
-                    raise InvariantViolation(f"order {order.order_id} rests at a foreign price")
+        """Check the three structures against each other, sums, links and the cached best."""
+        live = [level for level in self._levels.values() if level.head is not None]
+        if list(self.levels()) != sorted(live, key=lambda level: level.price * self.sign):
+            raise InvariantViolation("the sorted prices and the levels differ")
+        if sorted(self._heap) != sorted(self._levels):
+            raise InvariantViolation("the heap and the levels differ")
+        if self.best is not next(self.levels(), None) or self._live != len(live):
+            raise InvariantViolation("the cached best level or the count of levels is wrong")
+        if len(self._levels) > 2 * len(live) + _EMPTY_LEVELS_SLACK + 1:
+            raise InvariantViolation("empty levels pile up")
+        for key, level in self._levels.items():
+            if level.price * self.sign != key:
+                raise InvariantViolation(f"level {level.price} is filed under {key}")
+            self._check_queue(level)
+
+    def _check_queue(self, level: Level) -> None:
+        queue = list(level.orders())
+        if len(queue) != level.count or (queue[-1] if queue else None) is not level.tail:
+            raise InvariantViolation(f"level {level.price}: links and count differ")
+        if sum(order.leaves for order in queue) != level.quantity:
+            raise InvariantViolation(f"level {level.price}: quantity is not the sum of leaves")
+        for before, order in zip([None, *queue], queue, strict=False):
+            if order.previous is not before or order.level is not level:
+                raise InvariantViolation(f"order {order.order_id} is linked wrongly")
+            if order.price != level.price:
+                raise InvariantViolation(f"order {order.order_id} rests at a foreign price")
 
 
 class OrderBook:
-    """Both sides of one instrument, its last price and its event counter.
+    """Both sides of one instrument and its last price."""
 
-    `sequence` counts every change of the book (add, fill, cancel, reduce), for market data.
-    """
+    __slots__ = ("asks", "bids", "instrument", "last_price")
 
-    __slots__ = ("asks", "bids", "instrument_id", "last_price", "sequence")
-
-    def __init__(self, instrument_id: int) -> None:
-        self.instrument_id = instrument_id
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
         self.bids = Ladder(Side.BUY)
         self.asks = Ladder(Side.SELL)
         self.last_price = 0
-        self.sequence = 0
+
+    @property
+    def sequence(self) -> int:
+        """Count of every change of the book, for market data."""
+        return self.bids.changes + self.asks.changes
 
     def side(self, side: Side) -> Ladder:
         """Give the ladder that orders of this side rest in."""
@@ -170,23 +245,6 @@ class OrderBook:
     def opposite(self, side: Side) -> Ladder:
         """Give the ladder that orders of this side trade against."""
         return self.asks if side is Side.BUY else self.bids
-
-    def rest(self, order: Order) -> None:
-        """Let an order rest at the end of its price's queue."""
-        self.sequence += 1
-        (self.bids if order.side is Side.BUY else self.asks).add(order)
-
-    def take_out(self, order: Order) -> None:
-        """Take a resting order out."""
-        self.sequence += 1
-        (self.bids if order.side is Side.BUY else self.asks).remove(order)
-
-    def reduce(self, order: Order, leaves: int) -> None:
-        """Lower a resting order's leaves; it keeps its place."""
-        assert order.level is not None
-        self.sequence += 1
-        order.level.quantity -= order.leaves - leaves
-        order.leaves = leaves
 
     def depth(self, side: Side, levels_max: int) -> list[BookLevel]:
         """Give the best levels of a side as (price, quantity, orders)."""

@@ -6,7 +6,6 @@ leaves the index, so ids of ended orders are unknown. Always: quantity = leaves 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +15,7 @@ from hpe.messages import ORDER_POST_ONLY, OrderStatus, Side
 
 if TYPE_CHECKING:
     from hpe.core.balances import Account
-    from hpe.core.orderbook import Level
+    from hpe.core.orderbook import Level, OrderBook
 
 
 class Order(msgspec.Struct, gc=False):
@@ -26,14 +25,15 @@ class Order(msgspec.Struct, gc=False):
     accepting an order. gc=False keeps a million resting orders out of the collector's walks;
     the links below are cycles, so whoever takes an order out of its level clears them.
 
-    `paying` is the account that the order reserves from, `receiving` the one that fills credit.
-    `price` is in ticks, 0 for a market order. `quote_total` is the sum of its fills in quote atoms.
+    `paying` is the account that the order reserves from, `receiving` the one that fills credit;
+    `reserved` is what it has reserved there now, in atoms. `price` is in ticks, 0 for a market
+    order. `quote_total` is the sum of its fills in quote atoms.
     """
 
     order_id: int
     user: int
     client_order_id: int
-    instrument_id: int
+    book: OrderBook
     side: Side
     price: int
     quantity: int
@@ -41,6 +41,7 @@ class Order(msgspec.Struct, gc=False):
     flags: int
     paying: Account
     receiving: Account
+    reserved: int = 0
     cum: int = 0
     canceled: int = 0
     quote_total: int = 0
@@ -64,25 +65,18 @@ class OrderIndex:
     """Live orders by engine id, and by (user, client id) where the client gave one."""
 
     def __init__(self) -> None:
-        self._orders: dict[int, Order] = {}
+        self.by_id: dict[int, Order] = {}
         self._client_orders: dict[int, dict[int, Order]] = {}
-
-    def __len__(self) -> int:
-        return len(self._orders)
-
-    def __iter__(self) -> Iterator[Order]:
-        """Iterate live orders by ascending engine id (the order of acceptance)."""
-        return iter(self._orders.values())
 
     def add(self, order: Order) -> None:
         """Index an order that comes to rest."""
-        self._orders[order.order_id] = order
+        self.by_id[order.order_id] = order
         if order.client_order_id:
             self._client_orders.setdefault(order.user, {})[order.client_order_id] = order
 
     def remove(self, order: Order) -> None:
         """Forget an order that ended."""
-        del self._orders[order.order_id]
+        del self.by_id[order.order_id]
         if order.client_order_id:
             mine = self._client_orders[order.user]
             del mine[order.client_order_id]
@@ -92,7 +86,7 @@ class OrderIndex:
     def find(self, user: int, order_id: int, client_order_id: int) -> Order | None:
         """Find a live order of this user; somebody else's order is as unknown as none."""
         if order_id:
-            order = self._orders.get(order_id)
+            order = self.by_id.get(order_id)
             return order if order is not None and order.user == user else None
         return self.find_client(user, client_order_id)
 
@@ -104,7 +98,7 @@ class OrderIndex:
     def check(self) -> None:
         """Check each order's arithmetic and that both indexes agree."""
         named = 0
-        for order_id, order in self._orders.items():
+        for order_id, order in self.by_id.items():
             if order.order_id != order_id or order.leaves <= 0:
                 raise InvariantViolation(f"order {order_id} is indexed wrongly or has ended")
             if order.quantity != order.leaves + order.cum + order.canceled:

@@ -50,9 +50,9 @@ def dump_state(exchange: Exchange, sessions: Sessions, digest: int) -> Iterator[
 
 def _order_row(order: Order) -> tuple[int | str, ...]:
     return (
-        "order", order.order_id, order.user, order.client_order_id, order.instrument_id,
-        order.side, order.price, order.quantity, order.leaves, order.flags, order.cum,
-        order.canceled, order.quote_total,
+        "order", order.order_id, order.user, order.client_order_id,
+        order.book.instrument.instrument_id, order.side, order.price, order.quantity,
+        order.leaves, order.flags, order.reserved, order.cum, order.canceled, order.quote_total,
     )  # fmt: skip
 
 
@@ -71,6 +71,9 @@ def load_state(exchange: Exchange, sessions: Sessions, chunks: Iterable[bytes]) 
         getattr(loader, f"load_{kind}")(*row)
     for order in sorted(loader.orders, key=lambda order: order.order_id):
         exchange.orders.add(order)
+    for instrument_id, sequence in loader.sequences.items():
+        book = exchange.books[instrument_id]
+        book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
     return loader.digest
 
 
@@ -82,6 +85,7 @@ class _Loader:
         self.sessions = sessions
         self.digest = 0
         self.orders: list[Order] = []
+        self.sequences: dict[int, int] = {}
 
     def load_core(self, *row: Any) -> None:
         exchange, settings, sessions = self.exchange, self.exchange.settings, self.sessions
@@ -96,22 +100,20 @@ class _Loader:
     def load_instrument(self, row: list[Any], sequence: int, last_price: int) -> None:
         instrument = Instrument(*row)
         self.exchange.listings.add_instrument(instrument)
-        book = self.exchange.books[instrument.instrument_id] = OrderBook(instrument.instrument_id)
+        book = self.exchange.books[instrument.instrument_id] = OrderBook(instrument)
         book.last_price = last_price
-        book.sequence = sequence
+        self.sequences[instrument.instrument_id] = sequence
 
-    def load_order(
-        self, order_id: int, user: int, client_order_id: int, instrument_id: int, *row: int
-    ) -> None:
-        side, price, quantity, leaves, flags, cum, canceled, quote_total = row
-        instrument = self.exchange.listings.instruments[instrument_id]
+    def load_order(self, *row: int) -> None:
+        order_id, user, client_order_id, instrument_id, side, price, quantity, leaves, *rest = row
+        flags, reserved, cum, canceled, quote_total = rest
         book = self.exchange.books[instrument_id]
-        account = self.exchange.balances.account
-        base, quote = account(user, instrument.base), account(user, instrument.quote)
+        accounts = self.exchange.balances.accounts[user]
+        base, quote = accounts[book.instrument.base], accounts[book.instrument.quote]
         paying, receiving = (quote, base) if side == Side.BUY else (base, quote)
         order = Order(
-            order_id, user, client_order_id, instrument_id, Side(side), price, quantity, leaves,
-            flags, paying, receiving, cum, canceled, quote_total,
+            order_id, user, client_order_id, book, Side(side), price, quantity, leaves, flags,
+            paying, receiving, reserved, cum, canceled, quote_total,
         )  # fmt: skip
         book.side(order.side).add(order)
         self.orders.append(order)
@@ -120,7 +122,7 @@ class _Loader:
         self.exchange.balances.restore_net_deposits(asset_id, amount)
 
     def load_account(self, user: int, asset: int, *amounts: int) -> None:
-        account = self.exchange.balances.account(user, asset)
+        account = self.exchange.balances.accounts[user][asset]
         account.available, account.reserved, account.held = amounts
 
     def load_private(self, user: int, sequence: int) -> None:
