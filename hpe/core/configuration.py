@@ -100,7 +100,7 @@ def _list(exchange: Exchange, row: InstrumentSetting) -> None:
     base, quote = map(exchange.listings.asset_named, (row.base, row.quote))
     assert base is not None
     assert quote is not None
-    exchange.list_instrument(
+    exchange.catalogue.list_instrument(
         AddInstrument(
             1, row.symbol, base.asset_id, quote.asset_id, row.base_atoms_per_lot,
             row.quote_atoms_per_tick, *_limits(row),

@@ -13,20 +13,16 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from hpe.core.balances import BalanceCache
+from hpe.core.catalogue import Catalogue
 from hpe.core.executor import Executor
 from hpe.core.feeds import PrivateFeed
-from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument, Listings
+from hpe.core.instruments import Listings
 from hpe.core.matcher import Fill, Matcher
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     AMOUNT_MAX,
-    AddAsset,
-    AddAssetResponse,
-    AddInstrument,
-    AddInstrumentResponse,
-    AssetsReply,
     BalanceReply,
     CancelOrder,
     CancelReason,
@@ -36,9 +32,6 @@ from hpe.messages import (
     ExecutionReport,
     GetBalance,
     GetOrderbook,
-    InstrumentsReply,
-    ListAssets,
-    ListInstruments,
     LockBalance,
     LockResponse,
     OrderbookReply,
@@ -49,8 +42,6 @@ from hpe.messages import (
     ReplaceOrder,
     ReplaceResponse,
     Request,
-    ResolveInstrument,
-    ResolveInstrumentResponse,
     Side,
     SubmitOrder,
     TimeInForce,
@@ -67,6 +58,14 @@ _FOK: Final = TimeInForce.FOK
 _NONE: Final = RejectReason.NONE
 _REQUESTED: Final = CancelReason.REQUESTED
 _CANCELED: Final = OrderStatus.CANCELED
+
+_KILLED: Final = {
+    # (limit order, fill or kill): why what is left of an order that may not rest is taken off
+    (True, False): CancelReason.IOC_REMAINDER,
+    (True, True): CancelReason.FOK_NOT_FILLABLE,
+    (False, False): CancelReason.NO_LIQUIDITY,
+    (False, True): CancelReason.FOK_NOT_FILLABLE,
+}
 
 _Move = Callable[[int, int, int], RejectReason]
 """(user, asset, amount) -> reject reason: one movement of BalanceCache."""
@@ -112,6 +111,7 @@ class Exchange:
         self.feed = PrivateFeed()
         self.matcher = Matcher()
         self.executor = Executor()
+        self.catalogue = Catalogue(self)
         self.sequence = 0
         self.time_ns = 0
         self.last_order_id = 0
@@ -183,24 +183,26 @@ class Exchange:
     def _submit_aggressive(self, command: SubmitOrder, order: Order, needed: int) -> OrderResponse:
         """Carry out an accepted order that trades at once or may not rest."""
         opposite = order.book.opposite(order.side)
-        if command.time_in_force is _FOK and not self.matcher.fillable(
-            opposite, order.price, order.quantity
-        ):
-            order.canceled, order.leaves = order.leaves, 0
-            killed = CancelReason.FOK_NOT_FILLABLE
-            return self._order_response(OrderResponse, command, order, killed, [])
-        self.executor.reserve(order, needed)
-        fills = self._trade(order, command.request_id)
-        reason: int = _NONE
+        fill_or_kill = command.time_in_force is _FOK
+        fills: list[Fill] = []
+        if not fill_or_kill or self.matcher.fillable(opposite, order.price, order.quantity):
+            self.executor.reserve(order, needed)
+            fills = self._trade(order, command.request_id)
+        reason = 0
         if order.leaves:
-            reason = self._place_remainder(order, command)
+            if command.time_in_force is _GTC:
+                order.book.side(order.side).add(order)
+                self.orders.add(order)
+            else:
+                self._end(order)
+                reason = _KILLED[command.order_type is _LIMIT, fill_or_kill]
         return self._order_response(OrderResponse, command, order, reason, fills)
 
-    def _rest(self, order: Order) -> None:
-        """Let an order wait in the book."""
-        book = order.book
-        (book.bids if order.side is _BUY else book.asks).add(order)
-        self.orders.add(order)
+    def _end(self, order: Order) -> None:
+        """Cancel the leaves of an order that rests nowhere and release what it reserved."""
+        self.executor.release(order)
+        order.canceled += order.leaves
+        order.leaves = 0
 
     def _trade(self, order: Order, request_id: int) -> list[Fill]:
         """Match an order and settle, number and report every fill."""
@@ -231,17 +233,6 @@ class Exchange:
                 self.orders.remove(maker)
         return fills
 
-    def _place_remainder(self, order: Order, command: SubmitOrder) -> int:
-        """Rest what is left of a good-till-cancel order, cancel what is left of any other."""
-        if command.time_in_force is _GTC:
-            self._rest(order)
-            return _NONE
-        self.executor.release(order)
-        order.canceled += order.leaves
-        order.leaves = 0
-        market = command.order_type is not _LIMIT
-        return CancelReason.NO_LIQUIDITY if market else CancelReason.IOC_REMAINDER
-
     def cancel_order(self, user: int, command: CancelOrder) -> OrderResponse:
         """Take a resting order out and release its money."""
         order_id, client_order_id = command.order_id, command.client_order_id
@@ -253,17 +244,15 @@ class Exchange:
         self._take_out(order)
         return CancelResponse(
             command.request_id, 0, self.sequence, _REQUESTED, self.time_ns, _CANCELED,
-            order.order_id, 0, order.cum, order.canceled, order.quote_total, 0, 0,
+            order.order_id, 0, order.cum, order.canceled + order.leaves, order.quote_total, 0, 0,
         )  # fmt: skip
 
     def _take_out(self, order: Order) -> None:
-        """End a resting order: out of the book and the index, its money released."""
+        """Take a resting order that ends out of the book and the index; release its money."""
         book = order.book
         (book.bids if order.side is _BUY else book.asks).remove(order)
         self.orders.remove(order)
         self.executor.release(order)
-        order.canceled += order.leaves
-        order.leaves = 0
 
     def replace_order(self, user: int, command: ReplaceOrder) -> OrderResponse:
         """Change quantity or price of a resting order.
@@ -284,6 +273,7 @@ class Exchange:
             leaves = total - order.cum - order.canceled
         if leaves <= 0:
             self._take_out(order)
+            order.canceled, order.leaves = order.canceled + order.leaves, 0
             reason = CancelReason.REPLACED_AWAY
             return self._order_response(ReplaceResponse, command, order, reason, [])
         price = command.price or order.price
@@ -394,89 +384,6 @@ class Exchange:
             account.available, account.reserved, account.held,
         )  # fmt: skip
 
-    # --- listings ---------------------------------------------------------------------------
-
-    def add_asset(self, user: int, command: AddAsset) -> AddAssetResponse:
-        """List an asset."""
-        reason, asset_id = _NONE, 0
-        if self.listings.asset_named(command.symbol) is not None:
-            reason = RejectReason.DUPLICATE_SYMBOL
-        elif len(self.listings.assets) >= ASSETS_MAX:
-            reason = RejectReason.TOO_MANY_ASSETS
-        else:
-            asset_id = self.listings.add_asset(command.symbol, command.decimals).asset_id
-        return AddAssetResponse(command.request_id, 0, self.sequence, reason, asset_id)
-
-    def add_instrument(self, user: int, command: AddInstrument) -> AddAssetResponse:
-        """List a pair and open its book."""
-        reason = self._listing_refusal(command)
-        instrument_id = 0
-        if not reason:
-            instrument_id = self.list_instrument(command)
-        return AddInstrumentResponse(command.request_id, 0, self.sequence, reason, instrument_id)
-
-    def _listing_refusal(self, command: AddInstrument) -> RejectReason:
-        listings = self.listings
-        if command.base not in listings.assets or command.quote not in listings.assets:
-            return RejectReason.UNKNOWN_ASSET
-        if command.base == command.quote:
-            return RejectReason.SAME_ASSET
-        if listings.instrument_named(command.symbol) is not None:
-            return RejectReason.DUPLICATE_SYMBOL
-        if len(listings.instruments) >= INSTRUMENTS_MAX:
-            return RejectReason.TOO_MANY_INSTRUMENTS
-        if command.price_min > command.price_max or command.quantity_min > command.quantity_max:
-            return RejectReason.INVALID_COMBINATION
-        return _NONE
-
-    def list_instrument(self, row: AddInstrument) -> int:
-        """List a pair that was found valid; returns its id."""
-        instrument_id = len(self.listings.instruments) + 1
-        self.listings.add_instrument(
-            Instrument(
-                instrument_id, row.symbol, row.base, row.quote, row.base_atoms_per_lot,
-                row.quote_atoms_per_tick, row.price_min, row.price_max, row.quantity_min,
-                row.quantity_max, row.notional_min,
-            )
-        )  # fmt: skip
-        self.books[instrument_id] = OrderBook(self.listings.instruments[instrument_id])
-        return instrument_id
-
-    def resolve_instrument(self, user: int, command: ResolveInstrument) -> AddAssetResponse:
-        """Find a pair by asset symbols; under auto_create make what is missing, scale 1."""
-        base, quote = map(self.listings.asset_named, (command.base, command.quote))
-        known = None
-        if base is not None and quote is not None:
-            known = self.listings.instrument_of_pair(base.asset_id, quote.asset_id)
-        reason, instrument_id = _NONE, 0
-        if known is not None:
-            instrument_id = known.instrument_id
-        elif command.base == command.quote:
-            reason = RejectReason.SAME_ASSET
-        elif not self.settings.auto_create:
-            reason = RejectReason.UNKNOWN_PAIR
-        else:
-            reason, instrument_id = self._create_pair(command.base, command.quote)
-        return ResolveInstrumentResponse(
-            command.request_id, 0, self.sequence, reason, instrument_id
-        )
-
-    def _create_pair(self, base: str, quote: str) -> tuple[RejectReason, int]:
-        """Make a pair and those of its assets that are new; all of it or nothing."""
-        listings = self.listings
-        new = [symbol for symbol in (base, quote) if listings.asset_named(symbol) is None]
-        symbol = f"{base}/{quote}"
-        if listings.instrument_named(symbol) is not None:
-            return RejectReason.DUPLICATE_SYMBOL, 0
-        if len(listings.assets) + len(new) > ASSETS_MAX:
-            return RejectReason.TOO_MANY_ASSETS, 0
-        if len(listings.instruments) >= INSTRUMENTS_MAX:
-            return RejectReason.TOO_MANY_INSTRUMENTS, 0
-        for missing in new:
-            listings.add_asset(missing, 0)
-        ids = [asset.asset_id for asset in map(listings.asset_named, (base, quote)) if asset]
-        return _NONE, self.list_instrument(AddInstrument(1, symbol, *ids))
-
     # --- queries ----------------------------------------------------------------------------
 
     def get_orderbook(self, user: int, query: GetOrderbook) -> OrderbookReply:
@@ -502,20 +409,6 @@ class Exchange:
             query.request_id, 0, self.sequence, reason, asset, available, reserved + held,
             reserved, held,
         )  # fmt: skip
-
-    def list_assets(self, user: int, query: ListAssets) -> AssetsReply:
-        """Show a page of assets."""
-        assets = self.listings.assets
-        last = min(query.after + query.limit, len(assets))
-        rows = [assets[asset_id].row() for asset_id in range(query.after + 1, last + 1)]
-        return AssetsReply(query.request_id, 0, self.sequence, rows)
-
-    def list_instruments(self, user: int, query: ListInstruments) -> InstrumentsReply:
-        """Show a page of instruments."""
-        instruments = self.listings.instruments
-        last = min(query.after + query.limit, len(instruments))
-        rows = [instruments[key].row() for key in range(query.after + 1, last + 1)]
-        return InstrumentsReply(query.request_id, 0, self.sequence, rows)
 
     # --- proof ------------------------------------------------------------------------------
 

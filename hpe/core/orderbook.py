@@ -21,7 +21,7 @@ best one goes; a walk O(levels walked), plus O(log n) per level that appeared si
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from itertools import islice
 from typing import Final
 
@@ -34,6 +34,10 @@ from hpe.messages import BookLevel, Side
 
 _EMPTY_LEVELS_SLACK: Final = 64
 """Empty levels that are kept whatever the number of live ones: a small book never sweeps."""
+
+
+_LAG_MAX: Final = 65_536
+"""Keys that may wait for the next walk: bounds memory where nobody ever walks."""
 
 
 class Level:
@@ -63,12 +67,12 @@ class Ladder:
     """One side of a book, best price first.
 
     `sign` is +1 for asks and -1 for bids: a key (price x sign) grows away from the best.
-    `changes` counts every change of the side (add, fill, cancel, reduce). `_added` and `_dropped`
-    (dicts as ordered sets) are the keys by which `_sorted` lags behind.
+    `changes` counts every change of the side (add, fill, cancel, reduce). `_lag` lists the keys
+    that appeared or went since `_sorted` was brought up to date.
     """
 
     __slots__ = (
-        "_added", "_dropped", "_heap", "_levels", "_live", "_sorted", "best", "changes", "sign",
+        "_heap", "_lag", "_levels", "_live", "_sorted", "best", "changes", "sign",
     )  # fmt: skip
 
     def __init__(self, side: Side) -> None:
@@ -79,8 +83,7 @@ class Ladder:
         self._levels: dict[int, Level] = {}
         self._heap: list[int] = []
         self._sorted: SortedList[int] = SortedList()
-        self._added: dict[int, None] = {}
-        self._dropped: dict[int, None] = {}
+        self._lag: list[int] = []
 
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
@@ -90,10 +93,7 @@ class Ladder:
         if level is None:
             level = self._levels[key] = Level(order.price)
             heappush(self._heap, key)
-            if key in self._dropped:
-                del self._dropped[key]
-            else:
-                self._added[key] = None
+            self._lag.append(key)
         order.level = level
         tail = level.tail
         level.tail = order
@@ -134,32 +134,30 @@ class Ladder:
                 self._find_best()
             if len(self._levels) > 2 * self._live + _EMPTY_LEVELS_SLACK:
                 self._sweep()
+            elif len(self._lag) > _LAG_MAX:
+                self._catch_up()
 
     def _find_best(self) -> None:
         """Drop empty levels off the heap until a live one surfaces."""
-        heap, levels = self._heap, self._levels
+        heap, levels, lag = self._heap, self._levels, self._lag
         while heap:
             level = levels[heap[0]]
             if level.head is not None:
                 self.best = level
                 return
-            self._drop(heappop(heap))
+            key = heappop(heap)
+            del levels[key]
+            lag.append(key)
         self.best = None
 
-    def _drop(self, key: int) -> None:
-        """Forget an empty level."""
-        del self._levels[key]
-        if key in self._added:
-            del self._added[key]
-        else:
-            self._dropped[key] = None
-
     def _sweep(self) -> None:
-        """Forget every empty level."""
-        for key in [key for key, level in self._levels.items() if level.head is None]:
-            self._drop(key)
-        self._heap = list(self._levels)
-        heapify(self._heap)
+        """Forget every empty level, and the lag when sorting anew is cheaper than catching up."""
+        empty = [key for key, level in self._levels.items() if level.head is None]
+        for key in empty:
+            del self._levels[key]
+        self._heap = sorted(self._levels)
+        self._sorted = SortedList(self._heap)
+        self._lag.clear()
 
     def reduce(self, order: Order, leaves: int) -> None:
         """Lower a resting order's leaves; it keeps its place."""
@@ -176,15 +174,23 @@ class Ladder:
 
     def levels(self) -> Iterator[Level]:
         """Walk the levels that have orders, best first."""
-        if self._dropped:
-            for key in self._dropped:
-                self._sorted.remove(key)
-            self._dropped.clear()
-        if self._added:
-            self._sorted.update(self._added)
-            self._added.clear()
+        if self._lag:
+            self._catch_up()
         levels = self._levels
         return (level for key in self._sorted if (level := levels[key]).head is not None)
+
+    def _catch_up(self) -> None:
+        """Bring the sorted keys up to date; a lag longer than the book is sorted anew."""
+        levels, ordered, lag = self._levels, self._sorted, self._lag
+        if len(lag) > len(levels):
+            self._sorted = SortedList(levels)
+        else:
+            for key in lag:
+                if key not in levels:
+                    ordered.discard(key)
+                elif key not in ordered:
+                    ordered.add(key)
+        lag.clear()
 
     def levels_within(self, price: int) -> Iterator[Level]:
         """Walk the levels that an opposite order at this limit (0 for none) would reach."""

@@ -68,6 +68,9 @@ class OrderIndex:
         self.by_id: dict[int, Order] = {}
         self._client_orders: dict[int, dict[int, Order]] = {}
 
+    def __len__(self) -> int:
+        return len(self.by_id)
+
     def add(self, order: Order) -> None:
         """Index an order that comes to rest."""
         self.by_id[order.order_id] = order

@@ -173,8 +173,8 @@ def plan_realtime(
         return Plan("off")
     if setting == "auto" and core == "python" and count < REFERENCE_CORE_CPUS_MIN:
         return Plan(
-            f"auto: nothing pinned (Python core with {count} usable CPUs, "
-            f"from {REFERENCE_CORE_CPUS_MIN} on it is)"
+            f"auto: nothing pinned ({count} usable CPUs, Python core: from "
+            f"{REFERENCE_CORE_CPUS_MIN} on)"
         )
     if count < 2:
         return Plan(

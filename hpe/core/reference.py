@@ -125,15 +125,15 @@ class ReferenceCore:
             UnlockBalance: exchange.unlock_balance,
             Deposit: exchange.deposit,
             Withdraw: exchange.withdraw,
-            AddAsset: exchange.add_asset,
-            AddInstrument: exchange.add_instrument,
-            ResolveInstrument: exchange.resolve_instrument,
+            AddAsset: exchange.catalogue.add_asset,
+            AddInstrument: exchange.catalogue.add_instrument,
+            ResolveInstrument: exchange.catalogue.resolve_instrument,
         }
         self._queries: dict[type[Request], _Handler] = {
             GetOrderbook: exchange.get_orderbook,
             GetBalance: exchange.get_balance,
-            ListAssets: exchange.list_assets,
-            ListInstruments: exchange.list_instruments,
+            ListAssets: exchange.catalogue.list_assets,
+            ListInstruments: exchange.catalogue.list_instruments,
         }
         self._internal: dict[type[Request], _Handler] = {
             SessionAttached: self._session_attached,

@@ -23,7 +23,7 @@ from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
 from hpe.messages import Tick
 
 STOP: Final = None
-"""What ends the matching loop and, passed on, the WAL loop."""
+"""What ends the matching loop."""
 
 WAIT_S_MAX: Final = 3600.0
 """Longest single wait for a timer: a clock that was set is noticed within the hour."""
@@ -53,27 +53,28 @@ def run(
     log_inbox: queue.SimpleQueue[Served | None],
     free: Callable[[], None],
     *,
-    next_due_ns: int = 0,
     clock: Callable[[], int] = time.time_ns,
 ) -> None:
-    """Serve until STOP, then pass STOP on.
+    """Serve until STOP.
 
     Args:
         core: the state machine, as recovery left it.
         inbox: batches from the sequencer, then STOP.
-        log_inbox: where outputs go, then STOP.
+        log_inbox: where outputs go. STOP is not passed on: the log's own host stops it, after
+            this thread has ended.
         free: called after each batch of the sequencer; lets it hand over another one.
-        next_due_ns: the earliest timer of the recovered state, 0 for none.
         clock: nanoseconds since the epoch.
 
     Raises:
         InvariantViolation: and whatever else a bug in the core raises; the service must end.
     """
+    # A batch of nothing changes nothing and tells the earliest timer of the recovered state.
+    next_due_ns = core.apply(Batch(core.last_time_ns + 1, [])).next_due_ns
     tick_id = 0
     while True:
         work = _take(inbox, next_due_ns, clock)
         if work is STOP:
-            break
+            return
         runs = work.runs
         if work is _DUE:
             tick_id += 1
@@ -83,7 +84,6 @@ def run(
         log_inbox.put(Served(output, work.weights))
         if work is not _DUE:
             free()
-    log_inbox.put(STOP)
 
 
 _DUE: Final = Work([], {})
