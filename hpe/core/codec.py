@@ -12,6 +12,8 @@ where `frames` are the request frames as received, length prefixes included.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -34,6 +36,7 @@ encode: Final = msgspec.msgpack.Encoder().encode
 """Encode a message to its body bytes. Encoders hold no state between calls."""
 
 _FRAMED_DIRECTLY: Final = 512
+_length_at: Final = Struct(">I").unpack_from
 PREFIXES: Final = tuple(length.to_bytes(4, "big") for length in range(_FRAMED_DIRECTLY))
 """Length prefixes by length: a lookup is a third of the cost of making the four bytes."""
 
@@ -56,6 +59,15 @@ def type_of(body: bytes) -> int:
     except IndexError:
         return -1
     return number if number < 128 else -1
+
+
+def split_frames(frames: bytes) -> Iterator[bytes]:
+    """Yield the bodies of whole frames."""
+    position, end = 0, len(frames)
+    while position < end:
+        after = position + 4 + _length_at(frames, position)[0]
+        yield frames[position + 4 : after]
+        position = after
 
 
 class Undecodable(Exception):

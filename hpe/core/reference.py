@@ -21,16 +21,17 @@ from hpe.core.codec import (
     decode_body,
     decode_request,
     encode,
-    encode_body,
     error_body,
     frame,
+    split_frames,
     with_duplicate_flag,
 )
 from hpe.core.configuration import configuration_differences, configure
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
-from hpe.core.exchange import Exchange, Trade
+from hpe.core.exchange import Exchange
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.state import dump_state, load_state
+from hpe.core.work import Work
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
     AddAsset,
@@ -67,40 +68,6 @@ _length_at: Final = Struct(">I").unpack_from
 
 _Handler = Callable[[int, Any], Reply]
 """(user, request) -> reply; for internal commands the user is 0."""
-
-
-class _Work:
-    """What one batch has given so far."""
-
-    __slots__ = (
-        "begun", "cut", "digested", "first_sequence", "groups", "private", "replies", "time_ns",
-        "trades",
-    )  # fmt: skip
-
-    def __init__(self, time_ns: int, first_sequence: int) -> None:
-        self.time_ns = time_ns
-        self.first_sequence = first_sequence
-        self.begun = False
-        self.replies: dict[int, list[bytes]] = {}
-        self.private: dict[int, tuple[int, list[bytes]]] = {}
-        self.groups: list[tuple[int, int, list[bytes]]] = []
-        self.trades: list[Trade] = []
-        self.digested: list[bytes] = []
-        self.cut: list[int] = []
-
-    def replies_to(self, connection: int) -> list[bytes]:
-        """Give the list that collects a connection's replies."""
-        out = self.replies.get(connection)
-        if out is None:
-            out = self.replies[connection] = []
-        return out
-
-    def log(self, session_id: int, user: int, frames: bytes) -> None:
-        """Note executed frames for the log; neighbours of one session share a group."""
-        if self.groups and self.groups[-1][0] == session_id:
-            self.groups[-1][2].append(frames)
-        else:
-            self.groups.append((session_id, user, [frames]))
 
 
 class ReferenceCore:
@@ -170,7 +137,7 @@ class ReferenceCore:
 
     def apply(self, batch: Batch) -> Output:
         """Execute a batch; see core.py."""
-        work = _Work(batch.time_ns, self.last_sequence + 1)
+        work = Work(batch.time_ns, self.last_sequence + 1)
         for run in batch.runs:
             if run.connection == SYSTEM_CONNECTION:
                 self._apply_internal(run, work)
@@ -189,7 +156,7 @@ class ReferenceCore:
             raise Diverged(next_sequence, f"the log continues at {logged.first_sequence}")
         if logged.time_ns <= self.last_time_ns:
             raise Diverged(next_sequence, f"logged time {logged.time_ns} is not after the last")
-        work = _Work(logged.time_ns, next_sequence)
+        work = Work(logged.time_ns, next_sequence)
         for session_id, user, frames in logged.groups:
             self._replay_group(session_id, user, frames, work)
         output = self._finish(work)
@@ -220,7 +187,7 @@ class ReferenceCore:
 
     # --- frames of clients ------------------------------------------------------------------
 
-    def _apply_client(self, run: Run, work: _Work) -> None:
+    def _apply_client(self, run: Run, work: Work) -> None:
         """Answer one connection's frames in their order.
 
         `pending` is where the unlogged stretch of executed frames starts: whole runs are logged
@@ -289,7 +256,7 @@ class ReferenceCore:
         handler: _Handler,
         request: Request,
         body: bytes,
-        work: _Work,
+        work: Work,
         out: list[bytes],
     ) -> bytes:
         """Execute one client command: sequence it, remember and return its response."""
@@ -306,7 +273,7 @@ class ReferenceCore:
         work.digested.append(response)
         return response
 
-    def _begin(self, work: _Work) -> None:
+    def _begin(self, work: Work) -> None:
         """Let time act: once per body, before its first command."""
         work.begun = True
         if work.time_ns <= self.exchange.time_ns:
@@ -314,7 +281,7 @@ class ReferenceCore:
         self.exchange.time_ns = work.time_ns
         self.sessions.expire(work.time_ns)
 
-    def _collect_reports(self, work: _Work, out: list[bytes]) -> None:
+    def _collect_reports(self, work: Work, out: list[bytes]) -> None:
         """Encode the reports of one command; the taker's also go to the connection that traded."""
         exchange = self.exchange
         for user, report in exchange.reports:
@@ -334,14 +301,14 @@ class ReferenceCore:
 
     # --- internal commands --------------------------------------------------------------------
 
-    def _apply_internal(self, run: Run, work: _Work) -> None:
+    def _apply_internal(self, run: Run, work: Work) -> None:
         """Execute frames of connection 0; they come from this process, so they must decode."""
         out = work.replies_to(SYSTEM_CONNECTION)
         for body in split_frames(run.frames):
             out.append(frame(self._execute_internal(body, work)))
         work.log(0, 0, run.frames)
 
-    def _execute_internal(self, body: bytes, work: _Work) -> bytes:
+    def _execute_internal(self, body: bytes, work: Work) -> bytes:
         request = decode_request(body)
         if not work.begun:
             self._begin(work)
@@ -381,7 +348,7 @@ class ReferenceCore:
 
     # --- replay and the end of a batch ----------------------------------------------------------
 
-    def _replay_group(self, session_id: int, user: int, frames: bytes, work: _Work) -> None:
+    def _replay_group(self, session_id: int, user: int, frames: bytes, work: Work) -> None:
         """Execute one group of logged frames again."""
         out = work.replies_to(SYSTEM_CONNECTION)
         session = self.sessions.get(session_id)
@@ -399,33 +366,11 @@ class ReferenceCore:
             self._execute(session, handler, request, body, work, out)
         work.log(session_id, user, frames)
 
-    def _finish(self, work: _Work) -> Output:
+    def _finish(self, work: Work) -> Output:
         """Seal a batch: chain the digest and encode the log body."""
-        body = b""
         if work.begun:
             self.digest = crc32(b"".join(work.digested), self.digest)
-            groups = [(session, user, b"".join(f)) for session, user, f in work.groups]
-            body = encode_body(
-                Body(work.first_sequence, work.time_ns, groups, work.trades, self.digest)
-            )
-        return Output(
-            [(connection, b"".join(out)) for connection, out in work.replies.items() if out],
-            [(user, first, b"".join(out)) for user, (first, out) in work.private.items()],
-            [],
-            body,
-            self.last_sequence,
-            self.sessions.next_due_ns(),
-            work.cut,
-        )
-
-
-def split_frames(frames: bytes) -> Iterator[bytes]:
-    """Yield the bodies of whole frames."""
-    position, end = 0, len(frames)
-    while position < end:
-        after = position + 4 + _length_at(frames, position)[0]
-        yield frames[position + 4 : after]
-        position = after
+        return work.output(self.digest, self.last_sequence, self.sessions.next_due_ns())
 
 
 def _recalled(session: Session, request_id: int, body: bytes) -> bytes:

@@ -1,0 +1,206 @@
+"""The core's matching against PyPI matching-engine 0.1.1's, on the MB `normal` flow.
+
+    python bench/core_speed.py --peer-python VENV/bin/python [--orders N] [--pairs 7]
+
+Ours: the exchange's typed handlers called directly (match, settle, make the outcome; codec off).
+Theirs: its engine's `process`, which keeps no balances. Each run is its own process with the
+commands made before the clock starts; runs alternate, and a figure is printed only when both
+sides give the same number of trades and of resting orders. Where possible run this script with
+the same Python version as the peer's environment, made like this:
+
+    python3.12 -m venv VENV && VENV/bin/pip install matching-engine==0.1.1
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+# From a checkout: a script's own folder is on the path, the project's root is not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import mb, report
+from hpe.core.exchange import Exchange
+from hpe.messages import AMOUNT_MAX, AddAsset, AddInstrument, CancelOrder, Deposit, ReplaceOrder
+from hpe.orderflow import Command, Op, parse_commands, read_lines
+from hpe.orderflow_wire import FlowTranslator
+
+ACCOUNTS: Final = 1_000
+"""As in peer_matching_engine.py: both engines see the same users."""
+
+BATCH_COMMANDS: Final = 1_024
+"""After so many commands the batch's trades and reports are taken, as the reference core does."""
+
+PEER_SCRIPT: Final = Path(__file__).with_name("peer_matching_engine.py")
+
+_Prepared = tuple[Callable[[int, Any], object], int, Any]
+"""Handler, user, command."""
+
+
+def flash1_line(command: Command) -> str:
+    """Write a command in the flash1 form."""
+    side = command.side.name[0]
+    rest = f"{command.order_id},{command.quantity},{command.price}"
+    if command.op is Op.CANCEL:
+        return f"C,{command.order_id}"
+    if command.op is Op.MODIFY:
+        return f"M,{side},{rest}"
+    return f"N,{side},{'I' if command.op is Op.IMMEDIATE else 'L'},{rest}"
+
+
+def funded_exchange() -> Exchange:
+    """Make an exchange with one pair and every account funded alike."""
+    exchange = Exchange()
+    exchange.catalogue.add_asset(0, AddAsset(1, "BASE", 0))
+    exchange.catalogue.add_asset(0, AddAsset(1, "QUOTE", 0))
+    exchange.catalogue.add_instrument(0, AddInstrument(1, "BASE/QUOTE", 1, 2))
+    for user in range(1, ACCOUNTS + 1):
+        for asset in (1, 2):
+            exchange.deposit(user, Deposit(1, asset, AMOUNT_MAX // ACCOUNTS))
+    return exchange
+
+
+def prepare(exchange: Exchange, commands: list[Command]) -> list[_Prepared]:
+    """Make the typed commands, each with the handler that the core would choose."""
+    translator = FlowTranslator(1)
+    prepared: list[_Prepared] = []
+    for request_id, command in enumerate(commands, 1):
+        request = translator.request(command, request_id)
+        handler: Callable[[int, Any], object] = exchange.submit_order
+        if isinstance(request, CancelOrder):
+            handler = exchange.cancel_order
+        elif isinstance(request, ReplaceOrder):
+            handler = exchange.replace_order
+        prepared.append((handler, 1 + command.order_id % ACCOUNTS, request))
+    return prepared
+
+
+def run(exchange: Exchange, prepared: list[_Prepared]) -> tuple[int, int]:
+    """Execute all commands; gives nanoseconds and trades."""
+    trades, reports = exchange.trades, exchange.reports
+    trade_count = 0
+    start = time.perf_counter_ns()
+    for first in range(0, len(prepared), BATCH_COMMANDS):
+        for handler, user, command in prepared[first : first + BATCH_COMMANDS]:
+            exchange.sequence += 1
+            handler(user, command)
+        trade_count += len(trades)
+        trades.clear()
+        reports.clear()
+    return time.perf_counter_ns() - start, trade_count
+
+
+def worker(flow: Path) -> None:
+    """Run our side once and print its result as JSON."""
+    exchange = funded_exchange()
+    prepared = prepare(exchange, list(parse_commands(read_lines(flow))))
+    gc.collect()
+    gc.freeze()
+    elapsed_ns, trades = run(exchange, prepared)
+    exchange.check()
+    result = {
+        "elapsed_ns": elapsed_ns,
+        "trades": trades,
+        "resting": len(exchange.orders),
+        "python": platform.python_version(),
+    }
+    print(json.dumps(result))
+
+
+def compare(flow: Path, peer_python: str, pairs: int) -> list[tuple[dict[str, Any], ...]]:
+    """Run both sides alternately; every pair's answers must agree."""
+    ours = [sys.executable, __file__, "--worker", str(flow)]
+    theirs = [peer_python, str(PEER_SCRIPT), str(flow)]
+    results = []
+    for number in range(1, pairs + 1):
+        pair = tuple(_run_worker(command) for command in (ours, theirs))
+        for key in ("trades", "resting"):
+            if pair[0][key] != pair[1][key]:
+                raise SystemExit(f"{key} differ: {pair[0][key]} here, {pair[1][key]} there")
+        ratio = pair[1]["elapsed_ns"] / pair[0]["elapsed_ns"]
+        report.note(f"pair {number}/{pairs}: ratio {ratio:.2f}")
+        results.append(pair)
+    return results
+
+
+def _run_worker(command: list[str]) -> dict[str, Any]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command[:2]} ended with {done.returncode}:\n{done.stderr}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def peer_is_usable(peer_python: str) -> bool:
+    """Tell whether this interpreter has the peer's package."""
+    probe = [peer_python, "-c", "import matching_engine.engine"]
+    try:
+        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def summarize(messages: int, pairs: list[tuple[dict[str, Any], ...]]) -> tuple[dict[str, Any], str]:
+    """Make the record and the table."""
+    rates = [[messages * 1e9 / side["elapsed_ns"] for side in pair] for pair in pairs]
+    ratio = report.spread([ours / theirs for ours, theirs in rates])
+    ours, theirs = (report.spread([pair[side] for pair in rates]) for side in (0, 1))
+    first, second = pairs[0]
+    record = {
+        "messages": messages, "trades": first["trades"], "resting": first["resting"],
+        "hpe_per_s": ours, "peer_per_s": theirs, "ratio": ratio, "pairs": pairs,
+    }  # fmt: skip
+    lines = [report.machine_line()]
+    lines.append(
+        f"MB normal, {messages:,} messages, {first['trades']:,} trades, {first['resting']:,} "
+        f"resting at the end (equal on both sides), median of {len(pairs)} alternating pairs"
+    )
+    for name, python, rate in (
+        ("hpe core, codec off", first["python"], ours),
+        ("matching-engine 0.1.1", second["python"], theirs),
+    ):
+        lines.append(
+            f"{name:<22} CPython {python:<8} {rate['median']:>10,.0f} messages/s  "
+            f"({rate['low']:,.0f} to {rate['high']:,.0f})"
+        )
+    lines.append(f"ratio {ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})")
+    return record, "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description="the core against PyPI matching-engine 0.1.1")
+    parser.add_argument("--orders", type=int, default=200_000, help="new orders in the flow")
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--peer-python", default="", help="Python of an environment with the peer")
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    report.add_json_option(parser)
+    args = parser.parse_args(arguments)
+    if args.worker:
+        worker(args.worker)
+        return 0
+    if not peer_is_usable(args.peer_python):
+        print("skipped: --peer-python names no Python with matching-engine 0.1.1; to make one:")
+        print("  python3.12 -m venv VENV && VENV/bin/pip install matching-engine==0.1.1")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        flow = Path(folder) / "flow.csv"
+        lines = [flash1_line(command) for command in mb.messages("normal", args.orders)]
+        flow.write_text("\n".join(lines), encoding="ascii")
+        pairs = compare(flow, args.peer_python, args.pairs)
+    record, text = summarize(len(lines), pairs)
+    report.finish({"core_speed": record}, text, args.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

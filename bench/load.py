@@ -1,0 +1,374 @@
+"""The load generator: requests per second and latency of the durable service over TCP.
+
+    python bench/load.py [--connections C] [--window W] [--requests N]      closed loop
+    python bench/load.py --rate R [...]                                     open loop
+    python bench/load.py --sweep            closed, then open at 10, 50 and 80 % of its rate
+    python bench/load.py --shapes           the seven shapes of the README
+    python bench/load.py --beside-redis [--pairs 7]      and redis-server beside it, in turn
+
+Starts its own service unless --address names one. Each run has fresh assets, one funded user per
+connection, frames encoded before the clock starts; afterwards every reply is decoded: each request
+answered once and in order, balances conserved. Only then a figure is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gc
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+# From a checkout: a script's own folder is on the path, the project's root is not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import report
+from bench.load_engine import (
+    Answers,
+    AnswersWrong,
+    LoadConnection,
+    Measured,
+    run_closed,
+    run_open,
+)
+from bench.services import (
+    Service,
+    hpe_service,
+    redis_is_installed,
+    redis_service,
+    redis_set_calls,
+)
+from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
+from hpe.messages import (
+    AddAsset,
+    AddAssetResponse,
+    AddInstrument,
+    AddInstrumentResponse,
+    BalanceReply,
+    Deposit,
+    DepositResponse,
+    GetBalance,
+    ServerInfo,
+    ServerInfoReply,
+)
+
+SHAPES: Final = ((1, 1), (1, 64), (1, 1_000), (1, 10_000), (50, 1), (50, 20), (500, 1))
+"""Connections x window, as in the table of the README."""
+
+REQUESTS_MIN, REQUESTS_MAX = 5_000, 200_000
+ROUNDS: Final = 2_000
+"""Requests per place in the window, within the two bounds above: a few seconds for every shape."""
+
+OWN_LIMIT: Final = 0.9
+"""Share of a core from which the generator may be what was measured."""
+
+OPEN_WINDOW: Final = 1_024
+SWEEP_SHARES: Final = (0.1, 0.5, 0.8)
+QUICK_REQUESTS: Final = 2_000
+
+_run_numbers = itertools.count()
+
+
+class Shape(NamedTuple):
+    """What is sent: how many connections, requests in flight on each, requests in all."""
+
+    connections: int
+    window: int
+    requests: int
+
+    @property
+    def text(self) -> str:
+        """Show connections x window."""
+        return f"{self.connections} x {self.window:,}"
+
+
+@dataclass(slots=True)
+class Run:
+    """One run with its checked answers."""
+
+    shape: Shape
+    offered: float
+    measured: Measured
+    answers: Answers
+    server_cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Requests executed per second: what was refused (busy) is answered, but not done."""
+        refused = sum(self.answers.errors.values())
+        return (self.measured.requests - refused) / self.measured.wall_s
+
+    def record(self) -> dict[str, Any]:
+        """Give the run for JSON."""
+        measured = self.measured
+        return {
+            "connections": self.shape.connections, "window": self.shape.window,
+            "requests": measured.requests, "offered_per_s": self.offered or None,
+            "requests_per_s": self.rate, "latency_us": report.percentiles_us(
+                measured.latencies_ns
+            ),
+            "schedule_lag_us": report.percentiles_us(measured.lag_ns) if measured.lag_ns else None,
+            "trades": self.answers.trades, "rejects": dict(self.answers.rejects),
+            "errors": dict(self.answers.errors), "server_cpu_share": self.server_cpu,
+            "generator_cpu_share": measured.generator_share,
+            "generator_is_the_limit": measured.generator_share > OWN_LIMIT,
+        }  # fmt: skip
+
+    def text(self) -> str:
+        """Show the run in a few lines."""
+        measured, answers = self.measured, self.answers
+        kind = f"open loop at {self.offered:,.0f}/s" if self.offered else "closed loop"
+        lines = [
+            f"{kind}, {self.shape.text}: {self.rate:,.0f} requests/s "
+            f"({measured.requests:,} in {measured.wall_s:.2f} s)",
+            f"  latency       {_percentiles(measured.latencies_ns)}",
+        ]
+        if measured.lag_ns:
+            lines.append(f"  schedule lag  {_percentiles(measured.lag_ns)}")
+        lines.append(
+            f"  trades {answers.trades:,}  rejects {_counts(answers.rejects)}  "
+            f"errors {_counts(answers.errors)}  CPU: generator {measured.generator_share:.0%}"
+            f" of a core, server {self.server_cpu:.0%}"
+        )
+        if measured.generator_share > OWN_LIMIT:
+            lines.append("  THE GENERATOR WAS THE LIMIT: the service can do more than this")
+        return "\n".join(lines)
+
+
+def _percentiles(values_ns: Sequence[int]) -> str:
+    return report.percentile_line(report.percentiles_us(values_ns))
+
+
+def _counts(counter: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counter.items())) or "0"
+
+
+# --- one run ------------------------------------------------------------------------------------
+
+
+def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float = 0.0) -> Run:
+    """Set up, measure and check one run; rate 0 is the closed loop."""
+    with ExitStack() as stack:
+        connections = []
+        for user in range(1, shape.connections + 1):
+            connection = LoadConnection((service.host, service.port), user, shape.window)
+            stack.callback(connection.close)
+            connections.append(connection)
+        share = max(shape.requests // shape.connections, 1)
+        base, quote, instrument = _list_pair(connections[0])
+        for connection in connections:
+            for asset in (base, quote):
+                deposit = Deposit(connection.next_id(), asset, funds_needed(share))
+                connection.call(DepositResponse, deposit)
+            connection.load(encode_traffic(mix, seed, connection.user, share, instrument))
+        cpu_s = service.cpu_s()
+        # What exists stays: the collector would walk it again and again inside the clock.
+        gc.freeze()
+        measured = run_open(connections, rate) if rate else run_closed(connections)
+        gc.unfreeze()
+        server_cpu = (service.cpu_s() - cpu_s) / measured.wall_s
+        answers = Answers()
+        for connection in connections:
+            connection.verify(answers)
+        for asset in (base, quote):
+            _check_conserved(connections, asset, funds_needed(share) * len(connections))
+        for connection in connections:
+            connection.log_out()
+    return Run(shape, rate, measured, answers, server_cpu)
+
+
+def _list_pair(connection: LoadConnection) -> tuple[int, int, int]:
+    """Add two assets and their pair under names of their own: runs never meet."""
+    tag = f"{os.getpid()}-{next(_run_numbers)}-{os.urandom(3).hex()}"
+    ids = []
+    for name in ("B", "Q"):
+        request = AddAsset(connection.next_id(), f"LOAD-{name}-{tag}", 0)
+        ids.append(connection.call(AddAssetResponse, request).id)
+    pair = AddInstrument(connection.next_id(), f"LOAD-{tag}", ids[0], ids[1])
+    return ids[0], ids[1], connection.call(AddInstrumentResponse, pair).id
+
+
+def _check_conserved(connections: list[LoadConnection], asset: int, deposited: int) -> None:
+    total = 0
+    for connection in connections:
+        reply = connection.call(BalanceReply, GetBalance(FIRST_REQUEST_ID, asset))
+        total += reply.available + reply.locked
+    if total != deposited:
+        raise AnswersWrong(f"asset {asset}: accounts hold {total}, deposited were {deposited}")
+
+
+def server_line(service: Service) -> str:
+    """Ask the server what it promises: without durability and settings no figure means much."""
+    connection = LoadConnection((service.host, service.port), 1, 1)
+    info = connection.call(ServerInfoReply, ServerInfo(FIRST_REQUEST_ID))
+    connection.log_out()
+    connection.close()
+    realtime = info.details.get("realtime", "unknown")
+    return (
+        f"server: {info.server}, core {info.core}, durability {info.durability}, "
+        f"realtime {realtime}"
+    )
+
+
+# --- beside redis -------------------------------------------------------------------------------
+
+
+def redis_rate(service: Service, shape: Shape) -> float:
+    """Run redis-benchmark SET at the same shape; gives its requests per second."""
+    before = redis_set_calls(service)
+    command = [
+        "redis-benchmark", "-h", service.host, "-p", str(service.port), "-t", "set", "--csv",
+        "-c", str(shape.connections), "-P", str(shape.window), "-n", str(shape.requests),
+        "-d", "32",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    executed = redis_set_calls(service) - before
+    if executed < shape.requests:
+        raise AnswersWrong(f"redis executed {executed} SETs of {shape.requests}")
+    rows = [row for row in csv.reader(done.stdout.splitlines()) if row and row[0] == "SET"]
+    return float(rows[0][1])
+
+
+def beside_redis(
+    ours: Service, theirs: Service, shape: Shape, args: argparse.Namespace
+) -> tuple[dict[str, Any], str]:
+    """Measure both in turn; gives the record and one line."""
+    runs, redis_rates = [], []
+    for number in range(1, args.pairs + 1):
+        runs.append(load_run(ours, shape, mix=args.mix, seed=args.seed))
+        redis_rates.append(redis_rate(theirs, shape))
+        report.note(
+            f"{shape.text} pair {number}/{args.pairs}: hpe {runs[-1].rate:,.0f}/s, "
+            f"redis {redis_rates[-1]:,.0f}/s"
+        )
+    hpe = report.spread([run.rate for run in runs])
+    redis = report.spread(redis_rates)
+    ratios = [run.rate / rate for run, rate in zip(runs, redis_rates, strict=True)]
+    ratio = report.spread(ratios)
+    limited = sum(run.measured.generator_share > OWN_LIMIT for run in runs)
+    line = (
+        f"{shape.text:>11} {hpe['median']:>10,.0f} {redis['median']:>10,.0f}   "
+        f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+    )
+    if limited:
+        line += f"   generator the limit in {limited} of {len(runs)}"
+    record = {
+        "hpe_per_s": hpe, "redis_per_s": redis, "ratio": ratio, "redis_rates": redis_rates,
+        "runs": [run.record() for run in runs],
+    }  # fmt: skip
+    return record, line
+
+
+# --- the script ---------------------------------------------------------------------------------
+
+
+def make_shape(connections: int, window: int, args: argparse.Namespace) -> Shape:
+    """Decide how many requests a shape gets."""
+    requests = args.requests
+    if not requests:
+        places = connections * window * ROUNDS
+        requests = min(max(places, REQUESTS_MIN), REQUESTS_MAX)
+        if args.quick:
+            requests = QUICK_REQUESTS
+    return Shape(connections, window, max(requests, connections))
+
+
+def measure(service: Service, folder: Path, args: argparse.Namespace) -> tuple[Any, str]:
+    """Do what the options ask for; gives the record and the table."""
+    pairs = SHAPES if args.shapes else ((args.connections, args.window),)
+    shapes = [make_shape(connections, window, args) for connections, window in pairs]
+    if args.beside_redis:
+        return _measure_beside_redis(service, folder, shapes, args)
+    runs = []
+    for shape in shapes:
+        rates = [args.rate]
+        if args.sweep or args.quick:
+            runs.append(load_run(service, shape, mix=args.mix, seed=args.seed))
+            closed = runs[-1].rate
+            rates = [share * closed for share in SWEEP_SHARES[: 1 if args.quick else None]]
+        for rate in rates:
+            sent = shape._replace(window=max(shape.window, OPEN_WINDOW)) if rate else shape
+            runs.append(load_run(service, sent, mix=args.mix, seed=args.seed, rate=rate))
+            report.note(runs[-1].text().splitlines()[0])
+    return [run.record() for run in runs], "\n".join(run.text() for run in runs)
+
+
+def _measure_beside_redis(
+    service: Service, folder: Path, shapes: list[Shape], args: argparse.Namespace
+) -> tuple[Any, str]:
+    if not redis_is_installed():
+        return None, "skipped: redis-server and redis-benchmark are not installed"
+    lines = [
+        f"redis-server appendonly, appendfsync always, SET; median of {args.pairs} alternating "
+        "pairs (lowest to highest)",
+        f"{'shape':>11} {'hpe/s':>10} {'redis/s':>10}   ratio",
+    ]
+    records = {}
+    with redis_service(folder) as redis:
+        for shape in shapes:
+            record, line = beside_redis(service, redis, shape, args)
+            records[shape.text] = record
+            lines.append(line)
+    return records, "\n".join(lines)
+
+
+@contextmanager
+def chosen_service(folder: Path, args: argparse.Namespace) -> Iterator[Service]:
+    """Give the service that --address names, or start one."""
+    if args.address:
+        host, _, port = args.address.rpartition(":")
+        yield Service(host or "127.0.0.1", int(port), None)
+        return
+    with hpe_service(folder, args.core) as service:
+        yield service
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Describe the options."""
+    parser = argparse.ArgumentParser(description="load on the durable service over TCP")
+    parser.add_argument("--address", help="HOST:PORT of a running service; else one is started")
+    parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--window", type=int, default=1_000, help="requests in flight on each")
+    parser.add_argument("--requests", type=int, default=0, help="in all; default: by the shape")
+    parser.add_argument("--rate", type=float, default=0.0, help="open loop: requests per second")
+    parser.add_argument("--mix", choices=MIXES, default="mixed")
+    parser.add_argument("--seed", type=int, default=23)
+    parser.add_argument("--core", default="auto", help="core of the service that is started")
+    parser.add_argument("--data", type=Path, help="folder on the disk to measure (a new one in it)")
+    parser.add_argument("--shapes", action="store_true", help="all seven shapes of the README")
+    parser.add_argument("--sweep", action="store_true", help="closed, then open at 10, 50, 80 %%")
+    parser.add_argument("--beside-redis", action="store_true")
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="seconds: does it still work?")
+    report.add_json_option(parser)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the script; returns its exit code."""
+    args = make_parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory(dir=args.data) as name:
+        folder = Path(name)
+        disk = report.filesystem(folder)
+        with chosen_service(folder, args) as service:
+            conditions = [report.machine_line(), server_line(service)]
+            conditions.append(f"data on {disk}, mix {args.mix}, seed {args.seed}")
+            if disk == "tmpfs":
+                conditions.append("a sync costs nothing on tmpfs: choose a disk with --data")
+            record, text = measure(service, folder, args)
+    report.finish(
+        {"load": record, "conditions": conditions[1:]}, "\n".join([*conditions, text]), args.json
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""hpe: a durable, deterministic spot exchange engine.
+
+The public names, loaded on first use: a tool that only replays a log (hpe verify) or a test of
+the core needs no Trio, and `import hpe.core` must not load the whole service.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hpe import errors as errors
+    from hpe.config import Config as Config
+    from hpe.engine import HighPerformanceEngine as HighPerformanceEngine
+    from hpe.net.client import connect as connect
+    from hpe.net.sync import connect_sync as connect_sync
+
+__version__ = "0.1.0"
+
+_HOMES: Final = {
+    "Config": "hpe.config",
+    "HighPerformanceEngine": "hpe.engine",
+    "connect": "hpe.net.client",
+    "connect_sync": "hpe.net.sync",
+}
+
+__all__ = [
+    "Config",
+    "HighPerformanceEngine",
+    "__version__",
+    "connect",
+    "connect_sync",
+    "errors",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home (PEP 562)."""
+    if name == "errors":
+        return import_module("hpe.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hpe' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

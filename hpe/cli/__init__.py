@@ -1,0 +1,65 @@
+"""The `hpe` command: picks the subcommand and turns what goes wrong into an exit code.
+
+Owns the mapping from exceptions to exit codes (sysexits numbers, docs/operations.md) and one
+clear line on stderr; each subcommand lives in its own module with `add_parsers`. Called once,
+in the main thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from hpe import __version__
+from hpe.cli import replay, serve, wal
+from hpe.errors import HpeError
+
+EXIT_INTERNAL: Final = 70
+EXIT_INTERRUPTED: Final = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of all subcommands."""
+    parser = argparse.ArgumentParser(prog="hpe", description="A durable spot exchange engine.")
+    parser.add_argument("--version", action="version", version=f"hpe {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in (serve, replay, wal):
+        module.add_parsers(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parsed = build_parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = parsed.run
+    try:
+        return run(parsed)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        return report_fault(error)
+
+
+def report_fault(error: Exception) -> int:
+    """Say on stderr what ended the command; returns the exit code.
+
+    A fault that we raise on purpose is one line. Anything else is a bug and keeps its traceback.
+    """
+    for leaf in _leaves(error):
+        if isinstance(leaf, HpeError):
+            print(f"hpe: {type(leaf).__name__}: {leaf}", file=sys.stderr)
+            return leaf.exit_code
+    traceback.print_exception(error, file=sys.stderr)
+    print(f"hpe: internal error: {next(_leaves(error))!r}", file=sys.stderr)
+    return EXIT_INTERNAL
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

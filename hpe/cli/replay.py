@@ -1,0 +1,279 @@
+"""`hpe replay`: feed recorded order flow to a service over TCP and check everything it answers.
+
+Owns the command's arguments, files, wording and exit codes (0 all as recorded, 1 something
+differed, 2 wrong usage or a flow that cannot be replayed); what is right is judged in
+hpe/orderflow.py. Runs in a process of its own: one Trio loop, a task that sends and one that
+judges. Guarantees: commands go out in the order of the file, pipelined on one connection, with
+the queries for expected books right behind their command; every reply is judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hpe.cli.spawn import spawned_service
+from hpe.errors import HpeError, ProtocolError
+from hpe.messages import AMOUNT_MAX, GetOrderbook, OrderbookReply, OrderResponse
+from hpe.net.channel import Pending
+from hpe.net.client import connect
+from hpe.net.requests import RequestChannel
+from hpe.orderflow import (
+    Book,
+    Command,
+    ExpectationJudge,
+    HashJudge,
+    Judge,
+    is_flash1,
+    parse_checkpoints,
+    parse_commands,
+    parse_expectations,
+    read_lines,
+)
+from hpe.orderflow_wire import FlowTranslator
+
+if TYPE_CHECKING:
+    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXIT_DIFFERENT: Final = 1
+EXIT_UNUSABLE: Final = 2
+
+WINDOW_DEFAULT: Final = 256
+"""Requests in flight: enough to fill the service's batches, and far from waiting so long that
+one is refused as busy, after which the rest of the flow would mean something else."""
+
+DIFFERENCES_SHOWN_MAX: Final = 20
+
+SETUP_TIMEOUT_S: Final = 5.0
+"""Deadline of the few requests before the flow; a busy disk is no reason to give up."""
+
+STALL_S_MAX: Final = 30.0
+"""Without an answer for so long, the service has failed."""
+
+USER_DEFAULT: Final = 1
+
+
+def add_parsers(subparsers: SubParsers) -> None:
+    """Add the command to the command line of hpe."""
+    parser = subparsers.add_parser(
+        "replay", help="feed recorded order flow to a service and check every answer"
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="NAME.cmd.csv or .cmd.csv.gz")
+    parser.add_argument(
+        "--expect",
+        type=Path,
+        metavar="FILE",
+        help="what must come out (default: NAME.exp.csv or, for flash1, NAME.sha256.csv beside it)",
+    )
+    parser.add_argument("--address", help="HOST:PORT of a running service; else one is started")
+    parser.add_argument("--core", default="auto", help="core of the service that is started")
+    parser.add_argument("--user", type=int, default=USER_DEFAULT, help="user who sends the flow")
+    parser.add_argument("--window", type=int, default=WINDOW_DEFAULT, help="requests in flight")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay a file; returns the exit code."""
+    try:
+        commands, judge = load(arguments.file, arguments.expect)
+        with _service(arguments) as address:
+            result = trio.run(_replay_at, address, commands, judge, arguments)
+    except (HpeError, OSError, ValueError) as error:
+        print(f"hpe replay: {error}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    for line in result.differences[:DIFFERENCES_SHOWN_MAX]:
+        print(line)
+    if len(result.differences) > DIFFERENCES_SHOWN_MAX:
+        print(f"... and {len(result.differences) - DIFFERENCES_SHOWN_MAX:,} more")
+    print(f"{arguments.file.name}: {result.text(judge)}")
+    return EXIT_DIFFERENT if result.differences else 0
+
+
+@dataclass(slots=True)
+class Result:
+    """What a replay gave."""
+
+    commands: int = 0
+    elapsed_s: float = 0.0
+    differences: list[str] = field(default_factory=list)
+
+    def text(self, judge: Judge) -> str:
+        """Show the result in one line."""
+        verdict = f"{len(self.differences):,} DIFFERENCES" if self.differences else "all exact"
+        rate = self.commands / self.elapsed_s
+        return (
+            f"{self.commands:,} commands in {self.elapsed_s:.1f} s ({rate:,.0f}/s), "
+            f"checked {judge.summary()}: {verdict}"
+        )
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def load(file: Path, expect: Path | None = None) -> tuple[list[Command], Judge]:
+    """Read a flow and what must come out of it.
+
+    Raises:
+        OrderFlowError: a line is not of its form, or needs auctions.
+        OSError: a file cannot be read.
+    """
+    lines = read_lines(file)
+    commands = list(parse_commands(lines))
+    if not commands:
+        raise ValueError(f"{file} holds no commands")
+    if is_flash1(lines):
+        return commands, HashJudge(
+            parse_checkpoints(read_lines(expect or _beside(file, "sha256.csv")))
+        )
+    return commands, ExpectationJudge(
+        parse_expectations(read_lines(expect or _beside(file, "exp.csv")))
+    )
+
+
+def _beside(file: Path, ending: str) -> Path:
+    """Find the file of the same name with another ending, compressed or not."""
+    name = file.name.removesuffix(".gz").removesuffix(".cmd.csv")
+    candidates = [file.with_name(f"{name}.{ending}{packed}") for packed in (".gz", "")]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    raise FileNotFoundError(f"no {candidates[0].name} beside {file}: name one with --expect")
+
+
+# --- the replay -----------------------------------------------------------------------------------
+
+
+class _Sent(NamedTuple):
+    """A command on its way, with the queries for the books after it."""
+
+    command: Command
+    pending: Pending
+    books: list[Pending]
+
+
+@contextmanager
+def _service(arguments: argparse.Namespace) -> Iterator[str]:
+    """Give the address of the running service, or start one with an empty data folder."""
+    if arguments.address:
+        yield arguments.address
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="hpe-replay-") as folder,
+        spawned_service(Path(folder), core=arguments.core) as spawned,
+    ):
+        yield f"{spawned.host}:{spawned.port}"
+
+
+async def _replay_at(
+    address: str, commands: list[Command], judge: Judge, arguments: argparse.Namespace
+) -> Result:
+    async with connect(
+        address, user=arguments.user, window=arguments.window, timeout_s=SETUP_TIMEOUT_S
+    ) as client:
+        return await replay(client.requests, commands, judge)
+
+
+async def replay(requests: RequestChannel, commands: list[Command], judge: Judge) -> Result:
+    """Send a flow on a fresh pair and judge every answer.
+
+    Raises:
+        RequestRefused: a command was refused (busy): what follows would mean something else.
+        ProtocolError: no answer for STALL_S_MAX, or one of the wrong kind.
+    """
+    instrument = await _fund_fresh_pair(requests)
+    translator = FlowTranslator(instrument)
+    send, receive = trio.open_memory_channel[_Sent](requests.window)
+    result = Result(len(commands))
+    start = time.perf_counter()
+    failure: Exception | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_send_all, requests, translator, commands, judge, instrument, send)
+            with _progress(len(commands)) as progress:
+                async for sent in receive:
+                    result.differences += await _judged(sent, translator, judge)
+                    progress.advance(progress.task_ids[0])
+    except* HpeError as group:
+        failure = group.exceptions[0]
+    if failure is not None:
+        raise failure  # outside, so that it comes without the nursery's group
+    result.elapsed_s = time.perf_counter() - start
+    result.differences += judge.finish()
+    return result
+
+
+async def _fund_fresh_pair(requests: RequestChannel) -> int:
+    """Make a pair that nobody else uses, with all the money there can be."""
+    tag = os.urandom(6).hex()
+    base = await requests.add_asset(f"REPLAY-B-{tag}", 0)
+    quote = await requests.add_asset(f"REPLAY-Q-{tag}", 0)
+    for asset in (base, quote):
+        await requests.deposit(asset, AMOUNT_MAX)
+    return await requests.add_instrument(f"REPLAY-{tag}", base, quote)
+
+
+async def _send_all(
+    requests: RequestChannel,
+    translator: FlowTranslator,
+    commands: list[Command],
+    judge: Judge,
+    instrument: int,
+    sent: trio.MemorySendChannel[_Sent],
+) -> None:
+    async with sent:
+        for command in commands:
+            pending = await requests.send(translator.request(command, 0))
+            books = [
+                await requests.send(GetOrderbook(0, instrument, depth))
+                for depth in judge.books_wanted(command)
+            ]
+            await sent.send(_Sent(command, pending, books))
+
+
+async def _judged(sent: _Sent, translator: FlowTranslator, judge: Judge) -> list[str]:
+    """Wait for a command's answers and judge them."""
+    for pending in (sent.pending, *sent.books):
+        if not pending.answered:
+            with trio.move_on_after(STALL_S_MAX) as deadline:
+                await pending.wait()
+            if deadline.cancelled_caught:
+                raise ProtocolError(f"command {sent.command.seq}: no answer in {STALL_S_MAX} s")
+    response, reports = sent.pending.answer()
+    if not isinstance(response, OrderResponse):
+        raise ProtocolError(f"command {sent.command.seq} was answered {response}")
+    outcome = translator.outcome(sent.command, response, reports)
+    return judge.judge(sent.command, outcome, [_book(pending) for pending in sent.books])
+
+
+def _book(pending: Pending) -> Book:
+    reply = pending.answer().response
+    if not isinstance(reply, OrderbookReply):
+        raise ProtocolError(f"get_orderbook was answered {reply}")
+    return Book(
+        [(price, size) for price, size, _ in reply.bids],
+        [(price, size) for price, size, _ in reply.asks],
+    )
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Progress]:
+    """Show a bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as progress:
+        progress.add_task("replay", total=total)
+        yield progress

@@ -1,0 +1,161 @@
+"""`hpe serve`: the engine behind a TCP port, until a signal.
+
+Owns the process around the engine: settings from flags, environment and file, the signals, the
+ready line, the ports file. Runs in the main thread. Guarantees: the signal receiver is open
+before recovery; the first SIGTERM or SIGINT drains and exits 0; a second one, or hard_s after
+the first, leaves at once with EXIT_IMPATIENT, which loses nothing that was answered under
+`sync = "batch"` because every reply sent was durable. Rules: ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from hpe.config import Config, load_config
+from hpe.engine import HighPerformanceEngine
+from hpe.errors import ConfigError
+
+LOGGER: Final = logging.getLogger("hpe.serve")
+
+EXIT_IMPATIENT: Final = 75
+
+
+def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the `serve` command."""
+    parser = subparsers.add_parser("serve", help="run the exchange")
+    parser.add_argument("--data", metavar="DIR", help="data directory (./hpe-data)")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="address (127.0.0.1:7070)")
+    parser.add_argument("--port", type=int, help="port; 0 picks a free one")
+    parser.add_argument("--ports-file", type=Path, metavar="FILE", help="write port and pid there")
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings")
+    parser.add_argument("--core", choices=["auto", "python", "compiled"], help="which core")
+    parser.add_argument("--sync", metavar="POLICY", help="batch, every=N or interval_ms=T")
+    parser.add_argument("--realtime", choices=["auto", "off", "on"], help="pinning, SCHED_FIFO")
+    parser.add_argument(
+        "--insecure-plaintext",
+        action="store_true",
+        default=None,
+        help="allow an address beyond loopback although nothing is encrypted or authenticated",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve; returns 0 after a clean stop."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    config = load_config(arguments.config, os.environ, _overrides(arguments))
+    _raise_descriptor_limit()
+    trio.run(serve, config, arguments.ports_file)
+    return 0
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
+    host, port = None, arguments.port
+    if arguments.listen is not None:
+        host, colon, text = arguments.listen.rpartition(":")
+        if not colon or not text.isascii() or not text.isdigit():
+            raise ConfigError(f"--listen: found {arguments.listen!r}; allowed: HOST:PORT")
+        host = host.removeprefix("[").removesuffix("]")
+        port = port if port is not None else int(text)
+    return {
+        "data_directory": arguments.data,
+        "host": host,
+        "port": port,
+        "core": arguments.core,
+        "sync": arguments.sync,
+        "realtime": arguments.realtime,
+        "insecure_plaintext": arguments.insecure_plaintext,
+    }
+
+
+class _Stopper:
+    """What the first signal does: cancel a start that is not through, else ask for the drain.
+
+    Cancelling a service that is ready would end its connections in the middle of a reply.
+    """
+
+    def __init__(self) -> None:
+        self.starting = trio.CancelScope()
+        self.requested = trio.Event()
+        self.ready = False
+
+    def stop(self) -> None:
+        """Have the service stop."""
+        self.requested.set()
+        if not self.ready:
+            self.starting.cancel()
+
+
+async def serve(config: Config, ports_file: Path | None) -> None:
+    """Run the engine and its listener until the first signal."""
+    stopper = _Stopper()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch, signals, stopper, config.shutdown_hard_s)
+            with stopper.starting:
+                await _serve_until(stopper, config, ports_file)
+            nursery.cancel_scope.cancel()
+
+
+async def _serve_until(stopper: _Stopper, config: Config, ports_file: Path | None) -> None:
+    async with HighPerformanceEngine(config) as engine:
+        port = await engine.listen(config.host, config.port)
+        stopper.ready = True
+        _announce(engine, port, ports_file)
+        await stopper.requested.wait()
+        LOGGER.info("stopping: draining")
+    LOGGER.info("stopped at sequence %d", engine.durable_sequence.value)
+
+
+async def _watch(signals: AsyncIterator[int], stopper: _Stopper, hard_s: float) -> None:
+    async for number in signals:
+        LOGGER.info("%s received", signal.Signals(number).name)
+        stopper.stop()
+        break
+    with trio.move_on_after(hard_s):
+        async for number in signals:
+            LOGGER.warning("%s received: leaving at once", signal.Signals(number).name)
+            break
+        # Not an exception: nothing may wait for threads or connections any more.
+        os._exit(EXIT_IMPATIENT)
+    LOGGER.error("not stopped within %s s: leaving at once", hard_s)
+    os._exit(EXIT_IMPATIENT)
+
+
+def _announce(engine: HighPerformanceEngine, port: int, ports_file: Path | None) -> None:
+    config = engine.config
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    realtime = engine.realtime.describe() if engine.realtime is not None else "off"
+    if ports_file is not None:
+        _write_ports_file(ports_file, port)
+    print(
+        f"hpe ready: {host}:{port}, data {Path(config.data_directory).resolve()}, "
+        f"core {engine.core_name}, durability {engine.durability}, realtime {realtime}, "
+        f"sequence {engine.durable_sequence.value}",
+        flush=True,
+    )
+
+
+def _write_ports_file(path: Path, port: int) -> None:
+    """Write by rename, so that whoever waits for the file never reads half of it."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="ascii")
+    aside.replace(path)
+
+
+def _raise_descriptor_limit() -> None:
+    """Take what the system grants: the soft limit is often 1,024, the hard one much higher."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,94 @@
+"""A service of one's own for the length of a block: what replay and the benchmarks start.
+
+Owns the process and ends it; the caller owns the folder with its data. Blocking, for scripts
+and commands outside of Trio. Guarantees: inside the block the service is ready; leaving it stops
+the service in order, and a service that did not stop with exit code 0 is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hpe.errors import HpeError
+
+START_S_MAX: Final = 30.0
+"""A service with nothing to recover that is not ready by then has failed."""
+
+STOP_S_MAX: Final = 15.0
+"""The service ends itself 10 s after the signal, whatever happens."""
+
+_POLL_S: Final = 0.02
+
+
+class ServiceFailed(HpeError):
+    """The service did not start, or did not stop as it should; the message has its last words."""
+
+
+class Spawned(NamedTuple):
+    """Where the service listens, and its process id."""
+
+    host: str
+    port: int
+    pid: int
+
+
+@contextmanager
+def spawned_service(folder: Path, *, core: str = "auto") -> Iterator[Spawned]:
+    """Run `hpe serve` on a free port of the loopback, with its data and its log in `folder`.
+
+    Raises:
+        ServiceFailed: it was not ready in time, or ended otherwise than asked.
+    """
+    ports_file, log_file = folder / "ports.json", folder / "serve.log"
+    command = [
+        sys.executable, "-m", "hpe", "serve", "--port", "0", "--ports-file", str(ports_file),
+        "--data", str(folder / "data"), "--core", core,
+    ]  # fmt: skip
+    # The service must be this hpe, also where it runs from a checkout.
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": path}
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        _wait_until_ready(process, ports_file, log_file)
+        port = json.loads(ports_file.read_text(encoding="utf-8"))["port"]
+        yield Spawned("127.0.0.1", port, process.pid)
+    finally:
+        _stop(process)
+    if process.returncode:
+        raise ServiceFailed(f"hpe serve ended with {process.returncode}: {_last_words(log_file)}")
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], ports_file: Path, log: Path) -> None:
+    """Wait for the ports file, which the service writes when it is ready, in one piece."""
+    for _ in range(int(START_S_MAX / _POLL_S)):
+        if ports_file.exists():
+            return
+        try:
+            code = process.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            continue
+        raise ServiceFailed(f"hpe serve ended with {code}: {_last_words(log)}")
+    raise ServiceFailed(f"hpe serve is not ready after {START_S_MAX} s: {_last_words(log)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(STOP_S_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-1_000:].strip()

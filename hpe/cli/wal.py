@@ -1,0 +1,114 @@
+"""The commands that look at a log: `hpe verify`, `hpe wal dump`, `hpe wal truncate`.
+
+Owns their arguments, wording and exit codes; the work is done in hpe.wal. Each runs in a process of
+its own. verify and dump change nothing; truncate takes the directory's lock. Exit codes: 0 clean,
+2 wrong usage, 65 damaged or of another version, 73 in use, 74 the disk failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hpe.core import new_core
+from hpe.errors import HpeError
+from hpe.wal.dump import dump
+from hpe.wal.files import DirectoryFiles
+from hpe.wal.truncate import truncate
+from hpe.wal.verify import verify
+
+if TYPE_CHECKING:
+    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_parsers(subparsers: SubParsers) -> None:
+    """Add the commands of this module to the command line of hpe."""
+    checker = subparsers.add_parser("verify", help="prove a log and replay it; changes nothing")
+    checker.add_argument("directory", metavar="DIR", help="data directory")
+    checker.set_defaults(run=run_verify)
+    wal = subparsers.add_parser("wal", help="look into a log, or cut it")
+    actions = wal.add_subparsers(required=True, metavar="ACTION")
+    dumper = actions.add_parser("dump", help="print a log for people; changes nothing")
+    dumper.add_argument("directory", metavar="DIR", help="data directory")
+    dumper.add_argument("--segment", type=_count, metavar="N", help="this segment only")
+    dumper.add_argument("--limit", type=_count, metavar="N", help="at most N frames per segment")
+    dumper.set_defaults(run=run_dump)
+    cutter = actions.add_parser(
+        "truncate", help="cut everything above a sequence; keeps a copy of it"
+    )
+    cutter.add_argument("directory", metavar="DIR", help="data directory")
+    cutter.add_argument(
+        "--at", type=_count, required=True, metavar="SEQUENCE", help="the last sequence that stays"
+    )
+    cutter.set_defaults(run=run_truncate)
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Prove a log; returns the exit code."""
+    with _files(arguments.directory) as files:
+        return _reported(lambda: _verify(files))
+
+
+def run_dump(arguments: argparse.Namespace) -> int:
+    """Print a log; returns the exit code."""
+    with _files(arguments.directory) as files:
+        return _reported(lambda: _dump(files, arguments.segment, arguments.limit))
+
+
+def run_truncate(arguments: argparse.Namespace) -> int:
+    """Cut a log; returns the exit code."""
+    with _files(arguments.directory) as files:
+        return _reported(lambda: _truncate(files, arguments.at))
+
+
+def _verify(files: DirectoryFiles) -> None:
+    verified = verify(files, new_core(), print)
+    if verified.cut is not None:
+        print(f"recovery would cut a {verified.cut.describe()}")
+    print(f"last sequence: {verified.last_sequence} in {verified.records} records")
+    print(f"state hash: {verified.state_hash.hex()}")
+    print("trades and responses: as logged; balances: conserved; invariants: hold")
+
+
+def _dump(files: DirectoryFiles, segment: int | None, limit: int | None) -> None:
+    for line in dump(files, segment, limit):
+        print(line)
+
+
+def _truncate(files: DirectoryFiles, at: int) -> None:
+    truncated = truncate(files, at)
+    for name in truncated.kept:
+        print(f"kept what was cut: {name}")
+    print(f"the log ends at sequence {truncated.position}")
+
+
+def _reported(action: Callable[[], None]) -> int:
+    try:
+        action()
+    except HpeError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python flushes again at exit: give that a sink.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+@contextmanager
+def _files(directory: str) -> Iterator[DirectoryFiles]:
+    files = DirectoryFiles(directory)
+    try:
+        yield files
+    finally:
+        files.close()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below 0")
+    return number

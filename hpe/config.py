@@ -1,0 +1,361 @@
+"""Settings of the service: names with units, limits with reasons, and where each value came from.
+
+Owns the shape of the configuration and its reading: flags win over the environment (HPE_*),
+which wins over the file (TOML), which wins over the defaults here. Any thread may use it: every
+value is immutable. Guarantees: a `Config` that exists is valid, however it was made; an unknown
+key, a wrong type or a value out of range raises ConfigError that names the key, where it stood
+and what is allowed. Does no I/O except that `load_config` reads the one file it is given.
+Relies on messages.py for the ranges of everything that becomes a logged command.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from hpe import messages
+from hpe.errors import ConfigError
+from hpe.messages import Amount, AnyInt, Decimals, PositiveInt, Symbol
+
+MIB: Final = 1024 * 1024
+
+ENVIRONMENT_PREFIX: Final = "HPE_"
+ENVIRONMENT_OF_CLIENTS: Final = frozenset({"HPE_ADDRESS"})
+"""Names with our prefix that are no settings of the service."""
+
+NonEmpty = Annotated[str, Meta(min_length=1)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+# 8,192 is the most CPUs that a Linux kernel can be built for.
+CpuOrAuto = Annotated[int, Meta(ge=-1, le=8_191)]
+# SCHED_FIFO knows 1-99; 99 would also stand above the kernel's own watchdog threads.
+Priority = Annotated[int, Meta(ge=1, le=99)]
+# Below one page a segment is only header; above 4 GiB its recovery copy outgrows small disks.
+SegmentBytes = Annotated[int, Meta(ge=4096, le=4096 * MIB)]
+# One connection alone may have a read of 64 KiB in flight, hence the lower bound.
+CreditBytes = Annotated[int, Meta(ge=64 * 1024, le=16_384 * MIB)]
+Seconds = Annotated[float, Meta(gt=0, le=3_600)]
+Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
+# A descriptor each; more than a million needs more than the usual fs.nr_open.
+Connections = Annotated[int, Meta(ge=1, le=1_000_000)]
+# Ten years: longer is "never", and the product with 10^9 must stay within 63 bits.
+ExpirySeconds = Annotated[int, Meta(ge=1, le=315_360_000)]
+# About 300 bytes of memory per open order in the reference core: 100 million are 30 GB.
+OpenOrders = Annotated[int, Meta(ge=1, le=100_000_000)]
+SyncCommands = Annotated[int, Meta(ge=1, le=1_000_000)]
+SyncMilliseconds = Annotated[int, Meta(ge=1, le=60_000)]
+
+
+class SyncPolicy(msgspec.Struct, frozen=True):
+    """When the log is made durable relative to the reply (protocol.md, "Durability").
+
+    batch: sync, then reply. every: reply at once, sync after that many commands. interval: reply
+    at once, sync that often. In both relaxed modes an idle tail is synced within `interval_ms`.
+    """
+
+    mode: Literal["batch", "every", "interval"] = "batch"
+    every_commands: SyncCommands = 1
+    interval_ms: SyncMilliseconds = 100
+
+    def describe(self) -> str:
+        """Give the word that `welcome`, the ready line and benchmarks print."""
+        if self.mode == "every":
+            return f"every={self.every_commands}"
+        if self.mode == "interval":
+            return f"interval_ms={self.interval_ms}"
+        return "batch"
+
+
+class AssetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An asset that exists after start. One atom is 10^-decimals of it."""
+
+    symbol: Symbol
+    decimals: Decimals
+
+
+class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A spot pair that exists after start. Scale never changes once added; limits may."""
+
+    symbol: Symbol
+    base: Symbol
+    quote: Symbol
+    base_atoms_per_lot: Amount = 1
+    quote_atoms_per_tick: Amount = 1
+    price_min: PositiveInt = 1
+    price_max: PositiveInt = messages.INT_MAX
+    quantity_min: PositiveInt = 1
+    quantity_max: PositiveInt = messages.INT_MAX
+    notional_min: AnyInt = 0
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set. Construction checks every field and their relations.
+
+    Raises:
+        ConfigError: a value is mistyped, out of range or contradicts another one.
+    """
+
+    data_directory: NonEmpty = "./hpe-data"
+    host: NonEmpty = "127.0.0.1"
+    port: Port = 7070
+    # There is no authentication and no TLS yet: leaving the loopback must be said aloud.
+    insecure_plaintext: bool = False
+    core: Literal["auto", "python", "compiled"] = "auto"
+    realtime: Literal["auto", "off", "on"] = "auto"
+    # Low among the real-time priorities: above all ordinary work, below what others put there.
+    realtime_priority: Priority = 10
+    # CPU of the matching thread, CPU of the WAL thread; -1 chooses.
+    realtime_cores: tuple[CpuOrAuto, CpuOrAuto] = (-1, -1)
+    sync: SyncPolicy = SyncPolicy()
+    # Large enough that rotation is rare, small enough that a copy of one segment is quick.
+    segment_bytes_max: SegmentBytes = 64 * MIB
+    # A stranger may hold a descriptor that long without saying who it is.
+    logon_timeout_s: Seconds = 5.0
+    connections_max: Connections = 10_000
+    # Memory of requests that are read and not yet answered, over all connections.
+    credits_bytes_max: CreditBytes = 64 * MIB
+    request_timeout_ms: Milliseconds = 100
+    # What draining and the last replies may take after SIGTERM ...
+    shutdown_deadline_s: Seconds = 5.0
+    # ... and when the process leaves in any case.
+    shutdown_hard_s: Seconds = 10.0
+    session_expiry_s: ExpirySeconds = 86_400
+    open_orders_max: OpenOrders = 1_000_000
+    # resolve_instrument of an unknown pair creates it (tick, lot and both atoms 1).
+    auto_create: bool = False
+    assets: tuple[AssetConfig, ...] = ()
+    instruments: tuple[InstrumentConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Hold every field against its range and the fields against each other."""
+        for name, kind in _FIELD_TYPES.items():
+            _convert(getattr(self, name), kind, f"Config: {name}")
+        _check_times(self)
+        _check_cores(self)
+        _check_host(self)
+        _check_names(self)
+
+    def to_configure(self, request_id: int) -> messages.Configure:
+        """Give the part that can change an outcome, as the command that gets logged."""
+        return messages.Configure(
+            request_id=request_id,
+            auto_create=self.auto_create,
+            session_expiry_ns=self.session_expiry_s * 1_000_000_000,
+            open_orders_max=self.open_orders_max,
+            assets=[messages.AssetSetting(a.symbol, a.decimals) for a in self.assets],
+            instruments=[
+                messages.InstrumentSetting(*msgspec.structs.astuple(instrument))
+                for instrument in self.instruments
+            ],
+        )
+
+
+# get_type_hints would drop the ranges; msgspec keeps them.
+_FIELD_TYPES: Final[dict[str, Any]] = {
+    field.name: field.type for field in msgspec.structs.fields(Config)
+}
+# AssetConfig and InstrumentConfig become wire structs by position.
+assert AssetConfig.__struct_fields__ == messages.AssetSetting.__struct_fields__
+assert InstrumentConfig.__struct_fields__ == messages.InstrumentSetting.__struct_fields__
+
+_ONLY_IN_FILE: Final = frozenset({"assets", "instruments"})
+_FILE_KEYS: Final = frozenset(_FIELD_TYPES) - {"auto_create"}
+_INSTRUMENTS_KEYS: Final = frozenset({"auto_create", "pairs"})
+_SYNC_KEYS: Final = frozenset({"every", "interval_ms"})
+_SYNC_FORMS: Final = '"batch", {every = N} or {interval_ms = T} (as text: every=N, interval_ms=T)'
+
+
+def demo_config(**overrides: Any) -> Config:
+    """Give the defaults plus two instruments to try: BTC/USD and ETH/USD.
+
+    Ticks are 0.01 USD; lots are 0.0001 BTC and 0.001 ETH. USD has 6 decimals, so that one lot
+    at one tick is a whole number of atoms.
+    """
+    limits = {"price_max": 1_000_000_000, "quantity_max": 100_000_000}
+    btc = InstrumentConfig("BTC/USD", "BTC", "USD", 10_000, 1, **limits)
+    eth = InstrumentConfig("ETH/USD", "ETH", "USD", 100_000, 10, **limits)
+    assets = (AssetConfig("BTC", 8), AssetConfig("ETH", 8), AssetConfig("USD", 6))
+    return Config(**{"assets": assets, "instruments": (btc, eth), **overrides})
+
+
+def load_config(
+    path: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Config:
+    """Read the settings of one service; flags > environment > file > defaults.
+
+    Args:
+        path: TOML file; None starts from `demo_config()`.
+        env: the environment; every name that starts with HPE_ must be a setting.
+        overrides: field name -> value or its text, as flags give them; None is "not given".
+
+    Raises:
+        ConfigError: a source cannot be read or says something that is not allowed.
+    """
+    values: dict[str, object] = {} if path is not None else _demo_values()
+    if path is not None:
+        values.update(_read_file(Path(path)))
+    values.update(_read_environment(env or {}))
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            _check_settable(name, "flag")
+            values[name] = _parse(name, _as_text(value), f"flag {name}")
+    return Config(**values)  # type: ignore[arg-type]  # every value went through _parse
+
+
+def parse_sync(value: object, where: str = "sync") -> SyncPolicy:
+    """Read a sync policy from any of its forms: text, TOML table or the policy itself."""
+    if isinstance(value, SyncPolicy):
+        return value
+    if value == "batch":
+        return SyncPolicy()
+    table: dict[str, object] = {}
+    if isinstance(value, str):
+        key, _, number = value.partition("=")
+        table = {key.strip(): number.strip()}
+    elif isinstance(value, Mapping):
+        table = dict(value)
+    if not table or not table.keys() <= _SYNC_KEYS:
+        raise ConfigError(f"{where}: found {value!r}; allowed: {_SYNC_FORMS}")
+    fields: dict[str, object] = {"mode": "every" if "every" in table else "interval"}
+    if "every" in table:
+        fields["every_commands"] = table["every"]
+    if "interval_ms" in table:
+        fields["interval_ms"] = table["interval_ms"]
+    strict = not isinstance(value, str)
+    policy: SyncPolicy = _convert(fields, SyncPolicy, where, strict=strict)
+    return policy
+
+
+def _demo_values() -> dict[str, object]:
+    demo = demo_config()
+    return {"assets": demo.assets, "instruments": demo.instruments}
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    _check_keys(table, _FILE_KEYS, f"{path}: top level")
+    section = table.pop("instruments", {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: [instruments] is a table; pairs are [[instruments.pairs]]")
+    _check_keys(section, _INSTRUMENTS_KEYS, f"{path}: [instruments]")
+    if "pairs" in section:
+        table["instruments"] = section["pairs"]
+    if "auto_create" in section:
+        table["auto_create"] = section["auto_create"]
+    _check_rows(table.get("assets"), AssetConfig, f"{path}: [[assets]]")
+    _check_rows(table.get("instruments"), InstrumentConfig, f"{path}: [[instruments.pairs]]")
+    return {
+        name: _parse(name, value, f"{path}: {name}", strict=True) for name, value in table.items()
+    }
+
+
+def _read_environment(env: Mapping[str, str]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for variable in sorted(env):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in ENVIRONMENT_OF_CLIENTS:
+            continue
+        name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        _check_settable(name, f"environment {variable}")
+        values[name] = _parse(name, env[variable], f"environment {variable}")
+    return values
+
+
+def _as_text(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _parse(name: str, value: object, where: str, *, strict: bool = False) -> object:
+    """Give a value of the field's type. Not strict: text is read as the number or word it is."""
+    if name == "sync":
+        return parse_sync(value, where)
+    if name == "realtime_cores" and isinstance(value, str):
+        value = value.split(",")
+    return _convert(value, _FIELD_TYPES[name], where, strict=strict)
+
+
+def _convert(value: object, kind: Any, where: str, *, strict: bool = True) -> Any:
+    try:
+        return msgspec.convert(msgspec.to_builtins(value), kind, strict=strict)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise ConfigError(f"{where}: found {value!r}: {error}") from error
+
+
+def _check_settable(name: str, where: str) -> None:
+    if name in _ONLY_IN_FILE:
+        raise ConfigError(f"{where}: {name} can only be set in the configuration file")
+    _check_keys([name], frozenset(_FIELD_TYPES) - _ONLY_IN_FILE, where)
+
+
+def _check_keys(found: Iterable[str], allowed: Iterable[str], where: str) -> None:
+    allowed = frozenset(allowed)
+    for key in found:
+        if key not in allowed:
+            raise ConfigError(
+                f"{where}: unknown key {key!r}; allowed: {', '.join(sorted(allowed))}"
+            )
+
+
+def _check_rows(rows: object, kind: type[msgspec.Struct], where: str) -> None:
+    """Name an unknown key of a row; every other fault is named by the conversion."""
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict):
+            _check_keys(row, kind.__struct_fields__, where)
+
+
+def _check_times(config: Config) -> None:
+    if config.shutdown_hard_s <= config.shutdown_deadline_s:
+        raise ConfigError(
+            f"shutdown_hard_s: found {config.shutdown_hard_s}; allowed: more than "
+            f"shutdown_deadline_s ({config.shutdown_deadline_s})"
+        )
+
+
+def _check_cores(config: Config) -> None:
+    matcher_cpu, wal_cpu = config.realtime_cores
+    if matcher_cpu == wal_cpu != -1:
+        raise ConfigError(
+            f"realtime_cores: found CPU {matcher_cpu} twice; allowed: two different ones or -1"
+        )
+
+
+def _check_host(config: Config) -> None:
+    if config.insecure_plaintext or config.host == "localhost":
+        return
+    try:
+        if ipaddress.ip_address(config.host).is_loopback:
+            return
+    except ValueError:
+        pass  # a host name: where it leads is not known here, so it counts as remote
+    raise ConfigError(
+        f"host: found {config.host!r}; allowed: a loopback address, because nothing is encrypted "
+        "or authenticated; set insecure_plaintext to listen elsewhere all the same"
+    )
+
+
+def _check_names(config: Config) -> None:
+    """Find a symbol that stands there twice; what else can be wrong depends on what is listed.
+
+    An instrument may name an asset that was added at run time, so the core judges the rest when
+    it compares the configuration with the recovered state.
+    """
+    _check_unique([asset.symbol for asset in config.assets], "assets")
+    _check_unique([instrument.symbol for instrument in config.instruments], "instruments")
+
+
+def _check_unique(symbols: list[str], where: str) -> None:
+    for symbol in symbols:
+        if symbols.count(symbol) > 1:
+            raise ConfigError(f"{where}: {symbol!r} stands there {symbols.count(symbol)} times")

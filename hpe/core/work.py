@@ -1,0 +1,64 @@
+"""What a batch gives, while it is being executed: replies, reports, groups to log, trades.
+
+Part of the deterministic core; made and read by the reference core within one `apply`.
+"""
+
+from __future__ import annotations
+
+from hpe.core.codec import Body, encode_body
+from hpe.core.core import Output
+from hpe.core.exchange import Trade
+
+
+class Work:
+    """What one batch has given so far.
+
+    `begun` turns true with the first command: before it there is nothing to log. `digested` are
+    the bodies that the output digest covers, in order.
+    """
+
+    __slots__ = (
+        "begun", "cut", "digested", "first_sequence", "groups", "private", "replies", "time_ns",
+        "trades",
+    )  # fmt: skip
+
+    def __init__(self, time_ns: int, first_sequence: int) -> None:
+        self.time_ns = time_ns
+        self.first_sequence = first_sequence
+        self.begun = False
+        self.replies: dict[int, list[bytes]] = {}
+        self.private: dict[int, tuple[int, list[bytes]]] = {}
+        self.groups: list[tuple[int, int, list[bytes]]] = []
+        self.trades: list[Trade] = []
+        self.digested: list[bytes] = []
+        self.cut: list[int] = []
+
+    def replies_to(self, connection: int) -> list[bytes]:
+        """Give the list that collects a connection's replies."""
+        out = self.replies.get(connection)
+        if out is None:
+            out = self.replies[connection] = []
+        return out
+
+    def log(self, session_id: int, user: int, frames: bytes) -> None:
+        """Note executed frames for the log; neighbours of one session share a group."""
+        if self.groups and self.groups[-1][0] == session_id:
+            self.groups[-1][2].append(frames)
+        else:
+            self.groups.append((session_id, user, [frames]))
+
+    def output(self, digest: int, last_sequence: int, next_due_ns: int) -> Output:
+        """Join everything into the batch's output and its log body."""
+        body = b""
+        if self.begun:
+            groups = [(session, user, b"".join(frames)) for session, user, frames in self.groups]
+            body = encode_body(Body(self.first_sequence, self.time_ns, groups, self.trades, digest))
+        return Output(
+            [(connection, b"".join(out)) for connection, out in self.replies.items() if out],
+            [(user, first, b"".join(out)) for user, (first, out) in self.private.items()],
+            [],
+            body,
+            last_sequence,
+            next_due_ns,
+            self.cut,
+        )

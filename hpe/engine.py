@@ -1,0 +1,341 @@
+"""HighPerformanceEngine: opens the stages of the pipeline in nested order and closes them.
+
+Owns the lifetime of everything: recovery, WAL thread, matching thread, sequencer, dispatcher,
+connections, listeners. Lives in one Trio loop. Guarantees: stages open as connections > dispatcher
+> WAL > matcher > sequencer > listeners and therefore end in the opposite order, so that leaving
+loses nothing that was accepted and every reply sent was durable; a thread that dies ends the
+engine with its exception; `async with` raises start-up faults as they are. Relies on bridge.py
+for the threads and on the switchboard for routing. Rules: lifetime, ends.
+
+    readers --runs--> sequencer ==batches==> matcher ==outputs==> WAL ==durable==> dispatcher
+    (credits)         (turns, busy)          (thread)             (thread)         --> writers
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+import trio
+import trio_util
+
+import hpe
+from hpe.bridge import Outbox, hosted_thread, run_interruptible
+from hpe.config import Config, demo_config
+from hpe.core import new_core
+from hpe.core import thread as core_thread
+from hpe.core.realtime import Realtime, Role, choose_realtime
+from hpe.core.reference import ReferenceCore
+from hpe.core.thread import Served, Work
+from hpe.errors import ConfigError, ConnectionLost
+from hpe.inprocess import InProcessApi
+from hpe.messages import DetachCause, Request, ServerInfoReply, SessionDetached
+from hpe.net.connection import Limits
+from hpe.net.credits import CreditPool
+from hpe.net.server import Server
+from hpe.net.switchboard import Switchboard
+from hpe.sequencer import Sequencer
+from hpe.statistics import Figure, ThreadFigures
+from hpe.wal import thread as wal_thread
+from hpe.wal.files import LogFiles
+from hpe.wal.recovery import Recovered, recover
+
+LOGGER: Final = logging.getLogger("hpe.engine")
+
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How long a thread may keep the GIL when another wants it. With Python's 5 ms a finished sync
+got back to the WAL thread after 6.3 ms beside a busy matcher, with this after 0.8 ms."""
+
+SAMPLE_S: Final = 1.0
+
+
+class _Stages(NamedTuple):
+    """What is open while the engine serves."""
+
+    connections: trio.Nursery
+    front: trio.Nursery
+    sequencer: Sequencer
+    switchboard: Switchboard
+    server: Server
+    threads: ThreadFigures
+
+
+class HighPerformanceEngine(InProcessApi):
+    """A durable exchange in this process: enter it to start, leave it to stop.
+
+    Args:
+        config: settings; None is `demo_config()`.
+        files: the data directory's files, instead of the real ones.
+
+    Attributes:
+        phase: "stopped", "recovering", "ready", "draining"; await its transitions.
+        durable_sequence: newest command that survives a power cut.
+    """
+
+    def __init__(self, config: Config | None = None, *, files: LogFiles | None = None) -> None:
+        self.config = config if config is not None else demo_config()
+        super().__init__(self.config.request_timeout_ms / 1000)
+        self.phase = trio_util.AsyncValue("stopped")
+        self.durable_sequence = trio_util.AsyncValue(0)
+        self.server = f"hpe {hpe.__version__}"
+        self.durability = self.config.sync.describe()
+        self.core_name = ReferenceCore.name
+        self.draining = False
+        self.realtime: Realtime | None = None
+        self._files = files
+        self._life: contextlib.AbstractAsyncContextManager[None] | None = None
+        self._stages: _Stages | None = None
+
+    # --- lifetime -----------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Recover, start the threads, bring the configuration in; then the engine is ready.
+
+        Raises:
+            HpeError: whatever the data directory, the log or the configuration refuses.
+        """
+        self._life = self._serve()
+        await self._life.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """Drain, write, sync, deliver, close."""
+        assert self._life is not None
+        return await self._life.__aexit__(kind, error, traceback)
+
+    async def listen(self, host: str, port: int) -> int:
+        """Accept TCP clients; returns the bound port (for port 0).
+
+        Raises:
+            ListenError: the address cannot be bound.
+        """
+        if self._stages is None or self.draining:
+            raise ConnectionLost(f"the engine is {self.phase.value}: it cannot listen")
+        server = self._stages.server
+        bound: int = await self._stages.front.start(server.listen, host, port)
+        return bound
+
+    @contextlib.asynccontextmanager
+    async def _serve(self) -> AsyncIterator[None]:
+        body_fault: Exception | None = None
+        self.phase.value = "recovering"
+        try:
+            with _switch_interval():
+                core = _make_core(self.config.core)
+                recovered = await self._recover(core)
+                with contextlib.closing(recovered.log):
+                    commands = self._start_commands(core)
+                    async with self._pipeline(core, recovered) as stages:
+                        await self._start(stages, commands)
+                        try:
+                            yield
+                        except Exception as error:
+                            # Kept and raised outside: every nursery on the way would wrap it.
+                            body_fault = error
+                        await self._drain(stages)
+        finally:
+            self._stages = None
+            self._close_door()
+            self.phase.value = "stopped"
+        if body_fault is not None:
+            raise body_fault
+
+    async def _recover(self, core: ReferenceCore) -> Recovered:
+        recovered = await run_interruptible(
+            "hpe-recovery",
+            partial(
+                recover,
+                self.config.data_directory,
+                core,
+                self.config.sync,
+                segment_bytes_max=self.config.segment_bytes_max,
+                files=self._files,
+            ),
+        )
+        LOGGER.info("%s", recovered.report.describe())
+        self.durable_sequence.value = recovered.tail.durable_position
+        return recovered
+
+    def _start_commands(self, core: ReferenceCore) -> list[Request]:
+        """Say what has to be logged before anybody is served.
+
+        Raises:
+            ConfigError: the configuration contradicts what the log has.
+        """
+        commands: list[Request] = []
+        differences = core.configuration_differences(self.config.to_configure(1))
+        if differences is not None:
+            LOGGER.info("the configuration brings changes: %s", differences)
+            commands.append(differences)
+        for session_id, number in core.attached_sessions():
+            commands.append(SessionDetached(number, session_id, number, DetachCause.SERVER_RESTART))
+        return commands
+
+    @contextlib.asynccontextmanager
+    async def _pipeline(self, core: ReferenceCore, recovered: Recovered) -> AsyncIterator[_Stages]:
+        """Open the stages, the most downstream one outermost."""
+        config = self.config
+        inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
+        outbox = Outbox[tuple[list[Served], int]]()
+        sequencer = Sequencer(core, inbox)
+        credits = CreditPool(config.credits_bytes_max)
+        switchboard = Switchboard(sequencer.offer, self, credits, core.last_attach_number)
+        self.realtime = choose_realtime(
+            config.realtime, "python", config.realtime_cores, config.realtime_priority
+        )
+        place = self.realtime.applied
+
+        def match() -> None:
+            core_thread.run(core, inbox, log_inbox, sequencer.free)
+
+        def log() -> None:
+            def publish(items: list[Served], durable: int) -> None:
+                outbox.put((items, durable))
+
+            wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
+
+        with place(Role.TRIO), core_thread.quiet_collector():
+            async with (
+                trio.open_nursery() as connections,
+                self._dispatcher(outbox, switchboard),
+                hosted_thread(
+                    "hpe-wal", log, lambda: log_inbox.put(None), lambda: place(Role.WAL)
+                ) as wal_id,
+                hosted_thread(
+                    "hpe-matcher", match, lambda: inbox.put(None), lambda: place(Role.MATCHER)
+                ) as matcher_id,
+                trio.open_nursery() as front,
+            ):
+                front.start_soon(sequencer.serve)
+                limits = Limits(config.logon_timeout_s)
+                server = Server(switchboard, connections, config.connections_max, limits)
+                threads = ThreadFigures(
+                    {"trio": threading.get_native_id(), "wal": wal_id, "matcher": matcher_id}
+                )
+                front.start_soon(_sample, threads)
+                yield _Stages(connections, front, sequencer, switchboard, server, threads)
+                front.cancel_scope.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _dispatcher(
+        self, outbox: Outbox[tuple[list[Served], int]], switchboard: Switchboard
+    ) -> AsyncIterator[None]:
+        """Route what is durable for as long as the WAL thread may publish, and then the rest."""
+
+        def deliver(groups: list[tuple[list[Served], int]]) -> None:
+            for items, durable in groups:
+                for item in items:
+                    switchboard.route(item.output, item.weights)
+                self.durable_sequence.value = durable
+
+        async def dispatch() -> None:
+            while True:
+                deliver(await outbox.take())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dispatch)
+            yield
+            nursery.cancel_scope.cancel()
+        deliver(outbox.take_nowait())
+
+    async def _start(self, stages: _Stages, commands: list[Request]) -> None:
+        await stages.switchboard.internal(commands)
+        assert self.realtime is not None
+        for warning in self.realtime.warnings:
+            LOGGER.warning("%s", warning)
+        self._stages = stages
+        self._open_door(stages.switchboard)
+        self.phase.value = "ready"
+
+    async def _drain(self, stages: _Stages) -> None:
+        """Stop taking, hand over what was accepted. Leaving the stages does the rest.
+
+        The deadline is that of the connections: they outlive every other stage, and what they
+        have not delivered by then is not delivered (it is durable all the same).
+        """
+        self._log_out_cached()
+        self.draining = True
+        self.phase.value = "draining"
+        deadline_s = trio.current_time() + self.config.shutdown_deadline_s
+        stages.connections.cancel_scope.deadline = deadline_s
+        stages.server.stop()
+        with trio.move_on_at(deadline_s):
+            # Until here readers go on: what they read is refused in its place as shutting_down.
+            await stages.sequencer.wait_accepted_handed_over()
+            stages.switchboard.stop_reading()
+            await stages.sequencer.wait_empty()
+
+    # --- what others ask ----------------------------------------------------------------------
+
+    def statistics(self) -> dict[str, Figure]:
+        """Give figures about threads, queues, connections and positions; empty when stopped."""
+        stages = self._stages
+        if stages is None:
+            return {}
+        sequencer, switchboard, server = stages.sequencer, stages.switchboard, stages.server
+        return {
+            "durable_sequence": self.durable_sequence.value,
+            "connections": len(switchboard),
+            "connections_accepted": switchboard.accepted,
+            "connections_refused": server.refused,
+            "connections_faulty": server.faulty,
+            "connections_max": server.connections_max,
+            "batches": sequencer.batches,
+            "frames": sequencer.frames,
+            "frames_busy": sequencer.busy,
+            "frames_waiting": sequencer.frames_waiting,
+            "frames_waiting_peak": sequencer.frames_waiting_peak,
+            "credits_bytes": switchboard.credits.bytes,
+            "credits_bytes_peak": switchboard.credits.bytes_peak,
+            "realtime": self.realtime.describe() if self.realtime is not None else "",
+            **stages.threads.figures,
+        }
+
+    def server_info(self, request_id: int) -> ServerInfoReply:
+        """Answer server_info."""
+        details = self.statistics()
+        return ServerInfoReply(
+            request_id=request_id,
+            flags=0,
+            server=self.server,
+            phase=self.phase.value,
+            core=self.core_name,
+            durability=self.durability,
+            durable_sequence=self.durable_sequence.value,
+            connections=int(details.get("connections", 0)),
+            details=details,
+        )
+
+
+def _make_core(name: str) -> ReferenceCore:
+    if name == "compiled":
+        raise ConfigError("core: found 'compiled'; allowed: auto, python (it is not built here)")
+    return new_core()
+
+
+async def _sample(threads: ThreadFigures) -> None:
+    async for _ in trio_util.periodic(SAMPLE_S):
+        threads.sample()
+
+
+@contextlib.contextmanager
+def _switch_interval() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

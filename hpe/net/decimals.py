@@ -1,0 +1,119 @@
+"""Exact conversion between Decimal and the integers of the wire: ticks, lots, atoms.
+
+Owns the only arithmetic with Decimal in the project: the client's edge. Pure; any thread may
+use it. Guarantees: a conversion is exact or refused, whatever the decimal context says; floats
+are refused by type. Source, with `base` and `quote` for the decimals of the two assets:
+
+    amount   = atoms / 10^decimals
+    quantity = lots x base_atoms_per_lot / 10^base
+    price    = ticks x quote_atoms_per_tick x 10^base / (base_atoms_per_lot x 10^quote)
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from hpe.messages import INT_MAX
+
+PLACES_MAX: Final = 100
+"""Digits before and after the point that a value may have: above every grid of the wire, and
+far below where turning 1E+999999999 into an integer would take all memory."""
+
+
+class Grid:
+    """The multiples of one step: every value that an integer count of steps can stand for.
+
+    Args:
+        name: of the quantity, for messages ("price of BTC/USD").
+        step: what a count of one is worth.
+    """
+
+    __slots__ = ("_exponent", "name", "step")
+
+    def __init__(self, name: str, step: Fraction) -> None:
+        assert step > 0
+        self.name = name
+        self.step = step
+        self._exponent = _decimal_places(step.denominator)
+
+    def count(self, value: Decimal | int) -> int:
+        """Give the number of steps in a value.
+
+        Raises:
+            TypeError: a float or anything else that is neither Decimal nor int.
+            ValueError: negative, not finite, not a multiple of the step, or beyond 64 bits.
+        """
+        if not isinstance(value, Decimal | int) or isinstance(value, bool):
+            kind = type(value).__name__
+            raise TypeError(f"{self.name}: found {kind} {value!r}, allowed Decimal or int")
+        if isinstance(value, Decimal):
+            self._check_size(value)
+        steps = Fraction(value) / self.step
+        if steps.denominator != 1:
+            raise ValueError(f"{self.name}: found {value}, allowed multiples of {self._text()}")
+        if not 0 <= steps.numerator <= INT_MAX:
+            raise ValueError(
+                f"{self.name}: found {value}, allowed 0 to {INT_MAX} times {self._text()}"
+            )
+        return steps.numerator
+
+    def value(self, count: int) -> Decimal:
+        """Give the value of a number of steps, with as many decimal places as the step has.
+
+        Raises:
+            ValueError: the step is no finite decimal (one third), so its multiples are none.
+        """
+        if self._exponent is None:
+            raise ValueError(f"{self.name}: its step {self.step} is no finite decimal")
+        numerator = count * self.step.numerator * 10**self._exponent // self.step.denominator
+        # From text and not by arithmetic: that would round to the context's precision.
+        return Decimal(f"{numerator}E-{self._exponent}")
+
+    def _check_size(self, value: Decimal) -> None:
+        exponent = value.as_tuple().exponent
+        if not isinstance(exponent, int):  # NaN and infinities have a letter there
+            raise ValueError(f"{self.name}: found {value}, allowed finite values")
+        if exponent < -PLACES_MAX or value.adjusted() > PLACES_MAX:
+            raise ValueError(f"{self.name}: found {value}, allowed {PLACES_MAX} places")
+
+    def _text(self) -> str:
+        return str(self.step) if self._exponent is None else f"{self.value(1):f}"
+
+
+def amount_grid(symbol: str, decimals: int) -> Grid:
+    """Give the grid of an asset's amounts: its atoms."""
+    return Grid(f"amount of {symbol}", Fraction(1, 10**decimals))
+
+
+def quantity_grid(symbol: str, base_atoms_per_lot: int, base_decimals: int) -> Grid:
+    """Give the grid of an instrument's quantities: its lots."""
+    return Grid(f"quantity of {symbol}", Fraction(base_atoms_per_lot, 10**base_decimals))
+
+
+def price_grid(
+    symbol: str,
+    *,
+    base_atoms_per_lot: int,
+    quote_atoms_per_tick: int,
+    base_decimals: int,
+    quote_decimals: int,
+) -> Grid:
+    """Give the grid of an instrument's prices: its ticks."""
+    step = Fraction(
+        quote_atoms_per_tick * 10**base_decimals, base_atoms_per_lot * 10**quote_decimals
+    )
+    return Grid(f"price of {symbol}", step)
+
+
+def _decimal_places(denominator: int) -> int | None:
+    """Give the places that 1/denominator needs as a decimal, None when no number suffices."""
+    places = 0
+    for prime in (2, 5):
+        power = 0
+        while denominator % prime == 0:
+            denominator //= prime
+            power += 1
+        places = max(places, power)
+    return places if denominator == 1 else None

@@ -1,0 +1,201 @@
+"""The table of connections: who is there, and where each output of the core goes.
+
+Owns connection numbers, attach numbers and the routing of replies; used from the Trio loop
+only: by connections (enter, leave), by the dispatcher (route) and by the engine (start, stop).
+Guarantees: replies of one connection are delivered in the order in which the core gave them;
+the answer to an internal command is acted on after the replies of the same batch; credits of a
+batch go back even when its connection is gone. Relies on being given durable outputs only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+import trio
+
+from hpe.core.core import SYSTEM_CONNECTION, Output, Run
+from hpe.errors import InvariantViolation
+from hpe.messages import (
+    ConfigureResponse,
+    InternalResponse,
+    Request,
+    SessionAttachedResponse,
+    SessionClosedResponse,
+    TickResponse,
+    type_number,
+)
+from hpe.net.credits import CreditPool
+from hpe.net.framing import split_bodies
+from hpe.net.session import ServiceFacts, Session, Step, internal_run
+
+_Internal = (
+    SessionAttachedResponse
+    | InternalResponse
+    | SessionClosedResponse
+    | TickResponse
+    | ConfigureResponse
+)
+_INTERNAL_DECODER: Final[msgspec.msgpack.Decoder[_Internal]] = msgspec.msgpack.Decoder(_Internal)
+
+Offer = Callable[[int, Run, float], None]
+"""(queue, run, time it was read): hands a run to the sequencer. Runs of one queue keep their
+order; the queue is the number of the connection that caused the run."""
+
+
+class Port(Protocol):
+    """A connection as the switchboard sees it. No method waits."""
+
+    session: Session
+
+    def deliver(self, frames: bytes, count: int, size: int) -> None:
+        """Send frames; then give back the credits of `count` requests of `size` bytes."""
+
+    def act(self, step: Step) -> None:
+        """Do what the session decided."""
+
+    def stop_reading(self) -> None:
+        """Take no further request; end once everything is answered."""
+
+
+class Switchboard:
+    """All connections of one engine.
+
+    Args:
+        offer: the sequencer's intake.
+        facts: about the service, for sessions.
+        credits: the pool that requests in flight are counted in.
+        last_attach_number: highest that the recovered state knows.
+    """
+
+    def __init__(
+        self,
+        offer: Offer,
+        facts: ServiceFacts,
+        credits: CreditPool,
+        last_attach_number: int,
+    ) -> None:
+        self.offer = offer
+        self.facts = facts
+        self.credits = credits
+        self.accepted = 0
+        self._last_attach_number = last_attach_number
+        self._ports: dict[int, Port] = {}
+        self._by_attach: dict[int, Port] = {}
+        self._by_session: dict[int, Port] = {}
+        self._internal: dict[tuple[int, int], trio.Event] = {}
+
+    def __len__(self) -> int:
+        """Count the open connections."""
+        return len(self._ports)
+
+    def enter(self, port: Port) -> Session:
+        """Give a new connection its number, in the form of a session."""
+        self.accepted += 1
+        session = Session(self.accepted, self._take_attach_number, self.facts)
+        self._ports[session.connection] = port
+        return session
+
+    def leave(self, port: Port) -> None:
+        """Forget a connection; detach its session unless that happened already."""
+        session = port.session
+        self._ports.pop(session.connection, None)
+        run = session.end()
+        if run is not None:
+            self.offer(session.connection, run, trio.current_time())
+        if self._by_session.get(session.session_id) is port:
+            del self._by_session[session.session_id]
+        if session.session_id:  # else its attachment may still be on the way
+            self._by_attach.pop(session.attach_number, None)
+
+    def stop_reading(self) -> None:
+        """Have every connection end once it has its answers."""
+        for port in list(self._ports.values()):
+            port.stop_reading()
+
+    async def internal(self, commands: Sequence[Request]) -> None:
+        """Execute internal commands in order and wait until they are durable."""
+        events = []
+        for command in commands:
+            event = trio.Event()
+            self._internal[type_number(type(command)), command.request_id] = event
+            events.append(event)
+            self.offer(SYSTEM_CONNECTION, internal_run(command), trio.current_time())
+        for event in events:
+            await event.wait()
+
+    def route(self, output: Output, weights: Mapping[int, tuple[int, int]]) -> None:
+        """Deliver one durable output and give back the credits of its batch.
+
+        Args:
+            output: of the core.
+            weights: connection -> (frames, bytes) in flight that this batch answers.
+        """
+        ports = self._ports
+        internal = b""
+        answered = set()
+        for connection, frames in output.replies:
+            if connection == SYSTEM_CONNECTION:
+                internal = frames
+                continue
+            answered.add(connection)
+            port = ports.get(connection)
+            count, size = weights.get(connection, (0, 0))
+            if port is not None:
+                port.deliver(frames, count, size)
+            else:
+                self.credits.give_back(size)
+        if len(answered) < len(weights):
+            self._return_unanswered(answered, weights)
+        for connection in output.cut:
+            if connection in ports:
+                ports[connection].act(Step(end=True))
+        for body in split_bodies(internal):
+            self._internal_answer(body)
+
+    def _return_unanswered(
+        self, answered: set[int], weights: Mapping[int, tuple[int, int]]
+    ) -> None:
+        """Give back what was dropped unapplied: frames of an attachment that was replaced."""
+        for connection, (count, size) in weights.items():
+            if connection not in answered:
+                port = self._ports.get(connection)
+                if port is not None:
+                    port.deliver(b"", count, size)
+                else:
+                    self.credits.give_back(size)
+
+    def _internal_answer(self, body: bytes) -> None:
+        try:
+            response = _INTERNAL_DECODER.decode(body)
+        except msgspec.DecodeError as error:
+            raise InvariantViolation(f"the core refused an internal command: {error}") from error
+        match response:
+            case SessionAttachedResponse():
+                self._attached(response)
+            case SessionClosedResponse():
+                port = self._by_attach.get(response.request_id)
+                if port is not None:
+                    port.act(port.session.closed())
+        event = self._internal.pop((type_number(type(response)), response.request_id), None)
+        if event is not None:
+            event.set()
+
+    def _attached(self, response: SessionAttachedResponse) -> None:
+        port = self._by_attach[response.request_id]
+        gone = port.session.connection not in self._ports
+        step = port.session.attached(response)
+        if gone or response.error:
+            del self._by_attach[response.request_id]
+        else:
+            older = self._by_session.get(response.session_id)
+            self._by_session[response.session_id] = port
+            if older is not None:
+                older.act(older.session.replaced())
+        port.act(step)
+
+    def _take_attach_number(self, connection: int) -> int:
+        self._last_attach_number += 1
+        self._by_attach[self._last_attach_number] = self._ports[connection]
+        return self._last_attach_number

@@ -1,0 +1,211 @@
+r"""The bytes of a segment file: its header and its frames.
+
+Pure functions over bytes; any thread may call them. Guarantee: what `decode_*` accepts is what
+`encode_*` made, bit for bit, in this very segment; a fault is told, never repaired. Relies on
+CRC-32 finding every single-bit error and, with a salt that no client knows, on clients not being
+able to forge a frame inside an order. Source: docs/log-format.md, "The segment".
+
+Segment = one header, then frames without padding. All integers are unsigned, big-endian.
+
+    header, 104 bytes                          frame, 40 bytes + payload + 1
+     0  8  magic "HPEWAL\r\n"                    0  4  magic F5 48 50 46
+     8  4  format version                       4  4  payload length
+    12  4  core version                         8  8  first sequence
+    16 16  log id                              16  8  last sequence
+    32 16  salt                                24  8  durable sequence
+    48  8  segment number, from 1              32  4  CRC-32 of salt + payload
+    56  8  first sequence                      36  4  CRC-32 of salt + bytes 0..35
+    64  8  predecessor's last sequence         40  n  payload: one record
+    72 16  predecessor's last record hash    40+n  1  end mark A5
+    88  8  durable sequence
+    96  4  sync mode
+   100  4  CRC-32 of bytes 0..99
+
+`durable sequence` is the highest sequence known durable when these bytes were written. It is what
+tells damage from a torn tail later.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from hpe.errors import LogVersionError
+from hpe.wal.log import RECORD_BYTES_MAX
+
+FORMAT_VERSION: Final = 1
+
+SALT_BYTES: Final = 16
+LOG_ID_BYTES: Final = 16
+
+SECTOR_BYTES: Final = 512
+"""What a disk writes whole or not at all."""
+
+FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Longest frame: bounds one write, and what a reader must hold to judge a length."""
+
+_SEGMENT_MAGIC: Final = b"HPEWAL\r\n"
+"""The line end shows a copy made in text mode."""
+
+_HEADER: Final = struct.Struct(">8sII16s16sQQQ16sQI")
+_CRC: Final = struct.Struct(">I")
+HEADER_BYTES: Final = _HEADER.size + _CRC.size
+
+# A partial sector at either end of a frame must never be all zero, or one flipped bit elsewhere
+# would pass for a torn write. So a frame begins and ends with bytes of several set bits.
+FRAME_MAGIC: Final = b"\xf5HPF"
+_END_MARK: Final = b"\xa5"
+
+_FRAME_HEAD: Final = struct.Struct(">4sIQQQI")
+_FRAME_HEAD_BYTES: Final = _FRAME_HEAD.size + _CRC.size
+FRAME_OVERHEAD_BYTES: Final = _FRAME_HEAD_BYTES + len(_END_MARK)
+
+assert HEADER_BYTES <= SECTOR_BYTES
+assert RECORD_BYTES_MAX + FRAME_OVERHEAD_BYTES <= FRAME_BYTES_MAX
+
+
+class SyncMode(IntEnum):
+    """The sync policy that a segment was written under; only `batch` proves a torn tail small."""
+
+    BATCH = 1
+    EVERY = 2
+    INTERVAL = 3
+
+
+class SegmentHeader(NamedTuple):
+    """What a segment says about itself and its place in the log."""
+
+    core_version: int
+    log_id: bytes
+    salt: bytes
+    number: int
+    first_sequence: int
+    previous_sequence: int
+    previous_hash: bytes
+    durable_sequence: int
+    sync_mode: SyncMode
+
+
+class Frame(NamedTuple):
+    """A frame whose checksums hold; it ends before `end_offset`."""
+
+    first_sequence: int
+    last_sequence: int
+    durable_sequence: int
+    payload: bytes
+    end_offset: int
+
+
+class BadFrame(NamedTuple):
+    """Bytes that are no frame. `end_offset` is where it would end, None if its head is bad."""
+
+    reason: str
+    end_offset: int | None
+
+
+def encode_header(header: SegmentHeader) -> bytes:
+    """Give the bytes of a segment header."""
+    head = _HEADER.pack(
+        _SEGMENT_MAGIC,
+        FORMAT_VERSION,
+        header.core_version,
+        header.log_id,
+        header.salt,
+        header.number,
+        header.first_sequence,
+        header.previous_sequence,
+        header.previous_hash,
+        header.durable_sequence,
+        header.sync_mode,
+    )
+    return head + _CRC.pack(crc32(head))
+
+
+def decode_header(data: bytes) -> SegmentHeader:
+    """Read the header that `data` starts with.
+
+    Raises:
+        ValueError: the bytes are no segment header; the message says what was found.
+        LogVersionError: another version of the format.
+    """
+    if len(data) < HEADER_BYTES:
+        raise ValueError(f"{len(data)} bytes are too few for the header of {HEADER_BYTES}")
+    magic, version, *fields = _HEADER.unpack_from(data)
+    if magic != _SEGMENT_MAGIC:
+        raise ValueError(f"a segment starts {_SEGMENT_MAGIC!r}, found {magic!r}")
+    # Before the checksum: another version may have put it elsewhere.
+    if version != FORMAT_VERSION:
+        raise LogVersionError(f"format version {version}; this build reads {FORMAT_VERSION}")
+    (crc,) = _CRC.unpack_from(data, _HEADER.size)
+    if crc != crc32(data[: _HEADER.size]):
+        raise ValueError("the header's checksum does not match")
+    header = SegmentHeader._make(fields)
+    header = header._replace(sync_mode=SyncMode(header.sync_mode))
+    if header.first_sequence != header.previous_sequence + 1:
+        raise ValueError(
+            f"starts at sequence {header.first_sequence} after {header.previous_sequence}"
+        )
+    return header
+
+
+def encode_frame(
+    salt: bytes, payload: bytes, *, first_sequence: int, last_sequence: int, durable_sequence: int
+) -> bytes:
+    """Give the bytes of a frame around a record's bytes."""
+    assert len(payload) <= RECORD_BYTES_MAX
+    salt_crc = crc32(salt)
+    head = _FRAME_HEAD.pack(
+        FRAME_MAGIC,
+        len(payload),
+        first_sequence,
+        last_sequence,
+        durable_sequence,
+        crc32(payload, salt_crc),
+    )
+    return b"".join((head, _CRC.pack(crc32(head, salt_crc)), payload, _END_MARK))
+
+
+def decode_frame(salt: bytes, data: bytes, offset: int) -> Frame | BadFrame:
+    """Read the frame at `offset`; bytes that are none come back as a value that says why."""
+    available = len(data) - offset
+    if available < FRAME_OVERHEAD_BYTES:
+        # No frame is that short, so this one was longer: its end is beyond the file's.
+        return BadFrame("the file ends inside a frame's head", offset + FRAME_OVERHEAD_BYTES)
+    magic, length, first, last, durable, payload_crc = _FRAME_HEAD.unpack_from(data, offset)
+    (head_crc,) = _CRC.unpack_from(data, offset + _FRAME_HEAD.size)
+    salt_crc = crc32(salt)
+    head_end = offset + _FRAME_HEAD.size
+    if magic != FRAME_MAGIC or head_crc != crc32(data[offset:head_end], salt_crc):
+        return BadFrame("a frame's head does not match its checksum", None)
+    payload_offset = offset + _FRAME_HEAD_BYTES
+    end_offset = payload_offset + length + len(_END_MARK)
+    if end_offset > len(data):
+        return BadFrame("the file ends inside a frame's payload", end_offset)
+    payload = data[payload_offset : payload_offset + length]
+    if payload_crc != crc32(payload, salt_crc):
+        return BadFrame("a frame's payload does not match its checksum", end_offset)
+    if data[end_offset - 1 : end_offset] != _END_MARK:
+        return BadFrame("a frame's end mark is wrong", end_offset)
+    return Frame(first, last, durable, payload, end_offset)
+
+
+def torn_by_crash(data: bytes, offset: int, bad: BadFrame) -> bool:
+    """Tell whether a crash during the one last write explains the bad bytes at `offset`.
+
+    A disk writes whole sectors. A torn write lacks some of them: they are zero, or beyond the end
+    of the file. Complete sectors with a wrong content are damage. Valid only where every write
+    was synced before the next, and relies on no payload having 512 zero bytes in a row.
+    """
+    end_offset = len(data) if bad.end_offset is None else bad.end_offset
+    if end_offset != len(data):
+        # Longer than the file: sectors are missing. Shorter: something was written after it,
+        # so it had been synced whole.
+        return end_offset > len(data)
+    while offset < end_offset:
+        sector_end = min((offset // SECTOR_BYTES + 1) * SECTOR_BYTES, end_offset)
+        if not any(data[offset:sector_end]):
+            return True
+        offset = sector_end
+    return False

@@ -1,0 +1,163 @@
+"""The log as the rest of the engine sees it: records in one chain, and what a log can do.
+
+Owns the record's bytes and the `CommandLog` interface; knows no file, so another adapter can
+carry the same bytes. Pure but for the interface, whose methods block and belong to the write-ahead
+log thread alone (before that thread starts: to whoever recovers). Guarantee: two records are
+linked by a digest over every byte of the earlier one, so nothing can be taken out, put in or
+altered unseen. Relies on batch bodies being opaque. Source: docs/log-format.md, "The record".
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import Final, NamedTuple, Protocol
+
+from hpe.errors import WalWriteError
+
+HASH_BYTES: Final = 16
+"""Length of a record's digest: 128 bits leave no accidental collision in any log's life."""
+
+GENESIS_HASH: Final = bytes(HASH_BYTES)
+"""What the first record of a log names as its predecessor."""
+
+RECORD_BYTES_MAX: Final = 4 * 1024 * 1024 - 64
+"""Longest record: with its frame it stays within 4 MiB, the bound of one write, of the memory of
+one group commit, and of what a replicated log takes as one message."""
+
+_RECORD_MAGIC: Final = b"HPR1"
+_HEAD: Final = struct.Struct(">4sIQQ16s")
+_BODY_LENGTH: Final = struct.Struct(">I")
+RECORD_HEAD_BYTES: Final = _HEAD.size
+
+
+class Tail(NamedTuple):
+    """The end of a log.
+
+    `position` is the last sequence written, `durable_position` the last one that is known to
+    survive a power cut, `record_hash` the digest of the last record.
+    """
+
+    position: int
+    durable_position: int
+    record_hash: bytes
+
+
+class Record(NamedTuple):
+    """The bodies of one group commit, linked to the record before.
+
+    `first_sequence` and `last_sequence` are the commands that the bodies hold, all of them.
+    """
+
+    first_sequence: int
+    last_sequence: int
+    previous_hash: bytes
+    bodies: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        """Give the record's bytes.
+
+        Raises:
+            WalWriteError: the record exceeds RECORD_BYTES_MAX.
+        """
+        size_bytes = RECORD_HEAD_BYTES + encoded_bodies_bytes(self.bodies)
+        if size_bytes > RECORD_BYTES_MAX:
+            raise WalWriteError(
+                f"record {self.first_sequence}..{self.last_sequence} would take {size_bytes} "
+                f"bytes; at most {RECORD_BYTES_MAX} are allowed"
+            )
+        head = _HEAD.pack(
+            _RECORD_MAGIC,
+            len(self.bodies),
+            self.first_sequence,
+            self.last_sequence,
+            self.previous_hash,
+        )
+        parts = [head]
+        for body in self.bodies:
+            parts.append(_BODY_LENGTH.pack(len(body)))
+            parts.append(body)
+        return b"".join(parts)
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> Record:
+        """Take a record's bytes apart.
+
+        Raises:
+            ValueError: the bytes are no record; the message says what was found.
+        """
+        if len(encoded) < RECORD_HEAD_BYTES:
+            raise ValueError(f"a record of {len(encoded)} bytes is shorter than its head")
+        magic, count, first_sequence, last_sequence, previous_hash = _HEAD.unpack_from(encoded)
+        if magic != _RECORD_MAGIC:
+            raise ValueError(f"a record starts {_RECORD_MAGIC!r}, found {magic!r}")
+        if not 1 <= first_sequence <= last_sequence:
+            raise ValueError(f"no sequence range: {first_sequence}..{last_sequence}")
+        bodies = _decode_bodies(encoded, count)
+        return cls(first_sequence, last_sequence, previous_hash, bodies)
+
+
+def encoded_bodies_bytes(bodies: Sequence[bytes]) -> int:
+    """Give how many bytes bodies take in a record, without its head."""
+    return sum(map(len, bodies)) + _BODY_LENGTH.size * len(bodies)
+
+
+def record_hash(encoded: bytes) -> bytes:
+    """Give the digest by which the next record names the one with these bytes."""
+    return blake2b(encoded, digest_size=HASH_BYTES).digest()
+
+
+def _decode_bodies(encoded: bytes, count: int) -> tuple[bytes, ...]:
+    bodies: list[bytes] = []
+    offset = RECORD_HEAD_BYTES
+    for _ in range(count):
+        if offset + _BODY_LENGTH.size > len(encoded):
+            raise ValueError(f"body {len(bodies) + 1} of {count} is missing")
+        (length,) = _BODY_LENGTH.unpack_from(encoded, offset)
+        offset += _BODY_LENGTH.size
+        if offset + length > len(encoded):
+            raise ValueError(f"body {len(bodies) + 1} of {count} ends beyond the record")
+        bodies.append(encoded[offset : offset + length])
+        offset += length
+    if offset != len(encoded):
+        raise ValueError(f"{len(encoded) - offset} bytes follow the last body")
+    if not bodies:
+        raise ValueError("a record without a body")
+    return tuple(bodies)
+
+
+class CommandLog(Protocol):
+    """An append-only log of records with one writer. Every method blocks.
+
+    Order of use: open, read as often as wanted, sync (which makes the log writable: what was
+    read is durable from then on), append and sync, close. One append is in flight at a time.
+    """
+
+    def open(self) -> Tail:
+        """Take the log for this process and find its end. Changes nothing that is logged."""
+
+    def read(self, after: int) -> Iterator[Record]:
+        """Yield the records that hold sequences above `after`, chain and contiguity proven.
+
+        Raises:
+            WalDamagedError: the log holds what no crash explains.
+        """
+
+    def append(self, expect: Tail, record: Record) -> Tail:
+        """Write a record at the end, durable as far as the sync policy promises.
+
+        Raises:
+            Fenced: `expect` is not the log's end, or the record does not continue it.
+            WalWriteError: the write or sync failed; the log takes nothing more.
+        """
+
+    def sync(self) -> Tail:
+        """Make everything written durable.
+
+        Raises:
+            WalWriteError: it failed; the log takes nothing more.
+        """
+
+    def close(self) -> None:
+        """Let go of the log. Makes nothing durable."""

@@ -1,0 +1,148 @@
+"""The write-ahead log thread's loop: gather what waits, write once, sync once, publish once.
+
+Owns the log and its tail while it runs; called in that one thread. It shares two things with
+others: the inbox (the matching thread puts, this thread gets) and `publish` (called here, and made
+safe for that by whoever passes it). Guarantees: items are published in the order they came, each
+once; under `batch` only after the sync that covers them; under the relaxed policies what was
+published is durable within interval_ms, and at the end. After a failure nothing is published any
+more. Relies on CommandLog.append being durable as far as the policy says. Source:
+docs/log-format.md, "Sync policies".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import inf
+from queue import Empty, SimpleQueue
+from typing import Generic, Protocol, TypeVar
+
+from hpe.config import SyncPolicy
+from hpe.core.core import Output
+from hpe.wal.log import (
+    RECORD_BYTES_MAX,
+    RECORD_HEAD_BYTES,
+    CommandLog,
+    Record,
+    Tail,
+    encoded_bodies_bytes,
+)
+
+
+class HasOutput(Protocol):
+    """What the inbox carries: a batch's output and whatever else its owner attached."""
+
+    @property
+    def output(self) -> Output:
+        """What the core gave for the batch."""
+
+
+Item = TypeVar("Item", bound=HasOutput)
+
+
+def run(
+    log: CommandLog,
+    tail: Tail,
+    inbox: SimpleQueue[Item | None],
+    publish: Callable[[list[Item], int], None],
+    policy: SyncPolicy,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Tail:
+    """Serve the log until None comes through the inbox; then everything before it is durable.
+
+    Args:
+        log: The log, writable (synced once since it was opened); this call does not close it.
+        tail: Its end.
+        inbox: Items in the order of their sequences; None is the last thing put.
+        publish: Gets each group once, with the last durable position; an empty list when only
+            that position moved.
+        policy: When to sync, the same that `log` has.
+        clock: Seconds, monotonic.
+
+    Returns:
+        The log's end, durable.
+
+    Raises:
+        WalWriteError: a write or sync failed; nothing more was published.
+
+    Thread: wal.
+    """
+    group = _Group(inbox)
+    interval_s = policy.interval_ms / 1000
+    due_s = inf  # when the oldest write that is not durable must be
+    while not group.stopped:
+        items = group.take(None if due_s == inf else max(0.0, due_s - clock()))
+        if items:
+            tail = _append(log, tail, items)
+        if tail.durable_position == tail.position:
+            due_s = inf
+        elif due_s == inf:
+            due_s = clock() + interval_s
+        if items:
+            publish(items, tail.durable_position)
+        if due_s < inf and (group.stopped or clock() >= due_s):
+            tail = log.sync()
+            due_s = inf
+            publish([], tail.durable_position)
+    return tail
+
+
+def _append(log: CommandLog, tail: Tail, items: list[Item]) -> Tail:
+    """Log a group's bodies as one record; a group of queries only is no record."""
+    logged = [item.output for item in items if item.output.body]
+    if not logged:
+        return tail
+    record = Record(
+        first_sequence=tail.position + 1,
+        last_sequence=logged[-1].last_sequence,
+        previous_hash=tail.record_hash,
+        bodies=tuple(output.body for output in logged),
+    )
+    return log.append(tail, record)
+
+
+class _Group(Generic[Item]):
+    """Takes from the inbox all that waits and fits one record; holds back what does not."""
+
+    def __init__(self, inbox: SimpleQueue[Item | None]) -> None:
+        self._inbox = inbox
+        self._held: Item | None = None
+        self.stopped = False
+
+    def take(self, timeout_s: float | None) -> list[Item]:
+        """Wait for one item, then take what is there; empty after the timeout or a bare stop."""
+        first = self._held
+        self._held = None
+        if first is None:
+            try:
+                first = self._inbox.get(timeout=timeout_s)
+            except Empty:
+                return []
+        if first is None:
+            self.stopped = True
+            return []
+        items = [first]
+        self._take_waiting(items)
+        return items
+
+    def _take_waiting(self, items: list[Item]) -> None:
+        room_bytes = RECORD_BYTES_MAX - RECORD_HEAD_BYTES - _logged_bytes(items[0])
+        while True:
+            try:
+                item = self._inbox.get_nowait()
+            except Empty:
+                return
+            if item is None:
+                self.stopped = True
+                return
+            room_bytes -= _logged_bytes(item)
+            if room_bytes < 0:
+                self._held = item
+                return
+            items.append(item)
+
+
+def _logged_bytes(item: HasOutput) -> int:
+    body = item.output.body
+    return encoded_bodies_bytes((body,)) if body else 0

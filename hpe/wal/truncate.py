@@ -1,0 +1,107 @@
+"""The operator's explicit cut: take everything above a sequence off a log, and keep a copy.
+
+Owns nothing; called by `hpe wal truncate` in a process of its own, which holds the directory's lock
+meanwhile, so never beside a service. It is the one way past damage, because only a person can
+decide that what lies behind it may go. Guarantees: nothing is cut without a copy; interrupted
+anywhere and repeated it ends the same; the log stays one that recovery accepts. Source:
+docs/log-format.md, "Truncation".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hpe.errors import WalDamagedError
+from hpe.wal.files import LogFiles
+from hpe.wal.format import HEADER_BYTES
+from hpe.wal.segments import (
+    Entry,
+    Scan,
+    check_joint,
+    damaged,
+    open_segments,
+    scan_segment,
+    segment_name,
+    segment_names,
+)
+from hpe.wal.writer import cut_file_name, keep_cut, write_segment
+
+
+class Truncated(NamedTuple):
+    """Where the log ends now, and the files that keep what was cut."""
+
+    position: int
+    kept: list[str]
+
+
+def truncate(files: LogFiles, at: int) -> Truncated:
+    """Cut everything above sequence `at`; a record is kept or cut whole.
+
+    Args:
+        files: The data directory.
+        at: The last sequence that stays; 0 empties the log.
+
+    Raises:
+        DataDirectoryBusy: a service or another tool is at work there.
+        WalReadError: there is no such directory, or it cannot be read.
+        WalDamagedError: sequence `at` is not there, cannot be read, or is inside a record; the
+            message names where a cut is possible. Nothing was changed.
+        WalWriteError: a step failed; run it again.
+    """
+    files.names()  # fails where there is no directory; the lock would create a mistyped one
+    files.lock()
+    names = segment_names(files)
+    # A segment's name tells its first sequence, so damaged headers behind the cut need no reading.
+    readable = [name for name in names if name <= segment_name(max(at, 1))]
+    if not readable:
+        raise WalDamagedError(f"no segment holds sequence {at}")
+    scan = _scan_last(files, readable)
+    entries = _entries_up_to(scan, at)
+    kept = _move_aside(files, names[len(readable) :])
+    header = scan.segment.header
+    end_offset = entries[-1].end_offset if entries else HEADER_BYTES
+    cut = scan.data[end_offset:]
+    if cut:
+        kept.append(keep_cut(files, scan.segment.name, end_offset, cut))
+    # A header may promise more than is left: a segment is written anew then, too.
+    if cut or header.durable_sequence > at:
+        write_segment(files, header, entries, durable_sequence=at)[1].close()
+    return Truncated(at, kept)
+
+
+def _scan_last(files: LogFiles, names: list[str]) -> Scan:
+    """Read the segments in order, joints proven; give the last one."""
+    scan: Scan | None = None
+    for segment in open_segments(files, names):
+        if scan is not None:
+            if scan.fault is not None:
+                raise damaged(scan.segment.name, scan.fault.offset, scan.fault.reason)
+            check_joint(scan, segment)
+        scan = scan_segment(files, segment)
+    assert scan is not None
+    return scan
+
+
+def _entries_up_to(scan: Scan, at: int) -> list[Entry]:
+    name = scan.segment.name
+    if scan.position < at:
+        raise WalDamagedError(f"{name}: the last readable sequence is {scan.position}, not {at}")
+    entries = [entry for entry in scan.entries if entry.record.last_sequence <= at]
+    if len(entries) < len(scan.entries):
+        first, last, *_ = scan.entries[len(entries)].record
+        if first <= at:
+            raise WalDamagedError(
+                f"{name}: sequence {at} is inside the record {first}..{last}; "
+                f"cut at {first - 1} or {last}"
+            )
+    return entries
+
+
+def _move_aside(files: LogFiles, names: list[str]) -> list[str]:
+    """Rename segments that go whole, the newest first: what is left is a log at every moment."""
+    kept = []
+    for name in reversed(names):
+        kept.append(cut_file_name(name, 0, files.read(name)))
+        files.rename(name, kept[-1])
+        files.sync_directory()
+    return kept

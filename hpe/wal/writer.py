@@ -1,0 +1,269 @@
+"""The log in local files: appends frames to segments and rotates them.
+
+Owns the segment that is written. Belongs to one thread at a time: recovery's until the log is
+handed over, then the write-ahead log thread. Guarantees: what a returned Tail calls durable was
+synced with success; a segment gets its name with a synced header, after its predecessor was
+synced whole; after the first failure nothing is written any more. Relies on LogFiles for all that
+touches the disk. Source: docs/log-format.md, "Writing".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+from zlib import crc32
+
+from hpe.config import SyncPolicy
+from hpe.core.core import CORE_VERSION
+from hpe.errors import Fenced, WalWriteError
+from hpe.wal.files import ASIDE_SUFFIX, AppendFile, LogFiles, write_file
+from hpe.wal.format import (
+    FRAME_OVERHEAD_BYTES,
+    HEADER_BYTES,
+    LOG_ID_BYTES,
+    SALT_BYTES,
+    SegmentHeader,
+    SyncMode,
+    encode_frame,
+    encode_header,
+)
+from hpe.wal.log import GENESIS_HASH, Record, Tail, record_hash
+from hpe.wal.segments import SEGMENT_SUFFIX, Cut, Entry, LogImage, segment_name, survey
+
+SEGMENT_BYTES_MAX_DEFAULT: Final = 64 * 1024 * 1024
+"""Large enough that rotation is rare, small enough to be read whole and written anew at start."""
+
+
+class FileLog:
+    """CommandLog over segments in one directory."""
+
+    def __init__(
+        self,
+        files: LogFiles,
+        policy: SyncPolicy,
+        *,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX_DEFAULT,
+    ) -> None:
+        self._files = files
+        self._policy = policy
+        self._segment_bytes_max = segment_bytes_max
+        self._tail = Tail(0, 0, GENESIS_HASH)
+        self._image: LogImage | None = None  # what open found, until sync made it ours
+        self._segment: AppendFile | None = None
+        self._header: SegmentHeader | None = None
+        self._segment_bytes = 0
+        self._failed = False
+
+    @property
+    def cut(self) -> Cut | None:
+        """Give the torn tail that `open` found and the first `sync` will cut."""
+        return None if self._image is None else self._image.cut
+
+    @property
+    def segment_count(self) -> int:
+        """Give the number of segments, that of the newest one."""
+        if self._header is not None:
+            return self._header.number
+        return 0 if self._image is None else len(self._image.segments)
+
+    def open(self) -> Tail:
+        """See CommandLog.
+
+        Raises:
+            DataDirectoryBusy: another process has the directory.
+            WalDamagedError: the end of the log is damaged; nothing was changed.
+            LogVersionError: another version wrote it.
+        """
+        self._files.lock()
+        self._image = survey(self._files)
+        self._tail = self._image.tail
+        return self._tail
+
+    def read(self, after: int) -> Iterator[Record]:
+        """See CommandLog."""
+        return (self._image or survey(self._files)).records(after)
+
+    def append(self, expect: Tail, record: Record) -> Tail:
+        """See CommandLog. One record is one frame, one write and (by policy) one sync."""
+        self._check_continues(expect, record)
+        payload = record.encode()
+        with self._once():
+            segment = self._segment_with_room(len(payload) + FRAME_OVERHEAD_BYTES)
+            frame = encode_frame(
+                self._current_header.salt,
+                payload,
+                first_sequence=record.first_sequence,
+                last_sequence=record.last_sequence,
+                durable_sequence=self._tail.durable_position,
+            )
+            segment.append(frame)
+            self._segment_bytes += len(frame)
+            tail = Tail(record.last_sequence, self._tail.durable_position, record_hash(payload))
+            if self._must_sync(tail):
+                segment.datasync()
+                tail = tail._replace(durable_position=tail.position)
+        self._tail = tail
+        return tail
+
+    def sync(self) -> Tail:
+        """See CommandLog. The first one writes the last segment anew, see `_adopt`."""
+        with self._once():
+            if self._segment is None:
+                self._adopt()
+            else:
+                self._segment.datasync()
+        self._tail = self._tail._replace(durable_position=self._tail.position)
+        return self._tail
+
+    def close(self) -> None:
+        """See CommandLog. Releases the directory."""
+        if self._segment is not None:
+            self._segment.close()
+        self._files.close()
+
+    @property
+    def _current_header(self) -> SegmentHeader:
+        assert self._header is not None
+        return self._header
+
+    @contextmanager
+    def _once(self) -> Iterator[None]:
+        """Let nothing be written after a failure, even one between two files."""
+        if self._failed:
+            raise WalWriteError("the log failed before and takes nothing more")
+        self._failed = True
+        yield
+        self._failed = False
+
+    def _check_continues(self, expect: Tail, record: Record) -> None:
+        if self._segment is None:
+            raise WalWriteError("the log was opened but not made durable: sync comes first")
+        tail = self._tail
+        if (expect.position, expect.record_hash) != (tail.position, tail.record_hash):
+            raise Fenced(f"the log ends at {tail.position}, expected {expect.position}")
+        if (record.first_sequence, record.previous_hash) != (tail.position + 1, tail.record_hash):
+            raise Fenced(
+                f"a record of {record.first_sequence}..{record.last_sequence} does not continue "
+                f"the log that ends at {tail.position}"
+            )
+
+    def _must_sync(self, tail: Tail) -> bool:
+        if self._policy.mode == "batch":
+            return True
+        if self._policy.mode == "every":
+            return tail.position - tail.durable_position >= self._policy.every_commands
+        return False  # interval: the thread owns the clock
+
+    def _segment_with_room(self, frame_bytes: int) -> AppendFile:
+        assert self._segment is not None
+        full = self._segment_bytes + frame_bytes > self._segment_bytes_max
+        if full and self._tail.position >= self._current_header.first_sequence:
+            self._rotate(self._segment)
+        return self._segment
+
+    def _rotate(self, sealed: AppendFile) -> None:
+        # The successor's header is the proof that everything before it was durable.
+        sealed.datasync()
+        sealed.close()
+        self._tail = self._tail._replace(durable_position=self._tail.position)
+        header = self._current_header
+        self._start_segment(
+            header._replace(
+                number=header.number + 1,
+                first_sequence=self._tail.position + 1,
+                previous_sequence=self._tail.position,
+                previous_hash=self._tail.record_hash,
+            ),
+            [],
+        )
+
+    def _adopt(self) -> None:
+        """Make what was read durable by writing the last segment anew.
+
+        What a read shows may exist in the page cache alone: after a failed sync the pages count
+        as clean, so another sync of the old file would promise nothing. New pages of a new file
+        are written or the sync fails. The header then says that everything up to here is durable.
+        """
+        image = self._image
+        assert image is not None
+        for name in self._files.names():
+            if SEGMENT_SUFFIX in name and name.endswith(ASIDE_SUFFIX):
+                self._files.remove(name)
+        if image.cut is not None:
+            keep_cut(self._files, image.cut.name, image.cut.offset, image.cut.data)
+        entries = [] if image.end is None else image.end.entries
+        self._start_segment(self._adopted_header(image), entries)
+        self._image = None
+
+    def _adopted_header(self, image: LogImage) -> SegmentHeader:
+        if image.end is not None:
+            return image.end.segment.header
+        return SegmentHeader(
+            core_version=CORE_VERSION,
+            log_id=os.urandom(LOG_ID_BYTES),
+            salt=b"",
+            number=1,
+            first_sequence=1,
+            previous_sequence=0,
+            previous_hash=GENESIS_HASH,
+            durable_sequence=0,
+            sync_mode=SyncMode.BATCH,
+        )
+
+    def _start_segment(self, header: SegmentHeader, entries: Sequence[Entry]) -> None:
+        header = header._replace(sync_mode=SyncMode[self._policy.mode.upper()])
+        self._header, self._segment = write_segment(
+            self._files, header, entries, durable_sequence=self._tail.position
+        )
+        self._segment_bytes = HEADER_BYTES + sum(
+            entry.end_offset - entry.offset for entry in entries
+        )
+
+
+def write_segment(
+    files: LogFiles, header: SegmentHeader, entries: Sequence[Entry], *, durable_sequence: int
+) -> tuple[SegmentHeader, AppendFile]:
+    """Write a segment with a new salt, whole and durable, in place of one with its name.
+
+    Args:
+        files: The directory.
+        header: Its place in the log; salt and durable sequence are set here.
+        entries: The records it begins with.
+        durable_sequence: What the header promises: the last sequence in this segment or before.
+
+    Returns:
+        The header as written, and the file, open for appending.
+    """
+    header = header._replace(salt=os.urandom(SALT_BYTES), durable_sequence=durable_sequence)
+    name = segment_name(header.first_sequence)
+    return header, write_file(files, name, _segment_chunks(header, entries))
+
+
+def keep_cut(files: LogFiles, name: str, offset: int, data: bytes) -> str:
+    """Copy bytes that are about to be cut to a file aside, durably; returns its name.
+
+    The content is part of the name, so a cut that was interrupted and is repeated makes no second
+    copy, and two cuts at one place keep both.
+    """
+    cut_name = cut_file_name(name, offset, data)
+    write_file(files, cut_name, [data]).close()
+    return cut_name
+
+
+def cut_file_name(name: str, offset: int, data: bytes) -> str:
+    """Name the file that keeps what was cut from a segment."""
+    return f"{name}.{offset}.{crc32(data):08x}.cut"
+
+
+def _segment_chunks(header: SegmentHeader, entries: Sequence[Entry]) -> Iterator[bytes]:
+    yield encode_header(header)
+    for entry in entries:
+        yield encode_frame(
+            header.salt,
+            entry.record.encode(),
+            first_sequence=entry.record.first_sequence,
+            last_sequence=entry.record.last_sequence,
+            durable_sequence=entry.durable_sequence,
+        )

@@ -1,0 +1,86 @@
+"""The synchronous facade against a real service in this process, called from other threads."""
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import trio
+
+from hpe.errors import ConnectionLost, OrderRejected
+from hpe.net.client import Client
+from hpe.net.sync import SyncClient, connect_sync
+from tests.support.service import running_service
+
+PATIENCE_S = 20
+
+
+async def in_a_script(tmp_path: Path, script: Callable[[str], None]) -> None:
+    """Run a blocking script in a thread while the service runs in this loop."""
+    with trio.fail_after(PATIENCE_S):
+        async with running_service(tmp_path) as service:
+            await trio.to_thread.run_sync(script, service.address)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("hpe-client")]
+
+
+async def test_a_script_trades(tmp_path: Path) -> None:
+    def script(address: str) -> None:
+        with connect_sync(address, user=1, timeout_s=PATIENCE_S) as client:
+            client.deposit("BTC", Decimal(1))
+            order = client.submit_order("BTC/USD", "sell", Decimal("0.5"), Decimal(100))
+            assert client.get_orderbook("BTC/USD").asks[0].quantity == Decimal("0.5")
+            assert client.get_balance("BTC").locked == Decimal("0.5")
+            client.cancel_order("BTC/USD", order.order_id)
+            with pytest.raises(OrderRejected, match="unknown_order"):
+                client.cancel_order("BTC/USD", order.order_id)
+            pairs = client.run(client.client.requests.list_instruments)
+            assert [row.symbol for row in pairs] == ["BTC/USD", "ETH/USD"]
+            assert client.ping() > 0
+
+    await in_a_script(tmp_path, script)
+
+
+async def test_a_session_is_taken_up_again(tmp_path: Path) -> None:
+    def script(address: str) -> None:
+        with connect_sync(address, user=1) as client:
+            session_id = client.session_id
+        with connect_sync(address, user=1, session_id=session_id) as client:
+            assert client.session_id == session_id
+        with pytest.raises(trio.RunFinishedError):
+            client.ping()
+
+    await in_a_script(tmp_path, script)
+
+
+async def test_several_threads_share_one_client(tmp_path: Path) -> None:
+    def script(address: str) -> None:
+        with connect_sync(address, user=1, timeout_s=PATIENCE_S) as client:
+            threads = [threading.Thread(target=client.deposit, args=("USD", 3)) for _ in range(10)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert client.get_balance("USD").available == 30
+
+    await in_a_script(tmp_path, script)
+
+
+async def test_errors_leave_the_block_and_the_thread_ends(tmp_path: Path) -> None:
+    def script(address: str) -> None:
+        with pytest.raises(ZeroDivisionError), connect_sync(address, user=1):
+            raise ZeroDivisionError
+
+    await in_a_script(tmp_path, script)
+
+
+def test_no_service_is_the_same_error_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with pytest.raises(ConnectionLost), connect_sync("127.0.0.1:1", user=1):
+        pytest.fail("connected")
+    assert threading.active_count() == before
+
+
+def test_every_public_method_of_the_client_has_its_blocking_twin() -> None:
+    public = {name for name in vars(Client) if not name.startswith("_")}
+    assert public <= set(vars(SyncClient))

@@ -1,0 +1,152 @@
+"""Logs for tests: batches that the real core made, and directories that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from hpe.config import SyncPolicy
+from hpe.core import new_core
+from hpe.core.codec import encode, frame
+from hpe.core.core import Batch, Output, Run
+from hpe.messages import (
+    AddAsset,
+    AddInstrument,
+    Deposit,
+    OrderType,
+    Request,
+    SessionAttached,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+from hpe.wal.files import LogFiles
+from hpe.wal.log import Record, Tail
+from hpe.wal.recovery import recover
+from hpe.wal.segments import survey
+from hpe.wal.thread import run
+
+BATCH = SyncPolicy()
+EVERY_THREE = SyncPolicy(mode="every", every_commands=3, interval_ms=60_000)
+INTERVAL = SyncPolicy(mode="interval", interval_ms=60_000)
+
+QUERY_ONLY = Output([(1, b"reply")], [], [], b"", 0, 0, [])
+
+_BATCH_COMMANDS = (1, 40, 2, 130, 1, 3, 60, 1)
+"""Commands per batch, in turn: bodies from one to several sectors long."""
+
+
+class Item(NamedTuple):
+    """What the log thread's inbox carries."""
+
+    output: Output
+
+
+@cache
+def outputs(count: int) -> tuple[Output, ...]:
+    """Give what the core says to that many batches; the first makes a session and a pair."""
+    core = new_core()
+    commands = _deposits_and_trades()
+    result = [core.apply(Batch(1_000, [_run(0, [SessionAttached(1, 0, 5, 16_384)])]))]
+    for number in range(1, count):
+        size = _BATCH_COMMANDS[number % len(_BATCH_COMMANDS)]
+        requests = [next(commands) for _ in range(size)]
+        result.append(core.apply(Batch(1_000 + number, [_run(1, requests)])))
+    return tuple(result)
+
+
+def _run(attach: int, requests: Sequence[Request]) -> Run:
+    frames = b"".join(frame(encode(request)) for request in requests)
+    return Run(attach, attach, 0, len(requests), frames)
+
+
+def _deposits_and_trades() -> Iterator[Request]:
+    yield AddAsset(1, "BTC", 8)
+    yield AddAsset(2, "USD", 2)
+    yield AddInstrument(3, "BTC/USD", 1, 2)
+    yield Deposit(4, 1, 10**12)
+    yield Deposit(5, 2, 10**12)
+    request_id = 6
+    while True:
+        side = Side.BUY if request_id % 2 else Side.SELL
+        yield SubmitOrder(request_id, 1, request_id, side, OrderType.LIMIT, TimeInForce.GTC, 100, 3)
+        request_id += 1
+
+
+def build_log(
+    directory: Path,
+    made: Iterable[Output],
+    policy: SyncPolicy = BATCH,
+    *,
+    segment_bytes_max: int = 1 << 20,
+    files: LogFiles | None = None,
+) -> Tail:
+    """Recover a directory and log outputs that continue it, one frame each; close it again."""
+    recovered = recover(
+        directory, new_core(), policy, segment_bytes_max=segment_bytes_max, files=files
+    )
+    tail = recovered.tail
+    try:
+        for output in made:
+            tail = recovered.log.append(tail, continuing(tail, output))
+    finally:
+        recovered.log.close()
+    return tail
+
+
+def continuing(tail: Tail, output: Output) -> Record:
+    """Make the record of one output that continues a log."""
+    return Record(tail.position + 1, output.last_sequence, tail.record_hash, (output.body,))
+
+
+def serve(
+    directory: Path,
+    made: Iterable[Output],
+    policy: SyncPolicy,
+    published: list[int],
+    *,
+    files: LogFiles,
+    segment_bytes_max: int,
+) -> None:
+    """Run the whole life of a log, in this thread, one group per output; then stop.
+
+    `published` gets the durable position at every publishing; under `batch` that is what may have
+    been answered.
+    """
+    recovered = recover(
+        directory, new_core(), policy, segment_bytes_max=segment_bytes_max, files=files
+    )
+    inbox: SimpleQueue[Item | None] = SimpleQueue()
+    waiting = [Item(output) for output in made if output.last_sequence > recovered.tail.position]
+    waiting.reverse()
+
+    def feed() -> None:
+        inbox.put(waiting.pop() if waiting else None)
+
+    def publish(items: list[Item], durable_position: int) -> None:
+        published.append(durable_position)
+        if items:
+            feed()
+
+    try:
+        feed()
+        run(recovered.log, recovered.tail, inbox, publish, policy)
+    finally:
+        recovered.log.close()
+
+
+def bodies(files: LogFiles) -> list[bytes]:
+    """Read every body of a directory, as recovery would.
+
+    Raises:
+        WalError: recovery would refuse.
+    """
+    return [body for record in survey(files).records(0) for body in record.bodies]
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """Give a directory's files, to see that nothing was changed."""
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}

@@ -1,0 +1,114 @@
+"""Reads protocol.md: sections, tables and examples as data.
+
+Pure functions over the text; used by the tests that hold the document against the code.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+Row = dict[str, str]
+
+
+class Message(NamedTuple):
+    """One message section: `direction` is request, reply or report."""
+
+    direction: str
+    type_number: int
+    name: str
+    rows: list[Row]
+    value: str
+    frame: bytes
+
+
+_POWERS = {"2^31-1": 2**31 - 1, "2^62": 2**62, "2^63-1": 2**63 - 1}
+_HEADING = re.compile(r"(Request|Reply|Report) (\d+) `(\w+)`")
+_FENCE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEX = re.compile(r"[0-9a-f]{2}( [0-9a-f]{2})*")
+
+
+def sections(text: str) -> dict[str, str]:
+    """Give the text under every heading, by the heading."""
+    found: dict[str, str] = {}
+    parts = re.split(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    for heading, body in zip(parts[1::2], parts[2::2], strict=True):
+        assert heading not in found, f"two sections are called {heading}"
+        found[heading] = body
+    return found
+
+
+def tables(text: str) -> list[list[Row]]:
+    """Give every table of a section: rows by column name."""
+    found: list[list[Row]] = []
+    lines = [*text.splitlines(), ""]
+    at = 0
+    while at < len(lines):
+        if not lines[at].startswith("|"):
+            at += 1
+            continue
+        columns = _cells(lines[at])
+        assert re.fullmatch(r"(\|-+)+\|", lines[at + 1]), f"no rule under {lines[at]}"
+        at += 2
+        rows = []
+        while lines[at].startswith("|"):
+            rows.append(dict(zip(columns, _cells(lines[at]), strict=True)))
+            at += 1
+        found.append(rows)
+    return found
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def table(text: str, *columns: str) -> list[Row]:
+    """Give the only table of a section that has these columns."""
+    (found,) = [rows for rows in tables(text) if rows and list(rows[0]) == list(columns)]
+    return found
+
+
+def messages(text: str) -> list[Message]:
+    """Give every message section, in the order of the document."""
+    found = []
+    for heading, body in sections(text).items():
+        match = _HEADING.fullmatch(heading)
+        if match is None:
+            continue
+        numbered = [rows for rows in tables(body) if rows and "#" in rows[0]]
+        value, frame = example(body)
+        rows = numbered[0] if numbered else []
+        found.append(Message(match[1].lower(), int(match[2]), match[3], rows, value, frame))
+    return found
+
+
+def example(text: str) -> tuple[str, bytes]:
+    """Give the only example of a section: the value as written, and the bytes of its frame."""
+    (block,) = _FENCE.findall(text)
+    lines = block.splitlines()
+    hex_lines = [line for line in lines if _HEX.fullmatch(line)]
+    return " ".join(line for line in lines if line not in hex_lines), bytes.fromhex(
+        "".join(hex_lines)
+    )
+
+
+def number(text: str) -> int:
+    """Read an integer, or one of the powers of two that limits are made of."""
+    return _POWERS[text] if text in _POWERS else int(text)
+
+
+def notation(value: Any) -> str:
+    """Write a decoded value as the examples do."""
+    match value:
+        case None:
+            return "nil"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value}"'
+        case list():
+            return f"[{', '.join(map(notation, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{notation(k)}: {notation(v)}' for k, v in value.items())}}}"
+        case _:
+            return str(value)

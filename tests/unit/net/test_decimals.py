@@ -1,0 +1,106 @@
+"""Decimals at the edge: exact both ways, and refused by name where they cannot be."""
+
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpe.messages import AMOUNT_MAX, INT_MAX
+from hpe.net.decimals import Grid, amount_grid, price_grid, quantity_grid
+
+# BTC has 8 decimals, USD 6; a lot is 0.0001 BTC, one lot at one tick is 1 atom of USD.
+PRICES = price_grid(
+    "BTC/USD", base_atoms_per_lot=10_000, quote_atoms_per_tick=1, base_decimals=8, quote_decimals=6
+)
+QUANTITIES = quantity_grid("BTC/USD", 10_000, 8)
+AMOUNTS = amount_grid("USD", 6)
+
+
+def test_the_documented_scale() -> None:
+    assert str(PRICES.value(1)) == "0.01"
+    assert str(QUANTITIES.value(1)) == "0.0001"
+    assert str(AMOUNTS.value(1)) == "0.000001"
+    assert PRICES.count(Decimal("65123.45")) == 6_512_345
+    assert QUANTITIES.count(Decimal("0.0125")) == 125
+    # notional of the wire = notional of a person
+    assert AMOUNTS.count(Decimal("65123.45") * Decimal("0.0125")) == 6_512_345 * 125 * 1
+
+
+def test_values_keep_the_places_of_their_step() -> None:
+    assert str(PRICES.value(6_512_300)) == "65123.00"
+    assert str(quantity_grid("X/Y", 1_000_000, 2).value(3)) == "30000"
+    assert str(amount_grid("YEN", 0).value(0)) == "0"
+
+
+@pytest.mark.parametrize(
+    "value", [65123.45, 1.0, float("nan"), "65123.45", True, None, Fraction(1)]
+)
+def test_what_is_no_decimal_is_refused_by_type(value: object) -> None:
+    with pytest.raises(TypeError, match=r"price of BTC/USD: found .* allowed Decimal or int"):
+        PRICES.count(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        ("65123.455", "multiples of 0.01"),
+        ("0.001", "multiples of 0.01"),
+        ("-1", f"0 to {INT_MAX} times 0.01"),
+        (f"{INT_MAX + 1}E-2", f"0 to {INT_MAX} times 0.01"),
+        ("NaN", "finite"),
+        ("-Infinity", "finite"),
+        ("1E+999999999", "100 places"),
+        ("1E-999999999", "100 places"),
+    ],
+)
+def test_what_is_off_the_grid_is_refused_with_found_and_allowed(value: str, allowed: str) -> None:
+    with pytest.raises(ValueError, match="price of BTC/USD: found") as caught:
+        PRICES.count(Decimal(value))
+    assert str(Decimal(value)) in str(caught.value)
+    assert allowed in str(caught.value)
+
+
+def test_the_ends_of_the_range_are_exact() -> None:
+    assert PRICES.count(Decimal(f"{INT_MAX}E-2")) == INT_MAX
+    assert PRICES.count(PRICES.value(INT_MAX)) == INT_MAX
+    assert PRICES.count(0) == 0
+
+
+def test_a_step_that_is_no_finite_decimal_still_takes_what_is_exact() -> None:
+    thirds = price_grid(
+        "A/B", base_atoms_per_lot=3, quote_atoms_per_tick=1, base_decimals=0, quote_decimals=0
+    )
+    assert thirds.count(2) == 6
+    with pytest.raises(ValueError, match="multiples of 1/3"):
+        thirds.count(Decimal("0.3"))
+    with pytest.raises(ValueError, match="its step 1/3 is no finite decimal"):
+        thirds.value(1)
+
+
+scales = st.one_of(st.sampled_from([1, 2, 5, 10, 2**40, 5**20]), st.integers(1, AMOUNT_MAX))
+
+
+@given(scales, scales, st.integers(0, 18), st.integers(0, 18), st.integers(0, INT_MAX))
+def test_every_count_comes_back_whatever_the_context_says(
+    per_lot: int, per_tick: int, base: int, quote: int, count: int
+) -> None:
+    prices = price_grid(
+        "A/B",
+        base_atoms_per_lot=per_lot,
+        quote_atoms_per_tick=per_tick,
+        base_decimals=base,
+        quote_decimals=quote,
+    )
+    step = Fraction(per_tick * 10**base, per_lot * 10**quote)
+    assert prices.step == step
+    with localcontext(prec=3):
+        for grid in (prices, quantity_grid("A/B", per_lot, base), amount_grid("B", quote)):
+            if _is_finite_decimal(grid):
+                assert Fraction(grid.value(count)) == count * grid.step
+                assert grid.count(grid.value(count)) == count
+
+
+def _is_finite_decimal(grid: Grid) -> bool:
+    return 10**200 % grid.step.denominator == 0

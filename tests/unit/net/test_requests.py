@@ -1,0 +1,434 @@
+"""The request side against the real core in memory: numbers, window, deadlines, outcomes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import msgspec
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from hpe import messages
+from hpe.core import new_core
+from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
+from hpe.errors import (
+    ConnectionLost,
+    OrderRejected,
+    ProtocolError,
+    ReplyTimeout,
+    RequestRefused,
+)
+from hpe.messages import (
+    CancelReason,
+    Deposit,
+    ErrorCode,
+    ExecutionReport,
+    GetBalance,
+    OrderStatus,
+    OrderType,
+    RejectReason,
+    SessionAttached,
+    Side,
+    TimeInForce,
+)
+from hpe.net.channel import REPORTS_MAX
+from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.requests import Balance, OrderResult, RequestChannel
+
+CONNECTION = 7
+USER = 42
+
+
+class CorePeer:
+    """A session on a real core, in memory: frames wait until `serve` applies them."""
+
+    def __init__(self, window: int = 4, timeout_s: float = 5.0) -> None:
+        self.core = new_core()
+        self.time_ns = 0
+        self.waiting: list[bytes] = []
+        self.sent: list[bytes] = []
+        self.refuse = 0
+        attach = encode_frame(SessionAttached(1, 0, USER, window))
+        answer = self._apply(Run(SYSTEM_CONNECTION, 0, 0, 1, attach))[SYSTEM_CONNECTION]
+        attached = msgspec.msgpack.decode(answer[4:], type=messages.SessionAttachedResponse)
+        # The session's connection is the core's business by attach number.
+        self.session_id, self.window = attached.session_id, attached.window
+        self.channel = self.channel_of(attached.last_request_id, timeout_s)
+
+    def channel_of(self, last_request_id: int, timeout_s: float = 5.0) -> RequestChannel:
+        return RequestChannel(
+            self.take,
+            session_id=self.session_id,
+            window=self.window,
+            last_request_id=last_request_id,
+            timeout_s=timeout_s,
+        )
+
+    def take(self, frame: bytes) -> None:
+        self.waiting.append(frame)
+        self.sent.append(frame)
+
+    def serve(self) -> int:
+        """Apply what waits and feed the answers; give the number of frames."""
+        count = len(self.waiting)
+        if count:
+            run = Run(CONNECTION, 1, self.refuse, count, b"".join(self.waiting))
+            self.waiting.clear()
+            self.channel.feed(self._apply(run)[CONNECTION])
+        return count
+
+    def _apply(self, run: Run) -> dict[int, bytes]:
+        self.time_ns += 1
+        return dict(self.core.apply(Batch(self.time_ns, [run])).replies)
+
+
+async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Run one request with the peer answering it; its error comes without the nursery's group."""
+    failure: Exception | None = None
+    result = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_serve_when_asked, peer)
+        try:
+            result = await function(*args, **kwargs)
+        except Exception as error:
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return result
+
+
+async def _serve_when_asked(peer: CorePeer) -> None:
+    while True:
+        await wait_all_tasks_blocked()
+        peer.serve()
+
+
+async def market(peer: CorePeer) -> tuple[int, int, int]:
+    """Add two assets and a pair and fund the session's user; give the three ids."""
+    channel = peer.channel
+    base = await served(peer, channel.add_asset, "BTC", 8)
+    quote = await served(peer, channel.add_asset, "USD", 2)
+    pair = await served(peer, channel.add_instrument, "BTC/USD", base, quote, price_max=10_000)
+    await served(peer, channel.deposit, base, 1_000)
+    await served(peer, channel.deposit, quote, 1_000_000)
+    return base, quote, pair
+
+
+def request_ids(frames: list[bytes]) -> list[int]:
+    return [msgpack.unpackb(frame[4:])[1] for frame in frames]
+
+
+async def test_every_typed_request_round_trips_through_the_core() -> None:
+    peer = CorePeer()
+    base, quote, pair = await market(peer)
+    channel = peer.channel
+
+    async def ask(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await served(peer, function, *args, **kwargs)
+
+    assert await ask(channel.list_assets) == [(base, "BTC", 8), (quote, "USD", 2)]
+    [row] = await ask(channel.list_instruments)
+    assert (row.instrument, row.symbol, row.price_max) == (pair, "BTC/USD", 10_000)
+    assert await ask(channel.resolve_instrument, "BTC", "USD") == pair
+    assert await ask(channel.lock_balance, base, 300) == Balance(700, 300, 0, 300)
+    assert await ask(channel.unlock_balance, base, 100) == Balance(800, 200, 0, 200)
+    assert await ask(channel.withdraw, quote, 1) == Balance(999_999, 0, 0, 0)
+    sell = await ask(channel.submit_order, pair, Side.SELL, 10, 101, client_order_id=5)
+    assert (sell.status, sell.leaves, sell.fills) == (OrderStatus.NEW, 10, ())
+    assert await ask(channel.get_balance, base) == Balance(790, 210, 10, 200)
+    assert await ask(channel.deposit, base, 1) == Balance(791, 210, 10, 200)
+    book = await ask(channel.get_orderbook, pair, 3)
+    assert (book.bids, book.asks) == ([], [(101, 10, 1)])
+    smaller = await ask(channel.replace_order, sell.order_id, quantity=8)
+    assert (smaller.order_id, smaller.leaves) == (sell.order_id, 8)
+    gone = await ask(channel.cancel_order, client_order_id=5)
+    assert (gone.status, gone.reason) == (OrderStatus.CANCELED, CancelReason.REQUESTED)
+
+
+async def test_an_order_result_collects_its_fills() -> None:
+    peer = CorePeer()
+    _, _, pair = await market(peer)
+    for price in (101, 102):
+        await served(peer, peer.channel.submit_order, pair, Side.SELL, 10, price)
+    buy = await served(peer, peer.channel.submit_order, pair, Side.BUY, 15, 102)
+    assert [(fill.last_price, fill.last_quantity) for fill in buy.fills] == [(101, 10), (102, 5)]
+    assert {fill.request_id for fill in buy.fills} == {buy.request_id}
+    assert buy.fill_count == 2
+    assert (buy.status, buy.cum, buy.quote_total) == (OrderStatus.FILLED, 15, 1010 + 510)
+    assert not buy.duplicate
+
+
+async def test_a_reject_raises_with_name_and_response_and_an_ioc_remainder_does_not() -> None:
+    peer = CorePeer()
+    _, _, pair = await market(peer)
+    with pytest.raises(OrderRejected) as caught:
+        await served(peer, peer.channel.submit_order, pair, Side.BUY, 1, 10_001)
+    error = caught.value
+    assert (error.reason, error.name) == (RejectReason.PRICE_OUT_OF_RANGE, "price_out_of_range")
+    assert isinstance(error.response, messages.OrderResponse)
+    unfilled = await served(
+        peer,
+        peer.channel.submit_order,
+        pair,
+        Side.BUY,
+        1,
+        order_type=OrderType.LIMIT,
+        price=100,
+        time_in_force=TimeInForce.IOC,
+    )
+    assert (unfilled.status, unfilled.canceled) == (OrderStatus.CANCELED, 1)
+    assert unfilled.reason == CancelReason.IOC_REMAINDER
+
+
+@pytest.mark.parametrize("query", ["get_orderbook", "get_balance"])
+async def test_a_query_about_nothing_raises_its_reason(query: str) -> None:
+    peer = CorePeer()
+    with pytest.raises(OrderRejected) as caught:
+        await served(peer, getattr(peer.channel, query), 99)
+    error = caught.value
+    assert error.name in ("unknown_instrument", "unknown_asset")
+
+
+async def test_a_refusal_raises_its_code() -> None:
+    peer = CorePeer()
+    with pytest.raises(RequestRefused) as caught:
+        await served(peer, peer.channel.get_orderbook, 1, messages.DEPTH_MAX + 1)
+    error = caught.value
+    assert (error.code, error.retryable) == (ErrorCode.BAD_FIELD, False)
+
+
+async def test_what_cannot_be_encoded_uses_up_neither_id_nor_window() -> None:
+    peer = CorePeer(window=1)
+    with pytest.raises(OverflowError):
+        peer.channel.send_nowait(Deposit(0, 1, 2**64))
+    assert peer.channel.send_nowait(Deposit(0, 1, 1)).request_id == 1
+
+
+async def test_all_pages_of_a_list_are_read() -> None:
+    peer = CorePeer(window=512)
+    total = messages.PAGE_MAX + 1
+    for number in range(total):
+        if not peer.channel.send_nowait(messages.AddAsset(0, f"A{number}", 0)).request_id % 500:
+            peer.serve()
+    rows = await served(peer, peer.channel.list_assets)
+    assert [symbol for _, symbol, _ in rows] == [f"A{number}" for number in range(total)]
+
+
+async def test_request_ids_increase_in_sending_order_and_go_on_above_the_welcome() -> None:
+    peer = CorePeer(window=2)
+    channel = peer.channel_of(last_request_id=1_000)
+    peer.channel = channel
+    results: list[int] = []
+
+    async def ask(asset: int) -> None:
+        pending = await channel.send(GetBalance(0, asset))
+        await pending.wait()
+        results.append(pending.request_id)
+
+    async with trio.open_nursery() as nursery:
+        for asset in range(1, 11):
+            nursery.start_soon(ask, asset)
+        while len(results) < 10:
+            await wait_all_tasks_blocked()
+            assert len(peer.waiting) <= 2
+            peer.serve()
+    assert request_ids(peer.sent) == list(range(1_001, 1_011))
+    assert sorted(results) == list(range(1_001, 1_011))
+
+
+async def test_a_full_window_blocks_send_and_refuses_send_nowait() -> None:
+    peer = CorePeer(window=2)
+    for _ in range(2):
+        peer.channel.send_nowait(GetBalance(0, 1))
+    with pytest.raises(trio.WouldBlock):
+        peer.channel.send_nowait(GetBalance(0, 1))
+    peer.serve()
+    assert peer.channel.send_nowait(GetBalance(0, 1)).request_id == 3
+
+
+async def test_a_window_that_stays_full_is_busy_and_nothing_was_sent(
+    autojump_clock: MockClock,
+) -> None:
+    peer = CorePeer(window=1, timeout_s=0.1)
+    peer.channel.send_nowait(GetBalance(0, 1))
+    with pytest.raises(RequestRefused, match="nothing was sent") as caught:
+        await peer.channel.get_balance(1)
+    assert (caught.value.code, caught.value.retryable) == (ErrorCode.BUSY, True)
+    assert len(peer.sent) == 1
+
+
+async def test_no_answer_in_time_is_an_unknown_outcome_that_can_be_asked(
+    autojump_clock: MockClock,
+) -> None:
+    peer = CorePeer(timeout_s=0.1)
+    _, _, pair = await market(peer)
+    await served(peer, peer.channel.submit_order, pair, Side.SELL, 3, 100)
+    with pytest.raises(ReplyTimeout) as caught:
+        await peer.channel.submit_order(pair, Side.BUY, 3, 100)
+    request_id = caught.value.request_id
+    assert caught.value.session_id == peer.session_id
+    # Still unanswered: nothing is sent twice, and the fills of the late answer are kept.
+    count = len(peer.sent)
+    late = await served(peer, peer.channel.outcome, request_id)
+    assert len(peer.sent) == count
+    assert isinstance(late, OrderResult)
+    assert (late.request_id, late.duplicate, len(late.fills)) == (request_id, False, 1)
+    # Answered meanwhile: the same bytes go out again and change nothing.
+    again = await served(peer, peer.channel.outcome, request_id)
+    assert peer.sent[-1] == peer.sent[-2]
+    assert again.duplicate
+    assert msgspec.structs.replace(again, duplicate=False) == late
+
+
+async def test_the_outcome_of_every_kind_of_command_has_its_own_form() -> None:
+    peer = CorePeer()
+    await market(peer)
+    deposit = peer.channel.last_request_id
+    assert await served(peer, peer.channel.outcome, deposit) == Balance(1_000_000, 0, 0, 0)
+    assert await served(peer, peer.channel.outcome, deposit - 2) == 1
+    count = len(peer.sent)
+    with pytest.raises(RequestRefused) as caught:  # window is 4
+        await served(peer, peer.channel.outcome, deposit - 4)
+    error = caught.value
+    assert error.code == ErrorCode.STALE_ID
+    assert len(peer.sent) == count
+
+
+async def test_what_was_refused_is_not_asked_again_for_it_would_run() -> None:
+    peer = CorePeer()
+    base, _, _ = await market(peer)
+    peer.refuse = ErrorCode.BUSY
+    with pytest.raises(RequestRefused) as caught:
+        await served(peer, peer.channel.deposit, base, 5)
+    error = caught.value
+    assert error.retryable
+    peer.refuse = 0
+    count = len(peer.sent)
+    with pytest.raises(RequestRefused) as caught:
+        await served(peer, peer.channel.outcome, error.request_id)
+    error = caught.value
+    assert len(peer.sent) == count
+
+
+async def test_a_new_channel_of_the_session_resends_and_goes_on() -> None:
+    peer = CorePeer()
+    base, _, _ = await market(peer)
+    executed = peer.channel.send_nowait(Deposit(0, base, 7))
+    peer.serve()
+    lost = peer.channel.send_nowait(Deposit(0, base, 9))
+    peer.waiting.clear()
+    peer.channel.close(ConnectionLost("cut"))
+    with pytest.raises(ConnectionLost, match="outcome unknown: cut"):
+        await lost.wait()
+    peer.channel = peer.channel_of(last_request_id=executed.request_id)
+    for pending in (executed, lost):
+        repeated = await peer.channel.resend(pending.frame)
+        peer.serve()
+        flags = (await repeated.wait()).response.flags
+        assert flags == (messages.FLAG_DUPLICATE if pending is executed else 0)
+    assert (await served(peer, peer.channel.get_balance, base)).available == 1_000 + 7 + 9
+    assert peer.channel.last_request_id == lost.request_id + 1
+
+
+async def test_the_highest_answered_command_is_known() -> None:
+    peer = CorePeer()
+    await market(peer)
+    answered = peer.channel.last_request_id
+    await served(peer, peer.channel.get_balance, 1)
+    peer.channel.send_nowait(Deposit(0, 1, 1))
+    assert peer.channel.answered_request_id == answered
+    peer.refuse = ErrorCode.BUSY
+    peer.serve()
+    assert peer.channel.answered_request_id == answered
+
+
+async def test_close_fails_what_waits_for_an_answer_and_what_waits_for_the_window() -> None:
+    peer = CorePeer(window=2)
+    errors: list[Exception] = []
+
+    async def ask() -> None:
+        try:
+            await peer.channel.get_balance(1)
+        except ConnectionLost as error:
+            errors.append(error)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        cause = ConnectionLost("cable cut")
+        peer.channel.close(cause)
+        peer.channel.close(ConnectionLost("later"))
+    assert len(errors) == 5
+    assert all(error.__cause__ is cause for error in errors)
+    assert len(peer.sent) == 2
+    with pytest.raises(ConnectionLost, match="not sent"):
+        peer.channel.send_nowait(GetBalance(0, 1))
+    with pytest.raises(ConnectionLost, match="not sent"):
+        await peer.channel.get_balance(1)
+
+    with pytest.raises(trio.EndOfChannel):
+        await peer.channel.reports.receive()
+
+
+async def test_a_cancelled_waiter_leaves_the_window_in_order() -> None:
+    peer = CorePeer(window=1)
+    first = peer.channel.send_nowait(GetBalance(0, 1))
+    with trio.move_on_after(0):
+        await peer.channel.send(GetBalance(0, 1))
+    peer.serve()
+    assert first.answered
+    assert peer.channel.send_nowait(GetBalance(0, 1)).request_id == 2
+
+
+def report(request_id: int, private_sequence: int) -> bytes:
+    fields = [1, 1, 15, 1, 1, 1, 0, 1, 1, 1, 100, 1, 0, 1, 2]
+    return encode_frame(ExecutionReport(request_id, 0, private_sequence, *fields))
+
+
+async def test_reports_nobody_asked_for_are_kept_up_to_a_limit_and_then_counted() -> None:
+    channel = CorePeer().channel
+    for number in range(1, REPORTS_MAX + 4):
+        channel.feed(report(0, number))
+    assert channel.reports_dropped == 3
+    received = [channel.reports.receive_nowait().private_sequence for _ in range(REPORTS_MAX)]
+    assert received == list(range(1, REPORTS_MAX + 1))
+    channel.reports.close()
+    channel.feed(report(0, 1))
+    assert channel.reports_dropped == 4
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        b"\x00\x00\x00\x02\x91\x01",
+        b"\x00\x00\x00\x03\x93\x7e\x01",
+        b"\x00\x00\x00\x02\xc1\xc1",
+        encode_frame(messages.Pong(99, 0, 0)),
+        encode_frame(messages.Error(0, 0, 103, "trailing_bytes", "text", False, True, False)),
+        encode_frame(messages.Pong(1, 0, 0))[:-1],
+    ],
+)
+async def test_replies_that_are_none_are_protocol_errors(frames: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        CorePeer().channel.feed(frames)
+
+
+async def test_an_answer_of_another_type_is_a_protocol_error() -> None:
+    def answer(frame: bytes) -> None:
+        channel.feed(encode_frame(messages.BalanceReply(1, 0, 0, 0, 1, 0, 0, 0, 0)))
+
+    channel = RequestChannel(answer, session_id=1, window=1, last_request_id=0)
+    with pytest.raises(ProtocolError, match="expected Pong, the server answered BalanceReply"):
+        await channel.ping()
+
+
+async def test_fields_added_by_a_newer_server_are_ignored() -> None:
+    peer = CorePeer()
+    pending = peer.channel.send_nowait(GetBalance(0, 1))
+    body = msgpack.packb([33, 1, 0, 5, 0, 1, 2, 3, 4, 5, "new", {"more": 1}])
+    peer.channel.feed(len(body).to_bytes(4, "big") + body)
+    assert (await pending.wait()).response == messages.BalanceReply(1, 0, 5, 0, 1, 2, 3, 4, 5)
+    assert [*split_bodies(b"")] == []

@@ -1,0 +1,219 @@
+"""The wire schema: two codecs agree byte for byte, and every range is held."""
+
+import msgpack
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import inspect
+
+from hpe import messages
+from hpe.messages import INT_MAX, Reply, Request, type_number
+
+REQUESTS = (*messages.CONTROL, *messages.QUERIES, *messages.COMMANDS, *messages.INTERNAL)
+ALL = (*REQUESTS, *messages.REPLIES)
+BOUNDED = [
+    (message, position, field.name, kind)
+    for message in REQUESTS
+    for position, field in enumerate(inspect.type_info(message).fields, 1)
+    for kind in [field.type]
+    if isinstance(kind, inspect.IntType | inspect.StrType | inspect.UnionType)
+]
+SYMBOLS = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E),
+    min_size=1,
+    max_size=messages.SYMBOL_CHARS_MAX,
+)
+
+
+def values(kind):
+    """Give a strategy for one field's type, inside its range."""
+    match kind:
+        case inspect.IntType():
+            low = 0 if kind.ge is None else kind.ge
+            high = INT_MAX if kind.le is None else kind.le
+            return st.sampled_from([low, high]) | st.integers(low, high)
+        case inspect.StrType():
+            return SYMBOLS if kind.pattern else st.text(max_size=kind.max_length or 80)
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.FloatType():
+            return st.floats(allow_nan=False)
+        case inspect.NoneType():
+            return st.none()
+        case inspect.EnumType():
+            return st.sampled_from(kind.cls)
+        case inspect.UnionType():
+            return st.one_of(*map(values, kind.types))
+        case inspect.ListType():
+            return st.lists(values(kind.item_type), max_size=3)
+        case inspect.TupleType():
+            return st.tuples(*map(values, kind.item_types))
+        case inspect.DictType():
+            return st.dictionaries(values(kind.key_type), values(kind.value_type), max_size=3)
+        case inspect.StructType():
+            return structs(kind.cls)
+    raise AssertionError(f"no strategy for {kind}")
+
+
+def structs(message):
+    return st.builds(message, *(values(field.type) for field in inspect.type_info(message).fields))
+
+
+def smallest(kind):
+    """Give a valid value of a type."""
+    match kind:
+        case inspect.StrType():
+            return "A"
+        case inspect.IntType():
+            return kind.ge or 0
+        case inspect.BoolType():
+            return False
+        case inspect.EnumType():
+            return next(iter(kind.cls))
+        case inspect.UnionType():
+            return None
+        case inspect.ListType():
+            return []
+    raise AssertionError(f"no value for {kind}")
+
+
+def valid_array(message):
+    """Give the smallest valid array of a request, as plain values."""
+    fields = inspect.type_info(message).fields
+    return [type_number(message), *(smallest(field.type) for field in fields)]
+
+
+def decode(message, array):
+    return msgspec.msgpack.decode(msgpack.packb(array), type=message)
+
+
+def assert_refused(message, array):
+    with pytest.raises(msgspec.ValidationError):
+        decode(message, array)
+
+
+@pytest.mark.parametrize("message", ALL, ids=lambda each: each.__name__)
+@settings(max_examples=25)  # fifty-odd messages share the work
+@given(data=st.data())
+def test_two_codecs_give_the_same_bytes(message, data):
+    value = data.draw(structs(message))
+    body = msgspec.msgpack.encode(value)
+    plain = msgpack.unpackb(body)
+    assert plain[0] == type_number(message)
+    assert msgpack.packb(plain) == body
+    assert msgspec.msgpack.decode(body, type=message) == value
+
+
+@pytest.mark.parametrize("message", REQUESTS, ids=lambda each: each.__name__)
+def test_type_number_is_a_fixint_at_its_fixed_place(message):
+    body = msgpack.packb(valid_array(message))
+    assert body[0] & 0xF0 == 0x90
+    assert body[1] == type_number(message) < 0x80
+
+
+@pytest.mark.parametrize(
+    ("message", "position", "name", "kind"),
+    BOUNDED,
+    ids=[f"{message.__name__}.{name}" for message, _, name, _ in BOUNDED],
+)
+def test_bounds_of_every_field(message, position, name, kind):
+    """The last value inside is taken, the first one outside and every other type is refused."""
+    array = valid_array(message)
+
+    def with_value(value):
+        return [*array[:position], value, *array[position + 1 :]]
+
+    if isinstance(kind, inspect.UnionType):
+        (kind,) = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+    else:
+        assert_refused(message, with_value(None))
+    if isinstance(kind, inspect.StrType):
+        inside = ["A" * kind.max_length, "A" * (kind.min_length or 0)]
+        outside = ["A" * (kind.max_length + 1), 1, b"A"]
+        outside += ["", "A B", "A\n", "é", "\x7f"] if kind.pattern else []
+    else:
+        inside = [kind.ge, kind.le]
+        outside = [kind.ge - 1, kind.le + 1, -(2**63), 2**64 - 1, "1", 1.5, True, [], {}]
+    for value in inside:
+        assert getattr(decode(message, with_value(value)), name) == value
+    for value in outside:
+        assert_refused(message, with_value(value))
+
+
+@pytest.mark.parametrize("message", REQUESTS, ids=lambda each: each.__name__)
+def test_requests_of_a_wrong_length_or_type_are_refused(message):
+    array = valid_array(message)
+    decode(message, array)
+    assert_refused(message, [*array, 0])
+    assert_refused(message, [type_number(message) + 1, *array[1:]])
+    assert_refused(message, [*array[:1], 0, *array[2:]])  # request ids start at 1
+    fields = inspect.type_info(message).fields
+    required = 1 + sum(field.required for field in fields)
+    decode(message, array[:required])
+    assert_refused(message, array[: required - 1])
+    assert all(field.required for field in fields[: required - 1]), "defaults stand at the end"
+
+
+@pytest.mark.parametrize("message", REQUESTS, ids=lambda each: each.__name__)
+def test_enums_refuse_other_values(message):
+    for position, field in enumerate(inspect.type_info(message).fields, 1):
+        if isinstance(field.type, inspect.EnumType):
+            array = valid_array(message)
+            for value in {*range(-1, 9)} - {int(each) for each in field.type.cls}:
+                assert_refused(message, [*array[:position], value, *array[position + 1 :]])
+
+
+@pytest.mark.parametrize("message", messages.REPLIES, ids=lambda each: each.__name__)
+@settings(max_examples=25)  # fifty-odd messages share the work
+@given(data=st.data())
+def test_replies_may_grow(message, data):
+    """A client of today reads a frame of tomorrow, with more fields."""
+    value = data.draw(structs(message))
+    grown = [*msgpack.unpackb(msgspec.msgpack.encode(value)), 1, "new"]
+    assert decode(message, grown) == value
+
+
+COMMAND_RESPONSES = [
+    reply
+    for reply in messages.REPLIES
+    if messages.COMMAND_FIRST <= type_number(reply) < messages.INTERNAL_FIRST
+]
+
+
+@pytest.mark.parametrize("response", COMMAND_RESPONSES, ids=lambda each: each.__name__)
+def test_a_command_response_fits_what_sessions_remember(response):
+    largest = response(*[INT_MAX] * len(response.__struct_fields__))
+    assert len(msgspec.msgpack.encode(largest)) <= messages.RESPONSE_BYTES_MAX
+
+
+def test_every_command_has_a_response_of_its_type():
+    assert sorted(map(type_number, COMMAND_RESPONSES)) == sorted(
+        map(type_number, messages.COMMANDS)
+    )
+    of_others = {type_number(each) for each in (*messages.CONTROL, *messages.QUERIES)}
+    assert of_others <= {type_number(each) for each in messages.REPLIES}
+
+
+@pytest.mark.parametrize("base", [Request, Reply])
+def test_type_numbers_are_unique_per_direction(base):
+    numbers = [type_number(each) for each in ALL if issubclass(each, base)]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_the_largest_requests_fit_their_limits():
+    hello = messages.Hello(INT_MAX, INT_MAX, INT_MAX, INT_MAX, messages.WINDOW_MAX, "x" * 64)
+    assert len(msgspec.msgpack.encode(hello)) <= messages.LOGON_BYTES_MAX
+    symbol = "x" * messages.SYMBOL_CHARS_MAX
+    widest = messages.AddInstrument(INT_MAX, symbol, *[INT_MAX] * 9)
+    assert len(msgspec.msgpack.encode(widest)) <= messages.REQUEST_BYTES_MAX
+
+
+def test_the_largest_list_replies_fit_a_frame():
+    symbol = "x" * messages.SYMBOL_CHARS_MAX
+    row = messages.InstrumentRow(INT_MAX, symbol, *[INT_MAX] * 9)
+    page = messages.InstrumentsReply(INT_MAX, 0, INT_MAX, [row] * messages.PAGE_MAX)
+    levels = [(INT_MAX, INT_MAX, INT_MAX)] * messages.DEPTH_MAX
+    book = messages.OrderbookReply(*[INT_MAX] * 7, levels, levels)
+    for reply in (page, book):
+        assert len(msgspec.msgpack.encode(reply)) <= messages.REPLY_BYTES_MAX

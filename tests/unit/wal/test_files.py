@@ -1,0 +1,153 @@
+"""The real files: modes, locking, and errors of the operating system as errors of the log."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from hpe.errors import DataDirectoryBusy, WalReadError, WalWriteError
+from hpe.wal.files import DirectoryAppendFile, DirectoryFiles, write_file
+
+
+@pytest.fixture
+def files(tmp_path):
+    files = DirectoryFiles(tmp_path / "data")
+    files.lock()
+    yield files
+    files.close()
+
+
+def test_directory_and_files_are_private(tmp_path):
+    old_mask = os.umask(0)
+    try:
+        files = DirectoryFiles(tmp_path / "new" / "data")
+        files.lock()
+        write_file(files, "a", [b"x"]).close()
+        files.close()
+    finally:
+        os.umask(old_mask)
+    assert stat.S_IMODE((tmp_path / "new" / "data").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "new" / "data" / "a").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "new" / "data" / "lock").stat().st_mode) == 0o600
+
+
+def test_write_append_read_rename_remove(files):
+    file = write_file(files, "a", [b"one", b"two"])
+    file.append(b"three")
+    file.datasync()
+    file.close()
+    assert files.read("a") == b"onetwothree"
+    assert files.read("a", 4) == b"onet"
+    files.rename("a", "b")
+    assert files.names() == ["b", "lock"]
+    files.remove("b")
+    assert files.names() == ["lock"]
+
+
+def test_write_file_replaces_whole_or_not_at_all(files):
+    write_file(files, "a", [b"old"]).close()
+
+    def failing():
+        yield b"new"
+        raise WalWriteError("no more")
+
+    with pytest.raises(WalWriteError, match="no more"):
+        write_file(files, "a", failing())
+    assert files.read("a") == b"old"
+    write_file(files, "a", [b"new"]).close()
+    assert files.read("a") == b"new"
+    assert files.names() == ["a", "lock"]
+
+
+def test_the_second_holder_is_told_the_first(files, tmp_path):
+    with pytest.raises(DataDirectoryBusy, match=f"in use by process {os.getpid()}"):
+        DirectoryFiles(tmp_path / "data").lock()
+    files.close()
+    other = DirectoryFiles(tmp_path / "data")
+    other.lock()
+    other.close()
+
+
+def test_a_killed_holder_leaves_no_lock(tmp_path):
+    code = (
+        "import sys; from hpe.wal.files import DirectoryFiles\n"
+        "files = DirectoryFiles(sys.argv[1]); files.lock(); print('held', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(DataDirectoryBusy, match=f"process {holder.pid}"):
+            DirectoryFiles(tmp_path).lock()
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    files = DirectoryFiles(tmp_path)
+    files.lock()
+    files.close()
+
+
+def test_a_full_disk_fails_the_write_and_every_later_call(files, tmp_path):
+    os.symlink("/dev/full", tmp_path / "data" / "full")
+    file = files.create("full")
+    with pytest.raises(WalWriteError, match="No space left on device"):
+        file.append(b"x")
+    assert_poisoned(file)
+    file.close()
+
+
+def test_a_short_write_is_a_failure(tmp_path):
+    """A pipe that nobody empties takes less than asked, as a disk that gets full does."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    file = DirectoryAppendFile(writer, tmp_path / "pipe")
+    with pytest.raises(WalWriteError, match=r"wrote \d+ of 10000000 bytes"):
+        file.append(bytes(10_000_000))
+    assert_poisoned(file)
+    file.close()
+    os.close(reader)
+
+
+@pytest.mark.parametrize("call", ["datasync", "sync"])
+def test_a_failed_sync_is_never_tried_again(tmp_path, call):
+    """A pipe cannot be synced: the kernel answers EINVAL."""
+    reader, writer = os.pipe()
+    file = DirectoryAppendFile(writer, tmp_path / "pipe")
+    with pytest.raises(WalWriteError, match="cannot sync .*pipe: Invalid argument"):
+        getattr(file, call)()
+    assert_poisoned(file)
+    file.close()
+    file.close()
+    os.close(reader)
+
+
+def test_errors_of_the_system_are_errors_of_the_log(files, tmp_path):
+    with pytest.raises(WalReadError, match=r"cannot read .*/none: No such file"):
+        files.read("none")
+    with pytest.raises(WalWriteError, match="cannot rename"):
+        files.rename("none", "a")
+    with pytest.raises(WalWriteError, match="cannot remove"):
+        files.remove("none")
+    with pytest.raises(WalWriteError, match="cannot create"):
+        files.create("no/such")
+    missing = DirectoryFiles(tmp_path / "missing")
+    with pytest.raises(WalReadError, match="cannot list"):
+        missing.names()
+    with pytest.raises(WalWriteError, match="cannot sync"):
+        missing.sync_directory()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(WalWriteError, match="cannot create"):
+        DirectoryFiles(tmp_path / "file" / "data").lock()
+
+
+def assert_poisoned(file):
+    for call in (lambda: file.append(b"y"), file.datasync, file.sync):
+        with pytest.raises(WalWriteError, match="failed before and is not used again"):
+            call()

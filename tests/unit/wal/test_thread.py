@@ -1,0 +1,207 @@
+"""The log thread's loop, with the real queue and real files."""
+
+from queue import SimpleQueue
+from threading import Thread
+
+import pytest
+
+from hpe.config import SyncPolicy
+from hpe.core.core import Output
+from hpe.errors import WalWriteError
+from hpe.wal.files import DirectoryFiles
+from hpe.wal.log import RECORD_BYTES_MAX
+from hpe.wal.segments import survey
+from hpe.wal.thread import run
+from hpe.wal.writer import FileLog
+from tests.support.faulty_files import FaultyFiles
+from tests.support.log_builder import BATCH, EVERY_THREE, INTERVAL, QUERY_ONLY, Item
+
+
+class Fixture:
+    """A log, its inbox, and what was published: items, durable position, last file operation."""
+
+    def __init__(self, directory, policy, fail_at=0):
+        self.files = FaultyFiles(DirectoryFiles(directory), fail_at)
+        self.policy = policy
+        self.log = FileLog(self.files, policy)
+        self.log.open()
+        self.tail = self.log.sync()
+        self.inbox = SimpleQueue()
+        self.published = []
+        self.hook = lambda: None
+        self.now_s = 0.0
+
+    def publish(self, items, durable_position):
+        last_operation = self.files.operations[-1]
+        self.published.append(([item.output for item in items], durable_position, last_operation))
+        self.hook()
+
+    def put(self, *outputs):
+        for output in outputs:
+            self.inbox.put(None if output is None else Item(output))
+
+    def run(self):
+        try:
+            return run(
+                self.log, self.tail, self.inbox, self.publish, self.policy,
+                clock=lambda: self.now_s,
+            )  # fmt: skip
+        finally:
+            self.log.close()
+
+    def records(self):
+        return list(survey(self.files).records(0))
+
+
+def output(last_sequence, body=b"body"):
+    return Output([], [], [], body, last_sequence, 0, [])
+
+
+def test_what_waits_is_one_record_one_sync_one_publishing(tmp_path):
+    loop = Fixture(tmp_path, BATCH)
+    made = [output(2, b"a"), QUERY_ONLY, output(3, b"b"), output(9, b"c")]
+    loop.put(*made, None)
+    done = len(loop.files.operations)
+    tail = loop.run()
+    assert loop.files.operations[done:] == ["append", "datasync"]
+    assert loop.published == [(made, 9, "datasync")]
+    assert (tail.position, tail.durable_position) == (9, 9)
+    (record,) = loop.records()
+    assert record[:2] == (1, 9)
+    assert record.bodies == (b"a", b"b", b"c")
+
+
+def test_queries_pass_in_order_without_a_record_or_a_sync(tmp_path):
+    loop = Fixture(tmp_path, BATCH)
+    done = len(loop.files.operations)
+    loop.put(QUERY_ONLY, QUERY_ONLY, None)
+    loop.run()
+    assert loop.files.operations[done:] == []
+    assert [published[:2] for published in loop.published] == [([QUERY_ONLY] * 2, 0)]
+
+
+def test_stop_alone_publishes_nothing(tmp_path):
+    loop = Fixture(tmp_path, BATCH)
+    loop.put(None)
+    assert loop.run() == loop.tail
+    assert loop.published == []
+
+
+def test_what_comes_while_a_group_is_written_is_the_next_group(tmp_path):
+    loop = Fixture(tmp_path, BATCH)
+    more = [(output(2), output(3)), (None,)]
+    loop.hook = lambda: loop.put(*more.pop(0))
+    loop.put(output(1))
+    loop.run()
+    assert [[o.last_sequence for o in group] for group, _, _ in loop.published] == [[1], [2, 3]]
+    assert len(loop.records()) == 2
+
+
+def test_a_group_ends_where_a_record_does_and_keeps_the_order(tmp_path):
+    loop = Fixture(tmp_path, BATCH)
+    large = bytes([1]) * (RECORD_BYTES_MAX // 3)
+    loop.put(*(output(n, large) for n in range(1, 6)), output(6, b"small"), QUERY_ONLY, None)
+    loop.run()
+    groups = [[o.last_sequence for o in group] for group, _, _ in loop.published]
+    assert groups == [[1, 2], [3, 4], [5, 6, 0]]
+    assert [record.last_sequence for record in loop.records()] == [2, 4, 6]
+
+
+def test_a_body_that_just_fits_and_one_that_does_not(tmp_path):
+    loop = Fixture(tmp_path, BATCH)
+    room = RECORD_BYTES_MAX - 44
+    loop.put(output(1, b"x"), output(2, bytes([1]) * room), output(3, b"x"), None)
+    loop.run()
+    assert [record.last_sequence for record in loop.records()] == [1, 2, 3]
+    too_long = Fixture(tmp_path / "other", BATCH)
+    too_long.put(output(1, b"x"), output(2, bytes(room + 1)), None)
+    with pytest.raises(WalWriteError, match="at most"):
+        too_long.run()
+    assert [published[1] for published in too_long.published] == [1]
+
+
+@pytest.mark.parametrize("policy", [EVERY_THREE, INTERVAL])
+def test_relaxed_policies_publish_before_the_sync_and_sync_at_the_stop(tmp_path, policy):
+    loop = Fixture(tmp_path, policy)
+    loop.hook = lambda: loop.put(None)
+    loop.put(output(2))
+    tail = loop.run()
+    assert tail[:2] == (2, 2)
+    assert loop.published == [([output(2)], 0, "append"), ([], 2, "datasync")]
+
+
+def test_every_syncs_before_publishing_when_the_count_is_reached(tmp_path):
+    loop = Fixture(tmp_path, EVERY_THREE)
+    more = [output(4), output(6), None]
+    loop.hook = lambda: loop.put(more.pop(0)) if more else None
+    loop.put(output(1))
+    loop.run()
+    assert [published[1:] for published in loop.published] == [
+        (0, "append"), (4, "datasync"), (4, "append"), (6, "datasync"),
+    ]  # fmt: skip
+
+
+def test_interval_syncs_under_load_when_the_oldest_write_is_due(tmp_path):
+    loop = Fixture(tmp_path, SyncPolicy(mode="interval", interval_ms=100))
+    sequences = iter(range(2, 9))
+
+    def pass_time():
+        if loop.published[-1][0]:
+            loop.now_s += 0.04
+            loop.put(next((output(n) for n in sequences), None))
+
+    loop.hook = pass_time
+    loop.put(output(1))
+    loop.run()
+    synced = [published[1] for published in loop.published if not published[0]]
+    # 40 ms per group: the deadline runs from the first write that a sync did not cover.
+    assert synced == [3, 6, 8]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        SyncPolicy(mode="every", every_commands=1000, interval_ms=1),
+        SyncPolicy(mode="interval", interval_ms=1),
+    ],
+)
+def test_an_idle_tail_is_synced_without_further_input(tmp_path, policy):
+    files = DirectoryFiles(tmp_path)
+    log = FileLog(files, policy)
+    log.open()
+    tail = log.sync()
+    inbox = SimpleQueue()
+    published = SimpleQueue()
+    thread = Thread(
+        target=run,
+        args=(
+            log,
+            tail,
+            inbox,
+            lambda items, durable: published.put((len(items), durable)),
+            policy,
+        ),
+    )
+    thread.start()
+    inbox.put(Item(output(5)))
+    assert published.get(timeout=30) == (1, 0)
+    assert published.get(timeout=30) == (0, 5)  # and no stop was sent
+    inbox.put(None)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert published.empty()
+    log.close()
+
+
+@pytest.mark.parametrize("fault", ["append", "datasync"])
+@pytest.mark.parametrize("group", [1, 2])
+def test_after_a_failure_nothing_is_published(tmp_path, fault, group):
+    operations_before = 8 + 2 * (group - 1)
+    fail_at = operations_before + (1 if fault == "append" else 2)
+    loop = Fixture(tmp_path, BATCH, fail_at)
+    loop.hook = lambda: loop.put(output(2), output(3), None)
+    loop.put(output(1))
+    with pytest.raises(WalWriteError, match="Input/output error"):
+        loop.run()
+    assert loop.files.operations[-1] == fault
+    assert [published[1] for published in loop.published] == [1][: group - 1]
