@@ -59,6 +59,7 @@ from hpe.messages import (
     ServerInfo,
     ServerInfoReply,
 )
+from hpe.net.link import parse_address
 
 SHAPES: Final = ((1, 1), (1, 64), (1, 1_000), (1, 10_000), (50, 1), (50, 20), (500, 1))
 """Connections x window, as in the table of the README."""
@@ -69,6 +70,9 @@ ROUNDS: Final = 2_000
 
 OWN_LIMIT: Final = 0.9
 """Share of a core from which the generator may be what was measured."""
+
+CONNECTIONS_MAX: Final = 1_000
+"""select(), which keeps the open loop's time, takes descriptors below 1,024."""
 
 OPEN_WINDOW: Final = 1_024
 SWEEP_SHARES: Final = (0.1, 0.5, 0.8)
@@ -154,21 +158,44 @@ def _counts(counter: dict[str, int]) -> str:
 # --- one run ------------------------------------------------------------------------------------
 
 
+def fresh_run(folder: Path, shape: Shape, args: argparse.Namespace, rate: float = 0.0) -> Run:
+    """Measure one run on a service of its own, so that every run finds the same state."""
+    with chosen_service(folder, args) as service:
+        return load_run(service, shape, mix=args.mix, seed=args.seed, rate=rate)
+
+
+@contextmanager
+def chosen_service(folder: Path, args: argparse.Namespace) -> Iterator[Service]:
+    """Give the service that --address names, or start one with an empty folder."""
+    if args.address:
+        host, port = parse_address(args.address)
+        yield Service(host, port, None)
+        return
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as name,
+        hpe_service(Path(name), args.core) as service,
+    ):
+        yield service
+
+
 def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float = 0.0) -> Run:
     """Set up, measure and check one run; rate 0 is the closed loop."""
+    # New users: request ids are client order ids, unique among a user's live orders.
+    first_user = 1 + int.from_bytes(os.urandom(5), "big") * CONNECTIONS_MAX
     with ExitStack() as stack:
         connections = []
-        for user in range(1, shape.connections + 1):
-            connection = LoadConnection((service.host, service.port), user, shape.window)
+        for number in range(shape.connections):
+            address = (service.host, service.port)
+            connection = LoadConnection(address, first_user + number, shape.window)
             stack.callback(connection.close)
             connections.append(connection)
         share = max(shape.requests // shape.connections, 1)
         base, quote, instrument = _list_pair(connections[0])
-        for connection in connections:
+        for number, connection in enumerate(connections):
             for asset in (base, quote):
                 deposit = Deposit(connection.next_id(), asset, funds_needed(share))
                 connection.call(DepositResponse, deposit)
-            connection.load(encode_traffic(mix, seed, connection.user, share, instrument))
+            connection.load(encode_traffic(mix, seed, number, share, instrument))
         cpu_s = service.cpu_s()
         # What exists stays: the collector would walk it again and again inside the clock.
         gc.freeze()
@@ -238,30 +265,29 @@ def redis_rate(service: Service, shape: Shape) -> float:
 
 
 def beside_redis(
-    ours: Service, theirs: Service, shape: Shape, args: argparse.Namespace
+    folder: Path, redis: Service, shape: Shape, args: argparse.Namespace
 ) -> tuple[dict[str, Any], str]:
     """Measure both in turn; gives the record and one line."""
     runs, redis_rates = [], []
     for number in range(1, args.pairs + 1):
-        runs.append(load_run(ours, shape, mix=args.mix, seed=args.seed))
-        redis_rates.append(redis_rate(theirs, shape))
+        runs.append(fresh_run(folder, shape, args))
+        redis_rates.append(redis_rate(redis, shape))
         report.note(
             f"{shape.text} pair {number}/{args.pairs}: hpe {runs[-1].rate:,.0f}/s, "
             f"redis {redis_rates[-1]:,.0f}/s"
         )
-    hpe = report.spread([run.rate for run in runs])
-    redis = report.spread(redis_rates)
+    ours, theirs = report.spread([run.rate for run in runs]), report.spread(redis_rates)
     ratios = [run.rate / rate for run, rate in zip(runs, redis_rates, strict=True)]
     ratio = report.spread(ratios)
     limited = sum(run.measured.generator_share > OWN_LIMIT for run in runs)
     line = (
-        f"{shape.text:>11} {hpe['median']:>10,.0f} {redis['median']:>10,.0f}   "
+        f"{shape.text:>11} {ours['median']:>10,.0f} {theirs['median']:>10,.0f}   "
         f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
     )
     if limited:
         line += f"   generator the limit in {limited} of {len(runs)}"
     record = {
-        "hpe_per_s": hpe, "redis_per_s": redis, "ratio": ratio, "redis_rates": redis_rates,
+        "hpe_per_s": ours, "redis_per_s": theirs, "ratio": ratio, "redis_rates": redis_rates,
         "runs": [run.record() for run in runs],
     }  # fmt: skip
     return record, line
@@ -281,28 +307,28 @@ def make_shape(connections: int, window: int, args: argparse.Namespace) -> Shape
     return Shape(connections, window, max(requests, connections))
 
 
-def measure(service: Service, folder: Path, args: argparse.Namespace) -> tuple[Any, str]:
+def measure(folder: Path, args: argparse.Namespace) -> tuple[Any, str]:
     """Do what the options ask for; gives the record and the table."""
     pairs = SHAPES if args.shapes else ((args.connections, args.window),)
     shapes = [make_shape(connections, window, args) for connections, window in pairs]
     if args.beside_redis:
-        return _measure_beside_redis(service, folder, shapes, args)
+        return _measure_beside_redis(folder, shapes, args)
     runs = []
     for shape in shapes:
         rates = [args.rate]
         if args.sweep or args.quick:
-            runs.append(load_run(service, shape, mix=args.mix, seed=args.seed))
+            runs.append(fresh_run(folder, shape, args))
             closed = runs[-1].rate
             rates = [share * closed for share in SWEEP_SHARES[: 1 if args.quick else None]]
         for rate in rates:
             sent = shape._replace(window=max(shape.window, OPEN_WINDOW)) if rate else shape
-            runs.append(load_run(service, sent, mix=args.mix, seed=args.seed, rate=rate))
+            runs.append(fresh_run(folder, sent, args, rate))
             report.note(runs[-1].text().splitlines()[0])
     return [run.record() for run in runs], "\n".join(run.text() for run in runs)
 
 
 def _measure_beside_redis(
-    service: Service, folder: Path, shapes: list[Shape], args: argparse.Namespace
+    folder: Path, shapes: list[Shape], args: argparse.Namespace
 ) -> tuple[Any, str]:
     if not redis_is_installed():
         return None, "skipped: redis-server and redis-benchmark are not installed"
@@ -314,21 +340,10 @@ def _measure_beside_redis(
     records = {}
     with redis_service(folder) as redis:
         for shape in shapes:
-            record, line = beside_redis(service, redis, shape, args)
+            record, line = beside_redis(folder, redis, shape, args)
             records[shape.text] = record
             lines.append(line)
     return records, "\n".join(lines)
-
-
-@contextmanager
-def chosen_service(folder: Path, args: argparse.Namespace) -> Iterator[Service]:
-    """Give the service that --address names, or start one."""
-    if args.address:
-        host, _, port = args.address.rpartition(":")
-        yield Service(host or "127.0.0.1", int(port), None)
-        return
-    with hpe_service(folder, args.core) as service:
-        yield service
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -354,16 +369,19 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script; returns its exit code."""
-    args = make_parser().parse_args(arguments)
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    if not 0 < args.connections <= CONNECTIONS_MAX:
+        parser.error(f"--connections: found {args.connections}, allowed 1 to {CONNECTIONS_MAX}")
     with tempfile.TemporaryDirectory(dir=args.data) as name:
         folder = Path(name)
         disk = report.filesystem(folder)
         with chosen_service(folder, args) as service:
             conditions = [report.machine_line(), server_line(service)]
-            conditions.append(f"data on {disk}, mix {args.mix}, seed {args.seed}")
-            if disk == "tmpfs":
-                conditions.append("a sync costs nothing on tmpfs: choose a disk with --data")
-            record, text = measure(service, folder, args)
+        conditions.append(f"data on {disk}, mix {args.mix}, seed {args.seed}")
+        if disk == "tmpfs":
+            conditions.append("a sync costs nothing on tmpfs: choose a disk with --data")
+        record, text = measure(folder, args)
     report.finish(
         {"load": record, "conditions": conditions[1:]}, "\n".join([*conditions, text]), args.json
     )

@@ -97,7 +97,9 @@ class RequestError(HpeError):
 class RequestRefused(RequestError):
     """The server answered `error`: the request was not executed."""
 
-    def __init__(self, request_id: int, code: int, name: str, message: str, retryable: bool) -> None:
+    def __init__(
+        self, request_id: int, code: int, name: str, message: str, retryable: bool
+    ) -> None:
         super().__init__(f"request {request_id} refused: {name} ({code}): {message}")
         self.request_id = request_id
         self.code = code

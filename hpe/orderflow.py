@@ -248,7 +248,7 @@ class ExpectationJudge:
     """Judges by an .exp.csv: every fill, refusal, canceled quantity and book exactly."""
 
     def __init__(self, expected: dict[int, Expected]) -> None:
-        self._expected = expected
+        self._expected = dict(expected)
         self._nothing = Expected()
         self._counts = Counter[str]()
 
@@ -281,7 +281,7 @@ class HashJudge:
     """Judges a flash1 flow by the hashes of its report stream."""
 
     def __init__(self, checkpoints: dict[int, str]) -> None:
-        self._checkpoints = checkpoints
+        self._checkpoints = dict(checkpoints)
         self._stream = ReportStream()
         self._checked = 0
 

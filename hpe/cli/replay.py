@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +25,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hpe.cli.spawn import spawned_service
-from hpe.errors import HpeError, ProtocolError
-from hpe.messages import AMOUNT_MAX, GetOrderbook, OrderbookReply, OrderResponse
+from hpe.errors import HpeError, ProtocolError, RequestRefused
+from hpe.messages import AMOUNT_MAX, ErrorCode, GetOrderbook, OrderbookReply, OrderResponse
 from hpe.net.channel import Pending
 from hpe.net.client import connect
 from hpe.net.requests import RequestChannel
 from hpe.orderflow import (
+    AuctionsUnsupported,
     Book,
     Command,
     ExpectationJudge,
@@ -51,8 +52,8 @@ EXIT_DIFFERENT: Final = 1
 EXIT_UNUSABLE: Final = 2
 
 WINDOW_DEFAULT: Final = 256
-"""Requests in flight: enough to fill the service's batches, and far from waiting so long that
-one is refused as busy, after which the rest of the flow would mean something else."""
+"""Requests in flight: enough to keep the service busy. More waits longer, and what waits 20 ms is
+refused."""
 
 DIFFERENCES_SHOWN_MAX: Final = 20
 
@@ -61,8 +62,6 @@ SETUP_TIMEOUT_S: Final = 5.0
 
 STALL_S_MAX: Final = 30.0
 """Without an answer for so long, the service has failed."""
-
-USER_DEFAULT: Final = 1
 
 
 def add_parsers(subparsers: SubParsers) -> None:
@@ -79,25 +78,28 @@ def add_parsers(subparsers: SubParsers) -> None:
     )
     parser.add_argument("--address", help="HOST:PORT of a running service; else one is started")
     parser.add_argument("--core", default="auto", help="core of the service that is started")
-    parser.add_argument("--user", type=int, default=USER_DEFAULT, help="user who sends the flow")
     parser.add_argument("--window", type=int, default=WINDOW_DEFAULT, help="requests in flight")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay a file; returns the exit code."""
+    """Replay a file; returns the exit code.
+
+    Raises:
+        HpeError: the service failed, or refused something for good.
+    """
     try:
-        commands, judge = load(arguments.file, arguments.expect)
-        with _service(arguments) as address:
-            result = trio.run(_replay_at, address, commands, judge, arguments)
-    except (HpeError, OSError, ValueError) as error:
+        recording = load(arguments.file, arguments.expect)
+    except (OSError, ValueError, AuctionsUnsupported) as error:
         print(f"hpe replay: {error}", file=sys.stderr)
         return EXIT_UNUSABLE
+    with _service(arguments) as address:
+        result = trio.run(_replay_at, address, recording, arguments)
     for line in result.differences[:DIFFERENCES_SHOWN_MAX]:
         print(line)
     if len(result.differences) > DIFFERENCES_SHOWN_MAX:
         print(f"... and {len(result.differences) - DIFFERENCES_SHOWN_MAX:,} more")
-    print(f"{arguments.file.name}: {result.text(judge)}")
+    print(f"{arguments.file.name}: {result.text()}")
     return EXIT_DIFFERENT if result.differences else 0
 
 
@@ -105,41 +107,48 @@ def run(arguments: argparse.Namespace) -> int:
 class Result:
     """What a replay gave."""
 
-    commands: int = 0
+    commands: int
     elapsed_s: float = 0.0
+    checked: str = ""
     differences: list[str] = field(default_factory=list)
 
-    def text(self, judge: Judge) -> str:
+    def text(self) -> str:
         """Show the result in one line."""
         verdict = f"{len(self.differences):,} DIFFERENCES" if self.differences else "all exact"
         rate = self.commands / self.elapsed_s
         return (
             f"{self.commands:,} commands in {self.elapsed_s:.1f} s ({rate:,.0f}/s), "
-            f"checked {judge.summary()}: {verdict}"
+            f"checked {self.checked}: {verdict}"
         )
 
 
 # --- files ----------------------------------------------------------------------------------------
 
 
-def load(file: Path, expect: Path | None = None) -> tuple[list[Command], Judge]:
+class Recording(NamedTuple):
+    """A flow, and how to make a judge of one run of it."""
+
+    commands: list[Command]
+    judge: Callable[[], Judge]
+
+
+def load(file: Path, expect: Path | None = None) -> Recording:
     """Read a flow and what must come out of it.
 
     Raises:
         OrderFlowError: a line is not of its form, or needs auctions.
         OSError: a file cannot be read.
+        ValueError: there is nothing to replay.
     """
     lines = read_lines(file)
     commands = list(parse_commands(lines))
     if not commands:
         raise ValueError(f"{file} holds no commands")
     if is_flash1(lines):
-        return commands, HashJudge(
-            parse_checkpoints(read_lines(expect or _beside(file, "sha256.csv")))
-        )
-    return commands, ExpectationJudge(
-        parse_expectations(read_lines(expect or _beside(file, "exp.csv")))
-    )
+        checkpoints = parse_checkpoints(read_lines(expect or _beside(file, "sha256.csv")))
+        return Recording(commands, lambda: HashJudge(checkpoints))
+    expected = parse_expectations(read_lines(expect or _beside(file, "exp.csv")))
+    return Recording(commands, lambda: ExpectationJudge(expected))
 
 
 def _beside(file: Path, ending: str) -> Path:
@@ -176,13 +185,24 @@ def _service(arguments: argparse.Namespace) -> Iterator[str]:
         yield f"{spawned.host}:{spawned.port}"
 
 
-async def _replay_at(
-    address: str, commands: list[Command], judge: Judge, arguments: argparse.Namespace
-) -> Result:
-    async with connect(
-        address, user=arguments.user, window=arguments.window, timeout_s=SETUP_TIMEOUT_S
-    ) as client:
-        return await replay(client.requests, commands, judge)
+async def _replay_at(address: str, recording: Recording, arguments: argparse.Namespace) -> Result:
+    """Replay; when something was refused as busy, again from the start with less in flight.
+
+    Behind a refused command everything is in another place of the queue, so the run is void. With
+    one request in flight nothing ever waits long enough to be refused: this ends.
+    """
+    window = arguments.window
+    while True:
+        # A new user every time: flow ids are client order ids, unique among a user's live orders.
+        user = 1 + int.from_bytes(os.urandom(6), "big")
+        async with connect(address, user=user, window=window, timeout_s=SETUP_TIMEOUT_S) as client:
+            try:
+                return await replay(client.requests, recording.commands, recording.judge())
+            except RequestRefused as refusal:
+                if refusal.code != ErrorCode.BUSY or window == 1:
+                    raise
+                window = max(window // 4, 1)
+                print(f"hpe replay: {refusal}; again with {window} in flight", file=sys.stderr)
 
 
 async def replay(requests: RequestChannel, commands: list[Command], judge: Judge) -> Result:
@@ -211,6 +231,7 @@ async def replay(requests: RequestChannel, commands: list[Command], judge: Judge
         raise failure  # outside, so that it comes without the nursery's group
     result.elapsed_s = time.perf_counter() - start
     result.differences += judge.finish()
+    result.checked = judge.summary()
     return result
 
 

@@ -60,6 +60,8 @@ class Catalogue:
 
     def _listing_refusal(self, command: AddInstrument) -> RejectReason:
         listings = self._listings
+        if command.price_min > command.price_max or command.quantity_min > command.quantity_max:
+            return RejectReason.INVALID_COMBINATION
         if command.base not in listings.assets or command.quote not in listings.assets:
             return RejectReason.UNKNOWN_ASSET
         if command.base == command.quote:
@@ -68,8 +70,6 @@ class Catalogue:
             return RejectReason.DUPLICATE_SYMBOL
         if len(listings.instruments) >= INSTRUMENTS_MAX:
             return RejectReason.TOO_MANY_INSTRUMENTS
-        if command.price_min > command.price_max or command.quantity_min > command.quantity_max:
-            return RejectReason.INVALID_COMBINATION
         return _NONE
 
     def list_instrument(self, row: AddInstrument) -> int:

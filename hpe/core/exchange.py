@@ -146,7 +146,7 @@ class Exchange:
         if price and not instrument.notional_min <= notional <= AMOUNT_MAX:
             return self._rejected(command, RejectReason.NOTIONAL_OUT_OF_RANGE)
         client_order_id = command.client_order_id
-        if client_order_id and self.orders.find_client(user, client_order_id) is not None:
+        if client_order_id and (user, client_order_id) in self.orders.by_client_id:
             return self._rejected(command, RejectReason.DUPLICATE_CLIENT_ORDER_ID)
         if len(self.orders.by_id) >= self.settings.open_orders_max:
             return self._rejected(command, RejectReason.TOO_MANY_ORDERS)

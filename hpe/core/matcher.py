@@ -27,8 +27,8 @@ class Matcher:
     def match(self, aggressor: Order) -> list[Fill]:
         """Trade as much of the aggressor as its limit allows.
 
-        Makers that are filled leave the book (their `level` is None afterwards); the aggressor
-        is not in the book and its remainder is the caller's to rest or cancel.
+        Makers that are filled leave the book; the aggressor is not in the book and its remainder
+        is the caller's to rest or cancel.
 
         Returns:
             The fills in the order in which they happened; leaves and cum are updated.
@@ -57,7 +57,6 @@ class Matcher:
     def _next_maker(self, ladder: Ladder) -> Order:
         """Give the oldest order at the best price."""
         assert ladder.best is not None
-        assert ladder.best.head is not None
         return ladder.best.head
 
     def _trade_price(self, maker: Order, aggressor: Order) -> int:

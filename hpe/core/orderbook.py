@@ -5,17 +5,16 @@ at:
 
 - a dict finds the level of a price, and a level links its orders in queue order, so taking one
   out of the middle is O(1);
-- a heap of prices finds the next best level when the best one empties. Levels that emptied
-  elsewhere stay in the heap and the dict until they surface or until most levels are empty and
-  are swept out, so what is kept is at most a constant factor above what is live;
-- a SortedList orders the levels for those who walk them (depth, fill-or-kill, market orders). It
-  is brought up to date when somebody walks: most levels near the touch come and go between two
-  walks and never cost it anything.
+- a heap of prices finds the next best level when the best one goes; prices whose level is gone
+  stay in it until they surface or outnumber the others;
+- a SortedList orders the prices for those who walk the levels (depth, fill-or-kill, market
+  orders). It is brought up to date when somebody walks: most levels near the touch come and go
+  between two walks and never cost it anything.
 
-Nothing outside sees an empty level, and no result depends on which ones are kept.
+A price may be known to the heap or the list without a level; only the dict says what is there.
 
-Cost: add and remove O(1) at a level that exists, O(log n) of n levels when one appears or the
-best one goes; a walk O(levels walked), plus O(log n) per level that appeared since the last one.
+Cost: add and remove O(1) at a level that stays, O(log n) of n levels when one appears or the best
+one goes; a walk O(levels walked), plus O(log n) per level that appeared since the last one.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import Final
 
+import msgspec
 from sortedcontainers import SortedList
 
 from hpe.core.instruments import Instrument
@@ -32,32 +32,25 @@ from hpe.core.orders import Order
 from hpe.errors import InvariantViolation
 from hpe.messages import BookLevel, Side
 
-_EMPTY_LEVELS_SLACK: Final = 64
-"""Empty levels that are kept whatever the number of live ones: a small book never sweeps."""
+_STALE_SLACK: Final = 64
+"""Prices without a level that may be kept beside as many as there are levels."""
 
 
-_LAG_MAX: Final = 65_536
-"""Keys that may wait for the next walk: bounds memory where nobody ever walks."""
+class Level(msgspec.Struct, gc=False):
+    """All resting orders of one side at one price, oldest first from `head`; never empty.
 
-
-class Level:
-    """All resting orders of one side at one price, oldest first from `head`.
-
-    `quantity` is the sum of their leaves, in lots; an empty level has head None.
+    `quantity` is the sum of their leaves, in lots.
     """
 
-    __slots__ = ("count", "head", "price", "quantity", "tail")
-
-    def __init__(self, price: int) -> None:
-        self.price = price
-        self.quantity = 0
-        self.count = 0
-        self.head: Order | None = None
-        self.tail: Order | None = None
+    price: int
+    quantity: int
+    count: int
+    head: Order
+    tail: Order
 
     def orders(self) -> Iterator[Order]:
         """Walk the queue, oldest first."""
-        order = self.head
+        order: Order | None = self.head
         while order is not None:
             yield order
             order = order.next
@@ -67,104 +60,90 @@ class Ladder:
     """One side of a book, best price first.
 
     `sign` is +1 for asks and -1 for bids: a key (price x sign) grows away from the best.
-    `changes` counts every change of the side (add, fill, cancel, reduce). `_lag` lists the keys
-    that appeared or went since `_sorted` was brought up to date.
+    `changes` counts every change of the side (add, fill, cancel, reduce). `_appeared` lists the
+    keys whose level appeared since `_sorted` was brought up to date.
     """
 
-    __slots__ = (
-        "_heap", "_lag", "_levels", "_live", "_sorted", "best", "changes", "sign",
-    )  # fmt: skip
+    __slots__ = ("_appeared", "_heap", "_levels", "_sorted", "best", "changes", "sign")
 
     def __init__(self, side: Side) -> None:
         self.sign = 1 if side is Side.SELL else -1
         self.best: Level | None = None
         self.changes = 0
-        self._live = 0
         self._levels: dict[int, Level] = {}
         self._heap: list[int] = []
         self._sorted: SortedList[int] = SortedList()
-        self._lag: list[int] = []
+        self._appeared: list[int] = []
 
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
         self.changes += 1
-        key = order.price * self.sign
+        price, leaves = order.price, order.leaves
+        key = price * self.sign
         level = self._levels.get(key)
-        if level is None:
-            level = self._levels[key] = Level(order.price)
-            heappush(self._heap, key)
-            self._lag.append(key)
-        order.level = level
-        tail = level.tail
-        level.tail = order
-        level.quantity += order.leaves
-        level.count += 1
-        if tail is not None:
+        if level is not None:
+            tail = level.tail
             tail.next = order
             order.previous = tail
+            level.tail = order
+            level.quantity += leaves
+            level.count += 1
             return
-        level.head = order
-        self._live += 1
+        level = self._levels[key] = Level(price, leaves, 1, order, order)
         best = self.best
         if best is None or key < best.price * self.sign:
             self.best = level
+        heappush(self._heap, key)
+        self._appeared.append(key)
+        if len(self._appeared) > 2 * len(self._levels) + _STALE_SLACK:
+            self._forget_stale()
 
     def remove(self, order: Order) -> None:
         """Take an order out of its queue, with whatever leaves it has."""
         self.changes += 1
-        level = order.level
-        assert level is not None
+        key = order.price * self.sign
+        level = self._levels[key]
+        if level.count == 1:
+            del self._levels[key]
+            if level is self.best:
+                self._find_best()
+            return
         before, after = order.previous, order.next
-        if before is None:
-            level.head = after
-        else:
-            before.next = after
-            order.previous = None
         if after is None:
+            assert before is not None
             level.tail = before
         else:
             after.previous = before
-            order.next = None
+        if before is None:
+            assert after is not None
+            level.head = after
+        else:
+            before.next = after
+        order.previous = order.next = None
         level.quantity -= order.leaves
         level.count -= 1
-        order.level = None
-        if level.head is None:
-            self._live -= 1
-            if level is self.best:
-                self._find_best()
-            if len(self._levels) > 2 * self._live + _EMPTY_LEVELS_SLACK:
-                self._sweep()
-            elif len(self._lag) > _LAG_MAX:
-                self._catch_up()
 
     def _find_best(self) -> None:
-        """Drop empty levels off the heap until a live one surfaces."""
-        heap, levels, lag = self._heap, self._levels, self._lag
+        """Take prices without a level off the heap until one with a level surfaces."""
+        heap, levels = self._heap, self._levels
         while heap:
-            level = levels[heap[0]]
-            if level.head is not None:
-                self.best = level
+            best = levels.get(heap[0])
+            if best is not None:
+                self.best = best
                 return
-            key = heappop(heap)
-            del levels[key]
-            lag.append(key)
+            heappop(heap)
         self.best = None
 
-    def _sweep(self) -> None:
-        """Forget every empty level, and the lag when sorting anew is cheaper than catching up."""
-        empty = [key for key, level in self._levels.items() if level.head is None]
-        for key in empty:
-            del self._levels[key]
+    def _forget_stale(self) -> None:
+        """Make the heap and the sorted list anew from what is there."""
         self._heap = sorted(self._levels)
         self._sorted = SortedList(self._heap)
-        self._lag.clear()
+        self._appeared.clear()
 
     def reduce(self, order: Order, leaves: int) -> None:
         """Lower a resting order's leaves; it keeps its place."""
-        level = order.level
-        assert level is not None
         self.changes += 1
-        level.quantity -= order.leaves - leaves
+        self._levels[order.price * self.sign].quantity -= order.leaves - leaves
         order.leaves = leaves
 
     def crosses(self, price: int) -> bool:
@@ -173,24 +152,17 @@ class Ladder:
         return best is not None and (price == 0 or (best.price - price) * self.sign <= 0)
 
     def levels(self) -> Iterator[Level]:
-        """Walk the levels that have orders, best first."""
-        if self._lag:
-            self._catch_up()
-        levels = self._levels
-        return (level for key in self._sorted if (level := levels[key]).head is not None)
-
-    def _catch_up(self) -> None:
-        """Bring the sorted keys up to date; a lag longer than the book is sorted anew."""
-        levels, ordered, lag = self._levels, self._sorted, self._lag
-        if len(lag) > len(levels):
-            self._sorted = SortedList(levels)
-        else:
-            for key in lag:
-                if key not in levels:
-                    ordered.discard(key)
-                elif key not in ordered:
-                    ordered.add(key)
-        lag.clear()
+        """Walk the levels, best first."""
+        ordered, levels = self._sorted, self._levels
+        known = max(len(ordered) + len(self._appeared), len(self._heap))
+        if known > 2 * len(levels) + _STALE_SLACK:
+            self._forget_stale()
+            ordered = self._sorted
+        for key in self._appeared:
+            if key not in ordered:
+                ordered.add(key)
+        self._appeared.clear()
+        return (level for key in ordered if (level := levels.get(key)) is not None)
 
     def levels_within(self, price: int) -> Iterator[Level]:
         """Walk the levels that an opposite order at this limit (0 for none) would reach."""
@@ -201,15 +173,13 @@ class Ladder:
 
     def check(self) -> None:
         """Check the three structures against each other, sums, links and the cached best."""
-        live = [level for level in self._levels.values() if level.head is not None]
-        if list(self.levels()) != sorted(live, key=lambda level: level.price * self.sign):
-            raise InvariantViolation("the sorted prices and the levels differ")
-        if sorted(self._heap) != sorted(self._levels):
-            raise InvariantViolation("the heap and the levels differ")
-        if self.best is not next(self.levels(), None) or self._live != len(live):
-            raise InvariantViolation("the cached best level or the count of levels is wrong")
-        if len(self._levels) > 2 * len(live) + _EMPTY_LEVELS_SLACK + 1:
-            raise InvariantViolation("empty levels pile up")
+        if not self._levels.keys() <= set(self._heap):
+            raise InvariantViolation("the heap has lost a level")
+        if not self._levels.keys() <= set(self._sorted) | set(self._appeared):
+            raise InvariantViolation("the sorted prices have lost a level")
+        best = min(self._levels, default=None)
+        if self.best is not (None if best is None else self._levels[best]):
+            raise InvariantViolation("the cached best level is not the best")
         for key, level in self._levels.items():
             if level.price * self.sign != key:
                 raise InvariantViolation(f"level {level.price} is filed under {key}")
@@ -217,12 +187,12 @@ class Ladder:
 
     def _check_queue(self, level: Level) -> None:
         queue = list(level.orders())
-        if len(queue) != level.count or (queue[-1] if queue else None) is not level.tail:
+        if len(queue) != level.count or queue[-1] is not level.tail:
             raise InvariantViolation(f"level {level.price}: links and count differ")
         if sum(order.leaves for order in queue) != level.quantity:
             raise InvariantViolation(f"level {level.price}: quantity is not the sum of leaves")
         for before, order in zip([None, *queue], queue, strict=False):
-            if order.previous is not before or order.level is not level:
+            if order.previous is not before:
                 raise InvariantViolation(f"order {order.order_id} is linked wrongly")
             if order.price != level.price:
                 raise InvariantViolation(f"order {order.order_id} rests at a foreign price")

@@ -15,7 +15,7 @@ from hpe.messages import ORDER_POST_ONLY, OrderStatus, Side
 
 if TYPE_CHECKING:
     from hpe.core.balances import Account
-    from hpe.core.orderbook import Level, OrderBook
+    from hpe.core.orderbook import OrderBook
 
 
 class Order(msgspec.Struct, gc=False):
@@ -23,7 +23,7 @@ class Order(msgspec.Struct, gc=False):
 
     A Struct because its constructor is C: creating the object is the largest single cost of
     accepting an order. gc=False keeps a million resting orders out of the collector's walks;
-    the links below are cycles, so whoever takes an order out of its level clears them.
+    the links to its neighbours in the queue are cycles, so taking an order out clears them.
 
     `paying` is the account that the order reserves from, `receiving` the one that fills credit;
     `reserved` is what it has reserved there now, in atoms. `price` is in ticks, 0 for a market
@@ -45,7 +45,6 @@ class Order(msgspec.Struct, gc=False):
     cum: int = 0
     canceled: int = 0
     quote_total: int = 0
-    level: Level | None = None
     previous: Order | None = None
     next: Order | None = None
 
@@ -64,9 +63,11 @@ class Order(msgspec.Struct, gc=False):
 class OrderIndex:
     """Live orders by engine id, and by (user, client id) where the client gave one."""
 
+    __slots__ = ("by_client_id", "by_id")
+
     def __init__(self) -> None:
         self.by_id: dict[int, Order] = {}
-        self._client_orders: dict[int, dict[int, Order]] = {}
+        self.by_client_id: dict[tuple[int, int], Order] = {}
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -75,28 +76,20 @@ class OrderIndex:
         """Index an order that comes to rest."""
         self.by_id[order.order_id] = order
         if order.client_order_id:
-            self._client_orders.setdefault(order.user, {})[order.client_order_id] = order
+            self.by_client_id[order.user, order.client_order_id] = order
 
     def remove(self, order: Order) -> None:
         """Forget an order that ended."""
         del self.by_id[order.order_id]
         if order.client_order_id:
-            mine = self._client_orders[order.user]
-            del mine[order.client_order_id]
-            if not mine:
-                del self._client_orders[order.user]
+            del self.by_client_id[order.user, order.client_order_id]
 
     def find(self, user: int, order_id: int, client_order_id: int) -> Order | None:
         """Find a live order of this user; somebody else's order is as unknown as none."""
-        if order_id:
-            order = self.by_id.get(order_id)
-            return order if order is not None and order.user == user else None
-        return self.find_client(user, client_order_id)
-
-    def find_client(self, user: int, client_order_id: int) -> Order | None:
-        """Find a live order by the client's id."""
-        mine = self._client_orders.get(user)
-        return mine.get(client_order_id) if mine else None
+        if not order_id:
+            return self.by_client_id.get((user, client_order_id))
+        order = self.by_id.get(order_id)
+        return order if order is not None and order.user == user else None
 
     def check(self) -> None:
         """Check each order's arithmetic and that both indexes agree."""
@@ -106,11 +99,9 @@ class OrderIndex:
                 raise InvariantViolation(f"order {order_id} is indexed wrongly or has ended")
             if order.quantity != order.leaves + order.cum + order.canceled:
                 raise InvariantViolation(f"order {order_id}: quantity != leaves + cum + canceled")
-            if order.level is None:
-                raise InvariantViolation(f"order {order_id} is live but rests nowhere")
             if order.client_order_id:
                 named += 1
-                if self.find_client(order.user, order.client_order_id) is not order:
+                if self.by_client_id.get((order.user, order.client_order_id)) is not order:
                     raise InvariantViolation(f"order {order_id} is lost under its client id")
-        if named != sum(len(mine) for mine in self._client_orders.values()):
+        if named != len(self.by_client_id):
             raise InvariantViolation("the client id index holds ended orders")

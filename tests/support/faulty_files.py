@@ -1,8 +1,8 @@
 """A data directory that fails where a test wants it to, and remembers what a power cut keeps.
 
 `FaultyFiles` wraps real files. It counts operations and makes the N-th one fail: with an error
-(`eio`, `enospc`), by writing less than asked (`short`), or by ending the process (`killed`). It also
-keeps beside them what is durable: content up to the last sync of each file, names up to the last
+(`eio`, `enospc`), by writing less than asked (`short`), or by ending the process (`killed`). It
+also keeps what is durable: content up to the last sync of each file, names up to the last
 sync of the directory. `power_cut` gives what a disk may hold after the power went: all that is
 durable and any part of the rest. One thread at a time.
 """

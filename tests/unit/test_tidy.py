@@ -141,3 +141,21 @@ def test_every_module_can_be_imported_alone():
             continue
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         assert importlib.import_module(name).__doc__ is not None, name
+
+
+def test_the_architecture_names_modules_that_exist():
+    text = (PROJECT_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:\w+/)*\w+\.py\b", text))
+    assert len(named) > 30
+    for name in sorted(named):
+        assert (PROJECT_ROOT / "hpe" / name.removeprefix("hpe/")).is_file(), name
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in TEXTS if path.suffix == ".md"], ids=lambda path: path.name
+)
+def test_links_between_documents_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target

@@ -120,7 +120,7 @@ def test_a_failed_sync_is_never_tried_again(tmp_path, call):
     """A pipe cannot be synced: the kernel answers EINVAL."""
     reader, writer = os.pipe()
     file = DirectoryAppendFile(writer, tmp_path / "pipe")
-    with pytest.raises(WalWriteError, match="cannot sync .*pipe: Invalid argument"):
+    with pytest.raises(WalWriteError, match=r"cannot sync .*pipe: Invalid argument"):
         getattr(file, call)()
     assert_poisoned(file)
     file.close()

@@ -6,7 +6,14 @@ import pytest
 
 from hpe.core import new_core
 from hpe.core.codec import decode_body, encode_body
-from hpe.errors import DataDirectoryBusy, Diverged, RecoveryStopped, WalDamagedError
+from hpe.core.reference import ReferenceCore
+from hpe.errors import (
+    DataDirectoryBusy,
+    Diverged,
+    InvariantViolation,
+    RecoveryStopped,
+    WalDamagedError,
+)
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.format import SyncMode
 from hpe.wal.log import GENESIS_HASH
@@ -148,6 +155,18 @@ def test_another_outcome_stops_recovery_and_changes_nothing(tmp_path, field):
     before = contents(tmp_path)
     with pytest.raises(Diverged, match=r"diverged at sequence (4[4-9]|\d{2,3})"):
         recovered(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_a_state_that_contradicts_itself_stops_recovery_and_changes_nothing(tmp_path):
+    class Contradictory(ReferenceCore):
+        def check(self):
+            raise InvariantViolation("balances and deposits differ")
+
+    build_log(tmp_path, outputs(2))
+    before = contents(tmp_path)
+    with pytest.raises(InvariantViolation):
+        recover(tmp_path, Contradictory(), BATCH)
     assert contents(tmp_path) == before
 
 

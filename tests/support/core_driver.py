@@ -1,0 +1,327 @@
+"""Drives a core as the service does: typed messages in, frames through `Core.apply`, messages out.
+
+Owns what every test of a core needs and nothing of the core: connections, request ids, batch
+times, the bodies that a log would hold, the reports that users would get. One Venue per test.
+It checks of every output what holds for every core: private sequences without gaps, bounded
+responses, one row per connection. Relies on `Core` alone, so a second core runs the same tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any, Final, TypeVar, Union
+
+import msgspec
+
+from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.core.reference import ReferenceCore
+from hpe.messages import (
+    COMMAND_FIRST,
+    INTERNAL_FIRST,
+    ORDER_POST_ONLY,
+    REPLIES,
+    RESPONSE_BYTES_MAX,
+    AddAsset,
+    AddAssetResponse,
+    AddInstrument,
+    BalanceReply,
+    CancelOrder,
+    CancelResponse,
+    Configure,
+    ConfigureResponse,
+    Deposit,
+    DetachCause,
+    Error,
+    ExecutionReport,
+    GetBalance,
+    GetOrderbook,
+    InternalResponse,
+    OrderbookReply,
+    OrderResponse,
+    OrderType,
+    ReplaceOrder,
+    ReplaceResponse,
+    Reply,
+    Request,
+    SessionAttached,
+    SessionAttachedResponse,
+    SessionClosed,
+    SessionClosedResponse,
+    SessionDetached,
+    Side,
+    SubmitOrder,
+    Tick,
+    TickResponse,
+    TimeInForce,
+)
+
+CoreFactory = Callable[[], Core]
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": ReferenceCore}
+"""Every core that the behaviour tests run on."""
+
+DAY_NS: Final = 86_400 * 10**9
+
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_DECODER: Final = msgspec.msgpack.Decoder(Union[REPLIES])  # noqa: UP007 - made of a tuple
+_INTERNAL_DECODER: Final = msgspec.msgpack.Decoder(
+    SessionAttachedResponse
+    | InternalResponse
+    | SessionClosedResponse
+    | TickResponse
+    | ConfigureResponse
+)
+
+
+def frames_of(requests: Iterable[Request]) -> bytes:
+    """Encode requests as a client would send them."""
+    return b"".join(framed(_ENCODE(request)) for request in requests)
+
+
+def framed(body: bytes) -> bytes:
+    """Put the length prefix before a body."""
+    return len(body).to_bytes(4, "big") + body
+
+
+def bodies_of(frames: bytes) -> list[bytes]:
+    """Cut whole frames into bodies; every byte must belong to one."""
+    bodies = []
+    while frames:
+        end = 4 + int.from_bytes(frames[:4], "big")
+        assert len(frames) >= end, "the bytes end inside a frame"
+        bodies.append(frames[4:end])
+        frames = frames[end:]
+    return bodies
+
+
+def decoded(frames: bytes) -> list[Reply]:
+    """Decode what a client receives."""
+    replies: list[Reply] = []
+    for body in bodies_of(frames):
+        kind = body[1] if body[0] != 0xDC else body[3]
+        if COMMAND_FIRST <= kind < INTERNAL_FIRST:
+            assert len(body) <= RESPONSE_BYTES_MAX
+        replies.append(_DECODER.decode(body))
+    return replies
+
+
+def settings_of(**changes: Any) -> Configure:
+    """Make a `configure` without listings; what is not named has the core's initial value."""
+    values = {"auto_create": False, "session_expiry_ns": DAY_NS, "open_orders_max": 1_000_000}
+    return Configure(1, **{**values, "assets": [], "instruments": [], **changes})
+
+
+class Venue:
+    """A core and its surroundings.
+
+    `bodies` is the log so far; `private` what each user's private stream would have carried.
+    """
+
+    def __init__(self, new_core: CoreFactory) -> None:
+        self.new_core = new_core
+        self.core = new_core()
+        self.bodies: list[bytes] = []
+        self.private: dict[int, list[ExecutionReport]] = {}
+        self.attach_numbers = count(1)
+        self._time_ns = 0
+
+    def apply(self, *runs: Run, wait_ns: int = 1) -> Output:
+        """Apply one batch, `wait_ns` after the last one."""
+        self._time_ns += wait_ns
+        output = self.core.apply(Batch(self._time_ns, list(runs)))
+        connections = [connection for connection, _ in output.replies]
+        assert len(connections) == len(set(connections))
+        if output.body:
+            self.bodies.append(output.body)
+        for user, first, frames in output.private:
+            reports = self.private.setdefault(user, [])
+            assert first == len(reports) + 1
+            for number, report in enumerate(decoded(frames), first):
+                assert isinstance(report, ExecutionReport)
+                assert report.private_sequence == number
+                reports.append(report)
+        return output
+
+    def internal(self, *requests: Request, wait_ns: int = 1) -> list[Reply]:
+        """Execute internal commands."""
+        run = Run(SYSTEM_CONNECTION, 0, 0, len(requests), frames_of(requests))
+        replies = dict(self.apply(run, wait_ns=wait_ns).replies)[SYSTEM_CONNECTION]
+        return [_INTERNAL_DECODER.decode(body) for body in bodies_of(replies)]
+
+    def configure(self, **changes: Any) -> None:
+        """Change the settings."""
+        self.internal(settings_of(**changes))
+
+    def pass_time(self, wait_ns: int) -> None:
+        """Let timers act after a while."""
+        self.internal(Tick(1), wait_ns=wait_ns)
+
+    def try_attach(
+        self, user: int = 1, session_id: int = 0, window: int = 0
+    ) -> SessionAttachedResponse:
+        """Ask for a session; the answer may be a refusal."""
+        command = SessionAttached(next(self.attach_numbers), session_id, user, window)
+        (response,) = self.internal(command)
+        assert isinstance(response, SessionAttachedResponse)
+        return response
+
+    def attach(self, user: int = 1, session_id: int = 0, window: int = 0) -> Client:
+        """Connect a client to a session, a new one for id 0."""
+        response = self.try_attach(user, session_id, window)
+        assert response.error == 0, f"attach refused with {response.error}"
+        return Client(self, user, response)
+
+    def replayed(self) -> Core:
+        """Give a new core that executed the log; every body came out as it is."""
+        core = self.new_core()
+        for body in self.bodies:
+            assert core.replay(body).body == body
+        return core
+
+    def restored(self) -> Core:
+        """Give a new core that loaded this one's dump."""
+        core = self.new_core()
+        core.load(list(self.core.dump()))
+        return core
+
+    def check(self) -> None:
+        """Check the core, that replaying its log gives the same state, and that dumping does."""
+        self.core.check()
+        state_hash = self.core.state_hash()
+        for other in (self.replayed(), self.restored()):
+            other.check()
+            assert other.state_hash() == state_hash
+            assert other.last_sequence == self.core.last_sequence
+
+
+class Client:
+    """One connection with a session; `fills` are the execution reports of the last request."""
+
+    def __init__(self, venue: Venue, user: int, attached: SessionAttachedResponse) -> None:
+        self.venue = venue
+        self.user = user
+        self.attach_number = attached.request_id
+        self.session_id = attached.session_id
+        self.window = attached.window
+        self.last_request_id = attached.last_request_id
+        self.fills: list[ExecutionReport] = []
+
+    def next_id(self) -> int:
+        """Give the next unused request id."""
+        self.last_request_id += 1
+        return self.last_request_id
+
+    def run(self, *requests: Request, admit: int = 0) -> Run:
+        """Make a run of this connection's frames."""
+        return self.run_of(frames_of(requests), admit)
+
+    def run_of(self, frames: bytes, admit: int = 0) -> Run:
+        """Make a run of raw frames."""
+        return Run(self.attach_number, self.attach_number, admit, 1, frames)
+
+    def replies(self, output: Output) -> list[Reply]:
+        """Decode what an output holds for this connection."""
+        return decoded(dict(output.replies).get(self.attach_number, b""))
+
+    def send(self, *requests: Request, admit: int = 0) -> list[Reply]:
+        """Send requests as one batch and give everything that comes back."""
+        return self.replies(self.venue.apply(self.run(*requests, admit=admit)))
+
+    def ask(self, request: Request, admit: int = 0) -> Reply:
+        """Send one request; its fills go to `fills`, its only reply comes back."""
+        *fills, reply = self.send(request, admit=admit)
+        self.fills = [fill for fill in fills if isinstance(fill, ExecutionReport)]
+        assert len(self.fills) == len(fills)
+        assert reply.request_id == request.request_id
+        return reply
+
+    def get(self, expected: type[ReplyT], request: Request) -> ReplyT:
+        """Send one request that must be answered by this kind of reply."""
+        reply = self.ask(request)
+        assert type(reply) is expected, reply
+        return reply
+
+    def refused(self, request: Request, admit: int = 0) -> Error:
+        """Send one request that must be refused."""
+        reply = self.ask(request, admit)
+        assert isinstance(reply, Error), reply
+        return reply
+
+    def submit(
+        self,
+        side: Side,
+        price: int,
+        quantity: int,
+        tif: TimeInForce = TimeInForce.GTC,
+        *,
+        instrument: int = 1,
+        client_order_id: int = 0,
+        post_only: bool = False,
+    ) -> OrderResponse:
+        """Submit an order: at a limit, or at market for price 0."""
+        kind = OrderType.LIMIT if price else OrderType.MARKET
+        flags = ORDER_POST_ONLY if post_only else 0
+        order = SubmitOrder(
+            self.next_id(), instrument, client_order_id, side, kind, tif, price, quantity, flags
+        )
+        return self.get(OrderResponse, order)
+
+    def cancel(self, order_id: int = 0, client_order_id: int = 0) -> CancelResponse:
+        """Cancel an order by either id."""
+        return self.get(CancelResponse, CancelOrder(self.next_id(), order_id, client_order_id))
+
+    def replace(self, order_id: int, **changes: Any) -> ReplaceResponse:
+        """Replace an order named by the engine's id."""
+        return self.get(ReplaceResponse, ReplaceOrder(self.next_id(), order_id, 0, **changes))
+
+    def balance(self, asset: int, user: int = 0) -> BalanceReply:
+        """Ask for an account."""
+        return self.get(BalanceReply, GetBalance(self.next_query_id(), asset, user))
+
+    def money(self, asset: int) -> tuple[int, int, int]:
+        """Give (available, reserved, held) of one's own account."""
+        reply = self.balance(asset)
+        assert reply.locked == reply.reserved + reply.held
+        return reply.available, reply.reserved, reply.held
+
+    def book(self, instrument: int = 1, depth: int = 1_000) -> OrderbookReply:
+        """Ask for a book."""
+        return self.get(OrderbookReply, GetOrderbook(self.next_query_id(), instrument, depth))
+
+    def next_query_id(self) -> int:
+        """Give an id for a query; queries may use any and move nothing."""
+        return 1
+
+    def list_pair(self, **limits: Any) -> int:
+        """List two assets more and their pair; returns the instrument id."""
+        ids = [
+            self.get_id(AddAsset(self.next_id(), f"{name}{self.last_request_id}", 0))
+            for name in ("BASE", "QUOTE")
+        ]
+        symbol = f"PAIR{self.last_request_id}"
+        return self.get_id(AddInstrument(self.next_id(), symbol, *ids, **limits))
+
+    def get_id(self, request: Request) -> int:
+        """Send a listing command that must succeed; returns the new id."""
+        reply = self.ask(request)
+        assert isinstance(reply, AddAssetResponse)
+        assert reply.reason == 0
+        return reply.id
+
+    def deposit(self, asset: int, amount: int, user: int = 0) -> None:
+        """Pay in, which must succeed."""
+        reply = self.ask(Deposit(self.next_id(), asset, amount, user))
+        assert not isinstance(reply, Error)
+        assert getattr(reply, "reason", None) == 0
+
+    def detach(self, *, wait_ns: int = 1) -> None:
+        """Leave the session, as after a lost connection."""
+        cause = DetachCause.CONNECTION_LOST
+        command = SessionDetached(1, self.session_id, self.attach_number, cause)
+        self.venue.internal(command, wait_ns=wait_ns)
+
+    def log_out(self) -> None:
+        """Close the session for good."""
+        self.venue.internal(SessionClosed(1, self.session_id, self.attach_number))
