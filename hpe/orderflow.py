@@ -96,8 +96,8 @@ class ExpectedBook(NamedTuple):
 
     @property
     def depth(self) -> int:
-        """Levels that have to be asked for."""
-        return max(len(self.bids), len(self.asks), self.at_least)
+        """Levels that have to be asked for; no book of none can be."""
+        return max(len(self.bids), len(self.asks), 1)
 
 
 @dataclass(slots=True)

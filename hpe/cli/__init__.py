@@ -8,6 +8,7 @@ in the main thread.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -50,11 +51,20 @@ def report_fault(error: Exception) -> int:
     """
     for leaf in _leaves(error):
         if isinstance(leaf, HpeError):
-            print(f"hpe: {type(leaf).__name__}: {leaf}", file=sys.stderr)
+            _say(f"hpe: {type(leaf).__name__}: {leaf}")
             return leaf.exit_code
-    traceback.print_exception(error, file=sys.stderr)
-    print(f"hpe: internal error: {next(_leaves(error))!r}", file=sys.stderr)
+    _say("".join(traceback.format_exception(error)).rstrip())
+    _say(f"hpe: internal error: {next(_leaves(error))!r}")
     return EXIT_INTERNAL
+
+
+def _say(text: str) -> None:
+    """Write to stderr if that is possible: on a full disk the exit code is all that is left."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # Python flushes again at its end and would exit with 120 for what it cannot write.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # lives as long as the process
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

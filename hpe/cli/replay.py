@@ -29,6 +29,7 @@ from hpe.errors import HpeError, ProtocolError, RequestRefused
 from hpe.messages import AMOUNT_MAX, ErrorCode, GetOrderbook, OrderbookReply, OrderResponse
 from hpe.net.channel import Pending
 from hpe.net.client import connect
+from hpe.net.link import parse_address
 from hpe.net.requests import RequestChannel
 from hpe.orderflow import (
     AuctionsUnsupported,
@@ -89,12 +90,14 @@ def run(arguments: argparse.Namespace) -> int:
         HpeError: the service failed, or refused something for good.
     """
     try:
+        if arguments.address:
+            parse_address(arguments.address)
         recording = load(arguments.file, arguments.expect)
     except (OSError, ValueError, AuctionsUnsupported) as error:
         print(f"hpe replay: {error}", file=sys.stderr)
         return EXIT_UNUSABLE
     with _service(arguments) as address:
-        result = trio.run(_replay_at, address, recording, arguments)
+        result = trio.run(replay_at, address, recording, arguments.window)
     for line in result.differences[:DIFFERENCES_SHOWN_MAX]:
         print(line)
     if len(result.differences) > DIFFERENCES_SHOWN_MAX:
@@ -185,13 +188,12 @@ def _service(arguments: argparse.Namespace) -> Iterator[str]:
         yield f"{spawned.host}:{spawned.port}"
 
 
-async def _replay_at(address: str, recording: Recording, arguments: argparse.Namespace) -> Result:
+async def replay_at(address: str, recording: Recording, window: int) -> Result:
     """Replay; when something was refused as busy, again from the start with less in flight.
 
     Behind a refused command everything is in another place of the queue, so the run is void. With
     one request in flight nothing ever waits long enough to be refused: this ends.
     """
-    window = arguments.window
     while True:
         # A new user every time: flow ids are client order ids, unique among a user's live orders.
         user = 1 + int.from_bytes(os.urandom(6), "big")

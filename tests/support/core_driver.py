@@ -125,12 +125,12 @@ class Venue:
         self.bodies: list[bytes] = []
         self.private: dict[int, list[ExecutionReport]] = {}
         self.attach_numbers = count(1)
-        self._time_ns = 0
+        self.time_ns = 0
 
     def apply(self, *runs: Run, wait_ns: int = 1) -> Output:
         """Apply one batch, `wait_ns` after the last one."""
-        self._time_ns += wait_ns
-        output = self.core.apply(Batch(self._time_ns, list(runs)))
+        self.time_ns += wait_ns
+        output = self.core.apply(Batch(self.time_ns, list(runs)))
         connections = [connection for connection, _ in output.replies]
         assert len(connections) == len(set(connections))
         if output.body:

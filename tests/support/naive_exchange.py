@@ -1,4 +1,4 @@
-"""A deliberately naive exchange with sessions: the second opinion on the whole core.
+"""A deliberately naive exchange: the second opinion on the whole core.
 
 Owns nothing of the engine and shares no code with it but the wire's messages: one list of open
 orders, linear scans, sums taken anew for every question. What an account has available is not
@@ -10,21 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-from zlib import crc32
 
 from hpe.messages import (
     AMOUNT_MAX,
-    AddAsset,
-    AddAssetResponse,
     AddInstrument,
-    AddInstrumentResponse,
     BalanceReply,
     CancelOrder,
     CancelReason,
     CancelResponse,
     Deposit,
     DepositResponse,
-    ErrorCode,
     ExecType,
     ExecutionReport,
     GetBalance,
@@ -41,8 +36,6 @@ from hpe.messages import (
     ReplaceResponse,
     Reply,
     Request,
-    ResolveInstrument,
-    ResolveInstrumentResponse,
     Side,
     SubmitOrder,
     TimeInForce,
@@ -51,6 +44,7 @@ from hpe.messages import (
     Withdraw,
     WithdrawResponse,
 )
+from tests.support.naive_listings import NaiveListings, Rejected, reject_if
 
 _Money = Deposit | Withdraw | LockBalance | UnlockBalance
 
@@ -60,20 +54,6 @@ _MONEY_RESPONSES: Final[dict[type[Request], type[LockResponse]]] = {
     LockBalance: LockResponse,
     UnlockBalance: UnlockResponse,
 }
-
-
-class Rejected(Exception):
-    """A command is executed to "no"."""
-
-    def __init__(self, reason: RejectReason) -> None:
-        super().__init__(reason.name)
-        self.reason = reason
-
-
-def reject_if(condition: bool, reason: RejectReason) -> None:
-    """Reject where a condition holds."""
-    if condition:
-        raise Rejected(reason)
 
 
 @dataclass(eq=False)
@@ -116,9 +96,7 @@ class NaiveExchange:
 
     def __init__(self, open_orders_max: int, auto_create: bool) -> None:
         self.open_orders_max = open_orders_max
-        self.auto_create = auto_create
-        self.assets: list[str] = []
-        self.instruments: list[AddInstrument] = []
+        self.listings = NaiveListings(auto_create)
         self.open: list[NaiveOrder] = []
         self.owned: dict[tuple[int, int], int] = {}
         self.held: dict[tuple[int, int], int] = {}
@@ -139,14 +117,13 @@ class NaiveExchange:
             return self._order_command(user, command)
         if isinstance(command, Deposit | Withdraw | LockBalance | UnlockBalance):
             return self._money_command(user, command)
-        assert isinstance(command, AddAsset | AddInstrument | ResolveInstrument)
-        return self._listing_command(command)
+        return self.listings.execute(command, self.sequence)
 
     def answer(self, user: int, query: GetBalance | GetOrderbook) -> Reply:
         """Answer a query; the count of changes of a book is not known here and left 0."""
         if isinstance(query, GetBalance):
             owner = query.user or user
-            known = 1 <= query.asset <= len(self.assets)
+            known = 1 <= query.asset <= len(self.listings.assets)
             reason = RejectReason.NONE if known else RejectReason.UNKNOWN_ASSET
             available, reserved, held = self.account(owner, query.asset)
             return BalanceReply(
@@ -154,7 +131,7 @@ class NaiveExchange:
                 reserved + held, reserved, held,
             )  # fmt: skip
         bids, asks = (self._depth(query.instrument, side)[: query.depth] for side in Side)
-        known = 1 <= query.instrument <= len(self.instruments)
+        known = 1 <= query.instrument <= len(self.listings.instruments)
         reason = RejectReason.NONE if known else RejectReason.UNKNOWN_INSTRUMENT
         last_price = self.last_prices.get(query.instrument, 0)
         return OrderbookReply(
@@ -197,9 +174,9 @@ class NaiveExchange:
 
     def _submit(self, user: int, command: SubmitOrder) -> tuple[NaiveOrder, int]:
         self._check_combination(command)
-        known = command.instrument <= len(self.instruments)
+        known = command.instrument <= len(self.listings.instruments)
         reject_if(not known, RejectReason.UNKNOWN_INSTRUMENT)
-        instrument = self.instruments[command.instrument - 1]
+        instrument = self.listings.instruments[command.instrument - 1]
         order = NaiveOrder(
             self.orders + 1, user, command.client_order_id, instrument, command.instrument,
             command.side, command.price, command.quantity, bool(command.flags),
@@ -385,13 +362,13 @@ class NaiveExchange:
         levels = [[o.leaves for o in mine if o.price == price] for price in prices]
         return [(p, sum(level), len(level)) for p, level in zip(prices, levels, strict=True)]
 
-    # --- money and listings -------------------------------------------------------------------
+    # --- money --------------------------------------------------------------------------------
 
     def _money_command(self, user: int, command: _Money) -> LockResponse:
         user, asset = command.user or user, command.asset
         reason = RejectReason.NONE
         try:
-            reject_if(asset > len(self.assets), RejectReason.UNKNOWN_ASSET)
+            reject_if(asset > len(self.listings.assets), RejectReason.UNKNOWN_ASSET)
             self._move(user, asset, command)
         except Rejected as rejected:
             reason = rejected.reason
@@ -416,87 +393,7 @@ class NaiveExchange:
             else:
                 self.held[key] = self.held.get(key, 0) + amount
 
-    def _listing_command(
-        self, command: AddAsset | AddInstrument | ResolveInstrument
-    ) -> AddAssetResponse:
-        kinds = {AddAsset: AddAssetResponse, AddInstrument: AddInstrumentResponse}
-        kind = kinds.get(type(command), ResolveInstrumentResponse)
-        reason, new_id = RejectReason.NONE, 0
-        try:
-            if isinstance(command, AddAsset):
-                new_id = self._add_asset(command.symbol)
-            elif isinstance(command, AddInstrument):
-                new_id = self._add_instrument(command)
-            else:
-                new_id = self._resolve(command.base, command.quote)
-        except Rejected as rejected:
-            reason = rejected.reason
-        return kind(command.request_id, 0, self.sequence, reason, new_id)
-
-    def _add_asset(self, symbol: str) -> int:
-        reject_if(symbol in self.assets, RejectReason.DUPLICATE_SYMBOL)
-        self.assets.append(symbol)
-        return len(self.assets)
-
-    def _add_instrument(self, command: AddInstrument) -> int:
-        price_wrong = command.price_min > command.price_max
-        quantity_wrong = command.quantity_min > command.quantity_max
-        reject_if(price_wrong or quantity_wrong, RejectReason.INVALID_COMBINATION)
-        unlisted = max(command.base, command.quote) > len(self.assets)
-        reject_if(unlisted, RejectReason.UNKNOWN_ASSET)
-        reject_if(command.base == command.quote, RejectReason.SAME_ASSET)
-        symbols = [listed.symbol for listed in self.instruments]
-        reject_if(command.symbol in symbols, RejectReason.DUPLICATE_SYMBOL)
-        self.instruments.append(command)
-        return len(self.instruments)
-
-    def _resolve(self, base: str, quote: str) -> int:
-        for number, listed in enumerate(self.instruments, 1):
-            if (self.assets[listed.base - 1], self.assets[listed.quote - 1]) == (base, quote):
-                return number
-        reject_if(base == quote, RejectReason.SAME_ASSET)
-        reject_if(not self.auto_create, RejectReason.UNKNOWN_PAIR)
-        symbols = [listed.symbol for listed in self.instruments]
-        reject_if(f"{base}/{quote}" in symbols, RejectReason.DUPLICATE_SYMBOL)
-        ids = []
-        for symbol in (base, quote):
-            if symbol not in self.assets:
-                self.assets.append(symbol)
-            ids.append(self.assets.index(symbol) + 1)
-        return self._add_instrument(AddInstrument(1, f"{base}/{quote}", *ids))
-
 
 def _rank(order: NaiveOrder) -> tuple[int, int]:
     """Order those of one side: best price first, then first come."""
     return (order.price if order.side is Side.SELL else -order.price, order.priority)
-
-
-class NaiveSession:
-    """What one session's client may expect: every command that it sent, the last W remembered."""
-
-    def __init__(self, user: int, window: int) -> None:
-        self.user = user
-        self.window = window
-        self.last_request_id = 0
-        self.remembered: list[tuple[int, bytes, bytes]] = []
-
-    def resize(self, window: int) -> None:
-        """Take over a newly granted window."""
-        self.window = window
-        self.remembered = self.remembered[-window:]
-
-    def executed(self, request_id: int, body: bytes, response: bytes) -> None:
-        """Remember a command."""
-        self.last_request_id = request_id
-        self.remembered.append((request_id, body, response))
-        self.resize(self.window)
-
-    def repeated(self, request_id: int, body: bytes) -> bytes | ErrorCode:
-        """Tell what answers an id at or below the last one."""
-        if not self.remembered or request_id < self.remembered[0][0]:
-            return ErrorCode.STALE_ID
-        for used, content, response in self.remembered:
-            if used == request_id:
-                same = (len(content), crc32(content)) == (len(body), crc32(body))
-                return response if same else ErrorCode.ID_REUSED
-        return ErrorCode.NOT_EXECUTED

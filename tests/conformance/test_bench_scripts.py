@@ -1,0 +1,66 @@
+"""The benchmark scripts still work: quick runs of the real thing, not figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import conformance, core_speed, load, mb
+from hpe.orderflow import parse_commands, read_lines
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_conformance_runs_as_a_script_and_writes_json(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "conformance.py"), "--orders", "300", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = json.loads(done.stdout)["conformance"]
+    assert [row["scenario"] for row in rows] == list(mb.SCENARIOS)
+    assert {row["verdict"] for row in rows} == {"unknown"}
+
+
+def test_conformance_fails_when_a_known_hash_is_missed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(mb.KNOWN_HASHES, ("static", 200), "0" * 64)
+    assert conformance.main(["--orders", "200", "--scenario", "static"]) == 1
+    assert "NOT EQUAL" in capsys.readouterr().out
+
+
+def test_load_measures_a_service_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--quick", "--connections", "3", "--window", "8", "--json"]
+    assert load.main([*arguments, "--data", str(tmp_path)]) == 0
+    closed, opened = json.loads(capsys.readouterr().out)["load"]
+    assert closed["requests"] == opened["requests"] == 3 * (load.QUICK_REQUESTS // 3)
+    assert closed["trades"] > 0
+    assert closed["offered_per_s"] is None
+    assert opened["schedule_lag_us"]["p50"] >= 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_core_speed_says_that_the_peer_is_absent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert core_speed.main(["--peer-python", sys.executable]) == 0
+    assert capsys.readouterr().out.startswith("skipped:")
+
+
+def test_core_speed_measures_our_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    messages = list(mb.messages("normal", 2_000))
+    flow = tmp_path / "flow.csv"
+    flow.write_text("\n".join(map(core_speed.flash1_line, messages)))
+    written = list(parse_commands(read_lines(flow)))
+    assert [command.op for command in written] == [command.op for command in messages]
+    core_speed.worker(flow)
+    result = json.loads(capsys.readouterr().out)
+    run = conformance.run_scenario(conformance.new_core(), "normal", 2_000)
+    assert result["trades"] == run.trades > 0

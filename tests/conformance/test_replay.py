@@ -1,0 +1,203 @@
+"""`hpe replay` over TCP against the real service: recorded flow, and flow that must be caught."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from bench import mb
+from bench.core_speed import flash1_line
+from hpe.cli import main, replay
+from hpe.errors import RequestRefused
+from hpe.messages import ErrorCode, Side
+from hpe.net.requests import RequestChannel
+from hpe.orderflow import Command, ExpectationJudge, Judge, Level, Op, ReportStream
+from tests.support.naive_book import NaiveBook
+from tests.support.service import ServiceProcess
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ServiceProcess(tmp_path_factory.mktemp("service")) as service:
+        yield service.address
+
+
+@pytest.mark.parametrize(
+    "name", ["lobster_msft_1000rows", "lobster_goog", "flash1_normal_100k"], ids=str
+)
+def test_recorded_flow_comes_out_exactly(
+    name: str, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = DATA / f"{name}.cmd.csv.gz"
+    if not flow.exists():
+        pytest.skip("the recorded order flow (shared/data beside the project) is not here")
+    assert main(["replay", str(flow), "--address", address]) == 0
+    assert "all exact" in capsys.readouterr().out
+
+
+# --- flow of our own: the recorded one may be absent ----------------------------------------------
+
+FLOW = [
+    Command(1, Op.LIMIT, 11, Side.SELL, 5, 101),
+    Command(2, Op.LIMIT, 12, Side.SELL, 5, 101),
+    Command(3, Op.REDUCE, 11, Side.SELL, 2, 101),
+    Command(4, Op.POST_ONLY, 13, Side.BUY, 5, 101),
+    Command(5, Op.IMMEDIATE, 14, Side.BUY, 4, 102),
+    Command(6, Op.IMMEDIATE, 15, Side.BUY, 9, 102),
+    Command(7, Op.LIMIT, 16, Side.BUY, 6, 100),
+    Command(8, Op.CANCEL, 16, Side.BUY, 6, 100),
+]
+LETTERS = {Op.LIMIT: "L", Op.IMMEDIATE: "I", Op.POST_ONLY: "M", Op.CANCEL: "C", Op.REDUCE: "X"}
+
+
+def write_flow(folder: Path) -> tuple[Path, Path]:
+    """Write FLOW and what the naive book makes of it; gives both files."""
+    commands = ["seq,ts,op,order_id,side,qty,price"]
+    expected = ["after_seq,kind,a,b,c"]
+    book = NaiveBook()
+    for command in FLOW:
+        seq, op, order_id, side, quantity, price = command
+        commands.append(f"{seq},0,{LETTERS[op]},{order_id},{side.name[0]},{quantity},{price}")
+        outcome = book.apply(command)
+        expected += [f"{seq},T,{maker},{size},{at}" for maker, size, at in outcome.fills]
+        if op is Op.IMMEDIATE and outcome.canceled:
+            expected.append(f"{seq},K,{outcome.canceled},,")
+        bids, asks = book.book()
+        expected.append(f"{seq},Q,{best(bids)},{best(asks)},")
+        expected.append(f"{seq},D,{levels(bids)},{levels(asks)},")
+    files = folder / "own.cmd.csv", folder / "own.exp.csv"
+    for file, lines in zip(files, (commands, expected), strict=True):
+        file.write_text("\n".join(lines) + "\n")
+    return files
+
+
+def best(side: list[Level]) -> str:
+    return "{}x{}".format(*(side[0] if side else (0, 0)))
+
+
+def levels(side: list[Level]) -> str:
+    return " ".join(f"{price}:{size}" for price, size in side)
+
+
+def test_a_flow_that_comes_out_as_expected(
+    tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow, _ = write_flow(tmp_path)
+    assert main(["replay", str(flow), "--address", address]) == 0
+    assert (
+        capsys.readouterr()
+        .out.rstrip()
+        .endswith("checked 3 trades, 16 books, 3 canceled quantities: all exact")
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ("5,T,11,3,101", "5,T,12,3,101", "trades"),
+        ("6,K,5,,", "6,K,4,,", "canceled 5 of it, expected 4"),
+        ("2,Q,0x0,101x10,", "2,Q,0x0,101x9,", "asks [(101, 10)], expected [(101, 9)]"),
+        ("7,D,100:6,,", "7,D,100:6 99:1,,", "bids [(100, 6)], expected [(100, 6), (99, 1)]"),
+    ],
+)
+def test_a_difference_is_named(
+    right: str,
+    wrong: str,
+    complaint: str,
+    tmp_path: Path,
+    address: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flow, expectations = write_flow(tmp_path)
+    text = expectations.read_text()
+    assert f"\n{right}\n" in text
+    other = tmp_path / "other.exp.csv"
+    other.write_text(text.replace(f"\n{right}\n", f"\n{wrong}\n"))
+    assert main(["replay", str(flow), "--expect", str(other), "--address", address]) == 1
+    out = capsys.readouterr().out
+    assert complaint in out
+    assert "1 DIFFERENCES" in out
+
+
+def test_replay_starts_and_stops_a_service_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = list(mb.messages("normal", 300))
+    stream, book = ReportStream(), NaiveBook()
+    for message in messages:
+        stream.add(message, book.apply(message))
+    (tmp_path / "mb.cmd.csv").write_text("\n".join(map(flash1_line, messages)) + "\n")
+    (tmp_path / "mb.sha256.csv").write_text(f"{len(messages)},0,{stream.hexdigest()}\n")
+    assert main(["replay", str(tmp_path / "mb.cmd.csv")]) == 0
+    assert "checked 1 report hashes" in capsys.readouterr().out
+    (tmp_path / "mb.sha256.csv").write_text(f"{len(messages)},0,{'0' * 64}\n")
+    assert main(["replay", str(tmp_path / "mb.cmd.csv")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ("seq,ts,op\n1,0,P,0,-,0,1\n", "auctions are not supported"),
+        ("N,S,L,1,1,1\n", "no own.sha256.csv.gz beside"),
+        ("", "holds no commands"),
+    ],
+)
+def test_what_cannot_be_replayed_is_said(
+    lines: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = tmp_path / "own.cmd.csv"
+    flow.write_text(lines)
+    assert main(["replay", str(flow)]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_an_address_that_is_none_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow, _ = write_flow(tmp_path)
+    assert main(["replay", str(flow), "--address", "nowhere:port"]) == 2
+    assert "nowhere:port" in capsys.readouterr().err
+
+
+def test_a_refusal_as_busy_starts_the_flow_again(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows: list[int] = []
+    real = replay.replay
+
+    async def busy_at_first(
+        requests: RequestChannel, commands: list[Command], judge: Judge
+    ) -> replay.Result:
+        windows.append(requests.window)
+        result = await real(requests, commands, judge)
+        if requests.window > 4:
+            raise RequestRefused(9, ErrorCode.BUSY, "busy", "waited too long", True)
+        return result
+
+    monkeypatch.setattr(replay, "replay", busy_at_first)
+    recording = replay.Recording(FLOW[:2], lambda: ExpectationJudge({}))
+    result = trio.run(replay.replay_at, address, recording, 64)
+    assert windows == [64, 16, 4]
+    assert result.differences == []
+
+
+async def test_an_unexpected_trade_is_a_difference(address: str) -> None:
+    crossing = [FLOW[0], Command(2, Op.LIMIT, 17, Side.BUY, 5, 101)]
+    recording = replay.Recording(crossing, lambda: ExpectationJudge({}))
+    result = await replay.replay_at(address, recording, 8)
+    assert result.differences == ["command 2 (limit): trades 11:5@101, expected none"]
+
+
+def test_a_service_that_does_not_start_ends_the_replay_with_its_last_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow, _ = write_flow(tmp_path)
+    assert main(["replay", str(flow), "--core", "none-such"]) == 70
+    error = capsys.readouterr().err
+    assert "hpe serve ended with 2" in error
+    assert "none-such" in error

@@ -1,0 +1,241 @@
+"""The engine inside a program: the sketch's methods, concurrency, deadlines, faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+import hpe
+from hpe.config import demo_config
+from hpe.errors import (
+    ConfigError,
+    ConnectionLost,
+    DataDirectoryBusy,
+    OrderRejected,
+    ReplyTimeout,
+    RequestRefused,
+)
+from hpe.messages import OrderStatus, OrderType, Side, TimeInForce
+from hpe.wal.files import LogFiles
+from tests.support.gated_files import GatedFiles
+from tests.support.service import running_service
+from tests.support.wire import wire
+
+BTC, USD, PAIR = 1, 3, 1
+
+
+def engine(
+    tmp_path: Path, files: LogFiles | None = None, **settings: object
+) -> hpe.HighPerformanceEngine:
+    settings = {"request_timeout_ms": 10_000, **settings}
+    config = demo_config(data_directory=str(tmp_path / "data"), **settings)
+    return hpe.HighPerformanceEngine(config, files=files)
+
+
+async def test_the_sketch_from_deposit_to_trade(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with engine(tmp_path) as exchange:
+            assert exchange.phase.value == "ready"
+            await exchange.deposit(1, BTC, 10**10)
+            await exchange.deposit(2, USD, 10**12)
+            held = await exchange.lock_balance(1, BTC, 1_000)
+            assert (held.available, held.locked) == (10**10 - 1_000, 1_000)
+            await exchange.unlock_balance(1, BTC, 1_000)
+            ask = await exchange.submit_order(1, PAIR, Side.SELL, 10, 5_000)
+            deal = await exchange.submit_order(
+                2, PAIR, Side.BUY, 4, order_type=OrderType.MARKET, time_in_force=TimeInForce.IOC
+            )
+            assert deal.status is OrderStatus.FILLED
+            assert [fill.last_price for fill in deal.fills] == [5_000]
+            changed = await exchange.replace_order(1, ask.order_id, quantity=9)
+            assert changed.leaves == 5
+            book = await exchange.get_orderbook(1, PAIR)
+            assert list(map(tuple, book.asks)) == [(5_000, 5, 1)]
+            gone = await exchange.cancel_order(1, ask.order_id)
+            assert gone.status is OrderStatus.CANCELED
+            with pytest.raises(OrderRejected, match="unknown_order"):
+                await exchange.cancel_order(1, ask.order_id)
+            left = await exchange.withdraw(1, USD, 4 * 5_000 * 1)
+            assert left.available == 0
+        assert exchange.phase.value == "stopped"
+
+
+async def test_a_hundred_concurrent_callers_are_all_answered(tmp_path: Path) -> None:
+    callers, rounds = 100, 5
+    done: list[int] = []
+
+    async def call(number: int) -> None:
+        user = 1 + number % 10
+        for step in range(rounds):
+            side = Side.BUY if (number + step) % 2 else Side.SELL
+            order = await exchange.submit_order(user, PAIR, side, 1 + step, 5_000)
+            assert order.leaves + order.cum + order.canceled == 1 + step
+            done.append(order.order_id)
+
+    with trio.fail_after(60):
+        async with engine(tmp_path) as exchange:
+            for user in range(1, 11):
+                await exchange.deposit(user, BTC, 2**40)
+                await exchange.deposit(user, USD, 2**40)
+            async with trio.open_nursery() as nursery:
+                for number in range(callers):
+                    nursery.start_soon(call, number)
+            assert len(set(done)) == callers * rounds
+            for asset in (BTC, USD):
+                rows = [await exchange.get_balance(user, asset) for user in range(1, 11)]
+                assert sum(row.available + row.locked for row in rows) == 10 * 2**40
+
+
+async def test_first_calls_of_one_user_share_one_session(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with engine(tmp_path) as exchange:
+            async with trio.open_nursery() as nursery:
+                for _ in range(20):
+                    nursery.start_soon(exchange.deposit, 7, USD, 1)
+            assert (await exchange.get_balance(7, USD)).available == 20
+            assert exchange.statistics()["connections"] == 1
+
+
+async def test_a_reply_timeout_names_the_request_and_outcome_tells_how_it_ended(
+    tmp_path: Path,
+) -> None:
+    files = GatedFiles(tmp_path / "data")
+    with trio.fail_after(30):
+        async with engine(tmp_path, files=files) as exchange:
+            await exchange.deposit(7, USD, 100)
+            channel = await exchange.channel(7)
+            files.gate.clear()
+            channel.timeout_s = 0.05
+            with pytest.raises(ReplyTimeout) as late:
+                await exchange.deposit(7, USD, 11)
+            assert late.value.session_id == channel.session_id
+            with pytest.raises(ReplyTimeout):
+                await exchange.get_balance(7, USD)  # a read of what is not durable waits too
+            files.gate.set()
+            channel.timeout_s = 10
+            balance = await exchange.outcome(7, late.value.request_id)
+            assert getattr(balance, "available", None) == 111
+            again = await exchange.outcome(7, late.value.request_id)
+            assert again == balance, "asking twice applies nothing"
+            assert (await exchange.get_balance(7, USD)).available == 111
+
+
+async def test_the_default_deadline_is_a_tenth_of_a_second(tmp_path: Path) -> None:
+    files = GatedFiles(tmp_path / "data")
+    with trio.fail_after(30):
+        async with engine(tmp_path, files=files, request_timeout_ms=100) as exchange:
+            await exchange.channel(7)
+            files.gate.clear()
+            start_s = trio.current_time()
+            with pytest.raises(ReplyTimeout):
+                await exchange.deposit(7, USD, 11)
+            assert trio.current_time() - start_s >= 0.1
+            with pytest.raises(RequestRefused, match="not attached"):
+                await exchange.deposit(8, USD, 11)
+            files.gate.set()
+
+
+async def test_a_session_of_its_own_can_be_resumed(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with engine(tmp_path) as exchange:
+            async with exchange.session(7, window=100) as channel:
+                assert channel.window == 100
+                await channel.deposit(USD, 5)
+                session_id, last = channel.session_id, channel.last_request_id
+            with pytest.raises(ConnectionLost):
+                await channel.deposit(USD, 5)
+            async with exchange.session(7, session_id=session_id) as resumed:
+                assert resumed.last_request_id == last
+                assert (await resumed.deposit(USD, 5)).available == 10
+
+
+async def test_state_and_sequence_survive_a_restart(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with engine(tmp_path) as exchange:
+            order = None
+            await exchange.deposit(7, BTC, 10**9)
+            order = await exchange.submit_order(7, PAIR, Side.SELL, 10, 5_000)
+            before = exchange.durable_sequence.value
+        async with engine(tmp_path) as exchange:
+            assert exchange.durable_sequence.value >= before
+            gone = await exchange.cancel_order(7, order.order_id)
+            assert (gone.status, gone.canceled) == (OrderStatus.CANCELED, 10)
+
+
+async def test_cached_sessions_are_closed_at_a_clean_stop(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with engine(tmp_path) as exchange:
+            await exchange.deposit(7, USD, 1)
+        sequence = exchange.durable_sequence.value
+        async with engine(tmp_path) as exchange:
+            assert exchange.durable_sequence.value == sequence, "there was nothing to detach"
+
+
+async def test_the_bodys_exception_comes_out_as_it_is_after_a_drain(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        with pytest.raises(KeyError, match="mine"):
+            async with engine(tmp_path) as exchange:
+                await exchange.deposit(7, USD, 1)
+                raise KeyError("mine")
+        assert exchange.phase.value == "stopped"
+
+
+async def test_cancellation_stops_it_and_it_starts_again(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        with trio.CancelScope() as scope:
+            async with engine(tmp_path) as exchange:
+                await exchange.deposit(7, USD, 3)
+                scope.cancel()
+                await trio.sleep_forever()
+        assert scope.cancelled_caught
+        async with engine(tmp_path) as exchange:
+            assert (await exchange.get_balance(7, USD)).available == 3
+
+
+async def test_calls_outside_its_lifetime_are_refused(tmp_path: Path) -> None:
+    exchange = engine(tmp_path)
+    with pytest.raises(ConnectionLost, match="not running"):
+        await exchange.deposit(7, USD, 1)
+    with pytest.raises(ConnectionLost, match="stopped"):
+        await exchange.listen("127.0.0.1", 0)
+
+
+async def test_start_up_faults_come_out_as_they_are(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with engine(tmp_path):
+            with pytest.raises(DataDirectoryBusy):
+                async with engine(tmp_path):
+                    pytest.fail("two engines on one directory")
+        with pytest.raises(ConfigError, match="compiled"):
+            async with engine(tmp_path, core="compiled"):
+                pytest.fail("there is no compiled core")
+        async with engine(tmp_path) as exchange:
+            assert exchange.phase.value == "ready"
+
+
+async def test_the_phase_can_be_awaited(tmp_path: Path) -> None:
+    exchange, leave = engine(tmp_path), trio.Event()
+
+    async def use() -> None:
+        async with exchange:
+            await leave.wait()
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(use)
+            for phase in ("recovering", "ready"):
+                await exchange.phase.wait_value(phase)
+            leave.set()
+            for phase in ("draining", "stopped"):
+                await exchange.phase.wait_value(phase)
+
+
+async def test_tcp_and_in_process_see_one_exchange(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port, user=7):
+            await service.engine.deposit(7, USD, 42)
+            balance = await service.engine.get_balance(7, USD)
+            assert balance.available == 42
+            assert service.engine.statistics()["connections"] == 2

@@ -1,0 +1,43 @@
+"""A data directory whose syncs wait at a gate: what is written stays undurable until it opens."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from hpe.wal.files import AppendFile, DirectoryFiles
+
+
+class GatedFiles(DirectoryFiles):
+    """The real files; `gate` is open at first, `waiting` tells that a sync waits at it."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.waiting = threading.Event()
+
+    def create(self, name: str) -> AppendFile:
+        """Create a file whose data syncs pass the gate."""
+        return _GatedFile(super().create(name), self)
+
+
+class _GatedFile:
+    def __init__(self, file: AppendFile, files: GatedFiles) -> None:
+        self._file = file
+        self._files = files
+
+    def append(self, data: bytes) -> None:
+        self._file.append(data)
+
+    def datasync(self) -> None:
+        if not self._files.gate.is_set():
+            self._files.waiting.set()
+            self._files.gate.wait()
+        self._file.datasync()
+
+    def sync(self) -> None:
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.close()
