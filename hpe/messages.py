@@ -55,6 +55,10 @@ DEPTH_MAX: Final = 1_000
 PAGE_MAX: Final = 1_000
 """Rows per page of a list reply: an instrument row is at most about 250 bytes."""
 
+FILLS_PER_COMMAND_MAX: Final = 32_768
+"""Fills of one command; what is left then is canceled. Together with what a batch may hold
+before its last command this keeps the log's record of a batch below its 4 MiB."""
+
 SYMBOL_CHARS_MAX: Final = 48
 """Longest symbol: token addresses of 32-44 characters are used as asset symbols."""
 
@@ -167,6 +171,7 @@ class CancelReason(IntEnum):
     FOK_NOT_FILLABLE = 103
     NO_LIQUIDITY = 104
     REPLACED_AWAY = 105
+    FILL_LIMIT = 106
 
 
 class Side(IntEnum):

@@ -23,6 +23,7 @@ from hpe.core.orders import Order, OrderIndex
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     AMOUNT_MAX,
+    FILLS_PER_COMMAND_MAX,
     BalanceReply,
     CancelOrder,
     CancelReason,
@@ -190,12 +191,15 @@ class Exchange:
             fills = self._trade(order, command.request_id)
         reason = 0
         if order.leaves:
-            if command.time_in_force is _GTC:
+            if len(fills) == FILLS_PER_COMMAND_MAX and opposite.crosses(order.price):
+                reason = CancelReason.FILL_LIMIT
+            elif command.time_in_force is not _GTC:
+                reason = _KILLED[command.order_type is _LIMIT, fill_or_kill]
+            if reason:
+                self._end(order)
+            else:
                 order.book.side(order.side).add(order)
                 self.orders.add(order)
-            else:
-                self._end(order)
-                reason = _KILLED[command.order_type is _LIMIT, fill_or_kill]
         return self._order_response(OrderResponse, command, order, reason, fills)
 
     def _end(self, order: Order) -> None:
@@ -274,14 +278,15 @@ class Exchange:
         if leaves <= 0:
             self._take_out(order)
             order.canceled, order.leaves = order.canceled + order.leaves, 0
-            reason = CancelReason.REPLACED_AWAY
-            return self._order_response(ReplaceResponse, command, order, reason, [])
+            away = CancelReason.REPLACED_AWAY
+            return self._order_response(ReplaceResponse, command, order, away, [])
         price = command.price or order.price
         refusal = self._replace_refusal(order, price, leaves)
         if refusal:
             return self._rejected(command, refusal)
         fills = self._replace_live(command, order, price, leaves)
-        return self._order_response(ReplaceResponse, command, order, _NONE, fills)
+        reason_after = CancelReason.FILL_LIMIT if order.canceled else _NONE
+        return self._order_response(ReplaceResponse, command, order, reason_after, fills)
 
     def _replace_refusal(self, order: Order, price: int, leaves: int) -> RejectReason:
         """Test a replace against everything, and reserve what it needs when nothing is wrong."""
@@ -312,8 +317,11 @@ class Exchange:
         ladder.remove(order)
         order.price, order.leaves = price, leaves
         fills: list[Fill] = []
-        if book.opposite(order.side).crosses(price):
+        opposite = book.opposite(order.side)
+        if opposite.crosses(price):
             fills = self._trade(order, command.request_id)
+            if order.leaves and opposite.crosses(price):
+                self._end(order)  # FILLS_PER_COMMAND_MAX: it may not rest crossed
         if order.leaves:
             ladder.add(order)
         else:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from hpe.core.orderbook import Ladder
 from hpe.core.orders import Order
+from hpe.messages import FILLS_PER_COMMAND_MAX
 
 
 class Fill(NamedTuple):
@@ -25,7 +26,7 @@ class Matcher:
     """Matches one aggressor at a time against its book."""
 
     def match(self, aggressor: Order) -> list[Fill]:
-        """Trade as much of the aggressor as its limit allows.
+        """Trade as much of the aggressor as its limit and FILLS_PER_COMMAND_MAX allow.
 
         Makers that are filled leave the book; the aggressor is not in the book and its remainder
         is the caller's to rest or cancel.
@@ -39,6 +40,8 @@ class Matcher:
         book = aggressor.book
         ladder = book.opposite(aggressor.side)
         while aggressor.leaves and ladder.crosses(aggressor.price):
+            if len(fills) == FILLS_PER_COMMAND_MAX:
+                break
             maker = self._next_maker(ladder)
             quantity = min(maker.leaves, aggressor.leaves)
             price = self._trade_price(maker, aggressor)
@@ -64,9 +67,15 @@ class Matcher:
         return maker.price
 
     def fillable(self, ladder: Ladder, price: int, quantity: int) -> bool:
-        """Tell whether a whole quantity would trade at once within a limit (0 for none)."""
+        """Tell whether a whole quantity would trade at once within a limit (0 for none).
+
+        Orders of the last level count in full against FILLS_PER_COMMAND_MAX, also those that
+        would not be reached: rather killed than filled in part.
+        """
+        makers = 0
         for level in ladder.levels_within(price):
             quantity -= level.quantity
+            makers += level.count
             if quantity <= 0:
-                return True
+                return makers <= FILLS_PER_COMMAND_MAX
         return False

@@ -34,6 +34,7 @@ from hpe.core.state import dump_state, load_state
 from hpe.core.work import Work
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
+    FILLS_PER_COMMAND_MAX,
     AddAsset,
     AddInstrument,
     CancelOrder,
@@ -211,8 +212,8 @@ class ReferenceCore:
                     answer = self._answer_query(session, request, admit)
                 elif request.request_id <= last_request_id:
                     answer = _recalled(session, request.request_id, body)
-                elif admit:
-                    answer = error_body(request.request_id, ErrorCode(admit))
+                elif admit or work.full:
+                    answer = error_body(request.request_id, ErrorCode(admit or ErrorCode.BUSY))
                 else:
                     answer = self._execute(session, handler, request, body, work, out)
                     last_request_id = request.request_id
@@ -296,6 +297,7 @@ class ReferenceCore:
             else:
                 mine[1].append(framed)
         work.trades += exchange.trades
+        work.full = len(work.trades) >= FILLS_PER_COMMAND_MAX
         exchange.trades.clear()
         exchange.reports.clear()
 

@@ -13,19 +13,21 @@ from hpe.core.exchange import Trade
 class Work:
     """What one batch has given so far.
 
-    `begun` turns true with the first command: before it there is nothing to log. `digested` are
-    the bodies that the output digest covers, in order.
+    `begun` turns true with the first command: before it there is nothing to log. `full` turns
+    true when no further command fits the log's record: those that remain are refused as busy.
+    `digested` are the bodies that the output digest covers, in order.
     """
 
     __slots__ = (
-        "begun", "cut", "digested", "first_sequence", "groups", "private", "replies", "time_ns",
-        "trades",
+        "begun", "cut", "digested", "first_sequence", "full", "groups", "private", "replies",
+        "time_ns", "trades",
     )  # fmt: skip
 
     def __init__(self, time_ns: int, first_sequence: int) -> None:
         self.time_ns = time_ns
         self.first_sequence = first_sequence
         self.begun = False
+        self.full = False
         self.replies: dict[int, list[bytes]] = {}
         self.private: dict[int, tuple[int, list[bytes]]] = {}
         self.groups: list[tuple[int, int, list[bytes]]] = []

@@ -1,0 +1,94 @@
+"""The bound on fills: one command, one batch; it keeps the log's record below its limit."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpe.core import exchange, matcher, new_core, reference
+from hpe.messages import (
+    CancelReason,
+    Error,
+    ErrorCode,
+    ExecutionReport,
+    OrderResponse,
+    OrderStatus,
+    OrderType,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+from tests.support.core_driver import Client, Venue
+
+LIMIT = 3
+
+
+@pytest.fixture
+def trader(monkeypatch: pytest.MonkeyPatch) -> Client:
+    for module in (exchange, matcher, reference):
+        monkeypatch.setattr(module, "FILLS_PER_COMMAND_MAX", LIMIT)
+    client = Venue(new_core).attach()
+    client.list_pair()
+    client.deposit(1, 1_000_000)
+    client.deposit(2, 1_000_000)
+    return client
+
+
+def rest_asks(client: Client, count: int) -> None:
+    for _ in range(count):
+        client.submit(Side.SELL, 100, 1)
+
+
+@pytest.mark.parametrize("tif", [TimeInForce.GTC, TimeInForce.IOC])
+def test_what_is_left_after_the_last_fill_is_canceled(trader: Client, tif: TimeInForce) -> None:
+    rest_asks(trader, 5)
+    response = trader.submit(Side.BUY, 100, 5, tif)
+    assert (response.cum, response.canceled, response.leaves) == (3, 2, 0)
+    assert response.reason == CancelReason.FILL_LIMIT
+    assert response.fill_count == 3
+    assert trader.money(2)[1] == 0, "nothing stays reserved"
+    trader.venue.check()
+
+
+def test_an_order_that_ends_with_the_last_fill_is_filled(trader: Client) -> None:
+    rest_asks(trader, 5)
+    response = trader.submit(Side.BUY, 100, 3)
+    assert response.status == OrderStatus.FILLED
+    assert response.reason == 0
+
+
+def test_a_remainder_that_no_longer_crosses_rests(trader: Client) -> None:
+    rest_asks(trader, 3)
+    response = trader.submit(Side.BUY, 100, 4)
+    assert (response.cum, response.leaves, response.reason) == (3, 1, 0)
+    trader.venue.check()
+
+
+def test_fill_or_kill_is_killed_rather_than_cut(trader: Client) -> None:
+    rest_asks(trader, 5)
+    response = trader.submit(Side.BUY, 100, 5, TimeInForce.FOK)
+    assert (response.cum, response.canceled) == (0, 5)
+    assert response.reason == CancelReason.FOK_NOT_FILLABLE
+
+
+def test_a_replace_that_trades_too_much_ends_the_order(trader: Client) -> None:
+    rest_asks(trader, 5)
+    bid = trader.submit(Side.BUY, 99, 5)
+    response = trader.replace(bid.order_id, quantity=5, price=100)
+    assert (response.cum, response.canceled, response.leaves) == (3, 2, 0)
+    assert response.reason == CancelReason.FILL_LIMIT
+    trader.venue.check()
+
+
+def test_the_rest_of_a_full_batch_is_busy_and_may_be_sent_again(trader: Client) -> None:
+    rest_asks(trader, 3)
+    sweep = SubmitOrder(trader.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.IOC, 100, 3)
+    after = SubmitOrder(trader.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 50, 1)
+    *reports, first, second = trader.send(sweep, after)
+    assert all(isinstance(report, ExecutionReport) for report in reports)
+    assert isinstance(first, OrderResponse)
+    assert isinstance(second, Error)
+    assert second.code == ErrorCode.BUSY
+    assert second.request_id == after.request_id
+    assert isinstance(trader.ask(after), OrderResponse)
+    trader.venue.check()
+    assert trader.venue.replayed().state_hash() == trader.venue.core.state_hash()

@@ -1,0 +1,214 @@
+"""Batches: turns, bounds, admission by age, and order within a connection."""
+
+from __future__ import annotations
+
+import queue
+import random
+from typing import NamedTuple
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from hpe.core.codec import encode, frame
+from hpe.core.core import SYSTEM_CONNECTION, Run
+from hpe.core.thread import Work
+from hpe.messages import (
+    CancelOrder,
+    Deposit,
+    ErrorCode,
+    GetBalance,
+    ReplaceOrder,
+    Request,
+    SessionClosed,
+    SubmitOrder,
+)
+from hpe.net.framing import FrameScanner
+from hpe.sequencer import BATCHES_OUTSTANDING_MAX, Sequencer, split_by_admission
+
+BUSY = int(ErrorCode.BUSY)
+ORDER = SubmitOrder(1, 1, 0, 1, 2, 1, 100, 1)
+REPLACE = ReplaceOrder(2, 1, 0, 5)
+CANCEL = CancelOrder(3, 1)
+QUERY = GetBalance(4, 1)
+MONEY = Deposit(5, 1, 1)
+
+
+class Bounds(NamedTuple):
+    commands_per_batch_max: int = 1_024
+    batch_bytes_max: int = 256 * 1024
+    frames_per_turn_max: int = 256
+
+
+def run_of(connection: int, *requests: Request, admit: int = 0) -> Run:
+    frames = b"".join(frame(encode(request)) for request in requests)
+    return Run(connection, connection, admit, len(requests), frames)
+
+
+class Bench:
+    """A sequencer whose matcher is the test."""
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self.sequencer = Sequencer(bounds or Bounds(), self.inbox)
+
+    def offer(self, run: Run, key: int | None = None) -> None:
+        self.sequencer.offer(run.connection if key is None else key, run, trio.current_time())
+
+    async def take(self) -> Work:
+        await wait_all_tasks_blocked()
+        work = self.inbox.get_nowait()
+        assert work is not None
+        self.sequencer.free()
+        return work
+
+
+@pytest.fixture
+async def bench(nursery: trio.Nursery, autojump_clock: MockClock) -> Bench:
+    made = Bench()
+    nursery.start_soon(made.sequencer.serve)
+    return made
+
+
+async def test_what_came_together_is_one_batch(bench: Bench) -> None:
+    runs = [run_of(1, ORDER), run_of(2, MONEY, QUERY), run_of(1, CANCEL)]
+    for run in runs:
+        bench.offer(run)
+    work = await bench.take()
+    assert work.runs == [runs[0], runs[2], runs[1]], "all of one connection's turn, then the next"
+    assert work.weights == {
+        1: (2, len(runs[0].frames + runs[2].frames)),
+        2: (2, len(runs[1].frames)),
+    }
+
+
+async def test_only_two_batches_are_outstanding_and_the_rest_gathers(bench: Bench) -> None:
+    for number in range(BATCHES_OUTSTANDING_MAX):
+        bench.offer(run_of(1 + number, ORDER))
+        await wait_all_tasks_blocked()
+    for number in range(10):
+        bench.offer(run_of(10 + number, ORDER))
+    await wait_all_tasks_blocked()
+    assert bench.inbox.qsize() == BATCHES_OUTSTANDING_MAX
+    sizes = [len((await bench.take()).runs) for _ in range(3)]
+    assert sizes == [1, 1, 10]
+
+
+async def test_connections_take_turns_of_at_most_256_frames(bench: Bench) -> None:
+    for _ in range(4):
+        bench.offer(run_of(1, *[ORDER] * 200))
+    bench.offer(run_of(2, MONEY))
+    bench.offer(run_of(3, MONEY))
+    work = await bench.take()
+    assert [run.connection for run in work.runs] == [1, 2, 3, 1, 1, 1]
+
+
+async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(bench: Bench) -> None:
+    for number in range(1, 8):
+        bench.offer(run_of(number, *[ORDER] * 250))
+    works = [await bench.take(), await bench.take()]
+    assert [[run.connection for run in work.runs] for work in works] == [[1, 2, 3, 4], [5, 6, 7]]
+    large = [run_of(number, *[ORDER] * 256) for number in (1, 2, 3)]
+    small = Bench(Bounds(batch_bytes_max=2 * len(large[0].frames)))
+    for run in large:
+        small.offer(run)
+    assert [run.connection for run in small.sequencer._batch().runs] == [1, 2]
+    assert [run.connection for run in small.sequencer._batch().runs] == [3]
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_order_within_a_connection_never_changes(seed: int, bench: Bench) -> None:
+    source = random.Random(seed)
+    offered: dict[int, bytes] = {}
+    taken: dict[int, bytes] = {}
+    for _ in range(200):
+        connection = source.randint(1, 5)
+        kinds = source.choices([ORDER, CANCEL, QUERY], k=source.randint(1, 256))
+        run = run_of(connection, *kinds)
+        offered[connection] = offered.get(connection, b"") + run.frames
+        bench.offer(run)
+    await trio.sleep(source.choice([0, 0.1, 0.3]))
+    while bench.sequencer.frames_waiting or not bench.inbox.empty():
+        work = await bench.take()
+        assert sum(run.frame_count for run in work.runs) <= 1_024
+        for run in work.runs:
+            taken[run.connection] = taken.get(run.connection, b"") + run.frames
+    assert taken == offered
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "admits"),
+    [
+        (0.0, [0]),
+        (0.019, [0]),
+        (0.021, [BUSY, 0, BUSY, 0]),
+        (0.201, [BUSY, 0, BUSY, 0]),
+    ],
+)
+async def test_what_waited_too_long_is_busy(
+    bench: Bench, waited_s: float, admits: list[int]
+) -> None:
+    for number in range(BATCHES_OUTSTANDING_MAX):
+        bench.offer(run_of(90 + number, MONEY))
+        await wait_all_tasks_blocked()
+    bench.offer(run_of(1, ORDER, MONEY, REPLACE, QUERY))
+    await trio.sleep(waited_s)
+    for _ in range(BATCHES_OUTSTANDING_MAX):
+        await bench.take()
+    work = await bench.take()
+    assert [run.admit for run in work.runs] == admits
+    assert work.weights[1][0] == 4
+    assert bench.sequencer.busy == admits.count(BUSY)
+
+
+@pytest.mark.parametrize(("waited_s", "admit"), [(0.150, 0), (0.250, BUSY)])
+async def test_cancels_may_wait_longer(bench: Bench, waited_s: float, admit: int) -> None:
+    for number in range(BATCHES_OUTSTANDING_MAX):
+        bench.offer(run_of(90 + number, MONEY))
+        await wait_all_tasks_blocked()
+    bench.offer(run_of(1, CANCEL))
+    bench.offer(run_of(2, MONEY))
+    bench.offer(run_of(SYSTEM_CONNECTION, SessionClosed(1, 1, 1)), key=2)
+    await trio.sleep(waited_s)
+    for _ in range(BATCHES_OUTSTANDING_MAX):
+        await bench.take()
+    work = await bench.take()
+    assert [run.admit for run in work.runs] == [admit, 0, 0]
+    assert [run.connection for run in work.runs] == [1, 2, SYSTEM_CONNECTION]
+    assert SYSTEM_CONNECTION not in work.weights
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_split_runs_hold_the_same_frames_and_each_one_class(seed: int) -> None:
+    source = random.Random(seed)
+    requests = source.choices([ORDER, REPLACE, CANCEL, QUERY, MONEY], k=source.randint(1, 40))
+    run = run_of(3, *requests)
+    pieces = split_by_admission(run, frozenset({64, 66}))
+    assert b"".join(piece.frames for piece in pieces) == run.frames
+    assert sum(piece.frame_count for piece in pieces) == run.frame_count
+    expected = [BUSY if isinstance(r, SubmitOrder | ReplaceOrder) else 0 for r in requests]
+    found = [piece.admit for piece in pieces for _ in range(piece.frame_count)]
+    assert found == expected
+    assert all(a.admit != b.admit for a, b in zip(pieces, pieces[1:], strict=False))
+
+
+def test_frames_too_short_to_have_a_type_are_left_to_the_core() -> None:
+    odd = b"\0\0\0\1\x90" + b"\0\0\0\1\xdc"
+    scanned = FrameScanner(2_048).feed(odd)
+    assert [chunk.frames for chunk in scanned] == [odd]
+    assert split_by_admission(Run(1, 1, 0, 2, odd), frozenset({64})) == [Run(1, 1, 0, 2, odd)]
+
+
+async def test_waiting_for_the_drain_ends_when_accepted_runs_are_handed_over(bench: Bench) -> None:
+    for number in range(BATCHES_OUTSTANDING_MAX + 1):
+        bench.offer(run_of(1 + number, MONEY))
+        await wait_all_tasks_blocked()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.sequencer.wait_accepted_handed_over)
+        nursery.start_soon(bench.sequencer.wait_empty)
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 2
+        bench.offer(run_of(9, MONEY, admit=ErrorCode.SHUTTING_DOWN))
+        assert bench.sequencer.accepted_waiting == 1
+        await bench.take()
+    assert bench.sequencer.frames_waiting == 0
