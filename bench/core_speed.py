@@ -3,9 +3,11 @@
     python bench/core_speed.py --peer-python VENV/bin/python [--orders N] [--pairs 7]
 
 Ours: the exchange's typed handlers called directly (match, settle, make the outcome; codec off).
-Theirs: its engine's `process`, which keeps no balances. Each run is its own process with the
-commands made before the clock starts; runs alternate, and a figure is printed only when both
-sides give the same number of trades and of resting orders. Where possible run this script with
+Theirs: its engine's `process`, which keeps no balances. Each run is its own process. Commands are
+made in batches of 1,024 while the clock stands and executed while it runs, on both sides: as in a
+service, a command is executed soon after it was decoded, not after a million others. Runs
+alternate, and a figure is printed only when both sides give the same number of trades and of
+resting orders. Where possible run this script with
 the same Python version as the peer's environment, made like this:
 
     python3.12 -m venv VENV && VENV/bin/pip install matching-engine==0.1.1
@@ -25,25 +27,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 # From a checkout: a script's own folder is on the path, the project's root is not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
 from hpe.core.exchange import Exchange
-from hpe.messages import AMOUNT_MAX, AddAsset, AddInstrument, CancelOrder, Deposit, ReplaceOrder
+from hpe.messages import (
+    AMOUNT_MAX,
+    AddAsset,
+    AddInstrument,
+    CancelOrder,
+    Deposit,
+    ReplaceOrder,
+    SubmitOrder,
+)
 from hpe.orderflow import Command, Op, parse_commands, read_lines
 from hpe.orderflow_wire import FlowTranslator
 
-ACCOUNTS: Final = 1_000
-"""As in peer_matching_engine.py: both engines see the same users."""
+USER: Final = 1
+"""The flow names no users."""
 
 BATCH_COMMANDS: Final = 1_024
-"""After so many commands the batch's trades and reports are taken, as the reference core does."""
+"""Commands per batch, as in peer_matching_engine.py; after it the matches are taken."""
 
 PEER_SCRIPT: Final = Path(__file__).with_name("peer_matching_engine.py")
 
-_Prepared = tuple[Callable[[int, Any], object], int, Any]
-"""Handler, user, command."""
+_Prepared = tuple[Callable[[int, Any], object], Any]
+"""Handler, command."""
 
 
 def flash1_line(command: Command) -> str:
@@ -58,54 +70,66 @@ def flash1_line(command: Command) -> str:
 
 
 def funded_exchange() -> Exchange:
-    """Make an exchange with one pair and every account funded alike."""
+    """Make an exchange with one pair and a user who can pay for everything."""
     exchange = Exchange()
     exchange.catalogue.add_asset(0, AddAsset(1, "BASE", 0))
     exchange.catalogue.add_asset(0, AddAsset(1, "QUOTE", 0))
     exchange.catalogue.add_instrument(0, AddInstrument(1, "BASE/QUOTE", 1, 2))
-    for user in range(1, ACCOUNTS + 1):
-        for asset in (1, 2):
-            exchange.deposit(user, Deposit(1, asset, AMOUNT_MAX // ACCOUNTS))
+    for asset in (1, 2):
+        exchange.deposit(USER, Deposit(1, asset, AMOUNT_MAX))
     return exchange
 
 
-def prepare(exchange: Exchange, commands: list[Command]) -> list[_Prepared]:
-    """Make the typed commands, each with the handler that the core would choose."""
-    translator = FlowTranslator(1)
-    prepared: list[_Prepared] = []
-    for request_id, command in enumerate(commands, 1):
-        request = translator.request(command, request_id)
-        handler: Callable[[int, Any], object] = exchange.submit_order
+class Preparer:
+    """Makes typed commands; orders are named by the engine's ids, which count the new orders."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._translator = FlowTranslator(1)
+        self._order_ids: dict[int, int] = {}
+
+    def batch(self, commands: list[Command]) -> list[_Prepared]:
+        """Make the next commands, each with the handler that the core would choose."""
+        return [self._prepared(command) for command in commands]
+
+    def _prepared(self, command: Command) -> _Prepared:
+        exchange, ids = self._exchange, self._order_ids
+        request = self._translator.request(command, 1)
         if isinstance(request, CancelOrder):
-            handler = exchange.cancel_order
-        elif isinstance(request, ReplaceOrder):
-            handler = exchange.replace_order
-        prepared.append((handler, 1 + command.order_id % ACCOUNTS, request))
-    return prepared
+            return exchange.cancel_order, CancelOrder(1, ids[request.client_order_id])
+        if isinstance(request, ReplaceOrder):
+            order_id = ids[request.client_order_id]
+            renamed = replace(request, order_id=order_id, client_order_id=0)
+            return exchange.replace_order, renamed
+        assert isinstance(request, SubmitOrder)
+        ids[request.client_order_id] = len(ids) + 1
+        return exchange.submit_order, replace(request, client_order_id=0)
 
 
-def run(exchange: Exchange, prepared: list[_Prepared]) -> tuple[int, int]:
+def run(exchange: Exchange, commands: list[Command]) -> tuple[int, int]:
     """Execute all commands; gives nanoseconds and trades."""
-    trades, reports = exchange.trades, exchange.reports
-    trade_count = 0
-    start = time.perf_counter_ns()
-    for first in range(0, len(prepared), BATCH_COMMANDS):
-        for handler, user, command in prepared[first : first + BATCH_COMMANDS]:
+    preparer = Preparer(exchange)
+    matches = exchange.matches
+    trades = elapsed_ns = 0
+    for first in range(0, len(commands), BATCH_COMMANDS):
+        batch = preparer.batch(commands[first : first + BATCH_COMMANDS])
+        start = time.perf_counter_ns()
+        for handler, command in batch:
             exchange.sequence += 1
-            handler(user, command)
-        trade_count += len(trades)
-        trades.clear()
-        reports.clear()
-    return time.perf_counter_ns() - start, trade_count
+            handler(USER, command)
+        elapsed_ns += time.perf_counter_ns() - start
+        trades += sum(len(match.fills) for match in matches)
+        matches.clear()
+    return elapsed_ns, trades
 
 
 def worker(flow: Path) -> None:
     """Run our side once and print its result as JSON."""
     exchange = funded_exchange()
-    prepared = prepare(exchange, list(parse_commands(read_lines(flow))))
+    commands = list(parse_commands(read_lines(flow)))
     gc.collect()
     gc.freeze()
-    elapsed_ns, trades = run(exchange, prepared)
+    elapsed_ns, trades = run(exchange, commands)
     exchange.check()
     result = {
         "elapsed_ns": elapsed_ns,

@@ -113,7 +113,8 @@ class HighPerformanceEngine(InProcessApi):
     ) -> bool | None:
         """Drain, write, sync, deliver, close."""
         assert self._life is not None
-        return await self._life.__aexit__(kind, error, traceback)
+        # Not shielded: the stages set their own deadlines, and a cancellation may cut them short.
+        return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102
 
     async def listen(self, host: str, port: int) -> int:
         """Accept TCP clients; returns the bound port (for port 0).

@@ -18,7 +18,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from hpe.core.exchange import Trade
 from hpe.messages import (
     COMMANDS,
     ERROR_TRAITS,
@@ -145,6 +144,17 @@ def with_duplicate_flag(response: bytes) -> bytes:
     first = response[at]
     at += 1 if first < 0x80 else {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}[first]
     return response[:at] + bytes([response[at] | FLAG_DUPLICATE]) + response[at + 1 :]
+
+
+class Trade(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One trade as the log records it."""
+
+    trade_id: int
+    instrument_id: int
+    price: int
+    quantity: int
+    maker_order_id: int
+    taker_order_id: int
 
 
 class Body(NamedTuple):

@@ -2,23 +2,22 @@
 
 Part of the deterministic core. Routes a typed command to the modules that own its parts and
 gives the typed response; owns order ids, trade ids and the settings that `configure` brings.
-The driver (reference.py) sets `sequence` and `time_ns` before each command and takes `trades`
-and `reports` after it. Each command's rejects are tested in the order in which protocol.md
+The driver (reference.py) sets `sequence` and `time_ns` before each command and takes `matches`
+after it. Each command's rejects are tested in the order in which protocol.md
 lists them; a reject changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from hpe.core.balances import BalanceCache
 from hpe.core.catalogue import Catalogue
 from hpe.core.executor import Executor
-from hpe.core.feeds import PrivateFeed
 from hpe.core.instruments import Listings
-from hpe.core.matcher import Fill, Matcher
-from hpe.core.orderbook import OrderBook
+from hpe.core.matcher import Fill, Match, Matcher
+from hpe.core.orderbook import Ladder, OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.errors import InvariantViolation
 from hpe.messages import (
@@ -30,7 +29,6 @@ from hpe.messages import (
     CancelResponse,
     Deposit,
     DepositResponse,
-    ExecutionReport,
     GetBalance,
     GetOrderbook,
     LockBalance,
@@ -60,14 +58,6 @@ _NONE: Final = RejectReason.NONE
 _REQUESTED: Final = CancelReason.REQUESTED
 _CANCELED: Final = OrderStatus.CANCELED
 
-_KILLED: Final = {
-    # (limit order, fill or kill): why what is left of an order that may not rest is taken off
-    (True, False): CancelReason.IOC_REMAINDER,
-    (True, True): CancelReason.FOK_NOT_FILLABLE,
-    (False, False): CancelReason.NO_LIQUIDITY,
-    (False, True): CancelReason.FOK_NOT_FILLABLE,
-}
-
 _Move = Callable[[int, int, int], RejectReason]
 """(user, asset, amount) -> reject reason: one movement of BalanceCache."""
 
@@ -76,17 +66,6 @@ _ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
     CancelOrder: CancelResponse,
     ReplaceOrder: ReplaceResponse,
 }
-
-
-class Trade(NamedTuple):
-    """One trade as the log records it."""
-
-    trade_id: int
-    instrument_id: int
-    price: int
-    quantity: int
-    maker_order_id: int
-    taker_order_id: int
 
 
 class Settings:
@@ -109,7 +88,6 @@ class Exchange:
         self.balances = BalanceCache()
         self.orders = OrderIndex()
         self.books: dict[int, OrderBook] = {}
-        self.feed = PrivateFeed()
         self.matcher = Matcher()
         self.executor = Executor()
         self.catalogue = Catalogue(self)
@@ -117,8 +95,7 @@ class Exchange:
         self.time_ns = 0
         self.last_order_id = 0
         self.last_trade_id = 0
-        self.trades: list[Trade] = []
-        self.reports: list[tuple[int, ExecutionReport]] = []
+        self.matches: list[Match] = []
 
     # --- orders -----------------------------------------------------------------------------
 
@@ -167,13 +144,18 @@ class Exchange:
         if needed > paying.available:
             return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)
         order_id = self.last_order_id = self.last_order_id + 1
+        if not crosses and not resting:
+            return OrderResponse(
+                command.request_id, 0, self.sequence, _kill_reason(command), self.time_ns,
+                _CANCELED, order_id, 0, 0, quantity, 0, 0, 0,
+            )  # fmt: skip
         order = Order(
             order_id, user, client_order_id, book, command.side, price, quantity, quantity,
             flags, paying, receiving,
         )  # fmt: skip
-        if crosses or not resting:
-            return self._submit_aggressive(command, order, needed)
         self.executor.reserve(order, needed)
+        if crosses:
+            return self._submit_crossing(command, order, opposite)
         ladder.add(order)
         self.orders.add(order)
         return OrderResponse(
@@ -181,20 +163,21 @@ class Exchange:
             0, 0, 0, 0, 0,
         )  # fmt: skip
 
-    def _submit_aggressive(self, command: SubmitOrder, order: Order, needed: int) -> OrderResponse:
-        """Carry out an accepted order that trades at once or may not rest."""
-        opposite = order.book.opposite(order.side)
-        fill_or_kill = command.time_in_force is _FOK
+    def _submit_crossing(
+        self, command: SubmitOrder, order: Order, opposite: Ladder
+    ) -> OrderResponse:
+        """Carry out an accepted order that trades at once."""
         fills: list[Fill] = []
-        if not fill_or_kill or self.matcher.fillable(opposite, order.price, order.quantity):
-            self.executor.reserve(order, needed)
+        if command.time_in_force is not _FOK or self.matcher.fillable(
+            opposite, order.price, order.quantity
+        ):
             fills = self._trade(order, command.request_id)
         reason = 0
         if order.leaves:
             if len(fills) == FILLS_PER_COMMAND_MAX and opposite.crosses(order.price):
                 reason = CancelReason.FILL_LIMIT
             elif command.time_in_force is not _GTC:
-                reason = _KILLED[command.order_type is _LIMIT, fill_or_kill]
+                reason = _kill_reason(command)
             if reason:
                 self._end(order)
             else:
@@ -209,32 +192,14 @@ class Exchange:
         order.leaves = 0
 
     def _trade(self, order: Order, request_id: int) -> list[Fill]:
-        """Match an order and settle, number and report every fill."""
-        cum, leaves = order.cum, order.leaves
+        """Match an order, settle and number its fills, forget the makers that are filled."""
         fills = self.matcher.match(order)
-        if not fills:
-            return fills
         self.executor.settle(order, fills)
-        instrument_id = order.book.instrument.instrument_id
+        self.matches.append(Match(order, request_id, self.last_trade_id + 1, fills))
+        self.last_trade_id += len(fills)
         for fill in fills:
-            maker, price, quantity = fill
-            cum += quantity
-            leaves -= quantity
-            self.last_trade_id += 1
-            trade_id, maker_id, taker_id = self.last_trade_id, maker.order_id, order.order_id
-            self.trades.append(Trade(trade_id, instrument_id, price, quantity, maker_id, taker_id))
-            self.reports += self.feed.fill_reports(
-                fill,
-                order,
-                taker_leaves=leaves,
-                taker_cum=cum,
-                request_id=request_id,
-                sequence=self.sequence,
-                time_ns=self.time_ns,
-                trade_id=trade_id,
-            )
-            if not maker.leaves:
-                self.orders.remove(maker)
+            if not fill.maker_leaves:
+                self.orders.remove(fill.maker)
         return fills
 
     def cancel_order(self, user: int, command: CancelOrder) -> OrderResponse:
@@ -242,21 +207,18 @@ class Exchange:
         order_id, client_order_id = command.order_id, command.client_order_id
         if (order_id == 0) is (client_order_id == 0):
             return self._rejected(command, RejectReason.INVALID_COMBINATION)
-        order = self.orders.find(user, order_id, client_order_id)
+        orders = self.orders
+        order = orders.find(user, order_id, client_order_id)
         if order is None:
             return self._rejected(command, RejectReason.UNKNOWN_ORDER)
-        self._take_out(order)
+        book = order.book
+        (book.bids if order.side is _BUY else book.asks).remove(order)
+        orders.remove(order)
+        self.executor.release(order)
         return CancelResponse(
             command.request_id, 0, self.sequence, _REQUESTED, self.time_ns, _CANCELED,
             order.order_id, 0, order.cum, order.canceled + order.leaves, order.quote_total, 0, 0,
         )  # fmt: skip
-
-    def _take_out(self, order: Order) -> None:
-        """Take a resting order that ends out of the book and the index; release its money."""
-        book = order.book
-        (book.bids if order.side is _BUY else book.asks).remove(order)
-        self.orders.remove(order)
-        self.executor.release(order)
 
     def replace_order(self, user: int, command: ReplaceOrder) -> OrderResponse:
         """Change quantity or price of a resting order.
@@ -272,52 +234,48 @@ class Exchange:
         order = self.orders.find(user, command.order_id, command.client_order_id)
         if order is None:
             return self._rejected(command, RejectReason.UNKNOWN_ORDER)
+        done = order.cum + order.canceled
         if leaves is None:
             assert total is not None
-            leaves = total - order.cum - order.canceled
+            leaves = total - done
         if leaves <= 0:
-            self._take_out(order)
-            order.canceled, order.leaves = order.canceled + order.leaves, 0
+            order.book.side(order.side).remove(order)
+            self.orders.remove(order)
+            self._end(order)
             away = CancelReason.REPLACED_AWAY
             return self._order_response(ReplaceResponse, command, order, away, [])
-        price = command.price or order.price
-        refusal = self._replace_refusal(order, price, leaves)
-        if refusal:
-            return self._rejected(command, refusal)
-        fills = self._replace_live(command, order, price, leaves)
-        reason_after = CancelReason.FILL_LIMIT if order.canceled else _NONE
-        return self._order_response(ReplaceResponse, command, order, reason_after, fills)
-
-    def _replace_refusal(self, order: Order, price: int, leaves: int) -> RejectReason:
-        """Test a replace against everything, and reserve what it needs when nothing is wrong."""
         instrument = order.book.instrument
-        quantity = leaves + order.cum + order.canceled
+        price = command.price or order.price
         if not instrument.price_min <= price <= instrument.price_max:
-            return RejectReason.PRICE_OUT_OF_RANGE
-        if not instrument.quantity_min <= quantity <= instrument.quantity_max:
-            return RejectReason.QUANTITY_OUT_OF_RANGE
+            return self._rejected(command, RejectReason.PRICE_OUT_OF_RANGE)
+        if not instrument.quantity_min <= leaves + done <= instrument.quantity_max:
+            return self._rejected(command, RejectReason.QUANTITY_OUT_OF_RANGE)
         if not instrument.admits(price, leaves, order.quote_total):
-            return RejectReason.NOTIONAL_OUT_OF_RANGE
+            return self._rejected(command, RejectReason.NOTIONAL_OUT_OF_RANGE)
         if order.post_only and order.book.opposite(order.side).crosses(price):
-            return RejectReason.POST_ONLY_WOULD_CROSS
+            return self._rejected(command, RejectReason.POST_ONLY_WOULD_CROSS)
         if not self.executor.reserve(order, self.executor.requirement(order, price, leaves)):
-            return RejectReason.INSUFFICIENT_FUNDS
-        return _NONE
+            return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)
+        order.quantity = leaves + done
+        fills = self._replace_live(command, order, price, leaves)
+        reason = CancelReason.FILL_LIMIT if order.canceled else _NONE
+        return self._order_response(ReplaceResponse, command, order, reason, fills)
 
     def _replace_live(
         self, command: ReplaceOrder, order: Order, price: int, leaves: int
     ) -> list[Fill]:
         """Carry out a replace that was found valid and has reserved what it needs."""
         book = order.book
-        ladder = book.bids if order.side is _BUY else book.asks
-        order.quantity = leaves + order.cum + order.canceled
+        if order.side is _BUY:
+            ladder, opposite = book.bids, book.asks
+        else:
+            ladder, opposite = book.asks, book.bids
         if price == order.price and leaves <= order.leaves and not command.requeue:
             ladder.reduce(order, leaves)
             return []
         ladder.remove(order)
         order.price, order.leaves = price, leaves
         fills: list[Fill] = []
-        opposite = book.opposite(order.side)
         if opposite.crosses(price):
             fills = self._trade(order, command.request_id)
             if order.leaves and opposite.crosses(price):
@@ -443,3 +401,11 @@ class Exchange:
             raise InvariantViolation(f"order {order.order_id} rests but is not indexed")
         if order.reserved != self.executor.requirement(order, order.price, order.leaves):
             raise InvariantViolation(f"order {order.order_id} reserves {order.reserved}")
+
+
+def _kill_reason(command: SubmitOrder) -> CancelReason:
+    """Say why what is left of an order that may not rest is taken off."""
+    if command.time_in_force is _FOK:
+        return CancelReason.FOK_NOT_FILLABLE
+    limit = command.order_type is _LIMIT
+    return CancelReason.IOC_REMAINDER if limit else CancelReason.NO_LIQUIDITY

@@ -60,18 +60,26 @@ class Executor:
     def settle(self, taker: Order, fills: list[Fill]) -> None:
         """Move base and quote between the two sides of each trade, out of what they reserved."""
         instrument = taker.book.instrument
-        for maker, price, quantity in fills:
-            quote = quantity * price * instrument.quote_atoms_per_tick
-            base = quantity * instrument.base_atoms_per_lot
-            if taker.side is Side.BUY:
-                self._exchange(taker, quote, base)
+        quote_atoms_per_tick, lot = instrument.quote_atoms_per_tick, instrument.base_atoms_per_lot
+        quote_sum = base_sum = 0
+        buying = taker.side is Side.BUY
+        for fill in fills:
+            maker = fill.maker
+            quote = fill.quantity * fill.price * quote_atoms_per_tick
+            base = fill.quantity * lot
+            maker.quote_total += quote
+            quote_sum += quote
+            base_sum += base
+            if buying:
                 self._exchange(maker, base, quote)
             else:
-                self._exchange(taker, base, quote)
                 self._exchange(maker, quote, base)
-            taker.quote_total += quote
-            maker.quote_total += quote
-        if taker.price and taker.side is Side.BUY:
+        taker.quote_total += quote_sum
+        if not buying:
+            self._exchange(taker, base_sum, quote_sum)
+            return
+        self._exchange(taker, quote_sum, base_sum)
+        if taker.price:
             self.reserve(taker, self.requirement(taker, taker.price, taker.leaves))
 
     def _exchange(self, order: Order, paid: int, received: int) -> None:

@@ -7,19 +7,35 @@ first, every trade at the resting (maker) order's price.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from hpe.core.orderbook import Ladder
 from hpe.core.orders import Order
 from hpe.messages import FILLS_PER_COMMAND_MAX
 
 
-class Fill(NamedTuple):
-    """One trade of the aggressor with one maker: price in ticks, quantity in lots."""
+class Fill(msgspec.Struct, frozen=True, gc=False):
+    """One trade of the aggressor with one maker: price in ticks, quantity in lots.
+
+    Leaves and cum are those right after this fill; the orders themselves go on changing.
+    """
 
     maker: Order
     price: int
     quantity: int
+    maker_leaves: int
+    maker_cum: int
+    taker_leaves: int
+    taker_cum: int
+
+
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """What one order traded on one arrival: its fills have consecutive trade ids."""
+
+    taker: Order
+    request_id: int
+    first_trade_id: int
+    fills: list[Fill]
 
 
 class Matcher:
@@ -37,24 +53,25 @@ class Matcher:
         Cost: O(fills), plus O(log levels) per level that is used up.
         """
         fills: list[Fill] = []
-        book = aggressor.book
+        book, limit = aggressor.book, aggressor.price
         ladder = book.opposite(aggressor.side)
-        while aggressor.leaves and ladder.crosses(aggressor.price):
-            if len(fills) == FILLS_PER_COMMAND_MAX:
-                break
+        leaves, cum = aggressor.leaves, aggressor.cum
+        while leaves and ladder.crosses(limit) and len(fills) < FILLS_PER_COMMAND_MAX:
             maker = self._next_maker(ladder)
-            quantity = min(maker.leaves, aggressor.leaves)
             price = self._trade_price(maker, aggressor)
-            aggressor.leaves -= quantity
-            aggressor.cum += quantity
+            quantity = min(maker.leaves, leaves)
+            maker_leaves = maker.leaves - quantity
+            leaves -= quantity
+            cum += quantity
             maker.cum += quantity
-            if quantity == maker.leaves:
+            if maker_leaves:
+                ladder.reduce(maker, maker_leaves)
+            else:
                 ladder.remove(maker)
                 maker.leaves = 0
-            else:
-                ladder.reduce(maker, maker.leaves - quantity)
+            fills.append(Fill(maker, price, quantity, maker_leaves, maker.cum, leaves, cum))
             book.last_price = price
-            fills.append(Fill(maker, price, quantity))
+        aggressor.leaves, aggressor.cum = leaves, cum
         return fills
 
     def _next_maker(self, ladder: Ladder) -> Order:

@@ -17,6 +17,7 @@ from zlib import crc32
 from hpe.core.codec import (
     PREFIXES,
     Body,
+    Trade,
     Undecodable,
     decode_body,
     decode_request,
@@ -29,6 +30,8 @@ from hpe.core.codec import (
 from hpe.core.configuration import configuration_differences, configure
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
 from hpe.core.exchange import Exchange
+from hpe.core.feeds import PrivateFeed
+from hpe.core.matcher import Match
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.state import dump_state, load_state
 from hpe.core.work import Work
@@ -82,6 +85,7 @@ class ReferenceCore:
     def __init__(self) -> None:
         self.exchange = Exchange()
         self.sessions = Sessions()
+        self.feed = PrivateFeed()
         self.digest = 0
         self._cut: set[int] = set()  # attachments whose bytes were no protocol; never in the log
         exchange = self.exchange
@@ -179,12 +183,12 @@ class ReferenceCore:
 
     def dump(self) -> Iterator[bytes]:
         """Yield the state as canonical bytes; see core.py."""
-        return dump_state(self.exchange, self.sessions, self.digest)
+        return dump_state(self.exchange, self.sessions, self.feed, self.digest)
 
     def load(self, chunks: Iterable[bytes]) -> None:
         """Take over a dumped state; see core.py."""
         assert self.last_sequence == 0
-        self.digest = load_state(self.exchange, self.sessions, chunks)
+        self.digest = load_state(self.exchange, self.sessions, self.feed, chunks)
 
     # --- frames of clients ------------------------------------------------------------------
 
@@ -266,8 +270,8 @@ class ReferenceCore:
             self._begin(work)
         exchange.sequence += 1
         response = encode(handler(session.user, request))
-        if exchange.reports:
-            self._collect_reports(work, out)
+        if exchange.matches:
+            self._collect_fills(work, out)
         request_id = request.request_id
         session.last_request_id = request_id
         session.remembered.append(Remembered(request_id, len(body), crc32(body), response))
@@ -282,24 +286,24 @@ class ReferenceCore:
         self.exchange.time_ns = work.time_ns
         self.sessions.expire(work.time_ns)
 
-    def _collect_reports(self, work: Work, out: list[bytes]) -> None:
-        """Encode the reports of one command; the taker's also go to the connection that traded."""
+    def _collect_fills(self, work: Work, out: list[bytes]) -> None:
+        """Encode what one command traded; the taker's reports also go to its connection."""
         exchange = self.exchange
-        for user, report in exchange.reports:
-            body = encode(report)
-            framed = PREFIXES[len(body)] + body
-            work.digested.append(body)
-            if report.liquidity == Liquidity.TAKER:
-                out.append(framed)
-            mine = work.private.get(user)
-            if mine is None:
-                work.private[user] = (report.private_sequence, [framed])
-            else:
-                mine[1].append(framed)
-        work.trades += exchange.trades
+        for match in exchange.matches:
+            for user, report in self.feed.reports(match, exchange.sequence, exchange.time_ns):
+                body = encode(report)
+                framed = PREFIXES[len(body)] + body
+                work.digested.append(body)
+                if report.liquidity == Liquidity.TAKER:
+                    out.append(framed)
+                mine = work.private.get(user)
+                if mine is None:
+                    work.private[user] = (report.private_sequence, [framed])
+                else:
+                    mine[1].append(framed)
+            work.trades += _trades(match)
         work.full = len(work.trades) >= FILLS_PER_COMMAND_MAX
-        exchange.trades.clear()
-        exchange.reports.clear()
+        exchange.matches.clear()
 
     # --- internal commands --------------------------------------------------------------------
 
@@ -373,6 +377,18 @@ class ReferenceCore:
         if work.begun:
             self.digest = crc32(b"".join(work.digested), self.digest)
         return work.output(self.digest, self.last_sequence, self.sessions.next_due_ns())
+
+
+def _trades(match: Match) -> list[Trade]:
+    """Give the log's rows of what one order traded."""
+    instrument_id = match.taker.book.instrument.instrument_id
+    return [
+        Trade(
+            trade_id, instrument_id, fill.price, fill.quantity, fill.maker.order_id,
+            match.taker.order_id,
+        )
+        for trade_id, fill in enumerate(match.fills, match.first_trade_id)
+    ]  # fmt: skip
 
 
 def _recalled(session: Session, request_id: int, body: bytes) -> bytes:

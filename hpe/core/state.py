@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from hpe.core.exchange import Exchange
+from hpe.core.feeds import PrivateFeed
 from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
@@ -23,7 +24,9 @@ from hpe.messages import Side
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def dump_state(exchange: Exchange, sessions: Sessions, digest: int) -> Iterator[bytes]:
+def dump_state(
+    exchange: Exchange, sessions: Sessions, feed: PrivateFeed, digest: int
+) -> Iterator[bytes]:
     """Yield the state; the first chunk has the counters and settings."""
     settings = exchange.settings
     yield _encode((
@@ -42,7 +45,7 @@ def dump_state(exchange: Exchange, sessions: Sessions, digest: int) -> Iterator[
         yield _encode(("net", asset_id, amount))
     for row in exchange.balances.rows():
         yield _encode(("account", *row))
-    for user, sequence in exchange.feed.rows():
+    for user, sequence in feed.rows():
         yield _encode(("private", user, sequence))
     for session in sessions:
         yield _encode(_session_row(session))
@@ -63,9 +66,11 @@ def _session_row(session: Session) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def load_state(exchange: Exchange, sessions: Sessions, chunks: Iterable[bytes]) -> int:
+def load_state(
+    exchange: Exchange, sessions: Sessions, feed: PrivateFeed, chunks: Iterable[bytes]
+) -> int:
     """Take over a dumped state into a new exchange; returns the output digest."""
-    loader = _Loader(exchange, sessions)
+    loader = _Loader(exchange, sessions, feed)
     for chunk in chunks:
         kind, *row = msgspec.msgpack.decode(chunk)
         getattr(loader, f"load_{kind}")(*row)
@@ -80,9 +85,10 @@ def load_state(exchange: Exchange, sessions: Sessions, chunks: Iterable[bytes]) 
 class _Loader:
     """Takes over rows in the order in which dump_state yields them."""
 
-    def __init__(self, exchange: Exchange, sessions: Sessions) -> None:
+    def __init__(self, exchange: Exchange, sessions: Sessions, feed: PrivateFeed) -> None:
         self.exchange = exchange
         self.sessions = sessions
+        self.feed = feed
         self.digest = 0
         self.orders: list[Order] = []
         self.sequences: dict[int, int] = {}
@@ -126,7 +132,7 @@ class _Loader:
         account.available, account.reserved, account.held = amounts
 
     def load_private(self, user: int, sequence: int) -> None:
-        self.exchange.feed.restore(user, sequence)
+        self.feed.restore(user, sequence)
 
     def load_session(self, session_id: int, user: int, window: int, *row: Any) -> None:
         last_request_id, attach_number, expires_ns, remembered = row

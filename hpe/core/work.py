@@ -5,9 +5,8 @@ Part of the deterministic core; made and read by the reference core within one `
 
 from __future__ import annotations
 
-from hpe.core.codec import Body, encode_body
+from hpe.core.codec import Body, Trade, encode_body
 from hpe.core.core import Output
-from hpe.core.exchange import Trade
 
 
 class Work:

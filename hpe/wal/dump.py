@@ -87,7 +87,7 @@ def _body_lines(body: Body) -> Iterator[str]:
             yield f"      {sequence} session={session} user={user} {_command_words(frame)}"
             sequence += 1
     for trade in body.trades:
-        yield "      trade " + _words(trade._asdict())
+        yield "      trade " + _words(msgspec.structs.asdict(trade))
 
 
 def _split(frames: bytes) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Bad input, each kind by itself: a clear error, that connection at most, nothing else disturbed."""
+"""Bad input of every kind: a clear error, that connection at most, nothing else disturbed."""
 
 from __future__ import annotations
 
@@ -147,11 +147,14 @@ async def test_bytes_may_come_one_at_a_time(tmp_path: Path) -> None:
 
 async def test_who_never_says_hello_is_cut(tmp_path: Path) -> None:
     with trio.fail_after(30):
-        async with running_service(tmp_path, logon_timeout_s=0.2) as service:
-            async with wire(service.port, user=7) as logged_on, wire(service.port) as silent:
-                await silent.send(HELLO[:-1])
-                assert named(await silent.until_closed()) == [(0, "logon_timeout")]
-                assert (await logged_on.ask(Deposit(1, USD, 1)))[0] == 69
+        async with (
+            running_service(tmp_path, logon_timeout_s=0.2) as service,
+            wire(service.port, user=7) as logged_on,
+            wire(service.port) as silent,
+        ):
+            await silent.send(HELLO[:-1])
+            assert named(await silent.until_closed()) == [(0, "logon_timeout")]
+            assert (await logged_on.ask(Deposit(1, USD, 1)))[0] == 69
 
 
 async def test_half_open_and_abandoned_connections_are_forgotten(tmp_path: Path) -> None:

@@ -174,11 +174,16 @@ async def test_cached_sessions_are_closed_at_a_clean_stop(tmp_path: Path) -> Non
 
 
 async def test_the_bodys_exception_comes_out_as_it_is_after_a_drain(tmp_path: Path) -> None:
+    exchange = engine(tmp_path)
+
+    async def use() -> None:
+        async with exchange:
+            await exchange.deposit(7, USD, 1)
+            raise KeyError("mine")
+
     with trio.fail_after(30):
         with pytest.raises(KeyError, match="mine"):
-            async with engine(tmp_path) as exchange:
-                await exchange.deposit(7, USD, 1)
-                raise KeyError("mine")
+            await use()
         assert exchange.phase.value == "stopped"
 
 

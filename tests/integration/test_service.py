@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,14 +23,13 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
+from hpe.net.connection import Connection
 from tests.support.service import ServiceProcess, running_service
 from tests.support.wire import Row, WireClient, named, pack, pack_request, wire
 
 BTC, USD, PAIR = 1, 3, 1
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
 BUSY = 500
-
-
 
 
 def order(request_id: int, side: Side, price: int, quantity: int) -> SubmitOrder:
@@ -295,3 +295,22 @@ async def test_a_restart_logs_detaches_and_no_second_configure(tmp_path: Path) -
         for _ in range(2):
             async with running_service(tmp_path) as service:
                 assert service.engine.durable_sequence.value == 3, "one detach, and only once"
+
+
+async def test_a_connection_that_ended_is_freed_without_the_collector(tmp_path: Path) -> None:
+    # While serving, garbage in cycles that lived long is never collected (core/thread.py).
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port, user=8) as other:
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(10):
+                    async with wire(service.port, user=7) as client:
+                        await fund(client)
+                while service.engine.statistics()["connections"] != 1:
+                    await other.ask(GetBalance(1, USD))
+                await other.ask(GetBalance(1, USD))
+                alive = [item for item in gc.get_objects() if type(item) is Connection]
+                assert len(alive) == 1
+            finally:
+                gc.enable()

@@ -24,7 +24,7 @@ from hpe.core.reference import ReferenceCore
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import InvariantViolation, RecoveryStopped, WalWriteError
 from hpe.messages import Deposit, GetBalance
-from hpe.wal.files import DirectoryFiles
+from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.recovery import recover
 from tests.support.faulty_files import FaultKind, FaultyFiles
 from tests.support.gated_files import GatedFiles
@@ -65,16 +65,18 @@ async def test_sigterm_under_load_answers_every_accepted_command(tmp_path: Path)
     answers: dict[int, list[Row]] = {}
 
     async def load(user: int) -> None:
-        async with wire(process.port, user=user, window=256) as client:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_send_for_ever, client)
-                rows = answers[client.session_id] = []
-                with contextlib.suppress(trio.BrokenResourceError):
-                    while (row := await client.receive()) is not None:
-                        rows.append(row)
-                        if len(rows) == 500:
-                            loaded.release()
-                nursery.cancel_scope.cancel()
+        async with (
+            wire(process.port, user=user, window=256) as client,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(_send_for_ever, client)
+            rows = answers[client.session_id] = []
+            with contextlib.suppress(trio.BrokenResourceError):
+                while (row := await client.receive()) is not None:
+                    rows.append(row)
+                    if len(rows) == 500:
+                        loaded.release()
+            nursery.cancel_scope.cancel()
 
     loaded = trio.Semaphore(0)
     with trio.fail_after(60), ServiceProcess(tmp_path) as process:
@@ -292,20 +294,24 @@ async def test_a_matcher_that_dies_ends_the_service_and_answers_nothing_more(
     monkeypatch.setattr(hpe.engine, "new_core", DyingCore)
     rows: list[Row] = []
     with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(30):
-        async with running_service(tmp_path) as service, wire(service.port, user=7) as client:
-            for number in range(1, 10):
-                rows += await _answer(client, number)
+        await _deposit(tmp_path, None, 10, rows)
     assert caught.group_contains(InvariantViolation, match="planted")
     assert [row[1] for row in rows] == [1, 2], "configure and attach were sequences 1 and 2"
     assert report_fault(_only_exceptions(caught.value)) == 70
 
 
-async def _answer(client: WireClient, number: int) -> list[Row]:
-    await client.send(pack_request(Deposit(number, USD, 1)))
-    row = await client.receive()
-    if row is None:
-        await trio.sleep_forever()  # the end of the service cancels this
-    return [row]
+async def _deposit(tmp_path: Path, files: LogFiles | None, count: int, rows: list[Row]) -> None:
+    """Serve, deposit up to `count` times, and note what was answered."""
+    async with (
+        running_service(tmp_path, files=files) as service,
+        wire(service.port, user=7) as client,
+    ):
+        for number in range(1, count + 1):
+            await client.send(pack_request(Deposit(number, USD, 1)))
+            row = await client.receive()
+            if row is None:
+                await trio.sleep_forever()  # the end of the service cancels this
+            rows.append(row)
 
 
 def _only_exceptions(group: BaseExceptionGroup[BaseException]) -> Exception:
@@ -325,24 +331,21 @@ async def test_a_failing_disk_ends_the_service_and_nothing_undurable_is_answered
         directory.mkdir()
         files = FaultyFiles(DirectoryFiles(directory / "data"), fail_at, kind)
         rows: list[Row] = []
+        fault: Exception | None = None
         with trio.fail_after(30):
             try:
-                async with running_service(directory, files=files) as service:
-                    async with wire(service.port, user=7) as client:
-                        for number in (1, 2, 3):
-                            rows += await _answer(client, number)
+                await _deposit(directory, files, 3, rows)
             except Exception as error:
-                if files.failed:
-                    assert report_fault(error) == 74
-                else:
-                    raise
-        reached += files.failed
-        async with running_service(directory) as service:
-            async with wire(service.port, user=7) as client:
-                balance = await client.ask(GetBalance(1, USD))
-                assert balance[6] >= len(rows), "an answered deposit is gone"
-        if not files.failed:
+                fault = error
+        async with running_service(directory) as service, wire(service.port, user=7) as client:
+            balance = await client.ask(GetBalance(1, USD))
+            assert balance[6] >= len(rows), "an answered deposit is gone"
+        if fault is None:
+            assert not files.failed, "a failed operation of the log went unnoticed"
+            assert len(rows) == 3
             break
+        assert report_fault(fault) == 74
+        reached += 1
     else:
         pytest.fail("40 operations and still failing")
     assert reached > 5

@@ -85,10 +85,13 @@ async def test_an_exception_in_the_thread_cancels_the_body_and_comes_out() -> No
         fall.wait()
         raise RuntimeError("the thread fell")
 
-    with pytest.raises(ExceptionGroup) as caught, trio.fail_after(10):
+    async def use() -> None:
         async with hosted_thread("falling", body, fall.set):
             fall.set()
             await trio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup) as caught, trio.fail_after(10):
+        await use()
     assert caught.group_contains(RuntimeError, match="the thread fell")
 
 
@@ -112,13 +115,16 @@ async def test_nested_threads_stop_inner_first_also_when_the_inner_one_dies() ->
         outer.run()
         order.append("outer")
 
-    with pytest.raises(ExceptionGroup), trio.fail_after(10):
+    async def use() -> None:
         async with (
             hosted_thread("outer", outer_run, outer.stop),
             hosted_thread("inner", inner, inner_stop.set),
         ):
             inner_stop.set()
             await trio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup), trio.fail_after(10):
+        await use()
     assert order == ["inner", "outer"]
 
 

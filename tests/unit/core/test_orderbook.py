@@ -1,0 +1,214 @@
+"""Price levels, queues and best prices, alone and against sorted lists."""
+
+from itertools import count
+from random import Random
+
+import pytest
+
+from hpe.errors import InvariantViolation
+from hpe.messages import Side
+from tests.unit.core.builders import new_book, new_order
+
+SIDES = pytest.mark.parametrize("side", Side)
+
+
+@pytest.fixture
+def book():
+    return new_book()
+
+
+def filled(book, side, *prices):
+    """Rest one order of 10 per price; their ids count from 1."""
+    orders = [new_order(book, number, side, price) for number, price in enumerate(prices, 1)]
+    for order in orders:
+        book.side(side).add(order)
+    return orders
+
+
+def ids(orders):
+    return [order.order_id for order in orders]
+
+
+def ids_at_best(ladder):
+    return ids(ladder.best.orders())
+
+
+@SIDES
+def test_the_best_price_comes_first(book, side):
+    filled(book, side, 101, 103, 102, 100)
+    best_first = [103, 102, 101, 100] if side is Side.BUY else [100, 101, 102, 103]
+    assert [price for price, _, _ in book.depth(side, 10)] == best_first
+    assert book.side(side).best.price == best_first[0]
+    assert [price for price, _, _ in book.depth(side, 2)] == best_first[:2]
+    book.check()
+
+
+@SIDES
+def test_one_price_is_a_queue(book, side):
+    orders = filled(book, side, 100, 100, 100, 100)
+    ladder = book.side(side)
+    assert ids_at_best(ladder) == [1, 2, 3, 4]
+    ladder.remove(orders[1])
+    assert ids_at_best(ladder) == [1, 3, 4]
+    ladder.remove(orders[0])
+    assert ids_at_best(ladder) == [3, 4]
+    ladder.remove(orders[3])
+    assert ids_at_best(ladder) == [3]
+    ladder.add(orders[0])
+    assert ids_at_best(ladder) == [3, 1]
+    assert book.depth(side, 1) == [(100, 20, 2)]
+    book.check()
+
+
+def test_reduce_keeps_the_place(book):
+    orders = filled(book, Side.BUY, 100, 100)
+    book.bids.reduce(orders[0], 3)
+    assert ids_at_best(book.bids) == [1, 2]
+    assert book.depth(Side.BUY, 1) == [(100, 13, 2)]
+    book.check()
+
+
+@SIDES
+def test_the_next_level_surfaces_when_the_best_empties(book, side):
+    orders = filled(book, side, 100, 101, 102)
+    ladder = book.side(side)
+    ladder.remove(orders[1])
+    best, last = (orders[2], orders[0]) if side is Side.BUY else (orders[0], orders[2])
+    assert ladder.best.price == best.price
+    ladder.remove(best)
+    assert ladder.best.price == last.price
+    ladder.remove(last)
+    assert ladder.best is None
+    assert book.depth(side, 9) == []
+    book.check()
+
+
+def test_a_level_that_emptied_away_from_the_best_can_fill_again(book):
+    orders = filled(book, Side.SELL, 100, 105)
+    book.asks.remove(orders[1])
+    assert book.depth(Side.SELL, 9) == [(100, 10, 1)]
+    book.asks.add(orders[1])
+    assert book.depth(Side.SELL, 9) == [(100, 10, 1), (105, 10, 1)]
+    book.asks.remove(orders[0])
+    assert book.asks.best.price == 105
+    book.check()
+
+
+@pytest.mark.parametrize(
+    ("resting", "price", "crossing"),
+    [
+        (Side.SELL, 99, False),
+        (Side.SELL, 100, True),
+        (Side.SELL, 101, True),
+        (Side.SELL, 0, True),
+        (Side.BUY, 99, True),
+        (Side.BUY, 100, True),
+        (Side.BUY, 101, False),
+        (Side.BUY, 0, True),
+    ],
+)
+def test_what_crosses(book, resting, price, crossing):
+    assert not book.side(resting).crosses(price)
+    filled(book, resting, 100)
+    assert book.side(resting).crosses(price) is crossing
+
+
+def test_levels_within_a_limit(book):
+    filled(book, Side.SELL, 100, 101, 103)
+    assert [level.price for level in book.asks.levels_within(102)] == [100, 101]
+    assert [level.price for level in book.asks.levels_within(0)] == [100, 101, 103]
+    filled(book, Side.BUY, 97, 98, 99)
+    assert [level.price for level in book.bids.levels_within(98)] == [99, 98]
+
+
+def test_every_change_is_counted(book):
+    order, _ = filled(book, Side.BUY, 100, 101)
+    book.bids.reduce(order, 5)
+    book.bids.remove(order)
+    assert book.sequence == 4
+
+
+@SIDES
+def test_many_levels_come_and_go_as_in_a_sorted_list(book, side):
+    """Also far from the touch, where prices without a level wait to be forgotten."""
+    seed = 20240901
+    print(f"seed {seed}")
+    random, numbers = Random(seed), count(1)
+    ladder, live = book.side(side), []
+    for step in range(3_000):
+        if live and random.random() < (0.3 if step % 1_000 < 500 else 0.7):
+            ladder.remove(live.pop(random.randrange(len(live))))
+        else:
+            order = new_order(book, next(numbers), side, random.randint(1, 600))
+            ladder.add(order)
+            live.append(order)
+        if step % 50 == 0:
+            sign = -1 if side is Side.BUY else 1
+            ordered = sorted(live, key=lambda order: (order.price * sign, order.order_id))
+            assert ids(book.orders()) == ids(ordered)
+            assert ids(ladder.best.orders() if ladder.best else ())[:1] == ids(ordered)[:1]
+            ladder.check()
+
+
+@pytest.mark.parametrize("walked", [False, True])
+def test_what_is_kept_of_prices_without_a_level_is_bounded(book, walked):
+    best = new_order(book, 1, Side.SELL, 1)
+    book.asks.add(best)
+    for price in range(2, 1_000):
+        order = new_order(book, price, Side.SELL, price)
+        book.asks.add(order)
+        if walked:
+            assert book.depth(Side.SELL, 9) == [(1, 10, 1), (price, 10, 1)]
+        book.asks.remove(order)
+    assert len(book.asks._heap) < 100
+    assert len(book.asks._sorted) + len(book.asks._appeared) < 100
+    assert book.depth(Side.SELL, 9) == [(1, 10, 1)]
+    book.check()
+
+
+def spoil_quantity(book):
+    book.bids.best.quantity += 1
+
+
+def spoil_best(book):
+    book.bids.best = None
+
+
+def lose_from_heap(book):
+    book.bids._heap.clear()
+
+
+def lose_from_sorted(book):
+    book.bids._appeared.clear()
+
+
+def spoil_link(book):
+    book.bids.best.head.next.previous = None
+
+
+def spoil_price(book):
+    book.bids.best.head.price += 1
+
+
+def cross(book):
+    book.asks.add(new_order(book, 9, Side.SELL, 99))
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (spoil_quantity, "sum of leaves"),
+        (spoil_best, "cached best"),
+        (lose_from_heap, "heap has lost"),
+        (lose_from_sorted, "sorted prices have lost"),
+        (spoil_link, "linked wrongly"),
+        (spoil_price, "foreign price"),
+        (cross, "crossed"),
+    ],
+)
+def test_check_sees_what_is_wrong(book, damage, complaint):
+    filled(book, Side.BUY, 100, 100)
+    book.check()
+    damage(book)
+    with pytest.raises(InvariantViolation, match=complaint):
+        book.check()

@@ -1,0 +1,357 @@
+"""Sessions: windows, repeats, takeover, expiry. Exactly once, seen from the client."""
+
+import msgspec
+import pytest
+
+from hpe.core.sessions import WINDOWS_SUM_MAX, Sessions
+from hpe.errors import InvariantViolation
+from hpe.messages import (
+    FLAG_DUPLICATE,
+    WINDOW_DEFAULT,
+    WINDOW_MAX,
+    AddAsset,
+    CancelOrder,
+    Deposit,
+    Error,
+    ErrorCode,
+    GetBalance,
+    SessionClosed,
+    SessionDetached,
+    Side,
+    SubmitOrder,
+)
+
+HOUR_NS = 3_600 * 10**9
+
+
+def paid(client, request_id, amount=1):
+    return client.ask(Deposit(request_id, 1, amount))
+
+
+def code_of(client, request):
+    reply = client.ask(request)
+    return reply.code if isinstance(reply, Error) else None
+
+
+# --- repeats ----------------------------------------------------------------------------------
+
+
+def test_a_repeat_gets_the_first_response_with_the_flag_and_runs_once(client):
+    first = paid(client, 10, 7)
+    balance = client.money(1)
+    bodies = len(client.venue.bodies)
+    again = paid(client, 10, 7)
+    assert again == msgspec.structs.replace(first, flags=FLAG_DUPLICATE)
+    assert client.money(1) == balance
+    assert len(client.venue.bodies) == bodies
+    assert paid(client, 11, 7).sequence == first.sequence + 1
+
+
+def test_a_repeat_does_not_send_the_reports_again(market, client, other):
+    other.submit(Side.SELL, 100, 5)
+    order = SubmitOrder(50, 1, 0, Side.BUY, 2, 1, 100, 5)
+    first = client.ask(order)
+    assert len(client.fills) == 1
+    again = client.ask(order)
+    assert client.fills == []
+    assert again == msgspec.structs.replace(first, flags=FLAG_DUPLICATE)
+    assert len(market.private[1]) == 1
+
+
+def test_a_reject_is_remembered_like_any_response(client):
+    cancel = CancelOrder(20, 999)
+    first = client.ask(cancel)
+    order = client.submit(Side.BUY, 1, 1)
+    assert order.reason == 0
+    assert client.ask(cancel) == msgspec.structs.replace(first, flags=FLAG_DUPLICATE)
+
+
+@pytest.mark.parametrize("amount", [8, 300])
+def test_another_content_under_a_used_id_is_refused(client, amount):
+    """Of the same length or another one."""
+    paid(client, 10, 7)
+    balance = client.money(1)
+    assert code_of(client, Deposit(10, 1, amount)) == ErrorCode.ID_REUSED
+    assert client.money(1) == balance
+    assert paid(client, 10, 7).flags == FLAG_DUPLICATE
+
+
+def test_another_command_under_a_used_id_is_refused(client):
+    paid(client, 10)
+    assert code_of(client, CancelOrder(10, 1)) == ErrorCode.ID_REUSED
+
+
+def test_an_id_that_was_passed_over_never_was_executed(client):
+    paid(client, 10)
+    paid(client, 20)
+    assert code_of(client, Deposit(15, 1, 1)) == ErrorCode.NOT_EXECUTED
+    assert code_of(client, Deposit(10, 1, 1)) is None
+
+
+def test_an_id_below_the_oldest_remembered_is_stale(market):
+    client = market.attach(3, window=2)
+    for request_id in (10, 20, 30):
+        paid(client, request_id)
+    assert code_of(client, Deposit(9, 1, 1)) == ErrorCode.STALE_ID
+    assert code_of(client, Deposit(10, 1, 1)) == ErrorCode.STALE_ID
+    assert code_of(client, Deposit(15, 1, 1)) == ErrorCode.STALE_ID
+    assert paid(client, 20).flags == FLAG_DUPLICATE
+    assert code_of(client, Deposit(25, 1, 1)) == ErrorCode.NOT_EXECUTED
+    assert paid(client, 30).flags == FLAG_DUPLICATE
+
+
+def test_ids_may_go_to_the_largest_integer(market):
+    client = market.attach(3)
+    last = 2**63 - 1
+    first = paid(client, last)
+    assert paid(client, last) == msgspec.structs.replace(first, flags=FLAG_DUPLICATE)
+    assert code_of(client, Deposit(last - 1, 1, 1)) == ErrorCode.STALE_ID
+
+
+@pytest.mark.parametrize("request_id", [1, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32])
+def test_the_flag_finds_its_place_behind_an_id_of_any_length(market, request_id):
+    client = market.attach(3)
+    order = SubmitOrder(request_id, 9, 0, Side.BUY, 2, 1, 100, 5)
+    first = client.ask(order)
+    assert client.ask(order) == msgspec.structs.replace(first, flags=FLAG_DUPLICATE)
+    assert paid(client, request_id + 1).flags == 0
+    assert paid(client, request_id + 1).flags == FLAG_DUPLICATE
+
+
+def test_sessions_of_one_user_do_not_share_ids(market):
+    first, second = market.attach(3), market.attach(3)
+    assert first.session_id != second.session_id
+    assert paid(first, 10).flags == 0
+    assert paid(second, 10).flags == 0
+    assert paid(second, 10).flags == FLAG_DUPLICATE
+
+
+def test_queries_use_any_id_and_move_nothing(client):
+    paid(client, 10)
+    for request_id in (1, 10, 99):
+        assert client.ask(GetBalance(request_id, 1)).flags == 0
+    assert paid(client, 11).flags == 0
+
+
+# --- windows ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wanted", "granted"), [(0, WINDOW_DEFAULT), (1, 1), (WINDOW_MAX,) * 2])
+def test_the_granted_window(venue, wanted, granted):
+    assert venue.attach(window=wanted).window == granted
+
+
+def test_a_smaller_window_forgets_the_oldest_and_a_larger_one_recalls_nothing(market):
+    client = market.attach(3, window=4)
+    for request_id in (1, 2, 3, 4):
+        paid(client, request_id)
+    client = market.attach(3, client.session_id, window=2)
+    assert (client.window, client.last_request_id) == (2, 4)
+    assert code_of(client, Deposit(2, 1, 1)) == ErrorCode.STALE_ID
+    client = market.attach(3, client.session_id, window=4)
+    assert code_of(client, Deposit(2, 1, 1)) == ErrorCode.STALE_ID
+    assert paid(client, 3).flags == FLAG_DUPLICATE
+    paid(client, 5)
+    paid(client, 6)
+    assert paid(client, 3).flags == FLAG_DUPLICATE
+    paid(client, 7)
+    assert code_of(client, Deposit(3, 1, 1)) == ErrorCode.STALE_ID
+
+
+def test_a_resumed_session_keeps_its_window_unless_it_names_one(market):
+    client = market.attach(3, window=9)
+    assert market.attach(3, client.session_id).window == 9
+    assert market.attach(3, client.session_id, window=3).window == 3
+
+
+def test_all_windows_share_one_limit(venue):
+    count = WINDOWS_SUM_MAX // WINDOW_MAX
+    clients = [venue.attach(1, window=WINDOW_MAX) for _ in range(count)]
+    refused = venue.try_attach(1, window=1)
+    assert (refused.error, refused.session_id) == (ErrorCode.TOO_MANY_SESSIONS, 0)
+    smaller = venue.attach(1, clients[0].session_id, WINDOW_MAX - 1)
+    assert venue.attach(2, window=1).window == 1
+    assert venue.try_attach(1, smaller.session_id, WINDOW_MAX).error
+    assert paid(smaller, 1) is not None, "a refused resume leaves the session to its holder"
+    clients[1].log_out()
+    assert venue.attach(1, smaller.session_id, WINDOW_MAX).window == WINDOW_MAX
+    venue.check()
+
+
+# --- attach, take over, leave -----------------------------------------------------------------
+
+
+def test_a_resumed_session_says_where_it_stands(market):
+    client = market.attach(3)
+    paid(client, 17)
+    resumed = market.try_attach(3, client.session_id)
+    assert (resumed.error, resumed.session_id) == (0, client.session_id)
+    assert resumed.last_request_id == 17
+
+
+@pytest.mark.parametrize(("user", "session_id"), [(3, 99), (4, 2), (3, 2**63 - 1)])
+def test_unknown_sessions_and_those_of_other_users_are_refused(market, user, session_id):
+    client = market.attach(3)
+    assert client.session_id == 2
+    refused = market.try_attach(user, session_id)
+    assert refused.error == ErrorCode.UNKNOWN_SESSION
+    assert (refused.window, refused.last_request_id) == (0, 0)
+    assert paid(client, 1).flags == 0
+
+
+def test_a_takeover_drops_what_the_older_connection_still_sends(market):
+    old = market.attach(3)
+    paid(old, 1)
+    new = market.attach(3, old.session_id)
+    bodies = len(market.bodies)
+    assert old.send(Deposit(2, 1, 1), GetBalance(1, 1), Deposit(1, 1, 1)) == []
+    assert len(market.bodies) == bodies
+    assert paid(new, 2).flags == 0
+    assert paid(new, 1).flags == FLAG_DUPLICATE
+
+
+def test_a_late_leave_of_the_older_connection_is_ignored(market):
+    old = market.attach(3)
+    new = market.attach(3, old.session_id)
+    old.detach()
+    old.log_out()
+    assert paid(new, 1).flags == 0
+    market.check()
+
+
+def test_after_leaving_nothing_is_executed_any_more(market):
+    client = market.attach(3)
+    client.detach()
+    assert client.send(Deposit(1, 1, 1)) == []
+    market.check()
+
+
+def test_logging_out_forgets_the_session(market):
+    client = market.attach(3)
+    client.log_out()
+    assert client.send(Deposit(1, 1, 1)) == []
+    assert market.try_attach(3, client.session_id).error == ErrorCode.UNKNOWN_SESSION
+    assert market.attach(3).session_id == client.session_id + 1
+
+
+def test_closing_an_unknown_session_does_nothing(market):
+    market.internal(SessionClosed(1, 99, 1), SessionDetached(1, 99, 1, 1))
+    market.check()
+
+
+# --- expiry -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hourly(market):
+    market.configure(session_expiry_ns=HOUR_NS)
+    return market
+
+
+def test_a_detached_session_lives_until_its_time_and_no_longer(hourly):
+    for wait_ns, error in ((HOUR_NS - 1, 0), (HOUR_NS, ErrorCode.UNKNOWN_SESSION)):
+        client = hourly.attach(3)
+        client.detach()
+        hourly.pass_time(wait_ns - 1)
+        assert hourly.try_attach(3, client.session_id).error == error
+    hourly.check()
+
+
+def test_an_attached_session_does_not_expire(hourly):
+    client = hourly.attach(3)
+    hourly.pass_time(100 * HOUR_NS)
+    assert paid(client, 1).flags == 0
+
+
+def test_coming_back_stops_the_clock_and_leaving_starts_it_anew(hourly):
+    client = hourly.attach(3)
+    client.detach()
+    hourly.pass_time(HOUR_NS // 2)
+    client = hourly.attach(3, client.session_id)
+    hourly.pass_time(HOUR_NS)
+    client.detach()
+    hourly.pass_time(HOUR_NS // 2)
+    assert hourly.try_attach(3, client.session_id).error == 0
+    hourly.check()
+
+
+def test_the_next_due_time_is_that_of_the_earliest_session(hourly):
+    first, second = hourly.attach(3), hourly.attach(3)
+    assert hourly.apply().next_due_ns == 0
+    first.detach()
+    due_ns = hourly.time_ns + HOUR_NS
+    second.detach(wait_ns=500)
+    assert hourly.apply().next_due_ns == due_ns
+    hourly.attach(3, first.session_id)
+    assert hourly.apply().next_due_ns == hourly.time_ns - 2 + HOUR_NS
+    hourly.pass_time(2 * HOUR_NS)
+    assert hourly.apply().next_due_ns == 0
+
+
+def test_time_acts_only_where_there_is_a_command(hourly):
+    client, reader = hourly.attach(3), hourly.attach(4)
+    client.detach()
+    output = hourly.apply(reader.run(GetBalance(1, 1)), wait_ns=2 * HOUR_NS)
+    assert (output.body, output.next_due_ns > 0) == (b"", True)
+    assert hourly.apply(reader.run(AddAsset(1, "X", 0))).next_due_ns == 0
+
+
+def test_an_expired_session_frees_its_window(hourly):
+    clients = [
+        hourly.attach(1, window=WINDOW_MAX) for _ in range(WINDOWS_SUM_MAX // WINDOW_MAX - 1)
+    ]
+    assert hourly.try_attach(1, window=WINDOW_MAX).error == ErrorCode.TOO_MANY_SESSIONS
+    clients[0].detach()
+    hourly.pass_time(HOUR_NS)
+    assert hourly.try_attach(1, window=WINDOW_MAX).error == 0
+
+
+# --- the class alone --------------------------------------------------------------------------
+
+
+def test_what_is_kept_of_reconnects_is_bounded():
+    sessions = Sessions()
+    waiting = sessions.attach(0, 1, 1, 1)
+    sessions.detach(waiting.session_id, 1, 5)
+    session = sessions.attach(0, 1, 1, 2)
+    for number in range(3, 2_000):
+        sessions.detach(session.session_id, number - 1, 100 + number)
+        sessions.attach(session.session_id, 1, 1, number)
+    assert len(sessions._expiries) < 200
+    assert sessions.next_due_ns() == 5
+    sessions.check()
+
+
+def lose_a_window(sessions, session):
+    session.window += 1
+
+
+def remember_too_much(sessions, session):
+    session.last_request_id += 1
+
+
+def attach_twice(sessions, session):
+    session.attach_number += 1
+
+
+def outgrow_the_ids(sessions, session):
+    sessions.last_session_id = 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lose_a_window, "sum of windows"),
+        (remember_too_much, "forgot its last"),
+        (attach_twice, "attached wrongly"),
+        (outgrow_the_ids, "never given"),
+    ],
+)
+def test_check_sees_what_is_wrong(venue, damage, complaint):
+    client = venue.attach()
+    client.ask(AddAsset(1, "X", 0))
+    sessions = venue.core.sessions
+    sessions.check()
+    damage(sessions, sessions.get(client.session_id))
+    with pytest.raises(InvariantViolation, match=complaint):
+        sessions.check()
