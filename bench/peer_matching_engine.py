@@ -2,7 +2,7 @@
 
 Runs in the peer's own virtual environment, so it imports nothing of hpe: the flow comes as a
 file in the flash1 form, the result goes out as one line of JSON. The commands are made in batches
-while the clock stands; a modify is what that engine's user has to send: cancel, then new when it was
+while the clock stands; a modify is what its user has to send: cancel, then new when it was
 still resting. It keeps no balances, which makes its work the smaller one.
 """
 

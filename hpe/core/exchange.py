@@ -23,6 +23,7 @@ from hpe.errors import InvariantViolation
 from hpe.messages import (
     AMOUNT_MAX,
     FILLS_PER_COMMAND_MAX,
+    ORDER_POST_ONLY,
     BalanceReply,
     CancelOrder,
     CancelReason,
@@ -112,8 +113,9 @@ class Exchange:
                 return self._rejected(command, RejectReason.INVALID_COMBINATION)
         elif price or flags or resting:
             return self._rejected(command, RejectReason.INVALID_COMBINATION)
-        book = self.books.get(command.instrument)
-        if book is None:
+        try:
+            book = self.books[command.instrument]
+        except KeyError:
             return self._rejected(command, RejectReason.UNKNOWN_INSTRUMENT)
         instrument = book.instrument
         if price and not instrument.price_min <= price <= instrument.price_max:
@@ -123,23 +125,25 @@ class Exchange:
         notional = price * quantity * instrument.quote_atoms_per_tick
         if price and not instrument.notional_min <= notional <= AMOUNT_MAX:
             return self._rejected(command, RejectReason.NOTIONAL_OUT_OF_RANGE)
-        client_order_id = command.client_order_id
-        if client_order_id and (user, client_order_id) in self.orders.by_client_id:
+        orders, client_order_id = self.orders, command.client_order_id
+        if client_order_id and (user, client_order_id) in orders.by_client_id:
             return self._rejected(command, RejectReason.DUPLICATE_CLIENT_ORDER_ID)
-        if len(self.orders.by_id) >= self.settings.open_orders_max:
+        if len(orders.by_id) >= self.settings.open_orders_max:
             return self._rejected(command, RejectReason.TOO_MANY_ORDERS)
-        accounts = self.balances.accounts[user]
-        if command.side is _BUY:
-            ladder, opposite, sign = book.bids, book.asks, 1
+        accounts, side = self.balances.accounts[user], command.side
+        if side is _BUY:
+            ladder, opposite = book.bids, book.asks
             paying, receiving = accounts[instrument.quote], accounts[instrument.base]
             needed = notional or self.executor.market_cost(book, quantity)
+            best = opposite.best
+            crosses = best is not None and (best.price <= price or not price)
         else:
-            ladder, opposite, sign = book.asks, book.bids, -1
+            ladder, opposite = book.asks, book.bids
             paying, receiving = accounts[instrument.base], accounts[instrument.quote]
             needed = quantity * instrument.base_atoms_per_lot
-        best = opposite.best
-        crosses = best is not None and (not price or (price - best.price) * sign >= 0)
-        if crosses and flags:
+            best = opposite.best
+            crosses = best is not None and best.price >= price
+        if flags and crosses:
             return self._rejected(command, RejectReason.POST_ONLY_WOULD_CROSS)
         if needed > paying.available:
             return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)
@@ -149,15 +153,18 @@ class Exchange:
                 command.request_id, 0, self.sequence, _kill_reason(command), self.time_ns,
                 _CANCELED, order_id, 0, 0, quantity, 0, 0, 0,
             )  # fmt: skip
+        paying.available -= needed
+        paying.reserved += needed
         order = Order(
-            order_id, user, client_order_id, book, command.side, price, quantity, quantity,
-            flags, paying, receiving,
+            order_id, user, client_order_id, book, side, price, quantity, quantity, flags,
+            paying, receiving, needed,
         )  # fmt: skip
-        self.executor.reserve(order, needed)
         if crosses:
             return self._submit_crossing(command, order, opposite)
         ladder.add(order)
-        self.orders.add(order)
+        orders.by_id[order_id] = order
+        if client_order_id:
+            orders.by_client_id[user, client_order_id] = order
         return OrderResponse(
             command.request_id, 0, self.sequence, 0, self.time_ns, 0, order_id, quantity,
             0, 0, 0, 0, 0,
@@ -208,16 +215,24 @@ class Exchange:
         if (order_id == 0) is (client_order_id == 0):
             return self._rejected(command, RejectReason.INVALID_COMBINATION)
         orders = self.orders
-        order = orders.find(user, order_id, client_order_id)
-        if order is None:
+        if order_id:
+            order = orders.by_id.get(order_id)
+        else:
+            order = orders.by_client_id.get((user, client_order_id))
+        if order is None or order.user != user:
             return self._rejected(command, RejectReason.UNKNOWN_ORDER)
         book = order.book
         (book.bids if order.side is _BUY else book.asks).remove(order)
-        orders.remove(order)
-        self.executor.release(order)
+        order_id = order.order_id
+        del orders.by_id[order_id]
+        if order.client_order_id:
+            del orders.by_client_id[user, order.client_order_id]
+        account, reserved = order.paying, order.reserved
+        account.reserved -= reserved
+        account.available += reserved
         return CancelResponse(
-            command.request_id, 0, self.sequence, _REQUESTED, self.time_ns, _CANCELED,
-            order.order_id, 0, order.cum, order.canceled + order.leaves, order.quote_total, 0, 0,
+            command.request_id, 0, self.sequence, _REQUESTED, self.time_ns, _CANCELED, order_id,
+            0, order.cum, order.canceled + order.leaves, order.quote_total, 0, 0,
         )  # fmt: skip
 
     def replace_order(self, user: int, command: ReplaceOrder) -> OrderResponse:
@@ -252,7 +267,7 @@ class Exchange:
             return self._rejected(command, RejectReason.QUANTITY_OUT_OF_RANGE)
         if not instrument.admits(price, leaves, order.quote_total):
             return self._rejected(command, RejectReason.NOTIONAL_OUT_OF_RANGE)
-        if order.post_only and order.book.opposite(order.side).crosses(price):
+        if order.flags & ORDER_POST_ONLY and order.book.opposite(order.side).crosses(price):
             return self._rejected(command, RejectReason.POST_ONLY_WOULD_CROSS)
         if not self.executor.reserve(order, self.executor.requirement(order, price, leaves)):
             return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)

@@ -1,9 +1,10 @@
 """The money side of orders: reserve on acceptance, settle on trade, release on end.
 
-Part of the deterministic core. Nothing else moves `reserved`. A limit buy reserves
-leaves x limit x quote_atoms_per_tick in quote atoms, a sell leaves x base_atoms_per_lot in base
-atoms, a market buy exactly what walking the book costs; a fill below the limit gives the
-difference back at once (price improvement).
+Part of the deterministic core. Nothing else moves `reserved`, except that accepting and canceling
+an order, the two hottest paths, do in line (exchange.py) what `reserve` and `release` do here.
+A limit buy reserves leaves x limit x quote_atoms_per_tick in quote atoms, a sell leaves x
+base_atoms_per_lot in base atoms, a market buy exactly what walking the book costs; a fill below
+the limit gives the difference back at once (price improvement).
 """
 
 from __future__ import annotations

@@ -61,10 +61,19 @@ class Ladder:
 
     `sign` is +1 for asks and -1 for bids: a key (price x sign) grows away from the best.
     `changes` counts every change of the side (add, fill, cancel, reduce). `_appeared` lists the
-    keys whose level appeared since `_sorted` was brought up to date.
+    keys whose level appeared since `_sorted` was brought up to date, at most `_appeared_max`.
     """
 
-    __slots__ = ("_appeared", "_heap", "_levels", "_sorted", "best", "changes", "sign")
+    __slots__ = (
+        "_appeared",
+        "_appeared_max",
+        "_heap",
+        "_levels",
+        "_sorted",
+        "best",
+        "changes",
+        "sign",
+    )
 
     def __init__(self, side: Side) -> None:
         self.sign = 1 if side is Side.SELL else -1
@@ -74,14 +83,16 @@ class Ladder:
         self._heap: list[int] = []
         self._sorted: SortedList[int] = SortedList()
         self._appeared: list[int] = []
+        self._appeared_max = _STALE_SLACK
 
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
         self.changes += 1
         price, leaves = order.price, order.leaves
         key = price * self.sign
-        level = self._levels.get(key)
-        if level is not None:
+        levels = self._levels
+        if key in levels:
+            level = levels[key]
             tail = level.tail
             tail.next = order
             order.previous = tail
@@ -89,13 +100,14 @@ class Ladder:
             level.quantity += leaves
             level.count += 1
             return
-        level = self._levels[key] = Level(price, leaves, 1, order, order)
+        level = levels[key] = Level(price, leaves, 1, order, order)
         best = self.best
         if best is None or key < best.price * self.sign:
             self.best = level
         heappush(self._heap, key)
-        self._appeared.append(key)
-        if len(self._appeared) > 2 * len(self._levels) + _STALE_SLACK:
+        appeared = self._appeared
+        appeared.append(key)
+        if len(appeared) > self._appeared_max:
             self._forget_stale()
 
     def remove(self, order: Order) -> None:
@@ -139,6 +151,7 @@ class Ladder:
         self._heap = sorted(self._levels)
         self._sorted = SortedList(self._heap)
         self._appeared.clear()
+        self._appeared_max = 2 * len(self._heap) + _STALE_SLACK
 
     def reduce(self, order: Order, leaves: int) -> None:
         """Lower a resting order's leaves; it keeps its place."""

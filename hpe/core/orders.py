@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hpe.errors import InvariantViolation
-from hpe.messages import ORDER_POST_ONLY, OrderStatus, Side
+from hpe.messages import OrderStatus, Side
 
 if TYPE_CHECKING:
     from hpe.core.balances import Account
@@ -47,11 +47,6 @@ class Order(msgspec.Struct, gc=False):
     quote_total: int = 0
     previous: Order | None = None
     next: Order | None = None
-
-    @property
-    def post_only(self) -> bool:
-        """Whether the order must never trade on arrival."""
-        return bool(self.flags & ORDER_POST_ONLY)
 
     def status(self) -> OrderStatus:
         """Give the FIX order status that the quantities imply."""

@@ -22,6 +22,10 @@ from hpe.messages import WINDOW_DEFAULT, WINDOW_MAX, ErrorCode
 WINDOWS_SUM_MAX: Final = 1_048_576
 """Remembered responses over all sessions: at RESPONSE_BYTES_MAX each that bounds 192 MiB."""
 
+_STALE_SLACK: Final = 64
+"""Expiries of sessions that came back, kept beside as many as there are sessions: a client that
+reconnects all day must not leave an entry each time."""
+
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One executed command: length and CRC-32 of its body tell a repeat from a reused id."""
@@ -130,6 +134,9 @@ class Sessions:
         session.attach_number = 0
         session.expires_ns = expires_ns
         heappush(self._expiries, (expires_ns, session_id))
+        if len(self._expiries) > 2 * len(self._sessions) + _STALE_SLACK:
+            self._expiries = [(s.expires_ns, s.session_id) for s in self if s.expires_ns]
+            heapify(self._expiries)
 
     def close(self, session_id: int, attach_number: int) -> None:
         """Forget a session at its holder's wish; ignored when the attachment is not current."""
@@ -170,8 +177,7 @@ class Sessions:
         if session.attach_number:
             self._attached[session.attach_number] = session
         else:
-            self._expiries.append((session.expires_ns, session.session_id))
-            heapify(self._expiries)
+            heappush(self._expiries, (session.expires_ns, session.session_id))
 
     def check(self) -> None:
         """Check positions, windows and attachments."""

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from hpe.core.exchange import Exchange
-from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX
+from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     AMOUNT_MAX,
@@ -415,6 +415,7 @@ def test_add_instrument_rejects_in_the_documented_order(client):
 
 
 def test_listings_end_at_their_limits():
+    """Filled directly: through frames the same would take some seconds."""
     exchange = Exchange()
     for number in range(ASSETS_MAX):
         exchange.listings.add_asset(str(number), 0)
@@ -424,11 +425,14 @@ def test_listings_end_at_their_limits():
     exchange.settings.auto_create = True
     resolve = exchange.catalogue.resolve_instrument
     assert resolve(1, ResolveInstrument(1, "0", "new")).reason == RejectReason.TOO_MANY_ASSETS
-    for number in range(INSTRUMENTS_MAX):
-        exchange.catalogue.list_instrument(AddInstrument(1, str(number), 1, 2))
+    listed = [
+        Instrument(n, str(n), 1, 2, 1, 1, 1, 9, 1, 9, 0) for n in range(1, INSTRUMENTS_MAX + 1)
+    ]
+    for instrument in listed:
+        exchange.listings.add_instrument(instrument)
     too_many = RejectReason.TOO_MANY_INSTRUMENTS
     add_instrument = exchange.catalogue.add_instrument
-    assert add_instrument(1, AddInstrument(1, "0", 1, 2)).reason == RejectReason.DUPLICATE_SYMBOL
+    assert add_instrument(1, AddInstrument(1, "1", 1, 2)).reason == RejectReason.DUPLICATE_SYMBOL
     assert add_instrument(1, AddInstrument(1, "new", 1, 2)).reason == too_many
     assert resolve(1, ResolveInstrument(1, "4", "5")).reason == too_many
     assert resolve(1, ResolveInstrument(1, "0", "1")).id == 1
