@@ -44,6 +44,10 @@ for _message in (*QUERIES, *COMMANDS, *INTERNAL):
     DECODERS[type_number(_message)] = msgspec.msgpack.Decoder(_message)
 
 
+DECODE_FAULTS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError)
+"""What decoding hostile bytes may raise (IndexError: a body too short to have a type)."""
+
+
 def frame(body: bytes) -> bytes:
     """Put the length prefix before a body."""
     assert len(body) <= REPLY_BYTES_MAX
@@ -90,7 +94,7 @@ def decode_request(body: bytes) -> Request:
         if decoder is not None:
             request: Request = decoder.decode(body)
             return request
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_FAULTS as error:
         raise diagnose(body, str(error)) from None
     raise diagnose(body, f"type {number} is no request" if number >= 0 else "no type number")
 
@@ -105,7 +109,7 @@ def diagnose(body: bytes, message: str) -> Undecodable:
         return Undecodable(ErrorCode.EMPTY_FRAME, 0, "the frame is empty")
     try:
         value = msgspec.msgpack.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError) as error:
+    except (*DECODE_FAULTS, TypeError) as error:
         trailing = "trailing" in str(error)
         code = ErrorCode.TRAILING_BYTES if trailing else ErrorCode.BAD_MESSAGEPACK
         return Undecodable(code, 0, str(error)[:128])

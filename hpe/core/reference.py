@@ -3,7 +3,7 @@
 Runs request frames through sessions and the exchange, and collects what each batch gives:
 replies per connection, private reports per user, the log body. One thread at a time: the
 matching thread while serving, the recovering thread before. Deterministic: `apply` and `replay`
-share `_execute`, so a replayed body can only differ where the code differs.
+share `_answer_frames`, so a replayed body can only differ where the code differs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Any, Final
 from zlib import crc32
 
 from hpe.core.codec import (
+    DECODE_FAULTS,
+    DECODERS,
     PREFIXES,
     Body,
     Trade,
     Undecodable,
     decode_body,
     decode_request,
+    diagnose,
     encode,
     error_body,
     frame,
@@ -66,6 +69,7 @@ from hpe.messages import (
     TickResponse,
     UnlockBalance,
     Withdraw,
+    type_number,
 )
 
 _length_at: Final = Struct(">I").unpack_from
@@ -101,6 +105,15 @@ class ReferenceCore:
             AddInstrument: exchange.catalogue.add_instrument,
             ResolveInstrument: exchange.catalogue.resolve_instrument,
         }
+        # By a body's second byte, which is the type where the header is a fixarray; whatever else
+        # it stands for there, decode_request finds out.
+        self._by_type: list[tuple[Callable[[bytes], Any], _Handler | None]] = [
+            (decode_request, None)
+        ] * 256
+        for message, handler in self._commands.items():
+            decoder = DECODERS[type_number(message)]
+            assert decoder is not None
+            self._by_type[type_number(message)] = (decoder.decode, handler)
         self._queries: dict[type[Request], _Handler] = {
             GetOrderbook: exchange.get_orderbook,
             GetBalance: exchange.get_balance,
@@ -166,7 +179,7 @@ class ReferenceCore:
             self._replay_group(session_id, user, frames, work)
         output = self._finish(work)
         if output.body != body:
-            raise _divergence(logged, decode_body(output.body))
+            raise _divergence(logged, output.body)
         return output
 
     def state_hash(self) -> bytes:
@@ -193,90 +206,84 @@ class ReferenceCore:
     # --- frames of clients ------------------------------------------------------------------
 
     def _apply_client(self, run: Run, work: Work) -> None:
-        """Answer one connection's frames in their order.
-
-        `pending` is where the unlogged stretch of executed frames starts: whole runs are logged
-        as the bytes that came, without cutting and joining them again.
-        """
-        connection, attach, admit, _, frames = run
-        session = self.sessions.attached(attach)
-        if session is None or attach in self._cut:
+        """Answer one connection's frames, unless a newer connection took its session."""
+        session = self.sessions.attached(run.attach)
+        if session is None or run.attach in self._cut:
             return
-        out = work.replies_to(connection)
-        commands, last_request_id = self._commands, session.last_request_id
+        out = work.replies_to(run.connection)
+        if not self._answer_frames(session, run.frames, run.admit, work, out):
+            self._cut.add(run.attach)
+            work.cut.append(run.connection)
+
+    def _answer_frames(
+        self, session: Session, frames: bytes, admit: int, work: Work, out: list[bytes]
+    ) -> bool:
+        """Answer frames in their order, up to the first that is not of the protocol.
+
+        Flat because everything goes through here. `pending` is where the unlogged stretch of
+        executed frames starts: whole runs are logged as the bytes that came, uncut.
+
+        Returns:
+            False when the bytes ceased to be the protocol.
+        """
+        exchange, user, last_request_id = self.exchange, session.user, session.last_request_id
+        by_type, commands, digested = self._by_type, self._commands, work.digested
         position, pending, end = 0, -1, len(frames)
-        while position < end:
+        intact = True
+        while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
             executed = False
             try:
-                request = decode_request(body)
-                handler = commands.get(type(request))
+                decode, handler = by_type[body[1]]
+                request = decode(body)
                 if handler is None:
-                    answer = self._answer_query(session, request, admit)
-                elif request.request_id <= last_request_id:
-                    answer = _recalled(session, request.request_id, body)
+                    handler = commands.get(type(request))
+            except (Undecodable, *DECODE_FAULTS) as error:
+                answer, intact = _refusal(body, error)
+            else:
+                request_id = request.request_id
+                if handler is None:
+                    answer = self._answer_query(user, request, admit)
+                elif request_id <= last_request_id:
+                    answer = _recalled(session, request_id, body)
                 elif admit or work.full:
-                    answer = error_body(request.request_id, ErrorCode(admit or ErrorCode.BUSY))
+                    answer = error_body(request_id, ErrorCode(admit or ErrorCode.BUSY))
                 else:
-                    answer = self._execute(session, handler, request, body, work, out)
-                    last_request_id = request.request_id
+                    if not work.begun:
+                        self._begin(work)
+                    exchange.sequence += 1
+                    answer = encode(handler(user, request))
+                    if exchange.matches:
+                        self._collect_fills(work, out)
+                    last_request_id = session.last_request_id = request_id
+                    session.remembered.append(
+                        Remembered(request_id, len(body), crc32(body), answer)
+                    )
+                    digested.append(answer)
                     executed = True
-            except Undecodable as problem:
-                answer = error_body(problem.request_id, problem.code, str(problem))
-                if problem.code < ErrorCode.UNKNOWN_TYPE:
-                    self._cut.add(attach)
-                    work.cut.append(connection)
-                    after = end
             if executed:
                 if pending < 0:
                     pending = position
             elif pending >= 0:
-                work.log(session.session_id, session.user, frames[pending:position])
+                work.log(session.session_id, user, frames[pending:position])
                 pending = -1
             size = len(answer)
-            if size < len(PREFIXES):
-                out.append(PREFIXES[size])
-                out.append(answer)
-            else:
-                out.append(frame(answer))
+            out.append(PREFIXES[size] + answer if size < len(PREFIXES) else frame(answer))
             position = after
         if pending >= 0:
-            work.log(session.session_id, session.user, frames[pending:])
+            work.log(session.session_id, user, frames[pending:])
+        return intact
 
-    def _answer_query(self, session: Session, request: Request, admit: int) -> bytes:
+    def _answer_query(self, user: int, request: Request, admit: int) -> bytes:
         """Answer a query from the state as it is between two commands."""
         handler = self._queries.get(type(request))
         if handler is None:
-            raise Undecodable(
-                ErrorCode.UNKNOWN_TYPE, request.request_id, "this type is refused from clients"
-            )
+            text = "this type is refused from clients"
+            return error_body(request.request_id, ErrorCode.UNKNOWN_TYPE, text)
         if admit:
             return error_body(request.request_id, ErrorCode(admit))
-        return encode(handler(session.user, request))
-
-    def _execute(
-        self,
-        session: Session,
-        handler: _Handler,
-        request: Request,
-        body: bytes,
-        work: Work,
-        out: list[bytes],
-    ) -> bytes:
-        """Execute one client command: sequence it, remember and return its response."""
-        exchange = self.exchange
-        if not work.begun:
-            self._begin(work)
-        exchange.sequence += 1
-        response = encode(handler(session.user, request))
-        if exchange.matches:
-            self._collect_fills(work, out)
-        request_id = request.request_id
-        session.last_request_id = request_id
-        session.remembered.append(Remembered(request_id, len(body), crc32(body), response))
-        work.digested.append(response)
-        return response
+        return encode(handler(user, request))
 
     def _begin(self, work: Work) -> None:
         """Let time act: once per body, before its first command."""
@@ -355,22 +362,22 @@ class ReferenceCore:
     # --- replay and the end of a batch ----------------------------------------------------------
 
     def _replay_group(self, session_id: int, user: int, frames: bytes, work: Work) -> None:
-        """Execute one group of logged frames again."""
-        out = work.replies_to(SYSTEM_CONNECTION)
-        session = self.sessions.get(session_id)
-        if session_id and (session is None or session.user != user):
-            raise Diverged(self.last_sequence + 1, f"session {session_id} of user {user} is gone")
-        for body in split_frames(frames):
+        """Execute one group of logged frames again, the way they were executed first.
+
+        Whatever is not executed now is missing in the new body, which then differs.
+        """
+        if not session_id:
             try:
-                if session is None:
+                for body in split_frames(frames):
                     self._execute_internal(body, work)
-                    continue
-                request = decode_request(body)
-                handler = self._commands[type(request)]
             except (Undecodable, KeyError) as error:
-                raise Diverged(self.last_sequence + 1, f"no command: {error}") from None
-            self._execute(session, handler, request, body, work, out)
-        work.log(session_id, user, frames)
+                raise Diverged(self.last_sequence + 1, f"no internal command: {error}") from None
+            work.log(0, 0, frames)
+            return
+        session = self.sessions.get(session_id)
+        if session is None or session.user != user:
+            raise Diverged(self.last_sequence + 1, f"session {session_id} of user {user} is gone")
+        self._answer_frames(session, frames, 0, work, work.replies_to(SYSTEM_CONNECTION))
 
     def _finish(self, work: Work) -> Output:
         """Seal a batch: chain the digest and encode the log body."""
@@ -391,6 +398,13 @@ def _trades(match: Match) -> list[Trade]:
     ]  # fmt: skip
 
 
+def _refusal(body: bytes, error: Exception) -> tuple[bytes, bool]:
+    """Give the error that answers a body which did not decode, and whether to go on after it."""
+    problem = error if isinstance(error, Undecodable) else diagnose(body, str(error))
+    answer = error_body(problem.request_id, problem.code, str(problem))
+    return answer, problem.code >= ErrorCode.UNKNOWN_TYPE
+
+
 def _recalled(session: Session, request_id: int, body: bytes) -> bytes:
     """Answer a request id that was used or passed over before."""
     recalled = session.recall(request_id, len(body), crc32(body))
@@ -399,17 +413,17 @@ def _recalled(session: Session, request_id: int, body: bytes) -> bytes:
     return with_duplicate_flag(recalled)
 
 
-def _divergence(logged: Body, replayed: Body) -> Diverged:
+def _divergence(logged: Body, body: bytes) -> Diverged:
     """Say where a replayed body differs from the logged one."""
+    first = logged.first_sequence
+    replayed = decode_body(body) if body else logged._replace(groups=[], trades=[])
     for ours, theirs in zip(replayed.trades, logged.trades, strict=False):
         if ours != theirs:
-            return Diverged(logged.first_sequence, f"logged {theirs}, replayed {ours}")
+            return Diverged(first, f"logged {theirs}, replayed {ours}")
     if len(replayed.trades) != len(logged.trades):
-        return Diverged(
-            logged.first_sequence,
-            f"logged {len(logged.trades)} trades, replayed {len(replayed.trades)}",
-        )
-    return Diverged(
-        logged.first_sequence,
-        f"logged output digest {logged.output_digest:08x}, replayed {replayed.output_digest:08x}",
-    )
+        found = len(replayed.trades)
+        return Diverged(first, f"logged {len(logged.trades)} trades, replayed {found}")
+    if replayed.groups != logged.groups:
+        return Diverged(first, "a logged command was not executed again")
+    digests = f"{logged.output_digest:08x}, replayed {replayed.output_digest:08x}"
+    return Diverged(first, f"logged output digest {digests}")

@@ -135,7 +135,9 @@ class Sessions:
         session.expires_ns = expires_ns
         heappush(self._expiries, (expires_ns, session_id))
         if len(self._expiries) > 2 * len(self._sessions) + _STALE_SLACK:
-            self._expiries = [(s.expires_ns, s.session_id) for s in self if s.expires_ns]
+            self._expiries = [
+                (s.expires_ns, s.session_id) for s in self._sessions.values() if s.expires_ns
+            ]
             heapify(self._expiries)
 
     def close(self, session_id: int, attach_number: int) -> None:

@@ -1,0 +1,139 @@
+"""The configuration as a command: what differs, what is applied, what never changes."""
+
+import pytest
+
+from hpe.errors import ConfigError
+from hpe.messages import (
+    INT_MAX,
+    AssetSetting,
+    InstrumentSetting,
+    InstrumentsReply,
+    ListInstruments,
+    RejectReason,
+    ResolveInstrument,
+    Side,
+)
+from tests.support.core_driver import settings_of
+
+ASSETS = [AssetSetting("BTC", 8), AssetSetting("USD", 2)]
+
+
+def pair(**changes):
+    values = {
+        "symbol": "BTC/USD", "base": "BTC", "quote": "USD", "base_atoms_per_lot": 10,
+        "quote_atoms_per_tick": 5, "price_min": 1, "price_max": 1_000, "quantity_min": 1,
+        "quantity_max": 1_000, "notional_min": 0,
+    }  # fmt: skip
+    return InstrumentSetting(**{**values, **changes})
+
+
+@pytest.fixture
+def configured(venue):
+    wanted = settings_of(assets=ASSETS, instruments=[pair()])
+    assert venue.core.configuration_differences(wanted) == wanted
+    venue.internal(wanted)
+    return venue
+
+
+def differences(venue, **changes):
+    values = {"assets": ASSETS, "instruments": [pair()], **changes}
+    return venue.core.configuration_differences(settings_of(**values))
+
+
+def test_a_new_core_needs_nothing_but_listings(venue):
+    assert venue.core.configuration_differences(settings_of()) is None
+
+
+def test_what_was_applied_no_longer_differs(configured):
+    assert differences(configured) is None
+    client = configured.attach()
+    (row,) = client.get(InstrumentsReply, ListInstruments(1)).rows
+    assert (row.symbol, row.base, row.quote) == ("BTC/USD", 1, 2)
+    assert (row.base_atoms_per_lot, row.quote_atoms_per_tick) == (10, 5)
+    assert (row.price_max, row.quantity_max) == (1_000, 1_000)
+    configured.check()
+
+
+def test_only_differences_are_listed(configured):
+    wanted = settings_of(
+        open_orders_max=5,
+        assets=[*ASSETS, AssetSetting("EUR", 2)],
+        instruments=[pair(), pair(symbol="BTC/EUR", quote="EUR")],
+    )
+    found = configured.core.configuration_differences(wanted)
+    assert [asset.symbol for asset in found.assets] == ["EUR"]
+    assert [row.symbol for row in found.instruments] == ["BTC/EUR"]
+    assert found.open_orders_max == 5
+    configured.internal(found)
+    assert configured.core.configuration_differences(wanted) is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"auto_create": True}, {"open_orders_max": 7}, {"session_expiry_ns": 7}]
+)
+def test_each_setting_is_compared(configured, change):
+    found = differences(configured, **change)
+    assert (found.assets, found.instruments) == ([], [])
+    configured.internal(found)
+    assert differences(configured, **change) is None
+    assert differences(configured) is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"price_min": 5},
+        {"price_max": INT_MAX},
+        {"quantity_min": 5},
+        {"quantity_max": 5},
+        {"notional_min": 5},
+    ],
+)
+def test_limits_change_and_resting_orders_stay(configured, change):
+    client = configured.attach()
+    client.deposit(2, 100)
+    assert client.submit(Side.BUY, 2, 10).reason == 0
+    found = differences(configured, instruments=[pair(**change)])
+    assert found.instruments == [pair(**change)]
+    configured.internal(found)
+    assert differences(configured, instruments=[pair(**change)]) is None
+    assert client.book().bids == [(2, 10, 1)]
+    configured.check()
+
+
+def test_a_new_limit_holds_from_its_command_on(configured):
+    client = configured.attach()
+    client.deposit(2, 1_000)
+    configured.internal(settings_of(instruments=[pair(price_max=3)]))
+    assert client.submit(Side.BUY, 4, 1).reason == RejectReason.PRICE_OUT_OF_RANGE
+    assert client.submit(Side.BUY, 3, 1).reason == 0
+
+
+@pytest.mark.parametrize(
+    ("assets", "instruments", "complaint"),
+    [
+        ([AssetSetting("BTC", 7)], [], "decimals never change"),
+        (ASSETS, [pair(base_atoms_per_lot=11)], "never change"),
+        (ASSETS, [pair(quote_atoms_per_tick=6)], "never change"),
+        (ASSETS, [pair(base="USD", quote="BTC")], "never change"),
+        (ASSETS, [pair(symbol="X", base="XRP")], "no asset XRP"),
+        (ASSETS, [pair(symbol="X", base="BTC", quote="BTC")], "both BTC"),
+        (ASSETS, [pair(price_min=9, price_max=8)], "above its maximum"),
+        (ASSETS, [pair(quantity_min=9, quantity_max=8)], "above its maximum"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(configured, assets, instruments, complaint):
+    before = configured.core.state_hash()
+    with pytest.raises(ConfigError, match=complaint):
+        differences(configured, assets=assets, instruments=instruments)
+    assert configured.core.state_hash() == before
+
+
+def test_an_asset_that_somebody_made_meanwhile_is_kept(venue):
+    venue.configure(auto_create=True)
+    client = venue.attach()
+    pair_id = client.get_id(ResolveInstrument(client.next_id(), "BTC", "USD"))
+    assets = [AssetSetting("BTC", 0), AssetSetting("USD", 0), AssetSetting("EUR", 2)]
+    venue.internal(settings_of(assets=assets))
+    assert client.get_id(ResolveInstrument(client.next_id(), "BTC", "USD")) == pair_id
+    venue.check()
