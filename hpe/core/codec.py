@@ -64,6 +64,14 @@ def type_of(body: bytes) -> int:
     return number if number < 128 else -1
 
 
+def ends_inside_frame(frames: bytes) -> bool:
+    """Tell whether the last frame is not a whole one."""
+    position, last_prefix = 0, len(frames) - 4
+    while position <= last_prefix:
+        position += 4 + _length_at(frames, position)[0]
+    return position != len(frames)
+
+
 def split_frames(frames: bytes) -> Iterator[bytes]:
     """Yield the bodies of whole frames."""
     position, end = 0, len(frames)

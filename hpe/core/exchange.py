@@ -17,7 +17,7 @@ from hpe.core.catalogue import Catalogue
 from hpe.core.executor import Executor
 from hpe.core.instruments import Listings
 from hpe.core.matcher import Fill, Match, Matcher
-from hpe.core.orderbook import Ladder, OrderBook
+from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.errors import InvariantViolation
 from hpe.messages import (
@@ -108,10 +108,9 @@ class Exchange:
         """
         price, quantity, flags = command.price, command.quantity, command.flags
         resting = command.time_in_force is _GTC
-        if command.order_type is _LIMIT:
-            if not price or (flags and not resting):
-                return self._rejected(command, RejectReason.INVALID_COMBINATION)
-        elif price or flags or resting:
+        limit = command.order_type is _LIMIT
+        # A market order has no price and never rests; post-only must be able to rest.
+        if limit is (price == 0) or (resting and not limit) or (flags and not resting):
             return self._rejected(command, RejectReason.INVALID_COMBINATION)
         try:
             book = self.books[command.instrument]
@@ -132,16 +131,14 @@ class Exchange:
             return self._rejected(command, RejectReason.TOO_MANY_ORDERS)
         accounts, side = self.balances.accounts[user], command.side
         if side is _BUY:
-            ladder, opposite = book.bids, book.asks
+            ladder, best = book.bids, book.asks.best
             paying, receiving = accounts[instrument.quote], accounts[instrument.base]
             needed = notional or self.executor.market_cost(book, quantity)
-            best = opposite.best
             crosses = best is not None and (best.price <= price or not price)
         else:
-            ladder, opposite = book.asks, book.bids
+            ladder, best = book.asks, book.bids.best
             paying, receiving = accounts[instrument.base], accounts[instrument.quote]
             needed = quantity * instrument.base_atoms_per_lot
-            best = opposite.best
             crosses = best is not None and best.price >= price
         if flags and crosses:
             return self._rejected(command, RejectReason.POST_ONLY_WOULD_CROSS)
@@ -149,10 +146,7 @@ class Exchange:
             return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)
         order_id = self.last_order_id = self.last_order_id + 1
         if not crosses and not resting:
-            return OrderResponse(
-                command.request_id, 0, self.sequence, _kill_reason(command), self.time_ns,
-                _CANCELED, order_id, 0, 0, quantity, 0, 0, 0,
-            )  # fmt: skip
+            return self._killed(command, order_id)
         paying.available -= needed
         paying.reserved += needed
         order = Order(
@@ -160,7 +154,7 @@ class Exchange:
             paying, receiving, needed,
         )  # fmt: skip
         if crosses:
-            return self._submit_crossing(command, order, opposite)
+            return self._submit_crossing(command, order)
         ladder.add(order)
         orders.by_id[order_id] = order
         if client_order_id:
@@ -170,10 +164,16 @@ class Exchange:
             0, 0, 0, 0, 0,
         )  # fmt: skip
 
-    def _submit_crossing(
-        self, command: SubmitOrder, order: Order, opposite: Ladder
-    ) -> OrderResponse:
+    def _killed(self, command: SubmitOrder, order_id: int) -> OrderResponse:
+        """Answer an accepted order that finds nothing to trade with and may not rest."""
+        return OrderResponse(
+            command.request_id, 0, self.sequence, _kill_reason(command), self.time_ns, _CANCELED,
+            order_id, 0, 0, command.quantity, 0, 0, 0,
+        )  # fmt: skip
+
+    def _submit_crossing(self, command: SubmitOrder, order: Order) -> OrderResponse:
         """Carry out an accepted order that trades at once."""
+        opposite = order.book.opposite(order.side)
         fills: list[Fill] = []
         if command.time_in_force is not _FOK or self.matcher.fillable(
             opposite, order.price, order.quantity

@@ -25,6 +25,7 @@ from hpe.core.codec import (
     decode_request,
     diagnose,
     encode,
+    ends_inside_frame,
     error_body,
     frame,
     split_frames,
@@ -366,6 +367,8 @@ class ReferenceCore:
 
         Whatever is not executed now is missing in the new body, which then differs.
         """
+        if ends_inside_frame(frames):
+            raise Diverged(self.last_sequence + 1, "the logged commands end inside a frame")
         if not session_id:
             try:
                 for body in split_frames(frames):

@@ -15,6 +15,7 @@ from hpe.core.codec import (
     diagnose,
     encode,
     encode_body,
+    ends_inside_frame,
     error_body,
     frame,
     split_frames,
@@ -196,7 +197,8 @@ def test_the_duplicate_flag_changes_one_field_only(request_id):
 
 def test_the_duplicate_flag_behind_a_long_array():
     """array16, as responses of 16 fields and more have."""
-    body = array16([64, 300, 0, *range(14)])
+    body = pack([64, 300, 0, *range(14)])
+    assert body[0] == 0xDC
     assert msgpack.unpackb(with_duplicate_flag(body)) == [64, 300, 1, *range(14)]
 
 
@@ -208,16 +210,29 @@ def test_the_largest_responses_fit_what_is_remembered():
         assert len(encode(largest)) <= RESPONSE_BYTES_MAX
 
 
-def test_every_request_decodes_to_its_type():
+def test_every_request_has_its_decoder():
     for message in (*QUERIES, *COMMANDS):
-        wrong = pack([type_number(message), 1])
-        code, request_id = refusal(wrong) if len(message.__struct_fields__) > 1 else (None, 1)
-        assert (code, request_id) in ((ErrorCode.BAD_FIELD, 1), (None, 1)), message
+        body = pack([type_number(message), 7])
+        problem = problem_of(body)
+        if problem is None:
+            assert type(decode_request(body)) is message
+        else:
+            assert (problem.code, problem.request_id) == (ErrorCode.BAD_FIELD, 7)
 
 
 def test_frames_are_cut_where_they_end():
     bodies = [b"a", b"bb" * 300, b""]
-    assert list(split_frames(b"".join(map(frame, bodies)))) == bodies
+    frames = b"".join(map(frame, bodies))
+    assert list(split_frames(frames)) == bodies
+    assert not ends_inside_frame(frames)
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 5, 304])
+def test_frames_that_are_not_whole(cut):
+    frames = frame(b"a") + frame(b"b" * 300)
+    assert ends_inside_frame(frames[:-cut]) is (cut != 304)
+    assert ends_inside_frame(b"\x00\x00")
+    assert not ends_inside_frame(b"")
 
 
 def test_a_log_body_comes_back_as_it_was():

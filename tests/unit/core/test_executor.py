@@ -21,6 +21,11 @@ def amounts(account):
     return account.available, account.reserved, account.held
 
 
+def fill(maker, price, quantity):
+    """Make a fill; what it says of leaves and cum is for reports, not for money."""
+    return Fill(maker, price, quantity, 0, 0, 0, 0)
+
+
 @pytest.fixture
 def executor():
     return Executor()
@@ -67,7 +72,7 @@ def test_a_taker_buy_gets_its_price_improvement_back(executor, book):
     taker = order_of(executor, book, Side.BUY, 20, 10)
     maker = order_of(executor, book, Side.SELL, 15, 4)
     taker.leaves, maker.leaves = 6, 0
-    executor.settle(taker, [Fill(maker, 15, 4)])
+    executor.settle(taker, [fill(maker, 15, 4)])
     paid, bought = 15 * 4 * TICK, 4 * LOT
     rest = 20 * 6 * TICK
     assert amounts(taker.paying) == (100_000 - paid - rest, rest, 0)
@@ -82,7 +87,7 @@ def test_a_taker_sell_is_paid_what_the_maker_bid(executor, book):
     makers = [order_of(executor, book, Side.BUY, price, 5) for price in (12, 11)]
     taker.leaves = 0
     makers[1].leaves = 1
-    executor.settle(taker, [Fill(makers[0], 12, 5), Fill(makers[1], 11, 4)])
+    executor.settle(taker, [fill(makers[0], 12, 5), fill(makers[1], 11, 4)])
     assert amounts(taker.receiving)[0] == (12 * 5 + 11 * 4) * TICK
     assert taker.reserved == 0
     assert makers[0].reserved == 0
@@ -97,7 +102,7 @@ def test_a_market_buy_reserves_and_pays_exactly_its_walk(executor, book):
     assert executor.market_cost(book, 99) == (4 * 10 + 4 * 12) * TICK
     taker = new_order(book, 9, Side.BUY, 0, 6, paying=funded(1_000))
     assert executor.reserve(taker, executor.market_cost(book, 6))
-    executor.settle(taker, [Fill(makers[0], 10, 4), Fill(makers[1], 12, 2)])
+    executor.settle(taker, [fill(makers[0], 10, 4), fill(makers[1], 12, 2)])
     assert taker.reserved == 0
     assert amounts(taker.paying) == (1_000 - 64 * TICK, 0, 0)
 

@@ -21,6 +21,11 @@ def match(book, price, quantity, side=Side.BUY):
     fills = Matcher().match(aggressor)
     assert aggressor.leaves + aggressor.cum == quantity
     assert aggressor.cum == sum(fill.quantity for fill in fills)
+    done = 0
+    for fill in fills:
+        done += fill.quantity
+        assert (fill.taker_leaves, fill.taker_cum) == (quantity - done, done)
+        assert (fill.maker_leaves, fill.maker_cum) == (fill.maker.leaves, fill.maker.cum)
     book.check()
     return aggressor, [(fill.maker.order_id, fill.price, fill.quantity) for fill in fills]
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpe.core import new_core
 from hpe.core.codec import Body, decode_body, encode_body
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
 from hpe.errors import Diverged, InvariantViolation
@@ -301,6 +302,18 @@ def half_a_prefix(body):
     return changed(body, groups=[(session, user, frames + b"\x00\x00"), *rest])
 
 
+def too_long_a_frame(body):
+    (session, user, frames), *rest = decode_body(body).groups
+    longer = frames[:3] + bytes([frames[3] + 1]) + frames[4:]
+    return changed(body, groups=[(session, user, longer), *rest])
+
+
+def used_request_id(body):
+    (session, user, _), *rest = decode_body(body).groups
+    frames = frames_of([SubmitOrder(1, 1, 0, SELL, 2, 1, 100, 5)])
+    return changed(body, groups=[(session, user, frames), *rest])
+
+
 def client_command_as_internal(body):
     (_, _, frames), *rest = decode_body(body).groups
     return changed(body, groups=[(0, 0, frames), *rest])
@@ -314,7 +327,7 @@ def split_group(body):
 DAMAGES = [
     other_trade, missing_trade, other_digest, other_user, unknown_session, other_command,
     query_inside, unreadable_frame, half_a_frame, half_a_prefix, client_command_as_internal,
-    split_group,
+    split_group, too_long_a_frame, used_request_id,
 ]  # fmt: skip
 
 
@@ -341,15 +354,19 @@ def test_what_is_no_body_diverges(venue, body):
 
 
 @given(st.data())
-def test_any_changed_byte_of_a_body_diverges(data):
-    venue = Venue(LOG.new_core)
+def test_a_changed_byte_diverges_or_changes_no_result(data):
+    """Commands are covered by the record's checksum; here it is what they give that counts."""
+    core = LOG.new_core()
     for body in LOG.bodies[:-1]:
-        venue.core.replay(body)
+        core.replay(body)
     body = bytearray(LOG.bodies[-1])
-    place = data.draw(st.integers(0, len(body) - 1))
-    body[place] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(Diverged):
-        venue.core.replay(bytes(body))
+    body[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
+    logged = decode_body(LOG.bodies[-1])
+    try:
+        replayed = decode_body(core.replay(bytes(body)).body)
+    except Diverged:
+        return
+    assert (replayed.trades, replayed.output_digest) == (logged.trades, logged.output_digest)
 
 
 def test_bodies_out_of_order_diverge(traded):
@@ -376,8 +393,6 @@ def test_the_digest_is_chained(traded):
 
 def recorded():
     """Make a short log with a trade."""
-    from hpe.core import new_core
-
     venue = Venue(new_core)
     client = venue.attach()
     client.list_pair()

@@ -1,0 +1,52 @@
+"""The same commands give the same bytes: in another process, under another hash seed, replayed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hpe.core.codec import decode_body
+from tests.conftest import PROJECT_ROOT
+from tests.model.seeded_run import run
+
+SEED, COUNT = 20260, 600
+
+
+def in_a_process(hash_seed):
+    command = [sys.executable, "-m", "tests.model.seeded_run", str(SEED), str(COUNT)]
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(
+        command, env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_the_hash_seed_of_the_interpreter_changes_nothing():
+    outcomes = [in_a_process(hash_seed) for hash_seed in ("0", "1", "random")]
+    assert len(outcomes[0].split()) == 3
+    assert len(set(outcomes)) == 1
+
+
+def test_the_stream_trades_and_survives_replay_and_dump():
+    print(f"seed {SEED}")
+    venue = run(SEED, COUNT)
+    assert venue.core.exchange.last_trade_id > 50
+    assert len(venue.core.exchange.orders.by_id) > 20
+    venue.check()
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_how_commands_are_cut_into_batches_changes_no_trade(batch):
+    expected, venue = run(SEED, 300), run(SEED, 300, batch)
+    assert trades_of(venue) == trades_of(expected)
+    assert len(trades_of(venue)) > 20
+    assert list(venue.core.exchange.balances.rows()) == list(expected.core.exchange.balances.rows())
+
+
+def trades_of(venue):
+    return [trade for body in venue.bodies for trade in decode_body(body).trades]
+
+
+def test_another_seed_gives_another_state():
+    assert run(1, 50).core.state_hash() != run(2, 50).core.state_hash()
