@@ -103,18 +103,15 @@ class Exchange:
     def submit_order(self, user: int, command: SubmitOrder) -> OrderResponse:
         """Accept, match and rest (or cancel the rest of) a new order.
 
-        Long and flat because it is the hottest path of all: a call per test would cost more
-        than the tests. An order that only rests is finished here.
+        Flat because it is the hottest path: a call per test would cost more than the tests.
         """
         price, quantity, flags = command.price, command.quantity, command.flags
         resting = command.time_in_force is _GTC
-        limit = command.order_type is _LIMIT
-        # A market order has no price and never rests; post-only must be able to rest.
+        limit = command.order_type is _LIMIT  # a market order has no price and never rests
         if limit is (price == 0) or (resting and not limit) or (flags and not resting):
             return self._rejected(command, RejectReason.INVALID_COMBINATION)
-        try:
-            book = self.books[command.instrument]
-        except KeyError:
+        book = self.books.get(command.instrument)
+        if book is None:
             return self._rejected(command, RejectReason.UNKNOWN_INSTRUMENT)
         instrument = book.instrument
         if price and not instrument.price_min <= price <= instrument.price_max:
@@ -145,7 +142,7 @@ class Exchange:
         if needed > paying.available:
             return self._rejected(command, RejectReason.INSUFFICIENT_FUNDS)
         order_id = self.last_order_id = self.last_order_id + 1
-        if not crosses and not resting:
+        if not (crosses or resting):
             return self._killed(command, order_id)
         paying.available -= needed
         paying.reserved += needed
@@ -159,10 +156,10 @@ class Exchange:
         orders.by_id[order_id] = order
         if client_order_id:
             orders.by_client_id[user, client_order_id] = order
+        now_ns = self.time_ns
         return OrderResponse(
-            command.request_id, 0, self.sequence, 0, self.time_ns, 0, order_id, quantity,
-            0, 0, 0, 0, 0,
-        )  # fmt: skip
+            command.request_id, 0, self.sequence, 0, now_ns, 0, order_id, quantity, 0, 0, 0, 0, 0
+        )
 
     def _killed(self, command: SubmitOrder, order_id: int) -> OrderResponse:
         """Answer an accepted order that finds nothing to trade with and may not rest."""

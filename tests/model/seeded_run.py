@@ -18,15 +18,17 @@ def run(seed: int, count: int, batch_size: int = BATCH) -> Venue:
     """Execute a seeded stream on a new core."""
     venue = Venue(new_core)
     clients = [venue.attach(user) for user in (1, 2)]
-    for symbol_pair in range(2):
-        clients[symbol_pair].list_pair()
+    for _ in range(2):
+        clients[0].list_pair()
     for asset in range(1, 5):
         for client in clients:
             client.deposit(asset, 200_000)
     batch = []
+    # Ids of orders are guessed from the number alone, not taken from replies, so that how the
+    # stream is cut into batches cannot change it: about three commands of five are orders.
     for number, command in enumerate(seeded_commands(seed, count, WIDE)):
         client = clients[number % 2]
-        request = addressed(command, client.next_id(), number)
+        request = addressed(command, client.next_id(), number * 3 // 5)
         batch.append(client.run(request))
         if len(batch) == batch_size:
             venue.apply(*batch)
