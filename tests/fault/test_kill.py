@@ -17,6 +17,7 @@ def test_every_acknowledged_command_survives_kill_9(tmp_path: Path, directory: i
     totals = crash_rounds(tmp_path, rounds=10, acknowledged_max=2_000, seed=SEED + directory)
     print(f"seed {SEED + directory}: {totals}")
     assert totals.acknowledged > 100
+    assert totals.resent > 0, "no kill hit a command in flight"
     assert totals.asked_again > 0
 
 

@@ -34,6 +34,8 @@ def run(seed: int, count: int, batch_size: int = BATCH) -> Venue:
             venue.apply(*batch)
             batch = []
         if number == count // 2:
+            venue.apply(*batch)  # what the old connection sent would be dropped
+            batch = []
             clients[0] = venue.attach(1, clients[0].session_id)
     venue.apply(*batch)
     return venue

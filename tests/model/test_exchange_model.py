@@ -9,7 +9,7 @@ from tests.support.core_driver import CORE_FACTORIES
 
 # How much one can afford on every change, and before a release. The seed of a failing run is
 # in the report (print_blob of the profile in tests/conftest.py).
-EXAMPLES = 500
+EXAMPLES = 900
 STEPS = 40
 EXAMPLES_RELEASE = 4_000
 STEPS_RELEASE = 80

@@ -21,6 +21,7 @@ import msgpack
 
 from hpe.core import new_core
 from hpe.core.codec import decode_body, encode, frame, split_frames, with_duplicate_flag
+from hpe.core.reference import ReferenceCore
 from hpe.messages import (
     CancelOrder,
     Deposit,
@@ -43,6 +44,8 @@ USER = 7
 REPORT_TYPE = 120
 ERROR_TYPE = 31
 DEPOSIT = 10**15
+LAST_MOMENT_S = 0.006
+"""A window of commands lives about this long from the socket to its answers."""
 
 
 class Fault(AssertionError):
@@ -205,6 +208,11 @@ class Trader:
             if self.unanswered:
                 self.take(wire.receive())
 
+    def send_unanswered(self, wire: Wire) -> None:
+        """Have a full window on its way, and let a random moment of its life pass."""
+        self._send(wire, [self._command() for _ in range(WINDOW - len(self.unanswered))])
+        select.select([], [], [], self.random.uniform(0, LAST_MOMENT_S))
+
     def _command(self) -> Request:
         draw = self.random.random()
         if self.live and draw < 0.35:
@@ -246,6 +254,7 @@ def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: i
             if number == 0:
                 trader.fund(wire)
             trader.load(wire, trader.random.randint(1, acknowledged_max))
+            trader.send_unanswered(wire)
             service.kill()
             trader.drain_after_death(wire)
             wire.close()
@@ -270,16 +279,17 @@ def _check_conservation(wire: Wire) -> None:
 
 
 def replay_and_compare(data: Path, trader: Trader) -> str:
-    """Replay the log from the beginning; every noted answer must be the replay's."""
+    """Replay the log from the beginning; every noted answer must be the replay's, once."""
     core = new_core()
     open_answers = dict(trader.answers)
+    last_request_id = 0
     for scan in survey(DirectoryFiles(data)).scans():
         for entry in scan.entries:
             for body in entry.record.bodies:
                 core.replay(body)
                 for session_id, _, frames in decode_body(body).groups:
                     if session_id == trader.session_id:
-                        _compare(core, session_id, frames, open_answers)
+                        last_request_id = _compare(core, frames, open_answers, last_request_id)
     core.check()
     if open_answers:
         raise Fault(f"{len(open_answers)} acknowledged commands are not in the log")
@@ -287,17 +297,31 @@ def replay_and_compare(data: Path, trader: Trader) -> str:
 
 
 def _compare(
-    core: object, session_id: int, frames: bytes, open_answers: dict[int, tuple[bytes, bytes]]
-) -> None:
-    session = core.sessions.get(session_id)  # type: ignore[attr-defined]
-    replayed = {entry.request_id: entry.response for entry in session.remembered}
+    core: ReferenceCore,
+    frames: bytes,
+    open_answers: dict[int, tuple[bytes, bytes]],
+    last_request_id: int,
+) -> int:
+    """Compare one logged group with what was answered; gives its last request id."""
     for body in split_frames(frames):
-        request_id = msgpack.unpackb(body)[1]
+        request_id: int = msgpack.unpackb(body)[1]
+        if request_id <= last_request_id:
+            raise Fault(f"request {request_id} was executed again after {last_request_id}")
+        last_request_id = request_id
         if request_id not in open_answers:
             continue
         request, response = open_answers.pop(request_id)
         if request[4:] != body:
             raise Fault(f"request {request_id} is logged with other content")
-        # Beyond the window a body longer than it has been forgotten again: no batch is, here.
-        if replayed[request_id] != response:
+        if _remembered(core, request_id) != response:
             raise Fault(f"request {request_id} was answered otherwise than it replays")
+    return last_request_id
+
+
+def _remembered(core: ReferenceCore, request_id: int) -> bytes | None:
+    """Give the replay's response; a group is never longer than what a session remembers."""
+    for session in core.sessions:
+        for entry in session.remembered:
+            if entry.request_id == request_id:
+                return entry.response
+    return None
