@@ -4,12 +4,14 @@ Owns the queues between readers and the matcher, and the order in which connecti
 one task and the readers' calls of `offer`, all in the Trio loop. Guarantees: runs of one queue
 keep their order; no connection has more than `frames_per_turn_max` frames in a row while others
 wait; what waited too long is marked busy, never dropped; at idle one frame makes a batch and
-nothing waits. Relies on credits for the bound of its queues (the hand-over is synchronous, a
-channel of runs would be a second queue with a task switch per run). Rules: batches, admission.
+nothing waits. Relies on credits for the bound of its queues: runs are offered synchronously and
+a memory channel of capacity 1 is the bell (a channel of runs would be a second queue with a task
+switch per run). Rules: batches, admission.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections import deque
 from collections.abc import Callable
@@ -59,11 +61,12 @@ class Sequencer:
     def __init__(self, bounds: BatchBounds, inbox: queue.SimpleQueue[Work | None]) -> None:
         self._bounds = bounds
         self._inbox = inbox
-        self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._slot_freed)
+        self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
         self._queues: dict[int, deque[_Entry]] = {}
         self._turns: deque[int] = deque()  # keys of _queues, whose turn is next first
-        self._idle = trio.lowlevel.ParkingLot()
-        self._full = trio.lowlevel.ParkingLot()
+        # Rung when there may be something to do: a run came, or a slot was freed. Capacity 1, as
+        # any number of rings before the next look are one.
+        self._bell_in, self._bell_out = trio.open_memory_channel[None](1)
         self._handed_over = trio.lowlevel.ParkingLot()
         self.frames_waiting = 0
         self.accepted_waiting = 0
@@ -97,21 +100,20 @@ class Sequencer:
             self.accepted_waiting += run.frame_count
         if self.frames_waiting > self.frames_waiting_peak:
             self.frames_waiting_peak = self.frames_waiting
-        if self._idle:
-            self._idle.unpark_all()
+        self._ring()
 
     async def serve(self) -> None:
         """Hand over batches until cancelled."""
-        while True:
-            if not self._turns:
-                await self._idle.park()
-            elif not self._slots.take():
-                await self._full.park()
-            else:
+        async for _ in self._bell_out:
+            while self._turns and self._slots.take():
                 self._inbox.put(self._batch())
-                if self._handed_over:
-                    self._handed_over.unpark_all()
+                self._handed_over.unpark_all()
+                # Readers that wait for the loop add to the next batch.
                 await trio.lowlevel.checkpoint()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(trio.WouldBlock):
+            self._bell_in.send_nowait(None)
 
     async def wait_accepted_handed_over(self) -> None:
         """Wait until no run waits that may still be executed."""
@@ -122,9 +124,6 @@ class Sequencer:
         """Wait until nothing waits here."""
         while self.frames_waiting:
             await self._handed_over.park()
-
-    def _slot_freed(self) -> None:
-        self._full.unpark_all()
 
     def _batch(self) -> Work:
         """Take turns until the batch is full or nothing waits."""
