@@ -120,6 +120,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections_max: Connections = 10_000
     # Memory of requests that are read and not yet answered, over all connections.
     credits_bytes_max: CreditBytes = 64 * MIB
+    # What waited longer for its batch is refused as busy: an order would act on a book that its
+    # sender saw too long ago. Cancels reduce risk, so they may wait longer.
+    orders_wait_ms_max: Milliseconds = 20
+    cancels_wait_ms_max: Milliseconds = 200
     request_timeout_ms: Milliseconds = 100
     # What draining and the last replies may take after SIGTERM ...
     shutdown_deadline_s: Seconds = 5.0

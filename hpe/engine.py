@@ -41,7 +41,7 @@ from hpe.net.connection import Limits
 from hpe.net.credits import CreditPool
 from hpe.net.server import Server
 from hpe.net.switchboard import Switchboard
-from hpe.sequencer import Sequencer
+from hpe.sequencer import Patience, Sequencer
 from hpe.statistics import Figure, ThreadFigures
 from hpe.wal import thread as wal_thread
 from hpe.wal.files import LogFiles
@@ -191,7 +191,8 @@ class HighPerformanceEngine(InProcessApi):
         inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
         outbox = Outbox[tuple[list[Served], int]]()
-        sequencer = Sequencer(core, inbox)
+        patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
+        sequencer = Sequencer(core, inbox, patience)
         credits = CreditPool(config.credits_bytes_max)
         switchboard = Switchboard(sequencer.offer, self, credits, core.last_attach_number)
         self.realtime = choose_realtime(

@@ -28,13 +28,8 @@ BATCHES_OUTSTANDING_MAX: Final = 2
 """One that the matcher works on and one that waits, so that it never waits for the Trio loop.
 More would only be late: a batch that is still here can take in what arrives meanwhile."""
 
-ORDERS_WAIT_S_MAX: Final = 0.020
-CANCELS_WAIT_S_MAX: Final = 0.200
-"""Older requests are refused as busy: an order that would act on a book which its sender saw
-too long ago. Cancels reduce risk, so they may wait longer; everything else may wait for ever."""
-
 _ORDERS: Final = frozenset({type_number(SubmitOrder), type_number(ReplaceOrder)})
-_ORDERS_AND_CANCELS: Final = _ORDERS | {type_number(CancelOrder)}
+_CANCELS: Final = frozenset({type_number(CancelOrder)})
 
 
 class BatchBounds(Protocol):
@@ -43,6 +38,18 @@ class BatchBounds(Protocol):
     commands_per_batch_max: int
     batch_bytes_max: int
     frames_per_turn_max: int
+
+
+class Patience(NamedTuple):
+    """How long orders and replaces, and how long cancels may wait; everything else may for ever."""
+
+    orders_s: float
+    cancels_s: float
+
+    def refused(self, waited_s: float) -> frozenset[int]:
+        """Give the types of requests that waited too long."""
+        refused = _ORDERS if waited_s > self.orders_s else frozenset()
+        return refused | _CANCELS if waited_s > self.cancels_s else refused
 
 
 class _Entry(NamedTuple):
@@ -56,11 +63,18 @@ class Sequencer:
     Args:
         bounds: of a batch.
         inbox: the matching thread's.
+        patience: what is older is refused as busy.
     """
 
-    def __init__(self, bounds: BatchBounds, inbox: queue.SimpleQueue[Work | None]) -> None:
+    def __init__(
+        self,
+        bounds: BatchBounds,
+        inbox: queue.SimpleQueue[Work | None],
+        patience: Patience,
+    ) -> None:
         self._bounds = bounds
         self._inbox = inbox
+        self._patience = patience
         self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
         self._queues: dict[int, deque[_Entry]] = {}
         self._turns: deque[int] = deque()  # keys of _queues, whose turn is next first
@@ -170,10 +184,13 @@ class Sequencer:
             return
         count, size = weights.get(run.connection, (0, 0))
         weights[run.connection] = (count + run.frame_count, size + len(run.frames))
-        if waited_s <= ORDERS_WAIT_S_MAX or run.admit:
+        if run.admit:
+            runs.append(run)
+            return
+        refused = self._patience.refused(waited_s)
+        if not refused:
             runs.append(run)
         else:
-            refused = _ORDERS if waited_s <= CANCELS_WAIT_S_MAX else _ORDERS_AND_CANCELS
             pieces = split_by_admission(run, refused)
             self.busy += sum(piece.frame_count for piece in pieces if piece.admit)
             runs += pieces

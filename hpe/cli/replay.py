@@ -53,10 +53,12 @@ EXIT_DIFFERENT: Final = 1
 EXIT_UNUSABLE: Final = 2
 
 WINDOW_DEFAULT: Final = 256
-"""Requests in flight: enough to keep the service busy. More waits longer, and what waits 20 ms is
-refused."""
+"""Requests in flight: enough to keep the service busy."""
 
 DIFFERENCES_SHOWN_MAX: Final = 20
+
+_PATIENT: Final = {"HPE_ORDERS_WAIT_MS_MAX": "60000", "HPE_CANCELS_WAIT_MS_MAX": "60000"}
+"""A recording is not in a hurry: on a busy machine its orders wait rather than be refused."""
 
 SETUP_TIMEOUT_S: Final = 5.0
 """Deadline of the few requests before the flow; a busy disk is no reason to give up."""
@@ -183,7 +185,7 @@ def _service(arguments: argparse.Namespace) -> Iterator[str]:
         return
     with (
         tempfile.TemporaryDirectory(prefix="hpe-replay-") as folder,
-        spawned_service(Path(folder), core=arguments.core) as spawned,
+        spawned_service(Path(folder), core=arguments.core, settings=_PATIENT) as spawned,
     ):
         yield f"{spawned.host}:{spawned.port}"
 

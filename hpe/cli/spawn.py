@@ -11,9 +11,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from hpe.errors import HpeError
@@ -40,8 +41,15 @@ class Spawned(NamedTuple):
 
 
 @contextmanager
-def spawned_service(folder: Path, *, core: str = "auto") -> Iterator[Spawned]:
+def spawned_service(
+    folder: Path, *, core: str = "auto", settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Spawned]:
     """Run `hpe serve` on a free port of the loopback, with its data and its log in `folder`.
+
+    Args:
+        folder: exists; its owner removes it.
+        core: as of `hpe serve --core`.
+        settings: HPE_ variables of its environment.
 
     Raises:
         ServiceFailed: it was not ready in time, or ended otherwise than asked.
@@ -54,7 +62,7 @@ def spawned_service(folder: Path, *, core: str = "auto") -> Iterator[Spawned]:
     # The service must be this hpe, also where it runs from a checkout.
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": path, **settings}
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:

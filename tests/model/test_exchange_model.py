@@ -17,6 +17,7 @@ STEPS_RELEASE = 80
 each_core = pytest.mark.parametrize("core", CORE_FACTORIES)
 
 
+@pytest.mark.timeout(900)  # it passes in half a minute; shrinking a failure takes longer
 @each_core
 def test_the_core_does_what_the_naive_exchange_does(core):
     run_state_machine_as_test(

@@ -25,6 +25,7 @@ from hpe.wal.files import LogFiles
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_S = 30.0
+PATIENT = {"HPE_ORDERS_WAIT_MS_MAX": "30000", "HPE_CANCELS_WAIT_MS_MAX": "30000"}
 
 
 class RunningService(NamedTuple):
@@ -48,7 +49,12 @@ async def running_service(
         settings: fields of Config that differ from `demo_config()`.
     """
     # A test's machine may be busy with other tests: what is not about deadlines gets long ones.
-    settings = {"request_timeout_ms": 10_000, **settings}
+    settings = {
+        "request_timeout_ms": 10_000,
+        "orders_wait_ms_max": 30_000,
+        "cancels_wait_ms_max": 30_000,
+        **settings,
+    }
     config = demo_config(data_directory=str(tmp_path / "data"), port=0, **settings)
     async with HighPerformanceEngine(config, files=files) as engine:
         port = await engine.listen(config.host, 0)
@@ -81,7 +87,7 @@ class ServiceProcess:
             stderr=self._errors,
             text=True,
             cwd=directory,
-            env={**os.environ, "PYTHONPATH": str(PROJECT), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": str(PROJECT), **PATIENT, **(environment or {})},
         )
         self.ready_line = ""
         self.port = 0

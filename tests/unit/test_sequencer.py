@@ -25,7 +25,7 @@ from hpe.messages import (
     SubmitOrder,
 )
 from hpe.net.framing import FrameScanner
-from hpe.sequencer import BATCHES_OUTSTANDING_MAX, Sequencer, split_by_admission
+from hpe.sequencer import BATCHES_OUTSTANDING_MAX, Patience, Sequencer, split_by_admission
 
 BUSY = int(ErrorCode.BUSY)
 ORDER = SubmitOrder(1, 1, 0, 1, 2, 1, 100, 1)
@@ -51,7 +51,7 @@ class Bench:
 
     def __init__(self, bounds: Bounds | None = None) -> None:
         self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        self.sequencer = Sequencer(bounds or Bounds(), self.inbox)
+        self.sequencer = Sequencer(bounds or Bounds(), self.inbox, Patience(0.020, 0.200))
 
     def offer(self, run: Run, key: int | None = None) -> None:
         self.sequencer.offer(run.connection if key is None else key, run, trio.current_time())

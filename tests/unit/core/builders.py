@@ -1,10 +1,13 @@
-"""Small parts of a core for tests of one module: a book, orders in no exchange."""
+"""Small parts of a core for tests of one module: a book, orders in no exchange, a climb."""
+
+from collections.abc import Callable
+from typing import Any
 
 from hpe.core.balances import Account
 from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
-from hpe.messages import INT_MAX, Side
+from hpe.messages import INT_MAX, RejectReason, Side
 
 
 def new_book(*, base_atoms: int = 1, quote_atoms: int = 1) -> OrderBook:
@@ -29,3 +32,23 @@ def new_order(
         order_id, user, client_order_id, book, side, price, quantity, quantity, 0,
         paying or Account(), receiving or Account(),
     )  # fmt: skip
+
+
+def climb(
+    ask: Callable[..., Any],
+    wrong: dict[str, Any],
+    repairs: list[tuple[RejectReason, dict[str, Any] | Callable[[], Any]]],
+) -> Any:
+    """Start with everything wrong and repair one thing at a time.
+
+    Each reason is seen while all later ones apply too, so it is their precedence that shows.
+    `repairs` are (expected reason, what makes that reason go away: fields or a callable).
+    """
+    fields = dict(wrong)
+    for expected, repair in repairs:
+        assert ask(**fields).reason == expected
+        if callable(repair):
+            repair()
+        else:
+            fields.update(repair)
+    return ask(**fields)

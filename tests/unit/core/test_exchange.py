@@ -4,55 +4,31 @@ from functools import partial
 
 import pytest
 
-from hpe.core.exchange import Exchange
-from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     AMOUNT_MAX,
     INT_MAX,
-    AddAsset,
     AddInstrument,
-    AddInstrumentResponse,
-    AssetsReply,
     CancelReason,
     Deposit,
     GetBalance,
-    InstrumentsReply,
     Liquidity,
-    ListAssets,
-    ListInstruments,
     LockBalance,
     OrderStatus,
     OrderType,
     RejectReason,
     ReplaceOrder,
     ReplaceResponse,
-    ResolveInstrument,
     Side,
     SubmitOrder,
     TimeInForce,
     UnlockBalance,
     Withdraw,
 )
+from tests.unit.core.builders import climb
 
 BUY, SELL = Side
 GTC, IOC, FOK = TimeInForce
-
-
-def climb(ask, wrong, repairs):
-    """Start with everything wrong and repair one thing at a time.
-
-    Each reason is seen while all later ones apply too, so it is their precedence that shows.
-    `repairs` are (expected reason, what makes that reason go away: fields or a callable).
-    """
-    fields = dict(wrong)
-    for expected, repair in repairs:
-        assert ask(**fields).reason == expected
-        if callable(repair):
-            repair()
-        else:
-            fields.update(repair)
-    return ask(**fields)
 
 
 # --- orders -----------------------------------------------------------------------------------
@@ -381,89 +357,6 @@ def test_money_of_another_user(market, client):
     assert client.money(2) == (1_000_000, 0, 0)
 
 
-# --- listings ---------------------------------------------------------------------------------
-
-
-def test_add_asset_rejects_a_used_symbol(client):
-    duplicate = client.ask(AddAsset(client.next_id(), "BASE", 5))
-    assert (duplicate.reason, duplicate.id) == (RejectReason.DUPLICATE_SYMBOL, 0)
-    assert client.ask(AddAsset(client.next_id(), "base", 5)).id == 3
-
-
-def test_add_instrument_rejects_in_the_documented_order(client):
-    def add(**fields):
-        command = AddInstrument(request_id=client.next_id(), **fields)
-        return client.get(AddInstrumentResponse, command)
-
-    wrong = {
-        "symbol": "BASE/QUOTE", "base": 9, "quote": 9, "price_min": 5, "price_max": 4,
-        "quantity_min": 2, "quantity_max": 1,
-    }  # fmt: skip
-    added = climb(
-        add,
-        wrong,
-        [
-            (RejectReason.INVALID_COMBINATION, {"price_max": 5}),
-            (RejectReason.INVALID_COMBINATION, {"quantity_max": 2}),
-            (RejectReason.UNKNOWN_ASSET, {"base": 1}),
-            (RejectReason.UNKNOWN_ASSET, {"quote": 1}),
-            (RejectReason.SAME_ASSET, {"quote": 2}),
-            (RejectReason.DUPLICATE_SYMBOL, {"symbol": "again"}),
-        ],
-    )
-    assert (added.reason, added.id) == (0, 2)
-
-
-def test_listings_end_at_their_limits():
-    """Filled directly: through frames the same would take some seconds."""
-    exchange = Exchange()
-    for number in range(ASSETS_MAX):
-        exchange.listings.add_asset(str(number), 0)
-    add_asset = exchange.catalogue.add_asset
-    assert add_asset(1, AddAsset(1, "0", 0)).reason == RejectReason.DUPLICATE_SYMBOL
-    assert add_asset(1, AddAsset(1, "new", 0)).reason == RejectReason.TOO_MANY_ASSETS
-    exchange.settings.auto_create = True
-    resolve = exchange.catalogue.resolve_instrument
-    assert resolve(1, ResolveInstrument(1, "0", "new")).reason == RejectReason.TOO_MANY_ASSETS
-    listed = [
-        Instrument(n, str(n), 1, 2, 1, 1, 1, 9, 1, 9, 0) for n in range(1, INSTRUMENTS_MAX + 1)
-    ]
-    for instrument in listed:
-        exchange.listings.add_instrument(instrument)
-    too_many = RejectReason.TOO_MANY_INSTRUMENTS
-    add_instrument = exchange.catalogue.add_instrument
-    assert add_instrument(1, AddInstrument(1, "1", 1, 2)).reason == RejectReason.DUPLICATE_SYMBOL
-    assert add_instrument(1, AddInstrument(1, "new", 1, 2)).reason == too_many
-    assert resolve(1, ResolveInstrument(1, "4", "5")).reason == too_many
-    assert resolve(1, ResolveInstrument(1, "0", "1")).id == 1
-
-
-def test_resolve_finds_and_under_auto_create_makes(market, client):
-    def resolve(base, quote):
-        response = client.ask(ResolveInstrument(client.next_id(), base, quote))
-        return response.reason, response.id
-
-    assert resolve("BASE", "QUOTE") == (0, 1)
-    assert resolve("QUOTE", "BASE") == (RejectReason.UNKNOWN_PAIR, 0)
-    assert resolve("NEW", "NEW") == (RejectReason.SAME_ASSET, 0)
-    assert resolve("NEW", "QUOTE") == (RejectReason.UNKNOWN_PAIR, 0)
-    market.configure(auto_create=True)
-    assert resolve("NEW", "NEW") == (RejectReason.SAME_ASSET, 0)
-    assert resolve("NEW", "QUOTE") == (0, 2)
-    assert resolve("NEW", "QUOTE") == (0, 2)
-    client.deposit(3, 5)
-    assert client.submit(SELL, 1, 5, instrument=2).reason == 0
-    assert client.submit(SELL, 1, 5, instrument=3).reason == RejectReason.UNKNOWN_INSTRUMENT
-
-
-def test_a_pair_whose_symbol_is_taken_makes_nothing(market, client):
-    client.get_id(AddInstrument(client.next_id(), "NEW/QUOTE", 1, 2))
-    market.configure(auto_create=True)
-    response = client.ask(ResolveInstrument(client.next_id(), "NEW", "QUOTE"))
-    assert response.reason == RejectReason.DUPLICATE_SYMBOL
-    assert client.ask(AddAsset(client.next_id(), "NEW", 0)).id == 3
-
-
 # --- queries ----------------------------------------------------------------------------------
 
 
@@ -491,24 +384,6 @@ def test_queries_of_what_is_unknown(client):
 def test_an_account_that_was_never_used_is_empty(client):
     assert client.balance(2, user=77).available == 0
     client.venue.check()
-
-
-@pytest.mark.parametrize(
-    ("after", "limit", "ids"),
-    [(0, 1_000, [1, 2, 3, 4]), (0, 2, [1, 2]), (2, 1, [3]), (3, 5, [4]), (4, 5, []), (99, 5, [])],
-)
-def test_lists_come_in_pages(market, client, after, limit, ids):
-    client.list_pair()
-    reply = client.get(AssetsReply, ListAssets(1, after, limit))
-    assert [row[0] for row in reply.rows] == ids
-    instruments = client.get(InstrumentsReply, ListInstruments(1, after, limit))
-    assert [row.instrument for row in instruments.rows] == [n for n in ids if n <= 2]
-
-
-def test_rows_say_everything(client):
-    row = client.get(InstrumentsReply, ListInstruments(1)).rows[0]
-    assert (row.symbol, row.base, row.quote, row.price_max) == ("BASE/QUOTE", 1, 2, INT_MAX)
-    assert client.get(AssetsReply, ListAssets(1)).rows[1] == (2, "QUOTE", 2)
 
 
 def test_a_query_shows_the_newest_sequence(client):

@@ -1,5 +1,7 @@
 """Batches: order, admission, connections that are cut, the log body, replay and divergence."""
 
+from zlib import crc32
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -24,7 +26,7 @@ from hpe.messages import (
     SubmitOrder,
     Tick,
 )
-from tests.support.core_driver import Venue, decoded, framed, frames_of
+from tests.support.core_driver import Venue, bodies_of, decoded, framed, frames_of
 
 BUY, SELL = Side
 encode = msgspec.msgpack.encode
@@ -385,10 +387,15 @@ def test_a_body_of_an_earlier_time_diverges(traded):
         core.replay(changed(traded.bodies[1], time_ns=decode_body(traded.bodies[0]).time_ns))
 
 
-def test_the_digest_is_chained(traded):
-    """The same batch after another past has another digest."""
-    digests = [decode_body(body).output_digest for body in traded.bodies]
-    assert len(set(digests)) == len(digests)
+def test_the_digest_covers_reports_and_responses_and_the_digest_before(market, client, other):
+    other.submit(SELL, 100, 2)
+    before = market.core.digest
+    output = market.apply(client.run(SubmitOrder(50, 1, 0, BUY, 2, 1, 100, 2)))
+    private = {user: bodies_of(frames) for user, _, frames in output.private}
+    taker, response = bodies_of(output.replies[0][1])
+    assert private[1] == [taker]
+    expected = crc32(taker + private[2][0] + response, before)
+    assert decode_body(output.body).output_digest == expected
 
 
 def recorded():
