@@ -247,6 +247,7 @@ Window = Annotated[int, Meta(ge=0, le=WINDOW_MAX)]
 Depth = Annotated[int, Meta(ge=1, le=DEPTH_MAX)]
 Page = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
 Decimals = Annotated[int, Meta(ge=0, le=18)]
+ExpiryNs = Annotated[int, Meta(ge=1, le=10 * 366 * 86_400 * 10**9)]  # 10 years: no sum overflows
 OrderFlags = Annotated[int, Meta(ge=0, le=ORDER_FLAGS_ALL)]
 
 
@@ -683,7 +684,7 @@ class Configure(Request, frozen=True, tag=116):
     """Everything of the configuration that can change an outcome; only differences are listed."""
 
     auto_create: bool
-    session_expiry_ns: PositiveInt
+    session_expiry_ns: ExpiryNs
     open_orders_max: PositiveInt
     assets: list[AssetSetting]
     instruments: list[InstrumentSetting]

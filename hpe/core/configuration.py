@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from hpe.core.exchange import Exchange
-from hpe.core.instruments import Instrument
+from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
 from hpe.errors import ConfigError
 from hpe.messages import AddInstrument, AssetSetting, Configure, InstrumentSetting
 
@@ -23,6 +23,7 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
     """
     listings, settings = exchange.listings, exchange.settings
     assets = [asset for asset in wanted.assets if _asset_is_new(exchange, asset)]
+    _check_count("assets", len(listings.assets) + len(assets), ASSETS_MAX)
     symbols = {asset.symbol for asset in listings.assets.values()}
     symbols |= {asset.symbol for asset in assets}
     for instrument in wanted.instruments:
@@ -30,11 +31,18 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
             if symbol not in symbols:
                 raise ConfigError(f"instrument {instrument.symbol}: no asset {symbol}")
     instruments = [row for row in wanted.instruments if _instrument_differs(exchange, row)]
+    new = sum(listings.instrument_named(row.symbol) is None for row in instruments)
+    _check_count("instruments", len(listings.instruments) + new, INSTRUMENTS_MAX)
     current = (settings.auto_create, settings.session_expiry_ns, settings.open_orders_max)
     same = current == (wanted.auto_create, wanted.session_expiry_ns, wanted.open_orders_max)
     if same and not assets and not instruments:
         return None
     return msgspec.structs.replace(wanted, assets=assets, instruments=instruments)
+
+
+def _check_count(what: str, count: int, count_max: int) -> None:
+    if count > count_max:
+        raise ConfigError(f"{count} {what} with those of the configuration; at most {count_max}")
 
 
 def _asset_is_new(exchange: Exchange, wanted: AssetSetting) -> bool:

@@ -199,7 +199,7 @@ class Ladder:
             self._check_queue(level)
 
     def _check_queue(self, level: Level) -> None:
-        queue = list(level.orders())
+        queue = list(islice(level.orders(), level.count + 1))  # also when links form a ring
         if len(queue) != level.count or queue[-1] is not level.tail:
             raise InvariantViolation(f"level {level.price}: links and count differ")
         if sum(order.leaves for order in queue) != level.quantity:

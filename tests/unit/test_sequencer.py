@@ -65,7 +65,7 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(nursery: trio.Nursery, autojump_clock: MockClock) -> Bench:
+async def bench(nursery: trio.Nursery) -> Bench:
     made = Bench()
     nursery.start_soon(made.sequencer.serve)
     return made
@@ -118,7 +118,9 @@ async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(benc
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_order_within_a_connection_never_changes(seed: int, bench: Bench) -> None:
+async def test_order_within_a_connection_never_changes(
+    autojump_clock: MockClock, seed: int, bench: Bench
+) -> None:
     source = random.Random(seed)
     offered: dict[int, bytes] = {}
     taken: dict[int, bytes] = {}
@@ -147,7 +149,7 @@ async def test_order_within_a_connection_never_changes(seed: int, bench: Bench) 
     ],
 )
 async def test_what_waited_too_long_is_busy(
-    bench: Bench, waited_s: float, admits: list[int]
+    autojump_clock: MockClock, bench: Bench, waited_s: float, admits: list[int]
 ) -> None:
     for number in range(BATCHES_OUTSTANDING_MAX):
         bench.offer(run_of(90 + number, MONEY))
@@ -163,7 +165,9 @@ async def test_what_waited_too_long_is_busy(
 
 
 @pytest.mark.parametrize(("waited_s", "admit"), [(0.150, 0), (0.250, BUSY)])
-async def test_cancels_may_wait_longer(bench: Bench, waited_s: float, admit: int) -> None:
+async def test_cancels_may_wait_longer(
+    autojump_clock: MockClock, bench: Bench, waited_s: float, admit: int
+) -> None:
     for number in range(BATCHES_OUTSTANDING_MAX):
         bench.offer(run_of(90 + number, MONEY))
         await wait_all_tasks_blocked()

@@ -118,3 +118,11 @@ def test_rows_say_everything(client):
     row = client.get(InstrumentsReply, ListInstruments(1)).rows[0]
     assert (row.symbol, row.base, row.quote, row.price_max) == ("BASE/QUOTE", 1, 2, INT_MAX)
     assert client.get(AssetsReply, ListAssets(1)).rows[1] == (2, "QUOTE", 2)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"price_min": 5, "price_max": 4}, {"quantity_min": 2, "quantity_max": 1}]
+)
+def test_an_instrument_whose_minimum_is_above_its_maximum(client, limits):
+    command = AddInstrument(client.next_id(), "X", 1, 2, **limits)
+    assert client.ask(command).reason == RejectReason.INVALID_COMBINATION

@@ -137,3 +137,22 @@ def test_an_asset_that_somebody_made_meanwhile_is_kept(venue):
     venue.internal(settings_of(assets=assets))
     assert client.get_id(ResolveInstrument(client.next_id(), "BTC", "USD")) == pair_id
     venue.check()
+
+
+@pytest.mark.parametrize(
+    ("bound", "more", "what"),
+    [
+        ("ASSETS_MAX", {"assets": [*ASSETS, AssetSetting("ETH", 8)]}, "3 assets"),
+        (
+            "INSTRUMENTS_MAX",
+            {"instruments": [pair(), pair(symbol="X"), pair(symbol="Y")]},
+            "3 instruments",
+        ),
+    ],
+)
+def test_a_configuration_beyond_the_listing_limits_is_refused(
+    configured, monkeypatch, bound, more, what
+):
+    monkeypatch.setattr(f"hpe.core.configuration.{bound}", 2)
+    with pytest.raises(ConfigError, match=what):
+        differences(configured, **more)

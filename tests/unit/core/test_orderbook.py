@@ -186,6 +186,10 @@ def spoil_link(book):
     book.bids.best.head.next.previous = None
 
 
+def close_ring(book):
+    book.bids.best.tail.next = book.bids.best.head
+
+
 def spoil_price(book):
     book.bids.best.head.price += 1
 
@@ -202,6 +206,7 @@ def cross(book):
         (lose_from_heap, "heap has lost"),
         (lose_from_sorted, "sorted prices have lost"),
         (spoil_link, "linked wrongly"),
+        (close_ring, "links and count"),
         (spoil_price, "foreign price"),
         (cross, "crossed"),
     ],
