@@ -9,10 +9,14 @@ the limit gives the difference back at once (price improvement).
 
 from __future__ import annotations
 
+from typing import Final
+
 from hpe.core.matcher import Fill
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
 from hpe.messages import Side
+
+_BUY: Final = Side.BUY  # a global is read in a fraction of the time of an enum's attribute
 
 
 class Executor:
@@ -36,7 +40,7 @@ class Executor:
     def requirement(self, order: Order, price: int, leaves: int) -> int:
         """Give what an order with this limit and these leaves reserves, in atoms it pays with."""
         instrument = order.book.instrument
-        if order.side is Side.BUY:
+        if order.side is _BUY:
             return price * leaves * instrument.quote_atoms_per_tick
         return leaves * instrument.base_atoms_per_lot
 
@@ -63,7 +67,7 @@ class Executor:
         instrument = taker.book.instrument
         quote_atoms_per_tick, lot = instrument.quote_atoms_per_tick, instrument.base_atoms_per_lot
         quote_sum = base_sum = 0
-        buying = taker.side is Side.BUY
+        buying = taker.side is _BUY
         for fill in fills:
             maker = fill.maker
             quote = fill.quantity * fill.price * quote_atoms_per_tick

@@ -8,9 +8,16 @@ sent on the connection that traded, directly before the command's response.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from hpe.core.matcher import Match
 from hpe.messages import ExecType, ExecutionReport, Liquidity, OrderStatus
+
+_TRADE: Final = ExecType.TRADE
+_TAKER: Final = Liquidity.TAKER
+_MAKER: Final = Liquidity.MAKER
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+_FILLED: Final = OrderStatus.FILLED
 
 
 class PrivateFeed:
@@ -33,15 +40,15 @@ class PrivateFeed:
         for trade_id, fill in enumerate(match.fills, match.first_trade_id):
             maker = fill.maker
             yield taker.user, ExecutionReport(
-                match.request_id, 0, self._next(taker.user), sequence, time_ns, ExecType.TRADE,
+                match.request_id, 0, self._next(taker.user), sequence, time_ns, _TRADE,
                 _status(fill.taker_leaves), instrument_id, taker.order_id,
-                taker.client_order_id, taker.side, Liquidity.TAKER, trade_id, fill.price,
+                taker.client_order_id, taker.side, _TAKER, trade_id, fill.price,
                 fill.quantity, fill.taker_leaves, fill.taker_cum, maker.order_id,
             )  # fmt: skip
             yield maker.user, ExecutionReport(
-                0, 0, self._next(maker.user), sequence, time_ns, ExecType.TRADE,
+                0, 0, self._next(maker.user), sequence, time_ns, _TRADE,
                 _status(fill.maker_leaves), instrument_id, maker.order_id,
-                maker.client_order_id, maker.side, Liquidity.MAKER, trade_id, fill.price,
+                maker.client_order_id, maker.side, _MAKER, trade_id, fill.price,
                 fill.quantity, fill.maker_leaves, fill.maker_cum, taker.order_id,
             )  # fmt: skip
 
@@ -55,4 +62,4 @@ class PrivateFeed:
 
 
 def _status(leaves: int) -> OrderStatus:
-    return OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
+    return _PARTIALLY_FILLED if leaves else _FILLED

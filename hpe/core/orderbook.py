@@ -1,27 +1,23 @@
 """One instrument's resting orders: price levels, first-in-first-out queues, best prices.
 
-Part of the deterministic core. A ladder is one side. Three structures, each for what it is fast
-at:
+Part of the deterministic core. A ladder is one side. A dict finds the level of a price, and a
+level links its orders in queue order, so taking one out of the middle is O(1). Prices are kept
+in order in two pieces, because most levels appear and go within a few ticks of the best, where
+many live for one order only:
 
-- a dict finds the level of a price, and a level links its orders in queue order, so taking one
-  out of the middle is O(1);
-- a heap of prices finds the next best level when the best one goes; prices whose level is gone
-  stay in it until they surface or outnumber the others;
-- a SortedList orders the prices for those who walk the levels (depth, fill-or-kill, market
-  orders). It is brought up to date when somebody walks: most levels near the touch come and go
-  between two walks and never cost it anything.
+- `_near`, a plain list with the best price last: at that end, appearing and going is an append
+  and a pop, and a bounded shift of pointers elsewhere;
+- `_far`, a SortedList of all prices worse than those: O(log n) however deep the book is.
 
-A price may be known to the heap or the list without a level; only the dict says what is there.
-
-Cost: add and remove O(1) at a level that stays, O(log n) of n levels when one appears or the best
-one goes; a walk O(levels walked), plus O(log n) per level that appeared since the last one.
+Cost: add and remove O(1) at a level that stays; at one that appears or goes O(log n) of n levels,
+O(1) at the best; a walk O(levels walked).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
-from heapq import heappop, heappush
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 import msgspec
@@ -32,8 +28,11 @@ from hpe.core.orders import Order
 from hpe.errors import InvariantViolation
 from hpe.messages import BookLevel, Side
 
-_STALE_SLACK: Final = 64
-"""Prices without a level that may be kept beside as many as there are levels."""
+_BUY: Final = Side.BUY
+
+NEAR_LEVELS_MAX: Final = 1_024
+"""Prices in the plain list of a ladder: shifting that many pointers takes less than a step in a
+SortedList. When there are more, the worse half moves to the SortedList."""
 
 
 class Level(msgspec.Struct, gc=False):
@@ -59,40 +58,27 @@ class Level(msgspec.Struct, gc=False):
 class Ladder:
     """One side of a book, best price first.
 
-    `sign` is +1 for asks and -1 for bids: a key (price x sign) grows away from the best.
-    `changes` counts every change of the side (add, fill, cancel, reduce). `_appeared` lists the
-    keys whose level appeared since `_sorted` was brought up to date, at most `_appeared_max`.
+    `sign` is +1 for bids and -1 for asks: a rank (price x sign) is higher the better it is.
+    `changes` counts every change of the side (add, fill, cancel, reduce).
     """
 
-    __slots__ = (
-        "_appeared",
-        "_appeared_max",
-        "_heap",
-        "_levels",
-        "_sorted",
-        "best",
-        "changes",
-        "sign",
-    )
+    __slots__ = ("_far", "_levels", "_near", "best", "changes", "sign")
 
     def __init__(self, side: Side) -> None:
-        self.sign = 1 if side is Side.SELL else -1
+        self.sign = 1 if side is _BUY else -1
         self.best: Level | None = None
         self.changes = 0
-        self._levels: dict[int, Level] = {}
-        self._heap: list[int] = []
-        self._sorted: SortedList[int] = SortedList()
-        self._appeared: list[int] = []
-        self._appeared_max = _STALE_SLACK
+        self._levels: dict[int, Level] = {}  # by price
+        # Ranks, ascending. All of _far are below those of _near, which is empty only with _far.
+        self._near: list[int] = []
+        self._far: SortedList[int] = SortedList()
 
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
         self.changes += 1
-        price, leaves = order.price, order.leaves
-        key = price * self.sign
-        levels = self._levels
-        if key in levels:
-            level = levels[key]
+        price, leaves, levels = order.price, order.leaves, self._levels
+        if price in levels:
+            level = levels[price]
             tail = level.tail
             tail.next = order
             order.previous = tail
@@ -100,25 +86,28 @@ class Ladder:
             level.quantity += leaves
             level.count += 1
             return
-        level = levels[key] = Level(price, leaves, 1, order, order)
-        best = self.best
-        if best is None or key < best.price * self.sign:
+        level = levels[price] = Level(price, leaves, 1, order, order)
+        rank = price * self.sign
+        near = self._near
+        if not near or rank > near[-1]:
+            near.append(rank)
             self.best = level
-        heappush(self._heap, key)
-        appeared = self._appeared
-        appeared.append(key)
-        if len(appeared) > self._appeared_max:
-            self._forget_stale()
+        elif self._far and rank < near[0]:
+            self._far.add(rank)
+            return
+        else:
+            insort(near, rank)
+        if len(near) > NEAR_LEVELS_MAX:
+            half = NEAR_LEVELS_MAX // 2
+            self._far.update(near[:half])
+            del near[:half]
 
     def remove(self, order: Order) -> None:
         """Take an order out of its queue, with whatever leaves it has."""
         self.changes += 1
-        key = order.price * self.sign
-        level = self._levels[key]
+        level = self._levels[order.price]
         if level.count == 1:
-            del self._levels[key]
-            if level is self.best:
-                self._find_best()
+            self._drop(level)
             return
         before, after = order.previous, order.next
         if after is None:
@@ -135,67 +124,59 @@ class Ladder:
         level.quantity -= order.leaves
         level.count -= 1
 
-    def _find_best(self) -> None:
-        """Take prices without a level off the heap until one with a level surfaces."""
-        heap, levels = self._heap, self._levels
-        while heap:
-            best = levels.get(heap[0])
-            if best is not None:
-                self.best = best
-                return
-            heappop(heap)
-        self.best = None
-
-    def _forget_stale(self) -> None:
-        """Make the heap and the sorted list anew from what is there."""
-        self._heap = sorted(self._levels)
-        self._sorted = SortedList(self._heap)
-        self._appeared.clear()
-        self._appeared_max = 2 * len(self._heap) + _STALE_SLACK
+    def _drop(self, level: Level) -> None:
+        """Forget a level whose last order goes."""
+        levels, near = self._levels, self._near
+        del levels[level.price]
+        if level is not self.best:
+            rank = level.price * self.sign
+            if rank >= near[0]:
+                del near[bisect_left(near, rank)]
+            else:
+                self._far.remove(rank)
+            return
+        near.pop()
+        if not near:
+            half = NEAR_LEVELS_MAX // 2
+            near += self._far[-half:]
+            del self._far[-half:]
+        self.best = levels[near[-1] * self.sign] if near else None
 
     def reduce(self, order: Order, leaves: int) -> None:
         """Lower a resting order's leaves; it keeps its place."""
         self.changes += 1
-        self._levels[order.price * self.sign].quantity -= order.leaves - leaves
+        self._levels[order.price].quantity -= order.leaves - leaves
         order.leaves = leaves
 
     def crosses(self, price: int) -> bool:
         """Tell whether an opposite order at this limit (0 for none) would trade."""
         best = self.best
-        return best is not None and (price == 0 or (best.price - price) * self.sign <= 0)
+        return best is not None and (price == 0 or (best.price - price) * self.sign >= 0)
 
     def levels(self) -> Iterator[Level]:
         """Walk the levels, best first."""
-        ordered, levels = self._sorted, self._levels
-        known = max(len(ordered) + len(self._appeared), len(self._heap))
-        if known > 2 * len(levels) + _STALE_SLACK:
-            self._forget_stale()
-            ordered = self._sorted
-        for key in self._appeared:
-            if key not in ordered:
-                ordered.add(key)
-        self._appeared.clear()
-        return (level for key in ordered if (level := levels.get(key)) is not None)
+        levels, sign = self._levels, self.sign
+        return (levels[rank * sign] for rank in chain(reversed(self._near), reversed(self._far)))
 
     def levels_within(self, price: int) -> Iterator[Level]:
         """Walk the levels that an opposite order at this limit (0 for none) would reach."""
         for level in self.levels():
-            if price and (level.price - price) * self.sign > 0:
+            if price and (level.price - price) * self.sign < 0:
                 return
             yield level
 
     def check(self) -> None:
-        """Check the three structures against each other, sums, links and the cached best."""
-        if not self._levels.keys() <= set(self._heap):
-            raise InvariantViolation("the heap has lost a level")
-        if not self._levels.keys() <= set(self._sorted) | set(self._appeared):
-            raise InvariantViolation("the sorted prices have lost a level")
-        best = min(self._levels, default=None)
-        if self.best is not (None if best is None else self._levels[best]):
+        """Check the order of prices against the levels, the cached best, and every queue."""
+        ranks = [*self._far, *self._near]
+        if ranks != sorted(price * self.sign for price in self._levels):
+            raise InvariantViolation("the ordered prices and the levels differ")
+        if len(self._near) > NEAR_LEVELS_MAX or (self._far and not self._near):
+            raise InvariantViolation(f"{len(self._near)} prices are near, {len(self._far)} far")
+        if self.best is not (self._levels[ranks[-1] * self.sign] if ranks else None):
             raise InvariantViolation("the cached best level is not the best")
-        for key, level in self._levels.items():
-            if level.price * self.sign != key:
-                raise InvariantViolation(f"level {level.price} is filed under {key}")
+        for price, level in self._levels.items():
+            if level.price != price:
+                raise InvariantViolation(f"level {level.price} is filed under {price}")
             self._check_queue(level)
 
     def _check_queue(self, level: Level) -> None:
@@ -229,11 +210,11 @@ class OrderBook:
 
     def side(self, side: Side) -> Ladder:
         """Give the ladder that orders of this side rest in."""
-        return self.bids if side is Side.BUY else self.asks
+        return self.bids if side is _BUY else self.asks
 
     def opposite(self, side: Side) -> Ladder:
         """Give the ladder that orders of this side trade against."""
-        return self.asks if side is Side.BUY else self.bids
+        return self.asks if side is _BUY else self.bids
 
     def depth(self, side: Side, levels_max: int) -> list[BookLevel]:
         """Give the best levels of a side as (price, quantity, orders)."""

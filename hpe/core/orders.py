@@ -6,7 +6,7 @@ leaves the index, so ids of ended orders are unknown. Always: quantity = leaves 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,6 +16,11 @@ from hpe.messages import OrderStatus, Side
 if TYPE_CHECKING:
     from hpe.core.balances import Account
     from hpe.core.orderbook import OrderBook
+
+_NEW: Final = OrderStatus.NEW
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+_FILLED: Final = OrderStatus.FILLED
+_CANCELED: Final = OrderStatus.CANCELED
 
 
 class Order(msgspec.Struct, gc=False):
@@ -51,8 +56,8 @@ class Order(msgspec.Struct, gc=False):
     def status(self) -> OrderStatus:
         """Give the FIX order status that the quantities imply."""
         if self.leaves:
-            return OrderStatus.PARTIALLY_FILLED if self.cum else OrderStatus.NEW
-        return OrderStatus.CANCELED if self.canceled else OrderStatus.FILLED
+            return _PARTIALLY_FILLED if self.cum else _NEW
+        return _CANCELED if self.canceled else _FILLED
 
 
 class OrderIndex:

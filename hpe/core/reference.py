@@ -73,6 +73,7 @@ from hpe.messages import (
     type_number,
 )
 
+_TAKER: Final = Liquidity.TAKER
 _length_at: Final = Struct(">I").unpack_from
 
 _Handler = Callable[[int, Any], Reply]
@@ -302,7 +303,7 @@ class ReferenceCore:
                 body = encode(report)
                 framed = PREFIXES[len(body)] + body
                 work.digested.append(body)
-                if report.liquidity == Liquidity.TAKER:
+                if report.liquidity is _TAKER:
                     out.append(framed)
                 mine = work.private.get(user)
                 if mine is None:

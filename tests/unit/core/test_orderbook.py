@@ -5,6 +5,8 @@ from random import Random
 
 import pytest
 
+from hpe.core import orderbook
+from hpe.core.orderbook import NEAR_LEVELS_MAX
 from hpe.errors import InvariantViolation
 from hpe.messages import Side
 from tests.unit.core.builders import new_book, new_order
@@ -129,8 +131,10 @@ def test_every_change_is_counted(book):
 
 
 @SIDES
-def test_many_levels_come_and_go_as_in_a_sorted_list(book, side):
-    """Also far from the touch, where prices without a level wait to be forgotten."""
+@pytest.mark.parametrize("near_max", [2, 16, NEAR_LEVELS_MAX])
+def test_many_levels_come_and_go_as_in_a_sorted_list(book, side, near_max, monkeypatch):
+    """Also across the border between the near and the far prices."""
+    monkeypatch.setattr(orderbook, "NEAR_LEVELS_MAX", near_max)
     seed = 20240901
     print(f"seed {seed}")
     random, numbers = Random(seed), count(1)
@@ -150,20 +154,22 @@ def test_many_levels_come_and_go_as_in_a_sorted_list(book, side):
             ladder.check()
 
 
-@pytest.mark.parametrize("walked", [False, True])
-def test_what_is_kept_of_prices_without_a_level_is_bounded(book, walked):
-    best = new_order(book, 1, Side.SELL, 1)
-    book.asks.add(best)
-    for price in range(2, 1_000):
-        order = new_order(book, price, Side.SELL, price)
-        book.asks.add(order)
-        if walked:
-            assert book.depth(Side.SELL, 9) == [(1, 10, 1), (price, 10, 1)]
-        book.asks.remove(order)
-    assert len(book.asks._heap) < 100
-    assert len(book.asks._sorted) + len(book.asks._appeared) < 100
-    assert book.depth(Side.SELL, 9) == [(1, 10, 1)]
-    book.check()
+@SIDES
+def test_a_deep_book_keeps_few_prices_near_and_gets_them_back(book, side):
+    """Placed from the worst to the best and from the best to the worst; emptied from the best."""
+    ladder = book.side(side)
+    worst_first = range(1, 2_501) if side is Side.BUY else range(5_000, 2_500, -1)
+    best_first = range(5_000, 2_500, -1) if side is Side.BUY else range(1, 2_501)
+    orders = filled(book, side, *worst_first, *best_first)
+    ladder.check()
+    assert len(ladder._near) <= NEAR_LEVELS_MAX
+    assert len(ladder._near) + len(ladder._far) == 5_000
+    sign = -1 if side is Side.BUY else 1
+    for order in sorted(orders, key=lambda order: order.price * sign):
+        assert ladder.best.price == order.price
+        ladder.remove(order)
+    assert ladder.best is None
+    ladder.check()
 
 
 def spoil_quantity(book):
@@ -174,12 +180,13 @@ def spoil_best(book):
     book.bids.best = None
 
 
-def lose_from_heap(book):
-    book.bids._heap.clear()
+def lose_a_price(book):
+    book.bids._near.clear()
 
 
-def lose_from_sorted(book):
-    book.bids._appeared.clear()
+def put_all_prices_far(book):
+    book.bids._far.update(book.bids._near)
+    book.bids._near.clear()
 
 
 def spoil_link(book):
@@ -203,8 +210,8 @@ def cross(book):
     [
         (spoil_quantity, "sum of leaves"),
         (spoil_best, "cached best"),
-        (lose_from_heap, "heap has lost"),
-        (lose_from_sorted, "sorted prices have lost"),
+        (lose_a_price, "ordered prices and the levels"),
+        (put_all_prices_far, "0 prices are near"),
         (spoil_link, "linked wrongly"),
         (close_ring, "links and count"),
         (spoil_price, "foreign price"),
