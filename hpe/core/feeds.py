@@ -7,7 +7,6 @@ sent on the connection that traded, directly before the command's response.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from hpe.core.matcher import Match
@@ -26,31 +25,34 @@ class PrivateFeed:
     def __init__(self) -> None:
         self._sequences: dict[int, int] = {}
 
-    def _next(self, user: int) -> int:
-        """Count one event of a user."""
-        sequence = self._sequences[user] = self._sequences.get(user, 0) + 1
-        return sequence
-
     def reports(
         self, match: Match, sequence: int, time_ns: int
-    ) -> Iterator[tuple[int, ExecutionReport]]:
-        """Yield (user, report) for both sides of each fill, the taker's first."""
-        taker = match.taker
-        instrument_id = taker.book.instrument.instrument_id
-        for trade_id, fill in enumerate(match.fills, match.first_trade_id):
-            maker = fill.maker
-            yield taker.user, ExecutionReport(
-                match.request_id, 0, self._next(taker.user), sequence, time_ns, _TRADE,
-                _status(fill.taker_leaves), instrument_id, taker.order_id,
-                taker.client_order_id, taker.side, _TAKER, trade_id, fill.price,
-                fill.quantity, fill.taker_leaves, fill.taker_cum, maker.order_id,
+    ) -> list[tuple[ExecutionReport, ExecutionReport]]:
+        """Make (taker's report, maker's report) of each fill, in order."""
+        taker, sequences = match.taker, self._sequences
+        user, order_id, client_order_id = taker.user, taker.order_id, taker.client_order_id
+        instrument_id, side = taker.book.instrument.instrument_id, taker.side
+        trade_id = match.first_trade_id
+        pairs = []
+        for fill in match.fills:
+            maker, price, quantity = fill.maker, fill.price, fill.quantity
+            taker_sequence = sequences[user] = sequences.get(user, 0) + 1
+            maker_sequence = sequences[maker.user] = sequences.get(maker.user, 0) + 1
+            taker_report = ExecutionReport(
+                match.request_id, 0, taker_sequence, sequence, time_ns, _TRADE,
+                _PARTIALLY_FILLED if fill.taker_leaves else _FILLED, instrument_id, order_id,
+                client_order_id, side, _TAKER, trade_id, price, quantity, fill.taker_leaves,
+                fill.taker_cum, maker.order_id,
             )  # fmt: skip
-            yield maker.user, ExecutionReport(
-                0, 0, self._next(maker.user), sequence, time_ns, _TRADE,
-                _status(fill.maker_leaves), instrument_id, maker.order_id,
-                maker.client_order_id, maker.side, _MAKER, trade_id, fill.price,
-                fill.quantity, fill.maker_leaves, fill.maker_cum, taker.order_id,
+            maker_report = ExecutionReport(
+                0, 0, maker_sequence, sequence, time_ns, _TRADE,
+                _PARTIALLY_FILLED if fill.maker_leaves else _FILLED, instrument_id,
+                maker.order_id, maker.client_order_id, maker.side, _MAKER, trade_id, price,
+                quantity, fill.maker_leaves, fill.maker_cum, order_id,
             )  # fmt: skip
+            pairs.append((taker_report, maker_report))
+            trade_id += 1
+        return pairs
 
     def rows(self) -> list[tuple[int, int]]:
         """Give (user, last private sequence), sorted."""
@@ -59,7 +61,3 @@ class PrivateFeed:
     def restore(self, user: int, sequence: int) -> None:
         """Take over a dumped counter."""
         self._sequences[user] = sequence
-
-
-def _status(leaves: int) -> OrderStatus:
-    return _PARTIALLY_FILLED if leaves else _FILLED

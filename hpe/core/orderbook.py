@@ -136,7 +136,7 @@ class Ladder:
                 self._far.remove(rank)
             return
         near.pop()
-        if not near:
+        if not near and self._far:
             half = NEAR_LEVELS_MAX // 2
             near += self._far[-half:]
             del self._far[-half:]

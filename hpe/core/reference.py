@@ -52,7 +52,6 @@ from hpe.messages import (
     GetBalance,
     GetOrderbook,
     InternalResponse,
-    Liquidity,
     ListAssets,
     ListInstruments,
     LockBalance,
@@ -73,7 +72,6 @@ from hpe.messages import (
     type_number,
 )
 
-_TAKER: Final = Liquidity.TAKER
 _length_at: Final = Struct(">I").unpack_from
 
 _Handler = Callable[[int, Any], Reply]
@@ -299,17 +297,15 @@ class ReferenceCore:
         """Encode what one command traded; the taker's reports also go to its connection."""
         exchange = self.exchange
         for match in exchange.matches:
-            for user, report in self.feed.reports(match, exchange.sequence, exchange.time_ns):
-                body = encode(report)
+            pairs = self.feed.reports(match, exchange.sequence, exchange.time_ns)
+            for (taker_report, maker_report), fill in zip(pairs, match.fills, strict=True):
+                body = encode(taker_report)
                 framed = PREFIXES[len(body)] + body
-                work.digested.append(body)
-                if report.liquidity is _TAKER:
-                    out.append(framed)
-                mine = work.private.get(user)
-                if mine is None:
-                    work.private[user] = (report.private_sequence, [framed])
-                else:
-                    mine[1].append(framed)
+                out.append(framed)
+                work.report(match.taker.user, taker_report.private_sequence, body, framed)
+                body = encode(maker_report)
+                framed = PREFIXES[len(body)] + body
+                work.report(fill.maker.user, maker_report.private_sequence, body, framed)
             work.trades += _trades(match)
         work.full = len(work.trades) >= FILLS_PER_COMMAND_MAX
         exchange.matches.clear()

@@ -41,6 +41,15 @@ class Work:
             out = self.replies[connection] = []
         return out
 
+    def report(self, user: int, private_sequence: int, body: bytes, framed: bytes) -> None:
+        """Note one private report, in both its forms."""
+        self.digested.append(body)
+        mine = self.private.get(user)
+        if mine is None:
+            self.private[user] = (private_sequence, [framed])
+        else:
+            mine[1].append(framed)
+
     def log(self, session_id: int, user: int, frames: bytes) -> None:
         """Note executed frames for the log; neighbours of one session share a group."""
         if self.groups and self.groups[-1][0] == session_id:
