@@ -122,7 +122,7 @@ class Exchange:
         if price and not instrument.notional_min <= notional <= AMOUNT_MAX:
             return self._rejected(command, RejectReason.NOTIONAL_OUT_OF_RANGE)
         orders, client_order_id = self.orders, command.client_order_id
-        if client_order_id and (user, client_order_id) in orders.by_client_id:
+        if client_order_id and (key := (user, client_order_id)) in orders.by_client_id:
             return self._rejected(command, RejectReason.DUPLICATE_CLIENT_ORDER_ID)
         if len(orders.by_id) >= self.settings.open_orders_max:
             return self._rejected(command, RejectReason.TOO_MANY_ORDERS)
@@ -155,7 +155,7 @@ class Exchange:
         ladder.add(order)
         orders.by_id[order_id] = order
         if client_order_id:
-            orders.by_client_id[user, client_order_id] = order
+            orders.by_client_id[key] = order
         now_ns = self.time_ns
         return OrderResponse(
             command.request_id, 0, self.sequence, 0, now_ns, 0, order_id, quantity, 0, 0, 0, 0, 0

@@ -72,6 +72,7 @@ from hpe.messages import (
     type_number,
 )
 
+_PREFIXES_COUNT: Final = len(PREFIXES)
 _length_at: Final = Struct(">I").unpack_from
 
 _Handler = Callable[[int, Any], Reply]
@@ -228,27 +229,27 @@ class ReferenceCore:
         """
         exchange, user, last_request_id = self.exchange, session.user, session.last_request_id
         by_type, commands, digested = self._by_type, self._commands, work.digested
+        remember = session.remembered.append
         position, pending, end = 0, -1, len(frames)
         intact = True
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
-            executed = False
             try:
                 decode, handler = by_type[body[1]]
                 request = decode(body)
                 if handler is None:
                     handler = commands.get(type(request))
             except (Undecodable, *DECODE_FAULTS) as error:
+                handler = None
                 answer, intact = _refusal(body, error)
             else:
                 request_id = request.request_id
                 if handler is None:
                     answer = self._answer_query(user, request, admit)
-                elif request_id <= last_request_id:
-                    answer = _recalled(session, request_id, body)
-                elif admit or work.full:
-                    answer = error_body(request_id, ErrorCode(admit or ErrorCode.BUSY))
+                elif request_id <= last_request_id or admit or work.full:
+                    handler = None
+                    answer = _not_executed(session, request_id, body, admit)
                 else:
                     if not work.begun:
                         self._begin(work)
@@ -256,20 +257,17 @@ class ReferenceCore:
                     answer = encode(handler(user, request))
                     if exchange.matches:
                         self._collect_fills(work, out)
-                    last_request_id = session.last_request_id = request_id
-                    session.remembered.append(
-                        Remembered(request_id, len(body), crc32(body), answer)
-                    )
+                    session.last_request_id = last_request_id = request_id
+                    remember(Remembered(request_id, len(body), crc32(body), answer))
                     digested.append(answer)
-                    executed = True
-            if executed:
+            if handler is not None:
                 if pending < 0:
                     pending = position
             elif pending >= 0:
                 work.log(session.session_id, user, frames[pending:position])
                 pending = -1
             size = len(answer)
-            out.append(PREFIXES[size] + answer if size < len(PREFIXES) else frame(answer))
+            out.append(PREFIXES[size] + answer if size < _PREFIXES_COUNT else frame(answer))
             position = after
         if pending >= 0:
             work.log(session.session_id, user, frames[pending:])
@@ -403,6 +401,16 @@ def _refusal(body: bytes, error: Exception) -> tuple[bytes, bool]:
     problem = error if isinstance(error, Undecodable) else diagnose(body, str(error))
     answer = error_body(problem.request_id, problem.code, str(problem))
     return answer, problem.code >= ErrorCode.UNKNOWN_TYPE
+
+
+def _not_executed(session: Session, request_id: int, body: bytes, admit: int) -> bytes:
+    """Answer a command that is not executed now: it was before, or it is refused.
+
+    What was executed is never answered with a refusal, which would say that it was not.
+    """
+    if request_id <= session.last_request_id:
+        return _recalled(session, request_id, body)
+    return error_body(request_id, ErrorCode(admit or ErrorCode.BUSY))
 
 
 def _recalled(session: Session, request_id: int, body: bytes) -> bytes:
