@@ -62,6 +62,9 @@ before its last command this keeps the log's record of a batch below its 4 MiB."
 SYMBOL_CHARS_MAX: Final = 48
 """Longest symbol: token addresses of 32-44 characters are used as asset symbols."""
 
+PAIR_SYMBOL_CHARS_MAX: Final = 2 * SYMBOL_CHARS_MAX + 1
+"""Longest symbol of an instrument: that of a pair made by resolve_instrument is BASE/QUOTE."""
+
 ID_MAX: Final = 2**31 - 1
 """Largest asset or instrument id."""
 
@@ -242,6 +245,9 @@ Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
 EntityId = Annotated[int, Meta(ge=1, le=ID_MAX)]
 EntityIdOrZero = Annotated[int, Meta(ge=0, le=ID_MAX)]
 Symbol = Annotated[str, Meta(min_length=1, max_length=SYMBOL_CHARS_MAX, pattern=r"^[!-~]+\Z")]
+PairSymbol = Annotated[
+    str, Meta(min_length=1, max_length=PAIR_SYMBOL_CHARS_MAX, pattern=r"^[!-~]+\Z")
+]
 Text = Annotated[str, Meta(max_length=64)]
 Window = Annotated[int, Meta(ge=0, le=WINDOW_MAX)]
 Depth = Annotated[int, Meta(ge=1, le=DEPTH_MAX)]
@@ -556,7 +562,7 @@ class AddAsset(Request, frozen=True, tag=71):
 class AddInstrument(Request, frozen=True, tag=72):
     """Define a spot pair of two assets. Scale (atoms per lot and tick) never changes."""
 
-    symbol: Symbol
+    symbol: PairSymbol
     base: EntityId
     quote: EntityId
     base_atoms_per_lot: Amount = 1
@@ -668,7 +674,7 @@ class AssetSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A pair that the configuration names by symbols: added when new, else limits changed."""
 
-    symbol: Symbol
+    symbol: PairSymbol
     base: Symbol
     quote: Symbol
     base_atoms_per_lot: Amount

@@ -101,6 +101,10 @@ class _Stopper:
 async def serve(config: Config, ports_file: Path | None) -> None:
     """Run the engine and its listener until the first signal."""
     stopper = _Stopper()
+    # What the receiver restores when it closes: a signal that comes after the drain, while the
+    # interpreter shuts down, must not turn a clean stop into a kill.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, signals, stopper, config.shutdown_hard_s)
@@ -151,8 +155,11 @@ def _announce(engine: HighPerformanceEngine, port: int, ports_file: Path | None)
 def _write_ports_file(path: Path, port: int) -> None:
     """Write by rename, so that whoever waits for the file never reads half of it."""
     aside = path.with_name(f"{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="ascii")
-    aside.replace(path)
+    try:
+        aside.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="ascii")
+        aside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"--ports-file: cannot write {path}: {error.strerror}") from error
 
 
 def _raise_descriptor_limit() -> None:

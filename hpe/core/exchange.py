@@ -130,7 +130,7 @@ class Exchange:
         if side is _BUY:
             ladder, best = book.bids, book.asks.best
             paying, receiving = accounts[instrument.quote], accounts[instrument.base]
-            needed = notional or self.executor.market_cost(book, quantity)
+            needed = notional or self._market_cost(book, quantity, paying.available)
             crosses = best is not None and (best.price <= price or not price)
         else:
             ladder, best = book.asks, book.bids.best
@@ -160,6 +160,11 @@ class Exchange:
         return OrderResponse(
             command.request_id, 0, self.sequence, 0, now_ns, 0, order_id, quantity, 0, 0, 0, 0, 0
         )
+
+    def _market_cost(self, book: OrderBook, quantity: int, available: int) -> int:
+        """Give what a market buy costs now in quote atoms, or something above what is available."""
+        atoms = book.instrument.quote_atoms_per_tick
+        return self.matcher.cost(book.asks, quantity, available // atoms) * atoms
 
     def _killed(self, command: SubmitOrder, order_id: int) -> OrderResponse:
         """Answer an accepted order that finds nothing to trade with and may not rest."""

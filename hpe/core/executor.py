@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Final
 
 from hpe.core.matcher import Fill
-from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
 from hpe.messages import Side
 
@@ -43,17 +42,6 @@ class Executor:
         if order.side is _BUY:
             return price * leaves * instrument.quote_atoms_per_tick
         return leaves * instrument.base_atoms_per_lot
-
-    def market_cost(self, book: OrderBook, quantity: int) -> int:
-        """Give what a market buy of this size would cost now, in quote atoms."""
-        total = 0
-        for level in book.asks.levels():
-            taken = min(quantity, level.quantity)
-            total += taken * level.price
-            quantity -= taken
-            if not quantity:
-                break
-        return total * book.instrument.quote_atoms_per_tick
 
     def release(self, order: Order) -> None:
         """Give back everything that an ending order still reserves."""

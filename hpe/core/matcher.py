@@ -39,7 +39,14 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 
 
 class Matcher:
-    """Matches one aggressor at a time against its book."""
+    """Matches one aggressor at a time against its book.
+
+    `effort` counts fills and levels walked since somebody set it to 0: what a command cost that
+    costs more than others. Each of the walks ends after FILLS_PER_COMMAND_MAX orders at most.
+    """
+
+    def __init__(self) -> None:
+        self.effort = 0
 
     def match(self, aggressor: Order) -> list[Fill]:
         """Trade as much of the aggressor as its limit and FILLS_PER_COMMAND_MAX allow.
@@ -72,6 +79,7 @@ class Matcher:
             fills.append(Fill(maker, price, quantity, maker_leaves, maker.cum, leaves, cum))
             book.last_price = price
         aggressor.leaves, aggressor.cum = leaves, cum
+        self.effort += len(fills)
         return fills
 
     def _next_maker(self, ladder: Ladder) -> Order:
@@ -91,8 +99,27 @@ class Matcher:
         """
         makers = 0
         for level in ladder.levels_within(price):
+            self.effort += 1
             quantity -= level.quantity
             makers += level.count
+            if makers > FILLS_PER_COMMAND_MAX:
+                return False
             if quantity <= 0:
-                return makers <= FILLS_PER_COMMAND_MAX
+                return True
         return False
+
+    def cost(self, ladder: Ladder, quantity: int, ticks_lots_max: int) -> int:
+        """Sum price x quantity (ticks x lots) of what a market order would trade now.
+
+        Stops once the sum is above `ticks_lots_max`: more than that cannot be paid anyway.
+        """
+        total = makers = 0
+        for level in ladder.levels():
+            self.effort += 1
+            taken = min(quantity, level.quantity)
+            total += taken * level.price
+            quantity -= taken
+            makers += level.count
+            if not quantity or total > ticks_lots_max or makers >= FILLS_PER_COMMAND_MAX:
+                break
+        return total

@@ -73,6 +73,7 @@ from hpe.messages import (
 )
 
 _PREFIXES_COUNT: Final = len(PREFIXES)
+_MAY_COST_MUCH: Final = (SubmitOrder, ReplaceOrder)
 _length_at: Final = Struct(">I").unpack_from
 
 _Handler = Callable[[int, Any], Reply]
@@ -229,7 +230,7 @@ class ReferenceCore:
         """
         exchange, user, last_request_id = self.exchange, session.user, session.last_request_id
         by_type, commands, digested = self._by_type, self._commands, work.digested
-        remember = session.remembered.append
+        remember, matcher = session.remembered.append, exchange.matcher
         position, pending, end = 0, -1, len(frames)
         intact = True
         while position < end and intact:
@@ -247,7 +248,11 @@ class ReferenceCore:
                 request_id = request.request_id
                 if handler is None:
                     answer = self._answer_query(user, request, admit)
-                elif request_id <= last_request_id or admit or work.full:
+                elif (
+                    request_id <= last_request_id
+                    or admit
+                    or (work.full and isinstance(request, _MAY_COST_MUCH))
+                ):
                     handler = None
                     answer = _not_executed(session, request_id, body, admit)
                 else:
@@ -255,8 +260,8 @@ class ReferenceCore:
                         self._begin(work)
                     exchange.sequence += 1
                     answer = encode(handler(user, request))
-                    if exchange.matches:
-                        self._collect_fills(work, out)
+                    if matcher.effort:
+                        self._collect_effort(work, out)
                     session.last_request_id = last_request_id = request_id
                     remember(Remembered(request_id, len(body), crc32(body), answer))
                     digested.append(answer)
@@ -291,9 +296,16 @@ class ReferenceCore:
         self.exchange.time_ns = work.time_ns
         self.sessions.expire(work.time_ns)
 
-    def _collect_fills(self, work: Work, out: list[bytes]) -> None:
-        """Encode what one command traded; the taker's reports also go to its connection."""
+    def _collect_effort(self, work: Work, out: list[bytes]) -> None:
+        """Encode what one command traded; the taker's reports also go to its connection.
+
+        Fills and levels walked are what makes one command cost a thousand times another: with
+        FILLS_PER_COMMAND_MAX of them the batch is full, for its time and for the log's record.
+        """
         exchange = self.exchange
+        work.effort += exchange.matcher.effort
+        work.full = work.effort >= FILLS_PER_COMMAND_MAX
+        exchange.matcher.effort = 0
         for match in exchange.matches:
             pairs = self.feed.reports(match, exchange.sequence, exchange.time_ns)
             for (taker_report, maker_report), fill in zip(pairs, match.fills, strict=True):
@@ -305,7 +317,6 @@ class ReferenceCore:
                 framed = PREFIXES[len(body)] + body
                 work.report(fill.maker.user, maker_report.private_sequence, body, framed)
             work.trades += _trades(match)
-        work.full = len(work.trades) >= FILLS_PER_COMMAND_MAX
         exchange.matches.clear()
 
     # --- internal commands --------------------------------------------------------------------
@@ -410,7 +421,9 @@ def _not_executed(session: Session, request_id: int, body: bytes, admit: int) ->
     """
     if request_id <= session.last_request_id:
         return _recalled(session, request_id, body)
-    return error_body(request_id, ErrorCode(admit or ErrorCode.BUSY))
+    if admit:
+        return error_body(request_id, ErrorCode(admit))
+    return error_body(request_id, ErrorCode.BUSY, "this batch has traded and searched enough")
 
 
 def _recalled(session: Session, request_id: int, body: bytes) -> bytes:

@@ -13,13 +13,14 @@ class Work:
     """What one batch has given so far.
 
     `begun` turns true with the first command: before it there is nothing to log. `full` turns
-    true when no further command fits the log's record: those that remain are refused as busy.
+    true when orders and replaces have traded and searched enough: those that remain are refused
+    as busy. `effort` counts that.
     `digested` are the bodies that the output digest covers, in order.
     """
 
     __slots__ = (
-        "begun", "cut", "digested", "first_sequence", "full", "groups", "private", "replies",
-        "time_ns", "trades",
+        "begun", "cut", "digested", "effort", "first_sequence", "full", "groups", "private",
+        "replies", "time_ns", "trades",
     )  # fmt: skip
 
     def __init__(self, time_ns: int, first_sequence: int) -> None:
@@ -27,6 +28,7 @@ class Work:
         self.first_sequence = first_sequence
         self.begun = False
         self.full = False
+        self.effort = 0
         self.replies: dict[int, list[bytes]] = {}
         self.private: dict[int, tuple[int, list[bytes]]] = {}
         self.groups: list[tuple[int, int, list[bytes]]] = []

@@ -68,6 +68,10 @@ class Connection:
         self._finished = False
         self._overflow = False
         self._attached = trio.Event()
+        # Not set while the core has a hello or logout of this connection: what it executes is
+        # answered, also when the service stops meanwhile.
+        self._settled = trio.Event()
+        self._settled.set()
         self._life = trio.CancelScope()
         self._reading = trio.CancelScope(deadline=trio.current_time() + limits.logon_timeout_s)
         self._stopped = False
@@ -91,7 +95,10 @@ class Connection:
     def act(self, step: Step) -> None:
         """Do what the session decided."""
         if step.run is not None:
+            self._settled = trio.Event()
             self._switchboard.offer(self.session.connection, step.run, trio.current_time())
+        else:
+            self._settled.set()
         if step.reply:
             self.deliver(step.reply, 0, 0)
         if step.end:
@@ -121,6 +128,7 @@ class Connection:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write)
                     await self._read()
+                    await self._settled.wait()
                     self._detach()
                     await self._account.wait_answered()
                     self._finished = True
@@ -187,9 +195,11 @@ class Connection:
                 frames = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
                 self._waiting = []
                 owed = self._take_owed()
-                await self._send(frames)
-                self._waiting_bytes -= len(frames)
-                self._account.release(*owed)
+                try:
+                    await self._send(frames)
+                finally:  # sent or not: a client that breaks off must not keep credits
+                    self._waiting_bytes -= len(frames)
+                    self._account.release(*owed)
             elif self._owed_frames:
                 self._account.release(*self._take_owed())
             elif self._finished:
@@ -243,7 +253,9 @@ async def contain(life: Awaitable[None], name: str) -> bool:
         await life
     except* (InvariantViolation, WalError):
         raise
-    except* (trio.BrokenResourceError, trio.ClosedResourceError, ConnectionFault) as group:
+    except* (
+        trio.BrokenResourceError, trio.ClosedResourceError, ConnectionFault, OSError
+    ) as group:  # fmt: skip
         faulty = True
         LOGGER.info("%s ended: %s", name, _reasons(group))
     except* Exception as group:

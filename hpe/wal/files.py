@@ -11,8 +11,10 @@ semantics of rename, fsync of a directory, and flock. Source: docs/log-format.md
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -206,6 +208,9 @@ class DirectoryFiles:
     def read(self, name: str, bytes_max: int | None = None) -> bytes:
         """See LogFiles."""
         path = self._directory / name
+        with _mapped(WalReadError, "read", path):
+            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+                raise OSError(errno.EINVAL, "not a regular file")
         with _mapped(WalReadError, "read", path), path.open("rb") as file:
             return file.read(-1 if bytes_max is None else bytes_max)
 
@@ -214,7 +219,9 @@ class DirectoryFiles:
         path = self._directory / name
         with _mapped(WalWriteError, "create", path):
             flags = _APPEND_FLAGS | os.O_CREAT | os.O_TRUNC
-            return DirectoryAppendFile(os.open(path, flags, 0o600), path)
+            descriptor = os.open(path, flags, 0o600)
+        # Errors name the file by the name that it is going to have.
+        return DirectoryAppendFile(descriptor, self._directory / name.removesuffix(ASIDE_SUFFIX))
 
     def rename(self, old: str, new: str) -> None:
         """See LogFiles."""

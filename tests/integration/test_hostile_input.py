@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import struct
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgpack
 import pytest
 import trio
 
-from hpe.messages import Deposit, GetBalance, Hello, Ping
+from hpe.messages import Deposit, GetBalance, GetOrderbook, Hello, Ping, SubmitOrder
 from tests.support.service import running_service
 from tests.support.wire import TOO_LARGE, WireClient, framed, named, pack, pack_request, wire
 
@@ -168,6 +169,27 @@ async def test_half_open_and_abandoned_connections_are_forgotten(tmp_path: Path)
                     assert (await other.ask(GetBalance(1, USD)))[0] == 33
                     await trio.sleep(0.01)  # a pace, no synchronisation
             assert service.engine.statistics()["credits_bytes"] == 0
+
+
+async def test_a_client_that_breaks_off_keeps_no_credits(tmp_path: Path) -> None:
+    """It asks for much, reads nothing and resets: what it held goes back to the pool."""
+    with trio.fail_after(60):
+        async with running_service(tmp_path) as service, wire(service.port, user=8) as maker:
+            await maker.ask(Deposit(1, 1, 10**12))
+            orders = [SubmitOrder(2 + n, 1, 0, 2, 2, 1, 1_000 + n, 1) for n in range(500)]
+            for first in range(0, 500, 50):
+                await maker.send(*map(pack_request, orders[first : first + 50]))
+                await maker.responses(50)
+            for _ in range(3):
+                async with wire(service.port, user=9, window=1_000) as client:
+                    query = pack_request(GetOrderbook(1, 1, 1_000))
+                    await client.send(*[query] * 1_000)
+                    linger = struct.pack("ii", 1, 0)
+                    client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            while service.engine.statistics()["connections"] != 1:
+                assert (await maker.ask(GetBalance(1, USD)))[0] == 33
+            while service.engine.statistics()["credits_bytes"]:
+                await trio.lowlevel.checkpoint()
 
 
 @pytest.mark.parametrize("seed", range(5))

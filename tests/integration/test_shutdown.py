@@ -23,7 +23,7 @@ from hpe.core.core import Batch, Output
 from hpe.core.reference import ReferenceCore
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import InvariantViolation, RecoveryStopped, WalWriteError
-from hpe.messages import Deposit, GetBalance
+from hpe.messages import Deposit, GetBalance, Logout
 from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.recovery import recover
 from tests.support.faulty_files import FaultKind, FaultyFiles
@@ -175,6 +175,28 @@ async def test_a_stop_waits_for_the_log_and_delivers_the_last_replies(tmp_path: 
             await service.engine.phase.wait_value("stopped")
 
 
+async def test_a_stop_answers_the_hello_and_logout_that_the_core_executes(tmp_path: Path) -> None:
+    files = GatedFiles(tmp_path / "data")
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            service = await nursery.start(_serve_until_drained, tmp_path, files)
+            async with wire(service.port, user=7) as leaving, wire(service.port) as coming:
+                batches = int(service.engine.statistics()["batches"])
+                files.gate.clear()
+                await leaving.send(pack_request(Logout(9)))
+                await trio.to_thread.run_sync(files.waiting.wait)
+                await coming.send(pack_request(_hello(8)))
+                while int(service.engine.statistics()["batches"]) < batches + 2:
+                    await trio.lowlevel.checkpoint()
+                service.leave.set()
+                await service.engine.phase.wait_value("draining")
+                files.gate.set()
+                assert [row[:2] for row in await leaving.until_closed()] == [[3, 9]]
+                (welcome,) = await coming.until_closed()
+                assert welcome[0] == 1
+            await service.engine.phase.wait_value("stopped")
+
+
 async def test_a_client_that_does_not_close_cannot_hold_the_stop(tmp_path: Path) -> None:
     with trio.fail_after(30):
         async with contextlib.AsyncExitStack() as left_open:
@@ -250,6 +272,7 @@ def test_a_taken_port_exits_71(tmp_path: Path) -> None:
         (["--core", "compiled"], "compiled"),
         (["--sync", "sometimes"], "sync"),
         (["--config", "absent.toml"], "absent.toml"),
+        (["--port", "0", "--ports-file", "absent/ports.json"], "absent/ports.json"),
     ],
 )
 def test_bad_settings_exit_78_with_one_line(

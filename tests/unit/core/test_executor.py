@@ -98,17 +98,11 @@ def test_a_market_buy_reserves_and_pays_exactly_its_walk(executor, book):
     makers = [order_of(executor, book, Side.SELL, price, 4) for price in (10, 12)]
     for maker in makers:
         book.asks.add(maker)
-    assert executor.market_cost(book, 6) == (4 * 10 + 2 * 12) * TICK
-    assert executor.market_cost(book, 99) == (4 * 10 + 4 * 12) * TICK
     taker = new_order(book, 9, Side.BUY, 0, 6, paying=funded(1_000))
-    assert executor.reserve(taker, executor.market_cost(book, 6))
+    assert executor.reserve(taker, 64 * TICK)
     executor.settle(taker, [fill(makers[0], 10, 4), fill(makers[1], 12, 2)])
     assert taker.reserved == 0
     assert amounts(taker.paying) == (1_000 - 64 * TICK, 0, 0)
-
-
-def test_an_empty_book_costs_nothing(executor, book):
-    assert executor.market_cost(book, 5) == 0
 
 
 def test_release_gives_everything_back_once(executor, book):

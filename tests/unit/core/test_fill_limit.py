@@ -6,7 +6,9 @@ import pytest
 
 from hpe.core import exchange, matcher, new_core, reference
 from hpe.messages import (
+    CancelOrder,
     CancelReason,
+    CancelResponse,
     Error,
     ErrorCode,
     ExecutionReport,
@@ -91,4 +93,26 @@ def test_the_rest_of_a_full_batch_is_busy_and_may_be_sent_again(trader: Client) 
     assert second.request_id == after.request_id
     assert isinstance(trader.ask(after), OrderResponse)
     trader.venue.check()
+    assert trader.venue.replayed().state_hash() == trader.venue.core.state_hash()
+
+
+def test_a_batch_that_searched_enough_takes_cancels_but_no_orders(trader: Client) -> None:
+    for price in (100, 101, 102, 103):
+        trader.submit(Side.SELL, price, 1)
+    resting = trader.submit(Side.BUY, 50, 1)
+
+    def order(tif: TimeInForce, price: int, quantity: int) -> SubmitOrder:
+        return SubmitOrder(trader.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, tif, price, quantity)
+
+    search = order(TimeInForce.FOK, 200, 99)
+    cancel = CancelOrder(trader.next_id(), resting.order_id)
+    after = order(TimeInForce.GTC, 50, 1)
+    killed, canceled, refused = trader.send(search, cancel, after)
+    assert isinstance(killed, OrderResponse)
+    assert killed.reason == CancelReason.FOK_NOT_FILLABLE
+    assert isinstance(canceled, CancelResponse)
+    assert canceled.canceled == 1
+    assert isinstance(refused, Error)
+    assert refused.code == ErrorCode.BUSY
+    assert "enough" in refused.message
     assert trader.venue.replayed().state_hash() == trader.venue.core.state_hash()

@@ -85,3 +85,25 @@ def test_fillable(book, price, quantity, fillable):
     before = book.sequence
     assert Matcher().fillable(book.asks, price, quantity) is fillable
     assert book.sequence == before
+
+
+def test_the_cost_of_a_market_order_is_its_walk(book):
+    matcher = Matcher()
+    assert matcher.cost(book.bids, 5, 10**6) == 0
+    assert matcher.cost(book.asks, 15, 10**6) == 10 * 100 + 5 * 101
+    assert matcher.cost(book.asks, 99, 10**6) == 10 * 100 + 20 * 101 + 10 * 102
+
+
+def test_walks_end_as_soon_as_the_answer_is_known(monkeypatch):
+    book, matcher = new_book(), Matcher()
+    for number in range(1, 101):
+        book.asks.add(new_order(book, number, Side.SELL, number, quantity=1))
+    assert matcher.cost(book.asks, 100, 2) == 3, "one step above what can be paid"
+    assert matcher.effort == 2
+    assert matcher.fillable(book.asks, 0, 3)
+    assert matcher.effort == 5
+    monkeypatch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", 10)
+    assert not matcher.fillable(book.asks, 0, 1_000)
+    assert matcher.effort == 16
+    matcher.cost(book.asks, 100, 10**6)
+    assert matcher.effort == 26

@@ -62,6 +62,12 @@ def test_write_file_replaces_whole_or_not_at_all(files):
     assert files.names() == ["a", "lock"]
 
 
+def test_a_pipe_in_the_directory_is_refused_not_waited_for(files, tmp_path):
+    os.mkfifo(tmp_path / "data" / "pipe")
+    with pytest.raises(WalReadError, match="pipe"):
+        files.read("pipe")
+
+
 def test_the_second_holder_is_told_the_first(files, tmp_path):
     with pytest.raises(DataDirectoryBusy, match=f"in use by process {os.getpid()}"):
         DirectoryFiles(tmp_path / "data").lock()
