@@ -176,14 +176,19 @@ async def test_a_client_that_breaks_off_keeps_no_credits(tmp_path: Path) -> None
     with trio.fail_after(60):
         async with running_service(tmp_path) as service, wire(service.port, user=8) as maker:
             await maker.ask(Deposit(1, 1, 10**12))
-            orders = [SubmitOrder(2 + n, 1, 0, 2, 2, 1, 1_000 + n, 1) for n in range(500)]
-            for first in range(0, 500, 50):
+            orders = [SubmitOrder(2 + n, 1, 0, 2, 2, 1, 100_000 + n, 1) for n in range(1_000)]
+            for first in range(0, 1_000, 50):
                 await maker.send(*map(pack_request, orders[first : first + 50]))
                 await maker.responses(50)
             for _ in range(3):
                 async with wire(service.port, user=9, window=1_000) as client:
                     query = pack_request(GetOrderbook(1, 1, 1_000))
+                    frames = int(service.engine.statistics()["frames"])
                     await client.send(*[query] * 1_000)
+                    while int(service.engine.statistics()["frames"]) < frames + 1_000:
+                        await trio.lowlevel.checkpoint()
+                    # Its answers are at the connection's writer when this later one is through.
+                    assert (await maker.ask(GetBalance(1, USD)))[0] == 33
                     linger = struct.pack("ii", 1, 0)
                     client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             while service.engine.statistics()["connections"] != 1:
