@@ -13,7 +13,7 @@ import trio
 
 from hpe.messages import Deposit, GetBalance, GetOrderbook, Hello, Ping, SubmitOrder
 from tests.support.service import running_service
-from tests.support.wire import TOO_LARGE, WireClient, framed, named, pack, pack_request, wire
+from tests.support.wire import TOO_LARGE, WireClient, framed, named, pack, pack_request, until, wire
 
 USD = 3
 GOOD = pack_request(Deposit(1, USD, 5))
@@ -180,21 +180,22 @@ async def test_a_client_that_breaks_off_keeps_no_credits(tmp_path: Path) -> None
             for first in range(0, 1_000, 50):
                 await maker.send(*map(pack_request, orders[first : first + 50]))
                 await maker.responses(50)
+
+            def figure(name: str) -> int:
+                return int(service.engine.statistics()[name])
+
             for _ in range(3):
                 async with wire(service.port, user=9, window=1_000) as client:
                     query = pack_request(GetOrderbook(1, 1, 1_000))
-                    frames = int(service.engine.statistics()["frames"])
+                    frames = figure("frames") + 1_000
                     await client.send(*[query] * 1_000)
-                    while int(service.engine.statistics()["frames"]) < frames + 1_000:
-                        await trio.lowlevel.checkpoint()
+                    await until(lambda due=frames: figure("frames") >= due)
                     # Its answers are at the connection's writer when this later one is through.
                     assert (await maker.ask(GetBalance(1, USD)))[0] == 33
                     linger = struct.pack("ii", 1, 0)
                     client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            while service.engine.statistics()["connections"] != 1:
-                assert (await maker.ask(GetBalance(1, USD)))[0] == 33
-            while service.engine.statistics()["credits_bytes"]:
-                await trio.lowlevel.checkpoint()
+            await until(lambda: figure("connections") == 1)
+            await until(lambda: figure("credits_bytes") == 0)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -29,7 +29,7 @@ from hpe.wal.recovery import recover
 from tests.support.faulty_files import FaultKind, FaultyFiles
 from tests.support.gated_files import GatedFiles
 from tests.support.service import PROJECT, ServiceProcess, running_service
-from tests.support.wire import Row, WireClient, named, pack_request, wire
+from tests.support.wire import Row, WireClient, named, pack_request, until, wire
 
 USD = 3
 SHUTTING_DOWN = "shutting_down"
@@ -186,8 +186,7 @@ async def test_a_stop_answers_the_hello_and_logout_that_the_core_executes(tmp_pa
                 await leaving.send(pack_request(Logout(9)))
                 await trio.to_thread.run_sync(files.waiting.wait)
                 await coming.send(pack_request(_hello(8)))
-                while int(service.engine.statistics()["batches"]) < batches + 2:
-                    await trio.lowlevel.checkpoint()
+                await until(lambda: int(service.engine.statistics()["batches"]) >= batches + 2)
                 service.leave.set()
                 await service.engine.phase.wait_value("draining")
                 files.gate.set()

@@ -7,7 +7,7 @@ nothing about requests: replies are the plain lists that came.
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -104,6 +104,14 @@ async def wire(port: int, user: int = 0, **logon: int) -> AsyncIterator[WireClie
         if user:
             await client.log_on(user, **logon)
         yield client
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the service in this loop go on until something about it holds; bounded by the caller."""
+    while True:
+        if condition():
+            return
+        await trio.lowlevel.checkpoint()
 
 
 def named(rows: Iterable[Row]) -> list[tuple[int, str]]:
