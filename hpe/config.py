@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from hpe import messages
 from hpe.errors import ConfigError
-from hpe.messages import Amount, AnyInt, Decimals, PositiveInt, Symbol
+from hpe.messages import Amount, AnyInt, Decimals, PairSymbol, PositiveInt, Symbol
 
 MIB: Final = 1024 * 1024
 
@@ -82,7 +82,7 @@ class AssetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A spot pair that exists after start. Scale never changes once added; limits may."""
 
-    symbol: Symbol
+    symbol: PairSymbol
     base: Symbol
     quote: Symbol
     base_atoms_per_lot: Amount = 1

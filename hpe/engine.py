@@ -131,6 +131,7 @@ class HighPerformanceEngine(InProcessApi):
     @contextlib.asynccontextmanager
     async def _serve(self) -> AsyncIterator[None]:
         body_fault: Exception | None = None
+        self.draining = False
         self.phase.value = "recovering"
         try:
             with _switch_interval():

@@ -26,7 +26,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hpe.cli.spawn import spawned_service
 from hpe.errors import HpeError, ProtocolError, RequestRefused
-from hpe.messages import AMOUNT_MAX, ErrorCode, GetOrderbook, OrderbookReply, OrderResponse
+from hpe.messages import (
+    AMOUNT_MAX,
+    WINDOW_MAX,
+    ErrorCode,
+    GetOrderbook,
+    OrderbookReply,
+    OrderResponse,
+)
 from hpe.net.channel import Pending
 from hpe.net.client import connect
 from hpe.net.link import parse_address
@@ -81,7 +88,14 @@ def add_parsers(subparsers: SubParsers) -> None:
     )
     parser.add_argument("--address", help="HOST:PORT of a running service; else one is started")
     parser.add_argument("--core", default="auto", help="core of the service that is started")
-    parser.add_argument("--window", type=int, default=WINDOW_DEFAULT, help="requests in flight")
+    parser.add_argument(
+        "--window",
+        type=int,
+        choices=range(1, WINDOW_MAX + 1),
+        metavar=f"1..{WINDOW_MAX}",
+        default=WINDOW_DEFAULT,
+        help="requests in flight",
+    )
     parser.set_defaults(run=run)
 
 

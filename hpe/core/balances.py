@@ -136,7 +136,7 @@ class BalanceCache:
             totals[asset] = totals.get(asset, 0) + available + reserved + held
         if any(unexplained.values()):
             raise InvariantViolation(f"orders reserve what accounts lack: {unexplained}")
-        for asset in totals.keys() | self._net_deposits.keys():
+        for asset in sorted({*totals, *self._net_deposits}):
             net = self._net_deposits.get(asset, 0)
             if totals.get(asset, 0) != net:
                 raise InvariantViolation(

@@ -23,6 +23,7 @@ from hpe.messages import (
     ERROR_TRAITS,
     FLAG_DUPLICATE,
     INTERNAL,
+    INTERNAL_FIRST,
     QUERIES,
     REPLY_BYTES_MAX,
     Error,
@@ -130,7 +131,7 @@ def diagnose(body: bytes, message: str) -> Undecodable:
     request_id = value[1] if len(value) > 1 and type(value[1]) is int else 0
     if not 0 < request_id < 2**63:
         request_id = 0
-    known = number >= 0 and DECODERS[number] is not None
+    known = 0 <= number < INTERNAL_FIRST and DECODERS[number] is not None
     code = ErrorCode.BAD_FIELD if known else ErrorCode.UNKNOWN_TYPE
     return Undecodable(code, request_id, message[:128])
 

@@ -287,7 +287,7 @@ class Exchange:
             ladder, opposite = book.bids, book.asks
         else:
             ladder, opposite = book.asks, book.bids
-        if price == order.price and leaves <= order.leaves and not command.requeue:
+        if price == order.price and leaves < order.leaves and not command.requeue:
             ladder.reduce(order, leaves)
             return []
         ladder.remove(order)

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Any, Final
 from zlib import crc32
 
+from hpe.core.answers import not_executed, refusal
 from hpe.core.codec import (
     DECODE_FAULTS,
     DECODERS,
@@ -23,13 +24,11 @@ from hpe.core.codec import (
     Undecodable,
     decode_body,
     decode_request,
-    diagnose,
     encode,
     ends_inside_frame,
     error_body,
     frame,
     split_frames,
-    with_duplicate_flag,
 )
 from hpe.core.configuration import configuration_differences, configure
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
@@ -243,7 +242,7 @@ class ReferenceCore:
                     handler = commands.get(type(request))
             except (Undecodable, *DECODE_FAULTS) as error:
                 handler = None
-                answer, intact = _refusal(body, error)
+                answer, intact = refusal(body, error)
             else:
                 request_id = request.request_id
                 if handler is None:
@@ -254,7 +253,7 @@ class ReferenceCore:
                     or (work.full and isinstance(request, _MAY_COST_MUCH))
                 ):
                     handler = None
-                    answer = _not_executed(session, request_id, body, admit)
+                    answer = not_executed(session, request_id, body, admit)
                 else:
                     if not work.begun:
                         self._begin(work)
@@ -338,6 +337,9 @@ class ReferenceCore:
         return response
 
     def _session_attached(self, user: int, command: SessionAttached) -> SessionAttachedResponse:
+        older = self.sessions.get(command.session_id)
+        if older is not None:
+            self._cut.discard(older.attach_number)
         result = self.sessions.attach(
             command.session_id, command.user, command.window, command.request_id
         )
@@ -405,33 +407,6 @@ def _trades(match: Match) -> list[Trade]:
         )
         for trade_id, fill in enumerate(match.fills, match.first_trade_id)
     ]  # fmt: skip
-
-
-def _refusal(body: bytes, error: Exception) -> tuple[bytes, bool]:
-    """Give the error that answers a body which did not decode, and whether to go on after it."""
-    problem = error if isinstance(error, Undecodable) else diagnose(body, str(error))
-    answer = error_body(problem.request_id, problem.code, str(problem))
-    return answer, problem.code >= ErrorCode.UNKNOWN_TYPE
-
-
-def _not_executed(session: Session, request_id: int, body: bytes, admit: int) -> bytes:
-    """Answer a command that is not executed now: it was before, or it is refused.
-
-    What was executed is never answered with a refusal, which would say that it was not.
-    """
-    if request_id <= session.last_request_id:
-        return _recalled(session, request_id, body)
-    if admit:
-        return error_body(request_id, ErrorCode(admit))
-    return error_body(request_id, ErrorCode.BUSY, "this batch has traded and searched enough")
-
-
-def _recalled(session: Session, request_id: int, body: bytes) -> bytes:
-    """Answer a request id that was used or passed over before."""
-    recalled = session.recall(request_id, len(body), crc32(body))
-    if isinstance(recalled, ErrorCode):
-        return error_body(request_id, recalled)
-    return with_duplicate_flag(recalled)
 
 
 def _divergence(logged: Body, body: bytes) -> Diverged:

@@ -246,11 +246,11 @@ class Channel:
             raise _refusal(request_id, ErrorCode.STALE_ID, text)
         pending: Pending | None = None
         with trio.move_on_after(self.timeout_s):
-            if known.answered:
+            if known.answered and request_id not in self._pending:
                 pending = await self.resend(known.frame)
                 pending.fills = known.fills
-            else:
-                pending = known
+            else:  # not answered yet, or somebody is asking again already
+                pending = self._pending.get(request_id, known)
             return await pending.wait()
         return self._late(pending)
 
@@ -272,6 +272,10 @@ class Channel:
             raise ConnectionLost(
                 f"not sent, the connection has ended: {self._closed}"
             ) from self._closed
+        asked = self._pending.get(pending.request_id)
+        if asked is not None:  # two who waited for a slot ask again for one answer
+            self._slots.release()
+            return asked
         self.last_request_id = max(self.last_request_id, pending.request_id)
         self._pending[pending.request_id] = pending
         if command:

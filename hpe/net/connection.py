@@ -11,6 +11,7 @@ Relies on the switchboard to deliver in order.
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Awaitable
 from typing import Final, NamedTuple
 
@@ -37,6 +38,15 @@ WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 FAREWELL_S: Final = 2.0
 """How long a client may take to close after we did. Closing with unread input would destroy the
 last reply (the kernel then sends a reset)."""
+
+
+KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""A peer that vanished without a word is noticed by the kernel after 45 s of silence."""
 
 
 class ConnectionFault(HpeError):
@@ -75,6 +85,8 @@ class Connection:
         self._life = trio.CancelScope()
         self._reading = trio.CancelScope(deadline=trio.current_time() + limits.logon_timeout_s)
         self._stopped = False
+        for option in KEEPALIVE:
+            stream.setsockopt(*option)
         self.session = switchboard.enter(self)
 
     # --- called by others in the loop ---------------------------------------------------------
@@ -175,6 +187,7 @@ class Connection:
         step = self.session.control(chunk)
         if step.end:
             await self._end(step)
+            return
         self.act(step)
         if self.session.state is State.ATTACHING:
             self._reading.deadline = float("inf")

@@ -125,7 +125,9 @@ class Session:
 
     def control(self, chunk: Chunk) -> Step:
         """Answer a control message, or whatever came before logon."""
-        body = chunk.frames[PREFIX_BYTES:]
+        # Before logon a chunk may hold several frames; the first one decides.
+        length = int.from_bytes(chunk.frames[:PREFIX_BYTES], "big")
+        body = chunk.frames[PREFIX_BYTES : PREFIX_BYTES + length]
         if self.state is State.NEW and type_of(body) != type_number(Hello):
             return self._expected_hello(body)
         try:

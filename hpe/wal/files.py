@@ -167,6 +167,17 @@ class DirectoryAppendFile:
         self._failed = False
 
 
+def _make_directory(path: Path) -> None:
+    """Make a directory and those above it, each durable before the next.
+
+    An entry that is not synced could take the whole log with it.
+    """
+    if not path.is_dir():
+        _make_directory(path.parent)
+        path.mkdir(mode=0o700)
+        _sync_directory(path.parent)
+
+
 class DirectoryFiles:
     """The real LogFiles: a directory of the file system."""
 
@@ -177,9 +188,7 @@ class DirectoryFiles:
     def lock(self) -> None:
         """See LogFiles."""
         with _mapped(WalWriteError, "create", self._directory):
-            if not self._directory.is_dir():
-                self._directory.mkdir(mode=0o700, parents=True)
-                _sync_directory(self._directory.parent)
+            _make_directory(self._directory)
         path = self._directory / LOCK_NAME
         with _mapped(WalWriteError, "open", path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

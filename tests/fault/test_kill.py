@@ -30,6 +30,8 @@ def test_three_hundred_kills(tmp_path: Path) -> None:
         folder.mkdir()
         totals = crash_rounds(folder, rounds=50, acknowledged_max=2_000, seed=SEED * 7 + directory)
         print(f"seed {SEED * 7 + directory}: {totals}")
+        assert totals.resent > 0, "no kill hit a command in flight"
+        assert totals.asked_again > 0
         acknowledged += totals.acknowledged
     print(f"300 kills, {acknowledged} acknowledged commands, 0 lost")
 

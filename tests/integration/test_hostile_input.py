@@ -29,6 +29,7 @@ STRANGERS = {
     "empty frame": (bytes(4), "empty_frame", "0"),
     "hello above 256 bytes": (pack(1, 1, 1, 7, 0, 0, "x" * 300), "frame_too_large", "256"),
     "a command": (GOOD, "expected_hello", "hello"),
+    "two commands": (GOOD + GOOD, "expected_hello", "hello"),
     "a ping": (pack_request(Ping(1)), "expected_hello", "hello"),
     "no MessagePack": (framed(b"\xc1\xc1"), "bad_messagepack", ""),
     "trailing bytes": (framed(msgpack.packb([1, 1, 1, 7]) + b"\0"), "trailing_bytes", ""),
@@ -57,6 +58,7 @@ FATAL = {
 
 # After logon: answered, not executed, and the connection goes on.
 REFUSED = {
+    "malformed internal command": (pack(112, 2), "unknown_type"),
     "unknown command": (pack(100, 2, 1), "unknown_type"),
     "unknown control": (pack(17, 2), "unknown_type"),
     "internal": (pack(114, 2, 1, 1), "unknown_type"),

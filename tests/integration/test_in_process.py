@@ -244,3 +244,29 @@ async def test_tcp_and_in_process_see_one_exchange(tmp_path: Path) -> None:
             balance = await service.engine.get_balance(7, USD)
             assert balance.available == 42
             assert service.engine.statistics()["connections"] == 2
+
+
+async def test_one_engine_object_may_be_entered_again(tmp_path: Path) -> None:
+    exchange = engine(tmp_path)
+    with trio.fail_after(30):
+        for times in (1, 2):
+            async with exchange:
+                assert (await exchange.deposit(7, USD, 3)).available == 3 * times
+
+
+async def test_an_outcome_may_be_asked_by_several_at_once(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with engine(tmp_path) as exchange:
+            await exchange.deposit(7, USD, 3)
+            channel = await exchange.channel(7)
+            request_id, found = channel.last_request_id, []
+
+            async def ask() -> None:
+                found.append(await exchange.outcome(7, request_id))
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(100):
+                    nursery.start_soon(ask)
+            assert len(found) == 100
+            assert {balance.available for balance in found} == {3}
+            assert (await exchange.deposit(7, USD, 1)).available == 4

@@ -266,6 +266,9 @@ def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: i
         if service.wait() != 0:
             raise Fault(f"the last stop failed:\n{service.errors()}")
     state_hash = replay_and_compare(directory / "data", trader)
+    with ServiceProcess(directory) as service:
+        if f"state {state_hash}" not in service.errors():
+            raise Fault(f"the service did not recover state {state_hash}:\n{service.errors()}")
     return Totals(rounds, len(trader.answers), trader.resent, trader.asked_again, state_hash)
 
 

@@ -349,7 +349,7 @@ class NaiveExchange:
         except Rejected:
             order.price, order.leaves = old_price, old_leaves
             raise
-        if order.price != old_price or leaves > old_leaves or command.requeue:
+        if order.price != old_price or leaves >= old_leaves or command.requeue:
             self.open.remove(order)
             self._trade(order, command.request_id)
             if order.leaves:
