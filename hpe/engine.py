@@ -5,7 +5,8 @@ connections, listeners. Lives in one Trio loop. Guarantees: stages open as conne
 > WAL > matcher > sequencer > listeners and therefore end in the opposite order, so that leaving
 loses nothing that was accepted and every reply sent was durable; a thread that dies ends the
 engine with its exception; `async with` raises start-up faults as they are. Relies on bridge.py
-for the threads and on the switchboard for routing. Rules: lifetime, ends.
+for the threads and on the switchboard for routing. Rules:
+docs/architecture.md, "Opening and closing".
 
     readers --runs--> sequencer ==batches==> matcher ==outputs==> WAL ==durable==> dispatcher
     (credits)         (turns, busy)          (thread)             (thread)         --> writers

@@ -6,7 +6,8 @@ keep their order; no connection has more than `frames_per_turn_max` frames in a 
 wait; what waited too long is marked busy, never dropped; at idle one frame makes a batch and
 nothing waits. Relies on credits for the bound of its queues: runs are offered synchronously and
 a memory channel of capacity 1 is the bell (a channel of runs would be a second queue with a task
-switch per run). Rules: batches, admission.
+switch per run). Rules: docs/architecture.md,
+"The pipeline"; protocol.md, "Error codes".
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Owns the process around the engine: settings from flags, environment and file, t
 ready line, the ports file. Runs in the main thread. Guarantees: the signal receiver is open
 before recovery; the first SIGTERM or SIGINT drains and exits 0; a second one, or hard_s after
 the first, leaves at once with EXIT_IMPATIENT, which loses nothing that was answered under
-`sync = "batch"` because every reply sent was durable. Rules: ends.
+`sync = "batch"` because every reply sent was durable. Rules:
+docs/operations.md.
 """
 
 from __future__ import annotations

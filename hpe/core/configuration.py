@@ -7,12 +7,18 @@ and tick, the assets of a pair) never changes.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
+from hpe.core.codec import encode
 from hpe.core.exchange import Exchange
 from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
 from hpe.errors import ConfigError
 from hpe.messages import AddInstrument, AssetSetting, Configure, InstrumentSetting
+
+CONFIGURE_BYTES_MAX: Final = 2 * 1024 * 1024
+"""Longest `configure`: it must fit one record of the log, 4 MiB, with room for what else waits."""
 
 
 def configuration_differences(exchange: Exchange, wanted: Configure) -> Configure | None:
@@ -37,7 +43,14 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
     same = current == (wanted.auto_create, wanted.session_expiry_ns, wanted.open_orders_max)
     if same and not assets and not instruments:
         return None
-    return msgspec.structs.replace(wanted, assets=assets, instruments=instruments)
+    differences = msgspec.structs.replace(wanted, assets=assets, instruments=instruments)
+    size = len(encode(differences))
+    if size > CONFIGURE_BYTES_MAX:
+        raise ConfigError(
+            f"{len(assets)} new assets and {len(instruments)} instruments take {size} bytes in the "
+            f"log, at most {CONFIGURE_BYTES_MAX} at one start: add them in parts, or at run time"
+        )
+    return differences
 
 
 def _check_count(what: str, count: int, count_max: int) -> None:

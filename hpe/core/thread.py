@@ -5,8 +5,8 @@ touch the core between `run`'s first line and its return. Guarantees: batches ar
 order in which they came, every one has a time above every logged time, each output goes into
 the log's inbox before its slot is given back, and everything that came before STOP is applied.
 Relies on the sequencer for the bounds of a batch and on credits for the bound of both queues.
-Standard library only: the Trio loop is on the other side of two queues. Rules: rules of time
-(one timer, `next_due_ns`) and of batches in docs/architecture.md.
+Standard library only: the Trio loop is on the other side of two queues. Rules:
+docs/architecture.md, "Time".
 """
 
 from __future__ import annotations

@@ -156,3 +156,9 @@ def test_a_configuration_beyond_the_listing_limits_is_refused(
     monkeypatch.setattr(f"hpe.core.configuration.{bound}", 2)
     with pytest.raises(ConfigError, match=what):
         differences(configured, **more)
+
+
+def test_a_configuration_that_no_record_holds_is_refused(configured, monkeypatch):
+    monkeypatch.setattr("hpe.core.configuration.CONFIGURE_BYTES_MAX", 60)
+    with pytest.raises(ConfigError, match="1 new assets and 0 instruments take"):
+        differences(configured, assets=[*ASSETS, AssetSetting("E" * 48, 8)])
