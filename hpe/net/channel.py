@@ -32,7 +32,7 @@ REPORTS_MAX: Final = 4096
 
 _COMMAND_TYPES: Final = frozenset(COMMANDS)
 # A union made of a tuple: the X | Y form cannot be spelled.
-_REPLY_DECODER: Final = msgspec.msgpack.Decoder(Union[REPLIES])  # noqa: UP007
+_REPLY_DECODER: Final = msgspec.msgpack.Decoder(Union[REPLIES])  # noqa: UP007 - made of a tuple
 _HEAD_DECODER: Final = msgspec.msgpack.Decoder(list[object])
 
 
