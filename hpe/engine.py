@@ -115,7 +115,6 @@ class HighPerformanceEngine(InProcessApi):
         """Drain, write, sync, deliver, close."""
         assert self._life is not None
         # Not shielded: the stages set their own deadlines, and a cancellation may cut them short.
-        # Draining has deadlines of its own; this only passes the exit on.
         return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102
 
     async def listen(self, host: str, port: int) -> int:
