@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from hpe.messages import Deposit, GetBalance, GetOrderbook, Hello, Ping, SubmitOrder
+from hpe.net.connection import KEEPALIVE, Connection
 from tests.support.service import running_service
 from tests.support.wire import TOO_LARGE, WireClient, framed, named, pack, pack_request, until, wire
 
@@ -171,6 +172,17 @@ async def test_half_open_and_abandoned_connections_are_forgotten(tmp_path: Path)
                     assert (await other.ask(GetBalance(1, USD)))[0] == 33
                     await trio.sleep(0.01)  # a pace, no synchronisation
             assert service.engine.statistics()["credits_bytes"] == 0
+
+
+async def test_the_kernel_is_asked_to_notice_vanished_peers(tmp_path: Path) -> None:
+    """A peer that loses its network sends no FIN: only keepalive finds it."""
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port, user=7):
+            assert service.engine._stages is not None
+            (port,) = service.engine._stages.switchboard._ports.values()
+            assert isinstance(port, Connection)
+            for level, option, value in KEEPALIVE:
+                assert port._stream.socket.getsockopt(level, option) == value
 
 
 async def test_a_client_that_breaks_off_keeps_no_credits(tmp_path: Path) -> None:
