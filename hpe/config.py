@@ -14,15 +14,26 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from hpe import messages
 from hpe.errors import ConfigError
-from hpe.messages import Amount, AnyInt, Decimals, PairSymbol, PositiveInt, Symbol
+from hpe.messages import (
+    Amount,
+    AnyInt,
+    BandPpm,
+    Decimals,
+    MakerPpm,
+    PairSymbol,
+    PositiveInt,
+    Symbol,
+    TakerPpm,
+)
 
 MIB: Final = 1024 * 1024
 
@@ -48,6 +59,7 @@ Connections = Annotated[int, Meta(ge=1, le=1_000_000)]
 ExpirySeconds = Annotated[int, Meta(ge=1, le=315_360_000)]
 # About 300 bytes of memory per open order in the reference core: 100 million are 30 GB.
 OpenOrders = Annotated[int, Meta(ge=1, le=100_000_000)]
+SelfTradeName = Literal["none", "cancel_taker", "cancel_maker", "cancel_both", "decrement"]
 SyncCommands = Annotated[int, Meta(ge=1, le=1_000_000)]
 SyncMilliseconds = Annotated[int, Meta(ge=1, le=60_000)]
 
@@ -80,7 +92,10 @@ class AssetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A spot pair that exists after start. Scale never changes once added; limits may."""
+    """A spot pair that exists after start. Scale never changes once added; the rest may.
+
+    Prices in ticks, quantities in lots, notionals in quote atoms, rates in parts per million.
+    """
 
     symbol: PairSymbol
     base: Symbol
@@ -92,6 +107,19 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity_min: PositiveInt = 1
     quantity_max: PositiveInt = messages.INT_MAX
     notional_min: AnyInt = 0
+    notional_max: Amount = messages.AMOUNT_MAX
+    maker_fee_ppm: MakerPpm = 0
+    taker_fee_ppm: TakerPpm = 0
+    self_trade: SelfTradeName = "none"
+    band_ppm: BandPpm = 0
+    reference_price: AnyInt = 0
+    volatility_interruption: bool = False
+
+    def to_setting(self) -> messages.InstrumentSetting:
+        """Give the same as the row of a `configure`."""
+        policy = messages.SelfTrade[self.self_trade.upper()]
+        fields = msgspec.structs.asdict(self)
+        return messages.InstrumentSetting(**{**fields, "self_trade": policy})
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,6 +159,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shutdown_hard_s: Seconds = 10.0
     session_expiry_s: ExpirySeconds = 86_400
     open_orders_max: OpenOrders = 1_000_000
+    open_orders_per_user_max: OpenOrders = 1_000_000
     # resolve_instrument of an unknown pair creates it (tick, lot and both atoms 1).
     auto_create: bool = False
     assets: tuple[AssetConfig, ...] = ()
@@ -144,6 +173,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _check_cores(self)
         _check_host(self)
         _check_names(self)
+        for instrument in self.instruments:
+            _check_instrument(instrument)
 
     def to_configure(self, request_id: int) -> messages.Configure:
         """Give the part that can change an outcome, as the command that gets logged."""
@@ -152,11 +183,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             auto_create=self.auto_create,
             session_expiry_ns=self.session_expiry_s * 1_000_000_000,
             open_orders_max=self.open_orders_max,
+            open_orders_per_user_max=self.open_orders_per_user_max,
             assets=[messages.AssetSetting(a.symbol, a.decimals) for a in self.assets],
-            instruments=[
-                messages.InstrumentSetting(*msgspec.structs.astuple(instrument))
-                for instrument in self.instruments
-            ],
+            instruments=[instrument.to_setting() for instrument in self.instruments],
         )
 
 
@@ -164,9 +193,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _FIELD_TYPES: Final[dict[str, Any]] = {
     field.name: field.type for field in msgspec.structs.fields(Config)
 }
-# AssetConfig and InstrumentConfig become wire structs by position.
+# AssetConfig and InstrumentConfig become wire structs.
 assert AssetConfig.__struct_fields__ == messages.AssetSetting.__struct_fields__
 assert InstrumentConfig.__struct_fields__ == messages.InstrumentSetting.__struct_fields__
+assert get_args(SelfTradeName) == tuple(policy.name.lower() for policy in messages.SelfTrade)
 
 _ONLY_IN_FILE: Final = frozenset({"assets", "instruments"})
 _FILE_KEYS: Final = frozenset(_FIELD_TYPES) - {"auto_create"}
@@ -181,9 +211,9 @@ def demo_config(**overrides: Any) -> Config:
     Ticks are 0.01 USD; lots are 0.0001 BTC and 0.001 ETH. USD has 6 decimals, so that one lot
     at one tick is a whole number of atoms.
     """
-    limits = {"price_max": 1_000_000_000, "quantity_max": 100_000_000}
-    btc = InstrumentConfig("BTC/USD", "BTC", "USD", 10_000, 1, **limits)
-    eth = InstrumentConfig("ETH/USD", "ETH", "USD", 100_000, 10, **limits)
+    row = partial(InstrumentConfig, price_max=1_000_000_000, quantity_max=100_000_000)
+    btc = row("BTC/USD", "BTC", "USD", 10_000, 1)
+    eth = row("ETH/USD", "ETH", "USD", 100_000, 10)
     assets = (AssetConfig("BTC", 8), AssetConfig("ETH", 8), AssetConfig("USD", 6))
     return Config(**{"assets": assets, "instruments": (btc, eth), **overrides})
 
@@ -363,3 +393,29 @@ def _check_unique(symbols: list[str], where: str) -> None:
     for symbol in symbols:
         if symbols.count(symbol) > 1:
             raise ConfigError(f"{where}: {symbol!r} stands there {symbols.count(symbol)} times")
+
+
+def _check_instrument(row: InstrumentConfig) -> None:
+    """Find terms of one instrument that contradict each other."""
+    where = f"instruments: {row.symbol!r}"
+    for name in ("price", "quantity", "notional"):
+        low, high = getattr(row, f"{name}_min"), getattr(row, f"{name}_max")
+        if low > high:
+            raise ConfigError(
+                f"{where}: {name}_min: found {low}; allowed: at most {name}_max ({high})"
+            )
+    if row.maker_fee_ppm + row.taker_fee_ppm < 0:
+        raise ConfigError(
+            f"{where}: maker_fee_ppm: found {row.maker_fee_ppm}; allowed: a rebate up to "
+            f"taker_fee_ppm ({row.taker_fee_ppm})"
+        )
+    if row.band_ppm and not row.reference_price:
+        raise ConfigError(
+            f"{where}: reference_price: found 0 with band_ppm {row.band_ppm}; allowed: above 0, "
+            "the middle of the band before the first trade"
+        )
+    if row.volatility_interruption and not row.band_ppm:
+        raise ConfigError(
+            f"{where}: volatility_interruption: found true without band_ppm; allowed: with a band "
+            "that it can act on"
+        )

@@ -9,30 +9,47 @@ attached. Integers only: ticks, lots, atoms. Relies on RequestChannel for ids an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
 
 from hpe.errors import ConnectionLost, HpeError, RequestRefused
-from hpe.messages import (
-    AssetRow,
-    ErrorCode,
-    InstrumentRow,
-    OrderbookReply,
-    OrderType,
-    Side,
-    TimeInForce,
-)
+from hpe.messages import ErrorCode
 from hpe.net.local import LocalConnection
-from hpe.net.requests import Balance, OrderResult, RequestChannel
+from hpe.net.requests import RequestChannel
 from hpe.net.switchboard import Switchboard
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _as_user(
+    method: Callable[Concatenate[RequestChannel, _P], Awaitable[_R]],
+) -> Callable[Concatenate[InProcessApi, int, _P], Awaitable[_R]]:
+    """Make the twin of a method of RequestChannel that goes out by a user's cached session."""
+
+    async def call(
+        self: InProcessApi, session_user: int, /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _R:
+        return await method(await self.channel(session_user), *args, **kwargs)
+
+    own = [*inspect.signature(call).parameters.values()][:2]
+    further = [*inspect.signature(method).parameters.values()][1:]
+    call.__signature__ = inspect.Signature([*own, *further])  # type: ignore[attr-defined]
+    call.__name__ = method.__name__
+    call.__doc__ = method.__doc__
+    return call
 
 
 class InProcessApi:
     """What HighPerformanceEngine offers to the program around it.
 
-    Every method that sends a request raises what RequestChannel's method of that name raises:
-    OrderRejected, RequestRefused, ReplyTimeout (outcome unknown: `outcome`), ConnectionLost.
+    Every request is RequestChannel's method of that name with the user whose session sends it in
+    front: `await engine.submit_order(7, instrument, Side.BUY, 3, 100)`. It raises what that
+    raises: OrderRejected, RequestRefused, ReplyTimeout (outcome unknown: `outcome`),
+    ConnectionLost.
     """
 
     def __init__(self, request_timeout_s: float) -> None:
@@ -95,116 +112,47 @@ class InProcessApi:
             return await local.wait_channel()
         raise _not_attached(user)
 
-    async def outcome(self, user: int, request_id: int) -> OrderResult | Balance | int:
-        """Ask again how a command of the user's cached session ended, after a ReplyTimeout."""
-        return await (await self.channel(user)).outcome(request_id)
+    outcome = _as_user(RequestChannel.outcome)
 
     # --- orders -------------------------------------------------------------------------------
 
-    async def submit_order(
-        self,
-        user: int,
-        instrument: int,
-        side: Side,
-        quantity: int,
-        price: int = 0,
-        *,
-        order_type: OrderType = OrderType.LIMIT,
-        time_in_force: TimeInForce = TimeInForce.GTC,
-        client_order_id: int = 0,
-        post_only: bool = False,
-    ) -> OrderResult:
-        """Submit an order: quantity in lots, price in ticks (0 for market orders)."""
-        channel = await self.channel(user)
-        return await channel.submit_order(
-            instrument,
-            side,
-            quantity,
-            price,
-            order_type=order_type,
-            time_in_force=time_in_force,
-            client_order_id=client_order_id,
-            post_only=post_only,
-        )
+    submit_order = _as_user(RequestChannel.submit_order)
+    submit_oco = _as_user(RequestChannel.submit_oco)
+    cancel_order = _as_user(RequestChannel.cancel_order)
+    mass_cancel = _as_user(RequestChannel.mass_cancel)
+    replace_order = _as_user(RequestChannel.replace_order)
+    get_orderbook = _as_user(RequestChannel.get_orderbook)
+    get_order = _as_user(RequestChannel.get_order)
+    list_orders = _as_user(RequestChannel.list_orders)
+    list_fills = _as_user(RequestChannel.list_fills)
 
-    async def cancel_order(
-        self, user: int, order_id: int = 0, client_order_id: int = 0
-    ) -> OrderResult:
-        """Cancel an order of the user, named by exactly one of its ids."""
-        return await (await self.channel(user)).cancel_order(order_id, client_order_id)
+    # --- money --------------------------------------------------------------------------------
 
-    async def replace_order(
-        self,
-        user: int,
-        order_id: int = 0,
-        client_order_id: int = 0,
-        *,
-        quantity: int | None = None,
-        leaves_quantity: int | None = None,
-        price: int | None = None,
-        requeue: bool = False,
-    ) -> OrderResult:
-        """Change an order: one of new total or new open quantity, and maybe the price."""
-        channel = await self.channel(user)
-        return await channel.replace_order(
-            order_id,
-            client_order_id,
-            quantity=quantity,
-            leaves_quantity=leaves_quantity,
-            price=price,
-            requeue=requeue,
-        )
+    get_balance = _as_user(RequestChannel.get_balance)
+    list_balances = _as_user(RequestChannel.list_balances)
+    deposit = _as_user(RequestChannel.deposit)
+    withdraw = _as_user(RequestChannel.withdraw)
+    transfer = _as_user(RequestChannel.transfer)
+    lock_balance = _as_user(RequestChannel.lock_balance)
+    unlock_balance = _as_user(RequestChannel.unlock_balance)
+    capture_hold = _as_user(RequestChannel.capture_hold)
+    release_hold = _as_user(RequestChannel.release_hold)
+    list_holds = _as_user(RequestChannel.list_holds)
+    get_conservation = _as_user(RequestChannel.get_conservation)
 
-    async def get_orderbook(self, user: int, instrument: int, depth: int = 10) -> OrderbookReply:
-        """Give the best `depth` price levels of each side."""
-        return await (await self.channel(user)).get_orderbook(instrument, depth)
+    # --- markets ------------------------------------------------------------------------------
 
-    # --- balances -----------------------------------------------------------------------------
-
-    async def get_balance(self, user: int, asset: int) -> Balance:
-        """Give (available, locked, ...) of one account in atoms."""
-        return await (await self.channel(user)).get_balance(asset)
-
-    async def lock_balance(self, user: int, asset: int, amount: int) -> Balance:
-        """Move available atoms to held and give the account after it."""
-        return await (await self.channel(user)).lock_balance(asset, amount)
-
-    async def unlock_balance(self, user: int, asset: int, amount: int) -> Balance:
-        """Move held atoms back to available and give the account after it."""
-        return await (await self.channel(user)).unlock_balance(asset, amount)
-
-    async def deposit(self, user: int, asset: int, amount: int) -> Balance:
-        """Credit atoms from outside and give the account after it."""
-        return await (await self.channel(user)).deposit(asset, amount)
-
-    async def withdraw(self, user: int, asset: int, amount: int) -> Balance:
-        """Debit available atoms to outside and give the account after it."""
-        return await (await self.channel(user)).withdraw(asset, amount)
-
-    # --- listings -----------------------------------------------------------------------------
-
-    async def add_asset(self, user: int, symbol: str, decimals: int) -> int:
-        """Define an asset and give its id."""
-        return await (await self.channel(user)).add_asset(symbol, decimals)
-
-    async def list_assets(self, user: int) -> list[AssetRow]:
-        """Give all assets, in order of id."""
-        return await (await self.channel(user)).list_assets()
-
-    async def add_instrument(
-        self, user: int, symbol: str, base: int, quote: int, **scale_and_limits: int
-    ) -> int:
-        """Define a pair of two asset ids and give its id; see RequestChannel.add_instrument."""
-        channel = await self.channel(user)
-        return await channel.add_instrument(symbol, base, quote, **scale_and_limits)
-
-    async def list_instruments(self, user: int) -> list[InstrumentRow]:
-        """Give all instruments, in order of id."""
-        return await (await self.channel(user)).list_instruments()
-
-    async def resolve_instrument(self, user: int, base: str, quote: str) -> int:
-        """Give the id of a pair of asset symbols, creating it where auto_create is on."""
-        return await (await self.channel(user)).resolve_instrument(base, quote)
+    add_asset = _as_user(RequestChannel.add_asset)
+    list_assets = _as_user(RequestChannel.list_assets)
+    add_instrument = _as_user(RequestChannel.add_instrument)
+    list_instruments = _as_user(RequestChannel.list_instruments)
+    resolve_instrument = _as_user(RequestChannel.resolve_instrument)
+    get_instrument = _as_user(RequestChannel.get_instrument)
+    set_status = _as_user(RequestChannel.set_status)
+    uncross = _as_user(RequestChannel.uncross)
+    set_fees = _as_user(RequestChannel.set_fees)
+    block_user = _as_user(RequestChannel.block_user)
+    get_state_hash = _as_user(RequestChannel.get_state_hash)
 
 
 def _not_attached(user: int) -> HpeError:

@@ -59,6 +59,28 @@ FILLS_PER_COMMAND_MAX: Final = 32_768
 """Fills of one command; what is left then is canceled. Together with what a batch may hold
 before its last command this keeps the log's record of a batch below its 4 MiB."""
 
+STOPS_PER_COMMAND_MAX: Final = 1_024
+"""Stops that fire within one command; the rest fire in `continue` commands right behind it."""
+
+MASS_CANCEL_MAX: Final = 32_768
+"""Orders that one mass_cancel takes off: what bounds the time and the reports of one command."""
+
+HOLDS_MAX: Final = 1_000_000
+"""Named holds of all users together: bounds memory that clients can claim."""
+
+ENDED_ORDERS_MAX: Final = 16_384
+"""Ended orders that get_order still knows, the newest of all users together: those that traded, and
+those that ended otherwise than by the answer to a command of their own."""
+
+RECENT_FILLS_MAX: Final = 65_536
+"""Fills that list_fills still knows, one row per side, the newest of all users together."""
+
+PPM: Final = 1_000_000
+"""Parts of a rate: fees and bands are in parts per million."""
+
+HOUSE_USER: Final = INT_MAX
+"""The user whose accounts receive the fees and pay the rebates; nobody logs on as it."""
+
 SYMBOL_CHARS_MAX: Final = 48
 """Longest symbol: token addresses of 32-44 characters are used as asset symbols."""
 
@@ -150,16 +172,29 @@ class RejectReason(IntEnum):
     UNKNOWN_ORDER = 2
     UNKNOWN_INSTRUMENT = 3
     UNKNOWN_ASSET = 4
+    UNKNOWN_HOLD = 19
     SAME_ASSET = 5
     DUPLICATE_SYMBOL = 6
     UNKNOWN_PAIR = 7
     TOO_MANY_ASSETS = 8
     TOO_MANY_INSTRUMENTS = 9
+    USER_BLOCKED = 20
+    NOT_TRADING = 21
+    NOT_IN_CALL = 22
+    CALL_OPEN = 23
+    NO_CALL = 24
+    FEES_BELOW_ZERO = 25
     PRICE_OUT_OF_RANGE = 10
+    PRICE_OUT_OF_BAND = 26
     QUANTITY_OUT_OF_RANGE = 11
     NOTIONAL_OUT_OF_RANGE = 12
+    EXPIRY_PASSED = 27
     DUPLICATE_CLIENT_ORDER_ID = 13
+    DUPLICATE_HOLD = 28
     TOO_MANY_ORDERS = 14
+    TOO_MANY_HOLDS = 29
+    NO_LAST_PRICE = 30
+    STOP_WOULD_TRIGGER = 31
     POST_ONLY_WOULD_CROSS = 15
     INSUFFICIENT_FUNDS = 16
     INSUFFICIENT_HOLD = 17
@@ -175,6 +210,12 @@ class CancelReason(IntEnum):
     NO_LIQUIDITY = 104
     REPLACED_AWAY = 105
     FILL_LIMIT = 106
+    SELF_TRADE = 107
+    MINIMUM_NOT_FILLABLE = 108
+    BAND = 109
+    EXPIRED = 110
+    LINKED = 111
+    MASS_CANCEL = 112
 
 
 class Side(IntEnum):
@@ -189,6 +230,8 @@ class OrderType(IntEnum):
 
     MARKET = 1
     LIMIT = 2
+    STOP = 3
+    STOP_LIMIT = 4
 
 
 class TimeInForce(IntEnum):
@@ -197,6 +240,7 @@ class TimeInForce(IntEnum):
     GTC = 1
     IOC = 3
     FOK = 4
+    GTD = 6
 
 
 class OrderStatus(IntEnum):
@@ -207,12 +251,16 @@ class OrderStatus(IntEnum):
     FILLED = 2
     CANCELED = 4
     REJECTED = 8
+    EXPIRED = 12
 
 
 class ExecType(IntEnum):
-    """FIX tag 150; its character F is 15 here."""
+    """FIX tag 150; its letters count on from A = 10 here."""
 
+    CANCELED = 4
+    EXPIRED = 12
     TRADE = 15
+    TRIGGERED = 21
 
 
 class Liquidity(IntEnum):
@@ -220,6 +268,26 @@ class Liquidity(IntEnum):
 
     MAKER = 1
     TAKER = 2
+    AUCTION = 4
+
+
+class SelfTrade(IntEnum):
+    """What happens when an incoming order meets a resting one of the same user."""
+
+    NONE = 1
+    CANCEL_TAKER = 2
+    CANCEL_MAKER = 3
+    CANCEL_BOTH = 4
+    DECREMENT = 5
+
+
+class InstrumentStatus(IntEnum):
+    """What may be done with an instrument's orders."""
+
+    TRADING = 1
+    CANCEL_ONLY = 2
+    HALTED = 3
+    CALL_AUCTION = 4
 
 
 class DetachCause(IntEnum):
@@ -231,6 +299,9 @@ class DetachCause(IntEnum):
 
 FLAG_DUPLICATE: Final = 1
 """Bit of a response's `flags`: this is the remembered response to a repeated request."""
+
+FLAG_SELF_TRADE: Final = 2
+"""Bit of an execution report's `flags`: both sides of the trade are orders of one user."""
 
 ORDER_POST_ONLY: Final = 1
 """Bit of submit_order's `flags`: reject rather than trade on arrival."""
@@ -254,6 +325,14 @@ Depth = Annotated[int, Meta(ge=1, le=DEPTH_MAX)]
 Page = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
 Decimals = Annotated[int, Meta(ge=0, le=18)]
 ExpiryNs = Annotated[int, Meta(ge=1, le=10 * 366 * 86_400 * 10**9)]  # 10 years: no sum overflows
+BandPpm = Annotated[int, Meta(ge=0, le=PPM)]
+MakerPpm = Annotated[int, Meta(ge=1 - PPM, le=PPM - 1)]
+TakerPpm = Annotated[int, Meta(ge=0, le=PPM - 1)]
+AmountOrZero = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+TraderId = Annotated[int, Meta(ge=1, le=HOUSE_USER - 1)]
+SelfTradeOrZero = Annotated[int, Meta(ge=0, le=int(max(SelfTrade)))]
+SideOrZero = Annotated[int, Meta(ge=0, le=int(max(Side)))]
+NextStatus = Annotated[int, Meta(ge=1, le=int(InstrumentStatus.HALTED))]
 OrderFlags = Annotated[int, Meta(ge=0, le=ORDER_FLAGS_ALL)]
 
 
@@ -279,7 +358,7 @@ class Hello(Request, frozen=True, tag=1):
     """Open or resume a session. The first message of a connection."""
 
     version: AnyInt
-    user: PositiveInt
+    user: TraderId
     session_id: AnyInt = 0
     window: Window = 0
     client: Text = ""
@@ -430,6 +509,13 @@ class InstrumentRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     quantity_min: int
     quantity_max: int
     notional_min: int
+    notional_max: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    self_trade: int
+    band_ppm: int
+    reference_price: int
+    volatility_interruption: bool
 
 
 class InstrumentsReply(Reply, frozen=True, tag=35):
@@ -439,11 +525,213 @@ class InstrumentsReply(Reply, frozen=True, tag=35):
     rows: list[InstrumentRow]
 
 
+class OrderRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An order as it is, or as it ended."""
+
+    order_id: int
+    client_order_id: int
+    instrument: int
+    side: int
+    order_type: int
+    time_in_force: int
+    price: int
+    quantity: int
+    leaves: int
+    cum: int
+    canceled: int
+    status: int
+    reason: int
+    quote_total: int
+    fee_total: int
+    reserved: int
+    flags: int
+    self_trade: int
+    waiting: bool
+    stop_price: int
+    trail: int
+    display_quantity: int
+    minimum_quantity: int
+    budget: int
+    expires_ns: int
+    linked_order_id: int
+
+
+class GetOrder(Request, frozen=True, tag=36):
+    """Ask for an order by exactly one of its ids (the other is 0)."""
+
+    order_id: AnyInt
+    client_order_id: AnyInt = 0
+    user: AnyInt = 0
+
+
+class OrderReply(Reply, frozen=True, tag=36):
+    """The order, nil when it is unknown or ended too long ago."""
+
+    sequence: int
+    reason: int
+    order: OrderRow | None
+
+
+class ListOrders(Request, frozen=True, tag=37):
+    """Ask for open orders with ids above `after`, in order."""
+
+    instrument: EntityIdOrZero = 0
+    after: AnyInt = 0
+    limit: Page = PAGE_MAX
+    user: AnyInt = 0
+
+
+class OrdersReply(Reply, frozen=True, tag=37):
+    """A page of open orders; a page shorter than the limit is the last."""
+
+    sequence: int
+    rows: list[OrderRow]
+
+
+class FillRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One fill of a user, as its execution report told it."""
+
+    trade_id: int
+    private_sequence: int
+    time_ns: int
+    instrument: int
+    order_id: int
+    client_order_id: int
+    side: int
+    liquidity: int
+    price: int
+    quantity: int
+    fee: int
+    contra_order_id: int
+
+
+class ListFills(Request, frozen=True, tag=38):
+    """Ask for recent fills with private sequences above `after`, oldest first."""
+
+    after: AnyInt = 0
+    limit: Page = PAGE_MAX
+    user: AnyInt = 0
+
+
+class FillsReply(Reply, frozen=True, tag=38):
+    """A page of fills; a page shorter than the limit is the last."""
+
+    sequence: int
+    rows: list[FillRow]
+
+
+BalanceRow = tuple[int, int, int, int, int]
+"""Asset id, available, reserved, held, and what of `held` is in named holds."""
+
+
+class ListBalances(Request, frozen=True, tag=39):
+    """Ask for the accounts of a user that are not empty, with asset ids above `after`."""
+
+    after: EntityIdOrZero = 0
+    limit: Page = PAGE_MAX
+    user: AnyInt = 0
+
+
+class BalancesReply(Reply, frozen=True, tag=39):
+    """A page of accounts; a page shorter than the limit is the last."""
+
+    sequence: int
+    rows: list[BalanceRow]
+
+
+HoldRow = tuple[int, int, int, int]
+"""Hold id, asset id, amount left, expires_ns."""
+
+
+class ListHolds(Request, frozen=True, tag=40):
+    """Ask for the named holds of a user with ids above `after`, in order."""
+
+    after: AnyInt = 0
+    limit: Page = PAGE_MAX
+    user: AnyInt = 0
+
+
+class HoldsReply(Reply, frozen=True, tag=40):
+    """A page of holds; a page shorter than the limit is the last."""
+
+    sequence: int
+    rows: list[HoldRow]
+
+
+class GetInstrument(Request, frozen=True, tag=41):
+    """Ask for the state of an instrument."""
+
+    instrument: EntityId
+
+
+class InstrumentReply(Reply, frozen=True, tag=41):
+    """State of an instrument; `reason` unknown_instrument: all else is 0."""
+
+    sequence: int
+    reason: int
+    instrument: int
+    status: int
+    last_price: int
+    band_low: int
+    band_high: int
+    indicative_price: int
+    indicative_volume: int
+    indicative_surplus: int
+    open_orders: int
+    waiting_stops: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+
+
+class GetConservation(Request, frozen=True, tag=42):
+    """Ask for the proof that an asset's money adds up. Walks all accounts."""
+
+    asset: EntityId
+
+
+class ConservationReply(Reply, frozen=True, tag=42):
+    """net_deposits = available + reserved + held, over all accounts, or something is wrong."""
+
+    sequence: int
+    reason: int
+    asset: int
+    net_deposits: int
+    available: int
+    reserved: int
+    held: int
+    house: int
+    accounts: int
+
+
+class GetStateHash(Request, frozen=True, tag=43):
+    """Ask for the digest of the whole state. Walks all of it."""
+
+
+class StateHashReply(Reply, frozen=True, tag=43):
+    """Digest after the command `sequence`: 32 hexadecimal digits."""
+
+    sequence: int
+    state_hash: str
+
+
 # --- commands (64-111) ------------------------------------------------------------------------
 
 
+class OrderTerms(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
+    """What an order may ask for beyond price, quantity and time in force; 0: not asked for."""
+
+    stop_price: AnyInt = 0
+    trail: AnyInt = 0
+    display_quantity: AnyInt = 0
+    minimum_quantity: AnyInt = 0
+    budget: AmountOrZero = 0
+    expires_ns: AnyInt = 0
+
+
 class SubmitOrder(Request, frozen=True, tag=64):
-    """Submit a limit or market order."""
+    """Submit an order."""
 
     instrument: EntityId
     client_order_id: AnyInt
@@ -451,8 +739,10 @@ class SubmitOrder(Request, frozen=True, tag=64):
     order_type: OrderType
     time_in_force: TimeInForce
     price: AnyInt
-    quantity: PositiveInt
+    quantity: AnyInt
     flags: OrderFlags = 0
+    self_trade: SelfTradeOrZero = 0
+    terms: OrderTerms | None = None
 
 
 class CancelOrder(Request, frozen=True, tag=65):
@@ -471,6 +761,7 @@ class ReplaceOrder(Request, frozen=True, tag=66):
     leaves_quantity: AnyInt | None = None
     price: PositiveInt | None = None
     requeue: bool = False
+    stop_price: PositiveInt | None = None
 
 
 class OrderResponse(Reply, frozen=True, tag=64):
@@ -487,6 +778,7 @@ class OrderResponse(Reply, frozen=True, tag=64):
     quote_total: int
     fill_count: int
     first_trade_id: int
+    fee_total: int
 
 
 class CancelResponse(OrderResponse, frozen=True, tag=65):
@@ -498,15 +790,17 @@ class ReplaceResponse(OrderResponse, frozen=True, tag=66):
 
 
 class LockBalance(Request, frozen=True, tag=67):
-    """Move available money to held. user 0: the session's own."""
+    """Move available money to held, under a hold id or without one."""
 
     asset: EntityId
     amount: Amount
     user: AnyInt = 0
+    hold_id: AnyInt = 0
+    expires_ns: AnyInt = 0
 
 
 class UnlockBalance(Request, frozen=True, tag=68):
-    """Move held money back to available. Never touches what orders reserved."""
+    """Move money that is held without an id back to available."""
 
     asset: EntityId
     amount: Amount
@@ -572,6 +866,13 @@ class AddInstrument(Request, frozen=True, tag=72):
     quantity_min: PositiveInt = 1
     quantity_max: PositiveInt = INT_MAX
     notional_min: AnyInt = 0
+    notional_max: Amount = AMOUNT_MAX
+    maker_fee_ppm: MakerPpm = 0
+    taker_fee_ppm: TakerPpm = 0
+    self_trade: SelfTrade = SelfTrade.NONE
+    band_ppm: BandPpm = 0
+    reference_price: AnyInt = 0
+    volatility_interruption: bool = False
 
 
 class ResolveInstrument(Request, frozen=True, tag=73):
@@ -595,6 +896,160 @@ class AddInstrumentResponse(AddAssetResponse, frozen=True, tag=72):
 
 class ResolveInstrumentResponse(AddAssetResponse, frozen=True, tag=73):
     """Outcome of resolve_instrument."""
+
+
+class SubmitOco(Request, frozen=True, tag=74):
+    """Submit a limit order and a stop of which one cancels the other."""
+
+    instrument: EntityId
+    side: Side
+    quantity: PositiveInt
+    price: PositiveInt
+    stop_price: PositiveInt
+    stop_limit_price: AnyInt = 0
+    budget: AmountOrZero = 0
+    limit_client_order_id: AnyInt = 0
+    stop_client_order_id: AnyInt = 0
+    expires_ns: AnyInt = 0
+    self_trade: SelfTradeOrZero = 0
+
+
+class OcoResponse(Reply, frozen=True, tag=74):
+    """Outcome of submit_oco: the two orders, both open; 0 when rejected."""
+
+    sequence: int
+    reason: int
+    time_ns: int
+    limit_order_id: int
+    stop_order_id: int
+
+
+class MassCancel(Request, frozen=True, tag=75):
+    """Cancel many orders: of a user or of all, on an instrument or all, of a side or both."""
+
+    instrument: EntityIdOrZero = 0
+    side: SideOrZero = 0
+    user: AnyInt = 0
+    all_users: bool = False
+
+
+class MassCancelResponse(Reply, frozen=True, tag=75):
+    """Outcome of mass_cancel; `remaining` orders match too: send it again."""
+
+    sequence: int
+    reason: int
+    canceled: int
+    remaining: int
+
+
+class BlockUser(Request, frozen=True, tag=76):
+    """The kill switch: refuse new orders and replaces of a user, or allow them again."""
+
+    user: TraderId
+    blocked: bool
+
+
+class BlockUserResponse(Reply, frozen=True, tag=76):
+    """Outcome of block_user; `open_orders` are left to be canceled."""
+
+    sequence: int
+    reason: int
+    open_orders: int
+
+
+class SetStatus(Request, frozen=True, tag=77):
+    """Set what may be done with an instrument's orders; call_auction begins a call."""
+
+    instrument: EntityId
+    status: InstrumentStatus
+
+
+class SetStatusResponse(Reply, frozen=True, tag=77):
+    """Outcome of set_status: the status now, 0 for an unknown instrument."""
+
+    sequence: int
+    reason: int
+    status: int
+
+
+class Uncross(Request, frozen=True, tag=78):
+    """End a call: trade what crosses at one price, then go on in the next status."""
+
+    instrument: EntityId
+    next_status: NextStatus = InstrumentStatus.TRADING
+
+
+class UncrossResponse(Reply, frozen=True, tag=78):
+    """Outcome of uncross: price in ticks and volume in lots, 0 when nothing crossed."""
+
+    sequence: int
+    reason: int
+    time_ns: int
+    price: int
+    volume: int
+
+
+class SetFees(Request, frozen=True, tag=79):
+    """Set an instrument's fees, or those of one user on it; nil for both removes the latter."""
+
+    instrument: EntityId
+    maker_fee_ppm: MakerPpm | None
+    taker_fee_ppm: TakerPpm | None
+    user: AnyInt = 0
+
+
+class SetFeesResponse(Reply, frozen=True, tag=79):
+    """Outcome of set_fees."""
+
+    sequence: int
+    reason: int
+
+
+class Transfer(Request, frozen=True, tag=80):
+    """Move available money from one user to another."""
+
+    asset: EntityId
+    amount: Amount
+    to_user: PositiveInt
+    user: AnyInt = 0
+
+
+class TransferResponse(LockResponse, frozen=True, tag=80):
+    """Outcome of transfer: the paying account afterwards."""
+
+
+class CaptureHold(Request, frozen=True, tag=81):
+    """Pay out of a named hold to a user; what is left stays held."""
+
+    hold_id: PositiveInt
+    amount: Amount
+    to_user: PositiveInt
+    user: AnyInt = 0
+
+
+class HoldResponse(Reply, frozen=True, tag=81):
+    """Outcome of capture_hold: what is left of the hold, and its owner's account, in atoms."""
+
+    sequence: int
+    reason: int
+    hold_id: int
+    asset: int
+    remaining: int
+    available: int
+    reserved: int
+    held: int
+
+
+class ReleaseHold(Request, frozen=True, tag=82):
+    """Move money of a named hold back to available; amount 0: all of it."""
+
+    hold_id: PositiveInt
+    amount: AmountOrZero = 0
+    user: AnyInt = 0
+
+
+class ReleaseHoldResponse(HoldResponse, frozen=True, tag=82):
+    """Outcome of release_hold."""
 
 
 # --- reports (towards the client, 112-127) ----------------------------------------------------
@@ -622,6 +1077,42 @@ class ExecutionReport(Reply, frozen=True, tag=120):
     leaves: int
     cum: int
     contra_order_id: int
+    fee: int
+
+
+class OrderReport(Reply, frozen=True, tag=121):
+    """What happened to an order without a fill and without its own command."""
+
+    private_sequence: int
+    sequence: int
+    time_ns: int
+    exec_type: int
+    status: int
+    instrument: int
+    order_id: int
+    client_order_id: int
+    side: int
+    leaves: int
+    cum: int
+    canceled: int
+    reason: int
+
+
+class PreventedMatch(Reply, frozen=True, tag=122):
+    """A trade of a user with himself that his self-trade policy prevented."""
+
+    private_sequence: int
+    sequence: int
+    time_ns: int
+    instrument: int
+    policy: int
+    price: int
+    maker_order_id: int
+    taker_order_id: int
+    maker_canceled: int
+    taker_canceled: int
+    maker_leaves: int
+    taker_leaves: int
 
 
 # --- internal commands (112-127): connection 0 only, refused from clients -----------------------
@@ -684,6 +1175,13 @@ class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     quantity_min: PositiveInt
     quantity_max: PositiveInt
     notional_min: AnyInt
+    notional_max: Amount = AMOUNT_MAX
+    maker_fee_ppm: MakerPpm = 0
+    taker_fee_ppm: TakerPpm = 0
+    self_trade: SelfTrade = SelfTrade.NONE
+    band_ppm: BandPpm = 0
+    reference_price: AnyInt = 0
+    volatility_interruption: bool = False
 
 
 class Configure(Request, frozen=True, tag=116):
@@ -692,8 +1190,13 @@ class Configure(Request, frozen=True, tag=116):
     auto_create: bool
     session_expiry_ns: ExpiryNs
     open_orders_max: PositiveInt
+    open_orders_per_user_max: PositiveInt
     assets: list[AssetSetting]
     instruments: list[InstrumentSetting]
+
+
+class Continue(Request, frozen=True, tag=117):
+    """Go on with what one command left over: an uncross, stops that fired."""
 
 
 class InternalResponse(Reply, frozen=True, tag=113):
@@ -714,8 +1217,25 @@ class ConfigureResponse(InternalResponse, frozen=True, tag=116):
     """Outcome of configure."""
 
 
+class ContinueResponse(InternalResponse, frozen=True, tag=117):
+    """Outcome of continue."""
+
+
 CONTROL: Final[tuple[type[Request], ...]] = (Hello, Ping, Logout, ServerInfo)
-QUERIES: Final[tuple[type[Request], ...]] = (GetOrderbook, GetBalance, ListAssets, ListInstruments)
+QUERIES: Final[tuple[type[Request], ...]] = (
+    GetOrderbook,
+    GetBalance,
+    ListAssets,
+    ListInstruments,
+    GetOrder,
+    ListOrders,
+    ListFills,
+    ListBalances,
+    ListHolds,
+    GetInstrument,
+    GetConservation,
+    GetStateHash,
+)
 COMMANDS: Final[tuple[type[Request], ...]] = (
     SubmitOrder,
     CancelOrder,
@@ -727,6 +1247,15 @@ COMMANDS: Final[tuple[type[Request], ...]] = (
     AddAsset,
     AddInstrument,
     ResolveInstrument,
+    SubmitOco,
+    MassCancel,
+    BlockUser,
+    SetStatus,
+    Uncross,
+    SetFees,
+    Transfer,
+    CaptureHold,
+    ReleaseHold,
 )
 INTERNAL: Final[tuple[type[Request], ...]] = (
     SessionAttached,
@@ -734,6 +1263,7 @@ INTERNAL: Final[tuple[type[Request], ...]] = (
     SessionClosed,
     Tick,
     Configure,
+    Continue,
 )
 REPLIES: Final[tuple[type[Reply], ...]] = (
     Welcome,
@@ -745,6 +1275,14 @@ REPLIES: Final[tuple[type[Reply], ...]] = (
     BalanceReply,
     AssetsReply,
     InstrumentsReply,
+    OrderReply,
+    OrdersReply,
+    FillsReply,
+    BalancesReply,
+    HoldsReply,
+    InstrumentReply,
+    ConservationReply,
+    StateHashReply,
     OrderResponse,
     CancelResponse,
     ReplaceResponse,
@@ -755,7 +1293,18 @@ REPLIES: Final[tuple[type[Reply], ...]] = (
     AddAssetResponse,
     AddInstrumentResponse,
     ResolveInstrumentResponse,
+    OcoResponse,
+    MassCancelResponse,
+    BlockUserResponse,
+    SetStatusResponse,
+    UncrossResponse,
+    SetFeesResponse,
+    TransferResponse,
+    HoldResponse,
+    ReleaseHoldResponse,
     ExecutionReport,
+    OrderReport,
+    PreventedMatch,
 )
 """Everything that a client may receive."""
 

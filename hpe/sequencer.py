@@ -23,14 +23,22 @@ import trio
 from hpe.bridge import Slots
 from hpe.core.core import SYSTEM_CONNECTION, Run
 from hpe.core.thread import Work
-from hpe.messages import CancelOrder, ErrorCode, ReplaceOrder, SubmitOrder, type_number
+from hpe.messages import (
+    CancelOrder,
+    ErrorCode,
+    MassCancel,
+    ReplaceOrder,
+    SubmitOco,
+    SubmitOrder,
+    type_number,
+)
 
 BATCHES_OUTSTANDING_MAX: Final = 2
 """One that the matcher works on and one that waits, so that it never waits for the Trio loop.
 More would only be late: a batch that is still here can take in what arrives meanwhile."""
 
-_ORDERS: Final = frozenset({type_number(SubmitOrder), type_number(ReplaceOrder)})
-_CANCELS: Final = frozenset({type_number(CancelOrder)})
+_ORDERS: Final = frozenset(type_number(kind) for kind in (SubmitOrder, SubmitOco, ReplaceOrder))
+_CANCELS: Final = frozenset(type_number(kind) for kind in (CancelOrder, MassCancel))
 
 
 class BatchBounds(Protocol):

@@ -1,15 +1,62 @@
-"""What a frame gets that is not executed: an error, or what it was answered before.
+"""Answers that are made in more than one place: refusals, recalls, and order responses.
 
-Part of the deterministic core; pure functions of a session and a body. None of these is logged.
+Part of the deterministic core. A refusal or a recalled response is not logged.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from hpe.core.codec import Undecodable, diagnose, error_body, with_duplicate_flag
+from hpe.core.matcher import Fill
+from hpe.core.orders import Order
 from hpe.core.sessions import Session
-from hpe.messages import ErrorCode
+from hpe.messages import (
+    CancelOrder,
+    CancelResponse,
+    ErrorCode,
+    OrderResponse,
+    OrderStatus,
+    RejectReason,
+    ReplaceOrder,
+    ReplaceResponse,
+    Request,
+    SubmitOrder,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder
+
+_ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
+    SubmitOrder: OrderResponse,
+    CancelOrder: CancelResponse,
+    ReplaceOrder: ReplaceResponse,
+}
+
+
+def order_rejected(
+    exchange: Exchange, command: _OrderCommand, reason: RejectReason
+) -> OrderResponse:
+    """Answer no: nothing was changed."""
+    return _ORDER_RESPONSES[type(command)](
+        command.request_id, 0, exchange.sequence, reason, exchange.time_ns, OrderStatus.REJECTED,
+        0, 0, 0, 0, 0, 0, 0, 0,
+    )  # fmt: skip
+
+
+def order_response(
+    exchange: Exchange, command: _OrderCommand, order: Order, fills: list[Fill]
+) -> OrderResponse:
+    """Answer with the order as it is now and the fills of this command."""
+    count = len(fills)
+    return _ORDER_RESPONSES[type(command)](
+        command.request_id, 0, exchange.sequence, order.reason, exchange.time_ns, order.status(),
+        order.order_id, order.leaves, order.cum, order.canceled, order.quote_total, count,
+        exchange.market.last_trade_id - count + 1 if count else 0, order.fee_total,
+    )  # fmt: skip
 
 
 def refusal(body: bytes, error: Exception) -> tuple[bytes, bool]:

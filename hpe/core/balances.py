@@ -1,9 +1,9 @@
 """Accounts: what every user has of every asset, and where it is bound.
 
 Owns all money of the core. An account is (user, asset) with three amounts in atoms: available,
-reserved (by open orders) and held (by lock_balance). Amounts never go below zero, and per asset
-the sum over all accounts equals deposits minus withdrawals; `check` proves both. Part of the
-deterministic core.
+reserved (by open orders) and held (by lock_balance). Amounts never go below zero, but for what is
+available to the house, and per asset the sum over all accounts equals deposits minus withdrawals;
+`check` proves both. Part of the deterministic core.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpe.errors import InvariantViolation
-from hpe.messages import AMOUNT_MAX, RejectReason
+from hpe.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 
 
 class Account:
-    """One user's amounts of one asset, in atoms."""
+    """One user's amounts of one asset, in atoms; `named` is the part of held in named holds."""
 
-    __slots__ = ("available", "held", "reserved")
+    __slots__ = ("available", "held", "named", "reserved")
 
     def __init__(self) -> None:
         self.available = 0
         self.reserved = 0
         self.held = 0
+        self.named = 0
 
 
 class UserAccounts(dict[int, Account]):
@@ -91,12 +92,21 @@ class BalanceCache:
         return RejectReason.NONE
 
     def unlock(self, user: int, asset: int, amount: int) -> RejectReason:
-        """Move held back to available; what orders reserved is out of its reach."""
+        """Move held back to available; what orders and named holds bind is out of its reach."""
         account = self.peek(user, asset)
-        if account.held < amount:
+        if account.held - account.named < amount:
             return RejectReason.INSUFFICIENT_HOLD
         account.held -= amount
         account.available += amount
+        return RejectReason.NONE
+
+    def transfer(self, user: int, asset: int, amount: int, to_user: int) -> RejectReason:
+        """Move available money to another user."""
+        account = self.peek(user, asset)
+        if account.available < amount:
+            return RejectReason.INSUFFICIENT_FUNDS
+        account.available -= amount
+        self.accounts[to_user][asset].available += amount
         return RejectReason.NONE
 
     def net_deposits(self) -> dict[int, int]:
@@ -126,7 +136,7 @@ class BalanceCache:
         totals: dict[int, int] = {}
         unexplained = dict(reserved_by_orders)
         for user, asset, available, reserved, held in self.rows():
-            if available < 0 or reserved < 0 or held < 0:
+            if (available < 0 and user != HOUSE_USER) or reserved < 0 or held < 0:
                 raise InvariantViolation(f"user {user} asset {asset} has a negative amount")
             if unexplained.pop((user, asset), 0) != reserved:
                 raise InvariantViolation(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.messages import (
@@ -16,6 +18,7 @@ from hpe.messages import (
     AddInstrument,
     AddInstrumentResponse,
     AssetsReply,
+    InstrumentSetting,
     InstrumentsReply,
     ListAssets,
     ListInstruments,
@@ -60,7 +63,7 @@ class Catalogue:
 
     def _listing_refusal(self, command: AddInstrument) -> RejectReason:
         listings = self._listings
-        if command.price_min > command.price_max or command.quantity_min > command.quantity_max:
+        if limits_contradict(command):
             return RejectReason.INVALID_COMBINATION
         if command.base not in listings.assets or command.quote not in listings.assets:
             return RejectReason.UNKNOWN_ASSET
@@ -70,18 +73,15 @@ class Catalogue:
             return RejectReason.DUPLICATE_SYMBOL
         if len(listings.instruments) >= INSTRUMENTS_MAX:
             return RejectReason.TOO_MANY_INSTRUMENTS
+        if command.maker_fee_ppm + command.taker_fee_ppm < 0:
+            return RejectReason.FEES_BELOW_ZERO
         return _NONE
 
     def list_instrument(self, row: AddInstrument) -> int:
         """List a pair that was found valid; returns its id."""
         instrument_id = len(self._listings.instruments) + 1
-        self._listings.add_instrument(
-            Instrument(
-                instrument_id, row.symbol, row.base, row.quote, row.base_atoms_per_lot,
-                row.quote_atoms_per_tick, row.price_min, row.price_max, row.quantity_min,
-                row.quantity_max, row.notional_min,
-            )
-        )  # fmt: skip
+        fields = msgspec.structs.astuple(row)
+        self._listings.add_instrument(Instrument(instrument_id, *fields[1:]))
         self._exchange.books[instrument_id] = OrderBook(self._listings.instruments[instrument_id])
         return instrument_id
 
@@ -118,7 +118,7 @@ class Catalogue:
         for missing in new:
             listings.add_asset(missing, 0)
         ids = [asset.asset_id for asset in map(listings.asset_named, (base, quote)) if asset]
-        return _NONE, self.list_instrument(AddInstrument(1, symbol, *ids))
+        return _NONE, self.list_instrument(AddInstrument(1, symbol, ids[0], ids[1]))
 
     def list_assets(self, user: int, query: ListAssets) -> AssetsReply:
         """Show a page of assets."""
@@ -133,3 +133,14 @@ class Catalogue:
         last = min(query.after + query.limit, len(instruments))
         rows = [instruments[key].row() for key in range(query.after + 1, last + 1)]
         return InstrumentsReply(query.request_id, 0, self._exchange.sequence, rows)
+
+
+def limits_contradict(row: AddInstrument | InstrumentSetting) -> bool:
+    """Tell whether an instrument's limits contradict each other."""
+    return (
+        row.price_min > row.price_max
+        or row.quantity_min > row.quantity_max
+        or row.notional_min > row.notional_max
+        or (row.band_ppm > 0 and not row.reference_price)
+        or (row.volatility_interruption and not row.band_ppm)
+    )

@@ -11,9 +11,12 @@ from typing import Final
 
 import msgspec
 
+from hpe.core.catalogue import limits_contradict
 from hpe.core.codec import encode
 from hpe.core.exchange import Exchange
+from hpe.core.fees import can_go_below_zero, rates_of
 from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
+from hpe.core.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
 from hpe.messages import AddInstrument, AssetSetting, Configure, InstrumentSetting
 
@@ -39,8 +42,7 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
     instruments = [row for row in wanted.instruments if _instrument_differs(exchange, row)]
     new = sum(listings.instrument_named(row.symbol) is None for row in instruments)
     _check_count("instruments", len(listings.instruments) + new, INSTRUMENTS_MAX)
-    current = (settings.auto_create, settings.session_expiry_ns, settings.open_orders_max)
-    same = current == (wanted.auto_create, wanted.session_expiry_ns, wanted.open_orders_max)
+    same = settings.row() == _settings(wanted)
     if same and not assets and not instruments:
         return None
     differences = msgspec.structs.replace(wanted, assets=assets, instruments=instruments)
@@ -71,8 +73,12 @@ def _asset_is_new(exchange: Exchange, wanted: AssetSetting) -> bool:
 def _instrument_differs(exchange: Exchange, wanted: InstrumentSetting) -> bool:
     if wanted.base == wanted.quote:
         raise ConfigError(f"instrument {wanted.symbol}: base and quote are both {wanted.base}")
-    if wanted.price_min > wanted.price_max or wanted.quantity_min > wanted.quantity_max:
-        raise ConfigError(f"instrument {wanted.symbol}: a minimum is above its maximum")
+    if limits_contradict(wanted):
+        raise ConfigError(
+            f"instrument {wanted.symbol}: a minimum is above its maximum, band_ppm is without "
+            "reference_price, or volatility_interruption without band_ppm"
+        )
+    _check_rates(exchange, wanted)
     listed = exchange.listings.instrument_named(wanted.symbol)
     if listed is None:
         return True
@@ -94,16 +100,38 @@ def _scale(exchange: Exchange, listed: Instrument) -> tuple[str, str, int, int]:
     )  # fmt: skip
 
 
-def _limits(row: Instrument | InstrumentSetting) -> tuple[int, int, int, int, int]:
-    return (row.price_min, row.price_max, row.quantity_min, row.quantity_max, row.notional_min)
+_LIMITS: Final = InstrumentSetting.__struct_fields__[5:]
+"""The fields of an instrument that may change."""
+
+
+def _limits(row: Instrument | InstrumentSetting) -> list[object]:
+    return [getattr(row, name) for name in _LIMITS]
+
+
+def _settings(row: Configure) -> tuple[bool, int, int, int]:
+    return (
+        row.auto_create, row.session_expiry_ns, row.open_orders_max, row.open_orders_per_user_max,
+    )  # fmt: skip
+
+
+def _check_rates(exchange: Exchange, wanted: InstrumentSetting) -> None:
+    """Refuse rates that could meet others at the house's cost."""
+    rates = rates_of(wanted.maker_fee_ppm, wanted.taker_fee_ppm)
+    listed = exchange.listings.instrument_named(wanted.symbol)
+    below = can_go_below_zero([rates])
+    if listed is not None:
+        below = rates_go_below_zero(exchange.books[listed.instrument_id], rates, 0)
+    if below:
+        raise ConfigError(
+            f"instrument {wanted.symbol}: maker {rates.maker} ppm and taker {rates.taker} ppm, "
+            "with the rates of users and open orders, could sum below zero"
+        )
 
 
 def configure(exchange: Exchange, command: Configure) -> None:
     """Apply a logged `configure`."""
-    settings, listings = exchange.settings, exchange.listings
-    settings.auto_create = command.auto_create
-    settings.session_expiry_ns = command.session_expiry_ns
-    settings.open_orders_max = command.open_orders_max
+    listings = exchange.listings
+    exchange.settings.set(*_settings(command))
     for asset in command.assets:
         if listings.asset_named(asset.symbol) is None:
             listings.add_asset(asset.symbol, asset.decimals)
@@ -112,18 +140,18 @@ def configure(exchange: Exchange, command: Configure) -> None:
         if listed is None:
             _list(exchange, row)
         else:
-            listed.price_min, listed.price_max = row.price_min, row.price_max
-            listed.quantity_min, listed.quantity_max = row.quantity_min, row.quantity_max
-            listed.notional_min = row.notional_min
+            for name in _LIMITS:
+                setattr(listed, name, getattr(row, name))
+            book = exchange.books[listed.instrument_id]
+            set_common_rates(book, rates_of(row.maker_fee_ppm, row.taker_fee_ppm))
+            book.set_status(book.status)
 
 
 def _list(exchange: Exchange, row: InstrumentSetting) -> None:
     base, quote = map(exchange.listings.asset_named, (row.base, row.quote))
     assert base is not None
     assert quote is not None
+    fields = msgspec.structs.astuple(row)
     exchange.catalogue.list_instrument(
-        AddInstrument(
-            1, row.symbol, base.asset_id, quote.asset_id, row.base_atoms_per_lot,
-            row.quote_atoms_per_tick, *_limits(row),
-        )
-    )  # fmt: skip
+        AddInstrument(1, row.symbol, base.asset_id, quote.asset_id, *fields[3:])
+    )

@@ -1,58 +1,131 @@
 """Private reports: what happened to a user's orders, numbered per user.
 
 Part of the deterministic core. Every event is counted whether somebody listens or not, so the
-counters are state and hashed. A fill makes two reports, the taker's first; the taker's is also
-sent on the connection that traded, directly before the command's response.
+counters are state and hashed. A fill makes two reports, the taker's first (the buyer's in an
+uncross). What a command did to orders of its own session's user carries its request id and is
+also sent on its connection, directly before the response.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from hpe.core.events import AuctionMatch, Event, OrderChange
+from hpe.core.executor import AuctionFill
 from hpe.core.matcher import Match
-from hpe.messages import ExecType, ExecutionReport, Liquidity, OrderStatus
+from hpe.core.orders import Order, OrderIndex
+from hpe.messages import (
+    FLAG_SELF_TRADE,
+    ExecType,
+    ExecutionReport,
+    Liquidity,
+    OrderReport,
+    OrderStatus,
+    PreventedMatch,
+)
 
 _TRADE: Final = ExecType.TRADE
 _TAKER: Final = Liquidity.TAKER
 _MAKER: Final = Liquidity.MAKER
+_AUCTION: Final = Liquidity.AUCTION
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
 
+Report = ExecutionReport | OrderReport | PreventedMatch
+
 
 class PrivateFeed:
-    """Counts and makes the execution reports of every user."""
+    """Counts and makes the reports of every user; fills also go to the kept ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, orders: OrderIndex) -> None:
+        self._orders = orders
         self._sequences: dict[int, int] = {}
 
-    def reports(
-        self, match: Match, sequence: int, time_ns: int
-    ) -> list[tuple[ExecutionReport, ExecutionReport]]:
-        """Make (taker's report, maker's report) of each fill, in order."""
+    def reports(self, event: Event, sequence: int, time_ns: int) -> list[tuple[int, Report]]:
+        """Make (user, report) of everything in an event, in order."""
+        made: list[tuple[int, Report]] = []
+        if isinstance(event, Match):
+            self._fills(event, sequence, time_ns, made)
+            if event.prevented:
+                self._prevented(event, sequence, time_ns, made)
+        elif isinstance(event, OrderChange):
+            user = event.order.user
+            made.append((user, self._change(event, self._next(user), sequence, time_ns)))
+        else:
+            self._auction(event, sequence, time_ns, made)
+        return made
+
+    def _next(self, user: int) -> int:
+        number = self._sequences[user] = self._sequences.get(user, 0) + 1
+        return number
+
+    def _fills(
+        self, match: Match, sequence: int, time_ns: int, made: list[tuple[int, Report]]
+    ) -> None:
         taker, sequences = match.taker, self._sequences
         user, order_id, client_order_id = taker.user, taker.order_id, taker.client_order_id
         instrument_id, side = taker.book.instrument.instrument_id, taker.side
-        trade_id = match.first_trade_id
-        pairs = []
+        trade_id, keep = match.first_trade_id, self._orders.remember_fill
         for fill in match.fills:
             maker, price, quantity = fill.maker, fill.price, fill.quantity
+            maker_user = maker.user
+            flags = FLAG_SELF_TRADE if maker_user == user else 0
             taker_sequence = sequences[user] = sequences.get(user, 0) + 1
-            maker_sequence = sequences[maker.user] = sequences.get(maker.user, 0) + 1
+            maker_sequence = sequences[maker_user] = sequences.get(maker_user, 0) + 1
             taker_report = ExecutionReport(
-                match.request_id, 0, taker_sequence, sequence, time_ns, _TRADE,
+                match.request_id, flags, taker_sequence, sequence, time_ns, _TRADE,
                 _PARTIALLY_FILLED if fill.taker_leaves else _FILLED, instrument_id, order_id,
                 client_order_id, side, _TAKER, trade_id, price, quantity, fill.taker_leaves,
-                fill.taker_cum, maker.order_id,
+                fill.taker_cum, maker.order_id, fill.taker_fee,
             )  # fmt: skip
             maker_report = ExecutionReport(
-                0, 0, maker_sequence, sequence, time_ns, _TRADE,
+                0, flags, maker_sequence, sequence, time_ns, _TRADE,
                 _PARTIALLY_FILLED if fill.maker_leaves else _FILLED, instrument_id,
                 maker.order_id, maker.client_order_id, maker.side, _MAKER, trade_id, price,
-                quantity, fill.maker_leaves, fill.maker_cum, order_id,
+                quantity, fill.maker_leaves, fill.maker_cum, order_id, fill.maker_fee,
             )  # fmt: skip
-            pairs.append((taker_report, maker_report))
+            made.append((user, taker_report))
+            made.append((maker_user, maker_report))
+            keep(user, taker_report)
+            keep(maker_user, maker_report)
             trade_id += 1
-        return pairs
+
+    def _prevented(
+        self, match: Match, sequence: int, time_ns: int, made: list[tuple[int, Report]]
+    ) -> None:
+        taker = match.taker
+        instrument_id = taker.book.instrument.instrument_id
+        for each in match.prevented:
+            report = PreventedMatch(
+                match.request_id, 0, self._next(taker.user), sequence, time_ns, instrument_id,
+                taker.self_trade, each.price, each.maker.order_id, taker.order_id,
+                each.maker_canceled, each.taker_canceled, each.maker_leaves, each.taker_leaves,
+            )  # fmt: skip
+            made.append((taker.user, report))
+
+    def _change(self, change: OrderChange, number: int, sequence: int, time_ns: int) -> OrderReport:
+        order = change.order
+        return OrderReport(
+            change.request_id, 0, number, sequence, time_ns, change.exec_type, change.status,
+            order.book.instrument.instrument_id, order.order_id, order.client_order_id,
+            order.side, change.leaves, change.cum, change.canceled, change.reason,
+        )  # fmt: skip
+
+    def _auction(
+        self, match: AuctionMatch, sequence: int, time_ns: int, made: list[tuple[int, Report]]
+    ) -> None:
+        instrument_id = match.book.instrument.instrument_id
+        for trade_id, fill in enumerate(match.fills, match.first_trade_id):
+            flags = FLAG_SELF_TRADE if fill.buy.user == fill.sell.user else 0
+            for order, contra, leaves, cum, fee in _sides(fill):
+                report = ExecutionReport(
+                    0, flags, self._next(order.user), sequence, time_ns, _TRADE,
+                    _PARTIALLY_FILLED if leaves else _FILLED, instrument_id, order.order_id,
+                    order.client_order_id, order.side, _AUCTION, trade_id, fill.price,
+                    fill.quantity, leaves, cum, contra.order_id, fee,
+                )  # fmt: skip
+                made.append((order.user, report))
+                self._orders.remember_fill(order.user, report)
 
     def rows(self) -> list[tuple[int, int]]:
         """Give (user, last private sequence), sorted."""
@@ -61,3 +134,11 @@ class PrivateFeed:
     def restore(self, user: int, sequence: int) -> None:
         """Take over a dumped counter."""
         self._sequences[user] = sequence
+
+
+def _sides(fill: AuctionFill) -> tuple[tuple[Order, Order, int, int, int], ...]:
+    """Give (order, other order, leaves, cum, fee) of both sides, the buyer's first."""
+    return (
+        (fill.buy, fill.sell, fill.buy_leaves, fill.buy_cum, fill.buy_fee),
+        (fill.sell, fill.buy, fill.sell_leaves, fill.sell_cum, fill.sell_fee),
+    )

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from hpe.errors import InvariantViolation
-from hpe.messages import AMOUNT_MAX, AssetRow, InstrumentRow
+from hpe.messages import AssetRow, InstrumentRow
 
 ASSETS_MAX: Final = 65_536
 """Bounds memory that clients can claim; far above any listed market."""
@@ -33,7 +33,7 @@ class Asset(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Instrument(msgspec.Struct, array_like=True):
-    """One spot pair. Scale never changes; the limits may, by `configure`.
+    """One spot pair. Scale never changes; limits and fees may, by `configure` and `set_fees`.
 
     notional in quote atoms = price_ticks x quantity_lots x quote_atoms_per_tick, exact.
     """
@@ -49,16 +49,13 @@ class Instrument(msgspec.Struct, array_like=True):
     quantity_min: int
     quantity_max: int
     notional_min: int
-
-    def admits(self, price: int, quantity: int, traded: int) -> bool:
-        """Check the notional of a limit order against its bounds.
-
-        `traded` is the order's quote total so far: with it inside the bound, the total of a whole
-        order's life stays within 64 bits (better prices in one command add at most AMOUNT_MAX).
-        The base side needs no bound of its own: nobody can sell more than was deposited.
-        """
-        notional = price * quantity * self.quote_atoms_per_tick
-        return self.notional_min <= notional <= AMOUNT_MAX - traded
+    notional_max: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    self_trade: int
+    band_ppm: int
+    reference_price: int
+    volatility_interruption: bool
 
     def row(self) -> InstrumentRow:
         """Give the instrument as a list reply shows it."""

@@ -2,22 +2,33 @@
 
 Part of the deterministic core. The matcher changes quantities and queues; money is the
 executor's. It is the one place where priority lives: best price first, within a price oldest
-first, every trade at the resting (maker) order's price.
+first, every trade at the resting (maker) order's price. The limit (with the band in it) and the
+self-trade policy are values that it is given.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 import msgspec
 
-from hpe.core.orderbook import Ladder
+from hpe.core.orderbook import Ladder, Level
 from hpe.core.orders import Order
-from hpe.messages import FILLS_PER_COMMAND_MAX
+from hpe.messages import FILLS_PER_COMMAND_MAX, INT_MAX, PPM, SelfTrade
+
+_NONE: Final = int(SelfTrade.NONE)
+_CANCEL_MAKER: Final = int(SelfTrade.CANCEL_MAKER)
+_CANCEL_TAKER: Final = int(SelfTrade.CANCEL_TAKER)
+_DECREMENT: Final = int(SelfTrade.DECREMENT)
+_NOTHING: Final[list[Prevented]] = []
 
 
-class Fill(msgspec.Struct, frozen=True, gc=False):
+class Fill(msgspec.Struct, gc=False):
     """One trade of the aggressor with one maker: price in ticks, quantity in lots.
 
-    Leaves and cum are those right after this fill; the orders themselves go on changing.
+    Leaves and cum are those right after this fill; the orders themselves go on changing. The fees,
+    in quote atoms, are the executor's to set.
     """
 
     maker: Order
@@ -27,6 +38,19 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     maker_cum: int
     taker_leaves: int
     taker_cum: int
+    maker_fee: int = 0
+    taker_fee: int = 0
+
+
+class Prevented(msgspec.Struct, frozen=True, gc=False):
+    """A match of a user with himself that did not happen, and what was canceled for it."""
+
+    maker: Order
+    price: int
+    maker_canceled: int
+    taker_canceled: int
+    maker_leaves: int
+    taker_leaves: int
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
@@ -36,23 +60,34 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     request_id: int
     first_trade_id: int
     fills: list[Fill]
+    prevented: list[Prevented]
 
 
 class Matcher:
     """Matches one aggressor at a time against its book.
 
-    `effort` counts fills and levels walked since somebody set it to 0: what a command cost that
-    costs more than others. Each of the walks ends after FILLS_PER_COMMAND_MAX orders at most.
+    `effort` counts fills and levels walked since somebody set it to 0: what a batch cost that
+    costs more than others. Each of the walks ends after FILLS_PER_COMMAND_MAX fills at most.
+    Of the last `match`, `prevented` are the matches that it prevented, `barred` says whether it
+    ended at one, `exhausted` whether it met all it may, `spent` whether it used up its budget.
     """
 
     def __init__(self) -> None:
         self.effort = 0
+        self.prevented: list[Prevented] = []
+        self.barred = False
+        self.exhausted = False
+        self.spent = False
+        self._walk_end = 0
+        self._walk_barred = False
+        self._walk_own_last = False
 
-    def match(self, aggressor: Order) -> list[Fill]:
-        """Trade as much of the aggressor as its limit and FILLS_PER_COMMAND_MAX allow.
+    def match(self, aggressor: Order, limit: int) -> list[Fill]:
+        """Trade as much of the aggressor as the limit (0: none) and FILLS_PER_COMMAND_MAX allow.
 
         Makers that are filled leave the book; the aggressor is not in the book and its remainder
-        is the caller's to rest or cancel.
+        is the caller's to rest or cancel. One with a budget buys the lots that it pays for, taker
+        fee included, and has no leaves then.
 
         Returns:
             The fills in the order in which they happened; leaves and cum are updated.
@@ -60,26 +95,56 @@ class Matcher:
         Cost: O(fills), plus O(log levels) per level that is used up.
         """
         fills: list[Fill] = []
-        book, limit = aggressor.book, aggressor.price
+        book, user, room = aggressor.book, aggressor.user, FILLS_PER_COMMAND_MAX
+        careful = aggressor.self_trade != _NONE
+        if careful:
+            self.prevented = []
+        elif self.prevented:
+            self.prevented = _NOTHING
+        self.barred = False
         ladder = book.opposite(aggressor.side)
         leaves, cum = aggressor.leaves, aggressor.cum
-        while leaves and ladder.crosses(limit) and len(fills) < FILLS_PER_COMMAND_MAX:
+        budget = _budget_of(aggressor)
+        if budget is not None:
+            leaves = INT_MAX
+        while leaves and room and ladder.crosses(limit):
             maker = self._next_maker(ladder)
+            if budget is not None:
+                leaves = budget.lots(maker.price)
+                if not leaves:
+                    break
+            room -= 1
+            if careful and maker.user == user:
+                leaves = self._prevent(aggressor, maker, leaves)
+                if self.barred:
+                    break
+                continue
             price = self._trade_price(maker, aggressor)
-            quantity = min(maker.leaves, leaves)
-            maker_leaves = maker.leaves - quantity
+            shown = maker.leaves - maker.hidden
+            quantity = shown if shown < leaves else leaves
             leaves -= quantity
             cum += quantity
             maker.cum += quantity
-            if maker_leaves:
-                ladder.reduce(maker, maker_leaves)
+            if quantity < shown:
+                ladder.take(maker, quantity)
+            elif maker.hidden:
+                ladder.take(maker, quantity)
+                ladder.refill(maker)
             else:
                 ladder.remove(maker)
                 maker.leaves = 0
-            fills.append(Fill(maker, price, quantity, maker_leaves, maker.cum, leaves, cum))
+            fills.append(Fill(maker, price, quantity, maker.leaves, maker.cum, leaves, cum))
             book.last_price = price
+            if budget is not None:
+                budget.spend(price, quantity)
+                leaves = INT_MAX
+        if budget is not None:
+            leaves, aggressor.quantity = 0, cum
+            self.spent = budget.is_spent(ladder.best)
+            _count_leaves(fills, cum)
         aggressor.leaves, aggressor.cum = leaves, cum
-        self.effort += len(fills)
+        self.exhausted = not room
+        self.effort += FILLS_PER_COMMAND_MAX - room
         return fills
 
     def _next_maker(self, ladder: Ladder) -> Order:
@@ -91,35 +156,178 @@ class Matcher:
         """Give the price of a trade: the maker's, whatever the aggressor would have paid."""
         return maker.price
 
-    def fillable(self, ladder: Ladder, price: int, quantity: int) -> bool:
-        """Tell whether a whole quantity would trade at once within a limit (0 for none).
+    def _prevent(self, aggressor: Order, maker: Order, leaves: int) -> int:
+        """Let the aggressor's policy act on a match with its own user.
 
-        Orders of the last level count in full against FILLS_PER_COMMAND_MAX, also those that
-        would not be reached: rather killed than filled in part.
+        Returns:
+            The aggressor's leaves; `barred` says whether it goes on.
         """
-        makers = 0
-        for level in ladder.levels_within(price):
-            self.effort += 1
-            quantity -= level.quantity
-            makers += level.count
-            if makers > FILLS_PER_COMMAND_MAX:
-                return False
-            if quantity <= 0:
-                return True
-        return False
+        policy, price, maker_canceled = aggressor.self_trade, maker.price, maker.leaves
+        if policy == _CANCEL_TAKER:
+            maker_canceled = 0
+        elif policy == _DECREMENT:
+            maker_canceled = min(leaves, maker.leaves)
+        if maker_canceled:
+            self._cancel_of(maker, maker_canceled)
+        self.barred = policy not in (_CANCEL_MAKER, _DECREMENT)
+        taken = 0
+        if self.barred:
+            # For the report; the caller ends the order. A budget has no lots that are canceled.
+            taken = leaves if aggressor.quantity else 0
+        elif policy == _DECREMENT:
+            taken = maker_canceled
+            aggressor.canceled += taken
+        after = 0 if self.barred or not aggressor.quantity else leaves - taken
+        self.prevented.append(Prevented(maker, price, maker_canceled, taken, maker.leaves, after))
+        return leaves if self.barred else leaves - taken
 
-    def cost(self, ladder: Ladder, quantity: int, ticks_lots_max: int) -> int:
-        """Sum price x quantity (ticks x lots) of what a market order would trade now.
+    def _cancel_of(self, maker: Order, quantity: int) -> None:
+        """Take canceled lots off a resting order, and it out of the book when none are left."""
+        ladder = maker.book.side(maker.side)
+        maker.canceled += quantity
+        if quantity < maker.leaves:
+            ladder.reduce(maker, maker.leaves - quantity)
+        else:
+            ladder.remove(maker)
+            maker.leaves = maker.hidden = 0
 
-        Stops once the sum is above `ticks_lots_max`: more than that cannot be paid anyway.
+    # --- what would trade, without trading ----------------------------------------------------
+
+    def fillable(self, order: Order, limit: int, quantity: int) -> bool:
+        """Tell whether so much of an order would trade at once within a limit (0 for none)."""
+        return sum(part for _, part in self._walk(order, limit, order.leaves)) >= quantity
+
+    def cost(self, order: Order, limit: int, ticks_lots_max: int) -> int:
+        """Sum price x quantity (ticks x lots) of what an order would trade now, or a little more.
+
+        More where FILLS_PER_COMMAND_MAX ends it within a level. Stops once the sum is above
+        `ticks_lots_max`: more than that cannot be paid anyway.
         """
-        total = makers = 0
-        for level in ladder.levels():
-            self.effort += 1
-            taken = min(quantity, level.quantity)
-            total += taken * level.price
-            quantity -= taken
-            makers += level.count
-            if not quantity or total > ticks_lots_max or makers >= FILLS_PER_COMMAND_MAX:
+        total = 0
+        for price, part in self._walk(order, limit, order.leaves, whole_levels=True):
+            total += part * price
+            if total > ticks_lots_max:
                 break
         return total
+
+    def spendable(self, order: Order, limit: int, amount: int) -> bool:
+        """Tell whether a budget would be used up now, and buy something."""
+        budget, quantity = Budget(order, amount), 0
+        for price, part in self._walk(order, limit, INT_MAX):
+            lots = min(part, budget.lots(price))
+            quantity += lots
+            budget.spend(price, lots)
+            if lots < part or (self._walk_own_last and not budget.lots(price)):
+                return quantity > 0
+        return quantity > 0 and budget.is_spent_at(self._walk_end)
+
+    def _walk(
+        self, order: Order, limit: int, leaves: int, *, whole_levels: bool = False
+    ) -> Iterator[tuple[int, int]]:
+        """Yield (price, quantity) of what an order would trade, best first.
+
+        Ends early before the level that holds the last of FILLS_PER_COMMAND_MAX fills, or behind
+        it with `whole_levels`. `_walk_end` is the price that it came to and left, 0 for none;
+        `_walk_own_last` whether the last that it came to at a level was one's own order.
+        """
+        self._walk_end, self._walk_barred, self._walk_own_last = 0, False, False
+        careful, fills = order.self_trade != _NONE, 0
+        ladder = order.book.opposite(order.side)
+        for level in ladder.levels():
+            if limit and (level.price - limit) * ladder.sign < 0:
+                self._walk_end = level.price
+                return
+            self.effort += 1
+            self._walk_end = level.price
+            # At least one fill or prevented match for each order, at most one for each slice.
+            fills += level.count if whole_levels or not level.hidden else _slices(level)
+            if fills > FILLS_PER_COMMAND_MAX and not whole_levels:
+                return
+            if careful:
+                self.effort += level.count
+                part, leaves = self._tradeable(level, order, leaves)
+            else:
+                part = min(level.quantity + level.hidden, leaves)
+                leaves -= part
+            yield level.price, part
+            if not leaves or self._walk_barred or fills > FILLS_PER_COMMAND_MAX:
+                return
+        self._walk_end = 0
+
+    def _tradeable(self, level: Level, order: Order, leaves: int) -> tuple[int, int]:
+        """Give what would trade at a level under a self-trade policy, and the leaves after it.
+
+        First every order's shown lots in their turn, where one's own are met; then what icebergs
+        of others show one slice after the other.
+        """
+        policy, traded, hidden = order.self_trade, 0, 0
+        self._walk_own_last = False
+        for maker in level.orders():
+            if maker.user != order.user:
+                part = min(maker.leaves - maker.hidden, leaves)
+                traded += part
+                leaves -= part
+                hidden += maker.hidden
+                self._walk_own_last = False
+                continue
+            self._walk_own_last = True
+            if policy == _DECREMENT:
+                leaves -= min(maker.leaves, leaves)
+            elif policy != _CANCEL_MAKER:
+                self._walk_barred = True
+                return traded, leaves
+        part = min(hidden, leaves)
+        self._walk_own_last = self._walk_own_last and not part
+        return traded + part, leaves - part
+
+
+class Budget:
+    """What is left of the quote atoms that a market buy may spend, taker fee included.
+
+    Counted in millionths of an atom at price x (1 + rate): the fee of all fills together is
+    rounded up once, so whole atoms are kept exactly.
+    """
+
+    __slots__ = ("_lot_micro_per_tick", "_rest_micro")
+
+    def __init__(self, order: Order, amount: int) -> None:
+        atoms = order.book.instrument.quote_atoms_per_tick
+        self._lot_micro_per_tick = atoms * (PPM + order.rates.taker)
+        self._rest_micro = amount * PPM
+
+    def lots(self, price: int) -> int:
+        """Give how many lots it pays for at a price."""
+        return self._rest_micro // (price * self._lot_micro_per_tick)
+
+    def spend(self, price: int, lots: int) -> None:
+        """Take off what lots cost."""
+        self._rest_micro -= price * lots * self._lot_micro_per_tick
+
+    def is_spent_at(self, price: int) -> bool:
+        """Tell whether no lot more can be bought at the next price (0: there is none)."""
+        return self._rest_micro < max(PPM, price * self._lot_micro_per_tick)
+
+    def is_spent(self, best: Level | None) -> bool:
+        """Tell whether no lot more can be bought at the best price that is left."""
+        return self.is_spent_at(best.price if best is not None else 0)
+
+
+def _budget_of(order: Order) -> Budget | None:
+    terms = order.terms
+    return Budget(order, terms.budget) if terms is not None and terms.budget else None
+
+
+def _count_leaves(fills: list[Fill], cum: int) -> None:
+    """Set the taker's leaves of each fill, now that it is known how much a budget bought."""
+    for fill in fills:
+        fill.taker_leaves = cum - fill.taker_cum
+
+
+def _slices(level: Level) -> int:
+    """Count the fills that using up a level takes, where icebergs have one per slice."""
+    count = level.count
+    for order in level.orders():
+        if order.hidden:
+            assert order.terms is not None
+            count += -(-order.hidden // order.terms.display)
+    return count

@@ -1,4 +1,4 @@
-"""One instrument's resting orders: price levels, first-in-first-out queues, best prices.
+"""One instrument's orders: price levels, first-in-first-out queues, best prices, waiting stops.
 
 Part of the deterministic core. A ladder is one side. A dict finds the level of a price, and a
 level links its orders in queue order, so taking one out of the middle is O(1). Prices are kept
@@ -23,12 +23,15 @@ from typing import Final
 import msgspec
 from sortedcontainers import SortedList
 
+from hpe.core.fees import FeeSchedule, rates_of
 from hpe.core.instruments import Instrument
 from hpe.core.orders import Order
+from hpe.core.triggers import Triggers
 from hpe.errors import InvariantViolation
-from hpe.messages import BookLevel, Side
+from hpe.messages import INT_MAX, PPM, BookLevel, InstrumentStatus, Side
 
 _BUY: Final = Side.BUY
+_TRADING: Final = InstrumentStatus.TRADING
 
 NEAR_LEVELS_MAX: Final = 1_024
 """Prices in the plain list of a ladder: shifting that many pointers takes less than a step in a
@@ -38,7 +41,7 @@ SortedList. When there are more, the worse half moves to the SortedList."""
 class Level(msgspec.Struct, gc=False):
     """All resting orders of one side at one price, oldest first from `head`; never empty.
 
-    `quantity` is the sum of their leaves, in lots.
+    `quantity` is the sum of what they show, `hidden` of what icebergs do not, in lots.
     """
 
     price: int
@@ -46,6 +49,7 @@ class Level(msgspec.Struct, gc=False):
     count: int
     head: Order
     tail: Order
+    hidden: int = 0
 
     def orders(self) -> Iterator[Order]:
         """Walk the queue, oldest first."""
@@ -76,17 +80,19 @@ class Ladder:
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
         self.changes += 1
-        price, leaves, levels = order.price, order.leaves, self._levels
+        price, hidden, levels = order.price, order.hidden, self._levels
+        shown = order.leaves - hidden
         if price in levels:
             level = levels[price]
             tail = level.tail
             tail.next = order
             order.previous = tail
             level.tail = order
-            level.quantity += leaves
+            level.quantity += shown
+            level.hidden += hidden
             level.count += 1
             return
-        level = levels[price] = Level(price, leaves, 1, order, order)
+        level = levels[price] = Level(price, shown, 1, order, order, hidden)
         rank = price * self.sign
         near = self._near
         if not near or rank > near[-1]:
@@ -121,7 +127,9 @@ class Ladder:
         else:
             before.next = after
         order.previous = order.next = None
-        level.quantity -= order.leaves
+        hidden = order.hidden
+        level.quantity -= order.leaves - hidden
+        level.hidden -= hidden
         level.count -= 1
 
     def _drop(self, level: Level) -> None:
@@ -142,11 +150,29 @@ class Ladder:
             del self._far[-half:]
         self.best = levels[near[-1] * self.sign] if near else None
 
-    def reduce(self, order: Order, leaves: int) -> None:
-        """Lower a resting order's leaves; it keeps its place."""
+    def take(self, order: Order, quantity: int) -> None:
+        """Take less than it shows off a resting order, for a fill; it keeps its place."""
         self.changes += 1
-        self._levels[order.price].quantity -= order.leaves - leaves
-        order.leaves = leaves
+        self._levels[order.price].quantity -= quantity
+        order.leaves -= quantity
+
+    def reduce(self, order: Order, leaves: int) -> None:
+        """Lower a resting order's leaves, hidden ones first; it keeps its place."""
+        self.reshow(order, leaves, max(order.hidden - (order.leaves - leaves), 0))
+
+    def reshow(self, order: Order, leaves: int, hidden: int) -> None:
+        """Change what a resting order has and hides; it keeps its place."""
+        self.changes += 1
+        level = self._levels[order.price]
+        level.quantity += leaves - hidden - (order.leaves - order.hidden)
+        level.hidden += hidden - order.hidden
+        order.leaves, order.hidden = leaves, hidden
+
+    def refill(self, order: Order) -> None:
+        """Show an iceberg's next slice, at the end of its price's queue; it shows nothing now."""
+        self.remove(order)
+        order.show_slice()
+        self.add(order)
 
     def crosses(self, price: int) -> bool:
         """Tell whether an opposite order at this limit (0 for none) would trade."""
@@ -183,7 +209,9 @@ class Ladder:
         queue = list(islice(level.orders(), level.count + 1))  # also when links form a ring
         if len(queue) != level.count or queue[-1] is not level.tail:
             raise InvariantViolation(f"level {level.price}: links and count differ")
-        if sum(order.leaves for order in queue) != level.quantity:
+        if sum(order.hidden for order in queue) != level.hidden:
+            raise InvariantViolation(f"level {level.price}: hidden is not the sum of hidden lots")
+        if sum(order.leaves - order.hidden for order in queue) != level.quantity:
             raise InvariantViolation(f"level {level.price}: quantity is not the sum of leaves")
         for before, order in zip([None, *queue], queue, strict=False):
             if order.previous is not before:
@@ -193,15 +221,55 @@ class Ladder:
 
 
 class OrderBook:
-    """Both sides of one instrument and its last price."""
+    """Both sides of one instrument, its stops, its last price, and what may be done with it.
 
-    __slots__ = ("asks", "bids", "instrument", "last_price")
+    `plain` is true while nothing but price and time decides about trades: trading, and no band.
+    """
+
+    __slots__ = (
+        "asks", "bids", "fees", "instrument", "last_price", "plain", "status", "triggers",
+    )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.bids = Ladder(Side.BUY)
         self.asks = Ladder(Side.SELL)
+        self.triggers = Triggers()
         self.last_price = 0
+        self.fees = FeeSchedule(rates_of(instrument.maker_fee_ppm, instrument.taker_fee_ppm))
+        self.set_status(_TRADING)
+
+    def set_status(self, status: InstrumentStatus) -> None:
+        """Set what may be done, or take over a changed instrument."""
+        self.status = status
+        self.plain = status is _TRADING and not self.instrument.band_ppm
+
+    def band(self) -> tuple[int, int]:
+        """Give the lowest and highest price of a trade now, (0, INT_MAX) without a band."""
+        parts = self.instrument.band_ppm
+        if not parts:
+            return 0, INT_MAX
+        reference = self.last_price or self.instrument.reference_price
+        away = reference * parts // PPM
+        return reference - away, reference + away
+
+    def limit_within_band(self, side: Side, price: int) -> int:
+        """Give the limit that an order at this price (0: none) may trade at now; 0 for none.
+
+        When the best opposite price is outside the band on the near side, that is a limit at which
+        nothing trades: priority is not skipped.
+        """
+        if not self.instrument.band_ppm:
+            return price
+        low, high = self.band()
+        best = self.opposite(side).best
+        if side is _BUY:
+            if best is not None and best.price < low:
+                return -1
+            return min(price, high) if price else high
+        if best is not None and best.price > high:
+            return INT_MAX + 1
+        return max(price, low, 1)
 
     @property
     def sequence(self) -> int:
@@ -217,7 +285,7 @@ class OrderBook:
         return self.asks if side is _BUY else self.bids
 
     def depth(self, side: Side, levels_max: int) -> list[BookLevel]:
-        """Give the best levels of a side as (price, quantity, orders)."""
+        """Give the best levels of a side as (price, shown quantity, orders)."""
         levels = islice(self.side(side).levels(), levels_max)
         return [(level.price, level.quantity, level.count) for level in levels]
 
@@ -228,9 +296,11 @@ class OrderBook:
                 yield from level.orders()
 
     def check(self) -> None:
-        """Check both sides and that they do not cross."""
+        """Check both sides, the stops, and that the sides do not cross outside a call."""
         self.bids.check()
         self.asks.check()
+        self.triggers.check()
         bid, ask = self.bids.best, self.asks.best
-        if bid is not None and ask is not None and bid.price >= ask.price:
+        in_call = self.status is InstrumentStatus.CALL_AUCTION
+        if not in_call and bid is not None and ask is not None and bid.price >= ask.price:
             raise InvariantViolation(f"book crossed: bid {bid.price} >= ask {ask.price}")

@@ -1,29 +1,70 @@
-"""Live orders: one order's state, and the index that finds it by either id.
+"""Orders: one order's state, and the index that finds open and recently ended ones.
 
-Part of the deterministic core. An order is live while it rests in a book; the moment it ends it
-leaves the index, so ids of ended orders are unknown. Always: quantity = leaves + cum + canceled.
+Part of the deterministic core. An order is open from its acceptance until it ends: it rests in a
+book, or it waits for its trigger. Always: quantity = leaves + cum + canceled. The newest ended
+orders and fills of all users are kept for queries.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hpe.core.timers import ORDER
 from hpe.errors import InvariantViolation
-from hpe.messages import OrderStatus, Side
+from hpe.messages import (
+    ENDED_ORDERS_MAX,
+    RECENT_FILLS_MAX,
+    CancelReason,
+    ExecutionReport,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
 if TYPE_CHECKING:
     from hpe.core.balances import Account
+    from hpe.core.fees import Rates
     from hpe.core.orderbook import OrderBook
+    from hpe.core.timers import Timers
+    from hpe.core.triggers import Trail
 
 _NEW: Final = OrderStatus.NEW
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
 _CANCELED: Final = OrderStatus.CANCELED
+_EXPIRED: Final = CancelReason.EXPIRED
+_RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
+_STOPS: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
-class Order(msgspec.Struct, gc=False):
+class Terms(msgspec.Struct, gc=False):
+    """What an order has beyond price and quantity, for those that have any of it.
+
+    `place` orders stops of one trigger: the sequence of the command that put it there. `waiting`
+    is true until a stop's turn comes, `queued` while it has fired and its turn has not come.
+    `partner` is the other leg of an OCO pair, `holds_pair` true for the leg whose `reserved` is
+    that of both. `group` is a waiting trailing stop's place among its like.
+    """
+
+    stop_price: int = 0
+    trail: int = 0
+    display: int = 0
+    minimum: int = 0
+    budget: int = 0
+    expires_ns: int = 0
+    place: int = 0
+    waiting: bool = False
+    queued: bool = False
+    holds_pair: bool = False
+    partner: Order | None = None
+    group: Trail | None = None
+
+
+class Order(msgspec.Struct, gc=False, eq=False):
     """One accepted order.
 
     A Struct because its constructor is C: creating the object is the largest single cost of
@@ -32,7 +73,9 @@ class Order(msgspec.Struct, gc=False):
 
     `paying` is the account that the order reserves from, `receiving` the one that fills credit;
     `reserved` is what it has reserved there now, in atoms. `price` is in ticks, 0 for a market
-    order. `quote_total` is the sum of its fills in quote atoms.
+    order. `hidden` is the part of the leaves that an iceberg does not show. `quote_total` is the
+    sum of its fills in quote atoms, `fee_total` what it was charged for them and `fee_rest` by
+    how many millionths of an atom that is too much. `reason` says why it ended, 0 when filled.
     """
 
     order_id: int
@@ -40,68 +83,177 @@ class Order(msgspec.Struct, gc=False):
     client_order_id: int
     book: OrderBook
     side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
     price: int
     quantity: int
     leaves: int
     flags: int
+    self_trade: int
+    rates: Rates
     paying: Account
     receiving: Account
     reserved: int = 0
+    hidden: int = 0
     cum: int = 0
     canceled: int = 0
     quote_total: int = 0
+    fee_total: int = 0
+    fee_rest: int = 0
+    reason: int = 0
+    terms: Terms | None = None
     previous: Order | None = None
     next: Order | None = None
 
     def status(self) -> OrderStatus:
-        """Give the FIX order status that the quantities imply."""
+        """Give the FIX order status that the quantities and the reason imply."""
         if self.leaves:
             return _PARTIALLY_FILLED if self.cum else _NEW
-        return _CANCELED if self.canceled else _FILLED
+        if self.reason:
+            return OrderStatus.EXPIRED if self.reason == _EXPIRED else _CANCELED
+        return _NEW if self.waiting else _FILLED  # a stop with a budget has no leaves yet
+
+    @property
+    def may_rest(self) -> bool:
+        """Tell whether what does not trade at once stays in the book."""
+        return self.price != 0 and self.time_in_force in _RESTING
+
+    @property
+    def partner(self) -> Order | None:
+        """Give the other leg of an OCO pair."""
+        return self.terms.partner if self.terms is not None else None
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether this is a stop that has not had its turn."""
+        return self.terms is not None and self.terms.waiting
+
+    @property
+    def is_stop(self) -> bool:
+        """Tell whether this is, or was, a stop."""
+        return self.order_type in _STOPS
+
+    def show_slice(self) -> None:
+        """Hide what an iceberg does not show of its leaves."""
+        display = self.terms.display if self.terms is not None else 0
+        self.hidden = max(self.leaves - display, 0) if display else 0
+
+
+class UserOrders:
+    """What one user has: open orders by both ids, recent fills; and the kill switch."""
+
+    __slots__ = ("blocked", "by_client_id", "by_id", "fills")
+
+    def __init__(self) -> None:
+        self.blocked = False
+        self.by_id: dict[int, Order] = {}
+        self.by_client_id: dict[int, Order] = {}
+        self.fills: deque[ExecutionReport] = deque()
+
+
+class AllUsers(dict[int, UserOrders]):
+    """Every user; asking for a missing one makes an empty one. In C for those that exist."""
+
+    def __missing__(self, user: int) -> UserOrders:
+        orders = self[user] = UserOrders()
+        return orders
 
 
 class OrderIndex:
-    """Live orders by engine id, and by (user, client id) where the client gave one."""
+    """Open orders of every user, and the newest ended orders and fills of all.
 
-    __slots__ = ("by_client_id", "by_id")
+    An open order that expires has its entry among the timers. Of ended orders those are kept that
+    traded, or that ended otherwise than by the answer to a command of their own: keeping the many
+    that come and go without a trade cost every order 7 % (memory that is not reused while warm).
+    """
 
-    def __init__(self) -> None:
-        self.by_id: dict[int, Order] = {}
-        self.by_client_id: dict[tuple[int, int], Order] = {}
+    __slots__ = ("_timers", "ended", "filled_users", "open_count", "users")
 
-    def __len__(self) -> int:
-        return len(self.by_id)
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self.users = AllUsers()
+        self.open_count = 0
+        self.ended: deque[Order] = deque(maxlen=ENDED_ORDERS_MAX)
+        self.filled_users: deque[int] = deque()
 
     def add(self, order: Order) -> None:
-        """Index an order that comes to rest."""
-        self.by_id[order.order_id] = order
+        """Index an order that stays open."""
+        mine = self.users[order.user]
+        mine.by_id[order.order_id] = order
         if order.client_order_id:
-            self.by_client_id[order.user, order.client_order_id] = order
+            mine.by_client_id[order.client_order_id] = order
+        self.open_count += 1
+        if order.terms is not None and order.terms.expires_ns:
+            self._timers.add((order.terms.expires_ns, ORDER, order.order_id, order.user))
 
-    def remove(self, order: Order) -> None:
-        """Forget an order that ended."""
-        del self.by_id[order.order_id]
+    def end(self, order: Order, *, told: bool = False) -> None:
+        """Move an indexed order that ended to the ended ones; `told`: the response says so."""
+        mine = self.users[order.user]
+        del mine.by_id[order.order_id]
         if order.client_order_id:
-            del self.by_client_id[order.user, order.client_order_id]
+            del mine.by_client_id[order.client_order_id]
+        self.open_count -= 1
+        if order.terms is not None and order.terms.expires_ns:
+            self._timers.remove((order.terms.expires_ns, ORDER, order.order_id, order.user))
+        if order.cum or not told:
+            self.ended.append(order)
+
+    def remember_fill(self, user: int, report: ExecutionReport) -> None:
+        """Keep a fill for queries, forgetting the oldest of too many."""
+        self.users[user].fills.append(report)
+        self.filled_users.append(user)
+        if len(self.filled_users) > RECENT_FILLS_MAX:
+            self.users[self.filled_users.popleft()].fills.popleft()
 
     def find(self, user: int, order_id: int, client_order_id: int) -> Order | None:
-        """Find a live order of this user; somebody else's order is as unknown as none."""
-        if not order_id:
-            return self.by_client_id.get((user, client_order_id))
-        order = self.by_id.get(order_id)
-        return order if order is not None and order.user == user else None
+        """Find an open order of this user; somebody else's order is as unknown as none."""
+        mine = self.users.get(user)
+        if mine is None:
+            return None
+        if order_id:
+            return mine.by_id.get(order_id)
+        return mine.by_client_id.get(client_order_id)
+
+    def find_ended(self, user: int, order_id: int, client_order_id: int) -> Order | None:
+        """Find the newest ended order of this user under an id, if it is still kept.
+
+        Cost: the kept orders that are newer. An index would cost every order that ends.
+        """
+        for order in reversed(self.ended):
+            if order.user == user and (
+                order.order_id == order_id if order_id else order.client_order_id == client_order_id
+            ):
+                return order
+        return None
 
     def check(self) -> None:
-        """Check each order's arithmetic and that both indexes agree."""
-        named = 0
-        for order_id, order in self.by_id.items():
-            if order.order_id != order_id or order.leaves <= 0:
-                raise InvariantViolation(f"order {order_id} is indexed wrongly or has ended")
-            if order.quantity != order.leaves + order.cum + order.canceled:
-                raise InvariantViolation(f"order {order_id}: quantity != leaves + cum + canceled")
-            if order.client_order_id:
-                named += 1
-                if self.by_client_id.get((order.user, order.client_order_id)) is not order:
+        """Check each order's arithmetic, that both indexes agree, and the counts."""
+        count = 0
+        for user, mine in self.users.items():
+            count += len(mine.by_id)
+            for order_id, order in mine.by_id.items():
+                if order.order_id != order_id or order.user != user:
+                    raise InvariantViolation(f"order {order_id} is indexed wrongly")
+                _check_open(order)
+                named = mine.by_client_id.get(order.client_order_id)
+                if order.client_order_id and named is not order:
                     raise InvariantViolation(f"order {order_id} is lost under its client id")
-        if named != len(self.by_client_id):
-            raise InvariantViolation("the client id index holds ended orders")
+            if sum(1 for order in mine.by_id.values() if order.client_order_id) != len(
+                mine.by_client_id
+            ):
+                raise InvariantViolation("the client id index holds ended orders")
+        if count != self.open_count:
+            raise InvariantViolation(f"{count} orders are open, {self.open_count} counted")
+        for order in self.ended:
+            if order.leaves or order.reserved or order.partner or order.waiting:
+                raise InvariantViolation(f"order {order.order_id} has not ended")
+
+
+def _check_open(order: Order) -> None:
+    waits_for_budget = order.terms is not None and order.terms.waiting and order.terms.budget > 0
+    if (order.leaves <= 0) is not waits_for_budget or order.reason:
+        raise InvariantViolation(f"order {order.order_id} is open and has ended")
+    if order.quantity != order.leaves + order.cum + order.canceled:
+        raise InvariantViolation(f"order {order.order_id}: quantity != leaves + cum + canceled")
+    if not 0 <= order.hidden < max(order.leaves, 1):
+        raise InvariantViolation(f"order {order.order_id} hides {order.hidden}")

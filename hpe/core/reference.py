@@ -20,7 +20,6 @@ from hpe.core.codec import (
     DECODERS,
     PREFIXES,
     Body,
-    Trade,
     Undecodable,
     decode_body,
     decode_request,
@@ -34,49 +33,39 @@ from hpe.core.configuration import configuration_differences, configure
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
-from hpe.core.matcher import Match
+from hpe.core.routing import Handler, commands_of, queries_of
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.state import dump_state, load_state
-from hpe.core.work import Work
+from hpe.core.work import Work, trades_of
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
-    AddAsset,
-    AddInstrument,
-    CancelOrder,
     Configure,
     ConfigureResponse,
-    Deposit,
+    Continue,
+    ContinueResponse,
     ErrorCode,
-    GetBalance,
-    GetOrderbook,
     InternalResponse,
-    ListAssets,
-    ListInstruments,
-    LockBalance,
+    MassCancel,
     ReplaceOrder,
-    Reply,
     Request,
-    ResolveInstrument,
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
     SessionClosedResponse,
     SessionDetached,
+    SubmitOco,
     SubmitOrder,
     Tick,
     TickResponse,
-    UnlockBalance,
-    Withdraw,
+    Uncross,
     type_number,
 )
 
 _PREFIXES_COUNT: Final = len(PREFIXES)
-_MAY_COST_MUCH: Final = (SubmitOrder, ReplaceOrder)
+_MAY_COST_MUCH: Final = (SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel)
+_CONTINUE: Final = encode(Continue(1))
 _length_at: Final = Struct(">I").unpack_from
-
-_Handler = Callable[[int, Any], Reply]
-"""(user, request) -> reply; for internal commands the user is 0."""
 
 
 class ReferenceCore:
@@ -90,43 +79,28 @@ class ReferenceCore:
     def __init__(self) -> None:
         self.exchange = Exchange()
         self.sessions = Sessions()
-        self.feed = PrivateFeed()
+        self.feed = PrivateFeed(self.exchange.orders)
         self.digest = 0
         self._cut: set[int] = set()  # attachments whose bytes were no protocol; never in the log
         exchange = self.exchange
-        self._commands: dict[type[Request], _Handler] = {
-            SubmitOrder: exchange.submit_order,
-            CancelOrder: exchange.cancel_order,
-            ReplaceOrder: exchange.replace_order,
-            LockBalance: exchange.lock_balance,
-            UnlockBalance: exchange.unlock_balance,
-            Deposit: exchange.deposit,
-            Withdraw: exchange.withdraw,
-            AddAsset: exchange.catalogue.add_asset,
-            AddInstrument: exchange.catalogue.add_instrument,
-            ResolveInstrument: exchange.catalogue.resolve_instrument,
-        }
+        self._commands = commands_of(exchange)
         # By a body's second byte, which is the type where the header is a fixarray; whatever else
         # it stands for there, decode_request finds out.
-        self._by_type: list[tuple[Callable[[bytes], Any], _Handler | None]] = [
+        self._by_type: list[tuple[Callable[[bytes], Any], Handler | None]] = [
             (decode_request, None)
         ] * 256
         for message, handler in self._commands.items():
             decoder = DECODERS[type_number(message)]
             assert decoder is not None
             self._by_type[type_number(message)] = (decoder.decode, handler)
-        self._queries: dict[type[Request], _Handler] = {
-            GetOrderbook: exchange.get_orderbook,
-            GetBalance: exchange.get_balance,
-            ListAssets: exchange.catalogue.list_assets,
-            ListInstruments: exchange.catalogue.list_instruments,
-        }
-        self._internal: dict[type[Request], _Handler] = {
+        self._queries = queries_of(exchange, self.state_hash)
+        self._internal: dict[type[Request], Handler] = {
             SessionAttached: self._session_attached,
             SessionDetached: self._session_detached,
             SessionClosed: self._session_closed,
             Tick: self._tick,
             Configure: self._configure,
+            Continue: self._go_on,
         }
 
     # --- the contract -----------------------------------------------------------------------
@@ -156,7 +130,7 @@ class ReferenceCore:
 
     def apply(self, batch: Batch) -> Output:
         """Execute a batch; see core.py."""
-        work = Work(batch.time_ns, self.last_sequence + 1)
+        work = self._new_work(batch.time_ns)
         for run in batch.runs:
             if run.connection == SYSTEM_CONNECTION:
                 self._apply_internal(run, work)
@@ -175,13 +149,24 @@ class ReferenceCore:
             raise Diverged(next_sequence, f"the log continues at {logged.first_sequence}")
         if logged.time_ns <= self.last_time_ns:
             raise Diverged(next_sequence, f"logged time {logged.time_ns} is not after the last")
-        work = Work(logged.time_ns, next_sequence)
+        work = self._new_work(logged.time_ns)
         for session_id, user, frames in logged.groups:
             self._replay_group(session_id, user, frames, work)
         output = self._finish(work)
         if output.body != body:
             raise _divergence(logged, output.body)
         return output
+
+    def _new_work(self, time_ns: int) -> Work:
+        """Begin a batch: what the last one left over comes before everything else."""
+        work = Work(time_ns, self.last_sequence + 1)
+        market = self.exchange.market
+        market.matcher.effort = 0
+        if market.unfinished:
+            self._begin(work)
+            self._continue(work)
+            self._expire(work)
+        return work
 
     def state_hash(self) -> bytes:
         """Digest everything that can influence a later result; see core.py."""
@@ -229,9 +214,9 @@ class ReferenceCore:
         """
         exchange, user, last_request_id = self.exchange, session.user, session.last_request_id
         by_type, commands, digested = self._by_type, self._commands, work.digested
-        remember, matcher = session.remembered.append, exchange.matcher
+        remember, matcher = session.remembered.append, exchange.market.matcher
         position, pending, end = 0, -1, len(frames)
-        intact = True
+        intact, unfinished = True, False
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
@@ -250,7 +235,7 @@ class ReferenceCore:
                 elif (
                     request_id <= last_request_id
                     or admit
-                    or (work.full and isinstance(request, _MAY_COST_MUCH))
+                    or (work.full and self._must_wait(request))
                 ):
                     handler = None
                     answer = not_executed(session, request_id, body, admit)
@@ -259,8 +244,8 @@ class ReferenceCore:
                         self._begin(work)
                     exchange.sequence += 1
                     answer = encode(handler(user, request))
-                    if matcher.effort:
-                        self._collect_effort(work, out)
+                    if matcher.effort != work.effort:
+                        unfinished = self._collect(work, out)
                     session.last_request_id = last_request_id = request_id
                     remember(Remembered(request_id, len(body), crc32(body), answer))
                     digested.append(answer)
@@ -273,9 +258,20 @@ class ReferenceCore:
             size = len(answer)
             out.append(PREFIXES[size] + answer if size < _PREFIXES_COUNT else frame(answer))
             position = after
+            if unfinished:
+                work.log(session.session_id, user, frames[pending:position])
+                pending, unfinished = -1, False
+                self._continue(work)
         if pending >= 0:
             work.log(session.session_id, user, frames[pending:])
         return intact
+
+    def _must_wait(self, request: Request) -> bool:
+        """Tell whether a command is not executed in a batch that is full.
+
+        Nothing comes between a command and the `continue` commands that finish it.
+        """
+        return isinstance(request, _MAY_COST_MUCH) or self.exchange.market.unfinished
 
     def _answer_query(self, user: int, request: Request, admit: int) -> bytes:
         """Answer a query from the state as it is between two commands."""
@@ -290,33 +286,55 @@ class ReferenceCore:
     def _begin(self, work: Work) -> None:
         """Let time act: once per body, before its first command."""
         work.begun = True
-        if work.time_ns <= self.exchange.time_ns:
+        exchange = self.exchange
+        if work.time_ns <= exchange.time_ns:
             raise InvariantViolation(f"batch time {work.time_ns} is not after the last logged one")
-        self.exchange.time_ns = work.time_ns
+        exchange.time_ns = work.time_ns
         self.sessions.expire(work.time_ns)
+        self._expire(work)
 
-    def _collect_effort(self, work: Work, out: list[bytes]) -> None:
-        """Encode what one command traded; the taker's reports also go to its connection.
+    def _expire(self, work: Work) -> None:
+        """Let due orders and holds act; not within an uncross, which counts on its orders."""
+        exchange = self.exchange
+        if exchange.market.uncrossing is None:
+            exchange.expire()
+            self._report(work, [], exchange.sequence + 1)
+
+    def _collect(self, work: Work, out: list[bytes]) -> bool:
+        """Let fired stops have their turn and report what one command did.
 
         Fills and levels walked are what makes one command cost a thousand times another: with
         FILLS_PER_COMMAND_MAX of them the batch is full, for its time and for the log's record.
+
+        Returns:
+            Whether the command left something over for `continue`.
         """
-        exchange = self.exchange
-        work.effort += exchange.matcher.effort
+        market = self.exchange.market
+        if market.fired:
+            market.run_fired()
+        work.effort = market.matcher.effort
         work.full = work.effort >= FILLS_PER_COMMAND_MAX
-        exchange.matcher.effort = 0
-        for match in exchange.matches:
-            pairs = self.feed.reports(match, exchange.sequence, exchange.time_ns)
-            for (taker_report, maker_report), fill in zip(pairs, match.fills, strict=True):
-                body = encode(taker_report)
+        self._report(work, out, self.exchange.sequence)
+        return market.unfinished
+
+    def _report(self, work: Work, out: list[bytes], sequence: int) -> None:
+        """Encode what happened; reports with a request id also go to the connection of `out`."""
+        exchange = self.exchange
+        for event in exchange.market.events:
+            for user, report in self.feed.reports(event, sequence, exchange.time_ns):
+                body = encode(report)
                 framed = PREFIXES[len(body)] + body
-                out.append(framed)
-                work.report(match.taker.user, taker_report.private_sequence, body, framed)
-                body = encode(maker_report)
-                framed = PREFIXES[len(body)] + body
-                work.report(fill.maker.user, maker_report.private_sequence, body, framed)
-            work.trades += _trades(match)
-        exchange.matches.clear()
+                if report.request_id:
+                    out.append(framed)
+                work.report(user, report.private_sequence, body, framed)
+            work.trades += trades_of(event)
+        exchange.market.events.clear()
+
+    def _continue(self, work: Work) -> None:
+        """Finish what a command left over, as far as this batch goes; each part is a command."""
+        while self.exchange.market.unfinished and not work.full:
+            self._execute_internal(_CONTINUE, work)
+            work.log(SYSTEM_CONNECTION, 0, frame(_CONTINUE))
 
     # --- internal commands --------------------------------------------------------------------
 
@@ -333,6 +351,7 @@ class ReferenceCore:
             self._begin(work)
         self.exchange.sequence += 1
         response = encode(self._internal[type(request)](0, request))
+        self._collect(work, [])
         work.digested.append(response)
         return response
 
@@ -364,6 +383,10 @@ class ReferenceCore:
     def _tick(self, user: int, command: Tick) -> InternalResponse:
         return TickResponse(command.request_id, 0, self.last_sequence)
 
+    def _go_on(self, user: int, command: Continue) -> InternalResponse:
+        self.exchange.market.go_on()
+        return ContinueResponse(command.request_id, 0, self.last_sequence)
+
     def _configure(self, user: int, command: Configure) -> InternalResponse:
         configure(self.exchange, command)
         return ConfigureResponse(command.request_id, 0, self.last_sequence)
@@ -380,10 +403,11 @@ class ReferenceCore:
         if not session_id:
             try:
                 for body in split_frames(frames):
-                    self._execute_internal(body, work)
+                    if body != _CONTINUE:  # that came by itself
+                        self._execute_internal(body, work)
+                        work.log(0, 0, frame(body))
             except (Undecodable, KeyError) as error:
                 raise Diverged(self.last_sequence + 1, f"no internal command: {error}") from None
-            work.log(0, 0, frames)
             return
         session = self.sessions.get(session_id)
         if session is None or session.user != user:
@@ -394,19 +418,9 @@ class ReferenceCore:
         """Seal a batch: chain the digest and encode the log body."""
         if work.begun:
             self.digest = crc32(b"".join(work.digested), self.digest)
-        return work.output(self.digest, self.last_sequence, self.sessions.next_due_ns())
-
-
-def _trades(match: Match) -> list[Trade]:
-    """Give the log's rows of what one order traded."""
-    instrument_id = match.taker.book.instrument.instrument_id
-    return [
-        Trade(
-            trade_id, instrument_id, fill.price, fill.quantity, fill.maker.order_id,
-            match.taker.order_id,
-        )
-        for trade_id, fill in enumerate(match.fills, match.first_trade_id)
-    ]  # fmt: skip
+        due = (self.sessions.next_due_ns(), self.exchange.next_due_ns())
+        next_due_ns = min(filter(None, due), default=0)
+        return work.output(self.digest, self.last_sequence, next_due_ns)
 
 
 def _divergence(logged: Body, body: bytes) -> Diverged:

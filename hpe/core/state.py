@@ -13,13 +13,16 @@ from typing import Any, Final
 
 import msgspec
 
+from hpe.core.auction import UncrossInProgress
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
+from hpe.core.fees import rates_of
+from hpe.core.holds import Hold
 from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
-from hpe.core.orders import Order
+from hpe.core.orders import Order, Terms
 from hpe.core.sessions import Remembered, Session, Sessions
-from hpe.messages import Side
+from hpe.messages import ExecutionReport, InstrumentStatus, OrderType, Side, TimeInForce
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -28,34 +31,81 @@ def dump_state(
     exchange: Exchange, sessions: Sessions, feed: PrivateFeed, digest: int
 ) -> Iterator[bytes]:
     """Yield the state; the first chunk has the counters and settings."""
-    settings = exchange.settings
+    market = exchange.market
     yield _encode((
         "core", exchange.sequence, exchange.time_ns, digest, exchange.last_order_id,
-        exchange.last_trade_id, settings.auto_create, settings.session_expiry_ns,
-        settings.open_orders_max, sessions.last_session_id, sessions.last_attach_number,
+        market.last_trade_id, sessions.last_session_id, sessions.last_attach_number,
+        *exchange.settings.row(),
     ))  # fmt: skip
     for asset in exchange.listings.assets.values():
         yield _encode(("asset", *asset.row()))
-    for instrument_id, instrument in exchange.listings.instruments.items():
-        book = exchange.books[instrument_id]
-        yield _encode(("instrument", instrument, book.sequence, book.last_price))
-        for order in book.orders():
-            yield _encode(_order_row(order))
-    for asset_id, amount in exchange.balances.net_deposits().items():
-        yield _encode(("net", asset_id, amount))
-    for row in exchange.balances.rows():
-        yield _encode(("account", *row))
-    for user, sequence in feed.rows():
-        yield _encode(("private", user, sequence))
+    for book in exchange.books.values():
+        yield from _book_rows(book)
+    queued = [order for order in market.fired if order.terms is not None and order.terms.queued]
+    for order in queued:
+        yield _encode(("open", *_order_row(order)))
+    if market.uncrossing is not None:
+        book, *rest = market.uncrossing
+        yield _encode(("uncrossing", book.instrument.instrument_id, *rest))
+    yield from _money_rows(exchange)
+    yield from _user_rows(exchange, feed)
     for session in sessions:
         yield _encode(_session_row(session))
 
 
-def _order_row(order: Order) -> tuple[int | str, ...]:
+def _book_rows(book: OrderBook) -> Iterator[bytes]:
+    """Yield one instrument and its open orders: in queue order, then the waiting stops."""
+    own = [(user, rates.maker, rates.taker) for user, rates in sorted(book.fees.own.items())]
+    yield _encode(("instrument", book.instrument, book.sequence, book.last_price, book.status, own))
+    for order in book.orders():
+        yield _encode(("open", *_order_row(order)))
+    for order in sorted(book.triggers.orders(), key=lambda order: order.order_id):
+        yield _encode(("open", *_order_row(order)))
+
+
+def _money_rows(exchange: Exchange) -> Iterator[bytes]:
+    for asset_id, amount in exchange.balances.net_deposits().items():
+        yield _encode(("net", asset_id, amount))
+    for row in exchange.balances.rows():
+        yield _encode(("account", *row))
+    for user, hold in exchange.holds.rows():
+        yield _encode(("hold", user, *hold))
+
+
+def _user_rows(exchange: Exchange, feed: PrivateFeed) -> Iterator[bytes]:
+    """Yield what users have beside open orders; ended orders and fills, the oldest first."""
+    orders = exchange.orders
+    for user, theirs in sorted(orders.users.items(), key=lambda item: item[0]):
+        if theirs.blocked:
+            yield _encode(("blocked", user))
+    for user, sequence in feed.rows():
+        yield _encode(("private", user, sequence))
+    for order in orders.ended:
+        yield _encode(("ended", *_order_row(order)))
+    position: dict[int, Iterator[ExecutionReport]] = {}
+    for user in orders.filled_users:
+        fills = position.setdefault(user, iter(orders.users[user].fills))
+        yield _encode(("fill", user, next(fills)))
+
+
+def _order_row(order: Order) -> tuple[object, ...]:
+    terms = order.terms
     return (
-        "order", order.order_id, order.user, order.client_order_id,
-        order.book.instrument.instrument_id, order.side, order.price, order.quantity,
-        order.leaves, order.flags, order.reserved, order.cum, order.canceled, order.quote_total,
+        order.order_id, order.user, order.client_order_id, order.book.instrument.instrument_id,
+        order.side, order.order_type, order.time_in_force, order.price, order.quantity,
+        order.leaves, order.flags, order.self_trade, order.rates.maker, order.rates.taker,
+        order.reserved, order.hidden, order.cum, order.canceled, order.quote_total,
+        order.fee_total, order.fee_rest, order.reason,
+        None if terms is None else _terms_row(order, terms),
+    )  # fmt: skip
+
+
+def _terms_row(order: Order, terms: Terms) -> tuple[object, ...]:
+    """Give the terms; a trailing stop's with its present trigger."""
+    return (
+        order.book.triggers.trigger_of(order), terms.trail, terms.display, terms.minimum,
+        terms.budget, terms.expires_ns, terms.place, terms.waiting, terms.queued,
+        terms.holds_pair, terms.partner.order_id if terms.partner is not None else 0,
     )  # fmt: skip
 
 
@@ -74,11 +124,7 @@ def load_state(
     for chunk in chunks:
         kind, *row = msgspec.msgpack.decode(chunk)
         getattr(loader, f"load_{kind}")(*row)
-    for order in sorted(loader.orders, key=lambda order: order.order_id):
-        exchange.orders.add(order)
-    for instrument_id, sequence in loader.sequences.items():
-        book = exchange.books[instrument_id]
-        book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
+    loader.finish()
     return loader.digest
 
 
@@ -90,39 +136,78 @@ class _Loader:
         self.sessions = sessions
         self.feed = feed
         self.digest = 0
-        self.orders: list[Order] = []
+        self.orders: dict[int, Order] = {}
+        self.partners: list[tuple[Order, int]] = []
         self.sequences: dict[int, int] = {}
 
+    def finish(self) -> None:
+        """Put together what needs all rows: indexes, pairs, the counts of changes."""
+        for _, order in sorted(self.orders.items()):
+            self.exchange.orders.add(order)
+        for order, partner_id in self.partners:
+            assert order.terms is not None
+            order.terms.partner = self.orders[partner_id]
+        for instrument_id, sequence in self.sequences.items():
+            book = self.exchange.books[instrument_id]
+            book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
+
     def load_core(self, *row: Any) -> None:
-        exchange, settings, sessions = self.exchange, self.exchange.settings, self.sessions
+        exchange, sessions = self.exchange, self.sessions
         exchange.sequence, exchange.time_ns, self.digest = row[:3]
-        exchange.last_order_id, exchange.last_trade_id = row[3:5]
-        settings.auto_create, settings.session_expiry_ns, settings.open_orders_max = row[5:8]
-        sessions.last_session_id, sessions.last_attach_number = row[8:]
+        exchange.last_order_id, exchange.market.last_trade_id = row[3:5]
+        sessions.last_session_id, sessions.last_attach_number = row[5:7]
+        exchange.settings.set(*row[7:])
 
     def load_asset(self, asset_id: int, symbol: str, decimals: int) -> None:
         self.exchange.listings.add_asset(symbol, decimals)
 
-    def load_instrument(self, row: list[Any], sequence: int, last_price: int) -> None:
+    def load_instrument(
+        self, row: list[Any], sequence: int, last_price: int, status: int, own: list[list[int]]
+    ) -> None:
         instrument = Instrument(*row)
         self.exchange.listings.add_instrument(instrument)
         book = self.exchange.books[instrument.instrument_id] = OrderBook(instrument)
         book.last_price = last_price
+        book.set_status(InstrumentStatus(status))
+        book.fees.own.update((user, rates_of(maker, taker)) for user, maker, taker in own)
         self.sequences[instrument.instrument_id] = sequence
 
-    def load_order(self, *row: int) -> None:
-        order_id, user, client_order_id, instrument_id, side, price, quantity, leaves, *rest = row
-        flags, reserved, cum, canceled, quote_total = rest
-        book = self.exchange.books[instrument_id]
-        accounts = self.exchange.balances.accounts[user]
+    def load_open(self, *row: Any) -> None:
+        order = self._order(*row)
+        terms = order.terms
+        if terms is None or not terms.waiting:
+            order.book.side(order.side).add(order)
+        elif terms.queued:
+            self.exchange.market.queue(order)
+        else:
+            order.book.triggers.add(order)
+        self.orders[order.order_id] = order
+
+    def load_ended(self, *row: Any) -> None:
+        self.exchange.orders.ended.append(self._order(*row))
+
+    def _order(self, *row: Any) -> Order:
+        order_id, user, client_order_id, instrument_id, side, order_type, tif, *rest = row
+        price, quantity, leaves, flags, self_trade, maker, taker, *done, terms_row = rest
+        book, accounts = self.exchange.books[instrument_id], self.exchange.balances.accounts[user]
         base, quote = accounts[book.instrument.base], accounts[book.instrument.quote]
         paying, receiving = (quote, base) if side == Side.BUY else (base, quote)
         order = Order(
-            order_id, user, client_order_id, book, Side(side), price, quantity, leaves, flags,
-            paying, receiving, reserved, cum, canceled, quote_total,
+            order_id, user, client_order_id, book, Side(side), OrderType(order_type),
+            TimeInForce(tif), price, quantity, leaves, flags, self_trade, rates_of(maker, taker),
+            paying, receiving, *done,
         )  # fmt: skip
-        book.side(order.side).add(order)
-        self.orders.append(order)
+        if terms_row is not None:
+            *values, partner_id = terms_row
+            order.terms = Terms(*values)
+            if partner_id:
+                self.partners.append((order, partner_id))
+        return order
+
+    def load_uncrossing(self, instrument_id: int, price: int, left: int, status: int) -> None:
+        book = self.exchange.books[instrument_id]
+        state = UncrossInProgress(book, price, left, InstrumentStatus(status))
+        self.exchange.market.uncrossing = state
 
     def load_net(self, asset_id: int, amount: int) -> None:
         self.exchange.balances.restore_net_deposits(asset_id, amount)
@@ -131,8 +216,18 @@ class _Loader:
         account = self.exchange.balances.accounts[user][asset]
         account.available, account.reserved, account.held = amounts
 
+    def load_hold(self, user: int, hold_id: int, asset: int, amount: int, expires_ns: int) -> None:
+        self.exchange.balances.accounts[user][asset].named += amount
+        self.exchange.holds.restore(user, hold_id, Hold(asset, amount, expires_ns))
+
+    def load_blocked(self, user: int) -> None:
+        self.exchange.orders.users[user].blocked = True
+
     def load_private(self, user: int, sequence: int) -> None:
         self.feed.restore(user, sequence)
+
+    def load_fill(self, user: int, report: list[Any]) -> None:
+        self.exchange.orders.remember_fill(user, ExecutionReport(*report[1:]))
 
     def load_session(self, session_id: int, user: int, window: int, *row: Any) -> None:
         last_request_id, attach_number, expires_ns, remembered = row

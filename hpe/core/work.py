@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from hpe.core.codec import Body, Trade, encode_body
 from hpe.core.core import Output
+from hpe.core.events import AuctionMatch, Event
+from hpe.core.matcher import Match
 
 
 class Work:
@@ -14,7 +16,7 @@ class Work:
 
     `begun` turns true with the first command: before it there is nothing to log. `full` turns
     true when orders and replaces have traded and searched enough: those that remain are refused
-    as busy. `effort` counts that.
+    as busy. `effort` counts that, as far as it has been reported.
     `digested` are the bodies that the output digest covers, in order.
     """
 
@@ -74,3 +76,24 @@ class Work:
             next_due_ns,
             self.cut,
         )
+
+
+def trades_of(event: Event) -> list[Trade]:
+    """Give the log's rows of what an event traded: in an uncross the buyer stands as taker."""
+    if isinstance(event, Match):
+        instrument_id = event.taker.book.instrument.instrument_id
+        taker_id = event.taker.order_id
+        return [
+            Trade(trade_id, instrument_id, fill.price, fill.quantity, fill.maker.order_id, taker_id)
+            for trade_id, fill in enumerate(event.fills, event.first_trade_id)
+        ]
+    if isinstance(event, AuctionMatch):
+        instrument_id = event.book.instrument.instrument_id
+        return [
+            Trade(
+                trade_id, instrument_id, fill.price, fill.quantity, fill.sell.order_id,
+                fill.buy.order_id,
+            )
+            for trade_id, fill in enumerate(event.fills, event.first_trade_id)
+        ]  # fmt: skip
+    return []

@@ -8,7 +8,7 @@ One channel belongs to one session and is used from one Trio loop; any number of
 Guarantees: request ids increase strictly in the order of sending; at most `window` requests are
 unanswered; every request ends in exactly one of an answer, RequestRefused, ConnectionLost, or,
 at the caller's deadline, ReplyTimeout (outcome unknown; `ask_again`). Relies on the server
-answering every request once, a command's fills directly before its response (protocol.md).
+answering every request once, a command's reports directly before its response (protocol.md).
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ import msgspec
 import trio
 
 from hpe.errors import ConnectionLost, ProtocolError, ReplyTimeout, RequestRefused
-from hpe.messages import COMMANDS, REPLIES, Error, ErrorCode, ExecutionReport, Reply, Request
+from hpe.messages import (
+    COMMANDS,
+    REPLIES,
+    Error,
+    ErrorCode,
+    ExecutionReport,
+    OrderReport,
+    PreventedMatch,
+    Reply,
+    Request,
+)
 from hpe.net.framing import PREFIX_BYTES, encode_frame, split_bodies
 
 TIMEOUT_S: Final = 0.1
@@ -36,22 +46,39 @@ _REPLY_DECODER: Final = msgspec.msgpack.Decoder(Union[REPLIES])  # noqa: UP007 -
 _HEAD_DECODER: Final = msgspec.msgpack.Decoder(list[object])
 
 
+Event = OrderReport | PreventedMatch
+"""What a command did to orders of its user besides fills."""
+
+Report = ExecutionReport | Event
+_REPORTS: Final = (ExecutionReport, OrderReport, PreventedMatch)
+
+
 class Answer(NamedTuple):
-    """The response to a request, and the fills that its command made, in order."""
+    """The response to a request, and what its command did to its user's orders, in order."""
 
     response: Reply
-    fills: tuple[ExecutionReport, ...]
+    reports: tuple[Report, ...]
+
+    @property
+    def fills(self) -> tuple[ExecutionReport, ...]:
+        """Give the fills alone."""
+        return tuple(report for report in self.reports if isinstance(report, ExecutionReport))
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Give everything but the fills."""
+        return tuple(report for report in self.reports if not isinstance(report, ExecutionReport))
 
 
 class Pending:
     """A sent request. `frame` is what was sent: to repeat it is to send these bytes."""
 
-    __slots__ = ("_answered", "_failure", "_response", "fills", "frame", "request_id")
+    __slots__ = ("_answered", "_failure", "_response", "frame", "reports", "request_id")
 
     def __init__(self, request_id: int, frame: bytes) -> None:
         self.request_id = request_id
         self.frame = frame
-        self.fills: list[ExecutionReport] = []
+        self.reports: list[Report] = []
         self._answered = trio.Event()
         self._response: Reply | None = None
         self._failure: Exception | None = None
@@ -90,7 +117,7 @@ class Pending:
                 response.message,
                 response.retryable,
             )
-        return Answer(response, tuple(self.fills))
+        return Answer(response, tuple(self.reports))
 
     def resolve(self, response: Reply) -> None:
         """Take the answer (the channel's part)."""
@@ -114,9 +141,9 @@ class Channel:
         timeout_s: deadline of every call, waiting for a place in the window included.
 
     Attributes:
-        reports: execution reports that no request of this channel caused (fills of resting
-            orders). When REPORTS_MAX are unread, further ones are dropped and counted in
-            `reports_dropped`; the gap shows in their private_sequence.
+        reports: what no request of this channel caused (fills of resting orders). When
+            REPORTS_MAX are unread, further ones are dropped and counted in `reports_dropped`;
+            the gap shows in their private_sequence.
         answered_request_id: highest command id answered so far (what `connect` takes to find
             out whether a server under relaxed sync forgot something).
     """
@@ -143,7 +170,7 @@ class Channel:
         self._commands: OrderedDict[int, Pending] = OrderedDict()
         # One slot per unanswered request, taken before its id: ids are sent in order.
         self._slots = trio.Semaphore(window, max_value=window)
-        self._reports_in, self.reports = trio.open_memory_channel[ExecutionReport](REPORTS_MAX)
+        self._reports_in, self.reports = trio.open_memory_channel[Report](REPORTS_MAX)
 
     # --- frames in, frames out ----------------------------------------------------------------
 
@@ -234,7 +261,7 @@ class Channel:
         """Ask for the answer to one of the last `window` commands of this channel.
 
         Still unanswered: waits for its one answer. Answered: sends the same bytes again and
-        gives the response that the server remembers, with the fills seen the first time.
+        gives the response that the server remembers, with the reports seen the first time.
 
         Raises:
             ReplyTimeout: no answer this time either.
@@ -248,7 +275,7 @@ class Channel:
         with trio.move_on_after(self.timeout_s):
             if known.answered and request_id not in self._pending:
                 pending = await self.resend(known.frame)
-                pending.fills = known.fills
+                pending.reports = known.reports
             else:  # not answered yet, or somebody is asking again already
                 pending = self._pending.get(request_id, known)
             return await pending.wait()
@@ -286,7 +313,7 @@ class Channel:
         return pending
 
     def _take(self, message: Reply) -> None:
-        if type(message) is ExecutionReport:
+        if isinstance(message, _REPORTS):
             self._take_report(message)
             return
         pending = self._pending.pop(message.request_id, None)
@@ -306,10 +333,10 @@ class Channel:
         self._slots.release()
         pending.resolve(message)
 
-    def _take_report(self, report: ExecutionReport) -> None:
+    def _take_report(self, report: Report) -> None:
         pending = self._pending.get(report.request_id)
         if pending is not None:
-            pending.fills.append(report)
+            pending.reports.append(report)
             return
         try:
             self._reports_in.send_nowait(report)

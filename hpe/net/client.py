@@ -1,10 +1,11 @@
 """The client library: a session over TCP, with Decimals at its edge.
 
-Owns `connect` and the Client that it gives. Used from one Trio loop; any number of tasks may
-call one client, and requests of several tasks travel together. Guarantees: prices, quantities
-and amounts go in and come out as exact Decimals; `requests` underneath speaks the integers of
-the wire. Leaving the `async with` block closes the connection and not the session: the session
-can be taken up again with its id. Every method raises what hpe/net/requests.py's do.
+Owns `connect` and the Client that it gives; the client's themes are in client_listings.py,
+client_orders.py, client_money.py and client_operations.py. Used from one Trio loop; any number
+of tasks may call one client, and requests of several tasks travel together. Guarantees: prices,
+quantities and amounts go in and come out as exact Decimals; `requests` underneath speaks the
+integers of the wire. Leaving the `async with` block closes the connection and not the session:
+the session can be taken up again with its id. Every method raises what hpe/net/requests.py's do.
 """
 
 from __future__ import annotations
@@ -12,30 +13,20 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal
-from enum import IntEnum
-from typing import Final, TypeVar
+from typing import Final
 
 import trio
 
 from hpe.errors import AcknowledgedLost, ConnectionLost
-from hpe.messages import (
-    PROTOCOL_VERSION,
-    Hello,
-    OrderType,
-    ServerInfoReply,
-    Side,
-    TimeInForce,
-    Welcome,
-)
+from hpe.messages import PROTOCOL_VERSION, Hello, ServerInfoReply, Welcome
 from hpe.net.channel import TIMEOUT_S
+from hpe.net.client_money import MoneyCalls
+from hpe.net.client_operations import OperationCalls
+from hpe.net.client_orders import OrderCalls
 from hpe.net.link import CONNECT_TIMEOUT_S, DEFAULT_ADDRESS, Link, parse_address
 from hpe.net.requests import RequestChannel
-from hpe.net.views import AssetView, BalanceView, InstrumentView, OrderbookView, OrderView
 
 CLIENT_NAME: Final = "hpe-python"
-
-_E = TypeVar("_E", bound=IntEnum)
 
 
 @asynccontextmanager
@@ -112,7 +103,7 @@ async def _log_on(link: Link, hello: Hello) -> Welcome:
     raise ConnectionLost(f"no welcome within {CONNECT_TIMEOUT_S} s")
 
 
-class Client:
+class Client(OrderCalls, MoneyCalls, OperationCalls):
     """A session with a service. Made by `connect`.
 
     Attributes:
@@ -121,173 +112,13 @@ class Client:
     """
 
     def __init__(self, requests: RequestChannel, welcome: Welcome) -> None:
-        self.requests = requests
+        super().__init__(requests)
         self.welcome = welcome
-        self._assets: dict[str, AssetView] = {}
-        self._instruments: dict[str, InstrumentView] = {}
 
     @property
     def session_id(self) -> int:
         """What `connect` takes to go on with this session."""
         return self.requests.session_id
-
-    # --- what is traded -----------------------------------------------------------------------
-
-    async def list_assets(self) -> list[AssetView]:
-        """Give all assets."""
-        views = [AssetView.of(row) for row in await self.requests.list_assets()]
-        self._assets = {view.symbol: view for view in views}
-        return views
-
-    async def list_instruments(self) -> list[InstrumentView]:
-        """Give all instruments."""
-        assets = {view.id: view for view in await self.list_assets()}
-        rows = await self.requests.list_instruments()
-        views = [InstrumentView.of(row, assets[row.base], assets[row.quote]) for row in rows]
-        self._instruments = {view.symbol: view for view in views}
-        return views
-
-    async def asset(self, symbol: str) -> AssetView:
-        """Give an asset; asks the server only for what this client has not seen yet.
-
-        Raises:
-            LookupError: there is none.
-        """
-        if symbol not in self._assets:
-            await self.list_assets()
-        return _lookup("asset", self._assets, symbol)
-
-    async def instrument(self, symbol: str) -> InstrumentView:
-        """Give an instrument; asks the server only for what this client has not seen yet.
-
-        Raises:
-            LookupError: there is none.
-        """
-        if symbol not in self._instruments:
-            await self.list_instruments()
-        return _lookup("instrument", self._instruments, symbol)
-
-    # --- orders -------------------------------------------------------------------------------
-
-    async def submit_order(
-        self,
-        instrument: InstrumentView | str,
-        side: Side | str,
-        quantity: Decimal | int,
-        price: Decimal | int | None = None,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        client_order_id: int = 0,
-        post_only: bool = False,
-    ) -> OrderView:
-        """Submit a limit order, or without a price a market order.
-
-        Args:
-            instrument: its view or symbol.
-            side: "buy" or "sell".
-            quantity: a multiple of the lot size.
-            price: a multiple of the tick size.
-            time_in_force: "gtc", "ioc" or "fok"; default gtc, for market orders ioc.
-            client_order_id: unique among one's live orders; 0 for none.
-            post_only: reject rather than trade on arrival.
-
-        Raises:
-            OrderRejected: the exchange said no; nothing changed.
-            ValueError: off the instrument's grid, or an unknown word; nothing was sent.
-            TypeError: a float; nothing was sent.
-        """
-        view = await self._view(instrument)
-        market = price is None
-        force = time_in_force or (TimeInForce.IOC if market else TimeInForce.GTC)
-        result = await self.requests.submit_order(
-            view.id,
-            _word("side", Side, side),
-            view.quantities.count(quantity),
-            0 if price is None else view.prices.count(price),
-            order_type=OrderType.MARKET if market else OrderType.LIMIT,
-            time_in_force=_word("time in force", TimeInForce, force),
-            client_order_id=client_order_id,
-            post_only=post_only,
-        )
-        return view.order(result)
-
-    async def cancel_order(
-        self, instrument: InstrumentView | str, order_id: int = 0, *, client_order_id: int = 0
-    ) -> OrderView:
-        """Cancel one's own order, named by exactly one of its ids."""
-        view = await self._view(instrument)
-        return view.order(await self.requests.cancel_order(order_id, client_order_id))
-
-    async def replace_order(
-        self,
-        instrument: InstrumentView | str,
-        order_id: int = 0,
-        *,
-        client_order_id: int = 0,
-        quantity: Decimal | int | None = None,
-        leaves_quantity: Decimal | int | None = None,
-        price: Decimal | int | None = None,
-        requeue: bool = False,
-    ) -> OrderView:
-        """Change an order: exactly one of new total or new open quantity, and maybe the price.
-
-        Less at the same price keeps its place in the queue unless `requeue`; anything else
-        loses it and may trade.
-        """
-        view = await self._view(instrument)
-        result = await self.requests.replace_order(
-            order_id,
-            client_order_id,
-            quantity=None if quantity is None else view.quantities.count(quantity),
-            leaves_quantity=(
-                None if leaves_quantity is None else view.quantities.count(leaves_quantity)
-            ),
-            price=None if price is None else view.prices.count(price),
-            requeue=requeue,
-        )
-        return view.order(result)
-
-    async def get_orderbook(
-        self, instrument: InstrumentView | str, depth: int = 10
-    ) -> OrderbookView:
-        """Give the best `depth` price levels of each side."""
-        view = await self._view(instrument)
-        return view.orderbook(await self.requests.get_orderbook(view.id, depth))
-
-    # --- money --------------------------------------------------------------------------------
-
-    async def get_balance(self, symbol: str, user: int = 0) -> BalanceView:
-        """Give one account; user 0 is one's own, here and below."""
-        asset = await self.asset(symbol)
-        return asset.balance(await self.requests.get_balance(asset.id, user))
-
-    async def lock_balance(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
-        """Move available money to held and give the account after it."""
-        asset = await self.asset(symbol)
-        atoms = asset.amounts.count(amount)
-        return asset.balance(await self.requests.lock_balance(asset.id, atoms, user))
-
-    async def unlock_balance(
-        self, symbol: str, amount: Decimal | int, user: int = 0
-    ) -> BalanceView:
-        """Move held money back to available and give the account after it."""
-        asset = await self.asset(symbol)
-        atoms = asset.amounts.count(amount)
-        return asset.balance(await self.requests.unlock_balance(asset.id, atoms, user))
-
-    async def deposit(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
-        """Credit money from outside and give the account after it."""
-        asset = await self.asset(symbol)
-        atoms = asset.amounts.count(amount)
-        return asset.balance(await self.requests.deposit(asset.id, atoms, user))
-
-    async def withdraw(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
-        """Debit available money to outside and give the account after it."""
-        asset = await self.asset(symbol)
-        atoms = asset.amounts.count(amount)
-        return asset.balance(await self.requests.withdraw(asset.id, atoms, user))
-
-    # --- the service --------------------------------------------------------------------------
 
     async def server_info(self) -> ServerInfoReply:
         """Give the state of the service."""
@@ -300,30 +131,3 @@ class Client:
     async def logout(self) -> None:
         """Close the session for good; the connection ends with it."""
         await self.requests.logout()
-
-    async def _view(self, instrument: InstrumentView | str) -> InstrumentView:
-        if isinstance(instrument, InstrumentView):
-            return instrument
-        return await self.instrument(instrument)
-
-
-_V = TypeVar("_V")
-
-
-def _lookup(kind: str, views: dict[str, _V], symbol: str) -> _V:
-    try:
-        return views[symbol]
-    except KeyError:
-        known = ", ".join(sorted(views)[:20]) or "none"
-        raise LookupError(f"no {kind} {symbol!r} (known: {known})") from None
-
-
-def _word(name: str, kind: type[_E], word: _E | str) -> _E:
-    """Give the enum member of a word like "buy"."""
-    if isinstance(word, kind):
-        return word
-    try:
-        return kind[str(word).upper()]
-    except KeyError:
-        allowed = ", ".join(member.name.lower() for member in kind)
-        raise ValueError(f"{name}: found {word!r}, allowed {allowed}") from None

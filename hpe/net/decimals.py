@@ -62,6 +62,8 @@ class Grid:
     def value(self, count: int) -> Decimal:
         """Give the value of a number of steps, with as many decimal places as the step has.
 
+        The count may be below zero: fees (rebates) and surpluses may.
+
         Raises:
             ValueError: the step is no finite decimal (one third), so its multiples are none.
         """

@@ -29,7 +29,7 @@ from hpe.messages import (
 )
 from hpe.net.client import connect
 from hpe.net.link import parse_address
-from hpe.net.requests import Balance
+from hpe.net.results import Balance
 from hpe.net.views import BalanceView, LevelView
 from tests.support.service import running_service
 
@@ -107,7 +107,7 @@ async def test_what_is_off_the_grid_or_unknown_is_refused_before_sending(tmp_pat
                 await client.submit_order(pair, "buy", D("0.01"), 65000.1)  # type: ignore[arg-type]
             with pytest.raises(ValueError, match="side: found 'hold', allowed buy, sell"):
                 await client.submit_order(pair, "hold", D("0.01"), D(1))
-            with pytest.raises(ValueError, match=r"time in force: .* allowed gtc, ioc, fok"):
+            with pytest.raises(ValueError, match=r"time in force: .* allowed gtc, ioc, fok, gtd"):
                 await client.submit_order(pair, "buy", D("0.01"), D(1), time_in_force="day")
             assert client.requests.last_request_id == sent
             with pytest.raises(LookupError, match=r"no instrument 'X/Y' \(known: BTC/USD, ETH/USD"):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
@@ -17,7 +21,21 @@ from hpe.errors import (
     ReplyTimeout,
     RequestRefused,
 )
-from hpe.messages import OrderStatus, OrderType, Side, TimeInForce
+from hpe.inprocess import InProcessApi
+from hpe.messages import (
+    CancelReason,
+    InstrumentStatus,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    PreventedMatch,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from hpe.net.channel import Channel
+from hpe.net.requests import RequestChannel
+from hpe.net.results import Balance, OrderResult
 from hpe.wal.files import LogFiles
 from tests.support.gated_files import GatedFiles
 from tests.support.service import running_service
@@ -60,6 +78,113 @@ async def test_the_sketch_from_deposit_to_trade(tmp_path: Path) -> None:
             left = await exchange.withdraw(1, USD, 4 * 5_000 * 1)
             assert left.available == 0
         assert exchange.phase.value == "stopped"
+
+
+def test_every_request_of_a_channel_has_its_twin_for_a_user() -> None:
+    def public(kind: type) -> set[str]:
+        return {name for name in dir(kind) if not name.startswith("_")}
+
+    requests = public(RequestChannel) - public(Channel)
+    of_a_connection = {"ping", "logout", "server_info"}
+    assert requests - of_a_connection <= public(InProcessApi)
+    parameters = [*inspect.signature(InProcessApi.deposit).parameters]
+    assert parameters == ["self", "session_user", "asset", "amount", "user"]
+
+
+@asynccontextmanager
+async def funded(tmp_path: Path) -> AsyncIterator[hpe.HighPerformanceEngine]:
+    """An engine whose users 1 and 2 have plenty of both assets."""
+    with trio.fail_after(30):
+        async with engine(tmp_path) as exchange:
+            for user in (1, 2):
+                await exchange.deposit(user, BTC, 10**12)
+                await exchange.deposit(user, USD, 10**12)
+            yield exchange
+
+
+async def test_orders_of_every_kind(tmp_path: Path) -> None:
+    async with funded(tmp_path) as exchange:
+        await exchange.set_fees(1, PAIR, 0, 1_000)
+        ask = await exchange.submit_order(1, PAIR, Side.SELL, 10, 5_000, display_quantity=4)
+        assert (await exchange.get_orderbook(2, PAIR)).asks == [(5_000, 4, 1)]
+        deal = await exchange.submit_order(
+            2, PAIR, Side.BUY, 5, 5_000, minimum_quantity=5, time_in_force=TimeInForce.IOC
+        )
+        assert (deal.cum, deal.quote_total, deal.fee_total) == (5, 25_000, 25)
+        fills = await exchange.list_fills(1)
+        assert [fill.quantity for fill in fills] == [4, 1], "a slice and a part of the next"
+        assert {(fill.order_id, fill.liquidity) for fill in fills} == {
+            (ask.order_id, Liquidity.MAKER)
+        }
+        own = await exchange.submit_order(
+            1, PAIR, Side.BUY, 5, 5_000, self_trade=SelfTrade.CANCEL_TAKER
+        )
+        assert isinstance(own.events[0], PreventedMatch)
+        stop = await exchange.submit_order(
+            1, PAIR, Side.SELL, 3, order_type=OrderType.STOP, stop_price=4_000
+        )
+        both = await exchange.submit_oco(1, PAIR, Side.SELL, 2, 6_000, 3_000)
+        moved = await exchange.replace_order(1, stop.order_id, quantity=3, stop_price=4_100)
+        assert moved.leaves == 3
+        assert (await exchange.get_order(1, stop.order_id)).stop_price == 4_100
+        ids = [ask.order_id, stop.order_id, both.limit_order_id, both.stop_order_id]
+        assert [row.order_id for row in await exchange.list_orders(1)] == ids
+        assert await exchange.list_orders(2, user=1) == await exchange.list_orders(1, PAIR)
+        assert await exchange.block_user(2, 1) == 4
+        with pytest.raises(OrderRejected, match="user_blocked"):
+            await exchange.submit_order(1, PAIR, Side.SELL, 1, 5_000)
+        gone = await exchange.mass_cancel(1, PAIR, Side.SELL)
+        assert gone.canceled == 4
+        assert {order.reason for order in gone.orders} == {CancelReason.MASS_CANCEL}
+
+
+async def test_a_market_order_with_a_budget_spends_it(tmp_path: Path) -> None:
+    async with funded(tmp_path) as exchange:
+        await exchange.submit_order(1, PAIR, Side.SELL, 10, 5_000)
+        bought = await exchange.submit_order(
+            2,
+            PAIR,
+            Side.BUY,
+            0,
+            order_type=OrderType.MARKET,
+            time_in_force=TimeInForce.IOC,
+            budget=17_000,
+        )
+        assert isinstance(bought, OrderResult)
+        assert (bought.status, bought.cum, bought.quote_total) == (OrderStatus.FILLED, 3, 15_000)
+
+
+async def test_a_call_auction(tmp_path: Path) -> None:
+    async with funded(tmp_path) as exchange:
+        call = InstrumentStatus.CALL_AUCTION
+        assert await exchange.set_status(1, PAIR, call) is call
+        await exchange.submit_order(1, PAIR, Side.SELL, 10, 4_900)
+        await exchange.submit_order(2, PAIR, Side.BUY, 10, 5_100)
+        state = await exchange.get_instrument(1, PAIR)
+        assert (state.indicative_price, state.indicative_volume) == (5_000, 10)
+        opening = await exchange.uncross(1, PAIR)
+        assert (opening.price, opening.volume) == (5_000, 10)
+        assert (await exchange.get_instrument(1, PAIR)).status == InstrumentStatus.TRADING
+
+
+async def test_transfers_and_holds(tmp_path: Path) -> None:
+    async with funded(tmp_path) as exchange:
+        start = 10**12
+        paid = await exchange.transfer(1, USD, 100, to_user=2)
+        assert paid == Balance(start - 100, 0, 0, 0)
+        await exchange.lock_balance(1, USD, 50, hold_id=4)
+        assert await exchange.list_holds(1) == [(4, USD, 50, 0)]
+        captured = await exchange.capture_hold(1, 4, 20, to_user=2)
+        assert (captured.remaining, captured.balance.held) == (30, 30)
+        assert (await exchange.get_balance(2, USD)).available == start + 120
+        assert (await exchange.release_hold(1, 4)).balance == Balance(start - 120, 0, 0, 0)
+        assert await exchange.list_balances(2) == [
+            (BTC, start, 0, 0, 0),
+            (USD, start + 120, 0, 0, 0),
+        ]
+        sums = await exchange.get_conservation(1, USD)
+        assert (sums.net_deposits, sums.available, sums.accounts) == (2 * start, 2 * start, 2)
+        assert len((await exchange.get_state_hash(1)).state_hash) == 32
 
 
 async def test_a_hundred_concurrent_callers_are_all_answered(tmp_path: Path) -> None:
@@ -162,6 +287,26 @@ async def test_state_and_sequence_survive_a_restart(tmp_path: Path) -> None:
             assert exchange.durable_sequence.value >= before
             gone = await exchange.cancel_order(7, order.order_id)
             assert (gone.status, gone.canceled) == (OrderStatus.CANCELED, 10)
+
+
+async def test_the_configurations_terms_hold_and_change_at_a_start(tmp_path: Path) -> None:
+    btc = demo_config().instruments[0]
+    terms = {"self_trade": "cancel_taker", "band_ppm": 100_000, "reference_price": 5_000}
+    with trio.fail_after(30):
+        for taker_fee_ppm, band_high in ((500, 5_500), (700, 6_600)):
+            row = msgspec.structs.replace(btc, taker_fee_ppm=taker_fee_ppm, **terms)
+            settings = {"instruments": (row,), "open_orders_per_user_max": 1}
+            async with engine(tmp_path, **settings) as exchange:
+                state = await exchange.get_instrument(7, PAIR)
+                assert (state.taker_fee_ppm, state.band_high) == (taker_fee_ppm, band_high)
+                [listed] = await exchange.list_instruments(7)
+                assert listed.self_trade == SelfTrade.CANCEL_TAKER
+                await exchange.deposit(7, BTC, 10**6)
+                order = await exchange.submit_order(7, PAIR, Side.SELL, 10, 5_450)
+                with pytest.raises(OrderRejected, match="too_many_orders"):
+                    await exchange.submit_order(7, PAIR, Side.SELL, 10, 5_450)
+                await exchange.cancel_order(7, order.order_id)
+            terms["reference_price"] = 6_000
 
 
 async def test_cached_sessions_are_closed_at_a_clean_stop(tmp_path: Path) -> None:

@@ -41,6 +41,35 @@ async def test_a_script_trades(tmp_path: Path) -> None:
     await in_a_script(tmp_path, script)
 
 
+async def test_a_script_runs_an_auction_and_moves_money(tmp_path: Path) -> None:
+    def script(address: str) -> None:
+        with connect_sync(address, user=1, timeout_s=PATIENCE_S) as client:
+            client.deposit("BTC", 5)
+            client.deposit("USD", 1000)
+            client.set_fees("BTC/USD", 0, 1_000)
+            client.set_status("BTC/USD", "call_auction")
+            client.submit_order("BTC/USD", "sell", 1, 99)
+            client.submit_order("BTC/USD", "buy", 1, 101)
+            assert client.get_instrument("BTC/USD").indicative_price == 100
+            assert client.uncross("BTC/USD").volume == 1
+            assert [fill.fee for fill in client.list_fills()] == [Decimal("0.1")] * 2
+            both = client.submit_oco("BTC/USD", "sell", 1, 110, 90)
+            assert client.get_order(both.stop_order_id).waiting
+            assert len(client.list_orders()) == 2
+            assert client.block_user(2) == 0
+            assert client.mass_cancel().canceled == 2
+            assert client.transfer("BTC", 1, to_user=2).available == 4
+            client.lock_balance("BTC", 2, hold_id=1)
+            assert client.capture_hold(1, Decimal("0.5"), to_user=2).remaining == Decimal("1.5")
+            assert [hold.hold_id for hold in client.list_holds()] == [1]
+            assert client.release_hold(1).balance.held == 0
+            assert [account.symbol for account in client.list_balances()] == ["BTC", "USD"]
+            assert client.get_conservation("BTC").net_deposits == 5
+            assert len(client.get_state_hash().state_hash) == 32
+
+    await in_a_script(tmp_path, script)
+
+
 async def test_a_session_is_taken_up_again(tmp_path: Path) -> None:
     def script(address: str) -> None:
         with connect_sync(address, user=1) as client:
@@ -82,5 +111,6 @@ def test_no_service_is_the_same_error_and_leaves_no_thread() -> None:
 
 
 def test_every_public_method_of_the_client_has_its_blocking_twin() -> None:
-    public = {name for name in vars(Client) if not name.startswith("_")}
+    public = {name for name in dir(Client) if not name.startswith("_")}
+    assert "submit_oco" in public
     assert public <= set(vars(SyncClient))

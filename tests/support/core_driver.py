@@ -38,8 +38,10 @@ from hpe.messages import (
     GetOrderbook,
     InternalResponse,
     OrderbookReply,
+    OrderReport,
     OrderResponse,
     OrderType,
+    PreventedMatch,
     ReplaceOrder,
     ReplaceResponse,
     Reply,
@@ -58,6 +60,7 @@ from hpe.messages import (
 
 CoreFactory = Callable[[], Core]
 ReplyT = TypeVar("ReplyT", bound=Reply)
+PrivateReport = ExecutionReport | OrderReport | PreventedMatch
 
 CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": ReferenceCore}
 """Every core that the behaviour tests run on."""
@@ -110,6 +113,7 @@ def decoded(frames: bytes) -> list[Reply]:
 def settings_of(**changes: Any) -> Configure:
     """Make a `configure` without listings; what is not named has the core's initial value."""
     values = {"auto_create": False, "session_expiry_ns": DAY_NS, "open_orders_max": 1_000_000}
+    values["open_orders_per_user_max"] = 1_000_000
     return Configure(1, **{**values, "assets": [], "instruments": [], **changes})
 
 
@@ -123,7 +127,7 @@ class Venue:
         self.new_core = new_core
         self.core = new_core()
         self.bodies: list[bytes] = []
-        self.private: dict[int, list[ExecutionReport]] = {}
+        self.private: dict[int, list[PrivateReport]] = {}
         self.attach_numbers = count(1)
         self.time_ns = 0
 
@@ -139,7 +143,7 @@ class Venue:
             reports = self.private.setdefault(user, [])
             assert first == len(reports) + 1
             for number, report in enumerate(decoded(frames), first):
-                assert isinstance(report, ExecutionReport)
+                assert isinstance(report, PrivateReport)
                 assert report.private_sequence == number
                 reports.append(report)
         return output
@@ -197,7 +201,10 @@ class Venue:
 
 
 class Client:
-    """One connection with a session; `fills` are the execution reports of the last request."""
+    """One connection with a session.
+
+    `fills` are the execution reports of the last request, `events` its other reports.
+    """
 
     def __init__(self, venue: Venue, user: int, attached: SessionAttachedResponse) -> None:
         self.venue = venue
@@ -207,6 +214,7 @@ class Client:
         self.window = attached.window
         self.last_request_id = attached.last_request_id
         self.fills: list[ExecutionReport] = []
+        self.events: list[OrderReport | PreventedMatch] = []
 
     def next_id(self) -> int:
         """Give the next unused request id."""
@@ -230,10 +238,11 @@ class Client:
         return self.replies(self.venue.apply(self.run(*requests, admit=admit)))
 
     def ask(self, request: Request, admit: int = 0) -> Reply:
-        """Send one request; its fills go to `fills`, its only reply comes back."""
-        *fills, reply = self.send(request, admit=admit)
-        self.fills = [fill for fill in fills if isinstance(fill, ExecutionReport)]
-        assert len(self.fills) == len(fills)
+        """Send one request; its reports go to `fills` and `events`, its only reply comes back."""
+        *reports, reply = self.send(request, admit=admit)
+        self.fills = [report for report in reports if isinstance(report, ExecutionReport)]
+        self.events = [r for r in reports if isinstance(r, OrderReport | PreventedMatch)]
+        assert len(self.fills) + len(self.events) == len(reports)
         assert reply.request_id == request.request_id
         return reply
 
@@ -296,12 +305,12 @@ class Client:
 
     def list_pair(self, **limits: Any) -> int:
         """List two assets more and their pair; returns the instrument id."""
-        ids = [
+        base, quote = (
             self.get_id(AddAsset(self.next_id(), f"{name}{self.last_request_id}", 0))
             for name in ("BASE", "QUOTE")
-        ]
+        )
         symbol = f"PAIR{self.last_request_id}"
-        return self.get_id(AddInstrument(self.next_id(), symbol, *ids, **limits))
+        return self.get_id(AddInstrument(self.next_id(), symbol, base, quote, **limits))
 
     def get_id(self, request: Request) -> int:
         """Send a listing command that must succeed; returns the new id."""

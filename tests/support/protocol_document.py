@@ -11,18 +11,30 @@ from typing import Any, NamedTuple
 Row = dict[str, str]
 
 
-class Message(NamedTuple):
-    """One message section: `direction` is request, reply or report."""
+class Example(NamedTuple):
+    """One example: the value as written, and the bytes of its frame."""
 
-    direction: str
-    type_number: int
-    name: str
-    rows: list[Row]
     value: str
     frame: bytes
 
 
-_POWERS = {"2^31-1": 2**31 - 1, "2^62": 2**62, "2^63-1": 2**63 - 1}
+class Message(NamedTuple):
+    """One message section: `direction` is request, reply or report.
+
+    `under` is the section that it stands in, `like` the reply whose table is its own too.
+    """
+
+    direction: str
+    type_number: int
+    name: str
+    under: str
+    like: str
+    rows: list[Row]
+    examples: list[Example]
+
+
+_POWER = re.compile(r"2\^(\d+)(-\d+)?")
+_LIKE = re.compile(r"Fields as in reply (\d+ `\w+`)")
 _HEADING = re.compile(r"(Request|Reply|Report) (\d+) `(\w+)`")
 _FENCE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEX = re.compile(r"[0-9a-f]{2}( [0-9a-f]{2})*")
@@ -71,30 +83,52 @@ def table(text: str, *columns: str) -> list[Row]:
 def messages(text: str) -> list[Message]:
     """Give every message section, in the order of the document."""
     found = []
+    under = ""
+    tops = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
     for heading, body in sections(text).items():
+        if heading in tops:
+            under = heading
         match = _HEADING.fullmatch(heading)
         if match is None:
             continue
-        numbered = [rows for rows in tables(body) if rows and "#" in rows[0]]
-        value, frame = example(body)
-        rows = numbered[0] if numbered else []
-        found.append(Message(match[1].lower(), int(match[2]), match[3], rows, value, frame))
+        like = _LIKE.search(body)
+        found.append(
+            Message(
+                match[1].lower(),
+                int(match[2]),
+                match[3],
+                under,
+                like[1] if like else "",
+                numbered_rows(body),
+                examples(body),
+            )
+        )
     return found
 
 
-def example(text: str) -> tuple[str, bytes]:
-    """Give the only example of a section: the value as written, and the bytes of its frame."""
-    (block,) = _FENCE.findall(text)
-    lines = block.splitlines()
-    hex_lines = [line for line in lines if _HEX.fullmatch(line)]
-    return " ".join(line for line in lines if line not in hex_lines), bytes.fromhex(
-        "".join(hex_lines)
-    )
+def numbered_rows(text: str) -> list[Row]:
+    """Give the rows of a section's table of fields; none when it has no such table."""
+    numbered = [rows for rows in tables(text) if rows and "#" in rows[0]]
+    assert len(numbered) <= 1
+    return numbered[0] if numbered else []
+
+
+def examples(text: str) -> list[Example]:
+    """Give the examples of a section, of which there is at least one."""
+    found = []
+    for block in _FENCE.findall(text):
+        lines = block.splitlines()
+        hex_lines = [line for line in lines if _HEX.fullmatch(line)]
+        value = " ".join(line for line in lines if line not in hex_lines)
+        found.append(Example(value, bytes.fromhex("".join(hex_lines))))
+    assert found
+    return found
 
 
 def number(text: str) -> int:
     """Read an integer, or one of the powers of two that limits are made of."""
-    return _POWERS[text] if text in _POWERS else int(text)
+    power = _POWER.fullmatch(text)
+    return 2 ** int(power[1]) + int(power[2] or 0) if power else int(text)
 
 
 def notation(value: Any) -> str:

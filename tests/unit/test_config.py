@@ -36,6 +36,7 @@ segment_bytes_max = 1048576
 logon_timeout_s = 2
 shutdown_deadline_s = 1.5
 session_expiry_s = 60
+open_orders_per_user_max = 500
 
 [[assets]]
 symbol = "BTC"
@@ -54,7 +55,16 @@ base = "BTC"
 quote = "EUR"
 base_atoms_per_lot = 1_000_000
 price_max = 5_000_000
+notional_max = 1_000_000_000
+maker_fee_ppm = -100
+taker_fee_ppm = 250
+self_trade = "cancel_taker"
+band_ppm = 50_000
+reference_price = 60_000
+volatility_interruption = true
 """
+
+PAIR = "[[instruments.pairs]]\nsymbol='A/B'\nbase='A'\nquote='B'\n"
 
 
 @pytest.fixture
@@ -103,11 +113,23 @@ def test_a_file_sets_everything_and_replaces_the_demo(write):
         logon_timeout_s=2.0,
         shutdown_deadline_s=1.5,
         session_expiry_s=60,
+        open_orders_per_user_max=500,
         auto_create=True,
         assets=(AssetConfig("BTC", 8), AssetConfig("EUR", 2)),
         instruments=(
             InstrumentConfig(
-                "BTC/EUR", "BTC", "EUR", base_atoms_per_lot=1_000_000, price_max=5_000_000
+                "BTC/EUR",
+                "BTC",
+                "EUR",
+                base_atoms_per_lot=1_000_000,
+                price_max=5_000_000,
+                notional_max=1_000_000_000,
+                maker_fee_ppm=-100,
+                taker_fee_ppm=250,
+                self_trade="cancel_taker",
+                band_ppm=50_000,
+                reference_price=60_000,
+                volatility_interruption=True,
             ),
         ),
     )
@@ -153,6 +175,11 @@ def test_environment_and_flags_are_read_as_text():
             "[[instruments.pairs]]\nsymbol='A/B'\nbase='A'\nquote='B'\ntick=1",
             ["[[instruments.pairs]]", "'tick'", "quote_atoms_per_tick"],
         ),
+        (PAIR + "self_trade='cancel'", ["instruments", "'cancel'", "[0].self_trade"]),
+        (PAIR + "taker_fee_ppm=-1", ["instruments", ">= 0", "[0].taker_fee_ppm"]),
+        (PAIR + "maker_fee_ppm=1_000_000", ["instruments", "<= 999999", "[0].maker_fee_ppm"]),
+        (PAIR + "band_ppm=1_000_001", ["instruments", "<= 1000000", "[0].band_ppm"]),
+        ("open_orders_per_user_max = 0", ["open_orders_per_user_max", ">= 1"]),
         ("assets = 1", ["assets", "Expected `array`"]),
         ("assets = [1]", ["assets", "Expected `object`"]),
         ("[[assets]]\nsymbol='A'", ["assets", "`decimals`"]),
@@ -239,6 +266,49 @@ def test_a_config_made_in_code_is_checked_too(values, named):
     assert named in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("terms", "fault"),
+    [
+        ({"price_min": 5, "price_max": 4}, "price_min: found 5; allowed: at most price_max (4)"),
+        (
+            {"quantity_min": 3, "quantity_max": 2},
+            "quantity_min: found 3; allowed: at most quantity_max (2)",
+        ),
+        (
+            {"notional_min": 2, "notional_max": 1},
+            "notional_min: found 2; allowed: at most notional_max (1)",
+        ),
+        (
+            {"maker_fee_ppm": -300, "taker_fee_ppm": 299},
+            "maker_fee_ppm: found -300; allowed: a rebate up to taker_fee_ppm (299)",
+        ),
+        ({"band_ppm": 1}, "reference_price: found 0 with band_ppm 1; allowed: above 0"),
+        (
+            {"reference_price": 7, "volatility_interruption": True},
+            "volatility_interruption: found true without band_ppm; allowed: with a band",
+        ),
+    ],
+)
+def test_terms_of_an_instrument_that_contradict_each_other_are_named(terms, fault):
+    with pytest.raises(ConfigError) as caught:
+        Config(instruments=(InstrumentConfig("BTC/USD", "BTC", "USD", **terms),))
+    assert str(caught.value).startswith(f"instruments: 'BTC/USD': {fault}")
+
+
+def test_terms_at_their_bounds_are_allowed():
+    row = InstrumentConfig(
+        "BTC/USD", "BTC", "USD", price_min=5, price_max=5, notional_min=1, notional_max=1,
+        maker_fee_ppm=-300, taker_fee_ppm=300, band_ppm=1, reference_price=1,
+    )  # fmt: skip
+    assert Config(instruments=(row,)).instruments == (row,)
+
+
+@pytest.mark.parametrize("policy", messages.SelfTrade)
+def test_self_trade_policies_go_by_name(policy):
+    row = InstrumentConfig("BTC/USD", "BTC", "USD", self_trade=policy.name.lower())
+    assert row.to_setting().self_trade is policy
+
+
 def test_any_host_is_allowed_once_plaintext_is_accepted():
     assert Config(host="0.0.0.0", insecure_plaintext=True).host == "0.0.0.0"
     assert Config(host="127.5.5.5").host == "127.5.5.5"
@@ -258,14 +328,16 @@ def test_the_word_of_a_policy_reads_back(policy, word):
 
 
 def test_configure_carries_what_can_change_an_outcome():
-    config = demo_config(auto_create=True, session_expiry_s=7, open_orders_max=9)
+    limits = {"open_orders_max": 9, "open_orders_per_user_max": 8}
+    config = demo_config(auto_create=True, session_expiry_s=7, **limits)
     command = config.to_configure(5)
     assert (command.request_id, command.auto_create) == (5, True)
     assert (command.session_expiry_ns, command.open_orders_max) == (7_000_000_000, 9)
+    assert command.open_orders_per_user_max == 8
     assert [row.symbol for row in command.assets] == ["BTC", "ETH", "USD"]
-    assert [msgspec.structs.astuple(row) for row in command.instruments] == [
-        msgspec.structs.astuple(row) for row in config.instruments
-    ]
+    for found, row in zip(command.instruments, config.instruments, strict=True):
+        expected = {**msgspec.structs.asdict(row), "self_trade": messages.SelfTrade.NONE}
+        assert msgspec.structs.asdict(found) == expected
     frame = msgspec.msgpack.encode(command)
     assert msgspec.msgpack.decode(frame, type=messages.Configure) == command
 

@@ -12,13 +12,22 @@ from hpe.messages import INT_MAX, Reply, Request, type_number
 
 REQUESTS = (*messages.CONTROL, *messages.QUERIES, *messages.COMMANDS, *messages.INTERNAL)
 ALL = (*REQUESTS, *messages.REPLIES)
+
+
+def scalar(kind):
+    """Give the type of a field's value; of one that may be nil, that of its other values."""
+    if isinstance(kind, inspect.UnionType):
+        (kind,) = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+    return kind
+
+
 BOUNDED = [
-    (message, position, field.name, kind)
+    (message, position, field.name, field.type)
     for message in REQUESTS
     for position, field in enumerate(inspect.type_info(message).fields, 1)
-    for kind in [field.type]
-    if isinstance(kind, inspect.IntType | inspect.StrType | inspect.UnionType)
+    if isinstance(scalar(field.type), inspect.IntType | inspect.StrType)
 ]
+TERMS = inspect.type_info(messages.OrderTerms).fields
 SYMBOLS = st.text(
     st.characters(min_codepoint=0x21, max_codepoint=0x7E),
     min_size=1,
@@ -94,7 +103,7 @@ def assert_refused(message, array):
 
 
 @pytest.mark.parametrize("message", ALL, ids=lambda each: each.__name__)
-@settings(max_examples=25)  # fifty-odd messages share the work
+@settings(max_examples=25)  # eighty-odd messages share the work
 @given(data=st.data())
 def test_two_codecs_give_the_same_bytes(message, data):
     value = data.draw(structs(message))
@@ -107,9 +116,11 @@ def test_two_codecs_give_the_same_bytes(message, data):
 
 @pytest.mark.parametrize("message", REQUESTS, ids=lambda each: each.__name__)
 def test_type_number_is_a_fixint_at_its_fixed_place(message):
-    body = msgpack.packb(valid_array(message))
-    assert body[0] & 0xF0 == 0x90
-    assert body[1] == type_number(message) < 0x80
+    array = valid_array(message)
+    body = msgpack.packb(array)
+    place = 1 if len(array) < 16 else 3  # bytes 5 and 7 of the frame
+    assert body[0] == (0x90 | len(array) if place == 1 else 0xDC)
+    assert body[place] == type_number(message) < 0x80
 
 
 @pytest.mark.parametrize(
@@ -124,10 +135,9 @@ def test_bounds_of_every_field(message, position, name, kind):
     def with_value(value):
         return [*array[:position], value, *array[position + 1 :]]
 
-    if isinstance(kind, inspect.UnionType):
-        (kind,) = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
-    else:
+    if kind is scalar(kind):
         assert_refused(message, with_value(None))
+    kind = scalar(kind)
     if isinstance(kind, inspect.StrType):
         inside = ["A" * kind.max_length, "A" * (kind.min_length or 0)]
         outside = ["A" * (kind.max_length + 1), 1, b"A"]
@@ -139,6 +149,25 @@ def test_bounds_of_every_field(message, position, name, kind):
         assert getattr(decode(message, with_value(value)), name) == value
     for value in outside:
         assert_refused(message, with_value(value))
+
+
+@pytest.mark.parametrize("position", range(len(TERMS)), ids=[field.name for field in TERMS])
+def test_bounds_of_every_term_of_an_order(position):
+    """The array inside submit_order is held as its other fields are."""
+    name, kind = TERMS[position].name, TERMS[position].type
+
+    def submitted(*terms):
+        return decode(messages.SubmitOrder, [64, 1, 1, 0, 1, 2, 1, 5, 5, 0, 0, [*terms]])
+
+    before = [0] * position
+    for value in (kind.ge, kind.le):
+        assert getattr(submitted(*before, value).terms, name) == value
+    for value in (kind.ge - 1, kind.le + 1, 2**64 - 1, None, "1", 1.5, True, [], {}):
+        with pytest.raises(msgspec.ValidationError):
+            submitted(*before, value)
+    with pytest.raises(msgspec.ValidationError):
+        submitted(*[0] * len(TERMS), 0)
+    assert submitted(*before).terms == messages.OrderTerms(*before)
 
 
 @pytest.mark.parametrize("message", REQUESTS, ids=lambda each: each.__name__)
@@ -165,7 +194,7 @@ def test_enums_refuse_other_values(message):
 
 
 @pytest.mark.parametrize("message", messages.REPLIES, ids=lambda each: each.__name__)
-@settings(max_examples=25)  # fifty-odd messages share the work
+@settings(max_examples=25)  # eighty-odd messages share the work
 @given(data=st.data())
 def test_replies_may_grow(message, data):
     """A client of today reads a frame of tomorrow, with more fields."""
@@ -201,19 +230,53 @@ def test_type_numbers_are_unique_per_direction(base):
     assert len(numbers) == len(set(numbers))
 
 
-def test_the_largest_requests_fit_their_limits():
-    hello = messages.Hello(INT_MAX, INT_MAX, INT_MAX, INT_MAX, messages.WINDOW_MAX, "x" * 64)
-    assert len(msgspec.msgpack.encode(hello)) <= messages.LOGON_BYTES_MAX
-    symbol = "x" * messages.SYMBOL_CHARS_MAX
-    widest = messages.AddInstrument(INT_MAX, symbol, *[INT_MAX] * 9)
-    assert len(msgspec.msgpack.encode(widest)) <= messages.REQUEST_BYTES_MAX
+def largest(kind):
+    """Give the value of a type that takes the most bytes, in plain values."""
+    match kind:
+        case inspect.IntType() | inspect.EnumType():
+            return INT_MAX
+        case inspect.StrType():
+            return "x" * (kind.max_length or messages.PAIR_SYMBOL_CHARS_MAX)
+        case inspect.BoolType():
+            return True
+        case inspect.UnionType():
+            return largest(scalar(kind))
+        case inspect.StructType():
+            return [largest(field.type) for field in inspect.type_info(kind.cls).fields]
+        case inspect.TupleType():
+            return [largest(each) for each in kind.item_types]
+        case inspect.ListType():
+            return [largest(kind.item_type)] * messages.PAGE_MAX  # no shorter than DEPTH_MAX
+    raise AssertionError(f"no largest value for {kind}")
 
 
-def test_the_largest_list_replies_fit_a_frame():
-    symbol = "x" * messages.SYMBOL_CHARS_MAX
-    row = messages.InstrumentRow(INT_MAX, symbol, *[INT_MAX] * 9)
-    page = messages.InstrumentsReply(INT_MAX, 0, INT_MAX, [row] * messages.PAGE_MAX)
-    levels = [(INT_MAX, INT_MAX, INT_MAX)] * messages.DEPTH_MAX
-    book = messages.OrderbookReply(*[INT_MAX] * 7, levels, levels)
-    for reply in (page, book):
-        assert len(msgspec.msgpack.encode(reply)) <= messages.REPLY_BYTES_MAX
+def largest_body(message):
+    fields = inspect.type_info(message).fields
+    return msgpack.packb([type_number(message), *(largest(field.type) for field in fields)])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [*messages.CONTROL, *messages.QUERIES, *messages.COMMANDS],
+    ids=lambda each: each.__name__,
+)
+def test_the_largest_requests_fit_their_limits(message):
+    limit = messages.REQUEST_BYTES_MAX
+    if message is messages.Hello:
+        limit = messages.LOGON_BYTES_MAX
+    assert len(largest_body(message)) <= limit
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        each
+        for each in messages.REPLIES
+        if type_number(each) < messages.COMMAND_FIRST
+        and each not in (messages.ServerInfoReply, messages.Error)
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_the_largest_replies_fit_a_frame(message):
+    assert messages.DEPTH_MAX <= messages.PAGE_MAX
+    assert len(largest_body(message)) <= messages.REPLY_BYTES_MAX

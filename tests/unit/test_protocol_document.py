@@ -24,9 +24,15 @@ ENUMS = (
     messages.OrderStatus,
     messages.ExecType,
     messages.Liquidity,
+    messages.SelfTrade,
+    messages.InstrumentStatus,
     messages.RejectReason,
     messages.CancelReason,
 )
+ARRAYS = (messages.OrderTerms, messages.OrderRow, messages.FillRow, messages.InstrumentRow)
+SIGNED = ("maker_fee_ppm", "fee", "fee_total", "indicative_surplus", "house", "available")
+# replace_order tests the fields before it looks for the order, and the order after it.
+SECOND_LOOK = {messages.ReplaceOrder: (2, messages.RejectReason.INVALID_COMBINATION)}
 YES_NO = {True: "yes", False: "no"}
 
 
@@ -52,7 +58,7 @@ def find(message):
 
 def spelled(value):
     """Give a default as the tables write it."""
-    for text in ("2^31-1", "2^62", "2^63-1"):
+    for text in ("2^31-1", "2^62", "2^63-2", "2^63-1"):
         if value == document.number(text):
             return text
     return document.notation(value)
@@ -77,7 +83,7 @@ def described(kind):
             return "str", f"{kind.min_length or 0}..{kind.max_length} characters"
         case inspect.BoolType():
             return "bool", ""
-        case inspect.ListType():
+        case inspect.ListType() | inspect.StructType():
             return "array", ""
         case inspect.DictType():
             return "map", ""
@@ -107,48 +113,104 @@ def test_the_code_lists_every_message_class():
         messages.SessionClosedResponse,
         messages.TickResponse,
         messages.ConfigureResponse,
+        messages.ContinueResponse,
     }
     assert defined == {*CLASSES, *messages.INTERNAL} | internal_replies
+
+
+def documented_fields(kind, implied, *, bounded):
+    """Give the rows that a class's table must have, without their meaning."""
+    rows = []
+    for position, field in enumerate(inspect.type_info(kind).fields[implied:], implied):
+        name, span = described(field.type)
+        # The type number stands before the fields of a message, nothing before those of an array.
+        row = {"#": str(position + (implied > 0)), "field": field.name, "type": name}
+        if bounded:
+            row |= {"range": span, "default": "" if field.required else spelled(field.default)}
+        else:
+            assert span == "", "what the server sends has no ranges: no column for one"
+        rows.append(row)
+    return rows
+
+
+def assert_table(rows, expected):
+    assert [{key: row[key] for key in row if key != "meaning"} for row in rows] == expected
+    assert all(row["meaning"] for row in rows)
 
 
 @pytest.mark.parametrize("message", CLASSES, ids=lambda each: each.__name__)
 def test_fields_of_a_message(message):
     """Position, name, type, range and default of every field, in wire order."""
+    section = find(message)
+    (parent,) = message.__bases__
+    if parent in messages.REPLIES:  # one table for all that have the same fields
+        assert message.__struct_fields__ == parent.__struct_fields__
+        assert not section.rows
+        assert section.like == f"{messages.type_number(parent)} `{snake(parent.__name__)}`"
+        return
+    assert not section.like
     is_request = issubclass(message, messages.Request)
-    implied = 1 if is_request else 2
-    expected = []
-    for position, field in enumerate(inspect.type_info(message).fields[implied:], implied + 1):
-        name, span = described(field.type)
-        row = {"#": str(position), "field": field.name, "type": name}
-        if is_request:
-            row |= {"range": span, "default": "" if field.required else spelled(field.default)}
-        else:
-            assert span == "", "replies have no ranges: the table has no column for one"
-        expected.append(row)
-    found = find(message).rows
-    assert [{key: row[key] for key in row if key != "meaning"} for row in found] == expected
-    assert all(row["meaning"] for row in found)
+    expected = documented_fields(message, 1 if is_request else 2, bounded=is_request)
+    assert_table(section.rows, expected)
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda each: each.__name__)
+def test_fields_of_an_array_inside_messages(array):
+    rows = document.numbered_rows(SECTIONS[f"Array `{array.__name__}`"])
+    assert_table(rows, documented_fields(array, 0, bounded=array is messages.OrderTerms))
+
+
+@pytest.mark.parametrize(
+    ("section", "row"),
+    [
+        ("Reply 32 `orderbook_reply`", messages.BookLevel),
+        ("Reply 34 `assets_reply`", messages.AssetRow),
+        ("Reply 39 `balances_reply`", messages.BalanceRow),
+        ("Reply 40 `holds_reply`", messages.HoldRow),
+    ],
+)
+def test_columns_of_short_rows(section, row):
+    (columns,) = re.findall(r"rows `\[([a-z_,\s]+)\]`", SECTIONS[section])
+    assert len(columns.split(",")) == len(row.__args__)
+
+
+def test_fields_that_may_be_below_zero_are_named():
+    (sentence,) = re.findall(r"Below zero may be only (.*?)\. ", SECTIONS["Values"], re.DOTALL)
+    assert tuple(re.findall(r"`(\w+)`", sentence)) == SIGNED
+    fields = {
+        field.name: field.type
+        for kind in (*CLASSES, *ARRAYS)
+        for field in inspect.type_info(kind).fields
+    }
+    assert set(SIGNED) <= fields.keys()
+    for name, kind in fields.items():
+        low = described(kind)[1].partition("..")[0]
+        assert not low.startswith("-") or name in SIGNED
 
 
 @pytest.mark.parametrize("message", CLASSES, ids=lambda each: each.__name__)
-def test_example_of_a_message(message):
+def test_examples_of_a_message(message):
     """The hex is what the value written above it encodes to, in both codecs, and is valid."""
-    section = find(message)
-    length, body = int.from_bytes(section.frame[:4], "big"), section.frame[4:]
-    assert length == len(body)
-    value = msgpack.unpackb(body)
-    assert document.notation(value) == section.value
-    assert value[0] == messages.type_number(message)
-    decoded = msgspec.msgpack.decode(body, type=message)
-    assert msgspec.msgpack.encode(decoded) == body
-    assert msgpack.packb(value) == body
+    for written, frame in find(message).examples:
+        length, body = int.from_bytes(frame[:4], "big"), frame[4:]
+        assert length == len(body)
+        value = msgpack.unpackb(body)
+        assert document.notation(value) == written
+        assert value[0] == messages.type_number(message)
+        msgspec.msgpack.decode(body, type=message)
+        assert msgpack.packb(value) == body
+        assert msgspec.msgpack.encode(value) == body
 
 
 @pytest.mark.parametrize("message", messages.REPLIES, ids=lambda each: each.__name__)
 def test_examples_of_replies_use_defined_values(message):
-    decoded = msgspec.msgpack.decode(find(message).frame[4:], type=message)
+    (example,) = find(message).examples
+    decoded = msgspec.msgpack.decode(example.frame[4:], type=message)
+    assert msgspec.msgpack.encode(decoded) == example.frame[4:], "a reply leaves no field out"
     if hasattr(decoded, "status"):
-        messages.OrderStatus(decoded.status)
+        of_instrument = messages.InstrumentReply, messages.SetStatusResponse
+        kind = messages.InstrumentStatus if isinstance(decoded, of_instrument) else None
+        (kind or messages.OrderStatus)(decoded.status)
     if hasattr(decoded, "reason"):
         assert decoded.reason in {*messages.RejectReason, *messages.CancelReason}
     if isinstance(decoded, messages.Error):
@@ -160,17 +222,21 @@ def test_examples_of_replies_use_defined_values(message):
 
 
 def test_message_table_pairs_requests_and_replies():
-    rows = document.table(SECTIONS["Message table"], "type", "request", "reply")
+    rows = document.table(SECTIONS["Message table"], "type", "request", "reply", "section")
     requests = {messages.type_number(each): snake(each.__name__) for each in REQUESTS}
     expected = [
         {
             "type": str(messages.type_number(reply)),
             "request": requests.get(messages.type_number(reply), "-"),
             "reply": snake(reply.__name__),
+            "section": find(reply).under,
         }
-        for reply in messages.REPLIES
+        for reply in sorted(messages.REPLIES, key=messages.type_number)
     ]
-    assert sorted(rows, key=str) == sorted(expected, key=str)
+    assert rows == expected
+    for request in REQUESTS:
+        row = next(row for row in rows if row["request"] == snake(request.__name__))
+        assert row["section"] == find(request).under
     assert {int(row["type"]) for row in rows} >= requests.keys()
 
 
@@ -199,7 +265,8 @@ def test_limits():
     expected = {
         name: value
         for name, value in vars(messages).items()
-        if name.endswith(("_MAX", "_DEFAULT", "_VERSION"))
+        if name.endswith(("_MAX", "_DEFAULT", "_VERSION", "PPM", "HOUSE_USER"))
+        and isinstance(value, int)
     }
     assert limits == expected
 
@@ -231,10 +298,7 @@ def test_every_enum_that_clients_see_is_documented():
     assert defined == {*ENUMS, messages.ErrorCode, messages.DetachCause}
 
 
-def test_reject_reasons_are_numbered_by_precedence():
-    assert [int(reason) for reason in messages.RejectReason] == list(
-        range(len(messages.RejectReason))
-    )
+def test_a_reason_is_a_reject_or_a_cancel():
     assert not {int(each) for each in messages.RejectReason} & {
         int(each) for each in messages.CancelReason
     }
@@ -242,39 +306,80 @@ def test_reject_reasons_are_numbered_by_precedence():
 
 def listed_after(phrase, text):
     """Give the names of the sentence that starts with a phrase."""
-    found = re.search(rf"{phrase}: ([a-z_,\s]+)\.", text)
+    found = re.search(rf"{phrase}: ([a-z_,\s]+)[.,]", text)
     return re.findall(r"\w+", found[1]) if found else []
 
 
-@pytest.mark.parametrize("message", messages.COMMANDS, ids=lambda each: each.__name__)
-def test_rejects_of_a_command_are_reasons_in_precedence_order(message):
-    number, name = messages.type_number(message), snake(message.__name__)
-    text = SECTIONS[f"Request {number} `{name}`"]
-    rejects = listed_after("Rejects, in order", text)
-    assert rejects, "every command can be rejected"
-    reasons = [messages.RejectReason[each.upper()] for each in rejects]
-    assert reasons == sorted(reasons)
+def section_of_request(message):
+    return SECTIONS[f"Request {messages.type_number(message)} `{snake(message.__name__)}`"]
+
+
+def can_reject(message):
+    replies = {messages.type_number(each): each for each in messages.REPLIES}
+    return "reason" in replies[messages.type_number(message)].__struct_fields__
+
+
+@pytest.mark.parametrize("message", REQUESTS, ids=lambda each: each.__name__)
+def test_rejects_of_a_request_are_reasons_in_precedence_order(message):
+    text = section_of_request(message)
+    rejects = [
+        messages.RejectReason[each.upper()] for each in listed_after("Rejects, in order", text)
+    ]
+    assert bool(rejects) == can_reject(message), "what can be rejected says how, or none"
+    if message in SECOND_LOOK:
+        place, reason = SECOND_LOOK[message]
+        assert rejects.pop(place) is reason
+    assert rejects == [reason for reason in messages.RejectReason if reason in rejects]
     for each in listed_after("Cancel reasons", text):
         assert messages.CancelReason[each.upper()]
 
 
 def test_every_reason_belongs_to_some_command():
-    text = "".join(
-        SECTIONS[f"Request {messages.type_number(each)} `{snake(each.__name__)}`"]
-        for each in messages.COMMANDS
-    )
-    used = re.findall(r"\w+", text)
-    for reason in [*messages.RejectReason][1:]:
-        assert reason.name.lower() in used
-    life = document.table(
-        SECTIONS["The life of an order"], "what happens", "status", "leaves", "reason"
-    )
-    for row in life:
-        value, _, name = row["status"].partition(" ")
+    used = {
+        each
+        for message in messages.COMMANDS
+        for each in listed_after("Rejects, in order", section_of_request(message))
+    }
+    assert used == {reason.name.lower() for reason in messages.RejectReason}
+
+
+def test_the_life_of_an_order_has_every_state_and_reason():
+    life = SECTIONS["The life of an order"]
+    states = document.table(life, "state", "status", "leaves", "meaning")
+    statuses = [row["status"].partition(" ") for row in states]
+    for value, _, name in statuses:
         assert messages.OrderStatus(int(value)).name.lower() == name
-    explained = {row["reason"] for row in life}
-    for cancel in messages.CancelReason:
-        assert f"{int(cancel)} {cancel.name.lower()}" in explained
+    assert {int(value) for value, _, _ in statuses} == {int(each) for each in messages.OrderStatus}
+    names = {row["state"] for row in states}
+    steps = document.table(life, "from", "what happens", "to", "reason")
+    reached = {row["to"] for row in steps}
+    left = {name for row in steps for name in row["from"].split(", ")}
+    assert reached == names | {"arriving"}
+    assert left == {"arriving", "waiting", "open", "partially filled", "live"}
+    expected = {f"{int(each)} {each.name.lower()}" for each in messages.CancelReason}
+    assert {row["reason"] for row in steps} == expected | {"0", "a reject reason"}
+
+
+@pytest.mark.parametrize(
+    ("section", "column", "enum"),
+    [
+        ("Self-trade prevention", "policy", messages.SelfTrade),
+        ("Market states", "status", messages.InstrumentStatus),
+    ],
+)
+def test_tables_of_the_rules_have_every_value(section, column, enum):
+    (rows,) = document.tables(SECTIONS[section])
+    assert [row[column] for row in rows] == [f"{int(each)} {each.name.lower()}" for each in enum]
+
+
+def test_kinds_of_orders_name_values_and_fields_that_exist():
+    (rows,) = document.tables(SECTIONS["Kinds of orders"])
+    assert {int(row["order_type"]) for row in rows} == {int(each) for each in messages.OrderType}
+    for row in rows:
+        for value, name in re.findall(r"(\d) (\w+)", row["time_in_force"]):
+            assert messages.TimeInForce(int(value)).name.lower() == name
+        fields = {*messages.SubmitOrder.__struct_fields__, *messages.OrderTerms.__struct_fields__}
+        assert set(re.findall(r"`(\w+)`", row["needs"] + row["may have"])) <= fields
 
 
 def test_error_codes():
@@ -292,14 +397,8 @@ def test_error_codes():
     assert list(messages.ERROR_TRAITS) == list(messages.ErrorCode)
 
 
-def test_columns_of_replies_with_listed_rows():
-    text = SECTIONS["Reply 35 `instruments_reply`"]
-    (columns,) = re.findall(r"A row is `\[([a-z_,\s]+)\]`", text)
-    assert tuple(re.findall(r"\w+", columns)) == messages.InstrumentRow.__struct_fields__
-
-
 def test_frame_example_in_the_conventions():
-    value, frame = document.example(SECTIONS["Frames"].partition("```\n\n-")[2])
+    ((value, frame),) = document.examples(SECTIONS["Frames"].partition("```\n\n-")[2])
     assert msgpack.unpackb(frame[4:]) == [2, 2]
     assert (value, int.from_bytes(frame[:4], "big")) == ("[2, 2]", len(frame) - 4)
     assert msgspec.msgpack.decode(frame[4:], type=messages.Ping) == messages.Ping(2)
@@ -309,3 +408,10 @@ def test_guarantees_are_numbered_without_gap():
     numbers = [int(each) for each in re.findall(r"^(\d+)\. ", SECTIONS["Guarantees"], re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) > 10
+
+
+def test_sections_that_the_text_refers_to_exist():
+    prose = re.sub(r"^```\n.*?^```$|`[^`]*`", "", TEXT, flags=re.MULTILINE | re.DOTALL)
+    referred = set(re.findall(r'"([A-Z][^"]+)"', prose))
+    assert len(referred) > 10
+    assert referred <= SECTIONS.keys()

@@ -19,9 +19,11 @@ from hpe.messages import (
     Deposit,
     ErrorCode,
     GetBalance,
+    MassCancel,
     ReplaceOrder,
     Request,
     SessionClosed,
+    SubmitOco,
     SubmitOrder,
 )
 from hpe.net.framing import FrameScanner
@@ -31,6 +33,8 @@ BUSY = int(ErrorCode.BUSY)
 ORDER = SubmitOrder(1, 1, 0, 1, 2, 1, 100, 1)
 REPLACE = ReplaceOrder(2, 1, 0, 5)
 CANCEL = CancelOrder(3, 1)
+OCO = SubmitOco(2, 1, 2, 5, 110, 90)
+MASS_CANCEL = MassCancel(3)
 QUERY = GetBalance(4, 1)
 MONEY = Deposit(5, 1, 1)
 
@@ -144,8 +148,8 @@ async def test_order_within_a_connection_never_changes(
     [
         (0.0, [0]),
         (0.019, [0]),
-        (0.021, [BUSY, 0, BUSY, 0]),
-        (0.201, [BUSY, 0, BUSY, 0]),
+        (0.021, [BUSY, 0, BUSY, 0, BUSY]),
+        (0.201, [BUSY, 0, BUSY, 0, BUSY]),
     ],
 )
 async def test_what_waited_too_long_is_busy(
@@ -154,24 +158,25 @@ async def test_what_waited_too_long_is_busy(
     for number in range(BATCHES_OUTSTANDING_MAX):
         bench.offer(run_of(90 + number, MONEY))
         await wait_all_tasks_blocked()
-    bench.offer(run_of(1, ORDER, MONEY, REPLACE, QUERY))
+    bench.offer(run_of(1, ORDER, MONEY, REPLACE, QUERY, OCO))
     await trio.sleep(waited_s)
     for _ in range(BATCHES_OUTSTANDING_MAX):
         await bench.take()
     work = await bench.take()
     assert [run.admit for run in work.runs] == admits
-    assert work.weights[1][0] == 4
+    assert work.weights[1][0] == 5
     assert bench.sequencer.busy == admits.count(BUSY)
 
 
+@pytest.mark.parametrize("cancel", [CANCEL, MASS_CANCEL])
 @pytest.mark.parametrize(("waited_s", "admit"), [(0.150, 0), (0.250, BUSY)])
 async def test_cancels_may_wait_longer(
-    autojump_clock: MockClock, bench: Bench, waited_s: float, admit: int
+    autojump_clock: MockClock, bench: Bench, waited_s: float, admit: int, cancel: Request
 ) -> None:
     for number in range(BATCHES_OUTSTANDING_MAX):
         bench.offer(run_of(90 + number, MONEY))
         await wait_all_tasks_blocked()
-    bench.offer(run_of(1, CANCEL))
+    bench.offer(run_of(1, cancel))
     bench.offer(run_of(2, MONEY))
     bench.offer(run_of(SYSTEM_CONNECTION, SessionClosed(1, 1, 1)), key=2)
     await trio.sleep(waited_s)

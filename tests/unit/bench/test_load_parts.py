@@ -62,10 +62,10 @@ def test_simple_traffic_leaves_nothing_open() -> None:
 def answer(request: Request) -> list[Reply]:
     """What a server that fills every third order would say."""
     number = request.request_id
-    done = OrderResponse(number, 0, number, 0, 1, 0, number, 1, 0, 0, 0, 0, 0)
+    done = OrderResponse(number, 0, number, 0, 1, 0, number, 1, 0, 0, 0, 0, 0, 0)
     if number % 3:
         return [done]
-    fill = ExecutionReport(number, 0, 1, 1, 1, 15, 2, 5, number, 1, 1, 2, 1, 1, 1, 0, 1, 9)
+    fill = ExecutionReport(number, 0, 1, 1, 1, 15, 2, 5, number, 1, 1, 2, 1, 1, 1, 0, 1, 9, 0)
     return [fill, done]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.core.exchange import Exchange
-from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
+from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX
 from hpe.messages import (
     INT_MAX,
     AddAsset,
@@ -17,7 +17,7 @@ from hpe.messages import (
     ResolveInstrument,
     Side,
 )
-from tests.unit.core.builders import climb
+from tests.support.core_parts import climb, new_instrument
 
 SELL = Side.SELL
 
@@ -63,11 +63,8 @@ def test_listings_end_at_their_limits():
     exchange.settings.auto_create = True
     resolve = exchange.catalogue.resolve_instrument
     assert resolve(1, ResolveInstrument(1, "0", "new")).reason == RejectReason.TOO_MANY_ASSETS
-    listed = [
-        Instrument(n, str(n), 1, 2, 1, 1, 1, 9, 1, 9, 0) for n in range(1, INSTRUMENTS_MAX + 1)
-    ]
-    for instrument in listed:
-        exchange.listings.add_instrument(instrument)
+    for number in range(1, INSTRUMENTS_MAX + 1):
+        exchange.listings.add_instrument(new_instrument(number, str(number)))
     too_many = RejectReason.TOO_MANY_INSTRUMENTS
     add_instrument = exchange.catalogue.add_instrument
     assert add_instrument(1, AddInstrument(1, "1", 1, 2)).reason == RejectReason.DUPLICATE_SYMBOL

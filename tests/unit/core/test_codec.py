@@ -187,8 +187,8 @@ def test_an_error_says_what_may_be_concluded():
 
 @given(st.integers(1, INT_MAX) | st.sampled_from([2**n + d for n in range(5, 63) for d in (-1, 0)]))
 def test_the_duplicate_flag_changes_one_field_only(request_id):
-    for fields in ((), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)):
-        message = OrderResponse(request_id, 0, *(fields or range(11)))
+    for fields in ((), tuple(range(1, 13))):
+        message = OrderResponse(request_id, 0, *(fields or range(12)))
         flagged = with_duplicate_flag(encode(message))
         expected = msgspec.structs.replace(message, flags=FLAG_DUPLICATE)
         assert msgspec.msgpack.decode(flagged, type=OrderResponse) == expected

@@ -25,10 +25,10 @@ from hpe.messages import (
     UnlockBalance,
     Withdraw,
 )
-from tests.unit.core.builders import climb
+from tests.support.core_parts import climb
 
 BUY, SELL = Side
-GTC, IOC, FOK = TimeInForce
+GTC, IOC, FOK, GTD = TimeInForce
 
 
 # --- orders -----------------------------------------------------------------------------------
@@ -111,8 +111,10 @@ def test_market_orders_have_a_quantity_bound_and_no_notional(bounded, client, ot
 @pytest.mark.parametrize("price", [0, 100])
 @pytest.mark.parametrize("flags", [0, 1])
 def test_which_combinations_are_valid(client, order_type, tif, price, flags):
-    limit = order_type is OrderType.LIMIT and price > 0 and (tif is GTC or not flags)
-    market = order_type is OrderType.MARKET and price == 0 and tif is not GTC and not flags
+    """Without terms: no order that expires and no stop is complete. With them: test_admission."""
+    limit = order_type is OrderType.LIMIT and price > 0
+    limit = limit and (tif is GTC or (tif in (IOC, FOK) and not flags))
+    market = order_type is OrderType.MARKET and not price and tif in (IOC, FOK) and not flags
     fields = {"instrument": 1, "order_type": order_type, "time_in_force": tif}
     response = submit_with(client, **fields, price=price, quantity=1, flags=flags)
     invalid = response.reason == RejectReason.INVALID_COMBINATION
@@ -400,11 +402,12 @@ def lift(exchange, order):
 
 
 def forget(exchange, order):
-    exchange.orders.remove(order)
+    del exchange.orders.users[order.user].by_id[order.order_id]
+    exchange.orders.open_count -= 1
 
 
 def reserve_less(exchange, order):
-    exchange.executor.reserve(order, order.reserved - 1)
+    exchange.market.executor.reserve(order, order.reserved - 1)
 
 
 @pytest.mark.parametrize(
@@ -415,6 +418,6 @@ def test_check_sees_an_order_that_is_half_gone(market, client, damage, complaint
     client.submit(BUY, 10, 5)
     exchange = market.core.exchange
     exchange.check()
-    damage(exchange, exchange.orders.by_id[1])
+    damage(exchange, exchange.orders.find(1, 1, 0))
     with pytest.raises(InvariantViolation, match=complaint):
         exchange.check()

@@ -1,14 +1,10 @@
-"""Listings: ids, symbols, the arithmetic of notional bounds."""
+"""Listings: ids, symbols, and what a pair is made of."""
 
 import pytest
 
-from hpe.core.instruments import Instrument, Listings
+from hpe.core.instruments import Listings
 from hpe.errors import InvariantViolation
-from hpe.messages import AMOUNT_MAX, INT_MAX
-
-
-def pair(number=1, symbol="A/B", base=1, quote=2, *, atoms=1, minimum=0):
-    return Instrument(number, symbol, base, quote, 1, atoms, 1, INT_MAX, 1, INT_MAX, minimum)
+from tests.support.core_parts import new_instrument
 
 
 @pytest.fixture
@@ -16,7 +12,7 @@ def listings():
     listings = Listings()
     listings.add_asset("A", 8)
     listings.add_asset("B", 2)
-    listings.add_instrument(pair())
+    listings.add_instrument(new_instrument())
     return listings
 
 
@@ -37,35 +33,13 @@ def test_things_are_found_by_symbol_and_pair(listings):
 
 
 def test_the_first_of_two_instruments_of_a_pair_is_found(listings):
-    listings.add_instrument(pair(2, "A/B again"))
+    listings.add_instrument(new_instrument(2, "A/B again"))
     assert listings.instrument_of_pair(1, 2) is listings.instruments[1]
 
 
 def test_an_id_out_of_order_is_a_bug(listings):
     with pytest.raises(AssertionError):
-        listings.add_instrument(pair(3, "later"))
-
-
-@pytest.mark.parametrize(
-    ("price", "quantity", "traded", "admitted"),
-    [
-        (1, 9, 0, False),
-        (1, 10, 0, True),
-        (1, AMOUNT_MAX, 0, True),
-        (1, AMOUNT_MAX + 1, 0, False),
-        (2**31, 2**31, 0, True),
-        (2**31, 2**31, 1, False),
-        (2**31, 2**30, AMOUNT_MAX // 2, True),
-        (INT_MAX, INT_MAX, 0, False),
-    ],
-)
-def test_notional_stays_within_its_bounds(price, quantity, traded, admitted):
-    assert pair(minimum=10).admits(price, quantity, traded) is admitted
-
-
-def test_notional_counts_atoms_per_tick():
-    assert pair(atoms=2**32).admits(2**15, 2**15, 0)
-    assert not pair(atoms=2**32).admits(2**15, 2**15 + 1, 0)
+        listings.add_instrument(new_instrument(3, "later"))
 
 
 def test_check_sees_shared_symbols_and_unlisted_assets(listings):
@@ -75,6 +49,6 @@ def test_check_sees_shared_symbols_and_unlisted_assets(listings):
 
 
 def test_check_sees_an_instrument_of_nothing(listings):
-    listings.add_instrument(pair(2, "A/Z", 1, 26))
+    listings.add_instrument(new_instrument(2, "A/Z", quote=26))
     with pytest.raises(InvariantViolation, match="unlisted"):
         listings.check()

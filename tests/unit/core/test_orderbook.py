@@ -8,8 +8,8 @@ import pytest
 from hpe.core import orderbook
 from hpe.core.orderbook import NEAR_LEVELS_MAX
 from hpe.errors import InvariantViolation
-from hpe.messages import Side
-from tests.unit.core.builders import new_book, new_order
+from hpe.messages import INT_MAX, PPM, InstrumentStatus, Side
+from tests.support.core_parts import new_book, new_order
 
 SIDES = pytest.mark.parametrize("side", Side)
 
@@ -172,6 +172,157 @@ def test_a_deep_book_keeps_few_prices_near_and_gets_them_back(book, side):
     ladder.check()
 
 
+# --- icebergs -----------------------------------------------------------------------------------
+
+
+def iceberg(book, number, quantity, display, side=Side.SELL, price=100):
+    order = new_order(book, number, side, price, quantity, display=display)
+    book.side(side).add(order)
+    return order
+
+
+def shown(order):
+    return order.leaves, order.hidden
+
+
+@pytest.mark.parametrize(
+    ("quantity", "display", "hidden"), [(10, 3, 7), (10, 10, 0), (10, 11, 0), (1, 1, 0), (4, 0, 0)]
+)
+def test_what_an_iceberg_hides(book, quantity, display, hidden):
+    order = iceberg(book, 1, quantity, display)
+    assert order.hidden == hidden
+    assert book.depth(Side.SELL, 1) == [(100, quantity - hidden, 1)]
+    assert book.asks.best.hidden == hidden
+    book.check()
+
+
+def test_a_level_sums_shown_and_hidden_lots_apart(book):
+    first, second = iceberg(book, 1, 10, 3), iceberg(book, 2, 5, 2)
+    filled(book, Side.SELL, 100)
+    best = book.asks.best
+    assert (best.quantity, best.hidden, best.count) == (15, 10, 3)
+    book.asks.remove(first)
+    assert (best.quantity, best.hidden, best.count) == (12, 3, 2)
+    book.asks.take(second, 1)
+    assert (best.quantity, best.hidden, shown(second)) == (11, 3, (4, 3))
+    book.check()
+
+
+def test_a_refill_shows_the_next_slice_at_the_end_of_the_queue(book):
+    order = iceberg(book, 1, 7, 3)
+    iceberg(book, 2, 1, 0)
+    for leaves, hidden, queue in ((4, 1, [2, 1]), (1, 0, [2, 1])):
+        book.asks.take(order, order.leaves - order.hidden)
+        book.asks.refill(order)
+        assert shown(order) == (leaves, hidden)
+        assert ids_at_best(book.asks) == queue
+        book.check()
+
+
+def test_a_refill_of_the_only_order_keeps_its_level(book):
+    order = iceberg(book, 1, 7, 3)
+    book.asks.take(order, 3)
+    book.asks.refill(order)
+    assert book.depth(Side.SELL, 9) == [(100, 3, 1)]
+    assert book.asks.best.head is order
+    book.check()
+
+
+@pytest.mark.parametrize(("leaves", "hidden"), [(9, 6), (4, 1), (3, 0), (2, 0), (1, 0), (10, 7)])
+def test_less_takes_hidden_lots_first(book, leaves, hidden):
+    order = iceberg(book, 1, 10, 3)
+    iceberg(book, 2, 1, 0)
+    book.asks.reduce(order, leaves)
+    assert shown(order) == (leaves, hidden)
+    assert ids_at_best(book.asks) == [1, 2]
+    book.check()
+
+
+def test_reshow_changes_both_parts_in_place(book):
+    order = iceberg(book, 1, 10, 3)
+    iceberg(book, 2, 1, 0)
+    book.asks.reshow(order, 8, 2)
+    assert shown(order) == (8, 2)
+    assert (book.asks.best.quantity, book.asks.best.hidden) == (7, 2)
+    assert ids_at_best(book.asks) == [1, 2]
+    book.check()
+
+
+# --- bands ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ppm", "reference", "last", "low", "high"),
+    [
+        (100_000, 50, 0, 45, 55),
+        (100_000, 50, 100, 90, 110),
+        (1, 50, 0, 50, 50),
+        (99_999, 50, 0, 46, 54),
+        (PPM, 50, 0, 0, 100),
+        (0, 0, 7, 0, INT_MAX),
+    ],
+)
+def test_the_band_is_around_the_last_price_or_the_reference(ppm, reference, last, low, high):
+    book = new_book(band_ppm=ppm, reference_price=reference)
+    book.last_price = last
+    assert book.band() == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "opposite", "limit"),
+    [
+        (Side.BUY, 0, 50, 55),
+        (Side.BUY, 54, 50, 54),
+        (Side.BUY, 56, 50, 55),
+        (Side.BUY, 56, None, 55),
+        (Side.SELL, 0, 50, 45),
+        (Side.SELL, 46, 50, 46),
+        (Side.SELL, 44, 50, 45),
+        (Side.SELL, 44, None, 45),
+    ],
+)
+def test_the_band_is_a_limit(side, price, opposite, limit):
+    book = new_book(band_ppm=100_000, reference_price=50)
+    if opposite is not None:
+        contra = Side.SELL if side is Side.BUY else Side.BUY
+        filled(book, contra, opposite)
+    assert book.limit_within_band(side, price) == limit
+
+
+@pytest.mark.parametrize("price", [0, 44])
+def test_the_best_price_on_the_near_side_of_the_band_is_not_skipped(price):
+    """An ask below the band: nothing trades, though one within the band is behind it."""
+    book = new_book(band_ppm=100_000, reference_price=50)
+    filled(book, Side.SELL, 44, 50)
+    assert not book.asks.crosses(book.limit_within_band(Side.BUY, price))
+    book = new_book(band_ppm=100_000, reference_price=50)
+    filled(book, Side.BUY, 56, 50)
+    assert not book.bids.crosses(book.limit_within_band(Side.SELL, price))
+
+
+@pytest.mark.parametrize("price", [0, 7])
+def test_without_a_band_the_limit_is_the_orders(price):
+    book = new_book()
+    assert [book.limit_within_band(side, price) for side in Side] == [price, price]
+
+
+def test_a_band_that_reaches_down_to_zero_still_is_a_limit():
+    """0 would mean none: there is no order at 0."""
+    book = new_book(band_ppm=PPM, reference_price=50)
+    assert book.limit_within_band(Side.SELL, 0) == 1
+
+
+# --- what check finds -----------------------------------------------------------------------------
+
+
+def spoil_hidden(book):
+    book.bids.best.hidden += 1
+
+
+def hide_more(book):
+    book.bids.best.head.hidden += 1
+
+
 def spoil_quantity(book):
     book.bids.best.quantity += 1
 
@@ -216,6 +367,8 @@ def cross(book):
         (close_ring, "links and count"),
         (spoil_price, "foreign price"),
         (cross, "crossed"),
+        (spoil_hidden, "sum of hidden lots"),
+        (hide_more, "sum of hidden lots"),
     ],
 )
 def test_check_sees_what_is_wrong(book, damage, complaint):
@@ -223,4 +376,14 @@ def test_check_sees_what_is_wrong(book, damage, complaint):
     book.check()
     damage(book)
     with pytest.raises(InvariantViolation, match=complaint):
+        book.check()
+
+
+def test_in_a_call_a_book_may_cross(book):
+    filled(book, Side.BUY, 100)
+    book.set_status(InstrumentStatus.CALL_AUCTION)
+    cross(book)
+    book.check()
+    book.set_status(InstrumentStatus.HALTED)
+    with pytest.raises(InvariantViolation, match="crossed"):
         book.check()

@@ -3,23 +3,32 @@
 import msgspec
 import pytest
 
+from hpe.core.auction import UncrossInProgress
 from hpe.core.core import Batch
+from hpe.core.fees import rates_of
 from hpe.messages import (
     AddAsset,
+    BlockUser,
     CancelOrder,
     Deposit,
     GetBalance,
     GetOrderbook,
+    InstrumentStatus,
     LockBalance,
     OrderType,
+    SetFees,
+    SetStatus,
     Side,
+    SubmitOco,
     SubmitOrder,
     TimeInForce,
     Withdraw,
 )
-from tests.model.commands import WIDE, addressed, seeded_commands
+from tests.model.commands import addressed, seeded_commands
+from tests.support.core_parts import place
 
 BUY, SELL = Side
+STOP_LIMIT = OrderType.STOP_LIMIT
 
 
 @pytest.fixture
@@ -31,9 +40,43 @@ def lively(market, client, other):
         other.submit(SELL, price, 7)
     client.submit(BUY, 101, 3)
     client.ask(LockBalance(client.next_id(), 1, 50))
+    place(client, BUY, 97, 9, tif=TimeInForce.GTD, display_quantity=2, expires_ns=10**15)
+    place(other, SELL, 90, 2, STOP_LIMIT, stop_price=95)
+    place(client, SELL, 0, 4, OrderType.STOP, trail=3, client_order_id=8)
+    client.ask(SubmitOco(client.next_id(), 1, BUY, 2, 90, 110, 120))
+    client.ask(LockBalance(client.next_id(), 2, 60, 0, 4, 10**15))
+    client.ask(SetFees(client.next_id(), 1, -1, 3))
+    client.ask(SetFees(client.next_id(), 1, 1, 4, 2))
+    client.submit(BUY, 101, 1)
+    client.ask(BlockUser(client.next_id(), 3, True))
+    client.list_pair()
+    client.ask(SetStatus(client.next_id(), 2, InstrumentStatus.CALL_AUCTION))
     market.configure(open_orders_max=50, session_expiry_ns=10**9)
     market.attach(3, window=2).detach()
     return market
+
+
+ICEBERG, STOP, TRAILING, LIMIT_LEG, STOP_LEG = 8, 9, 10, 11, 12
+"""Orders of a lively venue; before them are three bids, three asks and an order that traded."""
+
+
+def order_of(core, order_id):
+    """Find an open order, whosever it is."""
+    users = core.exchange.orders.users.values()
+    return next(each.by_id[order_id] for each in users if order_id in each.by_id)
+
+
+def test_a_lively_venue_has_a_bit_of_everything(lively):
+    iceberg, stop, trailing, limit_leg, stop_leg = (
+        order_of(lively.core, n) for n in (ICEBERG, STOP, TRAILING, LIMIT_LEG, STOP_LEG)
+    )
+    assert (iceberg.hidden, iceberg.terms.expires_ns) == (7, 10**15)
+    assert stop.waiting
+    assert trailing.terms.group is not None
+    assert limit_leg.partner is stop_leg
+    assert lively.core.exchange.orders.users[3].blocked
+    assert lively.core.exchange.orders.ended
+    lively.check()
 
 
 def hashes_differ(venue, change):
@@ -48,8 +91,8 @@ def test_a_loaded_core_is_the_same_and_behaves_the_same(lively, client, other):
     loaded.check()
     last_order_id = lively.core.exchange.last_order_id
     requests = [
-        addressed(command, 100 + number, last_order_id)
-        for number, command in enumerate(seeded_commands(11, 200, WIDE))
+        addressed(command, 100 + number, last_order_id, lively.time_ns)
+        for number, command in enumerate(seeded_commands(11, 200))
     ]
     runs = [client.run(*requests), other.run(*requests), client.run(GetOrderbook(1, 1, 50))]
     expected = lively.apply(*runs)
@@ -95,23 +138,45 @@ def test_every_command_changes_the_state_rejected_or_not(lively, client, request
         (lambda core: core.exchange, "sequence"),
         (lambda core: core.exchange, "time_ns"),
         (lambda core: core.exchange, "last_order_id"),
-        (lambda core: core.exchange, "last_trade_id"),
+        (lambda core: core.exchange.market, "last_trade_id"),
         (lambda core: core, "digest"),
         (lambda core: core.exchange.settings, "auto_create"),
         (lambda core: core.exchange.settings, "open_orders_max"),
+        (lambda core: core.exchange.settings, "open_orders_per_user_max"),
         (lambda core: core.exchange.settings, "session_expiry_ns"),
         (lambda core: core.exchange.books[1], "last_price"),
+        (lambda core: core.exchange.books[1], "status"),
         (lambda core: core.exchange.books[1].bids, "changes"),
         (lambda core: core.exchange.listings.instruments[1], "price_min"),
         (lambda core: core.exchange.listings.instruments[1], "notional_min"),
-        (lambda core: core.exchange.orders.by_id[1], "client_order_id"),
-        (lambda core: core.exchange.orders.by_id[1], "leaves"),
-        (lambda core: core.exchange.orders.by_id[1], "cum"),
-        (lambda core: core.exchange.orders.by_id[1], "canceled"),
-        (lambda core: core.exchange.orders.by_id[1], "quantity"),
-        (lambda core: core.exchange.orders.by_id[1], "quote_total"),
-        (lambda core: core.exchange.orders.by_id[1], "flags"),
-        (lambda core: core.exchange.orders.by_id[1], "reserved"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "client_order_id"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "leaves"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "cum"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "canceled"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "quantity"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "quote_total"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "flags"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "reserved"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "fee_total"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "fee_rest"),
+        (lambda core: core.exchange.orders.find(1, 1, 0), "self_trade"),
+        (lambda core: order_of(core, ICEBERG), "hidden"),
+        (lambda core: order_of(core, ICEBERG).terms, "display"),
+        (lambda core: order_of(core, ICEBERG).terms, "minimum"),
+        (lambda core: order_of(core, ICEBERG).terms, "expires_ns"),
+        (lambda core: order_of(core, STOP).terms, "stop_price"),
+        (lambda core: order_of(core, STOP).terms, "place"),
+        (lambda core: order_of(core, STOP).terms, "budget"),
+        (lambda core: order_of(core, STOP).terms, "waiting"),
+        (lambda core: order_of(core, STOP).terms, "queued"),
+        (lambda core: order_of(core, TRAILING).terms, "trail"),
+        (lambda core: order_of(core, TRAILING).terms.group, "peak"),
+        (lambda core: order_of(core, LIMIT_LEG).terms, "holds_pair"),
+        (lambda core: core.exchange.orders.ended[-1], "cum"),
+        (lambda core: core.exchange.orders.ended[-1], "reason"),
+        (lambda core: core.exchange.holds.find(1, 4), "amount"),
+        (lambda core: core.exchange.holds.find(1, 4), "expires_ns"),
+        (lambda core: core.exchange.orders.users[3], "blocked"),
         (lambda core: core.exchange.balances.accounts[1][1], "available"),
         (lambda core: core.exchange.balances.accounts[1][1], "reserved"),
         (lambda core: core.exchange.balances.accounts[1][1], "held"),
@@ -126,7 +191,8 @@ def test_every_command_changes_the_state_rejected_or_not(lively, client, request
 def test_the_hash_covers_every_field(lively, part, field):
     target = part(lively.core)
     value = getattr(target, field)
-    assert hashes_differ(lively, lambda: setattr(target, field, value + 1))
+    other = not value if isinstance(value, bool) else value + 1
+    assert hashes_differ(lively, lambda: setattr(target, field, other))
 
 
 def test_the_hash_covers_the_order_of_a_queue(lively):
@@ -147,6 +213,45 @@ def test_the_hash_covers_remembered_responses_and_private_counters(lively):
     assert hashes_differ(lively, session.remembered.popleft)
     feed = lively.core.feed
     assert hashes_differ(lively, lambda: feed.restore(1, 99))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda exchange: exchange.books[1].fees.own.clear(),
+        lambda exchange: exchange.books[1].fees.own.update({2: rates_of(1, 5)}),
+        lambda exchange: setattr(exchange.orders.find(1, 1, 0), "rates", rates_of(0, 1)),
+        lambda exchange: exchange.orders.ended.popleft(),
+        lambda exchange: exchange.orders.filled_users.clear(),
+        lambda exchange: exchange.holds._holds.clear(),
+        lambda exchange: exchange.market.fired.append(queued(exchange, STOP)),
+        lambda exchange: setattr(
+            exchange.market, "uncrossing",
+            UncrossInProgress(exchange.books[2], 5, 1, InstrumentStatus.TRADING),
+        ),
+        lambda exchange: setattr(exchange.orders.find(1, STOP_LEG, 0).terms, "partner", None),
+    ],
+)  # fmt: skip
+def test_the_hash_covers_what_is_no_number(lively, change):
+    assert hashes_differ(lively, lambda: change(lively.core.exchange))
+
+
+def queued(exchange, order_id):
+    """Take a stop out of where it waits, as one that fired."""
+    order = exchange.orders.find(2, order_id, 0)
+    exchange.books[1].triggers.remove(order)
+    order.terms.queued = True
+    return order
+
+
+def test_the_hash_covers_the_order_of_the_queue_of_stops(lively):
+    fired, exchange = lively.core.exchange.market.fired, lively.core.exchange
+    fired.append(queued(exchange, STOP))
+    trailing = exchange.orders.find(1, TRAILING, 0)
+    exchange.books[1].triggers.remove(trailing)
+    trailing.terms.queued = True
+    fired.append(trailing)
+    assert hashes_differ(lively, fired.reverse)
 
 
 def test_the_hash_covers_net_deposits(lively):

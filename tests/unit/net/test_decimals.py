@@ -34,6 +34,12 @@ def test_values_keep_the_places_of_their_step() -> None:
     assert str(amount_grid("YEN", 0).value(0)) == "0"
 
 
+def test_rebates_and_surpluses_below_zero_are_exact_too() -> None:
+    assert str(AMOUNTS.value(-1)) == "-0.000001"
+    assert str(quantity_grid("X/Y", 1_000_000, 2).value(-3)) == "-30000"
+    assert str(PRICES.value(-6_512_345)) == "-65123.45"
+
+
 @pytest.mark.parametrize(
     "value", [65123.45, 1.0, float("nan"), "65123.45", True, None, Fraction(1)]
 )

@@ -10,8 +10,6 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe import messages
-from hpe.core import new_core
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
 from hpe.errors import (
     ConnectionLost,
     OrderRejected,
@@ -28,92 +26,14 @@ from hpe.messages import (
     OrderStatus,
     OrderType,
     RejectReason,
-    SessionAttached,
     Side,
     TimeInForce,
 )
 from hpe.net.channel import REPORTS_MAX
 from hpe.net.framing import encode_frame, split_bodies
-from hpe.net.requests import Balance, OrderResult, RequestChannel
-
-CONNECTION = 7
-USER = 42
-
-
-class CorePeer:
-    """A session on a real core, in memory: frames wait until `serve` applies them."""
-
-    def __init__(self, window: int = 4, timeout_s: float = 5.0) -> None:
-        self.core = new_core()
-        self.time_ns = 0
-        self.waiting: list[bytes] = []
-        self.sent: list[bytes] = []
-        self.refuse = 0
-        attach = encode_frame(SessionAttached(1, 0, USER, window))
-        answer = self._apply(Run(SYSTEM_CONNECTION, 0, 0, 1, attach))[SYSTEM_CONNECTION]
-        attached = msgspec.msgpack.decode(answer[4:], type=messages.SessionAttachedResponse)
-        # The session's connection is the core's business by attach number.
-        self.session_id, self.window = attached.session_id, attached.window
-        self.channel = self.channel_of(attached.last_request_id, timeout_s)
-
-    def channel_of(self, last_request_id: int, timeout_s: float = 5.0) -> RequestChannel:
-        return RequestChannel(
-            self.take,
-            session_id=self.session_id,
-            window=self.window,
-            last_request_id=last_request_id,
-            timeout_s=timeout_s,
-        )
-
-    def take(self, frame: bytes) -> None:
-        self.waiting.append(frame)
-        self.sent.append(frame)
-
-    def serve(self) -> int:
-        """Apply what waits and feed the answers; give the number of frames."""
-        count = len(self.waiting)
-        if count:
-            run = Run(CONNECTION, 1, self.refuse, count, b"".join(self.waiting))
-            self.waiting.clear()
-            self.channel.feed(self._apply(run)[CONNECTION])
-        return count
-
-    def _apply(self, run: Run) -> dict[int, bytes]:
-        self.time_ns += 1
-        return dict(self.core.apply(Batch(self.time_ns, [run])).replies)
-
-
-async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run one request with the peer answering it; its error comes without the nursery's group."""
-    failure: Exception | None = None
-    result = None
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_serve_when_asked, peer)
-        try:
-            result = await function(*args, **kwargs)
-        except Exception as error:
-            failure = error
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return result
-
-
-async def _serve_when_asked(peer: CorePeer) -> None:
-    while True:
-        await wait_all_tasks_blocked()
-        peer.serve()
-
-
-async def market(peer: CorePeer) -> tuple[int, int, int]:
-    """Add two assets and a pair and fund the session's user; give the three ids."""
-    channel = peer.channel
-    base = await served(peer, channel.add_asset, "BTC", 8)
-    quote = await served(peer, channel.add_asset, "USD", 2)
-    pair = await served(peer, channel.add_instrument, "BTC/USD", base, quote, price_max=10_000)
-    await served(peer, channel.deposit, base, 1_000)
-    await served(peer, channel.deposit, quote, 1_000_000)
-    return base, quote, pair
+from hpe.net.requests import RequestChannel
+from hpe.net.results import Balance, OrderResult
+from tests.support.core_peer import CorePeer, market, served
 
 
 def request_ids(frames: list[bytes]) -> list[int]:
@@ -384,7 +304,7 @@ async def test_a_cancelled_waiter_leaves_the_window_in_order() -> None:
 
 
 def report(request_id: int, private_sequence: int) -> bytes:
-    fields = [1, 1, 15, 1, 1, 1, 0, 1, 1, 1, 100, 1, 0, 1, 2]
+    fields = [1, 1, 15, 1, 1, 1, 0, 1, 1, 1, 100, 1, 0, 1, 2, 0]
     return encode_frame(ExecutionReport(request_id, 0, private_sequence, *fields))
 
 

@@ -13,7 +13,7 @@ from tests.support.log_builder import BATCH, bodies, build_log, contents, output
 
 @pytest.fixture
 def log(tmp_path):
-    build_log(tmp_path, outputs(4), BATCH, segment_bytes_max=1250)
+    build_log(tmp_path, outputs(4), BATCH, segment_bytes_max=1350)
     return tmp_path
 
 
@@ -48,8 +48,8 @@ def test_verify_a_clean_log(log, hpe):
     first, second = sorted(path.name for path in log.glob("*.hpewal"))
     assert (code, errors) == (0, "")
     assert lines == [
-        f"{first}: segment 1, sequences 1..43, 3 records, 1206 bytes, sync batch",
-        f"{second}: segment 2, sequences 44..173, 1 records, 2743 bytes, sync batch",
+        f"{first}: segment 1, sequences 1..43, 3 records, 1297 bytes, sync batch",
+        f"{second}: segment 2, sequences 44..173, 1 records, 3003 bytes, sync batch",
         "last sequence: 173 in 4 records",
         f"state hash: {reference.state_hash().hex()}",
         "trades and responses: as logged; balances: conserved; invariants: hold",
@@ -72,7 +72,7 @@ def test_verify_tells_a_torn_tail_and_leaves_it(log, hpe):
     before = contents(log)
     code, lines, _ = hpe("verify", log)
     assert code == 0
-    assert "recovery would cut a torn tail: 124 bytes of" in lines[2]
+    assert "recovery would cut a torn tail: 126 bytes of" in lines[2]
     assert "last sequence: 173 in 4 records" in lines
     assert contents(log) == before
 
@@ -138,7 +138,7 @@ def test_dump_reads_up_to_damage_and_says_so(log, hpe):
     damage(log)
     _, lines, _ = hpe("wal", "dump", log, "--segment", 1)
     assert lines[-1] == (
-        "  bad at offset 218: a frame's payload does not match its checksum; 988 bytes left"
+        "  bad at offset 218: a frame's payload does not match its checksum; 1079 bytes left"
     )
     assert len([line for line in lines if line.startswith("  frame")]) == 1
 

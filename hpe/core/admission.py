@@ -1,0 +1,167 @@
+"""What an order must fulfil before it is accepted, beyond what the hottest path tests in line.
+
+Part of the deterministic core; pure functions of a command and the state that it meets. The order
+of the tests is protocol.md's; entry.py and replacing.py keep to it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hpe.core.fees import Rates, worst_fee
+from hpe.core.orderbook import OrderBook
+from hpe.core.orders import Order, UserOrders
+from hpe.messages import (
+    AMOUNT_MAX,
+    InstrumentStatus,
+    OrderTerms,
+    OrderType,
+    RejectReason,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+
+_RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
+_AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
+_NO_TERMS: Final = OrderTerms()
+
+
+def contradicts(command: SubmitOrder) -> bool:
+    """Tell whether the fields of an order contradict each other."""
+    terms = command.terms or _NO_TERMS
+    if (command.time_in_force is TimeInForce.GTD) is not (terms.expires_ns > 0):
+        return True
+    match command.order_type:
+        case OrderType.LIMIT:
+            return _limit_contradicts(command, terms)
+        case OrderType.MARKET:
+            return _market_contradicts(command, terms)
+        case OrderType.STOP:
+            budget = command.side is Side.BUY
+            wrong = (terms.stop_price > 0) is (terms.trail > 0) or command.price > 0
+            wrong |= (terms.budget > 0) is not budget or (budget and command.quantity > 0)
+        case OrderType.STOP_LIMIT:
+            wrong = not (terms.stop_price and command.price) or terms.trail + terms.budget > 0
+    return wrong or command.flags + terms.display_quantity + terms.minimum_quantity > 0
+
+
+def _limit_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
+    display, minimum = terms.display_quantity, terms.minimum_quantity
+    resting = command.time_in_force in _RESTING
+    if not command.price or terms.stop_price + terms.trail + terms.budget:
+        return True
+    if (command.flags or display) and not resting:
+        return True
+    if minimum and (command.flags or display or command.time_in_force is TimeInForce.FOK):
+        return True
+    return display > command.quantity or minimum > command.quantity
+
+
+def _market_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
+    budget, minimum = terms.budget, terms.minimum_quantity
+    if command.price or command.flags or command.time_in_force not in _AT_ONCE:
+        return True
+    if terms.stop_price + terms.trail + terms.display_quantity:
+        return True
+    if budget:
+        return command.side is not Side.BUY or command.quantity > 0 or minimum > 0
+    return minimum > command.quantity or (
+        minimum > 0 and command.time_in_force is not TimeInForce.IOC
+    )
+
+
+def barred(book: OrderBook, mine: UserOrders, in_call: bool) -> RejectReason:
+    """Say whether the kill switch or the instrument's status refuse an order.
+
+    `in_call`: the order is of a kind that a call accepts.
+    """
+    if mine.blocked:
+        return RejectReason.USER_BLOCKED
+    if book.status is InstrumentStatus.TRADING:
+        return RejectReason.NONE
+    if book.status is not InstrumentStatus.CALL_AUCTION:
+        return RejectReason.NOT_TRADING
+    return RejectReason.NONE if in_call else RejectReason.NOT_IN_CALL
+
+
+def admitted_to_call(command: SubmitOrder) -> bool:
+    """Tell whether a call accepts this kind of order: what can be collected."""
+    if command.order_type in (OrderType.STOP, OrderType.STOP_LIMIT):
+        return True
+    minimum = command.terms.minimum_quantity if command.terms is not None else 0
+    return command.time_in_force in _RESTING and not command.flags and not minimum
+
+
+def check_price(order: Order, time_ns: int) -> RejectReason:
+    """Test limit and trigger against the instrument's price bounds."""
+    instrument, terms = order.book.instrument, order.terms
+    prices = [order.price] if order.price else []
+    if terms is not None and (terms.stop_price or (terms.trail and order.book.last_price)):
+        prices.append(terms.stop_price)
+    if all(instrument.price_min <= price <= instrument.price_max for price in prices):
+        return RejectReason.NONE
+    return RejectReason.PRICE_OUT_OF_RANGE
+
+
+def check_band(order: Order, time_ns: int) -> RejectReason:
+    """Test a limit order's price against the band; stops meet it when they fire."""
+    if order.order_type is OrderType.LIMIT and beyond_band(order.book, order.side, order.price):
+        return RejectReason.PRICE_OUT_OF_BAND
+    return RejectReason.NONE
+
+
+def check_quantity(order: Order, time_ns: int) -> RejectReason:
+    """Test the quantity; an order with a budget has none."""
+    instrument = order.book.instrument
+    if order.terms is not None and order.terms.budget:
+        return RejectReason.NONE
+    if not instrument.quantity_min <= order.quantity <= instrument.quantity_max:
+        return RejectReason.QUANTITY_OUT_OF_RANGE
+    return RejectReason.NONE
+
+
+def check_notional(order: Order, time_ns: int) -> RejectReason:
+    """Test a limit's notional with its worst fee, or a budget."""
+    instrument, admitted = order.book.instrument, True
+    if order.price:
+        admitted = admits_notional(order.book, order.rates, order.price, order.leaves)
+    elif order.terms is not None and order.terms.budget:
+        admitted = instrument.notional_min <= order.terms.budget <= instrument.notional_max
+    return RejectReason.NONE if admitted else RejectReason.NOTIONAL_OUT_OF_RANGE
+
+
+def check_expiry(order: Order, time_ns: int) -> RejectReason:
+    """Test that an order expires later than now, if it does."""
+    if order.terms is not None and 0 < order.terms.expires_ns <= time_ns:
+        return RejectReason.EXPIRY_PASSED
+    return RejectReason.NONE
+
+
+ORDER_CHECKS: Final = (check_price, check_band, check_quantity, check_notional, check_expiry)
+"""Tests of one order by itself, in the order of precedence."""
+
+
+def beyond_band(book: OrderBook, side: Side, price: int) -> bool:
+    """Tell whether a limit is refused because it would trade beyond the band.
+
+    With volatility interruption nothing is refused: the match finds out.
+    """
+    instrument = book.instrument
+    if (
+        not instrument.band_ppm
+        or instrument.volatility_interruption
+        or book.status is not InstrumentStatus.TRADING
+    ):
+        return False
+    low, high = book.band()
+    return price > high if side is Side.BUY else price < low
+
+
+def admits_notional(book: OrderBook, rates: Rates, price: int, leaves: int) -> bool:
+    """Tell whether a new limit order is within the notional bounds, its worst fee added."""
+    instrument = book.instrument
+    notional = price * leaves * instrument.quote_atoms_per_tick
+    if not instrument.notional_min <= notional <= instrument.notional_max:
+        return False
+    return notional + worst_fee(notional, rates) <= AMOUNT_MAX

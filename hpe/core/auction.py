@@ -1,0 +1,107 @@
+"""Call auctions: the one price at which a collected book trades most, and who trades there.
+
+Part of the deterministic core. The price is a pure function of the book. Filling goes in
+price-time order of both sides and changes quantities and queues; money is the executor's.
+Source of the rule: protocol.md, "Call auctions".
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from hpe.core.executor import AuctionFill
+from hpe.core.orderbook import OrderBook
+from hpe.core.orders import Order
+from hpe.messages import FILLS_PER_COMMAND_MAX, InstrumentStatus
+
+
+class Clearing(NamedTuple):
+    """Price in ticks, volume and signed surplus in lots; all 0 when nothing crosses."""
+
+    price: int
+    volume: int
+    surplus: int
+
+
+NO_CLEARING: Final = Clearing(0, 0, 0)
+
+
+class UncrossInProgress(NamedTuple):
+    """An uncross that has more fills than one command may have."""
+
+    book: OrderBook
+    price: int
+    volume_left: int
+    next_status: InstrumentStatus
+
+
+def clearing(book: OrderBook) -> Clearing:
+    """Find the price of an uncross.
+
+    Candidates are the limit prices present. Of those with most volume, then least |surplus|: the
+    highest where the surpluses sum to more bids, the lowest where to more asks, else the middle.
+    Only prices from the best ask to the best bid can have volume. Cost: O(n log n) of these.
+    """
+    bid, ask = book.bids.best, book.asks.best
+    if bid is None or ask is None or bid.price < ask.price:
+        return NO_CLEARING
+    demand = {lv.price: lv.quantity + lv.hidden for lv in book.bids.levels_within(ask.price)}
+    supply = {lv.price: lv.quantity + lv.hidden for lv in book.asks.levels_within(bid.price)}
+    candidates = sorted({*demand, *supply})
+    bids_at_or_above, asks_at_or_below = sum(demand.values()), 0
+    best: list[Clearing] = []
+    for price in candidates:
+        asks_at_or_below += supply.get(price, 0)
+        volume = min(bids_at_or_above, asks_at_or_below)
+        found = Clearing(price, volume, bids_at_or_above - asks_at_or_below)
+        rank = (-volume, abs(found.surplus))
+        if not best or rank < (-best[0].volume, abs(best[0].surplus)):
+            best = [found]
+        elif rank == (-best[0].volume, abs(best[0].surplus)):
+            best.append(found)
+        bids_at_or_above -= demand.get(price, 0)
+    price = _chosen(best)
+    above = sum(quantity for bid_price, quantity in demand.items() if bid_price >= price)
+    below = sum(quantity for ask_price, quantity in supply.items() if ask_price <= price)
+    return Clearing(price, min(above, below), above - below)
+
+
+def _chosen(best: list[Clearing]) -> int:
+    """Choose a price among candidates of equal volume and surplus, by market pressure."""
+    pressure = sum(each.surplus for each in best)
+    if pressure > 0:
+        return best[-1].price
+    if pressure < 0:
+        return best[0].price
+    return (best[0].price + best[-1].price) // 2
+
+
+def fill_auction(book: OrderBook, price: int, volume: int) -> list[AuctionFill]:
+    """Trade a volume at one price, FILLS_PER_COMMAND_MAX fills at most; filled orders leave."""
+    fills: list[AuctionFill] = []
+    while volume and len(fills) < FILLS_PER_COMMAND_MAX:
+        bid, ask = book.bids.best, book.asks.best
+        assert bid is not None
+        assert ask is not None
+        buy, sell = bid.head, ask.head
+        quantity = min(buy.leaves, sell.leaves, volume)
+        for order in (buy, sell):
+            _take(book, order, quantity)
+        volume -= quantity
+        fills.append(
+            AuctionFill(buy, sell, price, quantity, buy.leaves, buy.cum, sell.leaves, sell.cum)
+        )
+        book.last_price = price
+    return fills
+
+
+def _take(book: OrderBook, order: Order, quantity: int) -> None:
+    """Take a fill off an order's whole leaves; what an iceberg has left shows a new slice."""
+    order.cum += quantity
+    leaves, ladder = order.leaves - quantity, book.side(order.side)
+    if leaves:
+        display = order.terms.display if order.terms is not None else 0
+        ladder.reshow(order, leaves, max(leaves - display, 0) if display else 0)
+    else:
+        ladder.remove(order)
+        order.leaves = order.hidden = 0

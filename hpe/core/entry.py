@@ -1,0 +1,421 @@
+"""Order entry: submit, cancel, pairs and mass cancels, as functions on books and money.
+
+Part of the deterministic core. Decides whether a command is accepted, testing its rejects in the
+order in which protocol.md lists them; a reject changes nothing. What an accepted order does is
+market.py's. The two hottest paths, an order that just rests and the cancel of a plain order, are
+flat: a call per test would cost more than the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
+from hpe.core.answers import order_rejected, order_response
+from hpe.core.fees import charge, worst_fee
+from hpe.core.matcher import Fill
+from hpe.core.orderbook import OrderBook
+from hpe.core.orders import Order, Terms
+from hpe.messages import (
+    AMOUNT_MAX,
+    MASS_CANCEL_MAX,
+    CancelOrder,
+    CancelReason,
+    CancelResponse,
+    InstrumentStatus,
+    MassCancel,
+    MassCancelResponse,
+    OcoResponse,
+    OrderResponse,
+    OrderStatus,
+    OrderTerms,
+    OrderType,
+    RejectReason,
+    SelfTrade,
+    Side,
+    SubmitOco,
+    SubmitOrder,
+    TimeInForce,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_BUY: Final = Side.BUY
+_LIMIT: Final = OrderType.LIMIT
+_GTC: Final = TimeInForce.GTC
+_IOC: Final = TimeInForce.IOC
+_HALTED: Final = InstrumentStatus.HALTED
+_NONE: Final = RejectReason.NONE
+_REQUESTED: Final = CancelReason.REQUESTED
+_IOC_REMAINDER: Final = CancelReason.IOC_REMAINDER
+_CANCELED: Final = OrderStatus.CANCELED
+_NO_CHOICE_WITH_BUDGET: Final = (SelfTrade.CANCEL_BOTH, SelfTrade.DECREMENT)
+
+
+class OrderEntry:
+    """Accepts or rejects new orders and cancels of one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._books = exchange.books
+        self._orders = exchange.orders
+        self._users = exchange.orders.users
+        self._accounts = exchange.balances.accounts
+        self._market = exchange.market
+        self._settings = exchange.settings
+
+    # --- submit ---------------------------------------------------------------------------------
+
+    def submit_order(self, user: int, command: SubmitOrder) -> OrderResponse:
+        """Accept a new order and carry it out, or let it wait for its trigger.
+
+        Here is what most orders are: a plain limit that is accepted. Whatever is in any way
+        different is `_submit`'s, which tests everything again, in order.
+        """
+        book, tif = self._books.get(command.instrument), command.time_in_force
+        if (
+            book is None
+            or not book.plain
+            or command.terms is not None
+            or command.order_type is not _LIMIT
+            or (tif is not _GTC and (tif is not _IOC or command.flags))
+        ):
+            return self._submit(user, command)
+        price, quantity = command.price, command.quantity
+        instrument, fees = book.instrument, book.fees
+        notional = price * quantity * instrument.quote_atoms_per_tick
+        rates = fees.own.get(user, fees.common) if fees.own else fees.common
+        needed = notional + worst_fee(notional, rates) if rates.worst else notional
+        exchange, orders = self._exchange, self._orders
+        mine, accounts, side = self._users[user], self._accounts[user], command.side
+        client_order_id = command.client_order_id
+        if (
+            not instrument.price_min <= price <= instrument.price_max
+            or not instrument.quantity_min <= quantity <= instrument.quantity_max
+            or not instrument.notional_min <= notional <= instrument.notional_max
+            or needed > AMOUNT_MAX
+            or mine.blocked
+            or (client_order_id and client_order_id in mine.by_client_id)
+            or orders.open_count >= self._settings.open_orders_any_max
+        ):
+            return self._submit(user, command)
+        if side is _BUY:
+            ladder, best = book.bids, book.asks.best
+            paying, receiving = accounts[instrument.quote], accounts[instrument.base]
+            crosses = best is not None and best.price <= price
+        else:
+            ladder, best = book.asks, book.bids.best
+            paying, receiving = accounts[instrument.base], accounts[instrument.quote]
+            crosses = best is not None and best.price >= price
+            needed = quantity * instrument.base_atoms_per_lot
+        if needed > paying.available or (crosses and command.flags):
+            return self._submit(user, command)
+        order_id = exchange.last_order_id = exchange.last_order_id + 1
+        if tif is _IOC and not crosses:
+            return OrderResponse(
+                command.request_id, 0, exchange.sequence, _IOC_REMAINDER, exchange.time_ns,
+                _CANCELED, order_id, 0, 0, quantity, 0, 0, 0, 0,
+            )  # fmt: skip
+        order = Order(
+            order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
+            command.flags, command.self_trade or instrument.self_trade, rates, paying, receiving,
+            needed,
+        )  # fmt: skip
+        paying.available -= needed
+        paying.reserved += needed
+        if crosses:
+            fills = self._market.meet(order, price, command.request_id)
+            return self._filed(command, order, fills)
+        ladder.add(order)
+        mine.by_id[order_id] = order
+        if client_order_id:
+            mine.by_client_id[client_order_id] = order
+        orders.open_count += 1
+        return OrderResponse(
+            command.request_id, 0, exchange.sequence, 0, exchange.time_ns, 0, order_id, quantity,
+            0, 0, 0, 0, 0, 0,
+        )  # fmt: skip
+
+    def _submit(self, user: int, command: SubmitOrder) -> OrderResponse:
+        """Test everything in the order of precedence, then carry the order out."""
+        exchange = self._exchange
+        if contradicts(command):
+            return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
+        book = self._books.get(command.instrument)
+        if book is None:
+            return order_rejected(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
+        order = self._made(user, command, book)
+        reason = (
+            barred(book, self._users[user], admitted_to_call(command))
+            or self._check([order])
+            or self._check_market(order)
+            or self._check_funds(order)
+        )
+        if reason:
+            return order_rejected(exchange, command, reason)
+        exchange.last_order_id += 1
+        return self._carry_out(command, order)
+
+    def _made(self, user: int, command: SubmitOrder, book: OrderBook) -> Order:
+        """Make the order that a command describes; it is not accepted yet."""
+        instrument, side, accounts = book.instrument, command.side, self._accounts[user]
+        base, quote = accounts[instrument.base], accounts[instrument.quote]
+        paying, receiving = (quote, base) if side is _BUY else (base, quote)
+        order = Order(
+            self._exchange.last_order_id + 1, user, command.client_order_id, book, side,
+            command.order_type, command.time_in_force, command.price, command.quantity,
+            command.quantity, command.flags, command.self_trade or instrument.self_trade,
+            book.fees.of(user), paying, receiving,
+        )  # fmt: skip
+        if command.terms is not None:
+            self._take_terms(order, command.terms)
+        return order
+
+    def _take_terms(self, order: Order, wanted: OrderTerms) -> None:
+        """Give an order what it asks for beyond price and quantity."""
+        terms = order.terms = Terms(
+            wanted.stop_price, wanted.trail, wanted.display_quantity, wanted.minimum_quantity,
+            wanted.budget, wanted.expires_ns, self._exchange.sequence,
+        )  # fmt: skip
+        last_price = order.book.last_price
+        if wanted.trail and last_price:
+            terms.stop_price = last_price + (wanted.trail if order.side is _BUY else -wanted.trail)
+        if wanted.budget and order.self_trade in _NO_CHOICE_WITH_BUDGET:
+            order.self_trade = SelfTrade.CANCEL_TAKER
+
+    def _check(self, legs: list[Order]) -> RejectReason:
+        """Test new orders by themselves, and that there is room for them."""
+        exchange, orders, mine = self._exchange, self._orders, self._users[legs[0].user]
+        for check in ORDER_CHECKS:
+            for leg in legs:
+                reason = check(leg, exchange.time_ns)
+                if reason:
+                    return reason
+        for leg in legs:
+            if leg.client_order_id and leg.client_order_id in mine.by_client_id:
+                return RejectReason.DUPLICATE_CLIENT_ORDER_ID
+        settings, count = exchange.settings, len(legs)
+        if (
+            orders.open_count + count > settings.open_orders_max
+            or len(mine.by_id) + count > settings.open_orders_per_user_max
+        ):
+            return RejectReason.TOO_MANY_ORDERS
+        return _NONE
+
+    def _check_market(self, order: Order) -> RejectReason:
+        """Test a new order against the market as it is."""
+        terms, book = order.terms, order.book
+        if terms is not None and terms.trail and not book.last_price:
+            return RejectReason.NO_LAST_PRICE
+        if order.flags and book.opposite(order.side).crosses(order.price):
+            return RejectReason.POST_ONLY_WOULD_CROSS
+        return _NONE
+
+    def _check_funds(self, order: Order) -> RejectReason:
+        """Reserve what a new order needs."""
+        executor = self._market.executor
+        terms = order.terms
+        if order.side is _BUY and not order.price and (terms is None or not terms.budget):
+            needed = self._market_cost(order)
+        else:
+            needed = executor.requirement(order, order.price, order.leaves)
+        return _NONE if executor.reserve(order, needed) else RejectReason.INSUFFICIENT_FUNDS
+
+    def _market_cost(self, order: Order) -> int:
+        """Give what a market buy by quantity costs now, or something above what is available."""
+        book, available = order.book, order.paying.available
+        atoms, limit = book.instrument.quote_atoms_per_tick, book.limit_within_band(_BUY, 0)
+        cost = self._market.matcher.cost(order, limit, available // atoms) * atoms
+        return cost + charge(cost, order.rates.taker, 0)[0]
+
+    def _carry_out(self, command: SubmitOrder, order: Order) -> OrderResponse:
+        """Let an accepted order arrive, or wait."""
+        if order.is_stop:
+            self._orders.add(order)
+            self._market.wait(order)
+            return order_response(self._exchange, command, order, [])
+        fills = self._market.arrive(order, command.request_id)
+        return self._filed(command, order, fills)
+
+    def _filed(self, command: SubmitOrder, order: Order, fills: list[Fill]) -> OrderResponse:
+        """Index an order that arrived, or keep it as ended, and answer."""
+        if order.leaves:
+            self._orders.add(order)
+        elif order.cum:
+            self._orders.ended.append(order)
+        return order_response(self._exchange, command, order, fills)
+
+    # --- pairs ----------------------------------------------------------------------------------
+
+    def submit_oco(self, user: int, command: SubmitOco) -> OcoResponse:
+        """Accept a limit order and a stop of which one cancels the other."""
+        exchange = self._exchange
+        book = self._books.get(command.instrument)
+        if _pair_contradicts(command):
+            return _oco_response(exchange, command, RejectReason.INVALID_COMBINATION)
+        if book is None:
+            return _oco_response(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
+        legs = [self._made(user, leg, book) for leg in _legs(command)]
+        legs[1].order_id += 1
+        reason = (
+            barred(book, self._users[user], False)
+            or self._check(legs)
+            or _check_pair(book, legs)
+            or self._link(*legs)
+        )
+        if reason:
+            return _oco_response(exchange, command, reason)
+        exchange.last_order_id += 2
+        for leg in legs:
+            self._orders.add(leg)
+        self._market.rest(legs[0])
+        self._market.wait(legs[1])
+        return _oco_response(exchange, command, _NONE, legs)
+
+    def _link(self, limit: Order, stop: Order) -> RejectReason:
+        """Make two orders a pair and reserve the larger need on the limit leg."""
+        assert limit.terms is not None
+        assert stop.terms is not None
+        limit.terms.partner, stop.terms.partner = stop, limit
+        limit.terms.holds_pair = True
+        executor = self._market.executor
+        needed = executor.pair_requirement(limit, limit.price, limit.leaves)
+        if executor.reserve(limit, needed):
+            return _NONE
+        self._market.part(limit)  # orders are no business of the collector: no cycle may stay
+        return RejectReason.INSUFFICIENT_FUNDS
+
+    # --- cancel ---------------------------------------------------------------------------------
+
+    def cancel_order(self, user: int, command: CancelOrder) -> OrderResponse:
+        """Take an open order out and release its money."""
+        order_id, client_order_id = command.order_id, command.client_order_id
+        exchange, orders = self._exchange, self._orders
+        if (order_id == 0) is (client_order_id == 0):
+            return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
+        mine = self._users[user]
+        order = mine.by_id.get(order_id) if order_id else mine.by_client_id.get(client_order_id)
+        if order is None:
+            return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
+        book = order.book
+        if order.terms is not None or book.status is _HALTED:
+            return self._cancel_special(command, order)
+        (book.bids if order.side is _BUY else book.asks).remove(order)
+        order_id = order.order_id
+        del mine.by_id[order_id]
+        if order.client_order_id:
+            del mine.by_client_id[order.client_order_id]
+        orders.open_count -= 1
+        account, reserved = order.paying, order.reserved
+        account.reserved -= reserved
+        account.available += reserved
+        cum = order.cum
+        if cum:
+            order.canceled, order.reason = order.quantity - cum, _REQUESTED
+            order.leaves = order.reserved = 0
+            orders.ended.append(order)
+        return CancelResponse(
+            command.request_id, 0, exchange.sequence, _REQUESTED, exchange.time_ns, _CANCELED,
+            order_id, 0, cum, order.quantity - cum, order.quote_total, 0, 0, order.fee_total,
+        )  # fmt: skip
+
+    def _cancel_special(self, command: CancelOrder, order: Order) -> OrderResponse:
+        """Cancel an order that may wait, expire, be one of a pair, or be of a halted instrument."""
+        market = self._market
+        if order.book.status is _HALTED:
+            return order_rejected(self._exchange, command, RejectReason.NOT_TRADING)
+        market.take_out(order)
+        market.close(order, _REQUESTED)
+        self._orders.end(order, told=True)
+        market.unlink(order, command.request_id)
+        return order_response(self._exchange, command, order, [])
+
+    def mass_cancel(self, user: int, command: MassCancel) -> MassCancelResponse:
+        """Cancel the matching open orders in ascending order id, MASS_CANCEL_MAX at most."""
+        exchange = self._exchange
+        reason = _NONE
+        if command.user and command.all_users:
+            reason = RejectReason.INVALID_COMBINATION
+        elif command.instrument and command.instrument not in self._books:
+            reason = RejectReason.UNKNOWN_INSTRUMENT
+        if reason:
+            return MassCancelResponse(command.request_id, 0, exchange.sequence, reason, 0, 0)
+        owner = command.user or user
+        users = self._users.values() if command.all_users else [self._users[owner]]
+        found = sorted(
+            _matching(command, chain.from_iterable(each.by_id.values() for each in users)),
+            key=lambda order: order.order_id,
+        )
+        taken = found[:MASS_CANCEL_MAX]
+        for leg, other in pairwise(taken):
+            if leg.partner is other:  # the legs of a pair have neighbouring ids
+                self._market.part(leg)
+        for order in taken:
+            request_id = command.request_id if order.user == user else 0
+            self._market.cancel(order, CancelReason.MASS_CANCEL, request_id)
+        remaining = sum(not order.reason for order in found[MASS_CANCEL_MAX:])
+        return MassCancelResponse(
+            command.request_id, 0, exchange.sequence, _NONE, len(taken), remaining
+        )
+
+
+def _matching(command: MassCancel, orders: Iterable[Order]) -> Iterable[Order]:
+    """Filter what a mass cancel means; a halted instrument's orders stay."""
+    for order in orders:
+        book = order.book
+        if book.status is _HALTED or (command.side and command.side != order.side):
+            continue
+        if not command.instrument or command.instrument == book.instrument.instrument_id:
+            yield order
+
+
+def _pair_contradicts(command: SubmitOco) -> bool:
+    """Tell whether the fields of a pair contradict each other."""
+    needs_budget = command.side is _BUY and not command.stop_limit_price
+    same = command.limit_client_order_id == command.stop_client_order_id != 0
+    return same or (command.budget > 0) is not needs_budget
+
+
+def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
+    """Give the two orders that a pair consists of."""
+    tif = TimeInForce.GTD if command.expires_ns else _GTC
+    stop_type = OrderType.STOP_LIMIT if command.stop_limit_price else OrderType.STOP
+    limit = SubmitOrder(
+        command.request_id, command.instrument, command.limit_client_order_id, command.side,
+        _LIMIT, tif, command.price, command.quantity, 0, command.self_trade,
+        OrderTerms(expires_ns=command.expires_ns),
+    )  # fmt: skip
+    stop = SubmitOrder(
+        command.request_id, command.instrument, command.stop_client_order_id, command.side,
+        stop_type, tif, command.stop_limit_price, 0 if command.budget else command.quantity, 0,
+        command.self_trade, OrderTerms(
+            command.stop_price, budget=command.budget, expires_ns=command.expires_ns
+        ),
+    )  # fmt: skip
+    return limit, stop
+
+
+def _check_pair(book: OrderBook, legs: list[Order]) -> RejectReason:
+    """Test that neither leg would act at once."""
+    limit, stop = legs
+    assert stop.terms is not None
+    trigger, last_price = stop.terms.stop_price, book.last_price
+    reached = last_price >= trigger if stop.side is _BUY else last_price <= trigger
+    if last_price and reached:
+        return RejectReason.STOP_WOULD_TRIGGER
+    if book.opposite(limit.side).crosses(limit.price):
+        return RejectReason.POST_ONLY_WOULD_CROSS
+    return _NONE
+
+
+def _oco_response(
+    exchange: Exchange, command: SubmitOco, reason: RejectReason, legs: list[Order] | None = None
+) -> OcoResponse:
+    """Answer a pair: its two orders, or why not."""
+    order_ids = [leg.order_id for leg in legs] if legs else [0, 0]
+    return OcoResponse(
+        command.request_id, 0, exchange.sequence, reason, exchange.time_ns, *order_ids
+    )

@@ -1,0 +1,70 @@
+"""Fees: which rates an order gets, and how its fills are charged to the atom.
+
+Part of the deterministic core; arithmetic and one small registry. Rates are parts per million of
+a fill's notional, in the quote asset, for both sides. Source: protocol.md, "Fees and
+reservations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from hpe.messages import PPM
+
+
+class Rates(msgspec.Struct, frozen=True, gc=False):
+    """What one order pays, in ppm. `worst` is the most that any of its fills can cost."""
+
+    maker: int
+    taker: int
+    worst: int
+
+
+def rates_of(maker_ppm: int, taker_ppm: int) -> Rates:
+    """Make the rates of new orders; a negative maker rate is a rebate."""
+    return Rates(maker_ppm, taker_ppm, max(maker_ppm, taker_ppm, 0))
+
+
+FREE: Final = rates_of(0, 0)
+
+
+def charge(notional: int, rate_ppm: int, rest: int) -> tuple[int, int]:
+    """Charge one fill, in whole atoms.
+
+    `rest` is what the order's earlier fills were overcharged by rounding up, in millionths of an
+    atom, 0 .. PPM - 1: with it the sum of all charges is the fee of the whole, rounded up once.
+
+    Returns:
+        (atoms, the new rest); the atoms are negative for a rebate.
+    """
+    micro = notional * rate_ppm - rest
+    atoms = -(-micro // PPM)
+    return atoms, atoms * PPM - micro
+
+
+def worst_fee(notional: int, rates: Rates, rest: int = 0) -> int:
+    """Give the most that further fills of this notional can be charged."""
+    return -((rest - notional * rates.worst) // PPM)
+
+
+class FeeSchedule:
+    """The rates of one instrument: those of everybody, and those of single users."""
+
+    __slots__ = ("common", "own")
+
+    def __init__(self, common: Rates) -> None:
+        self.common = common
+        self.own: dict[int, Rates] = {}
+
+    def of(self, user: int) -> Rates:
+        """Give the rates that a new order of this user gets."""
+        return self.own.get(user, self.common)
+
+
+def can_go_below_zero(rates: Iterable[Rates]) -> bool:
+    """Tell whether two of these could meet in a trade that costs the house money."""
+    every = list(rates)
+    return min(each.maker for each in every) + min(each.taker for each in every) < 0

@@ -1,0 +1,119 @@
+"""Named holds: money that a user's side has bound under an id of its own.
+
+Part of the deterministic core. A hold's amount is in its account's `held` and `named`; it can be
+paid out in parts (captured), given back in parts (released), and expires by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from hpe.core.balances import BalanceCache
+from hpe.core.timers import HOLD, Due, Timers
+from hpe.errors import InvariantViolation
+from hpe.messages import HOLDS_MAX, HoldRow, RejectReason
+
+
+class Hold(msgspec.Struct, gc=False):
+    """What is left of one hold, in atoms; `expires_ns` 0: never."""
+
+    asset: int
+    amount: int
+    expires_ns: int
+
+
+class Holds:
+    """The live named holds of every user."""
+
+    def __init__(self, balances: BalanceCache, timers: Timers) -> None:
+        self._balances = balances
+        self._timers = timers
+        self._holds: dict[int, dict[int, Hold]] = {}
+        self._count = 0
+
+    def find(self, user: int, hold_id: int) -> Hold | None:
+        """Find a live hold of a user."""
+        return self._holds.get(user, {}).get(hold_id)
+
+    def add(self, user: int, hold_id: int, hold: Hold) -> RejectReason:
+        """Bind available money under an id."""
+        if self.find(user, hold_id) is not None:
+            return RejectReason.DUPLICATE_HOLD
+        if self._count >= HOLDS_MAX:
+            return RejectReason.TOO_MANY_HOLDS
+        reason = self._balances.lock(user, hold.asset, hold.amount)
+        if not reason:
+            self._balances.accounts[user][hold.asset].named += hold.amount
+            self.restore(user, hold_id, hold)
+        return reason
+
+    def restore(self, user: int, hold_id: int, hold: Hold) -> None:
+        """File a hold whose money is bound already."""
+        self._holds.setdefault(user, {})[hold_id] = hold
+        self._count += 1
+        if hold.expires_ns:
+            self._timers.add((hold.expires_ns, HOLD, user, hold_id))
+
+    def pay(self, user: int, hold_id: int, hold: Hold, amount: int, to_user: int) -> None:
+        """Pay out of a hold into somebody's available money; at 0 the hold is gone."""
+        account = self._balances.accounts[user][hold.asset]
+        account.held -= amount
+        account.named -= amount
+        hold.amount -= amount
+        self._balances.accounts[to_user][hold.asset].available += amount
+        if not hold.amount:
+            if hold.expires_ns:
+                self._timers.remove((hold.expires_ns, HOLD, user, hold_id))
+            self._forget(user, hold_id)
+
+    def expire(self, user: int, hold_id: int) -> None:
+        """Give back what is left of a hold; its timer has acted."""
+        hold = self._holds[user][hold_id]
+        hold.expires_ns = 0
+        self.pay(user, hold_id, hold, hold.amount, user)
+
+    def _forget(self, user: int, hold_id: int) -> None:
+        mine = self._holds[user]
+        del mine[hold_id]
+        if not mine:
+            del self._holds[user]
+        self._count -= 1
+
+    def of(self, user: int) -> list[HoldRow]:
+        """List the holds of a user by ascending id."""
+        mine = self._holds.get(user, {})
+        return [
+            (hold_id, hold.asset, hold.amount, hold.expires_ns)
+            for hold_id, hold in sorted(mine.items(), key=lambda item: item[0])
+        ]
+
+    def rows(self) -> Iterator[tuple[int, HoldRow]]:
+        """Yield (user, row) of every hold, sorted."""
+        for user in sorted(self._holds):
+            for row in self.of(user):
+                yield user, row
+
+    def due(self) -> list[Due]:
+        """Give the timers of the holds that expire."""
+        return [
+            (expires_ns, HOLD, user, hold_id)
+            for user, (hold_id, _, _, expires_ns) in self.rows()
+            if expires_ns
+        ]
+
+    def check(self) -> None:
+        """Check that accounts hold under names exactly what the holds say."""
+        named: dict[tuple[int, int], int] = {}
+        for user, (hold_id, asset, amount, _) in self.rows():
+            if amount <= 0:
+                raise InvariantViolation(f"hold {hold_id} of user {user} holds {amount}")
+            named[user, asset] = named.get((user, asset), 0) + amount
+        for user, accounts in self._balances.accounts.items():
+            for asset, account in accounts.items():
+                if account.named != named.get((user, asset), 0) or account.named > account.held:
+                    raise InvariantViolation(
+                        f"user {user} asset {asset} holds {account.named} under names, its holds "
+                        f"{named.get((user, asset), 0)}"
+                    )

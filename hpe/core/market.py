@@ -1,0 +1,373 @@
+"""What orders do at the market: arrive, trade, rest, end, fire, and meet in an uncross.
+
+Part of the deterministic core. Commands (entry.py, replacing.py, operations.py) decide whether an
+order is accepted; from there on everything happens here, in the order that protocol.md gives
+under "Order of events". Owns the trade ids, the queue of stops that fired, and the list of
+events of the command that runs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from hpe.core.auction import Clearing, UncrossInProgress, clearing, fill_auction
+from hpe.core.balances import BalanceCache
+from hpe.core.events import AuctionMatch, Event, order_change
+from hpe.core.executor import AuctionFill, Executor
+from hpe.core.matcher import Fill, Match, Matcher, Prevented
+from hpe.core.orderbook import OrderBook
+from hpe.core.orders import Order, OrderIndex
+from hpe.messages import (
+    FILLS_PER_COMMAND_MAX,
+    STOPS_PER_COMMAND_MAX,
+    CancelReason,
+    ExecType,
+    InstrumentStatus,
+    OrderType,
+    TimeInForce,
+)
+
+_TRADING: Final = InstrumentStatus.TRADING
+_FOK: Final = TimeInForce.FOK
+_SELF_TRADE: Final = CancelReason.SELF_TRADE
+
+
+class Market:
+    """All that happens to accepted orders.
+
+    `fired` are stops whose turn has not come (`queued_count`; the others there ended meanwhile),
+    `uncrossing` an uncross that goes on: while there is either, `continue` commands run before
+    any other.
+    """
+
+    def __init__(self, balances: BalanceCache, orders: OrderIndex) -> None:
+        self.orders = orders
+        self.matcher = Matcher()
+        self.executor = Executor(balances)
+        self.events: list[Event] = []
+        self.fired: deque[Order] = deque()
+        self.queued_count = 0
+        self.uncrossing: UncrossInProgress | None = None
+        self.last_trade_id = 0
+
+    # --- arriving -------------------------------------------------------------------------------
+
+    def arrive(self, order: Order, request_id: int) -> list[Fill]:
+        """Carry out an accepted order that has reserved what it needs: trade, then rest or end.
+
+        An order that has no leaves afterwards has ended, `reason` says why. It is not indexed or
+        taken out of the index here.
+        """
+        book = order.book
+        if book.status is not _TRADING:
+            self._join_call(order)
+            return []
+        limit = book.limit_within_band(order.side, order.price)
+        terms = order.terms
+        if terms is not None and terms.budget:
+            return self._spend(order, limit, request_id)
+        if order.time_in_force is _FOK:
+            if not self.matcher.fillable(order, limit, order.leaves):
+                self.close(order, CancelReason.FOK_NOT_FILLABLE)
+                return []
+        elif (
+            terms is not None
+            and terms.minimum
+            and not self.matcher.fillable(order, limit, terms.minimum)
+        ):
+            self.close(order, CancelReason.MINIMUM_NOT_FILLABLE)
+            return []
+        return self.meet(order, limit, request_id)
+
+    def meet(self, order: Order, limit: int, request_id: int) -> list[Fill]:
+        """Trade within a limit (0: none) that is the order's or the band's, then rest or end."""
+        fills, matcher = self._trade(order, limit, request_id), self.matcher
+        if order.leaves:
+            if matcher.barred or matcher.exhausted or limit != order.price:
+                reason = self._what_ends(order, limit)
+            else:
+                reason = 0 if order.may_rest else remainder_reason(order)
+            if reason:
+                self.close(order, reason)
+            else:
+                self.rest(order)
+        elif order.reserved:
+            self.executor.release(order)
+        return fills
+
+    def _what_ends(self, order: Order, limit: int) -> int:
+        """Say why an order that was stopped cannot stay, 0 when it rests."""
+        if self.matcher.barred:
+            return _SELF_TRADE
+        opposite = order.book.opposite(order.side)
+        if self.matcher.exhausted and opposite.crosses(limit):
+            return CancelReason.FILL_LIMIT
+        if limit != order.price and opposite.crosses(order.price):
+            return self._meet_band(order)
+        return 0 if order.may_rest else remainder_reason(order)
+
+    def _meet_band(self, order: Order) -> int:
+        """Refuse to trade beyond the band: call off trading where that is wanted."""
+        if order.book.instrument.volatility_interruption:
+            order.book.set_status(InstrumentStatus.CALL_AUCTION)
+            if order.may_rest:
+                return 0
+        return CancelReason.BAND
+
+    def _join_call(self, order: Order) -> None:
+        if order.may_rest:
+            self.rest(order)
+        else:
+            self.close(order, CancelReason.BAND)
+
+    def _spend(self, order: Order, limit: int, request_id: int) -> list[Fill]:
+        """Buy the most whole lots that a budget pays for."""
+        terms, matcher = order.terms, self.matcher
+        assert terms is not None
+        if order.time_in_force is _FOK and not matcher.spendable(order, limit, terms.budget):
+            self.close(order, CancelReason.FOK_NOT_FILLABLE)
+            return []
+        fills = self._trade(order, limit, request_id)
+        reason = 0
+        if not matcher.spent:
+            reason = self._what_ends(order, limit)
+        elif not fills:
+            reason = CancelReason.NO_LIQUIDITY  # it does not pay for a single lot
+        self.close(order, reason)
+        return fills
+
+    def rest(self, order: Order) -> None:
+        """Put an order at the end of its price's queue."""
+        if order.terms is not None:
+            order.show_slice()
+        order.book.side(order.side).add(order)
+
+    def close(self, order: Order, reason: int) -> None:
+        """End an order that is in no queue: cancel its leaves, release what it reserved."""
+        self.executor.release(order)
+        order.canceled += order.leaves
+        order.leaves = order.hidden = 0
+        order.reason = reason
+        if order.terms is not None:
+            order.terms.waiting = order.terms.queued = False
+
+    # --- trading --------------------------------------------------------------------------------
+
+    def _trade(self, order: Order, limit: int, request_id: int) -> list[Fill]:
+        """Match an order, settle and number its fills, and carry out what follows from them."""
+        matcher, book = self.matcher, order.book
+        fills = matcher.match(order, limit)
+        prevented = matcher.prevented
+        if not (fills or prevented):
+            return fills
+        self.executor.settle(order, fills)
+        first_id, orders = self.last_trade_id + 1, self.orders
+        self.events.append(Match(order, request_id, first_id, fills, prevented))
+        matcher.effort += 1
+        self.last_trade_id += len(fills)
+        for fill in fills:
+            maker = fill.maker
+            if not fill.maker_leaves:
+                orders.end(maker)
+            if maker.terms is not None:
+                self.unlink(maker, request_id if maker.user == order.user else 0)
+        if prevented:
+            self._after_prevention(order, prevented, request_id)
+        if fills:
+            if order.terms is not None:
+                self.unlink(order, request_id)
+            if book.triggers.count:
+                self._fire(book, [fill.price for fill in fills])
+        return fills
+
+    def _after_prevention(self, taker: Order, prevented: list[Prevented], request_id: int) -> None:
+        """Release the money of what the self-trade rule canceled, and end who has none left."""
+        executor = self.executor
+        for each in prevented:
+            maker = each.maker
+            if each.maker_canceled and not maker.leaves:
+                executor.release(maker)
+                maker.reason = _SELF_TRADE
+                self.orders.end(maker)
+                self.unlink(maker, request_id)
+            elif each.maker_canceled:
+                self.reserve_for(maker, maker.price, maker.leaves)
+        if not taker.leaves:
+            if not prevented[-1].taker_leaves and prevented[-1].taker_canceled:
+                taker.reason = _SELF_TRADE
+        elif taker.price:
+            self.reserve_for(taker, taker.price, taker.leaves)
+
+    def reserve_for(self, order: Order, price: int, leaves: int) -> bool:
+        """Reserve what an order needs with this limit and these leaves, or its pair does.
+
+        Returns:
+            False when it is not available; nothing has changed then.
+        """
+        partner = order.partner
+        holder = order
+        if partner is not None and partner.terms is not None and partner.terms.holds_pair:
+            holder = partner
+        return self.executor.reserve(holder, self.executor.pair_requirement(order, price, leaves))
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def cancel(self, order: Order, reason: CancelReason, request_id: int = 0) -> None:
+        """End an open order wherever it is, its pair's other leg with it, and report it."""
+        self.take_out(order)
+        self.close(order, reason)
+        self.orders.end(order)
+        expired = reason is CancelReason.EXPIRED
+        self.note(order, ExecType.EXPIRED if expired else ExecType.CANCELED, request_id)
+        self.unlink(order, request_id)
+
+    def take_out(self, order: Order) -> None:
+        """Take an open order out of its book, or from where it waits."""
+        terms = order.terms
+        if terms is None or not terms.waiting:
+            order.book.side(order.side).remove(order)
+        elif terms.queued:
+            self.queued_count -= 1  # its entry in `fired` is dead now
+        else:
+            order.book.triggers.remove(order)
+
+    def part(self, order: Order) -> Order | None:
+        """Make the legs of an OCO pair strangers; returns the other one."""
+        partner = order.partner
+        if partner is not None:
+            for leg in (order, partner):
+                assert leg.terms is not None
+                leg.terms.partner = None
+                leg.terms.holds_pair = False
+        return partner
+
+    def unlink(self, order: Order, request_id: int) -> None:
+        """Dissolve an OCO pair, if the order is of one: the other leg ends."""
+        partner = self.part(order)
+        if partner is None:
+            return
+        self.cancel(partner, CancelReason.LINKED, request_id)
+        if order.leaves or order.waiting:
+            self.executor.reserve(
+                order, self.executor.requirement(order, order.price, order.leaves)
+            )
+        else:
+            self.executor.release(order)
+
+    def note(self, order: Order, exec_type: ExecType, request_id: int) -> None:
+        """Report what happened to an order."""
+        self.events.append(order_change(order, exec_type, request_id))
+        self.matcher.effort += 1
+
+    # --- stops ----------------------------------------------------------------------------------
+
+    def wait(self, order: Order) -> None:
+        """Let an accepted stop wait for its trigger, or queue it when that is reached already."""
+        book, terms = order.book, order.terms
+        assert terms is not None
+        terms.waiting = True
+        book.triggers.add(order)
+        if book.status is _TRADING and book.last_price:
+            self._fire(book, [book.last_price])
+
+    def _fire(self, book: OrderBook, prices: list[int]) -> None:
+        """Queue the stops that trades at these prices reach."""
+        distinct = [price for price, before in zip(prices, [0, *prices], strict=False)
+                    if price != before]  # fmt: skip
+        fired = book.triggers.traded(distinct)
+        self.matcher.effort += len(fired)
+        for order in fired:
+            self.queue(order)
+
+    def queue(self, order: Order) -> None:
+        """Let a stop that fired wait for its turn."""
+        assert order.terms is not None
+        order.terms.queued = True
+        self.fired.append(order)
+        self.queued_count += 1
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether something goes on before the next command."""
+        return self.queued_count > 0 or self.uncrossing is not None
+
+    def go_on(self) -> None:
+        """Do the next part of an uncross, if there is one; `run_fired` follows every command."""
+        if self.uncrossing is not None:
+            self._uncross(self.uncrossing)
+
+    def run_fired(self) -> None:
+        """Give stops that fired their turn: STOPS_PER_COMMAND_MAX, or until the batch is full."""
+        turns = 0
+        while self.fired and self.uncrossing is None and turns < STOPS_PER_COMMAND_MAX:
+            if self.matcher.effort >= FILLS_PER_COMMAND_MAX:
+                return
+            order = self.fired.popleft()
+            if order.terms is not None and order.terms.queued:  # else it ended in the queue
+                turns += 1
+                self.queued_count -= 1
+                self._take_turn(order)
+
+    def _take_turn(self, order: Order) -> None:
+        """Let a stop become what it was meant to be; the other leg of its pair ends before."""
+        terms = order.terms
+        assert terms is not None
+        self.note(order, ExecType.TRIGGERED, 0)
+        self.unlink(order, 0)
+        terms.waiting = terms.queued = False
+        self.arrive(order, 0)
+        if order.reason:
+            self.note(order, ExecType.CANCELED, 0)
+        if not order.leaves:
+            self.orders.end(order)
+
+    # --- market states --------------------------------------------------------------------------
+
+    def set_status(self, book: OrderBook, status: InstrumentStatus) -> None:
+        """Set an instrument's status; stops that were reached meanwhile fire."""
+        book.set_status(status)
+        if status is _TRADING and book.last_price and book.triggers.count:
+            self._fire(book, [book.last_price])
+
+    def uncross(self, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
+        """Trade what crosses at one price, then go on in the next status."""
+        found = clearing(book)
+        self.matcher.effort += 1
+        self._uncross(UncrossInProgress(book, found.price, found.volume, next_status))
+        return found
+
+    def _uncross(self, state: UncrossInProgress) -> None:
+        book = state.book
+        fills = fill_auction(book, state.price, state.volume_left)
+        if fills:
+            self._settle_auction(book, fills)
+        left = state.volume_left - sum(fill.quantity for fill in fills)
+        if left:
+            self.uncrossing = state._replace(volume_left=left)
+            return
+        self.uncrossing = None
+        if state.price:
+            book.triggers.advance(state.price)
+        self.set_status(book, state.next_status)
+
+    def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
+        """Settle and number the trades of an uncross, forget the orders that are filled."""
+        self.matcher.effort += len(fills)
+        self.events.append(AuctionMatch(book, self.last_trade_id + 1, fills))
+        self.last_trade_id += len(fills)
+        for fill in fills:
+            self.executor.settle_auction(fill)
+        for fill in fills:
+            for order, leaves in ((fill.buy, fill.buy_leaves), (fill.sell, fill.sell_leaves)):
+                if not leaves:
+                    self.orders.end(order)
+                self.unlink(order, 0)
+
+
+def remainder_reason(order: Order) -> CancelReason:
+    """Say why what is left of an order that may not rest is taken off."""
+    if order.time_in_force is _FOK:
+        return CancelReason.FOK_NOT_FILLABLE
+    limit = order.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    return CancelReason.IOC_REMAINDER if limit else CancelReason.NO_LIQUIDITY

@@ -1,0 +1,120 @@
+"""What operators do: market states and auctions, fees, the kill switch.
+
+Part of the deterministic core. Every reject is tested in the order in which protocol.md lists
+it and changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.fees import FeeSchedule, Rates, can_go_below_zero, rates_of
+from hpe.core.orderbook import OrderBook
+from hpe.messages import (
+    BlockUser,
+    BlockUserResponse,
+    InstrumentStatus,
+    RejectReason,
+    SetFees,
+    SetFeesResponse,
+    SetStatus,
+    SetStatusResponse,
+    Uncross,
+    UncrossResponse,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_NONE: Final = RejectReason.NONE
+_CALL: Final = InstrumentStatus.CALL_AUCTION
+
+
+class Operations:
+    """Carries out operator commands on one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._books = exchange.books
+        self._market = exchange.market
+
+    def set_status(self, user: int, command: SetStatus) -> SetStatusResponse:
+        """Set what may be done with an instrument's orders; a call ends only by uncross."""
+        book, reason, status = self._books.get(command.instrument), _NONE, 0
+        if book is None:
+            reason = RejectReason.UNKNOWN_INSTRUMENT
+        elif book.status is _CALL and command.status is not _CALL:
+            reason, status = RejectReason.CALL_OPEN, _CALL
+        else:
+            status = command.status
+            if book.status is not command.status:
+                self._market.set_status(book, command.status)
+        return SetStatusResponse(command.request_id, 0, self._exchange.sequence, reason, status)
+
+    def uncross(self, user: int, command: Uncross) -> UncrossResponse:
+        """End a call: trade what crosses at one price, then go on in the next status."""
+        exchange, book = self._exchange, self._books.get(command.instrument)
+        reason, price, volume = _NONE, 0, 0
+        if book is None:
+            reason = RejectReason.UNKNOWN_INSTRUMENT
+        elif book.status is not _CALL:
+            reason = RejectReason.NO_CALL
+        else:
+            found = self._market.uncross(book, InstrumentStatus(command.next_status))
+            price, volume = found.price, found.volume
+        return UncrossResponse(
+            command.request_id, 0, exchange.sequence, reason, exchange.time_ns, price, volume
+        )
+
+    def block_user(self, user: int, command: BlockUser) -> BlockUserResponse:
+        """Refuse new orders of a user, or allow them again."""
+        theirs = self._exchange.orders.users[command.user]
+        theirs.blocked = command.blocked
+        return BlockUserResponse(
+            command.request_id, 0, self._exchange.sequence, _NONE, len(theirs.by_id)
+        )
+
+    def set_fees(self, user: int, command: SetFees) -> SetFeesResponse:
+        """Set the rates of an instrument, or of one user on it, for orders accepted from now on."""
+        reason = self._set_fees(command)
+        return SetFeesResponse(command.request_id, 0, self._exchange.sequence, reason)
+
+    def _set_fees(self, command: SetFees) -> RejectReason:
+        maker, taker = command.maker_fee_ppm, command.taker_fee_ppm
+        if (maker is None) is not (taker is None) or (maker is None and not command.user):
+            return RejectReason.INVALID_COMBINATION
+        book = self._books.get(command.instrument)
+        if book is None:
+            return RejectReason.UNKNOWN_INSTRUMENT
+        if maker is None or taker is None:
+            book.fees.own.pop(command.user, None)
+            return _NONE
+        rates = rates_of(maker, taker)
+        if rates_go_below_zero(book, rates, command.user):
+            return RejectReason.FEES_BELOW_ZERO
+        if command.user:
+            book.fees.own[command.user] = rates
+        else:
+            set_common_rates(book, rates)
+        return _NONE
+
+
+def rates_go_below_zero(book: OrderBook, rates: Rates, user: int) -> bool:
+    """Tell whether new rates (user 0: everybody's) could meet others at the house's cost.
+
+    Rates that orders carry count as well. Cost: O(open orders) of the instrument.
+    """
+    every = [rates]
+    if user:
+        every.append(book.fees.common)
+    every += [own for owner, own in book.fees.own.items() if owner != user]
+    every += [order.rates for order in book.orders()]
+    every += [order.rates for order in book.triggers.orders()]
+    return can_go_below_zero(every)
+
+
+def set_common_rates(book: OrderBook, rates: Rates) -> None:
+    """Set everybody's rates; the instrument shows them."""
+    fees: FeeSchedule = book.fees
+    fees.common = rates
+    book.instrument.maker_fee_ppm, book.instrument.taker_fee_ppm = rates.maker, rates.taker

@@ -1,0 +1,206 @@
+"""Queries: orders, fills, accounts, holds, instruments, and the proofs.
+
+Part of the deterministic core. A query changes nothing: it opens no account and no user. The
+catalogue's lists are catalogue.py's. Costs that are not obvious are named; everything else costs
+what it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.auction import NO_CLEARING, clearing
+from hpe.core.balances import UserAccounts
+from hpe.core.orderbook import OrderBook
+from hpe.core.orders import Order, Terms, UserOrders
+from hpe.messages import (
+    HOUSE_USER,
+    BalanceReply,
+    BalanceRow,
+    BalancesReply,
+    ConservationReply,
+    ExecutionReport,
+    FillRow,
+    FillsReply,
+    GetBalance,
+    GetConservation,
+    GetInstrument,
+    GetOrder,
+    GetOrderbook,
+    GetStateHash,
+    HoldsReply,
+    InstrumentReply,
+    InstrumentStatus,
+    ListBalances,
+    ListFills,
+    ListHolds,
+    ListOrders,
+    OrderbookReply,
+    OrderReply,
+    OrderRow,
+    OrdersReply,
+    RejectReason,
+    Side,
+    StateHashReply,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_NONE: Final = RejectReason.NONE
+_NO_TERMS: Final = Terms()
+_NOBODY: Final = UserOrders()
+_NOTHING: Final = UserAccounts()
+
+
+class Queries:
+    """Answers queries about one exchange. `state_hash` is the core's."""
+
+    def __init__(self, exchange: Exchange, state_hash: Callable[[], bytes]) -> None:
+        self._exchange = exchange
+        self._state_hash = state_hash
+
+    def get_orderbook(self, user: int, query: GetOrderbook) -> OrderbookReply:
+        """Show the best levels of a book."""
+        exchange, book = self._exchange, self._exchange.books.get(query.instrument)
+        if book is None:
+            return OrderbookReply(
+                query.request_id, 0, exchange.sequence, RejectReason.UNKNOWN_INSTRUMENT,
+                query.instrument, 0, 0, [], [],
+            )  # fmt: skip
+        return OrderbookReply(
+            query.request_id, 0, exchange.sequence, _NONE, query.instrument, book.sequence,
+            book.last_price, book.depth(Side.BUY, query.depth), book.depth(Side.SELL, query.depth),
+        )  # fmt: skip
+
+    def get_balance(self, user: int, query: GetBalance) -> BalanceReply:
+        """Show one account."""
+        exchange, asset = self._exchange, query.asset
+        reason = _NONE if asset in exchange.listings.assets else RejectReason.UNKNOWN_ASSET
+        account = exchange.balances.peek(query.user or user, asset)
+        available, reserved, held = account.available, account.reserved, account.held
+        return BalanceReply(
+            query.request_id, 0, exchange.sequence, reason, asset, available, reserved + held,
+            reserved, held,
+        )  # fmt: skip
+
+    def get_order(self, user: int, query: GetOrder) -> OrderReply:
+        """Show an order, open or recently ended."""
+        orders, owner = self._exchange.orders, query.user or user
+        reason, row = _NONE, None
+        if (query.order_id == 0) is (query.client_order_id == 0):
+            reason = RejectReason.INVALID_COMBINATION
+        else:
+            order = orders.find(owner, query.order_id, query.client_order_id)
+            if order is None:
+                order = orders.find_ended(owner, query.order_id, query.client_order_id)
+            row = order_row(order) if order is not None else None
+            reason = _NONE if order is not None else RejectReason.UNKNOWN_ORDER
+        return OrderReply(query.request_id, 0, self._exchange.sequence, reason, row)
+
+    def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
+        """Show a page of open orders. Cost: all open orders of the user."""
+        mine = self._exchange.orders.users.get(query.user or user, _NOBODY)
+        found = (order for order in mine.by_id.values() if _is_listed(order, query))
+        rows = [order_row(order) for order in islice(found, query.limit)]
+        return OrdersReply(query.request_id, 0, self._exchange.sequence, rows)
+
+    def list_fills(self, user: int, query: ListFills) -> FillsReply:
+        """Show a page of recent fills. Cost: all kept fills of the user."""
+        mine = self._exchange.orders.users.get(query.user or user, _NOBODY)
+        found = (report for report in mine.fills if report.private_sequence > query.after)
+        rows = [fill_row(report) for report in islice(found, query.limit)]
+        return FillsReply(query.request_id, 0, self._exchange.sequence, rows)
+
+    def list_balances(self, user: int, query: ListBalances) -> BalancesReply:
+        """Show a page of accounts that are not empty."""
+        accounts = self._exchange.balances.accounts.get(query.user or user, _NOTHING)
+        rows = list(islice(_balance_rows(accounts, query.after), query.limit))
+        return BalancesReply(query.request_id, 0, self._exchange.sequence, rows)
+
+    def list_holds(self, user: int, query: ListHolds) -> HoldsReply:
+        """Show a page of named holds. Cost: all holds of the user."""
+        found = (row for row in self._exchange.holds.of(query.user or user) if row[0] > query.after)
+        rows = list(islice(found, query.limit))
+        return HoldsReply(query.request_id, 0, self._exchange.sequence, rows)
+
+    def get_instrument(self, user: int, query: GetInstrument) -> InstrumentReply:
+        """Show the state of an instrument. Cost in a call: the levels that cross."""
+        book, sequence = self._exchange.books.get(query.instrument), self._exchange.sequence
+        if book is None:
+            unknown = RejectReason.UNKNOWN_INSTRUMENT
+            return InstrumentReply(query.request_id, 0, sequence, unknown, *[0] * 12)
+        in_call = book.status is InstrumentStatus.CALL_AUCTION
+        low, high = book.band() if book.instrument.band_ppm else (0, 0)
+        rates = book.fees.of(user)
+        return InstrumentReply(
+            query.request_id, 0, sequence, _NONE, query.instrument, book.status, book.last_price,
+            low, high, *(clearing(book) if in_call else NO_CLEARING), _count_orders(book),
+            book.triggers.count, rates.maker, rates.taker,
+        )  # fmt: skip
+
+    def get_conservation(self, user: int, query: GetConservation) -> ConservationReply:
+        """Add up an asset over all accounts. Cost: all accounts."""
+        exchange, asset = self._exchange, query.asset
+        reason = _NONE if asset in exchange.listings.assets else RejectReason.UNKNOWN_ASSET
+        available = reserved = held = count = 0
+        for accounts in exchange.balances.accounts.values():
+            account = accounts.get(asset)
+            if account is not None and (account.available or account.reserved or account.held):
+                available += account.available
+                reserved += account.reserved
+                held += account.held
+                count += 1
+        return ConservationReply(
+            query.request_id, 0, exchange.sequence, reason, asset,
+            exchange.balances.net_deposits().get(asset, 0), available, reserved, held,
+            exchange.balances.peek(HOUSE_USER, asset).available, count,
+        )  # fmt: skip
+
+    def get_state_hash(self, user: int, query: GetStateHash) -> StateHashReply:
+        """Digest the whole state. Cost: all of it."""
+        digest = self._state_hash().hex()
+        return StateHashReply(query.request_id, 0, self._exchange.sequence, digest)
+
+
+def order_row(order: Order) -> OrderRow:
+    """Show an order as the queries do."""
+    terms, book = order.terms or _NO_TERMS, order.book
+    partner = terms.partner
+    return OrderRow(
+        order.order_id, order.client_order_id, book.instrument.instrument_id, order.side,
+        order.order_type, order.time_in_force, order.price, order.quantity, order.leaves,
+        order.cum, order.canceled, order.status(), order.reason, order.quote_total,
+        order.fee_total, order.reserved, order.flags, order.self_trade, terms.waiting,
+        book.triggers.trigger_of(order), terms.trail, terms.display, terms.minimum, terms.budget,
+        terms.expires_ns, partner.order_id if partner is not None else 0,
+    )  # fmt: skip
+
+
+def fill_row(report: ExecutionReport) -> FillRow:
+    """Show a fill as the queries do."""
+    return FillRow(
+        report.trade_id, report.private_sequence, report.time_ns, report.instrument,
+        report.order_id, report.client_order_id, report.side, report.liquidity,
+        report.last_price, report.last_quantity, report.fee, report.contra_order_id,
+    )  # fmt: skip
+
+
+def _is_listed(order: Order, query: ListOrders) -> bool:
+    if order.order_id <= query.after:
+        return False
+    return not query.instrument or order.book.instrument.instrument_id == query.instrument
+
+
+def _balance_rows(accounts: UserAccounts, after: int) -> Iterable[BalanceRow]:
+    for asset, account in sorted(accounts.items(), key=lambda item: item[0]):
+        if asset > after and (account.available or account.reserved or account.held):
+            yield asset, account.available, account.reserved, account.held, account.named
+
+
+def _count_orders(book: OrderBook) -> int:
+    """Count the open orders of an instrument, waiting stops included."""
+    resting = sum(level.count for side in Side for level in book.side(side).levels())
+    return resting + book.triggers.count

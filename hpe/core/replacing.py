@@ -1,0 +1,180 @@
+"""Replace: changing quantity, price or trigger of an open order.
+
+Part of the deterministic core. Less quantity at the same price keeps its place; anything else, or
+`requeue`, loses it and may trade, or fire. A rejected replace leaves the order as it was. The
+rules per kind of order are protocol.md's, "Replacing an order".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.admission import barred, beyond_band
+from hpe.core.answers import order_rejected, order_response
+from hpe.core.fees import worst_fee
+from hpe.core.matcher import Fill
+from hpe.core.orders import Order
+from hpe.messages import (
+    AMOUNT_MAX,
+    ORDER_POST_ONLY,
+    CancelReason,
+    InstrumentStatus,
+    OrderResponse,
+    RejectReason,
+    ReplaceOrder,
+    Side,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_INVALID: Final = RejectReason.INVALID_COMBINATION
+_BUY: Final = Side.BUY
+_TRADING: Final = InstrumentStatus.TRADING
+
+
+class OrderReplacing:
+    """Carries out replaces on one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._orders = exchange.orders
+        self._users = exchange.orders.users
+        self._market = exchange.market
+        self._executor = exchange.market.executor
+
+    def replace_order(self, user: int, command: ReplaceOrder) -> OrderResponse:
+        """Change an open order."""
+        exchange = self._exchange
+        leaves, total = command.leaves_quantity, command.quantity
+        if (leaves is None) is (total is None) or (
+            (command.order_id == 0) is (command.client_order_id == 0)
+        ):
+            return order_rejected(exchange, command, _INVALID)
+        mine = self._users[user]
+        if command.order_id:
+            order = mine.by_id.get(command.order_id)
+        else:
+            order = mine.by_client_id.get(command.client_order_id)
+        if order is None:
+            return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
+        terms = order.terms
+        if (terms is not None or command.stop_price or not order.price) and _does_not_fit(
+            command, order
+        ):
+            return order_rejected(exchange, command, _INVALID)
+        done = order.cum + order.canceled
+        if leaves is None:
+            assert total is not None
+            leaves = total - done
+        if leaves <= 0:
+            return self._replace_away(command, order)
+        price = command.price or order.price
+        reason = self._check(order, command, price, leaves)
+        if reason:
+            return order_rejected(exchange, command, reason)
+        order.quantity = leaves + done
+        if terms is not None and terms.waiting:
+            self._replace_waiting(command, order, price, leaves)
+            fills: list[Fill] = []
+        else:
+            fills = self._replace_resting(command, order, price, leaves)
+        return order_response(exchange, command, order, fills)
+
+    def _replace_away(self, command: ReplaceOrder, order: Order) -> OrderResponse:
+        """End an order that the replace leaves nothing of."""
+        market = self._market
+        if order.book.status is InstrumentStatus.HALTED:
+            return order_rejected(self._exchange, command, RejectReason.NOT_TRADING)
+        market.take_out(order)
+        market.close(order, CancelReason.REPLACED_AWAY)
+        self._orders.end(order, told=True)
+        market.unlink(order, command.request_id)
+        return order_response(self._exchange, command, order, [])
+
+    def _check(self, order: Order, command: ReplaceOrder, price: int, leaves: int) -> RejectReason:
+        """Test what the order would become, and reserve what it needs then."""
+        book, terms, rates = order.book, order.terms, order.rates
+        instrument, mine = book.instrument, self._users[order.user]
+        if mine.blocked or not book.plain:
+            reason = barred(book, mine, in_call=True)
+            if reason:
+                return reason
+        low, high, stop_price = instrument.price_min, instrument.price_max, command.stop_price
+        if (price and not low <= price <= high) or (stop_price and not low <= stop_price <= high):
+            return RejectReason.PRICE_OUT_OF_RANGE
+        if not book.plain and not order.waiting and beyond_band(book, order.side, price):
+            return RejectReason.PRICE_OUT_OF_BAND
+        quantity = leaves + order.cum + order.canceled
+        if not instrument.quantity_min <= quantity <= instrument.quantity_max:
+            return RejectReason.QUANTITY_OUT_OF_RANGE
+        notional = price * leaves * instrument.quote_atoms_per_tick
+        if price and not instrument.notional_min <= notional <= instrument.notional_max:
+            return RejectReason.NOTIONAL_OUT_OF_RANGE
+        if rates.worst:
+            notional += worst_fee(notional, rates, order.fee_rest)
+        # With what it traded so far inside, the whole of an order's life stays within 64 bits.
+        if notional + order.quote_total + order.fee_total > AMOUNT_MAX and price:
+            return RejectReason.NOTIONAL_OUT_OF_RANGE
+        if order.flags & ORDER_POST_ONLY and book.opposite(order.side).crosses(price):
+            return RejectReason.POST_ONLY_WOULD_CROSS
+        if terms is not None:
+            enough = self._market.reserve_for(order, price, leaves)
+        else:  # as Executor.requirement has it
+            needed = notional if order.side is _BUY else leaves * instrument.base_atoms_per_lot
+            enough = self._executor.reserve(order, needed)
+        return RejectReason.NONE if enough else RejectReason.INSUFFICIENT_FUNDS
+
+    def _replace_waiting(
+        self, command: ReplaceOrder, order: Order, price: int, leaves: int
+    ) -> None:
+        """Change a stop that has not fired; what loses its place counts as newer than all."""
+        terms, triggers = order.terms, order.book.triggers
+        assert terms is not None
+        trigger = triggers.trigger_of(order)
+        keeps = leaves < order.leaves and command.stop_price in (None, trigger)
+        order.price, order.leaves = price, leaves
+        if keeps and not command.requeue:
+            return
+        triggers.remove(order)
+        terms.stop_price = command.stop_price or trigger
+        terms.place = self._exchange.sequence
+        self._market.wait(order)
+
+    def _replace_resting(
+        self, command: ReplaceOrder, order: Order, price: int, leaves: int
+    ) -> list[Fill]:
+        """Change an order in the book; it trades when it crosses now."""
+        book = order.book
+        if order.side is _BUY:
+            ladder, opposite = book.bids, book.asks
+        else:
+            ladder, opposite = book.asks, book.bids
+        if price == order.price and leaves < order.leaves and not command.requeue:
+            ladder.reduce(order, leaves)
+            return []
+        ladder.remove(order)
+        order.price, order.leaves = price, leaves
+        market = self._market
+        if not opposite.crosses(price) or book.status is not _TRADING:
+            market.rest(order)
+            return []
+        order.hidden = 0
+        limit = book.limit_within_band(order.side, price)
+        fills = market.meet(order, limit, command.request_id)
+        if not order.leaves:
+            self._orders.end(order, told=True)
+            market.unlink(order, command.request_id)
+        return fills
+
+
+def _does_not_fit(command: ReplaceOrder, order: Order) -> bool:
+    """Tell whether the replace asks for what this kind of order does not have."""
+    terms = order.terms
+    if terms is not None and terms.budget:
+        return True
+    if command.price and order.is_stop and not order.price:
+        return True
+    if command.stop_price is None:
+        return False
+    return terms is None or not terms.waiting or terms.trail > 0

@@ -1,0 +1,96 @@
+"""Which part of the exchange serves which command and query.
+
+Part of the deterministic core; two tables, made once per core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hpe.core.exchange import Exchange
+from hpe.core.queries import Queries
+from hpe.messages import (
+    AddAsset,
+    AddInstrument,
+    BlockUser,
+    CancelOrder,
+    CaptureHold,
+    Deposit,
+    GetBalance,
+    GetConservation,
+    GetInstrument,
+    GetOrder,
+    GetOrderbook,
+    GetStateHash,
+    ListAssets,
+    ListBalances,
+    ListFills,
+    ListHolds,
+    ListInstruments,
+    ListOrders,
+    LockBalance,
+    MassCancel,
+    ReleaseHold,
+    ReplaceOrder,
+    Reply,
+    Request,
+    ResolveInstrument,
+    SetFees,
+    SetStatus,
+    SubmitOco,
+    SubmitOrder,
+    Transfer,
+    Uncross,
+    UnlockBalance,
+    Withdraw,
+)
+
+Handler = Callable[[int, Any], Reply]
+"""(user, request) -> reply; for internal commands the user is 0."""
+
+
+def commands_of(exchange: Exchange) -> dict[type[Request], Handler]:
+    """Say who carries out each command."""
+    entry, treasury, catalogue = exchange.entry, exchange.treasury, exchange.catalogue
+    operations = exchange.operations
+    return {
+        SubmitOrder: entry.submit_order,
+        CancelOrder: entry.cancel_order,
+        ReplaceOrder: exchange.replacing.replace_order,
+        SubmitOco: entry.submit_oco,
+        MassCancel: entry.mass_cancel,
+        LockBalance: treasury.lock_balance,
+        UnlockBalance: treasury.unlock_balance,
+        Deposit: treasury.deposit,
+        Withdraw: treasury.withdraw,
+        Transfer: treasury.transfer,
+        CaptureHold: treasury.capture_hold,
+        ReleaseHold: treasury.release_hold,
+        AddAsset: catalogue.add_asset,
+        AddInstrument: catalogue.add_instrument,
+        ResolveInstrument: catalogue.resolve_instrument,
+        BlockUser: operations.block_user,
+        SetStatus: operations.set_status,
+        Uncross: operations.uncross,
+        SetFees: operations.set_fees,
+    }
+
+
+def queries_of(exchange: Exchange, state_hash: Callable[[], bytes]) -> dict[type[Request], Handler]:
+    """Say who answers each query."""
+    queries, catalogue = Queries(exchange, state_hash), exchange.catalogue
+    return {
+        GetOrderbook: queries.get_orderbook,
+        GetBalance: queries.get_balance,
+        ListAssets: catalogue.list_assets,
+        ListInstruments: catalogue.list_instruments,
+        GetOrder: queries.get_order,
+        ListOrders: queries.list_orders,
+        ListFills: queries.list_fills,
+        ListBalances: queries.list_balances,
+        ListHolds: queries.list_holds,
+        GetInstrument: queries.get_instrument,
+        GetConservation: queries.get_conservation,
+        GetStateHash: queries.get_state_hash,
+    }

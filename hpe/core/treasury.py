@@ -1,0 +1,137 @@
+"""Money commands: deposits, withdrawals, transfers, locks and named holds.
+
+Part of the deterministic core. Every reject is tested in the order in which protocol.md lists
+it and changes nothing. The movements themselves are balances.py's and holds.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.holds import Hold
+from hpe.messages import (
+    CaptureHold,
+    Deposit,
+    DepositResponse,
+    HoldResponse,
+    LockBalance,
+    LockResponse,
+    RejectReason,
+    ReleaseHold,
+    ReleaseHoldResponse,
+    Transfer,
+    TransferResponse,
+    UnlockBalance,
+    UnlockResponse,
+    Withdraw,
+    WithdrawResponse,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_NONE: Final = RejectReason.NONE
+
+_Move = Callable[[int, int, int], RejectReason]
+"""(user, asset, amount) -> reject reason: one movement of BalanceCache."""
+
+_MoneyCommand = Deposit | Withdraw | LockBalance | UnlockBalance | Transfer
+
+
+class Treasury:
+    """Carries out money commands on one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._assets = exchange.listings.assets
+        self._balances = exchange.balances
+        self._holds = exchange.holds
+
+    def deposit(self, user: int, command: Deposit) -> LockResponse:
+        """Credit an account from outside."""
+        return self._move(user, command, DepositResponse, self._balances.deposit)
+
+    def withdraw(self, user: int, command: Withdraw) -> LockResponse:
+        """Debit an account to outside."""
+        return self._move(user, command, WithdrawResponse, self._balances.withdraw)
+
+    def unlock_balance(self, user: int, command: UnlockBalance) -> LockResponse:
+        """Move what is held without a name to available."""
+        return self._move(user, command, UnlockResponse, self._balances.unlock)
+
+    def lock_balance(self, user: int, command: LockBalance) -> LockResponse:
+        """Move available to held, under a name or without one."""
+        if not command.hold_id:
+            if command.expires_ns:
+                return self._answer(user, command, LockResponse, RejectReason.INVALID_COMBINATION)
+            return self._move(user, command, LockResponse, self._balances.lock)
+
+        def lock(owner: int, asset: int, amount: int) -> RejectReason:
+            if 0 < command.expires_ns <= self._exchange.time_ns:
+                return RejectReason.EXPIRY_PASSED
+            return self._holds.add(owner, command.hold_id, Hold(asset, amount, command.expires_ns))
+
+        return self._move(user, command, LockResponse, lock)
+
+    def transfer(self, user: int, command: Transfer) -> LockResponse:
+        """Move available money to another user."""
+        if command.to_user == (command.user or user):
+            return self._answer(user, command, TransferResponse, RejectReason.INVALID_COMBINATION)
+
+        def pay(owner: int, asset: int, amount: int) -> RejectReason:
+            return self._balances.transfer(owner, asset, amount, command.to_user)
+
+        return self._move(user, command, TransferResponse, pay)
+
+    def _move(
+        self, user: int, command: _MoneyCommand, response: type[LockResponse], move: _Move
+    ) -> LockResponse:
+        """Carry out one movement and answer with the account afterwards."""
+        if command.asset not in self._assets:
+            return self._answer(user, command, response, RejectReason.UNKNOWN_ASSET)
+        reason = move(command.user or user, command.asset, command.amount)
+        return self._answer(user, command, response, reason)
+
+    def _answer(
+        self, user: int, command: _MoneyCommand, response: type[LockResponse], reason: RejectReason
+    ) -> LockResponse:
+        account = self._balances.peek(command.user or user, command.asset)
+        return response(
+            command.request_id, 0, self._exchange.sequence, reason, command.asset,
+            account.available, account.reserved, account.held,
+        )  # fmt: skip
+
+    def capture_hold(self, user: int, command: CaptureHold) -> HoldResponse:
+        """Pay out of a named hold."""
+        return self._pay_out(user, command, HoldResponse, command.amount, command.to_user)
+
+    def release_hold(self, user: int, command: ReleaseHold) -> HoldResponse:
+        """Give back part or all of a named hold."""
+        owner = command.user or user
+        return self._pay_out(user, command, ReleaseHoldResponse, command.amount, owner)
+
+    def _pay_out(
+        self,
+        user: int,
+        command: CaptureHold | ReleaseHold,
+        response: type[HoldResponse],
+        amount: int,
+        to_user: int,
+    ) -> HoldResponse:
+        """Pay part of a hold (0: all of it) to a user and answer with what is left."""
+        owner, hold_id = command.user or user, command.hold_id
+        sequence, hold = self._exchange.sequence, self._holds.find(owner, hold_id)
+        if hold is None:
+            reason = RejectReason.UNKNOWN_HOLD
+            return response(command.request_id, 0, sequence, reason, hold_id, 0, 0, 0, 0, 0)
+        reason = _NONE
+        if amount > hold.amount:
+            reason = RejectReason.INSUFFICIENT_HOLD
+        else:
+            self._holds.pay(owner, hold_id, hold, amount or hold.amount, to_user)
+        account = self._balances.peek(owner, hold.asset)
+        return response(
+            command.request_id, 0, sequence, reason, hold_id, hold.asset, hold.amount,
+            account.available, account.reserved, account.held,
+        )  # fmt: skip

@@ -1,0 +1,134 @@
+"""Money in the client library: symbols and Decimals in, views out.
+
+A part of Client (hpe/net/client.py); user 0 is one's own. Every method raises what
+hpe/net/requests_money.py's do, and before anything is sent: ValueError for what is off the
+asset's grid, TypeError for a float, LookupError for an unknown symbol or hold.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hpe.messages import HoldsReply, ListHolds
+from hpe.net.client_listings import ListingCalls
+from hpe.net.results import expect
+from hpe.net.views import (
+    AccountView,
+    AssetView,
+    BalanceView,
+    ConservationView,
+    HoldResultView,
+    HoldView,
+)
+
+
+class MoneyCalls(ListingCalls):
+    """Accounts and holds as methods of a client."""
+
+    async def get_balance(self, symbol: str, user: int = 0) -> BalanceView:
+        """Give one account."""
+        asset = await self.asset(symbol)
+        return asset.balance(await self.requests.get_balance(asset.id, user))
+
+    async def list_balances(self, user: int = 0) -> list[AccountView]:
+        """Give the accounts of a user that are not empty."""
+        rows = await self.requests.list_balances(user)
+        return [(await self._asset_of(row[0])).account(row) for row in rows]
+
+    async def deposit(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
+        """Credit money from outside and give the account after it."""
+        asset = await self.asset(symbol)
+        atoms = asset.amounts.count(amount)
+        return asset.balance(await self.requests.deposit(asset.id, atoms, user))
+
+    async def withdraw(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
+        """Debit available money to outside and give the account after it."""
+        asset = await self.asset(symbol)
+        atoms = asset.amounts.count(amount)
+        return asset.balance(await self.requests.withdraw(asset.id, atoms, user))
+
+    async def transfer(
+        self, symbol: str, amount: Decimal | int, to_user: int, user: int = 0
+    ) -> BalanceView:
+        """Move available money to another user and give the paying account after it."""
+        asset = await self.asset(symbol)
+        atoms = asset.amounts.count(amount)
+        return asset.balance(await self.requests.transfer(asset.id, atoms, to_user, user))
+
+    async def lock_balance(
+        self,
+        symbol: str,
+        amount: Decimal | int,
+        user: int = 0,
+        *,
+        hold_id: int = 0,
+        expires_ns: int = 0,
+    ) -> BalanceView:
+        """Move available money to held and give the account after it.
+
+        Args:
+            symbol: of the asset.
+            amount: a multiple of its atom.
+            user: whose.
+            hold_id: makes it a hold of its own, unique among the user's; 0 adds to what
+                `unlock_balance` may take back.
+            expires_ns: when a hold of its own gives back what is left, in the server's
+                nanoseconds since 1970; 0 for never.
+        """
+        asset = await self.asset(symbol)
+        atoms = asset.amounts.count(amount)
+        account = await self.requests.lock_balance(
+            asset.id, atoms, user, hold_id=hold_id, expires_ns=expires_ns
+        )
+        return asset.balance(account)
+
+    async def unlock_balance(
+        self, symbol: str, amount: Decimal | int, user: int = 0
+    ) -> BalanceView:
+        """Move money that is held without an id back to available; gives the account after it."""
+        asset = await self.asset(symbol)
+        atoms = asset.amounts.count(amount)
+        return asset.balance(await self.requests.unlock_balance(asset.id, atoms, user))
+
+    async def capture_hold(
+        self, hold_id: int, amount: Decimal | int, to_user: int, user: int = 0
+    ) -> HoldResultView:
+        """Pay out of a named hold to a user; what is left stays held.
+
+        Asks first which asset the hold is in: the amount's scale is the asset's.
+        """
+        asset = await self._asset_of_hold(hold_id, user)
+        atoms = asset.amounts.count(amount)
+        return asset.hold_result(await self.requests.capture_hold(hold_id, atoms, to_user, user))
+
+    async def release_hold(
+        self, hold_id: int, amount: Decimal | int | None = None, user: int = 0
+    ) -> HoldResultView:
+        """Move money of a named hold back to available; without an amount all of it.
+
+        Asks first which asset the hold is in, when there is an amount: its scale is the asset's.
+        """
+        atoms = 0
+        if amount is not None:
+            atoms = (await self._asset_of_hold(hold_id, user)).amounts.count(amount)
+            if not atoms:  # on the wire that means all of it
+                raise ValueError(f"amount: found {amount}, allowed above 0, or None for all of it")
+        result = await self.requests.release_hold(hold_id, atoms, user)
+        return (await self._asset_of(result.asset)).hold_result(result)
+
+    async def list_holds(self, user: int = 0) -> list[HoldView]:
+        """Give the named holds of a user, in order of hold id."""
+        rows = await self.requests.list_holds(user)
+        return [(await self._asset_of(row[1])).hold(row) for row in rows]
+
+    async def get_conservation(self, symbol: str) -> ConservationView:
+        """Give the proof that an asset's money adds up. Walks all accounts: may take its time."""
+        asset = await self.asset(symbol)
+        return asset.conservation(await self.requests.get_conservation(asset.id))
+
+    async def _asset_of_hold(self, hold_id: int, user: int) -> AssetView:
+        request = ListHolds(0, hold_id - 1, 1, user)
+        for found, asset, _, _ in expect(HoldsReply, await self.requests.call(request)).rows:
+            if found == hold_id:
+                return await self._asset_of(asset)
+        raise LookupError(f"no hold {hold_id}")

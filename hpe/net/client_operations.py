@@ -1,0 +1,69 @@
+"""The control of markets in the client library: states, fees, the kill switch.
+
+A part of Client (hpe/net/client.py). Assets and instruments are defined through
+`client.requests`, because their scale is made of integers. Every method raises what
+hpe/net/requests_operations.py's do, ValueError for an unknown word and LookupError for an
+unknown symbol.
+"""
+
+from __future__ import annotations
+
+from hpe.messages import InstrumentStatus, StateHashReply
+from hpe.net.client_listings import ListingCalls, word
+from hpe.net.views import InstrumentStateView, InstrumentView, UncrossView
+
+
+class OperationCalls(ListingCalls):
+    """The control of markets as methods of a client."""
+
+    async def get_instrument(self, instrument: InstrumentView | str) -> InstrumentStateView:
+        """Give the state of an instrument; `instrument` gives its symbol and scale."""
+        view = await self._view(instrument)
+        return view.state(await self.requests.get_instrument(view.id))
+
+    async def set_status(
+        self, instrument: InstrumentView | str, status: InstrumentStatus | str
+    ) -> InstrumentStatus:
+        """Set "trading", "cancel_only", "halted" or "call_auction"; the last begins a call."""
+        view = await self._view(instrument)
+        return await self.requests.set_status(view.id, word("status", InstrumentStatus, status))
+
+    async def uncross(
+        self,
+        instrument: InstrumentView | str,
+        next_status: InstrumentStatus | str = InstrumentStatus.TRADING,
+    ) -> UncrossView:
+        """End a call: trade what crosses at one price, then go on in the next status."""
+        view = await self._view(instrument)
+        status = word("next status", InstrumentStatus, next_status)
+        return view.uncrossed(await self.requests.uncross(view.id, status))
+
+    async def set_fees(
+        self,
+        instrument: InstrumentView | str,
+        maker_fee_ppm: int | None,
+        taker_fee_ppm: int | None,
+        user: int = 0,
+    ) -> None:
+        """Set an instrument's fees for orders that come, or those of one user on it.
+
+        Args:
+            instrument: its view or symbol.
+            maker_fee_ppm: rate of resting orders in parts per million; below 0 a rebate.
+            taker_fee_ppm: rate of incoming orders. None for both removes a user's own rates.
+            user: whose own rates; 0 for the instrument's.
+        """
+        view = await self._view(instrument)
+        await self.requests.set_fees(view.id, maker_fee_ppm, taker_fee_ppm, user)
+
+    async def block_user(self, user: int, blocked: bool = True) -> int:
+        """Refuse new orders and replaces of a user, or allow them again.
+
+        Returns:
+            int: his open orders; they stay until they are canceled.
+        """
+        return await self.requests.block_user(user, blocked)
+
+    async def get_state_hash(self) -> StateHashReply:
+        """Give the digest of the whole state. Walks all of it: may take its time."""
+        return await self.requests.get_state_hash()

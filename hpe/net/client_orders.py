@@ -1,0 +1,235 @@
+"""Orders in the client library: words and Decimals in, views out.
+
+A part of Client (hpe/net/client.py). What every order may carry is protocol.md's, "The rules of
+the exchange". Every method raises what hpe/net/requests_orders.py's do, and before anything is
+sent: ValueError for what is off the instrument's grid or an unknown word, TypeError for a float,
+LookupError for an unknown symbol.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hpe.messages import OrderType, SelfTrade, Side, TimeInForce
+from hpe.net.client_listings import ListingCalls, word
+from hpe.net.decimals import Grid
+from hpe.net.results import MassCancelResult, OcoResult
+from hpe.net.views import FillView, InstrumentView, OrderbookView, OrderStateView, OrderView
+
+
+class OrderCalls(ListingCalls):
+    """Orders as methods of a client."""
+
+    async def submit_order(
+        self,
+        instrument: InstrumentView | str,
+        side: Side | str,
+        quantity: Decimal | int = 0,
+        price: Decimal | int | None = None,
+        *,
+        time_in_force: TimeInForce | str | None = None,
+        client_order_id: int = 0,
+        post_only: bool = False,
+        self_trade: SelfTrade | str | None = None,
+        stop_price: Decimal | int | None = None,
+        trail: Decimal | int | None = None,
+        display_quantity: Decimal | int | None = None,
+        minimum_quantity: Decimal | int | None = None,
+        budget: Decimal | int | None = None,
+        expires_ns: int = 0,
+    ) -> OrderView:
+        """Submit an order: a price makes it a limit, a stop_price or trail a stop, else market.
+
+        Args:
+            instrument: its view or symbol.
+            side: "buy" or "sell".
+            quantity: a multiple of the lot size; none for orders with a budget.
+            price: a multiple of the tick size.
+            time_in_force: "gtc", "ioc", "fok" or "gtd"; default gtd with expires_ns, else ioc
+                for market orders, else gtc.
+            client_order_id: unique among one's live orders; 0 for none.
+            post_only: reject rather than trade on arrival.
+            self_trade: "none", "cancel_taker", "cancel_maker", "cancel_both" or "decrement";
+                default is the instrument's.
+            stop_price: where the stop fires.
+            trail: how far a trailing stop stays behind the last price.
+            display_quantity: what the book shows at a time.
+            minimum_quantity: what trades at once, or nothing does.
+            budget: what a buy may cost, fees included.
+            expires_ns: end of the order, in the server's nanoseconds since 1970.
+        """
+        view = await self._view(instrument)
+        kind = _order_type(price, waits=stop_price is not None or trail is not None)
+        result = await self.requests.submit_order(
+            view.id,
+            word("side", Side, side),
+            view.quantities.count(quantity),
+            _count(view.prices, price),
+            order_type=kind,
+            time_in_force=_force(time_in_force, kind, expires_ns),
+            client_order_id=client_order_id,
+            post_only=post_only,
+            self_trade=_policy(self_trade),
+            stop_price=_count(view.prices, stop_price),
+            trail=_count(view.prices, trail),
+            display_quantity=_count(view.quantities, display_quantity),
+            minimum_quantity=_count(view.quantities, minimum_quantity),
+            budget=_count(view.quote.amounts, budget),
+            expires_ns=expires_ns,
+        )
+        return view.order(result)
+
+    async def submit_oco(
+        self,
+        instrument: InstrumentView | str,
+        side: Side | str,
+        quantity: Decimal | int,
+        price: Decimal | int,
+        stop_price: Decimal | int,
+        *,
+        stop_limit_price: Decimal | int | None = None,
+        budget: Decimal | int | None = None,
+        limit_client_order_id: int = 0,
+        stop_client_order_id: int = 0,
+        expires_ns: int = 0,
+        self_trade: SelfTrade | str | None = None,
+    ) -> OcoResult:
+        """Submit a limit order and a stop of which one cancels the other.
+
+        Args:
+            instrument: its view or symbol.
+            side: "buy" or "sell", of both orders.
+            quantity: of both orders.
+            price: limit of the limit order.
+            stop_price: where the stop fires.
+            stop_limit_price: makes the stop a stop limit order.
+            budget: what a stop order may buy for, fees included.
+            limit_client_order_id: of the limit order; 0 for none.
+            stop_client_order_id: of the stop; 0 for none.
+            expires_ns: end of both, in the server's nanoseconds since 1970; 0 for never.
+            self_trade: policy of both; default is the instrument's.
+
+        Raises:
+            OrderRejected: neither order was accepted.
+        """
+        view = await self._view(instrument)
+        return await self.requests.submit_oco(
+            view.id,
+            word("side", Side, side),
+            view.quantities.count(quantity),
+            view.prices.count(price),
+            view.prices.count(stop_price),
+            stop_limit_price=_count(view.prices, stop_limit_price),
+            budget=_count(view.quote.amounts, budget),
+            limit_client_order_id=limit_client_order_id,
+            stop_client_order_id=stop_client_order_id,
+            expires_ns=expires_ns,
+            self_trade=_policy(self_trade),
+        )
+
+    async def cancel_order(
+        self, instrument: InstrumentView | str, order_id: int = 0, *, client_order_id: int = 0
+    ) -> OrderView:
+        """Cancel one's own order, named by exactly one of its ids."""
+        view = await self._view(instrument)
+        return view.order(await self.requests.cancel_order(order_id, client_order_id))
+
+    async def mass_cancel(
+        self,
+        instrument: InstrumentView | str | None = None,
+        side: Side | str | None = None,
+        user: int = 0,
+        *,
+        all_users: bool = False,
+    ) -> MassCancelResult:
+        """Cancel the open orders of a user (0: one's own) or of all, where they match."""
+        return await self.requests.mass_cancel(
+            0 if instrument is None else (await self._view(instrument)).id,
+            None if side is None else word("side", Side, side),
+            user,
+            all_users=all_users,
+        )
+
+    async def replace_order(
+        self,
+        instrument: InstrumentView | str,
+        order_id: int = 0,
+        *,
+        client_order_id: int = 0,
+        quantity: Decimal | int | None = None,
+        leaves_quantity: Decimal | int | None = None,
+        price: Decimal | int | None = None,
+        requeue: bool = False,
+        stop_price: Decimal | int | None = None,
+    ) -> OrderView:
+        """Change an order: exactly one of new total or new open quantity, and maybe its prices.
+
+        Less at the same price keeps its place in the queue unless `requeue`; anything else
+        loses it and may trade.
+        """
+        view = await self._view(instrument)
+        result = await self.requests.replace_order(
+            order_id,
+            client_order_id,
+            quantity=_count_or_none(view.quantities, quantity),
+            leaves_quantity=_count_or_none(view.quantities, leaves_quantity),
+            price=_count_or_none(view.prices, price),
+            requeue=requeue,
+            stop_price=_count_or_none(view.prices, stop_price),
+        )
+        return view.order(result)
+
+    async def get_orderbook(
+        self, instrument: InstrumentView | str, depth: int = 10
+    ) -> OrderbookView:
+        """Give the best `depth` price levels of each side."""
+        view = await self._view(instrument)
+        return view.orderbook(await self.requests.get_orderbook(view.id, depth))
+
+    async def get_order(
+        self, order_id: int = 0, *, client_order_id: int = 0, user: int = 0
+    ) -> OrderStateView:
+        """Give an order by exactly one of its ids, open or ended not too long ago."""
+        row = await self.requests.get_order(order_id, client_order_id, user)
+        return (await self._instrument_of(row.instrument)).order_state(row)
+
+    async def list_orders(
+        self, instrument: InstrumentView | str | None = None, user: int = 0
+    ) -> list[OrderStateView]:
+        """Give the open orders of a user, waiting stops included, in order of id."""
+        on = 0 if instrument is None else (await self._view(instrument)).id
+        rows = await self.requests.list_orders(on, user)
+        return [(await self._instrument_of(row.instrument)).order_state(row) for row in rows]
+
+    async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillView]:
+        """Give the recent fills with private sequences above `after`, oldest first."""
+        rows = await self.requests.list_fills(user, after=after)
+        return [(await self._instrument_of(row.instrument)).fill(row) for row in rows]
+
+
+def _order_type(price: Decimal | int | None, *, waits: bool) -> OrderType:
+    if price is None:
+        return OrderType.STOP if waits else OrderType.MARKET
+    return OrderType.STOP_LIMIT if waits else OrderType.LIMIT
+
+
+def _force(given: TimeInForce | str | None, kind: OrderType, expires_ns: int) -> TimeInForce:
+    if given is not None:
+        return word("time in force", TimeInForce, given)
+    if expires_ns:
+        return TimeInForce.GTD
+    return TimeInForce.IOC if kind is OrderType.MARKET else TimeInForce.GTC
+
+
+def _policy(given: SelfTrade | str | None) -> SelfTrade | None:
+    return None if given is None else word("self trade", SelfTrade, given)
+
+
+def _count(grid: Grid, value: Decimal | int | None) -> int:
+    """Count what may be left out: the wire's 0."""
+    return 0 if value is None else grid.count(value)
+
+
+def _count_or_none(grid: Grid, value: Decimal | int | None) -> int | None:
+    """Count what a replace may leave as it is: the wire's nil."""
+    return None if value is None else grid.count(value)

@@ -1,0 +1,173 @@
+"""An uncross of more fills than one command may have: its parts, over commands and batches."""
+
+import pytest
+
+from hpe.core.codec import decode_body
+from hpe.core.core import Batch
+from hpe.messages import (
+    CancelOrder,
+    Continue,
+    Deposit,
+    Error,
+    ExecType,
+    ExecutionReport,
+    GetInstrument,
+    InstrumentReply,
+    InstrumentStatus,
+    LockBalance,
+    OrderType,
+    RejectReason,
+    SetStatus,
+    Side,
+    TimeInForce,
+    Uncross,
+    UncrossResponse,
+)
+from tests.support.core_parts import place
+from tests.support.core_pit import Pit, limit_effort, limit_fills, logged
+
+BUY, SELL = Side
+STOP, GTD = OrderType.STOP, TimeInForce.GTD
+CALL = InstrumentStatus.CALL_AUCTION
+TRIGGERED = ExecType.TRIGGERED
+UNKNOWN = RejectReason.UNKNOWN_ORDER
+
+
+@pytest.fixture
+def pit():
+    pit = Pit()
+    pit.trade_at(100)
+    return pit
+
+
+def status(pit):
+    return pit.hers.get(InstrumentReply, GetInstrument(1, 1)).status
+
+
+def called(pit, count):
+    """Begin a call in which `count` pairs of one lot cross at 100, and 4 lots more are for sale."""
+    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    for number in range(count):
+        pit.hers.submit(SELL, 95 + number % 3, 1)
+        pit.his.submit(BUY, 105 - number % 3, 1)
+    pit.hers.submit(SELL, 106, 4)
+
+
+def uncross(pit, next_status=InstrumentStatus.TRADING):
+    return pit.his.get(UncrossResponse, Uncross(pit.his.next_id(), 1, next_status))
+
+
+@pytest.mark.parametrize(("fills", "commands"), [(7, 0), (4, 1), (2, 3), (1, 6)])
+def test_an_uncross_goes_on_at_the_same_price(pit, monkeypatch, fills, commands):
+    whole = Pit()
+    whole.trade_at(100)
+    for each in (pit, whole):
+        called(each, 7)
+    expected = uncross(whole)
+    limit_fills(monkeypatch, fills)
+    done = uncross(pit)
+    assert (done.price, done.volume) == (expected.price, expected.volume) == (100, 7)
+    groups = [(pit.his.session_id, [Uncross])]
+    if commands:
+        groups.append((0, [Continue] * commands))
+    assert logged(pit.venue.bodies[-1]) == groups
+    assert pit.everything() == whole.everything()
+    assert status(pit) == InstrumentStatus.TRADING
+    sequences = [sequence for sequence, _ in pit.reports(1, ExecType.TRADE)[1:]]
+    assert sequences == [done.sequence + number // fills for number in range(7)]
+    pit.venue.check()
+
+
+@pytest.mark.parametrize("next_status", [InstrumentStatus.TRADING, InstrumentStatus.HALTED])
+def test_an_uncross_over_several_batches(pit, monkeypatch, next_status):
+    """Nothing comes between its parts; the next status is set behind the last."""
+    whole = Pit()
+    whole.trade_at(100)
+    for each in (pit, whole):
+        called(each, 7)
+    uncross(whole, next_status)
+    limit_fills(monkeypatch, 2)
+    limit_effort(monkeypatch, 2)
+    assert uncross(pit, next_status).volume == 7
+    assert [len(decode_body(body).trades) for body in pit.venue.bodies[-1:]] == [2]
+    for trades in (2, 2, 1):
+        pit.venue.core.check()
+        loaded = pit.venue.restored()
+        assert loaded.state_hash() == pit.venue.core.state_hash()
+        run = pit.hers.run(Deposit(pit.hers.last_request_id + 1, 1, 1), GetInstrument(1, 1))
+        output = pit.venue.apply(run)
+        assert loaded.apply(Batch(pit.venue.time_ns, [run])) == output
+        assert logged(output.body)[0] == (0, [Continue])
+        assert len(decode_body(output.body).trades) == trades
+        answer, shown = pit.hers.replies(output)
+        assert isinstance(answer, Error) is (trades == 2)
+        assert shown.status == (CALL if trades == 2 else next_status)
+    assert not pit.unfinished
+    pit.hers.last_request_id += 1
+    whole.hers.deposit(1, 1)
+    assert pit.everything() == whole.everything()
+    pit.venue.check()
+
+
+def test_stops_fire_behind_the_last_part_of_an_uncross(pit, monkeypatch):
+    called(pit, 7)
+    stops = [place(pit.his, BUY, 0, 0, STOP, stop_price=100, budget=212).order_id for _ in "ab"]
+    limit_fills(monkeypatch, 3)
+    limit_effort(monkeypatch, 3)
+    uncross(pit)
+    pit.finish()
+    told = [report.exec_type for report in pit.venue.private[2]]
+    fired = [report.order_id for report in pit.venue.private[2] if report.exec_type == TRIGGERED]
+    assert fired == stops
+    assert told[: 1 + 7] == [ExecType.TRADE] * 8, "the trade of the fixture and all of the call"
+    assert told[8:] == [TRIGGERED, ExecType.TRADE] * 2
+    assert pit.hers.book().asks == []
+    pit.venue.check()
+
+
+def test_what_is_due_meanwhile_waits_for_the_last_part_and_for_no_command_behind(pit, monkeypatch):
+    """An uncross counts on its orders: six bids trade though they are due, two then expire."""
+    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    soon = pit.venue.time_ns + 10**6
+    hold = LockBalance(pit.his.next_id(), 1, 7, hold_id=5, expires_ns=soon + 1)
+    assert pit.his.ask(hold).reason == 0
+    bids = [place(pit.his, BUY, 100, 1, tif=GTD, expires_ns=soon).order_id for _ in range(8)]
+    for _ in range(6):
+        pit.hers.submit(SELL, 100, 1)
+    limit_fills(monkeypatch, 2)
+    limit_effort(monkeypatch, 2)
+    uncross(pit)
+    pit.venue.pass_time(2 * 10**6)
+    assert pit.unfinished
+    assert pit.reports(2, ExecType.EXPIRED) == []
+    cancel = CancelOrder(pit.his.next_id(), bids[-1])
+    response = pit.his.ask(cancel)
+    assert (response.request_id, response.reason) == (cancel.request_id, UNKNOWN)
+    assert not pit.unfinished
+    assert [order_id for _, order_id in pit.reports(2, ExecType.TRADE)][1:] == bids[:6]
+    assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == bids[6:]
+    assert pit.his.money(1)[2] == 0
+    assert status(pit) == InstrumentStatus.TRADING
+    pit.venue.check()
+
+
+def test_expiry_between_two_parts_leaves_no_crossed_book(pit, monkeypatch):
+    """The bids at the price expire; a lower bid still crosses the asks that are left."""
+    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    soon = pit.venue.time_ns + 10**6
+    for _ in range(6):
+        pit.hers.submit(SELL, 95, 1)
+        place(pit.his, BUY, 105, 1, tif=GTD, expires_ns=soon)
+    pit.his.submit(BUY, 97, 1)
+    limit_fills(monkeypatch, 2)
+    limit_effort(monkeypatch, 2)
+    assert uncross(pit).price > 97
+    pit.venue.pass_time(2 * 10**6)
+    pit.finish()
+    pit.venue.pass_time(1)
+    pit.venue.check()
+    prices = {
+        report.last_price for report in pit.venue.private[1][1:]
+        if isinstance(report, ExecutionReport)
+    }  # fmt: skip
+    assert len(prices) == 1, "all of it at the same price"
