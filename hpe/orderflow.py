@@ -1,15 +1,16 @@
-"""Recorded order flow: its files, and what must come out of an engine that is fed with it.
+"""Recorded order flow: its files, and the report stream of the flash1 form.
 
 Owns the two file forms (`NAME.cmd.csv` with `NAME.exp.csv`, and the flash1 form with its hashes),
 the expectations and the report stream that is hashed. Pure besides reading the named files; any
 thread may use it, one object per run. It relies on messages.py alone, so that the replay over
-TCP, the conformance run on the bare core and the naive book of the tests are judged by the same
-lines. The wire's side of it is in orderflow_wire.py.
+TCP, the conformance run on the bare core and the naive book of the tests read the same lines.
+What is right is judged in orderflow_judge.py, the wire's side of it is in orderflow_wire.py.
 
 `NAME.cmd.csv` (header `seq,ts,op,order_id,side,qty,price`): S and L limit orders, I immediate or
 cancel, M post-only that must be refused, C and Z cancel (`qty` = what must still be open), R, z
-and X take `qty` off, P auction phase, H ignored. `NAME.exp.csv` (`after_seq,kind,a,b,c`): T fill,
-K canceled rest of an I, Q best quotes, D levels of the book, U and F auction.
+and X take `qty` off, P phase (price 1 call, 2 uncross now, 3 continuous trading), H ignored.
+`NAME.exp.csv` (`after_seq,kind,a,b,c`): T fill, K canceled rest of an I, Q best quotes, D levels
+of the book, U price and volume of an auction, F what an order traded in it.
 flash1: `N,side,L|I,id,qty,price`, `C,id`, `M,side,id,qty,price`; the seq is the line from 0.
 """
 
@@ -17,12 +18,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from hpe.errors import HpeError
 from hpe.messages import Side
@@ -34,10 +34,6 @@ class OrderFlowError(HpeError):
     exit_code = 65
 
 
-class AuctionsUnsupported(OrderFlowError):
-    """The file holds auction phases, which the engine does not have."""
-
-
 class Op(Enum):
     """What a command asks for."""
 
@@ -47,10 +43,16 @@ class Op(Enum):
     CANCEL = "cancel"
     REDUCE = "reduce"
     MODIFY = "modify"
+    CALL = "call phase"
+    UNCROSS = "uncross"
+    CONTINUOUS = "continuous trading"
 
 
 class Command(NamedTuple):
-    """One command of a flow; for CANCEL and REDUCE `quantity` is as the file's form says."""
+    """One command of a flow; for CANCEL and REDUCE `quantity` is as the file's form says.
+
+    A phase (CALL, UNCROSS, CONTINUOUS) is of no order: its other fields say nothing.
+    """
 
     seq: int
     op: Op
@@ -60,8 +62,18 @@ class Command(NamedTuple):
     price: int
 
 
+Level = tuple[int, int]
+"""Price, size."""
+
+NO_AUCTION: Final[Level] = (0, 0)
+"""Price and volume of an uncross in which nothing traded."""
+
+
 class Fill(NamedTuple):
-    """One trade of a command: the maker's id in the flow, quantity, price."""
+    """One trade of a command: the maker's id in the flow, quantity, price.
+
+    An uncross has no maker: each of its trades is two of these, one for either order.
+    """
 
     maker: int
     quantity: int
@@ -69,15 +81,15 @@ class Fill(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an engine made of a command: `canceled` is what this command took off."""
+    """What an engine made of a command: `canceled` is what this command took off.
+
+    `auction` is price and volume of an uncross.
+    """
 
     accepted: bool
     fills: list[Fill]
     canceled: int
-
-
-Level = tuple[int, int]
-"""Price, size."""
+    auction: Level = NO_AUCTION
 
 
 class Book(NamedTuple):
@@ -107,6 +119,9 @@ class Expected:
     fills: list[Fill] = field(default_factory=list)
     canceled: int = 0
     books: list[ExpectedBook] = field(default_factory=list)
+    auction: Level = NO_AUCTION
+    filled: dict[int, int] = field(default_factory=dict)
+    """Of an uncross: order id -> quantity."""
 
 
 _CMD_OPS: Final = {
@@ -120,6 +135,7 @@ _CMD_OPS: Final = {
     "z": Op.REDUCE,
     "X": Op.REDUCE,
 }
+_PHASES: Final = {"1": Op.CALL, "2": Op.UNCROSS, "3": Op.CONTINUOUS}
 _SIDES: Final = {"B": Side.BUY, "S": Side.SELL}
 _FLASH1_OPS: Final = {"L": Op.LIMIT, "I": Op.IMMEDIATE}
 
@@ -144,7 +160,7 @@ def parse_commands(lines: list[str]) -> Iterator[Command]:
     """Parse a file of either form.
 
     Raises:
-        OrderFlowError: naming the line; AuctionsUnsupported for a phase of an auction.
+        OrderFlowError: naming the line.
     """
     flash1 = is_flash1(lines)
     for index, line in enumerate(lines if flash1 else lines[1:]):
@@ -162,7 +178,7 @@ def _cmd_command(line: str) -> Command | None:
     if op == "H":
         return None
     if op == "P":
-        raise AuctionsUnsupported(f"command {seq} is an auction phase: auctions are not supported")
+        return Command(int(seq), _PHASES[price], 0, Side.BUY, 0, 0)
     return Command(
         int(seq), _CMD_OPS[op], int(order_id), _SIDES[side], int(quantity), int(price or 0)
     )
@@ -185,7 +201,7 @@ def parse_expectations(lines: Iterable[str]) -> dict[int, Expected]:
     """Parse an .exp.csv: seq of a command -> what must be true after it.
 
     Raises:
-        OrderFlowError: naming the line; AuctionsUnsupported for the result of an auction.
+        OrderFlowError: naming the line.
     """
     expected: dict[int, Expected] = {}
     for number, line in enumerate(lines, 1):
@@ -208,8 +224,10 @@ def _add_expectation(expected: Expected, kind: str, a: str, b: str, c: str) -> N
         expected.books.append(ExpectedBook(_levels(a, "x"), _levels(b, "x"), at_least=1))
     elif kind == "D":
         expected.books.append(ExpectedBook(_levels(a, ":"), _levels(b, ":"), at_least=0))
-    elif kind in ("U", "F"):
-        raise AuctionsUnsupported("auction results are expected: auctions are not supported")
+    elif kind == "U":
+        expected.auction = (int(a), int(b))
+    elif kind == "F":
+        expected.filled[int(a)] = int(b)
     else:
         raise ValueError(kind)
 
@@ -225,125 +243,7 @@ def parse_checkpoints(lines: Iterable[str]) -> dict[int, str]:
     return {int(messages): digest for messages, _, digest in rows}
 
 
-# --- judging ------------------------------------------------------------------------------------
-
-
-class Judge(Protocol):
-    """Compares what an engine did with what a recording says. One object per run."""
-
-    def books_wanted(self, command: Command) -> list[int]:
-        """Give the depths of the books that must be asked for right after a command."""
-
-    def judge(self, command: Command, outcome: Outcome, books: list[Book]) -> list[str]:
-        """Give what differs after a command; `books` answers `books_wanted`."""
-
-    def finish(self) -> list[str]:
-        """Give what was expected and never came up."""
-
-    def summary(self) -> str:
-        """Say what was checked."""
-
-
-class ExpectationJudge:
-    """Judges by an .exp.csv: every fill, refusal, canceled quantity and book exactly."""
-
-    def __init__(self, expected: dict[int, Expected]) -> None:
-        self._expected = dict(expected)
-        self._nothing = Expected()
-        self._counts = Counter[str]()
-
-    def books_wanted(self, command: Command) -> list[int]:
-        """Give the depths of the expected books."""
-        return [book.depth for book in self._expected.get(command.seq, self._nothing).books]
-
-    def judge(self, command: Command, outcome: Outcome, books: list[Book]) -> list[str]:
-        """Compare; a command without expectations must not trade."""
-        expected = self._expected.pop(command.seq, self._nothing)
-        self._counts["trades"] += len(expected.fills)
-        self._counts["books"] += len(expected.books)
-        if command.op in (Op.CANCEL, Op.IMMEDIATE):
-            self._counts["canceled quantities"] += 1
-        found = differences(command, outcome, expected)
-        for book, expected_book in zip(books, expected.books, strict=True):
-            found += book_differences(command, book, expected_book)
-        return found
-
-    def finish(self) -> list[str]:
-        """Name expectations of commands that the flow does not have."""
-        return [f"no command {seq}, but expectations of it" for seq in self._expected]
-
-    def summary(self) -> str:
-        """Count what was compared."""
-        return ", ".join(f"{count:,} {what}" for what, count in self._counts.items())
-
-
-class HashJudge:
-    """Judges a flash1 flow by the hashes of its report stream."""
-
-    def __init__(self, checkpoints: dict[int, str]) -> None:
-        self._checkpoints = dict(checkpoints)
-        self._stream = ReportStream()
-        self._checked = 0
-
-    def books_wanted(self, command: Command) -> list[int]:
-        """Nothing: the stream says all."""
-        return []
-
-    def judge(self, command: Command, outcome: Outcome, books: list[Book]) -> list[str]:
-        """Compare the hash where the recording has one."""
-        self._stream.add(command, outcome)
-        messages = self._stream.messages
-        wanted = self._checkpoints.pop(messages, None)
-        if wanted is None:
-            return []
-        self._checked += 1
-        found = self._stream.hexdigest()
-        if found == wanted:
-            return []
-        return [f"after {messages} messages: report hash {found}, expected {wanted}"]
-
-    def finish(self) -> list[str]:
-        """Name checkpoints that the flow did not reach."""
-        return [f"no message {messages}, but a hash of it" for messages in self._checkpoints]
-
-    def summary(self) -> str:
-        """Count what was compared."""
-        return f"{self._checked} report hashes over {self._stream.trades:,} trades"
-
-
-def differences(command: Command, outcome: Outcome, expected: Expected) -> list[str]:
-    """Compare an outcome with what the recording says; no difference gives []."""
-    found = []
-    if outcome.fills != expected.fills:
-        found.append(f"trades {_show(outcome.fills)}, expected {_show(expected.fills)}")
-    must_be_accepted = command.op is not Op.POST_ONLY
-    if command.op is Op.CANCEL:
-        # Cancelling what is gone is a reject: nothing was open.
-        if outcome.canceled != command.quantity:
-            found.append(f"canceled {outcome.canceled}, expected {command.quantity}")
-    elif outcome.accepted != must_be_accepted:
-        words = {True: "accepted", False: "refused"}
-        found.append(f"{words[outcome.accepted]}, expected {words[must_be_accepted]}")
-    elif command.op is Op.IMMEDIATE and outcome.canceled != expected.canceled:
-        found.append(f"canceled {outcome.canceled} of it, expected {expected.canceled}")
-    return [f"command {command.seq} ({command.op.value}): {text}" for text in found]
-
-
-def book_differences(command: Command, book: Book, expected: ExpectedBook) -> list[str]:
-    """Compare the book after a command with an expected one; no difference gives []."""
-    found = []
-    for name, levels, wanted in (
-        ("bids", book.bids, expected.bids),
-        ("asks", book.asks, expected.asks),
-    ):
-        compared = levels[: max(len(wanted), expected.at_least)]
-        if compared != wanted:
-            found.append(f"after command {command.seq}: {name} {compared}, expected {wanted}")
-    return found
-
-
-def _show(fills: list[Fill]) -> str:
-    return " ".join(f"{fill.maker}:{fill.quantity}@{fill.price}" for fill in fills) or "none"
+# --- the report stream of the flash1 form --------------------------------------------------------
 
 
 class ReportStream:

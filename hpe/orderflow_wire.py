@@ -3,26 +3,41 @@
 Owns the translation for one flow in one session. Pure: it sends nothing, any thread may use it,
 one object per run. Flow ids travel as client order ids; makers come back as engine order ids,
 which the responses to their own orders have named before (one connection answers in order).
+The fills of an uncross are in no report of its sender: list_fills, asked behind it, has them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
+from hpe.errors import ProtocolError
 from hpe.messages import (
     ORDER_POST_ONLY,
     CancelOrder,
     ExecutionReport,
+    FillRow,
+    InstrumentStatus,
     Liquidity,
     OrderResponse,
     OrderStatus,
     OrderType,
     ReplaceOrder,
+    Reply,
     Request,
+    SetStatus,
+    SetStatusResponse,
     SubmitOrder,
     TimeInForce,
+    Uncross,
+    UncrossResponse,
 )
 from hpe.orderflow import Command, Fill, Op, Outcome
+
+_STATUSES: Final = {
+    Op.CALL: InstrumentStatus.CALL_AUCTION,
+    Op.CONTINUOUS: InstrumentStatus.TRADING,
+}
 
 
 class FlowTranslator:
@@ -36,6 +51,10 @@ class FlowTranslator:
     def request(self, command: Command, request_id: int) -> Request:
         """Make the request of a command; call it in the order of the flow."""
         op, order_id = command.op, command.order_id
+        if op in _STATUSES:
+            return SetStatus(request_id, self._instrument, _STATUSES[op])
+        if op is Op.UNCROSS:
+            return Uncross(request_id, self._instrument)
         if op is Op.CANCEL:
             return CancelOrder(request_id, 0, order_id)
         if op is Op.MODIFY:
@@ -66,16 +85,47 @@ class FlowTranslator:
         )
 
     def outcome(
-        self, command: Command, response: OrderResponse, reports: Iterable[ExecutionReport]
+        self,
+        command: Command,
+        response: Reply,
+        reports: Iterable[Reply],
+        auction_fills: Iterable[FillRow] = (),
     ) -> Outcome:
-        """Read the outcome of a command from its response and the reports before it."""
-        if response.status == OrderStatus.REJECTED:
-            return Outcome(False, [], 0)
+        """Read the outcome of a command from its response and the reports before it.
+
+        Args:
+            command: of the flow, in its order.
+            response: of the kind that answers the command's request.
+            reports: that came before the response.
+            auction_fills: behind an uncross, the rows of its fills.
+
+        Raises:
+            ProtocolError: the response is of another kind.
+        """
+        match response:
+            case OrderResponse(status=OrderStatus.REJECTED):
+                return Outcome(False, [], 0)
+            case OrderResponse():
+                return self._order_outcome(command, response, reports)
+            case SetStatusResponse():
+                return Outcome(response.reason == 0, [], 0)
+            case UncrossResponse():
+                fills = [
+                    Fill(self._flow_ids[row.order_id], row.quantity, row.price)
+                    for row in auction_fills
+                ]
+                auction = response.price, response.volume
+                return Outcome(response.reason == 0, fills, 0, auction)
+        raise ProtocolError(f"command {command.seq} was answered {response}")
+
+    def _order_outcome(
+        self, command: Command, response: OrderResponse, reports: Iterable[Reply]
+    ) -> Outcome:
         self._flow_ids[response.order_id] = command.order_id
         fills = [
             Fill(self._flow_ids[report.contra_order_id], report.last_quantity, report.last_price)
             for report in reports
-            if report.liquidity == Liquidity.TAKER
+            if isinstance(report, ExecutionReport) and report.liquidity == Liquidity.TAKER
         ]
         takes_off = command.op in (Op.CANCEL, Op.IMMEDIATE)
         return Outcome(True, fills, response.canceled if takes_off else 0)

@@ -2,9 +2,10 @@
 
 Owns the command's arguments, files, wording and exit codes (0 all as recorded, 1 something
 differed, 2 wrong usage or a flow that cannot be replayed); what is right is judged in
-hpe/orderflow.py. Runs in a process of its own: one Trio loop, a task that sends and one that
+hpe/orderflow_judge.py. Runs in a process of its own: one Trio loop, a task that sends and one that
 judges. Guarantees: commands go out in the order of the file, pipelined on one connection, with
-the queries for expected books right behind their command; every reply is judged.
+the queries for expected books right behind their command; every reply is judged. Only behind an
+uncross the flow waits, until the fills of the auction were asked for, page by page.
 """
 
 from __future__ import annotations
@@ -28,29 +29,32 @@ from hpe.cli.spawn import spawned_service
 from hpe.errors import HpeError, ProtocolError, RequestRefused
 from hpe.messages import (
     AMOUNT_MAX,
+    PAGE_MAX,
     WINDOW_MAX,
     ErrorCode,
+    FillRow,
+    FillsReply,
     GetOrderbook,
+    Liquidity,
+    ListFills,
     OrderbookReply,
-    OrderResponse,
+    Reply,
 )
-from hpe.net.channel import Pending
+from hpe.net.channel import Answer, Pending
 from hpe.net.client import connect
 from hpe.net.link import parse_address
 from hpe.net.requests import RequestChannel
 from hpe.orderflow import (
-    AuctionsUnsupported,
     Book,
     Command,
-    ExpectationJudge,
-    HashJudge,
-    Judge,
+    Op,
     is_flash1,
     parse_checkpoints,
     parse_commands,
     parse_expectations,
     read_lines,
 )
+from hpe.orderflow_judge import ExpectationJudge, HashJudge, Judge
 from hpe.orderflow_wire import FlowTranslator
 
 if TYPE_CHECKING:
@@ -109,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.address:
             parse_address(arguments.address)
         recording = load(arguments.file, arguments.expect)
-    except (OSError, ValueError, AuctionsUnsupported) as error:
+    except (OSError, ValueError) as error:
         print(f"hpe replay: {error}", file=sys.stderr)
         return EXIT_UNUSABLE
     with _service(arguments) as address:
@@ -155,7 +159,7 @@ def load(file: Path, expect: Path | None = None) -> Recording:
     """Read a flow and what must come out of it.
 
     Raises:
-        OrderFlowError: a line is not of its form, or needs auctions.
+        OrderFlowError: a line is not of its form.
         OSError: a file cannot be read.
         ValueError: there is nothing to replay.
     """
@@ -184,11 +188,12 @@ def _beside(file: Path, ending: str) -> Path:
 
 
 class _Sent(NamedTuple):
-    """A command on its way, with the queries for the books after it."""
+    """A command on its way, the queries for the books after it, and the fills of an auction."""
 
     command: Command
     pending: Pending
     books: list[Pending]
+    auction_fills: list[FillRow]
 
 
 @contextmanager
@@ -271,6 +276,7 @@ async def _send_all(
     instrument: int,
     sent: trio.MemorySendChannel[_Sent],
 ) -> None:
+    seen = 0
     async with sent:
         for command in commands:
             pending = await requests.send(translator.request(command, 0))
@@ -278,26 +284,48 @@ async def _send_all(
                 await requests.send(GetOrderbook(0, instrument, depth))
                 for depth in judge.books_wanted(command)
             ]
-            await sent.send(_Sent(command, pending, books))
+            fills: list[FillRow] = []
+            if command.op is Op.UNCROSS:
+                fills = await _fills_after(requests, seen)
+                seen = fills[-1].private_sequence if fills else seen
+            auction_fills = [row for row in fills if row.liquidity == Liquidity.AUCTION]
+            await sent.send(_Sent(command, pending, books, auction_fills))
+
+
+async def _fills_after(requests: RequestChannel, after: int) -> list[FillRow]:
+    """Ask for all of one's own fills behind a private sequence."""
+    rows: list[FillRow] = []
+    while True:
+        pending = await requests.send(ListFills(0, after))
+        reply = (await _answered(pending, "list_fills")).response
+        if not isinstance(reply, FillsReply):
+            raise ProtocolError(f"list_fills was answered {reply}")
+        rows += reply.rows
+        if len(reply.rows) < PAGE_MAX:
+            return rows
+        after = rows[-1].private_sequence
+
+
+async def _answered(pending: Pending, what: str) -> Answer:
+    """Wait for an answer; a service that gives none for STALL_S_MAX has failed."""
+    if not pending.answered:
+        with trio.move_on_after(STALL_S_MAX) as deadline:
+            await pending.wait()
+        if deadline.cancelled_caught:
+            raise ProtocolError(f"{what}: no answer in {STALL_S_MAX} s")
+    return pending.answer()
 
 
 async def _judged(sent: _Sent, translator: FlowTranslator, judge: Judge) -> list[str]:
     """Wait for a command's answers and judge them."""
-    for pending in (sent.pending, *sent.books):
-        if not pending.answered:
-            with trio.move_on_after(STALL_S_MAX) as deadline:
-                await pending.wait()
-            if deadline.cancelled_caught:
-                raise ProtocolError(f"command {sent.command.seq}: no answer in {STALL_S_MAX} s")
-    response, reports = sent.pending.answer()
-    if not isinstance(response, OrderResponse):
-        raise ProtocolError(f"command {sent.command.seq} was answered {response}")
-    outcome = translator.outcome(sent.command, response, reports)
-    return judge.judge(sent.command, outcome, [_book(pending) for pending in sent.books])
+    what = f"command {sent.command.seq}"
+    response, reports = await _answered(sent.pending, what)
+    books = [_book((await _answered(pending, what)).response) for pending in sent.books]
+    outcome = translator.outcome(sent.command, response, reports, sent.auction_fills)
+    return judge.judge(sent.command, outcome, books)
 
 
-def _book(pending: Pending) -> Book:
-    reply = pending.answer().response
+def _book(reply: Reply) -> Book:
     if not isinstance(reply, OrderbookReply):
         raise ProtocolError(f"get_orderbook was answered {reply}")
     return Book(

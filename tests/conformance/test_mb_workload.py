@@ -11,7 +11,7 @@ import pytest
 from bench import mb
 from bench.conformance import CoreClient, run_scenario
 from hpe.core import new_core
-from hpe.core.exchange import Exchange
+from hpe.core.entry import OrderEntry
 from hpe.core.matcher import Matcher
 from hpe.core.orderbook import Ladder
 from hpe.core.orders import Order
@@ -67,13 +67,13 @@ def taker_priced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def resting_remainder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the rest of an immediate-or-cancel order rest."""
-    submit_order = Exchange.submit_order
+    submit_order = OrderEntry.submit_order
 
-    def rests(self: Exchange, user: int, command: SubmitOrder) -> OrderResponse:
+    def rests(self: OrderEntry, user: int, command: SubmitOrder) -> OrderResponse:
         resting = msgspec.structs.replace(command, time_in_force=TimeInForce.GTC)
         return submit_order(self, user, resting)
 
-    monkeypatch.setattr(Exchange, "submit_order", rests)
+    monkeypatch.setattr(OrderEntry, "submit_order", rests)
 
 
 Break = Callable[[pytest.MonkeyPatch], None]

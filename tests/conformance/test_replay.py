@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from hpe.cli import main, replay
 from hpe.errors import RequestRefused
 from hpe.messages import ErrorCode, Side
 from hpe.net.requests import RequestChannel
-from hpe.orderflow import Command, ExpectationJudge, Judge, Level, Op, ReportStream
+from hpe.orderflow import Command, Expected, Level, Op, Outcome, ReportStream
+from hpe.orderflow_judge import ExpectationJudge, Judge
 from tests.support.naive_book import NaiveBook
 from tests.support.service import ServiceProcess
 
@@ -28,7 +30,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["lobster_msft_1000rows", "lobster_goog", "flash1_normal_100k"], ids=str
+    "name",
+    ["lobster_msft_1000rows", "lobster_goog", "sse_600519_to_1000", "flash1_normal_100k"],
+    ids=str,
 )
 def test_recorded_flow_comes_out_exactly(
     name: str, address: str, capsys: pytest.CaptureFixture[str]
@@ -51,8 +55,31 @@ FLOW = [
     Command(6, Op.IMMEDIATE, 15, Side.BUY, 9, 102),
     Command(7, Op.LIMIT, 16, Side.BUY, 6, 100),
     Command(8, Op.CANCEL, 16, Side.BUY, 6, 100),
+    Command(9, Op.CALL, 0, Side.BUY, 0, 0),
+    Command(10, Op.LIMIT, 17, Side.BUY, 5, 103),
+    Command(11, Op.LIMIT, 18, Side.SELL, 3, 100),
+    Command(12, Op.LIMIT, 19, Side.SELL, 4, 102),
+    Command(13, Op.UNCROSS, 0, Side.BUY, 0, 0),
+    Command(14, Op.CONTINUOUS, 0, Side.BUY, 0, 0),
+    Command(15, Op.IMMEDIATE, 20, Side.BUY, 3, 102),
 ]
 LETTERS = {Op.LIMIT: "L", Op.IMMEDIATE: "I", Op.POST_ONLY: "M", Op.CANCEL: "C", Op.REDUCE: "X"}
+PHASES = {Op.CALL: 1, Op.UNCROSS: 2, Op.CONTINUOUS: 3}
+
+
+def command_line(command: Command) -> str:
+    seq, op, order_id, side, quantity, price = command
+    if op in PHASES:
+        return f"{seq},0,P,0,-,0,{PHASES[op]}"
+    return f"{seq},0,{LETTERS[op]},{order_id},{side.name[0]},{quantity},{price}"
+
+
+def filled(outcome: Outcome) -> Counter[int]:
+    """Add up what each order traded in an auction."""
+    quantities = Counter[int]()
+    for order_id, quantity, _ in outcome.fills:
+        quantities[order_id] += quantity
+    return quantities
 
 
 def write_flow(folder: Path) -> tuple[Path, Path]:
@@ -61,10 +88,14 @@ def write_flow(folder: Path) -> tuple[Path, Path]:
     expected = ["after_seq,kind,a,b,c"]
     book = NaiveBook()
     for command in FLOW:
-        seq, op, order_id, side, quantity, price = command
-        commands.append(f"{seq},0,{LETTERS[op]},{order_id},{side.name[0]},{quantity},{price}")
+        seq, op = command.seq, command.op
+        commands.append(command_line(command))
         outcome = book.apply(command)
-        expected += [f"{seq},T,{maker},{size},{at}" for maker, size, at in outcome.fills]
+        if op is Op.UNCROSS:
+            expected.append("{},U,{},{},".format(seq, *outcome.auction))
+            expected += [f"{seq},F,{one},{size}," for one, size in filled(outcome).items()]
+        else:
+            expected += [f"{seq},T,{maker},{size},{at}" for maker, size, at in outcome.fills]
         if op is Op.IMMEDIATE and outcome.canceled:
             expected.append(f"{seq},K,{outcome.canceled},,")
         bids, asks = book.book()
@@ -92,7 +123,10 @@ def test_a_flow_that_comes_out_as_expected(
     assert (
         capsys.readouterr()
         .out.rstrip()
-        .endswith("checked 3 trades, 16 books, 3 canceled quantities: all exact")
+        .endswith(
+            "checked 4 trades, 30 books, 4 canceled quantities, 1 auctions, "
+            "3 orders filled in auctions: all exact"
+        )
     )
 
 
@@ -103,6 +137,8 @@ def test_a_flow_that_comes_out_as_expected(
         ("6,K,5,,", "6,K,4,,", "canceled 5 of it, expected 4"),
         ("2,Q,0x0,101x10,", "2,Q,0x0,101x9,", "asks [(101, 10)], expected [(101, 9)]"),
         ("7,D,100:6,,", "7,D,100:6 99:1,,", "bids [(100, 6)], expected [(100, 6), (99, 1)]"),
+        ("13,U,102,5,", "13,U,103,5,", "auction 5@102, expected 5@103"),
+        ("13,F,18,3,", "13,F,18,2,", "order 18 traded 3 in the auction, expected 2"),
     ],
 )
 def test_a_difference_is_named(
@@ -142,7 +178,6 @@ def test_replay_starts_and_stops_a_service_of_its_own(
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [
-        ("seq,ts,op\n1,0,P,0,-,0,1\n", "auctions are not supported"),
         ("N,S,L,1,1,1\n", "no own.sha256.csv.gz beside"),
         ("", "holds no commands"),
     ],
@@ -191,6 +226,25 @@ async def test_an_unexpected_trade_is_a_difference(address: str) -> None:
     recording = replay.Recording(crossing, lambda: ExpectationJudge({}))
     result = await replay.replay_at(address, recording, 8)
     assert result.differences == ["command 2 (limit): trades 11:5@101, expected none"]
+
+
+async def test_the_fills_of_large_auctions_are_read_page_by_page(address: str) -> None:
+    sides = (Side.BUY, Side.SELL)
+    flow: list[Command] = []
+    for first_id in (0, 10_000):
+        orders = [(Op.LIMIT, first_id + number, sides[number % 2], 1) for number in range(1, 1_401)]
+        ops = [(Op.CALL, 0, Side.BUY, 0), *orders, (Op.UNCROSS, 0, Side.BUY, 0)]
+        flow += [Command(len(flow) + seq, *op, 100) for seq, op in enumerate(ops, 1)]
+    book = NaiveBook()
+    outcomes = {command.seq: book.apply(command) for command in flow}
+    expected = {
+        seq: Expected(auction=outcome.auction, filled=filled(outcome))
+        for seq, outcome in outcomes.items()
+        if outcome.fills
+    }
+    assert [one.auction for one in expected.values()] == 2 * [(100, 700)]
+    recording = replay.Recording(flow, lambda: ExpectationJudge(expected))
+    assert (await replay.replay_at(address, recording, 256)).differences == []
 
 
 def test_a_service_that_does_not_start_ends_the_replay_with_its_last_words(

@@ -1,4 +1,4 @@
-"""A deliberately naive price-time book: the second opinion on matching.
+"""A deliberately naive price-time book with call auctions: the second opinion on matching.
 
 Owns nothing of the engine and shares no code with its core: plain lists in order of arrival,
 linear scans for everything. Slow and obvious on purpose. One object per test.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpe.messages import Side
-from hpe.orderflow import Book, Command, Fill, Level, Op, Outcome
+from hpe.orderflow import NO_AUCTION, Book, Command, Fill, Level, Op, Outcome
 
 
 @dataclass(slots=True)
@@ -22,14 +22,24 @@ class NaiveOrder:
 
 
 class NaiveBook:
-    """Both sides, each a list in the order of arrival."""
+    """Both sides, each a list in the order of arrival; nothing trades while `calling`."""
 
     def __init__(self) -> None:
         self.sides: dict[Side, list[NaiveOrder]] = {Side.BUY: [], Side.SELL: []}
+        self.calling = False
 
     def apply(self, command: Command) -> Outcome:
         """Execute one command of a flow."""
         op, order_id, quantity = command.op, command.order_id, command.quantity
+        if op is Op.UNCROSS:
+            return self._uncross()
+        if op in (Op.CALL, Op.CONTINUOUS):
+            # A call ends by its uncross alone.
+            accepted = op is Op.CALL or not self.calling
+            self.calling = op is Op.CALL or self.calling
+            return Outcome(accepted, [], 0)
+        if self.calling and op in (Op.IMMEDIATE, Op.POST_ONLY):
+            return Outcome(False, [], 0)
         if op is Op.CANCEL:
             removed = self._remove(order_id)
             return Outcome(removed is not None, [], removed.open if removed else 0)
@@ -39,7 +49,7 @@ class NaiveBook:
             return Outcome(False, [], 0)
         if op is Op.POST_ONLY and self._best(command.side, command.price) is not None:
             return Outcome(False, [], 0)
-        fills = self._match(command.side, command.price, quantity)
+        fills = [] if self.calling else self._match(command.side, command.price, quantity)
         rest = quantity - sum(fill.quantity for fill in fills)
         if op is Op.IMMEDIATE:
             return Outcome(True, fills, rest)
@@ -54,6 +64,43 @@ class NaiveBook:
     def resting(self) -> int:
         """Count the orders on the book."""
         return sum(len(orders) for orders in self.sides.values())
+
+    def _uncross(self) -> Outcome:
+        """End the call: everything that can trades at one price, the best-placed first."""
+        if not self.calling:
+            return Outcome(False, [], 0)
+        self.calling = False
+        price, volume = auction = self._auction()
+        fills: list[Fill] = []
+        traded = 0
+        while traded < volume:
+            pair = self._best(Side.SELL, price), self._best(Side.BUY, price)
+            quantity = min(order.open for order in pair if order is not None)
+            for order in pair:
+                assert order is not None, "the volume is what both sides can trade"
+                fills.append(Fill(order.order_id, quantity, price))
+                order.open -= quantity
+                if not order.open:
+                    self._remove(order.order_id)
+            traded += quantity
+        return Outcome(True, fills, 0, auction)
+
+    def _auction(self) -> Level:
+        """Try every price that an order names: most volume, least surplus, market pressure."""
+        tried = []
+        for price in {order.price for orders in self.sides.values() for order in orders}:
+            bids = sum(order.open for order in self.sides[Side.BUY] if order.price >= price)
+            asks = sum(order.open for order in self.sides[Side.SELL] if order.price <= price)
+            tried.append((-min(bids, asks), abs(bids - asks), price, bids - asks))
+        if not tried or min(tried)[0] == 0:
+            return NO_AUCTION
+        volume, surplus = min(tried)[:2]
+        equal = sorted(one[2:] for one in tried if one[:2] == (volume, surplus))
+        lowest, highest = equal[0][0], equal[-1][0]
+        pressure = sum(signed for _, signed in equal)
+        if pressure > 0:
+            return highest, -volume
+        return (lowest if pressure < 0 else (lowest + highest) // 2), -volume
 
     def _match(self, side: Side, limit: int, quantity: int) -> list[Fill]:
         fills = []

@@ -7,40 +7,44 @@ import hashlib
 
 import pytest
 
+from hpe.errors import ProtocolError
 from hpe.messages import (
+    BalanceReply,
     CancelOrder,
     CancelReason,
     ExecType,
     ExecutionReport,
+    FillRow,
+    InstrumentStatus,
     Liquidity,
     OrderResponse,
     OrderStatus,
     RejectReason,
     ReplaceOrder,
+    SetStatus,
+    SetStatusResponse,
     Side,
     SubmitOrder,
     TimeInForce,
+    Uncross,
+    UncrossResponse,
 )
 from hpe.orderflow import (
-    AuctionsUnsupported,
     Book,
     Command,
-    ExpectationJudge,
     Expected,
     ExpectedBook,
     Fill,
-    HashJudge,
     Op,
     OrderFlowError,
     Outcome,
     ReportStream,
-    book_differences,
-    differences,
     parse_checkpoints,
     parse_commands,
     parse_expectations,
     read_lines,
 )
+from hpe.orderflow_judge import ExpectationJudge, HashJudge, book_differences, differences
 from hpe.orderflow_wire import FlowTranslator
 from tests.support.naive_book import NaiveBook
 
@@ -67,11 +71,15 @@ def test_every_op_of_the_cmd_form_is_read() -> None:
         "8,9,R,12,S,1,101",
         "9,9,z,12,S,1,101",
         "10,9,X,12,S,1,101",
+        "11,9,P,0,-,0,1",
+        "12,9,P,0,-,0,2",
+        "13,9,P,0,-,0,3",
     ]
     ops = [(command.seq, command.op) for command in parse_commands(lines)]
     assert ops == [
         (1, Op.LIMIT), (2, Op.LIMIT), (3, Op.IMMEDIATE), (4, Op.POST_ONLY), (6, Op.CANCEL),
         (7, Op.CANCEL), (8, Op.REDUCE), (9, Op.REDUCE), (10, Op.REDUCE),
+        (11, Op.CALL), (12, Op.UNCROSS), (13, Op.CONTINUOUS),
     ]  # fmt: skip
     first = next(parse_commands(lines))
     assert first == order(1, Op.LIMIT, 11, Side.BUY, 500, 100)
@@ -93,6 +101,7 @@ def test_every_message_of_the_flash1_form_is_read() -> None:
         ([HEADER, "1,9,L,12,S,5,101", "2,9,Q,12,S,5,101"], 3),
         ([HEADER, "1,9,L,12,S,five,101"], 2),
         ([HEADER, "1,9,L,12,X,5,101"], 2),
+        ([HEADER, "1,9,P,0,-,0,4"], 2),
         (["N,S,L,8,88,33721", "N,S,L,8,88"], 2),
         (["N,S,G,8,88,1"], 1),
     ],
@@ -100,13 +109,6 @@ def test_every_message_of_the_flash1_form_is_read() -> None:
 def test_a_line_of_another_form_is_named(lines: list[str], number: int) -> None:
     with pytest.raises(OrderFlowError, match=f"line {number} "):
         list(parse_commands(lines))
-
-
-def test_auctions_are_refused_by_name() -> None:
-    with pytest.raises(AuctionsUnsupported, match="not supported"):
-        list(parse_commands([HEADER, "1,9,P,0,-,0,1"]))
-    with pytest.raises(AuctionsUnsupported, match="not supported"):
-        parse_expectations(["1,U,1808080,42718,"])
 
 
 def test_expectations_are_read() -> None:
@@ -118,6 +120,9 @@ def test_expectations_are_read() -> None:
             "3,K,7,,",
             "3,Q,99x10,0x0,",
             "4,D,99:10 98:1,105:3,",
+            "5,U,100,30,",
+            "5,F,11,30,",
+            "5,F,12,20,",
         ]
     )
     assert expected == {
@@ -125,6 +130,7 @@ def test_expectations_are_read() -> None:
             [Fill(11, 5, 100), Fill(12, 6, 101)], 7, [ExpectedBook([(99, 10)], [], at_least=1)]
         ),
         4: Expected(books=[ExpectedBook([(99, 10), (98, 1)], [(105, 3)], at_least=0)]),
+        5: Expected(auction=(100, 30), filled={11: 30, 12: 20}),
     }
     assert expected[4].books[0].depth == 2
 
@@ -147,6 +153,8 @@ LIMIT = order(5, Op.LIMIT, 1, Side.BUY, 10, 100)
 IMMEDIATE = order(5, Op.IMMEDIATE, 1, Side.BUY, 10, 100)
 CANCEL = order(5, Op.CANCEL, 1, Side.BUY, 10, 100)
 POST_ONLY = order(5, Op.POST_ONLY, 1, Side.BUY, 10, 100)
+CALL = order(5, Op.CALL, 0, Side.BUY, 0, 0)
+UNCROSS = order(5, Op.UNCROSS, 0, Side.BUY, 0, 0)
 FILLS = [Fill(7, 1, 100), Fill(8, 2, 100)]
 
 
@@ -165,12 +173,44 @@ FILLS = [Fill(7, 1, 100), Fill(8, 2, 100)]
         (CANCEL, Outcome(False, [], 0), Expected(), False),
         (POST_ONLY, Outcome(False, [], 0), Expected(), True),
         (POST_ONLY, Outcome(True, [], 0), Expected(), False),
+        (CALL, Outcome(True, [], 0), Expected(), True),
+        (CALL, Outcome(False, [], 0), Expected(), False),
+        (UNCROSS, Outcome(True, [], 0), Expected(), True),
+        (UNCROSS, Outcome(False, [], 0), Expected(), False),
     ],
 )
 def test_outcomes_are_compared(
     command: Command, outcome: Outcome, expected: Expected, equal: bool
 ) -> None:
     assert (differences(command, outcome, expected) == []) is equal
+
+
+AUCTION = Expected(auction=(100, 5), filled={7: 3, 8: 2, 9: 5})
+AUCTION_FILLS = [Fill(9, 3, 100), Fill(7, 3, 100), Fill(9, 2, 100), Fill(8, 2, 100)]
+
+
+@pytest.mark.parametrize(
+    ("fills", "auction", "complaints"),
+    [
+        (AUCTION_FILLS, (100, 5), []),
+        (AUCTION_FILLS, (99, 5), ["auction 5@99, expected 5@100"] + 4 * ["traded at 100"]),
+        (AUCTION_FILLS, (100, 6), ["auction 6@100, expected 5@100", "add up to 10"]),
+        (AUCTION_FILLS[:3], (100, 5), ["order 8 traded 0 ", "add up to 8"]),
+        (
+            [*AUCTION_FILLS[:3], Fill(6, 2, 100)],
+            (100, 5),
+            ["order 6 traded 2 in the auction, expected 0", "order 8 traded 0 "],
+        ),
+        ([*AUCTION_FILLS[:3], Fill(8, 2, 101)], (100, 5), ["order 8 traded at 101"]),
+    ],
+)
+def test_auctions_are_compared(
+    fills: list[Fill], auction: tuple[int, int], complaints: list[str]
+) -> None:
+    found = differences(UNCROSS, Outcome(True, fills, 0, auction), AUCTION)
+    assert len(found) == len(complaints)
+    for text, complaint in zip(found, complaints, strict=True):
+        assert complaint in text
 
 
 @pytest.mark.parametrize(
@@ -195,6 +235,13 @@ def test_expectations_without_a_command_are_differences() -> None:
     assert judge.judge(LIMIT, Outcome(True, FILLS, 0), []) == []
     assert judge.finish() == ["no command 6, but expectations of it"]
     assert "2 trades" in judge.summary()
+
+
+def test_auctions_are_counted() -> None:
+    judge = ExpectationJudge({5: AUCTION})
+    assert judge.judge(UNCROSS, Outcome(True, AUCTION_FILLS, 0, (100, 5)), []) == []
+    assert judge.finish() == []
+    assert judge.summary().endswith("1 auctions, 3 orders filled in auctions")
 
 
 FLOW = [
@@ -251,13 +298,13 @@ def test_hashes_are_compared_at_every_checkpoint() -> None:
 def response(
     order_id: int, *, status: OrderStatus, reason: int = 0, canceled: int = 0
 ) -> OrderResponse:
-    return OrderResponse(1, 0, 1, reason, 1, status, order_id, 0, 0, canceled, 0, 0, 0)
+    return OrderResponse(1, 0, 1, reason, 1, status, order_id, 0, 0, canceled, 0, 0, 0, 0)
 
 
 def report(contra: int, liquidity: Liquidity) -> ExecutionReport:
     return ExecutionReport(
         1, 0, 1, 1, 1, ExecType.TRADE, OrderStatus.FILLED, 1, 901, 2, Side.BUY, liquidity, 1,
-        100, 5, 0, 5, contra,
+        100, 5, 0, 5, contra, 0,
     )  # fmt: skip
 
 
@@ -276,6 +323,10 @@ def test_commands_become_requests() -> None:
     assert translate(order(4, Op.CANCEL, 7, Side.SELL, 50, 100), 4) == CancelOrder(4, 0, 7)
     modify = translate(order(5, Op.MODIFY, 8, Side.BUY, 6, 101), 5)
     assert modify == ReplaceOrder(5, 0, 8, leaves_quantity=6, price=101, requeue=True)
+    assert translate(CALL, 6) == SetStatus(6, 3, InstrumentStatus.CALL_AUCTION)
+    assert translate(UNCROSS, 7) == Uncross(7, 3, InstrumentStatus.TRADING)
+    continuous = order(8, Op.CONTINUOUS, 0, Side.BUY, 0, 0)
+    assert translate(continuous, 8) == SetStatus(8, 3, InstrumentStatus.TRADING)
 
 
 def test_what_is_taken_off_lowers_the_total_each_time() -> None:
@@ -305,20 +356,31 @@ def test_rejects_and_canceled_quantities_are_told_apart() -> None:
     assert translator.outcome(cancel, canceled, []) == Outcome(True, [], 5)
 
 
-# --- the naive book -----------------------------------------------------------------------------
+def fill_row(order_id: int, side: Side, quantity: int) -> FillRow:
+    return FillRow(1, 1, 1, 3, order_id, 0, side, Liquidity.AUCTION, 100, quantity, 0, 0)
 
 
-def test_the_naive_book_keeps_price_time_priority() -> None:
-    book = NaiveBook()
-    for command in (
-        order(1, Op.LIMIT, 1, Side.BUY, 5, 100),
-        order(2, Op.LIMIT, 2, Side.BUY, 5, 101),
-        order(3, Op.LIMIT, 3, Side.BUY, 5, 101),
-        order(4, Op.REDUCE, 2, Side.BUY, 2, 101),
-    ):
-        book.apply(command)
-    assert book.apply(order(5, Op.POST_ONLY, 4, Side.SELL, 1, 101)) == Outcome(False, [], 0)
-    sweep = book.apply(order(6, Op.IMMEDIATE, 5, Side.SELL, 20, 100))
-    assert sweep == Outcome(True, [Fill(2, 3, 101), Fill(3, 5, 101), Fill(1, 5, 100)], 7)
-    assert book.book() == Book([], [])
-    assert book.resting() == 0
+def test_the_fills_of_an_auction_get_their_names_back() -> None:
+    translator = FlowTranslator(3)
+    for flow_id, order_id in ((7, 900), (8, 901)):
+        limit = order(flow_id, Op.LIMIT, flow_id, Side.SELL, 5, 100)
+        translator.outcome(limit, response(order_id, status=OrderStatus.NEW), [])
+    called = translator.outcome(CALL, SetStatusResponse(1, 0, 1, 0, 4), [])
+    assert called == Outcome(True, [], 0)
+    rows = [fill_row(901, Side.BUY, 5), fill_row(900, Side.SELL, 5)]
+    outcome = translator.outcome(UNCROSS, UncrossResponse(1, 0, 1, 0, 1, 100, 5), [], rows)
+    assert outcome == Outcome(True, [Fill(8, 5, 100), Fill(7, 5, 100)], 0, (100, 5))
+
+
+def test_refused_phases_are_told() -> None:
+    translator = FlowTranslator(3)
+    no_call = UncrossResponse(1, 0, 1, RejectReason.NO_CALL, 1, 0, 0)
+    assert translator.outcome(UNCROSS, no_call, []) == Outcome(False, [], 0)
+    open_call = SetStatusResponse(1, 0, 1, RejectReason.CALL_OPEN, 4)
+    assert translator.outcome(CALL, open_call, []) == Outcome(False, [], 0)
+
+
+def test_an_answer_of_another_kind_is_no_outcome() -> None:
+    balance = BalanceReply(1, 0, 1, 0, 1, 0, 0, 0, 0)
+    with pytest.raises(ProtocolError, match="command 5 was answered BalanceReply"):
+        FlowTranslator(3).outcome(CALL, balance, [])
