@@ -6,6 +6,9 @@ import pytest
 
 from tests.support.core_driver import CORE_FACTORIES, Venue
 
+for name in ("table", "player", "outcomes"):
+    pytest.register_assert_rewrite(f"tests.scenarios.{name}")
+
 
 @pytest.fixture(params=CORE_FACTORIES)
 def venue(request: pytest.FixtureRequest) -> Iterator[Venue]:

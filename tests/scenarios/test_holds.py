@@ -1,10 +1,6 @@
 """Where money is bound: by orders and by locks, which never touch each other."""
 
-from tests.scenarios.table import normal, play
-
-
-def agrees(venue, table, **limits):
-    assert play(venue, table, **limits) == normal(table)
+from tests.scenarios.table import agrees
 
 
 def test_unlocking_never_releases_what_an_order_reserved(venue):

@@ -1,10 +1,6 @@
 """Orders without a limit: by base quantity, at whatever the book asks."""
 
-from tests.scenarios.table import normal, play
-
-
-def agrees(venue, table):
-    assert play(venue, table) == normal(table)
+from tests.scenarios.table import agrees
 
 
 def test_a_market_buy_pays_exactly_what_walking_the_book_costs(venue):
@@ -100,7 +96,7 @@ def test_a_market_buy_from_oneself_needs_the_money_all_the_same(venue):
         given ann 300 USD, 5 BTC
         ann sells 4 @ 100 as a1         | new 0/4
         ann buys 4 at market            | rejected insufficient_funds
-        ann buys 3 at market            | filled 3/3: 3@100 a1
+        ann buys 3 at market            | filled 3/3: 3@100 a1 self-trade
         ann                             | 300+0 USD, 4+1 BTC
         """,
     )

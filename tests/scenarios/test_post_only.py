@@ -1,10 +1,6 @@
 """Orders that want to be makers: they rest or they are rejected."""
 
-from tests.scenarios.table import normal, play
-
-
-def agrees(venue, table):
-    assert play(venue, table) == normal(table)
+from tests.scenarios.table import agrees
 
 
 def test_post_only_rests_beside_the_touch_and_is_rejected_on_it(venue):

@@ -1,10 +1,6 @@
 """Who trades with whom, at what price, and what stays: price-time priority."""
 
-from tests.scenarios.table import normal, play
-
-
-def agrees(venue, table, **limits):
-    assert play(venue, table, **limits) == normal(table)
+from tests.scenarios.table import agrees
 
 
 def test_the_best_price_first_and_at_one_price_the_oldest(venue):
@@ -155,7 +151,7 @@ def test_an_order_of_ones_own_is_traded_with_like_any_other(venue):
         """
         given ann 1000 USD, 10 BTC
         ann sells 4 @ 100 as a1         | new 0/4
-        ann buys 6 @ 110 as a2          | partially_filled 4/6: 4@100 a1
+        ann buys 6 @ 110 as a2          | partially_filled 4/6: 4@100 a1 self-trade
         ann                             | 780+220 USD, 10+0 BTC
         """,
     )

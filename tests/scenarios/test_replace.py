@@ -2,12 +2,7 @@
 
 import pytest
 
-from tests.scenarios.table import normal, play
-
-
-def agrees(venue, table, **limits):
-    assert play(venue, table, **limits) == normal(table)
-
+from tests.scenarios.table import agrees
 
 QUEUE = """
     given ann 100 BTC
@@ -181,7 +176,55 @@ def test_replace_meets_ones_own_orders(venue):
         given ann 1000 USD, 10 BTC
         ann buys 3 @ 90 as a1           | new 0/3
         ann sells 2 @ 110 as a2         | new 0/2
-        ann replaces a1 open 3 @ 110    | partially_filled 2/3: 2@110 a2
+        ann replaces a1 open 3 @ 110    | partially_filled 2/3: 2@110 a2 self-trade
         ann                             | 890+110 USD, 10+0 BTC
+        """,
+    )
+
+
+def test_a_post_only_order_stays_post_only(venue):
+    agrees(
+        venue,
+        """
+        given ann 1000 USD
+        given ben 10 BTC
+        ben sells 5 @ 100                   | new 0/5
+        ann buys 5 @ 90 post-only as a1     | new 0/5
+        ann replaces a1 open 5 @ 100        | rejected post_only_would_cross
+        ann replaces a1 open 5 @ 99         | new 0/5
+        """,
+    )
+
+
+def test_in_a_call_the_places_follow_the_same_rules_and_nothing_trades(venue):
+    agrees(
+        venue,
+        f"""
+        {QUEUE}
+        cat buys 5 @ 90 as c1               | new 0/5
+        market becomes call_auction         | call_auction
+        ann replaces a1 open 4              | new 0/4
+        ben replaces b1 open 6              | new 0/6
+        cat replaces c1 open 5 @ 100        | new 0/5
+        book                                | bids 5@100 asks 10@100
+        market uncrosses                    | 5@100
+        cat hears                           | c1 partially_filled 4@100 a1 auction,
+                                            | c1 filled 1@100 b1 auction
+        """,
+    )
+
+
+def test_a_replace_counts_what_was_canceled_by_decrement(venue):
+    agrees(
+        venue,
+        """
+        given ann 1000 USD, 10 BTC
+        ann sells 5 @ 100 as a1             | new 0/5
+        ann buys 2 @ 100 self-trade decrement   | canceled self_trade 0/2:
+                                            | prevented a1@100 decrement resting 5->3
+                                            | incoming 2->0
+        ann replaces a1 total 6             | new 0/6
+        book                                | bids - asks 4@100
+        ann replaces a1 total 2             | canceled replaced_away 0/6
         """,
     )

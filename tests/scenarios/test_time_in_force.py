@@ -1,10 +1,6 @@
 """How long an order may wait: good till cancel, immediate or cancel, fill or kill."""
 
-from tests.scenarios.table import normal, play
-
-
-def agrees(venue, table):
-    assert play(venue, table) == normal(table)
+from tests.scenarios.table import agrees
 
 
 def test_good_till_cancel_rests(venue):

@@ -1,0 +1,361 @@
+"""Carries out the lines of a table on a venue with one market; users and orders by name.
+
+One Player per table. What a line means is described in table.py, how its outcome is written in
+outcomes.py. Every order report that a command of a user caused must also have come on his
+connection, before the response.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hpe.messages import (
+    HOUSE_USER,
+    AddAsset,
+    AddInstrument,
+    BlockUser,
+    BlockUserResponse,
+    CaptureHold,
+    Deposit,
+    GetInstrument,
+    GetOrder,
+    HoldResponse,
+    HoldsReply,
+    InstrumentReply,
+    InstrumentStatus,
+    ListHolds,
+    ListOrders,
+    LockBalance,
+    LockResponse,
+    MassCancel,
+    MassCancelResponse,
+    OcoResponse,
+    OrderReply,
+    OrderResponse,
+    OrdersReply,
+    ReleaseHold,
+    SetFees,
+    SetFeesResponse,
+    SetStatus,
+    SetStatusResponse,
+    Side,
+    Transfer,
+    Uncross,
+    UncrossResponse,
+    UnlockBalance,
+    Withdraw,
+)
+from tests.scenarios import outcomes
+from tests.scenarios.phrases import SIDES, UNIT_NS, order_of, pair_of, policy_of, read
+from tests.support.core_driver import Client, PrivateReport, Venue
+
+_MOVEMENTS: Final = {
+    "deposits": Deposit,
+    "withdraws": Withdraw,
+    "locks": LockBalance,
+    "unlocks": UnlockBalance,
+}
+_SIDES_OF_ALL: Final = {"buys": Side.BUY, "sells": Side.SELL}
+_OPERATOR: Final = 1_000
+
+
+class Player:
+    """One venue; the market opens at the first line that needs it."""
+
+    def __init__(self, venue: Venue, limits: dict[str, Any]) -> None:
+        self.venue = venue
+        self.limits = dict(limits)
+        self.users: dict[str, Client] = {}
+        self.labels: outcomes.Labels = {}
+        self.heard: dict[int, int] = {}  # user -> private reports that he heard or passed over
+        self.operator = venue.attach(_OPERATOR)
+        self.assets: dict[str, int] = {}
+        self.markets: dict[str, int] = {}
+        for symbol in ("BTC", "USD"):
+            self.add_asset(symbol)
+
+    # --- names ----------------------------------------------------------------------------------
+
+    def add_asset(self, symbol: str) -> None:
+        """List an asset."""
+        command = AddAsset(self.operator.next_id(), symbol, 0)
+        self.assets[symbol] = self.operator.get_id(command)
+
+    def market(self, symbol: str = "BTC/USD") -> int:
+        """Give a market's id, opening it on first sight."""
+        if symbol not in self.markets:
+            base, quote = (self.assets[name] for name in symbol.split("/"))
+            command = AddInstrument(self.operator.next_id(), symbol, base, quote, **self.limits)
+            self.markets[symbol] = self.operator.get_id(command)
+        return self.markets[symbol]
+
+    def user(self, name: str) -> Client:
+        """Give a user's connection, opening it on first sight."""
+        if name == "operator":
+            return self.operator
+        if name not in self.users:
+            self.users[name] = self.venue.attach(len(self.users) + 1)
+        return self.users[name]
+
+    def number(self, said: dict[str, Any], word: str = "user") -> int:
+        """Give the number of the user that was named, 0 for none."""
+        if said.get(word) == "house":
+            return HOUSE_USER
+        return self.user(said[word]).user if word in said else 0
+
+    def order_id(self, label: str) -> int:
+        """Give the newest order with a label."""
+        return max(order_id for order_id, known in self.labels.items() if known == label)
+
+    # --- lines ----------------------------------------------------------------------------------
+
+    def play(self, line: str) -> str:
+        """Carry out one line; the result is the line as it came out."""
+        action, bar, _ = line.partition(" |")
+        words = action.split()
+        if bar:
+            self.market()
+            return f"{action} | {self.outcome(*words)}"
+        self.prepare(words)
+        return line
+
+    def prepare(self, words: list[str]) -> None:
+        """Set up what a line without an outcome says."""
+        match words:
+            case ["time", "is", number]:
+                self.venue.pass_time(int(number) * UNIT_NS - self.venue.time_ns)
+            case ["next", "line", "at", number]:
+                self.market()  # else its opening would be what happens then
+                self.venue.time_ns = int(number) * UNIT_NS - 1
+            case ["given", "market", symbol]:
+                self.market()
+                self.add_asset(symbol.split("/")[0])
+                self.market(symbol)
+            case ["given", "fees" | "band" | "self-trade", *_]:
+                assert not self.markets, "the market has opened"
+                self.limits |= _limits_of(words[1:])
+            case ["given", name, "fees", *rates]:
+                self.market()
+                assert self.set_fees(self.operator, [*rates, "of", name]) == "done"
+            case ["given", name, *amounts]:
+                for amount, asset in zip(amounts[::2], amounts[1::2], strict=True):
+                    self.user(name).deposit(self.assets[asset.rstrip(",")], int(amount))
+            case _:
+                raise AssertionError(f"a line without an outcome: {' '.join(words)}")
+
+    def outcome(self, name: str, verb: str = "", *rest: str) -> str:
+        """Carry out an action and describe what came of it."""
+        words = list(rest)
+        if name == "book":
+            return outcomes.book(self.operator.book(self.market()))
+        if name == "market" or name in self.markets:
+            symbol = "BTC/USD" if name == "market" else name
+            return self.of_market(self.market(symbol), verb, words)
+        user = self.user(name) if name != "house" else self.operator
+        if not verb:
+            number = HOUSE_USER if name == "house" else user.user
+            return ", ".join(self.account(number, asset) for asset in ("USD", "BTC"))
+        if verb in SIDES:
+            return self.submit(user, SIDES[verb], words)
+        if verb in _MOVEMENTS or verb in _MONEY:
+            return self.move(user, verb, words)
+        return _VERBS[verb](self, user, words)
+
+    # --- orders ---------------------------------------------------------------------------------
+
+    def submit(self, user: Client, side: Side, words: list[str]) -> str:
+        """Submit an order, or a pair of which one cancels the other."""
+        said = read(words)
+        instrument = self.market(said.get("market", "BTC/USD"))
+        if "or" in words:
+            pair = user.get(OcoResponse, pair_of(user.next_id(), instrument, side, said))
+            assert not self.reports(user, pair.request_id)
+            if pair.reason:
+                return f"rejected {outcomes.reject(pair.reason)}"
+            self.labels[pair.limit_order_id] = said["label"]
+            self.labels[pair.stop_order_id] = said["second_label"]
+            return "new"
+        response = user.get(OrderResponse, order_of(user.next_id(), instrument, side, said))
+        if "label" in said and response.order_id:
+            self.labels[response.order_id] = said["label"]
+        return self.of_order(user, response)
+
+    def cancel(self, user: Client, words: list[str]) -> str:
+        """Cancel one order, or `all`."""
+        if words[0] == "all":
+            return self.mass_cancel(user, words[1:])
+        return self.of_order(user, user.cancel(self.order_id(words[0])))
+
+    def mass_cancel(self, user: Client, words: list[str]) -> str:
+        """Cancel many orders."""
+        said = read(words)
+        everybody = said.get("of") == "everybody"
+        response = user.get(
+            MassCancelResponse,
+            MassCancel(
+                user.next_id(),
+                self.market(said["market"]) if "market" in said else 0,
+                next((side for word, side in _SIDES_OF_ALL.items() if word in said), 0),
+                0 if everybody else self.number(said, "of"),
+                everybody,
+            ),
+        )
+        if response.reason:
+            return f"rejected {outcomes.reject(response.reason)}"
+        assert not response.remaining
+        reports = self.reports(user, response.request_id)
+        return outcomes.with_reports(f"{response.canceled} canceled", reports, self.labels)
+
+    def replace(self, user: Client, words: list[str]) -> str:
+        """Change an order."""
+        fields = ("leaves_quantity", "quantity", "price", "stop_price", "requeue")
+        said = read(words[1:])
+        changes = {name: value for name, value in said.items() if name in fields}
+        return self.of_order(user, user.replace(self.order_id(words[0]), **changes))
+
+    def of_order(self, user: Client, response: OrderResponse) -> str:
+        """Describe the response to a command about an order."""
+        return outcomes.order(response, self.reports(user, response.request_id), self.labels)
+
+    def reports(self, user: Client, request_id: int) -> list[PrivateReport]:
+        """Give what a command reported to its own user, as it came on both ways."""
+        stream = self.venue.private.get(user.user, [])
+        caused = [report for report in stream if report.request_id == request_id]
+        assert caused == sorted(
+            [*user.fills, *user.events], key=lambda report: report.private_sequence
+        )
+        return caused
+
+    def hear(self, user: Client, words: list[str]) -> str:
+        """Describe what came to a user without his asking since he last heard."""
+        stream = self.venue.private.get(user.user, [])
+        fresh = stream[self.heard.get(user.user, 0) :]
+        self.heard[user.user] = len(stream)
+        said = [outcomes.heard(report, self.labels) for report in fresh if not report.request_id]
+        return ", ".join(said) or "-"
+
+    def ask(self, user: Client, words: list[str]) -> str:
+        """Describe an order, open or ended."""
+        query = GetOrder(user.next_query_id(), self.order_id(words[0]))
+        row = user.get(OrderReply, query).order
+        return outcomes.ended_or_open(row) if row is not None else "unknown"
+
+    def list_orders(self, user: Client, words: list[str]) -> str:
+        """Describe a user's open orders."""
+        rows = user.get(OrdersReply, ListOrders(user.next_query_id())).rows
+        return ", ".join(outcomes.open_order(row, self.labels) for row in rows) or "-"
+
+    # --- money ----------------------------------------------------------------------------------
+
+    def account(self, number: int, asset: str) -> str:
+        """Describe one account."""
+        reply = self.operator.balance(self.assets[asset], number)
+        assert reply.locked == reply.reserved + reply.held
+        return f"{reply.available}+{reply.locked} {asset}"
+
+    def move(self, user: Client, verb: str, words: list[str]) -> str:
+        """Carry out a movement of money."""
+        if verb == "holds" and not words:
+            rows = user.get(HoldsReply, ListHolds(user.next_query_id())).rows
+            return ", ".join(map(self.hold, rows)) or "-"
+        said = read(words)
+        owner = self.number(said)
+        if verb in ("captures", "releases"):
+            return self.pay_out(user, verb, said, owner)
+        asset, amount = self.assets[words[1]], said["quantity"]
+        command: Any
+        if verb == "transfers":
+            to_user = self.number(said, "to")
+            command = Transfer(user.next_id(), asset, amount, to_user, owner)
+        elif verb == "holds":
+            expires_ns = said.get("until", 0) * UNIT_NS
+            command = LockBalance(user.next_id(), asset, amount, owner, said["hold_id"], expires_ns)
+        else:
+            command = _MOVEMENTS[verb](user.next_id(), asset, amount, owner)
+        response = user.ask(command)
+        assert isinstance(response, LockResponse)
+        return outcomes.done_or(response.reason)
+
+    def pay_out(self, user: Client, verb: str, said: dict[str, Any], owner: int) -> str:
+        """Capture or release part of a named hold."""
+        hold_id, amount = int(said["of"]), said.get("quantity", 0)
+        command: Any
+        if verb == "captures":
+            to_user = self.number(said, "to")
+            command = CaptureHold(user.next_id(), hold_id, amount, to_user, owner)
+        else:
+            command = ReleaseHold(user.next_id(), hold_id, amount, owner)
+        response = user.ask(command)
+        assert isinstance(response, HoldResponse)
+        return outcomes.reject(response.reason) if response.reason else f"{response.remaining} left"
+
+    def hold(self, row: tuple[int, int, int, int]) -> str:
+        """Describe a named hold."""
+        hold_id, asset, amount, expires_ns = row
+        symbol = next(name for name, known in self.assets.items() if known == asset)
+        until = f" until {expires_ns // UNIT_NS}" if expires_ns else ""
+        return f"{amount} {symbol} under {hold_id}{until}"
+
+    # --- the market -----------------------------------------------------------------------------
+
+    def of_market(self, instrument: int, verb: str, words: list[str]) -> str:
+        """Ask for, or set, what a market does."""
+        operator = self.operator
+        if not verb:
+            query = GetInstrument(operator.next_query_id(), instrument)
+            return outcomes.market(operator.get(InstrumentReply, query))
+        status = InstrumentStatus[words[-1].upper()] if words else InstrumentStatus.TRADING
+        if verb == "becomes":
+            command = SetStatus(operator.next_id(), instrument, status)
+            changed = operator.get(SetStatusResponse, command)
+            text = f"rejected {outcomes.reject(changed.reason)}, " if changed.reason else ""
+            return text + InstrumentStatus(changed.status).name.lower()
+        assert verb == "uncrosses"
+        ended = operator.get(UncrossResponse, Uncross(operator.next_id(), instrument, status))
+        if ended.reason:
+            return f"rejected {outcomes.reject(ended.reason)}"
+        return f"{ended.volume}@{ended.price}" if ended.volume else "nothing"
+
+    def block(self, user: Client, words: list[str]) -> str:
+        """Stop a user's new orders."""
+        return self.set_blocked(user, words[0], True)
+
+    def unblock(self, user: Client, words: list[str]) -> str:
+        """Allow a user's new orders again."""
+        return self.set_blocked(user, words[0], False)
+
+    def set_blocked(self, user: Client, name: str, blocked: bool) -> str:
+        """Turn the kill switch of a user."""
+        command = BlockUser(user.next_id(), self.user(name).user, blocked)
+        return f"{user.get(BlockUserResponse, command).open_orders} open orders"
+
+    def set_fees(self, user: Client, words: list[str]) -> str:
+        """Set the market's rates or a user's own; without rates take the latter away."""
+        said = read(words)
+        rates = said.get("maker_fee_ppm"), said.get("taker_fee_ppm")
+        command = SetFees(user.next_id(), self.market(), *rates, self.number(said, "of"))
+        return outcomes.done_or(user.get(SetFeesResponse, command).reason)
+
+
+_MONEY: Final = ("transfers", "holds", "captures", "releases")
+_VERBS: Final = {
+    "cancels": Player.cancel,
+    "replaces": Player.replace,
+    "hears": Player.hear,
+    "asks": Player.ask,
+    "orders": Player.list_orders,
+    "blocks": Player.block,
+    "unblocks": Player.unblock,
+    "sets": Player.set_fees,
+    "removes": Player.set_fees,
+}
+
+
+def _limits_of(words: list[str]) -> dict[str, Any]:
+    """Give the fields of the instrument that a `given` line sets."""
+    said = read(words)
+    if "self_trade" in said:
+        return {"self_trade": policy_of(said)}
+    if said.pop("interrupts", False):
+        said["volatility_interruption"] = True
+    return said

@@ -1,0 +1,237 @@
+"""Every reject of operations, money, listings and queries: data for test_reject_precedence.py."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hpe.core import catalogue, holds
+from hpe.messages import (
+    AddAsset,
+    AddInstrument,
+    BlockUser,
+    CaptureHold,
+    Deposit,
+    GetBalance,
+    GetConservation,
+    GetInstrument,
+    GetOrder,
+    GetOrderbook,
+    InstrumentStatus,
+    ListAssets,
+    ListHolds,
+    ListInstruments,
+    LockBalance,
+    MassCancel,
+    ReleaseHold,
+    ResolveInstrument,
+    SetFees,
+    SetStatus,
+    Side,
+    Transfer,
+    Uncross,
+    UnlockBalance,
+    Withdraw,
+)
+from tests.scenarios.reject_world import (
+    ANNS_ID,
+    BTC,
+    CALL,
+    LATER_NS,
+    MARKET,
+    NO_ASSET,
+    NO_MARKET,
+    NONE_SUCH,
+    TOO_MUCH,
+    USD,
+    Base,
+    anns_order,
+    auto_create,
+    closing,
+    fault,
+    hold_of_ann,
+    no_more,
+    status,
+    symbols_taken,
+)
+
+# --- operations ---------------------------------------------------------------------------------
+
+OPERATIONS: Final = [
+    Base(
+        "mass_cancel",
+        "",
+        MassCancel,
+        {},
+        {"invalid_combination": fault(user=2, all_users=True), "unknown_instrument": NO_MARKET},
+    ),
+    Base("block_user", "", BlockUser, {"user": 2, "blocked": True}, {}),
+    Base(
+        "set_status",
+        "",
+        SetStatus,
+        {"instrument": MARKET, "status": InstrumentStatus.HALTED},
+        {"unknown_instrument": NO_MARKET, "call_open": CALL},
+    ),
+    Base(
+        "uncross",
+        "",
+        Uncross,
+        {"instrument": MARKET},
+        {
+            "unknown_instrument": NO_MARKET,
+            "no_call": fault(lambda world: world.ask(Uncross, instrument=MARKET)),
+        },
+        status(InstrumentStatus.CALL_AUCTION),
+    ),
+    Base(
+        "set_fees",
+        "",
+        SetFees,
+        {"instrument": MARKET, "maker_fee_ppm": 0, "taker_fee_ppm": 10},
+        {
+            "invalid_combination": fault(taker_fee_ppm=None),
+            "unknown_instrument": NO_MARKET,
+            "fees_below_zero": fault(maker_fee_ppm=-20),
+        },
+    ),
+]
+
+# --- money --------------------------------------------------------------------------------------
+
+MONEY: Final = [
+    Base(
+        "lock_balance",
+        "",
+        LockBalance,
+        {"asset": USD, "amount": 5, "hold_id": ANNS_ID, "expires_ns": LATER_NS},
+        {
+            "invalid_combination": fault(hold_id=0),
+            "unknown_asset": NO_ASSET,
+            "expiry_passed": fault(expires_ns=1),
+            "duplicate_hold": fault(hold_of_ann),
+            "too_many_holds": closing(no_more(holds, "HOLDS_MAX", ListHolds)),
+            "insufficient_funds": fault(amount=TOO_MUCH),
+        },
+    ),
+    Base(
+        "unlock_balance",
+        "",
+        UnlockBalance,
+        {"asset": USD, "amount": 5},
+        {"unknown_asset": NO_ASSET, "insufficient_hold": fault(amount=TOO_MUCH)},
+        lambda world: world.ask(LockBalance, asset=USD, amount=9, user=world.ann.user),
+    ),
+    Base(
+        "capture_hold",
+        "",
+        CaptureHold,
+        {"hold_id": ANNS_ID, "amount": 5, "to_user": 2},
+        {"unknown_hold": fault(hold_id=NONE_SUCH), "insufficient_hold": fault(amount=11)},
+        hold_of_ann,
+    ),
+    Base(
+        "release_hold",
+        "",
+        ReleaseHold,
+        {"hold_id": ANNS_ID, "amount": 5},
+        {"unknown_hold": fault(hold_id=NONE_SUCH), "insufficient_hold": fault(amount=11)},
+        hold_of_ann,
+    ),
+    Base(
+        "deposit",
+        "",
+        Deposit,
+        {"asset": USD, "amount": 5},
+        {"unknown_asset": NO_ASSET, "deposit_limit": fault(amount=2**62)},
+    ),
+    Base(
+        "withdraw",
+        "",
+        Withdraw,
+        {"asset": USD, "amount": 5},
+        {"unknown_asset": NO_ASSET, "insufficient_funds": fault(amount=TOO_MUCH)},
+    ),
+    Base(
+        "transfer",
+        "",
+        Transfer,
+        {"asset": USD, "amount": 5, "to_user": 2},
+        {
+            "invalid_combination": fault(to_user=1),
+            "unknown_asset": NO_ASSET,
+            "insufficient_funds": fault(amount=TOO_MUCH),
+        },
+    ),
+]
+
+# --- listings and queries -----------------------------------------------------------------------
+
+LISTINGS: Final = [
+    Base(
+        "add_asset",
+        "",
+        AddAsset,
+        {"symbol": "NEW", "decimals": 0},
+        {
+            "duplicate_symbol": fault(symbol="USD"),
+            "too_many_assets": closing(no_more(catalogue, "ASSETS_MAX", ListAssets)),
+        },
+    ),
+    Base(
+        "add_instrument",
+        "",
+        AddInstrument,
+        {"symbol": "NEW", "base": BTC, "quote": USD},
+        {
+            "invalid_combination": fault(price_min=2, price_max=1),
+            "unknown_asset": fault(base=NONE_SUCH, quote=NONE_SUCH),
+            "same_asset": fault(base=USD),
+            "duplicate_symbol": fault(symbol="BTC/USD"),
+            "too_many_instruments": closing(no_more(catalogue, "INSTRUMENTS_MAX", ListInstruments)),
+            "fees_below_zero": fault(maker_fee_ppm=-1),
+        },
+    ),
+    Base(
+        "resolve_instrument",
+        "",
+        ResolveInstrument,
+        {"base": "NEW", "quote": "ONE"},
+        {
+            "same_asset": fault(base="ONE"),
+            "duplicate_symbol": fault(symbols_taken),
+            "unknown_pair": fault(auto_create(False)),
+            "too_many_assets": closing(no_more(catalogue, "ASSETS_MAX", ListAssets)),
+            "too_many_instruments": closing(no_more(catalogue, "INSTRUMENTS_MAX", ListInstruments)),
+        },
+        auto_create(True),
+    ),
+]
+QUERIES: Final = [
+    Base(
+        "get_orderbook",
+        "",
+        GetOrderbook,
+        {"instrument": MARKET, "depth": 1},
+        {"unknown_instrument": NO_MARKET},
+    ),
+    Base(
+        "get_instrument",
+        "",
+        GetInstrument,
+        {"instrument": MARKET},
+        {"unknown_instrument": NO_MARKET},
+    ),
+    Base("get_balance", "", GetBalance, {"asset": USD}, {"unknown_asset": NO_ASSET}),
+    Base("get_conservation", "", GetConservation, {"asset": USD}, {"unknown_asset": NO_ASSET}),
+    Base(
+        "get_order",
+        "",
+        GetOrder,
+        {"order_id": 1},
+        {
+            "invalid_combination": fault(client_order_id=ANNS_ID),
+            "unknown_order": fault(order_id=NONE_SUCH),
+        },
+        anns_order(Side.BUY, 90),
+    ),
+]
