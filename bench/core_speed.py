@@ -1,14 +1,16 @@
-"""The core's matching against PyPI matching-engine 0.1.1's, on the MB `normal` flow.
+"""The core's matching against PyPI matching-engine 0.1.1's, or an earlier commit's, on MB `normal`.
 
     python bench/core_speed.py --peer-python VENV/bin/python [--orders N] [--pairs 7]
+    python bench/core_speed.py --before TREE [--orders N] [--pairs 7]
 
 Ours: the exchange's typed handlers called directly (match, settle, make the outcome; codec off).
 Theirs: its engine's `process`, which keeps no balances. Each run is its own process. Commands are
 made in batches of 1,024 while the clock stands and executed while it runs, on both sides: as in a
 service, a command is executed soon after it was decoded, not after a million others. Runs
 alternate, and a figure is printed only when both sides give the same number of trades and of
-resting orders. Where possible run this script with
-the same Python version as the peer's environment, made like this:
+resting orders. TREE is a checkout of another commit of this project, whose own script runs its
+side. Where possible run this script with the same Python version as the peer's environment, made
+like this:
 
     python3.12 -m venv VENV && VENV/bin/pip install matching-engine==0.1.1
 """
@@ -34,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
 from hpe.core.exchange import Exchange
+from hpe.core.matcher import Match
 from hpe.messages import (
     AMOUNT_MAX,
     AddAsset,
@@ -76,7 +79,7 @@ def funded_exchange() -> Exchange:
     exchange.catalogue.add_asset(0, AddAsset(1, "QUOTE", 0))
     exchange.catalogue.add_instrument(0, AddInstrument(1, "BASE/QUOTE", 1, 2))
     for asset in (1, 2):
-        exchange.deposit(USER, Deposit(1, asset, AMOUNT_MAX))
+        exchange.treasury.deposit(USER, Deposit(1, asset, AMOUNT_MAX))
     return exchange
 
 
@@ -96,20 +99,20 @@ class Preparer:
         exchange, ids = self._exchange, self._order_ids
         request = self._translator.request(command, 1)
         if isinstance(request, CancelOrder):
-            return exchange.cancel_order, CancelOrder(1, ids[request.client_order_id])
+            return exchange.entry.cancel_order, CancelOrder(1, ids[request.client_order_id])
         if isinstance(request, ReplaceOrder):
             order_id = ids[request.client_order_id]
             renamed = replace(request, order_id=order_id, client_order_id=0)
-            return exchange.replace_order, renamed
+            return exchange.replacing.replace_order, renamed
         assert isinstance(request, SubmitOrder)
         ids[request.client_order_id] = len(ids) + 1
-        return exchange.submit_order, replace(request, client_order_id=0)
+        return exchange.entry.submit_order, replace(request, client_order_id=0)
 
 
 def run(exchange: Exchange, commands: list[Command]) -> tuple[int, int]:
     """Execute all commands; gives nanoseconds and trades."""
     preparer = Preparer(exchange)
-    matches = exchange.matches
+    events = exchange.market.events
     trades = elapsed_ns = 0
     for first in range(0, len(commands), BATCH_COMMANDS):
         batch = preparer.batch(commands[first : first + BATCH_COMMANDS])
@@ -118,8 +121,8 @@ def run(exchange: Exchange, commands: list[Command]) -> tuple[int, int]:
             exchange.sequence += 1
             handler(USER, command)
         elapsed_ns += time.perf_counter_ns() - start
-        trades += sum(len(match.fills) for match in matches)
-        matches.clear()
+        trades += sum(len(event.fills) for event in events if isinstance(event, Match))
+        events.clear()
     return elapsed_ns, trades
 
 
@@ -134,16 +137,15 @@ def worker(flow: Path) -> None:
     result = {
         "elapsed_ns": elapsed_ns,
         "trades": trades,
-        "resting": len(exchange.orders),
+        "resting": exchange.orders.open_count,
         "python": platform.python_version(),
     }
     print(json.dumps(result))
 
 
-def compare(flow: Path, peer_python: str, pairs: int) -> list[tuple[dict[str, Any], ...]]:
-    """Run both sides alternately; every pair's answers must agree."""
+def compare(flow: Path, theirs: list[str], pairs: int) -> list[tuple[dict[str, Any], ...]]:
+    """Run both sides alternately, the other one by its command; every pair's answers must agree."""
     ours = [sys.executable, __file__, "--worker", str(flow)]
-    theirs = [peer_python, str(PEER_SCRIPT), str(flow)]
     results = []
     for number in range(1, pairs + 1):
         pair = tuple(_run_worker(command) for command in (ours, theirs))
@@ -173,7 +175,9 @@ def peer_is_usable(peer_python: str) -> bool:
         return False
 
 
-def summarize(messages: int, pairs: list[tuple[dict[str, Any], ...]]) -> tuple[dict[str, Any], str]:
+def summarize(
+    messages: int, pairs: list[tuple[dict[str, Any], ...]], their_name: str
+) -> tuple[dict[str, Any], str]:
     """Make the record and the table."""
     rates = [[messages * 1e9 / side["elapsed_ns"] for side in pair] for pair in pairs]
     ratio = report.spread([ours / theirs for ours, theirs in rates])
@@ -190,7 +194,7 @@ def summarize(messages: int, pairs: list[tuple[dict[str, Any], ...]]) -> tuple[d
     )
     for name, python, rate in (
         ("hpe core, codec off", first["python"], ours),
-        ("matching-engine 0.1.1", second["python"], theirs),
+        (their_name, second["python"], theirs),
     ):
         lines.append(
             f"{name:<22} CPython {python:<8} {rate['median']:>10,.0f} messages/s  "
@@ -206,13 +210,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--orders", type=int, default=200_000, help="new orders in the flow")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--peer-python", default="", help="Python of an environment with the peer")
+    parser.add_argument("--before", type=Path, metavar="TREE", help="another commit's checkout")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     report.add_json_option(parser)
     args = parser.parse_args(arguments)
     if args.worker:
         worker(args.worker)
         return 0
-    if not peer_is_usable(args.peer_python):
+    if not args.before and not peer_is_usable(args.peer_python):
         print("skipped: --peer-python names no Python with matching-engine 0.1.1; to make one:")
         print("  python3.12 -m venv VENV && VENV/bin/pip install matching-engine==0.1.1")
         return 0
@@ -220,8 +225,12 @@ def main(arguments: list[str] | None = None) -> int:
         flow = Path(folder) / "flow.csv"
         lines = [flash1_line(command) for command in mb.messages("normal", args.orders)]
         flow.write_text("\n".join(lines), encoding="ascii")
-        pairs = compare(flow, args.peer_python, args.pairs)
-    record, text = summarize(len(lines), pairs)
+        theirs, name = [args.peer_python, str(PEER_SCRIPT), str(flow)], "matching-engine 0.1.1"
+        if args.before:
+            script = str(args.before / "bench" / "core_speed.py")
+            theirs, name = [sys.executable, script, "--worker", str(flow)], "hpe core before"
+        pairs = compare(flow, theirs, args.pairs)
+    record, text = summarize(len(lines), pairs, name)
     report.finish({"core_speed": record}, text, args.json)
     return 0
 
