@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import conformance, core_speed, load, mb
+from bench import conformance, core_speed, crowds, growth, load, mb
+from hpe.core.matcher import Matcher
 from hpe.orderflow import parse_commands, read_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,3 +65,19 @@ def test_core_speed_measures_our_side(tmp_path: Path, capsys: pytest.CaptureFixt
     result = json.loads(capsys.readouterr().out)
     run = conformance.run_scenario(conformance.new_core(), "normal", 2_000)
     assert result["trades"] == run.trades > 0
+
+
+def test_growth_finds_the_same_trades_beside_every_crowd(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert growth.main(["--quick", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["growth"]
+    assert {row["crowd"] for row in rows} == {crowd.name for crowd in crowds.CROWDS}
+    assert all(row["with_ns"]["median"] > 0 for row in rows)
+
+
+def test_growth_prints_no_figure_when_a_trade_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    venue = crowds.Venue(40)
+    monkeypatch.setattr(Matcher, "match", lambda matcher, order, limit: [])
+    with pytest.raises(crowds.AnswersWrong, match="0 trades, 20 expected"):
+        growth.measure(venue, crowds.TRADE, 20)
