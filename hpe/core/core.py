@@ -76,6 +76,10 @@ class Core(Protocol):
     def last_time_ns(self) -> int:
         """Time of the newest logged batch, 0 before the first."""
 
+    @property
+    def next_due_ns(self) -> int:
+        """Time at which something is to happen by itself, 0 for never; also in every Output."""
+
     def apply(self, batch: Batch) -> Output:
         """Execute a batch. Raises only on a bug, which ends the service."""
 

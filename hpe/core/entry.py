@@ -343,8 +343,11 @@ class OrderEntry:
             reason = RejectReason.UNKNOWN_INSTRUMENT
         if reason:
             return MassCancelResponse(command.request_id, 0, exchange.sequence, reason, 0, 0)
-        owner = command.user or user
-        users = self._users.values() if command.all_users else [self._users[owner]]
+        theirs = self._users.get(command.user or user)
+        users = [theirs] if theirs is not None else []
+        if command.all_users:
+            users = list(self._users.values())
+        self._market.matcher.effort += sum(len(each.by_id) for each in users)
         found = sorted(
             _matching(command, chain.from_iterable(each.by_id.values() for each in users)),
             key=lambda order: order.order_id,

@@ -7,6 +7,8 @@ Which part serves which command is said in reference.py.
 
 from __future__ import annotations
 
+from typing import Final
+
 from hpe.core.balances import BalanceCache
 from hpe.core.catalogue import Catalogue
 from hpe.core.entry import OrderEntry
@@ -21,6 +23,9 @@ from hpe.core.timers import ORDER, Timers
 from hpe.core.treasury import Treasury
 from hpe.errors import InvariantViolation
 from hpe.messages import CancelReason
+
+EXPIRIES_MAX: Final = 16_384
+"""Orders and holds that expire at one go; with what follows that is far below a full batch."""
 
 
 class Settings:
@@ -81,24 +86,41 @@ class Exchange:
         self.operations = Operations(self)
 
     def expire(self) -> None:
-        """Let orders and holds act that are due at `time_ns`, in the order of their time."""
-        timers = self.timers
-        while 0 < timers.next_due_ns() <= self.time_ns:
-            _, kind, *ids = timers.first()
+        """Let orders and holds act that are due at `time_ns`, in order, EXPIRIES_MAX at most.
+
+        Not within an uncross, which counts on its orders.
+        """
+        for _ in range(EXPIRIES_MAX):
+            if self.market.uncrossing is not None or not self._is_due():
+                return
+            _, kind, *ids = self.timers.first()
             if kind == ORDER:
                 order_id, user = ids
                 order = self.orders.find(user, order_id, 0)
                 assert order is not None
                 self.market.cancel(order, CancelReason.EXPIRED)
             else:
-                timers.remove(timers.first())
+                self.timers.remove(self.timers.first())
                 self.holds.expire(*ids)
+                self.market.matcher.effort += 1
+
+    def _is_due(self) -> bool:
+        return 0 < self.timers.next_due_ns() <= self.time_ns
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether something goes on, in `continue` commands, before the next command."""
+        return self.market.unfinished or self._is_due()
+
+    def go_on(self) -> None:
+        """Do the next part of what goes on; stops that fired have their turn after any command."""
+        if self.market.uncrossing is not None:
+            self.market.go_on_uncrossing()
+        self.expire()
 
     def next_due_ns(self) -> int:
         """Tell when something here acts by itself next, 0 for never."""
-        if self.market.unfinished:
-            return self.time_ns
-        return self.timers.next_due_ns()
+        return self.time_ns if self.unfinished else self.timers.next_due_ns()
 
     def check(self) -> None:
         """Walk everything: books, indexes, listings, holds, conservation, reservations."""

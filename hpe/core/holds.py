@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+from sortedcontainers import SortedDict
 
 from hpe.core.balances import BalanceCache
 from hpe.core.timers import HOLD, Due, Timers
@@ -30,12 +31,13 @@ class Holds:
     def __init__(self, balances: BalanceCache, timers: Timers) -> None:
         self._balances = balances
         self._timers = timers
-        self._holds: dict[int, dict[int, Hold]] = {}
+        self._holds: dict[int, SortedDict[int, Hold]] = {}
         self._count = 0
 
     def find(self, user: int, hold_id: int) -> Hold | None:
         """Find a live hold of a user."""
-        return self._holds.get(user, {}).get(hold_id)
+        mine = self._holds.get(user)
+        return mine.get(hold_id) if mine is not None else None
 
     def add(self, user: int, hold_id: int, hold: Hold) -> RejectReason:
         """Bind available money under an id."""
@@ -51,7 +53,10 @@ class Holds:
 
     def restore(self, user: int, hold_id: int, hold: Hold) -> None:
         """File a hold whose money is bound already."""
-        self._holds.setdefault(user, {})[hold_id] = hold
+        mine = self._holds.get(user)
+        if mine is None:
+            mine = self._holds[user] = SortedDict()
+        mine[hold_id] = hold
         self._count += 1
         if hold.expires_ns:
             self._timers.add((hold.expires_ns, HOLD, user, hold_id))
@@ -81,13 +86,13 @@ class Holds:
             del self._holds[user]
         self._count -= 1
 
-    def of(self, user: int) -> list[HoldRow]:
-        """List the holds of a user by ascending id."""
-        mine = self._holds.get(user, {})
-        return [
-            (hold_id, hold.asset, hold.amount, hold.expires_ns)
-            for hold_id, hold in sorted(mine.items(), key=lambda item: item[0])
-        ]
+    def of(self, user: int, after: int = 0) -> Iterator[HoldRow]:
+        """Walk the holds of a user with ids above `after`, by ascending id."""
+        mine = self._holds.get(user)
+        if mine is not None:
+            for hold_id in mine.irange(after, inclusive=(False, True)):
+                hold = mine[hold_id]
+                yield hold_id, hold.asset, hold.amount, hold.expires_ns
 
     def rows(self) -> Iterator[tuple[int, HoldRow]]:
         """Yield (user, row) of every hold, sorted."""

@@ -177,7 +177,11 @@ class Market:
         if fills:
             if order.terms is not None:
                 self.unlink(order, request_id)
-            if book.triggers.count:
+            triggers = book.triggers
+            if triggers.count and not (
+                # Prices only rise, or only fall, from the first to the last.
+                triggers.is_quiet(fills[0].price) and triggers.is_quiet(fills[-1].price)
+            ):
                 self._fire(book, [fill.price for fill in fills])
         return fills
 
@@ -273,10 +277,9 @@ class Market:
 
     def _fire(self, book: OrderBook, prices: list[int]) -> None:
         """Queue the stops that trades at these prices reach."""
-        distinct = [price for price, before in zip(prices, [0, *prices], strict=False)
-                    if price != before]  # fmt: skip
-        fired = book.triggers.traded(distinct)
-        self.matcher.effort += len(fired)
+        triggers = book.triggers
+        fired = triggers.traded(prices)
+        self.matcher.effort += len(fired) + triggers.take_moved()
         for order in fired:
             self.queue(order)
 
@@ -291,11 +294,6 @@ class Market:
     def unfinished(self) -> bool:
         """Tell whether something goes on before the next command."""
         return self.queued_count > 0 or self.uncrossing is not None
-
-    def go_on(self) -> None:
-        """Do the next part of an uncross, if there is one; `run_fired` follows every command."""
-        if self.uncrossing is not None:
-            self._uncross(self.uncrossing)
 
     def run_fired(self) -> None:
         """Give stops that fired their turn: STOPS_PER_COMMAND_MAX, or until the batch is full."""
@@ -336,6 +334,11 @@ class Market:
         self.matcher.effort += 1
         self._uncross(UncrossInProgress(book, found.price, found.volume, next_status))
         return found
+
+    def go_on_uncrossing(self) -> None:
+        """Do the next part of an uncross."""
+        assert self.uncrossing is not None
+        self._uncross(self.uncrossing)
 
     def _uncross(self, state: UncrossInProgress) -> None:
         book = state.book

@@ -79,6 +79,7 @@ class Matcher:
         self.exhausted = False
         self.spent = False
         self._walk_end = 0
+        self._walk_leaves = 0
         self._walk_barred = False
         self._walk_own_last = False
 
@@ -200,11 +201,11 @@ class Matcher:
     def cost(self, order: Order, limit: int, ticks_lots_max: int) -> int:
         """Sum price x quantity (ticks x lots) of what an order would trade now, or a little more.
 
-        More where FILLS_PER_COMMAND_MAX ends it within a level. Stops once the sum is above
+        More where FILLS_PER_COMMAND_MAX ends it among hidden lots. Stops once the sum is above
         `ticks_lots_max`: more than that cannot be paid anyway.
         """
         total = 0
-        for price, part in self._walk(order, limit, order.leaves, whole_levels=True):
+        for price, part in self._walk(order, limit, order.leaves, upward=True):
             total += part * price
             if total > ticks_lots_max:
                 break
@@ -222,52 +223,57 @@ class Matcher:
         return quantity > 0 and budget.is_spent_at(self._walk_end)
 
     def _walk(
-        self, order: Order, limit: int, leaves: int, *, whole_levels: bool = False
+        self, order: Order, limit: int, leaves: int, *, upward: bool = False
     ) -> Iterator[tuple[int, int]]:
         """Yield (price, quantity) of what an order would trade, best first.
 
-        Ends early before the level that holds the last of FILLS_PER_COMMAND_MAX fills, or behind
-        it with `whole_levels`. `_walk_end` is the price that it came to and left, 0 for none;
-        `_walk_own_last` whether the last that it came to at a level was one's own order.
+        Ends at FILLS_PER_COMMAND_MAX makers; an iceberg counts once per slice there, and takes
+        with it what it hides only where all slices of its level have room (`upward`: always).
+        `_walk_end` is the price that it came to and left, 0 for none; `_walk_own_last` whether
+        the last that it came to at a level was one's own order.
         """
         self._walk_end, self._walk_barred, self._walk_own_last = 0, False, False
-        careful, fills = order.self_trade != _NONE, 0
+        careful, room = order.self_trade != _NONE, FILLS_PER_COMMAND_MAX
         ladder = order.book.opposite(order.side)
         for level in ladder.levels():
+            self._walk_end = level.price
             if limit and (level.price - limit) * ladder.sign < 0:
-                self._walk_end = level.price
                 return
             self.effort += 1
-            self._walk_end = level.price
-            # At least one fill or prevented match for each order, at most one for each slice.
-            fills += level.count if whole_levels or not level.hidden else _slices(level)
-            if fills > FILLS_PER_COMMAND_MAX and not whole_levels:
-                return
-            if careful:
-                self.effort += level.count
-                part, leaves = self._tradeable(level, order, leaves)
+            if careful or level.hidden or level.count > room:
+                part, room = self._walk_level(level, order, leaves, room, upward)
+                leaves = self._walk_leaves
             else:
-                part = min(level.quantity + level.hidden, leaves)
+                part = min(level.quantity, leaves)
                 leaves -= part
+                room -= level.count
             yield level.price, part
-            if not leaves or self._walk_barred or fills > FILLS_PER_COMMAND_MAX:
+            if not leaves or not room or self._walk_barred:
                 return
         self._walk_end = 0
 
-    def _tradeable(self, level: Level, order: Order, leaves: int) -> tuple[int, int]:
-        """Give what would trade at a level under a self-trade policy, and the leaves after it.
+    def _walk_level(
+        self, level: Level, order: Order, leaves: int, room: int, upward: bool
+    ) -> tuple[int, int]:
+        """Give what would trade at one level, order by order, and the room after it.
 
-        First every order's shown lots in their turn, where one's own are met; then what icebergs
-        of others show one slice after the other.
+        First every order's shown lots in their turn, where one's own are met under a self-trade
+        policy; then what icebergs of others show one slice after the other. `_walk_leaves` is
+        what the order has left.
         """
-        policy, traded, hidden = order.self_trade, 0, 0
+        policy, traded, hidden, slices = order.self_trade, 0, 0, 0
         self._walk_own_last = False
         for maker in level.orders():
-            if maker.user != order.user:
+            if not leaves or not room:
+                break
+            room -= 1
+            self.effort += 1
+            if maker.user != order.user or policy == _NONE:
                 part = min(maker.leaves - maker.hidden, leaves)
                 traded += part
                 leaves -= part
                 hidden += maker.hidden
+                slices += _slices(maker) if maker.hidden else 0
                 self._walk_own_last = False
                 continue
             self._walk_own_last = True
@@ -275,10 +281,16 @@ class Matcher:
                 leaves -= min(maker.leaves, leaves)
             elif policy != _CANCEL_MAKER:
                 self._walk_barred = True
-                return traded, leaves
-        part = min(hidden, leaves)
-        self._walk_own_last = self._walk_own_last and not part
-        return traded + part, leaves - part
+                break
+        part = 0 if self._walk_barred else min(hidden, leaves)
+        if part:
+            self._walk_own_last = False
+            if not upward and slices > room:
+                part = room = 0
+            else:
+                room = max(room - slices, 0)
+        self._walk_leaves = leaves - part
+        return traded + part, room
 
 
 class Budget:
@@ -323,11 +335,7 @@ def _count_leaves(fills: list[Fill], cum: int) -> None:
         fill.taker_leaves = cum - fill.taker_cum
 
 
-def _slices(level: Level) -> int:
-    """Count the fills that using up a level takes, where icebergs have one per slice."""
-    count = level.count
-    for order in level.orders():
-        if order.hidden:
-            assert order.terms is not None
-            count += -(-order.hidden // order.terms.display)
-    return count
+def _slices(maker: Order) -> int:
+    """Count the slices that an iceberg still hides."""
+    assert maker.terms is not None
+    return -(-maker.hidden // maker.terms.display)

@@ -19,6 +19,7 @@ from hpe.messages import (
     SetFeesResponse,
     SetStatus,
     SetStatusResponse,
+    Side,
     Uncross,
     UncrossResponse,
 )
@@ -68,11 +69,12 @@ class Operations:
 
     def block_user(self, user: int, command: BlockUser) -> BlockUserResponse:
         """Refuse new orders of a user, or allow them again."""
-        theirs = self._exchange.orders.users[command.user]
-        theirs.blocked = command.blocked
-        return BlockUserResponse(
-            command.request_id, 0, self._exchange.sequence, _NONE, len(theirs.by_id)
-        )
+        users, count = self._exchange.orders.users, 0
+        if command.blocked or command.user in users:
+            theirs = users[command.user]
+            theirs.blocked = command.blocked
+            count = len(theirs.by_id)
+        return BlockUserResponse(command.request_id, 0, self._exchange.sequence, _NONE, count)
 
     def set_fees(self, user: int, command: SetFees) -> SetFeesResponse:
         """Set the rates of an instrument, or of one user on it, for orders accepted from now on."""
@@ -90,6 +92,7 @@ class Operations:
             book.fees.own.pop(command.user, None)
             return _NONE
         rates = rates_of(maker, taker)
+        self._market.matcher.effort += count_orders(book)
         if rates_go_below_zero(book, rates, command.user):
             return RejectReason.FEES_BELOW_ZERO
         if command.user:
@@ -111,6 +114,12 @@ def rates_go_below_zero(book: OrderBook, rates: Rates, user: int) -> bool:
     every += [order.rates for order in book.orders()]
     every += [order.rates for order in book.triggers.orders()]
     return can_go_below_zero(every)
+
+
+def count_orders(book: OrderBook) -> int:
+    """Count the open orders of an instrument, waiting stops included. Cost: O(levels)."""
+    resting = sum(level.count for side in Side for level in book.side(side).levels())
+    return resting + book.triggers.count
 
 
 def set_common_rates(book: OrderBook, rates: Rates) -> None:

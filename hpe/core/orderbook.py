@@ -7,7 +7,9 @@ many live for one order only:
 
 - `_near`, a plain list with the best price last: at that end, appearing and going is an append
   and a pop, and a bounded shift of pointers elsewhere;
-- `_far`, a SortedList of all prices worse than those: O(log n) however deep the book is.
+- `_far`, such lists of all prices worse than those, found by their first prices: O(log n) of a
+  very cheap n, and a bounded shift. (A SortedList does the same for three times the price: amid
+  50,000 levels a plain order then cost 1.6 times that of an empty book, 1.4 now.)
 
 Cost: add and remove O(1) at a level that stays; at one that appears or goes O(log n) of n levels,
 O(1) at the best; a walk O(levels walked).
@@ -15,13 +17,12 @@ O(1) at the best; a walk O(levels walked).
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final
 
 import msgspec
-from sortedcontainers import SortedList
 
 from hpe.core.fees import FeeSchedule, rates_of
 from hpe.core.instruments import Instrument
@@ -34,8 +35,8 @@ _BUY: Final = Side.BUY
 _TRADING: Final = InstrumentStatus.TRADING
 
 NEAR_LEVELS_MAX: Final = 1_024
-"""Prices in the plain list of a ladder: shifting that many pointers takes less than a step in a
-SortedList. When there are more, the worse half moves to the SortedList."""
+"""Prices in one list of a ladder: shifting that many pointers takes 0.1 us. A list that gets longer
+is cut in half."""
 
 
 class Level(msgspec.Struct, gc=False):
@@ -66,7 +67,7 @@ class Ladder:
     `changes` counts every change of the side (add, fill, cancel, reduce).
     """
 
-    __slots__ = ("_far", "_levels", "_near", "best", "changes", "sign")
+    __slots__ = ("_far", "_far_firsts", "_levels", "_near", "best", "changes", "sign")
 
     def __init__(self, side: Side) -> None:
         self.sign = 1 if side is _BUY else -1
@@ -75,7 +76,8 @@ class Ladder:
         self._levels: dict[int, Level] = {}  # by price
         # Ranks, ascending. All of _far are below those of _near, which is empty only with _far.
         self._near: list[int] = []
-        self._far: SortedList[int] = SortedList()
+        self._far: list[list[int]] = []
+        self._far_firsts: list[int] = []  # the first of each of _far
 
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
@@ -99,14 +101,28 @@ class Ladder:
             near.append(rank)
             self.best = level
         elif self._far and rank < near[0]:
-            self._far.add(rank)
+            index = bisect_right(self._far_firsts, rank) - 1
+            if index < 0:
+                index, self._far_firsts[0] = 0, rank
+            chunk = self._far[index]
+            insort(chunk, rank)
+            if len(chunk) > NEAR_LEVELS_MAX:
+                self._split(index)
             return
         else:
             insort(near, rank)
         if len(near) > NEAR_LEVELS_MAX:
             half = NEAR_LEVELS_MAX // 2
-            self._far.update(near[:half])
+            self._far.append(near[:half])
+            self._far_firsts.append(near[0])
             del near[:half]
+
+    def _split(self, index: int) -> None:
+        """Cut a list of far ranks in half."""
+        chunk, half = self._far[index], NEAR_LEVELS_MAX // 2
+        self._far.insert(index + 1, chunk[half:])
+        self._far_firsts.insert(index + 1, chunk[half])
+        del chunk[half:]
 
     def remove(self, order: Order) -> None:
         """Take an order out of its queue, with whatever leaves it has."""
@@ -141,13 +157,20 @@ class Ladder:
             if rank >= near[0]:
                 del near[bisect_left(near, rank)]
             else:
-                self._far.remove(rank)
+                firsts = self._far_firsts
+                index = bisect_right(firsts, rank) - 1
+                chunk = self._far[index]
+                place = bisect_left(chunk, rank)
+                del chunk[place]
+                if not chunk:
+                    del self._far[index], firsts[index]
+                elif not place:
+                    firsts[index] = chunk[0]
             return
         near.pop()
         if not near and self._far:
-            half = NEAR_LEVELS_MAX // 2
-            near += self._far[-half:]
-            del self._far[-half:]
+            near += self._far.pop()
+            self._far_firsts.pop()
         self.best = levels[near[-1] * self.sign] if near else None
 
     def take(self, order: Order, quantity: int) -> None:
@@ -179,10 +202,15 @@ class Ladder:
         best = self.best
         return best is not None and (price == 0 or (best.price - price) * self.sign >= 0)
 
+    def level_count(self) -> int:
+        """Count the price levels."""
+        return len(self._levels)
+
     def levels(self) -> Iterator[Level]:
         """Walk the levels, best first."""
         levels, sign = self._levels, self.sign
-        return (levels[rank * sign] for rank in chain(reversed(self._near), reversed(self._far)))
+        far = chain.from_iterable(map(reversed, reversed(self._far)))
+        return (levels[rank * sign] for rank in chain(reversed(self._near), far))
 
     def levels_within(self, price: int) -> Iterator[Level]:
         """Walk the levels that an opposite order at this limit (0 for none) would reach."""
@@ -193,11 +221,15 @@ class Ladder:
 
     def check(self) -> None:
         """Check the order of prices against the levels, the cached best, and every queue."""
-        ranks = [*self._far, *self._near]
+        ranks = [*chain.from_iterable(self._far), *self._near]
         if ranks != sorted(price * self.sign for price in self._levels):
             raise InvariantViolation("the ordered prices and the levels differ")
         if len(self._near) > NEAR_LEVELS_MAX or (self._far and not self._near):
-            raise InvariantViolation(f"{len(self._near)} prices are near, {len(self._far)} far")
+            raise InvariantViolation(f"{len(self._near)} prices are near")
+        if self._far_firsts != [chunk[0] for chunk in self._far]:
+            raise InvariantViolation("lists of far prices are filed wrongly")
+        if any(len(chunk) > NEAR_LEVELS_MAX for chunk in self._far):
+            raise InvariantViolation("a list of far prices is too long")
         if self.best is not (self._levels[ranks[-1] * self.sign] if ranks else None):
             raise InvariantViolation("the cached best level is not the best")
         for price, level in self._levels.items():
@@ -251,7 +283,7 @@ class OrderBook:
             return 0, INT_MAX
         reference = self.last_price or self.instrument.reference_price
         away = reference * parts // PPM
-        return reference - away, reference + away
+        return reference - away, min(reference + away, INT_MAX)
 
     def limit_within_band(self, side: Side, price: int) -> int:
         """Give the limit that an order at this price (0: none) may trade at now; 0 for none.

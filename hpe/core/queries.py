@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.auction import NO_CLEARING, clearing
 from hpe.core.balances import UserAccounts
-from hpe.core.orderbook import OrderBook
+from hpe.core.operations import count_orders
 from hpe.core.orders import Order, Terms, UserOrders
 from hpe.messages import (
     HOUSE_USER,
@@ -55,12 +55,21 @@ _NOBODY: Final = UserOrders()
 _NOTHING: Final = UserAccounts()
 
 
+QUERY_EFFORT_MAX: Final = 262_144
+"""Rows that the queries of one batch may walk before the rest is answered `busy`: about 50 ms."""
+
+
 class Queries:
-    """Answers queries about one exchange. `state_hash` is the core's."""
+    """Answers queries about one exchange. `state_hash` is the core's.
+
+    `effort` counts rows walked, by queries that may walk more than they show, since somebody set
+    it to 0. It never decides about a command: queries are not in the log.
+    """
 
     def __init__(self, exchange: Exchange, state_hash: Callable[[], bytes]) -> None:
         self._exchange = exchange
         self._state_hash = state_hash
+        self.effort = 0
 
     def get_orderbook(self, user: int, query: GetOrderbook) -> OrderbookReply:
         """Show the best levels of a book."""
@@ -94,7 +103,8 @@ class Queries:
             reason = RejectReason.INVALID_COMBINATION
         else:
             order = orders.find(owner, query.order_id, query.client_order_id)
-            if order is None:
+            if order is None and query.order_id <= self._exchange.last_order_id:
+                self.effort += len(orders.ended)
                 order = orders.find_ended(owner, query.order_id, query.client_order_id)
             row = order_row(order) if order is not None else None
             reason = _NONE if order is not None else RejectReason.UNKNOWN_ORDER
@@ -103,6 +113,7 @@ class Queries:
     def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
         """Show a page of open orders. Cost: all open orders of the user."""
         mine = self._exchange.orders.users.get(query.user or user, _NOBODY)
+        self.effort += len(mine.by_id)
         found = (order for order in mine.by_id.values() if _is_listed(order, query))
         rows = [order_row(order) for order in islice(found, query.limit)]
         return OrdersReply(query.request_id, 0, self._exchange.sequence, rows)
@@ -110,6 +121,7 @@ class Queries:
     def list_fills(self, user: int, query: ListFills) -> FillsReply:
         """Show a page of recent fills. Cost: all kept fills of the user."""
         mine = self._exchange.orders.users.get(query.user or user, _NOBODY)
+        self.effort += len(mine.fills)
         found = (report for report in mine.fills if report.private_sequence > query.after)
         rows = [fill_row(report) for report in islice(found, query.limit)]
         return FillsReply(query.request_id, 0, self._exchange.sequence, rows)
@@ -121,23 +133,23 @@ class Queries:
         return BalancesReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_holds(self, user: int, query: ListHolds) -> HoldsReply:
-        """Show a page of named holds. Cost: all holds of the user."""
-        found = (row for row in self._exchange.holds.of(query.user or user) if row[0] > query.after)
-        rows = list(islice(found, query.limit))
+        """Show a page of named holds."""
+        rows = list(islice(self._exchange.holds.of(query.user or user, query.after), query.limit))
         return HoldsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def get_instrument(self, user: int, query: GetInstrument) -> InstrumentReply:
-        """Show the state of an instrument. Cost in a call: the levels that cross."""
+        """Show the state of an instrument. Cost: all its levels."""
         book, sequence = self._exchange.books.get(query.instrument), self._exchange.sequence
         if book is None:
             unknown = RejectReason.UNKNOWN_INSTRUMENT
             return InstrumentReply(query.request_id, 0, sequence, unknown, *[0] * 12)
+        self.effort += book.bids.level_count() + book.asks.level_count()
         in_call = book.status is InstrumentStatus.CALL_AUCTION
         low, high = book.band() if book.instrument.band_ppm else (0, 0)
         rates = book.fees.of(user)
         return InstrumentReply(
             query.request_id, 0, sequence, _NONE, query.instrument, book.status, book.last_price,
-            low, high, *(clearing(book) if in_call else NO_CLEARING), _count_orders(book),
+            low, high, *(clearing(book) if in_call else NO_CLEARING), count_orders(book),
             book.triggers.count, rates.maker, rates.taker,
         )  # fmt: skip
 
@@ -146,6 +158,7 @@ class Queries:
         exchange, asset = self._exchange, query.asset
         reason = _NONE if asset in exchange.listings.assets else RejectReason.UNKNOWN_ASSET
         available = reserved = held = count = 0
+        self.effort += len(exchange.balances.accounts)
         for accounts in exchange.balances.accounts.values():
             account = accounts.get(asset)
             if account is not None and (account.available or account.reserved or account.held):
@@ -161,6 +174,7 @@ class Queries:
 
     def get_state_hash(self, user: int, query: GetStateHash) -> StateHashReply:
         """Digest the whole state. Cost: all of it."""
+        self.effort += QUERY_EFFORT_MAX
         digest = self._state_hash().hex()
         return StateHashReply(query.request_id, 0, self._exchange.sequence, digest)
 
@@ -198,9 +212,3 @@ def _balance_rows(accounts: UserAccounts, after: int) -> Iterable[BalanceRow]:
     for asset, account in sorted(accounts.items(), key=lambda item: item[0]):
         if asset > after and (account.available or account.reserved or account.held):
             yield asset, account.available, account.reserved, account.held, account.named
-
-
-def _count_orders(book: OrderBook) -> int:
-    """Count the open orders of an instrument, waiting stops included."""
-    resting = sum(level.count for side in Side for level in book.side(side).levels())
-    return resting + book.triggers.count

@@ -33,6 +33,7 @@ from hpe.core.configuration import configuration_differences, configure
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
+from hpe.core.queries import QUERY_EFFORT_MAX, Queries
 from hpe.core.routing import Handler, commands_of, queries_of
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.state import dump_state, load_state
@@ -54,6 +55,7 @@ from hpe.messages import (
     SessionClosed,
     SessionClosedResponse,
     SessionDetached,
+    SetFees,
     SubmitOco,
     SubmitOrder,
     Tick,
@@ -63,7 +65,7 @@ from hpe.messages import (
 )
 
 _PREFIXES_COUNT: Final = len(PREFIXES)
-_MAY_COST_MUCH: Final = (SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel)
+_MAY_COST_MUCH: Final = (SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel, SetFees)
 _CONTINUE: Final = encode(Continue(1))
 _length_at: Final = Struct(">I").unpack_from
 
@@ -93,7 +95,8 @@ class ReferenceCore:
             decoder = DECODERS[type_number(message)]
             assert decoder is not None
             self._by_type[type_number(message)] = (decoder.decode, handler)
-        self._queries = queries_of(exchange, self.state_hash)
+        self._asked = Queries(exchange, self.state_hash)
+        self._queries = queries_of(self._asked, exchange.catalogue)
         self._internal: dict[type[Request], Handler] = {
             SessionAttached: self._session_attached,
             SessionDetached: self._session_detached,
@@ -114,6 +117,12 @@ class ReferenceCore:
     def last_time_ns(self) -> int:
         """Time of the newest logged batch, 0 before the first."""
         return self.exchange.time_ns
+
+    @property
+    def next_due_ns(self) -> int:
+        """When something is to happen by itself, 0 for never; see core.py."""
+        due = (self.sessions.next_due_ns(), self.exchange.next_due_ns())
+        return min(filter(None, due), default=0)
 
     @property
     def last_attach_number(self) -> int:
@@ -161,11 +170,9 @@ class ReferenceCore:
         """Begin a batch: what the last one left over comes before everything else."""
         work = Work(time_ns, self.last_sequence + 1)
         market = self.exchange.market
-        market.matcher.effort = 0
+        market.matcher.effort = self._asked.effort = 0
         if market.unfinished:
             self._begin(work)
-            self._continue(work)
-            self._expire(work)
         return work
 
     def state_hash(self) -> bytes:
@@ -230,18 +237,15 @@ class ReferenceCore:
                 answer, intact = refusal(body, error)
             else:
                 request_id = request.request_id
+                fresh = request_id > last_request_id and not admit
+                if fresh and handler is not None and not work.begun:
+                    self._begin(work)
                 if handler is None:
                     answer = self._answer_query(user, request, admit)
-                elif (
-                    request_id <= last_request_id
-                    or admit
-                    or (work.full and self._must_wait(request))
-                ):
+                elif not fresh or (work.full and self._must_wait(request)):
                     handler = None
                     answer = not_executed(session, request_id, body, admit)
                 else:
-                    if not work.begun:
-                        self._begin(work)
                     exchange.sequence += 1
                     answer = encode(handler(user, request))
                     if matcher.effort != work.effort:
@@ -271,7 +275,7 @@ class ReferenceCore:
 
         Nothing comes between a command and the `continue` commands that finish it.
         """
-        return isinstance(request, _MAY_COST_MUCH) or self.exchange.market.unfinished
+        return isinstance(request, _MAY_COST_MUCH) or self.exchange.unfinished
 
     def _answer_query(self, user: int, request: Request, admit: int) -> bytes:
         """Answer a query from the state as it is between two commands."""
@@ -281,24 +285,22 @@ class ReferenceCore:
             return error_body(request.request_id, ErrorCode.UNKNOWN_TYPE, text)
         if admit:
             return error_body(request.request_id, ErrorCode(admit))
+        if self._asked.effort >= QUERY_EFFORT_MAX:
+            text = "the queries of this batch have searched enough"
+            return error_body(request.request_id, ErrorCode.BUSY, text)
         return encode(handler(user, request))
 
     def _begin(self, work: Work) -> None:
-        """Let time act: once per body, before its first command."""
+        """Let time act: once per body, before its first command; then what goes on goes on."""
         work.begun = True
         exchange = self.exchange
         if work.time_ns <= exchange.time_ns:
             raise InvariantViolation(f"batch time {work.time_ns} is not after the last logged one")
         exchange.time_ns = work.time_ns
         self.sessions.expire(work.time_ns)
-        self._expire(work)
-
-    def _expire(self, work: Work) -> None:
-        """Let due orders and holds act; not within an uncross, which counts on its orders."""
-        exchange = self.exchange
-        if exchange.market.uncrossing is None:
-            exchange.expire()
-            self._report(work, [], exchange.sequence + 1)
+        exchange.expire()
+        self._report(work, [], exchange.sequence + 1)
+        self._continue(work)
 
     def _collect(self, work: Work, out: list[bytes]) -> bool:
         """Let fired stops have their turn and report what one command did.
@@ -315,7 +317,7 @@ class ReferenceCore:
         work.effort = market.matcher.effort
         work.full = work.effort >= FILLS_PER_COMMAND_MAX
         self._report(work, out, self.exchange.sequence)
-        return market.unfinished
+        return self.exchange.unfinished
 
     def _report(self, work: Work, out: list[bytes], sequence: int) -> None:
         """Encode what happened; reports with a request id also go to the connection of `out`."""
@@ -332,7 +334,7 @@ class ReferenceCore:
 
     def _continue(self, work: Work) -> None:
         """Finish what a command left over, as far as this batch goes; each part is a command."""
-        while self.exchange.market.unfinished and not work.full:
+        while self.exchange.unfinished and not work.full:
             self._execute_internal(_CONTINUE, work)
             work.log(SYSTEM_CONNECTION, 0, frame(_CONTINUE))
 
@@ -384,7 +386,7 @@ class ReferenceCore:
         return TickResponse(command.request_id, 0, self.last_sequence)
 
     def _go_on(self, user: int, command: Continue) -> InternalResponse:
-        self.exchange.market.go_on()
+        self.exchange.go_on()
         return ContinueResponse(command.request_id, 0, self.last_sequence)
 
     def _configure(self, user: int, command: Configure) -> InternalResponse:
@@ -403,7 +405,10 @@ class ReferenceCore:
         if not session_id:
             try:
                 for body in split_frames(frames):
-                    if body != _CONTINUE:  # that came by itself
+                    if body == _CONTINUE:  # that comes by itself
+                        if not work.begun:
+                            self._begin(work)
+                    else:
                         self._execute_internal(body, work)
                         work.log(0, 0, frame(body))
             except (Undecodable, KeyError) as error:
@@ -418,9 +423,7 @@ class ReferenceCore:
         """Seal a batch: chain the digest and encode the log body."""
         if work.begun:
             self.digest = crc32(b"".join(work.digested), self.digest)
-        due = (self.sessions.next_due_ns(), self.exchange.next_due_ns())
-        next_due_ns = min(filter(None, due), default=0)
-        return work.output(self.digest, self.last_sequence, next_due_ns)
+        return work.output(self.digest, self.last_sequence, self.next_due_ns)
 
 
 def _divergence(logged: Body, body: bytes) -> Diverged:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hpe.core.catalogue import Catalogue
 from hpe.core.exchange import Exchange
 from hpe.core.queries import Queries
 from hpe.messages import (
@@ -77,9 +78,8 @@ def commands_of(exchange: Exchange) -> dict[type[Request], Handler]:
     }
 
 
-def queries_of(exchange: Exchange, state_hash: Callable[[], bytes]) -> dict[type[Request], Handler]:
+def queries_of(queries: Queries, catalogue: Catalogue) -> dict[type[Request], Handler]:
     """Say who answers each query."""
-    queries, catalogue = Queries(exchange, state_hash), exchange.catalogue
     return {
         GetOrderbook: queries.get_orderbook,
         GetBalance: queries.get_balance,

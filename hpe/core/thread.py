@@ -68,8 +68,7 @@ def run(
     Raises:
         InvariantViolation: and whatever else a bug in the core raises; the service must end.
     """
-    # A batch of nothing changes nothing and tells the earliest timer of the recovered state.
-    next_due_ns = core.apply(Batch(core.last_time_ns + 1, [])).next_due_ns
+    next_due_ns = core.next_due_ns
     tick_id = 0
     while True:
         work = _take(inbox, next_due_ns, clock)

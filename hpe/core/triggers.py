@@ -4,18 +4,19 @@ Part of the deterministic core. Both sides are the same thing seen in a mirror: 
 for sells and -price for buys, a stop fires when a trade's rank is at or below its trigger's, the
 highest trigger first. A trailing stop's trigger is its peak (the highest rank since it was
 accepted) less its trail. Stops of one peak move together, so they stand in one group, and a trade
-above some groups' peaks makes one group of them.
+above some groups' peaks makes one group of them, all into the largest.
 
-Cost: add and remove O(log n); a trade O(1) when it moves and fires nothing, else O(log n) for
-every stop that fires, and amortized for every group that merges (the smaller into the larger).
+Cost: add and remove O(log n); a trade O(1) when it fires nothing and moves at most the one group
+that follows the price; else O(log n) for every stop that fires or changes its group.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from sortedcontainers import SortedDict, SortedList
+from sortedcontainers import SortedList
 
 from hpe.errors import InvariantViolation
 from hpe.messages import Side
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 Fired = list[tuple[int, int, "Order"]]
 """Rows (negated rank of the trigger, place, order) of stops that fired; sorted they are in turn."""
+
+_BEYOND: Final = 1 << 64
+"""Above every rank."""
 
 
 class Trail:
@@ -42,15 +46,23 @@ class Trail:
 
 
 class WaitingSide:
-    """The stops of one side."""
+    """The stops of one side.
 
-    __slots__ = ("_firsts", "_fixed", "_trails", "sign")
+    Groups stand in the order of descending peaks, and trades move the last alone: a new stop's
+    peak is the last price's rank, which is never above that of the last group. `_firsts` has
+    `Trail.first()` of all others. A trade of a rank above `quiet_low` and at or below
+    `quiet_high` does nothing; `moved` counts stops that changed their group.
+    """
+
+    __slots__ = ("_firsts", "_fixed", "_trails", "moved", "quiet_high", "quiet_low", "sign")
 
     def __init__(self, side: Side) -> None:
         self.sign = -1 if side is Side.BUY else 1
         self._fixed: SortedList[tuple[int, int, Order]] = SortedList()
-        self._trails: SortedDict[int, Trail] = SortedDict()  # by peak
-        self._firsts: SortedList[tuple[int, int]] = SortedList()  # Trail.first() of each
+        self._trails: list[Trail] = []
+        self._firsts: SortedList[tuple[int, int]] = SortedList()
+        self.quiet_low, self.quiet_high = -_BEYOND, _BEYOND
+        self.moved = 0
 
     def add(self, order: Order) -> None:
         """Let a stop wait at its trigger, `stop_price`."""
@@ -59,16 +71,44 @@ class WaitingSide:
         rank = terms.stop_price * self.sign
         if not terms.trail:
             self._fixed.add((-rank, terms.place, order))
+            self._bound()
             return
         peak = rank + terms.trail
-        group = self._trails.get(peak)
-        if group is None:
-            group = self._trails[peak] = Trail(peak)
+        trails = self._trails
+        index = bisect_left(trails, -peak, key=_negated_peak)
+        if index < len(trails) and trails[index].peak == peak:
+            group = trails[index]
+            self._unfile(group)
         else:
-            self._firsts.remove(group.first())
+            if trails and index == len(trails):
+                self._firsts.add(trails[-1].first())
+            group = Trail(peak)
+            trails.insert(index, group)
         group.stops.add((terms.trail, terms.place, order))
         terms.group = group
-        self._firsts.add(group.first())
+        self._file(group)
+        self._bound()
+
+    def _file(self, group: Trail) -> None:
+        """Note the first trigger of a group that is not the last."""
+        if group is not self._trails[-1]:
+            self._firsts.add(group.first())
+
+    def _unfile(self, group: Trail) -> None:
+        if group is not self._trails[-1]:
+            self._firsts.remove(group.first())
+
+    def _bound(self) -> None:
+        """Find the ranks between which a trade neither fires nor moves anything."""
+        low = -self._fixed[0][0] if self._fixed else -_BEYOND
+        high = _BEYOND
+        if self._trails:
+            last = self._trails[-1]
+            high = last.peak
+            low = max(low, high - last.stops[0][0])
+            if self._firsts:
+                low = max(low, -self._firsts[0][0])
+        self.quiet_low, self.quiet_high = low, high
 
     def remove(self, order: Order) -> None:
         """Take a waiting stop out."""
@@ -77,11 +117,13 @@ class WaitingSide:
         group = terms.group
         if group is None:
             self._fixed.remove((-terms.stop_price * self.sign, terms.place, order))
+            self._bound()
             return
-        self._firsts.remove(group.first())
+        self._unfile(group)
         group.stops.remove((terms.trail, terms.place, order))
         self._leave(order, group)
         self._keep(group)
+        self._bound()
 
     def _leave(self, order: Order, group: Trail) -> None:
         """Fix the trigger that a trailing stop has when it stops trailing."""
@@ -93,45 +135,78 @@ class WaitingSide:
     def _keep(self, group: Trail) -> None:
         """File a group that was taken out of `_firsts` again, unless it is empty."""
         if group.stops:
-            self._firsts.add(group.first())
-        else:
-            del self._trails[group.peak]
+            self._file(group)
+            return
+        trails = self._trails
+        if group is not trails[-1]:
+            del trails[bisect_left(trails, -group.peak, key=_negated_peak)]
+            return
+        trails.pop()
+        if trails:
+            self._firsts.remove(trails[-1].first())
 
     def advance(self, price: int) -> None:
         """Let trailing stops follow a trade."""
         rank, trails = price * self.sign, self._trails
-        if not trails or trails.peekitem(0)[0] >= rank:
+        if not trails or trails[-1].peak >= rank:
             return
-        moved: Trail | None = None
-        while trails and trails.peekitem(0)[0] <= rank:
-            _, group = trails.popitem(0)
-            self._firsts.remove(group.first())
-            moved = group if moved is None else _merged(moved, group)
-        if moved is not None:
-            moved.peak = rank
-            trails[rank] = moved
-            self._firsts.add(moved.first())
+        moved = trails[-1]
+        if len(trails) > 1 and trails[-2].peak <= rank:
+            moved = self._merge(bisect_left(trails, -rank, key=_negated_peak))
+        moved.peak = self.quiet_high = rank
+        low = rank - moved.stops[0][0]
+        if low > self.quiet_low:
+            self.quiet_low = low
+
+    def _merge(self, index: int) -> Trail:
+        """Make one group of the last ones, from an index on; all into the largest at once."""
+        trails, firsts = self._trails, self._firsts
+        merging = trails[index:]
+        if len(merging) * 4 < len(firsts):
+            for group in merging[:-1]:
+                firsts.remove(group.first())
+        else:
+            firsts.clear()
+            firsts.update(group.first() for group in trails[:index])
+        largest = max(merging, key=_size)
+        rows = [row for group in merging if group is not largest for row in group.stops]
+        largest.stops.update(rows)
+        for _, _, order in rows:
+            assert order.terms is not None
+            order.terms.group = largest
+        trails[index:] = [largest]
+        self.moved += len(rows)
+        return largest
 
     def reached(self, price: int) -> Fired:
         """Take out the stops whose trigger a trade at this price has reached."""
         bound = -price * self.sign
         fired: Fired = []
-        while self._fixed and self._fixed[0][0] <= bound:
-            fired.append(self._fixed.pop(0))
+        if self._fixed and self._fixed[0][0] <= bound:
+            fired = _taken(self._fixed, bound)
         while self._firsts and self._firsts[0][0] <= bound:
-            group = self._trails[self._firsts.pop(0)[1]]
-            while group.stops and group.stops[0][0] - group.peak <= bound:
-                trail, place, order = group.stops.pop(0)
-                self._leave(order, group)
-                fired.append((trail - group.peak, place, order))
-            self._keep(group)
+            peak = self._firsts.pop(0)[1]
+            index = bisect_left(self._trails, -peak, key=_negated_peak)
+            fired += self._fired_of(self._trails[index], bound)
+        while self._trails and self._trails[-1].first()[0] <= bound:
+            fired += self._fired_of(self._trails[-1], bound)
+        self._bound()
+        return fired
+
+    def _fired_of(self, group: Trail, bound: int) -> Fired:
+        """Take out the stops of a group, which is not in `_firsts`, that a trade has reached."""
+        fired = []
+        for trail, place, order in _taken(group.stops, bound + group.peak):
+            self._leave(order, group)
+            fired.append((trail - group.peak, place, order))
+        self._keep(group)
         return fired
 
     def orders(self) -> Iterator[Order]:
         """Walk the waiting stops, in no particular order."""
         for _, _, order in self._fixed:
             yield order
-        for group in self._trails.values():
+        for group in self._trails:
             for _, _, order in group.stops:
                 yield order
 
@@ -141,18 +216,23 @@ class WaitingSide:
             terms = order.terms
             if terms is None or (-terms.stop_price * self.sign, terms.place) != (rank, place):
                 raise InvariantViolation(f"stop {order.order_id} waits at a foreign price")
-        firsts = sorted(group.first() for group in self._trails.values())
+        peaks = [group.peak for group in self._trails]
+        if peaks != sorted(set(peaks), reverse=True):
+            raise InvariantViolation("groups of trailing stops are out of order")
+        firsts = sorted(group.first() for group in self._trails[:-1])
         if firsts != list(self._firsts):
             raise InvariantViolation("groups of trailing stops are filed wrongly")
-        for peak, group in self._trails.items():
-            if group.peak != peak:
-                raise InvariantViolation(f"peak {group.peak} is filed under {peak}")
+        for group in self._trails:
             for trail, place, order in group.stops:
                 terms = order.terms
                 if terms is None or (terms.trail, terms.place) != (trail, place):
                     raise InvariantViolation(f"stop {order.order_id} trails wrongly")
                 if terms.group is not group:
                     raise InvariantViolation(f"stop {order.order_id} is in another group")
+        noted = self.quiet_low, self.quiet_high
+        self._bound()
+        if noted != (self.quiet_low, self.quiet_high):
+            raise InvariantViolation(f"trades between the ranks {noted} are taken for quiet")
 
 
 class Triggers:
@@ -186,21 +266,43 @@ class Triggers:
             return terms.stop_price if terms is not None else 0
         return (terms.group.peak - terms.trail) * self.side(order.side).sign
 
+    def is_quiet(self, price: int) -> bool:
+        """Tell whether a trade at this price neither fires nor moves a stop."""
+        buys, sells = self.buys, self.sells
+        return (
+            sells.quiet_low < price <= sells.quiet_high
+            and buys.quiet_low < -price <= buys.quiet_high
+        )
+
     def advance(self, price: int) -> None:
         """Let trailing stops follow a trade."""
         self.buys.advance(price)
         self.sells.advance(price)
 
+    def take_moved(self) -> int:
+        """Give how many trailing stops changed their group since this was asked last."""
+        moved = self.buys.moved + self.sells.moved
+        self.buys.moved = self.sells.moved = 0
+        return moved
+
     def traded(self, prices: list[int]) -> list[Order]:
-        """Take out what a series of trades reached, each moving the trails first; in turn."""
-        buys: Fired = []
-        sells: Fired = []
-        for price in prices:
-            self.advance(price)
-            buys += self.buys.reached(price)
-            sells += self.sells.reached(price)
-        self.count -= len(buys) + len(sells)
-        return [order for _, _, order in [*sorted(buys), *sorted(sells)]]
+        """Take out what a series of trades reached, each moving the trails first; in turn.
+
+        A price that follows itself does nothing the second time.
+        """
+        fired: Fired = []
+        for side in (self.buys, self.sells):
+            found: Fired = []
+            for price in prices:
+                rank = price * side.sign
+                if rank > side.quiet_high:
+                    side.advance(price)
+                if rank <= side.quiet_low:
+                    found += side.reached(price)
+            if found:
+                fired += sorted(found)
+        self.count -= len(fired)
+        return [order for _, _, order in fired]
 
     def orders(self) -> Iterator[Order]:
         """Walk all waiting stops, in no particular order."""
@@ -215,12 +317,17 @@ class Triggers:
             raise InvariantViolation("waiting stops are counted wrongly")
 
 
-def _merged(one: Trail, other: Trail) -> Trail:
-    """Move the smaller group's stops into the larger one."""
-    if len(one.stops) < len(other.stops):
-        one, other = other, one
-    one.stops.update(other.stops)
-    for _, _, order in other.stops:
-        assert order.terms is not None
-        order.terms.group = one
-    return one
+def _negated_peak(group: Trail) -> int:
+    return -group.peak
+
+
+def _size(group: Trail) -> int:
+    return len(group.stops)
+
+
+def _taken(rows: SortedList[Any], bound: int) -> Fired:
+    """Take the rows out whose first element is at most a bound; all at once, as they are many."""
+    count = rows.bisect_left((bound + 1,))
+    taken: Fired = list(rows.islice(0, count))
+    del rows[:count]
+    return taken

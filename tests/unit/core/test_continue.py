@@ -255,20 +255,20 @@ def test_a_queued_stop_whose_other_leg_was_filled_has_no_turn(pit, monkeypatch):
 
 
 def random_order(random, client):
-    side, kind = random.choice(list(Side)), random.random()
-    price, quantity = random.randint(95, 105), random.randint(1, 6)
-    if kind < 0.5:
-        order = (OrderType.LIMIT, GTC, price, quantity, None)
-    elif kind < 0.8:
-        order = (STOP_LIMIT, GTC, price, quantity, OrderTerms(stop_price=random.randint(95, 105)))
-    else:
+    """Make a limit order, a stop limit, a stop or a trailing stop around 100."""
+    side, choice = random.choice(list(Side)), random.random()
+    price, quantity, trigger = (random.randint(95, 105), random.randint(1, 6),
+                                random.randint(95, 105))  # fmt: skip
+    kind, terms = OrderType.LIMIT, None
+    if choice > 0.8:
+        kind, price = STOP, 0
+        budget = random.randint(90, 900) if side is BUY else 0
+        quantity = 0 if budget else quantity
         trail = random.choice((0, 2))
-        terms = OrderTerms(0 if trail else random.randint(95, 105), trail)
-        if side is BUY:
-            terms = OrderTerms(*(terms.stop_price, terms.trail, 0, 0, random.randint(90, 900)))
-        order = (STOP, GTC, 0, 0 if side is BUY else quantity, terms)
-    kind, tif, price, quantity, terms = order
-    return SubmitOrder(client.next_id(), 1, 0, side, kind, tif, price, quantity, 0, 0, terms)
+        terms = OrderTerms(0 if trail else trigger, trail, budget=budget)
+    elif choice > 0.5:
+        kind, terms = STOP_LIMIT, OrderTerms(trigger)
+    return SubmitOrder(client.next_id(), 1, 0, side, kind, GTC, price, quantity, 0, 0, terms)
 
 
 def played(seed, between):

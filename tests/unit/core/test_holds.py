@@ -48,14 +48,14 @@ def test_a_hold_binds_money_out_of_reach_of_unlock(holds, balances):
     assert not balances.lock(USER, ASSET, 10)
     assert balances.unlock(USER, ASSET, 11) is RejectReason.INSUFFICIENT_HOLD
     assert not balances.unlock(USER, ASSET, 10)
-    assert holds.of(USER) == [(5, ASSET, 60, 0)]
+    assert list(holds.of(USER)) == [(5, ASSET, 60, 0)]
     holds.check()
 
 
 def test_a_hold_is_paid_out_in_parts_and_gone_at_zero(holds, balances):
     add(holds, 5, 60)
     pay(holds, 5, 25, OTHER)
-    assert holds.of(USER) == [(5, ASSET, 35, 0)]
+    assert list(holds.of(USER)) == [(5, ASSET, 35, 0)]
     pay(holds, 5, 15, USER)
     assert amounts(balances) == (55, 20, 20)
     pay(holds, 5, 20, OTHER)
@@ -84,7 +84,7 @@ def test_rejects_in_their_order_change_nothing(holds, balances, monkeypatch):
     assert add(holds, 6, 1_000) is RejectReason.INSUFFICIENT_FUNDS
     assert not add(holds, 6, 10)
     assert amounts(balances) == before
-    assert holds.of(USER) == [(6, ASSET, 10, 0)]
+    assert list(holds.of(USER)) == [(6, ASSET, 10, 0)]
     holds.check()
 
 
@@ -118,7 +118,7 @@ def test_lists_are_sorted(holds, balances):
     add(holds, 4, 4, user=OTHER)
     assert [row[0] for row in holds.of(USER)] == [2, 5, 9]
     assert [(user, row[0]) for user, row in holds.rows()] == [(7, 2), (7, 5), (7, 9), (8, 4)]
-    assert holds.of(99) == []
+    assert list(holds.of(99)) == []
 
 
 def spoil_amount(holds, balances):

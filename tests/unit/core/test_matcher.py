@@ -110,9 +110,9 @@ def test_walks_end_as_soon_as_the_answer_is_known(monkeypatch):
     assert matcher.effort == 5
     monkeypatch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", 10)
     assert not matcher.fillable(hundred, 0, 100)
-    assert matcher.effort == 16
-    matcher.cost(hundred, 0, 10**6)
-    assert matcher.effort == 27, "with the level that the last fill may be in"
+    assert matcher.effort == 15
+    assert matcher.cost(hundred, 0, 10**6) == sum(range(1, 11))
+    assert matcher.effort == 25
 
 
 # --- self-trade prevention ----------------------------------------------------------------------

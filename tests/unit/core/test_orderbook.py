@@ -163,7 +163,7 @@ def test_a_deep_book_keeps_few_prices_near_and_gets_them_back(book, side):
     orders = filled(book, side, *worst_first, *best_first)
     ladder.check()
     assert len(ladder._near) <= NEAR_LEVELS_MAX
-    assert len(ladder._near) + len(ladder._far) == 5_000
+    assert len(ladder._near) + sum(map(len, ladder._far)) == 5_000
     sign = -1 if side is Side.BUY else 1
     for order in sorted(orders, key=lambda order: order.price * sign):
         assert ladder.best.price == order.price
@@ -336,8 +336,12 @@ def lose_a_price(book):
 
 
 def put_all_prices_far(book):
-    book.bids._far.update(book.bids._near)
+    book.bids._far.append(list(book.bids._near))
     book.bids._near.clear()
+
+
+def lose_a_first(book):
+    book.bids._far_firsts.append(1)
 
 
 def spoil_link(book):
@@ -363,6 +367,7 @@ def cross(book):
         (spoil_best, "cached best"),
         (lose_a_price, "ordered prices and the levels"),
         (put_all_prices_far, "0 prices are near"),
+        (lose_a_first, "filed wrongly"),
         (spoil_link, "linked wrongly"),
         (close_ring, "links and count"),
         (spoil_price, "foreign price"),

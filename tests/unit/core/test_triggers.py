@@ -166,10 +166,11 @@ def test_a_trade_without_stops_is_nothing():
 
 
 def spoil_peak(triggers):
-    group = triggers.sells._trails.values()[0]
-    triggers.sells._firsts.remove(group.first())
-    group.peak += 1
-    triggers.sells._firsts.add(group.first())
+    triggers.sells._trails[0].peak = 0
+
+
+def widen_the_quiet(triggers):
+    triggers.buys.quiet_low -= 1
 
 
 def lose_first(triggers):
@@ -203,19 +204,21 @@ def lose_a_fixed_stop(triggers):
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (spoil_peak, "peak 106 is filed under 105"),
+        (spoil_peak, "out of order"),
+        (widen_the_quiet, "quiet"),
         (lose_first, "filed wrongly"),
         (spoil_trail, "trails wrongly"),
         (spoil_place, "trails wrongly"),
         (leave_group, "in another group"),
         (move_a_fixed_stop, "waits at a foreign price"),
         (count_wrongly, "counted wrongly"),
-        (lose_a_fixed_stop, "counted wrongly"),
+        (lose_a_fixed_stop, "quiet"),
     ],
 )
 def test_check_sees_what_is_wrong(damage, complaint):
     book, triggers = new_book(), Triggers()
     triggers.add(new_stop(book, 1, SELL, 100, trail=5))
+    triggers.add(new_stop(book, 3, SELL, 98, trail=5))
     triggers.add(new_stop(book, 2, BUY, 110))
     triggers.check()
     damage(triggers)

@@ -1,0 +1,121 @@
+"""A pit: one pair, two traders with plenty of money; and what makes its core cut work into parts.
+
+For tests of `continue`. The limits of one command and one batch are set for a test alone, to
+numbers at which a few orders are already too many. Relies on the reference core: its modules are
+what the limits are set in.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from hpe.core import auction, market, reference
+from hpe.core.codec import decode_body, decode_request, split_frames
+from hpe.core.reference import ReferenceCore
+from hpe.messages import (
+    ExecType,
+    ExecutionReport,
+    ListOrders,
+    OrderReport,
+    OrdersReply,
+    OrderType,
+    Request,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+from tests.support.core_driver import Venue
+from tests.support.core_parts import place
+
+FUNDS: Final = 10**9
+
+
+def limit_stops(patch: pytest.MonkeyPatch, count: int) -> None:
+    """Let so many stops fire in one command."""
+    patch.setattr(market, "STOPS_PER_COMMAND_MAX", count)
+
+
+def limit_effort(patch: pytest.MonkeyPatch, effort: int) -> None:
+    """Let a batch be full after so many fills and reports."""
+    for module in (market, reference):
+        patch.setattr(module, "FILLS_PER_COMMAND_MAX", effort)
+
+
+def limit_fills(patch: pytest.MonkeyPatch, fills: int) -> None:
+    """Let an uncross have so many fills in one command; for books without stops."""
+    for module in (auction, market):
+        patch.setattr(module, "FILLS_PER_COMMAND_MAX", fills)
+
+
+class Pit:
+    """A venue with one pair and two traders, `hers` (user 1) and `his` (user 2)."""
+
+    def __init__(self) -> None:
+        self.venue = Venue(ReferenceCore)
+        self.hers, self.his = self.venue.attach(1), self.venue.attach(2)
+        self.hers.list_pair()
+        for trader in (self.hers, self.his):
+            for asset in (1, 2):
+                trader.deposit(asset, FUNDS)
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether something goes on. Not by a query: that is a batch, in which it does."""
+        core = self.venue.core
+        assert isinstance(core, ReferenceCore)
+        return core.exchange.unfinished
+
+    def finish(self) -> None:
+        """Let batches pass until nothing goes on."""
+        while self.unfinished:
+            self.venue.pass_time(1)
+
+    def trade_at(self, price: int) -> None:
+        """Make a last price."""
+        self.hers.submit(Side.SELL, price, 1)
+        self.his.submit(Side.BUY, price, 1)
+
+    def sell_stops(self, count: int, trigger: int = 90, **fields: Any) -> list[int]:
+        """Let stops of one lot each wait; gives their ids."""
+        kind = OrderType.STOP
+        return [
+            place(self.hers, Side.SELL, 0, 1, kind, stop_price=trigger, **fields).order_id
+            for _ in range(count)
+        ]
+
+    def set_off(self, price: int = 90, quantity: int = 1) -> SubmitOrder:
+        """Make the request that sells down to a price: stops above it fire."""
+        kind, tif = OrderType.LIMIT, TimeInForce.GTC
+        return SubmitOrder(self.his.next_id(), 1, 0, Side.SELL, kind, tif, price, quantity)
+
+    def reports(self, user: int, exec_type: ExecType) -> list[tuple[int, int]]:
+        """Give (sequence, order id) of a user's reports of one kind."""
+        return [
+            (report.sequence, report.order_id)
+            for report in self.venue.private.get(user, [])
+            if isinstance(report, ExecutionReport | OrderReport) and report.exec_type == exec_type
+        ]
+
+    def everything(self) -> tuple[Any, ...]:
+        """Give what traders can see: accounts, the book, open orders, fills; no sequences."""
+        traders = (self.hers, self.his)
+        money = [[trader.money(asset) for asset in (1, 2)] for trader in traders]
+        rows = [trader.get(OrdersReply, ListOrders(1)).rows for trader in traders]
+        fills = [
+            (fill.trade_id, fill.order_id, fill.last_price, fill.last_quantity, fill.leaves)
+            for user in (1, 2)
+            for fill in self.venue.private.get(user, [])
+            if isinstance(fill, ExecutionReport)
+        ]
+        book = self.hers.book()
+        return money, book.bids, book.asks, book.last_price, rows, fills
+
+
+def logged(body: bytes) -> list[tuple[int, list[type[Request]]]]:
+    """Give (session, [kinds of commands]) of a log body's groups."""
+    return [
+        (session, [type(decode_request(frame)) for frame in split_frames(frames)])
+        for session, _, frames in decode_body(body).groups
+    ]

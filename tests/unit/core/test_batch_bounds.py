@@ -1,0 +1,247 @@
+"""What bounds a batch: expiry, walks and queries in parts; and a start in the middle of a part."""
+
+import queue
+import sys
+
+import pytest
+
+from hpe.core import exchange, matcher
+from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
+from hpe.core.reference import ReferenceCore
+from hpe.core.thread import STOP, Work, run
+from hpe.messages import (
+    BlockUser,
+    CancelOrder,
+    CancelReason,
+    Continue,
+    ErrorCode,
+    ExecType,
+    GetStateHash,
+    LockBalance,
+    MassCancel,
+    OrderTerms,
+    OrderType,
+    RejectReason,
+    SelfTrade,
+    SetStatus,
+    Side,
+    StateHashReply,
+    SubmitOco,
+    SubmitOrder,
+    Tick,
+    TimeInForce,
+    Uncross,
+)
+from tests.support.core_driver import frames_of
+from tests.support.core_parts import place
+from tests.support.core_pit import Pit, limit_effort, limit_fills, limit_stops, logged
+
+BUY, SELL = Side
+GTC, IOC, FOK, GTD = TimeInForce
+STOP_ORDER = OrderType.STOP
+CALL = 4
+
+
+@pytest.fixture
+def pit():
+    pit = Pit()
+    pit.trade_at(100)
+    return pit
+
+
+# --- expiry ---------------------------------------------------------------------------------------
+
+
+def ten_that_expire(pit):
+    soon = pit.venue.time_ns + 10**6
+    ids = [place(pit.his, BUY, 50, 1, tif=GTD, expires_ns=soon).order_id for _ in range(9)]
+    hold = LockBalance(pit.his.next_id(), 1, 7, hold_id=5, expires_ns=soon)
+    assert pit.his.ask(hold).reason == 0
+    return ids
+
+
+def test_many_that_expire_do_so_in_parts_before_any_other_command(pit, monkeypatch):
+    ids = ten_that_expire(pit)
+    monkeypatch.setattr(exchange, "EXPIRIES_MAX", 4)
+    pit.venue.time_ns += 2 * 10**6
+    response = pit.his.cancel(ids[-1])
+    assert response.reason == RejectReason.UNKNOWN_ORDER
+    mine = pit.his.session_id
+    assert logged(pit.venue.bodies[-1]) == [(0, [Continue] * 2), (mine, [CancelOrder])]
+    assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == ids
+    assert pit.his.money(1)[2] == 0
+    pit.venue.check()
+
+
+def test_they_do_so_over_batches_and_commands_behind_are_busy(pit, monkeypatch):
+    ids = ten_that_expire(pit)
+    monkeypatch.setattr(exchange, "EXPIRIES_MAX", 2)
+    limit_effort(monkeypatch, 3)
+    pit.venue.time_ns += 2 * 10**6
+    busy = [pit.his.refused(CancelOrder(pit.his.next_id(), ids[-1])).code for _ in range(2)]
+    assert busy == [ErrorCode.BUSY] * 2
+    assert [logged(body) for body in pit.venue.bodies[-2:]] == [[(0, [Continue])]] * 2
+    pit.finish()
+    assert pit.his.cancel(ids[-1]).reason == RejectReason.UNKNOWN_ORDER
+    assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == ids
+    pit.venue.check()
+
+
+def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit, monkeypatch):
+    """A stop that the uncross fires may not trade with an order whose time had come."""
+    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    for _ in range(5):
+        pit.hers.submit(SELL, 100, 1)
+        pit.his.submit(BUY, 100, 1)
+    soon = pit.venue.time_ns + 100
+    due = place(pit.his, BUY, 90, 5, tif=GTD, expires_ns=soon).order_id
+    (stop,) = pit.sell_stops(1, trigger=100)
+    limit_fills(monkeypatch, 4)
+    limit_effort(monkeypatch, 4)
+    pit.hers.ask(Uncross(pit.hers.next_id(), 1))
+    pit.venue.pass_time(1_000)
+    pit.finish()
+    assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == [due]
+    (canceled,) = [report for report in pit.venue.private[1] if report.order_id == stop][-1:]
+    assert (canceled.exec_type, canceled.cum) == (ExecType.CANCELED, 0)
+    assert canceled.reason == CancelReason.NO_LIQUIDITY
+    pit.venue.check()
+
+
+# --- a state in which something goes on -----------------------------------------------------------
+
+
+def left_over(pit, monkeypatch):
+    """Fire ten stops of which each command gives two their turn."""
+    pit.his.submit(BUY, 90, 20)
+    pit.sell_stops(10)
+    limit_stops(monkeypatch, 2)
+    limit_effort(monkeypatch, 4)
+    pit.his.send(pit.set_off())
+    assert pit.unfinished
+
+
+def test_a_start_in_the_middle_logs_everything_that_it_does(pit, monkeypatch):
+    """The matching thread must not execute anything whose body it does not hand to the log."""
+    left_over(pit, monkeypatch)
+    core, bodies = pit.venue.replayed(), list(pit.venue.bodies)
+    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    log_inbox = queue.SimpleQueue()
+    for _ in range(12):
+        run_of_tick = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([Tick(1)]))
+        inbox.put(Work([run_of_tick], {}))
+    inbox.put(STOP)
+    run(core, inbox, log_inbox, lambda: None, clock=lambda: 0)
+    while not log_inbox.empty():
+        bodies.append(log_inbox.get().output.body)
+    again = ReferenceCore()
+    for body in bodies:
+        assert again.replay(body).body == body
+    assert again.state_hash() == core.state_hash()
+    assert not core.exchange.unfinished
+
+
+def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(monkeypatch):
+    """The only stop left in the queue was canceled there: a core from the dump knows none."""
+    pit = Pit()
+    pit.trade_at(100)
+    pit.hers.ask(SubmitOco(pit.hers.next_id(), 1, SELL, 1, 115, 86))
+    pit.hers.submit(SELL, 85, 1)
+    pit.hers.submit(SELL, 110, 1)
+    place(pit.his, BUY, 0, 0, STOP_ORDER, stop_price=110, budget=10**6)
+    limit_effort(monkeypatch, 6)
+    pit.his.submit(BUY, 110, 2)
+    restored = pit.venue.restored()
+    assert restored.state_hash() == pit.venue.core.state_hash()
+    assert restored.exchange.unfinished == pit.venue.core.exchange.unfinished
+    pit.venue.pass_time(1)
+    run_of_tick = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([Tick(1)]))
+    assert restored.apply(Batch(pit.venue.time_ns, [run_of_tick])).body == pit.venue.bodies[-1]
+
+
+# --- walks ----------------------------------------------------------------------------------------
+
+
+def effort(pit):
+    return pit.venue.core.exchange.market.matcher.effort
+
+
+def test_a_small_order_walks_no_more_of_a_large_level_than_it_takes(pit):
+    for _ in range(200):
+        pit.hers.submit(SELL, 100, 1)
+    careful = {"self_trade": SelfTrade.CANCEL_MAKER}
+    market = place(pit.his, BUY, 0, 1, OrderType.MARKET, tif=IOC, **careful)
+    assert (market.cum, effort(pit)) == (1, 4)
+    place(pit.hers, SELL, 100, 50, display_quantity=1)
+    killed = place(pit.his, BUY, 100, 1, tif=FOK)
+    assert killed.cum == 1
+    assert effort(pit) < 10
+
+
+def test_a_level_of_more_orders_than_one_may_fill_still_fills_a_few(pit, monkeypatch):
+    for _ in range(10):
+        pit.hers.submit(SELL, 100, 1)
+    monkeypatch.setattr(matcher, "FILLS_PER_COMMAND_MAX", 5)
+    assert place(pit.his, BUY, 100, 5, tif=FOK).cum == 5
+    assert place(pit.his, BUY, 100, 5, tif=FOK).cum == 5
+    for _ in range(10):
+        pit.hers.submit(SELL, 100, 1)
+    assert place(pit.his, BUY, 100, 6, tif=FOK).reason == CancelReason.FOK_NOT_FILLABLE
+
+
+def test_a_market_buy_pays_for_all_that_it_may_fill(pit, monkeypatch):
+    """The walk of its cost may not end before the level in which the last fill is."""
+    monkeypatch.setattr(matcher, "FILLS_PER_COMMAND_MAX", 5)
+    for price in (100, 101):
+        for _ in range(4):
+            pit.hers.submit(SELL, price, 1)
+    poor = pit.venue.attach(3)
+    poor.deposit(2, 4 * 100)
+    assert poor.submit(BUY, 0, 5, IOC).reason == RejectReason.INSUFFICIENT_FUNDS
+    poor.deposit(2, 101)
+    assert poor.submit(BUY, 0, 5, IOC).quote_total == 501
+    pit.venue.check()
+
+
+# --- queries and refused pairs --------------------------------------------------------------------
+
+
+def test_queries_that_walked_enough_make_the_next_busy(pit):
+    first, second = pit.hers.send(GetStateHash(1), GetStateHash(1))
+    assert isinstance(first, StateHashReply)
+    assert second.code == ErrorCode.BUSY
+    (third,) = pit.hers.send(GetStateHash(1))
+    assert third == first
+
+
+def test_refused_pairs_leave_nothing_in_memory(pit):
+    """Orders are none of the collector's business: a cycle in one would stay for ever."""
+    poor = pit.venue.attach(4)
+    pair = SubmitOco(1, 1, SELL, 1, 115, 86)
+
+    def refuse(count):
+        for _ in range(count):
+            pit.venue.core.exchange.entry.submit_oco(4, pair)
+
+    refuse(100)
+    before = sys.getallocatedblocks()
+    refuse(1_000)
+    assert sys.getallocatedblocks() - before < 500
+    assert poor.money(1) == (0, 0, 0)
+
+
+def test_a_stray_mass_cancel_or_unblock_opens_nobody(pit):
+    users = pit.venue.core.exchange.orders.users
+    known = set(users)
+    pit.hers.ask(MassCancel(pit.hers.next_id(), user=999))
+    pit.hers.ask(BlockUser(pit.hers.next_id(), 998, blocked=False))
+    assert set(users) == known
+
+
+def test_an_order_with_terms_is_replayed_from_its_bytes(pit):
+    """Terms are an array inside the array: the log keeps the bytes as they came."""
+    terms = OrderTerms(display_quantity=2)
+    limit = OrderType.LIMIT
+    pit.hers.ask(SubmitOrder(pit.hers.next_id(), 1, 0, SELL, limit, GTC, 120, 9, 0, 0, terms))
+    assert pit.hers.book().asks == [(120, 2, 1)]
+    pit.venue.check()
