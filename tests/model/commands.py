@@ -1,133 +1,399 @@
-"""Random commands for the model tests: as Hypothesis strategies and as a seeded stream.
+"""Random commands for the model tests, all from one `Random`: seeded, or Hypothesis' own.
 
-The request ids, and the ids of orders, are placeholders that `addressed` replaces when the
-command is sent: an order is named by how many orders ago it came. Values are small so that
-commands meet each other, with a few at the bounds of the wire. No state of its own.
+Request ids, order ids and times are placeholders that `addressed` replaces when the command is
+sent: an order is named by how many orders ago it came, a time by how long from now. Values are
+small so that commands meet each other, with a few at the bounds of the wire. No state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
-from typing import Final, NamedTuple
+from typing import Any, Final
 
-import msgspec
-from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hpe.messages import (
     AMOUNT_MAX,
+    HOUSE_USER,
     INT_MAX,
     AddAsset,
     AddInstrument,
+    BlockUser,
     CancelOrder,
+    CaptureHold,
     Deposit,
+    InstrumentStatus,
     LockBalance,
+    MassCancel,
+    OrderTerms,
     OrderType,
+    ReleaseHold,
     ReplaceOrder,
     Request,
     ResolveInstrument,
+    SelfTrade,
+    SetFees,
+    SetStatus,
     Side,
+    SubmitOco,
     SubmitOrder,
     TimeInForce,
+    Transfer,
+    Uncross,
     UnlockBalance,
     Withdraw,
 )
 
-_ids = st.just(1)
-_instruments = st.sampled_from([1, 1, 1, 2, 2, 9])
-_prices = st.integers(1, 9) | st.sampled_from([1, 10, 2**31, INT_MAX])
-_quantities = st.integers(1, 12) | st.sampled_from([40, 2**55, 2**62, INT_MAX])
-_client_order_ids = st.sampled_from([0, 0, 1, 2, 3])
-_order_ages = st.integers(0, 8)
-_amounts = st.integers(1, 60) | st.sampled_from([AMOUNT_MAX - 5_000, AMOUNT_MAX])
-_users = st.sampled_from([0, 0, 0, 1, 2, 7])
-_symbols = st.sampled_from(["A", "B", "C", "D", "E", "A/B", "B/C"])
-
-limit_orders = st.builds(
-    SubmitOrder, _ids, _instruments, _client_order_ids, st.sampled_from(Side),
-    st.just(OrderType.LIMIT),
-    st.sampled_from([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK]),
-    _prices, _quantities, st.sampled_from([0, 0, 0, 1]),
-)  # fmt: skip
-market_orders = st.builds(
-    SubmitOrder, _ids, _instruments, _client_order_ids, st.sampled_from(Side),
-    st.just(OrderType.MARKET), st.sampled_from(TimeInForce), st.sampled_from([0, 0, 0, 5]),
-    _quantities, st.sampled_from([0, 0, 0, 1]),
-)  # fmt: skip
-cancels = st.builds(CancelOrder, _ids, _order_ages, _client_order_ids)
-_some_quantity = st.none() | st.integers(0, 14) | st.just(INT_MAX)
-replaces = st.builds(
-    ReplaceOrder, _ids, _order_ages, st.just(0), _some_quantity, _some_quantity,
-    st.none() | _prices, st.booleans(),
-)  # fmt: skip
-reductions = st.builds(
-    ReplaceOrder, _ids, _order_ages, st.just(0), st.none(), st.integers(0, 14),
-    st.none() | _prices, st.booleans(),
-)  # fmt: skip
-movements = st.sampled_from([Deposit, Withdraw, LockBalance, UnlockBalance]).flatmap(
-    lambda kind: st.builds(kind, _ids, st.integers(1, 4), _amounts, _users)
-)
-listings = st.one_of(
-    st.builds(AddAsset, _ids, _symbols, st.integers(0, 18)),
-    st.builds(
-        AddInstrument, _ids, _symbols, st.integers(1, 5), st.integers(1, 5), st.just(1),
-        st.just(1), st.sampled_from([1, 5]), st.sampled_from([4, INT_MAX]),
+GIVEN: Final[tuple[Request, ...]] = (
+    *(AddAsset(1, symbol, 2) for symbol in "ABC"),
+    AddInstrument(1, "A/B", 1, 2, 1, 2),
+    AddInstrument(
+        1, "C/B", 3, 2, 3, 7, 2, 12, 2, 50, 42, 504, -200_000, 333_333,
+        self_trade=SelfTrade.DECREMENT,
     ),
-    st.builds(ResolveInstrument, _ids, _symbols, _symbols),
+    AddInstrument(1, "A/C", 1, 3, 2, 1, maker_fee_ppm=1_000, taker_fee_ppm=2_500,
+                  self_trade=SelfTrade.CANCEL_MAKER, band_ppm=100_000, reference_price=50),
+    AddInstrument(1, "A/B2", 1, 2, maker_fee_ppm=-1, taker_fee_ppm=3,
+                  band_ppm=70_000, reference_price=50, volatility_interruption=True),
 )  # fmt: skip
-commands = st.one_of(
-    limit_orders, limit_orders, limit_orders, market_orders, cancels, replaces, reductions,
-    reductions, movements, listings,
-)  # fmt: skip
+"""The assets and instruments that every play begins with."""
+
+MIDDLES: Final = {1: 6, 2: 6, 3: 50, 4: 50}
+"""Around which price an instrument is traded."""
+
+_TRADERS: Final = (1, 2, 3)
+_PRICE_BOUNDS: Final = (1, 13, 2**31, 2**61, INT_MAX)
+_QUANTITY_BOUNDS: Final = (0, 1, 40, 2**55, 2**62, INT_MAX)
+_AMOUNT_BOUNDS: Final = (AMOUNT_MAX - 70_000, AMOUNT_MAX)
+_SYMBOLS: Final = ("A", "B", "C", "D", "E", "A/B", "B/C")
+_RATES: Final = (-333_333, -200_000, -1, 0, 0, 1, 7, 200_000, 333_333, 999_999)
+_ALL_TIFS: Final = tuple(TimeInForce)
+_SIDES: Final = tuple(Side)
 
 
-def addressed(command: Request, request_id: int, last_order_id: int) -> Request:
-    """Give a command its request id and turn an order's age into its id."""
+def book_of(random: Random) -> int:
+    """Choose an instrument: mostly one that exists."""
+    return random.choice((1, 1, 1, 2, 2, 3, 3, 4, 4, 4)) if random.random() < 0.99 else 9
+
+
+def price_of(random: Random, book: int) -> int:
+    """Choose a price near the instrument's middle, seldom a bound of the wire."""
+    if random.random() < 0.01:
+        return random.choice(_PRICE_BOUNDS)
+    far = random.choice((2, 3, 6))
+    return max(1, MIDDLES.get(book, 6) + random.randint(-far, far))
+
+
+def quantity_of(random: Random) -> int:
+    """Choose lots."""
+    return random.choice(_QUANTITY_BOUNDS) if random.random() < 0.01 else random.randint(1, 12)
+
+
+def _expiry_of(random: Random, tif: TimeInForce) -> int:
+    return random.randint(0, 90) if tif is TimeInForce.GTD else 0
+
+
+def limit_order(random: Random) -> Request:
+    """Make a limit order, sometimes an iceberg, post-only or with a minimum."""
+    book, side, quantity = book_of(random), random.choice(_SIDES), quantity_of(random)
+    tif = random.choice((*_ALL_TIFS, *(TimeInForce.GTC,) * 6))
+    flags = display = minimum = 0
+    special = random.random()
+    if special < 0.15:
+        flags = 1
+    elif special < 0.40 and quantity < 100:  # else there would be no end of fills
+        display = random.randint(1, 4)
+    elif special < 0.50:
+        minimum = random.randint(1, 8)
+    if tif in (TimeInForce.IOC, TimeInForce.FOK) and random.random() < 0.95:
+        flags = display = 0
+        minimum = 0 if tif is TimeInForce.FOK else minimum
+    terms = OrderTerms(
+        display_quantity=display, minimum_quantity=minimum, expires_ns=_expiry_of(random, tif)
+    )
+    return SubmitOrder(
+        1, book, _client_id_of(random), side, OrderType.LIMIT, tif, price_of(random, book),
+        quantity, flags, _policy_of(random), _shortened(random, terms),
+    )  # fmt: skip
+
+
+def _shortened(random: Random, terms: OrderTerms) -> OrderTerms | None:
+    """Leave terms out that ask for nothing, as clients do; seldom not, which means the same."""
+    return None if terms == OrderTerms() and random.random() < 0.95 else terms
+
+
+def market_order(random: Random) -> Request:
+    """Make a market order, by quantity or by budget."""
+    side, tif = random.choice(_SIDES), random.choice((TimeInForce.IOC, TimeInForce.FOK))
+    quantity, terms = quantity_of(random), OrderTerms()
+    if side is Side.BUY and random.random() < 0.5:
+        quantity, terms = 0, OrderTerms(budget=_budget_of(random))
+    elif tif is TimeInForce.IOC and random.random() < 0.2:
+        terms = OrderTerms(minimum_quantity=random.randint(1, 8))
+    return SubmitOrder(
+        1, book_of(random), 0, side, OrderType.MARKET, tif, 0, quantity, 0, _policy_of(random),
+        _shortened(random, terms),
+    )  # fmt: skip
+
+
+def stop_order(random: Random) -> Request:
+    """Make a stop, a trailing stop or a stop limit."""
+    book, side, tif = book_of(random), random.choice(_SIDES), random.choice(_ALL_TIFS)
+    kind = random.choice((OrderType.STOP, OrderType.STOP_LIMIT))
+    stop_price, quantity, price, trail, budget = (
+        price_of(random, book),
+        quantity_of(random),
+        0,
+        0,
+        0,
+    )
+    if kind is OrderType.STOP_LIMIT:
+        price = price_of(random, book)
+    else:
+        if random.random() < 0.5:
+            stop_price, trail = 0, random.randint(1, 4)
+        if side is Side.BUY:
+            quantity, budget = 0, _budget_of(random)
+    terms = OrderTerms(stop_price, trail, 0, 0, budget, _expiry_of(random, tif))
+    return SubmitOrder(
+        1, book, _client_id_of(random), side, kind, tif, price, quantity, 0, _policy_of(random),
+        terms,
+    )  # fmt: skip
+
+
+def wrong_order(random: Random) -> Request:
+    """Make an order with one field that another kind of order would have."""
+    make = random.choice((limit_order, market_order, stop_order))
+    order = make(random) if random.random() < 0.8 else wrong_order(random)
+    assert isinstance(order, SubmitOrder)
+    field = random.choice((*OrderTerms.__struct_fields__, "price", "flags", "time_in_force"))
+    if field == "time_in_force":
+        return replace(order, time_in_force=random.choice(_ALL_TIFS))
+    if field == "flags":
+        return replace(order, flags=1 - order.flags)
+    if field == "price":
+        return replace(order, price=0 if order.price else 6)
+    terms = order.terms or OrderTerms()
+    value = 0 if getattr(terms, field) else random.choice((1, 1, random.randint(1, 14)))
+    return replace(order, terms=replace(terms, **{field: value}))
+
+
+def pair(random: Random) -> Request:
+    """Make an order of which one leg cancels the other; mostly one that can be taken."""
+    book, side = book_of(random), random.choice(_SIDES)
+    middle = MIDDLES.get(book, 6)
+    away = random.randint(1, 4) * (-1 if side is Side.BUY else 1)
+    price, stop_price = max(1, middle + away), max(1, middle - away)
+    stop_limit = price_of(random, book) if random.random() < 0.5 else 0
+    budget = _budget_of(random) if side is Side.BUY and not stop_limit else 0
+    if random.random() < 0.05:
+        budget = random.randint(0, 1) * 50
+    expires = random.randint(0, 90) if random.random() < 0.3 else 0
+    return SubmitOco(
+        1, book, side, max(1, quantity_of(random)), price, stop_price, stop_limit, budget,
+        _client_id_of(random), _client_id_of(random), expires, _policy_of(random),
+    )  # fmt: skip
+
+
+def cancel(random: Random) -> Request:
+    """Make a cancel of a recent order."""
+    return CancelOrder(1, random.randint(0, 12), random.choice((0, 0, 0, 0, 0, 1, 2)))
+
+
+def replacement(random: Random) -> Request:
+    """Make a replace of a recent order."""
+    new = random.randint(0, 14) if random.random() < 0.98 else INT_MAX
+    total, leaves = random.choice(((new, None), (None, new), (None, new)))
+    if random.random() < 0.02:
+        total, leaves = random.choice(((None, None), (new, new)))
+    price = price_of(random, random.choice((1, 3))) if random.random() < 0.5 else None
+    stop_price = price_of(random, random.choice((1, 3))) if random.random() < 0.15 else None
+    client_id = random.choice((0, 0, 0, 0, 0, 0, 1))
+    return ReplaceOrder(
+        1, random.randint(0, 12), client_id, total, leaves, price, random.random() < 0.1,
+        stop_price,
+    )  # fmt: skip
+
+
+def movement(random: Random) -> Request:
+    """Make a deposit, a withdrawal or a lock without an id."""
+    kind = random.choice((Deposit, Withdraw, LockBalance, UnlockBalance))
+    locks = kind in (LockBalance, UnlockBalance)
+    amount = random.randint(1, 40) if locks else _amount_of(random)
+    return kind(1, random.randint(1, 4), amount, _account_of(random))
+
+
+def transfer(random: Random) -> Request:
+    """Make a transfer between two users."""
+    to_user = random.choice((*_TRADERS, HOUSE_USER))
+    return Transfer(1, random.randint(1, 4), _amount_of(random), to_user, _account_of(random))
+
+
+def hold(random: Random) -> Request:
+    """Make, capture or release a named hold."""
+    hold_id, user, chance = random.randint(1, 4), _account_of(random), random.random()
+    if chance < 0.4:
+        expires = random.randint(0, 40) if random.random() < 0.5 else 0
+        lock_id = hold_id if random.random() < 0.95 else 0
+        asset = random.randint(1, 4)
+        return LockBalance(1, asset, random.randint(1, 60), user, lock_id, expires)
+    if chance < 0.7:
+        to_user = random.choice((*_TRADERS, HOUSE_USER))
+        return CaptureHold(1, hold_id, random.randint(1, 50), to_user, user)
+    return ReleaseHold(1, hold_id, random.choice((0, random.randint(1, 50))), user)
+
+
+def status(random: Random) -> Request:
+    """Set a status, or uncross."""
+    book = book_of(random)
+    if random.random() < 0.5:
+        return SetStatus(1, book, random.choice(tuple(InstrumentStatus)))
+    return Uncross(1, book, random.choice(tuple(InstrumentStatus)[:3]))
+
+
+def reopening(random: Random, book: int) -> Request:
+    """Let an instrument trade again."""
+    if random.random() < 0.5:
+        return Uncross(1, book)
+    return SetStatus(1, book, InstrumentStatus.TRADING)
+
+
+def mass_cancel(random: Random) -> Request:
+    """Cancel many orders."""
+    book = random.choice((0, book_of(random)))
+    side = random.choice((0, 1, 2))
+    return MassCancel(1, book, side, _account_of(random), random.random() < 0.2)
+
+
+def block(random: Random) -> Request:
+    """Block a user, or more often allow one again."""
+    return BlockUser(1, random.choice(_TRADERS), random.random() < 0.4)
+
+
+def fees(random: Random) -> Request:
+    """Change an instrument's rates or a user's own."""
+    maker, taker = random.choice(_RATES), random.choice(_RATES[3:])
+    user, chance = random.choice((0, *_TRADERS)), random.random()
+    if chance < 0.2:
+        return SetFees(1, book_of(random), None, None, user)
+    if chance < 0.25:
+        return SetFees(1, book_of(random), maker, None, user)
+    return SetFees(1, book_of(random), maker, taker, user)
+
+
+def listing(random: Random) -> Request:
+    """Add an asset or a pair."""
+    symbol, chance = random.choice(_SYMBOLS), random.random()
+    if chance < 0.3:
+        return AddAsset(1, symbol, random.randint(0, 18))
+    if chance < 0.6:
+        return ResolveInstrument(1, symbol, random.choice(_SYMBOLS))
+    limits: dict[str, Any] = {
+        random.choice(("price_min", "quantity_min")): 5,
+        random.choice(("price_max", "quantity_max")): random.choice((4, 90)),
+        random.choice(("notional_min", "maker_fee_ppm")): random.choice((0, 1, -1)) % 7,
+    }
+    if random.random() < 0.3:
+        limits["maker_fee_ppm"] = -5
+    banded = random.choice(((0, 0, True), (5, 0, False), (5, 9, True)))
+    limits |= dict(
+        zip(("band_ppm", "reference_price", "volatility_interruption"), banded, strict=True)
+    )
+    return AddInstrument(1, symbol, random.randint(1, 5), random.randint(1, 5), **limits)
+
+
+def _client_id_of(random: Random) -> int:
+    return random.choice((0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6))
+
+
+def _policy_of(random: Random) -> int:
+    return random.choice((0, 0, 0, 1, 2, 3, 4, 5))
+
+
+def _budget_of(random: Random) -> int:
+    return AMOUNT_MAX if random.random() < 0.01 else random.randint(1, 400)
+
+
+def _amount_of(random: Random) -> int:
+    return random.choice(_AMOUNT_BOUNDS) if random.random() < 0.03 else random.randint(1, 2_000)
+
+
+def _account_of(random: Random) -> int:
+    return random.choice((0, 0, 0, *_TRADERS, 7, HOUSE_USER))
+
+
+Maker = Callable[[Random], Request]
+
+_KINDS: Final[dict[Maker, int]] = {
+    limit_order: 340,
+    market_order: 70,
+    stop_order: 110,
+    wrong_order: 20,
+    pair: 50,
+    cancel: 60,
+    replacement: 150,
+    movement: 40,
+    transfer: 15,
+    hold: 40,
+    status: 20,
+    mass_cancel: 6,
+    block: 8,
+    fees: 20,
+    listing: 6,
+}
+"""How often each kind of command comes."""
+
+_MOODS: Final[tuple[dict[Maker, int], ...]] = (
+    {},
+    {stop_order: 250, pair: 80, market_order: 200, cancel: 30, hold: 0, movement: 10, block: 1},
+    {limit_order: 800, status: 40, market_order: 0, hold: 0, movement: 10, block: 1},
+    {limit_order: 700, market_order: 200, cancel: 0, hold: 0, fees: 80},
+)
+"""What plays may be about: a bit of everything, stops, calls, trading under changing fees."""
+
+_WHEELS: Final = [
+    [make for make, often in {**_KINDS, **mood}.items() for _ in range(often)] for mood in _MOODS
+]
+
+MOODS: Final = len(_MOODS)
+CALLS: Final = 2
+"""The mood in which instruments stay closed for long, so that many orders gather."""
+
+
+def command_of(random: Random, mood: int = 0) -> Request:
+    """Make a command of any kind."""
+    return random.choice(_WHEELS[mood])(random)
+
+
+def addressed(command: Request, request_id: int, last_order_id: int, time_ns: int) -> Request:
+    """Give a command its request id, turn an order's age into its id and a wait into a time.
+
+    A time is two nanoseconds less than the wait says, so that some are over already.
+    """
+    now_ns = time_ns - 2
     if isinstance(command, CancelOrder | ReplaceOrder):
-        order_id = max(last_order_id - command.order_id, 0)
-        return msgspec.structs.replace(command, request_id=request_id, order_id=order_id)
-    return msgspec.structs.replace(command, request_id=request_id)
+        # The client id alone names the order half of the time.
+        by_client_id = command.client_order_id and command.order_id % 2
+        order_id = 0 if by_client_id else max(last_order_id - command.order_id, 0)
+        return replace(command, request_id=request_id, order_id=order_id)
+    if isinstance(command, SubmitOrder) and command.terms and command.terms.expires_ns:
+        terms = replace(command.terms, expires_ns=now_ns + command.terms.expires_ns)
+        return replace(command, request_id=request_id, terms=terms)
+    if isinstance(command, SubmitOco | LockBalance) and command.expires_ns:
+        expires_ns = now_ns + command.expires_ns
+        return replace(command, request_id=request_id, expires_ns=expires_ns)
+    return replace(command, request_id=request_id)
 
 
-class Flow(NamedTuple):
-    """The shape of a seeded stream: prices around a middle, sizes, how far back ids reach."""
-
-    middle: int
-    spread: int
-    quantity_max: int
-    age_max: int
-    amount_max: int
-
-
-TIGHT: Final = Flow(middle=5, spread=2, quantity_max=12, age_max=8, amount_max=2_000)
-WIDE: Final = Flow(middle=500, spread=60, quantity_max=30, age_max=400, amount_max=3_000)
-
-
-def seeded_commands(seed: int, count: int, flow: Flow) -> Iterator[Request]:
-    """Give a stream that only the seed decides; mostly orders on instruments 1 and 2."""
+def seeded_commands(seed: int, count: int) -> Iterator[Request]:
+    """Give a stream that only the seed decides; what it closes or blocks it soon allows again."""
     random = Random(seed)
     for _ in range(count):
-        side = random.choice(tuple(Side))
-        away = -flow.spread if side is Side.BUY else flow.spread
-        price = max(1, round(random.gauss(flow.middle + away / 2, flow.spread)))
-        quantity = random.randint(1, flow.quantity_max)
-        age = random.randint(0, flow.age_max)
         chance = random.random()
-        if chance < 0.60:
-            tif = random.choice((TimeInForce.GTC,) * 4 + (TimeInForce.IOC, TimeInForce.FOK))
-            flags = int(tif is TimeInForce.GTC and random.random() < 0.2)
-            limit = OrderType.LIMIT
-            book = random.randint(1, 2)
-            yield SubmitOrder(1, book, 0, side, limit, tif, price, quantity, flags)
-        elif chance < 0.68:
-            tif = random.choice((TimeInForce.IOC, TimeInForce.FOK))
-            yield SubmitOrder(1, 1, 0, side, OrderType.MARKET, tif, 0, quantity)
-        elif chance < 0.78:
-            yield CancelOrder(1, age)
-        elif chance < 0.94:
-            total, leaves = random.choice(((quantity, None), (None, quantity)))
-            new_price = random.choice((None, price))
-            yield ReplaceOrder(1, age, 0, total, leaves, new_price, random.random() < 0.1)
+        if chance < 0.10:
+            yield reopening(random, random.randint(1, 4))
+        elif chance < 0.13:
+            yield BlockUser(1, random.choice(_TRADERS), False)
         else:
-            kind = random.choice((Deposit, Withdraw, LockBalance, UnlockBalance))
-            yield kind(1, random.randint(1, 3), random.randint(1, flow.amount_max))
+            yield command_of(random)

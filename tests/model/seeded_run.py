@@ -1,34 +1,38 @@
 """One seeded run of the core, printed as its state hash and output digest: `python -m` this.
 
 Run in processes of their own by test_determinism.py: the hash seed of an interpreter is fixed at
-its start. Two clients, a few hundred commands in batches, a reconnect.
+its start. Three clients, a few hundred commands in batches, a reconnect; half-way all that is
+due ends.
 """
 
 import sys
 
 from hpe.core import new_core
 from hpe.core.codec import decode_body
-from tests.model.commands import WIDE, addressed, seeded_commands
+from hpe.messages import Deposit
+from tests.model.commands import GIVEN, addressed, seeded_commands
 from tests.support.core_driver import Venue
 
 BATCH = 40
+USERS = (1, 2, 3)
+SOON_NS, LATER_NS = 10**6, 10**12
 
 
 def run(seed: int, count: int, batch_size: int = BATCH) -> Venue:
     """Execute a seeded stream on a new core."""
     venue = Venue(new_core)
-    clients = [venue.attach(user) for user in (1, 2)]
-    for _ in range(2):
-        clients[0].list_pair()
-    for asset in range(1, 5):
-        for client in clients:
-            client.deposit(asset, 200_000)
+    clients = [venue.attach(user) for user in USERS]
+    given = [*GIVEN, *(Deposit(1, asset, 200_000, user) for asset in (1, 2, 3) for user in USERS)]
+    for command in given:
+        clients[0].ask(addressed(command, clients[0].next_id(), 0, 0))
     batch = []
     # Ids of orders are guessed from the number alone, not taken from replies, so that how the
-    # stream is cut into batches cannot change it: about three commands of five are orders.
-    for number, command in enumerate(seeded_commands(seed, count, WIDE)):
-        client = clients[number % 2]
-        request = addressed(command, client.next_id(), number * 3 // 5)
+    # stream is cut into batches cannot change it: about half of the commands are orders. So are
+    # times, which are far from those that batches take.
+    for number, command in enumerate(seeded_commands(seed, count)):
+        client = clients[number % len(clients)]
+        soon = SOON_NS if number <= count // 2 else LATER_NS
+        request = addressed(command, client.next_id(), number // 2, soon)
         batch.append(client.run(request))
         if len(batch) == batch_size:
             venue.apply(*batch)
@@ -37,6 +41,7 @@ def run(seed: int, count: int, batch_size: int = BATCH) -> Venue:
             venue.apply(*batch)  # what the old connection sent would be dropped
             batch = []
             clients[0] = venue.attach(1, clients[0].session_id)
+            venue.pass_time(2 * SOON_NS)
     venue.apply(*batch)
     return venue
 

@@ -7,8 +7,16 @@ import sys
 import pytest
 
 from hpe.core.codec import decode_body
+from hpe.messages import (
+    HOUSE_USER,
+    ExecutionReport,
+    ListBalances,
+    ListOrders,
+    OrderReport,
+    PreventedMatch,
+)
 from tests.conftest import PROJECT_ROOT
-from tests.model.seeded_run import run
+from tests.model.seeded_run import USERS, run
 
 SEED, COUNT = 20260, 600
 
@@ -31,8 +39,10 @@ def test_the_hash_seed_of_the_interpreter_changes_nothing():
 def test_the_stream_trades_and_survives_replay_and_dump():
     print(f"seed {SEED}")
     venue = run(SEED, COUNT)
-    assert venue.core.exchange.last_trade_id > 50
-    assert len(venue.core.exchange.orders.by_id) > 20
+    told = [report for reports in venue.private.values() for report in reports]
+    assert len(trades_of(venue)) > 50
+    assert {type(report) for report in told} == {ExecutionReport, OrderReport, PreventedMatch}
+    assert len(listed(venue, ListOrders)) > 20
     venue.check()
 
 
@@ -41,7 +51,14 @@ def test_how_commands_are_cut_into_batches_changes_no_trade(batch):
     expected, venue = run(SEED, 300), run(SEED, 300, batch)
     assert trades_of(venue) == trades_of(expected)
     assert len(trades_of(venue)) > 20
-    assert list(venue.core.exchange.balances.rows()) == list(expected.core.exchange.balances.rows())
+    for listing in (ListOrders, ListBalances):
+        assert listed(venue, listing) == listed(expected, listing)
+
+
+def listed(venue, listing):
+    client = venue.attach(9)
+    users = (*USERS, HOUSE_USER)
+    return [row for user in users for row in client.ask(listing(1, user=user)).rows]
 
 
 def trades_of(venue):

@@ -63,14 +63,19 @@ class NaiveListings:
         return len(self.assets)
 
     def _add_instrument(self, command: AddInstrument) -> int:
-        price_wrong = command.price_min > command.price_max
-        quantity_wrong = command.quantity_min > command.quantity_max
-        reject_if(price_wrong or quantity_wrong, RejectReason.INVALID_COMBINATION)
+        wrong = command.price_min > command.price_max
+        wrong |= command.quantity_min > command.quantity_max
+        wrong |= command.notional_min > command.notional_max
+        wrong |= command.band_ppm > 0 and command.reference_price == 0
+        wrong |= command.volatility_interruption and command.band_ppm == 0
+        reject_if(wrong, RejectReason.INVALID_COMBINATION)
         unlisted = max(command.base, command.quote) > len(self.assets)
         reject_if(unlisted, RejectReason.UNKNOWN_ASSET)
         reject_if(command.base == command.quote, RejectReason.SAME_ASSET)
         symbols = [listed.symbol for listed in self.instruments]
         reject_if(command.symbol in symbols, RejectReason.DUPLICATE_SYMBOL)
+        below_zero = command.maker_fee_ppm + command.taker_fee_ppm < 0
+        reject_if(below_zero, RejectReason.FEES_BELOW_ZERO)
         self.instruments.append(command)
         return len(self.instruments)
 
@@ -82,9 +87,8 @@ class NaiveListings:
         reject_if(not self.auto_create, RejectReason.UNKNOWN_PAIR)
         symbols = [listed.symbol for listed in self.instruments]
         reject_if(f"{base}/{quote}" in symbols, RejectReason.DUPLICATE_SYMBOL)
-        ids = []
         for symbol in (base, quote):
             if symbol not in self.assets:
                 self.assets.append(symbol)
-            ids.append(self.assets.index(symbol) + 1)
-        return self._add_instrument(AddInstrument(1, f"{base}/{quote}", *ids))
+        base_id, quote_id = (self.assets.index(symbol) + 1 for symbol in (base, quote))
+        return self._add_instrument(AddInstrument(1, f"{base}/{quote}", base_id, quote_id))

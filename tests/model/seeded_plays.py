@@ -1,0 +1,105 @@
+"""Seeded plays: the bulk of the model's steps, and the shortest failing one when a play fails.
+
+A play is decided by its seed alone. One that fails is cut down by leaving steps out for as long
+as it still fails, and reported as the list of steps that is left. Several processes share the
+seeds; each play is one thread. Core factories must be picklable: classes of a module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from random import Random
+from typing import Final
+
+from tests.model.commands import MOODS
+from tests.model.play import USERS, Play, Step, described
+from tests.support.core_driver import CoreFactory
+
+STEPS_PER_PLAY: Final = 500
+TRIES_MAX: Final = 400
+"""Plays that the search for a shorter failure may take: about a minute."""
+
+
+class PlayFailed(AssertionError):
+    """A play in which core and naive exchange differ, with the fewest steps that were found."""
+
+
+def play_seed(new_core: CoreFactory, seed: int, steps: int = STEPS_PER_PLAY) -> int:
+    """Play one seed; gives the number of commands.
+
+    Raises:
+        PlayFailed: something differed.
+    """
+    random = Random(seed)
+    done: list[Step] = []
+    try:
+        play = Play(new_core, seed % MOODS)
+        while len(done) < steps:
+            first = play.choose(random)
+            batch = [first._replace(wait_ns=max(1, first.wait_ns))]
+            while (step := play.choose(random)).wait_ns == 0:
+                batch.append(step)
+            done += batch
+            play.execute(batch)
+        play.venue.check()
+    except Exception as error:
+        raise PlayFailed(_story(new_core, seed, shortest(new_core, done), error)) from None
+    return len(done)
+
+
+def play_steps(new_core: CoreFactory, steps: Sequence[Step]) -> Exception | None:
+    """Play given steps; gives what went wrong."""
+    try:
+        play = Play(new_core)
+        for batch in batches_of(steps):
+            play.execute(batch)
+        play.venue.check()
+    except Exception as error:
+        return error
+    return None
+
+
+def batches_of(steps: Sequence[Step]) -> list[list[Step]]:
+    """Cut steps into batches, as their waits say."""
+    batches: list[list[Step]] = []
+    for step in steps:
+        if step.wait_ns == 0 and batches:
+            batches[-1].append(step)
+        else:
+            batches.append([step])
+    return batches
+
+
+def shortest(new_core: CoreFactory, steps: list[Step]) -> list[Step]:
+    """Leave steps out, in ever smaller pieces, while the rest still fails."""
+    size, tries = len(steps) // 2, 0
+    while size and tries < TRIES_MAX:
+        start, before = 0, len(steps)
+        while start < len(steps) and tries < TRIES_MAX:
+            fewer = steps[:start] + steps[start + size :]
+            tries += 1
+            if play_steps(new_core, fewer) is None:
+                start += size
+            else:
+                steps = fewer
+        if size > 1 or len(steps) == before:
+            size //= 2
+    return steps
+
+
+def _story(new_core: CoreFactory, seed: int, steps: list[Step], first: Exception) -> str:
+    error = play_steps(new_core, steps) or first
+    lines = [f"seed {seed}: {len(steps)} steps are enough"]
+    lines += [f"user {USERS[s.place]} after {s.wait_ns}: {described(s.command)}" for s in steps]
+    return "\n".join([*lines, f"{type(error).__name__}: {error}"])
+
+
+def play_many(new_core: CoreFactory, first_seed: int, steps: int) -> int:
+    """Play seed after seed until there were so many steps; gives how many commands it were."""
+    seeds = range(first_seed, first_seed + -(-steps // STEPS_PER_PLAY))
+    workers = os.cpu_count() or 1
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return sum(pool.map(play_seed, [new_core] * len(seeds), seeds, chunksize=4))

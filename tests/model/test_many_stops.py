@@ -1,0 +1,48 @@
+"""More stops fire at once than one command may: the rest fire in a command of their own."""
+
+import pytest
+
+from hpe.messages import (
+    STOPS_PER_COMMAND_MAX,
+    Deposit,
+    OrderTerms,
+    OrderType,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+from tests.model.play import Play, Step
+from tests.support.core_driver import CORE_FACTORIES
+
+STOPS = STOPS_PER_COMMAND_MAX + 3
+BATCH = 300
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("core", CORE_FACTORIES)
+def test_what_one_command_may_not_fire_fires_in_the_next(core):
+    play = Play(CORE_FACTORIES[core], 0, 2 * STOPS, 2 * STOPS)
+    send(play, 0, Deposit(1, 1, 2 * STOPS))
+    send(play, 0, *(stop_at(2 + number % 3) for number in range(STOPS)))
+    send(play, 1, limit(Side.BUY, 4, 1), limit(Side.BUY, 1, STOPS - 10))
+    before = play.state.sequence
+    send(play, 2, limit(Side.SELL, 4, 1))
+    fired = [order for order in play.state.open if not order.waiting]
+    print(f"{play.state.trades} trades, {len(fired)} orders rest")
+    assert play.state.sequence == before + 2
+    assert play.state.trades == 1 + STOPS - 10
+    play.venue.check()
+
+
+def send(play, place, *commands):
+    for start in range(0, len(commands), BATCH):
+        play.execute([Step(place, command, 1) for command in commands[start : start + BATCH]])
+
+
+def limit(side, price, quantity):
+    return SubmitOrder(1, 1, 0, side, OrderType.LIMIT, TimeInForce.GTC, price, quantity)
+
+
+def stop_at(stop_price):
+    terms, kind = OrderTerms(stop_price=stop_price), OrderType.STOP_LIMIT
+    return SubmitOrder(1, 1, 0, Side.SELL, kind, TimeInForce.GTC, 1, 1, 0, 0, terms)

@@ -1,0 +1,267 @@
+"""The naive exchange's order commands: submit, submit_oco, replace, cancel, mass_cancel.
+
+Part of the second opinion of naive_exchange.py, nothing shared with the core. Every function
+gives the order with its response's reason, or raises Rejected.
+Source: protocol.md, "The rules of the exchange".
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from hpe.messages import (
+    MASS_CANCEL_MAX,
+    CancelOrder,
+    CancelReason,
+    ExecType,
+    InstrumentStatus,
+    MassCancel,
+    OrderTerms,
+    OrderType,
+    RejectReason,
+    ReplaceOrder,
+    SelfTrade,
+    Side,
+    SubmitOco,
+    SubmitOrder,
+    TimeInForce,
+)
+from tests.support import naive_checks as checks
+from tests.support.naive_listings import Rejected, reject_if
+from tests.support.naive_matching import arrive, makers_for, outlook, trade
+from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_state import NaiveState
+from tests.support.naive_stops import queue_arrived, queue_reached_since, reached_by_last
+
+_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
+
+
+def _new_order(state: NaiveState, user: int, command: SubmitOrder) -> NaiveOrder:
+    listed = state.instrument(command.instrument)
+    maker_ppm, taker_ppm = state.rates(command.instrument, user)
+    terms = command.terms or checks.NO_TERMS
+    policy = SelfTrade(command.self_trade or listed.self_trade)
+    if terms.budget and policy in (SelfTrade.CANCEL_BOTH, SelfTrade.DECREMENT):
+        policy = SelfTrade.CANCEL_TAKER
+    return NaiveOrder(
+        0, user, command.client_order_id, command.instrument, listed, command.side,
+        command.order_type, command.time_in_force, command.price, command.quantity,
+        command.flags, policy, maker_ppm, taker_ppm, terms,
+        waiting=command.order_type in _STOPS,
+        trades_before=len(state.prices.get(command.instrument, [])),
+    )  # fmt: skip
+
+
+def _accept(state: NaiveState, order: NaiveOrder) -> None:
+    state.orders += 1
+    order.order_id = state.orders
+    if order.waiting:
+        order.priority = state.newest_priority()
+        state.open.append(order)
+
+
+def submit(state: NaiveState, user: int, command: SubmitOrder) -> NaiveOrder:
+    """Take a new order, and let it trade or wait."""
+    checks.check_combination(command)
+    state.instrument(command.instrument)
+    order = _new_order(state, user, command)
+    checks.check_state(state, user, order.book)
+    checks.check_call(state, command)
+    checks.check_price(state, order)
+    checks.check_band(state, order)
+    checks.check_quantity(order)
+    checks.check_notional(order)
+    checks.check_expiry(state, order.terms.expires_ns)
+    checks.check_room(state, user, (order.client_order_id,))
+    unknown = order.terms.trail and not state.last_price(order.book)
+    reject_if(bool(unknown), RejectReason.NO_LAST_PRICE)
+    crosses = order.post_only and _crosses(state, order)
+    reject_if(crosses, RejectReason.POST_ONLY_WOULD_CROSS)
+    needed = order.needs()
+    if order.order_type is OrderType.MARKET and order.side is Side.BUY and not order.terms.budget:
+        needed = outlook(state, order).cost
+    short = needed > state.account(user, order.asset())[0]
+    reject_if(short, RejectReason.INSUFFICIENT_FUNDS)
+    _accept(state, order)
+    if order.waiting:
+        queue_arrived(state, order)
+    else:
+        _run(state, order)
+    return order
+
+
+def _crosses(state: NaiveState, order: NaiveOrder) -> bool:
+    return bool(makers_for(order, state.resting(order.book)))
+
+
+def _run(state: NaiveState, order: NaiveOrder) -> None:
+    trades = len(state.prices.get(order.book, []))
+    arrive(state, order)
+    queue_reached_since(state, order.book, trades)
+
+
+def submit_pair(state: NaiveState, user: int, command: SubmitOco) -> tuple[int, int]:
+    """Take a limit order and a stop; gives their ids."""
+    checks.check_pair(command)
+    state.instrument(command.instrument)
+    legs = [_new_order(state, user, leg) for leg in _legs(command)]
+    limit, stop = legs
+    checks.check_state(state, user, limit.book)
+    reject_if(state.in_call(limit.book), RejectReason.NOT_IN_CALL)
+    for leg in legs:
+        checks.check_price(state, leg)
+    checks.check_band(state, limit)
+    for leg in legs:
+        checks.check_quantity(leg)
+    for leg in legs:
+        checks.check_notional(leg)
+    checks.check_expiry(state, command.expires_ns)
+    checks.check_room(state, user, (limit.client_order_id, stop.client_order_id))
+    reject_if(reached_by_last(state, stop), RejectReason.STOP_WOULD_TRIGGER)
+    reject_if(_crosses(state, limit), RejectReason.POST_ONLY_WOULD_CROSS)
+    needed = max(leg.needs() for leg in legs)
+    short = needed > state.account(user, limit.asset())[0]
+    reject_if(short, RejectReason.INSUFFICIENT_FUNDS)
+    for leg in legs:
+        _accept(state, leg)
+    state.rest(limit)
+    limit.partner, stop.partner = stop, limit
+    return limit.order_id, stop.order_id
+
+
+def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
+    tif = TimeInForce.GTD if command.expires_ns else TimeInForce.GTC
+    terms = OrderTerms(expires_ns=command.expires_ns)
+    limit = SubmitOrder(
+        1, command.instrument, command.limit_client_order_id, command.side, OrderType.LIMIT, tif,
+        command.price, command.quantity, 0, command.self_trade, terms,
+    )  # fmt: skip
+    stop = SubmitOrder(
+        1, command.instrument, command.stop_client_order_id, command.side,
+        OrderType.STOP_LIMIT if command.stop_limit_price else OrderType.STOP, tif,
+        command.stop_limit_price, 0 if command.budget else command.quantity, 0,
+        command.self_trade,
+        replace(terms, stop_price=command.stop_price, budget=command.budget),
+    )  # fmt: skip
+    return limit, stop
+
+
+def find(state: NaiveState, user: int, order_id: int, client_order_id: int) -> NaiveOrder:
+    """Find an open order of a user by one of its ids."""
+    for order in state.open:
+        named = order.client_order_id if client_order_id else order.order_id
+        if order.user == user and named == (client_order_id or order_id):
+            return order
+    raise Rejected(RejectReason.UNKNOWN_ORDER)
+
+
+def cancel(state: NaiveState, user: int, command: CancelOrder) -> NaiveOrder:
+    """Cancel one order."""
+    named_once = (command.order_id == 0) != (command.client_order_id == 0)
+    reject_if(not named_once, RejectReason.INVALID_COMBINATION)
+    order = find(state, user, command.order_id, command.client_order_id)
+    _reject_if_halted(state, order)
+    state.end(order, CancelReason.REQUESTED)
+    state.cancel_partner(order)
+    return order
+
+
+def _reject_if_halted(state: NaiveState, order: NaiveOrder) -> None:
+    halted = state.status(order.book) is InstrumentStatus.HALTED
+    reject_if(halted, RejectReason.NOT_TRADING)
+
+
+def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int, int]:
+    """Cancel what matches; gives how many, and how many are left."""
+    both = command.user != 0 and command.all_users
+    reject_if(both, RejectReason.INVALID_COMBINATION)
+    if command.instrument:
+        state.instrument(command.instrument)
+    owner = command.user or user
+    matching = [
+        order
+        for order in sorted(state.open, key=lambda order: order.order_id)
+        if (command.all_users or order.user == owner)
+        and command.instrument in (0, order.book)
+        and command.side in (0, order.side)
+        and state.status(order.book) is not InstrumentStatus.HALTED
+    ]
+    chosen = matching[:MASS_CANCEL_MAX]
+    for order in chosen:
+        partner = order.partner
+        if partner is not None and partner in chosen:
+            order.partner = partner.partner = None
+        state.end(order, CancelReason.MASS_CANCEL)
+        state.report_order(order, ExecType.CANCELED)
+        state.cancel_partner(order)
+    return len(chosen), len(matching) - len(chosen)
+
+
+def replace_order(state: NaiveState, user: int, command: ReplaceOrder) -> NaiveOrder:
+    """Change an order, which may lose its place and trade."""
+    named_once = (command.order_id == 0) != (command.client_order_id == 0)
+    given_once = (command.quantity is None) != (command.leaves_quantity is None)
+    reject_if(not (named_once and given_once), RejectReason.INVALID_COMBINATION)
+    order = find(state, user, command.order_id, command.client_order_id)
+    wrong = order.terms.budget or (command.price and not order.is_limit)
+    own_trigger = order.waiting and not order.terms.trail
+    wrong = wrong or (command.stop_price and not own_trigger)
+    reject_if(bool(wrong), RejectReason.INVALID_COMBINATION)
+    leaves = command.leaves_quantity
+    if leaves is None:
+        assert command.quantity is not None
+        leaves = command.quantity - order.cum - order.canceled
+    if leaves <= 0:
+        _reject_if_halted(state, order)
+        state.end(order, CancelReason.REPLACED_AWAY)
+        state.cancel_partner(order)
+        return order
+    checks.check_state(state, user, order.book)
+    _change(state, order, command, leaves)
+    return order
+
+
+def _change(state: NaiveState, order: NaiveOrder, command: ReplaceOrder, leaves: int) -> None:
+    before = (order.price, order.leaves, order.terms)
+    order.price, order.leaves = command.price or order.price, leaves
+    if command.stop_price:
+        order.terms = replace(order.terms, stop_price=command.stop_price)
+    try:
+        _check_changed(state, order)
+    except Rejected:
+        order.price, order.leaves, order.terms = before
+        raise
+    same = (order.price, order.terms) == (before[0], before[2])
+    if order.waiting:
+        same = order.terms == before[2]
+    if same and leaves < before[1] and not command.requeue:
+        order.shown = min(order.shown, leaves)
+    elif order.waiting:
+        state.open.remove(order)
+        order.priority = state.newest_priority()
+        state.open.append(order)
+    else:
+        _lose_place(state, order)
+    if order.waiting:
+        queue_arrived(state, order)
+
+
+def _check_changed(state: NaiveState, order: NaiveOrder) -> None:
+    checks.check_price(state, order)
+    checks.check_band(state, order)
+    checks.check_quantity(order)
+    checks.check_notional(order)
+    crosses = order.post_only and _crosses(state, order)
+    reject_if(crosses, RejectReason.POST_ONLY_WOULD_CROSS)
+    short = state.account(order.user, order.asset())[0] < 0
+    reject_if(short, RejectReason.INSUFFICIENT_FUNDS)
+
+
+def _lose_place(state: NaiveState, order: NaiveOrder) -> None:
+    trades = len(state.prices.get(order.book, []))
+    state.open.remove(order)
+    if state.in_call(order.book):
+        state.rest(order)
+    else:
+        trade(state, order)
+        queue_reached_since(state, order.book, trades)

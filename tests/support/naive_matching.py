@@ -1,0 +1,269 @@
+"""The naive exchange's matching: whom an order meets, what it does to both, who pays what.
+
+Part of the second opinion of naive_exchange.py, nothing shared with the core. What an order would
+do is found by letting copies do it. Source: protocol.md, "The rules of the exchange".
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Generator
+from typing import NamedTuple
+
+from hpe.messages import (
+    HOUSE_USER,
+    CancelReason,
+    InstrumentStatus,
+    Liquidity,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from tests.support.naive_orders import NaiveOrder, ceil_ppm, rank
+from tests.support.naive_state import NaiveState
+
+Band = tuple[int, int] | None
+
+
+class Fill(NamedTuple):
+    """Two orders traded."""
+
+    maker: NaiveOrder
+    quantity: int
+    price: int
+
+
+class Prevented(NamedTuple):
+    """Two orders of one user met; canceled of maker and taker, leaves of maker and taker."""
+
+    maker: NaiveOrder
+    price: int
+    numbers: tuple[int, int, int, int]
+
+
+Meeting = Generator[Fill | Prevented, None, int]
+
+
+def makers_for(order: NaiveOrder, resting: list[NaiveOrder]) -> list[NaiveOrder]:
+    """List the resting orders within an order's limit, best first."""
+    opposite = [o for o in resting if o.side is not order.side and o.leaves]
+    if order.is_limit and order.side is Side.BUY:
+        opposite = [o for o in opposite if o.price <= order.price]
+    elif order.is_limit:
+        opposite = [o for o in opposite if o.price >= order.price]
+    return sorted(opposite, key=rank)
+
+
+def meet(taker: NaiveOrder, resting: list[NaiveOrder], band: Band) -> Meeting:
+    """Let an order meet the book, one maker at a time; returns why it went no further.
+
+    0: it is filled, or its budget is used up. No_liquidity: nothing is left within its limit.
+    """
+    while taker.leaves or taker.terms.budget:
+        maker = next(iter(makers_for(taker, resting)), None)
+        if maker is None:
+            spent_exactly = taker.terms.budget and taker.needs() == 0
+            return 0 if spent_exactly else CancelReason.NO_LIQUIDITY
+        price, wanted = maker.price, _wanted(taker, maker.price)
+        if not wanted:
+            return 0 if taker.cum else CancelReason.NO_LIQUIDITY
+        if band and not band[0] <= price <= band[1]:
+            return CancelReason.BAND
+        if maker.user == taker.user and taker.policy is not SelfTrade.NONE:
+            yield _prevent(maker, taker)
+            if _stops_at_oneself(taker):
+                return CancelReason.SELF_TRADE
+            continue
+        quantity = min(wanted, maker.shown)
+        _trade_both(maker, taker, quantity, price)
+        _next_slice(maker, resting)
+        yield Fill(maker, quantity, price)
+    return 0
+
+
+def _wanted(taker: NaiveOrder, price: int) -> int:
+    """Give the lots that an order wants at a price: as many as its budget pays, if it has one."""
+    if not taker.terms.budget:
+        return taker.leaves
+    atoms = price * taker.instrument.quote_atoms_per_tick
+    most = taker.needs() // atoms
+    return bisect_right(
+        range(1, most + 1), taker.terms.budget, key=lambda n: _cost(taker, n * atoms)
+    )
+
+
+def _cost(taker: NaiveOrder, notional: int) -> int:
+    """Give what an order will have paid when it has traded so much more."""
+    fee = ceil_ppm(taker.fee_micro + notional * taker.taker_ppm)
+    return taker.quote_total + notional + fee
+
+
+def _prevent(maker: NaiveOrder, taker: NaiveOrder) -> Prevented:
+    policy, maker_canceled, taker_canceled = taker.policy, 0, 0
+    price = maker.price
+    if taker.terms.budget and policy is SelfTrade.CANCEL_TAKER:
+        return Prevented(maker, price, (0, 0, maker.leaves, 0))
+    if policy is SelfTrade.DECREMENT:
+        maker_canceled = taker_canceled = min(maker.leaves, taker.leaves)
+    if policy in (SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
+        maker_canceled = maker.leaves
+    if policy in (SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_BOTH):
+        taker_canceled = taker.leaves
+    for order, canceled in ((maker, maker_canceled), (taker, taker_canceled)):
+        order.leaves -= canceled
+        order.canceled += canceled
+        order.shown = min(order.shown, order.leaves)
+    taker_leaves = 0 if taker.terms.budget else taker.leaves
+    return Prevented(maker, price, (maker_canceled, taker_canceled, maker.leaves, taker_leaves))
+
+
+def _stops_at_oneself(taker: NaiveOrder) -> bool:
+    if taker.policy is SelfTrade.CANCEL_MAKER:
+        return False
+    return bool(taker.terms.budget) or not taker.leaves
+
+
+def _trade_both(maker: NaiveOrder, taker: NaiveOrder, quantity: int, price: int) -> None:
+    notional = quantity * price * taker.instrument.quote_atoms_per_tick
+    for order, rate in ((taker, taker.taker_ppm), (maker, maker.maker_ppm)):
+        order.leaves -= quantity
+        order.cum += quantity
+        order.fills.append((notional, rate))
+    maker.shown -= quantity
+
+
+def _next_slice(maker: NaiveOrder, resting: list[NaiveOrder]) -> None:
+    if maker.leaves and not maker.shown:
+        maker.show()
+        maker.priority = 1 + max(order.priority for order in resting)
+
+
+class Outlook(NamedTuple):
+    """What an order would do now."""
+
+    quantity: int
+    cost: int
+    reason: int
+
+
+def outlook(state: NaiveState, order: NaiveOrder) -> Outlook:
+    """Let copies do what an order would do."""
+    copies = [o.copied() for o in state.resting(order.book)]
+    taker = order.copied()
+    reason = _exhausted(meet(taker, copies, state.band(order.book)))
+    cost = taker.quote_total + taker.fee_total
+    return Outlook(taker.cum - order.cum, cost, reason)
+
+
+def _exhausted(meeting: Meeting) -> int:
+    while True:
+        try:
+            next(meeting)
+        except StopIteration as stopped:
+            reason: int = stopped.value
+            return reason
+
+
+def arrive(state: NaiveState, order: NaiveOrder) -> None:
+    """Let a new limit or market order, or a stop that fired, run to its end."""
+    if state.in_call(order.book):
+        join_call(state, order)
+        return
+    terms, whole = order.terms, order.time_in_force is TimeInForce.FOK
+    if whole or terms.minimum_quantity or terms.budget:
+        would = outlook(state, order)
+        short = would.reason != 0 if terms.budget else would.quantity < order.leaves
+        if whole and short:
+            state.end(order, CancelReason.FOK_NOT_FILLABLE)
+            return
+        if would.quantity < terms.minimum_quantity:
+            state.end(order, CancelReason.MINIMUM_NOT_FILLABLE)
+            return
+        if terms.budget:
+            order.leaves = would.quantity
+    trade(state, order)
+
+
+def join_call(state: NaiveState, order: NaiveOrder) -> None:
+    """Let an order into a call, if it is one that can wait there."""
+    if order.stays:
+        state.rest(order)
+    else:
+        state.end(order, CancelReason.BAND)
+
+
+def trade(state: NaiveState, taker: NaiveOrder) -> None:
+    """Steps 1 to 3: trade, cancel who is linked, rest or end."""
+    band = state.band(taker.book)
+    resting = state.resting(taker.book)
+    filled: list[NaiveOrder] = []
+    prevented: list[Prevented] = []
+    meeting = meet(taker, resting, band)
+    while True:
+        try:
+            event = next(meeting)
+        except StopIteration as stopped:
+            reason: int = stopped.value
+            break
+        if isinstance(event, Fill):
+            settle(state, taker, event.maker, event.quantity, event.price)
+            filled.append(event.maker)
+        else:
+            prevented.append(event)
+    for match in prevented:
+        state.report_prevented(match.maker, taker, match.price, match.numbers)
+    for maker in filled:
+        _end_if_done(state, maker, 0)
+        state.cancel_partner(maker)
+    for match in prevented:
+        _end_if_done(state, match.maker, CancelReason.SELF_TRADE)
+        if not match.maker.live:
+            state.cancel_partner(match.maker)
+    _finish(state, taker, reason, traded=bool(filled))
+
+
+def _end_if_done(state: NaiveState, maker: NaiveOrder, reason: int) -> None:
+    if maker.live and not maker.leaves:
+        state.end(maker, reason)
+
+
+def _finish(state: NaiveState, taker: NaiveOrder, reason: int, traded: bool) -> None:
+    rests = taker.stays and reason == CancelReason.NO_LIQUIDITY
+    if reason == CancelReason.BAND and taker.instrument.volatility_interruption:
+        state.statuses[taker.book] = InstrumentStatus.CALL_AUCTION
+        rests = taker.stays
+    if traded or not rests:
+        state.cancel_partner(taker)
+    if rests:
+        state.rest(taker)
+        return
+    if reason == CancelReason.NO_LIQUIDITY and taker.is_limit:
+        reason = CancelReason.IOC_REMAINDER
+    state.end(taker, reason)
+
+
+def settle(
+    state: NaiveState, taker: NaiveOrder, maker: NaiveOrder, quantity: int, price: int
+) -> None:
+    """Move the money of a trade that both orders know of already, and tell both."""
+    first, second = (Liquidity.TAKER, Liquidity.MAKER)
+    if state.in_call(taker.book):
+        first = second = Liquidity.AUCTION
+    state.trades += 1
+    state.prices.setdefault(taker.book, []).append(price)
+    fees = [move_money(state, order, quantity) for order in (taker, maker)]
+    state.report_fill(taker, maker, quantity, price, fees[0], first)
+    state.report_fill(maker, taker, quantity, price, fees[1], second)
+
+
+def move_money(state: NaiveState, order: NaiveOrder, quantity: int) -> int:
+    """Pay one side of its newest fill; gives the fee."""
+    listed = order.instrument
+    notional, _ = order.fills[-1]
+    before = sum(value * rate for value, rate in order.fills[:-1])
+    fee = order.fee_total - ceil_ppm(before)
+    sign = 1 if order.side is Side.BUY else -1
+    state.move(order.user, listed.base, sign * quantity * listed.base_atoms_per_lot)
+    state.move(order.user, listed.quote, -sign * notional - fee)
+    state.move(HOUSE_USER, listed.quote, fee)
+    return fee

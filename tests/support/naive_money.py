@@ -1,0 +1,175 @@
+"""The naive exchange's money commands: deposits, withdrawals, transfers, holds, fee rates.
+
+Part of the second opinion of naive_exchange.py, nothing shared with the core. A response shows
+the account as it is, rejected or not. Source: protocol.md, "The rules of the exchange", Money.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from hpe.messages import (
+    AMOUNT_MAX,
+    HOLDS_MAX,
+    AddInstrument,
+    CaptureHold,
+    Deposit,
+    DepositResponse,
+    HoldResponse,
+    LockBalance,
+    LockResponse,
+    RejectReason,
+    ReleaseHold,
+    ReleaseHoldResponse,
+    Request,
+    SetFees,
+    Transfer,
+    TransferResponse,
+    UnlockBalance,
+    UnlockResponse,
+    Withdraw,
+    WithdrawResponse,
+)
+from tests.support.naive_checks import check_expiry
+from tests.support.naive_listings import Rejected, reject_if
+from tests.support.naive_state import NaiveHold, NaiveState
+
+Movement = Deposit | Withdraw | LockBalance | UnlockBalance | Transfer
+HoldCommand = CaptureHold | ReleaseHold
+
+_RESPONSES: Final[dict[type[Request], type[LockResponse]]] = {
+    Deposit: DepositResponse,
+    Withdraw: WithdrawResponse,
+    LockBalance: LockResponse,
+    UnlockBalance: UnlockResponse,
+    Transfer: TransferResponse,
+}
+
+
+def execute_movement(state: NaiveState, user: int, command: Movement) -> LockResponse:
+    """Execute a command on one asset and give its response."""
+    user, asset = command.user or user, command.asset
+    reason = RejectReason.NONE
+    try:
+        _check_fields(user, command)
+        reject_if(asset > len(state.listings.assets), RejectReason.UNKNOWN_ASSET)
+        _move(state, user, command)
+    except Rejected as rejected:
+        reason = rejected.reason
+    account = state.account(user, asset)
+    return _RESPONSES[type(command)](command.request_id, 0, state.sequence, reason, asset, *account)
+
+
+def _check_fields(user: int, command: Movement) -> None:
+    if isinstance(command, Transfer):
+        reject_if(command.to_user == user, RejectReason.INVALID_COMBINATION)
+    elif isinstance(command, LockBalance):
+        endless = command.expires_ns != 0 and command.hold_id == 0
+        reject_if(endless, RejectReason.INVALID_COMBINATION)
+
+
+def _move(state: NaiveState, user: int, command: Movement) -> None:
+    asset, amount = command.asset, command.amount
+    key, available = (user, asset), state.account(user, asset)[0]
+    if isinstance(command, Deposit):
+        total = state.net_deposits.get(asset, 0) + amount
+        reject_if(total > AMOUNT_MAX, RejectReason.DEPOSIT_LIMIT)
+        state.net_deposits[asset] = total
+        state.move(user, asset, amount)
+    elif isinstance(command, UnlockBalance):
+        reject_if(amount > state.plain_held.get(key, 0), RejectReason.INSUFFICIENT_HOLD)
+        state.plain_held[key] -= amount
+    elif isinstance(command, LockBalance):
+        _lock(state, user, command)
+    else:
+        reject_if(amount > available, RejectReason.INSUFFICIENT_FUNDS)
+        state.move(user, asset, -amount)
+        if isinstance(command, Withdraw):
+            state.net_deposits[asset] -= amount
+        else:
+            state.move(command.to_user, asset, amount)
+
+
+def _lock(state: NaiveState, user: int, command: LockBalance) -> None:
+    key = (user, command.asset)
+    check_expiry(state, command.expires_ns)
+    if command.hold_id:
+        taken = _find_hold(state, user, command.hold_id) is not None
+        reject_if(taken, RejectReason.DUPLICATE_HOLD)
+        reject_if(len(state.holds) >= HOLDS_MAX, RejectReason.TOO_MANY_HOLDS)
+    reject_if(command.amount > state.account(*key)[0], RejectReason.INSUFFICIENT_FUNDS)
+    if command.hold_id:
+        state.holds.append(
+            NaiveHold(user, command.hold_id, command.asset, command.amount, command.expires_ns)
+        )
+    else:
+        state.plain_held[key] = state.plain_held.get(key, 0) + command.amount
+
+
+def _find_hold(state: NaiveState, user: int, hold_id: int) -> NaiveHold | None:
+    for hold in state.holds:
+        if (hold.user, hold.hold_id) == (user, hold_id):
+            return hold
+    return None
+
+
+def execute_hold(state: NaiveState, user: int, command: HoldCommand) -> HoldResponse:
+    """Execute capture_hold or release_hold and give its response."""
+    user = command.user or user
+    kind = HoldResponse if isinstance(command, CaptureHold) else ReleaseHoldResponse
+    hold = _find_hold(state, user, command.hold_id)
+    start = (command.request_id, 0, state.sequence)
+    if hold is None:
+        return kind(*start, RejectReason.UNKNOWN_HOLD, command.hold_id, 0, 0, 0, 0, 0)
+    amount, reason = command.amount, RejectReason.NONE
+    if isinstance(command, ReleaseHold):
+        amount = amount or hold.amount
+    if amount > hold.amount:
+        reason = RejectReason.INSUFFICIENT_HOLD
+    else:
+        hold.amount -= amount
+        if isinstance(command, CaptureHold):
+            state.move(user, hold.asset, -amount)
+            state.move(command.to_user, hold.asset, amount)
+        if not hold.amount:
+            state.holds.remove(hold)
+    account = state.account(user, hold.asset)
+    return kind(*start, reason, command.hold_id, hold.asset, hold.amount, *account)
+
+
+def set_fees(state: NaiveState, command: SetFees) -> None:
+    """Change an instrument's rates or a user's own."""
+    maker, taker = command.maker_fee_ppm, command.taker_fee_ppm
+    removes = maker is None and taker is None and command.user != 0
+    complete = maker is not None and taker is not None
+    reject_if(not (removes or complete), RejectReason.INVALID_COMBINATION)
+    listed = state.instrument(command.instrument)
+    before = dict(state.own_rates)
+    if maker is None or taker is None:
+        state.own_rates.pop((command.instrument, command.user), None)
+    elif command.user:
+        state.own_rates[command.instrument, command.user] = (maker, taker)
+    else:
+        _set_rates(state, command.instrument, maker, taker)
+    if _lowest_sum(state, command.instrument) < 0:
+        state.own_rates = before
+        _set_rates(state, command.instrument, listed.maker_fee_ppm, listed.taker_fee_ppm)
+        raise Rejected(RejectReason.FEES_BELOW_ZERO)
+
+
+def _set_rates(state: NaiveState, book: int, maker: int, taker: int) -> None:
+    instruments: list[AddInstrument] = state.listings.instruments
+    changed = msgspec.structs.replace(
+        instruments[book - 1], maker_fee_ppm=maker, taker_fee_ppm=taker
+    )
+    instruments[book - 1] = changed
+
+
+def _lowest_sum(state: NaiveState, book: int) -> int:
+    listed = state.instrument(book)
+    rates = [(listed.maker_fee_ppm, listed.taker_fee_ppm)]
+    rates += [own for (of, _), own in state.own_rates.items() if of == book]
+    rates += [(o.maker_ppm, o.taker_ppm) for o in state.open if o.book == book]
+    return min(maker for maker, _ in rates) + min(taker for _, taker in rates)

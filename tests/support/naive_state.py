@@ -1,0 +1,230 @@
+"""What the naive exchange remembers: lists of everything, and what follows from them.
+
+Part of the second opinion of naive_exchange.py, nothing shared with the core. What an account
+has available is not kept but computed: what it owns, less what is held, less what its open
+orders reserve. One object per test. Source: protocol.md, "The rules of the exchange".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hpe.messages import (
+    AddInstrument,
+    CancelReason,
+    ExecType,
+    ExecutionReport,
+    FillRow,
+    InstrumentStatus,
+    Liquidity,
+    OrderReport,
+    PreventedMatch,
+    RejectReason,
+    Side,
+)
+from tests.support.naive_listings import NaiveListings, reject_if
+from tests.support.naive_orders import NaiveOrder
+
+PrivateReport = ExecutionReport | OrderReport | PreventedMatch
+
+
+@dataclass
+class NaiveHold:
+    """A named hold."""
+
+    user: int
+    hold_id: int
+    asset: int
+    amount: int
+    expires_ns: int
+
+
+@dataclass
+class NaiveState:
+    """Everything; `reports` are those since they were last taken, each with its user.
+
+    `user`, `request_id` and `direct` are of the command that is being executed: whose session it
+    is, its id, and whether what happens is the command itself and not what follows from it.
+    """
+
+    listings: NaiveListings
+    open_orders_max: int
+    open_orders_per_user_max: int
+    open: list[NaiveOrder] = field(default_factory=list)
+    ended: list[NaiveOrder] = field(default_factory=list)
+    fired: list[NaiveOrder] = field(default_factory=list)
+    owned: dict[tuple[int, int], int] = field(default_factory=dict)
+    net_deposits: dict[int, int] = field(default_factory=dict)
+    plain_held: dict[tuple[int, int], int] = field(default_factory=dict)
+    holds: list[NaiveHold] = field(default_factory=list)
+    prices: dict[int, list[int]] = field(default_factory=dict)
+    statuses: dict[int, InstrumentStatus] = field(default_factory=dict)
+    own_rates: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    blocked: set[int] = field(default_factory=set)
+    private: dict[int, int] = field(default_factory=dict)
+    fills: list[tuple[int, FillRow]] = field(default_factory=list)
+    reports: list[tuple[int, PrivateReport]] = field(default_factory=list)
+    sequence: int = 0
+    time_ns: int = 0
+    orders: int = 0
+    trades: int = 0
+    user: int = 0
+    request_id: int = 0
+    direct: bool = False
+
+    # --- looking things up --------------------------------------------------------------------
+
+    def instrument(self, number: int) -> AddInstrument:
+        """Give an instrument that must be known."""
+        known = number <= len(self.listings.instruments)
+        reject_if(not known, RejectReason.UNKNOWN_INSTRUMENT)
+        return self.listings.instruments[number - 1]
+
+    def status(self, book: int) -> InstrumentStatus:
+        """Give what may be done with an instrument's orders."""
+        return self.statuses.get(book, InstrumentStatus.TRADING)
+
+    def in_call(self, book: int) -> bool:
+        """Whether orders only gather."""
+        return self.status(book) is InstrumentStatus.CALL_AUCTION
+
+    def last_price(self, book: int) -> int:
+        """Give the price of the last trade, 0 before the first."""
+        prices = self.prices.get(book)
+        return prices[-1] if prices else 0
+
+    def resting(self, book: int) -> list[NaiveOrder]:
+        """List the orders in a book."""
+        return [o for o in self.open if o.book == book and not o.waiting]
+
+    def band(self, book: int) -> tuple[int, int] | None:
+        """Give the lowest and the highest price at which trades may happen now."""
+        listed = self.instrument(book)
+        if not listed.band_ppm:
+            return None
+        middle = self.last_price(book) or listed.reference_price
+        reach = middle * listed.band_ppm // 1_000_000
+        return middle - reach, middle + reach
+
+    def rates(self, book: int, user: int) -> tuple[int, int]:
+        """Give the maker and the taker rate that an order gets now."""
+        listed = self.instrument(book)
+        return self.own_rates.get((book, user), (listed.maker_fee_ppm, listed.taker_fee_ppm))
+
+    def newest_priority(self) -> int:
+        """Give the priority of who comes after all others."""
+        return 1 + max((order.priority for order in self.open), default=0)
+
+    # --- triggers -------------------------------------------------------------------------------
+
+    def trigger_after(self, order: NaiveOrder, trades: int) -> int:
+        """Give a waiting stop's trigger when its instrument had so many trades."""
+        if not order.terms.trail:
+            return order.terms.stop_price
+        seen = self.prices[order.book][order.trades_before - 1 : trades]
+        if order.side is Side.SELL:
+            return max(seen) - order.terms.trail
+        return min(seen) + order.terms.trail
+
+    def trigger_now(self, order: NaiveOrder) -> int:
+        """Give a stop's trigger, that of one that waits no more as it was then; 0: no stop."""
+        if not order.waiting:
+            return order.trigger
+        return self.trigger_after(order, len(self.prices.get(order.book, [])))
+
+    # --- money ----------------------------------------------------------------------------------
+
+    def account(self, user: int, asset: int) -> tuple[int, int, int]:
+        """Give (available, reserved, held)."""
+        mine = [o for o in self.open if o.user == user and o.asset() == asset]
+        reserved = sum(order.reserved() for order in mine)
+        held = self.plain_held.get((user, asset), 0) + self.named_held(user, asset)
+        return self.owned.get((user, asset), 0) - reserved - held, reserved, held
+
+    def named_held(self, user: int, asset: int) -> int:
+        """Give what of an account is in named holds."""
+        mine = [hold for hold in self.holds if (hold.user, hold.asset) == (user, asset)]
+        return sum(hold.amount for hold in mine)
+
+    def move(self, user: int, asset: int, change: int) -> None:
+        """Change what a user owns."""
+        self.owned[user, asset] = self.owned.get((user, asset), 0) + change
+
+    # --- orders ---------------------------------------------------------------------------------
+
+    def rest(self, order: NaiveOrder) -> None:
+        """Put an order into its book, behind all others of its price."""
+        order.priority = self.newest_priority()
+        order.show()
+        self.open.append(order)
+
+    def end(self, order: NaiveOrder, reason: int) -> None:
+        """End an order; its partner does not end by this alone."""
+        if order in self.open:
+            self.open.remove(order)
+        order.trigger = self.trigger_now(order)
+        order.end(reason)
+        self.ended.append(order)
+
+    def cancel_partner(self, order: NaiveOrder) -> None:
+        """Cancel what is linked with an order, and tell of it."""
+        partner = order.partner
+        if partner is not None:
+            order.partner = partner.partner = None
+            self.end(partner, CancelReason.LINKED)
+            self.report_order(partner, ExecType.CANCELED)
+
+    # --- reports --------------------------------------------------------------------------------
+
+    def report_order(self, order: NaiveOrder, exec_type: ExecType) -> None:
+        """Tell what happened to an order."""
+        number = self._private_number(order.user)
+        report = OrderReport(
+            self._direct_id(order.user), 0, number, self.sequence, self.time_ns, exec_type,
+            order.status(), order.book, order.order_id, order.client_order_id, order.side,
+            order.leaves, order.cum, order.canceled, order.reason,
+        )  # fmt: skip
+        self.reports.append((order.user, report))
+
+    def report_fill(
+        self,
+        order: NaiveOrder,
+        other: NaiveOrder,
+        quantity: int,
+        price: int,
+        fee: int,
+        liquidity: Liquidity,
+    ) -> None:
+        """Tell one side of a trade."""
+        number = self._private_number(order.user)
+        request_id = self._direct_id(order.user) if liquidity is Liquidity.TAKER else 0
+        flags = 2 if order.user == other.user else 0
+        report = ExecutionReport(
+            request_id, flags, number, self.sequence, self.time_ns, ExecType.TRADE,
+            order.fill_status(), order.book, order.order_id, order.client_order_id, order.side,
+            liquidity, self.trades, price, quantity, order.leaves, order.cum, other.order_id, fee,
+        )  # fmt: skip
+        self.reports.append((order.user, report))
+        row = FillRow(
+            self.trades, number, self.time_ns, order.book, order.order_id, order.client_order_id,
+            order.side, liquidity, price, quantity, fee, other.order_id,
+        )  # fmt: skip
+        self.fills.append((order.user, row))
+
+    def report_prevented(
+        self, maker: NaiveOrder, taker: NaiveOrder, price: int, numbers: tuple[int, int, int, int]
+    ) -> None:
+        """Tell of a trade with oneself that did not happen."""
+        number = self._private_number(taker.user)
+        report = PreventedMatch(
+            self._direct_id(taker.user), 0, number, self.sequence, self.time_ns, taker.book,
+            taker.policy, price, maker.order_id, taker.order_id, *numbers,
+        )  # fmt: skip
+        self.reports.append((taker.user, report))
+
+    def _private_number(self, user: int) -> int:
+        self.private[user] = self.private.get(user, 0) + 1
+        return self.private[user]
+
+    def _direct_id(self, user: int) -> int:
+        return self.request_id if self.direct and user == self.user else 0

@@ -1,0 +1,96 @@
+"""The naive exchange's stops: triggers found anew from all trades, and the queue of the fired.
+
+Part of the second opinion of naive_exchange.py, nothing shared with the core.
+Source: protocol.md, "The rules of the exchange", Stops.
+"""
+
+from __future__ import annotations
+
+from hpe.messages import STOPS_PER_COMMAND_MAX, ExecType, InstrumentStatus, Side
+from tests.support.naive_matching import arrive
+from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_state import NaiveState
+
+
+def reaches(side: Side, price: int, trigger: int) -> bool:
+    """Whether a price reaches the trigger of a stop of this side."""
+    return price >= trigger if side is Side.BUY else price <= trigger
+
+
+def reached_by_last(state: NaiveState, order: NaiveOrder) -> bool:
+    """Whether a stop's trigger is reached by the last price, while trading."""
+    last_price = state.last_price(order.book)
+    if not last_price or state.status(order.book) is not InstrumentStatus.TRADING:
+        return False
+    return reaches(order.side, last_price, state.trigger_now(order))
+
+
+def queue_reached_since(state: NaiveState, book: int, trades: int) -> None:
+    """Queue the stops that one of the trades after the first `trades` reached."""
+    prices = state.prices.get(book, [])
+    for order in _waiting(state, book):
+        for number in range(trades, len(prices)):
+            trigger = state.trigger_after(order, number + 1)
+            if reaches(order.side, prices[number], trigger):
+                order.trigger = trigger
+                break
+        else:
+            order.trigger = 0
+    _queue(state, [order for order in _waiting(state, book) if order.trigger])
+
+
+def queue_reached_by_last(state: NaiveState, book: int) -> None:
+    """Queue the stops that the last price has reached: the instrument began to trade."""
+    reached = [order for order in _waiting(state, book) if reached_by_last(state, order)]
+    for order in reached:
+        order.trigger = state.trigger_now(order)
+    _queue(state, reached)
+
+
+def queue_arrived(state: NaiveState, order: NaiveOrder) -> None:
+    """Queue a stop that came, or was changed, so that it fires at once."""
+    if reached_by_last(state, order):
+        order.trigger = state.trigger_now(order)
+        _queue(state, [order])
+
+
+def _waiting(state: NaiveState, book: int) -> list[NaiveOrder]:
+    queued = set(state.fired)
+    return [o for o in state.open if o.book == book and o.waiting and o not in queued]
+
+
+def _queue(state: NaiveState, orders: list[NaiveOrder]) -> None:
+    buys = [order for order in orders if order.side is Side.BUY]
+    sells = [order for order in orders if order.side is Side.SELL]
+    state.fired += sorted(buys, key=lambda order: (order.trigger, order.priority))
+    state.fired += sorted(sells, key=lambda order: (-order.trigger, order.priority))
+
+
+def run_fired(state: NaiveState) -> None:
+    """Let the fired stops run, each to its end, and those that they fire behind them.
+
+    More than a command may fire go on in commands of their own, each with a sequence.
+    """
+    state.direct = False
+    fired = 0
+    while state.fired:
+        order = state.fired.pop(0)
+        if not order.live:
+            continue
+        if fired == STOPS_PER_COMMAND_MAX:
+            state.sequence += 1
+            fired = 0
+        fired += 1
+        _run(state, order)
+
+
+def _run(state: NaiveState, order: NaiveOrder) -> None:
+    trades = len(state.prices.get(order.book, []))
+    order.waiting = False
+    state.report_order(order, ExecType.TRIGGERED)
+    state.cancel_partner(order)
+    state.open.remove(order)
+    arrive(state, order)
+    if not order.live and order.reason:
+        state.report_order(order, ExecType.CANCELED)
+    queue_reached_since(state, order.book, trades)
