@@ -80,7 +80,7 @@ class Matcher:
         self.spent = False
         self._walk_end = 0
         self._walk_leaves = 0
-        self._walk_barred = False
+        self._walk_left = False
         self._walk_own_last = False
 
     def match(self, aggressor: Order, limit: int) -> list[Fill]:
@@ -232,12 +232,12 @@ class Matcher:
         `_walk_end` is the price that it came to and left, 0 for none; `_walk_own_last` whether
         the last that it came to at a level was one's own order.
         """
-        self._walk_end, self._walk_barred, self._walk_own_last = 0, False, False
+        self._walk_end, self._walk_left, self._walk_own_last = 0, False, False
         careful, room = order.self_trade != _NONE, FILLS_PER_COMMAND_MAX
         ladder = order.book.opposite(order.side)
         for level in ladder.levels():
             self._walk_end = level.price
-            if limit and (level.price - limit) * ladder.sign < 0:
+            if not room or (limit and (level.price - limit) * ladder.sign < 0):
                 return
             self.effort += 1
             if careful or level.hidden or level.count > room:
@@ -248,7 +248,7 @@ class Matcher:
                 leaves -= part
                 room -= level.count
             yield level.price, part
-            if not leaves or not room or self._walk_barred:
+            if not leaves or self._walk_left:
                 return
         self._walk_end = 0
 
@@ -259,12 +259,13 @@ class Matcher:
 
         First every order's shown lots in their turn, where one's own are met under a self-trade
         policy; then what icebergs of others show one slice after the other. `_walk_leaves` is
-        what the order has left.
+        what the order has left, `_walk_left` tells that something of the level is.
         """
         policy, traded, hidden, slices = order.self_trade, 0, 0, 0
-        self._walk_own_last = False
+        self._walk_own_last = self._walk_left = False
         for maker in level.orders():
             if not leaves or not room:
+                self._walk_left = True
                 break
             room -= 1
             self.effort += 1
@@ -280,15 +281,15 @@ class Matcher:
             if policy == _DECREMENT:
                 leaves -= min(maker.leaves, leaves)
             elif policy != _CANCEL_MAKER:
-                self._walk_barred = True
+                self._walk_left = True
                 break
-        part = 0 if self._walk_barred else min(hidden, leaves)
+        part = 0 if self._walk_left else min(hidden, leaves)
         if part:
             self._walk_own_last = False
-            if not upward and slices > room:
-                part = room = 0
-            else:
-                room = max(room - slices, 0)
+            self._walk_left = slices > room
+            if self._walk_left and not upward:
+                part = 0
+            room = max(room - slices, 0)
         self._walk_leaves = leaves - part
         return traded + part, room
 

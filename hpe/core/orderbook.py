@@ -91,8 +91,9 @@ class Ladder:
             order.previous = tail
             level.tail = order
             level.quantity += shown
-            level.hidden += hidden
             level.count += 1
+            if hidden:
+                level.hidden += hidden
             return
         level = levels[price] = Level(price, shown, 1, order, order, hidden)
         rank = price * self.sign
@@ -145,8 +146,9 @@ class Ladder:
         order.previous = order.next = None
         hidden = order.hidden
         level.quantity -= order.leaves - hidden
-        level.hidden -= hidden
         level.count -= 1
+        if hidden:
+            level.hidden -= hidden
 
     def _drop(self, level: Level) -> None:
         """Forget a level whose last order goes."""

@@ -245,3 +245,24 @@ def test_an_order_with_terms_is_replayed_from_its_bytes(pit):
     pit.hers.ask(SubmitOrder(pit.hers.next_id(), 1, 0, SELL, limit, GTC, 120, 9, 0, 0, terms))
     assert pit.hers.book().asks == [(120, 2, 1)]
     pit.venue.check()
+
+
+def test_a_budget_that_cannot_be_used_up_buys_nothing_with_fok(pit, monkeypatch):
+    """The walk that uses all its room on a whole level must look at what is behind it: nothing."""
+    pair = pit.hers.list_pair(quote_atoms_per_tick=3, taker_fee_ppm=100_000)
+    for trader in (pit.hers, pit.his):
+        for asset in (3, 4):
+            trader.deposit(asset, 1_000)
+    for trader, quantity, price in (
+        (pit.his, 5, 1), (pit.his, 4, 1), (pit.hers, 1, 3), (pit.hers, 2, 3), (pit.hers, 2, 4),
+    ):  # fmt: skip
+        trader.submit(SELL, price, quantity, instrument=pair)
+    monkeypatch.setattr(matcher, "FILLS_PER_COMMAND_MAX", 5)
+    terms = OrderTerms(budget=66)
+    request = SubmitOrder(
+        pit.his.next_id(), pair, 0, BUY, OrderType.MARKET, FOK, 0, 0, 0, SelfTrade.CANCEL_MAKER,
+        terms,
+    )  # fmt: skip
+    response = pit.his.ask(request)
+    assert (response.reason, response.cum) == (CancelReason.FOK_NOT_FILLABLE, 0)
+    pit.venue.check()
