@@ -352,6 +352,7 @@ class Market:
         self.uncrossing = None
         if state.price:
             book.triggers.advance(state.price)
+            self.matcher.effort += book.triggers.take_moved()
         self.set_status(book, state.next_status)
 
     def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
