@@ -63,7 +63,6 @@ class OrderEntry:
         self._books = exchange.books
         self._orders = exchange.orders
         self._users = exchange.orders.users
-        self._accounts = exchange.balances.accounts
         self._market = exchange.market
         self._settings = exchange.settings
 
@@ -90,7 +89,8 @@ class OrderEntry:
         rates = fees.own.get(user, fees.common) if fees.own else fees.common
         needed = notional + worst_fee(notional, rates) if rates.worst else notional
         exchange, orders = self._exchange, self._orders
-        mine, accounts, side = self._users[user], self._accounts[user], command.side
+        mine, side = self._users[user], command.side
+        accounts = mine.accounts
         client_order_id = command.client_order_id
         if (
             not instrument.price_min <= price <= instrument.price_max
@@ -161,7 +161,7 @@ class OrderEntry:
 
     def _made(self, user: int, command: SubmitOrder, book: OrderBook) -> Order:
         """Make the order that a command describes; it is not accepted yet."""
-        instrument, side, accounts = book.instrument, command.side, self._accounts[user]
+        instrument, side, accounts = book.instrument, command.side, self._users[user].accounts
         base, quote = accounts[instrument.base], accounts[instrument.quote]
         paying, receiving = (quote, base) if side is _BUY else (base, quote)
         order = Order(

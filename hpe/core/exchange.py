@@ -76,7 +76,7 @@ class Exchange:
         self.balances = BalanceCache()
         self.timers = Timers()
         self.holds = Holds(self.balances, self.timers)
-        self.orders = OrderIndex(self.timers)
+        self.orders = OrderIndex(self.timers, self.balances.accounts)
         self.books: dict[int, OrderBook] = {}
         self.market = Market(self.balances, self.orders)
         self.catalogue = Catalogue(self)

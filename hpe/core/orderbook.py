@@ -138,12 +138,13 @@ class Ladder:
             level.tail = before
         else:
             after.previous = before
+            order.next = None
         if before is None:
             assert after is not None
             level.head = after
         else:
             before.next = after
-        order.previous = order.next = None
+            order.previous = None
         hidden = order.hidden
         level.quantity -= order.leaves - hidden
         level.count -= 1

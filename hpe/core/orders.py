@@ -26,7 +26,7 @@ from hpe.messages import (
 )
 
 if TYPE_CHECKING:
-    from hpe.core.balances import Account
+    from hpe.core.balances import Account, AllAccounts, UserAccounts
     from hpe.core.fees import Rates
     from hpe.core.orderbook import OrderBook
     from hpe.core.timers import Timers
@@ -140,11 +140,12 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
 
 class UserOrders:
-    """What one user has: open orders by both ids, recent fills; and the kill switch."""
+    """What one user has: accounts, open orders by both ids, fills; and the kill switch."""
 
-    __slots__ = ("blocked", "by_client_id", "by_id", "fills")
+    __slots__ = ("accounts", "blocked", "by_client_id", "by_id", "fills")
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: UserAccounts) -> None:
+        self.accounts = accounts
         self.blocked = False
         self.by_id: dict[int, Order] = {}
         self.by_client_id: dict[int, Order] = {}
@@ -154,8 +155,12 @@ class UserOrders:
 class AllUsers(dict[int, UserOrders]):
     """Every user; asking for a missing one makes an empty one. In C for those that exist."""
 
+    def __init__(self, accounts: AllAccounts) -> None:
+        super().__init__()
+        self._accounts = accounts
+
     def __missing__(self, user: int) -> UserOrders:
-        orders = self[user] = UserOrders()
+        orders = self[user] = UserOrders(self._accounts[user])
         return orders
 
 
@@ -169,9 +174,9 @@ class OrderIndex:
 
     __slots__ = ("_timers", "ended", "filled_users", "open_count", "users")
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: Timers, accounts: AllAccounts) -> None:
         self._timers = timers
-        self.users = AllUsers()
+        self.users = AllUsers(accounts)
         self.open_count = 0
         self.ended: deque[Order] = deque(maxlen=ENDED_ORDERS_MAX)
         self.filled_users: deque[int] = deque()

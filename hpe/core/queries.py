@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
 _NONE: Final = RejectReason.NONE
 _NO_TERMS: Final = Terms()
-_NOBODY: Final = UserOrders()
 _NOTHING: Final = UserAccounts()
+_NOBODY: Final = UserOrders(_NOTHING)
 
 
 QUERY_EFFORT_MAX: Final = 262_144

@@ -20,8 +20,10 @@ from hpe.messages import (
     CancelReason,
     InstrumentStatus,
     OrderResponse,
+    OrderStatus,
     RejectReason,
     ReplaceOrder,
+    ReplaceResponse,
     Side,
 )
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _INVALID: Final = RejectReason.INVALID_COMBINATION
 _BUY: Final = Side.BUY
+_NEW: Final = OrderStatus.NEW
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _TRADING: Final = InstrumentStatus.TRADING
 
 
@@ -79,7 +83,14 @@ class OrderReplacing:
             fills: list[Fill] = []
         else:
             fills = self._replace_resting(command, order, price, leaves)
-        return order_response(exchange, command, order, fills)
+        if fills or order.reason:
+            return order_response(exchange, command, order, fills)
+        cum = order.cum
+        return ReplaceResponse(
+            command.request_id, 0, exchange.sequence, 0, exchange.time_ns,
+            _PARTIALLY_FILLED if cum else _NEW, order.order_id, order.leaves, cum, order.canceled,
+            order.quote_total, 0, 0, order.fee_total,
+        )  # fmt: skip
 
     def _replace_away(self, command: ReplaceOrder, order: Order) -> OrderResponse:
         """End an order that the replace leaves nothing of."""

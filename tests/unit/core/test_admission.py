@@ -15,6 +15,7 @@ from hpe.core.admission import (
     check_quantity,
     contradicts,
 )
+from hpe.core.balances import UserAccounts
 from hpe.core.fees import FREE, rates_of
 from hpe.core.orders import Terms, UserOrders
 from hpe.messages import (
@@ -136,7 +137,7 @@ def test_every_combination_of_a_pair(client, side, limit_price, budget, ids):
     ],
 )
 def test_what_a_status_and_the_kill_switch_refuse(status, plain, special):
-    book, mine = new_book(), UserOrders()
+    book, mine = new_book(), UserOrders(UserAccounts())
     book.set_status(status)
     assert barred(book, mine, in_call=True) is plain
     assert barred(book, mine, in_call=False) is special

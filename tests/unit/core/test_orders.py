@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core.balances import AllAccounts
 from hpe.core.orders import Order, OrderIndex, Terms
 from hpe.core.timers import ORDER, Timers
 from hpe.errors import InvariantViolation
@@ -11,7 +12,7 @@ from tests.support.core_parts import new_book, new_order, new_stop
 
 @pytest.fixture
 def index():
-    return OrderIndex(Timers())
+    return OrderIndex(Timers(), AllAccounts())
 
 
 def test_status_follows_from_the_quantities():
@@ -116,7 +117,7 @@ def test_ended_orders_without_a_client_id_do_not_meet(index):
 
 def test_the_oldest_ended_order_of_too_many_is_forgotten(monkeypatch):
     monkeypatch.setattr("hpe.core.orders.ENDED_ORDERS_MAX", 2)
-    index = OrderIndex(Timers())
+    index = OrderIndex(Timers(), AllAccounts())
     for order_id in (1, 2, 3):
         ended(index, order_id, client_order_id=order_id)
     assert index.find_ended(1, 1, 0) is None
@@ -126,7 +127,7 @@ def test_the_oldest_ended_order_of_too_many_is_forgotten(monkeypatch):
 
 def test_only_an_open_order_that_expires_has_a_timer():
     timers = Timers()
-    index, order = OrderIndex(timers), new_order(new_book(), 5)
+    index, order = OrderIndex(timers, AllAccounts()), new_order(new_book(), 5)
     order.terms = Terms(expires_ns=900)
     index.add(order)
     index.add(new_order(new_book(), 6))
