@@ -108,8 +108,8 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity_max: PositiveInt = messages.INT_MAX
     notional_min: AnyInt = 0
     notional_max: Amount = messages.AMOUNT_MAX
-    maker_fee_ppm: MakerPpm = 0
-    taker_fee_ppm: TakerPpm = 0
+    maker_fee_ppm: MakerPpm | None = None
+    taker_fee_ppm: TakerPpm | None = None
     self_trade: SelfTradeName = "none"
     band_ppm: BandPpm = 0
     reference_price: AnyInt = 0
@@ -404,7 +404,12 @@ def _check_instrument(row: InstrumentConfig) -> None:
             raise ConfigError(
                 f"{where}: {name}_min: found {low}; allowed: at most {name}_max ({high})"
             )
-    if row.maker_fee_ppm + row.taker_fee_ppm < 0:
+    if (row.maker_fee_ppm is None) is not (row.taker_fee_ppm is None):
+        raise ConfigError(
+            f"{where}: found maker_fee_ppm {row.maker_fee_ppm}, taker_fee_ppm {row.taker_fee_ppm}; "
+            "allowed: both, or neither (then they are as they were)"
+        )
+    if (row.maker_fee_ppm or 0) + (row.taker_fee_ppm or 0) < 0:
         raise ConfigError(
             f"{where}: maker_fee_ppm: found {row.maker_fee_ppm}; allowed: a rebate up to "
             f"taker_fee_ppm ({row.taker_fee_ppm})"

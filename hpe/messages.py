@@ -56,8 +56,8 @@ PAGE_MAX: Final = 1_000
 """Rows per page of a list reply: an instrument row is at most about 250 bytes."""
 
 FILLS_PER_COMMAND_MAX: Final = 32_768
-"""Fills of one command; what is left then is canceled. Together with what a batch may hold
-before its last command this keeps the log's record of a batch below its 4 MiB."""
+"""Fills of one order's arrival (what is left then is canceled) and of one part of an uncross (which
+goes on); and what makes a batch full. Together that keeps the log's record below its 4 MiB."""
 
 STOPS_PER_COMMAND_MAX: Final = 1_024
 """Stops that fire within one command; the rest fire in `continue` commands right behind it."""
@@ -1163,7 +1163,10 @@ class AssetSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A pair that the configuration names by symbols: added when new, else limits changed."""
+    """A pair that the configuration names by symbols: added when new, else limits changed.
+
+    Fees of nil are as they were, 0 for a new pair: they have a command of their own.
+    """
 
     symbol: PairSymbol
     base: Symbol
@@ -1176,8 +1179,8 @@ class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     quantity_max: PositiveInt
     notional_min: AnyInt
     notional_max: Amount = AMOUNT_MAX
-    maker_fee_ppm: MakerPpm = 0
-    taker_fee_ppm: TakerPpm = 0
+    maker_fee_ppm: MakerPpm | None = None
+    taker_fee_ppm: TakerPpm | None = None
     self_trade: SelfTrade = SelfTrade.NONE
     band_ppm: BandPpm = 0
     reference_price: AnyInt = 0

@@ -7,14 +7,14 @@ and tick, the assets of a pair) never changes.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from hpe.core.catalogue import limits_contradict
 from hpe.core.codec import encode
 from hpe.core.exchange import Exchange
-from hpe.core.fees import can_go_below_zero, rates_of
+from hpe.core.fees import Rates, can_go_below_zero, rates_of
 from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
 from hpe.core.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
@@ -89,7 +89,7 @@ def _instrument_differs(exchange: Exchange, wanted: InstrumentSetting) -> bool:
             f"instrument {wanted.symbol} is listed as {_scale(exchange, listed)}: "
             "its assets, lot and tick never change"
         )
-    return _limits(listed) != _limits(wanted)
+    return any(getattr(listed, name) != value for name, value in _limits(wanted).items())
 
 
 def _scale(exchange: Exchange, listed: Instrument) -> tuple[str, str, int, int]:
@@ -100,12 +100,19 @@ def _scale(exchange: Exchange, listed: Instrument) -> tuple[str, str, int, int]:
     )  # fmt: skip
 
 
-_LIMITS: Final = InstrumentSetting.__struct_fields__[5:]
-"""The fields of an instrument that may change."""
+def _limits(row: InstrumentSetting) -> dict[str, Any]:
+    """Give the fields that may change, without fees that the configuration leaves as they were."""
+    named = msgspec.structs.asdict(row)
+    for name in ("symbol", "base", "quote", "base_atoms_per_lot", "quote_atoms_per_tick"):
+        del named[name]
+    return {name: value for name, value in named.items() if value is not None}
 
 
-def _limits(row: Instrument | InstrumentSetting) -> list[object]:
-    return [getattr(row, name) for name in _LIMITS]
+def _rates(row: InstrumentSetting) -> Rates | None:
+    """Give the fees that the configuration names, None when it leaves them."""
+    if row.maker_fee_ppm is None or row.taker_fee_ppm is None:
+        return None
+    return rates_of(row.maker_fee_ppm, row.taker_fee_ppm)
 
 
 def _settings(row: Configure) -> tuple[bool, int, int, int]:
@@ -116,7 +123,9 @@ def _settings(row: Configure) -> tuple[bool, int, int, int]:
 
 def _check_rates(exchange: Exchange, wanted: InstrumentSetting) -> None:
     """Refuse rates that could meet others at the house's cost."""
-    rates = rates_of(wanted.maker_fee_ppm, wanted.taker_fee_ppm)
+    rates = _rates(wanted)
+    if rates is None:
+        return
     listed = exchange.listings.instrument_named(wanted.symbol)
     below = can_go_below_zero([rates])
     if listed is not None:
@@ -140,10 +149,11 @@ def configure(exchange: Exchange, command: Configure) -> None:
         if listed is None:
             _list(exchange, row)
         else:
-            for name in _LIMITS:
-                setattr(listed, name, getattr(row, name))
-            book = exchange.books[listed.instrument_id]
-            set_common_rates(book, rates_of(row.maker_fee_ppm, row.taker_fee_ppm))
+            for name, value in _limits(row).items():
+                setattr(listed, name, value)
+            book, rates = exchange.books[listed.instrument_id], _rates(row)
+            if rates is not None:
+                set_common_rates(book, rates)
             book.set_status(book.status)
 
 
@@ -151,7 +161,7 @@ def _list(exchange: Exchange, row: InstrumentSetting) -> None:
     base, quote = map(exchange.listings.asset_named, (row.base, row.quote))
     assert base is not None
     assert quote is not None
-    fields = msgspec.structs.astuple(row)
-    exchange.catalogue.list_instrument(
-        AddInstrument(1, row.symbol, base.asset_id, quote.asset_id, *fields[3:])
-    )
+    fields = {**_limits(row), "base": base.asset_id, "quote": quote.asset_id}
+    for name in ("symbol", "base_atoms_per_lot", "quote_atoms_per_tick"):
+        fields[name] = getattr(row, name)
+    exchange.catalogue.list_instrument(AddInstrument(1, **fields))

@@ -16,7 +16,7 @@ CORE_VERSION: Final = 2
 """Raised whenever a logged command could have another result; written in every log segment."""
 
 SYSTEM_CONNECTION: Final = 0
-"""The connection of internal commands: attach, detach, close, tick, configure."""
+"""The connection of internal commands: attach, detach, close, tick, configure, continue."""
 
 
 class Run(NamedTuple):

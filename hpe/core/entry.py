@@ -347,7 +347,7 @@ class OrderEntry:
         users = [theirs] if theirs is not None else []
         if command.all_users:
             users = list(self._users.values())
-        self._market.matcher.effort += sum(len(each.by_id) for each in users)
+        self._market.matcher.effort += len(users) + sum(len(each.by_id) for each in users)
         found = sorted(
             _matching(command, chain.from_iterable(each.by_id.values() for each in users)),
             key=lambda order: order.order_id,

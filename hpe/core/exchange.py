@@ -2,7 +2,7 @@
 
 Part of the deterministic core. Owns the counters and settings that every part reads, and the proof
 over all of them. The driver (reference.py) sets `sequence` and `time_ns` before each command.
-Which part serves which command is said in reference.py.
+Which part serves which command is said in routing.py.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Assets and instruments: what can be traded, in which units, within which limits.
 
-Owns the two registries and the arithmetic of scale (ticks and lots to atoms). Part of the
-deterministic core: called by the exchange alone. Ids count from 1 in the order of definition,
-so a registry is a list whose index is the id.
+Owns the two registries. Part of the deterministic core. Ids count from 1 in the order of
+definition; a pair is found by its symbol and by its assets.
 """
 
 from __future__ import annotations

@@ -331,7 +331,7 @@ class Market:
     def uncross(self, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
         """Trade what crosses at one price, then go on in the next status."""
         found = clearing(book)
-        self.matcher.effort += 1
+        self.matcher.effort += 1 + book.bids.level_count() + book.asks.level_count()
         self._uncross(UncrossInProgress(book, found.price, found.volume, next_status))
         return found
 

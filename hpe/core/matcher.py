@@ -214,7 +214,9 @@ class Matcher:
     def spendable(self, order: Order, limit: int, amount: int) -> bool:
         """Tell whether a budget would be used up now, and buy something."""
         budget, quantity = Budget(order, amount), 0
-        for price, part in self._walk(order, limit, INT_MAX):
+        best = order.book.asks.best
+        lots_max = budget.lots(best.price) + 1 if best is not None else 1  # one to be refused
+        for price, part in self._walk(order, limit, lots_max):
             lots = min(part, budget.lots(price))
             quantity += lots
             budget.spend(price, lots)
@@ -286,6 +288,7 @@ class Matcher:
         part = 0 if self._walk_left else min(hidden, leaves)
         if part:
             self._walk_own_last = False
+            slices = min(slices, leaves)  # every fill takes a lot at least
             self._walk_left = slices > room
             if self._walk_left and not upward:
                 part = 0

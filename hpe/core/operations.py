@@ -92,7 +92,7 @@ class Operations:
             book.fees.own.pop(command.user, None)
             return _NONE
         rates = rates_of(maker, taker)
-        self._market.matcher.effort += count_orders(book)
+        self._market.matcher.effort += count_orders(book) + len(book.fees.own)
         if rates_go_below_zero(book, rates, command.user):
             return RejectReason.FEES_BELOW_ZERO
         if command.user:

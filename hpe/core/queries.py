@@ -127,8 +127,9 @@ class Queries:
         return FillsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_balances(self, user: int, query: ListBalances) -> BalancesReply:
-        """Show a page of accounts that are not empty."""
+        """Show a page of accounts that are not empty. Cost: all accounts of the user."""
         accounts = self._exchange.balances.accounts.get(query.user or user, _NOTHING)
+        self.effort += len(accounts)
         rows = list(islice(_balance_rows(accounts, query.after), query.limit))
         return BalancesReply(query.request_id, 0, self._exchange.sequence, rows)
 

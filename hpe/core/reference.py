@@ -273,7 +273,7 @@ class ReferenceCore:
     def _must_wait(self, request: Request) -> bool:
         """Tell whether a command is not executed in a batch that is full.
 
-        Nothing comes between a command and the `continue` commands that finish it.
+        No client's command comes between one and the `continue` commands that finish it.
         """
         return isinstance(request, _MAY_COST_MUCH) or self.exchange.unfinished
 

@@ -119,20 +119,21 @@ class OrderReplacing:
         quantity = leaves + order.cum + order.canceled
         if not instrument.quantity_min <= quantity <= instrument.quantity_max:
             return RejectReason.QUANTITY_OUT_OF_RANGE
-        notional = price * leaves * instrument.quote_atoms_per_tick
+        needed = notional = price * leaves * instrument.quote_atoms_per_tick
         if price and not instrument.notional_min <= notional <= instrument.notional_max:
             return RejectReason.NOTIONAL_OUT_OF_RANGE
         if rates.worst:
-            notional += worst_fee(notional, rates, order.fee_rest)
+            needed += worst_fee(notional, rates, order.fee_rest)
         # With what it traded so far inside, the whole of an order's life stays within 64 bits.
-        if notional + order.quote_total + order.fee_total > AMOUNT_MAX and price:
+        if needed + order.quote_total + order.fee_total > AMOUNT_MAX and price:
             return RejectReason.NOTIONAL_OUT_OF_RANGE
         if order.flags & ORDER_POST_ONLY and book.opposite(order.side).crosses(price):
             return RejectReason.POST_ONLY_WOULD_CROSS
         if terms is not None:
             enough = self._market.reserve_for(order, price, leaves)
-        else:  # as Executor.requirement has it
-            needed = notional if order.side is _BUY else leaves * instrument.base_atoms_per_lot
+        else:  # Executor.requirement in line: replaces are a tenth of a market maker's messages
+            if order.side is not _BUY:
+                needed = leaves * instrument.base_atoms_per_lot
             enough = self._executor.reserve(order, needed)
         return RejectReason.NONE if enough else RejectReason.INSUFFICIENT_FUNDS
 

@@ -15,8 +15,8 @@ class Work:
     """What one batch has given so far.
 
     `begun` turns true with the first command: before it there is nothing to log. `full` turns
-    true when orders and replaces have traded and searched enough: those that remain are refused
-    as busy. `effort` counts that, as far as it has been reported.
+    true when commands have traded and searched enough: those that remain and may cost much are
+    refused as busy. `effort` counts that, as far as it has been reported.
     `digested` are the bodies that the output digest covers, in order.
     """
 

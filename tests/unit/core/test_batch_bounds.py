@@ -23,6 +23,7 @@ from hpe.messages import (
     OrderType,
     RejectReason,
     SelfTrade,
+    SetFees,
     SetStatus,
     Side,
     StateHashReply,
@@ -187,6 +188,31 @@ def test_a_level_of_more_orders_than_one_may_fill_still_fills_a_few(pit, monkeyp
     for _ in range(10):
         pit.hers.submit(SELL, 100, 1)
     assert place(pit.his, BUY, 100, 6, tif=FOK).reason == CancelReason.FOK_NOT_FILLABLE
+
+
+@pytest.mark.parametrize("terms", [None, OrderTerms(minimum_quantity=3), OrderTerms(budget=700)])
+def test_a_deep_iceberg_does_not_stand_in_the_way_of_a_small_order(pit, monkeypatch, terms):
+    """Only the slices that it would take count against what one order may fill."""
+    monkeypatch.setattr(matcher, "FILLS_PER_COMMAND_MAX", 10)
+    place(pit.hers, SELL, 100, 50, display_quantity=1)
+    budget = terms is not None and terms.budget > 0
+    kind, price = (OrderType.MARKET, 0) if budget else (OrderType.LIMIT, 100)
+    tif = IOC if terms is not None and terms.minimum_quantity else FOK
+    quantity = 0 if budget else 7
+    number = pit.his.next_id()
+    response = pit.his.ask(SubmitOrder(number, 1, 0, BUY, kind, tif, price, quantity, 0, 0, terms))
+    assert (response.cum, response.reason) == (7, 0)
+    pit.venue.check()
+
+
+def test_what_looks_at_much_counts_as_much(pit):
+    for user in range(10, 60):
+        pit.venue.core.exchange.orders.users[user]
+    pit.hers.ask(MassCancel(pit.hers.next_id(), all_users=True, side=int(BUY)))
+    assert effort(pit) >= 50
+    for user in range(10, 60):
+        pit.hers.ask(SetFees(pit.hers.next_id(), 1, 0, 0, user))
+    assert effort(pit) >= 49
 
 
 def test_a_market_buy_pays_for_all_that_it_may_fill(pit, monkeypatch):

@@ -11,6 +11,7 @@ from hpe.messages import (
     ListInstruments,
     RejectReason,
     ResolveInstrument,
+    SetFees,
     Side,
 )
 from tests.support.core_driver import settings_of
@@ -162,3 +163,31 @@ def test_a_configuration_that_no_record_holds_is_refused(configured, monkeypatch
     monkeypatch.setattr("hpe.core.configuration.CONFIGURE_BYTES_MAX", 60)
     with pytest.raises(ConfigError, match="1 new assets and 0 instruments take"):
         differences(configured, assets=[*ASSETS, AssetSetting("E" * 48, 8)])
+
+
+# --- fees: they have a command of their own -------------------------------------------------------
+
+
+def test_fees_that_the_configuration_leaves_out_are_as_they_were(configured):
+    """A start must not undo, nor stumble over, what an operator set since."""
+    client = configured.attach(1)
+    assert client.ask(SetFees(client.next_id(), 1, -100, 500)).reason == 0
+    client.deposit(2, 100_000)
+    client.submit(Side.BUY, 10, 10)
+    wanted = settings_of(assets=ASSETS, instruments=[pair(price_max=900)])
+    configured.internal(configured.core.configuration_differences(wanted))
+    (row,) = client.get(InstrumentsReply, ListInstruments(1)).rows
+    assert (row.price_max, row.maker_fee_ppm, row.taker_fee_ppm) == (900, -100, 500)
+    assert configured.core.configuration_differences(wanted) is None
+    configured.check()
+
+
+def test_fees_that_it_names_are_set_or_refused(configured):
+    client = configured.attach(1)
+    named = settings_of(assets=ASSETS, instruments=[pair(maker_fee_ppm=-100, taker_fee_ppm=500)])
+    configured.internal(configured.core.configuration_differences(named))
+    client.deposit(2, 100_000)
+    client.submit(Side.BUY, 10, 10)
+    free = settings_of(assets=ASSETS, instruments=[pair(maker_fee_ppm=0, taker_fee_ppm=0)])
+    with pytest.raises(ConfigError, match="sum below zero"):
+        configured.core.configuration_differences(free)
