@@ -10,7 +10,7 @@ from typing import Final
 
 from hpe.core.fees import Rates, worst_fee
 from hpe.core.orderbook import OrderBook
-from hpe.core.orders import Order, UserOrders
+from hpe.core.orders import RESTING, STOPS, Order, UserOrders
 from hpe.messages import (
     AMOUNT_MAX,
     InstrumentStatus,
@@ -22,7 +22,6 @@ from hpe.messages import (
     TimeInForce,
 )
 
-_RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
 _AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 _NO_TERMS: Final = OrderTerms()
 
@@ -48,7 +47,7 @@ def contradicts(command: SubmitOrder) -> bool:
 
 def _limit_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
     display, minimum = terms.display_quantity, terms.minimum_quantity
-    resting = command.time_in_force in _RESTING
+    resting = command.time_in_force in RESTING
     if not command.price or terms.stop_price + terms.trail + terms.budget:
         return True
     if (command.flags or display) and not resting:
@@ -87,10 +86,10 @@ def barred(book: OrderBook, mine: UserOrders, in_call: bool) -> RejectReason:
 
 def admitted_to_call(command: SubmitOrder) -> bool:
     """Tell whether a call accepts this kind of order: what can be collected."""
-    if command.order_type in (OrderType.STOP, OrderType.STOP_LIMIT):
+    if command.order_type in STOPS:
         return True
     minimum = command.terms.minimum_quantity if command.terms is not None else 0
-    return command.time_in_force in _RESTING and not command.flags and not minimum
+    return command.time_in_force in RESTING and not command.flags and not minimum
 
 
 def check_price(order: Order, time_ns: int) -> RejectReason:

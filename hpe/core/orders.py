@@ -37,8 +37,11 @@ _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
 _CANCELED: Final = OrderStatus.CANCELED
 _EXPIRED: Final = CancelReason.EXPIRED
-_RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
-_STOPS: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
+
+RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
+"""Times in force with which what does not trade at once stays."""
+
+STOPS: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 class Terms(msgspec.Struct, gc=False):
@@ -116,7 +119,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     @property
     def may_rest(self) -> bool:
         """Tell whether what does not trade at once stays in the book."""
-        return self.price != 0 and self.time_in_force in _RESTING
+        return self.price != 0 and self.time_in_force in RESTING
 
     @property
     def partner(self) -> Order | None:
@@ -131,7 +134,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     @property
     def is_stop(self) -> bool:
         """Tell whether this is, or was, a stop."""
-        return self.order_type in _STOPS
+        return self.order_type in STOPS
 
     def show_slice(self) -> None:
         """Hide what an iceberg does not show of its leaves."""

@@ -127,7 +127,7 @@ class MoneyCalls(ListingCalls):
         return asset.conservation(await self.requests.get_conservation(asset.id))
 
     async def _asset_of_hold(self, hold_id: int, user: int) -> AssetView:
-        request = ListHolds(0, hold_id - 1, 1, user)
+        request = ListHolds(0, max(hold_id - 1, 0), 1, user)
         for found, asset, _, _ in expect(HoldsReply, await self.requests.call(request)).rows:
             if found == hold_id:
                 return await self._asset_of(asset)
