@@ -3,9 +3,10 @@
 Owns `connect` and the Client that it gives; the client's themes are in client_listings.py,
 client_orders.py, client_money.py and client_operations.py. Used from one Trio loop; any number
 of tasks may call one client, and requests of several tasks travel together. Guarantees: prices,
-quantities and amounts go in and come out as exact Decimals, but for reports and rows that a view
-carries as they came (`result`, `row`, `orders`); `requests` underneath speaks the integers of the wire. Leaving the `async with` block closes the connection and not the session:
-the session can be taken up again with its id. Every method raises what hpe/net/requests.py's do.
+quantities and amounts go in and come out as exact Decimals, but for the reports and rows that a
+view carries as they came (`result`, `row`, `orders`); `requests` underneath speaks the integers
+of the wire. Leaving the `async with` block closes the connection and not the session: the session
+can be taken up again with its id. Every method raises what hpe/net/requests.py's do.
 """
 
 from __future__ import annotations
