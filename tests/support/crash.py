@@ -3,8 +3,8 @@
 A trader with one session sends seeded commands in a window, notes every response that reached
 it, and at a random moment the service is killed. After the restart it resumes the session, sends
 again what has no answer (same bytes), and asks again for answers that it has: they must come
-back as before, marked as duplicates. At the end the log is replayed from the beginning by itself
-and every noted response must be the one that the replay gives.
+back as before, marked as duplicates. In some rounds more stops than one batch can serve have just
+been set off. At the end the log is replayed from the beginning by itself (crash_replay.py).
 """
 
 from __future__ import annotations
@@ -13,43 +13,42 @@ import random
 import select
 import socket
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
+import msgspec
 
-from hpe.core import new_core
-from hpe.core.codec import decode_body, encode, frame, split_frames, with_duplicate_flag
-from hpe.core.reference import ReferenceCore
+from hpe.core.codec import encode, frame, with_duplicate_flag
 from hpe.messages import (
-    CancelOrder,
-    Deposit,
-    GetBalance,
+    ConservationReply,
+    Error,
+    ErrorCode,
+    ExecutionReport,
+    GetConservation,
     Hello,
-    OrderType,
-    ReplaceOrder,
+    OrderReport,
+    PreventedMatch,
     Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
     type_number,
 )
-from hpe.wal.files import DirectoryFiles
-from hpe.wal.segments import survey
+from tests.support.crash_replay import Answers, Fault, recoveries, replay_and_compare
+from tests.support.crash_traffic import ASSETS, DEPOSIT, USER, Traffic, opening
 from tests.support.service import ServiceProcess
 
 WINDOW = 256
-USER = 7
-REPORT_TYPE = 120
-ERROR_TYPE = 31
-DEPOSIT = 10**15
+REPORT_TYPES = frozenset(
+    type_number(report) for report in (ExecutionReport, OrderReport, PreventedMatch)
+)
+ERROR_TYPE = type_number(Error)
 LAST_MOMENT_S = 0.006
 """A window of commands lives about this long from the socket to its answers."""
 
-
-class Fault(AssertionError):
-    """A promise was broken."""
+CROWD_EVERY = 4
+CROWD_MOMENT_S = 0.03
+"""A crowd of stops that was set off is served about this long."""
 
 
 class Wire:
@@ -107,7 +106,9 @@ class Totals(NamedTuple):
     acknowledged: int
     resent: int
     asked_again: int
+    refused: int
     state_hash: str
+    seen: Counter[str]
 
 
 class Trader:
@@ -115,19 +116,20 @@ class Trader:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.session_id = 0
+        self.traffic = Traffic(self.random)
+        self.answers = Answers()
         self.next_id = 1
         self.unanswered: dict[int, bytes] = {}
-        self.answers: dict[int, tuple[bytes, bytes]] = {}  # id -> (request frame, response body)
-        self.live: list[int] = []
         self.resent = 0
         self.asked_again = 0
+        self._last_before = 0  # the last request id that the service had when it was joined
 
     def connect(self, port: int) -> Wire:
         """Attach and settle what the last connection left open."""
-        wire = Wire(port, self.session_id)
-        self.session_id = wire.session_id
-        highest = max(self.answers, default=0)
+        wire = Wire(port, self.answers.session_id)
+        self.answers.session_id = wire.session_id
+        self._last_before = wire.last_request_id
+        highest = max(self.answers.answered, default=0)
         if wire.last_request_id < highest:
             raise Fault(f"{highest} was answered, the service knows {wire.last_request_id}")
         self.resent += len(self.unanswered)
@@ -145,10 +147,11 @@ class Trader:
 
     def _ask_again(self, wire: Wire) -> None:
         """Every remembered answer that we have must come back with only the flag set."""
-        recent = sorted(self.answers)[-WINDOW:]
+        answered = self.answers.answered
+        recent = sorted(answered)[-WINDOW:]
         chosen = sorted(self.random.sample(recent, min(len(recent), 64)))
-        wire.send(b"".join(self.answers[request_id][0] for request_id in chosen))
-        expected = [with_duplicate_flag(self.answers[request_id][1]) for request_id in chosen]
+        wire.send(b"".join(answered[request_id][0] for request_id in chosen))
+        expected = [with_duplicate_flag(answered[request_id][1]) for request_id in chosen]
         got: list[bytes] = []
         while len(got) < len(expected):
             bodies = wire.receive()
@@ -159,9 +162,9 @@ class Trader:
             raise Fault("a repeated request was answered otherwise than before")
         self.asked_again += len(chosen)
 
-    def fund(self, wire: Wire) -> None:
-        for asset in (1, 2, 3):
-            self._send(wire, [Deposit(0, asset, DEPOSIT)])
+    def open(self, wire: Wire) -> None:
+        """Bring the money and the instruments that the traffic needs."""
+        self._send(wire, opening())
         self._collect_until_quiet(wire)
 
     def _send(self, wire: Wire, requests: list[Request]) -> None:
@@ -179,15 +182,24 @@ class Trader:
         """Note what came: reports belong to the response that follows them."""
         for body in bodies:
             fields = msgpack.unpackb(body)
-            if fields[0] == REPORT_TYPE:
+            if fields[0] in REPORT_TYPES:
                 continue
             if fields[0] == ERROR_TYPE:
-                raise Fault(f"refused: {fields}")
+                self._note_refusal(fields)
+                continue
             request = self.unanswered.pop(fields[1])
             plain = body if not fields[2] else self._without_flag(body)
-            self.answers[fields[1]] = (request, plain)
-            if fields[0] == type_number(SubmitOrder) and fields[8]:
-                self.live.append(fields[7])
+            self.answers.answered[fields[1]] = (request, plain)
+            self.traffic.note(fields)
+
+    def _note_refusal(self, fields: list[Any]) -> None:
+        """A full batch refuses; an id that was passed over before a kill was never executed."""
+        request_id, code = fields[1], fields[3]
+        passed_over = code == ErrorCode.NOT_EXECUTED and request_id <= self._last_before
+        if code != ErrorCode.BUSY and not passed_over:
+            raise Fault(f"refused: {fields}")
+        del self.unanswered[request_id]
+        self.answers.refused.add(request_id)
 
     @staticmethod
     def _without_flag(body: bytes) -> bytes:
@@ -200,34 +212,41 @@ class Trader:
 
     def load(self, wire: Wire, acknowledged_max: int) -> None:
         """Send in a window until so many answers have come."""
-        answered = len(self.answers)
-        while len(self.answers) - answered < acknowledged_max:
+        answered = self.answers.answered
+        enough = len(answered) + acknowledged_max
+        while len(answered) < enough:
             room = WINDOW - len(self.unanswered)
-            burst = self.random.randint(0, room)
-            self._send(wire, [self._command() for _ in range(burst)])
+            self._send(wire, self.traffic.commands(self.random.randint(0, room)))
             if self.unanswered:
                 self.take(wire.receive())
 
-    def send_unanswered(self, wire: Wire) -> None:
-        """Have a full window on its way, and let a random moment of its life pass."""
-        self._send(wire, [self._command() for _ in range(WINDOW - len(self.unanswered))])
-        select.select([], [], [], self.random.uniform(0, LAST_MOMENT_S))
+    def gather_crowd(self, wire: Wire) -> None:
+        """Let many stops wait, all of them answered."""
+        self._collect_until_quiet(wire)
+        crowd = self.traffic.crowd()
+        for start in range(0, len(crowd), WINDOW):
+            self._send(wire, crowd[start : start + WINDOW])
+            self._collect_until_quiet(wire)
 
-    def _command(self) -> Request:
-        draw = self.random.random()
-        if self.live and draw < 0.35:
-            index = self.random.randrange(len(self.live))
-            self.live[index], self.live[-1] = self.live[-1], self.live[index]
-            return CancelOrder(0, self.live.pop())
-        if self.live and draw < 0.45:
-            return ReplaceOrder(
-                0, self.random.choice(self.live), 0, None, self.random.randint(1, 50), None, True
-            )
-        side = self.random.choice((Side.BUY, Side.SELL))
-        tif = TimeInForce.IOC if draw > 0.9 else TimeInForce.GTC
-        price = 100_000 + self.random.randint(-20, 20)
-        quantity = self.random.randint(1, 50)
-        return SubmitOrder(0, 1, 0, side, OrderType.LIMIT, tif, price, quantity)
+    def send_unanswered(self, wire: Wire, *, set_off: bool) -> None:
+        """Have a full window on its way, and let a random moment of its life pass.
+
+        With `set_off` the crowd's trade is its first command, or goes ahead: then the rest of
+        the window meets stops being served.
+        """
+        moment_s = LAST_MOMENT_S
+        if set_off:
+            self._collect_until_quiet(wire)
+            self._send(wire, [self.traffic.set_off()])
+            if self.random.random() < 0.5:
+                self._pass_time(CROWD_MOMENT_S)
+            else:
+                moment_s = CROWD_MOMENT_S
+        self._send(wire, self.traffic.commands(WINDOW - len(self.unanswered)))
+        self._pass_time(moment_s)
+
+    def _pass_time(self, moment_s: float) -> None:
+        select.select([], [], [], self.random.uniform(0, moment_s))
 
     def drain_after_death(self, wire: Wire) -> None:
         """Take what the dead service had given to the kernel: those replies count."""
@@ -244,17 +263,20 @@ def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: i
     Args:
         directory: of the service; its data is in `data`.
         rounds: kills.
-        acknowledged_max: answered commands per round, at most.
+        acknowledged_max: answered commands per round, at most; a crowd of stops not counted.
         seed: of load and moments.
     """
     trader = Trader(seed)
     for number in range(rounds):
+        crowded = number % CROWD_EVERY == CROWD_EVERY - 1
         with ServiceProcess(directory) as service:
             wire = trader.connect(service.port)
             if number == 0:
-                trader.fund(wire)
+                trader.open(wire)
             trader.load(wire, trader.random.randint(1, acknowledged_max))
-            trader.send_unanswered(wire)
+            if crowded:
+                trader.gather_crowd(wire)
+            trader.send_unanswered(wire, set_off=crowded)
             service.kill()
             trader.drain_after_death(wire)
             wire.close()
@@ -265,66 +287,25 @@ def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: i
         service.terminate()
         if service.wait() != 0:
             raise Fault(f"the last stop failed:\n{service.errors()}")
-    state_hash = replay_and_compare(directory / "data", trader)
+        restarts = recoveries(service.errors())
+    state_hash, seen = replay_and_compare(directory / "data", trader.answers, restarts)
     with ServiceProcess(directory) as service:
         if f"state {state_hash}" not in service.errors():
             raise Fault(f"the service did not recover state {state_hash}:\n{service.errors()}")
-    return Totals(rounds, len(trader.answers), trader.resent, trader.asked_again, state_hash)
+    answers = trader.answers
+    return Totals(
+        rounds, len(answers.answered), trader.resent, trader.asked_again, len(answers.refused),
+        state_hash, seen,
+    )  # fmt: skip
 
 
 def _check_conservation(wire: Wire) -> None:
-    """The only user deposited DEPOSIT of each asset: that is what it still has."""
-    for number, asset in enumerate((1, 2, 3), 1):
-        wire.send(frame(encode(GetBalance(2**40 + number, asset))))
-        fields = msgpack.unpackb(wire.receive()[0])
-        if fields[6] + fields[7] != DEPOSIT:
-            raise Fault(f"asset {asset}: {fields[6]} available + {fields[7]} locked")
-
-
-def replay_and_compare(data: Path, trader: Trader) -> str:
-    """Replay the log from the beginning; every noted answer must be the replay's, once."""
-    core = new_core()
-    open_answers = dict(trader.answers)
-    last_request_id = 0
-    for scan in survey(DirectoryFiles(data)).scans():
-        for entry in scan.entries:
-            for body in entry.record.bodies:
-                core.replay(body)
-                for session_id, _, frames in decode_body(body).groups:
-                    if session_id == trader.session_id:
-                        last_request_id = _compare(core, frames, open_answers, last_request_id)
-    core.check()
-    if open_answers:
-        raise Fault(f"{len(open_answers)} acknowledged commands are not in the log")
-    return core.state_hash().hex()
-
-
-def _compare(
-    core: ReferenceCore,
-    frames: bytes,
-    open_answers: dict[int, tuple[bytes, bytes]],
-    last_request_id: int,
-) -> int:
-    """Compare one logged group with what was answered; gives its last request id."""
-    for body in split_frames(frames):
-        request_id: int = msgpack.unpackb(body)[1]
-        if request_id <= last_request_id:
-            raise Fault(f"request {request_id} was executed again after {last_request_id}")
-        last_request_id = request_id
-        if request_id not in open_answers:
-            continue
-        request, response = open_answers.pop(request_id)
-        if request[4:] != body:
-            raise Fault(f"request {request_id} is logged with other content")
-        if _remembered(core, request_id) != response:
-            raise Fault(f"request {request_id} was answered otherwise than it replays")
-    return last_request_id
-
-
-def _remembered(core: ReferenceCore, request_id: int) -> bytes | None:
-    """Give the replay's response; a group is never longer than what a session remembers."""
-    for session in core.sessions:
-        for entry in session.remembered:
-            if entry.request_id == request_id:
-                return entry.response
-    return None
+    """DEPOSIT of each asset came in, and nothing went out: that is what all users still have."""
+    for number, asset in enumerate(ASSETS, 1):
+        wire.send(frame(encode(GetConservation(2**40 + number, asset))))
+        reply = msgspec.msgpack.decode(wire.receive()[0], type=ConservationReply)
+        if (
+            reply.net_deposits != DEPOSIT
+            or reply.available + reply.reserved + reply.held != DEPOSIT
+        ):
+            raise Fault(f"money was lost or made: {reply}")

@@ -1,0 +1,177 @@
+"""The judge of the crash test: what the log replays to, held against what was answered.
+
+Replays a data directory's log from the beginning by itself. Every noted response must be the one
+that the replay gives, every command must be there once with the bytes that were sent, what was
+refused must not be there at all, and each restart must have recovered a state of the replay.
+Also counts what the log shows of the exchange, so that a test can tell that its kills met what
+it means to meet. No sockets, no process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgpack
+import msgspec
+
+from hpe.core import new_core
+from hpe.core.codec import decode_body, decode_request, split_frames, type_of
+from hpe.core.core import Output
+from hpe.core.reference import ReferenceCore
+from hpe.messages import (
+    COMMANDS,
+    CancelReason,
+    Continue,
+    ExecType,
+    OrderReport,
+    PreventedMatch,
+    RejectReason,
+    type_number,
+)
+from hpe.wal.files import DirectoryFiles
+from hpe.wal.segments import survey
+
+_ORDER_REPORT: Final = type_number(OrderReport)
+_PREVENTED_MATCH: Final = type_number(PreventedMatch)
+_NAMES: Final = {type_number(command): command.__name__ for command in COMMANDS}
+_REJECTS: Final = frozenset(RejectReason) - {RejectReason.NONE}
+_order_reports: Final = msgspec.msgpack.Decoder(OrderReport)
+
+
+class Fault(AssertionError):
+    """A promise was broken."""
+
+
+class Answers:
+    """What a trader was told: `answered` id -> (request frame, response body), `refused` ids."""
+
+    def __init__(self) -> None:
+        self.session_id = 0
+        self.answered: dict[int, tuple[bytes, bytes]] = {}
+        self.refused: set[int] = set()
+
+
+class Replayed(NamedTuple):
+    """What the replay came to; `seen` counts what happened on the way."""
+
+    state_hash: str
+    seen: Counter[str]
+
+
+def recoveries(service_log: str) -> list[tuple[int, str]]:
+    """Read (last sequence, state hash) of every start out of what the service wrote."""
+    found = re.findall(r"recovered sequence (\d+) from .* state ([0-9a-f]{32})", service_log)
+    return [(int(sequence), state_hash) for sequence, state_hash in found]
+
+
+def replay_and_compare(
+    data: Path, answers: Answers, recovered: Iterable[tuple[int, str]] = ()
+) -> Replayed:
+    """Replay the log from the beginning; every noted answer must be the replay's, once.
+
+    Args:
+        data: the data directory; nobody writes there now.
+        answers: what the trader was told.
+        recovered: the last sequence and the state of every restart.
+    """
+    replay = _Replay(answers, recovered)
+    for scan in survey(DirectoryFiles(data)).scans():
+        for entry in scan.entries:
+            for body in entry.record.bodies:
+                replay.take(body)
+    return replay.result()
+
+
+class _Replay:
+    """A core that goes through the log, and what of the answers it has not come to yet."""
+
+    def __init__(self, answers: Answers, recovered: Iterable[tuple[int, str]]) -> None:
+        self._core = new_core()
+        self._answers = answers
+        self._open = dict(answers.answered)
+        self._recovered = list(recovered)
+        self._last_request_id = 0
+        self._restarted = False  # right before the batch that comes next
+        self._seen: Counter[str] = Counter()
+        self._meet_restarts()
+
+    def take(self, body: bytes) -> None:
+        """Go on with one batch."""
+        logged = decode_body(body)
+        self._seen["batches that went on"] += self._core.exchange.unfinished
+        output = self._core.replay(body)
+        self._count_reports(output)
+        self._restarted = False
+        for session_id, _, frames in logged.groups:
+            if session_id == self._answers.session_id:
+                for request in split_frames(frames):
+                    self._compare(request)
+            elif not session_id:
+                self._seen["continue"] += sum(
+                    isinstance(decode_request(command), Continue)
+                    for command in split_frames(frames)
+                )
+        self._meet_restarts()
+
+    def _meet_restarts(self) -> None:
+        """Compare the state with those of the restarts that recovered up to here."""
+        while self._recovered and self._recovered[0][0] == self._core.last_sequence:
+            sequence, state_hash = self._recovered.pop(0)
+            if state_hash != self._core.state_hash().hex():
+                raise Fault(f"a restart recovered another state at sequence {sequence}")
+            self._seen["kills amid a crowd"] += self._core.exchange.unfinished
+            self._restarted = True
+
+    def result(self) -> Replayed:
+        """Close the books."""
+        self._core.check()
+        if self._open:
+            raise Fault(f"{len(self._open)} acknowledged commands are not in the log")
+        if self._recovered:
+            raise Fault(f"no end of a batch is where a restart recovered: {self._recovered}")
+        return Replayed(self._core.state_hash().hex(), self._seen)
+
+    def _compare(self, body: bytes) -> None:
+        """Compare one logged command with what was answered."""
+        request_id: int = msgpack.unpackb(body)[1]
+        if request_id <= self._last_request_id:
+            raise Fault(f"request {request_id} was executed again after {self._last_request_id}")
+        self._last_request_id = request_id
+        if request_id in self._answers.refused:
+            raise Fault(f"request {request_id} was refused, and executed all the same")
+        if request_id not in self._open:
+            return
+        request, response = self._open.pop(request_id)
+        if request[4:] != body:
+            raise Fault(f"request {request_id} is logged with other content")
+        if _remembered(self._core, request_id) != response:
+            raise Fault(f"request {request_id} was answered otherwise than it replays")
+        fields = msgpack.unpackb(response)
+        if fields[4] not in _REJECTS:
+            self._seen[_NAMES[fields[0]]] += 1
+
+    def _count_reports(self, output: Output) -> None:
+        for _, _, frames in output.private:
+            for body in split_frames(frames):
+                number = type_of(body)
+                if number == _PREVENTED_MATCH:
+                    self._seen["prevented match"] += 1
+                elif number == _ORDER_REPORT:
+                    report = _order_reports.decode(body)
+                    triggered = report.exec_type == ExecType.TRIGGERED
+                    name = "triggered" if triggered else CancelReason(report.reason).name.lower()
+                    self._seen[name] += 1
+                    self._seen["expired while dead"] += self._restarted and name == "expired"
+
+
+def _remembered(core: ReferenceCore, request_id: int) -> bytes | None:
+    """Give the replay's response; a group is never longer than what a session remembers."""
+    for session in core.sessions:
+        for entry in session.remembered:
+            if entry.request_id == request_id:
+                return entry.response
+    return None
