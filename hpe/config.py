@@ -116,10 +116,13 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     volatility_interruption: bool = False
 
     def to_setting(self) -> messages.InstrumentSetting:
-        """Give the same as the row of a `configure`."""
-        policy = messages.SelfTrade[self.self_trade.upper()]
+        """Give the same as the row of a `configure`; of two fees one alone makes the other 0."""
         fields = msgspec.structs.asdict(self)
-        return messages.InstrumentSetting(**{**fields, "self_trade": policy})
+        fields["self_trade"] = messages.SelfTrade[self.self_trade.upper()]
+        if (self.maker_fee_ppm, self.taker_fee_ppm) != (None, None):
+            fields["maker_fee_ppm"] = self.maker_fee_ppm or 0
+            fields["taker_fee_ppm"] = self.taker_fee_ppm or 0
+        return messages.InstrumentSetting(**fields)
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -404,15 +407,10 @@ def _check_instrument(row: InstrumentConfig) -> None:
             raise ConfigError(
                 f"{where}: {name}_min: found {low}; allowed: at most {name}_max ({high})"
             )
-    if (row.maker_fee_ppm is None) is not (row.taker_fee_ppm is None):
-        raise ConfigError(
-            f"{where}: found maker_fee_ppm {row.maker_fee_ppm}, taker_fee_ppm {row.taker_fee_ppm}; "
-            "allowed: both, or neither (then they are as they were)"
-        )
     if (row.maker_fee_ppm or 0) + (row.taker_fee_ppm or 0) < 0:
         raise ConfigError(
             f"{where}: maker_fee_ppm: found {row.maker_fee_ppm}; allowed: a rebate up to "
-            f"taker_fee_ppm ({row.taker_fee_ppm})"
+            f"taker_fee_ppm ({row.taker_fee_ppm or 0})"
         )
     if row.band_ppm and not row.reference_price:
         raise ConfigError(

@@ -383,3 +383,17 @@ def test_the_manual_lists_every_exit_code():
     }
     # 2 is argparse's, 75 is left with os._exit: neither is an exception's.
     assert codes == sorted(of_errors | {0, 2, 75})
+
+
+@pytest.mark.parametrize(
+    ("fees", "maker", "taker"),
+    [
+        ({}, None, None),
+        ({"taker_fee_ppm": 500}, 0, 500),
+        ({"maker_fee_ppm": 20}, 20, 0),
+        ({"maker_fee_ppm": 0, "taker_fee_ppm": 0}, 0, 0),
+    ],
+)
+def test_fees_are_left_alone_unless_one_is_named(fees, maker, taker):
+    setting = InstrumentConfig("BTC/USD", "BTC", "USD", **fees).to_setting()
+    assert (setting.maker_fee_ppm, setting.taker_fee_ppm) == (maker, taker)
