@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Union
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -29,10 +29,10 @@ from hpe.core import new_core
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Run
 from hpe.messages import (
     AMOUNT_MAX,
-    REPLIES,
     WINDOW_MAX,
     AddAsset,
     AddInstrument,
+    AnyReply,
     Deposit,
     ExecutionReport,
     OrderResponse,
@@ -51,7 +51,7 @@ _CONNECTION: Final = 1
 _ATTACH: Final = 1
 _USER: Final = 1
 _BASE, _QUOTE, _INSTRUMENT = 1, 2, 1
-_DECODER: Final = msgspec.msgpack.Decoder(Union[REPLIES])  # noqa: UP007 - made of a tuple
+_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 
 
 class CoreClient:

@@ -20,7 +20,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final, TypeVar, Union
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -28,7 +28,7 @@ from bench.traffic import FIRST_REQUEST_ID, Traffic
 from hpe.messages import (
     INTERNAL_FIRST,
     PROTOCOL_VERSION,
-    REPLIES,
+    AnyReply,
     CancelReason,
     Error,
     ExecutionReport,
@@ -51,7 +51,7 @@ _HEAD: Final = Struct(">IBBBB")
 """Length, array header, type of a fixarray, one count byte, type of an array16."""
 
 _ARRAY16: Final = 0xDC
-_DECODER: Final = msgspec.msgpack.Decoder(Union[REPLIES])  # noqa: UP007 - made of a tuple
+_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 _R = TypeVar("_R", bound=Reply)
 
 

@@ -37,7 +37,7 @@ def _as_user(
 
     own = [*inspect.signature(call).parameters.values()][:2]
     further = [*inspect.signature(method).parameters.values()][1:]
-    call.__signature__ = inspect.Signature([*own, *further])  # type: ignore[attr-defined]
+    call.__signature__ = inspect.Signature([*own, *further])  # type: ignore[attr-defined]  # help() reads it
     call.__name__ = method.__name__
     call.__doc__ = method.__doc__
     return call

@@ -18,7 +18,7 @@ Type ranges: control 1-31 (answered by the connection, outside request order), q
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Union
 
 import msgspec
 from msgspec import Meta
@@ -1310,6 +1310,9 @@ REPLIES: Final[tuple[type[Reply], ...]] = (
     PreventedMatch,
 )
 """Everything that a client may receive."""
+
+AnyReply: Final = Union[REPLIES]  # noqa: UP007 - made of a tuple, which `|` cannot take
+"""The same as one type, for a decoder: the type number in the bytes selects the class."""
 
 
 def type_number(message: type[Request] | type[Reply]) -> int:

@@ -22,7 +22,7 @@ from hpe.core.replacing import OrderReplacing
 from hpe.core.timers import ORDER, Timers
 from hpe.core.treasury import Treasury
 from hpe.errors import InvariantViolation
-from hpe.messages import CancelReason
+from hpe.messages import CancelReason, Side
 
 EXPIRIES_MAX: Final = 16_384
 """Orders and holds that expire at one go; with what follows that is far below a full batch."""
@@ -140,7 +140,7 @@ class Exchange:
         for order in found:
             self._check_open(order)
             instrument = order.book.instrument
-            asset = instrument.quote if order.paying is self._quote_of(order) else instrument.base
+            asset = instrument.quote if order.side is Side.BUY else instrument.base
             key = (order.user, asset)
             reserved[key] = reserved.get(key, 0) + order.reserved
         if len(found) != self.orders.open_count:
@@ -149,9 +149,6 @@ class Exchange:
             )
         self._check_timers(found)
         self.balances.check(reserved)
-
-    def _quote_of(self, order: Order) -> object:
-        return self.balances.accounts[order.user][order.book.instrument.quote]
 
     def _check_open(self, order: Order) -> None:
         """Check one open order's place in the index and what it reserves."""

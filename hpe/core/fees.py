@@ -8,7 +8,6 @@ reservations".
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
@@ -26,9 +25,6 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
 def rates_of(maker_ppm: int, taker_ppm: int) -> Rates:
     """Make the rates of new orders; a negative maker rate is a rebate."""
     return Rates(maker_ppm, taker_ppm, max(maker_ppm, taker_ppm, 0))
-
-
-FREE: Final = rates_of(0, 0)
 
 
 def charge(notional: int, rate_ppm: int, rest: int) -> tuple[int, int]:

@@ -37,7 +37,7 @@ from hpe.core.queries import QUERY_EFFORT_MAX, Queries
 from hpe.core.routing import Handler, commands_of, queries_of
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.state import dump_state, load_state
-from hpe.core.work import Work, trades_of
+from hpe.core.work import BatchWork, trades_of
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
@@ -166,9 +166,9 @@ class ReferenceCore:
             raise _divergence(logged, output.body)
         return output
 
-    def _new_work(self, time_ns: int) -> Work:
+    def _new_work(self, time_ns: int) -> BatchWork:
         """Begin a batch: what the last one left over comes before everything else."""
-        work = Work(time_ns, self.last_sequence + 1)
+        work = BatchWork(time_ns, self.last_sequence + 1)
         market = self.exchange.market
         market.matcher.effort = self._asked.effort = 0
         if market.unfinished:
@@ -198,7 +198,7 @@ class ReferenceCore:
 
     # --- frames of clients ------------------------------------------------------------------
 
-    def _apply_client(self, run: Run, work: Work) -> None:
+    def _apply_client(self, run: Run, work: BatchWork) -> None:
         """Answer one connection's frames, unless a newer connection took its session."""
         session = self.sessions.attached(run.attach)
         if session is None or run.attach in self._cut:
@@ -209,7 +209,7 @@ class ReferenceCore:
             work.cut.append(run.connection)
 
     def _answer_frames(
-        self, session: Session, frames: bytes, admit: int, work: Work, out: list[bytes]
+        self, session: Session, frames: bytes, admit: int, work: BatchWork, out: list[bytes]
     ) -> bool:
         """Answer frames in their order, up to the first that is not of the protocol.
 
@@ -290,7 +290,7 @@ class ReferenceCore:
             return error_body(request.request_id, ErrorCode.BUSY, text)
         return encode(handler(user, request))
 
-    def _begin(self, work: Work) -> None:
+    def _begin(self, work: BatchWork) -> None:
         """Let time act: once per body, before its first command; then what goes on goes on."""
         work.begun = True
         exchange = self.exchange
@@ -302,7 +302,7 @@ class ReferenceCore:
         self._report(work, [], exchange.sequence + 1)
         self._continue(work)
 
-    def _collect(self, work: Work, out: list[bytes]) -> bool:
+    def _collect(self, work: BatchWork, out: list[bytes]) -> bool:
         """Let fired stops have their turn and report what one command did.
 
         Fills and levels walked are what makes one command cost a thousand times another: with
@@ -319,7 +319,7 @@ class ReferenceCore:
         self._report(work, out, self.exchange.sequence)
         return self.exchange.unfinished
 
-    def _report(self, work: Work, out: list[bytes], sequence: int) -> None:
+    def _report(self, work: BatchWork, out: list[bytes], sequence: int) -> None:
         """Encode what happened; reports with a request id also go to the connection of `out`."""
         exchange = self.exchange
         for event in exchange.market.events:
@@ -332,7 +332,7 @@ class ReferenceCore:
             work.trades += trades_of(event)
         exchange.market.events.clear()
 
-    def _continue(self, work: Work) -> None:
+    def _continue(self, work: BatchWork) -> None:
         """Finish what a command left over, as far as this batch goes; each part is a command."""
         while self.exchange.unfinished and not work.full:
             self._execute_internal(_CONTINUE, work)
@@ -340,14 +340,14 @@ class ReferenceCore:
 
     # --- internal commands --------------------------------------------------------------------
 
-    def _apply_internal(self, run: Run, work: Work) -> None:
+    def _apply_internal(self, run: Run, work: BatchWork) -> None:
         """Execute frames of connection 0; they come from this process, so they must decode."""
         out = work.replies_to(SYSTEM_CONNECTION)
         for body in split_frames(run.frames):
             out.append(frame(self._execute_internal(body, work)))
         work.log(0, 0, run.frames)
 
-    def _execute_internal(self, body: bytes, work: Work) -> bytes:
+    def _execute_internal(self, body: bytes, work: BatchWork) -> bytes:
         request = decode_request(body)
         if not work.begun:
             self._begin(work)
@@ -395,7 +395,7 @@ class ReferenceCore:
 
     # --- replay and the end of a batch ----------------------------------------------------------
 
-    def _replay_group(self, session_id: int, user: int, frames: bytes, work: Work) -> None:
+    def _replay_group(self, session_id: int, user: int, frames: bytes, work: BatchWork) -> None:
         """Execute one group of logged frames again, the way they were executed first.
 
         Whatever is not executed now is missing in the new body, which then differs.
@@ -419,7 +419,7 @@ class ReferenceCore:
             raise Diverged(self.last_sequence + 1, f"session {session_id} of user {user} is gone")
         self._answer_frames(session, frames, 0, work, work.replies_to(SYSTEM_CONNECTION))
 
-    def _finish(self, work: Work) -> Output:
+    def _finish(self, work: BatchWork) -> Output:
         """Seal a batch: chain the digest and encode the log body."""
         if work.begun:
             self.digest = crc32(b"".join(work.digested), self.digest)

@@ -11,7 +11,7 @@ from hpe.core.events import AuctionMatch, Event
 from hpe.core.matcher import Match
 
 
-class Work:
+class BatchWork:
     """What one batch has given so far.
 
     `begun` turns true with the first command: before it there is nothing to log. `full` turns

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, NamedTuple, Union
+from typing import Final, NamedTuple
 
 import msgspec
 import trio
@@ -23,7 +23,7 @@ import trio
 from hpe.errors import ConnectionLost, ProtocolError, ReplyTimeout, RequestRefused
 from hpe.messages import (
     COMMANDS,
-    REPLIES,
+    AnyReply,
     Error,
     ErrorCode,
     ExecutionReport,
@@ -42,7 +42,7 @@ REPORTS_MAX: Final = 4096
 
 _COMMAND_TYPES: Final = frozenset(COMMANDS)
 # A union made of a tuple: the X | Y form cannot be spelled.
-_REPLY_DECODER: Final = msgspec.msgpack.Decoder(Union[REPLIES])  # noqa: UP007 - made of a tuple
+_REPLY_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 _HEAD_DECODER: Final = msgspec.msgpack.Decoder(list[object])
 
 

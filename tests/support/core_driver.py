@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, Final, TypeVar, Union
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,11 +20,11 @@ from hpe.messages import (
     COMMAND_FIRST,
     INTERNAL_FIRST,
     ORDER_POST_ONLY,
-    REPLIES,
     RESPONSE_BYTES_MAX,
     AddAsset,
     AddAssetResponse,
     AddInstrument,
+    AnyReply,
     BalanceReply,
     CancelOrder,
     CancelResponse,
@@ -68,7 +68,7 @@ CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": ReferenceCore}
 DAY_NS: Final = 86_400 * 10**9
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
-_DECODER: Final = msgspec.msgpack.Decoder(Union[REPLIES])  # noqa: UP007 - made of a tuple
+_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 _INTERNAL_DECODER: Final = msgspec.msgpack.Decoder(
     SessionAttachedResponse
     | InternalResponse

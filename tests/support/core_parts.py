@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hpe.core.balances import Account
-from hpe.core.fees import FREE, Rates
+from hpe.core.fees import Rates, rates_of
 from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, Terms
@@ -26,6 +26,9 @@ from hpe.messages import (
     TimeInForce,
 )
 from tests.support.core_driver import Client
+
+FREE = rates_of(0, 0)
+"""The rates of whoever pays no fees."""
 
 
 def new_instrument(number: int = 1, symbol: str = "A/B", **changes: Any) -> Instrument:

@@ -16,7 +16,7 @@ from hpe.core.admission import (
     contradicts,
 )
 from hpe.core.balances import UserAccounts
-from hpe.core.fees import FREE, rates_of
+from hpe.core.fees import rates_of
 from hpe.core.orders import Terms, UserOrders
 from hpe.messages import (
     AMOUNT_MAX,
@@ -30,7 +30,7 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from tests.support.core_parts import new_book, new_order, new_stop
+from tests.support.core_parts import FREE, new_book, new_order, new_stop
 
 BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce

@@ -4,11 +4,11 @@ import pytest
 
 from hpe.core.balances import Account, BalanceCache
 from hpe.core.executor import AuctionFill, Executor
-from hpe.core.fees import FREE, rates_of
+from hpe.core.fees import rates_of
 from hpe.core.matcher import Fill
 from hpe.core.orders import Terms
 from hpe.messages import HOUSE_USER, Side
-from tests.support.core_parts import new_book, new_order
+from tests.support.core_parts import FREE, new_book, new_order
 
 LOT, TICK = 3, 7
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe.core.fees import (
-    FREE,
     FeeSchedule,
     can_go_below_zero,
     charge,
@@ -16,6 +15,7 @@ from hpe.core.fees import (
     worst_fee,
 )
 from hpe.messages import AMOUNT_MAX, PPM
+from tests.support.core_parts import FREE
 
 any_rate = st.integers(1 - PPM, PPM - 1)
 taker_rate = st.integers(0, PPM - 1)
