@@ -16,9 +16,11 @@ from hpe.messages import (
     Continue,
     ErrorCode,
     ExecType,
+    GetOrder,
     GetStateHash,
     LockBalance,
     MassCancel,
+    OrderReply,
     OrderTerms,
     OrderType,
     RejectReason,
@@ -40,7 +42,7 @@ from tests.support.core_pit import Pit, limit_effort, limit_fills, limit_stops, 
 BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce
 STOP_ORDER = OrderType.STOP
-CALL = 4
+HALTED, CALL = 3, 4
 
 
 @pytest.fixture
@@ -238,6 +240,31 @@ def test_queries_that_walked_enough_make_the_next_busy(pit):
     assert second.code == ErrorCode.BUSY
     (third,) = pit.hers.send(GetStateHash(1))
     assert third == first
+
+
+def test_an_order_id_that_was_never_given_is_not_searched_for(pit):
+    core = pit.venue.core
+    for order_id, walked in ((10**9, 0), (1, len(core.exchange.orders.ended))):
+        reply = pit.hers.get(OrderReply, GetOrder(1, order_id, user=3))
+        assert reply.reason == RejectReason.UNKNOWN_ORDER
+        assert core._asked.effort == walked
+    assert walked > 0
+
+
+def test_stops_that_an_uncross_moves_count_in_that_command(pit):
+    """What is left to be counted is in no dump: a restored core would count less."""
+    for peak in (100, 99, 98):
+        pit.trade_at(peak)
+        place(pit.hers, SELL, 0, 1, STOP_ORDER, trail=50)
+    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    pit.hers.submit(SELL, 105, 1)
+    pit.his.submit(BUY, 105, 1)
+    pit.hers.ask(Uncross(pit.hers.next_id(), 1, next_status=HALTED))
+    book = pit.venue.core.exchange.books[1]
+    assert book.last_price == 105
+    assert book.triggers.take_moved() == 0
+    assert effort(pit) >= 2 + 2
+    pit.venue.check()
 
 
 def test_refused_pairs_leave_nothing_in_memory(pit):
