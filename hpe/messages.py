@@ -75,6 +75,44 @@ those that ended otherwise than by the answer to a command of their own."""
 RECENT_FILLS_MAX: Final = 65_536
 """Fills that list_fills still knows, one row per side, the newest of all users together."""
 
+CHANGES_PER_UPDATE_MAX: Final = 16_384
+"""Rows of one market-data update; more are sent as several: each stays below REPLY_BYTES_MAX."""
+
+REPORTS_PER_UPDATE_MAX: Final = 4_096
+"""Reports of one private_update; more are sent as several."""
+
+SNAPSHOT_ORDERS_MAX: Final = 10_000
+"""Orders per side in the snapshot of the orders channel: as many whole price levels as fit."""
+
+CHECKSUM_LEVELS: Final = 10
+"""Price levels per side that the checksum of the book covers."""
+
+PRIVATE_RING_REPORTS: Final = 262_144
+"""Private reports, the newest of all users together, from which a stream can be resumed."""
+
+SUBSCRIPTIONS_MAX: Final = 4_096
+"""Market-data subscriptions of one connection: bounds what a slow reader can have waiting."""
+
+PRIVATE_STREAMS_MAX: Final = 65_536
+"""Private streams of one connection: a gateway follows many users."""
+
+NONCE_BYTES: Final = 32
+"""Length of both sides' nonces at logon."""
+
+SIGNATURE_BYTES_MAX: Final = 64
+"""Longest proof: HMAC-SHA256 has 32 bytes, Ed25519 64."""
+
+HEARTBEAT_MS_DEFAULT: Final = 15_000
+HEARTBEAT_MS_MIN: Final = 100
+HEARTBEAT_MS_MAX: Final = 60_000
+"""Bounds of what a client may ask for."""
+
+SILENCE_HEARTBEATS: Final = 3
+"""A side that heard nothing for that many heartbeat intervals takes the other one for dead."""
+
+GRACE_MS_MAX: Final = 3_600_000
+"""Longest wait of cancel on disconnect."""
+
 PPM: Final = 1_000_000
 """Parts of a rate: fees and bands are in parts per million."""
 
@@ -115,14 +153,24 @@ class ErrorCode(IntEnum):
     TOO_MANY_SESSIONS = 204
     SESSION_REPLACED = 205
     ALREADY_LOGGED_ON = 206
+    AUTHENTICATION_FAILED = 207
+    NOT_AUTHORIZED = 208
     ID_REUSED = 210
     NOT_EXECUTED = 211
     STALE_ID = 212
+    HEARTBEAT_TIMEOUT = 220
+    SLOW_CONSUMER = 221
+    KEY_REVOKED = 222
+    RESUME_TOO_OLD = 230
+    RESUME_AHEAD = 231
+    TOO_MANY_SUBSCRIPTIONS = 232
     BUSY = 500
     THROTTLED = 501
     STORAGE_FULL = 502
     SHUTTING_DOWN = 503
     TOO_MANY_CONNECTIONS = 504
+    RATE_EXCEEDED = 505
+    TOO_MANY_LOGONS = 506
 
 
 class ErrorTrait(msgspec.Struct, frozen=True):
@@ -149,14 +197,24 @@ ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
     ErrorCode.TOO_MANY_SESSIONS: ErrorTrait(_T, _T, "the windows of all sessions are used up"),
     ErrorCode.SESSION_REPLACED: ErrorTrait(_F, _T, "a newer connection took this session"),
     ErrorCode.ALREADY_LOGGED_ON: ErrorTrait(_F, _F, "this connection has a session already"),
+    ErrorCode.AUTHENTICATION_FAILED: ErrorTrait(_F, _T, "unknown key, or a wrong proof of it"),
+    ErrorCode.NOT_AUTHORIZED: ErrorTrait(_F, _F, "the role of this session does not allow it"),
     ErrorCode.ID_REUSED: ErrorTrait(_F, _F, "this request id was used with other content"),
     ErrorCode.NOT_EXECUTED: ErrorTrait(_F, _F, "this id was passed over: it never was executed"),
     ErrorCode.STALE_ID: ErrorTrait(_F, _F, "this id is older than the remembered responses"),
+    ErrorCode.HEARTBEAT_TIMEOUT: ErrorTrait(_T, _T, "nothing was heard from this client"),
+    ErrorCode.SLOW_CONSUMER: ErrorTrait(_T, _T, "private data waited too long to be read"),
+    ErrorCode.KEY_REVOKED: ErrorTrait(_F, _T, "the key of this session was revoked"),
+    ErrorCode.RESUME_TOO_OLD: ErrorTrait(_F, _F, "reports after this sequence are not all kept"),
+    ErrorCode.RESUME_AHEAD: ErrorTrait(_F, _F, "no report of this user has this sequence yet"),
+    ErrorCode.TOO_MANY_SUBSCRIPTIONS: ErrorTrait(_F, _F, "this connection has too many already"),
     ErrorCode.BUSY: ErrorTrait(_T, _F, "waited too long for its turn"),
     ErrorCode.THROTTLED: ErrorTrait(_T, _F, "above the rate limit"),
     ErrorCode.STORAGE_FULL: ErrorTrait(_T, _F, "no space for the log"),
     ErrorCode.SHUTTING_DOWN: ErrorTrait(_T, _F, "the service is stopping"),
     ErrorCode.TOO_MANY_CONNECTIONS: ErrorTrait(_T, _T, "the connection limit is reached"),
+    ErrorCode.RATE_EXCEEDED: ErrorTrait(_T, _T, "went on far above the rate limit"),
+    ErrorCode.TOO_MANY_LOGONS: ErrorTrait(_T, _T, "too many logons failed from this address"),
 }
 """Code -> (retryable: send again under a new id, fatal: the connection closes, meaning)."""
 
@@ -216,6 +274,7 @@ class CancelReason(IntEnum):
     EXPIRED = 110
     LINKED = 111
     MASS_CANCEL = 112
+    DISCONNECTED = 113
 
 
 class Side(IntEnum):
@@ -257,7 +316,9 @@ class OrderStatus(IntEnum):
 class ExecType(IntEnum):
     """FIX tag 150; its letters count on from A = 10 here."""
 
+    NEW = 0
     CANCELED = 4
+    REPLACED = 5
     EXPIRED = 12
     TRADE = 15
     TRIGGERED = 21
@@ -297,6 +358,43 @@ class DetachCause(IntEnum):
     SERVER_RESTART = 2
 
 
+class Role(IntEnum):
+    """What a session may do; the table is hpe/core/permissions.py's and protocol.md's."""
+
+    TRADER = 1
+    GATEWAY = 2
+    MARKET_DATA = 3
+    OPERATOR = 4
+    ANONYMOUS = 5
+
+
+class Channel(IntEnum):
+    """What of an instrument's market data a subscription asks for."""
+
+    BEST = 1
+    LEVELS = 2
+    ORDERS = 3
+    TRADES = 4
+    STATUS = 5
+
+
+class BookChange(IntEnum):
+    """What happened to an order in the book, in the orders channel."""
+
+    ADDED = 1
+    CHANGED = 2
+    REMOVED = 3
+
+
+class HoldChange(IntEnum):
+    """What happened to a named hold."""
+
+    LOCKED = 1
+    CAPTURED = 2
+    RELEASED = 3
+    EXPIRED = 4
+
+
 FLAG_DUPLICATE: Final = 1
 """Bit of a response's `flags`: this is the remembered response to a repeated request."""
 
@@ -305,7 +403,13 @@ FLAG_SELF_TRADE: Final = 2
 
 ORDER_POST_ONLY: Final = 1
 """Bit of submit_order's `flags`: reject rather than trade on arrival."""
-ORDER_FLAGS_ALL: Final = ORDER_POST_ONLY
+ORDER_CANCEL_ON_DISCONNECT: Final = 2
+"""Bit of submit_order's `flags`: cancel when the session that sent it loses its connection."""
+ORDER_FLAGS_ALL: Final = ORDER_POST_ONLY | ORDER_CANCEL_ON_DISCONNECT
+
+HELLO_CANCEL_ON_DISCONNECT: Final = 1
+"""Bit of hello's `flags`: treat every order of this session as if it had the order's bit."""
+HELLO_FLAGS_ALL: Final = HELLO_CANCEL_ON_DISCONNECT
 
 # --- field types: the ranges of the wire --------------------------------------------------------
 
@@ -334,6 +438,13 @@ SelfTradeOrZero = Annotated[int, Meta(ge=0, le=int(max(SelfTrade)))]
 SideOrZero = Annotated[int, Meta(ge=0, le=int(max(Side)))]
 NextStatus = Annotated[int, Meta(ge=1, le=int(InstrumentStatus.HALTED))]
 OrderFlags = Annotated[int, Meta(ge=0, le=ORDER_FLAGS_ALL)]
+OcoFlags = Annotated[int, Meta(ge=0, le=ORDER_CANCEL_ON_DISCONNECT, multiple_of=2)]
+HelloFlags = Annotated[int, Meta(ge=0, le=HELLO_FLAGS_ALL)]
+GraceMs = Annotated[int, Meta(ge=0, le=GRACE_MS_MAX)]
+HeartbeatMs = Annotated[int, Meta(ge=0, le=HEARTBEAT_MS_MAX)]
+KeyId = Annotated[str, Meta(max_length=32, pattern=r"^[A-Za-z0-9_.-]*\Z")]
+Nonce = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
+Signature = Annotated[bytes, Meta(min_length=32, max_length=SIGNATURE_BYTES_MAX)]
 
 
 class Request(
@@ -362,6 +473,10 @@ class Hello(Request, frozen=True, tag=1):
     session_id: AnyInt = 0
     window: Window = 0
     client: Text = ""
+    flags: HelloFlags = 0
+    grace_ms: GraceMs = 0
+    heartbeat_ms: HeartbeatMs = 0
+    key_id: KeyId = ""
 
 
 class Welcome(Reply, frozen=True, tag=1):
@@ -376,6 +491,9 @@ class Welcome(Reply, frozen=True, tag=1):
     server: str
     request_bytes_max: int
     reply_bytes_max: int
+    role: int
+    heartbeat_ms: int
+    private_sequence: int
 
 
 class Ping(Request, frozen=True, tag=2):
@@ -412,6 +530,68 @@ class ServerInfoReply(Reply, frozen=True, tag=4):
     durable_sequence: int
     connections: int
     details: dict[str, int | float | str]
+
+
+class Challenge(Reply, frozen=True, tag=5):
+    """The answer to a hello where keys are required: sign this."""
+
+    nonce: bytes
+
+
+class Logon(Request, frozen=True, tag=5):
+    """The proof of the key that hello named, under hello's request id; welcome answers it."""
+
+    nonce: Nonce
+    signature: Signature
+
+
+class Heartbeat(Request, frozen=True, tag=6):
+    """Say that this side lives; it is not answered."""
+
+
+class HeartbeatReport(Reply, frozen=True, tag=6):
+    """The server lives: it has sent nothing for a heartbeat interval."""
+
+
+class Unsubscribe(Request, frozen=True, tag=7):
+    """End one market-data subscription; one that does not exist has ended."""
+
+    instrument: EntityId
+    channel: Channel
+
+
+class Unsubscribed(Reply, frozen=True, tag=7):
+    """No update of this subscription follows."""
+
+    instrument: int
+    channel: int
+
+
+class SubscribePrivate(Request, frozen=True, tag=8):
+    """Ask for a user's private reports above `after`; nil: those from now on."""
+
+    after: AnyInt | None = None
+    user: AnyInt = 0
+
+
+class PrivateSubscribed(Reply, frozen=True, tag=8):
+    """The stream begins: the next private_update of this user has first = after + 1."""
+
+    user: int
+    after: int
+    last: int
+
+
+class UnsubscribePrivate(Request, frozen=True, tag=9):
+    """End a private stream; one that does not exist has ended."""
+
+    user: AnyInt = 0
+
+
+class PrivateUnsubscribed(Reply, frozen=True, tag=9):
+    """No private_update of this user follows."""
+
+    user: int
 
 
 class Error(Reply, frozen=True, tag=31):
@@ -714,6 +894,118 @@ class StateHashReply(Reply, frozen=True, tag=43):
     state_hash: str
 
 
+BookOrderRow = tuple[int, int, int]
+"""Order id, price in ticks, shown quantity in lots; within a price in queue order."""
+
+BookChangeRow = tuple[int, int, int, int, int]
+"""BookChange, side, order id, price in ticks, shown quantity in lots afterwards (0: removed)."""
+
+TradeRow = tuple[int, int, int, int]
+"""Trade id, price in ticks, quantity in lots, side of the taker (0: in an uncross)."""
+
+
+class BestUpdate(Reply, frozen=True, tag=124):
+    """Best prices and what they show, 0 where a side is empty; after book_sequence `last`."""
+
+    instrument: int
+    last: int
+    time_ns: int
+    bid_price: int
+    bid_quantity: int
+    ask_price: int
+    ask_quantity: int
+
+
+class LevelsUpdate(Reply, frozen=True, tag=125):
+    """Price levels that changed from book_sequence `first` to `last`, as they are afterwards.
+
+    Quantity 0: the level is gone. In a snapshot `first` is 0 and the levels are the best ones.
+    """
+
+    instrument: int
+    first: int
+    last: int
+    time_ns: int
+    bids: list[BookLevel]
+    asks: list[BookLevel]
+    checksum: int | None
+
+
+class OrdersSnapshot(Reply, frozen=True, tag=116):
+    """The orders of the best price levels after book_sequence `last`; only inside `subscribed`."""
+
+    instrument: int
+    last: int
+    time_ns: int
+    bids: list[BookOrderRow]
+    asks: list[BookOrderRow]
+    checksum: int
+
+
+class OrdersUpdate(Reply, frozen=True, tag=126):
+    """Every change of an order in the book; the n-th row has book_sequence `first` + n - 1."""
+
+    instrument: int
+    first: int
+    last: int
+    time_ns: int
+    changes: list[BookChangeRow]
+    checksum: int | None
+
+
+class TradesUpdate(Reply, frozen=True, tag=127):
+    """Trades, none missing when `previous_trade_id` is the last one known."""
+
+    instrument: int
+    last: int
+    time_ns: int
+    previous_trade_id: int
+    trades: list[TradeRow]
+
+
+class StatusUpdate(Reply, frozen=True, tag=117):
+    """State of an instrument, with what an uncross would do now while it is in a call."""
+
+    instrument: int
+    last: int
+    time_ns: int
+    status: int
+    last_price: int
+    band_low: int
+    band_high: int
+    indicative_price: int
+    indicative_volume: int
+    indicative_surplus: int
+
+
+MarketUpdate = (
+    BestUpdate | LevelsUpdate | OrdersSnapshot | OrdersUpdate | TradesUpdate | StatusUpdate
+)
+
+
+class Subscribe(Request, frozen=True, tag=44):
+    """Ask for a snapshot of a channel and then its updates; again: for another snapshot."""
+
+    instrument: EntityId
+    channel: Channel
+    depth: Depth = DEPTH_MAX
+
+
+class Subscribed(Reply, frozen=True, tag=44):
+    """The snapshot after the batch of the request; nil for an unknown instrument.
+
+    `more_bids`, `more_asks`: the side has further levels, worse than those of the snapshot.
+    """
+
+    sequence: int
+    reason: int
+    instrument: int
+    channel: int
+    snapshot: MarketUpdate | None
+    more_bids: bool
+    more_asks: bool
+
+
 # --- commands (64-111) ------------------------------------------------------------------------
 
 
@@ -743,13 +1035,15 @@ class SubmitOrder(Request, frozen=True, tag=64):
     flags: OrderFlags = 0
     self_trade: SelfTradeOrZero = 0
     terms: OrderTerms | None = None
+    user: AnyInt = 0
 
 
 class CancelOrder(Request, frozen=True, tag=65):
-    """Cancel an order of one's own, named by exactly one of its two ids (the other is 0)."""
+    """Cancel an order, named by exactly one of its two ids (the other is 0)."""
 
     order_id: AnyInt
     client_order_id: AnyInt = 0
+    user: AnyInt = 0
 
 
 class ReplaceOrder(Request, frozen=True, tag=66):
@@ -762,6 +1056,7 @@ class ReplaceOrder(Request, frozen=True, tag=66):
     price: PositiveInt | None = None
     requeue: bool = False
     stop_price: PositiveInt | None = None
+    user: AnyInt = 0
 
 
 class OrderResponse(Reply, frozen=True, tag=64):
@@ -912,6 +1207,8 @@ class SubmitOco(Request, frozen=True, tag=74):
     stop_client_order_id: AnyInt = 0
     expires_ns: AnyInt = 0
     self_trade: SelfTradeOrZero = 0
+    user: AnyInt = 0
+    flags: OcoFlags = 0
 
 
 class OcoResponse(Reply, frozen=True, tag=74):
@@ -1081,7 +1378,7 @@ class ExecutionReport(Reply, frozen=True, tag=120):
 
 
 class OrderReport(Reply, frozen=True, tag=121):
-    """What happened to an order without a fill and without its own command."""
+    """What happened to an order besides fills: accepted, replaced, fired, ended."""
 
     private_sequence: int
     sequence: int
@@ -1096,6 +1393,9 @@ class OrderReport(Reply, frozen=True, tag=121):
     cum: int
     canceled: int
     reason: int
+    order_type: int
+    price: int
+    stop_price: int
 
 
 class PreventedMatch(Reply, frozen=True, tag=122):
@@ -1115,6 +1415,45 @@ class PreventedMatch(Reply, frozen=True, tag=122):
     taker_leaves: int
 
 
+class HoldReport(Reply, frozen=True, tag=118):
+    """What happened to a named hold: HoldChange, how much, what is left; amounts in atoms."""
+
+    private_sequence: int
+    sequence: int
+    time_ns: int
+    hold_id: int
+    asset: int
+    change: int
+    amount: int
+    remaining: int
+    expires_ns: int
+
+
+class BalanceReport(Reply, frozen=True, tag=119):
+    """One account after a batch that touched it, in atoms; `named` is the part of held in holds."""
+
+    private_sequence: int
+    sequence: int
+    time_ns: int
+    asset: int
+    available: int
+    reserved: int
+    held: int
+    named: int
+
+
+PrivateReport = ExecutionReport | OrderReport | PreventedMatch | HoldReport | BalanceReport
+
+
+class PrivateUpdate(Reply, frozen=True, tag=123):
+    """A user's private reports from private_sequence `first` to `last`, none missing."""
+
+    user: int
+    first: int
+    last: int
+    reports: list[PrivateReport]
+
+
 # --- internal commands (112-127): connection 0 only, refused from clients -----------------------
 
 
@@ -1124,6 +1463,11 @@ class SessionAttached(Request, frozen=True, tag=112):
     session_id: AnyInt
     user: PositiveInt
     window: Window
+    role: Role = Role.ANONYMOUS
+    user_first: PositiveInt = 1
+    user_last: PositiveInt = INT_MAX
+    flags: HelloFlags = 0
+    grace_ms: GraceMs = 0
 
 
 class SessionAttachedResponse(Reply, frozen=True, tag=112):
@@ -1134,6 +1478,7 @@ class SessionAttachedResponse(Reply, frozen=True, tag=112):
     session_id: int
     window: int
     last_request_id: int
+    private_sequence: int
 
 
 class SessionDetached(Request, frozen=True, tag=113):
@@ -1224,7 +1569,17 @@ class ContinueResponse(InternalResponse, frozen=True, tag=117):
     """Outcome of continue."""
 
 
-CONTROL: Final[tuple[type[Request], ...]] = (Hello, Ping, Logout, ServerInfo)
+CONTROL: Final[tuple[type[Request], ...]] = (
+    Hello,
+    Ping,
+    Logout,
+    ServerInfo,
+    Logon,
+    Heartbeat,
+    Unsubscribe,
+    SubscribePrivate,
+    UnsubscribePrivate,
+)
 QUERIES: Final[tuple[type[Request], ...]] = (
     GetOrderbook,
     GetBalance,
@@ -1238,6 +1593,7 @@ QUERIES: Final[tuple[type[Request], ...]] = (
     GetInstrument,
     GetConservation,
     GetStateHash,
+    Subscribe,
 )
 COMMANDS: Final[tuple[type[Request], ...]] = (
     SubmitOrder,
@@ -1273,6 +1629,11 @@ REPLIES: Final[tuple[type[Reply], ...]] = (
     Pong,
     LoggedOut,
     ServerInfoReply,
+    Challenge,
+    HeartbeatReport,
+    Unsubscribed,
+    PrivateSubscribed,
+    PrivateUnsubscribed,
     Error,
     OrderbookReply,
     BalanceReply,
@@ -1286,6 +1647,7 @@ REPLIES: Final[tuple[type[Reply], ...]] = (
     InstrumentReply,
     ConservationReply,
     StateHashReply,
+    Subscribed,
     OrderResponse,
     CancelResponse,
     ReplaceResponse,
@@ -1308,8 +1670,14 @@ REPLIES: Final[tuple[type[Reply], ...]] = (
     ExecutionReport,
     OrderReport,
     PreventedMatch,
+    PrivateUpdate,
+    BestUpdate,
+    LevelsUpdate,
+    OrdersUpdate,
+    TradesUpdate,
+    StatusUpdate,
 )
-"""Everything that a client may receive."""
+"""Everything that a client may receive as a frame of its own."""
 
 AnyReply: Final = Union[REPLIES]  # noqa: UP007 - made of a tuple, which `|` cannot take
 """The same as one type, for a decoder: the type number in the bytes selects the class."""
