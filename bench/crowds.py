@@ -83,8 +83,9 @@ class Venue:
     def add(self, number: int, command: SubmitOrder | SubmitOco) -> None:
         """Add the crowd's order of this number; it must be accepted and stay open."""
         user = FIRST_OF_CROWD + number // ORDERS_PER_USER
-        entry = self.exchange.entry
-        handler = entry.submit_oco if isinstance(command, SubmitOco) else entry.submit_order
+        exchange = self.exchange
+        pair = isinstance(command, SubmitOco)
+        handler = exchange.pairs.submit_oco if pair else exchange.entry.submit_order
         answer = self.execute([(handler, user, command)])
         if answer.reason:
             raise AnswersWrong(f"order {number} of the crowd was answered {answer}")

@@ -59,7 +59,7 @@ from hpe.messages import (
     ServerInfo,
     ServerInfoReply,
 )
-from hpe.net.link import parse_address
+from hpe.net.dialer import parse_address
 
 SHAPES: Final = ((1, 1), (1, 64), (1, 1_000), (1, 10_000), (50, 1), (50, 20), (500, 1))
 """Connections x window, as in the table of the README."""

@@ -103,7 +103,7 @@ SIGNATURE_BYTES_MAX: Final = 64
 """Longest proof: HMAC-SHA256 has 32 bytes, Ed25519 64."""
 
 HEARTBEAT_MS_DEFAULT: Final = 15_000
-HEARTBEAT_MS_MIN: Final = 100
+HEARTBEAT_MS_MIN: Final = 300
 HEARTBEAT_MS_MAX: Final = 60_000
 """Bounds of what a client may ask for."""
 
@@ -192,7 +192,7 @@ ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
     ErrorCode.BAD_FIELD: ErrorTrait(_F, _F, "a field is missing, extra, mistyped, out of range"),
     ErrorCode.EXPECTED_HELLO: ErrorTrait(_F, _T, "the first message must be hello"),
     ErrorCode.UNSUPPORTED_VERSION: ErrorTrait(_F, _T, "the server speaks another version"),
-    ErrorCode.LOGON_TIMEOUT: ErrorTrait(_T, _T, "no complete hello in time"),
+    ErrorCode.LOGON_TIMEOUT: ErrorTrait(_T, _T, "no complete logon in time"),
     ErrorCode.UNKNOWN_SESSION: ErrorTrait(_F, _T, "no such session of this user"),
     ErrorCode.TOO_MANY_SESSIONS: ErrorTrait(_T, _T, "the windows of all sessions are used up"),
     ErrorCode.SESSION_REPLACED: ErrorTrait(_F, _T, "a newer connection took this session"),
@@ -434,6 +434,7 @@ MakerPpm = Annotated[int, Meta(ge=1 - PPM, le=PPM - 1)]
 TakerPpm = Annotated[int, Meta(ge=0, le=PPM - 1)]
 AmountOrZero = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
 TraderId = Annotated[int, Meta(ge=1, le=HOUSE_USER - 1)]
+TraderIdOrZero = Annotated[int, Meta(ge=0, le=HOUSE_USER - 1)]
 SelfTradeOrZero = Annotated[int, Meta(ge=0, le=int(max(SelfTrade)))]
 SideOrZero = Annotated[int, Meta(ge=0, le=int(max(Side)))]
 NextStatus = Annotated[int, Meta(ge=1, le=int(InstrumentStatus.HALTED))]
@@ -1035,7 +1036,7 @@ class SubmitOrder(Request, frozen=True, tag=64):
     flags: OrderFlags = 0
     self_trade: SelfTradeOrZero = 0
     terms: OrderTerms | None = None
-    user: AnyInt = 0
+    user: TraderIdOrZero = 0
 
 
 class CancelOrder(Request, frozen=True, tag=65):
@@ -1043,7 +1044,7 @@ class CancelOrder(Request, frozen=True, tag=65):
 
     order_id: AnyInt
     client_order_id: AnyInt = 0
-    user: AnyInt = 0
+    user: TraderIdOrZero = 0
 
 
 class ReplaceOrder(Request, frozen=True, tag=66):
@@ -1056,7 +1057,7 @@ class ReplaceOrder(Request, frozen=True, tag=66):
     price: PositiveInt | None = None
     requeue: bool = False
     stop_price: PositiveInt | None = None
-    user: AnyInt = 0
+    user: TraderIdOrZero = 0
 
 
 class OrderResponse(Reply, frozen=True, tag=64):
@@ -1207,7 +1208,7 @@ class SubmitOco(Request, frozen=True, tag=74):
     stop_client_order_id: AnyInt = 0
     expires_ns: AnyInt = 0
     self_trade: SelfTradeOrZero = 0
-    user: AnyInt = 0
+    user: TraderIdOrZero = 0
     flags: OcoFlags = 0
 
 

@@ -13,6 +13,7 @@ from hpe.core.orderbook import OrderBook
 from hpe.core.orders import RESTING, STOPS, Order, UserOrders
 from hpe.messages import (
     AMOUNT_MAX,
+    ORDER_POST_ONLY,
     InstrumentStatus,
     OrderTerms,
     OrderType,
@@ -42,7 +43,11 @@ def contradicts(command: SubmitOrder) -> bool:
             wrong |= (terms.budget > 0) is not budget or (budget and command.quantity > 0)
         case OrderType.STOP_LIMIT:
             wrong = not (terms.stop_price and command.price) or terms.trail + terms.budget > 0
-    return wrong or command.flags + terms.display_quantity + terms.minimum_quantity > 0
+    return wrong or _post_only(command) or terms.display_quantity + terms.minimum_quantity > 0
+
+
+def _post_only(command: SubmitOrder) -> bool:
+    return command.flags & ORDER_POST_ONLY > 0
 
 
 def _limit_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
@@ -50,16 +55,17 @@ def _limit_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
     resting = command.time_in_force in RESTING
     if not command.price or terms.stop_price + terms.trail + terms.budget:
         return True
-    if (command.flags or display) and not resting:
+    post_only = _post_only(command)
+    if (post_only or display) and not resting:
         return True
-    if minimum and (command.flags or display or command.time_in_force is TimeInForce.FOK):
+    if minimum and (post_only or display or command.time_in_force is TimeInForce.FOK):
         return True
     return display > command.quantity or minimum > command.quantity
 
 
 def _market_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
     budget, minimum = terms.budget, terms.minimum_quantity
-    if command.price or command.flags or command.time_in_force not in _AT_ONCE:
+    if command.price or _post_only(command) or command.time_in_force not in _AT_ONCE:
         return True
     if terms.stop_price + terms.trail + terms.display_quantity:
         return True
@@ -89,7 +95,7 @@ def admitted_to_call(command: SubmitOrder) -> bool:
     if command.order_type in STOPS:
         return True
     minimum = command.terms.minimum_quantity if command.terms is not None else 0
-    return command.time_in_force in RESTING and not command.flags and not minimum
+    return command.time_in_force in RESTING and not _post_only(command) and not minimum
 
 
 def check_price(order: Order, time_ns: int) -> RejectReason:

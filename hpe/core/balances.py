@@ -17,9 +17,11 @@ from hpe.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 class Account:
     """One user's amounts of one asset, in atoms; `named` is the part of held in named holds."""
 
-    __slots__ = ("available", "held", "named", "reserved")
+    __slots__ = ("asset", "available", "held", "named", "reserved", "user")
 
-    def __init__(self) -> None:
+    def __init__(self, user: int, asset: int) -> None:
+        self.user = user
+        self.asset = asset
         self.available = 0
         self.reserved = 0
         self.held = 0
@@ -32,8 +34,12 @@ class UserAccounts(dict[int, Account]):
     A dict with __missing__: finding an existing account, done twice for every order, stays in C.
     """
 
+    def __init__(self, user: int) -> None:
+        super().__init__()
+        self.user = user
+
     def __missing__(self, asset: int) -> Account:
-        account = self[asset] = Account()
+        account = self[asset] = Account(self.user, asset)
         return account
 
 
@@ -41,25 +47,28 @@ class AllAccounts(dict[int, UserAccounts]):
     """Every user's accounts by user; asking for a missing user opens an empty set."""
 
     def __missing__(self, user: int) -> UserAccounts:
-        accounts = self[user] = UserAccounts()
+        accounts = self[user] = UserAccounts(user)
         return accounts
 
 
 class BalanceCache:
     """Every account, and what came in and went out per asset.
 
-    `accounts[user][asset]` is an account, opened empty when it is new.
+    `accounts[user][asset]` is an account, opened empty when it is new. `touched` are the accounts
+    that were changed since somebody emptied it, in the order of their first change: who changes an
+    account puts it there (a dict, for a set has no order).
     """
 
     def __init__(self) -> None:
         self.accounts = AllAccounts()
+        self.touched: dict[Account, None] = {}
         self._net_deposits: dict[int, int] = {}
 
     def peek(self, user: int, asset: int) -> Account:
         """Give the account for reading only; a missing one reads as empty and is not opened."""
         accounts = self.accounts.get(user)
         account = accounts.get(asset) if accounts else None
-        return account or Account()
+        return account or Account(user, asset)
 
     def deposit(self, user: int, asset: int, amount: int) -> RejectReason:
         """Credit available. All deposits of an asset together stay within AMOUNT_MAX.
@@ -70,7 +79,9 @@ class BalanceCache:
         if net + amount > AMOUNT_MAX:
             return RejectReason.DEPOSIT_LIMIT
         self._net_deposits[asset] = net + amount
-        self.accounts[user][asset].available += amount
+        account = self.accounts[user][asset]
+        account.available += amount
+        self.touched[account] = None
         return RejectReason.NONE
 
     def withdraw(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -80,6 +91,7 @@ class BalanceCache:
             return RejectReason.INSUFFICIENT_FUNDS
         self._net_deposits[asset] -= amount
         account.available -= amount
+        self.touched[account] = None
         return RejectReason.NONE
 
     def lock(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -89,6 +101,7 @@ class BalanceCache:
             return RejectReason.INSUFFICIENT_FUNDS
         account.available -= amount
         account.held += amount
+        self.touched[account] = None
         return RejectReason.NONE
 
     def unlock(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -98,6 +111,7 @@ class BalanceCache:
             return RejectReason.INSUFFICIENT_HOLD
         account.held -= amount
         account.available += amount
+        self.touched[account] = None
         return RejectReason.NONE
 
     def transfer(self, user: int, asset: int, amount: int, to_user: int) -> RejectReason:
@@ -105,8 +119,10 @@ class BalanceCache:
         account = self.peek(user, asset)
         if account.available < amount:
             return RejectReason.INSUFFICIENT_FUNDS
+        payee = self.accounts[to_user][asset]
         account.available -= amount
-        self.accounts[to_user][asset].available += amount
+        payee.available += amount
+        self.touched[account] = self.touched[payee] = None
         return RejectReason.NONE
 
     def net_deposits(self) -> dict[int, int]:

@@ -55,6 +55,11 @@ def frame(body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
+def array_header(length: int) -> bytes:
+    """Give the MessagePack header of an array of up to 65,535 elements."""
+    return bytes((0x90 | length,)) if length < 16 else b"\xdc" + length.to_bytes(2, "big")
+
+
 def type_of(body: bytes) -> int:
     """Read the type number at its fixed place; -1 when the body has none there."""
     try:
@@ -124,7 +129,7 @@ def diagnose(body: bytes, message: str) -> Undecodable:
         return Undecodable(code, 0, str(error)[:128])
     number = type_of(body)
     if not isinstance(value, list) or (body[0] != 0xDC and not 0x90 <= body[0] <= 0x9F):
-        found = type(value).__name__
+        found = "the header 0xdd" if isinstance(value, list) else type(value).__name__
         return Undecodable(
             ErrorCode.NOT_AN_ARRAY, 0, f"expected an array [type, request_id, ...], found {found}"
         )

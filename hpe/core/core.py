@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
-CORE_VERSION: Final = 2
+CORE_VERSION: Final = 3
 """Raised whenever a logged command could have another result; written in every log segment."""
 
 SYSTEM_CONNECTION: Final = 0
@@ -38,7 +38,8 @@ class Batch(NamedTuple):
     """What one crossing brings to the core.
 
     `time_ns` is the batch's time (nanoseconds since the epoch), above every logged time.
-    `wanted` names market-data encodings that somebody subscribed to; it never affects state.
+    `wanted` names the market data that somebody asked for: rows of five bytes, the instrument
+    (u32, big-endian) and a mask (bit channel - 1). It never affects state.
     """
 
     time_ns: int
@@ -49,20 +50,23 @@ class Batch(NamedTuple):
 class Output(NamedTuple):
     """What one batch gave.
 
-    `replies`: (connection, frames), one row per connection. `private`: (user, first private
-    sequence, frames). `market`: (instrument, encoding, frames). `body`: what to log, b"" when
-    nothing. `last_sequence`: of the newest command that any of this could show. `next_due_ns`:
-    when the earliest timer is due, 0 for none. `cut`: connections whose bytes were no frames of
-    the protocol; they are closed after their replies.
+    `replies`: (connection, frames), one row per connection. `private`: (user, first and last
+    private sequence, one private_update frame). `market`: (instrument, channel, frames). `body`:
+    what to log, b"" when nothing. `last_sequence`: of the newest command that any of this could
+    show. `next_due_ns`: when the earliest timer is due, 0 for none. `cut`: connections whose
+    bytes were no frames of the protocol; they are closed after their replies. `subscribed`:
+    (connection, request id, instrument, channel) of every subscribe answered with a snapshot;
+    the market data of later batches follows it.
     """
 
     replies: list[tuple[int, bytes]]
-    private: list[tuple[int, int, bytes]]
+    private: list[tuple[int, int, int, bytes]]
     market: list[tuple[int, int, bytes]]
     body: bytes
     last_sequence: int
     next_due_ns: int
     cut: list[int]
+    subscribed: list[tuple[int, int, int, int]]
 
 
 class Core(Protocol):

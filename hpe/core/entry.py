@@ -1,4 +1,4 @@
-"""Order entry: submit, cancel, pairs and mass cancels, as functions on books and money.
+"""Order entry: submit, cancel and mass cancel, as functions on books and money.
 
 Part of the deterministic core. Decides whether a command is accepted, testing its rejects in the
 order in which protocol.md lists them; a reject changes nothing. What an accepted order does is
@@ -21,13 +21,15 @@ from hpe.core.orders import Order, Terms
 from hpe.messages import (
     AMOUNT_MAX,
     MASS_CANCEL_MAX,
+    ORDER_CANCEL_ON_DISCONNECT,
+    ORDER_POST_ONLY,
     CancelOrder,
     CancelReason,
     CancelResponse,
+    ExecType,
     InstrumentStatus,
     MassCancel,
     MassCancelResponse,
-    OcoResponse,
     OrderResponse,
     OrderStatus,
     OrderTerms,
@@ -35,7 +37,6 @@ from hpe.messages import (
     RejectReason,
     SelfTrade,
     Side,
-    SubmitOco,
     SubmitOrder,
     TimeInForce,
 )
@@ -51,6 +52,8 @@ _HALTED: Final = InstrumentStatus.HALTED
 _NONE: Final = RejectReason.NONE
 _REQUESTED: Final = CancelReason.REQUESTED
 _IOC_REMAINDER: Final = CancelReason.IOC_REMAINDER
+_EXEC_NEW: Final = ExecType.NEW
+_EXEC_CANCELED: Final = ExecType.CANCELED
 _CANCELED: Final = OrderStatus.CANCELED
 _NO_CHOICE_WITH_BUDGET: Final = (SelfTrade.CANCEL_BOTH, SelfTrade.DECREMENT)
 
@@ -64,6 +67,8 @@ class OrderEntry:
         self._orders = exchange.orders
         self._users = exchange.orders.users
         self._market = exchange.market
+        self._events = exchange.market.events
+        self._touched = exchange.balances.touched
         self._settings = exchange.settings
 
     # --- submit ---------------------------------------------------------------------------------
@@ -81,8 +86,12 @@ class OrderEntry:
             or command.terms is not None
             or command.order_type is not _LIMIT
             or (tif is not _GTC and (tif is not _IOC or command.flags))
+            or command.flags > ORDER_POST_ONLY
+            or self._exchange.cancel_on_disconnect
         ):
             return self._submit(user, command)
+        if command.user:
+            user = command.user
         price, quantity = command.price, command.quantity
         instrument, fees = book.instrument, book.fees
         notional = price * quantity * instrument.quote_atoms_per_tick
@@ -114,11 +123,6 @@ class OrderEntry:
         if needed > paying.available or (crosses and command.flags):
             return self._submit(user, command)
         order_id = exchange.last_order_id = exchange.last_order_id + 1
-        if tif is _IOC and not crosses:
-            return OrderResponse(
-                command.request_id, 0, exchange.sequence, _IOC_REMAINDER, exchange.time_ns,
-                _CANCELED, order_id, 0, 0, quantity, 0, 0, 0, 0,
-            )  # fmt: skip
         order = Order(
             order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
             command.flags, command.self_trade or instrument.self_trade, rates, paying, receiving,
@@ -126,9 +130,12 @@ class OrderEntry:
         )  # fmt: skip
         paying.available -= needed
         paying.reserved += needed
-        if crosses:
+        self._touched[paying] = None
+        if crosses or tif is _IOC:
+            self._market.note(order, _EXEC_NEW, 0)
             fills = self._market.meet(order, price, command.request_id)
             return self._filed(command, order, fills)
+        self._events.append(order)
         ladder.add(order)
         mine.by_id[order_id] = order
         if client_order_id:
@@ -142,15 +149,16 @@ class OrderEntry:
     def _submit(self, user: int, command: SubmitOrder) -> OrderResponse:
         """Test everything in the order of precedence, then carry the order out."""
         exchange = self._exchange
+        user = command.user or user
         if contradicts(command):
             return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
         book = self._books.get(command.instrument)
         if book is None:
             return order_rejected(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
-        order = self._made(user, command, book)
+        order = self.made(user, command, book)
         reason = (
             barred(book, self._users[user], admitted_to_call(command))
-            or self._check([order])
+            or self.check([order])
             or self._check_market(order)
             or self._check_funds(order)
         )
@@ -159,7 +167,7 @@ class OrderEntry:
         exchange.last_order_id += 1
         return self._carry_out(command, order)
 
-    def _made(self, user: int, command: SubmitOrder, book: OrderBook) -> Order:
+    def made(self, user: int, command: SubmitOrder, book: OrderBook) -> Order:
         """Make the order that a command describes; it is not accepted yet."""
         instrument, side, accounts = book.instrument, command.side, self._users[user].accounts
         base, quote = accounts[instrument.base], accounts[instrument.quote]
@@ -172,7 +180,18 @@ class OrderEntry:
         )  # fmt: skip
         if command.terms is not None:
             self._take_terms(order, command.terms)
+        if order.may_rest or order.is_stop:
+            self._take_session(order)
         return order
+
+    def _take_session(self, order: Order) -> None:
+        """Let an order belong to its session, if the order or the session asks for that."""
+        exchange = self._exchange
+        if exchange.cancel_on_disconnect or order.flags & ORDER_CANCEL_ON_DISCONNECT:
+            order.flags |= ORDER_CANCEL_ON_DISCONNECT
+            if order.terms is None:
+                order.terms = Terms(place=exchange.sequence)
+            order.terms.session_id = exchange.session_id
 
     def _take_terms(self, order: Order, wanted: OrderTerms) -> None:
         """Give an order what it asks for beyond price and quantity."""
@@ -186,7 +205,7 @@ class OrderEntry:
         if wanted.budget and order.self_trade in _NO_CHOICE_WITH_BUDGET:
             order.self_trade = SelfTrade.CANCEL_TAKER
 
-    def _check(self, legs: list[Order]) -> RejectReason:
+    def check(self, legs: list[Order]) -> RejectReason:
         """Test new orders by themselves, and that there is room for them."""
         exchange, orders, mine = self._exchange, self._orders, self._users[legs[0].user]
         for check in ORDER_CHECKS:
@@ -210,7 +229,7 @@ class OrderEntry:
         terms, book = order.terms, order.book
         if terms is not None and terms.trail and not book.last_price:
             return RejectReason.NO_LAST_PRICE
-        if order.flags and book.opposite(order.side).crosses(order.price):
+        if order.flags & ORDER_POST_ONLY and book.opposite(order.side).crosses(order.price):
             return RejectReason.POST_ONLY_WOULD_CROSS
         return _NONE
 
@@ -233,6 +252,7 @@ class OrderEntry:
 
     def _carry_out(self, command: SubmitOrder, order: Order) -> OrderResponse:
         """Let an accepted order arrive, or wait."""
+        self._market.note(order, _EXEC_NEW, 0)
         if order.is_stop:
             self._orders.add(order)
             self._market.wait(order)
@@ -246,47 +266,9 @@ class OrderEntry:
             self._orders.add(order)
         elif order.cum:
             self._orders.ended.append(order)
+        if order.reason:
+            self._market.note(order, _EXEC_CANCELED, 0)
         return order_response(self._exchange, command, order, fills)
-
-    # --- pairs ----------------------------------------------------------------------------------
-
-    def submit_oco(self, user: int, command: SubmitOco) -> OcoResponse:
-        """Accept a limit order and a stop of which one cancels the other."""
-        exchange = self._exchange
-        book = self._books.get(command.instrument)
-        if _pair_contradicts(command):
-            return _oco_response(exchange, command, RejectReason.INVALID_COMBINATION)
-        if book is None:
-            return _oco_response(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
-        legs = [self._made(user, leg, book) for leg in _legs(command)]
-        legs[1].order_id += 1
-        reason = (
-            barred(book, self._users[user], False)
-            or self._check(legs)
-            or _check_pair(book, legs)
-            or self._link(*legs)
-        )
-        if reason:
-            return _oco_response(exchange, command, reason)
-        exchange.last_order_id += 2
-        for leg in legs:
-            self._orders.add(leg)
-        self._market.rest(legs[0])
-        self._market.wait(legs[1])
-        return _oco_response(exchange, command, _NONE, legs)
-
-    def _link(self, limit: Order, stop: Order) -> RejectReason:
-        """Make two orders a pair and reserve the larger need on the limit leg."""
-        assert limit.terms is not None
-        assert stop.terms is not None
-        limit.terms.partner, stop.terms.partner = stop, limit
-        limit.terms.holds_pair = True
-        executor = self._market.executor
-        needed = executor.pair_requirement(limit, limit.price, limit.leaves)
-        if executor.reserve(limit, needed):
-            return _NONE
-        self._market.part(limit)  # orders are no business of the collector: no cycle may stay
-        return RejectReason.INSUFFICIENT_FUNDS
 
     # --- cancel ---------------------------------------------------------------------------------
 
@@ -296,7 +278,7 @@ class OrderEntry:
         exchange, orders = self._exchange, self._orders
         if (order_id == 0) is (client_order_id == 0):
             return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
-        mine = self._users[user]
+        mine = self._users[command.user or user]
         order = mine.by_id.get(order_id) if order_id else mine.by_client_id.get(client_order_id)
         if order is None:
             return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
@@ -312,11 +294,13 @@ class OrderEntry:
         account, reserved = order.paying, order.reserved
         account.reserved -= reserved
         account.available += reserved
+        self._touched[account] = None
         cum = order.cum
+        order.canceled, order.reason = order.quantity - cum, _REQUESTED
+        order.leaves = order.reserved = 0
         if cum:
-            order.canceled, order.reason = order.quantity - cum, _REQUESTED
-            order.leaves = order.reserved = 0
             orders.ended.append(order)
+        self._events.append(order)
         return CancelResponse(
             command.request_id, 0, exchange.sequence, _REQUESTED, exchange.time_ns, _CANCELED,
             order_id, 0, cum, order.quantity - cum, order.quote_total, 0, 0, order.fee_total,
@@ -330,20 +314,21 @@ class OrderEntry:
         market.take_out(order)
         market.close(order, _REQUESTED)
         self._orders.end(order, told=True)
+        market.note(order, _EXEC_CANCELED, 0)
         market.unlink(order, command.request_id)
         return order_response(self._exchange, command, order, [])
 
     def mass_cancel(self, user: int, command: MassCancel) -> MassCancelResponse:
         """Cancel the matching open orders in ascending order id, MASS_CANCEL_MAX at most."""
         exchange = self._exchange
-        reason = _NONE
+        reason, user = _NONE, command.user or user
         if command.user and command.all_users:
             reason = RejectReason.INVALID_COMBINATION
         elif command.instrument and command.instrument not in self._books:
             reason = RejectReason.UNKNOWN_INSTRUMENT
         if reason:
             return MassCancelResponse(command.request_id, 0, exchange.sequence, reason, 0, 0)
-        theirs = self._users.get(command.user or user)
+        theirs = self._users.get(user)
         users = [theirs] if theirs is not None else []
         if command.all_users:
             users = list(self._users.values())
@@ -373,52 +358,3 @@ def _matching(command: MassCancel, orders: Iterable[Order]) -> Iterable[Order]:
             continue
         if not command.instrument or command.instrument == book.instrument.instrument_id:
             yield order
-
-
-def _pair_contradicts(command: SubmitOco) -> bool:
-    """Tell whether the fields of a pair contradict each other."""
-    needs_budget = command.side is _BUY and not command.stop_limit_price
-    same = command.limit_client_order_id == command.stop_client_order_id != 0
-    return same or (command.budget > 0) is not needs_budget
-
-
-def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
-    """Give the two orders that a pair consists of."""
-    tif = TimeInForce.GTD if command.expires_ns else _GTC
-    stop_type = OrderType.STOP_LIMIT if command.stop_limit_price else OrderType.STOP
-    limit = SubmitOrder(
-        command.request_id, command.instrument, command.limit_client_order_id, command.side,
-        _LIMIT, tif, command.price, command.quantity, 0, command.self_trade,
-        OrderTerms(expires_ns=command.expires_ns),
-    )  # fmt: skip
-    stop = SubmitOrder(
-        command.request_id, command.instrument, command.stop_client_order_id, command.side,
-        stop_type, tif, command.stop_limit_price, 0 if command.budget else command.quantity, 0,
-        command.self_trade, OrderTerms(
-            command.stop_price, budget=command.budget, expires_ns=command.expires_ns
-        ),
-    )  # fmt: skip
-    return limit, stop
-
-
-def _check_pair(book: OrderBook, legs: list[Order]) -> RejectReason:
-    """Test that neither leg would act at once."""
-    limit, stop = legs
-    assert stop.terms is not None
-    trigger, last_price = stop.terms.stop_price, book.last_price
-    reached = last_price >= trigger if stop.side is _BUY else last_price <= trigger
-    if last_price and reached:
-        return RejectReason.STOP_WOULD_TRIGGER
-    if book.opposite(limit.side).crosses(limit.price):
-        return RejectReason.POST_ONLY_WOULD_CROSS
-    return _NONE
-
-
-def _oco_response(
-    exchange: Exchange, command: SubmitOco, reason: RejectReason, legs: list[Order] | None = None
-) -> OcoResponse:
-    """Answer a pair: its two orders, or why not."""
-    order_ids = [leg.order_id for leg in legs] if legs else [0, 0]
-    return OcoResponse(
-        command.request_id, 0, exchange.sequence, reason, exchange.time_ns, *order_ids
-    )

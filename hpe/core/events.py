@@ -11,11 +11,11 @@ from hpe.core.executor import AuctionFill
 from hpe.core.matcher import Match
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
-from hpe.messages import ExecType, OrderStatus
+from hpe.messages import ExecType, HoldChange, OrderStatus
 
 
 class OrderChange(msgspec.Struct, frozen=True, gc=False):
-    """An order ended or fired without its own command saying so; quantities right after it."""
+    """What happened to an order besides trades; quantities and prices right after it."""
 
     order: Order
     exec_type: ExecType
@@ -25,6 +25,20 @@ class OrderChange(msgspec.Struct, frozen=True, gc=False):
     cum: int
     canceled: int
     reason: int
+    price: int
+    stop_price: int
+
+
+class HoldEvent(msgspec.Struct, frozen=True, gc=False):
+    """A named hold changed: by how much, and what is left; amounts in atoms."""
+
+    user: int
+    hold_id: int
+    asset: int
+    change: HoldChange
+    amount: int
+    remaining: int
+    expires_ns: int
 
 
 class AuctionMatch(msgspec.Struct, frozen=True, gc=False):
@@ -35,12 +49,14 @@ class AuctionMatch(msgspec.Struct, frozen=True, gc=False):
     fills: list[AuctionFill]
 
 
-Event = Match | OrderChange | AuctionMatch
+Event = Match | OrderChange | AuctionMatch | HoldEvent | Order
+"""An Order alone: it was accepted as it is (it has leaves), or canceled as its command asked."""
 
 
 def order_change(order: Order, exec_type: ExecType, request_id: int) -> OrderChange:
-    """Note what an order is now."""
+    """Note what an order is now; one that was just accepted is new, whatever it asks for."""
+    status = OrderStatus.NEW if exec_type is ExecType.NEW else order.status()
     return OrderChange(
-        order, exec_type, request_id, order.status(), order.leaves, order.cum, order.canceled,
-        order.reason,
+        order, exec_type, request_id, status, order.leaves, order.cum, order.canceled,
+        order.reason, order.price, order.book.triggers.trigger_of(order),
     )  # fmt: skip

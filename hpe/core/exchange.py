@@ -12,17 +12,19 @@ from typing import Final
 from hpe.core.balances import BalanceCache
 from hpe.core.catalogue import Catalogue
 from hpe.core.entry import OrderEntry
+from hpe.core.events import HoldEvent
 from hpe.core.holds import Holds
 from hpe.core.instruments import Listings
 from hpe.core.market import Market
 from hpe.core.operations import Operations
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
+from hpe.core.pairs import PairEntry
 from hpe.core.replacing import OrderReplacing
-from hpe.core.timers import ORDER, Timers
+from hpe.core.timers import HOLD, ORDER, SESSION, Timers
 from hpe.core.treasury import Treasury
 from hpe.errors import InvariantViolation
-from hpe.messages import CancelReason, Side
+from hpe.messages import CancelReason, HoldChange, Side
 
 EXPIRIES_MAX: Final = 16_384
 """Orders and holds that expire at one go; with what follows that is far below a full batch."""
@@ -72,6 +74,11 @@ class Exchange:
         self.sequence = 0
         self.time_ns = 0
         self.last_order_id = 0
+        # Whose commands run, and whether all its orders end with its connection.
+        self.session_id = 0
+        self.cancel_on_disconnect = False
+        # Sessions whose orders end when their grace has passed: session id -> due time.
+        self.disconnects: dict[int, int] = {}
         self.listings = Listings()
         self.balances = BalanceCache()
         self.timers = Timers()
@@ -81,12 +88,13 @@ class Exchange:
         self.market = Market(self.balances, self.orders)
         self.catalogue = Catalogue(self)
         self.entry = OrderEntry(self)
+        self.pairs = PairEntry(self)
         self.replacing = OrderReplacing(self)
         self.treasury = Treasury(self)
         self.operations = Operations(self)
 
     def expire(self) -> None:
-        """Let orders and holds act that are due at `time_ns`, in order, EXPIRIES_MAX at most.
+        """Let what is due at `time_ns` act, in order, EXPIRIES_MAX at most.
 
         Not within an uncross, which counts on its orders.
         """
@@ -99,10 +107,49 @@ class Exchange:
                 order = self.orders.find(user, order_id, 0)
                 assert order is not None
                 self.market.cancel(order, CancelReason.EXPIRED)
-            else:
+            elif kind == HOLD:
                 self.timers.remove(self.timers.first())
-                self.holds.expire(*ids)
-                self.market.matcher.effort += 1
+                self._expire_hold(*ids)
+            else:
+                self._cancel_next_of(ids[0])
+
+    def _expire_hold(self, user: int, hold_id: int) -> None:
+        hold = self.holds.find(user, hold_id)
+        assert hold is not None
+        amount, expires_ns = hold.amount, hold.expires_ns
+        self.holds.expire(user, hold_id)
+        self.market.matcher.effort += 1
+        self.market.events.append(
+            HoldEvent(user, hold_id, hold.asset, HoldChange.EXPIRED, amount, 0, expires_ns)
+        )
+
+    # --- cancel on disconnect -------------------------------------------------------------------
+
+    def disconnected(self, session_id: int, grace_ns: int) -> None:
+        """Let the orders of a session that lost its connection end after its grace."""
+        if session_id in self.orders.by_session:
+            due_ns = self.disconnects[session_id] = self.time_ns + grace_ns
+            self.timers.add((due_ns, SESSION, session_id, 0))
+            if not grace_ns:
+                self.expire()
+
+    def reconnected(self, session_id: int) -> None:
+        """Let the orders of a session stay: it is back."""
+        due_ns = self.disconnects.pop(session_id, 0)
+        if due_ns:
+            self.timers.remove((due_ns, SESSION, session_id, 0))
+
+    def _cancel_next_of(self, session_id: int) -> None:
+        """Cancel the oldest order of a session, its pair's other leg with it."""
+        theirs = self.orders.by_session.get(session_id)
+        if not theirs:
+            self.reconnected(session_id)
+            return
+        order = next(iter(theirs.values()))
+        partner = self.market.part(order)
+        self.market.cancel(order, CancelReason.DISCONNECTED)
+        if partner is not None:
+            self.market.cancel(partner, CancelReason.DISCONNECTED)
 
     def _is_due(self) -> bool:
         return 0 < self.timers.next_due_ns() <= self.time_ns
@@ -175,5 +222,6 @@ class Exchange:
             if order.terms is not None and order.terms.expires_ns
         ]
         due += self.holds.due()
+        due += [(due_ns, SESSION, session_id, 0) for session_id, due_ns in self.disconnects.items()]
         if sorted(due) != self.timers.rows():
             raise InvariantViolation("timers and what expires differ")

@@ -42,6 +42,7 @@ class Executor:
 
     def __init__(self, balances: BalanceCache) -> None:
         self._accounts = balances.accounts
+        self._touched = balances.touched
 
     def reserve(self, order: Order, amount: int) -> bool:
         """Set what an order reserves, taking the difference from available or giving it back.
@@ -56,6 +57,7 @@ class Executor:
         account.available -= more
         account.reserved += more
         order.reserved = amount
+        self._touched[account] = None
         return True
 
     def requirement(self, order: Order, price: int, leaves: int) -> int:
@@ -85,6 +87,7 @@ class Executor:
         account.available += order.reserved
         account.reserved -= order.reserved
         order.reserved = 0
+        self._touched[account] = None
 
     def settle(self, taker: Order, fills: list[Fill]) -> None:
         """Move base and quote between the two sides of each trade, out of what they reserved."""
@@ -152,3 +155,4 @@ class Executor:
         order.reserved -= paid
         order.paying.reserved -= paid
         order.receiving.available += received
+        self._touched[order.paying] = self._touched[order.receiving] = None

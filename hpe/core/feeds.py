@@ -1,27 +1,37 @@
-"""Private reports: what happened to a user's orders, numbered per user.
+"""Private reports: what happened to a user's orders, holds and accounts, numbered per user.
 
 Part of the deterministic core. Every event is counted whether somebody listens or not, so the
 counters are state and hashed. A fill makes two reports, the taker's first (the buyer's in an
-uncross). What a command did to orders of its own session's user carries its request id and is
-also sent on its connection, directly before the response.
+uncross). Fills of the taker and what else a command did to orders of its user, beside what its
+response says, carry its request id: they are also sent on its connection, directly before the
+response. Accounts are reported once per batch, as they are at its end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from hpe.core.events import AuctionMatch, Event, OrderChange
+from hpe.core.balances import Account
+from hpe.core.codec import PREFIXES, encode
+from hpe.core.events import AuctionMatch, Event, HoldEvent, OrderChange
 from hpe.core.executor import AuctionFill
 from hpe.core.matcher import Match
 from hpe.core.orders import Order, OrderIndex
+from hpe.core.work import BatchWork
 from hpe.messages import (
     FLAG_SELF_TRADE,
+    HOUSE_USER,
+    BalanceReport,
     ExecType,
     ExecutionReport,
+    HoldReport,
     Liquidity,
     OrderReport,
     OrderStatus,
     PreventedMatch,
+    PrivateReport,
+    type_number,
 )
 
 _TRADE: Final = ExecType.TRADE
@@ -30,8 +40,12 @@ _MAKER: Final = Liquidity.MAKER
 _AUCTION: Final = Liquidity.AUCTION
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
-
-Report = ExecutionReport | OrderReport | PreventedMatch
+_NEW: Final = ExecType.NEW
+_CANCELED: Final = ExecType.CANCELED
+_ORDER_REPORT: Final = type_number(OrderReport)
+_STATUS_NEW: Final = OrderStatus.NEW
+_STATUS_CANCELED: Final = OrderStatus.CANCELED
+_NO_FRAMES: Final[list[bytes]] = []
 
 
 class PrivateFeed:
@@ -41,9 +55,49 @@ class PrivateFeed:
         self._orders = orders
         self._sequences: dict[int, int] = {}
 
-    def reports(self, event: Event, sequence: int, time_ns: int) -> list[tuple[int, Report]]:
+    def report(self, event: Event, sequence: int, time_ns: int, work: BatchWork) -> list[bytes]:
+        """Report everything in an event, in order.
+
+        An order that was just accepted, or canceled at its command, is most of what happens and
+        is reported in line; a tuple gives the bytes of an OrderReport in half the time.
+
+        Returns:
+            The frames of those reports that also go to the connection of the command.
+        """
+        if not isinstance(event, Order):
+            return self._report(event, sequence, time_ns, work)
+        user, leaves, sequences = event.user, event.leaves, self._sequences
+        number = sequences[user] = sequences.get(user, 0) + 1
+        body = encode(
+            (
+                _ORDER_REPORT, 0, 0, number, sequence, time_ns, _NEW if leaves else _CANCELED,
+                _STATUS_NEW if leaves else _STATUS_CANCELED, event.book.instrument.instrument_id,
+                event.order_id, event.client_order_id, event.side, leaves, event.cum,
+                event.canceled, event.reason, event.order_type, event.price, 0,
+            )
+        )  # fmt: skip
+        work.digested.append(body)
+        theirs = work.private.get(user)
+        if theirs is None:
+            work.private[user] = (number, [body])
+        else:
+            theirs[1].append(body)
+        return _NO_FRAMES
+
+    def _report(self, event: Event, sequence: int, time_ns: int, work: BatchWork) -> list[bytes]:
+        frames: list[bytes] = []
+        for user, report in self._reports(event, sequence, time_ns):
+            body = encode(report)
+            if report.request_id:
+                frames.append(PREFIXES[len(body)] + body)
+            work.report(user, report.private_sequence, body)
+        return frames
+
+    def _reports(
+        self, event: Event, sequence: int, time_ns: int
+    ) -> list[tuple[int, PrivateReport]]:
         """Make (user, report) of everything in an event, in order."""
-        made: list[tuple[int, Report]] = []
+        made: list[tuple[int, PrivateReport]] = []
         if isinstance(event, Match):
             self._fills(event, sequence, time_ns, made)
             if event.prevented:
@@ -51,16 +105,41 @@ class PrivateFeed:
         elif isinstance(event, OrderChange):
             user = event.order.user
             made.append((user, self._change(event, self._next(user), sequence, time_ns)))
-        else:
+        elif isinstance(event, HoldEvent):
+            made.append((event.user, self._hold(event, sequence, time_ns)))
+        elif isinstance(event, AuctionMatch):
             self._auction(event, sequence, time_ns, made)
         return made
+
+    def report_accounts(
+        self, touched: Iterable[Account], sequence: int, time_ns: int, work: BatchWork
+    ) -> None:
+        """Report the accounts that a batch touched; nobody listens for the house."""
+        for account in touched:
+            user = account.user
+            if user != HOUSE_USER:
+                report = BalanceReport(
+                    0, 0, self._next(user), sequence, time_ns, account.asset, account.available,
+                    account.reserved, account.held, account.named,
+                )  # fmt: skip
+                work.report(user, report.private_sequence, encode(report))
+
+    def _hold(self, event: HoldEvent, sequence: int, time_ns: int) -> HoldReport:
+        return HoldReport(
+            0, 0, self._next(event.user), sequence, time_ns, event.hold_id, event.asset,
+            event.change, event.amount, event.remaining, event.expires_ns,
+        )  # fmt: skip
+
+    def last(self, user: int) -> int:
+        """Give the newest private sequence of a user, 0 before the first."""
+        return self._sequences.get(user, 0)
 
     def _next(self, user: int) -> int:
         number = self._sequences[user] = self._sequences.get(user, 0) + 1
         return number
 
     def _fills(
-        self, match: Match, sequence: int, time_ns: int, made: list[tuple[int, Report]]
+        self, match: Match, sequence: int, time_ns: int, made: list[tuple[int, PrivateReport]]
     ) -> None:
         taker, sequences = match.taker, self._sequences
         user, order_id, client_order_id = taker.user, taker.order_id, taker.client_order_id
@@ -91,7 +170,7 @@ class PrivateFeed:
             trade_id += 1
 
     def _prevented(
-        self, match: Match, sequence: int, time_ns: int, made: list[tuple[int, Report]]
+        self, match: Match, sequence: int, time_ns: int, made: list[tuple[int, PrivateReport]]
     ) -> None:
         taker = match.taker
         instrument_id = taker.book.instrument.instrument_id
@@ -109,10 +188,15 @@ class PrivateFeed:
             change.request_id, 0, number, sequence, time_ns, change.exec_type, change.status,
             order.book.instrument.instrument_id, order.order_id, order.client_order_id,
             order.side, change.leaves, change.cum, change.canceled, change.reason,
+            order.order_type, change.price, change.stop_price,
         )  # fmt: skip
 
     def _auction(
-        self, match: AuctionMatch, sequence: int, time_ns: int, made: list[tuple[int, Report]]
+        self,
+        match: AuctionMatch,
+        sequence: int,
+        time_ns: int,
+        made: list[tuple[int, PrivateReport]],
     ) -> None:
         instrument_id = match.book.instrument.instrument_id
         for trade_id, fill in enumerate(match.fills, match.first_trade_id):

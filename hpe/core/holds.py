@@ -67,7 +67,9 @@ class Holds:
         account.held -= amount
         account.named -= amount
         hold.amount -= amount
-        self._balances.accounts[to_user][hold.asset].available += amount
+        payee = self._balances.accounts[to_user][hold.asset]
+        payee.available += amount
+        self._balances.touched[account] = self._balances.touched[payee] = None
         if not hold.amount:
             if hold.expires_ns:
                 self._timers.remove((hold.expires_ns, HOLD, user, hold_id))

@@ -165,7 +165,8 @@ class Market:
         first_id, orders = self.last_trade_id + 1, self.orders
         self.events.append(Match(order, request_id, first_id, fills, prevented))
         matcher.effort += 1
-        self.last_trade_id += len(fills)
+        if fills:
+            book.last_trade_id = self.last_trade_id = self.last_trade_id + len(fills)
         for fill in fills:
             maker = fill.maker
             if not fill.maker_leaves:
@@ -194,6 +195,7 @@ class Market:
                 executor.release(maker)
                 maker.reason = _SELF_TRADE
                 self.orders.end(maker)
+                self.note(maker, ExecType.CANCELED, 0)
                 self.unlink(maker, request_id)
             elif each.maker_canceled:
                 self.reserve_for(maker, maker.price, maker.leaves)
@@ -359,7 +361,7 @@ class Market:
         """Settle and number the trades of an uncross, forget the orders that are filled."""
         self.matcher.effort += len(fills)
         self.events.append(AuctionMatch(book, self.last_trade_id + 1, fills))
-        self.last_trade_id += len(fills)
+        book.last_trade_id = self.last_trade_id = self.last_trade_id + len(fills)
         for fill in fills:
             self.executor.settle_auction(fill)
         for fill in fills:

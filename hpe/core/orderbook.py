@@ -18,7 +18,7 @@ O(1) at the best; a walk O(levels walked).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Final
 
@@ -29,10 +29,21 @@ from hpe.core.instruments import Instrument
 from hpe.core.orders import Order
 from hpe.core.triggers import Triggers
 from hpe.errors import InvariantViolation
-from hpe.messages import INT_MAX, PPM, BookLevel, InstrumentStatus, Side
+from hpe.messages import (
+    INT_MAX,
+    PPM,
+    BookChange,
+    BookChangeRow,
+    BookLevel,
+    InstrumentStatus,
+    Side,
+)
 
 _BUY: Final = Side.BUY
 _TRADING: Final = InstrumentStatus.TRADING
+_ADDED: Final = BookChange.ADDED
+_CHANGED: Final = BookChange.CHANGED
+_REMOVED: Final = BookChange.REMOVED
 
 NEAR_LEVELS_MAX: Final = 1_024
 """Prices in one list of a ladder: shifting that many pointers takes 0.1 us. A list that gets longer
@@ -64,15 +75,22 @@ class Ladder:
     """One side of a book, best price first.
 
     `sign` is +1 for bids and -1 for asks: a rank (price x sign) is higher the better it is.
-    `changes` counts every change of the side (add, fill, cancel, reduce).
+    `changes` counts every visible change of the side (add, fill, cancel, reduce); `record`
+    collects them while somebody watches the book; `hidden_changes` counts what nobody sees.
     """
 
-    __slots__ = ("_far", "_far_firsts", "_levels", "_near", "best", "changes", "sign")
+    __slots__ = (
+        "_far", "_far_firsts", "_levels", "_near", "_side", "best", "changes", "hidden_changes",
+        "record", "sign",
+    )  # fmt: skip
 
     def __init__(self, side: Side) -> None:
+        self._side = side
         self.sign = 1 if side is _BUY else -1
+        self.record: list[BookChangeRow] | None = None
         self.best: Level | None = None
         self.changes = 0
+        self.hidden_changes = 0
         self._levels: dict[int, Level] = {}  # by price
         # Ranks, ascending. All of _far are below those of _near, which is empty only with _far.
         self._near: list[int] = []
@@ -84,6 +102,8 @@ class Ladder:
         self.changes += 1
         price, hidden, levels = order.price, order.hidden, self._levels
         shown = order.leaves - hidden
+        if self.record is not None:
+            self.record.append((_ADDED, self._side, order.order_id, price, shown))
         if price in levels:
             level = levels[price]
             tail = level.tail
@@ -128,6 +148,8 @@ class Ladder:
     def remove(self, order: Order) -> None:
         """Take an order out of its queue, with whatever leaves it has."""
         self.changes += 1
+        if self.record is not None:
+            self.record.append((_REMOVED, self._side, order.order_id, order.price, 0))
         level = self._levels[order.price]
         if level.count == 1:
             self._drop(level)
@@ -181,18 +203,34 @@ class Ladder:
         self.changes += 1
         self._levels[order.price].quantity -= quantity
         order.leaves -= quantity
+        if self.record is not None:
+            self._note_change(order)
 
     def reduce(self, order: Order, leaves: int) -> None:
         """Lower a resting order's leaves, hidden ones first; it keeps its place."""
         self.reshow(order, leaves, max(order.hidden - (order.leaves - leaves), 0))
 
     def reshow(self, order: Order, leaves: int, hidden: int) -> None:
-        """Change what a resting order has and hides; it keeps its place."""
-        self.changes += 1
+        """Change what a resting order has and hides; it keeps its place.
+
+        What changes only hidden lots is no change of the book: it would give an iceberg away.
+        """
         level = self._levels[order.price]
-        level.quantity += leaves - hidden - (order.leaves - order.hidden)
+        more = leaves - hidden - (order.leaves - order.hidden)
+        level.quantity += more
         level.hidden += hidden - order.hidden
         order.leaves, order.hidden = leaves, hidden
+        if not more:
+            self.hidden_changes += 1
+            return
+        self.changes += 1
+        if self.record is not None:
+            self._note_change(order)
+
+    def _note_change(self, order: Order) -> None:
+        assert self.record is not None
+        shown = order.leaves - order.hidden
+        self.record.append((_CHANGED, self._side, order.order_id, order.price, shown))
 
     def refill(self, order: Order) -> None:
         """Show an iceberg's next slice, at the end of its price's queue; it shows nothing now."""
@@ -214,6 +252,14 @@ class Ladder:
         levels, sign = self._levels, self.sign
         far = chain.from_iterable(map(reversed, reversed(self._far)))
         return (levels[rank * sign] for rank in chain(reversed(self._near), far))
+
+    def changed_levels(self, prices: Iterable[int]) -> list[BookLevel]:
+        """Give the levels at these prices as they are now, best first; quantity 0: it is gone."""
+        rows: list[BookLevel] = []
+        for price in sorted(prices, reverse=self.sign > 0):
+            level = self._levels.get(price)
+            rows.append((price, level.quantity, level.count) if level else (price, 0, 0))
+        return rows
 
     def levels_within(self, price: int) -> Iterator[Level]:
         """Walk the levels that an opposite order at this limit (0 for none) would reach."""
@@ -262,7 +308,8 @@ class OrderBook:
     """
 
     __slots__ = (
-        "asks", "bids", "fees", "instrument", "last_price", "plain", "status", "triggers",
+        "asks", "bids", "fees", "instrument", "last_price", "last_trade_id", "plain", "status",
+        "triggers",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -271,6 +318,7 @@ class OrderBook:
         self.asks = Ladder(Side.SELL)
         self.triggers = Triggers()
         self.last_price = 0
+        self.last_trade_id = 0
         self.fees = FeeSchedule(rates_of(instrument.maker_fee_ppm, instrument.taker_fee_ppm))
         self.set_status(_TRADING)
 
@@ -305,6 +353,10 @@ class OrderBook:
         if best is not None and best.price > high:
             return INT_MAX + 1
         return max(price, low, 1)
+
+    def watch(self, record: list[BookChangeRow] | None) -> None:
+        """Collect every change of both sides in a list from now on, or cease to."""
+        self.bids.record = self.asks.record = record
 
     @property
     def sequence(self) -> int:

@@ -50,7 +50,8 @@ class Terms(msgspec.Struct, gc=False):
     `place` orders stops of one trigger: the sequence of the command that put it there. `waiting`
     is true until a stop's turn comes, `queued` while it has fired and its turn has not come.
     `partner` is the other leg of an OCO pair, `holds_pair` true for the leg whose `reserved` is
-    that of both. `group` is a waiting trailing stop's place among its like.
+    that of both. `session_id` is the session whose lost connection cancels it, 0 for none.
+    `group` is a waiting trailing stop's place among its like.
     """
 
     stop_price: int = 0
@@ -63,6 +64,7 @@ class Terms(msgspec.Struct, gc=False):
     waiting: bool = False
     queued: bool = False
     holds_pair: bool = False
+    session_id: int = 0
     partner: Order | None = None
     group: Trail | None = None
 
@@ -175,12 +177,14 @@ class OrderIndex:
     that come and go without a trade cost every order 7 % (memory that is not reused while warm).
     """
 
-    __slots__ = ("_timers", "ended", "filled_users", "open_count", "users")
+    __slots__ = ("_timers", "by_session", "ended", "filled_users", "open_count", "users")
 
     def __init__(self, timers: Timers, accounts: AllAccounts) -> None:
         self._timers = timers
         self.users = AllUsers(accounts)
         self.open_count = 0
+        # Those that a session's lost connection cancels, by session; the oldest first.
+        self.by_session: dict[int, dict[int, Order]] = {}
         self.ended: deque[Order] = deque(maxlen=ENDED_ORDERS_MAX)
         self.filled_users: deque[int] = deque()
 
@@ -191,8 +195,12 @@ class OrderIndex:
         if order.client_order_id:
             mine.by_client_id[order.client_order_id] = order
         self.open_count += 1
-        if order.terms is not None and order.terms.expires_ns:
-            self._timers.add((order.terms.expires_ns, ORDER, order.order_id, order.user))
+        terms = order.terms
+        if terms is not None:
+            if terms.expires_ns:
+                self._timers.add((terms.expires_ns, ORDER, order.order_id, order.user))
+            if terms.session_id:
+                self.by_session.setdefault(terms.session_id, {})[order.order_id] = order
 
     def end(self, order: Order, *, told: bool = False) -> None:
         """Move an indexed order that ended to the ended ones; `told`: the response says so."""
@@ -201,10 +209,22 @@ class OrderIndex:
         if order.client_order_id:
             del mine.by_client_id[order.client_order_id]
         self.open_count -= 1
-        if order.terms is not None and order.terms.expires_ns:
-            self._timers.remove((order.terms.expires_ns, ORDER, order.order_id, order.user))
+        terms = order.terms
+        if terms is not None:
+            if terms.expires_ns:
+                self._timers.remove((terms.expires_ns, ORDER, order.order_id, order.user))
+            if terms.session_id:
+                self._disown(order.order_id, terms.session_id)
         if order.cum or not told:
             self.ended.append(order)
+
+    def _disown(self, order_id: int, session_id: int) -> None:
+        """Take an ended order from its session, which may be gone."""
+        theirs = self.by_session.get(session_id)
+        if theirs is not None:
+            del theirs[order_id]
+            if not theirs:
+                del self.by_session[session_id]
 
     def remember_fill(self, user: int, report: ExecutionReport) -> None:
         """Keep a fill for queries, forgetting the oldest of too many."""
@@ -252,6 +272,12 @@ class OrderIndex:
                 raise InvariantViolation("the client id index holds ended orders")
         if count != self.open_count:
             raise InvariantViolation(f"{count} orders are open, {self.open_count} counted")
+        for session_id, theirs in self.by_session.items():
+            for order_id, order in theirs.items():
+                if order.terms is None or order.terms.session_id != session_id:
+                    raise InvariantViolation(f"order {order_id} belongs to no session")
+                if self.find(order.user, order_id, 0) is not order:
+                    raise InvariantViolation(f"order {order_id} of a session is not open")
         for order in self.ended:
             if order.leaves or order.reserved or order.partner or order.waiting:
                 raise InvariantViolation(f"order {order.order_id} has not ended")

@@ -51,19 +51,20 @@ if TYPE_CHECKING:
 
 _NONE: Final = RejectReason.NONE
 _NO_TERMS: Final = Terms()
-_NOTHING: Final = UserAccounts()
+_NOTHING: Final = UserAccounts(0)
 _NOBODY: Final = UserOrders(_NOTHING)
 
 
-QUERY_EFFORT_MAX: Final = 262_144
-"""Rows that the queries of one batch may walk before the rest is answered `busy`: about 50 ms."""
+QUERY_EFFORT_MAX: Final = 65_536
+"""Rows that the queries of one batch may walk or show before the rest is answered `busy`: 10 ms of
+everybody's time."""
 
 
 class Queries:
     """Answers queries about one exchange. `state_hash` is the core's.
 
-    `effort` counts rows walked, by queries that may walk more than they show, since somebody set
-    it to 0. It never decides about a command: queries are not in the log.
+    `effort` counts rows walked, by queries that may walk or show many, since somebody set it to 0.
+    It never decides about a command: queries are not in the log.
     """
 
     def __init__(self, exchange: Exchange, state_hash: Callable[[], bytes]) -> None:
@@ -79,9 +80,11 @@ class Queries:
                 query.request_id, 0, exchange.sequence, RejectReason.UNKNOWN_INSTRUMENT,
                 query.instrument, 0, 0, [], [],
             )  # fmt: skip
+        bids, asks = book.depth(Side.BUY, query.depth), book.depth(Side.SELL, query.depth)
+        self.effort += len(bids) + len(asks)
         return OrderbookReply(
             query.request_id, 0, exchange.sequence, _NONE, query.instrument, book.sequence,
-            book.last_price, book.depth(Side.BUY, query.depth), book.depth(Side.SELL, query.depth),
+            book.last_price, bids, asks,
         )  # fmt: skip
 
     def get_balance(self, user: int, query: GetBalance) -> BalanceReply:

@@ -29,37 +29,34 @@ from hpe.core.codec import (
     frame,
     split_frames,
 )
-from hpe.core.configuration import configuration_differences, configure
+from hpe.core.configuration import configuration_differences
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
+from hpe.core.internal import InternalCommands
+from hpe.core.market_data import MarketFeed
+from hpe.core.permissions import permitted
 from hpe.core.queries import QUERY_EFFORT_MAX, Queries
 from hpe.core.routing import Handler, commands_of, queries_of
 from hpe.core.sessions import Remembered, Session, Sessions
+from hpe.core.snapshots import answer_later, answer_now
 from hpe.core.state import dump_state, load_state
-from hpe.core.work import BatchWork, trades_of
+from hpe.core.work import TRADING_EVENTS, BatchWork, trades_of
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
+    HELLO_CANCEL_ON_DISCONNECT,
     Configure,
-    ConfigureResponse,
     Continue,
-    ContinueResponse,
     ErrorCode,
-    InternalResponse,
     MassCancel,
     ReplaceOrder,
     Request,
-    SessionAttached,
-    SessionAttachedResponse,
-    SessionClosed,
-    SessionClosedResponse,
-    SessionDetached,
+    Role,
     SetFees,
     SubmitOco,
     SubmitOrder,
-    Tick,
-    TickResponse,
+    Subscribe,
     Uncross,
     type_number,
 )
@@ -82,6 +79,7 @@ class ReferenceCore:
         self.exchange = Exchange()
         self.sessions = Sessions()
         self.feed = PrivateFeed(self.exchange.orders)
+        self.market_feed = MarketFeed(self.exchange.books)
         self.digest = 0
         self._cut: set[int] = set()  # attachments whose bytes were no protocol; never in the log
         exchange = self.exchange
@@ -97,14 +95,7 @@ class ReferenceCore:
             self._by_type[type_number(message)] = (decoder.decode, handler)
         self._asked = Queries(exchange, self.state_hash)
         self._queries = queries_of(self._asked, exchange.catalogue)
-        self._internal: dict[type[Request], Handler] = {
-            SessionAttached: self._session_attached,
-            SessionDetached: self._session_detached,
-            SessionClosed: self._session_closed,
-            Tick: self._tick,
-            Configure: self._configure,
-            Continue: self._go_on,
-        }
+        self._internal = InternalCommands(exchange, self.sessions, self.feed, self._cut).handlers
 
     # --- the contract -----------------------------------------------------------------------
 
@@ -139,6 +130,7 @@ class ReferenceCore:
 
     def apply(self, batch: Batch) -> Output:
         """Execute a batch; see core.py."""
+        self.market_feed.watch(batch.wanted)
         work = self._new_work(batch.time_ns)
         for run in batch.runs:
             if run.connection == SYSTEM_CONNECTION:
@@ -204,6 +196,7 @@ class ReferenceCore:
         if session is None or run.attach in self._cut:
             return
         out = work.replies_to(run.connection)
+        work.connection = run.connection
         if not self._answer_frames(session, run.frames, run.admit, work, out):
             self._cut.add(run.attach)
             work.cut.append(run.connection)
@@ -223,7 +216,10 @@ class ReferenceCore:
         by_type, commands, digested = self._by_type, self._commands, work.digested
         remember, matcher = session.remembered.append, exchange.market.matcher
         position, pending, end = 0, -1, len(frames)
-        intact, unfinished = True, False
+        intact, unfinished, guarded = True, False, session.role is not Role.ANONYMOUS
+        events, report = exchange.market.events, self.feed.report
+        exchange.session_id = session.session_id
+        exchange.cancel_on_disconnect = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
@@ -238,21 +234,26 @@ class ReferenceCore:
             else:
                 request_id = request.request_id
                 fresh = request_id > last_request_id and not admit
-                if fresh and handler is not None and not work.begun:
-                    self._begin(work)
-                if handler is None:
-                    answer = self._answer_query(user, request, admit)
-                elif not fresh or (work.full and self._must_wait(request)):
-                    handler = None
-                    answer = not_executed(session, request_id, body, admit)
+                if guarded and (fresh or handler is None) and not _permitted(session, request):
+                    handler, answer = None, error_body(request_id, ErrorCode.NOT_AUTHORIZED)
+                elif handler is None:
+                    answer = self._answer_query(user, request, admit, work, out)
                 else:
-                    exchange.sequence += 1
-                    answer = encode(handler(user, request))
-                    if matcher.effort != work.effort:
-                        unfinished = self._collect(work, out)
-                    session.last_request_id = last_request_id = request_id
-                    remember(Remembered(request_id, len(body), crc32(body), answer))
-                    digested.append(answer)
+                    if fresh and not work.begun:
+                        self._begin(work)
+                    if not fresh or (work.full and self._must_wait(request)):
+                        handler = None
+                        answer = not_executed(session, request_id, body, admit)
+                    else:
+                        exchange.sequence += 1
+                        answer = encode(handler(user, request))
+                        if matcher.effort != work.effort or len(events) > 1:
+                            unfinished = self._collect(work, out)
+                        elif events:
+                            report(events.pop(), exchange.sequence, exchange.time_ns, work)
+                        session.last_request_id = last_request_id = request_id
+                        remember(Remembered(request_id, len(body), crc32(body), answer))
+                        digested.append(answer)
             if handler is not None:
                 if pending < 0:
                     pending = position
@@ -277,10 +278,15 @@ class ReferenceCore:
         """
         return isinstance(request, _MAY_COST_MUCH) or self.exchange.unfinished
 
-    def _answer_query(self, user: int, request: Request, admit: int) -> bytes:
-        """Answer a query from the state as it is between two commands."""
+    def _answer_query(
+        self, user: int, request: Request, admit: int, work: BatchWork, out: list[bytes]
+    ) -> bytes:
+        """Answer a query from the state as it is between two commands.
+
+        A subscribe keeps its place empty: its snapshot is that of the batch's end.
+        """
         handler = self._queries.get(type(request))
-        if handler is None:
+        if handler is None and not isinstance(request, Subscribe):
             text = "this type is refused from clients"
             return error_body(request.request_id, ErrorCode.UNKNOWN_TYPE, text)
         if admit:
@@ -288,6 +294,10 @@ class ReferenceCore:
         if self._asked.effort >= QUERY_EFFORT_MAX:
             text = "the queries of this batch have searched enough"
             return error_body(request.request_id, ErrorCode.BUSY, text)
+        if isinstance(request, Subscribe):
+            self._asked.effort += answer_later(request, work, out)
+            return b""
+        assert handler is not None
         return encode(handler(user, request))
 
     def _begin(self, work: BatchWork) -> None:
@@ -297,8 +307,8 @@ class ReferenceCore:
         if work.time_ns <= exchange.time_ns:
             raise InvariantViolation(f"batch time {work.time_ns} is not after the last logged one")
         exchange.time_ns = work.time_ns
-        self.sessions.expire(work.time_ns)
         exchange.expire()
+        self.sessions.expire(work.time_ns)
         self._report(work, [], exchange.sequence + 1)
         self._continue(work)
 
@@ -323,20 +333,17 @@ class ReferenceCore:
         """Encode what happened; reports with a request id also go to the connection of `out`."""
         exchange = self.exchange
         for event in exchange.market.events:
-            for user, report in self.feed.reports(event, sequence, exchange.time_ns):
-                body = encode(report)
-                framed = PREFIXES[len(body)] + body
-                if report.request_id:
-                    out.append(framed)
-                work.report(user, report.private_sequence, body, framed)
-            work.trades += trades_of(event)
+            out += self.feed.report(event, sequence, exchange.time_ns, work)
+            if isinstance(event, TRADING_EVENTS):
+                work.trades += trades_of(event)
+                if self.market_feed.active:
+                    self.market_feed.note(event)
         exchange.market.events.clear()
 
     def _continue(self, work: BatchWork) -> None:
         """Finish what a command left over, as far as this batch goes; each part is a command."""
         while self.exchange.unfinished and not work.full:
             self._execute_internal(_CONTINUE, work)
-            work.log(SYSTEM_CONNECTION, 0, frame(_CONTINUE))
 
     # --- internal commands --------------------------------------------------------------------
 
@@ -345,9 +352,10 @@ class ReferenceCore:
         out = work.replies_to(SYSTEM_CONNECTION)
         for body in split_frames(run.frames):
             out.append(frame(self._execute_internal(body, work)))
-        work.log(0, 0, run.frames)
+            self._continue(work)
 
     def _execute_internal(self, body: bytes, work: BatchWork) -> bytes:
+        """Execute and log one internal command; gives the response."""
         request = decode_request(body)
         if not work.begun:
             self._begin(work)
@@ -355,43 +363,8 @@ class ReferenceCore:
         response = encode(self._internal[type(request)](0, request))
         self._collect(work, [])
         work.digested.append(response)
+        work.log(SYSTEM_CONNECTION, 0, frame(body))
         return response
-
-    def _session_attached(self, user: int, command: SessionAttached) -> SessionAttachedResponse:
-        older = self.sessions.get(command.session_id)
-        if older is not None:
-            self._cut.discard(older.attach_number)
-        result = self.sessions.attach(
-            command.session_id, command.user, command.window, command.request_id
-        )
-        number, sequence = command.request_id, self.last_sequence
-        if isinstance(result, ErrorCode):
-            return SessionAttachedResponse(number, 0, sequence, result, command.session_id, 0, 0)
-        return SessionAttachedResponse(
-            number, 0, sequence, 0, result.session_id, result.window, result.last_request_id
-        )
-
-    def _session_detached(self, user: int, command: SessionDetached) -> InternalResponse:
-        expires_ns = self.last_time_ns + self.exchange.settings.session_expiry_ns
-        self.sessions.detach(command.session_id, command.attach_number, expires_ns)
-        self._cut.discard(command.attach_number)
-        return InternalResponse(command.request_id, 0, self.last_sequence)
-
-    def _session_closed(self, user: int, command: SessionClosed) -> InternalResponse:
-        self.sessions.close(command.session_id, command.attach_number)
-        self._cut.discard(command.attach_number)
-        return SessionClosedResponse(command.request_id, 0, self.last_sequence)
-
-    def _tick(self, user: int, command: Tick) -> InternalResponse:
-        return TickResponse(command.request_id, 0, self.last_sequence)
-
-    def _go_on(self, user: int, command: Continue) -> InternalResponse:
-        self.exchange.go_on()
-        return ContinueResponse(command.request_id, 0, self.last_sequence)
-
-    def _configure(self, user: int, command: Configure) -> InternalResponse:
-        configure(self.exchange, command)
-        return ConfigureResponse(command.request_id, 0, self.last_sequence)
 
     # --- replay and the end of a batch ----------------------------------------------------------
 
@@ -410,7 +383,7 @@ class ReferenceCore:
                             self._begin(work)
                     else:
                         self._execute_internal(body, work)
-                        work.log(0, 0, frame(body))
+                        self._continue(work)
             except (Undecodable, KeyError) as error:
                 raise Diverged(self.last_sequence + 1, f"no internal command: {error}") from None
             return
@@ -420,10 +393,22 @@ class ReferenceCore:
         self._answer_frames(session, frames, 0, work, work.replies_to(SYSTEM_CONNECTION))
 
     def _finish(self, work: BatchWork) -> Output:
-        """Seal a batch: chain the digest and encode the log body."""
+        """Seal a batch: report accounts, chain the digest, encode market data and the log body."""
+        exchange, market = self.exchange, []
         if work.begun:
+            touched = exchange.balances.touched
+            self.feed.report_accounts(touched, exchange.sequence, exchange.time_ns, work)
+            touched.clear()
             self.digest = crc32(b"".join(work.digested), self.digest)
-        return work.output(self.digest, self.last_sequence, self.next_due_ns)
+            if self.market_feed.active:
+                market = self.market_feed.updates(exchange.time_ns)
+        if work.subscribes:
+            answer_now(exchange, self.market_feed, work)
+        return work.output(self.digest, self.last_sequence, self.next_due_ns, market)
+
+
+def _permitted(session: Session, request: Request) -> bool:
+    return permitted(session.role, session.user_first, session.user_last, session.user, request)
 
 
 def _divergence(logged: Body, body: bytes) -> Diverged:

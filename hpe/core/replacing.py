@@ -18,6 +18,7 @@ from hpe.messages import (
     AMOUNT_MAX,
     ORDER_POST_ONLY,
     CancelReason,
+    ExecType,
     InstrumentStatus,
     OrderResponse,
     OrderStatus,
@@ -55,7 +56,7 @@ class OrderReplacing:
             (command.order_id == 0) is (command.client_order_id == 0)
         ):
             return order_rejected(exchange, command, _INVALID)
-        mine = self._users[user]
+        mine = self._users[command.user or user]
         if command.order_id:
             order = mine.by_id.get(command.order_id)
         else:
@@ -100,6 +101,7 @@ class OrderReplacing:
         market.take_out(order)
         market.close(order, CancelReason.REPLACED_AWAY)
         self._orders.end(order, told=True)
+        market.note(order, ExecType.CANCELED, 0)
         market.unlink(order, command.request_id)
         return order_response(self._exchange, command, order, [])
 
@@ -147,10 +149,12 @@ class OrderReplacing:
         keeps = leaves < order.leaves and command.stop_price in (None, trigger)
         order.price, order.leaves = price, leaves
         if keeps and not command.requeue:
+            self._market.note(order, ExecType.REPLACED, 0)
             return
         triggers.remove(order)
         terms.stop_price = command.stop_price or trigger
         terms.place = self._exchange.sequence
+        self._market.note(order, ExecType.REPLACED, 0)
         self._market.wait(order)
 
     def _replace_resting(
@@ -164,10 +168,12 @@ class OrderReplacing:
             ladder, opposite = book.asks, book.bids
         if price == order.price and leaves < order.leaves and not command.requeue:
             ladder.reduce(order, leaves)
+            self._market.note(order, ExecType.REPLACED, 0)
             return []
         ladder.remove(order)
         order.price, order.leaves = price, leaves
         market = self._market
+        market.note(order, ExecType.REPLACED, 0)
         if not opposite.crosses(price) or book.status is not _TRADING:
             market.rest(order)
             return []
@@ -176,6 +182,8 @@ class OrderReplacing:
         fills = market.meet(order, limit, command.request_id)
         if not order.leaves:
             self._orders.end(order, told=True)
+            if order.reason:
+                market.note(order, ExecType.CANCELED, 0)
             market.unlink(order, command.request_id)
         return fills
 

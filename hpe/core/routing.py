@@ -59,7 +59,7 @@ def commands_of(exchange: Exchange) -> dict[type[Request], Handler]:
         SubmitOrder: entry.submit_order,
         CancelOrder: entry.cancel_order,
         ReplaceOrder: exchange.replacing.replace_order,
-        SubmitOco: entry.submit_oco,
+        SubmitOco: exchange.pairs.submit_oco,
         MassCancel: entry.mass_cancel,
         LockBalance: treasury.lock_balance,
         UnlockBalance: treasury.unlock_balance,

@@ -17,10 +17,21 @@ from typing import Final
 import msgspec
 
 from hpe.errors import InvariantViolation
-from hpe.messages import WINDOW_DEFAULT, WINDOW_MAX, ErrorCode
+from hpe.messages import (
+    INT_MAX,
+    WINDOW_DEFAULT,
+    WINDOW_MAX,
+    ErrorCode,
+    Role,
+    SessionAttached,
+)
 
 WINDOWS_SUM_MAX: Final = 1_048_576
 """Remembered responses over all sessions: at RESPONSE_BYTES_MAX each that bounds 192 MiB."""
+
+WINDOWS_PER_USER_MAX: Final = WINDOWS_SUM_MAX // 16
+"""What sessions of one user may take of that sum where keys tell users apart: one that opens
+session after session must not use up everybody's."""
 
 _STALE_SLACK: Final = 64
 """Expiries of sessions that came back, kept beside as many as there are sessions: a client that
@@ -40,15 +51,27 @@ class Session(msgspec.Struct):
     """One client's position; `attach_number` is 0 while no connection holds it.
 
     `expires_ns` is the logged time at which a detached session is forgotten, 0 while attached.
+    `role` and the users from `user_first` to `user_last` say what it may do, `flags` and `grace_ms`
+    what its lost connection does; the newest attachment decides all of that.
     """
 
     session_id: int
     user: int
     window: int
     remembered: deque[Remembered]
+    role: Role = Role.ANONYMOUS
+    user_first: int = 1
+    user_last: int = INT_MAX
+    flags: int = 0
+    grace_ms: int = 0
     last_request_id: int = 0
     attach_number: int = 0
     expires_ns: int = 0
+
+    @property
+    def grace_ns(self) -> int:
+        """How long a lost connection may stay away before its orders are canceled."""
+        return self.grace_ms * 1_000_000
 
     def recall(self, request_id: int, length: int, crc: int) -> bytes | ErrorCode:
         """Answer a request id at or below the last one.
@@ -76,6 +99,7 @@ class Sessions:
         self._attached: dict[int, Session] = {}
         self._expiries: list[tuple[int, int]] = []
         self.windows_sum = 0
+        self._windows_of: dict[int, int] = {}  # the same per user
         self.last_session_id = 0
         self.last_attach_number = 0
 
@@ -91,47 +115,72 @@ class Sessions:
         """List (session id, attach number) of every attached session."""
         return sorted((s.session_id, number) for number, s in self._attached.items())
 
-    def attach(
-        self, session_id: int, user: int, window: int, attach_number: int
-    ) -> Session | ErrorCode:
+    def attach(self, command: SessionAttached) -> Session | ErrorCode:
         """Give a session to a connection: a new one for id 0, else the named one.
 
+        A session is taken again only by its user and in its role.
         An attachment that held it before is dead from here on. Refusals change nothing but the
         attach number that was used.
         """
+        session_id, user = command.session_id, command.user
+        attach_number = command.request_id
         self.last_attach_number = max(self.last_attach_number, attach_number)
         session = self._sessions.get(session_id)
-        if session_id and (session is None or session.user != user):
+        role = command.role
+        if session_id and (session is None or session.user != user or session.role is not role):
             return ErrorCode.UNKNOWN_SESSION
         kept = session.window if session else 0
-        granted = min(window or kept or WINDOW_DEFAULT, WINDOW_MAX)
-        if self.windows_sum - kept + granted > WINDOWS_SUM_MAX:
+        granted = min(command.window or kept or WINDOW_DEFAULT, WINDOW_MAX)
+        if role is Role.MARKET_DATA:
+            granted = 1  # it has no commands to remember
+        more = granted - kept
+        theirs = self._windows_of.get(user, 0) if role is not Role.ANONYMOUS else 0
+        if self.windows_sum + more > WINDOWS_SUM_MAX or theirs + more > WINDOWS_PER_USER_MAX:
             return ErrorCode.TOO_MANY_SESSIONS
         if session is None:
             self.last_session_id += 1
-            session = Session(self.last_session_id, user, 0, deque())
+            session = Session(self.last_session_id, user, 0, deque(), role)
             self._sessions[session.session_id] = session
         self._resize(session, granted)
         self._attached.pop(session.attach_number, None)
         self._attached[attach_number] = session
         session.attach_number = attach_number
         session.expires_ns = 0
+        session.flags = command.flags
+        session.user_first, session.user_last = command.user_first, command.user_last
+        session.grace_ms = command.grace_ms
         return session
 
     def _resize(self, session: Session, window: int) -> None:
         """Grant a window; a smaller one forgets the oldest responses, as if they had aged out."""
         if window != session.window:
-            self.windows_sum += window - session.window
+            self._count(session.user, window - session.window)
             session.window = window
             session.remembered = deque(session.remembered, maxlen=window)
 
-    def detach(self, session_id: int, attach_number: int, expires_ns: int) -> None:
-        """Let a connection go; ignored when its attachment is not the current one."""
+    def _count(self, user: int, more: int) -> None:
+        """Count windows granted, or given back."""
+        self.windows_sum += more
+        theirs = self._windows_of.pop(user, 0) + more
+        if theirs:
+            self._windows_of[user] = theirs
+
+    def detach(
+        self, session_id: int, attach_number: int, time_ns: int, expiry_ns: int
+    ) -> Session | None:
+        """Let a connection go; None, ignored, when its attachment is not the current one.
+
+        The session outlives the grace of its orders; one for market data ends at once.
+        """
         session = self._sessions.get(session_id)
         if session is None or session.attach_number != attach_number:
-            return
+            return None
         del self._attached[attach_number]
         session.attach_number = 0
+        if session.role is Role.MARKET_DATA:
+            self._forget(session)
+            return session
+        expires_ns = time_ns + max(expiry_ns, session.grace_ns + 1)
         session.expires_ns = expires_ns
         heappush(self._expiries, (expires_ns, session_id))
         if len(self._expiries) > 2 * len(self._sessions) + _STALE_SLACK:
@@ -139,16 +188,19 @@ class Sessions:
                 (s.expires_ns, s.session_id) for s in self._sessions.values() if s.expires_ns
             ]
             heapify(self._expiries)
+        return session
 
-    def close(self, session_id: int, attach_number: int) -> None:
-        """Forget a session at its holder's wish; ignored when the attachment is not current."""
+    def close(self, session_id: int, attach_number: int) -> bool:
+        """Forget a session at its holder's wish; False when the attachment is not current."""
         session = self._sessions.get(session_id)
-        if session is not None and session.attach_number == attach_number:
-            del self._attached[attach_number]
-            self._forget(session)
+        if session is None or session.attach_number != attach_number:
+            return False
+        del self._attached[attach_number]
+        self._forget(session)
+        return True
 
     def _forget(self, session: Session) -> None:
-        self.windows_sum -= session.window
+        self._count(session.user, -session.window)
         del self._sessions[session.session_id]
 
     def next_due_ns(self) -> int:
@@ -175,7 +227,7 @@ class Sessions:
     def restore(self, session: Session) -> None:
         """Take over a dumped session."""
         self._sessions[session.session_id] = session
-        self.windows_sum += session.window
+        self._count(session.user, session.window)
         if session.attach_number:
             self._attached[session.attach_number] = session
         else:
@@ -185,6 +237,8 @@ class Sessions:
         """Check positions, windows and attachments."""
         if self.windows_sum != sum(session.window for session in self._sessions.values()):
             raise InvariantViolation("the sum of windows is wrong")
+        if self.windows_sum != sum(self._windows_of.values()):
+            raise InvariantViolation("the sums of windows per user are wrong")
         for session in self._sessions.values():
             ids = [entry.request_id for entry in session.remembered]
             if ids != sorted(set(ids)) or len(ids) > session.window:

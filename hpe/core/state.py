@@ -22,7 +22,8 @@ from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, Terms
 from hpe.core.sessions import Remembered, Session, Sessions
-from hpe.messages import ExecutionReport, InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.core.timers import SESSION
+from hpe.messages import ExecutionReport, InstrumentStatus, OrderType, Role, Side, TimeInForce
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -49,6 +50,8 @@ def dump_state(
         yield _encode(("uncrossing", book.instrument.instrument_id, *rest))
     yield from _money_rows(exchange)
     yield from _user_rows(exchange, feed)
+    for session_id, due_ns in sorted(exchange.disconnects.items()):
+        yield _encode(("disconnect", session_id, due_ns))
     for session in sessions:
         yield _encode(_session_row(session))
 
@@ -56,7 +59,10 @@ def dump_state(
 def _book_rows(book: OrderBook) -> Iterator[bytes]:
     """Yield one instrument and its open orders: in queue order, then the waiting stops."""
     own = [(user, rates.maker, rates.taker) for user, rates in sorted(book.fees.own.items())]
-    yield _encode(("instrument", book.instrument, book.sequence, book.last_price, book.status, own))
+    yield _encode((
+        "instrument", book.instrument, book.sequence, book.last_price, book.last_trade_id,
+        book.status, own,
+    ))  # fmt: skip
     for order in book.orders():
         yield _encode(("open", *_order_row(order)))
     for order in sorted(book.triggers.orders(), key=lambda order: order.order_id):
@@ -105,14 +111,17 @@ def _terms_row(order: Order, terms: Terms) -> tuple[object, ...]:
     return (
         order.book.triggers.trigger_of(order), terms.trail, terms.display, terms.minimum,
         terms.budget, terms.expires_ns, terms.place, terms.waiting, terms.queued,
-        terms.holds_pair, terms.partner.order_id if terms.partner is not None else 0,
+        terms.holds_pair, terms.session_id,
+        terms.partner.order_id if terms.partner is not None else 0,
     )  # fmt: skip
 
 
 def _session_row(session: Session) -> tuple[object, ...]:
     return (
-        "session", session.session_id, session.user, session.window, session.last_request_id,
-        session.attach_number, session.expires_ns, list(session.remembered),
+        "session", session.session_id, session.user, session.window, session.role,
+        session.user_first, session.user_last, session.flags, session.grace_ms,
+        session.last_request_id, session.attach_number, session.expires_ns,
+        list(session.remembered),
     )  # fmt: skip
 
 
@@ -150,6 +159,10 @@ class _Loader:
         for instrument_id, sequence in self.sequences.items():
             book = self.exchange.books[instrument_id]
             book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
+        by_session = self.exchange.orders.by_session
+        for session_id in by_session.keys() - self.exchange.disconnects.keys():
+            if self.sessions.get(session_id) is None:  # orders outlive their session's logout
+                del by_session[session_id]
 
     def load_core(self, *row: Any) -> None:
         exchange, sessions = self.exchange, self.sessions
@@ -162,12 +175,18 @@ class _Loader:
         self.exchange.listings.add_asset(symbol, decimals)
 
     def load_instrument(
-        self, row: list[Any], sequence: int, last_price: int, status: int, own: list[list[int]]
+        self,
+        row: list[Any],
+        sequence: int,
+        last_price: int,
+        last_trade_id: int,
+        status: int,
+        own: list[list[int]],
     ) -> None:
         instrument = Instrument(*row)
         self.exchange.listings.add_instrument(instrument)
         book = self.exchange.books[instrument.instrument_id] = OrderBook(instrument)
-        book.last_price = last_price
+        book.last_price, book.last_trade_id = last_price, last_trade_id
         book.set_status(InstrumentStatus(status))
         book.fees.own.update((user, rates_of(maker, taker)) for user, maker, taker in own)
         self.sequences[instrument.instrument_id] = sequence
@@ -230,8 +249,15 @@ class _Loader:
         self.exchange.orders.remember_fill(user, ExecutionReport(*report[1:]))
 
     def load_session(self, session_id: int, user: int, window: int, *row: Any) -> None:
-        last_request_id, attach_number, expires_ns, remembered = row
+        role, user_first, user_last, flags, grace_ms, *position, remembered = row
         entries = deque((Remembered(*entry) for entry in remembered), maxlen=window)
         self.sessions.restore(
-            Session(session_id, user, window, entries, last_request_id, attach_number, expires_ns)
-        )
+            Session(
+                session_id, user, window, entries, Role(role), user_first, user_last, flags,
+                grace_ms, *position,
+            )
+        )  # fmt: skip
+
+    def load_disconnect(self, session_id: int, due_ns: int) -> None:
+        self.exchange.disconnects[session_id] = due_ns
+        self.exchange.timers.add((due_ns, SESSION, session_id, 0))

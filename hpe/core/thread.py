@@ -33,11 +33,12 @@ class Work(NamedTuple):
     """One batch on its way to the core.
 
     `weights`: connection -> (frames, bytes), what the runs hold of the connection's credits;
-    carried along untouched so that the dispatcher can return it.
+    carried along untouched so that the dispatcher can return it. `wanted`: see Batch.
     """
 
     runs: list[Run]
     weights: Mapping[int, tuple[int, int]]
+    wanted: bytes = b""
 
 
 class Served(NamedTuple):
@@ -69,7 +70,7 @@ def run(
         InvariantViolation: and whatever else a bug in the core raises; the service must end.
     """
     next_due_ns = core.next_due_ns
-    tick_id = 0
+    tick_id, wanted = 0, b""
     while True:
         work = _take(inbox, next_due_ns, clock)
         if work is STOP:
@@ -78,7 +79,9 @@ def run(
         if work is _DUE:
             tick_id += 1
             runs = [_tick_run(tick_id)]
-        output = core.apply(Batch(max(clock(), core.last_time_ns + 1), runs))
+        else:
+            wanted = work.wanted
+        output = core.apply(Batch(max(clock(), core.last_time_ns + 1), runs, wanted))
         next_due_ns = output.next_due_ns
         log_inbox.put(Served(output, work.weights))
         if work is not _DUE:

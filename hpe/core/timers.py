@@ -1,4 +1,4 @@
-"""What is due at a time: orders and holds that expire.
+"""What is due at a time: orders and holds that expire, sessions whose grace has passed.
 
 Part of the deterministic core; time is logged time. Entries are removed when their order or hold
 ends, so the earliest entry is always a live one.
@@ -12,9 +12,11 @@ from sortedcontainers import SortedList
 
 ORDER: Final = 0
 HOLD: Final = 1
+SESSION: Final = 2
 
 Due = tuple[int, int, int, int]
-"""(due time in ns, ORDER, order id, user) or (due time in ns, HOLD, user, hold id)."""
+"""(due time in ns, ORDER, order id, user) or (due time in ns, HOLD, user, hold id) or
+(due time in ns, SESSION, session id, 0)."""
 
 
 class Timers:

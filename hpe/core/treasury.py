@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from hpe.core.events import HoldEvent
 from hpe.core.holds import Hold
 from hpe.messages import (
     CaptureHold,
     Deposit,
     DepositResponse,
+    HoldChange,
     HoldResponse,
     LockBalance,
     LockResponse,
@@ -70,7 +72,11 @@ class Treasury:
         def lock(owner: int, asset: int, amount: int) -> RejectReason:
             if 0 < command.expires_ns <= self._exchange.time_ns:
                 return RejectReason.EXPIRY_PASSED
-            return self._holds.add(owner, command.hold_id, Hold(asset, amount, command.expires_ns))
+            hold = Hold(asset, amount, command.expires_ns)
+            reason = self._holds.add(owner, command.hold_id, hold)
+            if not reason:
+                self._note(owner, command.hold_id, hold, HoldChange.LOCKED, amount)
+            return reason
 
         return self._move(user, command, LockResponse, lock)
 
@@ -102,20 +108,31 @@ class Treasury:
             account.available, account.reserved, account.held,
         )  # fmt: skip
 
+    def _note(self, user: int, hold_id: int, hold: Hold, change: HoldChange, amount: int) -> None:
+        """Report what happened to a hold."""
+        self._exchange.market.events.append(
+            HoldEvent(user, hold_id, hold.asset, change, amount, hold.amount, hold.expires_ns)
+        )
+
     def capture_hold(self, user: int, command: CaptureHold) -> HoldResponse:
         """Pay out of a named hold."""
-        return self._pay_out(user, command, HoldResponse, command.amount, command.to_user)
+        return self._pay_out(
+            user, command, HoldResponse, HoldChange.CAPTURED, command.amount, command.to_user
+        )
 
     def release_hold(self, user: int, command: ReleaseHold) -> HoldResponse:
         """Give back part or all of a named hold."""
         owner = command.user or user
-        return self._pay_out(user, command, ReleaseHoldResponse, command.amount, owner)
+        return self._pay_out(
+            user, command, ReleaseHoldResponse, HoldChange.RELEASED, command.amount, owner
+        )
 
     def _pay_out(
         self,
         user: int,
         command: CaptureHold | ReleaseHold,
         response: type[HoldResponse],
+        change: HoldChange,
         amount: int,
         to_user: int,
     ) -> HoldResponse:
@@ -129,7 +146,9 @@ class Treasury:
         if amount > hold.amount:
             reason = RejectReason.INSUFFICIENT_HOLD
         else:
-            self._holds.pay(owner, hold_id, hold, amount or hold.amount, to_user)
+            amount = amount or hold.amount
+            self._holds.pay(owner, hold_id, hold, amount, to_user)
+            self._note(owner, hold_id, hold, change, amount)
         account = self._balances.peek(owner, hold.asset)
         return response(
             command.request_id, 0, sequence, reason, hold_id, hold.asset, hold.amount,

@@ -5,10 +5,19 @@ Part of the deterministic core; made and read by the reference core within one `
 
 from __future__ import annotations
 
-from hpe.core.codec import Body, Trade, encode_body
+from collections.abc import Iterator
+from typing import Final
+
+from hpe.core.codec import Body, Trade, array_header, encode, encode_body, frame
 from hpe.core.core import Output
 from hpe.core.events import AuctionMatch, Event
 from hpe.core.matcher import Match
+from hpe.messages import REPORTS_PER_UPDATE_MAX, PrivateUpdate, Subscribe, Subscribed
+
+_UPDATE_HEAD: Final = encode(PrivateUpdate(0, 0, 0, 0, 0, []))[:4]
+"""Array header, type, request id and flags of every private_update: one byte each."""
+
+TRADING_EVENTS: Final = (Match, AuctionMatch)
 
 
 class BatchWork:
@@ -17,12 +26,15 @@ class BatchWork:
     `begun` turns true with the first command: before it there is nothing to log. `full` turns
     true when commands have traded and searched enough: those that remain and may cost much are
     refused as busy. `effort` counts that, as far as it has been reported.
-    `digested` are the bodies that the output digest covers, in order.
+    `digested` are the bodies that the output digest covers, in order. `private` has the reports
+    of each user, with the number of the first. `subscribes` are those of the run's `connection` and
+    others whose reply has a place (list, index) and waits for the end of the batch; `snapshots`
+    what they asked for: (instrument, channel, depth).
     """
 
     __slots__ = (
-        "begun", "cut", "digested", "effort", "first_sequence", "full", "groups", "private",
-        "replies", "time_ns", "trades",
+        "begun", "connection", "cut", "digested", "effort", "first_sequence", "full", "groups",
+        "private", "replies", "snapshots", "subscribed", "subscribes", "time_ns", "trades",
     )  # fmt: skip
 
     def __init__(self, time_ns: int, first_sequence: int) -> None:
@@ -37,6 +49,10 @@ class BatchWork:
         self.trades: list[Trade] = []
         self.digested: list[bytes] = []
         self.cut: list[int] = []
+        self.connection = 0
+        self.subscribes: list[tuple[int, list[bytes], int, Subscribe]] = []
+        self.snapshots: dict[tuple[int, int, int], Subscribed | None] = {}
+        self.subscribed: list[tuple[int, int, int, int]] = []
 
     def replies_to(self, connection: int) -> list[bytes]:
         """Give the list that collects a connection's replies."""
@@ -45,14 +61,14 @@ class BatchWork:
             out = self.replies[connection] = []
         return out
 
-    def report(self, user: int, private_sequence: int, body: bytes, framed: bytes) -> None:
-        """Note one private report, in both its forms."""
+    def report(self, user: int, private_sequence: int, body: bytes) -> None:
+        """Note one private report."""
         self.digested.append(body)
         mine = self.private.get(user)
         if mine is None:
-            self.private[user] = (private_sequence, [framed])
+            self.private[user] = (private_sequence, [body])
         else:
-            mine[1].append(framed)
+            mine[1].append(body)
 
     def log(self, session_id: int, user: int, frames: bytes) -> None:
         """Note executed frames for the log; neighbours of one session share a group."""
@@ -61,7 +77,13 @@ class BatchWork:
         else:
             self.groups.append((session_id, user, [frames]))
 
-    def output(self, digest: int, last_sequence: int, next_due_ns: int) -> Output:
+    def output(
+        self,
+        digest: int,
+        last_sequence: int,
+        next_due_ns: int,
+        market: list[tuple[int, int, bytes]],
+    ) -> Output:
         """Join everything into the batch's output and its log body."""
         body = b""
         if self.begun:
@@ -69,13 +91,30 @@ class BatchWork:
             body = encode_body(Body(self.first_sequence, self.time_ns, groups, self.trades, digest))
         return Output(
             [(connection, b"".join(out)) for connection, out in self.replies.items() if out],
-            [(user, first, b"".join(out)) for user, (first, out) in self.private.items()],
-            [],
+            [
+                row
+                for user, (first, reports) in self.private.items()
+                for row in _private_rows(user, first, reports)
+            ],
+            market,
             body,
             last_sequence,
             next_due_ns,
             self.cut,
+            self.subscribed,
         )
+
+
+def _private_rows(
+    user: int, first: int, reports: list[bytes]
+) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield (user, first, last, frame) of a batch's reports, put together from their bodies."""
+    for start in range(0, len(reports), REPORTS_PER_UPDATE_MAX):
+        part = reports[start : start + REPORTS_PER_UPDATE_MAX]
+        begin, end = first + start, first + start + len(part) - 1
+        ids = encode(user) + encode(begin) + encode(end)
+        body = b"".join((_UPDATE_HEAD, ids, array_header(len(part)), *part))
+        yield user, begin, end, frame(body)
 
 
 def trades_of(event: Event) -> list[Trade]:

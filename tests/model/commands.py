@@ -17,12 +17,15 @@ from hpe.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
     INT_MAX,
+    ORDER_CANCEL_ON_DISCONNECT,
+    ORDER_POST_ONLY,
     AddAsset,
     AddInstrument,
     BlockUser,
     CancelOrder,
     CaptureHold,
     Deposit,
+    DetachCause,
     InstrumentStatus,
     LockBalance,
     MassCancel,
@@ -33,11 +36,15 @@ from hpe.messages import (
     Request,
     ResolveInstrument,
     SelfTrade,
+    SessionAttached,
+    SessionClosed,
+    SessionDetached,
     SetFees,
     SetStatus,
     Side,
     SubmitOco,
     SubmitOrder,
+    Tick,
     TimeInForce,
     Transfer,
     Uncross,
@@ -59,6 +66,9 @@ GIVEN: Final[tuple[Request, ...]] = (
 )  # fmt: skip
 """The assets and instruments that every play begins with."""
 
+UNIT_NS: Final = 1_000_000
+"""One unit of a play's time: a millisecond, as graces have it."""
+
 MIDDLES: Final = {1: 6, 2: 6, 3: 50, 4: 50}
 """Around which price an instrument is traded."""
 
@@ -70,6 +80,22 @@ _SYMBOLS: Final = ("A", "B", "C", "D", "E", "A/B", "B/C")
 _RATES: Final = (-333_333, -200_000, -1, 0, 0, 1, 7, 200_000, 333_333, 999_999)
 _ALL_TIFS: Final = tuple(TimeInForce)
 _SIDES: Final = tuple(Side)
+
+
+def attachment(random: Random) -> Request:
+    """Let a connection take a session, which may want its orders to end with it."""
+    flags, grace_ms = random.choice((0, 1, 1)), random.choice((0, 0, 1, 3, 20))
+    return SessionAttached(1, 0, 1, random.choice((0, 0, 3, 6)), flags=flags, grace_ms=grace_ms)
+
+
+def departure(random: Random) -> Request:
+    """Let a connection go, or a session end, or a newer connection take it, or only time pass."""
+    chance = random.random()
+    if chance < 0.6:
+        return SessionDetached(1, 1, 1, random.choice(tuple(DetachCause)))
+    if chance < 0.7:
+        return SessionClosed(1, 1, 1)
+    return Tick(1) if chance < 0.8 else attachment(random)
 
 
 def book_of(random: Random) -> int:
@@ -101,7 +127,7 @@ def limit_order(random: Random) -> Request:
     flags = display = minimum = 0
     special = random.random()
     if special < 0.15:
-        flags = 1
+        flags = ORDER_POST_ONLY
     elif special < 0.40 and quantity < 100:  # else there would be no end of fills
         display = random.randint(1, 4)
     elif special < 0.50:
@@ -171,7 +197,7 @@ def wrong_order(random: Random) -> Request:
     if field == "time_in_force":
         return replace(order, time_in_force=random.choice(_ALL_TIFS))
     if field == "flags":
-        return replace(order, flags=1 - order.flags)
+        return replace(order, flags=order.flags ^ ORDER_POST_ONLY)
     if field == "price":
         return replace(order, price=0 if order.price else 6)
     terms = order.terms or OrderTerms()
@@ -362,26 +388,32 @@ CALLS: Final = 2
 
 
 def command_of(random: Random, mood: int = 0) -> Request:
-    """Make a command of any kind."""
-    return random.choice(_WHEELS[mood])(random)
+    """Make a command of any kind, seldom for another user than the session's."""
+    command = random.choice(_WHEELS[mood])(random)
+    if isinstance(command, SubmitOrder | SubmitOco) and random.random() < 0.15:
+        command = replace(command, flags=command.flags | ORDER_CANCEL_ON_DISCONNECT)
+    for_others = SubmitOrder | CancelOrder | ReplaceOrder | SubmitOco
+    if isinstance(command, for_others) and random.random() < 0.15:
+        command = replace(command, user=random.choice(_TRADERS))
+    return command
 
 
 def addressed(command: Request, request_id: int, last_order_id: int, time_ns: int) -> Request:
     """Give a command its request id, turn an order's age into its id and a wait into a time.
 
-    A time is two nanoseconds less than the wait says, so that some are over already.
+    A time is two units less than the wait says, so that some are over already.
     """
-    now_ns = time_ns - 2
+    now_ns = time_ns - 2 * UNIT_NS
     if isinstance(command, CancelOrder | ReplaceOrder):
         # The client id alone names the order half of the time.
         by_client_id = command.client_order_id and command.order_id % 2
         order_id = 0 if by_client_id else max(last_order_id - command.order_id, 0)
         return replace(command, request_id=request_id, order_id=order_id)
     if isinstance(command, SubmitOrder) and command.terms and command.terms.expires_ns:
-        terms = replace(command.terms, expires_ns=now_ns + command.terms.expires_ns)
+        terms = replace(command.terms, expires_ns=now_ns + command.terms.expires_ns * UNIT_NS)
         return replace(command, request_id=request_id, terms=terms)
     if isinstance(command, SubmitOco | LockBalance) and command.expires_ns:
-        expires_ns = now_ns + command.expires_ns
+        expires_ns = now_ns + command.expires_ns * UNIT_NS
         return replace(command, request_id=request_id, expires_ns=expires_ns)
     return replace(command, request_id=request_id)
 

@@ -15,9 +15,18 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from hpe.messages import Deposit, Error, ErrorCode
+from hpe.messages import (
+    CancelOrder,
+    Deposit,
+    DetachCause,
+    Error,
+    ErrorCode,
+    SessionAttached,
+    SessionDetached,
+)
 from tests.model.commands import MOODS
-from tests.model.play import USERS, Play, described
+from tests.model.play import Play, described
+from tests.model.seats import USERS, Step, is_internal
 from tests.support.core_driver import CoreFactory, decoded, framed
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -55,21 +64,28 @@ class ExchangeMachine(RuleBasedStateMachine):
     @rule(random=_randoms, place=_places)
     def refuse(self, random: Random, place: int) -> None:
         """A refused command does nothing and leaves a gap in the ids."""
-        client = self.play.clients[place]
-        request = self.play.address(place, self.play.choose(random).command)
-        self.play.sent[place].append((request.request_id, _encode(request)))
-        assert client.refused(request, ErrorCode.BUSY).code == ErrorCode.BUSY
+        seats, command = self.play.seats, self.play.choose(random).command
+        if is_internal(command) or not seats.sessions[place].attach_number:
+            return
+        client, request = seats.clients[place], seats.address(place, command)
+        expected = {ErrorCode.BUSY}
+        if seats.may(place, request):
+            seats.sent[place].append((request.request_id, _encode(request)))
+        else:
+            expected.add(ErrorCode.NOT_AUTHORIZED)
+        assert client.refused(request, ErrorCode.BUSY).code in expected
 
     @rule(place=_places, age=st.integers(0, 12), altered=st.booleans(), busy=st.booleans())
     def repeat(self, place: int, age: int, altered: bool, busy: bool) -> None:
         """An id at or below the last one is answered from memory, busy or not."""
-        client, session = self.play.clients[place], self.play.sessions[place]
-        used = [e for e in self.play.sent[place] if e[0] <= session.last_request_id]
-        if not used:
+        seats = self.play.seats
+        client, session = seats.clients[place], seats.sessions[place]
+        used = [e for e in seats.sent[place] if e[0] <= session.last_request_id]
+        if not used or not session.attach_number:
             return
         request_id, body = used[-1 - age % len(used)]
         if altered:
-            body = _encode(Deposit(request_id, 1, 77_777, 1))
+            body = _encode(CancelOrder(request_id, 77_777))
         run = client.run_of(framed(body), ErrorCode.BUSY if busy else 0)
         venue = self.play.venue
         bodies_before = len(venue.bodies)
@@ -83,32 +99,41 @@ class ExchangeMachine(RuleBasedStateMachine):
             (first,) = decoded(framed(answer))
             assert reply == msgspec.structs.replace(first, flags=1)
 
-    @rule(place=_places, window=st.integers(0, 6), detach=st.booleans())
-    def reconnect(self, place: int, window: int, detach: bool) -> None:
+    @rule(
+        place=_places,
+        window=st.integers(0, 6),
+        detach=st.booleans(),
+        flags=st.integers(0, 1),
+        grace_ms=st.integers(0, 1),
+    )
+    def reconnect(self, place: int, window: int, detach: bool, flags: int, grace_ms: int) -> None:
         """A new connection takes the session; what the old one still sends is dropped."""
         play = self.play
-        old, session = play.clients[place], play.sessions[place]
+        old, session = play.seats.clients[place], play.seats.sessions[place]
         if detach:
-            play.begin_batch(1)
-            old.detach()
-            play.state.sequence += 1
-            play.compare_reports()
-        new = play.attach(old.user, old.session_id, window)
-        session.resize(window or session.window)
-        assert (new.session_id, new.window) == (old.session_id, session.window)
-        assert new.last_request_id == session.last_request_id
+            play.execute([_lost(place, DetachCause.CONNECTION_LOST)])
+        command = SessionAttached(1, 0, 1, window, flags=flags, grace_ms=grace_ms)
+        play.execute([Step(place, command, 1)])
+        new = play.seats.clients[place]
+        assert new.attach_number > old.attach_number
+        assert session.closed or new.session_id == old.session_id
         output = play.venue.apply(old.run(Deposit(old.next_id(), 1, 1)))
         assert (output.replies, output.body) == ([], b"")
-        play.clients[place] = new
-        play.sent[place] = [e for e in play.sent[place] if e[0] <= session.last_request_id]
 
-    @rule(by_replay=st.booleans())
-    def restart(self, by_replay: bool) -> None:
+    @rule(by_replay=st.booleans(), crash=st.booleans())
+    def restart(self, by_replay: bool, crash: bool) -> None:
         """A core that replayed the log, or loaded the dump, goes on in this one's place."""
         venue = self.play.venue
         core = venue.replayed() if by_replay else venue.restored()
         assert core.state_hash() == venue.core.state_hash()
         venue.core = core
+        if crash:
+            places = range(len(USERS))
+            self.play.execute([_lost(place, DetachCause.SERVER_RESTART) for place in places])
 
     def teardown(self) -> None:
         self.play.venue.check()
+
+
+def _lost(place: int, cause: DetachCause) -> Step:
+    return Step(place, SessionDetached(1, 1, 1, cause), 1)

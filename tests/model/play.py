@@ -1,8 +1,8 @@
 """One play of a core against the naive exchange: the same commands to both, all results compared.
 
-Owns one Venue (the core under test, in frames), one NaiveExchange and one NaiveSession per
-session. The Hypothesis machine and the seeded plays drive it; one thread. Relies on
-naive_exchange.py for what should happen.
+Owns one Venue (the core under test, in frames), one NaiveExchange, the clients' seats and the
+subscribers to market data. The Hypothesis machine and the seeded plays drive it; one thread.
+Relies on naive_exchange.py for what should happen.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
-from hpe.core.core import Run
+from hpe.core.core import SYSTEM_CONNECTION, Run
 from hpe.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
+    BalanceReport,
     BalancesReply,
     BlockUser,
     CancelOrder,
@@ -47,16 +48,31 @@ from hpe.messages import (
     Transfer,
     Withdraw,
 )
-from tests.model.commands import CALLS, GIVEN, addressed, command_of, price_of, reopening
-from tests.support.core_driver import Client, CoreFactory, Venue, decoded, frames_of
+from tests.model.commands import (
+    CALLS,
+    GIVEN,
+    UNIT_NS,
+    attachment,
+    command_of,
+    departure,
+    price_of,
+    reopening,
+)
+from tests.model.market_watch import MarketWatch
+from tests.model.seats import USERS, Seats, Step, without_words
+from tests.support.core_driver import (
+    Client,
+    CoreFactory,
+    Venue,
+    decoded,
+    frames_of,
+    internal_replies,
+)
 from tests.support.naive_exchange import NaiveExchange
-from tests.support.naive_session import NaiveSession
-
-USERS: Final = (1, 2, 3, 2)
-"""One session each; two of them are of one user."""
+from tests.support.naive_state import Account
 
 WATCHER: Final = 9
-"""The user of the session that asks the queries."""
+"""The user of the sessions that ask the queries and subscribe to market data."""
 
 OPEN_ORDERS_MAX: Final = 32
 OPEN_ORDERS_PER_USER_MAX: Final = 14
@@ -66,22 +82,11 @@ DEPOSITS: Final = {1: 150, 2: 4_000, 3: 2_000}
 """By asset; enough for some twenty orders, so that money runs out now and then."""
 
 LOTS_MAX: Final = 300
-WINDOW: Final = 4
 CHECK_EVERY: Final = 10
 QUERY_EVERY: Final = 6
 
+
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Step(NamedTuple):
-    """A command with placeholders, who sends it, and how long after the one before.
-
-    With a wait of 0 it is in the same batch.
-    """
-
-    place: int
-    command: Request
-    wait_ns: int
 
 
 class Play:
@@ -96,12 +101,13 @@ class Play:
     ) -> None:
         self.mood = mood
         self.venue = Venue(new_core)
+        self.venue.pace_ns = UNIT_NS
         self.naive = NaiveExchange(open_orders_max, open_orders_per_user_max, auto_create=True)
         self.state = self.naive.state
-        self.clients: list[Client] = []
-        self.sessions: list[NaiveSession] = []
-        self.sent: list[list[tuple[int, bytes]]] = [[] for _ in USERS]
+        self.seats = Seats(self.venue, self.naive)
         self.told: dict[int, int] = {}
+        self.told_balances: dict[int, int] = {}
+        self.accounts: dict[tuple[int, int], Account] = {}
         self.batches = 0
         self._open()
 
@@ -112,10 +118,10 @@ class Play:
             auto_create=True,
         )
         self.state.sequence = 1
-        for user in USERS:
-            self.clients.append(self.attach(user, 0, WINDOW))
-            self.sessions.append(NaiveSession(user, WINDOW))
-        self.watcher = self.attach(WATCHER, 0, 1)
+        for place, user in enumerate(USERS):
+            self.attach(user, place)
+        self.watcher = self.attach(WATCHER)
+        self.watch = MarketWatch(self.venue, self.state, self.attach(WATCHER))
         given = list(GIVEN)
         given += [
             Deposit(1, asset, amount, user)
@@ -126,11 +132,10 @@ class Play:
 
     # --- doing things -----------------------------------------------------------------------------
 
-    def attach(self, user: int, session_id: int, window: int) -> Client:
-        """Attach a client, which is a command of its own."""
-        self.begin_batch(1)
-        client = self.venue.attach(user, session_id, window)
-        self.state.sequence += 1
+    def attach(self, user: int, place: int | None = None) -> Client:
+        """Begin a session, which is a command and a batch of its own."""
+        self.begin_batch(UNIT_NS)
+        client = self.seats.open(user, place)
         self.compare_reports()
         return client
 
@@ -140,17 +145,26 @@ class Play:
 
     def choose(self, random: Random) -> Step:
         """Choose what happens next, mostly something that can be done as things are."""
-        place, wait_ns = random.randrange(len(USERS)), random.choice((0, 1, 1, 1, 1, 1, 3))
+        place, wait = random.randrange(len(USERS)), random.choice((0, 1, 1, 1, 1, 1, 3))
+        if self.naive.left and random.random() < 0.05:
+            # The end of a grace, or just before it.
+            left = (min(self.naive.left.values()) - self.venue.time_ns) // UNIT_NS
+            wait = max(wait, left - random.choice((0, 0, 1)))
+        away = [n for n, session in enumerate(self.seats.sessions) if not session.attach_number]
+        if away and random.random() < 0.15:
+            return Step(random.choice(away), attachment(random), wait)
+        if random.random() < 0.012:
+            return Step(place, departure(random), wait)
         closed = [book for book, status in self.state.statuses.items() if status != 1]
         if closed and random.random() < (0.02 if self.mood == CALLS else 0.08):
-            return Step(place, reopening(random, random.choice(closed)), wait_ns)
+            return Step(place, reopening(random, random.choice(closed)), wait)
         if self.state.blocked and random.random() < 0.1:
             blocked = random.choice(sorted(self.state.blocked))
-            return Step(place, BlockUser(1, blocked, False), wait_ns)
+            return Step(place, BlockUser(1, blocked, False), wait)
         command = command_of(random, self.mood)
         if random.random() < 0.9:
             place, command = self._aimed(random, place, command)
-        return Step(place, command, wait_ns)
+        return Step(place, command, wait)
 
     def _aimed(self, random: Random, place: int, command: Request) -> tuple[int, Request]:
         """Let a command find what it is about, and come from whom that belongs to."""
@@ -163,12 +177,15 @@ class Play:
             amount = random.choice((command.amount, command.amount, available, available + 1))
             return place, replace(command, amount=min(max(1, amount), AMOUNT_MAX))
         if isinstance(command, SubmitOrder) and command.price and random.random() < 0.05:
-            return place, self._affordable(random, USERS[place], command)
+            return place, self._affordable(random, command.user or USERS[place], command)
         if not isinstance(command, CancelOrder | ReplaceOrder) or not self.state.open:
             return place, command
         order = random.choice(self.state.open)
-        age, place = self.state.orders - order.order_id, USERS.index(order.user)
-        command = replace(command, order_id=age, client_order_id=0)
+        age = self.state.orders - order.order_id
+        command = replace(command, order_id=age, client_order_id=0, user=order.user)
+        if random.random() < 0.8:
+            place = random.choice([n for n, user in enumerate(USERS) if user == order.user])
+            command = replace(command, user=0)
         if isinstance(command, ReplaceOrder):
             price = price_of(random, order.book) if command.price and order.is_limit else None
             stop_price = price_of(random, order.book) if command.stop_price else None
@@ -189,45 +206,38 @@ class Play:
         return replace(command, quantity=max(1, few + random.choice((0, 0, 1))))
 
     def execute(self, batch: Sequence[Step]) -> None:
-        """Send one batch, each command a run of its own, and compare all that came of it."""
-        wait_ns = max(1, batch[0].wait_ns)
-        self.begin_batch(wait_ns)
+        """Send one batch, each step a run of its own, and compare all that came of it."""
+        wait_ns = max(1, batch[0].wait) * UNIT_NS
+        # What subscribers do depends on the step alone: leaving others out changes it little.
+        random = Random(_encode(batch[0].command))
+        if any(map(self.seats.is_logged, batch)):
+            self.begin_batch(wait_ns)
         reports = self.naive.taken_reports()
-        expected: dict[int, list[Reply]] = {client.attach_number: [] for client in self.clients}
+        expected: dict[int, list[Reply]] = {}
         runs: list[Run] = []
-        for place, command, _ in batch:
-            client = self.clients[place]
-            request = self.address(place, command)
-            runs.append(client.run(request))
-            response = self._expect(place, request)
-            told = self.naive.taken_reports()
-            direct = [report for _, report in told if report.request_id]
-            expected[client.attach_number] += [*direct, response]
-            reports += told
+        for step in batch:
+            run, connection, replies = self.seats.carry_out(step, reports)
+            runs.append(run)
+            expected.setdefault(connection, []).extend(replies)
         runs.append(self.watcher.run_of(_LOOK_FRAMES))
+        listener = self.watch.client
+        if subscribes := self.watch.choose(random):
+            runs.insert(random.randint(0, len(runs)), listener.run(*subscribes))
         output = self.venue.apply(*runs, wait_ns=wait_ns)
-        replies = {number: decoded(frames) for number, frames in output.replies}
-        look = replies.pop(self.watcher.attach_number)
-        assert replies.keys() <= expected.keys()
+        replies_to = dict(output.replies)
+        snapshots = decoded(replies_to.pop(listener.attach_number, b""))
+        look = decoded(replies_to.pop(self.watcher.attach_number))
+        assert replies_to.keys() <= expected.keys()
         for number, mine in expected.items():
-            same(replies.get(number, []), mine, f"replies to connection {number}")
+            decode = internal_replies if number == SYSTEM_CONNECTION else decoded
+            found = list(map(without_words, decode(replies_to.get(number, b""))))
+            same(found, mine, f"replies to connection {number}")
         assert output.last_sequence == self.state.sequence
         self.compare_private(reports)
+        self.compare_balances()
+        self.watch.absorb(snapshots)
         self.compare_look(look)
         self._check_now_and_then()
-
-    def _expect(self, place: int, request: Request) -> Reply:
-        """Let the naive exchange execute a command, and its session remember it."""
-        response = self.naive.execute(self.clients[place].user, request)
-        body = _encode(request)
-        self.sessions[place].executed(request.request_id, body, _encode(response))
-        self.sent[place].append((request.request_id, body))
-        return response
-
-    def address(self, place: int, command: Request) -> Request:
-        """Give a command the next request id of its sender, and ids and times of this moment."""
-        request_id = self.clients[place].next_id()
-        return addressed(command, request_id, self.state.orders, self.state.time_ns)
 
     # --- comparing --------------------------------------------------------------------------------
 
@@ -242,9 +252,29 @@ class Play:
             same(private[told:], expected.get(user, []), f"private reports of {user}")
             self.told[user] = len(private)
 
+    def compare_balances(self) -> None:
+        """Compare what users were told of their accounts: all that changed, each once, as it is."""
+        before, self.accounts = self.accounts, self.state.accounts()
+        differ = set(before.items()) ^ set(self.accounts.items())
+        changed = {key for key, _ in differ if key[0] != HOUSE_USER}
+        for user, reports in self.venue.balances.items():
+            fresh = reports[self.told_balances.get(user, 0) :]
+            self.told_balances[user] = len(reports)
+            assert len({report.asset for report in fresh}) == len(fresh)
+            for report in fresh:
+                key = (user, report.asset)
+                number = self.state.private[user] = self.state.private.get(user, 0) + 1
+                account = self.accounts.get(key, (0, 0, 0, 0))
+                sequence, time_ns = self.state.sequence, self.state.time_ns
+                expected = BalanceReport(0, 0, number, sequence, time_ns, report.asset, *account)
+                same([report], [expected], f"account of {user}")
+                changed.discard(key)
+        assert not changed, f"nobody was told of {sorted(changed)}"
+
     def compare_reports(self) -> None:
         """Compare what users were told by a batch without responses to compare."""
         self.compare_private(self.naive.taken_reports())
+        self.compare_balances()
 
     def compare_look(self, replies: list[Reply]) -> None:
         """Compare books and accounts, and test what must always hold of them."""
@@ -252,6 +282,7 @@ class Play:
         for query, reply in zip(_LOOK, replies, strict=True):
             if isinstance(reply, OrderbookReply):
                 self._check_book(reply)
+                self.watch.compare_count(reply)
             elif isinstance(reply, BalancesReply):
                 for asset, available, reserved, held, named in reply.rows:
                     owned[asset] = owned.get(asset, 0) + available + reserved + held

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from random import Random
+from traceback import extract_tb
 from typing import Final
 
 from tests.model.commands import MOODS
-from tests.model.play import USERS, Play, Step, described
+from tests.model.play import Play, described
+from tests.model.seats import USERS, Step
 from tests.support.core_driver import CoreFactory
 
 STEPS_PER_PLAY: Final = 500
@@ -39,8 +41,8 @@ def play_seed(new_core: CoreFactory, seed: int, steps: int = STEPS_PER_PLAY) -> 
         play = Play(new_core, seed % MOODS)
         while len(done) < steps:
             first = play.choose(random)
-            batch = [first._replace(wait_ns=max(1, first.wait_ns))]
-            while (step := play.choose(random)).wait_ns == 0:
+            batch = [first._replace(wait=max(1, first.wait))]
+            while (step := play.choose(random)).wait == 0:
                 batch.append(step)
             done += batch
             play.execute(batch)
@@ -66,7 +68,7 @@ def batches_of(steps: Sequence[Step]) -> list[list[Step]]:
     """Cut steps into batches, as their waits say."""
     batches: list[list[Step]] = []
     for step in steps:
-        if step.wait_ns == 0 and batches:
+        if step.wait == 0 and batches:
             batches[-1].append(step)
         else:
             batches.append([step])
@@ -93,8 +95,10 @@ def shortest(new_core: CoreFactory, steps: list[Step]) -> list[Step]:
 def _story(new_core: CoreFactory, seed: int, steps: list[Step], first: Exception) -> str:
     error = play_steps(new_core, steps) or first
     lines = [f"seed {seed}: {len(steps)} steps are enough"]
-    lines += [f"user {USERS[s.place]} after {s.wait_ns}: {described(s.command)}" for s in steps]
-    return "\n".join([*lines, f"{type(error).__name__}: {error}"])
+    lines += [f"user {USERS[s.place]} after {s.wait}: {described(s.command)}" for s in steps]
+    where = extract_tb(error.__traceback__)[-1]
+    failure = f"{type(error).__name__} in {where.name}, line {where.lineno}: {error}"
+    return "\n".join([*lines, failure])
 
 
 def play_many(new_core: CoreFactory, first_seed: int, steps: int) -> int:

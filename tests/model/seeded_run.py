@@ -15,7 +15,7 @@ from tests.support.core_driver import Venue
 
 BATCH = 40
 USERS = (1, 2, 3)
-SOON_NS, LATER_NS = 10**6, 10**12
+SOON_NS, LATER_NS = 10**9, 10**12
 
 
 def run(seed: int, count: int, batch_size: int = BATCH) -> Venue:

@@ -12,7 +12,8 @@ from hpe.messages import (
     TimeInForce,
     Withdraw,
 )
-from tests.model.play import DEPOSITS, Play, Step
+from tests.model.play import DEPOSITS, Play
+from tests.model.seats import Step
 from tests.support.core_driver import CORE_FACTORIES
 
 PRICE = 2**40

@@ -10,6 +10,7 @@ from hpe.core.codec import decode_body
 from hpe.messages import (
     HOUSE_USER,
     ExecutionReport,
+    HoldReport,
     ListBalances,
     ListOrders,
     OrderReport,
@@ -41,7 +42,8 @@ def test_the_stream_trades_and_survives_replay_and_dump():
     venue = run(SEED, COUNT)
     told = [report for reports in venue.private.values() for report in reports]
     assert len(trades_of(venue)) > 50
-    assert {type(report) for report in told} == {ExecutionReport, OrderReport, PreventedMatch}
+    kinds = {ExecutionReport, OrderReport, PreventedMatch, HoldReport}
+    assert {type(report) for report in told} == kinds
     assert len(listed(venue, ListOrders)) > 20
     venue.check()
 

@@ -11,7 +11,8 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from tests.model.play import Play, Step
+from tests.model.play import Play
+from tests.model.seats import Step
 from tests.support.core_driver import CORE_FACTORIES
 
 STOPS = STOPS_PER_COMMAND_MAX + 3

@@ -1,39 +1,77 @@
 """A seeded play notices a core that is wrong, and tells it in few steps."""
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hpe.core.reference import ReferenceCore
-from hpe.messages import OrderReport
-from tests.model.play import Step
+from hpe.messages import BalanceReport, Channel, OrderReport
+from tests.model.seats import Step
 from tests.model.seeded_plays import PlayFailed, batches_of, play_seed
-from tests.support.core_driver import decoded
+from tests.support.core_driver import decoded, framed
 
 
 class SilentCore(ReferenceCore):
-    """A core that tells nobody that an order was canceled, expired or triggered."""
+    """A core that tells nobody of an order besides its fills."""
 
     def apply(self, batch):
         output = super().apply(batch)
         told = [
             row
             for row in output.private
-            if not any(isinstance(report, OrderReport) for report in decoded(row[2]))
+            if not any(isinstance(report, OrderReport) for report in decoded(row[-1])[0].reports)
         ]
         return output._replace(private=told)
 
 
-def test_a_wrong_core_fails_with_its_seed_and_few_steps():
+class RichCore(ReferenceCore):
+    """A core that never tells how much an order reserves."""
+
+    def apply(self, batch):
+        output = super().apply(batch)
+        told = [
+            (*row[:-1], frame_of(without_reserved(decoded(row[-1])[0]))) for row in output.private
+        ]
+        return output._replace(private=told)
+
+
+def without_reserved(update):
+    reports = [
+        replace(report, reserved=0) if isinstance(report, BalanceReport) else report
+        for report in update.reports
+    ]
+    return replace(update, reports=reports)
+
+
+def frame_of(update):
+    return framed(msgspec.msgpack.encode(update))
+
+
+class StaleCore(ReferenceCore):
+    """A core whose levels are never sent again."""
+
+    def apply(self, batch):
+        output = super().apply(batch)
+        rows = [row for row in output.market if row[1] != Channel.LEVELS]
+        return output._replace(market=rows)
+
+
+@pytest.mark.parametrize(
+    ("core", "steps", "word"),
+    [(SilentCore, 4, "OrderReport"), (RichCore, 4, "reserved="), (StaleCore, 20, "LEVELS")],
+)
+def test_a_wrong_core_fails_with_its_seed_and_few_steps(core, steps, word):
     with pytest.raises(PlayFailed) as failure:
-        play_seed(SilentCore, 1, 300)
+        play_seed(core, 1, 300)
     story = str(failure.value)
     print(story)
     head, *rest = story.splitlines()
     assert head.startswith("seed 1: ")
-    assert int(head.split()[2]) <= 4
+    assert int(head.split()[2]) <= steps
     assert rest[0].startswith("user ")
-    assert "OrderReport" in story
+    assert word in story
 
 
 def test_steps_without_a_wait_are_in_the_batch_before():
-    first, second, third = (Step(0, None, wait_ns) for wait_ns in (0, 0, 2))
+    first, second, third = (Step(0, None, wait) for wait in (0, 0, 2))
     assert batches_of([first, second, third, second]) == [[first, second], [third, second]]

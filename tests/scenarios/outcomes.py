@@ -21,12 +21,12 @@ from hpe.messages import (
     OrderRow,
     OrderStatus,
     PreventedMatch,
+    PrivateReport,
     RejectReason,
     SelfTrade,
     Side,
 )
 from tests.scenarios.phrases import UNIT_NS
-from tests.support.core_driver import PrivateReport
 
 Labels = dict[int, str]
 """Order id -> label."""
@@ -114,6 +114,7 @@ def total_of(row: OrderReport | OrderRow) -> int:
 def heard(report: PrivateReport, labels: Labels) -> str:
     """Write what came to a user without his asking."""
     if not isinstance(report, ExecutionReport):
+        assert isinstance(report, OrderReport | PreventedMatch)
         return event(report, labels)
     label, status = labels.get(report.order_id, "?"), OrderStatus(report.status).name.lower()
     return f"{label} {status} {fill(report, labels)}"

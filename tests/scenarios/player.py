@@ -2,7 +2,7 @@
 
 One Player per table. What a line means is described in table.py, how its outcome is written in
 outcomes.py. Every order report that a command of a user caused must also have come on his
-connection, before the response.
+connection, before the response; and what a response says of its order the user's stream must say.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from hpe.messages import (
     HOUSE_USER,
     AddAsset,
     AddInstrument,
+    BalanceReport,
     BlockUser,
     BlockUserResponse,
+    CancelReason,
     CaptureHold,
     Deposit,
+    ExecType,
+    ExecutionReport,
     GetInstrument,
     GetOrder,
+    HoldReport,
     HoldResponse,
     HoldsReply,
     InstrumentReply,
@@ -31,8 +36,11 @@ from hpe.messages import (
     MassCancelResponse,
     OcoResponse,
     OrderReply,
+    OrderReport,
     OrderResponse,
     OrdersReply,
+    OrderStatus,
+    PrivateReport,
     ReleaseHold,
     SetFees,
     SetFeesResponse,
@@ -47,7 +55,7 @@ from hpe.messages import (
 )
 from tests.scenarios import outcomes
 from tests.scenarios.phrases import SIDES, UNIT_NS, order_of, pair_of, policy_of, read
-from tests.support.core_driver import Client, PrivateReport, Venue
+from tests.support.core_driver import Client, Venue
 
 _MOVEMENTS: Final = {
     "deposits": Deposit,
@@ -68,6 +76,7 @@ class Player:
         self.users: dict[str, Client] = {}
         self.labels: outcomes.Labels = {}
         self.heard: dict[int, int] = {}  # user -> private reports that he heard or passed over
+        self.answered: set[tuple[int, int]] = set()  # user, number of reports beside a response
         self.operator = venue.attach(_OPERATOR)
         self.assets: dict[str, int] = {}
         self.markets: dict[str, int] = {}
@@ -172,13 +181,17 @@ class Player:
             assert not self.reports(user, pair.request_id)
             if pair.reason:
                 return f"rejected {outcomes.reject(pair.reason)}"
-            self.labels[pair.limit_order_id] = said["label"]
-            self.labels[pair.stop_order_id] = said["second_label"]
+            for word, order_id in (
+                ("label", pair.limit_order_id),
+                ("second_label", pair.stop_order_id),
+            ):
+                self.labels[order_id] = said[word]
+                assert self.told(user, pair.sequence, order_id)[0].exec_type == ExecType.NEW
             return "new"
         response = user.get(OrderResponse, order_of(user.next_id(), instrument, side, said))
         if "label" in said and response.order_id:
             self.labels[response.order_id] = said["label"]
-        return self.of_order(user, response)
+        return self.of_order(user, response, ExecType.NEW)
 
     def cancel(self, user: Client, words: list[str]) -> str:
         """Cancel one order, or `all`."""
@@ -203,7 +216,8 @@ class Player:
         if response.reason:
             return f"rejected {outcomes.reject(response.reason)}"
         assert not response.remaining
-        reports = self.reports(user, response.request_id)
+        owner = self.user(said["of"]) if "of" in said and not everybody else user
+        reports = self.reports(user, response.request_id, owner)
         return outcomes.with_reports(f"{response.canceled} canceled", reports, self.labels)
 
     def replace(self, user: Client, words: list[str]) -> str:
@@ -211,16 +225,41 @@ class Player:
         fields = ("leaves_quantity", "quantity", "price", "stop_price", "requeue")
         said = read(words[1:])
         changes = {name: value for name, value in said.items() if name in fields}
-        return self.of_order(user, user.replace(self.order_id(words[0]), **changes))
+        response = user.replace(self.order_id(words[0]), **changes)
+        away = response.reason == CancelReason.REPLACED_AWAY
+        return self.of_order(user, response, None if away else ExecType.REPLACED)
 
-    def of_order(self, user: Client, response: OrderResponse) -> str:
-        """Describe the response to a command about an order."""
+    def of_order(self, user: Client, response: OrderResponse, begun: ExecType | None = None) -> str:
+        """Describe the response to a command about an order, which `begun` tells first of it."""
+        if response.status != OrderStatus.REJECTED:
+            told = self.told(user, response.sequence, response.order_id)
+            assert begun is None or told[0].exec_type == begun
+            if response.status == OrderStatus.CANCELED:
+                ended = (told[-1].exec_type, told[-1].reason, told[-1].cum, told[-1].canceled)
+                said = (response.reason, response.cum, response.canceled)
+                assert ended == (ExecType.CANCELED, *said)
+                self.answered.add((user.user, told[-1].private_sequence))
         return outcomes.order(response, self.reports(user, response.request_id), self.labels)
 
-    def reports(self, user: Client, request_id: int) -> list[PrivateReport]:
-        """Give what a command reported to its own user, as it came on both ways."""
+    def told(self, user: Client, sequence: int, order_id: int) -> list[Any]:
+        """Give what a user's stream says of an order in a command."""
         stream = self.venue.private.get(user.user, [])
+        return [
+            report
+            for report in stream
+            if isinstance(report, OrderReport | ExecutionReport)
+            and (report.sequence, report.order_id) == (sequence, order_id)
+        ]
+
+    def reports(
+        self, user: Client, request_id: int, owner: Client | None = None
+    ) -> list[PrivateReport]:
+        """Give what a command reported to whom it acted for, as it came on both ways."""
+        owner = owner or user
+        stream = self.venue.private.get(owner.user, [])
         caused = [report for report in stream if report.request_id == request_id]
+        if owner is user:
+            self.answered |= {(user.user, report.private_sequence) for report in caused}
         assert caused == sorted(
             [*user.fills, *user.events], key=lambda report: report.private_sequence
         )
@@ -231,8 +270,19 @@ class Player:
         stream = self.venue.private.get(user.user, [])
         fresh = stream[self.heard.get(user.user, 0) :]
         self.heard[user.user] = len(stream)
-        said = [outcomes.heard(report, self.labels) for report in fresh if not report.request_id]
+        said = [
+            outcomes.heard(report, self.labels) for report in fresh if self.is_news(user, report)
+        ]
         return ", ".join(said) or "-"
+
+    def is_news(self, user: Client, report: PrivateReport) -> bool:
+        """Whether a report tells a user what no response to him did."""
+        if isinstance(report, HoldReport | BalanceReport):
+            return False
+        by_command = (ExecType.NEW, ExecType.REPLACED)
+        if isinstance(report, OrderReport) and report.exec_type in by_command:
+            return False
+        return (user.user, report.private_sequence) not in self.answered
 
     def ask(self, user: Client, words: list[str]) -> str:
         """Describe an order, open or ended."""

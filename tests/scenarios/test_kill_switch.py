@@ -97,7 +97,8 @@ def test_block_then_mass_cancel_leaves_nothing(venue):
         venue,
         f"""
         {RESTING}
-        operator cancels all of ann         | 2 canceled
+        operator cancels all of ann         | 2 canceled: a1 canceled mass_cancel 0/5,
+                                            | s1 canceled mass_cancel 0/5
         ann hears                           | a1 canceled mass_cancel 0/5,
                                             | s1 canceled mass_cancel 0/5
         ann                                 | 10000+0 USD, 100+0 BTC

@@ -54,12 +54,13 @@ def test_a_user_cancels_his_own(venue, scope, canceled):
     )
 
 
-def test_another_users_orders_are_told_to_him(venue):
+def test_another_users_orders_are_told_to_him_and_to_who_asked(venue):
     agrees(
         venue,
         f"""
         {ORDERS}
-        operator cancels all sells of ann   | 2 canceled
+        operator cancels all sells of ann   | 2 canceled: a1 canceled mass_cancel 0/1,
+                                            | a4 canceled mass_cancel 0/1
         ann hears                           | a1 canceled mass_cancel 0/1,
                                             | a4 canceled mass_cancel 0/1
         ann orders                          | a2 buy 0/1 @ 90, a3 buy 0/1 @ 80

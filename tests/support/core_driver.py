@@ -1,33 +1,40 @@
 """Drives a core as the service does: typed messages in, frames through `Core.apply`, messages out.
 
 Owns what every test of a core needs and nothing of the core: connections, request ids, batch
-times, the bodies that a log would hold, the reports that users would get. One Venue per test.
-It checks of every output what holds for every core: private sequences without gaps, bounded
-responses, one row per connection. Relies on `Core` alone, so a second core runs the same tests.
+times, the bodies that a log would hold, the reports that users would get, the market data that
+was asked for. One Venue per test. It checks of every output what holds for every core: private
+sequences without gaps, bounded responses, one row per connection, market data only as wanted.
+Relies on `Core` alone, so a second core runs the same tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import msgspec
 
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
 from hpe.core.reference import ReferenceCore
 from hpe.messages import (
+    CHANGES_PER_UPDATE_MAX,
     COMMAND_FIRST,
+    HOUSE_USER,
     INTERNAL_FIRST,
     ORDER_POST_ONLY,
+    REPLY_BYTES_MAX,
+    REPORTS_PER_UPDATE_MAX,
     RESPONSE_BYTES_MAX,
     AddAsset,
     AddAssetResponse,
     AddInstrument,
     AnyReply,
     BalanceReply,
+    BalanceReport,
     CancelOrder,
     CancelResponse,
+    Channel,
     Configure,
     ConfigureResponse,
     Deposit,
@@ -37,15 +44,21 @@ from hpe.messages import (
     GetBalance,
     GetOrderbook,
     InternalResponse,
+    LevelsUpdate,
+    MarketUpdate,
     OrderbookReply,
     OrderReport,
     OrderResponse,
+    OrdersUpdate,
     OrderType,
     PreventedMatch,
+    PrivateReport,
+    PrivateUpdate,
     ReplaceOrder,
     ReplaceResponse,
     Reply,
     Request,
+    Role,
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
@@ -60,7 +73,6 @@ from hpe.messages import (
 
 CoreFactory = Callable[[], Core]
 ReplyT = TypeVar("ReplyT", bound=Reply)
-PrivateReport = ExecutionReport | OrderReport | PreventedMatch
 
 CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": ReferenceCore}
 """Every core that the behaviour tests run on."""
@@ -110,6 +122,45 @@ def decoded(frames: bytes) -> list[Reply]:
     return replies
 
 
+def internal_replies(frames: bytes) -> list[Reply]:
+    """Decode the responses to internal commands."""
+    return [_INTERNAL_DECODER.decode(body) for body in bodies_of(frames)]
+
+
+class MarketRow(NamedTuple):
+    """What one batch changed of one channel of an instrument, and the time of the batch."""
+
+    instrument: int
+    channel: Channel
+    updates: list[MarketUpdate]
+    time_ns: int
+
+
+def market_updates(frames: bytes) -> list[MarketUpdate]:
+    """Decode the market data of one row; every frame is one that a client may receive."""
+    updates: list[MarketUpdate] = []
+    for body in bodies_of(frames):
+        assert len(body) <= REPLY_BYTES_MAX
+        update = _DECODER.decode(body)
+        assert isinstance(update, get_args(MarketUpdate))
+        if isinstance(update, LevelsUpdate):
+            assert len(update.bids) + len(update.asks) <= CHANGES_PER_UPDATE_MAX
+        elif isinstance(update, OrdersUpdate):
+            assert len(update.changes) <= CHANGES_PER_UPDATE_MAX
+        updates.append(update)
+    return updates
+
+
+def wanted_of(channels: Iterable[tuple[int, Channel]]) -> bytes:
+    """Write down which channels of which instruments somebody wants."""
+    masks: dict[int, int] = {}
+    for instrument, channel in channels:
+        masks[instrument] = masks.get(instrument, 0) | 1 << (channel - 1)
+    return b"".join(
+        instrument.to_bytes(4, "big") + bytes([mask]) for instrument, mask in sorted(masks.items())
+    )
+
+
 def settings_of(**changes: Any) -> Configure:
     """Make a `configure` without listings; what is not named has the core's initial value."""
     values = {"auto_create": False, "session_expiry_ns": DAY_NS, "open_orders_max": 1_000_000}
@@ -120,7 +171,10 @@ def settings_of(**changes: Any) -> Configure:
 class Venue:
     """A core and its surroundings.
 
-    `bodies` is the log so far; `private` what each user's private stream would have carried.
+    `bodies` is the log so far; `private` what each user's private stream would have carried,
+    balance reports excepted, which `balances` has. `market` is the market data of the channels in
+    `wanted`, and `subscribed` the subscribes answered with a snapshot, since they were last taken.
+    Where nothing else is said, a batch comes `pace_ns` after the one before.
     """
 
     def __init__(self, new_core: CoreFactory) -> None:
@@ -128,31 +182,57 @@ class Venue:
         self.core = new_core()
         self.bodies: list[bytes] = []
         self.private: dict[int, list[PrivateReport]] = {}
+        self.balances: dict[int, list[BalanceReport]] = {}
+        self.wanted: set[tuple[int, Channel]] = set()
+        self.market: list[MarketRow] = []
+        self.subscribed: list[tuple[int, int, int, int]] = []
         self.attach_numbers = count(1)
         self.time_ns = 0
+        self.pace_ns = 1
 
-    def apply(self, *runs: Run, wait_ns: int = 1) -> Output:
-        """Apply one batch, `wait_ns` after the last one."""
-        self.time_ns += wait_ns
-        output = self.core.apply(Batch(self.time_ns, list(runs)))
+    def apply(self, *runs: Run, wait_ns: int | None = None) -> Output:
+        """Apply one batch, `wait_ns` after the last one, `pace_ns` where that is not given."""
+        self.time_ns += self.pace_ns if wait_ns is None else wait_ns
+        output = self.core.apply(Batch(self.time_ns, list(runs), wanted_of(self.wanted)))
         connections = [connection for connection, _ in output.replies]
         assert len(connections) == len(set(connections))
         if output.body:
             self.bodies.append(output.body)
-        for user, first, frames in output.private:
-            reports = self.private.setdefault(user, [])
-            assert first == len(reports) + 1
-            for number, report in enumerate(decoded(frames), first):
-                assert isinstance(report, PrivateReport)
-                assert report.private_sequence == number
-                reports.append(report)
+        for row in output.private:
+            self._take_private(*row)
+        self._take_market(output)
         return output
 
-    def internal(self, *requests: Request, wait_ns: int = 1) -> list[Reply]:
+    def _take_private(self, user: int, first: int, last: int, frame: bytes) -> None:
+        (update,) = decoded(frame)
+        assert isinstance(update, PrivateUpdate)
+        head = (update.request_id, update.flags, update.user, update.first, update.last)
+        assert head == (0, 0, user, first, last)
+        assert 1 <= len(update.reports) <= REPORTS_PER_UPDATE_MAX
+        assert last == first + len(update.reports) - 1
+        others, balances = self.private.setdefault(user, []), self.balances.setdefault(user, [])
+        for number, report in enumerate(update.reports, len(others) + len(balances) + 1):
+            assert report.private_sequence == number
+            if isinstance(report, BalanceReport):
+                assert user != HOUSE_USER
+                balances.append(report)
+            else:
+                others.append(report)
+        assert number == last
+
+    def _take_market(self, output: Output) -> None:
+        keys = [(instrument, Channel(channel)) for instrument, channel, _ in output.market]
+        assert len(keys) == len(set(keys))
+        assert self.wanted.issuperset(keys)
+        for key, (*_, frames) in zip(keys, output.market, strict=True):
+            self.market.append(MarketRow(*key, market_updates(frames), self.time_ns))
+        self.subscribed += output.subscribed
+
+    def internal(self, *requests: Request, wait_ns: int | None = None) -> list[Reply]:
         """Execute internal commands."""
         run = Run(SYSTEM_CONNECTION, 0, 0, len(requests), frames_of(requests))
         replies = dict(self.apply(run, wait_ns=wait_ns).replies)[SYSTEM_CONNECTION]
-        return [_INTERNAL_DECODER.decode(body) for body in bodies_of(replies)]
+        return internal_replies(replies)
 
     def configure(self, **changes: Any) -> None:
         """Change the settings."""
@@ -163,17 +243,18 @@ class Venue:
         self.internal(Tick(1), wait_ns=wait_ns)
 
     def try_attach(
-        self, user: int = 1, session_id: int = 0, window: int = 0
+        self, user: int = 1, session_id: int = 0, window: int = 0, **granted: int
     ) -> SessionAttachedResponse:
-        """Ask for a session; the answer may be a refusal."""
-        command = SessionAttached(next(self.attach_numbers), session_id, user, window)
+        """Ask for a session; the answer may be a refusal. `granted`: role, users, flags, grace."""
+        number = next(self.attach_numbers)
+        command = SessionAttached(number, session_id, user, window, **_granted(user, granted))
         (response,) = self.internal(command)
         assert isinstance(response, SessionAttachedResponse)
         return response
 
-    def attach(self, user: int = 1, session_id: int = 0, window: int = 0) -> Client:
+    def attach(self, user: int = 1, session_id: int = 0, window: int = 0, **granted: int) -> Client:
         """Connect a client to a session, a new one for id 0."""
-        response = self.try_attach(user, session_id, window)
+        response = self.try_attach(user, session_id, window, **granted)
         assert response.error == 0, f"attach refused with {response.error}"
         return Client(self, user, response)
 
@@ -198,6 +279,14 @@ class Venue:
             other.check()
             assert other.state_hash() == state_hash
             assert other.last_sequence == self.core.last_sequence
+
+
+def _granted(user: int, granted: dict[str, int]) -> dict[str, Any]:
+    """Give what the key of a session grants; a trader's is for his own account if none is named."""
+    role = granted.get("role", Role.ANONYMOUS)
+    one = role in (Role.TRADER, Role.MARKET_DATA)
+    users = {"user_first": user, "user_last": user} if one else {}
+    return {**users, **granted}
 
 
 class Client:
@@ -325,7 +414,7 @@ class Client:
         assert not isinstance(reply, Error)
         assert getattr(reply, "reason", None) == 0
 
-    def detach(self, *, wait_ns: int = 1) -> None:
+    def detach(self, *, wait_ns: int | None = None) -> None:
         """Leave the session, as after a lost connection."""
         cause = DetachCause.CONNECTION_LOST
         command = SessionDetached(1, self.session_id, self.attach_number, cause)

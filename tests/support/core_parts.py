@@ -69,7 +69,7 @@ def new_order(
         kind, tif = OrderType.MARKET, TimeInForce.IOC
     order = Order(
         order_id, user, client_order_id, book, side, kind, tif, price, quantity, quantity, 0,
-        self_trade, rates, paying or Account(), receiving or Account(),
+        self_trade, rates, paying or Account(user, 1), receiving or Account(user, 2),
     )  # fmt: skip
     if display:
         order.terms = Terms(display=display)

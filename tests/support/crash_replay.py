@@ -19,7 +19,7 @@ import msgpack
 import msgspec
 
 from hpe.core import new_core
-from hpe.core.codec import decode_body, decode_request, split_frames, type_of
+from hpe.core.codec import decode_body, decode_request, split_frames
 from hpe.core.core import Output
 from hpe.core.reference import ReferenceCore
 from hpe.messages import (
@@ -29,17 +29,17 @@ from hpe.messages import (
     ExecType,
     OrderReport,
     PreventedMatch,
+    PrivateUpdate,
     RejectReason,
     type_number,
 )
+from hpe.net.framing import PREFIX_BYTES
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.segments import survey
 
-_ORDER_REPORT: Final = type_number(OrderReport)
-_PREVENTED_MATCH: Final = type_number(PreventedMatch)
 _NAMES: Final = {type_number(command): command.__name__ for command in COMMANDS}
 _REJECTS: Final = frozenset(RejectReason) - {RejectReason.NONE}
-_order_reports: Final = msgspec.msgpack.Decoder(OrderReport)
+_updates: Final = msgspec.msgpack.Decoder(PrivateUpdate)
 
 
 class Fault(AssertionError):
@@ -155,17 +155,17 @@ class _Replay:
             self._seen[_NAMES[fields[0]]] += 1
 
     def _count_reports(self, output: Output) -> None:
-        for _, _, frames in output.private:
-            for body in split_frames(frames):
-                number = type_of(body)
-                if number == _PREVENTED_MATCH:
+        for _, _, _, frame in output.private:
+            for report in _updates.decode(frame[PREFIX_BYTES:]).reports:
+                if isinstance(report, PreventedMatch):
                     self._seen["prevented match"] += 1
-                elif number == _ORDER_REPORT:
-                    report = _order_reports.decode(body)
-                    triggered = report.exec_type == ExecType.TRIGGERED
-                    name = "triggered" if triggered else CancelReason(report.reason).name.lower()
-                    self._seen[name] += 1
-                    self._seen["expired while dead"] += self._restarted and name == "expired"
+                elif isinstance(report, OrderReport):
+                    told = CancelReason(report.reason) if report.reason else None
+                    name = told.name if told else ExecType(report.exec_type).name
+                    self._seen[name.lower()] += 1
+                    self._seen["expired while dead"] += (
+                        self._restarted and told is CancelReason.EXPIRED
+                    )
 
 
 def _remembered(core: ReferenceCore, request_id: int) -> bytes | None:

@@ -33,7 +33,7 @@ BATCH = SyncPolicy()
 EVERY_THREE = SyncPolicy(mode="every", every_commands=3, interval_ms=60_000)
 INTERVAL = SyncPolicy(mode="interval", interval_ms=60_000)
 
-QUERY_ONLY = Output([(1, b"reply")], [], [], b"", 0, 0, [])
+QUERY_ONLY = Output([(1, b"reply")], [], [], b"", 0, 0, [], [])
 
 _BATCH_COMMANDS = (1, 40, 2, 130, 1, 3, 60, 1)
 """Commands per batch, in turn: bodies from one to several sectors long."""

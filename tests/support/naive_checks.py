@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hpe.messages import (
     AMOUNT_MAX,
+    ORDER_POST_ONLY,
     InstrumentStatus,
     OrderTerms,
     OrderType,
@@ -37,7 +38,7 @@ def check_combination(command: SubmitOrder) -> None:
     if command.order_type is OrderType.LIMIT:
         wrong |= _limit_is_wrong(command, terms)
     else:
-        wrong |= command.flags != 0 or terms.display_quantity != 0
+        wrong |= command.flags & ORDER_POST_ONLY != 0 or terms.display_quantity != 0
         if command.order_type is OrderType.MARKET:
             wrong |= _market_is_wrong(command, terms)
         else:
@@ -47,7 +48,7 @@ def check_combination(command: SubmitOrder) -> None:
 
 def _limit_is_wrong(command: SubmitOrder, terms: OrderTerms) -> bool:
     may_rest = command.time_in_force in (_GTC, _GTD)
-    special = command.flags or terms.display_quantity
+    special = command.flags & ORDER_POST_ONLY or terms.display_quantity
     return bool(
         command.price == 0
         or terms.stop_price
@@ -102,7 +103,8 @@ def check_call(state: NaiveState, command: SubmitOrder) -> None:
     ):
         now = command.order_type is OrderType.MARKET or command.time_in_force in (_IOC, _FOK)
         minimum = command.terms is not None and command.terms.minimum_quantity
-        reject_if(bool(now or command.flags or minimum), RejectReason.NOT_IN_CALL)
+        post_only = command.flags & ORDER_POST_ONLY
+        reject_if(bool(now or post_only or minimum), RejectReason.NOT_IN_CALL)
 
 
 def check_price(state: NaiveState, order: NaiveOrder) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from hpe.messages import (
     MASS_CANCEL_MAX,
+    ORDER_CANCEL_ON_DISCONNECT,
     CancelOrder,
     CancelReason,
     ExecType,
@@ -43,18 +44,23 @@ def _new_order(state: NaiveState, user: int, command: SubmitOrder) -> NaiveOrder
     policy = SelfTrade(command.self_trade or listed.self_trade)
     if terms.budget and policy in (SelfTrade.CANCEL_BOTH, SelfTrade.DECREMENT):
         policy = SelfTrade.CANCEL_TAKER
-    return NaiveOrder(
+    order = NaiveOrder(
         0, user, command.client_order_id, command.instrument, listed, command.side,
         command.order_type, command.time_in_force, command.price, command.quantity,
         command.flags, policy, maker_ppm, taker_ppm, terms,
         waiting=command.order_type in _STOPS,
         trades_before=len(state.prices.get(command.instrument, [])),
     )  # fmt: skip
+    if order.waiting or order.stays:
+        order.flags |= state.session_flags
+    order.session = state.session if order.flags & ORDER_CANCEL_ON_DISCONNECT else 0
+    return order
 
 
 def _accept(state: NaiveState, order: NaiveOrder) -> None:
     state.orders += 1
     order.order_id = state.orders
+    state.report_order(order, ExecType.NEW)
     if order.waiting:
         order.priority = state.newest_priority()
         state.open.append(order)
@@ -134,12 +140,12 @@ def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
     terms = OrderTerms(expires_ns=command.expires_ns)
     limit = SubmitOrder(
         1, command.instrument, command.limit_client_order_id, command.side, OrderType.LIMIT, tif,
-        command.price, command.quantity, 0, command.self_trade, terms,
+        command.price, command.quantity, command.flags, command.self_trade, terms,
     )  # fmt: skip
     stop = SubmitOrder(
         1, command.instrument, command.stop_client_order_id, command.side,
         OrderType.STOP_LIMIT if command.stop_limit_price else OrderType.STOP, tif,
-        command.stop_limit_price, 0 if command.budget else command.quantity, 0,
+        command.stop_limit_price, 0 if command.budget else command.quantity, command.flags,
         command.self_trade,
         replace(terms, stop_price=command.stop_price, budget=command.budget),
     )  # fmt: skip
@@ -177,24 +183,27 @@ def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int,
     reject_if(both, RejectReason.INVALID_COMBINATION)
     if command.instrument:
         state.instrument(command.instrument)
-    owner = command.user or user
     matching = [
         order
         for order in sorted(state.open, key=lambda order: order.order_id)
-        if (command.all_users or order.user == owner)
+        if (command.all_users or order.user == user)
         and command.instrument in (0, order.book)
         and command.side in (0, order.side)
         and state.status(order.book) is not InstrumentStatus.HALTED
     ]
     chosen = matching[:MASS_CANCEL_MAX]
-    for order in chosen:
-        partner = order.partner
-        if partner is not None and partner in chosen:
-            order.partner = partner.partner = None
-        state.end(order, CancelReason.MASS_CANCEL)
-        state.report_order(order, ExecType.CANCELED)
-        state.cancel_partner(order)
+    end_all(state, chosen, CancelReason.MASS_CANCEL)
     return len(chosen), len(matching) - len(chosen)
+
+
+def end_all(state: NaiveState, orders: list[NaiveOrder], reason: CancelReason) -> None:
+    """Cancel orders by ascending id; two that are linked both end by the same reason."""
+    for order in sorted(orders, key=lambda order: order.order_id):
+        partner = order.partner
+        if partner is not None and partner in orders:
+            order.partner = partner.partner = None
+        state.end(order, reason, bare=True)
+        state.cancel_partner(order)
 
 
 def replace_order(state: NaiveState, user: int, command: ReplaceOrder) -> NaiveOrder:
@@ -231,6 +240,7 @@ def _change(state: NaiveState, order: NaiveOrder, command: ReplaceOrder, leaves:
     except Rejected:
         order.price, order.leaves, order.terms = before
         raise
+    state.report_order(order, ExecType.REPLACED)
     same = (order.price, order.terms) == (before[0], before[2])
     if order.waiting:
         same = order.terms == before[2]

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 from hpe.messages import (
+    HELLO_CANCEL_ON_DISCONNECT,
+    ORDER_CANCEL_ON_DISCONNECT,
     BlockUser,
     BlockUserResponse,
     CancelOrder,
@@ -18,7 +20,7 @@ from hpe.messages import (
     CancelResponse,
     CaptureHold,
     Deposit,
-    ExecType,
+    HoldChange,
     InstrumentStatus,
     LockBalance,
     MassCancel,
@@ -46,10 +48,17 @@ from hpe.messages import (
 )
 from tests.support import naive_queries
 from tests.support.naive_auction import uncross
-from tests.support.naive_entry import cancel, mass_cancel, replace_order, submit, submit_pair
+from tests.support.naive_entry import (
+    cancel,
+    end_all,
+    mass_cancel,
+    replace_order,
+    submit,
+    submit_pair,
+)
 from tests.support.naive_listings import NaiveListings, Rejected, reject_if
 from tests.support.naive_money import execute_hold, execute_movement, set_fees
-from tests.support.naive_state import NaiveState, PrivateReport
+from tests.support.naive_state import NaiveState, Told
 from tests.support.naive_stops import queue_reached_by_last, run_fired
 
 OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder
@@ -69,6 +78,8 @@ class NaiveExchange:
     ) -> None:
         listings = NaiveListings(auto_create)
         self.state = NaiveState(listings, open_orders_max, open_orders_per_user_max)
+        self.grants: dict[int, tuple[int, int]] = {}  # session -> flags and grace of its hello
+        self.left: dict[int, int] = {}  # session without a connection -> end of its grace
 
     def begin_batch(self, time_ns: int) -> None:
         """Let what is due act, before the first command of a batch."""
@@ -77,25 +88,71 @@ class NaiveExchange:
         state.sequence += 1
         due = [(o.terms.expires_ns, 0, o.order_id, 0) for o in state.open]
         due += [(hold.expires_ns, 1, hold.user, hold.hold_id) for hold in state.holds]
+        due += [(end_ns, 2, session, 0) for session, end_ns in self.left.items()]
         for entry in sorted(entry for entry in due if 0 < entry[0] <= time_ns):
             self._expire(entry)
         state.sequence -= 1
 
     def _expire(self, due: tuple[int, int, int, int]) -> None:
-        state, (_, is_hold, first_id, _) = self.state, due
-        if is_hold:
-            state.holds = [h for h in state.holds if (h.user, h.hold_id) != due[2:]]
-            return
-        for order in [order for order in state.open if order.order_id == first_id]:
-            state.end(order, CancelReason.EXPIRED)
-            state.report_order(order, ExecType.EXPIRED)
-            state.cancel_partner(order)
+        state, (_, kind, first_id, second_id) = self.state, due
+        if kind == 0:
+            for order in [order for order in state.open if order.order_id == first_id]:
+                state.end(order, CancelReason.EXPIRED)
+                state.cancel_partner(order)
+        elif kind == 1:
+            (hold,) = (h for h in state.holds if (h.user, h.hold_id) == (first_id, second_id))
+            state.holds.remove(hold)
+            amount, hold.amount = hold.amount, 0
+            state.report_hold(hold, HoldChange.EXPIRED, amount)
+        else:
+            self._end_with_session(first_id)
 
-    def execute(self, user: int, command: Request) -> Reply:
+    # --- sessions -------------------------------------------------------------------------------
+
+    def attach(self, session: int, flags: int, grace_ms: int) -> None:
+        """Let a connection take a session."""
+        self.state.sequence += 1
+        self.grants[session] = (flags, grace_ms)
+        self.left.pop(session, None)
+
+    def detach(self, session: int) -> None:
+        """Let a session lose its connection."""
+        self.state.sequence += 1
+        _, grace_ms = self.grants[session]
+        if grace_ms:
+            self.left[session] = self.state.time_ns + grace_ms * 1_000_000
+        else:
+            self._end_with_session(session)
+
+    def close(self, session: int) -> None:
+        """Forget a session; its orders are ordinary ones from now on."""
+        self.state.sequence += 1
+        self.left.pop(session, None)
+        for order in self.state.open:
+            if order.session == session:
+                order.session = 0
+
+    def tick(self) -> None:
+        """Do nothing, which takes a sequence."""
+        self.state.sequence += 1
+
+    def _end_with_session(self, session: int) -> None:
+        self.left.pop(session, None)
+        self.state.direct = False
+        mine = [order for order in self.state.open if order.session == session]
+        end_all(self.state, mine, CancelReason.DISCONNECTED)
+
+    # --- commands and queries ---------------------------------------------------------------------
+
+    def execute(self, user: int, command: Request, session: int) -> Reply:
         """Execute a command of a user's session and give its response."""
         state = self.state
         state.sequence += 1
         state.user, state.request_id, state.direct = user, command.request_id, True
+        if isinstance(command, OrderCommand | SubmitOco | MassCancel):
+            state.user = command.user or user
+        bound = self.grants[session][0] & HELLO_CANCEL_ON_DISCONNECT
+        state.session, state.session_flags = session, ORDER_CANCEL_ON_DISCONNECT if bound else 0
         response = self._respond(user, command)
         run_fired(state)
         return response
@@ -104,7 +161,7 @@ class NaiveExchange:
         """Answer a query of a user's session."""
         return naive_queries.answer(self.state, user, query)
 
-    def taken_reports(self) -> list[tuple[int, PrivateReport]]:
+    def taken_reports(self) -> list[Told]:
         """Give the reports since they were last taken, each with its user."""
         reports, self.state.reports = self.state.reports, []
         return reports
@@ -113,16 +170,16 @@ class NaiveExchange:
 
     def _respond(self, user: int, command: Request) -> Reply:
         state = self.state
-        if isinstance(command, SubmitOrder | CancelOrder | ReplaceOrder):
-            return self._order_command(user, command)
+        if isinstance(command, OrderCommand):
+            return self._order_command(state.user, command)
         if isinstance(command, Deposit | Withdraw | LockBalance | UnlockBalance | Transfer):
             return execute_movement(state, user, command)
         if isinstance(command, CaptureHold | ReleaseHold):
             return execute_hold(state, user, command)
         if isinstance(command, SubmitOco):
-            return self._pair(user, command)
+            return self._pair(state.user, command)
         if isinstance(command, MassCancel):
-            return self._mass_cancel(user, command)
+            return self._mass_cancel(state.user, command)
         if isinstance(command, BlockUser):
             return self._block(command)
         if isinstance(command, SetStatus):

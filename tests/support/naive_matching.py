@@ -232,7 +232,7 @@ def _finish(state: NaiveState, taker: NaiveOrder, reason: int, traded: bool) -> 
     if reason == CancelReason.BAND and taker.instrument.volatility_interruption:
         state.statuses[taker.book] = InstrumentStatus.CALL_AUCTION
         rests = taker.stays
-    if traded or not rests:
+    if traded:
         state.cancel_partner(taker)
     if rests:
         state.rest(taker)
@@ -240,6 +240,7 @@ def _finish(state: NaiveState, taker: NaiveOrder, reason: int, traded: bool) -> 
     if reason == CancelReason.NO_LIQUIDITY and taker.is_limit:
         reason = CancelReason.IOC_REMAINDER
     state.end(taker, reason)
+    state.cancel_partner(taker)
 
 
 def settle(
@@ -251,6 +252,9 @@ def settle(
         first = second = Liquidity.AUCTION
     state.trades += 1
     state.prices.setdefault(taker.book, []).append(price)
+    side = 0 if first is Liquidity.AUCTION else taker.side
+    row = (state.trades, price, quantity, side)
+    state.trade_rows.setdefault(taker.book, []).append(row)
     fees = [move_money(state, order, quantity) for order in (taker, maker)]
     state.report_fill(taker, maker, quantity, price, fees[0], first)
     state.report_fill(maker, taker, quantity, price, fees[1], second)

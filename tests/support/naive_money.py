@@ -17,6 +17,7 @@ from hpe.messages import (
     CaptureHold,
     Deposit,
     DepositResponse,
+    HoldChange,
     HoldResponse,
     LockBalance,
     LockResponse,
@@ -101,9 +102,9 @@ def _lock(state: NaiveState, user: int, command: LockBalance) -> None:
         reject_if(len(state.holds) >= HOLDS_MAX, RejectReason.TOO_MANY_HOLDS)
     reject_if(command.amount > state.account(*key)[0], RejectReason.INSUFFICIENT_FUNDS)
     if command.hold_id:
-        state.holds.append(
-            NaiveHold(user, command.hold_id, command.asset, command.amount, command.expires_ns)
-        )
+        hold = NaiveHold(user, command.hold_id, command.asset, command.amount, command.expires_ns)
+        state.holds.append(hold)
+        state.report_hold(hold, HoldChange.LOCKED, hold.amount)
     else:
         state.plain_held[key] = state.plain_held.get(key, 0) + command.amount
 
@@ -130,9 +131,12 @@ def execute_hold(state: NaiveState, user: int, command: HoldCommand) -> HoldResp
         reason = RejectReason.INSUFFICIENT_HOLD
     else:
         hold.amount -= amount
+        change = HoldChange.RELEASED
         if isinstance(command, CaptureHold):
+            change = HoldChange.CAPTURED
             state.move(user, hold.asset, -amount)
             state.move(command.to_user, hold.asset, amount)
+        state.report_hold(hold, change, amount)
         if not hold.amount:
             state.holds.remove(hold)
     account = state.account(user, hold.asset)

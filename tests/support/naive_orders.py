@@ -32,7 +32,10 @@ def ceil_ppm(micro: int) -> int:
 
 @dataclass(eq=False)
 class NaiveOrder:
-    """An order; `priority` orders those of one price, and stops of one trigger."""
+    """An order; `priority` orders those of one price, and stops of one trigger.
+
+    `session` is the one with whose connection it ends, 0 for none.
+    """
 
     order_id: int
     user: int
@@ -58,6 +61,7 @@ class NaiveOrder:
     canceled: int = 0
     fills: list[tuple[int, int]] = field(default_factory=list)
     partner: NaiveOrder | None = None
+    session: int = 0
     live: bool = True
     reason: int = 0
 

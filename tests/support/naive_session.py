@@ -12,11 +12,17 @@ from hpe.messages import ErrorCode
 
 
 class NaiveSession:
-    """What one session's client may expect: every command that it sent, the last W remembered."""
+    """What one session's client may expect: every command that it sent, the last W remembered.
 
-    def __init__(self, user: int, window: int) -> None:
+    `attach_number` is that of the connection that has it, 0 for none.
+    """
+
+    def __init__(self, session_id: int, user: int, window: int) -> None:
+        self.session_id = session_id
         self.user = user
         self.window = window
+        self.attach_number = 0
+        self.closed = False
         self.last_request_id = 0
         self.remembered: list[tuple[int, bytes, bytes]] = []
 

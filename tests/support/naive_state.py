@@ -15,17 +15,25 @@ from hpe.messages import (
     ExecType,
     ExecutionReport,
     FillRow,
+    HoldChange,
+    HoldReport,
     InstrumentStatus,
     Liquidity,
     OrderReport,
     PreventedMatch,
+    PrivateReport,
     RejectReason,
     Side,
+    TradeRow,
 )
 from tests.support.naive_listings import NaiveListings, reject_if
 from tests.support.naive_orders import NaiveOrder
 
-PrivateReport = ExecutionReport | OrderReport | PreventedMatch
+Told = tuple[int, PrivateReport]
+"""A report and the user who is told."""
+
+Account = tuple[int, int, int, int]
+"""Available, reserved, held, and what of that is in named holds."""
 
 
 @dataclass
@@ -43,8 +51,9 @@ class NaiveHold:
 class NaiveState:
     """Everything; `reports` are those since they were last taken, each with its user.
 
-    `user`, `request_id` and `direct` are of the command that is being executed: whose session it
-    is, its id, and whether what happens is the command itself and not what follows from it.
+    `user`, `request_id` and `direct` are of the command that is being executed: for whom it acts,
+    its id, and whether what happens is the command itself and not what follows from it. `session`
+    is the one that it came from, `session_flags` what that gives to its orders that may wait.
     """
 
     listings: NaiveListings
@@ -63,12 +72,15 @@ class NaiveState:
     blocked: set[int] = field(default_factory=set)
     private: dict[int, int] = field(default_factory=dict)
     fills: list[tuple[int, FillRow]] = field(default_factory=list)
-    reports: list[tuple[int, PrivateReport]] = field(default_factory=list)
+    trade_rows: dict[int, list[TradeRow]] = field(default_factory=dict)
+    reports: list[Told] = field(default_factory=list)
     sequence: int = 0
     time_ns: int = 0
     orders: int = 0
     trades: int = 0
     user: int = 0
+    session: int = 0
+    session_flags: int = 0
     request_id: int = 0
     direct: bool = False
 
@@ -141,6 +153,23 @@ class NaiveState:
         held = self.plain_held.get((user, asset), 0) + self.named_held(user, asset)
         return self.owned.get((user, asset), 0) - reserved - held, reserved, held
 
+    def accounts(self) -> dict[tuple[int, int], Account]:
+        """Give all accounts that are not empty: of whom and in which asset."""
+        parts: dict[tuple[int, int], list[int]] = {}
+        found = [(key, 0, amount) for key, amount in self.owned.items()]
+        found += [((o.user, o.asset()), 1, o.reserved()) for o in self.open]
+        found += [(key, 2, amount) for key, amount in self.plain_held.items()]
+        found += [
+            ((hold.user, hold.asset), part, hold.amount) for hold in self.holds for part in (2, 3)
+        ]
+        for key, part, amount in found:
+            parts.setdefault(key, [0, 0, 0, 0])[part] += amount
+        return {
+            key: (owned - reserved - held, reserved, held, named)
+            for key, (owned, reserved, held, named) in parts.items()
+            if owned or reserved or held
+        }
+
     def named_held(self, user: int, asset: int) -> int:
         """Give what of an account is in named holds."""
         mine = [hold for hold in self.holds if (hold.user, hold.asset) == (user, asset)]
@@ -158,33 +187,44 @@ class NaiveState:
         order.show()
         self.open.append(order)
 
-    def end(self, order: NaiveOrder, reason: int) -> None:
-        """End an order; its partner does not end by this alone."""
+    def end(self, order: NaiveOrder, reason: int, *, bare: bool = False) -> None:
+        """End an order and tell of it, unless it is filled; its partner does not end by this."""
         if order in self.open:
             self.open.remove(order)
         order.trigger = self.trigger_now(order)
         order.end(reason)
         self.ended.append(order)
+        if reason:
+            expired = reason == CancelReason.EXPIRED
+            self.report_order(order, ExecType.EXPIRED if expired else ExecType.CANCELED, bare=bare)
 
     def cancel_partner(self, order: NaiveOrder) -> None:
         """Cancel what is linked with an order, and tell of it."""
         partner = order.partner
         if partner is not None:
             order.partner = partner.partner = None
-            self.end(partner, CancelReason.LINKED)
-            self.report_order(partner, ExecType.CANCELED)
+            self.end(partner, CancelReason.LINKED, bare=True)
 
     # --- reports --------------------------------------------------------------------------------
 
-    def report_order(self, order: NaiveOrder, exec_type: ExecType) -> None:
-        """Tell what happened to an order."""
+    def report_order(self, order: NaiveOrder, exec_type: ExecType, *, bare: bool = False) -> None:
+        """Tell what happened to an order; `bare`: also on its own, before the response."""
         number = self._private_number(order.user)
         report = OrderReport(
-            self._direct_id(order.user), 0, number, self.sequence, self.time_ns, exec_type,
-            order.status(), order.book, order.order_id, order.client_order_id, order.side,
-            order.leaves, order.cum, order.canceled, order.reason,
+            self._direct_id(order.user) if bare else 0, 0, number, self.sequence, self.time_ns,
+            exec_type, order.status(), order.book, order.order_id, order.client_order_id,
+            order.side, order.leaves, order.cum, order.canceled, order.reason, order.order_type,
+            order.price, self.trigger_now(order),
         )  # fmt: skip
         self.reports.append((order.user, report))
+
+    def report_hold(self, hold: NaiveHold, change: HoldChange, amount: int) -> None:
+        """Tell what happened to a named hold."""
+        report = HoldReport(
+            0, 0, self._private_number(hold.user), self.sequence, self.time_ns, hold.hold_id,
+            hold.asset, change, amount, hold.amount, hold.expires_ns,
+        )  # fmt: skip
+        self.reports.append((hold.user, report))
 
     def report_fill(
         self,

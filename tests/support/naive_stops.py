@@ -91,6 +91,4 @@ def _run(state: NaiveState, order: NaiveOrder) -> None:
     state.cancel_partner(order)
     state.open.remove(order)
     arrive(state, order)
-    if not order.live and order.reason:
-        state.report_order(order, ExecType.CANCELED)
     queue_reached_since(state, order.book, trades)

@@ -137,7 +137,7 @@ def test_every_combination_of_a_pair(client, side, limit_price, budget, ids):
     ],
 )
 def test_what_a_status_and_the_kill_switch_refuse(status, plain, special):
-    book, mine = new_book(), UserOrders(UserAccounts())
+    book, mine = new_book(), UserOrders(UserAccounts(1))
     book.set_status(status)
     assert barred(book, mine, in_call=True) is plain
     assert barred(book, mine, in_call=False) is special

@@ -174,7 +174,7 @@ def test_a_small_order_walks_no_more_of_a_large_level_than_it_takes(pit):
         pit.hers.submit(SELL, 100, 1)
     careful = {"self_trade": SelfTrade.CANCEL_MAKER}
     market = place(pit.his, BUY, 0, 1, OrderType.MARKET, tif=IOC, **careful)
-    assert (market.cum, effort(pit)) == (1, 4)
+    assert (market.cum, effort(pit)) == (1, 5)
     place(pit.hers, SELL, 100, 50, display_quantity=1)
     killed = place(pit.his, BUY, 100, 1, tif=FOK)
     assert killed.cum == 1
@@ -274,7 +274,7 @@ def test_refused_pairs_leave_nothing_in_memory(pit):
 
     def refuse(count):
         for _ in range(count):
-            pit.venue.core.exchange.entry.submit_oco(4, pair)
+            pit.venue.core.exchange.pairs.submit_oco(4, pair)
 
     refuse(100)
     before = sys.getallocatedblocks()

@@ -270,7 +270,7 @@ def test_the_response_of_an_order_that_trades(client, other):
 def test_reports_of_both_sides(market, client, other):
     maker = other.submit(SELL, 100, 5, client_order_id=3)
     taker = client.submit(BUY, 101, 8, client_order_id=44)
-    (mine,), (theirs,) = market.private[1], market.private[2]
+    (_, mine), (_, theirs) = market.private[1], market.private[2]
     assert client.fills == [mine]
     shared = (taker.sequence, taker.time_ns, 1, 100, 5)
     for report in (mine, theirs):
@@ -300,9 +300,9 @@ def test_each_report_of_a_sweep_has_the_state_after_its_own_fill(client, other):
 def test_a_trade_with_oneself_gives_both_reports_the_takers_first(market, client):
     client.submit(SELL, 100, 5)
     client.submit(BUY, 100, 5)
-    kinds = [report.liquidity for report in market.private[1]]
-    assert kinds == [Liquidity.TAKER, Liquidity.MAKER]
-    assert [report.private_sequence for report in market.private[1]] == [1, 2]
+    told = market.private[1][-2:]
+    assert [report.liquidity for report in told] == [Liquidity.TAKER, Liquidity.MAKER]
+    assert told[1].private_sequence == told[0].private_sequence + 1
     assert len(client.fills) == 1
 
 

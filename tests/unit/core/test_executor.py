@@ -14,7 +14,7 @@ LOT, TICK = 3, 7
 
 
 def funded(available):
-    account = Account()
+    account = Account(1, 1)
     account.available = available
     return account
 

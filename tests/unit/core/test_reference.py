@@ -1,5 +1,6 @@
 """Batches: order, admission, connections that are cut, the log body, replay and divergence."""
 
+from itertools import permutations
 from zlib import crc32
 
 import msgspec
@@ -13,11 +14,14 @@ from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
     AddAsset,
+    BalanceReport,
     CancelOrder,
+    Channel,
     Deposit,
     DepositResponse,
     Error,
     ErrorCode,
+    ExecType,
     ExecutionReport,
     GetBalance,
     OrderResponse,
@@ -26,7 +30,7 @@ from hpe.messages import (
     SubmitOrder,
     Tick,
 )
-from tests.support.core_driver import Venue, bodies_of, decoded, framed, frames_of
+from tests.support.core_driver import Venue, bodies_of, decoded, framed, frames_of, wanted_of
 
 BUY, SELL = Side
 encode = msgspec.msgpack.encode
@@ -176,7 +180,7 @@ def test_what_somebody_wants_to_see_does_not_change_the_state(client):
     twin = Venue(client.venue.new_core)
     twin.core = client.venue.restored()
     run = client.run(Deposit(10, 1, 1))
-    for core, wanted in ((client.venue.core, b""), (twin.core, b"\x01\x02")):
+    for core, wanted in ((client.venue.core, b""), (twin.core, wanted_of({(1, Channel.LEVELS)}))):
         core.apply(Batch(client.venue.time_ns + 1, [run], wanted))
     assert client.venue.core.state_hash() == twin.core.state_hash()
 
@@ -214,8 +218,10 @@ def test_private_reports_are_numbered_over_batches(market, client, other):
     for _ in range(3):
         other.submit(SELL, 100, 1)
         client.submit(BUY, 100, 1)
-    assert [report.private_sequence for report in market.private[2]] == [1, 2, 3]
-    assert [report.trade_id for report in market.private[2]] == [1, 2, 3]
+    told = [*market.private[2], *market.balances[2]]
+    assert sorted(report.private_sequence for report in told) == list(range(1, len(told) + 1))
+    fills = [report for report in market.private[2] if report.exec_type == ExecType.TRADE]
+    assert [report.trade_id for report in fills] == [1, 2, 3]
 
 
 # --- the log ------------------------------------------------------------------------------------
@@ -245,10 +251,13 @@ def test_replay_gives_the_same_state_and_reports(traded):
     core = traded.new_core()
     reports = {}
     for body in traded.bodies:
-        for user, _, frames in core.replay(body).private:
-            reports.setdefault(user, []).extend(decoded(frames))
+        for user, *_, frame in core.replay(body).private:
+            reports.setdefault(user, []).extend(decoded(frame)[0].reports)
     assert core.state_hash() == traded.core.state_hash()
-    assert reports == traded.private
+    for user, told in reports.items():
+        balances = [report for report in told if isinstance(report, BalanceReport)]
+        assert balances == traded.balances[user]
+        assert [report for report in told if report not in balances] == traded.private[user]
 
 
 def changed(body, **fields):
@@ -391,11 +400,16 @@ def test_the_digest_covers_reports_and_responses_and_the_digest_before(market, c
     other.submit(SELL, 100, 2)
     before = market.core.digest
     output = market.apply(client.run(SubmitOrder(50, 1, 0, BUY, 2, 1, 100, 2)))
-    private = {user: bodies_of(frames) for user, _, frames in output.private}
-    taker, response = bodies_of(output.replies[0][1])
-    assert private[1] == [taker]
-    expected = crc32(taker + private[2][0] + response, before)
-    assert decode_body(output.body).output_digest == expected
+    encode = msgspec.msgpack.encode
+    told = {user: decoded(frame)[0].reports for user, *_, frame in output.private}
+    (new, taker, *mine), (maker, *theirs) = told[1], told[2]
+    bare, response = bodies_of(output.replies[0][1])
+    assert bare == encode(taker)
+    digest = crc32(b"".join(map(encode, (new, taker, maker))) + response, before)
+    accounts = sorted([*mine, *theirs], key=lambda report: (report.asset, -report.available))
+    assert len(accounts) == 4
+    digests = [crc32(b"".join(map(encode, order)), digest) for order in permutations(accounts)]
+    assert decode_body(output.body).output_digest in digests, "accounts in any order"
 
 
 def recorded():

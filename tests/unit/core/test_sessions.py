@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from hpe.core.sessions import WINDOWS_SUM_MAX, Sessions
+from hpe.core.sessions import WINDOWS_PER_USER_MAX, WINDOWS_SUM_MAX, Sessions
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     FLAG_DUPLICATE,
@@ -14,7 +14,10 @@ from hpe.messages import (
     Deposit,
     Error,
     ErrorCode,
+    ExecType,
     GetBalance,
+    Role,
+    SessionAttached,
     SessionClosed,
     SessionDetached,
     Side,
@@ -55,7 +58,8 @@ def test_a_repeat_does_not_send_the_reports_again(market, client, other):
     again = client.ask(order)
     assert client.fills == []
     assert again == msgspec.structs.replace(first, flags=FLAG_DUPLICATE)
-    assert len(market.private[1]) == 1
+    told = [report.exec_type for report in market.private[1]]
+    assert told == [ExecType.NEW, ExecType.TRADE]
 
 
 def test_a_reject_is_remembered_like_any_response(client):
@@ -174,6 +178,25 @@ def test_all_windows_share_one_limit(venue):
     assert paid(smaller, 1) is not None, "a refused resume leaves the session to its holder"
     clients[1].log_out()
     assert venue.attach(1, smaller.session_id, WINDOW_MAX).window == WINDOW_MAX
+    venue.check()
+
+
+def test_with_keys_one_user_cannot_have_all_windows(venue):
+    granted = {"role": Role.TRADER, "window": WINDOW_MAX}
+    clients = [venue.attach(1, **granted) for _ in range(WINDOWS_PER_USER_MAX // WINDOW_MAX)]
+    assert venue.try_attach(1, role=Role.TRADER, window=1).error == ErrorCode.TOO_MANY_SESSIONS
+    assert venue.attach(2, **granted).window == WINDOW_MAX
+    clients[0].log_out()
+    assert venue.attach(1, **granted).window == WINDOW_MAX
+    venue.check()
+
+
+def test_a_session_for_market_data_has_a_small_window_and_no_second_life(venue):
+    client = venue.attach(1, role=Role.MARKET_DATA, window=500)
+    assert client.window == 1
+    client.detach()
+    again = venue.try_attach(1, client.session_id, role=Role.MARKET_DATA)
+    assert again.error == ErrorCode.UNKNOWN_SESSION
     venue.check()
 
 
@@ -311,12 +334,12 @@ def test_an_expired_session_frees_its_window(hourly):
 
 def test_what_is_kept_of_reconnects_is_bounded():
     sessions = Sessions()
-    waiting = sessions.attach(0, 1, 1, 1)
-    sessions.detach(waiting.session_id, 1, 5)
-    session = sessions.attach(0, 1, 1, 2)
+    waiting = sessions.attach(SessionAttached(1, 0, 1, 1))
+    sessions.detach(waiting.session_id, 1, 1, 4)
+    session = sessions.attach(SessionAttached(2, 0, 1, 1))
     for number in range(3, 2_000):
-        sessions.detach(session.session_id, number - 1, 100 + number)
-        sessions.attach(session.session_id, 1, 1, number)
+        sessions.detach(session.session_id, number - 1, number, 100)
+        sessions.attach(SessionAttached(number, session.session_id, 1, 1))
     assert len(sessions._expiries) < 200
     assert sessions.next_due_ns() == 5
     sessions.check()

@@ -1,0 +1,97 @@
+"""Internal commands: what the service itself tells the core, logged like any command.
+
+Part of the deterministic core. They come from connection 0: connections taking and leaving
+sessions, the timer, the configuration, and the continuation of what one command left over.
+"""
+
+from __future__ import annotations
+
+from hpe.core.configuration import configure
+from hpe.core.exchange import Exchange
+from hpe.core.feeds import PrivateFeed
+from hpe.core.routing import Handler
+from hpe.core.sessions import Sessions
+from hpe.messages import (
+    Configure,
+    ConfigureResponse,
+    Continue,
+    ContinueResponse,
+    ErrorCode,
+    InternalResponse,
+    Request,
+    SessionAttached,
+    SessionAttachedResponse,
+    SessionClosed,
+    SessionClosedResponse,
+    SessionDetached,
+    Tick,
+    TickResponse,
+)
+
+
+class InternalCommands:
+    """Carries out internal commands.
+
+    Args:
+        exchange: what timers, orders and the configuration belong to.
+        sessions: of all clients.
+        feed: knows the private sequences that `welcome` tells.
+        cut: attachments whose bytes were no protocol; they leave it when they end.
+    """
+
+    def __init__(
+        self, exchange: Exchange, sessions: Sessions, feed: PrivateFeed, cut: set[int]
+    ) -> None:
+        self._exchange = exchange
+        self._sessions = sessions
+        self._feed = feed
+        self._cut = cut
+        self.handlers: dict[type[Request], Handler] = {
+            SessionAttached: self._session_attached,
+            SessionDetached: self._session_detached,
+            SessionClosed: self._session_closed,
+            Tick: self._tick,
+            Configure: self._configure,
+            Continue: self._go_on,
+        }
+
+    def _session_attached(self, user: int, command: SessionAttached) -> SessionAttachedResponse:
+        older = self._sessions.get(command.session_id)
+        if older is not None:
+            self._cut.discard(older.attach_number)
+        result = self._sessions.attach(command)
+        number, sequence = command.request_id, self._exchange.sequence
+        if isinstance(result, ErrorCode):
+            return SessionAttachedResponse(number, 0, sequence, result, command.session_id, 0, 0, 0)
+        self._exchange.reconnected(result.session_id)
+        return SessionAttachedResponse(
+            number, 0, sequence, 0, result.session_id, result.window, result.last_request_id,
+            self._feed.last(result.user),
+        )  # fmt: skip
+
+    def _session_detached(self, user: int, command: SessionDetached) -> InternalResponse:
+        session = self._sessions.detach(
+            command.session_id, command.attach_number, self._exchange.time_ns,
+            self._exchange.settings.session_expiry_ns,
+        )  # fmt: skip
+        if session is not None:
+            self._exchange.disconnected(session.session_id, session.grace_ns)
+        self._cut.discard(command.attach_number)
+        return InternalResponse(command.request_id, 0, self._exchange.sequence)
+
+    def _session_closed(self, user: int, command: SessionClosed) -> InternalResponse:
+        if self._sessions.close(command.session_id, command.attach_number):
+            self._exchange.orders.by_session.pop(command.session_id, None)
+        self._cut.discard(command.attach_number)
+        return SessionClosedResponse(command.request_id, 0, self._exchange.sequence)
+
+    def _tick(self, user: int, command: Tick) -> InternalResponse:
+        return TickResponse(command.request_id, 0, self._exchange.sequence)
+
+    def _go_on(self, user: int, command: Continue) -> InternalResponse:
+        self._exchange.go_on()
+        return ContinueResponse(command.request_id, 0, self._exchange.sequence)
+
+    def _configure(self, user: int, command: Configure) -> InternalResponse:
+        configure(self._exchange, command)
+        return ConfigureResponse(command.request_id, 0, self._exchange.sequence)

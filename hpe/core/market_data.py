@@ -1,0 +1,279 @@
+"""Market data: what one batch changed in the books that somebody watches.
+
+Part of the deterministic core, but no part of its state: it is told with every batch what is
+wanted, reads the books and never changes an outcome. Everything is encoded once per batch,
+whoever receives it. A watched book records its changes in order (orderbook.py); the levels that
+changed, the best prices and the checksum are read off the book when the batch is over. Snapshots
+are snapshots.py's. Source: protocol.md, "Market data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from struct import Struct
+from typing import Final
+from zlib import crc32
+
+from hpe.core.auction import NO_CLEARING, Clearing, clearing
+from hpe.core.codec import encode, frame
+from hpe.core.events import AuctionMatch, Event
+from hpe.core.matcher import Match
+from hpe.core.orderbook import OrderBook
+from hpe.messages import (
+    CHANGES_PER_UPDATE_MAX,
+    CHECKSUM_LEVELS,
+    BestUpdate,
+    BookChangeRow,
+    Channel,
+    InstrumentStatus,
+    LevelsUpdate,
+    MarketUpdate,
+    OrdersUpdate,
+    Side,
+    StatusUpdate,
+    TradeRow,
+    TradesUpdate,
+)
+
+_WANTED: Final = Struct(">IB")
+_CHECKED: Final = Struct(f">{4 * CHECKSUM_LEVELS}q")
+
+_INDICATIVE_LEVELS: Final = 1_000
+"""Levels of a call's book up to which its indicative price is found for every batch: 1 ms."""
+
+_INDICATIVE_NS_PER_LEVEL: Final = 20_000
+"""Of a deeper one it is found again, with the next batch, when so much time has passed per level:
+twenty times what finding it costs, so that a deep call cannot slow every batch."""
+
+
+def checksum(book: OrderBook) -> int:
+    """Give the CRC-32 of the best levels: what a maintained book proves itself by."""
+    numbers: list[int] = []
+    for ladder in (book.bids, book.asks):
+        rows = [(level.price, level.quantity) for level in islice(ladder.levels(), CHECKSUM_LEVELS)]
+        rows += [(0, 0)] * (CHECKSUM_LEVELS - len(rows))
+        numbers += [number for row in rows for number in row]
+    return crc32(_CHECKED.pack(*numbers))
+
+
+class _Watched:
+    """One book that somebody watches, and how it was when the batch began.
+
+    `record` is what the book's ladders append their changes to.
+    """
+
+    __slots__ = (
+        "best", "book", "hidden_changes", "indicative", "indicative_due_ns", "indicative_stale",
+        "last_trade_id", "mask", "record", "sequence", "status", "trades",
+    )  # fmt: skip
+
+    def __init__(self, book: OrderBook, mask: int) -> None:
+        self.book = book
+        self.mask = 0
+        self.record: list[BookChangeRow] = []
+        self.trades: list[TradeRow] = []
+        self.indicative = NO_CLEARING
+        self.indicative_due_ns = 0
+        self.indicative_stale = True
+        self.hidden_changes = 0
+        book.watch(self.record)
+        self.sequence = book.sequence
+        self.last_trade_id = book.last_trade_id
+        self.best = best_row(book)
+        self.status = status_row(book, self.indicative)
+        self.want(mask)
+
+    def want(self, mask: int) -> None:
+        """Follow other channels; those that are new begin with the book as it is."""
+        new, self.mask = mask & ~self.mask, mask
+        if new & _bit(Channel.BEST):
+            self.best = best_row(self.book)
+        if new & _bit(Channel.STATUS):
+            in_call = self.book.status is InstrumentStatus.CALL_AUCTION
+            self.indicative = clearing(self.book) if in_call else NO_CLEARING
+            self.status = status_row(self.book, self.indicative)
+
+    def wants(self, channel: Channel) -> bool:
+        """Tell whether somebody subscribed to a channel."""
+        return self.mask & _bit(channel) > 0
+
+
+def _bit(channel: Channel) -> int:
+    return 1 << (channel - 1)
+
+
+class MarketFeed:
+    """Follows the books that are wanted and encodes their updates."""
+
+    def __init__(self, books: dict[int, OrderBook]) -> None:
+        self._books = books
+        self._wanted = b""
+        self._missing = False  # something wanted has no book yet
+        self._watched: dict[int, _Watched] = {}
+
+    @property
+    def active(self) -> bool:
+        """Whether any book is watched."""
+        return bool(self._watched)
+
+    def watch(self, wanted: bytes) -> None:
+        """Take over what is wanted from now on; see core.py for its form."""
+        if wanted == self._wanted and not self._missing:
+            return
+        self._wanted, self._missing = wanted, False
+        masks = dict(_WANTED.iter_unpack(wanted))
+        for instrument_id in self._watched.keys() - masks.keys():
+            self._watched.pop(instrument_id).book.watch(None)
+        for instrument_id, mask in masks.items():
+            watched, book = self._watched.get(instrument_id), self._books.get(instrument_id)
+            if watched is not None:
+                watched.want(mask)
+            elif book is not None:
+                self._watched[instrument_id] = _Watched(book, mask)
+            else:
+                self._missing = True
+
+    def indicative(self, book: OrderBook) -> Clearing:
+        """Give what subscribers were told an uncross would do; found now if there are none."""
+        watched = self._watched.get(book.instrument.instrument_id)
+        if watched is not None and watched.wants(Channel.STATUS):
+            return watched.indicative
+        in_call = book.status is InstrumentStatus.CALL_AUCTION
+        return clearing(book) if in_call else NO_CLEARING
+
+    def note(self, event: Event) -> None:
+        """Take the trades of an event."""
+        if isinstance(event, Match):
+            watched = self._watched.get(event.taker.book.instrument.instrument_id)
+            if watched is not None:
+                watched.trades += [
+                    (trade_id, fill.price, fill.quantity, event.taker.side)
+                    for trade_id, fill in enumerate(event.fills, event.first_trade_id)
+                ]
+        elif isinstance(event, AuctionMatch):
+            watched = self._watched.get(event.book.instrument.instrument_id)
+            if watched is not None:
+                watched.trades += [
+                    (trade_id, fill.price, fill.quantity, 0)
+                    for trade_id, fill in enumerate(event.fills, event.first_trade_id)
+                ]
+
+    def updates(self, time_ns: int) -> list[tuple[int, int, bytes]]:
+        """Give (instrument, channel, frames) of everything that the batch changed."""
+        rows: list[tuple[int, int, bytes]] = []
+        for instrument_id, watched in self._watched.items():
+            for channel, updates in _updates(watched, time_ns):
+                frames = b"".join([frame(encode(update)) for update in updates])
+                if frames:
+                    rows.append((instrument_id, channel, frames))
+            watched.record.clear()
+            watched.trades.clear()
+            watched.sequence = watched.book.sequence
+            watched.last_trade_id = watched.book.last_trade_id
+        return rows
+
+
+def _updates(watched: _Watched, time_ns: int) -> Iterator[tuple[Channel, Iterator[MarketUpdate]]]:
+    """Yield the updates of each channel that is wanted and has any."""
+    changed = bool(watched.record)
+    if changed and watched.wants(Channel.BEST):
+        yield Channel.BEST, _best_updates(watched, time_ns)
+    if changed and watched.wants(Channel.LEVELS):
+        yield Channel.LEVELS, _levels_updates(watched, time_ns)
+    if changed and watched.wants(Channel.ORDERS):
+        yield Channel.ORDERS, _orders_updates(watched, time_ns)
+    if watched.trades and watched.wants(Channel.TRADES):
+        yield Channel.TRADES, _trades_updates(watched, time_ns)
+    if watched.wants(Channel.STATUS):
+        yield Channel.STATUS, _status_updates(watched, time_ns)
+
+
+def _best_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
+    row, book = best_row(watched.book), watched.book
+    if row != watched.best:
+        watched.best = row
+        yield BestUpdate(0, 0, book.instrument.instrument_id, book.sequence, time_ns, *row)
+
+
+def _levels_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
+    """Yield the levels that changed, in parts: each but the last takes one number per row."""
+    book, first = watched.book, watched.sequence + 1
+    prices: tuple[set[int], set[int]] = (set(), set())
+    for _, side, _, price, _ in watched.record:
+        prices[side - 1].add(price)
+    rows = [(Side.BUY, row) for row in book.bids.changed_levels(prices[0])]
+    rows += [(Side.SELL, row) for row in book.asks.changed_levels(prices[1])]
+    for start in range(0, len(rows), CHANGES_PER_UPDATE_MAX):
+        part = rows[start : start + CHANGES_PER_UPDATE_MAX]
+        is_last = start + len(part) == len(rows)
+        last = book.sequence if is_last else first + len(part) - 1
+        yield LevelsUpdate(
+            0, 0, book.instrument.instrument_id, first, last, time_ns,
+            [row for side, row in part if side is Side.BUY],
+            [row for side, row in part if side is Side.SELL],
+            checksum(book) if is_last else None,
+        )  # fmt: skip
+        first = last + 1
+
+
+def _orders_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
+    book, record, first = watched.book, watched.record, watched.sequence + 1
+    for start in range(0, len(record), CHANGES_PER_UPDATE_MAX):
+        part = record[start : start + CHANGES_PER_UPDATE_MAX]
+        last = first + len(part) - 1
+        yield OrdersUpdate(
+            0, 0, book.instrument.instrument_id, first, last, time_ns, part,
+            checksum(book) if last == book.sequence else None,
+        )  # fmt: skip
+        first = last + 1
+
+
+def _trades_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
+    book, trades = watched.book, watched.trades
+    previous_trade_id = watched.last_trade_id
+    for start in range(0, len(trades), CHANGES_PER_UPDATE_MAX):
+        part = trades[start : start + CHANGES_PER_UPDATE_MAX]
+        yield TradesUpdate(
+            0, 0, book.instrument.instrument_id, book.sequence, time_ns, previous_trade_id, part
+        )
+        previous_trade_id = part[-1][0]
+
+
+def _status_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
+    book = watched.book
+    hidden_changes = book.bids.hidden_changes + book.asks.hidden_changes
+    if watched.record or hidden_changes != watched.hidden_changes:
+        watched.hidden_changes, watched.indicative_stale = hidden_changes, True
+    if book.status is not InstrumentStatus.CALL_AUCTION:
+        watched.indicative, watched.indicative_due_ns = NO_CLEARING, 0
+        watched.indicative_stale = True
+    elif watched.indicative_stale and time_ns >= watched.indicative_due_ns:
+        watched.indicative, watched.indicative_stale = clearing(book), False
+        levels = book.bids.level_count() + book.asks.level_count()
+        if levels > _INDICATIVE_LEVELS:
+            watched.indicative_due_ns = time_ns + levels * _INDICATIVE_NS_PER_LEVEL
+    row = status_row(book, watched.indicative)
+    if row != watched.status:
+        watched.status = row
+        yield StatusUpdate(0, 0, book.instrument.instrument_id, book.sequence, time_ns, *row)
+
+
+# --- what a book is now -------------------------------------------------------------------------
+
+
+def best_row(book: OrderBook) -> tuple[int, int, int, int]:
+    """Give best bid and ask with what they show, 0 where a side is empty."""
+    bid, ask = book.bids.best, book.asks.best
+    return (
+        bid.price if bid is not None else 0,
+        bid.quantity if bid is not None else 0,
+        ask.price if ask is not None else 0,
+        ask.quantity if ask is not None else 0,
+    )
+
+
+def status_row(book: OrderBook, indicative: Clearing) -> tuple[int, ...]:
+    """Give the fields of a status update from the status on."""
+    band = book.band() if book.instrument.band_ppm else (0, 0)
+    return (int(book.status), book.last_price, *band, *indicative)

@@ -1,0 +1,132 @@
+"""Pairs: a limit order and a stop of which one cancels the other.
+
+Part of the deterministic core. Accepts both legs or none; testing is order entry's, in the order
+in which protocol.md lists it, and what the legs do afterwards is market.py's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.admission import barred
+from hpe.core.orderbook import OrderBook
+from hpe.core.orders import Order
+from hpe.messages import (
+    ExecType,
+    OcoResponse,
+    OrderTerms,
+    OrderType,
+    RejectReason,
+    Side,
+    SubmitOco,
+    SubmitOrder,
+    TimeInForce,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_BUY: Final = Side.BUY
+_LIMIT: Final = OrderType.LIMIT
+_NONE: Final = RejectReason.NONE
+
+
+class PairEntry:
+    """Accepts or rejects pairs of one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._books = exchange.books
+        self._entry = exchange.entry
+        self._orders = exchange.orders
+        self._users = exchange.orders.users
+        self._market = exchange.market
+
+    def submit_oco(self, user: int, command: SubmitOco) -> OcoResponse:
+        """Accept a limit order and a stop of which one cancels the other."""
+        exchange = self._exchange
+        user = command.user or user
+        book = self._books.get(command.instrument)
+        if _pair_contradicts(command):
+            return _oco_response(exchange, command, RejectReason.INVALID_COMBINATION)
+        if book is None:
+            return _oco_response(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
+        legs = [self._entry.made(user, leg, book) for leg in _legs(command)]
+        legs[1].order_id += 1
+        reason = (
+            barred(book, self._users[user], False)
+            or self._entry.check(legs)
+            or _check_pair(book, legs)
+            or self._link(*legs)
+        )
+        if reason:
+            return _oco_response(exchange, command, reason)
+        exchange.last_order_id += 2
+        for leg in legs:
+            self._orders.add(leg)
+            self._market.note(leg, ExecType.NEW, 0)
+        self._market.rest(legs[0])
+        self._market.wait(legs[1])
+        return _oco_response(exchange, command, _NONE, legs)
+
+    def _link(self, limit: Order, stop: Order) -> RejectReason:
+        """Make two orders a pair and reserve the larger need on the limit leg."""
+        assert limit.terms is not None
+        assert stop.terms is not None
+        limit.terms.partner, stop.terms.partner = stop, limit
+        limit.terms.holds_pair = True
+        executor = self._market.executor
+        needed = executor.pair_requirement(limit, limit.price, limit.leaves)
+        if executor.reserve(limit, needed):
+            return _NONE
+        self._market.part(limit)  # orders are no business of the collector: no cycle may stay
+        return RejectReason.INSUFFICIENT_FUNDS
+
+
+def _pair_contradicts(command: SubmitOco) -> bool:
+    """Tell whether the fields of a pair contradict each other."""
+    needs_budget = command.side is _BUY and not command.stop_limit_price
+    same = command.limit_client_order_id == command.stop_client_order_id != 0
+    return same or (command.budget > 0) is not needs_budget
+
+
+def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
+    """Give the two orders that a pair consists of."""
+    tif = TimeInForce.GTD if command.expires_ns else TimeInForce.GTC
+    stop_type = OrderType.STOP_LIMIT if command.stop_limit_price else OrderType.STOP
+    limit = SubmitOrder(
+        command.request_id, command.instrument, command.limit_client_order_id, command.side,
+        _LIMIT, tif, command.price, command.quantity, command.flags, command.self_trade,
+        OrderTerms(expires_ns=command.expires_ns),
+    )  # fmt: skip
+    stop = SubmitOrder(
+        command.request_id, command.instrument, command.stop_client_order_id, command.side,
+        stop_type, tif, command.stop_limit_price, 0 if command.budget else command.quantity,
+        command.flags, command.self_trade, OrderTerms(
+            command.stop_price, budget=command.budget, expires_ns=command.expires_ns
+        ),
+    )  # fmt: skip
+    return limit, stop
+
+
+def _check_pair(book: OrderBook, legs: list[Order]) -> RejectReason:
+    """Test that neither leg would act at once."""
+    limit, stop = legs
+    assert stop.terms is not None
+    trigger, last_price = stop.terms.stop_price, book.last_price
+    reached = last_price >= trigger if stop.side is _BUY else last_price <= trigger
+    if last_price and reached:
+        return RejectReason.STOP_WOULD_TRIGGER
+    if book.opposite(limit.side).crosses(limit.price):
+        return RejectReason.POST_ONLY_WOULD_CROSS
+    return _NONE
+
+
+def _oco_response(
+    exchange: Exchange, command: SubmitOco, reason: RejectReason, legs: list[Order] | None = None
+) -> OcoResponse:
+    """Answer a pair: its two orders, or why not."""
+    order_ids = [leg.order_id for leg in legs] if legs else [0, 0]
+    return OcoResponse(
+        command.request_id, 0, exchange.sequence, reason, exchange.time_ns, *order_ids
+    )

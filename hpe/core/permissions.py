@@ -1,0 +1,124 @@
+"""Who may do what: one table of roles and requests.
+
+Part of the deterministic core, which refuses queries and commands by it; the network side refuses
+control messages by the same table. A role may send a request not at all, for its own users (the
+range that its session was granted), or for anybody. protocol.md, "Roles", is held against it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from hpe.messages import (
+    AddAsset,
+    AddInstrument,
+    BlockUser,
+    CancelOrder,
+    CaptureHold,
+    Deposit,
+    GetBalance,
+    GetConservation,
+    GetInstrument,
+    GetOrder,
+    GetOrderbook,
+    GetStateHash,
+    Heartbeat,
+    Hello,
+    ListAssets,
+    ListBalances,
+    ListFills,
+    ListHolds,
+    ListInstruments,
+    ListOrders,
+    LockBalance,
+    Logon,
+    Logout,
+    MassCancel,
+    Ping,
+    ReleaseHold,
+    ReplaceOrder,
+    Request,
+    ResolveInstrument,
+    Role,
+    ServerInfo,
+    SetFees,
+    SetStatus,
+    SubmitOco,
+    SubmitOrder,
+    Subscribe,
+    SubscribePrivate,
+    Transfer,
+    Uncross,
+    UnlockBalance,
+    Unsubscribe,
+    UnsubscribePrivate,
+    Withdraw,
+)
+
+
+class Scope(IntEnum):
+    """For whom a role may send a request."""
+
+    NOBODY = 0
+    OWN = 1
+    ANYBODY = 2
+
+
+_ROLES: Final = (Role.TRADER, Role.GATEWAY, Role.MARKET_DATA, Role.OPERATOR, Role.ANONYMOUS)
+_NO, _OWN, _ANY = Scope.NOBODY, Scope.OWN, Scope.ANYBODY
+
+_ROWS: Final[tuple[tuple[tuple[type[Request], ...], tuple[Scope, ...]], ...]] = (
+    (
+        (Hello, Logon, Ping, Logout, ServerInfo, Heartbeat, Unsubscribe, UnsubscribePrivate),
+        (_ANY, _ANY, _ANY, _ANY, _ANY),
+    ),
+    (
+        (GetOrderbook, ListAssets, ListInstruments, GetInstrument, Subscribe),
+        (_ANY, _ANY, _ANY, _ANY, _ANY),
+    ),
+    (
+        (GetBalance, GetOrder, ListOrders, ListFills, ListBalances, ListHolds, SubscribePrivate),
+        (_OWN, _OWN, _NO, _ANY, _ANY),
+    ),
+    ((GetConservation, GetStateHash), (_NO, _NO, _NO, _ANY, _ANY)),
+    ((SubmitOrder, CancelOrder, ReplaceOrder, SubmitOco), (_OWN, _OWN, _NO, _NO, _ANY)),
+    ((MassCancel,), (_OWN, _OWN, _NO, _ANY, _ANY)),
+    ((ResolveInstrument,), (_ANY, _ANY, _NO, _ANY, _ANY)),
+    (
+        (LockBalance, UnlockBalance, CaptureHold, ReleaseHold, Transfer),
+        (_NO, _OWN, _NO, _ANY, _ANY),
+    ),
+    (
+        (Deposit, Withdraw, AddAsset, AddInstrument, BlockUser, SetStatus, Uncross, SetFees),
+        (_NO, _NO, _NO, _ANY, _ANY),
+    ),
+)
+
+SCOPES: Final[dict[Role, dict[type[Request], Scope]]] = {
+    role: {kind: scopes[column] for kinds, scopes in _ROWS for kind in kinds}
+    for column, role in enumerate(_ROLES)
+}
+"""Role -> request -> for whom; every request that a client may send has an entry."""
+
+
+def permitted(
+    role: Role, user_first: int, user_last: int, session_user: int, request: Request
+) -> bool:
+    """Tell whether a session may send a request.
+
+    Args:
+        role: of the session.
+        user_first: with user_last the users that it may act for.
+        user_last: see user_first.
+        session_user: whom a request without a user is for.
+        request: as decoded.
+    """
+    scope = SCOPES[role].get(type(request), _ANY)  # what no client may send is refused elsewhere
+    if scope is not _OWN:
+        return scope is _ANY
+    if getattr(request, "all_users", False):
+        return False
+    user = getattr(request, "user", 0) or session_user
+    to_user = getattr(request, "to_user", user)
+    return user_first <= user <= user_last and user_first <= to_user <= user_last

@@ -1,0 +1,119 @@
+"""Snapshots of market data: what a subscriber starts from.
+
+Part of the deterministic core, but no part of its state. A subscribe is answered in its place
+among the replies with the book as it is when the whole batch is over, because the updates of that
+batch go to those who subscribed before it. Source: protocol.md, "Market data".
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from msgspec import structs
+
+from hpe.core.codec import encode, frame
+from hpe.core.exchange import Exchange
+from hpe.core.market_data import MarketFeed, best_row, checksum, status_row
+from hpe.core.orderbook import Ladder
+from hpe.core.work import BatchWork
+from hpe.messages import (
+    SNAPSHOT_ORDERS_MAX,
+    BestUpdate,
+    BookLevel,
+    BookOrderRow,
+    Channel,
+    LevelsUpdate,
+    MarketUpdate,
+    OrdersSnapshot,
+    RejectReason,
+    StatusUpdate,
+    Subscribe,
+    Subscribed,
+    TradesUpdate,
+)
+
+
+def answer_later(request: Subscribe, work: BatchWork, out: list[bytes]) -> int:
+    """Keep the place of a snapshot, which the next element of `out` takes.
+
+    Returns:
+        The rows that it costs: 0 for what was asked for already in this batch.
+    """
+    work.subscribes.append((work.connection, out, len(out), request))
+    key = (request.instrument, request.channel, request.depth)
+    if key in work.snapshots:
+        return 0
+    work.snapshots[key] = None
+    return 2 * (SNAPSHOT_ORDERS_MAX if request.channel is Channel.ORDERS else request.depth)
+
+
+def answer_now(exchange: Exchange, feed: MarketFeed, work: BatchWork) -> None:
+    """Fill in the snapshots of a batch that is over; equal requests share one."""
+    for connection, out, index, request in work.subscribes:
+        key = (request.instrument, request.channel, request.depth)
+        reply = work.snapshots[key]
+        if reply is None:
+            reply = subscribed(exchange, feed, request)
+            work.snapshots[key] = reply
+        out[index] = frame(encode(structs.replace(reply, request_id=request.request_id)))
+        if reply.snapshot is not None:
+            work.subscribed.append(
+                (connection, request.request_id, request.instrument, request.channel)
+            )
+
+
+def subscribed(exchange: Exchange, feed: MarketFeed, request: Subscribe) -> Subscribed:
+    """Answer a subscribe with a snapshot of the book as it is."""
+    sequence, time_ns = exchange.sequence, exchange.time_ns
+    book = exchange.books.get(request.instrument)
+    if book is None:
+        reason = RejectReason.UNKNOWN_INSTRUMENT
+        return Subscribed(
+            request.request_id, 0, sequence, reason, request.instrument, request.channel, None,
+            False, False,
+        )  # fmt: skip
+    more_bids = more_asks = False
+    update: MarketUpdate
+    head = (0, 0, request.instrument)
+    match request.channel:
+        case Channel.BEST:
+            update = BestUpdate(*head, book.sequence, time_ns, *best_row(book))
+        case Channel.LEVELS:
+            bids, more_bids = _best_levels(book.bids, request.depth)
+            asks, more_asks = _best_levels(book.asks, request.depth)
+            update = LevelsUpdate(*head, 0, book.sequence, time_ns, bids, asks, checksum(book))
+        case Channel.ORDERS:
+            bid_orders, more_bids = _best_orders(book.bids, request.depth)
+            ask_orders, more_asks = _best_orders(book.asks, request.depth)
+            update = OrdersSnapshot(
+                *head, book.sequence, time_ns, bid_orders, ask_orders, checksum(book)
+            )
+        case Channel.TRADES:
+            update = TradesUpdate(*head, book.sequence, time_ns, book.last_trade_id, [])
+        case Channel.STATUS:
+            row = status_row(book, feed.indicative(book))
+            update = StatusUpdate(*head, book.sequence, time_ns, *row)
+    return Subscribed(
+        request.request_id, 0, sequence, RejectReason.NONE, request.instrument, request.channel,
+        update, more_bids, more_asks,
+    )  # fmt: skip
+
+
+def _best_levels(ladder: Ladder, depth: int) -> tuple[list[BookLevel], bool]:
+    """Give the best levels of a side, and whether there are more."""
+    rows = [(level.price, level.quantity, level.count) for level in islice(ladder.levels(), depth)]
+    return rows, len(rows) < ladder.level_count()
+
+
+def _best_orders(ladder: Ladder, depth: int) -> tuple[list[BookOrderRow], bool]:
+    """Give the orders of the best levels, whole levels only, and whether there are more."""
+    rows: list[BookOrderRow] = []
+    taken = 0
+    for level in islice(ladder.levels(), depth):
+        if len(rows) + level.count > SNAPSHOT_ORDERS_MAX:
+            break
+        taken += 1
+        rows += [
+            (order.order_id, order.price, order.leaves - order.hidden) for order in level.orders()
+        ]
+    return rows, taken < ladder.level_count()

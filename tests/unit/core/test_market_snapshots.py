@@ -1,0 +1,86 @@
+"""Snapshots: what a subscriber begins with, after its whole batch, and what it does not show."""
+
+import pytest
+
+from hpe.messages import (
+    SNAPSHOT_ORDERS_MAX,
+    CancelOrder,
+    Channel,
+    InstrumentStatus,
+    OrderType,
+    RejectReason,
+    Side,
+    SubmitOrder,
+    Subscribe,
+    TimeInForce,
+)
+from tests.support.market_parts import checksum, subscribe
+
+BUY, SELL = Side.BUY, Side.SELL
+LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
+BEST, LEVELS, ORDERS = Channel.BEST, Channel.LEVELS, Channel.ORDERS
+TRADES, STATUS = Channel.TRADES, Channel.STATUS
+
+
+def test_a_snapshot_shows_what_follows_in_its_batch_too(client):
+    order = SubmitOrder(50, 1, 0, BUY, LIMIT, GTC, 100, 5)
+    output = client.venue.apply(client.run(Subscribe(49, 1, LEVELS), order, Subscribe(51, 1, BEST)))
+    first, response, second = client.replies(output)
+    assert (first.request_id, second.request_id) == (49, 51)
+    assert first.sequence == second.sequence == response.sequence
+    assert first.snapshot.bids == [(100, 5, 1)]
+    assert (first.snapshot.first, first.snapshot.last) == (0, 1)
+    assert second.snapshot.bid_price == 100
+    connection = client.attach_number
+    assert output.subscribed == [(connection, 49, 1, LEVELS), (connection, 51, 1, BEST)]
+
+
+def test_a_snapshot_of_an_unknown_instrument(client):
+    answer = subscribe(client, LEVELS, instrument=9)
+    assert (answer.reason, answer.snapshot) == (RejectReason.UNKNOWN_INSTRUMENT, None)
+    assert (answer.more_bids, answer.more_asks) == (False, False)
+    assert client.venue.subscribed == []
+
+
+@pytest.mark.parametrize("channel", [LEVELS, ORDERS])
+def test_a_snapshot_of_some_levels_says_that_there_are_more(client, channel):
+    for price in (100, 99, 98):
+        client.submit(BUY, price, 5)
+    client.submit(SELL, 110, 5)
+    answer = subscribe(client, channel, depth=2)
+    assert (answer.more_bids, answer.more_asks) == (True, False)
+    shown = [row[0] if channel is LEVELS else row[1] for row in answer.snapshot.bids]
+    assert shown == [100, 99]
+    assert answer.snapshot.checksum == checksum([(100, 5), (99, 5), (98, 5)], [(110, 5)])
+    answer = subscribe(client, channel, depth=3)
+    assert (answer.more_bids, answer.more_asks) == (False, False)
+
+
+def test_a_snapshot_of_orders_has_whole_levels_alone(client):
+    venue = client.venue
+    client.deposit(2, 10**9)
+    venue.configure(open_orders_per_user_max=100_000)
+    for price, count, start in (
+        (100, SNAPSHOT_ORDERS_MAX - 1, 100),
+        (99, 2, 50_000),
+        (98, 1, 60_000),
+    ):
+        orders = [SubmitOrder(start + n, 1, 0, BUY, LIMIT, GTC, price, 1) for n in range(count)]
+        for first in range(0, count, 4_000):
+            venue.apply(client.run(*orders[first : first + 4_000]))
+    answer = subscribe(client, ORDERS)
+    assert len(answer.snapshot.bids) == SNAPSHOT_ORDERS_MAX - 1
+    assert {price for _, price, _ in answer.snapshot.bids} == {100}
+    assert (answer.more_bids, answer.more_asks) == (True, False)
+    client.ask(CancelOrder(99_999, answer.snapshot.bids[0][0]))
+    assert len(subscribe(client, ORDERS).snapshot.bids) == SNAPSHOT_ORDERS_MAX
+
+
+def test_the_snapshot_of_an_empty_book(client):
+    empty = subscribe(client, LEVELS)
+    assert (empty.snapshot.bids, empty.snapshot.asks, empty.snapshot.last) == ([], [], 0)
+    assert empty.snapshot.checksum == checksum()
+    assert subscribe(client, BEST).snapshot.bid_price == 0
+    trades = subscribe(client, TRADES).snapshot
+    assert (trades.previous_trade_id, trades.trades) == (0, [])
+    assert subscribe(client, STATUS).snapshot.status == InstrumentStatus.TRADING
