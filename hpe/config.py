@@ -1,21 +1,16 @@
-"""Settings of the service: names with units, limits with reasons, and where each value came from.
+"""Settings of the service: names with units, limits with reasons.
 
-Owns the shape of the configuration and its reading: flags win over the environment (HPE_*),
-which wins over the file (TOML), which wins over the defaults here. Any thread may use it: every
-value is immutable. Guarantees: a `Config` that exists is valid, however it was made; an unknown
-key, a wrong type or a value out of range raises ConfigError that names the key, where it stood
-and what is allowed. Does no I/O except that `load_config` reads the one file it is given.
-Relies on messages.py for the ranges of everything that becomes a logged command.
+Owns the shape of the configuration, its defaults and the relations between settings;
+config_sources.py reads it. Any thread may use it: every value is immutable. Guarantees: a `Config`
+that exists is valid, however it was made; a wrong type or a value out of range raises ConfigError
+that names the key and what is allowed. Relies on messages.py for the ranges of everything that
+becomes a logged command.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import os
-import tomllib
-from collections.abc import Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
@@ -37,10 +32,6 @@ from hpe.messages import (
 
 MIB: Final = 1024 * 1024
 
-ENVIRONMENT_PREFIX: Final = "HPE_"
-ENVIRONMENT_OF_CLIENTS: Final = frozenset({"HPE_ADDRESS"})
-"""Names with our prefix that are no settings of the service."""
-
 NonEmpty = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 # 8,192 is the most CPUs that a Linux kernel can be built for.
@@ -55,6 +46,9 @@ Seconds = Annotated[float, Meta(gt=0, le=3_600)]
 Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
 # A descriptor each; more than a million needs more than the usual fs.nr_open.
 Connections = Annotated[int, Meta(ge=1, le=1_000_000)]
+# Per second; 0 is no limit. A user that needs more than a million has a gateway of its own.
+RateOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
+ConnectionsOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 # Ten years: longer is "never", and the product with 10^9 must stay within 63 bits.
 ExpirySeconds = Annotated[int, Meta(ge=1, le=315_360_000)]
 # About 300 bytes of memory per open order in the reference core: 100 million are 30 GB.
@@ -135,7 +129,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_directory: NonEmpty = "./hpe-data"
     host: NonEmpty = "127.0.0.1"
     port: Port = 7070
-    # There is no authentication and no TLS yet: leaving the loopback must be said aloud.
+    # Without keys everybody is let in and may do everything, so only programs of this machine are.
+    keys_file: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    # Leaving the loopback without keys or without TLS must be said aloud.
     insecure_plaintext: bool = False
     core: Literal["auto", "python", "compiled"] = "auto"
     realtime: Literal["auto", "off", "on"] = "auto"
@@ -149,6 +147,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # A stranger may hold a descriptor that long without saying who it is.
     logon_timeout_s: Seconds = 5.0
     connections_max: Connections = 10_000
+    # Of one address; 0 is as many as connections_max. Several clients may share an address.
+    connections_per_source_max: ConnectionsOrZero = 0
+    # Of those the ones that have not logged on: what one address can hold up without any key.
+    strangers_per_source_max: Connections = 1_024
+    # Of one user over all its connections. A burst of 0 is one second of the rate. Cancels have a
+    # bucket of their own: they reduce risk and must stay possible when the other one is empty.
+    messages_per_s: RateOrZero = 0
+    messages_burst: RateOrZero = 0
+    cancels_per_s: RateOrZero = 0
+    cancels_burst: RateOrZero = 0
     # Memory of requests that are read and not yet answered, over all connections.
     credits_bytes_max: CreditBytes = 64 * MIB
     # What waited longer for its batch is refused as busy: an order would act on a book that its
@@ -170,10 +178,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Hold every field against its range and the fields against each other."""
-        for name, kind in _FIELD_TYPES.items():
-            _convert(getattr(self, name), kind, f"Config: {name}")
+        for name, kind in FIELD_TYPES.items():
+            convert(getattr(self, name), kind, f"Config: {name}")
         _check_times(self)
         _check_cores(self)
+        _check_rates(self)
+        _check_tls(self)
         _check_host(self)
         _check_names(self)
         for instrument in self.instruments:
@@ -193,19 +203,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # get_type_hints would drop the ranges; msgspec keeps them.
-_FIELD_TYPES: Final[dict[str, Any]] = {
+FIELD_TYPES: Final[dict[str, Any]] = {
     field.name: field.type for field in msgspec.structs.fields(Config)
 }
+"""Setting -> its type with its range."""
+
 # AssetConfig and InstrumentConfig become wire structs.
 assert AssetConfig.__struct_fields__ == messages.AssetSetting.__struct_fields__
 assert InstrumentConfig.__struct_fields__ == messages.InstrumentSetting.__struct_fields__
 assert get_args(SelfTradeName) == tuple(policy.name.lower() for policy in messages.SelfTrade)
-
-_ONLY_IN_FILE: Final = frozenset({"assets", "instruments"})
-_FILE_KEYS: Final = frozenset(_FIELD_TYPES) - {"auto_create"}
-_INSTRUMENTS_KEYS: Final = frozenset({"auto_create", "pairs"})
-_SYNC_KEYS: Final = frozenset({"every", "interval_ms"})
-_SYNC_FORMS: Final = '"batch", {every = N} or {interval_ms = T} (as text: every=N, interval_ms=T)'
 
 
 def demo_config(**overrides: Any) -> Config:
@@ -221,135 +227,16 @@ def demo_config(**overrides: Any) -> Config:
     return Config(**{"assets": assets, "instruments": (btc, eth), **overrides})
 
 
-def load_config(
-    path: str | Path | None = None,
-    env: Mapping[str, str] | None = None,
-    overrides: Mapping[str, object] | None = None,
-) -> Config:
-    """Read the settings of one service; flags > environment > file > defaults.
-
-    Args:
-        path: TOML file; None starts from `demo_config()`.
-        env: the environment; every name that starts with HPE_ must be a setting.
-        overrides: field name -> value or its text, as flags give them; None is "not given".
+def convert(value: object, kind: Any, where: str, *, strict: bool = True) -> Any:
+    """Give a value of a type; not strict: text is read as the number or word it is.
 
     Raises:
-        ConfigError: a source cannot be read or says something that is not allowed.
+        ConfigError: it is none, or out of range.
     """
-    values: dict[str, object] = {} if path is not None else _demo_values()
-    if path is not None:
-        values.update(_read_file(Path(path)))
-    values.update(_read_environment(env or {}))
-    for name, value in (overrides or {}).items():
-        if value is not None:
-            _check_settable(name, "flag")
-            values[name] = _parse(name, _as_text(value), f"flag {name}")
-    return Config(**values)  # type: ignore[arg-type]  # every value went through _parse
-
-
-def parse_sync(value: object, where: str = "sync") -> SyncPolicy:
-    """Read a sync policy from any of its forms: text, TOML table or the policy itself."""
-    if isinstance(value, SyncPolicy):
-        return value
-    if value == "batch":
-        return SyncPolicy()
-    table: dict[str, object] = {}
-    if isinstance(value, str):
-        key, _, number = value.partition("=")
-        table = {key.strip(): number.strip()}
-    elif isinstance(value, Mapping):
-        table = dict(value)
-    if not table or not table.keys() <= _SYNC_KEYS:
-        raise ConfigError(f"{where}: found {value!r}; allowed: {_SYNC_FORMS}")
-    fields: dict[str, object] = {"mode": "every" if "every" in table else "interval"}
-    if "every" in table:
-        fields["every_commands"] = table["every"]
-    if "interval_ms" in table:
-        fields["interval_ms"] = table["interval_ms"]
-    strict = not isinstance(value, str)
-    policy: SyncPolicy = _convert(fields, SyncPolicy, where, strict=strict)
-    return policy
-
-
-def _demo_values() -> dict[str, object]:
-    demo = demo_config()
-    return {"assets": demo.assets, "instruments": demo.instruments}
-
-
-def _read_file(path: Path) -> dict[str, object]:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    _check_keys(table, _FILE_KEYS, f"{path}: top level")
-    section = table.pop("instruments", {})
-    if not isinstance(section, dict):
-        raise ConfigError(f"{path}: [instruments] is a table; pairs are [[instruments.pairs]]")
-    _check_keys(section, _INSTRUMENTS_KEYS, f"{path}: [instruments]")
-    if "pairs" in section:
-        table["instruments"] = section["pairs"]
-    if "auto_create" in section:
-        table["auto_create"] = section["auto_create"]
-    _check_rows(table.get("assets"), AssetConfig, f"{path}: [[assets]]")
-    _check_rows(table.get("instruments"), InstrumentConfig, f"{path}: [[instruments.pairs]]")
-    return {
-        name: _parse(name, value, f"{path}: {name}", strict=True) for name, value in table.items()
-    }
-
-
-def _read_environment(env: Mapping[str, str]) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for variable in sorted(env):
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in ENVIRONMENT_OF_CLIENTS:
-            continue
-        name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-        _check_settable(name, f"environment {variable}")
-        values[name] = _parse(name, env[variable], f"environment {variable}")
-    return values
-
-
-def _as_text(value: object) -> object:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _parse(name: str, value: object, where: str, *, strict: bool = False) -> object:
-    """Give a value of the field's type. Not strict: text is read as the number or word it is."""
-    if name == "sync":
-        return parse_sync(value, where)
-    if name == "realtime_cores" and isinstance(value, str):
-        value = value.split(",")
-    return _convert(value, _FIELD_TYPES[name], where, strict=strict)
-
-
-def _convert(value: object, kind: Any, where: str, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(msgspec.to_builtins(value), kind, strict=strict)
     except (msgspec.ValidationError, TypeError) as error:
         raise ConfigError(f"{where}: found {value!r}: {error}") from error
-
-
-def _check_settable(name: str, where: str) -> None:
-    if name in _ONLY_IN_FILE:
-        raise ConfigError(f"{where}: {name} can only be set in the configuration file")
-    _check_keys([name], frozenset(_FIELD_TYPES) - _ONLY_IN_FILE, where)
-
-
-def _check_keys(found: Iterable[str], allowed: Iterable[str], where: str) -> None:
-    allowed = frozenset(allowed)
-    for key in found:
-        if key not in allowed:
-            raise ConfigError(
-                f"{where}: unknown key {key!r}; allowed: {', '.join(sorted(allowed))}"
-            )
-
-
-def _check_rows(rows: object, kind: type[msgspec.Struct], where: str) -> None:
-    """Name an unknown key of a row; every other fault is named by the conversion."""
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict):
-            _check_keys(row, kind.__struct_fields__, where)
 
 
 def _check_times(config: Config) -> None:
@@ -368,18 +255,40 @@ def _check_cores(config: Config) -> None:
         )
 
 
+def _check_rates(config: Config) -> None:
+    for name in ("messages", "cancels"):
+        rate, burst = getattr(config, f"{name}_per_s"), getattr(config, f"{name}_burst")
+        if burst and not rate:
+            raise ConfigError(
+                f"{name}_burst: found {burst} without {name}_per_s; allowed: with a rate"
+            )
+
+
+def _check_tls(config: Config) -> None:
+    if bool(config.tls_certificate) != bool(config.tls_key):
+        missing = "tls_key" if config.tls_certificate else "tls_certificate"
+        raise ConfigError(f"{missing}: not set; tls_certificate and tls_key are set together")
+
+
 def _check_host(config: Config) -> None:
-    if config.insecure_plaintext or config.host == "localhost":
+    """Refuse an address for strangers where nothing keeps them out; `insecure_plaintext` may."""
+    if config.insecure_plaintext or is_loopback(config.host):
         return
+    needed = ("keys_file", "tls_certificate", "tls_key")
+    missing = [name for name in needed if not getattr(config, name)]
+    if missing:
+        raise ConfigError(
+            f"host: found {config.host!r}; allowed: a loopback address, or others with logon and "
+            f"encryption: {', '.join(missing)} not set (insecure_plaintext allows it all the same)"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only programs of this machine can reach a service that listens there."""
     try:
-        if ipaddress.ip_address(config.host).is_loopback:
-            return
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        pass  # a host name: where it leads is not known here, so it counts as remote
-    raise ConfigError(
-        f"host: found {config.host!r}; allowed: a loopback address, because nothing is encrypted "
-        "or authenticated; set insecure_plaintext to listen elsewhere all the same"
-    )
+        return False  # a host name: where it leads is not known here, so it counts as remote
 
 
 def _check_names(config: Config) -> None:

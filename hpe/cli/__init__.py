@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from hpe import __version__
-from hpe.cli import replay, serve, wal
+from hpe.cli import keys, replay, serve, wal
 from hpe.errors import HpeError
 
 EXIT_INTERNAL: Final = 70
@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hpe", description="A durable spot exchange engine.")
     parser.add_argument("--version", action="version", version=f"hpe {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (serve, replay, wal):
+    for module in (serve, keys, replay, wal):
         module.add_parsers(subparsers)
     return parser
 

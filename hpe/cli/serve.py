@@ -4,8 +4,8 @@ Owns the process around the engine: settings from flags, environment and file, t
 ready line, the ports file. Runs in the main thread. Guarantees: the signal receiver is open
 before recovery; the first SIGTERM or SIGINT drains and exits 0; a second one, or hard_s after
 the first, leaves at once with EXIT_IMPATIENT, which loses nothing that was answered under
-`sync = "batch"` because every reply sent was durable. Rules:
-docs/operations.md.
+`sync = "batch"` because every reply sent was durable; SIGHUP takes keys and certificates over as
+their files are then, or says why not and changes nothing. Rules: docs/operations.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import Final
 
 import trio
 
-from hpe.config import Config, load_config
+from hpe.config import Config, is_loopback
+from hpe.config_sources import load_config
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
 
@@ -42,11 +43,14 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--core", choices=["auto", "python", "compiled"], help="which core")
     parser.add_argument("--sync", metavar="POLICY", help="batch, every=N or interval_ms=T")
     parser.add_argument("--realtime", choices=["auto", "off", "on"], help="pinning, SCHED_FIFO")
+    parser.add_argument("--keys", metavar="FILE", help="key file: clients have to prove a key")
+    parser.add_argument("--tls-certificate", metavar="FILE.pem", help="encrypt, as this server")
+    parser.add_argument("--tls-key", metavar="FILE.pem", help="private key of the certificate")
     parser.add_argument(
         "--insecure-plaintext",
         action="store_true",
         default=None,
-        help="allow an address beyond loopback although nothing is encrypted or authenticated",
+        help="allow an address beyond loopback without keys or without encryption",
     )
     parser.set_defaults(run=run)
 
@@ -77,6 +81,9 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
         "core": arguments.core,
         "sync": arguments.sync,
         "realtime": arguments.realtime,
+        "keys_file": arguments.keys,
+        "tls_certificate": arguments.tls_certificate,
+        "tls_key": arguments.tls_key,
         "insecure_plaintext": arguments.insecure_plaintext,
     }
 
@@ -104,24 +111,58 @@ async def serve(config: Config, ports_file: Path | None) -> None:
     stopper = _Stopper()
     # What the receiver restores when it closes: a signal that comes after the drain, while the
     # interpreter shuts down, must not turn a clean stop into a kill.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with (
+        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        trio.open_signal_receiver(signal.SIGHUP) as hangups,
+    ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, signals, stopper, config.shutdown_hard_s)
             with stopper.starting:
-                await _serve_until(stopper, config, ports_file)
+                await _serve_until(stopper, hangups, config, ports_file)
             nursery.cancel_scope.cancel()
 
 
-async def _serve_until(stopper: _Stopper, config: Config, ports_file: Path | None) -> None:
-    async with HighPerformanceEngine(config) as engine:
+async def _serve_until(
+    stopper: _Stopper, hangups: AsyncIterator[int], config: Config, ports_file: Path | None
+) -> None:
+    for warning in exposures(config):
+        LOGGER.warning("%s", warning)
+    async with HighPerformanceEngine(config) as engine, trio.open_nursery() as nursery:
         port = await engine.listen(config.host, config.port)
         stopper.ready = True
+        nursery.start_soon(_reload, engine, hangups)
         _announce(engine, port, ports_file)
         await stopper.requested.wait()
+        nursery.cancel_scope.cancel()
         LOGGER.info("stopping: draining")
     LOGGER.info("stopped at sequence %d", engine.durable_sequence.value)
+
+
+def exposures(config: Config) -> list[str]:
+    """Say what the configuration leaves open to whom: one sentence each, for the log."""
+    reach = "this machine" if is_loopback(config.host) else f"whatever reaches {config.host}"
+    found = []
+    if not config.keys_file:
+        found.append(
+            f"ANONYMOUS: there is no keys_file, so every program of {reach} may trade as any "
+            "user, move and create money, and operate the markets"
+        )
+    if not config.tls_certificate and not is_loopback(config.host):
+        found.append(
+            "PLAINTEXT: there is no tls_certificate, so everybody on the way can read and change "
+            "what clients and service say"
+        )
+    return found
+
+
+async def _reload(engine: HighPerformanceEngine, hangups: AsyncIterator[int]) -> None:
+    async for _ in hangups:
+        try:
+            LOGGER.info("SIGHUP received: %s", engine.reload())
+        except ConfigError as error:
+            LOGGER.error("SIGHUP received, and nothing changed: %s", error)
 
 
 async def _watch(signals: AsyncIterator[int], stopper: _Stopper, hard_s: float) -> None:

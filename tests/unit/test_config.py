@@ -16,9 +16,8 @@ from hpe.config import (
     InstrumentConfig,
     SyncPolicy,
     demo_config,
-    load_config,
-    parse_sync,
 )
+from hpe.config_sources import load_config, parse_sync
 from hpe.errors import ConfigError
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
@@ -198,8 +197,18 @@ def test_environment_and_flags_are_read_as_text():
         ("sync = 5", ["sync", "5", "allowed"]),
         ("realtime_cores = [1]", ["realtime_cores", "length 2"]),
         ("realtime_cores = [1, 1]", ["realtime_cores", "CPU 1 twice"]),
-        ("host = '0.0.0.0'", ["host", "loopback", "insecure_plaintext"]),
-        ("host = 'example.org'", ["host", "loopback"]),
+        (
+            "host = '0.0.0.0'",
+            ["host", "loopback", "keys_file, tls_certificate, tls_key not", "insecure_plaintext"],
+        ),
+        ("host = 'example.org'\nkeys_file = 'k'", ["host", ": tls_certificate, tls_key not set"]),
+        ("host = '::'\ntls_key = 'k'\ntls_certificate = 'c'", ["host", ": keys_file not set"]),
+        ("tls_certificate = 'c'", ["tls_key: not set", "together"]),
+        ("tls_key = 'k'", ["tls_certificate: not set", "together"]),
+        ("messages_burst = 5", ["messages_burst: found 5 without messages_per_s"]),
+        ("cancels_burst = 5\nmessages_per_s = 5", ["cancels_burst: found 5 without cancels_per_s"]),
+        ("messages_per_s = -1", ["messages_per_s", ">= 0"]),
+        ("strangers_per_source_max = 0", ["strangers_per_source_max", ">= 1"]),
         ("shutdown_hard_s = 5", ["shutdown_hard_s", "more than", "5.0"]),
         ("x = [", ["not valid TOML"]),
     ],
@@ -208,7 +217,8 @@ def test_faults_of_a_file_name_file_key_and_what_is_allowed(write, text, named):
     path = write(text)
     with pytest.raises(ConfigError) as caught:
         load_config(path)
-    relations = ("host: ", "realtime_cores: ", "shutdown_hard_s: ")
+    relations = ("host: ", "realtime_cores: ", "shutdown_hard_s: ", "tls_", "messages_burst: ")
+    relations += ("cancels_burst: ",)
     for part in [*([] if str(caught.value).startswith(relations) else [str(path)]), *named]:
         assert part in str(caught.value)
 
@@ -314,6 +324,20 @@ def test_any_host_is_allowed_once_plaintext_is_accepted():
     assert Config(host="127.5.5.5").host == "127.5.5.5"
 
 
+def test_any_host_is_allowed_with_logon_and_encryption():
+    files = {"keys_file": "k", "tls_certificate": "c", "tls_key": "t"}
+    assert Config(host="0.0.0.0", **files).host == "0.0.0.0"
+    for name in files:
+        partly = {**files, name: ""}
+        with pytest.raises(ConfigError, match=name):
+            Config(host="0.0.0.0", **partly)
+
+
+def test_what_the_key_of_a_client_is_may_stand_in_the_environment():
+    env = {"HPE_KEY_ID": "a", "HPE_KEY_SECRET": "b", "HPE_KEY_SCHEME": "c"}
+    assert load_config(env=env) == demo_config()
+
+
 @pytest.mark.parametrize(
     ("policy", "word"),
     [
@@ -354,11 +378,16 @@ def test_no_text_for_a_policy_raises_anything_but_config_error(text):
 def test_the_manual_lists_every_setting_with_its_default():
     manual = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = document.table(document.sections(manual)["Settings"], "setting", "default", "meaning")
-    found = {row["setting"]: row["default"] for row in rows}
+    found: dict[str, str] = {}
+    for row in rows:  # one row may be about several settings, with one default or as many
+        names = row["setting"].split(", ")
+        defaults = row["default"].split(", ") if len(names) > 1 else [row["default"]]
+        found.update(zip(names, defaults * len(names), strict=False))
     plain = msgspec.to_builtins(Config())
     expected = {name: str(value) for name, value in plain.items()}
     for name in ("auto_create", "assets", "instruments"):
         del expected[name]  # in the file alone: the example shows them
+    expected |= dict.fromkeys(("keys_file", "tls_certificate", "tls_key"), "none")
     expected |= {"insecure_plaintext": "false", "sync": '"batch"', "realtime_cores": "[-1, -1]"}
     assert {name: text.removesuffix(".0") for name, text in expected.items()} == found
 

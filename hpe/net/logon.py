@@ -1,0 +1,137 @@
+"""Logon: the challenge, the proof of a key, and what a proven key grants.
+
+Owns the bytes that are proven and both sides' work on them; no sockets, no waiting. Client and
+service call it from their Trio loops: an HMAC takes 0.01 ms, an Ed25519 verification 0.2 ms.
+Guarantees: a proof is good for one connection (nonces of both sides) and one hello (its bytes are
+part of what is proven); secrets are compared in constant time; an unknown key, a key of another
+scheme, a bad proof and a user that is not the key's cost the same work and give the same nothing.
+Source: protocol.md, "Logon".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import Final, NamedTuple
+
+from hpe import ed25519
+from hpe.keys import Key, Keys, Scheme, new_secret
+from hpe.messages import INT_MAX, NONCE_BYTES, Hello, Logon, Role
+
+PROOF_CONTEXT: Final = b"hpe logon 1\0"
+"""Begins what is proven, so that no proof made for anything else can be one for a logon."""
+
+_SCHEME_OF_LENGTH: Final = {
+    hashlib.sha256().digest_size: Scheme.HMAC_SHA256,
+    ed25519.SIGNATURE_BYTES: Scheme.ED25519,
+}
+
+
+class Grant(NamedTuple):
+    """What a connection may be: the key it proved ("" none), its role, for which users it acts."""
+
+    key_id: str
+    role: Role
+    user_first: int
+    user_last: int
+
+
+ANONYMOUS: Final = Grant("", Role.ANONYMOUS, 1, INT_MAX)
+"""What everybody gets where no keys are required."""
+
+
+def new_nonce() -> bytes:
+    """Draw a nonce of either side."""
+    return secrets.token_bytes(NONCE_BYTES)
+
+
+def prove(key: Key, server_nonce: bytes, client_nonce: bytes, hello_body: bytes) -> bytes:
+    """Make the signature of `logon`.
+
+    Args:
+        key: the client's.
+        server_nonce: of `challenge`.
+        client_nonce: goes into `logon` with the signature.
+        hello_body: the bytes of hello as sent, without the length prefix.
+
+    Raises:
+        ConfigError: the key's scheme needs a package that is not installed.
+    """
+    message = _proven(server_nonce, client_nonce, hello_body)
+    if key.scheme is Scheme.ED25519:
+        return ed25519.sign(key.secret, message)
+    return hmac.digest(key.secret, message, "sha256")
+
+
+class Authenticator:
+    """Proves clients by the keys of one key file.
+
+    Args:
+        keys: None lets everybody in as anonymous; no keys at all let nobody in.
+
+    Raises:
+        ConfigError: a key's scheme needs a package that is not installed.
+    """
+
+    def __init__(self, keys: Keys | None) -> None:
+        self.required = keys is not None
+        self._keys: Keys = {}
+        # Stand in for keys that do not exist, so that a wrong id costs what a wrong proof does.
+        self._nobody = {Scheme.HMAC_SHA256: new_secret()}
+        self.take(keys or {})
+
+    def challenge(self) -> bytes:
+        """Give the nonce of a `challenge`; nothing in it tells whether the key is known."""
+        return new_nonce()
+
+    def check(
+        self, hello_body: bytes, hello: Hello, server_nonce: bytes, logon: Logon
+    ) -> Grant | None:
+        """Check a logon against the keys as they are now.
+
+        Args:
+            hello_body: the bytes of hello as received, without the length prefix.
+            hello: the same, decoded.
+            server_nonce: of the challenge to this hello; a second check needs a new one.
+            logon: the answer.
+
+        Returns:
+            What the connection may be; None when it may be nothing, whatever the reason.
+        """
+        message = _proven(server_nonce, logon.nonce, hello_body)
+        entry = self._keys.get(hello.key_id)
+        # The work follows from what the stranger sent, never from what the key would be.
+        scheme = _SCHEME_OF_LENGTH.get(len(logon.signature))
+        if scheme is None or scheme not in self._nobody:
+            return None
+        known = entry is not None and entry.scheme is scheme
+        secret = entry.secret if entry is not None and known else self._nobody[scheme]
+        proven = _is_proof(scheme, secret, logon.signature, message)
+        if entry is None or not known or not proven:
+            return None
+        users = entry.range_of(hello.user)
+        return None if users is None else Grant(entry.id, entry.role, *users)
+
+    def take(self, keys: Keys) -> frozenset[str]:
+        """Use other keys from now on.
+
+        Returns:
+            The ids whose key is gone or is another one now: their connections have to go.
+        """
+        if any(entry.scheme is Scheme.ED25519 for entry in keys.values()):
+            stranger = ed25519.public_key(ed25519.new_private_key())
+            self._nobody.setdefault(Scheme.ED25519, stranger)
+        before, self._keys = self._keys, keys
+        return frozenset(key_id for key_id, entry in before.items() if keys.get(key_id) != entry)
+
+
+def _proven(server_nonce: bytes, client_nonce: bytes, hello_body: bytes) -> bytes:
+    """Give what is signed. Every part has a fixed length: no two logons give the same bytes."""
+    return PROOF_CONTEXT + server_nonce + client_nonce + hashlib.sha256(hello_body).digest()
+
+
+def _is_proof(scheme: Scheme, secret: bytes, proof: bytes, message: bytes) -> bool:
+    if scheme is Scheme.ED25519:
+        return ed25519.verify(secret, proof, message)
+    return hmac.compare_digest(hmac.digest(secret, message, "sha256"), proof)

@@ -1,0 +1,75 @@
+"""TLS: the contexts of both sides.
+
+Owns what is negotiated: TLS 1.2 or newer with OpenSSL's own choice of ciphers. Reads certificate
+and key files when a context is made and not later. A context never changes: the service takes a new
+certificate by making a new context for the connections that come, so a bad file changes nothing.
+Rules: docs/operations.md, "TLS".
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from hpe.config import Config
+from hpe.errors import ConfigError
+
+
+def server_context(config: Config) -> ssl.SSLContext | None:
+    """Make the context of accepted connections; None when no certificate is configured.
+
+    Raises:
+        ConfigError: a file cannot be read, is none, or the key is not the certificate's.
+    """
+    if not config.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Renegotiation lets a client make us do handshakes for ever.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # Tickets resume handshakes, which long sessions do not need; a client that hangs up without
+    # having read them would turn our last bytes into a reset.
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET
+    pair = f"tls_certificate {config.tls_certificate}, tls_key {config.tls_key}"
+    for path in (config.tls_certificate, config.tls_key):
+        _check_readable(path)
+    try:
+        context.load_cert_chain(config.tls_certificate, config.tls_key, _no_password)
+    except ssl.SSLError as error:
+        reason = (error.reason or "no certificate or key in PEM form").replace("_", " ").lower()
+        raise ConfigError(f"{pair}: {reason}") from error
+    return context
+
+
+def client_context(certificates: str | Path | None = None) -> ssl.SSLContext:
+    """Make the context of a client, which proves the server's certificate and name.
+
+    Args:
+        certificates: PEM file of those to trust; None trusts what the system trusts.
+
+    Raises:
+        ConfigError: the file cannot be read or holds no certificate.
+    """
+    if certificates is not None:
+        _check_readable(certificates)
+    try:
+        context = ssl.create_default_context(cafile=certificates)
+    except ssl.SSLError as error:
+        raise ConfigError(f"{certificates}: holds no certificate in PEM form") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _check_readable(path: str | Path) -> None:
+    """Name the file: OpenSSL's errors do not."""
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _no_password() -> str:
+    # Without this OpenSSL would ask on the terminal and hold the service up.
+    raise ConfigError("tls_key: found an encrypted key; allowed: one without a password")

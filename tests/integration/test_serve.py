@@ -1,0 +1,274 @@
+"""`hpe serve` and strangers: what it says of open doors, SIGHUP, and that no secret gets out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import ssl
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+import trustme
+
+from hpe.cli import main
+from hpe.cli.serve import exposures
+from hpe.config import Config
+from hpe.errors import ConfigError
+from hpe.key_files import changed_keys, load_keys
+from hpe.keys import Key, KeyEntry, Scheme, new_secret
+from hpe.messages import Hello, Logon, Ping, Role
+from hpe.net.logon import new_nonce, prove
+from hpe.net.tls import client_context
+from tests.support.secrecy import assert_silent
+from tests.support.service import ServiceProcess, running_service
+from tests.support.wire import Row, WireClient, named, pack_request, wire
+
+CHIEF, TRADER = Key("chief", new_secret()), Key("desk-1", new_secret())
+SECRETS = (CHIEF.secret, TRADER.secret)
+FILES = {"keys_file": "k", "tls_certificate": "c", "tls_key": "t"}
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.json"
+    with changed_keys(path) as entries:
+        for key, role, users in ((CHIEF, Role.OPERATOR, ()), (TRADER, Role.TRADER, (7,))):
+            entries[key.id] = KeyEntry(key.id, Scheme.HMAC_SHA256, role, users, key.secret)
+    return path
+
+
+async def log_on(client: WireClient, key: Key, user: int) -> Row:
+    hello = Hello(1, 1, user, key_id=key.id)
+    await client.send(pack_request(hello))
+    challenge = await client.receive()
+    assert challenge is not None
+    nonce, body = new_nonce(), pack_request(hello)[4:]
+    await client.send(pack_request(Logon(1, nonce, prove(key, challenge[3], nonce, body))))
+    answer = await client.receive()
+    assert answer is not None
+    return answer
+
+
+async def until_said(process: ServiceProcess, text: str, times: int = 1) -> None:
+    """Wait for a line in the log of another process, which nothing else tells of."""
+    while process.errors().count(text) < times:  # noqa: ASYNC110
+        await trio.sleep(0.01)
+
+
+# --- what the start says ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, ["ANONYMOUS"]),
+        ({"keys_file": "k"}, []),
+        ({"host": "::1", "keys_file": "k"}, []),
+        (FILES, []),
+        ({"host": "0.0.0.0", **FILES}, []),
+        ({"host": "0.0.0.0", "insecure_plaintext": True}, ["ANONYMOUS", "PLAINTEXT"]),
+        ({"host": "::", "keys_file": "k", "insecure_plaintext": True}, ["PLAINTEXT"]),
+        (
+            {"host": "::", **FILES, "keys_file": "", "insecure_plaintext": True},
+            ["ANONYMOUS"],
+        ),
+    ],
+)
+def test_what_is_left_open_is_said_and_nothing_else(
+    settings: dict[str, str], said: list[str]
+) -> None:
+    config = Config(**settings)  # type: ignore[arg-type]  # settings of several types
+    warnings = exposures(config)
+    assert [warning.partition(":")[0] for warning in warnings] == said
+    reach = config.host if "insecure_plaintext" in settings else "this machine"
+    assert all(reach in warning for warning in warnings if warning.startswith("ANONYMOUS"))
+
+
+def test_an_open_door_is_one_loud_line(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path) as process:
+        warnings = [line for line in process.errors().splitlines() if "WARNING" in line]
+        assert sum("ANONYMOUS" in line for line in warnings) == 1
+        assert not any("PLAINTEXT" in line for line in warnings)
+
+
+def test_a_door_with_keys_needs_no_warning(tmp_path: Path, keys: Path) -> None:
+    with ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
+        assert "ANONYMOUS" not in process.errors()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--listen", "0.0.0.0:0"], "keys_file, tls_certificate, tls_key not set"),
+        (["--listen", "0.0.0.0:0", "--keys", "KEYS"], ": tls_certificate, tls_key not set"),
+        (["--keys", "missing.json"], "missing.json: cannot be read"),
+        (["--keys", "OPEN"], "found mode 0644; allowed: 0600"),
+        (["--tls-certificate", "c.pem"], "tls_key: not set"),
+        (["--tls-certificate", "c.pem", "--tls-key", "k.pem"], "c.pem: cannot be read"),
+    ],
+)
+def test_a_door_that_cannot_be_closed_is_not_opened(
+    tmp_path: Path,
+    keys: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    named: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    unsafe = tmp_path / "open.json"
+    unsafe.write_bytes(keys.read_bytes())
+    unsafe.chmod(0o644)
+    places = {"KEYS": str(keys), "OPEN": str(unsafe)}
+    given = [places.get(argument, argument) for argument in arguments]
+    assert main(["serve", "--data", str(tmp_path / "data"), "--port", "0", *given]) == 78
+    printed, said = capsys.readouterr()
+    assert printed == ""
+    assert named in said
+    assert_silent(said, *SECRETS)
+
+
+# --- SIGHUP -------------------------------------------------------------------------------------
+
+
+async def test_sighup_takes_keys_over_and_keeps_them_when_the_file_is_bad(
+    tmp_path: Path, keys: Path
+) -> None:
+    with trio.fail_after(60), ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
+        async with wire(process.port) as chief, wire(process.port) as trader:
+            assert (await log_on(chief, CHIEF, 1))[0] == 1
+            assert (await log_on(trader, TRADER, 7))[0] == 1
+            assert main(["keys", "revoke", "desk-1", "--file", str(keys)]) == 0
+            process.signal(signal.SIGHUP)
+            assert named(await trader.until_closed()) == [(0, "key_revoked")]
+            await until_said(process, "SIGHUP received: ")
+            bad: tuple[Callable[[], object], ...] = (
+                lambda: keys.chmod(0o644),
+                lambda: (keys.chmod(0o600), os.truncate(keys, keys.stat().st_size - 9)),
+                keys.unlink,
+            )
+            for times, spoil in enumerate(bad, start=1):
+                spoil()
+                process.signal(signal.SIGHUP)
+                await until_said(process, "nothing changed: ", times)
+            async with wire(process.port) as again:
+                assert (await log_on(again, CHIEF, 1))[0] == 1
+            assert (await chief.ask(Ping(1)))[0] == 2
+        process.terminate()
+        assert process.wait() == 0
+        assert "found mode 0644" in process.errors()
+        assert_silent(process.errors(), *SECRETS)
+
+
+async def test_sighup_without_files_does_no_harm(tmp_path: Path) -> None:
+    with trio.fail_after(60), ServiceProcess(tmp_path) as process:
+        process.signal(signal.SIGHUP)
+        await until_said(process, "SIGHUP received: there is no keys_file")
+        async with wire(process.port, user=7):
+            pass
+        process.terminate()
+        assert process.wait() == 0
+
+
+async def test_sighup_during_a_start_is_kept_for_when_it_is_ready(
+    tmp_path: Path, keys: Path
+) -> None:
+    with trio.fail_after(60):
+        process = ServiceProcess(tmp_path, ["--keys", str(keys)])
+        # The receiver is open before the engine says its first word.
+        await until_said(process, "hpe.engine")
+        process.signal(signal.SIGHUP)
+        with process:
+            await until_said(process, "SIGHUP received: ")
+            process.terminate()
+            assert process.wait() == 0
+
+
+async def test_sighup_takes_a_certificate_over(tmp_path: Path) -> None:
+    first, second = trustme.CA(), trustme.CA()
+    paths = (tmp_path / "server.pem", tmp_path / "server.key")
+
+    def trust(authority: trustme.CA) -> ssl.SSLContext:
+        leaf = authority.issue_cert("127.0.0.1")
+        leaf.cert_chain_pems[0].write_to_path(paths[0])
+        leaf.private_key_pem.write_to_path(paths[1])
+        authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+        return client_context(tmp_path / "authority.pem")
+
+    async def greet(port: int, context: ssl.SSLContext) -> None:
+        stream = await trio.open_ssl_over_tcp_stream("127.0.0.1", port, ssl_context=context)
+        async with stream:
+            client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
+            await client.log_on(7)
+
+    before = trust(first)
+    options = ["--tls-certificate", str(paths[0]), "--tls-key", str(paths[1])]
+    with trio.fail_after(60), ServiceProcess(tmp_path, options) as process:
+        await greet(process.port, before)
+        after = trust(second)
+        process.signal(signal.SIGHUP)
+        await until_said(process, "SIGHUP received: ")
+        await greet(process.port, after)
+        os.truncate(paths[1], 10)
+        process.signal(signal.SIGHUP)
+        await until_said(process, "nothing changed: ")
+        await greet(process.port, after)
+        process.terminate()
+        assert process.wait() == 0
+
+
+# --- no secret in any log -----------------------------------------------------------------------
+
+
+async def say_everything(port: int) -> list[Row]:
+    """Log on rightly and wrongly, and once with the secret in the places of other things."""
+    attempts = [(TRADER, 7), (TRADER, 8), (Key("desk-1", new_secret()), 7), (CHIEF, 7)]
+    answers = []
+    for key, user in attempts:
+        async with wire(port) as client:
+            answers.append(await log_on(client, key, user))
+    async with wire(port) as client:
+        hello = Hello(1, 1, 7, key_id="desk-1", client=TRADER.secret.hex())
+        await client.send(pack_request(hello))
+        assert (await client.receive() or [])[0] == 5
+        await client.send(pack_request(Logon(1, new_nonce(), TRADER.secret)))
+        answers += await client.until_closed()
+    assert [answer[0] for answer in answers] == [1, 31, 31, 1, 31]
+    return answers
+
+
+async def test_a_process_prints_and_stores_no_secret(tmp_path: Path, keys: Path) -> None:
+    with trio.fail_after(60), ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
+        answers = await say_everything(process.port)
+        process.terminate()
+        assert process.wait() == 0
+        assert_silent(process.errors() + process.ready_line + repr(answers), *SECRETS)
+        for file in (tmp_path / "data").iterdir():
+            assert_silent(file.read_bytes().decode("latin-1"), *SECRETS)
+    assert load_keys(keys).keys() == {"chief", "desk-1"}
+
+
+async def test_no_logger_at_any_level_hears_a_secret(
+    tmp_path: Path, keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with trio.fail_after(60):
+        async with running_service(tmp_path, keys_file=str(keys)) as service:
+            answers = await say_everything(service.port)
+            os.chmod(keys, 0o644)
+            with pytest.raises(ConfigError) as caught:
+                service.engine.reload()
+            told = [repr(service.engine.config), repr(service.engine.statistics()), repr(answers)]
+            told += traceback.format_exception(caught.value)
+    assert caplog.records
+    assert_silent(caplog.text + "".join(told), *SECRETS)
+
+
+def test_the_proof_of_this_file_is_that_of_the_library() -> None:
+    hello = Hello(1, 1, 7, key_id="desk-1")
+    assert pack_request(hello)[4:] == msgspec.msgpack.encode(hello)

@@ -1,0 +1,205 @@
+"""Logon: what a proof proves, who is let in, and that all refusals are one."""
+
+import hashlib
+import hmac
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpe import ed25519
+from hpe.keys import Key, KeyEntry, Scheme
+from hpe.messages import INT_MAX, PROTOCOL_VERSION, Hello, Logon, Role
+from hpe.net import logon as module
+from hpe.net.logon import ANONYMOUS, Authenticator, Grant, new_nonce, prove
+
+SECRET, OTHER = b"s" * 32, b"o" * 32
+PRIVATE = b"p" * 32
+SERVER_NONCE, CLIENT_NONCE = b"\x01" * 32, b"\x02" * 32
+
+ENTRIES = (
+    KeyEntry("trader", Scheme.HMAC_SHA256, Role.TRADER, (7, 8), SECRET),
+    KeyEntry("gateway", Scheme.HMAC_SHA256, Role.GATEWAY, (1000, 1999), OTHER),
+    KeyEntry("signer", Scheme.ED25519, Role.TRADER, (9,), ed25519.public_key(PRIVATE)),
+    KeyEntry("feed", Scheme.HMAC_SHA256, Role.MARKET_DATA, (), SECRET),
+    KeyEntry("ops", Scheme.HMAC_SHA256, Role.OPERATOR, (), SECRET),
+)
+KEYS = {entry.id: entry for entry in ENTRIES}
+OWN = {
+    "trader": Key("trader", SECRET),
+    "gateway": Key("gateway", OTHER),
+    "signer": Key("signer", PRIVATE, Scheme.ED25519),
+    "feed": Key("feed", SECRET),
+    "ops": Key("ops", SECRET),
+}
+
+
+def hello(key_id="trader", user=7, **values):
+    return Hello(1, PROTOCOL_VERSION, user, key_id=key_id, **values)
+
+
+def attempt(key, message, *, keys=KEYS, server_nonce=SERVER_NONCE, body=None, **changes):
+    """Log on with a key; `changes` replace fields of the logon message."""
+    sent = msgspec.msgpack.encode(message)
+    fields = {"nonce": CLIENT_NONCE, "signature": prove(key, SERVER_NONCE, CLIENT_NONCE, sent)}
+    logon = Logon(1, **{**fields, **changes})
+    return Authenticator(keys).check(body or sent, message, server_nonce, logon)
+
+
+@pytest.mark.parametrize(
+    ("key_id", "user", "grant"),
+    [
+        ("trader", 7, Grant("trader", Role.TRADER, 7, 7)),
+        ("trader", 8, Grant("trader", Role.TRADER, 8, 8)),
+        ("gateway", 1500, Grant("gateway", Role.GATEWAY, 1000, 1999)),
+        ("signer", 9, Grant("signer", Role.TRADER, 9, 9)),
+        ("feed", 5, Grant("feed", Role.MARKET_DATA, 5, 5)),
+        ("ops", 5, Grant("ops", Role.OPERATOR, 1, INT_MAX)),
+    ],
+)
+def test_a_proven_key_grants_its_role(key_id, user, grant):
+    assert attempt(OWN[key_id], hello(key_id, user)) == grant
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (Key("trader", OTHER), hello()),
+        (OWN["trader"], hello("nobody")),
+        (OWN["trader"], hello("")),
+        (OWN["trader"], hello("gateway", 1000)),
+        (OWN["trader"], hello(user=9)),
+        (OWN["gateway"], hello("gateway", 999)),
+        (OWN["signer"], hello("signer", 7)),
+        (Key("signer", OTHER, Scheme.ED25519), hello("signer", 9)),
+        (Key("trader", SECRET, Scheme.ED25519), hello()),
+        (Key("signer", ed25519.public_key(PRIVATE)), hello("signer", 9)),
+    ],
+    ids=[
+        "wrong secret", "unknown key", "no key", "another's key", "user of no key",
+        "user below the range", "user of another key", "wrong private key", "wrong scheme",
+        "the public key as a secret",
+    ],
+)  # fmt: skip
+def test_everything_else_gives_nothing(key, message):
+    assert attempt(key, message) is None
+
+
+@pytest.mark.parametrize("key_id", ["trader", "signer"])
+def test_a_proof_is_good_for_one_challenge_and_one_hello(key_id):
+    key, message = OWN[key_id], hello(key_id, KEYS[key_id].users[0])
+    body = msgspec.msgpack.encode(message)
+    assert attempt(key, message) is not None
+    assert attempt(key, message, server_nonce=b"\x03" * 32) is None
+    assert attempt(key, message, nonce=b"\x03" * 32) is None
+    assert attempt(key, message, body=body + b"\0") is None
+    for change in ({"session_id": 1}, {"flags": 1}, {"window": 3}, {"client": "x"}):
+        other = msgspec.structs.replace(message, **change)
+        assert attempt(key, message, body=msgspec.msgpack.encode(other)) is None
+
+
+@pytest.mark.parametrize("key_id", ["trader", "signer"])
+@given(data=st.data())
+def test_a_proof_with_one_bit_changed_proves_nothing(key_id, data):
+    key, message = OWN[key_id], hello(key_id, KEYS[key_id].users[0])
+    signature = prove(key, SERVER_NONCE, CLIENT_NONCE, msgspec.msgpack.encode(message))
+    bit = data.draw(st.integers(0, 8 * len(signature) - 1))
+    changed = (int.from_bytes(signature, "big") ^ (1 << bit)).to_bytes(len(signature), "big")
+    assert attempt(key, message, signature=changed) is None
+
+
+@given(signature=st.binary(min_size=32, max_size=64), key_id=st.sampled_from([*KEYS, "x", ""]))
+def test_no_bytes_that_a_stranger_sends_do_more_than_nothing(signature, key_id):
+    assert attempt(OWN["trader"], hello(key_id), signature=signature) is None
+
+
+def test_the_bytes_that_are_proven_are_those_of_the_document():
+    body = msgspec.msgpack.encode(hello())
+    proven = b"hpe logon 1\0" + SERVER_NONCE + CLIENT_NONCE + hashlib.sha256(body).digest()
+    found = prove(OWN["trader"], SERVER_NONCE, CLIENT_NONCE, body)
+    assert found == hmac.new(SECRET, proven, hashlib.sha256).digest()
+    signed = prove(OWN["signer"], SERVER_NONCE, CLIENT_NONCE, body)
+    assert ed25519.verify(ed25519.public_key(PRIVATE), signed, proven)
+
+
+@pytest.mark.parametrize("key_id", ["trader", "signer", "nobody", ""])
+@pytest.mark.parametrize("scheme", Scheme)
+def test_the_work_follows_from_the_proof_and_not_from_the_key(key_id, scheme, monkeypatch):
+    """Which key exists, and of which scheme it is, cannot be told from the time of an answer."""
+    done = []
+    honest = module._is_proof
+
+    def count(scheme, secret, proof, message):
+        done.append((scheme, len(secret)))
+        return honest(scheme, secret, proof, message)
+
+    monkeypatch.setattr(module, "_is_proof", count)
+    assert attempt(Key("wrong", b"w" * 32, scheme), hello(key_id)) is None
+    assert done == [(scheme, 32)]
+
+
+def test_nobody_s_secret_is_no_way_in():
+    for zero in (bytes(32), bytes(64)):
+        assert attempt(OWN["trader"], hello("nobody"), signature=zero) is None
+    assert attempt(Key("nobody", bytes(32)), hello("nobody")) is None
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_secrets_are_compared_in_constant_time(monkeypatch, right):
+    """The verdict is that of compare_digest and of nothing else."""
+    monkeypatch.setattr(module.hmac, "compare_digest", lambda *_: right)
+    for key in (OWN["trader"], Key("trader", OTHER)):
+        assert (attempt(key, hello()) is not None) is right
+
+
+def test_nonces_are_drawn_anew_for_everybody():
+    nonces = {Authenticator(KEYS).challenge() for _ in range(100)} | {new_nonce()}
+    assert {len(nonce) for nonce in nonces} == {32}
+    assert len(nonces) == 101
+
+
+def test_without_a_key_file_nothing_is_required():
+    assert Authenticator(None).required is False
+    assert ANONYMOUS == ("", Role.ANONYMOUS, 1, INT_MAX)
+
+
+def test_an_empty_key_file_lets_nobody_in():
+    assert Authenticator({}).required is True
+    for key in OWN.values():
+        assert attempt(key, hello(key.id), keys={}) is None
+
+
+def test_taking_other_keys_names_what_is_gone_or_changed():
+    authenticator = Authenticator(KEYS)
+    kept, gone, rotated = KEYS["feed"], KEYS["ops"], KEYS["gateway"]
+    narrower = KEYS["trader"]
+    after = {
+        kept.id: kept,
+        rotated.id: KeyEntry(rotated.id, rotated.scheme, rotated.role, rotated.users, b"n" * 32),
+        narrower.id: KeyEntry("trader", narrower.scheme, narrower.role, (7,), narrower.secret),
+        "signer": KEYS["signer"],
+        "new": KeyEntry("new", Scheme.HMAC_SHA256, Role.OPERATOR, (), SECRET),
+    }
+    assert authenticator.take(after) == {gone.id, rotated.id, narrower.id}
+    assert authenticator.take(dict(after)) == frozenset()
+
+    def check(key, message):
+        body = msgspec.msgpack.encode(message)
+        logon = Logon(1, CLIENT_NONCE, prove(key, SERVER_NONCE, CLIENT_NONCE, body))
+        return authenticator.check(body, message, SERVER_NONCE, logon)
+
+    assert check(OWN["ops"], hello("ops")) is None
+    assert check(OWN["gateway"], hello("gateway", 1000)) is None
+    assert check(OWN["trader"], hello(user=8)) is None
+    assert check(OWN["trader"], hello(user=7)) is not None
+    assert check(Key("new", SECRET), hello("new")) is not None
+
+
+def test_signing_keys_may_come_later():
+    authenticator = Authenticator({"trader": KEYS["trader"]})
+    assert authenticator.take(KEYS) == frozenset()
+    message = hello("signer", 9)
+    body = msgspec.msgpack.encode(message)
+    logon = Logon(1, CLIENT_NONCE, prove(OWN["signer"], SERVER_NONCE, CLIENT_NONCE, body))
+    assert authenticator.check(body, message, SERVER_NONCE, logon) is not None
