@@ -38,9 +38,11 @@ from hpe.core.thread import Served, Work
 from hpe.errors import ConfigError, ConnectionLost
 from hpe.inprocess import InProcessApi
 from hpe.messages import DetachCause, Request, ServerInfoReply, SessionDetached
-from hpe.net.connection import Limits
 from hpe.net.credits import CreditPool
+from hpe.net.gate import Gate
+from hpe.net.private_ring import PrivateRing
 from hpe.net.server import Server
+from hpe.net.streams import Streams
 from hpe.net.switchboard import Switchboard
 from hpe.sequencer import Patience, Sequencer
 from hpe.statistics import Figure, ThreadFigures
@@ -64,6 +66,7 @@ class _Stages(NamedTuple):
     front: trio.Nursery
     sequencer: Sequencer
     switchboard: Switchboard
+    gate: Gate
     server: Server
     threads: ThreadFigures
 
@@ -136,11 +139,13 @@ class HighPerformanceEngine(InProcessApi):
         self.phase.value = "recovering"
         try:
             with _switch_interval():
+                gate = Gate(self.config)
                 core = _make_core(self.config.core)
-                recovered = await self._recover(core)
+                streams = Streams(PrivateRing())
+                recovered = await self._recover(core, streams)
                 with contextlib.closing(recovered.log):
                     commands = self._start_commands(core)
-                    async with self._pipeline(core, recovered) as stages:
+                    async with self._pipeline(core, recovered, streams, gate) as stages:
                         await self._start(stages, commands)
                         try:
                             yield
@@ -155,7 +160,7 @@ class HighPerformanceEngine(InProcessApi):
         if body_fault is not None:
             raise body_fault
 
-    async def _recover(self, core: ReferenceCore) -> Recovered:
+    async def _recover(self, core: ReferenceCore, streams: Streams) -> Recovered:
         recovered = await run_interruptible(
             "hpe-recovery",
             partial(
@@ -165,6 +170,7 @@ class HighPerformanceEngine(InProcessApi):
                 self.config.sync,
                 segment_bytes_max=self.config.segment_bytes_max,
                 files=self._files,
+                observe=streams.keep,
             ),
         )
         LOGGER.info("%s", recovered.report.describe())
@@ -187,16 +193,24 @@ class HighPerformanceEngine(InProcessApi):
         return commands
 
     @contextlib.asynccontextmanager
-    async def _pipeline(self, core: ReferenceCore, recovered: Recovered) -> AsyncIterator[_Stages]:
+    async def _pipeline(
+        self, core: ReferenceCore, recovered: Recovered, streams: Streams, gate: Gate
+    ) -> AsyncIterator[_Stages]:
         """Open the stages, the most downstream one outermost."""
         config = self.config
         inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
         outbox = Outbox[tuple[list[Served], int]]()
         patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
-        sequencer = Sequencer(core, inbox, patience)
-        credits = CreditPool(config.credits_bytes_max)
-        switchboard = Switchboard(sequencer.offer, self, credits, core.last_attach_number)
+        sequencer = Sequencer(core, inbox, patience, lambda: streams.board.wanted)
+        switchboard = Switchboard(
+            sequencer.offer,
+            self,
+            CreditPool(config.credits_bytes_max),
+            core.last_attach_number,
+            authenticator=gate.authenticator,
+            streams=streams,
+        )
         self.realtime = choose_realtime(
             config.realtime, "python", config.realtime_cores, config.realtime_priority
         )
@@ -224,13 +238,13 @@ class HighPerformanceEngine(InProcessApi):
                 trio.open_nursery() as front,
             ):
                 front.start_soon(sequencer.serve)
-                limits = Limits(config.logon_timeout_s)
-                server = Server(switchboard, connections, config.connections_max, limits)
+                server = gate.build(switchboard, connections)
+                front.start_soon(server.around.wheel.serve)
                 threads = ThreadFigures(
                     {"trio": threading.get_native_id(), "wal": wal_id, "matcher": matcher_id}
                 )
                 front.start_soon(_sample, threads)
-                yield _Stages(connections, front, sequencer, switchboard, server, threads)
+                yield _Stages(connections, front, sequencer, switchboard, gate, server, threads)
                 front.cancel_scope.cancel()
 
     @contextlib.asynccontextmanager
@@ -284,12 +298,30 @@ class HighPerformanceEngine(InProcessApi):
 
     # --- what others ask ----------------------------------------------------------------------
 
+    def reload(self) -> str:
+        """Take keys and certificates over as their files are now.
+
+        Connections of keys that are gone or changed end with key_revoked; the others go on, with
+        the certificate that they began with.
+
+        Returns:
+            What changed, for the log.
+
+        Raises:
+            ConfigError: a file cannot be used; nothing changed.
+            ConnectionLost: the engine is not running.
+        """
+        if self._stages is None:
+            raise ConnectionLost(f"the engine is {self.phase.value}: it has nothing to reload")
+        return self._stages.gate.reload(self._stages.server)
+
     def statistics(self) -> dict[str, Figure]:
         """Give figures about threads, queues, connections and positions; empty when stopped."""
         stages = self._stages
         if stages is None:
             return {}
         sequencer, switchboard, server = stages.sequencer, stages.switchboard, stages.server
+        around, streams = server.around, switchboard.streams
         return {
             "durable_sequence": self.durable_sequence.value,
             "connections": len(switchboard),
@@ -297,6 +329,16 @@ class HighPerformanceEngine(InProcessApi):
             "connections_refused": server.refused,
             "connections_faulty": server.faulty,
             "connections_max": server.connections_max,
+            "strangers": switchboard.strangers,
+            "logons_failed": around.logons_failed,
+            "heartbeats_missed": around.heartbeats_missed,
+            "slow_consumers": around.slow_consumers,
+            "throttled": around.rates.throttled,
+            "subscriptions": streams.board.subscriptions,
+            "market_updates_dropped": streams.board.dropped,
+            "market_updates_merged": streams.board.merged,
+            "private_streams": streams.private_streams,
+            "private_reports_kept": streams.ring.reports,
             "batches": sequencer.batches,
             "frames": sequencer.frames,
             "frames_busy": sequencer.busy,

@@ -124,12 +124,15 @@ class InProcessApi:
     get_orderbook = _as_user(RequestChannel.get_orderbook)
     get_order = _as_user(RequestChannel.get_order)
     list_orders = _as_user(RequestChannel.list_orders)
+    read_orders = _as_user(RequestChannel.read_orders)
     list_fills = _as_user(RequestChannel.list_fills)
+    read_fills = _as_user(RequestChannel.read_fills)
 
     # --- money --------------------------------------------------------------------------------
 
     get_balance = _as_user(RequestChannel.get_balance)
     list_balances = _as_user(RequestChannel.list_balances)
+    read_balances = _as_user(RequestChannel.read_balances)
     deposit = _as_user(RequestChannel.deposit)
     withdraw = _as_user(RequestChannel.withdraw)
     transfer = _as_user(RequestChannel.transfer)
@@ -138,6 +141,7 @@ class InProcessApi:
     capture_hold = _as_user(RequestChannel.capture_hold)
     release_hold = _as_user(RequestChannel.release_hold)
     list_holds = _as_user(RequestChannel.list_holds)
+    read_holds = _as_user(RequestChannel.read_holds)
     get_conservation = _as_user(RequestChannel.get_conservation)
 
     # --- markets ------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 Owns the queues between readers and the matcher, and the order in which connections take turns;
 one task and the readers' calls of `offer`, all in the Trio loop. Guarantees: runs of one queue
 keep their order; no connection has more than `frames_per_turn_max` frames in a row while others
-wait; what waited too long is marked busy, never dropped; at idle one frame makes a batch and
-nothing waits. Relies on credits for the bound of its queues: runs are offered synchronously and
+wait; who had nothing waiting and sends little is in the next batch, however much others pile up;
+what waited too long is marked busy, never dropped; at idle one frame makes a batch and nothing
+waits. Relies on credits for the bound of its queues: runs are offered synchronously and
 a memory channel of capacity 1 is the bell (a channel of runs would be a second queue with a task
 switch per run). Rules: docs/architecture.md,
 "The pipeline"; protocol.md, "Error codes".
@@ -23,22 +24,18 @@ import trio
 from hpe.bridge import Slots
 from hpe.core.core import SYSTEM_CONNECTION, Run
 from hpe.core.thread import Work
-from hpe.messages import (
-    CancelOrder,
-    ErrorCode,
-    MassCancel,
-    ReplaceOrder,
-    SubmitOco,
-    SubmitOrder,
-    type_number,
-)
+from hpe.messages import ErrorCode
+from hpe.net.runs import CANCEL_TYPES, ORDER_TYPES, split_run
 
 BATCHES_OUTSTANDING_MAX: Final = 2
 """One that the matcher works on and one that waits, so that it never waits for the Trio loop.
 More would only be late: a batch that is still here can take in what arrives meanwhile."""
 
-_ORDERS: Final = frozenset(type_number(kind) for kind in (SubmitOrder, SubmitOco, ReplaceOrder))
-_CANCELS: Final = frozenset(type_number(kind) for kind in (CancelOrder, MassCancel))
+
+FRESH_FRAMES_MAX: Final = 16
+"""What a connection that had nothing waiting may have in the next batch, before all that pile up:
+a trader's few orders must not wait for a round of 256 requests of everybody. Together they get
+half of a batch at most, so that the others go on, too."""
 
 
 class BatchBounds(Protocol):
@@ -57,13 +54,30 @@ class Patience(NamedTuple):
 
     def refused(self, waited_s: float) -> frozenset[int]:
         """Give the types of requests that waited too long."""
-        refused = _ORDERS if waited_s > self.orders_s else frozenset()
-        return refused | _CANCELS if waited_s > self.cancels_s else refused
+        refused = ORDER_TYPES if waited_s > self.orders_s else frozenset()
+        return refused | CANCEL_TYPES if waited_s > self.cancels_s else refused
 
 
 class _Entry(NamedTuple):
     read_at_s: float
     run: Run
+
+
+class _Filling:
+    """A batch that is being made."""
+
+    __slots__ = ("bytes_left", "frames_left", "now_s", "runs", "weights")
+
+    def __init__(self, bounds: BatchBounds, now_s: float) -> None:
+        self.now_s = now_s
+        self.frames_left = bounds.commands_per_batch_max
+        self.bytes_left = bounds.batch_bytes_max
+        self.runs: list[Run] = []
+        self.weights: dict[int, tuple[int, int]] = {}
+
+    def has_room_for(self, run: Run) -> bool:
+        """Whether a run is within what is left."""
+        return run.frame_count <= self.frames_left and len(run.frames) <= self.bytes_left
 
 
 class Sequencer:
@@ -73,6 +87,7 @@ class Sequencer:
         bounds: of a batch.
         inbox: the matching thread's.
         patience: what is older is refused as busy.
+        wanted: gives the market data that somebody asks for, when a batch is made.
     """
 
     def __init__(
@@ -80,13 +95,18 @@ class Sequencer:
         bounds: BatchBounds,
         inbox: queue.SimpleQueue[Work | None],
         patience: Patience,
+        wanted: Callable[[], bytes],
     ) -> None:
         self._bounds = bounds
         self._inbox = inbox
         self._patience = patience
+        self._wanted = wanted
         self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
         self._queues: dict[int, deque[_Entry]] = {}
-        self._turns: deque[int] = deque()  # keys of _queues, whose turn is next first
+        # Every key of _queues is in one of these, whose turn is next first: those that were not
+        # there before their newest runs came, and those that were.
+        self._fresh: deque[int] = deque()
+        self._turns: deque[int] = deque()
         # Rung when there may be something to do: a run came, or a slot was freed. Capacity 1, as
         # any number of rings before the next look are one.
         self._bell_in, self._bell_out = trio.open_memory_channel[None](1)
@@ -115,7 +135,7 @@ class Sequencer:
         entries = self._queues.get(key)
         if entries is None:
             self._queues[key] = deque((_Entry(read_at_s, run),))
-            self._turns.append(key)
+            (self._fresh if run.frame_count <= FRESH_FRAMES_MAX else self._turns).append(key)
         else:
             entries.append(_Entry(read_at_s, run))
         self.frames_waiting += run.frame_count
@@ -128,7 +148,7 @@ class Sequencer:
     async def serve(self) -> None:
         """Hand over batches until cancelled."""
         async for _ in self._bell_out:
-            while self._turns and self._slots.take():
+            while self._queues and self._slots.take():
                 self._inbox.put(self._batch())
                 self._handed_over.unpark_all()
                 # Readers that wait for the loop add to the next batch.
@@ -150,40 +170,43 @@ class Sequencer:
 
     def _batch(self) -> Work:
         """Take turns until the batch is full or nothing waits."""
-        now_s = trio.current_time()
-        runs: list[Run] = []
-        weights: dict[int, tuple[int, int]] = {}
-        frames_left = self._bounds.commands_per_batch_max
-        bytes_left = self._bounds.batch_bytes_max
-        while self._turns:
-            key = self._turns[0]
+        filling = _Filling(self._bounds, trio.current_time())
+        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, filling.frames_left // 2)
+        self._take_turns(self._turns, self._bounds.frames_per_turn_max, filling, 0)
+        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, 0)
+        self.batches += 1
+        return Work(filling.runs, filling.weights, self._wanted())
+
+    def _take_turns(
+        self, turns: deque[int], frames_max: int, filling: _Filling, frames_kept: int
+    ) -> None:
+        """Take turns of at most `frames_max` frames until only room for `frames_kept` is left."""
+        while turns and filling.frames_left > frames_kept:
+            key = turns[0]
             entries = self._queues[key]
-            turn_left = min(self._bounds.frames_per_turn_max, frames_left)
+            turn_left = min(frames_max, filling.frames_left)
             while entries:
                 read_at_s, run = entries[0]
                 count, size = run.frame_count, len(run.frames)
                 # The first run of a batch always goes: no chunk is larger than a batch may be.
-                if runs and (count > turn_left or size > bytes_left):
+                if filling.runs and (count > turn_left or size > filling.bytes_left):
                     break
                 entries.popleft()
                 turn_left -= count
-                frames_left -= count
-                bytes_left -= size
-                self._take(run, now_s - read_at_s, runs, weights)
-            self._turns.popleft()
+                filling.frames_left -= count
+                filling.bytes_left -= size
+                self._take(run, read_at_s, filling)
+            turns.popleft()
             if not entries:
                 del self._queues[key]
-                continue
-            if entries[0].run.frame_count > frames_left or len(entries[0].run.frames) > bytes_left:
-                self._turns.appendleft(key)  # the batch is full: it goes on with this one
-                break
-            self._turns.append(key)
-        self.batches += 1
-        return Work(runs, weights)
+            elif filling.has_room_for(entries[0].run):
+                self._turns.append(key)
+            else:
+                turns.appendleft(key)  # the batch is full: it goes on with this one
+                return
 
-    def _take(
-        self, run: Run, waited_s: float, runs: list[Run], weights: dict[int, tuple[int, int]]
-    ) -> None:
+    def _take(self, run: Run, read_at_s: float, filling: _Filling) -> None:
+        runs, weights = filling.runs, filling.weights
         self.frames_waiting -= run.frame_count
         self.frames += run.frame_count
         if not run.admit:
@@ -196,35 +219,12 @@ class Sequencer:
         if run.admit:
             runs.append(run)
             return
-        refused = self._patience.refused(waited_s)
+        refused = self._patience.refused(filling.now_s - read_at_s)
         if not refused:
             runs.append(run)
         else:
-            pieces = split_by_admission(run, refused)
+            pieces = split_run(
+                run, lambda kind, _start, _end: ErrorCode.BUSY if kind in refused else 0
+            )
             self.busy += sum(piece.frame_count for piece in pieces if piece.admit)
             runs += pieces
-
-
-def split_by_admission(run: Run, refused: frozenset[int]) -> list[Run]:
-    """Cut a run where its frames begin or cease to be of the types that are refused as busy."""
-    pieces: list[Run] = []
-    frames = run.frames
-    first = position = count = 0
-    refusing = False
-    while position < len(frames):
-        # 0xdc is MessagePack's array16, whose type stands two bytes later (framing.py).
-        type_at = position + (7 if frames[position + 4] == 0xDC else 5)
-        refuse = type_at < len(frames) and frames[type_at] in refused
-        if refuse is not refusing:
-            if count:
-                pieces.append(_piece(run, refusing, count, frames[first:position]))
-            first, count, refusing = position, 0, refuse
-        count += 1
-        position += 4 + int.from_bytes(frames[position : position + 4], "big")
-    pieces.append(_piece(run, refusing, count, frames[first:]))
-    return pieces
-
-
-def _piece(run: Run, refusing: bool, count: int, frames: bytes) -> Run:
-    admit = ErrorCode.BUSY if refusing else 0
-    return Run(run.connection, run.attach, admit, count, frames)

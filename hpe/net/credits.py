@@ -3,8 +3,10 @@
 Owns the counting, nothing else; used by reader and writer tasks and the dispatcher, all in the
 Trio loop. A reader takes credits before it hands frames over, and they come back when the reply
 bytes were given to the kernel, so a client that sends without reading stops being read. Per
-connection the bound is in frames (its window), over all connections in bytes. Guarantee: both
-bounds are exceeded by at most one chunk per connection, because a chunk is never split.
+connection the bound is in frames (its window), over all connections in bytes. A quarter of the
+bytes is kept for connections that have little in flight, so that whoever floods the service keeps
+nobody from a cancel. Guarantee: all bounds are exceeded by at most one chunk per connection,
+because a chunk is never split.
 """
 
 from __future__ import annotations
@@ -19,12 +21,19 @@ FRAMES_BEFORE_LOGON: Final = 1
 FRAMES_MIN: Final = 64
 """Queries do not count against a session's window; a narrow window must not slow them down."""
 
+LITTLE_BYTES: Final = 16 * 1024
+"""In flight on one connection: some hundred cancels, or one chunk of orders."""
+
 
 class CreditPool:
-    """The bytes of all connections."""
+    """The bytes of all connections.
+
+    `bytes_max` is for those that have little in flight, `bytes_shared_max` for the others.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
+        self.bytes_shared_max = bytes_max - bytes_max // 4
         self.bytes = 0
         self.bytes_peak = 0
         self._lot = trio.lowlevel.ParkingLot()
@@ -42,21 +51,27 @@ class CreditPool:
         if self._lot and self.bytes < self.bytes_max:
             self._lot.unpark_all()
 
-    async def wait_room(self) -> None:
-        """Wait until the bound is not reached."""
-        while self.bytes >= self.bytes_max:
-            await self._lot.park()
+    def has_room(self, held: int) -> bool:
+        """Tell whether a connection that has so many bytes in flight may take more."""
+        return self.bytes < (self.bytes_max if held < LITTLE_BYTES else self.bytes_shared_max)
+
+    async def wait(self) -> None:
+        """Wait until some bytes were given back."""
+        await self._lot.park()
 
 
 class Account:
     """One connection's frames and bytes in flight."""
+
+    __slots__ = ("_lot", "_pool", "bytes", "frames", "frames_max")
 
     def __init__(self, pool: CreditPool) -> None:
         self.frames_max = FRAMES_BEFORE_LOGON
         self.frames = 0
         self.bytes = 0
         self._pool = pool
-        self._lot = trio.lowlevel.ParkingLot()
+        # Made when somebody first waits: most connections never fill their window.
+        self._lot: trio.lowlevel.ParkingLot | None = None
 
     def take(self, frames: int, size: int) -> None:
         """Take credits without waiting."""
@@ -64,14 +79,20 @@ class Account:
         self.bytes += size
         self._pool.take(size)
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether a bound is reached: `acquire` would wait."""
+        return self.frames >= self.frames_max or not self._pool.has_room(self.bytes)
+
     async def acquire(self, frames: int, size: int) -> None:
         """Wait until the bounds are not reached, then take credits.
 
         Cancellation: safe; nothing was taken.
         """
         while self.frames >= self.frames_max:
-            await self._lot.park()
-        await self._pool.wait_room()
+            await self._wait()
+        while not self._pool.has_room(self.bytes):
+            await self._pool.wait()
         self.take(frames, size)
 
     def release(self, frames: int, size: int) -> None:
@@ -86,4 +107,9 @@ class Account:
     async def wait_answered(self) -> None:
         """Wait until nothing is in flight."""
         while self.frames:
-            await self._lot.park()
+            await self._wait()
+
+    async def _wait(self) -> None:
+        if self._lot is None:
+            self._lot = trio.lowlevel.ParkingLot()
+        await self._lot.park()

@@ -97,7 +97,7 @@ class FrameScanner:
         self.pending = b""
         self.error: FrameError | None = None
 
-    def feed(self, data: bytes) -> list[Chunk]:
+    def feed(self, data: bytes | bytearray) -> list[Chunk]:
         """Take the next bytes of the stream and give the frames that they complete, in order.
 
         Cost: one pass over the frames, one copy of the data.

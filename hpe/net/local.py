@@ -15,16 +15,34 @@ import trio
 
 from hpe.core.codec import type_of
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
-from hpe.messages import PROTOCOL_VERSION, QUERY_FIRST, Error, Hello, Logout, Welcome
+from hpe.messages import (
+    PROTOCOL_VERSION,
+    QUERY_FIRST,
+    Error,
+    ErrorCode,
+    Hello,
+    Logout,
+    Subscribe,
+    Welcome,
+    type_number,
+)
 from hpe.net.credits import Account
 from hpe.net.framing import PREFIX_BYTES, Chunk, encode_frame
+from hpe.net.logon import Authenticator
 from hpe.net.requests import RequestChannel
-from hpe.net.session import State, Step
+from hpe.net.session import State, Step, error_frame
 from hpe.net.switchboard import Switchboard
 
 _LOGON_DECODER: Final[msgspec.msgpack.Decoder[Welcome | Error]] = msgspec.msgpack.Decoder(
     Welcome | Error
 )
+
+_SUBSCRIBE: Final = type_number(Subscribe)
+_SUBSCRIBE_DECODER: Final = msgspec.msgpack.Decoder(Subscribe)
+_NO_STREAMS: Final = "streams are for clients over TCP; in the process there are queries"
+
+# Whoever runs the engine in his process needs no key: he could change the engine itself.
+_EVERYBODY: Final = Authenticator(None)
 
 
 class LocalConnection:
@@ -37,7 +55,8 @@ class LocalConnection:
         self._logged_on = trio.Event()
         self._channel: RequestChannel | None = None
         self._failure: HpeError | None = None
-        self.session = switchboard.enter(self)
+        self.answered = 0
+        self.session = switchboard.enter(self, _EVERYBODY)
 
     @property
     def closed(self) -> bool:
@@ -80,6 +99,7 @@ class LocalConnection:
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
         """Hand frames to the channel and give credits back."""
+        self.answered += count
         self._account.release(count, size)
         if not frames or self.closed:
             return
@@ -88,7 +108,7 @@ class LocalConnection:
             return
         try:
             self._channel.feed(frames)
-        except ProtocolError as error:
+        except (ProtocolError, RequestRefused) as error:  # broken, or told that it is over
             self.close(error)
 
     def act(self, step: Step) -> None:
@@ -96,6 +116,8 @@ class LocalConnection:
         if step.run is not None:
             key = self.session.connection
             self._switchboard.offer(key, step.run, trio.current_time())
+        if step.stream is not None:
+            self._refuse_stream(step.stream.request_id)
         if step.reply:
             self.deliver(step.reply, 0, 0)
         if step.end:
@@ -108,14 +130,21 @@ class LocalConnection:
 
     def _send(self, frame: bytes) -> None:
         """Take one frame from the channel, as a reader would."""
-        chunk = Chunk(0 < type_of(frame[PREFIX_BYTES:]) < QUERY_FIRST, 1, frame)
+        kind = type_of(frame[PREFIX_BYTES:])
+        chunk = Chunk(0 < kind < QUERY_FIRST, 1, frame)
         if chunk.control:
             self.act(self.session.control(chunk))
+            return
+        if kind == _SUBSCRIBE:
+            self._refuse_stream(_SUBSCRIBE_DECODER.decode(frame[PREFIX_BYTES:]).request_id)
             return
         run = self.session.requests(chunk)
         if run is not None:
             self._account.take(1, len(frame))
             self._switchboard.offer(self.session.connection, run, trio.current_time())
+
+    def _refuse_stream(self, request_id: int) -> None:
+        self.deliver(error_frame(request_id, ErrorCode.NOT_AUTHORIZED, _NO_STREAMS), 0, 0)
 
     def _logon_answer(self, frames: bytes) -> None:
         reply = _LOGON_DECODER.decode(frames[PREFIX_BYTES:])

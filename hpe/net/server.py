@@ -1,23 +1,28 @@
-"""The TCP front door: listeners, the accept loop, the cap on connections.
+"""The TCP front door: listeners, the accept loop, TLS, the caps on connections.
 
 Owns the listening sockets; runs in the Trio loop. Each accepted stream becomes a Connection in
 the nursery that outlives the pipeline, so replies are still written when listening is over.
 Guarantees: a connection's fault never reaches another one or the accept loop; running out of
-file descriptors delays new connections and nothing else. Relies on Trio for TCP_NODELAY on
-accepted sockets and for sleeping and logging when accept fails for want of resources.
+file descriptors delays new connections and nothing else, and so does a flood of them (pacing.py);
+no source can take all places or try keys for ever. Relies on Trio for TCP_NODELAY on accepted
+sockets and for sleeping and logging when accept fails for want of resources.
 """
 
 from __future__ import annotations
 
 import resource
+import ssl
 from typing import Final
 
 import trio
 
 from hpe.errors import ListenError
 from hpe.messages import ErrorCode
-from hpe.net.connection import Connection, Limits, contain, refuse_connection
-from hpe.net.switchboard import Switchboard
+from hpe.net.connection import Connection, Surroundings
+from hpe.net.farewell import ClientStream, contain, refuse_connection
+from hpe.net.pacing import Pace, PacedListener
+from hpe.net.sources import Sources
+from hpe.net.wire import Wire
 
 DESCRIPTORS_RESERVED: Final = 512
 """Kept for the log, its rotation and everything else that opens files; a log that cannot open
@@ -31,25 +36,29 @@ class Server:
     """Accepts connections for one switchboard.
 
     Args:
-        switchboard: where connections enter.
         nursery: in which connections live.
         connections_max: as configured; the descriptor limit may lower it.
-        limits: for each connection.
+        sources: what one address may have.
+        around: for each connection.
+        tls: for connections accepted from now on; None serves them in plain text.
     """
 
     def __init__(
         self,
-        switchboard: Switchboard,
         nursery: trio.Nursery,
         connections_max: int,
-        limits: Limits,
+        sources: Sources,
+        around: Surroundings,
+        tls: ssl.SSLContext | None,
     ) -> None:
-        self._switchboard = switchboard
         self._nursery = nursery
-        self._limits = limits
+        self._sources = sources
+        self.around = around
+        self.tls = tls
         self.connections_max = min(connections_max, _connections_possible())
         self.refused = 0
         self.faulty = 0
+        self._pace = Pace()
         self._accepting: list[trio.CancelScope] = []
         self._refusing = 0
 
@@ -64,10 +73,11 @@ class Server:
         except OSError as error:
             raise ListenError(f"cannot listen on {host}:{port}: {error}") from error
         name = listeners[0].socket.getsockname()
+        paced = [PacedListener(listener, self._pace) for listener in listeners]
         with trio.CancelScope() as accepting:
             self._accepting.append(accepting)
             task_status.started(int(name[1]))
-            await trio.serve_listeners(self._accepted, listeners, handler_nursery=self._nursery)
+            await trio.serve_listeners(self._accepted, paced, handler_nursery=self._nursery)
 
     def stop(self) -> None:
         """Close the listeners; connections go on."""
@@ -75,22 +85,39 @@ class Server:
             accepting.cancel()
 
     async def _accepted(self, stream: trio.SocketStream) -> None:
-        if len(self._switchboard) >= self.connections_max:
-            await self._refuse(stream)
+        try:
+            address = stream.socket.getpeername()[0]
+        except OSError:  # it has gone already
+            await trio.aclose_forcefully(stream)
             return
-        connection = Connection(stream, self._switchboard, self._limits)
-        name = f"connection {connection.session.connection}"
-        self.faulty += await contain(connection.serve(), name)
+        place = self._sources.enter(address, trio.current_time())
+        if isinstance(place, ErrorCode):
+            await self._refuse(stream, place)
+            return
+        try:
+            if len(self.around.switchboard) >= self.connections_max:
+                await self._refuse(stream, ErrorCode.TOO_MANY_CONNECTIONS)
+                return
+            wire = Wire(stream.socket)
+            connection = Connection(self._secured(wire), wire, place, self.around)
+            name = f"connection {connection.session.connection}"
+            self.faulty += await contain(connection.serve(), name)
+        finally:
+            place.leave()
 
-    async def _refuse(self, stream: trio.SocketStream) -> None:
+    def _secured(self, wire: Wire) -> ClientStream:
+        return wire if self.tls is None else trio.SSLStream(wire, self.tls, server_side=True)
+
+    async def _refuse(self, stream: trio.SocketStream, code: ErrorCode) -> None:
         self.refused += 1
         if self._refusing >= REFUSALS_MAX:
             await trio.aclose_forcefully(stream)
             return
         self._refusing += 1
         try:
-            life = refuse_connection(stream, ErrorCode.TOO_MANY_CONNECTIONS)
-            await contain(life, "refused connection")
+            await contain(
+                refuse_connection(self._secured(Wire(stream.socket)), code), "refused connection"
+            )
         finally:
             self._refusing -= 1
 

@@ -2,12 +2,15 @@
 
 Owns the state of one connection's logon and the answers to control messages; no sockets, no
 waiting, no tasks. One connection (TCP or in-process) owns a Session and calls it from the Trio
-loop. Every method gives a Step: bytes to send, a run for the core, whether the connection ends.
-Guarantees: nothing reaches the core before `welcome`; a session that was attached is detached
-exactly once, unless it was logged out or the service stops. Source: protocol.md, "Sessions".
+loop. Every method gives a Step: bytes to send, a run for the core, a stream to begin or end,
+whether the connection ends. Guarantees: nothing reaches the core before `welcome`, nothing at all
+happens for a stranger who cannot prove the key that he names; a session that was attached is
+detached exactly once, unless it was logged out or the service stops. Source: protocol.md, "Logon"
+and "Sessions".
 
-    NEW --hello--> ATTACHING --attached--> ATTACHED --logout--> CLOSING --closed--> ENDED
-     any state --fatal error, replaced, end of input--> ENDED
+    NEW --hello--> (CHALLENGED --logon-->) ATTACHING --attached--> ATTACHED
+    ATTACHED --logout--> CLOSING --closed--> ENDED
+    any state --fatal error, replaced, end of input--> ENDED
 """
 
 from __future__ import annotations
@@ -20,17 +23,23 @@ import msgspec
 
 from hpe.core.codec import Undecodable, diagnose, error_body, frame, type_of
 from hpe.core.core import SYSTEM_CONNECTION, Run
+from hpe.core.permissions import permitted
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     CONTROL,
     ERROR_TRAITS,
+    HEARTBEAT_MS_DEFAULT,
+    HEARTBEAT_MS_MIN,
     PROTOCOL_VERSION,
     REPLY_BYTES_MAX,
     REQUEST_BYTES_MAX,
+    Challenge,
     DetachCause,
     ErrorCode,
+    Heartbeat,
     Hello,
     LoggedOut,
+    Logon,
     Logout,
     Ping,
     Pong,
@@ -41,14 +50,21 @@ from hpe.messages import (
     SessionAttachedResponse,
     SessionClosed,
     SessionDetached,
+    SubscribePrivate,
+    Unsubscribe,
+    UnsubscribePrivate,
     Welcome,
     type_number,
 )
 from hpe.net.framing import PREFIX_BYTES, Chunk, encode_frame
+from hpe.net.logon import ANONYMOUS, Authenticator, Grant
 
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
     type_number(message): msgspec.msgpack.Decoder(message) for message in CONTROL
 }
+
+StreamRequest = Unsubscribe | SubscribePrivate | UnsubscribePrivate
+"""Control messages about streams, which the connection carries out."""
 
 
 class ServiceFacts(Protocol):
@@ -66,6 +82,7 @@ class State(Enum):
     """Where a session is; see the module's drawing."""
 
     NEW = auto()
+    CHALLENGED = auto()
     ATTACHING = auto()
     ATTACHED = auto()
     CLOSING = auto()
@@ -73,14 +90,26 @@ class State(Enum):
 
 
 class Step(NamedTuple):
-    """What the connection has to do: send `reply`, offer `run` to the core, `end` itself."""
+    """What the connection has to do.
+
+    Send `reply`, offer `run` to the core, carry out and answer `stream`, `end` itself.
+    """
 
     reply: bytes = b""
     run: Run | None = None
     end: bool = False
+    stream: StreamRequest | None = None
 
 
 NOTHING: Final = Step()
+
+
+class _Hello(NamedTuple):
+    """A hello that was challenged: what its logon has to prove."""
+
+    message: Hello
+    body: bytes
+    nonce: bytes
 
 
 def internal_run(message: Request) -> Run:
@@ -101,20 +130,44 @@ class Session:
         take_attach_number: gives the next attach number and notes that this connection waits
             for its outcome.
         facts: about the service.
+        authenticator: decides who may log on as whom.
+
+    Attributes:
+        logon_failed: whether a proof was refused; the connection ends then.
+        heartbeat_s: how long either side may be quiet, as agreed.
     """
 
+    __slots__ = (
+        "_authenticator", "_facts", "_hello", "_request_id", "_revoked", "_take_attach_number",
+        "attach_number", "connection", "grant", "heartbeat_s", "logon_failed", "session_id",
+        "state", "user", "window",
+    )  # fmt: skip
+
     def __init__(
-        self, connection: int, take_attach_number: Callable[[int], int], facts: ServiceFacts
+        self,
+        connection: int,
+        take_attach_number: Callable[[int], int],
+        facts: ServiceFacts,
+        authenticator: Authenticator,
     ) -> None:
         self.connection = connection
         self.state = State.NEW
         self.attach_number = 0
         self.session_id = 0
+        self.user = 0
         self.window = 0
+        self.heartbeat_s = 0.0
+        self.grant = ANONYMOUS
+        self.logon_failed = False
         self._take_attach_number = take_attach_number
         self._facts = facts
+        self._authenticator = authenticator
         # The id of the hello or logout that waits for the core.
         self._request_id = 0
+        self._hello: _Hello | None = None
+        self._revoked = False
+
+    # --- what the client says -----------------------------------------------------------------
 
     def requests(self, chunk: Chunk) -> Run | None:
         """Give the run of a chunk for the core; None when the session is not attached any more."""
@@ -128,23 +181,22 @@ class Session:
         # Before logon a chunk may hold several frames; the first one decides.
         length = int.from_bytes(chunk.frames[:PREFIX_BYTES], "big")
         body = chunk.frames[PREFIX_BYTES : PREFIX_BYTES + length]
-        if self.state is State.NEW and type_of(body) != type_number(Hello):
-            return self._expected_hello(body)
+        expected = _EXPECTED.get(self.state)
+        if expected is not None and type_of(body) != type_number(expected):
+            return self._unexpected(body, expected)
         try:
             message = _decode(body)
         except Undecodable as fault:
             return self.refuse(fault.code, str(fault), fault.request_id)
-        match message:
-            case Hello():
-                return self._hello(message)
-            case Ping(request_id=request_id, token=token):
-                return Step(encode_frame(Pong(request_id, 0, token)))
-            case ServerInfo(request_id=request_id):
-                return Step(encode_frame(self._facts.server_info(request_id)))
-            case Logout():
-                return self._logout(message)
-            case _:
-                raise InvariantViolation(f"control message {message!r} has no answer")
+        match self.state:
+            case State.NEW:
+                return self._greet(message, body)
+            case State.CHALLENGED:
+                return self._log_on(message)
+            case State.ATTACHED:
+                return self._answer(message)
+            case _:  # it ends already
+                return NOTHING
 
     def refuse(self, code: ErrorCode, message: str = "", request_id: int = 0) -> Step:
         """Answer an error; end the connection when the code is a fatal one.
@@ -152,6 +204,19 @@ class Session:
         An attached session is not detached here: the connection calls `end` when it is through.
         """
         return Step(error_frame(request_id, code, message), end=ERROR_TRAITS[code].fatal)
+
+    def end(self) -> Run | None:
+        """The client's input is over: give the run that detaches, if there is one.
+
+        While the service stops nothing is detached: recovery does it, so that a clean stop and
+        a crash look alike in the log.
+        """
+        state, self.state = self.state, State.ENDED
+        if state is not State.ATTACHED or self._facts.draining:
+            return None
+        return self._detach(self.session_id)
+
+    # --- what the core and the operator say ---------------------------------------------------
 
     def attached(self, response: SessionAttachedResponse) -> Step:
         """Take the core's word on `hello`; it is durable."""
@@ -164,6 +229,8 @@ class Session:
             return self.refuse(ErrorCode(response.error), request_id=self._request_id)
         self.state = State.ATTACHED
         self.session_id, self.window = response.session_id, response.window
+        if self._revoked:
+            return self.refuse(ErrorCode.KEY_REVOKED, request_id=self._request_id)
         welcome = Welcome(
             request_id=self._request_id,
             flags=0,
@@ -176,6 +243,9 @@ class Session:
             server=self._facts.server,
             request_bytes_max=REQUEST_BYTES_MAX,
             reply_bytes_max=REPLY_BYTES_MAX,
+            role=self.grant.role,
+            heartbeat_ms=round(self.heartbeat_s * 1000),
+            private_sequence=response.private_sequence,
         )
         return Step(encode_frame(welcome))
 
@@ -189,16 +259,13 @@ class Session:
         self.state = State.ENDED
         return self.refuse(ErrorCode.SESSION_REPLACED)
 
-    def end(self) -> Run | None:
-        """The client's input is over: give the run that detaches, if there is one.
+    def revoke(self) -> Step:
+        """The key of this session is gone, or means something else now."""
+        self._revoked = True
+        # While the core attaches the session, its answer comes first: then there is one to detach.
+        return NOTHING if self.state is State.ATTACHING else self.refuse(ErrorCode.KEY_REVOKED)
 
-        While the service stops nothing is detached: recovery does it, so that a clean stop and
-        a crash look alike in the log.
-        """
-        state, self.state = self.state, State.ENDED
-        if state is not State.ATTACHED or self._facts.draining:
-            return None
-        return self._detach(self.session_id)
+    # --- inside -------------------------------------------------------------------------------
 
     def _detach(self, session_id: int) -> Run:
         number = self.attach_number
@@ -206,33 +273,99 @@ class Session:
             SessionDetached(number, session_id, number, DetachCause.CONNECTION_LOST)
         )
 
-    def _expected_hello(self, body: bytes) -> Step:
+    def _unexpected(self, body: bytes, expected: type[Request]) -> Step:
         fault = diagnose(body, "")
         code = fault.code if ERROR_TRAITS[fault.code].fatal else ErrorCode.EXPECTED_HELLO
-        text = str(fault) or f"the first message must be hello, found type {type_of(body)}"
-        return self.refuse(code, text, fault.request_id)
+        if expected is Hello:
+            text = f"the first message must be hello, found type {type_of(body)}"
+        else:
+            text = f"a challenge is answered by logon, found type {type_of(body)}"
+        return self.refuse(code, str(fault) or text, fault.request_id)
 
-    def _hello(self, hello: Hello) -> Step:
-        if self.state is not State.NEW:
-            return self.refuse(ErrorCode.ALREADY_LOGGED_ON, request_id=hello.request_id)
+    def _greet(self, hello: Request, body: bytes) -> Step:
+        assert isinstance(hello, Hello)
         if hello.version != PROTOCOL_VERSION:
             text = f"version {hello.version} asked for, {PROTOCOL_VERSION} is spoken here"
             return self.refuse(ErrorCode.UNSUPPORTED_VERSION, text, hello.request_id)
         if self._facts.draining:
             return self.refuse(ErrorCode.SHUTTING_DOWN, request_id=hello.request_id)
+        if not self._authenticator.required:
+            return self._attach(hello, ANONYMOUS)
+        # Known or not, every key gets a challenge: a stranger learns nothing from it.
+        self.state = State.CHALLENGED
+        self._hello = _Hello(hello, body, self._authenticator.challenge())
+        return Step(encode_frame(Challenge(hello.request_id, 0, self._hello.nonce)))
+
+    def _log_on(self, logon: Request) -> Step:
+        assert isinstance(logon, Logon)
+        assert self._hello is not None
+        hello, body, nonce = self._hello
+        # One proof for one challenge: whoever may try again begins with hello.
+        self.state, self._hello = State.NEW, None
+        grant = self._authenticator.check(body, hello, nonce, logon)
+        if grant is None or logon.request_id != hello.request_id:
+            self.logon_failed = True
+            return self.refuse(ErrorCode.AUTHENTICATION_FAILED, request_id=logon.request_id)
+        if self._facts.draining:
+            return self.refuse(ErrorCode.SHUTTING_DOWN, request_id=logon.request_id)
+        return self._attach(hello, grant)
+
+    def _attach(self, hello: Hello, grant: Grant) -> Step:
         self.state = State.ATTACHING
+        self.grant = grant
+        self.user = hello.user
+        heartbeat_ms = max(hello.heartbeat_ms or HEARTBEAT_MS_DEFAULT, HEARTBEAT_MS_MIN)
+        self.heartbeat_s = heartbeat_ms / 1000
         self._request_id = hello.request_id
         self.attach_number = self._take_attach_number(self.connection)
-        command = SessionAttached(self.attach_number, hello.session_id, hello.user, hello.window)
+        command = SessionAttached(
+            request_id=self.attach_number,
+            session_id=hello.session_id,
+            user=hello.user,
+            window=hello.window,
+            role=grant.role,
+            user_first=grant.user_first,
+            user_last=grant.user_last,
+            flags=hello.flags,
+            grace_ms=hello.grace_ms,
+        )
         return Step(run=internal_run(command))
 
-    def _logout(self, logout: Logout) -> Step:
+    def _answer(self, message: Request) -> Step:
+        """Answer what an attached client may say to the connection."""
+        match message:
+            case Ping(request_id=request_id, token=token):
+                return Step(encode_frame(Pong(request_id, 0, token)))
+            case Heartbeat():
+                return NOTHING
+            case ServerInfo(request_id=request_id):
+                return Step(encode_frame(self._facts.server_info(request_id)))
+            case Unsubscribe() | SubscribePrivate() | UnsubscribePrivate():
+                return self._stream(message)
+            case Logout():
+                return self._log_out(message)
+            case Hello() | Logon():
+                return self.refuse(ErrorCode.ALREADY_LOGGED_ON, request_id=message.request_id)
+            case _:
+                raise InvariantViolation(f"control message {message!r} has no answer")
+
+    def _stream(self, message: StreamRequest) -> Step:
+        _, role, user_first, user_last = self.grant
+        if not permitted(role, user_first, user_last, self.user, message):
+            return self.refuse(ErrorCode.NOT_AUTHORIZED, request_id=message.request_id)
+        return Step(stream=message)
+
+    def _log_out(self, logout: Logout) -> Step:
         if self._facts.draining:
             return self.refuse(ErrorCode.SHUTTING_DOWN, request_id=logout.request_id)
         self.state = State.CLOSING
         self._request_id = logout.request_id
         number = self.attach_number
         return Step(run=internal_run(SessionClosed(number, self.session_id, number)))
+
+
+_EXPECTED: Final[dict[State, type[Request]]] = {State.NEW: Hello, State.CHALLENGED: Logon}
+"""What alone may come before there is a session."""
 
 
 def _decode(body: bytes) -> Request:

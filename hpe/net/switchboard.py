@@ -9,7 +9,7 @@ batch go back even when its connection is gone. Relies on being given durable ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -28,7 +28,9 @@ from hpe.messages import (
 )
 from hpe.net.credits import CreditPool
 from hpe.net.framing import split_bodies
-from hpe.net.session import ServiceFacts, Session, Step, internal_run
+from hpe.net.logon import Authenticator
+from hpe.net.session import ServiceFacts, Session, State, Step, internal_run
+from hpe.net.streams import Streams
 
 _Internal = (
     SessionAttachedResponse
@@ -45,9 +47,13 @@ order; the queue is the number of the connection that caused the run."""
 
 
 class Port(Protocol):
-    """A connection as the switchboard sees it. No method waits."""
+    """A connection as the switchboard sees it. No method waits.
+
+    `answered` counts the requests whose answers were delivered to it.
+    """
 
     session: Session
+    answered: int
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
         """Send frames; then give back the credits of `count` requests of `size` bytes."""
@@ -67,6 +73,8 @@ class Switchboard:
         facts: about the service, for sessions.
         credits: the pool that requests in flight are counted in.
         last_attach_number: highest that the recovered state knows.
+        authenticator: decides who may log on as whom.
+        streams: what connections follow.
     """
 
     def __init__(
@@ -75,10 +83,15 @@ class Switchboard:
         facts: ServiceFacts,
         credits: CreditPool,
         last_attach_number: int,
+        *,
+        authenticator: Authenticator,
+        streams: Streams,
     ) -> None:
         self.offer = offer
         self.facts = facts
         self.credits = credits
+        self.authenticator = authenticator
+        self.streams = streams
         self.accepted = 0
         self._last_attach_number = last_attach_number
         self._ports: dict[int, Port] = {}
@@ -90,10 +103,25 @@ class Switchboard:
         """Count the open connections."""
         return len(self._ports)
 
-    def enter(self, port: Port) -> Session:
-        """Give a new connection its number, in the form of a session."""
+    @property
+    def strangers(self) -> int:
+        """Count the connections that have no session."""
+        return len(self._ports) - len(self._by_session)
+
+    def enter(self, port: Port, authenticator: Authenticator | None = None) -> Session:
+        """Give a new connection its number, in the form of a session.
+
+        Args:
+            port: the connection.
+            authenticator: decides about this one, in place of the engine's.
+        """
         self.accepted += 1
-        session = Session(self.accepted, self._take_attach_number, self.facts)
+        session = Session(
+            self.accepted,
+            self._take_attach_number,
+            self.facts,
+            authenticator if authenticator is not None else self.authenticator,
+        )
         self._ports[session.connection] = port
         return session
 
@@ -113,6 +141,18 @@ class Switchboard:
         """Have every connection end once it has its answers."""
         for port in list(self._ports.values()):
             port.stop_reading()
+
+    def revoke(self, keys: Collection[str]) -> int:
+        """End the sessions of keys that are not valid any more; returns how many."""
+        states = (State.ATTACHING, State.ATTACHED)
+        revoked = [
+            port
+            for port in self._ports.values()
+            if port.session.grant.key_id in keys and port.session.state in states
+        ]
+        for port in revoked:
+            port.act(port.session.revoke())
+        return len(revoked)
 
     async def internal(self, commands: Sequence[Request]) -> None:
         """Execute internal commands in order and wait until they are durable."""
@@ -148,11 +188,18 @@ class Switchboard:
                 self.credits.give_back(size)
         if len(answered) < len(weights):
             self._return_unanswered(answered, weights)
+        if output.private:
+            self.streams.report(output)
+        self.streams.publish(output, weights, self._answered)
         for connection in output.cut:
             if connection in ports:
                 ports[connection].act(Step(end=True))
         for body in split_bodies(internal):
             self._internal_answer(body)
+
+    def _answered(self, connection: int) -> int:
+        port = self._ports.get(connection)
+        return port.answered if port is not None else 0
 
     def _return_unanswered(
         self, answered: set[int], weights: Mapping[int, tuple[int, int]]

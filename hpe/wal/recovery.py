@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hpe.config import SyncPolicy
-from hpe.core.core import Core
+from hpe.core.core import Core, Output
 from hpe.errors import Diverged, RecoveryStopped
 from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.log import CommandLog, Record, Tail
@@ -49,8 +49,16 @@ class Recovered(NamedTuple):
     tail: Tail
 
 
+Observe = Callable[[Output], None]
+"""Is given what every body gave again: private reports, above all."""
+
+
 def _never() -> bool:
     return False
+
+
+def _ignore(output: Output) -> None:
+    pass
 
 
 def recover(
@@ -60,6 +68,7 @@ def recover(
     *,
     segment_bytes_max: int = SEGMENT_BYTES_MAX_DEFAULT,
     files: LogFiles | None = None,
+    observe: Observe = _ignore,
     stop: Callable[[], bool] = _never,
 ) -> Recovered:
     """Bring a core to the end of the log in a directory, and the log to where it can be written.
@@ -70,6 +79,7 @@ def recover(
         policy: When the log will be synced; old records may have been written under another.
         segment_bytes_max: Where segments end.
         files: The directory's files, instead of the real ones.
+        observe: Called with the output of every body, in order, in this thread.
         stop: Looked at after every record.
 
     Raises:
@@ -90,7 +100,7 @@ def recover(
     try:
         log.open()
         cut = log.cut
-        records = replay(log, core, stop)
+        records = replay(log, core, stop, observe)
         core.check()
         tail = log.sync()
     except BaseException:
@@ -100,7 +110,9 @@ def recover(
     return Recovered(report, log, tail)
 
 
-def replay(log: CommandLog, core: Core, stop: Callable[[], bool] = _never) -> int:
+def replay(
+    log: CommandLog, core: Core, stop: Callable[[], bool] = _never, observe: Observe = _ignore
+) -> int:
     """Execute everything in the log that the core has not seen; returns the number of records.
 
     Raises:
@@ -109,21 +121,21 @@ def replay(log: CommandLog, core: Core, stop: Callable[[], bool] = _never) -> in
     """
     records = 0
     for record in log.read(core.last_sequence):
-        replay_record(core, record)
+        replay_record(core, record, observe)
         records += 1
         if stop():
             raise RecoveryStopped(f"recovery was stopped at sequence {record.last_sequence}")
     return records
 
 
-def replay_record(core: Core, record: Record) -> None:
+def replay_record(core: Core, record: Record, observe: Observe = _ignore) -> None:
     """Execute one record.
 
     Raises:
         Diverged: a result, or the number of commands, differs from what was logged.
     """
     for body in record.bodies:
-        core.replay(body)
+        observe(core.replay(body))
     if core.last_sequence != record.last_sequence:
         raise Diverged(
             core.last_sequence, f"the log's record ends at sequence {record.last_sequence}"

@@ -77,7 +77,7 @@ REFUSED = {
     "request id 0": (pack(69, 0, USD, 1), "bad_field"),
     "request id above 2^63": (pack(69, TOO_LARGE, USD, 1), "bad_field"),
     "side 3": (pack(64, 2, 1, 0, 3, 2, 1, 100, 1, 0), "bad_field"),
-    "unknown flag": (pack(64, 2, 1, 0, 1, 2, 1, 100, 1, 2), "bad_field"),
+    "unknown flag": (pack(64, 2, 1, 0, 1, 2, 1, 100, 1, 4), "bad_field"),
     "depth 1001": (pack(32, 2, 1, 1_001), "bad_field"),
     "control with a bad field": (pack(2, 2, "x"), "bad_field"),
     "hello again": (HELLO, "already_logged_on"),

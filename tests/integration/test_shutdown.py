@@ -170,8 +170,9 @@ async def test_a_stop_waits_for_the_log_and_delivers_the_last_replies(tmp_path: 
                 service.leave.set()
                 await service.engine.phase.wait_value("draining")
                 files.gate.set()
-                (row,) = await client.until_closed()
+                row, last = await client.until_closed()
                 assert row[6] == 5
+                assert named([last]) == [(0, SHUTTING_DOWN)]
             await service.engine.phase.wait_value("stopped")
 
 
@@ -191,8 +192,9 @@ async def test_a_stop_answers_the_hello_and_logout_that_the_core_executes(tmp_pa
                 await service.engine.phase.wait_value("draining")
                 files.gate.set()
                 assert [row[:2] for row in await leaving.until_closed()] == [[3, 9]]
-                (welcome,) = await coming.until_closed()
+                welcome, last = await coming.until_closed()
                 assert welcome[0] == 1
+                assert named([last]) == [(0, SHUTTING_DOWN)]
             await service.engine.phase.wait_value("stopped")
 
 
@@ -211,7 +213,7 @@ async def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
         async with wire(process.port, user=7) as client:  # keeps its side open: 2 s of farewell
             assert (await client.ask(Deposit(1, USD, 1)))[0] == 69
             process.terminate()
-            assert await client.receive() is None
+            assert named(await client.until_closed()) == [(0, SHUTTING_DOWN)]
             process.terminate()
             assert await trio.to_thread.run_sync(process.wait) == 75
     with ServiceProcess(tmp_path) as process:

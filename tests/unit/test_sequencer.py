@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import random
-from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -26,8 +25,7 @@ from hpe.messages import (
     SubmitOco,
     SubmitOrder,
 )
-from hpe.net.framing import FrameScanner
-from hpe.sequencer import BATCHES_OUTSTANDING_MAX, Patience, Sequencer, split_by_admission
+from hpe.sequencer import BATCHES_OUTSTANDING_MAX, Patience, Sequencer
 
 BUSY = int(ErrorCode.BUSY)
 ORDER = SubmitOrder(1, 1, 0, 1, 2, 1, 100, 1)
@@ -55,7 +53,10 @@ class Bench:
 
     def __init__(self, bounds: Bounds | None = None) -> None:
         self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        self.sequencer = Sequencer(bounds or Bounds(), self.inbox, Patience(0.020, 0.200))
+        self.wanted = b""
+        self.sequencer = Sequencer(
+            bounds or Bounds(), self.inbox, Patience(0.020, 0.200), lambda: self.wanted
+        )
 
     def offer(self, run: Run, key: int | None = None) -> None:
         self.sequencer.offer(run.connection if key is None else key, run, trio.current_time())
@@ -102,10 +103,35 @@ async def test_only_two_batches_are_outstanding_and_the_rest_gathers(bench: Benc
 async def test_connections_take_turns_of_at_most_256_frames(bench: Bench) -> None:
     for _ in range(4):
         bench.offer(run_of(1, *[ORDER] * 200))
-    bench.offer(run_of(2, MONEY))
-    bench.offer(run_of(3, MONEY))
+    bench.offer(run_of(2, *[MONEY] * 17))
+    bench.offer(run_of(3, *[MONEY] * 17))
     work = await bench.take()
     assert [run.connection for run in work.runs] == [1, 2, 3, 1, 1, 1]
+
+
+async def test_who_sends_little_is_in_the_next_batch_however_much_others_pile_up(
+    bench: Bench,
+) -> None:
+    for number in range(1, 21):
+        for _ in range(3):
+            bench.offer(run_of(number, *[QUERY] * 256))
+    await bench.take()
+    for number in (50, 51):
+        bench.offer(run_of(number, ORDER))
+    await bench.take()  # was made before they came
+    work = await bench.take()
+    assert [run.connection for run in work.runs][:2] == [50, 51]
+
+
+async def test_those_who_pile_up_have_half_of_every_batch(bench: Bench) -> None:
+    for _ in range(2):
+        bench.offer(run_of(1, *[QUERY] * 256))
+    for number in range(100, 800):
+        bench.offer(run_of(number, ORDER))
+    work = await bench.take()
+    connections = [run.connection for run in work.runs]
+    assert connections == [*range(100, 612), 1, 1]
+    assert [run.connection for run in (await bench.take()).runs] == list(range(612, 800))
 
 
 async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(bench: Bench) -> None:
@@ -188,25 +214,12 @@ async def test_cancels_may_wait_longer(
     assert SYSTEM_CONNECTION not in work.weights
 
 
-@pytest.mark.parametrize("seed", range(50))
-def test_split_runs_hold_the_same_frames_and_each_one_class(seed: int) -> None:
-    source = random.Random(seed)
-    requests = source.choices([ORDER, REPLACE, CANCEL, QUERY, MONEY], k=source.randint(1, 40))
-    run = run_of(3, *requests)
-    pieces = split_by_admission(run, frozenset({64, 66}))
-    assert b"".join(piece.frames for piece in pieces) == run.frames
-    assert sum(piece.frame_count for piece in pieces) == run.frame_count
-    expected = [BUSY if isinstance(r, SubmitOrder | ReplaceOrder) else 0 for r in requests]
-    found = [piece.admit for piece in pieces for _ in range(piece.frame_count)]
-    assert found == expected
-    assert all(a.admit != b.admit for a, b in pairwise(pieces))
-
-
-def test_frames_too_short_to_have_a_type_are_left_to_the_core() -> None:
-    odd = b"\0\0\0\1\x90" + b"\0\0\0\1\xdc"
-    scanned = FrameScanner(2_048).feed(odd)
-    assert [chunk.frames for chunk in scanned] == [odd]
-    assert split_by_admission(Run(1, 1, 0, 2, odd), frozenset({64})) == [Run(1, 1, 0, 2, odd)]
+async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(bench: Bench) -> None:
+    bench.offer(run_of(1, MONEY))
+    assert (await bench.take()).wanted == b""
+    bench.wanted = b"\0\0\0\1\2"
+    bench.offer(run_of(1, MONEY))
+    assert (await bench.take()).wanted == bench.wanted
 
 
 async def test_waiting_for_the_drain_ends_when_accepted_runs_are_handed_over(bench: Bench) -> None:

@@ -6,30 +6,40 @@ import msgspec
 import pytest
 
 from hpe.core.core import SYSTEM_CONNECTION
+from hpe.keys import Key, KeyEntry, Scheme
 from hpe.messages import (
+    Challenge,
     Deposit,
     DetachCause,
     Error,
     ErrorCode,
+    Heartbeat,
     Hello,
     LoggedOut,
+    Logon,
     Logout,
     Ping,
     Pong,
     Request,
+    Role,
     ServerInfoReply,
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
     SessionDetached,
+    SubscribePrivate,
+    Unsubscribe,
+    UnsubscribePrivate,
     Welcome,
 )
 from hpe.net.framing import Chunk, encode_frame
+from hpe.net.logon import Authenticator, new_nonce, prove
 from hpe.net.session import NOTHING, Session, State, Step
 
-ANSWERS = msgspec.msgpack.Decoder(Welcome | Pong | LoggedOut | Error | ServerInfoReply)
+Answer = Welcome | Pong | LoggedOut | Error | ServerInfoReply | Challenge
+ANSWERS = msgspec.msgpack.Decoder(Answer)
 INTERNAL = msgspec.msgpack.Decoder(SessionAttached | SessionDetached | SessionClosed)
-ATTACHED = SessionAttachedResponse(41, 0, 9, 0, 5, 100, 7)
+ATTACHED = SessionAttachedResponse(41, 0, 9, 0, 5, 100, 7, 33)
 
 
 class Facts:
@@ -44,9 +54,10 @@ class Facts:
 class Desk:
     """A session and what it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: dict[str, KeyEntry] | None = None) -> None:
         self.facts = Facts()
-        self.session = Session(3, lambda connection: 38 + connection, self.facts)
+        self.authenticator = Authenticator(keys)
+        self.session = Session(3, lambda number: 38 + number, self.facts, self.authenticator)
 
     def say(self, request: Request) -> Step:
         return self.session.control(Chunk(True, 1, encode_frame(request)))
@@ -62,7 +73,7 @@ def desk() -> Desk:
     return Desk()
 
 
-def answer(step: Step) -> Welcome | Pong | LoggedOut | Error | ServerInfoReply:
+def answer(step: Step) -> Answer:
     return ANSWERS.decode(step.reply[4:])
 
 
@@ -77,7 +88,7 @@ def test_hello_becomes_an_attachment_and_its_outcome_the_welcome(desk: Desk) -> 
     assert command(step) == SessionAttached(41, 5, 8, 100)
     assert (step.reply, step.end, desk.session.state) == (b"", False, State.ATTACHING)
     assert answer(desk.session.attached(ATTACHED)) == Welcome(
-        6, 0, 1, 5, 100, 7, 9, "batch", "hpe test", 2_048, 1_048_576
+        6, 0, 1, 5, 100, 7, 9, "batch", "hpe test", 2_048, 1_048_576, Role.ANONYMOUS, 15_000, 33
     )
     run = desk.session.requests(Chunk(False, 2, b"frames"))
     assert run == (3, 41, 0, 2, b"frames")
@@ -85,7 +96,7 @@ def test_hello_becomes_an_attachment_and_its_outcome_the_welcome(desk: Desk) -> 
 
 def test_a_refused_attachment_ends_the_connection_and_detaches_nothing(desk: Desk) -> None:
     desk.say(Hello(6, 1, 8, 5))
-    step = desk.session.attached(SessionAttachedResponse(41, 0, 9, 203, 5, 0, 0))
+    step = desk.session.attached(SessionAttachedResponse(41, 0, 9, 203, 5, 0, 0, 0))
     refusal = answer(step)
     assert isinstance(refusal, Error)
     assert (refusal.request_id, refusal.name, step.end) == (6, "unknown_session", True)
@@ -128,7 +139,7 @@ def test_a_client_that_left_while_attaching_is_detached_afterwards(desk: Desk) -
 def test_a_client_that_left_before_its_refusal_needs_nothing(desk: Desk) -> None:
     desk.say(Hello(1, 1, 8))
     desk.session.end()
-    assert desk.session.attached(SessionAttachedResponse(41, 0, 9, 203, 5, 0, 0)) is NOTHING
+    assert desk.session.attached(SessionAttachedResponse(41, 0, 9, 203, 5, 0, 0, 0)) is NOTHING
 
 
 def test_logout_closes_when_durable_and_detaches_nothing(desk: Desk) -> None:
@@ -178,3 +189,180 @@ def test_a_command_never_reaches_control(desk: Desk) -> None:
     refusal = answer(desk.say(Deposit(1, 1, 1)))
     assert isinstance(refusal, Error)
     assert refusal.code == ErrorCode.BAD_FIELD
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+SECRET = bytes(range(32))
+KEY = Key("desk-1", SECRET)
+
+
+def keys(role: Role, *users: int) -> dict[str, KeyEntry]:
+    return {"desk-1": KeyEntry("desk-1", Scheme.HMAC_SHA256, role, users, SECRET)}
+
+
+def logon(desk: Desk, hello: Hello, key: Key = KEY) -> Step:
+    """Say hello and prove the key."""
+    challenge = answer(desk.say(hello))
+    assert isinstance(challenge, Challenge)
+    assert challenge.request_id == hello.request_id
+    assert desk.session.state is State.CHALLENGED
+    nonce = new_nonce()
+    proof = prove(key, challenge.nonce, nonce, encode_frame(hello)[4:])
+    return desk.say(Logon(hello.request_id, nonce, proof))
+
+
+@pytest.mark.parametrize(
+    ("role", "users", "granted"),
+    [
+        (Role.TRADER, (7, 8), (8, 8)),
+        (Role.GATEWAY, (5, 9), (5, 9)),
+        (Role.OPERATOR, (), (1, 2**63 - 1)),
+        (Role.MARKET_DATA, (), (8, 8)),
+    ],
+)
+def test_a_proven_key_becomes_the_attachment_with_its_role_and_users(
+    role: Role, users: tuple[int, ...], granted: tuple[int, int]
+) -> None:
+    desk = Desk(keys(role, *users))
+    step = logon(desk, Hello(6, 1, 8, 0, 10, "x", 1, 500, 350, "desk-1"))
+    assert command(step) == SessionAttached(41, 0, 8, 10, role, *granted, 1, 500)
+    welcome = answer(desk.session.attached(ATTACHED))
+    assert isinstance(welcome, Welcome)
+    assert (welcome.request_id, welcome.role, welcome.heartbeat_ms) == (6, role, 350)
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        Hello(6, 1, 9, key_id="desk-1"),  # not its user
+        Hello(6, 1, 8, key_id="desk-2"),  # unknown
+        Hello(6, 1, 8),  # none named
+    ],
+)
+def test_who_cannot_prove_a_key_for_the_user_is_refused_whatever_the_reason(hello: Hello) -> None:
+    desk = Desk(keys(Role.TRADER, 8))
+    step = logon(desk, hello)
+    refusal = answer(step)
+    assert isinstance(refusal, Error)
+    assert (refusal.request_id, refusal.name) == (6, "authentication_failed")
+    assert refusal.message == "unknown key, or a wrong proof of it"
+    assert (step.end, step.run, desk.session.logon_failed) == (True, None, True)
+
+
+def test_a_proof_for_another_hello_or_request_is_no_proof() -> None:
+    for said, proven, number in ((7, 8, 6), (8, 8, 5)):
+        desk = Desk(keys(Role.TRADER, 7, 8))
+        challenge = answer(desk.say(Hello(6, 1, said, key_id="desk-1")))
+        assert isinstance(challenge, Challenge)
+        nonce = new_nonce()
+        body = encode_frame(Hello(6, 1, proven, key_id="desk-1"))[4:]
+        step = desk.say(Logon(number, nonce, prove(KEY, challenge.nonce, nonce, body)))
+        refusal = answer(step)
+        assert isinstance(refusal, Error)
+        assert refusal.name == "authentication_failed"
+        assert step.run is None
+
+
+@pytest.mark.parametrize("request_", [Ping(1), Hello(2, 1, 8), Logout(1)])
+def test_nothing_but_a_logon_comes_after_a_challenge(request_: Request) -> None:
+    desk = Desk(keys(Role.TRADER, 8))
+    desk.say(Hello(6, 1, 8, key_id="desk-1"))
+    step = desk.say(request_)
+    refusal = answer(step)
+    assert isinstance(refusal, Error)
+    assert (refusal.name, step.end, step.run) == ("expected_hello", True, None)
+
+
+def test_a_proof_is_good_for_one_challenge() -> None:
+    desk = Desk(keys(Role.TRADER, 8))
+    hello = Hello(6, 1, 8, key_id="desk-1")
+    desk.facts.draining = False
+    challenge = answer(desk.say(hello))
+    assert isinstance(challenge, Challenge)
+    nonce = new_nonce()
+    proof = prove(KEY, challenge.nonce, nonce, encode_frame(hello)[4:])
+    desk.facts.draining = True
+    refusal = answer(desk.say(Logon(6, nonce, proof)))
+    assert isinstance(refusal, Error)
+    assert refusal.name == "shutting_down"
+    desk.facts.draining = False
+    again = answer(desk.say(Logon(6, nonce, proof)))
+    assert isinstance(again, Error)
+    assert again.name == "expected_hello"
+
+
+def test_a_revoked_key_ends_its_session_also_while_it_attaches() -> None:
+    desk = Desk(keys(Role.TRADER, 8))
+    logon(desk, Hello(6, 1, 8, key_id="desk-1"))
+    assert desk.session.revoke() is NOTHING
+    step = desk.session.attached(ATTACHED)
+    refusal = answer(step)
+    assert isinstance(refusal, Error)
+    assert (refusal.name, step.end) == ("key_revoked", True)
+    assert command(Step(run=desk.session.end())) == SessionDetached(
+        41, 5, 41, DetachCause.CONNECTION_LOST
+    )
+    other = Desk(keys(Role.TRADER, 8))
+    logon(other, Hello(6, 1, 8, key_id="desk-1"))
+    other.session.attached(ATTACHED)
+    assert other.session.revoke().end
+
+
+# --- heartbeats and streams -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "agreed_s"), [(0, 15.0), (1, 0.3), (300, 0.3), (301, 0.301), (60_000, 60.0)]
+)
+def test_the_heartbeat_is_what_was_asked_for_within_bounds(
+    desk: Desk, asked: int, agreed_s: float
+) -> None:
+    desk.say(Hello(6, 1, 8, heartbeat_ms=asked))
+    assert desk.session.heartbeat_s == agreed_s
+
+
+def test_a_heartbeat_is_not_answered(desk: Desk) -> None:
+    desk.attach()
+    assert desk.say(Heartbeat(9)) is NOTHING
+
+
+@pytest.mark.parametrize(
+    "request_", [Unsubscribe(2, 1, 1), SubscribePrivate(2), UnsubscribePrivate(2, 77)]
+)
+def test_stream_requests_are_left_to_the_connection(desk: Desk, request_: Request) -> None:
+    desk.attach()
+    assert desk.say(request_) == Step(stream=request_)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("role", "users", "user", "allowed"),
+    [
+        (Role.TRADER, (8,), 0, True),
+        (Role.TRADER, (8,), 8, True),
+        (Role.TRADER, (7, 8), 7, False),
+        (Role.GATEWAY, (5, 9), 9, True),
+        (Role.GATEWAY, (5, 9), 10, False),
+        (Role.MARKET_DATA, (), 0, False),
+        (Role.OPERATOR, (), 77, True),
+    ],
+)
+def test_a_private_stream_is_for_who_may_see_it(
+    role: Role, users: tuple[int, ...], user: int, allowed: bool
+) -> None:
+    desk = Desk(keys(role, *users))
+    logon(desk, Hello(1, 1, 8, key_id="desk-1"))
+    desk.session.attached(ATTACHED)
+    step = desk.say(SubscribePrivate(2, None, user))
+    if allowed:
+        assert step.stream is not None
+    else:
+        refusal = answer(step)
+        assert isinstance(refusal, Error)
+        assert (refusal.request_id, refusal.name, step.end) == (2, "not_authorized", False)
+
+
+def test_a_session_that_ends_answers_nothing_more(desk: Desk) -> None:
+    desk.attach()
+    desk.session.replaced()
+    assert desk.say(Ping(9)) is NOTHING

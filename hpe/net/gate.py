@@ -1,0 +1,91 @@
+"""The gate: what the configuration says about who comes in, and how much of each.
+
+Owns the reading of key file and certificates, at start and again when asked, and builds the front
+door of them; used by the engine, in the Trio loop. Guarantees: a file that cannot be used stops
+the start, or leaves a running service as it is; a reload that succeeded holds for connections
+that come, and ends those whose key it took away. Rules: docs/operations.md, "Keys" and "TLS".
+"""
+
+from __future__ import annotations
+
+import trio
+
+from hpe.config import Config
+from hpe.key_files import load_keys
+from hpe.keys import Keys
+from hpe.net.connection import Surroundings
+from hpe.net.logon import Authenticator
+from hpe.net.rates import RateLimits, Rates
+from hpe.net.server import Server
+from hpe.net.sources import SourceLimits, Sources
+from hpe.net.switchboard import Switchboard
+from hpe.net.tls import server_context
+from hpe.net.wheel import Wheel
+
+
+class Gate:
+    """Keys and certificates of one engine.
+
+    Args:
+        config: names the files.
+
+    Raises:
+        ConfigError: a file cannot be used.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.authenticator = Authenticator(self._read_keys())
+        self._tls = server_context(config)
+
+    def build(self, switchboard: Switchboard, connections: trio.Nursery) -> Server:
+        """Make the front door; its wheel has to be served.
+
+        Args:
+            switchboard: where connections enter.
+            connections: in which connections live.
+        """
+        config = self._config
+        rates = Rates(
+            RateLimits(
+                config.messages_per_s,
+                config.messages_burst,
+                config.cancels_per_s,
+                config.cancels_burst,
+            )
+        )
+        sources = Sources(
+            SourceLimits(
+                config.connections_per_source_max or config.connections_max,
+                config.strangers_per_source_max,
+            )
+        )
+        around = Surroundings(switchboard, Wheel(), rates, config.logon_timeout_s)
+        return Server(connections, config.connections_max, sources, around, self._tls)
+
+    def reload(self, server: Server) -> str:
+        """Read keys and certificates again.
+
+        Returns:
+            What changed, for the log.
+
+        Raises:
+            ConfigError: a file cannot be used; nothing changed.
+        """
+        keys, tls = self._read_keys(), server_context(self._config)
+        changes = []
+        if keys is not None:
+            revoked = self.authenticator.take(keys)
+            ended = server.around.switchboard.revoke(revoked)
+            changes.append(
+                f"{len(keys)} keys are valid, {len(revoked)} are revoked or changed, which ends "
+                f"{ended} connections"
+            )
+        if tls is not None:
+            self._tls = server.tls = tls
+            changes.append("new connections get the certificate as it is now")
+        return "; ".join(changes) or "there is no keys_file and no tls_certificate to read again"
+
+    def _read_keys(self) -> Keys | None:
+        path = self._config.keys_file
+        return load_keys(path) if path else None

@@ -1,0 +1,382 @@
+"""Who comes in: keys, TLS, reloading both, limits per source and per user, heartbeats."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+import trustme
+
+from hpe.engine import HighPerformanceEngine
+from hpe.errors import ConfigError
+from hpe.key_files import changed_keys
+from hpe.keys import Key, KeyEntry, Scheme
+from hpe.messages import (
+    HEARTBEAT_MS_MIN,
+    AddAsset,
+    CancelOrder,
+    Deposit,
+    GetBalance,
+    Heartbeat,
+    Hello,
+    Logon,
+    Ping,
+    Role,
+    Transfer,
+)
+from hpe.net.framing import encode_frame
+from hpe.net.logon import new_nonce, prove
+from tests.support.service import running_service
+from tests.support.wire import Row, WireClient, named, pack, pack_request, until, wire
+
+USD = 3
+KEY = Key("desk-1", bytes(range(32)))
+OTHER = Key("desk-1", bytes(32))
+OPERATOR = Key("chief", bytes(range(1, 33)))
+HEARTBEAT = [6, 0, 0]
+
+
+def write_keys(path: Path, *entries: KeyEntry) -> str:
+    """Make these the keys of a key file."""
+    with changed_keys(path) as keys:
+        keys.clear()
+        keys.update({entry.id: entry for entry in entries})
+    return str(path)
+
+
+def trader(key: Key, *users: int) -> KeyEntry:
+    return KeyEntry(key.id, Scheme.HMAC_SHA256, Role.TRADER, users, key.secret)
+
+
+def operator(key: Key) -> KeyEntry:
+    return KeyEntry(key.id, Scheme.HMAC_SHA256, Role.OPERATOR, (), key.secret)
+
+
+async def log_on(client: WireClient, key: Key, user: int, heartbeat_ms: int = 0) -> Row:
+    """Say hello, answer the challenge, give what comes then."""
+    hello = Hello(1, 1, user, key_id=key.id, heartbeat_ms=heartbeat_ms)
+    await client.send(encode_frame(hello))
+    challenge = await client.receive()
+    assert challenge is not None
+    assert challenge[:3] == [5, 1, 0]
+    nonce = new_nonce()
+    signature = prove(key, challenge[3], nonce, msgspec.msgpack.encode(hello))
+    await client.send(encode_frame(Logon(1, nonce, signature)))
+    row = await client.receive()
+    assert row is not None
+    return row
+
+
+def figure(engine: HighPerformanceEngine, name: str) -> int:
+    return int(engine.statistics()[name])
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+async def test_a_key_lets_in_as_its_role_and_nothing_beyond_it(tmp_path: Path) -> None:
+    keys = write_keys(tmp_path / "keys.json", trader(KEY, 7, 8), operator(OPERATOR))
+    with trio.fail_after(30):
+        async with (
+            running_service(tmp_path, keys_file=keys) as service,
+            wire(service.port) as chief,
+            wire(service.port) as client,
+        ):
+            assert (await log_on(chief, OPERATOR, 1))[12] == Role.OPERATOR
+            assert (await chief.ask(Deposit(1, USD, 500, 7)))[4] == 0
+            welcome = await log_on(client, KEY, 7)
+            assert welcome[12:14] == [Role.TRADER, 15_000]
+            assert (await client.ask(GetBalance(1, USD)))[6] == 500
+            refused = [
+                await client.ask(GetBalance(2, USD, 8)),
+                await client.ask(Deposit(3, USD, 5)),
+                await client.ask(Transfer(4, USD, 5, 8)),
+                await client.ask(AddAsset(5, "X", 2)),
+            ]
+            assert named(refused) == [(n, "not_authorized") for n in (2, 3, 4, 5)]
+            assert (await client.ask(CancelOrder(6, 99)))[0] == 65
+
+
+async def test_wrong_proofs_are_all_answered_alike_and_stop_their_source(tmp_path: Path) -> None:
+    keys = write_keys(tmp_path / "keys.json", trader(KEY, 7), operator(OPERATOR))
+    wrong = [(OTHER, 7), (KEY, 8), (Key("nobody", KEY.secret), 7), (OTHER, 7), (OTHER, 7)]
+    with trio.fail_after(30):
+        async with running_service(tmp_path, keys_file=keys) as service:
+            async with wire(service.port) as early:
+                answers = []
+                for key, user in wrong:
+                    async with wire(service.port) as client:
+                        answers.append(await log_on(client, key, user))
+                        assert await client.until_closed() == []
+                assert {tuple(row[1:]) for row in answers} == {
+                    (1, 0, 207, "authentication_failed", "unknown key, or a wrong proof of it",
+                     False, True, False)
+                }  # fmt: skip
+                async with wire(service.port) as sixth:
+                    assert named(await sixth.until_closed()) == [(0, "too_many_logons")]
+                # Another source with the same key is let in, and so is who was there before.
+                stream = await trio.open_tcp_stream(
+                    "127.0.0.1", service.port, local_address="127.0.0.9"
+                )
+                async with stream:
+                    assert (await log_on(WireClient(stream), KEY, 7))[0] == 1
+                assert (await log_on(early, KEY, 7))[0] == 1
+            assert figure(service.engine, "logons_failed") == len(wrong)
+            assert figure(service.engine, "connections_refused") == 1
+
+
+async def test_a_reload_ends_revoked_and_changed_keys_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    keys = write_keys(path, trader(KEY, 7), operator(OPERATOR))
+    with trio.fail_after(30):
+        async with (
+            running_service(tmp_path, keys_file=keys) as service,
+            wire(service.port) as client,
+            wire(service.port) as chief,
+        ):
+            await log_on(client, KEY, 7)
+            await log_on(chief, OPERATOR, 1)
+            assert "2 keys" in service.engine.reload()
+            assert (await client.ask(GetBalance(1, USD)))[0] == 33
+            write_keys(path, trader(OTHER, 7), operator(OPERATOR))
+            service.engine.reload()
+            assert named(await client.until_closed()) == [(0, "key_revoked")]
+            assert (await chief.ask(GetBalance(1, USD)))[0] == 33
+            async with wire(service.port) as again:
+                assert named([await log_on(again, KEY, 7)]) == [(1, "authentication_failed")]
+            async with wire(service.port) as again:
+                assert (await log_on(again, OTHER, 7))[0] == 1
+            path.chmod(0o644)
+            with pytest.raises(ConfigError, match="600"):
+                service.engine.reload()
+            assert (await chief.ask(GetBalance(1, USD)))[0] == 33
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+
+def certificate(authority: trustme.CA, folder: Path) -> dict[str, str]:
+    """Write a certificate for loopback; give the settings that name it."""
+    leaf = authority.issue_cert("127.0.0.1")
+    leaf.cert_chain_pems[0].write_to_path(folder / "server.pem")
+    leaf.private_key_pem.write_to_path(folder / "server.key")
+    return {
+        "tls_certificate": str(folder / "server.pem"),
+        "tls_key": str(folder / "server.key"),
+    }
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+async def secured(port: int, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
+    return await trio.open_ssl_over_tcp_stream("127.0.0.1", port, ssl_context=context)
+
+
+async def test_everything_works_the_same_over_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    keys = write_keys(tmp_path / "keys.json", operator(OPERATOR))
+    with trio.fail_after(30):
+        async with running_service(
+            tmp_path, keys_file=keys, **certificate(authority, tmp_path)
+        ) as service:
+            stream = await secured(service.port, trusting(authority))
+            client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
+            assert (await log_on(client, OPERATOR, 7))[0] == 1
+            frames = [pack_request(Deposit(n, USD, 1)) for n in range(1, 301)]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.send, *frames)
+                assert [row[1] for row in await client.responses(300)] == list(range(1, 301))
+            await client.send(b"\0\0\0\0")
+            assert named(await client.until_closed()) == [(0, "empty_frame")]
+            await stream.aclose()
+            await until(lambda: figure(service.engine, "connections") == 0)
+            assert figure(service.engine, "connections_faulty") == 0
+
+
+async def test_strangers_to_tls_end_themselves_only(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    settings = certificate(authority, tmp_path)
+    with trio.fail_after(30):
+        async with running_service(tmp_path, logon_timeout_s=0.3, **settings) as service:
+            stream = await secured(service.port, trusting(authority))
+            client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
+            await client.log_on(7)
+            async with wire(service.port) as plain, wire(service.port) as silent:
+                await plain.send(pack_request(Hello(1, 1, 7)))
+                assert (await plain.stream.receive_some(100))[:1] in (b"\x15", b""), "a TLS alert"
+                assert await silent.stream.receive_some(100) == b""
+            await until(lambda: figure(service.engine, "connections") == 1)
+            assert (await client.ask(Deposit(1, USD, 1)))[0] == 69
+            await stream.aclose()
+
+
+async def test_a_reload_gives_new_connections_the_new_certificate(tmp_path: Path) -> None:
+    old, new = trustme.CA(), trustme.CA()
+    settings = certificate(old, tmp_path)
+    with trio.fail_after(30):
+        async with running_service(tmp_path, **settings) as service, AsyncExitStack() as stack:
+            before = await stack.enter_async_context(await secured(service.port, trusting(old)))
+            client = WireClient(before)  # type: ignore[arg-type]  # the same methods
+            await client.log_on(7)
+            certificate(new, tmp_path)
+            service.engine.reload()
+            with pytest.raises(trio.BrokenResourceError):
+                async with await secured(service.port, trusting(old)) as stream:
+                    await stream.do_handshake()
+            async with await secured(service.port, trusting(new)) as stream:
+                await stream.do_handshake()
+            assert (await client.ask(Deposit(1, USD, 1)))[0] == 69
+            os.truncate(settings["tls_key"], 20)
+            with pytest.raises(ConfigError):
+                service.engine.reload()
+            async with await secured(service.port, trusting(new)) as stream:
+                await stream.do_handshake()
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+async def test_one_source_cannot_take_all_places(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with (
+            running_service(
+                tmp_path, connections_per_source_max=4, strangers_per_source_max=2
+            ) as service,
+            wire(service.port, user=7) as first,
+            wire(service.port),
+            wire(service.port),
+        ):
+            assert figure(service.engine, "strangers") == 2
+            async with wire(service.port) as third_stranger:
+                refusal = await third_stranger.until_closed()
+                assert named(refusal) == [(0, "too_many_connections")]
+            other = await trio.open_tcp_stream("127.0.0.1", service.port, local_address="127.0.0.9")
+            async with other:
+                await WireClient(other).log_on(8)
+            assert (await first.ask(Deposit(1, USD, 1)))[0] == 69
+
+
+async def test_above_the_rate_requests_are_throttled_and_then_the_connection_is_cut(
+    tmp_path: Path,
+) -> None:
+    limits = {"messages_per_s": 20, "messages_burst": 10, "cancels_per_s": 20}
+    with trio.fail_after(30):
+        async with (
+            running_service(tmp_path, **limits) as service,
+            wire(service.port, user=8) as other,
+            wire(service.port, user=7, window=1_000) as client,
+        ):
+            await client.send(*[pack(69, n, USD, 1) for n in range(1, 16)])
+            rows = await client.responses(15)
+            assert [row[0] for row in rows[:10]] == [69] * 10
+            assert named(rows[10:]) == [(n, "throttled") for n in range(11, 16)]
+            assert rows[-1][6] is True, "retryable"
+            # Cancels have their own bucket; nobody else is held back.
+            await client.send(pack_request(CancelOrder(16, 5)))
+            assert (await client.responses(1))[0][0] == 65
+            assert (await other.ask(Deposit(1, USD, 1)))[0] == 69
+            await client.send(*[pack(69, n, USD, 1) for n in range(17, 100)])
+            rows = await client.until_closed()
+            assert named(rows[-1:]) == [(0, "rate_exceeded")]
+            assert figure(service.engine, "throttled") >= 20
+            assert (await other.ask(Deposit(2, USD, 1)))[0] == 69
+
+
+# --- heartbeats -----------------------------------------------------------------------------------
+
+
+async def log_on_beating(client: WireClient, heartbeat_ms: int, user: int = 7) -> None:
+    welcome = await client.ask(Hello(1, 1, user, heartbeat_ms=heartbeat_ms))
+    assert welcome[13] == heartbeat_ms
+
+
+async def test_a_quiet_server_sends_heartbeats_and_a_silent_client_is_cut(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port) as client:
+            await log_on_beating(client, HEARTBEAT_MS_MIN)
+            start_s = trio.current_time()
+            rows = await client.until_closed()
+            waited_s = trio.current_time() - start_s
+            assert rows[0] == HEARTBEAT
+            assert named(rows[-1:]) == [(0, "heartbeat_timeout")]
+            assert rows[:-1] == [HEARTBEAT] * (len(rows) - 1)
+            assert waited_s >= 0.8, "three intervals, but for the granularity"
+            assert figure(service.engine, "heartbeats_missed") == 1
+
+
+@pytest.mark.parametrize("sign_of_life", [Heartbeat(2), Ping(2)])
+async def test_a_client_that_says_anything_lives(
+    tmp_path: Path, sign_of_life: Heartbeat | Ping
+) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port) as client:
+            await log_on_beating(client, HEARTBEAT_MS_MIN)
+            for _ in range(15):
+                await client.send(pack_request(sign_of_life))
+                await trio.sleep(0.1)  # the pace of this client
+            assert (await client.ask(GetBalance(3, USD)))[0] in (6, 2)
+            assert figure(service.engine, "heartbeats_missed") == 0
+
+
+async def test_a_trickle_of_bytes_that_makes_no_frame_is_silence(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port) as client:
+            await log_on_beating(client, HEARTBEAT_MS_MIN)
+            async with trio.open_nursery() as nursery:
+
+                async def trickle() -> None:
+                    await client.send((2_000).to_bytes(4, "big"))
+                    while True:
+                        await client.send(b"\x00")
+                        await trio.sleep(0.05)  # the pace of this client
+
+                nursery.start_soon(trickle)
+                rows = await client.until_closed()
+                nursery.cancel_scope.cancel()
+            assert named(rows[-1:]) == [(0, "heartbeat_timeout")]
+            assert figure(service.engine, "heartbeats_missed") == 1
+
+
+async def test_a_half_open_connection_is_noticed_by_its_silence(tmp_path: Path) -> None:
+    """The peer's machine is gone without a word: nothing comes, and nothing is refused either."""
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port, user=8) as other:
+            with socket.create_connection((service.host, service.port)) as silent:
+                silent.sendall(pack_request(Hello(1, 1, 7, heartbeat_ms=1)))
+                await until(lambda: figure(service.engine, "strangers") == 0)
+                await until(lambda: figure(service.engine, "connections") == 1)
+            assert (await other.ask(Deposit(1, USD, 1)))[0] == 69
+
+
+async def test_no_secret_is_in_any_log_or_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = write_keys(tmp_path / "keys.json", trader(KEY, 7))
+    answers: list[Row] = []
+    caplog.set_level("DEBUG")
+    with trio.fail_after(30):
+        async with running_service(tmp_path, keys_file=keys) as service:
+            for key in (KEY, OTHER):
+                async with wire(service.port) as client:
+                    answers.append(await log_on(client, key, 7))
+            service.engine.reload()
+            os.truncate(keys, 20)
+            with pytest.raises(ConfigError) as caught:
+                service.engine.reload()
+    for said in (caplog.text, repr(answers), str(caught.value), repr(caught.value)):
+        assert not leaks(said, (KEY.secret, OTHER.secret))
+
+
+def leaks(text: str, secrets: Sequence[bytes]) -> bool:
+    return any(form in text for secret in secrets for form in (secret.hex(), repr(secret)[2:-1]))

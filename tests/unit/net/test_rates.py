@@ -1,0 +1,125 @@
+"""Token buckets against a plain model, refusals in place, and who is cut."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hpe.core.core import Run
+from hpe.messages import CancelOrder, ErrorCode, GetBalance, MassCancel, Request, SubmitOrder
+from hpe.net import rates
+from hpe.net.framing import encode_frame
+from hpe.net.rates import RateLimits, Rates
+
+THROTTLED = int(ErrorCode.THROTTLED)
+START_S = 1_000_000.0  # a clock that has run for long: where floats are coarse
+
+ORDER = SubmitOrder(1, 1, 0, 1, 2, 1, 100, 1)
+CANCEL = CancelOrder(2, 1)
+QUERY = GetBalance(3, 1)
+
+
+def run_of(*requests: Request) -> Run:
+    return Run(1, 1, 0, len(requests), b"".join(map(encode_frame, requests)))
+
+
+def refusals(pieces: list[Run]) -> list[int]:
+    return [piece.admit for piece in pieces for _ in range(piece.frame_count)]
+
+
+def test_without_limits_nothing_is_touched() -> None:
+    limiter = Rates(RateLimits())
+    run = run_of(*[ORDER] * 100)
+    assert not limiter.limited
+    pieces, cut = limiter.admit(1, run, START_S)
+    assert pieces[0] is run
+    assert not cut
+    assert len(limiter) == 0
+
+
+@pytest.mark.parametrize("per_s", [1, 3, 7, 100, 99_999])
+def test_a_whole_burst_fits_and_nothing_more(per_s: int) -> None:
+    burst = 50
+    limiter = Rates(RateLimits(per_s, burst))
+    pieces, _ = limiter.admit(1, run_of(*[ORDER] * burst), START_S)
+    assert refusals(pieces) == [0] * burst
+    pieces, _ = limiter.admit(1, run_of(QUERY, ORDER), START_S)
+    assert refusals(pieces) == [THROTTLED] * 2
+    assert limiter.throttled == 2
+
+
+def test_a_burst_of_zero_is_one_second_of_the_rate() -> None:
+    limiter = Rates(RateLimits(messages_per_s=5))
+    pieces, _ = limiter.admit(1, run_of(*[ORDER] * 6), START_S)
+    assert refusals(pieces) == [0] * 5 + [THROTTLED]
+
+
+def test_tokens_come_back_at_the_rate() -> None:
+    limiter = Rates(RateLimits(10, 2))
+    limiter.admit(1, run_of(ORDER, ORDER), START_S)
+    assert refusals(limiter.admit(1, run_of(ORDER, ORDER), START_S + 0.1)[0]) == [0, THROTTLED]
+    assert refusals(limiter.admit(1, run_of(*[ORDER] * 3), START_S + 9)[0]) == [0, 0, THROTTLED]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_admits_what_a_plain_token_bucket_admits(seed: int) -> None:
+    source = random.Random(seed)
+    per_s, burst = source.choice([1, 2, 8, 32]), source.randint(1, 20)
+    limiter = Rates(RateLimits(per_s, burst))
+    tokens, before, now_s = float(burst), START_S, START_S
+    for _ in range(300):
+        now_s += source.choice([0, 0, 1 / 1024, 3 / 128, 5 / 16])  # floats are exact there
+        tokens = min(burst, tokens + (now_s - before) * per_s)
+        before = now_s
+        expected = tokens >= 0.5  # half a token of slack, see rates.py
+        if expected:
+            tokens -= 1
+        found = refusals(limiter.admit(1, run_of(ORDER), now_s)[0]) == [0]
+        assert found == expected
+
+
+def test_cancels_have_a_bucket_of_their_own() -> None:
+    limiter = Rates(RateLimits(1, 1, 1, 2))
+    run = run_of(ORDER, ORDER, CANCEL, ORDER, MassCancel(4), CANCEL)
+    pieces, _ = limiter.admit(1, run, START_S)
+    assert refusals(pieces) == [0, THROTTLED, 0, THROTTLED, 0, THROTTLED]
+    assert b"".join(piece.frames for piece in pieces) == run.frames
+
+
+def test_cancels_without_a_limit_cost_nothing() -> None:
+    limiter = Rates(RateLimits(messages_per_s=1))
+    pieces, cut = limiter.admit(1, run_of(*[CANCEL] * 50, ORDER), START_S)
+    assert refusals(pieces) == [0] * 51
+    assert not cut
+
+
+def test_users_do_not_share_tokens() -> None:
+    limiter = Rates(RateLimits(1, 1))
+    assert refusals(limiter.admit(1, run_of(ORDER), START_S)[0]) == [0]
+    assert refusals(limiter.admit(2, run_of(ORDER), START_S)[0]) == [0]
+    assert refusals(limiter.admit(1, run_of(ORDER), START_S)[0]) == [THROTTLED]
+
+
+def test_who_goes_on_far_above_the_rate_is_cut_and_who_stops_is_not() -> None:
+    limiter = Rates(RateLimits(10, 10))
+    assert not limiter.admit(1, run_of(*[ORDER] * 20), START_S)[1]  # twice the rate
+    assert limiter.admit(1, run_of(ORDER), START_S + 0.01)[1]  # and one more
+    # The excess of the past is no reason to cut what is admitted, or a slow second.
+    assert not limiter.admit(1, run_of(ORDER), START_S + 0.5)[1]
+    assert not limiter.admit(1, run_of(*[ORDER] * 10), START_S + 1.1)[1]
+
+
+def test_a_burst_within_its_bound_is_never_cut() -> None:
+    limiter = Rates(RateLimits(1, 1_000))
+    assert not limiter.admit(1, run_of(*[ORDER] * 1_000), START_S)[1]
+
+
+def test_full_buckets_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "SWEEP_USERS_MIN", 10)
+    limiter = Rates(RateLimits(1, 1))
+    for user in range(100):
+        limiter.admit(user, run_of(ORDER), START_S + user)
+        limiter.admit(200, run_of(ORDER), START_S + user)
+    assert len(limiter) <= 11
+    assert refusals(limiter.admit(99, run_of(ORDER), START_S + 99)[0]) == [THROTTLED]
