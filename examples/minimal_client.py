@@ -1,46 +1,77 @@
 """A first trade with nothing but a socket and MessagePack: what a client in any language does.
 
-Run: python examples/minimal_client.py [HOST:PORT]
+Run: python examples/minimal_client.py [HOST:PORT [KEY_ID SECRET]]
 Message and field numbers are protocol.md's; a frame is a 4-byte big-endian length and one array.
+With a key (a gateway's, for users 1 and 2) somebody else has to list the assets and deposit.
 """
 
+import hashlib
+import hmac
 import itertools
+import os
 import socket
 import sys
 from typing import Any
 
 import msgpack
 
-HELLO, ORDERBOOK, BALANCE, ASSETS, INSTRUMENTS = 1, 32, 33, 34, 35
+HELLO, LOGON, CHALLENGE, ORDERBOOK, BALANCE, ASSETS, INSTRUMENTS = 1, 5, 5, 32, 33, 34, 35
 SUBMIT, DEPOSIT, ADD_ASSET, ADD_INSTRUMENT, FILL = 64, 69, 71, 72, 120
 BUY, SELL, LIMIT, GTC = 1, 2, 2, 1
 
 
 class Client:
-    """One connection and its session."""
+    """A session, and the connection that it has now."""
 
-    def __init__(self, address: str, user: int) -> None:
-        host, port = address.rsplit(":", 1)
-        self.stream = socket.create_connection((host, int(port)), timeout=5).makefile("rwb")
-        self.ids = itertools.count(1)
-        welcome = self.ask(HELLO, 1, user, 0, 0, "minimal")
+    def __init__(self, address: str, user: int, key_id: str = "", secret: str = "") -> None:
+        self.address, self.user, self.key_id = address, user, key_id
+        self.secret = bytes.fromhex(secret)
+        self.session_id = 0
+        welcome = self.connect()
         self.ids = itertools.count(welcome[6] + 1)  # above every id that the server knows
+        self.anonymous = welcome[12] == 5
 
-    def ask(self, kind: int, *fields: int | str) -> list[Any]:
-        """Send one request and give its reply."""
-        request_id = next(self.ids)
-        body = msgpack.packb([kind, request_id, *fields])
+    def connect(self) -> list[Any]:
+        """Connect and attach the session, a new one at first; give the server's welcome."""
+        host, port = self.address.rsplit(":", 1)
+        self.stream = socket.create_connection((host, int(port)), timeout=5).makefile("rwb")
+        hello = [HELLO, 1, 1, self.user, self.session_id, 0, "minimal", 0, 0, 0, self.key_id]
+        self.send(hello)
+        reply = self.receive()
+        if reply[0] == CHALLENGE:
+            body, nonce = msgpack.packb(hello), os.urandom(32)
+            proven = b"hpe logon 1\0" + reply[3] + nonce + hashlib.sha256(body).digest()
+            self.send([LOGON, 1, nonce, hmac.digest(self.secret, proven, "sha256")])
+            reply = self.receive()
+        if reply[0] != HELLO:
+            sys.exit(f"no welcome but {reply}")
+        self.session_id = reply[4]
+        return reply
+
+    def send(self, request: list[Any]) -> None:
+        """Send one request."""
+        body = msgpack.packb(request)
         self.stream.write(len(body).to_bytes(4, "big") + body)
         self.stream.flush()
-        while True:  # fills come before the response of the order that made them
-            length = int.from_bytes(self.stream.read(4), "big")
-            reply: list[Any] = msgpack.unpackb(self.stream.read(length))
-            if reply[0] == FILL:
-                print("fill: price", reply[14], "quantity", reply[15])
-            elif reply[0] != kind or (kind >= SUBMIT and 0 < reply[4] < 101):
-                sys.exit(f"request {request_id} was refused or rejected: {reply}")
-            else:
-                return reply
+
+    def receive(self) -> list[Any]:
+        """Give the next message."""
+        message: list[Any] = msgpack.unpackb(self.stream.read(int.from_bytes(self.stream.read(4))))
+        return message
+
+    def ask(self, kind: int, *fields: int | str) -> list[Any]:
+        """Send one request under the next id and give its reply."""
+        request = [kind, next(self.ids), *fields]
+        self.send(request)
+        return self.answer(request)
+
+    def answer(self, request: list[Any]) -> list[Any]:
+        """Give the reply to a request that was sent."""
+        while (reply := self.receive())[0] == FILL:  # before the response of its order
+            print("fill: price", reply[14], "quantity", reply[15])
+        if reply[0] != request[0] or (reply[0] >= SUBMIT and 0 < reply[4] < 101):
+            sys.exit(f"request {request} was refused or rejected: {reply}")
+        return reply
 
     def find_or_add(self, listing: int, symbol: str, adding: int, *fields: int) -> int:
         """Give the id that a listing has for a symbol, or define it."""
@@ -48,15 +79,23 @@ class Client:
         return int(known.get(symbol) or self.ask(adding, symbol, *fields)[5])
 
 
-def main(address: str) -> None:
-    seller, buyer = Client(address, user=1), Client(address, user=2)
+def main(address: str, *key: str) -> None:
+    seller, buyer = Client(address, 1, *key), Client(address, 2, *key)
     base = seller.find_or_add(ASSETS, "BTC", ADD_ASSET, 8)
     quote = seller.find_or_add(ASSETS, "USD", ADD_ASSET, 6)
     pair = seller.find_or_add(INSTRUMENTS, "BTC/USD", ADD_INSTRUMENT, base, quote, 10_000, 1)
-    seller.ask(DEPOSIT, base, 100_000_000)
-    buyer.ask(DEPOSIT, quote, 100_000_000_000)
+    if seller.anonymous:
+        seller.ask(DEPOSIT, base, 100_000_000)
+        buyer.ask(DEPOSIT, quote, 100_000_000_000)
     seller.ask(SUBMIT, pair, 0, SELL, LIMIT, GTC, 6_500_000, 500)
     buyer.ask(SUBMIT, pair, 0, BUY, LIMIT, GTC, 6_500_000, 200)
+    # The answer to this one is lost with its connection: take the session up again and send the
+    # same once more. If it was executed, this is its answer; if it never arrived, it is executed.
+    order = [SUBMIT, next(buyer.ids), pair, 0, BUY, LIMIT, GTC, 6_000_000, 100]
+    buyer.send(order)
+    buyer.connect()
+    buyer.send(order)
+    print("sent twice, executed once: open", buyer.answer(order)[8])
     book = seller.ask(ORDERBOOK, pair, 5)
     print("book: bids", book[8], "asks", book[9])
     for name, client in (("seller", seller), ("buyer", buyer)):
@@ -66,4 +105,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:7070")
+    main(*(sys.argv[1:] or ["127.0.0.1:7070"]))

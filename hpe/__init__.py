@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hpe import errors as errors
     from hpe.config import Config as Config
     from hpe.engine import HighPerformanceEngine as HighPerformanceEngine
+    from hpe.keys import Key as Key
     from hpe.net.client import connect as connect
     from hpe.net.sync import connect_sync as connect_sync
 
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 _HOMES: Final = {
     "Config": "hpe.config",
     "HighPerformanceEngine": "hpe.engine",
+    "Key": "hpe.keys",
     "connect": "hpe.net.client",
     "connect_sync": "hpe.net.sync",
 }
@@ -28,6 +30,7 @@ _HOMES: Final = {
 __all__ = [
     "Config",
     "HighPerformanceEngine",
+    "Key",
     "__version__",
     "connect",
     "connect_sync",

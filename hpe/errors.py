@@ -143,3 +143,7 @@ class AcknowledgedLost(RequestError):
         )
         self.first_request_id = first_request_id
         self.last_request_id = last_request_id
+
+
+class SessionTaken(RequestError):
+    """Another client used this client's session meanwhile: whose requests are whose is lost."""

@@ -1,12 +1,14 @@
-"""The mechanics of a session's requests: ids, the window, answers matched, deadlines.
+"""The mechanics of a session's requests: ids, the window, answers matched, deadlines, repeats.
 
 Owns the request id counter, the table of unanswered requests and the last window of sent
 commands. No sockets: a channel hands whole frames to `send` and is fed the frames that came
 back, so the TCP client and the in-process API are the same thing behind two transports.
 One channel belongs to one session and is used from one Trio loop; any number of tasks may call.
 
-Guarantees: request ids increase strictly in the order of sending; at most `window` requests are
-unanswered; every request ends in exactly one of an answer, RequestRefused, ConnectionLost, or,
+A channel outlives its transport: `suspend` when it broke, `resume` with the next one. Guarantees:
+request ids increase strictly in the order of sending; at most `window` requests are unanswered;
+after `resume` the unanswered commands go out first, unchanged and in order of id, so each is
+executed once; every request ends in exactly one of an answer, RequestRefused, ConnectionLost, or,
 at the caller's deadline, ReplyTimeout (outcome unknown; `ask_again`). Relies on the server
 answering every request once, a command's reports directly before its response (protocol.md).
 """
@@ -15,119 +17,62 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import trio
+from trio_util import AsyncValue
 
-from hpe.errors import ConnectionLost, ProtocolError, ReplyTimeout, RequestRefused
+from hpe.core.codec import type_of
+from hpe.errors import (
+    AcknowledgedLost,
+    ConnectionLost,
+    ProtocolError,
+    ReplyTimeout,
+    RequestRefused,
+    SessionTaken,
+)
 from hpe.messages import (
     COMMANDS,
+    REPLIES,
+    TYPE_LAST,
     AnyReply,
+    BestUpdate,
     Error,
     ErrorCode,
     ExecutionReport,
+    HeartbeatReport,
+    LevelsUpdate,
+    LoggedOut,
     OrderReport,
+    OrdersUpdate,
     PreventedMatch,
+    PrivateSubscribed,
+    PrivateUpdate,
     Reply,
     Request,
+    StatusUpdate,
+    Subscribed,
+    TradesUpdate,
+    type_number,
 )
 from hpe.net.framing import PREFIX_BYTES, encode_frame, split_bodies
+from hpe.net.pending import Answer, Pending, Repeat, refused
 
 TIMEOUT_S: Final = 0.1
 """Default deadline of a request: far above a durable round trip on one machine."""
 
-REPORTS_MAX: Final = 4096
-"""Unread reports kept for the application: about a megabyte when nobody reads them."""
-
 _COMMAND_TYPES: Final = frozenset(COMMANDS)
 # A union made of a tuple: the X | Y form cannot be spelled.
 _REPLY_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
+_KNOWN_TYPES: Final = frozenset(type_number(reply) for reply in REPLIES)
 _HEAD_DECODER: Final = msgspec.msgpack.Decoder(list[object])
 
-
-Event = OrderReport | PreventedMatch
-"""What a command did to orders of its user besides fills."""
-
-Report = ExecutionReport | Event
 _REPORTS: Final = (ExecutionReport, OrderReport, PreventedMatch)
-
-
-class Answer(NamedTuple):
-    """The response to a request, and what its command did to its user's orders, in order."""
-
-    response: Reply
-    reports: tuple[Report, ...]
-
-    @property
-    def fills(self) -> tuple[ExecutionReport, ...]:
-        """Give the fills alone."""
-        return tuple(report for report in self.reports if isinstance(report, ExecutionReport))
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """Give everything but the fills."""
-        return tuple(report for report in self.reports if not isinstance(report, ExecutionReport))
-
-
-class Pending:
-    """A sent request. `frame` is what was sent: to repeat it is to send these bytes."""
-
-    __slots__ = ("_answered", "_failure", "_response", "frame", "reports", "request_id")
-
-    def __init__(self, request_id: int, frame: bytes) -> None:
-        self.request_id = request_id
-        self.frame = frame
-        self.reports: list[Report] = []
-        self._answered = trio.Event()
-        self._response: Reply | None = None
-        self._failure: Exception | None = None
-
-    @property
-    def answered(self) -> bool:
-        """Whether `wait` has nothing to wait for."""
-        return self._answered.is_set()
-
-    async def wait(self) -> Answer:
-        """Wait for the answer, without a deadline of its own.
-
-        A business reject is an answer and not raised here.
-
-        Raises:
-            RequestRefused: answered `error`: not executed.
-            ConnectionLost: the connection ended first: outcome unknown.
-
-        Cancellation: safe; the request stays sent, and `wait` may be called again.
-        """
-        await self._answered.wait()
-        return self.answer()
-
-    def answer(self) -> Answer:
-        """Give the answer that has come; raises what `wait` raises."""
-        response = self._response
-        if response is None:
-            raise ConnectionLost(
-                f"request {self.request_id}: outcome unknown: {self._failure}"
-            ) from self._failure
-        if isinstance(response, Error):
-            raise RequestRefused(
-                response.request_id,
-                response.code,
-                response.name,
-                response.message,
-                response.retryable,
-            )
-        return Answer(response, tuple(self.reports))
-
-    def resolve(self, response: Reply) -> None:
-        """Take the answer (the channel's part)."""
-        self._response = response
-        self._answered.set()
-
-    def fail(self, error: Exception) -> None:
-        """Give up waiting (the channel's part)."""
-        self._failure = error
-        self._answered.set()
+_BEGINNINGS: Final = (Subscribed, PrivateSubscribed)
+_UPDATES: Final = (
+    PrivateUpdate, BestUpdate, LevelsUpdate, OrdersUpdate, TradesUpdate, StatusUpdate,
+)  # fmt: skip
 
 
 class Channel:
@@ -141,11 +86,12 @@ class Channel:
         timeout_s: deadline of every call, waiting for a place in the window included.
 
     Attributes:
-        reports: what no request of this channel caused (fills of resting orders). When
-            REPORTS_MAX are unread, further ones are dropped and counted in `reports_dropped`;
-            the gap shows in their private_sequence.
+        connected: whether there is a transport, to look at or to wait for.
+        failure: why the channel was closed, None before.
         answered_request_id: highest command id answered so far (what `connect` takes to find
             out whether a server under relaxed sync forgot something).
+        logged_out: whether the session was closed for good.
+        on_stream: takes what streams are made of, in the order in which it came.
     """
 
     def __init__(
@@ -162,92 +108,170 @@ class Channel:
         self.timeout_s = timeout_s
         self.last_request_id = last_request_id
         self.answered_request_id = last_request_id
-        self.reports_dropped = 0
+        self.connected = AsyncValue(True)
+        self.failure: Exception | None = None
+        self.logged_out = False
+        self.on_stream: Callable[[Reply], None] = _ignore
         self._send = send
-        self._closed: Exception | None = None
+        # Set while there is a transport, and for ever once the channel is closed.
+        self._settled = trio.Event()
+        self._settled.set()
         self._pending: dict[int, Pending] = {}
         # The last `window` commands: exactly those whose responses the server remembers.
         self._commands: OrderedDict[int, Pending] = OrderedDict()
         # One slot per unanswered request, taken before its id: ids are sent in order.
         self._slots = trio.Semaphore(window, max_value=window)
-        self._reports_in, self.reports = trio.open_memory_channel[Report](REPORTS_MAX)
 
-    # --- frames in, frames out ----------------------------------------------------------------
+    # --- transports ---------------------------------------------------------------------------
 
-    async def send(self, request: Request) -> Pending:
-        """Send a request as soon as the window has a place; do not wait for its answer.
+    def suspend(self, reason: Exception) -> None:
+        """Go on without a transport: what is unanswered waits for the next one."""
+        if not self._settled.is_set():  # another attempt failed; who waits, waits already
+            return
+        self._settled = trio.Event()
+        for pending in [*self._pending.values()]:
+            # A repeated command is answered without them; some of them would be worse than none.
+            pending.reports.clear()
+            if pending.repeat is Repeat.NEVER:
+                del self._pending[pending.request_id]
+                self._slots.release()
+                pending.fail(reason)
+        self.connected.value = False
+
+    def resume(self, send: Callable[[bytes], None], last_request_id: int) -> None:
+        """Go on with a new transport, to which the session was attached.
 
         Args:
-            request: its request_id is replaced by the next one (write 0).
+            send: as at construction.
+            last_request_id: what the welcome said.
 
         Raises:
-            ConnectionLost: the channel is closed; nothing was sent.
-
-        Cancellation: safe; nothing was sent.
+            AcknowledgedLost: the server forgot commands that it had answered; nothing was sent.
+            SessionTaken: somebody else used the session meanwhile; nothing was sent.
         """
-        await self._slots.acquire()
-        return self._dispatch(request)
-
-    def send_nowait(self, request: Request) -> Pending:
-        """Like `send`, but never waits.
-
-        Raises:
-            trio.WouldBlock: the window is full; nothing was sent.
-            ConnectionLost: the channel is closed; nothing was sent.
-        """
-        self._slots.acquire_nowait()
-        return self._dispatch(request)
-
-    async def resend(self, frame: bytes) -> Pending:
-        """Send the frame of an earlier command of this session again, unchanged.
-
-        After a reconnect: a command that was executed is answered as before (duplicate), one
-        that never arrived is executed now. Repeat unanswered frames in their old order, before
-        any new request: an id below one that was executed meanwhile is answered not_executed.
-
-        Raises:
-            ConnectionLost: the channel is closed; nothing was sent.
-        """
-        request_id = _HEAD_DECODER.decode(frame[PREFIX_BYTES:])[1]
-        assert isinstance(request_id, int)
-        await self._slots.acquire()
-        return self._launch(Pending(request_id, frame), command=True)
-
-    def feed(self, frames: bytes) -> None:
-        """Take whole frames from the server.
-
-        Raises:
-            ProtocolError: these are no frames of the protocol, or nobody asked for them; the
-                transport must close the channel with it.
-        """
-        for body in split_bodies(frames):
-            try:
-                message = _REPLY_DECODER.decode(body)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise ProtocolError(f"reply of {len(body)} bytes: {error}") from error
-            self._take(message)
+        if last_request_id < self.answered_request_id:
+            raise AcknowledgedLost(last_request_id + 1, self.answered_request_id)
+        if last_request_id > self.last_request_id:
+            raise SessionTaken(
+                f"somebody else used session {self.session_id}: it is at request "
+                f"{last_request_id}, this client at {self.last_request_id}"
+            )
+        self._send = send
+        unanswered = sorted(self._pending.values(), key=lambda pending: pending.request_id)
+        for pending in unanswered:
+            if pending.repeat is Repeat.UNCHANGED:
+                send(pending.frame)
+        for pending in unanswered:
+            if pending.repeat is Repeat.UNDER_NEW_ID:
+                self._ask_anew(pending)
+        self._settled.set()
+        self.connected.value = True
 
     def close(self, error: Exception) -> None:
         """Fail what is unanswered with ConnectionLost from `error`; refuse what comes after."""
-        if self._closed is not None:
+        if self.failure is not None:
             return
-        self._closed = error
-        self._reports_in.close()
+        self.failure = error
         pending, self._pending = self._pending, {}
         for request in pending.values():
             request.fail(error)
             # Wakes one waiting sender each, and every sender that finds the channel closed
             # gives its slot on: nobody is left behind.
             self._slots.release()
+        self._settled.set()
+        self.connected.value = False
+
+    def feed(self, frames: bytes) -> None:
+        """Take whole frames from the server.
+
+        Raises:
+            ProtocolError: these are no frames of the protocol, or nobody asked for them.
+            RequestRefused: the server ends the connection and says why. The transport must end
+                with either.
+        """
+        for body in split_bodies(frames):
+            try:
+                message = _REPLY_DECODER.decode(body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                if 0 < type_of(body) <= TYPE_LAST and type_of(body) not in _KNOWN_TYPES:
+                    continue  # a newer server may say what this client knows nothing of
+                raise ProtocolError(f"reply of {len(body)} bytes: {error}") from error
+            self._take(message)
+
+    # --- requests -----------------------------------------------------------------------------
+
+    async def send(self, request: Request, repeat: Repeat | None = None) -> Pending:
+        """Send a request as soon as the window has a place; do not wait for its answer.
+
+        Args:
+            request: its request_id is replaced by the next one (write 0).
+            repeat: what happens to it when the connection ends; None: what suits its type.
+
+        Raises:
+            ConnectionLost: the channel is closed; nothing was sent.
+
+        Cancellation: safe; nothing was sent.
+        """
+        await self.turn()
+        return self._dispatch(request, repeat)
+
+    async def turn(self) -> None:
+        """Wait until a request may be sent; `send_turn` must follow without an await between.
+
+        Cancellation: safe.
+        """
+        await self._slots.acquire()
+        try:
+            while not self._settled.is_set():
+                await self._settled.wait()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def send_turn(self, request: Request | None, repeat: Repeat | None = None) -> Pending | None:
+        """Use the turn that `turn` gave; without a request it is given back."""
+        if request is None:
+            self._slots.release()
+            return None
+        return self._dispatch(request, repeat)
+
+    def send_nowait(self, request: Request) -> Pending:
+        """Like `send`, but never waits.
+
+        Raises:
+            trio.WouldBlock: the window is full or there is no connection; nothing was sent.
+            ConnectionLost: the channel is closed; nothing was sent.
+        """
+        if not self._settled.is_set():
+            raise trio.WouldBlock
+        self._slots.acquire_nowait()
+        return self._dispatch(request, None)
+
+    async def resend(self, frame: bytes) -> Pending:
+        """Send the frame of an earlier command of this session again, unchanged.
+
+        A command that was executed is answered as before (duplicate), one that never arrived is
+        executed now. For those who take up a session by its id: repeat unanswered frames in
+        their old order, before any new request: an id below one that was executed meanwhile is
+        answered not_executed.
+
+        Raises:
+            ConnectionLost: the channel is closed; nothing was sent.
+        """
+        request_id = _HEAD_DECODER.decode(frame[PREFIX_BYTES:])[1]
+        assert isinstance(request_id, int)
+        await self.turn()
+        return self._launch(Pending(request_id, frame, Repeat.UNCHANGED))
 
     async def call(self, request: Request) -> Answer:
         """Send a request and wait for its answer, both within `timeout_s`.
 
         Raises:
-            ReplyTimeout: sent, no answer in time: outcome unknown, see `ask_again`.
-            RequestRefused: not executed; code busy when the window stayed full until the
-                deadline, and then nothing was sent.
-            ConnectionLost: the connection ended before the answer.
+            ReplyTimeout: sent, no answer in time: outcome unknown, see `ask_again`. A command
+                goes on: it is repeated on the next connection until it is answered.
+            RequestRefused: not executed; code busy when there was no place in the window or no
+                connection until the deadline, and then nothing was sent.
+            ConnectionLost: the channel was closed before the answer.
 
         Cancellation: after sending, the outcome is unknown.
         """
@@ -275,51 +299,76 @@ class Channel:
         with trio.move_on_after(self.timeout_s):
             if known.answered and request_id not in self._pending:
                 pending = await self.resend(known.frame)
-                pending.reports = known.reports
             else:  # not answered yet, or somebody is asking again already
                 pending = self._pending.get(request_id, known)
-            return await pending.wait()
+            answer = await pending.wait()
+            return answer._replace(reports=tuple(known.reports))
         return self._late(pending)
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _dispatch(self, request: Request) -> Pending:
+    def _dispatch(self, request: Request, repeat: Repeat | None) -> Pending:
         request_id = self.last_request_id + 1
+        if repeat is None:
+            is_command = type(request) in _COMMAND_TYPES
+            repeat = Repeat.UNCHANGED if is_command else Repeat.UNDER_NEW_ID
         try:
             frame = encode_frame(msgspec.structs.replace(request, request_id=request_id))
         except BaseException:
             self._slots.release()
             raise
-        return self._launch(Pending(request_id, frame), command=type(request) in _COMMAND_TYPES)
+        return self._launch(Pending(request_id, frame, repeat, request))
 
-    def _launch(self, pending: Pending, *, command: bool) -> Pending:
+    def _launch(self, pending: Pending) -> Pending:
         """Send; the caller has taken a slot. No await: id order is sending order."""
-        if self._closed is not None:
+        if self.failure is not None:
             self._slots.release()
             raise ConnectionLost(
-                f"not sent, the connection has ended: {self._closed}"
-            ) from self._closed
+                f"not sent, the connection has ended: {self.failure}"
+            ) from self.failure
         asked = self._pending.get(pending.request_id)
         if asked is not None:  # two who waited for a slot ask again for one answer
             self._slots.release()
             return asked
         self.last_request_id = max(self.last_request_id, pending.request_id)
         self._pending[pending.request_id] = pending
-        if command:
-            self._commands[pending.request_id] = pending
+        if pending.repeat is Repeat.UNCHANGED:
+            self._commands.setdefault(pending.request_id, pending)
             if len(self._commands) > self.window:
                 self._commands.popitem(last=False)
         self._send(pending.frame)
         return pending
 
+    def _ask_anew(self, pending: Pending) -> None:
+        assert pending.request is not None
+        del self._pending[pending.request_id]
+        self.last_request_id += 1
+        pending.request_id = self.last_request_id
+        pending.frame = encode_frame(
+            msgspec.structs.replace(pending.request, request_id=pending.request_id)
+        )
+        self._pending[pending.request_id] = pending
+        self._send(pending.frame)
+
     def _take(self, message: Reply) -> None:
         if isinstance(message, _REPORTS):
-            self._take_report(message)
+            # All others reach those who listen to the user's private stream.
+            asked = self._pending.get(message.request_id)
+            if asked is not None:
+                asked.reports.append(message)
             return
+        if isinstance(message, _UPDATES):
+            self.on_stream(message)
+            return
+        if isinstance(message, HeartbeatReport):
+            return
+        self._take_answer(message)
+
+    def _take_answer(self, message: Reply) -> None:
         pending = self._pending.pop(message.request_id, None)
         if pending is None:
             if isinstance(message, Error):
-                raise ProtocolError(f"{message.name} ({message.code}): {message.message}")
+                raise refused(message)
             raise ProtocolError(
                 f"{type(message).__name__} answers request {message.request_id}, "
                 "which is not unanswered"
@@ -330,29 +379,30 @@ class Channel:
             self._commands.pop(message.request_id, None)
         elif message.request_id in self._commands:
             self.answered_request_id = max(self.answered_request_id, message.request_id)
+        elif isinstance(message, LoggedOut):
+            self.logged_out = True
+        elif isinstance(message, _BEGINNINGS):
+            self.on_stream(message)
         self._slots.release()
         pending.resolve(message)
-
-    def _take_report(self, report: Report) -> None:
-        pending = self._pending.get(report.request_id)
-        if pending is not None:
-            pending.reports.append(report)
-            return
-        try:
-            self._reports_in.send_nowait(report)
-        except (trio.WouldBlock, trio.BrokenResourceError):
-            # The application reads too slowly or closed its end; the count and the gap in
-            # private_sequence tell it.
-            self.reports_dropped += 1
+        if isinstance(message, Error) and message.fatal:
+            raise refused(message)
 
     def _late(self, pending: Pending | None) -> Answer:
         """Decide what a passed deadline means."""
         if pending is None:
-            text = f"{self.window} requests unanswered for {self.timeout_s} s; nothing was sent"
+            cause = (
+                f"{self.window} requests unanswered" if self.connected.value else "no connection"
+            )
+            text = f"{cause} for {self.timeout_s} s; nothing was sent"
             raise _refusal(0, ErrorCode.BUSY, text)
         if pending.answered:
             return pending.answer()
         raise ReplyTimeout(self.session_id, pending.request_id)
+
+
+def _ignore(message: Reply) -> None:
+    """Take what no stream was opened for."""
 
 
 def _refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TypeVar
 
 from hpe.net.requests import RequestChannel
+from hpe.net.subscriptions import Subscriptions
 from hpe.net.views import AssetView, InstrumentView
 
 _E = TypeVar("_E", bound=IntEnum)
@@ -21,10 +22,14 @@ class ListingCalls:
 
     Attributes:
         requests: the same session in the integers of the wire, with pipelining.
+        subscriptions: the session's streams.
+        user: whose session it is.
     """
 
-    def __init__(self, requests: RequestChannel) -> None:
+    def __init__(self, requests: RequestChannel, subscriptions: Subscriptions, user: int) -> None:
         self.requests = requests
+        self.subscriptions = subscriptions
+        self.user = user
         self._assets: dict[str, AssetView] = {}
         self._instruments: dict[str, InstrumentView] = {}
         self._assets_by_id: dict[int, AssetView] = {}

@@ -37,6 +37,8 @@ class OrderCalls(ListingCalls):
         minimum_quantity: Decimal | int | None = None,
         budget: Decimal | int | None = None,
         expires_ns: int = 0,
+        cancel_on_disconnect: bool = False,
+        user: int = 0,
     ) -> OrderView:
         """Submit an order: a price makes it a limit, a stop_price or trail a stop, else market.
 
@@ -57,6 +59,8 @@ class OrderCalls(ListingCalls):
             minimum_quantity: what trades at once, or nothing does.
             budget: what a buy may cost, fees included.
             expires_ns: end of the order, in the server's nanoseconds since 1970.
+            cancel_on_disconnect: cancel it when this client loses its connection.
+            user: whose order; 0 for one's own.
         """
         view = await self._view(instrument)
         kind = _order_type(price, waits=stop_price is not None or trail is not None)
@@ -76,6 +80,8 @@ class OrderCalls(ListingCalls):
             minimum_quantity=_count(view.quantities, minimum_quantity),
             budget=_count(view.quote.amounts, budget),
             expires_ns=expires_ns,
+            cancel_on_disconnect=cancel_on_disconnect,
+            user=user,
         )
         return view.order(result)
 
@@ -93,6 +99,8 @@ class OrderCalls(ListingCalls):
         stop_client_order_id: int = 0,
         expires_ns: int = 0,
         self_trade: SelfTrade | str | None = None,
+        cancel_on_disconnect: bool = False,
+        user: int = 0,
     ) -> OcoResult:
         """Submit a limit order and a stop of which one cancels the other.
 
@@ -108,6 +116,8 @@ class OrderCalls(ListingCalls):
             stop_client_order_id: of the stop; 0 for none.
             expires_ns: end of both, in the server's nanoseconds since 1970; 0 for never.
             self_trade: policy of both; default is the instrument's.
+            cancel_on_disconnect: cancel both when this client loses its connection.
+            user: whose orders; 0 for one's own.
 
         Raises:
             OrderRejected: neither order was accepted.
@@ -125,14 +135,21 @@ class OrderCalls(ListingCalls):
             stop_client_order_id=stop_client_order_id,
             expires_ns=expires_ns,
             self_trade=_policy(self_trade),
+            cancel_on_disconnect=cancel_on_disconnect,
+            user=user,
         )
 
     async def cancel_order(
-        self, instrument: InstrumentView | str, order_id: int = 0, *, client_order_id: int = 0
+        self,
+        instrument: InstrumentView | str,
+        order_id: int = 0,
+        *,
+        client_order_id: int = 0,
+        user: int = 0,
     ) -> OrderView:
-        """Cancel one's own order, named by exactly one of its ids."""
+        """Cancel an order, named by exactly one of its ids."""
         view = await self._view(instrument)
-        return view.order(await self.requests.cancel_order(order_id, client_order_id))
+        return view.order(await self.requests.cancel_order(order_id, client_order_id, user))
 
     async def mass_cancel(
         self,
@@ -161,6 +178,7 @@ class OrderCalls(ListingCalls):
         price: Decimal | int | None = None,
         requeue: bool = False,
         stop_price: Decimal | int | None = None,
+        user: int = 0,
     ) -> OrderView:
         """Change an order: exactly one of new total or new open quantity, and maybe its prices.
 
@@ -176,6 +194,7 @@ class OrderCalls(ListingCalls):
             price=_count_or_none(view.prices, price),
             requeue=requeue,
             stop_price=_count_or_none(view.prices, stop_price),
+            user=user,
         )
         return view.order(result)
 

@@ -1,9 +1,10 @@
-"""One TCP connection of the client library: logon, one reader task, one writer task.
+"""One connection of the client library: logon, one reader task, one writer task.
 
-Owns the socket and nothing above it: the requests of the session are the channel's. Used from
+Owns the byte stream and nothing above it: the requests of the session are the channel's. Used from
 one Trio loop. Guarantees: only the writer task sends, and it sends everything that is queued at
-once; whatever ends the connection closes the channel with the reason, so nobody waits for ever.
-Relies on the channel's window to bound what can be queued.
+once; it sends a heartbeat when there was nothing to send for the agreed time; a server that is
+silent for three heartbeats is given up; `serve` ends with the reason, whatever it is. Relies on
+the channel's window to bound what can be queued.
 """
 
 from __future__ import annotations
@@ -14,71 +15,78 @@ import msgspec
 import trio
 
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
-from hpe.messages import REPLY_BYTES_MAX, Error, Hello, Welcome
+from hpe.keys import Key
+from hpe.messages import (
+    INT_MAX,
+    REPLY_BYTES_MAX,
+    SILENCE_HEARTBEATS,
+    Challenge,
+    Error,
+    ErrorCode,
+    Heartbeat,
+    Hello,
+    Logon,
+    Welcome,
+)
 from hpe.net.channel import Channel
 from hpe.net.framing import PREFIX_BYTES, Chunk, FrameScanner, encode_frame
-
-DEFAULT_ADDRESS: Final = "127.0.0.1:7070"
-
-CONNECT_TIMEOUT_S: Final = 5.0
-"""From the first SYN to welcome: what the server grants a stranger, and a durable logon."""
+from hpe.net.logon import new_nonce, prove
+from hpe.net.pending import refused
 
 READ_BYTES: Final = 64 * 1024
 
-_LOGON_DECODER: Final[msgspec.msgpack.Decoder[Welcome | Error]] = msgspec.msgpack.Decoder(
-    Welcome | Error
-)
+_Before = Welcome | Challenge | Error
+_LOGON_DECODER: Final[msgspec.msgpack.Decoder[_Before]] = msgspec.msgpack.Decoder(_Before)
 
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Split "host:port", "[v6]:port" or "port" (then loopback).
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon:
-        host = "127.0.0.1"
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) <= 65535:
-        raise ValueError(f'address: found {address!r}, allowed "host:port" or "port" (1-65535)')
-    return host, int(port)
+_HEARTBEAT: Final = encode_frame(Heartbeat(INT_MAX))
+"""Nobody answers it, so its id is one that no request has."""
 
 
 class Link:
     """The transport of one channel. `send` is what the channel hands its frames to."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._scanner = FrameScanner(REPLY_BYTES_MAX)
         self._early: list[Chunk] = []
         self._queued: list[bytes] = []
         self._wake = trio.Event()
+        self._heartbeat_s = float("inf")
 
-    async def log_on(self, hello: Hello) -> Welcome:
-        """Say hello and give the server's welcome.
+    async def log_on(self, hello: Hello, key: Key | None) -> Welcome:
+        """Say hello, prove the key if the server asks for one, and give its welcome.
 
         Raises:
             RequestRefused: the server refuses the session.
             ConnectionLost: the connection ended first.
             ProtocolError: the server speaks something else.
         """
+        frame = encode_frame(hello)
         try:
-            await self._stream.send_all(encode_frame(hello))
-            while not self._early:
-                self._early += await self._receive()
+            await self._stream.send_all(frame)
+            reply = await self._first_words()
+            if isinstance(reply, Challenge):
+                await self._stream.send_all(_proof(hello, frame, key, reply.nonce))
+                reply = await self._first_words()
         except trio.BrokenResourceError as error:
-            raise ConnectionLost(f"connection broke before welcome: {error}") from error
+            reason = error.__cause__ or error
+            raise ConnectionLost(f"connection broke before welcome: {reason}") from error
+        if not isinstance(reply, Welcome):
+            raise ProtocolError(f"expected welcome, the server sent {type(reply).__name__}")
+        self._heartbeat_s = reply.heartbeat_ms / 1_000
+        return reply
+
+    async def _first_words(self) -> Welcome | Challenge:
+        while not self._early:
+            self._early += await self._receive()
+        # The logon's answers may stand in one chunk with nothing else: all of it is control.
         first = self._early.pop(0)
         try:
             reply = _LOGON_DECODER.decode(first.frames[PREFIX_BYTES:])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(f"expected welcome: {error}") from error
         if isinstance(reply, Error):
-            raise RequestRefused(
-                reply.request_id, reply.code, reply.name, reply.message, reply.retryable
-            )
+            raise refused(reply)
         return reply
 
     def send(self, frame: bytes) -> None:
@@ -86,13 +94,21 @@ class Link:
         self._queued.append(frame)
         self._wake.set()
 
-    async def write(self) -> None:
-        """Be the writer task: send what is queued, as one piece, until cancelled or broken."""
+    async def serve(self, channel: Channel) -> HpeError:
+        """Carry the channel's requests until the connection ends; gives the reason."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, name="hpe client writer")
+            reason = await self._read(channel)
+            nursery.cancel_scope.cancel()
+        return reason
+
+    async def _write(self) -> None:
         while True:
-            await self._wake.wait()
+            with trio.move_on_after(self._heartbeat_s):
+                await self._wake.wait()
             # No await between these: a frame queued during send_all finds the new event.
             self._wake = trio.Event()
-            batch = b"".join(self._queued)
+            batch = b"".join(self._queued) or _HEARTBEAT
             self._queued.clear()
             try:
                 await self._stream.send_all(batch)
@@ -100,25 +116,37 @@ class Link:
                 # The reader ends as well, and may still find the server's last words first.
                 return
 
-    async def read(self, channel: Channel) -> None:
-        """Be the reader task: feed the channel until cancelled or the connection ends."""
-        reason: HpeError
+    async def _read(self, channel: Channel) -> HpeError:
         try:
-            chunks = self._early
+            chunks, self._early = self._early, []
             while True:
                 for chunk in chunks:
                     channel.feed(chunk.frames)
                 chunks = await self._receive()
         except trio.BrokenResourceError as error:
-            reason = ConnectionLost(f"connection broke: {error.__cause__ or error}")
+            return ConnectionLost(f"connection broke: {error.__cause__ or error}")
         except HpeError as error:
-            reason = error
-        channel.close(reason)
+            return error
 
     async def _receive(self) -> list[Chunk]:
         if self._scanner.error is not None:
             raise self._scanner.error
-        data = await self._stream.receive_some(READ_BYTES)
+        silence_s = SILENCE_HEARTBEATS * self._heartbeat_s
+        with trio.move_on_after(silence_s) as silence:
+            data = await self._stream.receive_some(READ_BYTES)
+        if silence.cancelled_caught:
+            raise ConnectionLost(f"nothing was heard from the server for {silence_s:g} s")
         if not data:
             raise ConnectionLost("the server closed the connection")
-        return self._scanner.feed(data)
+        return self._scanner.feed(bytes(data))
+
+
+def _proof(hello: Hello, frame: bytes, key: Key | None, server_nonce: bytes) -> bytes:
+    """Make the frame of logon."""
+    if key is None:
+        code = ErrorCode.AUTHENTICATION_FAILED
+        text = "the server asks for a key and this client has none"
+        raise RequestRefused(hello.request_id, code, code.name.lower(), text, False)
+    nonce = new_nonce()
+    signature = prove(key, server_nonce, nonce, frame[PREFIX_BYTES:])
+    return encode_frame(Logon(hello.request_id, nonce, signature))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import trio
 
-from hpe.messages import LoggedOut, Logout, Ping, Pong, ServerInfo, ServerInfoReply
+from hpe.errors import ConnectionLost, RequestRefused
+from hpe.messages import ErrorCode, LoggedOut, Logout, Ping, Pong, ServerInfo, ServerInfoReply
 from hpe.net.requests_money import MoneyRequests
 from hpe.net.requests_operations import OperationRequests
 from hpe.net.requests_orders import OrderRequests
@@ -43,4 +44,10 @@ class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
 
     async def logout(self) -> None:
         """Close the session for good: its remembered responses are forgotten."""
-        expect(LoggedOut, await self.call(Logout(0)))
+        try:
+            expect(LoggedOut, await self.call(Logout(0)))
+        except ConnectionLost as error:
+            # The answer was lost with a connection; the next one found the session closed.
+            cause = error.__cause__
+            if not (isinstance(cause, RequestRefused) and cause.code == ErrorCode.UNKNOWN_SESSION):
+                raise

@@ -30,6 +30,7 @@ from hpe.net.channel import Channel
 from hpe.net.results import (
     Balance,
     HoldResult,
+    Listing,
     accepted,
     account,
     balance_result,
@@ -48,9 +49,13 @@ class MoneyRequests(Channel):
 
     async def list_balances(self, user: int = 0) -> list[BalanceRow]:
         """Give the accounts of a user that are not empty, in order of asset id."""
+        return (await self.read_balances(user)).rows
 
-        async def page(after: int, limit: int) -> list[BalanceRow]:
-            return expect(BalancesReply, await self.call(ListBalances(0, after, limit, user))).rows
+    async def read_balances(self, user: int = 0) -> Listing[BalanceRow]:
+        """Do as `list_balances` and tell the sequence, too."""
+
+        async def page(after: int, limit: int) -> BalancesReply:
+            return expect(BalancesReply, await self.call(ListBalances(0, after, limit, user)))
 
         return await pages(page, lambda row: row[0])
 
@@ -98,9 +103,13 @@ class MoneyRequests(Channel):
 
     async def list_holds(self, user: int = 0) -> list[HoldRow]:
         """Give the named holds of a user, in order of hold id."""
+        return (await self.read_holds(user)).rows
 
-        async def page(after: int, limit: int) -> list[HoldRow]:
-            return expect(HoldsReply, await self.call(ListHolds(0, after, limit, user))).rows
+    async def read_holds(self, user: int = 0) -> Listing[HoldRow]:
+        """Do as `list_holds` and tell the sequence, too."""
+
+        async def page(after: int, limit: int) -> HoldsReply:
+            return expect(HoldsReply, await self.call(ListHolds(0, after, limit, user)))
 
         return await pages(page, lambda row: row[0])
 

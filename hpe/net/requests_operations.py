@@ -73,10 +73,10 @@ class OperationRequests(Channel):
     async def list_assets(self) -> list[AssetRow]:
         """Give all assets, in order of id, page by page."""
 
-        async def page(after: int, limit: int) -> list[AssetRow]:
-            return expect(AssetsReply, await self.call(ListAssets(0, after, limit))).rows
+        async def page(after: int, limit: int) -> AssetsReply:
+            return expect(AssetsReply, await self.call(ListAssets(0, after, limit)))
 
-        return await pages(page, lambda row: row[0])
+        return (await pages(page, lambda row: row[0])).rows
 
     async def add_instrument(
         self,
@@ -106,10 +106,10 @@ class OperationRequests(Channel):
     async def list_instruments(self) -> list[InstrumentRow]:
         """Give all instruments, in order of id, page by page."""
 
-        async def page(after: int, limit: int) -> list[InstrumentRow]:
-            return expect(InstrumentsReply, await self.call(ListInstruments(0, after, limit))).rows
+        async def page(after: int, limit: int) -> InstrumentsReply:
+            return expect(InstrumentsReply, await self.call(ListInstruments(0, after, limit)))
 
-        return await pages(page, lambda row: row.instrument)
+        return (await pages(page, lambda row: row.instrument)).rows
 
     async def resolve_instrument(self, base: str, quote: str) -> int:
         """Give the id of a pair of asset symbols, creating it where the service allows that."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from hpe.messages import (
+    ORDER_CANCEL_ON_DISCONNECT,
     ORDER_POST_ONLY,
     CancelOrder,
     FillRow,
@@ -35,6 +36,7 @@ from hpe.messages import (
 )
 from hpe.net.channel import Channel
 from hpe.net.results import (
+    Listing,
     MassCancelResult,
     OcoResult,
     OrderResult,
@@ -70,6 +72,8 @@ class OrderRequests(Channel):
         minimum_quantity: int = 0,
         budget: int = 0,
         expires_ns: int = 0,
+        cancel_on_disconnect: bool = False,
+        user: int = 0,
     ) -> OrderResult:
         """Submit an order.
 
@@ -89,6 +93,8 @@ class OrderRequests(Channel):
             minimum_quantity: lots that trade at once, or none does.
             budget: quote atoms that a buy may cost, fees included.
             expires_ns: end of a gtd order, in logged time.
+            cancel_on_disconnect: cancel it when this session loses its connection.
+            user: whose order; 0 for one's own.
 
         Raises:
             OrderRejected: executed to a reject; nothing changed. Also what `call` raises.
@@ -105,9 +111,10 @@ class OrderRequests(Channel):
             time_in_force,
             price,
             quantity,
-            ORDER_POST_ONLY if post_only else 0,
+            (ORDER_POST_ONLY if post_only else 0) | _disconnect_flag(cancel_on_disconnect),
             self_trade or 0,
             None if terms == _NO_TERMS else terms,
+            user,
         )
         return order_result(await self.call(request))
 
@@ -125,6 +132,8 @@ class OrderRequests(Channel):
         stop_client_order_id: int = 0,
         expires_ns: int = 0,
         self_trade: SelfTrade | None = None,
+        cancel_on_disconnect: bool = False,
+        user: int = 0,
     ) -> OcoResult:
         """Submit a limit order and a stop of which one cancels the other.
 
@@ -140,6 +149,8 @@ class OrderRequests(Channel):
             stop_client_order_id: of the stop; 0 for none.
             expires_ns: end of both in logged time; 0 for never.
             self_trade: policy of both; None is the instrument's.
+            cancel_on_disconnect: cancel both when this session loses its connection.
+            user: whose orders; 0 for one's own.
 
         Raises:
             OrderRejected: neither order was accepted. Also what `call` raises.
@@ -157,12 +168,16 @@ class OrderRequests(Channel):
             stop_client_order_id,
             expires_ns,
             self_trade or 0,
+            user,
+            _disconnect_flag(cancel_on_disconnect),
         )
         return oco_result(await self.call(request))
 
-    async def cancel_order(self, order_id: int = 0, client_order_id: int = 0) -> OrderResult:
-        """Cancel one's own order, named by exactly one id; raises OrderRejected if not live."""
-        return order_result(await self.call(CancelOrder(0, order_id, client_order_id)))
+    async def cancel_order(
+        self, order_id: int = 0, client_order_id: int = 0, user: int = 0
+    ) -> OrderResult:
+        """Cancel an order, named by exactly one id; raises OrderRejected if not live."""
+        return order_result(await self.call(CancelOrder(0, order_id, client_order_id, user)))
 
     async def mass_cancel(
         self,
@@ -193,6 +208,7 @@ class OrderRequests(Channel):
         price: int | None = None,
         requeue: bool = False,
         stop_price: int | None = None,
+        user: int = 0,
     ) -> OrderResult:
         """Change an order: exactly one of new total or new open quantity, and maybe its prices.
 
@@ -200,7 +216,15 @@ class OrderRequests(Channel):
             OrderRejected: the old order stays as it was. Also what `call` raises.
         """
         request = ReplaceOrder(
-            0, order_id, client_order_id, quantity, leaves_quantity, price, requeue, stop_price
+            0,
+            order_id,
+            client_order_id,
+            quantity,
+            leaves_quantity,
+            price,
+            requeue,
+            stop_price,
+            user,
         )
         return order_result(await self.call(request))
 
@@ -221,17 +245,31 @@ class OrderRequests(Channel):
         self, instrument: int = 0, user: int = 0, *, after: int = 0
     ) -> list[OrderRow]:
         """Give the open orders of a user with ids above `after`, in order, page by page."""
+        return (await self.read_orders(instrument, user, after=after)).rows
 
-        async def page(after: int, limit: int) -> list[OrderRow]:
+    async def read_orders(
+        self, instrument: int = 0, user: int = 0, *, after: int = 0
+    ) -> Listing[OrderRow]:
+        """Do as `list_orders` and tell the sequence, too."""
+
+        async def page(after: int, limit: int) -> OrdersReply:
             request = ListOrders(0, instrument, after, limit, user)
-            return expect(OrdersReply, await self.call(request)).rows
+            return expect(OrdersReply, await self.call(request))
 
         return await pages(page, lambda row: row.order_id, after)
 
     async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillRow]:
         """Give the recent fills with private sequences above `after`, oldest first."""
+        return (await self.read_fills(user, after=after)).rows
 
-        async def page(after: int, limit: int) -> list[FillRow]:
-            return expect(FillsReply, await self.call(ListFills(0, after, limit, user))).rows
+    async def read_fills(self, user: int = 0, *, after: int = 0) -> Listing[FillRow]:
+        """Do as `list_fills` and tell the sequence, too."""
+
+        async def page(after: int, limit: int) -> FillsReply:
+            return expect(FillsReply, await self.call(ListFills(0, after, limit, user)))
 
         return await pages(page, lambda row: row.private_sequence, after)
+
+
+def _disconnect_flag(cancel_on_disconnect: bool) -> int:
+    return ORDER_CANCEL_ON_DISCONNECT if cancel_on_disconnect else 0

@@ -8,7 +8,7 @@ lots, atoms.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -34,7 +34,7 @@ from hpe.messages import (
     SetStatusResponse,
     UncrossResponse,
 )
-from hpe.net.channel import Answer, Event
+from hpe.net.pending import Answer, Event
 
 _REJECT_NAMES: Final = {int(reason): reason.name.lower() for reason in RejectReason}
 
@@ -286,9 +286,28 @@ def result_of(answer: Answer) -> Result:
             return new_id(answer)
 
 
+class Page(Protocol[_Row]):
+    """A reply with a part of a list."""
+
+    @property
+    def sequence(self) -> int:
+        """What it shows: everything up to this command."""
+
+    @property
+    def rows(self) -> list[_Row]:
+        """In order."""
+
+
+class Listing(NamedTuple, Generic[_Row]):
+    """A whole list. `sequence` is that of its last page; earlier ones may show what was before."""
+
+    sequence: int
+    rows: list[_Row]
+
+
 async def pages(
-    ask: Callable[[int, int], Awaitable[list[_Row]]], key: Callable[[_Row], int], after: int = 0
-) -> list[_Row]:
+    ask: Callable[[int, int], Awaitable[Page[_Row]]], key: Callable[[_Row], int], after: int = 0
+) -> Listing[_Row]:
     """Read a list to its end.
 
     Args:
@@ -299,7 +318,7 @@ async def pages(
     rows: list[_Row] = []
     while True:
         page = await ask(after, PAGE_MAX)
-        rows += page
-        if len(page) < PAGE_MAX:
-            return rows
-        after = key(page[-1])
+        rows += page.rows
+        if len(page.rows) < PAGE_MAX:
+            return Listing(page.sequence, rows)
+        after = key(page.rows[-1])

@@ -11,16 +11,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, Unpack
 
 import trio
 
-from hpe.net.channel import TIMEOUT_S
-from hpe.net.client import Client, connect
+from hpe.messages import Welcome
+from hpe.net.client import Client, ConnectOptions, connect
+from hpe.net.subscriptions import Stream
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_S = TypeVar("_S", bound=Stream)
 
 
 def _blocking(
@@ -33,6 +35,58 @@ def _blocking(
         return self.run(functools.partial(method, self.client, *args, **kwargs))
 
     return call
+
+
+class SyncStream(Generic[_S]):
+    """A stream of a client, for blocking code: iterate over it, wait for a change, look into it.
+
+    Example: `with client.book("BTC/USD") as book: bids = book.look(lambda book: book.bids)`.
+    """
+
+    def __init__(self, client: SyncClient, stream: _S) -> None:
+        self._client = client
+        self._stream: Any = stream
+
+    def __iter__(self) -> Self:
+        """Iterate over private events or trades, without an end."""
+        return self
+
+    def __next__(self) -> Any:
+        """Give the next event or trade; raises what the stream's `__anext__` does."""
+        return self._client.run(self._stream.__anext__)
+
+    def changed(self) -> None:
+        """Wait until a book, best prices or a status changed."""
+        self._client.run(self._stream.changed)
+
+    def look(self, function: Callable[[_S], _R]) -> _R:
+        """Run a function on the stream in the client's loop, where nothing changes meanwhile."""
+
+        async def call() -> _R:
+            return function(self._stream)
+
+        return self._client.run(call)
+
+
+def _followed(
+    method: Callable[Concatenate[Client, _P], AbstractAsyncContextManager[_S]],
+) -> Callable[Concatenate[SyncClient, _P], AbstractContextManager[SyncStream[_S]]]:
+    """Make the blocking twin of a method of Client that gives a stream."""
+
+    @functools.wraps(method)
+    @contextmanager
+    def follow(
+        self: SyncClient, /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> Iterator[SyncStream[_S]]:
+        # Entered and left by different tasks: it holds neither a nursery nor a cancel scope.
+        manager = method(self.client, *args, **kwargs)
+        stream = self.run(manager.__aenter__)
+        try:
+            yield SyncStream(self, stream)
+        finally:
+            self.run(functools.partial(manager.__aexit__, None, None, None))
+
+    return follow
 
 
 class SyncClient:
@@ -49,6 +103,26 @@ class SyncClient:
     def session_id(self) -> int:
         """What `connect_sync` takes to go on with this session."""
         return self.client.session_id
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the server said at the newest logon."""
+        return self.client.welcome
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return bool(self.client.connected.value)
+
+    @property
+    def reconnects(self) -> int:
+        """How many connections followed the first."""
+        return self.client.reconnects
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why this client has ended; None while it goes on."""
+        return self.client.failure
 
     def run(self, function: Callable[[], Awaitable[_R]]) -> _R:
         """Run an async function in the client's loop, for what has no method here.
@@ -94,6 +168,13 @@ class SyncClient:
     block_user = _blocking(Client.block_user)
     get_state_hash = _blocking(Client.get_state_hash)
 
+    private_events = _followed(Client.private_events)
+    book = _followed(Client.book)
+    orders_book = _followed(Client.orders_book)
+    best = _followed(Client.best)
+    trades = _followed(Client.trades)
+    status = _followed(Client.status)
+
     server_info = _blocking(Client.server_info)
     ping = _blocking(Client.ping)
     logout = _blocking(Client.logout)
@@ -107,28 +188,14 @@ class _Started(NamedTuple):
 
 @contextmanager
 def connect_sync(
-    address: str | None = None,
-    *,
-    user: int,
-    session_id: int = 0,
-    window: int = 0,
-    timeout_s: float = TIMEOUT_S,
-    answered_request_id: int = 0,
+    address: str | None = None, *, user: int, **options: Unpack[ConnectOptions]
 ) -> Iterator[SyncClient]:
-    """Open a connection for scripts and notebooks; arguments and errors are `connect`'s."""
-    options = functools.partial(
-        connect,
-        address,
-        user=user,
-        session_id=session_id,
-        window=window,
-        timeout_s=timeout_s,
-        answered_request_id=answered_request_id,
-    )
+    """Open a session for scripts and notebooks; arguments and errors are `connect`'s."""
+    open_client = functools.partial(connect, address, user=user, **options)
     started: Future[_Started] = Future()
 
     async def main() -> None:
-        async with options() as client:
+        async with open_client() as client:
             stop = trio.Event()
             started.set_result(_Started(client, trio.lowlevel.current_trio_token(), stop))
             await stop.wait()

@@ -1,0 +1,417 @@
+"""Market data in the client library: books that maintain themselves, trades, best prices, status.
+
+A part of Client (hpe/net/client.py), and the streams that it gives out; one task waits on a stream,
+any may look. Guarantees: a book is the server's as of its `sequence`, proved by the checksum, or it
+is not `live`; what was missed, does not fit or lies too deep is mended by another snapshot, without
+the caller's doing; reconnects are such a case. Prices and quantities in views are Decimals, in rows
+the integers of the wire.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeVar
+
+import trio
+
+from hpe.errors import OrderRejected
+from hpe.messages import (
+    CHECKSUM_LEVELS,
+    DEPTH_MAX,
+    BestUpdate,
+    BookLevel,
+    BookOrderRow,
+    Channel,
+    InstrumentStatus,
+    LevelsUpdate,
+    OrdersUpdate,
+    RejectReason,
+    Reply,
+    Side,
+    StatusUpdate,
+    Subscribe,
+    Subscribed,
+    TradesUpdate,
+)
+from hpe.net.client_listings import ListingCalls, word
+from hpe.net.maintained_book import LevelsBook, MaintainedBook, OrdersBook, Verdict
+from hpe.net.subscriptions import Stream, Subscriptions, followed
+from hpe.net.views import InstrumentView, LevelView
+
+DEPTH_MIN: Final = 4 * CHECKSUM_LEVELS
+"""Levels of the smallest snapshot: a quarter of it is what the checksum covers."""
+
+TRADES_WAITING_MAX: Final = 16_384
+"""Trades that wait for their reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookView:
+    """A maintained book as it was: what is known of it, best first."""
+
+    sequence: int
+    time_ns: int
+    bids: tuple[LevelView, ...]
+    asks: tuple[LevelView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BestView:
+    """Best prices and what they show; None where a side is empty."""
+
+    sequence: int
+    time_ns: int
+    bid: Decimal | None
+    bid_quantity: Decimal
+    ask: Decimal | None
+    ask_quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TradeView:
+    """A trade. `side` is the taker's, None in an uncross."""
+
+    trade_id: int
+    time_ns: int
+    price: Decimal
+    quantity: Decimal
+    side: Side | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """State of an instrument; a price is None where there is none.
+
+    The indicative figures are those of a call, as if it were uncrossed now; a surplus below 0 is
+    one of sellers.
+    """
+
+    time_ns: int
+    status: InstrumentStatus
+    last_price: Decimal | None
+    band_low: Decimal | None
+    band_high: Decimal | None
+    indicative_price: Decimal | None
+    indicative_volume: Decimal
+    indicative_surplus: Decimal
+
+
+class MarketStream(Stream):
+    """What all market data has in common.
+
+    Attributes:
+        instrument: what it is about.
+        resyncs: snapshots that came after the first one.
+    """
+
+    def __init__(self, instrument: InstrumentView, channel: Channel, depth: int) -> None:
+        super().__init__((channel, instrument.id))
+        self.instrument = instrument
+        self.resyncs = -1
+        self._request = Subscribe(0, instrument.id, channel, depth)
+
+    def ask(self) -> Subscribe:
+        """Ask for a snapshot and what follows it."""
+        return self._request
+
+    def take(self, message: Reply) -> None:
+        """Take the snapshot or an update."""
+        if not isinstance(message, Subscribed):
+            if self.live:
+                self._update(message)
+        elif message.snapshot is None:
+            name = RejectReason(message.reason).name.lower()
+            self.end(OrderRejected(message.request_id, message.reason, name, message))
+        else:
+            self.resyncs += 1
+            self._snapshot(message)
+
+    @abstractmethod
+    def _snapshot(self, subscribed: Subscribed) -> None:
+        """Begin with a snapshot."""
+
+    @abstractmethod
+    def _update(self, message: Reply) -> None:
+        """Take an update; there was a snapshot before it."""
+
+    def _price(self, ticks: int) -> Decimal | None:
+        return self.instrument.prices.value(ticks) if ticks else None
+
+    async def changed(self) -> None:
+        """Wait until something changed since the last time, or since the block began.
+
+        Raises:
+            RequestRefused: the server ended the stream.
+            ConnectionLost: the client has ended.
+        """
+        await trio.lowlevel.checkpoint()
+        self._raise_failure()
+        await self._wait_news()
+        self._raise_failure()
+
+
+_B = TypeVar("_B", bound=MaintainedBook[Any])
+
+
+class _BookStream(MarketStream, Generic[_B]):
+    """A book that maintains itself.
+
+    Attributes:
+        live: whether it is the server's book as of `sequence`; else a snapshot is on its way.
+        mismatches: how often a checksum did not fit: never, if both sides are right.
+    """
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        instrument: InstrumentView,
+        channel: Channel,
+        depth: int,
+        book: _B,
+    ) -> None:
+        super().__init__(instrument, channel, max(depth, DEPTH_MIN))
+        self.mismatches = 0
+        self._book = book
+        self._subscriptions = subscriptions
+        self._renewing = False
+
+    @property
+    def sequence(self) -> int:
+        """book_sequence of the newest change that is in the book."""
+        return self._book.sequence
+
+    @property
+    def bids(self) -> list[BookLevel]:
+        """The known bid levels, best first, in the integers of the wire."""
+        return self._book.bids()
+
+    @property
+    def asks(self) -> list[BookLevel]:
+        """The known ask levels, best first, in the integers of the wire."""
+        return self._book.asks()
+
+    def view(self, depth: int | None = None) -> BookView:
+        """Give the best `depth` levels of each side, or all that are known, in Decimals."""
+        book = self._book
+        return BookView(
+            sequence=book.sequence,
+            time_ns=book.time_ns,
+            bids=tuple(self._level(row) for row in book.bids(depth)),
+            asks=tuple(self._level(row) for row in book.asks(depth)),
+        )
+
+    def _level(self, row: BookLevel) -> LevelView:
+        price, quantity, orders = row
+        grid = self.instrument
+        return LevelView(grid.prices.value(price), grid.quantities.value(quantity), orders)
+
+    def suspend(self) -> None:
+        """Wait for the snapshot of the next connection."""
+        super().suspend()
+        self._renewing = True
+
+    def _snapshot(self, subscribed: Subscribed) -> None:
+        self._renewing = False
+        self._judge(self._book.load(subscribed))
+
+    def _update(self, message: Reply) -> None:
+        assert isinstance(message, LevelsUpdate | OrdersUpdate)
+        self._judge(self._book.apply(message))
+
+    def _judge(self, verdict: Verdict) -> None:
+        if verdict is Verdict.APPLIED:
+            self._begin()
+        elif verdict is not Verdict.IGNORED:
+            self.live = False
+            self.mismatches += verdict is Verdict.MISMATCH
+        if (not self.live or self._book.shallow) and not self._renewing:
+            self._renewing = True
+            self._subscriptions.renew(self)
+
+
+class MaintainedLevels(_BookStream[LevelsBook]):
+    """A book of price levels. Made by `Client.book`."""
+
+
+class MaintainedOrders(_BookStream[OrdersBook]):
+    """A book of single orders. Made by `Client.orders_book`."""
+
+    def orders(self, side: Side | str) -> list[BookOrderRow]:
+        """Give the known orders of a side: best price first, then in queue order."""
+        return self._book.orders(word("side", Side, side))
+
+
+class BestPrices(MarketStream):
+    """The newest best prices. Made by `Client.best`; `now` is what they are."""
+
+    now: BestView
+
+    def _snapshot(self, subscribed: Subscribed) -> None:
+        assert isinstance(subscribed.snapshot, BestUpdate)
+        self._set(subscribed.snapshot)
+
+    def _update(self, message: Reply) -> None:
+        assert isinstance(message, BestUpdate)
+        if message.time_ns > self.now.time_ns:
+            self._set(message)
+
+    def _set(self, update: BestUpdate) -> None:
+        quantity = self.instrument.quantities.value
+        self.now = BestView(
+            sequence=update.last,
+            time_ns=update.time_ns,
+            bid=self._price(update.bid_price),
+            bid_quantity=quantity(update.bid_quantity),
+            ask=self._price(update.ask_price),
+            ask_quantity=quantity(update.ask_quantity),
+        )
+        self._begin()
+
+
+class MarketStatus(MarketStream):
+    """The newest state of an instrument. Made by `Client.status`; `now` is what it is."""
+
+    now: StatusView
+
+    def _snapshot(self, subscribed: Subscribed) -> None:
+        assert isinstance(subscribed.snapshot, StatusUpdate)
+        self._set(subscribed.snapshot)
+
+    def _update(self, message: Reply) -> None:
+        assert isinstance(message, StatusUpdate)
+        if message.time_ns > self.now.time_ns:
+            self._set(message)
+
+    def _set(self, update: StatusUpdate) -> None:
+        has_band = update.band_high > 0
+        quantity = self.instrument.quantities.value
+        self.now = StatusView(
+            time_ns=update.time_ns,
+            status=InstrumentStatus(update.status),
+            last_price=self._price(update.last_price),
+            band_low=self.instrument.prices.value(update.band_low) if has_band else None,
+            band_high=self._price(update.band_high),
+            indicative_price=self._price(update.indicative_price),
+            indicative_volume=quantity(update.indicative_volume),
+            indicative_surplus=quantity(update.indicative_surplus),
+        )
+        self._begin()
+
+
+class Trades(MarketStream):
+    """The trades of an instrument, as an async iterator. Made by `Client.trades`.
+
+    Attributes:
+        gaps: how often trades were missed: by a lost connection, or because they were not read.
+    """
+
+    def __init__(self, instrument: InstrumentView) -> None:
+        super().__init__(instrument, Channel.TRADES, 1)
+        self.gaps = 0
+        self._last: int | None = None
+        self._waiting: deque[TradeView] = deque()
+
+    def __aiter__(self) -> Trades:
+        """Iterate over what is traded, without an end."""
+        return self
+
+    async def __anext__(self) -> TradeView:
+        """Give the next trade; raises what `changed` raises. Cancellation: safe."""
+        await trio.lowlevel.checkpoint()
+        while not self._waiting:
+            self._raise_failure()
+            await self._wait_news()
+        return self._waiting.popleft()
+
+    def _snapshot(self, subscribed: Subscribed) -> None:
+        assert isinstance(subscribed.snapshot, TradesUpdate)
+        if self._last is None:
+            self._last = subscribed.snapshot.previous_trade_id
+        self._add(subscribed.snapshot)
+        self._begin()
+
+    def _update(self, message: Reply) -> None:
+        assert isinstance(message, TradesUpdate)
+        self._add(message)
+        self._news.set()
+
+    def _add(self, update: TradesUpdate) -> None:
+        assert self._last is not None
+        if update.previous_trade_id > self._last:
+            self.gaps += 1
+            self._last = update.previous_trade_id
+        prices, quantities = self.instrument.prices, self.instrument.quantities
+        for trade_id, price, quantity, side in update.trades:
+            if trade_id <= self._last:
+                continue
+            self._last = trade_id
+            taker = Side(side) if side else None
+            self._waiting.append(
+                TradeView(
+                    trade_id, update.time_ns, prices.value(price), quantities.value(quantity), taker
+                )
+            )
+        while len(self._waiting) > TRADES_WAITING_MAX:
+            self._waiting.popleft()
+            self.gaps += 1
+
+
+class MarketDataCalls(ListingCalls):
+    """Market data as methods of a client. Each gives a stream for the length of a block.
+
+    Entering waits, however long it takes, for the first snapshot. Every method raises LookupError
+    for an unknown symbol, RequestRefused when the server will not, ValueError when this client
+    follows the same already, ConnectionLost when the client has ended.
+    """
+
+    @asynccontextmanager
+    async def book(
+        self, instrument: InstrumentView | str, *, depth: int = DEPTH_MAX
+    ) -> AsyncIterator[MaintainedLevels]:
+        """Maintain a book of price levels.
+
+        Args:
+            instrument: its view or symbol.
+            depth: levels per side of a snapshot; a quarter of them, or all there are, are always
+                known.
+        """
+        view = await self._view(instrument)
+        stream = MaintainedLevels(self.subscriptions, view, Channel.LEVELS, depth, LevelsBook())
+        async with followed(self.subscriptions, stream):
+            yield stream
+
+    @asynccontextmanager
+    async def orders_book(
+        self, instrument: InstrumentView | str, *, depth: int = DEPTH_MAX
+    ) -> AsyncIterator[MaintainedOrders]:
+        """Maintain a book of single orders; the arguments are those of `book`."""
+        view = await self._view(instrument)
+        stream = MaintainedOrders(self.subscriptions, view, Channel.ORDERS, depth, OrdersBook())
+        async with followed(self.subscriptions, stream):
+            yield stream
+
+    @asynccontextmanager
+    async def best(self, instrument: InstrumentView | str) -> AsyncIterator[BestPrices]:
+        """Follow the best prices."""
+        stream = BestPrices(await self._view(instrument), Channel.BEST, 1)
+        async with followed(self.subscriptions, stream):
+            yield stream
+
+    @asynccontextmanager
+    async def trades(self, instrument: InstrumentView | str) -> AsyncIterator[Trades]:
+        """Follow the trades, from now on."""
+        stream = Trades(await self._view(instrument))
+        async with followed(self.subscriptions, stream):
+            yield stream
+
+    @asynccontextmanager
+    async def status(self, instrument: InstrumentView | str) -> AsyncIterator[MarketStatus]:
+        """Follow what may be done with an instrument's orders, and its call auctions."""
+        stream = MarketStatus(await self._view(instrument), Channel.STATUS, 1)
+        async with followed(self.subscriptions, stream):
+            yield stream

@@ -1,0 +1,226 @@
+"""Private events in the client library: every report of a user, once and in order.
+
+A part of Client (hpe/net/client.py), and the stream that it gives out; one task iterates a stream.
+Guarantees: reports come in order of private_sequence, none missing and none twice, across
+reconnects and restarts of the service; where the server does not keep what is missing any more,
+a Snapshot stands in its place; a reader that falls behind loses nothing: what it does not take
+stays on the server, and is fetched when it has caught up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import trio
+
+from hpe.errors import ProtocolError, ReplyTimeout, RequestRefused
+from hpe.messages import (
+    BalanceRow,
+    ErrorCode,
+    FillRow,
+    HoldRow,
+    OrderRow,
+    PrivateReport,
+    PrivateSubscribed,
+    PrivateUpdate,
+    Reply,
+    SubscribePrivate,
+)
+from hpe.net.client_listings import ListingCalls
+from hpe.net.requests import RequestChannel
+from hpe.net.subscriptions import PRIVATE, Stream, Subscriptions, followed
+
+WAITING_MAX: Final = 16_384
+"""Reports that wait for their reader here; beyond, they wait on the server."""
+
+RETRY_S: Final = 0.1
+"""After a page of a snapshot did not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a user stands, in place of reports that the server does not keep any more.
+
+    `fills` are those after the last report before this; what they did is in the other lists. The
+    reports that follow have a `sequence` above this one. When much happened while the lists were
+    read, orders, balances and holds may be newer than `sequence` says: reports carry what is
+    afterwards, not differences, so that to apply them again does no harm.
+    """
+
+    sequence: int
+    orders: list[OrderRow]
+    balances: list[BalanceRow]
+    holds: list[HoldRow]
+    fills: list[FillRow]
+
+
+class _Gap(NamedTuple):
+    """Stands among the reports where the server did not keep some; `last` is the newest of them."""
+
+    last: int
+
+
+PrivateEvent = PrivateReport | Snapshot
+"""What happened; everything is in the integers of the wire."""
+
+
+class PrivateEvents(Stream):
+    """The private stream of one user, as an async iterator. Made by `Client.private_events`.
+
+    Attributes:
+        user: whose.
+        position: private_sequence up to which everything was given out: what another
+            `private_events(after=...)` takes to go on behind it. None before the stream began.
+        snapshots: how often the server did not keep what was missing.
+    """
+
+    def __init__(
+        self,
+        requests: RequestChannel,
+        subscriptions: Subscriptions,
+        user: int,
+        after: int | None,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
+        super().__init__((PRIVATE, user))
+        self.user = user
+        self.position = after
+        self.snapshots = 0
+        self._requests = requests
+        self._subscriptions = subscriptions
+        self._waiting_max = waiting_max
+        self._received = after  # private_sequence of the newest report that came
+        self._waiting: deque[PrivateReport | _Gap] = deque()
+        self._paused = False  # too much waits: the server was told to stop
+        self._too_old = False  # the next beginning follows a gap
+        self._floor = 0  # the last snapshot's sequence: it has these reports in it
+
+    def __aiter__(self) -> PrivateEvents:
+        """Iterate over what happens, without an end."""
+        return self
+
+    async def __anext__(self) -> PrivateEvent:
+        """Give the next event.
+
+        Raises:
+            RequestRefused: the server ended the stream.
+            ConnectionLost: the client has ended.
+
+        Cancellation: safe; nothing is lost.
+        """
+        await trio.lowlevel.checkpoint()
+        while True:
+            while self._waiting:
+                first = self._waiting[0]
+                if isinstance(first, _Gap):
+                    return await self._snapshot(first)
+                self._waiting.popleft()
+                self.position = first.private_sequence
+                if first.sequence > self._floor:
+                    return first
+            self._raise_failure()
+            if self._paused:
+                self._paused = False
+                self._subscriptions.renew(self)
+            await self._wait_news()
+
+    async def _snapshot(self, gap: _Gap) -> Snapshot:
+        """Read how the user stands, again and again until all of it came."""
+        while True:
+            try:
+                snapshot = await self._read()
+            except ReplyTimeout:
+                continue
+            except RequestRefused as error:
+                if not error.retryable:
+                    raise
+                await trio.sleep(RETRY_S)
+                continue
+            self._waiting.popleft()
+            self._floor, self.position = snapshot.sequence, gap.last
+            self.snapshots += 1
+            return snapshot
+
+    async def _read(self) -> Snapshot:
+        """Read all lists; fills first: `sequence` is theirs, and no other list is older."""
+        requests, user = self._requests, self.user
+        fills = await requests.read_fills(user, after=self.position or 0)
+        orders = await requests.read_orders(user=user)
+        balances = await requests.read_balances(user)
+        holds = await requests.read_holds(user)
+        return Snapshot(fills.sequence, orders.rows, balances.rows, holds.rows, fills.rows)
+
+    # --- the subscriptions' side --------------------------------------------------------------
+
+    def ask(self) -> SubscribePrivate | None:
+        """Ask for what follows what was received."""
+        if self._paused:
+            return None
+        return SubscribePrivate(0, None if self._too_old else self._received, self.user)
+
+    def take(self, message: Reply) -> None:
+        """Take the beginning or reports."""
+        if isinstance(message, PrivateSubscribed):
+            if self._too_old:
+                self._too_old = False
+                self._waiting.append(_Gap(message.after))
+            elif self._received is None:
+                self.position = message.after
+            self._received = message.after
+            self._begin()
+        elif isinstance(message, PrivateUpdate) and self.live:
+            self._add(message)
+
+    def refused(self, error: RequestRefused) -> None:
+        """Take the server's no; beyond its ring, begin from now and read a snapshot."""
+        if error.code == ErrorCode.RESUME_TOO_OLD:
+            self._too_old = True
+            self._subscriptions.renew(self)
+        else:
+            self.end(error)
+
+    def _add(self, update: PrivateUpdate) -> None:
+        assert self._received is not None
+        if update.last - update.first + 1 != len(update.reports):
+            raise ProtocolError(
+                f"private_update {update.first}..{update.last} has {len(update.reports)} reports"
+            )
+        if update.last <= self._received:
+            return
+        if update.first > self._received + 1:  # never sent by a server that keeps its promise
+            self.live = False
+            self._subscriptions.renew(self)
+            return
+        self._waiting.extend(update.reports[self._received + 1 - update.first :])
+        self._received = update.last
+        self._news.set()
+        if len(self._waiting) >= self._waiting_max:
+            self.live, self._paused = False, True
+            self._subscriptions.pause(self)
+
+
+class StreamCalls(ListingCalls):
+    """The private stream as a method of a client."""
+
+    def private_events(
+        self, after: int | None = None, user: int = 0
+    ) -> AbstractAsyncContextManager[PrivateEvents]:
+        """Follow what happens to a user's orders, holds and accounts, for the length of a block.
+
+        Use: `async with client.private_events() as events: async for event in events: ...`.
+        Entering waits, however long it takes, until the server has begun the stream.
+
+        Args:
+            after: `position` of an earlier stream, to go on behind it; None begins now.
+            user: whose; 0 for one's own.
+
+        Raises:
+            RequestRefused: not allowed, or nothing has that position yet (resume_ahead).
+            ValueError: this client follows the user already.
+            ConnectionLost: the client has ended.
+        """
+        events = PrivateEvents(self.requests, self.subscriptions, user or self.user, after)
+        return followed(self.subscriptions, events)

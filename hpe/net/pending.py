@@ -1,0 +1,120 @@
+"""One request of a session from sending to answer.
+
+Owns what is kept of a request and how its answer reaches those who wait for it. Used by channel.py
+from one Trio loop; any number of tasks may wait for one request.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+import trio
+
+from hpe.errors import ConnectionLost, RequestRefused
+from hpe.messages import Error, ExecutionReport, OrderReport, PreventedMatch, Reply, Request
+
+Event = OrderReport | PreventedMatch
+"""What a command did to orders of its user besides fills."""
+
+Report = ExecutionReport | Event
+
+
+class Repeat(Enum):
+    """What happens to an unanswered request when the session gets another connection."""
+
+    UNCHANGED = auto()
+    """A command: the same bytes again, so that it is executed once."""
+    UNDER_NEW_ID = auto()
+    """A query: asked again, it shows what is then."""
+    NEVER = auto()
+    """It was about the connection that ended."""
+
+
+class Answer(NamedTuple):
+    """The response to a request, and what its command did to its user's orders, in order."""
+
+    response: Reply
+    reports: tuple[Report, ...]
+
+    @property
+    def fills(self) -> tuple[ExecutionReport, ...]:
+        """Give the fills alone."""
+        return tuple(report for report in self.reports if isinstance(report, ExecutionReport))
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Give everything but the fills."""
+        return tuple(report for report in self.reports if not isinstance(report, ExecutionReport))
+
+
+class Pending:
+    """A sent request. `frame` is what was sent: to repeat a command is to send these bytes."""
+
+    __slots__ = (
+        "_answered",
+        "_failure",
+        "_response",
+        "frame",
+        "repeat",
+        "reports",
+        "request",
+        "request_id",
+    )
+
+    def __init__(
+        self, request_id: int, frame: bytes, repeat: Repeat, request: Request | None = None
+    ) -> None:
+        self.request_id = request_id
+        self.frame = frame
+        self.repeat = repeat
+        self.request = request
+        self.reports: list[Report] = []
+        self._answered = trio.Event()
+        self._response: Reply | None = None
+        self._failure: Exception | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether `wait` has nothing to wait for."""
+        return self._answered.is_set()
+
+    async def wait(self) -> Answer:
+        """Wait for the answer, without a deadline of its own.
+
+        A business reject is an answer and not raised here.
+
+        Raises:
+            RequestRefused: answered `error`: not executed.
+            ConnectionLost: the session's last connection ended first: outcome unknown.
+
+        Cancellation: safe; the request stays sent, and `wait` may be called again.
+        """
+        await self._answered.wait()
+        return self.answer()
+
+    def answer(self) -> Answer:
+        """Give the answer that has come; raises what `wait` raises."""
+        response = self._response
+        if response is None:
+            raise ConnectionLost(
+                f"request {self.request_id}: outcome unknown: {self._failure}"
+            ) from self._failure
+        if isinstance(response, Error):
+            raise refused(response)
+        return Answer(response, tuple(self.reports))
+
+    def resolve(self, response: Reply) -> None:
+        """Take the answer (the channel's part)."""
+        self._response = response
+        self._answered.set()
+
+    def fail(self, error: Exception) -> None:
+        """Give up waiting (the channel's part)."""
+        self._failure = error
+        self._answered.set()
+
+
+def refused(error: Error) -> RequestRefused:
+    """Make the exception of an error message."""
+    return RequestRefused(error.request_id, error.code, error.name, error.message, error.retryable)
