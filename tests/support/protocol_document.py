@@ -125,6 +125,11 @@ def examples(text: str) -> list[Example]:
     return found
 
 
+def snake(name: str) -> str:
+    """Give the name that the document has for a class."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
 def number(text: str) -> int:
     """Read an integer, or one of the powers of two that limits are made of."""
     power = _POWER.fullmatch(text)
@@ -140,6 +145,8 @@ def notation(value: Any) -> str:
             return str(value).lower()
         case str():
             return f'"{value}"'
+        case bytes():
+            return f"h'{value.hex()}'"
         case list():
             return f"[{', '.join(map(notation, value))}]"
         case dict():

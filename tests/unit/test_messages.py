@@ -1,5 +1,8 @@
 """The wire schema: two codecs agree byte for byte, and every range is held."""
 
+import re
+from functools import cache
+
 import msgpack
 import msgspec
 import pytest
@@ -11,13 +14,19 @@ from hpe import messages
 from hpe.messages import INT_MAX, Reply, Request, type_number
 
 REQUESTS = (*messages.CONTROL, *messages.QUERIES, *messages.COMMANDS, *messages.INTERNAL)
-ALL = (*REQUESTS, *messages.REPLIES)
+# What stands inside other messages only has the same form and is held alike.
+EMBEDDED = (messages.OrdersSnapshot, messages.HoldReport, messages.BalanceReport)
+ALL = (*REQUESTS, *messages.REPLIES, *EMBEDDED)
 
 
 def scalar(kind):
-    """Give the type of a field's value; of one that may be nil, that of its other values."""
+    """Give the type of a field's value; of one that may be nil, that of its other values.
+
+    A union of several messages stays what it is.
+    """
     if isinstance(kind, inspect.UnionType):
-        (kind,) = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+        others = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+        return others[0] if len(others) == 1 else kind
     return kind
 
 
@@ -25,14 +34,16 @@ BOUNDED = [
     (message, position, field.name, field.type)
     for message in REQUESTS
     for position, field in enumerate(inspect.type_info(message).fields, 1)
-    if isinstance(scalar(field.type), inspect.IntType | inspect.StrType)
+    if isinstance(scalar(field.type), inspect.IntType | inspect.StrType | inspect.BytesType)
 ]
 TERMS = inspect.type_info(messages.OrderTerms).fields
-SYMBOLS = st.text(
-    st.characters(min_codepoint=0x21, max_codepoint=0x7E),
-    min_size=1,
-    max_size=messages.SYMBOL_CHARS_MAX,
-)
+
+
+@cache
+def patterned(pattern, length_min, length_max):
+    """Give a strategy for a text whose pattern says which characters it may have."""
+    characters = [each for each in map(chr, range(0x80)) if re.match(pattern, each)]
+    return st.text(characters, min_size=length_min, max_size=length_max)
 
 
 def values(kind):
@@ -41,9 +52,15 @@ def values(kind):
         case inspect.IntType():
             low = 0 if kind.ge is None else kind.ge
             high = INT_MAX if kind.le is None else kind.le
-            return st.sampled_from([low, high]) | st.integers(low, high)
+            step = kind.multiple_of or 1
+            inside = st.integers(low // step, high // step).map(lambda each: each * step)
+            return st.sampled_from([low, high]) | inside
+        case inspect.BytesType():
+            return st.binary(min_size=kind.min_length or 0, max_size=kind.max_length or 80)
+        case inspect.StrType(pattern=None):
+            return st.text(max_size=kind.max_length or 80)
         case inspect.StrType():
-            return SYMBOLS if kind.pattern else st.text(max_size=kind.max_length or 80)
+            return patterned(kind.pattern, kind.min_length or 0, kind.max_length)
         case inspect.BoolType():
             return st.booleans()
         case inspect.FloatType():
@@ -74,6 +91,8 @@ def smallest(kind):
     match kind:
         case inspect.StrType():
             return "A"
+        case inspect.BytesType():
+            return bytes(kind.min_length)
         case inspect.IntType():
             return kind.ge or 0
         case inspect.BoolType():
@@ -141,10 +160,16 @@ def test_bounds_of_every_field(message, position, name, kind):
     if isinstance(kind, inspect.StrType):
         inside = ["A" * kind.max_length, "A" * (kind.min_length or 0)]
         outside = ["A" * (kind.max_length + 1), 1, b"A"]
-        outside += ["", "A B", "A\n", "é", "\x7f"] if kind.pattern else []
+        outside += ["A B", "A\n", "é", "\x7f"] if kind.pattern else []
+        outside += [""] if kind.min_length else []
+    elif isinstance(kind, inspect.BytesType):
+        inside = [bytes(kind.min_length), bytes(kind.max_length)]
+        outside = [bytes(kind.min_length - 1), bytes(kind.max_length + 1)]
+        outside += ["A" * kind.min_length, 1, [0] * kind.min_length]
     else:
         inside = [kind.ge, kind.le]
         outside = [kind.ge - 1, kind.le + 1, -(2**63), 2**64 - 1, "1", 1.5, True, [], {}]
+        outside += [kind.ge + 1] if kind.multiple_of else []
     for value in inside:
         assert getattr(decode(message, with_value(value)), name) == value
     for value in outside:
@@ -230,29 +255,37 @@ def test_type_numbers_are_unique_per_direction(base):
     assert len(numbers) == len(set(numbers))
 
 
-def largest(kind):
-    """Give the value of a type that takes the most bytes, in plain values."""
+def largest(kind, rows):
+    """Give the value of a type that takes the most bytes, in plain values; lists have `rows`."""
     match kind:
         case inspect.IntType() | inspect.EnumType():
             return INT_MAX
         case inspect.StrType():
             return "x" * (kind.max_length or messages.PAIR_SYMBOL_CHARS_MAX)
+        case inspect.BytesType():
+            return bytes(kind.max_length or messages.NONCE_BYTES)
         case inspect.BoolType():
             return True
+        case inspect.NoneType():
+            return None
         case inspect.UnionType():
-            return largest(scalar(kind))
+            return max((largest(each, rows) for each in kind.types), key=packed_length)
         case inspect.StructType():
-            return [largest(field.type) for field in inspect.type_info(kind.cls).fields]
+            return largest_array(kind.cls, rows)
         case inspect.TupleType():
-            return [largest(each) for each in kind.item_types]
+            return [largest(each, rows) for each in kind.item_types]
         case inspect.ListType():
-            return [largest(kind.item_type)] * messages.PAGE_MAX  # no shorter than DEPTH_MAX
+            return [largest(kind.item_type, rows)] * rows
     raise AssertionError(f"no largest value for {kind}")
 
 
-def largest_body(message):
-    fields = inspect.type_info(message).fields
-    return msgpack.packb([type_number(message), *(largest(field.type) for field in fields)])
+def largest_array(array, rows):
+    number = [type_number(array)] if issubclass(array, Request | Reply) else []
+    return [*number, *(largest(field.type, rows) for field in inspect.type_info(array).fields)]
+
+
+def packed_length(value):
+    return len(msgpack.packb(value))
 
 
 @pytest.mark.parametrize(
@@ -262,21 +295,26 @@ def largest_body(message):
 )
 def test_the_largest_requests_fit_their_limits(message):
     limit = messages.REQUEST_BYTES_MAX
-    if message is messages.Hello:
+    if message in (messages.Hello, messages.Logon):
         limit = messages.LOGON_BYTES_MAX
-    assert len(largest_body(message)) <= limit
+    assert packed_length(largest_array(message, 0)) <= limit
+
+
+ROWS_MAX = {
+    messages.Subscribed: messages.SNAPSHOT_ORDERS_MAX,  # no fewer than DEPTH_MAX
+    messages.PrivateUpdate: messages.REPORTS_PER_UPDATE_MAX,
+    messages.LevelsUpdate: messages.CHANGES_PER_UPDATE_MAX,
+    messages.OrdersUpdate: messages.CHANGES_PER_UPDATE_MAX,
+    messages.TradesUpdate: messages.CHANGES_PER_UPDATE_MAX,
+}
 
 
 @pytest.mark.parametrize(
     "message",
-    [
-        each
-        for each in messages.REPLIES
-        if type_number(each) < messages.COMMAND_FIRST
-        and each not in (messages.ServerInfoReply, messages.Error)
-    ],
+    [each for each in messages.REPLIES if each not in (messages.ServerInfoReply, messages.Error)],
     ids=lambda each: each.__name__,
 )
 def test_the_largest_replies_fit_a_frame(message):
-    assert messages.DEPTH_MAX <= messages.PAGE_MAX
-    assert len(largest_body(message)) <= messages.REPLY_BYTES_MAX
+    assert messages.DEPTH_MAX <= messages.PAGE_MAX <= messages.SNAPSHOT_ORDERS_MAX
+    rows = ROWS_MAX.get(message, messages.PAGE_MAX)
+    assert packed_length(largest_array(message, rows)) <= messages.REPLY_BYTES_MAX

@@ -6,8 +6,6 @@ same trades are made and the core's answers are compared with the same rows.
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from hpe.messages import (
@@ -27,23 +25,17 @@ from hpe.messages import (
     Uncross,
     UncrossResponse,
 )
-from tests.conftest import PROJECT_ROOT
-from tests.support import protocol_document as document
-from tests.support.core_driver import CORE_FACTORIES, Client, Venue
-
-SECTIONS = document.sections((PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8"))
-BASE, QUOTE, PAIR = 1, 2, 1
-START = 1_000_000
-
-
-def numbers(heading: str) -> list[dict[str, Any]]:
-    """Give the table of an example with its integers read."""
-    (rows,) = document.tables(SECTIONS[f"Example: {heading}"])
-    return [{key: read(cell) for key, cell in row.items()} for row in rows]
-
-
-def read(cell: str) -> int | str:
-    return int(cell) if cell.lstrip("-").isdigit() else cell
+from tests.support.core_driver import CORE_FACTORIES, Venue
+from tests.support.protocol_examples import (
+    BASE,
+    PAIR,
+    QUOTE,
+    SECTIONS,
+    START,
+    numbers,
+    orders_of,
+    traders,
+)
 
 
 def ceil_ppm(micro: int) -> int:
@@ -64,16 +56,6 @@ def venue(request):
     venue = Venue(CORE_FACTORIES[request.param])
     yield venue
     venue.check()
-
-
-def traders(venue: Venue, **instrument: int) -> tuple[Client, Client]:
-    """Give two users with money, on a venue with one pair of these settings."""
-    seller, buyer = venue.attach(1), venue.attach(2)
-    assert seller.list_pair(**instrument) == PAIR
-    for trader in (seller, buyer):
-        for asset in (BASE, QUOTE):
-            trader.deposit(asset, START)
-    return seller, buyer
 
 
 FEE_RATE = 1_000
@@ -216,12 +198,6 @@ def test_core_agrees_on_the_budget(venue):
     assert buyer.money(QUOTE) == (START - paid, 0, 0)
     summary = f"quantity {response.cum}, cost {response.quote_total}, fee {response.fee_total}, "
     assert summary in SECTIONS["Example: a market order by budget"]
-
-
-def orders_of(cell: str) -> list[tuple[int, int]]:
-    """Read `quantity@price, ...`."""
-    pairs = (each.split("@") for each in cell.split(", "))
-    return [(int(quantity), int(price)) for quantity, price in pairs]
 
 
 @pytest.mark.parametrize("row", AUCTION, ids=lambda row: row["decided by"])
