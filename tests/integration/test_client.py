@@ -28,7 +28,7 @@ from hpe.messages import (
     SubmitOrder,
 )
 from hpe.net.client import connect
-from hpe.net.link import parse_address
+from hpe.net.dialer import parse_address
 from hpe.net.results import Balance
 from hpe.net.views import BalanceView, LevelView
 from tests.support.service import running_service
@@ -290,7 +290,7 @@ async def test_a_peer_of_another_protocol(greeting: bytes) -> None:
                 pytest.fail("connected")
 
 
-async def test_a_cut_connection_fails_what_is_unanswered(tmp_path: Path) -> None:
+async def test_without_reconnecting_a_cut_fails_what_is_unanswered(tmp_path: Path) -> None:
     """A relay between client and service is cut while requests wait."""
     cut = trio.Event()
 
@@ -306,7 +306,7 @@ async def test_a_cut_connection_fails_what_is_unanswered(tmp_path: Path) -> None
 
         async with (
             listening(relay) as address,
-            connect(address, user=1, timeout_s=PATIENCE_S) as client,
+            connect(address, user=1, timeout_s=PATIENCE_S, reconnect=False) as client,
         ):
             pending = await client.requests.send(GetBalance(0, 1))
             cut.set()

@@ -103,6 +103,28 @@ async def test_errors_leave_the_block_and_the_thread_ends(tmp_path: Path) -> Non
     await in_a_script(tmp_path, script)
 
 
+async def test_a_script_follows_streams(tmp_path: Path) -> None:
+    def script(address: str) -> None:
+        with (
+            connect_sync(address, user=1, timeout_s=PATIENCE_S) as client,
+            client.private_events() as events,
+            client.book("BTC/USD") as book,
+            client.trades("BTC/USD") as trades,
+        ):
+            assert (client.connected, client.reconnects, client.failure) == (True, 0, None)
+            assert client.welcome.session_id == client.session_id
+            client.deposit("BTC", 1)
+            client.deposit("USD", 1_000)
+            client.submit_order("BTC/USD", "sell", 1, 100)
+            book.changed()
+            assert book.look(lambda book: book.view(1).asks[0].price) == 100
+            client.submit_order("BTC/USD", "buy", 1, 100)
+            assert next(trades).quantity == 1
+            assert [next(events).private_sequence for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+
+    await in_a_script(tmp_path, script)
+
+
 def test_no_service_is_the_same_error_and_leaves_no_thread() -> None:
     before = threading.active_count()
     with pytest.raises(ConnectionLost), connect_sync("127.0.0.1:1", user=1):

@@ -1,0 +1,286 @@
+"""The client's private stream against a real service: everything once, whatever happens."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from hpe.errors import RequestRefused
+from hpe.messages import (
+    BalanceReport,
+    CancelReason,
+    ErrorCode,
+    ExecType,
+    ExecutionReport,
+    HoldChange,
+    HoldReport,
+    OrderReport,
+    PreventedMatch,
+    SelfTrade,
+)
+from hpe.net.backoff import Backoff
+from hpe.net.client import Client, connect
+from hpe.net.client_streams import PrivateEvent, PrivateEvents, Snapshot
+from hpe.net.private_ring import PrivateRing
+from tests.support.cutting_proxy import cutting_proxy
+from tests.support.service import RunningService, running_service
+
+PATIENCE_S = 20
+
+
+async def events_up_to(stream: PrivateEvents, last: int) -> list[PrivateEvent]:
+    taken: list[PrivateEvent] = []
+    while stream.position is None or stream.position < last:
+        taken.append(await anext(stream))
+    return taken
+
+
+def words(event: PrivateEvent) -> str:
+    match event:
+        case OrderReport():
+            return ExecType(event.exec_type).name.lower()
+        case HoldReport():
+            return f"hold {HoldChange(event.change).name.lower()}"
+        case _:
+            return type(event).__name__
+
+
+async def test_everything_that_happens_is_told_in_order(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            connect(service.address, user=1, timeout_s=PATIENCE_S) as alice,
+            connect(service.address, user=2, timeout_s=PATIENCE_S) as bob,
+            alice.private_events() as events,
+        ):
+            pair = (await alice.instrument("BTC/USD")).id
+            requests = alice.requests
+            btc = (await alice.asset("BTC")).id
+            await bob.deposit("USD", 1_000)
+            await requests.deposit(btc, 10**9)
+            sell = await requests.submit_order(pair, 2, 5, 100)
+            await bob.requests.submit_order(pair, 1, 2, 100)
+            await requests.replace_order(sell.order_id, leaves_quantity=2)
+            await requests.cancel_order(sell.order_id)
+            await requests.lock_balance(btc, 70, hold_id=9)
+            await requests.release_hold(9)
+            taken = await events_up_to(events, 12)
+    assert [words(event) for event in taken] == [
+        *("BalanceReport", "new", "BalanceReport"),
+        *("ExecutionReport", "BalanceReport", "BalanceReport"),
+        *("replaced", "BalanceReport", "canceled", "BalanceReport"),
+        *("hold locked", "BalanceReport"),
+    ]
+    numbers = [event.private_sequence for event in taken if not isinstance(event, Snapshot)]
+    assert numbers == [*range(1, 13)]
+    fill, canceled = taken[3], taken[8]
+    assert isinstance(fill, ExecutionReport)
+    assert (fill.request_id, fill.last_quantity, fill.leaves) == (0, 2, 3)
+    assert isinstance(canceled, OrderReport)
+    assert canceled.reason == CancelReason.REQUESTED
+
+
+async def test_what_is_told_with_the_answer_is_in_the_stream_as_well(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
+            client.private_events() as events,
+        ):
+            pair = await client.instrument("BTC/USD")
+            await client.deposit("BTC", 1)
+            await client.deposit("USD", 1_000)
+            await client.submit_order(pair, "sell", pair.lot_size, pair.tick_size)
+            policy = SelfTrade.CANCEL_MAKER
+            bought = await client.submit_order(
+                pair, "buy", pair.lot_size, pair.tick_size, self_trade=policy
+            )
+            prevented = [
+                event
+                for event in await events_up_to(events, bought.result.sequence)
+                if isinstance(event, PreventedMatch)
+            ]
+            assert prevented == [*bought.result.events]
+
+
+async def test_a_stream_goes_on_from_a_position_that_was_kept(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with running_service(tmp_path) as service:
+            async with connect(service.address, user=1, timeout_s=PATIENCE_S) as client:
+                async with client.private_events(after=0) as events:
+                    for _ in range(5):
+                        await client.deposit("USD", 1)
+                    await events_up_to(events, 3)
+                    position = events.position
+                assert client.welcome.private_sequence == 0
+            async with (
+                connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
+                client.private_events(position) as events,
+            ):
+                assert client.welcome.private_sequence == 5
+                await client.deposit("USD", 1)
+                rest = await events_up_to(events, 6)
+                assert [event.available for event in rest if isinstance(event, BalanceReport)] == [
+                    4_000_000, 5_000_000, 6_000_000,
+                ]  # fmt: skip
+                with pytest.raises(RequestRefused) as caught:
+                    async with client.private_events(1, user=3):
+                        pytest.fail("begun")
+                assert caught.value.code == ErrorCode.RESUME_AHEAD
+
+
+async def test_users_of_one_client_have_their_own_streams(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
+            client.private_events() as own,
+            client.private_events(user=2) as others,
+        ):
+            await client.deposit("USD", 3, user=2)
+            await client.deposit("USD", 1)
+            first, second = await anext(own), await anext(others)
+            assert isinstance(first, BalanceReport)
+            assert isinstance(second, BalanceReport)
+            assert (first.available, second.available) == (1_000_000, 3_000_000)
+            assert (own.position, others.position) == (1, 1)
+
+
+async def test_a_slow_reader_and_cuts_lose_nothing(tmp_path: Path) -> None:
+    deposits = 300
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            cutting_proxy(service.port) as proxy,
+            connect(service.address, user=2, timeout_s=PATIENCE_S) as other,
+            connect(proxy.address, user=1, timeout_s=PATIENCE_S) as client,
+        ):
+            asset = (await other.asset("USD")).id
+            events = PrivateEvents(client.requests, client.subscriptions, 1, 0, waiting_max=7)
+            client.subscriptions.open(events)
+            taken: list[PrivateEvent] = []
+
+            async def deposit() -> None:
+                for _ in range(deposits):
+                    await other.requests.deposit(asset, 1, 1)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(deposit)
+                while len(taken) < deposits:
+                    taken.append(await anext(events))
+                    if len(taken) % 100 == 0:
+                        proxy.cut()
+            assert client.reconnects >= 2
+    assert [event.private_sequence for event in taken if isinstance(event, BalanceReport)] == [
+        *range(1, deposits + 1)
+    ]
+
+
+class Book:
+    """What a user can know of himself by a stream alone: applied in order, snapshots included."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, int] = {}
+        self.balances: dict[int, tuple[int, int, int]] = {}
+        self.holds: dict[int, int] = {}
+        self.fills: list[tuple[int, int]] = []
+
+    def apply(self, event: PrivateEvent) -> None:
+        match event:
+            case Snapshot():
+                self.open = {row.order_id: row.leaves for row in event.orders}
+                self.balances = {row[0]: row[1:4] for row in event.balances}
+                self.holds = {row[0]: row[2] for row in event.holds}
+                self.fills += [(row.private_sequence, row.quantity) for row in event.fills]
+            case ExecutionReport():
+                self.fills.append((event.private_sequence, event.last_quantity))
+                self._leave(event.order_id, event.leaves)
+            case OrderReport():
+                self._leave(event.order_id, event.leaves)
+            case HoldReport():
+                self.holds[event.hold_id] = event.remaining
+            case BalanceReport():
+                self.balances[event.asset] = event.available, event.reserved, event.held
+
+    def _leave(self, order_id: int, leaves: int) -> None:
+        self.open[order_id] = leaves
+        if not leaves:
+            del self.open[order_id]
+
+
+async def happenings(client: Client, hold_ids: Iterator[int], rounds: int) -> None:
+    """Let the client's user rest, trade, cancel and hold, against himself and others."""
+    requests = client.requests
+    for number in range(rounds):
+        sell = await requests.submit_order(1, 2, 3, 100 + number % 7)
+        await requests.submit_order(1, 1, 2, 100 + number % 7, user=2)
+        if number % 3:
+            await requests.cancel_order(sell.order_id)
+        hold_id = next(hold_ids)
+        await requests.lock_balance(1, 5, hold_id=hold_id)
+        if number % 2:
+            await requests.release_hold(hold_id)
+
+
+async def compare(book: Book, client: Client) -> None:
+    requests = client.requests
+    assert book.open == {row.order_id: row.leaves for row in await requests.list_orders()}
+    assert {asset: row for asset, row in book.balances.items() if any(row)} == {
+        row[0]: row[1:4] for row in await requests.list_balances()
+    }
+    assert {hold: amount for hold, amount in book.holds.items() if amount} == {
+        row[0]: row[2] for row in await requests.list_holds()
+    }
+    assert book.fills == [
+        (row.private_sequence, row.quantity) for row in await requests.list_fills()
+    ]
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["quiet", "while it goes on"])
+async def test_beyond_the_ring_a_snapshot_and_what_follows_are_all_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    monkeypatch.setattr("hpe.engine.PrivateRing", lambda: PrivateRing(reports_max=64))
+    book = Book()
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            cutting_proxy(service.port) as proxy,
+            connect(service.address, user=1, timeout_s=PATIENCE_S) as actor,
+            connect(
+                proxy.address, user=1, timeout_s=PATIENCE_S, backoff=Backoff(0.01, 0.01)
+            ) as client,
+            client.private_events(after=0) as events,
+        ):
+            await actor.requests.deposit(1, 10**9)
+            await actor.requests.deposit(3, 10**9, 2)
+            hold_ids = itertools.count(1)
+            await happenings(actor, hold_ids, 10)
+            for _ in range(2):
+                proxy.budget = (0, 0)
+                proxy.cut()
+                await client.connected.wait_value(False)
+                before = events.snapshots
+                missed = await private_position(service) + 400
+                while await private_position(service) < missed:
+                    await happenings(actor, hold_ids, 20)
+                proxy.budget = (None, None)
+                async with trio.open_nursery() as nursery:
+                    if busy:
+                        nursery.start_soon(happenings, actor, hold_ids, 30)
+                    while events.snapshots == before:
+                        book.apply(await anext(events))
+                last = await private_position(service)
+                while events.position is not None and events.position < last:
+                    book.apply(await anext(events))
+                assert events.position == last
+                await compare(book, actor)
+            assert len(book.fills) > 100
+
+
+async def private_position(service: RunningService) -> int:
+    """Give how many reports the user has: a fresh welcome says it."""
+    async with connect(service.address, user=1, timeout_s=PATIENCE_S) as other:
+        return other.welcome.private_sequence
