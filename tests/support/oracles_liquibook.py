@@ -242,7 +242,8 @@ def _end_of_stop(reports: list[Reply], order_id: int, name: int) -> list[str]:
     of_it = [report for report in reports if isinstance(report, OrderReport)]
     assert len(of_it) == len(reports)
     assert {report.order_id for report in of_it} == {order_id}
-    triggered, canceled = of_it
+    new, triggered, canceled = of_it
+    assert new.exec_type == ExecType.NEW
     assert triggered.exec_type == ExecType.TRIGGERED
     assert canceled.exec_type == ExecType.CANCELED
     assert canceled.reason == CancelReason.NO_LIQUIDITY

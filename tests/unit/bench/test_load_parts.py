@@ -92,7 +92,10 @@ class AnsweringPeer:
         request = REQUESTS.decode(body)
         if isinstance(request, Hello):
             granted = request.window
-            return encode_frame(Welcome(1, 0, 1, 1, granted, 0, 0, "batch", "peer", 2048, 1 << 20))
+            welcome = Welcome(
+                1, 0, 1, 1, granted, 0, 0, "batch", "peer", 2048, 1 << 20, 5, 15_000, 0
+            )
+            return encode_frame(welcome)
         if request.request_id == self._skip:
             return b""
         return b"".join(map(encode_frame, answer(request)))
