@@ -1,4 +1,5 @@
-"""protocol.md's worked examples of logon and streams; test_protocol_examples.py has the others.
+"""protocol.md's worked examples of logon, sessions and streams; the rules' are in
+test_protocol_examples.py.
 
 A client that is written from the document alone has what is written here: the proof from standard
 hashes, the book from rows and its checksum. Then the core does the same.
@@ -16,11 +17,15 @@ import msgspec
 import pytest
 
 from hpe.messages import (
+    FLAG_DUPLICATE,
     BalanceReport,
     BookChange,
     CancelOrder,
     CancelReason,
     Channel,
+    Deposit,
+    Error,
+    ErrorCode,
     ExecType,
     ExecutionReport,
     Hello,
@@ -275,3 +280,21 @@ def test_core_agrees_on_the_reports_of_a_trade(venue):
                 rows.append({**row, "tells": told(report)})
                 seen[user] += 1
     assert rows == numbers("the reports of a trade")
+
+
+def answer_to(trader, request, admit):
+    reply = trader.ask(request, admit)
+    if isinstance(reply, Error):
+        return f"error {reply.name}"
+    return "response, duplicate" if reply.flags == FLAG_DUPLICATE else "response"
+
+
+def test_core_agrees_on_ids_that_come_again(venue):
+    traders(venue)
+    trader = venue.attach(3)
+    rows = numbers("ids that come again")
+    for number, row in enumerate(rows):
+        late = ErrorCode.BUSY if number == 1 else 0
+        assert answer_to(trader, Deposit(row["id"], BASE, row["amount"]), late) == row["answer"]
+    responses = sum(row["answer"] == "response" for row in rows)
+    assert trader.balance(BASE).available == responses * rows[0]["amount"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core import new_core
 from hpe.messages import (
     MASS_CANCEL_MAX,
     ORDER_CANCEL_ON_DISCONNECT,
@@ -278,7 +279,11 @@ def test_logging_out_leaves_the_orders(trader, client):
     client.venue.pass_time(DAY_MS * MS)
     assert resting(client) == [order.order_id]
     assert ended(client.venue) == []
+    assert not client.venue.core.exchange.orders.by_session, "nobody will ask for them"
     client.venue.check()
+    twin = new_core()
+    twin.load(client.venue.core.dump())
+    assert not twin.exchange.orders.by_session
 
 
 def test_logging_out_is_no_end_of_a_grace(client, other):
@@ -301,6 +306,17 @@ def test_the_grace_ends_before_the_session_does(client, other):
     client.venue.pass_time(1)
     assert client.venue.try_attach(1, session.session_id).error
     client.venue.check()
+
+
+def test_within_the_grace_the_session_can_be_taken_up_however_soon_it_would_expire(client, other):
+    client.venue.configure(session_expiry_ns=2 * MS)
+    session = with_grace(client, 5)
+    order = session.submit(Side.BUY, 100, 5)
+    session.detach()
+    client.venue.pass_time(4 * MS)
+    client.venue.attach(1, session.session_id, flags=1, grace_ms=5)
+    client.venue.pass_time(DAY_MS * MS)
+    assert resting(client) == [order.order_id]
 
 
 def test_a_session_that_expires_leaves_its_orders(client, other):

@@ -6,6 +6,8 @@ from hpe.messages import (
     SNAPSHOT_ORDERS_MAX,
     CancelOrder,
     Channel,
+    Error,
+    ErrorCode,
     InstrumentStatus,
     OrderType,
     RejectReason,
@@ -74,6 +76,16 @@ def test_a_snapshot_of_orders_has_whole_levels_alone(client):
     assert (answer.more_bids, answer.more_asks) == (True, False)
     client.ask(CancelOrder(99_999, answer.snapshot.bids[0][0]))
     assert len(subscribe(client, ORDERS).snapshot.bids) == SNAPSHOT_ORDERS_MAX
+
+
+def test_snapshots_of_one_batch_are_bounded_and_equal_ones_are_shared(client):
+    """Each may show 20,000 orders; 65,536 rows is what queries may cost a batch."""
+    client.venue.wanted.add((1, ORDERS))
+    different = [Subscribe(900 + depth, 1, ORDERS, depth) for depth in range(1, 7)]
+    equal = [Subscribe(950 + n, 1, ORDERS, 1) for n in range(20)]
+    answers = client.send(*different, *equal)
+    busy = [isinstance(answer, Error) and answer.code == ErrorCode.BUSY for answer in answers]
+    assert busy == [False] * 4 + [True] * 2 + [False] * 20
 
 
 def test_the_snapshot_of_an_empty_book(client):

@@ -7,6 +7,7 @@ from hpe.messages import (
     COMMAND_FIRST,
     COMMANDS,
     CONTROL,
+    FLAG_DUPLICATE,
     HOUSE_USER,
     QUERIES,
     AddAsset,
@@ -216,6 +217,29 @@ def test_a_refused_id_can_be_used_for_something_that_is_allowed(client):
     assert (reply.flags, reply.request_id) == (0, 5)
     assert client.venue.core.last_sequence == reply.sequence
     client.venue.check()
+
+
+def test_a_query_is_judged_whatever_its_id(client):
+    """Queries may use ids that commands have passed."""
+    session = client.venue.attach(7, role=Role.TRADER, user_first=7, user_last=7)
+    session.ask(ResolveInstrument(1_000, "A", "B"))
+    (answer,) = session.send(GetStateHash(5))
+    assert isinstance(answer, Error)
+    assert answer.code == ErrorCode.NOT_AUTHORIZED
+
+
+def test_what_was_executed_is_recalled_though_it_would_be_refused_now(client):
+    """A refusal would say that it was not executed."""
+    venue = client.venue
+    gateway = venue.attach(7, role=Role.GATEWAY, user_first=5, user_last=9)
+    order = CancelOrder(1, 1, user=9)
+    first = gateway.ask(order)
+    gateway.detach()
+    narrowed = venue.attach(7, gateway.session_id, role=Role.GATEWAY, user_first=5, user_last=7)
+    again = narrowed.ask(order)
+    assert isinstance(again, OrderResponse)
+    assert (again.flags, again.sequence) == (FLAG_DUPLICATE, first.sequence)
+    assert narrowed.ask(CancelOrder(2, 1, user=9)).code == ErrorCode.NOT_AUTHORIZED
 
 
 def test_refusals_stand_in_their_place_among_other_answers(client):
