@@ -29,6 +29,9 @@ from hpe.messages import CancelReason, HoldChange, Side
 EXPIRIES_MAX: Final = 16_384
 """Orders and holds that expire at one go; with what follows that is far below a full batch."""
 
+ENDINGS_MAX: Final = 1_024
+"""Orders of lost sessions that are canceled at one go: about 10 ms."""
+
 
 class Settings:
     """What the configuration decides about outcomes; changed by the logged `configure` only.
@@ -77,8 +80,10 @@ class Exchange:
         # Whose commands run, and whether all its orders end with its connection.
         self.session_id = 0
         self.cancel_on_disconnect = False
-        # Sessions whose orders end when their grace has passed: session id -> due time.
+        # Sessions whose orders end when their grace has passed: session id -> due time. And those
+        # that it has passed for, while orders are left: (session id, newest order) -> due time.
         self.disconnects: dict[int, int] = {}
+        self.endings: dict[tuple[int, int], int] = {}
         self.listings = Listings()
         self.balances = BalanceCache()
         self.timers = Timers()
@@ -98,6 +103,7 @@ class Exchange:
 
         Not within an uncross, which counts on its orders.
         """
+        room = ENDINGS_MAX
         for _ in range(EXPIRIES_MAX):
             if self.market.uncrossing is not None or not self._is_due():
                 return
@@ -111,7 +117,7 @@ class Exchange:
                 self.timers.remove(self.timers.first())
                 self._expire_hold(*ids)
             else:
-                self._cancel_next_of(ids[0])
+                room = self._end_orders_of(ids[0], ids[1], room)
 
     def _expire_hold(self, user: int, hold_id: int) -> None:
         hold = self.holds.find(user, hold_id)
@@ -130,26 +136,47 @@ class Exchange:
         if session_id in self.orders.by_session:
             due_ns = self.disconnects[session_id] = self.time_ns + grace_ns
             self.timers.add((due_ns, SESSION, session_id, 0))
-            if not grace_ns:
-                self.expire()
 
     def reconnected(self, session_id: int) -> None:
-        """Let the orders of a session stay: it is back."""
+        """Let the orders of a session stay: it is back in time."""
         due_ns = self.disconnects.pop(session_id, 0)
         if due_ns:
             self.timers.remove((due_ns, SESSION, session_id, 0))
 
-    def _cancel_next_of(self, session_id: int) -> None:
-        """Cancel the oldest order of a session, its pair's other leg with it."""
-        theirs = self.orders.by_session.get(session_id)
-        if not theirs:
+    def _end_orders_of(self, session_id: int, through: int, room: int) -> int:
+        """Cancel the orders of a session up to an id (0: all that there are), the oldest first.
+
+        What is left has its turn with the next batch, behind what clients send meanwhile: nobody
+        waits because somebody else had many orders. Whoever comes back meanwhile stops nothing.
+
+        Args:
+            session_id: whose grace has passed.
+            through: the newest order that it had then.
+            room: how many orders may be canceled now.
+
+        Returns:
+            The room that is left.
+        """
+        if through:
+            due_ns = self.endings.pop((session_id, through))
+            self.timers.remove((due_ns, SESSION, session_id, through))
+        else:
             self.reconnected(session_id)
-            return
-        order = next(iter(theirs.values()))
-        partner = self.market.part(order)
-        self.market.cancel(order, CancelReason.DISCONNECTED)
-        if partner is not None:
-            self.market.cancel(partner, CancelReason.DISCONNECTED)
+            through = self.last_order_id
+        while room > 0:
+            theirs = self.orders.by_session.get(session_id)
+            order = next(iter(theirs.values())) if theirs else None
+            if order is None or order.order_id > through:
+                return room
+            room -= 1
+            partner = self.market.part(order)
+            self.market.cancel(order, CancelReason.DISCONNECTED)
+            if partner is not None:
+                self.market.cancel(partner, CancelReason.DISCONNECTED)
+        if (session_id, through) not in self.endings:  # it came and went twice meanwhile
+            due_ns = self.endings[session_id, through] = self.time_ns + 1
+            self.timers.add((due_ns, SESSION, session_id, through))
+        return room
 
     def _is_due(self) -> bool:
         return 0 < self.timers.next_due_ns() <= self.time_ns
@@ -223,5 +250,6 @@ class Exchange:
         ]
         due += self.holds.due()
         due += [(due_ns, SESSION, session_id, 0) for session_id, due_ns in self.disconnects.items()]
+        due += [(due_ns, SESSION, *ids) for ids, due_ns in self.endings.items()]
         if sorted(due) != self.timers.rows():
             raise InvariantViolation("timers and what expires differ")

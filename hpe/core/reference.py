@@ -295,7 +295,7 @@ class ReferenceCore:
             text = "the queries of this batch have searched enough"
             return error_body(request.request_id, ErrorCode.BUSY, text)
         if isinstance(request, Subscribe):
-            self._asked.effort += answer_later(request, work, out)
+            self._asked.effort += answer_later(self.exchange.books, request, work, out)
             return b""
         assert handler is not None
         return encode(handler(user, request))

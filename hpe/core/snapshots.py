@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from itertools import islice
 
-from msgspec import structs
-
 from hpe.core.codec import encode, frame
 from hpe.core.exchange import Exchange
 from hpe.core.market_data import MarketFeed, best_row, checksum, status_row
-from hpe.core.orderbook import Ladder
-from hpe.core.work import BatchWork
+from hpe.core.orderbook import Ladder, OrderBook
+from hpe.core.work import BatchWork, Snapshot
 from hpe.messages import (
     SNAPSHOT_ORDERS_MAX,
     BestUpdate,
@@ -33,43 +31,59 @@ from hpe.messages import (
 )
 
 
-def answer_later(request: Subscribe, work: BatchWork, out: list[bytes]) -> int:
+def answer_later(
+    books: dict[int, OrderBook], request: Subscribe, work: BatchWork, out: list[bytes]
+) -> int:
     """Keep the place of a snapshot, which the next element of `out` takes.
 
     Returns:
-        The rows that it costs: 0 for what was asked for already in this batch.
+        The rows that it costs: to copy one that the batch makes anyway, an eighth.
     """
     work.subscribes.append((work.connection, out, len(out), request))
     key = (request.instrument, request.channel, request.depth)
-    if key in work.snapshots:
+    snapshot = work.snapshots.get(key)
+    if snapshot is not None:
+        return 1 + snapshot.rows // 8
+    rows = _rows(books.get(request.instrument), request)
+    work.snapshots[key] = Snapshot(rows)
+    return 1 + rows
+
+
+def _rows(book: OrderBook | None, request: Subscribe) -> int:
+    """Count the rows that a snapshot of now would have, or a few more."""
+    if book is None or request.channel not in (Channel.LEVELS, Channel.ORDERS):
         return 0
-    work.snapshots[key] = None
-    return 2 * (SNAPSHOT_ORDERS_MAX if request.channel is Channel.ORDERS else request.depth)
+    sides = (book.bids.levels(), book.asks.levels())
+    levels = [level for side in sides for level in islice(side, request.depth)]
+    if request.channel is Channel.LEVELS:
+        return len(levels)
+    return min(sum(level.count for level in levels), 2 * SNAPSHOT_ORDERS_MAX)
 
 
 def answer_now(exchange: Exchange, feed: MarketFeed, work: BatchWork) -> None:
-    """Fill in the snapshots of a batch that is over; equal requests share one."""
+    """Fill in the snapshots of a batch that is over; equal requests share one but for their id."""
     for connection, out, index, request in work.subscribes:
-        key = (request.instrument, request.channel, request.depth)
-        reply = work.snapshots[key]
-        if reply is None:
+        snapshot = work.snapshots[request.instrument, request.channel, request.depth]
+        if not snapshot.body:
             reply = subscribed(exchange, feed, request)
-            work.snapshots[key] = reply
-        out[index] = frame(encode(structs.replace(reply, request_id=request.request_id)))
-        if reply.snapshot is not None:
+            snapshot.body, snapshot.known = encode(reply), reply.snapshot is not None
+        # Array header and type are a byte each, then comes the id.
+        head, rest = snapshot.body[:2], snapshot.body[3:]
+        out[index] = frame(head + encode(request.request_id) + rest)
+        if snapshot.known:
             work.subscribed.append(
                 (connection, request.request_id, request.instrument, request.channel)
             )
 
 
 def subscribed(exchange: Exchange, feed: MarketFeed, request: Subscribe) -> Subscribed:
-    """Answer a subscribe with a snapshot of the book as it is."""
+    """Answer a subscribe, under request id 0, with a snapshot of the book as it is."""
     sequence, time_ns = exchange.sequence, exchange.time_ns
     book = exchange.books.get(request.instrument)
     if book is None:
         reason = RejectReason.UNKNOWN_INSTRUMENT
         return Subscribed(
-            request.request_id, 0, sequence, reason, request.instrument, request.channel, None,
+            0, 0, sequence, reason, request.instrument, request.channel, None,
             False, False,
         )  # fmt: skip
     more_bids = more_asks = False
@@ -94,7 +108,7 @@ def subscribed(exchange: Exchange, feed: MarketFeed, request: Subscribe) -> Subs
             row = status_row(book, feed.indicative(book))
             update = StatusUpdate(*head, book.sequence, time_ns, *row)
     return Subscribed(
-        request.request_id, 0, sequence, RejectReason.NONE, request.instrument, request.channel,
+        0, 0, sequence, RejectReason.NONE, request.instrument, request.channel,
         update, more_bids, more_asks,
     )  # fmt: skip
 

@@ -51,7 +51,9 @@ def dump_state(
     yield from _money_rows(exchange)
     yield from _user_rows(exchange, feed)
     for session_id, due_ns in sorted(exchange.disconnects.items()):
-        yield _encode(("disconnect", session_id, due_ns))
+        yield _encode(("disconnect", session_id, 0, due_ns))
+    for (session_id, through), due_ns in sorted(exchange.endings.items()):
+        yield _encode(("disconnect", session_id, through, due_ns))
     for session in sessions:
         yield _encode(_session_row(session))
 
@@ -160,7 +162,8 @@ class _Loader:
             book = self.exchange.books[instrument_id]
             book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
         by_session = self.exchange.orders.by_session
-        for session_id in by_session.keys() - self.exchange.disconnects.keys():
+        ending = {*self.exchange.disconnects, *(ids[0] for ids in self.exchange.endings)}
+        for session_id in by_session.keys() - ending:
             if self.sessions.get(session_id) is None:  # orders outlive their session's logout
                 del by_session[session_id]
 
@@ -258,6 +261,10 @@ class _Loader:
             )
         )  # fmt: skip
 
-    def load_disconnect(self, session_id: int, due_ns: int) -> None:
-        self.exchange.disconnects[session_id] = due_ns
-        self.exchange.timers.add((due_ns, SESSION, session_id, 0))
+    def load_disconnect(self, session_id: int, through: int, due_ns: int) -> None:
+        exchange = self.exchange
+        if through:
+            exchange.endings[session_id, through] = due_ns
+        else:
+            exchange.disconnects[session_id] = due_ns
+        exchange.timers.add((due_ns, SESSION, session_id, through))

@@ -16,7 +16,7 @@ SESSION: Final = 2
 
 Due = tuple[int, int, int, int]
 """(due time in ns, ORDER, order id, user) or (due time in ns, HOLD, user, hold id) or
-(due time in ns, SESSION, session id, 0)."""
+(due time in ns, SESSION, session id, newest order or 0)."""
 
 
 class Timers:

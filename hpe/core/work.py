@@ -8,16 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from hpe.core.codec import Body, Trade, array_header, encode, encode_body, frame
 from hpe.core.core import Output
 from hpe.core.events import AuctionMatch, Event
 from hpe.core.matcher import Match
-from hpe.messages import REPORTS_PER_UPDATE_MAX, PrivateUpdate, Subscribe, Subscribed
+from hpe.messages import REPORTS_PER_UPDATE_MAX, PrivateUpdate, Subscribe
 
 _UPDATE_HEAD: Final = encode(PrivateUpdate(0, 0, 0, 0, 0, []))[:4]
 """Array header, type, request id and flags of every private_update: one byte each."""
 
 TRADING_EVENTS: Final = (Match, AuctionMatch)
+
+
+class Snapshot(msgspec.Struct):
+    """One snapshot of a batch: how many rows it has at most, and later its bytes."""
+
+    rows: int
+    body: bytes = b""
+    known: bool = False
 
 
 class BatchWork:
@@ -51,7 +61,7 @@ class BatchWork:
         self.cut: list[int] = []
         self.connection = 0
         self.subscribes: list[tuple[int, list[bytes], int, Subscribe]] = []
-        self.snapshots: dict[tuple[int, int, int], Subscribed | None] = {}
+        self.snapshots: dict[tuple[int, int, int], Snapshot] = {}
         self.subscribed: list[tuple[int, int, int, int]] = []
 
     def replies_to(self, connection: int) -> list[bytes]:

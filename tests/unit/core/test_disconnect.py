@@ -4,7 +4,6 @@ import pytest
 
 from hpe.core import new_core
 from hpe.messages import (
-    MASS_CANCEL_MAX,
     ORDER_CANCEL_ON_DISCONNECT,
     ORDER_POST_ONLY,
     CancelReason,
@@ -353,37 +352,6 @@ def test_sessions_end_in_the_order_of_their_time_then_of_their_ids(client, other
 
 
 # --- many, and restarts -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("grace_ms", [0, 5])
-def test_many_orders_end_in_parts_of_which_each_is_a_command(client, other, grace_ms):
-    venue = client.venue
-    venue.configure(open_orders_per_user_max=100_000)
-    session = with_grace(client, grace_ms)
-    count = MASS_CANCEL_MAX + 3
-    for start in range(0, count, 4_096):
-        orders = [
-            SubmitOrder(100 + n, 1, 0, Side.BUY, LIMIT, GTC, 1, 1)
-            for n in range(start, min(start + 4_096, count))
-        ]
-        venue.apply(session.run(*orders))
-    before, sequence = len(venue.private[1]), venue.core.last_sequence
-    session.detach()
-    if grace_ms:
-        venue.pass_time(grace_ms * MS)
-    while venue.core.last_sequence and resting(client):
-        venue.pass_time(1)
-    reports = venue.private[1][before:]
-    assert [report.order_id for report in reports] == list(range(1, count + 1))
-    assert {report.reason for report in reports} == {GONE}
-    told = [report.sequence for report in reports]
-    assert told == sorted(told)
-    parts = set(told)
-    print(f"{count} orders ended in commands {sorted(parts)}, after {sequence}")
-    assert len(parts) > 1
-    assert max(told.count(part) for part in parts) <= MASS_CANCEL_MAX
-    assert client.money(2) == (1_000_000, 0, 0)
-    venue.check()
 
 
 @pytest.mark.parametrize("restart", ["replayed", "restored"])
