@@ -136,6 +136,8 @@ class Exchange:
         if session_id in self.orders.by_session:
             due_ns = self.disconnects[session_id] = self.time_ns + grace_ns
             self.timers.add((due_ns, SESSION, session_id, 0))
+            if not grace_ns:  # within the command that says so
+                self.expire()
 
     def reconnected(self, session_id: int) -> None:
         """Let the orders of a session stay: it is back in time."""

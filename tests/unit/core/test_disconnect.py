@@ -72,8 +72,10 @@ def test_all_orders_of_such_a_session_end_with_it(trader, client):
 def test_the_reports_of_it(trader, client):
     venue = client.venue
     order = trader.submit(Side.BUY, 100, 5, client_order_id=8)
+    sequence = venue.core.last_sequence
     trader.detach()
     report = venue.private[1][-1]
+    assert report.sequence == sequence + 1, "that of the detachment"
     assert (report.exec_type, report.status, report.reason) == (ExecType.CANCELED, 4, GONE)
     assert (report.order_id, report.client_order_id) == (order.order_id, 8)
     assert (report.leaves, report.canceled, report.request_id) == (0, 5, 0)
