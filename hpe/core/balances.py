@@ -15,9 +15,12 @@ from hpe.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 
 
 class Account:
-    """One user's amounts of one asset, in atoms; `named` is the part of held in named holds."""
+    """One user's amounts of one asset, in atoms; `named` is the part of held in named holds.
 
-    __slots__ = ("asset", "available", "held", "named", "reserved", "user")
+    `touched`: it is among those that BalanceCache.take_touched will give.
+    """
+
+    __slots__ = ("asset", "available", "held", "named", "reserved", "touched", "user")
 
     def __init__(self, user: int, asset: int) -> None:
         self.user = user
@@ -26,6 +29,7 @@ class Account:
         self.reserved = 0
         self.held = 0
         self.named = 0
+        self.touched = False
 
 
 class UserAccounts(dict[int, Account]):
@@ -54,15 +58,27 @@ class AllAccounts(dict[int, UserAccounts]):
 class BalanceCache:
     """Every account, and what came in and went out per asset.
 
-    `accounts[user][asset]` is an account, opened empty when it is new. `touched` are the accounts
-    that were changed since somebody emptied it, in the order of their first change: who changes an
-    account puts it there (a dict, for a set has no order).
+    `accounts[user][asset]` is an account, opened empty when it is new. Whoever changes an account
+    touches it.
     """
 
     def __init__(self) -> None:
         self.accounts = AllAccounts()
-        self.touched: dict[Account, None] = {}
+        self._touched: list[Account] = []
         self._net_deposits: dict[int, int] = {}
+
+    def touch(self, account: Account) -> None:
+        """Note that an account is changed."""
+        if not account.touched:  # the hottest callers look at this themselves
+            account.touched = True
+            self._touched.append(account)
+
+    def take_touched(self) -> list[Account]:
+        """Give the accounts touched since the last time, in the order of their first change."""
+        touched, self._touched = self._touched, []
+        for account in touched:
+            account.touched = False
+        return touched
 
     def peek(self, user: int, asset: int) -> Account:
         """Give the account for reading only; a missing one reads as empty and is not opened."""
@@ -81,7 +97,7 @@ class BalanceCache:
         self._net_deposits[asset] = net + amount
         account = self.accounts[user][asset]
         account.available += amount
-        self.touched[account] = None
+        self.touch(account)
         return RejectReason.NONE
 
     def withdraw(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -91,7 +107,7 @@ class BalanceCache:
             return RejectReason.INSUFFICIENT_FUNDS
         self._net_deposits[asset] -= amount
         account.available -= amount
-        self.touched[account] = None
+        self.touch(account)
         return RejectReason.NONE
 
     def lock(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -101,7 +117,7 @@ class BalanceCache:
             return RejectReason.INSUFFICIENT_FUNDS
         account.available -= amount
         account.held += amount
-        self.touched[account] = None
+        self.touch(account)
         return RejectReason.NONE
 
     def unlock(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -111,7 +127,7 @@ class BalanceCache:
             return RejectReason.INSUFFICIENT_HOLD
         account.held -= amount
         account.available += amount
-        self.touched[account] = None
+        self.touch(account)
         return RejectReason.NONE
 
     def transfer(self, user: int, asset: int, amount: int, to_user: int) -> RejectReason:
@@ -122,7 +138,8 @@ class BalanceCache:
         payee = self.accounts[to_user][asset]
         account.available -= amount
         payee.available += amount
-        self.touched[account] = self.touched[payee] = None
+        self.touch(account)
+        self.touch(payee)
         return RejectReason.NONE
 
     def net_deposits(self) -> dict[int, int]:

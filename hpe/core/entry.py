@@ -68,7 +68,7 @@ class OrderEntry:
         self._users = exchange.orders.users
         self._market = exchange.market
         self._events = exchange.market.events
-        self._touched = exchange.balances.touched
+        self._touch = exchange.balances.touch
         self._settings = exchange.settings
 
     # --- submit ---------------------------------------------------------------------------------
@@ -80,14 +80,15 @@ class OrderEntry:
         different is `_submit`'s, which tests everything again, in order.
         """
         book, tif = self._books.get(command.instrument), command.time_in_force
+        flags, exchange = command.flags, self._exchange
         if (
             book is None
             or not book.plain
             or command.terms is not None
             or command.order_type is not _LIMIT
-            or (tif is not _GTC and (tif is not _IOC or command.flags))
-            or command.flags > ORDER_POST_ONLY
-            or self._exchange.cancel_on_disconnect
+            or (tif is not _GTC and (tif is not _IOC or flags))
+            or flags > ORDER_POST_ONLY
+            or exchange.cancel_on_disconnect
         ):
             return self._submit(user, command)
         if command.user:
@@ -97,8 +98,7 @@ class OrderEntry:
         notional = price * quantity * instrument.quote_atoms_per_tick
         rates = fees.own.get(user, fees.common) if fees.own else fees.common
         needed = notional + worst_fee(notional, rates) if rates.worst else notional
-        exchange, orders = self._exchange, self._orders
-        mine, side = self._users[user], command.side
+        orders, mine, side = self._orders, self._users[user], command.side
         accounts = mine.accounts
         client_order_id = command.client_order_id
         if (
@@ -120,22 +120,32 @@ class OrderEntry:
             paying, receiving = accounts[instrument.base], accounts[instrument.quote]
             crosses = best is not None and best.price >= price
             needed = quantity * instrument.base_atoms_per_lot
-        if needed > paying.available or (crosses and command.flags):
+        if needed > paying.available or (crosses and flags):
             return self._submit(user, command)
         order_id = exchange.last_order_id = exchange.last_order_id + 1
+        events = self._events
+        if tif is _IOC and not crosses:
+            order = Order(
+                order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, 0, 0, 0,
+                rates, paying, receiving, canceled=quantity, reason=_IOC_REMAINDER,
+            )  # fmt: skip
+            events += (order, (order, _EXEC_CANCELED))
+            return OrderResponse(
+                command.request_id, 0, exchange.sequence, _IOC_REMAINDER, exchange.time_ns,
+                _CANCELED, order_id, 0, 0, quantity, 0, 0, 0, 0,
+            )  # fmt: skip
         order = Order(
             order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
-            command.flags, command.self_trade or instrument.self_trade, rates, paying, receiving,
-            needed,
+            flags, command.self_trade or instrument.self_trade, rates, paying, receiving, needed,
         )  # fmt: skip
         paying.available -= needed
         paying.reserved += needed
-        self._touched[paying] = None
-        if crosses or tif is _IOC:
-            self._market.note(order, _EXEC_NEW, 0)
+        if not paying.touched:
+            self._touch(paying)
+        events.append(order)
+        if crosses:
             fills = self._market.meet(order, price, command.request_id)
             return self._filed(command, order, fills)
-        self._events.append(order)
         ladder.add(order)
         mine.by_id[order_id] = order
         if client_order_id:
@@ -267,7 +277,7 @@ class OrderEntry:
         elif order.cum:
             self._orders.ended.append(order)
         if order.reason:
-            self._market.note(order, _EXEC_CANCELED, 0)
+            self._events.append((order, _EXEC_CANCELED))
         return order_response(self._exchange, command, order, fills)
 
     # --- cancel ---------------------------------------------------------------------------------
@@ -294,16 +304,17 @@ class OrderEntry:
         account, reserved = order.paying, order.reserved
         account.reserved -= reserved
         account.available += reserved
-        self._touched[account] = None
-        cum = order.cum
-        order.canceled, order.reason = order.quantity - cum, _REQUESTED
-        order.leaves = order.reserved = 0
+        if not account.touched:
+            self._touch(account)
+        order.leaves, order.reason, cum = 0, _REQUESTED, order.cum
+        canceled = order.canceled = order.quantity - cum
         if cum:
+            order.reserved = 0
             orders.ended.append(order)
-        self._events.append(order)
+        self._events.append((order, _EXEC_CANCELED))
         return CancelResponse(
             command.request_id, 0, exchange.sequence, _REQUESTED, exchange.time_ns, _CANCELED,
-            order_id, 0, cum, order.quantity - cum, order.quote_total, 0, 0, order.fee_total,
+            order_id, 0, cum, canceled, order.quote_total, 0, 0, order.fee_total,
         )  # fmt: skip
 
     def _cancel_special(self, command: CancelOrder, order: Order) -> OrderResponse:

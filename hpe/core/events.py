@@ -49,8 +49,9 @@ class AuctionMatch(msgspec.Struct, frozen=True, gc=False):
     fills: list[AuctionFill]
 
 
-Event = Match | OrderChange | AuctionMatch | HoldEvent | Order
-"""An Order alone: it was accepted as it is (it has leaves), or canceled as its command asked."""
+Event = Match | OrderChange | AuctionMatch | HoldEvent | Order | tuple[Order, ExecType]
+"""Two that need no copy of the order, as they are reported before it can change again: an Order
+alone was accepted with its whole quantity, one with `canceled` or `replaced` is as it is now."""
 
 
 def order_change(order: Order, exec_type: ExecType, request_id: int) -> OrderChange:

@@ -42,7 +42,7 @@ class Executor:
 
     def __init__(self, balances: BalanceCache) -> None:
         self._accounts = balances.accounts
-        self._touched = balances.touched
+        self._touch = balances.touch
 
     def reserve(self, order: Order, amount: int) -> bool:
         """Set what an order reserves, taking the difference from available or giving it back.
@@ -57,7 +57,8 @@ class Executor:
         account.available -= more
         account.reserved += more
         order.reserved = amount
-        self._touched[account] = None
+        if not account.touched:
+            self._touch(account)
         return True
 
     def requirement(self, order: Order, price: int, leaves: int) -> int:
@@ -87,7 +88,8 @@ class Executor:
         account.available += order.reserved
         account.reserved -= order.reserved
         order.reserved = 0
-        self._touched[account] = None
+        if not account.touched:
+            self._touch(account)
 
     def settle(self, taker: Order, fills: list[Fill]) -> None:
         """Move base and quote between the two sides of each trade, out of what they reserved."""
@@ -155,4 +157,7 @@ class Executor:
         order.reserved -= paid
         order.paying.reserved -= paid
         order.receiving.available += received
-        self._touched[order.paying] = self._touched[order.receiving] = None
+        if not order.paying.touched:
+            self._touch(order.paying)
+        if not order.receiving.touched:
+            self._touch(order.receiving)

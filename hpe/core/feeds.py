@@ -41,10 +41,9 @@ _AUCTION: Final = Liquidity.AUCTION
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
 _NEW: Final = ExecType.NEW
-_CANCELED: Final = ExecType.CANCELED
+_STATUS_CANCELED: Final = OrderStatus.CANCELED
 _ORDER_REPORT: Final = type_number(OrderReport)
 _STATUS_NEW: Final = OrderStatus.NEW
-_STATUS_CANCELED: Final = OrderStatus.CANCELED
 _NO_FRAMES: Final[list[bytes]] = []
 
 
@@ -58,22 +57,29 @@ class PrivateFeed:
     def report(self, event: Event, sequence: int, time_ns: int, work: BatchWork) -> list[bytes]:
         """Report everything in an event, in order.
 
-        An order that was just accepted, or canceled at its command, is most of what happens and
-        is reported in line; a tuple gives the bytes of an OrderReport in half the time.
+        Orders that are accepted, canceled or replaced are most of what happens, and reported in
+        line; a tuple gives the bytes of an OrderReport in half the time.
 
         Returns:
             The frames of those reports that also go to the connection of the command.
         """
-        if not isinstance(event, Order):
+        if isinstance(event, Order):
+            order, exec_type, status, leaves = event, _NEW, _STATUS_NEW, event.quantity
+            cum = canceled = reason = 0
+        elif isinstance(event, tuple):
+            order, exec_type = event
+            leaves, cum, canceled, reason = order.leaves, order.cum, order.canceled, order.reason
+            status = order.status() if leaves else _STATUS_CANCELED
+        else:
             return self._report(event, sequence, time_ns, work)
-        user, leaves, sequences = event.user, event.leaves, self._sequences
+        user, sequences = order.user, self._sequences
         number = sequences[user] = sequences.get(user, 0) + 1
         body = encode(
             (
-                _ORDER_REPORT, 0, 0, number, sequence, time_ns, _NEW if leaves else _CANCELED,
-                _STATUS_NEW if leaves else _STATUS_CANCELED, event.book.instrument.instrument_id,
-                event.order_id, event.client_order_id, event.side, leaves, event.cum,
-                event.canceled, event.reason, event.order_type, event.price, 0,
+                _ORDER_REPORT, 0, 0, number, sequence, time_ns, exec_type, status,
+                order.book.instrument.instrument_id, order.order_id, order.client_order_id,
+                order.side, leaves, cum, canceled, reason, order.order_type, order.price,
+                0 if order.terms is None else order.book.triggers.trigger_of(order),
             )
         )  # fmt: skip
         work.digested.append(body)

@@ -69,7 +69,8 @@ class Holds:
         hold.amount -= amount
         payee = self._balances.accounts[to_user][hold.asset]
         payee.available += amount
-        self._balances.touched[account] = self._balances.touched[payee] = None
+        self._balances.touch(account)
+        self._balances.touch(payee)
         if not hold.amount:
             if hold.expires_ns:
                 self._timers.remove((hold.expires_ns, HOLD, user, hold_id))

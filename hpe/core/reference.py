@@ -396,9 +396,8 @@ class ReferenceCore:
         """Seal a batch: report accounts, chain the digest, encode market data and the log body."""
         exchange, market = self.exchange, []
         if work.begun:
-            touched = exchange.balances.touched
+            touched = exchange.balances.take_touched()
             self.feed.report_accounts(touched, exchange.sequence, exchange.time_ns, work)
-            touched.clear()
             self.digest = crc32(b"".join(work.digested), self.digest)
             if self.market_feed.active:
                 market = self.market_feed.updates(exchange.time_ns)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _INVALID: Final = RejectReason.INVALID_COMBINATION
 _BUY: Final = Side.BUY
+_REPLACED: Final = ExecType.REPLACED
 _NEW: Final = OrderStatus.NEW
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _TRADING: Final = InstrumentStatus.TRADING
@@ -149,12 +150,12 @@ class OrderReplacing:
         keeps = leaves < order.leaves and command.stop_price in (None, trigger)
         order.price, order.leaves = price, leaves
         if keeps and not command.requeue:
-            self._market.note(order, ExecType.REPLACED, 0)
+            self._market.note(order, _REPLACED, 0)
             return
         triggers.remove(order)
         terms.stop_price = command.stop_price or trigger
         terms.place = self._exchange.sequence
-        self._market.note(order, ExecType.REPLACED, 0)
+        self._market.note(order, _REPLACED, 0)
         self._market.wait(order)
 
     def _replace_resting(
@@ -168,15 +169,16 @@ class OrderReplacing:
             ladder, opposite = book.asks, book.bids
         if price == order.price and leaves < order.leaves and not command.requeue:
             ladder.reduce(order, leaves)
-            self._market.note(order, ExecType.REPLACED, 0)
+            self._market.events.append((order, _REPLACED))
             return []
         ladder.remove(order)
         order.price, order.leaves = price, leaves
         market = self._market
-        market.note(order, ExecType.REPLACED, 0)
         if not opposite.crosses(price) or book.status is not _TRADING:
+            market.events.append((order, _REPLACED))
             market.rest(order)
             return []
+        market.note(order, _REPLACED, 0)
         order.hidden = 0
         limit = book.limit_within_band(order.side, price)
         fills = market.meet(order, limit, command.request_id)
