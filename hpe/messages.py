@@ -1469,6 +1469,7 @@ class SessionAttached(Request, frozen=True, tag=112):
     user_last: PositiveInt = INT_MAX
     flags: HelloFlags = 0
     grace_ms: GraceMs = 0
+    key: AnyInt = 0
 
 
 class SessionAttachedResponse(Reply, frozen=True, tag=112):

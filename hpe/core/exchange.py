@@ -145,6 +145,11 @@ class Exchange:
         if due_ns:
             self.timers.remove((due_ns, SESSION, session_id, 0))
 
+    def left_for_good(self, session_id: int) -> None:
+        """Make the orders of a session ordinary ones, but for those whose end has begun."""
+        if not any(ending == session_id for ending, _ in self.endings):
+            self.orders.by_session.pop(session_id, None)
+
     def _end_orders_of(self, session_id: int, through: int, room: int) -> int:
         """Cancel the orders of a session up to an id (0: all that there are), the oldest first.
 

@@ -16,7 +16,7 @@ from hpe.core.balances import Account
 from hpe.core.codec import PREFIXES, encode
 from hpe.core.events import AuctionMatch, Event, HoldEvent, OrderChange
 from hpe.core.executor import AuctionFill
-from hpe.core.matcher import Match
+from hpe.core.matcher import Match, Prevented
 from hpe.core.orders import Order, OrderIndex
 from hpe.core.work import BatchWork
 from hpe.messages import (
@@ -105,9 +105,12 @@ class PrivateFeed:
         """Make (user, report) of everything in an event, in order."""
         made: list[tuple[int, PrivateReport]] = []
         if isinstance(event, Match):
-            self._fills(event, sequence, time_ns, made)
-            if event.prevented:
-                self._prevented(event, sequence, time_ns, made)
+            done = 0
+            for prevented in event.prevented:  # each where it happened among the fills
+                self._fills(event, done, prevented.fills_before, sequence, time_ns, made)
+                self._prevented(event, prevented, sequence, time_ns, made)
+                done = prevented.fills_before
+            self._fills(event, done, len(event.fills), sequence, time_ns, made)
         elif isinstance(event, OrderChange):
             user = event.order.user
             made.append((user, self._change(event, self._next(user), sequence, time_ns)))
@@ -145,13 +148,19 @@ class PrivateFeed:
         return number
 
     def _fills(
-        self, match: Match, sequence: int, time_ns: int, made: list[tuple[int, PrivateReport]]
+        self,
+        match: Match,
+        start: int,
+        stop: int,
+        sequence: int,
+        time_ns: int,
+        made: list[tuple[int, PrivateReport]],
     ) -> None:
         taker, sequences = match.taker, self._sequences
         user, order_id, client_order_id = taker.user, taker.order_id, taker.client_order_id
         instrument_id, side = taker.book.instrument.instrument_id, taker.side
-        trade_id, keep = match.first_trade_id, self._orders.remember_fill
-        for fill in match.fills:
+        trade_id, keep = match.first_trade_id + start, self._orders.remember_fill
+        for fill in match.fills[start:stop]:
             maker, price, quantity = fill.maker, fill.price, fill.quantity
             maker_user = maker.user
             flags = FLAG_SELF_TRADE if maker_user == user else 0
@@ -176,17 +185,21 @@ class PrivateFeed:
             trade_id += 1
 
     def _prevented(
-        self, match: Match, sequence: int, time_ns: int, made: list[tuple[int, PrivateReport]]
+        self,
+        match: Match,
+        prevented: Prevented,
+        sequence: int,
+        time_ns: int,
+        made: list[tuple[int, PrivateReport]],
     ) -> None:
         taker = match.taker
-        instrument_id = taker.book.instrument.instrument_id
-        for each in match.prevented:
-            report = PreventedMatch(
-                match.request_id, 0, self._next(taker.user), sequence, time_ns, instrument_id,
-                taker.self_trade, each.price, each.maker.order_id, taker.order_id,
-                each.maker_canceled, each.taker_canceled, each.maker_leaves, each.taker_leaves,
-            )  # fmt: skip
-            made.append((taker.user, report))
+        report = PreventedMatch(
+            match.request_id, 0, self._next(taker.user), sequence, time_ns,
+            taker.book.instrument.instrument_id, taker.self_trade, prevented.price,
+            prevented.maker.order_id, taker.order_id, prevented.maker_canceled,
+            prevented.taker_canceled, prevented.maker_leaves, prevented.taker_leaves,
+        )  # fmt: skip
+        made.append((taker.user, report))
 
     def _change(self, change: OrderChange, number: int, sequence: int, time_ns: int) -> OrderReport:
         order = change.order

@@ -19,6 +19,7 @@ from hpe.messages import (
     ErrorCode,
     InternalResponse,
     Request,
+    Role,
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
@@ -66,7 +67,8 @@ class InternalCommands:
         self._exchange.reconnected(result.session_id)
         return SessionAttachedResponse(
             number, 0, sequence, 0, result.session_id, result.window, result.last_request_id,
-            self._feed.last(result.user),
+            # A market-data key may name any user; whose reports there are is not for it to know.
+            0 if result.role is Role.MARKET_DATA else self._feed.last(result.user),
         )  # fmt: skip
 
     def _session_detached(self, user: int, command: SessionDetached) -> InternalResponse:
@@ -81,7 +83,7 @@ class InternalCommands:
 
     def _session_closed(self, user: int, command: SessionClosed) -> InternalResponse:
         if self._sessions.close(command.session_id, command.attach_number):
-            self._exchange.orders.by_session.pop(command.session_id, None)
+            self._exchange.left_for_good(command.session_id)
         self._cut.discard(command.attach_number)
         return SessionClosedResponse(command.request_id, 0, self._exchange.sequence)
 

@@ -60,29 +60,58 @@ def checksum(book: OrderBook) -> int:
 class _Watched:
     """One book that somebody watches, and how it was when the batch began.
 
-    `record` is what the book's ladders append their changes to.
+    `record` is what the book's ladders append their changes to; `notice` is called before the
+    first of them, so that a batch costs nothing for the books that it does not change.
     """
 
     __slots__ = (
-        "best", "book", "hidden_changes", "indicative", "indicative_due_ns", "indicative_stale",
-        "last_trade_id", "mask", "record", "sequence", "status", "trades",
+        "_changed", "best", "book", "indicative", "indicative_due_ns", "indicative_stale",
+        "is_changed", "last_trade_id", "mask", "record", "sequence", "status", "trades",
     )  # fmt: skip
 
-    def __init__(self, book: OrderBook, mask: int) -> None:
+    def __init__(self, book: OrderBook, mask: int, changed: list[_Watched]) -> None:
         self.book = book
+        self._changed = changed
+        self.is_changed = False
         self.mask = 0
         self.record: list[BookChangeRow] = []
         self.trades: list[TradeRow] = []
         self.indicative = NO_CLEARING
         self.indicative_due_ns = 0
         self.indicative_stale = True
-        self.hidden_changes = 0
-        book.watch(self.record)
+        book.watch(self, self.notice)
         self.sequence = book.sequence
         self.last_trade_id = book.last_trade_id
         self.best = best_row(book)
         self.status = status_row(book, self.indicative)
         self.want(mask)
+
+    def notice(self) -> None:
+        """Hear that the book changes: it is looked at when the batch is over."""
+        if not self.is_changed:
+            self.is_changed = self.indicative_stale = True
+            self._changed.append(self)
+
+    def append(self, row: BookChangeRow) -> None:
+        """Take the first change of a batch; the others go straight to the record."""
+        self.notice()
+        self.book.watch(self.record, self.notice)
+        self.record.append(row)
+
+    def settle(self) -> None:
+        """Begin the next batch."""
+        self.is_changed = False
+        self.record.clear()
+        self.trades.clear()
+        self.sequence = self.book.sequence
+        self.last_trade_id = self.book.last_trade_id
+        self.book.watch(self, self.notice)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the indicative price waits to be found anew."""
+        in_call = self.book.status is InstrumentStatus.CALL_AUCTION
+        return in_call and self.indicative_stale and self.wants(Channel.STATUS)
 
     def want(self, mask: int) -> None:
         """Follow other channels; those that are new begin with the book as it is."""
@@ -111,6 +140,7 @@ class MarketFeed:
         self._wanted = b""
         self._missing = False  # something wanted has no book yet
         self._watched: dict[int, _Watched] = {}
+        self._changed: list[_Watched] = []
 
     @property
     def active(self) -> bool:
@@ -124,13 +154,17 @@ class MarketFeed:
         self._wanted, self._missing = wanted, False
         masks = dict(_WANTED.iter_unpack(wanted))
         for instrument_id in self._watched.keys() - masks.keys():
-            self._watched.pop(instrument_id).book.watch(None)
+            gone = self._watched.pop(instrument_id)
+            gone.book.watch(None)
+            if gone.is_changed:
+                self._changed.remove(gone)
         for instrument_id, mask in masks.items():
             watched, book = self._watched.get(instrument_id), self._books.get(instrument_id)
             if watched is not None:
-                watched.want(mask)
+                if watched.mask != mask:
+                    watched.want(mask)
             elif book is not None:
-                self._watched[instrument_id] = _Watched(book, mask)
+                self._watched[instrument_id] = _Watched(book, mask, self._changed)
             else:
                 self._missing = True
 
@@ -162,15 +196,16 @@ class MarketFeed:
     def updates(self, time_ns: int) -> list[tuple[int, int, bytes]]:
         """Give (instrument, channel, frames) of everything that the batch changed."""
         rows: list[tuple[int, int, bytes]] = []
-        for instrument_id, watched in self._watched.items():
+        changed, self._changed[:] = self._changed[:], []
+        for watched in changed:
+            instrument_id = watched.book.instrument.instrument_id
             for channel, updates in _updates(watched, time_ns):
                 frames = b"".join([frame(encode(update)) for update in updates])
                 if frames:
                     rows.append((instrument_id, channel, frames))
-            watched.record.clear()
-            watched.trades.clear()
-            watched.sequence = watched.book.sequence
-            watched.last_trade_id = watched.book.last_trade_id
+            watched.settle()
+            if watched.is_late:
+                watched.notice()
         return rows
 
 
@@ -242,9 +277,6 @@ def _trades_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
 
 def _status_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
     book = watched.book
-    hidden_changes = book.bids.hidden_changes + book.asks.hidden_changes
-    if watched.record or hidden_changes != watched.hidden_changes:
-        watched.hidden_changes, watched.indicative_stale = hidden_changes, True
     if book.status is not InstrumentStatus.CALL_AUCTION:
         watched.indicative, watched.indicative_due_ns = NO_CLEARING, 0
         watched.indicative_stale = True

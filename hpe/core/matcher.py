@@ -43,7 +43,10 @@ class Fill(msgspec.Struct, gc=False):
 
 
 class Prevented(msgspec.Struct, frozen=True, gc=False):
-    """A match of a user with himself that did not happen, and what was canceled for it."""
+    """A match of a user with himself that did not happen, and what was canceled for it.
+
+    `fills_before`: how many fills of its order came before it.
+    """
 
     maker: Order
     price: int
@@ -51,6 +54,7 @@ class Prevented(msgspec.Struct, frozen=True, gc=False):
     taker_canceled: int
     maker_leaves: int
     taker_leaves: int
+    fills_before: int
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
@@ -116,7 +120,7 @@ class Matcher:
                     break
             room -= 1
             if careful and maker.user == user:
-                leaves = self._prevent(aggressor, maker, leaves)
+                leaves = self._prevent(aggressor, maker, leaves, len(fills))
                 if self.barred:
                     break
                 continue
@@ -157,7 +161,7 @@ class Matcher:
         """Give the price of a trade: the maker's, whatever the aggressor would have paid."""
         return maker.price
 
-    def _prevent(self, aggressor: Order, maker: Order, leaves: int) -> int:
+    def _prevent(self, aggressor: Order, maker: Order, leaves: int, fills_before: int) -> int:
         """Let the aggressor's policy act on a match with its own user.
 
         Returns:
@@ -179,7 +183,9 @@ class Matcher:
             taken = maker_canceled
             aggressor.canceled += taken
         after = 0 if self.barred or not aggressor.quantity else leaves - taken
-        self.prevented.append(Prevented(maker, price, maker_canceled, taken, maker.leaves, after))
+        self.prevented.append(
+            Prevented(maker, price, maker_canceled, taken, maker.leaves, after, fills_before)
+        )
         return leaves if self.barred else leaves - taken
 
     def _cancel_of(self, maker: Order, quantity: int) -> None:

@@ -18,9 +18,9 @@ O(1) at the best; a walk O(levels walked).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -50,6 +50,17 @@ NEAR_LEVELS_MAX: Final = 1_024
 is cut in half."""
 
 
+class Record(Protocol):
+    """Where changes of a watched book go."""
+
+    def append(self, row: BookChangeRow, /) -> None:
+        """Take one more."""
+
+
+def _nobody() -> None:
+    """Stand for the one who watches while nobody does."""
+
+
 class Level(msgspec.Struct, gc=False):
     """All resting orders of one side at one price, oldest first from `head`; never empty.
 
@@ -76,21 +87,21 @@ class Ladder:
 
     `sign` is +1 for bids and -1 for asks: a rank (price x sign) is higher the better it is.
     `changes` counts every visible change of the side (add, fill, cancel, reduce); `record`
-    collects them while somebody watches the book; `hidden_changes` counts what nobody sees.
+    collects them while somebody watches the book, `notice` is called when only hidden lots changed.
     """
 
     __slots__ = (
-        "_far", "_far_firsts", "_levels", "_near", "_side", "best", "changes", "hidden_changes",
-        "record", "sign",
+        "_far", "_far_firsts", "_levels", "_near", "_side", "best", "changes", "notice", "record",
+        "sign",
     )  # fmt: skip
 
     def __init__(self, side: Side) -> None:
         self._side = side
         self.sign = 1 if side is _BUY else -1
-        self.record: list[BookChangeRow] | None = None
+        self.record: Record | None = None
+        self.notice: Callable[[], None] = _nobody
         self.best: Level | None = None
         self.changes = 0
-        self.hidden_changes = 0
         self._levels: dict[int, Level] = {}  # by price
         # Ranks, ascending. All of _far are below those of _near, which is empty only with _far.
         self._near: list[int] = []
@@ -221,7 +232,7 @@ class Ladder:
         level.hidden += hidden - order.hidden
         order.leaves, order.hidden = leaves, hidden
         if not more:
-            self.hidden_changes += 1
+            self.notice()
             return
         self.changes += 1
         if self.record is not None:
@@ -308,12 +319,13 @@ class OrderBook:
     """
 
     __slots__ = (
-        "asks", "bids", "fees", "instrument", "last_price", "last_trade_id", "plain", "status",
-        "triggers",
+        "asks", "bids", "fees", "instrument", "last_price", "last_trade_id", "notice", "plain",
+        "status", "triggers",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
+        self.notice: Callable[[], None] = _nobody
         self.bids = Ladder(Side.BUY)
         self.asks = Ladder(Side.SELL)
         self.triggers = Triggers()
@@ -326,6 +338,7 @@ class OrderBook:
         """Set what may be done, or take over a changed instrument."""
         self.status = status
         self.plain = status is _TRADING and not self.instrument.band_ppm
+        self.notice()
 
     def band(self) -> tuple[int, int]:
         """Give the lowest and highest price of a trade now, (0, INT_MAX) without a band."""
@@ -354,9 +367,16 @@ class OrderBook:
             return INT_MAX + 1
         return max(price, low, 1)
 
-    def watch(self, record: list[BookChangeRow] | None) -> None:
-        """Collect every change of both sides in a list from now on, or cease to."""
-        self.bids.record = self.asks.record = record
+    def watch(self, record: Record | None, notice: Callable[[], None] = _nobody) -> None:
+        """Have every visible change of both sides recorded from now on, or cease to.
+
+        Args:
+            record: what the changes are appended to.
+            notice: called when only hidden lots changed, or what may be done.
+        """
+        self.notice = notice
+        for ladder in (self.bids, self.asks):
+            ladder.record, ladder.notice = record, notice
 
     @property
     def sequence(self) -> int:

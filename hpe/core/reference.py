@@ -212,7 +212,9 @@ class ReferenceCore:
         Returns:
             False when the bytes ceased to be the protocol.
         """
-        exchange, user, last_request_id = self.exchange, session.user, session.last_request_id
+        exchange, last_request_id = self.exchange, session.last_request_id
+        # Market data is about nobody, and its key may have named anybody.
+        user = session.user if session.role is not Role.MARKET_DATA else 0
         by_type, commands, digested = self._by_type, self._commands, work.digested
         remember, matcher = session.remembered.append, exchange.market.matcher
         position, pending, end = 0, -1, len(frames)

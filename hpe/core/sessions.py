@@ -29,9 +29,9 @@ from hpe.messages import (
 WINDOWS_SUM_MAX: Final = 1_048_576
 """Remembered responses over all sessions: at RESPONSE_BYTES_MAX each that bounds 192 MiB."""
 
-WINDOWS_PER_USER_MAX: Final = WINDOWS_SUM_MAX // 16
-"""What sessions of one user may take of that sum where keys tell users apart: one that opens
-session after session must not use up everybody's."""
+WINDOWS_PER_KEY_MAX: Final = WINDOWS_SUM_MAX // 16
+"""What sessions of one key may take of that sum: a client that opens session after session must
+not use up everybody's."""
 
 _STALE_SLACK: Final = 64
 """Expiries of sessions that came back, kept beside as many as there are sessions: a client that
@@ -52,7 +52,8 @@ class Session(msgspec.Struct):
 
     `expires_ns` is the logged time at which a detached session is forgotten, 0 while attached.
     `role` and the users from `user_first` to `user_last` say what it may do, `flags` and `grace_ms`
-    what its lost connection does; the newest attachment decides all of that.
+    what its lost connection does; the newest attachment decides all of that but the role. `key`
+    stands for the key that it was opened with, 0 where keys are not asked for.
     """
 
     session_id: int
@@ -64,6 +65,7 @@ class Session(msgspec.Struct):
     user_last: int = INT_MAX
     flags: int = 0
     grace_ms: int = 0
+    key: int = 0
     last_request_id: int = 0
     attach_number: int = 0
     expires_ns: int = 0
@@ -99,7 +101,7 @@ class Sessions:
         self._attached: dict[int, Session] = {}
         self._expiries: list[tuple[int, int]] = []
         self.windows_sum = 0
-        self._windows_of: dict[int, int] = {}  # the same per user
+        self._windows_of: dict[int, int] = {}  # the same per key
         self.last_session_id = 0
         self.last_attach_number = 0
 
@@ -118,7 +120,7 @@ class Sessions:
     def attach(self, command: SessionAttached) -> Session | ErrorCode:
         """Give a session to a connection: a new one for id 0, else the named one.
 
-        A session is taken again only by its user and in its role.
+        A session is taken again only by its user and with its key, in its role.
         An attachment that held it before is dead from here on. Refusals change nothing but the
         attach number that was used.
         """
@@ -127,19 +129,20 @@ class Sessions:
         self.last_attach_number = max(self.last_attach_number, attach_number)
         session = self._sessions.get(session_id)
         role = command.role
-        if session_id and (session is None or session.user != user or session.role is not role):
+        wanted = (user, role, command.key)
+        if session_id and (session is None or (session.user, session.role, session.key) != wanted):
             return ErrorCode.UNKNOWN_SESSION
         kept = session.window if session else 0
         granted = min(command.window or kept or WINDOW_DEFAULT, WINDOW_MAX)
         if role is Role.MARKET_DATA:
             granted = 1  # it has no commands to remember
         more = granted - kept
-        theirs = self._windows_of.get(user, 0) if role is not Role.ANONYMOUS else 0
-        if self.windows_sum + more > WINDOWS_SUM_MAX or theirs + more > WINDOWS_PER_USER_MAX:
+        theirs = self._windows_of.get(command.key, 0) if command.key else 0
+        if self.windows_sum + more > WINDOWS_SUM_MAX or theirs + more > WINDOWS_PER_KEY_MAX:
             return ErrorCode.TOO_MANY_SESSIONS
         if session is None:
             self.last_session_id += 1
-            session = Session(self.last_session_id, user, 0, deque(), role)
+            session = Session(self.last_session_id, user, 0, deque(), role, key=command.key)
             self._sessions[session.session_id] = session
         self._resize(session, granted)
         self._attached.pop(session.attach_number, None)
@@ -154,16 +157,16 @@ class Sessions:
     def _resize(self, session: Session, window: int) -> None:
         """Grant a window; a smaller one forgets the oldest responses, as if they had aged out."""
         if window != session.window:
-            self._count(session.user, window - session.window)
+            self._count(session.key, window - session.window)
             session.window = window
             session.remembered = deque(session.remembered, maxlen=window)
 
-    def _count(self, user: int, more: int) -> None:
+    def _count(self, key: int, more: int) -> None:
         """Count windows granted, or given back."""
         self.windows_sum += more
-        theirs = self._windows_of.pop(user, 0) + more
+        theirs = self._windows_of.pop(key, 0) + more
         if theirs:
-            self._windows_of[user] = theirs
+            self._windows_of[key] = theirs
 
     def detach(
         self, session_id: int, attach_number: int, time_ns: int, expiry_ns: int
@@ -200,7 +203,7 @@ class Sessions:
         return True
 
     def _forget(self, session: Session) -> None:
-        self._count(session.user, -session.window)
+        self._count(session.key, -session.window)
         del self._sessions[session.session_id]
 
     def next_due_ns(self) -> int:
@@ -227,7 +230,7 @@ class Sessions:
     def restore(self, session: Session) -> None:
         """Take over a dumped session."""
         self._sessions[session.session_id] = session
-        self._count(session.user, session.window)
+        self._count(session.key, session.window)
         if session.attach_number:
             self._attached[session.attach_number] = session
         else:
@@ -238,7 +241,7 @@ class Sessions:
         if self.windows_sum != sum(session.window for session in self._sessions.values()):
             raise InvariantViolation("the sum of windows is wrong")
         if self.windows_sum != sum(self._windows_of.values()):
-            raise InvariantViolation("the sums of windows per user are wrong")
+            raise InvariantViolation("the sums of windows per key are wrong")
         for session in self._sessions.values():
             ids = [entry.request_id for entry in session.remembered]
             if ids != sorted(set(ids)) or len(ids) > session.window:

@@ -121,7 +121,7 @@ def _terms_row(order: Order, terms: Terms) -> tuple[object, ...]:
 def _session_row(session: Session) -> tuple[object, ...]:
     return (
         "session", session.session_id, session.user, session.window, session.role,
-        session.user_first, session.user_last, session.flags, session.grace_ms,
+        session.user_first, session.user_last, session.flags, session.grace_ms, session.key,
         session.last_request_id, session.attach_number, session.expires_ns,
         list(session.remembered),
     )  # fmt: skip
@@ -252,12 +252,12 @@ class _Loader:
         self.exchange.orders.remember_fill(user, ExecutionReport(*report[1:]))
 
     def load_session(self, session_id: int, user: int, window: int, *row: Any) -> None:
-        role, user_first, user_last, flags, grace_ms, *position, remembered = row
+        role, user_first, user_last, flags, grace_ms, key, *position, remembered = row
         entries = deque((Remembered(*entry) for entry in remembered), maxlen=window)
         self.sessions.restore(
             Session(
                 session_id, user, window, entries, Role(role), user_first, user_last, flags,
-                grace_ms, *position,
+                grace_ms, key, *position,
             )
         )  # fmt: skip
 

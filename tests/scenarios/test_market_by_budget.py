@@ -198,8 +198,8 @@ OWN_ASK_BETWEEN = """
         (
             "cancel_maker",
             650,
-            "filled 5/5: 2@100 a1, 3@120 a2,"
-            " prevented c1@110 cancel_maker resting 3->0 incoming 0->0",
+            "filled 5/5: 2@100 a1,"
+            " prevented c1@110 cancel_maker resting 3->0 incoming 0->0, 3@120 a2",
         ),
         (
             "cancel_both",

@@ -99,8 +99,8 @@ def test_hidden_lots_count(venue):
         (
             "cancel_maker",
             6,
-            "partially_filled 6/7: 2@100 a1, 4@101 a2,"
-            " prevented c1@100 cancel_maker resting 3->0 incoming 5->5",
+            "partially_filled 6/7: 2@100 a1,"
+            " prevented c1@100 cancel_maker resting 3->0 incoming 5->5, 4@101 a2",
         ),
         ("cancel_both", 3, "canceled minimum_not_fillable 0/7"),
         (
@@ -113,7 +113,7 @@ def test_hidden_lots_count(venue):
         (
             "decrement",
             4,
-            "filled 4/7: 2@100 a1, 2@101 a2, prevented c1@100 decrement resting 3->0 incoming 5->2",
+            "filled 4/7: 2@100 a1, prevented c1@100 decrement resting 3->0 incoming 5->2, 2@101 a2",
         ),
     ],
 )

@@ -16,7 +16,7 @@ PLAIN = {
         "bids - asks 7@100",
     ),
     "cancel_maker": (
-        "partially_filled 4/5: 4@100 b1, prevented a1@100 cancel_maker resting 3->0 incoming 5->5",
+        "partially_filled 4/5: prevented a1@100 cancel_maker resting 3->0 incoming 5->5, 4@100 b1",
         "bids 1@100 asks -",
     ),
     "cancel_both": (
@@ -24,7 +24,7 @@ PLAIN = {
         "bids - asks 4@100",
     ),
     "decrement": (
-        "filled 2/5: 2@100 b1, prevented a1@100 decrement resting 3->0 incoming 5->2",
+        "filled 2/5: prevented a1@100 decrement resting 3->0 incoming 5->2, 2@100 b1",
         "bids - asks 2@100",
     ),
 }
@@ -61,7 +61,7 @@ ICEBERG = {
         "bids - asks 6@100",
     ),
     "cancel_maker": (
-        "partially_filled 4/5: 4@100 b1, prevented a1@100 cancel_maker resting 9->0 incoming 5->5",
+        "partially_filled 4/5: prevented a1@100 cancel_maker resting 9->0 incoming 5->5, 4@100 b1",
         "bids 1@100 asks -",
     ),
     "cancel_both": (
@@ -119,14 +119,14 @@ PARTIAL = {
         " prevented a1@100 cancel_taker resting 3->3 incoming 5->0"
     ),
     "cancel_maker": (
-        "partially_filled 6/7: 2@100 b1, 4@101 b2,"
-        " prevented a1@100 cancel_maker resting 3->0 incoming 5->5"
+        "partially_filled 6/7: 2@100 b1,"
+        " prevented a1@100 cancel_maker resting 3->0 incoming 5->5, 4@101 b2"
     ),
     "cancel_both": (
         "canceled self_trade 2/7: 2@100 b1, prevented a1@100 cancel_both resting 3->0 incoming 5->0"
     ),
     "decrement": (
-        "filled 4/7: 2@100 b1, 2@101 b2, prevented a1@100 decrement resting 3->0 incoming 5->2"
+        "filled 4/7: 2@100 b1, prevented a1@100 decrement resting 3->0 incoming 5->2, 2@101 b2"
     ),
 }
 ASKS = """
@@ -155,7 +155,7 @@ FILL_OR_KILL = {
     "cancel_taker": (2, "filled 2/2: 2@100 b1"),
     "cancel_maker": (
         6,
-        "filled 6/6: 2@100 b1, 4@101 b2, prevented a1@100 cancel_maker resting 3->0 incoming 4->4",
+        "filled 6/6: 2@100 b1, prevented a1@100 cancel_maker resting 3->0 incoming 4->4, 4@101 b2",
     ),
     "cancel_both": (2, "filled 2/2: 2@100 b1"),
     "decrement": (2, "filled 2/2: 2@100 b1"),
@@ -276,11 +276,11 @@ def test_several_of_ones_own_are_met_one_after_the_other(venue):
         ann sells 2 @ 101 as a2             | new 0/2
         ben sells 3 @ 101 as b1             | new 0/3
         ann sells 1 @ 102 as a3             | new 0/1
-        ann buys 5 @ 101 self-trade cancel_maker    | partially_filled 3/5: 3@101 b1,
+        ann buys 5 @ 101 self-trade cancel_maker    | partially_filled 3/5:
                                             | prevented a1@100 cancel_maker resting 1->0
                                             | incoming 5->5,
                                             | prevented a2@101 cancel_maker resting 2->0
-                                            | incoming 5->5
+                                            | incoming 5->5, 3@101 b1
         book                                | bids 2@101 asks 1@102
         """,
     )
@@ -291,9 +291,9 @@ def test_market_orders_have_a_policy_too(venue):
         venue,
         f"""
         {ASKS}
-        ann buys 9 at market self-trade decrement   | filled 6/9: 2@100 b1, 4@101 b2,
+        ann buys 9 at market self-trade decrement   | filled 6/9: 2@100 b1,
                                             | prevented a1@100 decrement resting 3->0
-                                            | incoming 7->4
+                                            | incoming 7->4, 4@101 b2
         """,
     )
 

@@ -210,8 +210,7 @@ def trade(state: NaiveState, taker: NaiveOrder) -> None:
             filled.append(event.maker)
         else:
             prevented.append(event)
-    for match in prevented:
-        state.report_prevented(match.maker, taker, match.price, match.numbers)
+            state.report_prevented(event.maker, taker, event.price, event.numbers)
     for maker in filled:
         _end_if_done(state, maker, 0)
         state.cancel_partner(maker)

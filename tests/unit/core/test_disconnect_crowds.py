@@ -109,6 +109,24 @@ def test_a_session_that_is_lost_again_between_the_parts(trader, client, other, r
     venue.check()
 
 
+@pytest.mark.parametrize("restart", ["replayed", "restored"])
+def test_a_logout_between_the_parts_stops_nothing(trader, client, other, restart):
+    venue = client.venue
+    many(trader, 3 * ENDINGS_MAX)
+    trader.detach()
+    again = venue.attach(1, trader.session_id, flags=1)
+    kept = again.submit(Side.BUY, 2, 1)
+    again.log_out()
+    twin = getattr(venue, restart)()
+    assert twin.state_hash() == venue.core.state_hash()
+    venue.pass_time(1)
+    venue.pass_time(1)
+    assert resting(client) == [kept.order_id]
+    venue.pass_time(DAY_MS * MS)
+    assert resting(client) == [kept.order_id]
+    venue.check()
+
+
 def test_sessions_lost_together_share_the_room(client, other):
     venue = client.venue
     lost = [with_grace(client, 5), with_grace(client, 5)]

@@ -242,6 +242,17 @@ def test_what_was_executed_is_recalled_though_it_would_be_refused_now(client):
     assert narrowed.ask(CancelOrder(2, 1, user=9)).code == ErrorCode.NOT_AUTHORIZED
 
 
+def test_market_data_sees_nobody_s_own_fees(market, client):
+    client.ask(SetFees(client.next_id(), 1, 100, 200, user=OWN))
+    trader = session_of(client.venue, Role.TRADER)
+    watcher = client.venue.attach(OWN, role=Role.MARKET_DATA)
+    rates = [
+        (row.maker_fee_ppm, row.taker_fee_ppm)
+        for row in (session.ask(GetInstrument(9, 1)) for session in (trader, watcher))
+    ]
+    assert rates == [(100, 200), (0, 0)]
+
+
 def test_refusals_stand_in_their_place_among_other_answers(client):
     trader = session_of(client.venue, Role.TRADER)
     requests = [GetBalance(1, 1), Deposit(2, 1, 1), CancelOrder(3, 9), GetBalance(4, 1, STRANGER)]

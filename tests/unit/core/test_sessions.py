@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from hpe.core.sessions import WINDOWS_PER_USER_MAX, WINDOWS_SUM_MAX, Sessions
+from hpe.core.sessions import WINDOWS_PER_KEY_MAX, WINDOWS_SUM_MAX, Sessions
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     FLAG_DUPLICATE,
@@ -181,14 +181,33 @@ def test_all_windows_share_one_limit(venue):
     venue.check()
 
 
-def test_with_keys_one_user_cannot_have_all_windows(venue):
-    granted = {"role": Role.TRADER, "window": WINDOW_MAX}
-    clients = [venue.attach(1, **granted) for _ in range(WINDOWS_PER_USER_MAX // WINDOW_MAX)]
-    assert venue.try_attach(1, role=Role.TRADER, window=1).error == ErrorCode.TOO_MANY_SESSIONS
-    assert venue.attach(2, **granted).window == WINDOW_MAX
+def test_no_key_can_have_all_windows_however_many_users_it_has(venue):
+    granted = {"role": Role.GATEWAY, "window": WINDOW_MAX, "user_first": 1, "user_last": 99}
+    count = WINDOWS_PER_KEY_MAX // WINDOW_MAX
+    clients = [venue.attach(user, key=7, **granted) for user in range(1, count + 1)]
+    refused = venue.try_attach(50, role=Role.GATEWAY, window=1, key=7)
+    assert refused.error == ErrorCode.TOO_MANY_SESSIONS
+    assert venue.attach(1, key=8, **granted).window == WINDOW_MAX
     clients[0].log_out()
-    assert venue.attach(1, **granted).window == WINDOW_MAX
+    assert venue.attach(1, key=7, **granted).window == WINDOW_MAX
     venue.check()
+
+
+@pytest.mark.parametrize("key", [0, 6, 8])
+def test_a_session_is_taken_up_again_only_with_its_key(venue, key):
+    granted = {"role": Role.TRADER, "user_first": 1, "user_last": 1}
+    client = venue.attach(1, key=7, **granted)
+    client.detach()
+    taken = venue.try_attach(1, client.session_id, key=key, **granted)
+    assert taken.error == ErrorCode.UNKNOWN_SESSION
+    assert not venue.try_attach(1, client.session_id, key=7, **granted).error
+
+
+def test_market_data_is_told_nothing_of_the_user_that_it_names(venue):
+    client = venue.attach(1)
+    client.deposit(client.get_id(AddAsset(client.next_id(), "GOLD", 2)), 5)
+    assert venue.try_attach(1).private_sequence > 0
+    assert venue.try_attach(1, role=Role.MARKET_DATA, key=7).private_sequence == 0
 
 
 def test_a_session_for_market_data_has_a_small_window_and_no_second_life(venue):
