@@ -46,7 +46,7 @@ Seconds = Annotated[float, Meta(gt=0, le=3_600)]
 Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
 # A descriptor each; more than a million needs more than the usual fs.nr_open.
 Connections = Annotated[int, Meta(ge=1, le=1_000_000)]
-# Per second; 0 is no limit. A user that needs more than a million has a gateway of its own.
+# Per second; 0 is no limit, and above a million none is needed: the service does less.
 RateOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 ConnectionsOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 # Ten years: longer is "never", and the product with 10^9 must stay within 63 bits.
@@ -151,8 +151,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections_per_source_max: ConnectionsOrZero = 0
     # Of those the ones that have not logged on: what one address can hold up without any key.
     strangers_per_source_max: Connections = 1_024
-    # Of one user over all its connections. A burst of 0 is one second of the rate. Cancels have a
-    # bucket of their own: they reduce risk and must stay possible when the other one is empty.
+    # Of one account, or of one key that may name many users, over all connections. A burst of 0 is
+    # one second of the rate. Cancels have a bucket of their own: they reduce risk and must stay
+    # possible when the other one is empty.
     messages_per_s: RateOrZero = 0
     messages_burst: RateOrZero = 0
     cancels_per_s: RateOrZero = 0
@@ -170,7 +171,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shutdown_hard_s: Seconds = 10.0
     session_expiry_s: ExpirySeconds = 86_400
     open_orders_max: OpenOrders = 1_000_000
-    open_orders_per_user_max: OpenOrders = 1_000_000
+    open_orders_per_user_max: OpenOrders = 100_000
     # resolve_instrument of an unknown pair creates it (tick, lot and both atoms 1).
     auto_create: bool = False
     assets: tuple[AssetConfig, ...] = ()

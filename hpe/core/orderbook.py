@@ -86,13 +86,14 @@ class Ladder:
     """One side of a book, best price first.
 
     `sign` is +1 for bids and -1 for asks: a rank (price x sign) is higher the better it is.
-    `changes` counts every visible change of the side (add, fill, cancel, reduce); `record`
-    collects them while somebody watches the book, `notice` is called when only hidden lots changed.
+    `changes` counts every visible change of the side (add, fill, cancel, reduce), `count` its
+    orders. While somebody watches the book, `record` collects the changes, and `notice` is called
+    when only hidden lots changed.
     """
 
     __slots__ = (
-        "_far", "_far_firsts", "_levels", "_near", "_side", "best", "changes", "notice", "record",
-        "sign",
+        "_far", "_far_firsts", "_levels", "_near", "_side", "best", "changes", "count", "notice",
+        "record", "sign",
     )  # fmt: skip
 
     def __init__(self, side: Side) -> None:
@@ -102,6 +103,7 @@ class Ladder:
         self.notice: Callable[[], None] = _nobody
         self.best: Level | None = None
         self.changes = 0
+        self.count = 0
         self._levels: dict[int, Level] = {}  # by price
         # Ranks, ascending. All of _far are below those of _near, which is empty only with _far.
         self._near: list[int] = []
@@ -111,6 +113,7 @@ class Ladder:
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
         self.changes += 1
+        self.count += 1
         price, hidden, levels = order.price, order.hidden, self._levels
         shown = order.leaves - hidden
         if self.record is not None:
@@ -159,6 +162,7 @@ class Ladder:
     def remove(self, order: Order) -> None:
         """Take an order out of its queue, with whatever leaves it has."""
         self.changes += 1
+        self.count -= 1
         if self.record is not None:
             self.record.append((_REMOVED, self._side, order.order_id, order.price, 0))
         level = self._levels[order.price]
@@ -292,6 +296,8 @@ class Ladder:
             raise InvariantViolation("a list of far prices is too long")
         if self.best is not (self._levels[ranks[-1] * self.sign] if ranks else None):
             raise InvariantViolation("the cached best level is not the best")
+        if self.count != sum(level.count for level in self._levels.values()):
+            raise InvariantViolation(f"{self.count} orders are counted")
         for price, level in self._levels.items():
             if level.price != price:
                 raise InvariantViolation(f"level {level.price} is filed under {price}")

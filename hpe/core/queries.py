@@ -142,13 +142,14 @@ class Queries:
         return HoldsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def get_instrument(self, user: int, query: GetInstrument) -> InstrumentReply:
-        """Show the state of an instrument. Cost: all its levels."""
+        """Show the state of an instrument. Cost: in a call, the levels that cross."""
         book, sequence = self._exchange.books.get(query.instrument), self._exchange.sequence
         if book is None:
             unknown = RejectReason.UNKNOWN_INSTRUMENT
             return InstrumentReply(query.request_id, 0, sequence, unknown, *[0] * 12)
-        self.effort += book.bids.level_count() + book.asks.level_count()
         in_call = book.status is InstrumentStatus.CALL_AUCTION
+        if in_call:
+            self.effort += book.bids.level_count() + book.asks.level_count()
         low, high = book.band() if book.instrument.band_ppm else (0, 0)
         rates = book.fees.of(user)
         return InstrumentReply(
