@@ -138,7 +138,7 @@ class MarketFeed:
     def __init__(self, books: dict[int, OrderBook]) -> None:
         self._books = books
         self._wanted = b""
-        self._missing = False  # something wanted has no book yet
+        self._books_seen = 0  # what is wanted may come to exist
         self._watched: dict[int, _Watched] = {}
         self._changed: list[_Watched] = []
 
@@ -149,9 +149,9 @@ class MarketFeed:
 
     def watch(self, wanted: bytes) -> None:
         """Take over what is wanted from now on; see core.py for its form."""
-        if wanted == self._wanted and not self._missing:
+        if wanted == self._wanted and len(self._books) == self._books_seen:
             return
-        self._wanted, self._missing = wanted, False
+        self._wanted, self._books_seen = wanted, len(self._books)
         masks = dict(_WANTED.iter_unpack(wanted))
         for instrument_id in self._watched.keys() - masks.keys():
             gone = self._watched.pop(instrument_id)
@@ -165,8 +165,6 @@ class MarketFeed:
                     watched.want(mask)
             elif book is not None:
                 self._watched[instrument_id] = _Watched(book, mask, self._changed)
-            else:
-                self._missing = True
 
     def indicative(self, book: OrderBook) -> Clearing:
         """Give what subscribers were told an uncross would do; found now if there are none."""
