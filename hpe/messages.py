@@ -79,16 +79,18 @@ CHANGES_PER_UPDATE_MAX: Final = 16_384
 """Rows of one market-data update; more are sent as several: each stays below REPLY_BYTES_MAX."""
 
 REPORTS_PER_UPDATE_MAX: Final = 4_096
-"""Reports of one private_update; more are sent as several."""
+"""Reports of one private_update; more are sent as several: below REPLY_BYTES_MAX each."""
 
 SNAPSHOT_ORDERS_MAX: Final = 10_000
-"""Orders per side in the snapshot of the orders channel: as many whole price levels as fit."""
+"""Orders per side in the snapshot of the orders channel, as whole price levels: both sides with at
+most 28 bytes an order stay below REPLY_BYTES_MAX."""
 
 CHECKSUM_LEVELS: Final = 10
-"""Price levels per side that the checksum of the book covers."""
+"""Price levels per side that the checksum covers: a mistake shows within a few ticks of trading."""
 
 PRIVATE_RING_REPORTS: Final = 262_144
-"""Private reports, the newest of all users together, from which a stream can be resumed."""
+"""Private reports, the newest of all users together, from which a stream can be resumed: about
+25 MB, and the reports of some seconds of full load."""
 
 SUBSCRIPTIONS_MAX: Final = 4_096
 """Market-data subscriptions of one connection: bounds what a slow reader can have waiting."""
@@ -105,13 +107,14 @@ SIGNATURE_BYTES_MAX: Final = 64
 HEARTBEAT_MS_DEFAULT: Final = 15_000
 HEARTBEAT_MS_MIN: Final = 300
 HEARTBEAT_MS_MAX: Final = 60_000
-"""Bounds of what a client may ask for."""
+"""What a client may ask for: above the 0.1 s that a heartbeat may be late; and a minute, because a
+side is taken for dead after three."""
 
 SILENCE_HEARTBEATS: Final = 3
 """A side that heard nothing for that many heartbeat intervals takes the other one for dead."""
 
 GRACE_MS_MAX: Final = 3_600_000
-"""Longest wait of cancel on disconnect."""
+"""Longest wait of cancel on disconnect, an hour: who needs longer wants orders that stay."""
 
 PPM: Final = 1_000_000
 """Parts of a rate: fees and bands are in parts per million."""
@@ -899,7 +902,8 @@ BookOrderRow = tuple[int, int, int]
 """Order id, price in ticks, shown quantity in lots; within a price in queue order."""
 
 BookChangeRow = tuple[int, int, int, int, int]
-"""BookChange, side, order id, price in ticks, shown quantity in lots afterwards (0: removed)."""
+"""BookChange, side, order id, price in ticks, shown quantity in lots afterwards: 0 when removed,
+and when the slice of an iceberg was used up (removed and added follow)."""
 
 TradeRow = tuple[int, int, int, int]
 """Trade id, price in ticks, quantity in lots, side of the taker (0: in an uncross)."""

@@ -42,7 +42,9 @@ from hpe.messages import (
 )
 
 if TYPE_CHECKING:
+    from hpe.core.balances import Account
     from hpe.core.exchange import Exchange
+    from hpe.core.fees import Rates
 
 _BUY: Final = Side.BUY
 _LIMIT: Final = OrderType.LIMIT
@@ -123,17 +125,8 @@ class OrderEntry:
         if needed > paying.available or (crosses and flags):
             return self._submit(user, command)
         order_id = exchange.last_order_id = exchange.last_order_id + 1
-        events = self._events
         if tif is _IOC and not crosses:
-            order = Order(
-                order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, 0, 0, 0,
-                rates, paying, receiving, canceled=quantity, reason=_IOC_REMAINDER,
-            )  # fmt: skip
-            events += (order, (order, _EXEC_CANCELED))
-            return OrderResponse(
-                command.request_id, 0, exchange.sequence, _IOC_REMAINDER, exchange.time_ns,
-                _CANCELED, order_id, 0, 0, quantity, 0, 0, 0, 0,
-            )  # fmt: skip
+            return self._met_nobody(user, command, book, (rates, paying, receiving))
         order = Order(
             order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
             flags, command.self_trade or instrument.self_trade, rates, paying, receiving, needed,
@@ -142,7 +135,7 @@ class OrderEntry:
         paying.reserved += needed
         if not paying.touched:
             self._touch(paying)
-        events.append(order)
+        self._events.append(order)
         if crosses:
             fills = self._market.meet(order, price, command.request_id)
             return self._filed(command, order, fills)
@@ -154,6 +147,26 @@ class OrderEntry:
         return OrderResponse(
             command.request_id, 0, exchange.sequence, 0, exchange.time_ns, 0, order_id, quantity,
             0, 0, 0, 0, 0, 0,
+        )  # fmt: skip
+
+    def _met_nobody(
+        self,
+        user: int,
+        command: SubmitOrder,
+        book: OrderBook,
+        terms: tuple[Rates, Account, Account],
+    ) -> OrderResponse:
+        """Accept an immediate-or-cancel order that trades nothing; it reserves nothing, either."""
+        exchange, quantity = self._exchange, command.quantity
+        order = Order(
+            exchange.last_order_id, user, command.client_order_id, book, command.side, _LIMIT,
+            _IOC, command.price, quantity, 0, 0, 0, *terms, canceled=quantity,
+            reason=_IOC_REMAINDER,
+        )  # fmt: skip
+        self._events += (order, (order, _EXEC_CANCELED))
+        return OrderResponse(
+            command.request_id, 0, exchange.sequence, _IOC_REMAINDER, exchange.time_ns, _CANCELED,
+            order.order_id, 0, 0, quantity, 0, 0, 0, 0,
         )  # fmt: skip
 
     def _submit(self, user: int, command: SubmitOrder) -> OrderResponse:

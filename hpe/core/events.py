@@ -1,6 +1,6 @@
 """What happened in a command, in order: what the reports and the log's trade rows are made of.
 
-Part of the deterministic core; plain values. A Match (matcher.py) is the third kind of event.
+Part of the deterministic core; plain values. A Match (matcher.py) is one, too.
 """
 
 from __future__ import annotations

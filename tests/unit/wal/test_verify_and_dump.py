@@ -48,7 +48,7 @@ def test_verify_a_clean_log(log, hpe):
     first, second = sorted(path.name for path in log.glob("*.hpewal"))
     assert (code, errors) == (0, "")
     assert lines == [
-        f"{first}: segment 1, sequences 1..43, 3 records, 1347 bytes, sync batch",
+        f"{first}: segment 1, sequences 1..43, 3 records, 1348 bytes, sync batch",
         f"{second}: segment 2, sequences 44..173, 1 records, 3133 bytes, sync batch",
         "last sequence: 173 in 4 records",
         f"state hash: {reference.state_hash().hex()}",
@@ -82,7 +82,7 @@ def test_verify_names_damage(log, hpe):
     before = contents(log)
     code, _, errors = hpe("verify", log)
     assert code == 65
-    assert errors.startswith(f"WalDamagedError: {min(before)} at offset 231: ")
+    assert errors.startswith(f"WalDamagedError: {min(before)} at offset 232: ")
     assert contents(log) == before
 
 
@@ -92,7 +92,7 @@ def test_verify_names_what_diverged(tmp_path, hpe):
     build_log(tmp_path, made)
     code, _, errors = hpe("verify", tmp_path)
     assert code == 65
-    assert "offset 231: replay diverged at sequence" in errors
+    assert "offset 232: replay diverged at sequence" in errors
 
 
 def test_verify_of_no_directory(tmp_path, hpe):
@@ -138,19 +138,19 @@ def test_dump_reads_up_to_damage_and_says_so(log, hpe):
     damage(log)
     _, lines, _ = hpe("wal", "dump", log, "--segment", 1)
     assert lines[-1] == (
-        "  bad at offset 231: a frame's payload does not match its checksum; 1116 bytes left"
+        "  bad at offset 232: a frame's payload does not match its checksum; 1116 bytes left"
     )
     assert len([line for line in lines if line.startswith("  frame")]) == 1
 
 
 def test_dump_shows_what_it_cannot_decode_as_bytes(tmp_path, hpe):
     first = outputs(1)[0]
-    unreadable = first._replace(body=first.body.replace(b"\x9ap\x01\x00\x05", b"\x9ap\x01\x00\xc3"))
+    unreadable = first._replace(body=first.body.replace(b"\x9bp\x01\x00\x05", b"\x9bp\x01\x00\xc3"))
     assert unreadable.body != first.body
     build_log(tmp_path, [unreadable, first._replace(body=b"\xc1", last_sequence=2)])
     code, lines, _ = hpe("wal", "dump", tmp_path)
     assert code == 0
-    assert any("1 session=0 user=0 unreadable (" in line and "9a7001" in line for line in lines)
+    assert any("1 session=0 user=0 unreadable (" in line and "9b7001" in line for line in lines)
     assert any(line.startswith("    body unreadable (") and ": c1" in line for line in lines)
 
 
