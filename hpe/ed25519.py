@@ -13,9 +13,6 @@ from typing import Final
 
 from hpe.errors import ConfigError
 
-KEY_BYTES: Final = 32
-"""Length of a private key (its seed) and of a public key."""
-
 SIGNATURE_BYTES: Final = 64
 
 

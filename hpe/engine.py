@@ -141,7 +141,8 @@ class HighPerformanceEngine(InProcessApi):
             with _switch_interval():
                 gate = Gate(self.config)
                 core = _make_core(self.config.core)
-                streams = Streams(PrivateRing())
+                # Read while the matcher works: a number that grows, early or late by a batch.
+                streams = Streams(PrivateRing(), lambda: len(core.exchange.books))
                 recovered = await self._recover(core, streams)
                 with contextlib.closing(recovered.log):
                     commands = self._start_commands(core)
@@ -308,7 +309,7 @@ class HighPerformanceEngine(InProcessApi):
             What changed, for the log.
 
         Raises:
-            ConfigError: a file cannot be used; nothing changed.
+            ConfigError: a file cannot be used; what it is about stays as it was.
             ConnectionLost: the engine is not running.
         """
         if self._stages is None:

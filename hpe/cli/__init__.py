@@ -20,6 +20,8 @@ from hpe.errors import HpeError
 
 EXIT_INTERNAL: Final = 70
 EXIT_INTERRUPTED: Final = 130
+EXIT_UNREAD: Final = 141
+"""Whoever read the output (head, less) has gone: what a shell shows when SIGPIPE ends a program."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,9 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
-        return run(parsed)
+        code = run(parsed)
+        sys.stdout.flush()  # here, where a failure still has an exit code
+        return code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes again at its end: give that a sink.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNREAD
     except Exception as error:
         return report_fault(error)
 

@@ -8,7 +8,6 @@ its own. verify and dump change nothing; truncate takes the directory's lock. Ex
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,9 +91,6 @@ def _reported(action: Callable[[], None]) -> int:
     except HpeError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough. Python flushes again at exit: give that a sink.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

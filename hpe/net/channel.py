@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import trio
@@ -29,7 +29,6 @@ from hpe.errors import (
     ConnectionLost,
     ProtocolError,
     ReplyTimeout,
-    RequestRefused,
     SessionTaken,
 )
 from hpe.messages import (
@@ -37,27 +36,23 @@ from hpe.messages import (
     REPLIES,
     TYPE_LAST,
     AnyReply,
-    BestUpdate,
     Error,
     ErrorCode,
     ExecutionReport,
     HeartbeatReport,
-    LevelsUpdate,
     LoggedOut,
+    MarketUpdate,
     OrderReport,
-    OrdersUpdate,
     PreventedMatch,
     PrivateSubscribed,
     PrivateUpdate,
     Reply,
     Request,
-    StatusUpdate,
     Subscribed,
-    TradesUpdate,
     type_number,
 )
 from hpe.net.framing import PREFIX_BYTES, encode_frame, split_bodies
-from hpe.net.pending import Answer, Pending, Repeat, refused
+from hpe.net.pending import Answer, Pending, Repeat, refusal, refused
 
 TIMEOUT_S: Final = 0.1
 """Default deadline of a request: far above a durable round trip on one machine."""
@@ -70,9 +65,7 @@ _HEAD_DECODER: Final = msgspec.msgpack.Decoder(list[object])
 
 _REPORTS: Final = (ExecutionReport, OrderReport, PreventedMatch)
 _BEGINNINGS: Final = (Subscribed, PrivateSubscribed)
-_UPDATES: Final = (
-    PrivateUpdate, BestUpdate, LevelsUpdate, OrdersUpdate, TradesUpdate, StatusUpdate,
-)  # fmt: skip
+_UPDATES: Final = (PrivateUpdate, *get_args(MarketUpdate))
 
 
 class Channel:
@@ -294,7 +287,7 @@ class Channel:
         known = self._commands.get(request_id)
         if known is None:
             text = f"not among the last {self.window} commands of this channel that were executed"
-            raise _refusal(request_id, ErrorCode.STALE_ID, text)
+            raise refusal(request_id, ErrorCode.STALE_ID, text)
         pending: Pending | None = None
         with trio.move_on_after(self.timeout_s):
             if known.answered and request_id not in self._pending:
@@ -352,7 +345,7 @@ class Channel:
 
     def _take(self, message: Reply) -> None:
         if isinstance(message, _REPORTS):
-            # All others reach those who listen to the user's private stream.
+            # What answers nobody here is no loss: the user's private stream has every report.
             asked = self._pending.get(message.request_id)
             if asked is not None:
                 asked.reports.append(message)
@@ -395,7 +388,7 @@ class Channel:
                 f"{self.window} requests unanswered" if self.connected.value else "no connection"
             )
             text = f"{cause} for {self.timeout_s} s; nothing was sent"
-            raise _refusal(0, ErrorCode.BUSY, text)
+            raise refusal(0, ErrorCode.BUSY, text)
         if pending.answered:
             return pending.answer()
         raise ReplyTimeout(self.session_id, pending.request_id)
@@ -403,7 +396,3 @@ class Channel:
 
 def _ignore(message: Reply) -> None:
     """Take what no stream was opened for."""
-
-
-def _refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:
-    return RequestRefused(request_id, code, code.name.lower(), text, code is ErrorCode.BUSY)

@@ -97,7 +97,9 @@ async def connect(
     Raises:
         ConnectionLost: no connection, or no welcome in time.
         RequestRefused: the server refuses the session.
+        ProtocolError: what listens there speaks something else.
         AcknowledgedLost: the server forgot commands that it had answered (relaxed sync only).
+        ValueError: an address of another form.
         ConfigError: a key in the environment that is none.
     """
     keeper = _keeper(address, user, options)

@@ -19,7 +19,6 @@ from typing import Any, Final, Generic, TypeVar
 
 import trio
 
-from hpe.errors import OrderRejected
 from hpe.messages import (
     CHECKSUM_LEVELS,
     DEPTH_MAX,
@@ -27,10 +26,8 @@ from hpe.messages import (
     BookLevel,
     BookOrderRow,
     Channel,
-    InstrumentStatus,
     LevelsUpdate,
     OrdersUpdate,
-    RejectReason,
     Reply,
     Side,
     StatusUpdate,
@@ -40,8 +37,9 @@ from hpe.messages import (
 )
 from hpe.net.client_listings import ListingCalls, word
 from hpe.net.maintained_book import LevelsBook, MaintainedBook, OrdersBook, Verdict
+from hpe.net.results import rejected
 from hpe.net.subscriptions import Stream, Subscriptions, followed
-from hpe.net.views import InstrumentView, LevelView
+from hpe.net.views import InstrumentView, LevelView, StatusView
 
 DEPTH_MIN: Final = 4 * CHECKSUM_LEVELS
 """Levels of the smallest snapshot: a quarter of it is what the checksum covers."""
@@ -83,24 +81,6 @@ class TradeView:
     side: Side | None
 
 
-@dataclass(frozen=True, slots=True)
-class StatusView:
-    """State of an instrument; a price is None where there is none.
-
-    The indicative figures are those of a call, as if it were uncrossed now; a surplus below 0 is
-    one of sellers.
-    """
-
-    time_ns: int
-    status: InstrumentStatus
-    last_price: Decimal | None
-    band_low: Decimal | None
-    band_high: Decimal | None
-    indicative_price: Decimal | None
-    indicative_volume: Decimal
-    indicative_surplus: Decimal
-
-
 class MarketStream(Stream):
     """What all market data has in common.
 
@@ -125,8 +105,7 @@ class MarketStream(Stream):
             if self.live:
                 self._update(message)
         elif message.snapshot is None:
-            name = RejectReason(message.reason).name.lower()
-            self.end(OrderRejected(message.request_id, message.reason, name, message))
+            self.end(rejected(message))
         else:
             self.resyncs += 1
             self._snapshot(message)
@@ -138,9 +117,6 @@ class MarketStream(Stream):
     @abstractmethod
     def _update(self, message: Reply) -> None:
         """Take an update; there was a snapshot before it."""
-
-    def _price(self, ticks: int) -> Decimal | None:
-        return self.instrument.prices.value(ticks) if ticks else None
 
     async def changed(self) -> None:
         """Wait until something changed since the last time, or since the block began.
@@ -197,18 +173,13 @@ class _BookStream(MarketStream, Generic[_B]):
 
     def view(self, depth: int | None = None) -> BookView:
         """Give the best `depth` levels of each side, or all that are known, in Decimals."""
-        book = self._book
+        book, level = self._book, self.instrument.level
         return BookView(
             sequence=book.sequence,
             time_ns=book.time_ns,
-            bids=tuple(self._level(row) for row in book.bids(depth)),
-            asks=tuple(self._level(row) for row in book.asks(depth)),
+            bids=tuple(level(row) for row in book.bids(depth)),
+            asks=tuple(level(row) for row in book.asks(depth)),
         )
-
-    def _level(self, row: BookLevel) -> LevelView:
-        price, quantity, orders = row
-        grid = self.instrument
-        return LevelView(grid.prices.value(price), grid.quantities.value(quantity), orders)
 
     def suspend(self) -> None:
         """Wait for the snapshot of the next connection."""
@@ -261,13 +232,13 @@ class BestPrices(MarketStream):
             self._set(message)
 
     def _set(self, update: BestUpdate) -> None:
-        quantity = self.instrument.quantities.value
+        price, quantity = self.instrument.price, self.instrument.quantities.value
         self.now = BestView(
             sequence=update.last,
             time_ns=update.time_ns,
-            bid=self._price(update.bid_price),
+            bid=price(update.bid_price),
             bid_quantity=quantity(update.bid_quantity),
-            ask=self._price(update.ask_price),
+            ask=price(update.ask_price),
             ask_quantity=quantity(update.ask_quantity),
         )
         self._begin()
@@ -288,18 +259,7 @@ class MarketStatus(MarketStream):
             self._set(message)
 
     def _set(self, update: StatusUpdate) -> None:
-        has_band = update.band_high > 0
-        quantity = self.instrument.quantities.value
-        self.now = StatusView(
-            time_ns=update.time_ns,
-            status=InstrumentStatus(update.status),
-            last_price=self._price(update.last_price),
-            band_low=self.instrument.prices.value(update.band_low) if has_band else None,
-            band_high=self._price(update.band_high),
-            indicative_price=self._price(update.indicative_price),
-            indicative_volume=quantity(update.indicative_volume),
-            indicative_surplus=quantity(update.indicative_surplus),
-        )
+        self.now = self.instrument.status(update)
         self._begin()
 
 

@@ -31,13 +31,10 @@ from hpe.messages import (
 )
 from hpe.net.client_listings import ListingCalls
 from hpe.net.requests import RequestChannel
-from hpe.net.subscriptions import PRIVATE, Stream, Subscriptions, followed
+from hpe.net.subscriptions import PRIVATE, RETRY_S, Stream, Subscriptions, followed
 
 WAITING_MAX: Final = 16_384
 """Reports that wait for their reader here; beyond, they wait on the server."""
-
-RETRY_S: Final = 0.1
-"""After a page of a snapshot did not come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 Owns the socket of one client from accept to close; all of it runs in the Trio loop, `deliver`
 and `act` are called by the dispatcher, `_look` by the wheel. Guarantees: only the writer sends,
-everything that waits goes in one send; a client that does not read stops being read, and is cut
-when it took no byte for STALL_S while private data waited, never for unread market data; one that
-is silent for too long is told so and cut; whatever goes wrong here ends this connection only; the
-last bytes arrive (farewell.py). Relies on the switchboard to deliver in order and on the wheel
-for every deadline but that of the logon. Rules: protocol.md, "Heartbeats" and "Slow readers".
+everything that waits goes in one send; a client that does not read stops being read, whatever it
+asks for, and is cut when it stands still (vigil.py); one that sends much in one go leaves the loop
+to others in between; whatever goes wrong here ends this connection only; the last bytes arrive
+(farewell.py). Relies on the switchboard to deliver in order and on the wheel for every deadline
+but that of the logon. Rules: protocol.md, "Limits of a connection".
 """
 
 from __future__ import annotations
@@ -16,42 +16,29 @@ from typing import Final
 
 import trio
 
+from hpe.core.codec import type_of
 from hpe.core.core import Run
-from hpe.messages import (
-    LOGON_BYTES_MAX,
-    REQUEST_BYTES_MAX,
-    SILENCE_HEARTBEATS,
-    ErrorCode,
-    HeartbeatReport,
-)
+from hpe.messages import LOGON_BYTES_MAX, REQUEST_BYTES_MAX, ErrorCode, HeartbeatReport
 from hpe.net.credits import FRAMES_MIN, Account
 from hpe.net.farewell import ClientStream, ConnectionFault, say_farewell
-from hpe.net.framing import Chunk, FrameScanner, encode_frame
+from hpe.net.framing import PREFIX_BYTES, Chunk, FrameScanner, encode_frame
 from hpe.net.outlet import Outlet
-from hpe.net.pacing import Turnstile
 from hpe.net.private_ring import Overrun
-from hpe.net.rates import Rates
+from hpe.net.rates import Sender
 from hpe.net.session import State, Step
 from hpe.net.sources import Place
-from hpe.net.switchboard import Switchboard
-from hpe.net.wheel import Timer, Wheel
+from hpe.net.surroundings import Surroundings
+from hpe.net.tls import break_cycle
+from hpe.net.vigil import BEHIND_S, STALL_S, WATCH_S, Finding, Vigil
+from hpe.net.wheel import Timer
 from hpe.net.wire import RECEIVE_BYTES, Wire
-
-STALL_S: Final = 2.0
-"""A client that took no byte for this long while private data waited is cut; it may resume."""
 
 WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 """Replies waiting for one client. Requests in flight bound them too, but not their size."""
 
-WATCH_S: Final = 1.0
-"""How often the wheel looks at a connection with bytes on their way."""
-
-LOOK_S: Final = 60.0
-"""How often it looks at one where there is nothing to watch."""
-
-SECOND_LOOK_S: Final = 0.1
-"""Between the first look that finds a client silent and the second. When this loop stood still
-itself, what clients sent meanwhile is read in between."""
+CHUNKS_AT_ONCE: Final = 64
+"""Of one read, handled before others get their turn: half a millisecond of pings, or more requests
+than one read can hold."""
 
 KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -63,39 +50,6 @@ KEEPALIVE: Final = (
 logon and while heartbeats are far apart."""
 
 _HEARTBEAT: Final = encode_frame(HeartbeatReport(0, 0))
-
-
-class Surroundings:
-    """What all TCP connections of an engine share.
-
-    Args:
-        switchboard: where connections enter.
-        wheel: watches their deadlines.
-        rates: what each user may send.
-        logon_timeout_s: how long a stranger may stay one.
-
-    Attributes:
-        slow_consumers: connections cut because private data was not read.
-        heartbeats_missed: connections cut because nothing was heard.
-        logons_failed: proofs refused.
-    """
-
-    __slots__ = (
-        "exits", "heartbeats_missed", "logon_timeout_s", "logons_failed", "rates",
-        "slow_consumers", "switchboard", "wheel",
-    )  # fmt: skip
-
-    def __init__(
-        self, switchboard: Switchboard, wheel: Wheel, rates: Rates, logon_timeout_s: float
-    ) -> None:
-        self.switchboard = switchboard
-        self.wheel = wheel
-        self.rates = rates
-        self.logon_timeout_s = logon_timeout_s
-        self.exits = Turnstile()
-        self.slow_consumers = 0
-        self.heartbeats_missed = 0
-        self.logons_failed = 0
 
 
 class Connection:
@@ -112,10 +66,9 @@ class Connection:
     """
 
     __slots__ = (
-        "_account", "_around", "_fault", "_finished", "_heard_s", "_held", "_life",
-        "_offered", "_outlet", "_place", "_reading", "_scanner", "_secured", "_sending",
-        "_sends_private", "_settled", "_stopped", "_stream", "_suspected", "_timer", "_waits_s",
-        "_watched", "_welcomed", "_wire", "answered", "session",
+        "_account", "_around", "_fault", "_finished", "_life", "_offered", "_outlet",
+        "_place", "_reading", "_scanner", "_secured", "_sender", "_settled", "_stopped",
+        "_stream", "_timer", "_vigil", "_welcomed", "_wire", "answered", "session",
     )  # fmt: skip
 
     def __init__(
@@ -141,49 +94,46 @@ class Connection:
         self._fault = ""  # why it was cut without a word
         self._offered = 0
         self.answered = 0
-        # What the wheel looks at: whether it looks every WATCH_S, whether bytes are on their way
-        # and private data among them, since when private data has waited (0: none does), ...
+        self._vigil = Vigil()
         self._timer: Timer | None = None
-        self._watched = False
-        self._sending = False
-        self._sends_private = False
-        self._waits_s = 0.0
-        # ... when the client was heard, whether it is this side that does not listen, whether a
-        # look found it silent.
-        self._heard_s = 0.0
-        self._held = False
-        self._suspected = False
+        self._sender: Sender | None = None  # there when something is limited
         for option in KEEPALIVE:
             wire.socket.setsockopt(*option)
         self.session = switchboard.enter(self)
-        self._outlet = Outlet(self.session.connection, switchboard.streams.ring)
+        ring, pool = switchboard.streams.ring, switchboard.credits
+        self._outlet = Outlet(self.session.connection, ring, pool)
 
     # --- called by others in the loop ---------------------------------------------------------
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
         """Send frames; then give back the credits of `count` requests of `size` bytes."""
         self.answered += count
-        self._outlet.put(frames, count, size)
-        if self._outlet.reply_bytes > WAITING_BYTES_MAX:
-            self._cut_slow(f"more than {WAITING_BYTES_MAX} bytes wait to be read")
+        self._put(frames, count, size)
 
     def act(self, step: Step) -> None:
         """Do what the session decided."""
+        self._act(step, 0, 0)
+
+    def _act(self, step: Step, count: int, size: int) -> None:
+        """Do it, and give these credits back with the answer."""
         if self._settled is not None:
             self._settled.set()
             self._settled = None
         if step.run is not None:
             self._settled = trio.Event()
             self._around.switchboard.offer(self.session.connection, step.run, trio.current_time())
+        reply = step.reply
         if step.stream is not None:
             streams = self._around.switchboard.streams
-            self._outlet.put(streams.carry_out(self._outlet, step.stream, self.session.user), 0, 0)
+            reply = streams.carry_out(self._outlet, step.stream, self.session.user)
         if step.end:
-            self._outlet.seal(step.reply)
+            self._seal(reply)
             self._stop_reading()
             return
-        if step.reply:
-            self._outlet.put(step.reply, 0, 0)
+        if reply:
+            self._put(reply, count, size)
+        else:
+            self._account.release(count, size)
         if self.session.state is State.ATTACHED and not self._welcomed:
             self._welcome()
 
@@ -208,6 +158,7 @@ class Connection:
                 self._life = nursery.cancel_scope
                 nursery.start_soon(self._write)
                 await self._read()
+                self._vigil.held = True
                 await self._around.exits.wait()
                 if self._settled is not None:
                     await self._settled.wait()
@@ -226,8 +177,9 @@ class Connection:
         self._account.frames_max = max(FRAMES_MIN, self.session.window)
         self._scanner.body_bytes_max = REQUEST_BYTES_MAX
         self._place.logged_on()
-        self._heard_s = trio.current_time()
-        self._look_by(self._heard_s + self.session.heartbeat_s)
+        if self._around.rates.limited:
+            self._sender = Sender(self.session.grant, self.session.user)
+        self._look_by(self._vigil.begin(self.session.heartbeat_s, trio.current_time()))
         self._welcomed = True
 
     def _stop_reading(self) -> None:
@@ -242,13 +194,11 @@ class Connection:
     def _finish(self) -> None:
         """Let the writer end, with a word on why unless the client closed or was told already."""
         if self._stopped and not self._outlet.sealed:
-            self._outlet.seal(self.session.refuse(ErrorCode.SHUTTING_DOWN).reply)
-        self._outlet.seal()
+            self._seal(self.session.refuse(ErrorCode.SHUTTING_DOWN).reply)
+        self._seal()
         self._finished = True
         self._outlet.ring()
-        # Nobody will read market data that does not leave now: it holds the end up.
-        self._sends_private = self._sending
-        self._waits_s = trio.current_time()
+        self._vigil.hurries(trio.current_time())
 
     def _part(self) -> None:
         """Leave nothing behind."""
@@ -260,16 +210,25 @@ class Connection:
             self._timer = None  # the wheel's timer knows this connection: no cycle may stay
         # Frames still in the pipeline are given back when their batch is routed.
         self._account.release(*self._outlet.discard())
+        if isinstance(self._stream, trio.SSLStream):
+            break_cycle(self._stream)
 
     async def _secure(self) -> None:
         """Shake hands, where there is TLS, before the deadline of the logon."""
         if isinstance(self._stream, trio.SSLStream):
             self._life.deadline = self._reading.deadline
+            failed = "no TLS handshake in time"
+            self._wire.turnstile = self._around.entrances
             with self._life:
-                await self._stream.do_handshake()
-                self._secured = True
+                try:
+                    await self._stream.do_handshake()
+                    self._secured = True
+                except (trio.BrokenResourceError, OSError) as fault:
+                    failed = f"no TLS handshake: {fault.__cause__ or fault}"
+            self._wire.turnstile = None
             if not self._secured:
-                raise ConnectionFault("no TLS handshake in time")
+                await self._around.exits.wait()
+                raise ConnectionFault(failed)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -281,9 +240,11 @@ class Connection:
                 if not data:
                     return
                 now_s = trio.current_time()
-                for chunk in self._scanner.feed(data):
-                    self._heard_s = now_s  # whole frames count: a trickle of bytes is silence
+                for number, chunk in enumerate(self._scanner.feed(data), 1):
+                    self._vigil.heard_s = now_s  # whole frames: a trickle of bytes is silence
                     await self._take(chunk, now_s)
+                    if not number % CHUNKS_AT_ONCE:
+                        await trio.lowlevel.checkpoint()
                 if self._scanner.error is not None:
                     error = self._scanner.error
                     await self._end(self.session.refuse(error.code, str(error)))
@@ -291,21 +252,30 @@ class Connection:
             self.act(self.session.refuse(ErrorCode.LOGON_TIMEOUT))
 
     async def _take(self, chunk: Chunk, now_s: float) -> None:
-        if self.session.state is State.ATTACHED and not chunk.control:
-            if self._account.exhausted:
-                # Nobody listens now: what the client says meanwhile must count as heard.
-                self._held = True
-                await self._account.acquire(chunk.count, len(chunk.frames))
-                self._held = False
-                self._heard_s = trio.current_time()
-            else:
-                self._account.take(chunk.count, len(chunk.frames))
-            run = self.session.requests(chunk)
-            if run is None:  # replaced while it waited
-                self._account.release(chunk.count, len(chunk.frames))
-            elif self._offer(run, now_s):
-                await self._end(self.session.refuse(ErrorCode.RATE_EXCEEDED))
+        if self.session.state is not State.ATTACHED:
+            await self._log_on(chunk, now_s)
             return
+        count, size = chunk.count, len(chunk.frames)
+        if self._account.exhausted:
+            # Nobody listens now: what the client says meanwhile must count as heard.
+            self._vigil.held = True
+            await self._account.acquire(count, size)
+            self._vigil.held = False
+            self._vigil.heard_s = trio.current_time()
+        else:
+            self._account.take(count, size)
+        if chunk.control:
+            await self._answer(chunk, now_s)
+            return
+        run = self.session.requests(chunk)
+        if run is None:  # replaced while it waited
+            self._account.release(count, size)
+        elif self._offer(run, now_s):
+            await self._end(self.session.refuse(ErrorCode.RATE_EXCEEDED))
+
+    async def _log_on(self, chunk: Chunk, now_s: float) -> None:
+        """Take what comes before there is a session; a crowd takes turns."""
+        await self._around.entrances.wait()
         step = self.session.control(chunk)
         if self.session.logon_failed:
             self._around.logons_failed += 1
@@ -318,16 +288,34 @@ class Connection:
             self._reading.deadline = float("inf")
             if self._settled is not None:
                 await self._settled.wait()
+
+    async def _answer(self, chunk: Chunk, now_s: float) -> None:
+        """Answer a control message, whose credits are taken."""
+        admit, excessive = 0, False
+        if self._sender is not None:
+            kind = type_of(chunk.frames[PREFIX_BYTES:])
+            admit, excessive = self._around.rates.admit_control(self._sender, kind, now_s)
+        step = self.session.control(chunk, admit)
+        if excessive:
+            step = self.session.refuse(ErrorCode.RATE_EXCEEDED)
+        if step.end:
+            self._account.release(1, len(chunk.frames))
+            await self._end(step)
         elif self.session.state is State.CLOSING:
+            self._account.release(1, len(chunk.frames))
+            self.act(step)
+            self._vigil.held = True
             await trio.sleep_forever()  # logged out: `act` ends the reading
+        else:
+            self._act(step, 1, len(chunk.frames))
 
     def _offer(self, run: Run, now_s: float) -> bool:
         """Hand requests over; tells whether the connection is to be cut for its rate."""
         around = self._around
         self._offered += run.frame_count
         runs, excessive = [run], False
-        if around.rates.limited and not run.admit:
-            runs, excessive = around.rates.admit(self.session.user, run, now_s)
+        if self._sender is not None and not run.admit:
+            runs, excessive = around.rates.admit(self._sender, run, now_s)
         for piece in runs:
             if piece.admit:
                 admitted = [piece]
@@ -353,7 +341,7 @@ class Connection:
                 parcel = outlet.take()
             except Overrun as overrun:
                 self._cut_slow(str(overrun))
-                continue
+                continue  # what waited is gone: the next one is the last word, or nothing
             if parcel is None:
                 if self._finished:
                     return
@@ -364,9 +352,10 @@ class Connection:
                 if data:
                     self._watch(private)
                     await self._stream.send_all(data)
+                else:
+                    await trio.lowlevel.checkpoint()
             finally:
-                self._sending = self._sends_private = False
-                self._waits_s = 0.0
+                self._vigil.sent()
                 # Sent or not: a client that breaks off must not keep credits.
                 if frames:
                     self._account.release(frames, size)
@@ -376,11 +365,9 @@ class Connection:
     def _watch(self, private: bool) -> None:
         """Note that bytes are on their way."""
         now_s = trio.current_time()
-        self._sending = True
-        self._sends_private = private
-        self._waits_s = now_s if private else 0.0
-        if not self._watched:
-            self._watched = True
+        self._vigil.sends(private, now_s)
+        if not self._vigil.watched:
+            self._vigil.watched = True
             self._look_by(now_s + WATCH_S)
 
     def _look_by(self, deadline_s: float) -> None:
@@ -392,53 +379,51 @@ class Connection:
 
     def _look(self, now_s: float) -> float:
         """See whether a deadline has passed; gives when to look again."""
-        next_s = now_s + LOOK_S
-        if self._sends_private or self._outlet.private_waits:
-            # What came while market data was on its way counts from the first look.
-            self._waits_s = self._waits_s or now_s
-            stalled_s = max(self._wire.progress_s, self._waits_s) + STALL_S
-            if now_s >= stalled_s:
-                self._around.slow_consumers += 1
-                self._fault = f"slow_consumer: no byte taken for {STALL_S} s"
-                self._life.cancel()
-                return next_s
-            next_s = min(stalled_s, now_s + WATCH_S)
-        elif self._sending:
-            next_s = now_s + WATCH_S
-        else:
-            self._watched = False
-        return min(next_s, self._check_liveness(now_s))
-
-    def _check_liveness(self, now_s: float) -> float:
-        """Send a heartbeat if one is owed, cut who is silent; gives when to look again."""
-        heartbeat_s = self.session.heartbeat_s
-        if self.session.state is not State.ATTACHED or self._outlet.sealed:
-            return now_s + LOOK_S
-        if self._held:
-            self._heard_s = now_s
-        silent_s = self._heard_s + SILENCE_HEARTBEATS * heartbeat_s
-        if now_s >= silent_s:
-            if not self._suspected:
-                self._suspected = True
-                return now_s + SECOND_LOOK_S
-            self._around.heartbeats_missed += 1
-            self._cut(ErrorCode.HEARTBEAT_TIMEOUT)
-            return now_s + STALL_S
-        self._suspected = False
-        owed_s = self._wire.progress_s + heartbeat_s
-        if now_s >= owed_s:
-            # Bytes that wait to be taken say as much as a heartbeat behind them would.
-            if self._outlet.idle:
+        pressed = self._around.switchboard.credits.pressed
+        progress_s = self._wire.progress_s
+        finding, next_s = self._vigil.look(now_s, progress_s, self._outlet, pressed)
+        match finding:
+            case Finding.QUIET if self._outlet.idle:
+                # Bytes that wait to be taken say as much as a heartbeat behind them would.
                 self._outlet.put(_HEARTBEAT, 0, 0)
-            owed_s = now_s + heartbeat_s
-        return min(silent_s, owed_s)
+            case Finding.SILENT:
+                self._around.heartbeats_missed += 1
+                self._cut(ErrorCode.HEARTBEAT_TIMEOUT)
+            case Finding.STALLED:
+                self._around.slow_consumers += 1
+                self._drop(f"slow_consumer: no byte taken for {STALL_S} s")
+            case Finding.LATE if pressed:
+                # What is on its way holds credits, too: there is no time for a last word.
+                self._around.slow_consumers += 1
+                self._drop("slow_consumer: far behind while memory is short")
+            case Finding.LATE:
+                self._cut_slow(f"replies have waited for {BEHIND_S} s to be read")
+            case Finding.ENDLESS:
+                self._drop(f"its last bytes were not all taken in {BEHIND_S} s")
+        return next_s
+
+    # --- ends ---------------------------------------------------------------------------------
+
+    def _put(self, frames: bytes, count: int, size: int) -> None:
+        self._outlet.put(frames, count, size)
+        if self._outlet.reply_bytes > WAITING_BYTES_MAX:
+            self._cut_slow(f"more than {WAITING_BYTES_MAX} bytes wait to be read")
+
+    def _seal(self, last_words: bytes = b"") -> None:
+        if not self._outlet.sealed:
+            self._outlet.seal(last_words)
+            self._look_by(self._vigil.ends(trio.current_time()))
 
     def _cut_slow(self, text: str) -> None:
-        if not self._outlet.sealed:
-            self._around.slow_consumers += 1
-            self._cut(ErrorCode.SLOW_CONSUMER, text)
+        self._around.slow_consumers += not self._outlet.sealed
+        self._cut(ErrorCode.SLOW_CONSUMER, text)
 
     def _cut(self, code: ErrorCode, text: str = "") -> None:
-        """End it with a last word in place of everything that waits."""
+        """End it with a last word in place of everything that waits, unless it has one already."""
         self._account.release(*self._outlet.discard())
         self.act(self.session.refuse(code, text))
+
+    def _drop(self, reason: str) -> None:
+        """End it without a word."""
+        self._fault = reason
+        self._life.cancel()

@@ -5,8 +5,9 @@ Trio loop. A reader takes credits before it hands frames over, and they come bac
 bytes were given to the kernel, so a client that sends without reading stops being read. Per
 connection the bound is in frames (its window), over all connections in bytes. A quarter of the
 bytes is kept for connections that have little in flight, so that whoever floods the service keeps
-nobody from a cancel. Guarantee: all bounds are exceeded by at most one chunk per connection,
-because a chunk is never split.
+nobody from a cancel. Replies that wait are counted over all connections, too: when there is too
+much of either, `pressed` tells that those who read slowly have to go. Guarantee: all bounds of
+what is in flight are exceeded by at most one chunk per connection, because a chunk is never split.
 """
 
 from __future__ import annotations
@@ -25,10 +26,15 @@ LITTLE_BYTES: Final = 16 * 1024
 """In flight on one connection: some hundred cancels, or one chunk of orders."""
 
 
+REPLY_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Replies that wait, of all connections, before there is pressure."""
+
+
 class CreditPool:
     """The bytes of all connections.
 
-    `bytes_max` is for those that have little in flight, `bytes_shared_max` for the others.
+    `bytes_max` is for those that have little in flight, `bytes_shared_max` for the others;
+    `reply_bytes` is what their outlets count in and out.
     """
 
     def __init__(self, bytes_max: int) -> None:
@@ -36,7 +42,13 @@ class CreditPool:
         self.bytes_shared_max = bytes_max - bytes_max // 4
         self.bytes = 0
         self.bytes_peak = 0
+        self.reply_bytes = 0
         self._lot = trio.lowlevel.ParkingLot()
+
+    @property
+    def pressed(self) -> bool:
+        """Whether so much is in flight or waits that others have to be held back for it."""
+        return self.bytes >= self.bytes_shared_max or self.reply_bytes >= REPLY_BYTES_MAX
 
     def take(self, size: int) -> None:
         """Count bytes in."""

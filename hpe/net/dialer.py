@@ -18,6 +18,7 @@ from hpe.errors import ConnectionLost
 from hpe.keys import Key
 from hpe.messages import Hello, Welcome
 from hpe.net.link import Link
+from hpe.net.tls import break_cycle
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7070"
 
@@ -89,8 +90,7 @@ class Dialer:
             yield link, welcome
         finally:
             if stream is not None:
-                with trio.move_on_after(CLOSE_S):
-                    await stream.aclose()
+                await _close(stream)
 
     async def _connect(self) -> trio.abc.Stream:
         try:
@@ -102,3 +102,13 @@ class Dialer:
         # The handshake comes with the first bytes. Messages have a length of their own: a missing
         # TLS goodbye only means that the connection was cut.
         return trio.SSLStream(stream, self._tls, server_hostname=self._host, https_compatible=True)
+
+
+async def _close(stream: trio.abc.Stream) -> None:
+    try:
+        with trio.move_on_after(CLOSE_S):
+            await stream.aclose()
+    finally:
+        # Those who reconnect for days may have switched the collector off, as the service does.
+        if isinstance(stream, trio.SSLStream):
+            break_cycle(stream)

@@ -18,6 +18,7 @@ import trio
 from hpe.errors import HpeError, InvariantViolation, WalError
 from hpe.messages import ErrorCode
 from hpe.net.session import error_frame
+from hpe.net.tls import break_cycle
 from hpe.net.wire import Wire
 
 LOGGER: Final = logging.getLogger("hpe.net")
@@ -62,6 +63,8 @@ async def refuse_connection(stream: ClientStream, code: ErrorCode) -> None:
             await stream.send_all(error_frame(0, code))
             await say_farewell(stream)
     finally:
+        if isinstance(stream, trio.SSLStream):
+            break_cycle(stream)
         await trio.aclose_forcefully(wire)
 
 

@@ -2,8 +2,9 @@
 
 Owns the reading of key file and certificates, at start and again when asked, and builds the front
 door of them; used by the engine, in the Trio loop. Guarantees: a file that cannot be used stops
-the start, or leaves a running service as it is; a reload that succeeded holds for connections
-that come, and ends those whose key it took away. Rules: docs/operations.md, "Keys" and "TLS".
+the start, while serving it leaves what it is about as it was; keys that were read again hold for
+connections that come, and end those whose key is gone, whatever the certificate is. Rules:
+docs/operations.md, "Keys" and "TLS".
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import trio
 
 from hpe.config import Config
+from hpe.errors import ConfigError
 from hpe.key_files import load_keys
 from hpe.keys import Keys
-from hpe.net.connection import Surroundings
 from hpe.net.logon import Authenticator
 from hpe.net.rates import RateLimits, Rates
 from hpe.net.server import Server
 from hpe.net.sources import SourceLimits, Sources
+from hpe.net.surroundings import Surroundings
 from hpe.net.switchboard import Switchboard
 from hpe.net.tls import server_context
 from hpe.net.wheel import Wheel
@@ -66,25 +68,42 @@ class Gate:
     def reload(self, server: Server) -> str:
         """Read keys and certificates again.
 
+        Each for itself: a certificate that is half written must not keep a revoked key alive.
+
         Returns:
             What changed, for the log.
 
         Raises:
-            ConfigError: a file cannot be used; nothing changed.
+            ConfigError: a file cannot be used; what it is about stays as it was, and the text
+                says what changed all the same.
         """
-        keys, tls = self._read_keys(), server_context(self._config)
-        changes = []
-        if keys is not None:
-            revoked = self.authenticator.take(keys)
-            ended = server.around.switchboard.revoke(revoked)
-            changes.append(
-                f"{len(keys)} keys are valid, {len(revoked)} are revoked or changed, which ends "
-                f"{ended} connections"
-            )
-        if tls is not None:
-            self._tls = server.tls = tls
-            changes.append("new connections get the certificate as it is now")
+        changes, faults = [], []
+        for reload in (self._reload_keys, self._reload_tls):
+            try:
+                changes += reload(server)
+            except ConfigError as fault:
+                faults.append(f"{fault}: it stays as it was")
+        if faults:
+            raise ConfigError("; ".join(faults + changes))
         return "; ".join(changes) or "there is no keys_file and no tls_certificate to read again"
+
+    def _reload_keys(self, server: Server) -> list[str]:
+        keys = self._read_keys()
+        if keys is None:
+            return []
+        revoked = self.authenticator.take(keys)
+        ended = server.around.switchboard.revoke(revoked)
+        return [
+            f"{len(keys)} keys are valid, {len(revoked)} are revoked or changed, which ends "
+            f"{ended} connections"
+        ]
+
+    def _reload_tls(self, server: Server) -> list[str]:
+        tls = server_context(self._config)
+        if tls is None:
+            return []
+        self._tls = server.tls = tls
+        return ["new connections get the certificate as it is now"]
 
     def _read_keys(self) -> Keys | None:
         path = self._config.keys_file

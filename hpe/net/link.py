@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import trio
 
-from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
+from hpe.errors import ConnectionLost, HpeError, ProtocolError
 from hpe.keys import Key
 from hpe.messages import (
     INT_MAX,
@@ -31,7 +31,7 @@ from hpe.messages import (
 from hpe.net.channel import Channel
 from hpe.net.framing import PREFIX_BYTES, Chunk, FrameScanner, encode_frame
 from hpe.net.logon import new_nonce, prove
-from hpe.net.pending import refused
+from hpe.net.pending import refusal, refused
 
 READ_BYTES: Final = 64 * 1024
 
@@ -144,9 +144,8 @@ class Link:
 def _proof(hello: Hello, frame: bytes, key: Key | None, server_nonce: bytes) -> bytes:
     """Make the frame of logon."""
     if key is None:
-        code = ErrorCode.AUTHENTICATION_FAILED
         text = "the server asks for a key and this client has none"
-        raise RequestRefused(hello.request_id, code, code.name.lower(), text, False)
+        raise refusal(hello.request_id, ErrorCode.AUTHENTICATION_FAILED, text)
     nonce = new_nonce()
     signature = prove(key, server_nonce, nonce, frame[PREFIX_BYTES:])
     return encode_frame(Logon(hello.request_id, nonce, signature))

@@ -36,6 +36,14 @@ class Grant(NamedTuple):
     user_first: int
     user_last: int
 
+    @property
+    def key_number(self) -> int:
+        """What stands for the key in the core's state, 0 where no keys are asked for."""
+        if not self.key_id:
+            return 0
+        digest = hashlib.sha256(self.key_id.encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1 or 1
+
 
 ANONYMOUS: Final = Grant("", Role.ANONYMOUS, 1, INT_MAX)
 """What everybody gets where no keys are required."""

@@ -248,7 +248,7 @@ class OrdersBook(MaintainedBook[_Queue]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._prices: dict[int, int] = {}
+        self._known: set[int] = set()  # ids of the orders in the book
 
     def orders(self, side: Side) -> list[BookOrderRow]:
         """Give the known orders of a side: best price first, then in queue order."""
@@ -263,7 +263,7 @@ class OrdersBook(MaintainedBook[_Queue]):
         snapshot = subscribed.snapshot
         assert isinstance(snapshot, OrdersSnapshot)
         self.sequence, self.time_ns = snapshot.last, snapshot.time_ns
-        self._prices.clear()
+        self._known.clear()
         for side, rows in ((self._bids, snapshot.bids), (self._asks, snapshot.asks)):
             for order_id, price, quantity in rows:
                 self._add(side, order_id, price, quantity)
@@ -281,27 +281,26 @@ class OrdersBook(MaintainedBook[_Queue]):
         side = self._bids if side_number == Side.BUY else self._asks
         if not side.knows(price):
             return True
-        known = self._prices.get(order_id)
         if change == BookChange.ADDED:
-            if known is not None:
+            if order_id in self._known:
                 return False
             self._add(side, order_id, price, quantity)
             return True
         queue = side.levels.get(side.rank(price))
-        if known != price or queue is None:
+        if queue is None or order_id not in queue.line:
             return False
-        before = queue.line[order_id]
-        queue.quantity += quantity - before
+        queue.quantity += quantity - queue.line[order_id]
         if change == BookChange.CHANGED:
             queue.line[order_id] = quantity
             return True
-        del queue.line[order_id], self._prices[order_id]
+        del queue.line[order_id]
+        self._known.remove(order_id)
         if not queue.line:
             del side.levels[side.rank(price)]
         return True
 
     def _add(self, side: _BookSide[_Queue], order_id: int, price: int, quantity: int) -> None:
-        self._prices[order_id] = price
+        self._known.add(order_id)
         queue = side.levels.setdefault(side.rank(price), _Queue())
         queue.line[order_id] = quantity
         queue.quantity += quantity

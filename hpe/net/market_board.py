@@ -39,16 +39,25 @@ _HEADS: Final = tuple(
 
 _WANTED_ROW: Final = Struct(">IB")
 
+INSTRUMENTS_AHEAD: Final = 256
+"""A subscribe may be sent before the instrument that it names is there. One that names a number
+far beyond is answered by the core like any other, and what nobody can want is not noted."""
+
 Key = tuple[int, int]
 """Instrument and channel."""
 
 
 class _Asked(NamedTuple):
-    """A subscribe on its way; answered when its connection has `requests` answers."""
+    """A subscribe on its way; answered when its connection has `requests` answers.
+
+    It stays in its place when it was unsubscribed meanwhile, because it will be answered all the
+    same: ids of queries may be used again, only the order says which answer is whose.
+    """
 
     requests: int
     request_id: int
     key: Key
+    subscription: _Subscription
 
 
 class _Topic:
@@ -132,23 +141,27 @@ class MarketQueue:
 
 
 class MarketBoard:
-    """All subscriptions of one engine."""
+    """All subscriptions of one engine.
 
-    def __init__(self) -> None:
+    Args:
+        instruments: gives how many there are; their ids go from 1 on.
+    """
+
+    def __init__(self, instruments: Callable[[], int]) -> None:
+        self._instruments = instruments
         self._counts = Counts()
         self.subscriptions = 0
         self._topics: dict[Key, _Topic] = {}
         self._asking: dict[int, MarketQueue] = {}
+        self._masks: dict[int, int] = {}  # the channels of _topics by instrument
         self._wanted: bytes | None = b""
 
     @property
     def wanted(self) -> bytes:
         """What the core is to encode, as Batch.wanted says it."""
         if self._wanted is None:
-            masks: dict[int, int] = {}
-            for instrument, channel in self._topics:
-                masks[instrument] = masks.get(instrument, 0) | 1 << (channel - 1)
-            self._wanted = b"".join(_WANTED_ROW.pack(*row) for row in sorted(masks.items()))
+            rows = sorted(self._masks.items())
+            self._wanted = b"".join(_WANTED_ROW.pack(*row) for row in rows)
         return self._wanted
 
     @property
@@ -179,6 +192,7 @@ class MarketBoard:
         Returns:
             The run in pieces; subscribes beyond SUBSCRIPTIONS_MAX are marked as refused.
         """
+        known = self._instruments() + INSTRUMENTS_AHEAD
 
         def decide(kind: int, start: int, end: int) -> int:
             if kind != _SUBSCRIBE:
@@ -187,6 +201,8 @@ class MarketBoard:
                 request = _DECODER.decode(run.frames[start + PREFIX_BYTES : end])
             except DECODE_FAULTS:
                 return 0  # the core says what is wrong with it
+            if request.instrument > known:
+                return 0
             return 0 if self._ask(queue, requests, request) else ErrorCode.TOO_MANY_SUBSCRIPTIONS
 
         return split_run(run, decide)
@@ -197,9 +213,7 @@ class MarketBoard:
         subscription = queue._subscriptions.get(key)
         if subscription is None:
             return
-        queue._asked = deque(asked for asked in queue._asked if asked.key != key)
         self._forget(subscription, key)
-        self._settle(queue)
 
     def leave(self, queue: MarketQueue) -> None:
         """Forget a connection."""
@@ -277,7 +291,7 @@ class MarketBoard:
             subscription = queue._subscriptions[key] = _Subscription(queue, self._topic(key))
             subscription.topic.members += 1
         subscription.asked += 1
-        queue._asked.append(_Asked(requests, request.request_id, key))
+        queue._asked.append(_Asked(requests, request.request_id, key, subscription))
         self._asking[queue.connection] = queue
         return True
 
@@ -285,16 +299,18 @@ class MarketBoard:
         topic = self._topics.get(key)
         if topic is None:
             topic = self._topics[key] = _Topic(backlog_of(key[1], self._counts))
-            self._wanted = None
+            self._want(key)
         return topic
 
     def _activate(self, queue: MarketQueue, request_id: int, key: Key) -> None:
-        asked = queue._asked
-        if (request_id, key) not in (each[1:] for each in asked):
+        if not any(asked[1:3] == (request_id, key) for asked in queue._asked):
+            return  # in a form that `has_subscribe` does not know
+        while (asked := queue._asked.popleft())[1:3] != (request_id, key):
+            self._refused(queue, asked)  # answered before this one, and not with a snapshot
+        subscription = asked.subscription
+        if queue._subscriptions.get(key) is not subscription:
+            self._settle(queue)
             return  # unsubscribed meanwhile
-        while (oldest := asked.popleft())[1:] != (request_id, key):
-            self._refused(queue, oldest)  # answered before this one, and not with a snapshot
-        subscription = queue._subscriptions[key]
         subscription.asked -= 1
         # One that was active goes on behind the new snapshot: what waits is older.
         queue._waiting.pop(subscription, None)
@@ -307,9 +323,10 @@ class MarketBoard:
         self._settle(queue)
 
     def _refused(self, queue: MarketQueue, asked: _Asked) -> None:
-        subscription = queue._subscriptions[asked.key]
+        subscription = asked.subscription
         subscription.asked -= 1
-        if not subscription.active and not subscription.asked:
+        is_there = queue._subscriptions.get(asked.key) is subscription
+        if is_there and not subscription.active and not subscription.asked:
             self._forget(subscription, asked.key)
 
     def _forget(self, subscription: _Subscription, key: Key) -> None:
@@ -323,7 +340,17 @@ class MarketBoard:
             self.subscriptions -= 1
         if not topic.members:
             del self._topics[key]
-            self._wanted = None
+            self._want(key)
+
+    def _want(self, key: Key) -> None:
+        """Note that something is wanted, or not any more."""
+        instrument, channel = key
+        mask = self._masks.get(instrument, 0) ^ 1 << (channel - 1)
+        if mask:
+            self._masks[instrument] = mask
+        else:
+            del self._masks[instrument]
+        self._wanted = None
 
     def _settle(self, queue: MarketQueue) -> None:
         if not queue._asked:

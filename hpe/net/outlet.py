@@ -3,23 +3,29 @@
 Owns the replies that wait, the positions of the private streams and the market queue of one
 connection; no sockets. Filled by the dispatcher and the reader, emptied by the writer, all in
 the Trio loop. Guarantees: replies leave in the order in which they came, the private streams
-follow them, the last words come last, and market data is taken when no private data waits; at
-most TAKE_BYTES, or one item, is taken at a time; what is still in the ring costs this client's
-memory nothing. Relies on the PrivateRing and the MarketQueue to give whole frames.
+follow them, the last words come last, after them nothing of what happens later, and market data
+is taken when no private data waits; at most TAKE_BYTES, or one item, is taken at a time; what is
+still in the ring costs this client's memory nothing. Relies on the PrivateRing and the
+MarketQueue to give whole frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import trio
 
+from hpe.net.credits import CreditPool
 from hpe.net.market_board import MarketQueue
 from hpe.net.private_ring import PrivateRing
 
 TAKE_BYTES: Final = 256 * 1024
 """What one send carries: enough to fill a kernel buffer, and joined within 50 us."""
+
+USERS_AT_ONCE: Final = 1_024
+"""Private streams that are read for one send: a millisecond, also when there is nothing in them."""
 
 
 class Parcel(NamedTuple):
@@ -40,8 +46,11 @@ class Outlet:
     Args:
         connection: its number.
         ring: where the private streams are read.
+        pool: where replies that wait are counted.
 
     Attributes:
+        entered: replies that came in so far.
+        left: of those, how many the client's kernel has, or nobody will get any more.
         market: what waits of market data; made at the first subscribe, as most have none.
         followed: the private streams: user -> last report sent.
         reply_bytes: of replies that wait.
@@ -49,21 +58,26 @@ class Outlet:
     """
 
     __slots__ = (
-        "_bell", "_due", "_last_words", "_replies", "_ring", "connection", "followed", "market",
-        "reply_bytes", "sealed",
+        "_bell", "_due", "_last_words", "_pool", "_replies", "_ring", "connection", "entered",
+        "followed", "left", "market", "reply_bytes", "sealed",
     )  # fmt: skip
 
-    def __init__(self, connection: int, ring: PrivateRing) -> None:
+    def __init__(self, connection: int, ring: PrivateRing, pool: CreditPool) -> None:
         self.connection = connection
         self.market: MarketQueue | None = None
         self.followed: dict[int, int] = {}
+        self.entered = 0
+        self.left = 0
         self.reply_bytes = 0
         self.sealed = False
         self._ring = ring
+        self._pool = pool
         # Frames, and the credits of the requests that they answer. A list, although it is taken
         # from the front: it is short, and an empty deque alone is 700 bytes per connection.
         self._replies: list[tuple[bytes, int, int]] = []
-        self._due: dict[int, None] = {}  # whom there are reports of; whose turn it is comes first
+        # Whom there are reports of, whose turn it is first; and the last one to give once this
+        # side has ended: a slow reader must not go on with what happens from then on.
+        self._due: dict[int, int | None] = {}
         self._last_words = b""
         self._bell = trio.lowlevel.ParkingLot()
 
@@ -74,15 +88,18 @@ class Outlet:
         if self.sealed:
             frames = b""
         self._replies.append((frames, count, size))
+        self.entered += 1
         self.reply_bytes += len(frames)
+        self._pool.reply_bytes += len(frames)
         if self._bell:
             self._bell.unpark_all()
 
     def seal(self, last_words: bytes = b"") -> None:
-        """Take these as the last frames, behind everything private that waits."""
+        """Take these as the last frames, behind everything private that waits by now."""
         if not self.sealed:
             self.sealed = True
             self._last_words = last_words
+            self._due = {user: self._ring.last(user) for user in self._due}
             self.ring()
 
     def discard(self) -> tuple[int, int]:
@@ -91,7 +108,7 @@ class Outlet:
         size = sum(reply[2] for reply in self._replies)
         self._replies.clear()
         self._due.clear()
-        self.reply_bytes = 0
+        self._count_out(self.reply_bytes)
         return count, size
 
     def follow(self, user: int, after: int) -> None:
@@ -132,14 +149,15 @@ class Outlet:
             self._bell.unpark_all()
 
     def take(self) -> Parcel | None:
-        """Give what goes next, None when nothing waits.
+        """Give what goes next, None when nothing waits; what was given before has left.
 
         Raises:
             Overrun: a private stream stands so far back that the ring lost what comes next.
         """
+        self.left = self.entered - len(self._replies)
         if len(self._replies) == 1 and not self._due and not self._last_words:  # the common case
             frames, count, size = self._replies.pop()
-            self.reply_bytes = 0
+            self._count_out(len(frames))
             return Parcel(frames, count, size, private=True)
         if self.private_waits:
             return self._take_private()
@@ -158,23 +176,30 @@ class Outlet:
         pieces = [reply[0] for reply in parcel]
         # Read before the replies are taken off: an overrun must not lose their credits.
         room = TAKE_BYTES - length
-        while self._due and room > 0:
-            pieces.append(self._take_reports(room))
+        # A list: what is taken from the front of a dict stays in the way of the next look at it.
+        for user in list(islice(self._due, USERS_AT_ONCE)):
+            if room <= 0:
+                break
+            pieces.append(self._take_reports(user, room))
             room -= len(pieces[-1])
         del self._replies[:taken]
-        self.reply_bytes -= length
+        self._count_out(length)
         if not self._replies and not self._due:
             pieces.append(self._last_words)
             self._last_words = b""
         count, size = sum(reply[1] for reply in parcel), sum(reply[2] for reply in parcel)
         return Parcel(b"".join(pieces), count, size, private=True)
 
-    def _take_reports(self, bytes_max: int) -> bytes:
-        """Give reports of the user whose turn it is."""
-        user = next(iter(self._due))
-        frames, position = self._ring.read(user, self.followed[user], bytes_max)
+    def _count_out(self, size: int) -> None:
+        self.reply_bytes -= size
+        self._pool.reply_bytes -= size
+
+    def _take_reports(self, user: int, bytes_max: int) -> bytes:
+        """Give reports of a user who is due."""
+        through = self._due[user]
+        frames, position = self._ring.read(user, self.followed[user], bytes_max, through)
         del self._due[user]
         self.followed[user] = position
-        if position < self._ring.last(user):
-            self._due[user] = None
+        if position < (self._ring.last(user) if through is None else through):
+            self._due[user] = through
         return frames

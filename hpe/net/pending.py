@@ -12,7 +12,16 @@ from typing import NamedTuple
 import trio
 
 from hpe.errors import ConnectionLost, RequestRefused
-from hpe.messages import Error, ExecutionReport, OrderReport, PreventedMatch, Reply, Request
+from hpe.messages import (
+    ERROR_TRAITS,
+    Error,
+    ErrorCode,
+    ExecutionReport,
+    OrderReport,
+    PreventedMatch,
+    Reply,
+    Request,
+)
 
 Event = OrderReport | PreventedMatch
 """What a command did to orders of its user besides fills."""
@@ -118,3 +127,8 @@ class Pending:
 def refused(error: Error) -> RequestRefused:
     """Make the exception of an error message."""
     return RequestRefused(error.request_id, error.code, error.name, error.message, error.retryable)
+
+
+def refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:
+    """Refuse in the server's words what cannot go to the server."""
+    return RequestRefused(request_id, code, code.name.lower(), text, ERROR_TRAITS[code].retryable)

@@ -142,13 +142,16 @@ class PrivateRing:
         index = self._indexes.get(user)
         return self._first(index[0]) - 1 if index else self.last(user)
 
-    def read(self, user: int, after: int, bytes_max: int) -> tuple[bytes, int]:
+    def read(
+        self, user: int, after: int, bytes_max: int, through: int | None = None
+    ) -> tuple[bytes, int]:
         """Give private_update frames of a user's reports above `after`.
 
         Args:
             user: whose.
             after: at most `last(user)`.
             bytes_max: about how much; one frame is given even when it is longer.
+            through: none beyond this one, which was once the user's last; None is no end.
 
         Returns:
             The frames, b"" when there is nothing further; and the sequence of their last report.
@@ -158,7 +161,8 @@ class PrivateRing:
 
         Cost: O(log of the user's chunks) and what is given.
         """
-        if after >= self.last(user):
+        last = self.last(user) if through is None else through
+        if after >= last:
             return b"", after
         oldest = self.oldest(user)
         if after < oldest:
@@ -172,14 +176,14 @@ class PrivateRing:
         first = self._first(index[at])
         frames = [frame if first == after + 1 else _frame_after(frame, after)]
         size, at = len(frames[0]), at + 1
-        while at < len(index):
+        while at < len(index) and self._first(index[at]) <= last:
             frame = self._chunk(index[at])
             size += len(frame)
             if size > bytes_max:
                 return b"".join(frames), self._first(index[at]) - 1
             frames.append(frame)
             at += 1
-        return b"".join(frames), self.last(user)
+        return b"".join(frames), last
 
     def check(self) -> None:
         """Walk everything.

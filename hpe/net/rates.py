@@ -1,10 +1,13 @@
-"""Token buckets: how many requests a user may send, over all its connections.
+"""Token buckets: how many requests may come, over all connections that share a limit.
 
-Owns the buckets; used by reader tasks in the Trio loop, which pass the time in. Guarantees: a
-frame without a token is refused as throttled in its place and costs no token; cancels have a
-bucket of their own, so that who trades too fast can still leave; a user's buckets are forgotten
-once they are full again, so memory is bounded by the users of the last burst. Without limits
-nothing is looked at. Source: the rules of docs/architecture.md, "Limits".
+Owns the buckets; used by reader tasks in the Trio loop, which pass the time in. A limit is that of
+a key, or of a user where no keys are asked for. Guarantees: nobody uses up the tokens of another
+key, whatever users both may name; a frame without a token is refused as throttled in its
+place and costs no token; control draws on the messages like queries, but for what keeps a
+connection alive and what ends it; cancels have a bucket of their own, so that who trades too fast
+can still leave; who is cut was himself too fast; buckets are forgotten once they are full again,
+so memory is bounded by the last burst. Without limits nothing is looked at. Source: the rules of
+docs/architecture.md, "Limits".
 
 A bucket is one number, the time at which it will be full again (the generic cell rate algorithm):
 a token puts that time `interval` further, and is there as long as it is then at most `capacity`
@@ -16,14 +19,15 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hpe.core.core import Run
-from hpe.messages import ErrorCode
+from hpe.messages import ErrorCode, Heartbeat, Logout, type_number
+from hpe.net.logon import Grant
 from hpe.net.runs import CANCEL_TYPES, split_run
 
 EXCESS_WINDOW_S: Final = 1.0
 """Who has more refused within this time than the rate would allow in it is cut."""
 
-SWEEP_USERS_MIN: Final = 1_024
-"""Users remembered before the full buckets among them are looked for."""
+SWEEP_MIN: Final = 1_024
+"""Limits remembered before the full buckets among them are looked for."""
 
 
 class RateLimits(NamedTuple):
@@ -49,44 +53,77 @@ class _Rate:
         self.capacity_s = ((burst or per_s) + 0.5) * self.interval_s
 
 
-class _Bucket:
-    """One user's tokens of one kind, and what was refused for want of them."""
+_LOGOUT: Final = type_number(Logout)
+_HEARTBEAT: Final = type_number(Heartbeat)
 
-    __slots__ = ("excess", "excess_since_s", "full_at_s")
+_FREE_HEARTBEATS: Final = _Rate(10, 100)
+"""What one connection may send for nothing: three times as many as the shortest interval makes,
+and those of 30 s at once, as after a pause of either side."""
+
+
+class _Bucket:
+    """Tokens of one kind."""
+
+    __slots__ = ("full_at_s",)
 
     def __init__(self) -> None:
         self.full_at_s = float("-inf")
-        self.excess = 0
-        self.excess_since_s = float("-inf")
 
     def take(self, rate: _Rate, now_s: float) -> bool:
         """Take a token, if there is one."""
         full_at_s = max(self.full_at_s, now_s) + rate.interval_s
         if full_at_s - now_s > rate.capacity_s:
-            if now_s - self.excess_since_s >= EXCESS_WINDOW_S:
-                self.excess, self.excess_since_s = 0, now_s
-            self.excess += 1
             return False
         self.full_at_s = full_at_s
         return True
 
-    def exceeded(self, rate: _Rate) -> bool:
-        """Tell whether more than twice the rate came: as much again as it allows was refused."""
-        return self.excess > rate.per_s * EXCESS_WINDOW_S
 
-    def idle(self, now_s: float) -> bool:
-        """Tell whether forgetting it changes nothing."""
-        return self.full_at_s <= now_s and now_s - self.excess_since_s >= EXCESS_WINDOW_S
+class _Excess:
+    """What was refused to one connection for want of tokens of one kind."""
+
+    __slots__ = ("count", "since_s")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since_s = float("-inf")
+
+    def add(self, rate: _Rate, now_s: float) -> bool:
+        """Count one; tells whether more than twice the rate came: as much again was refused."""
+        if now_s - self.since_s >= EXCESS_WINDOW_S:
+            self.count, self.since_s = 0, now_s
+        self.count += 1
+        return self.count > rate.per_s * EXCESS_WINDOW_S
+
+
+Payer = int | str
+"""Whose tokens: a key's, or a user's where no keys are asked for."""
+
+
+class Sender:
+    """One connection as the rates see it.
+
+    Args:
+        grant: what it may do.
+        user: of its session.
+    """
+
+    __slots__ = ("cancels", "heartbeats", "messages", "payer")
+
+    def __init__(self, grant: Grant, user: int) -> None:
+        self.payer: Payer = grant.key_id or user
+        self.heartbeats = _Bucket()
+        self.messages = _Excess()
+        self.cancels = _Excess()
 
 
 class Rates:
-    """The buckets of all users."""
+    """The buckets of all."""
 
     def __init__(self, limits: RateLimits) -> None:
         self._messages = _rate(limits.messages_per_s, limits.messages_burst)
         self._cancels = _rate(limits.cancels_per_s, limits.cancels_burst)
-        self._buckets: dict[int, tuple[_Bucket, _Bucket]] = {}
-        self._sweep_at = SWEEP_USERS_MIN
+        self._buckets: dict[Payer, tuple[_Bucket, _Bucket]] = {}
+        self._sweep_at = SWEEP_MIN
         self.throttled = 0
 
     @property
@@ -94,7 +131,7 @@ class Rates:
         """Whether there is any limit."""
         return self._messages is not None or self._cancels is not None
 
-    def admit(self, user: int, run: Run, now_s: float) -> tuple[list[Run], bool]:
+    def admit(self, sender: Sender, run: Run, now_s: float) -> tuple[list[Run], bool]:
         """Take a token for each frame; mark those for which there is none as throttled.
 
         Returns:
@@ -105,7 +142,7 @@ class Rates:
         messages, cancels = self._messages, self._cancels
         if messages is None and cancels is None:
             return [run], False
-        of_messages, of_cancels = self._of(user, now_s)
+        of_messages, of_cancels = self._of(sender.payer, now_s)
         cut = False
 
         def decide(kind: int, _start: int, _end: int) -> int:
@@ -115,31 +152,53 @@ class Rates:
             if rate is None or bucket.take(rate, now_s):
                 return 0
             self.throttled += 1
-            cut = cut or bucket.exceeded(rate)
+            excess = sender.cancels if is_cancel else sender.messages
+            cut = excess.add(rate, now_s) or cut
             return ErrorCode.THROTTLED
 
         return split_run(run, decide), cut
 
+    def admit_control(self, sender: Sender, kind: int, now_s: float) -> tuple[int, bool]:
+        """Take a token for a control message.
+
+        Args:
+            sender: the connection.
+            kind: type of the message.
+            now_s: Trio time.
+
+        Returns:
+            0, or the ErrorCode that refuses it; and whether its sender is to be cut.
+        """
+        rate = self._messages
+        if rate is None or kind == _LOGOUT:
+            return 0, False
+        if kind == _HEARTBEAT and sender.heartbeats.take(_FREE_HEARTBEATS, now_s):
+            return 0, False
+        if self._of(sender.payer, now_s)[0].take(rate, now_s):
+            return 0, False
+        self.throttled += 1
+        return ErrorCode.THROTTLED, sender.messages.add(rate, now_s)
+
     def __len__(self) -> int:
-        """Count the users that are remembered."""
+        """Count the payers that are remembered."""
         return len(self._buckets)
 
-    def _of(self, user: int, now_s: float) -> tuple[_Bucket, _Bucket]:
-        buckets = self._buckets.get(user)
+    def _of(self, payer: Payer, now_s: float) -> tuple[_Bucket, _Bucket]:
+        buckets = self._buckets.get(payer)
         if buckets is None:
             if len(self._buckets) >= self._sweep_at:
                 self._sweep(now_s)
-            buckets = self._buckets[user] = (_Bucket(), _Bucket())
+            buckets = self._buckets[payer] = (_Bucket(), _Bucket())
         return buckets
 
     def _sweep(self, now_s: float) -> None:
         """Forget whose buckets are full; the next sweep comes when as many have been added."""
         self._buckets = {
-            user: pair
-            for user, pair in self._buckets.items()
-            if not (pair[0].idle(now_s) and pair[1].idle(now_s))
+            payer: pair
+            for payer, pair in self._buckets.items()
+            if max(pair[0].full_at_s, pair[1].full_at_s) > now_s
         }
-        self._sweep_at = max(SWEEP_USERS_MIN, 2 * len(self._buckets))
+        self._sweep_at = max(SWEEP_MIN, 2 * len(self._buckets))
 
 
 def _rate(per_s: int, burst: int) -> _Rate | None:

@@ -167,12 +167,17 @@ def accepted(kind: type[_J], answer: Answer) -> _J:
         ProtocolError: the response is of another type.
     """
     response = expect(kind, answer)
-    reason = response.reason
-    if 0 < reason < CancelReason.REQUESTED:
-        # A newer server may know more reasons: its number is then the name.
-        name = _REJECT_NAMES.get(reason, f"reason_{reason}")
-        raise OrderRejected(response.request_id, reason, name, response)
+    if 0 < response.reason < CancelReason.REQUESTED:
+        raise rejected(response)
     return response
+
+
+def rejected(response: Judged) -> OrderRejected:
+    """Make the exception of a business reject."""
+    reason = response.reason
+    # A newer server may know more reasons: its number is then the name.
+    name = _REJECT_NAMES.get(reason, f"reason_{reason}")
+    return OrderRejected(response.request_id, reason, name, response)
 
 
 def order_result(answer: Answer) -> OrderResult:

@@ -18,10 +18,11 @@ import trio
 
 from hpe.errors import ListenError
 from hpe.messages import ErrorCode
-from hpe.net.connection import Connection, Surroundings
+from hpe.net.connection import Connection
 from hpe.net.farewell import ClientStream, contain, refuse_connection
 from hpe.net.pacing import Pace, PacedListener
 from hpe.net.sources import Sources
+from hpe.net.surroundings import Surroundings
 from hpe.net.wire import Wire
 
 DESCRIPTORS_RESERVED: Final = 512

@@ -176,8 +176,13 @@ class Session:
         admit = ErrorCode.SHUTTING_DOWN if self._facts.draining else 0
         return Run(self.connection, self.attach_number, admit, chunk.count, chunk.frames)
 
-    def control(self, chunk: Chunk) -> Step:
-        """Answer a control message, or whatever came before logon."""
+    def control(self, chunk: Chunk, admit: int = 0) -> Step:
+        """Answer a control message, or whatever came before logon.
+
+        Args:
+            chunk: the message.
+            admit: the ErrorCode that refuses it although it is a good one; 0 is none.
+        """
         # Before logon a chunk may hold several frames; the first one decides.
         length = int.from_bytes(chunk.frames[:PREFIX_BYTES], "big")
         body = chunk.frames[PREFIX_BYTES : PREFIX_BYTES + length]
@@ -193,6 +198,8 @@ class Session:
                 return self._greet(message, body)
             case State.CHALLENGED:
                 return self._log_on(message)
+            case State.ATTACHED if admit:
+                return self.refuse(ErrorCode(admit), request_id=message.request_id)
             case State.ATTACHED:
                 return self._answer(message)
             case _:  # it ends already
@@ -328,6 +335,7 @@ class Session:
             user_last=grant.user_last,
             flags=hello.flags,
             grace_ms=hello.grace_ms,
+            key=grant.key_number,
         )
         return Step(run=internal_run(command))
 

@@ -39,11 +39,12 @@ class Streams:
 
     Args:
         ring: as recovery filled it.
+        instruments: gives how many there are.
     """
 
-    def __init__(self, ring: PrivateRing) -> None:
+    def __init__(self, ring: PrivateRing, instruments: Callable[[], int]) -> None:
         self.ring = ring
-        self.board = MarketBoard()
+        self.board = MarketBoard(instruments)
         self.private_streams = 0
         self._followers: dict[int, dict[Outlet, None]] = {}
 

@@ -164,11 +164,11 @@ class Subscriptions:
         if stream.topic in self._streams:
             raise ValueError(f"{_name(stream.topic)}: this client follows it already")
         self._streams[stream.topic] = stream
-        self._unwanted.pop(stream.topic, None)
         self.renew(stream)
 
     def renew(self, stream: Stream) -> None:
-        """Have a stream begin again."""
+        """Have a stream begin again; an end that was not asked for yet must not follow that."""
+        self._unwanted.pop(stream.topic, None)
         self._due[stream.topic] = None
         self._wake.set()
 

@@ -235,9 +235,11 @@ class Switchboard:
         step = port.session.attached(response)
         if gone or response.error:
             del self._by_attach[response.request_id]
-        else:
-            older = self._by_session.get(response.session_id)
-            self._by_session[response.session_id] = port
+        if not response.error:
+            # Also one that went meanwhile has taken the session over: the core says so.
+            older = self._by_session.pop(response.session_id, None)
+            if not gone:
+                self._by_session[response.session_id] = port
             if older is not None:
                 older.act(older.session.replaced())
         port.act(step)

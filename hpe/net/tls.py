@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
+
+import trio
 
 from hpe.config import Config
 from hpe.errors import ConfigError
@@ -59,6 +62,16 @@ def client_context(certificates: str | Path | None = None) -> ssl.SSLContext:
         raise ConfigError(f"{certificates}: holds no certificate in PEM form") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def break_cycle(stream: trio.SSLStream[Any]) -> None:
+    """Empty a stream that nobody uses any more, so that it is no garbage in cycles.
+
+    Such garbage of a server stays for ever (core/thread.py), and Trio's streams know their
+    handshake, which knows its stream: 24 KiB with OpenSSL's buffers. Whoever made the stream
+    closes what it was made around.
+    """
+    vars(stream).clear()
 
 
 def _check_readable(path: str | Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypedDict
 
 from hpe.messages import (
     AssetRow,
@@ -27,6 +28,7 @@ from hpe.messages import (
     OrderStatus,
     OrderType,
     Side,
+    StatusUpdate,
     TimeInForce,
 )
 from hpe.net.decimals import Grid, amount_grid, price_grid, quantity_grid
@@ -228,9 +230,21 @@ class UncrossView:
     volume: Decimal
 
 
+class _MarketState(TypedDict):
+    """The fields of MarketStateView."""
+
+    status: InstrumentStatus
+    last_price: Decimal | None
+    band_low: Decimal | None
+    band_high: Decimal | None
+    indicative_price: Decimal | None
+    indicative_volume: Decimal
+    indicative_surplus: Decimal
+
+
 @dataclass(frozen=True, slots=True)
-class InstrumentStateView:
-    """State of an instrument; a price is None where there is none.
+class MarketStateView:
+    """What may be done with an instrument's orders; a price is None where there is none.
 
     The indicative figures are those of a call, as if it were uncrossed now; a surplus below 0 is
     one of sellers.
@@ -243,6 +257,19 @@ class InstrumentStateView:
     indicative_price: Decimal | None
     indicative_volume: Decimal
     indicative_surplus: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView(MarketStateView):
+    """The same as market data tells it; `time_ns` is the batch's."""
+
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentStateView(MarketStateView):
+    """The same as get_instrument tells it, with counts and the fee rates for orders that come."""
+
     open_orders: int
     waiting_stops: int
     maker_fee_ppm: int
@@ -311,8 +338,8 @@ class InstrumentView:
             time_in_force=TimeInForce(row.time_in_force),
             status=OrderStatus(row.status),
             waiting=row.waiting,
-            price=self._price(row.price),
-            stop_price=self._price(row.stop_price),
+            price=self.price(row.price),
+            stop_price=self.price(row.stop_price),
             quantity=self.quantities.value(row.quantity),
             leaves=self.quantities.value(row.leaves),
             cum=self.quantities.value(row.cum),
@@ -361,38 +388,48 @@ class InstrumentView:
 
     def uncrossed(self, result: UncrossResult) -> UncrossView:
         """Convert how a call ended."""
-        return UncrossView(self._price(result.price), self.quantities.value(result.volume))
+        return UncrossView(self.price(result.price), self.quantities.value(result.volume))
 
     def state(self, reply: InstrumentReply) -> InstrumentStateView:
         """Convert the state of this instrument."""
-        has_band = reply.band_high > 0
         return InstrumentStateView(
-            status=InstrumentStatus(reply.status),
-            last_price=self._price(reply.last_price),
-            band_low=self.prices.value(reply.band_low) if has_band else None,
-            band_high=self._price(reply.band_high),
-            indicative_price=self._price(reply.indicative_price),
-            indicative_volume=self.quantities.value(reply.indicative_volume),
-            indicative_surplus=self.quantities.value(reply.indicative_surplus),
+            **self._market_state(reply),
             open_orders=reply.open_orders,
             waiting_stops=reply.waiting_stops,
             maker_fee_ppm=reply.maker_fee_ppm,
             taker_fee_ppm=reply.taker_fee_ppm,
         )
 
+    def status(self, update: StatusUpdate) -> StatusView:
+        """Convert the state of this instrument, as market data tells it."""
+        return StatusView(**self._market_state(update), time_ns=update.time_ns)
+
     def orderbook(self, reply: OrderbookReply) -> OrderbookView:
         """Convert an order book."""
         return OrderbookView(
             book_sequence=reply.book_sequence,
-            last_price=self._price(reply.last_price),
-            bids=tuple(self._level(level) for level in reply.bids),
-            asks=tuple(self._level(level) for level in reply.asks),
+            last_price=self.price(reply.last_price),
+            bids=tuple(self.level(row) for row in reply.bids),
+            asks=tuple(self.level(row) for row in reply.asks),
         )
 
-    def _level(self, level: BookLevel) -> LevelView:
-        price, quantity, orders = level
+    def level(self, row: BookLevel) -> LevelView:
+        """Convert a price level."""
+        price, quantity, orders = row
         return LevelView(self.prices.value(price), self.quantities.value(quantity), orders)
 
-    def _price(self, ticks: int) -> Decimal | None:
+    def price(self, ticks: int) -> Decimal | None:
         """Convert a price; the wire's 0 is none."""
         return self.prices.value(ticks) if ticks else None
+
+    def _market_state(self, reply: InstrumentReply | StatusUpdate) -> _MarketState:
+        has_band = reply.band_high > 0
+        return {
+            "status": InstrumentStatus(reply.status),
+            "last_price": self.price(reply.last_price),
+            "band_low": self.prices.value(reply.band_low) if has_band else None,
+            "band_high": self.price(reply.band_high),
+            "indicative_price": self.price(reply.indicative_price),
+            "indicative_volume": self.quantities.value(reply.indicative_volume),
+            "indicative_surplus": self.quantities.value(reply.indicative_surplus),
+        }

@@ -102,10 +102,11 @@ class Wheel:
         while self._order and self._order[0] * self._granularity_s <= now_s:
             slot = heapq.heappop(self._order)
             timers = self._slots[slot]
-            while timers:  # one by one: a look may cancel a neighbour, or add one
-                timer = next(iter(timers))
-                del timers[timer]
-                timer._due(now_s)
+            while timers:  # a look may add one
+                for timer in list(timers):
+                    if timer in timers:  # a look may cancel a neighbour
+                        del timers[timer]
+                        timer._due(now_s)
             del self._slots[slot]
 
     def _next_s(self) -> float:

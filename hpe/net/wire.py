@@ -11,10 +11,12 @@ every connection that waits, which 10,000 idle ones would feel.
 from __future__ import annotations
 
 import socket
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Final, cast
 
 import trio
+
+from hpe.net.pacing import Turnstile
 
 RECEIVE_BYTES: Final = 64 * 1024
 """One read: about a thousand orders, a few batches; more would only wait in our memory."""
@@ -28,14 +30,16 @@ class Wire(trio.abc.HalfCloseableStream):
 
     Attributes:
         socket: the same.
+        turnstile: there while what is received makes costly work: then a crowd takes turns.
         progress_s: Trio time at which the kernel last took bytes; at first that of the accept.
     """
 
-    __slots__ = ("progress_s", "socket")
+    __slots__ = ("progress_s", "socket", "turnstile")
 
     def __init__(self, accepted: trio.socket.SocketType) -> None:
         self.socket = accepted
         self.progress_s = trio.current_time()
+        self.turnstile: Turnstile | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send everything.
@@ -64,6 +68,8 @@ class Wire(trio.abc.HalfCloseableStream):
             OSError: as the kernel says.
         """
         received = self.socket.recv(RECEIVE_BYTES if max_bytes is None else max_bytes)
+        if self.turnstile is not None:
+            return _in_turn(received, self.turnstile)
         return cast(Coroutine[Any, Any, bytes], received)  # Trio declares less than it gives
 
     async def send_eof(self) -> None:
@@ -75,3 +81,9 @@ class Wire(trio.abc.HalfCloseableStream):
         """Close."""
         self.socket.close()
         await trio.lowlevel.checkpoint()
+
+
+async def _in_turn(received: Awaitable[bytes], turnstile: Turnstile) -> bytes:
+    data = await received
+    await turnstile.wait()
+    return data

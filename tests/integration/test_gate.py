@@ -244,6 +244,25 @@ async def test_a_reload_gives_new_connections_the_new_certificate(tmp_path: Path
                 await stream.do_handshake()
 
 
+async def test_a_certificate_that_is_half_written_holds_no_revocation_up(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    path = tmp_path / "keys.json"
+    settings = {"keys_file": write_keys(path, trader(KEY, 7)), **certificate(authority, tmp_path)}
+    with trio.fail_after(30):
+        async with running_service(tmp_path, **settings) as service:
+            async with await secured(service.port, trusting(authority)) as stream:
+                client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
+                assert (await log_on(client, KEY, 7))[0] == 1
+                os.truncate(settings["tls_key"], 20)
+                write_keys(path, operator(OPERATOR))
+                with pytest.raises(ConfigError, match=r"tls_key .* ends 1 connections"):
+                    service.engine.reload()
+                assert named([await client.receive() or []]) == [(0, "key_revoked")]
+            async with await secured(service.port, trusting(authority)) as stream:
+                client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
+                assert (await log_on(client, OPERATOR, 7))[0] == 1
+
+
 # --- limits ---------------------------------------------------------------------------------------
 
 

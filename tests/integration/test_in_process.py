@@ -39,7 +39,7 @@ from hpe.net.results import Balance, OrderResult
 from hpe.wal.files import LogFiles
 from tests.support.gated_files import GatedFiles
 from tests.support.service import running_service
-from tests.support.wire import wire
+from tests.support.wire import named, wire
 
 BTC, USD, PAIR = 1, 3, 1
 
@@ -274,6 +274,20 @@ async def test_a_session_of_its_own_can_be_resumed(tmp_path: Path) -> None:
             async with exchange.session(7, session_id=session_id) as resumed:
                 assert resumed.last_request_id == last
                 assert (await resumed.deposit(USD, 5)).available == 10
+
+
+async def test_a_session_that_was_taken_and_left_at_once_is_told_to_who_had_it(
+    tmp_path: Path,
+) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port, user=7) as client:
+            with trio.CancelScope() as gone:
+                gone.cancel()
+                async with service.engine.session(7, session_id=client.session_id):
+                    pytest.fail("it was not attached yet")
+            assert named(await client.until_closed()) == [(0, "session_replaced")]
+            async with service.engine.session(7, session_id=client.session_id) as again:
+                assert (await again.deposit(USD, 5)).available == 5
 
 
 async def test_state_and_sequence_survive_a_restart(tmp_path: Path) -> None:

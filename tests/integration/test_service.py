@@ -222,7 +222,7 @@ async def test_server_info_tells_about_threads_queues_and_connections(tmp_path: 
             assert row[8] == 1
             details = row[9]
             assert details["frames"] >= 3
-            assert details["credits_bytes"] == 0
+            assert details["credits_bytes"] == len(pack_request(ServerInfo(1))), "its own"
             for thread in ("trio", "wal", "matcher"):
                 assert details[f"{thread}_cpu_user_s"] >= 0
                 assert details[f"{thread}_switches_voluntary"] >= 0

@@ -26,7 +26,7 @@ from hpe.messages import (
     Unsubscribe,
     UnsubscribePrivate,
 )
-from hpe.net.connection import STALL_S
+from hpe.net.vigil import STALL_S
 from tests.support.service import ServiceProcess, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, until, wire
 

@@ -1,6 +1,8 @@
 """`hpe keys`: what it prints where, what it refuses, and that a secret is shown once."""
 
 import json
+import os
+import sys
 
 import pytest
 
@@ -176,3 +178,13 @@ def test_the_file_is_named_by_option_environment_or_default(keys, tmp_path, monk
     monkeypatch.delenv("HPE_KEYS_FILE")
     keys("add", "b", "--role", "operator")
     assert list(load_keys(tmp_path / "hpe-keys.json")) == ["b"]
+
+
+def test_a_reader_that_has_gone_is_no_fault_of_ours(keys, monkeypatch):
+    keys("add", "ops", "--role", "operator")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        code, _, said = keys("list")
+    assert (code, said) == (141, "")

@@ -134,7 +134,7 @@ def test_whatever_the_readers_do_they_end_with_the_engines_book(
     monkeypatch.setattr(conflation, "KEPT_UPDATES_MAX", source.choice([1, 3, 10]))
     monkeypatch.setattr(conflation, "KEPT_BYTES_MAX", source.choice([100, 500]))
     monkeypatch.setattr(conflation, "LEVELS_KEPT_MAX", source.choice([5, 30, 500]))
-    engine, board = Engine(seed, prices=source.choice([4, 40])), MarketBoard()
+    engine, board = Engine(seed, prices=source.choice([4, 40])), MarketBoard(lambda: 9)
     clients = [Client(board, number, channel) for number in range(1, 6)]
     for client in clients:
         client.ask()
@@ -168,7 +168,7 @@ def test_whatever_the_readers_do_they_end_with_the_engines_book(
 @pytest.mark.parametrize("seed", range(5))
 def test_a_reader_of_levels_has_no_gap_within_the_bounds(seed: int) -> None:
     """However seldom it reads: conflation merges as long as few levels are concerned."""
-    engine, board = Engine(seed, prices=50), MarketBoard()
+    engine, board = Engine(seed, prices=50), MarketBoard(lambda: 9)
     client = Client(board, 1, Channel.LEVELS)
     client.ask()
     client.snapshot(engine)

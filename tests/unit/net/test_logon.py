@@ -47,6 +47,12 @@ def attempt(key, message, *, keys=KEYS, server_nonce=SERVER_NONCE, body=None, **
     return Authenticator(keys).check(body or sent, message, server_nonce, logon)
 
 
+def test_what_stands_for_a_key_in_the_log_never_changes():
+    assert ANONYMOUS.key_number == 0
+    assert Grant("desk-1", Role.TRADER, 7, 7).key_number == 7984251781909546729
+    assert Grant("desk-2", Role.TRADER, 7, 7).key_number < 2**63
+
+
 @pytest.mark.parametrize(
     ("key_id", "user", "grant"),
     [

@@ -231,17 +231,18 @@ def test_a_wrong_checksum_is_found_where_it_can_be_proved() -> None:
     [
         (BookChange.ADDED, Side.BUY, 1, 98, 1),  # known already
         (BookChange.CHANGED, Side.BUY, 1, 98, 1),  # at another price
-        (BookChange.CHANGED, Side.BUY, 2, 99, 1),  # unknown
+        (BookChange.CHANGED, Side.BUY, 3, 99, 1),  # unknown
         (BookChange.REMOVED, Side.SELL, 1, 99, 0),  # on the other side
     ],
 )
 def test_changes_that_do_not_fit_are_a_mismatch(row: BookChangeRow) -> None:
     truth = Truth()
     truth.add(Side.BUY, 99, 1)
+    truth.add(Side.SELL, 99, 1)  # as in a call
     truth.flush()
     book = OrdersBook()
     book.load(truth.snapshot(Channel.ORDERS, 5))
-    assert book.apply(OrdersUpdate(0, 0, PAIR, 2, 2, 1, [row], None)) is Verdict.MISMATCH
+    assert book.apply(OrdersUpdate(0, 0, PAIR, 3, 3, 1, [row], None)) is Verdict.MISMATCH
 
 
 def test_as_many_changes_as_the_range_says() -> None:

@@ -24,6 +24,7 @@ from hpe.net.framing import encode_frame
 from hpe.net.market_board import MarketBoard, MarketQueue, has_subscribe
 
 ALL = 1 << 40
+INSTRUMENTS = 1_000
 BEST, LEVELS, ORDERS, TRADES = Channel.BEST, Channel.LEVELS, Channel.ORDERS, Channel.TRADES
 
 
@@ -65,7 +66,7 @@ class Client:
 
 @pytest.fixture
 def board() -> MarketBoard:
-    return MarketBoard()
+    return MarketBoard(lambda: INSTRUMENTS)
 
 
 def best(number: int, instrument: int = 1) -> bytes:
@@ -169,7 +170,7 @@ def test_unsubscribing_ends_what_is_on_its_way(board: MarketBoard) -> None:
     client.ask(1, 1, TRADES)
     board.unsubscribe(client.queue, 1, TRADES)
     assert board.wanted == b""
-    assert not board.asking
+    assert not board.subscriptions
     client.ask(2, 1, TRADES)
     board.activate([(1, 1, 1, TRADES)])
     board.publish([(1, TRADES, trades(1))])
@@ -177,6 +178,46 @@ def test_unsubscribing_ends_what_is_on_its_way(board: MarketBoard) -> None:
     board.activate([(1, 2, 1, TRADES)])
     board.publish([(1, TRADES, trades(2))])
     assert client.take() == trades(2)
+
+
+def test_ids_that_are_used_again_take_nobodys_snapshot_for_anothers(board: MarketBoard) -> None:
+    client = Client(board, 1)
+    client.ask(1, 1, TRADES)
+    board.unsubscribe(client.queue, 1, TRADES)
+    client.ask(1, 2, TRADES)
+    client.ask(1, 1, TRADES)
+    board.activate([(1, 1, 1, TRADES)])
+    board.publish([(1, TRADES, trades(1))])
+    assert not client.queue, "the snapshot of the one that was unsubscribed"
+    board.activate([(1, 1, 2, TRADES), (1, 1, 1, TRADES)])
+    client.answered()
+    assert (board.subscriptions, list(board.asking)) == (2, [])
+    board.publish([(1, TRADES, trades(2)), (2, TRADES, trades(9, 2))])
+    assert client.take() == trades(2) + trades(9, 2)
+    board.check()
+
+
+def test_what_was_unsubscribed_on_its_way_is_forgotten_with_its_answer(board: MarketBoard) -> None:
+    client = Client(board, 1)
+    client.ask(1, 404, TRADES)
+    board.unsubscribe(client.queue, 404, TRADES)
+    client.answered()  # refused
+    assert not board.asking
+    client.ask(1, 404, TRADES)
+    board.unsubscribe(client.queue, 404, TRADES)
+    client.ask(2, 1, TRADES)
+    board.activate([(1, 2, 1, TRADES)])
+    assert not board.asking
+    assert board.subscriptions == 1
+    # One that is refused ends no later one of its kind.
+    client.ask(3, 2, TRADES)
+    board.unsubscribe(client.queue, 2, TRADES)
+    answered = client.sent
+    client.ask(4, 2, TRADES)
+    board.answered(1, answered)
+    board.activate([(1, 4, 2, TRADES)])
+    assert board.subscriptions == 2
+    board.check()
 
 
 def test_what_is_refused_leaves_nothing_behind(board: MarketBoard) -> None:
@@ -242,6 +283,17 @@ def test_a_subscribe_is_found_in_every_form_and_little_else_is_taken_for_one(
         board.leave(client.queue)
     assert has_subscribe(encode_frame(GetOrderbook(1, 5, 9)) + encode_frame(Subscribe(1, 5, BEST)))
     assert not has_subscribe(encode_frame(SubmitOrder(44, 44, 44, 1, 2, 1, 44, 44)))
+
+
+def test_an_instrument_that_cannot_be_there_is_not_noted(board: MarketBoard) -> None:
+    client = Client(board, 1)
+    beyond = INSTRUMENTS + market_board.INSTRUMENTS_AHEAD + 1
+    assert client.send(*[Subscribe(n, beyond + n, BEST) for n in range(100)]) == [0] * 100
+    assert board.wanted == b""
+    assert not board.asking
+    board.activate([])
+    client.subscribe(7, beyond - 1, BEST)  # it was on its way
+    assert board.wanted == wanted((beyond - 1, 1))
 
 
 def test_a_malformed_subscribe_is_left_to_the_core(board: MarketBoard) -> None:

@@ -199,14 +199,17 @@ async def test_a_book_of_orders(autojump_clock: MockClock) -> None:
             assert book.orders("sell") == []
 
 
-async def test_an_instrument_that_is_none(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize(("reason", "name"), [(3, "unknown_instrument"), (99, "reason_99")])
+async def test_a_subscription_that_is_rejected(
+    autojump_clock: MockClock, reason: int, name: str
+) -> None:
     async with stream_peer() as peer, trio.open_nursery() as nursery:
 
         async def serve() -> None:
-            peer.say(subscribed(await peer.request(Subscribe), None, reason=3))
+            peer.say(subscribed(await peer.request(Subscribe), None, reason=reason))
 
         nursery.start_soon(serve)
-        with pytest.raises(OrderRejected, match="unknown_instrument"):
+        with pytest.raises(OrderRejected, match=name):
             async with followed(peer.subscriptions, levels_book(peer)):
                 pytest.fail("begun")
 

@@ -8,8 +8,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from hpe.messages import BalanceReport, PrivateUpdate
+from hpe.net.credits import CreditPool
 from hpe.net.framing import encode_frame, split_bodies
-from hpe.net.outlet import TAKE_BYTES, Outlet, Parcel
+from hpe.net.outlet import TAKE_BYTES, USERS_AT_ONCE, Outlet, Parcel
 from hpe.net.private_ring import Overrun, PrivateRing
 
 UPDATES = msgspec.msgpack.Decoder(PrivateUpdate)
@@ -21,7 +22,8 @@ class Desk:
 
     def __init__(self, reports_max: int = 1_000) -> None:
         self.ring = PrivateRing(reports_max)
-        self.outlet = Outlet(3, self.ring)
+        self.pool = CreditPool(1_000)
+        self.outlet = Outlet(3, self.ring, self.pool)
 
     def report(self, user: int, count: int = 1) -> None:
         first = self.ring.last(user) + 1
@@ -59,7 +61,7 @@ def test_replies_leave_in_order_with_their_credits(desk: Desk) -> None:
         desk.outlet.put(frames, number, 10 * number)
     assert desk.outlet.take() == (b"ac", 6, 60, True)
     assert desk.outlet.take() is None
-    assert desk.outlet.reply_bytes == 0
+    assert desk.outlet.reply_bytes == desk.pool.reply_bytes == 0
 
 
 def test_one_send_carries_a_bounded_part_of_the_replies(desk: Desk) -> None:
@@ -115,6 +117,16 @@ def test_users_take_turns_when_more_waits_than_one_send_carries() -> None:
     assert len(set(firsts[:3])) == 3
 
 
+def test_a_send_looks_at_a_bounded_number_of_streams(desk: Desk) -> None:
+    users = range(1, 2 * USERS_AT_ONCE + 2)
+    for user in users:
+        desk.outlet.follow(user, 0)  # nothing has happened yet
+    desk.report(users[-1])
+    parcels = desk.take_all()
+    assert [parcel.data for parcel in parcels[:2]] == [b"", b""]
+    assert [ranges(parcel.data) for parcel in parcels[2:]] == [[(users[-1], 1, 1)]]
+
+
 def test_a_position_that_the_ring_lost_is_an_overrun_and_loses_no_credits() -> None:
     desk = Desk(reports_max=10)
     desk.report(7)
@@ -148,6 +160,21 @@ def test_the_last_words_come_last_and_only_credits_after_them(desk: Desk) -> Non
     assert not desk.outlet.private_waits
 
 
+def test_after_the_last_words_nothing_newer_is_given_however_slow_the_reader() -> None:
+    desk = Desk(100_000)
+    for _ in range(30):
+        desk.report(7, 1_000)
+    desk.outlet.follow(7, 0)
+    desk.outlet.take()
+    desk.outlet.seal(b"")
+    given: list[tuple[int, int, int]] = []
+    while (parcel := desk.outlet.take()) is not None:
+        given += ranges(parcel.data)
+        desk.report(7, 1_000)
+    assert desk.ring.last(7) > given[-1][2] == 30_000
+    assert not desk.outlet.private_waits
+
+
 def test_discarding_gives_the_credits_of_everything_that_waits(desk: Desk) -> None:
     desk.outlet.follow(7, 0)
     desk.report(7)
@@ -156,7 +183,7 @@ def test_discarding_gives_the_credits_of_everything_that_waits(desk: Desk) -> No
     assert desk.outlet.discard() == (6, 3 * CREDITS_BYTES)
     assert desk.outlet.discard() == (0, 0)
     assert desk.take_all() == []
-    assert desk.outlet.reply_bytes == 0
+    assert desk.outlet.reply_bytes == desk.pool.reply_bytes == 0
 
 
 async def test_the_bell_rings_for_everything_that_comes(desk: Desk, nursery: trio.Nursery) -> None:

@@ -226,7 +226,8 @@ def test_a_proven_key_becomes_the_attachment_with_its_role_and_users(
 ) -> None:
     desk = Desk(keys(role, *users))
     step = logon(desk, Hello(6, 1, 8, 0, 10, "x", 1, 500, 350, "desk-1"))
-    assert command(step) == SessionAttached(41, 0, 8, 10, role, *granted, 1, 500)
+    key = desk.session.grant.key_number
+    assert command(step) == SessionAttached(41, 0, 8, 10, role, *granted, 1, 500, key)
     welcome = answer(desk.session.attached(ATTACHED))
     assert isinstance(welcome, Welcome)
     assert (welcome.request_id, welcome.role, welcome.heartbeat_ms) == (6, role, 350)

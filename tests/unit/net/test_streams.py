@@ -21,6 +21,7 @@ from hpe.messages import (
     UnsubscribePrivate,
 )
 from hpe.net import streams as streams_module
+from hpe.net.credits import CreditPool
 from hpe.net.framing import encode_frame, split_bodies
 from hpe.net.outlet import Outlet
 from hpe.net.private_ring import PrivateRing
@@ -37,8 +38,9 @@ class Desk:
     """The streams of an engine, and two connections."""
 
     def __init__(self) -> None:
-        self.streams = Streams(PrivateRing(100))
-        self.one, self.two = Outlet(1, self.streams.ring), Outlet(2, self.streams.ring)
+        self.streams = Streams(PrivateRing(100), lambda: 9)
+        ring, pool = self.streams.ring, CreditPool(1_000)
+        self.one, self.two = Outlet(1, ring, pool), Outlet(2, ring, pool)
         self.requests = {1: 0, 2: 0}
 
     def say(self, request: StreamRequest, outlet: Outlet | None = None) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from collections.abc import Callable
 
@@ -134,6 +135,46 @@ async def test_a_look_may_schedule_what_is_due_already(
     wheel.schedule(look, start_s + 1)
     await trio.sleep(2)
     assert on_time(late, start_s + 1)
+
+
+async def test_a_look_may_move_its_neighbours_in_the_slot(
+    wheel: Wheel, autojump_clock: MockClock
+) -> None:
+    """What is cancelled in the middle of a slot is not looked at, what is put there is, once."""
+    start_s = trio.current_time()
+    first, second, third = Looker([None]), Looker([]), Looker([None])
+
+    def look(now_s: float) -> None:
+        timers[0].cancel()
+        wheel.schedule(third, start_s + 1)
+
+    wheel.schedule(first, start_s + 1)
+    wheel.schedule(look, start_s + 1)
+    timers = [wheel.schedule(second, start_s + 1)]
+    await trio.sleep(3)
+    assert on_time(first, start_s + 1)
+    assert second.looked_s == []
+    assert on_time(third, start_s + 1)
+    assert len(wheel) == 0
+
+
+def looking_s(slots: int) -> float:
+    """Give the processor time of 40,000 looks in so many slots, the best of three."""
+    taken_s = []
+    for _ in range(3):
+        wheel = Wheel(GRANULARITY_S)
+        for number in range(40_000):
+            wheel.schedule(lambda _now_s: None, (1 + number % slots) * GRANULARITY_S)
+        begin_s = time.thread_time()
+        wheel._look_at_due(1_000)
+        taken_s.append(time.thread_time() - begin_s)
+        assert len(wheel) == 0
+    return min(taken_s)
+
+
+async def test_a_crowd_in_one_slot_costs_no_more_per_timer_than_one_spread_out() -> None:
+    """Everybody who logged on in the same moment: the loop must not stand still for them."""
+    assert looking_s(slots=1) < 5 * looking_s(slots=400)
 
 
 async def test_a_passed_deadline_is_looked_at_once_per_slot(

@@ -1,0 +1,48 @@
+"""What all TCP connections of one engine share.
+
+Owns nothing but the counts of how connections ended; used by connections and by what builds them,
+in the Trio loop.
+"""
+
+from __future__ import annotations
+
+from hpe.net.pacing import Turnstile
+from hpe.net.rates import Rates
+from hpe.net.switchboard import Switchboard
+from hpe.net.wheel import Wheel
+
+
+class Surroundings:
+    """What all TCP connections of an engine share.
+
+    Args:
+        switchboard: where connections enter.
+        wheel: watches their deadlines.
+        rates: what each user may send.
+        logon_timeout_s: how long a stranger may stay one.
+
+    Attributes:
+        entrances: where those who come take turns.
+        exits: where those who go do.
+        slow_consumers: connections cut because private data was not read.
+        heartbeats_missed: connections cut because nothing was heard.
+        logons_failed: proofs refused.
+    """
+
+    __slots__ = (
+        "entrances", "exits", "heartbeats_missed", "logon_timeout_s", "logons_failed", "rates",
+        "slow_consumers", "switchboard", "wheel",
+    )  # fmt: skip
+
+    def __init__(
+        self, switchboard: Switchboard, wheel: Wheel, rates: Rates, logon_timeout_s: float
+    ) -> None:
+        self.switchboard = switchboard
+        self.wheel = wheel
+        self.rates = rates
+        self.logon_timeout_s = logon_timeout_s
+        self.entrances = Turnstile()
+        self.exits = Turnstile()
+        self.slow_consumers = 0
+        self.heartbeats_missed = 0
+        self.logons_failed = 0

@@ -1,0 +1,297 @@
+"""Clients that ask for much and read little, or late: others are served, nothing stays for ever."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+import pytest
+import trio
+import trustme
+
+from hpe.engine import HighPerformanceEngine
+from hpe.messages import (
+    Deposit,
+    GetBalance,
+    GetOrderbook,
+    Heartbeat,
+    Hello,
+    Logout,
+    OrderType,
+    Ping,
+    Request,
+    ServerInfo,
+    Side,
+    SubmitOrder,
+    SubscribePrivate,
+    TimeInForce,
+)
+from hpe.net import connection, vigil
+from hpe.net.connection import Connection
+from hpe.net.private_ring import CHUNKS_PER_SEGMENT
+from hpe.net.session import Session
+from hpe.net.switchboard import Switchboard
+from tests.integration.test_gate import certificate, secured, trusting
+from tests.support.service import RunningService, running_service
+from tests.support.wire import Row, WireClient, named, pack_request, until, wire
+
+USD, PAIR = 3, 1
+PRIVATE_UPDATE = 123
+
+REPORTS = 15_000
+"""Several sends."""
+
+
+def board_of(engine: HighPerformanceEngine) -> Switchboard:
+    assert engine._stages is not None
+    return engine._stages.switchboard
+
+
+class SlowClient(WireClient):
+    """Little of what it does not read is in the kernels' buffers."""
+
+    raw: trio.SocketStream
+
+    async def trickle(self, times: int) -> bytes:
+        """Read a little at a time, as slowly as makes no standstill; gives b"" at the end."""
+        data = b"?"
+        for _ in range(times):
+            data = await self.stream.receive_some(500)
+            if not data:
+                break
+            await trio.sleep(0.05)  # the pace of this client
+        return data
+
+
+@asynccontextmanager
+async def slow_client(service: RunningService, user: int, window: int) -> AsyncIterator[SlowClient]:
+    raw = trio.socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    await raw.connect((service.host, service.port))
+    async with trio.SocketStream(raw) as stream:
+        client = SlowClient(stream)
+        await client.log_on(user, window=window)
+        port = [*board_of(service.engine)._ports.values()][-1]
+        accepted = cast(Connection, port)._wire.socket
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        yield client
+
+
+async def reports(client: WireClient, count: int, first_id: int = 2) -> None:
+    """Make so many private reports, and some more, for the client's user."""
+    await client.ask(Deposit(first_id, USD, 2**50))
+    orders = [
+        SubmitOrder(n, PAIR, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 4_000 + n % 100, 1)
+        for n in range(first_id + 1, first_id + 1 + count)
+    ]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send, *map(pack_request, orders))
+        await client.responses(count)
+
+
+# --- control --------------------------------------------------------------------------------------
+
+
+class Steps(trio.abc.Instrument):
+    """How many control messages one step of a task answers at most."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.most = self.now = 0
+        control = Session.control
+
+        def counting(session: Session, *args: object) -> object:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            return control(session, *args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Session, "control", counting)
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.now = 0
+
+
+async def test_a_flood_of_pings_leaves_the_loop_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 5_000  # in one read
+    steps = Steps(monkeypatch)
+    with trio.fail_after(30):
+        async with (
+            running_service(tmp_path) as service,
+            wire(service.port, user=7, window=16_384) as client,
+        ):
+            trio.lowlevel.add_instrument(steps)
+            try:
+                await client.send(*[pack_request(Ping(n, n)) for n in range(1, count + 1)])
+                rows = await client.responses(count)
+            finally:
+                trio.lowlevel.remove_instrument(steps)
+            assert [row[1] for row in rows] == list(range(1, count + 1))
+            assert 1 < steps.most <= connection.CHUNKS_AT_ONCE
+
+
+async def test_control_that_is_not_read_is_held_back_like_requests(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with (
+            running_service(tmp_path) as service,
+            wire(service.port, user=8) as other,
+            slow_client(service, 7, window=64) as client,
+        ):
+            credits, most, number = board_of(service.engine).credits, 0, 0
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send_until_cut, client, pack_request(ServerInfo(1)) * 40_000)
+                while not service.engine.statistics()["slow_consumers"]:
+                    most = max(most, credits.reply_bytes)
+                    number += 1
+                    assert (await other.ask(GetBalance(number, USD)))[0] == 33
+            assert most < 65 * 2_000, "a window of answers"
+            await until(lambda: service.engine.statistics()["connections"] == 1)
+            assert (credits.bytes, credits.reply_bytes) == (0, 0)
+
+
+async def send_until_cut(client: WireClient, data: bytes) -> None:
+    try:
+        await client.send(data)
+    except trio.BrokenResourceError:
+        return
+
+
+async def test_control_is_throttled_and_heartbeats_are_not(tmp_path: Path) -> None:
+    limits = {"messages_per_s": 20, "messages_burst": 10}
+    with trio.fail_after(30):
+        async with (
+            running_service(tmp_path, **limits) as service,
+            wire(service.port, user=8) as other,
+            wire(service.port, user=7) as client,
+        ):
+            asked: list[Request] = [Heartbeat(n) for n in range(1, 51)]
+            asked += [Ping(n) for n in range(51, 61)]
+            asked += [Ping(61), SubscribePrivate(62), Logout(63)]
+            await client.send(*map(pack_request, asked))
+            rows = await client.until_closed()
+            assert [row[0] for row in rows[:10]] == [2] * 10
+            assert named(rows[10:]) == [(61, "throttled"), (62, "throttled")]
+            assert rows[-1][:2] == [3, 63], "logout costs no token"
+            async with wire(service.port, user=7) as again:
+                await again.send(*[pack_request(Ping(n)) for n in range(60)])
+                assert named((await again.until_closed())[-1:]) == [(0, "rate_exceeded")]
+            assert (await other.ask(Ping(1)))[0] == 2
+
+
+# --- ends -----------------------------------------------------------------------------------------
+
+
+async def test_what_the_ring_loses_behind_the_end_ends_it(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port, user=7) as trader:
+            ring = board_of(service.engine).streams.ring
+            async with slow_client(service, 7, window=64) as client:
+                assert (await client.ask(SubscribePrivate(1)))[0] == 8
+                await reports(trader, REPORTS)
+                await client.stream.send_eof()
+                sealed = cast(Connection, [*board_of(service.engine)._ports.values()][-1])._outlet
+                await until(lambda: sealed.sealed)
+                ring._reports_max = 100
+                for number in range(3 * CHUNKS_PER_SEGMENT):
+                    await trader.ask(Deposit(2 * REPORTS + number, USD, 5))
+                rows = await client.until_closed()
+            assert rows[-1][0] == PRIVATE_UPDATE
+            assert rows[-1][5] < REPORTS, "what was on its way, and then the end"
+            assert (await trader.ask(Deposit(4 * REPORTS, USD, 5)))[0] == 69
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_who_trickles_does_not_put_its_end_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    monkeypatch.setattr(vigil, "BEHIND_S", 1.0)
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port, user=7) as trader:
+            async with slow_client(service, 7, window=64) as client:
+                assert (await client.ask(SubscribePrivate(1)))[0] == 8
+                await reports(trader, REPORTS)
+                if replaced:
+                    newer = wire(service.port, user=7, session_id=client.session_id)
+                    await newer.__aenter__()
+                else:
+                    await client.stream.send_eof()
+                start_s = trio.current_time()
+                with suppress(trio.BrokenResourceError):
+                    while await client.trickle(10):
+                        pass
+                assert 1 <= trio.current_time() - start_s < 10
+                if replaced:
+                    await newer.__aexit__(None, None, None)
+            left = 2 if replaced else 1
+            await until(lambda: int(service.engine.statistics()["connections"]) <= left)
+
+
+async def test_who_reads_too_slowly_for_its_replies_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vigil, "BEHIND_S", 1.0)
+    with trio.fail_after(30):
+        async with (
+            running_service(tmp_path) as service,
+            wire(service.port, user=8) as other,
+            slow_client(service, 7, window=1_000) as client,
+        ):
+            await reports(other, 100)
+            await client.send(*[pack_request(GetOrderbook(n, PAIR, 100)) for n in range(1, 501)])
+            while not service.engine.statistics()["slow_consumers"]:
+                assert await client.trickle(1)
+            last: Row = []
+            try:
+                while (row := await client.receive()) is not None:
+                    last = row
+            except (trio.BrokenResourceError, AssertionError):
+                last = []  # it was not told: nothing more was taken in time
+            assert not last or named([last]) == [(0, "slow_consumer")]
+            assert (await other.ask(GetBalance(1, USD)))[0] == 33
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+
+async def test_tls_connections_that_ended_are_freed_without_the_collector(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    made: list[weakref.ref[object]] = []
+    with trio.fail_after(30):
+        async with running_service(
+            tmp_path, connections_max=2, **certificate(authority, tmp_path)
+        ) as service:
+            context = trusting(authority)
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(3):
+                    stream = await secured(service.port, context)
+                    client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
+                    await client.log_on(7)
+                    for port in board_of(service.engine)._ports.values():
+                        made.append(weakref.ref(cast(Connection, port)._stream))
+                    del port
+                    await stream.aclose()
+                    await until(lambda: service.engine.statistics()["connections"] == 0)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                assert len(made) == 3
+                assert [each() for each in made] == [None] * 3
+            finally:
+                gc.enable()
+
+
+async def test_a_crowd_of_strangers_is_let_in_by_turns(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, trio.open_nursery() as nursery:
+
+            async def come(user: int) -> None:
+                async with wire(service.port) as client:
+                    assert (await client.ask(Hello(1, 1, user)))[0] == 1
+
+            for user in range(1, 101):
+                nursery.start_soon(come, user)
