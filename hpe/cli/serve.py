@@ -162,7 +162,7 @@ async def _reload(engine: HighPerformanceEngine, hangups: AsyncIterator[int]) ->
         try:
             LOGGER.info("SIGHUP received: %s", engine.reload())
         except ConfigError as error:
-            LOGGER.error("SIGHUP received, and nothing changed: %s", error)
+            LOGGER.error("SIGHUP received, not all could be taken over: %s", error)
 
 
 async def _watch(signals: AsyncIterator[int], stopper: _Stopper, hard_s: float) -> None:

@@ -12,6 +12,7 @@ but that of the logon. Rules: protocol.md, "Limits of a connection".
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -149,15 +150,15 @@ class Connection:
         """Serve until either side ends it.
 
         Raises:
-            ConnectionFault: the client did not take its replies.
-            trio.BrokenResourceError: and other faults of the socket, in groups.
+            ConnectionFault: the client is gone, or did not take its replies.
+            trio.BrokenResourceError: and OSError: it went while they were on their way.
         """
         try:
             await self._secure()
             async with trio.open_nursery() as nursery:
                 self._life = nursery.cancel_scope
-                nursery.start_soon(self._write)
-                await self._read()
+                nursery.start_soon(self._contained, self._write)
+                await self._contained(self._read)
                 self._vigil.held = True
                 await self._around.exits.wait()
                 if self._settled is not None:
@@ -172,6 +173,17 @@ class Connection:
             await trio.aclose_forcefully(self._wire)
         if self._fault:
             raise ConnectionFault(self._fault)
+
+    async def _contained(self, work: Callable[[], Awaitable[None]]) -> None:
+        """End it by a fault of the socket, kept as text.
+
+        Through the nursery it would become a group, which is a cycle with its tracebacks, and
+        garbage in cycles stays for ever.
+        """
+        try:
+            await work()
+        except (trio.BrokenResourceError, OSError) as fault:
+            self._drop(str(fault.__cause__ or fault))
 
     def _welcome(self) -> None:
         self._account.frames_max = max(FRAMES_MIN, self.session.window)

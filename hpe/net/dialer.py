@@ -90,7 +90,13 @@ class Dialer:
             yield link, welcome
         finally:
             if stream is not None:
-                await _close(stream)
+                try:
+                    with trio.move_on_after(CLOSE_S, shield=True):
+                        await stream.aclose()
+                finally:
+                    # Who reconnects for days may have no collector, as the service has none.
+                    if isinstance(stream, trio.SSLStream):
+                        break_cycle(stream)
 
     async def _connect(self) -> trio.abc.Stream:
         try:
@@ -102,13 +108,3 @@ class Dialer:
         # The handshake comes with the first bytes. Messages have a length of their own: a missing
         # TLS goodbye only means that the connection was cut.
         return trio.SSLStream(stream, self._tls, server_hostname=self._host, https_compatible=True)
-
-
-async def _close(stream: trio.abc.Stream) -> None:
-    try:
-        with trio.move_on_after(CLOSE_S):
-            await stream.aclose()
-    finally:
-        # Those who reconnect for days may have switched the collector off, as the service does.
-        if isinstance(stream, trio.SSLStream):
-            break_cycle(stream)

@@ -107,7 +107,10 @@ class Server:
             place.leave()
 
     def _secured(self, wire: Wire) -> ClientStream:
-        return wire if self.tls is None else trio.SSLStream(wire, self.tls, server_side=True)
+        if self.tls is None:
+            return wire
+        # Messages have a length of their own: who hangs up without a TLS goodbye hangs up.
+        return trio.SSLStream(wire, self.tls, server_side=True, https_compatible=True)
 
     async def _refuse(self, stream: trio.SocketStream, code: ErrorCode) -> None:
         self.refused += 1

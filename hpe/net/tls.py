@@ -8,7 +8,9 @@ Rules: docs/operations.md, "TLS".
 
 from __future__ import annotations
 
+import os
 import ssl
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,8 @@ def server_context(config: Config) -> ssl.SSLContext | None:
     context.num_tickets = 0
     context.options |= ssl.OP_NO_TICKET
     pair = f"tls_certificate {config.tls_certificate}, tls_key {config.tls_key}"
-    for path in (config.tls_certificate, config.tls_key):
-        _check_readable(path)
+    _check_readable(config.tls_certificate)
+    _check_readable(config.tls_key, secret=True)
     try:
         context.load_cert_chain(config.tls_certificate, config.tls_key, _no_password)
     except ssl.SSLError as error:
@@ -74,13 +76,24 @@ def break_cycle(stream: trio.SSLStream[Any]) -> None:
     vars(stream).clear()
 
 
-def _check_readable(path: str | Path) -> None:
-    """Name the file: OpenSSL's errors do not."""
+def _check_readable(path: str | Path, *, secret: bool = False) -> None:
+    """Name the file: OpenSSL's errors do not. Not everybody may replace a secret one."""
     try:
-        with open(path, "rb"):
-            pass
+        # Not blocking: a pipe of that name must not hold the service up.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+    finally:
+        os.close(descriptor)
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{path}: is not a file")
+    if secret and mode & stat.S_IWOTH:
+        raise ConfigError(
+            f"{path}: found mode {stat.S_IMODE(mode):04o}; allowed: one that others cannot write "
+            f"to, because it is the private key (chmod o= {path})"
+        )
 
 
 def _no_password() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import struct
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -283,6 +284,25 @@ async def test_tls_connections_that_ended_are_freed_without_the_collector(tmp_pa
                 assert [each() for each in made] == [None] * 3
             finally:
                 gc.enable()
+
+
+async def test_connections_that_were_reset_are_freed_without_the_collector(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service:
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(3):
+                    async with wire(service.port, user=7) as client:
+                        client.stream.setsockopt(
+                            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                        )
+                    await until(lambda: service.engine.statistics()["connections"] == 0)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                assert not [item for item in gc.get_objects() if type(item) is Connection]
+            finally:
+                gc.enable()
+            assert service.engine.statistics()["connections_faulty"] == 3
 
 
 async def test_a_crowd_of_strangers_is_let_in_by_turns(tmp_path: Path) -> None:

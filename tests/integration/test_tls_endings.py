@@ -21,13 +21,13 @@ import trio
 import trustme
 
 from hpe.errors import ConnectionLost, RequestRefused
-from hpe.messages import Hello, Logout
+from hpe.messages import Hello, ListAssets, Logout
 from hpe.net.connection import Connection
 from hpe.net.dialer import Dialer
 from hpe.net.tls import client_context
 from hpe.net.wire import Wire
 from tests.support.service import running_service
-from tests.support.wire import WireClient, named, pack_request, wire
+from tests.support.wire import WireClient, named, pack_request, until, wire
 
 RESET = struct.pack("ii", 1, 0)
 TIMES = 3
@@ -105,12 +105,33 @@ async def talks_nonsense(port: int, context: ssl.SSLContext) -> None:
         assert named(await client.until_closed()) == [(0, "empty_frame")]
 
 
-async def resets(port: int, context: ssl.SSLContext) -> None:
+async def resets(port: int, context: ssl.SSLContext, *frames: bytes) -> None:
     stream = await trio.open_tcp_stream("127.0.0.1", port)
     secure = trio.SSLStream(stream, context, server_hostname="127.0.0.1")
-    await WireClient(secure).log_on(7)  # type: ignore[arg-type]  # the same methods
+    client = WireClient(secure)  # type: ignore[arg-type]  # the same methods
+    await client.log_on(7)
+    await client.send(*frames)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     await trio.aclose_forcefully(stream)
+
+
+async def resets_while_it_is_answered(port: int, context: ssl.SSLContext) -> None:
+    await resets(port, context, *[pack_request(ListAssets(2))] * 200)
+
+
+async def hangs_up_without_a_goodbye(port: int, context: ssl.SSLContext) -> None:
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+    secure = trio.SSLStream(stream, context, server_hostname="127.0.0.1")
+    client = WireClient(secure)  # type: ignore[arg-type]  # the same methods
+    await client.log_on(7)
+    await client.send(*[pack_request(ListAssets(2))] * 20)
+    await stream.aclose()
+
+
+async def resets_in_the_handshake(port: int, context: ssl.SSLContext) -> None:
+    async with wire(port) as client:
+        await client.send(b"\x16\x03\x01")
+        client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
 async def speaks_no_tls(port: int, context: ssl.SSLContext) -> None:
@@ -155,6 +176,9 @@ async def is_one_too_many_without_tls(port: int, context: ssl.SSLContext) -> Non
         logs_out,
         talks_nonsense,
         resets,
+        resets_while_it_is_answered,
+        hangs_up_without_a_goodbye,
+        resets_in_the_handshake,
         speaks_no_tls,
         is_silent,
         is_silent_inside_tls,
@@ -174,8 +198,7 @@ async def test_nothing_of_a_connection_stays_whatever_its_end(
             with no_collector():
                 for _ in range(TIMES):
                     await end(service.port, context)
-                    while left_behind():
-                        await trio.sleep(0.01)  # the pace of looking: reference counts free it
+                    await until(lambda: not left_behind())
 
 
 @asynccontextmanager
@@ -195,8 +218,7 @@ async def test_the_client_library_keeps_nothing_of_its_connections_either(
                     async with connection_of(dialer) as stream:
                         assert stream() is not None
                     assert stream() is None
-                    while left_behind():
-                        await trio.sleep(0.01)  # its place is needed for the next one
+                    await until(lambda: not left_behind())  # its place is needed
 
 
 async def test_attempts_of_the_client_library_that_failed_leave_nothing(
@@ -220,5 +242,4 @@ async def test_attempts_of_the_client_library_that_failed_leave_nothing(
                         with pytest.raises(ConnectionLost, match="certificate"):
                             async with distrusting.open(0, 1):
                                 pytest.fail("connected")
-                    while kept() > before:
-                        await trio.sleep(0.01)  # the pace of looking: reference counts free it
+                    await until(lambda: kept() <= before)

@@ -1,5 +1,6 @@
 """TLS contexts: what is negotiated, what is refused, and that a bad file is named."""
 
+import os
 import shutil
 import ssl
 
@@ -50,6 +51,20 @@ def folder(made, tmp_path):
 
 def config(folder, certificate="server.pem", key="server-key.pem"):
     return Config(tls_certificate=str(folder / certificate), tls_key=str(folder / key))
+
+
+def test_a_key_that_everybody_may_replace_is_refused(folder):
+    (folder / "server-key.pem").chmod(0o666)
+    with pytest.raises(ConfigError, match=r"found mode 0666; allowed: one that others cannot"):
+        server_context(config(folder))
+
+
+@pytest.mark.parametrize("name", ["server.pem", "server-key.pem"])
+def test_a_pipe_in_place_of_a_file_holds_nothing_up(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ConfigError, match=f"{name}: is not a file"):
+        server_context(config(folder))
 
 
 async def converse(server, client, host=HOST):

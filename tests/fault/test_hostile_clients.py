@@ -1,0 +1,260 @@
+"""No neighbour hurts a client: hostile ones do their worst, a canary trades all the while.
+
+Every test runs a service in a process of its own and one kind of attack on it. The verdict is the
+canary's (tests/support/canary.py): every reply within a second, none missing, none twice. Then the
+statistics have to tell what happened, and descriptors, threads and memory come back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import pytest
+import trio
+
+from hpe.keys import Key
+from hpe.messages import HEARTBEAT_MS_MIN, SILENCE_HEARTBEATS, Channel
+from hpe.net.connection import STALL_S, WATCH_S
+from hpe.net.sources import FAILED_LOGONS_MAX
+from tests.support import hostile
+from tests.support.canary import USER as CANARY_USER
+from tests.support.canary import Canary, endowment
+from tests.support.line import Line, Refused, statistics
+from tests.support.members import CANARY_KEY, TRADER, TRADER_KEY, operate, write_keys
+from tests.support.service import ServiceProcess
+
+REPLY_S_MAX: Final = 1.0
+MEMORY_BYTES_MAX: Final = 32 * 1024 * 1024
+"""What a service may keep of an attack, with what the canary's trading itself leaves."""
+
+SETTLE_S_MAX: Final = 10.0
+CHANNELS: Final = tuple(Channel)
+
+
+class Scene:
+    """A service under attack, and what it was before.
+
+    Attributes:
+        port: of the service.
+        figures: its statistics, once `settled`.
+    """
+
+    def __init__(self, service: ServiceProcess, key: Key | None) -> None:
+        self.port = service.port
+        self.figures: dict[str, Any] = {}
+        self._key = key
+        self._process = psutil.Process(service.pid)
+        self._before = self._holdings()
+
+    def statistics(self) -> dict[str, Any]:
+        """Ask the service."""
+        self.figures = statistics(self.port, CANARY_USER, self._key)
+        return self.figures
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float) -> float:
+        """Ask again and again until something holds; gives the seconds that it took."""
+        begin_s = time.monotonic()
+        while not condition(self.statistics()):
+            assert time.monotonic() - begin_s < timeout_s, f"after {timeout_s} s: {self.figures}"
+            await trio.sleep(0.05)  # a pace, no synchronisation
+        return time.monotonic() - begin_s
+
+    async def settled(self) -> None:
+        """See that only the canary is left, and that everything came back."""
+        await self.until(lambda figures: figures["connections"] <= 2, SETTLE_S_MAX)
+        assert self.figures["strangers"] == 0
+        deadline_s = time.monotonic() + SETTLE_S_MAX
+        while self._holdings() > self._before:
+            assert time.monotonic() < deadline_s, (self._holdings(), self._before)
+            await trio.sleep(0.05)
+        grown = self._process.memory_info().rss - self.memory_before
+        print(f"memory grew by {grown / 2**20:.1f} MiB")
+        assert grown < MEMORY_BYTES_MAX
+
+    def _holdings(self) -> tuple[int, int]:
+        """Descriptors and threads."""
+        self.memory_before = getattr(self, "memory_before", self._process.memory_info().rss)
+        return self._process.num_fds(), self._process.num_threads()
+
+
+@asynccontextmanager
+async def under_attack(
+    tmp_path: Path, *, with_keys: bool = False, **settings: object
+) -> AsyncIterator[Scene]:
+    """Have a service with its canary for the length of an attack, then give the verdict."""
+    if with_keys:
+        settings["keys_file"] = write_keys(tmp_path / "keys.json")
+    environment = {f"HPE_{name.upper()}": str(value) for name, value in settings.items()}
+    with ExitStack() as stack:
+        service = stack.enter_context(ServiceProcess(tmp_path, environment=environment))
+        if with_keys:
+            operate(service.port, endowment(1))
+        key = CANARY_KEY if with_keys else None
+        canary = stack.enter_context(Canary(service.port, tmp_path, key=key))
+        scene = Scene(service, key)
+        with trio.fail_after(60):
+            yield scene
+            await scene.settled()
+        log = canary.stop()
+        print(log.describe())
+        assert log.faults == []
+        assert len(log.replies) > 50
+        assert log.worst_s() < REPLY_S_MAX
+        assert "fault of this side" not in service.errors()
+
+
+async def test_slow_loris(tmp_path: Path) -> None:
+    """A thousand half headers are gone a second after the deadline, whatever is dribbled."""
+    deadline_s = 2.0
+    async with under_attack(tmp_path, logon_timeout_s=deadline_s) as scene:
+        ends = await hostile.half_headers(scene.port, 1_000, dribble_s=0.25)
+        assert Counter(end.words for end in ends) == {"logon_timeout": 1_000}
+        times = sorted(end.after_s for end in ends)
+        print(f"half headers closed after {times[0]:.2f} to {times[-1]:.2f} s")
+        assert times[0] > deadline_s - 0.5
+        assert times[-1] < deadline_s + 1
+
+
+async def test_market_data_that_nobody_reads(tmp_path: Path) -> None:
+    """Subscribers that do not read, or hardly: they miss updates, they are not cut."""
+    never, slowly, pace_s = 24, 8, 0.05
+    async with under_attack(tmp_path) as scene, trio.open_nursery() as nursery:
+        for number in range(never + slowly):
+            pace = pace_s if number >= never else None
+            nursery.start_soon(hostile.never_read, scene.port, 100 + number, CHANNELS, pace)
+        nursery.start_soon(hostile.stir, scene.port, 99, 1_500)
+        subscriptions = (never + slowly) * len(CHANNELS)
+        await scene.until(lambda figures: figures["subscriptions"] == subscriptions, 10)
+        await scene.until(lambda figures: figures["market_updates_merged"], 20)
+        await trio.sleep(STALL_S + WATCH_S)  # for as long as private data would have had
+        figures = scene.statistics()
+        assert figures["subscriptions"] == subscriptions
+        assert figures["slow_consumers"] == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_private_streams_that_nobody_reads(tmp_path: Path) -> None:
+    """Who does not take his private stream is cut, and may come back for it."""
+    readers = 16
+    async with under_attack(tmp_path) as scene, trio.open_nursery() as nursery:
+        for _ in range(readers):
+            nursery.start_soon(hostile.never_read, scene.port, 99, ())
+        await scene.until(lambda figures: figures["private_streams"] == readers, 10)
+        nursery.start_soon(hostile.stir, scene.port, 99, 1_500)
+        took_s = await scene.until(lambda figures: figures["slow_consumers"] == readers, 10)
+        print(f"{readers} streams cut {took_s:.1f} s after their reports began")
+        nursery.cancel_scope.cancel()
+
+
+async def test_logon_floods_with_bad_signatures(tmp_path: Path) -> None:
+    """A source that guesses is refused, whatever key it names; others with that key are not."""
+    guessers, tries = hostile.SOURCES[1:], 60
+    async with under_attack(tmp_path, with_keys=True) as scene:
+        told: Counter[str] = Counter()
+
+        async def guess(number: int) -> None:
+            source = guessers[number]
+            key = (CANARY_KEY, TRADER_KEY, Key("nobody", bytes(32)))[number % 3]
+            words = await hostile.bad_signatures(scene.port, tries, key, source=source)
+            assert words[:FAILED_LOGONS_MAX] == ["authentication_failed"] * FAILED_LOGONS_MAX
+            told.update(words[FAILED_LOGONS_MAX:])
+
+        await hostile.crowd(len(guessers), guess)
+        # Only so many refused ones are told why at the same time.
+        assert told.keys() <= {"too_many_logons", ""}
+        assert told["too_many_logons"] > tries
+        with Line(scene.port, guessers[0]) as line, pytest.raises(Refused, match="too_many_logons"):
+            line.log_on(TRADER, TRADER_KEY)
+        with Line(scene.port) as line:
+            assert line.log_on(TRADER, TRADER_KEY)
+        await scene.settled()
+        assert scene.figures["logons_failed"] == len(guessers) * FAILED_LOGONS_MAX
+        assert scene.figures["connections_refused"] == sum(told.values()) + 1
+
+
+async def test_connection_floods_to_the_cap(tmp_path: Path) -> None:
+    """Places run out, not descriptors; the excess is told so, and afterwards there is room."""
+    places, attempts = 300, 1_200
+    async with under_attack(tmp_path, connections_max=places, logon_timeout_s=3) as scene:
+        told: Counter[str] = Counter()
+
+        async def flood(number: int) -> None:
+            source = hostile.source_of(number)
+            count = attempts // len(hostile.SOURCES)
+            told.update(await hostile.connections(scene.port, count, 2.0, source=source))
+
+        await hostile.crowd(len(hostile.SOURCES), flood)
+        print(f"{attempts} attempts: {told}")
+        # One place is the canary's. Some were closed without a word, as too many were being told.
+        assert told[""] == places - 1
+        assert told["too_many_connections"] > 0
+        assert told["too_many_connections"] + told["closed"] == attempts - told[""]
+        await scene.settled()
+        assert scene.figures["connections_refused"] == attempts - told[""]
+
+
+async def test_segments_of_one_byte(tmp_path: Path) -> None:
+    clients, requests = 20, 20
+    async with under_attack(tmp_path) as scene:
+        replies = await hostile.crowd(
+            clients, lambda n: hostile.single_bytes(scene.port, 100 + n, requests)
+        )
+        for rows in replies:
+            assert [row[1] for row in rows] == [1, *range(1, requests + 1)]
+            assert rows[-1][6] == requests, "a deposit was lost or made twice"
+
+
+async def test_resets_at_random_points(tmp_path: Path) -> None:
+    async with under_attack(tmp_path, logon_timeout_s=1) as scene:
+        await hostile.resets(scene.port, 600, seed=4)
+
+
+async def test_noise(tmp_path: Path) -> None:
+    async with under_attack(tmp_path) as scene:
+        ends = await hostile.garbage(scene.port, 600, seed=5)
+        words = Counter(end.words for end in ends)
+        print(words)
+        assert {"frame_too_large", "empty_frame", "bad_messagepack"} <= words.keys()
+
+
+async def test_half_open_connections(tmp_path: Path) -> None:
+    """Who says nothing for three heartbeats is taken for dead, and told so."""
+    clients, silence_s = 200, SILENCE_HEARTBEATS * HEARTBEAT_MS_MIN / 1_000
+    async with under_attack(tmp_path) as scene:
+        ends = await hostile.crowd(clients, lambda n: hostile.silence(scene.port, 100 + n), 100)
+        assert Counter(end.words for end in ends) == {"heartbeat_timeout": clients}
+        times = sorted(end.after_s for end in ends)
+        print(f"silent clients cut after {times[0]:.2f} to {times[-1]:.2f} s")
+        assert times[0] > silence_s
+        assert times[-1] < silence_s + 1
+        await scene.settled()
+        assert scene.figures["heartbeats_missed"] == clients
+
+
+async def test_request_floods(tmp_path: Path) -> None:
+    """Above the rate: throttled; going on above twice the rate: cut. Others have their own rate."""
+    async with under_attack(tmp_path, messages_per_s=4_000, messages_burst=500) as scene:
+        told = await hostile.request_flood(scene.port, 7, 16_000)
+        counts = Counter(told)
+        print(counts)
+        assert counts.keys() == {"", "throttled", "rate_exceeded"}
+        assert told[-1] == "rate_exceeded"
+        await scene.settled()
+        # What the last answers were of, the reset of the cut connection may have destroyed.
+        assert scene.figures["throttled"] >= counts["throttled"] > 0
+        assert scene.figures["frames_busy"] == 0
+
+
+async def test_session_floods(tmp_path: Path) -> None:
+    """One user's sessions do not use up those of the others."""
+    async with under_attack(tmp_path, with_keys=True) as scene:
+        told = await hostile.session_flood(scene.port, TRADER, TRADER_KEY, 100)
+        assert Counter(told) == {"": 4, "too_many_sessions": 96}
+        with Line(scene.port) as line:
+            assert line.log_on(CANARY_USER, CANARY_KEY, window=64)

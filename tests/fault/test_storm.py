@@ -1,0 +1,129 @@
+"""The price of hostile neighbours, measured: what they add to a well-behaved client's p99.
+
+Windows of quiet and of storm (tests/support/storm.py) alternate on one service. What counts is
+(p99 of the canary's reply - p99 of fdatasync in the same window), as a disk that others of this
+machine use is nobody's fault here; its median over the hostile windows may be three times that of
+the quiet ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Final, NamedTuple
+
+import pytest
+
+from tests.support.canary import USER as CANARY_USER
+from tests.support.canary import Canary, endowment
+from tests.support.hostile import stirring_money
+from tests.support.line import Line, figures_over, statistics
+from tests.support.members import CANARY_KEY, operate, write_keys
+from tests.support.service import ServiceProcess
+from tests.support.storm import DESCRIPTION, SETTINGS, STIRRER, Storm
+from tests.support.sync_probe import SyncProbe
+from tests.support.watcher import Sample, describe, percentile_s
+
+PAIRS: Final = 7
+WINDOW_S: Final = 10.0
+CALM_S: Final = 3.0
+SHORT_S: Final = 5.0
+RATIO_MAX: Final = 3.0
+REPLY_S_MAX: Final = 1.0
+
+
+@contextmanager
+def service_and_canary(tmp_path: Path) -> Iterator[tuple[int, Canary]]:
+    """Have a service that a storm can rage on, and its canary; gives the port."""
+    settings = {**SETTINGS, "HPE_KEYS_FILE": write_keys(tmp_path / "keys.json")}
+    with ServiceProcess(tmp_path, environment=settings) as service:
+        operate(service.port, endowment(1))
+        operate(service.port, stirring_money(STIRRER))
+        with Canary(service.port, tmp_path, key=CANARY_KEY) as canary:
+            yield service.port, canary
+
+
+def test_a_short_storm_costs_no_reply(tmp_path: Path) -> None:
+    with service_and_canary(tmp_path) as (port, canary), Line(port) as line:
+        line.log_on(CANARY_USER, CANARY_KEY, window=1)  # in the storm there may be no place
+        with Storm(port, tmp_path) as storm:
+            time.sleep(SHORT_S)
+            seen = figures_over(line)
+            assert storm.works
+        log = canary.stop()
+    print(log.describe(), seen)
+    assert log.faults == []
+    assert log.worst_s() < REPLY_S_MAX
+    assert seen["strangers"] > 500
+    for name in (
+        "throttled", "logons_failed", "heartbeats_missed", "subscriptions", "slow_consumers"
+    ):  # fmt: skip
+        assert seen[name] > 0, name
+
+
+class Window(NamedTuple):
+    """What was noted between two moments."""
+
+    replies: list[Sample]
+    syncs: list[Sample]
+
+    def p99_ms(self) -> float:
+        """Give the replies' p99."""
+        return 1_000 * percentile_s(self.replies, 99)
+
+    def price_ms(self) -> float:
+        """Give what of the replies' p99 is not the disk's."""
+        return self.p99_ms() - 1_000 * percentile_s(self.syncs, 99)
+
+    def describe(self) -> str:
+        """Say it in one line."""
+        return (
+            f"{len(self.replies)} replies {describe(self.replies)}; {len(self.syncs)} syncs "
+            f"{describe(self.syncs)}; p99 without the disk's {self.price_ms():.2f} ms"
+        )
+
+
+@pytest.mark.release
+@pytest.mark.timeout(600)
+def test_a_storm_does_not_triple_the_p99(tmp_path: Path) -> None:
+    print(DESCRIPTION)
+    spans: list[tuple[float, float]] = []
+    with service_and_canary(tmp_path) as (port, canary), SyncProbe(tmp_path) as probe:
+        time.sleep(CALM_S)
+        for _ in range(PAIRS):
+            spans.append(_pass_window())
+            with Storm(port, tmp_path) as storm:
+                time.sleep(CALM_S)
+                spans.append(_pass_window())
+                assert storm.works
+            time.sleep(CALM_S)
+        log, syncs = canary.stop(), probe.stop()
+        print(statistics(port, CANARY_USER, CANARY_KEY))
+    windows = [Window(between(log.replies, *span), between(syncs, *span)) for span in spans]
+    quiet, hostile = windows[::2], windows[1::2]
+    for pair in zip(quiet, hostile, strict=True):
+        for kind, window in zip(("quiet  ", "hostile"), pair, strict=True):
+            print(kind, window.describe())
+    before, after = (median(window.price_ms() for window in kind) for kind in (quiet, hostile))
+    whole = [median(window.p99_ms() for window in kind) for kind in (quiet, hostile)]
+    print(
+        f"p99 without the disk's, median of {PAIRS}: quiet {before:.2f} ms, hostile "
+        f"{after:.2f} ms, {after / before:.2f} times; with it {whole[0]:.2f} and "
+        f"{whole[1]:.2f} ms, {whole[1] / whole[0]:.2f} times; worst reply {log.worst_s():.3f} s"
+    )
+    assert log.faults == []
+    assert log.worst_s() < REPLY_S_MAX
+    assert after <= RATIO_MAX * before
+
+
+def between(samples: list[Sample], begin_s: float, end_s: float) -> list[Sample]:
+    return [sample for sample in samples if begin_s <= sample.begin_s < end_s]
+
+
+def _pass_window() -> tuple[float, float]:
+    begin_s = time.monotonic()
+    time.sleep(WINDOW_S)
+    return begin_s, time.monotonic()

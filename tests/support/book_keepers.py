@@ -1,0 +1,277 @@
+"""Keepers of books: subscribers who note every state of their maintained book, and the judge.
+
+Owns the subscribers over bare sockets (each a task: prompt, slow, or again and again cut off) and
+what they noted; the judge replays the service's log and holds every note against the book that the
+engine had at that book_sequence. The books themselves are the client library's. A keeper resumes
+by itself what it loses: connection, place in the stream, depth.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from enum import Enum, auto
+from math import inf
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import trio
+import trio_util
+
+from hpe.core import new_core
+from hpe.core.orderbook import Ladder, OrderBook
+from hpe.messages import (
+    AnyReply,
+    Channel,
+    LevelsUpdate,
+    OrdersSnapshot,
+    OrdersUpdate,
+    Side,
+    Subscribe,
+    Subscribed,
+)
+from hpe.net.framing import encode_frame
+from hpe.net.maintained_book import LevelsBook, OrdersBook, Verdict
+from hpe.wal.files import DirectoryFiles
+from hpe.wal.segments import survey
+from tests.support.hostile import GONE, Enemy, dial
+
+_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
+_encode: Final = msgspec.msgpack.Encoder().encode
+CUT_S: Final = 2.0
+Rows = list[tuple[int, ...]]
+
+
+class Manner(Enum):
+    """How a keeper reads."""
+
+    PROMPT = auto()
+    SLOW = auto()
+    CUT = auto()
+
+
+class Habit(NamedTuple):
+    """What a keeper keeps and how.
+
+    `depth` is that of its snapshots; a slow one reads nothing for up to `slow_s`, then all there
+    is.
+    """
+
+    instrument: int
+    channel: Channel
+    depth: int
+    manner: Manner
+    slow_s: float
+
+
+class Note(NamedTuple):
+    """A book as it was: its digest, and the prices beyond which the keeper knows nothing."""
+
+    instrument: int
+    channel: Channel
+    sequence: int
+    worst_bid: int | None
+    worst_ask: int | None
+    digest: int
+
+
+def digest_of(bids: Any, asks: Any) -> int:
+    """Give a number for a book, which differs when the book does."""
+    return zlib.crc32(_encode((bids, asks)))
+
+
+class Keeper:
+    """One subscriber.
+
+    Args:
+        port: of the service.
+        number: of the keeper: its user, and the seed of its chances.
+        habit: what it keeps.
+        quiet: when nothing changes any more: then a slow one reads on at once.
+
+    Attributes:
+        notes: every state of the book that was known to be one.
+        seen: what became of updates, and how often it began anew and why.
+        book: as it is now.
+        known: book_sequence of the book that was noted last; 0 while there is none.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        number: int,
+        habit: Habit,
+        quiet: trio.Event,
+    ) -> None:
+        self.notes: set[Note] = set()
+        self.seen: Counter[str] = Counter()
+        self.book = LevelsBook() if habit.channel is Channel.LEVELS else OrdersBook()
+        self.habit = habit
+        self.known = trio_util.AsyncValue(0)
+        self._live = False
+        self._port = port
+        self._user = 1_000 + number
+        self._random = random.Random(number)
+        self._quiet = quiet
+        self._asked = 0
+        self._worst: tuple[int | None, int | None] = (None, None)
+
+    def describe(self) -> str:
+        """Say who it is, where it stands, and what it saw."""
+        return f"{self.habit}, at {self.book.sequence} (live: {self._live}): {dict(self.seen)}"
+
+    async def run(self) -> None:
+        """Keep the book, over as many connections as it takes, until cancelled."""
+        while True:
+            try:
+                with (
+                    await dial(self._port, small=self.habit.manner is Manner.SLOW) as line,
+                    trio.move_on_after(self._patience_s()),
+                ):
+                    await self._follow(line)
+            except GONE:
+                pass  # the service was killed
+            self.known.value = 0
+            self.seen["connections"] += 1
+            await trio.sleep(0.05)
+
+    def _patience_s(self) -> float:
+        return self._random.expovariate(1 / CUT_S) if self.habit.manner is Manner.CUT else inf
+
+    async def _follow(self, line: Enemy) -> None:
+        await line.log_on(self._user)
+        await self._ask(line)
+        awake_s = trio.current_time()
+        while body := await line.receive_body():
+            await self._take(_DECODER.decode(body), line)
+            # It sleeps only when its book is one: what it missed shall come as a merged update.
+            if (
+                self.habit.manner is Manner.SLOW
+                and trio.current_time() > awake_s + 1
+                and self._live
+            ):
+                with trio.move_on_after(self._random.uniform(0.7, 1.0) * self.habit.slow_s):
+                    await self._quiet.wait()
+                awake_s = trio.current_time()
+
+    async def _ask(self, line: Enemy) -> None:
+        self._live = False
+        self.known.value = 0
+        self._asked += 1
+        subscribe = Subscribe(
+            self._asked, self.habit.instrument, self.habit.channel, self.habit.depth
+        )
+        await line.send(encode_frame(subscribe))
+
+    async def _take(self, message: Any, line: Enemy) -> None:
+        if isinstance(message, Subscribed):
+            if message.request_id != self._asked:
+                return  # this one is asked again already
+            self._begin(message)
+        elif isinstance(message, LevelsUpdate | OrdersUpdate):
+            if not self._live:
+                return
+            verdict = self.book.apply(message)
+            self.seen[verdict.name.lower()] += 1
+            self._live = verdict in (Verdict.APPLIED, Verdict.IGNORED)
+        else:
+            return
+        if self._live and not self.book.shallow:
+            self._note()
+        else:
+            self.seen["shallow" if self._live else "lost"] += 1
+            await self._ask(line)
+
+    def _begin(self, message: Subscribed) -> None:
+        snapshot = message.snapshot
+        assert isinstance(snapshot, LevelsUpdate | OrdersSnapshot)
+        # A row of levels begins with its price, a row of orders with the order id.
+        at = 0 if isinstance(snapshot, LevelsUpdate) else 1
+        self._worst = (
+            snapshot.bids[-1][at] if message.more_bids else None,
+            snapshot.asks[-1][at] if message.more_asks else None,
+        )
+        verdict = self.book.load(message)
+        self.seen[f"snapshot {verdict.name.lower()}"] += 1
+        self._live = verdict is Verdict.APPLIED
+
+    def _note(self) -> None:
+        book = self.book
+        if isinstance(book, LevelsBook):
+            digest = digest_of(book.bids(), book.asks())
+        else:
+            digest = digest_of(book.orders(Side.BUY), book.orders(Side.SELL))
+        self.notes.add(
+            Note(self.habit.instrument, self.habit.channel, book.sequence, *self._worst, digest)
+        )
+        self.known.value = book.sequence
+
+
+class Judgement(NamedTuple):
+    """What the judge found: states compared, books of the engine they belong to, its last ones.
+
+    `wrong`: notes that differ from the engine's book; `unknown`: those of a book_sequence that no
+    batch of the log ends with.
+    """
+
+    compared: int
+    books: int
+    last_sequences: dict[int, int]
+    wrong: list[Note]
+    unknown: list[Note]
+
+
+def judge(data: Path, notes: Iterable[Note]) -> Judgement:
+    """Replay the log of a data directory and compare every note with the engine's book.
+
+    Args:
+        data: nobody writes there now.
+        notes: of all keepers.
+    """
+    waiting: dict[tuple[int, int], set[Note]] = defaultdict(set)
+    for note in notes:
+        waiting[note.instrument, note.sequence].add(note)
+    core = new_core()
+    compared = books = 0
+    wrong: list[Note] = []
+    for scan in survey(DirectoryFiles(data)).scans():
+        for entry in scan.entries:
+            for body in entry.record.bodies:
+                core.replay(body)
+                for number, book in core.exchange.books.items():
+                    due = waiting.pop((number, book.sequence), None)
+                    if due is not None:
+                        wrong += [note for note in due if digest_then(book, note) != note.digest]
+                        compared += len(due)
+                        books += 1
+    last = {number: book.sequence for number, book in core.exchange.books.items()}
+    # A book without a change yet has no batch of its own.
+    unknown = [note for (_, sequence), due in waiting.items() for note in due if sequence]
+    return Judgement(compared, books, last, wrong, unknown)
+
+
+def digest_then(book: OrderBook, note: Note) -> int:
+    """Give the digest that a note about this book has to have."""
+    return digest_of(
+        _rows(book.bids, note.channel, note.worst_bid, 1),
+        _rows(book.asks, note.channel, note.worst_ask, -1),
+    )
+
+
+def _rows(ladder: Ladder, channel: Channel, worst: int | None, sign: int) -> Rows:
+    """Give the rows of a side down to its worst known price."""
+    rows: Rows = []
+    for level in ladder.levels():
+        if worst is not None and sign * level.price < sign * worst:
+            break
+        if channel is Channel.LEVELS:
+            rows.append((level.price, level.quantity, level.count))
+        else:
+            rows += [
+                (order.order_id, level.price, order.leaves - order.hidden)
+                for order in level.orders()
+            ]
+    return rows

@@ -1,0 +1,115 @@
+"""A crowd of logged-on sessions that do nothing but live: a lean process with one epoll.
+
+`IdleCrowd` starts and ends the process; `python -m tests.support.idle_crowd` is the process. Each
+session says hello as a user of its own and then sends a heartbeat when one is due; what it gets is
+counted and dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import select
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hpe.messages import Heartbeat, Hello
+from hpe.net.framing import encode_frame
+from tests.support.hostile import source_of
+from tests.support.line import WELCOME
+from tests.support.watcher import READY, Watcher, told_to_stop
+
+FIRST_USER: Final = 10_000
+AT_ONCE: Final = 100
+"""Hellos on their way at the same time."""
+
+SLICES: Final = 50
+"""Heartbeats go out in so many parts of an interval, not all in one moment."""
+
+PATIENCE_S: Final = 20.0
+_HEARTBEAT: Final = encode_frame(Heartbeat(0))
+_TYPE: Final = 5
+"""Where a frame of up to 15 fields has its type."""
+
+
+class Idled(NamedTuple):
+    """What a crowd noted: sessions held to the end, lost ones, and those that got a heartbeat."""
+
+    held: int
+    lost: int
+    beaten: int
+
+
+class IdleCrowd(Watcher):
+    """The process; a context manager: inside, all sessions are logged on.
+
+    Args:
+        port: of the service.
+        folder: for what it writes.
+        count: of sessions.
+        heartbeat_ms: as told in hello.
+    """
+
+    def __init__(self, port: int, folder: Path, count: int, heartbeat_ms: int) -> None:
+        arguments = [str(port), str(count), str(heartbeat_ms)]
+        super().__init__("tests.support.idle_crowd", folder, arguments)
+
+    def stop(self) -> Idled:
+        """Have it end, and give what it noted."""
+        return Idled(*self.noted())
+
+
+def _log_on(port: int, count: int, heartbeat_ms: int) -> Iterator[socket.socket]:
+    """Connect and log on, some at a time."""
+    for first in range(0, count, AT_ONCE):
+        group = []
+        for number in range(first, min(first + AT_ONCE, count)):
+            made = socket.create_connection(
+                ("127.0.0.1", port), PATIENCE_S, source_address=(source_of(number), 0)
+            )
+            made.send(encode_frame(Hello(1, 1, FIRST_USER + number, heartbeat_ms=heartbeat_ms)))
+            group.append(made)
+        for made in group:
+            welcome = made.recv(4_096)
+            if welcome[6 if welcome[4] == 0xDC else _TYPE :][:1] not in (bytes([WELCOME]),):
+                raise SystemExit(f"no welcome: {welcome!r}")
+            made.setblocking(False)
+            yield made
+
+
+def _main(port: int, count: int, heartbeat_ms: int, log_file: Path) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    crowd = {made.fileno(): made for made in _log_on(port, count, heartbeat_ms)}
+    poll = select.epoll()
+    for descriptor in crowd:
+        poll.register(descriptor, select.EPOLLIN)
+    print(READY, flush=True)
+    members = [*crowd.values()]
+    slices = cycle(members[start::SLICES] for start in range(SLICES))
+    beaten: set[int] = set()
+    lost = 0
+    # Twice as often as owed: a crowd that waits for a CPU must not look dead.
+    pause_s = heartbeat_ms / 1_000 / 2 / SLICES
+    due_s = time.monotonic()
+    while not told_to_stop(max(0.0, due_s - time.monotonic())):
+        due_s += pause_s
+        for made in next(slices):
+            if made.fileno() in crowd:
+                made.send(_HEARTBEAT)
+        for descriptor, _ in poll.poll(0, count):
+            if crowd[descriptor].recv(4_096):
+                beaten.add(descriptor)
+            else:
+                lost += 1
+                crowd.pop(descriptor).close()
+    log_file.write_text(json.dumps([len(crowd), lost, len(beaten)]))
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
