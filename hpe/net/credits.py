@@ -26,8 +26,9 @@ LITTLE_BYTES: Final = 16 * 1024
 """In flight on one connection: some hundred cancels, or one chunk of orders."""
 
 
-REPLY_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Replies that wait, of all connections, before there is pressure."""
+REPLIES_WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Replies of all connections that may wait before late readers are cut sooner: sixteen of them may
+have all that one may have."""
 
 
 class CreditPool:
@@ -48,7 +49,7 @@ class CreditPool:
     @property
     def pressed(self) -> bool:
         """Whether so much is in flight or waits that others have to be held back for it."""
-        return self.bytes >= self.bytes_shared_max or self.reply_bytes >= REPLY_BYTES_MAX
+        return self.bytes >= self.bytes_shared_max or self.reply_bytes >= REPLIES_WAITING_BYTES_MAX
 
     def take(self, size: int) -> None:
         """Count bytes in."""

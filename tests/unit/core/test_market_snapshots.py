@@ -8,7 +8,9 @@ from hpe.messages import (
     Channel,
     Error,
     ErrorCode,
+    GetOrderbook,
     InstrumentStatus,
+    OrderbookReply,
     OrderType,
     RejectReason,
     Side,
@@ -93,6 +95,15 @@ def test_snapshots_of_one_batch_are_bounded_and_copies_cost_an_eighth(crowded):
     assert [type(answer) for answer in answers] == [Subscribed] * 46 + [Error] * 4
     assert [answer.request_id for answer in answers] == list(range(1_000, 1_050))
     assert all(answer.snapshot == answers[0].snapshot for answer in answers[:46])
+
+
+def test_levels_that_are_shown_count_too(client):
+    for price in range(1, 501):
+        client.submit(BUY, price, 1)
+    asked = [GetOrderbook(2_000 + n, 1, 1_000) for n in range(140)]
+    answers = client.send(*asked)
+    assert [type(answer) for answer in answers] == [OrderbookReply] * 132 + [Error] * 8
+    assert {answer.code for answer in answers[132:]} == {ErrorCode.BUSY}
 
 
 def test_the_snapshot_of_an_empty_book(client):

@@ -89,6 +89,27 @@ def test_queries_alone_pass_without_a_body() -> None:
     assert served[1].output.replies
 
 
+def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
+    now_ns = [1_000]
+    loop = Loop(lambda: now_ns[0])
+    seen: list[bytes] = []
+
+    class Watching(ReferenceCore):
+        def apply(self, batch: Batch) -> Output:
+            seen.append(batch.wanted)
+            if len(seen) == 2:
+                now_ns[0] += 2 * DAY_NS  # the session that was left expires
+            if len(seen) == 3:
+                loop.inbox.put(STOP)
+            return super().apply(batch)
+
+    loop.core = Watching()
+    detach = work(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST))
+    levels = b"\x00\x00\x00\x01\x02"
+    loop.serve(ATTACH, detach._replace(wanted=levels))
+    assert seen == [b"", levels, levels]
+
+
 class EndsTheLoop(queue.SimpleQueue[Served | None]):
     """A log inbox that stops the loop at the first output."""
 
