@@ -18,7 +18,7 @@ class Surroundings:
     Args:
         switchboard: where connections enter.
         wheel: watches their deadlines.
-        rates: what each user may send.
+        rates: what each key, or user, may send per second.
         logon_timeout_s: how long a stranger may stay one.
 
     Attributes:
