@@ -29,6 +29,7 @@ import trio_util
 
 import hpe
 from hpe.bridge import Outbox, hosted_thread, run_interruptible
+from hpe.collector import Collector, quiet_collector
 from hpe.config import Config, demo_config
 from hpe.core import new_core
 from hpe.core import thread as core_thread
@@ -40,6 +41,7 @@ from hpe.inprocess import InProcessApi
 from hpe.messages import DetachCause, Request, ServerInfoReply, SessionDetached
 from hpe.net.credits import CreditPool
 from hpe.net.gate import Gate
+from hpe.net.pacing import Traffic
 from hpe.net.private_ring import PrivateRing
 from hpe.net.server import Server
 from hpe.net.streams import Streams
@@ -203,7 +205,8 @@ class HighPerformanceEngine(InProcessApi):
         log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
         outbox = Outbox[tuple[list[Served], int]]()
         patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
-        sequencer = Sequencer(core, inbox, patience, lambda: streams.board.wanted)
+        traffic = Traffic()
+        sequencer = Sequencer(core, inbox, patience, lambda: streams.board.wanted, traffic.begins)
         switchboard = Switchboard(
             sequencer.offer,
             self,
@@ -226,10 +229,10 @@ class HighPerformanceEngine(InProcessApi):
 
             wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
 
-        with place(Role.TRIO), core_thread.quiet_collector():
+        with place(Role.TRIO), quiet_collector() as collector:
             async with (
                 trio.open_nursery() as connections,
-                self._dispatcher(outbox, switchboard),
+                self._dispatcher(outbox, switchboard, traffic, collector),
                 hosted_thread(
                     "hpe-wal", log, lambda: log_inbox.put(None), lambda: place(Role.WAL)
                 ) as wal_id,
@@ -239,7 +242,7 @@ class HighPerformanceEngine(InProcessApi):
                 trio.open_nursery() as front,
             ):
                 front.start_soon(sequencer.serve)
-                server = gate.build(switchboard, connections)
+                server = gate.build(switchboard, traffic, connections)
                 front.start_soon(server.around.wheel.serve)
                 threads = ThreadFigures(
                     {"trio": threading.get_native_id(), "wal": wal_id, "matcher": matcher_id}
@@ -250,19 +253,30 @@ class HighPerformanceEngine(InProcessApi):
 
     @contextlib.asynccontextmanager
     async def _dispatcher(
-        self, outbox: Outbox[tuple[list[Served], int]], switchboard: Switchboard
+        self,
+        outbox: Outbox[tuple[list[Served], int]],
+        switchboard: Switchboard,
+        traffic: Traffic,
+        collector: Collector,
     ) -> AsyncIterator[None]:
         """Route what is durable for as long as the WAL thread may publish, and then the rest."""
 
-        def deliver(groups: list[tuple[list[Served], int]]) -> None:
+        def deliver(groups: list[tuple[list[Served], int]]) -> int:
+            requested = 0
             for items, durable in groups:
                 for item in items:
                     switchboard.route(item.output, item.weights)
+                    requested += bool(item.weights)
                 self.durable_sequence.value = durable
+            return requested
 
         async def dispatch() -> None:
             while True:
-                deliver(await outbox.take())
+                requested = deliver(await outbox.take())
+                for _ in range(2):  # within one round of the loop any order is possible
+                    await trio.lowlevel.checkpoint()
+                traffic.ends(requested)
+                collector.tick(trio.current_time())
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(dispatch)

@@ -88,6 +88,7 @@ class Sequencer:
         inbox: the matching thread's.
         patience: what is older is refused as busy.
         wanted: gives the market data that somebody asks for, when a batch is made.
+        begins: called with every batch that has requests of clients.
     """
 
     def __init__(
@@ -96,11 +97,13 @@ class Sequencer:
         inbox: queue.SimpleQueue[Work | None],
         patience: Patience,
         wanted: Callable[[], bytes],
+        begins: Callable[[], None],
     ) -> None:
         self._bounds = bounds
         self._inbox = inbox
         self._patience = patience
         self._wanted = wanted
+        self._begins = begins
         self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
         self._queues: dict[int, deque[_Entry]] = {}
         # Every key of _queues is in one of these, whose turn is next first: those that were not
@@ -175,6 +178,8 @@ class Sequencer:
         self._take_turns(self._turns, self._bounds.frames_per_turn_max, filling, 0)
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, 0)
         self.batches += 1
+        if filling.weights:
+            self._begins()
         return Work(filling.runs, filling.weights, self._wanted())
 
     def _take_turns(

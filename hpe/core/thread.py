@@ -11,11 +11,9 @@ docs/architecture.md, "Time".
 
 from __future__ import annotations
 
-import gc
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from hpe.core.codec import encode, frame
@@ -115,34 +113,3 @@ def _take(
 
 def _tick_run(tick_id: int) -> Run:
     return Run(SYSTEM_CONNECTION, 0, 0, 1, frame(encode(Tick(request_id=tick_id))))
-
-
-YOUNG_OBJECTS: Final = 2_000
-"""Allocations between two collections of the youngest objects: below 0.1 ms each."""
-
-MIDDLE_COLLECTIONS: Final = 10
-"""Young collections per middle one: at most 20,000 objects, about 1 ms."""
-
-NEVER: Final = 2**31 - 1
-
-
-@contextmanager
-def quiet_collector() -> Iterator[None]:
-    """Keep full collections away while serving; entered after recovery, by the engine.
-
-    A full collection walks every resting order while it holds the GIL: 0.3 s per million. It is
-    also useless here: the core's objects have no cycles, so counting references frees them.
-    Everything that recovery built is frozen (never walked again), the oldest generation is never
-    collected, and the two young ones stay on with small bounds for the cycles that tracebacks
-    and finished tasks leave; those die young. A cycle that lives long before it becomes garbage
-    is not freed, hence long-lived objects (connections) break theirs when they end.
-    """
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, MIDDLE_COLLECTIONS, NEVER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()

@@ -11,7 +11,7 @@ but that of the logon. Rules: protocol.md, "Limits of a connection".
 
 from __future__ import annotations
 
-import socket
+import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -41,14 +41,10 @@ CHUNKS_AT_ONCE: Final = 64
 """Of one read, handled before others get their turn: half a millisecond of pings, or more requests
 than one read can hold."""
 
-KEEPALIVE: Final = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-)
-"""A peer that vanished without a word is noticed by the kernel after 45 s of silence, also before
-logon and while heartbeats are far apart."""
+TRICKLE_S_MIN: Final = 0.25
+TRICKLE_S_MAX: Final = 2.0
+"""How long a stranger who sent part of a message is not read: doubled from time to time, as each
+of his bytes may cost the loop as much as an order."""
 
 _HEARTBEAT: Final = encode_frame(HeartbeatReport(0, 0))
 
@@ -67,9 +63,9 @@ class Connection:
     """
 
     __slots__ = (
-        "_account", "_around", "_fault", "_finished", "_life", "_offered", "_outlet",
-        "_place", "_reading", "_scanner", "_secured", "_sender", "_settled", "_stopped",
-        "_stream", "_timer", "_vigil", "_welcomed", "_wire", "answered", "session",
+        "_account", "_around", "_fault", "_finished", "_heard_out", "_life", "_nursery", "_offered",
+        "_outlet", "_place", "_reading", "_scanner", "_secured", "_sender", "_settled", "_stopped",
+        "_stream", "_timer", "_vigil", "_welcomed", "_wire", "_writing", "answered", "session",
     )  # fmt: skip
 
     def __init__(
@@ -88,18 +84,19 @@ class Connection:
         self._welcomed = False
         # Around the handshake first, then that of the two tasks.
         self._life = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._writing = False  # from the first reply that is not the last word
         self._reading = trio.CancelScope(deadline=trio.current_time() + around.logon_timeout_s)
         self._secured = stream is wire
         self._stopped = False  # whoever ends it has said why, or will
         self._finished = False  # the writer may end
+        self._heard_out = False  # the client has closed its direction
         self._fault = ""  # why it was cut without a word
         self._offered = 0
         self.answered = 0
         self._vigil = Vigil()
         self._timer: Timer | None = None
         self._sender: Sender | None = None  # there when something is limited
-        for option in KEEPALIVE:
-            wire.socket.setsockopt(*option)
         self.session = switchboard.enter(self)
         ring, pool = switchboard.streams.ring, switchboard.credits
         self._outlet = Outlet(self.session.connection, ring, pool)
@@ -157,7 +154,7 @@ class Connection:
             await self._secure()
             async with trio.open_nursery() as nursery:
                 self._life = nursery.cancel_scope
-                nursery.start_soon(self._contained, self._write)
+                self._nursery = nursery
                 await self._contained(self._read)
                 self._vigil.held = True
                 await self._around.exits.wait()
@@ -166,11 +163,14 @@ class Connection:
                 self._detach()
                 await self._account.wait_answered()
                 self._finish()
+                if not self._writing:
+                    self._writing = True
+                    await self._contained(self._write)
             if not self._life.cancel_called:
-                await say_farewell(self._stream)
+                await say_farewell(self._stream, heard_out=self._heard_out)
         finally:
             self._part()
-            await trio.aclose_forcefully(self._wire)
+            self._wire.close()
         if self._fault:
             raise ConnectionFault(self._fault)
 
@@ -214,6 +214,7 @@ class Connection:
 
     def _part(self) -> None:
         """Leave nothing behind."""
+        self._nursery = None
         switchboard = self._around.switchboard
         switchboard.leave(self)
         switchboard.streams.leave(self._outlet)
@@ -246,10 +247,12 @@ class Connection:
 
     async def _read(self) -> None:
         """Read until the client's input is over, something fatal came, or `stop_reading`."""
+        pause_s = TRICKLE_S_MIN
         with self._reading:
             while True:
                 data = await self._stream.receive_some(RECEIVE_BYTES)
                 if not data:
+                    self._heard_out = True
                     return
                 now_s = trio.current_time()
                 for number, chunk in enumerate(self._scanner.feed(data), 1):
@@ -260,6 +263,9 @@ class Connection:
                 if self._scanner.error is not None:
                     error = self._scanner.error
                     await self._end(self.session.refuse(error.code, str(error)))
+                if self._scanner.pending and not self._welcomed:
+                    await trio.sleep(random.uniform(0.5, 1.5) * pause_s)
+                    pause_s = min(2 * pause_s, TRICKLE_S_MAX)
         if self._reading.cancelled_caught and not self._stopped:
             self.act(self.session.refuse(ErrorCode.LOGON_TIMEOUT))
 
@@ -417,6 +423,9 @@ class Connection:
     # --- ends ---------------------------------------------------------------------------------
 
     def _put(self, frames: bytes, count: int, size: int) -> None:
+        if not self._writing and self._nursery is not None:
+            self._writing = True
+            self._nursery.start_soon(self._contained, self._write)
         self._outlet.put(frames, count, size)
         if self._outlet.reply_bytes > WAITING_BYTES_MAX:
             self._cut_slow(f"more than {WAITING_BYTES_MAX} bytes wait to be read")

@@ -34,12 +34,19 @@ class ConnectionFault(HpeError):
     """The client does not keep up; the connection is cut, its session may be resumed."""
 
 
-async def say_farewell(stream: ClientStream) -> None:
+async def say_farewell(stream: ClientStream, *, heard_out: bool) -> None:
     """Close our side and read until the client closed its side, at most FAREWELL_S.
+
+    Args:
+        stream: with nothing more to send; the caller closes it.
+        heard_out: whether the client has closed its side already, and all of it was read: then
+            the kernel delivers what is left.
 
     Raises:
         trio.BrokenResourceError: and OSError: the client is gone already.
     """
+    if heard_out and isinstance(stream, Wire):
+        return
     with trio.move_on_after(FAREWELL_S):
         wire = stream
         if isinstance(stream, trio.SSLStream):
@@ -50,7 +57,7 @@ async def say_farewell(stream: ClientStream) -> None:
                 await stream.unwrap()
             except trio.BrokenResourceError:
                 pass
-        await wire.send_eof()
+        wire.shut_down()
         while await wire.receive_some():
             pass
 
@@ -61,11 +68,11 @@ async def refuse_connection(stream: ClientStream, code: ErrorCode) -> None:
     try:
         with trio.move_on_after(FAREWELL_S):
             await stream.send_all(error_frame(0, code))
-            await say_farewell(stream)
+            await say_farewell(stream, heard_out=False)
     finally:
         if isinstance(stream, trio.SSLStream):
             break_cycle(stream)
-        await trio.aclose_forcefully(wire)
+        wire.close()
 
 
 async def contain(life: Awaitable[None], name: str) -> bool:

@@ -16,6 +16,7 @@ from hpe.errors import ConfigError
 from hpe.key_files import load_keys
 from hpe.keys import Keys
 from hpe.net.logon import Authenticator
+from hpe.net.pacing import Traffic
 from hpe.net.rates import RateLimits, Rates
 from hpe.net.server import Server
 from hpe.net.sources import SourceLimits, Sources
@@ -40,11 +41,14 @@ class Gate:
         self.authenticator = Authenticator(self._read_keys())
         self._tls = server_context(config)
 
-    def build(self, switchboard: Switchboard, connections: trio.Nursery) -> Server:
+    def build(
+        self, switchboard: Switchboard, traffic: Traffic, connections: trio.Nursery
+    ) -> Server:
         """Make the front door; its wheel has to be served.
 
         Args:
             switchboard: where connections enter.
+            traffic: what is under way there.
             connections: in which connections live.
         """
         config = self._config
@@ -62,7 +66,7 @@ class Gate:
                 config.strangers_per_source_max,
             )
         )
-        around = Surroundings(switchboard, Wheel(), rates, config.logon_timeout_s)
+        around = Surroundings(switchboard, Wheel(), rates, traffic, config.logon_timeout_s)
         return Server(connections, config.connections_max, sources, around, self._tls)
 
     def reload(self, server: Server) -> str:

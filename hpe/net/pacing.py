@@ -1,83 +1,127 @@
-"""Pacing: a crowd of strangers comes and goes a few at a time.
+"""Pacing: a crowd of strangers comes and goes when those who trade have nothing under way.
 
-Owns how fast connections are accepted and ended; runs in the Trio loop, whose time is everybody's:
-a connection that comes or goes costs it 0.1 ms and more, and Trio runs all tasks that can run
-before it looks at the network again. Guarantees: a flood of connections takes a bounded share of
-the loop, what is beyond waits in the kernel's queue; a thousand connections that end in one moment
-do not hold those that stay up. An idle service accepts and ends at once.
+Owns how fast connections are accepted, take the costly steps of their beginning, and end; runs in
+the Trio loop, whose time is everybody's: each such step costs it 0.1 to 0.8 ms, and Trio runs all
+tasks that can run before it looks at the network again. Guarantees: while requests are between
+reader and dispatcher such a step happens only every HELD_S_MAX, otherwise STEPS_PER_S times a
+second, each kind for itself and in the order of coming; what is beyond waits in the kernel's queue
+or in memory that is bounded by the caps on connections. On an idle service nobody waits.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 import trio
 
-ACCEPTS_PER_S: Final = 1_000
+STEPS_PER_S: Final = 1_000
 """Sustained; about a quarter of the loop's time. 10,000 clients are back 10 s after a restart."""
 
-ACCEPTS_BURST: Final = 100
+STEPS_BURST: Final = 2
 """At once, after a quiet time."""
 
-STEPS_AT_ONCE: Final = 16
-"""Connections that may take a costly step of their beginning, or of their end, in one round of the
-loop: a handshake or a proof is up to 0.8 ms."""
+HELD_S_MAX: Final = 0.004
+"""How long those who trade may keep the next one from passing."""
+
+
+class Traffic:
+    """Whether requests are under way: handed to the core, and their replies not yet sent on."""
+
+    def __init__(self) -> None:
+        self._batches = 0
+        self._calm = trio.lowlevel.ParkingLot()
+
+    def begins(self) -> None:
+        """A batch with requests of clients is handed over."""
+        self._batches += 1
+
+    def ends(self, batches: int) -> None:
+        """So many of them are through."""
+        self._batches -= batches
+        if not self._batches:
+            self._calm.unpark_all()
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there are any."""
+        return self._batches > 0
+
+    async def wait_calm(self, deadline_s: float) -> None:
+        """Wait until nothing is under way, or for the deadline; no checkpoint when it is so."""
+        if self._batches:
+            with trio.move_on_at(deadline_s):
+                while self._batches:
+                    await self._calm.park()
+
+
+class Turnstile:
+    """Lets tasks through one after the other, in the order in which they came.
+
+    Args:
+        traffic: that has precedence.
+        per_s: how many pass per second, on average.
+        burst: how many at once.
+    """
+
+    def __init__(
+        self, traffic: Traffic, per_s: float = STEPS_PER_S, burst: int = STEPS_BURST
+    ) -> None:
+        self._traffic = traffic
+        self._interval_s = 1 / per_s
+        self._ahead_s_max = (burst - 1) / per_s
+        # When everything that passed will have had its interval, and when the last one passed.
+        self._paid_until_s = self._passed_s = -inf
+        self._queue = trio.Lock()
+
+    async def wait(self) -> None:
+        """Wait for one's turn; no checkpoint when there is nothing to wait for.
+
+        Cancellation: safe; the turn is the next one's.
+        """
+        now_s = trio.current_time()
+        if self._queue.locked() or self._traffic.under_way or now_s < self._open_s:
+            async with self._queue:
+                if trio.current_time() < self._open_s:
+                    await trio.sleep_until(self._open_s)
+                await self._traffic.wait_calm(self._passed_s + HELD_S_MAX)
+            now_s = trio.current_time()
+        self._passed_s = now_s
+        self._paid_until_s = max(self._paid_until_s, now_s) + self._interval_s
+
+    @property
+    def _open_s(self) -> float:
+        return self._paid_until_s - self._ahead_s_max
+
+    def open(self) -> None:
+        """Let everybody through from now on."""
+        self._traffic = Traffic()
+        self._interval_s = 0.0
+        self._paid_until_s = -inf
 
 
 class PacedListener(trio.abc.Listener[trio.SocketStream]):
-    """Accepts at most ACCEPTS_PER_S over all listeners of one pace.
+    """Hands over what it accepts through a turnstile.
 
     Args:
         listener: what really accepts.
-        pace: shared by listeners.
+        turnstile: shared by listeners.
     """
 
-    def __init__(self, listener: trio.SocketListener, pace: Pace) -> None:
+    def __init__(self, listener: trio.SocketListener, turnstile: Turnstile) -> None:
         self._listener = listener
-        self._pace = pace
+        self._turnstile = turnstile
 
     async def accept(self) -> trio.SocketStream:
-        """Wait for the pace, then for a connection."""
-        await self._pace.wait()
+        """Wait for a connection, then for the turnstile."""
         stream = await self._listener.accept()
-        self._pace.passed(trio.current_time())
+        try:
+            await self._turnstile.wait()
+        except BaseException:
+            stream.socket.close()
+            raise
         return stream
 
     async def aclose(self) -> None:
         """Close the listener."""
         await self._listener.aclose()
-
-
-class Pace:
-    """When the next one may pass: `interval_s` apart on average, `burst` of them at once.
-
-    Kept as the time at which everything that passed will have had its interval.
-    """
-
-    def __init__(self, per_s: float = ACCEPTS_PER_S, burst: int = ACCEPTS_BURST) -> None:
-        self._interval_s = 1 / per_s
-        self._ahead_s_max = burst / per_s
-        self._paid_until_s = float("-inf")
-
-    async def wait(self) -> None:
-        """Wait until one may pass."""
-        await trio.sleep_until(self._paid_until_s - self._ahead_s_max)
-
-    def passed(self, now_s: float) -> None:
-        """Note that one has passed."""
-        self._paid_until_s = max(self._paid_until_s, now_s) + self._interval_s
-
-
-class Turnstile:
-    """Lets tasks through a few per round of the loop."""
-
-    def __init__(self, at_once: int = STEPS_AT_ONCE) -> None:
-        self._room = trio.Semaphore(at_once)
-
-    async def wait(self) -> None:
-        """Wait for one's turn.
-
-        Cancellation: safe.
-        """
-        async with self._room:
-            await trio.lowlevel.checkpoint()

@@ -11,6 +11,7 @@ sockets and for sleeping and logging when accept fails for want of resources.
 from __future__ import annotations
 
 import resource
+import socket
 import ssl
 from typing import Final
 
@@ -20,7 +21,7 @@ from hpe.errors import ListenError
 from hpe.messages import ErrorCode
 from hpe.net.connection import Connection
 from hpe.net.farewell import ClientStream, contain, refuse_connection
-from hpe.net.pacing import Pace, PacedListener
+from hpe.net.pacing import PacedListener
 from hpe.net.sources import Sources
 from hpe.net.surroundings import Surroundings
 from hpe.net.wire import Wire
@@ -31,6 +32,16 @@ its next segment ends the service, a client that must wait ends nothing."""
 
 REFUSALS_MAX: Final = 64
 """Refused connections that are told why at the same time; beyond that they are just closed."""
+
+
+KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""A peer that vanished without a word is noticed by the kernel after 45 s of silence, also before
+logon and while heartbeats are far apart."""
 
 
 class Server:
@@ -59,7 +70,6 @@ class Server:
         self.connections_max = min(connections_max, _connections_possible())
         self.refused = 0
         self.faulty = 0
-        self._pace = Pace()
         self._accepting: list[trio.CancelScope] = []
         self._refusing = 0
 
@@ -73,15 +83,19 @@ class Server:
             listeners = await trio.open_tcp_listeners(port, host=host)
         except OSError as error:
             raise ListenError(f"cannot listen on {host}:{port}: {error}") from error
+        for listener in listeners:
+            for option in KEEPALIVE:  # what is accepted inherits it, at no cost
+                listener.socket.setsockopt(*option)
         name = listeners[0].socket.getsockname()
-        paced = [PacedListener(listener, self._pace) for listener in listeners]
+        paced = [PacedListener(listener, self.around.arrivals) for listener in listeners]
         with trio.CancelScope() as accepting:
             self._accepting.append(accepting)
             task_status.started(int(name[1]))
             await trio.serve_listeners(self._accepted, paced, handler_nursery=self._nursery)
 
     def stop(self) -> None:
-        """Close the listeners; connections go on."""
+        """Close the listeners; connections go on, and end as soon as they can."""
+        self.around.exits.open()
         for accepting in self._accepting:
             accepting.cancel()
 
@@ -102,7 +116,8 @@ class Server:
             wire = Wire(stream.socket)
             connection = Connection(self._secured(wire), wire, place, self.around)
             name = f"connection {connection.session.connection}"
-            self.faulty += await contain(connection.serve(), name)
+            faulty = await contain(connection.serve(), name)
+            self.faulty += faulty  # others were counted meanwhile
         finally:
             place.leave()
 

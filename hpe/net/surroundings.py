@@ -6,7 +6,7 @@ in the Trio loop.
 
 from __future__ import annotations
 
-from hpe.net.pacing import Turnstile
+from hpe.net.pacing import Traffic, Turnstile
 from hpe.net.rates import Rates
 from hpe.net.switchboard import Switchboard
 from hpe.net.wheel import Wheel
@@ -19,10 +19,12 @@ class Surroundings:
         switchboard: where connections enter.
         wheel: watches their deadlines.
         rates: what each key, or user, may send per second.
+        traffic: what those who come and go give way to.
         logon_timeout_s: how long a stranger may stay one.
 
     Attributes:
-        entrances: where those who come take turns.
+        arrivals: where connections take turns to be served at all.
+        entrances: where those who log on do.
         exits: where those who go do.
         slow_consumers: connections cut because private data was not read.
         heartbeats_missed: connections cut because nothing was heard.
@@ -30,19 +32,25 @@ class Surroundings:
     """
 
     __slots__ = (
-        "entrances", "exits", "heartbeats_missed", "logon_timeout_s", "logons_failed", "rates",
-        "slow_consumers", "switchboard", "wheel",
+        "arrivals", "entrances", "exits", "heartbeats_missed", "logon_timeout_s", "logons_failed",
+        "rates", "slow_consumers", "switchboard", "wheel",
     )  # fmt: skip
 
     def __init__(
-        self, switchboard: Switchboard, wheel: Wheel, rates: Rates, logon_timeout_s: float
+        self,
+        switchboard: Switchboard,
+        wheel: Wheel,
+        rates: Rates,
+        traffic: Traffic,
+        logon_timeout_s: float,
     ) -> None:
         self.switchboard = switchboard
         self.wheel = wheel
         self.rates = rates
         self.logon_timeout_s = logon_timeout_s
-        self.entrances = Turnstile()
-        self.exits = Turnstile()
+        self.arrivals = Turnstile(traffic)
+        self.entrances = Turnstile(traffic)
+        self.exits = Turnstile(traffic)
         self.slow_consumers = 0
         self.heartbeats_missed = 0
         self.logons_failed = 0

@@ -22,7 +22,7 @@ RECEIVE_BYTES: Final = 64 * 1024
 """One read: about a thousand orders, a few batches; more would only wait in our memory."""
 
 
-class Wire(trio.abc.HalfCloseableStream):
+class Wire(trio.abc.Stream):
     """A TCP stream.
 
     Args:
@@ -72,10 +72,17 @@ class Wire(trio.abc.HalfCloseableStream):
             return _in_turn(received, self.turnstile)
         return cast(Coroutine[Any, Any, bytes], received)  # Trio declares less than it gives
 
-    async def send_eof(self) -> None:
-        """Close our direction."""
-        await trio.lowlevel.checkpoint()
+    def shut_down(self) -> None:
+        """Close our direction.
+
+        Raises:
+            OSError: the peer is gone.
+        """
         self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close both; harmless when that was done."""
+        self.socket.close()
 
     async def aclose(self) -> None:
         """Close."""

@@ -31,6 +31,12 @@ PAIRS: Final = 7
 WINDOW_S: Final = 10.0
 CALM_S: Final = 3.0
 SHORT_S: Final = 5.0
+ALL_SEEN_S_MAX: Final = 20.0
+ATTACKS: Final = (
+    "throttled", "logons_failed", "heartbeats_missed", "subscriptions", "slow_consumers",
+)  # fmt: skip
+"""What shows that every kind of attack took place."""
+
 RATIO_MAX: Final = 3.0
 REPLY_S_MAX: Final = 1.0
 

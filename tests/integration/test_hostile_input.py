@@ -10,9 +10,11 @@ from pathlib import Path
 import msgpack
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from hpe.messages import Deposit, GetBalance, GetOrderbook, Hello, Ping, SubmitOrder
-from hpe.net.connection import KEEPALIVE, Connection
+from hpe.net.connection import TRICKLE_S_MIN, Connection
+from hpe.net.server import KEEPALIVE
 from tests.support.service import running_service
 from tests.support.wire import TOO_LARGE, WireClient, framed, named, pack, pack_request, until, wire
 
@@ -172,6 +174,30 @@ async def test_half_open_and_abandoned_connections_are_forgotten(tmp_path: Path)
                     assert (await other.ask(GetBalance(1, USD)))[0] == 33
                     await trio.sleep(0.01)  # a pace, no synchronisation
             assert service.engine.statistics()["credits_bytes"] == 0
+
+
+async def test_a_stranger_who_sends_part_of_a_message_is_not_read_for_a_while(
+    tmp_path: Path,
+) -> None:
+    with trio.fail_after(30):
+        async with running_service(tmp_path) as service, wire(service.port) as client:
+            await client.send(HELLO[:5])
+            while not service.engine.statistics()["connections"]:
+                await trio.lowlevel.checkpoint()
+            await wait_all_tasks_blocked(0.02)  # the part has been read
+            sent_s = trio.current_time()
+            await client.send(HELLO[5:])
+            assert (await client.responses(1))[0][0] == 1
+            assert trio.current_time() - sent_s > TRICKLE_S_MIN / 2 - 0.05
+            begin_s = trio.current_time()
+            for request_id in range(1, 21):
+                frame = pack_request(Deposit(request_id, USD, 5))
+                await client.send(frame[:5])
+                await wait_all_tasks_blocked(0.001)
+                await client.send(frame[5:])
+                assert (await client.responses(1))[0][1] == request_id
+            paused_s = 20 * TRICKLE_S_MIN / 2
+            assert trio.current_time() - begin_s < paused_s, "a client is read at once"
 
 
 async def test_the_kernel_is_asked_to_notice_vanished_peers(tmp_path: Path) -> None:

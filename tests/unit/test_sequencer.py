@@ -16,15 +16,18 @@ from hpe.core.thread import Work
 from hpe.messages import (
     CancelOrder,
     Deposit,
+    DetachCause,
     ErrorCode,
     GetBalance,
     MassCancel,
     ReplaceOrder,
     Request,
     SessionClosed,
+    SessionDetached,
     SubmitOco,
     SubmitOrder,
 )
+from hpe.net.session import internal_run
 from hpe.sequencer import BATCHES_OUTSTANDING_MAX, Patience, Sequencer
 
 BUSY = int(ErrorCode.BUSY)
@@ -54,9 +57,13 @@ class Bench:
     def __init__(self, bounds: Bounds | None = None) -> None:
         self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self.wanted = b""
+        self.begun = 0
         self.sequencer = Sequencer(
-            bounds or Bounds(), self.inbox, Patience(0.020, 0.200), lambda: self.wanted
+            bounds or Bounds(), self.inbox, Patience(0.020, 0.200), lambda: self.wanted, self.begin
         )
+
+    def begin(self) -> None:
+        self.begun += 1
 
     def offer(self, run: Run, key: int | None = None) -> None:
         self.sequencer.offer(run.connection if key is None else key, run, trio.current_time())
@@ -74,6 +81,15 @@ async def bench(nursery: trio.Nursery) -> Bench:
     made = Bench()
     nursery.start_soon(made.sequencer.serve)
     return made
+
+
+async def test_batches_with_requests_of_clients_are_told(bench: Bench) -> None:
+    bench.offer(internal_run(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST)), key=7)
+    await bench.take()
+    assert bench.begun == 0, "nobody waits for an internal command as for a reply"
+    bench.offer(run_of(1, ORDER))
+    await bench.take()
+    assert bench.begun == 1
 
 
 async def test_what_came_together_is_one_batch(bench: Bench) -> None:

@@ -1,45 +1,135 @@
-"""Strangers come and go a few at a time."""
+"""Strangers come and go when those who trade have nothing under way."""
 
 from __future__ import annotations
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from hpe.net.pacing import Pace, PacedListener, Turnstile
+from hpe.net.pacing import HELD_S_MAX, PacedListener, Traffic, Turnstile
 
 
-async def pass_for(pace: Pace, seconds: float) -> int:
-    """Pass as often as the pace allows; give how often that was."""
+async def pass_for(turnstile: Turnstile, seconds: float) -> int:
+    """Pass as often as one may; give how often that was."""
     passed = 0
     with trio.move_on_after(seconds):
         while True:
-            await pace.wait()
-            pace.passed(trio.current_time())
+            await turnstile.wait()
             passed += 1
+            await trio.lowlevel.checkpoint()
     return passed
 
 
 async def test_a_crowd_passes_at_the_pace_and_a_burst_at_once(autojump_clock: MockClock) -> None:
-    pace = Pace(per_s=10, burst=5)
-    assert await pass_for(pace, 10.05) in (105, 106)
+    turnstile = Turnstile(Traffic(), per_s=10, burst=5)
+    assert await pass_for(turnstile, 10.05) in (105, 106)
     await trio.sleep(60)
-    assert await pass_for(pace, 0.001) in (5, 6), "quiet times save up a burst and no more"
+    assert await pass_for(turnstile, 0.001) == 5, "quiet times save up a burst and no more"
 
 
 async def test_nobody_waits_while_few_come(autojump_clock: MockClock) -> None:
-    pace = Pace(per_s=10, burst=5)
+    turnstile = Turnstile(Traffic(), per_s=10, burst=5)
     for _ in range(100):
         before_s = trio.current_time()
-        await pace.wait()
+        await turnstile.wait()
         assert trio.current_time() == before_s
-        pace.passed(before_s)
         await trio.sleep(0.11)
+
+
+async def test_those_who_wait_pass_in_the_order_in_which_they_came(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    turnstile = Turnstile(Traffic(), per_s=10, burst=1)
+    through: list[int] = []
+
+    async def go(number: int) -> None:
+        await turnstile.wait()
+        through.append(number)
+
+    for number in range(10):
+        nursery.start_soon(go, number)
+        await wait_all_tasks_blocked()
+    await trio.sleep(2)
+    assert through == [*range(10)]
+
+
+async def test_requests_that_are_under_way_have_precedence(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    traffic = Traffic()
+    turnstile = Turnstile(traffic, per_s=1e6, burst=1_000)
+    traffic.begins()
+    traffic.begins()
+    await turnstile.wait()  # the first one: nobody has passed lately
+    through: list[float] = []
+
+    async def go() -> None:
+        await turnstile.wait()
+        through.append(trio.current_time())
+
+    nursery.start_soon(go)
+    await trio.sleep(HELD_S_MAX / 4)
+    traffic.ends(1)
+    await wait_all_tasks_blocked()
+    assert through == [], "one of two batches is still under way"
+    traffic.ends(1)
+    await wait_all_tasks_blocked()
+    assert through == [trio.current_time()]
+
+
+async def test_requests_that_never_end_keep_nobody_out(autojump_clock: MockClock) -> None:
+    traffic = Traffic()
+    traffic.begins()
+    passed = await pass_for(Turnstile(traffic), 1.0)
+    assert passed == pytest.approx(1 / HELD_S_MAX, rel=0.01)
+
+
+async def test_somebody_who_gives_up_takes_no_turn(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    turnstile = Turnstile(Traffic(), per_s=1, burst=1)
+    await turnstile.wait()
+    begin_s = trio.current_time()
+    with trio.move_on_after(0.5):
+        await turnstile.wait()
+    await turnstile.wait()
+    assert trio.current_time() == pytest.approx(begin_s + 1)
+
+
+async def test_an_open_turnstile_holds_nobody(autojump_clock: MockClock) -> None:
+    traffic = Traffic()
+    turnstile = Turnstile(traffic, per_s=1, burst=1)
+    traffic.begins()
+    turnstile.open()
+    before_s = trio.current_time()
+    for _ in range(1_000):
+        await turnstile.wait()
+    assert trio.current_time() == before_s
+
+
+async def test_those_who_wait_pass_when_it_is_opened(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    turnstile = Turnstile(Traffic(), per_s=1, burst=1)
+    through = 0
+
+    async def go() -> None:
+        nonlocal through
+        await turnstile.wait()
+        through += 1
+
+    for _ in range(100):
+        nursery.start_soon(go)
+    await wait_all_tasks_blocked()
+    turnstile.open()
+    await trio.sleep(1.5)  # the one whose turn it is has a second to wait
+    assert through == 100
 
 
 async def test_a_paced_listener_accepts_everybody() -> None:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
-    paced = PacedListener(listener, Pace(per_s=1_000, burst=1))
+    paced = PacedListener(listener, Turnstile(Traffic(), per_s=1_000, burst=1))
     async with paced:
         for _ in range(5):
             async with await trio.open_tcp_stream("127.0.0.1", port) as client:
@@ -49,22 +139,16 @@ async def test_a_paced_listener_accepts_everybody() -> None:
                 await accepted.aclose()
 
 
-async def test_a_turnstile_lets_a_few_through_per_round(nursery: trio.Nursery) -> None:
-    turnstile = Turnstile(at_once=3)
-    rounds = 0
-    through: list[int] = []
-
-    async def go() -> None:
-        await turnstile.wait()
-        through.append(rounds)
-
-    for _ in range(12):
-        nursery.start_soon(go)
-    while len(through) < 12:
-        await trio.lowlevel.checkpoint()
-        rounds += 1
-        assert rounds < 100
-    for number in set(through):
-        assert through.count(number) <= 3
+async def test_a_listener_that_is_stopped_closes_what_waits_at_the_turnstile() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    turnstile = Turnstile(Traffic(), per_s=0.001, burst=1)
     await turnstile.wait()
-    await wait_all_tasks_blocked()
+    async with (
+        PacedListener(listener, turnstile) as paced,
+        await trio.open_tcp_stream("127.0.0.1", port) as client,
+    ):
+        with trio.move_on_after(0.05):
+            await paced.accept()
+        with trio.fail_after(5):
+            assert await client.receive_some(1) == b""
