@@ -208,7 +208,7 @@ class HighPerformanceEngine(InProcessApi):
         traffic = Traffic()
         sequencer = Sequencer(core, inbox, patience, lambda: streams.board.wanted, traffic.begins)
         switchboard = Switchboard(
-            sequencer.offer,
+            sequencer,
             self,
             CreditPool(config.credits_bytes_max),
             core.last_attach_number,

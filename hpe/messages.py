@@ -211,7 +211,7 @@ ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
     ErrorCode.RESUME_TOO_OLD: ErrorTrait(_F, _F, "reports after this sequence are not all kept"),
     ErrorCode.RESUME_AHEAD: ErrorTrait(_F, _F, "no report of this user has this sequence yet"),
     ErrorCode.TOO_MANY_SUBSCRIPTIONS: ErrorTrait(_F, _F, "this connection has too many already"),
-    ErrorCode.BUSY: ErrorTrait(_T, _F, "waited too long for its turn"),
+    ErrorCode.BUSY: ErrorTrait(_T, _F, "too many wait for their turn"),
     ErrorCode.THROTTLED: ErrorTrait(_T, _F, "above the rate limit"),
     ErrorCode.STORAGE_FULL: ErrorTrait(_T, _F, "no space for the log"),
     ErrorCode.SHUTTING_DOWN: ErrorTrait(_T, _F, "the service is stopping"),

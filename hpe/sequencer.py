@@ -4,8 +4,9 @@ Owns the queues between readers and the matcher, and the order in which connecti
 one task and the readers' calls of `offer`, all in the Trio loop. Guarantees: runs of one queue
 keep their order; no connection has more than `frames_per_turn_max` frames in a row while others
 wait; who had nothing waiting and sends little is in the next batch, however much others pile up;
-what waited too long is marked busy, never dropped; at idle one frame makes a batch and nothing
-waits. Relies on credits for the bound of its queues: runs are offered synchronously and
+what would wait too long, or did, is marked busy, never dropped; who has enough waiting is not read
+on; at idle one frame makes a batch and nothing waits. Relies on credits for the bound of its
+queues: runs are offered synchronously and
 a memory channel of capacity 1 is the bell (a channel of runs would be a second queue with a task
 switch per run). Rules: docs/architecture.md,
 "The pipeline"; protocol.md, "Error codes".
@@ -21,6 +22,7 @@ from typing import Final, NamedTuple, Protocol
 
 import trio
 
+from hpe.backlog import EXECUTED_WORK, REFUSED_WORK, Backlog, Cost, Entry, Queue, work_of
 from hpe.bridge import Slots
 from hpe.core.core import SYSTEM_CONNECTION, Run
 from hpe.core.thread import Work
@@ -31,6 +33,16 @@ BATCHES_OUTSTANDING_MAX: Final = 2
 """One that the matcher works on and one that waits, so that it never waits for the Trio loop.
 More would only be late: a batch that is still here can take in what arrives meanwhile."""
 
+ADMITTED_SHARE: Final = 0.75
+"""Of the patience: what is estimated to wait longer is refused when it comes. The rest is for what
+the estimate does not see."""
+
+REFUSALS_SHARE: Final = 2
+"""One in so many parts of a batch is kept for what is refused, when there is such: that is told
+soon, and who is executed does not wait behind all of it."""
+
+READ_SHARE: Final = 0.75
+"""Of the patience: who has so much waiting, what is refused included, is not read on."""
 
 FRESH_FRAMES_MAX: Final = 16
 """What a connection that had nothing waiting may have in the next batch, before all that pile up:
@@ -58,26 +70,27 @@ class Patience(NamedTuple):
         return refused | CANCEL_TYPES if waited_s > self.cancels_s else refused
 
 
-class _Entry(NamedTuple):
-    read_at_s: float
-    run: Run
-
-
 class _Filling:
-    """A batch that is being made."""
+    """A batch that is being made; `room` is for work as `work_of` counts it."""
 
-    __slots__ = ("bytes_left", "frames_left", "now_s", "runs", "weights")
+    __slots__ = ("bytes_left", "now_s", "room", "runs", "weights", "work")
 
     def __init__(self, bounds: BatchBounds, now_s: float) -> None:
         self.now_s = now_s
-        self.frames_left = bounds.commands_per_batch_max
+        self.room = bounds.commands_per_batch_max * EXECUTED_WORK
         self.bytes_left = bounds.batch_bytes_max
+        self.work = 0
         self.runs: list[Run] = []
         self.weights: dict[int, tuple[int, int]] = {}
 
     def has_room_for(self, run: Run) -> bool:
         """Whether a run is within what is left."""
-        return run.frame_count <= self.frames_left and len(run.frames) <= self.bytes_left
+        return work_of(run) <= self.room and len(run.frames) <= self.bytes_left
+
+    def add(self, run: Run) -> None:
+        """Take a run in."""
+        self.work += work_of(run)
+        self.runs.append(run)
 
 
 class Sequencer:
@@ -105,17 +118,23 @@ class Sequencer:
         self._wanted = wanted
         self._begins = begins
         self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
-        self._queues: dict[int, deque[_Entry]] = {}
-        # Every key of _queues is in one of these, whose turn is next first: those that were not
-        # there before their newest runs came, and those that were.
+        self._queues: dict[int, Queue] = {}
+        # Every key of _queues is in one of these, whose turn is next first: those that had nothing
+        # waiting and send little, those whose next run is to be executed, and to be refused.
         self._fresh: deque[int] = deque()
         self._turns: deque[int] = deque()
+        self._refusals: deque[int] = deque()
         # Rung when there may be something to do: a run came, or a slot was freed. Capacity 1, as
         # any number of rings before the next look are one.
         self._bell_in, self._bell_out = trio.open_memory_channel[None](1)
         self._handed_over = trio.lowlevel.ParkingLot()
-        self.frames_waiting = 0
-        self.accepted_waiting = 0
+        # Whose reader waits until there is room in his queue.
+        self._held: dict[int, trio.lowlevel.ParkingLot] = {}
+        self._backlog = Backlog()
+        self._cost = Cost(
+            BATCHES_OUTSTANDING_MAX, bounds.commands_per_batch_max * EXECUTED_WORK // 4
+        )
+        self._saturated = False
         self.frames_waiting_peak = 0
         self.batches = 0
         self.frames = 0
@@ -126,6 +145,11 @@ class Sequencer:
         """What the matching thread calls after each batch."""
         return self._slots.free
 
+    @property
+    def frames_waiting(self) -> int:
+        """How many frames wait here."""
+        return self._backlog.accepted + self._backlog.refused
+
     def offer(self, key: int, run: Run, read_at_s: float) -> None:
         """Queue a run.
 
@@ -133,26 +157,60 @@ class Sequencer:
             key: the connection that caused it; keeps a connection's internal commands behind
                 its requests.
             run: what to execute.
-            read_at_s: Trio time at which it was read; what waits too long is refused as busy.
+            read_at_s: Trio time at which it was taken; what will wait too long, or did when its
+                turn comes, is refused as busy.
         """
-        entries = self._queues.get(key)
-        if entries is None:
-            self._queues[key] = deque((_Entry(read_at_s, run),))
-            (self._fresh if run.frame_count <= FRESH_FRAMES_MAX else self._turns).append(key)
-        else:
-            entries.append(_Entry(read_at_s, run))
-        self.frames_waiting += run.frame_count
-        if not run.admit:
-            self.accepted_waiting += run.frame_count
+        queue = self._queues.get(key)
+        known = queue is not None
+        if queue is None:
+            queue = self._queues[key] = Queue()
+        for piece in self._admit(run, self._wait_s(queue, run.frame_count) / ADMITTED_SHARE):
+            queue.append(Entry(read_at_s, piece))
+            self._backlog.add(piece)
+        if not known and not run.admit and run.frame_count <= FRESH_FRAMES_MAX:
+            self._fresh.append(key)
+        elif not known:
+            self._line_up(key, queue)
         if self.frames_waiting > self.frames_waiting_peak:
             self.frames_waiting_peak = self.frames_waiting
         self._ring()
 
+    def has_room(self, key: int) -> bool:
+        """Whether a connection should be read on."""
+        queue = self._queues.get(key)
+        return queue is None or self._through_s(queue) < READ_SHARE * self._patience.orders_s
+
+    async def wait_room(self, key: int) -> None:
+        """Wait until a connection should be read on; one task per connection."""
+        while not self.has_room(key):
+            lot = self._held.setdefault(key, trio.lowlevel.ParkingLot())
+            await lot.park()
+
+    def _wait_s(self, queue: Queue, count: int) -> float:
+        """Estimate how long frames that come now wait for those that are executed before them.
+
+        Everybody has his turn: of others only so much is before them as is of their own.
+        """
+        mine = (queue.accepted + count) * len(self._queues)
+        return min(self._backlog.accepted, mine) * self._cost.frame_s
+
+    def _through_s(self, queue: Queue) -> float:
+        """Estimate when what a connection has waiting is through."""
+        everybody, backlog = len(self._queues), self._backlog
+        accepted = min(backlog.accepted, queue.accepted * everybody)
+        refused = min(backlog.refused, queue.refused * everybody)
+        work = EXECUTED_WORK * accepted + REFUSED_WORK * refused
+        return work / EXECUTED_WORK * self._cost.frame_s
+
     async def serve(self) -> None:
         """Hand over batches until cancelled."""
         async for _ in self._bell_out:
-            while self._queues and self._slots.take():
+            while self._queues:
+                if not self._slots.take():
+                    self._saturated = True
+                    break
                 self._inbox.put(self._batch())
+                self._saturated = False
                 self._handed_over.unpark_all()
                 # Readers that wait for the loop add to the next batch.
                 await trio.lowlevel.checkpoint()
@@ -163,7 +221,7 @@ class Sequencer:
 
     async def wait_accepted_handed_over(self) -> None:
         """Wait until no run waits that may still be executed."""
-        while self.accepted_waiting:
+        while self._backlog.accepted:
             await self._handed_over.park()
 
     async def wait_empty(self) -> None:
@@ -174,62 +232,74 @@ class Sequencer:
     def _batch(self) -> Work:
         """Take turns until the batch is full or nothing waits."""
         filling = _Filling(self._bounds, trio.current_time())
-        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, filling.frames_left // 2)
-        self._take_turns(self._turns, self._bounds.frames_per_turn_max, filling, 0)
+        whole, turn = filling.room, self._bounds.frames_per_turn_max
+        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, whole // 2)
+        self._take_turns(self._turns, turn, filling, whole // REFUSALS_SHARE)
+        self._take_turns(self._refusals, turn, filling, 0)
+        self._take_turns(self._turns, turn, filling, 0)
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, 0)
+        self._cost.note(filling.work, filling.now_s, saturated=self._saturated)
         self.batches += 1
         if filling.weights:
             self._begins()
         return Work(filling.runs, filling.weights, self._wanted())
 
     def _take_turns(
-        self, turns: deque[int], frames_max: int, filling: _Filling, frames_kept: int
+        self, turns: deque[int], frames_max: int, filling: _Filling, room_kept: int
     ) -> None:
-        """Take turns of at most `frames_max` frames until only room for `frames_kept` is left."""
-        while turns and filling.frames_left > frames_kept:
+        """Take turns of at most `frames_max` frames until only `room_kept` is left."""
+        while turns and filling.room > room_kept:
             key = turns[0]
-            entries = self._queues[key]
-            turn_left = min(frames_max, filling.frames_left)
+            queue = self._queues[key]
+            entries, refused = queue.entries, bool(queue.entries[0].run.admit)
+            turn_left = frames_max
             while entries:
-                read_at_s, run = entries[0]
-                count, size = run.frame_count, len(run.frames)
+                run = entries[0].run
                 # The first run of a batch always goes: no chunk is larger than a batch may be.
-                if filling.runs and (count > turn_left or size > filling.bytes_left):
+                if filling.runs and not (
+                    run.frame_count <= turn_left
+                    and bool(run.admit) == refused
+                    and filling.has_room_for(run)
+                ):
                     break
-                entries.popleft()
-                turn_left -= count
-                filling.frames_left -= count
-                filling.bytes_left -= size
-                self._take(run, read_at_s, filling)
+                turn_left -= run.frame_count
+                self._take(queue.pop(), filling)
             turns.popleft()
+            if key in self._held and self.has_room(key):
+                self._held.pop(key).unpark_all()
             if not entries:
                 del self._queues[key]
             elif filling.has_room_for(entries[0].run):
-                self._turns.append(key)
+                self._line_up(key, queue)
             else:
                 turns.appendleft(key)  # the batch is full: it goes on with this one
                 return
 
-    def _take(self, run: Run, read_at_s: float, filling: _Filling) -> None:
-        runs, weights = filling.runs, filling.weights
-        self.frames_waiting -= run.frame_count
+    def _line_up(self, key: int, queue: Queue) -> None:
+        """Have a connection wait for its next turn."""
+        refused = queue.entries[0].run.admit
+        (self._refusals if refused else self._turns).append(key)
+
+    def _take(self, entry: Entry, filling: _Filling) -> None:
+        read_at_s, run = entry
+        weights = filling.weights
+        self._backlog.remove(run)
         self.frames += run.frame_count
-        if not run.admit:
-            self.accepted_waiting -= run.frame_count
-        if run.connection == SYSTEM_CONNECTION:
-            runs.append(run)
-            return
-        count, size = weights.get(run.connection, (0, 0))
-        weights[run.connection] = (count + run.frame_count, size + len(run.frames))
-        if run.admit:
-            runs.append(run)
-            return
-        refused = self._patience.refused(filling.now_s - read_at_s)
+        filling.room -= work_of(run)
+        filling.bytes_left -= len(run.frames)
+        if run.connection != SYSTEM_CONNECTION:
+            count, size = weights.get(run.connection, (0, 0))
+            weights[run.connection] = (count + run.frame_count, size + len(run.frames))
+        for piece in self._admit(run, filling.now_s - read_at_s):
+            filling.add(piece)
+
+    def _admit(self, run: Run, waits_s: float) -> list[Run]:
+        """Mark what of a run waits too long."""
+        if run.admit or run.connection == SYSTEM_CONNECTION:
+            return [run]
+        refused = self._patience.refused(waits_s)
         if not refused:
-            runs.append(run)
-        else:
-            pieces = split_run(
-                run, lambda kind, _start, _end: ErrorCode.BUSY if kind in refused else 0
-            )
-            self.busy += sum(piece.frame_count for piece in pieces if piece.admit)
-            runs += pieces
+            return [run]
+        pieces = split_run(run, lambda kind, _start, _end: ErrorCode.BUSY if kind in refused else 0)
+        self.busy += sum(piece.frame_count for piece in pieces if piece.admit)
+        return pieces

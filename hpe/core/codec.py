@@ -143,6 +143,13 @@ def diagnose(body: bytes, message: str) -> Undecodable:
 
 def error_body(request_id: int, code: ErrorCode, message: str = "") -> bytes:
     """Encode the error that refuses a frame."""
+    if not message:
+        head, tail = _REFUSALS[code]
+        return head + encode(request_id) + tail
+    return _error_body(request_id, code, message)
+
+
+def _error_body(request_id: int, code: ErrorCode, message: str) -> bytes:
     traits = ERROR_TRAITS[code]
     return encode(
         Error(
@@ -150,6 +157,16 @@ def error_body(request_id: int, code: ErrorCode, message: str = "") -> bytes:
             traits.fatal, False,
         )
     )  # fmt: skip
+
+
+def _halves(code: ErrorCode) -> tuple[bytes, bytes]:
+    """Give what is before and behind the request id in a refusal without a text of its own."""
+    body = _error_body(0, code, "")
+    return body[:2], body[3:]
+
+
+_REFUSALS: Final = {code: _halves(code) for code in ErrorCode if code in ERROR_TRAITS}
+"""In an overload most answers are refusals."""
 
 
 def with_duplicate_flag(response: bytes) -> bytes:

@@ -11,7 +11,6 @@ but that of the logon. Rules: protocol.md, "Limits of a connection".
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -24,6 +23,7 @@ from hpe.net.credits import FRAMES_MIN, Account
 from hpe.net.farewell import ClientStream, ConnectionFault, say_farewell
 from hpe.net.framing import PREFIX_BYTES, Chunk, FrameScanner, encode_frame
 from hpe.net.outlet import Outlet
+from hpe.net.pacing import Trickle
 from hpe.net.private_ring import Overrun
 from hpe.net.rates import Sender
 from hpe.net.session import State, Step
@@ -40,11 +40,6 @@ WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 CHUNKS_AT_ONCE: Final = 64
 """Of one read, handled before others get their turn: half a millisecond of pings, or more requests
 than one read can hold."""
-
-TRICKLE_S_MIN: Final = 0.25
-TRICKLE_S_MAX: Final = 2.0
-"""How long a stranger who sent part of a message is not read: doubled from time to time, as each
-of his bytes may cost the loop as much as an order."""
 
 _HEARTBEAT: Final = encode_frame(HeartbeatReport(0, 0))
 
@@ -247,7 +242,7 @@ class Connection:
 
     async def _read(self) -> None:
         """Read until the client's input is over, something fatal came, or `stop_reading`."""
-        pause_s = TRICKLE_S_MIN
+        trickle = Trickle()
         with self._reading:
             while True:
                 data = await self._stream.receive_some(RECEIVE_BYTES)
@@ -264,8 +259,7 @@ class Connection:
                     error = self._scanner.error
                     await self._end(self.session.refuse(error.code, str(error)))
                 if self._scanner.pending and not self._welcomed:
-                    await trio.sleep(random.uniform(0.5, 1.5) * pause_s)
-                    pause_s = min(2 * pause_s, TRICKLE_S_MAX)
+                    await trickle.pause()
         if self._reading.cancelled_caught and not self._stopped:
             self.act(self.session.refuse(ErrorCode.LOGON_TIMEOUT))
 
@@ -274,12 +268,14 @@ class Connection:
             await self._log_on(chunk, now_s)
             return
         count, size = chunk.count, len(chunk.frames)
-        if self._account.exhausted:
+        intake, number = self._around.switchboard.intake, self.session.connection
+        if self._account.exhausted or not intake.has_room(number):
             # Nobody listens now: what the client says meanwhile must count as heard.
             self._vigil.held = True
+            await intake.wait_room(number)
             await self._account.acquire(count, size)
             self._vigil.held = False
-            self._vigil.heard_s = trio.current_time()
+            now_s = self._vigil.heard_s = trio.current_time()
         else:
             self._account.take(count, size)
         if chunk.control:

@@ -10,6 +10,7 @@ or in memory that is bounded by the caps on connections. On an idle service nobo
 
 from __future__ import annotations
 
+import random
 from math import inf
 from typing import Final
 
@@ -23,6 +24,26 @@ STEPS_BURST: Final = 2
 
 HELD_S_MAX: Final = 0.004
 """How long those who trade may keep the next one from passing."""
+
+
+TRICKLE_S_MIN: Final = 0.25
+TRICKLE_S_MAX: Final = 2.0
+"""How long a stranger who sent part of a message is not read: doubled from time to time, as each
+of his bytes may cost the loop as much as an order."""
+
+
+class Trickle:
+    """A stranger who sends his messages in parts."""
+
+    __slots__ = ("_pause_s",)
+
+    def __init__(self) -> None:
+        self._pause_s = TRICKLE_S_MIN
+
+    async def pause(self) -> None:
+        """Wait before he is read again; a crowd of them not all for the same time."""
+        await trio.sleep(random.uniform(0.5, 1.5) * self._pause_s)
+        self._pause_s = min(2 * self._pause_s, TRICKLE_S_MAX)
 
 
 class Traffic:

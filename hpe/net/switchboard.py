@@ -9,7 +9,7 @@ batch go back even when its connection is gone. Relies on being given durable ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -41,9 +41,22 @@ _Internal = (
 )
 _INTERNAL_DECODER: Final[msgspec.msgpack.Decoder[_Internal]] = msgspec.msgpack.Decoder(_Internal)
 
-Offer = Callable[[int, Run, float], None]
-"""(queue, run, time it was read): hands a run to the sequencer. Runs of one queue keep their
-order; the queue is the number of the connection that caused the run."""
+
+class Intake(Protocol):
+    """The sequencer as connections see it."""
+
+    def offer(self, key: int, run: Run, read_at_s: float) -> None:
+        """Hand a run over.
+
+        Runs of one queue keep their order; the queue is the number of the connection that caused
+        the run.
+        """
+
+    def has_room(self, key: int) -> bool:
+        """Whether a connection should be read on."""
+
+    async def wait_room(self, key: int) -> None:
+        """Wait until it should."""
 
 
 class Port(Protocol):
@@ -69,7 +82,7 @@ class Switchboard:
     """All connections of one engine.
 
     Args:
-        offer: the sequencer's intake.
+        intake: the sequencer.
         facts: about the service, for sessions.
         credits: the pool that requests in flight are counted in.
         last_attach_number: highest that the recovered state knows.
@@ -79,7 +92,7 @@ class Switchboard:
 
     def __init__(
         self,
-        offer: Offer,
+        intake: Intake,
         facts: ServiceFacts,
         credits: CreditPool,
         last_attach_number: int,
@@ -87,7 +100,8 @@ class Switchboard:
         authenticator: Authenticator,
         streams: Streams,
     ) -> None:
-        self.offer = offer
+        self.intake = intake
+        self.offer = intake.offer
         self.facts = facts
         self.credits = credits
         self.authenticator = authenticator

@@ -13,7 +13,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from hpe.messages import Deposit, GetBalance, GetOrderbook, Hello, Ping, SubmitOrder
-from hpe.net.connection import TRICKLE_S_MIN, Connection
+from hpe.net.connection import Connection
+from hpe.net.pacing import TRICKLE_S_MIN
 from hpe.net.server import KEEPALIVE
 from tests.support.service import running_service
 from tests.support.wire import TOO_LARGE, WireClient, framed, named, pack, pack_request, until, wire
@@ -182,8 +183,7 @@ async def test_a_stranger_who_sends_part_of_a_message_is_not_read_for_a_while(
     with trio.fail_after(30):
         async with running_service(tmp_path) as service, wire(service.port) as client:
             await client.send(HELLO[:5])
-            while not service.engine.statistics()["connections"]:
-                await trio.lowlevel.checkpoint()
+            await until(lambda: service.engine.statistics()["connections"] == 1)
             await wait_all_tasks_blocked(0.02)  # the part has been read
             sent_s = trio.current_time()
             await client.send(HELLO[5:])

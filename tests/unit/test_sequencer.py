@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from hpe.backlog import COST_KEPT_S, COST_S_FIRST
 from hpe.core.codec import encode, frame
 from hpe.core.core import SYSTEM_CONNECTION, Run
 from hpe.core.thread import Work
@@ -28,7 +29,13 @@ from hpe.messages import (
     SubmitOrder,
 )
 from hpe.net.session import internal_run
-from hpe.sequencer import BATCHES_OUTSTANDING_MAX, Patience, Sequencer
+from hpe.sequencer import (
+    ADMITTED_SHARE,
+    BATCHES_OUTSTANDING_MAX,
+    READ_SHARE,
+    Patience,
+    Sequencer,
+)
 
 BUSY = int(ErrorCode.BUSY)
 ORDER = SubmitOrder(1, 1, 0, 1, 2, 1, 100, 1)
@@ -38,6 +45,9 @@ OCO = SubmitOco(2, 1, 2, 5, 110, 90)
 MASS_CANCEL = MassCancel(3)
 QUERY = GetBalance(4, 1)
 MONEY = Deposit(5, 1, 1)
+
+
+PATIENCE = Patience(0.020, 0.200)
 
 
 class Bounds(NamedTuple):
@@ -59,7 +69,7 @@ class Bench:
         self.wanted = b""
         self.begun = 0
         self.sequencer = Sequencer(
-            bounds or Bounds(), self.inbox, Patience(0.020, 0.200), lambda: self.wanted, self.begin
+            bounds or Bounds(), self.inbox, PATIENCE, lambda: self.wanted, self.begin
         )
 
     def begin(self) -> None:
@@ -74,6 +84,14 @@ class Bench:
         assert work is not None
         self.sequencer.free()
         return work
+
+    async def take_all(self) -> list[Work]:
+        works = []
+        await wait_all_tasks_blocked()
+        while not self.inbox.empty():
+            works.append(await self.take())
+            await wait_all_tasks_blocked()
+        return works
 
 
 @pytest.fixture
@@ -143,7 +161,7 @@ async def test_those_who_pile_up_have_half_of_every_batch(bench: Bench) -> None:
     for _ in range(2):
         bench.offer(run_of(1, *[QUERY] * 256))
     for number in range(100, 800):
-        bench.offer(run_of(number, ORDER))
+        bench.offer(run_of(number, MONEY))
     work = await bench.take()
     connections = [run.connection for run in work.runs]
     assert connections == [*range(100, 612), 1, 1]
@@ -152,10 +170,10 @@ async def test_those_who_pile_up_have_half_of_every_batch(bench: Bench) -> None:
 
 async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(bench: Bench) -> None:
     for number in range(1, 8):
-        bench.offer(run_of(number, *[ORDER] * 250))
+        bench.offer(run_of(number, *[MONEY] * 250))
     works = [await bench.take(), await bench.take()]
     assert [[run.connection for run in work.runs] for work in works] == [[1, 2, 3, 4], [5, 6, 7]]
-    large = [run_of(number, *[ORDER] * 256) for number in (1, 2, 3)]
+    large = [run_of(number, *[MONEY] * 256) for number in (1, 2, 3)]
     small = Bench(Bounds(batch_bytes_max=2 * len(large[0].frames)))
     for run in large:
         small.offer(run)
@@ -230,6 +248,128 @@ async def test_cancels_may_wait_longer(
     assert SYSTEM_CONNECTION not in work.weights
 
 
+SMALL = Bounds(commands_per_batch_max=100, frames_per_turn_max=100)
+"""So that little is handed over before the queues fill."""
+
+CROWD = int(ADMITTED_SHARE * PATIENCE.orders_s / COST_S_FIRST) + 1
+"""Orders that take longer than new ones may wait for them."""
+
+
+def pile_up(bench: Bench, connections: int, frames: int) -> None:
+    """Have connections from 1 on send so many orders each."""
+    for connection in range(1, connections + 1):
+        for _ in range(frames // 50):
+            bench.offer(run_of(connection, *[ORDER] * 50))
+
+
+async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    bench = Bench(SMALL)
+    nursery.start_soon(bench.sequencer.serve)
+    pile_up(bench, 8, 100)
+    assert bench.sequencer._backlog.accepted > CROWD
+    assert bench.sequencer.busy == 0, "no one was before them"
+    bench.offer(run_of(9, *[ORDER] * 100, CANCEL, MONEY, QUERY))
+    assert bench.sequencer.busy == 100, "not the cancel, not what has no deadline"
+    bench.offer(run_of(10, ORDER))
+    assert bench.sequencer.busy == 100, "who sends little gets a turn before those who pile up"
+    admits: dict[int, list[int]] = {}
+    for work in await bench.take_all():
+        for run in work.runs:
+            admits.setdefault(run.connection, []).extend([run.admit] * run.frame_count)
+    assert admits[9] == [ErrorCode.BUSY] * 100 + [0] * 3
+    assert admits[10] == [0]
+    assert all(not any(admits[number]) for number in range(1, 9))
+
+
+async def test_who_has_enough_waiting_is_not_read_on_until_it_is_through(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    bench = Bench(SMALL)
+    nursery.start_soon(bench.sequencer.serve)
+    sequencer, read_on = bench.sequencer, []
+
+    async def read(connection: int) -> None:
+        await sequencer.wait_room(connection)
+        read_on.append(connection)
+
+    pile_up(bench, 2, 1_000)
+    assert not sequencer.has_room(1)
+    assert not sequencer.has_room(2)
+    assert sequencer.has_room(3), "who has nothing waiting is always read"
+    for connection in (1, 2):
+        nursery.start_soon(read, connection)
+    room = 2 * READ_SHARE * PATIENCE.orders_s / COST_S_FIRST
+    while not read_on:
+        before = sequencer.frames_waiting
+        await bench.take()
+    await wait_all_tasks_blocked()
+    assert read_on[0] in (1, 2)
+    assert before > room / 2, "as soon as there is room, not when all is through"
+    await bench.take_all()
+    assert sorted(read_on) == [1, 2]
+
+
+async def test_a_reader_who_gives_up_waiting_for_room_is_forgotten(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    bench = Bench(SMALL)
+    nursery.start_soon(bench.sequencer.serve)
+    for _ in range(30):
+        bench.offer(run_of(1, *[MONEY] * 50))
+    await wait_all_tasks_blocked()
+    with trio.move_on_after(0.001) as scope:
+        await bench.sequencer.wait_room(1)
+    assert scope.cancelled_caught
+    await bench.take_all()
+    assert not bench.sequencer._held
+
+
+async def test_the_cost_of_a_frame_is_measured_while_the_matcher_works(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    bench = Bench(SMALL)
+    nursery.start_soon(bench.sequencer.serve)
+    cost = bench.sequencer._cost
+    for number in range(80):
+        bench.offer(run_of(1 + number % 3, *[MONEY] * 100))
+    while bench.sequencer.frames_waiting:
+        await trio.sleep(0.1)  # what the matcher takes for 100 frames
+        await bench.take()
+    assert cost.frame_s == pytest.approx(0.001, rel=0.01)
+    await trio.sleep(COST_KEPT_S)
+    bench.offer(run_of(1, MONEY))
+    await bench.take()
+    assert cost.frame_s == COST_S_FIRST, "idle since"
+
+
+async def test_an_idle_matcher_is_no_measure(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    bench = Bench(SMALL)
+    nursery.start_soon(bench.sequencer.serve)
+    for _ in range(50):
+        bench.offer(run_of(1, MONEY))
+        await bench.take()
+        await trio.sleep(0.5)
+    assert bench.sequencer._cost.frame_s == COST_S_FIRST
+
+
+async def test_one_batch_that_takes_long_refuses_nobody(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    bench = Bench(SMALL)
+    nursery.start_soon(bench.sequencer.serve)
+    for number in range(6):
+        bench.offer(run_of(1 + number % 3, *[MONEY] * 100))
+    await wait_all_tasks_blocked()
+    for took_s in (0.002, 0.002, 5.0, 0.002):
+        await trio.sleep(took_s)
+        await bench.take()
+    assert bench.sequencer._cost.frame_s < 2 * COST_S_FIRST
+
+
 async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(bench: Bench) -> None:
     bench.offer(run_of(1, MONEY))
     assert (await bench.take()).wanted == b""
@@ -248,6 +388,6 @@ async def test_waiting_for_the_drain_ends_when_accepted_runs_are_handed_over(ben
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 2
         bench.offer(run_of(9, MONEY, admit=ErrorCode.SHUTTING_DOWN))
-        assert bench.sequencer.accepted_waiting == 1
+        assert bench.sequencer._backlog.accepted == 1
         await bench.take()
     assert bench.sequencer.frames_waiting == 0
