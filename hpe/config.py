@@ -151,6 +151,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections_per_source_max: ConnectionsOrZero = 0
     # Of those the ones that have not logged on: what one address can hold up without any key.
     strangers_per_source_max: Connections = 1_024
+    # Of one key, so that none takes all places; 0 is a quarter of connections_max, 16 at least.
+    connections_per_key_max: ConnectionsOrZero = 0
     # Of one key, where there are no keys of one user, over all connections. A burst of 0 is one
     # second of the rate. Cancels have a bucket of their own: they reduce risk and must stay
     # possible when the other one is empty.

@@ -275,8 +275,9 @@ class HighPerformanceEngine(InProcessApi):
                 requested = deliver(await outbox.take())
                 for _ in range(2):  # within one round of the loop any order is possible
                     await trio.lowlevel.checkpoint()
-                traffic.ends(requested)
-                collector.tick(trio.current_time())
+                now_s = trio.current_time()
+                traffic.ends(requested, now_s)
+                collector.tick(now_s)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(dispatch)
@@ -313,7 +314,7 @@ class HighPerformanceEngine(InProcessApi):
 
     # --- what others ask ----------------------------------------------------------------------
 
-    def reload(self) -> str:
+    async def reload(self) -> str:
         """Take keys and certificates over as their files are now.
 
         Connections of keys that are gone or changed end with key_revoked; the others go on, with
@@ -328,7 +329,7 @@ class HighPerformanceEngine(InProcessApi):
         """
         if self._stages is None:
             raise ConnectionLost(f"the engine is {self.phase.value}: it has nothing to reload")
-        return self._stages.gate.reload(self._stages.server)
+        return await self._stages.gate.reload(self._stages.server)
 
     def statistics(self) -> dict[str, Figure]:
         """Give figures about threads, queues, connections and positions; empty when stopped."""

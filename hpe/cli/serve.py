@@ -160,7 +160,7 @@ def exposures(config: Config) -> list[str]:
 async def _reload(engine: HighPerformanceEngine, hangups: AsyncIterator[int]) -> None:
     async for _ in hangups:
         try:
-            LOGGER.info("SIGHUP received: %s", engine.reload())
+            LOGGER.info("SIGHUP received: %s", await engine.reload())
         except ConfigError as error:
             LOGGER.error("SIGHUP received, not all could be taken over: %s", error)
 

@@ -38,8 +38,10 @@ class Gate:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self.authenticator = Authenticator(self._read_keys())
+        per_key = config.connections_per_key_max or max(16, config.connections_max // 4)
+        self.authenticator = Authenticator(self._read_keys(), per_key)
         self._tls = server_context(config)
+        self._reloading = trio.Lock()
 
     def build(
         self, switchboard: Switchboard, traffic: Traffic, connections: trio.Nursery
@@ -69,8 +71,8 @@ class Gate:
         around = Surroundings(switchboard, Wheel(), rates, traffic, config.logon_timeout_s)
         return Server(connections, config.connections_max, sources, around, self._tls)
 
-    def reload(self, server: Server) -> str:
-        """Read keys and certificates again.
+    async def reload(self, server: Server) -> str:
+        """Read keys and certificates again, in a thread: many keys take a while.
 
         Each for itself: a certificate that is half written must not keep a revoked key alive.
 
@@ -82,17 +84,18 @@ class Gate:
                 says what changed all the same.
         """
         changes, faults = [], []
-        for reload in (self._reload_keys, self._reload_tls):
-            try:
-                changes += reload(server)
-            except ConfigError as fault:
-                faults.append(f"{fault}: it stays as it was")
+        async with self._reloading:  # what was read last must not be taken over first
+            for reload in (self._reload_keys, self._reload_tls):
+                try:
+                    changes += await reload(server)
+                except ConfigError as fault:
+                    faults.append(f"{fault}: it stays as it was")
         if faults:
             raise ConfigError("; ".join(faults + changes))
         return "; ".join(changes) or "there is no keys_file and no tls_certificate to read again"
 
-    def _reload_keys(self, server: Server) -> list[str]:
-        keys = self._read_keys()
+    async def _reload_keys(self, server: Server) -> list[str]:
+        keys = await trio.to_thread.run_sync(self._read_keys)
         if keys is None:
             return []
         revoked = self.authenticator.take(keys)
@@ -102,8 +105,8 @@ class Gate:
             f"{ended} connections"
         ]
 
-    def _reload_tls(self, server: Server) -> list[str]:
-        tls = server_context(self._config)
+    async def _reload_tls(self, server: Server) -> list[str]:
+        tls = await trio.to_thread.run_sync(server_context, self._config)
         if tls is None:
             return []
         self._tls = server.tls = tls

@@ -77,13 +77,16 @@ class Authenticator:
 
     Args:
         keys: None lets everybody in as anonymous; no keys at all let nobody in.
+        connections_max: of one key.
 
     Raises:
         ConfigError: a key's scheme needs a package that is not installed.
     """
 
-    def __init__(self, keys: Keys | None) -> None:
+    def __init__(self, keys: Keys | None, connections_max: int = INT_MAX) -> None:
         self.required = keys is not None
+        self._connections_max = connections_max
+        self._connections: dict[str, int] = {}
         self._keys: Keys = {}
         # Stand in for keys that do not exist, so that a wrong id costs what a wrong proof does.
         self._nobody = {Scheme.HMAC_SHA256: new_secret()}
@@ -120,6 +123,20 @@ class Authenticator:
             return None
         users = entry.range_of(hello.user)
         return None if users is None else Grant(entry.id, entry.role, *users)
+
+    def enter(self, grant: Grant) -> bool:
+        """Count a connection of a key in, unless it has too many."""
+        count = self._connections.get(grant.key_id, 0)
+        if count >= self._connections_max and grant.key_id:
+            return False
+        self._connections[grant.key_id] = count + 1
+        return True
+
+    def leave(self, grant: Grant) -> None:
+        """Count one out that was counted in."""
+        self._connections[grant.key_id] -= 1
+        if not self._connections[grant.key_id]:
+            del self._connections[grant.key_id]
 
     def take(self, keys: Keys) -> frozenset[str]:
         """Use other keys from now on.

@@ -4,8 +4,9 @@ Owns how fast connections are accepted, take the costly steps of their beginning
 the Trio loop, whose time is everybody's: each such step costs it 0.1 to 0.8 ms, and Trio runs all
 tasks that can run before it looks at the network again. Guarantees: while requests are between
 reader and dispatcher such a step happens only every HELD_S_MAX, otherwise STEPS_PER_S times a
-second, each kind for itself and in the order of coming; what is beyond waits in the kernel's queue
-or in memory that is bounded by the caps on connections. On an idle service nobody waits.
+second, half as often where somebody trades, each kind for itself and in the order of coming; what
+is beyond waits in the kernel's queue or in memory that is bounded by the caps on connections. On an
+idle service nobody waits.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ import trio
 
 STEPS_PER_S: Final = 1_000
 """Sustained; about a quarter of the loop's time. 10,000 clients are back 10 s after a restart."""
+
+TRADING_INTERVALS: Final = 2
+LATELY_S: Final = 0.1
+"""Where there was a request within this time, every step counts for so many: else the gaps between
+two requests of somebody would be full of strangers, and the next one would meet one of them."""
 
 STEPS_BURST: Final = 2
 """At once, after a quiet time."""
@@ -51,15 +57,18 @@ class Traffic:
 
     def __init__(self) -> None:
         self._batches = 0
+        self._ended_s = -inf
         self._calm = trio.lowlevel.ParkingLot()
 
     def begins(self) -> None:
         """A batch with requests of clients is handed over."""
         self._batches += 1
 
-    def ends(self, batches: int) -> None:
+    def ends(self, batches: int, now_s: float) -> None:
         """So many of them are through."""
         self._batches -= batches
+        if batches:
+            self._ended_s = now_s
         if not self._batches:
             self._calm.unpark_all()
 
@@ -67,6 +76,10 @@ class Traffic:
     def under_way(self) -> bool:
         """Whether there are any."""
         return self._batches > 0
+
+    def was_lately(self, now_s: float) -> bool:
+        """Whether there are any, or were a moment ago."""
+        return self._batches > 0 or now_s - self._ended_s < LATELY_S
 
     async def wait_calm(self, deadline_s: float) -> None:
         """Wait until nothing is under way, or for the deadline; no checkpoint when it is so."""
@@ -108,7 +121,8 @@ class Turnstile:
                 await self._traffic.wait_calm(self._passed_s + HELD_S_MAX)
             now_s = trio.current_time()
         self._passed_s = now_s
-        self._paid_until_s = max(self._paid_until_s, now_s) + self._interval_s
+        intervals = TRADING_INTERVALS if self._traffic.was_lately(now_s) else 1
+        self._paid_until_s = max(self._paid_until_s, now_s) + intervals * self._interval_s
 
     @property
     def _open_s(self) -> float:

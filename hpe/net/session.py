@@ -138,9 +138,9 @@ class Session:
     """
 
     __slots__ = (
-        "_authenticator", "_facts", "_hello", "_request_id", "_revoked", "_take_attach_number",
-        "attach_number", "connection", "grant", "heartbeat_s", "logon_failed", "session_id",
-        "state", "user", "window",
+        "_authenticator", "_entered", "_facts", "_hello", "_request_id", "_revoked",
+        "_take_attach_number", "attach_number", "connection", "grant", "heartbeat_s",
+        "logon_failed", "session_id", "state", "user", "window",
     )  # fmt: skip
 
     def __init__(
@@ -166,6 +166,7 @@ class Session:
         self._request_id = 0
         self._hello: _Hello | None = None
         self._revoked = False
+        self._entered = False  # counted among the connections of its key
 
     # --- what the client says -----------------------------------------------------------------
 
@@ -222,6 +223,13 @@ class Session:
         if state is not State.ATTACHED or self._facts.draining:
             return None
         return self._detach(self.session_id)
+
+    def leave(self) -> Run | None:
+        """The connection is gone: give the run that detaches, if there is one."""
+        if self._entered:
+            self._entered = False
+            self._authenticator.leave(self.grant)
+        return self.end()
 
     # --- what the core and the operator say ---------------------------------------------------
 
@@ -318,8 +326,12 @@ class Session:
         return self._attach(hello, grant)
 
     def _attach(self, hello: Hello, grant: Grant) -> Step:
+        if not self._authenticator.enter(grant):
+            text = f"key {grant.key_id} has as many connections as one key may have"
+            return self.refuse(ErrorCode.TOO_MANY_CONNECTIONS, text, hello.request_id)
         self.state = State.ATTACHING
         self.grant = grant
+        self._entered = True
         self.user = hello.user
         heartbeat_ms = max(hello.heartbeat_ms or HEARTBEAT_MS_DEFAULT, HEARTBEAT_MS_MIN)
         self.heartbeat_s = heartbeat_ms / 1000

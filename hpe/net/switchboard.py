@@ -143,7 +143,7 @@ class Switchboard:
         """Forget a connection; detach its session unless that happened already."""
         session = port.session
         self._ports.pop(session.connection, None)
-        run = session.end()
+        run = session.leave()
         if run is not None:
             self.offer(session.connection, run, trio.current_time())
         if self._by_session.get(session.session_id) is port:

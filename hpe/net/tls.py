@@ -77,7 +77,7 @@ def break_cycle(stream: trio.SSLStream[Any]) -> None:
 
 
 def _check_readable(path: str | Path, *, secret: bool = False) -> None:
-    """Name the file: OpenSSL's errors do not. Not everybody may replace a secret one."""
+    """Name the file: OpenSSL's errors do not. Others may do nothing with a secret one."""
     try:
         # Not blocking: a pipe of that name must not hold the service up.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -89,10 +89,10 @@ def _check_readable(path: str | Path, *, secret: bool = False) -> None:
         os.close(descriptor)
     if not stat.S_ISREG(mode):
         raise ConfigError(f"{path}: is not a file")
-    if secret and mode & stat.S_IWOTH:
+    if secret and mode & stat.S_IRWXO:
         raise ConfigError(
-            f"{path}: found mode {stat.S_IMODE(mode):04o}; allowed: one that others cannot write "
-            f"to, because it is the private key (chmod o= {path})"
+            f"{path}: found mode {stat.S_IMODE(mode):04o}; allowed: one that gives others nothing, "
+            f"because it is the private key (chmod o= {path})"
         )
 
 

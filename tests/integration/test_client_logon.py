@@ -16,6 +16,7 @@ from hpe.messages import ErrorCode, Role
 from hpe.net.backoff import Backoff
 from hpe.net.client import Client, connect
 from hpe.net.tls import client_context
+from tests.support.certificates import write_certificate
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import RunningService, running_service
 
@@ -54,14 +55,7 @@ def keyring(tmp_path: Path) -> Keyring:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[trustme.CA, dict[str, str]]:
     authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
-    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
-    paths = {
-        "tls_certificate": str(tmp_path / "certificate.pem"),
-        "tls_key": str(tmp_path / "key.pem"),
-    }
-    return authority, paths
+    return authority, write_certificate(authority, tmp_path)
 
 
 @asynccontextmanager
@@ -152,7 +146,7 @@ async def test_a_revoked_key_ends_its_clients_for_good(tmp_path: Path, keyring: 
         talk(service, 1, keyring.keys["operator"]) as other,
     ):
         keyring.revoke("trader")
-        service.engine.reload()
+        await service.engine.reload()
         await revoked.connected.wait_value(False)
         with pytest.raises(ConnectionLost, match="key_revoked"):
             await revoked.ping()

@@ -33,6 +33,7 @@ from hpe.messages import (
 )
 from hpe.net.framing import encode_frame
 from hpe.net.logon import new_nonce, prove
+from tests.support.certificates import write_certificate
 from tests.support.service import running_service
 from tests.support.wire import Row, WireClient, named, pack, pack_request, until, wire
 
@@ -143,10 +144,10 @@ async def test_a_reload_ends_revoked_and_changed_keys_and_no_others(tmp_path: Pa
         ):
             await log_on(client, KEY, 7)
             await log_on(chief, OPERATOR, 1)
-            assert "2 keys" in service.engine.reload()
+            assert "2 keys" in await service.engine.reload()
             assert (await client.ask(GetBalance(1, USD)))[0] == 33
             write_keys(path, trader(OTHER, 7), operator(OPERATOR))
-            service.engine.reload()
+            await service.engine.reload()
             assert named(await client.until_closed()) == [(0, "key_revoked")]
             assert (await chief.ask(GetBalance(1, USD)))[0] == 33
             async with wire(service.port) as again:
@@ -155,22 +156,11 @@ async def test_a_reload_ends_revoked_and_changed_keys_and_no_others(tmp_path: Pa
                 assert (await log_on(again, OTHER, 7))[0] == 1
             path.chmod(0o644)
             with pytest.raises(ConfigError, match="600"):
-                service.engine.reload()
+                await service.engine.reload()
             assert (await chief.ask(GetBalance(1, USD)))[0] == 33
 
 
 # --- TLS ------------------------------------------------------------------------------------------
-
-
-def certificate(authority: trustme.CA, folder: Path) -> dict[str, str]:
-    """Write a certificate for loopback; give the settings that name it."""
-    leaf = authority.issue_cert("127.0.0.1")
-    leaf.cert_chain_pems[0].write_to_path(folder / "server.pem")
-    leaf.private_key_pem.write_to_path(folder / "server.key")
-    return {
-        "tls_certificate": str(folder / "server.pem"),
-        "tls_key": str(folder / "server.key"),
-    }
 
 
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
@@ -188,7 +178,7 @@ async def test_everything_works_the_same_over_tls(tmp_path: Path) -> None:
     keys = write_keys(tmp_path / "keys.json", operator(OPERATOR))
     with trio.fail_after(30):
         async with running_service(
-            tmp_path, keys_file=keys, **certificate(authority, tmp_path)
+            tmp_path, keys_file=keys, **write_certificate(authority, tmp_path)
         ) as service:
             stream = await secured(service.port, trusting(authority))
             client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
@@ -206,7 +196,7 @@ async def test_everything_works_the_same_over_tls(tmp_path: Path) -> None:
 
 async def test_strangers_to_tls_end_themselves_only(tmp_path: Path) -> None:
     authority = trustme.CA()
-    settings = certificate(authority, tmp_path)
+    settings = write_certificate(authority, tmp_path)
     with trio.fail_after(30):
         async with running_service(tmp_path, logon_timeout_s=0.3, **settings) as service:
             stream = await secured(service.port, trusting(authority))
@@ -223,14 +213,14 @@ async def test_strangers_to_tls_end_themselves_only(tmp_path: Path) -> None:
 
 async def test_a_reload_gives_new_connections_the_new_certificate(tmp_path: Path) -> None:
     old, new = trustme.CA(), trustme.CA()
-    settings = certificate(old, tmp_path)
+    settings = write_certificate(old, tmp_path)
     with trio.fail_after(30):
         async with running_service(tmp_path, **settings) as service, AsyncExitStack() as stack:
             before = await stack.enter_async_context(await secured(service.port, trusting(old)))
             client = WireClient(before)  # type: ignore[arg-type]  # the same methods
             await client.log_on(7)
-            certificate(new, tmp_path)
-            service.engine.reload()
+            write_certificate(new, tmp_path)
+            await service.engine.reload()
             with pytest.raises(trio.BrokenResourceError):
                 async with await secured(service.port, trusting(old)) as stream:
                     await stream.do_handshake()
@@ -239,7 +229,7 @@ async def test_a_reload_gives_new_connections_the_new_certificate(tmp_path: Path
             assert (await client.ask(Deposit(1, USD, 1)))[0] == 69
             os.truncate(settings["tls_key"], 20)
             with pytest.raises(ConfigError):
-                service.engine.reload()
+                await service.engine.reload()
             async with await secured(service.port, trusting(new)) as stream:
                 await stream.do_handshake()
 
@@ -247,7 +237,10 @@ async def test_a_reload_gives_new_connections_the_new_certificate(tmp_path: Path
 async def test_a_certificate_that_is_half_written_holds_no_revocation_up(tmp_path: Path) -> None:
     authority = trustme.CA()
     path = tmp_path / "keys.json"
-    settings = {"keys_file": write_keys(path, trader(KEY, 7)), **certificate(authority, tmp_path)}
+    settings = {
+        "keys_file": write_keys(path, trader(KEY, 7)),
+        **write_certificate(authority, tmp_path),
+    }
     with trio.fail_after(30):
         async with running_service(tmp_path, **settings) as service:
             async with await secured(service.port, trusting(authority)) as stream:
@@ -256,7 +249,7 @@ async def test_a_certificate_that_is_half_written_holds_no_revocation_up(tmp_pat
                 os.truncate(settings["tls_key"], 20)
                 write_keys(path, operator(OPERATOR))
                 with pytest.raises(ConfigError, match=r"tls_key .* ends 1 connections"):
-                    service.engine.reload()
+                    await service.engine.reload()
                 assert named([await client.receive() or []]) == [(0, "key_revoked")]
             async with await secured(service.port, trusting(authority)) as stream:
                 client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
@@ -284,6 +277,27 @@ async def test_one_source_cannot_take_all_places(tmp_path: Path) -> None:
             async with other:
                 await WireClient(other).log_on(8)
             assert (await first.ask(Deposit(1, USD, 1)))[0] == 69
+
+
+async def test_one_key_cannot_take_all_places(tmp_path: Path) -> None:
+    path = write_keys(tmp_path / "keys.json", trader(KEY, 7), operator(OPERATOR))
+    with trio.fail_after(30):
+        async with running_service(tmp_path, keys_file=path, connections_per_key_max=2) as service:
+            async with wire(service.port) as first, wire(service.port) as second:
+                assert (await log_on(first, KEY, 7))[0] == 1
+                assert (await log_on(second, KEY, 7))[0] == 1
+                async with wire(service.port) as third:
+                    refusal = await log_on(third, KEY, 7)
+                    assert refusal[3:5] == [504, "too_many_connections"]
+                    assert "desk-1" in refusal[5]
+                    assert await third.until_closed() == []
+                async with wire(service.port) as other:
+                    assert (await log_on(other, OPERATOR, 7))[0] == 1
+                assert (await first.ask(GetBalance(2, USD)))[0] == 33
+            await until(lambda: figure(service.engine, "connections") == 0)
+            async with wire(service.port) as again:
+                assert (await log_on(again, KEY, 7))[0] == 1
+            assert not service.engine._stages.gate.authenticator._connections.get("chief")
 
 
 async def test_above_the_rate_requests_are_throttled_and_then_the_connection_is_cut(
@@ -389,10 +403,10 @@ async def test_no_secret_is_in_any_log_or_answer(
             for key in (KEY, OTHER):
                 async with wire(service.port) as client:
                     answers.append(await log_on(client, key, 7))
-            service.engine.reload()
+            await service.engine.reload()
             os.truncate(keys, 20)
             with pytest.raises(ConfigError) as caught:
-                service.engine.reload()
+                await service.engine.reload()
     for said in (caplog.text, repr(answers), str(caught.value), repr(caught.value)):
         assert not leaks(said, (KEY.secret, OTHER.secret))
 

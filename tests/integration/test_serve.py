@@ -24,6 +24,7 @@ from hpe.keys import Key, KeyEntry, Scheme, new_secret
 from hpe.messages import Hello, Logon, Ping, Role
 from hpe.net.logon import new_nonce, prove
 from hpe.net.tls import client_context
+from tests.support.certificates import write_certificate
 from tests.support.secrecy import assert_silent
 from tests.support.service import ServiceProcess, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, wire
@@ -194,9 +195,7 @@ async def test_sighup_takes_a_certificate_over(tmp_path: Path) -> None:
     paths = (tmp_path / "server.pem", tmp_path / "server.key")
 
     def trust(authority: trustme.CA) -> ssl.SSLContext:
-        leaf = authority.issue_cert("127.0.0.1")
-        leaf.cert_chain_pems[0].write_to_path(paths[0])
-        leaf.private_key_pem.write_to_path(paths[1])
+        write_certificate(authority, tmp_path)
         authority.cert_pem.write_to_path(tmp_path / "authority.pem")
         return client_context(tmp_path / "authority.pem")
 
@@ -262,7 +261,7 @@ async def test_no_logger_at_any_level_hears_a_secret(
             answers = await say_everything(service.port)
             os.chmod(keys, 0o644)
             with pytest.raises(ConfigError) as caught:
-                service.engine.reload()
+                await service.engine.reload()
             told = [repr(service.engine.config), repr(service.engine.statistics()), repr(answers)]
             told += traceback.format_exception(caught.value)
     assert caplog.records

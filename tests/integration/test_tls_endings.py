@@ -26,6 +26,7 @@ from hpe.net.connection import Connection
 from hpe.net.dialer import Dialer
 from hpe.net.tls import client_context
 from hpe.net.wire import Wire
+from tests.support.certificates import write_certificate
 from tests.support.service import running_service
 from tests.support.wire import WireClient, named, pack_request, until, wire
 
@@ -41,15 +42,8 @@ def authority() -> trustme.CA:
 @pytest.fixture
 def settings(authority: trustme.CA, tmp_path: Path) -> dict[str, Any]:
     """Write a certificate for loopback; give the settings of a service for one client at a time."""
-    issued = authority.issue_cert("127.0.0.1")
-    issued.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
-    issued.private_key_pem.write_to_path(tmp_path / "server.key")
-    return {
-        "tls_certificate": str(tmp_path / "server.pem"),
-        "tls_key": str(tmp_path / "server.key"),
-        "connections_max": 1,
-        "logon_timeout_s": 0.3,
-    }
+    certificate = write_certificate(authority, tmp_path)
+    return {**certificate, "connections_max": 1, "logon_timeout_s": 0.3}
 
 
 @pytest.fixture

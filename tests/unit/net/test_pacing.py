@@ -6,7 +6,14 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from hpe.net.pacing import HELD_S_MAX, PacedListener, Traffic, Turnstile
+from hpe.net.pacing import (
+    HELD_S_MAX,
+    LATELY_S,
+    TRADING_INTERVALS,
+    PacedListener,
+    Traffic,
+    Turnstile,
+)
 
 
 async def pass_for(turnstile: Turnstile, seconds: float) -> int:
@@ -69,12 +76,26 @@ async def test_requests_that_are_under_way_have_precedence(
 
     nursery.start_soon(go)
     await trio.sleep(HELD_S_MAX / 4)
-    traffic.ends(1)
+    traffic.ends(1, trio.current_time())
     await wait_all_tasks_blocked()
     assert through == [], "one of two batches is still under way"
-    traffic.ends(1)
+    traffic.ends(1, trio.current_time())
     await wait_all_tasks_blocked()
     assert through == [trio.current_time()]
+
+
+async def test_where_somebody_trades_half_as_many_pass(autojump_clock: MockClock) -> None:
+    traffic = Traffic()
+    turnstile = Turnstile(traffic, per_s=100, burst=1)
+    passed = 0
+    for _ in range(100):
+        traffic.begins()
+        traffic.ends(1, trio.current_time())
+        passed += await pass_for(turnstile, LATELY_S / 2)
+    seconds = 100 * LATELY_S / 2
+    assert passed == pytest.approx(100 * seconds / TRADING_INTERVALS, rel=0.02)
+    await trio.sleep(LATELY_S)
+    assert await pass_for(turnstile, seconds) == pytest.approx(100 * seconds, rel=0.02)
 
 
 async def test_requests_that_never_end_keep_nobody_out(autojump_clock: MockClock) -> None:

@@ -35,12 +35,14 @@ def made(authority, tmp_path_factory):
     for name in ("server", "other"):
         certificate = authority.issue_cert(HOST)
         certificate.private_key_pem.write_to_path(folder / f"{name}-key.pem")
+        (folder / f"{name}-key.pem").chmod(0o600)
         for part in certificate.cert_chain_pems:
             part.write_to_path(folder / f"{name}.pem", append=True)
     key = load_pem_private_key((folder / "server-key.pem").read_bytes(), None)
     locked = BestAvailableEncryption(b"password")
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
     (folder / "locked-key.pem").write_bytes(text)
+    (folder / "locked-key.pem").chmod(0o600)
     return folder
 
 
@@ -53,10 +55,18 @@ def config(folder, certificate="server.pem", key="server-key.pem"):
     return Config(tls_certificate=str(folder / certificate), tls_key=str(folder / key))
 
 
-def test_a_key_that_everybody_may_replace_is_refused(folder):
-    (folder / "server-key.pem").chmod(0o666)
-    with pytest.raises(ConfigError, match=r"found mode 0666; allowed: one that others cannot"):
+@pytest.mark.parametrize("mode", [0o666, 0o644, 0o602])
+def test_a_key_that_others_may_read_or_replace_is_refused(folder, mode):
+    (folder / "server-key.pem").chmod(mode)
+    with pytest.raises(
+        ConfigError, match=rf"found mode {mode:04o}; allowed: one that gives others"
+    ):
         server_context(config(folder))
+
+
+def test_a_key_may_be_the_groups(folder):
+    (folder / "server-key.pem").chmod(0o640)
+    assert server_context(config(folder)) is not None
 
 
 @pytest.mark.parametrize("name", ["server.pem", "server-key.pem"])
@@ -166,12 +176,14 @@ async def test_a_new_context_has_the_new_certificate_and_the_old_one_stays(made,
 )
 def test_files_that_are_no_pair_are_named(folder, certificate, key, named):
     (folder / "empty.pem").write_bytes(b"")
+    (folder / "empty.pem").chmod(0o600)
     with pytest.raises(ConfigError, match=named):
         server_context(config(folder, certificate, key))
 
 
 def test_a_client_s_file_is_named_too(folder):
     (folder / "empty.pem").write_bytes(b"")
+    (folder / "empty.pem").chmod(0o600)
     with pytest.raises(ConfigError, match=r"empty.pem: holds no certificate"):
         client_context(folder / "empty.pem")
     with pytest.raises(ConfigError, match=r"no.pem: cannot be read"):
