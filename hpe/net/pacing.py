@@ -148,8 +148,11 @@ class PacedListener(trio.abc.Listener[trio.SocketStream]):
         self._turnstile = turnstile
 
     async def accept(self) -> trio.SocketStream:
-        """Wait for a connection, then for the turnstile."""
+        """Wait for a connection that is still there, then for the turnstile."""
         stream = await self._listener.accept()
+        while _is_gone(stream):  # who only knocks keeps nobody else from his turn
+            stream.socket.close()
+            stream = await self._listener.accept()
         try:
             await self._turnstile.wait()
         except BaseException:
@@ -160,3 +163,12 @@ class PacedListener(trio.abc.Listener[trio.SocketStream]):
     async def aclose(self) -> None:
         """Close the listener."""
         await self._listener.aclose()
+
+
+def _is_gone(stream: trio.SocketStream) -> bool:
+    """Whether a connection was reset before anybody took it."""
+    try:
+        stream.socket.getpeername()
+    except OSError:
+        return True
+    return False

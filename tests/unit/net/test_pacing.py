@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -14,6 +16,7 @@ from hpe.net.pacing import (
     Traffic,
     Turnstile,
 )
+from tests.support.line import ONE_AND_ZERO
 
 
 async def pass_for(turnstile: Turnstile, seconds: float) -> int:
@@ -158,6 +161,21 @@ async def test_a_paced_listener_accepts_everybody() -> None:
                 await accepted.send_all(b"x")
                 assert await client.receive_some(1) == b"x"
                 await accepted.aclose()
+
+
+async def test_connections_that_were_reset_take_no_turn() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    address = listener.socket.getsockname()
+    turnstile = Turnstile(Traffic(), per_s=0.001, burst=1)
+    async with PacedListener(listener, turnstile) as paced:
+        for _ in range(50):
+            with socket.create_connection(address) as gone:
+                gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ONE_AND_ZERO)
+        async with await trio.open_tcp_stream(*address) as client:
+            with trio.fail_after(5):
+                accepted = await paced.accept()
+            assert accepted.socket.getpeername() == client.socket.getsockname()
+            await accepted.aclose()
 
 
 async def test_a_listener_that_is_stopped_closes_what_waits_at_the_turnstile() -> None:
