@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
 from hpe.core import new_core
+from hpe.core.codec import split_frames
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Run
 from hpe.messages import (
     AMOUNT_MAX,
@@ -40,7 +41,7 @@ from hpe.messages import (
     Request,
     SessionAttached,
 )
-from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.framing import encode_frame
 from hpe.orderflow import Command, ReportStream
 from hpe.orderflow_wire import FlowTranslator
 
@@ -100,7 +101,7 @@ class CoreClient:
         start = time.perf_counter_ns()
         output = self._core.apply(batch)
         self.core_ns += time.perf_counter_ns() - start
-        return map(_DECODER.decode, split_bodies(dict(output.replies)[connection]))
+        return map(_DECODER.decode, split_frames(dict(output.replies)[connection]))
 
     def _next_id(self) -> int:
         self._request_id += 1

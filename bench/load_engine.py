@@ -25,6 +25,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from bench.traffic import FIRST_REQUEST_ID, Traffic
+from hpe.core.codec import split_frames
 from hpe.messages import (
     INTERNAL_FIRST,
     PROTOCOL_VERSION,
@@ -41,7 +42,7 @@ from hpe.messages import (
     Request,
     Welcome,
 )
-from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.framing import encode_frame
 
 STALL_S_MAX: Final = 30.0
 """Without any reply for so long, the server has failed: every answer is due within a second."""
@@ -150,7 +151,7 @@ class LoadConnection:
         """
         self._socket.settimeout(STALL_S_MAX)
         expected = FIRST_REQUEST_ID
-        for body in split_bodies(b"".join(self._received)):
+        for body in split_frames(b"".join(self._received)):
             reply = _DECODER.decode(body)
             if isinstance(reply, ExecutionReport):
                 answers.trades += 1

@@ -286,6 +286,19 @@ def _check_host(config: Config) -> None:
         )
 
 
+def split_address(address: str) -> tuple[str, int]:
+    """Split "host:port" or "[v6]:port".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        raise ValueError(f"found {address!r}; allowed: HOST:PORT")
+    return host, int(port)
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether only programs of this machine can reach a service that listens there."""
     try:

@@ -33,7 +33,7 @@ from hpe.collector import Collector, quiet_collector
 from hpe.config import Config, demo_config
 from hpe.core import new_core
 from hpe.core import thread as core_thread
-from hpe.core.realtime import Realtime, Role, choose_realtime
+from hpe.core.realtime import Realtime, ThreadRole, choose_realtime
 from hpe.core.reference import ReferenceCore
 from hpe.core.thread import Served, Work
 from hpe.errors import ConfigError, ConnectionLost
@@ -229,15 +229,15 @@ class HighPerformanceEngine(InProcessApi):
 
             wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
 
-        with place(Role.TRIO), quiet_collector() as collector:
+        with place(ThreadRole.TRIO), quiet_collector() as collector:
             async with (
                 trio.open_nursery() as connections,
                 self._dispatcher(outbox, switchboard, traffic, collector),
                 hosted_thread(
-                    "hpe-wal", log, lambda: log_inbox.put(None), lambda: place(Role.WAL)
+                    "hpe-wal", log, lambda: log_inbox.put(None), lambda: place(ThreadRole.WAL)
                 ) as wal_id,
                 hosted_thread(
-                    "hpe-matcher", match, lambda: inbox.put(None), lambda: place(Role.MATCHER)
+                    "hpe-matcher", match, lambda: inbox.put(None), lambda: place(ThreadRole.MATCHER)
                 ) as matcher_id,
                 trio.open_nursery() as front,
             ):

@@ -22,7 +22,7 @@ from typing import Final
 
 import trio
 
-from hpe.config import Config, is_loopback
+from hpe.config import Config, is_loopback, split_address
 from hpe.config_sources import load_config
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
@@ -69,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
     host, port = None, arguments.port
     if arguments.listen is not None:
-        host, colon, text = arguments.listen.rpartition(":")
-        if not colon or not text.isascii() or not text.isdigit():
-            raise ConfigError(f"--listen: found {arguments.listen!r}; allowed: HOST:PORT")
-        host = host.removeprefix("[").removesuffix("]")
-        port = port if port is not None else int(text)
+        try:
+            host, listen_port = split_address(arguments.listen)
+        except ValueError as error:
+            raise ConfigError(f"--listen: {error}") from error
+        port = port if port is not None else listen_port
     return {
         "data_directory": arguments.data,
         "host": host,

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from hpe.errors import ProtocolError
 from hpe.messages import (
     COMMANDS,
     ERROR_TRAITS,
@@ -79,12 +80,18 @@ def ends_inside_frame(frames: bytes) -> bool:
 
 
 def split_frames(frames: bytes) -> Iterator[bytes]:
-    """Yield the bodies of whole frames."""
+    """Yield the bodies of whole frames.
+
+    Raises:
+        ProtocolError: the bytes end inside a frame.
+    """
     position, end = 0, len(frames)
     while position < end:
-        after = position + 4 + _length_at(frames, position)[0]
-        yield frames[position + 4 : after]
-        position = after
+        start = position + 4
+        position = start + int.from_bytes(frames[position:start], "big")
+        if start > end or position > end:
+            raise ProtocolError(f"bytes end {max(start, position) - end} bytes inside a frame")
+        yield frames[start:position]
 
 
 class Undecodable(Exception):

@@ -30,7 +30,7 @@ Setting = Literal["auto", "off", "on"]
 CoreName = Literal["python", "compiled"]
 
 
-class Role(Enum):
+class ThreadRole(Enum):
     """The threads of the service that have a place."""
 
     TRIO = "trio"
@@ -252,7 +252,7 @@ class Realtime:
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
         self._plan = plan
         self._scheduler = scheduler
-        self._moved: set[Role] = set()
+        self._moved: set[ThreadRole] = set()
         self.done: list[str] = []
         self.warnings: list[str] = list(plan.warnings)
 
@@ -263,7 +263,7 @@ class Realtime:
         return f"{self._plan.summary}: {', '.join(self.done) or 'everything refused'}"
 
     @contextmanager
-    def applied(self, role: Role) -> Iterator[None]:
+    def applied(self, role: ThreadRole) -> Iterator[None]:
         """Place the calling thread; on leaving, give it back what it had.
 
         Restoring matters because Trio keeps its worker threads for other jobs.
@@ -283,7 +283,7 @@ class Realtime:
         finally:
             self._restore(role, before)
 
-    def _place(self, role: Role) -> None:
+    def _place(self, role: ThreadRole) -> None:
         cpus = self._cpus(role)
         try:
             self._scheduler.set_affinity(cpus)
@@ -294,22 +294,22 @@ class Realtime:
             )
             return
         self._moved.add(role)
-        if role is not Role.TRIO and len(cpus) == 1:
+        if role is not ThreadRole.TRIO and len(cpus) == 1:
             self.done.append(f"{role.value} on CPU {min(cpus)}")
-        if role is Role.MATCHER:
+        if role is ThreadRole.MATCHER:
             self._make_fifo()
 
-    def _cpus(self, role: Role) -> frozenset[int]:
+    def _cpus(self, role: ThreadRole) -> frozenset[int]:
         plan = self._plan
-        if role is Role.MATCHER and plan.matcher_cpu is not None:
+        if role is ThreadRole.MATCHER and plan.matcher_cpu is not None:
             return frozenset({plan.matcher_cpu})
-        if role is Role.WAL and plan.wal_cpu is not None:
+        if role is ThreadRole.WAL and plan.wal_cpu is not None:
             return frozenset({plan.wal_cpu})
         return plan.away
 
     def _make_fifo(self) -> None:
         priority = self._plan.fifo_priority
-        if not {Role.TRIO, Role.WAL} <= self._moved:
+        if not {ThreadRole.TRIO, ThreadRole.WAL} <= self._moved:
             self.warnings.append(
                 "SCHED_FIFO refused: the Trio and WAL threads have not left the matcher's CPU"
             )
@@ -327,7 +327,7 @@ class Realtime:
             return
         self.done.append(f"matcher SCHED_FIFO {priority}")
 
-    def _restore(self, role: Role, before: ThreadState) -> None:
+    def _restore(self, role: ThreadRole, before: ThreadState) -> None:
         try:
             if self._scheduler.state() != before:
                 self._scheduler.set_policy(before.policy, before.priority)

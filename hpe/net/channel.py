@@ -23,7 +23,7 @@ import msgspec
 import trio
 from trio_util import AsyncValue
 
-from hpe.core.codec import type_of
+from hpe.core.codec import split_frames, type_of
 from hpe.errors import (
     AcknowledgedLost,
     ConnectionLost,
@@ -51,7 +51,7 @@ from hpe.messages import (
     Subscribed,
     type_number,
 )
-from hpe.net.framing import PREFIX_BYTES, encode_frame, split_bodies
+from hpe.net.framing import PREFIX_BYTES, encode_frame
 from hpe.net.pending import Answer, Pending, Repeat, refusal, refused
 
 TIMEOUT_S: Final = 0.1
@@ -182,7 +182,7 @@ class Channel:
             RequestRefused: the server ends the connection and says why. The transport must end
                 with either.
         """
-        for body in split_bodies(frames):
+        for body in split_frames(frames):
             try:
                 message = _REPLY_DECODER.decode(body)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from hpe.core.codec import split_frames
 from hpe.messages import (
     CHANGES_PER_UPDATE_MAX,
     BookLevel,
@@ -29,7 +30,7 @@ from hpe.messages import (
     Side,
     type_number,
 )
-from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.framing import encode_frame
 
 RECENT_BYTES_MAX: Final = 64 * 1024
 RECENT_UPDATES_MAX: Final = 64
@@ -189,7 +190,7 @@ class LevelsBacklog(Backlog):
         self._levels.clear()
 
     def _update(self, frames: bytes) -> _Update:
-        bodies = list(split_bodies(frames))
+        bodies = list(split_frames(frames))
         first, last = _RANGE.decode(bodies[0]).first, _RANGE.decode(bodies[-1]).last
         return _Update(first, last + 1, frames)
 
@@ -242,7 +243,7 @@ def _first(update: _Update) -> int:
 
 
 def _parts(update: _Update) -> Iterator[LevelsUpdate]:
-    return map(_LEVELS.decode, split_bodies(update.frames))
+    return map(_LEVELS.decode, split_frames(update.frames))
 
 
 def _changes(part: LevelsUpdate) -> Iterator[tuple[_Place, BookLevel]]:

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 import trio
 
+from hpe.config import split_address
 from hpe.errors import ConnectionLost
 from hpe.keys import Key
 from hpe.messages import Hello, Welcome
@@ -35,14 +36,14 @@ def parse_address(address: str) -> tuple[str, int]:
     Raises:
         ValueError: it is none of these.
     """
-    host, colon, port = address.rpartition(":")
-    if not colon:
-        host = "127.0.0.1"
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) <= 65535:
-        raise ValueError(f'address: found {address!r}, allowed "host:port" or "port" (1-65535)')
-    return host, int(port)
+    try:
+        host, port = split_address(address if ":" in address else f"127.0.0.1:{address}")
+        if not port:
+            raise ValueError
+    except ValueError:
+        text = f'address: found {address!r}, allowed "host:port" or "port" (1-65535)'
+        raise ValueError(text) from None
+    return host, port
 
 
 class Dialer:

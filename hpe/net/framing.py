@@ -13,7 +13,6 @@ no more than one incomplete frame is ever kept. Relies on the frame layout of pr
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -64,21 +63,6 @@ def encode_frame(message: Request | Reply) -> bytes:
     if length <= REQUEST_BYTES_MAX:
         return _PREFIXES[length] + body
     return _PREFIX_ONLY.pack(length) + body
-
-
-def split_bodies(frames: bytes) -> Iterator[bytes]:
-    """Yield the bodies of whole frames, as a FrameScanner gives them.
-
-    Raises:
-        ProtocolError: the bytes end inside a frame.
-    """
-    position, end = 0, len(frames)
-    while position < end:
-        start = position + PREFIX_BYTES
-        position = start + int.from_bytes(frames[position:start], "big")
-        if start > end or position > end:
-            raise ProtocolError(f"bytes end {max(start, position) - end} bytes inside a frame")
-        yield frames[start:position]
 
 
 class FrameScanner:

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import msgspec
 import trio
 
+from hpe.core.codec import split_frames
 from hpe.core.core import SYSTEM_CONNECTION, Output, Run
 from hpe.errors import InvariantViolation
 from hpe.messages import (
@@ -27,7 +28,6 @@ from hpe.messages import (
     type_number,
 )
 from hpe.net.credits import CreditPool
-from hpe.net.framing import split_bodies
 from hpe.net.logon import Authenticator
 from hpe.net.session import ServiceFacts, Session, State, Step, internal_run
 from hpe.net.streams import Streams
@@ -208,7 +208,7 @@ class Switchboard:
         for connection in output.cut:
             if connection in ports:
                 ports[connection].act(Step(end=True))
-        for body in split_bodies(internal):
+        for body in split_frames(internal):
             self._internal_answer(body)
 
     def _answered(self, connection: int) -> int:

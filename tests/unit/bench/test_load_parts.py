@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bench import report
 from bench.load_engine import Answers, AnswersWrong, LoadConnection, run_closed, run_open
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
+from hpe.core.codec import split_frames
 from hpe.messages import (
     CancelOrder,
     ExecutionReport,
@@ -27,7 +28,7 @@ from hpe.messages import (
     SubmitOrder,
     Welcome,
 )
-from hpe.net.framing import FrameScanner, encode_frame, split_bodies
+from hpe.net.framing import FrameScanner, encode_frame
 
 REQUESTS = msgspec.msgpack.Decoder(SubmitOrder | CancelOrder | Hello)
 
@@ -37,7 +38,7 @@ def test_traffic_is_repeatable_and_numbered(mix: str) -> None:
     traffic = encode_traffic(mix, 23, 1, 300, 5)
     assert traffic == encode_traffic(mix, 23, 1, 300, 5)
     assert traffic.frames != encode_traffic(mix, 23, 2, 300, 5).frames
-    requests = [REQUESTS.decode(body) for body in split_bodies(traffic.frames)]
+    requests = [REQUESTS.decode(body) for body in split_frames(traffic.frames)]
     ids = [request.request_id for request in requests]
     assert ids == list(range(FIRST_REQUEST_ID, FIRST_REQUEST_ID + 300))
     assert traffic.ends[-1] == len(traffic.frames)
@@ -54,7 +55,7 @@ def test_traffic_is_repeatable_and_numbered(mix: str) -> None:
 
 
 def test_simple_traffic_leaves_nothing_open() -> None:
-    bodies = split_bodies(encode_traffic("simple", 23, 1, 100, 5).frames)
+    bodies = split_frames(encode_traffic("simple", 23, 1, 100, 5).frames)
     kinds = [type(REQUESTS.decode(body)) for body in bodies]
     assert kinds == [SubmitOrder, CancelOrder] * 50
 
@@ -85,7 +86,7 @@ class AnsweringPeer:
         with stream:
             while data := stream.recv(4096):
                 for chunk in scanner.feed(data):
-                    replies = b"".join(map(self._reply, split_bodies(chunk.frames)))
+                    replies = b"".join(map(self._reply, split_frames(chunk.frames)))
                     stream.sendall(replies)
 
     def _reply(self, body: bytes) -> bytes:

@@ -11,7 +11,7 @@ from hpe.core.realtime import (
     Machine,
     Plan,
     Realtime,
-    Role,
+    ThreadRole,
     ThreadState,
     choose_realtime,
     parse_cpu_list,
@@ -161,11 +161,11 @@ def test_choice_of_cpus(where, wanted, matcher, wal, warned):
 def enter_all(realtime, scheduler):
     """Enter the three roles as one thread; give the state after each."""
     states = []
-    with realtime.applied(Role.TRIO):
+    with realtime.applied(ThreadRole.TRIO):
         states.append(scheduler.current)
-        with realtime.applied(Role.WAL):
+        with realtime.applied(ThreadRole.WAL):
             states.append(scheduler.current)
-            with realtime.applied(Role.MATCHER):
+            with realtime.applied(ThreadRole.MATCHER):
                 states.append(scheduler.current)
     return states
 
@@ -189,7 +189,7 @@ def test_threads_are_placed_and_restored():
 def test_threads_are_restored_when_their_work_fails():
     scheduler = FakeScheduler()
     before = scheduler.current
-    with pytest.raises(ValueError, match="work"), Realtime(PLAN, scheduler).applied(Role.WAL):
+    with pytest.raises(ValueError, match="work"), Realtime(PLAN, scheduler).applied(ThreadRole.WAL):
         raise ValueError("work")
     assert scheduler.current == before
 
@@ -197,7 +197,7 @@ def test_threads_are_restored_when_their_work_fails():
 def test_matcher_is_never_fifo_before_the_others_left_its_cpu():
     scheduler = FakeScheduler()
     realtime = Realtime(PLAN, scheduler)
-    with realtime.applied(Role.TRIO), realtime.applied(Role.MATCHER):
+    with realtime.applied(ThreadRole.TRIO), realtime.applied(ThreadRole.MATCHER):
         assert scheduler.current.policy == os.SCHED_OTHER
     assert "have not left the matcher's CPU" in realtime.warnings[0]
 
@@ -245,7 +245,7 @@ def test_real_system_calls_pin_this_thread_only_and_restore_it():
     def body():
         realtime = choose_realtime("on", "python", AUTO, 1)
         start = LinuxScheduler().state()
-        with realtime.applied(Role.TRIO):
+        with realtime.applied(ThreadRole.TRIO):
             seen.append(LinuxScheduler().state().cpus)
         seen.append((LinuxScheduler().state() == start, realtime.describe()))
 

@@ -9,11 +9,12 @@ import zlib
 import msgpack
 import pytest
 
+from hpe.core.codec import split_frames
 from hpe.core.core import Run
 from hpe.messages import BookChange, Channel, LevelsUpdate, OrdersUpdate, Subscribe
 from hpe.net import conflation
 from hpe.net.conflation import Backlog, Counts, LevelsBacklog, backlog_of
-from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.framing import encode_frame
 from hpe.net.market_board import MarketBoard, MarketQueue
 
 ALL = 1 << 40
@@ -94,7 +95,7 @@ class Client:
         self.board.activate([(self.queue.connection, self.asked, 1, self.channel)])
 
     def take(self, bytes_max: int) -> None:
-        for body in split_bodies(self.queue.take(bytes_max)):
+        for body in split_frames(self.queue.take(bytes_max)):
             self.apply(msgpack.unpackb(body))
 
     def apply(self, update: list[object]) -> None:
@@ -192,7 +193,7 @@ def test_when_too_many_levels_changed_the_reader_sees_a_gap() -> None:
     count = conflation.LEVELS_KEPT_MAX + conflation.RECENT_UPDATES_MAX
     for number in range(1, count + 1):
         backlog.put(level(number))
-    [body] = split_bodies(backlog.take(1, ALL).frames)
+    [body] = split_frames(backlog.take(1, ALL).frames)
     merged = msgpack.unpackb(body)
     assert merged[4:6] == [1, count]
     assert merged[7] == [[number, 1, 1] for number in range(count, 0, -1)]
@@ -200,7 +201,7 @@ def test_when_too_many_levels_changed_the_reader_sees_a_gap() -> None:
     backlog.put(level(count + 1))
     assert backlog.take(1, ALL) == (level(count + 1), count + 2)
     assert (counts.merged, counts.dropped) == (1, 1)
-    second = msgpack.unpackb(next(split_bodies(backlog.take(2, ALL).frames)))
+    second = msgpack.unpackb(next(split_frames(backlog.take(2, ALL).frames)))
     assert second[4:6] == [2, count + 1]
 
 

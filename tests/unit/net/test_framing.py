@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe import messages
+from hpe.core.codec import split_frames
 from hpe.errors import ProtocolError
 from hpe.messages import ErrorCode, Ping, SubmitOrder
-from hpe.net.framing import Chunk, FrameScanner, encode_frame, split_bodies
+from hpe.net.framing import Chunk, FrameScanner, encode_frame
 
 BODY_BYTES_MAX = 300
 
@@ -111,8 +112,8 @@ def test_any_cut_of_the_stream_gives_the_same_frames(
         chunk for start, end in pairwise(borders) for chunk in pieces.feed(stream[start:end])
     ]
     for chunks in (at_once, in_pieces):
-        assert [body for chunk in chunks for body in split_bodies(chunk.frames)] == contents
-        assert all(len(list(split_bodies(chunk.frames))) == chunk.count for chunk in chunks)
+        assert [body for chunk in chunks for body in split_frames(chunk.frames)] == contents
+        assert all(len(list(split_frames(chunk.frames))) == chunk.count for chunk in chunks)
         assert all(chunk.count <= 3 for chunk in chunks)
     assert kinds(at_once) == kinds(in_pieces)
     assert whole.pending == pieces.pending == tail
@@ -129,7 +130,7 @@ def test_a_bad_length_ends_the_stream_after_the_good_frames(
         body
         for start in range(0, len(stream), piece_bytes)
         for chunk in scanner.feed(stream[start : start + piece_bytes])
-        for body in split_bodies(chunk.frames)
+        for body in split_frames(chunk.frames)
     ]
     assert found == contents
     assert scanner.error is not None
@@ -193,4 +194,4 @@ def test_a_plain_oversize_gets_no_hint() -> None:
 @pytest.mark.parametrize("missing", [1, 5, len(order(1)) - 1])
 def test_bodies_of_cut_frames_are_refused(missing: int) -> None:
     with pytest.raises(ProtocolError, match="inside a frame"):
-        list(split_bodies(order(1)[:-missing]))
+        list(split_frames(order(1)[:-missing]))

@@ -7,9 +7,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from hpe.core.codec import split_frames
 from hpe.messages import BalanceReport, PrivateUpdate
 from hpe.net.credits import CreditPool
-from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.framing import encode_frame
 from hpe.net.outlet import TAKE_BYTES, USERS_AT_ONCE, Outlet, Parcel
 from hpe.net.private_ring import Overrun, PrivateRing
 
@@ -47,7 +48,7 @@ def desk() -> Desk:
 
 def ranges(data: bytes) -> list[tuple[int, int, int]]:
     """Give (user, first, last) of private updates."""
-    updates = [UPDATES.decode(body) for body in split_bodies(data)]
+    updates = [UPDATES.decode(body) for body in split_frames(data)]
     for update in updates:
         sequences = [report.private_sequence for report in update.reports]
         assert sequences == list(range(update.first, update.last + 1))

@@ -8,9 +8,10 @@ import tracemalloc
 import msgpack
 import pytest
 
+from hpe.core.codec import split_frames
 from hpe.errors import InvariantViolation
 from hpe.messages import BalanceReport, PrivateUpdate
-from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.framing import encode_frame
 from hpe.net.private_ring import CHUNKS_PER_SEGMENT, Overrun, PrivateRing
 
 ALL = 1 << 40
@@ -30,7 +31,7 @@ def chunk(user: int, first: int, last: int) -> tuple[int, int, int, bytes]:
 def sequences(frames: bytes, user: int, after: int) -> list[int]:
     """Check the frames against protocol.md and give the private sequences of their reports."""
     found: list[int] = []
-    for body in split_bodies(frames):
+    for body in split_frames(frames):
         kind, request_id, flags, whose, first, last, reports = msgpack.unpackb(body)
         assert (kind, request_id, flags, whose) == (123, 0, 0, user)
         assert first == after + 1 + len(found)

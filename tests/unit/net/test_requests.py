@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe import messages
+from hpe.core.codec import split_frames
 from hpe.errors import (
     ConnectionLost,
     OrderRejected,
@@ -28,7 +29,7 @@ from hpe.messages import (
     Side,
     TimeInForce,
 )
-from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.framing import encode_frame
 from hpe.net.requests import RequestChannel
 from hpe.net.results import Balance, OrderResult
 from tests.support.core_peer import CorePeer, market, served
@@ -328,7 +329,7 @@ async def test_fields_added_by_a_newer_server_are_ignored() -> None:
     body = msgpack.packb([33, 1, 0, 5, 0, 1, 2, 3, 4, 5, "new", {"more": 1}])
     peer.channel.feed(len(body).to_bytes(4, "big") + body)
     assert (await pending.wait()).response == messages.BalanceReply(1, 0, 5, 0, 1, 2, 3, 4, 5)
-    assert [*split_bodies(b"")] == []
+    assert [*split_frames(b"")] == []
 
 
 async def test_messages_added_by_a_newer_server_are_ignored() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hpe.core.codec import split_frames
 from hpe.core.core import Output, Run
 from hpe.messages import (
     BalanceReport,
@@ -22,7 +23,7 @@ from hpe.messages import (
 )
 from hpe.net import streams as streams_module
 from hpe.net.credits import CreditPool
-from hpe.net.framing import encode_frame, split_bodies
+from hpe.net.framing import encode_frame
 from hpe.net.outlet import Outlet
 from hpe.net.private_ring import PrivateRing
 from hpe.net.session import StreamRequest
@@ -78,7 +79,7 @@ def taken(outlet: Outlet) -> list[tuple[int, int]]:
     """Give (user, private sequence) of every report that waits."""
     found = []
     while (parcel := outlet.take()) is not None:
-        for body in split_bodies(parcel.data):
+        for body in split_frames(parcel.data):
             update = UPDATES.decode(body)
             found += [(update.user, report.private_sequence) for report in update.reports]
     return found
