@@ -37,7 +37,8 @@ from hpe.net.connection import Connection
 from hpe.net.private_ring import CHUNKS_PER_SEGMENT
 from hpe.net.session import Session
 from hpe.net.switchboard import Switchboard
-from tests.integration.test_gate import certificate, secured, trusting
+from tests.integration.test_gate import secured, trusting
+from tests.support.certificates import write_certificate
 from tests.support.service import RunningService, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, until, wire
 
@@ -264,7 +265,7 @@ async def test_tls_connections_that_ended_are_freed_without_the_collector(tmp_pa
     made: list[weakref.ref[object]] = []
     with trio.fail_after(30):
         async with running_service(
-            tmp_path, connections_max=2, **certificate(authority, tmp_path)
+            tmp_path, connections_max=2, **write_certificate(authority, tmp_path)
         ) as service:
             context = trusting(authority)
             gc.collect()

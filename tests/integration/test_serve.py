@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 import trio
 import trustme
@@ -21,7 +22,7 @@ from hpe.config import Config
 from hpe.errors import ConfigError
 from hpe.key_files import changed_keys, load_keys
 from hpe.keys import Key, KeyEntry, Scheme, new_secret
-from hpe.messages import Hello, Logon, Ping, Role
+from hpe.messages import Deposit, Hello, Logon, Ping, Role
 from hpe.net.logon import new_nonce, prove
 from hpe.net.tls import client_context
 from tests.support.certificates import write_certificate
@@ -271,3 +272,31 @@ async def test_no_logger_at_any_level_hears_a_secret(
 def test_the_proof_of_this_file_is_that_of_the_library() -> None:
     hello = Hello(1, 1, 7, key_id="desk-1")
     assert pack_request(hello)[4:] == msgspec.msgpack.encode(hello)
+
+
+def highest_descriptor(pid: int) -> int:
+    return max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+
+
+async def test_a_service_without_free_descriptors_goes_on_and_lets_in_when_there_are(
+    tmp_path: Path,
+) -> None:
+    with ServiceProcess(tmp_path) as service, trio.fail_after(30):
+        process = psutil.Process(service.pid)
+        limits = process.rlimit(psutil.RLIMIT_NOFILE)
+        async with wire(service.port, user=7) as client:
+            process.rlimit(psutil.RLIMIT_NOFILE, (highest_descriptor(service.pid) + 1, limits[1]))
+            fillers = [await trio.open_tcp_stream("127.0.0.1", service.port) for _ in range(64)]
+            async with wire(service.port) as late:
+                await late.send(pack_request(Hello(1, 1, 8)))
+                with trio.move_on_after(0.5) as waiting:
+                    await late.receive()
+                assert waiting.cancelled_caught, "there was a descriptor left"
+                assert (await client.ask(Deposit(1, 3, 5)))[0] == 69
+                process.rlimit(psutil.RLIMIT_NOFILE, limits)
+                welcome = await late.receive()
+                assert welcome is not None
+                assert welcome[0] == 1
+            for filler in fillers:
+                await filler.aclose()
+        assert "Too many open files" in service.errors()
