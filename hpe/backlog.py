@@ -97,16 +97,17 @@ class Cost:
     Args:
         outstanding: so many batches later a batch is through.
         work_min: in a batch that is measured.
-
-    Attributes:
-        frame_s: seconds per executed frame.
     """
 
     def __init__(self, outstanding: int, work_min: int) -> None:
         self._work_min = work_min
-        self.frame_s = COST_S_FIRST
+        self._frame_s = COST_S_FIRST
         self._measured_s = self._handed_over_s = -inf
         self._work = deque((0,) * outstanding, outstanding)
+
+    def frame_s(self, now_s: float) -> float:
+        """Give the seconds per executed frame, as far as that is known now."""
+        return self._frame_s if now_s - self._measured_s <= COST_KEPT_S else COST_S_FIRST
 
     def note(self, work: int, now_s: float, *, saturated: bool) -> None:
         """Note a batch that is handed over.
@@ -117,13 +118,12 @@ class Cost:
             saturated: whether the matcher has worked all the time since the one before.
         """
         through = self._work[0]
-        if now_s - self._measured_s > COST_KEPT_S:
-            self.frame_s = COST_S_FIRST
         if saturated and through >= self._work_min:
-            frame_s = (now_s - self._handed_over_s) * EXECUTED_WORK / through
-            frame_s = min(frame_s, _COST_JUMP_MAX * self.frame_s)
-            frame_s = self.frame_s + _COST_WEIGHT * (frame_s - self.frame_s)
-            self.frame_s = min(max(frame_s, COST_S_MIN), COST_S_MAX)
+            before_s = self.frame_s(now_s)
+            newest_s = (now_s - self._handed_over_s) * EXECUTED_WORK / through
+            newest_s = min(newest_s, _COST_JUMP_MAX * before_s)
+            frame_s = before_s + _COST_WEIGHT * (newest_s - before_s)
+            self._frame_s = min(max(frame_s, COST_S_MIN), COST_S_MAX)
             self._measured_s = now_s
         self._handed_over_s = now_s
         self._work.append(work)

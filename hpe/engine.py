@@ -243,7 +243,9 @@ class HighPerformanceEngine(InProcessApi):
             ):
                 front.start_soon(sequencer.serve)
                 server = gate.build(switchboard, traffic, connections)
-                front.start_soon(server.around.wheel.serve)
+                around = server.around
+                for service in (around.wheel, around.arrivals, around.entrances, around.exits):
+                    front.start_soon(service.serve)
                 threads = ThreadFigures(
                     {"trio": threading.get_native_id(), "wal": wal_id, "matcher": matcher_id}
                 )

@@ -38,10 +38,10 @@ ADMITTED_SHARE: Final = 0.75
 the estimate does not see."""
 
 REFUSALS_SHARE: Final = 2
-"""One in so many parts of a batch is kept for what is refused, when there is such: that is told
-soon, and who is executed does not wait behind all of it."""
+"""One in so many parts of a batch, less what the fresh ones have of it, is kept for what is
+refused, when there is such: that is told soon, and what is executed does not wait behind it all."""
 
-READ_SHARE: Final = 0.75
+READ_SHARE: Final = 0.5
 """Of the patience: who has so much waiting, what is refused included, is not read on."""
 
 FRESH_FRAMES_MAX: Final = 16
@@ -164,7 +164,8 @@ class Sequencer:
         known = queue is not None
         if queue is None:
             queue = self._queues[key] = Queue()
-        for piece in self._admit(run, self._wait_s(queue, run.frame_count) / ADMITTED_SHARE):
+        waits_s = self._wait_s(queue, run.frame_count, read_at_s)
+        for piece in self._admit(run, waits_s / ADMITTED_SHARE):
             queue.append(Entry(read_at_s, piece))
             self._backlog.add(piece)
         if not known and not run.admit and run.frame_count <= FRESH_FRAMES_MAX:
@@ -186,13 +187,16 @@ class Sequencer:
             lot = self._held.setdefault(key, trio.lowlevel.ParkingLot())
             await lot.park()
 
-    def _wait_s(self, queue: Queue, count: int) -> float:
-        """Estimate how long frames that come now wait for those that are executed before them.
+    def _wait_s(self, queue: Queue, count: int, now_s: float) -> float:
+        """Estimate how long frames that come now wait before they are executed.
 
-        Everybody has his turn: of others only so much is before them as is of their own.
+        Everybody has his turn: of others only so much is before them as is of their own, and of
+        refusals as much work as of what is executed.
         """
         mine = (queue.accepted + count) * len(self._queues)
-        return min(self._backlog.accepted, mine) * self._cost.frame_s
+        accepted = EXECUTED_WORK * min(self._backlog.accepted, mine)
+        refused = min(accepted, REFUSED_WORK * self._backlog.refused)
+        return (accepted + refused) / EXECUTED_WORK * self._cost.frame_s(now_s)
 
     def _through_s(self, queue: Queue) -> float:
         """Estimate when what a connection has waiting is through."""
@@ -200,7 +204,7 @@ class Sequencer:
         accepted = min(backlog.accepted, queue.accepted * everybody)
         refused = min(backlog.refused, queue.refused * everybody)
         work = EXECUTED_WORK * accepted + REFUSED_WORK * refused
-        return work / EXECUTED_WORK * self._cost.frame_s
+        return work / EXECUTED_WORK * self._cost.frame_s(trio.current_time())
 
     async def serve(self) -> None:
         """Hand over batches until cancelled."""
@@ -232,9 +236,9 @@ class Sequencer:
     def _batch(self) -> Work:
         """Take turns until the batch is full or nothing waits."""
         filling = _Filling(self._bounds, trio.current_time())
-        whole, turn = filling.room, self._bounds.frames_per_turn_max
-        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, whole // 2)
-        self._take_turns(self._turns, turn, filling, whole // REFUSALS_SHARE)
+        turn = self._bounds.frames_per_turn_max
+        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, filling.room // 2)
+        self._take_turns(self._turns, turn, filling, filling.room // REFUSALS_SHARE)
         self._take_turns(self._refusals, turn, filling, 0)
         self._take_turns(self._turns, turn, filling, 0)
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, 0)

@@ -73,8 +73,7 @@ class Connection:
         self._around = around
         self._account = Account(switchboard.credits)
         self._scanner = FrameScanner(LOGON_BYTES_MAX)
-        # There while the core has a hello or logout of this connection: what it executes is
-        # answered, also when the service stops meanwhile.
+        # There while the core has a hello or logout, which is answered also in a stop.
         self._settled: trio.Event | None = None
         self._welcomed = False
         # Around the handshake first, then that of the two tasks.
@@ -150,17 +149,11 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 self._life = nursery.cancel_scope
                 self._nursery = nursery
-                await self._contained(self._read)
-                self._vigil.held = True
-                await self._around.exits.wait()
-                if self._settled is not None:
-                    await self._settled.wait()
-                self._detach()
-                await self._account.wait_answered()
-                self._finish()
-                if not self._writing:
-                    self._writing = True
-                    await self._contained(self._write)
+                try:
+                    await self._contained(self._read)
+                    await self._end_well()
+                finally:
+                    self._nursery = None
             if not self._life.cancel_called:
                 await say_farewell(self._stream, heard_out=self._heard_out)
         finally:
@@ -169,12 +162,23 @@ class Connection:
         if self._fault:
             raise ConnectionFault(self._fault)
 
-    async def _contained(self, work: Callable[[], Awaitable[None]]) -> None:
-        """End it by a fault of the socket, kept as text.
+    async def _end_well(self) -> None:
+        """Give up the session, then answer what is under way and say the last word."""
+        self._vigil.held = True
+        if self._settled is not None:
+            await self._settled.wait()
+        self._detach()  # at once: orders may have to be canceled
+        self._vigil.queued = True
+        await self._around.exits.wait()
+        self._vigil.has_turn(trio.current_time())
+        await self._account.wait_answered()
+        self._finish()
+        if not self._writing:
+            self._writing = True
+            await self._contained(self._write)
 
-        Through the nursery it would become a group, which is a cycle with its tracebacks, and
-        garbage in cycles stays for ever.
-        """
+    async def _contained(self, work: Callable[[], Awaitable[None]]) -> None:
+        """End it by a fault of the socket, kept as text: a nursery would make a cycle of it."""
         try:
             await work()
         except (trio.BrokenResourceError, OSError) as fault:
@@ -209,7 +213,6 @@ class Connection:
 
     def _part(self) -> None:
         """Leave nothing behind."""
-        self._nursery = None
         switchboard = self._around.switchboard
         switchboard.leave(self)
         switchboard.streams.leave(self._outlet)
@@ -252,21 +255,21 @@ class Connection:
                 now_s = trio.current_time()
                 for number, chunk in enumerate(self._scanner.feed(data), 1):
                     self._vigil.heard_s = now_s  # whole frames: a trickle of bytes is silence
-                    await self._take(chunk, now_s)
+                    now_s = await self._take(chunk, now_s)
                     if not number % CHUNKS_AT_ONCE:
                         await trio.lowlevel.checkpoint()
-                if self._scanner.error is not None:
-                    error = self._scanner.error
+                if (error := self._scanner.error) is not None:
                     await self._end(self.session.refuse(error.code, str(error)))
                 if self._scanner.pending and not self._welcomed:
                     await trickle.pause()
         if self._reading.cancelled_caught and not self._stopped:
             self.act(self.session.refuse(ErrorCode.LOGON_TIMEOUT))
 
-    async def _take(self, chunk: Chunk, now_s: float) -> None:
+    async def _take(self, chunk: Chunk, now_s: float) -> float:
+        """Take a chunk in, and give when that was: it may have to wait for room."""
         if self.session.state is not State.ATTACHED:
             await self._log_on(chunk, now_s)
-            return
+            return now_s
         count, size = chunk.count, len(chunk.frames)
         intake, number = self._around.switchboard.intake, self.session.connection
         if self._account.exhausted or not intake.has_room(number):
@@ -280,12 +283,13 @@ class Connection:
             self._account.take(count, size)
         if chunk.control:
             await self._answer(chunk, now_s)
-            return
+            return now_s
         run = self.session.requests(chunk)
         if run is None:  # replaced while it waited
             self._account.release(count, size)
         elif self._offer(run, now_s):
             await self._end(self.session.refuse(ErrorCode.RATE_EXCEEDED))
+        return now_s
 
     async def _log_on(self, chunk: Chunk, now_s: float) -> None:
         """Take what comes before there is a session; a crowd takes turns."""

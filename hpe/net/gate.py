@@ -46,7 +46,7 @@ class Gate:
     def build(
         self, switchboard: Switchboard, traffic: Traffic, connections: trio.Nursery
     ) -> Server:
-        """Make the front door; its wheel has to be served.
+        """Make the front door; its wheel and turnstiles have to be served.
 
         Args:
             switchboard: where connections enter.

@@ -124,10 +124,15 @@ class Authenticator:
         users = entry.range_of(hello.user)
         return None if users is None else Grant(entry.id, entry.role, *users)
 
-    def enter(self, grant: Grant) -> bool:
-        """Count a connection of a key in, unless it has too many."""
+    def enter(self, grant: Grant, session_id: int) -> bool:
+        """Count a connection of a key in, unless it has too many.
+
+        Who comes back for a session may find his dead connection still counted: for him there are
+        as many places again.
+        """
         count = self._connections.get(grant.key_id, 0)
-        if count >= self._connections_max and grant.key_id:
+        bound = 2 * self._connections_max if session_id else self._connections_max
+        if count >= bound and grant.key_id:
             return False
         self._connections[grant.key_id] = count + 1
         return True

@@ -87,7 +87,10 @@ class Server:
             for option in KEEPALIVE:  # what is accepted inherits it, at no cost
                 listener.socket.setsockopt(*option)
         name = listeners[0].socket.getsockname()
-        paced = [PacedListener(listener, self.around.arrivals) for listener in listeners]
+        around = self.around
+        paced = [
+            PacedListener(listener, around.arrivals, around.entrances) for listener in listeners
+        ]
         with trio.CancelScope() as accepting:
             self._accepting.append(accepting)
             task_status.started(int(name[1]))

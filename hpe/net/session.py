@@ -326,7 +326,7 @@ class Session:
         return self._attach(hello, grant)
 
     def _attach(self, hello: Hello, grant: Grant) -> Step:
-        if not self._authenticator.enter(grant):
+        if not self._authenticator.enter(grant, hello.session_id):
             text = f"key {grant.key_id} has as many connections as one key may have"
             return self.refuse(ErrorCode.TOO_MANY_CONNECTIONS, text, hello.request_id)
         self.state = State.ATTACHING

@@ -90,7 +90,7 @@ class Streams:
             self._drop(outlet, user)
         if outlet.market is not None:
             self.board.leave(outlet.market)
-            # The two know each other; garbage in cycles stays for ever (core/thread.py).
+            # The two know each other; garbage in cycles stays for ever (collector.py).
             outlet.market = None
 
     # --- what became durable ------------------------------------------------------------------

@@ -6,7 +6,7 @@ in the Trio loop.
 
 from __future__ import annotations
 
-from hpe.net.pacing import Traffic, Turnstile
+from hpe.net.pacing import CROWD_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
 from hpe.net.rates import Rates
 from hpe.net.switchboard import Switchboard
 from hpe.net.wheel import Wheel
@@ -48,9 +48,9 @@ class Surroundings:
         self.wheel = wheel
         self.rates = rates
         self.logon_timeout_s = logon_timeout_s
-        self.arrivals = Turnstile(traffic)
-        self.entrances = Turnstile(traffic)
-        self.exits = Turnstile(traffic)
+        self.arrivals = Turnstile(traffic, CROWD_PER_S)
+        self.entrances = Turnstile(traffic, held_s_max=LOGON_HELD_S_MAX)
+        self.exits = Turnstile(traffic, CROWD_PER_S)
         self.slow_consumers = 0
         self.heartbeats_missed = 0
         self.logons_failed = 0

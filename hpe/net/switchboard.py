@@ -29,7 +29,7 @@ from hpe.messages import (
 )
 from hpe.net.credits import CreditPool
 from hpe.net.logon import Authenticator
-from hpe.net.session import ServiceFacts, Session, State, Step, internal_run
+from hpe.net.session import NOTHING, ServiceFacts, Session, State, Step, internal_run
 from hpe.net.streams import Streams
 
 _Internal = (
@@ -165,7 +165,9 @@ class Switchboard:
             if port.session.grant.key_id in keys and port.session.state in states
         ]
         for port in revoked:
-            port.act(port.session.revoke())
+            step = port.session.revoke()
+            if step is not NOTHING:  # else the core's answer to its logon comes first
+                port.act(step)
         return len(revoked)
 
     async def internal(self, commands: Sequence[Request]) -> None:

@@ -69,7 +69,7 @@ def client_context(certificates: str | Path | None = None) -> ssl.SSLContext:
 def break_cycle(stream: trio.SSLStream[Any]) -> None:
     """Empty a stream that nobody uses any more, so that it is no garbage in cycles.
 
-    Such garbage of a server stays for ever (core/thread.py), and Trio's streams know their
+    Such garbage of a server stays for ever (collector.py), and Trio's streams know their
     handshake, which knows its stream: 24 KiB with OpenSSL's buffers. Whoever made the stream
     closes what it was made around.
     """

@@ -56,17 +56,19 @@ class Vigil:
     Attributes:
         heard_s: when the client last sent a whole frame.
         held: whether it is this side that does not listen.
+        queued: whether it waits for its turn to end, which is not the client's fault.
         watched: whether the wheel looks every WATCH_S.
     """
 
     __slots__ = (
         "_ends_s", "_heartbeat_s", "_mark", "_marked_s", "_sending", "_sends_private",
-        "_suspected", "_waits_s", "heard_s", "held", "watched",
+        "_suspected", "_waits_s", "heard_s", "held", "queued", "watched",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.heard_s = 0.0
         self.held = False
+        self.queued = False
         self.watched = False
         # Heartbeats begin with the welcome and end with the last words.
         self._heartbeat_s = 0.0
@@ -106,6 +108,12 @@ class Vigil:
         self._ends_s = self._ends_s or now_s + BEHIND_S
         return self._ends_s
 
+    def has_turn(self, now_s: float) -> None:
+        """Its turn to end has come: the client's time begins."""
+        self.queued = False
+        if self._ends_s:
+            self._ends_s = now_s + BEHIND_S
+
     def hurries(self, now_s: float) -> None:
         """Nobody will read market data that does not leave now: from here it holds the end up."""
         self._sends_private = self._sending
@@ -136,6 +144,8 @@ class Vigil:
     def _judge(
         self, now_s: float, progress_s: float, outlet: Outlet, pressed: bool
     ) -> tuple[Finding, float]:
+        if self.queued and not self._sending:
+            return Finding.NOTHING, now_s + WATCH_S
         if self._ends_s and now_s >= self._ends_s:
             return Finding.ENDLESS, now_s + LOOK_S
         next_s = self._ends_s or now_s + LOOK_S

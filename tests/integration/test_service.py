@@ -298,7 +298,7 @@ async def test_a_restart_logs_detaches_and_no_second_configure(tmp_path: Path) -
 
 
 async def test_a_connection_that_ended_is_freed_without_the_collector(tmp_path: Path) -> None:
-    # While serving, garbage in cycles that lived long is never collected (core/thread.py).
+    # While serving, garbage in cycles that lived long is never collected (collector.py).
     with trio.fail_after(30):
         async with running_service(tmp_path) as service, wire(service.port, user=8) as other:
             gc.collect()

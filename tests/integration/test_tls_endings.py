@@ -1,6 +1,6 @@
 """However a TLS connection ends, nothing of it stays, without any help of the collector.
 
-The collector never looks at what lived for a while in a service (core/thread.py), so a cycle that
+The collector never looks at what lived for a while in a service (collector.py), so a cycle that
 a connection leaves is lost memory: 2.4 GB after 100,000 reconnects.
 """
 

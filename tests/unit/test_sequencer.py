@@ -311,6 +311,30 @@ async def test_who_has_enough_waiting_is_not_read_on_until_it_is_through(
     assert sorted(read_on) == [1, 2]
 
 
+async def test_between_those_who_send_little_and_refusals_everybody_has_a_turn(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    bench = Bench()
+    nursery.start_soon(bench.sequencer.serve)
+    waiting = range(20, 23)
+    for connection in waiting:
+        bench.offer(run_of(connection, *[ORDER] * 200))
+    answered: dict[int, int] = {}
+    back = {*range(100, 500), *range(1, 9)}
+    for _ in range(40):
+        for connection in back - {*waiting}:  # each again as soon as he has his answers
+            if connection >= 100:
+                bench.offer(run_of(connection, *[MONEY] * 8))
+            else:  # a flood that is refused already
+                for _ in range(4):
+                    bench.offer(run_of(connection, *[ORDER] * 256, admit=ErrorCode.BUSY))
+        runs = (await bench.take()).runs
+        back = {run.connection for run in runs}
+        for run in runs:
+            answered[run.connection] = answered.get(run.connection, 0) + run.frame_count
+    assert [answered.get(connection) for connection in waiting] == [200, 200, 200]
+
+
 async def test_a_reader_who_gives_up_waiting_for_room_is_forgotten(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
@@ -337,11 +361,12 @@ async def test_the_cost_of_a_frame_is_measured_while_the_matcher_works(
     while bench.sequencer.frames_waiting:
         await trio.sleep(0.1)  # what the matcher takes for 100 frames
         await bench.take()
-    assert cost.frame_s == pytest.approx(0.001, rel=0.01)
-    await trio.sleep(COST_KEPT_S)
-    bench.offer(run_of(1, MONEY))
-    await bench.take()
-    assert cost.frame_s == COST_S_FIRST, "idle since"
+    assert cost.frame_s(trio.current_time()) == pytest.approx(0.001, rel=0.01)
+    await trio.sleep(COST_KEPT_S + 0.001)
+    assert cost.frame_s(trio.current_time()) == COST_S_FIRST, "idle since"
+    for number in range(10, 40):
+        bench.offer(run_of(number, *[ORDER] * 16))
+    assert bench.sequencer.busy == 0
 
 
 async def test_an_idle_matcher_is_no_measure(
@@ -353,7 +378,7 @@ async def test_an_idle_matcher_is_no_measure(
         bench.offer(run_of(1, MONEY))
         await bench.take()
         await trio.sleep(0.5)
-    assert bench.sequencer._cost.frame_s == COST_S_FIRST
+    assert bench.sequencer._cost.frame_s(trio.current_time()) == COST_S_FIRST
 
 
 async def test_one_batch_that_takes_long_refuses_nobody(
@@ -367,7 +392,7 @@ async def test_one_batch_that_takes_long_refuses_nobody(
     for took_s in (0.002, 0.002, 5.0, 0.002):
         await trio.sleep(took_s)
         await bench.take()
-    assert bench.sequencer._cost.frame_s < 2 * COST_S_FIRST
+    assert bench.sequencer._cost.frame_s(trio.current_time()) < 2 * COST_S_FIRST
 
 
 async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(bench: Bench) -> None:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe.net.pacing import (
+    GONE_PER_TURN,
     HELD_S_MAX,
+    IDLE_BURST,
+    IDLE_PER_S,
     LATELY_S,
-    TRADING_INTERVALS,
+    LOGON_HELD_S_MAX,
     PacedListener,
     Traffic,
     Turnstile,
 )
 from tests.support.line import ONE_AND_ZERO
+
+
+def served(nursery: trio.Nursery, *args: Any, **rates: float) -> Turnstile:
+    turnstile = Turnstile(*args, **rates)
+    nursery.start_soon(turnstile.serve)
+    return turnstile
 
 
 async def pass_for(turnstile: Turnstile, seconds: float) -> int:
@@ -30,15 +40,19 @@ async def pass_for(turnstile: Turnstile, seconds: float) -> int:
     return passed
 
 
-async def test_a_crowd_passes_at_the_pace_and_a_burst_at_once(autojump_clock: MockClock) -> None:
-    turnstile = Turnstile(Traffic(), per_s=10, burst=5)
-    assert await pass_for(turnstile, 10.05) in (105, 106)
+async def test_a_crowd_passes_at_the_pace_and_a_burst_at_once(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    turnstile = served(nursery, Traffic(), idle_per_s=10)
+    assert await pass_for(turnstile, 10.05) == pytest.approx(100 + IDLE_BURST, abs=1)
     await trio.sleep(60)
-    assert await pass_for(turnstile, 0.001) == 5, "quiet times save up a burst and no more"
+    assert await pass_for(turnstile, 0.001) == IDLE_BURST, "quiet times save up a burst, no more"
 
 
-async def test_nobody_waits_while_few_come(autojump_clock: MockClock) -> None:
-    turnstile = Turnstile(Traffic(), per_s=10, burst=5)
+async def test_nobody_waits_while_few_come(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    turnstile = served(nursery, Traffic(), idle_per_s=10)
     for _ in range(100):
         before_s = trio.current_time()
         await turnstile.wait()
@@ -49,7 +63,7 @@ async def test_nobody_waits_while_few_come(autojump_clock: MockClock) -> None:
 async def test_those_who_wait_pass_in_the_order_in_which_they_came(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    turnstile = Turnstile(Traffic(), per_s=10, burst=1)
+    turnstile = served(nursery, Traffic(), idle_per_s=10)
     through: list[int] = []
 
     async def go(number: int) -> None:
@@ -67,7 +81,7 @@ async def test_requests_that_are_under_way_have_precedence(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     traffic = Traffic()
-    turnstile = Turnstile(traffic, per_s=1e6, burst=1_000)
+    turnstile = served(nursery, traffic, per_s=1e6, idle_per_s=1e6)
     traffic.begins()
     traffic.begins()
     await turnstile.wait()  # the first one: nobody has passed lately
@@ -87,32 +101,69 @@ async def test_requests_that_are_under_way_have_precedence(
     assert through == [trio.current_time()]
 
 
-async def test_where_somebody_trades_half_as_many_pass(autojump_clock: MockClock) -> None:
+async def test_where_somebody_trades_fewer_pass(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
     traffic = Traffic()
-    turnstile = Turnstile(traffic, per_s=100, burst=1)
+    turnstile = served(nursery, traffic, per_s=100, idle_per_s=1_000)
     passed = 0
     for _ in range(100):
         traffic.begins()
         traffic.ends(1, trio.current_time())
         passed += await pass_for(turnstile, LATELY_S / 2)
     seconds = 100 * LATELY_S / 2
-    assert passed == pytest.approx(100 * seconds / TRADING_INTERVALS, rel=0.02)
+    assert passed == pytest.approx(100 * seconds, rel=0.03)
     await trio.sleep(LATELY_S)
-    assert await pass_for(turnstile, seconds) == pytest.approx(100 * seconds, rel=0.02)
+    assert await pass_for(turnstile, seconds) == pytest.approx(1_000 * seconds, rel=0.03)
 
 
-async def test_requests_that_never_end_keep_nobody_out(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize(("clients", "steps"), [(5_000, 2), (2_000, 4)])
+async def test_a_crowd_that_comes_back_gets_in(
+    nursery: trio.Nursery, autojump_clock: MockClock, loaded: bool, clients: int, steps: int
+) -> None:
+    """All in one moment, with a key and with TLS; each has 5 s from being accepted."""
+    traffic = Traffic()
+    if loaded:
+        traffic.begins()
+    arrivals = served(nursery, traffic)
+    entrances = served(nursery, traffic, held_s_max=LOGON_HELD_S_MAX)
+    longest_s = 0.0
+    begin_s = trio.current_time()
+
+    async def log_on() -> None:
+        nonlocal longest_s
+        accepted_s = trio.current_time()
+        for _ in range(steps):
+            await entrances.wait()
+            await trio.sleep(0.001)  # to the client and back
+        longest_s = max(longest_s, trio.current_time() - accepted_s)
+
+    async with trio.open_nursery() as logons:
+        for _ in range(clients):
+            await arrivals.wait()
+            await entrances.wait_few()
+            logons.start_soon(log_on)
+    assert longest_s < 2
+    rate = 1 / LOGON_HELD_S_MAX if loaded else IDLE_PER_S
+    assert trio.current_time() - begin_s < 2 * clients * steps / rate
+
+
+async def test_requests_that_never_end_keep_nobody_out(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
     traffic = Traffic()
     traffic.begins()
-    passed = await pass_for(Turnstile(traffic), 1.0)
+    passed = await pass_for(served(nursery, traffic), 1.0)
     assert passed == pytest.approx(1 / HELD_S_MAX, rel=0.01)
 
 
 async def test_somebody_who_gives_up_takes_no_turn(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    turnstile = Turnstile(Traffic(), per_s=1, burst=1)
-    await turnstile.wait()
+    turnstile = served(nursery, Traffic(), idle_per_s=1)
+    for _ in range(IDLE_BURST):
+        await turnstile.wait()
     begin_s = trio.current_time()
     with trio.move_on_after(0.5):
         await turnstile.wait()
@@ -120,9 +171,11 @@ async def test_somebody_who_gives_up_takes_no_turn(
     assert trio.current_time() == pytest.approx(begin_s + 1)
 
 
-async def test_an_open_turnstile_holds_nobody(autojump_clock: MockClock) -> None:
+async def test_an_open_turnstile_holds_nobody(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
     traffic = Traffic()
-    turnstile = Turnstile(traffic, per_s=1, burst=1)
+    turnstile = served(nursery, traffic, per_s=1, idle_per_s=1)
     traffic.begins()
     turnstile.open()
     before_s = trio.current_time()
@@ -134,7 +187,7 @@ async def test_an_open_turnstile_holds_nobody(autojump_clock: MockClock) -> None
 async def test_those_who_wait_pass_when_it_is_opened(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    turnstile = Turnstile(Traffic(), per_s=1, burst=1)
+    turnstile = served(nursery, Traffic(), idle_per_s=1)
     through = 0
 
     async def go() -> None:
@@ -150,10 +203,10 @@ async def test_those_who_wait_pass_when_it_is_opened(
     assert through == 100
 
 
-async def test_a_paced_listener_accepts_everybody() -> None:
+async def test_a_paced_listener_accepts_everybody(nursery: trio.Nursery) -> None:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
-    paced = PacedListener(listener, Turnstile(Traffic(), per_s=1_000, burst=1))
+    paced = PacedListener(listener, served(nursery, Traffic()), served(nursery, Traffic()))
     async with paced:
         for _ in range(5):
             async with await trio.open_tcp_stream("127.0.0.1", port) as client:
@@ -163,12 +216,12 @@ async def test_a_paced_listener_accepts_everybody() -> None:
                 await accepted.aclose()
 
 
-async def test_connections_that_were_reset_take_no_turn() -> None:
+async def test_connections_that_were_reset_take_no_turn(nursery: trio.Nursery) -> None:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     address = listener.socket.getsockname()
-    turnstile = Turnstile(Traffic(), per_s=0.001, burst=1)
-    async with PacedListener(listener, turnstile) as paced:
-        for _ in range(50):
+    turnstile = served(nursery, Traffic(), idle_per_s=0.001)
+    async with PacedListener(listener, turnstile, served(nursery, Traffic())) as paced:
+        for _ in range(GONE_PER_TURN * (IDLE_BURST - 1)):
             with socket.create_connection(address) as gone:
                 gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ONE_AND_ZERO)
         async with await trio.open_tcp_stream(*address) as client:
@@ -178,13 +231,16 @@ async def test_connections_that_were_reset_take_no_turn() -> None:
             await accepted.aclose()
 
 
-async def test_a_listener_that_is_stopped_closes_what_waits_at_the_turnstile() -> None:
+async def test_a_listener_that_is_stopped_closes_what_waits_at_the_turnstile(
+    nursery: trio.Nursery,
+) -> None:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
-    turnstile = Turnstile(Traffic(), per_s=0.001, burst=1)
-    await turnstile.wait()
+    turnstile = served(nursery, Traffic(), idle_per_s=0.001)
+    for _ in range(IDLE_BURST):
+        await turnstile.wait()
     async with (
-        PacedListener(listener, turnstile) as paced,
+        PacedListener(listener, turnstile, served(nursery, Traffic())) as paced,
         await trio.open_tcp_stream("127.0.0.1", port) as client,
     ):
         with trio.move_on_after(0.05):
