@@ -157,6 +157,7 @@ class Turnstile:
         """Let those who wait through, until cancelled; one task."""
         while True:
             while not self._queue:
+                self._few.unpark_all()  # all may have given up before their turn
                 await self._bell.park()
             if trio.current_time() < self._open_s:
                 await trio.sleep_until(self._open_s)

@@ -16,6 +16,7 @@ from hpe.net.pacing import (
     IDLE_PER_S,
     LATELY_S,
     LOGON_HELD_S_MAX,
+    LOGONS_WAITING_MAX,
     PacedListener,
     Traffic,
     Turnstile,
@@ -169,6 +170,32 @@ async def test_somebody_who_gives_up_takes_no_turn(
         await turnstile.wait()
     await turnstile.wait()
     assert trio.current_time() == pytest.approx(begin_s + 1)
+
+
+async def test_a_crowd_that_gives_up_before_its_turn_leaves_room(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    traffic = Traffic()
+    turnstile = Turnstile(traffic)
+    traffic.begins()
+    passed = False
+
+    async def go_when_few() -> None:
+        nonlocal passed
+        await turnstile.wait_few()
+        passed = True
+
+    async with trio.open_nursery() as crowd:
+        for _ in range(LOGONS_WAITING_MAX):
+            crowd.start_soon(turnstile.wait)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(go_when_few)
+        await wait_all_tasks_blocked()
+        assert not passed
+        crowd.cancel_scope.cancel()
+    nursery.start_soon(turnstile.serve)
+    await wait_all_tasks_blocked()
+    assert passed
 
 
 async def test_an_open_turnstile_holds_nobody(
