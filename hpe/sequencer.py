@@ -237,11 +237,11 @@ class Sequencer:
         """Take turns until the batch is full or nothing waits."""
         filling = _Filling(self._bounds, trio.current_time())
         turn = self._bounds.frames_per_turn_max
-        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, filling.room // 2)
-        self._take_turns(self._turns, turn, filling, filling.room // REFUSALS_SHARE)
-        self._take_turns(self._refusals, turn, filling, 0)
-        self._take_turns(self._turns, turn, filling, 0)
-        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, 0)
+        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, parts_kept=2)
+        self._take_turns(self._turns, turn, filling, parts_kept=REFUSALS_SHARE)
+        self._take_turns(self._refusals, turn, filling)
+        self._take_turns(self._turns, turn, filling)
+        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling)
         self._cost.note(filling.work, filling.now_s, saturated=self._saturated)
         self.batches += 1
         if filling.weights:
@@ -249,10 +249,15 @@ class Sequencer:
         return Work(filling.runs, filling.weights, self._wanted())
 
     def _take_turns(
-        self, turns: deque[int], frames_max: int, filling: _Filling, room_kept: int
+        self, turns: deque[int], frames_max: int, filling: _Filling, *, parts_kept: int = 0
     ) -> None:
-        """Take turns of at most `frames_max` frames until only `room_kept` is left."""
-        while turns and filling.room > room_kept:
+        """Take turns of at most `frames_max` frames.
+
+        One in `parts_kept` parts of the batch's room is left, of work and of bytes alike.
+        """
+        room_kept = filling.room // parts_kept if parts_kept else 0
+        bytes_kept = filling.bytes_left // parts_kept if parts_kept else 0
+        while turns and filling.room > room_kept and filling.bytes_left > bytes_kept:
             key = turns[0]
             queue = self._queues[key]
             entries, refused = queue.entries, bool(queue.entries[0].run.admit)

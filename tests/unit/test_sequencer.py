@@ -94,9 +94,21 @@ class Bench:
         return works
 
 
+SMALL = Bounds(commands_per_batch_max=100, frames_per_turn_max=100)
+"""So that little is handed over before the queues fill."""
+
+
 @pytest.fixture
 async def bench(nursery: trio.Nursery) -> Bench:
     made = Bench()
+    nursery.start_soon(made.sequencer.serve)
+    return made
+
+
+@pytest.fixture
+async def small(nursery: trio.Nursery) -> Bench:
+    """Small batches."""
+    made = Bench(SMALL)
     nursery.start_soon(made.sequencer.serve)
     return made
 
@@ -248,9 +260,6 @@ async def test_cancels_may_wait_longer(
     assert SYSTEM_CONNECTION not in work.weights
 
 
-SMALL = Bounds(commands_per_batch_max=100, frames_per_turn_max=100)
-"""So that little is handed over before the queues fill."""
-
 CROWD = int(ADMITTED_SHARE * PATIENCE.orders_s / COST_S_FIRST) + 1
 """Orders that take longer than new ones may wait for them."""
 
@@ -263,19 +272,17 @@ def pile_up(bench: Bench, connections: int, frames: int) -> None:
 
 
 async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    small: Bench, autojump_clock: MockClock
 ) -> None:
-    bench = Bench(SMALL)
-    nursery.start_soon(bench.sequencer.serve)
-    pile_up(bench, 8, 100)
-    assert bench.sequencer._backlog.accepted > CROWD
-    assert bench.sequencer.busy == 0, "no one was before them"
-    bench.offer(run_of(9, *[ORDER] * 100, CANCEL, MONEY, QUERY))
-    assert bench.sequencer.busy == 100, "not the cancel, not what has no deadline"
-    bench.offer(run_of(10, ORDER))
-    assert bench.sequencer.busy == 100, "who sends little gets a turn before those who pile up"
+    pile_up(small, 8, 100)
+    assert small.sequencer._backlog.accepted > CROWD
+    assert small.sequencer.busy == 0, "no one was before them"
+    small.offer(run_of(9, *[ORDER] * 100, CANCEL, MONEY, QUERY))
+    assert small.sequencer.busy == 100, "not the cancel, not what has no deadline"
+    small.offer(run_of(10, ORDER))
+    assert small.sequencer.busy == 100, "who sends little gets a turn before those who pile up"
     admits: dict[int, list[int]] = {}
-    for work in await bench.take_all():
+    for work in await small.take_all():
         for run in work.runs:
             admits.setdefault(run.connection, []).extend([run.admit] * run.frame_count)
     assert admits[9] == [ErrorCode.BUSY] * 100 + [0] * 3
@@ -284,17 +291,15 @@ async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
 
 
 async def test_who_has_enough_waiting_is_not_read_on_until_it_is_through(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    nursery: trio.Nursery, small: Bench, autojump_clock: MockClock
 ) -> None:
-    bench = Bench(SMALL)
-    nursery.start_soon(bench.sequencer.serve)
-    sequencer, read_on = bench.sequencer, []
+    sequencer, read_on = small.sequencer, []
 
     async def read(connection: int) -> None:
         await sequencer.wait_room(connection)
         read_on.append(connection)
 
-    pile_up(bench, 2, 1_000)
+    pile_up(small, 2, 1_000)
     assert not sequencer.has_room(1)
     assert not sequencer.has_room(2)
     assert sequencer.has_room(3), "who has nothing waiting is always read"
@@ -303,19 +308,17 @@ async def test_who_has_enough_waiting_is_not_read_on_until_it_is_through(
     room = 2 * READ_SHARE * PATIENCE.orders_s / COST_S_FIRST
     while not read_on:
         before = sequencer.frames_waiting
-        await bench.take()
+        await small.take()
     await wait_all_tasks_blocked()
     assert read_on[0] in (1, 2)
     assert before > room / 2, "as soon as there is room, not when all is through"
-    await bench.take_all()
+    await small.take_all()
     assert sorted(read_on) == [1, 2]
 
 
 async def test_between_those_who_send_little_and_refusals_everybody_has_a_turn(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    bench: Bench, autojump_clock: MockClock
 ) -> None:
-    bench = Bench()
-    nursery.start_soon(bench.sequencer.serve)
     waiting = range(20, 23)
     for connection in waiting:
         bench.offer(run_of(connection, *[ORDER] * 200))
@@ -335,64 +338,87 @@ async def test_between_those_who_send_little_and_refusals_everybody_has_a_turn(
     assert [answered.get(connection) for connection in waiting] == [200, 200, 200]
 
 
-async def test_a_reader_who_gives_up_waiting_for_room_is_forgotten(
-    nursery: trio.Nursery, autojump_clock: MockClock
+async def test_large_requests_of_those_who_send_little_leave_room_for_the_others(
+    bench: Bench, autojump_clock: MockClock
 ) -> None:
-    bench = Bench(SMALL)
-    nursery.start_soon(bench.sequencer.serve)
+    large = frame(bytes(2_044)) * 16  # eight of them fill a batch
+    waiting = (20, 21)
+    bench.offer(run_of(20, *[MONEY] * 200))
+    bench.offer(run_of(21, *[ORDER] * 200, admit=ErrorCode.BUSY))
+    answered = dict.fromkeys(waiting, 0)
+    back = {*range(100, 130)}
+    for _ in range(10):
+        for connection in back:
+            bench.offer(Run(connection, connection, 0, 16, large))
+        runs = (await bench.take()).runs
+        back = {run.connection for run in runs} - {*waiting}
+        for run in runs:
+            if run.connection in answered:
+                answered[run.connection] += run.frame_count
+    assert answered == {20: 200, 21: 200}
+
+
+async def test_what_is_refused_counts_in_what_others_have_to_wait(
+    small: Bench, autojump_clock: MockClock
+) -> None:
+    """Half of a batch is for refusals: with as many of them all takes twice as long."""
+    orders = CROWD * 2 // 3
+    for connection in (1, 2):
+        small.offer(run_of(connection, *[MONEY] * (orders // 2)))
+    for connection in (3, 4):
+        small.offer(run_of(connection, *[ORDER] * 2 * orders, admit=ErrorCode.BUSY))
+    small.offer(run_of(5, *[ORDER] * 100))
+    assert small.sequencer.busy == 100
+
+
+async def test_a_reader_who_gives_up_waiting_for_room_is_forgotten(
+    small: Bench, autojump_clock: MockClock
+) -> None:
     for _ in range(30):
-        bench.offer(run_of(1, *[MONEY] * 50))
+        small.offer(run_of(1, *[MONEY] * 50))
     await wait_all_tasks_blocked()
     with trio.move_on_after(0.001) as scope:
-        await bench.sequencer.wait_room(1)
+        await small.sequencer.wait_room(1)
     assert scope.cancelled_caught
-    await bench.take_all()
-    assert not bench.sequencer._held
+    await small.take_all()
+    assert not small.sequencer._held
 
 
 async def test_the_cost_of_a_frame_is_measured_while_the_matcher_works(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    small: Bench, autojump_clock: MockClock
 ) -> None:
-    bench = Bench(SMALL)
-    nursery.start_soon(bench.sequencer.serve)
-    cost = bench.sequencer._cost
+    cost = small.sequencer._cost
     for number in range(80):
-        bench.offer(run_of(1 + number % 3, *[MONEY] * 100))
-    while bench.sequencer.frames_waiting:
+        small.offer(run_of(1 + number % 3, *[MONEY] * 100))
+    while small.sequencer.frames_waiting:
         await trio.sleep(0.1)  # what the matcher takes for 100 frames
-        await bench.take()
+        await small.take()
     assert cost.frame_s(trio.current_time()) == pytest.approx(0.001, rel=0.01)
     await trio.sleep(COST_KEPT_S + 0.001)
     assert cost.frame_s(trio.current_time()) == COST_S_FIRST, "idle since"
     for number in range(10, 40):
-        bench.offer(run_of(number, *[ORDER] * 16))
-    assert bench.sequencer.busy == 0
+        small.offer(run_of(number, *[ORDER] * 16))
+    assert small.sequencer.busy == 0
 
 
-async def test_an_idle_matcher_is_no_measure(
-    nursery: trio.Nursery, autojump_clock: MockClock
-) -> None:
-    bench = Bench(SMALL)
-    nursery.start_soon(bench.sequencer.serve)
+async def test_an_idle_matcher_is_no_measure(small: Bench, autojump_clock: MockClock) -> None:
     for _ in range(50):
-        bench.offer(run_of(1, MONEY))
-        await bench.take()
+        small.offer(run_of(1, MONEY))
+        await small.take()
         await trio.sleep(0.5)
-    assert bench.sequencer._cost.frame_s(trio.current_time()) == COST_S_FIRST
+    assert small.sequencer._cost.frame_s(trio.current_time()) == COST_S_FIRST
 
 
 async def test_one_batch_that_takes_long_refuses_nobody(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    small: Bench, autojump_clock: MockClock
 ) -> None:
-    bench = Bench(SMALL)
-    nursery.start_soon(bench.sequencer.serve)
     for number in range(6):
-        bench.offer(run_of(1 + number % 3, *[MONEY] * 100))
+        small.offer(run_of(1 + number % 3, *[MONEY] * 100))
     await wait_all_tasks_blocked()
     for took_s in (0.002, 0.002, 5.0, 0.002):
         await trio.sleep(took_s)
-        await bench.take()
-    assert bench.sequencer._cost.frame_s(trio.current_time()) < 2 * COST_S_FIRST
+        await small.take()
+    assert small.sequencer._cost.frame_s(trio.current_time()) < 2 * COST_S_FIRST
 
 
 async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(bench: Bench) -> None:
