@@ -205,6 +205,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+SYMBOLS_DESCRIBED_MAX: Final = 8
+"""Of assets and of instruments in one line of the log; what is listed may be thousands."""
+
+
+def describe_configure(command: messages.Configure) -> str:
+    """Give a short line of what a `configure` brings."""
+    parts = []
+    for name in command.__struct_fields__:
+        value = getattr(command, name)
+        if isinstance(value, list):
+            symbols = [row.symbol for row in value[:SYMBOLS_DESCRIBED_MAX]]
+            more = ["..."] if len(value) > len(symbols) else []
+            parts += [f"{len(value)} {name} ({', '.join(symbols + more)})"] if value else []
+        elif name != "request_id":
+            parts.append(f"{name} {value}")
+    return ", ".join(parts)
+
+
 # get_type_hints would drop the ranges; msgspec keeps them.
 FIELD_TYPES: Final[dict[str, Any]] = {
     field.name: field.type for field in msgspec.structs.fields(Config)

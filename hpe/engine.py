@@ -30,7 +30,7 @@ import trio_util
 import hpe
 from hpe.bridge import Outbox, hosted_thread, run_interruptible
 from hpe.collector import Collector, quiet_collector
-from hpe.config import Config, demo_config
+from hpe.config import Config, demo_config, describe_configure
 from hpe.core import new_core
 from hpe.core import thread as core_thread
 from hpe.core.realtime import Realtime, ThreadRole, choose_realtime
@@ -189,7 +189,8 @@ class HighPerformanceEngine(InProcessApi):
         commands: list[Request] = []
         differences = core.configuration_differences(self.config.to_configure(1))
         if differences is not None:
-            LOGGER.info("the configuration brings changes: %s", differences)
+            text = describe_configure(differences)
+            LOGGER.info("the configuration is taken over: %s", text)
             commands.append(differences)
         for session_id, number in core.attached_sessions():
             commands.append(SessionDetached(number, session_id, number, DetachCause.SERVER_RESTART))

@@ -158,6 +158,7 @@ class ErrorCode(IntEnum):
     ALREADY_LOGGED_ON = 206
     AUTHENTICATION_FAILED = 207
     NOT_AUTHORIZED = 208
+    USER_NOT_ALLOWED = 209
     ID_REUSED = 210
     NOT_EXECUTED = 211
     STALE_ID = 212
@@ -202,6 +203,7 @@ ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
     ErrorCode.ALREADY_LOGGED_ON: ErrorTrait(_F, _F, "this connection has a session already"),
     ErrorCode.AUTHENTICATION_FAILED: ErrorTrait(_F, _T, "unknown key, or a wrong proof of it"),
     ErrorCode.NOT_AUTHORIZED: ErrorTrait(_F, _F, "the role of this session does not allow it"),
+    ErrorCode.USER_NOT_ALLOWED: ErrorTrait(_F, _T, "the key may not act for this user"),
     ErrorCode.ID_REUSED: ErrorTrait(_F, _F, "this request id was used with other content"),
     ErrorCode.NOT_EXECUTED: ErrorTrait(_F, _F, "this id was passed over: it never was executed"),
     ErrorCode.STALE_ID: ErrorTrait(_F, _F, "this id is older than the remembered responses"),

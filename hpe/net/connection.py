@@ -16,16 +16,14 @@ from typing import Final
 
 import trio
 
-from hpe.core.codec import type_of
-from hpe.core.core import Run
 from hpe.messages import LOGON_BYTES_MAX, REQUEST_BYTES_MAX, ErrorCode, HeartbeatReport
 from hpe.net.credits import FRAMES_MIN, Account
 from hpe.net.farewell import ClientStream, ConnectionFault, say_farewell
-from hpe.net.framing import PREFIX_BYTES, Chunk, FrameScanner, encode_frame
+from hpe.net.forwarding import Forwarder
+from hpe.net.framing import Chunk, FrameScanner, encode_frame
 from hpe.net.outlet import Outlet
 from hpe.net.pacing import Trickle
 from hpe.net.private_ring import Overrun
-from hpe.net.rates import Sender
 from hpe.net.session import State, Step
 from hpe.net.sources import Place
 from hpe.net.surroundings import Surroundings
@@ -58,8 +56,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_account", "_around", "_fault", "_finished", "_heard_out", "_life", "_nursery", "_offered",
-        "_outlet", "_place", "_reading", "_scanner", "_secured", "_sender", "_settled", "_stopped",
+        "_account", "_around", "_fault", "_finished", "_forwarder", "_heard_out", "_life",
+        "_nursery", "_outlet", "_place", "_reading", "_scanner", "_secured", "_settled", "_stopped",
         "_stream", "_timer", "_vigil", "_welcomed", "_wire", "_writing", "answered", "session",
     )  # fmt: skip
 
@@ -86,14 +84,13 @@ class Connection:
         self._finished = False  # the writer may end
         self._heard_out = False  # the client has closed its direction
         self._fault = ""  # why it was cut without a word
-        self._offered = 0
         self.answered = 0
         self._vigil = Vigil()
         self._timer: Timer | None = None
-        self._sender: Sender | None = None  # there when something is limited
         self.session = switchboard.enter(self)
         ring, pool = switchboard.streams.ring, switchboard.credits
         self._outlet = Outlet(self.session.connection, ring, pool)
+        self._forwarder = Forwarder(self._outlet, around)
 
     # --- called by others in the loop ---------------------------------------------------------
 
@@ -119,6 +116,9 @@ class Connection:
             streams = self._around.switchboard.streams
             reply = streams.carry_out(self._outlet, step.stream, self.session.user)
         if step.end:
+            if step.refusal is not None and not self._welcomed:
+                log, said = self._around.logon_log, self.session.said
+                log.refused(step.refusal, said, self._place.address, trio.current_time())
             self._seal(reply)
             self._stop_reading()
             return
@@ -188,10 +188,14 @@ class Connection:
         self._account.frames_max = max(FRAMES_MIN, self.session.window)
         self._scanner.body_bytes_max = REQUEST_BYTES_MAX
         self._place.logged_on()
-        if self._around.rates.limited:
-            self._sender = Sender(self.session.grant, self.session.user)
-        self._look_by(self._vigil.begin(self.session.heartbeat_s, trio.current_time()))
+        session, now_s = self.session, trio.current_time()
+        self._forwarder.begin(session.grant, session.user)
+        self._look_by(self._vigil.begin(session.heartbeat_s, now_s))
         self._welcomed = True
+        if session.said is not None:
+            log, address = self._around.logon_log, self._place.address
+            log.welcomed(session.said, session.grant, session.session_id, address, now_s)
+            session.said = None
 
     def _stop_reading(self) -> None:
         self._stopped = True
@@ -287,7 +291,7 @@ class Connection:
         run = self.session.requests(chunk)
         if run is None:  # replaced while it waited
             self._account.release(count, size)
-        elif self._offer(run, now_s):
+        elif self._forwarder.offer(run, now_s):
             await self._end(self.session.refuse(ErrorCode.RATE_EXCEEDED))
         return now_s
 
@@ -295,7 +299,7 @@ class Connection:
         """Take what comes before there is a session; a crowd takes turns."""
         await self._around.entrances.wait()
         step = self.session.control(chunk)
-        if self.session.logon_failed:
+        if step.refusal is not None and step.refusal.code is ErrorCode.AUTHENTICATION_FAILED:
             self._around.logons_failed += 1
             self._place.failed_logon(now_s)
         if step.end:
@@ -309,10 +313,7 @@ class Connection:
 
     async def _answer(self, chunk: Chunk, now_s: float) -> None:
         """Answer a control message, whose credits are taken."""
-        admit, excessive = 0, False
-        if self._sender is not None:
-            kind = type_of(chunk.frames[PREFIX_BYTES:])
-            admit, excessive = self._around.rates.admit_control(self._sender, kind, now_s)
+        admit, excessive = self._forwarder.admit_control(chunk, now_s)
         step = self.session.control(chunk, admit)
         if excessive:
             step = self.session.refuse(ErrorCode.RATE_EXCEEDED)
@@ -326,22 +327,6 @@ class Connection:
             await trio.sleep_forever()  # logged out: `act` ends the reading
         else:
             self._act(step, 1, len(chunk.frames))
-
-    def _offer(self, run: Run, now_s: float) -> bool:
-        """Hand requests over; tells whether the connection is to be cut for its rate."""
-        around = self._around
-        self._offered += run.frame_count
-        runs, excessive = [run], False
-        if self._sender is not None and not run.admit:
-            runs, excessive = around.rates.admit(self._sender, run, now_s)
-        for piece in runs:
-            if piece.admit:
-                admitted = [piece]
-            else:
-                admitted = around.switchboard.streams.admit(self._outlet, piece, self._offered)
-            for part in admitted:
-                around.switchboard.offer(part.connection, part, now_s)
-        return excessive
 
     async def _end(self, step: Step) -> None:
         """End by a fatal error: what came before it is answered first."""

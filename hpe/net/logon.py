@@ -3,8 +3,9 @@
 Owns the bytes that are proven and both sides' work on them; no sockets, no waiting. Client and
 service call it from their Trio loops: an HMAC takes 0.01 ms, an Ed25519 verification 0.2 ms.
 Guarantees: a proof is good for one connection (nonces of both sides) and one hello (its bytes are
-part of what is proven); secrets are compared in constant time; an unknown key, a key of another
-scheme, a bad proof and a user that is not the key's cost the same work and give the same nothing.
+part of what is proven); secrets are compared in constant time; to a stranger an unknown key, a key
+of another scheme and a bad proof cost the same work and look the same. Only a proven key is told
+that it may not act for a user.
 Source: protocol.md, "Logon".
 """
 
@@ -17,7 +18,7 @@ from typing import Final, NamedTuple
 
 from hpe import ed25519
 from hpe.keys import Key, Keys, Scheme, new_secret
-from hpe.messages import INT_MAX, NONCE_BYTES, Hello, Logon, Role
+from hpe.messages import INT_MAX, NONCE_BYTES, ErrorCode, Hello, Logon, Role
 
 PROOF_CONTEXT: Final = b"hpe logon 1\0"
 """Begins what is proven, so that no proof made for anything else can be one for a logon."""
@@ -44,6 +45,19 @@ class Grant(NamedTuple):
         digest = hashlib.sha256(self.key_id.encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1 or 1
 
+
+class Refusal(NamedTuple):
+    """A logon that was refused: what the client is told, and what the operator is."""
+
+    code: ErrorCode
+    reason: str
+
+
+UNKNOWN_KEY: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "unknown key")
+OTHER_SCHEME: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "proof of another scheme")
+WRONG_PROOF: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "wrong proof")
+OTHER_REQUEST: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "request id is not that of hello")
+WRONG_USER: Final = Refusal(ErrorCode.USER_NOT_ALLOWED, "the key may not act for this user")
 
 ANONYMOUS: Final = Grant("", Role.ANONYMOUS, 1, INT_MAX)
 """What everybody gets where no keys are required."""
@@ -98,7 +112,7 @@ class Authenticator:
 
     def check(
         self, hello_body: bytes, hello: Hello, server_nonce: bytes, logon: Logon
-    ) -> Grant | None:
+    ) -> Grant | Refusal:
         """Check a logon against the keys as they are now.
 
         Args:
@@ -108,21 +122,23 @@ class Authenticator:
             logon: the answer.
 
         Returns:
-            What the connection may be; None when it may be nothing, whatever the reason.
+            What the connection may be, or why it may be nothing.
         """
         message = _proven(server_nonce, logon.nonce, hello_body)
         entry = self._keys.get(hello.key_id)
         # The work follows from what the stranger sent, never from what the key would be.
         scheme = _SCHEME_OF_LENGTH.get(len(logon.signature))
         if scheme is None or scheme not in self._nobody:
-            return None
+            return UNKNOWN_KEY if entry is None else OTHER_SCHEME
         known = entry is not None and entry.scheme is scheme
         secret = entry.secret if entry is not None and known else self._nobody[scheme]
         proven = _is_proof(scheme, secret, logon.signature, message)
-        if entry is None or not known or not proven:
-            return None
+        if entry is None:
+            return UNKNOWN_KEY
+        if not known or not proven:
+            return WRONG_PROOF if known else OTHER_SCHEME
         users = entry.range_of(hello.user)
-        return None if users is None else Grant(entry.id, entry.role, *users)
+        return WRONG_USER if users is None else Grant(entry.id, entry.role, *users)
 
     def enter(self, grant: Grant, session_id: int) -> bool:
         """Count a connection of a key in, unless it has too many.

@@ -1,4 +1,4 @@
-"""Token buckets: how many requests may come, over all connections that share a limit.
+"""Rates: how many requests may come, over all connections that share a limit.
 
 Owns the buckets; used by reader tasks in the Trio loop, which pass the time in. A limit is that of
 a key, or of a user where no keys are asked for. Guarantees: nobody uses up the tokens of another
@@ -8,10 +8,6 @@ connection alive and what ends it; cancels have a bucket of their own, so that w
 can still leave; who is cut was himself too fast; buckets are forgotten once they are full again,
 so memory is bounded by the last burst. Without limits nothing is looked at. Source: the rules of
 docs/architecture.md, "Limits".
-
-A bucket is one number, the time at which it will be full again (the generic cell rate algorithm):
-a token puts that time `interval` further, and is there as long as it is then at most `capacity`
-ahead of now. No refill has to be computed, and "full" is a comparison.
 """
 
 from __future__ import annotations
@@ -20,6 +16,7 @@ from typing import Final, NamedTuple
 
 from hpe.core.core import Run
 from hpe.messages import ErrorCode, Heartbeat, Logout, type_number
+from hpe.net.buckets import Bucket, Rate
 from hpe.net.logon import Grant
 from hpe.net.runs import CANCEL_TYPES, split_run
 
@@ -39,43 +36,12 @@ class RateLimits(NamedTuple):
     cancels_burst: int = 0
 
 
-class _Rate:
-    """One kind of tokens: constants of all its buckets.
-
-    The capacity has half an interval on top: sums of floats must not cost a burst's last token.
-    """
-
-    __slots__ = ("capacity_s", "interval_s", "per_s")
-
-    def __init__(self, per_s: int, burst: int) -> None:
-        self.per_s = per_s
-        self.interval_s = 1 / per_s
-        self.capacity_s = ((burst or per_s) + 0.5) * self.interval_s
-
-
 _LOGOUT: Final = type_number(Logout)
 _HEARTBEAT: Final = type_number(Heartbeat)
 
-_FREE_HEARTBEATS: Final = _Rate(10, 100)
+_FREE_HEARTBEATS: Final = Rate(10, 100)
 """What one connection may send for nothing: three times as many as the shortest interval makes,
 and those of 30 s at once, as after a pause of either side."""
-
-
-class _Bucket:
-    """Tokens of one kind."""
-
-    __slots__ = ("full_at_s",)
-
-    def __init__(self) -> None:
-        self.full_at_s = float("-inf")
-
-    def take(self, rate: _Rate, now_s: float) -> bool:
-        """Take a token, if there is one."""
-        full_at_s = max(self.full_at_s, now_s) + rate.interval_s
-        if full_at_s - now_s > rate.capacity_s:
-            return False
-        self.full_at_s = full_at_s
-        return True
 
 
 class _Excess:
@@ -87,7 +53,7 @@ class _Excess:
         self.count = 0
         self.since_s = float("-inf")
 
-    def add(self, rate: _Rate, now_s: float) -> bool:
+    def add(self, rate: Rate, now_s: float) -> bool:
         """Count one; tells whether more than twice the rate came: as much again was refused."""
         if now_s - self.since_s >= EXCESS_WINDOW_S:
             self.count, self.since_s = 0, now_s
@@ -111,7 +77,7 @@ class Sender:
 
     def __init__(self, grant: Grant, user: int) -> None:
         self.payer: Payer = grant.key_id or user
-        self.heartbeats = _Bucket()
+        self.heartbeats = Bucket()
         self.messages = _Excess()
         self.cancels = _Excess()
 
@@ -122,7 +88,7 @@ class Rates:
     def __init__(self, limits: RateLimits) -> None:
         self._messages = _rate(limits.messages_per_s, limits.messages_burst)
         self._cancels = _rate(limits.cancels_per_s, limits.cancels_burst)
-        self._buckets: dict[Payer, tuple[_Bucket, _Bucket]] = {}
+        self._buckets: dict[Payer, tuple[Bucket, Bucket]] = {}
         self._sweep_at = SWEEP_MIN
         self.throttled = 0
 
@@ -183,12 +149,12 @@ class Rates:
         """Count the payers that are remembered."""
         return len(self._buckets)
 
-    def _of(self, payer: Payer, now_s: float) -> tuple[_Bucket, _Bucket]:
+    def _of(self, payer: Payer, now_s: float) -> tuple[Bucket, Bucket]:
         buckets = self._buckets.get(payer)
         if buckets is None:
             if len(self._buckets) >= self._sweep_at:
                 self._sweep(now_s)
-            buckets = self._buckets[payer] = (_Bucket(), _Bucket())
+            buckets = self._buckets[payer] = (Bucket(), Bucket())
         return buckets
 
     def _sweep(self, now_s: float) -> None:
@@ -201,5 +167,5 @@ class Rates:
         self._sweep_at = max(SWEEP_MIN, 2 * len(self._buckets))
 
 
-def _rate(per_s: int, burst: int) -> _Rate | None:
-    return _Rate(per_s, burst) if per_s else None
+def _rate(per_s: int, burst: int) -> Rate | None:
+    return Rate(per_s, burst) if per_s else None

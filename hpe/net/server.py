@@ -18,9 +18,10 @@ from typing import Final
 import trio
 
 from hpe.errors import ListenError
-from hpe.messages import ErrorCode
+from hpe.messages import ERROR_TRAITS, ErrorCode
 from hpe.net.connection import Connection
 from hpe.net.farewell import ClientStream, contain, refuse_connection
+from hpe.net.logon import Refusal
 from hpe.net.pacing import PacedListener
 from hpe.net.sources import Sources
 from hpe.net.surroundings import Surroundings
@@ -110,11 +111,11 @@ class Server:
             return
         place = self._sources.enter(address, trio.current_time())
         if isinstance(place, ErrorCode):
-            await self._refuse(stream, place)
+            await self._refuse(stream, place, address)
             return
         try:
             if len(self.around.switchboard) >= self.connections_max:
-                await self._refuse(stream, ErrorCode.TOO_MANY_CONNECTIONS)
+                await self._refuse(stream, ErrorCode.TOO_MANY_CONNECTIONS, address)
                 return
             wire = Wire(stream.socket)
             connection = Connection(self._secured(wire), wire, place, self.around)
@@ -130,8 +131,10 @@ class Server:
         # Messages have a length of their own: who hangs up without a TLS goodbye hangs up.
         return trio.SSLStream(wire, self.tls, server_side=True, https_compatible=True)
 
-    async def _refuse(self, stream: trio.SocketStream, code: ErrorCode) -> None:
+    async def _refuse(self, stream: trio.SocketStream, code: ErrorCode, address: str) -> None:
         self.refused += 1
+        refusal = Refusal(code, ERROR_TRAITS[code].text)
+        self.around.logon_log.refused(refusal, None, address, trio.current_time())
         if self._refusing >= REFUSALS_MAX:
             await trio.aclose_forcefully(stream)
             return

@@ -57,7 +57,7 @@ from hpe.messages import (
     type_number,
 )
 from hpe.net.framing import PREFIX_BYTES, Chunk, encode_frame
-from hpe.net.logon import ANONYMOUS, Authenticator, Grant
+from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, Refusal
 
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
     type_number(message): msgspec.msgpack.Decoder(message) for message in CONTROL
@@ -92,13 +92,15 @@ class State(Enum):
 class Step(NamedTuple):
     """What the connection has to do.
 
-    Send `reply`, offer `run` to the core, carry out and answer `stream`, `end` itself.
+    Send `reply`, offer `run` to the core, carry out and answer `stream`, `end` itself. `refusal`
+    says why something was refused.
     """
 
     reply: bytes = b""
     run: Run | None = None
     end: bool = False
     stream: StreamRequest | None = None
+    refusal: Refusal | None = None
 
 
 NOTHING: Final = Step()
@@ -133,14 +135,14 @@ class Session:
         authenticator: decides who may log on as whom.
 
     Attributes:
-        logon_failed: whether a proof was refused; the connection ends then.
+        said: the hello of a logon that is under way or failed.
         heartbeat_s: how long either side may be quiet, as agreed.
     """
 
     __slots__ = (
         "_authenticator", "_entered", "_facts", "_hello", "_request_id", "_revoked",
         "_take_attach_number", "attach_number", "connection", "grant", "heartbeat_s",
-        "logon_failed", "session_id", "state", "user", "window",
+        "said", "session_id", "state", "user", "window",
     )  # fmt: skip
 
     def __init__(
@@ -158,7 +160,7 @@ class Session:
         self.window = 0
         self.heartbeat_s = 0.0
         self.grant = ANONYMOUS
-        self.logon_failed = False
+        self.said: Hello | None = None
         self._take_attach_number = take_attach_number
         self._facts = facts
         self._authenticator = authenticator
@@ -211,7 +213,9 @@ class Session:
 
         An attached session is not detached here: the connection calls `end` when it is through.
         """
-        return Step(error_frame(request_id, code, message), end=ERROR_TRAITS[code].fatal)
+        trait = ERROR_TRAITS[code]
+        refusal = Refusal(code, message or trait.text)
+        return Step(error_frame(request_id, code, message), end=trait.fatal, refusal=refusal)
 
     def end(self) -> Run | None:
         """The client's input is over: give the run that detaches, if there is one.
@@ -299,6 +303,7 @@ class Session:
 
     def _greet(self, hello: Request, body: bytes) -> Step:
         assert isinstance(hello, Hello)
+        self.said = hello
         if hello.version != PROTOCOL_VERSION:
             text = f"version {hello.version} asked for, {PROTOCOL_VERSION} is spoken here"
             return self.refuse(ErrorCode.UNSUPPORTED_VERSION, text, hello.request_id)
@@ -317,13 +322,15 @@ class Session:
         hello, body, nonce = self._hello
         # One proof for one challenge: whoever may try again begins with hello.
         self.state, self._hello = State.NEW, None
-        grant = self._authenticator.check(body, hello, nonce, logon)
-        if grant is None or logon.request_id != hello.request_id:
-            self.logon_failed = True
-            return self.refuse(ErrorCode.AUTHENTICATION_FAILED, request_id=logon.request_id)
+        verdict = self._authenticator.check(body, hello, nonce, logon)
+        if logon.request_id != hello.request_id:
+            verdict = OTHER_REQUEST
+        if isinstance(verdict, Refusal):
+            step = self.refuse(verdict.code, request_id=logon.request_id)
+            return step._replace(refusal=verdict)
         if self._facts.draining:
             return self.refuse(ErrorCode.SHUTTING_DOWN, request_id=logon.request_id)
-        return self._attach(hello, grant)
+        return self._attach(hello, verdict)
 
     def _attach(self, hello: Hello, grant: Grant) -> Step:
         if not self._authenticator.enter(grant, hello.session_id):

@@ -52,11 +52,13 @@ class _Source:
 
 
 class Place:
-    """What one connection takes up of its source."""
+    """What one connection takes up of its source; `address` is where it came from."""
 
-    __slots__ = ("_source", "_sources", "_stranger")
+    __slots__ = ("_source", "_sources", "_stranger", "address")
 
-    def __init__(self, sources: Sources, source: _Source) -> None:
+    def __init__(self, sources: Sources, source: _Source, address: str) -> None:
+        # One string for all of a source, where that says as much.
+        self.address = source.key if source.key == address else address
         self._sources = sources
         self._source: _Source | None = source
         self._stranger = True
@@ -112,7 +114,7 @@ class Sources:
         self._sources[key] = source
         source.connections += 1
         source.strangers += 1
-        return Place(self, source)
+        return Place(self, source, address)
 
     def __len__(self) -> int:
         """Count the sources that are remembered."""

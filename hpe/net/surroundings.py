@@ -6,6 +6,7 @@ in the Trio loop.
 
 from __future__ import annotations
 
+from hpe.net.logon_log import LogonLog
 from hpe.net.pacing import CROWD_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
 from hpe.net.rates import Rates
 from hpe.net.switchboard import Switchboard
@@ -29,11 +30,12 @@ class Surroundings:
         slow_consumers: connections cut because private data was not read.
         heartbeats_missed: connections cut because nothing was heard.
         logons_failed: proofs refused.
+        logon_log: what is written about logons.
     """
 
     __slots__ = (
-        "arrivals", "entrances", "exits", "heartbeats_missed", "logon_timeout_s", "logons_failed",
-        "rates", "slow_consumers", "switchboard", "wheel",
+        "arrivals", "entrances", "exits", "heartbeats_missed", "logon_log", "logon_timeout_s",
+        "logons_failed", "rates", "slow_consumers", "switchboard", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -54,3 +56,4 @@ class Surroundings:
         self.slow_consumers = 0
         self.heartbeats_missed = 0
         self.logons_failed = 0
+        self.logon_log = LogonLog()

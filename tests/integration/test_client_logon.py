@@ -106,7 +106,7 @@ async def test_whatever_is_wrong_is_answered_alike(tmp_path: Path, keyring: Keyr
     trader = keyring.keys["trader"]
     failed = ErrorCode.AUTHENTICATION_FAILED
     async with keyed_service(tmp_path, keyring) as service:
-        assert await code_of(service, 9, trader) == failed
+        assert await code_of(service, 9, trader) == ErrorCode.USER_NOT_ALLOWED
         assert await code_of(service, 7, Key("trader", bytes(32))) == failed
         assert await code_of(service, 7, Key("nobody", trader.secret)) == failed
         assert await code_of(service, 7, None) == failed

@@ -1,163 +1,42 @@
-"""Who comes in: keys, TLS, reloading both, limits per source and per user, heartbeats."""
+"""Who comes in: TLS and its reload, limits per source and per user, heartbeats."""
 
 from __future__ import annotations
 
 import os
 import socket
 import ssl
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import msgspec
 import pytest
 import trio
 import trustme
 
-from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
-from hpe.key_files import changed_keys
-from hpe.keys import Key, KeyEntry, Scheme
 from hpe.messages import (
     HEARTBEAT_MS_MIN,
-    AddAsset,
     CancelOrder,
     Deposit,
     GetBalance,
     Heartbeat,
     Hello,
-    Logon,
     Ping,
-    Role,
-    Transfer,
 )
-from hpe.net.framing import encode_frame
-from hpe.net.logon import new_nonce, prove
 from tests.support.certificates import write_certificate
+from tests.support.gatehouse import (
+    KEY,
+    OPERATOR,
+    figure,
+    log_on,
+    operator,
+    trader,
+    write_keys,
+)
 from tests.support.service import running_service
-from tests.support.wire import Row, WireClient, named, pack, pack_request, until, wire
+from tests.support.wire import WireClient, named, pack, pack_request, until, wire
 
 USD = 3
-KEY = Key("desk-1", bytes(range(32)))
-OTHER = Key("desk-1", bytes(32))
-OPERATOR = Key("chief", bytes(range(1, 33)))
 HEARTBEAT = [6, 0, 0]
-
-
-def write_keys(path: Path, *entries: KeyEntry) -> str:
-    """Make these the keys of a key file."""
-    with changed_keys(path) as keys:
-        keys.clear()
-        keys.update({entry.id: entry for entry in entries})
-    return str(path)
-
-
-def trader(key: Key, *users: int) -> KeyEntry:
-    return KeyEntry(key.id, Scheme.HMAC_SHA256, Role.TRADER, users, key.secret)
-
-
-def operator(key: Key) -> KeyEntry:
-    return KeyEntry(key.id, Scheme.HMAC_SHA256, Role.OPERATOR, (), key.secret)
-
-
-async def log_on(client: WireClient, key: Key, user: int, heartbeat_ms: int = 0) -> Row:
-    """Say hello, answer the challenge, give what comes then."""
-    hello = Hello(1, 1, user, key_id=key.id, heartbeat_ms=heartbeat_ms)
-    await client.send(encode_frame(hello))
-    challenge = await client.receive()
-    assert challenge is not None
-    assert challenge[:3] == [5, 1, 0]
-    nonce = new_nonce()
-    signature = prove(key, challenge[3], nonce, msgspec.msgpack.encode(hello))
-    await client.send(encode_frame(Logon(1, nonce, signature)))
-    row = await client.receive()
-    assert row is not None
-    return row
-
-
-def figure(engine: HighPerformanceEngine, name: str) -> int:
-    return int(engine.statistics()[name])
-
-
-# --- keys -----------------------------------------------------------------------------------------
-
-
-async def test_a_key_lets_in_as_its_role_and_nothing_beyond_it(tmp_path: Path) -> None:
-    keys = write_keys(tmp_path / "keys.json", trader(KEY, 7, 8), operator(OPERATOR))
-    with trio.fail_after(30):
-        async with (
-            running_service(tmp_path, keys_file=keys) as service,
-            wire(service.port) as chief,
-            wire(service.port) as client,
-        ):
-            assert (await log_on(chief, OPERATOR, 1))[12] == Role.OPERATOR
-            assert (await chief.ask(Deposit(1, USD, 500, 7)))[4] == 0
-            welcome = await log_on(client, KEY, 7)
-            assert welcome[12:14] == [Role.TRADER, 15_000]
-            assert (await client.ask(GetBalance(1, USD)))[6] == 500
-            refused = [
-                await client.ask(GetBalance(2, USD, 8)),
-                await client.ask(Deposit(3, USD, 5)),
-                await client.ask(Transfer(4, USD, 5, 8)),
-                await client.ask(AddAsset(5, "X", 2)),
-            ]
-            assert named(refused) == [(n, "not_authorized") for n in (2, 3, 4, 5)]
-            assert (await client.ask(CancelOrder(6, 99)))[0] == 65
-
-
-async def test_wrong_proofs_are_all_answered_alike_and_stop_their_source(tmp_path: Path) -> None:
-    keys = write_keys(tmp_path / "keys.json", trader(KEY, 7), operator(OPERATOR))
-    wrong = [(OTHER, 7), (KEY, 8), (Key("nobody", KEY.secret), 7), (OTHER, 7), (OTHER, 7)]
-    with trio.fail_after(30):
-        async with running_service(tmp_path, keys_file=keys) as service:
-            async with wire(service.port) as early:
-                answers = []
-                for key, user in wrong:
-                    async with wire(service.port) as client:
-                        answers.append(await log_on(client, key, user))
-                        assert await client.until_closed() == []
-                assert {tuple(row[1:]) for row in answers} == {
-                    (1, 0, 207, "authentication_failed", "unknown key, or a wrong proof of it",
-                     False, True, False)
-                }  # fmt: skip
-                async with wire(service.port) as sixth:
-                    assert named(await sixth.until_closed()) == [(0, "too_many_logons")]
-                # Another source with the same key is let in, and so is who was there before.
-                stream = await trio.open_tcp_stream(
-                    "127.0.0.1", service.port, local_address="127.0.0.9"
-                )
-                async with stream:
-                    assert (await log_on(WireClient(stream), KEY, 7))[0] == 1
-                assert (await log_on(early, KEY, 7))[0] == 1
-            assert figure(service.engine, "logons_failed") == len(wrong)
-            assert figure(service.engine, "connections_refused") == 1
-
-
-async def test_a_reload_ends_revoked_and_changed_keys_and_no_others(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    keys = write_keys(path, trader(KEY, 7), operator(OPERATOR))
-    with trio.fail_after(30):
-        async with (
-            running_service(tmp_path, keys_file=keys) as service,
-            wire(service.port) as client,
-            wire(service.port) as chief,
-        ):
-            await log_on(client, KEY, 7)
-            await log_on(chief, OPERATOR, 1)
-            assert "2 keys" in await service.engine.reload()
-            assert (await client.ask(GetBalance(1, USD)))[0] == 33
-            write_keys(path, trader(OTHER, 7), operator(OPERATOR))
-            await service.engine.reload()
-            assert named(await client.until_closed()) == [(0, "key_revoked")]
-            assert (await chief.ask(GetBalance(1, USD)))[0] == 33
-            async with wire(service.port) as again:
-                assert named([await log_on(again, KEY, 7)]) == [(1, "authentication_failed")]
-            async with wire(service.port) as again:
-                assert (await log_on(again, OTHER, 7))[0] == 1
-            path.chmod(0o644)
-            with pytest.raises(ConfigError, match="600"):
-                await service.engine.reload()
-            assert (await chief.ask(GetBalance(1, USD)))[0] == 33
 
 
 # --- TLS ------------------------------------------------------------------------------------------
@@ -390,26 +269,3 @@ async def test_a_half_open_connection_is_noticed_by_its_silence(tmp_path: Path) 
                 await until(lambda: figure(service.engine, "strangers") == 0)
                 await until(lambda: figure(service.engine, "connections") == 1)
             assert (await other.ask(Deposit(1, USD, 1)))[0] == 69
-
-
-async def test_no_secret_is_in_any_log_or_answer(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    keys = write_keys(tmp_path / "keys.json", trader(KEY, 7))
-    answers: list[Row] = []
-    caplog.set_level("DEBUG")
-    with trio.fail_after(30):
-        async with running_service(tmp_path, keys_file=keys) as service:
-            for key in (KEY, OTHER):
-                async with wire(service.port) as client:
-                    answers.append(await log_on(client, key, 7))
-            await service.engine.reload()
-            os.truncate(keys, 20)
-            with pytest.raises(ConfigError) as caught:
-                await service.engine.reload()
-    for said in (caplog.text, repr(answers), str(caught.value), repr(caught.value)):
-        assert not leaks(said, (KEY.secret, OTHER.secret))
-
-
-def leaks(text: str, secrets: Sequence[bytes]) -> bool:
-    return any(form in text for secret in secrets for form in (secret.hex(), repr(secret)[2:-1]))

@@ -113,13 +113,23 @@ def test_a_wrong_proof_is_refused_without_saying_why(guarded: Guarded) -> None:
     for key_id, proof, user in (
         ("desk-7", bytes(32), 7),
         ("nobody", secret, 7),
-        ("desk-7", secret, 9),
     ):
         with pytest.raises(Refused) as caught:
             Client(guarded.address, user, key=(key_id, proof))
         assert (caught.value.name, caught.value.fatal) == ("authentication_failed", True)
         messages.add(caught.value.error["message"])
     assert len(messages) == 1
+
+
+def test_a_right_proof_for_another_s_user_is_told_so_and_counts_as_nothing(
+    guarded: Guarded,
+) -> None:
+    for _ in range(6):  # five failed logons would close the door
+        with pytest.raises(Refused) as caught:
+            guarded.log_on("desk-7", 9)
+        assert (caught.value.name, caught.value.fatal) == ("user_not_allowed", True)
+    with closing(guarded.log_on("desk-7", 7)) as client:
+        assert client.welcome["role"] == TRADER
 
 
 def test_a_logon_needs_its_proof_next(guarded: Guarded) -> None:

@@ -3,13 +3,16 @@
 import base64
 import json
 import logging
+import re
 import traceback
+from fnmatch import fnmatch
 
 import pytest
 
 from hpe.errors import ConfigError
 from hpe.key_files import key_of_environment, load_keys, read_client_key
 from hpe.keys import Key, parse_secret
+from tests.conftest import PROJECT_ROOT
 from tests.support.secrecy import assert_silent
 from tests.unit.test_keys import ALL, SECRET, TRADER, row, write
 
@@ -84,3 +87,14 @@ def test_no_error_of_a_client_s_key_shows_a_secret(path):
                 attempt()
             assert_silent(everything_of(caught.value), SECRET)
         path.unlink()
+
+
+def test_the_key_files_that_the_documents_make_are_not_committed():
+    ignored = (PROJECT_ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    texts = [PROJECT_ROOT / "README.md", *(PROJECT_ROOT / "docs").glob("*.md")]
+    found = set()
+    for text in texts:
+        found |= set(re.findall(r"--(?:save|keys) ([\w.-]+\w)", text.read_text(encoding="utf-8")))
+    found -= {"FILE"}
+    assert {"hpe-keys.json", "ops.key", "desk-7.key"} <= found
+    assert [name for name in found if not any(fnmatch(name, rule) for rule in ignored)] == []

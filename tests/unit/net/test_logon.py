@@ -10,9 +10,20 @@ from hypothesis import strategies as st
 
 from hpe import ed25519
 from hpe.keys import Key, KeyEntry, Scheme
-from hpe.messages import INT_MAX, PROTOCOL_VERSION, Hello, Logon, Role
+from hpe.messages import INT_MAX, PROTOCOL_VERSION, ErrorCode, Hello, Logon, Role
 from hpe.net import logon as module
-from hpe.net.logon import ANONYMOUS, Authenticator, Grant, new_nonce, prove
+from hpe.net.logon import (
+    ANONYMOUS,
+    OTHER_SCHEME,
+    UNKNOWN_KEY,
+    WRONG_PROOF,
+    WRONG_USER,
+    Authenticator,
+    Grant,
+    Refusal,
+    new_nonce,
+    prove,
+)
 
 SECRET, OTHER = b"s" * 32, b"o" * 32
 PRIVATE = b"p" * 32
@@ -69,40 +80,46 @@ def test_a_proven_key_grants_its_role(key_id, user, grant):
 
 
 @pytest.mark.parametrize(
-    ("key", "message"),
+    ("key", "message", "reason"),
     [
-        (Key("trader", OTHER), hello()),
-        (OWN["trader"], hello("nobody")),
-        (OWN["trader"], hello("")),
-        (OWN["trader"], hello("gateway", 1000)),
-        (OWN["trader"], hello(user=9)),
-        (OWN["gateway"], hello("gateway", 999)),
-        (OWN["signer"], hello("signer", 7)),
-        (Key("signer", OTHER, Scheme.ED25519), hello("signer", 9)),
-        (Key("trader", SECRET, Scheme.ED25519), hello()),
-        (Key("signer", ed25519.public_key(PRIVATE)), hello("signer", 9)),
+        (Key("trader", OTHER), hello(), WRONG_PROOF),
+        (OWN["trader"], hello("nobody"), UNKNOWN_KEY),
+        (OWN["trader"], hello(""), UNKNOWN_KEY),
+        (OWN["trader"], hello("gateway", 1000), WRONG_PROOF),
+        (Key("trader", OTHER), hello(user=9), WRONG_PROOF),
+        (Key("signer", OTHER, Scheme.ED25519), hello("signer", 9), WRONG_PROOF),
+        (Key("trader", SECRET, Scheme.ED25519), hello(), OTHER_SCHEME),
+        (Key("signer", ed25519.public_key(PRIVATE)), hello("signer", 9), OTHER_SCHEME),
     ],
     ids=[
-        "wrong secret", "unknown key", "no key", "another's key", "user of no key",
-        "user below the range", "user of another key", "wrong private key", "wrong scheme",
-        "the public key as a secret",
+        "wrong secret", "unknown key", "no key", "another's key", "wrong secret and user",
+        "wrong private key", "wrong scheme", "the public key as a secret",
     ],
 )  # fmt: skip
-def test_everything_else_gives_nothing(key, message):
-    assert attempt(key, message) is None
+def test_a_key_that_is_not_proven_gives_nothing(key, message, reason):
+    assert attempt(key, message) == reason
+    assert reason.code is ErrorCode.AUTHENTICATION_FAILED
+
+
+@pytest.mark.parametrize(
+    ("key_id", "user"), [("trader", 9), ("gateway", 999), ("gateway", 2000), ("signer", 7)]
+)
+def test_only_a_proven_key_is_told_that_the_user_is_not_its_own(key_id, user):
+    assert attempt(OWN[key_id], hello(key_id, user)) == WRONG_USER
+    assert WRONG_USER.code is ErrorCode.USER_NOT_ALLOWED
 
 
 @pytest.mark.parametrize("key_id", ["trader", "signer"])
 def test_a_proof_is_good_for_one_challenge_and_one_hello(key_id):
     key, message = OWN[key_id], hello(key_id, KEYS[key_id].users[0])
     body = msgspec.msgpack.encode(message)
-    assert attempt(key, message) is not None
-    assert attempt(key, message, server_nonce=b"\x03" * 32) is None
-    assert attempt(key, message, nonce=b"\x03" * 32) is None
-    assert attempt(key, message, body=body + b"\0") is None
+    assert isinstance(attempt(key, message), Grant)
+    assert isinstance(attempt(key, message, server_nonce=b"\x03" * 32), Refusal)
+    assert isinstance(attempt(key, message, nonce=b"\x03" * 32), Refusal)
+    assert isinstance(attempt(key, message, body=body + b"\0"), Refusal)
     for change in ({"session_id": 1}, {"flags": 1}, {"window": 3}, {"client": "x"}):
         other = msgspec.structs.replace(message, **change)
-        assert attempt(key, message, body=msgspec.msgpack.encode(other)) is None
+        assert isinstance(attempt(key, message, body=msgspec.msgpack.encode(other)), Refusal)
 
 
 @pytest.mark.parametrize("key_id", ["trader", "signer"])
@@ -112,12 +129,12 @@ def test_a_proof_with_one_bit_changed_proves_nothing(key_id, data):
     signature = prove(key, SERVER_NONCE, CLIENT_NONCE, msgspec.msgpack.encode(message))
     bit = data.draw(st.integers(0, 8 * len(signature) - 1))
     changed = (int.from_bytes(signature, "big") ^ (1 << bit)).to_bytes(len(signature), "big")
-    assert attempt(key, message, signature=changed) is None
+    assert isinstance(attempt(key, message, signature=changed), Refusal)
 
 
 @given(signature=st.binary(min_size=32, max_size=64), key_id=st.sampled_from([*KEYS, "x", ""]))
 def test_no_bytes_that_a_stranger_sends_do_more_than_nothing(signature, key_id):
-    assert attempt(OWN["trader"], hello(key_id), signature=signature) is None
+    assert isinstance(attempt(OWN["trader"], hello(key_id), signature=signature), Refusal)
 
 
 def test_the_bytes_that_are_proven_are_those_of_the_document():
@@ -141,14 +158,14 @@ def test_the_work_follows_from_the_proof_and_not_from_the_key(key_id, scheme, mo
         return honest(scheme, secret, proof, message)
 
     monkeypatch.setattr(module, "_is_proof", count)
-    assert attempt(Key("wrong", b"w" * 32, scheme), hello(key_id)) is None
+    assert isinstance(attempt(Key("wrong", b"w" * 32, scheme), hello(key_id)), Refusal)
     assert done == [(scheme, 32)]
 
 
 def test_nobody_s_secret_is_no_way_in():
     for zero in (bytes(32), bytes(64)):
-        assert attempt(OWN["trader"], hello("nobody"), signature=zero) is None
-    assert attempt(Key("nobody", bytes(32)), hello("nobody")) is None
+        assert isinstance(attempt(OWN["trader"], hello("nobody"), signature=zero), Refusal)
+    assert isinstance(attempt(Key("nobody", bytes(32)), hello("nobody")), Refusal)
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -156,7 +173,7 @@ def test_secrets_are_compared_in_constant_time(monkeypatch, right):
     """The verdict is that of compare_digest and of nothing else."""
     monkeypatch.setattr(module.hmac, "compare_digest", lambda *_: right)
     for key in (OWN["trader"], Key("trader", OTHER)):
-        assert (attempt(key, hello()) is not None) is right
+        assert isinstance(attempt(key, hello()), Grant) is right
 
 
 def test_nonces_are_drawn_anew_for_everybody():
@@ -173,7 +190,7 @@ def test_without_a_key_file_nothing_is_required():
 def test_an_empty_key_file_lets_nobody_in():
     assert Authenticator({}).required is True
     for key in OWN.values():
-        assert attempt(key, hello(key.id), keys={}) is None
+        assert isinstance(attempt(key, hello(key.id), keys={}), Refusal)
 
 
 def test_taking_other_keys_names_what_is_gone_or_changed():
@@ -195,11 +212,11 @@ def test_taking_other_keys_names_what_is_gone_or_changed():
         logon = Logon(1, CLIENT_NONCE, prove(key, SERVER_NONCE, CLIENT_NONCE, body))
         return authenticator.check(body, message, SERVER_NONCE, logon)
 
-    assert check(OWN["ops"], hello("ops")) is None
-    assert check(OWN["gateway"], hello("gateway", 1000)) is None
-    assert check(OWN["trader"], hello(user=8)) is None
-    assert check(OWN["trader"], hello(user=7)) is not None
-    assert check(Key("new", SECRET), hello("new")) is not None
+    assert isinstance(check(OWN["ops"], hello("ops")), Refusal)
+    assert isinstance(check(OWN["gateway"], hello("gateway", 1000)), Refusal)
+    assert isinstance(check(OWN["trader"], hello(user=8)), Refusal)
+    assert isinstance(check(OWN["trader"], hello(user=7)), Grant)
+    assert isinstance(check(Key("new", SECRET), hello("new")), Grant)
 
 
 def test_signing_keys_may_come_later():
@@ -208,4 +225,4 @@ def test_signing_keys_may_come_later():
     message = hello("signer", 9)
     body = msgspec.msgpack.encode(message)
     logon = Logon(1, CLIENT_NONCE, prove(OWN["signer"], SERVER_NONCE, CLIENT_NONCE, body))
-    assert authenticator.check(body, message, SERVER_NONCE, logon) is not None
+    assert isinstance(authenticator.check(body, message, SERVER_NONCE, logon), Grant)

@@ -33,7 +33,15 @@ from hpe.messages import (
     Welcome,
 )
 from hpe.net.framing import Chunk, encode_frame
-from hpe.net.logon import Authenticator, new_nonce, prove
+from hpe.net.logon import (
+    OTHER_REQUEST,
+    UNKNOWN_KEY,
+    WRONG_PROOF,
+    WRONG_USER,
+    Authenticator,
+    new_nonce,
+    prove,
+)
 from hpe.net.session import NOTHING, Session, State, Step
 
 Answer = Welcome | Pong | LoggedOut | Error | ServerInfoReply | Challenge
@@ -236,19 +244,31 @@ def test_a_proven_key_becomes_the_attachment_with_its_role_and_users(
 @pytest.mark.parametrize(
     "hello",
     [
-        Hello(6, 1, 9, key_id="desk-1"),  # not its user
         Hello(6, 1, 8, key_id="desk-2"),  # unknown
         Hello(6, 1, 8),  # none named
     ],
 )
-def test_who_cannot_prove_a_key_for_the_user_is_refused_whatever_the_reason(hello: Hello) -> None:
+def test_who_cannot_prove_a_key_is_refused_whatever_the_reason(hello: Hello) -> None:
     desk = Desk(keys(Role.TRADER, 8))
     step = logon(desk, hello)
     refusal = answer(step)
     assert isinstance(refusal, Error)
     assert (refusal.request_id, refusal.name) == (6, "authentication_failed")
     assert refusal.message == "unknown key, or a wrong proof of it"
-    assert (step.end, step.run, desk.session.logon_failed) == (True, None, True)
+    assert (step.end, step.run, step.refusal) == (True, None, UNKNOWN_KEY)
+
+
+def test_a_proven_key_is_told_that_the_user_is_not_its_own() -> None:
+    desk = Desk(keys(Role.TRADER, 8))
+    step = logon(desk, Hello(6, 1, 9, key_id="desk-1"))
+    assert answer(step) == Error(
+        6, 0, 209, "user_not_allowed", "the key may not act for this user", False, True, False
+    )
+    assert (step.end, step.run, step.refusal) == (True, None, WRONG_USER)
+    step = logon(
+        Desk(keys(Role.TRADER, 8)), Hello(6, 1, 9, key_id="desk-1"), Key("desk-1", bytes(32))
+    )
+    assert step.refusal == WRONG_PROOF
 
 
 def test_a_proof_for_another_hello_or_request_is_no_proof() -> None:
@@ -262,6 +282,7 @@ def test_a_proof_for_another_hello_or_request_is_no_proof() -> None:
         refusal = answer(step)
         assert isinstance(refusal, Error)
         assert refusal.name == "authentication_failed"
+        assert step.refusal == (WRONG_PROOF if number == 6 else OTHER_REQUEST)
         assert step.run is None
 
 

@@ -1,0 +1,65 @@
+"""What one connection sends on: its requests, on their way to the core.
+
+Owns what is decided about requests between reading them and the sequencer: rates, subscriptions;
+used by the reader of one connection in the Trio loop. No method waits. Guarantees: what is refused
+here is marked, and the core answers it in its place; runs keep their order.
+"""
+
+from __future__ import annotations
+
+from hpe.core.codec import type_of
+from hpe.core.core import Run
+from hpe.net.framing import PREFIX_BYTES, Chunk
+from hpe.net.logon import Grant
+from hpe.net.outlet import Outlet
+from hpe.net.rates import Sender
+from hpe.net.surroundings import Surroundings
+
+
+class Forwarder:
+    """The requests of one connection.
+
+    Args:
+        outlet: of the connection, which gets what they ask for.
+        around: what it shares with other connections.
+    """
+
+    __slots__ = ("_around", "_offered", "_outlet", "_sender")
+
+    def __init__(self, outlet: Outlet, around: Surroundings) -> None:
+        self._outlet = outlet
+        self._around = around
+        self._offered = 0
+        self._sender: Sender | None = None  # there when something is limited
+
+    def begin(self, grant: Grant, user: int) -> None:
+        """Know from now on who sends."""
+        if self._around.rates.limited:
+            self._sender = Sender(grant, user)
+
+    def offer(self, run: Run, now_s: float) -> bool:
+        """Hand requests over; tells whether the connection is to be cut for its rate."""
+        around = self._around
+        self._offered += run.frame_count
+        runs, excessive = [run], False
+        if self._sender is not None and not run.admit:
+            runs, excessive = around.rates.admit(self._sender, run, now_s)
+        for piece in runs:
+            if piece.admit:
+                admitted = [piece]
+            else:
+                admitted = around.switchboard.streams.admit(self._outlet, piece, self._offered)
+            for part in admitted:
+                around.switchboard.offer(part.connection, part, now_s)
+        return excessive
+
+    def admit_control(self, chunk: Chunk, now_s: float) -> tuple[int, bool]:
+        """Judge a control message.
+
+        Returns:
+            0, or the ErrorCode that refuses it; and whether the connection is to be cut.
+        """
+        if self._sender is None:
+            return 0, False
+        kind = type_of(chunk.frames[PREFIX_BYTES:])
+        return self._around.rates.admit_control(self._sender, kind, now_s)

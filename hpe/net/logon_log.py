@@ -1,0 +1,76 @@
+"""What the log says about who comes in, and who does not.
+
+Owns the wording and the rate of these lines; used by connections and by the accept loop in the Trio
+loop. Guarantees: what a stranger sent stands there escaped, so that no line is forged; a flood of
+one kind is counted, not written, and hides no other kind; no line has a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from hpe.messages import ErrorCode, Hello
+from hpe.net.buckets import Bucket, Rate
+from hpe.net.logon import Grant, Refusal
+
+LOGGER: Final = logging.getLogger("hpe.net")
+
+LINES: Final = Rate(2, 50)
+"""Of each kind: an incident is seen whole, and a flood writes 25 MB a day."""
+
+
+class LogonLog:
+    """The lines of one service."""
+
+    def __init__(self) -> None:
+        # None is the kind of logons that went well.
+        self._buckets: dict[ErrorCode | None, Bucket] = {}
+        self._omitted: dict[ErrorCode | None, int] = {}
+
+    def refused(self, refusal: Refusal, hello: Hello | None, address: str, now_s: float) -> None:
+        """Note that a connection ended before it was attached.
+
+        Args:
+            refusal: why.
+            hello: what it said, if it said that much.
+            address: where it came from.
+            now_s: Trio time.
+        """
+        code = refusal.code
+        if not self._may_write(code, now_s):
+            return
+        named = f" {_introduction(hello)}," if hello is not None else ""
+        LOGGER.warning(
+            "logon refused: %s (%s),%s from %s%s",
+            code.name.lower(), _escaped(refusal.reason), named, address, self._remark(code),
+        )  # fmt: skip
+
+    def welcomed(
+        self, hello: Hello, grant: Grant, session_id: int, address: str, now_s: float
+    ) -> None:
+        """Note that a session has a connection."""
+        if self._may_write(None, now_s):
+            LOGGER.info(
+                "logon: session %d, role %s, %s, from %s%s",
+                session_id, grant.role.name.lower(), _introduction(hello), address,
+                self._remark(None),
+            )  # fmt: skip
+
+    def _may_write(self, kind: ErrorCode | None, now_s: float) -> bool:
+        if self._buckets.setdefault(kind, Bucket()).take(LINES, now_s):
+            return True
+        self._omitted[kind] = self._omitted.get(kind, 0) + 1
+        return False
+
+    def _remark(self, kind: ErrorCode | None) -> str:
+        omitted = self._omitted.pop(kind, 0)
+        return f" ({omitted} more of this kind since the last such line)" if omitted else ""
+
+
+def _introduction(hello: Hello) -> str:
+    return f"key {hello.key_id!a}, user {hello.user}, client {hello.client!a}"
+
+
+def _escaped(text: str) -> str:
+    return ascii(text)[1:-1]

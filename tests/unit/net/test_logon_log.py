@@ -1,0 +1,55 @@
+"""What the log says about logons: floods are counted, not written."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from hpe.messages import ErrorCode, Hello, Role
+from hpe.net.logon import UNKNOWN_KEY, WRONG_PROOF, WRONG_USER, Grant
+from hpe.net.logon_log import LINES, LogonLog
+
+HELLO = Hello(1, 1, 7, key_id="desk-1", client="demo/1")
+GRANT = Grant("desk-1", Role.TRADER, 7, 7)
+BURST = 50
+
+
+def test_a_flood_of_one_kind_is_counted_and_hides_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="hpe.net")
+    log = LogonLog()
+    for number in range(1_000):
+        log.refused((UNKNOWN_KEY, WRONG_PROOF)[number % 2], HELLO, "10.0.0.9", 5.0)
+    assert len(caplog.messages) == BURST
+    log.refused(WRONG_USER, HELLO, "10.0.0.1", 5.0)
+    log.welcomed(HELLO, GRANT, 3, "10.0.0.1", 5.0)
+    assert caplog.messages[BURST:] == [
+        "logon refused: user_not_allowed (the key may not act for this user), key 'desk-1', "
+        "user 7, client 'demo/1', from 10.0.0.1",
+        "logon: session 3, role trader, key 'desk-1', user 7, client 'demo/1', from 10.0.0.1",
+    ]
+    log.refused(UNKNOWN_KEY, None, "10.0.0.9", 5.0 + 1.01 * LINES.interval_s)
+    log.refused(UNKNOWN_KEY, None, "10.0.0.9", 5.0 + 2.02 * LINES.interval_s)
+    assert caplog.messages[BURST + 2 :] == [
+        "logon refused: authentication_failed (unknown key), from 10.0.0.9 "
+        "(950 more of this kind since the last such line)",
+        "logon refused: authentication_failed (unknown key), from 10.0.0.9",
+    ]
+
+
+def test_newcomers_without_end_write_no_log_without_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="hpe.net")
+    log = LogonLog()
+    for number in range(100_000):  # 10,000 per second
+        log.welcomed(HELLO, GRANT, number, "10.0.0.1", number / 10_000)
+    assert BURST <= len(caplog.messages) <= BURST + 10 / LINES.interval_s
+
+
+def test_kinds_are_as_many_as_there_are_codes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="hpe.net")
+    log = LogonLog()
+    for code in ErrorCode:
+        log.refused(UNKNOWN_KEY._replace(code=code), None, "10.0.0.1", 0.0)
+    assert len(caplog.messages) == len(ErrorCode)
