@@ -173,6 +173,7 @@ class OrderEntry:
         """Test everything in the order of precedence, then carry the order out."""
         exchange = self._exchange
         user = command.user or user
+        exchange.expiry.end_named(user, 0, command.client_order_id)
         if contradicts(command):
             return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
         book = self._books.get(command.instrument)
@@ -300,6 +301,7 @@ class OrderEntry:
         order_id, client_order_id = command.order_id, command.client_order_id
         exchange, orders = self._exchange, self._orders
         if (order_id == 0) is (client_order_id == 0):
+            exchange.expiry.end_named(command.user or user, order_id, client_order_id)
             return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
         mine = self._users[command.user or user]
         order = mine.by_id.get(order_id) if order_id else mine.by_client_id.get(client_order_id)
@@ -332,15 +334,18 @@ class OrderEntry:
 
     def _cancel_special(self, command: CancelOrder, order: Order) -> OrderResponse:
         """Cancel an order that may wait, expire, be one of a pair, or be of a halted instrument."""
-        market = self._market
+        exchange, market = self._exchange, self._market
+        if exchange.expiry.is_dead(order):
+            market.cancel(order, CancelReason.EXPIRED)
+            return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
         if order.book.status is _HALTED:
-            return order_rejected(self._exchange, command, RejectReason.NOT_TRADING)
+            return order_rejected(exchange, command, RejectReason.NOT_TRADING)
         market.take_out(order)
         market.close(order, _REQUESTED)
         self._orders.end(order, told=True)
         market.note(order, _EXEC_CANCELED, 0)
         market.unlink(order, command.request_id)
-        return order_response(self._exchange, command, order, [])
+        return order_response(exchange, command, order, [])
 
     def mass_cancel(self, user: int, command: MassCancel) -> MassCancelResponse:
         """Cancel the matching open orders in ascending order id, MASS_CANCEL_MAX at most."""

@@ -7,12 +7,14 @@ Which part serves which command is said in routing.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from hpe.core.balances import BalanceCache
 from hpe.core.catalogue import Catalogue
+from hpe.core.disconnects import Disconnects
 from hpe.core.entry import OrderEntry
-from hpe.core.events import HoldEvent
+from hpe.core.expiry import Expiry
 from hpe.core.holds import Holds
 from hpe.core.instruments import Listings
 from hpe.core.market import Market
@@ -21,16 +23,13 @@ from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.core.pairs import PairEntry
 from hpe.core.replacing import OrderReplacing
-from hpe.core.timers import HOLD, ORDER, SESSION, Timers
+from hpe.core.timers import ENDING, HOLD, ORDER, Entry, Timers
 from hpe.core.treasury import Treasury
 from hpe.errors import InvariantViolation
-from hpe.messages import CancelReason, HoldChange, Side
+from hpe.messages import Side
 
-EXPIRIES_MAX: Final = 16_384
-"""Orders and holds that expire at one go; with what follows that is far below a full batch."""
-
-ENDINGS_MAX: Final = 1_024
-"""Orders of lost sessions that are canceled at one go: about 10 ms."""
+DUE_AT_ONCE: Final = 1
+"""The `next_due_ns` of what does not wait for a time: below every time that a log may have."""
 
 
 class Settings:
@@ -80,17 +79,20 @@ class Exchange:
         # Whose commands run, and whether all its orders end with its connection.
         self.session_id = 0
         self.cancel_on_disconnect = False
-        # Sessions whose orders end when their grace has passed: session id -> due time. And those
-        # that it has passed for, while orders are left: (session id, newest order) -> due time.
-        self.disconnects: dict[int, int] = {}
-        self.endings: dict[tuple[int, int], int] = {}
         self.listings = Listings()
         self.balances = BalanceCache()
         self.timers = Timers()
         self.holds = Holds(self.balances, self.timers)
         self.orders = OrderIndex(self.timers, self.balances.accounts)
         self.books: dict[int, OrderBook] = {}
-        self.market = Market(self.balances, self.orders)
+        self.market = Market(self.balances, self.orders, self.timers)
+        self.expiry = Expiry(self)
+        self.disconnects = Disconnects(self)
+        self.acts: dict[int, Callable[[Entry], None]] = {
+            ORDER: self.expiry.act_on_order,
+            HOLD: self.expiry.act_on_hold,
+            ENDING: self.disconnects.act,
+        }
         self.catalogue = Catalogue(self)
         self.entry = OrderEntry(self)
         self.pairs = PairEntry(self)
@@ -98,110 +100,36 @@ class Exchange:
         self.treasury = Treasury(self)
         self.operations = Operations(self)
 
-    def expire(self) -> None:
-        """Let what is due at `time_ns` act, in order, EXPIRIES_MAX at most.
+    def let_time_act(self) -> None:
+        """Let what is due at `time_ns` act, in order, as far as the bounds of a body go."""
+        timers = self.timers
+        timers.begin_body()
+        while (entry := timers.next_to_act(self.time_ns)) is not None:
+            self.act(entry)
 
-        Not within an uncross, which counts on its orders.
-        """
-        room = ENDINGS_MAX
-        for _ in range(EXPIRIES_MAX):
-            if self.market.uncrossing is not None or not self._is_due():
-                return
-            _, kind, *ids = self.timers.first()
-            if kind == ORDER:
-                order_id, user = ids
-                order = self.orders.find(user, order_id, 0)
-                assert order is not None
-                self.market.cancel(order, CancelReason.EXPIRED)
-            elif kind == HOLD:
-                self.timers.remove(self.timers.first())
-                self._expire_hold(*ids)
-            else:
-                room = self._end_orders_of(ids[0], ids[1], room)
-
-    def _expire_hold(self, user: int, hold_id: int) -> None:
-        hold = self.holds.find(user, hold_id)
-        assert hold is not None
-        amount, expires_ns = hold.amount, hold.expires_ns
-        self.holds.expire(user, hold_id)
+    def act(self, entry: Entry) -> None:
+        """Let one entry act: it uses up a place of its kind's bound and counts as effort."""
+        kind = entry.due[1]
+        self.timers.room[kind] -= 1
         self.market.matcher.effort += 1
-        self.market.events.append(
-            HoldEvent(user, hold_id, hold.asset, HoldChange.EXPIRED, amount, 0, expires_ns)
-        )
-
-    # --- cancel on disconnect -------------------------------------------------------------------
-
-    def disconnected(self, session_id: int, grace_ns: int) -> None:
-        """Let the orders of a session that lost its connection end after its grace."""
-        if session_id in self.orders.by_session:
-            due_ns = self.disconnects[session_id] = self.time_ns + grace_ns
-            self.timers.add((due_ns, SESSION, session_id, 0))
-            if not grace_ns:  # within the command that says so
-                self.expire()
-
-    def reconnected(self, session_id: int) -> None:
-        """Let the orders of a session stay: it is back in time."""
-        due_ns = self.disconnects.pop(session_id, 0)
-        if due_ns:
-            self.timers.remove((due_ns, SESSION, session_id, 0))
-
-    def left_for_good(self, session_id: int) -> None:
-        """Make the orders of a session ordinary ones, but for those whose end has begun."""
-        if not any(ending == session_id for ending, _ in self.endings):
-            self.orders.by_session.pop(session_id, None)
-
-    def _end_orders_of(self, session_id: int, through: int, room: int) -> int:
-        """Cancel the orders of a session up to an id (0: all that there are), the oldest first.
-
-        What is left has its turn with the next batch, behind what clients send meanwhile: nobody
-        waits because somebody else had many orders. Whoever comes back meanwhile stops nothing.
-
-        Args:
-            session_id: whose grace has passed.
-            through: the newest order that it had then.
-            room: how many orders may be canceled now.
-
-        Returns:
-            The room that is left.
-        """
-        if through:
-            due_ns = self.endings.pop((session_id, through))
-            self.timers.remove((due_ns, SESSION, session_id, through))
-        else:
-            self.reconnected(session_id)
-            through = self.last_order_id
-        while room > 0:
-            theirs = self.orders.by_session.get(session_id)
-            order = next(iter(theirs.values())) if theirs else None
-            if order is None or order.order_id > through:
-                return room
-            room -= 1
-            partner = self.market.part(order)
-            self.market.cancel(order, CancelReason.DISCONNECTED)
-            if partner is not None:
-                self.market.cancel(partner, CancelReason.DISCONNECTED)
-        if (session_id, through) not in self.endings:  # it came and went twice meanwhile
-            due_ns = self.endings[session_id, through] = self.time_ns + 1
-            self.timers.add((due_ns, SESSION, session_id, through))
-        return room
-
-    def _is_due(self) -> bool:
-        return 0 < self.timers.next_due_ns() <= self.time_ns
+        self.acts[kind](entry)
 
     @property
     def unfinished(self) -> bool:
         """Tell whether something goes on, in `continue` commands, before the next command."""
-        return self.market.unfinished or self._is_due()
+        return self.market.unfinished
 
     def go_on(self) -> None:
         """Do the next part of what goes on; stops that fired have their turn after any command."""
         if self.market.uncrossing is not None:
             self.market.go_on_uncrossing()
-        self.expire()
 
     def next_due_ns(self) -> int:
-        """Tell when something here acts by itself next, 0 for never."""
-        return self.time_ns if self.unfinished else self.timers.next_due_ns()
+        """Tell when something here acts by itself next, 0 for never, 1 at once."""
+        if self.market.unfinished:
+            return DUE_AT_ONCE
+        due_ns = self.timers.next_due_ns()
+        return DUE_AT_ONCE if 0 < due_ns <= self.time_ns else due_ns
 
     def check(self) -> None:
         """Walk everything: books, indexes, listings, holds, conservation, reservations."""
@@ -249,14 +177,17 @@ class Exchange:
             raise InvariantViolation(f"order {order.order_id} may not rest")
 
     def _check_timers(self, found: list[Order]) -> None:
-        """Check that exactly what expires has a timer."""
-        due = [
-            (order.terms.expires_ns, ORDER, order.order_id, order.user)
+        """Check that exactly what expires has a timer, and orders under their instruments."""
+        entries = [
+            Entry(
+                (order.terms.expires_ns, ORDER, order.order_id, order.user),
+                order.book.instrument.instrument_id,
+            )
             for order in found
             if order.terms is not None and order.terms.expires_ns
         ]
-        due += self.holds.due()
-        due += [(due_ns, SESSION, session_id, 0) for session_id, due_ns in self.disconnects.items()]
-        due += [(due_ns, SESSION, *ids) for ids, due_ns in self.endings.items()]
-        if sorted(due) != self.timers.rows():
+        entries += [Entry(due, 0) for due in self.holds.due()]
+        entries += self.disconnects.entries()
+        kinds = (ORDER, HOLD, ENDING)
+        if sorted(entries) != [e for e in self.timers.entries() if e.due[1] in kinds]:
             raise InvariantViolation("timers and what expires differ")

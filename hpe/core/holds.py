@@ -77,9 +77,8 @@ class Holds:
             self._forget(user, hold_id)
 
     def expire(self, user: int, hold_id: int) -> None:
-        """Give back what is left of a hold; its timer has acted."""
+        """Give back what is left of a hold."""
         hold = self._holds[user][hold_id]
-        hold.expires_ns = 0
         self.pay(user, hold_id, hold, hold.amount, user)
 
     def _forget(self, user: int, hold_id: int) -> None:

@@ -64,7 +64,7 @@ class InternalCommands:
         number, sequence = command.request_id, self._exchange.sequence
         if isinstance(result, ErrorCode):
             return SessionAttachedResponse(number, 0, sequence, result, command.session_id, 0, 0, 0)
-        self._exchange.reconnected(result.session_id)
+        self._exchange.disconnects.back(result.session_id)
         return SessionAttachedResponse(
             number, 0, sequence, 0, result.session_id, result.window, result.last_request_id,
             # A market-data key may name any user; whose reports there are is not for it to know.
@@ -77,13 +77,13 @@ class InternalCommands:
             self._exchange.settings.session_expiry_ns,
         )  # fmt: skip
         if session is not None:
-            self._exchange.disconnected(session.session_id, session.grace_ns)
+            self._exchange.disconnects.lost(session.session_id, session.grace_ns)
         self._cut.discard(command.attach_number)
         return InternalResponse(command.request_id, 0, self._exchange.sequence)
 
     def _session_closed(self, user: int, command: SessionClosed) -> InternalResponse:
         if self._sessions.close(command.session_id, command.attach_number):
-            self._exchange.left_for_good(command.session_id)
+            self._exchange.disconnects.left_for_good(command.session_id)
         self._cut.discard(command.attach_number)
         return SessionClosedResponse(command.request_id, 0, self._exchange.sequence)
 

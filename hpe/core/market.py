@@ -18,6 +18,7 @@ from hpe.core.executor import AuctionFill, Executor
 from hpe.core.matcher import Fill, Match, Matcher, Prevented
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
+from hpe.core.timers import Timers
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
     STOPS_PER_COMMAND_MAX,
@@ -41,8 +42,9 @@ class Market:
     any other.
     """
 
-    def __init__(self, balances: BalanceCache, orders: OrderIndex) -> None:
+    def __init__(self, balances: BalanceCache, orders: OrderIndex, timers: Timers) -> None:
         self.orders = orders
+        self.timers = timers
         self.matcher = Matcher()
         self.executor = Executor(balances)
         self.events: list[Event] = []
@@ -349,13 +351,21 @@ class Market:
             self._settle_auction(book, fills)
         left = state.volume_left - sum(fill.quantity for fill in fills)
         if left:
-            self.uncrossing = state._replace(volume_left=left)
+            self.keep_uncrossing(state._replace(volume_left=left))
             return
-        self.uncrossing = None
+        if self.uncrossing is not None:
+            self.uncrossing = None
+            self.timers.take_up(book.instrument.instrument_id)
         if state.price:
             book.triggers.advance(state.price)
             self.matcher.effort += book.triggers.take_moved()
         self.set_status(book, state.next_status)
+
+    def keep_uncrossing(self, state: UncrossInProgress) -> None:
+        """Let an uncross go on later; what it counts on lives until it is finished."""
+        if self.uncrossing is None:
+            self.timers.pass_over(state.book.instrument.instrument_id)
+        self.uncrossing = state
 
     def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
         """Settle and number the trades of an uncross, forget the orders that are filled."""

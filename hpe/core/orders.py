@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hpe.core.timers import ORDER
+from hpe.core.timers import ORDER, Due
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     ENDED_ORDERS_MAX,
@@ -198,7 +198,7 @@ class OrderIndex:
         terms = order.terms
         if terms is not None:
             if terms.expires_ns:
-                self._timers.add((terms.expires_ns, ORDER, order.order_id, order.user))
+                self._timers.add(*_entry(order, terms))
             if terms.session_id:
                 self.by_session.setdefault(terms.session_id, {})[order.order_id] = order
 
@@ -212,7 +212,7 @@ class OrderIndex:
         terms = order.terms
         if terms is not None:
             if terms.expires_ns:
-                self._timers.remove((terms.expires_ns, ORDER, order.order_id, order.user))
+                self._timers.remove(*_entry(order, terms))
             if terms.session_id:
                 self._disown(order.order_id, terms.session_id)
         if order.cum or not told:
@@ -281,6 +281,12 @@ class OrderIndex:
         for order in self.ended:
             if order.leaves or order.reserved or order.partner or order.waiting:
                 raise InvariantViolation(f"order {order.order_id} has not ended")
+
+
+def _entry(order: Order, terms: Terms) -> tuple[Due, int]:
+    """Give an order's timer, and the instrument under which it is kept."""
+    due = (terms.expires_ns, ORDER, order.order_id, order.user)
+    return due, order.book.instrument.instrument_id
 
 
 def _check_open(order: Order) -> None:

@@ -46,6 +46,9 @@ class PairEntry:
         """Accept a limit order and a stop of which one cancels the other."""
         exchange = self._exchange
         user = command.user or user
+        exchange.expiry.end_named(
+            user, 0, command.limit_client_order_id, command.stop_client_order_id
+        )
         book = self._books.get(command.instrument)
         if _pair_contradicts(command):
             return _oco_response(exchange, command, RejectReason.INVALID_COMBINATION)

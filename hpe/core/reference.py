@@ -41,6 +41,7 @@ from hpe.core.routing import Handler, commands_of, queries_of
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.snapshots import answer_later, answer_now
 from hpe.core.state import dump_state, load_state
+from hpe.core.timers import SESSION
 from hpe.core.work import TRADING_EVENTS, BatchWork, trades_of
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
@@ -77,7 +78,8 @@ class ReferenceCore:
 
     def __init__(self) -> None:
         self.exchange = Exchange()
-        self.sessions = Sessions()
+        self.sessions = Sessions(self.exchange.timers)
+        self.exchange.acts[SESSION] = self.sessions.expire
         self.feed = PrivateFeed(self.exchange.orders)
         self.market_feed = MarketFeed(self.exchange.books)
         self.digest = 0
@@ -112,8 +114,7 @@ class ReferenceCore:
     @property
     def next_due_ns(self) -> int:
         """When something is to happen by itself, 0 for never; see core.py."""
-        due = (self.sessions.next_due_ns(), self.exchange.next_due_ns())
-        return min(filter(None, due), default=0)
+        return self.exchange.next_due_ns()
 
     @property
     def last_attach_number(self) -> int:
@@ -309,8 +310,7 @@ class ReferenceCore:
         if work.time_ns <= exchange.time_ns:
             raise InvariantViolation(f"batch time {work.time_ns} is not after the last logged one")
         exchange.time_ns = work.time_ns
-        exchange.expire()
-        self.sessions.expire(work.time_ns)
+        exchange.let_time_act()
         self._report(work, [], exchange.sequence + 1)
         self._continue(work)
 

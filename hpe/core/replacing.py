@@ -56,6 +56,9 @@ class OrderReplacing:
         if (leaves is None) is (total is None) or (
             (command.order_id == 0) is (command.client_order_id == 0)
         ):
+            exchange.expiry.end_named(
+                command.user or user, command.order_id, command.client_order_id
+            )
             return order_rejected(exchange, command, _INVALID)
         mine = self._users[command.user or user]
         if command.order_id:
@@ -65,6 +68,9 @@ class OrderReplacing:
         if order is None:
             return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
         terms = order.terms
+        if terms is not None and exchange.expiry.is_dead(order):
+            self._market.cancel(order, CancelReason.EXPIRED)
+            return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
         if (terms is not None or command.stop_price or not order.price) and _does_not_fit(
             command, order
         ):

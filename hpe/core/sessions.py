@@ -11,11 +11,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
 from typing import Final
 
 import msgspec
 
+from hpe.core.timers import SESSION, Entry, Timers
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     INT_MAX,
@@ -32,10 +32,6 @@ WINDOWS_SUM_MAX: Final = 1_048_576
 WINDOWS_PER_KEY_MAX: Final = WINDOWS_SUM_MAX // 16
 """What sessions of one key may take of that sum: a client that opens session after session must
 not use up everybody's."""
-
-_STALE_SLACK: Final = 64
-"""Expiries of sessions that came back, kept beside as many as there are sessions: a client that
-reconnects all day must not leave an entry each time."""
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -96,10 +92,10 @@ class Session(msgspec.Struct):
 class Sessions:
     """Every session, by id and by the attach number of the connection that holds it."""
 
-    def __init__(self) -> None:
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
         self._sessions: dict[int, Session] = {}
         self._attached: dict[int, Session] = {}
-        self._expiries: list[tuple[int, int]] = []
         self.windows_sum = 0
         self._windows_of: dict[int, int] = {}  # the same per key
         self.last_session_id = 0
@@ -148,7 +144,7 @@ class Sessions:
         self._attached.pop(session.attach_number, None)
         self._attached[attach_number] = session
         session.attach_number = attach_number
-        session.expires_ns = 0
+        self._expire_at(session, 0)
         session.flags = command.flags
         session.user_first, session.user_last = command.user_first, command.user_last
         session.grace_ms = command.grace_ms
@@ -183,15 +179,16 @@ class Sessions:
         if session.role is Role.MARKET_DATA:
             self._forget(session)
             return session
-        expires_ns = time_ns + max(expiry_ns, session.grace_ns + 1)
-        session.expires_ns = expires_ns
-        heappush(self._expiries, (expires_ns, session_id))
-        if len(self._expiries) > 2 * len(self._sessions) + _STALE_SLACK:
-            self._expiries = [
-                (s.expires_ns, s.session_id) for s in self._sessions.values() if s.expires_ns
-            ]
-            heapify(self._expiries)
+        self._expire_at(session, time_ns + max(expiry_ns, session.grace_ns + 1))
         return session
+
+    def _expire_at(self, session: Session, expires_ns: int) -> None:
+        """Set when a session is forgotten, 0 for never."""
+        if session.expires_ns:
+            self._timers.remove((session.expires_ns, SESSION, session.session_id, 0))
+        session.expires_ns = expires_ns
+        if expires_ns:
+            self._timers.add((expires_ns, SESSION, session.session_id, 0))
 
     def close(self, session_id: int, attach_number: int) -> bool:
         """Forget a session at its holder's wish; False when the attachment is not current."""
@@ -203,25 +200,13 @@ class Sessions:
         return True
 
     def _forget(self, session: Session) -> None:
+        self._expire_at(session, 0)
         self._count(session.key, -session.window)
         del self._sessions[session.session_id]
 
-    def next_due_ns(self) -> int:
-        """Tell when the next detached session is to be forgotten, 0 for none."""
-        expiries = self._expiries
-        while expiries:
-            due_ns, session_id = expiries[0]
-            session = self._sessions.get(session_id)
-            if session is not None and session.expires_ns == due_ns:
-                return due_ns
-            heappop(expiries)  # attached again, or gone: the entry is stale
-        return 0
-
-    def expire(self, time_ns: int) -> None:
-        """Forget sessions that are due, in the order of (due time, id)."""
-        while 0 < self.next_due_ns() <= time_ns:
-            _, session_id = heappop(self._expiries)
-            self._forget(self._sessions[session_id])
+    def expire(self, entry: Entry) -> None:
+        """Forget a session whose time has come."""
+        self._forget(self._sessions[entry.due[2]])
 
     def __iter__(self) -> Iterator[Session]:
         """Iterate sessions by ascending id."""
@@ -233,8 +218,8 @@ class Sessions:
         self._count(session.key, session.window)
         if session.attach_number:
             self._attached[session.attach_number] = session
-        else:
-            heappush(self._expiries, (session.expires_ns, session.session_id))
+        elif session.expires_ns:
+            self._timers.add((session.expires_ns, SESSION, session.session_id, 0))
 
     def check(self) -> None:
         """Check positions, windows and attachments."""
@@ -242,6 +227,10 @@ class Sessions:
             raise InvariantViolation("the sum of windows is wrong")
         if self.windows_sum != sum(self._windows_of.values()):
             raise InvariantViolation("the sums of windows per key are wrong")
+        due = sorted((s.expires_ns, s.session_id) for s in self._sessions.values() if s.expires_ns)
+        entries = [entry.due for entry in self._timers.entries() if entry.due[1] == SESSION]
+        if due != [(due_ns, session_id) for due_ns, _, session_id, _ in entries]:
+            raise InvariantViolation("timers and the sessions that expire differ")
         for session in self._sessions.values():
             ids = [entry.request_id for entry in session.remembered]
             if ids != sorted(set(ids)) or len(ids) > session.window:

@@ -22,7 +22,7 @@ from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, Terms
 from hpe.core.sessions import Remembered, Session, Sessions
-from hpe.core.timers import SESSION
+from hpe.core.timers import ENDING, Entry
 from hpe.messages import ExecutionReport, InstrumentStatus, OrderType, Role, Side, TimeInForce
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -50,10 +50,8 @@ def dump_state(
         yield _encode(("uncrossing", book.instrument.instrument_id, *rest))
     yield from _money_rows(exchange)
     yield from _user_rows(exchange, feed)
-    for session_id, due_ns in sorted(exchange.disconnects.items()):
-        yield _encode(("disconnect", session_id, 0, due_ns))
-    for (session_id, through), due_ns in sorted(exchange.endings.items()):
-        yield _encode(("disconnect", session_id, through, due_ns))
+    for (due_ns, _, session_id, newest), instrument_id in exchange.disconnects.entries():
+        yield _encode(("ending", due_ns, session_id, newest, instrument_id))
     for session in sessions:
         yield _encode(_session_row(session))
 
@@ -162,9 +160,10 @@ class _Loader:
             book = self.exchange.books[instrument_id]
             book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
         by_session = self.exchange.orders.by_session
-        ending = {*self.exchange.disconnects, *(ids[0] for ids in self.exchange.endings)}
-        for session_id in by_session.keys() - ending:
-            if self.sessions.get(session_id) is None:  # orders outlive their session's logout
+        for session_id in list(by_session):
+            # Orders outlive their session's logout.
+            ending = self.exchange.disconnects.is_ending(session_id)
+            if not ending and self.sessions.get(session_id) is None:
                 del by_session[session_id]
 
     def load_core(self, *row: Any) -> None:
@@ -229,7 +228,7 @@ class _Loader:
     def load_uncrossing(self, instrument_id: int, price: int, left: int, status: int) -> None:
         book = self.exchange.books[instrument_id]
         state = UncrossInProgress(book, price, left, InstrumentStatus(status))
-        self.exchange.market.uncrossing = state
+        self.exchange.market.keep_uncrossing(state)
 
     def load_net(self, asset_id: int, amount: int) -> None:
         self.exchange.balances.restore_net_deposits(asset_id, amount)
@@ -261,10 +260,6 @@ class _Loader:
             )
         )  # fmt: skip
 
-    def load_disconnect(self, session_id: int, through: int, due_ns: int) -> None:
-        exchange = self.exchange
-        if through:
-            exchange.endings[session_id, through] = due_ns
-        else:
-            exchange.disconnects[session_id] = due_ns
-        exchange.timers.add((due_ns, SESSION, session_id, through))
+    def load_ending(self, due_ns: int, session_id: int, newest: int, instrument_id: int) -> None:
+        entry = Entry((due_ns, ENDING, session_id, newest), instrument_id)
+        self.exchange.disconnects.restore(entry)

@@ -64,6 +64,7 @@ class Treasury:
 
     def lock_balance(self, user: int, command: LockBalance) -> LockResponse:
         """Move available to held, under a name or without one."""
+        self._exchange.expiry.end_named_hold(command.user or user, command.hold_id)
         if not command.hold_id:
             if command.expires_ns:
                 return self._answer(user, command, LockResponse, RejectReason.INVALID_COMBINATION)
@@ -138,6 +139,7 @@ class Treasury:
     ) -> HoldResponse:
         """Pay part of a hold (0: all of it) to a user and answer with what is left."""
         owner, hold_id = command.user or user, command.hold_id
+        self._exchange.expiry.end_named_hold(owner, hold_id)
         sequence, hold = self._exchange.sequence, self._holds.find(owner, hold_id)
         if hold is None:
             reason = RejectReason.UNKNOWN_HOLD

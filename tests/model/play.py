@@ -146,9 +146,9 @@ class Play:
     def choose(self, random: Random) -> Step:
         """Choose what happens next, mostly something that can be done as things are."""
         place, wait = random.randrange(len(USERS)), random.choice((0, 1, 1, 1, 1, 1, 3))
-        if self.naive.left and random.random() < 0.05:
+        if self.naive.lost and random.random() < 0.05:
             # The end of a grace, or just before it.
-            left = (min(self.naive.left.values()) - self.venue.time_ns) // UNIT_NS
+            left = (min(self.naive.lost)[0] - self.venue.time_ns) // UNIT_NS
             wait = max(wait, left - random.choice((0, 0, 1)))
         away = [n for n, session in enumerate(self.seats.sessions) if not session.attach_number]
         if away and random.random() < 0.15:

@@ -58,8 +58,17 @@ from tests.support.naive_entry import (
 )
 from tests.support.naive_listings import NaiveListings, Rejected, reject_if
 from tests.support.naive_money import execute_hold, execute_movement, set_fees
-from tests.support.naive_state import NaiveState, Told
+from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_state import NaiveHold, NaiveState, Told
 from tests.support.naive_stops import queue_reached_by_last, run_fired
+
+Due = tuple[int, int, int, int]
+"""When, what kind (0 order, 1 hold, 2 orders of a lost session), and two ids."""
+
+ACTS_MAX: Final = (256, 256, 256)
+"""How many of each kind of what is due may act in one batch."""
+
+_ORDER_IDS = ("order_id", "client_order_id", "limit_client_order_id", "stop_client_order_id")
 
 OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder
 
@@ -79,33 +88,60 @@ class NaiveExchange:
         listings = NaiveListings(auto_create)
         self.state = NaiveState(listings, open_orders_max, open_orders_per_user_max)
         self.grants: dict[int, tuple[int, int]] = {}  # session -> flags and grace of its hello
-        self.left: dict[int, int] = {}  # session without a connection -> end of its grace
+        self.lost: list[Due] = []  # sessions without a connection, and those whose orders end
+        self.acts_max = ACTS_MAX
+        self.acts_left = list(ACTS_MAX)
 
     def begin_batch(self, time_ns: int) -> None:
-        """Let what is due act, before the first command of a batch."""
+        """Let what is due act, before the first command of a batch; of each kind only so much."""
         state = self.state
         state.time_ns, state.direct = time_ns, False
         state.sequence += 1
-        due = [(o.terms.expires_ns, 0, o.order_id, 0) for o in state.open]
-        due += [(hold.expires_ns, 1, hold.user, hold.hold_id) for hold in state.holds]
-        due += [(end_ns, 2, session, 0) for session, end_ns in self.left.items()]
-        for entry in sorted(entry for entry in due if 0 < entry[0] <= time_ns):
-            self._expire(entry)
+        self.acts_left = list(self.acts_max)
+        while due := [entry for entry in self._due() if self.acts_left[entry[1]]]:
+            self._expire(min(due))
         state.sequence -= 1
 
-    def _expire(self, due: tuple[int, int, int, int]) -> None:
-        state, (_, kind, first_id, second_id) = self.state, due
+    def _due(self) -> list[Due]:
+        state = self.state
+        entries = [(o.terms.expires_ns, 0, o.order_id, 0) for o in state.open]
+        entries += [(hold.expires_ns, 1, hold.user, hold.hold_id) for hold in state.holds]
+        return [e for e in entries + self.lost if 0 < e[0] <= state.time_ns]
+
+    def _expire(self, due: Due) -> None:
+        _, kind, first_id, second_id = due
+        self.acts_left[kind] -= 1
         if kind == 0:
-            for order in [order for order in state.open if order.order_id == first_id]:
-                state.end(order, CancelReason.EXPIRED)
-                state.cancel_partner(order)
+            self._end_order(next(o for o in self.state.open if o.order_id == first_id))
         elif kind == 1:
-            (hold,) = (h for h in state.holds if (h.user, h.hold_id) == (first_id, second_id))
-            state.holds.remove(hold)
-            amount, hold.amount = hold.amount, 0
-            state.report_hold(hold, HoldChange.EXPIRED, amount)
+            ids = (first_id, second_id)
+            self._end_hold(next(h for h in self.state.holds if (h.user, h.hold_id) == ids))
         else:
-            self._end_with_session(first_id)
+            self._end_one(due)
+
+    def _end_order(self, order: NaiveOrder) -> None:
+        self.state.end(order, CancelReason.EXPIRED)
+        self.state.cancel_partner(order)
+
+    def _end_hold(self, hold: NaiveHold) -> None:
+        self.state.holds.remove(hold)
+        amount, hold.amount = hold.amount, 0
+        self.state.report_hold(hold, HoldChange.EXPIRED, amount)
+
+    def _end_named(self, user: int, command: Request) -> None:
+        """End what a command names by any id, if its time has come."""
+        state = self.state
+        user = getattr(command, "user", 0) or user
+        for field in _ORDER_IDS:
+            named = getattr(command, field, 0)
+            for order in [o for o in state.open if o.user == user and state.is_dead(o)]:
+                mine = order.order_id if field == "order_id" else order.client_order_id
+                if named and named == mine:
+                    self._end_order(order)
+        for hold in list(state.holds):
+            dead = 0 < hold.expires_ns <= state.time_ns
+            if dead and (hold.user, hold.hold_id) == (user, getattr(command, "hold_id", 0)):
+                self._end_hold(hold)
 
     # --- sessions -------------------------------------------------------------------------------
 
@@ -113,34 +149,52 @@ class NaiveExchange:
         """Let a connection take a session."""
         self.state.sequence += 1
         self.grants[session] = (flags, grace_ms)
-        self.left.pop(session, None)
+        self._back(session)
 
     def detach(self, session: int) -> None:
         """Let a session lose its connection."""
         self.state.sequence += 1
+        self.state.direct = False
         _, grace_ms = self.grants[session]
-        if grace_ms:
-            self.left[session] = self.state.time_ns + grace_ms * 1_000_000
-        else:
-            self._end_with_session(session)
+        theirs = self._orders_of(session)
+        if theirs:
+            end_ns = self.state.time_ns + grace_ms * 1_000_000
+            self.lost.append((end_ns, 2, session, theirs[-1].order_id))
+            self.lost = list(dict.fromkeys(self.lost))  # it may have come and gone in one batch
+        while self.acts_left[2] and (due := self._begun(session)):
+            self._expire(min(due))
 
     def close(self, session: int) -> None:
         """Forget a session; its orders are ordinary ones from now on."""
         self.state.sequence += 1
-        self.left.pop(session, None)
-        for order in self.state.open:
-            if order.session == session:
+        if not self._begun(session):
+            for order in self._orders_of(session):
                 order.session = 0
 
     def tick(self) -> None:
         """Do nothing, which takes a sequence."""
         self.state.sequence += 1
 
-    def _end_with_session(self, session: int) -> None:
-        self.left.pop(session, None)
-        self.state.direct = False
-        mine = [order for order in self.state.open if order.session == session]
-        end_all(self.state, mine, CancelReason.DISCONNECTED)
+    def _back(self, session: int) -> None:
+        begun = self._begun(session)
+        self.lost = [due for due in self.lost if due[2] != session or due in begun]
+
+    def _begun(self, session: int) -> list[Due]:
+        now_ns = self.state.time_ns
+        return [due for due in self.lost if due[2] == session and due[0] <= now_ns]
+
+    def _orders_of(self, session: int) -> list[NaiveOrder]:
+        theirs = [order for order in self.state.open if order.session == session]
+        return sorted(theirs, key=lambda order: order.order_id)
+
+    def _end_one(self, due: Due) -> None:
+        session, newest = due[2:]
+        ending = [order for order in self._orders_of(session) if order.order_id <= newest]
+        if ending:
+            legs = [order for order in (ending[0], ending[0].partner) if order is not None]
+            end_all(self.state, legs, CancelReason.DISCONNECTED)
+        if not [order for order in ending if order.live]:
+            self.lost.remove(due)
 
     # --- commands and queries ---------------------------------------------------------------------
 
@@ -148,7 +202,9 @@ class NaiveExchange:
         """Execute a command of a user's session and give its response."""
         state = self.state
         state.sequence += 1
-        state.user, state.request_id, state.direct = user, command.request_id, True
+        state.user, state.request_id, state.direct = user, command.request_id, False
+        self._end_named(user, command)
+        state.direct = True
         if isinstance(command, OrderCommand | SubmitOco | MassCancel):
             state.user = command.user or user
         bound = self.grants[session][0] & HELLO_CANCEL_ON_DISCONNECT

@@ -127,6 +127,10 @@ class NaiveState:
         """Give the priority of who comes after all others."""
         return 1 + max((order.priority for order in self.open), default=0)
 
+    def is_dead(self, order: NaiveOrder) -> bool:
+        """Whether an order's time has come."""
+        return 0 < order.terms.expires_ns <= self.time_ns
+
     # --- triggers -------------------------------------------------------------------------------
 
     def trigger_after(self, order: NaiveOrder, trades: int) -> int:

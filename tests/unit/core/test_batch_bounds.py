@@ -5,15 +5,16 @@ import sys
 
 import pytest
 
-from hpe.core import exchange, matcher
+from hpe.core import matcher
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
+from hpe.core.exchange import DUE_AT_ONCE
 from hpe.core.reference import ReferenceCore
 from hpe.core.thread import STOP, Work, run
 from hpe.messages import (
     BlockUser,
-    CancelOrder,
     CancelReason,
     Continue,
+    Deposit,
     ErrorCode,
     ExecType,
     GetOrder,
@@ -37,7 +38,7 @@ from hpe.messages import (
 )
 from tests.support.core_driver import frames_of
 from tests.support.core_parts import place
-from tests.support.core_pit import Pit, limit_effort, limit_fills, limit_stops, logged
+from tests.support.core_pit import Pit, limit_effort, limit_stops, logged
 
 BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce
@@ -63,52 +64,23 @@ def ten_that_expire(pit):
     return ids
 
 
-def test_many_that_expire_do_so_in_parts_before_any_other_command(pit, monkeypatch):
+def test_many_that_expire_do_so_in_parts_with_commands_between(pit):
     ids = ten_that_expire(pit)
-    monkeypatch.setattr(exchange, "EXPIRIES_MAX", 4)
-    pit.venue.time_ns += 2 * 10**6
-    response = pit.his.cancel(ids[-1])
-    assert response.reason == RejectReason.UNKNOWN_ORDER
-    mine = pit.his.session_id
-    assert logged(pit.venue.bodies[-1]) == [(0, [Continue] * 2), (mine, [CancelOrder])]
+    venue, timers = pit.venue, pit.venue.core.exchange.timers
+    timers.acts_max = (4, 4, 4, 4, 4)
+    venue.time_ns += 2 * 10**6
+    for count in (4, 8):
+        output = venue.apply(pit.hers.run(Deposit(pit.hers.next_id(), 1, 1)))
+        (deposited,) = pit.hers.replies(output)
+        assert deposited.reason == 0
+        assert output.next_due_ns == DUE_AT_ONCE
+        expired = pit.reports(2, ExecType.EXPIRED)
+        assert [order_id for _, order_id in expired] == ids[:count]
+        assert {sequence for sequence, _ in expired[-4:]} == {deposited.sequence}
+    assert pit.his.money(1)[2] == 0, "the hold has a bound of its own"
+    assert venue.apply(pit.hers.run(Deposit(pit.hers.next_id(), 1, 1))).next_due_ns == 0
     assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == ids
-    assert pit.his.money(1)[2] == 0
-    pit.venue.check()
-
-
-def test_they_do_so_over_batches_and_commands_behind_are_busy(pit, monkeypatch):
-    ids = ten_that_expire(pit)
-    monkeypatch.setattr(exchange, "EXPIRIES_MAX", 2)
-    limit_effort(monkeypatch, 3)
-    pit.venue.time_ns += 2 * 10**6
-    busy = [pit.his.refused(CancelOrder(pit.his.next_id(), ids[-1])).code for _ in range(2)]
-    assert busy == [ErrorCode.BUSY] * 2
-    assert [logged(body) for body in pit.venue.bodies[-2:]] == [[(0, [Continue])]] * 2
-    pit.finish()
-    assert pit.his.cancel(ids[-1]).reason == RejectReason.UNKNOWN_ORDER
-    assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == ids
-    pit.venue.check()
-
-
-def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit, monkeypatch):
-    """A stop that the uncross fires may not trade with an order whose time had come."""
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
-    for _ in range(5):
-        pit.hers.submit(SELL, 100, 1)
-        pit.his.submit(BUY, 100, 1)
-    soon = pit.venue.time_ns + 100
-    due = place(pit.his, BUY, 90, 5, tif=GTD, expires_ns=soon).order_id
-    (stop,) = pit.sell_stops(1, trigger=100)
-    limit_fills(monkeypatch, 4)
-    limit_effort(monkeypatch, 4)
-    pit.hers.ask(Uncross(pit.hers.next_id(), 1))
-    pit.venue.pass_time(1_000)
-    pit.finish()
-    assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == [due]
-    (canceled,) = [report for report in pit.venue.private[1] if report.order_id == stop][-1:]
-    assert (canceled.exec_type, canceled.cum) == (ExecType.CANCELED, 0)
-    assert canceled.reason == CancelReason.NO_LIQUIDITY
-    pit.venue.check()
+    assert not any(Continue in kinds for body in venue.bodies for _, kinds in logged(body))
 
 
 # --- a state in which something goes on -----------------------------------------------------------

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from hpe.core.core import Batch
+from hpe.core.exchange import DUE_AT_ONCE
 from hpe.messages import (
     CancelReason,
     Continue,
@@ -153,7 +154,7 @@ def test_what_goes_on_is_due_at_once(pit, monkeypatch):
     limit_effort(monkeypatch, 10)
     output = pit.venue.apply(pit.his.run(pit.set_off()))
     while pit.unfinished:
-        assert output.next_due_ns == pit.venue.time_ns
+        assert output.next_due_ns == DUE_AT_ONCE
         output = pit.venue.apply()
         assert logged(output.body) == [(0, [Continue])]
     assert output.next_due_ns == 0

@@ -2,12 +2,13 @@
 
 import pytest
 
-from hpe.core.exchange import ENDINGS_MAX
+from hpe.core.timers import ACTS_PER_BODY_MAX, ENDING
 from hpe.messages import MASS_CANCEL_MAX, CancelReason, OrderType, Side, SubmitOrder, TimeInForce
 from tests.unit.core.test_disconnect import DAY_MS, MS, ended, resting, with_grace
 
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
 GONE = CancelReason.DISCONNECTED
+ENDINGS_MAX = ACTS_PER_BODY_MAX[ENDING]
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_session_that_is_lost_again_between_the_parts(trader, client, other, r
         venue.pass_time(1)
     venue.pass_time(1)
     assert len(ended(venue)) == count
-    assert not venue.core.exchange.endings
+    assert not venue.core.exchange.disconnects.entries()
     venue.check()
 
 
@@ -120,7 +121,7 @@ def test_a_logout_between_the_parts_stops_nothing(trader, client, other, restart
     assert len(ended(venue)) < count, "some are left to end"
     twin = getattr(venue, restart)()
     assert twin.state_hash() == venue.core.state_hash()
-    while venue.core.exchange.endings:
+    while venue.core.exchange.disconnects.entries():
         venue.pass_time(1)
     assert len(ended(venue)) == count
     assert resting(client) == [kept.order_id]

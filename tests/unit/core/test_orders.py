@@ -131,10 +131,10 @@ def test_only_an_open_order_that_expires_has_a_timer():
     order.terms = Terms(expires_ns=900)
     index.add(order)
     index.add(new_order(new_book(), 6))
-    assert timers.rows() == [(900, ORDER, 5, 1)]
+    assert [entry.due for entry in timers.entries()] == [(900, ORDER, 5, 1)]
     order.leaves, order.canceled = 0, 10
     index.end(order)
-    assert timers.rows() == []
+    assert timers.entries() == []
 
 
 def test_orders_without_a_client_id_do_not_meet(index):

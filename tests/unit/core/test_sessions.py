@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from hpe.core.sessions import WINDOWS_PER_KEY_MAX, WINDOWS_SUM_MAX, Sessions
+from hpe.core.timers import Timers
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     FLAG_DUPLICATE,
@@ -352,15 +353,15 @@ def test_an_expired_session_frees_its_window(hourly):
 
 
 def test_what_is_kept_of_reconnects_is_bounded():
-    sessions = Sessions()
+    timers = Timers()
+    sessions = Sessions(timers)
     waiting = sessions.attach(SessionAttached(1, 0, 1, 1))
     sessions.detach(waiting.session_id, 1, 1, 4)
     session = sessions.attach(SessionAttached(2, 0, 1, 1))
     for number in range(3, 2_000):
         sessions.detach(session.session_id, number - 1, number, 100)
         sessions.attach(SessionAttached(number, session.session_id, 1, 1))
-    assert len(sessions._expiries) < 200
-    assert sessions.next_due_ns() == 5
+    assert [entry.due[0] for entry in timers.entries()] == [5]
     sessions.check()
 
 
