@@ -5,8 +5,10 @@ everybody's orders) and the mapping of operating system errors to WalWriteError 
 One thread at a time may use an object of this module. Guarantees: an append is one write whose
 count is checked; a handle that failed once refuses everything after, because a kernel that failed
 a sync forgets the dirty pages and reports success the next time. Nothing is durable before
-`datasync`/`sync` returned, and no name before `sync_directory` did. Relies on Linux or POSIX
-semantics of rename, fsync of a directory, and flock. Source: docs/log-format.md, "Disks".
+`datasync`/`sync` returned, and no name before `sync_directory` did. Once locked, every name is
+looked up in the directory that was locked, wherever it is by then; `check_place` compares that with
+what the configured path leads to. Relies on Linux or POSIX semantics of rename, fsync of a
+directory, and flock. Source: docs/log-format.md, "Disks" and "Place".
 """
 
 from __future__ import annotations
@@ -49,6 +51,13 @@ class AppendFile(Protocol):
     def sync(self) -> None:
         """Make content and metadata durable. Raises like `datasync`."""
 
+    def check_place(self) -> None:
+        """Prove that the file still is what its configured path leads to.
+
+        Raises:
+            WalWriteError: it was removed, moved or replaced, or its directory was.
+        """
+
     def close(self) -> None:
         """Let go of the file; makes nothing durable."""
 
@@ -61,6 +70,7 @@ class LogFiles(Protocol):
 
         Raises:
             DataDirectoryBusy: another process has it; the message names the process.
+            WalWriteError: it cannot be created, made durable or locked.
         """
 
     def names(self) -> list[str]:
@@ -151,6 +161,19 @@ class DirectoryAppendFile:
         with self._once("sync"):
             os.fsync(self._descriptor)
 
+    def check_place(self) -> None:
+        """See AppendFile. Two system calls, a few microseconds: cheap beside any write."""
+        with _mapped(WalWriteError, "look for", self._path):
+            opened = os.fstat(self._descriptor)
+            try:
+                found = os.stat(self._path)
+            except (FileNotFoundError, NotADirectoryError):
+                raise WalWriteError(
+                    f"{self._path} was removed or moved while it was in use"
+                ) from None
+            if opened.st_nlink == 0 or not os.path.samestat(opened, found):
+                raise WalWriteError(f"{self._path} was replaced while it was in use")
+
     def close(self) -> None:
         """See AppendFile."""
         if self._descriptor >= 0:
@@ -167,93 +190,128 @@ class DirectoryAppendFile:
         self._failed = False
 
 
-def _make_directory(path: Path) -> None:
-    """Make a directory and those above it, each durable before the next.
-
-    An entry that is not synced could take the whole log with it.
-    """
-    if not path.is_dir():
-        _make_directory(path.parent)
-        path.mkdir(mode=0o700)
-        _sync_directory(path.parent)
-
-
 class DirectoryFiles:
     """The real LogFiles: a directory of the file system."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self._directory = Path(directory)
-        self._lock_descriptor = -1
+        self._descriptor: int | None = None  # of the directory, while it is locked
+        self._lock_descriptor: int | None = None
 
     def lock(self) -> None:
-        """See LogFiles."""
+        """See LogFiles.
+
+        Both the directory and the lock file are locked. The file alone is not enough: people
+        remove it, and a second service would then lock a new one.
+        """
         with _mapped(WalWriteError, "create", self._directory):
             _make_directory(self._directory)
-        path = self._directory / LOCK_NAME
-        with _mapped(WalWriteError, "open", path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         try:
-            self._take(descriptor, path)
+            with _mapped(WalWriteError, "open", self._directory):
+                self._descriptor = os.open(self._directory, flags)
+            self._take(self._descriptor, self._directory)
+            path = self._directory / LOCK_NAME
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            with _mapped(WalWriteError, "open", path):
+                self._lock_descriptor = os.open(LOCK_NAME, flags, 0o600, dir_fd=self._descriptor)
+            self._take(self._lock_descriptor, path)
+            with _mapped(WalWriteError, "write to", path):
+                os.ftruncate(self._lock_descriptor, 0)
+                os.pwrite(self._lock_descriptor, f"{os.getpid()}\n".encode(), 0)
         except BaseException:
-            os.close(descriptor)
+            self.close()
             raise
-        self._lock_descriptor = descriptor
 
     def _take(self, descriptor: int, path: Path) -> None:
+        with _mapped(WalWriteError, "lock", path):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataDirectoryBusy(
+                    f"{self._directory} is in use by process {self._holder()}"
+                ) from None
+
+    def _holder(self) -> str:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise DataDirectoryBusy(f"{self._directory} is in use by process {holder}") from None
-        with _mapped(WalWriteError, "write to", path):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            return self.read(LOCK_NAME, 32).decode("ascii", "replace").strip() or "unknown"
+        except WalReadError:
+            return "unknown"  # somebody removed the lock file, or never had the right to read it
 
     def names(self) -> list[str]:
         """See LogFiles."""
         with _mapped(WalReadError, "list", self._directory):
-            return sorted(os.listdir(self._directory))
+            return sorted(os.listdir(self._place()))
 
     def read(self, name: str, bytes_max: int | None = None) -> bytes:
         """See LogFiles."""
-        path = self._directory / name
-        with _mapped(WalReadError, "read", path):
-            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-                raise OSError(errno.EINVAL, "not a regular file")
-        with _mapped(WalReadError, "read", path), path.open("rb") as file:
-            return file.read(-1 if bytes_max is None else bytes_max)
+        # A pipe would have the opening wait forever without O_NONBLOCK; files do not mind it.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        with _mapped(WalReadError, "read", self._directory / name):
+            with open(os.open(self._name(name), flags, dir_fd=self._descriptor), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file")
+                return file.read(-1 if bytes_max is None else bytes_max)
 
     def create(self, name: str) -> AppendFile:
         """See LogFiles."""
-        path = self._directory / name
-        with _mapped(WalWriteError, "create", path):
+        with _mapped(WalWriteError, "create", self._directory / name):
             flags = _APPEND_FLAGS | os.O_CREAT | os.O_TRUNC
-            descriptor = os.open(path, flags, 0o600)
-        # Errors name the file by the name that it is going to have.
+            descriptor = os.open(self._name(name), flags, 0o600, dir_fd=self._descriptor)
+        # The file is named by what it is going to be called: in errors, and where it is looked for.
         return DirectoryAppendFile(descriptor, self._directory / name.removesuffix(ASIDE_SUFFIX))
 
     def rename(self, old: str, new: str) -> None:
         """See LogFiles."""
-        path = self._directory / old
-        with _mapped(WalWriteError, "rename", path):
-            os.rename(path, self._directory / new)
+        with _mapped(WalWriteError, "rename", self._directory / old):
+            place = self._descriptor
+            os.rename(self._name(old), self._name(new), src_dir_fd=place, dst_dir_fd=place)
 
     def remove(self, name: str) -> None:
         """See LogFiles."""
-        path = self._directory / name
-        with _mapped(WalWriteError, "remove", path):
-            os.unlink(path)
+        with _mapped(WalWriteError, "remove", self._directory / name):
+            os.unlink(self._name(name), dir_fd=self._descriptor)
 
     def sync_directory(self) -> None:
         """See LogFiles."""
         with _mapped(WalWriteError, "sync", self._directory):
-            _sync_directory(self._directory)
+            if self._descriptor is None:
+                _sync_directory(self._directory)
+            else:
+                os.fsync(self._descriptor)
 
     def close(self) -> None:
         """See LogFiles."""
-        if self._lock_descriptor >= 0:
-            os.close(self._lock_descriptor)  # the flock goes with the last descriptor
-            self._lock_descriptor = -1
+        # A flock goes with its descriptor.
+        for descriptor in (self._lock_descriptor, self._descriptor):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._lock_descriptor = self._descriptor = None
+
+    def _place(self) -> int | Path:
+        return self._directory if self._descriptor is None else self._descriptor
+
+    def _name(self, name: str) -> str | Path:
+        """Return what names a file: inside the locked directory its name, else its path."""
+        return self._directory / name if self._descriptor is None else name
+
+
+def _make_directory(path: Path) -> None:
+    """Make a directory and those above it, and make all of their entries durable.
+
+    An entry that is not durable could take the whole log with it. An earlier start may have made
+    any of them and died before it synced them, so all entries are synced that this user can have
+    made: up to a parent that it cannot write to, or that is on another file system.
+    """
+    missing = [parent for parent in (path, *path.parents) if not parent.is_dir()]
+    for parent in reversed(missing):
+        parent.mkdir(mode=0o700)
+    path = path.resolve()
+    device = path.stat().st_dev
+    for parent in path.parents:
+        if parent.stat().st_dev != device or not os.access(parent, os.R_OK | os.W_OK):
+            return
+        _sync_directory(parent)
 
 
 def _sync_directory(path: Path) -> None:

@@ -104,6 +104,7 @@ class FileLog:
             if self._must_sync(tail):
                 segment.datasync()
                 tail = tail._replace(durable_position=tail.position)
+            segment.check_place()  # before anybody is answered
         self._tail = tail
         return tail
 
@@ -114,6 +115,7 @@ class FileLog:
                 self._adopt()
             else:
                 self._segment.datasync()
+                self._segment.check_place()
         self._tail = self._tail._replace(durable_position=self._tail.position)
         return self._tail
 

@@ -171,5 +171,8 @@ class _FaultyFile:
         self._file.sync()
         self._content.durable_bytes = len(self._content.data)
 
+    def check_place(self) -> None:
+        self._file.check_place()
+
     def close(self) -> None:
         self._file.close()

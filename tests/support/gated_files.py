@@ -39,5 +39,8 @@ class _GatedFile:
     def sync(self) -> None:
         self._file.sync()
 
+    def check_place(self) -> None:
+        self._file.check_place()
+
     def close(self) -> None:
         self._file.close()

@@ -1,5 +1,7 @@
 """The real files: modes, locking, and errors of the operating system as errors of the log."""
 
+import errno
+import fcntl
 import os
 import signal
 import stat
@@ -75,6 +77,145 @@ def test_the_second_holder_is_told_the_first(files, tmp_path):
     other = DirectoryFiles(tmp_path / "data")
     other.lock()
     other.close()
+
+
+def test_without_the_lock_file_the_directory_is_still_taken(files, tmp_path):
+    (tmp_path / "data" / "lock").unlink()
+    with pytest.raises(DataDirectoryBusy, match="in use by process unknown"):
+        DirectoryFiles(tmp_path / "data").lock()
+    assert not (tmp_path / "data" / "lock").exists()
+    (tmp_path / "data" / "lock").write_text("77\n")
+    with pytest.raises(DataDirectoryBusy, match="in use by process 77"):
+        DirectoryFiles(tmp_path / "data").lock()
+
+
+def test_a_lock_file_that_another_holds_is_enough(tmp_path):
+    """A version that locks the file alone may run beside this one."""
+    descriptor = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(DataDirectoryBusy):
+        DirectoryFiles(tmp_path).lock()
+    os.close(descriptor)
+    files = DirectoryFiles(tmp_path)
+    files.lock()
+    files.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EIO])
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_lock_that_the_system_cannot_give_is_an_error_of_the_log(
+    tmp_path, monkeypatch, number, call
+):
+    real, calls = fcntl.flock, []
+
+    def flock(descriptor, operation):
+        calls.append(descriptor)
+        if len(calls) == call:
+            raise OSError(number, os.strerror(number))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    path = tmp_path if call == 1 else tmp_path / "lock"
+    with pytest.raises(WalWriteError, match=f"cannot lock {path}: {os.strerror(number)}"):
+        DirectoryFiles(tmp_path).lock()
+    again = DirectoryFiles(tmp_path)
+    again.lock()  # the failed one holds nothing
+    again.close()
+
+
+def test_a_lock_file_that_is_a_link_is_refused(tmp_path):
+    (tmp_path / "lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(WalWriteError, match="cannot open .*lock: Too many levels"):
+        DirectoryFiles(tmp_path).lock()
+    assert not (tmp_path / "victim").exists()
+
+
+def test_every_entry_that_a_start_can_have_made_is_synced(tmp_path, monkeypatch):
+    """Also the entry of a directory that an earlier start made and did not live to sync."""
+    path = tmp_path / "made" / "by" / "data"
+    path.mkdir(parents=True)
+    real, synced = os.fsync, []
+
+    def fsync(descriptor):
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    files = DirectoryFiles(path)
+    files.lock()
+    files.close()
+    expected = [parent.stat().st_ino for parent in list(path.parents)[:3]]
+    assert synced[:3] == expected
+
+
+def change_nothing(data):
+    pass
+
+
+def remove(data):
+    (data / "a").unlink()
+
+
+def replace(data):
+    (data / "b").write_bytes((data / "a").read_bytes())
+    (data / "b").rename(data / "a")
+
+
+def link_twice(data):
+    os.link(data / "a", data / "b")
+
+
+def move_the_directory(data):
+    data.rename(data.with_name("moved"))
+
+
+def put_a_file_for_the_directory(data):
+    move_the_directory(data)
+    data.write_bytes(b"")
+
+
+def move_and_link_the_directory(data):
+    move_the_directory(data)
+    data.symlink_to(data.with_name("moved"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (change_nothing, None),
+        (link_twice, None),
+        (move_and_link_the_directory, None),  # the configured path still leads to the file
+        (remove, "removed or moved"),
+        (replace, "replaced"),
+        (move_the_directory, "removed or moved"),
+        (put_a_file_for_the_directory, "removed or moved"),
+    ],
+)
+def test_the_place_of_a_file(files, tmp_path, change, words):
+    file = write_file(files, "a", [b"x"])
+    change(tmp_path / "data")
+    if words is None:
+        file.check_place()
+    else:
+        with pytest.raises(WalWriteError, match=f"data/a was {words} while it was in use"):
+            file.check_place()
+    file.close()
+
+
+def test_a_locked_directory_is_used_wherever_it_is(files, tmp_path):
+    """What takes its place belongs to somebody else."""
+    write_file(files, "a", [b"x"]).close()
+    move_the_directory(tmp_path / "data")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_bytes(b"of another")
+    write_file(files, "b", [b"y"]).close()
+    files.rename("b", "c")
+    files.remove("a")
+    files.sync_directory()
+    assert files.names() == ["c", "lock"]
+    assert files.read("c") == b"y"
+    assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["c", "lock"]
+    assert (tmp_path / "data" / "a").read_bytes() == b"of another"
 
 
 def test_a_killed_holder_leaves_no_lock(tmp_path):
