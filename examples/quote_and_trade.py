@@ -15,7 +15,8 @@ import trio
 import hpe
 from hpe.errors import OrderRejected
 from hpe.net.client import Client
-from hpe.net.views import InstrumentView, OrderView
+from hpe.net.scales import InstrumentView
+from hpe.net.views import OrderView
 
 SYMBOL = "BTC/USD"
 SIZE_LOTS = 100

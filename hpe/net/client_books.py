@@ -3,8 +3,8 @@
 A part of Client (hpe/net/client.py), and the streams that it gives out; one task waits on a stream,
 any may look. Guarantees: a book is the server's as of its `sequence`, proved by the checksum, or it
 is not `live`; what was missed, does not fit or lies too deep is mended by another snapshot, without
-the caller's doing; reconnects are such a case. Prices and quantities in views are Decimals, in rows
-the integers of the wire.
+the caller's doing; reconnects are such a case. Prices and quantities are Decimals; `raw` has them
+in the integers of the wire.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
 import trio
@@ -23,8 +21,6 @@ from hpe.messages import (
     CHECKSUM_LEVELS,
     DEPTH_MAX,
     BestUpdate,
-    BookLevel,
-    BookOrderRow,
     Channel,
     LevelsUpdate,
     OrdersUpdate,
@@ -37,48 +33,16 @@ from hpe.messages import (
 )
 from hpe.net.client_listings import ListingCalls, word
 from hpe.net.maintained_book import LevelsBook, MaintainedBook, OrdersBook, Verdict
+from hpe.net.market_views import BestView, BookOrderView, BookView, LevelView, StatusView, TradeView
 from hpe.net.results import rejected
+from hpe.net.scales import InstrumentView
 from hpe.net.subscriptions import Stream, Subscriptions, followed
-from hpe.net.views import InstrumentView, LevelView, StatusView
 
 DEPTH_MIN: Final = 4 * CHECKSUM_LEVELS
 """Levels of the smallest snapshot: a quarter of it is what the checksum covers."""
 
 TRADES_WAITING_MAX: Final = 16_384
 """Trades that wait for their reader."""
-
-
-@dataclass(frozen=True, slots=True)
-class BookView:
-    """A maintained book as it was: what is known of it, best first."""
-
-    sequence: int
-    time_ns: int
-    bids: tuple[LevelView, ...]
-    asks: tuple[LevelView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BestView:
-    """Best prices and what they show; None where a side is empty."""
-
-    sequence: int
-    time_ns: int
-    bid: Decimal | None
-    bid_quantity: Decimal
-    ask: Decimal | None
-    ask_quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class TradeView:
-    """A trade. `side` is the taker's, None in an uncross."""
-
-    trade_id: int
-    time_ns: int
-    price: Decimal
-    quantity: Decimal
-    side: Side | None
 
 
 class MarketStream(Stream):
@@ -139,6 +103,7 @@ class _BookStream(MarketStream, Generic[_B]):
 
     Attributes:
         live: whether it is the server's book as of `sequence`; else a snapshot is on its way.
+        raw: the same book in ticks and lots, to look into and not to change.
         mismatches: how often a checksum did not fit: never, if both sides are right.
     """
 
@@ -152,29 +117,30 @@ class _BookStream(MarketStream, Generic[_B]):
     ) -> None:
         super().__init__(instrument, channel, max(depth, DEPTH_MIN))
         self.mismatches = 0
-        self._book = book
+        self.raw: Final = book
         self._subscriptions = subscriptions
         self._renewing = False
 
     @property
     def sequence(self) -> int:
         """book_sequence of the newest change that is in the book."""
-        return self._book.sequence
+        return self.raw.sequence
 
     @property
-    def bids(self) -> list[BookLevel]:
-        """The known bid levels, best first, in the integers of the wire."""
-        return self._book.bids()
+    def bids(self) -> list[LevelView]:
+        """The known bid levels, best first."""
+        return [self.instrument.level(row) for row in self.raw.bids()]
 
     @property
-    def asks(self) -> list[BookLevel]:
-        """The known ask levels, best first, in the integers of the wire."""
-        return self._book.asks()
+    def asks(self) -> list[LevelView]:
+        """The known ask levels, best first."""
+        return [self.instrument.level(row) for row in self.raw.asks()]
 
     def view(self, depth: int | None = None) -> BookView:
-        """Give the best `depth` levels of each side, or all that are known, in Decimals."""
-        book, level = self._book, self.instrument.level
+        """Give the best `depth` levels of each side, or all that are known."""
+        book, level = self.raw, self.instrument.level
         return BookView(
+            symbol=self.instrument.symbol,
             sequence=book.sequence,
             time_ns=book.time_ns,
             bids=tuple(level(row) for row in book.bids(depth)),
@@ -188,11 +154,11 @@ class _BookStream(MarketStream, Generic[_B]):
 
     def _snapshot(self, subscribed: Subscribed) -> None:
         self._renewing = False
-        self._judge(self._book.load(subscribed))
+        self._judge(self.raw.load(subscribed))
 
     def _update(self, message: Reply) -> None:
         assert isinstance(message, LevelsUpdate | OrdersUpdate)
-        self._judge(self._book.apply(message))
+        self._judge(self.raw.apply(message))
 
     def _judge(self, verdict: Verdict) -> None:
         if verdict is Verdict.APPLIED:
@@ -200,7 +166,7 @@ class _BookStream(MarketStream, Generic[_B]):
         elif verdict is not Verdict.IGNORED:
             self.live = False
             self.mismatches += verdict is Verdict.MISMATCH
-        if (not self.live or self._book.shallow) and not self._renewing:
+        if (not self.live or self.raw.shallow) and not self._renewing:
             self._renewing = True
             self._subscriptions.renew(self)
 
@@ -212,9 +178,10 @@ class MaintainedLevels(_BookStream[LevelsBook]):
 class MaintainedOrders(_BookStream[OrdersBook]):
     """A book of single orders. Made by `Client.orders_book`."""
 
-    def orders(self, side: Side | str) -> list[BookOrderRow]:
+    def orders(self, side: Side | str) -> list[BookOrderView]:
         """Give the known orders of a side: best price first, then in queue order."""
-        return self._book.orders(word("side", Side, side))
+        rows = self.raw.orders(word("side", Side, side))
+        return [self.instrument.book_order(row) for row in rows]
 
 
 class BestPrices(MarketStream):
@@ -232,15 +199,7 @@ class BestPrices(MarketStream):
             self._set(message)
 
     def _set(self, update: BestUpdate) -> None:
-        price, quantity = self.instrument.price, self.instrument.quantities.value
-        self.now = BestView(
-            sequence=update.last,
-            time_ns=update.time_ns,
-            bid=price(update.bid_price),
-            bid_quantity=quantity(update.bid_quantity),
-            ask=price(update.ask_price),
-            ask_quantity=quantity(update.ask_quantity),
-        )
+        self.now = self.instrument.best(update)
         self._begin()
 
 
@@ -305,17 +264,11 @@ class Trades(MarketStream):
         if update.previous_trade_id > self._last:
             self.gaps += 1
             self._last = update.previous_trade_id
-        prices, quantities = self.instrument.prices, self.instrument.quantities
-        for trade_id, price, quantity, side in update.trades:
-            if trade_id <= self._last:
-                continue
-            self._last = trade_id
-            taker = Side(side) if side else None
-            self._waiting.append(
-                TradeView(
-                    trade_id, update.time_ns, prices.value(price), quantities.value(quantity), taker
-                )
-            )
+        for row in update.trades:
+            trade_id = row[0]
+            if trade_id > self._last:
+                self._last = trade_id
+                self._waiting.append(self.instrument.trade(row, update.time_ns))
         while len(self._waiting) > TRADES_WAITING_MAX:
             self._waiting.popleft()
             self.gaps += 1

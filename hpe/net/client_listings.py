@@ -1,20 +1,111 @@
 """What is listed, as the client library sees it: symbols to views, views to integers.
 
-The base of Client's parts (hpe/net/client.py). Owns the views that a client has seen; scale never
-changes, so they stay right. Used from one Trio loop; any number of tasks may call.
+KnownListings owns the views that a client has seen; scale never changes, so they stay right.
+ListingCalls is the base of Client's parts (hpe/net/client.py). Used from one Trio loop; any number
+of tasks may call. Guarantees: however many tasks miss something at once, the server is asked once,
+and all of them get that answer or that error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import TypeVar
 
+import trio
+
+from hpe.errors import RequestError
 from hpe.net.requests import RequestChannel
+from hpe.net.scales import AssetView, InstrumentView
 from hpe.net.subscriptions import Subscriptions
-from hpe.net.views import AssetView, InstrumentView
 
 _E = TypeVar("_E", bound=IntEnum)
 _V = TypeVar("_V")
+_K = TypeVar("_K", str, int)
+
+
+class KnownListings:
+    """The assets and instruments that one client has seen."""
+
+    def __init__(self, requests: RequestChannel) -> None:
+        self.assets: dict[str, AssetView] = {}
+        self.instruments: dict[str, InstrumentView] = {}
+        self._requests = requests
+        # By id also what is listed no more: orders and fills of its time name it.
+        self._assets_by_id: dict[int, AssetView] = {}
+        self._instruments_by_id: dict[int, InstrumentView] = {}
+        self._asking = trio.Lock()
+        self._begun = 0  # how often somebody began to ask for all of it
+        self._answered = 0  # which of these got the newest answer, or error:
+        self._failure: RequestError | None = None
+
+    async def asset(self, symbol: str) -> AssetView:
+        """Give an asset by symbol; LookupError when there is none."""
+        return await self._find("asset", self.assets, symbol)
+
+    async def instrument(self, symbol: str) -> InstrumentView:
+        """Give an instrument by symbol; LookupError when there is none."""
+        return await self._find("instrument", self.instruments, symbol)
+
+    async def asset_of(self, asset_id: int) -> AssetView:
+        """Give the asset of an id that the server named."""
+        return await self._find("asset", self._assets_by_id, asset_id)
+
+    async def instrument_of(self, instrument_id: int) -> InstrumentView:
+        """Give the instrument of an id that the server named."""
+        return await self._find("instrument", self._instruments_by_id, instrument_id)
+
+    async def renew(self) -> None:
+        """Ask for everything that is listed now."""
+        async with self._asking:
+            await self._ask()
+
+    async def _ask(self) -> None:
+        self._begun += 1
+        # A cancelled one answers nobody: then the next one asks.
+        try:
+            await self._read()
+        except RequestError as error:
+            self._failure, self._answered = error, self._begun
+            raise
+        self._failure, self._answered = None, self._begun
+
+    async def _read(self) -> None:
+        instruments = await self._requests.list_instruments()
+        # Read after them, so that none of their assets is missing.
+        assets = [AssetView.of(row) for row in await self._requests.list_assets()]
+        by_id = {view.id: view for view in assets}
+        views = [InstrumentView.of(row, by_id[row.base], by_id[row.quote]) for row in instruments]
+        self.learn(assets, views)
+
+    def learn(self, assets: list[AssetView], instruments: list[InstrumentView]) -> None:
+        """Take everything that is listed now."""
+        self.assets.clear()
+        self.assets.update((view.symbol, view) for view in assets)
+        self.instruments.clear()
+        self.instruments.update((view.symbol, view) for view in instruments)
+        self._assets_by_id.update((view.id, view) for view in assets)
+        self._instruments_by_id.update((view.id, view) for view in instruments)
+
+    async def _find(self, kind: str, views: dict[_K, _V], key: _K) -> _V:
+        """Give a view, asking for everything when it was not seen yet."""
+        if key not in views:
+            await self._ask_once(lambda: key in views)
+        if key in views:
+            return views[key]
+        known = ", ".join(sorted(map(str, views))[:20]) or "none"
+        raise LookupError(f"no {kind} {key!r} (known: {known})")
+
+    async def _ask_once(self, seen: Callable[[], bool]) -> None:
+        """Ask, unless somebody began to ask after this was called: that answer or error counts."""
+        before = self._begun
+        async with self._asking:
+            if seen():
+                return
+            if self._answered <= before:
+                await self._ask()
+            elif self._failure is not None:
+                raise self._failure.with_traceback(None)
 
 
 class ListingCalls:
@@ -24,34 +115,24 @@ class ListingCalls:
         requests: the same session in the integers of the wire, with pipelining.
         subscriptions: the session's streams.
         user: whose session it is.
+        listings: what this client has seen of what is listed.
     """
 
     def __init__(self, requests: RequestChannel, subscriptions: Subscriptions, user: int) -> None:
         self.requests = requests
         self.subscriptions = subscriptions
         self.user = user
-        self._assets: dict[str, AssetView] = {}
-        self._instruments: dict[str, InstrumentView] = {}
-        self._assets_by_id: dict[int, AssetView] = {}
-        self._instruments_by_id: dict[int, InstrumentView] = {}
+        self.listings = KnownListings(requests)
 
     async def list_assets(self) -> list[AssetView]:
         """Give all assets."""
-        views = [AssetView.of(row) for row in await self.requests.list_assets()]
-        self._assets = {view.symbol: view for view in views}
-        self._assets_by_id = {view.id: view for view in views}
-        return views
+        await self.listings.renew()
+        return [*self.listings.assets.values()]
 
     async def list_instruments(self) -> list[InstrumentView]:
         """Give all instruments."""
-        rows = await self.requests.list_instruments()
-        # Read after them, so that none of their assets is missing.
-        await self.list_assets()
-        assets = self._assets_by_id
-        views = [InstrumentView.of(row, assets[row.base], assets[row.quote]) for row in rows]
-        self._instruments = {view.symbol: view for view in views}
-        self._instruments_by_id = {view.id: view for view in views}
-        return views
+        await self.listings.renew()
+        return [*self.listings.instruments.values()]
 
     async def asset(self, symbol: str) -> AssetView:
         """Give an asset; asks the server only for what this client has not seen yet.
@@ -59,9 +140,7 @@ class ListingCalls:
         Raises:
             LookupError: there is none.
         """
-        if symbol not in self._assets:
-            await self.list_assets()
-        return _lookup("asset", self._assets, symbol)
+        return await self.listings.asset(symbol)
 
     async def instrument(self, symbol: str) -> InstrumentView:
         """Give an instrument; asks the server only for what this client has not seen yet.
@@ -69,34 +148,12 @@ class ListingCalls:
         Raises:
             LookupError: there is none.
         """
-        if symbol not in self._instruments:
-            await self.list_instruments()
-        return _lookup("instrument", self._instruments, symbol)
+        return await self.listings.instrument(symbol)
 
     async def _view(self, instrument: InstrumentView | str) -> InstrumentView:
         if isinstance(instrument, InstrumentView):
             return instrument
-        return await self.instrument(instrument)
-
-    async def _asset_of(self, asset_id: int) -> AssetView:
-        """Give the asset of an id that the server named."""
-        if asset_id not in self._assets_by_id:
-            await self.list_assets()
-        return self._assets_by_id[asset_id]
-
-    async def _instrument_of(self, instrument_id: int) -> InstrumentView:
-        """Give the instrument of an id that the server named."""
-        if instrument_id not in self._instruments_by_id:
-            await self.list_instruments()
-        return self._instruments_by_id[instrument_id]
-
-
-def _lookup(kind: str, views: dict[str, _V], symbol: str) -> _V:
-    try:
-        return views[symbol]
-    except KeyError:
-        known = ", ".join(sorted(views)[:20]) or "none"
-        raise LookupError(f"no {kind} {symbol!r} (known: {known})") from None
+        return await self.listings.instrument(instrument)
 
 
 def word(name: str, kind: type[_E], text: _E | str) -> _E:

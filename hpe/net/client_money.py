@@ -12,14 +12,8 @@ from decimal import Decimal
 from hpe.messages import HoldsReply, ListHolds
 from hpe.net.client_listings import ListingCalls
 from hpe.net.results import expect
-from hpe.net.views import (
-    AccountView,
-    AssetView,
-    BalanceView,
-    ConservationView,
-    HoldResultView,
-    HoldView,
-)
+from hpe.net.scales import AssetView
+from hpe.net.views import AccountView, BalanceView, ConservationView, HoldResultView, HoldView
 
 
 class MoneyCalls(ListingCalls):
@@ -33,7 +27,7 @@ class MoneyCalls(ListingCalls):
     async def list_balances(self, user: int = 0) -> list[AccountView]:
         """Give the accounts of a user that are not empty."""
         rows = await self.requests.list_balances(user)
-        return [(await self._asset_of(row[0])).account(row) for row in rows]
+        return [(await self.listings.asset_of(row[0])).account(row) for row in rows]
 
     async def deposit(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
         """Credit money from outside and give the account after it."""
@@ -114,12 +108,12 @@ class MoneyCalls(ListingCalls):
             if not atoms:  # on the wire that means all of it
                 raise ValueError(f"amount: found {amount}, allowed above 0, or None for all of it")
         result = await self.requests.release_hold(hold_id, atoms, user)
-        return (await self._asset_of(result.asset)).hold_result(result)
+        return (await self.listings.asset_of(result.asset)).hold_result(result)
 
     async def list_holds(self, user: int = 0) -> list[HoldView]:
         """Give the named holds of a user, in order of hold id."""
         rows = await self.requests.list_holds(user)
-        return [(await self._asset_of(row[1])).hold(row) for row in rows]
+        return [(await self.listings.asset_of(row[1])).hold(row) for row in rows]
 
     async def get_conservation(self, symbol: str) -> ConservationView:
         """Give the proof that an asset's money adds up. Walks all accounts: may take its time."""
@@ -130,5 +124,5 @@ class MoneyCalls(ListingCalls):
         request = ListHolds(0, max(hold_id - 1, 0), 1, user)
         for found, asset, _, _ in expect(HoldsReply, await self.requests.call(request)).rows:
             if found == hold_id:
-                return await self._asset_of(asset)
+                return await self.listings.asset_of(asset)
         raise LookupError(f"no hold {hold_id}")

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from hpe.messages import InstrumentStatus, StateHashReply
 from hpe.net.client_listings import ListingCalls, word
-from hpe.net.views import InstrumentStateView, InstrumentView, UncrossView
+from hpe.net.market_views import InstrumentStateView, UncrossView
+from hpe.net.scales import InstrumentView
 
 
 class OperationCalls(ListingCalls):

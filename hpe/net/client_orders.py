@@ -13,8 +13,10 @@ from decimal import Decimal
 from hpe.messages import OrderType, SelfTrade, Side, TimeInForce
 from hpe.net.client_listings import ListingCalls, word
 from hpe.net.decimals import Grid
-from hpe.net.results import MassCancelResult, OcoResult
-from hpe.net.views import FillView, InstrumentView, OrderbookView, OrderStateView, OrderView
+from hpe.net.market_views import OrderbookView
+from hpe.net.results import OcoResult
+from hpe.net.scales import InstrumentView
+from hpe.net.views import FillView, MassCancelView, OrderStateView, OrderView
 
 
 class OrderCalls(ListingCalls):
@@ -158,14 +160,19 @@ class OrderCalls(ListingCalls):
         user: int = 0,
         *,
         all_users: bool = False,
-    ) -> MassCancelResult:
+    ) -> MassCancelView:
         """Cancel the open orders of a user (0: one's own) or of all, where they match."""
-        return await self.requests.mass_cancel(
+        result = await self.requests.mass_cancel(
             0 if instrument is None else (await self._view(instrument)).id,
             None if side is None else word("side", Side, side),
             user,
             all_users=all_users,
         )
+        orders = [
+            (await self.listings.instrument_of(report.instrument)).order_report(report)
+            for report in result.orders
+        ]
+        return MassCancelView(result.canceled, result.remaining, tuple(orders), result)
 
     async def replace_order(
         self,
@@ -210,7 +217,7 @@ class OrderCalls(ListingCalls):
     ) -> OrderStateView:
         """Give an order by exactly one of its ids, open or ended not too long ago."""
         row = await self.requests.get_order(order_id, client_order_id, user)
-        return (await self._instrument_of(row.instrument)).order_state(row)
+        return (await self.listings.instrument_of(row.instrument)).order_state(row)
 
     async def list_orders(
         self, instrument: InstrumentView | str | None = None, user: int = 0
@@ -218,12 +225,14 @@ class OrderCalls(ListingCalls):
         """Give the open orders of a user, waiting stops included, in order of id."""
         on = 0 if instrument is None else (await self._view(instrument)).id
         rows = await self.requests.list_orders(on, user)
-        return [(await self._instrument_of(row.instrument)).order_state(row) for row in rows]
+        return [
+            (await self.listings.instrument_of(row.instrument)).order_state(row) for row in rows
+        ]
 
     async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillView]:
         """Give the recent fills with private sequences above `after`, oldest first."""
         rows = await self.requests.list_fills(user, after=after)
-        return [(await self._instrument_of(row.instrument)).fill(row) for row in rows]
+        return [(await self.listings.instrument_of(row.instrument)).fill(row) for row in rows]
 
 
 def _order_type(price: Decimal | int | None, *, waits: bool) -> OrderType:

@@ -4,23 +4,29 @@ A part of Client (hpe/net/client.py), and the stream that it gives out; one task
 Guarantees: reports come in order of private_sequence, none missing and none twice, across
 reconnects and restarts of the service; where the server does not keep what is missing any more,
 a Snapshot stands in its place; a reader that falls behind loses nothing: what it does not take
-stays on the server, and is fetched when it has caught up.
+stays on the server, and is fetched when it has caught up. Events are views with Decimals; `raw` is
+the report of the wire.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 import trio
 
 from hpe.errors import ProtocolError, ReplyTimeout, RequestRefused
 from hpe.messages import (
+    BalanceReport,
     BalanceRow,
     ErrorCode,
+    ExecutionReport,
     FillRow,
+    HoldReport,
     HoldRow,
     OrderRow,
     PrivateReport,
@@ -29,12 +35,33 @@ from hpe.messages import (
     Reply,
     SubscribePrivate,
 )
-from hpe.net.client_listings import ListingCalls
+from hpe.net.client_listings import KnownListings, ListingCalls
 from hpe.net.requests import RequestChannel
 from hpe.net.subscriptions import PRIVATE, RETRY_S, Stream, Subscriptions, followed
+from hpe.net.views import (
+    AccountView,
+    BalanceReportView,
+    ExecutionView,
+    FillView,
+    HoldReportView,
+    HoldView,
+    OrderReportView,
+    OrderStateView,
+    PreventedMatchView,
+)
 
 WAITING_MAX: Final = 16_384
 """Reports that wait for their reader here; beyond, they wait on the server."""
+
+
+class RawSnapshot(NamedTuple):
+    """The lists of a Snapshot in the integers of the wire."""
+
+    sequence: int
+    orders: list[OrderRow]
+    balances: list[BalanceRow]
+    holds: list[HoldRow]
+    fills: list[FillRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +75,11 @@ class Snapshot:
     """
 
     sequence: int
-    orders: list[OrderRow]
-    balances: list[BalanceRow]
-    holds: list[HoldRow]
-    fills: list[FillRow]
+    orders: list[OrderStateView]
+    balances: list[AccountView]
+    holds: list[HoldView]
+    fills: list[FillView]
+    raw: RawSnapshot = field(repr=False, compare=False)
 
 
 class _Gap(NamedTuple):
@@ -60,8 +88,14 @@ class _Gap(NamedTuple):
     last: int
 
 
-PrivateEvent = PrivateReport | Snapshot
-"""What happened; everything is in the integers of the wire."""
+ReportView = (
+    ExecutionView | OrderReportView | PreventedMatchView | HoldReportView | BalanceReportView
+)
+
+PrivateEvent = ReportView | Snapshot
+"""What happened."""
+
+_R = TypeVar("_R")
 
 
 class PrivateEvents(Stream):
@@ -78,6 +112,7 @@ class PrivateEvents(Stream):
         self,
         requests: RequestChannel,
         subscriptions: Subscriptions,
+        listings: KnownListings,
         user: int,
         after: int | None,
         waiting_max: int = WAITING_MAX,
@@ -88,6 +123,7 @@ class PrivateEvents(Stream):
         self.snapshots = 0
         self._requests = requests
         self._subscriptions = subscriptions
+        self._listings = listings
         self._waiting_max = waiting_max
         self._received = after  # private_sequence of the newest report that came
         self._waiting: deque[PrivateReport | _Gap] = deque()
@@ -114,10 +150,14 @@ class PrivateEvents(Stream):
                 first = self._waiting[0]
                 if isinstance(first, _Gap):
                     return await self._snapshot(first)
+                view = None
+                if first.sequence > self._floor:
+                    view = await self._persist(partial(self._view, first))
+                # No await behind this: what is taken from the line is given out.
                 self._waiting.popleft()
                 self.position = first.private_sequence
-                if first.sequence > self._floor:
-                    return first
+                if view is not None:
+                    return view
             self._raise_failure()
             if self._paused:
                 self._paused = False
@@ -125,30 +165,55 @@ class PrivateEvents(Stream):
             await self._wait_news()
 
     async def _snapshot(self, gap: _Gap) -> Snapshot:
-        """Read how the user stands, again and again until all of it came."""
+        """Read how the user stands."""
+        raw = await self._persist(self._read)
+        snapshot = await self._persist(partial(self._snapshot_view, raw))
+        self._waiting.popleft()
+        self._floor, self.position = snapshot.sequence, gap.last
+        self.snapshots += 1
+        return snapshot
+
+    async def _persist(self, ask: Callable[[], Awaitable[_R]]) -> _R:
+        """Ask again and again until all of it came."""
         while True:
             try:
-                snapshot = await self._read()
+                return await ask()
             except ReplyTimeout:
                 continue
             except RequestRefused as error:
                 if not error.retryable:
                     raise
                 await trio.sleep(RETRY_S)
-                continue
-            self._waiting.popleft()
-            self._floor, self.position = snapshot.sequence, gap.last
-            self.snapshots += 1
-            return snapshot
 
-    async def _read(self) -> Snapshot:
+    async def _read(self) -> RawSnapshot:
         """Read all lists; fills first: `sequence` is theirs, and no other list is older."""
         requests, user = self._requests, self.user
         fills = await requests.read_fills(user, after=self.position or 0)
         orders = await requests.read_orders(user=user)
         balances = await requests.read_balances(user)
         holds = await requests.read_holds(user)
-        return Snapshot(fills.sequence, orders.rows, balances.rows, holds.rows, fills.rows)
+        return RawSnapshot(fills.sequence, orders.rows, balances.rows, holds.rows, fills.rows)
+
+    async def _snapshot_view(self, raw: RawSnapshot) -> Snapshot:
+        asset, instrument = self._listings.asset_of, self._listings.instrument_of
+        return Snapshot(
+            raw.sequence,
+            [(await instrument(row.instrument)).order_state(row) for row in raw.orders],
+            [(await asset(row[0])).account(row) for row in raw.balances],
+            [(await asset(row[1])).hold(row) for row in raw.holds],
+            [(await instrument(row.instrument)).fill(row) for row in raw.fills],
+            raw,
+        )
+
+    async def _view(self, report: PrivateReport) -> ReportView:
+        if isinstance(report, BalanceReport):
+            return (await self._listings.asset_of(report.asset)).balance_report(report)
+        if isinstance(report, HoldReport):
+            return (await self._listings.asset_of(report.asset)).hold_report(report)
+        instrument = await self._listings.instrument_of(report.instrument)
+        if isinstance(report, ExecutionReport):
+            return instrument.execution(report)
+        return instrument.event(report)
 
     # --- the subscriptions' side --------------------------------------------------------------
 
@@ -219,5 +284,7 @@ class StreamCalls(ListingCalls):
             ValueError: this client follows the user already.
             ConnectionLost: the client has ended.
         """
-        events = PrivateEvents(self.requests, self.subscriptions, user or self.user, after)
+        events = PrivateEvents(
+            self.requests, self.subscriptions, self.listings, user or self.user, after
+        )
         return followed(self.subscriptions, events)

@@ -2,7 +2,8 @@
 
 Owns the only arithmetic with Decimal in the project: the client's edge. Pure; any thread may
 use it. Guarantees: a conversion is exact or refused, whatever the decimal context says; floats
-are refused by type. Source, with `base` and `quote` for the decimals of the two assets:
+are refused by type; what comes out prints as a plain number.
+Source, with `base` and `quote` for the decimals of the two assets:
 
     amount   = atoms / 10^decimals
     quantity = lots x base_atoms_per_lot / 10^base
@@ -13,13 +14,41 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from operator import index
+from typing import Any, Final, SupportsIndex
 
 from hpe.messages import INT_MAX
 
 PLACES_MAX: Final = 100
 """Digits before and after the point that a value may have: above every grid of the wire, and
 far below where turning 1E+999999999 into an integer would take all memory."""
+
+
+_PRESENTATIONS: Final = "eEfFgGn%"
+
+
+class PlainDecimal(Decimal):
+    """A Decimal that prints without an exponent: 0.00000012 and not 1.2E-7.
+
+    It counts as the Decimal that it is in everything else; what is computed with it is an
+    ordinary Decimal.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Return the number, digit by digit."""
+        return super().__format__("f")
+
+    def __repr__(self) -> str:
+        """Return what Decimal would, digit by digit."""
+        return f"Decimal('{self}')"
+
+    def __format__(self, specifier: str, *context: Any) -> str:
+        """Format as Decimal does, without an exponent unless it or a precision is asked for."""
+        if "." not in specifier and specifier[-1:] not in [*_PRESENTATIONS]:
+            specifier += "f"
+        return super().__format__(specifier, *context)
 
 
 class Grid:
@@ -38,19 +67,21 @@ class Grid:
         self.step = step
         self._exponent = _decimal_places(step.denominator)
 
-    def count(self, value: Decimal | int) -> int:
+    def count(self, value: Decimal | SupportsIndex) -> int:
         """Give the number of steps in a value.
 
         Raises:
-            TypeError: a float or anything else that is neither Decimal nor int.
+            TypeError: a float or anything else that is neither Decimal nor an integer.
             ValueError: negative, not finite, not a multiple of the step, or beyond 64 bits.
         """
-        if not isinstance(value, Decimal | int) or isinstance(value, bool):
-            kind = type(value).__name__
-            raise TypeError(f"{self.name}: found {kind} {value!r}, allowed Decimal or int")
         if isinstance(value, Decimal):
             self._check_size(value)
-        steps = Fraction(value) / self.step
+            steps = Fraction(value) / self.step
+        elif isinstance(value, bool) or not hasattr(value, "__index__"):
+            kind = type(value).__name__
+            raise TypeError(f"{self.name}: found {kind} {value!r}, allowed Decimal or int")
+        else:
+            steps = index(value) / self.step
         if steps.denominator != 1:
             raise ValueError(f"{self.name}: found {value}, allowed multiples of {self._text()}")
         if not 0 <= steps.numerator <= INT_MAX:
@@ -71,7 +102,7 @@ class Grid:
             raise ValueError(f"{self.name}: its step {self.step} is no finite decimal")
         numerator = count * self.step.numerator * 10**self._exponent // self.step.denominator
         # From text and not by arithmetic: that would round to the context's precision.
-        return Decimal(f"{numerator}E-{self._exponent}")
+        return PlainDecimal(f"{numerator}E-{self._exponent}")
 
     def _check_size(self, value: Decimal) -> None:
         exponent = value.as_tuple().exponent
@@ -81,7 +112,7 @@ class Grid:
             raise ValueError(f"{self.name}: found {value}, allowed {PLACES_MAX} places")
 
     def _text(self) -> str:
-        return str(self.step) if self._exponent is None else f"{self.value(1):f}"
+        return str(self.step) if self._exponent is None else str(self.value(1))
 
 
 def amount_grid(symbol: str, decimals: int) -> Grid:

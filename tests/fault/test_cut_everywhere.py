@@ -140,12 +140,13 @@ async def told_until_the_last(events: PrivateEvents) -> list[Any]:
         event = await anext(events)
         assert not isinstance(event, Snapshot)
         assert event.private_sequence == number, "a report is missing or repeated"
-        if not isinstance(event, BalanceReport):
-            told.append(plain(event))
-        elif event.asset == QUOTE:
-            if event.available - before == LAST_DEPOSIT:
+        report = event.raw
+        if not isinstance(report, BalanceReport):
+            told.append(plain(report))
+        elif report.asset == QUOTE:
+            if report.available - before == LAST_DEPOSIT:
                 break
-            before = event.available
+            before = report.available
     return told
 
 

@@ -23,11 +23,12 @@ from hpe.messages import (
     ExecType,
     ExecutionReport,
     OrderReport,
+    PrivateReport,
     Side,
 )
 from hpe.net.backoff import Backoff
 from hpe.net.client import Client, connect
-from hpe.net.client_streams import PrivateEvent, Snapshot
+from hpe.net.client_streams import RawSnapshot
 from hpe.net.results import OrderResult
 from tests.support.service import ServiceProcess
 
@@ -87,7 +88,7 @@ async def patient(address: str, user: int) -> AsyncIterator[Client]:
 async def kill_often(directory: Path, kills: int, seed: int) -> str:
     """Run the load over `kills` deaths of the service; gives a line that says what there was."""
     dice = random.Random(seed)
-    told: list[PrivateEvent] = []
+    told: list[PrivateReport | RawSnapshot] = []
     with ExitStack() as stack:
         service = stack.enter_context(ServiceProcess(directory))
         address = service.address
@@ -102,7 +103,7 @@ async def kill_often(directory: Path, kills: int, seed: int) -> str:
 
             async def follow() -> None:
                 async for event in events:
-                    told.append(event)
+                    told.append(event.raw)
 
             async with trio.open_nursery() as following:
                 following.start_soon(follow)
@@ -118,7 +119,7 @@ async def kill_often(directory: Path, kills: int, seed: int) -> str:
                 following.cancel_scope.cancel()
             last = await private_position(address)
             while events.position is None or events.position < last:
-                told.append(await anext(events))
+                told.append((await anext(events)).raw)
             assert [_number(event) for event in told] == [*range(1, last + 1)]
             await compare(traders, told)
             return (
@@ -134,7 +135,7 @@ async def private_position(address: str) -> int:
         return client.welcome.private_sequence
 
 
-async def compare(traders: Traders, told: list[PrivateEvent]) -> None:
+async def compare(traders: Traders, told: list[PrivateReport | RawSnapshot]) -> None:
     """Hold everything that was answered against everything that was told."""
     changes = [event for event in told if isinstance(event, OrderReport)]
     news = [event.order_id for event in changes if event.exec_type == ExecType.NEW]
@@ -152,8 +153,8 @@ async def compare(traders: Traders, told: list[PrivateEvent]) -> None:
     assert newest[-1].available == balance.available
 
 
-def _number(event: PrivateEvent) -> int:
-    assert not isinstance(event, Snapshot), "the ring was long enough"
+def _number(event: PrivateReport | RawSnapshot) -> int:
+    assert not isinstance(event, RawSnapshot), "the ring was long enough"
     return event.private_sequence
 
 

@@ -150,14 +150,15 @@ async def keep_by_library(port: int, instrument: int, channel: Channel, notes: s
                 while True:
                     await levels.changed()
                     if levels.live:
-                        digest = digest_of(levels.bids, levels.asks)
+                        digest = digest_of(levels.raw.bids(), levels.raw.asks())
                         notes.add(Note(instrument, channel, levels.sequence, None, None, digest))
                     assert not levels.mismatches
         async with client.orders_book(SYMBOLS[instrument]) as orders:
             while True:
                 await orders.changed()
                 if orders.live:
-                    digest = digest_of(orders.orders("buy"), orders.orders("sell"))
+                    raw = orders.raw
+                    digest = digest_of(raw.orders(Side.BUY), raw.orders(Side.SELL))
                     notes.add(Note(instrument, channel, orders.sequence, None, None, digest))
                 assert not orders.mismatches
 

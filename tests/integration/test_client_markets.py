@@ -17,22 +17,16 @@ from hpe.messages import (
     CancelReason,
     InstrumentStatus,
     Liquidity,
-    OrderReport,
     OrderStatus,
     OrderType,
-    PreventedMatch,
     SelfTrade,
     TimeInForce,
 )
 from hpe.net.client import Client, connect
-from hpe.net.views import (
-    AccountView,
-    BalanceView,
-    HoldView,
-    InstrumentView,
-    LevelView,
-    UncrossView,
-)
+from hpe.net.market_views import LevelView
+from hpe.net.results import Balance
+from hpe.net.scales import InstrumentView
+from hpe.net.views import OrderReportView, PreventedMatchView
 from tests.support.service import running_service
 
 PATIENCE_S = 20
@@ -116,7 +110,7 @@ async def test_a_stop_waits_is_moved_and_fires(tmp_path: Path) -> None:
         await trade_at(floor, 99)
         fired = await alice.get_order(placed.order_id)
         assert (fired.status, fired.cum, fired.waiting) == (OrderStatus.FILLED, 1, False)
-        assert (fired.quote_total, fired.row.reason) == (97, 0)
+        assert (fired.quote_total, fired.raw.reason) == (97, 0)
 
 
 async def test_every_kind_of_stop_is_made_of_what_it_has(tmp_path: Path) -> None:
@@ -142,8 +136,8 @@ async def test_every_kind_of_stop_is_made_of_what_it_has(tmp_path: Path) -> None
             TimeInForce.GTC,
             TimeInForce.IOC,
         ]
-        assert pair.quote.amounts.value(rows[1].row.budget) == 50
-        assert rows[2].row.trail == 50
+        assert pair.quote.amounts.value(rows[1].raw.budget) == 50
+        assert rows[2].raw.trail == 50
 
 
 async def test_an_iceberg_a_minimum_and_a_budget(tmp_path: Path) -> None:
@@ -152,7 +146,7 @@ async def test_an_iceberg_a_minimum_and_a_budget(tmp_path: Path) -> None:
         assert (await bob.get_orderbook(pair)).asks == (LevelView(D(100), D("0.2"), 1),)
         much = await bob.submit_order(pair, "buy", 2, 100, minimum_quantity=D("1.5"))
         assert (much.status, much.cum) == (OrderStatus.CANCELED, 0)
-        assert much.result.reason == CancelReason.MINIMUM_NOT_FILLABLE
+        assert much.reason == CancelReason.MINIMUM_NOT_FILLABLE
         spent = await bob.submit_order(pair, "buy", budget=50)
         assert (spent.status, spent.cum, spent.quote_total) == (OrderStatus.FILLED, D("0.5"), 50)
 
@@ -162,20 +156,20 @@ async def test_a_pair_of_orders_of_which_one_cancels_the_other(tmp_path: Path) -
         first = await alice.submit_oco(pair, "sell", 1, 110, 90, limit_client_order_id=7)
         limit, stop = await alice.list_orders(pair)
         assert (limit.order_id, stop.order_id) == (first.limit_order_id, first.stop_order_id)
-        assert (limit.client_order_id, limit.row.linked_order_id) == (7, stop.order_id)
+        assert (limit.client_order_id, limit.raw.linked_order_id) == (7, stop.order_id)
         await bob.submit_order(pair, "buy", D("0.5"), 110)
         gone = await alice.get_order(stop.order_id)
-        assert (gone.status, gone.row.reason) == (OrderStatus.CANCELED, CancelReason.LINKED)
+        assert (gone.status, gone.raw.reason) == (OrderStatus.CANCELED, CancelReason.LINKED)
         assert (await alice.get_order(client_order_id=7)).leaves == D("0.5")
 
         second = await alice.submit_oco(
             pair, "buy", 1, 80, 120, stop_limit_price=121, self_trade="cancel_both"
         )
-        row = (await alice.get_order(second.stop_order_id)).row
+        row = (await alice.get_order(second.stop_order_id)).raw
         assert (row.order_type, row.self_trade) == (OrderType.STOP_LIMIT, SelfTrade.CANCEL_BOTH)
         canceled = await alice.cancel_order(pair, second.stop_order_id)
-        [event] = canceled.result.events
-        assert isinstance(event, OrderReport)
+        [event] = canceled.events
+        assert isinstance(event, OrderReportView)
         assert (event.order_id, event.reason) == (second.limit_order_id, CancelReason.LINKED)
         third = await alice.submit_oco(pair, "buy", 1, 80, 120, budget=130)
         assert (await alice.get_order(third.limit_order_id)).reserved == 130
@@ -186,9 +180,9 @@ async def test_a_trade_with_oneself_is_prevented(tmp_path: Path) -> None:
         await alice.submit_order(pair, "sell", 1, 100)
         own = await alice.submit_order(pair, "buy", 2, 100, self_trade="decrement")
         assert (own.cum, own.canceled, own.leaves) == (0, 1, 1)
-        [event] = own.result.events
-        assert isinstance(event, PreventedMatch)
-        assert (event.policy, event.taker_leaves) == (SelfTrade.DECREMENT, 10_000)
+        [event] = own.events
+        assert isinstance(event, PreventedMatchView)
+        assert (event.policy, event.taker_leaves) == (SelfTrade.DECREMENT, 1)
         with pytest.raises(ValueError, match=r"self trade: found 'no', allowed none, cancel_t"):
             await alice.submit_order(pair, "buy", 1, 100, self_trade="no")
 
@@ -235,7 +229,8 @@ async def test_a_call_gathers_orders_and_ends_at_one_price(tmp_path: Path) -> No
         assert (state.last_price, state.band_low, state.band_high) == (None, None, None)
         with pytest.raises(OrderRejected, match="call_open"):
             await alice.set_status(pair, "trading")
-        assert await alice.uncross(pair, "cancel_only") == UncrossView(D(101), D(1))
+        opened = await alice.uncross(pair, "cancel_only")
+        assert (opened.symbol, opened.price, opened.volume) == (pair.symbol, D(101), D(1))
         state = await alice.get_instrument(pair)
         assert (state.status, state.last_price) == (InstrumentStatus.CANCEL_ONLY, 101)
         [sold] = await alice.list_fills()
@@ -245,7 +240,8 @@ async def test_a_call_gathers_orders_and_ends_at_one_price(tmp_path: Path) -> No
         with pytest.raises(ValueError, match="status: found 'open', allowed trading"):
             await alice.set_status(pair, "open")
         await alice.set_status(pair, "call_auction")
-        assert await alice.uncross(pair) == UncrossView(None, D(0))
+        nothing = await alice.uncross(pair)
+        assert (nothing.price, nothing.volume) == (None, D(0))
 
 
 async def test_an_instrument_with_terms_of_its_own(tmp_path: Path) -> None:
@@ -272,7 +268,7 @@ async def test_an_instrument_with_terms_of_its_own(tmp_path: Path) -> None:
         old = await alice.submit_order(banded, "sell", 1, 100)
         taken = await alice.submit_order(banded, "buy", 1, 100)
         assert (taken.cum, taken.leaves) == (0, 1)
-        assert (await alice.get_order(old.order_id)).row.reason == CancelReason.SELF_TRADE
+        assert (await alice.get_order(old.order_id)).raw.reason == CancelReason.SELF_TRADE
         assert await bob.list_orders(banded, user=1) == await alice.list_orders(banded)
 
 
@@ -280,20 +276,21 @@ async def test_money_is_transferred_held_paid_out_and_given_back(tmp_path: Path)
     async with trading_floor(tmp_path) as (alice, bob, _):
         assert (await alice.transfer("USD", D("0.5"), 2)).available == D("9999.5")
         held = await alice.lock_balance("USD", 100, hold_id=7)
-        assert held == BalanceView(D("9899.5"), D(100), D(0), D(100))
+        assert (held.available, held.locked, held.reserved) == (D("9899.5"), D(100), D(0))
+        assert held.raw == Balance(9_899_500_000, 100_000_000, 0, 100_000_000)
         await alice.lock_balance("USD", 5)
         with pytest.raises(OrderRejected, match="insufficient_hold"):
             await alice.unlock_balance("USD", 6)
         with pytest.raises(OrderRejected, match="duplicate_hold"):
             await alice.lock_balance("USD", 1, hold_id=7)
-        assert await alice.list_holds() == [HoldView(7, "USD", D(100), 0)]
+        [hold] = await alice.list_holds()
+        assert (hold.hold_id, hold.symbol, hold.amount) == (7, "USD", D(100))
+        assert hold.raw == (7, 3, 100_000_000, 0)
         assert await bob.list_holds(user=1) == await alice.list_holds()
-        usd = BalanceView(D("9894.5"), D(105), D(0), D(105))
-        btc = BalanceView(D(10), D(0), D(0), D(0))
-        assert await alice.list_balances() == [
-            AccountView("BTC", btc, D(0)),
-            AccountView("USD", usd, D(100)),
-        ]
+        assert [
+            (row.symbol, row.balance.available, row.balance.held, row.in_holds)
+            for row in await alice.list_balances()
+        ] == [("BTC", D(10), D(0), D(0)), ("USD", D("9894.5"), D(105), D(100))]
         paid = await alice.capture_hold(7, D("30.25"), to_user=2)
         assert (paid.symbol, paid.remaining, paid.balance.held) == ("USD", D("69.75"), D("74.75"))
         assert (await bob.get_balance("USD")).available == D("10030.75")
@@ -314,13 +311,13 @@ async def test_orders_and_holds_end_by_themselves(tmp_path: Path) -> None:
         order = await alice.submit_order(pair, "buy", 1, 98, expires_ns=soon_ns)
         await alice.lock_balance("BTC", 1, hold_id=1, expires_ns=soon_ns)
         [row] = await alice.list_orders()
-        assert (row.time_in_force, row.row.expires_ns) == (TimeInForce.GTD, soon_ns)
+        assert (row.time_in_force, row.raw.expires_ns) == (TimeInForce.GTD, soon_ns)
         # Nobody sends a command any more: the service's own timer ends them.
         while await alice.list_orders():
             await alice.ping()
         assert await alice.list_holds() == []
         ended = await alice.get_order(order.order_id)
-        assert (ended.status, ended.row.reason) == (OrderStatus.EXPIRED, CancelReason.EXPIRED)
+        assert (ended.status, ended.raw.reason) == (OrderStatus.EXPIRED, CancelReason.EXPIRED)
         assert ended.leaves == 0
         assert (await alice.get_balance("BTC")).available == 10
         with pytest.raises(OrderRejected, match="expiry_passed"):

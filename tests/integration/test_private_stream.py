@@ -12,18 +12,23 @@ from hpe.messages import (
     BalanceReport,
     CancelReason,
     ErrorCode,
-    ExecType,
     ExecutionReport,
-    HoldChange,
     HoldReport,
     OrderReport,
-    PreventedMatch,
+    PrivateReport,
     SelfTrade,
 )
 from hpe.net.backoff import Backoff
 from hpe.net.client import Client, connect
-from hpe.net.client_streams import PrivateEvent, PrivateEvents, Snapshot
+from hpe.net.client_streams import PrivateEvent, PrivateEvents, RawSnapshot, Snapshot
 from hpe.net.private_ring import PrivateRing
+from hpe.net.views import (
+    BalanceReportView,
+    ExecutionView,
+    HoldReportView,
+    OrderReportView,
+    PreventedMatchView,
+)
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import RunningService, running_service
 
@@ -39,12 +44,12 @@ async def events_up_to(stream: PrivateEvents, last: int) -> list[PrivateEvent]:
 
 def words(event: PrivateEvent) -> str:
     match event:
-        case OrderReport():
-            return ExecType(event.exec_type).name.lower()
-        case HoldReport():
-            return f"hold {HoldChange(event.change).name.lower()}"
+        case OrderReportView():
+            return event.exec_type.name.lower()
+        case HoldReportView():
+            return f"hold {event.change.name.lower()}"
         case _:
-            return type(event).__name__
+            return type(event.raw).__name__
 
 
 async def test_everything_that_happens_is_told_in_order(tmp_path: Path) -> None:
@@ -76,9 +81,9 @@ async def test_everything_that_happens_is_told_in_order(tmp_path: Path) -> None:
     numbers = [event.private_sequence for event in taken if not isinstance(event, Snapshot)]
     assert numbers == [*range(1, 13)]
     fill, canceled = taken[3], taken[8]
-    assert isinstance(fill, ExecutionReport)
-    assert (fill.request_id, fill.last_quantity, fill.leaves) == (0, 2, 3)
-    assert isinstance(canceled, OrderReport)
+    assert isinstance(fill, ExecutionView)
+    assert (fill.raw.request_id, fill.raw.last_quantity, fill.raw.leaves) == (0, 2, 3)
+    assert isinstance(canceled, OrderReportView)
     assert canceled.reason == CancelReason.REQUESTED
 
 
@@ -99,10 +104,10 @@ async def test_what_is_told_with_the_answer_is_in_the_stream_as_well(tmp_path: P
             )
             prevented = [
                 event
-                for event in await events_up_to(events, bought.result.sequence)
-                if isinstance(event, PreventedMatch)
+                for event in await events_up_to(events, bought.raw.sequence)
+                if isinstance(event, PreventedMatchView)
             ]
-            assert prevented == [*bought.result.events]
+            assert prevented == [*bought.events]
 
 
 async def test_a_stream_goes_on_from_a_position_that_was_kept(tmp_path: Path) -> None:
@@ -122,9 +127,8 @@ async def test_a_stream_goes_on_from_a_position_that_was_kept(tmp_path: Path) ->
                 assert client.welcome.private_sequence == 5
                 await client.deposit("USD", 1)
                 rest = await events_up_to(events, 6)
-                assert [event.available for event in rest if isinstance(event, BalanceReport)] == [
-                    4_000_000, 5_000_000, 6_000_000,
-                ]  # fmt: skip
+                accounts = [event for event in rest if isinstance(event, BalanceReportView)]
+                assert [account.available for account in accounts] == [4, 5, 6]
                 with pytest.raises(RequestRefused) as caught:
                     async with client.private_events(1, user=3):
                         pytest.fail("begun")
@@ -142,9 +146,9 @@ async def test_users_of_one_client_have_their_own_streams(tmp_path: Path) -> Non
             await client.deposit("USD", 3, user=2)
             await client.deposit("USD", 1)
             first, second = await anext(own), await anext(others)
-            assert isinstance(first, BalanceReport)
-            assert isinstance(second, BalanceReport)
-            assert (first.available, second.available) == (1_000_000, 3_000_000)
+            assert isinstance(first, BalanceReportView)
+            assert isinstance(second, BalanceReportView)
+            assert (first.available, second.available) == (1, 3)
             assert (own.position, others.position) == (1, 1)
 
 
@@ -158,7 +162,9 @@ async def test_a_slow_reader_and_cuts_lose_nothing(tmp_path: Path) -> None:
             connect(proxy.address, user=1, timeout_s=PATIENCE_S) as client,
         ):
             asset = (await other.asset("USD")).id
-            events = PrivateEvents(client.requests, client.subscriptions, 1, 0, waiting_max=7)
+            events = PrivateEvents(
+                client.requests, client.subscriptions, client.listings, 1, 0, waiting_max=7
+            )
             client.subscriptions.open(events)
             taken: list[PrivateEvent] = []
 
@@ -173,7 +179,7 @@ async def test_a_slow_reader_and_cuts_lose_nothing(tmp_path: Path) -> None:
                     if len(taken) % 100 == 0:
                         proxy.cut()
             assert client.reconnects >= 2
-    assert [event.private_sequence for event in taken if isinstance(event, BalanceReport)] == [
+    assert [event.private_sequence for event in taken if isinstance(event, BalanceReportView)] == [
         *range(1, deposits + 1)
     ]
 
@@ -187,9 +193,9 @@ class Book:
         self.holds: dict[int, int] = {}
         self.fills: list[tuple[int, int]] = []
 
-    def apply(self, event: PrivateEvent) -> None:
+    def apply(self, event: PrivateReport | RawSnapshot) -> None:
         match event:
-            case Snapshot():
+            case RawSnapshot():
                 self.open = {row.order_id: row.leaves for row in event.orders}
                 self.balances = {row[0]: row[1:4] for row in event.balances}
                 self.holds = {row[0]: row[2] for row in event.holds}
@@ -271,10 +277,10 @@ async def test_beyond_the_ring_a_snapshot_and_what_follows_are_all_there_is(
                     if busy:
                         nursery.start_soon(happenings, actor, hold_ids, 30)
                     while events.snapshots == before:
-                        book.apply(await anext(events))
+                        book.apply((await anext(events)).raw)
                 last = await private_position(service)
                 while events.position is not None and events.position < last:
-                    book.apply(await anext(events))
+                    book.apply((await anext(events)).raw)
                 assert events.position == last
                 await compare(book, actor)
             assert len(book.fills) > 100

@@ -14,12 +14,12 @@ from hpe.messages import (
     CancelReason,
     Deposit,
     ErrorCode,
-    OrderReport,
     OrderStatus,
     Side,
 )
 from hpe.net.backoff import Backoff
 from hpe.net.client import Client, connect
+from hpe.net.views import OrderReportView
 from tests.support.cutting_proxy import TO_CLIENT, TO_SERVER, CuttingProxy, cutting_proxy
 from tests.support.service import RunningService, ServiceProcess, running_service
 
@@ -138,7 +138,7 @@ async def test_the_server_restarts_and_the_session_goes_on(tmp_path: Path) -> No
                     assert [level.quantity for level in book.view().asks] == [1]
                     told = [await anext(events) for _ in range(3)]
                     assert events.position == 3
-                    assert isinstance(told[1], OrderReport)
+                    assert isinstance(told[1], OrderReportView)
                     assert told[1].order_id == order.order_id
             nursery.cancel_scope.cancel()
 
@@ -286,7 +286,7 @@ async def test_cancel_on_disconnect_of_the_session_and_of_one_order(tmp_path: Pa
 
                 async with client.private_events(0, user=2) as events:
                     async for event in events:
-                        if isinstance(event, OrderReport) and event.reason:
+                        if isinstance(event, OrderReportView) and event.reason:
                             assert event.order_id == goes.order_id
                             assert event.reason == CancelReason.DISCONNECTED
                             break

@@ -1,5 +1,7 @@
 """Decimals at the edge: exact both ways, and refused by name where they cannot be."""
 
+import copy
+import pickle
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -110,3 +112,37 @@ def test_every_count_comes_back_whatever_the_context_says(
 
 def _is_finite_decimal(grid: Grid) -> bool:
     return 10**200 % grid.step.denominator == 0
+
+
+@pytest.mark.parametrize("atoms", [0, 12, -12, 10**8, 10**20])
+def test_values_print_as_plain_numbers(atoms: int) -> None:
+    value = amount_grid("BTC", 8).value(atoms)
+    plain = format(Decimal(atoms).scaleb(-8), ".8f")
+    assert (str(value), f"{value}", f"{value:f}", f"{value:>30}".strip()) == (plain,) * 4
+    assert repr(value) == f"Decimal('{plain}')"
+    assert f"{value:,}" == format(Decimal(plain), ",f")
+    assert f"{value:.2f}" == format(Decimal(plain), ".2f")
+    assert f"{value:e}" == format(Decimal(plain), "e")
+
+
+def test_a_plain_number_is_the_decimal_that_it_is() -> None:
+    value = amount_grid("BTC", 8).value(12)
+    assert value == Decimal("0.00000012")
+    assert hash(value) == hash(Decimal("0.00000012"))
+    assert isinstance(value, Decimal)
+    assert copy.deepcopy(value) == pickle.loads(pickle.dumps(value)) == value
+    assert str(pickle.loads(pickle.dumps(value))) == "0.00000012"
+
+
+class _Int64:
+    """An integer that is none of Python's, as numpy's are."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+def test_anything_with_an_index_is_an_integer() -> None:
+    assert PRICES.count(_Int64(65_123)) == 6_512_300

@@ -32,18 +32,17 @@ from hpe.net.client_books import (
     DEPTH_MIN,
     TRADES_WAITING_MAX,
     BestPrices,
-    BestView,
     MaintainedLevels,
     MaintainedOrders,
     MarketStatus,
     MarketStream,
     Trades,
-    TradeView,
 )
 from hpe.net.decimals import price_grid, quantity_grid
 from hpe.net.maintained_book import LevelsBook, OrdersBook, book_checksum
+from hpe.net.market_views import BestView, BookOrderView, LevelView, TradeView
+from hpe.net.scales import AssetView, InstrumentView
 from hpe.net.subscriptions import followed
-from hpe.net.views import AssetView, InstrumentView, LevelView
 from tests.support.stream_peer import StreamPeer, stream_peer
 
 D = Decimal
@@ -110,7 +109,9 @@ async def test_a_book_follows_its_updates(autojump_clock: MockClock) -> None:
     async with stream_peer() as peer:
         book = levels_book(peer)
         async with following(peer, book, levels(0, 5, [(100, 2, 1)])):
-            assert (book.live, book.sequence, book.bids, book.asks) == (True, 5, [(100, 2, 1)], [])
+            assert (book.live, book.sequence) == (True, 5)
+            assert (book.raw.bids(), book.raw.asks()) == ([(100, 2, 1)], [])
+            assert (book.bids, book.asks) == ([LevelView(D(10), D(2), 1)], [])
             await no_change(book)
             peer.say(
                 levels(6, 8, [(100, 3, 2)]), levels(9, 9, [(99, 1, 1)], [(100, 3, 2), (99, 1, 1)])
@@ -146,7 +147,7 @@ async def test_a_book_that_is_wrong_is_not_live_until_the_next_snapshot(
                 subscribed(request, levels(0, 9, [(100, 7, 1)])), levels(10, 10, [(100, 6, 1)])
             )
             await book.changed()
-            assert (book.live, book.sequence, book.bids) == (True, 10, [(100, 6, 1)])
+            assert (book.live, book.sequence, book.raw.bids()) == (True, 10, [(100, 6, 1)])
             assert (book.resyncs, book.mismatches) == (1, mismatches)
             await peer.quiet()
 
@@ -171,7 +172,7 @@ async def test_a_book_that_gets_shallow_stays_live_while_it_asks_for_more(
             peer.say(levels(33, 33, [(69, 0, 0)], rows[32:]))
             assert book.live
             peer.say(subscribed(again, levels(0, 33, [(68, 1, 1)]), more_bids=False))
-            assert book.bids == [(68, 1, 1)]
+            assert book.raw.bids() == [(68, 1, 1)]
             await peer.quiet()
 
 
@@ -187,7 +188,11 @@ async def test_a_book_of_orders(autojump_clock: MockClock) -> None:
         checksum = book_checksum([(100, 5)], [])
         snapshot = OrdersSnapshot(0, 0, PAIR.id, 4, 1, [(7, 100, 2), (8, 100, 3)], [], checksum)
         async with following(peer, book, snapshot):
-            assert book.orders("buy") == [(7, 100, 2), (8, 100, 3)]
+            assert book.raw.orders(Side.BUY) == [(7, 100, 2), (8, 100, 3)]
+            assert book.orders("buy") == [
+                BookOrderView(7, D(10), D(2)),
+                BookOrderView(8, D(10), D(3)),
+            ]
             rows = [
                 (BookChange.CHANGED, Side.BUY, 7, 100, 1),
                 (BookChange.REMOVED, Side.BUY, 8, 100, 0),
@@ -195,7 +200,8 @@ async def test_a_book_of_orders(autojump_clock: MockClock) -> None:
             checksum = book_checksum([(100, 1)], [])
             peer.say(OrdersUpdate(0, 0, PAIR.id, 5, 6, 2, rows, checksum))
             await book.changed()
-            assert (book.orders(Side.BUY), book.bids) == ([(7, 100, 1)], [(100, 1, 1)])
+            assert (book.raw.orders(Side.BUY), book.raw.bids()) == ([(7, 100, 1)], [(100, 1, 1)])
+            assert book.bids == [LevelView(D(10), D(1), 1)]
             assert book.orders("sell") == []
 
 
@@ -222,7 +228,9 @@ async def test_best_prices_are_the_newest(autojump_clock: MockClock) -> None:
     async with stream_peer() as peer:
         prices = BestPrices(PAIR, Channel.BEST, 1)
         async with following(peer, prices, best(1, 10, 100)):
-            assert prices.now == BestView(1, 10, D(10), D(4), None, D(0))
+            raw = best(1, 10, 100)
+            assert prices.now == BestView("BTC/USD", 1, 10, D(10), D(4), None, D(0), raw)
+            assert prices.now.raw == raw
             peer.say(best(0, 9, 5), best(1, 10, 5))  # from before the snapshot
             await no_change(prices)
             peer.say(best(2, 11, 101), best(3, 12, 0))
@@ -236,7 +244,8 @@ async def test_status(autojump_clock: MockClock) -> None:
         snapshot = StatusUpdate(0, 0, PAIR.id, 1, 10, 4, 100, 90, 110, 101, 7, -2)
         async with following(peer, status, snapshot):
             now = status.now
-            assert now.status is InstrumentStatus.CALL_AUCTION
+            assert (now.symbol, now.status) == ("BTC/USD", InstrumentStatus.CALL_AUCTION)
+            assert now.raw == snapshot
             assert (now.last_price, now.band_low, now.band_high) == (D(10), D(9), D(11))
             assert (now.indicative_price, now.indicative_volume) == (D("10.1"), D(7))
             assert now.indicative_surplus == D(-2)
@@ -256,7 +265,9 @@ async def test_trades_come_once_and_gaps_are_counted(autojump_clock: MockClock) 
         async with following(peer, stream, trades(10)):
             peer.say(trades(10, 11, 15), trades(10, 11), trades(15, 16))
             first = await anext(stream)
-            assert first == TradeView(11, 5, D(10), D(1), Side.SELL)
+            raw = (11, 100, 1, Side.SELL)
+            assert first == TradeView("BTC/USD", 11, 5, D(10), D(1), Side.SELL, raw)
+            assert first.raw == raw
             assert [(await anext(stream)).trade_id for _ in range(2)] == [15, 16]
             assert stream.gaps == 0
             peer.say(trades(18, 21))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hpe.messages import (
     FillRow,
     FillsReply,
     HoldsReply,
+    InstrumentRow,
     ListBalances,
     ListFills,
     ListHolds,
@@ -26,11 +28,32 @@ from hpe.messages import (
     SubscribePrivate,
     UnsubscribePrivate,
 )
+from hpe.net.client_listings import KnownListings
 from hpe.net.client_streams import PrivateEvents, Snapshot
+from hpe.net.scales import AssetView, InstrumentView
 from hpe.net.subscriptions import followed
+from hpe.net.views import BalanceReportView
 from tests.support.stream_peer import StreamPeer, stream_peer
 
 USER = 7
+D = Decimal
+
+
+BTC = AssetView.of((1, "BTC", 8))
+USD = AssetView.of((2, "USD", 2))
+PAIR = InstrumentView.of(
+    InstrumentRow(1, "BTC/USD", 1, 2, 10**6, 1, 1, 9, 1, 9, 0, 9, 0, 0, 0, 0, 0, False),
+    BTC,
+    USD,
+)
+"""A lot is 0.01 BTC, a tick one USD."""
+
+
+def listings(peer: StreamPeer) -> KnownListings:
+    """Give a client's listings that know what the test's reports are about."""
+    known = KnownListings(peer.channel)
+    known.learn([BTC, USD], [PAIR])
+    return known
 
 
 def report(number: int) -> BalanceReport:
@@ -52,7 +75,9 @@ async def following(
     peer: StreamPeer, after: int | None = None, *, at: int = 0, waiting_max: int = 100
 ) -> AsyncIterator[PrivateEvents]:
     """Follow the user; the server's newest report is `at`."""
-    events = PrivateEvents(peer.channel, peer.subscriptions, USER, after, waiting_max)
+    events = PrivateEvents(
+        peer.channel, peer.subscriptions, listings(peer), USER, after, waiting_max
+    )
     async with trio.open_nursery() as nursery:
 
         async def answer() -> None:
@@ -70,7 +95,7 @@ async def numbers(events: PrivateEvents, count: int) -> list[int]:
     with trio.fail_after(10):
         for _ in range(count):
             event = await anext(events)
-            assert isinstance(event, BalanceReport)
+            assert isinstance(event, BalanceReportView)
             taken.append(event.private_sequence)
             assert events.position == event.private_sequence
     return taken
@@ -114,7 +139,7 @@ async def test_after_a_cut_it_goes_on_where_it_was(autojump_clock: MockClock) ->
 
 async def test_a_cut_before_it_began_begins_it_from_now(autojump_clock: MockClock) -> None:
     async with stream_peer() as peer, trio.open_nursery() as nursery:
-        events = PrivateEvents(peer.channel, peer.subscriptions, USER, None)
+        events = PrivateEvents(peer.channel, peer.subscriptions, listings(peer), USER, None)
 
         async def serve() -> None:
             await peer.request(SubscribePrivate)
@@ -198,14 +223,19 @@ async def test_beyond_the_ring_a_snapshot_stands_for_what_is_missing(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(answer_pages, peer, 2, 1_025, [fill])
             snapshot = await anext(events)
-        assert snapshot == Snapshot(1_025, [], [(1, 2, 3, 4, 0)], [(9, 1, 4, 0)], [fill])
+        assert isinstance(snapshot, Snapshot)
+        assert snapshot.raw == (1_025, [], [(1, 2, 3, 4, 0)], [(9, 1, 4, 0)], [fill])
+        [account], [hold], [filled] = snapshot.balances, snapshot.holds, snapshot.fills
+        assert (account.symbol, account.balance.available) == ("BTC", D("0.00000002"))
+        assert (hold.symbol, hold.amount) == ("BTC", D("0.00000004"))
+        assert (filled.symbol, filled.price, filled.quantity) == ("BTC/USD", D(100), D("0.01"))
         assert (events.position, events.snapshots) == (100, 1)
         assert await numbers(events, 2) == [103, 104]
 
 
 async def test_a_snapshot_is_read_until_all_of_it_came(autojump_clock: MockClock) -> None:
     async with stream_peer(timeout_s=1) as peer:
-        events = PrivateEvents(peer.channel, peer.subscriptions, USER, 3)
+        events = PrivateEvents(peer.channel, peer.subscriptions, listings(peer), USER, 3)
         result: list[Any] = []
 
         async def serve() -> None:
@@ -237,7 +267,7 @@ async def test_a_no_is_the_callers(autojump_clock: MockClock, code: ErrorCode) -
             peer.refuse(await peer.request(SubscribePrivate), code)
 
         nursery.start_soon(serve)
-        events = PrivateEvents(peer.channel, peer.subscriptions, USER, 3)
+        events = PrivateEvents(peer.channel, peer.subscriptions, listings(peer), USER, 3)
         with pytest.raises(RequestRefused) as caught:
             async with followed(peer.subscriptions, events):
                 pytest.fail("begun")
@@ -255,14 +285,14 @@ async def test_put_off_is_asked_again(autojump_clock: MockClock) -> None:
             peer.say(begun(await peer.request(SubscribePrivate), 0, 0))
 
         nursery.start_soon(serve)
-        events = PrivateEvents(peer.channel, peer.subscriptions, USER, 0)
+        events = PrivateEvents(peer.channel, peer.subscriptions, listings(peer), USER, 0)
         async with followed(peer.subscriptions, events):
             assert trio.current_time() > 0.5
 
 
 async def test_a_client_follows_a_user_once_at_a_time(autojump_clock: MockClock) -> None:
     async with stream_peer() as peer, following(peer):
-        second = PrivateEvents(peer.channel, peer.subscriptions, USER, None)
+        second = PrivateEvents(peer.channel, peer.subscriptions, listings(peer), USER, None)
         with pytest.raises(ValueError, match="private events of user 7: this client follows"):
             peer.subscriptions.open(second)
 
@@ -287,11 +317,11 @@ async def test_the_beginning_of_a_stream_that_was_left_is_nobodys(
     autojump_clock: MockClock,
 ) -> None:
     async with stream_peer() as peer:
-        first = PrivateEvents(peer.channel, peer.subscriptions, USER, None)
+        first = PrivateEvents(peer.channel, peer.subscriptions, listings(peer), USER, None)
         peer.subscriptions.open(first)
         old = await peer.request(SubscribePrivate)
         peer.subscriptions.close(first)
-        second = PrivateEvents(peer.channel, peer.subscriptions, USER, None)
+        second = PrivateEvents(peer.channel, peer.subscriptions, listings(peer), USER, None)
         peer.subscriptions.open(second)
         peer.say(begun(old, 3, 3), update(4, 4))
         request = await peer.request(SubscribePrivate)
