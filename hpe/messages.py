@@ -361,6 +361,7 @@ class DetachCause(IntEnum):
 
     CONNECTION_LOST = 1
     SERVER_RESTART = 2
+    PROTOCOL_ERROR = 3
 
 
 class Role(IntEnum):
@@ -416,6 +417,10 @@ HELLO_CANCEL_ON_DISCONNECT: Final = 1
 """Bit of hello's `flags`: treat every order of this session as if it had the order's bit."""
 HELLO_FLAGS_ALL: Final = HELLO_CANCEL_ON_DISCONNECT
 
+LOGOUT_KEEP_ORDERS: Final = 1
+"""Bit of logout's `flags`: leave the orders that a lost connection would cancel."""
+LOGOUT_FLAGS_ALL: Final = LOGOUT_KEEP_ORDERS
+
 # --- field types: the ranges of the wire --------------------------------------------------------
 
 RequestId = Annotated[int, Meta(ge=1, le=INT_MAX)]
@@ -446,6 +451,7 @@ NextStatus = Annotated[int, Meta(ge=1, le=int(InstrumentStatus.HALTED))]
 OrderFlags = Annotated[int, Meta(ge=0, le=ORDER_FLAGS_ALL)]
 OcoFlags = Annotated[int, Meta(ge=0, le=ORDER_CANCEL_ON_DISCONNECT, multiple_of=2)]
 HelloFlags = Annotated[int, Meta(ge=0, le=HELLO_FLAGS_ALL)]
+LogoutFlags = Annotated[int, Meta(ge=0, le=LOGOUT_FLAGS_ALL)]
 GraceMs = Annotated[int, Meta(ge=0, le=GRACE_MS_MAX)]
 HeartbeatMs = Annotated[int, Meta(ge=0, le=HEARTBEAT_MS_MAX)]
 KeyId = Annotated[str, Meta(max_length=32, pattern=r"^[A-Za-z0-9_.-]*\Z")]
@@ -515,7 +521,9 @@ class Pong(Reply, frozen=True, tag=2):
 
 
 class Logout(Request, frozen=True, tag=3):
-    """Close the session for good: its remembered responses are forgotten."""
+    """Close the session for good: its remembered responses are forgotten, its orders end."""
+
+    flags: LogoutFlags = 0
 
 
 class LoggedOut(Reply, frozen=True, tag=3):
@@ -1502,6 +1510,7 @@ class SessionClosed(Request, frozen=True, tag=114):
 
     session_id: PositiveInt
     attach_number: PositiveInt
+    flags: LogoutFlags = 0
 
 
 class Tick(Request, frozen=True, tag=115):

@@ -12,6 +12,7 @@ from hpe.core.feeds import PrivateFeed
 from hpe.core.routing import Handler
 from hpe.core.sessions import Sessions
 from hpe.messages import (
+    LOGOUT_KEEP_ORDERS,
     Configure,
     ConfigureResponse,
     Continue,
@@ -37,16 +38,12 @@ class InternalCommands:
         exchange: what timers, orders and the configuration belong to.
         sessions: of all clients.
         feed: knows the private sequences that `welcome` tells.
-        cut: attachments whose bytes were no protocol; they leave it when they end.
     """
 
-    def __init__(
-        self, exchange: Exchange, sessions: Sessions, feed: PrivateFeed, cut: set[int]
-    ) -> None:
+    def __init__(self, exchange: Exchange, sessions: Sessions, feed: PrivateFeed) -> None:
         self._exchange = exchange
         self._sessions = sessions
         self._feed = feed
-        self._cut = cut
         self.handlers: dict[type[Request], Handler] = {
             SessionAttached: self._session_attached,
             SessionDetached: self._session_detached,
@@ -57,9 +54,6 @@ class InternalCommands:
         }
 
     def _session_attached(self, user: int, command: SessionAttached) -> SessionAttachedResponse:
-        older = self._sessions.get(command.session_id)
-        if older is not None:
-            self._cut.discard(older.attach_number)
         result = self._sessions.attach(command)
         number, sequence = command.request_id, self._exchange.sequence
         if isinstance(result, ErrorCode):
@@ -78,13 +72,14 @@ class InternalCommands:
         )  # fmt: skip
         if session is not None:
             self._exchange.disconnects.lost(session.session_id, session.grace_ns)
-        self._cut.discard(command.attach_number)
         return InternalResponse(command.request_id, 0, self._exchange.sequence)
 
     def _session_closed(self, user: int, command: SessionClosed) -> InternalResponse:
         if self._sessions.close(command.session_id, command.attach_number):
-            self._exchange.disconnects.left_for_good(command.session_id)
-        self._cut.discard(command.attach_number)
+            if command.flags & LOGOUT_KEEP_ORDERS:
+                self._exchange.disconnects.left_for_good(command.session_id)
+            else:
+                self._exchange.disconnects.lost(command.session_id, 0)
         return SessionClosedResponse(command.request_id, 0, self._exchange.sequence)
 
     def _tick(self, user: int, command: Tick) -> InternalResponse:

@@ -49,11 +49,13 @@ from hpe.messages import (
     HELLO_CANCEL_ON_DISCONNECT,
     Configure,
     Continue,
+    DetachCause,
     ErrorCode,
     MassCancel,
     ReplaceOrder,
     Request,
     Role,
+    SessionDetached,
     SetFees,
     SubmitOco,
     SubmitOrder,
@@ -83,7 +85,6 @@ class ReferenceCore:
         self.feed = PrivateFeed(self.exchange.orders)
         self.market_feed = MarketFeed(self.exchange.books)
         self.digest = 0
-        self._cut: set[int] = set()  # attachments whose bytes were no protocol; never in the log
         exchange = self.exchange
         self._commands = commands_of(exchange)
         # By a body's second byte, which is the type where the header is a fixarray; whatever else
@@ -97,7 +98,7 @@ class ReferenceCore:
             self._by_type[type_number(message)] = (decoder.decode, handler)
         self._asked = Queries(exchange, self.state_hash)
         self._queries = queries_of(self._asked, exchange.catalogue)
-        self._internal = InternalCommands(exchange, self.sessions, self.feed, self._cut).handlers
+        self._internal = InternalCommands(exchange, self.sessions, self.feed).handlers
 
     # --- the contract -----------------------------------------------------------------------
 
@@ -194,13 +195,17 @@ class ReferenceCore:
     def _apply_client(self, run: Run, work: BatchWork) -> None:
         """Answer one connection's frames, unless a newer connection took its session."""
         session = self.sessions.attached(run.attach)
-        if session is None or run.attach in self._cut:
+        if session is None:
             return
         out = work.replies_to(run.connection)
         work.connection = run.connection
         if not self._answer_frames(session, run.frames, run.admit, work, out):
-            self._cut.add(run.attach)
             work.cut.append(run.connection)
+            lost = SessionDetached(
+                run.attach, session.session_id, run.attach, DetachCause.PROTOCOL_ERROR
+            )
+            self._execute_internal(encode(lost), work)
+            self._continue(work)
 
     def _answer_frames(
         self, session: Session, frames: bytes, admit: int, work: BatchWork, out: list[bytes]

@@ -240,8 +240,10 @@ class Session:
     def attached(self, response: SessionAttachedResponse) -> Step:
         """Take the core's word on `hello`; it is durable."""
         if self.state is State.ENDED:
-            # The client went away meanwhile; nobody else will tell the core.
-            return NOTHING if response.error else Step(run=self._detach(response.session_id))
+            # The client went away meanwhile; nobody else will tell the core, but recovery will.
+            if response.error or self._facts.draining:
+                return NOTHING
+            return Step(run=self._detach(response.session_id))
         assert self.state is State.ATTACHING
         if response.error:
             self.state = State.ENDED
@@ -277,6 +279,11 @@ class Session:
         """A newer connection took this session: say so; there is nothing to detach any more."""
         self.state = State.ENDED
         return self.refuse(ErrorCode.SESSION_REPLACED)
+
+    def cut(self) -> Step:
+        """Take the core's word that the bytes were no protocol: it has detached the session."""
+        self.state = State.ENDED
+        return Step(end=True)
 
     def revoke(self) -> Step:
         """The key of this session is gone, or means something else now."""
@@ -388,7 +395,8 @@ class Session:
         self.state = State.CLOSING
         self._request_id = logout.request_id
         number = self.attach_number
-        return Step(run=internal_run(SessionClosed(number, self.session_id, number)))
+        command = SessionClosed(number, self.session_id, number, logout.flags)
+        return Step(run=internal_run(command))
 
 
 _EXPECTED: Final[dict[State, type[Request]]] = {State.NEW: Hello, State.CHALLENGED: Logon}

@@ -209,7 +209,8 @@ class Switchboard:
         self.streams.publish(output, weights, self._answered)
         for connection in output.cut:
             if connection in ports:
-                ports[connection].act(Step(end=True))
+                port = ports[connection]
+                port.act(port.session.cut())
         for body in split_frames(internal):
             self._internal_answer(body)
 

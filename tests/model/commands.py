@@ -17,6 +17,7 @@ from hpe.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
     INT_MAX,
+    LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
     ORDER_POST_ONLY,
     AddAsset,
@@ -94,7 +95,7 @@ def departure(random: Random) -> Request:
     if chance < 0.6:
         return SessionDetached(1, 1, 1, random.choice(tuple(DetachCause)))
     if chance < 0.7:
-        return SessionClosed(1, 1, 1)
+        return SessionClosed(1, 1, 1, random.choice((0, LOGOUT_KEEP_ORDERS)))
     return Tick(1) if chance < 0.8 else attachment(random)
 
 

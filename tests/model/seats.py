@@ -192,15 +192,16 @@ class Seats:
 
     def _left(self, session: NaiveSession, command: SessionDetached | SessionClosed) -> Reply:
         was_there, session.attach_number = session.attach_number, 0
-        closes = isinstance(command, SessionClosed)
+        kind = InternalResponse
+        if isinstance(command, SessionClosed):
+            kind = SessionClosedResponse
         if not was_there:
             self.naive.tick()
-        elif closes:
+        elif isinstance(command, SessionClosed):
             session.closed = True
-            self.naive.close(session.session_id)
+            self.naive.close(session.session_id, command.flags)
         else:
             self.naive.detach(session.session_id)
-        kind = SessionClosedResponse if closes else InternalResponse
         return kind(command.request_id, 0, self.state.sequence)
 
 

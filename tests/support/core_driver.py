@@ -420,6 +420,6 @@ class Client:
         command = SessionDetached(1, self.session_id, self.attach_number, cause)
         self.venue.internal(command, wait_ns=wait_ns)
 
-    def log_out(self) -> None:
+    def log_out(self, flags: int = 0) -> None:
         """Close the session for good."""
-        self.venue.internal(SessionClosed(1, self.session_id, self.attach_number))
+        self.venue.internal(SessionClosed(1, self.session_id, self.attach_number, flags))

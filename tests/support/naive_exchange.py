@@ -12,6 +12,7 @@ from typing import Final
 
 from hpe.messages import (
     HELLO_CANCEL_ON_DISCONNECT,
+    LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
     BlockUser,
     BlockUserResponse,
@@ -155,7 +156,9 @@ class NaiveExchange:
         """Let a session lose its connection."""
         self.state.sequence += 1
         self.state.direct = False
-        _, grace_ms = self.grants[session]
+        self._lose(session, self.grants[session][1])
+
+    def _lose(self, session: int, grace_ms: int) -> None:
         theirs = self._orders_of(session)
         if theirs:
             end_ns = self.state.time_ns + grace_ms * 1_000_000
@@ -164,10 +167,13 @@ class NaiveExchange:
         while self.acts_left[2] and (due := self._begun(session)):
             self._expire(min(due))
 
-    def close(self, session: int) -> None:
-        """Forget a session; its orders are ordinary ones from now on."""
+    def close(self, session: int, flags: int) -> None:
+        """Forget a session: its orders end as after a grace, or are ordinary ones from now on."""
         self.state.sequence += 1
-        if not self._begun(session):
+        self.state.direct = False
+        if not flags & LOGOUT_KEEP_ORDERS:
+            self._lose(session, 0)
+        elif not self._begun(session):
             for order in self._orders_of(session):
                 order.session = 0
 

@@ -42,7 +42,7 @@ def test_internal_commands():
 def test_limits():
     rows = document.table(SECTIONS["Limits"], "constant", "value", "why")
     limits = {row["constant"]: document.number(row["value"]) for row in rows}
-    no_limits = ("FLAG_", "ORDER_", "HELLO_")
+    no_limits = ("FLAG_", "ORDER_", "HELLO_", "LOGOUT_")
     type_numbers = {"QUERY_FIRST", "COMMAND_FIRST", "INTERNAL_FIRST", "TYPE_LAST"}
     expected = {
         name: value
@@ -55,14 +55,18 @@ def test_limits():
 
 def test_flags():
     groups = document.tables(SECTIONS["Flags"])
-    for prefix, rows in zip(("FLAG_", "ORDER_", "HELLO_"), groups, strict=True):
+    for prefix, rows in zip(("FLAG_", "ORDER_", "HELLO_", "LOGOUT_"), groups, strict=True):
         assert {row["constant"]: int(row["value"]) for row in rows} == {
             name: value
             for name, value in vars(messages).items()
             if name.startswith(prefix) and not name.endswith("_FLAGS_ALL")
         }
     values = [sum(int(row["value"]) for row in rows) for rows in groups]
-    assert values[1:] == [messages.ORDER_FLAGS_ALL, messages.HELLO_FLAGS_ALL]
+    assert values[1:] == [
+        messages.ORDER_FLAGS_ALL,
+        messages.HELLO_FLAGS_ALL,
+        messages.LOGOUT_FLAGS_ALL,
+    ]
 
 
 @pytest.mark.parametrize("enum", ENUMS, ids=lambda each: each.__name__)

@@ -4,6 +4,7 @@ import pytest
 
 from hpe.core import new_core
 from hpe.messages import (
+    LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
     ORDER_POST_ONLY,
     CancelReason,
@@ -274,9 +275,9 @@ def test_a_newer_connection_decides_of_later_orders_and_of_the_grace(trader, cli
     client.venue.check()
 
 
-def test_logging_out_leaves_the_orders(trader, client):
+def test_logging_out_may_leave_the_orders(trader, client):
     order = trader.submit(Side.BUY, 100, 5)
-    trader.log_out()
+    trader.log_out(LOGOUT_KEEP_ORDERS)
     client.venue.pass_time(DAY_MS * MS)
     assert resting(client) == [order.order_id]
     assert ended(client.venue) == []
@@ -292,7 +293,7 @@ def test_logging_out_is_no_end_of_a_grace(client, other):
     session = with_grace(client, 5)
     order = session.submit(Side.BUY, 100, 5)
     session.detach()
-    client.venue.attach(1, session.session_id, flags=1, grace_ms=5).log_out()
+    client.venue.attach(1, session.session_id, flags=1, grace_ms=5).log_out(LOGOUT_KEEP_ORDERS)
     client.venue.pass_time(50 * MS)
     assert resting(client) == [order.order_id]
 

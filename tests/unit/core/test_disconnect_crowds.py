@@ -3,7 +3,15 @@
 import pytest
 
 from hpe.core.timers import ACTS_PER_BODY_MAX, ENDING
-from hpe.messages import MASS_CANCEL_MAX, CancelReason, OrderType, Side, SubmitOrder, TimeInForce
+from hpe.messages import (
+    LOGOUT_KEEP_ORDERS,
+    MASS_CANCEL_MAX,
+    CancelReason,
+    OrderType,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
 from tests.unit.core.test_disconnect import DAY_MS, MS, ended, resting, with_grace
 
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
@@ -117,7 +125,7 @@ def test_a_logout_between_the_parts_stops_nothing(trader, client, other, restart
     trader.detach()
     again = venue.attach(1, trader.session_id, flags=1)
     kept = again.submit(Side.BUY, 2, 1)
-    again.log_out()
+    again.log_out(LOGOUT_KEEP_ORDERS)
     assert len(ended(venue)) < count, "some are left to end"
     twin = getattr(venue, restart)()
     assert twin.state_hash() == venue.core.state_hash()

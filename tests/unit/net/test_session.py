@@ -8,6 +8,7 @@ import pytest
 from hpe.core.core import SYSTEM_CONNECTION
 from hpe.keys import Key, KeyEntry, Scheme
 from hpe.messages import (
+    LOGOUT_KEEP_ORDERS,
     Challenge,
     Deposit,
     DetachCause,
@@ -158,6 +159,25 @@ def test_logout_closes_when_durable_and_detaches_nothing(desk: Desk) -> None:
     assert desk.session.end() is None
     last = desk.session.closed()
     assert (answer(last), last.end) == (LoggedOut(12, 0), True)
+
+
+def test_a_logout_may_keep_the_orders(desk: Desk) -> None:
+    desk.attach()
+    assert command(desk.say(Logout(12, LOGOUT_KEEP_ORDERS))) == SessionClosed(41, 5, 41, 1)
+
+
+def test_a_connection_that_the_core_cut_is_not_detached_again(desk: Desk) -> None:
+    desk.attach()
+    assert desk.session.cut() == Step(end=True)
+    assert desk.session.end() is None
+    assert desk.session.requests(Chunk(False, 1, b"frame")) is None
+
+
+def test_a_client_that_left_while_attaching_is_left_to_recovery_in_a_stop(desk: Desk) -> None:
+    desk.say(Hello(1, 1, 8))
+    desk.session.end()
+    desk.facts.draining = True
+    assert desk.session.attached(ATTACHED) is NOTHING
 
 
 def test_a_replaced_session_is_told_so_and_detaches_nothing(desk: Desk) -> None:
