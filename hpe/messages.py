@@ -808,10 +808,14 @@ class ListFills(Request, frozen=True, tag=38):
 
 
 class FillsReply(Reply, frozen=True, tag=38):
-    """A page of fills; a page shorter than the limit is the last."""
+    """A page of fills; a page shorter than the limit is the last.
+
+    Every fill with a private sequence above `complete_after` is known.
+    """
 
     sequence: int
     rows: list[FillRow]
+    complete_after: int = 0
 
 
 BalanceRow = tuple[int, int, int, int, int]
@@ -1062,7 +1066,7 @@ class CancelOrder(Request, frozen=True, tag=65):
 
 
 class ReplaceOrder(Request, frozen=True, tag=66):
-    """Change an order's quantity, price or both; nil leaves a field as it is."""
+    """Change an order's quantity, prices or end; nil, and 0 for the end, leave a field as it is."""
 
     order_id: AnyInt
     client_order_id: AnyInt
@@ -1072,6 +1076,7 @@ class ReplaceOrder(Request, frozen=True, tag=66):
     requeue: bool = False
     stop_price: PositiveInt | None = None
     user: TraderIdOrZero = 0
+    expires_ns: AnyInt = 0
 
 
 class OrderResponse(Reply, frozen=True, tag=64):

@@ -160,9 +160,11 @@ class OrderEntry:
         exchange, quantity = self._exchange, command.quantity
         order = Order(
             exchange.last_order_id, user, command.client_order_id, book, command.side, _LIMIT,
-            _IOC, command.price, quantity, 0, 0, 0, *terms, canceled=quantity,
-            reason=_IOC_REMAINDER,
+            _IOC, command.price, quantity, 0, 0, command.self_trade or book.instrument.self_trade,
+            *terms, canceled=quantity, reason=_IOC_REMAINDER,
         )  # fmt: skip
+        if command.client_order_id and self._reuses_id(order):
+            self._orders.keep(order)
         self._events += (order, (order, _EXEC_CANCELED))
         return OrderResponse(
             command.request_id, 0, exchange.sequence, _IOC_REMAINDER, exchange.time_ns, _CANCELED,
@@ -288,11 +290,15 @@ class OrderEntry:
         """Index an order that arrived, or keep it as ended, and answer."""
         if order.leaves:
             self._orders.add(order)
-        elif order.cum:
-            self._orders.ended.append(order)
+        elif order.cum or self._reuses_id(order):
+            self._orders.keep(order)
         if order.reason:
             self._events.append((order, _EXEC_CANCELED))
         return order_response(self._exchange, command, order, fills)
+
+    def _reuses_id(self, order: Order) -> bool:
+        """Tell whether an older order that is kept has the client order id of one that ended."""
+        return order.client_order_id in self._users[order.user].ended_by_client_id
 
     # --- cancel ---------------------------------------------------------------------------------
 
@@ -323,9 +329,9 @@ class OrderEntry:
             self._touch(account)
         order.leaves, order.reason, cum = 0, _REQUESTED, order.cum
         canceled = order.canceled = order.quantity - cum
-        if cum:
+        if cum or order.client_order_id in mine.ended_by_client_id:
             order.reserved = 0
-            orders.ended.append(order)
+            orders.keep(order)
         self._events.append((order, _EXEC_CANCELED))
         return CancelResponse(
             command.request_id, 0, exchange.sequence, _REQUESTED, exchange.time_ns, _CANCELED,

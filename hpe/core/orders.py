@@ -145,16 +145,25 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
 
 class UserOrders:
-    """What one user has: accounts, open orders by both ids, fills; and the kill switch."""
+    """What one user has: accounts, open orders by both ids, fills; and the kill switch.
 
-    __slots__ = ("accounts", "blocked", "by_client_id", "by_id", "fills")
+    `ended_by_client_id` are the newest of the kept ended orders, `fills_after` is the private
+    sequence of the newest fill that is not kept any more, 0 while all are.
+    """
+
+    __slots__ = (
+        "accounts", "blocked", "by_client_id", "by_id", "ended_by_client_id", "fills",
+        "fills_after",
+    )  # fmt: skip
 
     def __init__(self, accounts: UserAccounts) -> None:
         self.accounts = accounts
         self.blocked = False
         self.by_id: dict[int, Order] = {}
         self.by_client_id: dict[int, Order] = {}
+        self.ended_by_client_id: dict[int, Order] = {}
         self.fills: deque[ExecutionReport] = deque()
+        self.fills_after = 0
 
 
 class AllUsers(dict[int, UserOrders]):
@@ -175,6 +184,8 @@ class OrderIndex:
     An open order that expires has its entry among the timers. Of ended orders those are kept that
     traded, or that ended otherwise than by the answer to a command of their own: keeping the many
     that come and go without a trade cost every order 7 % (memory that is not reused while warm).
+    Under a client order id that a kept one has, all that end after it are kept too: so the newest
+    that is kept under an id is the newest that ended.
     """
 
     __slots__ = ("_timers", "by_session", "ended", "filled_users", "open_count", "users")
@@ -185,7 +196,7 @@ class OrderIndex:
         self.open_count = 0
         # Those that a session's lost connection cancels, by session; the oldest first.
         self.by_session: dict[int, dict[int, Order]] = {}
-        self.ended: deque[Order] = deque(maxlen=ENDED_ORDERS_MAX)
+        self.ended: deque[Order] = deque()
         self.filled_users: deque[int] = deque()
 
     def add(self, order: Order) -> None:
@@ -215,8 +226,28 @@ class OrderIndex:
                 self._timers.remove(*_entry(order, terms))
             if terms.session_id:
                 self._disown(order.order_id, terms.session_id)
-        if order.cum or not told:
-            self.ended.append(order)
+        if order.cum or not told or order.client_order_id in mine.ended_by_client_id:
+            self.keep(order)
+
+    def keep(self, order: Order) -> None:
+        """Keep an order that ended, forgetting the oldest of too many."""
+        ended, client_order_id = self.ended, order.client_order_id
+        if len(ended) >= ENDED_ORDERS_MAX:
+            oldest = ended.popleft()
+            theirs = self.users[oldest.user].ended_by_client_id
+            if theirs.get(oldest.client_order_id) is oldest:
+                del theirs[oldest.client_order_id]
+        ended.append(order)
+        if client_order_id:
+            self.users[order.user].ended_by_client_id[client_order_id] = order
+
+    def move_end(self, order: Order, expires_ns: int) -> None:
+        """Let an indexed order that has an end of its own have it at another time."""
+        terms = order.terms
+        assert terms is not None
+        self._timers.remove(*_entry(order, terms))
+        terms.expires_ns = expires_ns
+        self._timers.add(*_entry(order, terms))
 
     def _disown(self, order_id: int, session_id: int) -> None:
         """Take an ended order from its session, which may be gone."""
@@ -231,7 +262,8 @@ class OrderIndex:
         self.users[user].fills.append(report)
         self.filled_users.append(user)
         if len(self.filled_users) > RECENT_FILLS_MAX:
-            self.users[self.filled_users.popleft()].fills.popleft()
+            theirs = self.users[self.filled_users.popleft()]
+            theirs.fills_after = theirs.fills.popleft().private_sequence
 
     def find(self, user: int, order_id: int, client_order_id: int) -> Order | None:
         """Find an open order of this user; somebody else's order is as unknown as none."""
@@ -245,12 +277,14 @@ class OrderIndex:
     def find_ended(self, user: int, order_id: int, client_order_id: int) -> Order | None:
         """Find the newest ended order of this user under an id, if it is still kept.
 
-        Cost: the kept orders that are newer. An index would cost every order that ends.
+        Cost, by the engine's id: the kept orders that are newer; an index would cost every order
+        that ends. By the client's id: none.
         """
+        if client_order_id:
+            mine = self.users.get(user)
+            return mine.ended_by_client_id.get(client_order_id) if mine is not None else None
         for order in reversed(self.ended):
-            if order.user == user and (
-                order.order_id == order_id if order_id else order.client_order_id == client_order_id
-            ):
+            if order.user == user and order.order_id == order_id:
                 return order
         return None
 
@@ -278,6 +312,13 @@ class OrderIndex:
                     raise InvariantViolation(f"order {order_id} belongs to no session")
                 if self.find(order.user, order_id, 0) is not order:
                     raise InvariantViolation(f"order {order_id} of a session is not open")
+        newest = {(o.user, o.client_order_id): o for o in self.ended if o.client_order_id}
+        if newest != {
+            (user, client_order_id): order
+            for user, mine in self.users.items()
+            for client_order_id, order in mine.ended_by_client_id.items()
+        }:
+            raise InvariantViolation("ended orders are indexed wrongly")
         for order in self.ended:
             if order.leaves or order.reserved or order.partner or order.waiting:
                 raise InvariantViolation(f"order {order.order_id} has not ended")

@@ -107,7 +107,7 @@ class Queries:
         else:
             order = orders.find(owner, query.order_id, query.client_order_id)
             if order is None and query.order_id <= self._exchange.last_order_id:
-                self.effort += len(orders.ended)
+                self.effort += len(orders.ended) if query.order_id else 0
                 order = orders.find_ended(owner, query.order_id, query.client_order_id)
             row = order_row(order) if order is not None else None
             reason = _NONE if order is not None else RejectReason.UNKNOWN_ORDER
@@ -127,7 +127,7 @@ class Queries:
         self.effort += len(mine.fills)
         found = (report for report in mine.fills if report.private_sequence > query.after)
         rows = [fill_row(report) for report in islice(found, query.limit)]
-        return FillsReply(query.request_id, 0, self._exchange.sequence, rows)
+        return FillsReply(query.request_id, 0, self._exchange.sequence, rows, mine.fills_after)
 
     def list_balances(self, user: int, query: ListBalances) -> BalancesReply:
         """Show a page of accounts that are not empty. Cost: all accounts of the user."""

@@ -1,8 +1,9 @@
-"""Replace: changing quantity, price or trigger of an open order.
+"""Replace: changing quantity, price, trigger or end of an open order.
 
-Part of the deterministic core. Less quantity at the same price keeps its place; anything else, or
-`requeue`, loses it and may trade, or fire. A rejected replace leaves the order as it was. The
-rules per kind of order are protocol.md's, "Replacing an order".
+Part of the deterministic core. Not more quantity at the same price keeps its place; anything else,
+or `requeue`, loses it and may trade, or fire. Less, and nothing else, is a part cancel: it passes
+wherever a cancel does. A rejected replace leaves the order as it was. The rules per kind of order
+are protocol.md's, "Replacing an order".
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from hpe.messages import (
     ReplaceOrder,
     ReplaceResponse,
     Side,
+    TimeInForce,
 )
 
 if TYPE_CHECKING:
@@ -53,9 +55,10 @@ class OrderReplacing:
         """Change an open order."""
         exchange = self._exchange
         leaves, total = command.leaves_quantity, command.quantity
-        if (leaves is None) is (total is None) or (
-            (command.order_id == 0) is (command.client_order_id == 0)
-        ):
+        if (
+            ((leaves is None) is (total is None) and (total is not None or not command.expires_ns))
+            or (command.order_id == 0) is (command.client_order_id == 0)
+        ):  # fmt: skip
             exchange.expiry.end_named(
                 command.user or user, command.order_id, command.client_order_id
             )
@@ -71,14 +74,13 @@ class OrderReplacing:
         if terms is not None and exchange.expiry.is_dead(order):
             self._market.cancel(order, CancelReason.EXPIRED)
             return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
-        if (terms is not None or command.stop_price or not order.price) and _does_not_fit(
-            command, order
-        ):
+        if (
+            terms is not None or command.stop_price or command.expires_ns or not order.price
+        ) and _does_not_fit(command, order):
             return order_rejected(exchange, command, _INVALID)
         done = order.cum + order.canceled
         if leaves is None:
-            assert total is not None
-            leaves = total - done
+            leaves = total - done if total is not None else order.leaves
         if leaves <= 0:
             return self._replace_away(command, order)
         price = command.price or order.price
@@ -86,6 +88,8 @@ class OrderReplacing:
         if reason:
             return order_rejected(exchange, command, reason)
         order.quantity = leaves + done
+        if command.expires_ns:
+            self._orders.move_end(order, command.expires_ns)
         if terms is not None and terms.waiting:
             self._replace_waiting(command, order, price, leaves)
             fills: list[Fill] = []
@@ -114,8 +118,14 @@ class OrderReplacing:
 
     def _check(self, order: Order, command: ReplaceOrder, price: int, leaves: int) -> RejectReason:
         """Test what the order would become, and reserve what it needs then."""
-        book, terms, rates = order.book, order.terms, order.rates
+        book, terms, rates, same_price = order.book, order.terms, order.rates, price == order.price
         instrument, mine = book.instrument, self._users[order.user]
+        if same_price and leaves < order.leaves and _is_part_cancel(command, order):
+            if book.status is InstrumentStatus.HALTED:
+                return RejectReason.NOT_TRADING
+            enough = self._market.reserve_for(order, price, leaves)
+            assert enough  # less never needs more
+            return RejectReason.NONE
         if mine.blocked or not book.plain:
             reason = barred(book, mine, in_call=True)
             if reason:
@@ -136,7 +146,10 @@ class OrderReplacing:
         # With what it traded so far inside, the whole of an order's life stays within 64 bits.
         if needed + order.quote_total + order.fee_total > AMOUNT_MAX and price:
             return RejectReason.NOTIONAL_OUT_OF_RANGE
-        if order.flags & ORDER_POST_ONLY and book.opposite(order.side).crosses(price):
+        if 0 < command.expires_ns <= self._exchange.time_ns:
+            return RejectReason.EXPIRY_PASSED
+        stays = same_price and (leaves == order.leaves or command.expires_ns > 0)
+        if order.flags & ORDER_POST_ONLY and not stays and book.opposite(order.side).crosses(price):
             return RejectReason.POST_ONLY_WOULD_CROSS
         if terms is not None:
             enough = self._market.reserve_for(order, price, leaves)
@@ -153,7 +166,7 @@ class OrderReplacing:
         terms, triggers = order.terms, order.book.triggers
         assert terms is not None
         trigger = triggers.trigger_of(order)
-        keeps = leaves < order.leaves and command.stop_price in (None, trigger)
+        keeps = leaves <= order.leaves and command.stop_price in (None, trigger)
         order.price, order.leaves = price, leaves
         if keeps and not command.requeue:
             self._market.note(order, _REPLACED, 0)
@@ -173,7 +186,7 @@ class OrderReplacing:
             ladder, opposite = book.bids, book.asks
         else:
             ladder, opposite = book.asks, book.bids
-        if price == order.price and leaves < order.leaves and not command.requeue:
+        if price == order.price and leaves <= order.leaves and not command.requeue:
             ladder.reduce(order, leaves)
             self._market.events.append((order, _REPLACED))
             return []
@@ -196,10 +209,20 @@ class OrderReplacing:
         return fills
 
 
+def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
+    """Tell whether nothing but the quantity of an order changes; it is known to get less."""
+    if command.requeue or command.expires_ns:
+        return False
+    trigger = command.stop_price
+    return trigger is None or trigger == order.book.triggers.trigger_of(order)
+
+
 def _does_not_fit(command: ReplaceOrder, order: Order) -> bool:
     """Tell whether the replace asks for what this kind of order does not have."""
     terms = order.terms
     if terms is not None and terms.budget:
+        return True
+    if command.expires_ns and order.time_in_force is not TimeInForce.GTD:
         return True
     if command.price and order.is_stop and not order.price:
         return True

@@ -84,6 +84,8 @@ def _user_rows(exchange: Exchange, feed: PrivateFeed) -> Iterator[bytes]:
     for user, theirs in sorted(orders.users.items(), key=lambda item: item[0]):
         if theirs.blocked:
             yield _encode(("blocked", user))
+        if theirs.fills_after:
+            yield _encode(("fills_after", user, theirs.fills_after))
     for user, sequence in feed.rows():
         yield _encode(("private", user, sequence))
     for order in orders.ended:
@@ -205,7 +207,7 @@ class _Loader:
         self.orders[order.order_id] = order
 
     def load_ended(self, *row: Any) -> None:
-        self.exchange.orders.ended.append(self._order(*row))
+        self.exchange.orders.keep(self._order(*row))
 
     def _order(self, *row: Any) -> Order:
         order_id, user, client_order_id, instrument_id, side, order_type, tif, *rest = row
@@ -243,6 +245,9 @@ class _Loader:
 
     def load_blocked(self, user: int) -> None:
         self.exchange.orders.users[user].blocked = True
+
+    def load_fills_after(self, user: int, private_sequence: int) -> None:
+        self.exchange.orders.users[user].fills_after = private_sequence
 
     def load_private(self, user: int, sequence: int) -> None:
         self.feed.restore(user, sequence)

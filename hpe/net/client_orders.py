@@ -16,7 +16,7 @@ from hpe.net.decimals import Grid
 from hpe.net.market_views import OrderbookView
 from hpe.net.results import OcoResult
 from hpe.net.scales import InstrumentView
-from hpe.net.views import FillView, MassCancelView, OrderStateView, OrderView
+from hpe.net.views import FillsView, FillView, MassCancelView, OrderStateView, OrderView
 
 
 class OrderCalls(ListingCalls):
@@ -185,12 +185,14 @@ class OrderCalls(ListingCalls):
         price: Decimal | int | None = None,
         requeue: bool = False,
         stop_price: Decimal | int | None = None,
+        expires_ns: int = 0,
         user: int = 0,
     ) -> OrderView:
         """Change an order: exactly one of new total or new open quantity, and maybe its prices.
 
-        Less at the same price keeps its place in the queue unless `requeue`; anything else
-        loses it and may trade.
+        Not more at the same price keeps its place in the queue unless `requeue`; anything else
+        loses it and may trade. `expires_ns` moves the end of a gtd order, in the server's
+        nanoseconds since 1970; both quantities may then be left out.
         """
         view = await self._view(instrument)
         result = await self.requests.replace_order(
@@ -201,6 +203,7 @@ class OrderCalls(ListingCalls):
             price=_count_or_none(view.prices, price),
             requeue=requeue,
             stop_price=_count_or_none(view.prices, stop_price),
+            expires_ns=expires_ns,
             user=user,
         )
         return view.order(result)
@@ -231,8 +234,14 @@ class OrderCalls(ListingCalls):
 
     async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillView]:
         """Give the recent fills with private sequences above `after`, oldest first."""
-        rows = await self.requests.list_fills(user, after=after)
-        return [(await self.listings.instrument_of(row.instrument)).fill(row) for row in rows]
+        return (await self.read_fills(user, after=after)).fills
+
+    async def read_fills(self, user: int = 0, *, after: int = 0) -> FillsView:
+        """Do as `list_fills` and tell from which fill on none is missing."""
+        found = await self.requests.read_fills(user, after=after)
+        instrument = self.listings.instrument_of
+        fills = [(await instrument(row.instrument)).fill(row) for row in found.rows]
+        return FillsView(found.sequence, found.complete_after, fills)
 
 
 def _order_type(price: Decimal | int | None, *, waits: bool) -> OrderType:

@@ -62,13 +62,15 @@ class RawSnapshot(NamedTuple):
     balances: list[BalanceRow]
     holds: list[HoldRow]
     fills: list[FillRow]
+    fills_complete_after: int
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """How a user stands, in place of reports that the server does not keep any more.
 
-    `fills` are those after the last report before this; what they did is in the other lists. The
+    `fills` are those after the last report before this; what they did is in the other lists. Those
+    with a private sequence at or below `fills_complete_after` may be missing; 0: none is. The
     reports that follow have a `sequence` above this one. When much happened while the lists were
     read, orders, balances and holds may be newer than `sequence` says: reports carry what is
     afterwards, not differences, so that to apply them again does no harm.
@@ -79,6 +81,7 @@ class Snapshot:
     balances: list[AccountView]
     holds: list[HoldView]
     fills: list[FillView]
+    fills_complete_after: int
     raw: RawSnapshot = field(repr=False, compare=False)
 
 
@@ -192,7 +195,10 @@ class PrivateEvents(Stream):
         orders = await requests.read_orders(user=user)
         balances = await requests.read_balances(user)
         holds = await requests.read_holds(user)
-        return RawSnapshot(fills.sequence, orders.rows, balances.rows, holds.rows, fills.rows)
+        return RawSnapshot(
+            fills.sequence, orders.rows, balances.rows, holds.rows, fills.rows,
+            fills.complete_after,
+        )  # fmt: skip
 
     async def _snapshot_view(self, raw: RawSnapshot) -> Snapshot:
         asset, instrument = self._listings.asset_of, self._listings.instrument_of
@@ -202,6 +208,7 @@ class PrivateEvents(Stream):
             [(await asset(row[0])).account(row) for row in raw.balances],
             [(await asset(row[1])).hold(row) for row in raw.holds],
             [(await instrument(row.instrument)).fill(row) for row in raw.fills],
+            raw.fills_complete_after,
             raw,
         )
 

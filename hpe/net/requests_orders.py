@@ -208,9 +208,21 @@ class OrderRequests(Channel):
         price: int | None = None,
         requeue: bool = False,
         stop_price: int | None = None,
+        expires_ns: int = 0,
         user: int = 0,
     ) -> OrderResult:
         """Change an order: exactly one of new total or new open quantity, and maybe its prices.
+
+        Args:
+            order_id: the engine's id, or else
+            client_order_id: the client's.
+            quantity: new total in lots.
+            leaves_quantity: new open quantity in lots.
+            price: new limit in ticks.
+            requeue: lose the place even where it could be kept.
+            stop_price: new trigger in ticks.
+            expires_ns: new end of a gtd order; both quantities may then be left out.
+            user: whose order; 0 for one's own.
 
         Raises:
             OrderRejected: the old order stays as it was. Also what `call` raises.
@@ -225,6 +237,7 @@ class OrderRequests(Channel):
             requeue,
             stop_price,
             user,
+            expires_ns,
         )
         return order_result(await self.call(request))
 
@@ -263,12 +276,19 @@ class OrderRequests(Channel):
         return (await self.read_fills(user, after=after)).rows
 
     async def read_fills(self, user: int = 0, *, after: int = 0) -> Listing[FillRow]:
-        """Do as `list_fills` and tell the sequence, too."""
+        """Do as `list_fills` and tell the sequence, and from which fill on none is missing."""
+        complete_after = 0
 
         async def page(after: int, limit: int) -> FillsReply:
-            return expect(FillsReply, await self.call(ListFills(0, after, limit, user)))
+            nonlocal complete_after
+            reply = expect(FillsReply, await self.call(ListFills(0, after, limit, user)))
+            # What the server forgot of the pages before was shown by then.
+            if reply.complete_after > after:
+                complete_after = reply.complete_after
+            return reply
 
-        return await pages(page, lambda row: row.private_sequence, after)
+        listing = await pages(page, lambda row: row.private_sequence, after)
+        return listing._replace(complete_after=complete_after)
 
 
 def _disconnect_flag(cancel_on_disconnect: bool) -> int:

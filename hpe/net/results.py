@@ -304,10 +304,15 @@ class Page(Protocol[_Row]):
 
 
 class Listing(NamedTuple, Generic[_Row]):
-    """A whole list. `sequence` is that of its last page; earlier ones may show what was before."""
+    """A whole list. `sequence` is that of its last page; earlier ones may show what was before.
+
+    `complete_after`: of fills, the private sequence above which none is missing; 0: none at all is,
+    of those that were asked for.
+    """
 
     sequence: int
     rows: list[_Row]
+    complete_after: int = 0
 
 
 async def pages(

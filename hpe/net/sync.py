@@ -148,6 +148,7 @@ class SyncClient:
     get_order = _blocking(Client.get_order)
     list_orders = _blocking(Client.list_orders)
     list_fills = _blocking(Client.list_fills)
+    read_fills = _blocking(Client.read_fills)
 
     get_balance = _blocking(Client.get_balance)
     list_balances = _blocking(Client.list_balances)

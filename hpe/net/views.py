@@ -114,6 +114,20 @@ class FillView:
 
 
 @dataclass(frozen=True, slots=True)
+class FillsView:
+    """Fills of a user, and how whole that is.
+
+    `sequence` is the newest command that they show. Fills with a private sequence at or below
+    `complete_after` may be missing: the server keeps the newest ones of all users only. 0: none
+    of those that were asked for is missing.
+    """
+
+    sequence: int
+    complete_after: int
+    fills: list[FillView]
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionView(FillView):
     """A fill with what it left of the order."""
 

@@ -77,6 +77,8 @@ async def test_fees_are_charged_and_the_house_pays_the_rebate(tmp_path: Path) ->
         [sold] = await alice.list_fills()
         assert (sold.liquidity, sold.fee, sold.symbol) == (Liquidity.MAKER, D("-0.01"), PAIR)
         assert await alice.list_fills(after=sold.private_sequence) == []
+        found = await alice.read_fills()
+        assert (found.fills, found.complete_after) == ([sold], 0)
         assert await bob.list_fills(user=1) == [sold]
         assert (await alice.get_balance("USD")).available == D("10100.01")
         assert (await bob.get_balance("USD")).available == D("9899.975")
@@ -92,6 +94,18 @@ async def test_fees_are_charged_and_the_house_pays_the_rebate(tmp_path: Path) ->
         assert (await bob.submit_order(pair, "buy", 1, 100)).fee_total == D("0.025")
         with pytest.raises(OrderRejected, match="fees_below_zero"):
             await alice.set_fees(PAIR, -251, 250)
+
+
+async def test_an_end_is_moved_and_the_rest_stays(tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as (alice, _, pair):
+        end_ns = time.time_ns() + 10**12
+        placed = await alice.submit_order(pair, "sell", 1, 100, expires_ns=end_ns)
+        moved = await alice.replace_order(pair, placed.order_id, expires_ns=end_ns + 1)
+        assert (moved.leaves, moved.status) == (1, OrderStatus.NEW)
+        row = (await alice.get_order(placed.order_id)).raw
+        assert (row.expires_ns, row.leaves) == (end_ns + 1, placed.raw.leaves)
+        with pytest.raises(OrderRejected, match="expiry_passed"):
+            await alice.replace_order(pair, placed.order_id, expires_ns=1)
 
 
 async def test_a_stop_waits_is_moved_and_fires(tmp_path: Path) -> None:

@@ -237,9 +237,12 @@ def replacement(random: Random) -> Request:
     price = price_of(random, random.choice((1, 3))) if random.random() < 0.5 else None
     stop_price = price_of(random, random.choice((1, 3))) if random.random() < 0.15 else None
     client_id = random.choice((0, 0, 0, 0, 0, 0, 1))
+    expires = random.randint(1, 90) if random.random() < 0.1 else 0
+    if expires and random.random() < 0.5:
+        total = leaves = None
     return ReplaceOrder(
         1, random.randint(0, 12), client_id, total, leaves, price, random.random() < 0.1,
-        stop_price,
+        stop_price, expires_ns=expires,
     )  # fmt: skip
 
 
@@ -409,7 +412,10 @@ def addressed(command: Request, request_id: int, last_order_id: int, time_ns: in
         # The client id alone names the order half of the time.
         by_client_id = command.client_order_id and command.order_id % 2
         order_id = 0 if by_client_id else max(last_order_id - command.order_id, 0)
-        return replace(command, request_id=request_id, order_id=order_id)
+        command = replace(command, request_id=request_id, order_id=order_id)
+        if isinstance(command, ReplaceOrder) and command.expires_ns:
+            return replace(command, expires_ns=now_ns + command.expires_ns * UNIT_NS)
+        return command
     if isinstance(command, SubmitOrder) and command.terms and command.terms.expires_ns:
         terms = replace(command.terms, expires_ns=now_ns + command.terms.expires_ns * UNIT_NS)
         return replace(command, request_id=request_id, terms=terms)

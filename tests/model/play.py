@@ -191,6 +191,11 @@ class Play:
             stop_price = price_of(random, order.book) if command.stop_price else None
             stop_price = stop_price if order.waiting and not order.terms.trail else None
             command = replace(command, price=price, stop_price=stop_price)
+            if random.random() < 0.15:  # it stays as it is, or nearly
+                leaves = max(order.leaves - random.choice((0, 0, 1)), 0)
+                command = replace(command, quantity=None, leaves_quantity=leaves, price=None)
+            if command.expires_ns and not order.terms.expires_ns and random.random() < 0.9:
+                command = replace(command, expires_ns=0, leaves_quantity=order.leaves)
         return place, command
 
     def _affordable(self, random: Random, user: int, command: SubmitOrder) -> SubmitOrder:

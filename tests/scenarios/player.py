@@ -225,6 +225,8 @@ class Player:
         fields = ("leaves_quantity", "quantity", "price", "stop_price", "requeue")
         said = read(words[1:])
         changes = {name: value for name, value in said.items() if name in fields}
+        if "until" in said:
+            changes["expires_ns"] = said["until"] * UNIT_NS
         response = user.replace(self.order_id(words[0]), **changes)
         away = response.reason == CancelReason.REPLACED_AWAY
         return self.of_order(user, response, None if away else ExecType.REPLACED)

@@ -36,6 +36,7 @@ from tests.scenarios.reject_world import (
     too_little_room,
     trade_at_100,
 )
+from tests.support.core_parts import place
 
 POST_ONLY_BUY: Final = Base(
     "submit_order",
@@ -114,16 +115,25 @@ CANCEL: Final = Base(
 
 
 def anns_post_only_bid(world: World) -> None:
-    """Let a post-only order of ann's, 5 at 90, rest as order 1."""
-    response = world.ann.submit(Side.BUY, 90, 5, post_only=True)
+    """Let a post-only order of ann's with an end, 5 at 90, rest as order 1."""
+    response = place(
+        world.ann, Side.BUY, 90, 5, OrderType.LIMIT, TimeInForce.GTD, flags=1,
+        expires_ns=2 * LATER_NS,
+    )  # fmt: skip
     assert response.order_id == 1
 
 
 REPLACE: Final = Base(
     "replace_order",
-    "of a post-only limit buy",
+    "of a post-only limit buy, gtd",
     ReplaceOrder,
-    {"order_id": 1, "client_order_id": 0, "leaves_quantity": 5, "price": 91},
+    {
+        "order_id": 1,
+        "client_order_id": 0,
+        "leaves_quantity": 5,
+        "price": 91,
+        "expires_ns": LATER_NS,
+    },
     {
         "invalid_combination": fault(quantity=5),
         "unknown_order": fault(order_id=NONE_SUCH),
@@ -134,6 +144,7 @@ REPLACE: Final = Base(
         "price_out_of_band": fault(price=121),
         "quantity_out_of_range": fault(leaves_quantity=21),
         "notional_out_of_range": fault(leaves_quantity=20),
+        "expiry_passed": fault(expires_ns=1),
         "post_only_would_cross": fault(bens_order(Side.SELL, 91)),
         "insufficient_funds": fault(take_all(USD)),
     },

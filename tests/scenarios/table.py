@@ -37,7 +37,7 @@ Orders:
     USER sells QUANTITY @ PRICE or stop TRIGGER [limit PRICE] as LABEL and LABEL    a pair: one
         cancels the other; buys: or stop TRIGGER for BUDGET
     USER cancels LABEL
-    USER replaces LABEL open|total QUANTITY [@ PRICE] [stop TRIGGER] [requeue]
+    USER replaces LABEL [open|total QUANTITY] [@ PRICE] [stop TRIGGER] [until N] [requeue]
     USER cancels all [buys|sells] [in SYMBOL] [of USER|of everybody]
     USER asks LABEL                           how an order is, or ended
     USER orders                               his open orders

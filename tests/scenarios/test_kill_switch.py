@@ -20,19 +20,22 @@ def test_new_orders_and_replaces_are_refused(venue):
         ann buys 1 at market                | rejected user_blocked
         ann sells 1 stop 70                 | rejected user_blocked
         ann sells 5 @ 120 or stop 70 as a2 and s2   | rejected user_blocked
-        ann replaces a1 open 4              | rejected user_blocked
-        ann replaces s1 open 4              | rejected user_blocked
+        ann replaces a1 open 5              | rejected user_blocked
+        ann replaces a1 open 4 @ 99         | rejected user_blocked
+        ann replaces s1 open 6              | rejected user_blocked
         """,
     )
 
 
-def test_cancels_go_on_and_a_replace_to_nothing_is_one(venue):
+def test_cancels_go_on_and_replaces_to_less_and_to_nothing_are_such(venue):
     agrees(
         venue,
         f"""
         {RESTING}
-        ann cancels a1                      | canceled requested 0/5
-        ann replaces s1 open 0              | canceled replaced_away 0/5
+        ann replaces a1 open 4              | new 0/4
+        ann replaces s1 open 4              | new 0/4
+        ann cancels a1                      | canceled requested 0/4
+        ann replaces s1 open 0              | canceled replaced_away 0/4
         """,
     )
 

@@ -55,21 +55,21 @@ def test_submitting(venue, status, order):
 
 
 @pytest.mark.parametrize(
-    ("status", "changed"),
+    ("status", "less", "changed"),
     [
-        ("trading", None),
-        ("cancel_only", "rejected not_trading"),
-        ("halted", "rejected not_trading"),
-        ("call_auction", None),
+        ("trading", "new 0/4", None),
+        ("cancel_only", "new 0/4", "rejected not_trading"),
+        ("halted", "rejected not_trading", "rejected not_trading"),
+        ("call_auction", "new 0/4", None),
     ],
 )
-def test_replacing(venue, status, changed):
+def test_replacing(venue, status, less, changed):
     agrees(
         venue,
         f"""
         {RESTING}
         market becomes {status}             | {status}
-        ann replaces a1 open 4              | {changed or "new 0/4"}
+        ann replaces a1 open 4              | {less}
         ann replaces a1 open 6 @ 111        | {changed or "new 0/6"}
         ann replaces s1 open 6 stop 81      | {changed or "new 0/6"}
         cat replaces c1 open 6 @ 91         | {changed or "new 0/6"}

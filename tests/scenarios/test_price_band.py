@@ -209,7 +209,7 @@ def test_a_resting_order_outside_the_band_trades_with_nobody(venue):
     )
 
 
-def test_a_resting_order_beyond_the_band_can_only_be_moved_back_or_ended(venue):
+def test_a_resting_order_beyond_the_band_can_only_be_moved_back_or_made_less(venue):
     # Placed in a call, the bid at 150 is beyond the band 95 .. 105 of the trading that follows.
     agrees(
         venue,
@@ -220,7 +220,8 @@ def test_a_resting_order_beyond_the_band_can_only_be_moved_back_or_ended(venue):
         cat buys 5 @ 150 as c1              | new 0/5
         cat buys 5 @ 151 as c2              | new 0/5
         market uncrosses                    | nothing
-        cat replaces c1 open 4              | rejected price_out_of_band
+        cat replaces c1 open 5              | rejected price_out_of_band
+        cat replaces c1 open 4              | new 0/4
         cat replaces c1 open 5 @ 105        | new 0/5
         ben sells 1 at market               | canceled band 0/1
         cat replaces c2 open 0              | canceled replaced_away 0/5

@@ -17,7 +17,9 @@ QUEUE = """
     ("change", "first"),
     [
         ("open 3               | new 0/3", "3@100 a1, 1@100 b1"),
-        ("open 5               | new 0/5", "4@100 b1"),
+        ("open 5               | new 0/5", "4@100 a1"),
+        ("open 5 @ 100         | new 0/5", "4@100 a1"),
+        ("total 5              | new 0/5", "4@100 a1"),
         ("open 3 @ 100         | new 0/3", "3@100 a1, 1@100 b1"),
         ("total 3              | new 0/3", "3@100 a1, 1@100 b1"),
         ("open 6               | new 0/6", "4@100 b1"),
@@ -28,13 +30,32 @@ QUEUE = """
         ("open 5 @ 101         | new 0/5", "4@100 b1"),
     ],
 )
-def test_less_at_the_same_price_keeps_its_place_and_anything_else_loses_it(venue, change, first):
+def test_not_more_at_the_same_price_keeps_its_place_and_anything_else_loses_it(
+    venue, change, first
+):
     agrees(
         venue,
         f"""
         {QUEUE}
         ann replaces a1 {change}
         cat buys 4 @ 105                | filled 4/4: {first}
+        """,
+    )
+
+
+def test_an_iceberg_that_stays_as_it_is_keeps_the_slice_that_it_shows(venue):
+    agrees(
+        venue,
+        """
+        given ann 100 BTC
+        given ben 100 BTC
+        given cat 10000 USD
+        ann sells 10 @ 100 shows 4 as a1    | new 0/10
+        ben sells 5 @ 100 as b1             | new 0/5
+        cat buys 1 @ 100                    | filled 1/1: 1@100 a1
+        ann replaces a1 open 9              | partially_filled 1/10
+        book                                | bids - asks 8@100
+        cat buys 4 @ 100                    | filled 4/4: 3@100 a1, 1@100 b1
         """,
     )
 
@@ -159,13 +180,97 @@ def test_a_rejected_replace_keeps_the_place(venue):
         {QUEUE}
         ann replaces a1 open 200        | rejected quantity_out_of_range
         ann replaces a1 open 5 @ 900    | rejected price_out_of_range
-        ann replaces a1 open 1          | rejected notional_out_of_range
+        ann replaces a1 open 1 @ 101    | rejected notional_out_of_range
         ann replaces a1 open 101        | rejected insufficient_funds
         cat buys 6 @ 100                | filled 6/6: 5@100 a1, 1@100 b1
         """,
         price_max=800,
         quantity_max=150,
         notional_min=200,
+    )
+
+
+# Three orders of ann's: one at the bounds, one a stop of the kind that has a limit, one an iceberg.
+BOUND = """
+    given ann 1000 USD, 100 BTC
+    ann sells 50 @ 100 as a1                | new 0/50
+    ann sells 50 @ 130 stop 60 as s1        | new 0/50
+    ann buys 10 @ 60 shows 4 as a2          | new 0/10
+"""
+
+
+@pytest.mark.parametrize("change", ["open 1", "total 1", "open 1 @ 100"])
+@pytest.mark.parametrize("barrier", ["operator blocks ann | 3 open orders",
+                                     "market becomes cancel_only | cancel_only"])  # fmt: skip
+def test_a_part_cancel_passes_where_a_cancel_does_and_below_every_minimum(venue, change, barrier):
+    agrees(
+        venue,
+        f"""
+        {BOUND}
+        {barrier}
+        ann replaces a1 {change}            | new 0/1
+        ann replaces a2 open 1              | new 0/1
+        ann replaces s1 open 1 @ 130 stop 60    | new 0/1
+        ann                                 | 940+60 USD, 98+2 BTC
+        """,
+        quantity_min=5,
+        notional_min=500,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("open 50", "not_trading"),
+        ("open 20 requeue", "not_trading"),
+        ("open 20 @ 99", "not_trading"),
+        ("open 51", "not_trading"),
+    ],
+)
+def test_what_is_no_part_cancel_has_all_its_tests(venue, change, reason):
+    agrees(
+        venue,
+        f"""
+        {BOUND}
+        market becomes cancel_only          | cancel_only
+        ann replaces a1 {change}            | rejected {reason}
+        ann replaces s1 open 20 stop 61     | rejected not_trading
+        ann replaces s1 open 20 @ 131       | rejected not_trading
+        market becomes trading              | trading
+        operator blocks ann                 | 3 open orders
+        ann replaces a1 {change}            | rejected user_blocked
+        """,
+    )
+
+
+def test_a_halted_market_has_no_part_cancels(venue):
+    agrees(
+        venue,
+        f"""
+        {BOUND}
+        market becomes halted               | halted
+        ann replaces a1 open 20             | rejected not_trading
+        ann replaces s1 open 20             | rejected not_trading
+        ann orders                          | a1 sell 0/50 @ 100, s1 sell 0/50 @ 130 stop 60,
+                                            | a2 buy 0/10 @ 60 shows 4
+        """,
+    )
+
+
+def test_a_part_cancel_passes_where_the_band_would_refuse_the_price(venue):
+    agrees(
+        venue,
+        """
+        given band 50000 ppm around 100
+        given ann 100 BTC
+        given ben 1000 BTC
+        given cat 10000 USD
+        market becomes call_auction         | call_auction
+        ann sells 5 @ 90 as a1              | new 0/5
+        market uncrosses                    | nothing
+        ann replaces a1 open 5              | rejected price_out_of_band
+        ann replaces a1 open 3              | new 0/3
+        """,
     )
 
 
@@ -192,6 +297,24 @@ def test_a_post_only_order_stays_post_only(venue):
         ann buys 5 @ 90 post-only as a1     | new 0/5
         ann replaces a1 open 5 @ 100        | rejected post_only_would_cross
         ann replaces a1 open 5 @ 99         | new 0/5
+        """,
+    )
+
+
+def test_post_only_is_not_asked_again_where_price_and_quantity_stay(venue):
+    # Only in a call may an order rest where it crosses.
+    agrees(
+        venue,
+        """
+        given ann 1000 USD
+        given ben 10 BTC
+        ann buys 5 @ 100 post-only as a1    | new 0/5
+        market becomes call_auction         | call_auction
+        ben sells 5 @ 100                   | new 0/5
+        ann replaces a1 open 5              | new 0/5
+        ann replaces a1 open 5 @ 101        | rejected post_only_would_cross
+        ann replaces a1 open 6              | rejected post_only_would_cross
+        ann replaces a1 open 4              | new 0/4
         """,
     )
 

@@ -71,7 +71,7 @@ async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwa
     failure: Exception | None = None
     result = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_serve_when_asked, peer)
+        nursery.start_soon(serve_when_asked, peer)
         try:
             result = await function(*args, **kwargs)
         except Exception as error:
@@ -82,7 +82,8 @@ async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwa
     return result
 
 
-async def _serve_when_asked(peer: CorePeer) -> None:
+async def serve_when_asked(peer: CorePeer) -> None:
+    """Serve, until canceled, whatever the tasks ask for before they wait."""
     while True:
         await wait_all_tasks_blocked()
         peer.serve()

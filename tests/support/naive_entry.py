@@ -209,25 +209,39 @@ def end_all(state: NaiveState, orders: list[NaiveOrder], reason: CancelReason) -
 def replace_order(state: NaiveState, user: int, command: ReplaceOrder) -> NaiveOrder:
     """Change an order, which may lose its place and trade."""
     named_once = (command.order_id == 0) != (command.client_order_id == 0)
-    given_once = (command.quantity is None) != (command.leaves_quantity is None)
-    reject_if(not (named_once and given_once), RejectReason.INVALID_COMBINATION)
+    given = [n for n in (command.quantity, command.leaves_quantity) if n is not None]
+    enough = len(given) == 1 or (not given and command.expires_ns)
+    reject_if(not (named_once and enough), RejectReason.INVALID_COMBINATION)
     order = find(state, user, command.order_id, command.client_order_id)
     wrong = order.terms.budget or (command.price and not order.is_limit)
     own_trigger = order.waiting and not order.terms.trail
     wrong = wrong or (command.stop_price and not own_trigger)
+    wrong = wrong or (command.expires_ns and not order.terms.expires_ns)
     reject_if(bool(wrong), RejectReason.INVALID_COMBINATION)
-    leaves = command.leaves_quantity
-    if leaves is None:
-        assert command.quantity is not None
-        leaves = command.quantity - order.cum - order.canceled
+    leaves = given[0] if given else order.leaves
+    if command.quantity is not None:
+        leaves -= order.cum + order.canceled
     if leaves <= 0:
         _reject_if_halted(state, order)
         state.end(order, CancelReason.REPLACED_AWAY)
         state.cancel_partner(order)
         return order
+    if _only_takes_off(order, command, leaves):
+        _reject_if_halted(state, order)
+        order.leaves = leaves
+        state.report_order(order, ExecType.REPLACED)
+        order.shown = min(order.shown, leaves)
+        return order
     checks.check_state(state, user, order.book)
     _change(state, order, command, leaves)
     return order
+
+
+def _only_takes_off(order: NaiveOrder, command: ReplaceOrder, leaves: int) -> bool:
+    if command.requeue or command.expires_ns or leaves >= order.leaves:
+        return False
+    same_price = command.price in (None, order.price)
+    return same_price and command.stop_price in (None, order.terms.stop_price)
 
 
 def _change(state: NaiveState, order: NaiveOrder, command: ReplaceOrder, leaves: int) -> None:
@@ -235,16 +249,18 @@ def _change(state: NaiveState, order: NaiveOrder, command: ReplaceOrder, leaves:
     order.price, order.leaves = command.price or order.price, leaves
     if command.stop_price:
         order.terms = replace(order.terms, stop_price=command.stop_price)
+    trigger = order.terms.stop_price
+    if command.expires_ns:
+        order.terms = replace(order.terms, expires_ns=command.expires_ns)
+    stays = order.price == before[0] and (leaves == before[1] or command.expires_ns > 0)
     try:
-        _check_changed(state, order)
+        _check_changed(state, order, command, stays)
     except Rejected:
         order.price, order.leaves, order.terms = before
         raise
     state.report_order(order, ExecType.REPLACED)
-    same = (order.price, order.terms) == (before[0], before[2])
-    if order.waiting:
-        same = order.terms == before[2]
-    if same and leaves < before[1] and not command.requeue:
+    same = trigger == before[2].stop_price and (order.waiting or order.price == before[0])
+    if same and leaves <= before[1] and not command.requeue:
         order.shown = min(order.shown, leaves)
     elif order.waiting:
         state.open.remove(order)
@@ -256,12 +272,15 @@ def _change(state: NaiveState, order: NaiveOrder, command: ReplaceOrder, leaves:
         queue_arrived(state, order)
 
 
-def _check_changed(state: NaiveState, order: NaiveOrder) -> None:
+def _check_changed(
+    state: NaiveState, order: NaiveOrder, command: ReplaceOrder, stays: bool
+) -> None:
     checks.check_price(state, order)
     checks.check_band(state, order)
     checks.check_quantity(order)
     checks.check_notional(order)
-    crosses = order.post_only and _crosses(state, order)
+    checks.check_expiry(state, command.expires_ns)
+    crosses = order.post_only and not stays and _crosses(state, order)
     reject_if(crosses, RejectReason.POST_ONLY_WOULD_CROSS)
     short = state.account(order.user, order.asset())[0] < 0
     reject_if(short, RejectReason.INSUFFICIENT_FUNDS)

@@ -80,6 +80,12 @@ _ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
 }
 
 
+def _is_asked_for_by_id(state: NaiveState, order: NaiveOrder) -> bool:
+    """Whether an older order would be found in place of this one."""
+    older = [o for o in state.ended if o is not order and o.user == order.user]
+    return order.client_order_id in [o.client_order_id for o in older if o.client_order_id]
+
+
 class NaiveExchange:
     """Executes commands one after the other; `state` is all that it remembers."""
 
@@ -265,7 +271,7 @@ class NaiveExchange:
         except Rejected as rejected:
             status = OrderStatus.REJECTED
             return kind(*head, rejected.reason, state.time_ns, status, 0, 0, 0, 0, 0, 0, 0, 0)
-        if not order.live and not order.cum:
+        if not order.live and not order.cum and not _is_asked_for_by_id(state, order):
             state.ended.remove(order)  # nobody needs to ask: this response tells all of it
         fills = state.trades - trades
         return kind(

@@ -25,13 +25,10 @@ from hpe.messages import (
     ListHolds,
     ListOrders,
     LockBalance,
-    MassCancel,
     OrderReply,
     OrdersReply,
-    OrderStatus,
     OrderType,
     RejectReason,
-    SelfTrade,
     SetFees,
     SetStatus,
     Side,
@@ -143,97 +140,6 @@ def test_a_trailing_stop_shows_its_present_trigger(client, other):
     assert (row.stop_price, row.trail, row.waiting) == (102, 5, True)
 
 
-# --- one order ------------------------------------------------------------------------------------
-
-
-def test_exactly_one_id_names_an_order(client, other):
-    order = client.submit(BUY, 10, 1, client_order_id=4)
-    invalid = RejectReason.INVALID_COMBINATION
-    assert get(client).reason == invalid
-    assert get(client, order.order_id, 4).reason == invalid
-    assert get(client, order.order_id).order == get(client, 0, 4).order
-    assert get(other, order.order_id).reason == UNKNOWN
-    assert get(other, order.order_id, user=1).order.order_id == order.order_id
-    assert get(client, 0, 99).reason == get(client, INT_MAX).reason == UNKNOWN
-
-
-def test_a_client_id_names_the_live_order_else_the_one_that_ended_last(client, other):
-    numbers = []
-    for price in (10, 11):
-        numbers.append(client.submit(BUY, price, 1, client_order_id=4).order_id)
-        assert get(client, 0, 4).order.order_id == numbers[-1]
-        other.submit(SELL, price, 1)
-        assert get(client, 0, 4).order.order_id == numbers[-1]
-    assert get(client, numbers[0]).order.client_order_id == 4
-    live = client.submit(BUY, 9, 1, client_order_id=4).order_id
-    assert get(client, 0, 4).order.order_id == live
-
-
-def ended_by_fill(market, client, other):
-    order = client.submit(BUY, 10, 3)
-    other.submit(SELL, 10, 3)
-    return order.order_id, OrderStatus.FILLED, 0
-
-
-def ended_in_part(market, client, other):
-    order = client.submit(BUY, 10, 3)
-    other.submit(SELL, 10, 1)
-    client.cancel(order.order_id)
-    return order.order_id, OrderStatus.CANCELED, CancelReason.REQUESTED
-
-
-def ended_by_time(market, client, other):
-    order = place(client, BUY, 10, 1, tif=GTD, expires_ns=market.time_ns + 10)
-    market.pass_time(20)
-    return order.order_id, OrderStatus.EXPIRED, CancelReason.EXPIRED
-
-
-def ended_by_mass_cancel(market, client, other):
-    order = client.submit(BUY, 10, 1)
-    client.ask(MassCancel(client.next_id()))
-    return order.order_id, OrderStatus.CANCELED, CancelReason.MASS_CANCEL
-
-
-def ended_by_ones_own(market, client, other):
-    order = client.submit(BUY, 10, 1)
-    place(client, SELL, 10, 1, self_trade=SelfTrade.CANCEL_MAKER)
-    return order.order_id, OrderStatus.CANCELED, CancelReason.SELF_TRADE
-
-
-def ended_when_it_fired(market, client, other):
-    client.submit(BUY, 10, 1)
-    stop = place(other, SELL, 0, 1, STOP, stop_price=10)
-    client.submit(SELL, 10, 1)
-    return stop.order_id, OrderStatus.CANCELED, CancelReason.NO_LIQUIDITY
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        ended_by_fill, ended_in_part, ended_by_time, ended_by_mass_cancel, ended_by_ones_own,
-        ended_when_it_fired,
-    ],
-)  # fmt: skip
-def test_an_order_that_ended_shows_how(market, client, other, end):
-    order_id, status, reason = end(market, client, other)
-    row = get(client, order_id, user=2 if end is ended_when_it_fired else 0).order
-    assert (row.status, row.reason, row.leaves, row.reserved) == (status, reason, 0, 0)
-    assert row.quantity == row.cum + row.canceled
-    market.check()
-
-
-def test_of_what_ended_with_its_own_response_and_no_fill_that_response_is_the_record(client):
-    canceled = client.submit(BUY, 10, 1, client_order_id=5).order_id
-    client.cancel(canceled)
-    replaced = client.submit(BUY, 10, 1).order_id
-    client.replace(replaced, quantity=0)
-    killed = client.submit(BUY, 10, 1, FOK).order_id
-    for order_id in (canceled, replaced, killed):
-        assert get(client, order_id).reason == UNKNOWN
-    assert get(client, 0, 5).reason == UNKNOWN
-    client.venue.check()
-
-
 # --- fills ----------------------------------------------------------------------------------------
 
 
@@ -275,12 +181,25 @@ def test_the_newest_fills_of_all_users_are_kept(market, client, other, monkeypat
     for _ in range(4):
         other.submit(SELL, 100, 1)
         client.submit(BUY, 100, 1)
-    ids = [
-        [row.trade_id for row in trader.get(FillsReply, ListFills(1)).rows]
-        for trader in (client, other)
-    ]
-    assert ids == [[3, 4], [2, 3, 4]]
-    market.check()
+    for core in (market.core, market.replayed(), market.restored()):
+        market.core = core
+        replies = [trader.get(FillsReply, ListFills(1)) for trader in (client, other)]
+        ids = [[row.trade_id for row in reply.rows] for reply in replies]
+        assert ids == [[3, 4], [2, 3, 4]]
+        for trader, reply in zip((client, other), replies, strict=True):
+            told = [report for report in market.private[trader.user] if report.exec_type == 15]
+            forgotten = told[: 4 - len(reply.rows)]
+            assert reply.complete_after == forgotten[-1].private_sequence
+            page = trader.get(FillsReply, ListFills(1, after=reply.rows[-1].private_sequence))
+            assert (page.rows, page.complete_after) == ([], reply.complete_after)
+        market.check()
+
+
+def test_while_all_fills_are_kept_they_are_complete(market, client, other):
+    other.submit(SELL, 100, 1)
+    client.submit(BUY, 100, 1)
+    assert client.get(FillsReply, ListFills(1)).complete_after == 0
+    assert client.get(FillsReply, ListFills(1, user=99)).complete_after == 0
 
 
 # --- money ----------------------------------------------------------------------------------------

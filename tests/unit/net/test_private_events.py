@@ -196,7 +196,7 @@ async def test_a_slow_reader_is_not_asked_for_after_a_cut_either(autojump_clock:
 async def answer_pages(peer: StreamPeer, after: int, sequence: int, fills: list[FillRow]) -> None:
     asked = await peer.request(ListFills)
     assert (asked.after, asked.user) == (after, USER)
-    peer.say(FillsReply(asked.request_id, 0, sequence, fills))
+    peer.say(FillsReply(asked.request_id, 0, sequence, fills, 70))
     orders = await peer.request(ListOrders)
     peer.say(OrdersReply(orders.request_id, 0, sequence + 5, []))
     balances = await peer.request(ListBalances)
@@ -224,7 +224,8 @@ async def test_beyond_the_ring_a_snapshot_stands_for_what_is_missing(
             nursery.start_soon(answer_pages, peer, 2, 1_025, [fill])
             snapshot = await anext(events)
         assert isinstance(snapshot, Snapshot)
-        assert snapshot.raw == (1_025, [], [(1, 2, 3, 4, 0)], [(9, 1, 4, 0)], [fill])
+        assert snapshot.raw == (1_025, [], [(1, 2, 3, 4, 0)], [(9, 1, 4, 0)], [fill], 70)
+        assert snapshot.fills_complete_after == 70
         [account], [hold], [filled] = snapshot.balances, snapshot.holds, snapshot.fills
         assert (account.symbol, account.balance.available) == ("BTC", D("0.00000002"))
         assert (hold.symbol, hold.amount) == ("BTC", D("0.00000004"))

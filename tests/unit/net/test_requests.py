@@ -22,6 +22,7 @@ from hpe.messages import (
     CancelReason,
     Deposit,
     ErrorCode,
+    FillRow,
     GetBalance,
     OrderStatus,
     OrderType,
@@ -31,8 +32,8 @@ from hpe.messages import (
 )
 from hpe.net.framing import encode_frame
 from hpe.net.requests import RequestChannel
-from hpe.net.results import Balance, OrderResult
-from tests.support.core_peer import CorePeer, market, served
+from hpe.net.results import Balance, Listing, OrderResult
+from tests.support.core_peer import CorePeer, market, serve_when_asked, served
 
 
 def request_ids(frames: list[bytes]) -> list[int]:
@@ -64,6 +65,64 @@ async def test_every_typed_request_round_trips_through_the_core() -> None:
     assert (smaller.order_id, smaller.leaves) == (sell.order_id, 8)
     gone = await ask(channel.cancel_order, client_order_id=5)
     assert (gone.status, gone.reason) == (OrderStatus.CANCELED, CancelReason.REQUESTED)
+
+
+async def test_fills_say_from_which_on_none_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpe.core.orders.RECENT_FILLS_MAX", 6)
+    monkeypatch.setattr("hpe.net.results.PAGE_MAX", 2)
+    peer = CorePeer()
+    channel, (_, _, pair) = peer.channel, await market(peer)
+
+    async def trade() -> None:  # with oneself: two fills
+        await served(peer, channel.submit_order, pair, Side.SELL, 1, 100)
+        await served(peer, channel.submit_order, pair, Side.BUY, 1, 100)
+
+    for _ in range(3):
+        await trade()
+    whole = await served(peer, channel.read_fills)
+    assert (len(whole.rows), whole.complete_after) == (6, 0)
+    await trade()
+    less = await served(peer, channel.read_fills)
+    assert [row.trade_id for row in less.rows] == [2, 2, 3, 3, 4, 4]
+    gone = [row.private_sequence for row in whole.rows if row.trade_id == 1]
+    assert less.complete_after == max(gone)
+    behind = await served(peer, channel.read_fills, after=less.complete_after)
+    assert (behind.rows, behind.complete_after) == (less.rows, 0)
+
+
+async def test_fills_that_are_forgotten_between_two_pages_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hpe.core.orders.RECENT_FILLS_MAX", 6)
+    monkeypatch.setattr("hpe.net.results.PAGE_MAX", 2)
+    peer = CorePeer()
+    channel, (_, _, pair) = peer.channel, await market(peer)
+    for _ in range(3):
+        await served(peer, channel.submit_order, pair, Side.SELL, 1, 100)
+        await served(peer, channel.submit_order, pair, Side.BUY, 1, 100)
+    found: list[Listing[FillRow]] = []
+    done = trio.Event()
+
+    async def read() -> None:
+        found.append(await channel.read_fills())
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await wait_all_tasks_blocked()
+        peer.serve()  # the first page
+        await wait_all_tasks_blocked()
+        page = peer.waiting.pop()
+        for _ in range(2):
+            await served(peer, channel.submit_order, pair, Side.SELL, 1, 100)
+            await served(peer, channel.submit_order, pair, Side.BUY, 1, 100)
+        peer.take(page)
+        nursery.start_soon(serve_when_asked, peer)
+        await done.wait()
+        nursery.cancel_scope.cancel()
+    [fills] = found
+    assert [row.trade_id for row in fills.rows] == [1, 1, 3, 3, 4, 4, 5, 5]
+    assert fills.rows[1].private_sequence < fills.complete_after < fills.rows[2].private_sequence
 
 
 async def test_an_order_result_collects_its_fills() -> None:
