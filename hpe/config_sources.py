@@ -9,10 +9,11 @@ ConfigError that names the key, where it stood and what is allowed. Does no I/O 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +27,7 @@ from hpe.config import (
     demo_config,
 )
 from hpe.errors import ConfigError
+from hpe.small_files import read_small
 
 ENVIRONMENT_PREFIX: Final = "HPE_"
 ENVIRONMENT_OF_CLIENTS: Final = frozenset(
@@ -37,6 +39,9 @@ _ONLY_IN_FILE: Final = frozenset({"assets", "instruments"})
 _FILE_KEYS: Final = frozenset(FIELD_TYPES) - {"auto_create"}
 _INSTRUMENTS_KEYS: Final = frozenset({"auto_create", "pairs"})
 _SYNC_KEYS: Final = frozenset({"every", "interval_ms"})
+_LONG_KEY: Final = re.compile(r"""(?:[\w"'-]+[ \t]*\.[ \t]*){32}""")
+"""A key of so many parts; ours have two, and tomllib's time grows with the square of them."""
+
 _SYNC_FORMS: Final = '"batch", {every = N} or {interval_ms = T} (as text: every=N, interval_ms=T)'
 
 
@@ -78,6 +83,8 @@ def parse_sync(value: object, where: str = "sync") -> SyncPolicy:
         table = {key.strip(): number.strip()}
     elif isinstance(value, Mapping):
         table = dict(value)
+    if table.keys() == _SYNC_KEYS:
+        raise ConfigError(f"{where}: found every and interval_ms; allowed: one of the two")
     if not table or not table.keys() <= _SYNC_KEYS:
         raise ConfigError(f"{where}: found {value!r}; allowed: {_SYNC_FORMS}")
     fields: dict[str, object] = {"mode": "every" if "every" in table else "interval"}
@@ -96,12 +103,19 @@ def _demo_values() -> dict[str, object]:
 
 
 def _read_file(path: Path) -> dict[str, object]:
+    nested = ConfigError(f"{path}: found values nested too deeply; allowed: as documented")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        text = read_small(path).decode("utf-8")
+        if _LONG_KEY.search(text):
+            raise nested
+        return _parse_file(path, tomllib.loads(text))
+    except RecursionError:
+        raise nested from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def _parse_file(path: Path, table: dict[str, Any]) -> dict[str, object]:
     _check_keys(table, _FILE_KEYS, f"{path}: top level")
     section = table.pop("instruments", {})
     if not isinstance(section, dict):

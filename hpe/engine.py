@@ -36,6 +36,7 @@ from hpe.core import thread as core_thread
 from hpe.core.realtime import Realtime, ThreadRole, choose_realtime
 from hpe.core.reference import ReferenceCore
 from hpe.core.thread import Served, Work
+from hpe.data_directory import check_data_directory
 from hpe.errors import ConfigError, ConnectionLost
 from hpe.inprocess import InProcessApi
 from hpe.messages import DetachCause, Request, ServerInfoReply, SessionDetached
@@ -141,6 +142,9 @@ class HighPerformanceEngine(InProcessApi):
         self.phase.value = "recovering"
         try:
             with _switch_interval():
+                if self._files is None:
+                    for warning in check_data_directory(self.config.data_directory):
+                        LOGGER.warning("%s", warning)
                 gate = Gate(self.config)
                 core = _make_core(self.config.core)
                 # Read while the matcher works: a number that grows, early or late by a batch.

@@ -28,11 +28,13 @@ from hpe.keys import (
     Keys,
     Scheme,
     check_key_id,
+    parse_public_key,
     parse_role,
     parse_scheme,
     parse_secret,
     parse_users,
 )
+from hpe.small_files import FILE_BYTES_MAX, read_small
 
 VERSION: Final = 1
 
@@ -92,8 +94,12 @@ def changed_keys(path: str | Path) -> Iterator[dict[str, KeyEntry]]:
     with _locked_directory(real) as directory:
         keys = dict(load_keys(real)) if os.path.lexists(real) else {}
         yield keys
-        rows = [_row(entry) for entry in keys.values()]
-        _replace(directory, real, _encode(_KeyFile(VERSION, rows)))
+        content = _encode(_KeyFile(VERSION, [_row(entry) for entry in keys.values()]))
+        if len(content) > FILE_BYTES_MAX:
+            raise ConfigError(
+                f"{path}: {len(keys)} keys take {len(content)} bytes; allowed: {FILE_BYTES_MAX}"
+            )
+        _replace(directory, real, content)
 
 
 def read_client_key(path: str | Path) -> Key:
@@ -153,7 +159,8 @@ def _entry(row: _Row, where: str) -> KeyEntry:
         name, other = other, name
     if getattr(row, other):
         raise ConfigError(f"{where}: has a {other}; allowed: only a {name} with {scheme}")
-    secret = parse_secret(getattr(row, name), f"{where}: {name}")
+    parse = parse_public_key if scheme is Scheme.ED25519 else parse_secret
+    secret = parse(getattr(row, name), f"{where}: {name}")
     return KeyEntry(row.id, scheme, role, parse_users(role, row.users, f"{where}: users"), secret)
 
 
@@ -167,10 +174,10 @@ def _row(entry: KeyEntry) -> _Row:
 
 
 def _decode(path: str | Path, kind: type[Any]) -> Any:
-    content = _read_private(path)
+    content = read_small(path, _check_private)
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # Only the place: the text of an error may quote what was found there.
         text, _, place = str(error).partition(" - at `")
         place = f"at {place.rstrip('`')}" if place else "not valid JSON of a key file"
@@ -178,20 +185,7 @@ def _decode(path: str | Path, kind: type[Any]) -> Any:
         raise ConfigError(f"{path}: {place}: {missing}") from None
 
 
-def _read_private(path: str | Path) -> bytes:
-    try:
-        # Not blocking: a pipe of that name must not hold the service up.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            _check_private(os.fstat(descriptor), path)
-            return file.read()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-
-
 def _check_private(status: os.stat_result, path: str | Path) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise ConfigError(f"{path}: is not a file")
     if status.st_uid not in (os.geteuid(), 0):
         raise ConfigError(
             f"{path}: found owner {status.st_uid}; allowed: {os.geteuid()}, who runs this, or 0"

@@ -161,6 +161,18 @@ def parse_secret(text: str, where: str) -> bytes:
     return secret
 
 
+def parse_public_key(text: str, where: str) -> bytes:
+    """Read an Ed25519 public key from hexadecimal digits.
+
+    Raises:
+        ConfigError: it is none, or one that proves nothing; the text is not repeated.
+    """
+    key = parse_secret(text, where)
+    if fault := ed25519.fault_of_public_key(key):
+        raise ConfigError(f"{where}: found {fault}; allowed: the public key of an Ed25519 key pair")
+    return key
+
+
 def parse_scheme(text: str, where: str = "scheme") -> Scheme:
     """Read the name of a scheme.
 

@@ -25,8 +25,8 @@ from hpe.keys import (
     Scheme,
     check_key_id,
     new_secret,
+    parse_public_key,
     parse_scheme,
-    parse_secret,
     parse_users,
 )
 
@@ -133,7 +133,7 @@ def _make(arguments: argparse.Namespace, scheme: Scheme) -> tuple[bytes, bytes |
         raise ConfigError(f"--scheme {scheme}: allowed: with --public-key HEX or --generate")
     if arguments.save is not None:
         raise ConfigError("--save: found with --public-key; allowed: where the secret is made here")
-    return parse_secret(arguments.public_key, "--public-key"), None
+    return parse_public_key(arguments.public_key, "--public-key"), None
 
 
 def _describe(entry: KeyEntry) -> str:

@@ -16,6 +16,7 @@ import logging
 import os
 import resource
 import signal
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -73,7 +74,11 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
             host, listen_port = split_address(arguments.listen)
         except ValueError as error:
             raise ConfigError(f"--listen: {error}") from error
-        port = port if port is not None else listen_port
+        if port is not None and port != listen_port:
+            raise ConfigError(
+                f"--port: found {port} beside --listen {arguments.listen}; allowed: one port"
+            )
+        port = listen_port
     return {
         "data_directory": arguments.data,
         "host": host,
@@ -195,11 +200,20 @@ def _announce(engine: HighPerformanceEngine, port: int, ports_file: Path | None)
 
 
 def _write_ports_file(path: Path, port: int) -> None:
-    """Write by rename, so that whoever waits for the file never reads half of it."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    """Write by rename, so that whoever waits for the file never reads half of it.
+
+    The name aside is nobody's: in a directory of many a link may wait for one that can be guessed.
+    """
     try:
-        aside.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="ascii")
-        aside.replace(path)
+        descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with open(descriptor, "w", encoding="ascii") as file:
+            os.fchmod(descriptor, 0o644)
+            json.dump({"port": port, "pid": os.getpid()}, file)
+        try:
+            os.replace(aside, path)
+        except OSError:
+            os.unlink(aside)
+            raise
     except OSError as error:
         raise ConfigError(f"--ports-file: cannot write {path}: {error.strerror}") from error
 

@@ -2,12 +2,14 @@
 
 Owns the wording and the rate of these lines; used by connections and by the accept loop in the Trio
 loop. Guarantees: what a stranger sent stands there escaped, so that no line is forged; a flood of
-one kind is counted, not written, and hides no other kind; no line has a secret.
+one kind is counted, not written, and hides no other kind; what looks like a secret that was put in
+the wrong place is not repeated.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from typing import Final
 
 from hpe.messages import ErrorCode, Hello
@@ -68,9 +70,17 @@ class LogonLog:
         return f" ({omitted} more of this kind since the last such line)" if omitted else ""
 
 
+_SECRET_LIKE: Final = re.compile(r"(?:[0-9A-Fa-f]{2}[ :,-]{0,2}){12,}|[0-9A-Za-z+/=_-]{36,}")
+"""Half of a secret in hexadecimal, a whole one in base64: no key id or name looks like that."""
+
+
 def _introduction(hello: Hello) -> str:
-    return f"key {hello.key_id!a}, user {hello.user}, client {hello.client!a}"
+    return f"key {_shown(hello.key_id)}, user {hello.user}, client {_shown(hello.client)}"
+
+
+def _shown(text: str) -> str:
+    return ascii(_SECRET_LIKE.sub(lambda found: f"<{len(found[0])} characters>", text))
 
 
 def _escaped(text: str) -> str:
-    return ascii(text)[1:-1]
+    return _shown(text)[1:-1]

@@ -1,8 +1,9 @@
 """TLS: the contexts of both sides.
 
 Owns what is negotiated: TLS 1.2 or newer with OpenSSL's own choice of ciphers. Reads certificate
-and key files when a context is made and not later. A context never changes: the service takes a new
-certificate by making a new context for the connections that come, so a bad file changes nothing.
+and key files when a context is made and not later; OpenSSL gets what was read, not the paths. A
+context never changes: the service takes a new certificate by making a new context for the
+connections that come, so a bad file changes nothing.
 Rules: docs/operations.md, "TLS".
 """
 
@@ -18,6 +19,7 @@ import trio
 
 from hpe.config import Config
 from hpe.errors import ConfigError
+from hpe.small_files import file_of, read_small
 
 
 def server_context(config: Config) -> ssl.SSLContext | None:
@@ -37,10 +39,11 @@ def server_context(config: Config) -> ssl.SSLContext | None:
     context.num_tickets = 0
     context.options |= ssl.OP_NO_TICKET
     pair = f"tls_certificate {config.tls_certificate}, tls_key {config.tls_key}"
-    _check_readable(config.tls_certificate)
-    _check_readable(config.tls_key, secret=True)
+    certificate = read_small(config.tls_certificate)
+    key = read_small(config.tls_key, _check_secret)
     try:
-        context.load_cert_chain(config.tls_certificate, config.tls_key, _no_password)
+        with file_of(certificate) as certificate_path, file_of(key) as key_path:
+            context.load_cert_chain(certificate_path, key_path, _no_password)
     except ssl.SSLError as error:
         reason = (error.reason or "no certificate or key in PEM form").replace("_", " ").lower()
         raise ConfigError(f"{pair}: {reason}") from error
@@ -56,10 +59,13 @@ def client_context(certificates: str | Path | None = None) -> ssl.SSLContext:
     Raises:
         ConfigError: the file cannot be read or holds no certificate.
     """
-    if certificates is not None:
-        _check_readable(certificates)
+    if certificates is None:
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
     try:
-        context = ssl.create_default_context(cafile=certificates)
+        with file_of(read_small(certificates)) as path:
+            context = ssl.create_default_context(cafile=path)
     except ssl.SSLError as error:
         raise ConfigError(f"{certificates}: holds no certificate in PEM form") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -76,23 +82,12 @@ def break_cycle(stream: trio.SSLStream[Any]) -> None:
     vars(stream).clear()
 
 
-def _check_readable(path: str | Path, *, secret: bool = False) -> None:
-    """Name the file: OpenSSL's errors do not. Others may do nothing with a secret one."""
-    try:
-        # Not blocking: a pipe of that name must not hold the service up.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        mode = os.fstat(descriptor).st_mode
-    finally:
-        os.close(descriptor)
-    if not stat.S_ISREG(mode):
-        raise ConfigError(f"{path}: is not a file")
-    if secret and mode & stat.S_IRWXO:
+def _check_secret(status: os.stat_result, path: str | Path) -> None:
+    """Refuse a private key with which others may do anything."""
+    if status.st_mode & stat.S_IRWXO:
         raise ConfigError(
-            f"{path}: found mode {stat.S_IMODE(mode):04o}; allowed: one that gives others nothing, "
-            f"because it is the private key (chmod o= {path})"
+            f"{path}: found mode {stat.S_IMODE(status.st_mode):04o}; allowed: one that gives "
+            f"others nothing, because it is the private key (chmod o= {path})"
         )
 
 

@@ -274,6 +274,8 @@ def test_a_taken_port_exits_71(tmp_path: Path) -> None:
         (["--sync", "sometimes"], "sync"),
         (["--config", "absent.toml"], "absent.toml"),
         (["--port", "0", "--ports-file", "absent/ports.json"], "absent/ports.json"),
+        (["--port", "7071", "--listen", "127.0.0.1:7072"], "--port: found 7071"),
+        (["--config", "/dev/zero"], "/dev/zero: is not a file"),
     ],
 )
 def test_bad_settings_exit_78_with_one_line(

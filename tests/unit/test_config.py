@@ -31,7 +31,7 @@ core = "python"
 realtime = "on"
 realtime_priority = 20
 realtime_cores = [2, 3]
-sync = {every = 100, interval_ms = 50}
+sync = {every = 100}
 segment_bytes_max = 1048576
 logon_timeout_s = 2
 shutdown_deadline_s = 1.5
@@ -108,7 +108,7 @@ def test_a_file_sets_everything_and_replaces_the_demo(write):
         realtime="on",
         realtime_priority=20,
         realtime_cores=(2, 3),
-        sync=SyncPolicy("every", every_commands=100, interval_ms=50),
+        sync=SyncPolicy("every", every_commands=100),
         segment_bytes_max=1_048_576,
         logon_timeout_s=2.0,
         shutdown_deadline_s=1.5,

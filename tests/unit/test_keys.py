@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import sys
+import tracemalloc
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe import ed25519, key_files
+from hpe import ed25519, key_files, small_files
 from hpe.errors import ConfigError
 from hpe.key_files import (
     changed_keys,
@@ -31,11 +32,13 @@ from hpe.keys import (
     parse_users,
 )
 from hpe.messages import HOUSE_USER, INT_MAX, Role
+from hpe.small_files import FILE_BYTES_MAX
 
 SECRET = bytes(range(100, 132))
 TRADER = KeyEntry("alice", Scheme.HMAC_SHA256, Role.TRADER, (7, 8), SECRET)
 GATEWAY = KeyEntry("gw.1", Scheme.HMAC_SHA256, Role.GATEWAY, (1000, 1999), SECRET)
-MARKET_DATA = KeyEntry("feed", Scheme.ED25519, Role.MARKET_DATA, (), SECRET)
+PUBLIC = ed25519.public_key(SECRET)
+MARKET_DATA = KeyEntry("feed", Scheme.ED25519, Role.MARKET_DATA, (), PUBLIC)
 OPERATOR = KeyEntry("ops", Scheme.HMAC_SHA256, Role.OPERATOR, (), SECRET)
 ALL = (TRADER, GATEWAY, MARKET_DATA, OPERATOR)
 
@@ -209,7 +212,7 @@ def test_the_key_file_reads_back(path):
 def test_the_key_file_says_which_half_of_a_key_it_has(path):
     save(path, TRADER, MARKET_DATA)
     rows = json.loads(path.read_bytes())["keys"]
-    assert rows[0]["secret"] == rows[1]["public_key"] == SECRET.hex()
+    assert (rows[0]["secret"], rows[1]["public_key"]) == (SECRET.hex(), PUBLIC.hex())
     assert "public_key" not in rows[0]
     assert "secret" not in rows[1]
 
@@ -274,7 +277,58 @@ def test_what_is_no_file_is_refused_without_waiting(path, kind):
         load_keys(path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"version": 1}', "\udcff"])
+@pytest.mark.parametrize("size", [FILE_BYTES_MAX + 1, 3 * 1024**3])
+def test_a_file_that_is_too_large_takes_no_memory(path, size):
+    save(path, TRADER)
+    os.truncate(path, size)  # sparse: it takes no disk either
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError, match=f"found {size} bytes; allowed: 1048576"):
+            load_keys(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 * FILE_BYTES_MAX
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_read_on(path, monkeypatch):
+    """Files of /proc say that they are empty: what counts is what comes."""
+    save(path, TRADER)
+    monkeypatch.setattr(small_files.os, "read", lambda _descriptor, size: bytes(min(size, 99_999)))
+    with pytest.raises(ConfigError, match="found 1048577 bytes; allowed: 1048576"):
+        load_keys(path)
+
+
+def test_what_takes_the_place_of_an_opened_file_is_not_looked_at(path, monkeypatch):
+    save(path, TRADER)
+    other = path.with_name("other.json")
+    save(other, OPERATOR)
+    other.chmod(0o666)
+    honest = os.fstat
+
+    def swap(descriptor):
+        if path.exists() and not path.is_symlink():
+            path.unlink()
+            path.symlink_to(other)
+        return honest(descriptor)
+
+    monkeypatch.setattr(small_files.os, "fstat", swap)
+    assert list(load_keys(path)) == ["alice"]
+    assert path.is_symlink()
+
+
+def test_keys_that_would_not_be_read_back_are_not_written(path):
+    save(path, TRADER)
+    many = [KeyEntry(f"k{n}", Scheme.HMAC_SHA256, Role.OPERATOR, (), SECRET) for n in range(9_999)]
+    with pytest.raises(ConfigError, match=r"10000 keys take \d+ bytes; allowed: 1048576"):
+        save(path, *many)
+    assert list(load_keys(path)) == ["alice"]
+    save(path, *many[:4_000])
+    assert len(load_keys(path)) == 4_001
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"version": ' + "[" * 100_000, "[]", "null", '{"version": 1}', "\udcff"]
+)
 def test_what_is_no_key_file_is_refused(path, content):
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
     path.chmod(0o600)
@@ -383,25 +437,3 @@ def test_no_row_makes_anything_but_a_key_or_a_config_error(field, value, tmp_pat
     write(path, json.dumps({"version": 1, "keys": [{**row(), field: value}]}))
     with contextlib.suppress(ConfigError):
         assert all(isinstance(entry, KeyEntry) for entry in load_keys(path).values())
-
-
-# --- Ed25519 ------------------------------------------------------------------------------------
-
-
-def test_ed25519_gives_the_signature_of_rfc_8032():
-    private = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
-    public = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
-    signature = bytes.fromhex(
-        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
-    )
-    assert ed25519.public_key(private) == public
-    assert ed25519.sign(private, b"\x72") == signature
-    assert ed25519.verify(public, signature, b"\x72")
-    assert not ed25519.verify(public, signature, b"\x73")
-    assert not ed25519.verify(public, bytes(64), b"\x72")
-    assert not ed25519.verify(bytes(32), signature, b"\x72")
-
-
-def test_ed25519_draws_keys_anew():
-    assert len({ed25519.new_private_key() for _ in range(10)}) == 10

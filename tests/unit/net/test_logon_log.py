@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from hpe.messages import ErrorCode, Hello, Role
 from hpe.net.logon import UNKNOWN_KEY, WRONG_PROOF, WRONG_USER, Grant
 from hpe.net.logon_log import LINES, LogonLog
+from tests.support.secrecy import assert_silent
 
 HELLO = Hello(1, 1, 7, key_id="desk-1", client="demo/1")
 GRANT = Grant("desk-1", Role.TRADER, 7, 7)
@@ -45,6 +47,32 @@ def test_newcomers_without_end_write_no_log_without_end(caplog: pytest.LogCaptur
     for number in range(100_000):  # 10,000 per second
         log.welcomed(HELLO, GRANT, number, "10.0.0.1", number / 10_000)
     assert BURST <= len(caplog.messages) <= BURST + 10 / LINES.interval_s
+
+
+SECRET = bytes(range(100, 132))
+BASE_64 = base64.b64encode(SECRET).decode()
+
+
+@pytest.mark.parametrize("form", [SECRET.hex(), SECRET.hex().upper(), SECRET.hex(" "), BASE_64])
+def test_a_secret_in_the_wrong_place_is_not_repeated(
+    caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    caplog.set_level(logging.INFO, logger="hpe.net")
+    log = LogonLog()
+    for hello in (Hello(1, 1, 7, client=f"x {form} y"), Hello(1, 1, 7, key_id=SECRET.hex()[:32])):
+        log.refused(UNKNOWN_KEY, hello, "10.0.0.1", 0.0)
+        log.welcomed(hello, GRANT, 3, "10.0.0.1", 0.0)
+    assert_silent(caplog.text, SECRET)
+    assert caplog.text.count("characters>") == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["market-maker_2.eu-central.desk-7", "Acme trading bot 3.11.4 of desk 7"]
+)
+def test_names_are_shown_whole(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    caplog.set_level(logging.INFO, logger="hpe.net")
+    LogonLog().welcomed(Hello(1, 1, 7, key_id=name[:32], client=name), GRANT, 3, "::1", 0.0)
+    assert f"key '{name[:32]}', user 7, client '{name}'" in caplog.text
 
 
 def test_kinds_are_as_many_as_there_are_codes(caplog: pytest.LogCaptureFixture) -> None:
