@@ -37,10 +37,11 @@ def work_of(run: Run) -> int:
 
 
 class Entry(NamedTuple):
-    """A run that waits, and when it was taken."""
+    """A run that waits, when it was taken, and whether more than a batch was before it then."""
 
     read_at_s: float
     run: Run
+    crowded: bool
 
 
 class Backlog:

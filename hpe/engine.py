@@ -39,6 +39,7 @@ from hpe.core.thread import Served, Work
 from hpe.data_directory import check_data_directory
 from hpe.errors import ConfigError, ConnectionLost
 from hpe.inprocess import InProcessApi
+from hpe.log_inbox import LOG_BYTES_MAX, LogInbox
 from hpe.messages import DetachCause, Request, ServerInfoReply, SessionDetached
 from hpe.net.credits import CreditPool
 from hpe.net.gate import Gate
@@ -68,6 +69,7 @@ class _Stages(NamedTuple):
     connections: trio.Nursery
     front: trio.Nursery
     sequencer: Sequencer
+    log_inbox: LogInbox[Served]
     switchboard: Switchboard
     gate: Gate
     server: Server
@@ -207,11 +209,12 @@ class HighPerformanceEngine(InProcessApi):
         """Open the stages, the most downstream one outermost."""
         config = self.config
         inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
-        outbox = Outbox[tuple[list[Served], int]]()
+        log_inbox, outbox = LogInbox[Served](LOG_BYTES_MAX), Outbox[tuple[list[Served], int]]()
         patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
         traffic = Traffic()
-        sequencer = Sequencer(core, inbox, patience, lambda: streams.board.wanted, traffic.begins)
+        sequencer = Sequencer(
+            core, inbox, patience, streams.wanted, traffic.begins, log_inbox.unsynced_s
+        )
         switchboard = Switchboard(
             sequencer,
             self,
@@ -231,15 +234,17 @@ class HighPerformanceEngine(InProcessApi):
         def log() -> None:
             def publish(items: list[Served], durable: int) -> None:
                 outbox.put((items, durable))
+                log_inbox.published(len(items))
 
-            wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
+            with contextlib.closing(log_inbox):  # or the matcher might wait for nobody
+                wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
 
         with place(ThreadRole.TRIO), quiet_collector() as collector:
             async with (
                 trio.open_nursery() as connections,
                 self._dispatcher(outbox, switchboard, traffic, collector),
                 hosted_thread(
-                    "hpe-wal", log, lambda: log_inbox.put(None), lambda: place(ThreadRole.WAL)
+                    "hpe-wal", log, log_inbox.stop, lambda: place(ThreadRole.WAL)
                 ) as wal_id,
                 hosted_thread(
                     "hpe-matcher", match, lambda: inbox.put(None), lambda: place(ThreadRole.MATCHER)
@@ -251,11 +256,12 @@ class HighPerformanceEngine(InProcessApi):
                 around = server.around
                 for service in (around.wheel, around.arrivals, around.entrances, around.exits):
                     front.start_soon(service.serve)
-                threads = ThreadFigures(
-                    {"trio": threading.get_native_id(), "wal": wal_id, "matcher": matcher_id}
-                )
+                trio_id = threading.get_native_id()
+                threads = ThreadFigures({"trio": trio_id, "wal": wal_id, "matcher": matcher_id})
                 front.start_soon(_sample, threads)
-                yield _Stages(connections, front, sequencer, switchboard, gate, server, threads)
+                yield _Stages(
+                    connections, front, sequencer, log_inbox, switchboard, gate, server, threads
+                )
                 front.cancel_scope.cancel()
 
     @contextlib.asynccontextmanager
@@ -367,6 +373,11 @@ class HighPerformanceEngine(InProcessApi):
             "frames_busy": sequencer.busy,
             "frames_waiting": sequencer.frames_waiting,
             "frames_waiting_peak": sequencer.frames_waiting_peak,
+            "orders_stalled": switchboard.stalled,
+            "log_bytes_waiting": stages.log_inbox.bytes,
+            "log_bytes_waiting_peak": stages.log_inbox.bytes_peak,
+            "log_matcher_waits": stages.log_inbox.waits,
+            "log_unsynced_ms": round(stages.log_inbox.unsynced_s() * 1000),
             "credits_bytes": switchboard.credits.bytes,
             "credits_bytes_peak": switchboard.credits.bytes_peak,
             "realtime": self.realtime.describe() if self.realtime is not None else "",

@@ -4,7 +4,8 @@ Owns the queues between readers and the matcher, and the order in which connecti
 one task and the readers' calls of `offer`, all in the Trio loop. Guarantees: runs of one queue
 keep their order; no connection has more than `frames_per_turn_max` frames in a row while others
 wait; who had nothing waiting and sends little is in the next batch, however much others pile up;
-what would wait too long, or did, is marked busy, never dropped; who has enough waiting is not read
+what would wait too long behind others, or did, is marked busy, never dropped, and so is a new order
+while the log stands still; who has enough waiting is not read
 on; at idle one frame makes a batch and nothing waits. Relies on credits for the bound of its
 queues: runs are offered synchronously and
 a memory channel of capacity 1 is the bell (a channel of runs would be a second queue with a task
@@ -73,10 +74,11 @@ class Patience(NamedTuple):
 class _Filling:
     """A batch that is being made; `room` is for work as `work_of` counts it."""
 
-    __slots__ = ("bytes_left", "now_s", "room", "runs", "weights", "work")
+    __slots__ = ("bytes_left", "now_s", "room", "runs", "stalled", "weights", "work")
 
-    def __init__(self, bounds: BatchBounds, now_s: float) -> None:
+    def __init__(self, bounds: BatchBounds, now_s: float, stalled: bool) -> None:
         self.now_s = now_s
+        self.stalled = stalled
         self.room = bounds.commands_per_batch_max * EXECUTED_WORK
         self.bytes_left = bounds.batch_bytes_max
         self.work = 0
@@ -102,6 +104,7 @@ class Sequencer:
         patience: what is older is refused as busy.
         wanted: gives the market data that somebody asks for, when a batch is made.
         begins: called with every batch that has requests of clients.
+        unsynced_s: gives how old the oldest is of what the log holds and has not made durable.
     """
 
     def __init__(
@@ -111,12 +114,14 @@ class Sequencer:
         patience: Patience,
         wanted: Callable[[], bytes],
         begins: Callable[[], None],
+        unsynced_s: Callable[[], float],
     ) -> None:
         self._bounds = bounds
         self._inbox = inbox
         self._patience = patience
         self._wanted = wanted
         self._begins = begins
+        self._unsynced_s = unsynced_s
         self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
         self._queues: dict[int, Queue] = {}
         # Every key of _queues is in one of these, whose turn is next first: those that had nothing
@@ -131,9 +136,10 @@ class Sequencer:
         # Whose reader waits until there is room in his queue.
         self._held: dict[int, trio.lowlevel.ParkingLot] = {}
         self._backlog = Backlog()
-        self._cost = Cost(
-            BATCHES_OUTSTANDING_MAX, bounds.commands_per_batch_max * EXECUTED_WORK // 4
-        )
+        # One batch: with no more before it, it is the machine that is late, and nobody waits for
+        # too many others.
+        self._crowd_work = bounds.commands_per_batch_max * EXECUTED_WORK
+        self._cost = Cost(BATCHES_OUTSTANDING_MAX, self._crowd_work // 4)
         self._saturated = False
         self.frames_waiting_peak = 0
         self.batches = 0
@@ -150,6 +156,10 @@ class Sequencer:
         """How many frames wait here."""
         return self._backlog.accepted + self._backlog.refused
 
+    def stalled(self) -> bool:
+        """Whether the log is so far behind that new orders would be answered too late."""
+        return self._unsynced_s() > self._patience.orders_s
+
     def offer(self, key: int, run: Run, read_at_s: float) -> None:
         """Queue a run.
 
@@ -164,9 +174,11 @@ class Sequencer:
         known = queue is not None
         if queue is None:
             queue = self._queues[key] = Queue()
-        waits_s = self._wait_s(queue, run.frame_count, read_at_s)
-        for piece in self._admit(run, waits_s / ADMITTED_SHARE):
-            queue.append(Entry(read_at_s, piece))
+        ahead = self._work_ahead(queue, run.frame_count)
+        crowded = ahead > self._crowd_work
+        waits_s = ahead / EXECUTED_WORK * self._cost.frame_s(read_at_s) if crowded else 0.0
+        for piece in self._admit(run, waits_s / ADMITTED_SHARE, self.stalled()):
+            queue.append(Entry(read_at_s, piece, crowded))
             self._backlog.add(piece)
         if not known and not run.admit and run.frame_count <= FRESH_FRAMES_MAX:
             self._fresh.append(key)
@@ -187,8 +199,8 @@ class Sequencer:
             lot = self._held.setdefault(key, trio.lowlevel.ParkingLot())
             await lot.park()
 
-    def _wait_s(self, queue: Queue, count: int, now_s: float) -> float:
-        """Estimate how long frames that come now wait before they are executed.
+    def _work_ahead(self, queue: Queue, count: int) -> float:
+        """Estimate how much work is before frames that come now.
 
         Everybody has his turn: of others only so much is before them as is of their own, and of
         refusals as much work as of what is executed.
@@ -196,7 +208,7 @@ class Sequencer:
         mine = (queue.accepted + count) * len(self._queues)
         accepted = EXECUTED_WORK * min(self._backlog.accepted, mine)
         refused = min(accepted, REFUSED_WORK * self._backlog.refused)
-        return (accepted + refused) / EXECUTED_WORK * self._cost.frame_s(now_s)
+        return accepted + refused
 
     def _through_s(self, queue: Queue) -> float:
         """Estimate when what a connection has waiting is through."""
@@ -235,7 +247,7 @@ class Sequencer:
 
     def _batch(self) -> Work:
         """Take turns until the batch is full or nothing waits."""
-        filling = _Filling(self._bounds, trio.current_time())
+        filling = _Filling(self._bounds, trio.current_time(), self.stalled())
         turn = self._bounds.frames_per_turn_max
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, parts_kept=2)
         self._take_turns(self._turns, turn, filling, parts_kept=REFUSALS_SHARE)
@@ -290,7 +302,7 @@ class Sequencer:
         (self._refusals if refused else self._turns).append(key)
 
     def _take(self, entry: Entry, filling: _Filling) -> None:
-        read_at_s, run = entry
+        read_at_s, run, crowded = entry
         weights = filling.weights
         self._backlog.remove(run)
         self.frames += run.frame_count
@@ -299,14 +311,17 @@ class Sequencer:
         if run.connection != SYSTEM_CONNECTION:
             count, size = weights.get(run.connection, (0, 0))
             weights[run.connection] = (count + run.frame_count, size + len(run.frames))
-        for piece in self._admit(run, filling.now_s - read_at_s):
+        waited_s = filling.now_s - read_at_s if crowded else 0.0
+        for piece in self._admit(run, waited_s, filling.stalled):
             filling.add(piece)
 
-    def _admit(self, run: Run, waits_s: float) -> list[Run]:
-        """Mark what of a run waits too long."""
+    def _admit(self, run: Run, waits_s: float, stalled: bool) -> list[Run]:
+        """Mark what of a run waits too long, or would be answered too late."""
         if run.admit or run.connection == SYSTEM_CONNECTION:
             return [run]
         refused = self._patience.refused(waits_s)
+        if stalled:
+            refused |= ORDER_TYPES
         if not refused:
             return [run]
         pieces = split_run(run, lambda kind, _start, _end: ErrorCode.BUSY if kind in refused else 0)

@@ -4,7 +4,8 @@ Owns the one place where the core meets a clock. Runs in the matching thread, wh
 touch the core between `run`'s first line and its return. Guarantees: batches are applied in the
 order in which they came, every one has a time above every logged time, each output goes into
 the log's inbox before its slot is given back, and everything that came before STOP is applied.
-Relies on the sequencer for the bounds of a batch and on credits for the bound of both queues.
+Relies on the sequencer for the bounds of a batch, on credits for what waits before this thread
+and on the log's inbox for what waits behind it.
 Standard library only: the Trio loop is on the other side of two queues. Rules:
 docs/architecture.md, "Time".
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from hpe.core.codec import encode, frame
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
@@ -46,10 +47,17 @@ class Served(NamedTuple):
     weights: Mapping[int, tuple[int, int]]
 
 
+class LogEntrance(Protocol):
+    """The log's inbox as this thread sees it."""
+
+    def put(self, item: Served, /) -> None:
+        """Hand an output over; wait while too much is there."""
+
+
 def run(
     core: Core,
     inbox: queue.SimpleQueue[Work | None],
-    log_inbox: queue.SimpleQueue[Served | None],
+    log_inbox: LogEntrance,
     free: Callable[[], None],
     *,
     clock: Callable[[], int] = time.time_ns,
@@ -59,8 +67,8 @@ def run(
     Args:
         core: the state machine, as recovery left it.
         inbox: batches from the sequencer, then STOP.
-        log_inbox: where outputs go. STOP is not passed on: the log's own host stops it, after
-            this thread has ended.
+        log_inbox: where outputs go; `put` waits while too much is there. STOP is not passed on:
+            the log's own host stops it, after this thread has ended.
         free: called after each batch of the sequencer; lets it hand over another one.
         clock: nanoseconds since the epoch.
 

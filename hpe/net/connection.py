@@ -291,7 +291,7 @@ class Connection:
         run = self.session.requests(chunk)
         if run is None:  # replaced while it waited
             self._account.release(count, size)
-        elif self._forwarder.offer(run, now_s):
+        elif self._forwarder.offer(self, run, now_s):
             await self._end(self.session.refuse(ErrorCode.RATE_EXCEEDED))
         return now_s
 

@@ -1,8 +1,9 @@
 """What one connection sends on: its requests, on their way to the core.
 
-Owns what is decided about requests between reading them and the sequencer: rates, subscriptions;
-used by the reader of one connection in the Trio loop. No method waits. Guarantees: what is refused
-here is marked, and the core answers it in its place; runs keep their order.
+Owns what is decided about requests between reading them and the sequencer: rates, subscriptions,
+and what is answered at once while the log stands still; used by the reader of one connection in the
+Trio loop. No method waits. Guarantees: what is refused here is marked, and the core answers it in
+its place, unless nothing is before it; runs keep their order.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hpe.net.logon import Grant
 from hpe.net.outlet import Outlet
 from hpe.net.rates import Sender
 from hpe.net.surroundings import Surroundings
+from hpe.net.switchboard import Port
 
 
 class Forwarder:
@@ -37,19 +39,24 @@ class Forwarder:
         if self._around.rates.limited:
             self._sender = Sender(grant, user)
 
-    def offer(self, run: Run, now_s: float) -> bool:
-        """Hand requests over; tells whether the connection is to be cut for its rate."""
+    def offer(self, port: Port, run: Run, now_s: float) -> bool:
+        """Hand requests over; tells whether the connection is to be cut for its rate.
+
+        Args:
+            port: the connection.
+            run: the requests.
+            now_s: when they were read.
+        """
         around = self._around
+        idle = self._offered == port.answered
         self._offered += run.frame_count
         runs, excessive = [run], False
         if self._sender is not None and not run.admit:
             runs, excessive = around.rates.admit(self._sender, run, now_s)
+        if idle:
+            runs[:1] = around.switchboard.refuse_orders(port, runs[0])
         for piece in runs:
-            if piece.admit:
-                admitted = [piece]
-            else:
-                admitted = around.switchboard.streams.admit(self._outlet, piece, self._offered)
-            for part in admitted:
+            for part in around.switchboard.streams.admit(self._outlet, piece, self._offered):
                 around.switchboard.offer(part.connection, part, now_s)
         return excessive
 

@@ -140,8 +140,10 @@ class LocalConnection:
             return
         run = self.session.requests(chunk)
         if run is not None:
+            idle = not self._account.frames
             self._account.take(1, len(frame))
-            self._switchboard.offer(self.session.connection, run, trio.current_time())
+            for rest in self._switchboard.refuse_orders(self, run) if idle else [run]:
+                self._switchboard.offer(self.session.connection, rest, trio.current_time())
 
     def _refuse_stream(self, request_id: int) -> None:
         self.deliver(error_frame(request_id, ErrorCode.NOT_AUTHORIZED, _NO_STREAMS), 0, 0)

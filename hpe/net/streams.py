@@ -48,6 +48,10 @@ class Streams:
         self.private_streams = 0
         self._followers: dict[int, dict[Outlet, None]] = {}
 
+    def wanted(self) -> bytes:
+        """Give the market data that somebody asks for, as a batch carries it."""
+        return self.board.wanted
+
     # --- what clients ask for -----------------------------------------------------------------
 
     def carry_out(self, outlet: Outlet, message: StreamRequest, user: int) -> bytes:
@@ -78,7 +82,7 @@ class Streams:
             run: the requests; those beyond the bound of subscriptions are marked as refused.
             requests: how many this connection has sent so far, these included.
         """
-        if not has_subscribe(run.frames):
+        if run.admit or not has_subscribe(run.frames):
             return [run]
         if outlet.market is None:
             outlet.market = MarketQueue(outlet.connection, outlet.ring)

@@ -30,6 +30,7 @@ from hpe.messages import (
 from hpe.net.credits import CreditPool
 from hpe.net.logon import Authenticator
 from hpe.net.session import NOTHING, ServiceFacts, Session, State, Step, internal_run
+from hpe.net.stalled import refuse_orders
 from hpe.net.streams import Streams
 
 _Internal = (
@@ -51,6 +52,9 @@ class Intake(Protocol):
         Runs of one queue keep their order; the queue is the number of the connection that caused
         the run.
         """
+
+    def stalled(self) -> bool:
+        """Whether the log is so far behind that new orders would be answered too late."""
 
     def has_room(self, key: int) -> bool:
         """Whether a connection should be read on."""
@@ -88,6 +92,10 @@ class Switchboard:
         last_attach_number: highest that the recovered state knows.
         authenticator: decides who may log on as whom.
         streams: what connections follow.
+
+    Attributes:
+        accepted: connections so far.
+        stalled: new orders that were answered here because the log stood still.
     """
 
     def __init__(
@@ -107,6 +115,7 @@ class Switchboard:
         self.authenticator = authenticator
         self.streams = streams
         self.accepted = 0
+        self.stalled = 0
         self._last_attach_number = last_attach_number
         self._ports: dict[int, Port] = {}
         self._by_attach: dict[int, Port] = {}
@@ -150,6 +159,21 @@ class Switchboard:
             del self._by_session[session.session_id]
         if session.session_id:  # else its attachment may still be on the way
             self._by_attach.pop(session.attach_number, None)
+
+    def refuse_orders(self, port: Port, run: Run) -> list[Run]:
+        """Answer new orders while the log stands still; give what is left for the core.
+
+        Args:
+            port: the connection that sends them, which has nothing unanswered.
+            run: what it sends.
+        """
+        if run.admit or not self.intake.stalled():
+            return [run]
+        refused, rest = refuse_orders(port.session, run)
+        if refused.count:
+            self.stalled += refused.count
+            port.deliver(*refused)
+        return rest
 
     def stop_reading(self) -> None:
         """Have every connection end once it has its answers."""

@@ -14,11 +14,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from math import inf
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Generic, Protocol, TypeVar
 
 from hpe.config import SyncPolicy
-from hpe.core.core import Output
+from hpe.log_inbox import HasOutput
 from hpe.wal.log import (
     RECORD_BYTES_MAX,
     RECORD_HEAD_BYTES,
@@ -28,22 +28,24 @@ from hpe.wal.log import (
     encoded_bodies_bytes,
 )
 
-
-class HasOutput(Protocol):
-    """What the inbox carries: a batch's output and whatever else its owner attached."""
-
-    @property
-    def output(self) -> Output:
-        """What the core gave for the batch."""
-
-
 Item = TypeVar("Item", bound=HasOutput)
+Item_co = TypeVar("Item_co", bound=HasOutput, covariant=True)
+
+
+class Inbox(Protocol[Item_co]):
+    """Where items come from; None is the last one. Both methods raise queue.Empty."""
+
+    def get(self, *, timeout: float | None) -> Item_co | None:
+        """Wait for the next one."""
+
+    def get_nowait(self) -> Item_co | None:
+        """Return the next one that is there."""
 
 
 def run(
     log: CommandLog,
     tail: Tail,
-    inbox: SimpleQueue[Item | None],
+    inbox: Inbox[Item],
     publish: Callable[[list[Item], int], None],
     policy: SyncPolicy,
     *,
@@ -105,7 +107,7 @@ def _append(log: CommandLog, tail: Tail, items: list[Item]) -> Tail:
 class _Group(Generic[Item]):
     """Takes from the inbox all that waits and fits one record; holds back what does not."""
 
-    def __init__(self, inbox: SimpleQueue[Item | None]) -> None:
+    def __init__(self, inbox: Inbox[Item]) -> None:
         self._inbox = inbox
         self._held: Item | None = None
         self.stopped = False

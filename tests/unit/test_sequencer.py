@@ -1,116 +1,31 @@
-"""Batches: turns, bounds, admission by age, and order within a connection."""
+"""Batches: turns, bounds, and order within a connection."""
 
 from __future__ import annotations
 
-import queue
 import random
-from typing import NamedTuple
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from hpe.backlog import COST_KEPT_S, COST_S_FIRST
-from hpe.core.codec import encode, frame
-from hpe.core.core import SYSTEM_CONNECTION, Run
-from hpe.core.thread import Work
 from hpe.messages import (
-    CancelOrder,
-    Deposit,
     DetachCause,
     ErrorCode,
-    GetBalance,
-    MassCancel,
-    ReplaceOrder,
-    Request,
-    SessionClosed,
     SessionDetached,
-    SubmitOco,
-    SubmitOrder,
 )
 from hpe.net.session import internal_run
 from hpe.sequencer import (
-    ADMITTED_SHARE,
     BATCHES_OUTSTANDING_MAX,
-    READ_SHARE,
-    Patience,
-    Sequencer,
 )
-
-BUSY = int(ErrorCode.BUSY)
-ORDER = SubmitOrder(1, 1, 0, 1, 2, 1, 100, 1)
-REPLACE = ReplaceOrder(2, 1, 0, 5)
-CANCEL = CancelOrder(3, 1)
-OCO = SubmitOco(2, 1, 2, 5, 110, 90)
-MASS_CANCEL = MassCancel(3)
-QUERY = GetBalance(4, 1)
-MONEY = Deposit(5, 1, 1)
-
-
-PATIENCE = Patience(0.020, 0.200)
-
-
-class Bounds(NamedTuple):
-    commands_per_batch_max: int = 1_024
-    batch_bytes_max: int = 256 * 1024
-    frames_per_turn_max: int = 256
-
-
-def run_of(connection: int, *requests: Request, admit: int = 0) -> Run:
-    frames = b"".join(frame(encode(request)) for request in requests)
-    return Run(connection, connection, admit, len(requests), frames)
-
-
-class Bench:
-    """A sequencer whose matcher is the test."""
-
-    def __init__(self, bounds: Bounds | None = None) -> None:
-        self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        self.wanted = b""
-        self.begun = 0
-        self.sequencer = Sequencer(
-            bounds or Bounds(), self.inbox, PATIENCE, lambda: self.wanted, self.begin
-        )
-
-    def begin(self) -> None:
-        self.begun += 1
-
-    def offer(self, run: Run, key: int | None = None) -> None:
-        self.sequencer.offer(run.connection if key is None else key, run, trio.current_time())
-
-    async def take(self) -> Work:
-        await wait_all_tasks_blocked()
-        work = self.inbox.get_nowait()
-        assert work is not None
-        self.sequencer.free()
-        return work
-
-    async def take_all(self) -> list[Work]:
-        works = []
-        await wait_all_tasks_blocked()
-        while not self.inbox.empty():
-            works.append(await self.take())
-            await wait_all_tasks_blocked()
-        return works
-
-
-SMALL = Bounds(commands_per_batch_max=100, frames_per_turn_max=100)
-"""So that little is handed over before the queues fill."""
-
-
-@pytest.fixture
-async def bench(nursery: trio.Nursery) -> Bench:
-    made = Bench()
-    nursery.start_soon(made.sequencer.serve)
-    return made
-
-
-@pytest.fixture
-async def small(nursery: trio.Nursery) -> Bench:
-    """Small batches."""
-    made = Bench(SMALL)
-    nursery.start_soon(made.sequencer.serve)
-    return made
+from tests.support.sequencer_bench import (
+    CANCEL,
+    MONEY,
+    ORDER,
+    QUERY,
+    Bench,
+    Bounds,
+    run_of,
+)
 
 
 async def test_batches_with_requests_of_clients_are_told(bench: Bench) -> None:
@@ -213,212 +128,6 @@ async def test_order_within_a_connection_never_changes(
         for run in work.runs:
             taken[run.connection] = taken.get(run.connection, b"") + run.frames
     assert taken == offered
-
-
-@pytest.mark.parametrize(
-    ("waited_s", "admits"),
-    [
-        (0.0, [0]),
-        (0.019, [0]),
-        (0.021, [BUSY, 0, BUSY, 0, BUSY]),
-        (0.201, [BUSY, 0, BUSY, 0, BUSY]),
-    ],
-)
-async def test_what_waited_too_long_is_busy(
-    autojump_clock: MockClock, bench: Bench, waited_s: float, admits: list[int]
-) -> None:
-    for number in range(BATCHES_OUTSTANDING_MAX):
-        bench.offer(run_of(90 + number, MONEY))
-        await wait_all_tasks_blocked()
-    bench.offer(run_of(1, ORDER, MONEY, REPLACE, QUERY, OCO))
-    await trio.sleep(waited_s)
-    for _ in range(BATCHES_OUTSTANDING_MAX):
-        await bench.take()
-    work = await bench.take()
-    assert [run.admit for run in work.runs] == admits
-    assert work.weights[1][0] == 5
-    assert bench.sequencer.busy == admits.count(BUSY)
-
-
-@pytest.mark.parametrize("cancel", [CANCEL, MASS_CANCEL])
-@pytest.mark.parametrize(("waited_s", "admit"), [(0.150, 0), (0.250, BUSY)])
-async def test_cancels_may_wait_longer(
-    autojump_clock: MockClock, bench: Bench, waited_s: float, admit: int, cancel: Request
-) -> None:
-    for number in range(BATCHES_OUTSTANDING_MAX):
-        bench.offer(run_of(90 + number, MONEY))
-        await wait_all_tasks_blocked()
-    bench.offer(run_of(1, cancel))
-    bench.offer(run_of(2, MONEY))
-    bench.offer(run_of(SYSTEM_CONNECTION, SessionClosed(1, 1, 1)), key=2)
-    await trio.sleep(waited_s)
-    for _ in range(BATCHES_OUTSTANDING_MAX):
-        await bench.take()
-    work = await bench.take()
-    assert [run.admit for run in work.runs] == [admit, 0, 0]
-    assert [run.connection for run in work.runs] == [1, 2, SYSTEM_CONNECTION]
-    assert SYSTEM_CONNECTION not in work.weights
-
-
-CROWD = int(ADMITTED_SHARE * PATIENCE.orders_s / COST_S_FIRST) + 1
-"""Orders that take longer than new ones may wait for them."""
-
-
-def pile_up(bench: Bench, connections: int, frames: int) -> None:
-    """Have connections from 1 on send so many orders each."""
-    for connection in range(1, connections + 1):
-        for _ in range(frames // 50):
-            bench.offer(run_of(connection, *[ORDER] * 50))
-
-
-async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
-    small: Bench, autojump_clock: MockClock
-) -> None:
-    pile_up(small, 8, 100)
-    assert small.sequencer._backlog.accepted > CROWD
-    assert small.sequencer.busy == 0, "no one was before them"
-    small.offer(run_of(9, *[ORDER] * 100, CANCEL, MONEY, QUERY))
-    assert small.sequencer.busy == 100, "not the cancel, not what has no deadline"
-    small.offer(run_of(10, ORDER))
-    assert small.sequencer.busy == 100, "who sends little gets a turn before those who pile up"
-    admits: dict[int, list[int]] = {}
-    for work in await small.take_all():
-        for run in work.runs:
-            admits.setdefault(run.connection, []).extend([run.admit] * run.frame_count)
-    assert admits[9] == [ErrorCode.BUSY] * 100 + [0] * 3
-    assert admits[10] == [0]
-    assert all(not any(admits[number]) for number in range(1, 9))
-
-
-async def test_who_has_enough_waiting_is_not_read_on_until_it_is_through(
-    nursery: trio.Nursery, small: Bench, autojump_clock: MockClock
-) -> None:
-    sequencer, read_on = small.sequencer, []
-
-    async def read(connection: int) -> None:
-        await sequencer.wait_room(connection)
-        read_on.append(connection)
-
-    pile_up(small, 2, 1_000)
-    assert not sequencer.has_room(1)
-    assert not sequencer.has_room(2)
-    assert sequencer.has_room(3), "who has nothing waiting is always read"
-    for connection in (1, 2):
-        nursery.start_soon(read, connection)
-    room = 2 * READ_SHARE * PATIENCE.orders_s / COST_S_FIRST
-    while not read_on:
-        before = sequencer.frames_waiting
-        await small.take()
-    await wait_all_tasks_blocked()
-    assert read_on[0] in (1, 2)
-    assert before > room / 2, "as soon as there is room, not when all is through"
-    await small.take_all()
-    assert sorted(read_on) == [1, 2]
-
-
-async def test_between_those_who_send_little_and_refusals_everybody_has_a_turn(
-    bench: Bench, autojump_clock: MockClock
-) -> None:
-    waiting = range(20, 23)
-    for connection in waiting:
-        bench.offer(run_of(connection, *[ORDER] * 200))
-    answered: dict[int, int] = {}
-    back = {*range(100, 500), *range(1, 9)}
-    for _ in range(40):
-        for connection in back - {*waiting}:  # each again as soon as he has his answers
-            if connection >= 100:
-                bench.offer(run_of(connection, *[MONEY] * 8))
-            else:  # a flood that is refused already
-                for _ in range(4):
-                    bench.offer(run_of(connection, *[ORDER] * 256, admit=ErrorCode.BUSY))
-        runs = (await bench.take()).runs
-        back = {run.connection for run in runs}
-        for run in runs:
-            answered[run.connection] = answered.get(run.connection, 0) + run.frame_count
-    assert [answered.get(connection) for connection in waiting] == [200, 200, 200]
-
-
-async def test_large_requests_of_those_who_send_little_leave_room_for_the_others(
-    bench: Bench, autojump_clock: MockClock
-) -> None:
-    large = frame(bytes(2_044)) * 16  # eight of them fill a batch
-    waiting = (20, 21)
-    bench.offer(run_of(20, *[MONEY] * 200))
-    bench.offer(run_of(21, *[ORDER] * 200, admit=ErrorCode.BUSY))
-    answered = dict.fromkeys(waiting, 0)
-    back = {*range(100, 130)}
-    for _ in range(10):
-        for connection in back:
-            bench.offer(Run(connection, connection, 0, 16, large))
-        runs = (await bench.take()).runs
-        back = {run.connection for run in runs} - {*waiting}
-        for run in runs:
-            if run.connection in answered:
-                answered[run.connection] += run.frame_count
-    assert answered == {20: 200, 21: 200}
-
-
-async def test_what_is_refused_counts_in_what_others_have_to_wait(
-    small: Bench, autojump_clock: MockClock
-) -> None:
-    """Half of a batch is for refusals: with as many of them all takes twice as long."""
-    orders = CROWD * 2 // 3
-    for connection in (1, 2):
-        small.offer(run_of(connection, *[MONEY] * (orders // 2)))
-    for connection in (3, 4):
-        small.offer(run_of(connection, *[ORDER] * 2 * orders, admit=ErrorCode.BUSY))
-    small.offer(run_of(5, *[ORDER] * 100))
-    assert small.sequencer.busy == 100
-
-
-async def test_a_reader_who_gives_up_waiting_for_room_is_forgotten(
-    small: Bench, autojump_clock: MockClock
-) -> None:
-    for _ in range(30):
-        small.offer(run_of(1, *[MONEY] * 50))
-    await wait_all_tasks_blocked()
-    with trio.move_on_after(0.001) as scope:
-        await small.sequencer.wait_room(1)
-    assert scope.cancelled_caught
-    await small.take_all()
-    assert not small.sequencer._held
-
-
-async def test_the_cost_of_a_frame_is_measured_while_the_matcher_works(
-    small: Bench, autojump_clock: MockClock
-) -> None:
-    cost = small.sequencer._cost
-    for number in range(80):
-        small.offer(run_of(1 + number % 3, *[MONEY] * 100))
-    while small.sequencer.frames_waiting:
-        await trio.sleep(0.1)  # what the matcher takes for 100 frames
-        await small.take()
-    assert cost.frame_s(trio.current_time()) == pytest.approx(0.001, rel=0.01)
-    await trio.sleep(COST_KEPT_S + 0.001)
-    assert cost.frame_s(trio.current_time()) == COST_S_FIRST, "idle since"
-    for number in range(10, 40):
-        small.offer(run_of(number, *[ORDER] * 16))
-    assert small.sequencer.busy == 0
-
-
-async def test_an_idle_matcher_is_no_measure(small: Bench, autojump_clock: MockClock) -> None:
-    for _ in range(50):
-        small.offer(run_of(1, MONEY))
-        await small.take()
-        await trio.sleep(0.5)
-    assert small.sequencer._cost.frame_s(trio.current_time()) == COST_S_FIRST
-
-
-async def test_one_batch_that_takes_long_refuses_nobody(
-    small: Bench, autojump_clock: MockClock
-) -> None:
-    for number in range(6):
-        small.offer(run_of(1 + number % 3, *[MONEY] * 100))
-    await wait_all_tasks_blocked()
-    for took_s in (0.002, 0.002, 5.0, 0.002):
-        await trio.sleep(took_s)
-        await small.take()
-    assert small.sequencer._cost.frame_s(trio.current_time()) < 2 * COST_S_FIRST
 
 
 async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(bench: Bench) -> None:

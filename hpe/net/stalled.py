@@ -1,0 +1,65 @@
+"""What this side answers by itself while the log stands still: new orders, at once.
+
+Pure functions, called in the Trio loop with what a connection sends. Guarantee: nothing is answered
+here that the core may have executed, remembers or would judge otherwise than `busy`: only whole
+requests that decode and are permitted, under ids above all that the session had. Source:
+protocol.md, "Error codes".
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from hpe.core.codec import Undecodable, decode_request, split_frames, type_of
+from hpe.core.core import Run
+from hpe.core.permissions import permitted
+from hpe.messages import ErrorCode
+from hpe.net.framing import PREFIX_BYTES
+from hpe.net.runs import ORDER_TYPES
+from hpe.net.session import Session, error_frame
+
+TEXT: Final = "the log waits for the disk"
+"""Nobody else is in the way."""
+
+
+class Answered(NamedTuple):
+    """Answers, and of how many requests of how many bytes."""
+
+    frames: bytes
+    count: int  # type: ignore[assignment]  # hides tuple.count
+    size: int
+
+
+def refuse_orders(session: Session, run: Run) -> tuple[Answered, list[Run]]:
+    """Refuse the new orders at the beginning of a run; nothing before them is unanswered.
+
+    Returns:
+        The refusals, and the rest of the run, if there is one.
+    """
+    refusals, size = [], 0
+    highest = session.highest_before
+    for body in split_frames(run.frames):
+        request_id = _refusable(body, session)
+        if request_id <= highest:
+            break
+        highest = request_id
+        refusals.append(error_frame(request_id, ErrorCode.BUSY, TEXT))
+        size += PREFIX_BYTES + len(body)
+    count = len(refusals)
+    rest = []
+    if count < run.frame_count:
+        rest = [run._replace(frame_count=run.frame_count - count, frames=run.frames[size:])]
+    return Answered(b"".join(refusals), count, size), rest
+
+
+def _refusable(body: bytes, session: Session) -> int:
+    """Return the id of a new order that the core would execute; 0 for anything else."""
+    if type_of(body) not in ORDER_TYPES:
+        return 0
+    try:
+        request = decode_request(body)
+    except Undecodable:
+        return 0
+    _, role, user_first, user_last = session.grant
+    allowed = permitted(role, user_first, user_last, session.user, request)
+    return request.request_id if allowed else 0

@@ -1,0 +1,250 @@
+"""A disk that does not answer a sync: what clients hear meanwhile, and how much memory it takes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+import hpe.engine
+from hpe.cli import report_fault
+from hpe.errors import RequestRefused, WalWriteError
+from hpe.messages import (
+    CancelOrder,
+    Deposit,
+    ListBalances,
+    OrderType,
+    Request,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+from hpe.wal.files import AppendFile
+from tests.support.gated_files import GatedFiles
+from tests.support.service import RunningService, running_service
+from tests.support.wire import Row, WireClient, named, pack_request, until, wire
+
+USD = 3
+PATIENCE_MS = 20
+MONEY = 1_000_000_000
+
+
+def order(request_id: int) -> SubmitOrder:
+    """Buy at a price of which there is always enough money."""
+    return SubmitOrder(
+        request_id, 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, quantity=1, price=1
+    )
+
+
+@asynccontextmanager
+async def serving(
+    tmp_path: Path, files: GatedFiles, **settings: int
+) -> AsyncIterator[RunningService]:
+    """Serve; the gate is open at the end, so that a test that fails does not hang."""
+    async with running_service(tmp_path, files=files, **settings) as service:
+        try:
+            yield service
+        finally:
+            files.gate.set()
+
+
+async def stall(service: RunningService, files: GatedFiles, client: WireClient, last: int) -> None:
+    """Have the disk stand still, with a deposit under way, until the service has seen it."""
+    files.gate.clear()
+    await client.send(pack_request(Deposit(last + 1, USD, 1)))
+    await trio.to_thread.run_sync(files.waiting.wait)
+    await until(lambda: service.engine.statistics()["log_unsynced_ms"] > PATIENCE_MS)
+
+
+async def no_answer(client: WireClient) -> None:
+    with trio.move_on_after(0.05) as scope:
+        row = await client.receive()
+    assert scope.cancelled_caught, row
+
+
+async def test_orders_are_refused_at_once_where_nothing_is_unanswered(tmp_path: Path) -> None:
+    files = GatedFiles(tmp_path / "data")
+    with trio.fail_after(60):
+        async with (
+            serving(tmp_path, files, orders_wait_ms_max=PATIENCE_MS) as service,
+            wire(service.port, user=7) as trader,
+            wire(service.port, user=8) as other,
+        ):
+            await trader.ask(Deposit(1, USD, MONEY))
+            accepted = await trader.ask(order(2))
+            assert accepted[0] == 64, accepted
+            await stall(service, files, other, 0)
+            for request_id in (3, 4):
+                assert named([await trader.ask(order(request_id))]) == [(request_id, "busy")]
+            assert service.engine.statistics()["orders_stalled"] == 2
+            # A repeat may have been executed: only the core knows, and all behind it waits.
+            await trader.send(pack_request(order(2)), pack_request(order(5)))
+            await other.send(pack_request(order(2)), pack_request(CancelOrder(3, 99)))
+            await no_answer(trader)
+            await no_answer(other)
+            files.gate.set()
+            repeated, late = await trader.responses(2)
+            assert repeated[:3] == [64, 2, 1], "as it was answered before"
+            assert repeated[3:] == accepted[3:]
+            assert named([late]) == [(5, "busy")]
+            deposited, refused, canceled = await other.responses(3)
+            assert deposited[:2] == [69, 1]
+            assert named([refused]) == [(2, "busy")]
+            assert canceled[1] == 3, "a cancel waits and is executed"
+            assert canceled[0] != 31
+            assert (await trader.ask(order(6)))[0] == 64, "it goes on as before"
+            assert (await trader.ask(order(4)))[4] == "not_executed"
+
+
+async def test_an_id_from_before_the_connection_is_left_to_the_core(tmp_path: Path) -> None:
+    files = GatedFiles(tmp_path / "data")
+    with trio.fail_after(60):
+        async with (
+            serving(tmp_path, files, orders_wait_ms_max=PATIENCE_MS) as service,
+            wire(service.port, user=8) as other,
+        ):
+            async with wire(service.port, user=7) as trader:
+                await trader.ask(Deposit(1, USD, MONEY))
+                accepted = await trader.ask(order(2))
+            async with wire(service.port, user=7, session_id=trader.session_id) as again:
+                await stall(service, files, other, 0)
+                await again.send(pack_request(order(2)))
+                await no_answer(again)
+                files.gate.set()
+                assert (await again.responses(1))[0][3:] == accepted[3:]
+
+
+async def test_in_the_process_orders_are_refused_at_once_too(tmp_path: Path) -> None:
+    files = GatedFiles(tmp_path / "data")
+    with trio.fail_after(60):
+        async with (
+            serving(tmp_path, files, orders_wait_ms_max=PATIENCE_MS) as service,
+            wire(service.port, user=8) as other,
+        ):
+            engine = service.engine
+            await engine.deposit(7, USD, MONEY)
+            await stall(service, files, other, 0)
+            with pytest.raises(RequestRefused, match="busy"):
+                await engine.submit_order(7, 1, Side.BUY, 1, 1)
+            files.gate.set()
+            await other.responses(1)
+            await until(lambda: engine.statistics()["log_unsynced_ms"] == 0)
+            await engine.submit_order(7, 1, Side.BUY, 1, 1)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+BOUND = 64 * 1024
+BATCH_BYTES_MAX = 1_024 * 600
+"""What one batch of deposits takes at most. All that is sent here takes 8 MB."""
+
+
+async def _load(client: WireClient, requests: Callable[[int], Request], count: int) -> list[Row]:
+    """Send so many requests at once and give their answers, whenever they come."""
+    rows: list[Row] = []
+    async with trio.open_nursery() as nursery:
+        frames = [pack_request(requests(number)) for number in range(1, count + 1)]
+        nursery.start_soon(client.send, b"".join(frames))
+        rows += await client.responses(count)
+    return rows
+
+
+async def test_what_waits_for_the_disk_is_bounded_in_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hpe.engine, "LOG_BYTES_MAX", BOUND)
+    files = GatedFiles(tmp_path / "data")
+    users, each = range(10, 18), 4_000
+    answers: dict[int, list[Row]] = {}
+
+    async def load(client: WireClient, user: int) -> None:
+        answers[user] = await _load(client, lambda number: Deposit(number, USD, 1), each)
+
+    with trio.fail_after(120):
+        async with (
+            serving(tmp_path, files) as service,
+            wire(service.port, user=8) as other,
+        ):
+            await stall(service, files, other, 0)
+            async with trio.open_nursery() as nursery:
+                files.gate.set()
+                await other.responses(1)
+                clients = [await nursery.start(_connected, service.port, user) for user in users]
+                await stall(service, files, other, 1)
+                for client, user in zip(clients, users, strict=True):
+                    nursery.start_soon(load, client, user)
+                await until(lambda: service.engine.statistics()["log_matcher_waits"] > 0)
+                await trio.sleep(0.3)  # more would come now, if anything let it
+                figures = service.engine.statistics()
+                assert figures["log_bytes_waiting_peak"] < BOUND + 2 * BATCH_BYTES_MAX
+                files.gate.set()
+                await until(lambda: len(answers) == len(users))
+                nursery.cancel_scope.cancel()
+            for rows in answers.values():
+                assert [row[1] for row in rows] == list(range(1, each + 1))
+                assert {row[0] for row in rows} == {69}, "nothing was refused, all in order"
+            await until(lambda: service.engine.statistics()["log_bytes_waiting"] == 0)
+
+
+async def _connected(port: int, user: int, task_status: trio.TaskStatus[WireClient]) -> None:
+    async with wire(port, user=user, window=4_096) as client:
+        task_status.started(client)
+        await trio.sleep_forever()
+
+
+class FailsAtTheGate(GatedFiles):
+    """Syncs that waited at the gate fail."""
+
+    def create(self, name: str) -> AppendFile:
+        file = super().create(name)
+        sync = file.datasync
+
+        def datasync() -> None:
+            held = not self.gate.is_set()
+            sync()
+            if held:
+                raise WalWriteError("cannot sync: Input/output error")
+
+        file.datasync = datasync  # type: ignore[method-assign]
+        return file
+
+
+async def test_a_sync_that_fails_while_the_matcher_waits_ends_in_74(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hpe.engine, "LOG_BYTES_MAX", 2_000)
+    files = FailsAtTheGate(tmp_path / "data")
+    answered: list[Row] = []
+
+    async def serve() -> None:
+        async with (
+            serving(tmp_path, files) as service,
+            wire(service.port, user=7, window=4_096) as client,
+        ):
+            await client.ask(Deposit(1, USD, 1))
+            files.gate.clear()
+            for number in range(2, 3_000):  # one batch after the other
+                await client.send(pack_request(ListBalances(number, 7)))
+                await client.send(pack_request(Deposit(number + 10_000, USD, 1)))
+                if service.engine.statistics()["log_matcher_waits"]:
+                    break
+                await trio.sleep(0.001)
+            files.gate.set()
+            while (row := await client.receive()) is not None:
+                answered.append(row)
+            await trio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(60):
+        await serve()
+    assert caught.group_contains(WalWriteError, match="Input/output")
+    assert report_fault(_first(caught.value)) == 74
+    assert answered == [], "nothing is published behind a sync that failed"
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    kept = group.subgroup(WalWriteError)
+    assert kept is not None
+    return kept

@@ -1,0 +1,98 @@
+"""A sequencer whose matcher is the test, and requests to offer it."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from hpe.core.codec import encode, frame
+from hpe.core.core import Run
+from hpe.core.thread import Work
+from hpe.messages import (
+    CancelOrder,
+    Deposit,
+    ErrorCode,
+    GetBalance,
+    MassCancel,
+    OrderType,
+    ReplaceOrder,
+    Request,
+    Side,
+    SubmitOco,
+    SubmitOrder,
+    TimeInForce,
+)
+from hpe.sequencer import (
+    Patience,
+    Sequencer,
+)
+
+BUSY = int(ErrorCode.BUSY)
+ORDER = SubmitOrder(1, 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 100, 1)
+REPLACE = ReplaceOrder(2, 1, 0, 5)
+CANCEL = CancelOrder(3, 1)
+OCO = SubmitOco(2, 1, Side.SELL, 5, 110, 90)
+MASS_CANCEL = MassCancel(3)
+QUERY = GetBalance(4, 1)
+MONEY = Deposit(5, 1, 1)
+
+
+PATIENCE = Patience(0.020, 0.200)
+
+
+@dataclass
+class Bounds:
+    commands_per_batch_max: int = 1_024
+    batch_bytes_max: int = 256 * 1024
+    frames_per_turn_max: int = 256
+
+
+def run_of(connection: int, *requests: Request, admit: int = 0) -> Run:
+    frames = b"".join(frame(encode(request)) for request in requests)
+    return Run(connection, connection, admit, len(requests), frames)
+
+
+class Bench:
+    """A sequencer whose matcher is the test."""
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self.wanted = b""
+        self.begun = 0
+        self.unsynced_s = 0.0
+        self.sequencer = Sequencer(
+            bounds or Bounds(),
+            self.inbox,
+            PATIENCE,
+            lambda: self.wanted,
+            self.begin,
+            lambda: self.unsynced_s,
+        )
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def offer(self, run: Run, key: int | None = None) -> None:
+        self.sequencer.offer(run.connection if key is None else key, run, trio.current_time())
+
+    async def take(self) -> Work:
+        await wait_all_tasks_blocked()
+        work = self.inbox.get_nowait()
+        assert work is not None
+        self.sequencer.free()
+        return work
+
+    async def take_all(self) -> list[Work]:
+        works = []
+        await wait_all_tasks_blocked()
+        while not self.inbox.empty():
+            works.append(await self.take())
+            await wait_all_tasks_blocked()
+        return works
+
+
+SMALL = Bounds(commands_per_batch_max=100, frames_per_turn_max=100)
+"""So that little is handed over before the queues fill."""
