@@ -51,8 +51,12 @@ RateOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 ConnectionsOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 # Ten years: longer is "never", and the product with 10^9 must stay within 63 bits.
 ExpirySeconds = Annotated[int, Meta(ge=1, le=315_360_000)]
-# About 300 bytes of memory per open order in the reference core: 100 million are 30 GB.
+# About 300 bytes of memory per open order in the reference core: 100 million are 30 GB. Users,
+# accounts and holds take about as much.
 OpenOrders = Annotated[int, Meta(ge=1, le=100_000_000)]
+# A book of its own, empty about 4 KiB: a million are 4 GB.
+Listings = Annotated[int, Meta(ge=1, le=1_000_000)]
+Percent = Annotated[int, Meta(ge=1, le=100)]
 SelfTradeName = Literal["none", "cancel_taker", "cancel_maker", "cancel_both", "decrement"]
 SyncCommands = Annotated[int, Meta(ge=1, le=1_000_000)]
 SyncMilliseconds = Annotated[int, Meta(ge=1, le=60_000)]
@@ -174,6 +178,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_expiry_s: ExpirySeconds = 86_400
     open_orders_max: OpenOrders = 1_000_000
     open_orders_per_user_max: OpenOrders = 100_000
+    # What else could run out. The last eighth of each, of open orders too, is for operators.
+    users_max: OpenOrders = 1_048_576
+    accounts_max: OpenOrders = 4_194_304
+    holds_max: OpenOrders = 1_000_000
+    holds_per_user_max: OpenOrders = 100_000
+    assets_max: Listings = 65_536
+    instruments_max: Listings = 65_536
+    # By auto_create: a quarter, as what one key may have.
+    assets_per_user_max: Listings = 16_384
+    instruments_per_user_max: Listings = 16_384
+    # What sessions of one key may take of each kind, so that none takes all.
+    key_share_percent: Percent = 25
     # resolve_instrument of an unknown pair creates it (tick, lot and both atoms 1).
     auto_create: bool = False
     assets: tuple[AssetConfig, ...] = ()
@@ -202,6 +218,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             open_orders_per_user_max=self.open_orders_per_user_max,
             assets=[messages.AssetSetting(a.symbol, a.decimals) for a in self.assets],
             instruments=[instrument.to_setting() for instrument in self.instruments],
+            places=messages.PlaceLimits(
+                **{name: getattr(self, name) for name in messages.PlaceLimits.__struct_fields__}
+            ),
         )
 
 

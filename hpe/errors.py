@@ -108,10 +108,23 @@ class RequestRefused(RequestError):
 
 
 class OrderRejected(RequestError):
-    """The request was executed to a business reject; `response` is the whole answer."""
+    """The request was executed to a business reject; `response` is the whole answer.
 
-    def __init__(self, request_id: int, reason: int, name: str, response: object = None) -> None:
-        super().__init__(f"request {request_id} rejected: {name} ({reason})")
+    `limit_of` says whose limit it was: "user", "key" or "service"; "" for a reject without a limit.
+    """
+
+    def __init__(
+        self,
+        request_id: int,
+        reason: int,
+        name: str,
+        response: object = None,
+        *,
+        limit_of: str = "",
+    ) -> None:
+        whose = f", the limit of the {limit_of}" if limit_of else ""
+        super().__init__(f"request {request_id} rejected: {name} ({reason}){whose}")
+        self.limit_of = limit_of
         self.request_id = request_id
         self.reason = reason
         self.name = name

@@ -65,9 +65,6 @@ STOPS_PER_COMMAND_MAX: Final = 1_024
 MASS_CANCEL_MAX: Final = 32_768
 """Orders that one mass_cancel takes off: what bounds the time and the reports of one command."""
 
-HOLDS_MAX: Final = 1_000_000
-"""Named holds of all users together: bounds memory that clients can claim."""
-
 ENDED_ORDERS_MAX: Final = 16_384
 """Ended orders that get_order still knows, the newest of all users together: those that traded, and
 those that ended otherwise than by the answer to a command of their own."""
@@ -255,6 +252,8 @@ class RejectReason(IntEnum):
     DUPLICATE_CLIENT_ORDER_ID = 13
     DUPLICATE_HOLD = 28
     TOO_MANY_ORDERS = 14
+    TOO_MANY_USERS = 32
+    TOO_MANY_ACCOUNTS = 33
     TOO_MANY_HOLDS = 29
     NO_LAST_PRICE = 30
     STOP_WOULD_TRIGGER = 31
@@ -406,6 +405,11 @@ FLAG_DUPLICATE: Final = 1
 
 FLAG_SELF_TRADE: Final = 2
 """Bit of an execution report's `flags`: both sides of the trade are orders of one user."""
+
+FLAG_USER_LIMIT: Final = 4
+"""Bit of a reject's `flags`, of those that name a limit: it is the user's own."""
+FLAG_KEY_LIMIT: Final = 8
+"""The same: it is the share of the session's key. With neither bit it is everybody's."""
 
 ORDER_POST_ONLY: Final = 1
 """Bit of submit_order's `flags`: reject rather than trade on arrival."""
@@ -1554,6 +1558,23 @@ class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     volatility_interruption: bool = False
 
 
+class PlaceLimits(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How many of what runs out there may be: in all, of one user, and of one key in percent.
+
+    Of open orders the first two are beside this one in `configure`.
+    """
+
+    users_max: PositiveInt = 1_048_576
+    accounts_max: PositiveInt = 4_194_304
+    holds_max: PositiveInt = 1_000_000
+    holds_per_user_max: PositiveInt = 100_000
+    assets_max: PositiveInt = 65_536
+    assets_per_user_max: PositiveInt = 16_384
+    instruments_max: PositiveInt = 65_536
+    instruments_per_user_max: PositiveInt = 16_384
+    key_share_percent: PositiveInt = 25
+
+
 class Configure(Request, frozen=True, tag=116):
     """Everything of the configuration that can change an outcome; only differences are listed."""
 
@@ -1563,6 +1584,7 @@ class Configure(Request, frozen=True, tag=116):
     open_orders_per_user_max: PositiveInt
     assets: list[AssetSetting]
     instruments: list[InstrumentSetting]
+    places: PlaceLimits = PlaceLimits()
 
 
 class Continue(Request, frozen=True, tag=117):

@@ -11,6 +11,7 @@ from zlib import crc32
 from hpe.core.codec import Undecodable, diagnose, error_body, with_duplicate_flag
 from hpe.core.matcher import Fill
 from hpe.core.orders import Order
+from hpe.core.places import No, told
 from hpe.core.sessions import Session
 from hpe.messages import (
     CancelOrder,
@@ -18,7 +19,6 @@ from hpe.messages import (
     ErrorCode,
     OrderResponse,
     OrderStatus,
-    RejectReason,
     ReplaceOrder,
     ReplaceResponse,
     Request,
@@ -37,13 +37,12 @@ _ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
 }
 
 
-def order_rejected(
-    exchange: Exchange, command: _OrderCommand, reason: RejectReason
-) -> OrderResponse:
+def order_rejected(exchange: Exchange, command: _OrderCommand, no: No) -> OrderResponse:
     """Answer no: nothing was changed."""
+    reason, flags = told(no)
     return _ORDER_RESPONSES[type(command)](
-        command.request_id, 0, exchange.sequence, reason, exchange.time_ns, OrderStatus.REJECTED,
-        0, 0, 0, 0, 0, 0, 0, 0,
+        command.request_id, flags, exchange.sequence, reason, exchange.time_ns,
+        OrderStatus.REJECTED, 0, 0, 0, 0, 0, 0, 0, 0,
     )  # fmt: skip
 
 

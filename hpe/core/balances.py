@@ -3,13 +3,14 @@
 Owns all money of the core. An account is (user, asset) with three amounts in atoms: available,
 reserved (by open orders) and held (by lock_balance). Amounts never go below zero, but for what is
 available to the house, and per asset the sum over all accounts equals deposits minus withdrawals;
-`check` proves both. Part of the deterministic core.
+`check` proves both. Who may have an account is parties.py's. Part of the deterministic core.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpe.core.places import NOBODY, Holder
 from hpe.errors import InvariantViolation
 from hpe.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 
@@ -17,14 +18,16 @@ from hpe.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 class Account:
     """One user's amounts of one asset, in atoms; `named` is the part of held in named holds.
 
-    `touched`: it is among those that BalanceCache.take_touched will give.
+    `touched`: it is among those that BalanceCache.take_touched will give. `holder` is whose place
+    it takes.
     """
 
-    __slots__ = ("asset", "available", "held", "named", "reserved", "touched", "user")
+    __slots__ = ("asset", "available", "held", "holder", "named", "reserved", "touched", "user")
 
-    def __init__(self, user: int, asset: int) -> None:
+    def __init__(self, user: int, asset: int, holder: Holder = NOBODY) -> None:
         self.user = user
         self.asset = asset
+        self.holder = holder
         self.available = 0
         self.reserved = 0
         self.held = 0
@@ -32,38 +35,16 @@ class Account:
         self.touched = False
 
 
-class UserAccounts(dict[int, Account]):
-    """One user's accounts by asset; asking for a missing one opens it empty.
-
-    A dict with __missing__: finding an existing account, done twice for every order, stays in C.
-    """
-
-    def __init__(self, user: int) -> None:
-        super().__init__()
-        self.user = user
-
-    def __missing__(self, asset: int) -> Account:
-        account = self[asset] = Account(self.user, asset)
-        return account
-
-
-class AllAccounts(dict[int, UserAccounts]):
-    """Every user's accounts by user; asking for a missing user opens an empty set."""
-
-    def __missing__(self, user: int) -> UserAccounts:
-        accounts = self[user] = UserAccounts(user)
-        return accounts
-
-
 class BalanceCache:
     """Every account, and what came in and went out per asset.
 
-    `accounts[user][asset]` is an account, opened empty when it is new. Whoever changes an account
-    touches it.
+    `accounts[user][asset]` is an account, `count` how many there are without the house's. Whoever
+    changes an account touches it. Plain dicts: the two accounts of every order are looked up here.
     """
 
     def __init__(self) -> None:
-        self.accounts = AllAccounts()
+        self.accounts: dict[int, dict[int, Account]] = {HOUSE_USER: {}}
+        self.count = 0
         self._touched: list[Account] = []
         self._net_deposits: dict[int, int] = {}
 
@@ -80,25 +61,39 @@ class BalanceCache:
             account.touched = False
         return touched
 
+    def open(self, user: int, asset: int, holder: Holder) -> Account:
+        """Make an account of a user who has none of this asset."""
+        account = self.accounts[user][asset] = Account(user, asset, holder)
+        if user != HOUSE_USER:
+            self.count += 1
+            holder.accounts += 1
+        return account
+
+    def house(self, asset: int) -> Account:
+        """Give the house's account, opened when it is new."""
+        account = self.accounts[HOUSE_USER].get(asset)
+        return account or self.open(HOUSE_USER, asset, NOBODY)
+
     def peek(self, user: int, asset: int) -> Account:
         """Give the account for reading only; a missing one reads as empty and is not opened."""
         accounts = self.accounts.get(user)
         account = accounts.get(asset) if accounts else None
         return account or Account(user, asset)
 
-    def deposit(self, user: int, asset: int, amount: int) -> RejectReason:
-        """Credit available. All deposits of an asset together stay within AMOUNT_MAX.
+    def deposit_refusal(self, asset: int, amount: int) -> RejectReason:
+        """Say whether a deposit is too much: all of an asset together stay within AMOUNT_MAX.
 
         With conservation that bound keeps every account and every sum of two within 64 bits.
         """
-        net = self._net_deposits.get(asset, 0)
-        if net + amount > AMOUNT_MAX:
-            return RejectReason.DEPOSIT_LIMIT
-        self._net_deposits[asset] = net + amount
+        too_much = self._net_deposits.get(asset, 0) + amount > AMOUNT_MAX
+        return RejectReason.DEPOSIT_LIMIT if too_much else RejectReason.NONE
+
+    def deposit(self, user: int, asset: int, amount: int) -> None:
+        """Credit available; it is not too much, and the account is there."""
+        self._net_deposits[asset] = self._net_deposits.get(asset, 0) + amount
         account = self.accounts[user][asset]
         account.available += amount
         self.touch(account)
-        return RejectReason.NONE
 
     def withdraw(self, user: int, asset: int, amount: int) -> RejectReason:
         """Debit available."""
@@ -130,31 +125,23 @@ class BalanceCache:
         self.touch(account)
         return RejectReason.NONE
 
-    def transfer(self, user: int, asset: int, amount: int, to_user: int) -> RejectReason:
-        """Move available money to another user."""
-        account = self.peek(user, asset)
-        if account.available < amount:
-            return RejectReason.INSUFFICIENT_FUNDS
-        payee = self.accounts[to_user][asset]
+    def transfer(self, user: int, asset: int, amount: int, to_user: int) -> None:
+        """Move available money, which is there, to another user's account, which is there too."""
+        account, payee = self.accounts[user][asset], self.accounts[to_user][asset]
         account.available -= amount
         payee.available += amount
         self.touch(account)
         self.touch(payee)
-        return RejectReason.NONE
 
     def net_deposits(self) -> dict[int, int]:
         """Deposits minus withdrawals per asset, in atoms."""
         return dict(sorted(self._net_deposits.items()))
 
-    def rows(self) -> Iterator[tuple[int, int, int, int, int]]:
-        """Yield (user, asset, available, reserved, held) of every account that is not empty.
-
-        Sorted: equal states give equal rows, whatever the order in which accounts were opened.
-        """
-        for user, accounts in sorted(self.accounts.items()):
-            for asset, account in sorted(accounts.items()):
-                if account.available or account.reserved or account.held:
-                    yield user, asset, account.available, account.reserved, account.held
+    def rows(self) -> Iterator[Account]:
+        """Walk every account, sorted by user and asset: equal states give equal rows."""
+        for _, accounts in sorted(self.accounts.items()):
+            for _, account in sorted(accounts.items()):
+                yield account
 
     def restore_net_deposits(self, asset: int, amount: int) -> None:
         """Take over a dumped sum; accounts are taken over in place."""
@@ -168,7 +155,9 @@ class BalanceCache:
         """
         totals: dict[int, int] = {}
         unexplained = dict(reserved_by_orders)
-        for user, asset, available, reserved, held in self.rows():
+        for account in self.rows():
+            user, asset = account.user, account.asset
+            available, reserved, held = account.available, account.reserved, account.held
             if (available < 0 and user != HOUSE_USER) or reserved < 0 or held < 0:
                 raise InvariantViolation(f"user {user} asset {asset} has a negative amount")
             if unexplained.pop((user, asset), 0) != reserved:

@@ -6,12 +6,16 @@ it and changes nothing. The registries themselves are instruments.py's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
+from sortedcontainers import SortedDict
 
-from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
+from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
+from hpe.core.places import No, Taken, told
 from hpe.messages import (
     AddAsset,
     AddAssetResponse,
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from hpe.core.exchange import Exchange
 
 _NONE: Final = RejectReason.NONE
+_T = TypeVar("_T")
+_Listing = AddAsset | AddInstrument | ResolveInstrument
 
 
 class Catalogue:
@@ -42,26 +48,53 @@ class Catalogue:
 
     def add_asset(self, user: int, command: AddAsset) -> AddAssetResponse:
         """List an asset."""
-        reason, asset_id = _NONE, 0
-        if self._listings.asset_named(command.symbol) is not None:
-            reason = RejectReason.DUPLICATE_SYMBOL
-        elif len(self._listings.assets) >= ASSETS_MAX:
-            reason = RejectReason.TOO_MANY_ASSETS
-        else:
-            asset_id = self._listings.add_asset(command.symbol, command.decimals).asset_id
-        return AddAssetResponse(command.request_id, 0, self._exchange.sequence, reason, asset_id)
+        asset_id = 0
+        no: No = RejectReason.DUPLICATE_SYMBOL
+        if self._listings.asset_named(command.symbol) is None:
+            no = self._assets_refusal(user, 1)
+        if not no:
+            holder = self._exchange.places.holder
+            asset = self._listings.add_asset(command.symbol, command.decimals, user, holder)
+            asset_id = asset.asset_id
+        return self._answer(command, AddAssetResponse, no, asset_id)
+
+    def _answer(
+        self, command: _Listing, response: type[AddAssetResponse], no: No, new_id: int
+    ) -> AddAssetResponse:
+        reason, flags = told(no)
+        return response(command.request_id, flags, self._exchange.sequence, reason, new_id)
+
+    def _assets_refusal(self, user: int, more: int) -> No:
+        """Say whether a user's session may list so many more assets."""
+        listings, limits = self._listings, self._exchange.settings.places
+        places = self._exchange.places
+        taken = Taken(
+            len(listings.assets), listings.asset_takers.count_of(user), places.holder.assets
+        )
+        return places.refusal(
+            RejectReason.TOO_MANY_ASSETS, more, taken, limits.assets_max,
+            limits.assets_per_user_max,
+        )  # fmt: skip
+
+    def _instruments_refusal(self, user: int) -> No:
+        """Say whether a user's session may list one more instrument."""
+        listings, limits = self._listings, self._exchange.settings.places
+        places = self._exchange.places
+        of_user = listings.instrument_takers.count_of(user)
+        taken = Taken(len(listings.instruments), of_user, places.holder.instruments)
+        return places.refusal(
+            RejectReason.TOO_MANY_INSTRUMENTS, 1, taken, limits.instruments_max,
+            limits.instruments_per_user_max,
+        )  # fmt: skip
 
     def add_instrument(self, user: int, command: AddInstrument) -> AddAssetResponse:
         """List a pair and open its book."""
-        reason = self._listing_refusal(command)
-        instrument_id = 0
-        if not reason:
-            instrument_id = self.list_instrument(command)
-        return AddInstrumentResponse(
-            command.request_id, 0, self._exchange.sequence, reason, instrument_id
-        )
+        no, instrument_id = self._listing_refusal(user, command), 0
+        if not no:
+            instrument_id = self.list_instrument(command, user)
+        return self._answer(command, AddInstrumentResponse, no, instrument_id)
 
-    def _listing_refusal(self, command: AddInstrument) -> RejectReason:
+    def _listing_refusal(self, user: int, command: AddInstrument) -> No:
         listings = self._listings
         if limits_contradict(command):
             return RejectReason.INVALID_COMBINATION
@@ -71,18 +104,20 @@ class Catalogue:
             return RejectReason.SAME_ASSET
         if listings.instrument_named(command.symbol) is not None:
             return RejectReason.DUPLICATE_SYMBOL
-        if len(listings.instruments) >= INSTRUMENTS_MAX:
-            return RejectReason.TOO_MANY_INSTRUMENTS
+        no = self._instruments_refusal(user)
+        if no:
+            return no
         if command.maker_fee_ppm + command.taker_fee_ppm < 0:
             return RejectReason.FEES_BELOW_ZERO
         return _NONE
 
-    def list_instrument(self, row: AddInstrument) -> int:
-        """List a pair that was found valid; returns its id."""
-        instrument_id = len(self._listings.instruments) + 1
+    def list_instrument(self, row: AddInstrument, user: int) -> int:
+        """List a pair that was found valid, for a user (0: the configuration); returns its id."""
+        instrument_id = self._listings.last_instrument_id + 1
         fields = msgspec.structs.astuple(row)
-        self._listings.add_instrument(Instrument(instrument_id, *fields[1:]))
-        self._exchange.books[instrument_id] = OrderBook(self._listings.instruments[instrument_id])
+        instrument = Instrument(instrument_id, *fields[1:])
+        self._listings.list_instrument(instrument, user, self._exchange.places.holder)
+        self._exchange.books[instrument_id] = OrderBook(instrument)
         return instrument_id
 
     def resolve_instrument(self, user: int, command: ResolveInstrument) -> AddAssetResponse:
@@ -91,48 +126,49 @@ class Catalogue:
         known = None
         if base is not None and quote is not None:
             known = self._listings.instrument_of_pair(base.asset_id, quote.asset_id)
-        reason, instrument_id = _NONE, 0
+        instrument_id = 0
+        no: No = _NONE
         if known is not None:
             instrument_id = known.instrument_id
         elif command.base == command.quote:
-            reason = RejectReason.SAME_ASSET
+            no = RejectReason.SAME_ASSET
         elif not self._exchange.settings.auto_create:
-            reason = RejectReason.UNKNOWN_PAIR
+            no = RejectReason.UNKNOWN_PAIR
         else:
-            reason, instrument_id = self._create_pair(command.base, command.quote)
-        return ResolveInstrumentResponse(
-            command.request_id, 0, self._exchange.sequence, reason, instrument_id
-        )
+            no, instrument_id = self._create_pair(user, command.base, command.quote)
+        return self._answer(command, ResolveInstrumentResponse, no, instrument_id)
 
-    def _create_pair(self, base: str, quote: str) -> tuple[RejectReason, int]:
+    def _create_pair(self, user: int, base: str, quote: str) -> tuple[No, int]:
         """Make a pair and those of its assets that are new; all of it or nothing."""
         listings = self._listings
         new = [symbol for symbol in (base, quote) if listings.asset_named(symbol) is None]
         symbol = f"{base}/{quote}"
         if listings.instrument_named(symbol) is not None:
             return RejectReason.DUPLICATE_SYMBOL, 0
-        if len(listings.assets) + len(new) > ASSETS_MAX:
-            return RejectReason.TOO_MANY_ASSETS, 0
-        if len(listings.instruments) >= INSTRUMENTS_MAX:
-            return RejectReason.TOO_MANY_INSTRUMENTS, 0
+        no = self._assets_refusal(user, len(new)) if new else _NONE
+        no = no or self._instruments_refusal(user)
+        if no:
+            return no, 0
         for missing in new:
-            listings.add_asset(missing, 0)
+            listings.add_asset(missing, 0, user, self._exchange.places.holder)
         ids = [asset.asset_id for asset in map(listings.asset_named, (base, quote)) if asset]
-        return _NONE, self.list_instrument(AddInstrument(1, symbol, ids[0], ids[1]))
+        return _NONE, self.list_instrument(AddInstrument(1, symbol, ids[0], ids[1]), user)
 
     def list_assets(self, user: int, query: ListAssets) -> AssetsReply:
         """Show a page of assets."""
-        assets = self._listings.assets
-        last = min(query.after + query.limit, len(assets))
-        rows = [assets[asset_id].row() for asset_id in range(query.after + 1, last + 1)]
+        rows = [asset.row() for asset in _page(self._listings.assets, query)]
         return AssetsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_instruments(self, user: int, query: ListInstruments) -> InstrumentsReply:
         """Show a page of instruments."""
-        instruments = self._listings.instruments
-        last = min(query.after + query.limit, len(instruments))
-        rows = [instruments[key].row() for key in range(query.after + 1, last + 1)]
+        rows = [listed.row() for listed in _page(self._listings.instruments, query)]
         return InstrumentsReply(query.request_id, 0, self._exchange.sequence, rows)
+
+
+def _page(listed: SortedDict[int, _T], query: ListAssets | ListInstruments) -> Iterator[_T]:
+    """Walk what a listing query asks for, by ascending id."""
+    ids = islice(listed.irange(query.after, inclusive=(False, True)), query.limit)
+    return (listed[number] for number in ids)
 
 
 def limits_contradict(row: AddInstrument | InstrumentSetting) -> bool:

@@ -15,10 +15,10 @@ from hpe.core.catalogue import limits_contradict
 from hpe.core.codec import encode
 from hpe.core.exchange import Exchange
 from hpe.core.fees import Rates, can_go_below_zero, rates_of
-from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX, Instrument
+from hpe.core.instruments import Instrument
 from hpe.core.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
-from hpe.messages import AddInstrument, AssetSetting, Configure, InstrumentSetting
+from hpe.messages import AddInstrument, AssetSetting, Configure, InstrumentSetting, PlaceLimits
 
 CONFIGURE_BYTES_MAX: Final = 2 * 1024 * 1024
 """Longest `configure`: it must fit one record of the log, 4 MiB, with room for what else waits."""
@@ -32,7 +32,7 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
     """
     listings, settings = exchange.listings, exchange.settings
     assets = [asset for asset in wanted.assets if _asset_is_new(exchange, asset)]
-    _check_count("assets", len(listings.assets) + len(assets), ASSETS_MAX)
+    _check_count("assets", len(listings.assets), len(assets), wanted.places.assets_max)
     symbols = {asset.symbol for asset in listings.assets.values()}
     symbols |= {asset.symbol for asset in assets}
     for instrument in wanted.instruments:
@@ -41,7 +41,8 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
                 raise ConfigError(f"instrument {instrument.symbol}: no asset {symbol}")
     instruments = [row for row in wanted.instruments if _instrument_differs(exchange, row)]
     new = sum(listings.instrument_named(row.symbol) is None for row in instruments)
-    _check_count("instruments", len(listings.instruments) + new, INSTRUMENTS_MAX)
+    limit = wanted.places.instruments_max
+    _check_count("instruments", len(listings.instruments), new, limit)
     same = settings.row() == _settings(wanted)
     if same and not assets and not instruments:
         return None
@@ -55,9 +56,13 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
     return differences
 
 
-def _check_count(what: str, count: int, count_max: int) -> None:
-    if count > count_max:
-        raise ConfigError(f"{count} {what} with those of the configuration; at most {count_max}")
+def _check_count(what: str, count: int, new: int, count_max: int) -> None:
+    """Refuse new listings beyond a limit; one below what is listed already refuses no others."""
+    if new and count + new > count_max:
+        raise ConfigError(
+            f"{what}_max: found {count_max}; allowed: at least {count + new}, the {what} that are "
+            "listed and those that the configuration adds"
+        )
 
 
 def _asset_is_new(exchange: Exchange, wanted: AssetSetting) -> bool:
@@ -115,9 +120,10 @@ def _rates(row: InstrumentSetting) -> Rates | None:
     return rates_of(row.maker_fee_ppm, row.taker_fee_ppm)
 
 
-def _settings(row: Configure) -> tuple[bool, int, int, int]:
+def _settings(row: Configure) -> tuple[bool, int, int, int, PlaceLimits]:
     return (
         row.auto_create, row.session_expiry_ns, row.open_orders_max, row.open_orders_per_user_max,
+        row.places,
     )  # fmt: skip
 
 
@@ -143,7 +149,7 @@ def configure(exchange: Exchange, command: Configure) -> None:
     exchange.settings.set(*_settings(command))
     for asset in command.assets:
         if listings.asset_named(asset.symbol) is None:
-            listings.add_asset(asset.symbol, asset.decimals)
+            listings.add_asset(asset.symbol, asset.decimals, 0, exchange.places.holder)
     for row in command.instruments:
         listed = listings.instrument_named(row.symbol)
         if listed is None:
@@ -164,4 +170,4 @@ def _list(exchange: Exchange, row: InstrumentSetting) -> None:
     fields = {**_limits(row), "base": base.asset_id, "quote": quote.asset_id}
     for name in ("symbol", "base_atoms_per_lot", "quote_atoms_per_tick"):
         fields[name] = getattr(row, name)
-    exchange.catalogue.list_instrument(AddInstrument(1, **fields))
+    exchange.catalogue.list_instrument(AddInstrument(1, **fields), 0)

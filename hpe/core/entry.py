@@ -17,7 +17,8 @@ from hpe.core.answers import order_rejected, order_response
 from hpe.core.fees import charge, worst_fee
 from hpe.core.matcher import Fill
 from hpe.core.orderbook import OrderBook
-from hpe.core.orders import Order, Terms
+from hpe.core.orders import STRANGER, Order, Terms, UserOrders
+from hpe.core.places import No, Taken
 from hpe.messages import (
     AMOUNT_MAX,
     MASS_CANCEL_MAX,
@@ -72,17 +73,17 @@ class OrderEntry:
         self._events = exchange.market.events
         self._touch = exchange.balances.touch
         self._settings = exchange.settings
+        self._places = exchange.places
+        self._parties = exchange.parties
 
     # --- submit ---------------------------------------------------------------------------------
 
     def submit_order(self, user: int, command: SubmitOrder) -> OrderResponse:
         """Accept a new order and carry it out, or let it wait for its trigger.
 
-        Here is what most orders are: a plain limit that is accepted. Whatever is in any way
-        different is `_submit`'s, which tests everything again, in order.
+        Here is what most are: a plain limit that is accepted. `_submit` tests all others in order.
         """
-        book, tif = self._books.get(command.instrument), command.time_in_force
-        flags, exchange = command.flags, self._exchange
+        book, tif, flags = self._books.get(command.instrument), command.time_in_force, command.flags
         if (
             book is None
             or not book.plain
@@ -90,19 +91,21 @@ class OrderEntry:
             or command.order_type is not _LIMIT
             or (tif is not _GTC and (tif is not _IOC or flags))
             or flags > ORDER_POST_ONLY
-            or exchange.cancel_on_disconnect
+            or self._exchange.cancel_on_disconnect
         ):
             return self._submit(user, command)
-        if command.user:
-            user = command.user
-        price, quantity = command.price, command.quantity
-        instrument, fees = book.instrument, book.fees
+        user = command.user or user
+        price, quantity, client_order_id = command.price, command.quantity, command.client_order_id
+        instrument, fees, exchange = book.instrument, book.fees, self._exchange
         notional = price * quantity * instrument.quote_atoms_per_tick
         rates = fees.own.get(user, fees.common) if fees.own else fees.common
         needed = notional + worst_fee(notional, rates) if rates.worst else notional
-        orders, mine, side = self._orders, self._users[user], command.side
-        accounts = mine.accounts
-        client_order_id = command.client_order_id
+        orders, side, holder = self._orders, command.side, self._places.holder
+        try:
+            mine = self._users[user]
+            base, quote = mine.accounts[instrument.base], mine.accounts[instrument.quote]
+        except KeyError:  # a new user, or new to one of the two assets
+            return self._submit(user, command)
         if (
             not instrument.price_min <= price <= instrument.price_max
             or not instrument.quantity_min <= quantity <= instrument.quantity_max
@@ -115,11 +118,11 @@ class OrderEntry:
             return self._submit(user, command)
         if side is _BUY:
             ladder, best = book.bids, book.asks.best
-            paying, receiving = accounts[instrument.quote], accounts[instrument.base]
+            paying, receiving = quote, base
             crosses = best is not None and best.price <= price
         else:
             ladder, best = book.asks, book.bids.best
-            paying, receiving = accounts[instrument.base], accounts[instrument.quote]
+            paying, receiving = base, quote
             crosses = best is not None and best.price >= price
             needed = quantity * instrument.base_atoms_per_lot
         if needed > paying.available or (crosses and flags):
@@ -129,7 +132,8 @@ class OrderEntry:
             return self._met_nobody(user, command, book, (rates, paying, receiving))
         order = Order(
             order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
-            flags, command.self_trade or instrument.self_trade, rates, paying, receiving, needed,
+            flags, command.self_trade or instrument.self_trade, rates, paying, receiving, holder,
+            needed,
         )  # fmt: skip
         paying.available -= needed
         paying.reserved += needed
@@ -144,6 +148,7 @@ class OrderEntry:
         if client_order_id:
             mine.by_client_id[client_order_id] = order
         orders.open_count += 1
+        holder.orders += 1
         return OrderResponse(
             command.request_id, 0, exchange.sequence, 0, exchange.time_ns, 0, order_id, quantity,
             0, 0, 0, 0, 0, 0,
@@ -161,7 +166,7 @@ class OrderEntry:
         order = Order(
             exchange.last_order_id, user, command.client_order_id, book, command.side, _LIMIT,
             _IOC, command.price, quantity, 0, 0, command.self_trade or book.instrument.self_trade,
-            *terms, canceled=quantity, reason=_IOC_REMAINDER,
+            *terms, self._places.holder, canceled=quantity, reason=_IOC_REMAINDER,
         )  # fmt: skip
         if command.client_order_id and self._reuses_id(order):
             self._orders.keep(order)
@@ -182,27 +187,37 @@ class OrderEntry:
         if book is None:
             return order_rejected(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
         order = self.made(user, command, book)
-        reason = (
-            barred(book, self._users[user], admitted_to_call(command))
+        needed = 0
+        no = (
+            barred(book, self.mine(user), admitted_to_call(command))
             or self.check([order])
             or self._check_market(order)
-            or self._check_funds(order)
         )
-        if reason:
-            return order_rejected(exchange, command, reason)
+        if not no:
+            needed = self._needed(order)
+            if needed > order.paying.available:
+                no = RejectReason.INSUFFICIENT_FUNDS
+        if no:
+            return order_rejected(exchange, command, no)
+        self._parties.settle([order])
+        self._market.executor.reserve(order, needed)
         exchange.last_order_id += 1
         return self._carry_out(command, order)
 
+    def mine(self, user: int) -> UserOrders:
+        """Give what a user has, for looking only: of one who is not there it is nothing."""
+        return self._users.get(user, STRANGER)
+
     def made(self, user: int, command: SubmitOrder, book: OrderBook) -> Order:
-        """Make the order that a command describes; it is not accepted yet."""
-        instrument, side, accounts = book.instrument, command.side, self._users[user].accounts
-        base, quote = accounts[instrument.base], accounts[instrument.quote]
+        """Make the order that a command describes; it is not accepted, nor are its accounts."""
+        instrument, side, peek = book.instrument, command.side, self._exchange.balances.peek
+        base, quote = peek(user, instrument.base), peek(user, instrument.quote)
         paying, receiving = (quote, base) if side is _BUY else (base, quote)
         order = Order(
             self._exchange.last_order_id + 1, user, command.client_order_id, book, side,
             command.order_type, command.time_in_force, command.price, command.quantity,
             command.quantity, command.flags, command.self_trade or instrument.self_trade,
-            book.fees.of(user), paying, receiving,
+            book.fees.of(user), paying, receiving, self._places.holder,
         )  # fmt: skip
         if command.terms is not None:
             self._take_terms(order, command.terms)
@@ -231,24 +246,33 @@ class OrderEntry:
         if wanted.budget and order.self_trade in _NO_CHOICE_WITH_BUDGET:
             order.self_trade = SelfTrade.CANCEL_TAKER
 
-    def check(self, legs: list[Order]) -> RejectReason:
+    def check(self, legs: list[Order]) -> No:
         """Test new orders by themselves, and that there is room for them."""
-        exchange, orders, mine = self._exchange, self._orders, self._users[legs[0].user]
+        mine = self.mine(legs[0].user)
         for check in ORDER_CHECKS:
             for leg in legs:
-                reason = check(leg, exchange.time_ns)
+                reason = check(leg, self._exchange.time_ns)
                 if reason:
                     return reason
         for leg in legs:
             if leg.client_order_id and leg.client_order_id in mine.by_client_id:
                 return RejectReason.DUPLICATE_CLIENT_ORDER_ID
-        settings, count = exchange.settings, len(legs)
-        if (
-            orders.open_count + count > settings.open_orders_max
-            or len(mine.by_id) + count > settings.open_orders_per_user_max
-        ):
-            return RejectReason.TOO_MANY_ORDERS
-        return _NONE
+        instrument = legs[0].book.instrument
+        return self._check_room(legs, mine) or self._parties.refusal(
+            legs[0].user, instrument.base, instrument.quote
+        )
+
+    def _check_room(self, legs: list[Order], mine: UserOrders) -> No:
+        """Test that there are places for new orders; what cannot rest needs none."""
+        more = sum(leg.may_rest or leg.is_stop for leg in legs)
+        if not more:
+            return _NONE
+        settings = self._settings
+        taken = Taken(self._orders.open_count, len(mine.by_id), self._places.holder.orders)
+        return self._places.refusal(
+            RejectReason.TOO_MANY_ORDERS, more, taken, settings.open_orders_max,
+            settings.open_orders_per_user_max,
+        )  # fmt: skip
 
     def _check_market(self, order: Order) -> RejectReason:
         """Test a new order against the market as it is."""
@@ -259,15 +283,12 @@ class OrderEntry:
             return RejectReason.POST_ONLY_WOULD_CROSS
         return _NONE
 
-    def _check_funds(self, order: Order) -> RejectReason:
-        """Reserve what a new order needs."""
-        executor = self._market.executor
+    def _needed(self, order: Order) -> int:
+        """Give what a new order has to reserve."""
         terms = order.terms
         if order.side is _BUY and not order.price and (terms is None or not terms.budget):
-            needed = self._market_cost(order)
-        else:
-            needed = executor.requirement(order, order.price, order.leaves)
-        return _NONE if executor.reserve(order, needed) else RejectReason.INSUFFICIENT_FUNDS
+            return self._market_cost(order)
+        return self._market.executor.requirement(order, order.price, order.leaves)
 
     def _market_cost(self, order: Order) -> int:
         """Give what a market buy by quantity costs now, or something above what is available."""
@@ -309,9 +330,10 @@ class OrderEntry:
         if (order_id == 0) is (client_order_id == 0):
             exchange.expiry.end_named(command.user or user, order_id, client_order_id)
             return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
-        mine = self._users[command.user or user]
-        order = mine.by_id.get(order_id) if order_id else mine.by_client_id.get(client_order_id)
-        if order is None:
+        try:
+            mine = self._users[command.user or user]
+            order = mine.by_id[order_id] if order_id else mine.by_client_id[client_order_id]
+        except KeyError:
             return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
         book = order.book
         if order.terms is not None or book.status is _HALTED:
@@ -322,6 +344,7 @@ class OrderEntry:
         if order.client_order_id:
             del mine.by_client_id[order.client_order_id]
         orders.open_count -= 1
+        order.holder.orders -= 1
         account, reserved = order.paying, order.reserved
         account.reserved -= reserved
         account.available += reserved

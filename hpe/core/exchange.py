@@ -22,11 +22,13 @@ from hpe.core.operations import Operations
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.core.pairs import PairEntry
+from hpe.core.parties import Parties
+from hpe.core.places import Places, unreserved
 from hpe.core.replacing import OrderReplacing
 from hpe.core.timers import ENDING, HOLD, ORDER, Entry, Timers
 from hpe.core.treasury import Treasury
 from hpe.errors import InvariantViolation
-from hpe.messages import Side
+from hpe.messages import HOUSE_USER, PlaceLimits, Side
 
 DUE_AT_ONCE: Final = 1
 """The `next_due_ns` of what does not wait for a time: below every time that a log may have."""
@@ -35,12 +37,12 @@ DUE_AT_ONCE: Final = 1
 class Settings:
     """What the configuration decides about outcomes; changed by the logged `configure` only.
 
-    With fewer than `open_orders_any_max` open orders in all, neither limit of them is reached.
+    With fewer than `open_orders_any_max` open orders in all, no limit of them is reached.
     """
 
     __slots__ = (
         "auto_create", "open_orders_any_max", "open_orders_max", "open_orders_per_user_max",
-        "session_expiry_ns",
+        "places", "session_expiry_ns",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -52,19 +54,27 @@ class Settings:
         session_expiry_ns: int,
         open_orders_max: int,
         open_orders_per_user_max: int,
+        places: PlaceLimits = PlaceLimits(),  # noqa: B008 - immutable
     ) -> None:
         """Change all of it."""
         self.auto_create = auto_create
         self.session_expiry_ns = session_expiry_ns
         self.open_orders_max = open_orders_max
         self.open_orders_per_user_max = open_orders_per_user_max
-        self.open_orders_any_max = min(open_orders_max, open_orders_per_user_max)
+        self.places = places
+        self.open_orders_any_max = min(
+            unreserved(open_orders_max), open_orders_per_user_max, self.share_of(open_orders_max)
+        )
 
-    def row(self) -> tuple[bool, int, int, int]:
+    def share_of(self, count_max: int) -> int:
+        """Give how many of so many places one key may take, one at least."""
+        return -(-count_max * self.places.key_share_percent // 100)
+
+    def row(self) -> tuple[bool, int, int, int, PlaceLimits]:
         """Give all of it, as `set` takes it."""
         return (
             self.auto_create, self.session_expiry_ns, self.open_orders_max,
-            self.open_orders_per_user_max,
+            self.open_orders_per_user_max, self.places,
         )  # fmt: skip
 
 
@@ -82,8 +92,10 @@ class Exchange:
         self.listings = Listings()
         self.balances = BalanceCache()
         self.timers = Timers()
-        self.holds = Holds(self.balances, self.timers)
-        self.orders = OrderIndex(self.timers, self.balances.accounts)
+        self.places = Places(self.settings)
+        self.holds = Holds(self.balances, self.timers, self.settings, self.places)
+        self.orders = OrderIndex(self.timers)
+        self.parties = Parties(self.settings, self.balances, self.orders, self.places)
         self.books: dict[int, OrderBook] = {}
         self.market = Market(self.balances, self.orders, self.timers)
         self.expiry = Expiry(self)
@@ -157,7 +169,25 @@ class Exchange:
                 f"{len(found)} orders rest or wait, {self.orders.open_count} are indexed"
             )
         self._check_timers(found)
+        self._check_places(found)
         self.balances.check(reserved)
+
+    def _check_places(self, found: list[Order]) -> None:
+        """Check that users and accounts belong together, and that all places are counted."""
+        users, accounts, listings = self.orders.users, self.balances.accounts, self.listings
+        if users.keys() != accounts.keys() or HOUSE_USER not in users:
+            raise InvariantViolation("users and owners of accounts differ")
+        rows = [row for row in self.balances.rows() if row.user != HOUSE_USER]
+        if len(rows) != self.balances.count:
+            raise InvariantViolation(f"{len(rows)} accounts exist, {self.balances.count} counted")
+        self.places.check(
+            users=[mine.holder for user, mine in users.items() if user != HOUSE_USER],
+            accounts=[account.holder for account in rows],
+            orders=[order.holder for order in found],
+            holds=self.holds.holders(),
+            assets=[listings.asset_takers[number][1] for number in listings.assets],
+            instruments=[listings.instrument_takers[number][1] for number in listings.instruments],
+        )
 
     def _check_open(self, order: Order) -> None:
         """Check one open order's place in the index and what it reserves."""

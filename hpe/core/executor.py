@@ -13,11 +13,11 @@ from typing import Final
 
 import msgspec
 
-from hpe.core.balances import Account, BalanceCache
+from hpe.core.balances import BalanceCache
 from hpe.core.fees import charge, worst_fee
 from hpe.core.matcher import Fill
 from hpe.core.orders import Order
-from hpe.messages import HOUSE_USER, Side
+from hpe.messages import Side
 
 _BUY: Final = Side.BUY  # a global is read in a fraction of the time of an enum's attribute
 
@@ -41,7 +41,7 @@ class Executor:
     """Moves money between available and reserved, and between users on a trade."""
 
     def __init__(self, balances: BalanceCache) -> None:
-        self._accounts = balances.accounts
+        self._house = balances.house
         self._touch = balances.touch
 
     def reserve(self, order: Order, amount: int) -> bool:
@@ -148,9 +148,6 @@ class Executor:
         fee, order.fee_rest = charge(notional, rate_ppm, order.fee_rest)
         order.fee_total += fee
         return fee
-
-    def _house(self, asset: int) -> Account:
-        return self._accounts[HOUSE_USER][asset]
 
     def _exchange(self, order: Order, paid: int, received: int) -> None:
         """Pay out of what an order reserves and credit what it gets."""

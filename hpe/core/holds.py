@@ -7,30 +7,40 @@ paid out in parts (captured), given back in parts (released), and expires by its
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 from sortedcontainers import SortedDict
 
 from hpe.core.balances import BalanceCache
+from hpe.core.places import Holder, No, Places, Taken
 from hpe.core.timers import HOLD, Due, Timers
 from hpe.errors import InvariantViolation
-from hpe.messages import HOLDS_MAX, HoldRow, RejectReason
+from hpe.messages import HoldRow, RejectReason
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Settings
 
 
 class Hold(msgspec.Struct, gc=False):
-    """What is left of one hold, in atoms; `expires_ns` 0: never."""
+    """What is left of one hold, in atoms; `expires_ns` 0: never. `holder`: whose place it takes."""
 
     asset: int
     amount: int
     expires_ns: int
+    holder: Holder
 
 
 class Holds:
     """The live named holds of every user."""
 
-    def __init__(self, balances: BalanceCache, timers: Timers) -> None:
+    def __init__(
+        self, balances: BalanceCache, timers: Timers, settings: Settings, places: Places
+    ) -> None:
         self._balances = balances
         self._timers = timers
+        self._settings = settings
+        self._places = places
         self._holds: dict[int, SortedDict[int, Hold]] = {}
         self._count = 0
 
@@ -39,17 +49,19 @@ class Holds:
         mine = self._holds.get(user)
         return mine.get(hold_id) if mine is not None else None
 
-    def add(self, user: int, hold_id: int, hold: Hold) -> RejectReason:
+    def add(self, user: int, hold_id: int, hold: Hold) -> No:
         """Bind available money under an id."""
         if self.find(user, hold_id) is not None:
             return RejectReason.DUPLICATE_HOLD
-        if self._count >= HOLDS_MAX:
-            return RejectReason.TOO_MANY_HOLDS
-        reason = self._balances.lock(user, hold.asset, hold.amount)
-        if not reason:
+        limits = self._settings.places
+        taken = Taken(self._count, len(self._holds.get(user, ())), hold.holder.holds)
+        no = self._places.refusal(
+            RejectReason.TOO_MANY_HOLDS, 1, taken, limits.holds_max, limits.holds_per_user_max
+        ) or self._balances.lock(user, hold.asset, hold.amount)
+        if not no:
             self._balances.accounts[user][hold.asset].named += hold.amount
             self.restore(user, hold_id, hold)
-        return reason
+        return no
 
     def restore(self, user: int, hold_id: int, hold: Hold) -> None:
         """File a hold whose money is bound already."""
@@ -58,11 +70,12 @@ class Holds:
             mine = self._holds[user] = SortedDict()
         mine[hold_id] = hold
         self._count += 1
+        hold.holder.holds += 1
         if hold.expires_ns:
             self._timers.add((hold.expires_ns, HOLD, user, hold_id))
 
     def pay(self, user: int, hold_id: int, hold: Hold, amount: int, to_user: int) -> None:
-        """Pay out of a hold into somebody's available money; at 0 the hold is gone."""
+        """Pay out of a hold into an account that is there; at 0 the hold is gone."""
         account = self._balances.accounts[user][hold.asset]
         account.held -= amount
         account.named -= amount
@@ -83,7 +96,7 @@ class Holds:
 
     def _forget(self, user: int, hold_id: int) -> None:
         mine = self._holds[user]
-        del mine[hold_id]
+        mine.pop(hold_id).holder.holds -= 1
         if not mine:
             del self._holds[user]
         self._count -= 1
@@ -101,6 +114,14 @@ class Holds:
         for user in sorted(self._holds):
             for row in self.of(user):
                 yield user, row
+
+    def key_of(self, user: int, hold_id: int) -> int:
+        """Give the key whose place a hold takes."""
+        return self._holds[user][hold_id].holder.key
+
+    def holders(self) -> list[Holder]:
+        """Give whose place each hold takes."""
+        return [hold.holder for mine in self._holds.values() for hold in mine.values()]
 
     def due(self) -> list[Due]:
         """Give the timers of the holds that expire."""

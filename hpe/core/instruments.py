@@ -6,17 +6,12 @@ definition; a pair is found by its symbol and by its assets.
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
+from sortedcontainers import SortedDict
 
+from hpe.core.places import Holder
 from hpe.errors import InvariantViolation
 from hpe.messages import AssetRow, InstrumentRow
-
-ASSETS_MAX: Final = 65_536
-"""Bounds memory that clients can claim; far above any listed market."""
-
-INSTRUMENTS_MAX: Final = 65_536
 
 
 class Asset(msgspec.Struct, frozen=True, array_like=True):
@@ -61,15 +56,51 @@ class Instrument(msgspec.Struct, array_like=True):
         return InstrumentRow(*msgspec.structs.astuple(self))
 
 
-class Listings:
-    """All assets and instruments, by id and by symbol."""
+class Takers:
+    """Who listed what of one kind: user and key by id, and how much of it each user listed."""
 
     def __init__(self) -> None:
-        self.assets: dict[int, Asset] = {}
-        self.instruments: dict[int, Instrument] = {}
+        self._by_id: dict[int, tuple[int, Holder]] = {}
+        self._counts: dict[int, int] = {}
+
+    def __getitem__(self, number: int) -> tuple[int, Holder]:
+        """Give user and key that listed something."""
+        return self._by_id[number]
+
+    def add(self, number: int, user: int, holder: Holder) -> None:
+        """Note who listed something."""
+        self._by_id[number] = user, holder
+        self._counts[user] = self.count_of(user) + 1
+
+    def remove(self, number: int) -> Holder:
+        """Forget it; gives what its key holds."""
+        user, holder = self._by_id.pop(number)
+        self._counts[user] -= 1
+        if not self._counts[user]:
+            del self._counts[user]
+        return holder
+
+    def count_of(self, user: int) -> int:
+        """Give how much of it a user listed."""
+        return self._counts.get(user, 0)
+
+
+class Listings:
+    """All assets and instruments, by id and by symbol, and who listed them.
+
+    User 0 stands for the configuration. Ids are never used again, so they may have gaps.
+    """
+
+    def __init__(self) -> None:
+        self.assets: SortedDict[int, Asset] = SortedDict()
+        self.instruments: SortedDict[int, Instrument] = SortedDict()
+        self.last_asset_id = 0
+        self.last_instrument_id = 0
+        self.asset_takers = Takers()
+        self.instrument_takers = Takers()
         self._assets_by_symbol: dict[str, Asset] = {}
         self._instruments_by_symbol: dict[str, Instrument] = {}
-        self._instruments_by_pair: dict[tuple[int, int], Instrument] = {}
+        self._instruments_by_pair: dict[tuple[int, int], list[Instrument]] = {}
 
     def asset_named(self, symbol: str) -> Asset | None:
         """Find an asset by symbol."""
@@ -80,29 +111,44 @@ class Listings:
         return self._instruments_by_symbol.get(symbol)
 
     def instrument_of_pair(self, base: int, quote: int) -> Instrument | None:
-        """Find the first instrument that was listed for a pair of asset ids."""
-        return self._instruments_by_pair.get((base, quote))
+        """Find the first of the instruments that are listed for a pair of asset ids."""
+        found = self._instruments_by_pair.get((base, quote))
+        return found[0] if found else None
 
-    def add_asset(self, symbol: str, decimals: int) -> Asset:
+    def add_asset(self, symbol: str, decimals: int, user: int, holder: Holder) -> Asset:
         """List a new asset under the next id."""
-        asset = Asset(len(self.assets) + 1, symbol, decimals)
-        self.assets[asset.asset_id] = asset
-        self._assets_by_symbol[symbol] = asset
+        asset = Asset(self.last_asset_id + 1, symbol, decimals)
+        self.list_asset(asset, user, holder)
         return asset
 
-    def add_instrument(self, instrument: Instrument) -> None:
-        """List a new instrument; its id must be the next one."""
-        assert instrument.instrument_id == len(self.instruments) + 1
+    def list_asset(self, asset: Asset, user: int, holder: Holder) -> None:
+        """List an asset; its id must be above all that there were."""
+        assert asset.asset_id > self.last_asset_id
+        self.last_asset_id = asset.asset_id
+        self.assets[asset.asset_id] = asset
+        self._assets_by_symbol[asset.symbol] = asset
+        self.asset_takers.add(asset.asset_id, user, holder)
+        holder.assets += 1
+
+    def list_instrument(self, instrument: Instrument, user: int, holder: Holder) -> None:
+        """List an instrument; its id must be above all that there were."""
+        assert instrument.instrument_id > self.last_instrument_id
+        self.last_instrument_id = instrument.instrument_id
         self.instruments[instrument.instrument_id] = instrument
         self._instruments_by_symbol[instrument.symbol] = instrument
-        self._instruments_by_pair.setdefault((instrument.base, instrument.quote), instrument)
+        pair = instrument.base, instrument.quote
+        self._instruments_by_pair.setdefault(pair, []).append(instrument)
+        self.instrument_takers.add(instrument.instrument_id, user, holder)
+        holder.instruments += 1
 
     def check(self) -> None:
         """Check ids, symbols and that every pair's assets exist."""
-        if list(self.assets) != list(range(1, len(self.assets) + 1)):
-            raise InvariantViolation("asset ids have gaps")
-        if list(self.instruments) != list(range(1, len(self.instruments) + 1)):
-            raise InvariantViolation("instrument ids have gaps")
+        for listed, last_id in (
+            (self.assets, self.last_asset_id),
+            (self.instruments, self.last_instrument_id),
+        ):
+            if listed and listed.peekitem(-1)[0] > last_id:
+                raise InvariantViolation(f"an id is above the last one, {last_id}")
         if len(self._assets_by_symbol) != len(self.assets):
             raise InvariantViolation("two assets share a symbol")
         if len(self._instruments_by_symbol) != len(self.instruments):

@@ -90,5 +90,6 @@ class InternalCommands:
         return ContinueResponse(command.request_id, 0, self._exchange.sequence)
 
     def _configure(self, user: int, command: Configure) -> InternalResponse:
+        self._exchange.places.act_for_service()
         configure(self._exchange, command)
         return ConfigureResponse(command.request_id, 0, self._exchange.sequence)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.fees import FeeSchedule, Rates, can_go_below_zero, rates_of
 from hpe.core.orderbook import OrderBook
+from hpe.core.places import No, told
 from hpe.messages import (
     BlockUser,
     BlockUserResponse,
@@ -68,12 +69,17 @@ class Operations:
 
     def block_user(self, user: int, command: BlockUser) -> BlockUserResponse:
         """Refuse new orders of a user, or allow them again."""
-        users, count = self._exchange.orders.users, 0
-        if command.blocked or command.user in users:
-            theirs = users[command.user]
+        exchange, count = self._exchange, 0
+        no: No = _NONE
+        theirs = exchange.orders.users.get(command.user)
+        if theirs is None and command.blocked:
+            no = exchange.parties.refusal(command.user)
+            theirs = exchange.parties.admit(command.user) if not no else None
+        if theirs is not None:
             theirs.blocked = command.blocked
             count = len(theirs.by_id)
-        return BlockUserResponse(command.request_id, 0, self._exchange.sequence, _NONE, count)
+        reason, flags = told(no)
+        return BlockUserResponse(command.request_id, flags, exchange.sequence, reason, count)
 
     def set_fees(self, user: int, command: SetFees) -> SetFeesResponse:
         """Set the rates of an instrument, or of one user on it, for orders accepted from now on."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Due
 from hpe.errors import InvariantViolation
 from hpe.messages import (
@@ -26,9 +27,10 @@ from hpe.messages import (
 )
 
 if TYPE_CHECKING:
-    from hpe.core.balances import Account, AllAccounts, UserAccounts
+    from hpe.core.balances import Account
     from hpe.core.fees import Rates
     from hpe.core.orderbook import OrderBook
+    from hpe.core.places import Holder
     from hpe.core.timers import Timers
     from hpe.core.triggers import Trail
 
@@ -77,10 +79,11 @@ class Order(msgspec.Struct, gc=False, eq=False):
     the links to its neighbours in the queue are cycles, so taking an order out clears them.
 
     `paying` is the account that the order reserves from, `receiving` the one that fills credit;
-    `reserved` is what it has reserved there now, in atoms. `price` is in ticks, 0 for a market
-    order. `hidden` is the part of the leaves that an iceberg does not show. `quote_total` is the
-    sum of its fills in quote atoms, `fee_total` what it was charged for them and `fee_rest` by
-    how many millionths of an atom that is too much. `reason` says why it ended, 0 when filled.
+    `reserved` is what it has reserved there now, in atoms. `holder` is whose place it takes while
+    it is open, whatever becomes of the key and whoever replaces it. `price` is in ticks, 0 for a
+    market order. `hidden` is the part of the leaves that an iceberg does not show. `quote_total`
+    is the sum of its fills in quote atoms, `fee_total` what it was charged for them and `fee_rest`
+    by how many millionths of an atom that is too much. `reason` says why it ended, 0 when filled.
     """
 
     order_id: int
@@ -98,6 +101,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     rates: Rates
     paying: Account
     receiving: Account
+    holder: Holder
     reserved: int = 0
     hidden: int = 0
     cum: int = 0
@@ -148,16 +152,18 @@ class UserOrders:
     """What one user has: accounts, open orders by both ids, fills; and the kill switch.
 
     `ended_by_client_id` are the newest of the kept ended orders, `fills_after` is the private
-    sequence of the newest fill that is not kept any more, 0 while all are.
+    sequence of the newest fill that is not kept any more, 0 while all are. `holder` is whose place
+    the user takes.
     """
 
     __slots__ = (
         "accounts", "blocked", "by_client_id", "by_id", "ended_by_client_id", "fills",
-        "fills_after",
+        "fills_after", "holder",
     )  # fmt: skip
 
-    def __init__(self, accounts: UserAccounts) -> None:
+    def __init__(self, accounts: dict[int, Account], holder: Holder) -> None:
         self.accounts = accounts
+        self.holder = holder
         self.blocked = False
         self.by_id: dict[int, Order] = {}
         self.by_client_id: dict[int, Order] = {}
@@ -166,16 +172,8 @@ class UserOrders:
         self.fills_after = 0
 
 
-class AllUsers(dict[int, UserOrders]):
-    """Every user; asking for a missing one makes an empty one. In C for those that exist."""
-
-    def __init__(self, accounts: AllAccounts) -> None:
-        super().__init__()
-        self._accounts = accounts
-
-    def __missing__(self, user: int) -> UserOrders:
-        orders = self[user] = UserOrders(self._accounts[user])
-        return orders
+STRANGER: Final = UserOrders({}, NOBODY)
+"""What one has who is not there: for looking only."""
 
 
 class OrderIndex:
@@ -190,9 +188,9 @@ class OrderIndex:
 
     __slots__ = ("_timers", "by_session", "ended", "filled_users", "open_count", "users")
 
-    def __init__(self, timers: Timers, accounts: AllAccounts) -> None:
+    def __init__(self, timers: Timers) -> None:
         self._timers = timers
-        self.users = AllUsers(accounts)
+        self.users: dict[int, UserOrders] = {}  # who is in it is parties.py's
         self.open_count = 0
         # Those that a session's lost connection cancels, by session; the oldest first.
         self.by_session: dict[int, dict[int, Order]] = {}
@@ -206,6 +204,7 @@ class OrderIndex:
         if order.client_order_id:
             mine.by_client_id[order.client_order_id] = order
         self.open_count += 1
+        order.holder.orders += 1
         terms = order.terms
         if terms is not None:
             if terms.expires_ns:
@@ -220,6 +219,7 @@ class OrderIndex:
         if order.client_order_id:
             del mine.by_client_id[order.client_order_id]
         self.open_count -= 1
+        order.holder.orders -= 1
         terms = order.terms
         if terms is not None:
             if terms.expires_ns:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from hpe.core.admission import barred
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
+from hpe.core.places import No, told
 from hpe.messages import (
     ExecType,
     OcoResponse,
@@ -39,7 +40,7 @@ class PairEntry:
         self._books = exchange.books
         self._entry = exchange.entry
         self._orders = exchange.orders
-        self._users = exchange.orders.users
+        self._parties = exchange.parties
         self._market = exchange.market
 
     def submit_oco(self, user: int, command: SubmitOco) -> OcoResponse:
@@ -56,14 +57,14 @@ class PairEntry:
             return _oco_response(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
         legs = [self._entry.made(user, leg, book) for leg in _legs(command)]
         legs[1].order_id += 1
-        reason = (
-            barred(book, self._users[user], False)
+        no = (
+            barred(book, self._entry.mine(user), False)
             or self._entry.check(legs)
             or _check_pair(book, legs)
             or self._link(*legs)
         )
-        if reason:
-            return _oco_response(exchange, command, reason)
+        if no:
+            return _oco_response(exchange, command, no)
         exchange.last_order_id += 2
         for leg in legs:
             self._orders.add(leg)
@@ -80,10 +81,12 @@ class PairEntry:
         limit.terms.holds_pair = True
         executor = self._market.executor
         needed = executor.pair_requirement(limit, limit.price, limit.leaves)
-        if executor.reserve(limit, needed):
-            return _NONE
-        self._market.part(limit)  # orders are no business of the collector: no cycle may stay
-        return RejectReason.INSUFFICIENT_FUNDS
+        if needed > limit.paying.available:
+            self._market.part(limit)  # orders are no business of the collector: no cycle may stay
+            return RejectReason.INSUFFICIENT_FUNDS
+        self._parties.settle([limit, stop])
+        executor.reserve(limit, needed)
+        return _NONE
 
 
 def _pair_contradicts(command: SubmitOco) -> bool:
@@ -126,10 +129,11 @@ def _check_pair(book: OrderBook, legs: list[Order]) -> RejectReason:
 
 
 def _oco_response(
-    exchange: Exchange, command: SubmitOco, reason: RejectReason, legs: list[Order] | None = None
+    exchange: Exchange, command: SubmitOco, no: No, legs: list[Order] | None = None
 ) -> OcoResponse:
     """Answer a pair: its two orders, or why not."""
     order_ids = [leg.order_id for leg in legs] if legs else [0, 0]
+    reason, flags = told(no)
     return OcoResponse(
-        command.request_id, 0, exchange.sequence, reason, exchange.time_ns, *order_ids
+        command.request_id, flags, exchange.sequence, reason, exchange.time_ns, *order_ids
     )

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from hpe.core.auction import NO_CLEARING, clearing
-from hpe.core.balances import UserAccounts
+from hpe.core.balances import Account
 from hpe.core.operations import count_orders
-from hpe.core.orders import Order, Terms, UserOrders
+from hpe.core.orders import STRANGER, Order, Terms
 from hpe.messages import (
     HOUSE_USER,
     BalanceReply,
@@ -51,8 +51,7 @@ if TYPE_CHECKING:
 
 _NONE: Final = RejectReason.NONE
 _NO_TERMS: Final = Terms()
-_NOTHING: Final = UserAccounts(0)
-_NOBODY: Final = UserOrders(_NOTHING)
+_NOTHING: Final[dict[int, Account]] = {}
 
 
 QUERY_EFFORT_MAX: Final = 65_536
@@ -115,7 +114,7 @@ class Queries:
 
     def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
         """Show a page of open orders. Cost: all open orders of the user."""
-        mine = self._exchange.orders.users.get(query.user or user, _NOBODY)
+        mine = self._exchange.orders.users.get(query.user or user, STRANGER)
         self.effort += len(mine.by_id)
         found = (order for order in mine.by_id.values() if _is_listed(order, query))
         rows = [order_row(order) for order in islice(found, query.limit)]
@@ -123,7 +122,7 @@ class Queries:
 
     def list_fills(self, user: int, query: ListFills) -> FillsReply:
         """Show a page of recent fills. Cost: all kept fills of the user."""
-        mine = self._exchange.orders.users.get(query.user or user, _NOBODY)
+        mine = self._exchange.orders.users.get(query.user or user, STRANGER)
         self.effort += len(mine.fills)
         found = (report for report in mine.fills if report.private_sequence > query.after)
         rows = [fill_row(report) for report in islice(found, query.limit)]
@@ -213,7 +212,7 @@ def _is_listed(order: Order, query: ListOrders) -> bool:
     return not query.instrument or order.book.instrument.instrument_id == query.instrument
 
 
-def _balance_rows(accounts: UserAccounts, after: int) -> Iterable[BalanceRow]:
+def _balance_rows(accounts: dict[int, Account], after: int) -> Iterable[BalanceRow]:
     for asset, account in sorted(accounts.items(), key=lambda item: item[0]):
         if asset > after and (account.available or account.reserved or account.held):
             yield asset, account.available, account.reserved, account.held, account.named

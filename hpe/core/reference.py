@@ -227,6 +227,7 @@ class ReferenceCore:
         intact, unfinished, guarded = True, False, session.role is not Role.ANONYMOUS
         events, report = exchange.market.events, self.feed.report
         exchange.session_id = session.session_id
+        exchange.places.act_for(session)
         exchange.cancel_on_disconnect = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]

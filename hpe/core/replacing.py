@@ -63,12 +63,13 @@ class OrderReplacing:
                 command.user or user, command.order_id, command.client_order_id
             )
             return order_rejected(exchange, command, _INVALID)
-        mine = self._users[command.user or user]
-        if command.order_id:
-            order = mine.by_id.get(command.order_id)
-        else:
-            order = mine.by_client_id.get(command.client_order_id)
-        if order is None:
+        try:
+            mine = self._users[command.user or user]
+            if command.order_id:
+                order = mine.by_id[command.order_id]
+            else:
+                order = mine.by_client_id[command.client_order_id]
+        except KeyError:
             return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
         terms = order.terms
         if terms is not None and exchange.expiry.is_dead(order):

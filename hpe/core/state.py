@@ -18,12 +18,20 @@ from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
 from hpe.core.fees import rates_of
 from hpe.core.holds import Hold
-from hpe.core.instruments import Instrument
+from hpe.core.instruments import Asset, Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, Terms
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.timers import ENDING, Entry
-from hpe.messages import ExecutionReport, InstrumentStatus, OrderType, Role, Side, TimeInForce
+from hpe.messages import (
+    ExecutionReport,
+    InstrumentStatus,
+    OrderType,
+    PlaceLimits,
+    Role,
+    Side,
+    TimeInForce,
+)
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -36,19 +44,21 @@ def dump_state(
     yield _encode((
         "core", exchange.sequence, exchange.time_ns, digest, exchange.last_order_id,
         market.last_trade_id, sessions.last_session_id, sessions.last_attach_number,
+        exchange.listings.last_asset_id, exchange.listings.last_instrument_id,
         *exchange.settings.row(),
     ))  # fmt: skip
     for asset in exchange.listings.assets.values():
-        yield _encode(("asset", *asset.row()))
+        user, holder = exchange.listings.asset_takers[asset.asset_id]
+        yield _encode(("asset", *asset.row(), user, holder.key))
+    yield from _money_rows(exchange)
     for book in exchange.books.values():
-        yield from _book_rows(book)
+        yield from _book_rows(exchange, book)
     queued = [order for order in market.fired if order.terms is not None and order.terms.queued]
     for order in queued:
         yield _encode(("open", *_order_row(order)))
     if market.uncrossing is not None:
         book, *rest = market.uncrossing
         yield _encode(("uncrossing", book.instrument.instrument_id, *rest))
-    yield from _money_rows(exchange)
     yield from _user_rows(exchange, feed)
     for (due_ns, _, session_id, newest), instrument_id in exchange.disconnects.entries():
         yield _encode(("ending", due_ns, session_id, newest, instrument_id))
@@ -56,12 +66,13 @@ def dump_state(
         yield _encode(_session_row(session))
 
 
-def _book_rows(book: OrderBook) -> Iterator[bytes]:
+def _book_rows(exchange: Exchange, book: OrderBook) -> Iterator[bytes]:
     """Yield one instrument and its open orders: in queue order, then the waiting stops."""
+    user, holder = exchange.listings.instrument_takers[book.instrument.instrument_id]
     own = [(user, rates.maker, rates.taker) for user, rates in sorted(book.fees.own.items())]
     yield _encode((
         "instrument", book.instrument, book.sequence, book.last_price, book.last_trade_id,
-        book.status, own,
+        book.status, own, user, holder.key,
     ))  # fmt: skip
     for order in book.orders():
         yield _encode(("open", *_order_row(order)))
@@ -72,18 +83,21 @@ def _book_rows(book: OrderBook) -> Iterator[bytes]:
 def _money_rows(exchange: Exchange) -> Iterator[bytes]:
     for asset_id, amount in exchange.balances.net_deposits().items():
         yield _encode(("net", asset_id, amount))
-    for row in exchange.balances.rows():
-        yield _encode(("account", *row))
+    for user, theirs in sorted(exchange.orders.users.items(), key=lambda item: item[0]):
+        yield _encode(("user", user, theirs.holder.key, theirs.blocked))
+    for account in exchange.balances.rows():
+        yield _encode((
+            "account", account.user, account.asset, account.holder.key, account.available,
+            account.reserved, account.held,
+        ))  # fmt: skip
     for user, hold in exchange.holds.rows():
-        yield _encode(("hold", user, *hold))
+        yield _encode(("hold", user, exchange.holds.key_of(user, hold[0]), *hold))
 
 
 def _user_rows(exchange: Exchange, feed: PrivateFeed) -> Iterator[bytes]:
     """Yield what users have beside open orders; ended orders and fills, the oldest first."""
     orders = exchange.orders
     for user, theirs in sorted(orders.users.items(), key=lambda item: item[0]):
-        if theirs.blocked:
-            yield _encode(("blocked", user))
         if theirs.fills_after:
             yield _encode(("fills_after", user, theirs.fills_after))
     for user, sequence in feed.rows():
@@ -100,10 +114,10 @@ def _order_row(order: Order) -> tuple[object, ...]:
     terms = order.terms
     return (
         order.order_id, order.user, order.client_order_id, order.book.instrument.instrument_id,
-        order.side, order.order_type, order.time_in_force, order.price, order.quantity,
-        order.leaves, order.flags, order.self_trade, order.rates.maker, order.rates.taker,
-        order.reserved, order.hidden, order.cum, order.canceled, order.quote_total,
-        order.fee_total, order.fee_rest, order.reason,
+        order.holder.key, order.side, order.order_type, order.time_in_force, order.price,
+        order.quantity, order.leaves, order.flags, order.self_trade, order.rates.maker,
+        order.rates.taker, order.reserved, order.hidden, order.cum, order.canceled,
+        order.quote_total, order.fee_total, order.fee_rest, order.reason,
         None if terms is None else _terms_row(order, terms),
     )  # fmt: skip
 
@@ -150,9 +164,12 @@ class _Loader:
         self.orders: dict[int, Order] = {}
         self.partners: list[tuple[Order, int]] = []
         self.sequences: dict[int, int] = {}
+        self.last_listed = (0, 0)
 
     def finish(self) -> None:
         """Put together what needs all rows: indexes, pairs, the counts of changes."""
+        listings = self.exchange.listings
+        listings.last_asset_id, listings.last_instrument_id = self.last_listed
         for _, order in sorted(self.orders.items()):
             self.exchange.orders.add(order)
         for order, partner_id in self.partners:
@@ -173,10 +190,13 @@ class _Loader:
         exchange.sequence, exchange.time_ns, self.digest = row[:3]
         exchange.last_order_id, exchange.market.last_trade_id = row[3:5]
         sessions.last_session_id, sessions.last_attach_number = row[5:7]
-        exchange.settings.set(*row[7:])
+        self.last_listed = row[7:9]
+        settings, places = row[9:-1], PlaceLimits(*row[-1])
+        exchange.settings.set(*(*settings, places))
 
-    def load_asset(self, asset_id: int, symbol: str, decimals: int) -> None:
-        self.exchange.listings.add_asset(symbol, decimals)
+    def load_asset(self, *row: Any) -> None:
+        *fields, user, key = row
+        self.exchange.listings.list_asset(Asset(*fields), user, self.exchange.places.of(key))
 
     def load_instrument(
         self,
@@ -186,9 +206,11 @@ class _Loader:
         last_trade_id: int,
         status: int,
         own: list[list[int]],
+        user: int,
+        key: int,
     ) -> None:
-        instrument = Instrument(*row)
-        self.exchange.listings.add_instrument(instrument)
+        instrument, holder = Instrument(*row), self.exchange.places.of(key)
+        self.exchange.listings.list_instrument(instrument, user, holder)
         book = self.exchange.books[instrument.instrument_id] = OrderBook(instrument)
         book.last_price, book.last_trade_id = last_price, last_trade_id
         book.set_status(InstrumentStatus(status))
@@ -210,7 +232,7 @@ class _Loader:
         self.exchange.orders.keep(self._order(*row))
 
     def _order(self, *row: Any) -> Order:
-        order_id, user, client_order_id, instrument_id, side, order_type, tif, *rest = row
+        order_id, user, client_order_id, instrument_id, key, side, order_type, tif, *rest = row
         price, quantity, leaves, flags, self_trade, maker, taker, *done, terms_row = rest
         book, accounts = self.exchange.books[instrument_id], self.exchange.balances.accounts[user]
         base, quote = accounts[book.instrument.base], accounts[book.instrument.quote]
@@ -218,7 +240,7 @@ class _Loader:
         order = Order(
             order_id, user, client_order_id, book, Side(side), OrderType(order_type),
             TimeInForce(tif), price, quantity, leaves, flags, self_trade, rates_of(maker, taker),
-            paying, receiving, *done,
+            paying, receiving, self.exchange.places.of(key), *done,
         )  # fmt: skip
         if terms_row is not None:
             *values, partner_id = terms_row
@@ -235,16 +257,23 @@ class _Loader:
     def load_net(self, asset_id: int, amount: int) -> None:
         self.exchange.balances.restore_net_deposits(asset_id, amount)
 
-    def load_account(self, user: int, asset: int, *amounts: int) -> None:
-        account = self.exchange.balances.accounts[user][asset]
+    def load_user(self, user: int, key: int, blocked: bool) -> None:
+        users = self.exchange.orders.users
+        if user not in users:  # all but the house
+            self.exchange.parties.open_user(user, self.exchange.places.of(key))
+        users[user].blocked = blocked
+
+    def load_account(self, user: int, asset: int, key: int, *amounts: int) -> None:
+        balances = self.exchange.balances
+        account = balances.open(user, asset, self.exchange.places.of(key))
         account.available, account.reserved, account.held = amounts
 
-    def load_hold(self, user: int, hold_id: int, asset: int, amount: int, expires_ns: int) -> None:
-        self.exchange.balances.accounts[user][asset].named += amount
-        self.exchange.holds.restore(user, hold_id, Hold(asset, amount, expires_ns))
-
-    def load_blocked(self, user: int) -> None:
-        self.exchange.orders.users[user].blocked = True
+    def load_hold(
+        self, user: int, key: int, hold_id: int, asset: int, amount: int, expires_ns: int
+    ) -> None:
+        hold = Hold(asset, amount, expires_ns, self.exchange.places.of(key))
+        self.exchange.balances.accounts[user][hold.asset].named += hold.amount
+        self.exchange.holds.restore(user, hold_id, hold)
 
     def load_fills_after(self, user: int, private_sequence: int) -> None:
         self.exchange.orders.users[user].fills_after = private_sequence

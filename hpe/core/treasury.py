@@ -7,10 +7,11 @@ it and changes nothing. The movements themselves are balances.py's and holds.py'
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hpe.core.events import HoldEvent
 from hpe.core.holds import Hold
+from hpe.core.places import No, told
 from hpe.messages import (
     CaptureHold,
     Deposit,
@@ -33,10 +34,8 @@ from hpe.messages import (
 if TYPE_CHECKING:
     from hpe.core.exchange import Exchange
 
-_NONE: Final = RejectReason.NONE
-
-_Move = Callable[[int, int, int], RejectReason]
-"""(user, asset, amount) -> reject reason: one movement of BalanceCache."""
+_Move = Callable[[int, int, int], No]
+"""(user, asset, amount) -> why not: one movement of money."""
 
 _MoneyCommand = Deposit | Withdraw | LockBalance | UnlockBalance | Transfer
 
@@ -49,10 +48,21 @@ class Treasury:
         self._assets = exchange.listings.assets
         self._balances = exchange.balances
         self._holds = exchange.holds
+        self._parties = exchange.parties
 
     def deposit(self, user: int, command: Deposit) -> LockResponse:
         """Credit an account from outside."""
-        return self._move(user, command, DepositResponse, self._balances.deposit)
+
+        def credit(owner: int, asset: int, amount: int) -> No:
+            no = self._parties.refusal(
+                owner, asset, reserve=True
+            ) or self._balances.deposit_refusal(asset, amount)
+            if not no:
+                self._parties.admit(owner, asset)
+                self._balances.deposit(owner, asset, amount)
+            return no
+
+        return self._move(user, command, DepositResponse, credit)
 
     def withdraw(self, user: int, command: Withdraw) -> LockResponse:
         """Debit an account to outside."""
@@ -70,14 +80,14 @@ class Treasury:
                 return self._answer(user, command, LockResponse, RejectReason.INVALID_COMBINATION)
             return self._move(user, command, LockResponse, self._balances.lock)
 
-        def lock(owner: int, asset: int, amount: int) -> RejectReason:
+        def lock(owner: int, asset: int, amount: int) -> No:
             if 0 < command.expires_ns <= self._exchange.time_ns:
                 return RejectReason.EXPIRY_PASSED
-            hold = Hold(asset, amount, command.expires_ns)
-            reason = self._holds.add(owner, command.hold_id, hold)
-            if not reason:
+            hold = Hold(asset, amount, command.expires_ns, self._exchange.places.holder)
+            no = self._holds.add(owner, command.hold_id, hold)
+            if not no:
                 self._note(owner, command.hold_id, hold, HoldChange.LOCKED, amount)
-            return reason
+            return no
 
         return self._move(user, command, LockResponse, lock)
 
@@ -86,8 +96,14 @@ class Treasury:
         if command.to_user == (command.user or user):
             return self._answer(user, command, TransferResponse, RejectReason.INVALID_COMBINATION)
 
-        def pay(owner: int, asset: int, amount: int) -> RejectReason:
-            return self._balances.transfer(owner, asset, amount, command.to_user)
+        def pay(owner: int, asset: int, amount: int) -> No:
+            no = self._parties.refusal(command.to_user, asset)
+            if not no and self._balances.peek(owner, asset).available < amount:
+                no = RejectReason.INSUFFICIENT_FUNDS
+            if not no:
+                self._parties.admit(command.to_user, asset)
+                self._balances.transfer(owner, asset, amount, command.to_user)
+            return no
 
         return self._move(user, command, TransferResponse, pay)
 
@@ -97,15 +113,18 @@ class Treasury:
         """Carry out one movement and answer with the account afterwards."""
         if command.asset not in self._assets:
             return self._answer(user, command, response, RejectReason.UNKNOWN_ASSET)
-        reason = move(command.user or user, command.asset, command.amount)
-        return self._answer(user, command, response, reason)
+        no = move(command.user or user, command.asset, command.amount)
+        return self._answer(user, command, response, no)
 
     def _answer(
-        self, user: int, command: _MoneyCommand, response: type[LockResponse], reason: RejectReason
+        self, user: int, command: _MoneyCommand, response: type[LockResponse], no: No
     ) -> LockResponse:
-        account = self._balances.peek(command.user or user, command.asset)
+        account, (reason, flags) = (
+            self._balances.peek(command.user or user, command.asset),
+            told(no),
+        )
         return response(
-            command.request_id, 0, self._exchange.sequence, reason, command.asset,
+            command.request_id, flags, self._exchange.sequence, reason, command.asset,
             account.available, account.reserved, account.held,
         )  # fmt: skip
 
@@ -144,15 +163,17 @@ class Treasury:
         if hold is None:
             reason = RejectReason.UNKNOWN_HOLD
             return response(command.request_id, 0, sequence, reason, hold_id, 0, 0, 0, 0, 0)
-        reason = _NONE
-        if amount > hold.amount:
-            reason = RejectReason.INSUFFICIENT_HOLD
-        else:
+        no = self._parties.refusal(to_user, hold.asset)
+        if not no and amount > hold.amount:
+            no = RejectReason.INSUFFICIENT_HOLD
+        if not no:
             amount = amount or hold.amount
+            self._parties.admit(to_user, hold.asset)
             self._holds.pay(owner, hold_id, hold, amount, to_user)
             self._note(owner, hold_id, hold, change, amount)
         account = self._balances.peek(owner, hold.asset)
+        reason, flags = told(no)
         return response(
-            command.request_id, 0, sequence, reason, hold_id, hold.asset, hold.amount,
+            command.request_id, flags, sequence, reason, hold_id, hold.asset, hold.amount,
             account.available, account.reserved, account.held,
         )  # fmt: skip

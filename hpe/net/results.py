@@ -15,6 +15,8 @@ import msgspec
 from hpe.errors import OrderRejected, ProtocolError
 from hpe.messages import (
     FLAG_DUPLICATE,
+    FLAG_KEY_LIMIT,
+    FLAG_USER_LIMIT,
     PAGE_MAX,
     AddAssetResponse,
     BalanceReply,
@@ -45,6 +47,10 @@ class Judged(Protocol):
     @property
     def request_id(self) -> int:
         """The request's id."""
+
+    @property
+    def flags(self) -> int:
+        """Bits that say more, as of a reject whose limit it was."""
 
     @property
     def reason(self) -> int:
@@ -177,7 +183,11 @@ def rejected(response: Judged) -> OrderRejected:
     reason = response.reason
     # A newer server may know more reasons: its number is then the name.
     name = _REJECT_NAMES.get(reason, f"reason_{reason}")
-    return OrderRejected(response.request_id, reason, name, response)
+    limit_of = ""
+    if name.startswith("too_many_"):
+        limit_of = "user" if response.flags & FLAG_USER_LIMIT else "service"
+        limit_of = "key" if response.flags & FLAG_KEY_LIMIT else limit_of
+    return OrderRejected(response.request_id, reason, name, response, limit_of=limit_of)
 
 
 def order_result(answer: Answer) -> OrderResult:

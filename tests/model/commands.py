@@ -74,6 +74,8 @@ MIDDLES: Final = {1: 6, 2: 6, 3: 50, 4: 50}
 """Around which price an instrument is traded."""
 
 _TRADERS: Final = (1, 2, 3)
+NEWCOMERS: Final = (7, 11, 12, 13, 14, 15)
+"""Users who have no session, and whom money and the kill switch bring into being."""
 _PRICE_BOUNDS: Final = (1, 13, 2**31, 2**61, INT_MAX)
 _QUANTITY_BOUNDS: Final = (0, 1, 40, 2**55, 2**62, INT_MAX)
 _AMOUNT_BOUNDS: Final = (AMOUNT_MAX - 70_000, AMOUNT_MAX)
@@ -256,7 +258,7 @@ def movement(random: Random) -> Request:
 
 def transfer(random: Random) -> Request:
     """Make a transfer between two users."""
-    to_user = random.choice((*_TRADERS, HOUSE_USER))
+    to_user = random.choice((*_TRADERS, HOUSE_USER, *NEWCOMERS))
     return Transfer(1, random.randint(1, 4), _amount_of(random), to_user, _account_of(random))
 
 
@@ -269,7 +271,7 @@ def hold(random: Random) -> Request:
         asset = random.randint(1, 4)
         return LockBalance(1, asset, random.randint(1, 60), user, lock_id, expires)
     if chance < 0.7:
-        to_user = random.choice((*_TRADERS, HOUSE_USER))
+        to_user = random.choice((*_TRADERS, HOUSE_USER, *NEWCOMERS))
         return CaptureHold(1, hold_id, random.randint(1, 50), to_user, user)
     return ReleaseHold(1, hold_id, random.choice((0, random.randint(1, 50))), user)
 
@@ -298,7 +300,8 @@ def mass_cancel(random: Random) -> Request:
 
 def block(random: Random) -> Request:
     """Block a user, or more often allow one again."""
-    return BlockUser(1, random.choice(_TRADERS), random.random() < 0.4)
+    user = random.choice((*_TRADERS, *_TRADERS, *_TRADERS, *NEWCOMERS))
+    return BlockUser(1, user, random.random() < 0.4)
 
 
 def fees(random: Random) -> Request:
@@ -379,8 +382,9 @@ _MOODS: Final[tuple[dict[Maker, int], ...]] = (
     {stop_order: 250, pair: 80, market_order: 200, cancel: 30, hold: 0, movement: 10, block: 1},
     {limit_order: 800, status: 40, market_order: 0, hold: 0, movement: 10, block: 1},
     {limit_order: 700, market_order: 200, cancel: 0, hold: 0, fees: 80},
+    {transfer: 150, hold: 300, listing: 100, block: 40},
 )
-"""What plays may be about: a bit of everything, stops, calls, trading under changing fees."""
+"""What plays are about: a bit of everything, stops, calls, trade under changing fees, places."""
 
 _WHEELS: Final = [
     [make for make, often in {**_KINDS, **mood}.items() for _ in range(often)] for mood in _MOODS

@@ -92,7 +92,7 @@ class MarketWatch:
 
     def _begin(self, reply: Subscribed) -> bool:
         """Start with a snapshot; there is none of an unknown instrument."""
-        known = reply.instrument <= len(self.state.listings.instruments)
+        known = reply.instrument in self.state.listings.instruments
         if not known:
             assert (reply.reason, reply.snapshot) == (RejectReason.UNKNOWN_INSTRUMENT, None)
             del self.followers[reply.request_id]

@@ -13,6 +13,7 @@ from random import Random
 from typing import Final
 
 import msgspec
+from msgspec import structs
 from msgspec.structs import replace
 
 from hpe.core.core import SYSTEM_CONNECTION, Run
@@ -39,6 +40,7 @@ from hpe.messages import (
     LockBalance,
     OrderbookReply,
     OrdersReply,
+    PlaceLimits,
     ReleaseHold,
     ReplaceOrder,
     Reply,
@@ -51,6 +53,7 @@ from hpe.messages import (
 from tests.model.commands import (
     CALLS,
     GIVEN,
+    NEWCOMERS,
     UNIT_NS,
     attachment,
     command_of,
@@ -76,6 +79,10 @@ WATCHER: Final = 9
 
 OPEN_ORDERS_MAX: Final = 32
 OPEN_ORDERS_PER_USER_MAX: Final = 14
+PLACES: Final = PlaceLimits(
+    users_max=8, accounts_max=18, holds_max=4, holds_per_user_max=2, assets_max=8,
+    assets_per_user_max=4, instruments_max=12, instruments_per_user_max=5, key_share_percent=15,
+)  # fmt: skip
 """Few, so that the limits are met."""
 
 DEPOSITS: Final = {1: 150, 2: 4_000, 3: 2_000}
@@ -98,11 +105,12 @@ class Play:
         mood: int = 0,
         open_orders_max: int = OPEN_ORDERS_MAX,
         open_orders_per_user_max: int = OPEN_ORDERS_PER_USER_MAX,
+        places: PlaceLimits = PLACES,
     ) -> None:
         self.mood = mood
         self.venue = Venue(new_core)
         self.venue.pace_ns = UNIT_NS
-        self.naive = NaiveExchange(open_orders_max, open_orders_per_user_max, auto_create=True)
+        self.naive = NaiveExchange(open_orders_max, open_orders_per_user_max, True, places)
         self.state = self.naive.state
         self.seats = Seats(self.venue, self.naive)
         self.told: dict[int, int] = {}
@@ -116,6 +124,7 @@ class Play:
             open_orders_max=self.state.open_orders_max,
             open_orders_per_user_max=self.state.open_orders_per_user_max,
             auto_create=True,
+            **structs.asdict(self.state.places),
         )
         self.state.sequence = 1
         for place, user in enumerate(USERS):
@@ -200,7 +209,7 @@ class Play:
 
     def _affordable(self, random: Random, user: int, command: SubmitOrder) -> SubmitOrder:
         """Let a limit order take all that a user has, or a little more."""
-        if command.instrument > len(self.state.listings.instruments):
+        if command.instrument not in self.state.listings.instruments:
             return command
         listed = self.state.instrument(command.instrument)
         asset, atoms = listed.base, listed.base_atoms_per_lot
@@ -347,7 +356,7 @@ def _without_count(reply: Reply) -> Reply:
     return reply
 
 
-_EVERYBODY: Final = (*sorted(set(USERS)), 7, HOUSE_USER)
+_EVERYBODY: Final = (*sorted({*USERS, *NEWCOMERS}), HOUSE_USER)
 _LOOK: Final[tuple[Request, ...]] = (
     *(GetOrderbook(1, instrument, 30) for instrument in range(1, 5)),
     *(ListBalances(1, 0, 1_000, user) for user in _EVERYBODY),

@@ -37,11 +37,14 @@ from tests.support.naive_permissions import permitted, users_of
 from tests.support.naive_session import NaiveSession
 from tests.support.naive_state import Told
 
-USERS: Final = (1, 2, 3, 2, 1)
+USERS: Final = (1, 2, 3, 2, 1, 4)
 """One session each; some of them are of one user."""
 
-ROLES: Final = (*(Role.ANONYMOUS,) * 3, Role.TRADER, Role.GATEWAY)
+ROLES: Final = (*(Role.ANONYMOUS,) * 3, Role.TRADER, Role.GATEWAY, Role.OPERATOR)
 """What each session may do."""
+
+KEYS: Final = (0, 0, 0, 1, 2, 3)
+"""The number of the key that each session has."""
 
 GATEWAY_USERS: Final = (1, 2)
 WINDOW: Final = 4
@@ -92,7 +95,7 @@ class Seats:
         window = 1 if place is None else WINDOW
         client = self.venue.attach(user, 0, window, **granted)
         self.last_session_id += 1
-        self.naive.attach(self.last_session_id, 0, 0)
+        self._tell_attached(self.last_session_id, place, 0, 0)
         if place is not None:
             self.clients.append(client)
             session = NaiveSession(self.last_session_id, user, window)
@@ -102,7 +105,12 @@ class Seats:
 
     def _granted(self, place: int) -> dict[str, int]:
         first, last = self.allowed(place)
-        return {"role": ROLES[place], "user_first": first, "user_last": last}
+        granted = {"role": ROLES[place], "user_first": first, "user_last": last}
+        return {**granted, "key": KEYS[place]}
+
+    def _tell_attached(self, session: int, place: int | None, flags: int, grace_ms: int) -> None:
+        key, role = (0, Role.ANONYMOUS) if place is None else (KEYS[place], ROLES[place])
+        self.naive.attach(session, flags, grace_ms, key, role is Role.OPERATOR)
 
     # --- steps ------------------------------------------------------------------------------------
 
@@ -181,7 +189,7 @@ class Seats:
             self.sessions[place], self.sent[place] = session, []
         session.attach_number = command.request_id
         session.resize(command.window or session.window)
-        self.naive.attach(session.session_id, command.flags, command.grace_ms)
+        self._tell_attached(session.session_id, place, command.flags, command.grace_ms)
         response = SessionAttachedResponse(
             command.request_id, 0, self.state.sequence, 0, session.session_id, session.window,
             session.last_request_id, self.state.private.get(USERS[place], 0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.core import catalogue, holds
 from hpe.messages import (
     AddAsset,
     AddInstrument,
@@ -19,7 +18,6 @@ from hpe.messages import (
     GetOrderbook,
     InstrumentStatus,
     ListAssets,
-    ListHolds,
     ListInstruments,
     LockBalance,
     MassCancel,
@@ -40,18 +38,25 @@ from tests.scenarios.reject_world import (
     CALL,
     LATER_NS,
     MARKET,
+    NEW_ASSET,
+    NEWCOMER,
     NO_ASSET,
     NO_MARKET,
     NONE_SUCH,
     TOO_MUCH,
     USD,
+    WITHOUT_MONEY,
     Base,
+    a_hold_is_all,
+    a_user_without_accounts,
     anns_order,
     auto_create,
     closing,
     fault,
     hold_of_ann,
     no_more,
+    no_more_accounts,
+    no_more_users,
     status,
     symbols_taken,
 )
@@ -66,7 +71,13 @@ OPERATIONS: Final = [
         {},
         {"invalid_combination": fault(user=2, all_users=True), "unknown_instrument": NO_MARKET},
     ),
-    Base("block_user", "", BlockUser, {"user": 2, "blocked": True}, {}),
+    Base(
+        "block_user",
+        "",
+        BlockUser,
+        {"user": 2, "blocked": True},
+        {"too_many_users": no_more_users(user=NEWCOMER)},
+    ),
     Base(
         "set_status",
         "",
@@ -111,7 +122,7 @@ MONEY: Final = [
             "unknown_asset": NO_ASSET,
             "expiry_passed": fault(expires_ns=1),
             "duplicate_hold": fault(hold_of_ann),
-            "too_many_holds": closing(no_more(holds, "HOLDS_MAX", ListHolds)),
+            "too_many_holds": closing(a_hold_is_all),
             "insufficient_funds": fault(amount=TOO_MUCH),
         },
     ),
@@ -128,7 +139,12 @@ MONEY: Final = [
         "",
         CaptureHold,
         {"hold_id": ANNS_ID, "amount": 5, "to_user": 2},
-        {"unknown_hold": fault(hold_id=NONE_SUCH), "insufficient_hold": fault(amount=11)},
+        {
+            "unknown_hold": fault(hold_id=NONE_SUCH),
+            "too_many_users": no_more_users(to_user=NEWCOMER),
+            "too_many_accounts": no_more_accounts(a_user_without_accounts, to_user=WITHOUT_MONEY),
+            "insufficient_hold": fault(amount=11),
+        },
         hold_of_ann,
     ),
     Base(
@@ -144,7 +160,12 @@ MONEY: Final = [
         "",
         Deposit,
         {"asset": USD, "amount": 5},
-        {"unknown_asset": NO_ASSET, "deposit_limit": fault(amount=2**62)},
+        {
+            "unknown_asset": NO_ASSET,
+            "too_many_users": no_more_users(user=NEWCOMER),
+            "too_many_accounts": no_more_accounts(asset=NEW_ASSET),
+            "deposit_limit": fault(amount=2**62),
+        },
     ),
     Base(
         "withdraw",
@@ -161,6 +182,8 @@ MONEY: Final = [
         {
             "invalid_combination": fault(to_user=1),
             "unknown_asset": NO_ASSET,
+            "too_many_users": no_more_users(to_user=NEWCOMER),
+            "too_many_accounts": no_more_accounts(asset=NEW_ASSET),
             "insufficient_funds": fault(amount=TOO_MUCH),
         },
     ),
@@ -176,7 +199,7 @@ LISTINGS: Final = [
         {"symbol": "NEW", "decimals": 0},
         {
             "duplicate_symbol": fault(symbol="USD"),
-            "too_many_assets": closing(no_more(catalogue, "ASSETS_MAX", ListAssets)),
+            "too_many_assets": closing(no_more("assets_max", ListAssets)),
         },
     ),
     Base(
@@ -189,7 +212,7 @@ LISTINGS: Final = [
             "unknown_asset": fault(base=NONE_SUCH, quote=NONE_SUCH),
             "same_asset": fault(base=USD),
             "duplicate_symbol": fault(symbol="BTC/USD"),
-            "too_many_instruments": closing(no_more(catalogue, "INSTRUMENTS_MAX", ListInstruments)),
+            "too_many_instruments": closing(no_more("instruments_max", ListInstruments)),
             "fees_below_zero": fault(maker_fee_ppm=-1),
         },
     ),
@@ -202,8 +225,8 @@ LISTINGS: Final = [
             "same_asset": fault(base="ONE"),
             "duplicate_symbol": fault(symbols_taken),
             "unknown_pair": fault(auto_create(False)),
-            "too_many_assets": closing(no_more(catalogue, "ASSETS_MAX", ListAssets)),
-            "too_many_instruments": closing(no_more(catalogue, "INSTRUMENTS_MAX", ListInstruments)),
+            "too_many_assets": closing(no_more("assets_max", ListAssets)),
+            "too_many_instruments": closing(no_more("instruments_max", ListInstruments)),
         },
         auto_create(True),
     ),

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-import pytest
-
 from hpe.messages import (
     AddAsset,
     AddInstrument,
@@ -34,6 +32,9 @@ MARKET: Final = 1
 NONE_SUCH: Final = 999
 TOO_MUCH: Final = 10**9
 LATER_NS: Final = 10**15
+NEWCOMER: Final = 99
+NEW_ASSET, NEW_MARKET = 3, 2
+WITHOUT_MONEY: Final = 5
 ANNS_ID: Final = 7
 """A client order id, and the id of a hold."""
 
@@ -41,14 +42,14 @@ ANNS_ID: Final = 7
 class World:
     """A market with bounds (band 80-120 around 100) and three users who have money."""
 
-    def __init__(self, venue: Venue, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, venue: Venue) -> None:
         self.venue = venue
-        self.patch = patch
+        self.settings: dict[str, Any] = {}
         self.ann, self.ben, self.cat, self.operator = (venue.attach(user) for user in (1, 2, 3, 4))
         for symbol in ("BTC", "USD"):
             self.ask(AddAsset, symbol=symbol, decimals=0)
         self.markets: list[int] = []
-        self.list_market("BTC/USD")
+        self.list_market("BTC/USD", BTC)
         for client in (self.ann, self.ben, self.cat):
             client.deposit(USD, 10_000)
             client.deposit(BTC, 100)
@@ -59,12 +60,17 @@ class World:
         assert getattr(reply, "reason", None) == 0, reply
         return reply
 
-    def list_market(self, symbol: str) -> None:
+    def set(self, **settings: Any) -> None:
+        """Change settings; those that were changed before stay so."""
+        self.settings |= settings
+        self.venue.configure(**self.settings)
+
+    def list_market(self, symbol: str, base: int) -> None:
         """List a pair with the bounds of this world."""
         limits = {"price_min": 50, "price_max": 150, "quantity_min": 2, "quantity_max": 20}
         limits |= {"notional_min": 100, "notional_max": 1500}
         limits |= {"band_ppm": 200_000, "reference_price": 100}
-        reply = self.ask(AddInstrument, symbol=symbol, base=BTC, quote=USD, **limits)
+        reply = self.ask(AddInstrument, symbol=symbol, base=base, quote=USD, **limits)
         self.markets.append(reply.id)
 
     def order(
@@ -135,6 +141,11 @@ def block_ann(world: World) -> None:
     world.ask(BlockUser, user=world.ann.user, blocked=True)
 
 
+def block_newcomer(world: World) -> None:
+    """Turn it on for somebody new, who is a user by that."""
+    world.ask(BlockUser, user=NEWCOMER, blocked=True)
+
+
 def take_all(asset: int) -> Step:
     """Leave ann nothing available of an asset."""
 
@@ -155,7 +166,7 @@ def too_little_room(side: Side, price: int, **room: int) -> Step:
 
     def fill(world: World) -> None:
         world.order(world.ann, side, price, 2)
-        world.venue.configure(**room)
+        world.set(**room)
 
     return fill
 
@@ -174,7 +185,7 @@ def trade_at_100(world: World) -> None:
 def a_trade_in_one_of_two_markets(world: World) -> None:
     """Let the first market have a last price and the second none."""
     trade_at_100(world)
-    world.list_market("BTC/USD.2")
+    world.list_market("BTC/USD.2", BTC)
 
 
 def hold_of_ann(world: World) -> None:
@@ -182,14 +193,41 @@ def hold_of_ann(world: World) -> None:
     world.ask(LockBalance, asset=USD, amount=10, user=world.ann.user, hold_id=ANNS_ID)
 
 
-def no_more(module: object, constant: str, listing: type[Request]) -> Step:
-    """Let a limit of the core be what is there already; its real size is too much for a test."""
+def no_more(setting: str, listing: type[Request]) -> Step:
+    """Let a limit be what is there already."""
 
     def lower(world: World) -> None:
         listed: Any = world.ann.ask(listing(1))
-        world.patch.setattr(module, constant, len(listed.rows))
+        world.set(**{setting: max(len(listed.rows), 1)})
 
     return lower
+
+
+def a_hold_is_all(world: World) -> None:
+    """Let there be one hold of ann's and room for no other."""
+    world.ask(LockBalance, asset=USD, amount=1, user=world.ann.user, hold_id=ANNS_ID + 1)
+    world.set(holds_max=1)
+
+
+def a_market_of_something_new(world: World) -> None:
+    """List an asset of which nobody has an account, and a market of it."""
+    world.ask(AddAsset, symbol="ETH", decimals=0)
+    world.list_market("ETH/USD", NEW_ASSET)
+
+
+def a_user_without_accounts(world: World) -> None:
+    """Let there be a user who has no account."""
+    world.ask(BlockUser, user=WITHOUT_MONEY, blocked=True)
+
+
+def no_more_users(**fields: Any) -> Fault:
+    """Let the three users of this world be all, and name another one."""
+    return Fault(nothing, lambda world: world.set(users_max=3), fields)
+
+
+def no_more_accounts(before: Step = a_market_of_something_new, **fields: Any) -> Fault:
+    """Let their accounts be all, and need another one."""
+    return Fault(before, lambda world: world.set(accounts_max=6), fields)
 
 
 def symbols_taken(world: World) -> None:
@@ -200,12 +238,12 @@ def symbols_taken(world: World) -> None:
 
 def auto_create(on: bool) -> Step:
     """Let the service create what is missing, or not."""
-    return lambda world: world.venue.configure(auto_create=on)
+    return lambda world: world.set(auto_create=on)
 
 
 ONLY_CANCELS: Final = closing(status(InstrumentStatus.CANCEL_ONLY))
 HALTED: Final = closing(status(InstrumentStatus.HALTED))
 CALL: Final = closing(status(InstrumentStatus.CALL_AUCTION))
-BLOCKED: Final = closing(block_ann)
+BLOCKED: Final = Fault(block_newcomer, block_ann, {})
 NO_MARKET: Final = fault(instrument=NONE_SUCH)
 NO_ASSET: Final = fault(asset=NONE_SUCH)

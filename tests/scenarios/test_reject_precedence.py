@@ -22,6 +22,8 @@ BASES = [*ORDERS, *OPERATIONS, *MONEY, *LISTINGS, *QUERIES]
 APART = {
     ("submit_order", "not_trading", "not_in_call"): "a market has one status",
     ("submit_order", "not_in_call", "price_out_of_band"): "bands do not act in a call",
+    ("submit_order", "duplicate_client_order_id", "too_many_users"): "who is new has no orders",
+    ("submit_oco", "duplicate_client_order_id", "too_many_users"): "who is new has no orders",
     ("submit_order", "unknown_instrument", "no_last_price"): "no market has no last price",
     ("submit_order", "no_last_price", "post_only_would_cross"): "a stop is not post-only",
     ("submit_oco", "not_trading", "not_in_call"): "a market has one status",
@@ -69,9 +71,9 @@ def lists_of_protocol():
     return found
 
 
-def answer(venue, patch, base, faults):
+def answer(venue, base, faults):
     """Give the reason that a command with these faults is rejected with."""
-    world = World(venue, patch)
+    world = World(venue)
     base.before(world)
     fields = {}
     for fault in reversed(faults):
@@ -85,8 +87,8 @@ def answer(venue, patch, base, faults):
 
 
 @pytest.mark.parametrize("base", BASES, ids=lambda base: named(base.command, base.kind))
-def test_without_a_fault_it_is_accepted(monkeypatch, venue, base):
-    assert answer(venue, monkeypatch, base, []) == "none"
+def test_without_a_fault_it_is_accepted(venue, base):
+    assert answer(venue, base, []) == "none"
 
 
 @pytest.mark.parametrize(
@@ -94,8 +96,8 @@ def test_without_a_fault_it_is_accepted(monkeypatch, venue, base):
     [(base, fault) for base in BASES for fault in base.faults],
     ids=lambda value: named(value) if isinstance(value, str) else named(value.command, value.kind),
 )
-def test_every_reason_is_given_where_it_applies(monkeypatch, venue, base, fault):
-    assert answer(venue, monkeypatch, base, [base.faults[fault]]) == reason_of(fault)
+def test_every_reason_is_given_where_it_applies(venue, base, fault):
+    assert answer(venue, base, [base.faults[fault]]) == reason_of(fault)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +105,9 @@ def test_every_reason_is_given_where_it_applies(monkeypatch, venue, base, fault)
     PAIRS,
     ids=[named(base.command, base.kind, first, second) for base, first, second in PAIRS],
 )
-def test_of_two_reasons_the_earlier_is_the_answer(monkeypatch, venue, base, earlier, later):
+def test_of_two_reasons_the_earlier_is_the_answer(venue, base, earlier, later):
     faults = [base.faults[earlier], base.faults[later]]
-    assert answer(venue, monkeypatch, base, faults) == reason_of(earlier)
+    assert answer(venue, base, faults) == reason_of(earlier)
 
 
 def test_every_command_has_a_list_and_every_reason_of_it_a_case():
@@ -138,8 +140,8 @@ def test_every_two_neighbours_of_a_list_are_tested_together_or_never_apply_at_on
         assert neighbours <= tested | apart, neighbours - tested - apart
 
 
-def test_a_replace_to_nothing_is_a_cancel_for_a_blocked_user_without_money(monkeypatch, venue):
-    world = World(venue, monkeypatch)
+def test_a_replace_to_nothing_is_a_cancel_for_a_blocked_user_without_money(venue):
+    world = World(venue)
     REPLACE_AWAY.before(world)
     take_all(USD)(world)
     block_ann(world)

@@ -51,6 +51,7 @@ from hpe.messages import (
     OrderResponse,
     OrdersUpdate,
     OrderType,
+    PlaceLimits,
     PreventedMatch,
     PrivateReport,
     PrivateUpdate,
@@ -163,8 +164,11 @@ def wanted_of(channels: Iterable[tuple[int, Channel]]) -> bytes:
 
 def settings_of(**changes: Any) -> Configure:
     """Make a `configure` without listings; what is not named has the core's initial value."""
-    values = {"auto_create": False, "session_expiry_ns": DAY_NS, "open_orders_max": 1_000_000}
+    values: dict[str, Any] = {"auto_create": False}
+    values |= {"session_expiry_ns": DAY_NS, "open_orders_max": 1_000_000}
     values["open_orders_per_user_max"] = 1_000_000
+    places = {name: changes.pop(name) for name in PlaceLimits.__struct_fields__ if name in changes}
+    values["places"] = PlaceLimits(**places)
     return Configure(1, **{**values, "assets": [], "instruments": [], **changes})
 
 

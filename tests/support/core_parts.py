@@ -14,6 +14,7 @@ from hpe.core.fees import Rates, rates_of
 from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, Terms
+from hpe.core.places import NOBODY
 from hpe.messages import (
     INT_MAX,
     OrderResponse,
@@ -69,7 +70,7 @@ def new_order(
         kind, tif = OrderType.MARKET, TimeInForce.IOC
     order = Order(
         order_id, user, client_order_id, book, side, kind, tif, price, quantity, quantity, 0,
-        self_trade, rates, paying or Account(user, 1), receiving or Account(user, 2),
+        self_trade, rates, paying or Account(user, 1), receiving or Account(user, 2), NOBODY,
     )  # fmt: skip
     if display:
         order.terms = Terms(display=display)
@@ -99,12 +100,13 @@ def place(
     client_order_id: int = 0,
     flags: int = 0,
     self_trade: int = 0,
+    user: int = 0,
     **terms: int,
 ) -> OrderResponse:
     """Submit an order of any kind; `terms` are the fields of OrderTerms."""
     order = SubmitOrder(
         client.next_id(), instrument, client_order_id, side, kind, tif, price, quantity, flags,
-        self_trade, OrderTerms(**terms) if terms else None,
+        self_trade, OrderTerms(**terms) if terms else None, user,
     )  # fmt: skip
     return client.get(OrderResponse, order)
 

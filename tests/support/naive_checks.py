@@ -20,6 +20,7 @@ from hpe.messages import (
 )
 from tests.support.naive_listings import reject_if
 from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_places import check_orders, check_parties
 from tests.support.naive_state import NaiveState
 
 NO_TERMS = OrderTerms()
@@ -153,12 +154,11 @@ def check_expiry(state: NaiveState, expires_ns: int) -> None:
     reject_if(passed, RejectReason.EXPIRY_PASSED)
 
 
-def check_room(state: NaiveState, user: int, client_order_ids: tuple[int, ...]) -> None:
-    """Test whether so many orders of these ids still fit."""
-    mine = [order for order in state.open if order.user == user]
-    taken = [i for i in client_order_ids if i and i in [o.client_order_id for o in mine]]
+def check_room(state: NaiveState, orders: list[NaiveOrder]) -> None:
+    """Test whether ids of new orders are free, and whether there are places for them."""
+    user, listed = orders[0].user, orders[0].instrument
+    mine = [order.client_order_id for order in state.open if order.user == user]
+    taken = [o for o in orders if o.client_order_id and o.client_order_id in mine]
     reject_if(bool(taken), RejectReason.DUPLICATE_CLIENT_ORDER_ID)
-    more = len(client_order_ids)
-    full = len(state.open) + more > state.open_orders_max
-    full |= len(mine) + more > state.open_orders_per_user_max
-    reject_if(full, RejectReason.TOO_MANY_ORDERS)
+    check_orders(state, user, len([order for order in orders if order.waiting or order.stays]))
+    check_parties(state, user, listed.base, listed.quote)

@@ -31,6 +31,7 @@ from tests.support import naive_checks as checks
 from tests.support.naive_listings import Rejected, reject_if
 from tests.support.naive_matching import arrive, makers_for, outlook, trade
 from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_places import admit
 from tests.support.naive_state import NaiveState
 from tests.support.naive_stops import queue_arrived, queue_reached_since, reached_by_last
 
@@ -59,7 +60,8 @@ def _new_order(state: NaiveState, user: int, command: SubmitOrder) -> NaiveOrder
 
 def _accept(state: NaiveState, order: NaiveOrder) -> None:
     state.orders += 1
-    order.order_id = state.orders
+    order.order_id, order.key = state.orders, state.key
+    admit(state, order.user, order.instrument.base, order.instrument.quote)
     state.report_order(order, ExecType.NEW)
     if order.waiting:
         order.priority = state.newest_priority()
@@ -78,7 +80,7 @@ def submit(state: NaiveState, user: int, command: SubmitOrder) -> NaiveOrder:
     checks.check_quantity(order)
     checks.check_notional(order)
     checks.check_expiry(state, order.terms.expires_ns)
-    checks.check_room(state, user, (order.client_order_id,))
+    checks.check_room(state, [order])
     unknown = order.terms.trail and not state.last_price(order.book)
     reject_if(bool(unknown), RejectReason.NO_LAST_PRICE)
     crosses = order.post_only and _crosses(state, order)
@@ -122,7 +124,7 @@ def submit_pair(state: NaiveState, user: int, command: SubmitOco) -> tuple[int, 
     for leg in legs:
         checks.check_notional(leg)
     checks.check_expiry(state, command.expires_ns)
-    checks.check_room(state, user, (limit.client_order_id, stop.client_order_id))
+    checks.check_room(state, legs)
     reject_if(reached_by_last(state, stop), RejectReason.STOP_WOULD_TRIGGER)
     reject_if(_crosses(state, limit), RejectReason.POST_ONLY_WOULD_CROSS)
     needed = max(leg.needs() for leg in legs)

@@ -29,6 +29,7 @@ from hpe.messages import (
     OcoResponse,
     OrderResponse,
     OrderStatus,
+    PlaceLimits,
     RejectReason,
     ReleaseHold,
     ReplaceOrder,
@@ -49,6 +50,7 @@ from hpe.messages import (
 )
 from tests.support import naive_queries
 from tests.support.naive_auction import uncross
+from tests.support.naive_catalogue import execute_listing
 from tests.support.naive_entry import (
     cancel,
     end_all,
@@ -60,6 +62,7 @@ from tests.support.naive_entry import (
 from tests.support.naive_listings import NaiveListings, Rejected, reject_if
 from tests.support.naive_money import execute_hold, execute_movement, set_fees
 from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_places import admit, check_parties
 from tests.support.naive_state import NaiveHold, NaiveState, Told
 from tests.support.naive_stops import queue_reached_by_last, run_fired
 
@@ -90,11 +93,16 @@ class NaiveExchange:
     """Executes commands one after the other; `state` is all that it remembers."""
 
     def __init__(
-        self, open_orders_max: int, open_orders_per_user_max: int, auto_create: bool
+        self,
+        open_orders_max: int,
+        open_orders_per_user_max: int,
+        auto_create: bool,
+        places: PlaceLimits,
     ) -> None:
         listings = NaiveListings(auto_create)
-        self.state = NaiveState(listings, open_orders_max, open_orders_per_user_max)
+        self.state = NaiveState(listings, open_orders_max, open_orders_per_user_max, places)
         self.grants: dict[int, tuple[int, int]] = {}  # session -> flags and grace of its hello
+        self.keys: dict[int, tuple[int, bool]] = {}  # session -> key, and whether an operator's
         self.lost: list[Due] = []  # sessions without a connection, and those whose orders end
         self.acts_max = ACTS_MAX
         self.acts_left = list(ACTS_MAX)
@@ -152,10 +160,13 @@ class NaiveExchange:
 
     # --- sessions -------------------------------------------------------------------------------
 
-    def attach(self, session: int, flags: int, grace_ms: int) -> None:
+    def attach(
+        self, session: int, flags: int, grace_ms: int, key: int = 0, operator: bool = False
+    ) -> None:
         """Let a connection take a session."""
         self.state.sequence += 1
         self.grants[session] = (flags, grace_ms)
+        self.keys[session] = (key, operator)
         self._back(session)
 
     def detach(self, session: int) -> None:
@@ -219,6 +230,7 @@ class NaiveExchange:
         state.direct = True
         if isinstance(command, OrderCommand | SubmitOco | MassCancel):
             state.user = command.user or user
+        state.key, state.operator = self.keys[session]
         bound = self.grants[session][0] & HELLO_CANCEL_ON_DISCONNECT
         state.session, state.session_flags = session, ORDER_CANCEL_ON_DISCONNECT if bound else 0
         response = self._respond(user, command)
@@ -256,11 +268,11 @@ class NaiveExchange:
             return self._uncross(command)
         if isinstance(command, SetFees):
             return self._set_fees(command)
-        return state.listings.execute(command, state.sequence)
+        return execute_listing(state, user, command)
 
     def _order_command(self, user: int, command: OrderCommand) -> OrderResponse:
         state, kind = self.state, _ORDER_RESPONSES[type(command)]
-        head, trades = (command.request_id, 0, state.sequence), state.trades
+        start, trades = (command.request_id, 0, state.sequence), state.trades
         try:
             if isinstance(command, SubmitOrder):
                 order = submit(state, user, command)
@@ -269,24 +281,24 @@ class NaiveExchange:
             else:
                 order = replace_order(state, user, command)
         except Rejected as rejected:
-            status = OrderStatus.REJECTED
-            return kind(*head, rejected.reason, state.time_ns, status, 0, 0, 0, 0, 0, 0, 0, 0)
+            head = (command.request_id, rejected.flags, state.sequence, rejected.reason)
+            return kind(*head, state.time_ns, OrderStatus.REJECTED, 0, 0, 0, 0, 0, 0, 0, 0)
         if not order.live and not order.cum and not _is_asked_for_by_id(state, order):
             state.ended.remove(order)  # nobody needs to ask: this response tells all of it
         fills = state.trades - trades
         return kind(
-            *head, order.reason, state.time_ns, order.status(), order.order_id, order.leaves,
+            *start, order.reason, state.time_ns, order.status(), order.order_id, order.leaves,
             order.cum, order.canceled, order.quote_total, fills, trades + 1 if fills else 0,
             order.fee_total,
         )  # fmt: skip
 
     def _pair(self, user: int, command: SubmitOco) -> OcoResponse:
-        state, ids, reason = self.state, (0, 0), RejectReason.NONE
+        state, ids, reason, flags = self.state, (0, 0), RejectReason.NONE, 0
         try:
             ids = submit_pair(state, user, command)
         except Rejected as rejected:
-            reason = rejected.reason
-        return OcoResponse(command.request_id, 0, state.sequence, reason, state.time_ns, *ids)
+            reason, flags = rejected.reason, rejected.flags
+        return OcoResponse(command.request_id, flags, state.sequence, reason, state.time_ns, *ids)
 
     def _mass_cancel(self, user: int, command: MassCancel) -> MassCancelResponse:
         state, counts, reason = self.state, (0, 0), RejectReason.NONE
@@ -299,6 +311,11 @@ class NaiveExchange:
     def _block(self, command: BlockUser) -> BlockUserResponse:
         state = self.state
         if command.blocked:
+            try:
+                check_parties(state, command.user)
+            except Rejected as no:
+                return BlockUserResponse(command.request_id, no.flags, state.sequence, no.reason, 0)
+            admit(state, command.user)
             state.blocked.add(command.user)
         else:
             state.blocked.discard(command.user)

@@ -12,8 +12,6 @@ import msgspec
 
 from hpe.messages import (
     AMOUNT_MAX,
-    HOLDS_MAX,
-    AddInstrument,
     CaptureHold,
     Deposit,
     DepositResponse,
@@ -35,6 +33,7 @@ from hpe.messages import (
 )
 from tests.support.naive_checks import check_expiry
 from tests.support.naive_listings import Rejected, reject_if
+from tests.support.naive_places import admit, check_holds, check_parties
 from tests.support.naive_state import NaiveHold, NaiveState
 
 Movement = Deposit | Withdraw | LockBalance | UnlockBalance | Transfer
@@ -52,15 +51,15 @@ _RESPONSES: Final[dict[type[Request], type[LockResponse]]] = {
 def execute_movement(state: NaiveState, user: int, command: Movement) -> LockResponse:
     """Execute a command on one asset and give its response."""
     user, asset = command.user or user, command.asset
-    reason = RejectReason.NONE
+    reason, flags = RejectReason.NONE, 0
     try:
         _check_fields(user, command)
-        reject_if(asset > len(state.listings.assets), RejectReason.UNKNOWN_ASSET)
+        reject_if(asset not in state.listings.assets, RejectReason.UNKNOWN_ASSET)
         _move(state, user, command)
     except Rejected as rejected:
-        reason = rejected.reason
-    account = state.account(user, asset)
-    return _RESPONSES[type(command)](command.request_id, 0, state.sequence, reason, asset, *account)
+        reason, flags = rejected.reason, rejected.flags
+    head = (command.request_id, flags, state.sequence, reason)
+    return _RESPONSES[type(command)](*head, asset, *state.account(user, asset))
 
 
 def _check_fields(user: int, command: Movement) -> None:
@@ -75,9 +74,11 @@ def _move(state: NaiveState, user: int, command: Movement) -> None:
     asset, amount = command.asset, command.amount
     key, available = (user, asset), state.account(user, asset)[0]
     if isinstance(command, Deposit):
+        check_parties(state, user, asset, deposit=True)
         total = state.net_deposits.get(asset, 0) + amount
         reject_if(total > AMOUNT_MAX, RejectReason.DEPOSIT_LIMIT)
         state.net_deposits[asset] = total
+        admit(state, user, asset)
         state.move(user, asset, amount)
     elif isinstance(command, UnlockBalance):
         reject_if(amount > state.plain_held.get(key, 0), RejectReason.INSUFFICIENT_HOLD)
@@ -85,11 +86,14 @@ def _move(state: NaiveState, user: int, command: Movement) -> None:
     elif isinstance(command, LockBalance):
         _lock(state, user, command)
     else:
+        if isinstance(command, Transfer):
+            check_parties(state, command.to_user, asset)
         reject_if(amount > available, RejectReason.INSUFFICIENT_FUNDS)
         state.move(user, asset, -amount)
         if isinstance(command, Withdraw):
             state.net_deposits[asset] -= amount
         else:
+            admit(state, command.to_user, asset)
             state.move(command.to_user, asset, amount)
 
 
@@ -99,10 +103,11 @@ def _lock(state: NaiveState, user: int, command: LockBalance) -> None:
     if command.hold_id:
         taken = _find_hold(state, user, command.hold_id) is not None
         reject_if(taken, RejectReason.DUPLICATE_HOLD)
-        reject_if(len(state.holds) >= HOLDS_MAX, RejectReason.TOO_MANY_HOLDS)
+        check_holds(state, user)
     reject_if(command.amount > state.account(*key)[0], RejectReason.INSUFFICIENT_FUNDS)
     if command.hold_id:
-        hold = NaiveHold(user, command.hold_id, command.asset, command.amount, command.expires_ns)
+        asset, amount = command.asset, command.amount
+        hold = NaiveHold(user, command.hold_id, asset, amount, command.expires_ns, state.key)
         state.holds.append(hold)
         state.report_hold(hold, HoldChange.LOCKED, hold.amount)
     else:
@@ -124,22 +129,28 @@ def execute_hold(state: NaiveState, user: int, command: HoldCommand) -> HoldResp
     start = (command.request_id, 0, state.sequence)
     if hold is None:
         return kind(*start, RejectReason.UNKNOWN_HOLD, command.hold_id, 0, 0, 0, 0, 0)
-    amount, reason = command.amount, RejectReason.NONE
+    amount, reason, flags = command.amount, RejectReason.NONE, 0
     if isinstance(command, ReleaseHold):
         amount = amount or hold.amount
-    if amount > hold.amount:
-        reason = RejectReason.INSUFFICIENT_HOLD
+    try:
+        if isinstance(command, CaptureHold):
+            check_parties(state, command.to_user, hold.asset)
+        reject_if(amount > hold.amount, RejectReason.INSUFFICIENT_HOLD)
+    except Rejected as rejected:
+        reason, flags = rejected.reason, rejected.flags
     else:
         hold.amount -= amount
         change = HoldChange.RELEASED
         if isinstance(command, CaptureHold):
             change = HoldChange.CAPTURED
+            admit(state, command.to_user, hold.asset)
             state.move(user, hold.asset, -amount)
             state.move(command.to_user, hold.asset, amount)
         state.report_hold(hold, change, amount)
         if not hold.amount:
             state.holds.remove(hold)
     account = state.account(user, hold.asset)
+    start = (command.request_id, flags, state.sequence)
     return kind(*start, reason, command.hold_id, hold.asset, hold.amount, *account)
 
 
@@ -164,11 +175,9 @@ def set_fees(state: NaiveState, command: SetFees) -> None:
 
 
 def _set_rates(state: NaiveState, book: int, maker: int, taker: int) -> None:
-    instruments: list[AddInstrument] = state.listings.instruments
-    changed = msgspec.structs.replace(
-        instruments[book - 1], maker_fee_ppm=maker, taker_fee_ppm=taker
-    )
-    instruments[book - 1] = changed
+    instruments = state.listings.instruments
+    changed = msgspec.structs.replace(instruments[book], maker_fee_ppm=maker, taker_fee_ppm=taker)
+    instruments[book] = changed
 
 
 def _lowest_sum(state: NaiveState, book: int) -> int:

@@ -34,7 +34,7 @@ def ceil_ppm(micro: int) -> int:
 class NaiveOrder:
     """An order; `priority` orders those of one price, and stops of one trigger.
 
-    `session` is the one with whose connection it ends, 0 for none.
+    `session` is the one with whose connection it ends, 0 for none; `key` whose place it takes.
     """
 
     order_id: int
@@ -62,6 +62,7 @@ class NaiveOrder:
     fills: list[tuple[int, int]] = field(default_factory=list)
     partner: NaiveOrder | None = None
     session: int = 0
+    key: int = 0
     live: bool = True
     reason: int = 0
 

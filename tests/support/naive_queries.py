@@ -71,9 +71,10 @@ def _answer_listing(state: NaiveState, user: int, query: Request) -> Reply | Non
     if isinstance(query, ListInstruments):
         rows = [
             InstrumentRow(number, *(getattr(listed, name) for name in _LISTED))
-            for number, listed in enumerate(state.listings.instruments, 1)
+            for number, listed in sorted(state.listings.instruments.items())
         ]
-        return InstrumentsReply(*head, rows[query.after :][: query.limit])
+        rows = [row for row in rows if row.instrument > query.after]
+        return InstrumentsReply(*head, rows[: query.limit])
     if not isinstance(query, ListOrders | ListFills | ListBalances | ListHolds):
         return None
     user, after, limit = query.user or user, query.after, query.limit
@@ -95,12 +96,12 @@ _LISTED = InstrumentRow.__struct_fields__[1:]
 
 
 def _asset_reason(state: NaiveState, asset: int) -> RejectReason:
-    known = asset <= len(state.listings.assets)
+    known = asset in state.listings.assets
     return RejectReason.NONE if known else RejectReason.UNKNOWN_ASSET
 
 
 def _instrument_reason(state: NaiveState, instrument: int) -> RejectReason:
-    known = instrument <= len(state.listings.instruments)
+    known = instrument in state.listings.instruments
     return RejectReason.NONE if known else RejectReason.UNKNOWN_INSTRUMENT
 
 

@@ -20,6 +20,7 @@ from hpe.messages import (
     InstrumentStatus,
     Liquidity,
     OrderReport,
+    PlaceLimits,
     PreventedMatch,
     PrivateReport,
     RejectReason,
@@ -45,6 +46,7 @@ class NaiveHold:
     asset: int
     amount: int
     expires_ns: int
+    key: int
 
 
 @dataclass
@@ -53,12 +55,17 @@ class NaiveState:
 
     `user`, `request_id` and `direct` are of the command that is being executed: for whom it acts,
     its id, and whether what happens is the command itself and not what follows from it. `session`
-    is the one that it came from, `session_flags` what that gives to its orders that may wait.
+    is the one that it came from, `session_flags` what that gives to its orders that may wait; `key`
+    and `operator` are the session's. `users` and `account_keys` say who is there, the house
+    excepted, and by whose key.
     """
 
     listings: NaiveListings
     open_orders_max: int
     open_orders_per_user_max: int
+    places: PlaceLimits
+    users: dict[int, int] = field(default_factory=dict)
+    account_keys: dict[tuple[int, int], int] = field(default_factory=dict)
     open: list[NaiveOrder] = field(default_factory=list)
     ended: list[NaiveOrder] = field(default_factory=list)
     fired: list[NaiveOrder] = field(default_factory=list)
@@ -81,6 +88,8 @@ class NaiveState:
     user: int = 0
     session: int = 0
     session_flags: int = 0
+    key: int = 0
+    operator: bool = False
     request_id: int = 0
     direct: bool = False
 
@@ -88,9 +97,16 @@ class NaiveState:
 
     def instrument(self, number: int) -> AddInstrument:
         """Give an instrument that must be known."""
-        known = number <= len(self.listings.instruments)
-        reject_if(not known, RejectReason.UNKNOWN_INSTRUMENT)
-        return self.listings.instruments[number - 1]
+        reject_if(number not in self.listings.instruments, RejectReason.UNKNOWN_INSTRUMENT)
+        return self.listings.instruments[number]
+
+    def asset_takers(self) -> list[tuple[int, int]]:
+        """List who listed the assets: user and key."""
+        return list(self.listings.asset_takers.values())
+
+    def instrument_takers(self) -> list[tuple[int, int]]:
+        """List who listed the instruments: user and key."""
+        return list(self.listings.instrument_takers.values())
 
     def status(self, book: int) -> InstrumentStatus:
         """Give what may be done with an instrument's orders."""

@@ -359,6 +359,9 @@ def test_configure_carries_what_can_change_an_outcome():
     assert (command.request_id, command.auto_create) == (5, True)
     assert (command.session_expiry_ns, command.open_orders_max) == (7_000_000_000, 9)
     assert command.open_orders_per_user_max == 8
+    assert command.places == messages.PlaceLimits()
+    places = {name: 50 + n for n, name in enumerate(messages.PlaceLimits.__struct_fields__)}
+    assert demo_config(**places).to_configure(5).places == messages.PlaceLimits(**places)
     assert [row.symbol for row in command.assets] == ["BTC", "ETH", "USD"]
     for found, row in zip(command.instruments, config.instruments, strict=True):
         expected = {**msgspec.structs.asdict(row), "self_trade": messages.SelfTrade.NONE}

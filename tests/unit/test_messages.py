@@ -103,6 +103,8 @@ def smallest(kind):
             return None
         case inspect.ListType():
             return []
+        case inspect.StructType():
+            return [smallest(field.type) for field in kind.fields]
     raise AssertionError(f"no value for {kind}")
 
 

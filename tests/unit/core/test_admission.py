@@ -15,9 +15,9 @@ from hpe.core.admission import (
     check_quantity,
     contradicts,
 )
-from hpe.core.balances import UserAccounts
 from hpe.core.fees import rates_of
 from hpe.core.orders import Terms, UserOrders
+from hpe.core.places import NOBODY
 from hpe.messages import (
     AMOUNT_MAX,
     INT_MAX,
@@ -137,7 +137,7 @@ def test_every_combination_of_a_pair(client, side, limit_price, budget, ids):
     ],
 )
 def test_what_a_status_and_the_kill_switch_refuse(status, plain, special):
-    book, mine = new_book(), UserOrders(UserAccounts(1))
+    book, mine = new_book(), UserOrders({}, NOBODY)
     book.set_status(status)
     assert barred(book, mine, in_call=True) is plain
     assert barred(book, mine, in_call=False) is special

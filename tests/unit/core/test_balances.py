@@ -3,8 +3,9 @@
 import pytest
 
 from hpe.core.balances import BalanceCache
+from hpe.core.places import NOBODY
 from hpe.errors import InvariantViolation
-from hpe.messages import AMOUNT_MAX, RejectReason
+from hpe.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 
 USER, ASSET = 7, 1
 
@@ -12,8 +13,16 @@ USER, ASSET = 7, 1
 @pytest.fixture
 def balances():
     balances = BalanceCache()
-    assert not balances.deposit(USER, ASSET, 100)
+    pay_in(balances, USER, ASSET, 100)
     return balances
+
+
+def pay_in(balances, user, asset, amount):
+    """Deposit into an account, opened when it is new."""
+    balances.accounts.setdefault(user, {})
+    if asset not in balances.accounts[user]:
+        balances.open(user, asset, NOBODY)
+    balances.deposit(user, asset, amount)
 
 
 def amounts(balances, user=USER, asset=ASSET):
@@ -59,11 +68,13 @@ def test_reserved_money_cannot_be_moved(balances, movement):
 
 
 def test_all_deposits_of_an_asset_share_one_limit(balances):
-    assert not balances.deposit(USER + 1, ASSET, AMOUNT_MAX - 100)
-    assert balances.deposit(USER, ASSET, 1) is RejectReason.DEPOSIT_LIMIT
-    assert not balances.deposit(USER, ASSET + 1, AMOUNT_MAX)
+    pay_in(balances, USER + 1, ASSET, AMOUNT_MAX - 100)
+    assert balances.deposit_refusal(ASSET, 1) is RejectReason.DEPOSIT_LIMIT
+    assert not balances.deposit_refusal(ASSET + 1, AMOUNT_MAX)
+    pay_in(balances, USER, ASSET + 1, AMOUNT_MAX)
     assert not balances.withdraw(USER + 1, ASSET, 1)
-    assert not balances.deposit(USER, ASSET, 1)
+    assert not balances.deposit_refusal(ASSET, 1)
+    pay_in(balances, USER, ASSET, 1)
     balances.check({})
 
 
@@ -73,13 +84,19 @@ def test_looking_at_an_account_opens_none(balances):
     assert 99 not in balances.accounts[USER]
 
 
-def test_rows_are_sorted_and_leave_out_empty_accounts():
+def test_rows_are_sorted_and_empty_accounts_are_among_them():
     balances = BalanceCache()
     for user, asset in ((3, 1), (1, 2), (1, 1)):
-        balances.deposit(user, asset, user * 10 + asset)
-    assert balances.accounts[2][2].available == 0
-    rows = [(1, 1, 11, 0, 0), (1, 2, 12, 0, 0), (3, 1, 31, 0, 0)]
-    assert list(balances.rows()) == rows
+        pay_in(balances, user, asset, user * 10 + asset)
+    assert not balances.withdraw(1, 2, 12)
+    rows = [(account.user, account.asset, account.available) for account in balances.rows()]
+    assert rows == [(1, 1, 11), (1, 2, 0), (3, 1, 31)]
+
+
+def test_the_house_takes_no_place(balances):
+    assert balances.house(ASSET) is balances.house(ASSET)
+    assert balances.house(ASSET).user == HOUSE_USER
+    assert balances.count == 1
 
 
 @pytest.mark.parametrize(

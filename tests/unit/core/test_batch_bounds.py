@@ -181,7 +181,7 @@ def test_a_deep_iceberg_does_not_stand_in_the_way_of_a_small_order(pit, monkeypa
 
 def test_what_looks_at_much_counts_as_much(pit):
     for user in range(10, 60):
-        pit.venue.core.exchange.orders.users[user]
+        pit.hers.ask(Deposit(pit.hers.next_id(), 1, 1, user))
     pit.hers.ask(MassCancel(pit.hers.next_id(), all_users=True, side=int(BUY)))
     assert effort(pit) >= 50
     for user in range(10, 60):

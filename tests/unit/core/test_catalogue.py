@@ -2,8 +2,6 @@
 
 import pytest
 
-from hpe.core.exchange import Exchange
-from hpe.core.instruments import ASSETS_MAX, INSTRUMENTS_MAX
 from hpe.messages import (
     INT_MAX,
     AddAsset,
@@ -17,7 +15,7 @@ from hpe.messages import (
     ResolveInstrument,
     Side,
 )
-from tests.support.core_parts import climb, new_instrument
+from tests.support.core_parts import climb
 
 SELL = Side.SELL
 
@@ -52,25 +50,22 @@ def test_add_instrument_rejects_in_the_documented_order(client):
     assert (added.reason, added.id) == (0, 2)
 
 
-def test_listings_end_at_their_limits():
-    """Filled directly: through frames the same would take some seconds."""
-    exchange = Exchange()
-    for number in range(ASSETS_MAX):
-        exchange.listings.add_asset(str(number), 0)
-    add_asset = exchange.catalogue.add_asset
-    assert add_asset(1, AddAsset(1, "0", 0)).reason == RejectReason.DUPLICATE_SYMBOL
-    assert add_asset(1, AddAsset(1, "new", 0)).reason == RejectReason.TOO_MANY_ASSETS
-    exchange.settings.auto_create = True
-    resolve = exchange.catalogue.resolve_instrument
-    assert resolve(1, ResolveInstrument(1, "0", "new")).reason == RejectReason.TOO_MANY_ASSETS
-    for number in range(1, INSTRUMENTS_MAX + 1):
-        exchange.listings.add_instrument(new_instrument(number, str(number)))
-    too_many = RejectReason.TOO_MANY_INSTRUMENTS
-    add_instrument = exchange.catalogue.add_instrument
-    assert add_instrument(1, AddInstrument(1, "1", 1, 2)).reason == RejectReason.DUPLICATE_SYMBOL
-    assert add_instrument(1, AddInstrument(1, "new", 1, 2)).reason == too_many
-    assert resolve(1, ResolveInstrument(1, "4", "5")).reason == too_many
-    assert resolve(1, ResolveInstrument(1, "0", "1")).id == 1
+def test_listings_end_at_their_limits(market, client):
+    market.configure(auto_create=True, assets_max=3, instruments_max=2)
+
+    def reason(message, *fields):
+        return client.ask(message(client.next_id(), *fields)).reason
+
+    assert reason(ResolveInstrument, "ONE", "TWO") == RejectReason.TOO_MANY_ASSETS
+    assert reason(AddAsset, "ONE", 0) == 0
+    assert reason(AddAsset, "BASE", 0) == RejectReason.DUPLICATE_SYMBOL
+    assert reason(AddAsset, "TWO", 0) == RejectReason.TOO_MANY_ASSETS
+    assert reason(ResolveInstrument, "ONE", "TWO") == RejectReason.TOO_MANY_ASSETS
+    assert reason(ResolveInstrument, "ONE", "BASE") == 0
+    assert reason(AddInstrument, "BASE/QUOTE", 1, 2) == RejectReason.DUPLICATE_SYMBOL
+    assert reason(AddInstrument, "X", 1, 2) == RejectReason.TOO_MANY_INSTRUMENTS
+    assert reason(ResolveInstrument, "ONE", "QUOTE") == RejectReason.TOO_MANY_INSTRUMENTS
+    assert client.ask(ResolveInstrument(client.next_id(), "BASE", "QUOTE")).id == 1
 
 
 def test_resolve_finds_and_under_auto_create_makes(market, client):

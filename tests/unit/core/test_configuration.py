@@ -143,20 +143,18 @@ def test_an_asset_that_somebody_made_meanwhile_is_kept(venue):
 @pytest.mark.parametrize(
     ("bound", "more", "what"),
     [
-        ("ASSETS_MAX", {"assets": [*ASSETS, AssetSetting("ETH", 8)]}, "3 assets"),
+        ("assets_max", {"assets": [*ASSETS, AssetSetting("ETH", 8)]}, "at least 3, the assets"),
         (
-            "INSTRUMENTS_MAX",
+            "instruments_max",
             {"instruments": [pair(), pair(symbol="X"), pair(symbol="Y")]},
-            "3 instruments",
+            "at least 3, the instruments",
         ),
     ],
 )
-def test_a_configuration_beyond_the_listing_limits_is_refused(
-    configured, monkeypatch, bound, more, what
-):
-    monkeypatch.setattr(f"hpe.core.configuration.{bound}", 2)
+def test_a_configuration_beyond_the_listing_limits_is_refused(configured, bound, more, what):
     with pytest.raises(ConfigError, match=what):
-        differences(configured, **more)
+        differences(configured, **more, **{bound: 2})
+    assert differences(configured, **{bound: 1}) is not None  # it refuses new ones only
 
 
 def test_a_configuration_that_no_record_holds_is_refused(configured, monkeypatch):

@@ -7,7 +7,7 @@ from hpe.core.executor import AuctionFill, Executor
 from hpe.core.fees import rates_of
 from hpe.core.matcher import Fill
 from hpe.core.orders import Terms
-from hpe.messages import HOUSE_USER, Side
+from hpe.messages import Side
 from tests.support.core_parts import FREE, new_book, new_order
 
 LOT, TICK = 3, 7
@@ -35,7 +35,7 @@ def executor():
 
 def house(executor):
     """Give what the house has of the quote asset."""
-    return executor._accounts[HOUSE_USER][2].available
+    return executor._house(2).available
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 import pytest
 
 from hpe.core.balances import BalanceCache
+from hpe.core.exchange import Settings
 from hpe.core.holds import Hold, Holds
+from hpe.core.places import NOBODY, Places
 from hpe.core.timers import HOLD, Timers
 from hpe.errors import InvariantViolation
-from hpe.messages import RejectReason
+from hpe.messages import PlaceLimits, RejectReason
 
 USER, ASSET, OTHER = 7, 1, 8
 
@@ -14,7 +16,10 @@ USER, ASSET, OTHER = 7, 1, 8
 @pytest.fixture
 def balances():
     balances = BalanceCache()
-    assert not balances.deposit(USER, ASSET, 100)
+    for user in (USER, OTHER):
+        balances.accounts[user] = {}
+        balances.open(user, ASSET, NOBODY)
+    balances.deposit(USER, ASSET, 100)
     return balances
 
 
@@ -28,8 +33,13 @@ def timers():
 
 
 @pytest.fixture
-def holds(balances, timers):
-    return Holds(balances, timers)
+def settings():
+    return Settings()
+
+
+@pytest.fixture
+def holds(balances, timers, settings):
+    return Holds(balances, timers, settings, Places(settings))
 
 
 def amounts(balances, user=USER):
@@ -38,7 +48,7 @@ def amounts(balances, user=USER):
 
 
 def add(holds, hold_id, amount, expires_ns=0, user=USER):
-    return holds.add(user, hold_id, Hold(ASSET, amount, expires_ns))
+    return holds.add(user, hold_id, Hold(ASSET, amount, expires_ns, NOBODY))
 
 
 def pay(holds, hold_id, amount, to_user):
@@ -78,12 +88,12 @@ def test_a_hold_id_is_unique_among_the_live_holds_of_its_owner(holds, balances):
     holds.check()
 
 
-def test_rejects_in_their_order_change_nothing(holds, balances, monkeypatch):
-    monkeypatch.setattr("hpe.core.holds.HOLDS_MAX", 1)
+def test_rejects_in_their_order_change_nothing(holds, balances, settings):
+    settings.places = PlaceLimits(holds_max=1)
     add(holds, 5, 10)
     before = amounts(balances)
     assert add(holds, 5, 1_000) is RejectReason.DUPLICATE_HOLD
-    assert add(holds, 6, 1_000) is RejectReason.TOO_MANY_HOLDS
+    assert add(holds, 6, 1_000) == (RejectReason.TOO_MANY_HOLDS, 0)
     pay(holds, 5, 10, USER)
     assert add(holds, 6, 1_000) is RejectReason.INSUFFICIENT_FUNDS
     assert not add(holds, 6, 10)

@@ -2,17 +2,24 @@
 
 import pytest
 
-from hpe.core.balances import AllAccounts
-from hpe.core.orders import Order, OrderIndex, Terms
+from hpe.core.orders import Order, OrderIndex, Terms, UserOrders
+from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Timers
 from hpe.errors import InvariantViolation
 from hpe.messages import CancelReason, OrderStatus, Side, TimeInForce
 from tests.support.core_parts import new_book, new_order, new_stop
 
 
+def new_index(timers):
+    """Give an index that knows users 1 to 9."""
+    index = OrderIndex(timers)
+    index.users.update((user, UserOrders({}, NOBODY)) for user in range(1, 10))
+    return index
+
+
 @pytest.fixture
 def index():
-    return OrderIndex(Timers(), AllAccounts())
+    return new_index(Timers())
 
 
 def test_status_follows_from_the_quantities():
@@ -117,7 +124,7 @@ def test_ended_orders_without_a_client_id_do_not_meet(index):
 
 def test_the_oldest_ended_order_of_too_many_is_forgotten(monkeypatch):
     monkeypatch.setattr("hpe.core.orders.ENDED_ORDERS_MAX", 2)
-    index = OrderIndex(Timers(), AllAccounts())
+    index = new_index(Timers())
     for order_id in (1, 2, 3):
         ended(index, order_id, client_order_id=order_id)
     assert index.find_ended(1, 1, 0) is None
@@ -127,7 +134,7 @@ def test_the_oldest_ended_order_of_too_many_is_forgotten(monkeypatch):
 
 def test_only_an_open_order_that_expires_has_a_timer():
     timers = Timers()
-    index, order = OrderIndex(timers, AllAccounts()), new_order(new_book(), 5)
+    index, order = new_index(timers), new_order(new_book(), 5)
     order.terms = Terms(expires_ns=900)
     index.add(order)
     index.add(new_order(new_book(), 6))

@@ -1,0 +1,163 @@
+"""Places: what runs out, who took how much of it, and whether there is room for more.
+
+Part of the deterministic core. Users, accounts, open orders, named holds, assets and instruments
+are places. Each counts towards all there may be, most towards what one user may have, and where
+there are keys towards the share of the key whose session took it, until it is free again. The last
+eighth of every kind is for operators. Nothing here is a row of the state: every count follows from
+the rows that the places are. Source: protocol.md, "Places".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from hpe.errors import InvariantViolation
+from hpe.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, INT_MAX, RejectReason, Role
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Settings
+    from hpe.core.sessions import Session
+
+RESERVED_PART: Final = 8
+"""One of so many places is for operators: enough to put in order what others filled."""
+
+_HOLDERS_SLACK: Final = 64
+"""Keys without a place that are remembered beside as many as have some: a new one costs little."""
+
+
+class Refusal(NamedTuple):
+    """A reject because of a limit; `flags` of the response say whose limit it is."""
+
+    reason: RejectReason
+    flags: int
+
+
+No = RejectReason | Refusal
+"""Why a command is rejected; NONE: it is not."""
+
+
+def told(no: No) -> tuple[RejectReason, int]:
+    """Give reason and flags of a response."""
+    return no if isinstance(no, Refusal) else (no, 0)
+
+
+class Holder:
+    """What sessions with one key have taken; key 0 stands for whoever needs none."""
+
+    __slots__ = ("accounts", "assets", "holds", "instruments", "key", "orders", "users")
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.users = 0
+        self.accounts = 0
+        self.orders = 0
+        self.holds = 0
+        self.assets = 0
+        self.instruments = 0
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there is something of it."""
+        return bool(
+            self.orders
+            or self.holds
+            or self.users
+            or self.accounts
+            or self.assets
+            or self.instruments
+        )
+
+
+NOBODY: Final = Holder(0)
+"""Whose place what takes none is: the house's accounts, and what is only looked at."""
+
+
+class Taken(NamedTuple):
+    """How many places of one kind are taken: in all, by the user, with the key."""
+
+    all: int
+    user: int
+    key: int
+
+
+class Places:
+    """Who takes places now, and what everybody has taken.
+
+    `holder` is that of the session whose commands run, `operator` whether it is an operator's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._holders: dict[int, Holder] = {}
+        self._holders_max = _HOLDERS_SLACK
+        self.holder = self.of(0)
+        self.operator = False
+
+    def of(self, key: int) -> Holder:
+        """Give what is counted of a key."""
+        holder = self._holders.get(key)
+        if holder is None:
+            if len(self._holders) >= self._holders_max:
+                self._forget_idle()
+            holder = self._holders[key] = Holder(key)
+        return holder
+
+    def _forget_idle(self) -> None:
+        self._holders = {k: each for k, each in self._holders.items() if not k or each.has_any}
+        self._holders_max = 2 * len(self._holders) + _HOLDERS_SLACK
+
+    def act_for(self, session: Session) -> None:
+        """Let a session's commands take places."""
+        self.holder, self.operator = self.of(session.key), session.role is Role.OPERATOR
+
+    def act_for_service(self) -> None:
+        """Let the service itself take places, as operators do."""
+        self.holder, self.operator = self.of(0), True
+
+    def refusal(
+        self,
+        reason: RejectReason,
+        more: int,
+        taken: Taken,
+        count_max: int,
+        of_user_max: int = INT_MAX,
+        *,
+        reserve: bool = False,
+    ) -> No:
+        """Say whether so many more places are there.
+
+        Args:
+            reason: what to answer when they are not.
+            more: how many are wanted.
+            taken: how many there are.
+            count_max: how many there may be in all.
+            of_user_max: how many one user may have.
+            reserve: the last eighth may be used, as operators always may.
+        """
+        if self.operator:
+            return Refusal(reason, 0) if taken.all + more > count_max else RejectReason.NONE
+        if taken.user + more > of_user_max:
+            return Refusal(reason, FLAG_USER_LIMIT)
+        if self.holder.key and taken.key + more > self._settings.share_of(count_max):
+            return Refusal(reason, FLAG_KEY_LIMIT)
+        if taken.all + more > (count_max if reserve else unreserved(count_max)):
+            return Refusal(reason, 0)
+        return RejectReason.NONE
+
+    def check(self, **found: Iterable[Holder]) -> None:
+        """Check what is counted of each key, by kind, against the places that were found."""
+        for kind, holders in found.items():
+            counts = Counter(holders)
+            for holder in self._holders.values():
+                counted = getattr(holder, kind)
+                if counts.pop(holder, 0) != counted:
+                    raise InvariantViolation(f"key {holder.key} has not {counted} {kind}")
+            if counts:
+                raise InvariantViolation(f"{kind} are counted to keys that are not there")
+
+
+def unreserved(count_max: int) -> int:
+    """Give how many of so many places are not for operators alone."""
+    return count_max - count_max // RESERVED_PART

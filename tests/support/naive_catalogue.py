@@ -1,0 +1,80 @@
+"""The naive exchange's commands about assets and instruments.
+
+Part of the second opinion of naive_exchange.py, nothing shared with the core.
+Source: protocol.md, "Assets and instruments" and "Places".
+"""
+
+from __future__ import annotations
+
+from hpe.messages import (
+    AddAsset,
+    AddAssetResponse,
+    AddInstrument,
+    AddInstrumentResponse,
+    RejectReason,
+    Request,
+    ResolveInstrument,
+    ResolveInstrumentResponse,
+)
+from tests.support.naive_listings import Rejected, reject_if
+from tests.support.naive_places import check_assets, check_instruments
+from tests.support.naive_state import NaiveState
+
+
+def execute_listing(state: NaiveState, user: int, command: Request) -> AddAssetResponse:
+    """Execute a listing command of a user's session and give its response."""
+    assert isinstance(command, AddAsset | AddInstrument | ResolveInstrument)
+    kinds = {AddAsset: AddAssetResponse, AddInstrument: AddInstrumentResponse}
+    kind = kinds.get(type(command), ResolveInstrumentResponse)
+    reason, flags, new_id = RejectReason.NONE, 0, 0
+    try:
+        if isinstance(command, AddAsset):
+            new_id = _add_asset(state, user, command.symbol)
+        elif isinstance(command, AddInstrument):
+            new_id = _add_instrument(state, user, command)
+        else:
+            new_id = _resolve(state, user, command.base, command.quote)
+    except Rejected as rejected:
+        reason, flags = rejected.reason, rejected.flags
+    return kind(command.request_id, flags, state.sequence, reason, new_id)
+
+
+def _add_asset(state: NaiveState, user: int, symbol: str) -> int:
+    reject_if(state.listings.asset_of(symbol) > 0, RejectReason.DUPLICATE_SYMBOL)
+    check_assets(state, user, 1)
+    return state.listings.list_asset(symbol, (user, state.key))
+
+
+def _add_instrument(state: NaiveState, user: int, command: AddInstrument) -> int:
+    wrong = command.price_min > command.price_max
+    wrong |= command.quantity_min > command.quantity_max
+    wrong |= command.notional_min > command.notional_max
+    wrong |= command.band_ppm > 0 and command.reference_price == 0
+    wrong |= command.volatility_interruption and command.band_ppm == 0
+    reject_if(wrong, RejectReason.INVALID_COMBINATION)
+    unlisted = {command.base, command.quote} - state.listings.assets.keys()
+    reject_if(bool(unlisted), RejectReason.UNKNOWN_ASSET)
+    reject_if(command.base == command.quote, RejectReason.SAME_ASSET)
+    reject_if(state.listings.is_listed(command.symbol), RejectReason.DUPLICATE_SYMBOL)
+    check_instruments(state, user)
+    below_zero = command.maker_fee_ppm + command.taker_fee_ppm < 0
+    reject_if(below_zero, RejectReason.FEES_BELOW_ZERO)
+    return state.listings.list_instrument(command, (user, state.key))
+
+
+def _resolve(state: NaiveState, user: int, base: str, quote: str) -> int:
+    listings = state.listings
+    for number, listed in sorted(listings.instruments.items()):
+        if (listings.assets[listed.base], listings.assets[listed.quote]) == (base, quote):
+            return number
+    reject_if(base == quote, RejectReason.SAME_ASSET)
+    reject_if(not listings.auto_create, RejectReason.UNKNOWN_PAIR)
+    reject_if(listings.is_listed(f"{base}/{quote}"), RejectReason.DUPLICATE_SYMBOL)
+    new = [symbol for symbol in (base, quote) if not listings.asset_of(symbol)]
+    check_assets(state, user, len(new))
+    check_instruments(state, user)
+    for symbol in new:
+        listings.list_asset(symbol, (user, state.key))
+    base_id, quote_id = (listings.asset_of(symbol) for symbol in (base, quote))
+    pair = AddInstrument(1, f"{base}/{quote}", base_id, quote_id)
+    return listings.list_instrument(pair, (user, state.key))
