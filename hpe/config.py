@@ -23,6 +23,7 @@ from hpe.messages import (
     AnyInt,
     BandPpm,
     Decimals,
+    InterruptionMs,
     MakerPpm,
     PairSymbol,
     PositiveInt,
@@ -112,6 +113,7 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     band_ppm: BandPpm = 0
     reference_price: AnyInt = 0
     volatility_interruption: bool = False
+    interruption_ms: InterruptionMs = 0
 
     def to_setting(self) -> messages.InstrumentSetting:
         """Give the same as the row of a `configure`; of two fees one alone makes the other 0."""
@@ -383,4 +385,9 @@ def _check_instrument(row: InstrumentConfig) -> None:
         raise ConfigError(
             f"{where}: volatility_interruption: found true without band_ppm; allowed: with a band "
             "that it can act on"
+        )
+    if row.interruption_ms and not row.volatility_interruption:
+        raise ConfigError(
+            f"{where}: interruption_ms: found {row.interruption_ms} without "
+            "volatility_interruption; allowed: with one that it can end"
         )

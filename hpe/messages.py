@@ -113,6 +113,9 @@ SILENCE_HEARTBEATS: Final = 3
 GRACE_MS_MAX: Final = 3_600_000
 """Longest wait of cancel on disconnect, an hour: who needs longer wants orders that stay."""
 
+INTERRUPTION_MS_MAX: Final = 86_400_000
+"""A day: a market that is to stay in its call for longer is an operator's business."""
+
 PPM: Final = 1_000_000
 """Parts of a rate: fees and bands are in parts per million."""
 
@@ -457,6 +460,7 @@ OcoFlags = Annotated[int, Meta(ge=0, le=ORDER_CANCEL_ON_DISCONNECT, multiple_of=
 HelloFlags = Annotated[int, Meta(ge=0, le=HELLO_FLAGS_ALL)]
 LogoutFlags = Annotated[int, Meta(ge=0, le=LOGOUT_FLAGS_ALL)]
 GraceMs = Annotated[int, Meta(ge=0, le=GRACE_MS_MAX)]
+InterruptionMs = Annotated[int, Meta(ge=0, le=INTERRUPTION_MS_MAX)]
 HeartbeatMs = Annotated[int, Meta(ge=0, le=HEARTBEAT_MS_MAX)]
 KeyId = Annotated[str, Meta(max_length=32, pattern=r"^[A-Za-z0-9_.-]*\Z")]
 Nonce = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
@@ -714,6 +718,7 @@ class InstrumentRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     band_ppm: int
     reference_price: int
     volatility_interruption: bool
+    interruption_ms: int = 0
 
 
 class InstrumentsReply(Reply, frozen=True, tag=35):
@@ -1192,6 +1197,7 @@ class AddInstrument(Request, frozen=True, tag=72):
     band_ppm: BandPpm = 0
     reference_price: AnyInt = 0
     volatility_interruption: bool = False
+    interruption_ms: InterruptionMs = 0
 
 
 class ResolveInstrument(Request, frozen=True, tag=73):
@@ -1556,6 +1562,7 @@ class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     band_ppm: BandPpm = 0
     reference_price: AnyInt = 0
     volatility_interruption: bool = False
+    interruption_ms: InterruptionMs = 0
 
 
 class PlaceLimits(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -179,4 +179,5 @@ def limits_contradict(row: AddInstrument | InstrumentSetting) -> bool:
         or row.notional_min > row.notional_max
         or (row.band_ppm > 0 and not row.reference_price)
         or (row.volatility_interruption and not row.band_ppm)
+        or (row.interruption_ms > 0 and not row.volatility_interruption)
     )

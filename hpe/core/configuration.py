@@ -81,7 +81,8 @@ def _instrument_differs(exchange: Exchange, wanted: InstrumentSetting) -> bool:
     if limits_contradict(wanted):
         raise ConfigError(
             f"instrument {wanted.symbol}: a minimum is above its maximum, band_ppm is without "
-            "reference_price, or volatility_interruption without band_ppm"
+            "reference_price, volatility_interruption without band_ppm, or interruption_ms without "
+            "volatility_interruption"
         )
     _check_rates(exchange, wanted)
     listed = exchange.listings.instrument_named(wanted.symbol)

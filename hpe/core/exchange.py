@@ -25,7 +25,7 @@ from hpe.core.pairs import PairEntry
 from hpe.core.parties import Parties
 from hpe.core.places import Places, unreserved
 from hpe.core.replacing import OrderReplacing
-from hpe.core.timers import ENDING, HOLD, ORDER, Entry, Timers
+from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, Entry, Timers
 from hpe.core.treasury import Treasury
 from hpe.errors import InvariantViolation
 from hpe.messages import HOUSE_USER, PlaceLimits, Side
@@ -104,6 +104,7 @@ class Exchange:
             ORDER: self.expiry.act_on_order,
             HOLD: self.expiry.act_on_hold,
             ENDING: self.disconnects.act,
+            INTERRUPTION: self._end_interruption,
         }
         self.catalogue = Catalogue(self)
         self.entry = OrderEntry(self)
@@ -116,6 +117,7 @@ class Exchange:
         """Let what is due at `time_ns` act, in order, as far as the bounds of a body go."""
         timers = self.timers
         timers.begin_body()
+        self.market.time_ns = self.time_ns
         while (entry := timers.next_to_act(self.time_ns)) is not None:
             self.act(entry)
 
@@ -126,6 +128,9 @@ class Exchange:
         self.market.matcher.effort += 1
         self.acts[kind](entry)
 
+    def _end_interruption(self, entry: Entry) -> None:
+        self.market.end_interruption(self.books[entry.due[2]])
+
     @property
     def unfinished(self) -> bool:
         """Tell whether something goes on, in `continue` commands, before the next command."""
@@ -133,8 +138,7 @@ class Exchange:
 
     def go_on(self) -> None:
         """Do the next part of what goes on; stops that fired have their turn after any command."""
-        if self.market.uncrossing is not None:
-            self.market.go_on_uncrossing()
+        self.market.go_on()
 
     def next_due_ns(self) -> int:
         """Tell when something here acts by itself next, 0 for never, 1 at once."""
@@ -218,6 +222,11 @@ class Exchange:
         ]
         entries += [Entry(due, 0) for due in self.holds.due()]
         entries += self.disconnects.entries()
-        kinds = (ORDER, HOLD, ENDING)
+        entries += [
+            Entry((book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id)
+            for instrument_id, book in self.books.items()
+            if book.interruption_due_ns
+        ]
+        kinds = (ORDER, HOLD, ENDING, INTERRUPTION)
         if sorted(entries) != [e for e in self.timers.entries() if e.due[1] in kinds]:
             raise InvariantViolation("timers and what expires differ")

@@ -50,6 +50,7 @@ class Instrument(msgspec.Struct, array_like=True):
     band_ppm: int
     reference_price: int
     volatility_interruption: bool
+    interruption_ms: int = 0
 
     def row(self) -> InstrumentRow:
         """Give the instrument as a list reply shows it."""

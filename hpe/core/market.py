@@ -18,7 +18,7 @@ from hpe.core.executor import AuctionFill, Executor
 from hpe.core.matcher import Fill, Match, Matcher, Prevented
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
-from hpe.core.timers import Timers
+from hpe.core.timers import INTERRUPTION, Due, Timers
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
     STOPS_PER_COMMAND_MAX,
@@ -29,6 +29,8 @@ from hpe.messages import (
     TimeInForce,
 )
 
+NS_PER_MS: Final = 1_000_000
+
 _TRADING: Final = InstrumentStatus.TRADING
 _FOK: Final = TimeInForce.FOK
 _SELF_TRADE: Final = CancelReason.SELF_TRADE
@@ -37,9 +39,9 @@ _SELF_TRADE: Final = CancelReason.SELF_TRADE
 class Market:
     """All that happens to accepted orders.
 
-    `fired` are stops whose turn has not come (`queued_count`; the others there ended meanwhile),
-    `uncrossing` an uncross that goes on: while there is either, `continue` commands run before
-    any other.
+    `time_ns` is that of the running body. `fired` are stops whose turn has not come (`queued_count`
+    of them; the others there ended meanwhile), `uncrossing` an uncross that goes on, `interrupted`
+    the calls whose time has come: while there is any, `continue` commands run before any other.
     """
 
     def __init__(self, balances: BalanceCache, orders: OrderIndex, timers: Timers) -> None:
@@ -51,6 +53,8 @@ class Market:
         self.fired: deque[Order] = deque()
         self.queued_count = 0
         self.uncrossing: UncrossInProgress | None = None
+        self.interrupted: dict[int, OrderBook] = {}
+        self.time_ns = 0
         self.last_trade_id = 0
 
     # --- arriving -------------------------------------------------------------------------------
@@ -110,12 +114,42 @@ class Market:
         return 0 if order.may_rest else remainder_reason(order)
 
     def _meet_band(self, order: Order) -> int:
-        """Refuse to trade beyond the band: call off trading where that is wanted."""
-        if order.book.instrument.volatility_interruption:
-            order.book.set_status(InstrumentStatus.CALL_AUCTION)
-            if order.may_rest:
-                return 0
+        """Refuse to trade beyond the band: call off trading where that is wanted.
+
+        The maker whose turn it is decides: nobody may begin a call with an order of his own, at no
+        cost, where he has emptied the side, or found it empty.
+        """
+        book = order.book
+        if book.instrument.volatility_interruption:
+            maker = self.matcher.next_maker(book.opposite(order.side))
+            if maker.user != order.user:
+                self._begin_interruption(book)
+                if order.may_rest:
+                    return 0
         return CancelReason.BAND
+
+    def _begin_interruption(self, book: OrderBook) -> None:
+        """Begin a call that ends by itself, if its instrument has a time for that."""
+        book.set_status(InstrumentStatus.CALL_AUCTION)
+        if book.instrument.interruption_ms:
+            due_ns = self.time_ns + book.instrument.interruption_ms * NS_PER_MS
+            self.time_interruption(book, due_ns)
+
+    def time_interruption(self, book: OrderBook, due_ns: int) -> None:
+        """Let a call end by itself at a time."""
+        book.interruption_due_ns = due_ns
+        self.timers.add(*_interruption(book))
+
+    def keep_call(self, book: OrderBook) -> None:
+        """Let a call, if it would end by itself, wait for an operator to end it."""
+        if book.interruption_due_ns:
+            self.timers.remove(*_interruption(book))
+            book.interruption_due_ns = 0
+
+    def end_interruption(self, book: OrderBook) -> None:
+        """Let a call whose time has come be uncrossed when its turn comes."""
+        self.keep_call(book)
+        self.interrupted[book.instrument.instrument_id] = book
 
     def _join_call(self, order: Order) -> None:
         if order.may_rest:
@@ -297,7 +331,7 @@ class Market:
     @property
     def unfinished(self) -> bool:
         """Tell whether something goes on before the next command."""
-        return self.queued_count > 0 or self.uncrossing is not None
+        return self.queued_count > 0 or self.uncrossing is not None or bool(self.interrupted)
 
     def run_fired(self) -> None:
         """Give stops that fired their turn: STOPS_PER_COMMAND_MAX, or until the batch is full."""
@@ -334,15 +368,18 @@ class Market:
 
     def uncross(self, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
         """Trade what crosses at one price, then go on in the next status."""
+        self.keep_call(book)
         found = clearing(book)
         self.matcher.effort += 1 + book.bids.level_count() + book.asks.level_count()
         self._uncross(UncrossInProgress(book, found.price, found.volume, next_status))
         return found
 
-    def go_on_uncrossing(self) -> None:
-        """Do the next part of an uncross."""
-        assert self.uncrossing is not None
-        self._uncross(self.uncrossing)
+    def go_on(self) -> None:
+        """Do the next part of an uncross, or else end the next call whose time has come."""
+        if self.uncrossing is not None:
+            self._uncross(self.uncrossing)
+        elif self.interrupted:
+            self.uncross(self.interrupted.pop(min(self.interrupted)), _TRADING)
 
     def _uncross(self, state: UncrossInProgress) -> None:
         book = state.book
@@ -379,6 +416,12 @@ class Market:
                 if not leaves:
                     self.orders.end(order)
                 self.unlink(order, 0)
+
+
+def _interruption(book: OrderBook) -> tuple[Due, int]:
+    """Give the timer of an interruption, and the instrument under which it is kept."""
+    instrument_id = book.instrument.instrument_id
+    return (book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id
 
 
 def remainder_reason(order: Order) -> CancelReason:

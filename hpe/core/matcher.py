@@ -113,7 +113,7 @@ class Matcher:
         if budget is not None:
             leaves = INT_MAX
         while leaves and room and ladder.crosses(limit):
-            maker = self._next_maker(ladder)
+            maker = self.next_maker(ladder)
             if budget is not None:
                 leaves = budget.lots(maker.price)
                 if not leaves:
@@ -152,7 +152,7 @@ class Matcher:
         self.effort += FILLS_PER_COMMAND_MAX - room
         return fills
 
-    def _next_maker(self, ladder: Ladder) -> Order:
+    def next_maker(self, ladder: Ladder) -> Order:
         """Give the oldest order at the best price."""
         assert ladder.best is not None
         return ladder.best.head

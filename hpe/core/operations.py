@@ -48,6 +48,7 @@ class Operations:
             reason, status = RejectReason.CALL_OPEN, _CALL
         else:
             status = command.status
+            self._market.keep_call(book)
             if book.status is not command.status:
                 self._market.set_status(book, command.status)
         return SetStatusResponse(command.request_id, 0, self._exchange.sequence, reason, status)

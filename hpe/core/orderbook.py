@@ -325,7 +325,8 @@ class OrderBook:
     """
 
     __slots__ = (
-        "asks", "bids", "fees", "instrument", "last_price", "last_trade_id", "notice", "plain",
+        "asks", "bids", "fees", "instrument", "interruption_due_ns", "last_price",
+        "last_trade_id", "notice", "plain",
         "status", "triggers",
     )  # fmt: skip
 
@@ -337,6 +338,7 @@ class OrderBook:
         self.triggers = Triggers()
         self.last_price = 0
         self.last_trade_id = 0
+        self.interruption_due_ns = 0
         self.fees = FeeSchedule(rates_of(instrument.maker_fee_ppm, instrument.taker_fee_ppm))
         self.set_status(_TRADING)
 

@@ -59,6 +59,8 @@ def dump_state(
     if market.uncrossing is not None:
         book, *rest = market.uncrossing
         yield _encode(("uncrossing", book.instrument.instrument_id, *rest))
+    for instrument_id in sorted(market.interrupted):
+        yield _encode(("interrupted", instrument_id))
     yield from _user_rows(exchange, feed)
     for (due_ns, _, session_id, newest), instrument_id in exchange.disconnects.entries():
         yield _encode(("ending", due_ns, session_id, newest, instrument_id))
@@ -72,7 +74,7 @@ def _book_rows(exchange: Exchange, book: OrderBook) -> Iterator[bytes]:
     own = [(user, rates.maker, rates.taker) for user, rates in sorted(book.fees.own.items())]
     yield _encode((
         "instrument", book.instrument, book.sequence, book.last_price, book.last_trade_id,
-        book.status, own, user, holder.key,
+        book.status, own, user, holder.key, book.interruption_due_ns,
     ))  # fmt: skip
     for order in book.orders():
         yield _encode(("open", *_order_row(order)))
@@ -208,6 +210,7 @@ class _Loader:
         own: list[list[int]],
         user: int,
         key: int,
+        interruption_due_ns: int,
     ) -> None:
         instrument, holder = Instrument(*row), self.exchange.places.of(key)
         self.exchange.listings.list_instrument(instrument, user, holder)
@@ -216,6 +219,8 @@ class _Loader:
         book.set_status(InstrumentStatus(status))
         book.fees.own.update((user, rates_of(maker, taker)) for user, maker, taker in own)
         self.sequences[instrument.instrument_id] = sequence
+        if interruption_due_ns:
+            self.exchange.market.time_interruption(book, interruption_due_ns)
 
     def load_open(self, *row: Any) -> None:
         order = self._order(*row)
@@ -253,6 +258,9 @@ class _Loader:
         book = self.exchange.books[instrument_id]
         state = UncrossInProgress(book, price, left, InstrumentStatus(status))
         self.exchange.market.keep_uncrossing(state)
+
+    def load_interrupted(self, instrument_id: int) -> None:
+        self.exchange.market.interrupted[instrument_id] = self.exchange.books[instrument_id]
 
     def load_net(self, asset_id: int, amount: int) -> None:
         self.exchange.balances.restore_net_deposits(asset_id, amount)

@@ -59,6 +59,7 @@ class InstrumentTerms(TypedDict, total=False):
     band_ppm: int
     reference_price: int
     volatility_interruption: bool
+    interruption_ms: int
 
 
 class OperationRequests(Channel):

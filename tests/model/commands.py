@@ -63,7 +63,8 @@ GIVEN: Final[tuple[Request, ...]] = (
     AddInstrument(1, "A/C", 1, 3, 2, 1, maker_fee_ppm=1_000, taker_fee_ppm=2_500,
                   self_trade=SelfTrade.CANCEL_MAKER, band_ppm=100_000, reference_price=50),
     AddInstrument(1, "A/B2", 1, 2, maker_fee_ppm=-1, taker_fee_ppm=3,
-                  band_ppm=70_000, reference_price=50, volatility_interruption=True),
+                  band_ppm=70_000, reference_price=50, volatility_interruption=True,
+                  interruption_ms=6),
 )  # fmt: skip
 """The assets and instruments that every play begins with."""
 
@@ -329,10 +330,11 @@ def listing(random: Random) -> Request:
     }
     if random.random() < 0.3:
         limits["maker_fee_ppm"] = -5
-    banded = random.choice(((0, 0, True), (5, 0, False), (5, 9, True)))
-    limits |= dict(
-        zip(("band_ppm", "reference_price", "volatility_interruption"), banded, strict=True)
+    banded = random.choice(
+        ((0, 0, True, 0), (5, 0, False, 0), (5, 9, True, 0), (5, 9, True, 3), (5, 9, False, 3))
     )
+    names = ("band_ppm", "reference_price", "volatility_interruption", "interruption_ms")
+    limits |= dict(zip(names, banded, strict=True))
     return AddInstrument(1, symbol, random.randint(1, 5), random.randint(1, 5), **limits)
 
 

@@ -2,18 +2,9 @@
 
 import pytest
 
+from tests.scenarios.markets import ASKS_OF_A_BAND as ASKS
+from tests.scenarios.markets import INSIDE_THE_BAND as INSIDE
 from tests.scenarios.table import agrees
-
-ASKS = """
-    given band 50000 ppm around 100 interrupts
-    given ann 10000 USD, 100 BTC
-    given ben 1000 BTC, 1000000 USD
-    given cat 1000 BTC, 1000000 USD
-    ben sells 1 @ 104 as b1                 | new 0/1
-    ben sells 2 @ 105 as b2                 | new 0/2
-    ben sells 4 @ 106 as b3                 | new 0/4
-"""
-INSIDE = "1@104 b1, 2@105 b2"
 
 
 @pytest.mark.parametrize(
@@ -210,5 +201,107 @@ def test_a_stop_of_the_other_side_joins_the_call_too(venue):
         ann hears                           | s1 triggered
         market                              | call_auction last 105 band 100-110
                                             | would trade 6@106 surplus -1
+        """,
+    )
+
+
+# --- who may begin one ----------------------------------------------------------------------------
+
+ALONE = """
+    given band 50000 ppm around 100 interrupts
+    given ann 10000 USD, 100 BTC
+    given ben 1000 BTC, 1000000 USD
+    ann sells 1 @ 120 as a1                 | new 0/1
+"""
+
+
+@pytest.mark.parametrize(
+    "policy", ["none", "cancel_taker", "cancel_maker", "cancel_both", "decrement"]
+)
+@pytest.mark.parametrize(
+    ("order", "outcome"),
+    [
+        ("buys 2 @ 120", "canceled band 0/2"),
+        ("buys 2 @ 125 until 9", "canceled band 0/2"),
+        ("buys 2 @ 125 shows 1", "canceled band 0/2"),
+        ("buys 2 @ 125 ioc", "canceled band 0/2"),
+        ("buys 2 at market", "canceled band 0/2"),
+        ("buys for 500 at market", "canceled band 0/0"),
+    ],
+)
+def test_nobody_begins_one_with_an_order_of_ones_own(venue, policy, order, outcome):
+    agrees(
+        venue,
+        f"""
+        {ALONE}
+        ann {order} self-trade {policy}     | {outcome}
+        market                              | trading last - band 95-105
+        book                                | bids - asks 1@120
+        ann                                 | 10000+0 USD, 99+1 BTC
+        """,
+    )
+
+
+def test_the_oldest_at_the_price_is_the_next_and_who_is_behind_does_not_count(venue):
+    agrees(
+        venue,
+        f"""
+        {ALONE}
+        ben sells 1 @ 120                   | new 0/1
+        ann buys 2 @ 120                    | canceled band 0/2
+        market                              | trading last - band 95-105
+        ann cancels a1                      | canceled requested 0/1
+        ann sells 1 @ 120                   | new 0/1
+        ann buys 2 @ 120                    | new 0/2
+        market                              | call_auction last - band 95-105
+                                            | would trade 2@120 surplus 0
+        """,
+    )
+
+
+def test_what_traded_inside_the_band_stands_and_makers_of_ones_own_there_are_prevented(venue):
+    agrees(
+        venue,
+        f"""
+        {ALONE}
+        ben sells 1 @ 104 as b1             | new 0/1
+        ann sells 1 @ 105 as a2             | new 0/1
+        ann buys 5 @ 120 self-trade cancel_maker    | canceled band 1/5: 1@104 b1,
+                                            | prevented a2@105 cancel_maker resting 1->0
+                                            | incoming 4->4
+        market                              | trading last 104 band 99-109
+        """,
+    )
+
+
+def test_at_the_lower_end_and_at_the_near_side_alike(venue):
+    agrees(
+        venue,
+        """
+        given band 50000 ppm around 100 interrupts
+        given ann 10000 USD, 100 BTC
+        ann buys 1 @ 80 as a1               | new 0/1
+        ann sells 1 @ 80                    | canceled band 0/1
+        market becomes call_auction         | call_auction
+        ann sells 1 @ 90                    | new 0/1
+        market uncrosses                    | nothing
+        ann buys 1 @ 100                    | canceled band 0/1
+        market                              | trading last - band 95-105
+        """,
+    )
+
+
+def test_a_replaced_order_and_a_fired_stop_that_meet_ones_own_end(venue):
+    agrees(
+        venue,
+        f"""
+        {ALONE}
+        ann buys 2 @ 90 as a2               | new 0/2
+        ann replaces a2 open 2 @ 120        | canceled band 0/2
+        ann buys 1 @ 125 stop 100 as s1     | new 0/1
+        ben sells 1 @ 100                   | new 0/1
+        ann buys 1 @ 100                    | filled 1/1: 1@100 ?
+        ann hears                           | s1 triggered, s1 canceled band 0/1
+        market                              | trading last 100 band 95-105
         """,
     )

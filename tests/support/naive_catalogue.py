@@ -51,6 +51,7 @@ def _add_instrument(state: NaiveState, user: int, command: AddInstrument) -> int
     wrong |= command.notional_min > command.notional_max
     wrong |= command.band_ppm > 0 and command.reference_price == 0
     wrong |= command.volatility_interruption and command.band_ppm == 0
+    wrong |= command.interruption_ms > 0 and not command.volatility_interruption
     reject_if(wrong, RejectReason.INVALID_COMBINATION)
     unlisted = {command.base, command.quote} - state.listings.assets.keys()
     reject_if(bool(unlisted), RejectReason.UNKNOWN_ASSET)

@@ -67,9 +67,9 @@ from tests.support.naive_state import NaiveHold, NaiveState, Told
 from tests.support.naive_stops import queue_reached_by_last, run_fired
 
 Due = tuple[int, int, int, int]
-"""When, what kind (0 order, 1 hold, 2 orders of a lost session), and two ids."""
+"""When, what kind (0 order, 1 hold, 2 orders of a lost session, 3 an interruption), and two ids."""
 
-ACTS_MAX: Final = (256, 256, 256)
+ACTS_MAX: Final = (256, 256, 256, 256)
 """How many of each kind of what is due may act in one batch."""
 
 _ORDER_IDS = ("order_id", "client_order_id", "limit_client_order_id", "stop_client_order_id")
@@ -104,6 +104,7 @@ class NaiveExchange:
         self.grants: dict[int, tuple[int, int]] = {}  # session -> flags and grace of its hello
         self.keys: dict[int, tuple[int, bool]] = {}  # session -> key, and whether an operator's
         self.lost: list[Due] = []  # sessions without a connection, and those whose orders end
+        self.over: list[int] = []  # instruments whose interruption has lasted long enough
         self.acts_max = ACTS_MAX
         self.acts_left = list(ACTS_MAX)
 
@@ -116,11 +117,22 @@ class NaiveExchange:
         while due := [entry for entry in self._due() if self.acts_left[entry[1]]]:
             self._expire(min(due))
         state.sequence -= 1
+        for book in sorted(self.over):
+            self._end_call(book)
+
+    def _end_call(self, book: int) -> None:
+        """End a call whose time has come, by a command of its own."""
+        self.over.remove(book)
+        self.state.sequence += 1
+        uncross(self.state, book)
+        self._become(book, InstrumentStatus.TRADING)
+        run_fired(self.state)
 
     def _due(self) -> list[Due]:
         state = self.state
         entries = [(o.terms.expires_ns, 0, o.order_id, 0) for o in state.open]
         entries += [(hold.expires_ns, 1, hold.user, hold.hold_id) for hold in state.holds]
+        entries += [(end_ns, 3, book, 0) for book, end_ns in state.interruptions.items()]
         return [e for e in entries + self.lost if 0 < e[0] <= state.time_ns]
 
     def _expire(self, due: Due) -> None:
@@ -131,6 +143,9 @@ class NaiveExchange:
         elif kind == 1:
             ids = (first_id, second_id)
             self._end_hold(next(h for h in self.state.holds if (h.user, h.hold_id) == ids))
+        elif kind == 3:
+            del self.state.interruptions[first_id]
+            self.over.append(first_id)
         else:
             self._end_one(due)
 
@@ -329,6 +344,7 @@ class NaiveExchange:
             status = state.status(book)
             leaves_call = state.in_call(book) and command.status != status
             reject_if(leaves_call, RejectReason.CALL_OPEN)
+            state.interruptions.pop(book, None)
             self._become(book, command.status)
             status = command.status
         except Rejected as rejected:
@@ -347,6 +363,7 @@ class NaiveExchange:
         try:
             state.instrument(book)
             reject_if(not state.in_call(book), RejectReason.NO_CALL)
+            state.interruptions.pop(book, None)
             price, volume, _ = uncross(state, book)
             self._become(book, InstrumentStatus(command.next_status))
         except Rejected as rejected:

@@ -226,11 +226,20 @@ def _end_if_done(state: NaiveState, maker: NaiveOrder, reason: int) -> None:
         state.end(maker, reason)
 
 
+def _interrupt(state: NaiveState, taker: NaiveOrder) -> None:
+    state.statuses[taker.book] = InstrumentStatus.CALL_AUCTION
+    if taker.instrument.interruption_ms:
+        end_ns = state.time_ns + taker.instrument.interruption_ms * 1_000_000
+        state.interruptions[taker.book] = end_ns
+
+
 def _finish(state: NaiveState, taker: NaiveOrder, reason: int, traded: bool) -> None:
     rests = taker.stays and reason == CancelReason.NO_LIQUIDITY
     if reason == CancelReason.BAND and taker.instrument.volatility_interruption:
-        state.statuses[taker.book] = InstrumentStatus.CALL_AUCTION
-        rests = taker.stays
+        next_maker = makers_for(taker, state.resting(taker.book))[0]
+        if next_maker.user != taker.user:
+            _interrupt(state, taker)
+            rests = taker.stays
     if traded:
         state.cancel_partner(taker)
     if rests:

@@ -75,6 +75,7 @@ class NaiveState:
     holds: list[NaiveHold] = field(default_factory=list)
     prices: dict[int, list[int]] = field(default_factory=dict)
     statuses: dict[int, InstrumentStatus] = field(default_factory=dict)
+    interruptions: dict[int, int] = field(default_factory=dict)
     own_rates: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     private: dict[int, int] = field(default_factory=dict)

@@ -62,6 +62,7 @@ self_trade = "cancel_taker"
 band_ppm = 50_000
 reference_price = 60_000
 volatility_interruption = true
+interruption_ms = 300_000
 """
 
 PAIR = "[[instruments.pairs]]\nsymbol='A/B'\nbase='A'\nquote='B'\n"
@@ -130,6 +131,7 @@ def test_a_file_sets_everything_and_replaces_the_demo(write):
                 band_ppm=50_000,
                 reference_price=60_000,
                 volatility_interruption=True,
+                interruption_ms=300_000,
             ),
         ),
     )
@@ -297,6 +299,10 @@ def test_a_config_made_in_code_is_checked_too(values, named):
         (
             {"reference_price": 7, "volatility_interruption": True},
             "volatility_interruption: found true without band_ppm; allowed: with a band",
+        ),
+        (
+            {"interruption_ms": 5},
+            "interruption_ms: found 5 without volatility_interruption; allowed: with one that",
         ),
     ],
 )
