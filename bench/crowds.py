@@ -66,7 +66,7 @@ class Venue:
     def __init__(self, crowd_orders: int, fees_ppm: tuple[int, int] = (0, 0)) -> None:
         exchange = self.exchange = Exchange()
         exchange.time_ns = 1
-        exchange.settings.set(False, 0, 10**7, 10**7)
+        exchange.settings.set(False, 0, 0, 10**7, 10**7)
         for symbol in ("BASE", "QUOTE"):
             exchange.catalogue.add_asset(0, AddAsset(1, symbol, 0))
         pair = AddInstrument(1, "BASE/QUOTE", 1, 2, maker_fee_ppm=fees_ppm[0],

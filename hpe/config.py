@@ -51,6 +51,7 @@ Connections = Annotated[int, Meta(ge=1, le=1_000_000)]
 RateOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 ConnectionsOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 # Ten years: longer is "never", and the product with 10^9 must stay within 63 bits.
+KeepSeconds = Annotated[int, Meta(ge=0, le=315_360_000)]
 ExpirySeconds = Annotated[int, Meta(ge=1, le=315_360_000)]
 # About 300 bytes of memory per open order in the reference core: 100 million are 30 GB. Users,
 # accounts and holds take about as much.
@@ -178,6 +179,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # ... and when the process leaves in any case.
     shutdown_hard_s: Seconds = 10.0
     session_expiry_s: ExpirySeconds = 86_400
+    # A session that was left this long ago may be forgotten early when others need its room: within
+    # it every ordinary reconnect finds what it had.
+    session_keep_s: KeepSeconds = 600
     open_orders_max: OpenOrders = 1_000_000
     open_orders_per_user_max: OpenOrders = 100_000
     # What else could run out. The last eighth of each, of open orders too, is for operators.
@@ -216,6 +220,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             request_id=request_id,
             auto_create=self.auto_create,
             session_expiry_ns=self.session_expiry_s * 1_000_000_000,
+            session_keep_ns=self.session_keep_s * 1_000_000_000,
             open_orders_max=self.open_orders_max,
             open_orders_per_user_max=self.open_orders_per_user_max,
             assets=[messages.AssetSetting(a.symbol, a.decimals) for a in self.assets],

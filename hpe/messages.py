@@ -198,7 +198,9 @@ ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
     ErrorCode.UNSUPPORTED_VERSION: ErrorTrait(_F, _T, "the server speaks another version"),
     ErrorCode.LOGON_TIMEOUT: ErrorTrait(_T, _T, "no complete logon in time"),
     ErrorCode.UNKNOWN_SESSION: ErrorTrait(_F, _T, "no such session of this user"),
-    ErrorCode.TOO_MANY_SESSIONS: ErrorTrait(_T, _T, "the windows of all sessions are used up"),
+    ErrorCode.TOO_MANY_SESSIONS: ErrorTrait(
+        _T, _T, "no room for a session: of all, of its key, or of operators"
+    ),
     ErrorCode.SESSION_REPLACED: ErrorTrait(_F, _T, "a newer connection took this session"),
     ErrorCode.ALREADY_LOGGED_ON: ErrorTrait(_F, _F, "this connection has a session already"),
     ErrorCode.AUTHENTICATION_FAILED: ErrorTrait(_F, _T, "unknown key, or a wrong proof of it"),
@@ -446,6 +448,7 @@ Depth = Annotated[int, Meta(ge=1, le=DEPTH_MAX)]
 Page = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
 Decimals = Annotated[int, Meta(ge=0, le=18)]
 ExpiryNs = Annotated[int, Meta(ge=1, le=10 * 366 * 86_400 * 10**9)]  # 10 years: no sum overflows
+KeepNs = Annotated[int, Meta(ge=0, le=10 * 366 * 86_400 * 10**9)]
 BandPpm = Annotated[int, Meta(ge=0, le=PPM)]
 MakerPpm = Annotated[int, Meta(ge=1 - PPM, le=PPM - 1)]
 TakerPpm = Annotated[int, Meta(ge=0, le=PPM - 1)]
@@ -1502,7 +1505,7 @@ class SessionAttached(Request, frozen=True, tag=112):
 
 
 class SessionAttachedResponse(Reply, frozen=True, tag=112):
-    """What welcome is made of. `error` is an ErrorCode, 0 when attached."""
+    """What welcome is made of. `error` is an ErrorCode, 0 when attached; `limit` says whose."""
 
     sequence: int
     error: int
@@ -1510,6 +1513,7 @@ class SessionAttachedResponse(Reply, frozen=True, tag=112):
     window: int
     last_request_id: int
     private_sequence: int
+    limit: int = 0
 
 
 class SessionDetached(Request, frozen=True, tag=113):
@@ -1587,6 +1591,7 @@ class Configure(Request, frozen=True, tag=116):
 
     auto_create: bool
     session_expiry_ns: ExpiryNs
+    session_keep_ns: KeepNs
     open_orders_max: PositiveInt
     open_orders_per_user_max: PositiveInt
     assets: list[AssetSetting]

@@ -121,10 +121,10 @@ def _rates(row: InstrumentSetting) -> Rates | None:
     return rates_of(row.maker_fee_ppm, row.taker_fee_ppm)
 
 
-def _settings(row: Configure) -> tuple[bool, int, int, int, PlaceLimits]:
+def _settings(row: Configure) -> tuple[bool, int, int, int, int, PlaceLimits]:
     return (
-        row.auto_create, row.session_expiry_ns, row.open_orders_max, row.open_orders_per_user_max,
-        row.places,
+        row.auto_create, row.session_expiry_ns, row.session_keep_ns, row.open_orders_max,
+        row.open_orders_per_user_max, row.places,
     )  # fmt: skip
 
 

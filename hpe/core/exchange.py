@@ -42,16 +42,17 @@ class Settings:
 
     __slots__ = (
         "auto_create", "open_orders_any_max", "open_orders_max", "open_orders_per_user_max",
-        "places", "session_expiry_ns",
+        "places", "session_expiry_ns", "session_keep_ns",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.set(False, 86_400 * 10**9, 1_000_000, 1_000_000)
+        self.set(False, 86_400 * 10**9, 600 * 10**9, 1_000_000, 1_000_000)
 
     def set(
         self,
         auto_create: bool,
         session_expiry_ns: int,
+        session_keep_ns: int,
         open_orders_max: int,
         open_orders_per_user_max: int,
         places: PlaceLimits = PlaceLimits(),  # noqa: B008 - immutable
@@ -59,6 +60,7 @@ class Settings:
         """Change all of it."""
         self.auto_create = auto_create
         self.session_expiry_ns = session_expiry_ns
+        self.session_keep_ns = session_keep_ns
         self.open_orders_max = open_orders_max
         self.open_orders_per_user_max = open_orders_per_user_max
         self.places = places
@@ -70,10 +72,10 @@ class Settings:
         """Give how many of so many places one key may take, one at least."""
         return -(-count_max * self.places.key_share_percent // 100)
 
-    def row(self) -> tuple[bool, int, int, int, PlaceLimits]:
+    def row(self) -> tuple[bool, int, int, int, int, PlaceLimits]:
         """Give all of it, as `set` takes it."""
         return (
-            self.auto_create, self.session_expiry_ns, self.open_orders_max,
+            self.auto_create, self.session_expiry_ns, self.session_keep_ns, self.open_orders_max,
             self.open_orders_per_user_max, self.places,
         )  # fmt: skip
 

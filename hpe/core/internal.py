@@ -9,6 +9,7 @@ from __future__ import annotations
 from hpe.core.configuration import configure
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
+from hpe.core.room import RoomLimit
 from hpe.core.routing import Handler
 from hpe.core.sessions import Sessions
 from hpe.messages import (
@@ -54,10 +55,15 @@ class InternalCommands:
         }
 
     def _session_attached(self, user: int, command: SessionAttached) -> SessionAttachedResponse:
-        result = self._sessions.attach(command)
+        result = self._sessions.attach(command, self._exchange.time_ns)
         number, sequence = command.request_id, self._exchange.sequence
-        if isinstance(result, ErrorCode):
-            return SessionAttachedResponse(number, 0, sequence, result, command.session_id, 0, 0, 0)
+        if isinstance(result, ErrorCode | RoomLimit):
+            error, limit = result, 0
+            if isinstance(result, RoomLimit):
+                error, limit = ErrorCode.TOO_MANY_SESSIONS, result
+            return SessionAttachedResponse(
+                number, 0, sequence, error, command.session_id, 0, 0, 0, limit
+            )
         self._exchange.disconnects.back(result.session_id)
         return SessionAttachedResponse(
             number, 0, sequence, 0, result.session_id, result.window, result.last_request_id,
@@ -67,9 +73,8 @@ class InternalCommands:
 
     def _session_detached(self, user: int, command: SessionDetached) -> InternalResponse:
         session = self._sessions.detach(
-            command.session_id, command.attach_number, self._exchange.time_ns,
-            self._exchange.settings.session_expiry_ns,
-        )  # fmt: skip
+            command.session_id, command.attach_number, self._exchange.time_ns
+        )
         if session is not None:
             self._exchange.disconnects.lost(session.session_id, session.grace_ns)
         return InternalResponse(command.request_id, 0, self._exchange.sequence)
@@ -92,4 +97,5 @@ class InternalCommands:
     def _configure(self, user: int, command: Configure) -> InternalResponse:
         self._exchange.places.act_for_service()
         configure(self._exchange, command)
+        self._sessions.set_times(command.session_expiry_ns, command.session_keep_ns)
         return ConfigureResponse(command.request_id, 0, self._exchange.sequence)

@@ -81,6 +81,8 @@ class ReferenceCore:
     def __init__(self) -> None:
         self.exchange = Exchange()
         self.sessions = Sessions(self.exchange.timers)
+        settings = self.exchange.settings
+        self.sessions.set_times(settings.session_expiry_ns, settings.session_keep_ns)
         self.exchange.acts[SESSION] = self.sessions.expire
         self.feed = PrivateFeed(self.exchange.orders)
         self.market_feed = MarketFeed(self.exchange.books)

@@ -2,8 +2,9 @@
 
 Part of the deterministic core; everything here is state and hashed. A session belongs to one
 user, accepts strictly increasing request ids and remembers the responses of its last `window`
-commands, so that a repeated request is answered as before and executed once. It is forgotten
-only by logout or when it was unused for the configured time (logged time, never a clock).
+commands, so that a repeated request is answered as before and executed once. It is forgotten by
+logout, when it was unused for the configured time (logged time, never a clock), when its key is
+revoked, or when others need its room (room.py).
 """
 
 from __future__ import annotations
@@ -11,27 +12,19 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
-from hpe.core.timers import SESSION, Entry, Timers
+from hpe.core.room import LEAST, Newcomer, Room, RoomLimit, owner_of
+from hpe.core.timers import SESSION, Due, Entry, Timers
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     INT_MAX,
     WINDOW_DEFAULT,
-    WINDOW_MAX,
     ErrorCode,
     Role,
     SessionAttached,
 )
-
-WINDOWS_SUM_MAX: Final = 1_048_576
-"""Remembered responses over all sessions: at RESPONSE_BYTES_MAX each that bounds 192 MiB."""
-
-WINDOWS_PER_KEY_MAX: Final = WINDOWS_SUM_MAX // 16
-"""What sessions of one key may take of that sum: a client that opens session after session must
-not use up everybody's."""
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -46,10 +39,10 @@ class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Session(msgspec.Struct):
     """One client's position; `attach_number` is 0 while no connection holds it.
 
-    `expires_ns` is the logged time at which a detached session is forgotten, 0 while attached.
-    `role` and the users from `user_first` to `user_last` say what it may do, `flags` and `grace_ms`
-    what its lost connection does; the newest attachment decides all of that but the role. `key`
-    stands for the key that it was opened with, 0 where keys are not asked for.
+    `detached_ns` is the logged time at which a detached session lost its connection. `role` and
+    the users from `user_first` to `user_last` say what it may do, `flags` and `grace_ms` what its
+    lost connection does; the newest attachment decides all of that but the role. `key` stands for
+    the key that it was opened with, 0 where keys are not asked for.
     """
 
     session_id: int
@@ -64,7 +57,7 @@ class Session(msgspec.Struct):
     key: int = 0
     last_request_id: int = 0
     attach_number: int = 0
-    expires_ns: int = 0
+    detached_ns: int = 0
 
     @property
     def grace_ns(self) -> int:
@@ -96,8 +89,8 @@ class Sessions:
         self._timers = timers
         self._sessions: dict[int, Session] = {}
         self._attached: dict[int, Session] = {}
-        self.windows_sum = 0
-        self._windows_of: dict[int, int] = {}  # the same per key
+        self._room = Room()
+        self._expiry_ns = 0
         self.last_session_id = 0
         self.last_attach_number = 0
 
@@ -113,95 +106,121 @@ class Sessions:
         """List (session id, attach number) of every attached session."""
         return sorted((s.session_id, number) for number, s in self._attached.items())
 
-    def attach(self, command: SessionAttached) -> Session | ErrorCode:
+    def attach(self, command: SessionAttached, time_ns: int) -> Session | ErrorCode | RoomLimit:
         """Give a session to a connection: a new one for id 0, else the named one.
 
         A session is taken again only by its user and with its key, in its role.
-        An attachment that held it before is dead from here on. Refusals change nothing but the
-        attach number that was used.
+        An attachment that held it before is dead from here on. Others may be forgotten to make
+        room. Refusals change nothing but the attach number that was used.
         """
-        session_id, user = command.session_id, command.user
-        attach_number = command.request_id
-        self.last_attach_number = max(self.last_attach_number, attach_number)
+        session_id, user, role = command.session_id, command.user, command.role
+        self.last_attach_number = max(self.last_attach_number, command.request_id)
         session = self._sessions.get(session_id)
-        role = command.role
         wanted = (user, role, command.key)
         if session_id and (session is None or (session.user, session.role, session.key) != wanted):
             return ErrorCode.UNKNOWN_SESSION
-        kept = session.window if session else 0
-        granted = min(command.window or kept or WINDOW_DEFAULT, WINDOW_MAX)
-        if role is Role.MARKET_DATA:
-            granted = 1  # it has no commands to remember
-        more = granted - kept
-        theirs = self._windows_of.get(command.key, 0) if command.key else 0
-        if self.windows_sum + more > WINDOWS_SUM_MAX or theirs + more > WINDOWS_PER_KEY_MAX:
-            return ErrorCode.TOO_MANY_SESSIONS
+        window = self._admit(command, session, time_ns)
+        if isinstance(window, RoomLimit):
+            return window
         if session is None:
             self.last_session_id += 1
             session = Session(self.last_session_id, user, 0, deque(), role, key=command.key)
             self._sessions[session.session_id] = session
-        self._resize(session, granted)
+        if window != session.window:
+            session.window = window
+            session.remembered = deque(session.remembered, maxlen=window)
         self._attached.pop(session.attach_number, None)
-        self._attached[attach_number] = session
-        session.attach_number = attach_number
-        self._expire_at(session, 0)
+        self._attached[command.request_id] = session
+        session.attach_number = command.request_id
+        session.detached_ns = 0
         session.flags = command.flags
         session.user_first, session.user_last = command.user_first, command.user_last
         session.grace_ms = command.grace_ms
+        self._room.add(session)
         return session
 
-    def _resize(self, session: Session, window: int) -> None:
-        """Grant a window; a smaller one forgets the oldest responses, as if they had aged out."""
-        if window != session.window:
-            self._count(session.key, window - session.window)
-            session.window = window
-            session.remembered = deque(session.remembered, maxlen=window)
+    def _admit(
+        self, command: SessionAttached, session: Session | None, time_ns: int
+    ) -> int | RoomLimit:
+        """Find room for a session, which is counted out of it; gives the window that it may have.
 
-    def _count(self, key: int, more: int) -> None:
-        """Count windows granted, or given back."""
-        self.windows_sum += more
-        theirs = self._windows_of.pop(key, 0) + more
-        if theirs:
-            self._windows_of[key] = theirs
+        A session that comes back keeps what it remembers, whatever it asks for: a smaller window
+        would call stale what was executed.
+        """
+        kept = remembered = 0
+        wanted = command.window or (session.window if session is not None else WINDOW_DEFAULT)
+        if command.role is Role.MARKET_DATA:
+            wanted = 1  # it has no commands to remember
+        if session is not None:
+            self._count_out(session)
+            remembered = len(session.remembered)
+            kept = max(remembered, LEAST)
+        operator = command.role is Role.OPERATOR
+        newcomer = Newcomer(owner_of(command.key, command.user), operator, wanted, kept)
+        granted = self._room.admit(newcomer, time_ns)
+        if isinstance(granted, RoomLimit):
+            return granted
+        for gone in granted.gone:
+            self._timers.remove(self._due(gone))
+            del self._sessions[gone.session_id]
+        return min(granted.room, max(wanted, remembered))
 
-    def detach(
-        self, session_id: int, attach_number: int, time_ns: int, expiry_ns: int
-    ) -> Session | None:
+    def _count_out(self, session: Session) -> None:
+        """Take a session out of the room and of the timers, before anything of it changes."""
+        self._room.remove(session)
+        if not session.attach_number:
+            self._timers.remove(self._due(session))
+
+    def _due(self, session: Session) -> Due:
+        """Say when a detached session is forgotten: not before its grace is over."""
+        away_ns = max(self._expiry_ns, session.grace_ns + 1)
+        return session.detached_ns + away_ns, SESSION, session.session_id, 0
+
+    def detach(self, session_id: int, attach_number: int, time_ns: int) -> Session | None:
         """Let a connection go; None, ignored, when its attachment is not the current one.
 
-        The session outlives the grace of its orders; one for market data ends at once.
+        A session for market data ends at once.
         """
         session = self._sessions.get(session_id)
         if session is None or session.attach_number != attach_number:
             return None
-        del self._attached[attach_number]
-        session.attach_number = 0
         if session.role is Role.MARKET_DATA:
             self._forget(session)
             return session
-        self._expire_at(session, time_ns + max(expiry_ns, session.grace_ns + 1))
+        self._room.remove(session)
+        del self._attached[attach_number]
+        session.attach_number = 0
+        session.detached_ns = time_ns
+        self._file(session)
         return session
 
-    def _expire_at(self, session: Session, expires_ns: int) -> None:
-        """Set when a session is forgotten, 0 for never."""
-        if session.expires_ns:
-            self._timers.remove((session.expires_ns, SESSION, session.session_id, 0))
-        session.expires_ns = expires_ns
-        if expires_ns:
-            self._timers.add((expires_ns, SESSION, session.session_id, 0))
+    def _file(self, session: Session) -> None:
+        """Count a detached session in, and let it be forgotten some day."""
+        self._room.add(session)
+        self._timers.add(self._due(session))
+
+    def set_times(self, expiry_ns: int, keep_ns: int) -> None:
+        """Take over how long sessions stay, also those that are away. Cost: O(n log n) of them."""
+        if (expiry_ns, keep_ns) == (self._expiry_ns, self._room.keep_ns):
+            return
+        away = [session for session in self._sessions.values() if not session.attach_number]
+        for session in away:
+            self._count_out(session)
+        self._expiry_ns, self._room.keep_ns = expiry_ns, keep_ns
+        for session in away:
+            self._file(session)
 
     def close(self, session_id: int, attach_number: int) -> bool:
         """Forget a session at its holder's wish; False when the attachment is not current."""
         session = self._sessions.get(session_id)
         if session is None or session.attach_number != attach_number:
             return False
-        del self._attached[attach_number]
         self._forget(session)
         return True
 
     def _forget(self, session: Session) -> None:
-        self._expire_at(session, 0)
-        self._count(session.key, -session.window)
+        self._count_out(session)
+        self._attached.pop(session.attach_number, None)
         del self._sessions[session.session_id]
 
     def expire(self, entry: Entry) -> None:
@@ -215,21 +234,17 @@ class Sessions:
     def restore(self, session: Session) -> None:
         """Take over a dumped session."""
         self._sessions[session.session_id] = session
-        self._count(session.key, session.window)
         if session.attach_number:
             self._attached[session.attach_number] = session
-        elif session.expires_ns:
-            self._timers.add((session.expires_ns, SESSION, session.session_id, 0))
+            self._room.add(session)
+        else:
+            self._file(session)
 
     def check(self) -> None:
-        """Check positions, windows and attachments."""
-        if self.windows_sum != sum(session.window for session in self._sessions.values()):
-            raise InvariantViolation("the sum of windows is wrong")
-        if self.windows_sum != sum(self._windows_of.values()):
-            raise InvariantViolation("the sums of windows per key are wrong")
-        due = sorted((s.expires_ns, s.session_id) for s in self._sessions.values() if s.expires_ns)
-        entries = [entry.due for entry in self._timers.entries() if entry.due[1] == SESSION]
-        if due != [(due_ns, session_id) for due_ns, _, session_id, _ in entries]:
+        """Check positions, windows, attachments and what they take."""
+        self._room.check(self._sessions.values())
+        due = sorted(self._due(s) for s in self._sessions.values() if not s.attach_number)
+        if due != [entry.due for entry in self._timers.entries() if entry.due[1] == SESSION]:
             raise InvariantViolation("timers and the sessions that expire differ")
         for session in self._sessions.values():
             ids = [entry.request_id for entry in session.remembered]

@@ -45,7 +45,7 @@ def dump_state(
         "core", exchange.sequence, exchange.time_ns, digest, exchange.last_order_id,
         market.last_trade_id, sessions.last_session_id, sessions.last_attach_number,
         exchange.listings.last_asset_id, exchange.listings.last_instrument_id,
-        *exchange.settings.row(),
+        exchange.settings.row(),
     ))  # fmt: skip
     for asset in exchange.listings.assets.values():
         user, holder = exchange.listings.asset_takers[asset.asset_id]
@@ -138,7 +138,7 @@ def _session_row(session: Session) -> tuple[object, ...]:
     return (
         "session", session.session_id, session.user, session.window, session.role,
         session.user_first, session.user_last, session.flags, session.grace_ms, session.key,
-        session.last_request_id, session.attach_number, session.expires_ns,
+        session.last_request_id, session.attach_number, session.detached_ns,
         list(session.remembered),
     )  # fmt: skip
 
@@ -193,8 +193,9 @@ class _Loader:
         exchange.last_order_id, exchange.market.last_trade_id = row[3:5]
         sessions.last_session_id, sessions.last_attach_number = row[5:7]
         self.last_listed = row[7:9]
-        settings, places = row[9:-1], PlaceLimits(*row[-1])
-        exchange.settings.set(*(*settings, places))
+        *settings, places = row[9]
+        exchange.settings.set(*(*settings, PlaceLimits(*places)))
+        sessions.set_times(exchange.settings.session_expiry_ns, exchange.settings.session_keep_ns)
 
     def load_asset(self, *row: Any) -> None:
         *fields, user, key = row

@@ -24,6 +24,7 @@ import msgspec
 from hpe.core.codec import Undecodable, diagnose, error_body, frame, type_of
 from hpe.core.core import SYSTEM_CONNECTION, Run
 from hpe.core.permissions import permitted
+from hpe.core.room import RoomLimit
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     CONTROL,
@@ -253,7 +254,8 @@ class Session:
         assert self.state is State.ATTACHING
         if response.error:
             self.state = State.ENDED
-            return self.refuse(ErrorCode(response.error), request_id=self._request_id)
+            text = _ROOM_LIMITS[RoomLimit(response.limit)]
+            return self.refuse(ErrorCode(response.error), text, self._request_id)
         self.state = State.ATTACHED
         self.session_id, self.window = response.session_id, response.window
         self._highest_id = response.last_request_id
@@ -405,6 +407,14 @@ class Session:
         command = SessionClosed(number, self.session_id, number, logout.flags)
         return Step(run=internal_run(command))
 
+
+_ROOM_LIMITS: Final = {
+    RoomLimit.NONE: "",
+    RoomLimit.ALL: "the room of all sessions is used up",
+    RoomLimit.KEY: "the sessions of this key use up the room that one key may have",
+    RoomLimit.OPERATORS: "as many operators are connected as there may be",
+}
+"""Says whose limit a refused logon met."""
 
 _EXPECTED: Final[dict[State, type[Request]]] = {State.NEW: Hello, State.CHALLENGED: Logon}
 """What alone may come before there is a session."""

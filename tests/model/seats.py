@@ -188,7 +188,7 @@ class Seats:
             session = NaiveSession(self.last_session_id, USERS[place], WINDOW)
             self.sessions[place], self.sent[place] = session, []
         session.attach_number = command.request_id
-        session.resize(command.window or session.window)
+        session.resize(max(command.window or session.window, len(session.remembered)))
         self._tell_attached(session.session_id, place, command.flags, command.grace_ms)
         response = SessionAttachedResponse(
             command.request_id, 0, self.state.sequence, 0, session.session_id, session.window,

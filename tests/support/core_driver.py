@@ -79,6 +79,7 @@ CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": ReferenceCore}
 """Every core that the behaviour tests run on."""
 
 DAY_NS: Final = 86_400 * 10**9
+KEEP_NS: Final = 600 * 10**9
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
@@ -164,8 +165,8 @@ def wanted_of(channels: Iterable[tuple[int, Channel]]) -> bytes:
 
 def settings_of(**changes: Any) -> Configure:
     """Make a `configure` without listings; what is not named has the core's initial value."""
-    values: dict[str, Any] = {"auto_create": False}
-    values |= {"session_expiry_ns": DAY_NS, "open_orders_max": 1_000_000}
+    values: dict[str, Any] = {"auto_create": False, "session_expiry_ns": DAY_NS}
+    values |= {"session_keep_ns": KEEP_NS, "open_orders_max": 1_000_000}
     values["open_orders_per_user_max"] = 1_000_000
     places = {name: changes.pop(name) for name in PlaceLimits.__struct_fields__ if name in changes}
     values["places"] = PlaceLimits(**places)

@@ -441,8 +441,8 @@ def test_fees_are_left_alone_unless_one_is_named(fees, maker, taker):
 def test_what_a_start_changes_is_one_short_line():
     many = tuple(AssetConfig(f"A{n}", 2) for n in range(1_000))
     text = describe_configure(demo_config(assets=many, auto_create=True).to_configure(1))
-    assert text.startswith("auto_create True, session_expiry_ns 86400000000000, ")
+    assert text.startswith("auto_create True, session_expiry_ns 86400000000000, session_keep_ns ")
     assert "1000 assets (A0, A1, A2, A3, A4, A5, A6, A7, ...)" in text
     assert "2 instruments (BTC/USD, ETH/USD)" in text
-    assert len(text) < 400
+    assert len(text) < 500
     assert "assets" not in describe_configure(Config().to_configure(1))

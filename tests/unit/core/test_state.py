@@ -185,7 +185,7 @@ def test_every_command_changes_the_state_rejected_or_not(lively, client, request
         (lambda core: core.sessions.get(2), "last_request_id"),
         (lambda core: core.sessions.get(2), "window"),
         (lambda core: core.sessions.get(2), "attach_number"),
-        (lambda core: core.sessions.get(4), "expires_ns"),
+        (lambda core: core.sessions.get(4), "detached_ns"),
     ],
 )
 def test_the_hash_covers_every_field(lively, part, field):

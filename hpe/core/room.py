@@ -1,0 +1,308 @@
+"""Room for sessions: who takes how much of the remembered responses, and who gives way to whom.
+
+Part of the deterministic core; all of it follows from the sessions and the settings, nothing here
+is state of its own. A session takes its window while it is attached, else what it remembers, and
+16 at least. An owner is a key, or a user where no key was asked for. Cost: O(log n) for a session
+that comes, goes or gives way, however many there are. Source: protocol.md, "Room".
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sortedcontainers import SortedList
+
+from hpe.errors import InvariantViolation
+from hpe.messages import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hpe.core.sessions import Session
+
+ROOM: Final = 1_048_576
+"""Remembered responses over all sessions: at RESPONSE_BYTES_MAX each that bounds 192 MiB."""
+
+KEY_SHARE: Final = ROOM // 16
+"""What the sessions of one key take at most: who opens one after the other is in his own way."""
+
+LARGE_SHARE: Final = ROOM // 2
+"""Out of which windows above SMALL are granted: the other half is for many who want little."""
+
+KEPT: Final = ROOM // 16
+"""Where no keys are asked for there are no shares, and this, half of the last eighth, is kept for
+users that have no session and want a small window."""
+
+SMALL: Final = 64
+"""The window for which room is made. What is beyond it is granted if it is free."""
+
+LEAST: Final = 16
+"""What a session takes at least: the rest of it costs about as much as so many responses."""
+
+OPERATORS: Final = 64
+"""Sessions of operators, beside the room: whoever fills that does not keep them out."""
+
+
+class RoomLimit(IntEnum):
+    """Whose room is used up when a session is refused for it."""
+
+    NONE = 0
+    ALL = 1
+    KEY = 2
+    OPERATORS = 3
+
+
+Owner = tuple[int, bool]
+"""(number, True for a key, False for a user): in this order they give way."""
+
+_Gone = tuple[int, int]
+"""(when its connection was lost, session id): the oldest gives way first."""
+
+
+class Newcomer(NamedTuple):
+    """A hello for which there must be room; `kept` is what its session takes while it is away."""
+
+    owner: Owner
+    operator: bool
+    wanted: int
+    kept: int
+
+
+class Granted(NamedTuple):
+    """What a newcomer may take, and the sessions that gave way to it."""
+
+    room: int
+    gone: list[Session]
+
+
+class _Share:
+    """What one owner has; `rank` is its place in the ranking while a session of it may give way."""
+
+    __slots__ = ("gone", "rank", "sessions", "taken")
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        self.taken = 0
+        self.gone: SortedList[_Gone] = SortedList()
+        self.rank: tuple[int, int, bool] | None = None
+
+
+def owner_of(key: int, user: int) -> Owner:
+    """Say whose a session is."""
+    return (key, True) if key else (user, False)
+
+
+def taken_by(session: Session) -> int:
+    """Say how much room a session takes."""
+    taken = session.window if session.attach_number else len(session.remembered)
+    return max(taken, LEAST)
+
+
+def _common(session: Session) -> int:
+    """Say what of it is not from the operators' reserve."""
+    taken = taken_by(session)
+    return max(taken - SMALL, 0) if session.role is Role.OPERATOR else taken
+
+
+def _large(session: Session) -> int:
+    """Say what of it is from the share for large windows."""
+    return _common(session) if taken_by(session) > SMALL else 0
+
+
+class Room:
+    """Sums over all sessions, and who may give way.
+
+    A session gives way once it has been away for `keep_ns` and its grace is over. Those whose time
+    has not come wait in `_young`; those before `_aged_ns` are with their owners.
+    """
+
+    def __init__(self) -> None:
+        self.keep_ns = 0
+        self._taken = 0
+        self._large = 0
+        self._shares: dict[Owner, _Share] = {}
+        self._ranking: SortedList[tuple[int, int, bool]] = SortedList()
+        self._young: SortedList[_Gone] = SortedList()
+        self._aged_ns = 0
+        self._operators = 0
+        self._operators_gone: SortedList[_Gone] = SortedList()
+        self._away: dict[int, Session] = {}
+
+    # --- counting -----------------------------------------------------------------------------
+
+    def add(self, session: Session) -> None:
+        """Count a session as it is now."""
+        owner = owner_of(session.key, session.user)
+        share = self._shares.get(owner)
+        if share is None:
+            share = self._shares[owner] = _Share()
+        share.sessions += 1
+        self._count(session, share, 1)
+        if not session.attach_number:
+            self._away[session.session_id] = session
+            if session.role is Role.OPERATOR:
+                self._operators_gone.add((session.detached_ns, session.session_id))
+            may_go_ns = self._may_go_ns(session)
+            if may_go_ns > self._aged_ns:
+                self._young.add((may_go_ns, session.session_id))
+            elif _common(session):
+                share.gone.add((session.detached_ns, session.session_id))
+        self._rank(owner, share)
+
+    def remove(self, session: Session) -> None:
+        """Count a session out, before anything of it changes."""
+        owner = owner_of(session.key, session.user)
+        share = self._shares[owner]
+        share.sessions -= 1
+        self._count(session, share, -1)
+        if not session.attach_number:
+            del self._away[session.session_id]
+            gone = (session.detached_ns, session.session_id)
+            if session.role is Role.OPERATOR:
+                self._operators_gone.remove(gone)
+            may_go_ns = self._may_go_ns(session)
+            if may_go_ns > self._aged_ns:
+                self._young.remove((may_go_ns, session.session_id))
+            elif _common(session):
+                share.gone.remove(gone)
+        self._rank(owner, share)
+        if not share.sessions:
+            del self._shares[owner]
+
+    def _count(self, session: Session, share: _Share, sign: int) -> None:
+        share.taken += sign * _common(session)
+        self._taken += sign * _common(session)
+        self._large += sign * _large(session)
+        self._operators += sign * (session.role is Role.OPERATOR)
+
+    def _may_go_ns(self, session: Session) -> int:
+        return session.detached_ns + max(self.keep_ns, session.grace_ns + 1)
+
+    def _rank(self, owner: Owner, share: _Share) -> None:
+        rank = (-share.taken, *owner) if share.gone else None
+        if rank != share.rank:
+            if share.rank is not None:
+                self._ranking.remove(share.rank)
+            if rank is not None:
+                self._ranking.add(rank)
+            share.rank = rank
+
+    def _age(self, time_ns: int) -> None:
+        """Hand sessions whose time has come to their owners; each once."""
+        young, self._aged_ns = self._young, max(self._aged_ns, time_ns)
+        while young and young[0][0] <= time_ns:
+            session = self._away[young.pop(0)[1]]
+            if _common(session):
+                owner = owner_of(session.key, session.user)
+                share = self._shares[owner]
+                share.gone.add((session.detached_ns, session.session_id))
+                self._rank(owner, share)
+
+    # --- making room --------------------------------------------------------------------------
+
+    def admit(self, newcomer: Newcomer, time_ns: int) -> Granted | RoomLimit:
+        """Grant a newcomer room, making some where it is lacking; itself it is not counted yet.
+
+        What gave way is counted out. When nothing can be granted, nothing changed.
+        """
+        self._age(time_ns)
+        gone: list[Session] = []
+        refused = self._admit_operator(newcomer, gone) if newcomer.operator else None
+        if refused is not None:
+            return refused
+        if not newcomer.operator:
+            refused = self._make_room(newcomer, gone)
+        granted = self._grant(newcomer)
+        if granted >= LEAST:
+            return Granted(granted, gone)
+        for session in gone:
+            self.add(session)
+        assert refused is not None
+        return refused
+
+    def _admit_operator(self, newcomer: Newcomer, gone: list[Session]) -> RoomLimit | None:
+        """Keep to the operators' reserve; the one that left first gives way, however young."""
+        if newcomer.kept or self._operators < OPERATORS:
+            return None
+        if not self._operators_gone:
+            return RoomLimit.OPERATORS
+        self._give_way(self._operators_gone[0], gone)
+        return None
+
+    def _make_room(self, newcomer: Newcomer, gone: list[Session]) -> RoomLimit | None:
+        """Have sessions give way until a small window has room; says whose limit it is if not."""
+        owner, needed = newcomer.owner, max(min(newcomer.wanted, SMALL), LEAST)
+        while newcomer.kept < needed:
+            mine = self._shares.get(owner)
+            taken = mine.taken if mine is not None else 0
+            first: _Gone | None = mine.gone[0] if mine is not None and mine.gone else None
+            if owner[1] and taken + needed > KEY_SHARE:
+                if first is None:
+                    needed = KEY_SHARE - taken  # more of it is not to be had
+                    if needed < LEAST:
+                        return RoomLimit.KEY
+                    continue
+            elif self._taken + needed <= self._limit(newcomer):
+                return None
+            else:
+                first = self._most(taken + needed) or first
+                if first is None:
+                    return RoomLimit.ALL
+            self._give_way(first, gone)
+        return None
+
+    def _most(self, would_take: int) -> _Gone | None:
+        """Give the oldest session of who takes most, if that is more than the newcomer would."""
+        if not self._ranking or -self._ranking[0][0] <= would_take:
+            return None
+        oldest: _Gone = self._shares[self._ranking[0][1:]].gone[0]
+        return oldest
+
+    def _give_way(self, oldest: _Gone, gone: list[Session]) -> None:
+        session = self._away[oldest[1]]
+        self.remove(session)
+        gone.append(session)
+
+    def _limit(self, newcomer: Newcomer) -> int:
+        """Say up to where a newcomer may fill the room."""
+        owner = newcomer.owner
+        if owner[1] or (newcomer.wanted <= SMALL and owner not in self._shares):
+            return ROOM
+        return ROOM - KEPT
+
+    def _grant(self, newcomer: Newcomer) -> int:
+        """Say how much a newcomer may take of what is free; never less than it has."""
+        owner, wanted = newcomer.owner, max(newcomer.wanted, LEAST)
+        reserve = SMALL if newcomer.operator else 0
+        free = self._limit(newcomer) - self._taken
+        if owner[1]:
+            mine = self._shares.get(owner)
+            free = min(free, KEY_SHARE - (mine.taken if mine is not None else 0))
+        free = max(free, 0)
+        large = reserve + min(free, LARGE_SHARE - self._large)
+        granted = min(wanted, large)
+        if granted <= SMALL:
+            granted = min(wanted, SMALL, reserve + free)
+        return max(granted, newcomer.kept)
+
+    def check(self, sessions: Iterable[Session]) -> None:
+        """Check the sums against the sessions, and that nobody has more than he may."""
+        other = Room()
+        other.keep_ns, other._aged_ns = self.keep_ns, self._aged_ns
+        for session in sessions:
+            other.add(session)
+        if (other._taken, other._large) != (self._taken, self._large):
+            raise InvariantViolation("the room that sessions take is counted wrongly")
+        if self._taken > ROOM or self._large > LARGE_SHARE or self._operators > OPERATORS:
+            raise InvariantViolation("sessions take more room than there is")
+        for owner, share in other._shares.items():
+            mine = self._shares.get(owner)
+            if mine is None or (mine.taken, mine.rank) != (share.taken, share.rank):
+                raise InvariantViolation(f"the room of owner {owner[0]} is counted wrongly")
+            if owner[1] and share.taken > KEY_SHARE:
+                raise InvariantViolation(f"key {owner[0]} takes more than its share")
+            if list(share.gone) != list(mine.gone):
+                raise InvariantViolation(f"who gives way of owner {owner[0]} is wrong")
+        if list(other._young) != list(self._young) or len(other._shares) != len(self._shares):
+            raise InvariantViolation("who may give way later is wrong")
