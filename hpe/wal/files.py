@@ -247,11 +247,13 @@ class DirectoryFiles:
         """See LogFiles."""
         # A pipe would have the opening wait forever without O_NONBLOCK; files do not mind it.
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        with _mapped(WalReadError, "read", self._directory / name):
-            with open(os.open(self._name(name), flags, dir_fd=self._descriptor), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise OSError(errno.EINVAL, "not a regular file")
-                return file.read(-1 if bytes_max is None else bytes_max)
+        with (
+            _mapped(WalReadError, "read", self._directory / name),
+            open(os.open(self._name(name), flags, dir_fd=self._descriptor), "rb") as file,
+        ):
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
+            return file.read(-1 if bytes_max is None else bytes_max)
 
     def create(self, name: str) -> AppendFile:
         """See LogFiles."""

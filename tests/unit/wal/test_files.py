@@ -125,7 +125,7 @@ def test_a_lock_that_the_system_cannot_give_is_an_error_of_the_log(
 
 def test_a_lock_file_that_is_a_link_is_refused(tmp_path):
     (tmp_path / "lock").symlink_to(tmp_path / "victim")
-    with pytest.raises(WalWriteError, match="cannot open .*lock: Too many levels"):
+    with pytest.raises(WalWriteError, match=r"cannot open .*lock: Too many levels"):
         DirectoryFiles(tmp_path).lock()
     assert not (tmp_path / "victim").exists()
 
