@@ -30,6 +30,7 @@ from hpe.messages import (
     Symbol,
     TakerPpm,
 )
+from hpe.scale import is_decimal_scale
 
 MIB: Final = 1024 * 1024
 
@@ -376,6 +377,12 @@ def _check_instrument(row: InstrumentConfig) -> None:
             raise ConfigError(
                 f"{where}: {name}_min: found {low}; allowed: at most {name}_max ({high})"
             )
+    if not is_decimal_scale(row.base_atoms_per_lot, row.quote_atoms_per_tick):
+        raise ConfigError(
+            f"{where}: base_atoms_per_lot: found {row.base_atoms_per_lot} with "
+            f"quote_atoms_per_tick {row.quote_atoms_per_tick}; allowed: scales whose prices are "
+            "finite decimals: without its factors 2 and 5 the lot divides the tick"
+        )
     if (row.maker_fee_ppm or 0) + (row.taker_fee_ppm or 0) < 0:
         raise ConfigError(
             f"{where}: maker_fee_ppm: found {row.maker_fee_ppm}; allowed: a rebate up to "

@@ -7,7 +7,8 @@ with when it reaches the top (sysexits numbers; the table is in docs/operations.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 
 class HpeError(Exception):
@@ -131,16 +132,47 @@ class OrderRejected(RequestError):
         self.response = response
 
 
-class ReplyTimeout(RequestError):
-    """No reply within the deadline: the outcome is unknown, ask again with the same ids."""
+class NotConnected(RequestError):
+    """There was no connection until the deadline, and nothing was sent: ask again later."""
 
-    def __init__(self, session_id: int, request_id: int) -> None:
-        super().__init__(
-            f"no reply to request {request_id} of session {session_id} in time: "
-            "outcome unknown; ask with the same session and request id"
-        )
+
+class ReplyTimeout(RequestError):
+    """No reply to a command within the deadline: its outcome is unknown until `outcome` tells it.
+
+    Args:
+        session_id: of the session that sent it.
+        request_id: of the command.
+        frame: what was sent, so that another client of that session can ask, too.
+
+    Attributes:
+        show: makes what the client's method returns of the result, once it is known.
+    """
+
+    def __init__(self, session_id: int, request_id: int, frame: bytes = b"") -> None:
+        super().__init__(self._text(session_id, request_id))
         self.session_id = session_id
         self.request_id = request_id
+        self.frame = frame
+        self.show: Callable[[Any], object] | None = None
+
+    @staticmethod
+    def _text(session_id: int, request_id: int) -> str:
+        return (
+            f"no reply to request {request_id} of session {session_id} in time: it may have been "
+            "executed, or may still be. Do not send it again as a new one: outcome(error), of the "
+            "same client, gives what became of it; retry(...) does so by itself"
+        )
+
+
+class QueryTimeout(ReplyTimeout):
+    """No reply to a query within the deadline. It changes nothing: ask again, as a new one."""
+
+    @staticmethod
+    def _text(session_id: int, request_id: int) -> str:
+        return (
+            f"no reply to request {request_id} of session {session_id} in time: it executes no "
+            "command, so that it can be sent again"
+        )
 
 
 class ConnectionLost(RequestError):
@@ -150,12 +182,11 @@ class ConnectionLost(RequestError):
 class AcknowledgedLost(RequestError):
     """The server forgot requests that it had answered (possible under relaxed sync only)."""
 
-    def __init__(self, first_request_id: int, last_request_id: int) -> None:
+    def __init__(self, request_ids: range) -> None:
         super().__init__(
-            f"answered requests {first_request_id}..{last_request_id} were lost in a crash"
+            f"answered requests {request_ids[0]}..{request_ids[-1]} were lost in a crash"
         )
-        self.first_request_id = first_request_id
-        self.last_request_id = last_request_id
+        self.request_ids = request_ids
 
 
 class SessionTaken(RequestError):

@@ -10,16 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import trio
 
-from hpe.errors import ConnectionLost, HpeError, RequestRefused
-from hpe.messages import ErrorCode
+from hpe.errors import ConnectionLost, NotConnected, ReplyTimeout
+from hpe.net.keeper import log_out
 from hpe.net.local import LocalConnection
 from hpe.net.requests import RequestChannel
+from hpe.net.results import Result
+from hpe.net.retrying import WITHIN_S, retry
 from hpe.net.switchboard import Switchboard
+
+LOGGER: Final = logging.getLogger("hpe.inprocess")
+
+_STAYS: Final = "session %d stays: %s"
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -48,8 +55,8 @@ class InProcessApi:
 
     Every request is RequestChannel's method of that name with the user whose session sends it in
     front: `await engine.submit_order(7, instrument, Side.BUY, 3, 100)`. It raises what that
-    raises: OrderRejected, RequestRefused, ReplyTimeout (outcome unknown: `outcome`),
-    ConnectionLost.
+    raises: OrderRejected, RequestRefused, ReplyTimeout (outcome unknown: `outcome`, `retry`),
+    NotConnected, ConnectionLost.
     """
 
     def __init__(self, request_timeout_s: float) -> None:
@@ -78,14 +85,17 @@ class InProcessApi:
 
     @contextlib.asynccontextmanager
     async def session(
-        self, user: int, *, session_id: int = 0, window: int = 0
+        self, user: int, *, session_id: int = 0, window: int = 0, keep_session: bool = False
     ) -> AsyncIterator[RequestChannel]:
         """Attach a session of its own, as a TCP client would, and give its channel.
+
+        It is logged out when the block is left without an exception and nothing is unanswered.
 
         Args:
             user: whose session.
             session_id: an earlier session to resume, 0 for a new one.
             window: commands in flight, 0 for the default.
+            keep_session: do not log out: `session_id` takes it up again.
 
         Raises:
             RequestRefused: the session is refused.
@@ -93,7 +103,10 @@ class InProcessApi:
         local = self._new_connection()
         try:
             local.log_on(user, session_id, window)
-            yield await local.wait_channel()
+            channel = await local.wait_channel()
+            yield channel
+            if not (keep_session or channel.unanswered or channel.failure or channel.logged_out):
+                await log_out(channel, lambda why: LOGGER.info(_STAYS, channel.session_id, why))
         finally:
             local.close(ConnectionLost("the session was left"))
 
@@ -101,8 +114,7 @@ class InProcessApi:
         """Give the user's cached channel, attaching its session on first use.
 
         Raises:
-            RequestRefused: busy, when the session was not attached within the deadline; nothing
-                was sent.
+            NotConnected: the session was not attached within the deadline; nothing was sent.
         """
         local = self._cached.get(user)
         if local is None or local.closed:
@@ -110,9 +122,31 @@ class InProcessApi:
             local.log_on(user)
         with trio.move_on_after(self._request_timeout_s):
             return await local.wait_channel()
-        raise _not_attached(user)
+        raise NotConnected(
+            f"the session of user {user} is not attached yet, after {self._request_timeout_s:g} s; "
+            "nothing was sent"
+        )
 
-    outcome = _as_user(RequestChannel.outcome)
+    async def outcome(self, error: ReplyTimeout) -> Result:
+        """Ask how a command ended that ended in ReplyTimeout; as RequestChannel.outcome.
+
+        Raises:
+            ConnectionLost: its session has ended.
+        """
+        for local in self._cached.values():
+            channel = local.channel
+            if channel is not None and channel.session_id == error.session_id:
+                return await channel.outcome(error)
+        raise ConnectionLost(f"session {error.session_id} is none that this engine has open")
+
+    async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
+        """Have one request executed once, over time-outs and refusals that pass.
+
+        Args:
+            ask: makes the request; called again only if it was surely not executed.
+            within_s: how long to go on; then the last error is raised.
+        """
+        return await retry(ask, self.outcome, within_s)
 
     # --- orders -------------------------------------------------------------------------------
 
@@ -157,9 +191,3 @@ class InProcessApi:
     set_fees = _as_user(RequestChannel.set_fees)
     block_user = _as_user(RequestChannel.block_user)
     get_state_hash = _as_user(RequestChannel.get_state_hash)
-
-
-def _not_attached(user: int) -> HpeError:
-    code = ErrorCode.BUSY
-    text = f"the session of user {user} is not attached yet; nothing was sent"
-    return RequestRefused(0, code, code.name.lower(), text, True)

@@ -30,6 +30,7 @@ from hpe.messages import (
     ResolveInstrument,
     ResolveInstrumentResponse,
 )
+from hpe.scale import is_decimal_scale
 
 if TYPE_CHECKING:
     from hpe.core.exchange import Exchange
@@ -96,7 +97,9 @@ class Catalogue:
 
     def _listing_refusal(self, user: int, command: AddInstrument) -> No:
         listings = self._listings
-        if limits_contradict(command):
+        if limits_contradict(command) or not is_decimal_scale(
+            command.base_atoms_per_lot, command.quote_atoms_per_tick
+        ):
             return RejectReason.INVALID_COMBINATION
         if command.base not in listings.assets or command.quote not in listings.assets:
             return RejectReason.UNKNOWN_ASSET

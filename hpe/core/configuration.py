@@ -19,6 +19,7 @@ from hpe.core.instruments import Instrument
 from hpe.core.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
 from hpe.messages import AddInstrument, AssetSetting, Configure, InstrumentSetting, PlaceLimits
+from hpe.scale import is_decimal_scale
 
 CONFIGURE_BYTES_MAX: Final = 2 * 1024 * 1024
 """Longest `configure`: it must fit one record of the log, 4 MiB, with room for what else waits."""
@@ -83,6 +84,11 @@ def _instrument_differs(exchange: Exchange, wanted: InstrumentSetting) -> bool:
             f"instrument {wanted.symbol}: a minimum is above its maximum, band_ppm is without "
             "reference_price, volatility_interruption without band_ppm, or interruption_ms without "
             "volatility_interruption"
+        )
+    if not is_decimal_scale(wanted.base_atoms_per_lot, wanted.quote_atoms_per_tick):
+        raise ConfigError(
+            f"instrument {wanted.symbol}: a tick of {wanted.quote_atoms_per_tick} / "
+            f"{wanted.base_atoms_per_lot} atoms is no finite decimal"
         )
     _check_rates(exchange, wanted)
     listed = exchange.listings.instrument_named(wanted.symbol)

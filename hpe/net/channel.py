@@ -9,7 +9,8 @@ A channel outlives its transport: `suspend` when it broke, `resume` with the nex
 request ids increase strictly in the order of sending; at most `window` requests are unanswered;
 after `resume` the unanswered commands go out first, unchanged and in order of id, so each is
 executed once; every request ends in exactly one of an answer, RequestRefused, ConnectionLost, or,
-at the caller's deadline, ReplyTimeout (outcome unknown; `ask_again`). Relies on the server
+at the caller's deadline, NotConnected (nothing was sent), QueryTimeout or ReplyTimeout (outcome
+unknown; `ask_again`). Relies on the server
 answering every request once, a command's reports directly before its response (protocol.md).
 """
 
@@ -27,8 +28,11 @@ from hpe.core.codec import split_frames, type_of
 from hpe.errors import (
     AcknowledgedLost,
     ConnectionLost,
+    NotConnected,
     ProtocolError,
+    QueryTimeout,
     ReplyTimeout,
+    RequestRefused,
     SessionTaken,
 )
 from hpe.messages import (
@@ -51,11 +55,13 @@ from hpe.messages import (
     Subscribed,
     type_number,
 )
+from hpe.net.arguments import checked
 from hpe.net.framing import PREFIX_BYTES, encode_frame
 from hpe.net.pending import Answer, Pending, Repeat, refusal, refused
 
-TIMEOUT_S: Final = 0.1
-"""Default deadline of a request: far above a durable round trip on one machine."""
+TIMEOUT_S: Final = 5.0
+"""Default deadline of a request: a restart of the service with little to recover fits in. Where
+there is no connection to lose (in process), it is a setting: request_timeout_ms."""
 
 _COMMAND_TYPES: Final = frozenset(COMMANDS)
 # A union made of a tuple: the X | Y form cannot be spelled.
@@ -112,8 +118,17 @@ class Channel:
         self._pending: dict[int, Pending] = {}
         # The last `window` commands: exactly those whose responses the server remembers.
         self._commands: OrderedDict[int, Pending] = OrderedDict()
+        # Commands that ended in ReplyTimeout and of which nobody has heard the outcome; the last
+        # `window` of them: older ones cannot be asked for any more.
+        self._unknown: OrderedDict[int, Pending] = OrderedDict()
         # One slot per unanswered request, taken before its id: ids are sent in order.
         self._slots = trio.Semaphore(window, max_value=window)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether there is a command whose outcome nobody has heard."""
+        commands = (each.repeat is Repeat.UNCHANGED for each in self._pending.values())
+        return bool(self._unknown) or any(commands)
 
     # --- transports ---------------------------------------------------------------------------
 
@@ -143,7 +158,7 @@ class Channel:
             SessionTaken: somebody else used the session meanwhile; nothing was sent.
         """
         if last_request_id < self.answered_request_id:
-            raise AcknowledgedLost(last_request_id + 1, self.answered_request_id)
+            raise AcknowledgedLost(range(last_request_id + 1, self.answered_request_id + 1))
         if last_request_id > self.last_request_id:
             raise SessionTaken(
                 f"somebody else used session {self.session_id}: it is at request "
@@ -201,10 +216,13 @@ class Channel:
             repeat: what happens to it when the connection ends; None: what suits its type.
 
         Raises:
+            TypeError: a field is of another type.
+            ValueError: a field is out of its range.
             ConnectionLost: the channel is closed; nothing was sent.
 
         Cancellation: safe; nothing was sent.
         """
+        request = checked(request)
         await self.turn()
         return self._dispatch(request, repeat)
 
@@ -235,6 +253,7 @@ class Channel:
             trio.WouldBlock: the window is full or there is no connection; nothing was sent.
             ConnectionLost: the channel is closed; nothing was sent.
         """
+        request = checked(request)
         if not self._settled.is_set():
             raise trio.WouldBlock
         self._slots.acquire_nowait()
@@ -260,11 +279,15 @@ class Channel:
         """Send a request and wait for its answer, both within `timeout_s`.
 
         Raises:
-            ReplyTimeout: sent, no answer in time: outcome unknown, see `ask_again`. A command
-                goes on: it is repeated on the next connection until it is answered.
-            RequestRefused: not executed; code busy when there was no place in the window or no
-                connection until the deadline, and then nothing was sent.
+            ReplyTimeout: a command was sent, no answer in time: outcome unknown, see `ask_again`.
+                It goes on: it is repeated on the next connection until it is answered.
+            QueryTimeout: the same of what is no command.
+            NotConnected: no connection until the deadline; nothing was sent.
+            RequestRefused: not executed; code busy when there was no place in the window until
+                the deadline, and then nothing was sent.
             ConnectionLost: the channel was closed before the answer.
+            AcknowledgedLost: it was closed because the server forgot what it had answered.
+            TypeError: and ValueError: a field is of another type, or out of its range.
 
         Cancellation: after sending, the outcome is unknown.
         """
@@ -274,29 +297,47 @@ class Channel:
             return await pending.wait()
         return self._late(pending)
 
-    async def ask_again(self, request_id: int) -> Answer:
-        """Ask for the answer to one of the last `window` commands of this channel.
+    async def ask_again(self, request_id: int, frame: bytes = b"") -> Answer:
+        """Ask for the answer to one of the last `window` commands of this session.
 
         Still unanswered: waits for its one answer. Answered: sends the same bytes again and
         gives the response that the server remembers, with the reports seen the first time.
 
+        Args:
+            request_id: of the command.
+            frame: what was sent, for a command of an earlier channel of this session.
+
         Raises:
             ReplyTimeout: no answer this time either.
-            RequestRefused: refused by the server, or not among the last `window` commands.
+            RequestRefused: refused by the server, so never executed; or not among the last
+                `window` commands.
         """
-        known = self._commands.get(request_id)
-        if known is None:
+        known = self._commands.get(request_id) or self._unknown.get(request_id)
+        if known is None and not frame:
             text = f"not among the last {self.window} commands of this channel that were executed"
             raise refusal(request_id, ErrorCode.STALE_ID, text)
-        pending: Pending | None = None
         with trio.move_on_after(self.timeout_s):
-            if known.answered and request_id not in self._pending:
-                pending = await self.resend(known.frame)
-            else:  # not answered yet, or somebody is asking again already
-                pending = self._pending.get(request_id, known)
+            answer = await self._ask_again(request_id, known, frame)
+            self._unknown.pop(request_id, None)
+            return answer
+        raise ReplyTimeout(self.session_id, request_id, known.frame if known else frame)
+
+    async def _ask_again(self, request_id: int, known: Pending | None, frame: bytes) -> Answer:
+        if known is None:
+            return await (await self.resend(frame)).wait()
+        if request_id not in self._commands and known.answered:  # refused after its deadline
+            self._unknown.pop(request_id, None)
+            return known.answer()
+        if known.answered and request_id not in self._pending:
+            pending = await self.resend(known.frame)
+        else:  # not answered yet, or somebody is asking again already
+            pending = self._pending.get(request_id, known)
+        try:
             answer = await pending.wait()
-            return answer._replace(reports=tuple(known.reports))
-        return self._late(pending)
+        except RequestRefused:
+            self._unknown.pop(request_id, None)
+            raise
+        return answer._replace(reports=tuple(known.reports))
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -316,6 +357,8 @@ class Channel:
         """Send; the caller has taken a slot. No await: id order is sending order."""
         if self.failure is not None:
             self._slots.release()
+            if isinstance(self.failure, AcknowledgedLost):
+                raise self.failure.with_traceback(None)
             raise ConnectionLost(
                 f"not sent, the connection has ended: {self.failure}"
             ) from self.failure
@@ -384,14 +427,19 @@ class Channel:
     def _late(self, pending: Pending | None) -> Answer:
         """Decide what a passed deadline means."""
         if pending is None:
-            cause = (
-                f"{self.window} requests unanswered" if self.connected.value else "no connection"
-            )
-            text = f"{cause} for {self.timeout_s} s; nothing was sent"
+            if not self.connected.value:
+                raise NotConnected(f"no connection for {self.timeout_s:g} s; nothing was sent")
+            cause = f"{self.window} requests unanswered"
+            text = f"{cause} for {self.timeout_s:g} s; nothing was sent"
             raise refusal(0, ErrorCode.BUSY, text)
         if pending.answered:
             return pending.answer()
-        raise ReplyTimeout(self.session_id, pending.request_id)
+        if pending.repeat is not Repeat.UNCHANGED:
+            raise QueryTimeout(self.session_id, pending.request_id)
+        self._unknown[pending.request_id] = pending
+        if len(self._unknown) > self.window:
+            self._unknown.popitem(last=False)
+        raise ReplyTimeout(self.session_id, pending.request_id, pending.frame)
 
 
 def _ignore(message: Reply) -> None:

@@ -5,78 +5,33 @@ client_orders.py, client_money.py, client_operations.py, client_streams.py and c
 the session's mechanics in channel.py (requests), keeper.py (connections), subscriptions.py.
 Used from one Trio loop; any number of tasks may call one client, and requests of several tasks
 travel together. Guarantees: prices, quantities and amounts go in and come out as exact Decimals,
-but for the reports and rows that a view carries as they came; `requests` underneath speaks the
-integers of the wire. A command is executed once, however many connections it takes. Leaving the
-`async with` block closes the connection and not the session: the session can be taken up again with
-its id. Every method raises what hpe/net/requests.py's do.
+and `raw` has the integers; `requests` underneath speaks the integers of the wire. A command is
+executed once, however many connections it takes. Leaving the `async with` block logs out when
+nothing is unanswered; after an exception, or with keep_session, the session stays and can be taken
+up again with its id, which is logged. Every method raises what hpe/net/requests.py's do.
 """
 
 from __future__ import annotations
 
-import os
-import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, TypedDict, Unpack
+from typing import TypeVar, Unpack
 
 import trio
 from trio_util import AsyncValue
 
-from hpe.errors import ConnectionLost
-from hpe.key_files import key_of_environment
-from hpe.keys import Key
-from hpe.messages import (
-    HELLO_CANCEL_ON_DISCONNECT,
-    PROTOCOL_VERSION,
-    Hello,
-    ServerInfoReply,
-    Welcome,
-)
-from hpe.net.backoff import Backoff
-from hpe.net.channel import TIMEOUT_S
+from hpe.errors import ConnectionLost, ReplyTimeout
+from hpe.messages import ServerInfoReply, Welcome
 from hpe.net.client_books import MarketDataCalls
 from hpe.net.client_money import MoneyCalls
 from hpe.net.client_operations import OperationCalls
 from hpe.net.client_orders import OrderCalls
 from hpe.net.client_streams import StreamCalls
-from hpe.net.dialer import DEFAULT_ADDRESS, Dialer, parse_address
-from hpe.net.keeper import Keeper, Terms
-from hpe.net.tls import client_context
+from hpe.net.keeper import Keeper
+from hpe.net.options import ConnectOptions, keeper_of
+from hpe.net.retrying import WITHIN_S, retry
 
-CLIENT_NAME: Final = "hpe-python"
-
-
-class ConnectOptions(TypedDict, total=False):
-    """What `connect` may be told besides address and user; everything can be left out.
-
-    Attributes:
-        session_id: of the session to take up again; 0 opens a new one.
-        window: requests that may be unanswered; 0 leaves it to the server.
-        timeout_s: deadline of every request, from the call to the answer, reconnects included.
-        answered_request_id: `requests.answered_request_id` of the session's last client.
-        key: what proves who we are; without it HPE_KEY_ID and HPE_KEY_SECRET of the environment,
-            if they are set.
-        tls: True: encrypted, with a certificate that the system trusts; or a context.
-        cancel_on_disconnect: have the session's orders canceled when it loses its connection
-            and has no other one `grace_s` later.
-        grace_s: see cancel_on_disconnect.
-        heartbeat_s: a side that has nothing to say for so long says that it lives; 0: 15 s.
-            Three of them in silence end a connection.
-        reconnect: whether another connection follows one that was lost.
-        backoff: how long to wait before it; for tests.
-    """
-
-    session_id: int
-    window: int
-    timeout_s: float
-    answered_request_id: int
-    key: Key | None
-    tls: bool | ssl.SSLContext | None
-    cancel_on_disconnect: bool
-    grace_s: float
-    heartbeat_s: float
-    reconnect: bool
-    backoff: Backoff
+_R = TypeVar("_R")
 
 
 @asynccontextmanager
@@ -99,10 +54,11 @@ async def connect(
         RequestRefused: the server refuses the session.
         ProtocolError: what listens there speaks something else.
         AcknowledgedLost: the server forgot commands that it had answered (relaxed sync only).
-        ValueError: an address of another form.
+        TypeError: an option that is unknown, or of another type.
+        ValueError: an address of another form, or an option out of its range.
         ConfigError: a key in the environment that is none.
     """
-    keeper = _keeper(address, user, options)
+    keeper = keeper_of(address, user, options)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         try:
@@ -110,39 +66,19 @@ async def connect(
             nursery.start_soon(keeper.subscriptions.run, name="hpe client streams")
             try:
                 yield Client(keeper, user)
+            except BaseException:
+                keeper.stay("the client left with an exception")
+                raise
+            else:
+                await keeper.leave()
             finally:
-                keeper.end(ConnectionLost("the client left"))
+                keeper.end(ConnectionLost("the client was left"))
         except Exception as error:
             # Raised outside: the caller's own error must not come wrapped in our nursery's group.
             failure = error
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
-
-
-def _keeper(address: str | None, user: int, options: ConnectOptions) -> Keeper:
-    host, port = parse_address(address or os.environ.get("HPE_ADDRESS", DEFAULT_ADDRESS))
-    key = options.get("key") or key_of_environment(os.environ)
-    tls = options.get("tls")
-    hello = Hello(
-        1,
-        PROTOCOL_VERSION,
-        user,
-        client=CLIENT_NAME,
-        flags=HELLO_CANCEL_ON_DISCONNECT if options.get("cancel_on_disconnect") else 0,
-        grace_ms=round(options.get("grace_s", 0) * 1_000),
-        heartbeat_ms=round(options.get("heartbeat_s", 0) * 1_000),
-        key_id=key.id if key is not None else "",
-    )
-    context = tls if isinstance(tls, ssl.SSLContext) else client_context() if tls else None
-    terms = Terms(
-        options.get("session_id", 0),
-        options.get("window", 0),
-        options.get("timeout_s", TIMEOUT_S),
-        options.get("answered_request_id", 0),
-    )
-    backoff = (options.get("backoff") or Backoff()) if options.get("reconnect", True) else None
-    return Keeper(Dialer(host, port, hello, key, context), backoff, terms)
 
 
 class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCalls):
@@ -180,6 +116,35 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
     def failure(self) -> Exception | None:
         """Why this client has ended and will not connect again; None while it goes on."""
         return self.requests.failure
+
+    async def outcome(self, error: ReplyTimeout) -> object:
+        """Ask how a command ended that ended in ReplyTimeout.
+
+        Also of an earlier client of this session, among the session's last `window` commands.
+
+        Returns:
+            What the method would have returned that raised the error.
+
+        Raises:
+            OrderRejected: the command was rejected.
+            RequestRefused: it was refused, and so never executed; or it is too old to be asked for.
+            ReplyTimeout: no answer this time either: ask once more.
+            ValueError: of a query, or of another session.
+        """
+        result = await self.requests.outcome(error)
+        return result if error.show is None else error.show(result)
+
+    async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
+        """Have one request executed once, over time-outs, lost connections and restarts.
+
+        Example: `order = await client.retry(lambda: client.submit_order("BTC/USD", "buy", 1))`.
+
+        Args:
+            ask: makes the request; called again only if it was surely not executed.
+            within_s: how long to go on; then the last error is raised, and a ReplyTimeout says
+                that the outcome is still unknown.
+        """
+        return await retry(ask, self.outcome, within_s)
 
     async def server_info(self) -> ServerInfoReply:
         """Give the state of the service."""

@@ -31,6 +31,7 @@ from hpe.messages import (
     Subscribed,
     TradesUpdate,
 )
+from hpe.net.arguments import checked, integer
 from hpe.net.client_listings import ListingCalls, word
 from hpe.net.maintained_book import LevelsBook, MaintainedBook, OrdersBook, Verdict
 from hpe.net.market_views import BestView, BookOrderView, BookView, LevelView, StatusView, TradeView
@@ -57,7 +58,7 @@ class MarketStream(Stream):
         super().__init__((channel, instrument.id))
         self.instrument = instrument
         self.resyncs = -1
-        self._request = Subscribe(0, instrument.id, channel, depth)
+        self._request = checked(Subscribe(0, instrument.id, channel, depth))
 
     def ask(self) -> Subscribe:
         """Ask for a snapshot and what follows it."""
@@ -115,7 +116,7 @@ class _BookStream(MarketStream, Generic[_B]):
         depth: int,
         book: _B,
     ) -> None:
-        super().__init__(instrument, channel, max(depth, DEPTH_MIN))
+        super().__init__(instrument, channel, max(integer("depth", depth, 1), DEPTH_MIN))
         self.mismatches = 0
         self.raw: Final = book
         self._subscriptions = subscriptions

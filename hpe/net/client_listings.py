@@ -8,19 +8,20 @@ and all of them get that answer or that error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import TypeVar
 
 import trio
 
-from hpe.errors import RequestError
+from hpe.errors import ReplyTimeout, RequestError
 from hpe.net.requests import RequestChannel
 from hpe.net.scales import AssetView, InstrumentView
 from hpe.net.subscriptions import Subscriptions
 
 _E = TypeVar("_E", bound=IntEnum)
 _V = TypeVar("_V")
+_A = TypeVar("_A")
 _K = TypeVar("_K", str, int)
 
 
@@ -149,6 +150,15 @@ class ListingCalls:
             LookupError: there is none.
         """
         return await self.listings.instrument(symbol)
+
+    async def _show(self, answer: Awaitable[_A], show: Callable[[_A], _V]) -> _V:
+        """Wait for the result of a command and show it; `outcome` shows a late one the same way."""
+        try:
+            result = await answer
+        except ReplyTimeout as error:
+            error.show = show
+            raise
+        return show(result)
 
     async def _view(self, instrument: InstrumentView | str) -> InstrumentView:
         if isinstance(instrument, InstrumentView):

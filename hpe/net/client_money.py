@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from hpe.messages import HoldsReply, ListHolds
+from hpe.net.arguments import integer
 from hpe.net.client_listings import ListingCalls
 from hpe.net.results import expect
 from hpe.net.scales import AssetView
@@ -33,13 +34,13 @@ class MoneyCalls(ListingCalls):
         """Credit money from outside and give the account after it."""
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
-        return asset.balance(await self.requests.deposit(asset.id, atoms, user))
+        return await self._show(self.requests.deposit(asset.id, atoms, user), asset.balance)
 
     async def withdraw(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
         """Debit available money to outside and give the account after it."""
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
-        return asset.balance(await self.requests.withdraw(asset.id, atoms, user))
+        return await self._show(self.requests.withdraw(asset.id, atoms, user), asset.balance)
 
     async def transfer(
         self, symbol: str, amount: Decimal | int, to_user: int, user: int = 0
@@ -47,7 +48,8 @@ class MoneyCalls(ListingCalls):
         """Move available money to another user and give the paying account after it."""
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
-        return asset.balance(await self.requests.transfer(asset.id, atoms, to_user, user))
+        answer = self.requests.transfer(asset.id, atoms, to_user, user)
+        return await self._show(answer, asset.balance)
 
     async def lock_balance(
         self,
@@ -71,10 +73,10 @@ class MoneyCalls(ListingCalls):
         """
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
-        account = await self.requests.lock_balance(
+        answer = self.requests.lock_balance(
             asset.id, atoms, user, hold_id=hold_id, expires_ns=expires_ns
         )
-        return asset.balance(account)
+        return await self._show(answer, asset.balance)
 
     async def unlock_balance(
         self, symbol: str, amount: Decimal | int, user: int = 0
@@ -82,7 +84,7 @@ class MoneyCalls(ListingCalls):
         """Move money that is held without an id back to available; gives the account after it."""
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
-        return asset.balance(await self.requests.unlock_balance(asset.id, atoms, user))
+        return await self._show(self.requests.unlock_balance(asset.id, atoms, user), asset.balance)
 
     async def capture_hold(
         self, hold_id: int, amount: Decimal | int, to_user: int, user: int = 0
@@ -93,22 +95,32 @@ class MoneyCalls(ListingCalls):
         """
         asset = await self._asset_of_hold(hold_id, user)
         atoms = asset.amounts.count(amount)
-        return asset.hold_result(await self.requests.capture_hold(hold_id, atoms, to_user, user))
+        answer = self.requests.capture_hold(hold_id, atoms, to_user, user)
+        return await self._show(answer, asset.hold_result)
 
     async def release_hold(
         self, hold_id: int, amount: Decimal | int | None = None, user: int = 0
     ) -> HoldResultView:
         """Move money of a named hold back to available; without an amount all of it.
 
-        Asks first which asset the hold is in, when there is an amount: its scale is the asset's.
+        Asks first which asset the hold is in: the scale of amount and result is the asset's.
         """
         atoms = 0
+        try:
+            asset = await self._asset_of_hold(hold_id, user)
+        except LookupError:
+            if amount is not None:
+                raise
+            # Whether there is none is the server's to say: then there is nothing to show.
+            result = await self.requests.release_hold(hold_id, 0, user)
+            asset = await self.listings.asset_of(result.asset)
+            return asset.hold_result(result)
         if amount is not None:
-            atoms = (await self._asset_of_hold(hold_id, user)).amounts.count(amount)
+            atoms = asset.amounts.count(amount)
             if not atoms:  # on the wire that means all of it
                 raise ValueError(f"amount: found {amount}, allowed above 0, or None for all of it")
-        result = await self.requests.release_hold(hold_id, atoms, user)
-        return (await self.listings.asset_of(result.asset)).hold_result(result)
+        answer = self.requests.release_hold(hold_id, atoms, user)
+        return await self._show(answer, asset.hold_result)
 
     async def list_holds(self, user: int = 0) -> list[HoldView]:
         """Give the named holds of a user, in order of hold id."""
@@ -121,6 +133,7 @@ class MoneyCalls(ListingCalls):
         return asset.conservation(await self.requests.get_conservation(asset.id))
 
     async def _asset_of_hold(self, hold_id: int, user: int) -> AssetView:
+        hold_id = integer("hold_id", hold_id)
         request = ListHolds(0, max(hold_id - 1, 0), 1, user)
         for found, asset, _, _ in expect(HoldsReply, await self.requests.call(request)).rows:
             if found == hold_id:

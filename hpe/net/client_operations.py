@@ -37,7 +37,7 @@ class OperationCalls(ListingCalls):
         """End a call: trade what crosses at one price, then go on in the next status."""
         view = await self._view(instrument)
         status = word("next status", InstrumentStatus, next_status)
-        return view.uncrossed(await self.requests.uncross(view.id, status))
+        return await self._show(self.requests.uncross(view.id, status), view.uncrossed)
 
     async def set_fees(
         self,

@@ -66,26 +66,26 @@ class OrderCalls(ListingCalls):
         """
         view = await self._view(instrument)
         kind = _order_type(price, waits=stop_price is not None or trail is not None)
-        result = await self.requests.submit_order(
+        answer = self.requests.submit_order(
             view.id,
             word("side", Side, side),
             view.quantities.count(quantity),
-            _count(view.prices, price),
+            _count(view.prices, "price", price),
             order_type=kind,
             time_in_force=_force(time_in_force, kind, expires_ns),
             client_order_id=client_order_id,
             post_only=post_only,
             self_trade=_policy(self_trade),
-            stop_price=_count(view.prices, stop_price),
-            trail=_count(view.prices, trail),
-            display_quantity=_count(view.quantities, display_quantity),
-            minimum_quantity=_count(view.quantities, minimum_quantity),
-            budget=_count(view.quote.amounts, budget),
+            stop_price=_count(view.prices, "stop_price", stop_price),
+            trail=_count(view.prices, "trail", trail),
+            display_quantity=_count(view.quantities, "display_quantity", display_quantity),
+            minimum_quantity=_count(view.quantities, "minimum_quantity", minimum_quantity),
+            budget=_count(view.quote.amounts, "budget", budget),
             expires_ns=expires_ns,
             cancel_on_disconnect=cancel_on_disconnect,
             user=user,
         )
-        return view.order(result)
+        return await self._show(answer, view.order)
 
     async def submit_oco(
         self,
@@ -130,9 +130,9 @@ class OrderCalls(ListingCalls):
             word("side", Side, side),
             view.quantities.count(quantity),
             view.prices.count(price),
-            view.prices.count(stop_price),
-            stop_limit_price=_count(view.prices, stop_limit_price),
-            budget=_count(view.quote.amounts, budget),
+            view.prices.count(stop_price, "stop_price"),
+            stop_limit_price=_count(view.prices, "stop_limit_price", stop_limit_price),
+            budget=_count(view.quote.amounts, "budget", budget),
             limit_client_order_id=limit_client_order_id,
             stop_client_order_id=stop_client_order_id,
             expires_ns=expires_ns,
@@ -151,7 +151,8 @@ class OrderCalls(ListingCalls):
     ) -> OrderView:
         """Cancel an order, named by exactly one of its ids."""
         view = await self._view(instrument)
-        return view.order(await self.requests.cancel_order(order_id, client_order_id, user))
+        answer = self.requests.cancel_order(order_id, client_order_id, user)
+        return await self._show(answer, view.order)
 
     async def mass_cancel(
         self,
@@ -195,18 +196,18 @@ class OrderCalls(ListingCalls):
         nanoseconds since 1970; both quantities may then be left out.
         """
         view = await self._view(instrument)
-        result = await self.requests.replace_order(
+        answer = self.requests.replace_order(
             order_id,
             client_order_id,
-            quantity=_count_or_none(view.quantities, quantity),
-            leaves_quantity=_count_or_none(view.quantities, leaves_quantity),
-            price=_count_or_none(view.prices, price),
+            quantity=_count_or_none(view.quantities, "quantity", quantity),
+            leaves_quantity=_count_or_none(view.quantities, "leaves_quantity", leaves_quantity),
+            price=_count_or_none(view.prices, "price", price),
             requeue=requeue,
-            stop_price=_count_or_none(view.prices, stop_price),
+            stop_price=_count_or_none(view.prices, "stop_price", stop_price),
             expires_ns=expires_ns,
             user=user,
         )
-        return view.order(result)
+        return await self._show(answer, view.order)
 
     async def get_orderbook(
         self, instrument: InstrumentView | str, depth: int = 10
@@ -262,11 +263,11 @@ def _policy(given: SelfTrade | str | None) -> SelfTrade | None:
     return None if given is None else word("self trade", SelfTrade, given)
 
 
-def _count(grid: Grid, value: Decimal | int | None) -> int:
+def _count(grid: Grid, argument: str, value: Decimal | int | None) -> int:
     """Count what may be left out: the wire's 0."""
-    return 0 if value is None else grid.count(value)
+    return 0 if value is None else grid.count(value, argument)
 
 
-def _count_or_none(grid: Grid, value: Decimal | int | None) -> int | None:
+def _count_or_none(grid: Grid, argument: str, value: Decimal | int | None) -> int | None:
     """Count what a replace may leave as it is: the wire's nil."""
-    return None if value is None else grid.count(value)
+    return None if value is None else grid.count(value, argument)

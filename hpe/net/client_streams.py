@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import trio
 
-from hpe.errors import ProtocolError, ReplyTimeout, RequestRefused
+from hpe.errors import NotConnected, ProtocolError, ReplyTimeout, RequestRefused
 from hpe.messages import (
     BalanceReport,
     BalanceRow,
@@ -35,6 +35,7 @@ from hpe.messages import (
     Reply,
     SubscribePrivate,
 )
+from hpe.net.arguments import checked
 from hpe.net.client_listings import KnownListings, ListingCalls
 from hpe.net.requests import RequestChannel
 from hpe.net.subscriptions import PRIVATE, RETRY_S, Stream, Subscriptions, followed
@@ -181,7 +182,7 @@ class PrivateEvents(Stream):
         while True:
             try:
                 return await ask()
-            except ReplyTimeout:
+            except (ReplyTimeout, NotConnected):
                 continue
             except RequestRefused as error:
                 if not error.retryable:
@@ -291,7 +292,8 @@ class StreamCalls(ListingCalls):
             ValueError: this client follows the user already.
             ConnectionLost: the client has ended.
         """
+        asked = checked(SubscribePrivate(0, after, user or self.user))
         events = PrivateEvents(
-            self.requests, self.subscriptions, self.listings, user or self.user, after
+            self.requests, self.subscriptions, self.listings, asked.user, asked.after
         )
         return followed(self.subscriptions, events)

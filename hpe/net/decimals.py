@@ -55,39 +55,44 @@ class Grid:
     """The multiples of one step: every value that an integer count of steps can stand for.
 
     Args:
-        name: of the quantity, for messages ("price of BTC/USD").
+        kind: of the values, for messages ("price").
+        symbol: of what has them.
         step: what a count of one is worth.
     """
 
-    __slots__ = ("_exponent", "name", "step")
+    __slots__ = ("_exponent", "kind", "step", "symbol")
 
-    def __init__(self, name: str, step: Fraction) -> None:
+    def __init__(self, kind: str, symbol: str, step: Fraction) -> None:
         assert step > 0
-        self.name = name
+        self.kind = kind
+        self.symbol = symbol
         self.step = step
         self._exponent = _decimal_places(step.denominator)
 
-    def count(self, value: Decimal | SupportsIndex) -> int:
+    def count(self, value: Decimal | SupportsIndex, argument: str = "") -> int:
         """Give the number of steps in a value.
+
+        Args:
+            value: a multiple of the step.
+            argument: what the caller knows it as, for messages; without it the kind of the grid.
 
         Raises:
             TypeError: a float or anything else that is neither Decimal nor an integer.
             ValueError: negative, not finite, not a multiple of the step, or beyond 64 bits.
         """
+        name = f"{argument or self.kind} of {self.symbol}"
         if isinstance(value, Decimal):
-            self._check_size(value)
+            _check_size(name, value)
             steps = Fraction(value) / self.step
         elif isinstance(value, bool) or not hasattr(value, "__index__"):
             kind = type(value).__name__
-            raise TypeError(f"{self.name}: found {kind} {value!r}, allowed Decimal or int")
+            raise TypeError(f"{name}: found {kind} {value!r}, allowed Decimal or int")
         else:
             steps = index(value) / self.step
         if steps.denominator != 1:
-            raise ValueError(f"{self.name}: found {value}, allowed multiples of {self._text()}")
+            raise ValueError(f"{name}: found {value}, allowed multiples of {self._text()}")
         if not 0 <= steps.numerator <= INT_MAX:
-            raise ValueError(
-                f"{self.name}: found {value}, allowed 0 to {INT_MAX} times {self._text()}"
-            )
+            raise ValueError(f"{name}: found {value}, allowed 0 to {INT_MAX} times {self._text()}")
         return steps.numerator
 
     def value(self, count: int) -> Decimal:
@@ -99,30 +104,33 @@ class Grid:
             ValueError: the step is no finite decimal (one third), so its multiples are none.
         """
         if self._exponent is None:
-            raise ValueError(f"{self.name}: its step {self.step} is no finite decimal")
+            raise ValueError(
+                f"{self.kind} of {self.symbol}: its step {self.step} is no finite decimal"
+            )
         numerator = count * self.step.numerator * 10**self._exponent // self.step.denominator
         # From text and not by arithmetic: that would round to the context's precision.
         return PlainDecimal(f"{numerator}E-{self._exponent}")
-
-    def _check_size(self, value: Decimal) -> None:
-        exponent = value.as_tuple().exponent
-        if not isinstance(exponent, int):  # NaN and infinities have a letter there
-            raise ValueError(f"{self.name}: found {value}, allowed finite values")
-        if exponent < -PLACES_MAX or value.adjusted() > PLACES_MAX:
-            raise ValueError(f"{self.name}: found {value}, allowed {PLACES_MAX} places")
 
     def _text(self) -> str:
         return str(self.step) if self._exponent is None else str(self.value(1))
 
 
+def _check_size(name: str, value: Decimal) -> None:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int):  # NaN and infinities have a letter there
+        raise ValueError(f"{name}: found {value}, allowed finite values")
+    if exponent < -PLACES_MAX or value.adjusted() > PLACES_MAX:
+        raise ValueError(f"{name}: found {value}, allowed {PLACES_MAX} places")
+
+
 def amount_grid(symbol: str, decimals: int) -> Grid:
     """Give the grid of an asset's amounts: its atoms."""
-    return Grid(f"amount of {symbol}", Fraction(1, 10**decimals))
+    return Grid("amount", symbol, Fraction(1, 10**decimals))
 
 
 def quantity_grid(symbol: str, base_atoms_per_lot: int, base_decimals: int) -> Grid:
     """Give the grid of an instrument's quantities: its lots."""
-    return Grid(f"quantity of {symbol}", Fraction(base_atoms_per_lot, 10**base_decimals))
+    return Grid("quantity", symbol, Fraction(base_atoms_per_lot, 10**base_decimals))
 
 
 def price_grid(
@@ -137,7 +145,7 @@ def price_grid(
     step = Fraction(
         quote_atoms_per_tick * 10**base_decimals, base_atoms_per_lot * 10**quote_decimals
     )
-    return Grid(f"price of {symbol}", step)
+    return Grid("price", symbol, step)
 
 
 def _decimal_places(denominator: int) -> int | None:

@@ -34,8 +34,11 @@ def parse_address(address: str) -> tuple[str, int]:
     """Split "host:port", "[v6]:port" or "port" (then loopback).
 
     Raises:
+        TypeError: it is no text.
         ValueError: it is none of these.
     """
+    if not isinstance(address, str):
+        raise TypeError(f'address: found {address!r}, allowed "host:port" or "port" (1-65535)')
     try:
         host, port = split_address(address if ":" in address else f"127.0.0.1:{address}")
         if not port:

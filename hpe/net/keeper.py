@@ -3,22 +3,30 @@
 Owns the connections of a client, one after the other; one task runs `run`. Guarantees: what can be
 repeated is repeated on the next connection before anything new (channel.py), and streams begin
 again (subscriptions.py); a refusal that another attempt cannot change ends the client, with the
-reason. Relies on the server's word, `retryable`, for which refusals these are.
+reason; a session that is left with nothing unanswered is logged out, else its id is logged. Relies
+on the server's word, `retryable`, for which refusals these are.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import trio
 
-from hpe.errors import AcknowledgedLost, ConnectionLost, HpeError, RequestRefused
+from hpe.errors import AcknowledgedLost, ConnectionLost, HpeError, RequestError, RequestRefused
 from hpe.messages import Role, Welcome
 from hpe.net.backoff import Backoff
 from hpe.net.dialer import Dialer
 from hpe.net.link import Link
 from hpe.net.requests import RequestChannel
 from hpe.net.subscriptions import Subscriptions
+
+LOGGER: Final = logging.getLogger("hpe.client")
+
+LOGOUT_S: Final = 1.0
+"""What a logout may take when a block is left: a few syncs; nobody waits for it longer."""
 
 MARKET_DATA_WINDOW: Final = 64
 """Queries in flight of a session that has no window, because it has no commands."""
@@ -32,12 +40,14 @@ class Terms(NamedTuple):
         window: requests that may be unanswered; 0 leaves it to the server.
         timeout_s: deadline of every request.
         answered_request_id: highest command id that was answered before.
+        keep_session: whether it stays when the client leaves.
     """
 
     session_id: int
     window: int
     timeout_s: float
     answered_request_id: int
+    keep_session: bool
 
 
 class Keeper:
@@ -75,7 +85,8 @@ class Keeper:
         terms = self._terms
         async with self._dialer.open(terms.session_id, terms.window) as (link, welcome):
             if welcome.last_request_id < terms.answered_request_id:
-                raise AcknowledgedLost(welcome.last_request_id + 1, terms.answered_request_id)
+                lost = range(welcome.last_request_id + 1, terms.answered_request_id + 1)
+                raise AcknowledgedLost(lost)
             self._begin(link, welcome)
             task_status.started()
             reason = await self._serve(link)
@@ -120,6 +131,27 @@ class Keeper:
             reason = error
         return reason
 
+    async def leave(self) -> None:
+        """Log out, if nothing speaks against it: the block was left without an exception."""
+        requests = self.requests
+        if _forgotten(self.welcome) or requests.logged_out or requests.failure is not None:
+            return
+        if self._terms.keep_session:
+            self.stay("keep_session was asked for")
+        elif requests.unanswered:
+            self.stay("a command has no answer yet")
+        else:
+            await log_out(requests, self.stay)
+
+    def stay(self, why: str) -> None:
+        """Say that the session stays, and how to go on with it."""
+        requests = self.requests
+        if not (_forgotten(self.welcome) or requests.logged_out):
+            LOGGER.info(
+                "session %d stays (%s): session_id=%d takes it up again",
+                *(requests.session_id, why, requests.session_id),
+            )
+
     def end(self, reason: HpeError) -> None:
         """End the client: whoever waits for something learns why it will not come."""
         self.requests.close(reason)
@@ -133,6 +165,17 @@ class Keeper:
         # All else is no accident of the connection: a server of another protocol, a session that
         # forgot answered commands or that somebody else used.
         return not isinstance(reason, ConnectionLost)
+
+
+async def log_out(requests: RequestChannel, stay: Callable[[str], None]) -> None:
+    """Log a session out that nobody needs any more, within LOGOUT_S; else tell why it stays."""
+    with trio.move_on_after(LOGOUT_S) as patience:
+        try:
+            await requests.logout()
+        except RequestError as error:
+            stay(f"logging out failed: {error}")
+    if patience.cancelled_caught:
+        stay(f"logging out took longer than {LOGOUT_S:g} s")
 
 
 def _forgotten(welcome: Welcome) -> bool:

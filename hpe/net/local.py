@@ -63,6 +63,11 @@ class LocalConnection:
         """Whether nothing further can be sent."""
         return self._failure is not None
 
+    @property
+    def channel(self) -> RequestChannel | None:
+        """The channel; None before the session is attached."""
+        return self._channel
+
     def log_on(self, user: int, session_id: int = 0, window: int = 0) -> None:
         """Ask for a session; `wait_channel` gives it."""
         self._send(encode_frame(Hello(1, PROTOCOL_VERSION, user, session_id, window, "local")))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import trio
 
-from hpe.errors import ConnectionLost, RequestRefused
+from hpe.errors import AcknowledgedLost, ConnectionLost, RequestRefused
 from hpe.messages import (
     ERROR_TRAITS,
     Error,
@@ -96,6 +96,7 @@ class Pending:
         Raises:
             RequestRefused: answered `error`: not executed.
             ConnectionLost: the session's last connection ended first: outcome unknown.
+            AcknowledgedLost: so it did because the server forgot what it had answered.
 
         Cancellation: safe; the request stays sent, and `wait` may be called again.
         """
@@ -106,6 +107,8 @@ class Pending:
         """Give the answer that has come; raises what `wait` raises."""
         response = self._response
         if response is None:
+            if isinstance(self._failure, AcknowledgedLost):
+                raise self._failure.with_traceback(None)
             raise ConnectionLost(
                 f"request {self.request_id}: outcome unknown: {self._failure}"
             ) from self._failure

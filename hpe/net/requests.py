@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import trio
 
-from hpe.errors import ConnectionLost, RequestRefused
+from hpe.errors import ConnectionLost, QueryTimeout, ReplyTimeout, RequestRefused
 from hpe.messages import ErrorCode, LoggedOut, Logout, Ping, Pong, ServerInfo, ServerInfoReply
 from hpe.net.requests_money import MoneyRequests
 from hpe.net.requests_operations import OperationRequests
@@ -21,16 +21,30 @@ from hpe.net.results import Result, expect, result_of
 class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
     """Every request of the protocol as a method; construction is Channel's."""
 
-    async def outcome(self, request_id: int) -> Result:
-        """Ask again how one of the last `window` commands ended, after a ReplyTimeout.
+    async def outcome(self, error: ReplyTimeout) -> Result:
+        """Ask how a command ended that ended in ReplyTimeout, one of the session's last `window`.
 
         Returns:
             Result: what the command's own method would have returned.
 
         Raises:
-            OrderRejected: the command was rejected. Also what `ask_again` raises.
+            OrderRejected: the command was rejected.
+            RequestRefused: it was refused, and so never executed; or it is too old to be asked for.
+            ReplyTimeout: no answer this time either.
+            ValueError: of a query, or of another session.
         """
-        return result_of(await self.ask_again(request_id))
+        if isinstance(error, QueryTimeout):
+            raise ValueError("outcome: found the time-out of a query, which has none: ask it again")
+        if error.session_id != self.session_id:
+            raise ValueError(
+                f"outcome: found an error of session {error.session_id}, allowed one of this "
+                f"session, {self.session_id}"
+            )
+        try:
+            return result_of(await self.ask_again(error.request_id, error.frame))
+        except ReplyTimeout as again:
+            again.show = error.show
+            raise
 
     async def server_info(self) -> ServerInfoReply:
         """Give the state of the service."""

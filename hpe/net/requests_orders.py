@@ -34,6 +34,7 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
+from hpe.net.arguments import flag
 from hpe.net.channel import Channel
 from hpe.net.results import (
     Listing,
@@ -111,8 +112,9 @@ class OrderRequests(Channel):
             time_in_force,
             price,
             quantity,
-            (ORDER_POST_ONLY if post_only else 0) | _disconnect_flag(cancel_on_disconnect),
-            self_trade or 0,
+            (ORDER_POST_ONLY if flag("post_only", post_only) else 0)
+            | _disconnect_flag(cancel_on_disconnect),
+            0 if self_trade is None else self_trade,
             None if terms == _NO_TERMS else terms,
             user,
         )
@@ -167,7 +169,7 @@ class OrderRequests(Channel):
             limit_client_order_id,
             stop_client_order_id,
             expires_ns,
-            self_trade or 0,
+            0 if self_trade is None else self_trade,
             user,
             _disconnect_flag(cancel_on_disconnect),
         )
@@ -195,7 +197,8 @@ class OrderRequests(Channel):
             user: whose.
             all_users: everybody's; `user` is then 0.
         """
-        request = MassCancel(0, instrument, side or 0, user, all_users)
+        of_side = 0 if side is None else side
+        request = MassCancel(0, instrument, of_side, user, all_users)
         return mass_cancel_result(await self.call(request))
 
     async def replace_order(
@@ -292,4 +295,4 @@ class OrderRequests(Channel):
 
 
 def _disconnect_flag(cancel_on_disconnect: bool) -> int:
-    return ORDER_CANCEL_ON_DISCONNECT if cancel_on_disconnect else 0
+    return ORDER_CANCEL_ON_DISCONNECT if flag("cancel_on_disconnect", cancel_on_disconnect) else 0

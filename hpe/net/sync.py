@@ -1,24 +1,28 @@
 """The client library for scripts and notebooks: the same methods, each waits for its result.
 
-Owns one background thread per client, which runs a Trio loop with an ordinary Client in it.
-Any thread may call (not from inside a Trio task: a blocking call would stop its loop).
-Guarantees: leaving the `with` block ends the connection, the loop and the thread, in that
-order; an error is the same exception as the asynchronous client's.
+Each client has one background thread (sync_loop.py), which runs a Trio loop with an ordinary Client
+in it. Any thread may call (not from inside a Trio task: a blocking call would stop its loop).
+Guarantees: leaving the `with` block ends the connection, the loop and the thread, in that order;
+an error is the same exception as the asynchronous client's; Ctrl-C interrupts every call, and what
+a stream had for it then is given to the next one.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, Unpack
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack
 
-import trio
-
+from hpe.errors import ReplyTimeout
 from hpe.messages import Welcome
-from hpe.net.client import Client, ConnectOptions, connect
+from hpe.net.client import Client, connect
+from hpe.net.options import ConnectOptions, check_options
+from hpe.net.retrying import WITHIN_S, retry_blocking
 from hpe.net.subscriptions import Stream
+from hpe.net.sync_loop import ClientLoop
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -46,6 +50,9 @@ class SyncStream(Generic[_S]):
     def __init__(self, client: SyncClient, stream: _S) -> None:
         self._client = client
         self._stream: Any = stream
+        # What came and was not given out yet, because the caller was interrupted.
+        self._taken: deque[Any] = deque()
+        self._changed = False
 
     def __iter__(self) -> Self:
         """Iterate over private events or trades, without an end."""
@@ -53,11 +60,22 @@ class SyncStream(Generic[_S]):
 
     def __next__(self) -> Any:
         """Give the next event or trade; raises what the stream's `__anext__` does."""
-        return self._client.run(self._stream.__anext__)
+        while not self._taken:
+            self._client.run(self._take)
+        return self._taken.popleft()
+
+    async def _take(self) -> None:
+        self._taken.append(await self._stream.__anext__())
 
     def changed(self) -> None:
         """Wait until a book, best prices or a status changed."""
-        self._client.run(self._stream.changed)
+        while not self._changed:
+            self._client.run(self._wait_changed)
+        self._changed = False
+
+    async def _wait_changed(self) -> None:
+        await self._stream.changed()
+        self._changed = True
 
     def look(self, function: Callable[[_S], _R]) -> _R:
         """Run a function on the stream in the client's loop, where nothing changes meanwhile."""
@@ -68,23 +86,55 @@ class SyncStream(Generic[_S]):
         return self._client.run(call)
 
 
+class _Following(Generic[_S]):
+    """A stream for the length of a `with` block.
+
+    No generator: one that was forgotten would be ended with the interpreter, when no loop runs.
+    """
+
+    def __init__(self, client: SyncClient, manager: AbstractAsyncContextManager[_S]) -> None:
+        self._client = client
+        # Entered and left by different tasks: it holds neither a nursery nor a cancel scope.
+        self._manager = manager
+        self._stream: _S | None = None
+
+    def __enter__(self) -> SyncStream[_S]:
+        """Begin the stream."""
+        try:
+            self._client.run(self._begin)
+        except BaseException:
+            if self._stream is not None:  # interrupted when it had just begun
+                self._client.run(self._end)
+            raise
+        assert self._stream is not None
+        return SyncStream(self._client, self._stream)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the stream."""
+        self._client.run(self._end)
+
+    async def _begin(self) -> None:
+        self._stream = await self._manager.__aenter__()
+
+    async def _end(self) -> None:
+        await self._manager.__aexit__(None, None, None)
+
+
 def _followed(
     method: Callable[Concatenate[Client, _P], AbstractAsyncContextManager[_S]],
 ) -> Callable[Concatenate[SyncClient, _P], AbstractContextManager[SyncStream[_S]]]:
     """Make the blocking twin of a method of Client that gives a stream."""
 
     @functools.wraps(method)
-    @contextmanager
     def follow(
         self: SyncClient, /, *args: _P.args, **kwargs: _P.kwargs
-    ) -> Iterator[SyncStream[_S]]:
-        # Entered and left by different tasks: it holds neither a nursery nor a cancel scope.
-        manager = method(self.client, *args, **kwargs)
-        stream = self.run(manager.__aenter__)
-        try:
-            yield SyncStream(self, stream)
-        finally:
-            self.run(functools.partial(manager.__aexit__, None, None, None))
+    ) -> AbstractContextManager[SyncStream[_S]]:
+        return _Following(self, method(self.client, *args, **kwargs))
 
     return follow
 
@@ -95,9 +145,9 @@ class SyncClient:
     `client` is the asynchronous one; it may be used only through `run`.
     """
 
-    def __init__(self, client: Client, token: trio.lowlevel.TrioToken) -> None:
-        self.client = client
-        self._token = token
+    def __init__(self, loop: ClientLoop) -> None:
+        self.client = loop.client
+        self._loop = loop
 
     @property
     def session_id(self) -> int:
@@ -130,9 +180,26 @@ class SyncClient:
         Example: `client.run(lambda: client.client.requests.add_asset("BTC", 8))`.
 
         Raises:
-            trio.RunFinishedError: the `with` block was left.
+            ConnectionLost: the `with` block was left.
         """
-        return trio.from_thread.run(function, trio_token=self._token)
+        return self._loop.call(function)
+
+    outcome = _blocking(Client.outcome)
+
+    def retry(self, ask: Callable[[], _R], *, within_s: float = WITHIN_S) -> _R:
+        """Have one request executed once, over time-outs, lost connections and restarts.
+
+        Example: `order = client.retry(lambda: client.submit_order("BTC/USD", "buy", 1))`.
+
+        Args:
+            ask: makes the request; called again only if it was surely not executed.
+            within_s: how long to go on; then the last error is raised, and a ReplyTimeout says
+                that the outcome is still unknown.
+        """
+        return retry_blocking(ask, self._outcome, within_s)
+
+    def _outcome(self, error: ReplyTimeout) -> object:
+        return self.outcome(error)
 
     list_assets = _blocking(Client.list_assets)
     list_instruments = _blocking(Client.list_instruments)
@@ -181,35 +248,30 @@ class SyncClient:
     logout = _blocking(Client.logout)
 
 
-class _Started(NamedTuple):
-    client: Client
-    token: trio.lowlevel.TrioToken
-    stop: trio.Event
+class _Connection:
+    """A blocking client for the length of a `with` block."""
+
+    def __init__(self, loop: ClientLoop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> SyncClient:
+        """Connect."""
+        self._loop.start()
+        return SyncClient(self._loop)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the connection, the loop and the thread."""
+        self._loop.leave(failed=kind is not None)
 
 
-@contextmanager
 def connect_sync(
     address: str | None = None, *, user: int, **options: Unpack[ConnectOptions]
-) -> Iterator[SyncClient]:
+) -> AbstractContextManager[SyncClient]:
     """Open a session for scripts and notebooks; arguments and errors are `connect`'s."""
-    open_client = functools.partial(connect, address, user=user, **options)
-    started: Future[_Started] = Future()
-
-    async def main() -> None:
-        async with open_client() as client:
-            stop = trio.Event()
-            started.set_result(_Started(client, trio.lowlevel.current_trio_token(), stop))
-            await stop.wait()
-
-    with ThreadPoolExecutor(1, thread_name_prefix="hpe-client") as executor:
-        running = executor.submit(trio.run, main)
-        either: list[Future[Any]] = [started, running]
-        wait(either, return_when=FIRST_COMPLETED)
-        if running.done():
-            running.result()
-        client, token, stop = started.result()
-        try:
-            yield SyncClient(client, token)
-        finally:
-            token.run_sync_soon(stop.set)
-            running.result()
+    check_options(user, options)
+    return _Connection(ClientLoop(functools.partial(connect, address, user=user, **options)))

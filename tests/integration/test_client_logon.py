@@ -180,7 +180,7 @@ async def test_market_data_goes_on_in_a_new_session(tmp_path: Path, keyring: Key
         await trader.submit_order(pair, "sell", pair.lot_size, pair.tick_size)
         while book.sequence < 1:
             await book.changed()
-        assert book.asks == [(1, 1, 1)]
+        assert book.raw.asks() == [(1, 1, 1)]
         assert watcher.session_id != before
         await _both_at_once(watcher)
         with pytest.raises(RequestRefused, match="not_authorized"):

@@ -17,9 +17,9 @@ from hpe.errors import (
     ConfigError,
     ConnectionLost,
     DataDirectoryBusy,
+    NotConnected,
     OrderRejected,
     ReplyTimeout,
-    RequestRefused,
 )
 from hpe.inprocess import InProcessApi
 from hpe.messages import (
@@ -240,9 +240,9 @@ async def test_a_reply_timeout_names_the_request_and_outcome_tells_how_it_ended(
                 await exchange.get_balance(7, USD)  # a read of what is not durable waits too
             files.gate.set()
             channel.timeout_s = 10
-            balance = await exchange.outcome(7, late.value.request_id)
+            balance = await exchange.outcome(late.value)
             assert getattr(balance, "available", None) == 111
-            again = await exchange.outcome(7, late.value.request_id)
+            again = await exchange.outcome(late.value)
             assert again == balance, "asking twice applies nothing"
             assert (await exchange.get_balance(7, USD)).available == 111
 
@@ -257,7 +257,7 @@ async def test_the_default_deadline_is_a_tenth_of_a_second(tmp_path: Path) -> No
             with pytest.raises(ReplyTimeout):
                 await exchange.deposit(7, USD, 11)
             assert trio.current_time() - start_s >= 0.1
-            with pytest.raises(RequestRefused, match="not attached"):
+            with pytest.raises(NotConnected, match=r"not attached yet, after 0.1 s; nothing was"):
                 await exchange.deposit(8, USD, 11)
             files.gate.set()
 
@@ -265,7 +265,7 @@ async def test_the_default_deadline_is_a_tenth_of_a_second(tmp_path: Path) -> No
 async def test_a_session_of_its_own_can_be_resumed(tmp_path: Path) -> None:
     with trio.fail_after(30):
         async with engine(tmp_path) as exchange:
-            async with exchange.session(7, window=100) as channel:
+            async with exchange.session(7, window=100, keep_session=True) as channel:
                 assert channel.window == 100
                 await channel.deposit(USD, 5)
                 session_id, last = channel.session_id, channel.last_request_id
@@ -418,10 +418,11 @@ async def test_an_outcome_may_be_asked_by_several_at_once(tmp_path: Path) -> Non
         async with engine(tmp_path) as exchange:
             await exchange.deposit(7, USD, 3)
             channel = await exchange.channel(7)
-            request_id, found = channel.last_request_id, []
+            late = ReplyTimeout(channel.session_id, channel.last_request_id)
+            found = []
 
             async def ask() -> None:
-                found.append(await exchange.outcome(7, request_id))
+                found.append(await exchange.outcome(late))
 
             async with trio.open_nursery() as nursery:
                 for _ in range(100):

@@ -72,11 +72,11 @@ async def test_a_script_runs_an_auction_and_moves_money(tmp_path: Path) -> None:
 
 async def test_a_session_is_taken_up_again(tmp_path: Path) -> None:
     def script(address: str) -> None:
-        with connect_sync(address, user=1) as client:
+        with connect_sync(address, user=1, keep_session=True) as client:
             session_id = client.session_id
         with connect_sync(address, user=1, session_id=session_id) as client:
             assert client.session_id == session_id
-        with pytest.raises(trio.RunFinishedError):
+        with pytest.raises(ConnectionLost, match="the client was left: nothing was sent"):
             client.ping()
 
     await in_a_script(tmp_path, script)

@@ -57,7 +57,7 @@ GIVEN: Final[tuple[Request, ...]] = (
     *(AddAsset(1, symbol, 2) for symbol in "ABC"),
     AddInstrument(1, "A/B", 1, 2, 1, 2),
     AddInstrument(
-        1, "C/B", 3, 2, 3, 7, 2, 12, 2, 50, 42, 504, -200_000, 333_333,
+        1, "C/B", 3, 2, 4, 7, 2, 12, 2, 50, 42, 504, -200_000, 333_333,
         self_trade=SelfTrade.DECREMENT,
     ),
     AddInstrument(1, "A/C", 1, 3, 2, 1, maker_fee_ppm=1_000, taker_fee_ppm=2_500,
@@ -335,7 +335,9 @@ def listing(random: Random) -> Request:
     )
     names = ("band_ppm", "reference_price", "volatility_interruption", "interruption_ms")
     limits |= dict(zip(names, banded, strict=True))
-    return AddInstrument(1, symbol, random.randint(1, 5), random.randint(1, 5), **limits)
+    lot, tick = random.choice(((1, 1), (1, 3), (40, 1), (12, 1), (12, 9), (2**62, 1), (7, 2**62)))
+    ids = random.randint(1, 5), random.randint(1, 5)
+    return AddInstrument(1, symbol, *ids, lot, tick, **limits)
 
 
 def _client_id_of(random: Random) -> int:

@@ -208,7 +208,7 @@ LISTINGS: Final = [
         AddInstrument,
         {"symbol": "NEW", "base": BTC, "quote": USD},
         {
-            "invalid_combination": fault(price_min=2, price_max=1),
+            "invalid_combination": fault(base_atoms_per_lot=12),
             "unknown_asset": fault(base=NONE_SUCH, quote=NONE_SUCH),
             "same_asset": fault(base=USD),
             "duplicate_symbol": fault(symbol="BTC/USD"),

@@ -15,6 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 from hpe import messages
 from hpe.core import new_core
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
+from hpe.errors import ReplyTimeout
 from hpe.messages import SessionAttached
 from hpe.net.framing import encode_frame
 from hpe.net.requests import RequestChannel
@@ -51,6 +52,10 @@ class CorePeer:
     def take(self, frame: bytes) -> None:
         self.waiting.append(frame)
         self.sent.append(frame)
+
+    def late(self, request_id: int) -> ReplyTimeout:
+        """Give the time-out of a request of this session."""
+        return ReplyTimeout(self.session_id, request_id)
 
     def serve(self) -> int:
         """Apply what waits and feed the answers; give the number of frames."""

@@ -6,6 +6,8 @@ Source: protocol.md, "Assets and instruments" and "Places".
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from hpe.messages import (
     AddAsset,
     AddAssetResponse,
@@ -51,6 +53,9 @@ def _add_instrument(state: NaiveState, user: int, command: AddInstrument) -> int
     wrong |= command.notional_min > command.notional_max
     wrong |= command.band_ppm > 0 and command.reference_price == 0
     wrong |= command.volatility_interruption and command.band_ppm == 0
+    # No decimals of its assets, 18 at most, change what 100 places more cannot write down.
+    tick = Fraction(command.quote_atoms_per_tick, command.base_atoms_per_lot)
+    wrong |= (tick * 10**100).denominator != 1
     wrong |= command.interruption_ms > 0 and not command.volatility_interruption
     reject_if(wrong, RejectReason.INVALID_COMBINATION)
     unlisted = {command.base, command.quote} - state.listings.assets.keys()

@@ -171,16 +171,22 @@ async def test_a_query_about_nothing_raises_its_reason(query: str) -> None:
 
 async def test_a_refusal_raises_its_code() -> None:
     peer = CorePeer()
+    frame = encode_frame(messages.GetOrderbook(1, 1, messages.DEPTH_MAX + 1))
+    pending = await peer.channel.resend(frame)
+    peer.serve()
     with pytest.raises(RequestRefused) as caught:
-        await served(peer, peer.channel.get_orderbook, 1, messages.DEPTH_MAX + 1)
+        await pending.wait()
     error = caught.value
     assert (error.code, error.retryable) == (ErrorCode.BAD_FIELD, False)
 
 
 async def test_what_cannot_be_encoded_uses_up_neither_id_nor_window() -> None:
     peer = CorePeer(window=1)
-    with pytest.raises(OverflowError):
-        peer.channel.send_nowait(Deposit(0, 1, 2**64))
+    for amount in (2**64, 2**63, -1):
+        with pytest.raises(
+            ValueError, match=f"amount: found {amount}, allowed 1 to {messages.AMOUNT_MAX}"
+        ):
+            peer.channel.send_nowait(Deposit(0, 1, amount))
     assert peer.channel.send_nowait(Deposit(0, 1, 1)).request_id == 1
 
 
@@ -245,16 +251,21 @@ async def test_no_answer_in_time_is_an_unknown_outcome_that_can_be_asked(
     await served(peer, peer.channel.submit_order, pair, Side.SELL, 3, 100)
     with pytest.raises(ReplyTimeout) as caught:
         await peer.channel.submit_order(pair, Side.BUY, 3, 100)
-    request_id = caught.value.request_id
-    assert caught.value.session_id == peer.session_id
+    error = caught.value
+    request_id = error.request_id
+    assert error.session_id == peer.session_id
+    assert "outcome(error)" in str(error)
+    assert "not send it again" in str(error)
+    assert peer.channel.unanswered
     # Still unanswered: nothing is sent twice, and the fills of the late answer are kept.
     count = len(peer.sent)
-    late = await served(peer, peer.channel.outcome, request_id)
+    late = await served(peer, peer.channel.outcome, error)
+    assert not peer.channel.unanswered
     assert len(peer.sent) == count
     assert isinstance(late, OrderResult)
     assert (late.request_id, late.duplicate, len(late.fills)) == (request_id, False, 1)
     # Answered meanwhile: the same bytes go out again and change nothing.
-    again = await served(peer, peer.channel.outcome, request_id)
+    again = await served(peer, peer.channel.outcome, error)
     assert peer.sent[-1] == peer.sent[-2]
     assert again.duplicate
     assert msgspec.structs.replace(again, duplicate=False) == late
@@ -264,11 +275,13 @@ async def test_the_outcome_of_every_kind_of_command_has_its_own_form() -> None:
     peer = CorePeer()
     await market(peer)
     deposit = peer.channel.last_request_id
-    assert await served(peer, peer.channel.outcome, deposit) == Balance(1_000_000, 0, 0, 0)
-    assert await served(peer, peer.channel.outcome, deposit - 2) == 1
+    assert await served(peer, peer.channel.outcome, peer.late(deposit)) == Balance(
+        1_000_000, 0, 0, 0
+    )
+    assert await served(peer, peer.channel.outcome, peer.late(deposit - 2)) == 1
     count = len(peer.sent)
     with pytest.raises(RequestRefused) as caught:  # window is 4
-        await served(peer, peer.channel.outcome, deposit - 4)
+        await served(peer, peer.channel.outcome, peer.late(deposit - 4))
     error = caught.value
     assert error.code == ErrorCode.STALE_ID
     assert len(peer.sent) == count
@@ -285,7 +298,7 @@ async def test_what_was_refused_is_not_asked_again_for_it_would_run() -> None:
     peer.refuse = 0
     count = len(peer.sent)
     with pytest.raises(RequestRefused) as caught:
-        await served(peer, peer.channel.outcome, error.request_id)
+        await served(peer, peer.channel.outcome, peer.late(error.request_id))
     error = caught.value
     assert len(peer.sent) == count
 

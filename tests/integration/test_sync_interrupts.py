@@ -1,0 +1,168 @@
+"""Ctrl-C and forgotten blocks in scripts: nothing is lost, nothing hangs.
+
+Each script is a process of its own beside a real service; the test sends it the signal.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from hpe.net.client import connect
+from hpe.net.sync import connect_sync
+from tests.support.service import running_service
+
+PATIENCE_S = 30
+
+
+class Script:
+    """A Python program with its output line by line."""
+
+    def __init__(self, source: str, *arguments: str) -> None:
+        program = [sys.executable, "-u", "-c", textwrap.dedent(source), *arguments]
+        self.process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+
+    async def line(self) -> str:
+        """Give its next line."""
+        assert self.process.stdout is not None
+        line: str = await trio.to_thread.run_sync(
+            self.process.stdout.readline, abandon_on_cancel=True
+        )
+        return line.strip()
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    async def exit_code(self) -> int:
+        """Give the code that it ends with, by itself."""
+        code: int = await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
+        return code
+
+
+@contextmanager
+def running(source: str, *arguments: str) -> Iterator[Script]:
+    script = Script(source, *arguments)
+    try:
+        yield script
+    finally:
+        script.process.kill()
+        script.process.wait()
+        assert script.process.stdout is not None
+        script.process.stdout.close()
+
+
+NEXT = """
+    import sys, time
+    import hpe
+
+    with hpe.connect_sync(sys.argv[1], user=1) as client:
+        with client.private_events() as events, client.book("BTC/USD") as book:
+            print("waits", flush=True)
+            try:
+                next(events)
+            except KeyboardInterrupt:
+                print("interrupted")
+            print(next(events).private_sequence)
+            print("waits for a change")
+            try:
+                book.changed()
+            except KeyboardInterrupt:
+                print("interrupted")
+            book.changed()
+            print(book.look(lambda book: len(book.bids)))
+            print("session", client.session_id)
+"""
+
+
+async def test_what_comes_after_an_interrupted_next_is_not_lost(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            connect(service.address, user=2, timeout_s=PATIENCE_S) as other,
+        ):
+            with running(NEXT, service.address) as script:
+                assert await script.line() == "waits"
+                script.interrupt()
+                assert await script.line() == "interrupted"
+                await other.deposit("USD", 1_000, user=1)
+                assert await script.line() == "1"
+                assert await script.line() == "waits for a change"
+                script.interrupt()
+                assert await script.line() == "interrupted"
+                await other.submit_order("BTC/USD", "buy", 1, 100, user=1)
+                assert await script.line() == "1"
+                assert (await script.line()).startswith("session")
+                assert await script.exit_code() == 0
+
+
+CONNECT = """
+    import sys, threading
+    import hpe
+
+    print("connects", flush=True)
+    try:
+        with hpe.connect_sync(sys.argv[1], user=1):
+            print("connected")
+    except KeyboardInterrupt:
+        names = [thread.name for thread in threading.enumerate()]
+        print("interrupted", names)
+"""
+
+
+async def test_connecting_can_be_interrupted(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S), socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with running(CONNECT, address) as script:
+            assert await script.line() == "connects"
+            # It says hello to somebody that never answers.
+            connection, _ = await trio.to_thread.run_sync(silent.accept)
+            with connection:
+                await trio.to_thread.run_sync(connection.recv, 5)
+                script.interrupt()
+                assert await script.line() == "interrupted ['MainThread']"
+                assert await script.exit_code() == 0
+
+
+FORGOTTEN = """
+    import sys
+    import hpe
+
+    manager = hpe.connect_sync(sys.argv[1], user=1)
+    client = manager.__enter__()
+    following = client.book("BTC/USD")
+    book = following.__enter__()
+    print(client.deposit("USD", 5).available)
+"""
+
+
+async def test_a_forgotten_block_does_not_keep_the_interpreter(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with running_service(tmp_path) as service:
+            with running(FORGOTTEN, service.address) as script:
+                assert await script.line() == "5.000000"
+                assert await script.exit_code() == 0
+
+
+async def test_a_blocking_call_in_a_trio_task_is_refused(tmp_path: Path) -> None:
+    def script(address: str) -> None:
+        with connect_sync(address, user=1) as client:
+
+            async def inside() -> None:
+                client.ping()
+
+            with pytest.raises(RuntimeError, match=r"use hpe\.connect there"):
+                trio.run(inside)
+            with pytest.raises(RuntimeError, match=r"use hpe\.connect there"):
+                client.run(inside)
+
+    with trio.fail_after(PATIENCE_S):
+        async with running_service(tmp_path) as service:
+            await trio.to_thread.run_sync(script, service.address)

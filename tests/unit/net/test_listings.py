@@ -1,0 +1,108 @@
+"""What a client asks for when many tasks miss the same: once."""
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from hpe.errors import QueryTimeout
+from hpe.messages import (
+    AssetsReply,
+    InstrumentRow,
+    InstrumentsReply,
+    ListAssets,
+    ListInstruments,
+)
+from hpe.net.client_listings import KnownListings
+from tests.support.stream_peer import StreamPeer, stream_peer
+
+ROW = InstrumentRow(1, "BTC/USD", 1, 2, 10**6, 1, 1, 9, 1, 9, 0, 9, 0, 0, 0, 0, 0, False)
+MANY = 10_000
+
+
+async def answer(peer: StreamPeer, *symbols: str) -> None:
+    instruments = await peer.request(ListInstruments)
+    rows = [InstrumentRow(n, symbol, *ROW_REST) for n, symbol in enumerate(symbols, 1)]
+    peer.say(InstrumentsReply(instruments.request_id, 0, 1, rows))
+    assets = await peer.request(ListAssets)
+    peer.say(AssetsReply(assets.request_id, 0, 1, [(1, "BTC", 8), (2, "USD", 6)]))
+
+
+ROW_REST = tuple(getattr(ROW, name) for name in InstrumentRow.__struct_fields__[2:])
+
+
+async def test_ten_thousand_who_miss_the_same_ask_once(autojump_clock: MockClock) -> None:
+    found: list[str] = []
+    async with stream_peer() as peer, trio.open_nursery() as nursery:
+        listings = KnownListings(peer.channel)
+
+        async def look() -> None:
+            found.append((await listings.instrument("BTC/USD")).symbol)
+
+        for _ in range(MANY):
+            nursery.start_soon(look)
+        await answer(peer, "BTC/USD")
+        await wait_all_tasks_blocked()
+        assert found == ["BTC/USD"] * MANY
+        await peer.quiet()
+
+
+async def test_what_does_not_exist_is_asked_for_once_too(autojump_clock: MockClock) -> None:
+    failed: list[str] = []
+    async with stream_peer() as peer, trio.open_nursery() as nursery:
+        listings = KnownListings(peer.channel)
+
+        async def look() -> None:
+            with pytest.raises(LookupError, match=r"no instrument 'X/Y' \(known: BTC/USD\)"):
+                await listings.instrument("X/Y")
+            failed.append("X/Y")
+
+        for _ in range(100):
+            nursery.start_soon(look)
+        await answer(peer, "BTC/USD")
+        await wait_all_tasks_blocked()
+        assert len(failed) == 100
+        # One that comes later asks anew: it may have been listed meanwhile.
+        nursery.start_soon(answer, peer, "BTC/USD", "X/Y")
+        assert (await listings.instrument("X/Y")).id == 2
+
+
+async def test_one_that_came_during_an_answer_asks_for_a_newer_one(
+    autojump_clock: MockClock,
+) -> None:
+    async with stream_peer() as peer, trio.open_nursery() as nursery:
+        listings = KnownListings(peer.channel)
+        nursery.start_soon(listings.renew)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(listings.instrument, "X/Y")
+        await wait_all_tasks_blocked()
+        await answer(peer, "BTC/USD")
+        await answer(peer, "BTC/USD", "X/Y")
+
+
+async def test_an_error_is_everybodys_and_a_cancelled_one_nobodys(
+    autojump_clock: MockClock,
+) -> None:
+    errors: list[QueryTimeout] = []
+    async with stream_peer(timeout_s=1) as peer, trio.open_nursery() as nursery:
+        listings = KnownListings(peer.channel)
+
+        async def look() -> None:
+            try:
+                await listings.asset("BTC")
+            except QueryTimeout as error:
+                errors.append(error)
+
+        begin_s = trio.current_time()
+        for _ in range(100):
+            nursery.start_soon(look)
+        await trio.sleep(1.5)
+        assert len(errors) == 100
+        assert "outcome" not in str(errors[0])
+        assert "can be sent again" in str(errors[0])
+        assert trio.current_time() - begin_s < 2  # and not one second each
+        peer.asked.clear()
+        with trio.move_on_after(0.5):
+            await listings.asset("BTC")
+        peer.asked.clear()
+        nursery.start_soon(answer, peer)
+        assert (await listings.asset("BTC")).decimals == 8
