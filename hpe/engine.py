@@ -19,7 +19,7 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -29,6 +29,7 @@ import trio_util
 
 import hpe
 from hpe.bridge import Outbox, hosted_thread, run_interruptible
+from hpe.clock import Clock, Reading, read_clocks
 from hpe.collector import Collector, quiet_collector
 from hpe.config import Config, demo_config, describe_configure
 from hpe.core import new_core
@@ -53,6 +54,7 @@ from hpe.statistics import Figure, ThreadFigures
 from hpe.wal import thread as wal_thread
 from hpe.wal.files import LogFiles
 from hpe.wal.recovery import Recovered, recover
+from hpe.watch import Watch
 
 LOGGER: Final = logging.getLogger("hpe.engine")
 
@@ -69,7 +71,7 @@ class _Stages(NamedTuple):
     connections: trio.Nursery
     front: trio.Nursery
     sequencer: Sequencer
-    log_inbox: LogInbox[Served]
+    watch: Watch
     switchboard: Switchboard
     gate: Gate
     server: Server
@@ -82,13 +84,22 @@ class HighPerformanceEngine(InProcessApi):
     Args:
         config: settings; None is `demo_config()`.
         files: the data directory's files, instead of the real ones.
+        accept_clock: start although the clock is more than 400 days ahead of the log.
+        clocks: the machine's clocks, instead of the real ones.
 
     Attributes:
         phase: "stopped", "recovering", "ready", "draining"; await its transitions.
         durable_sequence: newest command that survives a power cut.
     """
 
-    def __init__(self, config: Config | None = None, *, files: LogFiles | None = None) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        files: LogFiles | None = None,
+        accept_clock: bool = False,
+        clocks: Callable[[], Reading] = read_clocks,
+    ) -> None:
         self.config = config if config is not None else demo_config()
         super().__init__(self.config.request_timeout_ms / 1000)
         self.phase = trio_util.AsyncValue("stopped")
@@ -99,6 +110,8 @@ class HighPerformanceEngine(InProcessApi):
         self.draining = False
         self.realtime: Realtime | None = None
         self._files = files
+        self._accept_clock = accept_clock
+        self._clocks = clocks
         self._life: contextlib.AbstractAsyncContextManager[None] | None = None
         self._stages: _Stages | None = None
 
@@ -108,7 +121,7 @@ class HighPerformanceEngine(InProcessApi):
         """Recover, start the threads, bring the configuration in; then the engine is ready.
 
         Raises:
-            HpeError: whatever the data directory, the log or the configuration refuses.
+            HpeError: whatever the data directory, the log, the configuration or the clock refuses.
         """
         self._life = self._serve()
         await self._life.__aenter__()
@@ -153,8 +166,9 @@ class HighPerformanceEngine(InProcessApi):
                 streams = Streams(PrivateRing(), lambda: len(core.exchange.books))
                 recovered = await self._recover(core, streams)
                 with contextlib.closing(recovered.log):
+                    clock = Clock(core.last_time_ns, accept=self._accept_clock, read=self._clocks)
                     commands = self._start_commands(core)
-                    async with self._pipeline(core, recovered, streams, gate) as stages:
+                    async with self._pipeline(core, recovered, streams, gate, clock) as stages:
                         await self._start(stages, commands)
                         try:
                             yield
@@ -204,7 +218,7 @@ class HighPerformanceEngine(InProcessApi):
 
     @contextlib.asynccontextmanager
     async def _pipeline(
-        self, core: ReferenceCore, recovered: Recovered, streams: Streams, gate: Gate
+        self, core: ReferenceCore, recovered: Recovered, streams: Streams, gate: Gate, clock: Clock
     ) -> AsyncIterator[_Stages]:
         """Open the stages, the most downstream one outermost."""
         config = self.config
@@ -229,7 +243,7 @@ class HighPerformanceEngine(InProcessApi):
         place = self.realtime.applied
 
         def match() -> None:
-            core_thread.run(core, inbox, log_inbox, sequencer.free)
+            core_thread.run(core, inbox, log_inbox, sequencer.free, clock)
 
         def log() -> None:
             def publish(items: list[Served], durable: int) -> None:
@@ -251,16 +265,16 @@ class HighPerformanceEngine(InProcessApi):
                 ) as matcher_id,
                 trio.open_nursery() as front,
             ):
-                front.start_soon(sequencer.serve)
                 server = gate.build(switchboard, traffic, connections)
-                around = server.around
-                for service in (around.wheel, around.arrivals, around.entrances, around.exits):
+                around, watch = server.around, Watch(clock, log_inbox)
+                services = (around.wheel, around.arrivals, around.entrances, around.exits)
+                for service in (sequencer, watch, *services):
                     front.start_soon(service.serve)
                 trio_id = threading.get_native_id()
                 threads = ThreadFigures({"trio": trio_id, "wal": wal_id, "matcher": matcher_id})
                 front.start_soon(_sample, threads)
                 yield _Stages(
-                    connections, front, sequencer, log_inbox, switchboard, gate, server, threads
+                    connections, front, sequencer, watch, switchboard, gate, server, threads
                 )
                 front.cancel_scope.cancel()
 
@@ -303,6 +317,7 @@ class HighPerformanceEngine(InProcessApi):
         assert self.realtime is not None
         for warning in self.realtime.warnings:
             LOGGER.warning("%s", warning)
+        stages.watch.begin()
         self._stages = stages
         self._open_door(stages.switchboard)
         self.phase.value = "ready"
@@ -328,7 +343,7 @@ class HighPerformanceEngine(InProcessApi):
     # --- what others ask ----------------------------------------------------------------------
 
     async def reload(self) -> str:
-        """Take keys and certificates over as their files are now.
+        """Take keys and certificates over as their files are now, and the clock as it is.
 
         Connections of keys that are gone or changed end with key_revoked; the others go on, with
         the certificate that they began with.
@@ -342,6 +357,7 @@ class HighPerformanceEngine(InProcessApi):
         """
         if self._stages is None:
             raise ConnectionLost(f"the engine is {self.phase.value}: it has nothing to reload")
+        self._stages.watch.renew()
         return await self._stages.gate.reload(self._stages.server)
 
     def statistics(self) -> dict[str, Figure]:
@@ -374,10 +390,7 @@ class HighPerformanceEngine(InProcessApi):
             "frames_waiting": sequencer.frames_waiting,
             "frames_waiting_peak": sequencer.frames_waiting_peak,
             "orders_stalled": switchboard.stalled,
-            "log_bytes_waiting": stages.log_inbox.bytes,
-            "log_bytes_waiting_peak": stages.log_inbox.bytes_peak,
-            "log_matcher_waits": stages.log_inbox.waits,
-            "log_unsynced_ms": round(stages.log_inbox.unsynced_s() * 1000),
+            **stages.watch.figures(),
             "credits_bytes": switchboard.credits.bytes,
             "credits_bytes_peak": switchboard.credits.bytes_peak,
             "realtime": self.realtime.describe() if self.realtime is not None else "",

@@ -517,6 +517,7 @@ class Welcome(Reply, frozen=True, tag=1):
     role: int
     heartbeat_ms: int
     private_sequence: int
+    time_ns: int = 0
 
 
 class Ping(Request, frozen=True, tag=2):
@@ -1514,6 +1515,7 @@ class SessionAttachedResponse(Reply, frozen=True, tag=112):
     last_request_id: int
     private_sequence: int
     limit: int = 0
+    time_ns: int = 0
 
 
 class SessionDetached(Request, frozen=True, tag=113):

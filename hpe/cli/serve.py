@@ -53,6 +53,11 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         default=None,
         help="allow an address beyond loopback without keys or without encryption",
     )
+    parser.add_argument(
+        "--accept-clock",
+        action="store_true",
+        help="start although the machine's clock is more than 400 days ahead of the log",
+    )
     parser.set_defaults(run=run)
 
 
@@ -63,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     config = load_config(arguments.config, os.environ, _overrides(arguments))
     _raise_descriptor_limit()
-    trio.run(serve, config, arguments.ports_file)
+    trio.run(serve, config, arguments.ports_file, arguments.accept_clock)
     return 0
 
 
@@ -111,7 +116,7 @@ class _Stopper:
             self.starting.cancel()
 
 
-async def serve(config: Config, ports_file: Path | None) -> None:
+async def serve(config: Config, ports_file: Path | None, accept_clock: bool = False) -> None:
     """Run the engine and its listener until the first signal."""
     stopper = _Stopper()
     # What the receiver restores when it closes: a signal that comes after the drain, while the
@@ -125,16 +130,21 @@ async def serve(config: Config, ports_file: Path | None) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, signals, stopper, config.shutdown_hard_s)
             with stopper.starting:
-                await _serve_until(stopper, hangups, config, ports_file)
+                engine = HighPerformanceEngine(config, accept_clock=accept_clock)
+                await _serve_until(stopper, hangups, engine, ports_file)
             nursery.cancel_scope.cancel()
 
 
 async def _serve_until(
-    stopper: _Stopper, hangups: AsyncIterator[int], config: Config, ports_file: Path | None
+    stopper: _Stopper,
+    hangups: AsyncIterator[int],
+    engine: HighPerformanceEngine,
+    ports_file: Path | None,
 ) -> None:
+    config = engine.config
     for warning in exposures(config):
         LOGGER.warning("%s", warning)
-    async with HighPerformanceEngine(config) as engine, trio.open_nursery() as nursery:
+    async with engine, trio.open_nursery() as nursery:
         port = await engine.listen(config.host, config.port)
         stopper.ready = True
         nursery.start_soon(_reload, engine, hangups)

@@ -69,6 +69,7 @@ class InternalCommands:
             number, 0, sequence, 0, result.session_id, result.window, result.last_request_id,
             # A market-data key may name any user; whose reports there are is not for it to know.
             0 if result.role is Role.MARKET_DATA else self._feed.last(result.user),
+            time_ns=self._exchange.time_ns,
         )  # fmt: skip
 
     def _session_detached(self, user: int, command: SessionDetached) -> InternalResponse:

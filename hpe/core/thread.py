@@ -1,6 +1,6 @@
 """The matching loop: take a batch, stamp its time, apply it, hand it to the log.
 
-Owns the one place where the core meets a clock. Runs in the matching thread, which alone may
+Owns the one place where the core meets the clock. Runs in the matching thread, which alone may
 touch the core between `run`'s first line and its return. Guarantees: batches are applied in the
 order in which they came, every one has a time above every logged time, each output goes into
 the log's inbox before its slot is given back, and everything that came before STOP is applied.
@@ -13,7 +13,6 @@ docs/architecture.md, "Time".
 from __future__ import annotations
 
 import queue
-import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -24,8 +23,8 @@ from hpe.messages import Tick
 STOP: Final = None
 """What ends the matching loop."""
 
-WAIT_S_MAX: Final = 3600.0
-"""Longest single wait for a timer: a clock that was set is noticed within the hour."""
+WAIT_S_MAX: Final = 1.0
+"""Longest single wait for a timer: a clock that was set is noticed within a second."""
 
 
 class Work(NamedTuple):
@@ -47,6 +46,16 @@ class Served(NamedTuple):
     weights: Mapping[int, tuple[int, int]]
 
 
+class BatchClock(Protocol):
+    """The service's time as this thread sees it."""
+
+    def stamp(self) -> int:
+        """Return the time of a batch that is made now, above every logged time."""
+
+    def wait_ns(self, due_ns: int) -> int:
+        """Return how long it takes until a batch would have this time."""
+
+
 class LogEntrance(Protocol):
     """The log's inbox as this thread sees it."""
 
@@ -59,8 +68,7 @@ def run(
     inbox: queue.SimpleQueue[Work | None],
     log_inbox: LogEntrance,
     free: Callable[[], None],
-    *,
-    clock: Callable[[], int] = time.time_ns,
+    clock: BatchClock,
 ) -> None:
     """Serve until STOP.
 
@@ -70,7 +78,7 @@ def run(
         log_inbox: where outputs go; `put` waits while too much is there. STOP is not passed on:
             the log's own host stops it, after this thread has ended.
         free: called after each batch of the sequencer; lets it hand over another one.
-        clock: nanoseconds since the epoch.
+        clock: gives each batch its time.
 
     Raises:
         InvariantViolation: and whatever else a bug in the core raises; the service must end.
@@ -87,7 +95,7 @@ def run(
             runs = [_tick_run(tick_id)]
         else:
             wanted = work.wanted
-        output = core.apply(Batch(max(clock(), core.last_time_ns + 1), runs, wanted))
+        output = core.apply(Batch(clock.stamp(), runs, wanted))
         next_due_ns = output.next_due_ns
         log_inbox.put(Served(output, work.weights))
         if work is not _DUE:
@@ -99,7 +107,7 @@ _DUE: Final = Work([], {})
 
 
 def _take(
-    inbox: queue.SimpleQueue[Work | None], next_due_ns: int, clock: Callable[[], int]
+    inbox: queue.SimpleQueue[Work | None], next_due_ns: int, clock: BatchClock
 ) -> Work | None:
     """Give the next batch, STOP, or _DUE when the timer is due first.
 
@@ -109,13 +117,13 @@ def _take(
     if next_due_ns == 0:
         return inbox.get()
     while True:
-        wait_s = min((next_due_ns - clock()) / 1e9, WAIT_S_MAX)
+        wait_ns = clock.wait_ns(next_due_ns)
         try:
-            if wait_s <= 0:
+            if wait_ns <= 0:
                 return inbox.get_nowait()
-            return inbox.get(timeout=wait_s)
+            return inbox.get(timeout=min(wait_ns / 1e9, WAIT_S_MAX))
         except queue.Empty:
-            if clock() >= next_due_ns:
+            if wait_ns <= 0:
                 return _DUE
 
 

@@ -276,6 +276,7 @@ class Session:
             role=self.grant.role,
             heartbeat_ms=round(self.heartbeat_s * 1000),
             private_sequence=response.private_sequence,
+            time_ns=response.time_ns,
         )
         return Step(encode_frame(welcome))
 

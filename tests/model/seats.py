@@ -192,7 +192,8 @@ class Seats:
         self._tell_attached(session.session_id, place, command.flags, command.grace_ms)
         response = SessionAttachedResponse(
             command.request_id, 0, self.state.sequence, 0, session.session_id, session.window,
-            session.last_request_id, self.state.private.get(USERS[place], 0),
+            session.last_request_id, self.state.private.get(USERS[place], 0), 0,
+            self.state.time_ns,
         )  # fmt: skip
         self.clients[place] = Client(self.venue, USERS[place], response)
         self.sent[place] = [e for e in self.sent[place] if e[0] <= session.last_request_id]

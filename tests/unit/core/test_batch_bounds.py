@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from hpe.clock import Clock
 from hpe.core import matcher
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
 from hpe.core.exchange import DUE_AT_ONCE
@@ -39,6 +40,7 @@ from hpe.messages import (
 from tests.support.core_driver import frames_of
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_stops, logged
+from tests.support.hand_set_clock import HandSetClock
 
 BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce
@@ -106,7 +108,7 @@ def test_a_start_in_the_middle_logs_everything_that_it_does(pit, monkeypatch):
         run_of_tick = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([Tick(1)]))
         inbox.put(Work([run_of_tick], {}))
     inbox.put(STOP)
-    run(core, inbox, log_inbox, lambda: None, clock=lambda: 0)
+    run(core, inbox, log_inbox, lambda: None, Clock(0, read=HandSetClock()))
     while not log_inbox.empty():
         bodies.append(log_inbox.get().output.body)
     again = ReferenceCore()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hpe.clock import DAY_NS, SECOND_NS, Clock, Reading
 from hpe.core import new_core
 from hpe.core.codec import decode_body, encode, frame, split_frames
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
@@ -23,8 +24,7 @@ from hpe.messages import (
     Tick,
     type_number,
 )
-
-DAY_NS = 86_400 * 10**9
+from tests.support.hand_set_clock import NOON_NS, HandSetClock
 
 
 def work(*requests: Request, connection: int = SYSTEM_CONNECTION, attach: int = 0) -> Work:
@@ -39,11 +39,11 @@ ATTACH = work(SessionAttached(1, 0, 7, 0))
 class Loop:
     """Runs the loop over prepared batches in this thread."""
 
-    def __init__(self, clock: Callable[[], int] = lambda: 1_000) -> None:
+    def __init__(self, machine: Callable[[], Reading] | None = None) -> None:
         self.core = new_core()
         self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self.log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
-        self.clock = clock
+        self.clock = Clock(self.core.last_time_ns, read=machine or HandSetClock())
         self.freed = 0
 
     def free(self) -> None:
@@ -52,7 +52,7 @@ class Loop:
     def serve(self, *items: Work | None) -> list[Served]:
         for item in items:
             self.inbox.put(item)
-        run(self.core, self.inbox, self.log_inbox, self.free, clock=self.clock)
+        run(self.core, self.inbox, self.log_inbox, self.free, self.clock)
         served = []
         while not self.log_inbox.empty():
             item = self.log_inbox.get()
@@ -73,12 +73,12 @@ def test_every_batch_before_stop_is_applied_in_order_and_frees_its_slot() -> Non
 
 
 def test_batch_times_rise_although_the_clock_stands_or_goes_back() -> None:
-    readings = iter([5_000, 5_000, 4_000, 9_000])
-    loop = Loop(lambda: next(readings))
+    walls = iter([NOON_NS, NOON_NS, NOON_NS, NOON_NS - 1_000, NOON_NS + 9_000])
+    loop = Loop(lambda: Reading(next(walls), 5, 5))
     batches = [work(SessionAttached(number, 0, 7, 0)) for number in (1, 2, 3, 4)]
     served = loop.serve(*batches, STOP)
-    times = [decode_body(item.output.body).time_ns for item in served]
-    assert times == [5_000, 5_001, 5_002, 9_000]
+    times = [decode_body(item.output.body).time_ns - NOON_NS for item in served]
+    assert times == [0, 1, 2, 9_000]
 
 
 def test_queries_alone_pass_without_a_body() -> None:
@@ -89,15 +89,15 @@ def test_queries_alone_pass_without_a_body() -> None:
 
 
 def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
-    now_ns = [1_000]
-    loop = Loop(lambda: now_ns[0])
+    machine = HandSetClock()
+    loop = Loop(machine)
     seen: list[bytes] = []
 
     class Watching(ReferenceCore):
         def apply(self, batch: Batch) -> Output:
             seen.append(batch.wanted)
             if len(seen) == 2:
-                now_ns[0] += 2 * DAY_NS  # the session that was left expires
+                machine.passes(2 * DAY_NS)  # the session that was left expires
             if len(seen) == 3:
                 loop.inbox.put(STOP)
             return super().apply(batch)
@@ -122,12 +122,12 @@ class EndsTheLoop(queue.SimpleQueue[Served | None]):
 
 
 def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
-    now_ns = [1_000]
+    machine = HandSetClock()
     detach = work(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST))
-    loop = Loop(lambda: now_ns[0])
+    loop = Loop(machine)
     loop.serve(ATTACH, detach, STOP)
     assert list(loop.core.sessions), "the session waits to expire"
-    now_ns[0] += 2 * DAY_NS
+    machine.passes(2 * DAY_NS)
     loop.log_inbox = EndsTheLoop(loop.inbox)
     freed = loop.freed
     served = loop.serve()
@@ -142,16 +142,57 @@ def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
 def test_a_waiting_batch_goes_before_a_due_timer() -> None:
     inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
-    assert _take(inbox, 10, lambda: 1_000) is ATTACH
+    assert _take(inbox, 10, Clock(NOON_NS, read=HandSetClock())) is ATTACH
 
 
-def test_a_clock_that_was_set_back_does_not_fire_the_timer_early() -> None:
-    readings = iter([2_000, 500, 3_000, 3_000])
-    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-    taken = _take(inbox, 1_000, lambda: next(readings))
-    assert taken is not None
-    assert taken.runs == []
-    assert list(readings) == [], "due only when the clock says so again, after the 500"
+class Counting(queue.SimpleQueue[Work | None]):
+    """An empty inbox: notes how long each wait was to be, and lets that time pass."""
+
+    def __init__(self, passes: Callable[[float], None]) -> None:
+        super().__init__()
+        self.passes = passes
+        self.waits: list[float] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Work | None:
+        assert timeout is not None
+        self.waits.append(timeout)
+        self.passes(timeout)
+        raise queue.Empty
+
+
+def test_no_wait_is_longer_than_a_second_while_anything_has_a_time() -> None:
+    machine = HandSetClock()
+    clock = Clock(0, read=machine)
+    inbox = Counting(lambda wait_s: machine.passes(int(wait_s * 1e9)))
+    due = _take(inbox, clock.stamp() + 5 * SECOND_NS // 2, clock)
+    assert due is not None
+    assert due.runs == []
+    assert inbox.waits == [1.0, 1.0, 0.5]
+
+
+def test_a_clock_that_is_set_back_while_it_waits_does_not_stop_the_timer() -> None:
+    machine = HandSetClock()
+    clock = Clock(0, read=machine)
+    due_ns = clock.stamp() + 2 * SECOND_NS
+
+    def passes(wait_s: float) -> None:
+        if len(inbox.waits) == 1:
+            machine.is_set(-3_600 * SECOND_NS)
+        machine.passes(int(wait_s * 1e9))
+
+    inbox = Counting(passes)
+    _take(inbox, due_ns, clock)
+    assert inbox.waits == [1.0, 1.0, 1.0, 1.0], "half pace: twice as long, and no longer"
+
+
+@pytest.mark.parametrize("back_ns", [0, 3_600 * SECOND_NS, NOON_NS])
+def test_what_is_unfinished_is_due_at_once_whatever_the_clock_says(back_ns: int) -> None:
+    machine = HandSetClock()
+    clock = Clock(NOON_NS, read=machine)
+    machine.is_set(-back_ns)
+    inbox = Counting(lambda wait_s: None)
+    assert _take(inbox, 1, clock) is not None
+    assert inbox.waits == []
 
 
 class FaultyCore(ReferenceCore):

@@ -1,0 +1,140 @@
+"""The service on a machine whose clock is wrong, was wrong, or is set while it runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from hpe.clock import DAY_NS, SECOND_NS, WALL_NS_MAX, Reading, read_clocks
+from hpe.config import demo_config
+from hpe.engine import HighPerformanceEngine
+from hpe.errors import ConfigError
+from hpe.messages import Side, TimeInForce
+from tests.support.service import PROJECT
+
+USD = 3
+HOUR_NS = 3_600 * SECOND_NS
+
+
+class Machine:
+    """The real clocks, with a wall clock that can be set."""
+
+    def __init__(self, wrong_by_ns: int = 0) -> None:
+        self.wrong_by_ns = wrong_by_ns
+
+    def __call__(self) -> Reading:
+        reading = read_clocks()
+        return reading._replace(wall_ns=reading.wall_ns + self.wrong_by_ns)
+
+
+def engine(
+    tmp_path: Path, machine: Machine, *, accept_clock: bool = False
+) -> HighPerformanceEngine:
+    config = demo_config(
+        data_directory=str(tmp_path / "data"),
+        request_timeout_ms=10_000,
+        orders_wait_ms_max=30_000,
+    )
+    return HighPerformanceEngine(config, clocks=machine, accept_clock=accept_clock)
+
+
+async def logged_time_ns(exchange: HighPerformanceEngine) -> int:
+    """Give the time of a batch that is made now."""
+    await exchange.deposit(7, USD, 10)
+    stages = exchange._stages
+    assert stages is not None
+    return stages.watch._clock._last_ns
+
+
+async def hold_ends(exchange: HighPerformanceEngine, hold_id: int) -> None:
+    """Hold money for a fifth of a second of logged time and wait until it is back."""
+    now_ns = await logged_time_ns(exchange)
+    await exchange.lock_balance(7, USD, 5, hold_id=hold_id, expires_ns=now_ns + SECOND_NS // 5)
+    while (await exchange.get_balance(7, USD)).held:
+        pass  # queries are no commands: it is a tick that ends the hold
+
+
+async def test_what_a_clock_that_was_ahead_left_behind_still_ends(tmp_path: Path) -> None:
+    with trio.fail_after(60):
+        async with engine(tmp_path, Machine(HOUR_NS)) as exchange:
+            await hold_ends(exchange, 1)
+        async with engine(tmp_path, Machine()) as exchange:
+            ahead_ms = int(exchange.statistics()["clock_log_ahead_ms"])
+            assert 3_500_000 < ahead_ms <= 3_600_000
+            await hold_ends(exchange, 2)
+
+
+async def test_a_clock_set_back_while_the_service_runs_stops_nothing(tmp_path: Path) -> None:
+    machine = Machine()
+    with trio.fail_after(60):
+        async with engine(tmp_path, machine) as exchange:
+            await logged_time_ns(exchange)
+            machine.wrong_by_ns = -400 * DAY_NS
+            await hold_ends(exchange, 1)
+
+
+async def test_a_jump_ahead_ends_nothing_until_an_operator_says_that_it_is_right(
+    tmp_path: Path,
+) -> None:
+    machine = Machine()
+    tomorrow_ns = read_clocks().wall_ns + DAY_NS
+    with trio.fail_after(60):
+        async with engine(tmp_path, machine) as exchange:
+            await exchange.deposit(7, USD, 1_000)
+            order = await exchange.submit_order(
+                7, 1, Side.BUY, 1, 1, time_in_force=TimeInForce.GTD, expires_ns=tomorrow_ns
+            )
+            machine.wrong_by_ns = 365 * DAY_NS
+            await exchange.deposit(7, USD, 1)
+            assert (await exchange.get_order(7, order.order_id)).leaves == 1
+            jump_ms = int(exchange.statistics()["clock_jump_ms"])
+            assert abs(jump_ms - 365 * 86_400_000) < 1_000
+            await exchange.reload()
+            await exchange.deposit(7, USD, 1)
+            assert (await exchange.get_order(7, order.order_id)).leaves == 0, "it is right"
+
+
+async def test_a_clock_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
+    with trio.fail_after(60):
+        for wrong_by_ns in (-60 * 365 * DAY_NS, WALL_NS_MAX):
+            with pytest.raises(ConfigError, match="2020-01-01"):
+                await engine(tmp_path, Machine(wrong_by_ns)).__aenter__()
+        async with engine(tmp_path, Machine()) as exchange:
+            await exchange.deposit(7, USD, 1)
+        late = Machine(401 * DAY_NS)
+        with pytest.raises(ConfigError, match="--accept-clock"):
+            await engine(tmp_path, late).__aenter__()
+        async with engine(tmp_path, late, accept_clock=True) as exchange:
+            await exchange.deposit(7, USD, 1)
+        async with engine(tmp_path, late) as exchange:
+            await exchange.deposit(7, USD, 1)
+
+
+def serve(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hpe", "serve", "--data", str(directory / "data"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        check=False,
+    )
+
+
+async def test_the_command_refuses_and_accepts_as_well(tmp_path: Path) -> None:
+    """A log that ends 401 days ago; the second start gets past the clock, to a wrong port."""
+    async with engine(tmp_path, Machine(-401 * DAY_NS)) as exchange:
+        await exchange.deposit(7, USD, 1)
+    refused = await trio.to_thread.run_sync(serve, tmp_path, "--port", "0")
+    assert refused.returncode == 78, refused.stderr
+    assert "--accept-clock" in refused.stderr
+    accepted = await trio.to_thread.run_sync(
+        serve, tmp_path, "--port", "0", "--accept-clock", "--ports-file", "absent/ports.json"
+    )
+    assert accepted.returncode == 78, accepted.stderr
+    assert "absent/ports.json" in accepted.stderr

@@ -1,0 +1,35 @@
+"""Clocks that a test sets: what the service's time is made of."""
+
+from __future__ import annotations
+
+from hpe.clock import SECOND_NS, Reading
+
+NOON_NS = 1_780_000_000 * SECOND_NS
+"""Some time in 2026."""
+
+
+class HandSetClock:
+    """A machine's three clocks; calling it reads them."""
+
+    def __init__(self, wall_ns: int = NOON_NS) -> None:
+        self.wall_ns = wall_ns
+        self.steady_ns = 5 * SECOND_NS
+        self.boot_ns = 9 * SECOND_NS
+
+    def __call__(self) -> Reading:
+        return Reading(self.wall_ns, self.steady_ns, self.boot_ns)
+
+    def passes(self, span_ns: int) -> None:
+        """Let time pass on all clocks."""
+        self.wall_ns += span_ns
+        self.steady_ns += span_ns
+        self.boot_ns += span_ns
+
+    def sleeps(self, span_ns: int) -> None:
+        """Let time pass while the machine sleeps: its steady clock stands."""
+        self.wall_ns += span_ns
+        self.boot_ns += span_ns
+
+    def is_set(self, by_ns: int) -> None:
+        """Set the wall clock, ahead or back."""
+        self.wall_ns += by_ns
