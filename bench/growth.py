@@ -75,7 +75,7 @@ def measure(venue: Venue, operation: Operation, iterations: int) -> float:
     wanted = iterations if operation.trades else 0
     if fills != wanted or market.last_trade_id - last_trade_id != wanted:
         raise AnswersWrong(f"{operation.name}: {fills} trades, {wanted} expected")
-    if exchange.orders.open_count != opened or market.fired:
+    if exchange.orders.open_count != opened or market.turns.works:
         raise AnswersWrong(f"{operation.name}: orders are open, or fired, that were not before")
     market.events.clear()
     return elapsed_ns / iterations

@@ -65,7 +65,7 @@ def refusal(body: bytes, error: Exception) -> tuple[bytes, bool]:
     return answer, problem.code >= ErrorCode.UNKNOWN_TYPE
 
 
-def not_executed(session: Session, request_id: int, body: bytes, admit: int) -> bytes:
+def not_executed(session: Session, request_id: int, body: bytes, admit: int, full: bool) -> bytes:
     """Answer a command that is not executed now: it was before, or it is refused.
 
     What was executed is never answered with a refusal, which would say that it was not.
@@ -74,7 +74,10 @@ def not_executed(session: Session, request_id: int, body: bytes, admit: int) -> 
         return _recalled(session, request_id, body)
     if admit:
         return error_body(request_id, ErrorCode(admit))
-    return error_body(request_id, ErrorCode.BUSY, "this batch has traded and searched enough")
+    text = "stops, an uncross or an expiry of this instrument go on"
+    if full:
+        text = "this batch has traded and searched enough"
+    return error_body(request_id, ErrorCode.BUSY, text)
 
 
 def _recalled(session: Session, request_id: int, body: bytes) -> bytes:

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 from hpe.core.executor import AuctionFill
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
-from hpe.messages import FILLS_PER_COMMAND_MAX, InstrumentStatus
 
 
 class Clearing(NamedTuple):
@@ -26,22 +25,17 @@ class Clearing(NamedTuple):
 NO_CLEARING: Final = Clearing(0, 0, 0)
 
 
-class UncrossInProgress(NamedTuple):
-    """An uncross that has more fills than one command may have."""
-
-    book: OrderBook
-    price: int
-    volume_left: int
-    next_status: InstrumentStatus
-
-
 def clearing(book: OrderBook) -> Clearing:
     """Find the price of an uncross.
 
     Candidates are the limit prices present. Of those with most volume, then least |surplus|: the
     highest where the surpluses sum to more bids, the lowest where to more asks, else the middle.
-    Only prices from the best ask to the best bid can have volume. Cost: O(n log n) of these.
+    Only prices from the best ask to the best bid can have volume. Cost: O(n log n) of these. While
+    an uncross goes on it is its price, and the volume that is left.
     """
+    if book.work is not None and book.work.uncrossing is not None:
+        price, volume_left, surplus, _ = book.work.uncrossing
+        return Clearing(price, volume_left, surplus)
     bid, ask = book.bids.best, book.asks.best
     if bid is None or ask is None or bid.price < ask.price:
         return NO_CLEARING
@@ -76,10 +70,10 @@ def _chosen(best: list[Clearing]) -> int:
     return (best[0].price + best[-1].price) // 2
 
 
-def fill_auction(book: OrderBook, price: int, volume: int) -> list[AuctionFill]:
-    """Trade a volume at one price, FILLS_PER_COMMAND_MAX fills at most; filled orders leave."""
+def fill_auction(book: OrderBook, price: int, volume: int, fills_max: int) -> list[AuctionFill]:
+    """Trade a volume at one price, in so many fills at most; filled orders leave."""
     fills: list[AuctionFill] = []
-    while volume and len(fills) < FILLS_PER_COMMAND_MAX:
+    while volume and len(fills) < fills_max:
         bid, ask = book.bids.best, book.asks.best
         assert bid is not None
         assert ask is not None

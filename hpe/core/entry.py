@@ -395,6 +395,9 @@ class OrderEntry:
             _matching(command, chain.from_iterable(each.by_id.values() for each in users)),
             key=lambda order: order.order_id,
         )
+        passed = [order for order in found if _is_uncrossing(order.book)]
+        if passed:
+            found = [order for order in found if not _is_uncrossing(order.book)]
         taken = found[:MASS_CANCEL_MAX]
         for leg, other in pairwise(taken):
             if leg.partner is other:  # the legs of a pair have neighbouring ids
@@ -402,10 +405,14 @@ class OrderEntry:
         for order in taken:
             request_id = command.request_id if order.user == user else 0
             self._market.cancel(order, CancelReason.MASS_CANCEL, request_id)
-        remaining = sum(not order.reason for order in found[MASS_CANCEL_MAX:])
+        remaining = len(passed) + sum(not order.reason for order in found[MASS_CANCEL_MAX:])
         return MassCancelResponse(
             command.request_id, 0, exchange.sequence, _NONE, len(taken), remaining
         )
+
+
+def _is_uncrossing(book: OrderBook) -> bool:
+    return book.work is not None and book.work.uncrossing is not None
 
 
 def _matching(command: MassCancel, orders: Iterable[Order]) -> Iterable[Order]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hpe.core.balances import BalanceCache
+from hpe.core.busy import Busy
 from hpe.core.catalogue import Catalogue
 from hpe.core.disconnects import Disconnects
 from hpe.core.entry import OrderEntry
@@ -114,6 +115,7 @@ class Exchange:
         self.replacing = OrderReplacing(self)
         self.treasury = Treasury(self)
         self.operations = Operations(self)
+        self.busy = Busy(self)
 
     def let_time_act(self) -> None:
         """Let what is due at `time_ns` act, in order, as far as the bounds of a body go."""
@@ -131,16 +133,12 @@ class Exchange:
         self.acts[kind](entry)
 
     def _end_interruption(self, entry: Entry) -> None:
-        self.market.end_interruption(self.books[entry.due[2]])
+        self.market.calls.end_interruption(self.books[entry.due[2]])
 
     @property
     def unfinished(self) -> bool:
-        """Tell whether something goes on, in `continue` commands, before the next command."""
+        """Tell whether something goes on by itself, in `continue` commands."""
         return self.market.unfinished
-
-    def go_on(self) -> None:
-        """Do the next part of what goes on; stops that fired have their turn after any command."""
-        self.market.go_on()
 
     def next_due_ns(self) -> int:
         """Tell when something here acts by itself next, 0 for never, 1 at once."""
@@ -156,13 +154,11 @@ class Exchange:
         self.holds.check()
         found: list[Order] = []
         for book in self.books.values():
-            if self.market.uncrossing is None or self.market.uncrossing.book is not book:
-                book.check()
+            book.check()
             found += [*book.orders(), *book.triggers.orders()]
-        queued = [order for order in self.market.fired if order.terms and order.terms.queued]
-        if len(queued) != self.market.queued_count:
-            raise InvariantViolation("stops that fired are counted wrongly")
-        found += queued
+        for work in self.market.turns:
+            work.check()
+            found += work.orders()
         reserved: dict[tuple[int, int], int] = {}
         for order in found:
             self._check_open(order)

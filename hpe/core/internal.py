@@ -92,7 +92,7 @@ class InternalCommands:
         return TickResponse(command.request_id, 0, self._exchange.sequence)
 
     def _go_on(self, user: int, command: Continue) -> InternalResponse:
-        self._exchange.go_on()
+        self._exchange.market.go_on()
         return ContinueResponse(command.request_id, 0, self._exchange.sequence)
 
     def _configure(self, user: int, command: Configure) -> InternalResponse:

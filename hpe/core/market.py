@@ -2,23 +2,30 @@
 
 Part of the deterministic core. Commands (entry.py, replacing.py, operations.py) decide whether an
 order is accepted; from there on everything happens here, in the order that protocol.md gives
-under "Order of events". Owns the trade ids, the queue of stops that fired, and the list of
-events of the command that runs.
+under "Order of events". Owns the trade ids, what is unfinished, and the list of events of the
+command that runs.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
-from hpe.core.auction import Clearing, UncrossInProgress, clearing, fill_auction
 from hpe.core.balances import BalanceCache
-from hpe.core.events import AuctionMatch, Event, order_change
-from hpe.core.executor import AuctionFill, Executor
+from hpe.core.calls import Calls
+from hpe.core.events import Event, order_change
+from hpe.core.executor import Executor
 from hpe.core.matcher import Fill, Match, Matcher, Prevented
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
-from hpe.core.timers import INTERRUPTION, Due, Timers
+from hpe.core.timers import Timers
+from hpe.core.triggers import Firing
+from hpe.core.turns import (
+    CONTINUE_EFFORT,
+    FIRED_PER_COMMAND_MAX,
+    TURNS_EFFORT_MAX,
+    Turns,
+    Work,
+)
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
     STOPS_PER_COMMAND_MAX,
@@ -29,8 +36,6 @@ from hpe.messages import (
     TimeInForce,
 )
 
-NS_PER_MS: Final = 1_000_000
-
 _TRADING: Final = InstrumentStatus.TRADING
 _FOK: Final = TimeInForce.FOK
 _SELF_TRADE: Final = CancelReason.SELF_TRADE
@@ -39,10 +44,14 @@ _SELF_TRADE: Final = CancelReason.SELF_TRADE
 class Market:
     """All that happens to accepted orders.
 
-    `time_ns` is that of the running body. `fired` are stops whose turn has not come (`queued_count`
-    of them; the others there ended meanwhile), `uncrossing` an uncross that goes on, `interrupted`
-    the calls whose time has come: while there is any, `continue` commands run before any other.
+    `time_ns` is that of the running body. `concerned` is the instrument of which stops have their
+    turn behind the running command, and `effort_max` the effort at which none has any more.
     """
+
+    stops_max = STOPS_PER_COMMAND_MAX
+    fired_max = FIRED_PER_COMMAND_MAX
+    uncross_fills_max = FILLS_PER_COMMAND_MAX
+    part_fills_max = TURNS_EFFORT_MAX
 
     def __init__(self, balances: BalanceCache, orders: OrderIndex, timers: Timers) -> None:
         self.orders = orders
@@ -50,12 +59,13 @@ class Market:
         self.matcher = Matcher()
         self.executor = Executor(balances)
         self.events: list[Event] = []
-        self.fired: deque[Order] = deque()
-        self.queued_count = 0
-        self.uncrossing: UncrossInProgress | None = None
-        self.interrupted: dict[int, OrderBook] = {}
+        self.turns = Turns()
+        self.concerned: OrderBook | None = None
+        self.effort_max = FILLS_PER_COMMAND_MAX
+        self._fired_left = self.fired_max
         self.time_ns = 0
         self.last_trade_id = 0
+        self.calls = Calls(self)
 
     # --- arriving -------------------------------------------------------------------------------
 
@@ -123,33 +133,10 @@ class Market:
         if book.instrument.volatility_interruption:
             maker = self.matcher.next_maker(book.opposite(order.side))
             if maker.user != order.user:
-                self._begin_interruption(book)
+                self.calls.interrupt(book)
                 if order.may_rest:
                     return 0
         return CancelReason.BAND
-
-    def _begin_interruption(self, book: OrderBook) -> None:
-        """Begin a call that ends by itself, if its instrument has a time for that."""
-        book.set_status(InstrumentStatus.CALL_AUCTION)
-        if book.instrument.interruption_ms:
-            due_ns = self.time_ns + book.instrument.interruption_ms * NS_PER_MS
-            self.time_interruption(book, due_ns)
-
-    def time_interruption(self, book: OrderBook, due_ns: int) -> None:
-        """Let a call end by itself at a time."""
-        book.interruption_due_ns = due_ns
-        self.timers.add(*_interruption(book))
-
-    def keep_call(self, book: OrderBook) -> None:
-        """Let a call, if it would end by itself, wait for an operator to end it."""
-        if book.interruption_due_ns:
-            self.timers.remove(*_interruption(book))
-            book.interruption_due_ns = 0
-
-    def end_interruption(self, book: OrderBook) -> None:
-        """Let a call whose time has come be uncrossed when its turn comes."""
-        self.keep_call(book)
-        self.interrupted[book.instrument.instrument_id] = book
 
     def _join_call(self, order: Order) -> None:
         if order.may_rest:
@@ -186,7 +173,7 @@ class Market:
         order.leaves = order.hidden = 0
         order.reason = reason
         if order.terms is not None:
-            order.terms.waiting = order.terms.queued = False
+            order.terms.waiting = False
 
     # --- trading --------------------------------------------------------------------------------
 
@@ -219,7 +206,7 @@ class Market:
                 # Prices only rise, or only fall, from the first to the last.
                 triggers.is_quiet(fills[0].price) and triggers.is_quiet(fills[-1].price)
             ):
-                self._fire(book, [fill.price for fill in fills])
+                self.fire(book, [fill.price for fill in fills])
         return fills
 
     def _after_prevention(self, taker: Order, prevented: list[Prevented], request_id: int) -> None:
@@ -269,8 +256,10 @@ class Market:
         terms = order.terms
         if terms is None or not terms.waiting:
             order.book.side(order.side).remove(order)
-        elif terms.queued:
-            self.queued_count -= 1  # its entry in `fired` is dead now
+        elif terms.line is not None:
+            assert order.book.work is not None
+            order.book.work.remove(order)
+            self.turns.review(order.book)
         else:
             order.book.triggers.remove(order)
 
@@ -311,39 +300,65 @@ class Market:
         terms.waiting = True
         book.triggers.add(order)
         if book.status is _TRADING and book.last_price:
-            self._fire(book, [book.last_price])
+            self.fire(book, [book.last_price])
 
-    def _fire(self, book: OrderBook, prices: list[int]) -> None:
-        """Queue the stops that trades at these prices reach."""
-        triggers = book.triggers
-        fired = triggers.traded(prices)
-        self.matcher.effort += len(fired) + triggers.take_moved()
-        for order in fired:
-            self.queue(order)
+    def fire(self, book: OrderBook, prices: list[int]) -> None:
+        """Let the stops that trades at these prices reach stand in line for their turns."""
+        work = self.turns.of(book)
+        work.firings.append(Firing(prices))
+        self._take_out_fired(work)
+        self.turns.review(book)
+        if book.work is not None:
+            self.concerned = book
 
-    def queue(self, order: Order) -> None:
-        """Let a stop that fired wait for its turn."""
-        assert order.terms is not None
-        order.terms.queued = True
-        self.fired.append(order)
-        self.queued_count += 1
+    def _take_out_fired(self, work: Work) -> None:
+        """Take out stops that were reached, as many as one command may."""
+        triggers = work.book.triggers
+        while work.firings and self._fired_left > 0:
+            firing = work.firings[0]
+            side = firing.side
+            rows = triggers.take(firing, self._fired_left)
+            work.file(rows, firing.side != side)
+            self._fired_left -= len(rows)
+            self.matcher.effort += len(rows)
+            if firing.is_done:
+                work.firings.popleft()
+        self.matcher.effort += triggers.take_moved()
 
     @property
     def unfinished(self) -> bool:
-        """Tell whether something goes on before the next command."""
-        return self.queued_count > 0 or self.uncrossing is not None or bool(self.interrupted)
+        """Tell whether something goes on by itself."""
+        return self.turns.count > 0
 
-    def run_fired(self) -> None:
-        """Give stops that fired their turn: STOPS_PER_COMMAND_MAX, or until the batch is full."""
-        turns = 0
-        while self.fired and self.uncrossing is None and turns < STOPS_PER_COMMAND_MAX:
-            if self.matcher.effort >= FILLS_PER_COMMAND_MAX:
-                return
-            order = self.fired.popleft()
-            if order.terms is not None and order.terms.queued:  # else it ended in the queue
-                turns += 1
-                self.queued_count -= 1
-                self._take_turn(order)
+    def run_concerned(self) -> None:
+        """Give stops of the instrument that a command concerned their turn."""
+        book, turns = self.concerned, 0
+        assert book is not None
+        while turns < self.stops_max and self.matcher.effort < self.effort_max:
+            work = book.work
+            if work is None or work.uncrossing is not None or not work.goes_on:
+                break
+            if work.firings:
+                self._take_out_fired(work)
+            if work.firings or not work.queued:
+                break
+            turns += 1
+            self._take_turn(work.next_stop())
+        self.turns.review(book)
+        self.concerned, self._fired_left = None, self.fired_max
+
+    def go_on(self) -> None:
+        """Do the next part of the unfinished instrument whose turn it is."""
+        work = self.turns.next_served()
+        self.matcher.effort += CONTINUE_EFFORT
+        self.effort_max = max(self.effort_max, self.matcher.effort + 1)  # for one stop at least
+        if work.uncrossing is not None:
+            self.calls.go_on_uncrossing(work, work.uncrossing)
+        elif work.interrupted and not (work.queued or work.firings):
+            work.interrupted = False
+            self.calls.uncross(work.book, _TRADING)
+        else:
+            self.concerned = work.book
 
     def _take_turn(self, order: Order) -> None:
         """Let a stop become what it was meant to be; the other leg of its pair ends before."""
@@ -351,77 +366,12 @@ class Market:
         assert terms is not None
         self.note(order, ExecType.TRIGGERED, 0)
         self.unlink(order, 0)
-        terms.waiting = terms.queued = False
+        terms.waiting = False
         self.arrive(order, 0)
         if order.reason:
             self.note(order, ExecType.CANCELED, 0)
         if not order.leaves:
             self.orders.end(order)
-
-    # --- market states --------------------------------------------------------------------------
-
-    def set_status(self, book: OrderBook, status: InstrumentStatus) -> None:
-        """Set an instrument's status; stops that were reached meanwhile fire."""
-        book.set_status(status)
-        if status is _TRADING and book.last_price and book.triggers.count:
-            self._fire(book, [book.last_price])
-
-    def uncross(self, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
-        """Trade what crosses at one price, then go on in the next status."""
-        self.keep_call(book)
-        found = clearing(book)
-        self.matcher.effort += 1 + book.bids.level_count() + book.asks.level_count()
-        self._uncross(UncrossInProgress(book, found.price, found.volume, next_status))
-        return found
-
-    def go_on(self) -> None:
-        """Do the next part of an uncross, or else end the next call whose time has come."""
-        if self.uncrossing is not None:
-            self._uncross(self.uncrossing)
-        elif self.interrupted:
-            self.uncross(self.interrupted.pop(min(self.interrupted)), _TRADING)
-
-    def _uncross(self, state: UncrossInProgress) -> None:
-        book = state.book
-        fills = fill_auction(book, state.price, state.volume_left)
-        if fills:
-            self._settle_auction(book, fills)
-        left = state.volume_left - sum(fill.quantity for fill in fills)
-        if left:
-            self.keep_uncrossing(state._replace(volume_left=left))
-            return
-        if self.uncrossing is not None:
-            self.uncrossing = None
-            self.timers.take_up(book.instrument.instrument_id)
-        if state.price:
-            book.triggers.advance(state.price)
-            self.matcher.effort += book.triggers.take_moved()
-        self.set_status(book, state.next_status)
-
-    def keep_uncrossing(self, state: UncrossInProgress) -> None:
-        """Let an uncross go on later; what it counts on lives until it is finished."""
-        if self.uncrossing is None:
-            self.timers.pass_over(state.book.instrument.instrument_id)
-        self.uncrossing = state
-
-    def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
-        """Settle and number the trades of an uncross, forget the orders that are filled."""
-        self.matcher.effort += len(fills)
-        self.events.append(AuctionMatch(book, self.last_trade_id + 1, fills))
-        book.last_trade_id = self.last_trade_id = self.last_trade_id + len(fills)
-        for fill in fills:
-            self.executor.settle_auction(fill)
-        for fill in fills:
-            for order, leaves in ((fill.buy, fill.buy_leaves), (fill.sell, fill.sell_leaves)):
-                if not leaves:
-                    self.orders.end(order)
-                self.unlink(order, 0)
-
-
-def _interruption(book: OrderBook) -> tuple[Due, int]:
-    """Give the timer of an interruption, and the instrument under which it is kept."""
-    instrument_id = book.instrument.instrument_id
-    return (book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id
 
 
 def remainder_reason(order: Order) -> CancelReason:

@@ -48,9 +48,9 @@ class Operations:
             reason, status = RejectReason.CALL_OPEN, _CALL
         else:
             status = command.status
-            self._market.keep_call(book)
+            self._market.calls.keep_call(book)
             if book.status is not command.status:
-                self._market.set_status(book, command.status)
+                self._market.calls.set_status(book, command.status)
         return SetStatusResponse(command.request_id, 0, self._exchange.sequence, reason, status)
 
     def uncross(self, user: int, command: Uncross) -> UncrossResponse:
@@ -62,7 +62,7 @@ class Operations:
         elif book.status is not _CALL:
             reason = RejectReason.NO_CALL
         else:
-            found = self._market.uncross(book, InstrumentStatus(command.next_status))
+            found = self._market.calls.uncross(book, InstrumentStatus(command.next_status))
             price, volume = found.price, found.volume
         return UncrossResponse(
             command.request_id, 0, exchange.sequence, reason, exchange.time_ns, price, volume
@@ -119,12 +119,19 @@ def rates_go_below_zero(book: OrderBook, rates: Rates, user: int) -> bool:
     every += [own for owner, own in book.fees.own.items() if owner != user]
     every += [order.rates for order in book.orders()]
     every += [order.rates for order in book.triggers.orders()]
+    if book.work is not None:
+        every += [order.rates for order in book.work.orders()]
     return can_go_below_zero(every)
 
 
 def count_orders(book: OrderBook) -> int:
-    """Count the open orders of an instrument, waiting stops included."""
-    return book.bids.count + book.asks.count + book.triggers.count
+    """Count the open orders of an instrument, stops included."""
+    return book.bids.count + book.asks.count + count_stops(book)
+
+
+def count_stops(book: OrderBook) -> int:
+    """Count the stops of an instrument that have not had their turn."""
+    return book.triggers.count + (book.work.queued if book.work is not None else 0)
 
 
 def set_common_rates(book: OrderBook, rates: Rates) -> None:

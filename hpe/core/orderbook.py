@@ -20,7 +20,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -44,6 +44,9 @@ _TRADING: Final = InstrumentStatus.TRADING
 _ADDED: Final = BookChange.ADDED
 _CHANGED: Final = BookChange.CHANGED
 _REMOVED: Final = BookChange.REMOVED
+
+if TYPE_CHECKING:
+    from hpe.core.turns import Work
 
 NEAR_LEVELS_MAX: Final = 1_024
 """Prices in one list of a ladder: shifting that many pointers takes 0.1 us. A list that gets longer
@@ -322,12 +325,12 @@ class OrderBook:
     """Both sides of one instrument, its stops, its last price, and what may be done with it.
 
     `plain` is true while nothing but price and time decides about trades: trading, and no band.
+    `work` is what of it is unfinished.
     """
 
     __slots__ = (
         "asks", "bids", "fees", "instrument", "interruption_due_ns", "last_price",
-        "last_trade_id", "notice", "plain",
-        "status", "triggers",
+        "last_trade_id", "notice", "plain", "status", "triggers", "work",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -336,6 +339,7 @@ class OrderBook:
         self.bids = Ladder(Side.BUY)
         self.asks = Ladder(Side.SELL)
         self.triggers = Triggers()
+        self.work: Work | None = None
         self.last_price = 0
         self.last_trade_id = 0
         self.interruption_due_ns = 0

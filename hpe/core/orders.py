@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hpe.core.places import Holder
     from hpe.core.timers import Timers
     from hpe.core.triggers import Trail
+    from hpe.core.turns import Line
 
 _NEW: Final = OrderStatus.NEW
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
@@ -50,7 +51,7 @@ class Terms(msgspec.Struct, gc=False):
     """What an order has beyond price and quantity, for those that have any of it.
 
     `place` orders stops of one trigger: the sequence of the command that put it there. `waiting`
-    is true until a stop's turn comes, `queued` while it has fired and its turn has not come.
+    is true until a stop's turn comes, `line` is where it stands when it has fired before that.
     `partner` is the other leg of an OCO pair, `holds_pair` true for the leg whose `reserved` is
     that of both. `session_id` is the session whose lost connection cancels it, 0 for none.
     `group` is a waiting trailing stop's place among its like.
@@ -64,11 +65,11 @@ class Terms(msgspec.Struct, gc=False):
     expires_ns: int = 0
     place: int = 0
     waiting: bool = False
-    queued: bool = False
     holds_pair: bool = False
     session_id: int = 0
     partner: Order | None = None
     group: Trail | None = None
+    line: Line | None = None
 
 
 class Order(msgspec.Struct, gc=False, eq=False):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.auction import NO_CLEARING, clearing
 from hpe.core.balances import Account
-from hpe.core.operations import count_orders
+from hpe.core.operations import count_orders, count_stops
 from hpe.core.orders import STRANGER, Order, Terms
 from hpe.messages import (
     HOUSE_USER,
@@ -154,7 +154,7 @@ class Queries:
         return InstrumentReply(
             query.request_id, 0, sequence, _NONE, query.instrument, book.status, book.last_price,
             low, high, *(clearing(book) if in_call else NO_CLEARING), count_orders(book),
-            book.triggers.count, rates.maker, rates.taker,
+            count_stops(book), rates.maker, rates.taker,
         )  # fmt: skip
 
     def get_conservation(self, user: int, query: GetConservation) -> ConservationReply:

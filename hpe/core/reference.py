@@ -42,6 +42,7 @@ from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.snapshots import answer_later, answer_now
 from hpe.core.state import dump_state, load_state
 from hpe.core.timers import SESSION
+from hpe.core.turns import TURNS_EFFORT_MAX
 from hpe.core.work import TRADING_EVENTS, BatchWork, trades_of
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
@@ -207,7 +208,6 @@ class ReferenceCore:
                 run.attach, session.session_id, run.attach, DetachCause.PROTOCOL_ERROR
             )
             self._execute_internal(encode(lost), work)
-            self._continue(work)
 
     def _answer_frames(
         self, session: Session, frames: bytes, admit: int, work: BatchWork, out: list[bytes]
@@ -226,7 +226,7 @@ class ReferenceCore:
         by_type, commands, digested = self._by_type, self._commands, work.digested
         remember, matcher = session.remembered.append, exchange.market.matcher
         position, pending, end = 0, -1, len(frames)
-        intact, unfinished, guarded = True, False, session.role is not Role.ANONYMOUS
+        intact, guarded = True, session.role is not Role.ANONYMOUS
         events, report = exchange.market.events, self.feed.report
         exchange.session_id = session.session_id
         exchange.places.act_for(session)
@@ -252,14 +252,14 @@ class ReferenceCore:
                 else:
                     if fresh and not work.begun:
                         self._begin(work)
-                    if not fresh or (work.full and self._must_wait(request)):
+                    if not fresh or (work.careful and self._must_wait(user, request, work)):
                         handler = None
-                        answer = not_executed(session, request_id, body, admit)
+                        answer = not_executed(session, request_id, body, admit, work.full)
                     else:
                         exchange.sequence += 1
                         answer = encode(handler(user, request))
                         if matcher.effort != work.effort or len(events) > 1:
-                            unfinished = self._collect(work, out)
+                            self._collect(work, out)
                         elif events:
                             report(events.pop(), exchange.sequence, exchange.time_ns, work)
                         session.last_request_id = last_request_id = request_id
@@ -274,20 +274,15 @@ class ReferenceCore:
             size = len(answer)
             out.append(PREFIXES[size] + answer if size < _PREFIXES_COUNT else frame(answer))
             position = after
-            if unfinished:
-                work.log(session.session_id, user, frames[pending:position])
-                pending, unfinished = -1, False
-                self._continue(work)
         if pending >= 0:
             work.log(session.session_id, user, frames[pending:])
         return intact
 
-    def _must_wait(self, request: Request) -> bool:
-        """Tell whether a command is not executed in a batch that is full.
-
-        No client's command comes between one and the `continue` commands that finish it.
-        """
-        return isinstance(request, _MAY_COST_MUCH) or self.exchange.unfinished
+    def _must_wait(self, user: int, request: Request, work: BatchWork) -> bool:
+        """Tell whether a command is not executed now: the batch, or its instrument, is busy."""
+        if work.full and isinstance(request, _MAY_COST_MUCH):
+            return True
+        return self.exchange.busy.refuses(user, request)
 
     def _answer_query(
         self, user: int, request: Request, admit: int, work: BatchWork, out: list[bytes]
@@ -312,32 +307,40 @@ class ReferenceCore:
         return encode(handler(user, request))
 
     def _begin(self, work: BatchWork) -> None:
-        """Let time act: once per body, before its first command; then what goes on goes on."""
+        """Let time act: once per body, before its first command; then the unfinished go on."""
         work.begun = True
-        exchange = self.exchange
+        exchange, market = self.exchange, self.exchange.market
         if work.time_ns <= exchange.time_ns:
             raise InvariantViolation(f"batch time {work.time_ns} is not after the last logged one")
         exchange.time_ns = work.time_ns
         exchange.let_time_act()
         self._report(work, [], exchange.sequence + 1)
-        self._continue(work)
+        market.effort_max = market.matcher.effort + TURNS_EFFORT_MAX
+        for _ in range(market.turns.count):  # each at most once
+            self._execute_internal(_CONTINUE, work)
+            if market.matcher.effort >= market.effort_max:
+                break
+        market.effort_max = FILLS_PER_COMMAND_MAX
+        self._weigh(work)
 
-    def _collect(self, work: BatchWork, out: list[bytes]) -> bool:
+    def _collect(self, work: BatchWork, out: list[bytes]) -> None:
         """Let fired stops have their turn and report what one command did.
 
         Fills and levels walked are what makes one command cost a thousand times another: with
         FILLS_PER_COMMAND_MAX of them the batch is full, for its time and for the log's record.
-
-        Returns:
-            Whether the command left something over for `continue`.
         """
         market = self.exchange.market
-        if market.fired:
-            market.run_fired()
+        if market.concerned is not None:
+            market.run_concerned()
+        self._weigh(work)
+        self._report(work, out, self.exchange.sequence)
+
+    def _weigh(self, work: BatchWork) -> None:
+        """Note how much the batch has done, and whether some commands have to wait."""
+        market = self.exchange.market
         work.effort = market.matcher.effort
         work.full = work.effort >= FILLS_PER_COMMAND_MAX
-        self._report(work, out, self.exchange.sequence)
-        return self.exchange.unfinished
+        work.careful = work.full or len(market.turns.works) > 0
 
     def _report(self, work: BatchWork, out: list[bytes], sequence: int) -> None:
         """Encode what happened; reports with a request id also go to the connection of `out`."""
@@ -350,11 +353,6 @@ class ReferenceCore:
                     self.market_feed.note(event)
         exchange.market.events.clear()
 
-    def _continue(self, work: BatchWork) -> None:
-        """Finish what a command left over, as far as this batch goes; each part is a command."""
-        while self.exchange.unfinished and not work.full:
-            self._execute_internal(_CONTINUE, work)
-
     # --- internal commands --------------------------------------------------------------------
 
     def _apply_internal(self, run: Run, work: BatchWork) -> None:
@@ -362,7 +360,6 @@ class ReferenceCore:
         out = work.replies_to(SYSTEM_CONNECTION)
         for body in split_frames(run.frames):
             out.append(frame(self._execute_internal(body, work)))
-            self._continue(work)
 
     def _execute_internal(self, body: bytes, work: BatchWork) -> bytes:
         """Execute and log one internal command; gives the response."""
@@ -393,7 +390,6 @@ class ReferenceCore:
                             self._begin(work)
                     else:
                         self._execute_internal(body, work)
-                        self._continue(work)
             except (Undecodable, KeyError) as error:
                 raise Diverged(self.last_sequence + 1, f"no internal command: {error}") from None
             return

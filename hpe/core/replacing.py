@@ -14,10 +14,11 @@ from hpe.core.admission import barred, beyond_band
 from hpe.core.answers import order_rejected, order_response
 from hpe.core.fees import worst_fee
 from hpe.core.matcher import Fill
-from hpe.core.orders import Order
+from hpe.core.orders import Order, UserOrders
 from hpe.messages import (
     AMOUNT_MAX,
     ORDER_POST_ONLY,
+    CancelOrder,
     CancelReason,
     ExecType,
     InstrumentStatus,
@@ -208,6 +209,29 @@ class OrderReplacing:
                 market.note(order, ExecType.CANCELED, 0)
             market.unlink(order, command.request_id)
         return fills
+
+
+def named_order(
+    users: dict[int, UserOrders], user: int, command: CancelOrder | ReplaceOrder
+) -> Order | None:
+    """Give the open order that a command names."""
+    mine = users.get(command.user or user)
+    if mine is None:
+        return None
+    if command.order_id:
+        return mine.by_id.get(command.order_id)
+    return mine.by_client_id.get(command.client_order_id)
+
+
+def only_cancels(command: ReplaceOrder, order: Order) -> bool:
+    """True if a replace takes lots off an order and does nothing else, or leaves nothing of it."""
+    leaves, total = command.leaves_quantity, command.quantity
+    if leaves is None:
+        leaves = order.leaves if total is None else total - order.cum - order.canceled
+    if leaves <= 0:
+        return True
+    same_price = command.price in (None, order.price)
+    return same_price and leaves < order.leaves and _is_part_cancel(command, order)
 
 
 def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import msgspec
 
-from hpe.core.auction import UncrossInProgress
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
 from hpe.core.fees import rates_of
@@ -23,6 +22,8 @@ from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, Terms
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.timers import ENDING, Entry
+from hpe.core.triggers import Firing
+from hpe.core.turns import UncrossInProgress, Work
 from hpe.messages import (
     ExecutionReport,
     InstrumentStatus,
@@ -45,7 +46,7 @@ def dump_state(
         "core", exchange.sequence, exchange.time_ns, digest, exchange.last_order_id,
         market.last_trade_id, sessions.last_session_id, sessions.last_attach_number,
         exchange.listings.last_asset_id, exchange.listings.last_instrument_id,
-        exchange.settings.row(),
+        market.turns.last_served, exchange.settings.row(),
     ))  # fmt: skip
     for asset in exchange.listings.assets.values():
         user, holder = exchange.listings.asset_takers[asset.asset_id]
@@ -53,14 +54,8 @@ def dump_state(
     yield from _money_rows(exchange)
     for book in exchange.books.values():
         yield from _book_rows(exchange, book)
-    queued = [order for order in market.fired if order.terms is not None and order.terms.queued]
-    for order in queued:
-        yield _encode(("open", *_order_row(order)))
-    if market.uncrossing is not None:
-        book, *rest = market.uncrossing
-        yield _encode(("uncrossing", book.instrument.instrument_id, *rest))
-    for instrument_id in sorted(market.interrupted):
-        yield _encode(("interrupted", instrument_id))
+    for work in market.turns:
+        yield from _work_rows(work)
     yield from _user_rows(exchange, feed)
     for (due_ns, _, session_id, newest), instrument_id in exchange.disconnects.entries():
         yield _encode(("ending", due_ns, session_id, newest, instrument_id))
@@ -80,6 +75,18 @@ def _book_rows(exchange: Exchange, book: OrderBook) -> Iterator[bytes]:
         yield _encode(("open", *_order_row(order)))
     for order in sorted(book.triggers.orders(), key=lambda order: order.order_id):
         yield _encode(("open", *_order_row(order)))
+
+
+def _work_rows(work: Work) -> Iterator[bytes]:
+    """Yield what is unfinished of an instrument: the stops in their lines, then the rest."""
+    lines = [line for line in work.lines if line]
+    for number, line in enumerate(lines, 1):
+        for _, _, order in line:
+            yield _encode(("open", *_order_row(order, number)))
+    firings = [(firing.prices, firing.side, firing.index) for firing in work.firings]
+    is_open = work.is_open and bool(work.lines[-1])
+    instrument_id = work.book.instrument.instrument_id
+    yield _encode(("work", instrument_id, firings, is_open, work.interrupted, work.uncrossing))
 
 
 def _money_rows(exchange: Exchange) -> Iterator[bytes]:
@@ -112,7 +119,8 @@ def _user_rows(exchange: Exchange, feed: PrivateFeed) -> Iterator[bytes]:
         yield _encode(("fill", user, next(fills)))
 
 
-def _order_row(order: Order) -> tuple[object, ...]:
+def _order_row(order: Order, line: int = 0) -> tuple[object, ...]:
+    """Give all of an order; `line` is the number of the one in which a fired stop stands."""
     terms = order.terms
     return (
         order.order_id, order.user, order.client_order_id, order.book.instrument.instrument_id,
@@ -120,7 +128,7 @@ def _order_row(order: Order) -> tuple[object, ...]:
         order.quantity, order.leaves, order.flags, order.self_trade, order.rates.maker,
         order.rates.taker, order.reserved, order.hidden, order.cum, order.canceled,
         order.quote_total, order.fee_total, order.fee_rest, order.reason,
-        None if terms is None else _terms_row(order, terms),
+        None if terms is None else (*_terms_row(order, terms), line),
     )  # fmt: skip
 
 
@@ -128,7 +136,7 @@ def _terms_row(order: Order, terms: Terms) -> tuple[object, ...]:
     """Give the terms; a trailing stop's with its present trigger."""
     return (
         order.book.triggers.trigger_of(order), terms.trail, terms.display, terms.minimum,
-        terms.budget, terms.expires_ns, terms.place, terms.waiting, terms.queued,
+        terms.budget, terms.expires_ns, terms.place, terms.waiting,
         terms.holds_pair, terms.session_id,
         terms.partner.order_id if terms.partner is not None else 0,
     )  # fmt: skip
@@ -192,8 +200,8 @@ class _Loader:
         exchange.sequence, exchange.time_ns, self.digest = row[:3]
         exchange.last_order_id, exchange.market.last_trade_id = row[3:5]
         sessions.last_session_id, sessions.last_attach_number = row[5:7]
-        self.last_listed = row[7:9]
-        *settings, places = row[9]
+        self.last_listed, exchange.market.turns.last_served = row[7:9], row[9]
+        *settings, places = row[10]
         exchange.settings.set(*(*settings, PlaceLimits(*places)))
         sessions.set_times(exchange.settings.session_expiry_ns, exchange.settings.session_keep_ns)
 
@@ -221,15 +229,15 @@ class _Loader:
         book.fees.own.update((user, rates_of(maker, taker)) for user, maker, taker in own)
         self.sequences[instrument.instrument_id] = sequence
         if interruption_due_ns:
-            self.exchange.market.time_interruption(book, interruption_due_ns)
+            self.exchange.market.calls.time_interruption(book, interruption_due_ns)
 
     def load_open(self, *row: Any) -> None:
         order = self._order(*row)
         terms = order.terms
         if terms is None or not terms.waiting:
             order.book.side(order.side).add(order)
-        elif terms.queued:
-            self.exchange.market.queue(order)
+        elif row[-1][-1]:
+            self.exchange.market.turns.of(order.book).restore(order, row[-1][-1])
         else:
             order.book.triggers.add(order)
         self.orders[order.order_id] = order
@@ -249,19 +257,29 @@ class _Loader:
             paying, receiving, self.exchange.places.of(key), *done,
         )  # fmt: skip
         if terms_row is not None:
-            *values, partner_id = terms_row
+            *values, partner_id, _ = terms_row
             order.terms = Terms(*values)
             if partner_id:
                 self.partners.append((order, partner_id))
         return order
 
-    def load_uncrossing(self, instrument_id: int, price: int, left: int, status: int) -> None:
-        book = self.exchange.books[instrument_id]
-        state = UncrossInProgress(book, price, left, InstrumentStatus(status))
-        self.exchange.market.keep_uncrossing(state)
-
-    def load_interrupted(self, instrument_id: int) -> None:
-        self.exchange.market.interrupted[instrument_id] = self.exchange.books[instrument_id]
+    def load_work(
+        self,
+        instrument_id: int,
+        firings: list[list[Any]],
+        is_open: bool,
+        interrupted: bool,
+        uncrossing: list[int] | None,
+    ) -> None:
+        book, market = self.exchange.books[instrument_id], self.exchange.market
+        work = market.turns.of(book)
+        work.firings.extend(Firing(*row) for row in firings)
+        work.is_open, work.interrupted = is_open, interrupted
+        if uncrossing is not None:
+            price, volume_left, surplus, status = uncrossing
+            state = UncrossInProgress(price, volume_left, surplus, InstrumentStatus(status))
+            market.calls.keep_uncrossing(work, state)
+        market.turns.review(book)
 
     def load_net(self, asset_id: int, amount: int) -> None:
         self.exchange.balances.restore_net_deposits(asset_id, amount)

@@ -24,7 +24,8 @@ from hpe.messages import Side
 if TYPE_CHECKING:
     from hpe.core.orders import Order
 
-Fired = list[tuple[int, int, "Order"]]
+Row = tuple[int, int, "Order"]
+Fired = list[Row]
 """Rows (negated rank of the trigger, place, order) of stops that fired; sorted they are in turn."""
 
 _BEYOND: Final = 1 << 64
@@ -178,25 +179,28 @@ class WaitingSide:
         self.moved += len(rows)
         return largest
 
-    def reached(self, price: int) -> Fired:
-        """Take out the stops whose trigger a trade at this price has reached."""
+    def reached(self, price: int, room: int) -> Fired:
+        """Take out the stops whose trigger a trade at this price has reached, `room` at most.
+
+        Where some are left, `quiet_low` is at or above the price's rank afterwards.
+        """
         bound = -price * self.sign
         fired: Fired = []
         if self._fixed and self._fixed[0][0] <= bound:
-            fired = _taken(self._fixed, bound)
-        while self._firsts and self._firsts[0][0] <= bound:
+            fired = _taken(self._fixed, bound, room)
+        while self._firsts and self._firsts[0][0] <= bound and len(fired) < room:
             peak = self._firsts.pop(0)[1]
             index = bisect_left(self._trails, -peak, key=_negated_peak)
-            fired += self._fired_of(self._trails[index], bound)
-        while self._trails and self._trails[-1].first()[0] <= bound:
-            fired += self._fired_of(self._trails[-1], bound)
+            fired += self._fired_of(self._trails[index], bound, room - len(fired))
+        while self._trails and self._trails[-1].first()[0] <= bound and len(fired) < room:
+            fired += self._fired_of(self._trails[-1], bound, room - len(fired))
         self._bound()
         return fired
 
-    def _fired_of(self, group: Trail, bound: int) -> Fired:
+    def _fired_of(self, group: Trail, bound: int, room: int) -> Fired:
         """Take out the stops of a group, which is not in `_firsts`, that a trade has reached."""
         fired = []
-        for trail, place, order in _taken(group.stops, bound + group.peak):
+        for trail, place, order in _taken(group.stops, bound + group.peak, room):
             self._leave(order, group)
             fired.append((trail - group.peak, place, order))
         self._keep(group)
@@ -233,6 +237,26 @@ class WaitingSide:
         self._bound()
         if noted != (self.quiet_low, self.quiet_high):
             raise InvariantViolation(f"trades between the ranks {noted} are taken for quiet")
+
+
+class Firing:
+    """What a series of trades reached, while it is being taken out.
+
+    `side` is the one that is next, 0 for buys, 1 for sells, 2 when all is done; `index` is that of
+    the next of its prices.
+    """
+
+    __slots__ = ("index", "prices", "side")
+
+    def __init__(self, prices: list[int], side: int = 0, index: int = 0) -> None:
+        self.prices = prices
+        self.side = side
+        self.index = index
+
+    @property
+    def is_done(self) -> bool:
+        """True if everything that was reached is out."""
+        return self.side > 1
 
 
 class Triggers:
@@ -285,24 +309,26 @@ class Triggers:
         self.buys.moved = self.sells.moved = 0
         return moved
 
-    def traded(self, prices: list[int]) -> list[Order]:
-        """Take out what a series of trades reached, each moving the trails first; in turn.
+    def take(self, firing: Firing, room: int) -> Fired:
+        """Take out what a series of trades reached on its present side, `room` at most.
 
-        A price that follows itself does nothing the second time.
+        Each trade moves the trails first. A price that follows itself does nothing the second time.
         """
+        side = self.sells if firing.side else self.buys
         fired: Fired = []
-        for side in (self.buys, self.sells):
-            found: Fired = []
-            for price in prices:
-                rank = price * side.sign
-                if rank > side.quiet_high:
-                    side.advance(price)
+        for price in firing.prices[firing.index :]:
+            rank = price * side.sign
+            if rank > side.quiet_high:
+                side.advance(price)
+            if rank <= side.quiet_low:
+                fired += side.reached(price, room - len(fired))
                 if rank <= side.quiet_low:
-                    found += side.reached(price)
-            if found:
-                fired += sorted(found)
+                    break  # there are more
+            firing.index += 1
+        else:
+            firing.side, firing.index = firing.side + 1, 0
         self.count -= len(fired)
-        return [order for _, _, order in fired]
+        return fired
 
     def orders(self) -> Iterator[Order]:
         """Walk all waiting stops, in no particular order."""
@@ -325,9 +351,9 @@ def _size(group: Trail) -> int:
     return len(group.stops)
 
 
-def _taken(rows: SortedList[Any], bound: int) -> Fired:
-    """Take the rows out whose first element is at most a bound; all at once, as they are many."""
-    count = rows.bisect_left((bound + 1,))
+def _taken(rows: SortedList[Any], bound: int, room: int) -> Fired:
+    """Take rows out whose first element is at most a bound; all at once, as they are many."""
+    count = min(rows.bisect_left((bound + 1,)), room)
     taken: Fired = list(rows.islice(0, count))
     del rows[:count]
     return taken

@@ -35,7 +35,8 @@ class BatchWork:
 
     `begun` turns true with the first command: before it there is nothing to log. `full` turns
     true when commands have traded and searched enough: those that remain and may cost much are
-    refused as busy. `effort` counts that, as far as it has been reported.
+    refused as busy. `effort` counts that, as far as it has been reported. `careful` is true when it
+    is full, or something is unfinished: some commands have to wait then.
     `digested` are the bodies that the output digest covers, in order. `private` has the reports
     of each user, with the number of the first. `subscribes` are those of the run's `connection` and
     others whose reply has a place (list, index) and waits for the end of the batch; `snapshots`
@@ -43,8 +44,9 @@ class BatchWork:
     """
 
     __slots__ = (
-        "begun", "connection", "cut", "digested", "effort", "first_sequence", "full", "groups",
-        "private", "replies", "snapshots", "subscribed", "subscribes", "time_ns", "trades",
+        "begun", "careful", "connection", "cut", "digested", "effort", "first_sequence", "full",
+        "groups", "private", "replies", "snapshots", "subscribed", "subscribes", "time_ns",
+        "trades",
     )  # fmt: skip
 
     def __init__(self, time_ns: int, first_sequence: int) -> None:
@@ -52,6 +54,7 @@ class BatchWork:
         self.first_sequence = first_sequence
         self.begun = False
         self.full = False
+        self.careful = False
         self.effort = 0
         self.replies: dict[int, list[bytes]] = {}
         self.private: dict[int, tuple[int, list[bytes]]] = {}

@@ -16,7 +16,8 @@ import msgspec
 from msgspec import structs
 from msgspec.structs import replace
 
-from hpe.core.core import SYSTEM_CONNECTION, Run
+from hpe.core.core import SYSTEM_CONNECTION, Core, Run
+from hpe.core.reference import ReferenceCore
 from hpe.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
@@ -72,7 +73,7 @@ from tests.support.core_driver import (
     internal_replies,
 )
 from tests.support.naive_exchange import NaiveExchange
-from tests.support.naive_state import Account
+from tests.support.naive_state import Account, NaiveBounds
 
 WATCHER: Final = 9
 """The user of the sessions that ask the queries and subscribe to market data."""
@@ -96,6 +97,25 @@ QUERY_EVERY: Final = 6
 _encode = msgspec.msgpack.Encoder().encode
 
 
+TIGHT: Final = NaiveBounds(stops=1, uncross_fills=2, part_fills=1, acts=(1, 1, 1, 1))
+"""Bounds at which the work of a few orders is cut into parts."""
+
+
+def bounded(new_core: CoreFactory, bounds: NaiveBounds) -> CoreFactory:
+    """Give a factory of cores of which a command and a batch do no more than this."""
+
+    def new_bounded_core() -> Core:
+        core = new_core()
+        assert isinstance(core, ReferenceCore)
+        market, timers = core.exchange.market, core.exchange.timers
+        market.stops_max = bounds.stops
+        market.uncross_fills_max, market.part_fills_max = bounds.uncross_fills, bounds.part_fills
+        timers.acts_max = (*bounds.acts, *timers.acts_max[len(bounds.acts) :])
+        return core
+
+    return new_bounded_core
+
+
 class Play:
     """The core and the naive exchange, side by side; `told` is what each user was told."""
 
@@ -106,12 +126,14 @@ class Play:
         open_orders_max: int = OPEN_ORDERS_MAX,
         open_orders_per_user_max: int = OPEN_ORDERS_PER_USER_MAX,
         places: PlaceLimits = PLACES,
+        bounds: NaiveBounds | None = None,
     ) -> None:
         self.mood = mood
-        self.venue = Venue(new_core)
+        self.venue = Venue(new_core if bounds is None else bounded(new_core, bounds))
         self.venue.pace_ns = UNIT_NS
         self.naive = NaiveExchange(open_orders_max, open_orders_per_user_max, True, places)
         self.state = self.naive.state
+        self.state.bounds = bounds or NaiveBounds()
         self.seats = Seats(self.venue, self.naive)
         self.told: dict[int, int] = {}
         self.told_balances: dict[int, int] = {}
@@ -224,7 +246,7 @@ class Play:
         wait_ns = max(1, batch[0].wait) * UNIT_NS
         # What subscribers do depends on the step alone: leaving others out changes it little.
         random = Random(_encode(batch[0].command))
-        if any(map(self.seats.is_logged, batch)):
+        if self.state.unfinished() or any(map(self.seats.is_logged, batch)):
             self.begin_batch(wait_ns)
         reports = self.naive.taken_reports()
         expected: dict[int, list[Reply]] = {}
@@ -319,8 +341,12 @@ class Play:
     def compare_queries(self, random: Random) -> None:
         """Compare the answers to all kinds of queries, whole and in pages."""
         queries = _queries(random, self.state.orders)
+        goes_on = bool(self.state.unfinished())
+        if goes_on:
+            self.begin_batch(UNIT_NS)
         output = self.venue.apply(self.watcher.run(*queries))
-        assert output.body == b""
+        assert bool(output.body) is goes_on
+        self.compare_reports()
         for query, reply in zip(queries, self.watcher.replies(output), strict=True):
             if isinstance(reply, OrdersReply):
                 assert all(

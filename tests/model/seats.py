@@ -140,6 +140,8 @@ class Seats:
             return Exchanged(run, number, [])
         if not self.may(place, request):
             return Exchanged(run, number, [refusal(request, ErrorCode.NOT_AUTHORIZED)])
+        if self.naive.is_busy(client.user, request):
+            return Exchanged(run, number, [refusal(request, ErrorCode.BUSY)])
         response = self.naive.execute(client.user, request, session.session_id)
         body = _encode(request)
         session.executed(request.request_id, body, _encode(response))
@@ -221,7 +223,8 @@ def is_internal(command: Request) -> bool:
 
 def refusal(request: Request, code: ErrorCode) -> Error:
     """Make the answer to a request that is not executed, without the words."""
-    return Error(request.request_id, 0, code, "", "", False, False, False)
+    retryable = code is ErrorCode.BUSY
+    return Error(request.request_id, 0, code, "", "", retryable, False, False)
 
 
 def without_words(reply: Reply) -> Reply:

@@ -21,16 +21,19 @@ BATCH = 300
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("core", CORE_FACTORIES)
-def test_what_one_command_may_not_fire_fires_in_the_next(core):
+def test_what_one_command_may_not_fire_fires_with_the_next_batch(core):
     play = Play(CORE_FACTORIES[core], 0, 2 * STOPS, 2 * STOPS)
     send(play, 0, Deposit(1, 1, 2 * STOPS))
     send(play, 0, *(stop_at(2 + number % 3) for number in range(STOPS)))
     send(play, 1, limit(Side.BUY, 4, 1), limit(Side.BUY, 1, STOPS - 10))
     before = play.state.sequence
     send(play, 2, limit(Side.SELL, 4, 1))
+    assert play.state.sequence == before + 1
+    assert play.state.unfinished() == [1]
+    send(play, 1, Deposit(1, 1, 1))
     fired = [order for order in play.state.open if not order.waiting]
     print(f"{play.state.trades} trades, {len(fired)} orders rest")
-    assert play.state.sequence == before + 2
+    assert play.state.sequence == before + 3
     assert play.state.trades == 1 + STOPS - 10
     play.venue.check()
 

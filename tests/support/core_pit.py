@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import pytest
 
-from hpe.core import auction, market, reference
+from hpe.core import market, reference
 from hpe.core.codec import decode_body, decode_request, split_frames
+from hpe.core.market import Market
 from hpe.core.reference import ReferenceCore
 from hpe.messages import (
     ExecType,
@@ -34,19 +35,20 @@ FUNDS: Final = 10**9
 
 def limit_stops(patch: pytest.MonkeyPatch, count: int) -> None:
     """Let so many stops fire in one command."""
-    patch.setattr(market, "STOPS_PER_COMMAND_MAX", count)
+    patch.setattr(Market, "stops_max", count)
 
 
 def limit_effort(patch: pytest.MonkeyPatch, effort: int) -> None:
-    """Let a batch be full after so many fills and reports."""
-    for module in (market, reference):
-        patch.setattr(module, "FILLS_PER_COMMAND_MAX", effort)
+    """Let a batch be full after so many fills and reports, a quarter of them for what goes on."""
+    patch.setattr(reference, "FILLS_PER_COMMAND_MAX", effort)
+    patch.setattr(reference, "TURNS_EFFORT_MAX", effort // 4)
+    patch.setattr(market, "CONTINUE_EFFORT", 0)
 
 
 def limit_fills(patch: pytest.MonkeyPatch, fills: int) -> None:
-    """Let an uncross have so many fills in one command; for books without stops."""
-    for module in (auction, market):
-        patch.setattr(module, "FILLS_PER_COMMAND_MAX", fills)
+    """Let an uncross have so many fills in one command."""
+    patch.setattr(Market, "uncross_fills_max", fills)
+    patch.setattr(Market, "part_fills_max", fills)
 
 
 class Pit:
@@ -70,7 +72,7 @@ class Pit:
     def finish(self) -> None:
         """Let batches pass until nothing goes on."""
         while self.unfinished:
-            self.venue.pass_time(1)
+            self.venue.apply()
 
     def trade_at(self, price: int) -> None:
         """Make a last price."""

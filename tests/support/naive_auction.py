@@ -49,18 +49,28 @@ def best_cross(resting: list[NaiveOrder]) -> Cross:
     return cross_at(resting, lowest if pressure < 0 else (lowest + highest) // 2)
 
 
-def uncross(state: NaiveState, book: int) -> Cross:
-    """Trade what crosses, each time the first two; what is linked with them is canceled."""
+def cross_now(state: NaiveState, book: int) -> Cross:
+    """Give what an uncross would do, or of one that goes on what is left."""
+    if book in state.uncrossing:
+        going = state.uncrossing[book]
+        return Cross(going.price, going.left, going.surplus)
+    return best_cross(state.resting(book)) if state.in_call(book) else NO_CROSS
+
+
+def uncross(state: NaiveState, book: int, cross: Cross, fills_max: int) -> int:
+    """Trade what crosses, each time the first two; what is linked with them is canceled.
+
+    Gives the volume that is left for another command.
+    """
     resting = state.resting(book)
-    cross = best_cross(resting)
     traded: list[NaiveOrder] = []
     bids = [o for o in resting if o.side is Side.BUY and o.price >= cross.price]
     asks = [o for o in resting if o.side is Side.SELL and o.price <= cross.price]
     left = cross.volume
-    while left:
+    while left and len(traded) < 2 * fills_max:
         bid = min((o for o in bids if o.leaves), key=rank)
         ask = min((o for o in asks if o.leaves), key=rank)
-        quantity = min(bid.leaves, ask.leaves)
+        quantity = min(bid.leaves, ask.leaves, left)
         for order in (bid, ask):
             order.leaves -= quantity
             order.cum += quantity
@@ -71,7 +81,7 @@ def uncross(state: NaiveState, book: int) -> Cross:
         left -= quantity
     for order in traded:
         _close(state, order)
-    return cross
+    return left
 
 
 def _close(state: NaiveState, order: NaiveOrder) -> None:

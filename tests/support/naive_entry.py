@@ -193,7 +193,7 @@ def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int,
         and command.side in (0, order.side)
         and state.status(order.book) is not InstrumentStatus.HALTED
     ]
-    chosen = matching[:MASS_CANCEL_MAX]
+    chosen = [order for order in matching if order.book not in state.uncrossing][:MASS_CANCEL_MAX]
     end_all(state, chosen, CancelReason.MASS_CANCEL)
     return len(chosen), len(matching) - len(chosen)
 
@@ -237,6 +237,15 @@ def replace_order(state: NaiveState, user: int, command: ReplaceOrder) -> NaiveO
     checks.check_state(state, user, order.book)
     _change(state, order, command, leaves)
     return order
+
+
+def takes_off(state: NaiveState, order: NaiveOrder, command: ReplaceOrder) -> bool:
+    """Whether a replace takes lots off an order and changes nothing else, or leaves nothing."""
+    leaves = command.leaves_quantity
+    if leaves is None:
+        whole = order.quantity if command.quantity is None else command.quantity
+        leaves = whole - order.cum - order.canceled
+    return leaves <= 0 or _only_takes_off(order, command, leaves)
 
 
 def _only_takes_off(order: NaiveOrder, command: ReplaceOrder, leaves: int) -> bool:

@@ -49,28 +49,27 @@ from hpe.messages import (
     Withdraw,
 )
 from tests.support import naive_queries
-from tests.support.naive_auction import uncross
+from tests.support.naive_auction import Cross, cross_now, uncross
 from tests.support.naive_catalogue import execute_listing
 from tests.support.naive_entry import (
     cancel,
     end_all,
+    find,
     mass_cancel,
     replace_order,
     submit,
     submit_pair,
+    takes_off,
 )
 from tests.support.naive_listings import NaiveListings, Rejected, reject_if
 from tests.support.naive_money import execute_hold, execute_movement, set_fees
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_places import admit, check_parties
-from tests.support.naive_state import NaiveHold, NaiveState, Told
+from tests.support.naive_state import NaiveHold, NaiveState, Told, Uncrossing
 from tests.support.naive_stops import queue_reached_by_last, run_fired
 
 Due = tuple[int, int, int, int]
 """When, what kind (0 order, 1 hold, 2 orders of a lost session, 3 an interruption), and two ids."""
-
-ACTS_MAX: Final = (256, 256, 256, 256)
-"""How many of each kind of what is due may act in one batch."""
 
 _ORDER_IDS = ("order_id", "client_order_id", "limit_client_order_id", "stop_client_order_id")
 
@@ -104,36 +103,55 @@ class NaiveExchange:
         self.grants: dict[int, tuple[int, int]] = {}  # session -> flags and grace of its hello
         self.keys: dict[int, tuple[int, bool]] = {}  # session -> key, and whether an operator's
         self.lost: list[Due] = []  # sessions without a connection, and those whose orders end
-        self.over: list[int] = []  # instruments whose interruption has lasted long enough
-        self.acts_max = ACTS_MAX
-        self.acts_left = list(ACTS_MAX)
+        self.parked: dict[Due, int] = {}  # by the instrument for whose uncross an ending waits
+        self.acts_left = [0, 0, 0, 0]
+        self.last_served = 0
 
     def begin_batch(self, time_ns: int) -> None:
         """Let what is due act, before the first command of a batch; of each kind only so much."""
         state = self.state
         state.time_ns, state.direct = time_ns, False
         state.sequence += 1
-        self.acts_left = list(self.acts_max)
+        self.acts_left = list(state.bounds.acts)
         while due := [entry for entry in self._due() if self.acts_left[entry[1]]]:
             self._expire(min(due))
         state.sequence -= 1
-        for book in sorted(self.over):
-            self._end_call(book)
+        books = state.unfinished()
+        for book in [book for book in books if book > self.last_served] + [
+            book for book in books if book <= self.last_served
+        ]:
+            self._go_on(book)
 
-    def _end_call(self, book: int) -> None:
-        """End a call whose time has come, by a command of its own."""
-        self.over.remove(book)
-        self.state.sequence += 1
-        uncross(self.state, book)
-        self._become(book, InstrumentStatus.TRADING)
-        run_fired(self.state)
+    def _go_on(self, book: int) -> None:
+        """Do a part of what is unfinished of an instrument: a command of its own."""
+        state, self.last_served = self.state, book
+        state.sequence += 1
+        if book in state.uncrossing:
+            going = state.uncrossing.pop(book)
+            cross = Cross(going.price, going.left, going.surplus)
+            self._uncross_part(book, cross, going.next_status, state.bounds.part_fills)
+        elif book in state.over and not state.in_line(book):
+            state.over.remove(book)
+            fills_max = state.bounds.uncross_fills
+            self._uncross_part(book, cross_now(state, book), InstrumentStatus.TRADING, fills_max)
+        else:
+            state.concerned = book
+        self._run_concerned()
+
+    def _run_concerned(self) -> None:
+        book, self.state.concerned = self.state.concerned, 0
+        if book:
+            run_fired(self.state, book)
+        self.state.concerned = 0
 
     def _due(self) -> list[Due]:
         state = self.state
-        entries = [(o.terms.expires_ns, 0, o.order_id, 0) for o in state.open]
+        lasting = [o for o in state.open if o.book not in state.uncrossing]
+        entries = [(o.terms.expires_ns, 0, o.order_id, 0) for o in lasting]
         entries += [(hold.expires_ns, 1, hold.user, hold.hold_id) for hold in state.holds]
         entries += [(end_ns, 3, book, 0) for book, end_ns in state.interruptions.items()]
-        return [e for e in entries + self.lost if 0 < e[0] <= state.time_ns]
+        entries += [e for e in self.lost if self.parked.get(e) not in state.uncrossing]
+        return [e for e in entries if 0 < e[0] <= state.time_ns]
 
     def _expire(self, due: Due) -> None:
         _, kind, first_id, second_id = due
@@ -145,7 +163,7 @@ class NaiveExchange:
             self._end_hold(next(h for h in self.state.holds if (h.user, h.hold_id) == ids))
         elif kind == 3:
             del self.state.interruptions[first_id]
-            self.over.append(first_id)
+            self.state.over.append(first_id)
         else:
             self._end_one(due)
 
@@ -196,7 +214,7 @@ class NaiveExchange:
             end_ns = self.state.time_ns + grace_ms * 1_000_000
             self.lost.append((end_ns, 2, session, theirs[-1].order_id))
             self.lost = list(dict.fromkeys(self.lost))  # it may have come and gone in one batch
-        while self.acts_left[2] and (due := self._begun(session)):
+        while self.acts_left[2] and (due := self._begun(session)) and min(due) in self._due():
             self._expire(min(due))
 
     def close(self, session: int, flags: int) -> None:
@@ -228,6 +246,9 @@ class NaiveExchange:
     def _end_one(self, due: Due) -> None:
         session, newest = due[2:]
         ending = [order for order in self._orders_of(session) if order.order_id <= newest]
+        if ending and ending[0].book in self.state.uncrossing:
+            self.parked[due] = ending[0].book
+            return
         if ending:
             legs = [order for order in (ending[0], ending[0].partner) if order is not None]
             end_all(self.state, legs, CancelReason.DISCONNECTED)
@@ -249,7 +270,7 @@ class NaiveExchange:
         bound = self.grants[session][0] & HELLO_CANCEL_ON_DISCONNECT
         state.session, state.session_flags = session, ORDER_CANCEL_ON_DISCONNECT if bound else 0
         response = self._respond(user, command)
-        run_fired(state)
+        self._run_concerned()
         return response
 
     def answer(self, user: int, query: Request) -> Reply:
@@ -352,10 +373,13 @@ class NaiveExchange:
         return SetStatusResponse(command.request_id, 0, state.sequence, reason, status)
 
     def _become(self, book: int, status: InstrumentStatus) -> None:
-        changes = self.state.status(book) is not status
-        self.state.statuses[book] = status
+        state = self.state
+        changes, waited = state.status(book) is not status, book not in state.unfinished()
+        state.statuses[book] = status
         if changes and status is InstrumentStatus.TRADING:
-            queue_reached_by_last(self.state, book)
+            queue_reached_by_last(state, book)
+        if waited and book in state.unfinished():
+            state.concerned = book
 
     def _uncross(self, command: Uncross) -> UncrossResponse:
         state, book = self.state, command.instrument
@@ -364,12 +388,46 @@ class NaiveExchange:
             state.instrument(book)
             reject_if(not state.in_call(book), RejectReason.NO_CALL)
             state.interruptions.pop(book, None)
-            price, volume, _ = uncross(state, book)
-            self._become(book, InstrumentStatus(command.next_status))
+            price, volume, _ = cross = cross_now(state, book)
+            next_status = InstrumentStatus(command.next_status)
+            self._uncross_part(book, cross, next_status, state.bounds.uncross_fills)
         except Rejected as rejected:
             reason = rejected.reason
         head = (command.request_id, 0, state.sequence)
         return UncrossResponse(*head, reason, state.time_ns, price, volume)
+
+    def _uncross_part(
+        self, book: int, cross: Cross, next_status: InstrumentStatus, fills_max: int
+    ) -> None:
+        self.state.direct = False
+        left = uncross(self.state, book, cross, fills_max)
+        if left:
+            going = Uncrossing(cross.price, left, cross.surplus, next_status)
+            self.state.uncrossing[book] = going
+        else:
+            self._become(book, next_status)
+
+    # --- what has to wait -------------------------------------------------------------------------
+
+    def is_busy(self, user: int, command: Request) -> bool:
+        """Whether a command has to wait for what goes on of its instrument."""
+        state, book = self.state, getattr(command, "instrument", 0)
+        if isinstance(command, CancelOrder | ReplaceOrder):
+            named = self._named(command.user or user, command)
+            book = named.book if named else 0
+            if named and isinstance(command, ReplaceOrder) and takes_off(state, named, command):
+                return book in state.uncrossing
+        if isinstance(command, CancelOrder | MassCancel | SetStatus):
+            return book in state.uncrossing
+        changing = SubmitOrder | SubmitOco | ReplaceOrder | Uncross | SetFees
+        return isinstance(command, changing) and book in state.unfinished()
+
+    def _named(self, user: int, command: CancelOrder | ReplaceOrder) -> NaiveOrder | None:
+        try:
+            client_id = 0 if command.order_id else command.client_order_id
+            return find(self.state, user, command.order_id, client_id)
+        except Rejected:
+            return None
 
     def _set_fees(self, command: SetFees) -> SetFeesResponse:
         reason = RejectReason.NONE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from zlib import crc32
 
 from hpe.messages import BookLevel, BookOrderRow, Side
-from tests.support.naive_auction import NO_CROSS, best_cross
+from tests.support.naive_auction import cross_now
 from tests.support.naive_orders import rank
 from tests.support.naive_state import NaiveState
 
@@ -53,6 +53,6 @@ def best(state: NaiveState, book: int) -> tuple[int, int, int, int]:
 
 def status(state: NaiveState, book: int) -> tuple[int, ...]:
     """Give status, last price, band, and price, volume and surplus that a call would trade."""
-    cross = best_cross(state.resting(book)) if state.in_call(book) else NO_CROSS
+    cross = cross_now(state, book)
     band = state.band(book) or (0, 0)
     return (state.status(book), state.last_price(book), *band, *cross)

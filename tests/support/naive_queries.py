@@ -37,7 +37,7 @@ from hpe.messages import (
     Request,
     Side,
 )
-from tests.support.naive_auction import NO_CROSS, best_cross
+from tests.support.naive_auction import cross_now
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_state import NaiveState
 
@@ -146,7 +146,7 @@ def _instrument_reply(state: NaiveState, query: GetInstrument) -> InstrumentRepl
     if reason:
         return InstrumentReply(*head, *(0,) * 12)
     listed = state.instrument(book)
-    cross = best_cross(state.resting(book)) if state.in_call(book) else NO_CROSS
+    cross = cross_now(state, book)
     mine = [order for order in state.open if order.book == book]
     waiting = [order for order in mine if order.waiting]
     return InstrumentReply(

@@ -50,6 +50,26 @@ class NaiveHold:
 
 
 @dataclass
+class NaiveBounds:
+    """How much one command or one batch does: turns of stops, fills of an uncross, due things."""
+
+    stops: int = 1_024
+    uncross_fills: int = 32_768
+    part_fills: int = 8_192
+    acts: tuple[int, ...] = (256, 256, 256, 256)
+
+
+@dataclass
+class Uncrossing:
+    """An uncross that goes on: its price, what is left of its volume, surplus, status after it."""
+
+    price: int
+    left: int
+    surplus: int
+    next_status: InstrumentStatus
+
+
+@dataclass
 class NaiveState:
     """Everything; `reports` are those since they were last taken, each with its user.
 
@@ -57,7 +77,9 @@ class NaiveState:
     its id, and whether what happens is the command itself and not what follows from it. `session`
     is the one that it came from, `session_flags` what that gives to its orders that may wait; `key`
     and `operator` are the session's. `users` and `account_keys` say who is there, the house
-    excepted, and by whose key.
+    excepted, and by whose key. `fired` are stops in line for their turns, by instrument,
+    `uncrossing` uncrosses in parts; `concerned` is the instrument of which stops run behind the
+    command, 0 for none.
     """
 
     listings: NaiveListings
@@ -68,7 +90,8 @@ class NaiveState:
     account_keys: dict[tuple[int, int], int] = field(default_factory=dict)
     open: list[NaiveOrder] = field(default_factory=list)
     ended: list[NaiveOrder] = field(default_factory=list)
-    fired: list[NaiveOrder] = field(default_factory=list)
+    fired: dict[int, list[NaiveOrder]] = field(default_factory=dict)
+    uncrossing: dict[int, Uncrossing] = field(default_factory=dict)
     owned: dict[tuple[int, int], int] = field(default_factory=dict)
     net_deposits: dict[int, int] = field(default_factory=dict)
     plain_held: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -76,6 +99,7 @@ class NaiveState:
     prices: dict[int, list[int]] = field(default_factory=dict)
     statuses: dict[int, InstrumentStatus] = field(default_factory=dict)
     interruptions: dict[int, int] = field(default_factory=dict)
+    over: list[int] = field(default_factory=list)
     own_rates: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     private: dict[int, int] = field(default_factory=dict)
@@ -93,6 +117,8 @@ class NaiveState:
     operator: bool = False
     request_id: int = 0
     direct: bool = False
+    concerned: int = 0
+    bounds: NaiveBounds = field(default_factory=NaiveBounds)
 
     # --- looking things up --------------------------------------------------------------------
 
@@ -112,6 +138,18 @@ class NaiveState:
     def status(self, book: int) -> InstrumentStatus:
         """Give what may be done with an instrument's orders."""
         return self.statuses.get(book, InstrumentStatus.TRADING)
+
+    def unfinished(self) -> list[int]:
+        """List the instruments of which something goes on by itself."""
+        open_now = (InstrumentStatus.TRADING, InstrumentStatus.CALL_AUCTION)
+        books = [book for book in self.fired if self.in_line(book)]
+        return sorted(
+            {*self.uncrossing, *self.over, *(b for b in books if self.status(b) in open_now)}
+        )
+
+    def in_line(self, book: int) -> list[NaiveOrder]:
+        """List the stops of an instrument that have fired and wait for their turns."""
+        return [order for order in self.fired.get(book, []) if order.live]
 
     def in_call(self, book: int) -> bool:
         """Whether orders only gather."""

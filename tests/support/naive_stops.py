@@ -6,7 +6,7 @@ Source: protocol.md, "The rules of the exchange", Stops.
 
 from __future__ import annotations
 
-from hpe.messages import STOPS_PER_COMMAND_MAX, ExecType, InstrumentStatus, Side
+from hpe.messages import ExecType, InstrumentStatus, Side
 from tests.support.naive_matching import arrive
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_state import NaiveState
@@ -55,33 +55,31 @@ def queue_arrived(state: NaiveState, order: NaiveOrder) -> None:
 
 
 def _waiting(state: NaiveState, book: int) -> list[NaiveOrder]:
-    queued = set(state.fired)
+    queued = set(state.in_line(book))
     return [o for o in state.open if o.book == book and o.waiting and o not in queued]
 
 
 def _queue(state: NaiveState, orders: list[NaiveOrder]) -> None:
     buys = [order for order in orders if order.side is Side.BUY]
     sells = [order for order in orders if order.side is Side.SELL]
-    state.fired += sorted(buys, key=lambda order: (order.trigger, order.priority))
-    state.fired += sorted(sells, key=lambda order: (-order.trigger, order.priority))
+    for order in orders[:1]:
+        state.concerned = order.book
+    line = [order for book in {o.book for o in orders} for order in state.fired.get(book, [])]
+    line += sorted(buys, key=lambda order: (order.trigger, order.priority))
+    line += sorted(sells, key=lambda order: (-order.trigger, order.priority))
+    for order in orders[:1]:
+        state.fired[order.book] = line
 
 
-def run_fired(state: NaiveState) -> None:
-    """Let the fired stops run, each to its end, and those that they fire behind them.
-
-    More than a command may fire go on in commands of their own, each with a sequence.
-    """
+def run_fired(state: NaiveState, book: int) -> None:
+    """Let fired stops of an instrument run, each to its end; those that they fire come behind."""
     state.direct = False
-    fired = 0
-    while state.fired:
-        order = state.fired.pop(0)
-        if not order.live:
-            continue
-        if fired == STOPS_PER_COMMAND_MAX:
-            state.sequence += 1
-            fired = 0
-        fired += 1
-        _run(state, order)
+    for _ in range(state.bounds.stops):
+        line = state.in_line(book)
+        if not line or book not in state.unfinished() or book in state.uncrossing:
+            break
+        state.fired[book] = line[1:]
+        _run(state, line[0])
 
 
 def _run(state: NaiveState, order: NaiveOrder) -> None:

@@ -16,6 +16,9 @@ rows = st.lists(
 )
 
 
+MANY = 1_000
+
+
 def collected(plan):
     """Rest (side, price, quantity, display or 0) in a call, in that order; ids count from 1."""
     book = new_book()
@@ -87,7 +90,7 @@ def test_pressure_decides_between_equals(plan, expected):
 def test_without_a_cross_there_is_no_clearing(plan):
     book = collected(plan)
     assert clearing(book) == NO_CLEARING
-    assert fill_auction(book, *clearing(book)[:2]) == []
+    assert fill_auction(book, *clearing(book)[:2], MANY) == []
     assert book.last_price == 0
 
 
@@ -96,7 +99,7 @@ def test_filling_trades_the_volume_at_one_price_and_leaves_no_cross(plan):
     book = collected(plan)
     orders = {order.order_id: order for order in book.orders()}
     price, volume, _ = clearing(book)
-    fills = fill_auction(book, price, volume)
+    fills = fill_auction(book, price, volume, MANY)
     assert sum(fill.quantity for fill in fills) == volume
     assert {fill.price for fill in fills} <= {price}
     for number, (side, limit, quantity, display) in enumerate(plan, 1):
@@ -117,7 +120,7 @@ def test_better_prices_then_older_orders_are_filled_first(plan):
     book = collected(plan)
     in_turn = {side: [o for o in book.orders() if o.side is side] for side in Side}
     price, volume, _ = clearing(book)
-    fill_auction(book, price, volume)
+    fill_auction(book, price, volume, MANY)
     for side in Side:
         filled = [order.cum for order in in_turn[side]]
         whole = [order.leaves == 0 for order in in_turn[side]]
@@ -127,7 +130,7 @@ def test_better_prices_then_older_orders_are_filled_first(plan):
 
 def test_each_fill_is_the_smaller_of_the_two_first_orders():
     book = collected([(BUY, 10, 5, 2), (BUY, 10, 4, 0), (SELL, 9, 3, 0), (SELL, 10, 6, 1)])
-    fills = fill_auction(book, 10, 9)
+    fills = fill_auction(book, 10, 9, MANY)
     assert [(f.buy.order_id, f.sell.order_id, f.quantity) for f in fills] == [
         (1, 3, 3), (1, 4, 2), (2, 4, 4),
     ]  # fmt: skip
@@ -138,7 +141,7 @@ def test_each_fill_is_the_smaller_of_the_two_first_orders():
 
 def test_what_is_left_of_an_iceberg_shows_a_new_slice_in_its_place():
     book = collected([(BUY, 10, 9, 4), (BUY, 10, 1, 0), (SELL, 10, 3, 0)])
-    fill_auction(book, 10, 3)
+    fill_auction(book, 10, 3, MANY)
     assert book.depth(BUY, 5) == [(10, 5, 2)]
     head = book.bids.best.head
     assert (head.order_id, head.leaves, head.hidden) == (1, 6, 2)
@@ -149,7 +152,7 @@ def test_an_iceberg_that_did_not_trade_stays_as_it_is():
     book = collected([(BUY, 10, 1, 0), (BUY, 10, 9, 4), (SELL, 10, 1, 0)])
     untouched = book.bids.best.tail
     book.bids.take(untouched, 3)
-    fill_auction(book, 10, 1)
+    fill_auction(book, 10, 1, MANY)
     assert (untouched.leaves, untouched.hidden) == (6, 5)
     assert book.depth(BUY, 5) == [(10, 1, 1)]
 
@@ -159,15 +162,13 @@ def test_parts_of_an_uncross_are_the_same_as_the_whole(plan, fills_max):
     """However few fills a command may have."""
     whole, parts = collected(plan), collected(plan)
     price, volume, _ = clearing(whole)
-    expected = [_row(fill) for fill in fill_auction(whole, price, volume)]
+    expected = [_row(fill) for fill in fill_auction(whole, price, volume, MANY)]
     found = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpe.core.auction.FILLS_PER_COMMAND_MAX", fills_max)
-        while volume:
-            part = fill_auction(parts, price, volume)
-            assert 0 < len(part) <= fills_max
-            volume -= sum(fill.quantity for fill in part)
-            found += map(_row, part)
+    while volume:
+        part = fill_auction(parts, price, volume, fills_max)
+        assert 0 < len(part) <= fills_max
+        volume -= sum(fill.quantity for fill in part)
+        found += map(_row, part)
     assert found == expected
     for side in Side:
         assert parts.depth(side, 99) == whole.depth(side, 99)

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from hpe.core.core import Batch
 from hpe.core.exchange import DUE_AT_ONCE
@@ -10,19 +11,24 @@ from hpe.messages import (
     CancelReason,
     Continue,
     Deposit,
-    Error,
     ErrorCode,
     ExecType,
+    InstrumentStatus,
     ListOrders,
+    MassCancel,
     OrderReport,
     OrderResponse,
     OrdersReply,
     OrderTerms,
     OrderType,
+    ReplaceOrder,
+    SetFees,
+    SetStatus,
     Side,
     SubmitOco,
     SubmitOrder,
     TimeInForce,
+    Uncross,
 )
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_stops, logged
@@ -31,6 +37,7 @@ BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce
 STOP, STOP_LIMIT = OrderType.STOP, OrderType.STOP_LIMIT
 TRIGGERED = ExecType.TRIGGERED
+BUSY = ErrorCode.BUSY
 
 
 @pytest.fixture
@@ -43,22 +50,26 @@ def pit():
 # --- stops ----------------------------------------------------------------------------------------
 
 
-def test_more_than_a_command_may_fire_goes_on_right_behind_it(pit):
-    """With the real limit: 1,024 in the command that traded, then two `continue`."""
+def test_more_than_a_command_may_fire_goes_on_with_the_bodies_that_follow(pit):
+    """With the real limit: 1,024 in the command that traded and in each `continue`."""
     pit.his.submit(BUY, 90, 5_000)
     ids = pit.sell_stops(2_100)
     request = pit.set_off()
     behind = Deposit(pit.his.next_id(), 1, 1)
     *_, traded, deposited = pit.his.send(request, behind)
     mine = pit.his.session_id
-    assert logged(pit.venue.bodies[-1]) == [
-        (mine, [SubmitOrder]), (0, [Continue, Continue]), (mine, [Deposit]),
-    ]  # fmt: skip
-    assert deposited.sequence == traded.sequence + 3
+    assert logged(pit.venue.bodies[-1]) == [(mine, [SubmitOrder, Deposit])]
+    assert deposited.sequence == traded.sequence + 1
+    pit.hers.deposit(1, 1)
+    assert logged(pit.venue.bodies[-1]) == [(0, [Continue]), (pit.hers.session_id, [Deposit])]
+    pit.venue.apply()
+    assert logged(pit.venue.bodies[-1]) == [(0, [Continue])]
+    assert not pit.unfinished
     fired = pit.reports(1, TRIGGERED)
     assert [order_id for _, order_id in fired] == ids
     at = traded.sequence
-    assert [at + n // 1_024 for n in range(2_100)] == [sequence for sequence, _ in fired]
+    expected = [at] * 1_024 + [at + 2] * 1_024 + [at + 4] * 52
+    assert [sequence for sequence, _ in fired] == expected
     assert pit.hers.book().bids == [(90, 5_000 - 1 - 2_100, 1)]
     pit.venue.check()
 
@@ -68,11 +79,11 @@ def test_how_many_commands_the_stops_take(pit, monkeypatch, stops, commands):
     limit_stops(monkeypatch, 4)
     pit.his.submit(BUY, 90, 100)
     pit.sell_stops(stops)
+    bodies = len(pit.venue.bodies)
     pit.his.send(pit.set_off())
-    expected = [(pit.his.session_id, [SubmitOrder])]
-    if commands:
-        expected.append((0, [Continue] * commands))
-    assert logged(pit.venue.bodies[-1]) == expected
+    pit.finish()
+    expected = [[(pit.his.session_id, [SubmitOrder])], *[[(0, [Continue])]] * commands]
+    assert [logged(body) for body in pit.venue.bodies[bodies:]] == expected
     assert len(pit.reports(1, TRIGGERED)) == stops
     pit.venue.check()
 
@@ -85,9 +96,11 @@ def test_stops_that_stops_set_off_queue_behind_all(pit, monkeypatch):
     middle = pit.sell_stops(2, 89)
     first = pit.sell_stops(3, 90)
     pit.his.send(pit.set_off())
+    bodies = len(pit.venue.bodies)
+    pit.finish()
     in_turn = [order_id for _, order_id in pit.reports(1, TRIGGERED)]
     assert in_turn == [*first, *middle, *deep]
-    assert logged(pit.venue.bodies[-1])[1] == (0, [Continue] * 3)
+    assert len(pit.venue.bodies) == bodies + 3
     pit.venue.check()
 
 
@@ -105,31 +118,115 @@ def test_the_stop_that_fires_at_once_is_answered_before_its_turn(pit, monkeypatc
 # --- batches that are full ------------------------------------------------------------------------
 
 
-def test_in_a_full_batch_all_commands_are_busy_and_the_next_begins_with_continue(pit, monkeypatch):
-    pit.his.submit(BUY, 90, 100)
-    pit.sell_stops(9)
-    limit_effort(monkeypatch, 14)
+def test_while_stops_stand_in_line_their_instrument_alone_is_busy(pit, monkeypatch):
+    second = pit.hers.list_pair()
+    for asset in (3, 4):
+        pit.his.deposit(asset, 1_000)
+    resting = pit.his.submit(BUY, 90, 100).order_id
+    pit.sell_stops(19)
+    limit_stops(monkeypatch, 1)
     sequence = pit.venue.core.last_sequence
-    request, behind = pit.set_off(), Deposit(pit.his.next_id(), 1, 1)
-    *_, traded, busy, orders = pit.his.send(request, behind, ListOrders(1))
+    order = SubmitOrder(pit.his.next_id(), 1, 0, BUY, OrderType.LIMIT, GTC, 50, 1)
+    request = replace(pit.set_off(), request_id=order.request_id)
+    order = replace(order, request_id=pit.his.next_id())
+    elsewhere = replace(order, request_id=pit.his.next_id(), instrument=second)
+    *_, traded, busy, passed, orders = pit.his.send(request, order, elsewhere, ListOrders(1))
     assert isinstance(traded, OrderResponse)
-    assert isinstance(busy, Error)
-    assert (busy.code, busy.request_id) == (ErrorCode.BUSY, behind.request_id)
+    assert (busy.code, busy.request_id) == (ErrorCode.BUSY, order.request_id)
+    assert (passed.reason, passed.sequence) == (0, sequence + 2)
     assert isinstance(orders, OrdersReply), "queries are answered"
-    assert logged(pit.venue.bodies[-1]) == [(pit.his.session_id, [SubmitOrder])]
-    fired = len(pit.reports(1, TRIGGERED))
-    assert 0 < fired < 9
-    assert pit.venue.core.last_sequence == sequence + 1
+    assert len(pit.reports(1, TRIGGERED)) == 1
 
-    (again,) = pit.his.send(behind)
-    assert isinstance(again, Error), "this batch too is full before its first command"
-    assert logged(pit.venue.bodies[-1]) == [(0, [Continue])]
-    assert len(pit.reports(1, TRIGGERED)) > fired
+    for refused in (
+        SubmitOco(1, 1, SELL, 1, 120, 80), Uncross(1, 1), SetFees(1, 1, 5, 5),
+        ReplaceOrder(1, resting, 0, leaves_quantity=200),
+        ReplaceOrder(1, resting, 0, leaves_quantity=2, price=89),
+        ReplaceOrder(1, resting, 0, leaves_quantity=2, requeue=True),
+    ):  # fmt: skip
+        assert pit.his.refused(replace(refused, request_id=pit.his.next_id())).code == BUSY
+    for kept in (
+        ReplaceOrder(1, resting, 0, leaves_quantity=50), SetFees(1, second, 5, 5),
+        MassCancel(1, instrument=second), SetStatus(1, 1, InstrumentStatus.TRADING),
+    ):  # fmt: skip
+        assert pit.his.ask(replace(kept, request_id=pit.his.next_id())).reason == 0
+    assert pit.unfinished
     pit.finish()
-    (done,) = pit.his.send(behind)
-    assert (done.reason, done.request_id) == (0, behind.request_id)
-    assert len(pit.reports(1, TRIGGERED)) == 9
-    assert pit.hers.book().bids == [(90, 90, 1)]
+    assert pit.his.ask(replace(order, request_id=pit.his.next_id())).reason == 0
+    assert len(pit.reports(1, TRIGGERED)) == 19
+    pit.venue.check()
+
+
+def test_a_canceled_stop_leaves_its_line_and_takes_no_turn(pit, monkeypatch):
+    pit.his.submit(BUY, 90, 100)
+    ids = pit.sell_stops(5)
+    pair = pit.hers.ask(SubmitOco(pit.hers.next_id(), 1, SELL, 1, 110, 90))
+    limit_stops(monkeypatch, 1)
+    pit.his.send(pit.set_off())
+    assert pit.hers.cancel(ids[4]).reason == CancelReason.REQUESTED
+    assert pit.hers.cancel(pair.stop_order_id).reason == CancelReason.REQUESTED
+    (linked,) = pit.hers.events
+    assert (linked.order_id, linked.reason) == (pair.limit_order_id, CancelReason.LINKED)
+    assert pit.unfinished
+    pit.venue.check()
+    pit.finish()
+    assert [order_id for _, order_id in pit.reports(1, TRIGGERED)] == ids[:4]
+    assert pit.hers.book().asks == []
+    pit.venue.check()
+
+
+def test_stops_in_line_wait_while_the_market_is_closed(pit, monkeypatch):
+    """They are no unfinished work then; they go on in a call, ahead of those that fire later."""
+    pit.his.submit(BUY, 90, 100)
+    ids = [place(pit.hers, SELL, 91, 1, STOP_LIMIT, stop_price=90).order_id for _ in range(5)]
+    limit_stops(monkeypatch, 1)
+    pit.his.send(pit.set_off())
+    for status in (InstrumentStatus.HALTED, InstrumentStatus.CANCEL_ONLY):
+        assert pit.hers.ask(SetStatus(pit.hers.next_id(), 1, status)).reason == 0
+        assert not pit.unfinished
+        assert pit.venue.apply().body == b""
+        pit.venue.check()
+    assert pit.hers.cancel(ids[-1]).reason == CancelReason.REQUESTED
+    assert pit.hers.ask(SetFees(pit.hers.next_id(), 1, 1, 1)).reason == 0
+    fired = len(pit.reports(1, TRIGGERED))
+    call = InstrumentStatus.CALL_AUCTION
+    assert pit.hers.ask(SetStatus(pit.hers.next_id(), 1, call)).reason == 0
+    pit.finish()
+    assert [order_id for _, order_id in pit.reports(1, TRIGGERED)] == ids[:-1]
+    assert fired < len(ids) - 1
+    assert pit.hers.book().asks == [(91, 4, 4)]
+    pit.venue.check()
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_unfinished_instruments_have_their_turns_one_after_the_other(pit, monkeypatch, count):
+    """Ascending, beginning behind the last that was served, also over a restart."""
+    pairs = [1, *(pit.hers.list_pair() for _ in range(3))]
+    for pair in pairs:
+        for trader in (pit.hers, pit.his):
+            for asset in (2 * pair - 1, 2 * pair):
+                trader.deposit(asset, 10_000)
+        if pair > 1:
+            pit.hers.submit(SELL, 100, 1, instrument=pair)
+            pit.his.submit(BUY, 100, 1, instrument=pair)
+        pit.his.submit(BUY, 90, 50, instrument=pair)
+        for _ in range(3):
+            place(pit.hers, SELL, 0, 1, STOP, stop_price=90, instrument=pair)
+    limit_stops(monkeypatch, 1)
+    limit_effort(monkeypatch, 4 * 4 * count)
+    orders = [replace(pit.set_off(), instrument=pair) for pair in pairs]
+    pit.his.send(*orders)
+    before, served = len(pit.venue.private[1]), []
+    while pit.unfinished:
+        twin = pit.venue.restored()
+        output = pit.venue.apply()
+        assert twin.apply(Batch(pit.venue.time_ns, [])) == output
+        ((session, kinds),) = logged(output.body)
+        assert session == 0
+        served.append(len(kinds))
+    told = [r for r in pit.venue.private[1][before:] if r.exec_type == TRIGGERED]
+    assert [report.instrument for report in told] == pairs * 2
+    assert sum(served) == 8
+    assert served == ([4, 4] if count == 5 else [3, 3, 2]), "as far as their part of a body goes"
     pit.venue.check()
 
 
@@ -172,7 +269,7 @@ def test_internal_commands_come_behind_the_continue_of_a_batch(pit, monkeypatch)
     assert [kind.__name__ for kind in kinds] == ["Continue", "SessionAttached"]
     pit.venue.configure(open_orders_max=77)
     assert pit.unfinished
-    assert isinstance(third.ask(Deposit(third.next_id(), 1, 1)), Error)
+    assert third.ask(Deposit(third.next_id(), 1, 1)).reason == 0
     pit.finish()
     pit.venue.check()
 
@@ -244,11 +341,12 @@ def test_a_queued_stop_whose_other_leg_was_filled_has_no_turn(pit, monkeypatch):
     pair = pit.hers.ask(SubmitOco(pit.hers.next_id(), 1, SELL, 1, 110, 90))
     last = pit.sell_stops(1)
     pit.his.send(pit.set_off(quantity=2))
+    pit.finish()
     assert [order_id for _, order_id in pit.reports(2, TRIGGERED)] == [buyer]
     assert [order_id for _, order_id in pit.reports(1, TRIGGERED)] == last
     (linked,) = [r for r in pit.venue.private[1] if isinstance(r, OrderReport) and r.reason]
     assert (linked.order_id, linked.reason) == (pair.stop_order_id, CancelReason.LINKED)
-    assert logged(pit.venue.bodies[-1])[1:] == [(0, [Continue])], "it takes no turn"
+    assert logged(pit.venue.bodies[-1]) == [(0, [Continue])], "it takes no turn"
     pit.venue.check()
 
 
@@ -290,7 +388,7 @@ def test_cutting_the_turns_into_commands_or_batches_changes_nothing(seed, monkey
     whole = played(seed, lambda pit: None)
     assert not any(Continue in kinds for body in whole.venue.bodies for _, kinds in logged(body))
     limit_stops(monkeypatch, 1)
-    by_commands = played(seed, lambda pit: None)
+    by_commands = played(seed, Pit.finish)
     assert by_commands.everything() == whole.everything()
     assert by_commands.venue.core.last_sequence > whole.venue.core.last_sequence
     limit_effort(monkeypatch, 2)

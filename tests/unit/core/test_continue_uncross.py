@@ -7,7 +7,6 @@ from hpe.core.core import Batch
 from hpe.messages import (
     CancelOrder,
     Continue,
-    Deposit,
     Error,
     ExecType,
     ExecutionReport,
@@ -66,12 +65,12 @@ def test_an_uncross_goes_on_at_the_same_price(pit, monkeypatch, fills, commands)
         called(each, 7)
     expected = uncross(whole)
     limit_fills(monkeypatch, fills)
+    bodies = len(pit.venue.bodies)
     done = uncross(pit)
+    pit.finish()
     assert (done.price, done.volume) == (expected.price, expected.volume) == (100, 7)
-    groups = [(pit.his.session_id, [Uncross])]
-    if commands:
-        groups.append((0, [Continue] * commands))
-    assert logged(pit.venue.bodies[-1]) == groups
+    groups = [[(pit.his.session_id, [Uncross])], *[[(0, [Continue])]] * commands]
+    assert [logged(body) for body in pit.venue.bodies[bodies:]] == groups
     assert pit.everything() == whole.everything()
     assert status(pit) == InstrumentStatus.TRADING
     sequences = [sequence for sequence, _ in pit.reports(1, ExecType.TRADE)[1:]]
@@ -81,7 +80,7 @@ def test_an_uncross_goes_on_at_the_same_price(pit, monkeypatch, fills, commands)
 
 @pytest.mark.parametrize("next_status", [InstrumentStatus.TRADING, InstrumentStatus.HALTED])
 def test_an_uncross_over_several_batches(pit, monkeypatch, next_status):
-    """Nothing comes between its parts; the next status is set behind the last."""
+    """Of its instrument nothing comes between; the next status is set behind the last part."""
     whole = Pit()
     whole.trade_at(100)
     for each in (pit, whole):
@@ -95,7 +94,8 @@ def test_an_uncross_over_several_batches(pit, monkeypatch, next_status):
         pit.venue.core.check()
         loaded = pit.venue.restored()
         assert loaded.state_hash() == pit.venue.core.state_hash()
-        run = pit.hers.run(Deposit(pit.hers.last_request_id + 1, 1, 1), GetInstrument(1, 1))
+        change = SetStatus(pit.hers.last_request_id + 1, 1, next_status)
+        run = pit.hers.run(change, GetInstrument(1, 1))
         output = pit.venue.apply(run)
         assert loaded.apply(Batch(pit.venue.time_ns, [run])) == output
         assert logged(output.body)[0] == (0, [Continue])
@@ -105,7 +105,6 @@ def test_an_uncross_over_several_batches(pit, monkeypatch, next_status):
         assert shown.status == (CALL if trades == 2 else next_status)
     assert not pit.unfinished
     pit.hers.last_request_id += 1
-    whole.hers.deposit(1, 1)
     assert pit.everything() == whole.everything()
     pit.venue.check()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.core import auction, market, matcher, new_core, reference
+from hpe.core import matcher, new_core, reference
 from hpe.messages import (
     CancelOrder,
     CancelReason,
@@ -26,7 +26,7 @@ LIMIT = 3
 
 @pytest.fixture
 def trader(monkeypatch: pytest.MonkeyPatch) -> Client:
-    for module in (auction, market, matcher, reference):
+    for module in (matcher, reference):
         monkeypatch.setattr(module, "FILLS_PER_COMMAND_MAX", LIMIT)
     client = Venue(new_core).attach()
     client.list_pair()

@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from hpe.core.auction import UncrossInProgress
 from hpe.core.core import Batch
 from hpe.core.fees import rates_of
+from hpe.core.triggers import Firing
+from hpe.core.turns import UncrossInProgress, row_of
 from hpe.messages import (
     AddAsset,
     BlockUser,
@@ -168,7 +169,7 @@ def test_every_command_changes_the_state_rejected_or_not(lively, client, request
         (lambda core: order_of(core, STOP).terms, "place"),
         (lambda core: order_of(core, STOP).terms, "budget"),
         (lambda core: order_of(core, STOP).terms, "waiting"),
-        (lambda core: order_of(core, STOP).terms, "queued"),
+        (lambda core: core.exchange.market.turns, "last_served"),
         (lambda core: order_of(core, TRAILING).terms, "trail"),
         (lambda core: order_of(core, TRAILING).terms.group, "peak"),
         (lambda core: order_of(core, LIMIT_LEG).terms, "holds_pair"),
@@ -224,11 +225,12 @@ def test_the_hash_covers_remembered_responses_and_private_counters(lively):
         lambda exchange: exchange.orders.ended.popleft(),
         lambda exchange: exchange.orders.filled_users.clear(),
         lambda exchange: exchange.holds._holds.clear(),
-        lambda exchange: exchange.market.fired.append(queued(exchange, STOP)),
-        lambda exchange: setattr(
-            exchange.market, "uncrossing",
-            UncrossInProgress(exchange.books[2], 5, 1, InstrumentStatus.TRADING),
+        lambda exchange: in_line(exchange, 2, STOP),
+        lambda exchange: exchange.market.calls.keep_uncrossing(
+            work_of(exchange, 2), UncrossInProgress(5, 1, 0, InstrumentStatus.TRADING)
         ),
+        lambda exchange: work_of(exchange, 1).firings.append(Firing([5])),
+        lambda exchange: exchange.market.calls.end_interruption(exchange.books[1]),
         lambda exchange: setattr(exchange.orders.find(1, STOP_LEG, 0).terms, "partner", None),
     ],
 )  # fmt: skip
@@ -236,22 +238,22 @@ def test_the_hash_covers_what_is_no_number(lively, change):
     assert hashes_differ(lively, lambda: change(lively.core.exchange))
 
 
-def queued(exchange, order_id):
+def work_of(exchange, instrument):
+    return exchange.market.turns.of(exchange.books[instrument])
+
+
+def in_line(exchange, user, order_id):
     """Take a stop out of where it waits, as one that fired."""
-    order = exchange.orders.find(2, order_id, 0)
+    order = exchange.orders.find(user, order_id, 0)
     exchange.books[1].triggers.remove(order)
-    order.terms.queued = True
-    return order
+    work_of(exchange, 1).file([row_of(order)], is_last=True)
 
 
-def test_the_hash_covers_the_order_of_the_queue_of_stops(lively):
-    fired, exchange = lively.core.exchange.market.fired, lively.core.exchange
-    fired.append(queued(exchange, STOP))
-    trailing = exchange.orders.find(1, TRAILING, 0)
-    exchange.books[1].triggers.remove(trailing)
-    trailing.terms.queued = True
-    fired.append(trailing)
-    assert hashes_differ(lively, fired.reverse)
+def test_the_hash_covers_the_order_of_the_lines_of_stops(lively):
+    exchange = lively.core.exchange
+    in_line(exchange, 2, STOP)
+    in_line(exchange, 1, TRAILING)
+    assert hashes_differ(lively, work_of(exchange, 1).lines.reverse)
 
 
 def test_the_hash_covers_net_deposits(lively):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe.core.triggers import Triggers, WaitingSide
+from hpe.core.triggers import Firing, Triggers, WaitingSide
 from hpe.errors import InvariantViolation
 from hpe.messages import Side
 from tests.support.core_parts import new_book, new_order, new_stop
@@ -38,6 +38,20 @@ class NaiveStop:
         return (self.trigger if self.side is BUY else -self.trigger), self.number
 
 
+MANY = 1_000
+
+
+def traded(triggers, prices, room=MANY):
+    """Take out what trades reach, in parts; gives the stops in turn."""
+    firing, sides = Firing(prices), ([], [])
+    while not firing.is_done:
+        side = firing.side
+        rows = triggers.take(firing, room)
+        assert len(rows) <= room
+        sides[side].extend(rows)
+    return [order for rows in sides for _, _, order in sorted(rows)]
+
+
 def ids(orders):
     return [order.order_id for order in orders]
 
@@ -63,7 +77,7 @@ def test_a_side_does_what_a_list_does(side, plan):
             waiting.advance(price)
             for stop in naive:
                 stop.follow(price)
-            fired = [order.order_id for _, _, order in sorted(waiting.reached(price))]
+            fired = [order.order_id for _, _, order in sorted(waiting.reached(price, MANY))]
             reached = sorted((s for s in naive if s.is_reached(price)), key=NaiveStop.turn)
             assert fired == [stop.number for stop in reached]
             for stop in reached:
@@ -86,9 +100,13 @@ def test_a_side_does_what_a_list_does(side, plan):
 @given(
     st.lists(st.tuples(st.sampled_from(Side), prices, st.integers(0, 8)), max_size=12),
     st.lists(prices, max_size=8),
+    st.sampled_from((1, 2, 3, MANY)),
 )
-def test_a_series_of_trades_fires_what_any_of_them_reached(plan, trades):
-    """The trigger of a trailing stop is the one that the first trade reached it at."""
+def test_a_series_of_trades_fires_what_any_of_them_reached(plan, trades, room):
+    """The trigger of a trailing stop is the one that the first trade reached it at.
+
+    In how many parts they are taken out makes no difference.
+    """
     book, triggers = new_book(), Triggers()
     naive = [NaiveStop(n, side, trigger, trail) for n, (side, trigger, trail) in enumerate(plan, 1)]
     for stop in naive:
@@ -103,7 +121,7 @@ def test_a_series_of_trades_fires_what_any_of_them_reached(plan, trades):
         *sorted((stop for stop in fired if stop.side is BUY), key=NaiveStop.turn),
         *sorted((stop for stop in fired if stop.side is SELL), key=NaiveStop.turn),
     ]
-    found = triggers.traded(trades)
+    found = traded(triggers, trades, room)
     assert ids(found) == [stop.number for stop in in_turn]
     assert [triggers.trigger_of(order) for order in found] == [stop.trigger for stop in in_turn]
     assert triggers.count == len(plan) - len(found)
@@ -115,14 +133,14 @@ def test_stops_of_one_trigger_fire_by_their_place(side):
     book, waiting = new_book(), WaitingSide(side)
     for number, place in ((1, 30), (2, 10), (3, 20)):
         waiting.add(new_stop(book, number, side, 50, place=place))
-    assert [order.order_id for _, _, order in waiting.reached(50)] == [2, 3, 1]
+    assert [order.order_id for _, _, order in waiting.reached(50, MANY)] == [2, 3, 1]
 
 
 def test_fixed_and_trailing_stops_of_one_trigger_share_one_order():
     book, waiting = new_book(), WaitingSide(SELL)
     for number, trail in ((1, 0), (2, 5), (3, 0), (4, 9)):
         waiting.add(new_stop(book, number, SELL, 50, trail=trail))
-    assert [order.order_id for _, _, order in sorted(waiting.reached(50))] == [1, 2, 3, 4]
+    assert [order.order_id for _, _, order in sorted(waiting.reached(50, MANY))] == [1, 2, 3, 4]
 
 
 def test_a_trailing_stop_never_moves_away():
@@ -160,8 +178,8 @@ def test_what_is_no_stop_has_no_trigger():
 
 def test_a_trade_without_stops_is_nothing():
     triggers = Triggers()
-    assert triggers.traded([5, 6]) == []
-    assert triggers.traded([]) == []
+    assert traded(triggers, [5, 6]) == []
+    assert traded(triggers, []) == []
     triggers.check()
 
 

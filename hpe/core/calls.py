@@ -1,0 +1,128 @@
+"""Call auctions: how a call begins, is uncrossed, in parts where it has many fills, and ends.
+
+Part of the deterministic core. The price is auction.py's; here is what happens at it, to orders and
+to the market's status. A call that an interruption began may end by itself, by a timer.
+Source: protocol.md, "Call auctions".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.auction import Clearing, clearing, fill_auction
+from hpe.core.events import AuctionMatch
+from hpe.core.executor import AuctionFill
+from hpe.core.orderbook import OrderBook
+from hpe.core.timers import INTERRUPTION, Due
+from hpe.core.turns import UncrossInProgress, Work
+from hpe.messages import InstrumentStatus
+
+if TYPE_CHECKING:
+    from hpe.core.market import Market
+
+NS_PER_MS: Final = 1_000_000
+_TRADING: Final = InstrumentStatus.TRADING
+
+
+class Calls:
+    """Begins and ends the calls of a market."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._timers = market.timers
+
+    def interrupt(self, book: OrderBook) -> None:
+        """Begin a call that ends by itself, if its instrument has a time for that."""
+        book.set_status(InstrumentStatus.CALL_AUCTION)
+        if book.instrument.interruption_ms:
+            due_ns = self._market.time_ns + book.instrument.interruption_ms * NS_PER_MS
+            self.time_interruption(book, due_ns)
+
+    def time_interruption(self, book: OrderBook, due_ns: int) -> None:
+        """Let a call end by itself at a time."""
+        book.interruption_due_ns = due_ns
+        self._timers.add(*_interruption(book))
+
+    def keep_call(self, book: OrderBook) -> None:
+        """Let a call, if it would end by itself, wait for an operator to end it."""
+        if book.interruption_due_ns:
+            self._timers.remove(*_interruption(book))
+            book.interruption_due_ns = 0
+
+    def end_interruption(self, book: OrderBook) -> None:
+        """Let a call whose time has come be uncrossed when its turn comes."""
+        self.keep_call(book)
+        self._market.turns.of(book).interrupted = True
+        self._market.turns.review(book)
+
+    def set_status(self, book: OrderBook, status: InstrumentStatus) -> None:
+        """Set an instrument's status; stops that were reached meanwhile fire.
+
+        Those that fired before and had to wait go on, ahead of these.
+        """
+        work = book.work
+        waited = work is not None and not work.goes_on
+        book.set_status(status)
+        if status is _TRADING and book.last_price and book.triggers.count:
+            self._market.fire(book, [book.last_price])
+        if waited:
+            self._market.matcher.effort += 1
+            self._market.concerned = book
+        self._market.turns.review(book)
+
+    def uncross(self, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
+        """Trade what crosses at one price, then go on in the next status."""
+        self.keep_call(book)
+        found = clearing(book)
+        self._market.matcher.effort += 1 + book.bids.level_count() + book.asks.level_count()
+        state = UncrossInProgress(*found, next_status)
+        self._uncross(self._market.turns.of(book), state, self._market.uncross_fills_max)
+        return found
+
+    def _uncross(self, work: Work, state: UncrossInProgress, fills_max: int) -> None:
+        """Do a part of an uncross; behind the last one the market goes on."""
+        book = work.book
+        fills = fill_auction(book, state.price, state.volume_left, fills_max)
+        if fills:
+            self._settle_auction(book, fills)
+        left = state.volume_left - sum(fill.quantity for fill in fills)
+        if left:
+            self.keep_uncrossing(work, state._replace(volume_left=left))
+            return
+        if work.uncrossing is not None:
+            work.uncrossing = None
+            self._timers.take_up(book.instrument.instrument_id)
+        if state.price:
+            book.triggers.advance(state.price)
+            self._market.matcher.effort += book.triggers.take_moved()
+        self.set_status(book, state.next_status)
+
+    def keep_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
+        """Let an uncross go on later; what it counts on lives until it is finished."""
+        if work.uncrossing is None:
+            self._timers.pass_over(work.book.instrument.instrument_id)
+        work.uncrossing = state
+        self._market.turns.review(work.book)
+
+    def go_on_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
+        """Do the next part of an uncross."""
+        self._uncross(work, state, self._market.part_fills_max)
+
+    def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
+        """Settle and number the trades of an uncross, forget the orders that are filled."""
+        self._market.matcher.effort += len(fills)
+        self._market.events.append(AuctionMatch(book, self._market.last_trade_id + 1, fills))
+        book.last_trade_id = self._market.last_trade_id = self._market.last_trade_id + len(fills)
+        for fill in fills:
+            self._market.executor.settle_auction(fill)
+        for fill in fills:
+            for order, leaves in ((fill.buy, fill.buy_leaves), (fill.sell, fill.sell_leaves)):
+                if not leaves:
+                    self._market.orders.end(order)
+                self._market.unlink(order, 0)
+
+
+def _interruption(book: OrderBook) -> tuple[Due, int]:
+    """Give the timer of an interruption, and the instrument under which it is kept."""
+    instrument_id = book.instrument.instrument_id
+    return (book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id
