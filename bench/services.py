@@ -36,10 +36,14 @@ class Service(NamedTuple):
         return float(times.user + times.system)
 
 
+_UNLIMITED: Final = {"HPE_REJECTS_PER_S": "1000000"}
+"""Rejects are counted as in every service, and a flow of one user may have any number of them."""
+
+
 @contextmanager
 def hpe_service(folder: Path, core: str = "auto") -> Iterator[Service]:
     """Run hpe on a free port with its data in `folder`; it must stop with exit code 0."""
-    with spawned_service(folder, core=core) as spawned:
+    with spawned_service(folder, core=core, settings=_UNLIMITED) as spawned:
         yield Service(spawned.host, spawned.port, psutil.Process(spawned.pid))
 
 

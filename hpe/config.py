@@ -168,6 +168,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages_burst: RateOrZero = 0
     cancels_per_s: RateOrZero = 0
     cancels_burst: RateOrZero = 0
+    # Of one key likewise: commands that change nothing, cancels counted for themselves. Each is
+    # logged, some 100 bytes, and executed again at every start.
+    rejects_per_s: RateOrZero = 1_000
+    rejects_burst: RateOrZero = 10_000
     # Memory of requests that are read and not yet answered, over all connections.
     credits_bytes_max: CreditBytes = 64 * MIB
     # What waited longer for its batch is refused as busy: an order would act on a book that its

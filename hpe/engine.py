@@ -378,7 +378,7 @@ class HighPerformanceEngine(InProcessApi):
             "logons_failed": around.logons_failed,
             "heartbeats_missed": around.heartbeats_missed,
             "slow_consumers": around.slow_consumers,
-            "throttled": around.rates.throttled,
+            "throttled": around.rates.throttled + around.rejects.throttled,
             "subscriptions": streams.board.subscriptions,
             "market_updates_dropped": streams.board.dropped,
             "market_updates_merged": streams.board.merged,

@@ -416,6 +416,9 @@ FLAG_USER_LIMIT: Final = 4
 FLAG_KEY_LIMIT: Final = 8
 """The same: it is the share of the session's key. With neither bit it is everybody's."""
 
+FLAG_UNCHANGED: Final = 16
+"""Bit of a replace_response's `flags`: the order is as it was."""
+
 ORDER_POST_ONLY: Final = 1
 """Bit of submit_order's `flags`: reject rather than trade on arrival."""
 ORDER_CANCEL_ON_DISCONNECT: Final = 2

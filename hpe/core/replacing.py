@@ -17,6 +17,7 @@ from hpe.core.matcher import Fill
 from hpe.core.orders import Order, UserOrders
 from hpe.messages import (
     AMOUNT_MAX,
+    FLAG_UNCHANGED,
     ORDER_POST_ONLY,
     CancelOrder,
     CancelReason,
@@ -89,6 +90,9 @@ class OrderReplacing:
         reason = self._check(order, command, price, leaves)
         if reason:
             return order_rejected(exchange, command, reason)
+        flags = 0
+        if leaves == order.leaves and price == order.price and _changes_nothing(command, order):
+            flags = FLAG_UNCHANGED
         order.quantity = leaves + done
         if command.expires_ns:
             self._orders.move_end(order, command.expires_ns)
@@ -101,7 +105,7 @@ class OrderReplacing:
             return order_response(exchange, command, order, fills)
         cum = order.cum
         return ReplaceResponse(
-            command.request_id, 0, exchange.sequence, 0, exchange.time_ns,
+            command.request_id, flags, exchange.sequence, 0, exchange.time_ns,
             _PARTIALLY_FILLED if cum else _NEW, order.order_id, order.leaves, cum, order.canceled,
             order.quote_total, 0, 0, order.fee_total,
         )  # fmt: skip
@@ -237,6 +241,15 @@ def only_cancels(command: ReplaceOrder, order: Order) -> bool:
 def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
     """Tell whether nothing but the quantity of an order changes; it is known to get less."""
     if command.requeue or command.expires_ns:
+        return False
+    trigger = command.stop_price
+    return trigger is None or trigger == order.book.triggers.trigger_of(order)
+
+
+def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
+    """Tell whether a replace with an order's own price and quantity leaves it as it is."""
+    terms, end = order.terms, command.expires_ns
+    if command.requeue or (end and (terms is None or end != terms.expires_ns)):
         return False
     trigger = command.stop_price
     return trigger is None or trigger == order.book.triggers.trigger_of(order)

@@ -42,3 +42,12 @@ class Bucket:
             return False
         self.full_at_s = full_at_s
         return True
+
+    def charge(self, rate: Rate, count: int, now_s: float) -> None:
+        """Take tokens, also those that are not there yet."""
+        if count:
+            self.full_at_s = max(self.full_at_s, now_s) + count * rate.interval_s
+
+    def is_overdrawn(self, rate: Rate, now_s: float) -> bool:
+        """Whether tokens were taken that are not there yet."""
+        return self.full_at_s - now_s > rate.capacity_s

@@ -97,6 +97,7 @@ class Connection:
     def deliver(self, frames: bytes, count: int, size: int) -> None:
         """Send frames; then give back the credits of `count` requests of `size` bytes."""
         self.answered += count
+        self._forwarder.note_answers(frames)
         self._put(frames, count, size)
 
     def act(self, step: Step) -> None:

@@ -1,9 +1,9 @@
 """What one connection sends on: its requests, on their way to the core.
 
-Owns what is decided about requests between reading them and the sequencer: rates, subscriptions,
-and what is answered at once while the log stands still; used by the reader of one connection in the
-Trio loop. No method waits. Guarantees: what is refused here is marked, and the core answers it in
-its place, unless nothing is before it; runs keep their order.
+Owns what is decided about requests between reading them and the sequencer: rates, rejects,
+subscriptions, and what is answered at once while the log stands still; used by the reader of one
+connection and by the dispatcher in the Trio loop. No method waits. Guarantees: what is refused here
+is marked, and the core answers it in its place, unless nothing is before it; runs keep their order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hpe.core.core import Run
 from hpe.net.framing import PREFIX_BYTES, Chunk
 from hpe.net.logon import Grant
 from hpe.net.outlet import Outlet
-from hpe.net.rates import Sender
+from hpe.net.rates import Payer, Sender, payer_of
 from hpe.net.surroundings import Surroundings
 from hpe.net.switchboard import Port
 
@@ -26,16 +26,18 @@ class Forwarder:
         around: what it shares with other connections.
     """
 
-    __slots__ = ("_around", "_offered", "_outlet", "_sender")
+    __slots__ = ("_around", "_offered", "_outlet", "_payer", "_sender")
 
     def __init__(self, outlet: Outlet, around: Surroundings) -> None:
         self._outlet = outlet
         self._around = around
         self._offered = 0
+        self._payer: Payer = 0
         self._sender: Sender | None = None  # there when something is limited
 
     def begin(self, grant: Grant, user: int) -> None:
         """Know from now on who sends."""
+        self._payer = payer_of(grant, user)
         if self._around.rates.limited:
             self._sender = Sender(grant, user)
 
@@ -55,10 +57,15 @@ class Forwarder:
             runs, excessive = around.rates.admit(self._sender, run, now_s)
         if idle:
             runs[:1] = around.switchboard.refuse_orders(port, runs[0])
+        runs = around.rejects.admit(self._payer, runs, now_s)
         for piece in runs:
             for part in around.switchboard.streams.admit(self._outlet, piece, self._offered):
                 around.switchboard.offer(part.connection, part, now_s)
         return excessive
+
+    def note_answers(self, frames: bytes) -> None:
+        """See which answers were of commands that changed nothing."""
+        self._around.rejects.note(self._payer, frames)
 
     def admit_control(self, chunk: Chunk, now_s: float) -> tuple[int, bool]:
         """Judge a control message.

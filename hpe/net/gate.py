@@ -18,6 +18,7 @@ from hpe.keys import Keys
 from hpe.net.logon import Authenticator
 from hpe.net.pacing import Traffic
 from hpe.net.rates import RateLimits, Rates
+from hpe.net.rejects import Rejects
 from hpe.net.server import Server
 from hpe.net.sources import SourceLimits, Sources
 from hpe.net.surroundings import Surroundings
@@ -68,7 +69,8 @@ class Gate:
                 config.strangers_per_source_max,
             )
         )
-        around = Surroundings(switchboard, Wheel(), rates, traffic, config.logon_timeout_s)
+        rejects = Rejects(config.rejects_per_s, config.rejects_burst)
+        around = Surroundings(switchboard, Wheel(), rates, rejects, traffic, config.logon_timeout_s)
         return Server(connections, config.connections_max, sources, around, self._tls)
 
     async def reload(self, server: Server) -> str:

@@ -65,6 +65,11 @@ Payer = int | str
 """Whose tokens: a key's, or a user's where no keys are asked for."""
 
 
+def payer_of(grant: Grant, user: int) -> Payer:
+    """Give whose tokens the session of a user takes."""
+    return grant.key_id or user
+
+
 class Sender:
     """One connection as the rates see it.
 
@@ -76,7 +81,7 @@ class Sender:
     __slots__ = ("cancels", "heartbeats", "messages", "payer")
 
     def __init__(self, grant: Grant, user: int) -> None:
-        self.payer: Payer = grant.key_id or user
+        self.payer = payer_of(grant, user)
         self.heartbeats = Bucket()
         self.messages = _Excess()
         self.cancels = _Excess()

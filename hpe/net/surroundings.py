@@ -9,6 +9,7 @@ from __future__ import annotations
 from hpe.net.logon_log import LogonLog
 from hpe.net.pacing import CROWD_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
 from hpe.net.rates import Rates
+from hpe.net.rejects import Rejects
 from hpe.net.switchboard import Switchboard
 from hpe.net.wheel import Wheel
 
@@ -20,6 +21,7 @@ class Surroundings:
         switchboard: where connections enter.
         wheel: watches their deadlines.
         rates: what each key, or user, may send per second.
+        rejects: what each may have answered to no effect.
         traffic: what those who come and go give way to.
         logon_timeout_s: how long a stranger may stay one.
 
@@ -35,7 +37,7 @@ class Surroundings:
 
     __slots__ = (
         "arrivals", "entrances", "exits", "heartbeats_missed", "logon_log", "logon_timeout_s",
-        "logons_failed", "rates", "slow_consumers", "switchboard", "wheel",
+        "logons_failed", "rates", "rejects", "slow_consumers", "switchboard", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -43,12 +45,14 @@ class Surroundings:
         switchboard: Switchboard,
         wheel: Wheel,
         rates: Rates,
+        rejects: Rejects,
         traffic: Traffic,
         logon_timeout_s: float,
     ) -> None:
         self.switchboard = switchboard
         self.wheel = wheel
         self.rates = rates
+        self.rejects = rejects
         self.logon_timeout_s = logon_timeout_s
         self.arrivals = Turnstile(traffic, CROWD_PER_S)
         self.entrances = Turnstile(traffic, held_s_max=LOGON_HELD_S_MAX)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from hpe.messages import (
+    FLAG_UNCHANGED,
     HELLO_CANCEL_ON_DISCONNECT,
     LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
@@ -86,6 +87,11 @@ def _is_asked_for_by_id(state: NaiveState, order: NaiveOrder) -> bool:
     """Whether an older order would be found in place of this one."""
     older = [o for o in state.ended if o is not order and o.user == order.user]
     return order.client_order_id in [o.client_order_id for o in older if o.client_order_id]
+
+
+def _as_they_are(state: NaiveState) -> list[tuple[object, ...]]:
+    """List all open orders in their places, with what a replace may change."""
+    return [(o.order_id, o.price, o.leaves, o.terms) for o in state.open]
 
 
 class NaiveExchange:
@@ -308,7 +314,7 @@ class NaiveExchange:
 
     def _order_command(self, user: int, command: OrderCommand) -> OrderResponse:
         state, kind = self.state, _ORDER_RESPONSES[type(command)]
-        start, trades = (command.request_id, 0, state.sequence), state.trades
+        flags, before, trades = 0, _as_they_are(state), state.trades
         try:
             if isinstance(command, SubmitOrder):
                 order = submit(state, user, command)
@@ -322,6 +328,10 @@ class NaiveExchange:
         if not order.live and not order.cum and not _is_asked_for_by_id(state, order):
             state.ended.remove(order)  # nobody needs to ask: this response tells all of it
         fills = state.trades - trades
+        if isinstance(command, ReplaceOrder) and not command.requeue:
+            unchanged = not fills and before == _as_they_are(state)
+            flags = FLAG_UNCHANGED if unchanged else 0
+        start = (command.request_id, flags, state.sequence)
         return kind(
             *start, order.reason, state.time_ns, order.status(), order.order_id, order.leaves,
             order.cum, order.canceled, order.quote_total, fills, trades + 1 if fills else 0,

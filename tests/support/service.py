@@ -25,7 +25,11 @@ from hpe.wal.files import LogFiles
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_S = 30.0
-PATIENT = {"HPE_ORDERS_WAIT_MS_MAX": "30000", "HPE_CANCELS_WAIT_MS_MAX": "30000"}
+PATIENT = {
+    "HPE_ORDERS_WAIT_MS_MAX": "30000",
+    "HPE_CANCELS_WAIT_MS_MAX": "30000",
+    "HPE_REJECTS_PER_S": "1000000",  # what plays send by chance is rejected by the thousand
+}
 
 
 class RunningService(NamedTuple):
