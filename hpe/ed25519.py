@@ -1,11 +1,12 @@
 """Ed25519 signatures: the one place that knows the package `cryptography`.
 
-Owns the optional dependency (the extra `hpe[ed25519]`): it is imported when a key of this scheme is
-used and not before. Pure functions over bytes; any thread may call them. Guarantees: without the
-package every function that signs or verifies raises ConfigError that names the extra. The package
-takes any 32 bytes for a public key, and with one of small order a constant signature fits every
-message: hence `fault_of_public_key` (RFC 8032, section 5.1.3). Costs per call: 0.1 ms to sign, 0.2
-ms to verify, against 0.01 ms of an HMAC, which is short enough for the Trio loop.
+Owns the optional dependency (the extra `hpe-exchange[ed25519]`): it is imported when a key of
+this scheme is used and not before. Pure functions over bytes; any thread may call them.
+Guarantees: without the package every function that signs or verifies raises ConfigError that
+names the extra. The package takes any 32 bytes for a public key, and with one of small order a
+constant signature fits every message: hence `fault_of_public_key` (RFC 8032, section 5.1.3).
+Costs per call: 0.1 ms to sign, 0.2 ms to verify, against 0.01 ms of an HMAC, which is short
+enough for the Trio loop.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def require() -> ModuleType:
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError as error:
         raise ConfigError(
-            "the scheme ed25519 needs the package cryptography: install 'hpe[ed25519]'"
+            "the scheme ed25519 needs the package cryptography: install 'hpe-exchange[ed25519]'"
         ) from error
     return ed25519
 

@@ -83,13 +83,14 @@ class Fill(NamedTuple):
 class Outcome(NamedTuple):
     """What an engine made of a command: `canceled` is what this command took off.
 
-    `auction` is price and volume of an uncross.
+    `auction` is price and volume of an uncross. `reason` is the RejectReason of a refused one.
     """
 
     accepted: bool
     fills: list[Fill]
     canceled: int
     auction: Level = NO_AUCTION
+    reason: int = 0
 
 
 class Book(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Protocol
 
+from hpe.messages import RejectReason
 from hpe.orderflow import (
     Book,
     Command,
@@ -119,10 +120,11 @@ def differences(command: Command, outcome: Outcome, expected: Expected) -> list[
     if command.op is Op.CANCEL:
         # Cancelling what is gone is a reject: nothing was open.
         if outcome.canceled != command.quantity:
-            found.append(f"canceled {outcome.canceled}, expected {command.quantity}")
+            why = f" ({_refused(outcome.reason)})" if outcome.reason else ""
+            found.append(f"canceled {outcome.canceled}{why}, expected {command.quantity}")
     elif outcome.accepted != must_be_accepted:
-        words = {True: "accepted", False: "refused"}
-        found.append(f"{words[outcome.accepted]}, expected {words[must_be_accepted]}")
+        word = "accepted" if outcome.accepted else _refused(outcome.reason)
+        found.append(f"{word}, expected {'accepted' if must_be_accepted else 'refused'}")
     elif command.op is Op.IMMEDIATE and outcome.canceled != expected.canceled:
         found.append(f"canceled {outcome.canceled} of it, expected {expected.canceled}")
     return [f"command {command.seq} ({command.op.value}): {text}" for text in found]
@@ -162,6 +164,11 @@ def book_differences(command: Command, book: Book, expected: ExpectedBook) -> li
         if compared != wanted:
             found.append(f"after command {command.seq}: {name} {compared}, expected {wanted}")
     return found
+
+
+def _refused(reason: int) -> str:
+    names = {int(each): each.name.lower() for each in RejectReason}
+    return f"refused: {names.get(reason, 'reason')} ({reason})"
 
 
 def _show(fills: list[Fill]) -> str:

@@ -104,18 +104,18 @@ class FlowTranslator:
         """
         match response:
             case OrderResponse(status=OrderStatus.REJECTED):
-                return Outcome(False, [], 0)
+                return Outcome(False, [], 0, reason=response.reason)
             case OrderResponse():
                 return self._order_outcome(command, response, reports)
             case SetStatusResponse():
-                return Outcome(response.reason == 0, [], 0)
+                return Outcome(response.reason == 0, [], 0, reason=response.reason)
             case UncrossResponse():
                 fills = [
                     Fill(self._flow_ids[row.order_id], row.quantity, row.price)
                     for row in auction_fills
                 ]
                 auction = response.price, response.volume
-                return Outcome(response.reason == 0, fills, 0, auction)
+                return Outcome(response.reason == 0, fills, 0, auction, response.reason)
         raise ProtocolError(f"command {command.seq} was answered {response}")
 
     def _order_outcome(

@@ -154,6 +154,10 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
         """Give the seconds of a round trip to the connection."""
         return await self.requests.ping()
 
-    async def logout(self) -> None:
-        """Close the session for good; the connection ends with it."""
-        await self.requests.logout()
+    async def logout(self, *, keep_orders: bool = False) -> None:
+        """Close the session for good; the connection ends with it.
+
+        Args:
+            keep_orders: leave the orders that a lost connection would cancel.
+        """
+        await self.requests.logout(keep_orders=keep_orders)

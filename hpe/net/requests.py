@@ -11,7 +11,17 @@ from __future__ import annotations
 import trio
 
 from hpe.errors import ConnectionLost, QueryTimeout, ReplyTimeout, RequestRefused
-from hpe.messages import ErrorCode, LoggedOut, Logout, Ping, Pong, ServerInfo, ServerInfoReply
+from hpe.messages import (
+    LOGOUT_KEEP_ORDERS,
+    ErrorCode,
+    LoggedOut,
+    Logout,
+    Ping,
+    Pong,
+    ServerInfo,
+    ServerInfoReply,
+)
+from hpe.net.arguments import flag
 from hpe.net.requests_money import MoneyRequests
 from hpe.net.requests_operations import OperationRequests
 from hpe.net.requests_orders import OrderRequests
@@ -56,10 +66,15 @@ class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
         expect(Pong, await self.call(Ping(0)))
         return trio.current_time() - start
 
-    async def logout(self) -> None:
-        """Close the session for good: its remembered responses are forgotten."""
+    async def logout(self, *, keep_orders: bool = False) -> None:
+        """Close the session for good: its remembered responses are forgotten.
+
+        Args:
+            keep_orders: leave the orders that a lost connection would cancel.
+        """
+        flags = LOGOUT_KEEP_ORDERS if flag("keep_orders", keep_orders) else 0
         try:
-            expect(LoggedOut, await self.call(Logout(0)))
+            expect(LoggedOut, await self.call(Logout(0, flags)))
         except ConnectionLost as error:
             # The answer was lost with a connection; the next one found the session closed.
             cause = error.__cause__

@@ -32,7 +32,7 @@ def programs(readme: str) -> list[Program]:
     found = re.findall(
         r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL
     )
-    assert len(found) == readme.count("```python\n") == 3
+    assert len(found) == readme.count("```python\n") == 4
     return [Program(*each) for each in found]
 
 
@@ -55,7 +55,7 @@ async def test_the_first_programs_print_what_the_readme_says(
 ) -> None:
     with trio.fail_after(30):
         async with running_service(tmp_path) as service:
-            for program in programs[:2]:
+            for program in programs[:3]:
                 printed = await run_program(program, service.address, tmp_path, project_root)
                 assert printed == program.printed
 
@@ -72,8 +72,8 @@ async def test_keys_and_roles_work_as_the_readme_says(
             secret = await run(["-m", "hpe", *words], tmp_path, project_root)
             assert secret == "", "it is in the file, and nowhere else"
         async with running_service(tmp_path, keys_file=str(tmp_path / serving[2])) as service:
-            printed = await run_program(programs[2], service.address, tmp_path, project_root)
-    assert printed == programs[2].printed
+            printed = await run_program(programs[3], service.address, tmp_path, project_root)
+    assert printed == programs[3].printed
 
 
 def test_the_commands_of_the_readme_are_those_of_ci(project_root: Path, readme: str) -> None:

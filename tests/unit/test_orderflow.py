@@ -351,7 +351,16 @@ def test_rejects_and_canceled_quantities_are_told_apart() -> None:
     translator = FlowTranslator(3)
     gone = response(0, status=OrderStatus.REJECTED, reason=RejectReason.UNKNOWN_ORDER)
     cancel = order(1, Op.CANCEL, 7, Side.SELL, 5, 100)
-    assert translator.outcome(cancel, gone, []) == Outcome(False, [], 0)
+    refused = translator.outcome(cancel, gone, [])
+    assert refused == Outcome(False, [], 0, reason=RejectReason.UNKNOWN_ORDER)
+    assert differences(cancel, refused, Expected()) == [
+        "command 1 (cancel): canceled 0 (refused: unknown_order (2)), expected 5"
+    ]
+    limit = order(2, Op.LIMIT, 8, Side.SELL, 5, 100)
+    poor = response(0, status=OrderStatus.REJECTED, reason=RejectReason.INSUFFICIENT_FUNDS)
+    assert differences(limit, translator.outcome(limit, poor, []), Expected()) == [
+        "command 2 (limit): refused: insufficient_funds (16), expected accepted"
+    ]
     canceled = response(900, status=OrderStatus.CANCELED, reason=CancelReason.REQUESTED, canceled=5)
     assert translator.outcome(cancel, canceled, []) == Outcome(True, [], 5)
 
@@ -375,9 +384,13 @@ def test_the_fills_of_an_auction_get_their_names_back() -> None:
 def test_refused_phases_are_told() -> None:
     translator = FlowTranslator(3)
     no_call = UncrossResponse(1, 0, 1, RejectReason.NO_CALL, 1, 0, 0)
-    assert translator.outcome(UNCROSS, no_call, []) == Outcome(False, [], 0)
+    assert translator.outcome(UNCROSS, no_call, []) == Outcome(
+        False, [], 0, reason=RejectReason.NO_CALL
+    )
     open_call = SetStatusResponse(1, 0, 1, RejectReason.CALL_OPEN, 4)
-    assert translator.outcome(CALL, open_call, []) == Outcome(False, [], 0)
+    assert translator.outcome(CALL, open_call, []) == Outcome(
+        False, [], 0, reason=RejectReason.CALL_OPEN
+    )
 
 
 def test_an_answer_of_another_kind_is_no_outcome() -> None:

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,15 @@ def test_links_between_documents_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+def test_the_distribution_is_not_called_like_a_strangers_package():
+    """`hpe` on PyPI is another project: who installs that name runs their code."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    assert project["name"] == "hpe-exchange"
+    assert [*project["scripts"]] == ["hpe"]
+    for path in TEXTS:
+        found = re.search(r"install\b[^\n]*[ '\"]hpe(?![-/\w])", path.read_text(encoding="utf-8"))
+        assert found is None or path.name == "test_tidy.py", (path, found)
