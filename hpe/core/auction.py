@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hpe.core.executor import AuctionFill
-from hpe.core.orderbook import OrderBook
+from hpe.core.orderbook import Ladder, OrderBook
 from hpe.core.orders import Order
 
 
@@ -36,11 +36,11 @@ def clearing(book: OrderBook) -> Clearing:
     if book.work is not None and book.work.uncrossing is not None:
         price, volume_left, surplus, _ = book.work.uncrossing
         return Clearing(price, volume_left, surplus)
-    bid, ask = book.bids.best, book.asks.best
-    if bid is None or ask is None or bid.price < ask.price:
+    dead_ns = book.dead_ns()
+    bid, ask = _best(book.bids, dead_ns), _best(book.asks, dead_ns)
+    if not bid or not ask or bid < ask:
         return NO_CLEARING
-    demand = {lv.price: lv.quantity + lv.hidden for lv in book.bids.levels_within(ask.price)}
-    supply = {lv.price: lv.quantity + lv.hidden for lv in book.asks.levels_within(bid.price)}
+    demand, supply = _lots(book.bids, ask, dead_ns), _lots(book.asks, bid, dead_ns)
     candidates = sorted({*demand, *supply})
     bids_at_or_above, asks_at_or_below = sum(demand.values()), 0
     best: list[Clearing] = []
@@ -58,6 +58,23 @@ def clearing(book: OrderBook) -> Clearing:
     above = sum(quantity for bid_price, quantity in demand.items() if bid_price >= price)
     below = sum(quantity for ask_price, quantity in supply.items() if ask_price <= price)
     return Clearing(price, min(above, below), above - below)
+
+
+def _best(ladder: Ladder, dead_ns: int) -> int:
+    """Give the best price of a side at which an order lives, 0 for none."""
+    if dead_ns:
+        return next((order.price for order in ladder.living(0, dead_ns)), 0)
+    return ladder.best.price if ladder.best is not None else 0
+
+
+def _lots(ladder: Ladder, price: int, dead_ns: int) -> dict[int, int]:
+    """Sum the lots of each price that a limit reaches, hidden ones too, without the dead."""
+    if not dead_ns:
+        return {lv.price: lv.quantity + lv.hidden for lv in ladder.levels_within(price)}
+    lots: dict[int, int] = {}
+    for order in ladder.living(price, dead_ns):
+        lots[order.price] = lots.get(order.price, 0) + order.leaves
+    return lots
 
 
 def _chosen(best: list[Clearing]) -> int:

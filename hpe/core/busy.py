@@ -3,7 +3,7 @@
 Part of the deterministic core. Such a command is refused as `busy`, before anything of it is
 executed: it is not logged, and can be sent again. Cancels pass while stops stand in line, and so
 does a change of the market's status; while an uncross is in parts nothing does. Source:
-protocol.md, "Unfinished work".
+protocol.md, "Unfinished work" and "Holds and due times".
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hpe.core.dead import count_dead
+from hpe.core.orders import STOPS
 from hpe.core.replacing import named_order, only_cancels
 from hpe.messages import (
+    INT_MAX,
+    ORDER_POST_ONLY,
     CancelOrder,
+    InstrumentStatus,
     MassCancel,
     ReplaceOrder,
     Request,
     SetFees,
     SetStatus,
+    Side,
     SubmitOco,
     SubmitOrder,
     Uncross,
@@ -32,12 +38,14 @@ class Busy:
     """Knows what of one exchange is unfinished."""
 
     def __init__(self, exchange: Exchange) -> None:
+        self._books = exchange.books
+        self._market = exchange.market
         self._works = exchange.market.turns.works
         self._users = exchange.orders.users
         self._tests: dict[type[Request], Callable[[int, Any], bool]] = {
-            SubmitOrder: self._changes,
-            SubmitOco: self._changes,
-            Uncross: self._changes,
+            SubmitOrder: self._comes,
+            SubmitOco: self._comes_in_pairs,
+            Uncross: self._uncrosses,
             SetFees: self._changes,
             ReplaceOrder: self._replaces,
             CancelOrder: self._cancels,
@@ -54,6 +62,32 @@ class Busy:
         work = self._works.get(request.instrument)
         return work is not None and work.listed
 
+    def _uncrosses(self, user: int, request: Uncross) -> bool:
+        book = self._books.get(request.instrument)
+        return self._changes(user, request) or (book is not None and book.dead_ns() > 0)
+
+    def _comes(self, user: int, request: SubmitOrder) -> bool:
+        if self._changes(user, request):
+            return True
+        if request.order_type in STOPS:
+            return False
+        lots = 1 if request.flags & ORDER_POST_ONLY else request.quantity or INT_MAX
+        return self._passes_many(request.instrument, request.side, request.price, lots)
+
+    def _comes_in_pairs(self, user: int, request: SubmitOco) -> bool:
+        if self._changes(user, request):
+            return True
+        return self._passes_many(request.instrument, request.side, request.price, 1)
+
+    def _passes_many(self, instrument: int, side: Side, price: int, lots: int) -> bool:
+        """True if an order would come to more dead ones than a command may."""
+        book = self._books.get(instrument)
+        dead_ns = book.dead_ns() if book is not None else 0
+        if book is None or not dead_ns or book.status is not InstrumentStatus.TRADING:
+            return False
+        ladder, count_max = book.opposite(side), self._market.dead_max
+        return count_dead(ladder, price, lots, dead_ns, count_max) > count_max
+
     def _cancels_many(self, user: int, request: MassCancel | SetStatus) -> bool:
         work = self._works.get(request.instrument)
         return work is not None and work.uncrossing is not None
@@ -65,7 +99,18 @@ class Busy:
 
     def _replaces(self, user: int, request: ReplaceOrder) -> bool:
         order = named_order(self._users, user, request)
-        work = order.book.work if order is not None else None
-        if order is None or work is None or not work.listed:
+        if order is None:
             return False
-        return work.uncrossing is not None or not only_cancels(request, order)
+        work, cancels = order.book.work, only_cancels(request, order)
+        if work is not None and work.listed and (work.uncrossing is not None or not cancels):
+            return True
+        if cancels or order.waiting or order.is_dead(order.book.dead_ns()):
+            return False
+        lots = request.leaves_quantity
+        if lots is None:
+            done = order.cum + order.canceled
+            lots = order.leaves if request.quantity is None else request.quantity - done
+        if order.flags & ORDER_POST_ONLY:
+            lots = 1
+        instrument_id, price = order.book.instrument.instrument_id, request.price or order.price
+        return self._passes_many(instrument_id, order.side, price, lots)

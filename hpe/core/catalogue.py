@@ -120,7 +120,7 @@ class Catalogue:
         fields = msgspec.structs.astuple(row)
         instrument = Instrument(instrument_id, *fields[1:])
         self._listings.list_instrument(instrument, user, self._exchange.places.holder)
-        self._exchange.books[instrument_id] = OrderBook(instrument)
+        self._exchange.books[instrument_id] = OrderBook(instrument, self._exchange.timers)
         return instrument_id
 
     def resolve_instrument(self, user: int, command: ResolveInstrument) -> AddAssetResponse:

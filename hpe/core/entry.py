@@ -91,7 +91,7 @@ class OrderEntry:
             or command.order_type is not _LIMIT
             or (tif is not _GTC and (tif is not _IOC or flags))
             or flags > ORDER_POST_ONLY
-            or self._exchange.cancel_on_disconnect
+            or self._exchange.slow
         ):
             return self._submit(user, command)
         user = command.user or user
@@ -279,7 +279,7 @@ class OrderEntry:
         terms, book = order.terms, order.book
         if terms is not None and terms.trail and not book.last_price:
             return RejectReason.NO_LAST_PRICE
-        if order.flags & ORDER_POST_ONLY and book.opposite(order.side).crosses(order.price):
+        if order.flags & ORDER_POST_ONLY and book.crosses(order.side, order.price):
             return RejectReason.POST_ONLY_WOULD_CROSS
         return _NONE
 

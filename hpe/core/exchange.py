@@ -92,6 +92,7 @@ class Exchange:
         # Whose commands run, and whether all its orders end with its connection.
         self.session_id = 0
         self.cancel_on_disconnect = False
+        self.slow = False  # that, or there may be dead orders: no order takes the shortest way
         self.listings = Listings()
         self.balances = BalanceCache()
         self.timers = Timers()
@@ -120,10 +121,11 @@ class Exchange:
     def let_time_act(self) -> None:
         """Let what is due at `time_ns` act, in order, as far as the bounds of a body go."""
         timers = self.timers
-        timers.begin_body()
+        timers.begin_body(self.time_ns)
         self.market.time_ns = self.time_ns
         while (entry := timers.next_to_act(self.time_ns)) is not None:
             self.act(entry)
+        timers.review()
 
     def act(self, entry: Entry) -> None:
         """Let one entry act: it uses up a place of its kind's bound and counts as effort."""

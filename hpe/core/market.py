@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import structs
+
 from hpe.core.balances import BalanceCache
 from hpe.core.calls import Calls
+from hpe.core.dead import dead_before
 from hpe.core.events import Event, order_change
 from hpe.core.executor import Executor
 from hpe.core.matcher import Fill, Match, Matcher, Prevented
@@ -36,6 +39,11 @@ from hpe.messages import (
     TimeInForce,
 )
 
+DEAD_PASSED_MAX: Final = 1_024
+"""Dead orders that one command may come to: ending them takes some 20 ms, and timers end a quarter
+of that in every body anyway."""
+
+_THE_END: Final = (None, None, None)
 _TRADING: Final = InstrumentStatus.TRADING
 _FOK: Final = TimeInForce.FOK
 _SELF_TRADE: Final = CancelReason.SELF_TRADE
@@ -52,6 +60,7 @@ class Market:
     fired_max = FIRED_PER_COMMAND_MAX
     uncross_fills_max = FILLS_PER_COMMAND_MAX
     part_fills_max = TURNS_EFFORT_MAX
+    dead_max = DEAD_PASSED_MAX
 
     def __init__(self, balances: BalanceCache, orders: OrderIndex, timers: Timers) -> None:
         self.orders = orders
@@ -116,7 +125,7 @@ class Market:
         """Say why an order that was stopped cannot stay, 0 when it rests."""
         if self.matcher.barred:
             return _SELF_TRADE
-        opposite = order.book.opposite(order.side)
+        opposite = order.book.opposite(order.side)  # no dead one is next in turn there
         if self.matcher.exhausted and opposite.crosses(limit):
             return CancelReason.FILL_LIMIT
         if limit != order.price and opposite.crosses(order.price):
@@ -182,11 +191,15 @@ class Market:
         matcher, book = self.matcher, order.book
         fills = matcher.match(order, limit)
         prevented = matcher.prevented
-        if not (fills or prevented):
+        if not (fills or prevented or matcher.reached):
             return fills
         self.executor.settle(order, fills)
         first_id, orders = self.last_trade_id + 1, self.orders
-        self.events.append(Match(order, request_id, first_id, fills, prevented))
+        match = Match(order, request_id, first_id, fills, prevented)
+        if matcher.reached:
+            self._note_in_parts(match)
+        else:
+            self.events.append(match)
         matcher.effort += 1
         if fills:
             book.last_trade_id = self.last_trade_id = self.last_trade_id + len(fills)
@@ -208,6 +221,39 @@ class Market:
             ):
                 self.fire(book, [fill.price for fill in fills])
         return fills
+
+    def _note_in_parts(self, match: Match) -> None:
+        """Report a match and, where it reached them, the ends of orders that were dead."""
+        done = prevented_done = 0
+        for order, fills_before, prevented_before in [*self.matcher.reached, _THE_END]:
+            fills = match.fills[done:fills_before]
+            prevented = [
+                structs.replace(each, fills_before=each.fills_before - done)
+                for each in match.prevented[prevented_done:prevented_before]
+            ]
+            if fills or prevented:
+                first_id = match.first_trade_id + done
+                part = Match(match.taker, match.request_id, first_id, fills, prevented)
+                self.events.append(part)
+            if order is not None:
+                self._end_reached(order)
+            done, prevented_done = fills_before or 0, prevented_before or 0
+
+    def _end_reached(self, order: Order) -> None:
+        """End a dead order that is out of its book already."""
+        self.close(order, CancelReason.EXPIRED)
+        self.orders.end(order)
+        self.note(order, ExecType.EXPIRED, 0)
+        self.unlink(order, 0)
+
+    def clear_way(self, order: Order) -> None:
+        """End the dead orders that one which rests without trading would stand against."""
+        dead_ns, opposite = order.book.dead_ns(), order.book.opposite(order.side)
+        while dead_ns and opposite.crosses(order.price):
+            maker = self.matcher.next_maker(opposite)
+            if not maker.is_dead(dead_ns):
+                return
+            self.cancel(maker, CancelReason.EXPIRED)
 
     def _after_prevention(self, taker: Order, prevented: list[Prevented], request_id: int) -> None:
         """Release the money of what the self-trade rule canceled, and end who has none left."""
@@ -343,7 +389,14 @@ class Market:
             if work.firings or not work.queued:
                 break
             turns += 1
-            self._take_turn(work.next_stop())
+            stop = work.first_stop()
+            if stop.is_dead(book.dead_ns()):
+                self.cancel(stop, CancelReason.EXPIRED)
+            elif self.timers.overdue and dead_before(stop, self.dead_max) > self.dead_max:
+                break  # it goes on behind them
+            else:
+                work.remove(stop)
+                self._take_turn(stop)
         self.turns.review(book)
         self.concerned, self._fired_left = None, self.fired_max
 
@@ -354,7 +407,7 @@ class Market:
         self.effort_max = max(self.effort_max, self.matcher.effort + 1)  # for one stop at least
         if work.uncrossing is not None:
             self.calls.go_on_uncrossing(work, work.uncrossing)
-        elif work.interrupted and not (work.queued or work.firings):
+        elif work.interrupted and not (work.queued or work.firings or work.book.dead_ns()):
             work.interrupted = False
             self.calls.uncross(work.book, _TRADING)
         else:

@@ -191,6 +191,12 @@ class MarketFeed:
                     for trade_id, fill in enumerate(event.fills, event.first_trade_id)
                 ]
 
+    def note_dead(self) -> None:
+        """Have indicative prices found anew where orders are dead: time alone changed them."""
+        for watched in self._watched.values():
+            if watched.wants(Channel.STATUS) and watched.book.dead_ns():
+                watched.notice()
+
     def updates(self, time_ns: int) -> list[tuple[int, int, bytes]]:
         """Give (instrument, channel, frames) of everything that the batch changed."""
         rows: list[tuple[int, int, bytes]] = []

@@ -9,7 +9,7 @@ self-trade policy are values that it is given.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -57,6 +57,14 @@ class Prevented(msgspec.Struct, frozen=True, gc=False):
     fills_before: int
 
 
+class Reached(NamedTuple):
+    """A dead order that a match came to, behind so many fills and prevented matches."""
+
+    order: Order
+    fills_before: int
+    prevented_before: int
+
+
 class Match(msgspec.Struct, frozen=True, gc=False):
     """What one order traded on one arrival: its fills have consecutive trade ids."""
 
@@ -73,7 +81,8 @@ class Matcher:
     `effort` counts fills and levels walked since somebody set it to 0: what a batch cost that
     costs more than others. Each of the walks ends after FILLS_PER_COMMAND_MAX fills at most.
     Of the last `match`, `prevented` are the matches that it prevented, `barred` says whether it
-    ended at one, `exhausted` whether it met all it may, `spent` whether it used up its budget.
+    ended at one, `exhausted` whether it met all it may, `spent` whether it used up its budget,
+    `reached` the dead that it took out of the book.
     """
 
     def __init__(self) -> None:
@@ -82,6 +91,8 @@ class Matcher:
         self.barred = False
         self.exhausted = False
         self.spent = False
+        self.reached: list[Reached] = []
+        self._dead_ns = 0
         self._walk_end = 0
         self._walk_leaves = 0
         self._walk_left = False
@@ -107,6 +118,9 @@ class Matcher:
         elif self.prevented:
             self.prevented = _NOTHING
         self.barred = False
+        dead_ns = self._dead_ns = book.dead_ns()
+        if self.reached or dead_ns:
+            self.reached = []
         ladder = book.opposite(aggressor.side)
         leaves, cum = aggressor.leaves, aggressor.cum
         budget = _budget_of(aggressor)
@@ -114,6 +128,9 @@ class Matcher:
             leaves = INT_MAX
         while leaves and room and ladder.crosses(limit):
             maker = self.next_maker(ladder)
+            if dead_ns and maker.is_dead(dead_ns):
+                self._reach(ladder, maker, len(fills))
+                continue
             if budget is not None:
                 leaves = budget.lots(maker.price)
                 if not leaves:
@@ -143,6 +160,8 @@ class Matcher:
             if budget is not None:
                 budget.spend(price, quantity)
                 leaves = INT_MAX
+        if dead_ns and leaves and not self.barred:
+            self._reach_all(ladder, aggressor.price, len(fills))
         if budget is not None:
             leaves, aggressor.quantity = 0, cum
             self.spent = budget.is_spent(ladder.best)
@@ -156,6 +175,20 @@ class Matcher:
         """Give the oldest order at the best price."""
         assert ladder.best is not None
         return ladder.best.head
+
+    def _reach(self, ladder: Ladder, maker: Order, fills_before: int) -> None:
+        """Take an order whose time has come out of the book; the caller ends it."""
+        ladder.remove(maker)
+        self.effort += 1
+        self.reached.append(Reached(maker, fills_before, len(self.prevented)))
+
+    def _reach_all(self, ladder: Ladder, price: int, fills_before: int) -> None:
+        """Take out the dead that are next in turn, also beyond the band: none stands in the way."""
+        while ladder.crosses(price):
+            maker = self.next_maker(ladder)
+            if not maker.is_dead(self._dead_ns):
+                return
+            self._reach(ladder, maker, fills_before)
 
     def _trade_price(self, maker: Order, aggressor: Order) -> int:
         """Give the price of a trade: the maker's, whatever the aggressor would have paid."""
@@ -220,7 +253,10 @@ class Matcher:
     def spendable(self, order: Order, limit: int, amount: int) -> bool:
         """Tell whether a budget would be used up now, and buy something."""
         budget, quantity = Budget(order, amount), 0
-        best = order.book.asks.best
+        ladder, dead_ns = order.book.asks, order.book.dead_ns()
+        best: Level | Order | None = ladder.best
+        if dead_ns:
+            best = next(ladder.living(0, dead_ns), None)
         lots_max = budget.lots(best.price) + 1 if best is not None else 1  # one to be refused
         for price, part in self._walk(order, limit, lots_max):
             lots = min(part, budget.lots(price))
@@ -243,12 +279,15 @@ class Matcher:
         self._walk_end, self._walk_left, self._walk_own_last = 0, False, False
         careful, room = order.self_trade != _NONE, FILLS_PER_COMMAND_MAX
         ladder = order.book.opposite(order.side)
+        dead_ns = self._dead_ns = order.book.dead_ns()
         for level in ladder.levels():
+            if dead_ns and all(each.is_dead(dead_ns) for each in level.orders()):
+                continue
             self._walk_end = level.price
             if not room or (limit and (level.price - limit) * ladder.sign < 0):
                 return
             self.effort += 1
-            if careful or level.hidden or level.count > room:
+            if careful or level.hidden or level.count > room or dead_ns:
                 part, room = self._walk_level(level, order, leaves, room, upward)
                 leaves = self._walk_leaves
             else:
@@ -275,8 +314,10 @@ class Matcher:
             if not leaves or not room:
                 self._walk_left = True
                 break
-            room -= 1
             self.effort += 1
+            if maker.is_dead(self._dead_ns):
+                continue
+            room -= 1
             if maker.user != order.user or policy == _NONE:
                 part = min(maker.leaves - maker.hidden, leaves)
                 traded += part

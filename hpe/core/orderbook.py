@@ -27,6 +27,7 @@ import msgspec
 from hpe.core.fees import FeeSchedule, rates_of
 from hpe.core.instruments import Instrument
 from hpe.core.orders import Order
+from hpe.core.timers import NO_TIMERS, Timers
 from hpe.core.triggers import Triggers
 from hpe.errors import InvariantViolation
 from hpe.messages import (
@@ -261,6 +262,13 @@ class Ladder:
         best = self.best
         return best is not None and (price == 0 or (best.price - price) * self.sign >= 0)
 
+    def living(self, price: int, dead_ns: int) -> Iterator[Order]:
+        """Walk the orders that one at this limit (0 for none) would meet, without the dead."""
+        for level in self.levels_within(price):
+            for order in level.orders():
+                if not order.is_dead(dead_ns):
+                    yield order
+
     def level_count(self) -> int:
         """Count the price levels."""
         return len(self._levels)
@@ -330,11 +338,12 @@ class OrderBook:
 
     __slots__ = (
         "asks", "bids", "fees", "instrument", "interruption_due_ns", "last_price",
-        "last_trade_id", "notice", "plain", "status", "triggers", "work",
+        "last_trade_id", "notice", "plain", "status", "timers", "triggers", "work",
     )  # fmt: skip
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: Instrument, timers: Timers = NO_TIMERS) -> None:
         self.instrument = instrument
+        self.timers = timers
         self.notice: Callable[[], None] = _nobody
         self.bids = Ladder(Side.BUY)
         self.asks = Ladder(Side.SELL)
@@ -361,6 +370,18 @@ class OrderBook:
         away = reference * parts // PPM
         return reference - away, min(reference + away, INT_MAX)
 
+    def dead_ns(self) -> int:
+        """Give the time up to which its orders are dead, 0 when none of them is."""
+        timers = self.timers
+        return timers.dead_ns(self.instrument.instrument_id) if timers.overdue else 0
+
+    def crosses(self, side: Side, price: int) -> bool:
+        """Tell whether an order of a side at this limit would trade with a living one."""
+        ladder, dead_ns = self.opposite(side), self.dead_ns()
+        if not dead_ns:
+            return ladder.crosses(price)
+        return any(True for _ in ladder.living(price, dead_ns))
+
     def limit_within_band(self, side: Side, price: int) -> int:
         """Give the limit that an order at this price (0: none) may trade at now; 0 for none.
 
@@ -370,7 +391,10 @@ class OrderBook:
         if not self.instrument.band_ppm:
             return price
         low, high = self.band()
-        best = self.opposite(side).best
+        ladder, dead_ns = self.opposite(side), self.dead_ns()
+        best: Level | Order | None = ladder.best
+        if dead_ns:
+            best = next(ladder.living(0, dead_ns), None)
         if side is _BUY:
             if best is not None and best.price < low:
                 return -1

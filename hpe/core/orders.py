@@ -143,6 +143,11 @@ class Order(msgspec.Struct, gc=False, eq=False):
         """Tell whether this is, or was, a stop."""
         return self.order_type in STOPS
 
+    def is_dead(self, dead_ns: int) -> bool:
+        """Tell whether its time had come at a time; 0: nothing is dead."""
+        terms = self.terms
+        return terms is not None and 0 < terms.expires_ns <= dead_ns
+
     def show_slice(self) -> None:
         """Hide what an iceberg does not show of its leaves."""
         display = self.terms.display if self.terms is not None else 0

@@ -69,6 +69,7 @@ class PairEntry:
         for leg in legs:
             self._orders.add(leg)
             self._market.note(leg, ExecType.NEW, 0)
+        self._market.clear_way(legs[0])
         self._market.rest(legs[0])
         self._market.wait(legs[1])
         return _oco_response(exchange, command, _NONE, legs)
@@ -123,7 +124,7 @@ def _check_pair(book: OrderBook, legs: list[Order]) -> RejectReason:
     reached = last_price >= trigger if stop.side is _BUY else last_price <= trigger
     if last_price and reached:
         return RejectReason.STOP_WOULD_TRIGGER
-    if book.opposite(limit.side).crosses(limit.price):
+    if book.crosses(limit.side, limit.price):
         return RejectReason.POST_ONLY_WOULD_CROSS
     return _NONE
 

@@ -61,6 +61,7 @@ from hpe.messages import (
     SubmitOco,
     SubmitOrder,
     Subscribe,
+    Tick,
     Uncross,
     type_number,
 )
@@ -68,6 +69,7 @@ from hpe.messages import (
 _PREFIXES_COUNT: Final = len(PREFIXES)
 _MAY_COST_MUCH: Final = (SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel, SetFees)
 _CONTINUE: Final = encode(Continue(1))
+_TICK: Final = encode(Tick(1))
 _length_at: Final = Struct(">I").unpack_from
 
 
@@ -231,6 +233,7 @@ class ReferenceCore:
         exchange.session_id = session.session_id
         exchange.places.act_for(session)
         exchange.cancel_on_disconnect = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
+        exchange.slow = exchange.cancel_on_disconnect or exchange.timers.overdue
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
@@ -255,6 +258,8 @@ class ReferenceCore:
                     if not fresh or (work.careful and self._must_wait(user, request, work)):
                         handler = None
                         answer = not_executed(session, request_id, body, admit, work.full)
+                        if work.begun and pending < 0 and not work.groups:
+                            self._execute_internal(_TICK, work)  # time acts with a command only
                     else:
                         exchange.sequence += 1
                         answer = encode(handler(user, request))
@@ -321,6 +326,7 @@ class ReferenceCore:
             if market.matcher.effort >= market.effort_max:
                 break
         market.effort_max = FILLS_PER_COMMAND_MAX
+        exchange.slow = exchange.cancel_on_disconnect or market.timers.overdue
         self._weigh(work)
 
     def _collect(self, work: BatchWork, out: list[bytes]) -> None:
@@ -340,7 +346,7 @@ class ReferenceCore:
         market = self.exchange.market
         work.effort = market.matcher.effort
         work.full = work.effort >= FILLS_PER_COMMAND_MAX
-        work.careful = work.full or len(market.turns.works) > 0
+        work.careful = work.full or len(market.turns.works) > 0 or market.timers.overdue
 
     def _report(self, work: BatchWork, out: list[bytes], sequence: int) -> None:
         """Encode what happened; reports with a request id also go to the connection of `out`."""
@@ -406,6 +412,8 @@ class ReferenceCore:
             self.feed.report_accounts(touched, exchange.sequence, exchange.time_ns, work)
             self.digest = crc32(b"".join(work.digested), self.digest)
             if self.market_feed.active:
+                if exchange.timers.overdue:
+                    self.market_feed.note_dead()
                 market = self.market_feed.updates(exchange.time_ns)
         if work.subscribes:
             answer_now(exchange, self.market_feed, work)

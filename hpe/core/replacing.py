@@ -155,7 +155,7 @@ class OrderReplacing:
         if 0 < command.expires_ns <= self._exchange.time_ns:
             return RejectReason.EXPIRY_PASSED
         stays = same_price and (leaves == order.leaves or command.expires_ns > 0)
-        if order.flags & ORDER_POST_ONLY and not stays and book.opposite(order.side).crosses(price):
+        if order.flags & ORDER_POST_ONLY and not stays and book.crosses(order.side, price):
             return RejectReason.POST_ONLY_WOULD_CROSS
         if terms is not None:
             enough = self._market.reserve_for(order, price, leaves)

@@ -194,10 +194,12 @@ class _Loader:
             ending = self.exchange.disconnects.is_ending(session_id)
             if not ending and self.sessions.get(session_id) is None:
                 del by_session[session_id]
+        self.exchange.timers.review()
 
     def load_core(self, *row: Any) -> None:
         exchange, sessions = self.exchange, self.sessions
         exchange.sequence, exchange.time_ns, self.digest = row[:3]
+        exchange.timers.now_ns = exchange.market.time_ns = exchange.time_ns
         exchange.last_order_id, exchange.market.last_trade_id = row[3:5]
         sessions.last_session_id, sessions.last_attach_number = row[5:7]
         self.last_listed, exchange.market.turns.last_served = row[7:9], row[9]
@@ -223,7 +225,9 @@ class _Loader:
     ) -> None:
         instrument, holder = Instrument(*row), self.exchange.places.of(key)
         self.exchange.listings.list_instrument(instrument, user, holder)
-        book = self.exchange.books[instrument.instrument_id] = OrderBook(instrument)
+        book = self.exchange.books[instrument.instrument_id] = OrderBook(
+            instrument, self.exchange.timers
+        )
         book.last_price, book.last_trade_id = last_price, last_trade_id
         book.set_status(InstrumentStatus(status))
         book.fees.own.update((user, rates_of(maker, taker)) for user, maker, taker in own)

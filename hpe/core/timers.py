@@ -98,15 +98,21 @@ class Queue:
 
 
 class Timers:
-    """All due entries; `room` is what the bounds of the running body have left, by kind."""
+    """All due entries; `room` is what the bounds of the running body have left, by kind.
 
-    __slots__ = ("_passed", "_queues", "acts_max", "room")
+    `now_ns` is the body's time. `overdue` is true while there may be dead orders: those whose time
+    has come and whose turn has not.
+    """
+
+    __slots__ = ("_passed", "_queues", "acts_max", "now_ns", "overdue", "room")
 
     def __init__(self) -> None:
         self.acts_max: tuple[int, ...] = ACTS_PER_BODY_MAX
         self._queues = [Queue() for _ in self.acts_max]
         self._passed: set[int] = set()
         self.room = list(self.acts_max)
+        self.now_ns = 0
+        self.overdue = False
 
     def add(self, due: Due, instrument: int = 0) -> None:
         """Let something act at a time."""
@@ -116,9 +122,10 @@ class Timers:
         """Forget what will not act any more; it must be there."""
         self._queues[due[1]].remove(due, instrument, instrument in self._passed)
 
-    def begin_body(self) -> None:
+    def begin_body(self, time_ns: int) -> None:
         """Grant every kind its bound anew."""
         self.room = list(self.acts_max)
+        self.now_ns = time_ns
 
     def next_to_act(self, time_ns: int) -> Entry | None:
         """Give the earliest entry that is due and within its kind's bound, None for none."""
@@ -134,14 +141,16 @@ class Timers:
         firsts = [queue.first() for queue in self._queues]
         return min((first.due[0] for first in firsts if first is not None), default=0)
 
-    def orders_due_ns(self, instrument: int) -> int:
-        """Tell when the first order of an instrument expires, 0 for never."""
-        return self._queues[ORDER].first_of(instrument)
-
-    def any_order_due(self, time_ns: int) -> bool:
-        """True if an order's time has come, of an instrument that is not passed over."""
+    def review(self) -> None:
+        """Find out whether there are dead orders; those of what is passed over are not dead."""
         first = self._queues[ORDER].first()
-        return first is not None and first.due[0] <= time_ns
+        self.overdue = first is not None and first.due[0] <= self.now_ns
+
+    def dead_ns(self, instrument: int) -> int:
+        """Give the time up to which orders of an instrument are dead, 0 when none of them is."""
+        first_ns = self._queues[ORDER].first_of(instrument)
+        dead = 0 < first_ns <= self.now_ns and instrument not in self._passed
+        return self.now_ns if dead else 0
 
     # --- instruments whose orders may not end now -------------------------------------------------
 
@@ -156,6 +165,7 @@ class Timers:
         self._passed.remove(instrument)
         for queue in self._queues:
             queue.take_up(instrument)
+        self.review()
 
     def is_passed(self, instrument: int) -> bool:
         """True if nothing of an instrument acts now."""
@@ -164,3 +174,7 @@ class Timers:
     def entries(self) -> list[Entry]:
         """Give everything, in order."""
         return sorted(entry for queue in self._queues for entry in queue.entries())
+
+
+NO_TIMERS: Final = Timers()
+"""For books of which no order expires."""

@@ -101,19 +101,15 @@ class Work:
                 order.terms.line = line
         self.is_open = self.is_open and not is_last
 
-    def next_stop(self) -> Order:
-        """Take out the stop whose turn it is; there must be one."""
+    def first_stop(self) -> Order:
+        """Give the stop whose turn it is; there must be one."""
         lines = self.lines
         while not lines[0]:
             lines.popleft()
-        order = lines[0].pop(0)[2]
-        self.queued -= 1
-        assert order.terms is not None
-        order.terms.line = None
-        return order
+        return lines[0][0][2]
 
     def remove(self, order: Order) -> None:
-        """Take out a stop that ended in its line."""
+        """Take out a stop that has its turn, or ended in its line."""
         terms = order.terms
         assert terms is not None
         assert terms.line is not None

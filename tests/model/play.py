@@ -97,7 +97,7 @@ QUERY_EVERY: Final = 6
 _encode = msgspec.msgpack.Encoder().encode
 
 
-TIGHT: Final = NaiveBounds(stops=1, uncross_fills=2, part_fills=1, acts=(1, 1, 1, 1))
+TIGHT: Final = NaiveBounds(stops=1, uncross_fills=2, part_fills=1, acts=(1, 1, 1, 1), dead=1)
 """Bounds at which the work of a few orders is cut into parts."""
 
 
@@ -109,6 +109,7 @@ def bounded(new_core: CoreFactory, bounds: NaiveBounds) -> CoreFactory:
         assert isinstance(core, ReferenceCore)
         market, timers = core.exchange.market, core.exchange.timers
         market.stops_max = bounds.stops
+        market.dead_max = bounds.dead
         market.uncross_fills_max, market.part_fills_max = bounds.uncross_fills, bounds.part_fills
         timers.acts_max = (*bounds.acts, *timers.acts_max[len(bounds.acts) :])
         return core

@@ -54,7 +54,7 @@ def cross_now(state: NaiveState, book: int) -> Cross:
     if book in state.uncrossing:
         going = state.uncrossing[book]
         return Cross(going.price, going.left, going.surplus)
-    return best_cross(state.resting(book)) if state.in_call(book) else NO_CROSS
+    return best_cross(state.living(book)) if state.in_call(book) else NO_CROSS
 
 
 def uncross(state: NaiveState, book: int, cross: Cross, fills_max: int) -> int:

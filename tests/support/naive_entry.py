@@ -99,7 +99,7 @@ def submit(state: NaiveState, user: int, command: SubmitOrder) -> NaiveOrder:
 
 
 def _crosses(state: NaiveState, order: NaiveOrder) -> bool:
-    return bool(makers_for(order, state.resting(order.book)))
+    return bool(makers_for(order, state.living(order.book)))
 
 
 def _run(state: NaiveState, order: NaiveOrder) -> None:
@@ -132,6 +132,8 @@ def submit_pair(state: NaiveState, user: int, command: SubmitOco) -> tuple[int, 
     reject_if(short, RejectReason.INSUFFICIENT_FUNDS)
     for leg in legs:
         _accept(state, leg)
+    for dead in makers_for(limit, state.resting(limit.book)):
+        state.expire(dead)
     state.rest(limit)
     limit.partner, stop.partner = stop, limit
     return limit.order_id, stop.order_id
@@ -239,13 +241,27 @@ def replace_order(state: NaiveState, user: int, command: ReplaceOrder) -> NaiveO
     return order
 
 
-def takes_off(state: NaiveState, order: NaiveOrder, command: ReplaceOrder) -> bool:
+def new_leaves(order: NaiveOrder, command: ReplaceOrder) -> int:
+    """Give what a replace leaves of an order."""
+    if command.leaves_quantity is not None:
+        return command.leaves_quantity
+    whole = order.quantity if command.quantity is None else command.quantity
+    return whole - order.cum - order.canceled
+
+
+def takes_off(order: NaiveOrder, command: ReplaceOrder) -> bool:
     """Whether a replace takes lots off an order and changes nothing else, or leaves nothing."""
-    leaves = command.leaves_quantity
-    if leaves is None:
-        whole = order.quantity if command.quantity is None else command.quantity
-        leaves = whole - order.cum - order.canceled
+    leaves = new_leaves(order, command)
     return leaves <= 0 or _only_takes_off(order, command, leaves)
+
+
+def order_like(state: NaiveState, user: int, command: SubmitOrder | SubmitOco) -> NaiveOrder:
+    """Give an order as it would arrive, taken or not; of a pair the limit leg."""
+    leg = command if isinstance(command, SubmitOrder) else _legs(command)[0]
+    order = _new_order(state, user, leg)
+    if not order.waiting:
+        order.order_type = OrderType.LIMIT if order.price else OrderType.MARKET
+    return order
 
 
 def _only_takes_off(order: NaiveOrder, command: ReplaceOrder, leaves: int) -> bool:

@@ -51,16 +51,15 @@ from hpe.messages import (
 )
 from tests.support import naive_queries
 from tests.support.naive_auction import Cross, cross_now, uncross
+from tests.support.naive_busy import has_dead
 from tests.support.naive_catalogue import execute_listing
 from tests.support.naive_entry import (
     cancel,
     end_all,
-    find,
     mass_cancel,
     replace_order,
     submit,
     submit_pair,
-    takes_off,
 )
 from tests.support.naive_listings import NaiveListings, Rejected, reject_if
 from tests.support.naive_money import execute_hold, execute_movement, set_fees
@@ -112,11 +111,12 @@ class NaiveExchange:
         self.parked: dict[Due, int] = {}  # by the instrument for whose uncross an ending waits
         self.acts_left = [0, 0, 0, 0]
         self.last_served = 0
+        self.begun_at = 0  # the sequence with which the batch began
 
     def begin_batch(self, time_ns: int) -> None:
         """Let what is due act, before the first command of a batch; of each kind only so much."""
         state = self.state
-        state.time_ns, state.direct = time_ns, False
+        state.time_ns, state.direct, self.begun_at = time_ns, False, state.sequence
         state.sequence += 1
         self.acts_left = list(state.bounds.acts)
         while due := [entry for entry in self._due() if self.acts_left[entry[1]]]:
@@ -136,6 +136,8 @@ class NaiveExchange:
             going = state.uncrossing.pop(book)
             cross = Cross(going.price, going.left, going.surplus)
             self._uncross_part(book, cross, going.next_status, state.bounds.part_fills)
+        elif book in state.over and not state.in_line(book) and has_dead(state, book):
+            pass
         elif book in state.over and not state.in_line(book):
             state.over.remove(book)
             fills_max = state.bounds.uncross_fills
@@ -416,28 +418,6 @@ class NaiveExchange:
             self.state.uncrossing[book] = going
         else:
             self._become(book, next_status)
-
-    # --- what has to wait -------------------------------------------------------------------------
-
-    def is_busy(self, user: int, command: Request) -> bool:
-        """Whether a command has to wait for what goes on of its instrument."""
-        state, book = self.state, getattr(command, "instrument", 0)
-        if isinstance(command, CancelOrder | ReplaceOrder):
-            named = self._named(command.user or user, command)
-            book = named.book if named else 0
-            if named and isinstance(command, ReplaceOrder) and takes_off(state, named, command):
-                return book in state.uncrossing
-        if isinstance(command, CancelOrder | MassCancel | SetStatus):
-            return book in state.uncrossing
-        changing = SubmitOrder | SubmitOco | ReplaceOrder | Uncross | SetFees
-        return isinstance(command, changing) and book in state.unfinished()
-
-    def _named(self, user: int, command: CancelOrder | ReplaceOrder) -> NaiveOrder | None:
-        try:
-            client_id = 0 if command.order_id else command.client_order_id
-            return find(self.state, user, command.order_id, client_id)
-        except Rejected:
-            return None
 
     def _set_fees(self, command: SetFees) -> SetFeesResponse:
         reason = RejectReason.NONE

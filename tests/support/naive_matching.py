@@ -7,7 +7,7 @@ do is found by letting copies do it. Source: protocol.md, "The rules of the exch
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from hpe.messages import (
@@ -41,7 +41,13 @@ class Prevented(NamedTuple):
     numbers: tuple[int, int, int, int]
 
 
-Meeting = Generator[Fill | Prevented, None, int]
+class Dead(NamedTuple):
+    """An order came to one whose time was over; who is told of it ends that."""
+
+    maker: NaiveOrder
+
+
+Meeting = Generator[Fill | Prevented | Dead, None, int]
 
 
 def makers_for(order: NaiveOrder, resting: list[NaiveOrder]) -> list[NaiveOrder]:
@@ -54,7 +60,28 @@ def makers_for(order: NaiveOrder, resting: list[NaiveOrder]) -> list[NaiveOrder]
     return sorted(opposite, key=rank)
 
 
-def meet(taker: NaiveOrder, resting: list[NaiveOrder], band: Band) -> Meeting:
+def nobody_is_dead(order: NaiveOrder) -> bool:
+    """Say so of every order."""
+    return False
+
+
+def dead_before(state: NaiveState, order: NaiveOrder, lots: int) -> int:
+    """Count the dead that an order comes to before so many lots of living ones."""
+    count, reached = 0, 0
+    for maker in makers_for(order, state.resting(order.book)):
+        if reached >= lots:
+            break
+        count += state.is_dead(maker)
+        reached += 0 if state.is_dead(maker) else maker.leaves
+    return count
+
+
+def meet(
+    taker: NaiveOrder,
+    resting: list[NaiveOrder],
+    band: Band,
+    is_dead: Callable[[NaiveOrder], bool] = nobody_is_dead,
+) -> Meeting:
     """Let an order meet the book, one maker at a time; returns why it went no further.
 
     0: it is filled, or its budget is used up. No_liquidity: nothing is left within its limit.
@@ -64,6 +91,9 @@ def meet(taker: NaiveOrder, resting: list[NaiveOrder], band: Band) -> Meeting:
         if maker is None:
             spent_exactly = taker.terms.budget and taker.needs() == 0
             return 0 if spent_exactly else CancelReason.NO_LIQUIDITY
+        if is_dead(maker):
+            yield Dead(maker)
+            continue
         price, wanted = maker.price, _wanted(taker, maker.price)
         if not wanted:
             return 0 if taker.cum else CancelReason.NO_LIQUIDITY
@@ -148,7 +178,7 @@ class Outlook(NamedTuple):
 
 def outlook(state: NaiveState, order: NaiveOrder) -> Outlook:
     """Let copies do what an order would do."""
-    copies = [o.copied() for o in state.resting(order.book)]
+    copies = [o.copied() for o in state.living(order.book)]
     taker = order.copied()
     reason = _exhausted(meet(taker, copies, state.band(order.book)))
     cost = taker.quote_total + taker.fee_total
@@ -198,7 +228,7 @@ def trade(state: NaiveState, taker: NaiveOrder) -> None:
     resting = state.resting(taker.book)
     filled: list[NaiveOrder] = []
     prevented: list[Prevented] = []
-    meeting = meet(taker, resting, band)
+    meeting = meet(taker, resting, band, state.is_dead)
     while True:
         try:
             event = next(meeting)
@@ -208,6 +238,8 @@ def trade(state: NaiveState, taker: NaiveOrder) -> None:
         if isinstance(event, Fill):
             settle(state, taker, event.maker, event.quantity, event.price)
             filled.append(event.maker)
+        elif isinstance(event, Dead):
+            state.expire(event.maker)
         else:
             prevented.append(event)
             state.report_prevented(event.maker, taker, event.price, event.numbers)
@@ -236,7 +268,7 @@ def _interrupt(state: NaiveState, taker: NaiveOrder) -> None:
 def _finish(state: NaiveState, taker: NaiveOrder, reason: int, traded: bool) -> None:
     rests = taker.stays and reason == CancelReason.NO_LIQUIDITY
     if reason == CancelReason.BAND and taker.instrument.volatility_interruption:
-        next_maker = makers_for(taker, state.resting(taker.book))[0]
+        next_maker = makers_for(taker, state.living(taker.book))[0]
         if next_maker.user != taker.user:
             _interrupt(state, taker)
             rests = taker.stays

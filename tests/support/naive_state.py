@@ -57,6 +57,7 @@ class NaiveBounds:
     uncross_fills: int = 32_768
     part_fills: int = 8_192
     acts: tuple[int, ...] = (256, 256, 256, 256)
+    dead: int = 1_024
 
 
 @dataclass
@@ -183,8 +184,19 @@ class NaiveState:
         return 1 + max((order.priority for order in self.open), default=0)
 
     def is_dead(self, order: NaiveOrder) -> bool:
-        """Whether an order's time has come."""
-        return 0 < order.terms.expires_ns <= self.time_ns
+        """Whether an order's time has come; an uncross that goes on counts on those that lived."""
+        return 0 < order.terms.expires_ns <= self.time_ns and order.book not in self.uncrossing
+
+    def living(self, book: int) -> list[NaiveOrder]:
+        """List the orders in a book with which anybody could trade."""
+        return [order for order in self.resting(book) if not self.is_dead(order)]
+
+    def expire(self, order: NaiveOrder) -> None:
+        """End an order whose time has come; nobody asked for that."""
+        direct, self.direct = self.direct, False
+        self.end(order, CancelReason.EXPIRED)
+        self.cancel_partner(order)
+        self.direct = direct
 
     # --- triggers -------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ Source: protocol.md, "The rules of the exchange", Stops.
 
 from __future__ import annotations
 
-from hpe.messages import ExecType, InstrumentStatus, Side
-from tests.support.naive_matching import arrive
+from hpe.messages import INT_MAX, ExecType, InstrumentStatus, Side
+from tests.support.naive_matching import arrive, dead_before
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_state import NaiveState
 
@@ -78,8 +78,16 @@ def run_fired(state: NaiveState, book: int) -> None:
         line = state.in_line(book)
         if not line or book not in state.unfinished() or book in state.uncrossing:
             break
+        stop = line[0]
+        lots = stop.leaves if not stop.terms.budget else INT_MAX
+        if state.is_dead(stop):
+            state.expire(stop)
+            continue
+        waits = dead_before(state, stop, lots) > state.bounds.dead and not state.in_call(book)
+        if waits:
+            break
         state.fired[book] = line[1:]
-        _run(state, line[0])
+        _run(state, stop)
 
 
 def _run(state: NaiveState, order: NaiveOrder) -> None:

@@ -39,7 +39,7 @@ from hpe.messages import (
 )
 from tests.support.core_driver import frames_of
 from tests.support.core_parts import place
-from tests.support.core_pit import Pit, limit_effort, limit_stops, logged
+from tests.support.core_pit import Pit, limit_effort, limit_fills, limit_stops, logged
 from tests.support.hand_set_clock import HandSetClock
 
 BUY, SELL = Side
@@ -83,6 +83,27 @@ def test_many_that_expire_do_so_in_parts_with_commands_between(pit):
     assert venue.apply(pit.hers.run(Deposit(pit.hers.next_id(), 1, 1))).next_due_ns == 0
     assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == ids
     assert not any(Continue in kinds for body in venue.bodies for _, kinds in logged(body))
+
+
+def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit, monkeypatch):
+    """A stop that the uncross fires may not trade with an order whose time had come."""
+    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    for _ in range(5):
+        pit.hers.submit(SELL, 100, 1)
+        pit.his.submit(BUY, 100, 1)
+    soon = pit.venue.time_ns + 100
+    due = place(pit.his, BUY, 90, 5, tif=GTD, expires_ns=soon).order_id
+    (stop,) = pit.sell_stops(1, trigger=100)
+    limit_fills(monkeypatch, 4)
+    limit_effort(monkeypatch, 4)
+    pit.hers.ask(Uncross(pit.hers.next_id(), 1))
+    pit.venue.pass_time(1_000)
+    pit.finish()
+    assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == [due]
+    (canceled,) = [report for report in pit.venue.private[1] if report.order_id == stop][-1:]
+    assert (canceled.exec_type, canceled.cum) == (ExecType.CANCELED, 0)
+    assert canceled.reason == CancelReason.NO_LIQUIDITY
+    pit.venue.check()
 
 
 # --- a state in which something goes on -----------------------------------------------------------

@@ -16,7 +16,7 @@ def timers():
 
 def acted(timers, time_ns=LATE_NS):
     """Let all act that one body lets act; gives it in turn."""
-    timers.begin_body()
+    timers.begin_body(time_ns)
     done = []
     while (entry := timers.next_to_act(time_ns)) is not None:
         timers.room[entry.due[1]] -= 1
@@ -90,15 +90,20 @@ def test_an_instrument_is_passed_over_as_one(timers):
         timers.add((number, ORDER, number, 1), number % 2 + 1)
     timers.pass_over(2)
     assert timers.is_passed(2)
-    assert timers.orders_due_ns(2) == 1
     timers.add((1, ORDER, 9, 1), 2)
     timers.remove((1, ORDER, 1, 1), 2)
     assert timers.next_due_ns() == 2
-    assert timers.any_order_due(LATE_NS)
+    timers.begin_body(LATE_NS)
+    timers.review()
+    assert timers.overdue
+    assert (timers.dead_ns(1), timers.dead_ns(2)) == (LATE_NS, 0)
     assert acted(timers) == [(2, ORDER, 2, 1), (4, ORDER, 4, 1)]
-    assert not timers.any_order_due(LATE_NS)
+    timers.review()
+    assert not timers.overdue
     assert timers.next_due_ns() == 0
     timers.take_up(2)
+    assert timers.overdue
+    assert timers.dead_ns(2) == LATE_NS
     assert acted(timers) == [(1, ORDER, 9, 1), (3, ORDER, 3, 1)]
 
 

@@ -1,0 +1,80 @@
+"""What the naive exchange lets wait: commands on an instrument of which something goes on.
+
+Part of the second opinion of naive_exchange.py, nothing shared with the core.
+Source: protocol.md, "Unfinished work" and "Holds and due times".
+"""
+
+from __future__ import annotations
+
+from hpe.messages import (
+    INT_MAX,
+    CancelOrder,
+    InstrumentStatus,
+    MassCancel,
+    ReplaceOrder,
+    Request,
+    SetFees,
+    SetStatus,
+    SubmitOco,
+    SubmitOrder,
+    Uncross,
+)
+from tests.support.naive_entry import find, new_leaves, order_like, takes_off
+from tests.support.naive_listings import Rejected
+from tests.support.naive_matching import dead_before
+from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_state import NaiveState
+
+
+def has_dead(state: NaiveState, book: int) -> bool:
+    """Whether a time has come in an instrument of which the order has not ended."""
+    return any(o.book == book and state.is_dead(o) for o in state.open)
+
+
+def is_busy(state: NaiveState, user: int, command: Request) -> bool:
+    """Whether a command has to wait for what goes on of its instrument."""
+    book = getattr(command, "instrument", 0)
+    user = getattr(command, "user", 0) or user
+    cancels, named = isinstance(command, CancelOrder | MassCancel | SetStatus), None
+    if isinstance(command, CancelOrder | ReplaceOrder):
+        named = _named(state, user, command)
+        book = named.book if named else 0
+    if named and isinstance(command, ReplaceOrder):
+        cancels = takes_off(named, command)
+    if cancels:
+        return book in state.uncrossing
+    changing = SubmitOrder | SubmitOco | ReplaceOrder | Uncross | SetFees
+    if isinstance(command, changing) and book in state.unfinished():
+        return True
+    if isinstance(command, Uncross):
+        return has_dead(state, book)
+    return _comes_behind_many(state, user, command, named)
+
+
+def _comes_behind_many(
+    state: NaiveState, user: int, command: Request, named: NaiveOrder | None
+) -> bool:
+    order = named.copied() if named else None
+    if isinstance(command, SubmitOrder | SubmitOco):
+        if command.instrument > len(state.listings.instruments):
+            return False
+        order = order_like(state, user, command)
+    if order is None or order.waiting or state.is_dead(order):
+        return False
+    if state.status(order.book) is not InstrumentStatus.TRADING:
+        return False
+    lots = order.leaves or INT_MAX
+    if isinstance(command, ReplaceOrder):
+        order.price = command.price or order.price
+        lots = new_leaves(order, command)
+    if order.post_only or isinstance(command, SubmitOco):
+        lots = 1
+    return dead_before(state, order, lots) > state.bounds.dead
+
+
+def _named(state: NaiveState, user: int, command: CancelOrder | ReplaceOrder) -> NaiveOrder | None:
+    try:
+        client_id = 0 if command.order_id else command.client_order_id
+        return find(state, user, command.order_id, client_id)
+    except Rejected:
+        return None
