@@ -12,6 +12,7 @@ connections. On an idle service nobody waits.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
@@ -42,7 +43,8 @@ LOGONS_WAITING_MAX: Final = 50
 steps, and none the last one in time."""
 
 GONE_PER_TURN: Final = 16
-"""Connections that were reset meanwhile, taken off the kernel's queue on one turn."""
+"""Connections that were reset meanwhile, or are turned away, taken off the kernel's queue on one
+turn: the 4,000 that it keeps at most are through within a second, where somebody trades, too."""
 
 
 TRICKLE_S_MIN: Final = 0.25
@@ -195,11 +197,17 @@ class PacedListener(trio.abc.Listener[trio.SocketStream]):
         listener: what really accepts.
         arrivals: shared by listeners.
         entrances: where those who were handed over wait for the steps of their logon.
+        turns_away: tells of a connection that it is to be closed, so that it takes no turn.
     """
 
     def __init__(
-        self, listener: trio.SocketListener, arrivals: Turnstile, entrances: Turnstile
+        self,
+        listener: trio.SocketListener,
+        arrivals: Turnstile,
+        entrances: Turnstile,
+        turns_away: Callable[[trio.SocketStream], bool],
     ) -> None:
+        self._turns_away = turns_away
         self._listener = listener
         self._arrivals = arrivals
         self._entrances = entrances
@@ -209,7 +217,7 @@ class PacedListener(trio.abc.Listener[trio.SocketStream]):
         gone = 0
         while True:
             stream = await self._listener.accept()
-            if not _is_gone(stream):
+            if not _is_gone(stream) and not self._turns_away(stream):
                 break
             stream.socket.close()  # who only knocks keeps nobody else from his turn
             gone += 1

@@ -31,6 +31,9 @@ DESCRIPTORS_RESERVED: Final = 512
 """Kept for the log, its rotation and everything else that opens files; a log that cannot open
 its next segment ends the service, a client that must wait ends nothing."""
 
+PORT_TRIES: Final = 16
+"""How often a port that is free on one address of a host may be taken on another one."""
+
 REFUSALS_MAX: Final = 64
 """Refused connections that are told why at the same time; beyond that they are just closed."""
 
@@ -81,7 +84,7 @@ class Server:
             ListenError: the address cannot be bound.
         """
         try:
-            listeners = await trio.open_tcp_listeners(port, host=host)
+            listeners = await _bind(host, port)
         except OSError as error:
             raise ListenError(f"cannot listen on {host}:{port}: {error}") from error
         for listener in listeners:
@@ -90,7 +93,8 @@ class Server:
         name = listeners[0].socket.getsockname()
         around = self.around
         paced = [
-            PacedListener(listener, around.arrivals, around.entrances) for listener in listeners
+            PacedListener(listener, around.arrivals, around.entrances, self._turns_away)
+            for listener in listeners
         ]
         with trio.CancelScope() as accepting:
             self._accepting.append(accepting)
@@ -102,6 +106,26 @@ class Server:
         self.around.exits.open()
         for accepting in self._accepting:
             accepting.cancel()
+
+    def _turns_away(self, stream: trio.SocketStream) -> bool:
+        """Whether a connection is closed at once: no place for its source, and no time to say so.
+
+        It takes no turn then: a crowd from one source keeps others no longer than it must.
+        """
+        if self._refusing < REFUSALS_MAX:
+            return False
+        try:
+            address = stream.socket.getpeername()[0]
+        except OSError:
+            return True
+        now_s = trio.current_time()
+        code = self._sources.refuses(address, now_s)
+        if code is None:
+            return False
+        self.refused += 1
+        refusal = Refusal(code, ERROR_TRAITS[code].text)
+        self.around.logon_log.refused(refusal, None, address, now_s)
+        return True
 
     async def _accepted(self, stream: trio.SocketStream) -> None:
         try:
@@ -145,6 +169,27 @@ class Server:
             )
         finally:
             self._refusing -= 1
+
+
+async def _bind(host: str, port: int) -> list[trio.SocketListener]:
+    """Listen on all addresses of a host, on one port; port 0 finds one that is free on all.
+
+    Raises:
+        OSError: one of the addresses cannot be bound.
+    """
+    for tries_left in reversed(range(PORT_TRIES)):
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        ports = {int(listener.socket.getsockname()[1]) for listener in listeners}
+        if len(ports) == 1:
+            break
+        for listener in listeners:
+            listener.socket.close()
+        try:
+            return await trio.open_tcp_listeners(min(ports), host=host)
+        except OSError:
+            if not tries_left:
+                raise
+    return listeners
 
 
 def _connections_possible() -> int:

@@ -98,12 +98,24 @@ class Sources:
             address: of the peer, as the socket gives it.
             now_s: Trio time.
         """
-        self._forget_expired(now_s)
+        code = self.refuses(address, now_s)
+        if code is not None:
+            return code
         key = source_of(address)
         source = self._sources.get(key)
         if source is None:
-            source = _Source(key)
-        elif source.refused_until_s > now_s:
+            source = self._sources[key] = _Source(key)
+        source.connections += 1
+        source.strangers += 1
+        return Place(self, source, address)
+
+    def refuses(self, address: str, now_s: float) -> ErrorCode | None:
+        """Say why a new connection would have no place; None: it would have one."""
+        self._forget_expired(now_s)
+        source = self._sources.get(source_of(address))
+        if source is None:
+            return None
+        if source.refused_until_s > now_s:
             return ErrorCode.TOO_MANY_LOGONS
         limits = self._limits
         if (
@@ -111,10 +123,7 @@ class Sources:
             or source.strangers >= limits.strangers_max
         ):  # fmt: skip
             return ErrorCode.TOO_MANY_CONNECTIONS
-        self._sources[key] = source
-        source.connections += 1
-        source.strangers += 1
-        return Place(self, source, address)
+        return None
 
     def __len__(self) -> int:
         """Count the sources that are remembered."""

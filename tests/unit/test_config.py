@@ -445,4 +445,4 @@ def test_what_a_start_changes_is_one_short_line():
     assert "1000 assets (A0, A1, A2, A3, A4, A5, A6, A7, ...)" in text
     assert "2 instruments (BTC/USD, ETH/USD)" in text
     assert len(text) < 500
-    assert "assets" not in describe_configure(Config().to_configure(1))
+    assert " assets (" not in describe_configure(Config().to_configure(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -233,7 +234,9 @@ async def test_those_who_wait_pass_when_it_is_opened(
 async def test_a_paced_listener_accepts_everybody(nursery: trio.Nursery) -> None:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
-    paced = PacedListener(listener, served(nursery, Traffic()), served(nursery, Traffic()))
+    paced = PacedListener(
+        listener, served(nursery, Traffic()), served(nursery, Traffic()), lambda _: False
+    )
     async with paced:
         for _ in range(5):
             async with await trio.open_tcp_stream("127.0.0.1", port) as client:
@@ -247,7 +250,9 @@ async def test_connections_that_were_reset_take_no_turn(nursery: trio.Nursery) -
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     address = listener.socket.getsockname()
     turnstile = served(nursery, Traffic(), idle_per_s=0.001)
-    async with PacedListener(listener, turnstile, served(nursery, Traffic())) as paced:
+    async with PacedListener(
+        listener, turnstile, served(nursery, Traffic()), lambda _: False
+    ) as paced:
         for _ in range(GONE_PER_TURN * (IDLE_BURST - 1)):
             with socket.create_connection(address) as gone:
                 gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ONE_AND_ZERO)
@@ -256,6 +261,33 @@ async def test_connections_that_were_reset_take_no_turn(nursery: trio.Nursery) -
                 accepted = await paced.accept()
             assert accepted.socket.getpeername() == client.socket.getsockname()
             await accepted.aclose()
+
+
+async def test_connections_that_are_turned_away_take_no_turn(nursery: trio.Nursery) -> None:
+    """One source's crowd is closed at once; who comes behind it has its turn soon."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    host, port = listener.socket.getsockname()
+    turnstile = served(nursery, Traffic(), idle_per_s=0.001)
+
+    def turns_away(stream: trio.SocketStream) -> bool:
+        return bool(stream.socket.getpeername()[0] == "127.0.0.2")
+
+    async with AsyncExitStack() as stack:
+        paced = PacedListener(listener, turnstile, served(nursery, Traffic()), turns_away)
+        await stack.enter_async_context(paced)
+        crowd = [
+            await stack.enter_async_context(
+                await trio.open_tcp_stream(host, port, local_address="127.0.0.2")
+            )
+            for _ in range(GONE_PER_TURN * (IDLE_BURST - 1))
+        ]
+        client = await stack.enter_async_context(await trio.open_tcp_stream(host, port))
+        with trio.fail_after(5):
+            accepted = await paced.accept()
+            assert accepted.socket.getpeername() == client.socket.getsockname()
+            for stranger in crowd:
+                assert await stranger.receive_some(1) == b""
+        await accepted.aclose()
 
 
 async def test_a_listener_that_is_stopped_closes_what_waits_at_the_turnstile(
@@ -267,7 +299,7 @@ async def test_a_listener_that_is_stopped_closes_what_waits_at_the_turnstile(
     for _ in range(IDLE_BURST):
         await turnstile.wait()
     async with (
-        PacedListener(listener, turnstile, served(nursery, Traffic())) as paced,
+        PacedListener(listener, turnstile, served(nursery, Traffic()), lambda _: False) as paced,
         await trio.open_tcp_stream("127.0.0.1", port) as client,
     ):
         with trio.move_on_after(0.05):
