@@ -196,6 +196,8 @@ class HighPerformanceEngine(InProcessApi):
                 observe=streams.keep,
             ),
         )
+        if recovered.report.cut is not None:
+            LOGGER.warning("recovery cut a %s", recovered.report.cut.describe())
         LOGGER.info("%s", recovered.report.describe())
         self.durable_sequence.value = recovered.tail.durable_position
         return recovered

@@ -2,21 +2,23 @@
 
 Owns their arguments, wording and exit codes; the work is done in hpe.wal. Each runs in a process of
 its own. verify and dump change nothing; truncate takes the directory's lock. Exit codes: 0 clean,
-2 wrong usage, 65 damaged or of another version, 73 in use, 74 the disk failed.
+2 wrong usage, 65 damaged, of another version, or a start would cut what may have been answered,
+73 in use, 74 there is no log or it cannot be read.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hpe.core import new_core
-from hpe.errors import HpeError
+from hpe.errors import HpeError, WalDamagedError, WalReadError
 from hpe.wal.dump import dump
 from hpe.wal.files import DirectoryFiles
+from hpe.wal.mark import MARK_NAME
+from hpe.wal.segments import segment_names
 from hpe.wal.truncate import truncate
 from hpe.wal.verify import verify
 
@@ -48,29 +50,30 @@ def add_parsers(subparsers: SubParsers) -> None:
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """Prove a log; returns the exit code."""
-    with _files(arguments.directory) as files:
-        return _reported(lambda: _verify(files))
+    return _reported(arguments.directory, _verify)
 
 
 def run_dump(arguments: argparse.Namespace) -> int:
     """Print a log; returns the exit code."""
-    with _files(arguments.directory) as files:
-        return _reported(lambda: _dump(files, arguments.segment, arguments.limit))
+    return _reported(
+        arguments.directory, lambda files: _dump(files, arguments.segment, arguments.limit)
+    )
 
 
 def run_truncate(arguments: argparse.Namespace) -> int:
     """Cut a log; returns the exit code."""
-    with _files(arguments.directory) as files:
-        return _reported(lambda: _truncate(files, arguments.at))
+    return _reported(arguments.directory, lambda files: _truncate(files, arguments.at))
 
 
 def _verify(files: DirectoryFiles) -> None:
     verified = verify(files, new_core(), print)
     if verified.cut is not None:
-        print(f"recovery would cut a {verified.cut.describe()}")
+        print(f"a start would cut a {verified.cut.describe()}")
     print(f"last sequence: {verified.last_sequence} in {verified.records} records")
     print(f"state hash: {verified.state_hash.hex()}")
     print("trades and responses: as logged; balances: conserved; invariants: hold")
+    if verified.cut is not None and verified.cut.may_be_answered:
+        raise WalDamagedError("a start would cut commands that may have been answered")
 
 
 def _dump(files: DirectoryFiles, segment: int | None, limit: int | None) -> None:
@@ -85,22 +88,24 @@ def _truncate(files: DirectoryFiles, at: int) -> None:
     print(f"the log ends at sequence {truncated.position}")
 
 
-def _reported(action: Callable[[], None]) -> int:
+def _reported(directory: str, action: Callable[[DirectoryFiles], None]) -> int:
+    files = DirectoryFiles(directory)
     try:
-        action()
+        _check_log_is_there(files, directory)
+        action(files)
     except HpeError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
+    finally:
+        files.close()
     return 0
 
 
-@contextmanager
-def _files(directory: str) -> Iterator[DirectoryFiles]:
-    files = DirectoryFiles(directory)
-    try:
-        yield files
-    finally:
-        files.close()
+def _check_log_is_there(files: DirectoryFiles, directory: str) -> None:
+    """Refuse a mistyped directory: an empty log would be a wrong answer about it."""
+    names = files.names()
+    if MARK_NAME not in names and not segment_names(files):
+        raise WalReadError(f"there is no log in {directory}: neither {MARK_NAME} nor a segment")
 
 
 def _count(text: str) -> int:

@@ -14,9 +14,11 @@ from itertools import islice
 import msgspec
 
 from hpe.core.codec import Body, Undecodable, decode_body, decode_request
+from hpe.errors import WalDamagedError
 from hpe.messages import Request
 from hpe.wal.files import LogFiles
 from hpe.wal.format import SegmentHeader
+from hpe.wal.mark import read_mark
 from hpe.wal.segments import Entry, Segment, open_segments, scan_segment, segment_names
 
 
@@ -31,6 +33,9 @@ def dump(files: LogFiles, segment: int | None = None, limit: int | None = None) 
     Raises:
         WalDamagedError: a header is damaged or a segment is missing, after the lines before it.
     """
+    mark = read_mark(files)
+    if mark is not None:
+        yield str(mark) if isinstance(mark, WalDamagedError) else mark.describe()
     for found in open_segments(files, segment_names(files)):
         if segment is None or found.header.number == segment:
             yield from _segment_lines(files, found, limit)

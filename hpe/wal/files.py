@@ -31,15 +31,8 @@ ASIDE_SUFFIX: Final = ".new"
 _APPEND_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
 
-class AppendFile(Protocol):
-    """A file open for writing at its end."""
-
-    def append(self, data: bytes) -> None:
-        """Write all of `data` with one write.
-
-        Raises:
-            WalWriteError: it failed or wrote less; the handle refuses everything after.
-        """
+class WriteFile(Protocol):
+    """A file open for writing."""
 
     def datasync(self) -> None:
         """Make the content durable, and of the metadata what is needed to read it.
@@ -60,6 +53,24 @@ class AppendFile(Protocol):
 
     def close(self) -> None:
         """Let go of the file; makes nothing durable."""
+
+
+class AppendFile(WriteFile, Protocol):
+    """A file open for writing at its end."""
+
+    def append(self, data: bytes) -> None:
+        """Write all of `data` with one write.
+
+        Raises:
+            WalWriteError: it failed or wrote less; the handle refuses everything after.
+        """
+
+
+class OverwriteFile(WriteFile, Protocol):
+    """A file open for writing in place."""
+
+    def overwrite(self, offset: int, data: bytes) -> None:
+        """Write all of `data` at `offset` with one write. Raises like AppendFile.append."""
 
 
 class LogFiles(Protocol):
@@ -85,6 +96,9 @@ class LogFiles(Protocol):
 
     def create(self, name: str) -> AppendFile:
         """Open a new, empty file, in place of one that may have that name."""
+
+    def open_in_place(self, name: str) -> OverwriteFile:
+        """Open a file that is there, to write over parts of it."""
 
     def rename(self, old: str, new: str) -> None:
         """Give a file another name, also one that is taken; durable with `sync_directory`."""
@@ -135,34 +149,26 @@ def _mapped(error_type: type[WalError], action: str, path: Path) -> Iterator[Non
         raise error_type(f"cannot {action} {path}: {error.strerror or error}") from error
 
 
-class DirectoryAppendFile:
-    """The real AppendFile: a file descriptor that is not used again after a failure."""
+class _DirectoryFile:
+    """The real WriteFile: a file descriptor that is not used again after a failure."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
         self._path = path
         self._failed = False
 
-    def append(self, data: bytes) -> None:
-        """See AppendFile."""
-        with self._once("write to"):
-            written = os.write(self._descriptor, data)
-            if written != len(data):
-                # A full disk shows like this first. What was written stays: it is a torn tail.
-                raise WalWriteError(f"wrote {written} of {len(data)} bytes to {self._path}")
-
     def datasync(self) -> None:
-        """See AppendFile."""
+        """See WriteFile."""
         with self._once("sync"):
             os.fdatasync(self._descriptor)
 
     def sync(self) -> None:
-        """See AppendFile."""
+        """See WriteFile."""
         with self._once("sync"):
             os.fsync(self._descriptor)
 
     def check_place(self) -> None:
-        """See AppendFile. Two system calls, a few microseconds: cheap beside any write."""
+        """See WriteFile. Two system calls, a few microseconds: cheap beside any write."""
         with _mapped(WalWriteError, "look for", self._path):
             opened = os.fstat(self._descriptor)
             try:
@@ -175,7 +181,7 @@ class DirectoryAppendFile:
                 raise WalWriteError(f"{self._path} was replaced while it was in use")
 
     def close(self) -> None:
-        """See AppendFile."""
+        """See WriteFile."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -188,6 +194,29 @@ class DirectoryAppendFile:
         with _mapped(WalWriteError, action, self._path):
             yield
         self._failed = False
+
+    def _check_whole(self, written: int, data: bytes) -> None:
+        if written != len(data):
+            # A full disk shows like this first. What was written stays: it is a torn tail.
+            raise WalWriteError(f"wrote {written} of {len(data)} bytes to {self._path}")
+
+
+class DirectoryAppendFile(_DirectoryFile):
+    """The real AppendFile."""
+
+    def append(self, data: bytes) -> None:
+        """See AppendFile."""
+        with self._once("write to"):
+            self._check_whole(os.write(self._descriptor, data), data)
+
+
+class DirectoryOverwriteFile(_DirectoryFile):
+    """The real OverwriteFile."""
+
+    def overwrite(self, offset: int, data: bytes) -> None:
+        """See OverwriteFile."""
+        with self._once("write to"):
+            self._check_whole(os.pwrite(self._descriptor, data, offset), data)
 
 
 class DirectoryFiles:
@@ -245,11 +274,14 @@ class DirectoryFiles:
 
     def read(self, name: str, bytes_max: int | None = None) -> bytes:
         """See LogFiles."""
-        # A pipe would have the opening wait forever without O_NONBLOCK; files do not mind it.
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+        def opener(path: str, flags: int) -> int:
+            # A pipe would have the opening wait forever without O_NONBLOCK; files do not mind it.
+            return os.open(path, flags | os.O_NONBLOCK, dir_fd=self._descriptor)
+
         with (
             _mapped(WalReadError, "read", self._directory / name),
-            open(os.open(self._name(name), flags, dir_fd=self._descriptor), "rb") as file,
+            open(self._name(name), "rb", opener=opener) as file,
         ):
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file")
@@ -262,6 +294,15 @@ class DirectoryFiles:
             descriptor = os.open(self._name(name), flags, 0o600, dir_fd=self._descriptor)
         # The file is named by what it is going to be called: in errors, and where it is looked for.
         return DirectoryAppendFile(descriptor, self._directory / name.removesuffix(ASIDE_SUFFIX))
+
+    def open_in_place(self, name: str) -> OverwriteFile:
+        """See LogFiles."""
+        path = self._directory / name
+        with _mapped(WalWriteError, "open", path):
+            # Without O_APPEND: with it, Linux writes at the end whatever offset is asked for.
+            flags = os.O_WRONLY | os.O_CLOEXEC
+            descriptor = os.open(self._name(name), flags, dir_fd=self._descriptor)
+        return DirectoryOverwriteFile(descriptor, path)
 
     def rename(self, old: str, new: str) -> None:
         """See LogFiles."""

@@ -159,5 +159,18 @@ class CommandLog(Protocol):
             WalWriteError: it failed; the log takes nothing more.
         """
 
+    @property
+    def mark_due(self) -> bool:
+        """True if `mark` should be called as soon as nobody waits for an append."""
+
+    def mark(self, *, closed: bool = False) -> None:
+        """Note durably, apart from the records, how far they are durable.
+
+        A later loss of the log's end then shows. With `closed`, nothing may be appended after it.
+
+        Raises:
+            WalWriteError: it failed; the log takes nothing more.
+        """
+
     def close(self) -> None:
         """Let go of the log. Makes nothing durable."""

@@ -24,7 +24,10 @@ from hpe.wal.writer import SEGMENT_BYTES_MAX_DEFAULT, FileLog
 
 
 class RecoveryReport(NamedTuple):
-    """What recovery found and did. `cut` is the torn tail that it took off, if there was one."""
+    """What recovery found and did.
+
+    `cut` is the torn tail that it took off, if there was one: worth a warning of its own.
+    """
 
     segments: int
     records: int
@@ -34,11 +37,10 @@ class RecoveryReport(NamedTuple):
 
     def describe(self) -> str:
         """Say it in one line for the start-up log."""
-        line = (
+        return (
             f"recovered sequence {self.last_sequence} from {self.records} records in "
             f"{self.segments} segments, state {self.state_hash.hex()}"
         )
-        return line if self.cut is None else f"{line}; {self.cut.describe()}"
 
 
 class Recovered(NamedTuple):

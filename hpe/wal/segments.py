@@ -5,8 +5,8 @@ contiguity, and judges the end. It never changes a file; any thread that may rea
 use it. Guarantees: what it yields is a prefix of what was appended, and contains everything of
 which the files themselves say that it was durable; whatever else it finds is a WalDamagedError
 naming file and offset, or (at the end only) a Cut. Relies on the writer's order: a segment is
-synced whole before its successor gets its name, and a name appears after a synced header. Source:
-docs/log-format.md, "Tail or damage".
+synced whole before its successor gets its name, and a name appears after a synced header; and on
+the head mark claiming only what was durable. Source: docs/log-format.md, "Tail or damage".
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from hpe.wal.format import (
     torn_by_crash,
 )
 from hpe.wal.log import GENESIS_HASH, Record, Tail, record_hash
+from hpe.wal.mark import MARK_NAME, Mark, read_mark
 
 SEGMENT_SUFFIX: Final = ".hpewal"
 _SEGMENT_NAME: Final = re.compile(r"[0-9]{20}\.hpewal")
@@ -80,12 +81,20 @@ class Scan(NamedTuple):
         """Give the digest that the next record must name."""
         return self.entries[-1].hash if self.entries else self.segment.header.previous_hash
 
+    def reach(self, sequence: int) -> tuple[int, int]:
+        """Return the last record's end up to `sequence`: its last sequence, its frame's end."""
+        for entry in reversed(self.entries):
+            if entry.record.last_sequence <= sequence:
+                return entry.record.last_sequence, entry.end_offset
+        return self.segment.header.previous_sequence, HEADER_BYTES
+
 
 class Cut(NamedTuple):
     """A torn tail: bytes at the log's end that no durable record needs.
 
     `first_sequence` is the first command that is lost if there was one, `last_sequence` the last
-    that readable frames behind the torn one show, 0 if none does.
+    that readable frames behind the torn one show, 0 if none does. `sync_mode` is what the segment
+    was written under: answers went out before the sync under all but `batch`.
     """
 
     name: str
@@ -94,30 +103,40 @@ class Cut(NamedTuple):
     first_sequence: int
     last_sequence: int
     reason: str
+    sync_mode: SyncMode
+
+    @property
+    def may_be_answered(self) -> bool:
+        """True if answers to what is cut may have gone out."""
+        return self.sync_mode is not SyncMode.BATCH
 
     def describe(self) -> str:
         """Say in one line what is cut."""
         last = str(self.last_sequence) if self.last_sequence else "unknown"
+        answered = "some may have been answered" if self.may_be_answered else "none was answered"
         return (
             f"torn tail: {len(self.data)} bytes of {self.name} from offset {self.offset} "
-            f"({self.reason}); lost sequences: {self.first_sequence}..{last}, none known durable"
+            f"({self.reason}); lost sequences: {self.first_sequence}..{last}, none known durable, "
+            f"{answered} (sync {self.sync_mode.name.lower()})"
         )
 
 
 class LogImage(NamedTuple):
-    """A log as it was found; `end` is its last segment, None for an empty directory."""
+    """A log as it was found; `end` is its last segment, None where there is none."""
 
     files: LogFiles
     segments: list[Segment]
     end: Scan | None
     cut: Cut | None
+    mark: Mark | None
 
     @property
     def tail(self) -> Tail:
         """Give the end of what is kept."""
         if self.end is None:
             return Tail(0, 0, GENESIS_HASH)
-        return Tail(self.end.position, _durable_evidence(self.end), self.end.hash)
+        durable = durable_evidence(self.end, self.mark)
+        return Tail(self.end.position, durable, self.end.hash)
 
     def scans(self) -> Iterator[Scan]:
         """Yield every segment's records, joints proven; the last one without what is cut.
@@ -219,12 +238,16 @@ def check_joint(scan: Scan, successor: Segment) -> None:
 
 
 def survey(files: LogFiles) -> LogImage:
-    """Find out what a directory holds: all headers, and the end. Sealed segments are read later.
+    """Find out what a directory holds: the mark, all headers, and the end.
+
+    The segments before the last are read later, by `scans`, which proves their joints.
 
     Raises:
         WalDamagedError: no crash explains what was found; the message names file and offset.
         LogVersionError: the log is of another version of the format or the core.
     """
+    # Before the segments: beside a service that runs they only get longer than it says.
+    mark = read_mark(files)
     segments = list(open_segments(files, segment_names(files)))
     for segment in segments:
         if segment.header.core_version != CORE_VERSION:
@@ -232,10 +255,55 @@ def survey(files: LogFiles) -> LogImage:
                 f"{segment.name} was written by core version {segment.header.core_version}; "
                 f"this build is core version {CORE_VERSION}"
             )
+    if isinstance(mark, WalDamagedError):
+        raise mark
+    if mark is None and segments:
+        raise WalDamagedError(f"{MARK_NAME}: missing, but there is {segments[-1].name}")
+    if mark is not None:
+        _check_marked_segment(mark, segments)
     if not segments:
-        return LogImage(files, segments, None, None)
+        return LogImage(files, segments, None, None, mark)
     end = scan_segment(files, segments[-1])
-    return LogImage(files, segments, end, _judge_end(end))
+    cut = _judge_end(end, mark)
+    return LogImage(files, segments, end, cut, mark)
+
+
+def durable_evidence(scan: Scan, mark: Mark | None) -> int:
+    """Give the highest sequence that the mark or the readable part calls durable."""
+    told = [entry.durable_sequence for entry in scan.entries]
+    if mark is not None:
+        told.append(mark.durable_sequence)
+    return max([scan.segment.header.durable_sequence, *told])
+
+
+def _check_marked_segment(mark: Mark, segments: Sequence[Segment]) -> None:
+    """Prove that the segment that the mark names is there, the same one, and whole if sealed."""
+    if segments and segments[0].header.log_id != mark.log_id:
+        raise _contradicts(mark, f"{segments[0].name} belongs to another log")
+    if not mark.number:
+        return
+    if len(segments) < mark.number:
+        newest = segments[-1].name if segments else "none"
+        raise _contradicts(
+            mark,
+            f"segment {mark.number} ({segment_name(mark.first_sequence)}) is missing: "
+            f"the newest one is {newest}",
+        )
+    name, header = segments[mark.number - 1]
+    if header.salt not in (mark.salt, mark.other_salt):
+        raise _contradicts(mark, f"{name} is another one, written before or after it")
+    if len(segments) == mark.number:
+        return
+    successor = segments[mark.number]
+    if mark.closed:
+        raise _contradicts(mark, f"there is a newer segment, {successor.name}")
+    if successor.header.previous_sequence < mark.durable_sequence:
+        reason = f"{successor.name} continues sequence {successor.header.previous_sequence}"
+        raise _contradicts(mark, reason)
+
+
+def _contradicts(mark: Mark, found: str) -> WalDamagedError:
+    return WalDamagedError(f"{mark.describe()}; but {found}")
 
 
 def _check_place(previous: Segment | None, segment: Segment) -> None:
@@ -274,15 +342,11 @@ def _read_entry(scan: Scan, offset: int) -> Entry | Fault:
     )
 
 
-def _durable_evidence(scan: Scan) -> int:
-    """Give the highest sequence of which the readable part says that it was durable."""
-    told = [entry.durable_sequence for entry in scan.entries]
-    return max([scan.segment.header.durable_sequence, *told])
-
-
-def _judge_end(scan: Scan) -> Cut | None:
+def _judge_end(scan: Scan, mark: Mark | None) -> Cut | None:
     name, header = scan.segment
-    durable = _durable_evidence(scan)
+    if mark is not None and mark.number == header.number:
+        _check_marked_end(scan, mark)
+    durable = durable_evidence(scan, mark)
     if scan.fault is None:
         if scan.position < durable:
             reason = f"ends at sequence {scan.position}, but {durable} was durable"
@@ -299,7 +363,19 @@ def _judge_end(scan: Scan) -> Cut | None:
     if header.sync_mode is SyncMode.BATCH and not torn_by_crash(scan.data, offset, bad):
         raise damaged(name, offset, f"{reason}, and no sector of it is missing or zero")
     last_lost = max((frame.last_sequence for frame in beyond), default=0)
-    return Cut(name, offset, scan.data[offset:], first_lost, last_lost, reason)
+    return Cut(name, offset, scan.data[offset:], first_lost, last_lost, reason, header.sync_mode)
+
+
+def _check_marked_end(scan: Scan, mark: Mark) -> None:
+    """Prove that the newest segment, which the mark names, is as long as it says."""
+    name, size_bytes = scan.segment.name, len(scan.data)
+    if size_bytes < mark.offset or (mark.closed and size_bytes != mark.offset):
+        raise _contradicts(mark, f"{name} ends at offset {size_bytes}")
+    if scan.position < mark.durable_sequence:
+        return  # a bad frame before the offset: the caller says which
+    found = scan.reach(mark.durable_sequence)
+    if found != (mark.durable_sequence, mark.offset):
+        raise _contradicts(mark, f"in {name} sequence {found[0]} ends at offset {found[1]}")
 
 
 def _frames_beyond(salt: bytes, data: bytes, offset: int) -> Iterator[Frame]:

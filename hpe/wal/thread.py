@@ -4,9 +4,10 @@ Owns the log and its tail while it runs; called in that one thread. It shares tw
 others: the inbox (the matching thread puts, this thread gets) and `publish` (called here, and made
 safe for that by whoever passes it). Guarantees: items are published in the order they came, each
 once; under `batch` only after the sync that covers them; under the relaxed policies what was
-published is durable within interval_ms, and at the end. After a failure nothing is published any
-more. Relies on CommandLog.append being durable as far as the policy says. Source:
-docs/log-format.md, "Sync policies".
+published is durable within interval_ms, and at the end. The head mark is written behind a rotation,
+when nothing was appended for a while, and at the end; never between an append and its publishing.
+After a failure nothing is published any more. Relies on CommandLog.append being durable as far as
+the policy says. Source: docs/log-format.md, "Sync policies" and "The head mark".
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from math import inf
 from queue import Empty
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from hpe.config import SyncPolicy
 from hpe.log_inbox import HasOutput
@@ -27,6 +28,11 @@ from hpe.wal.log import (
     Tail,
     encoded_bodies_bytes,
 )
+
+BATCH_IDLE_S: Final = 1.0
+"""With `batch`, the mark is written when nothing was appended for so long: seldom enough to cost
+nothing, and what is younger than that the tail rules still guard. Else it is interval_ms."""
+
 
 Item = TypeVar("Item", bound=HasOutput)
 Item_co = TypeVar("Item_co", bound=HasOutput, covariant=True)
@@ -72,11 +78,17 @@ def run(
     """
     group = _Group(inbox)
     interval_s = policy.interval_ms / 1000
+    idle_s = BATCH_IDLE_S if policy.mode == "batch" else interval_s
     due_s = inf  # when the oldest write that is not durable must be
-    while not group.stopped:
-        items = group.take(None if due_s == inf else max(0.0, due_s - clock()))
+    mark_s = inf  # when nothing was appended for idle_s
+    while True:
+        wake_s = min(due_s, mark_s)
+        items = group.take(None if wake_s == inf else max(0.0, wake_s - clock()))
         if items:
+            position = tail.position
             tail = _append(log, tail, items)
+            if tail.position > position:
+                mark_s = clock() + idle_s
         if tail.durable_position == tail.position:
             due_s = inf
         elif due_s == inf:
@@ -87,6 +99,14 @@ def run(
             tail = log.sync()
             due_s = inf
             publish([], tail.durable_position)
+        if group.stopped:
+            break
+        if log.mark_due:  # a new segment
+            log.mark()
+        if mark_s < inf and clock() >= mark_s:
+            log.mark()
+            mark_s = inf
+    log.mark(closed=True)
     return tail
 
 

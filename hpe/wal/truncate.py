@@ -2,29 +2,39 @@
 
 Owns nothing; called by `hpe wal truncate` in a process of its own, which holds the directory's lock
 meanwhile, so never beside a service. It is the one way past damage, because only a person can
-decide that what lies behind it may go. Guarantees: nothing is cut without a copy; interrupted
-anywhere and repeated it ends the same; the log stays one that recovery accepts. Source:
-docs/log-format.md, "Truncation".
+decide that what lies behind it may go. It needs no head mark and leaves one, so it is the way past
+a lost or contradicted mark, too. Guarantees: nothing is cut without a copy; interrupted anywhere
+and repeated it ends the same; recovery accepts the log that it leaves. Source: docs/log-format.md,
+"Truncation".
 """
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from hpe.errors import WalDamagedError
 from hpe.wal.files import LogFiles
-from hpe.wal.format import HEADER_BYTES
+from hpe.wal.format import SALT_BYTES
+from hpe.wal.mark import HeadMark, Mark
 from hpe.wal.segments import (
     Entry,
     Scan,
     check_joint,
     damaged,
+    durable_evidence,
     open_segments,
     scan_segment,
     segment_name,
     segment_names,
 )
-from hpe.wal.writer import cut_file_name, keep_cut, write_segment
+from hpe.wal.writer import (
+    cut_file_name,
+    keep_cut,
+    mark_of_rewriting,
+    segment_bytes,
+    write_segment,
+)
 
 
 class Truncated(NamedTuple):
@@ -58,15 +68,39 @@ def truncate(files: LogFiles, at: int) -> Truncated:
     scan = _scan_last(files, readable)
     entries = _entries_up_to(scan, at)
     kept = _move_aside(files, names[len(readable) :])
-    header = scan.segment.header
-    end_offset = entries[-1].end_offset if entries else HEADER_BYTES
+    end_offset = segment_bytes(entries)
     cut = scan.data[end_offset:]
     if cut:
         kept.append(keep_cut(files, scan.segment.name, end_offset, cut))
-    # A header may promise more than is left: a segment is written anew then, too.
-    if cut or header.durable_sequence > at:
-        write_segment(files, header, entries, durable_sequence=at)[1].close()
+    _write_anew(files, scan, entries, at)
     return Truncated(at, kept)
+
+
+def _write_anew(files: LogFiles, scan: Scan, entries: list[Entry], at: int) -> None:
+    """Write the last segment anew, even if nothing is cut off it, and the mark before and after.
+
+    What was read may be in the page cache alone, and the mark must claim only what is durable.
+    """
+    header = scan.segment.header._replace(salt=os.urandom(SALT_BYTES))
+    durable = min(durable_evidence(scan, None), at)
+    head = HeadMark(files)
+    try:
+        head.begin(mark_of_rewriting(scan, durable, header.salt))
+        write_segment(files, header, entries, durable_sequence=at)[1].close()
+        head.write(
+            Mark(
+                header.log_id,
+                header.number,
+                header.first_sequence,
+                header.salt,
+                header.salt,
+                at,
+                segment_bytes(entries),
+                closed=True,
+            )
+        )
+    finally:
+        head.close()
 
 
 def _scan_last(files: LogFiles, names: list[str]) -> Scan:

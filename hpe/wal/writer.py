@@ -3,8 +3,9 @@
 Owns the segment that is written. Belongs to one thread at a time: recovery's until the log is
 handed over, then the write-ahead log thread. Guarantees: what a returned Tail calls durable was
 synced with success; a segment gets its name with a synced header, after its predecessor was
-synced whole; after the first failure nothing is written any more. Relies on LogFiles for all that
-touches the disk. Source: docs/log-format.md, "Writing".
+synced whole; the head mark is never ahead of what is durable, and never names a segment that may
+not be there; after the first failure nothing is written any more. Relies on LogFiles for all that
+touches the disk. Source: docs/log-format.md, "Writing" and "The head mark".
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from hpe.wal.format import (
     encode_header,
 )
 from hpe.wal.log import GENESIS_HASH, Record, Tail, record_hash
-from hpe.wal.segments import SEGMENT_SUFFIX, Cut, Entry, LogImage, segment_name, survey
+from hpe.wal.mark import MARK_NAME, HeadMark, Mark, empty_mark
+from hpe.wal.segments import SEGMENT_SUFFIX, Cut, Entry, LogImage, Scan, segment_name, survey
 
 SEGMENT_BYTES_MAX_DEFAULT: Final = 64 * 1024 * 1024
 """Large enough that rotation is rare, small enough to be read whole and written anew at start."""
@@ -54,6 +56,9 @@ class FileLog:
         self._segment: AppendFile | None = None
         self._header: SegmentHeader | None = None
         self._segment_bytes = 0
+        self._durable_bytes = 0  # of the segment: where the frame of the durable position ends
+        self._head = HeadMark(files)
+        self._mark_due = False
         self._failed = False
 
     @property
@@ -104,6 +109,7 @@ class FileLog:
             if self._must_sync(tail):
                 segment.datasync()
                 tail = tail._replace(durable_position=tail.position)
+                self._durable_bytes = self._segment_bytes
             segment.check_place()  # before anybody is answered
         self._tail = tail
         return tail
@@ -116,13 +122,28 @@ class FileLog:
             else:
                 self._segment.datasync()
                 self._segment.check_place()
+                self._durable_bytes = self._segment_bytes
         self._tail = self._tail._replace(durable_position=self._tail.position)
         return self._tail
+
+    @property
+    def mark_due(self) -> bool:
+        """See CommandLog. True if the newest segment has no mark yet."""
+        return self._mark_due
+
+    def mark(self, *, closed: bool = False) -> None:
+        """See CommandLog."""
+        assert self._segment is not None
+        assert not closed or self._tail.durable_position == self._tail.position
+        with self._once():
+            self._write_mark(closed=closed)
+            self._segment.check_place()  # a stop may have nothing else to find it gone with
 
     def close(self) -> None:
         """See CommandLog. Releases the directory."""
         if self._segment is not None:
             self._segment.close()
+        self._head.close()
         self._files.close()
 
     @property
@@ -173,6 +194,7 @@ class FileLog:
         header = self._current_header
         self._start_segment(
             header._replace(
+                salt=os.urandom(SALT_BYTES),
                 number=header.number + 1,
                 first_sequence=self._tail.position + 1,
                 previous_sequence=self._tail.position,
@@ -180,6 +202,23 @@ class FileLog:
             ),
             [],
         )
+        self._mark_due = True
+
+    def _write_mark(self, *, closed: bool) -> None:
+        header = self._current_header
+        self._head.write(
+            Mark(
+                header.log_id,
+                header.number,
+                header.first_sequence,
+                header.salt,
+                header.salt,
+                self._tail.durable_position,
+                self._durable_bytes,
+                closed,
+            )
+        )
+        self._mark_due = False
 
     def _adopt(self) -> None:
         """Make what was read durable by writing the last segment anew.
@@ -191,21 +230,32 @@ class FileLog:
         image = self._image
         assert image is not None
         for name in self._files.names():
-            if SEGMENT_SUFFIX in name and name.endswith(ASIDE_SUFFIX):
+            ours = SEGMENT_SUFFIX in name or name.startswith(MARK_NAME)
+            if ours and name.endswith(ASIDE_SUFFIX):
                 self._files.remove(name)
         if image.cut is not None:
             keep_cut(self._files, image.cut.name, image.cut.offset, image.cut.data)
-        entries = [] if image.end is None else image.end.entries
-        self._start_segment(self._adopted_header(image), entries)
+        header = self._adopted_header(image)
+        entries: Sequence[Entry] = []
+        if image.end is None:
+            self._head.begin(empty_mark(header.log_id))
+        else:
+            entries = image.end.entries
+            durable = self._tail.durable_position
+            self._head.begin(mark_of_rewriting(image.end, durable, header.salt))
+        self._start_segment(header, entries)
+        self._tail = self._tail._replace(durable_position=self._tail.position)
+        self._write_mark(closed=False)
         self._image = None
 
     def _adopted_header(self, image: LogImage) -> SegmentHeader:
+        salt = os.urandom(SALT_BYTES)
         if image.end is not None:
-            return image.end.segment.header
+            return image.end.segment.header._replace(salt=salt)
         return SegmentHeader(
             core_version=CORE_VERSION,
-            log_id=os.urandom(LOG_ID_BYTES),
-            salt=b"",
+            log_id=os.urandom(LOG_ID_BYTES) if image.mark is None else image.mark.log_id,
+            salt=salt,
             number=1,
             first_sequence=1,
             previous_sequence=0,
@@ -219,26 +269,49 @@ class FileLog:
         self._header, self._segment = write_segment(
             self._files, header, entries, durable_sequence=self._tail.position
         )
-        self._segment_bytes = HEADER_BYTES + sum(
-            entry.end_offset - entry.offset for entry in entries
-        )
+        self._segment_bytes = self._durable_bytes = segment_bytes(entries)
+
+
+def mark_of_rewriting(scan: Scan, durable_sequence: int, salt: bytes) -> Mark:
+    """Return the mark to be durable before a last segment is written anew with another salt.
+
+    It claims what is known durable of the segment as it is: until the new one has taken its place
+    the power may still go, and take what only a read showed.
+    """
+    header = scan.segment.header
+    sequence, offset = scan.reach(durable_sequence)
+    return Mark(
+        header.log_id,
+        header.number,
+        header.first_sequence,
+        header.salt,
+        salt,
+        sequence,
+        offset,
+        closed=False,
+    )
+
+
+def segment_bytes(entries: Sequence[Entry]) -> int:
+    """Return the size of a segment with these records."""
+    return HEADER_BYTES + sum(entry.end_offset - entry.offset for entry in entries)
 
 
 def write_segment(
     files: LogFiles, header: SegmentHeader, entries: Sequence[Entry], *, durable_sequence: int
 ) -> tuple[SegmentHeader, AppendFile]:
-    """Write a segment with a new salt, whole and durable, in place of one with its name.
+    """Write a segment, whole and durable, in place of one with its name.
 
     Args:
         files: The directory.
-        header: Its place in the log; salt and durable sequence are set here.
+        header: Its salt, a new one, and its place in the log; the durable sequence is set here.
         entries: The records it begins with.
         durable_sequence: What the header promises: the last sequence in this segment or before.
 
     Returns:
         The header as written, and the file, open for appending.
     """
-    header = header._replace(salt=os.urandom(SALT_BYTES), durable_sequence=durable_sequence)
+    header = header._replace(durable_sequence=durable_sequence)
     name = segment_name(header.first_sequence)
     return header, write_file(files, name, _segment_chunks(header, entries))
 

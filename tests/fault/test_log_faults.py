@@ -57,7 +57,7 @@ def operations(directory, policy):
     published, error = live(directory, policy, files)
     assert error is None
     assert published[-1] == MADE[-1].last_sequence
-    assert {"read", "remove", "create", "rename", "datasync"} <= set(files.operations)
+    assert {"read", "remove", "create", "rename", "datasync", "overwrite"} <= set(files.operations)
     return len(files.operations)
 
 
@@ -113,4 +113,4 @@ def test_a_failed_recovery_loses_nothing_and_can_be_repeated(tmp_path, policy, k
     assert fail_at > 10
     assert core.state_hash() == reference.state_hash()
     suffixes = [path.suffix for path in (tmp_path / "log").iterdir()]
-    assert sorted(suffixes) == ["", ".cut", ".hpewal", ".hpewal"]  # "" is the lock
+    assert sorted(suffixes) == ["", ".cut", ".hpewal", ".hpewal", ".mark"]  # "" is the lock

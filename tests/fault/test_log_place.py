@@ -15,6 +15,7 @@ import pytest
 
 from hpe.core.codec import encode, frame
 from hpe.messages import AddAsset, Deposit, GetConservation
+from hpe.wal.mark import MARK_NAME
 from tests.support.crash import Wire
 from tests.support.service import ServiceProcess
 
@@ -157,6 +158,24 @@ def test_a_log_that_is_elsewhere_ends_the_service(tmp_path, sync, change):
     elif change is move_segment:
         (data / "moved").rename(data / f"{1:020d}.hpewal")
         assert balance(tmp_path) >= len(load.answered) - 1
+
+
+def remove_mark(data):
+    (data / MARK_NAME).unlink()
+
+
+@pytest.mark.parametrize(
+    "change", [remove_directory, move_directory, replace_directory, remove_segment, remove_mark]
+)
+def test_a_stop_does_not_say_that_all_is_well(tmp_path, change):
+    """Nothing was sent since the change, so the stop is the first to find it."""
+    with ServiceProcess(tmp_path) as service:
+        change(data_of(tmp_path))
+        service.terminate()
+        assert service.wait() == 74
+        errors = service.errors()
+    assert "while it was in use" in errors
+    assert "stopped at sequence" not in errors
 
 
 def remove_lock(lock):

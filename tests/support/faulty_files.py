@@ -2,9 +2,9 @@
 
 `FaultyFiles` wraps real files. It counts operations and makes the N-th one fail: with an error
 (`eio`, `enospc`), by writing less than asked (`short`), or by ending the process (`killed`). It
-also keeps what is durable: content up to the last sync of each file, names up to the last
-sync of the directory. `power_cut` gives what a disk may hold after the power went: all that is
-durable and any part of the rest. One thread at a time.
+also keeps what is durable: content up to the last sync of each file, what was written over since
+then, names up to the last sync of the directory. `power_cut` gives what a disk may hold after the
+power went: all that is durable and any part of the rest. One thread at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from random import Random
 from typing import Literal
 
 from hpe.errors import WalError, WalReadError, WalWriteError
-from hpe.wal.files import LOCK_NAME, AppendFile, LogFiles
+from hpe.wal.files import LOCK_NAME, AppendFile, LogFiles, OverwriteFile, WriteFile
 from hpe.wal.format import SECTOR_BYTES
 
 FaultKind = Literal["eio", "enospc", "short", "killed"]
@@ -33,16 +33,36 @@ class _Content:
     def __init__(self, data: bytes = b"") -> None:
         self.data = bytearray(data)
         self.durable_bytes = len(data)
+        self._overwritten: list[tuple[int, bytes]] = []
+
+    def overwrite(self, offset: int, data: bytes) -> None:
+        assert offset + len(data) <= self.durable_bytes, "only what is there is written over"
+        end = offset + len(data)
+        self._overwritten.append((offset, bytes(self.data[offset:end])))
+        self.data[offset:end] = data
+
+    def sync(self) -> None:
+        self.durable_bytes = len(self.data)
+        self._overwritten.clear()
+
+    def _partly_overwritten(self, random: Random) -> bytearray:
+        """Take back some of what was written over: none of it, all, or the end of a write."""
+        data = bytearray(self.data)
+        for offset, before in reversed(self._overwritten):
+            kept = random.choice((0, random.randrange(len(before) + 1), len(before)))
+            data[offset + kept : offset + len(before)] = before[kept:]
+        return data
 
     def after_power_cut(self, random: Random) -> bytes:
         """Keep what is durable and, of the rest, nothing, a beginning, or random sectors."""
-        durable, rest = self.data[: self.durable_bytes], self.data[self.durable_bytes :]
+        data = self._partly_overwritten(random)
+        durable, rest = data[: self.durable_bytes], data[self.durable_bytes :]
         choice = random.randrange(3)
         if choice == 0:
             return bytes(durable)
         if choice == 1:
             return bytes(durable + rest[: random.randrange(len(rest) + 1)])
-        kept = bytearray(self.data)
+        kept = data
         start = self.durable_bytes
         while start < len(kept):
             end = min((start // SECTOR_BYTES + 1) * SECTOR_BYTES, len(kept))
@@ -93,7 +113,11 @@ class FaultyFiles:
         file = self._files.create(name)
         content = self._contents[name] = _Content()
         self._directories.append(dict(self._contents))
-        return _FaultyFile(self, file, content)
+        return _FaultyAppendFile(self, file, content)
+
+    def open_in_place(self, name: str) -> OverwriteFile:
+        self.step("open_in_place", WalWriteError)
+        return _FaultyOverwriteFile(self, self._files.open_in_place(name), self._contents[name])
 
     def rename(self, old: str, new: str) -> None:
         self.step("rename", WalWriteError)
@@ -150,29 +174,47 @@ class FaultyFiles:
 
 
 class _FaultyFile:
-    def __init__(self, files: FaultyFiles, file: AppendFile, content: _Content) -> None:
+    def __init__(self, files: FaultyFiles, file: WriteFile, content: _Content) -> None:
         self._files = files
         self._file = file
         self._content = content
 
-    def append(self, data: bytes) -> None:
-        written = self._files.written_of(data) if self._files.is_next() else data
-        self._file.append(written)
-        self._content.data += written
-        self._files.step("append", WalWriteError)
-
     def datasync(self) -> None:
         self._files.step("datasync", WalWriteError)
         self._file.datasync()
-        self._content.durable_bytes = len(self._content.data)
+        self._content.sync()
 
     def sync(self) -> None:
         self._files.step("sync", WalWriteError)
         self._file.sync()
-        self._content.durable_bytes = len(self._content.data)
+        self._content.sync()
 
     def check_place(self) -> None:
         self._file.check_place()
 
     def close(self) -> None:
         self._file.close()
+
+
+class _FaultyAppendFile(_FaultyFile):
+    def __init__(self, files: FaultyFiles, file: AppendFile, content: _Content) -> None:
+        super().__init__(files, file, content)
+        self._append_file = file
+
+    def append(self, data: bytes) -> None:
+        written = self._files.written_of(data) if self._files.is_next() else data
+        self._append_file.append(written)
+        self._content.data += written
+        self._files.step("append", WalWriteError)
+
+
+class _FaultyOverwriteFile(_FaultyFile):
+    def __init__(self, files: FaultyFiles, file: OverwriteFile, content: _Content) -> None:
+        super().__init__(files, file, content)
+        self._overwrite_file = file
+
+    def overwrite(self, offset: int, data: bytes) -> None:
+        written = self._files.written_of(data) if self._files.is_next() else data
+        self._overwrite_file.overwrite(offset, written)
+        self._content.overwrite(offset, written)
+        self._files.step("overwrite", WalWriteError)

@@ -23,8 +23,9 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from hpe.wal.files import LogFiles
+from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.log import Record, Tail
+from hpe.wal.mark import HeadMark, Mark
 from hpe.wal.recovery import recover
 from hpe.wal.segments import survey
 from hpe.wal.thread import run
@@ -32,6 +33,9 @@ from hpe.wal.thread import run
 BATCH = SyncPolicy()
 EVERY_THREE = SyncPolicy(mode="every", every_commands=3, interval_ms=60_000)
 INTERVAL = SyncPolicy(mode="interval", interval_ms=60_000)
+
+IDLE_S = 1000.0
+"""Longer than any policy here waits before it syncs an idle tail and writes the mark."""
 
 QUERY_ONLY = Output([(1, b"reply")], [], [], b"", 0, 0, [], [])
 
@@ -113,29 +117,45 @@ def serve(
 ) -> None:
     """Run the whole life of a log, in this thread, one group per output; then stop.
 
-    `published` gets the durable position at every publishing; under `batch` that is what may have
-    been answered.
+    After every third group a query comes alone, a long time later: idle tails are synced, and the
+    mark is written. `published` gets the durable position at every publishing; under `batch` that
+    is what may have been answered.
     """
     recovered = recover(
         directory, new_core(), policy, segment_bytes_max=segment_bytes_max, files=files
     )
     inbox: SimpleQueue[Item | None] = SimpleQueue()
-    waiting = [Item(output) for output in made if output.last_sequence > recovered.tail.position]
+    waiting: list[Item] = []
+    for output in made:
+        if output.last_sequence > recovered.tail.position:
+            waiting.append(Item(output))
+            if len(waiting) % 4 == 3:
+                waiting.append(Item(QUERY_ONLY))
     waiting.reverse()
+    queries = 0
 
     def feed() -> None:
         inbox.put(waiting.pop() if waiting else None)
 
     def publish(items: list[Item], durable_position: int) -> None:
+        nonlocal queries
         published.append(durable_position)
+        queries += items == [Item(QUERY_ONLY)]
         if items:
             feed()
 
     try:
         feed()
-        run(recovered.log, recovered.tail, inbox, publish, policy)
+        run(recovered.log, recovered.tail, inbox, publish, policy, clock=lambda: queries * IDLE_S)
     finally:
         recovered.log.close()
+
+
+def put_mark(directory: Path, mark: Mark) -> None:
+    """Write the head mark of a directory anew."""
+    head = HeadMark(DirectoryFiles(directory))
+    head.begin(mark)
+    head.close()
 
 
 def bodies(files: LogFiles) -> list[bytes]:

@@ -9,8 +9,17 @@ from hpe.errors import LogVersionError, WalDamagedError
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.format import HEADER_BYTES, SegmentHeader, SyncMode, encode_frame, encode_header
 from hpe.wal.log import GENESIS_HASH, Record, record_hash
+from hpe.wal.mark import empty_mark
 from hpe.wal.segments import segment_name, survey
-from tests.support.log_builder import BATCH, EVERY_THREE, bodies, build_log, contents, outputs
+from tests.support.log_builder import (
+    BATCH,
+    EVERY_THREE,
+    bodies,
+    build_log,
+    contents,
+    outputs,
+    put_mark,
+)
 
 SALT = b"S" * 16
 HEADER = SegmentHeader(CORE_VERSION, b"L" * 16, SALT, 1, 1, 0, GENESIS_HASH, 0, SyncMode.EVERY)
@@ -49,6 +58,7 @@ class Builder:
 
     def read(self, directory):
         (directory / segment_name(self.header.first_sequence)).write_bytes(self.data)
+        put_mark(directory, empty_mark(self.header.log_id))  # it claims nothing
         files = DirectoryFiles(directory)
         image = survey(files)
         return image, [record.last_sequence for record in image.records(0)]

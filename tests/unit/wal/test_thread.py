@@ -10,6 +10,7 @@ from hpe.core.core import Output
 from hpe.errors import WalWriteError
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.log import RECORD_BYTES_MAX
+from hpe.wal.mark import read_mark
 from hpe.wal.segments import survey
 from hpe.wal.thread import run
 from hpe.wal.writer import FileLog
@@ -20,12 +21,13 @@ from tests.support.log_builder import BATCH, EVERY_THREE, INTERVAL, QUERY_ONLY, 
 class Fixture:
     """A log, its inbox, and what was published: items, durable position, last file operation."""
 
-    def __init__(self, directory, policy, fail_at=0):
+    def __init__(self, directory, policy, fail_at=0, *, segment_bytes_max=1 << 20):
         self.files = FaultyFiles(DirectoryFiles(directory), fail_at)
         self.policy = policy
-        self.log = FileLog(self.files, policy)
+        self.log = FileLog(self.files, policy, segment_bytes_max=segment_bytes_max)
         self.log.open()
         self.tail = self.log.sync()
+        self.started = len(self.files.operations)
         self.inbox = SimpleQueue()
         self.published = []
         self.hook = lambda: None
@@ -63,7 +65,8 @@ def test_what_waits_is_one_record_one_sync_one_publishing(tmp_path):
     loop.put(*made, None)
     done = len(loop.files.operations)
     tail = loop.run()
-    assert loop.files.operations[done:] == ["append", "datasync"]
+    # The last two are the mark of the stop, behind what was published.
+    assert loop.files.operations[done:] == ["append", "datasync", "overwrite", "datasync"]
     assert loop.published == [(made, 9, "datasync")]
     assert (tail.position, tail.durable_position) == (9, 9)
     (record,) = loop.records()
@@ -76,7 +79,7 @@ def test_queries_pass_in_order_without_a_record_or_a_sync(tmp_path):
     done = len(loop.files.operations)
     loop.put(QUERY_ONLY, QUERY_ONLY, None)
     loop.run()
-    assert loop.files.operations[done:] == []
+    assert loop.files.operations[done:] == ["overwrite", "datasync"]
     assert [published[:2] for published in loop.published] == [([QUERY_ONLY] * 2, 0)]
 
 
@@ -85,6 +88,85 @@ def test_stop_alone_publishes_nothing(tmp_path):
     loop.put(None)
     assert loop.run() == loop.tail
     assert loop.published == []
+
+
+def operations(loop):
+    """Give what was done at each publishing, and after it, without the start."""
+    return loop.files.operations[loop.started :]
+
+
+@pytest.mark.parametrize("policy", [BATCH, EVERY_THREE, INTERVAL], ids=lambda policy: policy.mode)
+def test_the_mark_is_never_written_between_appends_that_follow_each_other(tmp_path, policy):
+    loop = Fixture(tmp_path, policy)
+    sequences = iter(range(2, 50))
+
+    def more():
+        loop.now_s += 0.1
+        if loop.published[-1][0]:
+            loop.put(next((output(n) for n in sequences), None))
+
+    loop.hook = more
+    loop.put(output(1))
+    loop.run()
+    assert operations(loop).count("append") == 49
+    assert operations(loop).count("overwrite") == 1
+    assert operations(loop)[-2:] == ["overwrite", "datasync"]
+    assert read_mark(loop.files)[-3:] == (49, len(survey(loop.files).end.data), True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "idle_s"),
+    [
+        (BATCH, 1.0),
+        (SyncPolicy(mode="every", every_commands=100, interval_ms=200), 0.2),
+        (SyncPolicy(mode="interval", interval_ms=200), 0.2),
+    ],
+    ids=["batch", "every", "interval"],
+)
+def test_the_mark_follows_when_nothing_was_appended_for_a_while(tmp_path, policy, idle_s):
+    """Queries go on meanwhile: they are no appends."""
+    loop = Fixture(tmp_path, policy)
+    marks = []
+
+    def pass_time():
+        if not loop.published[-1][0]:
+            return
+        marks.append(operations(loop).count("overwrite"))
+        loop.now_s += idle_s * 0.3
+        # Twice something is appended, each time with queries behind it.
+        step = len(marks)
+        loop.put(output(2) if step == 6 else QUERY_ONLY if step < 12 else None)
+
+    loop.hook = pass_time
+    loop.put(output(1))
+    loop.run()
+    # 1.2 idle times after an append, and once; then there is nothing new to mark.
+    assert marks == [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2]
+    assert operations(loop).count("overwrite") == 3
+
+
+def test_a_new_segment_is_marked_at_once_behind_its_publishing(tmp_path):
+    loop = Fixture(tmp_path, BATCH, segment_bytes_max=1)
+    more = [output(2), output(3), None]
+    loop.hook = lambda: loop.put(more.pop(0))
+    loop.put(output(1))
+    loop.run()
+    rotation = ["datasync", "create", "append", "sync", "rename", "sync_directory"]
+    append, mark = ["append", "datasync"], ["overwrite", "datasync"]
+    assert operations(loop) == [
+        *append, *rotation, *append, *mark, *rotation, *append, *mark, *mark,
+    ]  # fmt: skip
+    assert [published[2] for published in loop.published] == ["datasync"] * 3
+    assert read_mark(loop.files).number == 3
+
+
+def test_a_mark_that_fails_ends_the_log(tmp_path):
+    start = Fixture(tmp_path / "other", BATCH)
+    start.log.close()
+    loop = Fixture(tmp_path / "log", BATCH, len(start.files.operations) + 4)
+    loop.put(output(1), None)
+    with pytest.raises(WalWriteError, match="cannot datasync"):
+        loop.run()
 
 
 def test_what_comes_while_a_group_is_written_is_the_next_group(tmp_path):
@@ -193,12 +275,38 @@ def test_an_idle_tail_is_synced_without_further_input(tmp_path, policy):
     log.close()
 
 
+@pytest.mark.parametrize("mode", ["every", "interval"])
+def test_an_idle_log_is_marked_without_further_input(tmp_path, mode):
+    marked = SimpleQueue()
+
+    class Watched(FileLog):
+        def mark(self, *, closed=False):
+            super().mark(closed=closed)
+            marked.put((read_mark(DirectoryFiles(tmp_path)).durable_sequence, closed))
+
+    policy = SyncPolicy(mode=mode, every_commands=1000, interval_ms=1)
+    log = Watched(DirectoryFiles(tmp_path), policy)
+    log.open()
+    tail = log.sync()
+    inbox = SimpleQueue()
+    thread = Thread(target=run, args=(log, tail, inbox, lambda items, durable: None, policy))
+    thread.start()
+    inbox.put(Item(output(5)))
+    assert marked.get(timeout=30) == (5, False)  # and no stop was sent
+    inbox.put(None)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert marked.get(timeout=30) == (5, True)
+    log.close()
+
+
 @pytest.mark.parametrize("fault", ["append", "datasync"])
 @pytest.mark.parametrize("group", [1, 2])
 def test_after_a_failure_nothing_is_published(tmp_path, fault, group):
-    operations_before = 8 + 2 * (group - 1)
-    fail_at = operations_before + (1 if fault == "append" else 2)
-    loop = Fixture(tmp_path, BATCH, fail_at)
+    start = Fixture(tmp_path / "other", BATCH)
+    start.log.close()
+    fail_at = len(start.files.operations) + 2 * (group - 1) + (1 if fault == "append" else 2)
+    loop = Fixture(tmp_path / "log", BATCH, fail_at)
     loop.hook = lambda: loop.put(output(2), output(3), None)
     loop.put(output(1))
     with pytest.raises(WalWriteError, match="Input/output error"):

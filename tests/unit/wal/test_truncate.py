@@ -5,6 +5,7 @@ import pytest
 from hpe.core import new_core
 from hpe.errors import DataDirectoryBusy, WalDamagedError, WalReadError, WalWriteError
 from hpe.wal.files import DirectoryFiles
+from hpe.wal.mark import read_mark
 from hpe.wal.recovery import recover
 from hpe.wal.segments import survey
 from hpe.wal.truncate import truncate
@@ -34,14 +35,17 @@ def kept_bytes(log):
 
 @pytest.mark.parametrize("count", range(9))
 def test_cutting_at_every_record(log, count):
-    before = {name: data for name, data in contents(log).items() if name != "lock"}
+    before = sum(path.stat().st_size for path in log.glob("*.hpewal"))
     at = LAST_SEQUENCES[count - 1] if count else 0
     result = cut(log, at)
     assert result.position == at
     assert sorted(result.kept) == sorted(path.name for path in log.glob("*.cut"))
     assert bodies(DirectoryFiles(log)) == [output.body for output in outputs(8)[:count]]
     left = sum(path.stat().st_size for path in log.glob("*.hpewal"))
-    assert left + kept_bytes(log) == sum(map(len, before.values()))
+    assert left + kept_bytes(log) == before
+    mark = read_mark(DirectoryFiles(log))
+    end = survey(DirectoryFiles(log)).end
+    assert (mark.durable_sequence, mark.offset, mark.closed) == (at, len(end.data), True)
     core = new_core()
     recover(log, core, BATCH).log.close()
     assert core.last_sequence == at
@@ -93,7 +97,7 @@ def test_past_a_promise_that_is_not_kept(tmp_path):
     build_log(tmp_path, [], INTERVAL)
     path = max(tmp_path.glob("*.hpewal"))
     path.write_bytes(path.read_bytes()[: survey(DirectoryFiles(tmp_path)).end.entries[-1].offset])
-    with pytest.raises(WalDamagedError, match="ends at sequence 43, but 173 was durable"):
+    with pytest.raises(WalDamagedError, match="durable up to sequence 173 at offset"):
         recover(tmp_path, new_core(), INTERVAL)
     assert cut(tmp_path, 43).kept == []
     recover(tmp_path, new_core(), INTERVAL).log.close()

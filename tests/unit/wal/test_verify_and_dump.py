@@ -7,13 +7,24 @@ import pytest
 from hpe.cli.wal import add_parsers
 from hpe.core import new_core
 from hpe.wal.files import DirectoryFiles
+from hpe.wal.mark import MARK_NAME, empty_mark
 from hpe.wal.recovery import recover
-from tests.support.log_builder import BATCH, bodies, build_log, contents, outputs
+from hpe.wal.verify import verify
+from tests.support.log_builder import (
+    BATCH,
+    EVERY_THREE,
+    INTERVAL,
+    bodies,
+    build_log,
+    contents,
+    outputs,
+    put_mark,
+)
 
 
 @pytest.fixture
 def log(tmp_path):
-    build_log(tmp_path, outputs(4), BATCH, segment_bytes_max=1350)
+    build_log(tmp_path, outputs(4), BATCH, segment_bytes_max=1400)
     return tmp_path
 
 
@@ -46,10 +57,11 @@ def test_verify_a_clean_log(log, hpe):
     for output in outputs(4):
         reference.replay(output.body)
     first, second = sorted(path.name for path in log.glob("*.hpewal"))
+    sizes = [len(before[name]) for name in (first, second)]
     assert (code, errors) == (0, "")
     assert lines == [
-        f"{first}: segment 1, sequences 1..43, 3 records, 1348 bytes, sync batch",
-        f"{second}: segment 2, sequences 44..173, 1 records, 3133 bytes, sync batch",
+        f"{first}: segment 1, sequences 1..43, 3 records, {sizes[0]} bytes, sync batch",
+        f"{second}: segment 2, sequences 44..173, 1 records, {sizes[1]} bytes, sync batch",
         "last sequence: 173 in 4 records",
         f"state hash: {reference.state_hash().hex()}",
         "trades and responses: as logged; balances: conserved; invariants: hold",
@@ -72,9 +84,57 @@ def test_verify_tells_a_torn_tail_and_leaves_it(log, hpe):
     before = contents(log)
     code, lines, _ = hpe("verify", log)
     assert code == 0
-    assert "recovery would cut a torn tail: 127 bytes of" in lines[2]
+    assert "a start would cut a torn tail: 127 bytes of" in lines[2]
     assert "last sequence: 173 in 4 records" in lines
     assert contents(log) == before
+
+
+@pytest.mark.parametrize("policy", [EVERY_THREE, INTERVAL])
+def test_a_tail_that_may_have_been_answered_is_an_error(tmp_path, hpe, policy):
+    build_log(tmp_path, outputs(5), policy)
+    path = max(tmp_path.glob("*.hpewal"))
+    path.write_bytes(path.read_bytes()[:-5])
+    before = contents(tmp_path)
+    code, lines, errors = hpe("verify", tmp_path)
+    assert code == 65
+    assert "a start would cut a torn tail: " in "".join(lines)
+    assert "some may have been answered" in "".join(lines)
+    assert errors.startswith("WalDamagedError: a start would cut commands that may have been")
+    assert contents(tmp_path) == before
+
+
+def test_an_empty_log_is_a_log(tmp_path, hpe):
+    put_mark(tmp_path, empty_mark(b"L" * 16))
+    code, lines, _ = hpe("verify", tmp_path)
+    assert (code, lines[0]) == (0, "last sequence: 0 in 0 records")
+
+
+@pytest.mark.parametrize(
+    "command", [("verify",), ("wal", "dump"), ("wal", "truncate", "--at", 0)], ids=str
+)
+def test_a_directory_without_a_log_is_an_error(tmp_path, hpe, command):
+    (tmp_path / "notes.txt").write_text("x")
+    before = contents(tmp_path)
+    code, lines, errors = hpe(*command, tmp_path)
+    assert (code, lines) == (74, [])
+    assert f"there is no log in {tmp_path}" in errors
+    assert contents(tmp_path) == before
+
+
+def test_verify_looks_again_while_the_log_changes(log):
+    """A start beside it writes the last segment anew between two of its reads."""
+
+    class Restarted(DirectoryFiles):
+        restarts = 2
+
+        def read(self, name, bytes_max=None):
+            data = super().read(name, bytes_max)
+            if name == MARK_NAME and self.restarts:
+                self.restarts -= 1
+                recover(log, new_core(), BATCH).log.close()
+            return data
+
+    assert verify(Restarted(log), new_core(), print).last_sequence == 173
 
 
 def test_verify_names_damage(log, hpe):
@@ -107,6 +167,7 @@ def test_dump_shows_commands_with_field_names(log, hpe):
     code, lines, errors = hpe("wal", "dump", log)
     assert (code, errors) == (0, "")
     assert contents(log) == before
+    assert lines[0] == "head.mark: segment 1, durable up to sequence 0 at offset 104, open"
     text = "\n".join(lines)
     assert sum(line.startswith("segment ") for line in lines) == 2
     assert sum(line.startswith("  frame ") for line in lines) == 4
@@ -136,9 +197,10 @@ def test_dump_of_a_part(log, hpe):
 
 def test_dump_reads_up_to_damage_and_says_so(log, hpe):
     damage(log)
+    left = min(log.glob("*.hpewal")).stat().st_size - 232
     _, lines, _ = hpe("wal", "dump", log, "--segment", 1)
     assert lines[-1] == (
-        "  bad at offset 232: a frame's payload does not match its checksum; 1116 bytes left"
+        f"  bad at offset 232: a frame's payload does not match its checksum; {left} bytes left"
     )
     assert len([line for line in lines if line.startswith("  frame")]) == 1
 
