@@ -17,9 +17,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -30,7 +29,7 @@ import trio_util
 import hpe
 from hpe.bridge import Outbox, hosted_thread, run_interruptible
 from hpe.clock import Clock, Reading, read_clocks
-from hpe.collector import Collector, quiet_collector
+from hpe.collector import Collector, quiet_collector, switching_sooner
 from hpe.config import Config, demo_config, describe_configure
 from hpe.core import new_core
 from hpe.core import thread as core_thread
@@ -58,10 +57,6 @@ from hpe.watch import Watch
 
 LOGGER: Final = logging.getLogger("hpe.engine")
 
-SWITCH_INTERVAL_S: Final = 0.0005
-"""How long a thread may keep the GIL when another wants it. With Python's 5 ms a finished sync
-got back to the WAL thread after 6.3 ms beside a busy matcher, with this after 0.8 ms."""
-
 SAMPLE_S: Final = 1.0
 
 
@@ -84,6 +79,8 @@ class HighPerformanceEngine(InProcessApi):
     Args:
         config: settings; None is `demo_config()`.
         files: the data directory's files, instead of the real ones.
+        own_process: have the process for oneself, as `hpe serve` has: set its switch interval and
+            its garbage collector, and let `realtime = auto` pin threads.
         accept_clock: start although the clock is more than 400 days ahead of the log.
         clocks: the machine's clocks, instead of the real ones.
 
@@ -97,6 +94,7 @@ class HighPerformanceEngine(InProcessApi):
         config: Config | None = None,
         *,
         files: LogFiles | None = None,
+        own_process: bool = False,
         accept_clock: bool = False,
         clocks: Callable[[], Reading] = read_clocks,
     ) -> None:
@@ -110,6 +108,7 @@ class HighPerformanceEngine(InProcessApi):
         self.draining = False
         self.realtime: Realtime | None = None
         self._files = files
+        self._own_process = own_process
         self._accept_clock = accept_clock
         self._clocks = clocks
         self._life: contextlib.AbstractAsyncContextManager[None] | None = None
@@ -156,7 +155,7 @@ class HighPerformanceEngine(InProcessApi):
         self.draining = False
         self.phase.value = "recovering"
         try:
-            with _switch_interval():
+            with switching_sooner() if self._own_process else contextlib.nullcontext():
                 if self._files is None:
                     for warning in check_data_directory(self.config.data_directory):
                         LOGGER.warning("%s", warning)
@@ -239,9 +238,7 @@ class HighPerformanceEngine(InProcessApi):
             authenticator=gate.authenticator,
             streams=streams,
         )
-        self.realtime = choose_realtime(
-            config.realtime, "python", config.realtime_cores, config.realtime_priority
-        )
+        self.realtime = self._choose_realtime()
         place = self.realtime.applied
 
         def match() -> None:
@@ -255,7 +252,8 @@ class HighPerformanceEngine(InProcessApi):
             with contextlib.closing(log_inbox):  # or the matcher might wait for nobody
                 wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
 
-        with place(ThreadRole.TRIO), quiet_collector() as collector:
+        quiet = quiet_collector() if self._own_process else contextlib.nullcontext()
+        with place(ThreadRole.TRIO), quiet as collector:
             async with (
                 trio.open_nursery() as connections,
                 self._dispatcher(outbox, switchboard, traffic, collector),
@@ -275,10 +273,15 @@ class HighPerformanceEngine(InProcessApi):
                 trio_id = threading.get_native_id()
                 threads = ThreadFigures({"trio": trio_id, "wal": wal_id, "matcher": matcher_id})
                 front.start_soon(_sample, threads)
-                yield _Stages(
-                    connections, front, sequencer, watch, switchboard, gate, server, threads
-                )
+                open_now = (connections, front, sequencer, watch, switchboard, gate, server)
+                yield _Stages(*open_now, threads)
                 front.cancel_scope.cancel()
+
+    def _choose_realtime(self) -> Realtime:
+        """Decide where threads run; in somebody else's process nothing moves unasked."""
+        config = self.config
+        setting = config.realtime if self._own_process or config.realtime == "on" else "off"
+        return choose_realtime(setting, "python", config.realtime_cores, config.realtime_priority)
 
     @contextlib.asynccontextmanager
     async def _dispatcher(
@@ -286,7 +289,7 @@ class HighPerformanceEngine(InProcessApi):
         outbox: Outbox[tuple[list[Served], int]],
         switchboard: Switchboard,
         traffic: Traffic,
-        collector: Collector,
+        collector: Collector | None,
     ) -> AsyncIterator[None]:
         """Route what is durable for as long as the WAL thread may publish, and then the rest."""
 
@@ -306,7 +309,8 @@ class HighPerformanceEngine(InProcessApi):
                     await trio.lowlevel.checkpoint()
                 now_s = trio.current_time()
                 traffic.ends(requested, now_s)
-                collector.tick(now_s)
+                if collector is not None:
+                    collector.tick(now_s)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(dispatch)
@@ -424,13 +428,3 @@ def _make_core(name: str) -> ReferenceCore:
 async def _sample(threads: ThreadFigures) -> None:
     async for _ in trio_util.periodic(SAMPLE_S):
         threads.sample()
-
-
-@contextlib.contextmanager
-def _switch_interval() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

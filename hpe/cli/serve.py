@@ -130,7 +130,7 @@ async def serve(config: Config, ports_file: Path | None, accept_clock: bool = Fa
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, signals, stopper, config.shutdown_hard_s)
             with stopper.starting:
-                engine = HighPerformanceEngine(config, accept_clock=accept_clock)
+                engine = HighPerformanceEngine(config, own_process=True, accept_clock=accept_clock)
                 await _serve_until(stopper, hangups, engine, ports_file)
             nursery.cancel_scope.cancel()
 

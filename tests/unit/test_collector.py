@@ -31,6 +31,29 @@ def test_no_older_collection_while_serving_and_everything_as_before_after_it() -
     assert gc.get_freeze_count() == 0
 
 
+def test_those_that_overlap_restore_what_was_before_the_first() -> None:
+    before = gc.get_threshold()
+    first, second = quiet_collector(), quiet_collector()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert gc.get_threshold() != before, "the other one is still there"
+    assert gc.get_freeze_count() > 0
+    second.__exit__(None, None, None)
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_the_program_around_froze_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        with quiet_collector():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
 def test_a_tick_frees_young_cycles_now_and_then() -> None:
     with quiet_collector() as collector:
         first = knot()
