@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hpe.core.codec import split_frames
+from hpe.errors import InvariantViolation
 from hpe.messages import (
     CHANGES_PER_UPDATE_MAX,
     BookLevel,
@@ -111,7 +112,10 @@ class Backlog:
             bytes_max: about how much; one update is given even when it is longer.
         """
         recent = self._recent
-        assert position < self.head
+        if position >= self.head:
+            raise InvariantViolation(
+                f"asked for what follows {position}; the newest is {self.head}"
+            )
         if position < recent[0].first:
             return self._catch_up(position)
         at = bisect_left(recent, position, key=_first)

@@ -6,8 +6,10 @@ bytes were given to the kernel, so a client that sends without reading stops bei
 connection the bound is in frames (its window), over all connections in bytes. A quarter of the
 bytes is kept for connections that have little in flight, so that whoever floods the service keeps
 nobody from a cancel. Replies that wait are counted over all connections, too: when there is too
-much of either, `pressed` tells that those who read slowly have to go. Guarantee: all bounds of
-what is in flight are exceeded by at most one chunk per connection, because a chunk is never split.
+much of either, `pressed` tells that those who read slowly have to go. Guarantees: all bounds of
+what is in flight are exceeded by at most one chunk per connection, because a chunk is never split;
+room wakes one reader that can use it, which wakes the next when there is more; counts that
+contradict themselves end the service, because they are everybody's.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from __future__ import annotations
 from typing import Final
 
 import trio
+
+from hpe.errors import InvariantViolation
 
 FRAMES_BEFORE_LOGON: Final = 1
 """A stranger may have one request in flight: hello."""
@@ -44,7 +48,9 @@ class CreditPool:
         self.bytes = 0
         self.bytes_peak = 0
         self.reply_bytes = 0
-        self._lot = trio.lowlevel.ParkingLot()
+        # Whose readers wait for room, the longest first: those with little in flight, and others.
+        self._little: dict[Account, None] = {}
+        self._others: dict[Account, None] = {}
 
     @property
     def pressed(self) -> bool:
@@ -58,19 +64,36 @@ class CreditPool:
             self.bytes_peak = self.bytes
 
     def give_back(self, size: int) -> None:
-        """Count bytes out and wake readers that wait for room."""
+        """Count bytes out and wake a reader that waits for room."""
         self.bytes -= size
-        assert self.bytes >= 0, "credits given back twice"
-        if self._lot and self.bytes < self.bytes_max:
-            self._lot.unpark_all()
+        if self.bytes < 0:
+            raise InvariantViolation(f"{-self.bytes} bytes more were given back than taken")
+        self.wake_next()
+
+    def wake_next(self) -> None:
+        """Wake the reader that has waited longest of those that there is room for."""
+        if self._little and self.bytes < self.bytes_max:
+            waiting = self._little
+        elif self._others and self.bytes < self.bytes_shared_max:
+            waiting = self._others
+        else:
+            return
+        account = next(iter(waiting))
+        del waiting[account]
+        account.wake()
 
     def has_room(self, held: int) -> bool:
         """Tell whether a connection that has so many bytes in flight may take more."""
         return self.bytes < (self.bytes_max if held < LITTLE_BYTES else self.bytes_shared_max)
 
-    async def wait(self) -> None:
-        """Wait until some bytes were given back."""
-        await self._lot.park()
+    def enter(self, account: Account) -> None:
+        """Have an account woken when there is room for it."""
+        (self._little if account.bytes < LITTLE_BYTES else self._others)[account] = None
+
+    def leave(self, account: Account) -> None:
+        """Forget that it waits; harmless when it was woken."""
+        self._little.pop(account, None)
+        self._others.pop(account, None)
 
 
 class Account:
@@ -104,16 +127,30 @@ class Account:
         """
         while self.frames >= self.frames_max:
             await self._wait()
-        while not self._pool.has_room(self.bytes):
-            await self._pool.wait()
+        pool = self._pool
+        while not pool.has_room(self.bytes):
+            pool.enter(self)
+            try:
+                await self._wait()
+            except trio.Cancelled:
+                pool.leave(self)
+                pool.wake_next()  # what this one was woken for is for the next
+                raise
+            pool.leave(self)
         self.take(frames, size)
+        pool.wake_next()
 
     def release(self, frames: int, size: int) -> None:
         """Give credits back."""
         self.frames -= frames
         self.bytes -= size
-        assert self.frames >= 0, "credits given back twice"
+        if self.frames < 0:
+            raise InvariantViolation(f"{-self.frames} requests more were answered than taken")
         self._pool.give_back(size)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have whoever waits here look again."""
         if self._lot:
             self._lot.unpark_all()
 

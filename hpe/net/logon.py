@@ -17,6 +17,7 @@ import secrets
 from typing import Final, NamedTuple
 
 from hpe import ed25519
+from hpe.errors import InvariantViolation
 from hpe.keys import Key, Keys, Scheme, new_secret
 from hpe.messages import INT_MAX, NONCE_BYTES, ErrorCode, Hello, Logon, Role
 
@@ -156,6 +157,8 @@ class Authenticator:
     def leave(self, grant: Grant) -> None:
         """Count one out that was counted in."""
         self._connections[grant.key_id] -= 1
+        if self._connections[grant.key_id] < 0:
+            raise InvariantViolation(f"more connections of key {grant.key_id} ended than began")
         if not self._connections[grant.key_id]:
             del self._connections[grant.key_id]
 

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import trio
 
+from hpe.errors import InvariantViolation
 from hpe.net.credits import CreditPool
 from hpe.net.market_board import MarketQueue
 from hpe.net.private_ring import PrivateRing
@@ -193,6 +194,8 @@ class Outlet:
     def _count_out(self, size: int) -> None:
         self.reply_bytes -= size
         self._pool.reply_bytes -= size
+        if self._pool.reply_bytes < 0:
+            raise InvariantViolation("replies were counted out that were not counted in")
 
     def _take_reports(self, user: int, bytes_max: int) -> bytes:
         """Give reports of a user who is due."""

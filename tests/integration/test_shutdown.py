@@ -326,6 +326,20 @@ async def test_a_matcher_that_dies_ends_the_service_and_answers_nothing_more(
     assert report_fault(_only_exceptions(caught.value)) == 70
 
 
+async def test_counts_of_all_that_contradict_themselves_end_the_service(tmp_path: Path) -> None:
+    async def serve() -> None:
+        async with running_service(tmp_path) as service, wire(service.port, user=7) as client:
+            assert service.engine._stages is not None
+            service.engine._stages.switchboard.credits.bytes -= 1_000_000
+            await client.send(pack_request(Deposit(1, USD, 1)))
+            await trio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(30):
+        await serve()
+    assert caught.group_contains(InvariantViolation, match="given back")
+    assert report_fault(_only_exceptions(caught.value)) == 70
+
+
 async def _deposit(tmp_path: Path, files: LogFiles | None, count: int, rows: list[Row]) -> None:
     """Serve, deposit up to `count` times, and note what was answered."""
     async with (
