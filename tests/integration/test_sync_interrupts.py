@@ -1,10 +1,9 @@
 """Ctrl-C and forgotten blocks in scripts: nothing is lost, nothing hangs.
 
-Each script is a process of its own beside a real service; the test sends it the signal.
+Each script is a process of its own beside a real service. It presses Ctrl-C itself, once its main
+thread has come to rest: so the signal never comes before the call blocks.
 """
 
-import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -17,16 +16,38 @@ import trio
 
 from hpe.net.client import connect
 from hpe.net.sync import connect_sync
+from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import running_service
 
 PATIENCE_S = 30
+
+
+CTRL_C = """
+    import signal, sys, threading, time
+
+    def ctrl_c():
+        main = threading.main_thread().ident
+
+        def press():
+            before, same = None, 0
+            while same < 20:
+                frame = sys._current_frames()[main]
+                now = id(frame), frame.f_lasti
+                same = same + 1 if now == before else 0
+                before = now
+                time.sleep(0.01)
+            signal.pthread_kill(main, signal.SIGINT)
+
+        threading.Thread(target=press, name="ctrl-c").start()
+"""
 
 
 class Script:
     """A Python program with its output line by line."""
 
     def __init__(self, source: str, *arguments: str) -> None:
-        program = [sys.executable, "-u", "-c", textwrap.dedent(source), *arguments]
+        text = textwrap.dedent(CTRL_C) + textwrap.dedent(source)
+        program = [sys.executable, "-u", "-c", text, *arguments]
         self.process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
 
     async def line(self) -> str:
@@ -36,10 +57,6 @@ class Script:
             self.process.stdout.readline, abandon_on_cancel=True
         )
         return line.strip()
-
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
 
     async def exit_code(self) -> int:
         """Give the code that it ends with, by itself."""
@@ -60,18 +77,19 @@ def running(source: str, *arguments: str) -> Iterator[Script]:
 
 
 NEXT = """
-    import sys, time
     import hpe
 
     with hpe.connect_sync(sys.argv[1], user=1) as client:
         with client.private_events() as events, client.book("BTC/USD") as book:
-            print("waits", flush=True)
-            try:
-                next(events)
-            except KeyboardInterrupt:
-                print("interrupted")
+            for _ in range(5):  # one that goes on waiting would take what comes, or not
+                ctrl_c()
+                try:
+                    next(events)
+                except KeyboardInterrupt:
+                    pass
+            print("interrupted")
             print(next(events).private_sequence)
-            print("waits for a change")
+            ctrl_c()
             try:
                 book.changed()
             except KeyboardInterrupt:
@@ -89,13 +107,9 @@ async def test_what_comes_after_an_interrupted_next_is_not_lost(tmp_path: Path) 
             connect(service.address, user=2, timeout_s=PATIENCE_S) as other,
         ):
             with running(NEXT, service.address) as script:
-                assert await script.line() == "waits"
-                script.interrupt()
                 assert await script.line() == "interrupted"
                 await other.deposit("USD", 1_000, user=1)
                 assert await script.line() == "1"
-                assert await script.line() == "waits for a change"
-                script.interrupt()
                 assert await script.line() == "interrupted"
                 await other.submit_order("BTC/USD", "buy", 1, 100, user=1)
                 assert await script.line() == "1"
@@ -104,35 +118,31 @@ async def test_what_comes_after_an_interrupted_next_is_not_lost(tmp_path: Path) 
 
 
 CONNECT = """
-    import sys, threading
     import hpe
 
-    print("connects", flush=True)
+    ctrl_c()
     try:
         with hpe.connect_sync(sys.argv[1], user=1):
             print("connected")
     except KeyboardInterrupt:
-        names = [thread.name for thread in threading.enumerate()]
+        names = [thread.name for thread in threading.enumerate() if thread.name != "ctrl-c"]
         print("interrupted", names)
 """
 
 
 async def test_connecting_can_be_interrupted(tmp_path: Path) -> None:
-    with trio.fail_after(PATIENCE_S), socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with running(CONNECT, address) as script:
-            assert await script.line() == "connects"
-            # It says hello to somebody that never answers.
-            connection, _ = await trio.to_thread.run_sync(silent.accept)
-            with connection:
-                await trio.to_thread.run_sync(connection.recv, 5)
-                script.interrupt()
+    """The service answers late, and nobody waits for it any more."""
+    with trio.fail_after(PATIENCE_S):
+        async with running_service(tmp_path) as service, cutting_proxy(service.port) as proxy:
+            proxy.stall()
+            with running(CONNECT, proxy.address) as script:
+                await trio.sleep(2)  # the script presses after 0.2 s, and gives up after 5
+                proxy.go_on()
                 assert await script.line() == "interrupted ['MainThread']"
                 assert await script.exit_code() == 0
 
 
 FORGOTTEN = """
-    import sys
     import hpe
 
     manager = hpe.connect_sync(sys.argv[1], user=1)
