@@ -271,6 +271,27 @@ async def test_no_answer_in_time_is_an_unknown_outcome_that_can_be_asked(
     assert msgspec.structs.replace(again, duplicate=False) == late
 
 
+async def test_a_late_answer_counts_as_unanswered_until_it_was_heard(
+    autojump_clock: MockClock,
+) -> None:
+    peer = CorePeer(timeout_s=0.1)
+    base, _, _ = await market(peer)
+    with pytest.raises(ReplyTimeout) as late:
+        await peer.channel.deposit(base, 1)
+    peer.serve()
+    assert peer.channel.unanswered
+    assert (await served(peer, peer.channel.outcome, late.value)).available == 1_001
+    assert not peer.channel.unanswered
+    peer.refuse = ErrorCode.BUSY
+    with pytest.raises(ReplyTimeout) as late:
+        await peer.channel.deposit(base, 1)
+    peer.serve()
+    assert peer.channel.unanswered
+    with pytest.raises(RequestRefused, match="busy"):  # as it was then: never executed
+        await peer.channel.outcome(late.value)
+    assert not peer.channel.unanswered
+
+
 async def test_the_outcome_of_every_kind_of_command_has_its_own_form() -> None:
     peer = CorePeer()
     await market(peer)
