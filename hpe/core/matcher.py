@@ -118,8 +118,10 @@ class Matcher:
         elif self.prevented:
             self.prevented = _NOTHING
         self.barred = False
-        dead_ns = self._dead_ns = book.dead_ns()
-        if self.reached or dead_ns:
+        dead_ns = 0
+        if book.timers.overdue:
+            dead_ns = self._dead_ns = book.dead_ns()
+        if self.reached:
             self.reached = []
         ladder = book.opposite(aggressor.side)
         leaves, cum = aggressor.leaves, aggressor.cum

@@ -1,0 +1,143 @@
+"""One key's crowd, due or set off at one instant, holds up nobody else's market, nor his cancels.
+
+The crowds are small here, the bounds the real ones: what is asserted are counts of batches and of
+effort, which do not grow with a crowd. A canary trades on another instrument all the while.
+"""
+
+import pytest
+
+from hpe.messages import (
+    CancelOrder,
+    Error,
+    ErrorCode,
+    LockBalance,
+    OrderTerms,
+    OrderType,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+from tests.support.core_pit import FUNDS, Pit
+
+BUY, SELL = Side
+LIMIT, STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
+GTC, GTD = TimeInForce.GTC, TimeInForce.GTD
+SOON_NS = 10**9
+CROWD = 4_000
+PER_BATCH = 256
+TURNS = 1_024
+EFFORT_MAX = 12_000
+"""What one batch may do in all while a crowd is there: a third of what fills it."""
+
+
+@pytest.fixture
+def pit():
+    """Give a pit with a second market, in which the canary trades."""
+    pit = Pit()
+    pit.second = pit.hers.list_pair()
+    pit.canary = pit.venue.attach(3)
+    for asset in (3, 4):
+        pit.hers.deposit(asset, FUNDS, 3)
+    pit.mob = pit.venue.attach(1, flags=1)
+    return pit
+
+
+def send(client, requests):
+    """Send many requests, a batch full of them at a time; all must be accepted."""
+    for start in range(0, len(requests), 1_000):
+        replies = client.send(*requests[start : start + 1_000])
+        assert not [reply for reply in replies if isinstance(reply, Error) or reply.reason]
+
+
+def orders(client, count, price, terms=None, *, kind=LIMIT, side=BUY):
+    tif = GTD if terms is not None and terms.expires_ns else GTC
+    return [
+        SubmitOrder(client.next_id(), 1, 0, side, kind, tif, price, 1, 0, 0, terms)
+        for _ in range(count)
+    ]
+
+
+def sing(pit):
+    """Let the canary trade once; gives the effort of that batch."""
+    order = SubmitOrder(pit.canary.next_id(), pit.second, 0, BUY, LIMIT, GTC, 5, 1)
+    response = pit.canary.ask(order)
+    assert not isinstance(response, Error), response
+    assert response.reason == 0
+    assert pit.canary.cancel(response.order_id).reason
+    effort = pit.venue.core.exchange.market.matcher.effort
+    assert effort <= EFFORT_MAX
+    return effort
+
+
+def songs_until_quiet(pit):
+    """Let the canary sing until nothing is due at once; gives how often, two batches each."""
+    count = 0
+    while True:
+        count += 1
+        sing(pit)
+        if pit.venue.core.next_due_ns != 1:
+            return count
+
+
+def test_orders_that_expire_at_one_nanosecond(pit):
+    soon = pit.venue.time_ns + SOON_NS
+    send(pit.hers, orders(pit.hers, CROWD, 1, OrderTerms(expires_ns=soon)))
+    pit.venue.time_ns += 2 * SOON_NS
+    assert songs_until_quiet(pit) == -(-CROWD // PER_BATCH // 2)
+    assert pit.hers.money(2) == (FUNDS, 0, 0)
+    pit.venue.check()
+
+
+def test_holds_that_expire_at_one_nanosecond(pit):
+    soon = pit.venue.time_ns + SOON_NS
+    send(pit.hers, [
+        LockBalance(pit.hers.next_id(), 2, 1, hold_id=number, expires_ns=soon)
+        for number in range(1, CROWD + 1)
+    ])  # fmt: skip
+    pit.venue.time_ns += 2 * SOON_NS
+    assert songs_until_quiet(pit) == -(-CROWD // PER_BATCH // 2)
+    assert pit.hers.money(2) == (FUNDS, 0, 0)
+    pit.venue.check()
+
+
+def test_orders_of_a_session_that_is_lost(pit):
+    send(pit.mob, orders(pit.mob, CROWD, 1))
+    pit.mob.detach()
+    assert songs_until_quiet(pit) in (-(-CROWD // PER_BATCH // 2) - 1, -(-CROWD // PER_BATCH // 2))
+    assert pit.hers.money(2) == (FUNDS, 0, 0)
+    pit.venue.check()
+
+
+def test_stops_that_one_trade_sets_off(pit):
+    pit.trade_at(100)
+    send(pit.hers, orders(pit.hers, 2 * CROWD, 90, OrderTerms(90), kind=STOP_LIMIT, side=SELL))
+    pit.his.submit(BUY, 90, 1)
+    before = pit.venue.core.exchange.market.turns.count
+    pit.his.submit(SELL, 90, 1)
+    assert (before, pit.venue.core.exchange.market.turns.count) == (0, 1)
+    busy = SubmitOrder(pit.his.next_id(), 1, 0, BUY, LIMIT, GTC, 1, 1)
+    assert pit.his.refused(busy).code == ErrorCode.BUSY
+    newest = pit.venue.core.exchange.last_order_id
+    last_stop = newest - 2
+    canceled = pit.hers.ask(CancelOrder(pit.hers.next_id(), last_stop))
+    assert (canceled.order_id, canceled.canceled) == (last_stop, 1), "cancels pass"
+    songs = songs_until_quiet(pit)
+    assert 2 * songs + 2 >= 2 * CROWD // TURNS
+    assert songs <= -(-2 * CROWD // TURNS // 2) + 1
+    assert pit.hers.book().asks == [(90, 2 * CROWD - 1, 2 * CROWD - 1)]
+    pit.venue.check()
+
+
+def test_dead_orders_at_the_top_of_a_book_hold_up_their_own_market_alone(pit):
+    """While the crowd is dead nobody trades through it; everybody else does."""
+    soon = pit.venue.time_ns + SOON_NS
+    pit.his.submit(BUY, 1, 1)
+    send(pit.hers, orders(pit.hers, CROWD, 99, OrderTerms(expires_ns=soon)))
+    pit.venue.time_ns += 2 * SOON_NS
+    sing(pit)
+    through = SubmitOrder(pit.his.next_id(), 1, 0, SELL, LIMIT, GTC, 1, 1)
+    assert pit.his.refused(through).code == ErrorCode.BUSY
+    songs_until_quiet(pit)
+    sold = pit.his.submit(SELL, 1, 1)
+    assert (sold.cum, sold.quote_total) == (1, 1)
+    pit.venue.check()
