@@ -53,8 +53,8 @@ class Output(NamedTuple):
     `replies`: (connection, frames), one row per connection. `private`: (user, first and last
     private sequence, one private_update frame). `market`: (instrument, channel, frames). `body`:
     what to log, b"" when nothing. `last_sequence`: of the newest command that any of this could
-    show. `next_due_ns`: when the earliest timer is due, 0 for none. `cut`: connections whose
-    bytes were no frames of the protocol; they are closed after their replies. `subscribed`:
+    show. `next_due_ns`: when the earliest timer is due, 0 for none, 1 at once. `cut`: connections
+    whose bytes were no frames of the protocol; they are closed after their replies. `subscribed`:
     (connection, request id, instrument, channel) of every subscribe answered with a snapshot;
     the market data of later batches follows it.
     """
@@ -82,7 +82,7 @@ class Core(Protocol):
 
     @property
     def next_due_ns(self) -> int:
-        """Time at which something is to happen by itself, 0 for never; also in every Output."""
+        """Time at which something is to happen by itself; 0 never, 1 at once. In every Output."""
 
     def apply(self, batch: Batch) -> Output:
         """Execute a batch. Raises only on a bug, which ends the service."""

@@ -13,7 +13,7 @@ from hpe.messages import (
     Withdraw,
 )
 from tests.model.play import DEPOSITS, Play
-from tests.model.seats import Step
+from tests.model.seats import USERS, Step
 from tests.support.core_driver import CORE_FACTORIES
 
 PRICE = 2**40
@@ -26,7 +26,7 @@ LOTS_MAX = AMOUNT_MAX // (2 * PRICE)
 def test_what_an_order_traded_counts_when_it_is_replaced(core, more, open_lots):
     play = Play(CORE_FACTORIES[core])
     steps = [
-        *(Step(0, Withdraw(1, 2, DEPOSITS[2], user), 1) for user in (2, 3)),
+        *(Step(0, Withdraw(1, 2, DEPOSITS[2], user), 1) for user in sorted({*USERS} - {1})),
         Step(0, Deposit(1, 2, AMOUNT_MAX - DEPOSITS[2]), 1),
         Step(0, Deposit(1, 1, LOTS_MAX, 2), 1),
         Step(0, submit(Side.BUY, LOTS_MAX // 2), 1),
