@@ -166,7 +166,7 @@ class HighPerformanceEngine(InProcessApi):
                 recovered = await self._recover(core, streams)
                 with contextlib.closing(recovered.log):
                     clock = Clock(core.last_time_ns, accept=self._accept_clock, read=self._clocks)
-                    commands = self._start_commands(core)
+                    commands = self._start_commands(core, gate)
                     async with self._pipeline(core, recovered, streams, gate, clock) as stages:
                         await self._start(stages, commands)
                         try:
@@ -201,7 +201,7 @@ class HighPerformanceEngine(InProcessApi):
         self.durable_sequence.value = recovered.tail.durable_position
         return recovered
 
-    def _start_commands(self, core: ReferenceCore) -> list[Request]:
+    def _start_commands(self, core: ReferenceCore, gate: Gate) -> list[Request]:
         """Say what has to be logged before anybody is served.
 
         Raises:
@@ -215,6 +215,9 @@ class HighPerformanceEngine(InProcessApi):
             commands.append(differences)
         for session_id, number in core.attached_sessions():
             commands.append(SessionDetached(number, session_id, number, DetachCause.SERVER_RESTART))
+        # Without a key file nobody can prove a key, and sessions of keys wait for one.
+        if gate.authenticator.required and core.keys_differ(gate.keys_valid):
+            commands.append(gate.keys_valid)
         return commands
 
     @contextlib.asynccontextmanager
@@ -361,7 +364,7 @@ class HighPerformanceEngine(InProcessApi):
             ConfigError: a file cannot be used; what it is about stays as it was.
             ConnectionLost: the engine is not running.
         """
-        if self._stages is None:
+        if self._stages is None or self.draining:
             raise ConnectionLost(f"the engine is {self.phase.value}: it has nothing to reload")
         self._stages.watch.renew()
         return await self._stages.gate.reload(self._stages.server)

@@ -1608,6 +1608,19 @@ class Continue(Request, frozen=True, tag=117):
     """Go on with what one command left over: an uncross, stops that fired."""
 
 
+class KeySetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A key that may log on: the number that stands for its id, and its role."""
+
+    number: PositiveInt
+    role: Role
+
+
+class KeysValid(Request, frozen=True, tag=118):
+    """The keys that there are from now on; sessions of all others are closed."""
+
+    keys: list[KeySetting]
+
+
 class InternalResponse(Reply, frozen=True, tag=113):
     """Outcome of an internal command without a result of its own."""
 
@@ -1628,6 +1641,10 @@ class ConfigureResponse(InternalResponse, frozen=True, tag=116):
 
 class ContinueResponse(InternalResponse, frozen=True, tag=117):
     """Outcome of continue."""
+
+
+class KeysValidResponse(InternalResponse, frozen=True, tag=118):
+    """Outcome of keys_valid."""
 
 
 CONTROL: Final[tuple[type[Request], ...]] = (
@@ -1684,6 +1701,7 @@ INTERNAL: Final[tuple[type[Request], ...]] = (
     Tick,
     Configure,
     Continue,
+    KeysValid,
 )
 REPLIES: Final[tuple[type[Reply], ...]] = (
     Welcome,

@@ -7,6 +7,7 @@ Which part serves which command is said in routing.py.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -93,6 +94,8 @@ class Exchange:
         self.session_id = 0
         self.cancel_on_disconnect = False
         self.slow = False  # that, or there may be dead orders: no order takes the shortest way
+        # Sessions that are still to be closed because their key was revoked.
+        self.revoked: deque[int] = deque()
         self.listings = Listings()
         self.balances = BalanceCache()
         self.timers = Timers()
@@ -140,11 +143,11 @@ class Exchange:
     @property
     def unfinished(self) -> bool:
         """Tell whether something goes on by itself, in `continue` commands."""
-        return self.market.unfinished
+        return self.market.unfinished or bool(self.revoked)
 
     def next_due_ns(self) -> int:
         """Tell when something here acts by itself next, 0 for never, 1 at once."""
-        if self.market.unfinished:
+        if self.unfinished:
             return DUE_AT_ONCE
         due_ns = self.timers.next_due_ns()
         return DUE_AT_ONCE if 0 < due_ns <= self.time_ns else due_ns

@@ -6,6 +6,9 @@ sessions, the timer, the configuration, and the continuation of what one command
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Final
+
 from hpe.core.configuration import configure
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
@@ -20,6 +23,8 @@ from hpe.messages import (
     ContinueResponse,
     ErrorCode,
     InternalResponse,
+    KeysValid,
+    KeysValidResponse,
     Request,
     Role,
     SessionAttached,
@@ -30,6 +35,14 @@ from hpe.messages import (
     Tick,
     TickResponse,
 )
+
+REVOCATIONS_MAX: Final = 1_024
+"""Sessions that one command closes because their key was revoked: some ten milliseconds."""
+
+
+CONTINUE_MARKET: Final = 1
+CONTINUE_CLOSING: Final = 2
+"""The request id of a `continue` says what goes on: an instrument, or the closing of sessions."""
 
 
 class InternalCommands:
@@ -52,6 +65,7 @@ class InternalCommands:
             Tick: self._tick,
             Configure: self._configure,
             Continue: self._go_on,
+            KeysValid: self._keys_valid,
         }
 
     def _session_attached(self, user: int, command: SessionAttached) -> SessionAttachedResponse:
@@ -92,7 +106,10 @@ class InternalCommands:
         return TickResponse(command.request_id, 0, self._exchange.sequence)
 
     def _go_on(self, user: int, command: Continue) -> InternalResponse:
-        self._exchange.market.go_on()
+        if command.request_id == CONTINUE_CLOSING:
+            self._close_revoked()
+        else:
+            self._exchange.market.go_on()
         return ContinueResponse(command.request_id, 0, self._exchange.sequence)
 
     def _configure(self, user: int, command: Configure) -> InternalResponse:
@@ -100,3 +117,19 @@ class InternalCommands:
         configure(self._exchange, command)
         self._sessions.set_times(command.session_expiry_ns, command.session_keep_ns)
         return ConfigureResponse(command.request_id, 0, self._exchange.sequence)
+
+    def _keys_valid(self, user: int, command: KeysValid) -> InternalResponse:
+        self._sessions.valid_keys = {key.number: key.role for key in command.keys}
+        self._exchange.revoked = deque(self._sessions.revoked())
+        self._close_revoked()
+        return KeysValidResponse(command.request_id, 0, self._exchange.sequence)
+
+    def _close_revoked(self) -> None:
+        """Forget sessions whose key was revoked; their grace is over at once."""
+        exchange, revoked = self._exchange, self._exchange.revoked
+        for _ in range(min(len(revoked), REVOCATIONS_MAX)):
+            session_id = revoked.popleft()
+            if self._sessions.revoke(session_id):
+                exchange.market.matcher.effort += 1
+                exchange.disconnects.back(session_id)
+                exchange.disconnects.lost(session_id, 0)

@@ -33,7 +33,7 @@ from hpe.core.configuration import configuration_differences
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
-from hpe.core.internal import InternalCommands
+from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET, InternalCommands
 from hpe.core.market_data import MarketFeed
 from hpe.core.permissions import permitted
 from hpe.core.queries import QUERY_EFFORT_MAX, Queries
@@ -52,6 +52,7 @@ from hpe.messages import (
     Continue,
     DetachCause,
     ErrorCode,
+    KeysValid,
     MassCancel,
     ReplaceOrder,
     Request,
@@ -68,7 +69,8 @@ from hpe.messages import (
 
 _PREFIXES_COUNT: Final = len(PREFIXES)
 _MAY_COST_MUCH: Final = (SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel, SetFees)
-_CONTINUE: Final = encode(Continue(1))
+_CONTINUE: Final = encode(Continue(CONTINUE_MARKET))
+_CLOSE_MORE: Final = encode(Continue(CONTINUE_CLOSING))
 _TICK: Final = encode(Tick(1))
 _length_at: Final = Struct(">I").unpack_from
 
@@ -135,6 +137,10 @@ class ReferenceCore:
         """Give what of a configuration differs from the state, None when nothing does."""
         return configuration_differences(self.exchange, wanted)
 
+    def keys_differ(self, wanted: KeysValid) -> bool:
+        """True if other keys than these are valid by the state."""
+        return self.sessions.valid_keys != {key.number: key.role for key in wanted.keys}
+
     def apply(self, batch: Batch) -> Output:
         """Execute a batch; see core.py."""
         self.market_feed.watch(batch.wanted)
@@ -170,7 +176,7 @@ class ReferenceCore:
         work = BatchWork(time_ns, self.last_sequence + 1)
         market = self.exchange.market
         market.matcher.effort = self._asked.effort = 0
-        if market.unfinished:
+        if self.exchange.unfinished:
             self._begin(work)
         return work
 
@@ -320,6 +326,8 @@ class ReferenceCore:
         exchange.time_ns = work.time_ns
         exchange.let_time_act()
         self._report(work, [], exchange.sequence + 1)
+        if exchange.revoked:
+            self._execute_internal(_CLOSE_MORE, work)
         market.effort_max = market.matcher.effort + TURNS_EFFORT_MAX
         for _ in range(market.turns.count):  # each at most once
             self._execute_internal(_CONTINUE, work)
@@ -391,7 +399,7 @@ class ReferenceCore:
         if not session_id:
             try:
                 for body in split_frames(frames):
-                    if body == _CONTINUE:  # that comes by itself
+                    if body in (_CONTINUE, _CLOSE_MORE):  # that comes by itself
                         if not work.begun:
                             self._begin(work)
                     else:

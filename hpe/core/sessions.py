@@ -91,6 +91,7 @@ class Sessions:
         self._attached: dict[int, Session] = {}
         self._room = Room()
         self._expiry_ns = 0
+        self.valid_keys: dict[int, Role] | None = None  # None: nobody has said yet
         self.last_session_id = 0
         self.last_attach_number = 0
 
@@ -109,13 +110,15 @@ class Sessions:
     def attach(self, command: SessionAttached, time_ns: int) -> Session | ErrorCode | RoomLimit:
         """Give a session to a connection: a new one for id 0, else the named one.
 
-        A session is taken again only by its user and with its key, in its role.
-        An attachment that held it before is dead from here on. Others may be forgotten to make
-        room. Refusals change nothing but the attach number that was used.
+        A session is taken again only by its user and with its key, in its role; the key must be
+        valid. An attachment that held it before is dead from here on. Others may be forgotten to
+        make room. Refusals change nothing but the attach number that was used.
         """
         session_id, user, role = command.session_id, command.user, command.role
         self.last_attach_number = max(self.last_attach_number, command.request_id)
         session = self._sessions.get(session_id)
+        if not self._is_valid(command.key, role):
+            return ErrorCode.KEY_REVOKED  # it was proven before that was known
         wanted = (user, role, command.key)
         if session_id and (session is None or (session.user, session.role, session.key) != wanted):
             return ErrorCode.UNKNOWN_SESSION
@@ -217,6 +220,20 @@ class Sessions:
             return False
         self._forget(session)
         return True
+
+    def _is_valid(self, key: int, role: Role) -> bool:
+        return not key or self.valid_keys is None or self.valid_keys.get(key) is role
+
+    def revoked(self) -> list[int]:
+        """List the sessions whose key is not valid any more, by id. Cost: all sessions."""
+        return [s.session_id for s in self if not self._is_valid(s.key, s.role)]
+
+    def revoke(self, session_id: int) -> bool:
+        """Forget a session whose key was revoked, attached or not; False when it is gone."""
+        session = self._sessions.get(session_id)
+        if session is not None:
+            self._forget(session)
+        return session is not None
 
     def _forget(self, session: Session) -> None:
         self._count_out(session)

@@ -59,6 +59,8 @@ def dump_state(
     yield from _user_rows(exchange, feed)
     for (due_ns, _, session_id, newest), instrument_id in exchange.disconnects.entries():
         yield _encode(("ending", due_ns, session_id, newest, instrument_id))
+    if sessions.valid_keys is not None:
+        yield _encode(("keys", sorted(sessions.valid_keys.items())))
     for session in sessions:
         yield _encode(_session_row(session))
 
@@ -188,6 +190,7 @@ class _Loader:
         for instrument_id, sequence in self.sequences.items():
             book = self.exchange.books[instrument_id]
             book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
+        self.exchange.revoked.extend(self.sessions.revoked())
         by_session = self.exchange.orders.by_session
         for session_id in list(by_session):
             # Orders outlive their session's logout.
@@ -314,6 +317,9 @@ class _Loader:
 
     def load_fill(self, user: int, report: list[Any]) -> None:
         self.exchange.orders.remember_fill(user, ExecutionReport(*report[1:]))
+
+    def load_keys(self, rows: list[list[int]]) -> None:
+        self.sessions.valid_keys = {number: Role(role) for number, role in rows}
 
     def load_session(self, session_id: int, user: int, window: int, *row: Any) -> None:
         role, user_first, user_last, flags, grace_ms, key, *position, remembered = row

@@ -15,7 +15,7 @@ from hpe.config import Config
 from hpe.errors import ConfigError
 from hpe.key_files import load_keys
 from hpe.keys import Keys
-from hpe.net.logon import Authenticator
+from hpe.net.logon import Authenticator, keys_valid, number_of
 from hpe.net.pacing import Traffic
 from hpe.net.rates import RateLimits, Rates
 from hpe.net.rejects import Rejects
@@ -40,7 +40,9 @@ class Gate:
     def __init__(self, config: Config) -> None:
         self._config = config
         per_key = config.connections_per_key_max or max(16, config.connections_max // 4)
-        self.authenticator = Authenticator(self._read_keys(), per_key)
+        keys = self._read_keys()
+        self.authenticator = Authenticator(keys, per_key)
+        self.keys_valid = keys_valid(keys or {})  # what the core was told last
         self._tls = server_context(config)
         self._reloading = trio.Lock()
 
@@ -100,8 +102,22 @@ class Gate:
         keys = await trio.to_thread.run_sync(self._read_keys)
         if keys is None:
             return []
-        revoked = self.authenticator.take(keys)
-        ended = server.around.switchboard.revoke(revoked)
+        valid = keys_valid(keys)
+        known = {setting.number: setting.role for setting in self.keys_valid.keys}
+        # Revoked keys are shut out first, new ones let in when the core knows of them.
+        kept = {
+            key_id: entry
+            for key_id, entry in keys.items()
+            if known.get(number_of(key_id)) is entry.role
+        }
+        revoked = self.authenticator.take(kept)
+        gone = {key_id for key_id in revoked if key_id not in kept}
+        switchboard = server.around.switchboard
+        ended = switchboard.revoke(revoked, gone)
+        if valid != self.keys_valid:
+            self.keys_valid = valid
+            await switchboard.internal([valid])
+        self.authenticator.take(keys)
         return [
             f"{len(keys)} keys are valid, {len(revoked)} are revoked or changed, which ends "
             f"{ended} connections"

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from hpe import ed25519
 from hpe.errors import InvariantViolation
 from hpe.keys import Key, Keys, Scheme, new_secret
-from hpe.messages import INT_MAX, NONCE_BYTES, ErrorCode, Hello, Logon, Role
+from hpe.messages import INT_MAX, NONCE_BYTES, ErrorCode, Hello, KeySetting, KeysValid, Logon, Role
 
 PROOF_CONTEXT: Final = b"hpe logon 1\0"
 """Begins what is proven, so that no proof made for anything else can be one for a logon."""
@@ -41,10 +41,19 @@ class Grant(NamedTuple):
     @property
     def key_number(self) -> int:
         """What stands for the key in the core's state, 0 where no keys are asked for."""
-        if not self.key_id:
-            return 0
-        digest = hashlib.sha256(self.key_id.encode()).digest()
-        return int.from_bytes(digest[:8], "big") >> 1 or 1
+        return number_of(self.key_id) if self.key_id else 0
+
+
+def number_of(key_id: str) -> int:
+    """Give the number that stands for a key in the core's state."""
+    digest = hashlib.sha256(key_id.encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1 or 1
+
+
+def keys_valid(keys: Keys) -> KeysValid:
+    """Make the command that says which keys there are. Secrets and users do not matter to it."""
+    rows = sorted((number_of(entry.id), entry.role) for entry in keys.values())
+    return KeysValid(1, [KeySetting(number, role) for number, role in rows])
 
 
 class Refusal(NamedTuple):

@@ -144,8 +144,8 @@ class Session:
     """
 
     __slots__ = (
-        "_authenticator", "_entered", "_facts", "_hello", "_highest_id", "_request_id", "_revoked",
-        "_take_attach_number", "attach_number", "connection", "grant", "heartbeat_s",
+        "_authenticator", "_closes", "_entered", "_facts", "_hello", "_highest_id", "_request_id",
+        "_revoked", "_take_attach_number", "attach_number", "connection", "grant", "heartbeat_s",
         "highest_before", "said", "session_id", "state", "user", "window",
     )  # fmt: skip
 
@@ -173,6 +173,7 @@ class Session:
         self._request_id = 0
         self._hello: _Hello | None = None
         self._revoked = False
+        self._closes = False  # it does not stay for another connection
         self._entered = False  # counted among the connections of its key
 
     # --- what the client says -----------------------------------------------------------------
@@ -233,6 +234,9 @@ class Session:
         state, self.state = self.state, State.ENDED
         if state is not State.ATTACHED or self._facts.draining:
             return None
+        if self._closes:
+            number = self.attach_number
+            return internal_run(SessionClosed(number, self.session_id, number))
         return self._detach(self.session_id)
 
     def leave(self) -> Run | None:
@@ -282,6 +286,8 @@ class Session:
 
     def closed(self) -> Step:
         """Take the core's word on `logout`; it is durable."""
+        if self._closes:  # nobody asked: its key was revoked
+            return NOTHING
         self.state = State.ENDED
         return Step(encode_frame(LoggedOut(self._request_id, 0)), end=True)
 
@@ -295,9 +301,9 @@ class Session:
         self.state = State.ENDED
         return Step(end=True)
 
-    def revoke(self) -> Step:
-        """The key of this session is gone, or means something else now."""
-        self._revoked = True
+    def revoke(self, gone: bool) -> Step:
+        """The key of this session means something else now; `gone`: the session ends with it."""
+        self._revoked, self._closes = True, gone
         # While the core attaches the session, its answer comes first: then there is one to detach.
         return NOTHING if self.state is State.ATTACHING else self.refuse(ErrorCode.KEY_REVOKED)
 

@@ -21,6 +21,7 @@ from hpe.errors import InvariantViolation
 from hpe.messages import (
     ConfigureResponse,
     InternalResponse,
+    KeysValidResponse,
     Request,
     SessionAttachedResponse,
     SessionClosedResponse,
@@ -39,6 +40,7 @@ _Internal = (
     | SessionClosedResponse
     | TickResponse
     | ConfigureResponse
+    | KeysValidResponse
 )
 _INTERNAL_DECODER: Final[msgspec.msgpack.Decoder[_Internal]] = msgspec.msgpack.Decoder(_Internal)
 
@@ -180,8 +182,11 @@ class Switchboard:
         for port in list(self._ports.values()):
             port.stop_reading()
 
-    def revoke(self, keys: Collection[str]) -> int:
-        """End the sessions of keys that are not valid any more; returns how many."""
+    def revoke(self, keys: Collection[str], gone: Collection[str]) -> int:
+        """End the connections of keys that are not what they were; returns how many.
+
+        Sessions of keys that are gone end with them.
+        """
         states = (State.ATTACHING, State.ATTACHED)
         revoked = [
             port
@@ -189,7 +194,7 @@ class Switchboard:
             if port.session.grant.key_id in keys and port.session.state in states
         ]
         for port in revoked:
-            step = port.session.revoke()
+            step = port.session.revoke(port.session.grant.key_id in gone)
             if step is not NOTHING:  # else the core's answer to its logon comes first
                 port.act(step)
         return len(revoked)

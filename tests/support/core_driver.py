@@ -44,6 +44,9 @@ from hpe.messages import (
     GetBalance,
     GetOrderbook,
     InternalResponse,
+    KeySetting,
+    KeysValid,
+    KeysValidResponse,
     LevelsUpdate,
     MarketUpdate,
     OrderbookReply,
@@ -89,6 +92,7 @@ _INTERNAL_DECODER: Final = msgspec.msgpack.Decoder(
     | SessionClosedResponse
     | TickResponse
     | ConfigureResponse
+    | KeysValidResponse
 )
 
 
@@ -242,6 +246,10 @@ class Venue:
     def configure(self, **changes: Any) -> None:
         """Change the settings."""
         self.internal(settings_of(**changes))
+
+    def keys_valid(self, *keys: tuple[int, Role]) -> None:
+        """Say which keys there are, each with its role."""
+        self.internal(KeysValid(1, [KeySetting(number, role) for number, role in keys]))
 
     def pass_time(self, wait_ns: int) -> None:
         """Let timers act after a while."""

@@ -105,6 +105,7 @@ def test_the_code_lists_every_message_class():
         messages.SessionAttachedResponse,
         messages.InternalResponse,
         messages.SessionClosedResponse,
+        messages.KeysValidResponse,
         messages.TickResponse,
         messages.ConfigureResponse,
         messages.ContinueResponse,

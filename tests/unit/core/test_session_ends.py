@@ -12,8 +12,10 @@ from hpe.messages import (
     ListOrders,
     OrderReport,
     OrdersReply,
+    Role,
     Side,
 )
+from tests.support.core_driver import DAY_NS
 from tests.support.core_parts import place
 
 MS = 1_000_000
@@ -156,4 +158,181 @@ def test_such_bytes_of_a_connection_that_was_replaced_do_nothing(client):
     output = venue.apply(session.run_of(NO_MESSAGE))
     assert (output.body, output.replies) == (b"", [])
     assert again.send(Deposit(1, 1, 1)) != []
+    venue.check()
+
+
+# --- revoked keys -------------------------------------------------------------------------------
+
+KEYED = {"role": Role.TRADER, "key": 7}
+VALID = (7, Role.TRADER)
+
+
+def keyed(client, key=7, grace_ms=0, session_id=0, user=1):
+    granted = {"role": Role.TRADER, "key": key, "flags": 1, "grace_ms": grace_ms}
+    return client.venue.attach(user, session_id, **granted)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+@pytest.mark.parametrize("valid", [(), ((8, Role.TRADER),), ((7, Role.GATEWAY),)])
+def test_a_revoked_key_takes_its_sessions_and_their_orders_along(client, other, stays, valid):
+    """Attached or within its grace; the id is gone, or it has another role."""
+    venue = client.venue
+    venue.keys_valid(VALID, (8, Role.TRADER))
+    session = keyed(client, grace_ms=3_600_000)
+    order = session.submit(Side.BUY, 100, 5)
+    if not stays:
+        session.detach()
+    venue.keys_valid(*valid)
+    assert ended(venue) == [(order.order_id, GONE)]
+    assert session.send(Deposit(1, 1, 1)) == []
+    assert venue.try_attach(1, session.session_id, **KEYED).error == ErrorCode.KEY_REVOKED
+    venue.keys_valid(VALID)
+    assert venue.try_attach(1, session.session_id, **KEYED).error == ErrorCode.UNKNOWN_SESSION
+    venue.check()
+
+
+def test_sessions_of_keys_that_are_still_valid_stay(client, other):
+    venue = client.venue
+    venue.keys_valid(VALID, (8, Role.TRADER))
+    session, gone = keyed(client), keyed(client, key=8)
+    order = session.submit(Side.BUY, 100, 5)
+    venue.keys_valid(VALID)
+    assert resting(client) == [order.order_id]
+    assert session.send(Deposit(2, 1, 1)) != []
+    assert gone.send(Deposit(1, 1, 1)) == []
+    assert client.send(Deposit(client.next_id(), 1, 1)) != [], "without a key none is revoked"
+    venue.check()
+
+
+def test_before_the_first_word_on_keys_all_of_them_hold(client):
+    venue = client.venue
+    session = keyed(client)
+    assert session.send(Deposit(1, 1, 1)) != []
+    venue.keys_valid()
+    assert session.send(Deposit(2, 1, 1)) == []
+    assert venue.try_attach(1, **KEYED).error == ErrorCode.KEY_REVOKED
+    venue.check()
+
+
+@pytest.mark.parametrize("restart", [None, "replayed", "restored"])
+def test_many_sessions_of_a_revoked_key_are_closed_in_parts(client, other, restart):
+    venue = client.venue
+    venue.keys_valid(VALID)
+    session = keyed(client)
+    order = session.submit(Side.BUY, 100, 5)
+    count = 2_500
+    for _ in range(count - 1):
+        keyed(client).detach()
+    before = venue.core.last_sequence
+    venue.keys_valid()
+    assert venue.core.last_sequence == before + 1
+    assert len([s for s in venue.core.sessions if s.key]) == count - 1_024
+    assert session.send(Deposit(1, 1, 1)) == [], "it is among the first"
+    if restart:
+        venue.core = getattr(venue, restart)()
+    while venue.core.next_due_ns == 1:
+        venue.apply()
+    assert venue.core.last_sequence == before + 3, "1,024 per command, the others by continue"
+    assert [s.session_id for s in venue.core.sessions if s.key] == []
+    assert ended(venue) == [(order.order_id, GONE)]
+    assert venue.core.next_due_ns != 1
+    venue.check()
+
+
+@pytest.mark.parametrize("restart", ["replayed", "restored"])
+def test_a_restart_amid_the_closings(client, restart):
+    """The rest comes by itself, whatever comes first."""
+    venue = client.venue
+    venue.keys_valid(VALID)
+    for _ in range(1_500):
+        keyed(client).detach()
+    venue.keys_valid()
+    twin = getattr(venue, restart)()
+    assert twin.exchange.revoked == venue.core.exchange.revoked
+    assert len(twin.exchange.revoked) == 1_500 - 1_024
+    assert twin.next_due_ns == 1
+    venue.core = twin
+    assert client.send(Deposit(client.next_id(), 1, 1)) != []
+    assert [s.session_id for s in twin.sessions if s.key] == []
+    venue.check()
+
+
+def test_orders_of_a_revoked_key_end_in_parts(client, other):
+    venue = client.venue
+    venue.keys_valid(VALID)
+    session = keyed(client, grace_ms=5)
+    ids = [session.submit(Side.BUY, 1, 1).order_id for _ in range(600)]
+    session.detach()
+    venue.keys_valid()
+    assert 0 < len(ended(venue)) < len(ids)
+    while venue.core.exchange.disconnects.entries():
+        venue.pass_time(1)
+    assert ended(venue) == [(order_id, GONE) for order_id in ids]
+    venue.check()
+
+
+def test_the_keys_are_in_the_state(client):
+    venue = client.venue
+    hashes = {venue.core.state_hash()}
+    for keys in ((), (VALID,), ((7, Role.GATEWAY),), (VALID, (8, Role.OPERATOR))):
+        venue.keys_valid(*keys)
+        assert rows_of(venue, "keys")
+        hashes.add(venue.core.state_hash())
+        venue.check()
+    assert len(hashes) == 5
+
+
+# --- expiry and making room ---------------------------------------------------------------------
+
+
+def test_no_order_outlives_a_session_that_expired(client, other):
+    """However many there are, and though the session is forgotten at the same time."""
+    venue = client.venue
+    venue.configure(session_expiry_ns=1, session_keep_ns=0)
+    session = with_grace(client, 5)
+    ids = [session.submit(Side.BUY, 1, 1).order_id for _ in range(600)]
+    session.detach()
+    venue.pass_time(5 * MS + 1)
+    assert venue.core.sessions.get(session.session_id) is None
+    assert len(ended(venue)) < len(ids)
+    venue.core = venue.restored()
+    while venue.core.exchange.disconnects.entries():
+        venue.pass_time(1)
+    assert ended(venue) == [(order_id, GONE) for order_id in ids]
+    assert resting(client) == []
+    venue.core.check()
+
+
+def test_no_order_outlives_a_session_that_gave_way(client, other):
+    venue = client.venue
+    venue.keys_valid(VALID)
+    session = keyed(client, grace_ms=700_000)
+    order = session.submit(Side.BUY, 100, 5)
+    session.detach()
+    granted = {"role": Role.TRADER, "key": 7, "window": 1}
+    crowd = [venue.attach(1, **granted) for _ in range(65_536 // 16 - 1)]
+    venue.pass_time(600_000 * MS)
+    refused = venue.try_attach(1, **granted)
+    assert refused.error == ErrorCode.TOO_MANY_SESSIONS, "its grace is not over"
+    assert resting(client) == [order.order_id]
+    venue.pass_time(100_000 * MS)
+    assert ended(venue) == [(order.order_id, GONE)]
+    assert venue.try_attach(1, **granted).error == 0
+    assert venue.core.sessions.get(session.session_id) is None
+    assert venue.core.sessions.get(crowd[0].session_id) is not None
+    venue.core.check()
+
+
+def test_a_thousand_sessions_expire_with_one_batch(client):
+    venue = client.venue
+    venue.configure(session_expiry_ns=DAY_NS)
+    for _ in range(1_100):
+        venue.attach(3).detach()
+    venue.configure(session_expiry_ns=1)
+    count = len(list(venue.core.sessions))
+    assert venue.core.next_due_ns == 1, "due at once"
+    venue.pass_time(1)
+    assert count - len(list(venue.core.sessions)) == 1_024
+    venue.pass_time(1)
+    assert len(list(venue.core.sessions)) < 80
     venue.check()

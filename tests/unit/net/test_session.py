@@ -337,7 +337,7 @@ def test_a_proof_is_good_for_one_challenge() -> None:
 def test_a_revoked_key_ends_its_session_also_while_it_attaches() -> None:
     desk = Desk(keys(Role.TRADER, 8))
     logon(desk, Hello(6, 1, 8, key_id="desk-1"))
-    assert desk.session.revoke() is NOTHING
+    assert desk.session.revoke(gone=False) is NOTHING
     step = desk.session.attached(ATTACHED)
     refusal = answer(step)
     assert isinstance(refusal, Error)
@@ -348,7 +348,21 @@ def test_a_revoked_key_ends_its_session_also_while_it_attaches() -> None:
     other = Desk(keys(Role.TRADER, 8))
     logon(other, Hello(6, 1, 8, key_id="desk-1"))
     other.session.attached(ATTACHED)
-    assert other.session.revoke().end
+    assert other.session.revoke(gone=True).end
+    assert command(Step(run=other.session.end())) == SessionClosed(41, 5, 41)
+    assert other.session.closed() is NOTHING, "nobody asked for it"
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"), [(1, "all sessions"), (2, "this key"), (3, "operators")]
+)
+def test_a_refusal_for_room_says_whose_limit_it_was(desk: Desk, limit: int, words: str) -> None:
+    desk.say(Hello(6, 1, 8))
+    refused = SessionAttachedResponse(41, 0, 9, ErrorCode.TOO_MANY_SESSIONS, 0, 0, 0, 0, limit)
+    refusal = answer(desk.session.attached(refused))
+    assert isinstance(refusal, Error)
+    assert refusal.name == "too_many_sessions"
+    assert words in refusal.message
 
 
 # --- heartbeats and streams -----------------------------------------------------------------------
