@@ -44,6 +44,18 @@ OPERATORS: Final = 64
 """Sessions of operators, beside the room: whoever fills that does not keep them out."""
 
 
+class RoomSizes(NamedTuple):
+    """All of these bounds; a test may have smaller ones."""
+
+    room: int = ROOM
+    key_share: int = KEY_SHARE
+    large: int = LARGE_SHARE
+    kept: int = KEPT
+    small: int = SMALL
+    least: int = LEAST
+    operators: int = OPERATORS
+
+
 class RoomLimit(IntEnum):
     """Whose room is used up when a session is refused for it."""
 
@@ -93,23 +105,6 @@ def owner_of(key: int, user: int) -> Owner:
     return (key, True) if key else (user, False)
 
 
-def taken_by(session: Session) -> int:
-    """Say how much room a session takes."""
-    taken = session.window if session.attach_number else len(session.remembered)
-    return max(taken, LEAST)
-
-
-def _common(session: Session) -> int:
-    """Say what of it is not from the operators' reserve."""
-    taken = taken_by(session)
-    return max(taken - SMALL, 0) if session.role is Role.OPERATOR else taken
-
-
-def _large(session: Session) -> int:
-    """Say what of it is from the share for large windows."""
-    return _common(session) if taken_by(session) > SMALL else 0
-
-
 class Room:
     """Sums over all sessions, and who may give way.
 
@@ -117,7 +112,8 @@ class Room:
     has not come wait in `_young`; those before `_aged_ns` are with their owners.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: RoomSizes) -> None:
+        self.sizes = sizes
         self.keep_ns = 0
         self._taken = 0
         self._large = 0
@@ -146,7 +142,7 @@ class Room:
             may_go_ns = self._may_go_ns(session)
             if may_go_ns > self._aged_ns:
                 self._young.add((may_go_ns, session.session_id))
-            elif _common(session):
+            elif self._common(session):
                 share.gone.add((session.detached_ns, session.session_id))
         self._rank(owner, share)
 
@@ -164,17 +160,28 @@ class Room:
             may_go_ns = self._may_go_ns(session)
             if may_go_ns > self._aged_ns:
                 self._young.remove((may_go_ns, session.session_id))
-            elif _common(session):
+            elif self._common(session):
                 share.gone.remove(gone)
         self._rank(owner, share)
         if not share.sessions:
             del self._shares[owner]
 
     def _count(self, session: Session, share: _Share, sign: int) -> None:
-        share.taken += sign * _common(session)
-        self._taken += sign * _common(session)
-        self._large += sign * _large(session)
+        common = self._common(session)
+        share.taken += sign * common
+        self._taken += sign * common
+        if self._taken_by(session) > self.sizes.small:
+            self._large += sign * common
         self._operators += sign * (session.role is Role.OPERATOR)
+
+    def _taken_by(self, session: Session) -> int:
+        taken = session.window if session.attach_number else len(session.remembered)
+        return max(taken, self.sizes.least)
+
+    def _common(self, session: Session) -> int:
+        """Say what of it is not out of the operators' reserve."""
+        taken = self._taken_by(session)
+        return max(taken - self.sizes.small, 0) if session.role is Role.OPERATOR else taken
 
     def _may_go_ns(self, session: Session) -> int:
         return session.detached_ns + max(self.keep_ns, session.grace_ns + 1)
@@ -193,7 +200,7 @@ class Room:
         young, self._aged_ns = self._young, max(self._aged_ns, time_ns)
         while young and young[0][0] <= time_ns:
             session = self._away[young.pop(0)[1]]
-            if _common(session):
+            if self._common(session):
                 owner = owner_of(session.key, session.user)
                 share = self._shares[owner]
                 share.gone.add((session.detached_ns, session.session_id))
@@ -214,7 +221,7 @@ class Room:
         if not newcomer.operator:
             refused = self._make_room(newcomer, gone)
         granted = self._grant(newcomer)
-        if granted >= LEAST:
+        if granted >= self.sizes.least:
             return Granted(granted, gone)
         for session in gone:
             self.add(session)
@@ -223,7 +230,7 @@ class Room:
 
     def _admit_operator(self, newcomer: Newcomer, gone: list[Session]) -> RoomLimit | None:
         """Keep to the operators' reserve; the one that left first gives way, however young."""
-        if newcomer.kept or self._operators < OPERATORS:
+        if newcomer.kept or self._operators < self.sizes.operators:
             return None
         if not self._operators_gone:
             return RoomLimit.OPERATORS
@@ -232,15 +239,18 @@ class Room:
 
     def _make_room(self, newcomer: Newcomer, gone: list[Session]) -> RoomLimit | None:
         """Have sessions give way until a small window has room; says whose limit it is if not."""
-        owner, needed = newcomer.owner, max(min(newcomer.wanted, SMALL), LEAST)
+        owner, needed = (
+            newcomer.owner,
+            max(min(newcomer.wanted, self.sizes.small), self.sizes.least),
+        )
         while newcomer.kept < needed:
             mine = self._shares.get(owner)
             taken = mine.taken if mine is not None else 0
             first: _Gone | None = mine.gone[0] if mine is not None and mine.gone else None
-            if owner[1] and taken + needed > KEY_SHARE:
+            if owner[1] and taken + needed > self.sizes.key_share:
                 if first is None:
-                    needed = KEY_SHARE - taken  # more of it is not to be had
-                    if needed < LEAST:
+                    needed = self.sizes.key_share - taken  # more of it is not to be had
+                    if needed < self.sizes.least:
                         return RoomLimit.KEY
                     continue
             elif self._taken + needed <= self._limit(newcomer):
@@ -267,40 +277,44 @@ class Room:
     def _limit(self, newcomer: Newcomer) -> int:
         """Say up to where a newcomer may fill the room."""
         owner = newcomer.owner
-        if owner[1] or (newcomer.wanted <= SMALL and owner not in self._shares):
-            return ROOM
-        return ROOM - KEPT
+        if owner[1] or (newcomer.wanted <= self.sizes.small and owner not in self._shares):
+            return self.sizes.room
+        return self.sizes.room - self.sizes.kept
 
     def _grant(self, newcomer: Newcomer) -> int:
         """Say how much a newcomer may take of what is free; never less than it has."""
-        owner, wanted = newcomer.owner, max(newcomer.wanted, LEAST)
-        reserve = SMALL if newcomer.operator else 0
+        owner, wanted = newcomer.owner, max(newcomer.wanted, self.sizes.least)
+        reserve = self.sizes.small if newcomer.operator else 0
         free = self._limit(newcomer) - self._taken
         if owner[1]:
             mine = self._shares.get(owner)
-            free = min(free, KEY_SHARE - (mine.taken if mine is not None else 0))
+            free = min(free, self.sizes.key_share - (mine.taken if mine is not None else 0))
         free = max(free, 0)
-        large = reserve + min(free, LARGE_SHARE - self._large)
+        large = reserve + min(free, self.sizes.large - self._large)
         granted = min(wanted, large)
-        if granted <= SMALL:
-            granted = min(wanted, SMALL, reserve + free)
+        if granted <= self.sizes.small:
+            granted = min(wanted, self.sizes.small, reserve + free)
         return max(granted, newcomer.kept)
 
     def check(self, sessions: Iterable[Session]) -> None:
         """Check the sums against the sessions, and that nobody has more than he may."""
-        other = Room()
+        other = Room(self.sizes)
         other.keep_ns, other._aged_ns = self.keep_ns, self._aged_ns
         for session in sessions:
             other.add(session)
         if (other._taken, other._large) != (self._taken, self._large):
             raise InvariantViolation("the room that sessions take is counted wrongly")
-        if self._taken > ROOM or self._large > LARGE_SHARE or self._operators > OPERATORS:
+        if (
+            self._taken > self.sizes.room
+            or self._large > self.sizes.large
+            or self._operators > self.sizes.operators
+        ):
             raise InvariantViolation("sessions take more room than there is")
         for owner, share in other._shares.items():
             mine = self._shares.get(owner)
             if mine is None or (mine.taken, mine.rank) != (share.taken, share.rank):
                 raise InvariantViolation(f"the room of owner {owner[0]} is counted wrongly")
-            if owner[1] and share.taken > KEY_SHARE:
+            if owner[1] and share.taken > self.sizes.key_share:
                 raise InvariantViolation(f"key {owner[0]} takes more than its share")
             if list(share.gone) != list(mine.gone):
                 raise InvariantViolation(f"who gives way of owner {owner[0]} is wrong")

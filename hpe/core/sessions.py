@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hpe.core.room import LEAST, Newcomer, Room, RoomLimit, owner_of
+from hpe.core.room import Newcomer, Room, RoomLimit, RoomSizes, owner_of
 from hpe.core.timers import SESSION, Due, Entry, Timers
 from hpe.errors import InvariantViolation
 from hpe.messages import (
@@ -85,11 +85,11 @@ class Session(msgspec.Struct):
 class Sessions:
     """Every session, by id and by the attach number of the connection that holds it."""
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: Timers, sizes: RoomSizes = RoomSizes()) -> None:  # noqa: B008
         self._timers = timers
         self._sessions: dict[int, Session] = {}
         self._attached: dict[int, Session] = {}
-        self._room = Room()
+        self._room = Room(sizes)
         self._expiry_ns = 0
         self.valid_keys: dict[int, Role] | None = None  # None: nobody has said yet
         self.last_session_id = 0
@@ -157,7 +157,7 @@ class Sessions:
         if session is not None:
             self._count_out(session)
             remembered = len(session.remembered)
-            kept = max(remembered, LEAST)
+            kept = max(remembered, self._room.sizes.least)
         operator = command.role is Role.OPERATOR
         newcomer = Newcomer(owner_of(command.key, command.user), operator, wanted, kept)
         granted = self._room.admit(newcomer, time_ns)

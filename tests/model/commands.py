@@ -17,7 +17,6 @@ from hpe.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
     INT_MAX,
-    LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
     ORDER_POST_ONLY,
     AddAsset,
@@ -26,7 +25,6 @@ from hpe.messages import (
     CancelOrder,
     CaptureHold,
     Deposit,
-    DetachCause,
     InstrumentStatus,
     LockBalance,
     MassCancel,
@@ -37,15 +35,11 @@ from hpe.messages import (
     Request,
     ResolveInstrument,
     SelfTrade,
-    SessionAttached,
-    SessionClosed,
-    SessionDetached,
     SetFees,
     SetStatus,
     Side,
     SubmitOco,
     SubmitOrder,
-    Tick,
     TimeInForce,
     Transfer,
     Uncross,
@@ -84,22 +78,6 @@ _SYMBOLS: Final = ("A", "B", "C", "D", "E", "A/B", "B/C")
 _RATES: Final = (-333_333, -200_000, -1, 0, 0, 1, 7, 200_000, 333_333, 999_999)
 _ALL_TIFS: Final = tuple(TimeInForce)
 _SIDES: Final = tuple(Side)
-
-
-def attachment(random: Random) -> Request:
-    """Let a connection take a session, which may want its orders to end with it."""
-    flags, grace_ms = random.choice((0, 1, 1)), random.choice((0, 0, 1, 3, 20))
-    return SessionAttached(1, 0, 1, random.choice((0, 0, 3, 6)), flags=flags, grace_ms=grace_ms)
-
-
-def departure(random: Random) -> Request:
-    """Let a connection go, or a session end, or a newer connection take it, or only time pass."""
-    chance = random.random()
-    if chance < 0.6:
-        return SessionDetached(1, 1, 1, random.choice(tuple(DetachCause)))
-    if chance < 0.7:
-        return SessionClosed(1, 1, 1, random.choice((0, LOGOUT_KEEP_ORDERS)))
-    return Tick(1) if chance < 0.8 else attachment(random)
 
 
 def book_of(random: Random) -> int:

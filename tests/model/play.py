@@ -33,6 +33,7 @@ from hpe.messages import (
     GetOrder,
     GetOrderbook,
     InstrumentStatus,
+    KeysValid,
     ListBalances,
     ListFills,
     ListHolds,
@@ -51,14 +52,13 @@ from hpe.messages import (
     Transfer,
     Withdraw,
 )
+from tests.model.comings import VALID_KEYS, attachment, departure
 from tests.model.commands import (
     CALLS,
     GIVEN,
     NEWCOMERS,
     UNIT_NS,
-    attachment,
     command_of,
-    departure,
     price_of,
     reopening,
 )
@@ -185,6 +185,8 @@ class Play:
         away = [n for n, session in enumerate(self.seats.sessions) if not session.attach_number]
         if away and random.random() < 0.15:
             return Step(random.choice(away), attachment(random), wait)
+        if self.seats.revoked and random.random() < 0.05:
+            return Step(place, KeysValid(1, list(VALID_KEYS)), wait)
         if random.random() < 0.012:
             return Step(place, departure(random), wait)
         closed = [book for book, status in self.state.statuses.items() if status != 1]

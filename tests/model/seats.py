@@ -18,6 +18,8 @@ from hpe.messages import (
     Error,
     ErrorCode,
     InternalResponse,
+    KeysValid,
+    KeysValidResponse,
     Reply,
     Request,
     Role,
@@ -84,6 +86,7 @@ class Seats:
         self.sessions: list[NaiveSession] = []
         self.sent: list[list[tuple[int, bytes]]] = [[] for _ in USERS]
         self.last_session_id = 0
+        self.revoked: set[int] = set()
 
     def allowed(self, place: int) -> tuple[int, int]:
         """Give the first and the last user for which a place may act."""
@@ -167,6 +170,9 @@ class Seats:
                 command, session_id=session.session_id, attach_number=number or 1_000_000
             )
             response = self._left(session, command)
+        elif isinstance(command, KeysValid):
+            self._keys_valid(command)
+            response = KeysValidResponse(command.request_id, 0, self.state.sequence)
         else:
             assert isinstance(command, Tick)
             self.naive.tick()
@@ -174,6 +180,16 @@ class Seats:
         told += self.naive.taken_reports()
         run = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([command]))
         return Exchanged(run, SYSTEM_CONNECTION, [response])
+
+    def _keys_valid(self, command: KeysValid) -> None:
+        """Close the sessions of keys that are gone, attached or not, by ascending id."""
+        self.naive.tick()
+        self.revoked = set(KEYS) - {0} - {key.number for key in command.keys}
+        theirs = [place for place, key in enumerate(KEYS) if key in self.revoked]
+        for session in sorted((self.sessions[n] for n in theirs), key=lambda s: s.session_id):
+            if not session.closed:
+                session.closed, session.attach_number = True, 0
+                self.naive.revoke(session.session_id)
 
     def _attach_command(self, place: int, command: SessionAttached) -> SessionAttached:
         session = self.sessions[place]
@@ -188,6 +204,12 @@ class Seats:
 
     def _attached(self, place: int, command: SessionAttached) -> Reply:
         session = self.sessions[place]
+        if command.key in self.revoked:
+            self.naive.tick()
+            number, code = command.request_id, ErrorCode.KEY_REVOKED
+            return SessionAttachedResponse(
+                number, 0, self.state.sequence, code, command.session_id, 0, 0, 0
+            )
         if session.closed:
             self.last_session_id += 1
             session = NaiveSession(self.last_session_id, USERS[place], WINDOW)

@@ -235,6 +235,12 @@ class NaiveExchange:
             for order in self._orders_of(session):
                 order.session = 0
 
+    def revoke(self, session: int) -> None:
+        """Forget a session whose key is gone: a grace that it still has is over."""
+        self.state.direct = False
+        self._back(session)
+        self._lose(session, 0)
+
     def tick(self) -> None:
         """Do nothing, which takes a sequence."""
         self.state.sequence += 1
