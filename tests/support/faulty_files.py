@@ -94,6 +94,8 @@ class FaultyFiles:
     def lock(self) -> None:
         self.step("lock", WalWriteError)
         self._files.lock()
+        if self._locked:
+            return  # a second process: what the first wrote is no more durable than it was
         self._locked = True
         for name in self._files.names():
             if name != LOCK_NAME:
@@ -145,6 +147,12 @@ class FaultyFiles:
         directory.mkdir()
         for name, content in random.choice(self._directories).items():
             (directory / name).write_bytes(content.after_power_cut(random))
+
+    def restart(self, fail_at: int, kind: FaultKind) -> None:
+        """Begin a new process on the same machine: its page cache lives on."""
+        self._files.close()
+        self._fail_at, self._kind, self._dead = fail_at, kind, False
+        self.operations.clear()
 
     def step(self, operation: str, error_type: type[WalError]) -> None:
         """Count an operation; fail if it is the one."""
