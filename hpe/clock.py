@@ -1,11 +1,11 @@
 """Batch time: what the machine's clocks say, and what is made of it.
 
 Owns the only reading of clocks that outcomes depend on, `read_clocks`, which is all that tests
-replace. A Clock is made in the Trio loop; `stamp` and `wait_ns` are called by the matching thread,
-`renew` and what only looks by the Trio loop. Guarantees: times rise; a wall clock that is set back,
-or was wrong once, stops no timer: while logged time is ahead of it, logged time runs at half pace;
-one that jumps ahead moves nothing until an operator says that it is right. Relies on CPython:
-reading and writing one attribute is atomic. Rules: docs/architecture.md, "Time".
+replace. A Clock is made in the Trio loop; `stamp`, `wait_ns` and `steady_ns` are called by the
+matching thread, `renew` and what only looks by the Trio loop. Guarantees: times rise; a wall clock
+that is set back, or was wrong once, stops no timer: while logged time is ahead of it, logged time
+runs at half pace; one that jumps ahead moves nothing until an operator says that it is right.
+Relies on CPython: reading and writing one attribute is atomic. Rules: docs/architecture.md, "Time".
 """
 
 from __future__ import annotations
@@ -96,6 +96,10 @@ class Clock:
             return 0
         passed_ns = reading.steady_ns - self._steady_ns
         return min(due_ns - self._wall_ns(reading), 2 * (due_ns - self._last_ns) - passed_ns)
+
+    def steady_ns(self) -> int:
+        """Return what only runs: good for durations."""
+        return self._read().steady_ns
 
     def _time_ns(self, reading: Reading) -> int:
         half_ns = (reading.steady_ns - self._steady_ns) // 2

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from hpe.core.executor import AuctionFill
 from hpe.core.orderbook import Ladder, OrderBook
 from hpe.core.orders import Order
+from hpe.messages import InstrumentStatus
 
 
 class Clearing(NamedTuple):
@@ -43,16 +44,16 @@ def clearing(book: OrderBook) -> Clearing:
     demand, supply = _lots(book.bids, ask, dead_ns), _lots(book.asks, bid, dead_ns)
     candidates = sorted({*demand, *supply})
     bids_at_or_above, asks_at_or_below = sum(demand.values()), 0
-    best: list[Clearing] = []
+    best: list[tuple[int, int]] = []  # price and surplus of those of equal volume and |surplus|
+    volume_max = surplus_min = 0
     for price in candidates:
         asks_at_or_below += supply.get(price, 0)
-        volume = min(bids_at_or_above, asks_at_or_below)
-        found = Clearing(price, volume, bids_at_or_above - asks_at_or_below)
-        rank = (-volume, abs(found.surplus))
-        if not best or rank < (-best[0].volume, abs(best[0].surplus)):
-            best = [found]
-        elif rank == (-best[0].volume, abs(best[0].surplus)):
-            best.append(found)
+        surplus = bids_at_or_above - asks_at_or_below
+        volume = asks_at_or_below if surplus > 0 else bids_at_or_above
+        if volume > volume_max or (volume == volume_max and abs(surplus) < surplus_min):
+            volume_max, surplus_min, best = volume, abs(surplus), [(price, surplus)]
+        elif volume == volume_max and abs(surplus) == surplus_min:
+            best.append((price, surplus))
         bids_at_or_above -= demand.get(price, 0)
     price = _chosen(best)
     above = sum(quantity for bid_price, quantity in demand.items() if bid_price >= price)
@@ -77,14 +78,30 @@ def _lots(ladder: Ladder, price: int, dead_ns: int) -> dict[int, int]:
     return lots
 
 
-def _chosen(best: list[Clearing]) -> int:
+def crossing_levels(book: OrderBook) -> int:
+    """Count the price levels that finding a clearing looks through; 0 where it is known.
+
+    While orders are dead it looks through every order. Cost: far less than finding it.
+    """
+    bid, ask = book.bids.best, book.asks.best
+    in_call = book.status is InstrumentStatus.CALL_AUCTION
+    known = book.work is not None and book.work.uncrossing is not None
+    if not in_call or known or bid is None or ask is None or bid.price < ask.price:
+        return 0
+    if book.dead_ns():
+        return book.bids.count + book.asks.count
+    return book.bids.count_within(ask.price) + book.asks.count_within(bid.price)
+
+
+def _chosen(best: list[tuple[int, int]]) -> int:
     """Choose a price among candidates of equal volume and surplus, by market pressure."""
-    pressure = sum(each.surplus for each in best)
+    pressure = sum(surplus for _, surplus in best)
+    lowest, highest = best[0][0], best[-1][0]
     if pressure > 0:
-        return best[-1].price
+        return highest
     if pressure < 0:
-        return best[0].price
-    return (best[0].price + best[-1].price) // 2
+        return lowest
+    return (lowest + highest) // 2
 
 
 def fill_auction(book: OrderBook, price: int, volume: int, fills_max: int) -> list[AuctionFill]:

@@ -48,6 +48,9 @@ class Calls:
         if book.interruption_due_ns:
             self._timers.remove(*_interruption(book))
             book.interruption_due_ns = 0
+        if book.work is not None and book.work.interrupted:
+            book.work.interrupted = False
+            self._market.turns.review(book)
 
     def end_interruption(self, book: OrderBook) -> None:
         """Let a call whose time has come be uncrossed when its turn comes."""

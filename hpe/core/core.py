@@ -56,7 +56,8 @@ class Output(NamedTuple):
     show. `next_due_ns`: when the earliest timer is due, 0 for none, 1 at once. `cut`: connections
     whose bytes were no frames of the protocol; they are closed after their replies. `subscribed`:
     (connection, request id, instrument, channel) of every subscribe answered with a snapshot;
-    the market data of later batches follows it.
+    the market data of later batches follows it. `late`: indicative fields that subscribers were
+    told are not those of now; a batch without runs, which logs nothing, makes up for it.
     """
 
     replies: list[tuple[int, bytes]]
@@ -67,6 +68,7 @@ class Output(NamedTuple):
     next_due_ns: int
     cut: list[int]
     subscribed: list[tuple[int, int, int, int]]
+    late: bool = False
 
 
 class Core(Protocol):

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
-from hpe.core.auction import NO_CLEARING, Clearing, clearing
+from hpe.core.auction import NO_CLEARING, Clearing, clearing, crossing_levels
 from hpe.core.codec import encode, frame
 from hpe.core.events import AuctionMatch, Event
 from hpe.core.matcher import Match
@@ -40,11 +40,16 @@ _WANTED: Final = Struct(">IB")
 _CHECKED: Final = Struct(f">{4 * CHECKSUM_LEVELS}q")
 
 _INDICATIVE_LEVELS: Final = 1_000
-"""Levels of a call's book up to which its indicative price is found for every batch: 1 ms."""
+"""Levels that cross in a call up to which its indicative price is found for every batch: 2 ms."""
 
 _INDICATIVE_NS_PER_LEVEL: Final = 20_000
-"""Of a deeper one it is found again, with the next batch, when so much time has passed per level:
-twenty times what finding it costs, so that a deep call cannot slow every batch."""
+"""Where more cross it is found again, with the next batch, when so much time has passed per level:
+ten times what finding it costs, so that a deep call cannot slow every batch. In between it is late,
+until a batch without runs makes up for it."""
+
+_MADE_UP_LEVELS: Final = 10_000
+"""Levels behind which a batch that makes up for what is late leaves the rest to another one: 20 ms.
+A single book may have more."""
 
 
 def checksum(book: OrderBook) -> int:
@@ -65,8 +70,9 @@ class _Watched:
     """
 
     __slots__ = (
-        "_changed", "best", "book", "indicative", "indicative_due_ns", "indicative_stale",
-        "is_changed", "last_trade_id", "mask", "record", "sequence", "status", "trades",
+        "_changed", "best", "book", "indicative", "indicative_due_ns", "indicative_known",
+        "indicative_stale", "is_changed", "last_trade_id", "mask", "record", "sequence", "status",
+        "trades",
     )  # fmt: skip
 
     def __init__(self, book: OrderBook, mask: int, changed: list[_Watched]) -> None:
@@ -78,6 +84,7 @@ class _Watched:
         self.trades: list[TradeRow] = []
         self.indicative = NO_CLEARING
         self.indicative_due_ns = 0
+        self.indicative_known = False
         self.indicative_stale = True
         book.watch(self, self.notice)
         self.sequence = book.sequence
@@ -110,18 +117,43 @@ class _Watched:
     @property
     def is_late(self) -> bool:
         """Whether the indicative price waits to be found anew."""
-        in_call = self.book.status is InstrumentStatus.CALL_AUCTION
-        return in_call and self.indicative_stale and self.wants(Channel.STATUS)
+        stale = self.indicative_known and self.indicative_stale
+        return stale and self.in_call and self.wants(Channel.STATUS)
+
+    @property
+    def in_call(self) -> bool:
+        """Whether the book has an indicative price."""
+        return self.book.status is InstrumentStatus.CALL_AUCTION
 
     def want(self, mask: int) -> None:
-        """Follow other channels; those that are new begin with the book as it is."""
+        """Follow other channels; those that are new begin with the book as it is.
+
+        Where many levels cross the snapshot finds what an uncross would do: a subscriber pays.
+        """
         new, self.mask = mask & ~self.mask, mask
         if new & _bit(Channel.BEST):
             self.best = best_row(self.book)
         if new & _bit(Channel.STATUS):
-            in_call = self.book.status is InstrumentStatus.CALL_AUCTION
-            self.indicative = clearing(self.book) if in_call else NO_CLEARING
+            self.forget_indicative()
+            if crossing_levels(self.book) <= _INDICATIVE_LEVELS:
+                self.find_indicative(0)
             self.status = status_row(self.book, self.indicative)
+
+    def forget_indicative(self) -> None:
+        """Have no indicative price: there is no call, or nobody was told."""
+        self.indicative, self.indicative_due_ns = NO_CLEARING, 0
+        self.indicative_known, self.indicative_stale = False, True
+
+    def find_indicative(self, time_ns: int) -> None:
+        """Find what an uncross would do now, and say when it may be found again."""
+        if not self.in_call:
+            self.forget_indicative()
+            return
+        self.indicative = clearing(self.book)
+        self.indicative_known, self.indicative_stale = True, False
+        levels = crossing_levels(self.book)
+        if levels > _INDICATIVE_LEVELS:
+            self.indicative_due_ns = time_ns + levels * _INDICATIVE_NS_PER_LEVEL
 
     def wants(self, channel: Channel) -> bool:
         """Tell whether somebody subscribed to a channel."""
@@ -136,11 +168,16 @@ class MarketFeed:
     """Follows the books that are wanted and encodes their updates."""
 
     def __init__(self, books: dict[int, OrderBook]) -> None:
-        self._books = books
+        self.books = books
         self._wanted = b""
         self._books_seen = 0  # what is wanted may come to exist
         self._watched: dict[int, _Watched] = {}
         self._changed: list[_Watched] = []
+
+    @property
+    def late(self) -> bool:
+        """Whether subscribers were told of what an uncross would do before the book changed."""
+        return any(watched.is_late for watched in self._changed)
 
     @property
     def active(self) -> bool:
@@ -149,9 +186,9 @@ class MarketFeed:
 
     def watch(self, wanted: bytes) -> None:
         """Take over what is wanted from now on; see core.py for its form."""
-        if wanted == self._wanted and len(self._books) == self._books_seen:
+        if wanted == self._wanted and len(self.books) == self._books_seen:
             return
-        self._wanted, self._books_seen = wanted, len(self._books)
+        self._wanted, self._books_seen = wanted, len(self.books)
         masks = dict(_WANTED.iter_unpack(wanted))
         for instrument_id in self._watched.keys() - masks.keys():
             gone = self._watched.pop(instrument_id)
@@ -159,20 +196,28 @@ class MarketFeed:
             if gone.is_changed:
                 self._changed.remove(gone)
         for instrument_id, mask in masks.items():
-            watched, book = self._watched.get(instrument_id), self._books.get(instrument_id)
+            watched, book = self._watched.get(instrument_id), self.books.get(instrument_id)
             if watched is not None:
                 if watched.mask != mask:
                     watched.want(mask)
             elif book is not None:
                 self._watched[instrument_id] = _Watched(book, mask, self._changed)
 
-    def indicative(self, book: OrderBook) -> Clearing:
+    def indicative(self, book: OrderBook, time_ns: int) -> Clearing:
         """Give what subscribers were told an uncross would do; found now if there are none."""
         watched = self._watched.get(book.instrument.instrument_id)
         if watched is not None and watched.wants(Channel.STATUS):
+            if watched.in_call and not watched.indicative_known:
+                watched.find_indicative(time_ns)
+                watched.status = status_row(book, watched.indicative)
             return watched.indicative
         in_call = book.status is InstrumentStatus.CALL_AUCTION
         return clearing(book) if in_call else NO_CLEARING
+
+    def knows_indicative(self, book: OrderBook) -> bool:
+        """True if `indicative` has nothing to find."""
+        watched = self._watched.get(book.instrument.instrument_id)
+        return watched is not None and watched.wants(Channel.STATUS) and watched.indicative_known
 
     def note(self, event: Event) -> None:
         """Take the trades of an event."""
@@ -196,6 +241,21 @@ class MarketFeed:
         for watched in self._watched.values():
             if watched.wants(Channel.STATUS) and watched.book.dead_ns():
                 watched.notice()
+
+    def make_up(self, time_ns: int) -> list[tuple[int, int, bytes]]:
+        """Give the rows of what was late, in a batch that changes nothing; see `updates`."""
+        late, self._changed[:] = self._changed[:], []
+        room = _MADE_UP_LEVELS
+        for watched in late:
+            if room <= 0:
+                break
+            room -= crossing_levels(watched.book)
+            watched.find_indicative(time_ns)
+            self._changed.append(watched)
+        rest = late[len(self._changed) :]
+        rows = self.updates(time_ns)
+        self._changed += rest
+        return rows
 
     def updates(self, time_ns: int) -> list[tuple[int, int, bytes]]:
         """Give (instrument, channel, frames) of everything that the batch changed."""
@@ -281,14 +341,8 @@ def _trades_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
 
 def _status_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
     book = watched.book
-    if book.status is not InstrumentStatus.CALL_AUCTION:
-        watched.indicative, watched.indicative_due_ns = NO_CLEARING, 0
-        watched.indicative_stale = True
-    elif watched.indicative_stale and time_ns >= watched.indicative_due_ns:
-        watched.indicative, watched.indicative_stale = clearing(book), False
-        levels = book.bids.level_count() + book.asks.level_count()
-        if levels > _INDICATIVE_LEVELS:
-            watched.indicative_due_ns = time_ns + levels * _INDICATIVE_NS_PER_LEVEL
+    if not watched.in_call or (watched.indicative_stale and time_ns >= watched.indicative_due_ns):
+        watched.find_indicative(time_ns)
     row = status_row(book, watched.indicative)
     if row != watched.status:
         watched.status = row

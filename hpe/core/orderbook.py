@@ -281,11 +281,15 @@ class Ladder:
 
     def changed_levels(self, prices: Iterable[int]) -> list[BookLevel]:
         """Give the levels at these prices as they are now, best first; quantity 0: it is gone."""
-        rows: list[BookLevel] = []
-        for price in sorted(prices, reverse=self.sign > 0):
-            level = self._levels.get(price)
-            rows.append((price, level.quantity, level.count) if level else (price, 0, 0))
-        return rows
+        found = (
+            (price, self._levels.get(price)) for price in sorted(prices, reverse=self.sign > 0)
+        )
+        return [(price, lv.quantity, lv.count) if lv else (price, 0, 0) for price, lv in found]
+
+    def count_within(self, price: int) -> int:
+        """Count the levels that an opposite order at this limit would reach."""
+        rank, chunks = price * self.sign, (*self._far, self._near)
+        return sum(len(chunk) - bisect_left(chunk, rank) for chunk in chunks)
 
     def levels_within(self, price: int) -> Iterator[Level]:
         """Walk the levels that an opposite order at this limit (0 for none) would reach."""
@@ -349,9 +353,7 @@ class OrderBook:
         self.asks = Ladder(Side.SELL)
         self.triggers = Triggers()
         self.work: Work | None = None
-        self.last_price = 0
-        self.last_trade_id = 0
-        self.interruption_due_ns = 0
+        self.last_price = self.last_trade_id = self.interruption_due_ns = 0
         self.fees = FeeSchedule(rates_of(instrument.maker_fee_ppm, instrument.taker_fee_ppm))
         self.set_status(_TRADING)
 
@@ -404,11 +406,9 @@ class OrderBook:
         return max(price, low, 1)
 
     def watch(self, record: Record | None, notice: Callable[[], None] = _nobody) -> None:
-        """Have every visible change of both sides recorded from now on, or cease to.
+        """Have every visible change of both sides appended to a record, or cease to.
 
-        Args:
-            record: what the changes are appended to.
-            notice: called when only hidden lots changed, or what may be done.
+        `notice` is called when only hidden lots changed, or what may be done.
         """
         self.notice = notice
         for ladder in (self.bids, self.asks):

@@ -150,7 +150,7 @@ class ReferenceCore:
                 self._apply_internal(run, work)
             else:
                 self._apply_client(run, work)
-        return self._finish(work)
+        return self._finish(work, makes_up=not batch.runs)
 
     def replay(self, body: bytes) -> Output:
         """Execute a logged body again; see core.py."""
@@ -312,7 +312,7 @@ class ReferenceCore:
             text = "the queries of this batch have searched enough"
             return error_body(request.request_id, ErrorCode.BUSY, text)
         if isinstance(request, Subscribe):
-            self._asked.effort += answer_later(self.exchange.books, request, work, out)
+            self._asked.effort += answer_later(self.market_feed, request, work, out)
             return b""
         assert handler is not None
         return encode(handler(user, request))
@@ -412,20 +412,22 @@ class ReferenceCore:
             raise Diverged(self.last_sequence + 1, f"session {session_id} of user {user} is gone")
         self._answer_frames(session, frames, 0, work, work.replies_to(SYSTEM_CONNECTION))
 
-    def _finish(self, work: BatchWork) -> Output:
-        """Seal a batch: report accounts, chain the digest, encode market data and the log body."""
-        exchange, market = self.exchange, []
+    def _finish(self, work: BatchWork, *, makes_up: bool = False) -> Output:
+        """Seal a batch: accounts, digest, market data (`makes_up`: what is late of it), body."""
+        exchange, feed, market = self.exchange, self.market_feed, []
         if work.begun:
             touched = exchange.balances.take_touched()
             self.feed.report_accounts(touched, exchange.sequence, exchange.time_ns, work)
             self.digest = crc32(b"".join(work.digested), self.digest)
-            if self.market_feed.active:
+            if feed.active:
                 if exchange.timers.overdue:
-                    self.market_feed.note_dead()
-                market = self.market_feed.updates(exchange.time_ns)
+                    feed.note_dead()
+                market = feed.updates(exchange.time_ns)
+        elif makes_up and feed.active:
+            market = feed.make_up(work.time_ns)
         if work.subscribes:
-            answer_now(exchange, self.market_feed, work)
-        return work.output(self.digest, self.last_sequence, self.next_due_ns, market)
+            answer_now(exchange, feed, work)
+        return work.output(self.digest, self.last_sequence, self.next_due_ns, market, feed.late)
 
 
 def _permitted(session: Session, request: Request) -> bool:

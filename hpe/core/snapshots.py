@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from itertools import islice
 
+from hpe.core.auction import crossing_levels
 from hpe.core.codec import encode, frame
 from hpe.core.exchange import Exchange
 from hpe.core.market_data import MarketFeed, best_row, checksum, status_row
 from hpe.core.orderbook import Ladder, OrderBook
+from hpe.core.queries import CLEARING_EFFORT
 from hpe.core.work import BatchWork, Snapshot
 from hpe.messages import (
     SNAPSHOT_ORDERS_MAX,
@@ -32,7 +34,10 @@ from hpe.messages import (
 
 
 def answer_later(
-    books: dict[int, OrderBook], request: Subscribe, work: BatchWork, out: list[bytes]
+    feed: MarketFeed,
+    request: Subscribe,
+    work: BatchWork,
+    out: list[bytes],
 ) -> int:
     """Keep the place of a snapshot, which the next element of `out` takes.
 
@@ -44,15 +49,17 @@ def answer_later(
     snapshot = work.snapshots.get(key)
     if snapshot is not None:
         return 1 + snapshot.rows // 8
-    rows = _rows(books.get(request.instrument), request)
+    rows = _rows(feed.books.get(request.instrument), feed, request)
     work.snapshots[key] = Snapshot(rows)
     return 1 + rows
 
 
-def _rows(book: OrderBook | None, request: Subscribe) -> int:
-    """Count the rows that a snapshot of now would have, or a few more."""
-    if book is None or request.channel not in (Channel.LEVELS, Channel.ORDERS):
+def _rows(book: OrderBook | None, feed: MarketFeed, request: Subscribe) -> int:
+    """Count the rows that a snapshot of now would have, or that it costs as much as."""
+    if book is None or request.channel in (Channel.BEST, Channel.TRADES):
         return 0
+    if request.channel is Channel.STATUS:
+        return 0 if feed.knows_indicative(book) else CLEARING_EFFORT * crossing_levels(book)
     sides = (book.bids.levels(), book.asks.levels())
     levels = [level for side in sides for level in islice(side, request.depth)]
     if request.channel is Channel.LEVELS:
@@ -105,7 +112,7 @@ def subscribed(exchange: Exchange, feed: MarketFeed, request: Subscribe) -> Subs
         case Channel.TRADES:
             update = TradesUpdate(*head, book.sequence, time_ns, book.last_trade_id, [])
         case Channel.STATUS:
-            row = status_row(book, feed.indicative(book))
+            row = status_row(book, feed.indicative(book, time_ns))
             update = StatusUpdate(*head, book.sequence, time_ns, *row)
     return Subscribed(
         0, 0, sequence, RejectReason.NONE, request.instrument, request.channel,

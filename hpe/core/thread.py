@@ -23,8 +23,14 @@ from hpe.messages import Tick
 STOP: Final = None
 """What ends the matching loop."""
 
+RESTS: Final = 19
+"""How many times as long as it took to make up for late market data none is made up for after it:
+that takes a twentieth of the thread's time at most, whatever somebody's deep call costs."""
+
 WAIT_S_MAX: Final = 1.0
 """Longest single wait for a timer: a clock that was set is noticed within a second."""
+
+_LONG_NS: Final = int(WAIT_S_MAX * 1e9)
 
 
 class Work(NamedTuple):
@@ -54,6 +60,9 @@ class BatchClock(Protocol):
 
     def wait_ns(self, due_ns: int) -> int:
         """Return how long it takes until a batch would have this time."""
+
+    def steady_ns(self) -> int:
+        """Return what only runs: good for durations."""
 
 
 class LogEntrance(Protocol):
@@ -85,46 +94,66 @@ def run(
     """
     next_due_ns = core.next_due_ns
     tick_id, wanted = 0, b""
+    late, rested_ns = False, 0
     while True:
-        work = _take(inbox, next_due_ns, clock)
+        work = _take(inbox, next_due_ns, clock, rested_ns if late else None)
         if work is STOP:
             return
         runs = work.runs
         if work is _DUE:
             tick_id += 1
             runs = [_tick_run(tick_id)]
-        else:
+        elif work is not _LATE:
             wanted = work.wanted
+        began_ns = clock.steady_ns() if work is _LATE else 0
         output = core.apply(Batch(clock.stamp(), runs, wanted))
-        next_due_ns = output.next_due_ns
+        next_due_ns, late = output.next_due_ns, output.late
+        if work is _LATE:
+            ended_ns = clock.steady_ns()
+            rested_ns = ended_ns + RESTS * (ended_ns - began_ns)
         log_inbox.put(Served(output, work.weights))
-        if work is not _DUE:
+        if work is not _DUE and work is not _LATE:
             free()
 
 
 _DUE: Final = Work([], {})
 """Stands for "no batch came before the timer was due"."""
 
+_LATE: Final = Work([], {})
+"""Stands for "nothing came, and there is time to make up for late market data"."""
+
 
 def _take(
-    inbox: queue.SimpleQueue[Work | None], next_due_ns: int, clock: BatchClock
+    inbox: queue.SimpleQueue[Work | None],
+    next_due_ns: int,
+    clock: BatchClock,
+    rested_ns: int | None = None,
 ) -> Work | None:
-    """Give the next batch, STOP, or _DUE when the timer is due first.
+    """Give the next batch, STOP, _DUE when the timer is due first, or _LATE.
 
     A batch that waits goes first even when the timer is due: the core lets due timers fire
     before the first command of any batch.
+
+    Args:
+        inbox: where batches come from.
+        next_due_ns: when the timer is due, 0 for never.
+        clock: tells how long that is.
+        rested_ns: when late market data may be made up for, by the steady clock; None: there is
+            none.
     """
-    if next_due_ns == 0:
+    if next_due_ns == 0 and rested_ns is None:
         return inbox.get()
     while True:
-        wait_ns = clock.wait_ns(next_due_ns)
+        due_ns = clock.wait_ns(next_due_ns) if next_due_ns else _LONG_NS
+        rest_ns = rested_ns - clock.steady_ns() if rested_ns is not None else _LONG_NS
+        wait_ns = min(due_ns, rest_ns, _LONG_NS)
         try:
             if wait_ns <= 0:
                 return inbox.get_nowait()
-            return inbox.get(timeout=min(wait_ns / 1e9, WAIT_S_MAX))
+            return inbox.get(timeout=wait_ns / 1e9)
         except queue.Empty:
             if wait_ns <= 0:
-                return _DUE
+                return _DUE if due_ns <= 0 else _LATE
 
 
 def _tick_run(tick_id: int) -> Run:

@@ -96,6 +96,7 @@ class BatchWork:
         last_sequence: int,
         next_due_ns: int,
         market: list[tuple[int, int, bytes]],
+        late: bool,
     ) -> Output:
         """Join everything into the batch's output and its log body."""
         body = b""
@@ -115,6 +116,7 @@ class BatchWork:
             next_due_ns,
             self.cut,
             self.subscribed,
+            late,
         )
 
 

@@ -253,6 +253,31 @@ async def test_a_book_is_the_engines_through_a_call_auction(tmp_path: Path) -> N
             assert (sold.price, sold.quantity, sold.side) == (D(99), D("0.25"), Side.BUY)
 
 
+async def test_a_deep_call_that_goes_quiet_is_told_to_its_end(tmp_path: Path) -> None:
+    """More levels cross than are searched for every batch, and nothing comes behind the burst."""
+    levels, pair = 1_500, "BTC/USD"
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
+            client.status(pair) as status,
+        ):
+            await client.deposit("BTC", 10**6)
+            await client.deposit("USD", 10**9)
+            await client.set_status(pair, "call_auction")
+            await client.submit_order(pair, "sell", levels, 100)
+            async with trio.open_nursery() as nursery:
+                for number in range(levels):
+                    nursery.start_soon(client.submit_order, pair, "buy", 1, 100 + number)
+            for _ in range(3):  # the second and the third right behind one that was told
+                await client.submit_order(pair, "sell", 1, 100)
+            while status.now.indicative_surplus != -3:
+                await status.changed()
+            state = await client.get_instrument(pair)
+            assert status.now.indicative_price == state.indicative_price
+            assert status.now.indicative_volume == state.indicative_volume == levels
+
+
 async def test_a_book_of_orders_keeps_their_places(tmp_path: Path) -> None:
     with trio.fail_after(PATIENCE_S):
         async with (

@@ -9,6 +9,8 @@ from hpe.messages import (
     InstrumentReply,
     InstrumentSetting,
     InstrumentStatus,
+    OrderType,
+    SetStatus,
     Side,
     TimeInForce,
 )
@@ -96,6 +98,23 @@ def test_a_changed_time_is_that_of_the_next_one(market, client, other, pairs):
     market.pass_time(5_000_000)
     assert status(client, pairs[0]) == TRADING
     market.check()
+
+
+def test_an_operator_may_take_over_a_call_whose_end_waits_for_stops(
+    market, client, other, pairs, monkeypatch
+):
+    monkeypatch.setattr(market.core.exchange.market, "stops_max", 1)
+    for price in (104, 120):
+        other.submit(SELL, price, 1, instrument=pairs[0])
+    for _ in range(8):
+        place(client, BUY, 125, 1, OrderType.STOP_LIMIT, instrument=pairs[0], stop_price=104)
+    client.submit(BUY, 125, 2, instrument=pairs[0])
+    assert (status(client, pairs[0]), market.core.next_due_ns) == (CALL, 1)
+    market.pass_time(SECOND_NS)  # stops have their turns, more wait
+    client.ask(SetStatus(client.next_id(), pairs[0], CALL))
+    for _ in range(8):
+        market.pass_time(1)
+    assert (status(client, pairs[0]), market.core.next_due_ns) == (CALL, 0)
 
 
 def test_an_order_that_cannot_rest_begins_it_too(market, client, other, pairs):

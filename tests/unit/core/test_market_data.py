@@ -11,8 +11,6 @@ from hpe.messages import (
     BookChange,
     CancelOrder,
     Channel,
-    GetInstrument,
-    InstrumentReply,
     InstrumentStatus,
     MassCancel,
     OrderType,
@@ -273,37 +271,6 @@ def test_hidden_lots_count_in_the_indicative_price(watched, client, other):
     found = taken(watched)
     assert found[STATUS][-1].indicative_surplus == 1
     assert found.keys() == {STATUS}
-
-
-def test_in_a_deep_call_the_indicative_price_may_be_late_but_comes(watched, client, other):
-    """Though nothing of the book changes any more."""
-    client.deposit(2, 10**9)
-    client.ask(SetStatus(client.next_id(), 1, InstrumentStatus.CALL_AUCTION))
-    prices = range(1, 1_500)
-    orders = [SubmitOrder(100 + n, 1, 0, BUY, LIMIT, GTC, n, 1) for n in prices]
-    watched.apply(client.run(*orders))
-    for price in (1_000, 900, 800):
-        other.submit(SELL, price, 1_000)
-    watched.pass_time(10**9)
-    update = taken(watched)[STATUS][-1]
-    cross = client.get(InstrumentReply, GetInstrument(client.next_query_id(), 1))
-    assert cross.indicative_volume > 0
-    assert update.indicative_price == cross.indicative_price
-    assert update.indicative_volume == cross.indicative_volume
-    assert update.indicative_surplus == cross.indicative_surplus
-
-
-def test_a_deep_call_is_not_searched_for_every_batch(watched, client, other):
-    client.deposit(2, 10**9)
-    client.ask(SetStatus(client.next_id(), 1, InstrumentStatus.CALL_AUCTION))
-    orders = [SubmitOrder(100 + n, 1, 0, BUY, LIMIT, GTC, n, 1) for n in range(1, 1_500)]
-    watched.apply(client.run(*orders))
-    watched.pass_time(10**9)
-    taken(watched)
-    other.submit(SELL, 1_000, 5)
-    assert STATUS in taken(watched), "long ago"
-    other.submit(SELL, 900, 5)
-    assert STATUS not in taken(watched), "just found"
 
 
 def test_status_tells_the_last_price_and_the_band_that_it_moves(watched, client, other):

@@ -123,6 +123,20 @@ def test_levels_within_a_limit(book):
     assert [level.price for level in book.bids.levels_within(98)] == [99, 98]
 
 
+@SIDES
+@pytest.mark.parametrize("near_max", [2, 16, NEAR_LEVELS_MAX])
+@pytest.mark.parametrize("prices", [0, 1, 5, 40])
+def test_levels_within_a_limit_are_counted_as_they_are_walked(
+    book, side, near_max, prices, monkeypatch
+):
+    monkeypatch.setattr(orderbook, "NEAR_LEVELS_MAX", near_max)
+    chosen = Random(prices).sample(range(100, 200), prices)
+    filled(book, side, *chosen)
+    ladder = book.side(side)
+    for limit in range(98, 202):
+        assert ladder.count_within(limit) == len(list(ladder.levels_within(limit)))
+
+
 def test_every_change_is_counted(book):
     order, _ = filled(book, Side.BUY, 100, 101)
     book.bids.reduce(order, 5)

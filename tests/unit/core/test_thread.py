@@ -12,7 +12,7 @@ from hpe.core import new_core
 from hpe.core.codec import decode_body, encode, frame, split_frames
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
 from hpe.core.reference import ReferenceCore
-from hpe.core.thread import STOP, Served, Work, _take, run
+from hpe.core.thread import _DUE, STOP, Served, Work, _take, run
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     AddAsset,
@@ -107,6 +107,49 @@ def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
     levels = b"\x00\x00\x00\x01\x02"
     loop.serve(ATTACH, detach._replace(wanted=levels))
     assert seen == [b"", levels, levels]
+
+
+def test_late_market_data_is_made_up_for_when_nothing_waits() -> None:
+    loop = Loop()
+    seen: list[tuple[int, bytes, int]] = []
+
+    class Late(ReferenceCore):
+        def apply(self, batch: Batch) -> Output:
+            seen.append((len(batch.runs), batch.wanted, batch.time_ns))
+            if len(seen) == 4:
+                loop.inbox.put(STOP)
+            return super().apply(batch)._replace(late=len(seen) < 4)
+
+    loop.core = Late()
+    status = b"\x00\x00\x00\x01\x10"
+    query = work(ListAssets(1), connection=1, attach=1)._replace(wanted=status)
+    served = loop.serve(ATTACH, query)
+    assert [runs for runs, *_ in seen] == [1, 1, 0, 0]
+    assert [wanted for _, wanted, _ in seen] == [b"", status, status, status]
+    times = [time_ns for *_, time_ns in seen]
+    assert times == sorted(set(times)), "also of what is not logged"
+    assert [item.output.body == b"" for item in served] == [False, True, True, True]
+    assert [dict(item.weights) for item in served[2:]] == [{}, {}]
+    assert loop.freed == 2, "it holds no slot"
+
+
+def test_what_waits_goes_before_late_market_data() -> None:
+    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox.put(ATTACH)
+    clock = Clock(0, read=HandSetClock())
+    assert _take(inbox, 0, clock, 0) is ATTACH
+    taken = _take(inbox, 0, clock, 0)
+    assert taken is not None
+    assert taken.runs == []
+
+
+def test_while_late_market_data_rests_a_timer_is_not_missed() -> None:
+    clock = Clock(0, read=HandSetClock())
+    rested_ns = clock.steady_ns() + DAY_NS
+    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    assert _take(inbox, NOON_NS, clock, rested_ns) is _DUE
+    inbox.put(ATTACH)
+    assert _take(inbox, 0, clock, rested_ns) is ATTACH
 
 
 class EndsTheLoop(queue.SimpleQueue[Served | None]):
