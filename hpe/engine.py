@@ -162,7 +162,7 @@ class HighPerformanceEngine(InProcessApi):
                 gate = Gate(self.config)
                 core = _make_core(self.config.core)
                 # Read while the matcher works: a number that grows, early or late by a batch.
-                streams = Streams(PrivateRing(), lambda: len(core.exchange.books))
+                streams = Streams(PrivateRing(), lambda: core.exchange.listings.last_instrument_id)
                 recovered = await self._recover(core, streams)
                 with contextlib.closing(recovered.log):
                     clock = Clock(core.last_time_ns, accept=self._accept_clock, read=self._clocks)

@@ -136,6 +136,10 @@ class NotConnected(RequestError):
     """There was no connection until the deadline, and nothing was sent: ask again later."""
 
 
+class StreamEnded(RequestError):
+    """The server ended a stream: what it follows is no more."""
+
+
 class ReplyTimeout(RequestError):
     """No reply to a command within the deadline: its outcome is unknown until `outcome` tells it.
 

@@ -189,5 +189,7 @@ class InProcessApi:
     set_status = _as_user(RequestChannel.set_status)
     uncross = _as_user(RequestChannel.uncross)
     set_fees = _as_user(RequestChannel.set_fees)
+    delist_asset = _as_user(RequestChannel.delist_asset)
+    delist_instrument = _as_user(RequestChannel.delist_instrument)
     block_user = _as_user(RequestChannel.block_user)
     get_state_hash = _as_user(RequestChannel.get_state_hash)

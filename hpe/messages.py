@@ -241,6 +241,7 @@ class RejectReason(IntEnum):
     SAME_ASSET = 5
     DUPLICATE_SYMBOL = 6
     UNKNOWN_PAIR = 7
+    IN_USE = 34
     TOO_MANY_ASSETS = 8
     TOO_MANY_INSTRUMENTS = 9
     USER_BLOCKED = 20
@@ -1339,6 +1340,29 @@ class SetFeesResponse(Reply, frozen=True, tag=79):
     reason: int
 
 
+class DelistAsset(Request, frozen=True, tag=83):
+    """Take an asset that nothing uses out of the list."""
+
+    asset: EntityId
+
+
+class DelistAssetResponse(Reply, frozen=True, tag=83):
+    """Outcome of delist_asset."""
+
+    sequence: int
+    reason: int
+
+
+class DelistInstrument(Request, frozen=True, tag=84):
+    """Take an instrument that nothing uses out of the list."""
+
+    instrument: EntityId
+
+
+class DelistInstrumentResponse(DelistAssetResponse, frozen=True, tag=84):
+    """Outcome of delist_instrument."""
+
+
 class Transfer(Request, frozen=True, tag=80):
     """Move available money from one user to another."""
 
@@ -1693,6 +1717,8 @@ COMMANDS: Final[tuple[type[Request], ...]] = (
     Transfer,
     CaptureHold,
     ReleaseHold,
+    DelistAsset,
+    DelistInstrument,
 )
 INTERNAL: Final[tuple[type[Request], ...]] = (
     SessionAttached,
@@ -1746,6 +1772,8 @@ REPLIES: Final[tuple[type[Reply], ...]] = (
     TransferResponse,
     HoldResponse,
     ReleaseHoldResponse,
+    DelistAssetResponse,
+    DelistInstrumentResponse,
     ExecutionReport,
     OrderReport,
     PreventedMatch,

@@ -45,6 +45,7 @@ class BalanceCache:
     def __init__(self) -> None:
         self.accounts: dict[int, dict[int, Account]] = {HOUSE_USER: {}}
         self.count = 0
+        self._count_of: dict[int, int] = {}  # accounts by asset, the house's too
         self._touched: list[Account] = []
         self._net_deposits: dict[int, int] = {}
 
@@ -64,10 +65,35 @@ class BalanceCache:
     def open(self, user: int, asset: int, holder: Holder) -> Account:
         """Make an account of a user who has none of this asset."""
         account = self.accounts[user][asset] = Account(user, asset, holder)
+        self._count_of[asset] = self._count_of.get(asset, 0) + 1
         if user != HOUSE_USER:
             self.count += 1
             holder.accounts += 1
         return account
+
+    def is_needed(self, asset: int) -> bool:
+        """True if there is money of an asset. Cost: all users, if any has an account of it."""
+        if asset not in self._count_of:
+            return False
+        return any(
+            account.available or account.reserved or account.held
+            for accounts in self.accounts.values()
+            if (account := accounts.get(asset)) is not None
+        )
+
+    def close(self, asset: int) -> None:
+        """Forget an asset of which there is no money, with its accounts. Cost: as `is_needed`."""
+        self._net_deposits.pop(asset, None)
+        if self._count_of.pop(asset, 0):
+            for user, accounts in self.accounts.items():
+                account = accounts.pop(asset, None)
+                if account is not None and user != HOUSE_USER:
+                    self.count -= 1
+                    account.holder.accounts -= 1
+
+    def cost_of(self, asset: int) -> int:
+        """Give how many users `is_needed` looks at."""
+        return len(self.accounts) if asset in self._count_of else 0
 
     def house(self, asset: int) -> Account:
         """Give the house's account, opened when it is new."""

@@ -18,6 +18,7 @@ from hpe.messages import (
     INT_MAX,
     ORDER_POST_ONLY,
     CancelOrder,
+    DelistInstrument,
     InstrumentStatus,
     MassCancel,
     ReplaceOrder,
@@ -47,6 +48,7 @@ class Busy:
             SubmitOco: self._comes_in_pairs,
             Uncross: self._uncrosses,
             SetFees: self._changes,
+            DelistInstrument: self._changes,
             ReplaceOrder: self._replaces,
             CancelOrder: self._cancels,
             MassCancel: self._cancels_many,
@@ -58,7 +60,9 @@ class Busy:
         test = self._tests.get(type(request))
         return test is not None and test(user, request)
 
-    def _changes(self, user: int, request: SubmitOrder | SubmitOco | Uncross | SetFees) -> bool:
+    def _changes(
+        self, user: int, request: SubmitOrder | SubmitOco | Uncross | SetFees | DelistInstrument
+    ) -> bool:
         work = self._works.get(request.instrument)
         return work is not None and work.listed
 

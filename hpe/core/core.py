@@ -51,13 +51,14 @@ class Output(NamedTuple):
     """What one batch gave.
 
     `replies`: (connection, frames), one row per connection. `private`: (user, first and last
-    private sequence, one private_update frame). `market`: (instrument, channel, frames). `body`:
-    what to log, b"" when nothing. `last_sequence`: of the newest command that any of this could
-    show. `next_due_ns`: when the earliest timer is due, 0 for none, 1 at once. `cut`: connections
-    whose bytes were no frames of the protocol; they are closed after their replies. `subscribed`:
-    (connection, request id, instrument, channel) of every subscribe answered with a snapshot;
-    the market data of later batches follows it. `late`: indicative fields that subscribers were
-    told are not those of now; a batch without runs, which logs nothing, makes up for it.
+    private sequence, one private_update frame). `market`: (instrument, channel, frames); channel
+    0, without frames, says that the instrument is delisted. `body`: what to log, b"" when nothing.
+    `last_sequence`: of the newest command that any of this could show. `next_due_ns`: when the
+    earliest timer is due, 0 for none, 1 at once. `cut`: connections whose bytes were no frames of
+    the protocol; they are closed after their replies. `subscribed`: (connection, request id,
+    instrument, channel) of every subscribe answered with a snapshot; the market data of later
+    batches follows it. `late`: indicative fields that subscribers were told are not those of now;
+    a batch without runs, which logs nothing, makes up for it.
     """
 
     replies: list[tuple[int, bytes]]

@@ -49,7 +49,13 @@ class AuctionMatch(msgspec.Struct, frozen=True, gc=False):
     fills: list[AuctionFill]
 
 
-Event = Match | OrderChange | AuctionMatch | HoldEvent | Order | tuple[Order, ExecType]
+class Delisted(msgspec.Struct, frozen=True, gc=False):
+    """An instrument is gone, and so is its market data. Nobody is told of it in private."""
+
+    instrument: int
+
+
+Event = Match | OrderChange | AuctionMatch | HoldEvent | Delisted | Order | tuple[Order, ExecType]
 """Two that need no copy of the order, as they are reported before it can change again: an Order
 alone was accepted with its whole quantity, one with `canceled` or `replaced` is as it is now."""
 

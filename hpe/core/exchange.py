@@ -14,6 +14,7 @@ from typing import Final
 from hpe.core.balances import BalanceCache
 from hpe.core.busy import Busy
 from hpe.core.catalogue import Catalogue
+from hpe.core.delisting import Delisting
 from hpe.core.disconnects import Disconnects
 from hpe.core.entry import OrderEntry
 from hpe.core.expiry import Expiry
@@ -114,6 +115,7 @@ class Exchange:
             INTERRUPTION: self._end_interruption,
         }
         self.catalogue = Catalogue(self)
+        self.delisting = Delisting(self)
         self.entry = OrderEntry(self)
         self.pairs = PairEntry(self)
         self.replacing = OrderReplacing(self)

@@ -102,6 +102,7 @@ class Listings:
         self._assets_by_symbol: dict[str, Asset] = {}
         self._instruments_by_symbol: dict[str, Instrument] = {}
         self._instruments_by_pair: dict[tuple[int, int], list[Instrument]] = {}
+        self._pairs_of: dict[int, int] = {}
 
     def asset_named(self, symbol: str) -> Asset | None:
         """Find an asset by symbol."""
@@ -139,8 +140,36 @@ class Listings:
         self._instruments_by_symbol[instrument.symbol] = instrument
         pair = instrument.base, instrument.quote
         self._instruments_by_pair.setdefault(pair, []).append(instrument)
+        self._count_pair(instrument, 1)
         self.instrument_takers.add(instrument.instrument_id, user, holder)
         holder.instruments += 1
+
+    def remove_asset(self, asset: Asset) -> None:
+        """Take an asset out of the list; no instrument needs it."""
+        del self.assets[asset.asset_id]
+        del self._assets_by_symbol[asset.symbol]
+        self.asset_takers.remove(asset.asset_id).assets -= 1
+
+    def remove_instrument(self, instrument: Instrument) -> None:
+        """Take an instrument out of the list; of its pair the next one is found then."""
+        del self.instruments[instrument.instrument_id]
+        del self._instruments_by_symbol[instrument.symbol]
+        pair = instrument.base, instrument.quote
+        self._instruments_by_pair[pair].remove(instrument)
+        if not self._instruments_by_pair[pair]:
+            del self._instruments_by_pair[pair]
+        self._count_pair(instrument, -1)
+        self.instrument_takers.remove(instrument.instrument_id).instruments -= 1
+
+    def pairs_of(self, asset_id: int) -> int:
+        """Count the instruments that need an asset."""
+        return self._pairs_of.get(asset_id, 0)
+
+    def _count_pair(self, instrument: Instrument, more: int) -> None:
+        for asset_id in (instrument.base, instrument.quote):
+            self._pairs_of[asset_id] = self.pairs_of(asset_id) + more
+            if not self._pairs_of[asset_id]:
+                del self._pairs_of[asset_id]
 
     def check(self) -> None:
         """Check ids, symbols and that every pair's assets exist."""

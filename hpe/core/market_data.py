@@ -173,6 +173,7 @@ class MarketFeed:
         self._books_seen = 0  # what is wanted may come to exist
         self._watched: dict[int, _Watched] = {}
         self._changed: list[_Watched] = []
+        self._ended: list[int] = []
 
     @property
     def late(self) -> bool:
@@ -181,8 +182,8 @@ class MarketFeed:
 
     @property
     def active(self) -> bool:
-        """Whether any book is watched."""
-        return bool(self._watched)
+        """Whether any book is watched, or was when the batch began."""
+        return bool(self._watched or self._ended)
 
     def watch(self, wanted: bytes) -> None:
         """Take over what is wanted from now on; see core.py for its form."""
@@ -191,10 +192,7 @@ class MarketFeed:
         self._wanted, self._books_seen = wanted, len(self.books)
         masks = dict(_WANTED.iter_unpack(wanted))
         for instrument_id in self._watched.keys() - masks.keys():
-            gone = self._watched.pop(instrument_id)
-            gone.book.watch(None)
-            if gone.is_changed:
-                self._changed.remove(gone)
+            self._leave(instrument_id)
         for instrument_id, mask in masks.items():
             watched, book = self._watched.get(instrument_id), self.books.get(instrument_id)
             if watched is not None:
@@ -202,6 +200,19 @@ class MarketFeed:
                     watched.want(mask)
             elif book is not None:
                 self._watched[instrument_id] = _Watched(book, mask, self._changed)
+
+    def _leave(self, instrument_id: int) -> None:
+        gone = self._watched.pop(instrument_id)
+        gone.book.watch(None)
+        if gone.is_changed:
+            self._changed.remove(gone)
+
+    def delisted(self, instrument_id: int) -> None:
+        """End the market data of an instrument that is gone."""
+        self._books_seen = -1  # another may be there instead
+        if instrument_id in self._watched:
+            self._leave(instrument_id)
+            self._ended.append(instrument_id)
 
     def indicative(self, book: OrderBook, time_ns: int) -> Clearing:
         """Give what subscribers were told an uncross would do; found now if there are none."""
@@ -258,8 +269,13 @@ class MarketFeed:
         return rows
 
     def updates(self, time_ns: int) -> list[tuple[int, int, bytes]]:
-        """Give (instrument, channel, frames) of everything that the batch changed."""
-        rows: list[tuple[int, int, bytes]] = []
+        """Give (instrument, channel, frames) of everything that the batch changed.
+
+        Channel 0 stands for all channels of an instrument that is delisted, of which nothing
+        more comes.
+        """
+        rows = [(instrument_id, 0, b"") for instrument_id in self._ended]
+        self._ended.clear()
         changed, self._changed[:] = self._changed[:], []
         for watched in changed:
             instrument_id = watched.book.instrument.instrument_id

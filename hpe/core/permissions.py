@@ -16,6 +16,8 @@ from hpe.messages import (
     BlockUser,
     CancelOrder,
     CaptureHold,
+    DelistAsset,
+    DelistInstrument,
     Deposit,
     GetBalance,
     GetConservation,
@@ -91,6 +93,10 @@ _ROWS: Final[tuple[tuple[tuple[type[Request], ...], tuple[Scope, ...]], ...]] = 
     ),
     (
         (Deposit, Withdraw, AddAsset, AddInstrument, BlockUser, SetStatus, Uncross, SetFees),
+        (_NO, _NO, _NO, _ANY, _ANY),
+    ),
+    (
+        (DelistAsset, DelistInstrument),
         (_NO, _NO, _NO, _ANY, _ANY),
     ),
 )

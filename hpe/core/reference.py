@@ -31,6 +31,7 @@ from hpe.core.codec import (
 )
 from hpe.core.configuration import configuration_differences
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
+from hpe.core.events import Delisted
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
 from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET, InternalCommands
@@ -43,7 +44,7 @@ from hpe.core.snapshots import answer_later, answer_now
 from hpe.core.state import dump_state, load_state
 from hpe.core.timers import SESSION
 from hpe.core.turns import TURNS_EFFORT_MAX
-from hpe.core.work import TRADING_EVENTS, BatchWork, trades_of
+from hpe.core.work import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
@@ -53,22 +54,15 @@ from hpe.messages import (
     DetachCause,
     ErrorCode,
     KeysValid,
-    MassCancel,
-    ReplaceOrder,
     Request,
     Role,
     SessionDetached,
-    SetFees,
-    SubmitOco,
-    SubmitOrder,
     Subscribe,
     Tick,
-    Uncross,
     type_number,
 )
 
 _PREFIXES_COUNT: Final = len(PREFIXES)
-_MAY_COST_MUCH: Final = (SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel, SetFees)
 _CONTINUE: Final = encode(Continue(CONTINUE_MARKET))
 _CLOSE_MORE: Final = encode(Continue(CONTINUE_CLOSING))
 _TICK: Final = encode(Tick(1))
@@ -291,7 +285,7 @@ class ReferenceCore:
 
     def _must_wait(self, user: int, request: Request, work: BatchWork) -> bool:
         """Tell whether a command is not executed now: the batch, or its instrument, is busy."""
-        if work.full and isinstance(request, _MAY_COST_MUCH):
+        if work.full and isinstance(request, MAY_COST_MUCH):
             return True
         return self.exchange.busy.refuses(user, request)
 
@@ -365,6 +359,8 @@ class ReferenceCore:
                 work.trades += trades_of(event)
                 if self.market_feed.active:
                     self.market_feed.note(event)
+            elif isinstance(event, Delisted):
+                self.market_feed.delisted(event.instrument)
         exchange.market.events.clear()
 
     # --- internal commands --------------------------------------------------------------------

@@ -14,12 +14,29 @@ from hpe.core.codec import Body, Trade, array_header, encode, encode_body, frame
 from hpe.core.core import Output
 from hpe.core.events import AuctionMatch, Event
 from hpe.core.matcher import Match
-from hpe.messages import REPORTS_PER_UPDATE_MAX, PrivateUpdate, Subscribe
+from hpe.messages import (
+    REPORTS_PER_UPDATE_MAX,
+    DelistAsset,
+    DelistInstrument,
+    MassCancel,
+    PrivateUpdate,
+    ReplaceOrder,
+    SetFees,
+    SubmitOco,
+    SubmitOrder,
+    Subscribe,
+    Uncross,
+)
 
 _UPDATE_HEAD: Final = encode(PrivateUpdate(0, 0, 0, 0, 0, []))[:4]
 """Array header, type, request id and flags of every private_update: one byte each."""
 
 TRADING_EVENTS: Final = (Match, AuctionMatch)
+MAY_COST_MUCH: Final = (
+    SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel, SetFees, DelistAsset,
+    DelistInstrument,
+)  # fmt: skip
+"""What a batch that has done enough does not execute any more."""
 
 
 class Snapshot(msgspec.Struct):

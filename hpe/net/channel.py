@@ -57,7 +57,7 @@ from hpe.messages import (
 )
 from hpe.net.arguments import checked
 from hpe.net.framing import PREFIX_BYTES, encode_frame
-from hpe.net.pending import Answer, Pending, Repeat, refusal, refused
+from hpe.net.pending import Answer, Pending, Repeat, ends_stream, refusal, refused
 
 TIMEOUT_S: Final = 5.0
 """Default deadline of a request: a restart of the service with little to recover fits in. Where
@@ -393,7 +393,7 @@ class Channel:
             if asked is not None:
                 asked.reports.append(message)
             return
-        if isinstance(message, _UPDATES):
+        if isinstance(message, _UPDATES) or ends_stream(message):
             self.on_stream(message)
             return
         if isinstance(message, HeartbeatReport):

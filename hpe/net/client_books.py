@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import trio
 
+from hpe.errors import StreamEnded
 from hpe.messages import (
     CHECKSUM_LEVELS,
     DEPTH_MAX,
@@ -88,6 +89,7 @@ class MarketStream(Stream):
 
         Raises:
             RequestRefused: the server ended the stream.
+            StreamEnded: the instrument was delisted.
             ConnectionLost: the client has ended.
         """
         await trio.lowlevel.checkpoint()
@@ -237,14 +239,21 @@ class Trades(MarketStream):
         self._waiting: deque[TradeView] = deque()
 
     def __aiter__(self) -> Trades:
-        """Iterate over what is traded, without an end."""
+        """Iterate over what is traded, for as long as the instrument is listed."""
         return self
 
     async def __anext__(self) -> TradeView:
-        """Give the next trade; raises what `changed` raises. Cancellation: safe."""
+        """Give the next trade; raises what `changed` raises. Cancellation: safe.
+
+        Raises:
+            StopAsyncIteration: the instrument was delisted.
+        """
         await trio.lowlevel.checkpoint()
         while not self._waiting:
-            self._raise_failure()
+            try:
+                self._raise_failure()
+            except StreamEnded:
+                raise StopAsyncIteration from None
             await self._wait_news()
         return self._waiting.popleft()
 

@@ -76,7 +76,11 @@ class KnownListings:
         # Read after them, so that none of their assets is missing.
         assets = [AssetView.of(row) for row in await self._requests.list_assets()]
         by_id = {view.id: view for view in assets}
-        views = [InstrumentView.of(row, by_id[row.base], by_id[row.quote]) for row in instruments]
+        views = [
+            InstrumentView.of(row, by_id[row.base], by_id[row.quote])
+            for row in instruments
+            if row.base in by_id and row.quote in by_id  # else delisted between the two answers
+        ]
         self.learn(assets, views)
 
     def learn(self, assets: list[AssetView], instruments: list[InstrumentView]) -> None:

@@ -57,6 +57,19 @@ class OperationCalls(ListingCalls):
         view = await self._view(instrument)
         await self.requests.set_fees(view.id, maker_fee_ppm, taker_fee_ppm, user)
 
+    async def delist_asset(self, symbol: str) -> None:
+        """Take an asset that no instrument needs and nobody has out of the list."""
+        await self.requests.delist_asset((await self.asset(symbol)).id)
+        await self.listings.renew()
+
+    async def delist_instrument(self, instrument: InstrumentView | str) -> None:
+        """Take an instrument without open orders, kept ended orders and fills out of the list.
+
+        Its market data ends; its symbol may be listed again, with another id.
+        """
+        await self.requests.delist_instrument((await self._view(instrument)).id)
+        await self.listings.renew()
+
     async def block_user(self, user: int, blocked: bool = True) -> int:
         """Refuse new orders and replaces of a user, or allow them again.
 

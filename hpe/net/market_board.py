@@ -25,9 +25,16 @@ import msgspec
 from hpe.core.codec import DECODE_FAULTS
 from hpe.core.core import Run
 from hpe.errors import InvariantViolation
-from hpe.messages import SUBSCRIPTIONS_MAX, ErrorCode, Subscribe, type_number
+from hpe.messages import (
+    SUBSCRIPTIONS_MAX,
+    Channel,
+    ErrorCode,
+    Subscribe,
+    Unsubscribed,
+    type_number,
+)
 from hpe.net.conflation import Backlog, Counts, backlog_of
-from hpe.net.framing import PREFIX_BYTES
+from hpe.net.framing import PREFIX_BYTES, encode_frame
 from hpe.net.runs import split_run
 
 _SUBSCRIBE: Final = type_number(Subscribe)
@@ -63,17 +70,17 @@ class _Asked(NamedTuple):
 class _Topic:
     """One channel of one instrument that somebody subscribed to, or asked for.
 
-    `members` counts all subscriptions, `active` those that have their snapshot.
+    `members` are all subscriptions, `active` counts those that have their snapshot.
     """
 
     __slots__ = ("active", "backlog", "caught_up", "members")
 
     def __init__(self, backlog: Backlog) -> None:
         self.backlog = backlog
-        self.members = 0
-        self.active = 0
-        # Without the values this would be a set, whose order differs from run to run.
+        # Without the values these would be sets, whose order differs from run to run.
+        self.members: dict[_Subscription, None] = {}
         self.caught_up: dict[_Subscription, None] = {}
+        self.active = 0
 
 
 class _Subscription:
@@ -97,7 +104,7 @@ class MarketQueue:
         ring: called when something waits and nothing did before.
     """
 
-    __slots__ = ("_asked", "_ring", "_subscriptions", "_waiting", "connection")
+    __slots__ = ("_asked", "_ended", "_ring", "_subscriptions", "_waiting", "connection")
 
     def __init__(self, connection: int, ring: Callable[[], None]) -> None:
         self.connection = connection
@@ -105,10 +112,11 @@ class MarketQueue:
         self._subscriptions: dict[Key, _Subscription] = {}
         self._asked: deque[_Asked] = deque()
         self._waiting: dict[_Subscription, None] = {}  # whose turn it is comes first
+        self._ended: list[bytes] = []  # what tells of subscriptions that the server ended
 
     def __bool__(self) -> bool:
         """Tell whether something waits."""
-        return bool(self._waiting)
+        return bool(self._waiting or self._ended)
 
     def take(self, bytes_max: int) -> bytes:
         """Give whole frames, conflated as far as this reader is behind.
@@ -117,7 +125,8 @@ class MarketQueue:
             bytes_max: about how much; one update is given even when it is longer.
         """
         waiting = self._waiting
-        taken, room = [], bytes_max
+        taken, room = self._ended, bytes_max
+        self._ended = []
         for subscription in list(waiting):
             if room <= 0:
                 break
@@ -135,8 +144,15 @@ class MarketQueue:
 
     def _wait(self, subscription: _Subscription, position: int) -> None:
         subscription.position = position
+        rings = not self
         self._waiting[subscription] = None
-        if len(self._waiting) == 1:
+        if rings:
+            self._ring()
+
+    def _tell_end(self, frame: bytes) -> None:
+        rings = not self
+        self._ended.append(frame)
+        if rings:
             self._ring()
 
 
@@ -144,7 +160,7 @@ class MarketBoard:
     """All subscriptions of one engine.
 
     Args:
-        instruments: gives how many there are; their ids go from 1 on.
+        instruments: gives the highest id that one has had.
     """
 
     def __init__(self, instruments: Callable[[], int]) -> None:
@@ -230,6 +246,9 @@ class MarketBoard:
         Cost: one move per subscriber that is caught up; nothing for those that wait already.
         """
         for instrument, channel, frames in rows:
+            if not channel:
+                self._end(instrument)
+                continue
             topic = self._topics.get((instrument, channel))
             if topic is None or not topic.active:
                 continue
@@ -240,6 +259,22 @@ class MarketBoard:
             topic.caught_up = {}
             for subscription in caught_up:
                 subscription.queue._wait(subscription, position)
+
+    def _end(self, instrument: int) -> None:
+        """End all that follows an instrument which is delisted; what waits of it is dropped.
+
+        Subscriptions that are on their way get an answer of the core.
+        """
+        for channel in Channel:
+            key = instrument, int(channel)
+            topic = self._topics.get(key)
+            if topic is None:
+                continue
+            told = encode_frame(Unsubscribed(0, 0, instrument, channel))
+            for subscription in list(topic.members):
+                if subscription.active:
+                    self._forget(subscription, key)
+                    subscription.queue._tell_end(told)
 
     def activate(self, rows: Iterable[tuple[int, int, int, int]]) -> None:
         """Begin the subscriptions (connection, request id, instrument, channel) of a batch.
@@ -272,7 +307,7 @@ class MarketBoard:
             InvariantViolation: something contradicts itself.
         """
         for key, topic in self._topics.items():
-            if not 0 < topic.members >= topic.active >= len(topic.caught_up):
+            if not 0 < len(topic.members) >= topic.active >= len(topic.caught_up):
                 raise InvariantViolation(f"market topic {key} counts its subscriptions wrongly")
             for subscription in topic.caught_up:
                 if not subscription.active or subscription in subscription.queue._waiting:
@@ -289,7 +324,7 @@ class MarketBoard:
             if len(queue._subscriptions) >= SUBSCRIPTIONS_MAX:
                 return False
             subscription = queue._subscriptions[key] = _Subscription(queue, self._topic(key))
-            subscription.topic.members += 1
+            subscription.topic.members[subscription] = None
         subscription.asked += 1
         queue._asked.append(_Asked(requests, request.request_id, key, subscription))
         self._asking[queue.connection] = queue
@@ -334,7 +369,7 @@ class MarketBoard:
         del subscription.queue._subscriptions[key]
         subscription.queue._waiting.pop(subscription, None)
         topic.caught_up.pop(subscription, None)
-        topic.members -= 1
+        del topic.members[subscription]
         if subscription.active:
             topic.active -= 1
             self.subscriptions -= 1

@@ -21,6 +21,7 @@ from hpe.messages import (
     PreventedMatch,
     Reply,
     Request,
+    Unsubscribed,
 )
 
 Event = OrderReport | PreventedMatch
@@ -135,3 +136,8 @@ def refused(error: Error) -> RequestRefused:
 def refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:
     """Refuse in the server's words what cannot go to the server."""
     return RequestRefused(request_id, code, code.name.lower(), text, ERROR_TRAITS[code].retryable)
+
+
+def ends_stream(message: Reply) -> bool:
+    """Tell whether the server ends a stream without being asked."""
+    return isinstance(message, Unsubscribed) and not message.request_id

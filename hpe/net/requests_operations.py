@@ -15,6 +15,8 @@ from hpe.messages import (
     AssetRow,
     AssetsReply,
     BlockUser,
+    DelistAsset,
+    DelistInstrument,
     GetInstrument,
     GetStateHash,
     InstrumentReply,
@@ -34,6 +36,7 @@ from hpe.net.channel import Channel
 from hpe.net.results import (
     UncrossResult,
     accepted,
+    delisted,
     expect,
     new_id,
     no_result,
@@ -115,6 +118,14 @@ class OperationRequests(Channel):
     async def resolve_instrument(self, base: str, quote: str) -> int:
         """Give the id of a pair of asset symbols, creating it where the service allows that."""
         return new_id(await self.call(ResolveInstrument(0, base, quote)))
+
+    async def delist_asset(self, asset: int) -> None:
+        """Take an asset that no instrument needs and nobody has out of the list."""
+        delisted(await self.call(DelistAsset(0, asset)))
+
+    async def delist_instrument(self, instrument: int) -> None:
+        """Take an instrument without open orders, kept ended orders and fills out of the list."""
+        delisted(await self.call(DelistInstrument(0, instrument)))
 
     # --- markets ------------------------------------------------------------------------------
 

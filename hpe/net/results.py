@@ -22,6 +22,7 @@ from hpe.messages import (
     BalanceReply,
     BlockUserResponse,
     CancelReason,
+    DelistAssetResponse,
     ExecutionReport,
     HoldResponse,
     InstrumentStatus,
@@ -270,6 +271,11 @@ def no_result(answer: Answer) -> None:
     accepted(SetFeesResponse, answer)
 
 
+def delisted(answer: Answer) -> None:
+    """Take the answer to delist_asset or delist_instrument."""
+    accepted(DelistAssetResponse, answer)
+
+
 def new_id(answer: Answer) -> int:
     """Give the id that a listing command made."""
     return accepted(AddAssetResponse, answer).id
@@ -296,6 +302,9 @@ def result_of(answer: Answer) -> Result:
             return open_orders_result(answer)
         case SetFeesResponse():
             no_result(answer)
+            return None
+        case DelistAssetResponse():
+            delisted(answer)
             return None
         case _:
             return new_id(answer)

@@ -39,7 +39,7 @@ class Streams:
 
     Args:
         ring: as recovery filled it.
-        instruments: gives how many there are.
+        instruments: gives the highest id that one has had.
     """
 
     def __init__(self, ring: PrivateRing, instruments: Callable[[], int]) -> None:

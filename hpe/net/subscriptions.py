@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import trio
 
-from hpe.errors import ConnectionLost, HpeError, RequestError, RequestRefused
+from hpe.errors import ConnectionLost, HpeError, RequestError, RequestRefused, StreamEnded
 from hpe.messages import (
     BestUpdate,
     Channel,
@@ -30,6 +30,7 @@ from hpe.messages import (
     Subscribed,
     TradesUpdate,
     Unsubscribe,
+    Unsubscribed,
     UnsubscribePrivate,
 )
 from hpe.net.channel import Channel as Requests
@@ -193,8 +194,13 @@ class Subscriptions:
                 stream.take(message)
             return
         topic = _topic(message)
-        if topic in self._streams:
-            self._streams[topic].take(message)
+        stream = self._streams.get(topic)
+        if stream is None:
+            return
+        if isinstance(message, Unsubscribed):
+            stream.end(StreamEnded(f"{_name(topic)}: it was delisted, nothing more comes"))
+        else:
+            stream.take(message)
 
     def suspend(self) -> None:
         """The connection is gone, and with it every subscription."""
@@ -282,6 +288,8 @@ class Subscriptions:
 def _topic(message: Reply) -> Topic:
     if isinstance(message, PrivateUpdate):
         return PRIVATE, message.user
+    if isinstance(message, Unsubscribed):
+        return message.channel, message.instrument
     kind = _CHANNELS[type(message)]
     instrument: int = getattr(message, "instrument")  # noqa: B009 - every update has one
     return kind, instrument

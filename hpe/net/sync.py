@@ -60,8 +60,11 @@ class SyncStream(Generic[_S]):
 
     def __next__(self) -> Any:
         """Give the next event or trade; raises what the stream's `__anext__` does."""
-        while not self._taken:
-            self._client.run(self._take)
+        try:
+            while not self._taken:
+                self._client.run(self._take)
+        except StopAsyncIteration:
+            raise StopIteration from None
         return self._taken.popleft()
 
     async def _take(self) -> None:
@@ -233,6 +236,8 @@ class SyncClient:
     set_status = _blocking(Client.set_status)
     uncross = _blocking(Client.uncross)
     set_fees = _blocking(Client.set_fees)
+    delist_asset = _blocking(Client.delist_asset)
+    delist_instrument = _blocking(Client.delist_instrument)
     block_user = _blocking(Client.block_user)
     get_state_hash = _blocking(Client.get_state_hash)
 

@@ -24,6 +24,8 @@ from hpe.messages import (
     BlockUser,
     CancelOrder,
     CaptureHold,
+    DelistAsset,
+    DelistInstrument,
     Deposit,
     InstrumentStatus,
     LockBalance,
@@ -295,11 +297,14 @@ def fees(random: Random) -> Request:
 
 
 def listing(random: Random) -> Request:
-    """Add an asset or a pair."""
+    """Add an asset or a pair, or take one away."""
     symbol, chance = random.choice(_SYMBOLS), random.random()
-    if chance < 0.3:
+    if chance < 0.25:
+        kind = random.choice((DelistAsset, DelistInstrument))
+        return kind(1, random.randint(random.choice((1, 5, 5)), 9))
+    if chance < 0.4:
         return AddAsset(1, symbol, random.randint(0, 18))
-    if chance < 0.6:
+    if chance < 0.7:
         return ResolveInstrument(1, symbol, random.choice(_SYMBOLS))
     limits: dict[str, Any] = {
         random.choice(("price_min", "quantity_min")): 5,

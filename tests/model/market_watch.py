@@ -87,8 +87,19 @@ class MarketWatch:
                 begun.append((*address, reply.instrument, reply.channel))
         subscribed, self.venue.subscribed = self.venue.subscribed, []
         assert sorted(subscribed) == sorted(begun)
+        self._leave_delisted()
         for follower in self.followers.values():
             follower.compare(self.state)
+
+    def _leave_delisted(self) -> None:
+        """Let go who follows what is gone: he was told."""
+        told, self.venue.delisted = self.venue.delisted, []
+        listed = self.state.listings.instruments
+        assert not listed.keys() & set(told)
+        for number, follower in list(self.followers.items()):
+            if follower.instrument not in listed:
+                assert follower.instrument in told
+                del self.followers[number]
 
     def _begin(self, reply: Subscribed) -> bool:
         """Start with a snapshot; there is none of an unknown instrument."""

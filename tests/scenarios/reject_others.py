@@ -10,6 +10,8 @@ from hpe.messages import (
     BlockUser,
     CaptureHold,
     Channel,
+    DelistAsset,
+    DelistInstrument,
     Deposit,
     GetBalance,
     GetConservation,
@@ -49,6 +51,7 @@ from tests.scenarios.reject_world import (
     Base,
     a_hold_is_all,
     a_user_without_accounts,
+    an_asset_that_nothing_uses,
     anns_order,
     auto_create,
     closing,
@@ -229,6 +232,21 @@ LISTINGS: Final = [
             "too_many_instruments": closing(no_more("instruments_max", ListInstruments)),
         },
         auto_create(True),
+    ),
+    Base(
+        "delist_asset",
+        "",
+        DelistAsset,
+        {"asset": NEW_ASSET},
+        {"unknown_asset": NO_ASSET, "in_use": fault(asset=USD)},
+        an_asset_that_nothing_uses,
+    ),
+    Base(
+        "delist_instrument",
+        "",
+        DelistInstrument,
+        {"instrument": MARKET},
+        {"unknown_instrument": NO_MARKET, "in_use": fault(anns_order(Side.BUY, 90))},
     ),
 ]
 QUERIES: Final = [

@@ -215,6 +215,11 @@ def a_market_of_something_new(world: World) -> None:
     world.list_market("ETH/USD", NEW_ASSET)
 
 
+def an_asset_that_nothing_uses(world: World) -> None:
+    """List an asset of which there is no market and no account."""
+    world.ask(AddAsset, symbol="ETH", decimals=0)
+
+
 def a_user_without_accounts(world: World) -> None:
     """Let there be a user who has no account."""
     world.ask(BlockUser, user=WITHOUT_MONEY, blocked=True)

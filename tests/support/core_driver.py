@@ -182,8 +182,9 @@ class Venue:
 
     `bodies` is the log so far; `private` what each user's private stream would have carried,
     balance reports excepted, which `balances` has. `market` is the market data of the channels in
-    `wanted`, and `subscribed` the subscribes answered with a snapshot, since they were last taken.
-    Where nothing else is said, a batch comes `pace_ns` after the one before.
+    `wanted`, and `subscribed` the subscribes answered with a snapshot, since they were last taken;
+    `delisted` are the instruments that were watched and are gone. Where nothing else is said, a
+    batch comes `pace_ns` after the one before.
     """
 
     def __init__(self, new_core: CoreFactory) -> None:
@@ -194,6 +195,7 @@ class Venue:
         self.balances: dict[int, list[BalanceReport]] = {}
         self.wanted: set[tuple[int, Channel]] = set()
         self.market: list[MarketRow] = []
+        self.delisted: list[int] = []
         self.subscribed: list[tuple[int, int, int, int]] = []
         self.attach_numbers = count(1)
         self.time_ns = 0
@@ -230,10 +232,15 @@ class Venue:
         assert number == last
 
     def _take_market(self, output: Output) -> None:
-        keys = [(instrument, Channel(channel)) for instrument, channel, _ in output.market]
+        for instrument, channel, frames in output.market:
+            if not channel:
+                assert not frames
+                self.delisted.append(instrument)
+        rows = [row for row in output.market if row[1]]
+        keys = [(instrument, Channel(channel)) for instrument, channel, _ in rows]
         assert len(keys) == len(set(keys))
         assert self.wanted.issuperset(keys)
-        for key, (*_, frames) in zip(keys, output.market, strict=True):
+        for key, (*_, frames) in zip(keys, rows, strict=True):
             self.market.append(MarketRow(*key, market_updates(frames), self.time_ns))
         self.subscribed += output.subscribed
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hpe.messages import (
     INT_MAX,
     CancelOrder,
+    DelistInstrument,
     InstrumentStatus,
     MassCancel,
     ReplaceOrder,
@@ -43,7 +44,7 @@ def is_busy(state: NaiveState, user: int, command: Request) -> bool:
         cancels = takes_off(named, command)
     if cancels:
         return book in state.uncrossing
-    changing = SubmitOrder | SubmitOco | ReplaceOrder | Uncross | SetFees
+    changing = SubmitOrder | SubmitOco | ReplaceOrder | Uncross | SetFees | DelistInstrument
     if isinstance(command, changing) and book in state.unfinished():
         return True
     if isinstance(command, Uncross):
@@ -56,7 +57,7 @@ def _comes_behind_many(
 ) -> bool:
     order = named.copied() if named else None
     if isinstance(command, SubmitOrder | SubmitOco):
-        if command.instrument > len(state.listings.instruments):
+        if command.instrument not in state.listings.instruments:
             return False
         order = order_like(state, user, command)
     if order is None or order.waiting or state.is_dead(order):

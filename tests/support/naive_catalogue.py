@@ -13,6 +13,10 @@ from hpe.messages import (
     AddAssetResponse,
     AddInstrument,
     AddInstrumentResponse,
+    DelistAsset,
+    DelistAssetResponse,
+    DelistInstrument,
+    DelistInstrumentResponse,
     RejectReason,
     Request,
     ResolveInstrument,
@@ -23,8 +27,12 @@ from tests.support.naive_places import check_assets, check_instruments
 from tests.support.naive_state import NaiveState
 
 
-def execute_listing(state: NaiveState, user: int, command: Request) -> AddAssetResponse:
-    """Execute a listing command of a user's session and give its response."""
+def execute_listing(
+    state: NaiveState, user: int, command: Request
+) -> AddAssetResponse | DelistAssetResponse:
+    """Execute a listing or delisting command of a user's session and give its response."""
+    if isinstance(command, DelistAsset | DelistInstrument):
+        return _execute_delisting(state, command)
     assert isinstance(command, AddAsset | AddInstrument | ResolveInstrument)
     kinds = {AddAsset: AddAssetResponse, AddInstrument: AddInstrumentResponse}
     kind = kinds.get(type(command), ResolveInstrumentResponse)
@@ -39,6 +47,45 @@ def execute_listing(state: NaiveState, user: int, command: Request) -> AddAssetR
     except Rejected as rejected:
         reason, flags = rejected.reason, rejected.flags
     return kind(command.request_id, flags, state.sequence, reason, new_id)
+
+
+def _execute_delisting(
+    state: NaiveState, command: DelistAsset | DelistInstrument
+) -> DelistAssetResponse:
+    reason = RejectReason.NONE
+    try:
+        if isinstance(command, DelistAsset):
+            _delist_asset(state, command.asset)
+        else:
+            _delist_instrument(state, command.instrument)
+    except Rejected as rejected:
+        reason = rejected.reason
+    kind = DelistAssetResponse if isinstance(command, DelistAsset) else DelistInstrumentResponse
+    return kind(command.request_id, 0, state.sequence, reason)
+
+
+def _delist_asset(state: NaiveState, asset: int) -> None:
+    listings = state.listings
+    reject_if(asset not in listings.assets, RejectReason.UNKNOWN_ASSET)
+    needed = any(asset in (row.base, row.quote) for row in listings.instruments.values())
+    owned = any(of == asset for _, of in state.accounts())
+    reject_if(needed or owned, RejectReason.IN_USE)
+    del listings.assets[asset], listings.asset_takers[asset]
+    state.net_deposits.pop(asset, None)
+    for key in [key for key in state.account_keys if key[1] == asset]:
+        del state.account_keys[key]
+
+
+def _delist_instrument(state: NaiveState, book: int) -> None:
+    state.instrument(book)
+    orders = [order for order in (*state.open, *state.ended) if order.book == book]
+    fills = [row for _, row in state.fills if row.instrument == book]
+    reject_if(bool(orders or fills), RejectReason.IN_USE)
+    del state.listings.instruments[book], state.listings.instrument_takers[book]
+    state.statuses.pop(book, None)
+    state.interruptions.pop(book, None)
+    for key in [key for key in state.own_rates if key[0] == book]:
+        del state.own_rates[key]
 
 
 def _add_asset(state: NaiveState, user: int, symbol: str) -> int:

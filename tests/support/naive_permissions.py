@@ -26,7 +26,7 @@ _TABLE: Final = """
     ResolveInstrument                                               | any any no  any any
     LockBalance UnlockBalance CaptureHold ReleaseHold Transfer      | no  own no  any any
     Deposit Withdraw AddAsset AddInstrument BlockUser               | no  no  no  any any
-    SetStatus Uncross SetFees                                       | no  no  no  any any
+    SetStatus Uncross SetFees DelistAsset DelistInstrument          | no  no  no  any any
 """
 
 

@@ -17,6 +17,8 @@ from hpe.messages import (
     CancelReason,
     CaptureHold,
     Channel,
+    DelistAsset,
+    DelistInstrument,
     Deposit,
     Error,
     ErrorCode,
@@ -84,6 +86,8 @@ WITHOUT_USER = {
     ResolveInstrument: ResolveInstrument(1, "BASE", "QUOTE"),
     AddAsset: AddAsset(1, "NEW", 2),
     AddInstrument: AddInstrument(1, "TWO", 2, 1),
+    DelistAsset: DelistAsset(1, 1),
+    DelistInstrument: DelistInstrument(1, 1),
     SetStatus: SetStatus(1, 1, 2),
     Uncross: Uncross(1, 1),
 }

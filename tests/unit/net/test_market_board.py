@@ -18,6 +18,7 @@ from hpe.messages import (
     SubmitOrder,
     Subscribe,
     TradesUpdate,
+    Unsubscribed,
 )
 from hpe.net import conflation, market_board
 from hpe.net.framing import encode_frame
@@ -358,3 +359,26 @@ def test_readers_take_turns_among_their_topics(board: MarketBoard) -> None:
     assert [client.queue.take(1) for _ in range(6)] == [
         trades(number, instrument) for number in (1, 2) for instrument in (1, 2, 3)
     ]
+
+
+def test_what_is_delisted_ends_for_all_who_follow_it(board: MarketBoard) -> None:
+    """At once, whatever waited of it; a subscribe on its way has an answer of its own."""
+    caught_up, behind, asking = (Client(board, number) for number in (1, 2, 3))
+    caught_up.subscribe(1, 1, BEST)
+    for channel in (BEST, LEVELS):
+        behind.subscribe(1, 1, channel)
+    behind.subscribe(1, 2, BEST)
+    board.publish([(2, BEST, best(1, 2)), (1, LEVELS, levels(1))])
+    asking.ask(1, 1, BEST)
+    board.publish([(1, 0, b"")])
+    ends = [encode_frame(Unsubscribed(0, 0, 1, channel)) for channel in (BEST, LEVELS)]
+    assert (caught_up.rings, behind.rings, asking.rings) == (1, 1, 0)
+    assert caught_up.take() == ends[0]
+    assert behind.take() == b"".join(ends) + best(1, 2)
+    assert not behind.queue
+    assert board.wanted == wanted((1, 0b1), (2, 0b1))
+    asking.answered()
+    assert board.wanted == wanted((2, 0b1))
+    board.publish([(1, BEST, best(2))])
+    assert not caught_up.take()
+    board.check()
