@@ -168,7 +168,7 @@ class _DirectoryFile:
             os.fsync(self._descriptor)
 
     def check_place(self) -> None:
-        """See WriteFile. Two system calls, a few microseconds: cheap beside any write."""
+        """See WriteFile. Two system calls: little beside a group commit."""
         with _mapped(WalWriteError, "look for", self._path):
             opened = os.fstat(self._descriptor)
             try:
