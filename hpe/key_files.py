@@ -91,7 +91,7 @@ def changed_keys(path: str | Path) -> Iterator[dict[str, KeyEntry]]:
         ConfigError: as load_keys, or the file cannot be written.
     """
     real = Path(os.path.realpath(path))  # rename would put a file in place of a symbolic link
-    with _locked_directory(real) as directory:
+    with _locked(real):
         keys = dict(load_keys(real)) if os.path.lexists(real) else {}
         yield keys
         content = _encode(_KeyFile(VERSION, [_row(entry) for entry in keys.values()]))
@@ -99,7 +99,7 @@ def changed_keys(path: str | Path) -> Iterator[dict[str, KeyEntry]]:
             raise ConfigError(
                 f"{path}: {len(keys)} keys take {len(content)} bytes; allowed: {FILE_BYTES_MAX}"
             )
-        _replace(directory, real, content)
+        _replace(real, content)
 
 
 def read_client_key(path: str | Path) -> Key:
@@ -198,17 +198,40 @@ def _check_private(status: os.stat_result, path: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked_directory(path: Path) -> Iterator[int]:
-    """Hold the directory of a file against other commands; gives its descriptor."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a file against other commands, by another one that is beside it meanwhile.
+
+    Not by its directory: a service that keeps its log there holds that as long as it runs.
+    """
+    lock = path.with_name(f".{path.name}.lock")
     try:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = _take(lock)
     except OSError as error:
-        raise ConfigError(f"{path.parent}: cannot be opened: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot be locked: {error.strerror}") from error
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield directory
+        yield
     finally:
-        os.close(directory)
+        # While it is held: whoever waits for it sees that it is not the one that is there.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(lock)
+        os.close(descriptor)
+
+
+def _take(lock: Path) -> int:
+    """Open and lock the file that has this name once it is locked."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        descriptor = os.open(lock, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(descriptor), os.lstat(lock)):
+                return descriptor
+        except FileNotFoundError:
+            pass  # whoever had it before is through
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def _encode(content: msgspec.Struct) -> bytes:
@@ -223,7 +246,7 @@ def _write(descriptor: int, content: bytes) -> None:
         os.fsync(descriptor)
 
 
-def _replace(directory: int, path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Write aside with mode 0600 and rename: no moment shows half of it, or shows it to others."""
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -233,6 +256,14 @@ def _replace(directory: int, path: Path, content: bytes) -> None:
         except BaseException:
             os.unlink(aside)
             raise
-        os.fsync(directory)
+        _sync_directory(path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
