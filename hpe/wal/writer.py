@@ -189,6 +189,7 @@ class FileLog:
     def _rotate(self, sealed: AppendFile) -> None:
         # The successor's header is the proof that everything before it was durable.
         sealed.datasync()
+        sealed.check_place()  # or the log would go on behind a hole
         sealed.close()
         self._tail = self._tail._replace(durable_position=self._tail.position)
         header = self._current_header

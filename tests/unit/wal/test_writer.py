@@ -5,7 +5,7 @@ import pytest
 from hpe.errors import DataDirectoryBusy, Fenced, WalWriteError
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.log import GENESIS_HASH, Record, Tail
-from hpe.wal.segments import survey
+from hpe.wal.segments import segment_names, survey
 from hpe.wal.writer import FileLog
 from tests.support.faulty_files import FaultyFiles
 from tests.support.log_builder import BATCH, EVERY_THREE, INTERVAL
@@ -91,6 +91,17 @@ def test_rotation_seals_the_old_segment_first(files, policy):
     image = survey(files)
     assert [segment.header.durable_sequence for segment in image.segments] == [0, before.position]
     assert [len(files.read(segment.name)) <= 400 for segment in image.segments] == [True, True]
+    log.close()
+
+
+@pytest.mark.parametrize("policy", [BATCH, EVERY_THREE, INTERVAL])
+def test_behind_a_segment_that_is_gone_there_is_no_other(files, policy):
+    log, tail = opened(files, policy, segment_bytes_max=400)
+    tail = log.append(tail, record(tail))
+    files.remove(segment_names(files)[-1])
+    with pytest.raises(WalWriteError, match="removed or moved"):
+        log.append(tail, record(tail, body=b"x" * 300))
+    assert segment_names(files) == []
     log.close()
 
 
