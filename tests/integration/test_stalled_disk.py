@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio_util
 
 import hpe.engine
 from hpe.cli import report_fault
+from hpe.engine import HighPerformanceEngine
 from hpe.errors import RequestRefused, WalWriteError
 from hpe.messages import (
+    BalanceRow,
     CancelOrder,
     Deposit,
     ListBalances,
@@ -189,8 +192,10 @@ async def test_what_waits_for_the_disk_is_bounded_in_bytes(
             await until(lambda: service.engine.statistics()["log_bytes_waiting"] == 0)
 
 
-async def _connected(port: int, user: int, task_status: trio.TaskStatus[WireClient]) -> None:
-    async with wire(port, user=user, window=4_096) as client:
+async def _connected(
+    port: int, user: int, window: int = 4_096, *, task_status: trio.TaskStatus[WireClient]
+) -> None:
+    async with wire(port, user=user, window=window) as client:
         task_status.started(client)
         await trio.sleep_forever()
 
@@ -248,3 +253,160 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     kept = group.subgroup(WalWriteError)
     assert kept is not None
     return kept
+
+
+# --- under load -----------------------------------------------------------------------------------
+
+LOADERS = range(10, 16)
+QUIET = (20, 21)
+CHUNK = 64
+SHORT = (0.3, BOUND, 1_024)
+LONG = (10.0, hpe.engine.LOG_BYTES_MAX, 16_384)
+IN_TIME_S = 2.0
+"""For an answer that needs no disk, beside a machine that is busy with all that waits."""
+
+
+def deposit_or_order(number: int) -> Request:
+    """Give a request that waits for the disk, or one that is refused while it stands still."""
+    return Deposit(number, USD, 1) if number % 2 else order(number)
+
+
+class Loader:
+    """Keeps a window full; its answers have to come in order."""
+
+    def __init__(self, client: WireClient, window: int) -> None:
+        self.client = client
+        self.rows: list[Row] = []
+        self.sent = 0
+        self._window = window
+        self._answered = trio_util.AsyncValue(0)
+        self._stopped = False
+
+    async def run(self) -> None:
+        """Send until stopped, and until everything is answered or the connection has ended."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._receive, nursery.cancel_scope)
+            while not self._stopped:
+                await self._answered.wait_value(
+                    lambda count: self.sent + CHUNK - count <= self._window
+                )
+                numbers = range(self.sent + 1, self.sent + CHUNK + 1)
+                self.sent += CHUNK
+                await self.client.send(*[pack_request(deposit_or_order(n)) for n in numbers])
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    async def _receive(self, scope: trio.CancelScope) -> None:
+        while not self._stopped or len(self.rows) < self.sent:
+            self.rows += await self.client.responses(1)
+            self._answered.value = len(self.rows)
+        scope.cancel()
+
+    async def go_on(self, again: WireClient) -> None:
+        """Repeat all that is unanswered on another connection."""
+        numbers = range(len(self.rows) + 1, self.sent + 1)
+        async with trio.open_nursery() as nursery:
+            frames = [pack_request(deposit_or_order(number)) for number in numbers]
+            nursery.start_soon(again.send, b"".join(frames))
+            self.rows += await again.responses(len(numbers))
+
+
+@pytest.mark.parametrize(
+    ("held_s", "bytes_max", "window"),
+    [pytest.param(*SHORT, id="short"), pytest.param(*LONG, id="long", marks=pytest.mark.release)],
+)
+async def test_a_disk_that_stands_still_under_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_s: float, bytes_max: int, window: int
+) -> None:
+    monkeypatch.setattr(hpe.engine, "LOG_BYTES_MAX", bytes_max)
+    files = GatedFiles(tmp_path / "data")
+    loaders: dict[int, Loader] = {}
+    with trio.fail_after(300):
+        async with (
+            serving(tmp_path, files, orders_wait_ms_max=PATIENCE_MS) as service,
+            trio.open_nursery() as connections,
+        ):
+            engine = service.engine
+            for user in (*LOADERS, *QUIET):
+                await engine.deposit(user, USD, MONEY)
+            reserved = await _reserved_by_one_order(engine)
+            for user in LOADERS:
+                client = await connections.start(_connected, service.port, user, window)
+                loaders[user] = Loader(client, window)
+            quiet = [await connections.start(_connected, service.port, user) for user in QUIET]
+            cut = loaders[LOADERS[-1]]
+            async with trio.open_nursery() as nursery:
+                for loader in loaders.values():
+                    nursery.start_soon(_run_unless_cut, loader, loader is cut)
+                await until(lambda: all(loader.rows for loader in loaders.values()))
+                await _hold(service, files, quiet, held_s)
+                await cut.client.stream.aclose()
+                files.gate.set()
+                for loader in loaders.values():
+                    loader.stop()
+            async with wire(
+                service.port, LOADERS[-1], session_id=cut.client.session_id, window=window
+            ) as again:
+                await cut.go_on(again)
+            await until(lambda: engine.statistics()["log_bytes_waiting"] == 0)
+            balances = [await engine.list_balances(user) for user in LOADERS]
+            connections.cancel_scope.cancel()
+        for loader, rows in zip(loaders.values(), balances, strict=True):
+            _check_answers(loader, rows, reserved)
+        async with serving(tmp_path, files) as service:
+            recovered = [await service.engine.list_balances(user) for user in LOADERS]
+    assert recovered == balances
+
+
+async def _reserved_by_one_order(engine: HighPerformanceEngine) -> int:
+    user = QUIET[0]
+    await engine.submit_order(user, 1, Side.BUY, 1, 1)
+    return (await engine.list_balances(user))[0][2]
+
+
+async def _run_unless_cut(loader: Loader, is_cut: bool) -> None:
+    try:
+        await loader.run()
+    except* (trio.BrokenResourceError, trio.ClosedResourceError):
+        assert is_cut
+
+
+async def _hold(
+    service: RunningService, files: GatedFiles, quiet: list[WireClient], held_s: float
+) -> None:
+    """Hold all syncs; whoever has nothing unanswered hears at once that orders are not taken."""
+    files.gate.clear()
+    until_s = trio.current_time() + held_s
+    await trio.to_thread.run_sync(files.waiting.wait)
+    await until(lambda: service.engine.statistics()["log_unsynced_ms"] > PATIENCE_MS)
+    request_id = 0
+    figures = service.engine.statistics()
+    while trio.current_time() < until_s or not figures["log_matcher_waits"]:
+        request_id += 1
+        for client in quiet:
+            with trio.fail_after(IN_TIME_S):
+                answer = await client.ask(order(request_id))
+            assert named([answer]) == [(request_id, "busy")]
+        await trio.sleep(held_s / 50)
+        figures = service.engine.statistics()
+    bytes_max = hpe.engine.LOG_BYTES_MAX
+    assert figures["log_bytes_waiting_peak"] < bytes_max + 2 * BATCH_BYTES_MAX
+    assert figures["credits_bytes"] <= service.engine.config.credits_bytes_max
+
+
+def _check_answers(loader: Loader, balances: list[BalanceRow], reserved: int) -> None:
+    """Hold the account against what was answered: nothing is lost, nothing was done twice."""
+    assert [row[1] for row in loader.rows] == list(range(1, loader.sent + 1)), "in their place"
+    deposits = [row for row in loader.rows if row[1] % 2]
+    orders = [row for row in loader.rows if not row[1] % 2]
+    assert {row[0] for row in deposits} == {69}
+    accepted = [row for row in orders if row[0] == 64]
+    assert {row[4] for row in accepted} <= {0}, "no reject"
+    names = {name for _, name in named(orders)}
+    assert names <= {"busy", "not_executed"}
+    assert "busy" in names, "orders that came while the disk stood still"
+    assert len(accepted) + len(named(orders)) == len(orders)
+    ((_, available, locked, _, _),) = balances
+    assert locked == reserved * len(accepted)
+    assert available + locked == MONEY + len(deposits)
