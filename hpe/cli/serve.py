@@ -214,6 +214,9 @@ def _write_ports_file(path: Path, port: int) -> None:
 
     The name aside is nobody's: in a directory of many a link may wait for one that can be guessed.
     """
+    if path.exists() and not path.is_file():
+        # Not replaced: who runs as root would lose a device that everybody needs.
+        raise ConfigError(f"--ports-file: {path} is there and is not a file")
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with open(descriptor, "w", encoding="ascii") as file:

@@ -112,6 +112,7 @@ def test_a_door_with_keys_needs_no_warning(tmp_path: Path, keys: Path) -> None:
         (["--keys", "OPEN"], "found mode 0644; allowed: 0600"),
         (["--tls-certificate", "c.pem"], "tls_key: not set"),
         (["--tls-certificate", "c.pem", "--tls-key", "k.pem"], "c.pem: cannot be read"),
+        (["--ports-file", "pipe"], "--ports-file: pipe is there and is not a file"),
     ],
 )
 def test_a_door_that_cannot_be_closed_is_not_opened(
@@ -123,6 +124,7 @@ def test_a_door_that_cannot_be_closed_is_not_opened(
     named: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
     unsafe = tmp_path / "open.json"
     unsafe.write_bytes(keys.read_bytes())
     unsafe.chmod(0o644)
