@@ -53,7 +53,7 @@ def newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ladder.best.tail is not None
         return ladder.best.tail
 
-    monkeypatch.setattr(Matcher, "_next_maker", next_maker)
+    monkeypatch.setattr(Matcher, "next_maker", next_maker)
 
 
 def taker_priced(monkeypatch: pytest.MonkeyPatch) -> None:

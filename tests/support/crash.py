@@ -23,6 +23,7 @@ import msgspec
 
 from hpe.core.codec import encode, frame, with_duplicate_flag
 from hpe.messages import (
+    FLAG_DUPLICATE,
     ConservationReply,
     Error,
     ErrorCode,
@@ -188,7 +189,7 @@ class Trader:
                 self._note_refusal(fields)
                 continue
             request = self.unanswered.pop(fields[1])
-            plain = body if not fields[2] else self._without_flag(body)
+            plain = self._without_flag(body) if fields[2] & FLAG_DUPLICATE else body
             self.answers.answered[fields[1]] = (request, plain)
             self.traffic.note(fields)
 
@@ -204,7 +205,7 @@ class Trader:
     @staticmethod
     def _without_flag(body: bytes) -> bytes:
         fields = msgpack.unpackb(body)
-        fields[2] = 0
+        fields[2] &= ~FLAG_DUPLICATE
         packed: bytes = msgpack.packb(fields)
         if with_duplicate_flag(packed) != body:
             raise Fault("the duplicate differs in more than its flag")

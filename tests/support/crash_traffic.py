@@ -74,7 +74,7 @@ def opening() -> list[Request]:
     return [
         *(Deposit(1, asset, DEPOSIT) for asset in ASSETS),
         AddInstrument(
-            1, "ETH/BTC", 2, 1, 3, 7, maker_fee_ppm=-50, taker_fee_ppm=100,
+            1, "ETH/BTC", 2, 1, 4, 7, maker_fee_ppm=-50, taker_fee_ppm=100,
             self_trade=SelfTrade.DECREMENT, band_ppm=120, reference_price=_MIDDLE,
             volatility_interruption=True,
         ),
