@@ -210,6 +210,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Hold every field against its range and the fields against each other."""
         for name, kind in FIELD_TYPES.items():
             convert(getattr(self, name), kind, f"Config: {name}")
+        _check_texts(self)
         _check_times(self)
         _check_cores(self)
         _check_rates(self)
@@ -288,7 +289,25 @@ def convert(value: object, kind: Any, where: str, *, strict: bool = True) -> Any
     try:
         return msgspec.convert(msgspec.to_builtins(value), kind, strict=strict)
     except (msgspec.ValidationError, TypeError) as error:
-        raise ConfigError(f"{where}: found {value!r}: {error}") from error
+        raise ConfigError(f"{where}: found {_shown(value)}: {error}") from error
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no such integer in decimal digits
+        return "an integer of thousands of digits"
+
+
+def _check_texts(config: Config) -> None:
+    for name in ("data_directory", "keys_file", "tls_certificate", "tls_key", "host"):
+        value = getattr(config, name)
+        if "\0" in value:
+            raise ConfigError(f"{name}: found {value!r}; allowed: names without a zero byte")
+    try:
+        config.host.encode("idna")
+    except UnicodeError:
+        raise ConfigError(f"host: found {config.host!r}; allowed: an address, or a name") from None
 
 
 def _check_times(config: Config) -> None:

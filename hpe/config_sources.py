@@ -108,11 +108,15 @@ def _read_file(path: Path) -> dict[str, object]:
         text = read_small(path).decode("utf-8")
         if _LONG_KEY.search(text):
             raise nested
-        return _parse_file(path, tomllib.loads(text))
+        table = tomllib.loads(text)
     except RecursionError:
         raise nested from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOMLDecodeError, bytes that are no UTF-8, an endless integer
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return _parse_file(path, table)
+    except RecursionError:
+        raise nested from None
 
 
 def _parse_file(path: Path, table: dict[str, Any]) -> dict[str, object]:

@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from hpe.config import demo_config
 from hpe.config_sources import load_config, parse_sync
 from hpe.data_directory import check_data_directory
 from hpe.errors import ConfigError
@@ -82,6 +83,31 @@ def test_deep_nesting_is_named_and_ends_in_no_traceback(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigError, match=f"^{path}: (found values nested too deeply|sync: found)"):
         load_config(path)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5_000, "0x" + "9" * 5_000])
+@pytest.mark.parametrize("setting", ["port = {}", "sync = {{every = {}}}", "host = [{}]"])
+def test_an_endless_integer_is_named_and_ends_in_no_traceback(tmp_path, setting, digits):
+    path = tmp_path / "hpe.toml"
+    path.write_text(setting.format(digits))
+    with pytest.raises(ConfigError, match=f"^{path}: "):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["data_directory", "keys_file", "tls_certificate", "tls_key", "host"]
+)
+def test_a_name_with_a_zero_byte_is_refused(tmp_path, name):
+    path = tmp_path / "hpe.toml"
+    path.write_text(f'{name} = "a\\u0000b"')
+    with pytest.raises(ConfigError, match=f"^{name}: found 'a.x00b'; allowed: names without"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 300, "\u00e9" * 80])
+def test_a_host_that_no_name_can_be_is_refused(host):
+    with pytest.raises(ConfigError, match=r"^host: found '.*'; allowed: an address, or a name"):
+        demo_config(host=host, insecure_plaintext=True)
 
 
 @pytest.mark.parametrize("values", [{"every": 1, "interval_ms": 2}, {"interval_ms": 2, "every": 1}])
