@@ -18,6 +18,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from hpe.core.codec import type_of
 from hpe.messages import Heartbeat, Hello
 from hpe.net.framing import encode_frame
 from tests.support.hostile import source_of
@@ -33,8 +34,6 @@ SLICES: Final = 50
 
 PATIENCE_S: Final = 20.0
 _HEARTBEAT: Final = encode_frame(Heartbeat(0))
-_TYPE: Final = 5
-"""Where a frame of up to 15 fields has its type."""
 
 
 class Idled(NamedTuple):
@@ -76,7 +75,7 @@ def _log_on(port: int, count: int, heartbeat_ms: int) -> Iterator[socket.socket]
             group.append(made)
         for made in group:
             welcome = made.recv(4_096)
-            if welcome[6 if welcome[4] == 0xDC else _TYPE :][:1] not in (bytes([WELCOME]),):
+            if type_of(welcome[4:]) != WELCOME:
                 raise SystemExit(f"no welcome: {welcome!r}")
             made.setblocking(False)
             yield made
