@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hpe.core.dead import count_dead
+from hpe.core.dead import Search, count_dead
 from hpe.core.orders import STOPS
 from hpe.core.replacing import named_order, only_cancels
 from hpe.messages import (
@@ -23,6 +23,7 @@ from hpe.messages import (
     MassCancel,
     ReplaceOrder,
     Request,
+    SelfTrade,
     SetFees,
     SetStatus,
     Side,
@@ -75,22 +76,29 @@ class Busy:
             return True
         if request.order_type in STOPS:
             return False
-        lots = 1 if request.flags & ORDER_POST_ONLY else request.quantity or INT_MAX
-        return self._passes_many(request.instrument, request.side, request.price, lots)
+        if request.flags & ORDER_POST_ONLY:
+            return self._passes_many(request.instrument, request.side, Search(request.price, 1))
+        book = self._books.get(request.instrument)
+        self_trade = request.self_trade or (book.instrument.self_trade if book is not None else 0)
+        if not request.quantity and self_trade == SelfTrade.DECREMENT:
+            self_trade = SelfTrade.CANCEL_TAKER  # a budget has no lots to take off
+        lots, owner = request.quantity or INT_MAX, request.user or user
+        search = Search(request.price, lots, owner, self_trade)
+        return self._passes_many(request.instrument, request.side, search)
 
     def _comes_in_pairs(self, user: int, request: SubmitOco) -> bool:
         if self._changes(user, request):
             return True
-        return self._passes_many(request.instrument, request.side, request.price, 1)
+        return self._passes_many(request.instrument, request.side, Search(request.price, 1))
 
-    def _passes_many(self, instrument: int, side: Side, price: int, lots: int) -> bool:
+    def _passes_many(self, instrument: int, side: Side, search: Search) -> bool:
         """True if an order would come to more dead ones than a command may."""
         book = self._books.get(instrument)
         dead_ns = book.dead_ns() if book is not None else 0
         if book is None or not dead_ns or book.status is not InstrumentStatus.TRADING:
             return False
         ladder, count_max = book.opposite(side), self._market.dead_max
-        return count_dead(ladder, price, lots, dead_ns, count_max) > count_max
+        return count_dead(ladder, search, dead_ns, count_max) > count_max
 
     def _cancels_many(self, user: int, request: MassCancel | SetStatus) -> bool:
         work = self._works.get(request.instrument)
@@ -114,7 +122,8 @@ class Busy:
         if lots is None:
             done = order.cum + order.canceled
             lots = order.leaves if request.quantity is None else request.quantity - done
+        price = request.price or order.price
+        search = Search(price, lots, order.user, order.self_trade)
         if order.flags & ORDER_POST_ONLY:
-            lots = 1
-        instrument_id, price = order.book.instrument.instrument_id, request.price or order.price
-        return self._passes_many(instrument_id, order.side, price, lots)
+            search = Search(price, 1)
+        return self._passes_many(order.book.instrument.instrument_id, order.side, search)

@@ -7,9 +7,29 @@ how many one command ends has a bound. Source: protocol.md, "Holds and due times
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from hpe.core.orderbook import Ladder
 from hpe.core.orders import Order
-from hpe.messages import INT_MAX, ORDER_POST_ONLY, InstrumentStatus
+from hpe.messages import (
+    FILLS_PER_COMMAND_MAX,
+    INT_MAX,
+    ORDER_POST_ONLY,
+    InstrumentStatus,
+    SelfTrade,
+)
+
+
+class Search(NamedTuple):
+    """How far an order would go: to `lots` within a price (0: any), and past whose own orders.
+
+    With `self_trade` NONE nobody's are its own.
+    """
+
+    price: int
+    lots: int
+    user: int = 0
+    self_trade: int = SelfTrade.NONE
 
 
 def dead_before(order: Order, count_max: int) -> int:
@@ -17,25 +37,40 @@ def dead_before(order: Order, count_max: int) -> int:
     dead_ns = order.book.dead_ns()
     if not dead_ns or order.book.status is not InstrumentStatus.TRADING:
         return 0
-    lots = 1 if order.flags & ORDER_POST_ONLY else order.leaves
-    if order.terms is not None and order.terms.budget:
-        lots = INT_MAX
-    ladder = order.book.opposite(order.side)
-    return count_dead(ladder, order.price, lots, dead_ns, count_max)
+    if order.flags & ORDER_POST_ONLY:
+        search = Search(order.price, 1)
+    else:
+        has_budget = order.terms is not None and order.terms.budget
+        lots = INT_MAX if has_budget else order.leaves
+        search = Search(order.price, lots, order.user, order.self_trade)
+    return count_dead(order.book.opposite(order.side), search, dead_ns, count_max)
 
 
-def count_dead(ladder: Ladder, price: int, lots: int, dead_ns: int, count_max: int) -> int:
-    """Count the dead within a limit (0: none) that come before so many living lots.
+def count_dead(ladder: Ladder, search: Search, dead_ns: int, count_max: int) -> int:
+    """Count the dead that come before what a search is for, in the order of a match.
 
-    Where there are more than `count_max`, not all of them are counted.
+    Where there are more than `count_max`, not all of them are counted. Cost: as many orders, and
+    FILLS_PER_COMMAND_MAX, as a match gives up behind so many.
     """
-    count = 0
-    for level in ladder.levels_within(price):
+    count, lots, room = 0, search.lots, FILLS_PER_COMMAND_MAX
+    careful = search.self_trade != SelfTrade.NONE
+    for level in ladder.levels_within(search.price):
+        hidden = 0
         for order in level.orders():
             if lots <= 0 or count > count_max:
                 return count
             if order.is_dead(dead_ns):
                 count += 1
-            else:
+                continue
+            if not room:
+                return count
+            room -= 1
+            if not careful or order.user != search.user:
+                lots -= order.leaves - order.hidden
+                hidden += order.hidden
+            elif search.self_trade == SelfTrade.DECREMENT:
                 lots -= order.leaves
+            elif search.self_trade != SelfTrade.CANCEL_MAKER:
+                return count
+        lots -= hidden  # slices stand behind all that were there
     return count

@@ -58,6 +58,7 @@ class Delisting:
             reason = RejectReason.IN_USE
         else:
             exchange.market.calls.keep_call(book)  # nothing of it may end by itself
+            exchange.market.turns.forget(book)
             del exchange.books[command.instrument]
             exchange.listings.remove_instrument(book.instrument)
             exchange.market.events.append(Delisted(command.instrument))

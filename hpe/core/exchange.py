@@ -7,7 +7,6 @@ Which part serves which command is said in routing.py.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -95,8 +94,8 @@ class Exchange:
         self.session_id = 0
         self.cancel_on_disconnect = False
         self.slow = False  # that, or there may be dead orders: no order takes the shortest way
-        # Sessions that are still to be closed because their key was revoked.
-        self.revoked: deque[int] = deque()
+        # Sessions that are still to be closed because their key was revoked; sessions.py's.
+        self.revoked: dict[int, None] = {}
         self.listings = Listings()
         self.balances = BalanceCache()
         self.timers = Timers()

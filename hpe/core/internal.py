@@ -6,7 +6,7 @@ sessions, the timer, the configuration, and the continuation of what one command
 
 from __future__ import annotations
 
-from collections import deque
+from itertools import islice
 from typing import Final
 
 from hpe.core.configuration import configure
@@ -120,16 +120,15 @@ class InternalCommands:
 
     def _keys_valid(self, user: int, command: KeysValid) -> InternalResponse:
         self._sessions.valid_keys = {key.number: key.role for key in command.keys}
-        self._exchange.revoked = deque(self._sessions.revoked())
+        self._sessions.find_revoked()
         self._close_revoked()
         return KeysValidResponse(command.request_id, 0, self._exchange.sequence)
 
     def _close_revoked(self) -> None:
         """Forget sessions whose key was revoked; their grace is over at once."""
-        exchange, revoked = self._exchange, self._exchange.revoked
-        for _ in range(min(len(revoked), REVOCATIONS_MAX)):
-            session_id = revoked.popleft()
-            if self._sessions.revoke(session_id):
-                exchange.market.matcher.effort += 1
-                exchange.disconnects.back(session_id)
-                exchange.disconnects.lost(session_id, 0)
+        exchange = self._exchange
+        for session_id in list(islice(self._sessions.revoked, REVOCATIONS_MAX)):
+            self._sessions.revoke(session_id)
+            exchange.market.matcher.effort += 1
+            exchange.disconnects.back(session_id)
+            exchange.disconnects.lost(session_id, 0)

@@ -83,6 +83,7 @@ class ReferenceCore:
         settings = self.exchange.settings
         self.sessions.set_times(settings.session_expiry_ns, settings.session_keep_ns)
         self.exchange.acts[SESSION] = self.sessions.expire
+        self.exchange.revoked = self.sessions.revoked
         self.feed = PrivateFeed(self.exchange.orders)
         self.market_feed = MarketFeed(self.exchange.books)
         self.digest = 0
@@ -258,8 +259,6 @@ class ReferenceCore:
                     if not fresh or (work.careful and self._must_wait(user, request, work)):
                         handler = None
                         answer = not_executed(session, request_id, body, admit, work.full)
-                        if work.begun and pending < 0 and not work.groups:
-                            self._execute_internal(_TICK, work)  # time acts with a command only
                     else:
                         exchange.sequence += 1
                         answer = encode(handler(user, request))
@@ -411,6 +410,8 @@ class ReferenceCore:
     def _finish(self, work: BatchWork, *, makes_up: bool = False) -> Output:
         """Seal a batch: accounts, digest, market data (`makes_up`: what is late of it), body."""
         exchange, feed, market = self.exchange, self.market_feed, []
+        if work.begun and not work.groups:
+            self._execute_internal(_TICK, work)  # time acts with a command only
         if work.begun:
             touched = exchange.balances.take_touched()
             self.feed.report_accounts(touched, exchange.sequence, exchange.time_ns, work)

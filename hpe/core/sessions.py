@@ -92,6 +92,7 @@ class Sessions:
         self._room = Room(sizes)
         self._expiry_ns = 0
         self.valid_keys: dict[int, Role] | None = None  # None: nobody has said yet
+        self.revoked: dict[int, None] = {}  # those that are still to be closed, by ascending id
         self.last_session_id = 0
         self.last_attach_number = 0
 
@@ -165,7 +166,7 @@ class Sessions:
             return granted
         for gone in granted.gone:
             self._timers.remove(self._due(gone))
-            del self._sessions[gone.session_id]
+            self._drop(gone)
         return min(granted.room, max(wanted, remembered))
 
     def _count_out(self, session: Session) -> None:
@@ -224,21 +225,24 @@ class Sessions:
     def _is_valid(self, key: int, role: Role) -> bool:
         return not key or self.valid_keys is None or self.valid_keys.get(key) is role
 
-    def revoked(self) -> list[int]:
-        """List the sessions whose key is not valid any more, by id. Cost: all sessions."""
-        return [s.session_id for s in self if not self._is_valid(s.key, s.role)]
+    def find_revoked(self) -> None:
+        """Note the sessions whose key is not valid any more. Cost: all sessions."""
+        self.revoked.clear()
+        found = (s.session_id for s in self if not self._is_valid(s.key, s.role))
+        self.revoked.update(dict.fromkeys(found))
 
-    def revoke(self, session_id: int) -> bool:
-        """Forget a session whose key was revoked, attached or not; False when it is gone."""
-        session = self._sessions.get(session_id)
-        if session is not None:
-            self._forget(session)
-        return session is not None
+    def revoke(self, session_id: int) -> None:
+        """Forget a session whose key was revoked, attached or not."""
+        self._forget(self._sessions[session_id])
 
     def _forget(self, session: Session) -> None:
         self._count_out(session)
         self._attached.pop(session.attach_number, None)
+        self._drop(session)
+
+    def _drop(self, session: Session) -> None:
         del self._sessions[session.session_id]
+        self.revoked.pop(session.session_id, None)
 
     def expire(self, entry: Entry) -> None:
         """Forget a session whose time has come."""

@@ -190,7 +190,7 @@ class _Loader:
         for instrument_id, sequence in self.sequences.items():
             book = self.exchange.books[instrument_id]
             book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
-        self.exchange.revoked.extend(self.sessions.revoked())
+        self.sessions.find_revoked()
         by_session = self.exchange.orders.by_session
         for session_id in list(by_session):
             # Orders outlive their session's logout.

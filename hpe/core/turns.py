@@ -185,6 +185,12 @@ class Turns:
             book.work = None
             del self.works[instrument_id]
 
+    def forget(self, book: OrderBook) -> None:
+        """Drop what is left of an instrument without orders: what trades reached is gone."""
+        if book.work is not None:
+            book.work.firings.clear()
+            self.review(book)
+
     def next_served(self) -> Work:
         """Give the unfinished instrument behind the last one served its turn."""
         after = self._listed.irange(self.last_served, inclusive=(False, True))

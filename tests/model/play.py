@@ -246,11 +246,12 @@ class Play:
 
     def execute(self, batch: Sequence[Step]) -> None:
         """Send one batch, each step a run of its own, and compare all that came of it."""
-        wait_ns = max(1, batch[0].wait) * UNIT_NS
+        wait_ns, begins = max(1, batch[0].wait) * UNIT_NS, False
         # What subscribers do depends on the step alone: leaving others out changes it little.
         random = Random(_encode(batch[0].command))
         if self.state.unfinished() or any(map(self.seats.is_logged, batch)):
             self.begin_batch(wait_ns)
+            begins = True
         reports = self.naive.taken_reports()
         expected: dict[int, list[Reply]] = {}
         runs: list[Run] = []
@@ -258,6 +259,8 @@ class Play:
             run, connection, replies = self.seats.carry_out(step, reports)
             runs.append(run)
             expected.setdefault(connection, []).extend(replies)
+        if begins and self.state.sequence == self.naive.begun_at:
+            self.naive.tick()  # time acts with a command only
         runs.append(self.watcher.run_of(_LOOK_FRAMES))
         listener = self.watch.client
         if subscribes := self.watch.choose(random):

@@ -145,8 +145,6 @@ class Seats:
         if not self.may(place, request):
             return Exchanged(run, number, [refusal(request, ErrorCode.NOT_AUTHORIZED)])
         if is_busy(self.state, client.user, request):
-            if self.state.sequence == self.naive.begun_at:
-                self.naive.tick()  # time acts with a command only
             return Exchanged(run, number, [refusal(request, ErrorCode.BUSY)])
         response = self.naive.execute(client.user, request, session.session_id)
         body = _encode(request)

@@ -68,9 +68,8 @@ def _comes_behind_many(
     if isinstance(command, ReplaceOrder):
         order.price = command.price or order.price
         lots = new_leaves(order, command)
-    if order.post_only or isinstance(command, SubmitOco):
-        lots = 1
-    return dead_before(state, order, lots) > state.bounds.dead
+    looks_only = order.post_only or isinstance(command, SubmitOco)
+    return dead_before(state, order, 1 if looks_only else lots, looks_only) > state.bounds.dead
 
 
 def _named(state: NaiveState, user: int, command: CancelOrder | ReplaceOrder) -> NaiveOrder | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Generator
+from itertools import groupby
 from typing import NamedTuple
 
 from hpe.messages import (
@@ -65,14 +66,26 @@ def nobody_is_dead(order: NaiveOrder) -> bool:
     return False
 
 
-def dead_before(state: NaiveState, order: NaiveOrder, lots: int) -> int:
-    """Count the dead that an order comes to before so many lots of living ones."""
-    count, reached = 0, 0
-    for maker in makers_for(order, state.resting(order.book)):
-        if reached >= lots:
-            break
-        count += state.is_dead(maker)
-        reached += 0 if state.is_dead(maker) else maker.leaves
+def dead_before(state: NaiveState, order: NaiveOrder, lots: int, looks_only: bool = False) -> int:
+    """Count the dead that an order comes to before so many lots; of one that only looks any end it.
+
+    What icebergs hide comes behind all others of their price. One's own lots are none.
+    """
+    count = 0
+    for _, level in groupby(makers_for(order, state.resting(order.book)), lambda o: o.price):
+        hidden = 0
+        for maker in level:
+            if lots <= 0:
+                return count
+            if state.is_dead(maker):
+                count += 1
+            elif looks_only or maker.user != order.user or order.policy is SelfTrade.NONE:
+                lots, hidden = lots - maker.shown, hidden + maker.leaves - maker.shown
+            elif order.policy is SelfTrade.DECREMENT and not order.terms.budget:
+                lots -= maker.leaves
+            elif order.policy is not SelfTrade.CANCEL_MAKER:
+                return count
+        lots -= hidden
     return count
 
 

@@ -27,6 +27,7 @@ from hpe.messages import (
     Side,
     SubmitOco,
     SubmitOrder,
+    Tick,
     TimeInForce,
     Uncross,
 )
@@ -45,6 +46,20 @@ def pit():
     pit = Pit()
     pit.trade_at(100)
     return pit
+
+
+def test_a_body_has_a_command_when_time_ends_all_that_was_unfinished(pit, monkeypatch):
+    """Else its reports would have a sequence that nothing waits for until it is durable."""
+    limit_stops(monkeypatch, 0)
+    soon_ns = pit.venue.time_ns + 10**6
+    place(pit.hers, SELL, 0, 1, STOP, tif=GTD, stop_price=100, expires_ns=soon_ns)
+    assert pit.unfinished
+    sequence, pit.venue.time_ns = pit.venue.core.last_sequence, soon_ns
+    output = pit.venue.apply(pit.his.run(ListOrders(1)))
+    assert logged(output.body) == [(0, [Tick])]
+    assert output.last_sequence == sequence + 1 == pit.venue.private[1][-1].sequence
+    assert not pit.unfinished
+    pit.venue.check()
 
 
 # --- stops ----------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from hpe.messages import (
     RejectReason,
     ReleaseHold,
     ReplaceOrder,
+    SelfTrade,
     SetStatus,
     Side,
     SubmitOco,
@@ -240,6 +241,47 @@ def test_who_would_come_to_too_many_dead_is_busy_and_a_stop_waits_for_them(pit, 
     pit.venue.apply()
     assert [order_id for _, order_id in pit.reports(1, ExecType.TRIGGERED)] == [stop]
     assert pit.hers.book().last_price == 90
+    pit.venue.check()
+
+
+@pytest.mark.parametrize(
+    ("policy", "lots", "comes_to_them"),
+    [
+        (SelfTrade.NONE, 1, False),
+        (SelfTrade.CANCEL_TAKER, 9, False),
+        (SelfTrade.CANCEL_MAKER, 1, True),
+        (SelfTrade.CANCEL_BOTH, 9, False),
+        (SelfTrade.DECREMENT, 1, False),
+        (SelfTrade.DECREMENT, 2, True),
+    ],
+)
+def test_one_s_own_order_hides_no_dead(pit, monkeypatch, policy, lots, comes_to_them):
+    """Lots that the self-trade rule cancels are none that an order gets."""
+    monkeypatch.setattr(Market, "dead_max", 3)
+    pit.his.submit(SELL, 101, 1)
+    ids = [short(pit.hers, SELL, 102, 1, at=pit.soon).order_id for _ in range(6)]
+    pit.hers.submit(SELL, 103, 9)
+    let_die(pit)
+    order = SubmitOrder(pit.his.next_id(), 1, 0, BUY, LIMIT, IOC, 103, lots, 0, policy)
+    if comes_to_them:
+        assert pit.his.refused(order).code == ErrorCode.BUSY
+    else:
+        answer = pit.his.ask(order)
+        assert answer.cum + answer.canceled == lots
+        assert not set(gone(pit, 1)) & set(ids)
+    pit.venue.check()
+
+
+def test_an_iceberg_hides_no_dead(pit, monkeypatch):
+    """What it hides comes behind all that stand at its price."""
+    monkeypatch.setattr(Market, "dead_max", 3)
+    place(pit.his, SELL, 101, 10, display_quantity=1)
+    for _ in range(4):
+        short(pit.hers, SELL, 101, 1, at=pit.soon)
+    let_die(pit)
+    order = SubmitOrder(pit.hers.next_id(), 1, 0, BUY, LIMIT, IOC, 101, 2)
+    assert pit.hers.refused(order).code == ErrorCode.BUSY
+    assert place(pit.hers, BUY, 101, 1, tif=IOC).cum == 1, "it comes to none"
     pit.venue.check()
 
 

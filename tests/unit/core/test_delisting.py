@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core.market import Market
 from hpe.messages import (
     AddAsset,
     AddInstrument,
@@ -23,6 +24,7 @@ from hpe.messages import (
     OrderType,
     RejectReason,
     ResolveInstrument,
+    SetStatus,
     Side,
     Subscribe,
     TimeInForce,
@@ -36,6 +38,15 @@ BUY, SELL = Side
 IN_USE = RejectReason.IN_USE
 BAND = CancelReason.BAND
 PAIR, BASE, QUOTE = 2, 3, 4
+
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    """Have stops fire one by one without a turn, and fills and ended orders soon forgotten."""
+    monkeypatch.setattr(Market, "fired_max", 1)
+    monkeypatch.setattr(Market, "stops_max", 0)
+    monkeypatch.setattr("hpe.core.orders.RECENT_FILLS_MAX", 0)
+    monkeypatch.setattr("hpe.core.orders.ENDED_ORDERS_MAX", 1)
 
 
 @pytest.fixture
@@ -123,6 +134,27 @@ def test_an_order_that_came_and_went_is_no_use(market, operator, client):
     assert reason(operator, Withdraw, BASE, 1_000, 1) == 0
     assert reason(operator, DelistAsset, BASE) == 0
     market.check()
+
+
+def test_what_trades_reached_goes_with_the_instrument(in_parts, market, operator, client, other):
+    """Stops that a trade reached are taken out in parts; all may be canceled before the last."""
+    for user, asset in ((1, BASE), (2, QUOTE), (1, 1), (2, 2)):
+        operator.deposit(asset, 1_000, user)
+    stops = [
+        place(client, SELL, 0, 1, OrderType.STOP, instrument=PAIR, stop_price=100).order_id
+        for _ in range(3)
+    ]
+    other.submit(BUY, 100, 1, instrument=PAIR)
+    client.submit(SELL, 100, 1, instrument=PAIR)
+    assert reason(operator, SetStatus, PAIR, InstrumentStatus.CANCEL_ONLY) == 0
+    for stop in stops:
+        client.cancel(stop)
+    client.submit(SELL, 100, 1)
+    other.submit(BUY, 100, 1)
+    delist_pair(operator)
+    market.core = market.restored()
+    assert not market.core.exchange.market.turns.works
+    market.core.check()
 
 
 def test_an_asset_that_a_pair_or_money_needs_stays(market, operator):

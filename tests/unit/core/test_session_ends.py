@@ -257,6 +257,24 @@ def test_a_restart_amid_the_closings(client, restart):
     venue.check()
 
 
+def test_a_session_that_is_gone_before_it_is_closed_is_no_work(client, monkeypatch):
+    """A core that loaded the dump goes on like the one that knew it."""
+    monkeypatch.setattr("hpe.core.internal.REVOCATIONS_MAX", 1)
+    venue = client.venue
+    venue.keys_valid(VALID)
+    for _ in range(4):
+        keyed(client).detach()
+    venue.configure(session_expiry_ns=10)
+    venue.keys_valid()
+    assert len(venue.core.exchange.revoked) == 3
+    venue.time_ns += 100
+    venue.pass_time(1)
+    twin = venue.restored()
+    assert twin.exchange.revoked == venue.core.exchange.revoked == {}
+    assert twin.next_due_ns == venue.core.next_due_ns != 1
+    venue.check()
+
+
 def test_orders_of_a_revoked_key_end_in_parts(client, other):
     venue = client.venue
     venue.keys_valid(VALID)
