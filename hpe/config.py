@@ -304,10 +304,8 @@ def _check_texts(config: Config) -> None:
         value = getattr(config, name)
         if "\0" in value:
             raise ConfigError(f"{name}: found {value!r}; allowed: names without a zero byte")
-    try:
-        config.host.encode("idna")
-    except UnicodeError:
-        raise ConfigError(f"host: found {config.host!r}; allowed: an address, or a name") from None
+    if not _can_be_name(config.host):
+        raise ConfigError(f"host: found {config.host!r}; allowed: an address, or a name")
 
 
 def _check_times(config: Config) -> None:
@@ -362,9 +360,17 @@ def split_address(address: str) -> tuple[str, int]:
     """
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+    if not _can_be_name(host) or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
         raise ValueError(f"found {address!r}; allowed: HOST:PORT")
     return host, int(port)
+
+
+def _can_be_name(host: str) -> bool:
+    """Tell whether the system can be asked for an address of this name."""
+    try:
+        return host.encode("idna") != b"" and "\0" not in host
+    except UnicodeError:  # a part of it is empty or too long
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -345,7 +345,13 @@ def test_addresses(text: str, host: str, port: int) -> None:
     assert parse_address(text) == (host, port)
 
 
-@pytest.mark.parametrize("text", ["", "host", ":7070", "host:", "host:0", "host:65536", "h:1x"])
+NAMES_THAT_ARE_NONE = ["a..b:1", "a" * 64 + ":1", "a\0b:1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "host", ":7070", "host:", "host:0", "host:65536", "h:1x", *NAMES_THAT_ARE_NONE],
+)
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="allowed"):
         parse_address(text)
