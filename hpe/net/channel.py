@@ -91,6 +91,7 @@ class Channel:
             out whether a server under relaxed sync forgot something).
         logged_out: whether the session was closed for good.
         on_stream: takes what streams are made of, in the order in which it came.
+        on_unlisted: called when a request is rejected because what it names is not listed.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Channel:
         self.failure: Exception | None = None
         self.logged_out = False
         self.on_stream: Callable[[Reply], None] = _ignore
+        self.on_unlisted: Callable[[], None] = lambda: None
         self._send = send
         # Set while there is a transport, and for ever once the channel is closed.
         self._settled = trio.Event()

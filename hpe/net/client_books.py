@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import trio
 
-from hpe.errors import StreamEnded
+from hpe.errors import HpeError, OrderRejected, StreamEnded
 from hpe.messages import (
     CHECKSUM_LEVELS,
     DEPTH_MAX,
@@ -53,12 +53,14 @@ class MarketStream(Stream):
     Attributes:
         instrument: what it is about.
         resyncs: snapshots that came after the first one.
+        unlisted: whether it ended because the instrument is not listed.
     """
 
     def __init__(self, instrument: InstrumentView, channel: Channel, depth: int) -> None:
         super().__init__((channel, instrument.id))
         self.instrument = instrument
         self.resyncs = -1
+        self.unlisted = False
         self._request = checked(Subscribe(0, instrument.id, channel, depth))
 
     def ask(self) -> Subscribe:
@@ -71,7 +73,7 @@ class MarketStream(Stream):
             if self.live:
                 self._update(message)
         elif message.snapshot is None:
-            self.end(rejected(message))
+            self.end(rejected(message))  # unknown_instrument: it has no other reason
         else:
             self.resyncs += 1
             self._snapshot(message)
@@ -83,6 +85,11 @@ class MarketStream(Stream):
     @abstractmethod
     def _update(self, message: Reply) -> None:
         """Take an update; there was a snapshot before it."""
+
+    def end(self, reason: HpeError) -> None:
+        """Nothing more comes."""
+        self.unlisted = self.unlisted or isinstance(reason, OrderRejected | StreamEnded)
+        super().end(reason)
 
     async def changed(self) -> None:
         """Wait until something changed since the last time, or since the block began.
@@ -305,7 +312,7 @@ class MarketDataCalls(ListingCalls):
         """
         view = await self._view(instrument)
         stream = MaintainedLevels(self.subscriptions, view, Channel.LEVELS, depth, LevelsBook())
-        async with followed(self.subscriptions, stream):
+        async with self._following(stream):
             yield stream
 
     @asynccontextmanager
@@ -315,26 +322,36 @@ class MarketDataCalls(ListingCalls):
         """Maintain a book of single orders; the arguments are those of `book`."""
         view = await self._view(instrument)
         stream = MaintainedOrders(self.subscriptions, view, Channel.ORDERS, depth, OrdersBook())
-        async with followed(self.subscriptions, stream):
+        async with self._following(stream):
             yield stream
 
     @asynccontextmanager
     async def best(self, instrument: InstrumentView | str) -> AsyncIterator[BestPrices]:
         """Follow the best prices."""
         stream = BestPrices(await self._view(instrument), Channel.BEST, 1)
-        async with followed(self.subscriptions, stream):
+        async with self._following(stream):
             yield stream
 
     @asynccontextmanager
     async def trades(self, instrument: InstrumentView | str) -> AsyncIterator[Trades]:
         """Follow the trades, from now on."""
         stream = Trades(await self._view(instrument))
-        async with followed(self.subscriptions, stream):
+        async with self._following(stream):
             yield stream
 
     @asynccontextmanager
     async def status(self, instrument: InstrumentView | str) -> AsyncIterator[MarketStatus]:
         """Follow what may be done with an instrument's orders, and its call auctions."""
         stream = MarketStatus(await self._view(instrument), Channel.STATUS, 1)
-        async with followed(self.subscriptions, stream):
+        async with self._following(stream):
             yield stream
+
+    @asynccontextmanager
+    async def _following(self, stream: MarketStream) -> AsyncIterator[None]:
+        """Follow a stream; after a delisting its symbol is asked for anew."""
+        try:
+            async with followed(self.subscriptions, stream):
+                yield
+        finally:
+            if stream.unlisted:
+                self.listings.forget()

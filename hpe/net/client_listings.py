@@ -1,6 +1,7 @@
 """What is listed, as the client library sees it: symbols to views, views to integers.
 
-KnownListings owns the views that a client has seen; scale never changes, so they stay right.
+KnownListings owns the views that a client has seen; scale and id of what is listed never change, so
+they stay right, and symbols are asked for again when the server does not know what they meant.
 ListingCalls is the base of Client's parts (hpe/net/client.py). Used from one Trio loop; any number
 of tasks may call. Guarantees: however many tasks miss something at once, the server is asked once,
 and all of them get that answer or that error.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
@@ -22,16 +23,41 @@ from hpe.net.subscriptions import Subscriptions
 _E = TypeVar("_E", bound=IntEnum)
 _V = TypeVar("_V")
 _A = TypeVar("_A")
-_K = TypeVar("_K", str, int)
+
+
+ORDERS_SEEN_MAX: Final = 100_000
+"""Orders of which a client remembers the instrument: what one user may have open by default."""
+
+
+class SeenOrders:
+    """Which instrument an order is on, of the orders seen last: neither ever changes."""
+
+    def __init__(self, orders_max: int = ORDERS_SEEN_MAX) -> None:
+        self._orders_max = orders_max
+        self._instruments: dict[int, int] = {}
+
+    def add(self, order_id: int, instrument_id: int) -> None:
+        """Remember an order, at the cost of the one seen the longest ago."""
+        self._instruments.pop(order_id, None)
+        self._instruments[order_id] = instrument_id
+        if len(self._instruments) > self._orders_max:
+            del self._instruments[next(iter(self._instruments))]
+
+    def instrument_of(self, order_id: int) -> int | None:
+        """Give the id of an order's instrument, None when the order is not remembered."""
+        return self._instruments.get(order_id)
 
 
 class KnownListings:
-    """The assets and instruments that one client has seen."""
+    """The assets and instruments that one client has seen, and what its orders are on."""
 
     def __init__(self, requests: RequestChannel) -> None:
         self.assets: dict[str, AssetView] = {}
         self.instruments: dict[str, InstrumentView] = {}
+        self.orders = SeenOrders()
         self._requests = requests
+        # A symbol that is listed no more may be another one's by now.
+        requests.on_unlisted = self.forget
         # By id also what is listed no more: orders and fills of its time name it.
         self._assets_by_id: dict[int, AssetView] = {}
         self._instruments_by_id: dict[int, InstrumentView] = {}
@@ -49,12 +75,17 @@ class KnownListings:
         return await self._find("instrument", self.instruments, symbol)
 
     async def asset_of(self, asset_id: int) -> AssetView:
-        """Give the asset of an id that the server named."""
-        return await self._find("asset", self._assets_by_id, asset_id)
+        """Give the asset of an id that the server named; a placeholder if it was delisted."""
+        return await self._named(self._assets_by_id, asset_id, AssetView.delisted)
 
     async def instrument_of(self, instrument_id: int) -> InstrumentView:
-        """Give the instrument of an id that the server named."""
-        return await self._find("instrument", self._instruments_by_id, instrument_id)
+        """Give the instrument of an id that the server named; a placeholder if it was delisted."""
+        return await self._named(self._instruments_by_id, instrument_id, InstrumentView.delisted)
+
+    def seen_instrument(self, instrument_id: int) -> InstrumentView:
+        """Give the instrument of an id as far as it is known, without asking."""
+        known = self._instruments_by_id.get(instrument_id)
+        return InstrumentView.delisted(instrument_id) if known is None else known
 
     async def renew(self) -> None:
         """Ask for everything that is listed now."""
@@ -92,13 +123,24 @@ class KnownListings:
         self._assets_by_id.update((view.id, view) for view in assets)
         self._instruments_by_id.update((view.id, view) for view in instruments)
 
-    async def _find(self, kind: str, views: dict[_K, _V], key: _K) -> _V:
+    def forget(self) -> None:
+        """Have the next one who names a symbol ask for it."""
+        self.assets.clear()
+        self.instruments.clear()
+
+    async def _named(self, views: dict[int, _V], key: int, delisted: Callable[[int], _V]) -> _V:
+        """Give a view; what is not listed after the server named it never will be again."""
+        if key not in views:
+            await self._ask_once(lambda: key in views)
+        return views.setdefault(key, delisted(key))
+
+    async def _find(self, kind: str, views: dict[str, _V], key: str) -> _V:
         """Give a view, asking for everything when it was not seen yet."""
         if key not in views:
             await self._ask_once(lambda: key in views)
         if key in views:
             return views[key]
-        known = ", ".join(sorted(map(str, views))[:20]) or "none"
+        known = ", ".join(sorted(views)[:20]) or "none"
         raise LookupError(f"no {kind} {key!r} (known: {known})")
 
     async def _ask_once(self, seen: Callable[[], bool]) -> None:

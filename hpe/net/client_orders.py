@@ -8,13 +8,18 @@ LookupError for an unknown symbol.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 
-from hpe.messages import OrderType, SelfTrade, Side, TimeInForce
+from hpe.errors import RequestError
+from hpe.messages import OrderRow, OrderType, SelfTrade, Side, TimeInForce
+from hpe.net.arguments import integer
 from hpe.net.client_listings import ListingCalls, word
 from hpe.net.decimals import Grid
 from hpe.net.market_views import OrderbookView
-from hpe.net.results import OcoResult
+from hpe.net.results import MassCancelResult, OcoResult, OrderResult
 from hpe.net.scales import InstrumentView
 from hpe.net.views import FillsView, FillView, MassCancelView, OrderStateView, OrderView
 
@@ -85,7 +90,7 @@ class OrderCalls(ListingCalls):
             cancel_on_disconnect=cancel_on_disconnect,
             user=user,
         )
-        return await self._show(answer, view.order)
+        return await self._show(answer, partial(self._shown, view))
 
     async def submit_oco(
         self,
@@ -125,7 +130,7 @@ class OrderCalls(ListingCalls):
             OrderRejected: neither order was accepted.
         """
         view = await self._view(instrument)
-        return await self.requests.submit_oco(
+        result = await self.requests.submit_oco(
             view.id,
             word("side", Side, side),
             view.quantities.count(quantity),
@@ -140,6 +145,9 @@ class OrderCalls(ListingCalls):
             cancel_on_disconnect=cancel_on_disconnect,
             user=user,
         )
+        self.listings.orders.add(result.limit_order_id, view.id)
+        self.listings.orders.add(result.stop_order_id, view.id)
+        return result
 
     async def cancel_order(
         self,
@@ -149,9 +157,17 @@ class OrderCalls(ListingCalls):
         client_order_id: int = 0,
         user: int = 0,
     ) -> OrderView:
-        """Cancel an order, named by exactly one of its ids."""
+        """Cancel an order, named by exactly one of its ids.
+
+        Asks first which order a client order id names, and what an order is on that this client
+        has not seen.
+
+        Raises:
+            ValueError: the order is on another instrument; nothing was sent.
+        """
         view = await self._view(instrument)
-        answer = self.requests.cancel_order(order_id, client_order_id, user)
+        name = await self._on(view, order_id, client_order_id, user)
+        answer = self.requests.cancel_order(*name, user)
         return await self._show(answer, view.order)
 
     async def mass_cancel(
@@ -163,17 +179,13 @@ class OrderCalls(ListingCalls):
         all_users: bool = False,
     ) -> MassCancelView:
         """Cancel the open orders of a user (0: one's own) or of all, where they match."""
-        result = await self.requests.mass_cancel(
+        answer = self.requests.mass_cancel(
             0 if instrument is None else (await self._view(instrument)).id,
             None if side is None else word("side", Side, side),
             user,
             all_users=all_users,
         )
-        orders = [
-            (await self.listings.instrument_of(report.instrument)).order_report(report)
-            for report in result.orders
-        ]
-        return MassCancelView(result.canceled, result.remaining, tuple(orders), result)
+        return await self._show(self._learn(answer), self._mass_canceled)
 
     async def replace_order(
         self,
@@ -193,12 +205,16 @@ class OrderCalls(ListingCalls):
 
         Not more at the same price keeps its place in the queue unless `requeue`; anything else
         loses it and may trade. `expires_ns` moves the end of a gtd order, in the server's
-        nanoseconds since 1970; both quantities may then be left out.
+        nanoseconds since 1970; both quantities may then be left out. Asks first as `cancel_order`
+        does: a price on another instrument's scale would be another price.
+
+        Raises:
+            ValueError: the order is on another instrument; nothing was sent.
         """
         view = await self._view(instrument)
+        name = await self._on(view, order_id, client_order_id, user)
         answer = self.requests.replace_order(
-            order_id,
-            client_order_id,
+            *name,
             quantity=_count_or_none(view.quantities, "quantity", quantity),
             leaves_quantity=_count_or_none(view.quantities, "leaves_quantity", leaves_quantity),
             price=_count_or_none(view.prices, "price", price),
@@ -220,8 +236,9 @@ class OrderCalls(ListingCalls):
         self, order_id: int = 0, *, client_order_id: int = 0, user: int = 0
     ) -> OrderStateView:
         """Give an order by exactly one of its ids, open or ended not too long ago."""
-        row = await self.requests.get_order(order_id, client_order_id, user)
-        return (await self.listings.instrument_of(row.instrument)).order_state(row)
+        return await self._order_state(
+            await self.requests.get_order(order_id, client_order_id, user)
+        )
 
     async def list_orders(
         self, instrument: InstrumentView | str | None = None, user: int = 0
@@ -229,9 +246,11 @@ class OrderCalls(ListingCalls):
         """Give the open orders of a user, waiting stops included, in order of id."""
         on = 0 if instrument is None else (await self._view(instrument)).id
         rows = await self.requests.list_orders(on, user)
-        return [
-            (await self.listings.instrument_of(row.instrument)).order_state(row) for row in rows
-        ]
+        if (
+            on and not rows
+        ):  # of what is not listed any more there are none either: that is rejected
+            await self.requests.get_orderbook(on, 1)
+        return [await self._order_state(row) for row in rows]
 
     async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillView]:
         """Give the recent fills with private sequences above `after`, oldest first."""
@@ -243,6 +262,47 @@ class OrderCalls(ListingCalls):
         instrument = self.listings.instrument_of
         fills = [(await instrument(row.instrument)).fill(row) for row in found.rows]
         return FillsView(found.sequence, found.complete_after, fills)
+
+    async def _on(
+        self, view: InstrumentView, order_id: int, client_order_id: int, user: int
+    ) -> tuple[int, int]:
+        """Give the two ids of a request about an order that is surely on an instrument."""
+        order_id = integer("order_id", order_id)
+        if bool(order_id) == bool(client_order_id):
+            return order_id, client_order_id  # one too many or few: rejected
+        found = self.listings.orders.instrument_of(order_id)
+        if found is None:
+            row = await self.requests.get_order(order_id, client_order_id, user)
+            # By its own id from here on: a client order id could be another order's by then.
+            order_id, found = row.order_id, row.instrument
+            self.listings.orders.add(order_id, found)
+        if found != view.id:
+            symbol = (await self.listings.instrument_of(found)).symbol
+            raise ValueError(
+                f"order {order_id} is on {symbol}, not on {view.symbol}; nothing was sent"
+            )
+        return order_id, 0
+
+    async def _learn(self, answer: Awaitable[MassCancelResult]) -> MassCancelResult:
+        """Wait for what was canceled and ask for the instruments that are not known yet."""
+        result = await answer
+        with suppress(RequestError):  # what was done is told in any case, with `raw` if need be
+            for report in result.orders:
+                await self.listings.instrument_of(report.instrument)
+        return result
+
+    def _mass_canceled(self, result: MassCancelResult) -> MassCancelView:
+        seen = self.listings.seen_instrument
+        orders = [seen(report.instrument).order_report(report) for report in result.orders]
+        return MassCancelView(result.canceled, result.remaining, tuple(orders), result)
+
+    def _shown(self, view: InstrumentView, result: OrderResult) -> OrderView:
+        self.listings.orders.add(result.order_id, view.id)
+        return view.order(result)
+
+    async def _order_state(self, row: OrderRow) -> OrderStateView:
+        self.listings.orders.add(row.order_id, row.instrument)
+        return (await self.listings.instrument_of(row.instrument)).order_state(row)
 
 
 def _order_type(price: Decimal | int | None, *, waits: bool) -> OrderType:

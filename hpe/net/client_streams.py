@@ -28,6 +28,7 @@ from hpe.messages import (
     FillRow,
     HoldReport,
     HoldRow,
+    OrderReport,
     OrderRow,
     PrivateReport,
     PrivateSubscribed,
@@ -203,6 +204,8 @@ class PrivateEvents(Stream):
 
     async def _snapshot_view(self, raw: RawSnapshot) -> Snapshot:
         asset, instrument = self._listings.asset_of, self._listings.instrument_of
+        for row in raw.orders:
+            self._listings.orders.add(row.order_id, row.instrument)
         return Snapshot(
             raw.sequence,
             [(await instrument(row.instrument)).order_state(row) for row in raw.orders],
@@ -221,6 +224,8 @@ class PrivateEvents(Stream):
         instrument = await self._listings.instrument_of(report.instrument)
         if isinstance(report, ExecutionReport):
             return instrument.execution(report)
+        if isinstance(report, OrderReport):
+            self._listings.orders.add(report.order_id, report.instrument)
         return instrument.event(report)
 
     # --- the subscriptions' side --------------------------------------------------------------

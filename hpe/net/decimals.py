@@ -115,6 +115,32 @@ class Grid:
         return str(self.step) if self._exponent is None else str(self.value(1))
 
 
+class UnknownGrid(Grid):
+    """The grid of what was delisted before anybody here saw its scale: no value can be told.
+
+    NaN stands for every value: it prints as what it is, no order can be priced with it, and what is
+    computed with it is NaN again, where any number would be wrong.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, kind: str, symbol: str) -> None:
+        super().__init__(kind, symbol, Fraction(1))
+
+    def count(self, value: Decimal | SupportsIndex, argument: str = "") -> int:
+        """Refuse: nothing can be counted in steps of unknown size.
+
+        Raises:
+            ValueError: always.
+        """
+        name = argument or self.kind
+        raise ValueError(f"{name} of {self.symbol}: its scale is not known, it was delisted")
+
+    def value(self, count: int) -> Decimal:
+        """Give NaN."""
+        return PlainDecimal("NaN")
+
+
 def _check_size(name: str, value: Decimal) -> None:
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int):  # NaN and infinities have a letter there

@@ -8,6 +8,8 @@ from one Trio loop. Everything here is integers: ticks, lots, atoms.
 
 from __future__ import annotations
 
+from typing import Final
+
 import trio
 
 from hpe.errors import ConnectionLost, QueryTimeout, ReplyTimeout, RequestRefused
@@ -18,18 +20,30 @@ from hpe.messages import (
     Logout,
     Ping,
     Pong,
+    RejectReason,
+    Request,
     ServerInfo,
     ServerInfoReply,
 )
 from hpe.net.arguments import flag
+from hpe.net.pending import Answer
 from hpe.net.requests_money import MoneyRequests
 from hpe.net.requests_operations import OperationRequests
 from hpe.net.requests_orders import OrderRequests
 from hpe.net.results import Result, expect, result_of
 
+_UNLISTED: Final = (RejectReason.UNKNOWN_INSTRUMENT, RejectReason.UNKNOWN_ASSET)
+
 
 class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
     """Every request of the protocol as a method; construction is Channel's."""
+
+    async def call(self, request: Request) -> Answer:
+        """Do as Channel, and tell when what a request names is not listed."""
+        answer = await super().call(request)
+        if getattr(answer.response, "reason", 0) in _UNLISTED:
+            self.on_unlisted()
+        return answer
 
     async def outcome(self, error: ReplyTimeout) -> Result:
         """Ask how a command ended that ended in ReplyTimeout, one of the session's last `window`.

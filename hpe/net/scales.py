@@ -42,7 +42,7 @@ from hpe.messages import (
     TimeInForce,
     TradeRow,
 )
-from hpe.net.decimals import Grid, amount_grid, price_grid, quantity_grid
+from hpe.net.decimals import Grid, UnknownGrid, amount_grid, price_grid, quantity_grid
 from hpe.net.market_views import (
     BestView,
     BookOrderView,
@@ -94,6 +94,12 @@ class AssetView:
         """Make the view of a row of list_assets."""
         asset, symbol, decimals = row
         return cls(asset, symbol, decimals, amount_grid(symbol, decimals))
+
+    @classmethod
+    def delisted(cls, asset: int) -> AssetView:
+        """Make the view of an asset that nobody here saw listed: `raw` has the atoms."""
+        symbol = f"asset {asset}"
+        return cls(asset, symbol, 0, UnknownGrid("amount", symbol))
 
     def balance(self, balance: Balance) -> BalanceView:
         """Convert an account's atoms."""
@@ -196,6 +202,14 @@ class InstrumentView:
         )
         quantities = quantity_grid(row.symbol, row.base_atoms_per_lot, base.decimals)
         return cls(row.instrument, row.symbol, base, quote, prices, quantities)
+
+    @classmethod
+    def delisted(cls, instrument: int) -> InstrumentView:
+        """Make the view of an instrument that nobody here saw listed: `raw` has the integers."""
+        symbol = f"instrument {instrument}"
+        unknown = AssetView(0, f"asset of {symbol}", 0, UnknownGrid("amount", symbol))
+        prices, quantities = UnknownGrid("price", symbol), UnknownGrid("quantity", symbol)
+        return cls(instrument, symbol, unknown, unknown, prices, quantities)
 
     @property
     def tick_size(self) -> Decimal:

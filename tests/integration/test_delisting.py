@@ -1,13 +1,16 @@
 """Delisting over TCP: what follows an instrument ends cleanly, and its symbol is free."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import pytest
 import trio
 
 from hpe.errors import OrderRejected, StreamEnded
-from hpe.net.client import connect
+from hpe.net.client import Client, connect
 from hpe.net.sync import connect_sync
+from hpe.net.views import BalanceReportView
 from tests.support.service import running_service
 
 PATIENCE_S = 20
@@ -38,10 +41,9 @@ async def test_streams_and_books_of_a_delisted_instrument_end(tmp_path: Path) ->
                 assert [trade async for trade in trades] == []
                 assert other.live
             await operator.delist_asset("NEW")
-            with pytest.raises(OrderRejected, match="unknown_instrument"):
-                await watcher.get_instrument("NEW/OLD")
-            with pytest.raises(LookupError):
-                await operator.instrument("NEW/OLD")
+            for client in (watcher, operator):
+                with pytest.raises(LookupError):
+                    await client.get_instrument("NEW/OLD")
             await operator.requests.resolve_instrument("NEW", "OLD")
             assert (await operator.instrument("NEW/OLD")).base.id == 6
 
@@ -72,3 +74,87 @@ async def test_a_blocking_iteration_over_trades_ends(tmp_path: Path) -> None:
     with trio.fail_after(PATIENCE_S):
         async with running_service(tmp_path) as service:
             assert await trio.to_thread.run_sync(follow, service.address) == []
+
+
+async def settle(client: Client, symbol: str, amount: int) -> None:
+    """Leave a report of an asset, and nothing in the account."""
+    await client.deposit(symbol, amount)
+    await client.withdraw(symbol, amount)
+
+
+async def test_reports_about_what_was_delisted_are_shown(tmp_path: Path) -> None:
+    """One who never saw it listed gets its raw integers and no number that could be wrong."""
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path, auto_create=True) as service,
+            connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
+        ):
+            await client.requests.resolve_instrument("NEW", "OLD")
+            new = await client.asset("NEW")
+            await settle(client, "NEW", 5)
+            await client.deposit("USD", 7)
+            await client.delist_instrument("NEW/OLD")
+            await client.delist_asset("NEW")
+            async with connect(service.address, user=1, timeout_s=PATIENCE_S) as late:
+                for each, symbol in ((client, "NEW"), (late, f"asset {new.id}")):
+                    async with each.private_events(after=0) as events:
+                        put, taken, usd = [await anext(events) for _ in range(3)]
+                    assert isinstance(put, BalanceReportView)
+                    assert isinstance(taken, BalanceReportView)
+                    assert isinstance(usd, BalanceReportView)
+                    assert (put.symbol, taken.symbol, usd.symbol) == (symbol, symbol, "USD")
+                    assert (put.raw.available, usd.available) == (new.amounts.count(5), 7)
+                    assert put.available.is_nan() == (each is late)
+
+
+async def list_new(operator: Client, decimals: int, quote_atoms_per_tick: int) -> None:
+    usd = await operator.asset("USD")
+    base = await operator.requests.add_asset("NEW", decimals)
+    await operator.requests.add_instrument(
+        "NEW/USD", base, usd.id, quote_atoms_per_tick=quote_atoms_per_tick
+    )
+
+
+async def enter(stream: AbstractAsyncContextManager[object]) -> None:
+    async with stream:
+        pass
+
+
+SYMBOL_CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
+    "submit_order": lambda client: client.submit_order("NEW/USD", "buy", 1, 5),
+    "list_orders": lambda client: client.list_orders("NEW/USD"),
+    "mass_cancel": lambda client: client.mass_cancel("NEW/USD"),
+    "get_orderbook": lambda client: client.get_orderbook("NEW/USD"),
+    "get_balance": lambda client: client.get_balance("NEW"),
+    "book": lambda client: enter(client.book("NEW/USD")),
+    "trades": lambda client: enter(client.trades("NEW/USD")),
+}
+
+
+async def test_a_symbol_that_is_listed_anew_has_its_new_scale(tmp_path: Path) -> None:
+    """What was known of the symbol is rejected once, whatever names it, and forgotten then."""
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            connect(service.address, user=1, timeout_s=PATIENCE_S) as operator,
+            AsyncExitStack() as stack,
+        ):
+            await operator.deposit("USD", 1_000)
+            await list_new(operator, decimals=2, quote_atoms_per_tick=1)
+            clients = {}
+            for name in SYMBOL_CALLS:
+                connection = connect(service.address, user=1, timeout_s=PATIENCE_S)
+                clients[name] = await stack.enter_async_context(connection)
+                await clients[name].instrument("NEW/USD")
+            await operator.delist_instrument("NEW/USD")
+            await operator.delist_asset("NEW")
+            await list_new(operator, decimals=4, quote_atoms_per_tick=100)
+            order = await operator.submit_order("NEW/USD", "buy", 1, 5)
+            for name, call in SYMBOL_CALLS.items():
+                with pytest.raises(OrderRejected, match="unknown_"):
+                    await call(clients[name])
+                await call(clients[name])
+                if name == "mass_cancel":  # it found the order
+                    order = await operator.submit_order("NEW/USD", "buy", 1, 5)
+                shown = await clients[name].get_order(order.order_id)
+                assert (shown.price, shown.quantity, shown.raw.price) == (5, 1, 5)

@@ -12,7 +12,7 @@ from hpe.messages import (
     ListAssets,
     ListInstruments,
 )
-from hpe.net.client_listings import KnownListings
+from hpe.net.client_listings import KnownListings, SeenOrders
 from tests.support.stream_peer import StreamPeer, stream_peer
 
 ROW = InstrumentRow(1, "BTC/USD", 1, 2, 10**6, 1, 1, 9, 1, 9, 0, 9, 0, 0, 0, 0, 0, False)
@@ -106,3 +106,31 @@ async def test_an_error_is_everybodys_and_a_cancelled_one_nobodys(
         peer.asked.clear()
         nursery.start_soon(answer, peer)
         assert (await listings.asset("BTC")).decimals == 8
+
+
+async def test_an_id_that_is_not_listed_is_asked_for_once(autojump_clock: MockClock) -> None:
+    """It was delisted: ids are never used again."""
+    async with stream_peer() as peer, trio.open_nursery() as nursery:
+        listings = KnownListings(peer.channel)
+        nursery.start_soon(answer, peer, "BTC/USD")
+        pair = await listings.instrument_of(7)
+        assert (pair.id, pair.symbol) == (7, "instrument 7")
+        nursery.start_soon(answer, peer, "BTC/USD")
+        asset = await listings.asset_of(9)
+        assert (asset.id, asset.symbol) == (9, "asset 9")
+        assert await listings.instrument_of(7) is pair
+        assert await listings.asset_of(9) is asset
+        await peer.quiet()
+        assert str(pair.prices.value(5)) == str(pair.tick_size) == "NaN"
+        for grid in (pair.prices, pair.quantities, pair.quote.amounts, asset.amounts):
+            with pytest.raises(ValueError, match="its scale is not known, it was delisted"):
+                grid.count(1)
+        assert {*listings.instruments} == {"BTC/USD"}
+        assert {*listings.assets} == {"BTC", "USD"}
+
+
+def test_the_orders_seen_last_are_remembered() -> None:
+    seen = SeenOrders(2)
+    for order_id in (1, 2, 1, 3):
+        seen.add(order_id, 10 * order_id)
+    assert [seen.instrument_of(order_id) for order_id in (1, 2, 3)] == [10, None, 30]

@@ -41,11 +41,8 @@ D = Decimal
 
 BTC = AssetView.of((1, "BTC", 8))
 USD = AssetView.of((2, "USD", 2))
-PAIR = InstrumentView.of(
-    InstrumentRow(1, "BTC/USD", 1, 2, 10**6, 1, 1, 9, 1, 9, 0, 9, 0, 0, 0, 0, 0, False),
-    BTC,
-    USD,
-)
+PAIR_ROW = InstrumentRow(1, "BTC/USD", 1, 2, 10**6, 1, 1, 9, 1, 9, 0, 9, 0, 0, 0, 0, 0, False)
+PAIR = InstrumentView.of(PAIR_ROW, BTC, USD)
 """A lot is 0.01 BTC, a tick one USD."""
 
 
