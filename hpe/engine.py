@@ -270,8 +270,7 @@ class HighPerformanceEngine(InProcessApi):
             ):
                 server = gate.build(switchboard, traffic, connections)
                 around, watch = server.around, Watch(clock, log_inbox)
-                services = (around.wheel, around.arrivals, around.entrances, around.exits)
-                for service in (sequencer, watch, *services):
+                for service in (sequencer, watch, *around.services()):
                     front.start_soon(service.serve)
                 trio_id = threading.get_native_id()
                 threads = ThreadFigures({"trio": trio_id, "wal": wal_id, "matcher": matcher_id})
@@ -380,6 +379,7 @@ class HighPerformanceEngine(InProcessApi):
             "durable_sequence": self.durable_sequence.value,
             "connections": len(switchboard),
             "connections_accepted": switchboard.accepted,
+            "connections_waiting": len(server.arrivals),
             "connections_refused": server.refused,
             "connections_faulty": server.faulty,
             "connections_max": server.connections_max,

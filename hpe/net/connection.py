@@ -234,14 +234,14 @@ class Connection:
         if isinstance(self._stream, trio.SSLStream):
             self._life.deadline = self._reading.deadline
             failed = "no TLS handshake in time"
-            self._wire.turnstile = self._around.entrances
+            self._wire.wait_turn = self._wait_turn
             with self._life:
                 try:
                     await self._stream.do_handshake()
                     self._secured = True
                 except (trio.BrokenResourceError, OSError) as fault:
                     failed = f"no TLS handshake: {fault.__cause__ or fault}"
-            self._wire.turnstile = None
+            self._wire.wait_turn = None
             if not self._secured:
                 await self._around.exits.wait()
                 raise ConnectionFault(failed)
@@ -298,7 +298,7 @@ class Connection:
 
     async def _log_on(self, chunk: Chunk, now_s: float) -> None:
         """Take what comes before there is a session; a crowd takes turns."""
-        await self._around.entrances.wait()
+        await self._wait_turn()
         step = self.session.control(chunk)
         if step.refusal is not None and step.refusal.code is ErrorCode.AUTHENTICATION_FAILED:
             self._around.logons_failed += 1
@@ -311,6 +311,9 @@ class Connection:
             self._reading.deadline = float("inf")
             if self._settled is not None:
                 await self._settled.wait()
+
+    async def _wait_turn(self) -> None:
+        await self._around.entrances.wait(self._place.source)
 
     async def _answer(self, chunk: Chunk, now_s: float) -> None:
         """Answer a control message, whose credits are taken."""

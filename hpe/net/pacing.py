@@ -4,19 +4,20 @@ Owns how fast connections are accepted, take the costly steps of their beginning
 the Trio loop, whose time is everybody's: each such step costs it 0.1 to 0.8 ms, and Trio runs all
 tasks that can run before it looks at the network again. Guarantees: while requests are between
 reader and dispatcher such a step happens only every HELD_S_MAX, where somebody trades TRADING_PER_S
-times a second, each kind for itself and in the order of coming; who was let in comes to the end of
-his logon; what is beyond waits in the kernel's queue or in memory that is bounded by the caps on
-connections. On an idle service nobody waits.
+times a second, each kind for itself, and sources take turns (rotation.py); who was let in comes to
+the end of his logon; what is beyond waits in the kernel's queue, in the waiting room (arrivals.py)
+or in memory that is bounded by the caps on connections. On an idle service nobody waits.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from math import inf
 from typing import Final
 
 import trio
+
+from hpe.net.rotation import Rotation
 
 IDLE_PER_S: Final = 4_000
 """Where nobody trades: all of the loop's time and more."""
@@ -26,6 +27,9 @@ CROWD_PER_S: Final = 1_150
 """Where somebody does: steps of logons; arrivals and ends, so that a crowd of a thousand that came
 in one moment is served, and gone again, within a second. At 1,250 of all three the storm's p99 was
 40 % higher."""
+
+INTAKE_PER_S: Final = 500
+"""Turns at the kernel's queue where somebody trades, each for several connections."""
 
 LATELY_S: Final = 0.1
 """So long after a request somebody trades."""
@@ -41,11 +45,6 @@ LOGON_HELD_S_MAX: Final = 0.002
 LOGONS_WAITING_MAX: Final = 50
 """While so many wait for their next step nobody else is served: else all would take their first
 steps, and none the last one in time."""
-
-GONE_PER_TURN: Final = 16
-"""Connections that were reset meanwhile, or are turned away, taken off the kernel's queue on one
-turn: the 4,000 that it keeps at most are through within a second, where somebody trades, too."""
-
 
 TRICKLE_S_MIN: Final = 0.25
 TRICKLE_S_MAX: Final = 2.0
@@ -105,7 +104,7 @@ class Traffic:
 
 
 class Turnstile:
-    """Lets tasks through one after the other, in the order in which they came.
+    """Lets tasks through one after the other: sources in turns, in each the first to come first.
 
     One task serves those who wait: that costs less than if each looked at the time for himself.
 
@@ -129,7 +128,7 @@ class Turnstile:
         self._held_s_max = held_s_max
         # When the next one may pass, and when the last one did.
         self._open_s = self._passed_s = -inf
-        self._queue = trio.lowlevel.ParkingLot()
+        self._queue: Rotation[trio.lowlevel.Task] = Rotation()
         self._bell = trio.lowlevel.ParkingLot()
         self._few = trio.lowlevel.ParkingLot()
 
@@ -138,17 +137,27 @@ class Turnstile:
         """How many wait here."""
         return len(self._queue)
 
-    async def wait(self) -> None:
+    async def wait(self, source: str = "") -> None:
         """Wait for one's turn; no checkpoint when there is nothing to wait for.
 
         Cancellation: safe; the turn is the next one's.
+
+        Args:
+            source: with which one shares it; those without one are one source.
         """
         now_s = trio.current_time()
         if not self._queue and not self._traffic.under_way and now_s >= self._open_s:
             self._pass(now_s)
             return
+        task = trio.lowlevel.current_task()
+        self._queue.add(source, task)
         self._bell.unpark_all()
-        await self._queue.park()
+
+        def give_up(_: object) -> trio.lowlevel.Abort:
+            self._queue.discard(source, task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(give_up)
 
     async def wait_few(self) -> None:
         """Wait until no crowd waits here."""
@@ -166,7 +175,7 @@ class Turnstile:
             await self._traffic.wait_calm(self._passed_s + self._held_s_max)
             now_s = trio.current_time()
             while self._queue and now_s >= self._open_s:
-                self._queue.unpark()
+                trio.lowlevel.reschedule(self._queue.take())
                 self._pass(now_s)
                 if self._traffic.under_way:
                     break
@@ -186,60 +195,6 @@ class Turnstile:
         self._traffic = Traffic()
         self._interval_s = self._idle_interval_s = 0.0
         self._open_s = -inf
-        self._queue.unpark_all()
+        while self._queue:
+            trio.lowlevel.reschedule(self._queue.take())
         self._few.unpark_all()
-
-
-class PacedListener(trio.abc.Listener[trio.SocketStream]):
-    """Hands over what it accepts through a turnstile, while no crowd waits behind it.
-
-    Args:
-        listener: what really accepts.
-        arrivals: shared by listeners.
-        entrances: where those who were handed over wait for the steps of their logon.
-        turns_away: tells of a connection that it is to be closed, so that it takes no turn.
-    """
-
-    def __init__(
-        self,
-        listener: trio.SocketListener,
-        arrivals: Turnstile,
-        entrances: Turnstile,
-        turns_away: Callable[[trio.SocketStream], bool],
-    ) -> None:
-        self._turns_away = turns_away
-        self._listener = listener
-        self._arrivals = arrivals
-        self._entrances = entrances
-
-    async def accept(self) -> trio.SocketStream:
-        """Wait for a connection that is still there, then for its turn."""
-        gone = 0
-        while True:
-            stream = await self._listener.accept()
-            if not _is_gone(stream) and not self._turns_away(stream):
-                break
-            stream.socket.close()  # who only knocks keeps nobody else from his turn
-            gone += 1
-            if not gone % GONE_PER_TURN:
-                await self._arrivals.wait()
-        try:
-            await self._arrivals.wait()
-            await self._entrances.wait_few()
-        except BaseException:
-            stream.socket.close()
-            raise
-        return stream
-
-    async def aclose(self) -> None:
-        """Close the listener."""
-        await self._listener.aclose()
-
-
-def _is_gone(stream: trio.SocketStream) -> bool:
-    """Whether a connection was reset before anybody took it."""
-    try:
-        stream.socket.getpeername()
-    except OSError:
-        return True
-    return False

@@ -3,9 +3,9 @@
 Owns the listening sockets; runs in the Trio loop. Each accepted stream becomes a Connection in
 the nursery that outlives the pipeline, so replies are still written when listening is over.
 Guarantees: a connection's fault never reaches another one or the accept loop; running out of
-file descriptors delays new connections and nothing else, and so does a flood of them (pacing.py);
-no source can take all places or try keys for ever. Relies on Trio for TCP_NODELAY on accepted
-sockets and for sleeping and logging when accept fails for want of resources.
+file descriptors delays new connections and nothing else; a flood of new ones delays those of the
+same sources (arrivals.py, pacing.py); no source can take all places or try keys for ever. Relies
+on Trio for TCP_NODELAY on accepted sockets.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from __future__ import annotations
 import resource
 import socket
 import ssl
+from contextlib import ExitStack
 from typing import Final
 
 import trio
 
 from hpe.errors import ListenError
 from hpe.messages import ERROR_TRAITS, ErrorCode
+from hpe.net.arrivals import WAITING_MAX, Arrivals
 from hpe.net.connection import Connection
 from hpe.net.farewell import ClientStream, contain, refuse_connection
 from hpe.net.logon import Refusal
-from hpe.net.pacing import PacedListener
 from hpe.net.sources import Sources
 from hpe.net.surroundings import Surroundings
 from hpe.net.wire import Wire
@@ -71,11 +72,13 @@ class Server:
         self._sources = sources
         self.around = around
         self.tls = tls
-        self.connections_max = min(connections_max, _connections_possible())
+        self._descriptors = _connections_possible()
+        self.connections_max = min(connections_max, self._descriptors)
         self.refused = 0
         self.faulty = 0
         self._accepting: list[trio.CancelScope] = []
         self._refusing = 0
+        self.arrivals = Arrivals(self, around.intake, around.arrivals, around.entrances)
 
     async def listen(self, host: str, port: int, task_status: trio.TaskStatus[int]) -> None:
         """Accept until `stop`; `started` gives the bound port.
@@ -87,51 +90,61 @@ class Server:
             listeners = await _bind(host, port)
         except OSError as error:
             raise ListenError(f"cannot listen on {host}:{port}: {error}") from error
-        for listener in listeners:
-            for option in KEEPALIVE:  # what is accepted inherits it, at no cost
-                listener.socket.setsockopt(*option)
         name = listeners[0].socket.getsockname()
-        around = self.around
-        paced = [
-            PacedListener(listener, around.arrivals, around.entrances, self._turns_away)
-            for listener in listeners
-        ]
-        with trio.CancelScope() as accepting:
+        with trio.CancelScope() as accepting, ExitStack() as stack:
             self._accepting.append(accepting)
-            task_status.started(int(name[1]))
-            await trio.serve_listeners(self._accepted, paced, handler_nursery=self._nursery)
+            stack.callback(self.arrivals.close)
+            async with trio.open_nursery() as nursery:
+                for listener in listeners:
+                    listening = stack.enter_context(_raw(listener))
+                    nursery.start_soon(self.arrivals.collect, listening)
+                nursery.start_soon(self._serve)
+                task_status.started(int(name[1]))
 
     def stop(self) -> None:
-        """Close the listeners; connections go on, and end as soon as they can."""
+        """Close the listeners and what waits; connections go on, and end as soon as they can."""
         self.around.exits.open()
         for accepting in self._accepting:
             accepting.cancel()
 
-    def _turns_away(self, stream: trio.SocketStream) -> bool:
-        """Whether a connection is closed at once: no place for its source, and no time to say so.
+    # --- what the waiting room asks -----------------------------------------------------------
 
-        It takes no turn then: a crowd from one source keeps others no longer than it must.
-        """
-        if self._refusing < REFUSALS_MAX:
-            return False
-        try:
-            address = stream.socket.getpeername()[0]
-        except OSError:
-            return True
-        now_s = trio.current_time()
-        code = self._sources.refuses(address, now_s)
-        if code is None:
-            return False
+    def refuses(self, address: str, waiting: int) -> ErrorCode | None:
+        """Say why a connection would have no place beside `waiting` others of its source."""
+        return self._sources.refuses(address, trio.current_time(), waiting)
+
+    def can_tell(self, waiting: int) -> bool:
+        """Whether one more can be told why it is refused, beside `waiting` others."""
+        return self._refusing + waiting < REFUSALS_MAX
+
+    def has_room(self, waiting: int) -> bool:
+        """Whether one more may wait: on the descriptors of connections that are not there."""
+        free = self._descriptors - len(self.around.switchboard)
+        return waiting < max(REFUSALS_MAX, min(WAITING_MAX, free))
+
+    def turned_away(self, address: str, code: ErrorCode) -> None:
+        """Count a connection that is refused, and have it logged."""
         self.refused += 1
         refusal = Refusal(code, ERROR_TRAITS[code].text)
-        self.around.logon_log.refused(refusal, None, address, now_s)
-        return True
+        self.around.logon_log.refused(refusal, None, address, trio.current_time())
+
+    # --- connections --------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        while True:
+            stream = await self.arrivals.next()
+            self._nursery.start_soon(self._accepted, stream)
 
     async def _accepted(self, stream: trio.SocketStream) -> None:
         try:
+            await self._admit(stream)
+        finally:
+            stream.socket.close()
+
+    async def _admit(self, stream: trio.SocketStream) -> None:
+        try:
             address = stream.socket.getpeername()[0]
         except OSError:  # it has gone already
-            await trio.aclose_forcefully(stream)
             return
         place = self._sources.enter(address, trio.current_time())
         if isinstance(place, ErrorCode):
@@ -156,11 +169,8 @@ class Server:
         return trio.SSLStream(wire, self.tls, server_side=True, https_compatible=True)
 
     async def _refuse(self, stream: trio.SocketStream, code: ErrorCode, address: str) -> None:
-        self.refused += 1
-        refusal = Refusal(code, ERROR_TRAITS[code].text)
-        self.around.logon_log.refused(refusal, None, address, trio.current_time())
+        self.turned_away(address, code)
         if self._refusing >= REFUSALS_MAX:
-            await trio.aclose_forcefully(stream)
             return
         self._refusing += 1
         try:
@@ -169,6 +179,15 @@ class Server:
             )
         finally:
             self._refusing -= 1
+
+
+def _raw(listener: trio.SocketListener) -> socket.socket:
+    """Take over the socket of a listener, for accepting many at a time."""
+    for option in KEEPALIVE:  # what is accepted inherits it, at no cost
+        listener.socket.setsockopt(*option)
+    listening = socket.socket(fileno=listener.socket.detach())
+    listening.setblocking(False)
+    return listening
 
 
 async def _bind(host: str, port: int) -> list[trio.SocketListener]:

@@ -10,6 +10,7 @@ docs/architecture.md, "Limits".
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from hpe.messages import ErrorCode
@@ -26,6 +27,8 @@ SOURCES_FAILED_MAX: Final = 65_536
 is forgotten. About 20 MB, reached only by failures from as many addresses within a minute."""
 
 _IPV6_PREFIX_BITS: Final = 64
+_SOURCES_CACHED: Final = 1_024
+"""An address is taken apart in 0.003 to 0.02 ms: a crowd's once, not once per connection."""
 
 
 class SourceLimits(NamedTuple):
@@ -54,9 +57,10 @@ class _Source:
 class Place:
     """What one connection takes up of its source; `address` is where it came from."""
 
-    __slots__ = ("_source", "_sources", "_stranger", "address")
+    __slots__ = ("_source", "_sources", "_stranger", "address", "source")
 
     def __init__(self, sources: Sources, source: _Source, address: str) -> None:
+        self.source = source.key
         # One string for all of a source, where that says as much.
         self.address = source.key if source.key == address else address
         self._sources = sources
@@ -109,19 +113,24 @@ class Sources:
         source.strangers += 1
         return Place(self, source, address)
 
-    def refuses(self, address: str, now_s: float) -> ErrorCode | None:
-        """Say why a new connection would have no place; None: it would have one."""
+    def refuses(self, address: str, now_s: float, waiting: int = 0) -> ErrorCode | None:
+        """Say why a new connection would have no place; None: it would have one.
+
+        Args:
+            address: of the peer, as the socket gives it.
+            now_s: Trio time.
+            waiting: strangers of the same source that have no place yet.
+        """
         self._forget_expired(now_s)
+        connections = strangers = waiting
         source = self._sources.get(source_of(address))
-        if source is None:
-            return None
-        if source.refused_until_s > now_s:
-            return ErrorCode.TOO_MANY_LOGONS
+        if source is not None:
+            if source.refused_until_s > now_s:
+                return ErrorCode.TOO_MANY_LOGONS
+            connections += source.connections
+            strangers += source.strangers
         limits = self._limits
-        if (
-            source.connections >= limits.connections_max
-            or source.strangers >= limits.strangers_max
-        ):  # fmt: skip
+        if connections >= limits.connections_max or strangers >= limits.strangers_max:
             return ErrorCode.TOO_MANY_CONNECTIONS
         return None
 
@@ -162,6 +171,7 @@ class Sources:
             del self._sources[source.key]
 
 
+@lru_cache(_SOURCES_CACHED)
 def source_of(address: str) -> str:
     """Give the source that an address belongs to; what is no IP address stands for itself."""
     try:

@@ -7,7 +7,7 @@ in the Trio loop.
 from __future__ import annotations
 
 from hpe.net.logon_log import LogonLog
-from hpe.net.pacing import CROWD_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
+from hpe.net.pacing import CROWD_PER_S, INTAKE_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
 from hpe.net.rates import Rates
 from hpe.net.rejects import Rejects
 from hpe.net.switchboard import Switchboard
@@ -26,6 +26,7 @@ class Surroundings:
         logon_timeout_s: how long a stranger may stay one.
 
     Attributes:
+        intake: where what is taken off the kernel's queue takes turns.
         arrivals: where connections take turns to be served at all.
         entrances: where those who log on do.
         exits: where those who go do.
@@ -36,8 +37,9 @@ class Surroundings:
     """
 
     __slots__ = (
-        "arrivals", "entrances", "exits", "heartbeats_missed", "logon_log", "logon_timeout_s",
-        "logons_failed", "rates", "rejects", "slow_consumers", "switchboard", "wheel",
+        "arrivals", "entrances", "exits", "heartbeats_missed", "intake", "logon_log",
+        "logon_timeout_s", "logons_failed", "rates", "rejects", "slow_consumers", "switchboard",
+        "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +56,7 @@ class Surroundings:
         self.rates = rates
         self.rejects = rejects
         self.logon_timeout_s = logon_timeout_s
+        self.intake = Turnstile(traffic, INTAKE_PER_S, LOGON_HELD_S_MAX)
         self.arrivals = Turnstile(traffic, CROWD_PER_S)
         self.entrances = Turnstile(traffic, held_s_max=LOGON_HELD_S_MAX)
         self.exits = Turnstile(traffic, CROWD_PER_S)
@@ -61,3 +64,7 @@ class Surroundings:
         self.heartbeats_missed = 0
         self.logons_failed = 0
         self.logon_log = LogonLog()
+
+    def services(self) -> tuple[Wheel | Turnstile, ...]:
+        """Return what has to be served, each by a task."""
+        return self.wheel, self.intake, self.arrivals, self.entrances, self.exits

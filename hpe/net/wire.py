@@ -11,12 +11,10 @@ every connection that waits, which 10,000 idle ones would feel.
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, cast
 
 import trio
-
-from hpe.net.pacing import Turnstile
 
 RECEIVE_BYTES: Final = 64 * 1024
 """One read: about a thousand orders, a few batches; more would only wait in our memory."""
@@ -30,16 +28,16 @@ class Wire(trio.abc.Stream):
 
     Attributes:
         socket: the same.
-        turnstile: there while what is received makes costly work: then a crowd takes turns.
+        wait_turn: there while what is received makes costly work: then a crowd takes turns.
         progress_s: Trio time at which the kernel last took bytes; at first that of the accept.
     """
 
-    __slots__ = ("progress_s", "socket", "turnstile")
+    __slots__ = ("progress_s", "socket", "wait_turn")
 
     def __init__(self, accepted: trio.socket.SocketType) -> None:
         self.socket = accepted
         self.progress_s = trio.current_time()
-        self.turnstile: Turnstile | None = None
+        self.wait_turn: Callable[[], Awaitable[None]] | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send everything.
@@ -68,8 +66,8 @@ class Wire(trio.abc.Stream):
             OSError: as the kernel says.
         """
         received = self.socket.recv(RECEIVE_BYTES if max_bytes is None else max_bytes)
-        if self.turnstile is not None:
-            return _in_turn(received, self.turnstile)
+        if self.wait_turn is not None:
+            return _in_turn(received, self.wait_turn)
         return cast(Coroutine[Any, Any, bytes], received)  # Trio declares less than it gives
 
     def shut_down(self) -> None:
@@ -90,7 +88,7 @@ class Wire(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
 
-async def _in_turn(received: Awaitable[bytes], turnstile: Turnstile) -> bytes:
+async def _in_turn(received: Awaitable[bytes], wait: Callable[[], Awaitable[None]]) -> bytes:
     data = await received
-    await turnstile.wait()
+    await wait()
     return data

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,18 +9,15 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe.net.pacing import (
-    GONE_PER_TURN,
     HELD_S_MAX,
     IDLE_BURST,
     IDLE_PER_S,
     LATELY_S,
     LOGON_HELD_S_MAX,
     LOGONS_WAITING_MAX,
-    PacedListener,
     Traffic,
     Turnstile,
 )
-from tests.support.line import ONE_AND_ZERO
 
 
 def served(nursery: trio.Nursery, *args: Any, **rates: float) -> Turnstile:
@@ -62,7 +57,7 @@ async def test_nobody_waits_while_few_come(
         await trio.sleep(0.11)
 
 
-async def test_those_who_wait_pass_in_the_order_in_which_they_came(
+async def test_those_of_one_source_pass_in_the_order_in_which_they_came(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     turnstile = served(nursery, Traffic(), idle_per_s=10)
@@ -77,6 +72,53 @@ async def test_those_who_wait_pass_in_the_order_in_which_they_came(
         await wait_all_tasks_blocked()
     await trio.sleep(2)
     assert through == [*range(10)]
+
+
+async def test_sources_take_turns_however_many_of_one_wait(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """A logon's steps: each waits behind at most one step of each other source."""
+    turnstile = served(nursery, Traffic(), idle_per_s=10)
+    through: list[str] = []
+
+    async def go(source: str) -> None:
+        await turnstile.wait(source)
+        through.append(source)
+
+    for number in range(6_000):
+        nursery.start_soon(go, f"crowd {number % 6}")
+    await trio.sleep(1)
+    for step in range(3):
+        before = len(through)
+        await go("newcomer")
+        assert len(through) - before <= 7, step
+    assert turnstile.waiting > 5_000
+    nursery.cancel_scope.cancel()
+
+
+async def test_somebody_of_a_crowd_who_gives_up_leaves_the_others_their_turns(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    turnstile = served(nursery, Traffic(), idle_per_s=1)
+    for _ in range(IDLE_BURST):
+        await turnstile.wait()
+    through: list[str] = []
+
+    async def go(source: str) -> None:
+        await turnstile.wait(source)
+        through.append(source)
+
+    async with trio.open_nursery() as others:
+        async with trio.open_nursery() as leaving:
+            for source in ("a", "b", "a", "c"):
+                leaving.start_soon(go, source)
+                await wait_all_tasks_blocked()
+            for source in ("b", "a"):
+                others.start_soon(go, source)
+                await wait_all_tasks_blocked()
+            leaving.cancel_scope.cancel()
+        assert turnstile.waiting == 2
+    assert sorted(through) == ["a", "b"]
 
 
 async def test_requests_that_are_under_way_have_precedence(
@@ -229,80 +271,3 @@ async def test_those_who_wait_pass_when_it_is_opened(
     turnstile.open()
     await trio.sleep(1.5)  # the one whose turn it is has a second to wait
     assert through == 100
-
-
-async def test_a_paced_listener_accepts_everybody(nursery: trio.Nursery) -> None:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listener.socket.getsockname()[1]
-    paced = PacedListener(
-        listener, served(nursery, Traffic()), served(nursery, Traffic()), lambda _: False
-    )
-    async with paced:
-        for _ in range(5):
-            async with await trio.open_tcp_stream("127.0.0.1", port) as client:
-                accepted = await paced.accept()
-                await accepted.send_all(b"x")
-                assert await client.receive_some(1) == b"x"
-                await accepted.aclose()
-
-
-async def test_connections_that_were_reset_take_no_turn(nursery: trio.Nursery) -> None:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    address = listener.socket.getsockname()
-    turnstile = served(nursery, Traffic(), idle_per_s=0.001)
-    async with PacedListener(
-        listener, turnstile, served(nursery, Traffic()), lambda _: False
-    ) as paced:
-        for _ in range(GONE_PER_TURN * (IDLE_BURST - 1)):
-            with socket.create_connection(address) as gone:
-                gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ONE_AND_ZERO)
-        async with await trio.open_tcp_stream(*address) as client:
-            with trio.fail_after(5):
-                accepted = await paced.accept()
-            assert accepted.socket.getpeername() == client.socket.getsockname()
-            await accepted.aclose()
-
-
-async def test_connections_that_are_turned_away_take_no_turn(nursery: trio.Nursery) -> None:
-    """One source's crowd is closed at once; who comes behind it has its turn soon."""
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    host, port = listener.socket.getsockname()
-    turnstile = served(nursery, Traffic(), idle_per_s=0.001)
-
-    def turns_away(stream: trio.SocketStream) -> bool:
-        return bool(stream.socket.getpeername()[0] == "127.0.0.2")
-
-    async with AsyncExitStack() as stack:
-        paced = PacedListener(listener, turnstile, served(nursery, Traffic()), turns_away)
-        await stack.enter_async_context(paced)
-        crowd = [
-            await stack.enter_async_context(
-                await trio.open_tcp_stream(host, port, local_address="127.0.0.2")
-            )
-            for _ in range(GONE_PER_TURN * (IDLE_BURST - 1))
-        ]
-        client = await stack.enter_async_context(await trio.open_tcp_stream(host, port))
-        with trio.fail_after(5):
-            accepted = await paced.accept()
-            assert accepted.socket.getpeername() == client.socket.getsockname()
-            for stranger in crowd:
-                assert await stranger.receive_some(1) == b""
-        await accepted.aclose()
-
-
-async def test_a_listener_that_is_stopped_closes_what_waits_at_the_turnstile(
-    nursery: trio.Nursery,
-) -> None:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listener.socket.getsockname()[1]
-    turnstile = served(nursery, Traffic(), idle_per_s=0.001)
-    for _ in range(IDLE_BURST):
-        await turnstile.wait()
-    async with (
-        PacedListener(listener, turnstile, served(nursery, Traffic()), lambda _: False) as paced,
-        await trio.open_tcp_stream("127.0.0.1", port) as client,
-    ):
-        with trio.move_on_after(0.05):
-            await paced.accept()
-        with trio.fail_after(5):
-            assert await client.receive_some(1) == b""

@@ -1,0 +1,186 @@
+"""Arrivals: what the kernel accepted waits here, by source, until it is its turn to be served.
+
+Owns the connections between the kernel's queue and the service; runs in the Trio loop. The kernel's
+queue has one order, that of coming, in which a crowd from a few sources stands in front of
+everybody: so connections are taken off it quickly, many at a time and at little cost, and wait in a
+room where sources take turns. Guarantees: the room is bounded, in all and per source; when it is
+full the source with the most waiting gives way, not a newcomer from another one; what is turned
+away, or has gone before its turn, takes no turn; what waits is closed when listening ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from typing import Final, NamedTuple, Protocol
+
+import trio
+
+from hpe.messages import ErrorCode
+from hpe.net.pacing import Turnstile
+from hpe.net.rotation import Rotation
+from hpe.net.sources import source_of
+
+LOGGER: Final = logging.getLogger("hpe.net")
+
+TAKEN_PER_TURN: Final = 16
+"""Taken off the kernel's queue on one turn, 0.03 ms each: the 4,000 that it keeps at most are
+through within a second, where somebody trades, too."""
+
+GONE_PER_TURN: Final = 16
+"""Connections that have gone meanwhile, closed on one turn of those who are served."""
+
+WAITING_MAX: Final = 4_096
+"""Connections in the room, from all sources: as many as the kernel's queue keeps."""
+
+RESOURCES_PAUSE_S: Final = 0.1
+"""Without a free descriptor, or memory for one, nothing is taken for so long."""
+
+_NO_RESOURCES: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
+_OF_ONE_CONNECTION: Final = frozenset(
+    (
+        errno.EPERM, errno.ECONNABORTED, errno.ECONNRESET, errno.EPROTO, errno.ETIMEDOUT,
+        errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENONET,
+        errno.ENOPROTOOPT, errno.EOPNOTSUPP,
+    )
+)  # fmt: skip
+"""What accept says of a connection that broke in the queue: see accept(2)."""
+
+
+class Door(Protocol):
+    """Who may come in, and who is told."""
+
+    def refuses(self, address: str, waiting: int) -> ErrorCode | None:
+        """Say why a connection would have no place beside `waiting` others of its source."""
+
+    def can_tell(self, waiting: int) -> bool:
+        """Whether one more can be told why it is refused, beside `waiting` others."""
+
+    def has_room(self, waiting: int) -> bool:
+        """Whether one more may wait, beside `waiting` others of all sources."""
+
+    def turned_away(self, address: str, code: ErrorCode) -> None:
+        """Take note of a connection that is refused."""
+
+
+class _Arrival(NamedTuple):
+    made: socket.socket
+    address: str
+    code: ErrorCode | None
+    """Why it will be refused, as things stand."""
+
+
+class Arrivals:
+    """The waiting room of a service, whatever it listens on.
+
+    Args:
+        door: knows the bounds.
+        intake: where what is taken off the kernel's queue takes turns, many at a time.
+        services: where connections take turns to be served.
+        entrances: where those that are served wait for the steps of their logon.
+    """
+
+    def __init__(
+        self, door: Door, intake: Turnstile, services: Turnstile, entrances: Turnstile
+    ) -> None:
+        self._door = door
+        self._intake = intake
+        self._services = services
+        self._entrances = entrances
+        self._room: Rotation[_Arrival] = Rotation()
+        self._to_be_told = 0
+        self._bell = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._room)
+
+    async def collect(self, listening: socket.socket) -> None:
+        """Take connections off the queue of a socket that does not block, until cancelled.
+
+        Raises:
+            OSError: the socket can accept no more.
+        """
+        while True:
+            await trio.lowlevel.wait_readable(listening)
+            await self._intake.wait()
+            try:
+                self._collect_some(listening)
+            except OSError as error:
+                if error.errno not in _NO_RESOURCES:
+                    raise
+                LOGGER.error("no connection can be accepted for %s s: %s", RESOURCES_PAUSE_S, error)
+                await trio.sleep(RESOURCES_PAUSE_S)
+
+    async def next(self) -> trio.SocketStream:
+        """Wait for a turn, then give the connection whose turn it is."""
+        while True:
+            await self._wait_for_any()
+            await self._services.wait()
+            await self._entrances.wait_few()
+            gone = 0
+            while gone < GONE_PER_TURN:
+                if not self._room:
+                    await self._wait_for_any()  # the turn is the next one's
+                arrival = self._room.take()
+                self._to_be_told -= arrival.code is not None
+                if not _has_gone(arrival.made):
+                    return trio.SocketStream(trio.socket.from_stdlib_socket(arrival.made))
+                arrival.made.close()
+                gone += 1
+
+    def close(self) -> None:
+        """Close everything that waits."""
+        while self._room:
+            self._room.take().made.close()
+        self._to_be_told = 0
+
+    async def _wait_for_any(self) -> None:
+        while not self._room:
+            await self._bell.park()
+
+    def _collect_some(self, listening: socket.socket) -> None:
+        for _ in range(TAKEN_PER_TURN):
+            try:
+                made, peer = listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in _OF_ONE_CONNECTION:
+                    raise
+            else:
+                self._receive(made, str(peer[0]))
+
+    def _receive(self, made: socket.socket, address: str) -> None:
+        source = source_of(address)
+        waiting = self._room.waiting(source)
+        code = self._door.refuses(address, waiting)
+        if code is not None and not self._door.can_tell(self._to_be_told):
+            self._turn_away(made, address, code)
+            return
+        if not self._door.has_room(len(self._room)):
+            # Two less: else sources with the same number would push each other's out in turns.
+            if waiting + 1 >= self._room.longest:
+                self._turn_away(made, address, ErrorCode.TOO_MANY_CONNECTIONS)
+                return
+            last = self._room.take_surplus()
+            self._to_be_told -= last.code is not None
+            self._turn_away(last.made, last.address, ErrorCode.TOO_MANY_CONNECTIONS)
+        self._to_be_told += code is not None
+        self._room.add(source, _Arrival(made, address, code))
+        self._bell.unpark()
+
+    def _turn_away(self, made: socket.socket, address: str, code: ErrorCode) -> None:
+        made.close()
+        self._door.turned_away(address, code)
+
+
+def _has_gone(made: socket.socket) -> bool:
+    """Whether a connection was reset, or closed without a word, while it waited."""
+    try:
+        return not made.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

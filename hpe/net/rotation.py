@@ -1,0 +1,88 @@
+"""A queue in which sources take turns: who waits, by where it came from.
+
+Owns the order in which those who wait pass; used by turnstiles (pacing.py) and by the waiting room
+(arrivals.py). Guarantees: within a source the oldest passes first; whoever comes from a source with
+nobody waiting passes after at most one of each other source, however many of those wait; every step
+costs the same, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+Waiter = TypeVar("Waiter")
+
+
+class Rotation(Generic[Waiter]):
+    """Waiters that are hashable, each at most once, in a line per source."""
+
+    def __init__(self) -> None:
+        # Ordered dicts as queues: both ends and what is in between leave at the same price.
+        self._lines: OrderedDict[str, OrderedDict[Waiter, None]] = OrderedDict()
+        # Sources by the length of their lines: the longest is found without a search.
+        self._by_length: dict[int, OrderedDict[str, None]] = {}
+        self._count = 0
+        self._longest = 0
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return self._count
+
+    @property
+    def longest(self) -> int:
+        """How many wait in the longest line."""
+        return self._longest
+
+    def waiting(self, source: str) -> int:
+        """Return how many of a source wait."""
+        line = self._lines.get(source)
+        return len(line) if line else 0
+
+    def add(self, source: str, waiter: Waiter) -> None:
+        """Put a waiter at the end of its source's line; a new line is the last one in turn."""
+        line = self._lines.setdefault(source, OrderedDict())
+        line[waiter] = None
+        self._resized(source, len(line) - 1, len(line))
+
+    def take(self) -> Waiter:
+        """Remove and return the oldest waiter of the source whose turn it is.
+
+        Raises:
+            StopIteration: nobody waits.
+        """
+        source = next(iter(self._lines))
+        line = self._lines[source]
+        waiter, _ = line.popitem(last=False)
+        self._lines.move_to_end(source)
+        self._resized(source, len(line) + 1, len(line))
+        return waiter
+
+    def discard(self, source: str, waiter: Waiter) -> None:
+        """Remove a waiter that gives up; nobody else moves."""
+        line = self._lines[source]
+        del line[waiter]
+        self._resized(source, len(line) + 1, len(line))
+
+    def take_surplus(self) -> Waiter:
+        """Remove and return the newest waiter of one of the longest lines."""
+        source = next(iter(self._by_length[self._longest]))
+        line = self._lines[source]
+        waiter, _ = line.popitem()
+        self._resized(source, len(line) + 1, len(line))
+        return waiter
+
+    def _resized(self, source: str, before: int, after: int) -> None:
+        self._count += after - before
+        if before:
+            peers = self._by_length[before]
+            del peers[source]
+            if not peers:
+                del self._by_length[before]
+        if after:
+            self._by_length.setdefault(after, OrderedDict())[source] = None
+        else:
+            del self._lines[source]
+        # Lengths change by one: below the longest line that got shorter there is none in between.
+        if self._longest < after or (self._longest and self._longest not in self._by_length):
+            self._longest = after
