@@ -37,8 +37,9 @@ def clearing(book: OrderBook) -> Clearing:
     if book.work is not None and book.work.uncrossing is not None:
         price, volume_left, surplus, _ = book.work.uncrossing
         return Clearing(price, volume_left, surplus)
-    dead_ns = book.dead_ns()
-    bid, ask = _best(book.bids, dead_ns), _best(book.asks, dead_ns)
+    dead_ns, bid, ask = book.dead_ns(), 0, 0
+    if book.bids.best is not None and book.asks.crosses(book.bids.best.price):
+        bid, ask = _best(book.bids, dead_ns), _best(book.asks, dead_ns)
     if not bid or not ask or bid < ask:
         return NO_CLEARING
     demand, supply = _lots(book.bids, ask, dead_ns), _lots(book.asks, bid, dead_ns)

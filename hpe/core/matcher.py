@@ -282,7 +282,7 @@ class Matcher:
         careful, room = order.self_trade != _NONE, FILLS_PER_COMMAND_MAX
         ladder = order.book.opposite(order.side)
         dead_ns = self._dead_ns = order.book.dead_ns()
-        for level in ladder.levels():
+        for level in ladder.levels_within(order.price):
             if dead_ns and all(each.is_dead(dead_ns) for each in level.orders()):
                 continue
             self._walk_end = level.price

@@ -394,16 +394,14 @@ class OrderBook:
             return price
         low, high = self.band()
         ladder, dead_ns = self.opposite(side), self.dead_ns()
-        best: Level | Order | None = ladder.best
-        if dead_ns:
-            best = next(ladder.living(0, dead_ns), None)
         if side is _BUY:
-            if best is not None and best.price < low:
-                return -1
-            return min(price, high) if price else high
-        if best is not None and best.price > high:
-            return INT_MAX + 1
-        return max(price, low, 1)
+            near, nothing, limit = low - 1, -1, min(price, high) if price else high
+            near = min(near, price) if price else near
+        else:
+            near, nothing, limit = max(high + 1, price), INT_MAX + 1, max(price, low, 1)
+        if near <= 0 or not ladder.crosses(near):
+            return limit
+        return nothing if not dead_ns or any(ladder.living(near, dead_ns)) else limit
 
     def watch(self, record: Record | None, notice: Callable[[], None] = _nobody) -> None:
         """Have every visible change of both sides appended to a record, or cease to.
