@@ -12,8 +12,10 @@ Source, with `base` and `quote` for the decimals of the two assets:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from functools import wraps
 from operator import index
 from typing import Any, Final, SupportsIndex
 
@@ -30,8 +32,8 @@ _PRESENTATIONS: Final = "eEfFgGn%"
 class PlainDecimal(Decimal):
     """A Decimal that prints without an exponent: 0.00000012 and not 1.2E-7.
 
-    It counts as the Decimal that it is in everything else; what is computed with it is an
-    ordinary Decimal.
+    It counts as the Decimal that it is in everything else; what is computed with it prints so, too:
+    a balance of which all was spent is 0.00000000 and not 0E-8.
     """
 
     __slots__ = ()
@@ -49,6 +51,26 @@ class PlainDecimal(Decimal):
         if "." not in specifier and specifier[-1:] not in [*_PRESENTATIONS]:
             specifier += "f"
         return super().__format__(specifier, *context)
+
+
+def _plain(name: str) -> Callable[..., Any]:
+    """Make the twin of a method of Decimal whose result prints without an exponent."""
+    method = getattr(Decimal, name)
+
+    @wraps(method)
+    def call(self: PlainDecimal, *arguments: Any, **options: Any) -> Any:
+        result = method(self, *arguments, **options)
+        return PlainDecimal(result) if type(result) is Decimal else result
+
+    return call
+
+
+for _name in (
+    *("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__mod__", "__rmod__"),
+    *("__truediv__", "__rtruediv__", "__floordiv__", "__rfloordiv__", "__pow__", "__rpow__"),
+    *("__neg__", "__pos__", "__abs__", "__round__", "quantize", "normalize"),
+):
+    setattr(PlainDecimal, _name, _plain(_name))
 
 
 class Grid:

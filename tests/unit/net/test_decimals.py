@@ -134,6 +134,32 @@ def test_a_plain_number_is_the_decimal_that_it_is() -> None:
     assert str(pickle.loads(pickle.dumps(value))) == "0.00000012"
 
 
+def test_what_is_computed_with_a_value_prints_as_a_plain_number_too() -> None:
+    """As a program does that prints what it has left, or what a fill cost."""
+    grid = amount_grid("BTC", 8)
+    one, twelve = grid.value(1), grid.value(12)
+    shown = [
+        (twelve - twelve, "0.00000000"),
+        (Decimal("0.00000013") - twelve, "0.00000001"),
+        (one * 3, "0.00000003"),
+        (3 * one, "0.00000003"),
+        (Decimal("0.1") * one, "0.000000001"),
+        (sum([one, twelve]), "0.00000013"),
+        (-one, "-0.00000001"),
+        (abs(-one), "0.00000001"),
+        (one / 2, "0.000000005"),
+        (round(grid.value(123), 7), "0.0000012"),
+        (max(one - one, twelve * one), "0.0000000000000012"),
+        (grid.value(10**10).normalize(), "100"),
+        (one.quantize(Decimal("1E-9")), "0.000000010"),
+    ]
+    assert [str(value) for value, _ in shown] == [text for _, text in shown]
+    assert round(grid.value(10**8)) == 1
+    assert (one == Decimal("1E-8"), hash(one)) == (True, hash(Decimal("1E-8")))
+    with pytest.raises(TypeError):
+        one + 0.5  # type: ignore[operator]
+
+
 class _Int64:
     """An integer that is none of Python's, as numpy's are."""
 
