@@ -15,6 +15,7 @@ from hpe.messages import (
     FLAG_DUPLICATE,
     FLAG_UNCHANGED,
     INT_MAX,
+    REPLIES,
     CancelOrder,
     CancelReason,
     CancelResponse,
@@ -37,6 +38,7 @@ from hpe.messages import (
     Request,
     ResolveInstrumentResponse,
     SubmitOrder,
+    type_number,
 )
 from hpe.net.framing import encode_frame
 from hpe.net.rejects import Rejects, count_idle
@@ -134,6 +136,15 @@ def test_any_answers_in_any_order_are_counted_exactly(data: st.DataObject) -> No
                 ids[name] = data.draw(INTS)
         frames += encode_frame(msgspec.structs.replace(answer, **ids))
     assert count_idle(frames) == (others, cancels)
+
+
+def test_every_response_has_the_header_that_counting_relies_on() -> None:
+    responses = [kind for kind in REPLIES if 64 <= type_number(kind) < 112]
+    assert len(responses) > 20
+    for kind in responses:
+        body = encode_frame(kind(9, *[0] * (len(kind.__struct_fields__) - 1)))[4:]
+        assert body[0] & 0xF0 == 0x90, f"{kind.__name__} has too many fields"
+        assert body[1] == type_number(kind)
 
 
 @given(filler=st.binary(max_size=300))
