@@ -96,16 +96,21 @@ class RequestError(HpeError):
 
 
 class RequestRefused(RequestError):
-    """The server answered `error`: the request was not executed."""
+    """The server answered `error`: the request was not executed.
+
+    `field` names the field that is wrong, "" where none is.
+    """
 
     def __init__(
-        self, request_id: int, code: int, name: str, message: str, retryable: bool
+        self, request_id: int, code: int, name: str, message: str, retryable: bool, field: str = ""
     ) -> None:
-        super().__init__(f"request {request_id} refused: {name} ({code}): {message}")
+        named = f": {field}" if field else ""
+        super().__init__(f"request {request_id} refused: {name} ({code}): {message}{named}")
         self.request_id = request_id
         self.code = code
         self.name = name
         self.retryable = retryable
+        self.field = field
 
 
 class OrderRejected(RequestError):

@@ -625,7 +625,10 @@ class PrivateUnsubscribed(Reply, frozen=True, tag=9):
 
 
 class Error(Reply, frozen=True, tag=31):
-    """The frame was refused: not executed, not logged. request_id 0: not tied to a request."""
+    """The frame was refused: not executed, not logged. request_id 0: not tied to a request.
+
+    `field` names the field that is wrong, "" where none is.
+    """
 
     code: int
     name: str
@@ -633,6 +636,7 @@ class Error(Reply, frozen=True, tag=31):
     retryable: bool
     fatal: bool
     executed: bool
+    field: str = ""
 
 
 # --- queries (32-63) --------------------------------------------------------------------------
@@ -1565,14 +1569,18 @@ class Tick(Request, frozen=True, tag=115):
     """Let due timers fire although no client sent anything."""
 
 
-class AssetSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class AssetSetting(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
     """An asset that the configuration names: added when its symbol is new."""
 
     symbol: Symbol
     decimals: Decimals
 
 
-class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class InstrumentSetting(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
     """A pair that the configuration names by symbols: added when new, else limits changed.
 
     Fees of nil are as they were, 0 for a new pair: they have a command of their own.
@@ -1598,7 +1606,9 @@ class InstrumentSetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     interruption_ms: InterruptionMs = 0
 
 
-class PlaceLimits(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class PlaceLimits(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
     """How many of what runs out there may be: in all, of one user, and of one key in percent.
 
     Of open orders the first two are beside this one in `configure`.
@@ -1632,7 +1642,9 @@ class Continue(Request, frozen=True, tag=117):
     """Go on with what one command left over: an uncross, stops that fired."""
 
 
-class KeySetting(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class KeySetting(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
     """A key that may log on: the number that stands for its id, and its role."""
 
     number: PositiveInt

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from hpe.core.codec import Undecodable, diagnose, error_body, with_duplicate_flag
+from hpe.core.codec import error_body, with_duplicate_flag
 from hpe.core.matcher import Fill
 from hpe.core.orders import Order
 from hpe.core.places import No, told
@@ -56,13 +56,6 @@ def order_response(
         order.order_id, order.leaves, order.cum, order.canceled, order.quote_total, count,
         exchange.market.last_trade_id - count + 1 if count else 0, order.fee_total,
     )  # fmt: skip
-
-
-def refusal(body: bytes, error: Exception) -> tuple[bytes, bool]:
-    """Give the error that answers a body which did not decode, and whether to go on after it."""
-    problem = error if isinstance(error, Undecodable) else diagnose(body, str(error))
-    answer = error_body(problem.request_id, problem.code, str(problem))
-    return answer, problem.code >= ErrorCode.UNKNOWN_TYPE
 
 
 def not_executed(session: Session, request_id: int, body: bytes, admit: int, full: bool) -> bytes:

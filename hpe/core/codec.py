@@ -1,9 +1,8 @@
 """Bytes at the core's edge: request frames in, reply frames out, the log body.
 
 Part of the deterministic core; pure functions and tables. A request's type byte selects its
-decoder, which checks every field's type and range (messages.py) in one pass. Whatever does not
-decode is sorted into the two kinds of protocol.md: a well-formed array with a wrong field or
-type is answered and the connection goes on; anything else ends the connection.
+decoder, which checks every field's type and range (messages.py) in one pass. What does not decode
+is judged by judging.py.
 
 The log body of one batch is one MessagePack array:
 `[first_sequence, time_ns, [[session, user, frames], ...], [[trade ...], ...], output_digest]`
@@ -21,15 +20,14 @@ import msgspec
 from hpe.errors import ProtocolError
 from hpe.messages import (
     COMMANDS,
+    CONTROL,
     ERROR_TRAITS,
     FLAG_DUPLICATE,
     INTERNAL,
-    INTERNAL_FIRST,
     QUERIES,
     REPLY_BYTES_MAX,
     Error,
     ErrorCode,
-    Request,
     type_number,
 )
 
@@ -42,12 +40,12 @@ PREFIXES: Final = tuple(length.to_bytes(4, "big") for length in range(_FRAMED_DI
 """Length prefixes by length: a lookup is a third of the cost of making the four bytes."""
 
 DECODERS: Final[list[msgspec.msgpack.Decoder[Any] | None]] = [None] * 128
-for _message in (*QUERIES, *COMMANDS, *INTERNAL):
+for _message in (*CONTROL, *QUERIES, *COMMANDS, *INTERNAL):
     DECODERS[type_number(_message)] = msgspec.msgpack.Decoder(_message)
 
 
-DECODE_FAULTS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError)
-"""What decoding hostile bytes may raise (IndexError: a body too short to have a type)."""
+DECODE_FAULTS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the library raises for hostile bytes; judging.py says what is wrong with them."""
 
 
 def frame(body: bytes) -> bytes:
@@ -94,81 +92,27 @@ def split_frames(frames: bytes) -> Iterator[bytes]:
         yield frames[start:position]
 
 
-class Undecodable(Exception):
-    """A body that is no acceptable request; `code` says which kind."""
-
-    def __init__(self, code: ErrorCode, request_id: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.request_id = request_id
-
-
-def decode_request(body: bytes) -> Request:
-    """Decode the body of a query or command, checking every field.
-
-    Raises:
-        Undecodable: with the error that answers it.
-    """
-    number = type_of(body)
-    decoder = DECODERS[number] if number >= 0 else None
-    try:
-        if decoder is not None:
-            request: Request = decoder.decode(body)
-            return request
-    except DECODE_FAULTS as error:
-        raise diagnose(body, str(error)) from None
-    raise diagnose(body, f"type {number} is no request" if number >= 0 else "no type number")
-
-
-def diagnose(body: bytes, message: str) -> Undecodable:
-    """Say what is wrong with a body that its decoder refused.
-
-    Decoding it again without a schema tells malformed bytes from a malformed message. A request
-    body is at most REQUEST_BYTES_MAX long, which bounds what the untyped values can cost.
-    """
-    if not body:
-        return Undecodable(ErrorCode.EMPTY_FRAME, 0, "the frame is empty")
-    try:
-        value = msgspec.msgpack.decode(body)
-    except (*DECODE_FAULTS, TypeError) as error:
-        trailing = "trailing" in str(error)
-        code = ErrorCode.TRAILING_BYTES if trailing else ErrorCode.BAD_MESSAGEPACK
-        return Undecodable(code, 0, str(error)[:128])
-    number = type_of(body)
-    if not isinstance(value, list) or (body[0] != 0xDC and not 0x90 <= body[0] <= 0x9F):
-        found = "the header 0xdd" if isinstance(value, list) else type(value).__name__
-        return Undecodable(
-            ErrorCode.NOT_AN_ARRAY, 0, f"expected an array [type, request_id, ...], found {found}"
-        )
-    request_id = value[1] if len(value) > 1 and type(value[1]) is int else 0
-    if not 0 < request_id < 2**63:
-        request_id = 0
-    known = 0 <= number < INTERNAL_FIRST and DECODERS[number] is not None
-    code = ErrorCode.BAD_FIELD if known else ErrorCode.UNKNOWN_TYPE
-    return Undecodable(code, request_id, message[:128])
-
-
-def error_body(request_id: int, code: ErrorCode, message: str = "") -> bytes:
-    """Encode the error that refuses a frame."""
-    if not message:
+def error_body(request_id: int, code: ErrorCode, message: str = "", field: str = "") -> bytes:
+    """Encode the error that refuses a frame; `field` is the one that is wrong."""
+    if not message and not field:
         head, tail = _REFUSALS[code]
         return head + encode(request_id) + tail
-    return _error_body(request_id, code, message)
+    return _error_body(request_id, code, message, field)
 
 
-def _error_body(request_id: int, code: ErrorCode, message: str) -> bytes:
+def _error_body(request_id: int, code: ErrorCode, message: str, field: str) -> bytes:
     traits = ERROR_TRAITS[code]
     return encode(
         Error(
             request_id, 0, code, code.name.lower(), message or traits.text, traits.retryable,
-            traits.fatal, False,
+            traits.fatal, False, field,
         )
     )  # fmt: skip
 
 
 def _halves(code: ErrorCode) -> tuple[bytes, bytes]:
     """Give what is before and behind the request id in a refusal without a text of its own."""
-    body = _error_body(0, code, "")
+    body = _error_body(0, code, "", "")
     return body[:2], body[3:]
 
 

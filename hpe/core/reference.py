@@ -14,15 +14,13 @@ from struct import Struct
 from typing import Any, Final
 from zlib import crc32
 
-from hpe.core.answers import not_executed, refusal
+from hpe.core.answers import not_executed
 from hpe.core.codec import (
     DECODE_FAULTS,
     DECODERS,
     PREFIXES,
     Body,
-    Undecodable,
     decode_body,
-    decode_request,
     encode,
     ends_inside_frame,
     error_body,
@@ -35,6 +33,7 @@ from hpe.core.events import Delisted
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
 from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET, InternalCommands
+from hpe.core.judging import INTERNAL_TABLES, Undecodable, decode_request, judge, refusal
 from hpe.core.market_data import MarketFeed
 from hpe.core.permissions import permitted
 from hpe.core.queries import QUERY_EFFORT_MAX, Queries
@@ -239,13 +238,16 @@ class ReferenceCore:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
             try:
-                decode, handler = by_type[body[1]]
-                request = decode(body)
+                decode, handler = by_type[body[1] if len(body) > 1 else 0]
+                try:
+                    request = decode(body)
+                except DECODE_FAULTS:
+                    request = judge(body)
                 if handler is None:
                     handler = commands.get(type(request))
-            except (Undecodable, *DECODE_FAULTS) as error:
+            except Undecodable as fault:
                 handler = None
-                answer, intact = refusal(body, error)
+                answer, intact = refusal(fault)
             else:
                 request_id = request.request_id
                 fresh = request_id > last_request_id and not admit
@@ -297,8 +299,7 @@ class ReferenceCore:
         """
         handler = self._queries.get(type(request))
         if handler is None and not isinstance(request, Subscribe):
-            text = "this type is refused from clients"
-            return error_body(request.request_id, ErrorCode.UNKNOWN_TYPE, text)
+            return error_body(request.request_id, ErrorCode.UNKNOWN_TYPE)
         if admit:
             return error_body(request.request_id, ErrorCode(admit))
         if self._asked.effort >= QUERY_EFFORT_MAX:
@@ -372,7 +373,7 @@ class ReferenceCore:
 
     def _execute_internal(self, body: bytes, work: BatchWork) -> bytes:
         """Execute and log one internal command; gives the response."""
-        request = decode_request(body)
+        request = decode_request(body, INTERNAL_TABLES)
         if not work.begun:
             self._begin(work)
         self.exchange.sequence += 1

@@ -130,7 +130,9 @@ class Pending:
 
 def refused(error: Error) -> RequestRefused:
     """Make the exception of an error message."""
-    return RequestRefused(error.request_id, error.code, error.name, error.message, error.retryable)
+    return RequestRefused(
+        error.request_id, error.code, error.name, error.message, error.retryable, error.field
+    )
 
 
 def refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:

@@ -17,17 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-import msgspec
-
-from hpe.core.codec import Undecodable, diagnose, error_body, frame, type_of
+from hpe.core.codec import error_body, frame, type_of
 from hpe.core.core import SYSTEM_CONNECTION, Run
+from hpe.core.judging import CONTROL_TABLES, Undecodable, decode_request, judge
 from hpe.core.permissions import permitted
 from hpe.core.room import RoomLimit
 from hpe.errors import InvariantViolation
 from hpe.messages import (
-    CONTROL,
     ERROR_TRAITS,
     HEARTBEAT_MS_DEFAULT,
     HEARTBEAT_MS_MIN,
@@ -60,10 +58,6 @@ from hpe.messages import (
 from hpe.net.framing import PREFIX_BYTES, Chunk, encode_frame
 from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, Refusal
 from hpe.net.runs import highest_id
-
-_DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
-    type_number(message): msgspec.msgpack.Decoder(message) for message in CONTROL
-}
 
 StreamRequest = Unsubscribe | SubscribePrivate | UnsubscribePrivate
 """Control messages about streams, which the connection carries out."""
@@ -121,9 +115,9 @@ def internal_run(message: Request) -> Run:
     return Run(SYSTEM_CONNECTION, 0, 0, 1, encode_frame(message))
 
 
-def error_frame(request_id: int, code: ErrorCode, message: str = "") -> bytes:
-    """Make the frame that refuses a request."""
-    return frame(error_body(request_id, code, message))
+def error_frame(request_id: int, code: ErrorCode, message: str = "", field: str = "") -> bytes:
+    """Make the frame that refuses a request; `field` is the one that is wrong."""
+    return frame(error_body(request_id, code, message, field))
 
 
 class Session:
@@ -201,9 +195,9 @@ class Session:
         if expected is not None and type_of(body) != type_number(expected):
             return self._unexpected(body, expected)
         try:
-            message = _decode(body)
+            message = decode_request(body, CONTROL_TABLES)
         except Undecodable as fault:
-            return self.refuse(fault.code, str(fault), fault.request_id)
+            return self.refuse(fault.code, request_id=fault.request_id, field=fault.field)
         match self.state:
             case State.NEW:
                 return self._greet(message, body)
@@ -216,14 +210,17 @@ class Session:
             case _:  # it ends already
                 return NOTHING
 
-    def refuse(self, code: ErrorCode, message: str = "", request_id: int = 0) -> Step:
+    def refuse(
+        self, code: ErrorCode, message: str = "", request_id: int = 0, field: str = ""
+    ) -> Step:
         """Answer an error; end the connection when the code is a fatal one.
 
         An attached session is not detached here: the connection calls `end` when it is through.
         """
         trait = ERROR_TRAITS[code]
         refusal = Refusal(code, message or trait.text)
-        return Step(error_frame(request_id, code, message), end=trait.fatal, refusal=refusal)
+        reply = error_frame(request_id, code, message, field)
+        return Step(reply, end=trait.fatal, refusal=refusal)
 
     def end(self) -> Run | None:
         """The client's input is over: give the run that detaches, if there is one.
@@ -316,13 +313,14 @@ class Session:
         )
 
     def _unexpected(self, body: bytes, expected: type[Request]) -> Step:
-        fault = diagnose(body, "")
-        code = fault.code if ERROR_TRAITS[fault.code].fatal else ErrorCode.EXPECTED_HELLO
+        code, request_id = _fault_of(body)
+        if code is not ErrorCode.EXPECTED_HELLO:
+            return self.refuse(code, request_id=request_id)
         if expected is Hello:
             text = f"the first message must be hello, found type {type_of(body)}"
         else:
             text = f"a challenge is answered by logon, found type {type_of(body)}"
-        return self.refuse(code, str(fault) or text, fault.request_id)
+        return self.refuse(code, text, request_id)
 
     def _greet(self, hello: Request, body: bytes) -> Step:
         assert isinstance(hello, Hello)
@@ -427,16 +425,11 @@ _EXPECTED: Final[dict[State, type[Request]]] = {State.NEW: Hello, State.CHALLENG
 """What alone may come before there is a session."""
 
 
-def _decode(body: bytes) -> Request:
-    number = type_of(body)
-    decoder = _DECODERS.get(number)
-    if decoder is None:
-        raise diagnose(body, f"type {number} is no control message")
+def _fault_of(body: bytes) -> tuple[ErrorCode, int]:
+    """Return the error for a body that is not of the type expected, and its request id."""
     try:
-        message: Request = decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        fault = diagnose(body, str(error))
-        if fault.code is ErrorCode.UNKNOWN_TYPE:  # unknown to the core, known here
-            fault.code = ErrorCode.BAD_FIELD
-        raise fault from None
-    return message
+        request_id = judge(body, {}).request_id
+    except Undecodable as fault:
+        fatal = ERROR_TRAITS[fault.code].fatal
+        return fault.code if fatal else ErrorCode.EXPECTED_HELLO, fault.request_id
+    raise InvariantViolation(f"request {request_id} was read without a table")

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from hpe.core.codec import Undecodable, decode_request, split_frames, type_of
+from hpe.core.codec import split_frames, type_of
 from hpe.core.core import Run
+from hpe.core.judging import Undecodable, decode_request
 from hpe.core.permissions import permitted
 from hpe.messages import ErrorCode
 from hpe.net.framing import PREFIX_BYTES

@@ -13,7 +13,8 @@ from itertools import islice
 
 import msgspec
 
-from hpe.core.codec import Body, Undecodable, decode_body, decode_request
+from hpe.core.codec import Body, decode_body
+from hpe.core.judging import LOGGED_TABLES, Undecodable, decode_request
 from hpe.errors import WalDamagedError
 from hpe.messages import Request
 from hpe.wal.files import LogFiles
@@ -105,7 +106,7 @@ def _split(frames: bytes) -> Iterator[bytes]:
 
 def _command_words(frame: bytes) -> str:
     try:
-        command: Request = decode_request(frame)
+        command: Request = decode_request(frame, LOGGED_TABLES)
     except Undecodable as error:
         return f"unreadable ({error}): {frame.hex()}"
     return f"{type(command).__name__} {_words(msgspec.structs.asdict(command))}"

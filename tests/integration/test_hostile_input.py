@@ -37,7 +37,7 @@ STRANGERS = {
     "a ping": (pack_request(Ping(1)), "expected_hello", "hello"),
     "no MessagePack": (framed(b"\xc1\xc1"), "bad_messagepack", ""),
     "trailing bytes": (framed(msgpack.packb([1, 1, 1, 7]) + b"\0"), "trailing_bytes", ""),
-    "a map": (framed(msgpack.packb({"a": 1})), "not_an_array", "dict"),
+    "a map": (framed(msgpack.packb({"a": 1})), "not_an_array", "array"),
     "another version": (pack(1, 1, 9, 7), "unsupported_version", "9"),
 }
 

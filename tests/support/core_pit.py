@@ -12,7 +12,8 @@ from typing import Any, Final
 import pytest
 
 from hpe.core import market, reference
-from hpe.core.codec import decode_body, decode_request, split_frames
+from hpe.core.codec import decode_body, split_frames
+from hpe.core.judging import LOGGED_TABLES, decode_request
 from hpe.core.market import Market
 from hpe.core.reference import ReferenceCore
 from hpe.messages import (
@@ -118,6 +119,6 @@ class Pit:
 def logged(body: bytes) -> list[tuple[int, list[type[Request]]]]:
     """Give (session, [kinds of commands]) of a log body's groups."""
     return [
-        (session, [type(decode_request(frame)) for frame in split_frames(frames)])
+        (session, [type(decode_request(frame, LOGGED_TABLES)) for frame in split_frames(frames)])
         for session, _, frames in decode_body(body).groups
     ]

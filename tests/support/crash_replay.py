@@ -19,8 +19,9 @@ import msgpack
 import msgspec
 
 from hpe.core import new_core
-from hpe.core.codec import decode_body, decode_request, split_frames
+from hpe.core.codec import decode_body, split_frames
 from hpe.core.core import Output
+from hpe.core.judging import LOGGED_TABLES, decode_request
 from hpe.core.reference import ReferenceCore
 from hpe.messages import (
     COMMANDS,
@@ -112,7 +113,7 @@ class _Replay:
                     self._compare(request)
             elif not session_id:
                 self._seen["continue"] += sum(
-                    isinstance(decode_request(command), Continue)
+                    isinstance(decode_request(command, LOGGED_TABLES), Continue)
                     for command in split_frames(frames)
                 )
         self._meet_restarts()

@@ -178,6 +178,8 @@ async def test_a_refusal_raises_its_code() -> None:
         await pending.wait()
     error = caught.value
     assert (error.code, error.retryable) == (ErrorCode.BAD_FIELD, False)
+    assert error.field == "depth"
+    assert str(error).endswith(": depth")
 
 
 async def test_what_cannot_be_encoded_uses_up_neither_id_nor_window() -> None:

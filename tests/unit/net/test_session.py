@@ -216,7 +216,7 @@ def test_a_command_never_reaches_control(desk: Desk) -> None:
     desk.attach()
     refusal = answer(desk.say(Deposit(1, 1, 1)))
     assert isinstance(refusal, Error)
-    assert refusal.code == ErrorCode.BAD_FIELD
+    assert refusal.code == ErrorCode.UNKNOWN_TYPE
 
 
 # --- keys ---------------------------------------------------------------------------------------

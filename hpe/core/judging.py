@@ -1,0 +1,132 @@
+"""What is wrong with bytes that are no acceptable request, and the answer that says so.
+
+Part of the deterministic core; pure functions. A library decodes what is good, because it is fast;
+what it refuses is judged here, byte by byte, so that the answer does not depend on it. Two kinds
+of faults: a well-formed array with a wrong field or type is answered and the connection goes on;
+anything else ends the connection. Source: protocol.md, "Frames" and "Error codes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from hpe.core.codec import DECODE_FAULTS, DECODERS, error_body, type_of
+from hpe.core.fields import BadField, Rows, read_fields, rows_of
+from hpe.core.wellformed import Kind, Malformed, read_value, value_end
+from hpe.messages import (
+    COMMANDS,
+    CONTROL,
+    ERROR_TRAITS,
+    INT_MAX,
+    INTERNAL,
+    QUERIES,
+    ErrorCode,
+    Request,
+    type_number,
+)
+
+
+class Undecodable(Exception):
+    """A body that is no acceptable request.
+
+    `code` says which kind, `field` which field is wrong ("" for none), `request_id` is 0 where the
+    body has no usable one.
+    """
+
+    def __init__(self, code: ErrorCode, request_id: int = 0, field: str = "") -> None:
+        text = ERROR_TRAITS[code].text
+        super().__init__(f"{text}: {field}" if field else text)
+        self.code = code
+        self.request_id = request_id
+        self.field = field
+
+
+REQUEST_TABLES: Final = {
+    type_number(message): rows_of(message) for message in (*QUERIES, *COMMANDS)
+}
+"""What clients may send to the core."""
+
+INTERNAL_TABLES: Final = {type_number(message): rows_of(message) for message in INTERNAL}
+"""What the service itself sends to the core."""
+
+LOGGED_TABLES: Final = {**REQUEST_TABLES, **INTERNAL_TABLES}
+"""What a log may have."""
+
+CONTROL_TABLES: Final = {type_number(message): rows_of(message) for message in CONTROL}
+"""What clients may send to their connection."""
+
+
+def judge(body: bytes, tables: Mapping[int, Rows] = REQUEST_TABLES) -> Request:
+    """Read a body that a library refused, or say why it is no request.
+
+    Args:
+        body: at most REQUEST_BYTES_MAX long, which bounds what this costs.
+        tables: the requests that are known here, by type number.
+
+    Raises:
+        Undecodable: it is none.
+    """
+    if not body:
+        raise Undecodable(ErrorCode.EMPTY_FRAME)
+    try:
+        end = value_end(body)
+    except Malformed:
+        raise Undecodable(ErrorCode.BAD_MESSAGEPACK) from None
+    if end < len(body):
+        raise Undecodable(ErrorCode.TRAILING_BYTES)
+    if body[0] != _ARRAY16 and body[0] & 0xF0 != _FIXARRAY:
+        raise Undecodable(ErrorCode.NOT_AN_ARRAY)
+    header = read_value(body, 0)
+    if header.number == 0:
+        raise Undecodable(ErrorCode.UNKNOWN_TYPE)
+    first = value_end(body, header.end)
+    request_id = _request_id(body, first) if header.number > 1 else 0
+    rows = tables.get(type_of(body))
+    if rows is None:
+        raise Undecodable(ErrorCode.UNKNOWN_TYPE, request_id)
+    try:
+        values, _ = read_fields(rows, body, first, header.number - 1)
+    except BadField as fault:
+        raise Undecodable(ErrorCode.BAD_FIELD, request_id, fault.field) from None
+    request: Request = rows.make(*values)
+    return request
+
+
+_FIXARRAY: Final = 0x90
+_ARRAY16: Final = 0xDC
+
+
+def _request_id(body: bytes, position: int) -> int:
+    """Read the request id that an error names, 0 where there is no usable one."""
+    value = read_value(body, position)
+    usable = value.kind is Kind.INTEGER and 0 < value.number <= INT_MAX
+    return value.number if usable else 0
+
+
+def decode_request(body: bytes, tables: Mapping[int, Rows] = REQUEST_TABLES) -> Request:
+    """Decode a body, checking every field.
+
+    Args:
+        body: of a query or a command, or of what else `tables` has.
+        tables: what is known here: of the core's requests, not of a connection's.
+
+    Raises:
+        Undecodable: with the error that answers it.
+    """
+    number = type_of(body)
+    decoder = DECODERS[number] if number in tables else None
+    if decoder is not None:
+        try:
+            request: Request = decoder.decode(body)
+        except DECODE_FAULTS:
+            pass  # judged below
+        else:
+            return request
+    return judge(body, tables)
+
+
+def refusal(fault: Undecodable) -> tuple[bytes, bool]:
+    """Return the error that answers a body which is no request, and whether to go on after it."""
+    answer = error_body(fault.request_id, fault.code, field=fault.field)
+    return answer, not ERROR_TRAITS[fault.code].fatal

@@ -1,0 +1,155 @@
+"""What is well-formed MessagePack: one walk over the bytes, without a schema.
+
+Part of the deterministic core; pure functions. This module decides, not a library: a body is
+well-formed exactly when `value_end` returns. Values are read where they stand and nothing is
+built, so that hostile bytes cost no more than their length. Source: the MessagePack
+specification; protocol.md, "Frames", states what is narrower here.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import Final, NamedTuple
+
+DEPTH_MAX: Final = 8
+"""Arrays and maps inside each other. A request has two levels; the rest is room to grow."""
+
+
+class Kind(IntEnum):
+    """What a MessagePack value is."""
+
+    NIL = 0
+    BOOL = 1
+    INTEGER = 2
+    FLOAT = 3
+    STRING = 4
+    BINARY = 5
+    EXTENSION = 6
+    ARRAY = 7
+    MAP = 8
+
+
+class Malformed(Exception):
+    """The bytes are not MessagePack."""
+
+
+class Value(NamedTuple):
+    """One value where it stands.
+
+    `number` is the integer (0 or 1 for a bool), or how many elements an array has and how many
+    keys and values a map; 0 for the others. `start` to `end` are the bytes of a string's, a
+    binary's or an extension's content; for everything else `end` is where the value's header
+    ends: of a container the first element follows there.
+    """
+
+    kind: Kind
+    number: int
+    start: int
+    end: int
+
+
+class _Form(NamedTuple):
+    """What a first byte says: how the number or the length behind it is read."""
+
+    kind: Kind
+    reader: Struct | None
+    fixed: int
+    """The number or length where the first byte holds it."""
+
+
+_UNSIGNED: Final = tuple(Struct(f">{letter}") for letter in "BHIQ")
+_SIGNED: Final = tuple(Struct(f">{letter}") for letter in "bhiq")
+
+
+def _forms() -> list[_Form | None]:
+    forms: list[_Form | None] = [None] * 256  # 0xc1 stays: it never stands for anything
+    for low in range(128):
+        forms[low] = _Form(Kind.INTEGER, None, low)
+    for low in range(32):
+        forms[0xA0 | low] = _Form(Kind.STRING, None, low)
+        forms[0xE0 | low] = _Form(Kind.INTEGER, None, low - 32)
+    for low in range(16):
+        forms[0x80 | low] = _Form(Kind.MAP, None, 2 * low)
+        forms[0x90 | low] = _Form(Kind.ARRAY, None, low)
+    forms[0xC0] = _Form(Kind.NIL, None, 0)
+    forms[0xC2], forms[0xC3] = _Form(Kind.BOOL, None, 0), _Form(Kind.BOOL, None, 1)
+    for power in range(4):
+        forms[0xCC + power] = _Form(Kind.INTEGER, _UNSIGNED[power], 0)
+        forms[0xD0 + power] = _Form(Kind.INTEGER, _SIGNED[power], 0)
+    for power in range(3):
+        forms[0xC4 + power] = _Form(Kind.BINARY, _UNSIGNED[power], 0)
+        forms[0xC7 + power] = _Form(Kind.EXTENSION, _UNSIGNED[power], 0)
+        forms[0xD9 + power] = _Form(Kind.STRING, _UNSIGNED[power], 0)
+    for power in range(5):
+        forms[0xD4 + power] = _Form(Kind.EXTENSION, None, 1 << power)
+    for power in range(2):
+        forms[0xCA + power] = _Form(Kind.FLOAT, None, 4 << power)
+        forms[0xDC + power] = _Form(Kind.ARRAY, _UNSIGNED[1 + power], 0)
+        forms[0xDE + power] = _Form(Kind.MAP, _UNSIGNED[1 + power], 0)
+    return forms
+
+
+_FORMS: Final = _forms()
+_WITH_CONTENT: Final = (Kind.STRING, Kind.BINARY, Kind.EXTENSION, Kind.FLOAT)
+
+
+def read_value(body: bytes, position: int) -> Value:
+    """Read the value at a position; of a container its header.
+
+    Raises:
+        Malformed: no value begins there, or the body ends inside it, or it is a string that is
+            not UTF-8.
+    """
+    if position >= len(body):
+        raise Malformed(f"the body ends at {position}, where a value must stand")
+    form = _FORMS[body[position]]
+    if form is None:
+        raise Malformed(f"the byte 0xc1 at {position} begins no value")
+    kind, reader, number = form
+    start = position + 1
+    if reader is not None:
+        if start + reader.size > len(body):
+            raise Malformed(f"the body ends inside the value at {position}")
+        (number,) = reader.unpack_from(body, start)
+        start += reader.size
+        if kind is Kind.MAP:
+            number *= 2
+    if kind not in _WITH_CONTENT:
+        return Value(kind, number, start, start)
+    if kind is Kind.EXTENSION:
+        start += 1  # its type
+    end = start + number
+    if end > len(body):
+        raise Malformed(f"the body ends inside the value at {position}")
+    if kind is Kind.STRING:
+        _check_utf8(body, start, end)
+    return Value(kind, 0, start, end)
+
+
+def value_end(body: bytes, position: int = 0) -> int:
+    """Return where the value at a position ends, with everything inside it.
+
+    Raises:
+        Malformed: the value is not well-formed, or nested deeper than DEPTH_MAX.
+    """
+    missing = [1]  # values still to come, per container that is open
+    while missing:
+        if missing[-1] == 0:
+            missing.pop()
+            continue
+        missing[-1] -= 1
+        value = read_value(body, position)
+        position = value.end
+        if value.kind >= Kind.ARRAY:
+            if len(missing) > DEPTH_MAX:
+                raise Malformed(f"more than {DEPTH_MAX} arrays or maps stand inside each other")
+            missing.append(value.number)
+    return position
+
+
+def _check_utf8(body: bytes, start: int, end: int) -> None:
+    try:
+        body[start:end].decode()
+    except UnicodeDecodeError:
+        raise Malformed(f"the string at {start} is not UTF-8") from None
