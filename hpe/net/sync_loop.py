@@ -129,12 +129,12 @@ class ClientLoop:
     def _run(self) -> None:
         try:
             trio.run(self._main)
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - outside of the loop
             # Handed to whoever waits: this thread has nobody to raise it to.
             if not self._begun.done():
                 self._begun.set_exception(error)
             self._ended.set_exception(error)
-            return
+            return  # noqa: ASYNC104 - as above
         if not self._begun.done():
             self._begun.set_exception(ConnectionLost(_LEFT))
         self._ended.set_result(None)
