@@ -13,7 +13,6 @@ from typing import NamedTuple
 import pytest
 
 from hpe.core import auction, new_core
-from hpe.core.auction import Clearing
 from hpe.messages import (
     AMOUNT_MAX,
     PAGE_MAX,
@@ -134,17 +133,17 @@ def private_auction_fills(client: FlowClient) -> list[AuctionFill]:
     ]
 
 
-def lowest(best: list[Clearing]) -> int:
-    return best[0].price
+def lowest(best: list[tuple[int, int]]) -> int:
+    return best[0][0]
 
 
-def middle(best: list[Clearing]) -> int:
-    return (best[0].price + best[-1].price) // 2
+def middle(best: list[tuple[int, int]]) -> int:
+    return (best[0][0] + best[-1][0]) // 2
 
 
 @pytest.mark.parametrize("wrong", [lowest, middle])
 def test_the_recording_catches_an_auction_without_market_pressure(
-    wrong: Callable[[list[Clearing]], int], monkeypatch: pytest.MonkeyPatch
+    wrong: Callable[[list[tuple[int, int]]], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands, judge = recording("sse_600519_to_1000")
     uncross = [command.op for command in commands].index(Op.UNCROSS)

@@ -148,7 +148,7 @@ async def test_one_source_cannot_take_all_places(tmp_path: Path) -> None:
             wire(service.port),
             wire(service.port),
         ):
-            assert figure(service.engine, "strangers") == 2
+            await until(lambda: figure(service.engine, "strangers") == 2)
             async with wire(service.port) as third_stranger:
                 refusal = await third_stranger.until_closed()
                 assert named(refusal) == [(0, "too_many_connections")]

@@ -74,7 +74,7 @@ async def test_wrong_proofs_are_all_answered_alike_and_stop_their_source(tmp_pat
                         assert await client.until_closed() == []
                 assert {tuple(row[1:]) for row in answers} == {
                     (1, 0, 207, "authentication_failed", "unknown key, or a wrong proof of it",
-                     False, True, False)
+                     False, True, False, "")
                 }  # fmt: skip
                 async with wire(service.port) as sixth:
                     assert named(await sixth.until_closed()) == [(0, "too_many_logons")]
@@ -100,7 +100,7 @@ async def test_a_right_key_for_a_wrong_user_is_told_so_and_shuts_nobody_out(
                 async with wire(service.port) as client:
                     assert await log_on(client, KEY, 8) == [
                         31, 1, 0, 209, "user_not_allowed", "the key may not act for this user",
-                        False, True, False,
+                        False, True, False, "",
                     ]  # fmt: skip
                     assert await client.until_closed() == []
             async with wire(service.port) as client:
