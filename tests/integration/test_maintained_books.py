@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -145,9 +145,15 @@ async def watching(
             nursery.cancel_scope.cancel()
 
 
-async def cut_often(proxy: CuttingProxy, dice: random.Random) -> None:
-    """Cut the connections of a proxy now and then, some of them while they are stalled."""
+async def cut_often(proxy: CuttingProxy, watchers: Sequence[Watcher], dice: random.Random) -> None:
+    """Cut the connections of a proxy again and again, some of them while they are stalled.
+
+    Only once all who watch through it are back: on a slow machine, too, they see something.
+    """
     while True:
+        for watcher in watchers:
+            while not watcher.book.live:
+                await watcher.book.changed()
         await trio.sleep(dice.uniform(0.05, 0.3))
         proxy.stall()
         await trio.sleep(dice.uniform(0.0, 0.3))
@@ -189,7 +195,7 @@ async def test_the_books_of_a_hundred_subscribers_are_the_engines(
             await trader.fund()
             await trader.look()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(cut_often, cut_proxy, random.Random(SEED + 1))
+                nursery.start_soon(cut_often, cut_proxy, cut, random.Random(SEED + 1))
                 for number in range(STEPS):
                     if number == (STEPS - STALLED_STEPS) // 2:
                         slow_proxy.stall()
