@@ -22,7 +22,7 @@ from hpe.messages import (
     TimeInForce,
 )
 from tests.support.canary import Canary
-from tests.support.flood import USERS, Account, Flood
+from tests.support.flood import SESSIONS, USERS, Account, Flood
 from tests.support.line import ERROR, Line
 from tests.support.service import ServiceProcess
 from tests.support.watcher import Sample, describe, percentile_s
@@ -41,6 +41,10 @@ EXCESS: Final = 2.0
 GOODPUT_MIN: Final = 0.25
 BUSY_P99_MS_MAX: Final = 200.0
 """The aim is 50 ms on a machine where the flood does not take half of the CPUs, as here."""
+
+IN_FLIGHT_SHARE_MAX: Final = 1.5
+"""On a slow machine the bound is so many times what all that is in flight takes at the rate that
+is possible: in a closed loop that is what an answer takes on average, however it comes out."""
 
 CALM_S: Final = 2.0
 CALM_P99_S_MAX: Final = 0.05
@@ -124,7 +128,8 @@ def test_an_overload(tmp_path: Path, window: int) -> None:
         assert (account.others, account.unanswered) == (0, 0)
     assert booked == able.executed + over.executed, "an admitted order was lost, or made twice"
     assert admitted >= 0.99
-    assert over.busy_ms[1] < BUSY_P99_MS_MAX
+    in_flight_ms = 1_000 * SESSIONS * window / able.executed_per_s
+    assert over.busy_ms[1] < max(BUSY_P99_MS_MAX, IN_FLIGHT_SHARE_MAX * in_flight_ms)
     assert calm.faults == []
     assert percentile_s(calm.replies, 99) < CALM_P99_S_MAX
     assert over.executed_per_s > GOODPUT_MIN * able.executed_per_s
