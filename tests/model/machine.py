@@ -97,7 +97,7 @@ class ExchangeMachine(RuleBasedStateMachine):
             assert (reply.code, reply.request_id) == (answer, request_id)
         else:
             (first,) = decoded(framed(answer))
-            assert reply == msgspec.structs.replace(first, flags=1)
+            assert reply == msgspec.structs.replace(first, flags=first.flags | 1)
 
     @rule(
         place=_places,
