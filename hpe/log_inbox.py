@@ -41,7 +41,7 @@ Item = TypeVar("Item", bound=HasOutput)
 
 def held_bytes(output: Output) -> int:
     """Return about how much memory an output takes until it is delivered."""
-    rows = len(output.replies) + len(output.private) + len(output.market) + 1
+    rows = len(output.replies) + len(output.private) + len(output.market) + len(output.progress) + 1
     return (
         rows * ROW_BYTES
         + len(output.body)

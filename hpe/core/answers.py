@@ -14,19 +14,56 @@ from hpe.core.orders import Order
 from hpe.core.places import No, told
 from hpe.core.sessions import Session
 from hpe.messages import (
+    FLAG_UNCHANGED,
+    AddAssetResponse,
+    BlockUserResponse,
     CancelOrder,
+    CancelReason,
     CancelResponse,
+    DelistAssetResponse,
     ErrorCode,
+    HoldResponse,
+    LockResponse,
+    MassCancelResponse,
+    OcoResponse,
     OrderResponse,
     OrderStatus,
     ReplaceOrder,
     ReplaceResponse,
     Request,
+    ResolveInstrumentResponse,
+    SetFeesResponse,
+    SetStatusResponse,
     SubmitOrder,
+    UncrossResponse,
 )
 
 if TYPE_CHECKING:
     from hpe.core.exchange import Exchange
+
+CommandResponse = (
+    OrderResponse
+    | OcoResponse
+    | MassCancelResponse
+    | LockResponse
+    | HoldResponse
+    | AddAssetResponse
+    | DelistAssetResponse
+    | BlockUserResponse
+    | SetStatusResponse
+    | UncrossResponse
+    | SetFeesResponse
+)
+"""What answers a command that was executed."""
+
+REJECT_REASON_MAX: Final = 100
+"""Above are the reasons for which an order that was accepted was taken off."""
+
+LASTING_REASONS: Final[dict[type[Request], int]] = {
+    SubmitOrder: 0,
+    CancelOrder: int(CancelReason.REQUESTED),
+}
+"""Reason of those that are most of all responses, and tell of something that lasts."""
 
 _OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder
 
@@ -35,6 +72,25 @@ _ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
     CancelOrder: CancelResponse,
     ReplaceOrder: ReplaceResponse,
 }
+
+
+def changed_nothing(response: CommandResponse) -> bool:
+    """Whether a command that was executed changed nothing that lasts.
+
+    That is: it was rejected, its order ended at once without a fill, it was a mass cancel of
+    nothing, or a replace that changed nothing. How often resolving creates an instrument is
+    bounded otherwise, so it counts always.
+    """
+    reason, kind = response.reason, type(response)
+    if 0 < reason <= REJECT_REASON_MAX:
+        return True
+    if isinstance(response, OrderResponse):
+        if kind is OrderResponse:
+            return reason > 0 and not (response.leaves or response.cum)
+        return kind is ReplaceResponse and response.flags & FLAG_UNCHANGED > 0
+    if isinstance(response, MassCancelResponse):
+        return response.canceled == 0
+    return kind is ResolveInstrumentResponse
 
 
 def order_rejected(exchange: Exchange, command: _OrderCommand, no: No) -> OrderResponse:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from hpe.errors import ProtocolError
+from hpe.errors import Diverged, ProtocolError
 from hpe.messages import (
     COMMANDS,
     CONTROL,
@@ -168,3 +168,19 @@ def decode_body(data: bytes) -> Body:
         msgspec.DecodeError: the bytes are no body.
     """
     return _BODY_DECODER.decode(data)
+
+
+def divergence(logged: Body, body: bytes) -> Diverged:
+    """Say where a replayed body differs from the logged one."""
+    first = logged.first_sequence
+    replayed = decode_body(body) if body else logged._replace(groups=[], trades=[])
+    for ours, theirs in zip(replayed.trades, logged.trades, strict=False):
+        if ours != theirs:
+            return Diverged(first, f"logged {theirs}, replayed {ours}")
+    if len(replayed.trades) != len(logged.trades):
+        found = len(replayed.trades)
+        return Diverged(first, f"logged {len(logged.trades)} trades, replayed {found}")
+    if replayed.groups != logged.groups:
+        return Diverged(first, "a logged command was not executed again")
+    digests = f"{logged.output_digest:08x}, replayed {replayed.output_digest:08x}"
+    return Diverged(first, f"logged output digest {digests}")

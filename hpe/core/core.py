@@ -47,6 +47,19 @@ class Batch(NamedTuple):
     wanted: bytes = b""
 
 
+class Progress(NamedTuple):
+    """What became of the commands of one run of a client.
+
+    `last_request_id` is the session's highest so far. `idle` and `idle_cancels` count commands
+    that were executed and changed nothing that lasts: of other kinds than cancels, and of cancels.
+    """
+
+    connection: int
+    last_request_id: int
+    idle: int
+    idle_cancels: int
+
+
 class Output(NamedTuple):
     """What one batch gave.
 
@@ -57,8 +70,9 @@ class Output(NamedTuple):
     earliest timer is due, 0 for none, 1 at once. `cut`: connections whose bytes were no frames of
     the protocol; they are closed after their replies. `subscribed`: (connection, request id,
     instrument, channel) of every subscribe answered with a snapshot; the market data of later
-    batches follows it. `late`: indicative fields that subscribers were told are not those of now;
-    a batch without runs, which logs nothing, makes up for it.
+    batches follows it. `progress`: one row per run of an attached session, in order. `late`:
+    indicative fields that subscribers were told are not those of now; a batch without runs, which
+    logs nothing, makes up for it.
     """
 
     replies: list[tuple[int, bytes]]
@@ -69,6 +83,7 @@ class Output(NamedTuple):
     next_due_ns: int
     cut: list[int]
     subscribed: list[tuple[int, int, int, int]]
+    progress: list[Progress]
     late: bool = False
 
 

@@ -339,10 +339,10 @@ class OrderEntry:
         if order.terms is not None or book.status is _HALTED:
             return self._cancel_special(command, order)
         (book.bids if order.side is _BUY else book.asks).remove(order)
-        order_id = order.order_id
+        order_id, client_order_id = order.order_id, order.client_order_id
         del mine.by_id[order_id]
-        if order.client_order_id:
-            del mine.by_client_id[order.client_order_id]
+        if client_order_id:
+            del mine.by_client_id[client_order_id]
         orders.open_count -= 1
         order.holder.orders -= 1
         account, reserved = order.paying, order.reserved
@@ -352,7 +352,7 @@ class OrderEntry:
             self._touch(account)
         order.leaves, order.reason, cum = 0, _REQUESTED, order.cum
         canceled = order.canceled = order.quantity - cum
-        if cum or order.client_order_id in mine.ended_by_client_id:
+        if cum or (client_order_id and client_order_id in mine.ended_by_client_id):
             order.reserved = 0
             orders.keep(order)
         self._events.append((order, _EXEC_CANCELED))

@@ -14,13 +14,13 @@ from struct import Struct
 from typing import Any, Final
 from zlib import crc32
 
-from hpe.core.answers import not_executed
+from hpe.core.answers import LASTING_REASONS, not_executed
 from hpe.core.codec import (
     DECODE_FAULTS,
     DECODERS,
     PREFIXES,
-    Body,
     decode_body,
+    divergence,
     encode,
     ends_inside_frame,
     error_body,
@@ -37,7 +37,7 @@ from hpe.core.judging import INTERNAL_TABLES, Undecodable, decode_request, judge
 from hpe.core.market_data import MarketFeed
 from hpe.core.permissions import permitted
 from hpe.core.queries import QUERY_EFFORT_MAX, Queries
-from hpe.core.routing import Handler, commands_of, queries_of
+from hpe.core.routing import CommandHandler, commands_of, queries_of
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.snapshots import answer_later, answer_now
 from hpe.core.state import dump_state, load_state
@@ -64,6 +64,7 @@ from hpe.messages import (
 _PREFIXES_COUNT: Final = len(PREFIXES)
 _CONTINUE: Final = encode(Continue(CONTINUE_MARKET))
 _CLOSE_MORE: Final = encode(Continue(CONTINUE_CLOSING))
+_NEVER: Final = -1
 _TICK: Final = encode(Tick(1))
 _length_at: Final = Struct(">I").unpack_from
 
@@ -90,13 +91,15 @@ class ReferenceCore:
         self._commands = commands_of(exchange)
         # By a body's second byte, which is the type where the header is a fixarray; whatever else
         # it stands for there, decode_request finds out.
-        self._by_type: list[tuple[Callable[[bytes], Any], Handler | None]] = [
-            (decode_request, None)
+        # The number is the reason with which a command surely changed something.
+        self._by_type: list[tuple[Callable[[bytes], Any], CommandHandler | None, int]] = [
+            (decode_request, None, _NEVER)
         ] * 256
         for message, handler in self._commands.items():
             decoder = DECODERS[type_number(message)]
             assert decoder is not None
-            self._by_type[type_number(message)] = (decoder.decode, handler)
+            lasting = LASTING_REASONS.get(message, _NEVER)
+            self._by_type[type_number(message)] = (decoder.decode, handler, lasting)
         self._asked = Queries(exchange, self.state_hash)
         self._queries = queries_of(self._asked, exchange.catalogue)
         self._internal = InternalCommands(exchange, self.sessions, self.feed).handlers
@@ -162,7 +165,7 @@ class ReferenceCore:
             self._replay_group(session_id, user, frames, work)
         output = self._finish(work)
         if output.body != body:
-            raise _divergence(logged, output.body)
+            raise divergence(logged, output.body)
         return output
 
     def _new_work(self, time_ns: int) -> BatchWork:
@@ -204,7 +207,9 @@ class ReferenceCore:
             return
         out = work.replies_to(run.connection)
         work.connection = run.connection
-        if not self._answer_frames(session, run.frames, run.admit, work, out):
+        intact = self._answer_frames(session, run.frames, run.admit, work, out)
+        work.advance(session.last_request_id)
+        if not intact:
             work.cut.append(run.connection)
             lost = SessionDetached(
                 run.attach, session.session_id, run.attach, DetachCause.PROTOCOL_ERROR
@@ -238,7 +243,7 @@ class ReferenceCore:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
             try:
-                decode, handler = by_type[body[1] if len(body) > 1 else 0]
+                decode, handler, lasting = by_type[body[1] if len(body) > 1 else 0]
                 try:
                     request = decode(body)
                 except DECODE_FAULTS:
@@ -263,11 +268,14 @@ class ReferenceCore:
                         answer = not_executed(session, request_id, body, admit, work.full)
                     else:
                         exchange.sequence += 1
-                        answer = encode(handler(user, request))
+                        response = handler(user, request)
+                        answer = encode(response)
                         if matcher.effort != work.effort or len(events) > 1:
                             self._collect(work, out)
                         elif events:
                             report(events.pop(), exchange.sequence, exchange.time_ns, work)
+                        if response.reason != lasting:
+                            work.count_idle(response)
                         session.last_request_id = last_request_id = request_id
                         remember(Remembered(request_id, len(body), crc32(body), answer))
                         digested.append(answer)
@@ -430,19 +438,3 @@ class ReferenceCore:
 
 def _permitted(session: Session, request: Request) -> bool:
     return permitted(session.role, session.user_first, session.user_last, session.user, request)
-
-
-def _divergence(logged: Body, body: bytes) -> Diverged:
-    """Say where a replayed body differs from the logged one."""
-    first = logged.first_sequence
-    replayed = decode_body(body) if body else logged._replace(groups=[], trades=[])
-    for ours, theirs in zip(replayed.trades, logged.trades, strict=False):
-        if ours != theirs:
-            return Diverged(first, f"logged {theirs}, replayed {ours}")
-    if len(replayed.trades) != len(logged.trades):
-        found = len(replayed.trades)
-        return Diverged(first, f"logged {len(logged.trades)} trades, replayed {found}")
-    if replayed.groups != logged.groups:
-        return Diverged(first, "a logged command was not executed again")
-    digests = f"{logged.output_digest:08x}, replayed {replayed.output_digest:08x}"
-    return Diverged(first, f"logged output digest {digests}")

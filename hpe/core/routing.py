@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hpe.core.answers import CommandResponse
 from hpe.core.catalogue import Catalogue
 from hpe.core.exchange import Exchange
 from hpe.core.queries import Queries
@@ -52,8 +53,10 @@ from hpe.messages import (
 Handler = Callable[[int, Any], Reply]
 """(user, request) -> reply; for internal commands the user is 0."""
 
+CommandHandler = Callable[[int, Any], CommandResponse]
 
-def commands_of(exchange: Exchange) -> dict[type[Request], Handler]:
+
+def commands_of(exchange: Exchange) -> dict[type[Request], CommandHandler]:
     """Say who carries out each command."""
     entry, treasury, catalogue = exchange.entry, exchange.treasury, exchange.catalogue
     operations = exchange.operations

@@ -10,15 +10,18 @@ from typing import Final
 
 import msgspec
 
+from hpe.core.answers import CommandResponse, changed_nothing
 from hpe.core.codec import Body, Trade, array_header, encode, encode_body, frame
-from hpe.core.core import Output
+from hpe.core.core import Output, Progress
 from hpe.core.events import AuctionMatch, Event
 from hpe.core.matcher import Match
 from hpe.messages import (
     REPORTS_PER_UPDATE_MAX,
+    CancelResponse,
     DelistAsset,
     DelistInstrument,
     MassCancel,
+    MassCancelResponse,
     PrivateUpdate,
     ReplaceOrder,
     SetFees,
@@ -31,6 +34,7 @@ from hpe.messages import (
 _UPDATE_HEAD: Final = encode(PrivateUpdate(0, 0, 0, 0, 0, []))[:4]
 """Array header, type, request id and flags of every private_update: one byte each."""
 
+_OF_CANCELS: Final = (CancelResponse, MassCancelResponse)
 TRADING_EVENTS: Final = (Match, AuctionMatch)
 MAY_COST_MUCH: Final = (
     SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel, SetFees, DelistAsset,
@@ -57,13 +61,14 @@ class BatchWork:
     `digested` are the bodies that the output digest covers, in order. `private` has the reports
     of each user, with the number of the first. `subscribes` are those of the run's `connection` and
     others whose reply has a place (list, index) and waits for the end of the batch; `snapshots`
-    what they asked for: (instrument, channel, depth).
+    what they asked for: (instrument, channel, depth). `idle` and `idle_cancels` count as Progress
+    does, for the run that is being executed.
     """
 
     __slots__ = (
         "begun", "careful", "connection", "cut", "digested", "effort", "first_sequence", "full",
-        "groups", "private", "replies", "snapshots", "subscribed", "subscribes", "time_ns",
-        "trades",
+        "groups", "idle", "idle_cancels", "private", "progress", "replies", "snapshots",
+        "subscribed", "subscribes", "time_ns", "trades",
     )  # fmt: skip
 
     def __init__(self, time_ns: int, first_sequence: int) -> None:
@@ -83,6 +88,8 @@ class BatchWork:
         self.subscribes: list[tuple[int, list[bytes], int, Subscribe]] = []
         self.snapshots: dict[tuple[int, int, int], Snapshot] = {}
         self.subscribed: list[tuple[int, int, int, int]] = []
+        self.idle = self.idle_cancels = 0
+        self.progress: list[Progress] = []
 
     def replies_to(self, connection: int) -> list[bytes]:
         """Give the list that collects a connection's replies."""
@@ -90,6 +97,20 @@ class BatchWork:
         if out is None:
             out = self.replies[connection] = []
         return out
+
+    def count_idle(self, response: CommandResponse) -> None:
+        """Count a command if it changed nothing that lasts."""
+        if changed_nothing(response):
+            if isinstance(response, _OF_CANCELS):
+                self.idle_cancels += 1
+            else:
+                self.idle += 1
+
+    def advance(self, last_request_id: int) -> None:
+        """Note that the run of `connection` is executed."""
+        idle, cancels = self.idle, self.idle_cancels
+        self.progress.append(Progress(self.connection, last_request_id, idle, cancels))
+        self.idle = self.idle_cancels = 0
 
     def report(self, user: int, private_sequence: int, body: bytes) -> None:
         """Note one private report."""
@@ -133,6 +154,7 @@ class BatchWork:
             next_due_ns,
             self.cut,
             self.subscribed,
+            self.progress,
             late,
         )
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import trio
 
+from hpe.core.core import Progress
 from hpe.messages import LOGON_BYTES_MAX, REQUEST_BYTES_MAX, ErrorCode, HeartbeatReport
 from hpe.net.credits import FRAMES_MIN, Account
 from hpe.net.farewell import ClientStream, ConnectionFault, say_farewell
@@ -97,8 +98,12 @@ class Connection:
     def deliver(self, frames: bytes, count: int, size: int) -> None:
         """Send frames; then give back the credits of `count` requests of `size` bytes."""
         self.answered += count
-        self._forwarder.note_answers(frames)
         self._put(frames, count, size)
+
+    def note(self, progress: Progress) -> None:
+        """Take the core's word on how far it is with what was sent here."""
+        self.session.last_request_id = progress.last_request_id
+        self._forwarder.note(progress)
 
     def act(self, step: Step) -> None:
         """Do what the session decided."""

@@ -9,7 +9,7 @@ is marked, and the core answers it in its place, unless nothing is before it; ru
 from __future__ import annotations
 
 from hpe.core.codec import type_of
-from hpe.core.core import Run
+from hpe.core.core import Progress, Run
 from hpe.net.framing import PREFIX_BYTES, Chunk
 from hpe.net.logon import Grant
 from hpe.net.outlet import Outlet
@@ -63,9 +63,10 @@ class Forwarder:
                 around.switchboard.offer(part.connection, part, now_s)
         return excessive
 
-    def note_answers(self, frames: bytes) -> None:
-        """See which answers were of commands that changed nothing."""
-        self._around.rejects.note(self._payer, frames)
+    def note(self, progress: Progress) -> None:
+        """Have it paid for what changed nothing."""
+        if progress.idle or progress.idle_cancels:
+            self._around.rejects.note(self._payer, progress.idle, progress.idle_cancels)
 
     def admit_control(self, chunk: Chunk, now_s: float) -> tuple[int, bool]:
         """Judge a control message.

@@ -14,6 +14,7 @@ import msgspec
 import trio
 
 from hpe.core.codec import type_of
+from hpe.core.core import Progress
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
 from hpe.messages import (
     PROTOCOL_VERSION,
@@ -115,6 +116,10 @@ class LocalConnection:
             self._channel.feed(frames)
         except (ProtocolError, RequestRefused) as error:  # broken, or told that it is over
             self.close(error)
+
+    def note(self, progress: Progress) -> None:
+        """Take the core's word; the host's own program pays for nothing."""
+        self.session.last_request_id = progress.last_request_id
 
     def act(self, step: Step) -> None:
         """Do what the session decided."""

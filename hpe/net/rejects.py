@@ -6,100 +6,23 @@ logged and replayed at every start, a rejected one, too. Guarantees: what a key 
 its rate is paid for before its next commands are executed: until then they are refused as throttled
 in their place, unlogged; cancels have an account of their own; queries are never refused; a repeat
 is answered as ever (the core's rule); memory is bounded by the last burst. An answer counts when it
-is delivered, so what is in flight by then is not held back, but paid for afterwards.
-
-No answer is decoded: of each the type and the reason are looked at where they stand, and more only
-of those that may count. Source: protocol.md, "Rate
-limits"; docs/decisions/0030.
+is delivered, so what is in flight by then is not held back, but paid for afterwards. Which commands
+changed nothing the core says (Progress). Source: protocol.md, "Rate limits"; docs/decisions/0030.
 """
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import Final
 
 import trio
 
 from hpe.core.core import Run
-from hpe.messages import (
-    FLAG_DUPLICATE,
-    FLAG_UNCHANGED,
-    ErrorCode,
-    MassCancel,
-    ReplaceOrder,
-    ResolveInstrument,
-    SubmitOrder,
-    type_number,
-)
+from hpe.messages import COMMAND_FIRST, INTERNAL_FIRST, ErrorCode
 from hpe.net.buckets import Bucket, Rate
-from hpe.net.framing import PREFIX_BYTES
 from hpe.net.rates import SWEEP_MIN, Payer
 from hpe.net.runs import CANCEL_TYPES, split_run
 
-COMMAND_TYPES: Final = range(64, 112)
-"""Of requests and of their responses."""
-
-_length_at: Final = Struct(">I").unpack_from
-
-
-_WIDTHS: Final = bytes({0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}.get(first, 1) for first in range(256))
-"""First byte -> bytes of an integer that is not negative."""
-
-_SUBMITTED, _REPLACED = type_number(SubmitOrder), type_number(ReplaceOrder)
-_RESOLVED, _MASS_CANCELED = type_number(ResolveInstrument), type_number(MassCancel)
-_WITHOUT_REASON: Final = frozenset((_REPLACED, _RESOLVED, _MASS_CANCELED))
-"""What may have changed nothing without a word on why."""
-
-_REJECT_REASON_MAX: Final = 100
-"""Above are the reasons for which an order that was accepted was taken off."""
-
-
-def count_idle(frames: bytes) -> tuple[int, int]:
-    """Count answers of commands that changed nothing that lasts.
-
-    Flat, because every answer goes through here: 0.3 us for one that does not count.
-
-    Args:
-        frames: whole frames to a client.
-
-    Returns:
-        How many were of other commands than cancels, and of cancels.
-    """
-    others = cancels = position = 0
-    end, widths = len(frames), _WIDTHS
-    while position < end:
-        # Behind length and header, which is a fixarray of every response; else this is no type.
-        kind = frames[position + 5]
-        if 64 <= kind < 112:
-            flags_at = position + 6 + widths[frames[position + 6]]
-            reason_at = flags_at + 1 + widths[frames[flags_at + 1]]
-            if (frames[reason_at] or kind in _WITHOUT_REASON) and _is_idle(
-                frames, kind, frames[flags_at], reason_at
-            ):
-                if kind in CANCEL_TYPES:
-                    cancels += 1
-                else:
-                    others += 1
-        position += PREFIX_BYTES + _length_at(frames, position)[0]
-    return others, cancels
-
-
-def _is_idle(frames: bytes, kind: int, flags: int, reason_at: int) -> bool:
-    """Whether a response tells of nothing that lasts; its reason is there, or cannot be."""
-    if flags & FLAG_DUPLICATE:
-        return False  # it was counted, and is not logged again
-    reason = frames[reason_at]
-    if 0 < reason <= _REJECT_REASON_MAX:
-        return True
-    if kind == _SUBMITTED:
-        at = reason_at
-        for _ in range(4):  # reason, time, status, order id
-            at += _WIDTHS[frames[at]]
-        return frames[at : at + 2] == b"\0\0"  # nothing open, nothing filled
-    if kind == _MASS_CANCELED:
-        return not frames[reason_at + 1]
-    # Resolved counts also where it created a pair: how often that happens is bounded otherwise.
-    return kind == _RESOLVED or (kind == _REPLACED and flags & FLAG_UNCHANGED > 0)
+COMMAND_TYPES: Final = range(COMMAND_FIRST, INTERNAL_FIRST)
 
 
 class Rejects:
@@ -117,12 +40,9 @@ class Rejects:
         self._sweep_at = SWEEP_MIN
         self.throttled = 0
 
-    def note(self, payer: Payer, frames: bytes) -> None:
-        """Count what of these answers changed nothing."""
+    def note(self, payer: Payer, others: int, cancels: int) -> None:
+        """Count commands that changed nothing: others than cancels, and cancels."""
         if self._rate is None:
-            return
-        others, cancels = count_idle(frames)
-        if not others and not cancels:
             return
         now_s = trio.current_time()
         account = self._accounts.get(payer)

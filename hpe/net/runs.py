@@ -9,12 +9,10 @@ fixarray's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import Struct
 from typing import Final
 
 from hpe.core.core import Run
 from hpe.messages import (
-    INT_MAX,
     CancelOrder,
     MassCancel,
     ReplaceOrder,
@@ -30,13 +28,6 @@ NO_TYPE: Final = -1
 """Of a frame that is too short to have a type: left to the core, which names the fault."""
 
 _ARRAY16: Final = 0xDC
-
-_HEAD: Final = Struct(">IBBBQ")
-"""Length, header of a fixarray, type, the id's first byte, and the eight behind it."""
-
-_PADDING: Final = bytes(_HEAD.size)
-_ID_SHIFTS: Final = {0xCC: 56, 0xCD: 48, 0xCE: 32, 0xCF: 0}
-"""How far up the bytes of an unsigned integer stand in those eight, by its first byte."""
 
 Decide = Callable[[int, int, int], int]
 """(type, start, end) -> admit: 0, or the ErrorCode that refuses the frame at `[start:end]`."""
@@ -69,25 +60,3 @@ def split_run(run: Run, decide: Decide) -> list[Run]:
 
 def _piece(run: Run, admit: int, count: int, frames: bytes) -> Run:
     return Run(run.connection, run.attach, admit, count, frames)
-
-
-def highest_id(frames: bytes, highest: int) -> int:
-    """Return the highest request id of frames and `highest`; INT_MAX when one has another form.
-
-    Whoever writes an id in a longer form than it needs is served as well, but never from here.
-    """
-    padded = frames + _PADDING
-    head, end, position = _HEAD.unpack_from, len(frames), 0
-    while position < end:
-        length, header, _, first, rest = head(padded, position)
-        if header & 0xF0 != 0x90:
-            return INT_MAX
-        if first >= 0x80:
-            shift = _ID_SHIFTS.get(first)
-            if shift is None:
-                return INT_MAX
-            first = rest >> shift
-        if first > highest:
-            highest = first
-        position += 4 + length
-    return highest

@@ -57,7 +57,6 @@ from hpe.messages import (
 )
 from hpe.net.framing import PREFIX_BYTES, Chunk, encode_frame
 from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, Refusal
-from hpe.net.runs import highest_id
 
 StreamRequest = Unsubscribe | SubscribePrivate | UnsubscribePrivate
 """Control messages about streams, which the connection carries out."""
@@ -132,15 +131,14 @@ class Session:
 
     Attributes:
         said: the hello of a logon that is under way or failed.
-        highest_before: highest request id that the session had, or was sent here, before the
-            newest chunk.
+        last_request_id: highest request id of what the core has executed, as far as delivered.
         heartbeat_s: how long either side may be quiet, as agreed.
     """
 
     __slots__ = (
-        "_authenticator", "_closes", "_entered", "_facts", "_hello", "_highest_id", "_request_id",
+        "_authenticator", "_closes", "_entered", "_facts", "_hello", "_request_id",
         "_revoked", "_take_attach_number", "attach_number", "connection", "grant", "heartbeat_s",
-        "highest_before", "said", "session_id", "state", "user", "window",
+        "last_request_id", "said", "session_id", "state", "user", "window",
     )  # fmt: skip
 
     def __init__(
@@ -156,7 +154,7 @@ class Session:
         self.session_id = 0
         self.user = 0
         self.window = 0
-        self.highest_before = self._highest_id = 0
+        self.last_request_id = 0
         self.heartbeat_s = 0.0
         self.grant = ANONYMOUS
         self.said: Hello | None = None
@@ -176,8 +174,6 @@ class Session:
         """Give the run of a chunk for the core; None when the session is not attached any more."""
         if self.state is not State.ATTACHED:
             return None
-        self.highest_before = self._highest_id
-        self._highest_id = highest_id(chunk.frames, self._highest_id)
         admit = ErrorCode.SHUTTING_DOWN if self._facts.draining else 0
         return Run(self.connection, self.attach_number, admit, chunk.count, chunk.frames)
 
@@ -259,7 +255,7 @@ class Session:
             return self.refuse(ErrorCode(response.error), text, self._request_id)
         self.state = State.ATTACHED
         self.session_id, self.window = response.session_id, response.window
-        self._highest_id = response.last_request_id
+        self.last_request_id = response.last_request_id
         if self._revoked:
             return self.refuse(ErrorCode.KEY_REVOKED, request_id=self._request_id)
         welcome = Welcome(

@@ -38,7 +38,7 @@ def refuse_orders(session: Session, run: Run) -> tuple[Answered, list[Run]]:
         The refusals, and the rest of the run, if there is one.
     """
     refusals, size = [], 0
-    highest = session.highest_before
+    highest = session.last_request_id
     for body in split_frames(run.frames):
         request_id = _refusable(body, session)
         if request_id <= highest:

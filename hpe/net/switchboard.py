@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from hpe.core.codec import split_frames
-from hpe.core.core import SYSTEM_CONNECTION, Output, Run
+from hpe.core.core import SYSTEM_CONNECTION, Output, Progress, Run
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     ConfigureResponse,
@@ -76,6 +76,9 @@ class Port(Protocol):
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
         """Send frames; then give back the credits of `count` requests of `size` bytes."""
+
+    def note(self, progress: Progress) -> None:
+        """Take the core's word on how far it is with what was sent here."""
 
     def act(self, step: Step) -> None:
         """Do what the session decided."""
@@ -231,6 +234,10 @@ class Switchboard:
                 port.deliver(frames, count, size)
             else:
                 self.credits.give_back(size)
+        for progress in output.progress:
+            port = ports.get(progress.connection)
+            if port is not None:
+                port.note(progress)
         if len(answered) < len(weights):
             self._return_unanswered(answered, weights)
         if output.private:

@@ -74,6 +74,7 @@ from hpe.messages import (
     TickResponse,
     TimeInForce,
 )
+from tests.support.progress import check_progress
 
 CoreFactory = Callable[[], Core]
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -212,6 +213,7 @@ class Venue:
         for row in output.private:
             self._take_private(*row)
         self._take_market(output)
+        check_progress(output.progress, {n: decoded(f) for n, f in output.replies if n})
         return output
 
     def _take_private(self, user: int, first: int, last: int, frame: bytes) -> None:

@@ -37,7 +37,7 @@ INTERVAL = SyncPolicy(mode="interval", interval_ms=60_000)
 IDLE_S = 1000.0
 """Longer than any policy here waits before it syncs an idle tail and writes the mark."""
 
-QUERY_ONLY = Output([(1, b"reply")], [], [], b"", 0, 0, [], [])
+QUERY_ONLY = Output([(1, b"reply")], [], [], b"", 0, 0, [], [], [])
 
 _BATCH_COMMANDS = (1, 40, 2, 130, 1, 3, 60, 1)
 """Commands per batch, in turn: bodies from one to several sectors long."""

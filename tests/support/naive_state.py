@@ -210,8 +210,8 @@ class NaiveState:
         return min(seen) + order.terms.trail
 
     def trigger_now(self, order: NaiveOrder) -> int:
-        """Give a stop's trigger, that of one that waits no more as it was then; 0: no stop."""
-        if not order.waiting:
+        """Give a stop's trigger, that of one that has fired as it was then; 0: no stop."""
+        if not order.waiting or order in self.in_line(order.book):
             return order.trigger
         return self.trigger_after(order, len(self.prices.get(order.book, [])))
 

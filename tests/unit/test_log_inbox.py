@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from hpe.core.core import Output
+from hpe.core.core import Output, Progress
 from hpe.log_inbox import ROW_BYTES, LogInbox, held_bytes
 
 PATIENCE_S = 20.0
@@ -21,7 +21,7 @@ class Given(NamedTuple):
 
 
 def given(size: int) -> Given:
-    return Given(Output([], [], [], bytes(size - ROW_BYTES), 0, 0, [], []))
+    return Given(Output([], [], [], bytes(size - ROW_BYTES), 0, 0, [], [], []))
 
 
 class Bench:
@@ -63,8 +63,9 @@ def bench() -> Bench:
 
 
 def test_everything_that_an_output_carries_counts() -> None:
-    output = Output([(1, b"12")], [(7, 1, 1, b"123")], [(1, 2, b"1234")], b"12345", 0, 0, [], [])
-    assert held_bytes(output) == 14 + 4 * ROW_BYTES
+    rows = [(1, b"12")], [(7, 1, 1, b"123")], [(1, 2, b"1234")]
+    output = Output(*rows, b"12345", 0, 0, [], [], [Progress(1, 5, 0, 0)])
+    assert held_bytes(output) == 14 + 5 * ROW_BYTES
 
 
 def test_what_fits_is_given_at_once_and_comes_out_in_order(bench: Bench) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from hpe.core.core import Run
 from hpe.messages import (
-    INT_MAX,
     CancelOrder,
     ErrorCode,
     GetBalance,
@@ -21,7 +20,7 @@ from hpe.messages import (
     type_number,
 )
 from hpe.net.framing import FrameScanner, encode_frame
-from hpe.net.runs import CANCEL_TYPES, NO_TYPE, ORDER_TYPES, highest_id, split_run
+from hpe.net.runs import CANCEL_TYPES, NO_TYPE, ORDER_TYPES, split_run
 
 BUSY = int(ErrorCode.BUSY)
 KINDS: list[Request] = [
@@ -90,37 +89,3 @@ def test_frames_too_short_to_have_a_type_have_none() -> None:
 
     assert split_run(Run(1, 1, 0, 2, odd), decide) == [Run(1, 1, 0, 2, odd)]
     assert kinds == [NO_TYPE, NO_TYPE]
-
-
-@pytest.mark.parametrize(
-    "ids",
-    [
-        [1],
-        [127, 128, 255, 256],
-        [65_535, 65_536, 2**32 - 1, 2**32, INT_MAX - 1],
-        [9, 3, 7],
-    ],
-)
-def test_the_highest_id_is_seen_in_every_shortest_form(ids: list[int]) -> None:
-    frames = b"".join(encode_frame(CancelOrder(number, 1)) for number in ids)
-    assert highest_id(frames, 0) == max(ids)
-    assert highest_id(frames, max(ids) + 1) == max(ids) + 1
-    for number in ids:
-        assert highest_id(encode_frame(CancelOrder(number, 1)), 0) == number
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"\x92",
-        b"\x92\x41\xd3" + (5).to_bytes(8, "big"),  # a signed form
-        b"\xdc\x00\x02\x41\x05",  # a long array header
-        b"\x92\x41\xa1\x05",  # a string
-    ],
-)
-def test_an_id_in_another_form_counts_as_the_highest(body: bytes) -> None:
-    frames = len(body).to_bytes(4, "big") + body
-    assert highest_id(encode_frame(CancelOrder(3, 1)) + frames, 0) >= 3
-    if len(body) > 2:
-        assert highest_id(frames + encode_frame(CancelOrder(3, 1)), 0) == INT_MAX

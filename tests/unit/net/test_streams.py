@@ -32,7 +32,7 @@ from hpe.net.streams import Streams
 Answer = PrivateSubscribed | PrivateUnsubscribed | Unsubscribed | Error
 ANSWERS = msgspec.msgpack.Decoder(Answer)
 UPDATES = msgspec.msgpack.Decoder(PrivateUpdate)
-QUIET = Output([], [], [], b"", 0, 0, [], [])
+QUIET = Output([], [], [], b"", 0, 0, [], [], [])
 
 
 class Desk:

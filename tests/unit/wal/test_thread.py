@@ -56,7 +56,7 @@ class Fixture:
 
 
 def output(last_sequence, body=b"body"):
-    return Output([], [], [], body, last_sequence, 0, [], [])
+    return Output([], [], [], body, last_sequence, 0, [], [], [])
 
 
 def test_what_waits_is_one_record_one_sync_one_publishing(tmp_path):

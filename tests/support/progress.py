@@ -1,0 +1,64 @@
+"""A second opinion on which commands changed nothing, told by their answers alone.
+
+Part of core_driver.py, which holds it against what a core counts of every batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hpe.core.core import Progress
+from hpe.messages import (
+    COMMAND_FIRST,
+    FLAG_DUPLICATE,
+    FLAG_UNCHANGED,
+    INTERNAL_FIRST,
+    AddAssetResponse,
+    CancelResponse,
+    HoldResponse,
+    LockResponse,
+    MassCancelResponse,
+    OcoResponse,
+    OrderResponse,
+    OrderStatus,
+    ReplaceResponse,
+    Reply,
+    ResolveInstrumentResponse,
+    type_number,
+)
+
+
+def is_idle(reply: Reply) -> bool:
+    """Whether this answers a command that did nothing that lasts, told by the answer alone."""
+    is_response = COMMAND_FIRST <= type_number(type(reply)) < INTERNAL_FIRST
+    if not is_response or reply.flags & FLAG_DUPLICATE:
+        return False
+    match reply:
+        case ResolveInstrumentResponse():
+            return True
+        case OcoResponse() | LockResponse() | HoldResponse() | AddAssetResponse():
+            return reply.reason > 0
+        case MassCancelResponse():
+            return reply.reason > 0 or not reply.canceled
+        case CancelResponse():
+            return reply.status == OrderStatus.REJECTED
+        case ReplaceResponse():
+            return reply.status == OrderStatus.REJECTED or reply.flags & FLAG_UNCHANGED > 0
+        case OrderResponse():
+            ended = reply.status in (OrderStatus.REJECTED, OrderStatus.CANCELED)
+            return ended and not reply.cum
+        case _:
+            return bool(reply.reason)  # type: ignore[attr-defined]  # every response has one
+
+
+def check_progress(progress: list[Progress], answers: Mapping[int, list[Reply]]) -> None:
+    """Hold what an output counts against its answers, by connection."""
+    counted: dict[int, list[int]] = {}
+    for connection, _, others, cancels in progress:
+        sums = counted.setdefault(connection, [0, 0])
+        sums[0], sums[1] = sums[0] + others, sums[1] + cancels
+    for connection, replies in answers.items():
+        idle = [reply for reply in replies if is_idle(reply)]
+        cancels = sum(isinstance(reply, CancelResponse | MassCancelResponse) for reply in idle)
+        assert counted.pop(connection) == [len(idle) - cancels, cancels]
+    assert not any(map(any, counted.values()))
