@@ -50,12 +50,13 @@ class Batch(NamedTuple):
 class Progress(NamedTuple):
     """What became of the commands of one run of a client.
 
-    `last_request_id` is the session's highest so far. `idle` and `idle_cancels` count commands
+    `highest_id` is the highest request id of the run, refused ones and queries included, or the
+    session's newest if that is higher. `idle` and `idle_cancels` count commands
     that were executed and changed nothing that lasts: of other kinds than cancels, and of cancels.
     """
 
     connection: int
-    last_request_id: int
+    highest_id: int
     idle: int
     idle_cancels: int
 

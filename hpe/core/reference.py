@@ -65,6 +65,7 @@ _PREFIXES_COUNT: Final = len(PREFIXES)
 _CONTINUE: Final = encode(Continue(CONTINUE_MARKET))
 _CLOSE_MORE: Final = encode(Continue(CONTINUE_CLOSING))
 _NEVER: Final = -1
+_NOT_DECODED: Final = (*DECODE_FAULTS, IndexError)
 _TICK: Final = encode(Tick(1))
 _length_at: Final = Struct(">I").unpack_from
 
@@ -208,7 +209,7 @@ class ReferenceCore:
         out = work.replies_to(run.connection)
         work.connection = run.connection
         intact = self._answer_frames(session, run.frames, run.admit, work, out)
-        work.advance(session.last_request_id)
+        work.advance()
         if not intact:
             work.cut.append(run.connection)
             lost = SessionDetached(
@@ -228,33 +229,31 @@ class ReferenceCore:
             False when the bytes ceased to be the protocol.
         """
         exchange, last_request_id = self.exchange, session.last_request_id
-        # Market data is about nobody, and its key may have named anybody.
-        user = session.user if session.role is not Role.MARKET_DATA else 0
         by_type, commands, digested = self._by_type, self._commands, work.digested
         remember, matcher = session.remembered.append, exchange.market.matcher
-        position, pending, end = 0, -1, len(frames)
+        position, pending, end, highest_id = 0, -1, len(frames), last_request_id
         intact, guarded = True, session.role is not Role.ANONYMOUS
         events, report = exchange.market.events, self.feed.report
-        exchange.session_id = session.session_id
-        exchange.places.act_for(session)
-        exchange.cancel_on_disconnect = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
-        exchange.slow = exchange.cancel_on_disconnect or exchange.timers.overdue
+        user = self._act_for(session)
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
             try:
-                decode, handler, lasting = by_type[body[1] if len(body) > 1 else 0]
                 try:
+                    decode, handler, lasting = by_type[body[1]]
                     request = decode(body)
-                except DECODE_FAULTS:
-                    request = judge(body)
+                except _NOT_DECODED:
+                    request, handler, lasting = judge(body), None, _NEVER
                 if handler is None:
                     handler = commands.get(type(request))
             except Undecodable as fault:
                 handler = None
+                highest_id = max(highest_id, fault.request_id)
                 answer, intact = refusal(fault)
             else:
                 request_id = request.request_id
+                if request_id > highest_id:
+                    highest_id = request_id
                 fresh = request_id > last_request_id and not admit
                 if guarded and (fresh or handler is None) and not _permitted(session, request):
                     handler, answer = None, error_body(request_id, ErrorCode.NOT_AUTHORIZED)
@@ -290,7 +289,18 @@ class ReferenceCore:
             position = after
         if pending >= 0:
             work.log(session.session_id, user, frames[pending:])
+        work.highest_id = highest_id
         return intact
+
+    def _act_for(self, session: Session) -> int:
+        """Note whose commands come; gives the user that they are for if they name none."""
+        exchange = self.exchange
+        exchange.session_id = session.session_id
+        exchange.places.act_for(session)
+        exchange.cancel_on_disconnect = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
+        exchange.slow = exchange.cancel_on_disconnect or exchange.timers.overdue
+        # Market data is about nobody, and its key may have named anybody.
+        return session.user if session.role is not Role.MARKET_DATA else 0
 
     def _must_wait(self, user: int, request: Request, work: BatchWork) -> bool:
         """Tell whether a command is not executed now: the batch, or its instrument, is busy."""

@@ -61,14 +61,14 @@ class BatchWork:
     `digested` are the bodies that the output digest covers, in order. `private` has the reports
     of each user, with the number of the first. `subscribes` are those of the run's `connection` and
     others whose reply has a place (list, index) and waits for the end of the batch; `snapshots`
-    what they asked for: (instrument, channel, depth). `idle` and `idle_cancels` count as Progress
-    does, for the run that is being executed.
+    what they asked for: (instrument, channel, depth). `highest_id`, `idle` and `idle_cancels`
+    are those of Progress, for the run that is being executed.
     """
 
     __slots__ = (
         "begun", "careful", "connection", "cut", "digested", "effort", "first_sequence", "full",
-        "groups", "idle", "idle_cancels", "private", "progress", "replies", "snapshots",
-        "subscribed", "subscribes", "time_ns", "trades",
+        "groups", "highest_id", "idle", "idle_cancels", "private", "progress", "replies",
+        "snapshots", "subscribed", "subscribes", "time_ns", "trades",
     )  # fmt: skip
 
     def __init__(self, time_ns: int, first_sequence: int) -> None:
@@ -88,7 +88,7 @@ class BatchWork:
         self.subscribes: list[tuple[int, list[bytes], int, Subscribe]] = []
         self.snapshots: dict[tuple[int, int, int], Snapshot] = {}
         self.subscribed: list[tuple[int, int, int, int]] = []
-        self.idle = self.idle_cancels = 0
+        self.highest_id = self.idle = self.idle_cancels = 0
         self.progress: list[Progress] = []
 
     def replies_to(self, connection: int) -> list[bytes]:
@@ -106,10 +106,10 @@ class BatchWork:
             else:
                 self.idle += 1
 
-    def advance(self, last_request_id: int) -> None:
+    def advance(self) -> None:
         """Note that the run of `connection` is executed."""
         idle, cancels = self.idle, self.idle_cancels
-        self.progress.append(Progress(self.connection, last_request_id, idle, cancels))
+        self.progress.append(Progress(self.connection, self.highest_id, idle, cancels))
         self.idle = self.idle_cancels = 0
 
     def report(self, user: int, private_sequence: int, body: bytes) -> None:

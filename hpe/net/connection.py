@@ -102,7 +102,7 @@ class Connection:
 
     def note(self, progress: Progress) -> None:
         """Take the core's word on how far it is with what was sent here."""
-        self.session.last_request_id = progress.last_request_id
+        self.session.highest_id = max(self.session.highest_id, progress.highest_id)
         self._forwarder.note(progress)
 
     def act(self, step: Step) -> None:

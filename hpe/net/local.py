@@ -119,7 +119,7 @@ class LocalConnection:
 
     def note(self, progress: Progress) -> None:
         """Take the core's word; the host's own program pays for nothing."""
-        self.session.last_request_id = progress.last_request_id
+        self.session.highest_id = max(self.session.highest_id, progress.highest_id)
 
     def act(self, step: Step) -> None:
         """Do what the session decided."""

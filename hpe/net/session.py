@@ -131,14 +131,15 @@ class Session:
 
     Attributes:
         said: the hello of a logon that is under way or failed.
-        last_request_id: highest request id of what the core has executed, as far as delivered.
+        highest_id: highest request id that the session had at its welcome, or that was answered
+            here since.
         heartbeat_s: how long either side may be quiet, as agreed.
     """
 
     __slots__ = (
         "_authenticator", "_closes", "_entered", "_facts", "_hello", "_request_id",
         "_revoked", "_take_attach_number", "attach_number", "connection", "grant", "heartbeat_s",
-        "last_request_id", "said", "session_id", "state", "user", "window",
+        "highest_id", "said", "session_id", "state", "user", "window",
     )  # fmt: skip
 
     def __init__(
@@ -154,7 +155,7 @@ class Session:
         self.session_id = 0
         self.user = 0
         self.window = 0
-        self.last_request_id = 0
+        self.highest_id = 0
         self.heartbeat_s = 0.0
         self.grant = ANONYMOUS
         self.said: Hello | None = None
@@ -255,7 +256,7 @@ class Session:
             return self.refuse(ErrorCode(response.error), text, self._request_id)
         self.state = State.ATTACHED
         self.session_id, self.window = response.session_id, response.window
-        self.last_request_id = response.last_request_id
+        self.highest_id = response.last_request_id
         if self._revoked:
             return self.refuse(ErrorCode.KEY_REVOKED, request_id=self._request_id)
         welcome = Welcome(

@@ -38,12 +38,11 @@ def refuse_orders(session: Session, run: Run) -> tuple[Answered, list[Run]]:
         The refusals, and the rest of the run, if there is one.
     """
     refusals, size = [], 0
-    highest = session.last_request_id
     for body in split_frames(run.frames):
         request_id = _refusable(body, session)
-        if request_id <= highest:
+        if request_id <= session.highest_id:
             break
-        highest = request_id
+        session.highest_id = request_id
         refusals.append(error_frame(request_id, ErrorCode.BUSY, TEXT))
         size += PREFIX_BYTES + len(body)
     count = len(refusals)

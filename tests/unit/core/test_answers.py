@@ -122,8 +122,8 @@ def test_a_core_says_how_far_it_is_and_what_was_idle(venue: Venue, client: Clien
 def test_refused_commands_and_those_of_old_connections_are_no_progress(
     venue: Venue, client: Client
 ) -> None:
-    before = client.last_request_id
-    output = venue.apply(client.run(ioc(client, 40), admit=ErrorCode.BUSY))
-    assert output.progress == [Progress(client.attach_number, before, 0, 0)]
+    refused = ioc(client, 40)
+    output = venue.apply(client.run(refused, admit=ErrorCode.BUSY))
+    assert output.progress == [Progress(client.attach_number, refused.request_id, 0, 0)]
     venue.attach(1, client.session_id)
     assert venue.apply(client.run(ioc(client, 40))).progress == []

@@ -85,11 +85,12 @@ def test_an_id_that_the_session_had_at_its_welcome_is_the_core_s(session: Sessio
     assert say(session, order(LAST + 1))[0] == [LAST + 1]
 
 
-def test_an_id_that_is_not_above_all_that_the_core_executed_is_its_own(session: Session) -> None:
-    session.last_request_id = 90
+def test_an_id_that_is_not_above_all_that_were_sent_since_is_the_core_s(session: Session) -> None:
+    session.highest_id = 90
     assert say(session, order(90))[0] == []
     assert say(session, order(91), order(91))[0] == [91]
-    assert say(session, order(91))[0] == [91], "it was refused here: not executed"
+    assert say(session, order(91))[0] == [], "also one that was refused here"
+    assert say(session, order(92), order(93))[0] == [92, 93]
 
 
 def test_the_first_that_is_the_core_s_keeps_all_behind_it(session: Session) -> None:
