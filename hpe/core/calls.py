@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from hpe.core.auction import Clearing, clearing, fill_auction
+from hpe.core.effort import FILL, LEVEL, MOVED, RESUMED, UNCROSS
 from hpe.core.events import AuctionMatch
 from hpe.core.executor import AuctionFill
 from hpe.core.orderbook import OrderBook
@@ -30,6 +31,7 @@ class Calls:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._timers = market.timers
+        self._effort = market.effort
 
     def interrupt(self, book: OrderBook) -> None:
         """Begin a call that ends by itself, if its instrument has a time for that."""
@@ -69,7 +71,7 @@ class Calls:
         if status is _TRADING and book.last_price and book.triggers.count:
             self._market.fire(book, [book.last_price])
         if waited:
-            self._market.matcher.effort += 1
+            self._effort.charge(RESUMED)
             self._market.concerned = book
         self._market.turns.review(book)
 
@@ -77,7 +79,8 @@ class Calls:
         """Trade what crosses at one price, then go on in the next status."""
         self.keep_call(book)
         found = clearing(book)
-        self._market.matcher.effort += 1 + book.bids.level_count() + book.asks.level_count()
+        self._effort.charge(UNCROSS)
+        self._effort.charge(LEVEL, book.bids.level_count() + book.asks.level_count())
         state = UncrossInProgress(*found, next_status)
         self._uncross(self._market.turns.of(book), state, self._market.uncross_fills_max)
         return found
@@ -96,8 +99,7 @@ class Calls:
             work.uncrossing = None
             self._timers.take_up(book.instrument.instrument_id)
         if state.price:
-            book.triggers.advance(state.price)
-            self._market.matcher.effort += book.triggers.take_moved()
+            self._effort.charge(MOVED, book.triggers.advance(state.price))
         self.set_status(book, state.next_status)
 
     def keep_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
@@ -113,7 +115,7 @@ class Calls:
 
     def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
         """Settle and number the trades of an uncross, forget the orders that are filled."""
-        self._market.matcher.effort += len(fills)
+        self._effort.charge(FILL, len(fills))
         self._market.events.append(AuctionMatch(book, self._market.last_trade_id + 1, fills))
         book.last_trade_id = self._market.last_trade_id = self._market.last_trade_id + len(fills)
         for fill in fills:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
-CORE_VERSION: Final = 4
+CORE_VERSION: Final = 5
 """Raised whenever a logged command could have another result; written in every log segment."""
 
 SYSTEM_CONNECTION: Final = 0

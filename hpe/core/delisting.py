@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hpe.core.effort import DELISTING, ROW
 from hpe.core.events import Delisted
 from hpe.core.operations import count_orders
 from hpe.core.orderbook import OrderBook
@@ -38,7 +39,8 @@ class Delisting:
         exchange, reason = self._exchange, _NONE
         listings, balances = exchange.listings, exchange.balances
         asset = listings.assets.get(command.asset)
-        exchange.market.matcher.effort += 1 + balances.cost_of(command.asset)
+        exchange.market.effort.charge(DELISTING)
+        exchange.market.effort.charge(ROW, balances.cost_of(command.asset))
         if asset is None:
             reason = RejectReason.UNKNOWN_ASSET
         elif listings.pairs_of(command.asset) or balances.is_needed(command.asset):
@@ -62,19 +64,19 @@ class Delisting:
             del exchange.books[command.instrument]
             exchange.listings.remove_instrument(book.instrument)
             exchange.market.events.append(Delisted(command.instrument))
-        exchange.market.matcher.effort += 1
+        exchange.market.effort.charge(DELISTING)
         return DelistInstrumentResponse(command.request_id, 0, exchange.sequence, reason)
 
     def _is_used(self, book: OrderBook) -> bool:
-        market, orders = self._exchange.market, self._exchange.orders
+        effort, orders = self._exchange.market.effort, self._exchange.orders
         if count_orders(book):
             return True
-        market.matcher.effort += len(orders.ended)
+        effort.charge(ROW, len(orders.ended))
         if any(order.book is book for order in orders.ended):
             return True
         if not book.last_trade_id:
             return False
-        market.matcher.effort += len(orders.filled_users)
+        effort.charge(ROW, len(orders.filled_users))
         instrument_id = book.instrument.instrument_id
         return any(
             report.instrument == instrument_id

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
 from hpe.core.answers import order_rejected, order_response
+from hpe.core.effort import ROW
 from hpe.core.fees import charge, worst_fee
 from hpe.core.matcher import Fill
 from hpe.core.orderbook import OrderBook
@@ -299,7 +300,7 @@ class OrderEntry:
 
     def _carry_out(self, command: SubmitOrder, order: Order) -> OrderResponse:
         """Let an accepted order arrive, or wait."""
-        self._market.note(order, _EXEC_NEW, 0)
+        self._market.note_answered(order, _EXEC_NEW)
         if order.is_stop:
             self._orders.add(order)
             self._market.wait(order)
@@ -372,7 +373,7 @@ class OrderEntry:
         market.take_out(order)
         market.close(order, _REQUESTED)
         self._orders.end(order, told=True)
-        market.note(order, _EXEC_CANCELED, 0)
+        market.note_answered(order, _EXEC_CANCELED)
         market.unlink(order, command.request_id)
         return order_response(exchange, command, order, [])
 
@@ -390,7 +391,7 @@ class OrderEntry:
         users = [theirs] if theirs is not None else []
         if command.all_users:
             users = list(self._users.values())
-        self._market.matcher.effort += len(users) + sum(len(each.by_id) for each in users)
+        self._market.effort.charge(ROW, len(users) + sum(len(each.by_id) for each in users))
         found = sorted(
             _matching(command, chain.from_iterable(each.by_id.values() for each in users)),
             key=lambda order: order.order_id,

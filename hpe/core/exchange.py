@@ -15,6 +15,7 @@ from hpe.core.busy import Busy
 from hpe.core.catalogue import Catalogue
 from hpe.core.delisting import Delisting
 from hpe.core.disconnects import Disconnects
+from hpe.core.effort import ACT
 from hpe.core.entry import OrderEntry
 from hpe.core.expiry import Expiry
 from hpe.core.holds import Holds
@@ -135,7 +136,7 @@ class Exchange:
         """Let one entry act: it uses up a place of its kind's bound and counts as effort."""
         kind = entry.due[1]
         self.timers.room[kind] -= 1
-        self.market.matcher.effort += 1
+        self.market.effort.charge(ACT)
         self.acts[kind](entry)
 
     def _end_interruption(self, entry: Entry) -> None:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from hpe.core.configuration import configure
+from hpe.core.effort import REVOKED
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
 from hpe.core.room import RoomLimit
@@ -129,6 +130,6 @@ class InternalCommands:
         exchange = self._exchange
         for session_id in list(islice(self._sessions.revoked, REVOCATIONS_MAX)):
             self._sessions.revoke(session_id)
-            exchange.market.matcher.effort += 1
+            exchange.market.effort.charge(REVOKED)
             exchange.disconnects.back(session_id)
             exchange.disconnects.lost(session_id, 0)

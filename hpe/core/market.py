@@ -15,6 +15,7 @@ from msgspec import structs
 from hpe.core.balances import BalanceCache
 from hpe.core.calls import Calls
 from hpe.core.dead import dead_before
+from hpe.core.effort import CONTINUE, FIRED, MATCH, MOVED, REPORT, Effort
 from hpe.core.events import Event, order_change
 from hpe.core.executor import Executor
 from hpe.core.matcher import Fill, Match, Matcher, Prevented
@@ -23,7 +24,6 @@ from hpe.core.orders import Order, OrderIndex
 from hpe.core.timers import Timers
 from hpe.core.triggers import Firing
 from hpe.core.turns import (
-    CONTINUE_EFFORT,
     FIRED_PER_COMMAND_MAX,
     TURNS_EFFORT_MAX,
     Turns,
@@ -65,7 +65,8 @@ class Market:
     def __init__(self, balances: BalanceCache, orders: OrderIndex, timers: Timers) -> None:
         self.orders = orders
         self.timers = timers
-        self.matcher = Matcher()
+        self.effort = Effort()
+        self.matcher = Matcher(self.effort)
         self.executor = Executor(balances)
         self.events: list[Event] = []
         self.turns = Turns()
@@ -200,7 +201,7 @@ class Market:
             self._note_in_parts(match)
         else:
             self.events.append(match)
-        matcher.effort += 1
+        self.effort.charge(MATCH)
         if fills:
             book.last_trade_id = self.last_trade_id = self.last_trade_id + len(fills)
         for fill in fills:
@@ -335,7 +336,11 @@ class Market:
     def note(self, order: Order, exec_type: ExecType, request_id: int) -> None:
         """Report what happened to an order."""
         self.events.append(order_change(order, exec_type, request_id))
-        self.matcher.effort += 1
+        self.effort.charge(REPORT)
+
+    def note_answered(self, order: Order, exec_type: ExecType) -> None:
+        """Report what the response to the command tells too: that costs nothing, on any path."""
+        self.events.append(order_change(order, exec_type, 0))
 
     # --- stops ----------------------------------------------------------------------------------
 
@@ -363,13 +368,13 @@ class Market:
         while work.firings and self._fired_left > 0:
             firing = work.firings[0]
             side = firing.side
-            rows = triggers.take(firing, self._fired_left)
+            rows, moved = triggers.take(firing, self._fired_left)
             work.file(rows, firing.side != side)
             self._fired_left -= len(rows)
-            self.matcher.effort += len(rows)
+            self.effort.charge(FIRED, len(rows))
+            self.effort.charge(MOVED, moved)
             if firing.is_done:
                 work.firings.popleft()
-        self.matcher.effort += triggers.take_moved()
 
     @property
     def unfinished(self) -> bool:
@@ -380,7 +385,7 @@ class Market:
         """Give stops of the instrument that a command concerned their turn."""
         book, turns = self.concerned, 0
         assert book is not None
-        while turns < self.stops_max and self.matcher.effort < self.effort_max:
+        while turns < self.stops_max and self.effort.spent < self.effort_max:
             work = book.work
             if work is None or work.uncrossing is not None or not work.goes_on:
                 break
@@ -403,8 +408,8 @@ class Market:
     def go_on(self) -> None:
         """Do the next part of the unfinished instrument whose turn it is."""
         work = self.turns.next_served()
-        self.matcher.effort += CONTINUE_EFFORT
-        self.effort_max = max(self.effort_max, self.matcher.effort + 1)  # for one stop at least
+        self.effort.charge(CONTINUE)
+        self.effort_max = max(self.effort_max, self.effort.spent + 1)  # for one stop at least
         if work.uncrossing is not None:
             self.calls.go_on_uncrossing(work, work.uncrossing)
         elif work.interrupted and not (work.queued or work.firings or work.book.dead_ns()):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from hpe.core.effort import FILL, LEVEL, REACHED, ROW, Effort
 from hpe.core.orderbook import Ladder, Level
 from hpe.core.orders import Order
 from hpe.messages import FILLS_PER_COMMAND_MAX, INT_MAX, PPM, SelfTrade
@@ -78,15 +79,14 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 class Matcher:
     """Matches one aggressor at a time against its book.
 
-    `effort` counts fills and levels walked since somebody set it to 0: what a batch cost that
-    costs more than others. Each of the walks ends after FILLS_PER_COMMAND_MAX fills at most.
+    Each of the walks ends after FILLS_PER_COMMAND_MAX fills at most; all is charged to `effort`.
     Of the last `match`, `prevented` are the matches that it prevented, `barred` says whether it
     ended at one, `exhausted` whether it met all it may, `spent` whether it used up its budget,
     `reached` the dead that it took out of the book.
     """
 
-    def __init__(self) -> None:
-        self.effort = 0
+    def __init__(self, effort: Effort) -> None:
+        self._effort = effort
         self.prevented: list[Prevented] = []
         self.barred = False
         self.exhausted = False
@@ -170,7 +170,7 @@ class Matcher:
             _count_leaves(fills, cum)
         aggressor.leaves, aggressor.cum = leaves, cum
         self.exhausted = not room
-        self.effort += FILLS_PER_COMMAND_MAX - room
+        self._effort.charge(FILL, FILLS_PER_COMMAND_MAX - room)
         return fills
 
     def next_maker(self, ladder: Ladder) -> Order:
@@ -181,7 +181,7 @@ class Matcher:
     def _reach(self, ladder: Ladder, maker: Order, fills_before: int) -> None:
         """Take an order whose time has come out of the book; the caller ends it."""
         ladder.remove(maker)
-        self.effort += 1
+        self._effort.charge(REACHED)
         self.reached.append(Reached(maker, fills_before, len(self.prevented)))
 
     def _reach_all(self, ladder: Ladder, price: int, fills_before: int) -> None:
@@ -288,7 +288,7 @@ class Matcher:
             self._walk_end = level.price
             if not room or (limit and (level.price - limit) * ladder.sign < 0):
                 return
-            self.effort += 1
+            self._effort.charge(LEVEL)
             if careful or level.hidden or level.count > room or dead_ns:
                 part, room = self._walk_level(level, order, leaves, room, upward)
                 leaves = self._walk_leaves
@@ -316,7 +316,7 @@ class Matcher:
             if not leaves or not room:
                 self._walk_left = True
                 break
-            self.effort += 1
+            self._effort.charge(ROW)
             if maker.is_dead(self._dead_ns):
                 continue
             room -= 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hpe.core.effort import ROW
 from hpe.core.fees import FeeSchedule, Rates, can_go_below_zero, rates_of
 from hpe.core.orderbook import OrderBook
 from hpe.core.places import No, told
@@ -98,7 +99,7 @@ class Operations:
             book.fees.own.pop(command.user, None)
             return _NONE
         rates = rates_of(maker, taker)
-        self._market.matcher.effort += count_orders(book) + len(book.fees.own)
+        self._market.effort.charge(ROW, count_orders(book) + len(book.fees.own))
         if rates_go_below_zero(book, rates, command.user):
             return RejectReason.FEES_BELOW_ZERO
         if command.user:

@@ -68,7 +68,7 @@ class PairEntry:
         exchange.last_order_id += 2
         for leg in legs:
             self._orders.add(leg)
-            self._market.note(leg, ExecType.NEW, 0)
+            self._market.note_answered(leg, ExecType.NEW)
         self._market.clear_way(legs[0])
         self._market.rest(legs[0])
         self._market.wait(legs[1])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.auction import NO_CLEARING, clearing, crossing_levels
 from hpe.core.balances import Account
+from hpe.core.effort import CLEARING, ROW
 from hpe.core.operations import count_orders, count_stops
 from hpe.core.orders import STRANGER, Order, Terms
 from hpe.messages import (
@@ -58,21 +59,14 @@ QUERY_EFFORT_MAX: Final = 65_536
 """Rows that the queries of one batch may walk or show before the rest is answered `busy`: 10 ms of
 everybody's time."""
 
-CLEARING_EFFORT: Final = 8
-"""What finding the price of a call costs for each level that it looks through, in rows: 2 us."""
-
 
 class Queries:
-    """Answers queries about one exchange. `state_hash` is the core's.
-
-    `effort` counts rows walked, by queries that may walk or show many, since somebody set it to 0.
-    It never decides about a command: queries are not in the log.
-    """
+    """Answers queries about one exchange. `state_hash` is the core's."""
 
     def __init__(self, exchange: Exchange, state_hash: Callable[[], bytes]) -> None:
         self._exchange = exchange
         self._state_hash = state_hash
-        self.effort = 0
+        self._effort = exchange.market.effort
 
     def get_orderbook(self, user: int, query: GetOrderbook) -> OrderbookReply:
         """Show the best levels of a book."""
@@ -83,7 +77,7 @@ class Queries:
                 query.instrument, 0, 0, [], [],
             )  # fmt: skip
         bids, asks = book.depth(Side.BUY, query.depth), book.depth(Side.SELL, query.depth)
-        self.effort += len(bids) + len(asks)
+        self._effort.ask(ROW, len(bids) + len(asks))
         return OrderbookReply(
             query.request_id, 0, exchange.sequence, _NONE, query.instrument, book.sequence,
             book.last_price, bids, asks,
@@ -109,7 +103,7 @@ class Queries:
         else:
             order = orders.find(owner, query.order_id, query.client_order_id)
             if order is None and query.order_id <= self._exchange.last_order_id:
-                self.effort += len(orders.ended) if query.order_id else 0
+                self._effort.ask(ROW, len(orders.ended) if query.order_id else 0)
                 order = orders.find_ended(owner, query.order_id, query.client_order_id)
             row = order_row(order) if order is not None else None
             reason = _NONE if order is not None else RejectReason.UNKNOWN_ORDER
@@ -118,7 +112,7 @@ class Queries:
     def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
         """Show a page of open orders. Cost: all open orders of the user."""
         mine = self._exchange.orders.users.get(query.user or user, STRANGER)
-        self.effort += len(mine.by_id)
+        self._effort.ask(ROW, len(mine.by_id))
         found = (order for order in mine.by_id.values() if _is_listed(order, query))
         rows = [order_row(order) for order in islice(found, query.limit)]
         return OrdersReply(query.request_id, 0, self._exchange.sequence, rows)
@@ -126,7 +120,7 @@ class Queries:
     def list_fills(self, user: int, query: ListFills) -> FillsReply:
         """Show a page of recent fills. Cost: all kept fills of the user."""
         mine = self._exchange.orders.users.get(query.user or user, STRANGER)
-        self.effort += len(mine.fills)
+        self._effort.ask(ROW, len(mine.fills))
         found = (report for report in mine.fills if report.private_sequence > query.after)
         rows = [fill_row(report) for report in islice(found, query.limit)]
         return FillsReply(query.request_id, 0, self._exchange.sequence, rows, mine.fills_after)
@@ -134,7 +128,7 @@ class Queries:
     def list_balances(self, user: int, query: ListBalances) -> BalancesReply:
         """Show a page of accounts that are not empty. Cost: all accounts of the user."""
         accounts = self._exchange.balances.accounts.get(query.user or user, _NOTHING)
-        self.effort += len(accounts)
+        self._effort.ask(ROW, len(accounts))
         rows = list(islice(_balance_rows(accounts, query.after), query.limit))
         return BalancesReply(query.request_id, 0, self._exchange.sequence, rows)
 
@@ -150,7 +144,7 @@ class Queries:
             unknown = RejectReason.UNKNOWN_INSTRUMENT
             return InstrumentReply(query.request_id, 0, sequence, unknown, *[0] * 12)
         in_call = book.status is InstrumentStatus.CALL_AUCTION
-        self.effort += CLEARING_EFFORT * crossing_levels(book)
+        self._effort.ask(CLEARING, crossing_levels(book))
         low, high = book.band() if book.instrument.band_ppm else (0, 0)
         rates = book.fees.of(user)
         return InstrumentReply(
@@ -164,7 +158,7 @@ class Queries:
         exchange, asset = self._exchange, query.asset
         reason = _NONE if asset in exchange.listings.assets else RejectReason.UNKNOWN_ASSET
         available = reserved = held = count = 0
-        self.effort += len(exchange.balances.accounts)
+        self._effort.ask(ROW, len(exchange.balances.accounts))
         for accounts in exchange.balances.accounts.values():
             account = accounts.get(asset)
             if account is not None and (account.available or account.reserved or account.held):
@@ -180,7 +174,7 @@ class Queries:
 
     def get_state_hash(self, user: int, query: GetStateHash) -> StateHashReply:
         """Digest the whole state. Cost: all of it."""
-        self.effort += QUERY_EFFORT_MAX
+        self._effort.ask(ROW, QUERY_EFFORT_MAX)
         digest = self._state_hash().hex()
         return StateHashReply(query.request_id, 0, self._exchange.sequence, digest)
 

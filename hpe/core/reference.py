@@ -29,6 +29,7 @@ from hpe.core.codec import (
 )
 from hpe.core.configuration import configuration_differences
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
+from hpe.core.effort import ROW
 from hpe.core.events import Delisted
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
@@ -101,8 +102,8 @@ class ReferenceCore:
             assert decoder is not None
             lasting = LASTING_REASONS.get(message, _NEVER)
             self._by_type[type_number(message)] = (decoder.decode, handler, lasting)
-        self._asked = Queries(exchange, self.state_hash)
-        self._queries = queries_of(self._asked, exchange.catalogue)
+        self._effort = exchange.market.effort
+        self._queries = queries_of(Queries(exchange, self.state_hash), exchange.catalogue)
         self._internal = InternalCommands(exchange, self.sessions, self.feed).handlers
 
     # --- the contract -----------------------------------------------------------------------
@@ -172,8 +173,7 @@ class ReferenceCore:
     def _new_work(self, time_ns: int) -> BatchWork:
         """Begin a batch: what the last one left over comes before everything else."""
         work = BatchWork(time_ns, self.last_sequence + 1)
-        market = self.exchange.market
-        market.matcher.effort = self._asked.effort = 0
+        self._effort.begin()
         if self.exchange.unfinished:
             self._begin(work)
         return work
@@ -230,7 +230,7 @@ class ReferenceCore:
         """
         exchange, last_request_id = self.exchange, session.last_request_id
         by_type, commands, digested = self._by_type, self._commands, work.digested
-        remember, matcher = session.remembered.append, exchange.market.matcher
+        remember, effort = session.remembered.append, self._effort
         position, pending, end, highest_id = 0, -1, len(frames), last_request_id
         intact, guarded = True, session.role is not Role.ANONYMOUS
         events, report = exchange.market.events, self.feed.report
@@ -269,7 +269,7 @@ class ReferenceCore:
                         exchange.sequence += 1
                         response = handler(user, request)
                         answer = encode(response)
-                        if matcher.effort != work.effort or len(events) > 1:
+                        if effort.spent != work.effort or len(events) > 1:
                             self._collect(work, out)
                         elif events:
                             report(events.pop(), exchange.sequence, exchange.time_ns, work)
@@ -320,11 +320,11 @@ class ReferenceCore:
             return error_body(request.request_id, ErrorCode.UNKNOWN_TYPE)
         if admit:
             return error_body(request.request_id, ErrorCode(admit))
-        if self._asked.effort >= QUERY_EFFORT_MAX:
+        if self._effort.asked >= QUERY_EFFORT_MAX:
             text = "the queries of this batch have searched enough"
             return error_body(request.request_id, ErrorCode.BUSY, text)
         if isinstance(request, Subscribe):
-            self._asked.effort += answer_later(self.market_feed, request, work, out)
+            self._effort.ask(ROW, answer_later(self.market_feed, request, work, out))
             return b""
         assert handler is not None
         return encode(handler(user, request))
@@ -340,10 +340,10 @@ class ReferenceCore:
         self._report(work, [], exchange.sequence + 1)
         if exchange.revoked:
             self._execute_internal(_CLOSE_MORE, work)
-        market.effort_max = market.matcher.effort + TURNS_EFFORT_MAX
+        market.effort_max = self._effort.spent + TURNS_EFFORT_MAX
         for _ in range(market.turns.count):  # each at most once
             self._execute_internal(_CONTINUE, work)
-            if market.matcher.effort >= market.effort_max:
+            if self._effort.spent >= market.effort_max:
                 break
         market.effort_max = FILLS_PER_COMMAND_MAX
         exchange.slow = exchange.cancel_on_disconnect or market.timers.overdue
@@ -364,7 +364,7 @@ class ReferenceCore:
     def _weigh(self, work: BatchWork) -> None:
         """Note how much the batch has done, and whether some commands have to wait."""
         market = self.exchange.market
-        work.effort = market.matcher.effort
+        work.effort = self._effort.spent
         work.full = work.effort >= FILLS_PER_COMMAND_MAX
         work.careful = work.full or len(market.turns.works) > 0 or market.timers.overdue
 

@@ -118,7 +118,7 @@ class OrderReplacing:
         market.take_out(order)
         market.close(order, CancelReason.REPLACED_AWAY)
         self._orders.end(order, told=True)
-        market.note(order, ExecType.CANCELED, 0)
+        market.note_answered(order, ExecType.CANCELED)
         market.unlink(order, command.request_id)
         return order_response(self._exchange, command, order, [])
 
@@ -175,12 +175,12 @@ class OrderReplacing:
         keeps = leaves <= order.leaves and command.stop_price in (None, trigger)
         order.price, order.leaves = price, leaves
         if keeps and not command.requeue:
-            self._market.note(order, _REPLACED, 0)
+            self._market.note_answered(order, _REPLACED)
             return
         triggers.remove(order)
         terms.stop_price = command.stop_price or trigger
         terms.place = self._exchange.sequence
-        self._market.note(order, _REPLACED, 0)
+        self._market.note_answered(order, _REPLACED)
         self._market.wait(order)
 
     def _replace_resting(
@@ -203,14 +203,14 @@ class OrderReplacing:
             market.events.append((order, _REPLACED))
             market.rest(order)
             return []
-        market.note(order, _REPLACED, 0)
+        market.note_answered(order, _REPLACED)
         order.hidden = 0
         limit = book.limit_within_band(order.side, price)
         fills = market.meet(order, limit, command.request_id)
         if not order.leaves:
             self._orders.end(order, told=True)
             if order.reason:
-                market.note(order, ExecType.CANCELED, 0)
+                market.note_answered(order, ExecType.CANCELED)
             market.unlink(order, command.request_id)
         return fills
 

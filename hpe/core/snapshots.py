@@ -11,10 +11,10 @@ from itertools import islice
 
 from hpe.core.auction import crossing_levels
 from hpe.core.codec import encode, frame
+from hpe.core.effort import CLEARING, COPIES_PER_ROW, SNAPSHOT
 from hpe.core.exchange import Exchange
 from hpe.core.market_data import MarketFeed, best_row, checksum, status_row
 from hpe.core.orderbook import Ladder, OrderBook
-from hpe.core.queries import CLEARING_EFFORT
 from hpe.core.work import BatchWork, Snapshot
 from hpe.messages import (
     SNAPSHOT_ORDERS_MAX,
@@ -42,16 +42,16 @@ def answer_later(
     """Keep the place of a snapshot, which the next element of `out` takes.
 
     Returns:
-        The rows that it costs: to copy one that the batch makes anyway, an eighth.
+        The rows that it costs: to copy one that the batch makes anyway, a part of them.
     """
     work.subscribes.append((work.connection, out, len(out), request))
     key = (request.instrument, request.channel, request.depth)
     snapshot = work.snapshots.get(key)
     if snapshot is not None:
-        return 1 + snapshot.rows // 8
+        return SNAPSHOT + snapshot.rows // COPIES_PER_ROW
     rows = _rows(feed.books.get(request.instrument), feed, request)
     work.snapshots[key] = Snapshot(rows)
-    return 1 + rows
+    return SNAPSHOT + rows
 
 
 def _rows(book: OrderBook | None, feed: MarketFeed, request: Subscribe) -> int:
@@ -59,7 +59,7 @@ def _rows(book: OrderBook | None, feed: MarketFeed, request: Subscribe) -> int:
     if book is None or request.channel in (Channel.BEST, Channel.TRADES):
         return 0
     if request.channel is Channel.STATUS:
-        return 0 if feed.knows_indicative(book) else CLEARING_EFFORT * crossing_levels(book)
+        return 0 if feed.knows_indicative(book) else CLEARING * crossing_levels(book)
     sides = (book.bids.levels(), book.asks.levels())
     levels = [level for side in sides for level in islice(side, request.depth)]
     if request.channel is Channel.LEVELS:

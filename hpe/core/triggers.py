@@ -52,10 +52,10 @@ class WaitingSide:
     Groups stand in the order of descending peaks, and trades move the last alone: a new stop's
     peak is the last price's rank, which is never above that of the last group. `_firsts` has
     `Trail.first()` of all others. A trade of a rank above `quiet_low` and at or below
-    `quiet_high` does nothing; `moved` counts stops that changed their group.
+    `quiet_high` does nothing.
     """
 
-    __slots__ = ("_firsts", "_fixed", "_trails", "moved", "quiet_high", "quiet_low", "sign")
+    __slots__ = ("_firsts", "_fixed", "_trails", "quiet_high", "quiet_low", "sign")
 
     def __init__(self, side: Side) -> None:
         self.sign = -1 if side is Side.BUY else 1
@@ -63,7 +63,6 @@ class WaitingSide:
         self._trails: list[Trail] = []
         self._firsts: SortedList[tuple[int, int]] = SortedList()
         self.quiet_low, self.quiet_high = -_BEYOND, _BEYOND
-        self.moved = 0
 
     def add(self, order: Order) -> None:
         """Let a stop wait at its trigger, `stop_price`."""
@@ -146,21 +145,26 @@ class WaitingSide:
         if trails:
             self._firsts.remove(trails[-1].first())
 
-    def advance(self, price: int) -> None:
-        """Let trailing stops follow a trade."""
-        rank, trails = price * self.sign, self._trails
+    def advance(self, price: int) -> int:
+        """Let trailing stops follow a trade; gives how many changed their group."""
+        rank, trails, moved = price * self.sign, self._trails, 0
         if not trails or trails[-1].peak >= rank:
-            return
-        moved = trails[-1]
+            return 0
         if len(trails) > 1 and trails[-2].peak <= rank:
             moved = self._merge(bisect_left(trails, -rank, key=_negated_peak))
-        moved.peak = self.quiet_high = rank
-        low = rank - moved.stops[0][0]
+        last = trails[-1]
+        last.peak = self.quiet_high = rank
+        low = rank - last.stops[0][0]
         if low > self.quiet_low:
             self.quiet_low = low
+        return moved
 
-    def _merge(self, index: int) -> Trail:
-        """Make one group of the last ones, from an index on; all into the largest at once."""
+    def _merge(self, index: int) -> int:
+        """Make one group of the last ones, from an index on: into the largest, all at once.
+
+        Returns:
+            How many stops changed their group.
+        """
         trails, firsts = self._trails, self._firsts
         merging = trails[index:]
         if len(merging) * 4 < len(firsts):
@@ -176,8 +180,7 @@ class WaitingSide:
             assert order.terms is not None
             order.terms.group = largest
         trails[index:] = [largest]
-        self.moved += len(rows)
-        return largest
+        return len(rows)
 
     def reached(self, price: int, room: int) -> Fired:
         """Take out the stops whose trigger a trade at this price has reached, `room` at most.
@@ -298,28 +301,24 @@ class Triggers:
             and buys.quiet_low < -price <= buys.quiet_high
         )
 
-    def advance(self, price: int) -> None:
-        """Let trailing stops follow a trade."""
-        self.buys.advance(price)
-        self.sells.advance(price)
+    def advance(self, price: int) -> int:
+        """Let trailing stops follow a trade; gives how many changed their group."""
+        return self.buys.advance(price) + self.sells.advance(price)
 
-    def take_moved(self) -> int:
-        """Give how many trailing stops changed their group since this was asked last."""
-        moved = self.buys.moved + self.sells.moved
-        self.buys.moved = self.sells.moved = 0
-        return moved
-
-    def take(self, firing: Firing, room: int) -> Fired:
+    def take(self, firing: Firing, room: int) -> tuple[Fired, int]:
         """Take out what a series of trades reached on its present side, `room` at most.
 
         Each trade moves the trails first. A price that follows itself does nothing the second time.
+
+        Returns:
+            (the stops, how many trailing stops changed their group)
         """
-        side = self.sells if firing.side else self.buys
+        side, moved = self.sells if firing.side else self.buys, 0
         fired: Fired = []
         for price in firing.prices[firing.index :]:
             rank = price * side.sign
             if rank > side.quiet_high:
-                side.advance(price)
+                moved += side.advance(price)
             if rank <= side.quiet_low:
                 fired += side.reached(price, room - len(fired))
                 if rank <= side.quiet_low:
@@ -328,7 +327,7 @@ class Triggers:
         else:
             firing.side, firing.index = firing.side + 1, 0
         self.count -= len(fired)
-        return fired
+        return fired, moved
 
     def orders(self) -> Iterator[Order]:
         """Walk all waiting stops, in no particular order."""

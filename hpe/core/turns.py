@@ -29,10 +29,6 @@ TURNS_EFFORT_MAX: Final = FILLS_PER_COMMAND_MAX // 4
 """What all that is unfinished may cost in one body before the clients' commands come: a quarter of
 it, so that whoever has a crowd of stops takes less from others than they have themselves."""
 
-CONTINUE_EFFORT: Final = 8
-"""What a `continue` costs beside what it does: with less than that, more of them than a batch may
-have commands would fit into their part of a body."""
-
 FIRED_PER_COMMAND_MAX: Final = 4_096
 """Stops that leave their triggers in one command: that costs a fourth of a turn, of which a command
 has STOPS_PER_COMMAND_MAX."""

@@ -43,7 +43,7 @@ def limit_effort(patch: pytest.MonkeyPatch, effort: int) -> None:
     """Let a batch be full after so many fills and reports, a quarter of them for what goes on."""
     patch.setattr(reference, "FILLS_PER_COMMAND_MAX", effort)
     patch.setattr(reference, "TURNS_EFFORT_MAX", effort // 4)
-    patch.setattr(market, "CONTINUE_EFFORT", 0)
+    patch.setattr(market, "CONTINUE", 0)
 
 
 def limit_fills(patch: pytest.MonkeyPatch, fills: int) -> None:

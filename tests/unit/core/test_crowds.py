@@ -64,7 +64,7 @@ def sing(pit):
     assert not isinstance(response, Error), response
     assert response.reason == 0
     assert pit.canary.cancel(response.order_id).reason
-    effort = pit.venue.core.exchange.market.matcher.effort
+    effort = pit.venue.core.exchange.market.effort.spent
     assert effort <= EFFORT_MAX
     return effort
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core.effort import Effort
 from hpe.core.matcher import Matcher
 from hpe.messages import SelfTrade, Side
 from tests.support.core_parts import new_book, new_order
@@ -18,7 +19,7 @@ def book():
 
 def match(book, price, quantity, side=Side.BUY):
     aggressor = new_order(book, 9, side, price, quantity)
-    fills = Matcher().match(aggressor, price)
+    fills = Matcher(Effort()).match(aggressor, price)
     assert aggressor.leaves + aggressor.cum == quantity
     assert aggressor.cum == sum(fill.quantity for fill in fills)
     done = 0
@@ -84,12 +85,12 @@ def test_a_seller_meets_the_highest_bid():
 def test_fillable(book, price, quantity, fillable):
     before = book.sequence
     order = new_order(book, 9, Side.BUY, price, quantity)
-    assert Matcher().fillable(order, price, quantity) is fillable
+    assert Matcher(Effort()).fillable(order, price, quantity) is fillable
     assert book.sequence == before
 
 
 def test_the_cost_of_a_market_order_is_its_walk(book):
-    matcher = Matcher()
+    matcher = Matcher(Effort())
 
     def cost(side, quantity):
         return matcher.cost(new_order(book, 9, side, 0, quantity), 0, 10**6)
@@ -100,19 +101,20 @@ def test_the_cost_of_a_market_order_is_its_walk(book):
 
 
 def test_walks_end_as_soon_as_the_answer_is_known(monkeypatch):
-    book, matcher = new_book(), Matcher()
+    effort = Effort()
+    book, matcher = new_book(), Matcher(effort)
     for number in range(1, 101):
         book.asks.add(new_order(book, number, Side.SELL, number, quantity=1))
     hundred, three = (new_order(book, 900, Side.BUY, 0, quantity) for quantity in (100, 3))
     assert matcher.cost(hundred, 0, 2) == 3, "one step above what can be paid"
-    assert matcher.effort == 2
+    assert effort.spent == 2
     assert matcher.fillable(three, 0, 3)
-    assert matcher.effort == 5
+    assert effort.spent == 5
     monkeypatch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", 10)
     assert not matcher.fillable(hundred, 0, 100)
-    assert matcher.effort == 15
+    assert effort.spent == 15
     assert matcher.cost(hundred, 0, 10**6) == sum(range(1, 11))
-    assert matcher.effort == 25
+    assert effort.spent == 25
 
 
 # --- self-trade prevention ----------------------------------------------------------------------
@@ -124,7 +126,7 @@ def met_own(policy, quantity, *rows):
     Returns:
         The aggressor, its fills, the prevented matches, and the asks that are left.
     """
-    book, matcher = new_book(), Matcher()
+    book, matcher = new_book(), Matcher(Effort())
     for number, (user, price, lots, display) in enumerate(rows, 1):
         ask = new_order(book, number, Side.SELL, price, lots, user=user, display=display)
         book.asks.add(ask)
@@ -224,5 +226,5 @@ def test_two_icebergs_take_turns_to_the_last_lot():
 def test_a_fill_tells_the_whole_leaves_of_an_iceberg():
     book = new_book()
     book.asks.add(new_order(book, 1, Side.SELL, 100, 7, display=3))
-    fills = Matcher().match(new_order(book, 9, Side.BUY, 100, 6), 100)
+    fills = Matcher(Effort()).match(new_order(book, 9, Side.BUY, 100, 6), 100)
     assert [(fill.maker_leaves, fill.maker_cum) for fill in fills] == [(4, 3), (1, 6)]

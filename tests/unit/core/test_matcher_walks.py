@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hpe.core.effort import Effort
 from hpe.core.fees import rates_of
 from hpe.core.matcher import Matcher
 from hpe.core.orders import Terms
@@ -55,7 +56,7 @@ def test_walks_agree_with_matching(side, plan, policy, limit, quantity, fills_ma
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", fills_max)
-        book, matcher = resting(side, plan), Matcher()
+        book, matcher = resting(side, plan), Matcher(Effort())
         order, before = order_of(book), book.sequence
         fillable = max(n for n in range(quantity + 1) if matcher.fillable(order, limit, n))
         cost = matcher.cost(order, limit, 10**9)
@@ -84,7 +85,7 @@ def test_a_budget_buys_the_most_lots_that_it_pays_for(
 ):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", fills_max)
-        book, matcher = resting(BUY, plan), Matcher()
+        book, matcher = resting(BUY, plan), Matcher(Effort())
         rates = rates_of(0, taker_ppm)
         order = new_order(book, 99, BUY, 0, 0, user=ME, self_trade=policy, rates=rates)
         order.terms = Terms(budget=amount)

@@ -46,7 +46,7 @@ def traded(triggers, prices, room=MANY):
     firing, sides = Firing(prices), ([], [])
     while not firing.is_done:
         side = firing.side
-        rows = triggers.take(firing, room)
+        rows, _ = triggers.take(firing, room)
         assert len(rows) <= room
         sides[side].extend(rows)
     return [order for rows in sides for _, _, order in sorted(rows)]
@@ -165,7 +165,8 @@ def test_stops_with_one_peak_move_as_one_group_however_many_they_are():
     for stop in stops:
         waiting.add(stop)
     assert len({id(stop.terms.group) for stop in stops}) == 7
-    waiting.advance(200)
+    assert waiting.advance(200) == 49 - 7, "all but the largest group"
+    assert waiting.advance(201) == 0
     assert len({id(stop.terms.group) for stop in stops}) == 1
     waiting.check()
 
