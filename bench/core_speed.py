@@ -165,7 +165,7 @@ def _run_worker(command: list[str]) -> dict[str, Any]:
 
 
 def peer_is_usable(peer_python: str) -> bool:
-    """Tell whether this interpreter has the peer's package."""
+    """True if this interpreter has the peer's package."""
     probe = [peer_python, "-c", "import matching_engine.engine"]
     try:
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0

@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
     @property
     def within(self) -> bool:
-        """Tell whether the crowd is as cheap as it must be."""
+        """True if the crowd is as cheap as it must be."""
         return self.ratio["median"] <= RATIO_MAX
 
     def text(self) -> str:

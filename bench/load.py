@@ -111,7 +111,7 @@ class Run:
         return (self.measured.requests - refused) / self.measured.wall_s
 
     def record(self) -> dict[str, Any]:
-        """Give the run for JSON."""
+        """Return the run for JSON."""
         measured = self.measured
         return {
             "connections": self.shape.connections, "window": self.shape.window,
@@ -166,7 +166,7 @@ def fresh_run(folder: Path, shape: Shape, args: argparse.Namespace, rate: float 
 
 @contextmanager
 def chosen_service(folder: Path, args: argparse.Namespace) -> Iterator[Service]:
-    """Give the service that --address names, or start one with an empty folder."""
+    """Yield the service that --address names, or one started with an empty folder."""
     if args.address:
         host, port = parse_address(args.address)
         yield Service(host, port, None)

@@ -108,13 +108,13 @@ class LoadConnection:
             raise AnswersWrong(f"window {welcome.window} was granted, {window} is needed")
 
     def fileno(self) -> int:
-        """Give the socket's descriptor, for the selector."""
+        """Return the socket's descriptor, for the selector."""
         return self._socket.fileno()
 
     # --- outside the clock ----------------------------------------------------------------------
 
     def next_id(self) -> int:
-        """Give the next request id of the set-up, below the traffic's."""
+        """Return the next request id of the set-up, below the traffic's."""
         self._request_id += 1
         assert self._request_id < FIRST_REQUEST_ID
         return self._request_id

@@ -94,7 +94,7 @@ def messages(scenario: str, orders: int, seed: int = SEED) -> Iterator[Command]:
 
 
 def mersenne_twister(seed: int) -> Random:
-    """Give mt19937 as C++ seeds it (init_genrand); Python's own seeding is another one."""
+    """Return mt19937 as C++ seeds it (init_genrand); Python's own seeding is another one."""
     state = [seed]
     for index in range(1, 624):
         previous = state[-1]
@@ -135,7 +135,7 @@ def _draw_orders(random: Random, scenario: Scenario, orders: int) -> list[_Order
 
 
 def _lives(random: Random, orders: list[_Order]) -> Iterator[tuple[Op, _Order]]:
-    """Give every order its life: what is asked for it, in order.
+    """Yield the life of every order: what is asked for it, in order.
 
     The recipe also draws pauses (30 to 100 us before a modify, a half-life of 431 us before a
     cancel). No message overtakes another, so nothing depends on them; they are drawn all the

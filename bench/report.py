@@ -67,7 +67,7 @@ def _cpu_model() -> str:
 
 
 def percentiles_us(latencies_ns: Sequence[int]) -> dict[str, float]:
-    """Give p50, p90, p99, p99.9 and max in microseconds: exact, from all values."""
+    """Return p50, p90, p99, p99.9 and max in microseconds: exact, from all values."""
     ordered = sorted(latencies_ns)
     found = {
         name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] / 1000
@@ -82,7 +82,7 @@ def percentile_line(found: dict[str, float]) -> str:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Give the median with the lowest and the highest value."""
+    """Return the median with the lowest and the highest value."""
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 

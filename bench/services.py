@@ -66,7 +66,7 @@ def redis_service(folder: Path) -> Iterator[Service]:
 
 
 def redis_is_installed() -> bool:
-    """Tell whether both the server and its benchmark are here."""
+    """True if both the server and its benchmark are here."""
     return bool(shutil.which("redis-server") and shutil.which("redis-benchmark"))
 
 

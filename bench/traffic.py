@@ -106,5 +106,5 @@ def _order(
 
 
 def funds_needed(count: int) -> int:
-    """Give what a connection can need of either asset: every one of its orders open at once."""
+    """Return what a connection can need of either asset: every one of its orders open at once."""
     return count * QUANTITY_MAX * (MID_TICKS + WIDTH_TICKS)

@@ -55,7 +55,7 @@ class Client:
         self.stream.flush()
 
     def receive(self) -> list[Any]:
-        """Give the next message."""
+        """Return the next message."""
         message: list[Any] = msgpack.unpackb(self.stream.read(int.from_bytes(self.stream.read(4))))
         return message
 
@@ -66,7 +66,7 @@ class Client:
         return self.answer(request)
 
     def answer(self, request: list[Any]) -> list[Any]:
-        """Give the reply to a request that was sent."""
+        """Return the reply to a request that was sent."""
         while (reply := self.receive())[0] == FILL:  # before the response of its order
             print("fill: price", reply[14], "quantity", reply[15])
         if reply[0] != request[0] or (reply[0] >= SUBMIT and 0 < reply[4] < 101):
@@ -74,7 +74,7 @@ class Client:
         return reply
 
     def find_or_add(self, listing: int, symbol: str, adding: int, *fields: int) -> int:
-        """Give the id that a listing has for a symbol, or define it."""
+        """Return the id that a listing has for a symbol, adding it if there is none."""
         known = {row[1]: row[0] for row in self.ask(listing)[4]}
         return int(known.get(symbol) or self.ask(adding, symbol, *fields)[5])
 

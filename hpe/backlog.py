@@ -32,7 +32,7 @@ one batch that searched much is no overload."""
 
 
 def work_of(run: Run) -> int:
-    """Give how much work a run is."""
+    """Return how much work a run is."""
     return run.frame_count * (REFUSED_WORK if run.admit else EXECUTED_WORK)
 
 
@@ -93,7 +93,7 @@ class Cost:
     """How long a frame takes, from batches that the matcher did not wait for.
 
     Such a batch is handed over when one of those before is through: the time between two of them
-    is that of one, whoever it was lost to. In small ones most is not the frames' time.
+    is that of one, whatever it was lost to. In small ones most is not the frames' time.
 
     Args:
         outstanding: so many batches later a batch is through.
@@ -107,7 +107,7 @@ class Cost:
         self._work = deque((0,) * outstanding, outstanding)
 
     def frame_s(self, now_s: float) -> float:
-        """Give the seconds per executed frame, as far as that is known now."""
+        """Return the seconds per executed frame, as far as that is known now."""
         return self._frame_s if now_s - self._measured_s <= COST_KEPT_S else COST_S_FIRST
 
     def note(self, work: int, now_s: float, *, saturated: bool) -> None:

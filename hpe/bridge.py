@@ -64,7 +64,7 @@ class _Host:
                 if trio.from_thread.run_sync(begin, threading.get_native_id()):
                     self._body()
 
-        # Its own limiter: a resident thread must not hold one of the shared tokens for ever.
+        # Its own limiter: a resident thread must not hold one of the shared tokens forever.
         # Never abandoned: what it accepted has to be finished.
         await trio.to_thread.run_sync(
             thread,
@@ -180,7 +180,7 @@ class Outbox(Generic[T]):
         return self.take_nowait()
 
     def take_nowait(self) -> list[T]:
-        """Give all that is there, possibly nothing. Thread: Trio."""
+        """Return all that is there, possibly nothing. Thread: Trio."""
         items: list[T] = []
         while self._items:
             items.append(self._items.popleft())

@@ -110,6 +110,6 @@ def quiet_collector() -> Iterator[Collector]:
 
 @contextmanager
 def switching_sooner() -> Iterator[None]:
-    """Have threads hand the GIL over sooner."""
+    """Make threads hand the GIL over sooner."""
     with _SWITCH_INTERVAL.held():
         yield

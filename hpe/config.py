@@ -77,7 +77,7 @@ class SyncPolicy(msgspec.Struct, frozen=True):
     interval_ms: SyncMilliseconds = 100
 
     def describe(self) -> str:
-        """Give the word that `welcome`, the ready line and benchmarks print."""
+        """Return the word that `welcome`, the ready line and benchmarks print."""
         if self.mode == "every":
             return f"every={self.every_commands}"
         if self.mode == "interval":
@@ -118,7 +118,7 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interruption_ms: InterruptionMs = 0
 
     def to_setting(self) -> messages.InstrumentSetting:
-        """Give the same as the row of a `configure`; of two fees one alone makes the other 0."""
+        """Return the same as the row of a `configure`; of two fees one alone makes the other 0."""
         fields = msgspec.structs.asdict(self)
         fields["self_trade"] = messages.SelfTrade[self.self_trade.upper()]
         if (self.maker_fee_ppm, self.taker_fee_ppm) != (None, None):
@@ -221,7 +221,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check_instrument(instrument)
 
     def to_configure(self, request_id: int) -> messages.Configure:
-        """Give the part that can change an outcome, as the command that gets logged."""
+        """Return the part that can change an outcome, as the command that gets logged."""
         return messages.Configure(
             request_id=request_id,
             auto_create=self.auto_create,
@@ -242,7 +242,7 @@ SYMBOLS_DESCRIBED_MAX: Final = 8
 
 
 def describe_configure(command: messages.Configure) -> str:
-    """Give a short line of what a `configure` brings."""
+    """Return a short line of what a `configure` brings."""
     parts = []
     for name in command.__struct_fields__:
         value = getattr(command, name)
@@ -268,7 +268,7 @@ assert get_args(SelfTradeName) == tuple(policy.name.lower() for policy in messag
 
 
 def demo_config(**overrides: Any) -> Config:
-    """Give the defaults plus two instruments to try: BTC/USD and ETH/USD.
+    """Return the defaults plus two instruments to try: BTC/USD and ETH/USD.
 
     Ticks are 0.01 USD; lots are 0.0001 BTC and 0.001 ETH. USD has 6 decimals, so that one lot
     at one tick is a whole number of atoms.
@@ -281,7 +281,7 @@ def demo_config(**overrides: Any) -> Config:
 
 
 def convert(value: object, kind: Any, where: str, *, strict: bool = True) -> Any:
-    """Give a value of a type; not strict: text is read as the number or word it is.
+    """Return a value of a type; not strict: text is read as the number or word it is.
 
     Raises:
         ConfigError: it is none, or out of range.
@@ -366,7 +366,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def _can_be_name(host: str) -> bool:
-    """Tell whether the system can be asked for an address of this name."""
+    """True if the system can be asked for an address of this name."""
     try:
         return host.encode("idna") != b"" and "\0" not in host
     except UnicodeError:  # a part of it is empty or too long
@@ -374,7 +374,7 @@ def _can_be_name(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only programs of this machine can reach a service that listens there."""
+    """True if only programs of this machine can reach a service that listens there."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

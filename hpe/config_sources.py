@@ -152,7 +152,7 @@ def _as_text(value: object) -> object:
 
 
 def _parse(name: str, value: object, where: str, *, strict: bool = False) -> object:
-    """Give a value of the field's type. Not strict: text is read as the number or word it is."""
+    """Return a value of the field's type. Not strict: text is read as the number or word it is."""
     if name == "sync":
         return parse_sync(value, where)
     if name == "realtime_cores" and isinstance(value, str):

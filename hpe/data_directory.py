@@ -1,9 +1,9 @@
 """The data directory as others see it: who could change the log behind the service's back.
 
-Pure but for one look at the directory; any thread may call it, before the log is opened. Whoever
-may write a directory may rename and remove what is in it, whatever the modes of the files are.
-Refused is what no deployment needs; what some need (a volume of a group, a directory of the user
-who started a container) is said. Rules: docs/operations.md, "Files".
+Pure but for one look at the directory; any thread may call it, before the log is opened. A user
+that may write to a directory may rename and remove what is in it, whatever the modes of the files.
+What no deployment needs is refused; what some need (a volume of a group, a directory of the user
+that started a container) is reported. Rules: docs/operations.md, "Files".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hpe.errors import ConfigError
 
 
 def check_data_directory(path: str | Path) -> list[str]:
-    """Say who else can change what is in the data directory: one sentence each, for the log.
+    """Return who else can change what is in the data directory: one sentence each, for the log.
 
     A directory that is not there yet is made by the log, for its owner alone.
 

@@ -26,7 +26,7 @@ _ROOT_OF_MINUS_ONE: Final = pow(2, (_P - 1) // 4, _P)
 
 
 def require() -> ModuleType:
-    """Give the package's module, so that its absence is told before anybody logs on.
+    """Return the package's module; called early, so that its absence shows before any logon.
 
     Raises:
         ConfigError: the package is not installed.
@@ -47,14 +47,14 @@ def new_private_key() -> bytes:
 
 
 def public_key(private_key: bytes) -> bytes:
-    """Give the public half of a private key."""
+    """Return the public half of a private key."""
     private = require().Ed25519PrivateKey.from_private_bytes(private_key)
     key: bytes = private.public_key().public_bytes_raw()
     return key
 
 
 def fault_of_public_key(public_key: bytes) -> str:
-    """Say what is wrong with 32 bytes as a public key; "" for nothing. Costs 0.2 ms."""
+    """Return what is wrong with 32 bytes as a public key; "" for nothing. Costs 0.2 ms."""
     number = int.from_bytes(public_key, "little")
     sign, y = number >> 255, number & (1 << 255) - 1
     if y >= _P:
@@ -70,7 +70,7 @@ def fault_of_public_key(public_key: bytes) -> str:
 
 
 def _x_of(y: int) -> int | None:
-    """Give an x that belongs to y on the curve; None where there is none."""
+    """Return an x that belongs to y on the curve; None where there is none."""
     u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
     x = u * v**3 * pow(u * v**7, (_P - 5) // 8, _P) % _P
     if v * x * x % _P == u:
@@ -93,7 +93,7 @@ def sign(private_key: bytes, message: bytes) -> bytes:
 
 
 def verify(public_key: bytes, signature: bytes, message: bytes) -> bool:
-    """Tell whether the owner of the public key signed this message."""
+    """True if the owner of the public key signed this message."""
     key = require().Ed25519PublicKey.from_public_bytes(public_key)
     from cryptography.exceptions import InvalidSignature
 

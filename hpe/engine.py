@@ -79,8 +79,8 @@ class HighPerformanceEngine(InProcessApi):
     Args:
         config: settings; None is `demo_config()`.
         files: the data directory's files, instead of the real ones.
-        own_process: have the process for oneself, as `hpe serve` has: set its switch interval and
-            its garbage collector, and let `realtime = auto` pin threads.
+        own_process: own the process, as `hpe serve` does: set its switch interval and its garbage
+            collector, and let `realtime = auto` pin threads.
         accept_clock: start although the clock is more than 400 days ahead of the log.
         clocks: the machine's clocks, instead of the real ones.
 
@@ -202,7 +202,7 @@ class HighPerformanceEngine(InProcessApi):
         return recovered
 
     def _start_commands(self, core: ReferenceCore, gate: Gate) -> list[Request]:
-        """Say what has to be logged before anybody is served.
+        """Return the commands to log before any client is served.
 
         Raises:
             ConfigError: the configuration contradicts what the log has.
@@ -369,7 +369,7 @@ class HighPerformanceEngine(InProcessApi):
         return await self._stages.gate.reload(self._stages.server)
 
     def statistics(self) -> dict[str, Figure]:
-        """Give figures about threads, queues, connections and positions; empty when stopped."""
+        """Return figures about threads, queues, connections and positions; empty when stopped."""
         stages = self._stages
         if stages is None:
             return {}

@@ -68,7 +68,7 @@ class InProcessApi:
         self._local_switchboard = switchboard
 
     def _log_out_cached(self) -> None:
-        """Have the cached sessions forgotten: nobody outside knows their ids."""
+        """Close the cached sessions for good: nobody outside knows their ids."""
         for local in self._cached.values():
             local.log_out()
 
@@ -111,7 +111,7 @@ class InProcessApi:
             local.close(ConnectionLost("the session was left"))
 
     async def channel(self, user: int) -> RequestChannel:
-        """Give the user's cached channel, attaching its session on first use.
+        """Return the user's cached channel, attaching its session on first use.
 
         Raises:
             NotConnected: the session was not attached within the deadline; nothing was sent.
@@ -140,7 +140,7 @@ class InProcessApi:
         raise ConnectionLost(f"session {error.session_id} is none that this engine has open")
 
     async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
-        """Have one request executed once, over time-outs and refusals that pass.
+        """Execute one request once, over time-outs and refusals that pass.
 
         Args:
             ask: makes the request; called again only if it was surely not executed.

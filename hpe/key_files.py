@@ -188,7 +188,7 @@ def _decode(path: str | Path, kind: type[Any]) -> Any:
 def _check_private(status: os.stat_result, path: str | Path) -> None:
     if status.st_uid not in (os.geteuid(), 0):
         raise ConfigError(
-            f"{path}: found owner {status.st_uid}; allowed: {os.geteuid()}, who runs this, or 0"
+            f"{path}: found owner {status.st_uid}; allowed: {os.geteuid()} (the running user) or 0"
         )
     if status.st_mode & _OTHERS:
         raise ConfigError(
@@ -211,7 +211,7 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # While it is held: whoever waits for it sees that it is not the one that is there.
+        # While it is held: a process that waits for it sees that it is no longer the one there.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(lock)
         os.close(descriptor)
@@ -227,7 +227,7 @@ def _take(lock: Path) -> int:
             if os.path.samestat(os.fstat(descriptor), os.lstat(lock)):
                 return descriptor
         except FileNotFoundError:
-            pass  # whoever had it before is through
+            pass  # the process that had it before is through
         except BaseException:
             os.close(descriptor)
             raise

@@ -100,7 +100,7 @@ class KeyEntry:
         return ("-" if self.role is Role.GATEWAY else ",").join(map(str, self.users))
 
     def range_of(self, user: int) -> tuple[int, int] | None:
-        """Give the first and last user for whom a session of `user` may act; None: not its user."""
+        """Return the first and last user for whom `user`'s session may act; None: not its user."""
         match self.role:
             case Role.TRADER:
                 return (user, user) if user in self.users else None

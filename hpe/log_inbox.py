@@ -22,7 +22,7 @@ from hpe.core.core import Output
 
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """Replies, reports, market data and log bodies that may wait. One record takes bodies of 4 MiB, so
-the log never runs dry of it; one taker of 32,768 fills brings 6 MiB."""
+the log always has a full record to write; one taker of 32,768 fills brings 6 MiB."""
 
 ROW_BYTES: Final = 200
 """What a row takes beside its bytes: a tuple, its integers, the head of a bytes object."""
@@ -158,5 +158,5 @@ class LogInbox(Generic[Item]):
     # --- the Trio loop ------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Have the log's thread end behind what was given; the matching thread has ended."""
+        """Make the log's thread end behind what was given; the matching thread has ended."""
         self._items.put(None)

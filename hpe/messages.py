@@ -111,7 +111,7 @@ SILENCE_HEARTBEATS: Final = 3
 """A side that heard nothing for that many heartbeat intervals takes the other one for dead."""
 
 GRACE_MS_MAX: Final = 3_600_000
-"""Longest wait of cancel on disconnect, an hour: who needs longer wants orders that stay."""
+"""Longest wait of cancel on disconnect, an hour: beyond that, orders are meant to stay."""
 
 INTERRUPTION_MS_MAX: Final = 86_400_000
 """A day: a market that is to stay in its call for longer is an operator's business."""
@@ -1464,7 +1464,7 @@ class OrderReport(Reply, frozen=True, tag=121):
 
 
 class PreventedMatch(Reply, frozen=True, tag=122):
-    """A trade of a user with himself that his self-trade policy prevented."""
+    """A trade of a user with itself that its self-trade policy prevented."""
 
     private_sequence: int
     sequence: int
@@ -1803,7 +1803,7 @@ AnyReply: Final = Union[REPLIES]  # noqa: UP007 - made of a tuple, which `|` can
 
 
 def type_number(message: type[Request] | type[Reply]) -> int:
-    """Give the type number (the array's first element) of a message class."""
+    """Return the type number (the array's first element) of a message class."""
     tag = message.__struct_config__.tag
     assert isinstance(tag, int)
     return tag

@@ -267,7 +267,7 @@ class ReportStream:
         return lines
 
     def hexdigest(self) -> str:
-        """Give the SHA-256 of everything up to now."""
+        """Return the SHA-256 of everything up to now."""
         return self._hash.hexdigest()
 
     def _lines(self, command: Command, outcome: Outcome) -> list[str]:

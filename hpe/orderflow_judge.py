@@ -2,7 +2,7 @@
 
 Owns the comparison of outcomes and books with a recording's expectations, or with the hashes of
 its report stream. Pure; any thread may use it, one judge per run. It relies on orderflow.py for
-the recording's form, and knows no wire: whoever runs an engine hands over what it did.
+the recording's form, and knows no wire: the code that runs an engine hands over what it did.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class Judge(Protocol):
     """Compares what an engine did with what a recording says. One object per run."""
 
     def books_wanted(self, command: Command) -> list[int]:
-        """Give the depths of the books that must be asked for right after a command."""
+        """Return the depths of the books that must be asked for right after a command."""
 
     def judge(self, command: Command, outcome: Outcome, books: list[Book]) -> list[str]:
-        """Give what differs after a command; `books` answers `books_wanted`."""
+        """Return what differs after a command; `books` answers `books_wanted`."""
 
     def finish(self) -> list[str]:
-        """Give what was expected and never came up."""
+        """Return what was expected and never came up."""
 
     def summary(self) -> str:
-        """Say what was checked."""
+        """Return what was checked."""
 
 
 class ExpectationJudge:
@@ -48,7 +48,7 @@ class ExpectationJudge:
         self._counts = Counter[str]()
 
     def books_wanted(self, command: Command) -> list[int]:
-        """Give the depths of the expected books."""
+        """Return the depths of the expected books."""
         return [book.depth for book in self._expected.get(command.seq, self._nothing).books]
 
     def judge(self, command: Command, outcome: Outcome, books: list[Book]) -> list[str]:

@@ -3,14 +3,13 @@
 Owns the queues between readers and the matcher, and the order in which connections take turns;
 one task and the readers' calls of `offer`, all in the Trio loop. Guarantees: runs of one queue
 keep their order; no connection has more than `frames_per_turn_max` frames in a row while others
-wait; who had nothing waiting and sends little is in the next batch, however much others pile up;
-what would wait too long behind others, or did, is marked busy, never dropped, and so is a new order
-while the log stands still; who has enough waiting is not read
-on; at idle one frame makes a batch and nothing waits. Relies on credits for the bound of its
-queues: runs are offered synchronously and
-a memory channel of capacity 1 is the bell (a channel of runs would be a second queue with a task
-switch per run). Rules: docs/architecture.md,
-"The pipeline"; protocol.md, "Error codes".
+wait; a connection that had nothing waiting and sends little is in the next batch, however much
+others pile up; what would wait too long behind others, or did, is marked busy, never dropped, and
+so is a new order while the log stands still; a connection that has enough waiting is not read on;
+at idle one frame makes a batch and nothing waits. Relies on credits for the bound of its queues:
+runs are offered synchronously, and a memory channel of capacity 1 is the bell (a channel of runs
+would be a second queue with a task switch per run). Rules: docs/architecture.md, "The pipeline";
+protocol.md, "Error codes".
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ REFUSALS_SHARE: Final = 2
 refused, when there is such: that is told soon, and what is executed does not wait behind it all."""
 
 READ_SHARE: Final = 0.5
-"""Of the patience: who has so much waiting, what is refused included, is not read on."""
+"""Of the patience: a connection with so much waiting, refusals included, is not read on."""
 
 FRESH_FRAMES_MAX: Final = 16
 """What a connection that had nothing waiting may have in the next batch, before all that pile up:
@@ -60,13 +59,13 @@ class BatchBounds(Protocol):
 
 
 class Patience(NamedTuple):
-    """How long orders and replaces, and how long cancels may wait; everything else may for ever."""
+    """How long orders and replaces, and how long cancels may wait; everything else may forever."""
 
     orders_s: float
     cancels_s: float
 
     def refused(self, waited_s: float) -> frozenset[int]:
-        """Give the types of requests that waited too long."""
+        """Return the types of requests that waited too long."""
         refused = ORDER_TYPES if waited_s > self.orders_s else frozenset()
         return refused | CANCEL_TYPES if waited_s > self.cancels_s else refused
 
@@ -86,7 +85,7 @@ class _Filling:
         self.weights: dict[int, tuple[int, int]] = {}
 
     def has_room_for(self, run: Run) -> bool:
-        """Whether a run is within what is left."""
+        """True if a run is within what is left."""
         return work_of(run) <= self.room and len(run.frames) <= self.bytes_left
 
     def add(self, run: Run) -> None:
@@ -133,7 +132,7 @@ class Sequencer:
         # any number of rings before the next look are one.
         self._bell_in, self._bell_out = trio.open_memory_channel[None](1)
         self._handed_over = trio.lowlevel.ParkingLot()
-        # Whose reader waits until there is room in his queue.
+        # Connections whose readers wait until there is room in their queues.
         self._held: dict[int, trio.lowlevel.ParkingLot] = {}
         self._backlog = Backlog()
         # One batch: with no more before it, it is the machine that is late, and nobody waits for
@@ -157,7 +156,7 @@ class Sequencer:
         return self._backlog.accepted + self._backlog.refused
 
     def stalled(self) -> bool:
-        """Whether the log is so far behind that new orders would be answered too late."""
+        """True if the log is so far behind that new orders would be answered too late."""
         return self._unsynced_s() > self._patience.orders_s
 
     def offer(self, key: int, run: Run, read_at_s: float) -> None:
@@ -189,7 +188,7 @@ class Sequencer:
         self._ring()
 
     def has_room(self, key: int) -> bool:
-        """Whether a connection should be read on."""
+        """True if a connection should be read on."""
         queue = self._queues.get(key)
         return queue is None or self._through_s(queue) < READ_SHARE * self._patience.orders_s
 
@@ -202,8 +201,8 @@ class Sequencer:
     def _work_ahead(self, queue: Queue, count: int) -> float:
         """Estimate how much work is before frames that come now.
 
-        Everybody has his turn: of others only so much is before them as is of their own, and of
-        refusals as much work as of what is executed.
+        Connections take turns: of each other one only as much is before them as of their own, and
+        of refusals as much work as of what is executed.
         """
         mine = (queue.accepted + count) * len(self._queues)
         accepted = EXECUTED_WORK * min(self._backlog.accepted, mine)
@@ -297,7 +296,7 @@ class Sequencer:
                 return
 
     def _line_up(self, key: int, queue: Queue) -> None:
-        """Have a connection wait for its next turn."""
+        """Put a connection in line for its next turn."""
         refused = queue.entries[0].run.admit
         (self._refusals if refused else self._turns).append(key)
 

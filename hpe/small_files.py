@@ -4,8 +4,8 @@ Owns how they are read; blocking, any thread may call it. Guarantees: a path is 
 waiting for anything, and what is judged and read is what was opened: nothing that takes its place
 afterwards is looked at. Only a regular file is read, and of it FILE_BYTES_MAX at most, however
 large it says it is or becomes. Symbolic links are followed by that one opening: secrets and
-configurations are mounted as links by container platforms, and who can change them can change the
-file itself. Rules: docs/operations.md, "Files".
+configurations are mounted as links by container platforms, and a user that can change them can
+change the file itself. Rules: docs/operations.md, "Files".
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def read_small(
 
 @contextmanager
 def file_of(content: bytes) -> Iterator[str]:
-    """Give a path under which nothing but this content can be read, while the block lasts.
+    """Yield a path under which nothing but this content can be read, while the block lasts.
 
     For libraries that read files only. The content is in memory alone.
 

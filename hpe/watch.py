@@ -1,7 +1,7 @@
-"""What an operator has to hear of while the service runs: its clock, and its disk.
+"""What an operator has to hear about while the service runs: its clock, and its disk.
 
-Owns when that is said; used in the Trio loop. Guarantee: what lasts is said once a minute, not once
-a second. Relies on the clock and the log's inbox for what is so. Rules: docs/operations.md,
+Owns when that is logged; used in the Trio loop. Guarantee: what lasts is logged once a minute, not
+once a second. Relies on the clock and the log's inbox for the facts. Rules: docs/operations.md,
 "Clock and disk".
 """
 
@@ -23,7 +23,7 @@ LOOK_S: Final = 1.0
 SAID_AGAIN_S: Final = 60.0
 
 STALL_S: Final = 1.0
-"""A sync that takes so long is none that a disk needs."""
+"""No healthy disk takes so long for a sync."""
 
 
 class Waiting(Protocol):
@@ -60,7 +60,7 @@ class Watch:
             self.look(trio.current_time())
 
     def begin(self) -> None:
-        """Say what a start has to say."""
+        """Log what an operator must know at the start."""
         ahead_ns = self._clock.ahead_ns()
         if ahead_ns > AHEAD_NS_MAX:
             LOGGER.warning(
@@ -72,7 +72,7 @@ class Watch:
             )
 
     def look(self, now_s: float) -> None:
-        """Say what has to be said now."""
+        """Log what is due now."""
         jump_ns = self._clock.jump_ns()
         if jump_ns and self._due("clock", now_s):
             LOGGER.warning(
@@ -94,7 +94,7 @@ class Watch:
             LOGGER.warning("DISK: the log goes on")
 
     def renew(self) -> None:
-        """Take the machine's clock as it is now."""
+        """Accept the machine's clock as it is now."""
         try:
             jump_ns = self._clock.renew()
         except ConfigError as fault:
@@ -104,7 +104,7 @@ class Watch:
             LOGGER.warning("CLOCK: it is taken as it is now, %s ahead", describe_span(jump_ns))
 
     def figures(self) -> dict[str, Figure]:
-        """Give what server_info shows of clock and disk."""
+        """Return what server_info shows of clock and disk."""
         return {
             "log_bytes_waiting": self._log_inbox.bytes,
             "log_bytes_waiting_peak": self._log_inbox.bytes_peak,
@@ -115,7 +115,7 @@ class Watch:
         }
 
     def _due(self, what: str, now_s: float) -> bool:
-        """Tell whether a thing that lasts is to be said, and note that it was."""
+        """True if what lasts is due to be logged again; notes that it was."""
         if now_s - self._said_s.get(what, float("-inf")) < SAID_AGAIN_S:
             return False
         self._said_s[what] = now_s

@@ -19,7 +19,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(autouse=True)
 def _signals_as_before() -> Iterator[None]:
-    """Give this process its handlers back: a test that runs `hpe serve` in it changes them."""
+    """Restore this process's signal handlers: a test that runs `hpe serve` in it changes them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -28,13 +28,13 @@ def _signals_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def project_root() -> Path:
-    """Give the folder that holds pyproject.toml."""
+    """Return the folder that holds pyproject.toml."""
     return PROJECT_ROOT
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Give the folder of recorded order flow, which is not part of the project."""
+    """Return the folder of recorded order flow, which is not part of the project."""
     folder = PROJECT_ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"no recorded order flow at {folder}")

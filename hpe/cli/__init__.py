@@ -21,7 +21,7 @@ from hpe.errors import HpeError
 EXIT_INTERNAL: Final = 70
 EXIT_INTERRUPTED: Final = 130
 EXIT_UNREAD: Final = 141
-"""Whoever read the output (head, less) has gone: what a shell shows when SIGPIPE ends a program."""
+"""The reader of the output (head, less) has gone: a shell's code when SIGPIPE ends a program."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report_fault(error: Exception) -> int:
-    """Say on stderr what ended the command; returns the exit code.
+    """Report on stderr what ended the command; return the exit code.
 
     A fault that we raise on purpose is one line. Anything else is a bug and keeps its traceback.
     """

@@ -1,4 +1,4 @@
-"""`hpe keys`: who may log on. Adds, lists and revokes keys in the service's key file.
+"""`hpe keys`: which keys may log on. Adds, lists and revokes keys in the service's key file.
 
 Owns the arguments and the wording; the file is key_files.py's. A process of its own; a running
 service takes the file over on SIGHUP. Guarantees: a secret is shown once, alone on stdout, when it
@@ -120,7 +120,7 @@ def _file(arguments: argparse.Namespace) -> str:
 
 
 def _make(arguments: argparse.Namespace, scheme: Scheme) -> tuple[bytes, bytes | None]:
-    """Give what the service has to know, and the client's secret where it is made here."""
+    """Return what the service has to know, and the client's secret where it is made here."""
     if scheme is Scheme.HMAC_SHA256:
         if arguments.public_key is not None or arguments.generate:
             raise ConfigError(f"--public-key, --generate: allowed: with --scheme {Scheme.ED25519}")

@@ -203,7 +203,7 @@ class _Sent(NamedTuple):
 
 @contextmanager
 def _service(arguments: argparse.Namespace) -> Iterator[str]:
-    """Give the address of the running service, or start one with an empty data folder."""
+    """Yield the address of the running service, or of one started with an empty data folder."""
     if arguments.address:
         yield arguments.address
         return

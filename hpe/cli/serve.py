@@ -110,7 +110,7 @@ class _Stopper:
         self.ready = False
 
     def stop(self) -> None:
-        """Have the service stop."""
+        """Stop the service."""
         self.requested.set()
         if not self.ready:
             self.starting.cancel()
@@ -156,7 +156,7 @@ async def _serve_until(
 
 
 def exposures(config: Config) -> list[str]:
-    """Say what the configuration leaves open to whom: one sentence each, for the log."""
+    """Return what the configuration leaves open, and to whom: one sentence each, for the log."""
     reach = "this machine" if is_loopback(config.host) else f"whatever reaches {config.host}"
     found = []
     if not config.keys_file:
@@ -210,12 +210,12 @@ def _announce(engine: HighPerformanceEngine, port: int, ports_file: Path | None)
 
 
 def _write_ports_file(path: Path, port: int) -> None:
-    """Write by rename, so that whoever waits for the file never reads half of it.
+    """Write by rename, so that a program that waits for the file never reads half of it.
 
-    The name aside is nobody's: in a directory of many a link may wait for one that can be guessed.
+    The temporary name is random: in a shared directory a link may wait at one that can be guessed.
     """
     if path.exists() and not path.is_file():
-        # Not replaced: who runs as root would lose a device that everybody needs.
+        # Not replaced: a service that runs as root would remove a device that others need.
         raise ConfigError(f"--ports-file: {path} is there and is not a file")
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

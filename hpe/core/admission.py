@@ -28,7 +28,7 @@ _NO_TERMS: Final = OrderTerms()
 
 
 def contradicts(command: SubmitOrder) -> bool:
-    """Tell whether the fields of an order contradict each other."""
+    """True if the fields of an order contradict each other."""
     terms = command.terms or _NO_TERMS
     if (command.time_in_force is TimeInForce.GTD) is not (terms.expires_ns > 0):
         return True
@@ -77,7 +77,7 @@ def _market_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
 
 
 def barred(book: OrderBook, mine: UserOrders, in_call: bool) -> RejectReason:
-    """Say whether the kill switch or the instrument's status refuse an order.
+    """Return the reason if the kill switch or the instrument's status refuses an order.
 
     `in_call`: the order is of a kind that a call accepts.
     """
@@ -91,7 +91,7 @@ def barred(book: OrderBook, mine: UserOrders, in_call: bool) -> RejectReason:
 
 
 def admitted_to_call(command: SubmitOrder) -> bool:
-    """Tell whether a call accepts this kind of order: what can be collected."""
+    """True if a call accepts this kind of order: what can be collected."""
     if command.order_type in STOPS:
         return True
     minimum = command.terms.minimum_quantity if command.terms is not None else 0
@@ -148,7 +148,7 @@ ORDER_CHECKS: Final = (check_price, check_band, check_quantity, check_notional, 
 
 
 def beyond_band(book: OrderBook, side: Side, price: int) -> bool:
-    """Tell whether a limit is refused because it would trade beyond the band.
+    """True if a limit is refused because it would trade beyond the band.
 
     With volatility interruption nothing is refused: the match finds out.
     """
@@ -164,7 +164,7 @@ def beyond_band(book: OrderBook, side: Side, price: int) -> bool:
 
 
 def admits_notional(book: OrderBook, rates: Rates, price: int, leaves: int) -> bool:
-    """Tell whether a new limit order is within the notional bounds, its worst fee added."""
+    """True if a new limit order is within the notional bounds, its worst fee added."""
     instrument = book.instrument
     notional = price * leaves * instrument.quote_atoms_per_tick
     if not instrument.notional_min <= notional <= instrument.notional_max:

@@ -75,7 +75,7 @@ _ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
 
 
 def changed_nothing(response: CommandResponse) -> bool:
-    """Whether a command that was executed changed nothing that lasts.
+    """True if a command that was executed changed nothing that lasts.
 
     That is: it was rejected, its order ended at once without a fill, it was a mass cancel of
     nothing, or a replace that changed nothing. How often resolving creates an instrument is

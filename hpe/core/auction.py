@@ -63,7 +63,7 @@ def clearing(book: OrderBook) -> Clearing:
 
 
 def _best(ladder: Ladder, dead_ns: int) -> int:
-    """Give the best price of a side at which an order lives, 0 for none."""
+    """Return the best price of a side at which an order lives, 0 for none."""
     if dead_ns:
         return next((order.price for order in ladder.living(0, dead_ns)), 0)
     return ladder.best.price if ladder.best is not None else 0

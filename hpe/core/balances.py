@@ -56,7 +56,7 @@ class BalanceCache:
             self._touched.append(account)
 
     def take_touched(self) -> list[Account]:
-        """Give the accounts touched since the last time, in the order of their first change."""
+        """Return the accounts touched since the last time, in the order of their first change."""
         touched, self._touched = self._touched, []
         for account in touched:
             account.touched = False
@@ -92,22 +92,22 @@ class BalanceCache:
                     account.holder.accounts -= 1
 
     def cost_of(self, asset: int) -> int:
-        """Give how many users `is_needed` looks at."""
+        """Return how many users `is_needed` looks at."""
         return len(self.accounts) if asset in self._count_of else 0
 
     def house(self, asset: int) -> Account:
-        """Give the house's account, opened when it is new."""
+        """Return the house's account, opened when it is new."""
         account = self.accounts[HOUSE_USER].get(asset)
         return account or self.open(HOUSE_USER, asset, NOBODY)
 
     def peek(self, user: int, asset: int) -> Account:
-        """Give the account for reading only; a missing one reads as empty and is not opened."""
+        """Return the account for reading only; a missing one reads as empty and is not opened."""
         accounts = self.accounts.get(user)
         account = accounts.get(asset) if accounts else None
         return account or Account(user, asset)
 
     def deposit_refusal(self, asset: int, amount: int) -> RejectReason:
-        """Say whether a deposit is too much: all of an asset together stay within AMOUNT_MAX.
+        """Return the reason if a deposit is too much: an asset's total stays within AMOUNT_MAX.
 
         With conservation that bound keeps every account and every sum of two within 64 bits.
         """

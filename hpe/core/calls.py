@@ -128,6 +128,6 @@ class Calls:
 
 
 def _interruption(book: OrderBook) -> tuple[Due, int]:
-    """Give the timer of an interruption, and the instrument under which it is kept."""
+    """Return the timer of an interruption, and the instrument under which it is kept."""
     instrument_id = book.instrument.instrument_id
     return (book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id

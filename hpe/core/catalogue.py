@@ -66,7 +66,7 @@ class Catalogue:
         return response(command.request_id, flags, self._exchange.sequence, reason, new_id)
 
     def _assets_refusal(self, user: int, more: int) -> No:
-        """Say whether a user's session may list so many more assets."""
+        """Return whether a user's session may list so many more assets."""
         listings, limits = self._listings, self._exchange.settings.places
         places = self._exchange.places
         taken = Taken(
@@ -78,7 +78,7 @@ class Catalogue:
         )  # fmt: skip
 
     def _instruments_refusal(self, user: int) -> No:
-        """Say whether a user's session may list one more instrument."""
+        """Return whether a user's session may list one more instrument."""
         listings, limits = self._listings, self._exchange.settings.places
         places = self._exchange.places
         of_user = listings.instrument_takers.count_of(user)
@@ -175,7 +175,7 @@ def _page(listed: SortedDict[int, _T], query: ListAssets | ListInstruments) -> I
 
 
 def limits_contradict(row: AddInstrument | InstrumentSetting) -> bool:
-    """Tell whether an instrument's limits contradict each other."""
+    """True if an instrument's limits contradict each other."""
     return (
         row.price_min > row.price_max
         or row.quantity_min > row.quantity_max

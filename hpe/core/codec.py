@@ -55,7 +55,7 @@ def frame(body: bytes) -> bytes:
 
 
 def array_header(length: int) -> bytes:
-    """Give the MessagePack header of an array of up to 65,535 elements."""
+    """Return the MessagePack header of an array of up to 65,535 elements."""
     return bytes((0x90 | length,)) if length < 16 else b"\xdc" + length.to_bytes(2, "big")
 
 
@@ -70,7 +70,7 @@ def type_of(body: bytes) -> int:
 
 
 def ends_inside_frame(frames: bytes) -> bool:
-    """Tell whether the last frame is not a whole one."""
+    """True if the last frame is not a whole one."""
     position, last_prefix = 0, len(frames) - 4
     while position <= last_prefix:
         position += 4 + _length_at(frames, position)[0]
@@ -111,7 +111,7 @@ def _error_body(request_id: int, code: ErrorCode, message: str, field: str) -> b
 
 
 def _halves(code: ErrorCode) -> tuple[bytes, bytes]:
-    """Give what is before and behind the request id in a refusal without a text of its own."""
+    """Return what is before and behind the request id in a refusal without a text of its own."""
     body = _error_body(0, code, "", "")
     return body[:2], body[3:]
 
@@ -171,7 +171,7 @@ def decode_body(data: bytes) -> Body:
 
 
 def divergence(logged: Body, body: bytes) -> Diverged:
-    """Say where a replayed body differs from the logged one."""
+    """Return where a replayed body differs from the logged one."""
     first = logged.first_sequence
     replayed = decode_body(body) if body else logged._replace(groups=[], trades=[])
     for ours, theirs in zip(replayed.trades, logged.trades, strict=False):

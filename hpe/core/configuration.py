@@ -26,7 +26,7 @@ CONFIGURE_BYTES_MAX: Final = 2 * 1024 * 1024
 
 
 def configuration_differences(exchange: Exchange, wanted: Configure) -> Configure | None:
-    """Give the `configure` that brings the state to a configuration; None when it is there.
+    """Return the `configure` that brings the state to a configuration; None when it is there.
 
     Raises:
         ConfigError: it would change the scale of something listed, or names unknown assets.
@@ -113,7 +113,7 @@ def _scale(exchange: Exchange, listed: Instrument) -> tuple[str, str, int, int]:
 
 
 def _limits(row: InstrumentSetting) -> dict[str, Any]:
-    """Give the fields that may change, without fees that the configuration leaves as they were."""
+    """Return the fields that may change, without fees that the configuration leaves alone."""
     named = msgspec.structs.asdict(row)
     for name in ("symbol", "base", "quote", "base_atoms_per_lot", "quote_atoms_per_tick"):
         del named[name]
@@ -121,7 +121,7 @@ def _limits(row: InstrumentSetting) -> dict[str, Any]:
 
 
 def _rates(row: InstrumentSetting) -> Rates | None:
-    """Give the fees that the configuration names, None when it leaves them."""
+    """Return the fees that the configuration names, None when it leaves them."""
     if row.maker_fee_ppm is None or row.taker_fee_ppm is None:
         return None
     return rates_of(row.maker_fee_ppm, row.taker_fee_ppm)

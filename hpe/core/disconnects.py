@@ -2,8 +2,8 @@
 
 Part of the deterministic core. An entry among the timers names a session and the newest order that
 ends; it stays, due since its time, until all of them have ended, one order at a time, the oldest
-first, out of the bound that its kind has in each body. Whoever comes back after that time stops
-nothing, and what he submits then is newer. Source: protocol.md, "Cancel on disconnect".
+first, out of the bound that its kind has in each body. A client that comes back after that time
+stops nothing, and what it submits then is newer. Source: protocol.md, "Cancel on disconnect".
 """
 
 from __future__ import annotations
@@ -107,5 +107,5 @@ class Disconnects:
             del self._entries[entry.due[2]]
 
     def entries(self) -> list[Entry]:
-        """Give all entries, in order."""
+        """Return all entries, in order."""
         return sorted(entry for theirs in self._entries.values() for entry in theirs)

@@ -72,11 +72,11 @@ class Settings:
         )
 
     def share_of(self, count_max: int) -> int:
-        """Give how many of so many places one key may take, one at least."""
+        """Return how many of so many places one key may take, one at least."""
         return -(-count_max * self.places.key_share_percent // 100)
 
     def row(self) -> tuple[bool, int, int, int, int, PlaceLimits]:
-        """Give all of it, as `set` takes it."""
+        """Return all of it, as `set` takes it."""
         return (
             self.auto_create, self.session_expiry_ns, self.session_keep_ns, self.open_orders_max,
             self.open_orders_per_user_max, self.places,
@@ -144,11 +144,11 @@ class Exchange:
 
     @property
     def unfinished(self) -> bool:
-        """Tell whether something goes on by itself, in `continue` commands."""
+        """True if something goes on by itself, in `continue` commands."""
         return self.market.unfinished or bool(self.revoked)
 
     def next_due_ns(self) -> int:
-        """Tell when something here acts by itself next, 0 for never, 1 at once."""
+        """Return when something here acts by itself next, 0 for never, 1 at once."""
         if self.unfinished:
             return DUE_AT_ONCE
         due_ns = self.timers.next_due_ns()

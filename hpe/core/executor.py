@@ -62,7 +62,7 @@ class Executor:
         return True
 
     def requirement(self, order: Order, price: int, leaves: int) -> int:
-        """Give what an order with this limit and these leaves reserves, in atoms it pays with."""
+        """Return what an order with this limit and these leaves reserves, in atoms it pays with."""
         instrument = order.book.instrument
         if order.side is not _BUY:
             return leaves * instrument.base_atoms_per_lot
@@ -75,7 +75,7 @@ class Executor:
         return notional
 
     def pair_requirement(self, order: Order, price: int, leaves: int) -> int:
-        """Give what an order needs together with the other leg of its pair: the larger need."""
+        """Return what an order needs together with the other leg of its pair: the larger need."""
         needed = self.requirement(order, price, leaves)
         partner = order.partner
         if partner is None:
@@ -83,7 +83,7 @@ class Executor:
         return max(needed, self.requirement(partner, partner.price, partner.leaves))
 
     def release(self, order: Order) -> None:
-        """Give back everything that an ending order still reserves."""
+        """Release everything that an ending order still reserves."""
         account = order.paying
         account.available += order.reserved
         account.reserved -= order.reserved

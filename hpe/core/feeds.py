@@ -140,7 +140,7 @@ class PrivateFeed:
         )  # fmt: skip
 
     def last(self, user: int) -> int:
-        """Give the newest private sequence of a user, 0 before the first."""
+        """Return the newest private sequence of a user, 0 before the first."""
         return self._sequences.get(user, 0)
 
     def _next(self, user: int) -> int:
@@ -231,7 +231,7 @@ class PrivateFeed:
                 self._orders.remember_fill(order.user, report)
 
     def rows(self) -> list[tuple[int, int]]:
-        """Give (user, last private sequence), sorted."""
+        """Return (user, last private sequence), sorted."""
         return sorted(self._sequences.items())
 
     def restore(self, user: int, sequence: int) -> None:
@@ -240,7 +240,7 @@ class PrivateFeed:
 
 
 def _sides(fill: AuctionFill) -> tuple[tuple[Order, Order, int, int, int], ...]:
-    """Give (order, other order, leaves, cum, fee) of both sides, the buyer's first."""
+    """Return (order, other order, leaves, cum, fee) of both sides, the buyer's first."""
     return (
         (fill.buy, fill.sell, fill.buy_leaves, fill.buy_cum, fill.buy_fee),
         (fill.sell, fill.buy, fill.sell_leaves, fill.sell_cum, fill.sell_fee),

@@ -42,7 +42,7 @@ def charge(notional: int, rate_ppm: int, rest: int) -> tuple[int, int]:
 
 
 def worst_fee(notional: int, rates: Rates, rest: int = 0) -> int:
-    """Give the most that further fills of this notional can be charged."""
+    """Return the most that further fills of this notional can be charged."""
     return -((rest - notional * rates.worst) // PPM)
 
 
@@ -56,11 +56,11 @@ class FeeSchedule:
         self.own: dict[int, Rates] = {}
 
     def of(self, user: int) -> Rates:
-        """Give the rates that a new order of this user gets."""
+        """Return the rates that a new order of this user gets."""
         return self.own.get(user, self.common)
 
 
 def can_go_below_zero(rates: Iterable[Rates]) -> bool:
-    """Tell whether two of these could meet in a trade that costs the house money."""
+    """True if two of these could meet in a trade that costs the house money."""
     every = list(rates)
     return min(each.maker for each in every) + min(each.taker for each in every) < 0

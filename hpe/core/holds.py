@@ -90,7 +90,7 @@ class Holds:
             self._forget(user, hold_id)
 
     def expire(self, user: int, hold_id: int) -> None:
-        """Give back what is left of a hold."""
+        """Release what is left of a hold."""
         hold = self._holds[user][hold_id]
         self.pay(user, hold_id, hold, hold.amount, user)
 
@@ -116,15 +116,15 @@ class Holds:
                 yield user, row
 
     def key_of(self, user: int, hold_id: int) -> int:
-        """Give the key whose place a hold takes."""
+        """Return the key whose place a hold takes."""
         return self._holds[user][hold_id].holder.key
 
     def holders(self) -> list[Holder]:
-        """Give whose place each hold takes."""
+        """Return whose place each hold takes."""
         return [hold.holder for mine in self._holds.values() for hold in mine.values()]
 
     def due(self) -> list[Due]:
-        """Give the timers of the holds that expire."""
+        """Return the timers of the holds that expire."""
         return [
             (expires_ns, HOLD, user, hold_id)
             for user, (hold_id, _, _, expires_ns) in self.rows()

@@ -22,7 +22,7 @@ class Asset(msgspec.Struct, frozen=True, array_like=True):
     decimals: int
 
     def row(self) -> AssetRow:
-        """Give the asset as a list reply shows it."""
+        """Return the asset as a list reply shows it."""
         return (self.asset_id, self.symbol, self.decimals)
 
 
@@ -53,7 +53,7 @@ class Instrument(msgspec.Struct, array_like=True):
     interruption_ms: int = 0
 
     def row(self) -> InstrumentRow:
-        """Give the instrument as a list reply shows it."""
+        """Return the instrument as a list reply shows it."""
         return InstrumentRow(*msgspec.structs.astuple(self))
 
 
@@ -65,7 +65,7 @@ class Takers:
         self._counts: dict[int, int] = {}
 
     def __getitem__(self, number: int) -> tuple[int, Holder]:
-        """Give user and key that listed something."""
+        """Return user and key that listed something."""
         return self._by_id[number]
 
     def add(self, number: int, user: int, holder: Holder) -> None:
@@ -82,7 +82,7 @@ class Takers:
         return holder
 
     def count_of(self, user: int) -> int:
-        """Give how much of it a user listed."""
+        """Return how much of it a user listed."""
         return self._counts.get(user, 0)
 
 

@@ -53,7 +53,7 @@ A single book may have more."""
 
 
 def checksum(book: OrderBook) -> int:
-    """Give the CRC-32 of the best levels: what a maintained book proves itself by."""
+    """Return the CRC-32 of the best levels: what a maintained book proves itself by."""
     numbers: list[int] = []
     for ladder in (book.bids, book.asks):
         rows = [(level.price, level.quantity) for level in islice(ladder.levels(), CHECKSUM_LEVELS)]
@@ -116,13 +116,13 @@ class _Watched:
 
     @property
     def is_late(self) -> bool:
-        """Whether the indicative price waits to be found anew."""
+        """True if the indicative price waits to be found anew."""
         stale = self.indicative_known and self.indicative_stale
         return stale and self.in_call and self.wants(Channel.STATUS)
 
     @property
     def in_call(self) -> bool:
-        """Whether the book has an indicative price."""
+        """True if the book has an indicative price."""
         return self.book.status is InstrumentStatus.CALL_AUCTION
 
     def want(self, mask: int) -> None:
@@ -156,7 +156,7 @@ class _Watched:
             self.indicative_due_ns = time_ns + levels * _INDICATIVE_NS_PER_LEVEL
 
     def wants(self, channel: Channel) -> bool:
-        """Tell whether somebody subscribed to a channel."""
+        """True if somebody subscribed to a channel."""
         return self.mask & _bit(channel) > 0
 
 
@@ -177,12 +177,12 @@ class MarketFeed:
 
     @property
     def late(self) -> bool:
-        """Whether subscribers were told of what an uncross would do before the book changed."""
+        """True if subscribers were told of what an uncross would do before the book changed."""
         return any(watched.is_late for watched in self._changed)
 
     @property
     def active(self) -> bool:
-        """Whether any book is watched, or was when the batch began."""
+        """True if any book is watched, or was when the batch began."""
         return bool(self._watched or self._ended)
 
     def watch(self, wanted: bytes) -> None:
@@ -215,7 +215,7 @@ class MarketFeed:
             self._ended.append(instrument_id)
 
     def indicative(self, book: OrderBook, time_ns: int) -> Clearing:
-        """Give what subscribers were told an uncross would do; found now if there are none."""
+        """Return what subscribers were told an uncross would do; found now if there are none."""
         watched = self._watched.get(book.instrument.instrument_id)
         if watched is not None and watched.wants(Channel.STATUS):
             if watched.in_call and not watched.indicative_known:
@@ -254,7 +254,7 @@ class MarketFeed:
                 watched.notice()
 
     def make_up(self, time_ns: int) -> list[tuple[int, int, bytes]]:
-        """Give the rows of what was late, in a batch that changes nothing; see `updates`."""
+        """Return the rows of what was late, in a batch that changes nothing; see `updates`."""
         late, self._changed[:] = self._changed[:], []
         room = _MADE_UP_LEVELS
         for watched in late:
@@ -269,7 +269,7 @@ class MarketFeed:
         return rows
 
     def updates(self, time_ns: int) -> list[tuple[int, int, bytes]]:
-        """Give (instrument, channel, frames) of everything that the batch changed.
+        """Return (instrument, channel, frames) of everything that the batch changed.
 
         Channel 0 stands for all channels of an instrument that is delisted, of which nothing
         more comes.
@@ -369,7 +369,7 @@ def _status_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
 
 
 def best_row(book: OrderBook) -> tuple[int, int, int, int]:
-    """Give best bid and ask with what they show, 0 where a side is empty."""
+    """Return best bid and ask with what they show, 0 where a side is empty."""
     bid, ask = book.bids.best, book.asks.best
     return (
         bid.price if bid is not None else 0,
@@ -380,6 +380,6 @@ def best_row(book: OrderBook) -> tuple[int, int, int, int]:
 
 
 def status_row(book: OrderBook, indicative: Clearing) -> tuple[int, ...]:
-    """Give the fields of a status update from the status on."""
+    """Return the fields of a status update from the status on."""
     band = book.band() if book.instrument.band_ppm else (0, 0)
     return (int(book.status), book.last_price, *band, *indicative)

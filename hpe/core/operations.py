@@ -110,7 +110,7 @@ class Operations:
 
 
 def rates_go_below_zero(book: OrderBook, rates: Rates, user: int) -> bool:
-    """Tell whether new rates (user 0: everybody's) could meet others at the house's cost.
+    """True if new rates (user 0: everybody's) could meet others at the house's cost.
 
     Rates that orders carry count as well. Cost: O(open orders) of the instrument.
     """

@@ -258,7 +258,7 @@ class Ladder:
         self.add(order)
 
     def crosses(self, price: int) -> bool:
-        """Tell whether an opposite order at this limit (0 for none) would trade."""
+        """True if an opposite order at this limit (0 for none) would trade."""
         best = self.best
         return best is not None and (price == 0 or (best.price - price) * self.sign >= 0)
 
@@ -280,7 +280,7 @@ class Ladder:
         return (levels[rank * sign] for rank in chain(reversed(self._near), far))
 
     def changed_levels(self, prices: Iterable[int]) -> list[BookLevel]:
-        """Give the levels at these prices as they are now, best first; quantity 0: it is gone."""
+        """Return the levels at these prices as they are now, best first; quantity 0: it is gone."""
         found = (
             (price, self._levels.get(price)) for price in sorted(prices, reverse=self.sign > 0)
         )
@@ -364,7 +364,7 @@ class OrderBook:
         self.notice()
 
     def band(self) -> tuple[int, int]:
-        """Give the lowest and highest price of a trade now, (0, INT_MAX) without a band."""
+        """Return the lowest and highest price of a trade now, (0, INT_MAX) without a band."""
         parts = self.instrument.band_ppm
         if not parts:
             return 0, INT_MAX
@@ -373,19 +373,19 @@ class OrderBook:
         return reference - away, min(reference + away, INT_MAX)
 
     def dead_ns(self) -> int:
-        """Give the time up to which its orders are dead, 0 when none of them is."""
+        """Return the time up to which its orders are dead, 0 when none of them is."""
         timers = self.timers
         return timers.dead_ns(self.instrument.instrument_id) if timers.overdue else 0
 
     def crosses(self, side: Side, price: int) -> bool:
-        """Tell whether an order of a side at this limit would trade with a living one."""
+        """True if an order of a side at this limit would trade with a living one."""
         ladder, dead_ns = self.opposite(side), self.dead_ns()
         if not dead_ns:
             return ladder.crosses(price)
         return any(True for _ in ladder.living(price, dead_ns))
 
     def limit_within_band(self, side: Side, price: int) -> int:
-        """Give the limit that an order at this price (0: none) may trade at now; 0 for none.
+        """Return the limit that an order at this price (0: none) may trade at now; 0 for none.
 
         When the best opposite price is outside the band on the near side, that is a limit at which
         nothing trades: priority is not skipped.
@@ -418,15 +418,15 @@ class OrderBook:
         return self.bids.changes + self.asks.changes
 
     def side(self, side: Side) -> Ladder:
-        """Give the ladder that orders of this side rest in."""
+        """Return the ladder that orders of this side rest in."""
         return self.bids if side is _BUY else self.asks
 
     def opposite(self, side: Side) -> Ladder:
-        """Give the ladder that orders of this side trade against."""
+        """Return the ladder that orders of this side trade against."""
         return self.asks if side is _BUY else self.bids
 
     def depth(self, side: Side, levels_max: int) -> list[BookLevel]:
-        """Give the best levels of a side as (price, shown quantity, orders)."""
+        """Return the best levels of a side as (price, shown quantity, orders)."""
         levels = islice(self.side(side).levels(), levels_max)
         return [(level.price, level.quantity, level.count) for level in levels]
 

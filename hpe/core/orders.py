@@ -81,10 +81,11 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
     `paying` is the account that the order reserves from, `receiving` the one that fills credit;
     `reserved` is what it has reserved there now, in atoms. `holder` is whose place it takes while
-    it is open, whatever becomes of the key and whoever replaces it. `price` is in ticks, 0 for a
-    market order. `hidden` is the part of the leaves that an iceberg does not show. `quote_total`
-    is the sum of its fills in quote atoms, `fee_total` what it was charged for them and `fee_rest`
-    by how many millionths of an atom that is too much. `reason` says why it ended, 0 when filled.
+    it is open, whatever becomes of the key and whichever session replaces it. `price` is in
+    ticks, 0 for a market order. `hidden` is the part of the leaves that an iceberg does not show.
+    `quote_total` is the sum of its fills in quote atoms, `fee_total` what it was charged for them
+    and `fee_rest` by how many millionths of an atom that is too much. `reason` says why it ended,
+    0 when filled.
     """
 
     order_id: int
@@ -116,7 +117,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     next: Order | None = None
 
     def status(self) -> OrderStatus:
-        """Give the FIX order status that the quantities and the reason imply."""
+        """Return the FIX order status that the quantities and the reason imply."""
         if self.leaves:
             return _PARTIALLY_FILLED if self.cum else _NEW
         if self.reason:
@@ -125,26 +126,26 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
     @property
     def may_rest(self) -> bool:
-        """Tell whether what does not trade at once stays in the book."""
+        """True if what does not trade at once stays in the book."""
         return self.price != 0 and self.time_in_force in RESTING
 
     @property
     def partner(self) -> Order | None:
-        """Give the other leg of an OCO pair."""
+        """Return the other leg of an OCO pair."""
         return self.terms.partner if self.terms is not None else None
 
     @property
     def waiting(self) -> bool:
-        """Tell whether this is a stop that has not had its turn."""
+        """True if this is a stop that has not had its turn."""
         return self.terms is not None and self.terms.waiting
 
     @property
     def is_stop(self) -> bool:
-        """Tell whether this is, or was, a stop."""
+        """True if this is, or was, a stop."""
         return self.order_type in STOPS
 
     def is_dead(self, dead_ns: int) -> bool:
-        """Tell whether its time had come at a time; 0: nothing is dead."""
+        """True if its time had come at a time; 0: nothing is dead."""
         terms = self.terms
         return terms is not None and 0 < terms.expires_ns <= dead_ns
 
@@ -179,7 +180,7 @@ class UserOrders:
 
 
 STRANGER: Final = UserOrders({}, NOBODY)
-"""What one has who is not there: for looking only."""
+"""What an unknown user has: for reading only."""
 
 
 class OrderIndex:
@@ -331,7 +332,7 @@ class OrderIndex:
 
 
 def _entry(order: Order, terms: Terms) -> tuple[Due, int]:
-    """Give an order's timer, and the instrument under which it is kept."""
+    """Return an order's timer, and the instrument under which it is kept."""
     due = (terms.expires_ns, ORDER, order.order_id, order.user)
     return due, order.book.instrument.instrument_id
 

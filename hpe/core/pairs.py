@@ -91,14 +91,14 @@ class PairEntry:
 
 
 def _pair_contradicts(command: SubmitOco) -> bool:
-    """Tell whether the fields of a pair contradict each other."""
+    """True if the fields of a pair contradict each other."""
     needs_budget = command.side is _BUY and not command.stop_limit_price
     same = command.limit_client_order_id == command.stop_client_order_id != 0
     return same or (command.budget > 0) is not needs_budget
 
 
 def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
-    """Give the two orders that a pair consists of."""
+    """Return the two orders that a pair consists of."""
     tif = TimeInForce.GTD if command.expires_ns else TimeInForce.GTC
     stop_type = OrderType.STOP_LIMIT if command.stop_limit_price else OrderType.STOP
     limit = SubmitOrder(

@@ -34,11 +34,11 @@ class Parties:
         orders.users[HOUSE_USER] = UserOrders(balances.accounts[HOUSE_USER], places.of(0))
 
     def refusal(self, user: int, *assets: int, reserve: bool = False) -> No:
-        """Say whether there is room for a user, and for his accounts, where they are new.
+        """Return whether there is room for a user, and for its accounts, where they are new.
 
         Args:
             user: who is named.
-            assets: of which he needs an account; no two are the same.
+            assets: in which it needs an account; no two are the same.
             reserve: the last eighth may be used.
         """
         if user == HOUSE_USER:
@@ -60,7 +60,7 @@ class Parties:
         return no
 
     def admit(self, user: int, *assets: int) -> UserOrders:
-        """Make a user, and accounts of his, as far as they are new; there is room."""
+        """Create a user and its accounts, as far as they are new; there is room."""
         mine = self._orders.users.get(user)
         if mine is None:
             mine = self.open_user(user, self._places.holder)

@@ -111,7 +111,7 @@ SCOPES: Final[dict[Role, dict[type[Request], Scope]]] = {
 def permitted(
     role: Role, user_first: int, user_last: int, session_user: int, request: Request
 ) -> bool:
-    """Tell whether a session may send a request.
+    """True if a session may send a request.
 
     Args:
         role: of the session.

@@ -39,12 +39,12 @@ No = RejectReason | Refusal
 
 
 def told(no: No) -> tuple[RejectReason, int]:
-    """Give reason and flags of a response."""
+    """Return reason and flags of a response."""
     return no if isinstance(no, Refusal) else (no, 0)
 
 
 class Holder:
-    """What sessions with one key have taken; key 0 stands for whoever needs none."""
+    """What sessions with one key have taken; key 0 stands for sessions that need none."""
 
     __slots__ = ("accounts", "assets", "holds", "instruments", "key", "orders", "users")
 
@@ -59,7 +59,7 @@ class Holder:
 
     @property
     def has_any(self) -> bool:
-        """Whether there is something of it."""
+        """True if there is something of it."""
         return bool(
             self.orders
             or self.holds
@@ -96,7 +96,7 @@ class Places:
         self.operator = False
 
     def of(self, key: int) -> Holder:
-        """Give what is counted of a key."""
+        """Return what is counted of a key."""
         holder = self._holders.get(key)
         if holder is None:
             if len(self._holders) >= self._holders_max:
@@ -126,7 +126,7 @@ class Places:
         *,
         reserve: bool = False,
     ) -> No:
-        """Say whether so many more places are there.
+        """Return whether so many more places are available.
 
         Args:
             reason: what to answer when they are not.
@@ -159,5 +159,5 @@ class Places:
 
 
 def unreserved(count_max: int) -> int:
-    """Give how many of so many places are not for operators alone."""
+    """Return how many of so many places are not for operators alone."""
     return count_max - count_max // RESERVED_PART

@@ -54,11 +54,11 @@ class Machine(NamedTuple):
     siblings_of: dict[int, frozenset[int]]
 
     def node(self, cpu: int) -> int:
-        """Give the NUMA node, 0 where the system does not say."""
+        """Return the NUMA node, 0 where the system does not say."""
         return self.node_of.get(cpu, 0)
 
     def share_core(self, one: int, other: int) -> bool:
-        """Tell whether two CPUs are the same one or threads of one physical core."""
+        """True if two CPUs are the same one or threads of one physical core."""
         return one == other or other in self.siblings_of.get(one, frozenset())
 
 
@@ -86,7 +86,7 @@ class Scheduler(Protocol):
         """Change scheduling policy and priority."""
 
     def priority_limit(self) -> int:
-        """Give the highest real-time priority that an unprivileged process may ask for."""
+        """Return the highest real-time priority that an unprivileged process may ask for."""
 
 
 class LinuxScheduler:
@@ -109,12 +109,12 @@ class LinuxScheduler:
         os.sched_setscheduler(0, policy, os.sched_param(priority))
 
     def priority_limit(self) -> int:
-        """Give the soft RLIMIT_RTPRIO."""
+        """Return the soft RLIMIT_RTPRIO."""
         return resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
 
 
 def read_system_file(path: str) -> str:
-    """Give a file of /sys, empty where there is none (containers and old kernels hide some)."""
+    """Return a file of /sys, empty where there is none (containers and old kernels hide some)."""
     try:
         return Path(path).read_text(encoding="ascii")
     except OSError:
@@ -257,7 +257,7 @@ class Realtime:
         self.warnings: list[str] = list(plan.warnings)
 
     def describe(self) -> str:
-        """Give one phrase for the ready line, server_info and benchmarks."""
+        """Return one phrase for the ready line, server_info and benchmarks."""
         if self._plan.matcher_cpu is None:
             return self._plan.summary
         return f"{self._plan.summary}: {', '.join(self.done) or 'everything refused'}"

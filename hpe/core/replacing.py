@@ -218,7 +218,7 @@ class OrderReplacing:
 def named_order(
     users: dict[int, UserOrders], user: int, command: CancelOrder | ReplaceOrder
 ) -> Order | None:
-    """Give the open order that a command names."""
+    """Return the open order that a command names."""
     mine = users.get(command.user or user)
     if mine is None:
         return None
@@ -239,7 +239,7 @@ def only_cancels(command: ReplaceOrder, order: Order) -> bool:
 
 
 def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
-    """Tell whether nothing but the quantity of an order changes; it is known to get less."""
+    """True if nothing but the quantity of an order changes; it is known to get less."""
     if command.requeue or command.expires_ns:
         return False
     trigger = command.stop_price
@@ -247,7 +247,7 @@ def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
 
 
 def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
-    """Tell whether a replace with an order's own price and quantity leaves it as it is."""
+    """True if a replace with an order's own price and quantity leaves it as it is."""
     terms, end = order.terms, command.expires_ns
     if command.requeue or (end and (terms is None or end != terms.expires_ns)):
         return False
@@ -256,7 +256,7 @@ def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
 
 
 def _does_not_fit(command: ReplaceOrder, order: Order) -> bool:
-    """Tell whether the replace asks for what this kind of order does not have."""
+    """True if the replace asks for what this kind of order does not have."""
     terms = order.terms
     if terms is not None and terms.budget:
         return True

@@ -25,7 +25,7 @@ ROOM: Final = 1_048_576
 """Remembered responses over all sessions: at RESPONSE_BYTES_MAX each that bounds 192 MiB."""
 
 KEY_SHARE: Final = ROOM // 16
-"""What the sessions of one key take at most: who opens one after the other is in his own way."""
+"""What the sessions of one key take at most: a key that opens many is in its own way."""
 
 LARGE_SHARE: Final = ROOM // 2
 """Out of which windows above SMALL are granted: the other half is for many who want little."""
@@ -41,7 +41,7 @@ LEAST: Final = 16
 """What a session takes at least: the rest of it costs about as much as so many responses."""
 
 OPERATORS: Final = 64
-"""Sessions of operators, beside the room: whoever fills that does not keep them out."""
+"""Sessions of operators, beside the room: a full room does not keep them out."""
 
 
 class RoomSizes(NamedTuple):
@@ -101,7 +101,7 @@ class _Share:
 
 
 def owner_of(key: int, user: int) -> Owner:
-    """Say whose a session is."""
+    """Return whose a session is."""
     return (key, True) if key else (user, False)
 
 
@@ -179,7 +179,7 @@ class Room:
         return max(taken, self.sizes.least)
 
     def _common(self, session: Session) -> int:
-        """Say what of it is not out of the operators' reserve."""
+        """Return what of it is not out of the operators' reserve."""
         taken = self._taken_by(session)
         return max(taken - self.sizes.small, 0) if session.role is Role.OPERATOR else taken
 
@@ -263,7 +263,7 @@ class Room:
         return None
 
     def _most(self, would_take: int) -> _Gone | None:
-        """Give the oldest session of who takes most, if that is more than the newcomer would."""
+        """Return the oldest session of the one that takes most, if more than the newcomer would."""
         if not self._ranking or -self._ranking[0][0] <= would_take:
             return None
         oldest: _Gone = self._shares[self._ranking[0][1:]].gone[0]
@@ -275,14 +275,14 @@ class Room:
         gone.append(session)
 
     def _limit(self, newcomer: Newcomer) -> int:
-        """Say up to where a newcomer may fill the room."""
+        """Return how far a newcomer may fill the room."""
         owner = newcomer.owner
         if owner[1] or (newcomer.wanted <= self.sizes.small and owner not in self._shares):
             return self.sizes.room
         return self.sizes.room - self.sizes.kept
 
     def _grant(self, newcomer: Newcomer) -> int:
-        """Say how much a newcomer may take of what is free; never less than it has."""
+        """Return how much a newcomer may take of what is free; never less than it has."""
         owner, wanted = newcomer.owner, max(newcomer.wanted, self.sizes.least)
         reserve = self.sizes.small if newcomer.operator else 0
         free = self._limit(newcomer) - self._taken
@@ -297,7 +297,7 @@ class Room:
         return max(granted, newcomer.kept)
 
     def check(self, sessions: Iterable[Session]) -> None:
-        """Check the sums against the sessions, and that nobody has more than he may."""
+        """Check the sums against the sessions, and that no owner has more than it may."""
         other = Room(self.sizes)
         other.keep_ns, other._aged_ns = self.keep_ns, self._aged_ns
         for session in sessions:

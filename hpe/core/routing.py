@@ -57,7 +57,7 @@ CommandHandler = Callable[[int, Any], CommandResponse]
 
 
 def commands_of(exchange: Exchange) -> dict[type[Request], CommandHandler]:
-    """Say who carries out each command."""
+    """Return who carries out each command."""
     entry, treasury, catalogue = exchange.entry, exchange.treasury, exchange.catalogue
     operations = exchange.operations
     return {
@@ -86,7 +86,7 @@ def commands_of(exchange: Exchange) -> dict[type[Request], CommandHandler]:
 
 
 def queries_of(queries: Queries, catalogue: Catalogue) -> dict[type[Request], Handler]:
-    """Say who answers each query."""
+    """Return who answers each query."""
     return {
         GetOrderbook: queries.get_orderbook,
         GetBalance: queries.get_balance,

@@ -109,7 +109,7 @@ class Sessions:
         return sorted((s.session_id, number) for number, s in self._attached.items())
 
     def attach(self, command: SessionAttached, time_ns: int) -> Session | ErrorCode | RoomLimit:
-        """Give a session to a connection: a new one for id 0, else the named one.
+        """Attach a connection to a session: a new one for id 0, else the named one.
 
         A session is taken again only by its user and with its key, in its role; the key must be
         valid. An attachment that held it before is dead from here on. Others may be forgotten to
@@ -176,7 +176,7 @@ class Sessions:
             self._timers.remove(self._due(session))
 
     def _due(self, session: Session) -> Due:
-        """Say when a detached session is forgotten: not before its grace is over."""
+        """Return when a detached session is forgotten: not before its grace is over."""
         away_ns = max(self._expiry_ns, session.grace_ns + 1)
         return session.detached_ns + away_ns, SESSION, session.session_id, 0
 

@@ -121,13 +121,13 @@ def subscribed(exchange: Exchange, feed: MarketFeed, request: Subscribe) -> Subs
 
 
 def _best_levels(ladder: Ladder, depth: int) -> tuple[list[BookLevel], bool]:
-    """Give the best levels of a side, and whether there are more."""
+    """Return the best levels of a side, and whether there are more."""
     rows = [(level.price, level.quantity, level.count) for level in islice(ladder.levels(), depth)]
     return rows, len(rows) < ladder.level_count()
 
 
 def _best_orders(ladder: Ladder, depth: int) -> tuple[list[BookOrderRow], bool]:
-    """Give the orders of the best levels, whole levels only, and whether there are more."""
+    """Return the orders of the best levels, whole levels only, and whether there are more."""
     rows: list[BookOrderRow] = []
     taken = 0
     for level in islice(ladder.levels(), depth):

@@ -129,7 +129,7 @@ def _take(
     clock: BatchClock,
     rested_ns: int | None = None,
 ) -> Work | None:
-    """Give the next batch, STOP, _DUE when the timer is due first, or _LATE.
+    """Return the next batch, STOP, _DUE when the timer is due first, or _LATE.
 
     A batch that waits goes first even when the timer is due: the core lets due timers fire
     before the first command of any batch.

@@ -71,28 +71,28 @@ class Queue:
             del self._by_instrument[instrument]
 
     def first(self) -> Entry | None:
-        """Give the earliest that is not passed over."""
+        """Return the earliest that is not passed over."""
         return self._firsts[0] if self._firsts else None
 
     def first_of(self, instrument: int) -> int:
-        """Tell when the earliest of an instrument is due, passed over or not; 0: there is none."""
+        """Return when an instrument's earliest is due, passed over or not; 0: there is none."""
         rows = self._by_instrument.get(instrument)
         return rows[0][0] if rows is not None else 0
 
     def pass_over(self, instrument: int) -> None:
-        """Give none of an instrument until `take_up`."""
+        """Pass over all of an instrument until `take_up`."""
         rows = self._by_instrument.get(instrument)
         if rows is not None:
             self._firsts.remove(Entry(rows[0], instrument))
 
     def take_up(self, instrument: int) -> None:
-        """Give an instrument's again."""
+        """Stop passing over an instrument."""
         rows = self._by_instrument.get(instrument)
         if rows is not None:
             self._firsts.add(Entry(rows[0], instrument))
 
     def entries(self) -> list[Entry]:
-        """Give everything, passed over or not, in order."""
+        """Return everything, passed over or not, in order."""
         found = [Entry(due, key) for key, rows in self._by_instrument.items() for due in rows]
         return sorted(found)
 
@@ -128,7 +128,7 @@ class Timers:
         self.now_ns = time_ns
 
     def next_to_act(self, time_ns: int) -> Entry | None:
-        """Give the earliest entry that is due and within its kind's bound, None for none."""
+        """Return the earliest entry that is due and within its kind's bound, None for none."""
         found: Entry | None = None
         for room, queue in zip(self.room, self._queues, strict=True):
             first = queue.first() if room > 0 else None
@@ -137,7 +137,7 @@ class Timers:
         return found
 
     def next_due_ns(self) -> int:
-        """Tell when the earliest is due, of those that are not passed over; 0 for never."""
+        """Return when the earliest is due, of those that are not passed over; 0 for never."""
         firsts = [queue.first() for queue in self._queues]
         return min((first.due[0] for first in firsts if first is not None), default=0)
 
@@ -147,7 +147,7 @@ class Timers:
         self.overdue = first is not None and first.due[0] <= self.now_ns
 
     def dead_ns(self, instrument: int) -> int:
-        """Give the time up to which orders of an instrument are dead, 0 when none of them is."""
+        """Return the time up to which orders of an instrument are dead, 0 when none of them is."""
         first_ns = self._queues[ORDER].first_of(instrument)
         dead = 0 < first_ns <= self.now_ns and instrument not in self._passed
         return self.now_ns if dead else 0
@@ -172,7 +172,7 @@ class Timers:
         return instrument in self._passed
 
     def entries(self) -> list[Entry]:
-        """Give everything, in order."""
+        """Return everything, in order."""
         return sorted(entry for queue in self._queues for entry in queue.entries())
 
 

@@ -141,7 +141,7 @@ class Treasury:
         )
 
     def release_hold(self, user: int, command: ReleaseHold) -> HoldResponse:
-        """Give back part or all of a named hold."""
+        """Release part or all of a named hold."""
         owner = command.user or user
         return self._pay_out(
             user, command, ReleaseHoldResponse, HoldChange.RELEASED, command.amount, owner

@@ -42,7 +42,7 @@ class Trail:
         self.stops: SortedList[tuple[int, int, Order]] = SortedList()
 
     def first(self) -> tuple[int, int]:
-        """Give (negated rank of the first trigger, peak): groups are found by that."""
+        """Return (negated rank of the first trigger, peak): groups are found by that."""
         return self.stops[0][0] - self.peak, self.peak
 
 
@@ -146,7 +146,7 @@ class WaitingSide:
             self._firsts.remove(trails[-1].first())
 
     def advance(self, price: int) -> int:
-        """Let trailing stops follow a trade; gives how many changed their group."""
+        """Let trailing stops follow a trade; return how many changed their group."""
         rank, trails, moved = price * self.sign, self._trails, 0
         if not trails or trails[-1].peak >= rank:
             return 0
@@ -273,7 +273,7 @@ class Triggers:
         self.count = 0
 
     def side(self, side: Side) -> WaitingSide:
-        """Give the stops of one side."""
+        """Return the stops of one side."""
         return self.buys if side is Side.BUY else self.sells
 
     def add(self, order: Order) -> None:
@@ -287,14 +287,14 @@ class Triggers:
         self.count -= 1
 
     def trigger_of(self, order: Order) -> int:
-        """Give the price at which a stop fires, or did, in ticks; 0 for what is no stop."""
+        """Return the price at which a stop fires, or did, in ticks; 0 for what is no stop."""
         terms = order.terms
         if terms is None or terms.group is None:
             return terms.stop_price if terms is not None else 0
         return (terms.group.peak - terms.trail) * self.side(order.side).sign
 
     def is_quiet(self, price: int) -> bool:
-        """Tell whether a trade at this price neither fires nor moves a stop."""
+        """True if a trade at this price neither fires nor moves a stop."""
         buys, sells = self.buys, self.sells
         return (
             sells.quiet_low < price <= sells.quiet_high
@@ -302,7 +302,7 @@ class Triggers:
         )
 
     def advance(self, price: int) -> int:
-        """Let trailing stops follow a trade; gives how many changed their group."""
+        """Let trailing stops follow a trade; return how many changed their group."""
         return self.buys.advance(price) + self.sells.advance(price)
 
     def take(self, firing: Firing, room: int) -> tuple[Fired, int]:

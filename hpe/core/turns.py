@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TURNS_EFFORT_MAX: Final = FILLS_PER_COMMAND_MAX // 4
 """What all that is unfinished may cost in one body before the clients' commands come: a quarter of
-it, so that whoever has a crowd of stops takes less from others than they have themselves."""
+it, so that a user with a crowd of stops takes less from others than they have themselves."""
 
 FIRED_PER_COMMAND_MAX: Final = 4_096
 """Stops that leave their triggers in one command: that costs a fourth of a turn, of which a command
@@ -98,7 +98,7 @@ class Work:
         self.is_open = self.is_open and not is_last
 
     def first_stop(self) -> Order:
-        """Give the stop whose turn it is; there must be one."""
+        """Return the stop whose turn it is; there must be one."""
         lines = self.lines
         while not lines[0]:
             lines.popleft()
@@ -159,7 +159,7 @@ class Turns:
         return len(self._listed)
 
     def of(self, book: OrderBook) -> Work:
-        """Give an instrument's work, made where there was none; `review` forgets it if empty."""
+        """Return an instrument's work, made where there was none; `review` forgets it if empty."""
         work = book.work
         if work is None:
             work = book.work = self.works[book.instrument.instrument_id] = Work(book)
@@ -188,7 +188,7 @@ class Turns:
             self.review(book)
 
     def next_served(self) -> Work:
-        """Give the unfinished instrument behind the last one served its turn."""
+        """Return the unfinished instrument behind the last one served its turn."""
         after = self._listed.irange(self.last_served, inclusive=(False, True))
         self.last_served = next(chain(after, self._listed))
         return self.works[self.last_served]
@@ -199,7 +199,7 @@ class Turns:
 
 
 def row_of(order: Order) -> Row:
-    """Give a fired stop's row: (negated rank of its trigger, place, order)."""
+    """Return a fired stop's row: (negated rank of its trigger, place, order)."""
     terms = order.terms
     assert terms is not None
     sign = order.book.triggers.side(order.side).sign

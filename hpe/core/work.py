@@ -92,7 +92,7 @@ class BatchWork:
         self.progress: list[Progress] = []
 
     def replies_to(self, connection: int) -> list[bytes]:
-        """Give the list that collects a connection's replies."""
+        """Return the list that collects a connection's replies."""
         out = self.replies.get(connection)
         if out is None:
             out = self.replies[connection] = []
@@ -172,7 +172,7 @@ def _private_rows(
 
 
 def trades_of(event: Event) -> list[Trade]:
-    """Give the log's rows of what an event traded: in an uncross the buyer stands as taker."""
+    """Return the log's rows of what an event traded: in an uncross the buyer stands as taker."""
     if isinstance(event, Match):
         instrument_id = event.taker.book.instrument.instrument_id
         taker_id = event.taker.order_id

@@ -3,7 +3,7 @@
 Owns the checks that the client library and the in-process API make; the ranges are those of
 messages.py. Pure; any thread may use it. Guarantees: what passes can be encoded and is no field
 error of the server; an error names the argument, what was found and what is allowed. Anything
-with `__index__` is an integer (numpy's are), a bool and a float are none.
+with `__index__` is an integer (numpy's are), a bool or a float is not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Check = Callable[[str, Any], Any]
 
 
 def integer(name: str, value: object, low: int = 0, high: int = INT_MAX) -> int:
-    """Give an argument as an integer.
+    """Return an argument as an integer.
 
     Raises:
         TypeError: it is none.
@@ -44,14 +44,14 @@ def integer(name: str, value: object, low: int = 0, high: int = INT_MAX) -> int:
 
 
 def flag(name: str, value: object) -> bool:
-    """Give an argument that is True or False; raises TypeError for anything else."""
+    """Return an argument that is True or False; raises TypeError for anything else."""
     if not isinstance(value, bool):
         raise TypeError(f"{name}: {_found(value)}, allowed True or False")
     return value
 
 
 def seconds(name: str, value: object, *, low: float = 0.0, high: float = math.inf) -> float:
-    """Give an argument in seconds, above `low` or, where that is 0 and `high` finite, from it.
+    """Return an argument in seconds, above `low` or, where that is 0 and `high` finite, from it.
 
     Raises:
         TypeError: it is no number.
@@ -62,13 +62,13 @@ def seconds(name: str, value: object, *, low: float = 0.0, high: float = math.in
     number = float(value)  # type: ignore[arg-type]  # seen above
     allowed = f"above {low:g}" if high == math.inf else f"{low:g} to {high:g}"
     inside = low < number if high == math.inf else low <= number <= high
-    if not inside:  # neither is NaN
+    if not inside:  # NaN is not
         raise ValueError(f"{name}: found {value}, allowed {allowed} seconds")
     return number
 
 
 def checked(request: _R) -> _R:
-    """Give a request as it can be sent.
+    """Return a request as it can be sent.
 
     Raises:
         TypeError: a field is of another type.

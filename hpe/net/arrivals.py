@@ -49,16 +49,16 @@ _OF_ONE_CONNECTION: Final = frozenset(
 
 
 class Door(Protocol):
-    """Who may come in, and who is told."""
+    """What decides which connections may come in, and which are told why not."""
 
     def refuses(self, address: str, waiting: int) -> ErrorCode | None:
-        """Say why a connection would have no place beside `waiting` others of its source."""
+        """Return why a connection would have no place beside `waiting` others of its source."""
 
     def can_tell(self, waiting: int) -> bool:
-        """Whether one more can be told why it is refused, beside `waiting` others."""
+        """True if one more can be told why it is refused, beside `waiting` others."""
 
     def has_room(self, waiting: int) -> bool:
-        """Whether one more may wait, beside `waiting` others of all sources."""
+        """True if one more may wait, beside `waiting` others of all sources."""
 
     def turned_away(self, address: str, code: ErrorCode) -> None:
         """Take note of a connection that is refused."""
@@ -177,7 +177,7 @@ class Arrivals:
 
 
 def _has_gone(made: socket.socket) -> bool:
-    """Whether a connection was reset, or closed without a word, while it waited."""
+    """True if a connection was reset, or closed without a word, while it waited."""
     try:
         return not made.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

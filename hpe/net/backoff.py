@@ -39,7 +39,7 @@ class Backoff:
         self._dice = dice or random.Random()
 
     def next_s(self) -> float:
-        """Give the next wait; the one after it has twice the ceiling."""
+        """Return the next wait; the one after it has twice the ceiling."""
         wait_s = self._dice.uniform(0, self.ceiling_s)
         self.ceiling_s = min(2 * self.ceiling_s, self._last_s)
         return wait_s
@@ -47,7 +47,7 @@ class Backoff:
     def worked(self, lived_s: float) -> None:
         """Begin anew if what was reached held at least as long as the next wait may be.
 
-        A peer that lets in and cuts at once must not be asked ten times a second for ever.
+        A peer that lets in and cuts at once must not be asked ten times a second forever.
         """
         if lived_s >= self.ceiling_s:
             self.ceiling_s = self._first_s

@@ -1,6 +1,6 @@
 """Token buckets: so many per second, so many at once.
 
-Owns the arithmetic; used in the Trio loop by whoever limits something, which passes the time in. A
+Owns the arithmetic; used in the Trio loop by what limits something, which passes the time in. A
 bucket is one number, the time at which it will be full again (the generic cell rate algorithm): a
 token puts that time `interval` further, and is there as long as it is then at most `capacity`
 ahead of now. No refill has to be computed, and "full" is a comparison.
@@ -49,5 +49,5 @@ class Bucket:
             self.full_at_s = max(self.full_at_s, now_s) + count * rate.interval_s
 
     def is_overdrawn(self, rate: Rate, now_s: float) -> bool:
-        """Whether tokens were taken that are not there yet."""
+        """True if tokens were taken that are not there yet."""
         return self.full_at_s - now_s > rate.capacity_s

@@ -114,7 +114,7 @@ class Channel:
         self.on_stream: Callable[[Reply], None] = _ignore
         self.on_unlisted: Callable[[], None] = lambda: None
         self._send = send
-        # Set while there is a transport, and for ever once the channel is closed.
+        # Set while there is a transport, and forever once the channel is closed.
         self._settled = trio.Event()
         self._settled.set()
         self._pending: dict[int, Pending] = {}
@@ -128,7 +128,7 @@ class Channel:
 
     @property
     def unanswered(self) -> bool:
-        """Whether there is a command whose outcome nobody has heard."""
+        """True if there is a command whose outcome nobody has heard."""
         commands = (each.repeat is Repeat.UNCHANGED for each in self._pending.values())
         return bool(self._unknown) or any(commands)
 

@@ -104,7 +104,7 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
 
     @property
     def connected(self) -> AsyncValue[bool]:
-        """Whether there is a connection, to look at (`value`) or to wait for (`wait_value`)."""
+        """True while there is a connection; read `value`, or wait with `wait_value`."""
         return self.requests.connected
 
     @property
@@ -135,7 +135,7 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
         return result if error.show is None else error.show(result)
 
     async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
-        """Have one request executed once, over time-outs, lost connections and restarts.
+        """Execute one request once, over time-outs, lost connections and restarts.
 
         Example: `order = await client.retry(lambda: client.submit_order("BTC/USD", "buy", 1))`.
 
@@ -147,11 +147,11 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
         return await retry(ask, self.outcome, within_s)
 
     async def server_info(self) -> ServerInfoReply:
-        """Give the state of the service."""
+        """Return the state of the service."""
         return await self.requests.server_info()
 
     async def ping(self) -> float:
-        """Give the seconds of a round trip to the connection."""
+        """Return the seconds of a round trip to the connection."""
         return await self.requests.ping()
 
     async def logout(self, *, keep_orders: bool = False) -> None:

@@ -147,7 +147,7 @@ class _BookStream(MarketStream, Generic[_B]):
         return [self.instrument.level(row) for row in self.raw.asks()]
 
     def view(self, depth: int | None = None) -> BookView:
-        """Give the best `depth` levels of each side, or all that are known."""
+        """Return the best `depth` levels of each side, or all that are known."""
         book, level = self.raw, self.instrument.level
         return BookView(
             symbol=self.instrument.symbol,
@@ -189,7 +189,7 @@ class MaintainedOrders(_BookStream[OrdersBook]):
     """A book of single orders. Made by `Client.orders_book`."""
 
     def orders(self, side: Side | str) -> list[BookOrderView]:
-        """Give the known orders of a side: best price first, then in queue order."""
+        """Return the known orders of a side: best price first, then in queue order."""
         rows = self.raw.orders(word("side", Side, side))
         return [self.instrument.book_order(row) for row in rows]
 
@@ -250,7 +250,7 @@ class Trades(MarketStream):
         return self
 
     async def __anext__(self) -> TradeView:
-        """Give the next trade; raises what `changed` raises. Cancellation: safe.
+        """Return the next trade; raises what `changed` raises. Cancellation: safe.
 
         Raises:
             StopAsyncIteration: the instrument was delisted.

@@ -44,7 +44,7 @@ class SeenOrders:
             del self._instruments[next(iter(self._instruments))]
 
     def instrument_of(self, order_id: int) -> int | None:
-        """Give the id of an order's instrument, None when the order is not remembered."""
+        """Return the id of an order's instrument, None when the order is not remembered."""
         return self._instruments.get(order_id)
 
 
@@ -67,23 +67,23 @@ class KnownListings:
         self._failure: RequestError | None = None
 
     async def asset(self, symbol: str) -> AssetView:
-        """Give an asset by symbol; LookupError when there is none."""
+        """Return an asset by symbol; LookupError when there is none."""
         return await self._find("asset", self.assets, symbol)
 
     async def instrument(self, symbol: str) -> InstrumentView:
-        """Give an instrument by symbol; LookupError when there is none."""
+        """Return an instrument by symbol; LookupError when there is none."""
         return await self._find("instrument", self.instruments, symbol)
 
     async def asset_of(self, asset_id: int) -> AssetView:
-        """Give the asset of an id that the server named; a placeholder if it was delisted."""
+        """Return the asset of an id that the server named; a placeholder if delisted."""
         return await self._named(self._assets_by_id, asset_id, AssetView.delisted)
 
     async def instrument_of(self, instrument_id: int) -> InstrumentView:
-        """Give the instrument of an id that the server named; a placeholder if it was delisted."""
+        """Return the instrument of an id that the server named; a placeholder if delisted."""
         return await self._named(self._instruments_by_id, instrument_id, InstrumentView.delisted)
 
     def seen_instrument(self, instrument_id: int) -> InstrumentView:
-        """Give the instrument of an id as far as it is known, without asking."""
+        """Return the instrument of an id as far as it is known, without asking."""
         known = self._instruments_by_id.get(instrument_id)
         return InstrumentView.delisted(instrument_id) if known is None else known
 
@@ -124,18 +124,18 @@ class KnownListings:
         self._instruments_by_id.update((view.id, view) for view in instruments)
 
     def forget(self) -> None:
-        """Have the next one who names a symbol ask for it."""
+        """Forget all symbols: the next call that names one asks for it."""
         self.assets.clear()
         self.instruments.clear()
 
     async def _named(self, views: dict[int, _V], key: int, delisted: Callable[[int], _V]) -> _V:
-        """Give a view; what is not listed after the server named it never will be again."""
+        """Return a view; what is not listed after the server named it never will be again."""
         if key not in views:
             await self._ask_once(lambda: key in views)
         return views.setdefault(key, delisted(key))
 
     async def _find(self, kind: str, views: dict[str, _V], key: str) -> _V:
-        """Give a view, asking for everything when it was not seen yet."""
+        """Return a view, asking for everything when it was not seen yet."""
         if key not in views:
             await self._ask_once(lambda: key in views)
         if key in views:
@@ -172,17 +172,17 @@ class ListingCalls:
         self.listings = KnownListings(requests)
 
     async def list_assets(self) -> list[AssetView]:
-        """Give all assets."""
+        """Return all assets."""
         await self.listings.renew()
         return [*self.listings.assets.values()]
 
     async def list_instruments(self) -> list[InstrumentView]:
-        """Give all instruments."""
+        """Return all instruments."""
         await self.listings.renew()
         return [*self.listings.instruments.values()]
 
     async def asset(self, symbol: str) -> AssetView:
-        """Give an asset; asks the server only for what this client has not seen yet.
+        """Return an asset; asks the server only for what this client has not seen yet.
 
         Raises:
             LookupError: there is none.
@@ -190,7 +190,7 @@ class ListingCalls:
         return await self.listings.asset(symbol)
 
     async def instrument(self, symbol: str) -> InstrumentView:
-        """Give an instrument; asks the server only for what this client has not seen yet.
+        """Return an instrument; asks the server only for what this client has not seen yet.
 
         Raises:
             LookupError: there is none.
@@ -213,7 +213,7 @@ class ListingCalls:
 
 
 def word(name: str, kind: type[_E], text: _E | str) -> _E:
-    """Give the enum member of a word like "buy".
+    """Return the enum member of a word like "buy".
 
     Raises:
         ValueError: there is none of that name.

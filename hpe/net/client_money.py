@@ -21,12 +21,12 @@ class MoneyCalls(ListingCalls):
     """Accounts and holds as methods of a client."""
 
     async def get_balance(self, symbol: str, user: int = 0) -> BalanceView:
-        """Give one account."""
+        """Return one account."""
         asset = await self.asset(symbol)
         return asset.balance(await self.requests.get_balance(asset.id, user))
 
     async def list_balances(self, user: int = 0) -> list[AccountView]:
-        """Give the accounts of a user that are not empty."""
+        """Return the accounts of a user that are not empty."""
         rows = await self.requests.list_balances(user)
         return [(await self.listings.asset_of(row[0])).account(row) for row in rows]
 
@@ -123,12 +123,12 @@ class MoneyCalls(ListingCalls):
         return await self._show(answer, asset.hold_result)
 
     async def list_holds(self, user: int = 0) -> list[HoldView]:
-        """Give the named holds of a user, in order of hold id."""
+        """Return the named holds of a user, in order of hold id."""
         rows = await self.requests.list_holds(user)
         return [(await self.listings.asset_of(row[1])).hold(row) for row in rows]
 
     async def get_conservation(self, symbol: str) -> ConservationView:
-        """Give the proof that an asset's money adds up. Walks all accounts: may take its time."""
+        """Return the proof that an asset's money adds up. Walks all accounts: may take its time."""
         asset = await self.asset(symbol)
         return asset.conservation(await self.requests.get_conservation(asset.id))
 

@@ -18,7 +18,7 @@ class OperationCalls(ListingCalls):
     """The control of markets as methods of a client."""
 
     async def get_instrument(self, instrument: InstrumentView | str) -> InstrumentStateView:
-        """Give the state of an instrument; `instrument` gives its symbol and scale."""
+        """Return the state of an instrument; `instrument` gives its symbol and scale."""
         view = await self._view(instrument)
         return view.state(await self.requests.get_instrument(view.id))
 
@@ -74,10 +74,10 @@ class OperationCalls(ListingCalls):
         """Refuse new orders and replaces of a user, or allow them again.
 
         Returns:
-            int: his open orders; they stay until they are canceled.
+            int: how many open orders the user has; they stay until they are canceled.
         """
         return await self.requests.block_user(user, blocked)
 
     async def get_state_hash(self) -> StateHashReply:
-        """Give the digest of the whole state. Walks all of it: may take its time."""
+        """Return the digest of the whole state. Walks all of it: may take its time."""
         return await self.requests.get_state_hash()

@@ -228,14 +228,14 @@ class OrderCalls(ListingCalls):
     async def get_orderbook(
         self, instrument: InstrumentView | str, depth: int = 10
     ) -> OrderbookView:
-        """Give the best `depth` price levels of each side."""
+        """Return the best `depth` price levels of each side."""
         view = await self._view(instrument)
         return view.orderbook(await self.requests.get_orderbook(view.id, depth))
 
     async def get_order(
         self, order_id: int = 0, *, client_order_id: int = 0, user: int = 0
     ) -> OrderStateView:
-        """Give an order by exactly one of its ids, open or ended not too long ago."""
+        """Return an order by exactly one of its ids, open or ended not too long ago."""
         return await self._order_state(
             await self.requests.get_order(order_id, client_order_id, user)
         )
@@ -243,21 +243,20 @@ class OrderCalls(ListingCalls):
     async def list_orders(
         self, instrument: InstrumentView | str | None = None, user: int = 0
     ) -> list[OrderStateView]:
-        """Give the open orders of a user, waiting stops included, in order of id."""
+        """Return the open orders of a user, waiting stops included, in order of id."""
         on = 0 if instrument is None else (await self._view(instrument)).id
         rows = await self.requests.list_orders(on, user)
-        if (
-            on and not rows
-        ):  # of what is not listed any more there are none either: that is rejected
+        if on and not rows:
+            # None, or the instrument is no longer listed: this query is rejected then.
             await self.requests.get_orderbook(on, 1)
         return [await self._order_state(row) for row in rows]
 
     async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillView]:
-        """Give the recent fills with private sequences above `after`, oldest first."""
+        """Return the recent fills with private sequences above `after`, oldest first."""
         return (await self.read_fills(user, after=after)).fills
 
     async def read_fills(self, user: int = 0, *, after: int = 0) -> FillsView:
-        """Do as `list_fills` and tell from which fill on none is missing."""
+        """Return the same as `list_fills`, and from which fill on none is missing."""
         found = await self.requests.read_fills(user, after=after)
         instrument = self.listings.instrument_of
         fills = [(await instrument(row.instrument)).fill(row) for row in found.rows]
@@ -266,7 +265,7 @@ class OrderCalls(ListingCalls):
     async def _on(
         self, view: InstrumentView, order_id: int, client_order_id: int, user: int
     ) -> tuple[int, int]:
-        """Give the two ids of a request about an order that is surely on an instrument."""
+        """Return the two ids of a request about an order that is surely on an instrument."""
         order_id = integer("order_id", order_id)
         if bool(order_id) == bool(client_order_id):
             return order_id, client_order_id  # one too many or few: rejected

@@ -141,7 +141,7 @@ class PrivateEvents(Stream):
         return self
 
     async def __anext__(self) -> PrivateEvent:
-        """Give the next event.
+        """Return the next event.
 
         Raises:
             RequestRefused: the server ended the stream.
@@ -250,7 +250,7 @@ class PrivateEvents(Stream):
             self._add(message)
 
     def refused(self, error: RequestRefused) -> None:
-        """Take the server's no; beyond its ring, begin from now and read a snapshot."""
+        """Process the server's refusal; beyond its ring, begin from now and read a snapshot."""
         if error.code == ErrorCode.RESUME_TOO_OLD:
             self._too_old = True
             self._subscriptions.renew(self)

@@ -105,7 +105,7 @@ class Backlog:
         return update.first
 
     def take(self, position: int, bytes_max: int) -> Taken:
-        """Give what follows a position below `head`.
+        """Return what follows a position below `head`.
 
         Args:
             position: from `put` or an earlier `take`.

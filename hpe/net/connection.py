@@ -81,7 +81,7 @@ class Connection:
         self._writing = False  # from the first reply that is not the last word
         self._reading = trio.CancelScope(deadline=trio.current_time() + around.logon_timeout_s)
         self._secured = stream is wire
-        self._stopped = False  # whoever ends it has said why, or will
+        self._stopped = False  # what ends it has logged why, or will
         self._finished = False  # the writer may end
         self._heard_out = False  # the client has closed its direction
         self._fault = ""  # why it was cut without a word
@@ -101,7 +101,7 @@ class Connection:
         self._put(frames, count, size)
 
     def note(self, progress: Progress) -> None:
-        """Take the core's word on how far it is with what was sent here."""
+        """Note how far the core is with what was sent here."""
         self.session.highest_id = max(self.session.highest_id, progress.highest_id)
         self._forwarder.note(progress)
 
@@ -169,7 +169,7 @@ class Connection:
             raise ConnectionFault(self._fault)
 
     async def _end_well(self) -> None:
-        """Give up the session, then answer what is under way and say the last word."""
+        """Give up the session, answer what is under way, then send the last frame."""
         self._vigil.held = True
         if self._settled is not None:
             await self._settled.wait()
@@ -383,7 +383,7 @@ class Connection:
             self._look_by(now_s + WATCH_S)
 
     def _look_by(self, deadline_s: float) -> None:
-        """Have the wheel look at the deadline at the latest."""
+        """Make the wheel look at the deadline at the latest."""
         if self._timer is None:
             self._timer = self._around.wheel.schedule(self._look, deadline_s)
         else:

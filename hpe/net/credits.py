@@ -4,8 +4,8 @@ Owns the counting, nothing else; used by reader and writer tasks and the dispatc
 Trio loop. A reader takes credits before it hands frames over, and they come back when the reply
 bytes were given to the kernel, so a client that sends without reading stops being read. Per
 connection the bound is in frames (its window), over all connections in bytes. A quarter of the
-bytes is kept for connections that have little in flight, so that whoever floods the service keeps
-nobody from a cancel. Replies that wait are counted over all connections, too: when there is too
+bytes is kept for connections that have little in flight, so that a flood keeps nobody
+from a cancel. Replies that wait are counted over all connections, too: when there is too
 much of either, `pressed` tells that those who read slowly have to go. Guarantees: all bounds of
 what is in flight are exceeded by at most one chunk per connection, because a chunk is never split;
 room wakes one reader that can use it, which wakes the next when there is more; counts that
@@ -54,7 +54,7 @@ class CreditPool:
 
     @property
     def pressed(self) -> bool:
-        """Whether so much is in flight or waits that others have to be held back for it."""
+        """True if so much is in flight or waits that others have to be held back for it."""
         return self.bytes >= self.bytes_shared_max or self.reply_bytes >= REPLIES_WAITING_BYTES_MAX
 
     def take(self, size: int) -> None:
@@ -83,11 +83,11 @@ class CreditPool:
         account.wake()
 
     def has_room(self, held: int) -> bool:
-        """Tell whether a connection that has so many bytes in flight may take more."""
+        """True if a connection that has so many bytes in flight may take more."""
         return self.bytes < (self.bytes_max if held < LITTLE_BYTES else self.bytes_shared_max)
 
     def enter(self, account: Account) -> None:
-        """Have an account woken when there is room for it."""
+        """Put an account in line to be woken when there is room for it."""
         (self._little if account.bytes < LITTLE_BYTES else self._others)[account] = None
 
     def leave(self, account: Account) -> None:
@@ -117,7 +117,7 @@ class Account:
 
     @property
     def exhausted(self) -> bool:
-        """Whether a bound is reached: `acquire` would wait."""
+        """True if a bound is reached: `acquire` would wait."""
         return self.frames >= self.frames_max or not self._pool.has_room(self.bytes)
 
     async def acquire(self, frames: int, size: int) -> None:
@@ -150,7 +150,7 @@ class Account:
         self.wake()
 
     def wake(self) -> None:
-        """Have whoever waits here look again."""
+        """Wake what waits here, to look again."""
         if self._lot:
             self._lot.unpark_all()
 

@@ -92,7 +92,7 @@ class Grid:
         self._exponent = _decimal_places(step.denominator)
 
     def count(self, value: Decimal | SupportsIndex, argument: str = "") -> int:
-        """Give the number of steps in a value.
+        """Return the number of steps in a value.
 
         Args:
             value: a multiple of the step.
@@ -118,7 +118,7 @@ class Grid:
         return steps.numerator
 
     def value(self, count: int) -> Decimal:
-        """Give the value of a number of steps, with as many decimal places as the step has.
+        """Return the value of a number of steps, with as many decimal places as the step has.
 
         The count may be below zero: fees (rebates) and surpluses may.
 
@@ -159,7 +159,7 @@ class UnknownGrid(Grid):
         raise ValueError(f"{name} of {self.symbol}: its scale is not known, it was delisted")
 
     def value(self, count: int) -> Decimal:
-        """Give NaN."""
+        """Return NaN."""
         return PlainDecimal("NaN")
 
 
@@ -172,12 +172,12 @@ def _check_size(name: str, value: Decimal) -> None:
 
 
 def amount_grid(symbol: str, decimals: int) -> Grid:
-    """Give the grid of an asset's amounts: its atoms."""
+    """Return the grid of an asset's amounts: its atoms."""
     return Grid("amount", symbol, Fraction(1, 10**decimals))
 
 
 def quantity_grid(symbol: str, base_atoms_per_lot: int, base_decimals: int) -> Grid:
-    """Give the grid of an instrument's quantities: its lots."""
+    """Return the grid of an instrument's quantities: its lots."""
     return Grid("quantity", symbol, Fraction(base_atoms_per_lot, 10**base_decimals))
 
 
@@ -189,7 +189,7 @@ def price_grid(
     base_decimals: int,
     quote_decimals: int,
 ) -> Grid:
-    """Give the grid of an instrument's prices: its ticks."""
+    """Return the grid of an instrument's prices: its ticks."""
     step = Fraction(
         quote_atoms_per_tick * 10**base_decimals, base_atoms_per_lot * 10**quote_decimals
     )
@@ -197,7 +197,7 @@ def price_grid(
 
 
 def _decimal_places(denominator: int) -> int | None:
-    """Give the places that 1/denominator needs as a decimal, None when no number suffices."""
+    """Return the places that 1/denominator needs as a decimal, None when no number suffices."""
     places = 0
     for prime in (2, 5):
         power = 0

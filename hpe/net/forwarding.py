@@ -36,13 +36,13 @@ class Forwarder:
         self._sender: Sender | None = None  # there when something is limited
 
     def begin(self, grant: Grant, user: int) -> None:
-        """Know from now on who sends."""
+        """Note who sends from now on."""
         self._payer = payer_of(grant, user)
         if self._around.rates.limited:
             self._sender = Sender(grant, user)
 
     def offer(self, port: Port, run: Run, now_s: float) -> bool:
-        """Hand requests over; tells whether the connection is to be cut for its rate.
+        """Hand requests over; return True if the connection is to be cut for its rate.
 
         Args:
             port: the connection.
@@ -64,7 +64,7 @@ class Forwarder:
         return excessive
 
     def note(self, progress: Progress) -> None:
-        """Have it paid for what changed nothing."""
+        """Charge for what changed nothing."""
         if progress.idle or progress.idle_cancels:
             self._around.rejects.note(self._payer, progress.idle, progress.idle_cancels)
 

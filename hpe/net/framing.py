@@ -57,7 +57,7 @@ class Chunk(NamedTuple):
 
 
 def encode_frame(message: Request | Reply) -> bytes:
-    """Give the frame of a message: length prefix and MessagePack body."""
+    """Return the frame of a message: length prefix and MessagePack body."""
     body = _ENCODER.encode(message)
     length = len(body)
     if length <= REQUEST_BYTES_MAX:

@@ -1,4 +1,4 @@
-"""The gate: what the configuration says about who comes in, and how much of each.
+"""The gate: what the configuration says about who may come in, and how many.
 
 Owns the reading of key file and certificates, at start and again when asked, and builds the front
 door of them; used by the engine, in the Trio loop. Guarantees: a file that cannot be used stops

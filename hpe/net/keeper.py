@@ -144,7 +144,7 @@ class Keeper:
             await log_out(requests, self.stay)
 
     def stay(self, why: str) -> None:
-        """Say that the session stays, and how to go on with it."""
+        """Log that the session stays, and how to resume it."""
         requests = self.requests
         if not (_forgotten(self.welcome) or requests.logged_out):
             LOGGER.info(
@@ -179,5 +179,5 @@ async def log_out(requests: RequestChannel, stay: Callable[[str], None]) -> None
 
 
 def _forgotten(welcome: Welcome) -> bool:
-    """Whether the session ends with its connection: one of market data has nothing to repeat."""
+    """True if the session ends with its connection: one of market data has nothing to repeat."""
     return welcome.role == Role.MARKET_DATA

@@ -42,7 +42,7 @@ _SUBSCRIBE: Final = type_number(Subscribe)
 _SUBSCRIBE_DECODER: Final = msgspec.msgpack.Decoder(Subscribe)
 _NO_STREAMS: Final = "streams are for clients over TCP; in the process there are queries"
 
-# Whoever runs the engine in his process needs no key: he could change the engine itself.
+# A program that runs the engine in its process needs no key: it could change the engine itself.
 _EVERYBODY: Final = Authenticator(None)
 
 
@@ -61,7 +61,7 @@ class LocalConnection:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing further can be sent."""
+        """True if nothing further can be sent."""
         return self._failure is not None
 
     @property
@@ -74,7 +74,7 @@ class LocalConnection:
         self._send(encode_frame(Hello(1, PROTOCOL_VERSION, user, session_id, window, "local")))
 
     async def wait_channel(self) -> RequestChannel:
-        """Give the channel once the session is attached, durably.
+        """Return the channel once the session is attached, durably.
 
         Raises:
             RequestRefused: the session was refused.
@@ -87,7 +87,7 @@ class LocalConnection:
         return self._channel
 
     def log_out(self) -> None:
-        """Have the session forgotten, when it is attached and the engine still serves."""
+        """Close the session for good, if it is attached and the engine still serves."""
         if self.session.state is State.ATTACHED:
             self._send(encode_frame(Logout(1)))
 
@@ -118,7 +118,7 @@ class LocalConnection:
             self.close(error)
 
     def note(self, progress: Progress) -> None:
-        """Take the core's word; the host's own program pays for nothing."""
+        """Note how far the core is; the host's own program pays for nothing."""
         self.session.highest_id = max(self.session.highest_id, progress.highest_id)
 
     def act(self, step: Step) -> None:

@@ -45,7 +45,7 @@ class Grant(NamedTuple):
 
 
 def number_of(key_id: str) -> int:
-    """Give the number that stands for a key in the core's state."""
+    """Return the number that stands for a key in the core's state."""
     digest = hashlib.sha256(key_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1 or 1
 
@@ -117,7 +117,7 @@ class Authenticator:
         self.take(keys or {})
 
     def challenge(self) -> bytes:
-        """Give the nonce of a `challenge`; nothing in it tells whether the key is known."""
+        """Return the nonce of a `challenge`; nothing in it tells whether the key is known."""
         return new_nonce()
 
     def check(
@@ -153,8 +153,8 @@ class Authenticator:
     def enter(self, grant: Grant, session_id: int) -> bool:
         """Count a connection of a key in, unless it has too many.
 
-        Who comes back for a session may find his dead connection still counted: for him there are
-        as many places again.
+        A client that comes back for a session may find its dead connection still counted: for it
+        there are as many places again.
         """
         count = self._connections.get(grant.key_id, 0)
         bound = 2 * self._connections_max if session_id else self._connections_max
@@ -185,7 +185,7 @@ class Authenticator:
 
 
 def _proven(server_nonce: bytes, client_nonce: bytes, hello_body: bytes) -> bytes:
-    """Give what is signed. Every part has a fixed length: no two logons give the same bytes."""
+    """Return what is signed. Every part has a fixed length: no two logons give the same bytes."""
     return PROOF_CONTEXT + server_nonce + client_nonce + hashlib.sha256(hello_body).digest()
 
 

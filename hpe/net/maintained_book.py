@@ -48,7 +48,7 @@ class Verdict(Enum):
 
 
 def book_checksum(bids: Sequence[PriceQuantity], asks: Sequence[PriceQuantity]) -> int:
-    """Give the checksum of a book: CRC-32 over the best levels of both sides, best first."""
+    """Return the checksum of a book: CRC-32 over the best levels of both sides, best first."""
     numbers: list[int] = []
     for side in (bids, asks):
         best = side[:CHECKSUM_LEVELS]
@@ -118,32 +118,32 @@ class _BookSide(Generic[_L]):
             self._worst = self.levels.peekitem(-1)[0] if self.levels else -(2**63)
 
     def rank(self, price: int) -> int:
-        """Give what the levels are sorted by."""
+        """Return what the levels are sorted by."""
         return self._sign * price
 
     def knows(self, price: int) -> bool:
-        """Whether a price is not beyond the snapshot."""
+        """True if a price is not beyond the snapshot."""
         return self._worst is None or self._sign * price <= self._worst
 
     @property
     def shallow(self) -> bool:
-        """Whether so little of a side is left that the next snapshot is due."""
+        """True if so little of a side is left that the next snapshot is due."""
         return self._worst is not None and 4 * len(self.levels) < self._full
 
     @property
     def provable(self) -> bool:
-        """Whether everything is known that the checksum covers."""
+        """True if everything is known that the checksum covers."""
         return self._worst is None or len(self.levels) >= CHECKSUM_LEVELS
 
     def rows(self, count: int | None) -> list[BookLevel]:
-        """Give levels, best first."""
+        """Return levels, best first."""
         return [
             (self._sign * rank, level.quantity, level.orders)
             for rank, level in islice(self.levels.items(), count)
         ]
 
     def best(self) -> list[PriceQuantity]:
-        """Give what the checksum covers."""
+        """Return what the checksum covers."""
         return [
             (self._sign * rank, level.quantity)
             for rank, level in islice(self.levels.items(), CHECKSUM_LEVELS)
@@ -165,20 +165,20 @@ class MaintainedBook(ABC, Generic[_L]):
         self._asks: _BookSide[_L] = _BookSide(1)
 
     def bids(self, count: int | None = None) -> list[BookLevel]:
-        """Give the best `count` bid levels, or all that are known."""
+        """Return the best `count` bid levels, or all that are known."""
         return self._bids.rows(count)
 
     def asks(self, count: int | None = None) -> list[BookLevel]:
-        """Give the best `count` ask levels, or all that are known."""
+        """Return the best `count` ask levels, or all that are known."""
         return self._asks.rows(count)
 
     def checksum(self) -> int:
-        """Give the checksum of what is known."""
+        """Return the checksum of what is known."""
         return book_checksum(self._bids.best(), self._asks.best())
 
     @property
     def shallow(self) -> bool:
-        """Whether less than a quarter of the snapshot is left on a side that has more."""
+        """True if less than a quarter of the snapshot is left on a side that has more."""
         return self._bids.shallow or self._asks.shallow
 
     def load(self, subscribed: Subscribed) -> Verdict:
@@ -251,7 +251,7 @@ class OrdersBook(MaintainedBook[_Queue]):
         self._known: set[int] = set()  # ids of the orders in the book
 
     def orders(self, side: Side) -> list[BookOrderRow]:
-        """Give the known orders of a side: best price first, then in queue order."""
+        """Return the known orders of a side: best price first, then in queue order."""
         known = self._bids if side is Side.BUY else self._asks
         return [
             (order_id, known.rank(rank), quantity)  # the rank of a rank is the price

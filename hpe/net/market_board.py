@@ -115,11 +115,11 @@ class MarketQueue:
         self._ended: list[bytes] = []  # what tells of subscriptions that the server ended
 
     def __bool__(self) -> bool:
-        """Tell whether something waits."""
+        """True if something waits."""
         return bool(self._waiting or self._ended)
 
     def take(self, bytes_max: int) -> bytes:
-        """Give whole frames, conflated as far as this reader is behind.
+        """Return whole frames, conflated as far as this reader is behind.
 
         Args:
             bytes_max: about how much; one update is given even when it is longer.
@@ -393,6 +393,6 @@ class MarketBoard:
 
 
 def has_subscribe(frames: bytes) -> bool:
-    """Tell whether there may be a subscribe among frames. Cost: 0.1 us for most single requests."""
+    """True if there may be a subscribe among frames. Cost: 0.1 us for most single requests."""
     # Looking for the byte first is what makes it cheap; by chance it is there in one of many.
     return _SUBSCRIBE in frames and any(head in frames for head in _HEADS)

@@ -132,12 +132,12 @@ class Outlet:
 
     @property
     def private_waits(self) -> bool:
-        """Whether private data waits."""
+        """True if private data waits."""
         return bool(self._replies or self._due or self._last_words)
 
     @property
     def idle(self) -> bool:
-        """Whether the writer waits for the bell."""
+        """True if the writer waits for the bell."""
         return bool(self._bell)
 
     def wait(self) -> Coroutine[Any, Any, None]:
@@ -145,12 +145,12 @@ class Outlet:
         return self._bell.park()
 
     def ring(self) -> None:
-        """Have the writer look."""
+        """Wake the writer."""
         if self._bell:
             self._bell.unpark_all()
 
     def take(self) -> Parcel | None:
-        """Give what goes next, None when nothing waits; what was given before has left.
+        """Return what goes next, None when nothing waits; what was given before has left.
 
         Raises:
             Overrun: a private stream stands so far back that the ring lost what comes next.
@@ -198,7 +198,7 @@ class Outlet:
             raise InvariantViolation("replies were counted out that were not counted in")
 
     def _take_reports(self, user: int, bytes_max: int) -> bytes:
-        """Give reports of a user who is due."""
+        """Return reports of a user that is due."""
         through = self._due[user]
         frames, position = self._ring.read(user, self.followed[user], bytes_max, through)
         del self._due[user]

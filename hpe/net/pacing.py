@@ -4,9 +4,10 @@ Owns how fast connections are accepted, take the costly steps of their beginning
 the Trio loop, whose time is everybody's: each such step costs it 0.1 to 0.8 ms, and Trio runs all
 tasks that can run before it looks at the network again. Guarantees: while requests are between
 reader and dispatcher such a step happens only every HELD_S_MAX, where somebody trades TRADING_PER_S
-times a second, each kind for itself, and sources take turns (rotation.py); who was let in comes to
-the end of his logon; what is beyond waits in the kernel's queue, in the waiting room (arrivals.py)
-or in memory that is bounded by the caps on connections. On an idle service nobody waits.
+times a second, each kind for itself, and sources take turns (rotation.py); a connection that was
+let in comes to the end of its logon; what is beyond waits in the kernel's queue, in the waiting
+room (arrivals.py) or in memory that is bounded by the caps on connections. On an idle service
+nobody waits.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ steps, and none the last one in time."""
 
 TRICKLE_S_MIN: Final = 0.25
 TRICKLE_S_MAX: Final = 2.0
-"""How long a stranger who sent part of a message is not read: doubled from time to time, as each
-of his bytes may cost the loop as much as an order."""
+"""How long a stranger that sent part of a message is not read: doubled from time to time, as each
+of its bytes may cost the loop as much as an order."""
 
 
 class Trickle:
-    """A stranger who sends his messages in parts."""
+    """A stranger that sends its messages in parts."""
 
     __slots__ = ("_pause_s",)
 
@@ -61,7 +62,7 @@ class Trickle:
         self._pause_s = TRICKLE_S_MIN
 
     async def pause(self) -> None:
-        """Wait before he is read again; a crowd of them not all for the same time."""
+        """Wait before it is read again; a crowd of them not all for the same time."""
         await trio.sleep(random.uniform(0.5, 1.5) * self._pause_s)
         self._pause_s = min(2 * self._pause_s, TRICKLE_S_MAX)
 
@@ -88,11 +89,11 @@ class Traffic:
 
     @property
     def under_way(self) -> bool:
-        """Whether there are any."""
+        """True if there are any."""
         return self._batches > 0
 
     def was_lately(self, now_s: float) -> bool:
-        """Whether there are any, or were a moment ago."""
+        """True if there are any, or were a moment ago."""
         return self._batches > 0 or now_s - self._ended_s < LATELY_S
 
     async def wait_calm(self, deadline_s: float) -> None:
@@ -106,7 +107,7 @@ class Traffic:
 class Turnstile:
     """Lets tasks through one after the other: sources in turns, in each the first to come first.
 
-    One task serves those who wait: that costs less than if each looked at the time for himself.
+    One task serves those who wait: that costs less than if each looked at the time itself.
 
     Args:
         traffic: that has precedence.

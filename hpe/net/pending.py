@@ -49,12 +49,12 @@ class Answer(NamedTuple):
 
     @property
     def fills(self) -> tuple[ExecutionReport, ...]:
-        """Give the fills alone."""
+        """Return the fills alone."""
         return tuple(report for report in self.reports if isinstance(report, ExecutionReport))
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Give everything but the fills."""
+        """Return everything but the fills."""
         return tuple(report for report in self.reports if not isinstance(report, ExecutionReport))
 
 
@@ -86,7 +86,7 @@ class Pending:
 
     @property
     def answered(self) -> bool:
-        """Whether `wait` has nothing to wait for."""
+        """True if `wait` has nothing to wait for."""
         return self._answered.is_set()
 
     async def wait(self) -> Answer:
@@ -105,7 +105,7 @@ class Pending:
         return self.answer()
 
     def answer(self) -> Answer:
-        """Give the answer that has come; raises what `wait` raises."""
+        """Return the answer that has come; raises what `wait` raises."""
         response = self._response
         if response is None:
             if isinstance(self._failure, AcknowledgedLost):
@@ -141,5 +141,5 @@ def refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:
 
 
 def ends_stream(message: Reply) -> bool:
-    """Tell whether the server ends a stream without being asked."""
+    """True if the server ends a stream without being asked."""
     return isinstance(message, Unsubscribed) and not message.request_id

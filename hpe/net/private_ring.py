@@ -134,18 +134,18 @@ class PrivateRing:
         self._lasts[user] = last
 
     def last(self, user: int) -> int:
-        """Give the sequence of a user's newest report, 0 before the first."""
+        """Return the sequence of a user's newest report, 0 before the first."""
         return self._lasts.get(user, 0)
 
     def oldest(self, user: int) -> int:
-        """Give the smallest sequence after which everything is kept."""
+        """Return the smallest sequence after which everything is kept."""
         index = self._indexes.get(user)
         return self._first(index[0]) - 1 if index else self.last(user)
 
     def read(
         self, user: int, after: int, bytes_max: int, through: int | None = None
     ) -> tuple[bytes, int]:
-        """Give private_update frames of a user's reports above `after`.
+        """Return private_update frames of a user's reports above `after`.
 
         Args:
             user: whose.

@@ -4,10 +4,10 @@ Owns the buckets; used by reader tasks in the Trio loop, which pass the time in.
 a key, or of a user where no keys are asked for. Guarantees: nobody uses up the tokens of another
 key, whatever users both may name; a frame without a token is refused as throttled in its
 place and costs no token; control draws on the messages like queries, but for what keeps a
-connection alive and what ends it; cancels have a bucket of their own, so that who trades too fast
-can still leave; who is cut was himself too fast; buckets are forgotten once they are full again,
-so memory is bounded by the last burst. Without limits nothing is looked at. Source: the rules of
-docs/architecture.md, "Limits".
+connection alive and what ends it; cancels have a bucket of their own, so that a client that trades
+too fast can still leave; a connection is cut only for its own excess; buckets are forgotten once
+they are full again, so memory is bounded by the last burst. Without limits nothing is looked at.
+Source: the rules of docs/architecture.md, "Limits".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hpe.net.logon import Grant
 from hpe.net.runs import CANCEL_TYPES, split_run
 
 EXCESS_WINDOW_S: Final = 1.0
-"""Who has more refused within this time than the rate would allow in it is cut."""
+"""A connection that has more refused within this time than the rate would allow in it is cut."""
 
 SWEEP_MIN: Final = 1_024
 """Limits remembered before the full buckets among them are looked for."""
@@ -66,7 +66,7 @@ Payer = int | str
 
 
 def payer_of(grant: Grant, user: int) -> Payer:
-    """Give whose tokens the session of a user takes."""
+    """Return whose tokens the session of a user takes."""
     return grant.key_id or user
 
 
@@ -99,7 +99,7 @@ class Rates:
 
     @property
     def limited(self) -> bool:
-        """Whether there is any limit."""
+        """True if there is any limit."""
         return self._messages is not None or self._cancels is not None
 
     def admit(self, sender: Sender, run: Run, now_s: float) -> tuple[list[Run], bool]:

@@ -39,7 +39,7 @@ class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
     """Every request of the protocol as a method; construction is Channel's."""
 
     async def call(self, request: Request) -> Answer:
-        """Do as Channel, and tell when what a request names is not listed."""
+        """Call as Channel does, and report when what a request names is not listed."""
         answer = await super().call(request)
         if getattr(answer.response, "reason", 0) in _UNLISTED:
             self.on_unlisted()
@@ -71,11 +71,11 @@ class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
             raise
 
     async def server_info(self) -> ServerInfoReply:
-        """Give the state of the service."""
+        """Return the state of the service."""
         return expect(ServerInfoReply, await self.call(ServerInfo(0)))
 
     async def ping(self) -> float:
-        """Give the seconds of a round trip to the connection, which the core takes no part in."""
+        """Return the seconds of a round trip to the connection, which the core takes no part in."""
         start = trio.current_time()
         expect(Pong, await self.call(Ping(0)))
         return trio.current_time() - start

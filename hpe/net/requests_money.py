@@ -44,15 +44,15 @@ class MoneyRequests(Channel):
     """Accounts and holds as methods of a channel."""
 
     async def get_balance(self, asset: int, user: int = 0) -> Balance:
-        """Give one account; OrderRejected for an unknown asset."""
+        """Return one account; OrderRejected for an unknown asset."""
         return account(accepted(BalanceReply, await self.call(GetBalance(0, asset, user))))
 
     async def list_balances(self, user: int = 0) -> list[BalanceRow]:
-        """Give the accounts of a user that are not empty, in order of asset id."""
+        """Return the accounts of a user that are not empty, in order of asset id."""
         return (await self.read_balances(user)).rows
 
     async def read_balances(self, user: int = 0) -> Listing[BalanceRow]:
-        """Do as `list_balances` and tell the sequence, too."""
+        """Return the same as `list_balances`, with the sequence."""
 
         async def page(after: int, limit: int) -> BalancesReply:
             return expect(BalancesReply, await self.call(ListBalances(0, after, limit, user)))
@@ -102,11 +102,11 @@ class MoneyRequests(Channel):
         return hold_result(await self.call(ReleaseHold(0, hold_id, amount, user)))
 
     async def list_holds(self, user: int = 0) -> list[HoldRow]:
-        """Give the named holds of a user, in order of hold id."""
+        """Return the named holds of a user, in order of hold id."""
         return (await self.read_holds(user)).rows
 
     async def read_holds(self, user: int = 0) -> Listing[HoldRow]:
-        """Do as `list_holds` and tell the sequence, too."""
+        """Return the same as `list_holds`, with the sequence."""
 
         async def page(after: int, limit: int) -> HoldsReply:
             return expect(HoldsReply, await self.call(ListHolds(0, after, limit, user)))
@@ -114,5 +114,5 @@ class MoneyRequests(Channel):
         return await pages(page, lambda row: row[0])
 
     async def get_conservation(self, asset: int) -> ConservationReply:
-        """Give the proof that an asset's money adds up. Walks all accounts: may take its time."""
+        """Return the proof that an asset's money adds up. Walks all accounts: may take its time."""
         return accepted(ConservationReply, await self.call(GetConservation(0, asset)))

@@ -75,7 +75,7 @@ class OperationRequests(Channel):
         return new_id(await self.call(AddAsset(0, symbol, decimals)))
 
     async def list_assets(self) -> list[AssetRow]:
-        """Give all assets, in order of id, page by page."""
+        """Return all assets, in order of id, page by page."""
 
         async def page(after: int, limit: int) -> AssetsReply:
             return expect(AssetsReply, await self.call(ListAssets(0, after, limit)))
@@ -98,8 +98,8 @@ class OperationRequests(Channel):
             symbol: of the pair, unique.
             base: asset id.
             quote: asset id.
-            base_atoms_per_lot: scale of quantities, for ever.
-            quote_atoms_per_tick: scale of prices, for ever.
+            base_atoms_per_lot: scale of quantities, forever.
+            quote_atoms_per_tick: scale of prices, forever.
             terms: InstrumentTerms; what is left out has the defaults of the protocol.
         """
         request = AddInstrument(
@@ -108,7 +108,7 @@ class OperationRequests(Channel):
         return new_id(await self.call(request))
 
     async def list_instruments(self) -> list[InstrumentRow]:
-        """Give all instruments, in order of id, page by page."""
+        """Return all instruments, in order of id, page by page."""
 
         async def page(after: int, limit: int) -> InstrumentsReply:
             return expect(InstrumentsReply, await self.call(ListInstruments(0, after, limit)))
@@ -116,7 +116,7 @@ class OperationRequests(Channel):
         return (await pages(page, lambda row: row.instrument)).rows
 
     async def resolve_instrument(self, base: str, quote: str) -> int:
-        """Give the id of a pair of asset symbols, creating it where the service allows that."""
+        """Return the id of a pair of asset symbols, creating it where the service allows that."""
         return new_id(await self.call(ResolveInstrument(0, base, quote)))
 
     async def delist_asset(self, asset: int) -> None:
@@ -130,7 +130,7 @@ class OperationRequests(Channel):
     # --- markets ------------------------------------------------------------------------------
 
     async def get_instrument(self, instrument: int) -> InstrumentReply:
-        """Give the state of an instrument; OrderRejected for an unknown one."""
+        """Return the state of an instrument; OrderRejected for an unknown one."""
         return accepted(InstrumentReply, await self.call(GetInstrument(0, instrument)))
 
     async def set_status(self, instrument: int, status: InstrumentStatus) -> InstrumentStatus:
@@ -164,10 +164,10 @@ class OperationRequests(Channel):
         """Refuse new orders and replaces of a user, or allow them again.
 
         Returns:
-            int: his open orders; they stay until they are canceled.
+            int: how many open orders the user has; they stay until they are canceled.
         """
         return open_orders_result(await self.call(BlockUser(0, user, blocked)))
 
     async def get_state_hash(self) -> StateHashReply:
-        """Give the digest of the whole state. Walks all of it: may take its time."""
+        """Return the digest of the whole state. Walks all of it: may take its time."""
         return expect(StateHashReply, await self.call(GetStateHash(0)))

@@ -245,13 +245,13 @@ class OrderRequests(Channel):
         return order_result(await self.call(request))
 
     async def get_orderbook(self, instrument: int, depth: int = 10) -> OrderbookReply:
-        """Give the best `depth` levels of each side; OrderRejected for an unknown instrument."""
+        """Return the best `depth` levels of each side; OrderRejected for an unknown instrument."""
         return accepted(OrderbookReply, await self.call(GetOrderbook(0, instrument, depth)))
 
     async def get_order(
         self, order_id: int = 0, client_order_id: int = 0, user: int = 0
     ) -> OrderRow:
-        """Give an order by exactly one id, open or ended; OrderRejected when it is unknown."""
+        """Return an order by exactly one id, open or ended; OrderRejected when it is unknown."""
         request = GetOrder(0, order_id, client_order_id, user)
         order = accepted(OrderReply, await self.call(request)).order
         assert order is not None
@@ -260,13 +260,13 @@ class OrderRequests(Channel):
     async def list_orders(
         self, instrument: int = 0, user: int = 0, *, after: int = 0
     ) -> list[OrderRow]:
-        """Give the open orders of a user with ids above `after`, in order, page by page."""
+        """Return the open orders of a user with ids above `after`, in order, page by page."""
         return (await self.read_orders(instrument, user, after=after)).rows
 
     async def read_orders(
         self, instrument: int = 0, user: int = 0, *, after: int = 0
     ) -> Listing[OrderRow]:
-        """Do as `list_orders` and tell the sequence, too."""
+        """Return the same as `list_orders`, with the sequence."""
 
         async def page(after: int, limit: int) -> OrdersReply:
             request = ListOrders(0, instrument, after, limit, user)
@@ -275,11 +275,11 @@ class OrderRequests(Channel):
         return await pages(page, lambda row: row.order_id, after)
 
     async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillRow]:
-        """Give the recent fills with private sequences above `after`, oldest first."""
+        """Return the recent fills with private sequences above `after`, oldest first."""
         return (await self.read_fills(user, after=after)).rows
 
     async def read_fills(self, user: int = 0, *, after: int = 0) -> Listing[FillRow]:
-        """Do as `list_fills` and tell the sequence, and from which fill on none is missing."""
+        """Return the same as `list_fills`, with the sequence and where none is missing from."""
         complete_after = 0
 
         async def page(after: int, limit: int) -> FillsReply:

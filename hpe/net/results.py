@@ -155,7 +155,7 @@ Result = (
 
 
 def expect(kind: type[_T], answer: Answer) -> _T:
-    """Give the answer's response.
+    """Return the answer's response.
 
     Raises:
         ProtocolError: it is of another type.
@@ -167,7 +167,7 @@ def expect(kind: type[_T], answer: Answer) -> _T:
 
 
 def accepted(kind: type[_J], answer: Answer) -> _J:
-    """Give a response that carries a reason; cancel reasons, from 101 on, are no rejects.
+    """Return a response that carries a reason; cancel reasons, from 101 on, are no rejects.
 
     Raises:
         OrderRejected: the request was executed to a business reject.
@@ -192,7 +192,7 @@ def rejected(response: Judged) -> OrderRejected:
 
 
 def order_result(answer: Answer) -> OrderResult:
-    """Give the result of submit, cancel or replace."""
+    """Return the result of submit, cancel or replace."""
     response = accepted(OrderResponse, answer)
     return OrderResult(
         request_id=response.request_id,
@@ -215,7 +215,7 @@ def order_result(answer: Answer) -> OrderResult:
 
 
 def oco_result(answer: Answer) -> OcoResult:
-    """Give the result of submit_oco."""
+    """Return the result of submit_oco."""
     response = accepted(OcoResponse, answer)
     return OcoResult(
         response.request_id,
@@ -227,42 +227,42 @@ def oco_result(answer: Answer) -> OcoResult:
 
 
 def mass_cancel_result(answer: Answer) -> MassCancelResult:
-    """Give the result of mass_cancel."""
+    """Return the result of mass_cancel."""
     response = accepted(MassCancelResponse, answer)
     orders = tuple(event for event in answer.events if isinstance(event, OrderReport))
     return MassCancelResult(response.sequence, response.canceled, response.remaining, orders)
 
 
 def uncross_result(answer: Answer) -> UncrossResult:
-    """Give the result of uncross."""
+    """Return the result of uncross."""
     response = accepted(UncrossResponse, answer)
     return UncrossResult(response.sequence, response.time_ns, response.price, response.volume)
 
 
 def account(response: LockResponse | HoldResponse | BalanceReply) -> Balance:
-    """Give the account that a response shows."""
+    """Return the account that a response shows."""
     locked = response.reserved + response.held
     return Balance(response.available, locked, response.reserved, response.held)
 
 
 def balance_result(answer: Answer) -> Balance:
-    """Give the result of a command that moves money between accounts."""
+    """Return the result of a command that moves money between accounts."""
     return account(accepted(LockResponse, answer))
 
 
 def hold_result(answer: Answer) -> HoldResult:
-    """Give the result of capture_hold or release_hold."""
+    """Return the result of capture_hold or release_hold."""
     response = accepted(HoldResponse, answer)
     return HoldResult(response.hold_id, response.asset, response.remaining, account(response))
 
 
 def status_result(answer: Answer) -> InstrumentStatus:
-    """Give the result of set_status."""
+    """Return the result of set_status."""
     return InstrumentStatus(accepted(SetStatusResponse, answer).status)
 
 
 def open_orders_result(answer: Answer) -> int:
-    """Give the result of block_user."""
+    """Return the result of block_user."""
     return accepted(BlockUserResponse, answer).open_orders
 
 
@@ -277,12 +277,12 @@ def delisted(answer: Answer) -> None:
 
 
 def new_id(answer: Answer) -> int:
-    """Give the id that a listing command made."""
+    """Return the id that a listing command made."""
     return accepted(AddAssetResponse, answer).id
 
 
 def result_of(answer: Answer) -> Result:
-    """Give the result of any command, by the type of its response."""
+    """Return the result of any command, by the type of its response."""
     match answer.response:
         case OrderResponse():
             return order_result(answer)

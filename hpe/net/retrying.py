@@ -66,7 +66,7 @@ async def retry(
     outcome: Callable[[ReplyTimeout], Awaitable[object]],
     within_s: float,
 ) -> _R:
-    """Have one request executed once, however often it has to be asked for."""
+    """Execute one request once, however often it has to be asked for."""
     plan = RetryPlan(within_s)
     while True:
         try:
@@ -81,7 +81,7 @@ async def retry(
 def retry_blocking(
     ask: Callable[[], _R], outcome: Callable[[ReplyTimeout], object], within_s: float
 ) -> _R:
-    """Do the same for blocking calls."""
+    """Do the same as `retry`, for blocking calls."""
     plan = RetryPlan(within_s)
     while True:
         try:

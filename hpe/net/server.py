@@ -4,7 +4,7 @@ Owns the listening sockets; runs in the Trio loop. Each accepted stream becomes 
 the nursery that outlives the pipeline, so replies are still written when listening is over.
 Guarantees: a connection's fault never reaches another one or the accept loop; running out of
 file descriptors delays new connections and nothing else; a flood of new ones delays those of the
-same sources (arrivals.py, pacing.py); no source can take all places or try keys for ever. Relies
+same sources (arrivals.py, pacing.py); no source can take all places or try keys forever. Relies
 on Trio for TCP_NODELAY on accepted sockets.
 """
 
@@ -110,15 +110,15 @@ class Server:
     # --- what the waiting room asks -----------------------------------------------------------
 
     def refuses(self, address: str, waiting: int) -> ErrorCode | None:
-        """Say why a connection would have no place beside `waiting` others of its source."""
+        """Return why a connection would have no place beside `waiting` others of its source."""
         return self._sources.refuses(address, trio.current_time(), waiting)
 
     def can_tell(self, waiting: int) -> bool:
-        """Whether one more can be told why it is refused, beside `waiting` others."""
+        """True if one more can be told why it is refused, beside `waiting` others."""
         return self._refusing + waiting < REFUSALS_MAX
 
     def has_room(self, waiting: int) -> bool:
-        """Whether one more may wait: on the descriptors of connections that are not there."""
+        """True if one more may wait: on the descriptors of connections that are not there."""
         free = self._descriptors - len(self.around.switchboard)
         return waiting < max(REFUSALS_MAX, min(WAITING_MAX, free))
 

@@ -1,10 +1,10 @@
-"""One client's protocol: who may say what when, and what this side answers by itself.
+"""One client's protocol: what it may say when, and what this side answers by itself.
 
 Owns the state of one connection's logon and the answers to control messages; no sockets, no
 waiting, no tasks. One connection (TCP or in-process) owns a Session and calls it from the Trio
 loop. Every method gives a Step: bytes to send, a run for the core, a stream to begin or end,
 whether the connection ends. Guarantees: nothing reaches the core before `welcome`, nothing at all
-happens for a stranger who cannot prove the key that he names; a session that was attached is
+happens for a stranger that cannot prove the key that it names; a session that was attached is
 detached exactly once, unless it was logged out or the service stops. Source: protocol.md, "Logon"
 and "Sessions".
 
@@ -172,7 +172,7 @@ class Session:
     # --- what the client says -----------------------------------------------------------------
 
     def requests(self, chunk: Chunk) -> Run | None:
-        """Give the run of a chunk for the core; None when the session is not attached any more."""
+        """Return the run of a chunk for the core; None if the session is no longer attached."""
         if self.state is not State.ATTACHED:
             return None
         admit = ErrorCode.SHUTTING_DOWN if self._facts.draining else 0
@@ -243,7 +243,7 @@ class Session:
     # --- what the core and the operator say ---------------------------------------------------
 
     def attached(self, response: SessionAttachedResponse) -> Step:
-        """Take the core's word on `hello`; it is durable."""
+        """Process the core's answer to `hello`; it is durable."""
         if self.state is State.ENDED:
             # The client went away meanwhile; nobody else will tell the core, but recovery will.
             if response.error or self._facts.draining:
@@ -279,7 +279,7 @@ class Session:
         return Step(encode_frame(welcome))
 
     def closed(self) -> Step:
-        """Take the core's word on `logout`; it is durable."""
+        """Process the core's answer to `logout`; it is durable."""
         if self._closes:  # nobody asked: its key was revoked
             return NOTHING
         self.state = State.ENDED
@@ -291,7 +291,7 @@ class Session:
         return self.refuse(ErrorCode.SESSION_REPLACED)
 
     def cut(self) -> Step:
-        """Take the core's word that the bytes were no protocol: it has detached the session."""
+        """End: the core found that the bytes were no protocol, and has detached the session."""
         self.state = State.ENDED
         return Step(end=True)
 
@@ -338,7 +338,7 @@ class Session:
         assert isinstance(logon, Logon)
         assert self._hello is not None
         hello, body, nonce = self._hello
-        # One proof for one challenge: whoever may try again begins with hello.
+        # One proof for one challenge: another try begins with hello.
         self.state, self._hello = State.NEW, None
         verdict = self._authenticator.check(body, hello, nonce, logon)
         if logon.request_id != hello.request_id:

@@ -96,7 +96,7 @@ class Sources:
         self._failing: dict[str, _Source] = {}
 
     def enter(self, address: str, now_s: float) -> Place | ErrorCode:
-        """Give a new connection its place, or say why it has none.
+        """Return the place of a new connection, or why it has none.
 
         Args:
             address: of the peer, as the socket gives it.
@@ -114,7 +114,7 @@ class Sources:
         return Place(self, source, address)
 
     def refuses(self, address: str, now_s: float, waiting: int = 0) -> ErrorCode | None:
-        """Say why a new connection would have no place; None: it would have one.
+        """Return why a new connection would have no place; None: it would have one.
 
         Args:
             address: of the peer, as the socket gives it.
@@ -173,7 +173,7 @@ class Sources:
 
 @lru_cache(_SOURCES_CACHED)
 def source_of(address: str) -> str:
-    """Give the source that an address belongs to; what is no IP address stands for itself."""
+    """Return the source that an address belongs to; what is no IP address stands for itself."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -49,7 +49,7 @@ class Streams:
         self._followers: dict[int, dict[Outlet, None]] = {}
 
     def wanted(self) -> bytes:
-        """Give the market data that somebody asks for, as a batch carries it."""
+        """Return the market data that somebody asks for, as a batch carries it."""
         return self.board.wanted
 
     # --- what clients ask for -----------------------------------------------------------------
@@ -94,7 +94,7 @@ class Streams:
             self._drop(outlet, user)
         if outlet.market is not None:
             self.board.leave(outlet.market)
-            # The two know each other; garbage in cycles stays for ever (collector.py).
+            # The two know each other; garbage in cycles stays forever (collector.py).
             outlet.market = None
 
     # --- what became durable ------------------------------------------------------------------

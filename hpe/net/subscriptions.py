@@ -86,7 +86,7 @@ class Stream(ABC):
 
     @abstractmethod
     def ask(self) -> Request | None:
-        """Give the request that begins it; None: it has to wait."""
+        """Return the request that begins it; None: it has to wait."""
 
     @abstractmethod
     def take(self, message: Reply) -> None:
@@ -97,7 +97,7 @@ class Stream(ABC):
         self.live = False
 
     def refused(self, error: RequestRefused) -> None:
-        """Take the server's no."""
+        """Process the server's refusal."""
         self.end(error)
 
     def end(self, reason: HpeError) -> None:
@@ -168,13 +168,13 @@ class Subscriptions:
         self.renew(stream)
 
     def renew(self, stream: Stream) -> None:
-        """Have a stream begin again; an end that was not asked for yet must not follow that."""
+        """Make a stream begin again; an end that was not asked for yet must not follow that."""
         self._unwanted.pop(stream.topic, None)
         self._due[stream.topic] = None
         self._wake.set()
 
     def pause(self, stream: Stream) -> None:
-        """Have the server stop; `renew` goes on."""
+        """Make the server stop; `renew` goes on."""
         self._due.pop(stream.topic, None)
         self._unwanted[stream.topic] = None
         self._wake.set()

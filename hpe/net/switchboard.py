@@ -1,4 +1,4 @@
-"""The table of connections: who is there, and where each output of the core goes.
+"""The table of connections: which exist, and where each output of the core goes.
 
 Owns connection numbers, attach numbers and the routing of replies; used from the Trio loop
 only: by connections (enter, leave), by the dispatcher (route) and by the engine (start, stop).
@@ -56,10 +56,10 @@ class Intake(Protocol):
         """
 
     def stalled(self) -> bool:
-        """Whether the log is so far behind that new orders would be answered too late."""
+        """True if the log is so far behind that new orders would be answered too late."""
 
     def has_room(self, key: int) -> bool:
-        """Whether a connection should be read on."""
+        """True if a connection should be read on."""
 
     async def wait_room(self, key: int) -> None:
         """Wait until it should."""
@@ -78,7 +78,7 @@ class Port(Protocol):
         """Send frames; then give back the credits of `count` requests of `size` bytes."""
 
     def note(self, progress: Progress) -> None:
-        """Take the core's word on how far it is with what was sent here."""
+        """Note how far the core is with what was sent here."""
 
     def act(self, step: Step) -> None:
         """Do what the session decided."""
@@ -137,7 +137,7 @@ class Switchboard:
         return len(self._ports) - len(self._by_session)
 
     def enter(self, port: Port, authenticator: Authenticator | None = None) -> Session:
-        """Give a new connection its number, in the form of a session.
+        """Register a connection under a new number and return its session.
 
         Args:
             port: the connection.
@@ -181,7 +181,7 @@ class Switchboard:
         return rest
 
     def stop_reading(self) -> None:
-        """Have every connection end once it has its answers."""
+        """End every connection once it has its answers."""
         for port in list(self._ports.values()):
             port.stop_reading()
 

@@ -59,7 +59,7 @@ class SyncStream(Generic[_S]):
         return self
 
     def __next__(self) -> Any:
-        """Give the next event or trade; raises what the stream's `__anext__` does."""
+        """Return the next event or trade; raises what the stream's `__anext__` does."""
         try:
             while not self._taken:
                 self._client.run(self._take)
@@ -164,7 +164,7 @@ class SyncClient:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection now."""
+        """True if there is a connection now."""
         return bool(self.client.connected.value)
 
     @property
@@ -190,7 +190,7 @@ class SyncClient:
     outcome = _blocking(Client.outcome)
 
     def retry(self, ask: Callable[[], _R], *, within_s: float = WITHIN_S) -> _R:
-        """Have one request executed once, over time-outs, lost connections and restarts.
+        """Execute one request once, over time-outs, lost connections and restarts.
 
         Example: `order = client.retry(lambda: client.submit_order("BTC/USD", "buy", 1))`.
 

@@ -32,7 +32,7 @@ def server_context(config: Config) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Renegotiation lets a client make us do handshakes for ever.
+    # Renegotiation lets a client make us do handshakes forever.
     context.options |= ssl.OP_NO_RENEGOTIATION
     # Tickets resume handshakes, which long sessions do not need; a client that hangs up without
     # having read them would turn our last bytes into a reset.
@@ -75,7 +75,7 @@ def client_context(certificates: str | Path | None = None) -> ssl.SSLContext:
 def break_cycle(stream: trio.SSLStream[Any]) -> None:
     """Empty a stream that nobody uses any more, so that it is no garbage in cycles.
 
-    Such garbage of a server stays for ever (collector.py), and Trio's streams know their
+    Such garbage of a server stays forever (collector.py), and Trio's streams know their
     handshake, which knows its stream: 24 KiB with OpenSSL's buffers. Whoever made the stream
     closes what it was made around.
     """

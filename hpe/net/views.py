@@ -229,7 +229,7 @@ class OrderReportView:
 
 @dataclass(frozen=True, slots=True)
 class PreventedMatchView:
-    """A trade of a user with himself that his self-trade policy prevented."""
+    """A trade of a user with itself that its self-trade policy prevented."""
 
     private_sequence: int
     time_ns: int

@@ -20,7 +20,7 @@ STALL_S: Final = 2.0
 
 BEHIND_S: Final = 10.0
 """One that takes bytes, but is so far behind with replies, is cut, too, and so long it may take
-for what is left when this side has ended: who only trickles must not keep memory and a place."""
+for what is left when this side has ended: a trickle must not keep memory and a place."""
 
 BEHIND_PRESSED_S: Final = 2.0
 """The same while others have to be held back for what is in flight and waits."""
@@ -166,7 +166,7 @@ class Vigil:
         return finding, min(next_s, alive_s)
 
     def _is_late(self, now_s: float, outlet: Outlet, pressed: bool) -> bool:
-        """Tell whether replies wait that waited already so long ago."""
+        """True if replies wait that waited already so long ago."""
         if outlet.left >= self._mark:
             self._mark, self._marked_s = outlet.entered, now_s
             return False

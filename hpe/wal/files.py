@@ -88,7 +88,7 @@ class LogFiles(Protocol):
         """List the directory's files, sorted."""
 
     def read(self, name: str, bytes_max: int | None = None) -> bytes:
-        """Give a file's content, or its first `bytes_max` bytes.
+        """Return a file's content, or its first `bytes_max` bytes.
 
         Raises:
             WalReadError: it cannot be read.

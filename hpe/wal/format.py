@@ -106,7 +106,7 @@ class BadFrame(NamedTuple):
 
 
 def encode_header(header: SegmentHeader) -> bytes:
-    """Give the bytes of a segment header."""
+    """Return the bytes of a segment header."""
     head = _HEADER.pack(
         _SEGMENT_MAGIC,
         FORMAT_VERSION,
@@ -153,7 +153,7 @@ def decode_header(data: bytes) -> SegmentHeader:
 def encode_frame(
     salt: bytes, payload: bytes, *, first_sequence: int, last_sequence: int, durable_sequence: int
 ) -> bytes:
-    """Give the bytes of a frame around a record's bytes."""
+    """Return the bytes of a frame around a record's bytes."""
     assert len(payload) <= RECORD_BYTES_MAX
     salt_crc = crc32(salt)
     head = _FRAME_HEAD.pack(
@@ -192,7 +192,7 @@ def decode_frame(salt: bytes, data: bytes, offset: int) -> Frame | BadFrame:
 
 
 def torn_by_crash(data: bytes, offset: int, bad: BadFrame) -> bool:
-    """Tell whether a crash during the one last write explains the bad bytes at `offset`.
+    """True if a crash during the one last write explains the bad bytes at `offset`.
 
     A disk writes whole sectors. A torn write lacks some of them: they are zero, or beyond the end
     of the file. Complete sectors with a wrong content are damage. Valid only where every write

@@ -2,7 +2,7 @@
 
 Owns the record's bytes and the `CommandLog` interface; knows no file, so another adapter can
 carry the same bytes. Pure but for the interface, whose methods block and belong to the write-ahead
-log thread alone (before that thread starts: to whoever recovers). Guarantee: two records are
+log thread alone (before that thread starts: to recovery). Guarantee: two records are
 linked by a digest over every byte of the earlier one, so nothing can be taken out, put in or
 altered unseen. Relies on batch bodies being opaque. Source: docs/log-format.md, "The record".
 """
@@ -56,7 +56,7 @@ class Record(NamedTuple):
     bodies: tuple[bytes, ...]
 
     def encode(self) -> bytes:
-        """Give the record's bytes.
+        """Return the record's bytes.
 
         Raises:
             WalWriteError: the record exceeds RECORD_BYTES_MAX.
@@ -99,12 +99,12 @@ class Record(NamedTuple):
 
 
 def encoded_bodies_bytes(bodies: Sequence[bytes]) -> int:
-    """Give how many bytes bodies take in a record, without its head."""
+    """Return how many bytes bodies take in a record, without its head."""
     return sum(map(len, bodies)) + _BODY_LENGTH.size * len(bodies)
 
 
 def record_hash(encoded: bytes) -> bytes:
-    """Give the digest by which the next record names the one with these bytes."""
+    """Return the digest by which the next record names the one with these bytes."""
     return blake2b(encoded, digest_size=HASH_BYTES).digest()
 
 

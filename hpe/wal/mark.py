@@ -1,6 +1,6 @@
 r"""The head mark: a small file that says how far the log was durable, apart from the log itself.
 
-Owns the bytes of the file and the order in which its two slots are written. Who reads a log may
+Owns the bytes of the file and the order in which its two slots are written. A reader of the log may
 read it in any thread; HeadMark belongs to the log's writer. Guarantees: a mark claims only what was
 synced before, so no crash can make a good log contradict it; a crash while a slot is written leaves
 the other one. Relies on LogFiles. Judging a log by its mark is the business of segments.py. Source:

@@ -36,7 +36,7 @@ class RecoveryReport(NamedTuple):
     cut: Cut | None
 
     def describe(self) -> str:
-        """Say it in one line for the start-up log."""
+        """Return one line for the start-up log."""
         return (
             f"recovered sequence {self.last_sequence} from {self.records} records in "
             f"{self.segments} segments, state {self.state_hash.hex()}"

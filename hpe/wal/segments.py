@@ -71,14 +71,14 @@ class Scan(NamedTuple):
 
     @property
     def position(self) -> int:
-        """Give the last sequence before the end or the fault."""
+        """Return the last sequence before the end or the fault."""
         if self.entries:
             return self.entries[-1].record.last_sequence
         return self.segment.header.previous_sequence
 
     @property
     def hash(self) -> bytes:
-        """Give the digest that the next record must name."""
+        """Return the digest that the next record must name."""
         return self.entries[-1].hash if self.entries else self.segment.header.previous_hash
 
     def reach(self, sequence: int) -> tuple[int, int]:
@@ -111,7 +111,7 @@ class Cut(NamedTuple):
         return self.sync_mode is not SyncMode.BATCH
 
     def describe(self) -> str:
-        """Say in one line what is cut."""
+        """Return in one line what is cut."""
         last = str(self.last_sequence) if self.last_sequence else "unknown"
         answered = "some may have been answered" if self.may_be_answered else "none was answered"
         return (
@@ -132,7 +132,7 @@ class LogImage(NamedTuple):
 
     @property
     def tail(self) -> Tail:
-        """Give the end of what is kept."""
+        """Return the end of what is kept."""
         if self.end is None:
             return Tail(0, 0, GENESIS_HASH)
         durable = durable_evidence(self.end, self.mark)
@@ -167,7 +167,7 @@ def damaged(name: str, offset: int, reason: str) -> WalDamagedError:
 
 
 def segment_name(first_sequence: int) -> str:
-    """Give a segment's file name: names sort as sequences do."""
+    """Return a segment's file name: names sort as sequences do."""
     return f"{first_sequence:020d}{SEGMENT_SUFFIX}"
 
 
@@ -269,7 +269,7 @@ def survey(files: LogFiles) -> LogImage:
 
 
 def durable_evidence(scan: Scan, mark: Mark | None) -> int:
-    """Give the highest sequence that the mark or the readable part calls durable."""
+    """Return the highest sequence that the mark or the readable part calls durable."""
     told = [entry.durable_sequence for entry in scan.entries]
     if mark is not None:
         told.append(mark.durable_sequence)

@@ -2,7 +2,7 @@
 
 Owns the log and its tail while it runs; called in that one thread. It shares two things with
 others: the inbox (the matching thread puts, this thread gets) and `publish` (called here, and made
-safe for that by whoever passes it). Guarantees: items are published in the order they came, each
+safe for that by its owner). Guarantees: items are published in the order they came, each
 once; under `batch` only after the sync that covers them; under the relaxed policies what was
 published is durable within interval_ms, and at the end. The head mark is written behind a rotation,
 when nothing was appended for a while, and at the end; never between an append and its publishing.
@@ -31,7 +31,7 @@ from hpe.wal.log import (
 
 BATCH_IDLE_S: Final = 1.0
 """With `batch`, the mark is written when nothing was appended for so long: seldom enough to cost
-nothing, and what is younger than that the tail rules still guard. Else it is interval_ms."""
+nothing, and the tail rules still guard what is younger. Else it is interval_ms."""
 
 
 Item = TypeVar("Item", bound=HasOutput)

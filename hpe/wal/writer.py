@@ -63,12 +63,12 @@ class FileLog:
 
     @property
     def cut(self) -> Cut | None:
-        """Give the torn tail that `open` found and the first `sync` will cut."""
+        """Return the torn tail that `open` found and the first `sync` will cut."""
         return None if self._image is None else self._image.cut
 
     @property
     def segment_count(self) -> int:
-        """Give the number of segments, that of the newest one."""
+        """Return the number of segments, that of the newest one."""
         if self._header is not None:
             return self._header.number
         return 0 if self._image is None else len(self._image.segments)

@@ -90,7 +90,7 @@ def test_the_workload_catches_a_wrong_engine(
 
 
 def first_flash1_messages() -> tuple[list[Command], str]:
-    """Give the first 2,000 messages of the recorded flow and the hash of their report."""
+    """Return the first 2,000 messages of the recorded flow and the hash of their report."""
     flow = DATA / "flash1_normal_100k.cmd.csv.gz"
     if not flow.exists():
         pytest.skip("the recorded order flow (shared/data beside the project) is not here")

@@ -51,7 +51,7 @@ VARYING = ("request_id", "sequence", "time_ns", "order_id", "contra_order_id", "
 
 
 def commands(maker: int, rounds: int) -> list[Request]:
-    """Give the commands of a conversation: they leave no order and no hold behind."""
+    """Return the commands of a conversation: they leave no order and no hold behind."""
     buy, sell, limit = Side.BUY, Side.SELL, OrderType.LIMIT
     gtc, ioc = TimeInForce.GTC, TimeInForce.IOC
     asked: list[Request] = []
@@ -84,7 +84,7 @@ class Outcome(NamedTuple):
 
 
 def plain(message: Any) -> Any:
-    """Give the fields of a message that the same conversation always has."""
+    """Return the fields of a message that the same conversation always has."""
     if isinstance(message, OrderbookReply):  # asked again later, it shows what is then
         return "OrderbookReply", message.reason
     fields = msgspec.structs.asdict(message)

@@ -130,7 +130,7 @@ async def kill_often(directory: Path, kills: int, seed: int) -> str:
 
 
 async def private_position(address: str) -> int:
-    """Give how many reports the user has: a fresh welcome says it."""
+    """Return how many reports the user has: a fresh welcome says it."""
     async with patient(address, USER) as client:
         return client.welcome.private_sequence
 

@@ -24,7 +24,7 @@ def policy(request):
 
 @pytest.fixture
 def log(tmp_path, policy):
-    """Give a log of one frame in the first segment and two in the second."""
+    """Return a log of one frame in the first segment and two in the second."""
     log = FileLog(DirectoryFiles(tmp_path), policy, segment_bytes_max=900)
     log.open()
     tail = log.sync()

@@ -235,7 +235,7 @@ async def keep_books(tmp_path: Path, *, count: int, steps: int, slow_s: float) -
 
 
 def final_sequences(port: int) -> dict[int, int]:
-    """Give the book_sequence of each instrument, now that nobody trades."""
+    """Return the book_sequence of each instrument, now that nobody trades."""
     final = {}
     with Line(port) as line:
         line.log_on(999)

@@ -59,7 +59,7 @@ def fund(port: int) -> None:
 
 
 def reserved(port: int) -> int:
-    """Give what the flood's open orders reserve: an atom each."""
+    """Return what the flood's open orders reserve: an atom each."""
     total = 0
     for user in USERS:
         with Line(port) as line:

@@ -77,15 +77,15 @@ class Window(NamedTuple):
     syncs: list[Sample]
 
     def p99_ms(self) -> float:
-        """Give the replies' p99."""
+        """Return the replies' p99."""
         return 1_000 * percentile_s(self.replies, 99)
 
     def price_ms(self) -> float:
-        """Give what of the replies' p99 is not the disk's."""
+        """Return what of the replies' p99 is not the disk's."""
         return self.p99_ms() - 1_000 * percentile_s(self.syncs, 99)
 
     def describe(self) -> str:
-        """Say it in one line."""
+        """Return one line about it."""
         return (
             f"{len(self.replies)} replies {describe(self.replies)}; {len(self.syncs)} syncs "
             f"{describe(self.syncs)}; p99 without the disk's {self.price_ms():.2f} ms"

@@ -43,7 +43,7 @@ class Watched(Protocol):
 
 
 def deliver(client: Client, watched: Sequence[Watched]) -> Message:
-    """Give the connection's next update to the subscription that it is of."""
+    """Return the connection's next update to the subscription that it is of."""
     update = client.next_update()
     for subscription in watched:
         if (subscription.update_type, subscription.instrument) == (

@@ -72,7 +72,7 @@ def talk(service: RunningService, user: int, key: Key | None, **options: Any) ->
 
 
 async def code_of(service: RunningService, user: int, key: Key | None) -> int:
-    """Give why a logon is refused."""
+    """Return why a logon is refused."""
     with pytest.raises(RequestRefused) as caught:
         async with talk(service, user, key):
             pytest.fail("connected")

@@ -287,6 +287,6 @@ async def test_beyond_the_ring_a_snapshot_and_what_follows_are_all_there_is(
 
 
 async def private_position(service: RunningService) -> int:
-    """Give how many reports the user has: a fresh welcome says it."""
+    """Return how many reports the user has: a fresh welcome says it."""
     async with connect(service.address, user=1, timeout_s=PATIENCE_S) as other:
         return other.welcome.private_sequence

@@ -30,7 +30,7 @@ PATIENCE_S = 20
 async def behind_a_proxy(
     tmp_path: Path, **options: Any
 ) -> AsyncIterator[tuple[RunningService, CuttingProxy, Client]]:
-    """Give a service, a proxy in front of it and a client behind both."""
+    """Yield a service, a proxy in front of it and a client behind both."""
     with trio.fail_after(PATIENCE_S):
         async with (
             running_service(tmp_path) as service,

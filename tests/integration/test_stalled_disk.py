@@ -271,7 +271,7 @@ IN_TIME_S = 2.0
 
 
 def deposit_or_order(number: int) -> Request:
-    """Give a request that waits for the disk, or one that is refused while it stands still."""
+    """Return a request that waits for the disk, or one that is refused while it stands still."""
     return Deposit(number, USD, 1) if number % 2 else order(number)
 
 

@@ -43,7 +43,7 @@ def order(request_id: int, side: Side, price: int, quantity: int, user: int = 0)
 
 
 async def next_of(client: WireClient, *types: int) -> Row:
-    """Give the next message of these types, leaving out what comes before it."""
+    """Return the next message of these types, leaving out what comes before it."""
     while True:
         row = await client.receive()
         assert row is not None, "the stream ended"

@@ -53,7 +53,7 @@ class Script:
         self.process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
 
     async def line(self) -> str:
-        """Give its next line."""
+        """Return its next line."""
         assert self.process.stdout is not None
         line: str = await trio.to_thread.run_sync(
             self.process.stdout.readline, abandon_on_cancel=True
@@ -61,7 +61,7 @@ class Script:
         return line.strip()
 
     async def exit_code(self) -> int:
-        """Give the code that it ends with, by itself."""
+        """Return the code that it ends with, by itself."""
         code: int = await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
         return code
 

@@ -44,7 +44,7 @@ def engine(
 
 
 async def logged_time_ns(exchange: HighPerformanceEngine) -> int:
-    """Give the time of a batch that is made now."""
+    """Return the time of a batch that is made now."""
     await exchange.deposit(7, USD, 10)
     stages = exchange._stages
     assert stages is not None

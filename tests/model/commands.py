@@ -394,7 +394,7 @@ def command_of(random: Random, mood: int = 0) -> Request:
 
 
 def addressed(command: Request, request_id: int, last_order_id: int, time_ns: int) -> Request:
-    """Give a command its request id, turn an order's age into its id and a wait into a time.
+    """Return a command its request id, turn an order's age into its id and a wait into a time.
 
     A time is two units less than the wait says, so that some are over already.
     """
@@ -417,7 +417,7 @@ def addressed(command: Request, request_id: int, last_order_id: int, time_ns: in
 
 
 def seeded_commands(seed: int, count: int) -> Iterator[Request]:
-    """Give a stream that only the seed decides; what it closes or blocks it soon allows again."""
+    """Yield a stream that only the seed decides; what it closes or blocks it soon allows again."""
     random = Random(seed)
     for _ in range(count):
         chance = random.random()

@@ -102,7 +102,7 @@ TIGHT: Final = NaiveBounds(stops=1, uncross_fills=2, part_fills=1, acts=(1, 1, 1
 
 
 def bounded(new_core: CoreFactory, bounds: NaiveBounds) -> CoreFactory:
-    """Give a factory of cores of which a command and a batch do no more than this."""
+    """Return a factory of cores of which a command and a batch do no more than this."""
 
     def new_bounded_core() -> Core:
         core = new_core()

@@ -89,7 +89,7 @@ class Seats:
         self.revoked: set[int] = set()
 
     def allowed(self, place: int) -> tuple[int, int]:
-        """Give the first and the last user for which a place may act."""
+        """Return the first and the last user for which a place may act."""
         user, role = USERS[place], ROLES[place]
         return users_of(role, *(GATEWAY_USERS if role is Role.GATEWAY else (user, user)))
 
@@ -119,17 +119,17 @@ class Seats:
     # --- steps ------------------------------------------------------------------------------------
 
     def is_logged(self, step: Step) -> bool:
-        """Whether a step gets a sequence: not where nobody listens, nor what may not be."""
+        """True if a step gets a sequence: not where nobody listens, nor what may not be."""
         if is_internal(step.command):
             return True
         return self.sessions[step.place].attach_number != 0 and self.may(step.place, step.command)
 
     def may(self, place: int, request: Request) -> bool:
-        """Whether a place's session may send a request."""
+        """True if a place's session may send a request."""
         return permitted(ROLES[place], self.allowed(place), USERS[place], request)
 
     def address(self, place: int, command: Request) -> Request:
-        """Give a command the next request id of its sender, and ids and times of this moment."""
+        """Return a command with its sender's next request id, and ids and times of now."""
         request_id = self.clients[place].next_id()
         return addressed(command, request_id, self.state.orders, self.state.time_ns)
 
@@ -240,7 +240,7 @@ class Seats:
 
 
 def is_internal(command: Request) -> bool:
-    """Whether no client may send a command."""
+    """True if no client may send a command."""
     return type_number(type(command)) >= INTERNAL_FIRST
 
 

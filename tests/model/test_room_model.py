@@ -55,7 +55,7 @@ class RoomPlay:
         self.sessions.check()
 
     def stranger(self) -> NaiveSeat:
-        """Give somebody who has no session yet."""
+        """Return somebody who has no session yet."""
         key, user = self.random.choice(((0, 1), (0, 2), (0, 3), (0, 9), (5, 1), (6, 2), (7, 3)))
         operator = key == 7
         grace_ns = self.random.choice((0, 0, 0, MS, 8 * MS))

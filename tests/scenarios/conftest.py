@@ -12,7 +12,7 @@ for name in ("table", "player", "outcomes"):
 
 @pytest.fixture(params=CORE_FACTORIES)
 def venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
-    """Give an empty venue; afterwards its state, its log and its dump must agree."""
+    """Yield an empty venue; afterwards its state, its log and its dump must agree."""
     venue = Venue(CORE_FACTORIES[request.param])
     yield venue
     venue.check()

@@ -11,7 +11,7 @@ TRADERS: Final = """
 
 
 def a_trade_at(price: int) -> str:
-    """Give the lines of a trade of one lot between ben and cat, which leaves nothing behind."""
+    """Return the lines of a trade of one lot between ben and cat, which leaves nothing behind."""
     return f"""
     ben sells 1 @ {price} as t{price}   | new 0/1
     cat buys 1 @ {price} as u{price}    | filled 1/1: 1@{price} t{price}

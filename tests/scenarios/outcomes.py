@@ -107,7 +107,7 @@ def event(report: OrderReport | PreventedMatch, labels: Labels) -> str:
 
 
 def total_of(row: OrderReport | OrderRow) -> int:
-    """Give an order's whole quantity."""
+    """Return an order's whole quantity."""
     return row.leaves + row.cum + row.canceled
 
 

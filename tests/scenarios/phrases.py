@@ -55,7 +55,7 @@ _TERMS: Final = ("stop_price", "trail", "display_quantity", "minimum_quantity", 
 
 
 def read(words: list[str]) -> dict[str, Any]:
-    """Give what the words say, by name; a bare number is the quantity, other words are True."""
+    """Return what the words say, by name; a bare number is the quantity, other words are True."""
     said: dict[str, Any] = {}
     left = iter(words)
     for word in left:
@@ -122,5 +122,5 @@ def pair_of(request_id: int, instrument: int, side: Side, said: dict[str, Any]) 
 
 
 def policy_of(said: dict[str, Any]) -> int:
-    """Give the self-trade policy that was named, 0 for none."""
+    """Return the self-trade policy that was named, 0 for none."""
     return SelfTrade[said["self_trade"].upper()] if "self_trade" in said else 0

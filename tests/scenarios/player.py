@@ -91,7 +91,7 @@ class Player:
         self.assets[symbol] = self.operator.get_id(command)
 
     def market(self, symbol: str = "BTC/USD") -> int:
-        """Give a market's id, opening it on first sight."""
+        """Return a market's id, opening it on first sight."""
         if symbol not in self.markets:
             base, quote = (self.assets[name] for name in symbol.split("/"))
             command = AddInstrument(self.operator.next_id(), symbol, base, quote, **self.limits)
@@ -99,7 +99,7 @@ class Player:
         return self.markets[symbol]
 
     def user(self, name: str) -> Client:
-        """Give a user's connection, opening it on first sight."""
+        """Return a user's connection, opening it on first sight."""
         if name == "operator":
             return self.operator
         if name not in self.users:
@@ -107,13 +107,13 @@ class Player:
         return self.users[name]
 
     def number(self, said: dict[str, Any], word: str = "user") -> int:
-        """Give the number of the user that was named, 0 for none."""
+        """Return the number of the user that was named, 0 for none."""
         if said.get(word) == "house":
             return HOUSE_USER
         return self.user(said[word]).user if word in said else 0
 
     def order_id(self, label: str) -> int:
-        """Give the newest order with a label."""
+        """Return the newest order with a label."""
         return max(order_id for order_id, known in self.labels.items() if known == label)
 
     # --- lines ----------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ class Player:
         return outcomes.order(response, self.reports(user, response.request_id), self.labels)
 
     def told(self, user: Client, sequence: int, order_id: int) -> list[Any]:
-        """Give what a user's stream says of an order in a command."""
+        """Return what a user's stream says of an order in a command."""
         stream = self.venue.private.get(user.user, [])
         return [
             report
@@ -256,7 +256,7 @@ class Player:
     def reports(
         self, user: Client, request_id: int, owner: Client | None = None
     ) -> list[PrivateReport]:
-        """Give what a command reported to whom it acted for, as it came on both ways."""
+        """Return what a command reported to whom it acted for, as it came on both ways."""
         owner = owner or user
         stream = self.venue.private.get(owner.user, [])
         caused = [report for report in stream if report.request_id == request_id]
@@ -278,7 +278,7 @@ class Player:
         return ", ".join(said) or "-"
 
     def is_news(self, user: Client, report: PrivateReport) -> bool:
-        """Whether a report tells a user what no response to him did."""
+        """True if a report tells a user what no response told it."""
         if isinstance(report, HoldReport | BalanceReport):
             return False
         by_command = (ExecType.NEW, ExecType.REPLACED)
@@ -404,7 +404,7 @@ _VERBS: Final = {
 
 
 def _limits_of(words: list[str]) -> dict[str, Any]:
-    """Give the fields of the instrument that a `given` line sets."""
+    """Return the fields of the instrument that a `given` line sets."""
     said = read(words)
     if "self_trade" in said:
         return {"self_trade": policy_of(said)}

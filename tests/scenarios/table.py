@@ -76,7 +76,7 @@ def agrees(venue: Venue, table: str, **limits: int | bool) -> None:
 
 
 def lines_of(table: str) -> list[str]:
-    """Give the lines of a table, blanks made even, continued lines joined, remarks left out."""
+    """Return the lines of a table, blanks made even, continued lines joined, remarks left out."""
     lines: list[str] = []
     for line in table.splitlines():
         even = re.sub(r"\s+", " ", line.strip())

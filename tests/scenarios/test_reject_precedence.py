@@ -55,12 +55,12 @@ def named(*parts):
 
 
 def reason_of(fault):
-    """Give the reject reason that a fault's name begins with."""
+    """Return the reject reason that a fault's name begins with."""
     return fault.split()[0]
 
 
 def lists_of_protocol():
-    """Give the rejects of every request in protocol.md, in order."""
+    """Return the rejects of every request in protocol.md, in order."""
     found = {}
     for heading, body in sections((PROJECT_ROOT / "protocol.md").read_text("utf-8")).items():
         request = re.fullmatch(r"Request \d+ `(\w+)`", heading)
@@ -72,7 +72,7 @@ def lists_of_protocol():
 
 
 def answer(venue, base, faults):
-    """Give the reason that a command with these faults is rejected with."""
+    """Return the reason that a command with these faults is rejected with."""
     world = World(venue)
     base.before(world)
     fields = {}
@@ -126,7 +126,7 @@ def test_every_command_has_a_list_and_every_reason_of_it_a_case():
 
 
 def is_part_of(part, whole):
-    """Tell whether one list is another with some left out, in the same order."""
+    """Return whether one list is another with some left out, in the same order."""
     rest = iter(whole)
     return all(each in rest for each in part)
 

@@ -79,7 +79,7 @@ class Note(NamedTuple):
 
 
 def digest_of(bids: Any, asks: Any) -> int:
-    """Give a number for a book, which differs when the book does."""
+    """Return a number for a book, which differs when the book does."""
     return zlib.crc32(_encode((bids, asks)))
 
 
@@ -120,7 +120,7 @@ class Keeper:
         self._worst: tuple[int | None, int | None] = (None, None)
 
     def describe(self) -> str:
-        """Say who it is, where it stands, and what it saw."""
+        """Return who it is, where it stands, and what it saw."""
         return f"{self.habit}, at {self.book.sequence} (live: {self._live}): {dict(self.seen)}"
 
     async def run(self) -> None:
@@ -254,7 +254,7 @@ def judge(data: Path, notes: Iterable[Note]) -> Judgement:
 
 
 def digest_then(book: OrderBook, note: Note) -> int:
-    """Give the digest that a note about this book has to have."""
+    """Return the digest that a note about this book has to have."""
     return digest_of(
         _rows(book.bids, note.channel, note.worst_bid, 1),
         _rows(book.asks, note.channel, note.worst_ask, -1),
@@ -262,7 +262,7 @@ def digest_then(book: OrderBook, note: Note) -> int:
 
 
 def _rows(ladder: Ladder, channel: Channel, worst: int | None, sign: int) -> Rows:
-    """Give the rows of a side down to its worst known price."""
+    """Return the rows of a side down to its worst known price."""
     rows: Rows = []
     for level in ladder.levels():
         if worst is not None and sign * level.price < sign * worst:

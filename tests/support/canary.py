@@ -53,16 +53,16 @@ class Log(NamedTuple):
     faults: list[str]
 
     def worst_s(self) -> float:
-        """Give the longest wait for a reply."""
+        """Return the longest wait for a reply."""
         return max(sample.took_s for sample in self.replies)
 
     def describe(self) -> str:
-        """Say it in one line."""
+        """Return one line about it."""
         return f"{len(self.replies)} replies, {describe(self.replies)}"
 
 
 def endowment(request_id: int) -> list[Deposit]:
-    """Give the deposits that the canary trades on; the ids begin with `request_id`."""
+    """Return the deposits that the canary trades on; the ids begin with `request_id`."""
     return [Deposit(request_id + n, asset, PLENTY, USER) for n, asset in enumerate((1, 3))]
 
 

@@ -257,7 +257,7 @@ class Venue:
         self.internal(settings_of(**changes))
 
     def keys_valid(self, *keys: tuple[int, Role]) -> None:
-        """Say which keys there are, each with its role."""
+        """Tell the core which keys exist, each with its role."""
         self.internal(KeysValid(1, [KeySetting(number, role) for number, role in keys]))
 
     def pass_time(self, wait_ns: int) -> None:
@@ -281,14 +281,14 @@ class Venue:
         return Client(self, user, response)
 
     def replayed(self) -> Core:
-        """Give a new core that executed the log; every body came out as it is."""
+        """Return a new core that executed the log; every body came out as it is."""
         core = self.new_core()
         for body in self.bodies:
             assert core.replay(body).body == body
         return core
 
     def restored(self) -> Core:
-        """Give a new core that loaded this one's dump."""
+        """Return a new core that loaded this one's dump."""
         core = self.new_core()
         core.load(list(self.core.dump()))
         return core
@@ -304,7 +304,7 @@ class Venue:
 
 
 def _granted(user: int, granted: dict[str, int]) -> dict[str, Any]:
-    """Give what the key of a session grants; a trader's is for his own account if none is named."""
+    """Return what a session's key grants; a trader's is for its own account if none is named."""
     role = granted.get("role", Role.ANONYMOUS)
     one = role in (Role.TRADER, Role.MARKET_DATA)
     users = {"user_first": user, "user_last": user} if one else {}
@@ -328,7 +328,7 @@ class Client:
         self.events: list[OrderReport | PreventedMatch] = []
 
     def next_id(self) -> int:
-        """Give the next unused request id."""
+        """Return the next unused request id."""
         self.last_request_id += 1
         return self.last_request_id
 
@@ -401,7 +401,7 @@ class Client:
         return self.get(BalanceReply, GetBalance(self.next_query_id(), asset, user))
 
     def money(self, asset: int) -> tuple[int, int, int]:
-        """Give (available, reserved, held) of one's own account."""
+        """Return (available, reserved, held) of one's own account."""
         reply = self.balance(asset)
         assert reply.locked == reply.reserved + reply.held
         return reply.available, reply.reserved, reply.held
@@ -411,7 +411,7 @@ class Client:
         return self.get(OrderbookReply, GetOrderbook(self.next_query_id(), instrument, depth))
 
     def next_query_id(self) -> int:
-        """Give an id for a query; queries may use any and move nothing."""
+        """Return an id for a query; queries may use any and move nothing."""
         return 1
 
     def list_pair(self, **limits: Any) -> int:

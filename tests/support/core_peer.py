@@ -54,7 +54,7 @@ class CorePeer:
         self.sent.append(frame)
 
     def late(self, request_id: int) -> ReplyTimeout:
-        """Give the time-out of a request of this session."""
+        """Return the time-out of a request of this session."""
         return ReplyTimeout(self.session_id, request_id)
 
     def serve(self) -> int:

@@ -65,7 +65,7 @@ class Pit:
 
     @property
     def unfinished(self) -> bool:
-        """Tell whether something goes on. Not by a query: that is a batch, in which it does."""
+        """True if something goes on. Not by a query: that is a batch, in which it does."""
         core = self.venue.core
         assert isinstance(core, ReferenceCore)
         return core.exchange.unfinished
@@ -94,7 +94,7 @@ class Pit:
         return SubmitOrder(self.his.next_id(), 1, 0, Side.SELL, kind, tif, price, quantity)
 
     def reports(self, user: int, exec_type: ExecType) -> list[tuple[int, int]]:
-        """Give (sequence, order id) of a user's reports of one kind."""
+        """Return (sequence, order id) of a user's reports of one kind."""
         return [
             (report.sequence, report.order_id)
             for report in self.venue.private.get(user, [])
@@ -102,7 +102,7 @@ class Pit:
         ]
 
     def everything(self) -> tuple[Any, ...]:
-        """Give what traders can see: accounts, the book, open orders, fills; no sequences."""
+        """Return what traders can see: accounts, the book, open orders, fills; no sequences."""
         traders = (self.hers, self.his)
         money = [[trader.money(asset) for asset in (1, 2)] for trader in traders]
         rows = [trader.get(OrdersReply, ListOrders(1)).rows for trader in traders]
@@ -117,7 +117,7 @@ class Pit:
 
 
 def logged(body: bytes) -> list[tuple[int, list[type[Request]]]]:
-    """Give (session, [kinds of commands]) of a log body's groups."""
+    """Return (session, [kinds of commands]) of a log body's groups."""
     return [
         (session, [type(decode_request(frame, LOGGED_TABLES)) for frame in split_frames(frames)])
         for session, _, frames in decode_body(body).groups

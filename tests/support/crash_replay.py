@@ -170,7 +170,7 @@ class _Replay:
 
 
 def _remembered(core: ReferenceCore, request_id: int) -> bytes | None:
-    """Give the replay's response; a group is never longer than what a session remembers."""
+    """Return the replay's response; a group is never longer than what a session remembers."""
     for session in core.sessions:
         for entry in session.remembered:
             if entry.request_id == request_id:

@@ -70,7 +70,7 @@ _RATES: Final = ((-50, 100), (-60, 100), (0, 60), (20, 20), (-10, 200))
 
 
 def opening() -> list[Request]:
-    """Give what has to be there before the traffic: money, and instruments 3 and 4."""
+    """Return what has to be there before the traffic: money, and instruments 3 and 4."""
     return [
         *(Deposit(1, asset, DEPOSIT) for asset in ASSETS),
         AddInstrument(
@@ -111,7 +111,7 @@ class Traffic:
         }
 
     def commands(self, count: int) -> list[Request]:
-        """Give the next commands."""
+        """Return the next commands."""
         return [self._command() for _ in range(count)]
 
     def note(self, fields: list[Any]) -> None:
@@ -122,7 +122,7 @@ class Traffic:
             self.live.extend(fields[6:8])
 
     def crowd(self) -> list[Request]:
-        """Give what lets more stops wait in the pit than may fire in one command.
+        """Return what lets more stops wait in the pit than may fire in one command.
 
         Most are fill or kill and search all bids in vain: what they search fills a batch, so
         that the rest has its turn in the batches that follow.
@@ -141,7 +141,7 @@ class Traffic:
         ]
 
     def set_off(self) -> Request:
-        """Give the trade that lets the crowd fire."""
+        """Return the trade that lets the crowd fire."""
         return self._pit_order(Side.SELL, _LIMIT, _IOC, _PIT_PRICE, 1)
 
     # --- the pit ------------------------------------------------------------------------------

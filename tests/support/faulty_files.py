@@ -88,7 +88,7 @@ class FaultyFiles:
 
     @property
     def failed(self) -> bool:
-        """Tell whether the fault was reached."""
+        """True if the fault was reached."""
         return 0 < self._fail_at <= len(self.operations)
 
     def lock(self) -> None:
@@ -163,7 +163,7 @@ class FaultyFiles:
             self.fail(operation, error_type)
 
     def is_next(self) -> bool:
-        """Tell whether the next operation is the one that fails."""
+        """True if the next operation is the one that fails."""
         return len(self.operations) + 1 == self._fail_at
 
     def fail(self, operation: str, error_type: type[WalError]) -> None:
@@ -177,7 +177,7 @@ class FaultyFiles:
         )
 
     def written_of(self, data: bytes) -> bytes:
-        """Give what the failing write of `data` still writes."""
+        """Return what the failing write of `data` still writes."""
         return data[: len(data) // 2] if self._kind in ("short", "killed") else b""
 
 

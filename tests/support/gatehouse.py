@@ -37,7 +37,7 @@ def operator(key: Key) -> KeyEntry:
 
 
 async def log_on(client: WireClient, key: Key, user: int, /, **fields: Any) -> Row:
-    """Say hello, answer the challenge, give what comes then."""
+    """Say hello, answer the challenge, and return what comes then."""
     hello = Hello(1, 1, user, key_id=key.id, **fields)
     await client.send(encode_frame(hello))
     challenge = await client.receive()

@@ -76,7 +76,7 @@ class Enemy:
         self._buffer = b""
 
     def __enter__(self) -> Self:
-        """Give the connection."""
+        """Return the connection."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,7 +94,7 @@ class Enemy:
     async def log_on(
         self, user: int, key: Key | None = None, *, window: int = 0, heartbeat_ms: int = 0
     ) -> Row:
-        """Say hello, answer a challenge with the key, give what comes then."""
+        """Say hello, answer a challenge with the key, and return what comes then."""
         key_id = key.id if key else ""
         greeting = Hello(1, 1, user, window=window, heartbeat_ms=heartbeat_ms, key_id=key_id)
         await self.send(encode_frame(greeting))
@@ -107,13 +107,13 @@ class Enemy:
         return row
 
     async def receive(self) -> Row:
-        """Give the next message; [] when the connection has ended, in whichever way."""
+        """Return the next message; [] when the connection has ended, in whichever way."""
         body = await self.receive_body()
         row: Row = msgpack.unpackb(body) if body else []
         return row
 
     async def receive_body(self) -> bytes:
-        """Give the next message as it came, b"" at the end."""
+        """Return the next message as it came, b"" at the end."""
         while True:
             end = 4 + int.from_bytes(self._buffer[:4], "big")
             if len(self._buffer) >= max(5, end):
@@ -175,7 +175,7 @@ async def crowd(
 
 
 def source_of(number: int) -> str:
-    """Give one of the sources."""
+    """Return one of the sources."""
     return SOURCES[number % len(SOURCES)]
 
 
@@ -361,7 +361,7 @@ async def session_flood(port: int, user: int, key: Key | None, count: int) -> li
 
 
 def stirring_money(user: int) -> list[Request]:
-    """Give the deposits that `stir` needs; the first ids of its session are theirs."""
+    """Return the deposits that `stir` needs; the first ids of its session are theirs."""
     return [Deposit(1, BTC, 10**15, user), Deposit(2, USD, 10**15, user)]
 
 

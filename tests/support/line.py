@@ -59,7 +59,7 @@ class Line:
         self._buffer = b""
 
     def __enter__(self) -> Self:
-        """Give the connection."""
+        """Return the connection."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +77,7 @@ class Line:
     def log_on(
         self, user: int, key: Key | None = None, *, session_id: int = 0, window: int = 0
     ) -> Row:
-        """Say hello, prove the key, give the welcome.
+        """Say hello, prove the key, and return the welcome.
 
         Raises:
             Refused: there is none.
@@ -106,7 +106,7 @@ class Line:
                 return row
 
     def row(self) -> Row:
-        """Give the next message.
+        """Return the next message.
 
         Raises:
             EOFError: the stream ended.
@@ -118,7 +118,7 @@ class Line:
             self._buffer += self._read()
 
     def bodies(self, timeout_s: float) -> list[bytes]:
-        """Give the bodies that are there or come first; none after the timeout."""
+        """Return the bodies that are there or come first; none after the timeout."""
         found = self._cut()
         deadline_s = time.monotonic() + timeout_s
         while not found:

@@ -51,7 +51,7 @@ class Item(NamedTuple):
 
 @cache
 def outputs(count: int) -> tuple[Output, ...]:
-    """Give what the core says to that many batches; the first makes a session and a pair."""
+    """Return what the core says to that many batches; the first makes a session and a pair."""
     core = new_core()
     commands = _deposits_and_trades()
     result = [core.apply(Batch(1_000, [_run(0, [SessionAttached(1, 0, 5, 16_384)])]))]
@@ -168,5 +168,5 @@ def bodies(files: LogFiles) -> list[bytes]:
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """Give a directory's files, to see that nothing was changed."""
+    """Return a directory's files, to see that nothing was changed."""
     return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}

@@ -15,7 +15,7 @@ from tests.support.core_driver import Client, Venue
 
 
 def taken(venue: Venue) -> dict[Channel, list[Any]]:
-    """Give the updates of each channel since last time, of all instruments."""
+    """Return the updates of each channel since last time, of all instruments."""
     rows, venue.market = venue.market, []
     found: dict[Channel, list[Any]] = {}
     for row in rows:

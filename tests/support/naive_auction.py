@@ -26,14 +26,14 @@ NO_CROSS = Cross(0, 0, 0)
 
 
 def cross_at(resting: list[NaiveOrder], price: int) -> Cross:
-    """Give what would trade at a price."""
+    """Return what would trade at a price."""
     bids = sum(o.leaves for o in resting if o.side is Side.BUY and o.price >= price)
     asks = sum(o.leaves for o in resting if o.side is Side.SELL and o.price <= price)
     return Cross(price, min(bids, asks), bids - asks)
 
 
 def best_cross(resting: list[NaiveOrder]) -> Cross:
-    """Give the auction price, its volume and its surplus."""
+    """Return the auction price, its volume and its surplus."""
     candidates = [cross_at(resting, price) for price in {order.price for order in resting}]
     volume = max((candidate.volume for candidate in candidates), default=0)
     if not volume:
@@ -50,7 +50,7 @@ def best_cross(resting: list[NaiveOrder]) -> Cross:
 
 
 def cross_now(state: NaiveState, book: int) -> Cross:
-    """Give what an uncross would do, or of one that goes on what is left."""
+    """Return what an uncross would do, or of one that goes on what is left."""
     if book in state.uncrossing:
         going = state.uncrossing[book]
         return Cross(going.price, going.left, going.surplus)

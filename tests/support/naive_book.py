@@ -58,7 +58,7 @@ class NaiveBook:
         return Outcome(True, fills, 0)
 
     def book(self) -> Book:
-        """Give all levels of both sides, best first."""
+        """Return all levels of both sides, best first."""
         return Book(self._levels(Side.BUY), self._levels(Side.SELL))
 
     def resting(self) -> int:

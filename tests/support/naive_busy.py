@@ -28,12 +28,12 @@ from tests.support.naive_state import NaiveState
 
 
 def has_dead(state: NaiveState, book: int) -> bool:
-    """Whether a time has come in an instrument of which the order has not ended."""
+    """True if a time has come in an instrument of which the order has not ended."""
     return any(o.book == book and state.is_dead(o) for o in state.open)
 
 
 def is_busy(state: NaiveState, user: int, command: Request) -> bool:
-    """Whether a command has to wait for what goes on of its instrument."""
+    """True if a command has to wait for what goes on of its instrument."""
     book = getattr(command, "instrument", 0)
     user = getattr(command, "user", 0) or user
     cancels, named = isinstance(command, CancelOrder | MassCancel | SetStatus), None

@@ -242,7 +242,7 @@ def replace_order(state: NaiveState, user: int, command: ReplaceOrder) -> NaiveO
 
 
 def new_leaves(order: NaiveOrder, command: ReplaceOrder) -> int:
-    """Give what a replace leaves of an order."""
+    """Return what a replace leaves of an order."""
     if command.leaves_quantity is not None:
         return command.leaves_quantity
     whole = order.quantity if command.quantity is None else command.quantity
@@ -250,13 +250,13 @@ def new_leaves(order: NaiveOrder, command: ReplaceOrder) -> int:
 
 
 def takes_off(order: NaiveOrder, command: ReplaceOrder) -> bool:
-    """Whether a replace takes lots off an order and changes nothing else, or leaves nothing."""
+    """True if a replace takes lots off an order and changes nothing else, or leaves nothing."""
     leaves = new_leaves(order, command)
     return leaves <= 0 or _only_takes_off(order, command, leaves)
 
 
 def order_like(state: NaiveState, user: int, command: SubmitOrder | SubmitOco) -> NaiveOrder:
-    """Give an order as it would arrive, taken or not; of a pair the limit leg."""
+    """Return an order as it would arrive, taken or not; of a pair the limit leg."""
     leg = command if isinstance(command, SubmitOrder) else _legs(command)[0]
     order = _new_order(state, user, leg)
     if not order.waiting:

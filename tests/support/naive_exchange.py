@@ -83,7 +83,7 @@ _ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
 
 
 def _is_asked_for_by_id(state: NaiveState, order: NaiveOrder) -> bool:
-    """Whether an older order would be found in place of this one."""
+    """True if an older order would be found in place of this one."""
     older = [o for o in state.ended if o is not order and o.user == order.user]
     return order.client_order_id in [o.client_order_id for o in older if o.client_order_id]
 
@@ -292,7 +292,7 @@ class NaiveExchange:
         return naive_queries.answer(self.state, user, query)
 
     def taken_reports(self) -> list[Told]:
-        """Give the reports since they were last taken, each with its user."""
+        """Return the reports since they were last taken, each with its user."""
         reports, self.state.reports = self.state.reports, []
         return reports
 

@@ -162,17 +162,17 @@ class KnownSide:
     orders: list[BookOrderRow] = field(default_factory=list)
 
     def knows(self, price: int) -> bool:
-        """Whether a price lies within what is known."""
+        """True if a price lies within what is known."""
         if self.boundary is None:
             return True
         return price >= self.boundary if self.side is Side.BUY else price <= self.boundary
 
     def sorted(self) -> list[BookLevel]:
-        """Give the levels, best first."""
+        """Return the levels, best first."""
         return sorted(self.levels.values(), reverse=self.side is Side.BUY)
 
     def queue(self) -> list[BookOrderRow]:
-        """Give the orders, best price first; within a price as they came."""
+        """Return the orders, best price first; within a price as they came."""
         sign = -1 if self.side is Side.BUY else 1
         return sorted(self.orders, key=lambda row: sign * row[1])
 
@@ -205,7 +205,7 @@ class BookFollower(Follower):
 
     @property
     def thin(self) -> bool:
-        """Whether so little is left that another snapshot is due."""
+        """True if so little is left that another snapshot is due."""
         return any(
             known.boundary is not None and 4 * len(self.levels(known)) < known.size
             for known in self.sides
@@ -233,7 +233,7 @@ class BookFollower(Follower):
         raise NotImplementedError
 
     def levels(self, known: KnownSide) -> list[BookLevel]:
-        """Give the levels that are known, best first."""
+        """Return the levels that are known, best first."""
         raise NotImplementedError
 
     def change(self, update: MarketUpdate) -> None:
@@ -316,5 +316,5 @@ _KINDS: dict[Channel, type[Follower]] = {
 
 
 def follower_of(instrument: int, channel: Channel, depth: int) -> Follower:
-    """Give a follower of a channel."""
+    """Return a follower of a channel."""
     return _KINDS[channel](instrument, channel, depth)

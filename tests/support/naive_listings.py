@@ -37,11 +37,11 @@ class NaiveListings:
         self.instruments_so_far = 0
 
     def asset_of(self, symbol: str) -> int:
-        """Give the id of an asset, 0 if there is none of that symbol."""
+        """Return the id of an asset, 0 if there is none of that symbol."""
         return next((number for number, name in self.assets.items() if name == symbol), 0)
 
     def is_listed(self, symbol: str) -> bool:
-        """Tell whether an instrument has this symbol."""
+        """True if an instrument has this symbol."""
         return symbol in [listed.symbol for listed in self.instruments.values()]
 
     def list_asset(self, symbol: str, taker: tuple[int, int]) -> int:

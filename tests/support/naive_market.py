@@ -45,14 +45,14 @@ def checksum(bids: list[BookLevel], asks: list[BookLevel]) -> int:
 
 
 def best(state: NaiveState, book: int) -> tuple[int, int, int, int]:
-    """Give price and quantity of the best bid, then of the best ask."""
+    """Return price and quantity of the best bid, then of the best ask."""
     sides = [levels(state, book, side)[:1] or [(0, 0, 0)] for side in Side]
     (bid, ask) = (side[0] for side in sides)
     return bid[0], bid[1], ask[0], ask[1]
 
 
 def status(state: NaiveState, book: int) -> tuple[int, ...]:
-    """Give status, last price, band, and price, volume and surplus that a call would trade."""
+    """Return status, last price, band, and price, volume and surplus that a call would trade."""
     cross = cross_now(state, book)
     band = state.band(book) or (0, 0)
     return (state.status(book), state.last_price(book), *band, *cross)

@@ -62,7 +62,7 @@ def makers_for(order: NaiveOrder, resting: list[NaiveOrder]) -> list[NaiveOrder]
 
 
 def nobody_is_dead(order: NaiveOrder) -> bool:
-    """Say so of every order."""
+    """Return False, whatever the order."""
     return False
 
 
@@ -125,7 +125,7 @@ def meet(
 
 
 def _wanted(taker: NaiveOrder, price: int) -> int:
-    """Give the lots that an order wants at a price: as many as its budget pays, if it has one."""
+    """Return the lots that an order wants at a price: as many as its budget pays, if it has one."""
     if not taker.terms.budget:
         return taker.leaves
     atoms = price * taker.instrument.quote_atoms_per_tick
@@ -136,7 +136,7 @@ def _wanted(taker: NaiveOrder, price: int) -> int:
 
 
 def _cost(taker: NaiveOrder, notional: int) -> int:
-    """Give what an order will have paid when it has traded so much more."""
+    """Return what an order will have paid when it has traded so much more."""
     fee = ceil_ppm(taker.fee_micro + notional * taker.taker_ppm)
     return taker.quote_total + notional + fee
 

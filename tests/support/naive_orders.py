@@ -68,53 +68,53 @@ class NaiveOrder:
 
     @property
     def post_only(self) -> bool:
-        """Whether it is rejected rather than trading on arrival."""
+        """True if it is rejected rather than trading on arrival."""
         return bool(self.flags & ORDER_POST_ONLY)
 
     @property
     def is_limit(self) -> bool:
-        """Whether it has a limit price."""
+        """True if it has a limit price."""
         return self.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
 
     @property
     def stays(self) -> bool:
-        """Whether what does not trade rests."""
+        """True if what does not trade rests."""
         return self.is_limit and self.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
 
     @property
     def quantity(self) -> int:
-        """Give all its lots."""
+        """Return all its lots."""
         return self.leaves + self.cum + self.canceled
 
     @property
     def quote_total(self) -> int:
-        """Give the quote atoms of all fills."""
+        """Return the quote atoms of all fills."""
         return sum(notional for notional, _ in self.fills)
 
     @property
     def fee_micro(self) -> int:
-        """Give the sum of notional x rate over all fills."""
+        """Return the sum of notional x rate over all fills."""
         return sum(notional * ppm for notional, ppm in self.fills)
 
     @property
     def fee_total(self) -> int:
-        """Give what it is charged so far."""
+        """Return what it is charged so far."""
         return ceil_ppm(self.fee_micro)
 
     @property
     def notional(self) -> int:
-        """Give the value of its open part at its limit."""
+        """Return the value of its open part at its limit."""
         return self.price * self.leaves * self.instrument.quote_atoms_per_tick
 
     @property
     def worst_notional(self) -> int:
-        """Give its notional with the highest fee that it can meet, and what it traded before."""
+        """Return its notional with the highest fee that it can meet, and what it traded before."""
         worst = max(self.maker_ppm, self.taker_ppm, 0)
         fee = ceil_ppm(self.fee_micro + self.notional * worst)
         return self.notional + fee + self.quote_total
 
     def status(self) -> OrderStatus:
-        """Give the FIX status."""
+        """Return the FIX status."""
         if self.live:
             return OrderStatus.PARTIALLY_FILLED if self.cum else OrderStatus.NEW
         if self.reason == CancelReason.EXPIRED:
@@ -122,15 +122,15 @@ class NaiveOrder:
         return OrderStatus.CANCELED if self.reason else OrderStatus.FILLED
 
     def fill_status(self) -> OrderStatus:
-        """Give the FIX status that an execution report shows."""
+        """Return the FIX status that an execution report shows."""
         return OrderStatus.PARTIALLY_FILLED if self.leaves else OrderStatus.FILLED
 
     def asset(self) -> int:
-        """Give the asset that it pays with."""
+        """Return the asset that it pays with."""
         return self.instrument.quote if self.side is Side.BUY else self.instrument.base
 
     def needs(self) -> int:
-        """Give what it must reserve by itself while it is open."""
+        """Return what it must reserve by itself while it is open."""
         if self.terms.budget:
             return self.terms.budget - self.quote_total - self.fee_total
         if self.side is Side.BUY:
@@ -140,7 +140,7 @@ class NaiveOrder:
         return self.leaves * self.instrument.base_atoms_per_lot
 
     def reserved(self) -> int:
-        """Give what it reserves: a pair's larger need stands on its limit leg."""
+        """Return what it reserves: a pair's larger need stands on its limit leg."""
         if not self.live:
             return 0
         if self.partner is None:
@@ -160,13 +160,13 @@ class NaiveOrder:
         self.reason = reason
 
     def copied(self) -> NaiveOrder:
-        """Give a copy that may trade without anybody noticing."""
+        """Return a copy that may trade without anybody noticing."""
         other = copy(self)
         other.fills = list(self.fills)
         return other
 
     def row(self, trigger: int) -> OrderRow:
-        """Give the row of a listing; only the whole exchange knows the trigger now."""
+        """Return the row of a listing; only the whole exchange knows the trigger now."""
         linked = self.partner.order_id if self.partner else 0
         terms = self.terms
         return OrderRow(

@@ -45,12 +45,12 @@ CELLS: Final = _cells()
 
 
 def users_of(role: Role, first: int, last: int) -> tuple[int, int]:
-    """Give the users for which a session of a role may act; `first`..`last` are its key's."""
+    """Return the users for which a session of a role may act; `first`..`last` are its key's."""
     return (1, HOUSE_USER) if role in (Role.OPERATOR, Role.ANONYMOUS) else (first, last)
 
 
 def permitted(role: Role, users: tuple[int, int], user: int, request: Request) -> bool:
-    """Tell whether a session of `user`, which may act for the `users`, may send a request."""
+    """True if a session of `user`, which may act for the `users`, may send a request."""
     cell = CELLS[type(request), role]
     if cell != "own":
         return cell == "any"

@@ -41,7 +41,7 @@ def check_places(
 
 
 def _whole(in_all: int, state: NaiveState) -> int:
-    """Give a hundred times the share of a key: the next whole number of places."""
+    """Return a hundred times the share of a key: the next whole number of places."""
     percent = in_all * state.places.key_share_percent
     return percent if percent % 100 == 0 else percent + 100 - percent % 100
 

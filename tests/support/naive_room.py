@@ -39,20 +39,20 @@ class NaiveRoom:
         self.seats: list[NaiveSeat] = []
 
     def taken(self, seat: NaiveSeat) -> int:
-        """Give what a session takes, the operators' reserve included."""
+        """Return what a session takes, the operators' reserve included."""
         return max(seat.remembered if seat.gone_ns else seat.window, self.sizes.least)
 
     def common(self, seat: NaiveSeat) -> int:
-        """Give what of it is out of the room."""
+        """Return what of it is out of the room."""
         taken = self.taken(seat)
         return taken - min(taken, self.sizes.small) if seat.operator else taken
 
     def of_all(self, owner: tuple[int, bool] | None = None) -> int:
-        """Give what an owner takes, or everybody."""
+        """Return what an owner takes, or everybody."""
         return sum(self.common(s) for s in self.seats if owner in (None, s.owner))
 
     def may_go(self, owner: tuple[int, bool], now_ns: int) -> list[NaiveSeat]:
-        """Give who may give way of an owner, the longest gone first."""
+        """Return who may give way of an owner, the longest gone first."""
         found = [
             seat
             for seat in self.seats
@@ -117,7 +117,7 @@ class NaiveRoom:
         return self.sizes.room - (0 if seat.key or first else self.sizes.kept)
 
     def _granted(self, seat: NaiveSeat, wanted: int) -> int:
-        """Give the largest window up to the wanted one that fits; 0 for none."""
+        """Return the largest window up to the wanted one that fits; 0 for none."""
         window = max(wanted, self.sizes.least)
         while window and not self._fits(seat, wanted, window):
             window -= 1

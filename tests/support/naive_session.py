@@ -38,7 +38,7 @@ class NaiveSession:
         self.resize(self.window)
 
     def repeated(self, request_id: int, body: bytes) -> bytes | ErrorCode:
-        """Tell what answers an id at or below the last one."""
+        """Return what answers an id at or below the last one."""
         if not self.remembered or request_id < self.remembered[0][0]:
             return ErrorCode.STALE_ID
         for used, content, response in self.remembered:

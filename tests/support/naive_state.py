@@ -124,7 +124,7 @@ class NaiveState:
     # --- looking things up --------------------------------------------------------------------
 
     def instrument(self, number: int) -> AddInstrument:
-        """Give an instrument that must be known."""
+        """Return an instrument that must be known."""
         reject_if(number not in self.listings.instruments, RejectReason.UNKNOWN_INSTRUMENT)
         return self.listings.instruments[number]
 
@@ -137,7 +137,7 @@ class NaiveState:
         return list(self.listings.instrument_takers.values())
 
     def status(self, book: int) -> InstrumentStatus:
-        """Give what may be done with an instrument's orders."""
+        """Return what may be done with an instrument's orders."""
         return self.statuses.get(book, InstrumentStatus.TRADING)
 
     def unfinished(self) -> list[int]:
@@ -153,11 +153,11 @@ class NaiveState:
         return [order for order in self.fired.get(book, []) if order.live]
 
     def in_call(self, book: int) -> bool:
-        """Whether orders only gather."""
+        """True if orders only gather."""
         return self.status(book) is InstrumentStatus.CALL_AUCTION
 
     def last_price(self, book: int) -> int:
-        """Give the price of the last trade, 0 before the first."""
+        """Return the price of the last trade, 0 before the first."""
         prices = self.prices.get(book)
         return prices[-1] if prices else 0
 
@@ -166,7 +166,7 @@ class NaiveState:
         return [o for o in self.open if o.book == book and not o.waiting]
 
     def band(self, book: int) -> tuple[int, int] | None:
-        """Give the lowest and the highest price at which trades may happen now."""
+        """Return the lowest and the highest price at which trades may happen now."""
         listed = self.instrument(book)
         if not listed.band_ppm:
             return None
@@ -175,16 +175,16 @@ class NaiveState:
         return middle - reach, middle + reach
 
     def rates(self, book: int, user: int) -> tuple[int, int]:
-        """Give the maker and the taker rate that an order gets now."""
+        """Return the maker and the taker rate that an order gets now."""
         listed = self.instrument(book)
         return self.own_rates.get((book, user), (listed.maker_fee_ppm, listed.taker_fee_ppm))
 
     def newest_priority(self) -> int:
-        """Give the priority of who comes after all others."""
+        """Return the priority of who comes after all others."""
         return 1 + max((order.priority for order in self.open), default=0)
 
     def is_dead(self, order: NaiveOrder) -> bool:
-        """Whether an order's time has come; an uncross that goes on counts on those that lived."""
+        """True if an order's time has come; an uncross that goes on counts on those that lived."""
         return 0 < order.terms.expires_ns <= self.time_ns and order.book not in self.uncrossing
 
     def living(self, book: int) -> list[NaiveOrder]:
@@ -201,7 +201,7 @@ class NaiveState:
     # --- triggers -------------------------------------------------------------------------------
 
     def trigger_after(self, order: NaiveOrder, trades: int) -> int:
-        """Give a waiting stop's trigger when its instrument had so many trades."""
+        """Return a waiting stop's trigger when its instrument had so many trades."""
         if not order.terms.trail:
             return order.terms.stop_price
         seen = self.prices[order.book][order.trades_before - 1 : trades]
@@ -210,7 +210,7 @@ class NaiveState:
         return min(seen) + order.terms.trail
 
     def trigger_now(self, order: NaiveOrder) -> int:
-        """Give a stop's trigger, that of one that has fired as it was then; 0: no stop."""
+        """Return a stop's trigger, that of one that has fired as it was then; 0: no stop."""
         if not order.waiting or order in self.in_line(order.book):
             return order.trigger
         return self.trigger_after(order, len(self.prices.get(order.book, [])))
@@ -218,14 +218,14 @@ class NaiveState:
     # --- money ----------------------------------------------------------------------------------
 
     def account(self, user: int, asset: int) -> tuple[int, int, int]:
-        """Give (available, reserved, held)."""
+        """Return (available, reserved, held)."""
         mine = [o for o in self.open if o.user == user and o.asset() == asset]
         reserved = sum(order.reserved() for order in mine)
         held = self.plain_held.get((user, asset), 0) + self.named_held(user, asset)
         return self.owned.get((user, asset), 0) - reserved - held, reserved, held
 
     def accounts(self) -> dict[tuple[int, int], Account]:
-        """Give all accounts that are not empty: of whom and in which asset."""
+        """Return all accounts that are not empty: of whom and in which asset."""
         parts: dict[tuple[int, int], list[int]] = {}
         found = [(key, 0, amount) for key, amount in self.owned.items()]
         found += [((o.user, o.asset()), 1, o.reserved()) for o in self.open]
@@ -242,7 +242,7 @@ class NaiveState:
         }
 
     def named_held(self, user: int, asset: int) -> int:
-        """Give what of an account is in named holds."""
+        """Return what of an account is in named holds."""
         mine = [hold for hold in self.holds if (hold.user, hold.asset) == (user, asset)]
         return sum(hold.amount for hold in mine)
 

@@ -13,12 +13,12 @@ from tests.support.naive_state import NaiveState
 
 
 def reaches(side: Side, price: int, trigger: int) -> bool:
-    """Whether a price reaches the trigger of a stop of this side."""
+    """True if a price reaches the trigger of a stop of this side."""
     return price >= trigger if side is Side.BUY else price <= trigger
 
 
 def reached_by_last(state: NaiveState, order: NaiveOrder) -> bool:
-    """Whether a stop's trigger is reached by the last price, while trading."""
+    """True if a stop's trigger is reached by the last price, while trading."""
     last_price = state.last_price(order.book)
     if not last_price or state.status(order.book) is not InstrumentStatus.TRADING:
         return False

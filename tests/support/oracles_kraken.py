@@ -107,7 +107,7 @@ class _Exercise:
 
 
 def _best(levels: list[BookLevel]) -> Line:
-    """Give price and quantity of the best level, in the exercise's form."""
+    """Return price and quantity of the best level, in the exercise's form."""
     return list(levels[0][:2]) if levels else ["-", "-"]
 
 

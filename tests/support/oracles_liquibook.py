@@ -204,7 +204,7 @@ class _Test:
         return [f"replace {name}", *_fills(trades), *_end(name, response)]
 
     def _book(self) -> list[str]:
-        """Give the open orders, best first; the levels must be made of them."""
+        """Return the open orders, best first; the levels must be made of them."""
         by_side: dict[Side, list[tuple[int, int, int]]] = {Side.BUY: [], Side.SELL: []}
         for placed, row in self.market.open_orders():
             by_side[placed.side].append((row.price, placed.name, row.leaves))
@@ -238,7 +238,7 @@ def _levels(orders: list[tuple[int, int, int]]) -> list[BookLevel]:
 
 
 def _end_of_stop(reports: list[Reply], order_id: int, name: int) -> list[str]:
-    """Say what a stop that fired at once came to; here it never finds anything."""
+    """Return what a stop that fired at once came to; here it never finds anything."""
     of_it = [report for report in reports if isinstance(report, OrderReport)]
     assert len(of_it) == len(reports)
     assert {report.order_id for report in of_it} == {order_id}

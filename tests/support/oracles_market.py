@@ -98,7 +98,7 @@ class Market:
         self.instrument = self.owner.list_pair()
 
     def client(self, trader: object) -> Client:
-        """Give a trader's connection; whoever is new gets plenty of both assets."""
+        """Return a trader's connection; whoever is new gets plenty of both assets."""
         if trader not in self._clients:
             client = self.venue.attach(user=2 + len(self._clients))
             for asset in (1, 2):
@@ -147,12 +147,12 @@ class Market:
         ]
 
     def levels(self) -> tuple[list[BookLevel], list[BookLevel]]:
-        """Give the bids and the asks, best first."""
+        """Return the bids and the asks, best first."""
         book = self.owner.book(self.instrument)
         return book.bids, book.asks
 
     def open_orders(self) -> list[tuple[Placed, OrderRow]]:
-        """Give all open orders, those of one trader in the order of their ids."""
+        """Return all open orders, those of one trader in the order of their ids."""
         orders = []
         for client in self._clients.values():
             ask = ListOrders(client.next_query_id(), self.instrument)

@@ -29,7 +29,7 @@ from hpe.messages import (
 
 
 def is_idle(reply: Reply) -> bool:
-    """Whether this answers a command that did nothing that lasts, told by the answer alone."""
+    """True if this answers a command that did nothing that lasts, told by the answer alone."""
     is_response = COMMAND_FIRST <= type_number(type(reply)) < INTERNAL_FIRST
     if not is_response or reply.flags & FLAG_DUPLICATE:
         return False

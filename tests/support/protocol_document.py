@@ -41,7 +41,7 @@ _HEX = re.compile(r"[0-9a-f]{2}( [0-9a-f]{2})*")
 
 
 def sections(text: str) -> dict[str, str]:
-    """Give the text under every heading, by the heading."""
+    """Return the text under every heading, by the heading."""
     found: dict[str, str] = {}
     parts = re.split(r"^#+ (.+)$", text, flags=re.MULTILINE)
     for heading, body in zip(parts[1::2], parts[2::2], strict=True):
@@ -51,7 +51,7 @@ def sections(text: str) -> dict[str, str]:
 
 
 def tables(text: str) -> list[list[Row]]:
-    """Give every table of a section: rows by column name."""
+    """Return every table of a section: rows by column name."""
     found: list[list[Row]] = []
     lines = [*text.splitlines(), ""]
     at = 0
@@ -75,13 +75,13 @@ def _cells(line: str) -> list[str]:
 
 
 def table(text: str, *columns: str) -> list[Row]:
-    """Give the only table of a section that has these columns."""
+    """Return the only table of a section that has these columns."""
     (found,) = [rows for rows in tables(text) if rows and list(rows[0]) == list(columns)]
     return found
 
 
 def messages(text: str) -> list[Message]:
-    """Give every message section, in the order of the document."""
+    """Return every message section, in the order of the document."""
     found = []
     under = ""
     tops = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
@@ -107,14 +107,14 @@ def messages(text: str) -> list[Message]:
 
 
 def numbered_rows(text: str) -> list[Row]:
-    """Give the rows of a section's table of fields; none when it has no such table."""
+    """Return the rows of a section's table of fields; none when it has no such table."""
     numbered = [rows for rows in tables(text) if rows and "#" in rows[0]]
     assert len(numbered) <= 1
     return numbered[0] if numbered else []
 
 
 def examples(text: str) -> list[Example]:
-    """Give the examples of a section, of which there is at least one."""
+    """Return the examples of a section, of which there is at least one."""
     found = []
     for block in _FENCE.findall(text):
         lines = block.splitlines()
@@ -126,7 +126,7 @@ def examples(text: str) -> list[Example]:
 
 
 def snake(name: str) -> str:
-    """Give the name that the document has for a class."""
+    """Return the name that the document has for a class."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 

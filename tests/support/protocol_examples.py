@@ -14,18 +14,18 @@ START: Final = 1_000_000
 
 
 def numbers(heading: str) -> list[dict[str, Any]]:
-    """Give the table of an example with its integers read."""
+    """Return the table of an example with its integers read."""
     (rows,) = document.tables(SECTIONS[f"Example: {heading}"])
     return [{key: read(cell) for key, cell in row.items()} for row in rows]
 
 
 def read(cell: str) -> int | str:
-    """Give a cell as an integer where it is one."""
+    """Return a cell as an integer where it is one."""
     return int(cell) if cell.lstrip("-").isdigit() else cell
 
 
 def named_bytes(heading: str) -> dict[str, bytes]:
-    """Give the byte strings of an example by what they are."""
+    """Return the byte strings of an example by what they are."""
     (rows,) = document.tables(SECTIONS[f"Example: {heading}"])
     return {row["what"]: bytes.fromhex(row["bytes"]) for row in rows}
 
@@ -37,7 +37,7 @@ def orders_of(cell: str) -> list[tuple[int, int]]:
 
 
 def traders(venue: Venue, **instrument: int) -> tuple[Client, Client]:
-    """Give two users with money, on a venue with one pair of these settings."""
+    """Return two users with money, on a venue with one pair of these settings."""
     seller, buyer = venue.attach(1), venue.attach(2)
     assert seller.list_pair(**instrument) == PAIR
     for trader in (seller, buyer):

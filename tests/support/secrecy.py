@@ -9,7 +9,7 @@ import base64
 
 
 def forms_of(secret: bytes) -> list[str]:
-    """Give every way in which a text could show a secret; of each both halves count."""
+    """Return every way in which a text could show a secret; of each both halves count."""
     whole = [
         secret.hex(),
         secret.hex().upper(),

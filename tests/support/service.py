@@ -66,7 +66,7 @@ async def running_service(
 
 
 def _surroundings() -> dict[str, str]:
-    """Give this process's environment without what the tests are told: it is no setting."""
+    """Return this process's environment without what the tests are told: it is no setting."""
     return {name: value for name, value in os.environ.items() if name != "HPE_CRASH_SEED"}
 
 

@@ -38,7 +38,7 @@ class StreamPeer:
         self.asked.append(_DECODERS[frame[5]].decode(frame[4:]))
 
     async def request(self, kind: type[_R]) -> _R:
-        """Give the next request, which has to be of a kind."""
+        """Return the next request, which has to be of a kind."""
         while not self.asked:
             await wait_all_tasks_blocked()
             if not self.asked:

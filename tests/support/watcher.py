@@ -31,13 +31,13 @@ class Sample(NamedTuple):
 
 
 def percentile_s(samples: Sequence[Sample], per_cent: float) -> float:
-    """Give the time within which so many per cent of the samples are."""
+    """Return the time within which so many per cent of the samples are."""
     took = sorted(sample.took_s for sample in samples)
     return took[min(len(took) - 1, int(len(took) * per_cent / 100))]
 
 
 def describe(samples: Sequence[Sample]) -> str:
-    """Say how long they took, in half a line."""
+    """Return how long they took, in half a line."""
     p50, p99, worst = (1_000 * percentile_s(samples, per_cent) for per_cent in (50, 99, 100))
     return f"p50 {p50:.2f} p99 {p99:.2f} max {worst:.2f} ms"
 
@@ -71,7 +71,7 @@ class Watcher:
 
     @property
     def works(self) -> bool:
-        """Whether it still runs."""
+        """True if it still runs."""
         return self._process.poll() is None
 
     def noted(self) -> Any:

@@ -50,7 +50,7 @@ class WireClient:
         await self.stream.send_all(b"".join(frames))
 
     async def receive(self) -> Row | None:
-        """Give the next message, None at the end of the stream."""
+        """Return the next message, None at the end of the stream."""
         while True:
             if len(self._buffer) >= 4:
                 (length,) = struct.unpack_from(">I", self._buffer)
@@ -66,7 +66,7 @@ class WireClient:
             self._buffer += data
 
     async def responses(self, count: int) -> list[Row]:
-        """Give the next `count` responses, leaving out execution reports."""
+        """Return the next `count` responses, leaving out execution reports."""
         rows: list[Row] = []
         while len(rows) < count:
             row = await self.receive()
@@ -81,14 +81,14 @@ class WireClient:
         return (await self.responses(1))[0]
 
     async def until_closed(self) -> list[Row]:
-        """Give everything up to the end of the stream."""
+        """Return everything up to the end of the stream."""
         rows: list[Row] = []
         while (row := await self.receive()) is not None:
             rows.append(row)
         return rows
 
     async def log_on(self, user: int, session_id: int = 0, window: int = 0) -> Row:
-        """Say hello and give the welcome."""
+        """Say hello and return the welcome."""
         welcome = await self.ask(Hello(1, 1, user, session_id, window))
         assert welcome[0] == 1, welcome
         self.session_id = welcome[4]
@@ -115,7 +115,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def named(rows: Iterable[Row]) -> list[tuple[int, str]]:
-    """Give (request id, name) of error rows."""
+    """Return (request id, name) of error rows."""
     return [(row[1], row[4]) for row in rows if row[0] == ERROR]
 
 

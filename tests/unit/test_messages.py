@@ -20,7 +20,7 @@ ALL = (*REQUESTS, *messages.REPLIES, *EMBEDDED)
 
 
 def scalar(kind):
-    """Give the type of a field's value; of one that may be nil, that of its other values.
+    """Return the type of a field's value; of one that may be nil, that of its other values.
 
     A union of several messages stays what it is.
     """
@@ -41,13 +41,13 @@ TERMS = inspect.type_info(messages.OrderTerms).fields
 
 @cache
 def patterned(pattern, length_min, length_max):
-    """Give a strategy for a text whose pattern says which characters it may have."""
+    """Return a strategy for a text whose pattern says which characters it may have."""
     characters = [each for each in map(chr, range(0x80)) if re.match(pattern, each)]
     return st.text(characters, min_size=length_min, max_size=length_max)
 
 
 def values(kind):
-    """Give a strategy for one field's type, inside its range."""
+    """Return a strategy for one field's type, inside its range."""
     match kind:
         case inspect.IntType():
             low = 0 if kind.ge is None else kind.ge
@@ -87,7 +87,7 @@ def structs(message):
 
 
 def smallest(kind):
-    """Give a valid value of a type."""
+    """Return a valid value of a type."""
     match kind:
         case inspect.StrType():
             return "A"
@@ -109,7 +109,7 @@ def smallest(kind):
 
 
 def valid_array(message):
-    """Give the smallest valid array of a request, as plain values."""
+    """Return the smallest valid array of a request, as plain values."""
     fields = inspect.type_info(message).fields
     return [type_number(message), *(smallest(field.type) for field in fields)]
 
@@ -258,7 +258,7 @@ def test_type_numbers_are_unique_per_direction(base):
 
 
 def largest(kind, rows):
-    """Give the value of a type that takes the most bytes, in plain values; lists have `rows`."""
+    """Return the value of a type that takes the most bytes, in plain values; lists have `rows`."""
     match kind:
         case inspect.IntType() | inspect.EnumType():
             return INT_MAX

@@ -29,7 +29,7 @@ def test_the_naive_book_keeps_price_time_priority() -> None:
 
 
 def in_call(*commands: Command) -> NaiveBook:
-    """Give a book in a call that got these orders."""
+    """Return a book in a call that got these orders."""
     book = NaiveBook()
     for command in (CALL, *commands):
         assert book.apply(command) == Outcome(True, [], 0)

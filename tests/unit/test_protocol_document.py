@@ -43,7 +43,7 @@ def find(message):
 
 
 def spelled(value):
-    """Give a default as the tables write it."""
+    """Return a default as the tables write it."""
     for text in ("2^31-1", "2^62", "2^63-2", "2^63-1"):
         if value == document.number(text):
             return text
@@ -51,7 +51,7 @@ def spelled(value):
 
 
 def described(kind):
-    """Give the type and range columns of a field."""
+    """Return the type and range columns of a field."""
     match kind:
         case inspect.UnionType():
             # A union of several messages is an array whichever it is, without a range.
@@ -114,7 +114,7 @@ def test_the_code_lists_every_message_class():
 
 
 def documented_fields(kind, implied, *, bounded):
-    """Give the rows that a class's table must have, without their meaning."""
+    """Return the rows that a class's table must have, without their meaning."""
     rows = []
     for position, field in enumerate(inspect.type_info(kind).fields[implied:], implied):
         name, span = described(field.type)
@@ -256,7 +256,7 @@ def test_type_ranges():
 
 
 def listed_after(phrase, text):
-    """Give the names of the sentence that starts with a phrase."""
+    """Return the names of the sentence that starts with a phrase."""
     found = re.search(rf"{phrase}: ([a-z_,\s]+)[.,]", text)
     return re.findall(r"\w+", found[1]) if found else []
 

@@ -66,7 +66,7 @@ PROOF = named_bytes("a proof by HMAC-SHA256")
 
 
 def proof_message() -> bytes:
-    """Give what is signed, from the parts that a client has."""
+    """Return what is signed, from the parts that a client has."""
     digest = hashlib.sha256(PROOF["hello body"]).digest()
     assert digest == PROOF["SHA-256(hello body)"]
     return b"hpe logon 1\0" + PROOF["server nonce"] + PROOF["client nonce"] + digest
@@ -112,7 +112,7 @@ def checksum(bids: Levels, asks: Levels) -> int:
 
 
 def example_book() -> tuple[Levels, Levels]:
-    """Give the bids and asks of the checksum's example."""
+    """Return the bids and asks of the checksum's example."""
     sides: dict[str, Levels] = {"bid": {}, "ask": {}}
     for row in numbers("a checksum"):
         sides[row["side"]][row["price"]] = row["quantity"]
@@ -241,7 +241,7 @@ def test_core_agrees_on_the_checksum_and_on_the_kept_book(venue):
 
 
 def told(report: PrivateReport) -> str:
-    """Say what a report tells, as the example does."""
+    """Return what a report tells, as the example does."""
     match report:
         case ExecutionReport(last_price=price, last_quantity=quantity, leaves=leaves):
             return f"{quantity} at {price}, leaves {leaves}"
@@ -256,7 +256,7 @@ def told(report: PrivateReport) -> str:
 
 
 def reports_of(venue: Venue, user: int) -> list[PrivateReport]:
-    """Give a user's whole private stream."""
+    """Return a user's whole private stream."""
     kept = [*venue.private.get(user, []), *venue.balances.get(user, [])]
     return sorted(kept, key=lambda report: report.private_sequence)
 

@@ -8,13 +8,13 @@ from tests.support.core_driver import CORE_FACTORIES, Client, Venue
 
 @pytest.fixture(params=CORE_FACTORIES)
 def venue(request: pytest.FixtureRequest) -> Venue:
-    """Give an empty venue."""
+    """Return an empty venue."""
     return Venue(CORE_FACTORIES[request.param])
 
 
 @pytest.fixture
 def market(venue: Venue) -> Venue:
-    """Give a venue with assets 1 (BASE) and 2 (QUOTE) and their pair as instrument 1."""
+    """Return a venue with assets 1 (BASE) and 2 (QUOTE) and their pair as instrument 1."""
     client = venue.attach(1_000)
     client.get_id(AddAsset(client.next_id(), "BASE", 0))
     client.get_id(AddAsset(client.next_id(), "QUOTE", 2))
@@ -24,7 +24,7 @@ def market(venue: Venue) -> Venue:
 
 @pytest.fixture
 def client(market: Venue) -> Client:
-    """Give user 1, with 1,000,000 atoms of both assets."""
+    """Return user 1, with 1,000,000 atoms of both assets."""
     client = market.attach(1)
     for asset in (1, 2):
         client.deposit(asset, 1_000_000)
@@ -33,7 +33,7 @@ def client(market: Venue) -> Client:
 
 @pytest.fixture
 def other(market: Venue) -> Client:
-    """Give user 2, with 1,000,000 atoms of both assets."""
+    """Return user 2, with 1,000,000 atoms of both assets."""
     other = market.attach(2)
     for asset in (1, 2):
         other.deposit(asset, 1_000_000)

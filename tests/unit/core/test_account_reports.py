@@ -20,7 +20,7 @@ LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
 
 
 def accounts_told(venue, *runs):
-    """Give (user, asset) of the accounts that a batch reports, and the reports."""
+    """Return (user, asset) of the accounts that a batch reports, and the reports."""
     before = {user: len(told) for user, told in venue.balances.items()}
     venue.apply(*runs)
     found = {

@@ -32,7 +32,7 @@ EFFORT_MAX = 12_000
 
 @pytest.fixture
 def pit():
-    """Give a pit with a second market, in which the canary trades."""
+    """Return a pit with a second market, in which the canary trades."""
     pit = Pit()
     pit.second = pit.hers.list_pair()
     pit.canary = pit.venue.attach(3)

@@ -43,7 +43,7 @@ SOON_NS, CROWD = 10**6, 40
 
 @pytest.fixture
 def pit(monkeypatch):
-    """Give a pit of which one order a batch expires, and in another market a crowd that does so.
+    """Return a pit of which one order a batch expires, and in another market a crowd that does so.
 
     The crowd is due first, so whatever the test lets expire at `soon` is dead for long.
     """

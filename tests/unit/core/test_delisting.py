@@ -51,7 +51,7 @@ def in_parts(monkeypatch):
 
 @pytest.fixture
 def operator(market):
-    """Give somebody who may list, in a market with a second pair that nothing uses."""
+    """Return somebody who may list, in a market with a second pair that nothing uses."""
     operator = market.attach(90)
     for symbol in ("NEW", "OLD"):
         operator.get_id(AddAsset(operator.next_id(), symbol, 0))

@@ -36,7 +36,7 @@ LIMIT, STOP, GTC, GTD = OrderType.LIMIT, OrderType.STOP, TimeInForce.GTC, TimeIn
 
 @pytest.fixture
 def trader(client, other):
-    """Give user 1 in a session of which every order ends with the connection at once."""
+    """Return user 1 in a session of which every order ends with the connection at once."""
     return client.venue.attach(1, flags=1)
 
 
@@ -45,13 +45,13 @@ def with_grace(client, grace_ms, flags=1):
 
 
 def resting(client, user=1):
-    """Give the ids of a user's open orders."""
+    """Return the ids of a user's open orders."""
     rows = client.get(OrdersReply, ListOrders(client.next_query_id(), user=user)).rows
     return [row.order_id for row in rows]
 
 
 def ended(venue, user=1):
-    """Give (order id, reason) of a user's orders that ended, in the order of the reports."""
+    """Return (order id, reason) of a user's orders that ended, in the order of the reports."""
     told = [r for r in venue.private.get(user, []) if getattr(r, "exec_type", 0) == 4]
     return [(report.order_id, report.reason) for report in told]
 

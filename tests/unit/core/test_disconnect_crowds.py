@@ -21,7 +21,7 @@ ENDINGS_MAX = ACTS_PER_BODY_MAX[ENDING]
 
 @pytest.fixture
 def trader(client, other):
-    """Give user 1 in a session of which every order ends with the connection at once."""
+    """Return user 1 in a session of which every order ends with the connection at once."""
     return client.venue.attach(1, flags=1)
 
 

@@ -34,7 +34,7 @@ def executor():
 
 
 def house(executor):
-    """Give what the house has of the quote asset."""
+    """Return what the house has of the quote asset."""
     return executor._house(2).available
 
 

@@ -30,7 +30,7 @@ SECOND_NS = 10**9
 
 @pytest.fixture
 def deep(market, client, other):
-    """Give the venue with a call in which more levels cross than are searched for every batch."""
+    """Return the venue with a call in which more levels cross than are searched for every batch."""
     return deepened(market, client, other, 1)
 
 

@@ -34,7 +34,7 @@ ALL = tuple(Channel)
 
 @pytest.fixture
 def watched(client, other):
-    """Give the venue with everything of instrument 1 wanted."""
+    """Return the venue with everything of instrument 1 wanted."""
     client.venue.wanted = {(1, channel) for channel in ALL}
     return client.venue
 

@@ -64,7 +64,7 @@ def test_a_snapshot_of_some_levels_says_that_there_are_more(client, channel):
 
 @pytest.fixture
 def crowded(client):
-    """Give a client of a book with 9,999 orders at one price, then 2, then 1."""
+    """Return a client of a book with 9,999 orders at one price, then 2, then 1."""
     client.deposit(2, 10**9)
     client.venue.configure(open_orders_per_user_max=100_000)
     for price, count, start in ((100, CROWD, 100), (99, 2, 50_000), (98, 1, 60_000)):

@@ -10,7 +10,7 @@ from tests.support.core_parts import new_book, new_order
 
 @pytest.fixture
 def book():
-    """Give a book with asks of 10: ids 1 and 2 at 101, 3 at 100, 4 at 102."""
+    """Return a book with asks of 10: ids 1 and 2 at 101, 3 at 100, 4 at 102."""
     book = new_book()
     for number, price in ((1, 101), (2, 101), (3, 100), (4, 102)):
         book.asks.add(new_order(book, number, Side.SELL, price))

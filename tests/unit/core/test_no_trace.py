@@ -100,7 +100,7 @@ def ask_for_strangers(client, make, count):
 
 
 def growth_of(client, makes, count):
-    """Give by how many bytes requests for so many users of each kind let memory grow."""
+    """Return by how many bytes requests for so many users of each kind let memory grow."""
     for make in makes:  # what the session remembers is there before
         ask_for_strangers(client, make, BATCH)
     tracemalloc.start()
@@ -115,7 +115,7 @@ def growth_of(client, makes, count):
 
 @pytest.fixture
 def busy(client, other):
-    """Give a client of a market with an order, and with a hold of 5."""
+    """Return a client of a market with an order, and with a hold of 5."""
     client.submit(BUY, 90, 3)
     client.ask(LockBalance(client.next_id(), 1, 5, 0, 7))
     return client

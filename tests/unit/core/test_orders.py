@@ -11,7 +11,7 @@ from tests.support.core_parts import new_book, new_order, new_stop
 
 
 def new_index(timers):
-    """Give an index that knows users 1 to 9."""
+    """Return an index that knows users 1 to 9."""
     index = OrderIndex(timers)
     index.users.update((user, UserOrders({}, NOBODY)) for user in range(1, 10))
     return index

@@ -68,7 +68,7 @@ class Bank:
         return self.rich.ask(Transfer(self.rich.next_id(), asset, amount, to_user))
 
     def seen(self):
-        """Give what a rejected command must not change."""
+        """Return what a rejected command must not change."""
         ask, users = self.rich.ask, (1, 2, 3, HOUSE_USER)
         books = [self.rich.book(number) for number in self.venue.core.exchange.books]
         return (

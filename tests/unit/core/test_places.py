@@ -55,7 +55,7 @@ def bid(client, price=50, **kind):
 
 @pytest.fixture
 def rich(market):
-    """Give a market with deposits of users 1 to 6, as by an operator with key 9."""
+    """Return a market with deposits of users 1 to 6, as by an operator with key 9."""
     operator = attach(market, 90, 9, Role.OPERATOR)
     for user in range(1, 7):
         for asset in (1, 2):

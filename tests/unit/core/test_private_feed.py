@@ -45,13 +45,13 @@ class Stream:
         self.take()
 
     def take(self):
-        """Give the reports since last time, balances excepted."""
+        """Return the reports since last time, balances excepted."""
         told = self.venue.private.get(self.user, [])
         fresh, self.seen = told[getattr(self, "seen", 0) :], len(told)
         return fresh
 
     def kinds(self):
-        """Give the kinds of the reports since last time."""
+        """Return the kinds of the reports since last time."""
         return [ExecType(getattr(report, "exec_type", 0)) for report in self.take()]
 
 

@@ -229,7 +229,7 @@ def test_private_reports_are_numbered_over_batches(market, client, other):
 
 @pytest.fixture
 def traded(market, client, other):
-    """Give a venue whose last body holds two trades of three commands."""
+    """Return a venue whose last body holds two trades of three commands."""
     sell = SubmitOrder(50, 1, 0, SELL, 2, 1, 100, 5)
     buys = [SubmitOrder(50 + n, 1, 0, BUY, 2, 1, 100, 2) for n in range(2)]
     market.apply(other.run(sell), client.run(*buys))

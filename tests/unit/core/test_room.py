@@ -58,7 +58,7 @@ def key_crowd(venue, keys, **named):
 
 
 def refused(venue, user=1, **granted):
-    """Give whose limit refuses a hello."""
+    """Return whose limit refuses a hello."""
     response = venue.try_attach(user, **granted)
     assert response.error == ErrorCode.TOO_MANY_SESSIONS
     assert (response.session_id, response.window) == (0, 0)

@@ -27,19 +27,19 @@ def with_grace(client, grace_ms, flags=1, session_id=0):
 
 
 def resting(client, user=1):
-    """Give the ids of a user's open orders."""
+    """Return the ids of a user's open orders."""
     rows = client.get(OrdersReply, ListOrders(client.next_query_id(), user=user)).rows
     return [row.order_id for row in rows]
 
 
 def ended(venue, user=1):
-    """Give (order id, reason) of a user's orders that were canceled, as they were reported."""
+    """Return (order id, reason) of a user's orders that were canceled, as they were reported."""
     told = [r for r in venue.private.get(user, []) if isinstance(r, OrderReport)]
     return [(report.order_id, report.reason) for report in told if report.exec_type == 4]
 
 
 def rows_of(venue, kind):
-    """Give the rows of one kind in the dump."""
+    """Return the rows of one kind in the dump."""
     marker = bytes([0xA0 + len(kind)]) + kind.encode()
     return [chunk for chunk in venue.core.dump() if chunk[1:].startswith(marker)]
 

@@ -34,7 +34,7 @@ STOP_LIMIT = OrderType.STOP_LIMIT
 
 @pytest.fixture
 def lively(market, client, other):
-    """Give a venue with a bit of everything: queues, holds, a last price, sessions, settings."""
+    """Return a venue with a bit of everything: queues, holds, a last price, sessions, settings."""
     for price, quantity in ((98, 5), (99, 4), (99, 6)):
         client.submit(BUY, price, quantity, client_order_id=quantity)
     for price in (101, 101, 103):

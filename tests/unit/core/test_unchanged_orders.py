@@ -15,7 +15,7 @@ KINDS = {
 
 
 def place(client, kind):
-    """Give the id of a buy of 9 lots."""
+    """Return the id of a buy of 9 lots."""
     order_type, until, price, terms = KINDS[kind]
     request = SubmitOrder(client.next_id(), 1, 0, BUY, order_type, until, price, 9, terms=terms)
     answer = client.ask(request)

@@ -47,7 +47,7 @@ class Server:
         await self.stream.send_all(b"".join(encode_frame(message) for message in messages))
 
     async def hear(self) -> bytes:
-        """Give the body of the next frame."""
+        """Return the body of the next frame."""
         while len(self.received) < 4 or len(self.received) < 4 + self._length():
             data = await self.stream.receive_some()
             assert data

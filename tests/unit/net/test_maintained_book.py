@@ -83,7 +83,7 @@ class Truth:
         return zlib.crc32(b"".join(struct.pack(">q", number) for number in numbers))
 
     def flush(self) -> tuple[LevelsUpdate, OrdersUpdate]:
-        """Give what changed since the last time, in both forms."""
+        """Return what changed since the last time, in both forms."""
         first, last, checksum = (
             self.sequence - len(self.changes) + 1,
             self.sequence,

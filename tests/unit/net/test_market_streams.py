@@ -75,7 +75,7 @@ def subscribed(
 def levels(
     first: int, last: int, bids: list[BookLevel], whole: list[BookLevel] | None = None
 ) -> LevelsUpdate:
-    """Give an update of bids; `whole` is the side afterwards, for the checksum."""
+    """Return an update of bids; `whole` is the side afterwards, for the checksum."""
     rows = bids if whole is None else whole
     checksum = book_checksum([row[:2] for row in rows], [])
     return LevelsUpdate(0, 0, PAIR.id, first, last, last, bids, [], checksum)

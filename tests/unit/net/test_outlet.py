@@ -47,7 +47,7 @@ def desk() -> Desk:
 
 
 def ranges(data: bytes) -> list[tuple[int, int, int]]:
-    """Give (user, first, last) of private updates."""
+    """Return (user, first, last) of private updates."""
     updates = [UPDATES.decode(body) for body in split_frames(data)]
     for update in updates:
         sequences = [report.private_sequence for report in update.reports]

@@ -47,14 +47,14 @@ PAIR = InstrumentView.of(PAIR_ROW, BTC, USD)
 
 
 def listings(peer: StreamPeer) -> KnownListings:
-    """Give a client's listings that know what the test's reports are about."""
+    """Return a client's listings that know what the test's reports are about."""
     known = KnownListings(peer.channel)
     known.learn([BTC, USD], [PAIR])
     return known
 
 
 def report(number: int) -> BalanceReport:
-    """Give the report of a private sequence; its sequence is ten times that."""
+    """Return the report of a private sequence; its sequence is ten times that."""
     return BalanceReport(0, 0, number, 10 * number, 1, 1, number, 0, 0, 0)
 
 

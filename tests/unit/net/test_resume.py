@@ -32,7 +32,7 @@ CUT = ConnectionLost("cut")
 
 
 def heads(frames: list[bytes]) -> list[list[int]]:
-    """Give (type, request id) of frames."""
+    """Return (type, request id) of frames."""
     return [msgpack.unpackb(frame[4:])[:2] for frame in frames]
 
 

@@ -50,7 +50,7 @@ def said(session: Session, frames: bytes, count: int) -> Run:
 
 
 def say(session: Session, *requests: Request) -> tuple[list[int], list[bytes]]:
-    """Give the ids that are refused, and the frames that are left for the core."""
+    """Return the ids that are refused, and the frames that are left for the core."""
     frames = [encode_frame(request) for request in requests]
     run = said(session, b"".join(frames), len(frames))
     answered, rest = refuse_orders(session, run)

@@ -76,7 +76,7 @@ def desk() -> Desk:
 
 
 def taken(outlet: Outlet) -> list[tuple[int, int]]:
-    """Give (user, private sequence) of every report that waits."""
+    """Return (user, private sequence) of every report that waits."""
     found = []
     while (parcel := outlet.take()) is not None:
         for body in split_frames(parcel.data):

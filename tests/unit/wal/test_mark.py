@@ -19,7 +19,7 @@ MARK = Mark(b"L" * 16, 3, 44, b"S" * 16, b"T" * 16, 173, 4377, closed=True)
 
 @pytest.fixture
 def log(tmp_path):
-    """Give a log of several segments whose mark names the newest."""
+    """Return a log of several segments whose mark names the newest."""
     build_log(tmp_path, outputs(6), segment_bytes_max=1000)
     build_log(tmp_path, [], segment_bytes_max=1000)
     assert read_mark(DirectoryFiles(tmp_path)).number == 5

@@ -66,7 +66,7 @@ class Builder:
 
 @pytest.fixture
 def log(tmp_path):
-    """Give the directory of a log of several segments."""
+    """Return the directory of a log of several segments."""
     build_log(tmp_path / "log", outputs(8), BATCH, segment_bytes_max=1000)
     return tmp_path / "log"
 

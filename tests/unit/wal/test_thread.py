@@ -91,7 +91,7 @@ def test_stop_alone_publishes_nothing(tmp_path):
 
 
 def operations(loop):
-    """Give what was done at each publishing, and after it, without the start."""
+    """Return what was done at each publishing, and after it, without the start."""
     return loop.files.operations[loop.started :]
 
 
