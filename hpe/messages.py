@@ -1495,7 +1495,7 @@ class HoldReport(Reply, frozen=True, tag=118):
 
 
 class BalanceReport(Reply, frozen=True, tag=119):
-    """One account after a batch that touched it, in atoms; `named` is the part of held in holds."""
+    """One account after a batch that changed it, in atoms; `named` is the part of held in holds."""
 
     private_sequence: int
     sequence: int

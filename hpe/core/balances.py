@@ -9,16 +9,20 @@ available to the house, and per asset the sum over all accounts equals deposits 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
+from typing import Final
 
 from hpe.core.places import NOBODY, Holder
 from hpe.errors import InvariantViolation
 from hpe.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 
+_by_user_and_asset: Final = attrgetter("user", "asset")
+
 
 class Account:
     """One user's amounts of one asset, in atoms; `named` is the part of held in named holds.
 
-    `touched`: it is among those that BalanceCache.take_touched will give. `holder` is whose place
+    `touched`: it is among those that BalanceCache.take_changed looks at. `holder` is whose place
     it takes.
     """
 
@@ -39,28 +43,45 @@ class BalanceCache:
     """Every account, and what came in and went out per asset.
 
     `accounts[user][asset]` is an account, `count` how many there are without the house's. Whoever
-    changes an account touches it. Plain dicts: the two accounts of every order are looked up here.
+    changes an account touches it before. Plain dicts: the two accounts of every order are looked up
+    here.
     """
 
     def __init__(self) -> None:
         self.accounts: dict[int, dict[int, Account]] = {HOUSE_USER: {}}
         self.count = 0
         self._count_of: dict[int, int] = {}  # accounts by asset, the house's too
-        self._touched: list[Account] = []
+        # With what they had: available, reserved, held, named.
+        self._touched: list[tuple[Account, int, int, int, int]] = []
         self._net_deposits: dict[int, int] = {}
 
     def touch(self, account: Account) -> None:
-        """Note that an account is changed."""
+        """Note what an account has before it is changed, once per body."""
         if not account.touched:  # the hottest callers look at this themselves
             account.touched = True
-            self._touched.append(account)
+            self._touched.append(
+                (account, account.available, account.reserved, account.held, account.named)
+            )
 
-    def take_touched(self) -> list[Account]:
-        """Return the accounts touched since the last time, in the order of their first change."""
+    def take_changed(self) -> list[Account]:
+        """Return the accounts that differ from the last time, but the house's, by user and asset.
+
+        One of an asset that was delisted since is among them, empty.
+        """
         touched, self._touched = self._touched, []
-        for account in touched:
+        changed = []
+        for account, available, reserved, held, named in touched:
             account.touched = False
-        return touched
+            if (
+                account.available != available
+                or account.reserved != reserved
+                or account.held != held
+                or account.named != named
+            ) and account.user != HOUSE_USER:
+                changed.append(account)
+        if len(changed) > 1:
+            changed.sort(key=_by_user_and_asset)
+        return changed
 
     def open(self, user: int, asset: int, holder: Holder) -> Account:
         """Make an account of a user who has none of this asset."""
@@ -118,17 +139,17 @@ class BalanceCache:
         """Credit available; it is not too much, and the account is there."""
         self._net_deposits[asset] = self._net_deposits.get(asset, 0) + amount
         account = self.accounts[user][asset]
-        account.available += amount
         self.touch(account)
+        account.available += amount
 
     def withdraw(self, user: int, asset: int, amount: int) -> RejectReason:
         """Debit available."""
         account = self.peek(user, asset)
         if account.available < amount:
             return RejectReason.INSUFFICIENT_FUNDS
+        self.touch(account)
         self._net_deposits[asset] -= amount
         account.available -= amount
-        self.touch(account)
         return RejectReason.NONE
 
     def lock(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -136,9 +157,9 @@ class BalanceCache:
         account = self.peek(user, asset)
         if account.available < amount:
             return RejectReason.INSUFFICIENT_FUNDS
+        self.touch(account)
         account.available -= amount
         account.held += amount
-        self.touch(account)
         return RejectReason.NONE
 
     def unlock(self, user: int, asset: int, amount: int) -> RejectReason:
@@ -146,18 +167,18 @@ class BalanceCache:
         account = self.peek(user, asset)
         if account.held - account.named < amount:
             return RejectReason.INSUFFICIENT_HOLD
+        self.touch(account)
         account.held -= amount
         account.available += amount
-        self.touch(account)
         return RejectReason.NONE
 
     def transfer(self, user: int, asset: int, amount: int, to_user: int) -> None:
         """Move available money, which is there, to another user's account, which is there too."""
         account, payee = self.accounts[user][asset], self.accounts[to_user][asset]
-        account.available -= amount
-        payee.available += amount
         self.touch(account)
         self.touch(payee)
+        account.available -= amount
+        payee.available += amount
 
     def net_deposits(self) -> dict[int, int]:
         """Deposits minus withdrawals per asset, in atoms."""

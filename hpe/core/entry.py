@@ -136,10 +136,10 @@ class OrderEntry:
             flags, command.self_trade or instrument.self_trade, rates, paying, receiving, holder,
             needed,
         )  # fmt: skip
-        paying.available -= needed
-        paying.reserved += needed
         if not paying.touched:
             self._touch(paying)
+        paying.available -= needed
+        paying.reserved += needed
         self._events.append(order)
         if crosses:
             fills = self._market.meet(order, price, command.request_id)
@@ -347,10 +347,10 @@ class OrderEntry:
         orders.open_count -= 1
         order.holder.orders -= 1
         account, reserved = order.paying, order.reserved
-        account.reserved -= reserved
-        account.available += reserved
         if not account.touched:
             self._touch(account)
+        account.reserved -= reserved
+        account.available += reserved
         order.leaves, order.reason, cum = 0, _REQUESTED, order.cum
         canceled = order.canceled = order.quantity - cum
         if cum or (client_order_id and client_order_id in mine.ended_by_client_id):

@@ -54,11 +54,11 @@ class Executor:
         more = amount - order.reserved
         if more > account.available:
             return False
+        if not account.touched:
+            self._touch(account)
         account.available -= more
         account.reserved += more
         order.reserved = amount
-        if not account.touched:
-            self._touch(account)
         return True
 
     def requirement(self, order: Order, price: int, leaves: int) -> int:
@@ -85,11 +85,11 @@ class Executor:
     def release(self, order: Order) -> None:
         """Release everything that an ending order still reserves."""
         account = order.paying
+        if not account.touched:
+            self._touch(account)
         account.available += order.reserved
         account.reserved -= order.reserved
         order.reserved = 0
-        if not account.touched:
-            self._touch(account)
 
     def settle(self, taker: Order, fills: list[Fill]) -> None:
         """Move base and quote between the two sides of each trade, out of what they reserved."""
@@ -151,10 +151,11 @@ class Executor:
 
     def _exchange(self, order: Order, paid: int, received: int) -> None:
         """Pay out of what an order reserves and credit what it gets."""
+        paying, receiving = order.paying, order.receiving
+        if not paying.touched:
+            self._touch(paying)
+        if not receiving.touched:
+            self._touch(receiving)
         order.reserved -= paid
-        order.paying.reserved -= paid
-        order.receiving.available += received
-        if not order.paying.touched:
-            self._touch(order.paying)
-        if not order.receiving.touched:
-            self._touch(order.receiving)
+        paying.reserved -= paid
+        receiving.available += received

@@ -4,7 +4,7 @@ Part of the deterministic core. Every event is counted whether somebody listens 
 counters are state and hashed. A fill makes two reports, the taker's first (the buyer's in an
 uncross). Fills of the taker and what else a command did to orders of its user, beside what its
 response says, carry its request id: they are also sent on its connection, directly before the
-response. Accounts are reported once per batch, as they are at its end.
+response. Accounts that a batch changed are reported once, as they are at its end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from hpe.core.orders import Order, OrderIndex
 from hpe.core.work import BatchWork
 from hpe.messages import (
     FLAG_SELF_TRADE,
-    HOUSE_USER,
     BalanceReport,
     ExecType,
     ExecutionReport,
@@ -121,17 +120,16 @@ class PrivateFeed:
         return made
 
     def report_accounts(
-        self, touched: Iterable[Account], sequence: int, time_ns: int, work: BatchWork
+        self, changed: Iterable[Account], sequence: int, time_ns: int, work: BatchWork
     ) -> None:
-        """Report the accounts that a batch touched; nobody listens for the house."""
-        for account in touched:
+        """Report the accounts that a batch changed, behind everything else that it reports."""
+        for account in changed:
             user = account.user
-            if user != HOUSE_USER:
-                report = BalanceReport(
-                    0, 0, self._next(user), sequence, time_ns, account.asset, account.available,
-                    account.reserved, account.held, account.named,
-                )  # fmt: skip
-                work.report(user, report.private_sequence, encode(report))
+            report = BalanceReport(
+                0, 0, self._next(user), sequence, time_ns, account.asset, account.available,
+                account.reserved, account.held, account.named,
+            )  # fmt: skip
+            work.report(user, report.private_sequence, encode(report))
 
     def _hold(self, event: HoldEvent, sequence: int, time_ns: int) -> HoldReport:
         return HoldReport(

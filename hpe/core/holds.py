@@ -77,13 +77,13 @@ class Holds:
     def pay(self, user: int, hold_id: int, hold: Hold, amount: int, to_user: int) -> None:
         """Pay out of a hold into an account that is there; at 0 the hold is gone."""
         account = self._balances.accounts[user][hold.asset]
+        payee = self._balances.accounts[to_user][hold.asset]
+        self._balances.touch(account)
+        self._balances.touch(payee)
         account.held -= amount
         account.named -= amount
         hold.amount -= amount
-        payee = self._balances.accounts[to_user][hold.asset]
         payee.available += amount
-        self._balances.touch(account)
-        self._balances.touch(payee)
         if not hold.amount:
             if hold.expires_ns:
                 self._timers.remove((hold.expires_ns, HOLD, user, hold_id))

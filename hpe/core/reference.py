@@ -432,8 +432,8 @@ class ReferenceCore:
         if work.begun and not work.groups:
             self._execute_internal(_TICK, work)  # time acts with a command only
         if work.begun:
-            touched = exchange.balances.take_touched()
-            self.feed.report_accounts(touched, exchange.sequence, exchange.time_ns, work)
+            changed = exchange.balances.take_changed()
+            self.feed.report_accounts(changed, exchange.sequence, exchange.time_ns, work)
             self.digest = crc32(b"".join(work.digested), self.digest)
             if feed.active:
                 if exchange.timers.overdue:

@@ -145,7 +145,7 @@ class BatchWork:
             [(connection, b"".join(out)) for connection, out in self.replies.items() if out],
             [
                 row
-                for user, (first, reports) in self.private.items()
+                for user, (first, reports) in sorted(self.private.items())
                 for row in _private_rows(user, first, reports)
             ],
             market,

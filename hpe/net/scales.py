@@ -152,7 +152,7 @@ class AssetView:
         )
 
     def balance_report(self, report: BalanceReport) -> BalanceReportView:
-        """Convert an account of this asset after something touched it."""
+        """Convert an account of this asset after something changed it."""
         value = self.amounts.value
         return BalanceReportView(
             private_sequence=report.private_sequence,

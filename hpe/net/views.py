@@ -262,7 +262,7 @@ class HoldReportView:
 
 @dataclass(frozen=True, slots=True)
 class BalanceReportView:
-    """One account after something touched it; `in_holds` is what of `held` is in named holds."""
+    """One account after something changed it; `in_holds` is what of `held` is in named holds."""
 
     private_sequence: int
     time_ns: int

@@ -1,20 +1,28 @@
-"""Balance reports: at the end of a batch each account that it touched, once, as it is then."""
+"""Balance reports: at the end of a batch each account that it changed, once, as it is then."""
 
+from zlib import crc32
+
+import msgspec
 import pytest
 
 from hpe.messages import (
     HOUSE_USER,
+    AddAsset,
     CancelOrder,
     CaptureHold,
+    DelistAsset,
     GetBalance,
     LockBalance,
     OrderType,
+    ReleaseHold,
     Side,
     SubmitOrder,
     TimeInForce,
     Transfer,
+    UnlockBalance,
     Withdraw,
 )
+from tests.support.core_driver import decoded
 
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
 
@@ -108,3 +116,118 @@ def test_fees_of_the_house_are_told_to_nobody(market, client, other):
 def test_a_query_tells_nothing(client):
     found = accounts_told(client.venue, client.run(GetBalance(1, 1)))
     assert found == {}
+
+
+IOC = TimeInForce.IOC
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [LockBalance(9, 1, 10), UnlockBalance(10, 1, 10)],
+        [LockBalance(9, 1, 10, 0, 4), ReleaseHold(10, 4, 10)],
+        [LockBalance(9, 1, 10, 0, 4), CaptureHold(10, 4, 10, 1)],
+        [Transfer(9, 1, 10, 1)],
+        [SubmitOrder(9, 1, 0, Side.BUY, LIMIT, GTC, 7, 2), CancelOrder(10, 1)],
+        [SubmitOrder(9, 1, 0, Side.BUY, LIMIT, IOC, 7, 2)],
+        [SubmitOrder(9, 1, 5, Side.SELL, OrderType.MARKET, IOC, 0, 2)],
+    ],
+    ids=["unlocked", "released", "captured", "paid to oneself", "canceled", "ioc", "market"],
+)
+def test_an_account_that_ends_as_it_was_is_not_told(client, other, commands):
+    venue = client.venue
+    before = venue.core.last_sequence
+    found = accounts_told(venue, client.run(*commands))
+    assert venue.core.last_sequence == before + len(commands)
+    assert found == {}
+
+
+def test_money_that_goes_there_and_back_is_not_told(client, other):
+    there, back = Transfer(9, 1, 10, 2), Transfer(9, 1, 10, 1)
+    assert accounts_told(client.venue, client.run(there), other.run(back)) == {}
+    again = Transfer(10, 2, 10, 1)
+    found = accounts_told(client.venue, client.run(Transfer(10, 1, 10, 2)), other.run(again))
+    assert found.keys() == {(1, 1), (1, 2), (2, 1), (2, 2)}
+
+
+def test_what_differs_is_looked_at_anew_in_every_body(client):
+    venue = client.venue
+    assert accounts_told(venue, client.run(LockBalance(9, 1, 10))).keys() == {(1, 1)}
+    assert accounts_told(venue, client.run(UnlockBalance(10, 1, 10))).keys() == {(1, 1)}
+    money = accounts_told(venue, client.run(LockBalance(11, 1, 10)))
+    assert amounts(money[1, 1]) == (999_990, 0, 10, 0)
+    named = accounts_told(venue, client.run(UnlockBalance(12, 1, 10), LockBalance(13, 1, 10, 0, 4)))
+    assert amounts(named[1, 1]) == (999_990, 0, 10, 10)  # named alone has changed
+
+
+def test_a_loaded_core_compares_with_what_was_dumped(client):
+    venue = client.venue
+    client.ask(LockBalance(9, 1, 10, 0, 4))
+    venue.core = venue.restored()
+    changes = (ReleaseHold(10, 4, 10), LockBalance(11, 1, 10, 0, 5))
+    assert accounts_told(venue, client.run(*changes)) == {}
+    found = accounts_told(venue, client.run(ReleaseHold(12, 5, 10)))
+    assert amounts(found[1, 1]) == (1_000_000, 0, 0, 0)
+
+
+def test_what_time_did_counts(client):
+    venue = client.venue
+    client.ask(LockBalance(client.next_id(), 1, 100, 0, 7, venue.time_ns + 50))
+    before = len(venue.balances[1])
+    venue.apply(client.run(LockBalance(client.next_id(), 1, 100, 0, 8)), wait_ns=50)
+    assert len(venue.balances[1]) == before  # 100 came back, and 100 are held again
+    venue.apply(client.run(GetBalance(client.next_id(), 1)), wait_ns=50)
+    assert len(venue.balances[1]) == before
+    client.ask(LockBalance(client.next_id(), 1, 100, 0, 9, venue.time_ns + 50))
+    before = len(venue.balances[1])
+    venue.apply(client.run(LockBalance(client.next_id(), 2, 1, 0, 10)), wait_ns=50)
+    told = [(report.asset, *amounts(report)) for report in venue.balances[1][before:]]
+    assert told == [(1, 999_900, 0, 100, 100), (2, 999_999, 0, 1, 1)]
+
+
+def test_an_account_that_is_gone_is_told_empty(client):
+    venue = client.venue
+    asset = client.get_id(AddAsset(client.next_id(), "ONE", 0))
+    client.deposit(asset, 10)
+    run = client.run(Withdraw(client.next_id(), asset, 10), DelistAsset(client.next_id(), asset))
+    found = accounts_told(venue, run)
+    assert {key: amounts(report) for key, report in found.items()} == {(1, asset): (0, 0, 0, 0)}
+    asset = client.get_id(AddAsset(client.next_id(), "TWO", 0))
+    client.deposit(asset, 10)
+    client.ask(Withdraw(client.next_id(), asset, 10))
+    assert accounts_told(venue, client.run(DelistAsset(client.next_id(), asset))) == {}
+
+
+def test_an_account_that_comes_into_being_empty_is_not_told(client, other):
+    third = client.venue.attach(3)
+    third.deposit(2, 100)
+    found = accounts_told(client.venue, third.run(SubmitOrder(9, 1, 0, Side.BUY, LIMIT, GTC, 1, 1)))
+    assert found.keys() == {(3, 2)}
+
+
+def test_reports_of_accounts_stand_behind_all_others_by_user_and_asset(client, other):
+    """The output digest is the order over all users: theirs alone is seen in each stream."""
+    venue, digest = client.venue, client.venue.core.digest
+    first = SubmitOrder(9, 1, 0, Side.SELL, LIMIT, GTC, 7, 2)
+    second = SubmitOrder(9, 1, 0, Side.BUY, LIMIT, GTC, 7, 2)
+    before = {user: (len(venue.private[user]), len(venue.balances[user])) for user in (1, 2)}
+    output = venue.apply(other.run(first), client.run(second))
+    sold, bought = (dict(output.replies)[each.attach_number] for each in (other, client))
+    told = {user: venue.private[user][count:] for user, (count, _) in before.items()}
+    accounts = {user: venue.balances[user][count:] for user, (_, count) in before.items()}
+    assert [[report.asset for report in accounts[user]] for user in (1, 2)] == [[1, 2], [1, 2]]
+    for user in (1, 2):
+        numbers = [report.private_sequence for report in (*told[user], *accounts[user])]
+        assert numbers == sorted(numbers)
+    (sell_new, sell_fill), (buy_new, buy_fill) = told[2], told[1]
+    digested = [
+        sell_new, decoded(sold)[-1], buy_new, buy_fill, sell_fill, decoded(bought)[-1],
+        *accounts[1], *accounts[2],
+    ]  # fmt: skip
+    assert venue.core.digest == crc32(b"".join(map(msgspec.msgpack.encode, digested)), digest)
+
+
+def test_private_rows_are_ordered_by_user(client, other):
+    runs = (other.run(LockBalance(9, 2, 1)), client.run(LockBalance(9, 2, 1)))
+    output = client.venue.apply(*runs)
+    assert [user for user, *_ in output.private] == [1, 2]
