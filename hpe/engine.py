@@ -33,8 +33,8 @@ from hpe.collector import Collector, quiet_collector, switching_sooner
 from hpe.config import Config, demo_config, describe_configure
 from hpe.core import new_core
 from hpe.core import thread as core_thread
+from hpe.core.core import Core
 from hpe.core.realtime import Realtime, ThreadRole, choose_realtime
-from hpe.core.reference import ReferenceCore
 from hpe.core.thread import Served, Work
 from hpe.data_directory import check_data_directory
 from hpe.errors import ConfigError, ConnectionLost
@@ -104,7 +104,7 @@ class HighPerformanceEngine(InProcessApi):
         self.durable_sequence = trio_util.AsyncValue(0)
         self.server = f"hpe {hpe.__version__}"
         self.durability = self.config.sync.describe()
-        self.core_name = ReferenceCore.name
+        self.core_name = ""
         self.draining = False
         self.realtime: Realtime | None = None
         self._files = files
@@ -161,8 +161,9 @@ class HighPerformanceEngine(InProcessApi):
                         LOGGER.warning("%s", warning)
                 gate = Gate(self.config)
                 core = _make_core(self.config.core)
+                self.core_name = core.name
                 # Read while the matcher works: a number that grows, early or late by a batch.
-                streams = Streams(PrivateRing(), lambda: core.exchange.listings.last_instrument_id)
+                streams = Streams(PrivateRing(), lambda: core.instrument_count)
                 recovered = await self._recover(core, streams)
                 with contextlib.closing(recovered.log):
                     clock = Clock(core.last_time_ns, accept=self._accept_clock, read=self._clocks)
@@ -182,7 +183,7 @@ class HighPerformanceEngine(InProcessApi):
         if body_fault is not None:
             raise body_fault
 
-    async def _recover(self, core: ReferenceCore, streams: Streams) -> Recovered:
+    async def _recover(self, core: Core, streams: Streams) -> Recovered:
         recovered = await run_interruptible(
             "hpe-recovery",
             partial(
@@ -201,7 +202,7 @@ class HighPerformanceEngine(InProcessApi):
         self.durable_sequence.value = recovered.tail.durable_position
         return recovered
 
-    def _start_commands(self, core: ReferenceCore, gate: Gate) -> list[Request]:
+    def _start_commands(self, core: Core, gate: Gate) -> list[Request]:
         """Return the commands to log before any client is served.
 
         Raises:
@@ -216,13 +217,15 @@ class HighPerformanceEngine(InProcessApi):
         for session_id, number in core.attached_sessions():
             commands.append(SessionDetached(number, session_id, number, DetachCause.SERVER_RESTART))
         # Without a key file nobody can prove a key, and sessions of keys wait for one.
-        if gate.authenticator.required and core.keys_differ(gate.keys_valid):
-            commands.append(gate.keys_valid)
+        if gate.authenticator.required:
+            keys = core.configuration_differences(gate.keys_valid)
+            if keys is not None:
+                commands.append(keys)
         return commands
 
     @contextlib.asynccontextmanager
     async def _pipeline(
-        self, core: ReferenceCore, recovered: Recovered, streams: Streams, gate: Gate, clock: Clock
+        self, core: Core, recovered: Recovered, streams: Streams, gate: Gate, clock: Clock
     ) -> AsyncIterator[_Stages]:
         """Open the stages, the most downstream one outermost."""
         config = self.config
@@ -231,7 +234,7 @@ class HighPerformanceEngine(InProcessApi):
         patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
         traffic = Traffic()
         sequencer = Sequencer(
-            core, inbox, patience, streams.wanted, traffic.begins, log_inbox.unsynced_s
+            core.bounds, inbox, patience, streams.wanted, traffic.begins, log_inbox.unsynced_s
         )
         switchboard = Switchboard(
             sequencer,
@@ -422,7 +425,7 @@ class HighPerformanceEngine(InProcessApi):
         )
 
 
-def _make_core(name: str) -> ReferenceCore:
+def _make_core(name: str) -> Core:
     if name == "compiled":
         raise ConfigError("core: found 'compiled'; allowed: auto, python (it is not built here)")
     return new_core()

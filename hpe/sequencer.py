@@ -2,7 +2,7 @@
 
 Owns the queues between readers and the matcher, and the order in which connections take turns;
 one task and the readers' calls of `offer`, all in the Trio loop. Guarantees: runs of one queue
-keep their order; no connection has more than `frames_per_turn_max` frames in a row while others
+keep their order; no connection has more than `frames_per_turn` frames in a row while others
 wait; a connection that had nothing waiting and sends little is in the next batch, however much
 others pile up; what would wait too long behind others, or did, is marked busy, never dropped, and
 so is a new order while the log stands still; a connection that has enough waiting is not read on;
@@ -18,13 +18,13 @@ import contextlib
 import queue
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import trio
 
 from hpe.backlog import EXECUTED_WORK, REFUSED_WORK, Backlog, Cost, Entry, Queue, work_of
 from hpe.bridge import Slots
-from hpe.core.core import SYSTEM_CONNECTION, Run
+from hpe.core.core import SYSTEM_CONNECTION, BatchBounds, Run
 from hpe.core.thread import Work
 from hpe.messages import ErrorCode
 from hpe.net.runs import CANCEL_TYPES, ORDER_TYPES, split_run
@@ -50,14 +50,6 @@ a trader's few orders must not wait for a round of 256 requests of everybody. To
 half of a batch at most, so that the others go on, too."""
 
 
-class BatchBounds(Protocol):
-    """What a core wants at most in one batch: bounds the time of one `apply`."""
-
-    commands_per_batch_max: int
-    batch_bytes_max: int
-    frames_per_turn_max: int
-
-
 class Patience(NamedTuple):
     """How long orders and replaces, and how long cancels may wait; everything else may forever."""
 
@@ -78,8 +70,8 @@ class _Filling:
     def __init__(self, bounds: BatchBounds, now_s: float, stalled: bool) -> None:
         self.now_s = now_s
         self.stalled = stalled
-        self.room = bounds.commands_per_batch_max * EXECUTED_WORK
-        self.bytes_left = bounds.batch_bytes_max
+        self.room = bounds.commands * EXECUTED_WORK
+        self.bytes_left = bounds.bytes
         self.work = 0
         self.runs: list[Run] = []
         self.weights: dict[int, tuple[int, int]] = {}
@@ -137,7 +129,7 @@ class Sequencer:
         self._backlog = Backlog()
         # One batch: with no more before it, it is the machine that is late, and nobody waits for
         # too many others.
-        self._crowd_work = bounds.commands_per_batch_max * EXECUTED_WORK
+        self._crowd_work = bounds.commands * EXECUTED_WORK
         self._cost = Cost(BATCHES_OUTSTANDING_MAX, self._crowd_work // 4)
         self._saturated = False
         self.frames_waiting_peak = 0
@@ -247,7 +239,7 @@ class Sequencer:
     def _batch(self) -> Work:
         """Take turns until the batch is full or nothing waits."""
         filling = _Filling(self._bounds, trio.current_time(), self.stalled())
-        turn = self._bounds.frames_per_turn_max
+        turn = self._bounds.frames_per_turn
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, parts_kept=2)
         self._take_turns(self._turns, turn, filling, parts_kept=REFUSALS_SHARE)
         self._take_turns(self._refusals, turn, filling)

@@ -170,6 +170,24 @@ def decode_body(data: bytes) -> Body:
     return _BODY_DECODER.decode(data)
 
 
+def next_body(data: bytes, last_sequence: int, last_time_ns: int) -> Body:
+    """Decode the logged batch that comes after this sequence and this time.
+
+    Raises:
+        Diverged: the bytes are no body, or not that one.
+    """
+    expected = last_sequence + 1
+    try:
+        logged = decode_body(data)
+    except ValueError as error:
+        raise Diverged(expected, f"the logged body is unreadable: {error}") from None
+    if logged.first_sequence != expected:
+        raise Diverged(expected, f"the log continues at {logged.first_sequence}")
+    if logged.time_ns <= last_time_ns:
+        raise Diverged(expected, f"logged time {logged.time_ns} is not after the last")
+    return logged
+
+
 def divergence(logged: Body, body: bytes) -> Diverged:
     """Return where a replayed body differs from the logged one."""
     first = logged.first_sequence

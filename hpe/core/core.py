@@ -1,16 +1,20 @@
-"""The contract between the deterministic core and everything around it.
+"""The whole contract between the deterministic core and everything around it.
 
 A core is a state machine: a batch of bytes in, bytes per connection and one log body out. Both
 cores (the reference in this folder and the compiled one) give the same bytes for the same
 batches. The matching thread alone calls it while the service runs; recovery, verify and tests
-call it from the thread that owns it. No clock, randomness, floats or I/O behind this line.
+call it from the thread that owns it. Nobody reaches past this module into a core, the unit tests of
+its parts excepted. No clock, randomness, floats or I/O behind this line.
 Source: the project's protocol.md for the frames, docs/log-format.md for the body.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, Protocol
+from enum import IntEnum
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from hpe.messages import Configure, KeysValid
 
 CORE_VERSION: Final = 5
 """Raised whenever a logged command could have another result; written in every log segment."""
@@ -88,8 +92,40 @@ class Output(NamedTuple):
     late: bool = False
 
 
+class BatchBounds(NamedTuple):
+    """What a core wants at most in one batch: bounds the time of one `apply`.
+
+    `frames_per_turn`: of one connection, while others wait.
+    """
+
+    commands: int
+    bytes: int
+    frames_per_turn: int
+
+
+class RoomLimit(IntEnum):
+    """Whose room is used up when a session is refused: `limit` of session_attached_response."""
+
+    NONE = 0
+    ALL = 1
+    KEY = 2
+    OPERATORS = 3
+
+
+Settings = TypeVar("Settings", Configure, KeysValid)
+"""An internal command that brings a part of the configuration into the state."""
+
+
 class Core(Protocol):
     """The deterministic state machine."""
+
+    @property
+    def name(self) -> str:
+        """How the core is called, "python" for the reference core."""
+
+    @property
+    def bounds(self) -> BatchBounds:
+        """What a batch should have at most."""
 
     @property
     def last_sequence(self) -> int:
@@ -103,11 +139,35 @@ class Core(Protocol):
     def next_due_ns(self) -> int:
         """Time at which something is to happen by itself; 0 never, 1 at once. In every Output."""
 
+    @property
+    def last_attach_number(self) -> int:
+        """Highest attach number that was ever used, 0 before the first."""
+
+    @property
+    def instrument_count(self) -> int:
+        """How many instruments were ever listed: the highest id. Any thread may read it."""
+
+    @property
+    def unfinished(self) -> bool:
+        """True if something goes on by itself, in `continue` commands of the next batches."""
+
+    def attached_sessions(self) -> list[tuple[int, int]]:
+        """List (session id, attach number) of sessions that a connection holds, by session id."""
+
+    def configuration_differences(self, configure: Settings) -> Settings | None:
+        """Return what of a configuration, or of its keys, is to be logged; None if nothing is.
+
+        Raises:
+            ConfigError: the configuration contradicts the state.
+        """
+
     def apply(self, batch: Batch) -> Output:
         """Execute a batch. Raises only on a bug, which ends the service."""
 
     def replay(self, body: bytes) -> Output:
         """Execute a logged body again.
+
+        All replies to clients come in one row, of connection 0, in the order of the body.
 
         Raises:
             Diverged: the result differs from the logged one; the state is then unusable.

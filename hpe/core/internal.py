@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Final
 
 from hpe.core.configuration import configure
+from hpe.core.core import RoomLimit
 from hpe.core.effort import REVOKED
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
-from hpe.core.room import RoomLimit
 from hpe.core.routing import Handler
 from hpe.core.sessions import Sessions
 from hpe.messages import (

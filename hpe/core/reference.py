@@ -19,16 +19,16 @@ from hpe.core.codec import (
     DECODE_FAULTS,
     DECODERS,
     PREFIXES,
-    decode_body,
     divergence,
     encode,
     ends_inside_frame,
     error_body,
     frame,
+    next_body,
     split_frames,
 )
 from hpe.core.configuration import configuration_differences
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
+from hpe.core.core import SYSTEM_CONNECTION, Batch, BatchBounds, Output, Run, Settings
 from hpe.core.effort import ROW
 from hpe.core.events import Delisted
 from hpe.core.exchange import Exchange
@@ -49,7 +49,6 @@ from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
     HELLO_CANCEL_ON_DISCONNECT,
-    Configure,
     Continue,
     DetachCause,
     ErrorCode,
@@ -75,9 +74,7 @@ class ReferenceCore:
     """The deterministic state machine, in Python."""
 
     name = "python"
-    commands_per_batch_max = 1_024
-    batch_bytes_max = 256 * 1024
-    frames_per_turn_max = 256
+    bounds = BatchBounds(commands=1_024, bytes=256 * 1024, frames_per_turn=256)
 
     def __init__(self) -> None:
         self.exchange = Exchange()
@@ -128,17 +125,25 @@ class ReferenceCore:
         """Highest attach number that was ever used."""
         return self.sessions.last_attach_number
 
+    @property
+    def instrument_count(self) -> int:
+        """How many instruments were ever listed; see core.py."""
+        return self.exchange.listings.last_instrument_id
+
+    @property
+    def unfinished(self) -> bool:
+        """True if something goes on by itself; see core.py."""
+        return self.exchange.unfinished
+
     def attached_sessions(self) -> list[tuple[int, int]]:
         """List (session id, attach number) of sessions that a connection holds."""
         return self.sessions.attachments()
 
-    def configuration_differences(self, wanted: Configure) -> Configure | None:
-        """Give what of a configuration differs from the state, None when nothing does."""
-        return configuration_differences(self.exchange, wanted)
-
-    def keys_differ(self, wanted: KeysValid) -> bool:
-        """True if other keys than these are valid by the state."""
-        return self.sessions.valid_keys != {key.number: key.role for key in wanted.keys}
+    def configuration_differences(self, configure: Settings) -> Settings | None:
+        """Return what of a configuration, or of its keys, is to be logged; see core.py."""
+        if isinstance(configure, KeysValid):
+            return configure if self.sessions.keys_differ(configure) else None
+        return configuration_differences(self.exchange, configure)
 
     def apply(self, batch: Batch) -> Output:
         """Execute a batch; see core.py."""
@@ -153,15 +158,7 @@ class ReferenceCore:
 
     def replay(self, body: bytes) -> Output:
         """Execute a logged body again; see core.py."""
-        next_sequence = self.last_sequence + 1
-        try:
-            logged = decode_body(body)
-        except ValueError as error:
-            raise Diverged(next_sequence, f"the logged body is unreadable: {error}") from None
-        if logged.first_sequence != next_sequence:
-            raise Diverged(next_sequence, f"the log continues at {logged.first_sequence}")
-        if logged.time_ns <= self.last_time_ns:
-            raise Diverged(next_sequence, f"logged time {logged.time_ns} is not after the last")
+        logged = next_body(body, self.last_sequence, self.last_time_ns)
         work = self._new_work(logged.time_ns)
         for session_id, user, frames in logged.groups:
             self._replay_group(session_id, user, frames, work)
@@ -174,7 +171,7 @@ class ReferenceCore:
         """Begin a batch: what the last one left over comes before everything else."""
         work = BatchWork(time_ns, self.last_sequence + 1)
         self._effort.begin()
-        if self.exchange.unfinished:
+        if self.unfinished:
             self._begin(work)
         return work
 

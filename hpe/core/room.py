@@ -8,11 +8,11 @@ that comes, goes or gives way, however many there are. Source: protocol.md, "Roo
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sortedcontainers import SortedList
 
+from hpe.core.core import RoomLimit
 from hpe.errors import InvariantViolation
 from hpe.messages import Role
 
@@ -54,15 +54,6 @@ class RoomSizes(NamedTuple):
     small: int = SMALL
     least: int = LEAST
     operators: int = OPERATORS
-
-
-class RoomLimit(IntEnum):
-    """Whose room is used up when a session is refused for it."""
-
-    NONE = 0
-    ALL = 1
-    KEY = 2
-    OPERATORS = 3
 
 
 Owner = tuple[int, bool]

@@ -15,13 +15,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hpe.core.room import Newcomer, Room, RoomLimit, RoomSizes, owner_of
+from hpe.core.core import RoomLimit
+from hpe.core.room import Newcomer, Room, RoomSizes, owner_of
 from hpe.core.timers import SESSION, Due, Entry, Timers
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     INT_MAX,
     WINDOW_DEFAULT,
     ErrorCode,
+    KeysValid,
     Role,
     SessionAttached,
 )
@@ -103,6 +105,10 @@ class Sessions:
     def attached(self, attach_number: int) -> Session | None:
         """Find the session that this attachment still holds; None when a newer one took it."""
         return self._attached.get(attach_number)
+
+    def keys_differ(self, wanted: KeysValid) -> bool:
+        """True if other keys than these are valid so far."""
+        return self.valid_keys != {key.number: key.role for key in wanted.keys}
 
     def attachments(self) -> list[tuple[int, int]]:
         """List (session id, attach number) of every attached session."""

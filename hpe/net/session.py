@@ -20,10 +20,9 @@ from enum import Enum, auto
 from typing import Final, NamedTuple, Protocol
 
 from hpe.core.codec import error_body, frame, type_of
-from hpe.core.core import SYSTEM_CONNECTION, Run
+from hpe.core.core import SYSTEM_CONNECTION, RoomLimit, Run
 from hpe.core.judging import CONTROL_TABLES, Undecodable, decode_request, judge
 from hpe.core.permissions import permitted
-from hpe.core.room import RoomLimit
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     ERROR_TRAITS,

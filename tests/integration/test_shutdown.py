@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,14 +19,15 @@ import trio
 import hpe.engine
 from hpe.cli import main, report_fault
 from hpe.config import demo_config
-from hpe.core import new_core
+from hpe.core.codec import decode_body, split_frames
 from hpe.core.core import Batch, Output
-from hpe.core.reference import ReferenceCore
+from hpe.core.judging import LOGGED_TABLES, decode_request
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import InvariantViolation, RecoveryStopped, WalWriteError
 from hpe.messages import Deposit, GetBalance, Logout
 from hpe.wal.files import DirectoryFiles, LogFiles
-from hpe.wal.recovery import recover
+from hpe.wal.segments import survey
+from tests.support.core_around import CoreAround
 from tests.support.faulty_files import FaultKind, FaultyFiles
 from tests.support.gated_files import GatedFiles
 from tests.support.service import PROJECT, ServiceProcess, running_service
@@ -109,12 +111,16 @@ async def _send_for_ever(client: WireClient) -> None:
 
 def _executed_by_session(directory: Path) -> dict[int, list[int]]:
     """Read from the log alone which deposits of each session were executed."""
-    core = new_core()
-    recovered = recover(directory, core, demo_config().sync)
-    recovered.log.close()
-    return {
-        session.session_id: list(range(1, session.last_request_id + 1)) for session in core.sessions
-    }
+    executed: dict[int, list[int]] = defaultdict(list)
+    for scan in survey(DirectoryFiles(directory)).scans():
+        for entry in scan.entries:
+            for body in entry.record.bodies:
+                for session_id, _, frames in decode_body(body).groups:
+                    for command in split_frames(frames):
+                        request = decode_request(command, LOGGED_TABLES)
+                        if isinstance(request, Deposit):
+                            executed[session_id].append(request.request_id)
+    return executed
 
 
 async def test_what_is_read_while_draining_is_refused_in_its_place(tmp_path: Path) -> None:
@@ -304,7 +310,7 @@ def test_a_damaged_log_exits_65(tmp_path: Path) -> None:
 # --- death of a thread, failure of the disk -------------------------------------------------------
 
 
-class DyingCore(ReferenceCore):
+class DyingCore(CoreAround):
     """A core with a bug that shows at sequence 5."""
 
     def apply(self, batch: Batch) -> Output:

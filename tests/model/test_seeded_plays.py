@@ -4,14 +4,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from hpe.core.reference import ReferenceCore
 from hpe.messages import BalanceReport, Channel, OrderReport
 from tests.model.seats import Step
 from tests.model.seeded_plays import PlayFailed, batches_of, play_seed
+from tests.support.core_around import CoreAround
 from tests.support.core_driver import decoded, framed
 
 
-class SilentCore(ReferenceCore):
+class SilentCore(CoreAround):
     """A core that tells nobody of an order besides its fills."""
 
     def apply(self, batch):
@@ -24,7 +24,7 @@ class SilentCore(ReferenceCore):
         return output._replace(private=told)
 
 
-class RichCore(ReferenceCore):
+class RichCore(CoreAround):
     """A core that never tells how much an order reserves."""
 
     def apply(self, batch):
@@ -47,7 +47,7 @@ def frame_of(update):
     return framed(msgspec.msgpack.encode(update))
 
 
-class StaleCore(ReferenceCore):
+class StaleCore(CoreAround):
     """A core whose levels are never sent again."""
 
     def apply(self, batch):

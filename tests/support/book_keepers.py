@@ -21,8 +21,8 @@ import msgspec
 import trio
 import trio_util
 
-from hpe.core import new_core
 from hpe.core.orderbook import Ladder, OrderBook
+from hpe.core.reference import ReferenceCore
 from hpe.messages import (
     AnyReply,
     Channel,
@@ -234,7 +234,7 @@ def judge(data: Path, notes: Iterable[Note]) -> Judgement:
     waiting: dict[tuple[int, int], set[Note]] = defaultdict(set)
     for note in notes:
         waiting[note.instrument, note.sequence].add(note)
-    core = new_core()
+    core = ReferenceCore()
     compared = books = 0
     wrong: list[Note] = []
     for scan in survey(DirectoryFiles(data)).scans():

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import msgspec
 
+from hpe.core import new_core
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
-from hpe.core.reference import ReferenceCore
 from hpe.messages import (
     CHANGES_PER_UPDATE_MAX,
     COMMAND_FIRST,
@@ -79,7 +79,7 @@ from tests.support.progress import check_progress
 CoreFactory = Callable[[], Core]
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
-CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": ReferenceCore}
+CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": new_core}
 """Every core that the behaviour tests run on."""
 
 DAY_NS: Final = 86_400 * 10**9

@@ -66,9 +66,7 @@ class Pit:
     @property
     def unfinished(self) -> bool:
         """True if something goes on. Not by a query: that is a batch, in which it does."""
-        core = self.venue.core
-        assert isinstance(core, ReferenceCore)
-        return core.exchange.unfinished
+        return self.venue.core.unfinished
 
     def finish(self) -> None:
         """Let batches pass until nothing goes on."""

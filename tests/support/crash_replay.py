@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,12 +19,13 @@ import msgpack
 import msgspec
 
 from hpe.core import new_core
-from hpe.core.codec import decode_body, split_frames
+from hpe.core.codec import decode_body, split_frames, type_of
 from hpe.core.core import Output
 from hpe.core.judging import LOGGED_TABLES, decode_request
-from hpe.core.reference import ReferenceCore
 from hpe.messages import (
+    COMMAND_FIRST,
     COMMANDS,
+    INTERNAL_FIRST,
     CancelReason,
     Continue,
     ExecType,
@@ -103,15 +104,18 @@ class _Replay:
     def take(self, body: bytes) -> None:
         """Go on with one batch."""
         logged = decode_body(body)
-        self._seen["batches that went on"] += self._core.exchange.unfinished
+        self._seen["batches that went on"] += self._core.unfinished
         output = self._core.replay(body)
         self._count_reports(output)
         self._restarted = False
+        responses = _responses(output)
         for session_id, _, frames in logged.groups:
-            if session_id == self._answers.session_id:
+            if session_id:
                 for request in split_frames(frames):
-                    self._compare(request)
-            elif not session_id:
+                    response = next(responses)
+                    if session_id == self._answers.session_id:
+                        self._compare(request, response)
+            else:
                 self._seen["continue"] += sum(
                     isinstance(decode_request(command, LOGGED_TABLES), Continue)
                     for command in split_frames(frames)
@@ -124,7 +128,7 @@ class _Replay:
             sequence, state_hash = self._recovered.pop(0)
             if state_hash != self._core.state_hash().hex():
                 raise Fault(f"a restart recovered another state at sequence {sequence}")
-            self._seen["kills amid a crowd"] += self._core.exchange.unfinished
+            self._seen["kills amid a crowd"] += self._core.unfinished
             self._restarted = True
 
     def result(self) -> Replayed:
@@ -136,7 +140,7 @@ class _Replay:
             raise Fault(f"no end of a batch is where a restart recovered: {self._recovered}")
         return Replayed(self._core.state_hash().hex(), self._seen)
 
-    def _compare(self, body: bytes) -> None:
+    def _compare(self, body: bytes, replayed: bytes) -> None:
         """Compare one logged command with what was answered."""
         request_id: int = msgpack.unpackb(body)[1]
         if request_id <= self._last_request_id:
@@ -149,7 +153,7 @@ class _Replay:
         request, response = self._open.pop(request_id)
         if request[4:] != body:
             raise Fault(f"request {request_id} is logged with other content")
-        if _remembered(self._core, request_id) != response:
+        if replayed != response:
             raise Fault(f"request {request_id} was answered otherwise than it replays")
         fields = msgpack.unpackb(response)
         if fields[4] not in _REJECTS:
@@ -169,10 +173,9 @@ class _Replay:
                     )
 
 
-def _remembered(core: ReferenceCore, request_id: int) -> bytes | None:
-    """Return the replay's response; a group is never longer than what a session remembers."""
-    for session in core.sessions:
-        for entry in session.remembered:
-            if entry.request_id == request_id:
-                return entry.response
-    return None
+def _responses(output: Output) -> Iterator[bytes]:
+    """Yield the responses to a replayed body's commands of clients, without the reports."""
+    for _, frames in output.replies:
+        for body in split_frames(frames):
+            if COMMAND_FIRST <= type_of(body) < INTERNAL_FIRST:
+                yield body

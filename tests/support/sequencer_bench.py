@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import queue
-from dataclasses import dataclass
 
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from hpe.core.codec import encode, frame
-from hpe.core.core import Run
+from hpe.core.core import BatchBounds, Run
 from hpe.core.thread import Work
 from hpe.messages import (
     CancelOrder,
@@ -43,11 +42,7 @@ MONEY = Deposit(5, 1, 1)
 PATIENCE = Patience(0.020, 0.200)
 
 
-@dataclass
-class Bounds:
-    commands_per_batch_max: int = 1_024
-    batch_bytes_max: int = 256 * 1024
-    frames_per_turn_max: int = 256
+BOUNDS = BatchBounds(commands=1_024, bytes=256 * 1024, frames_per_turn=256)
 
 
 def run_of(connection: int, *requests: Request, admit: int = 0) -> Run:
@@ -58,13 +53,13 @@ def run_of(connection: int, *requests: Request, admit: int = 0) -> Run:
 class Bench:
     """A sequencer whose matcher is the test."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: BatchBounds = BOUNDS) -> None:
         self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self.wanted = b""
         self.begun = 0
         self.unsynced_s = 0.0
         self.sequencer = Sequencer(
-            bounds or Bounds(),
+            bounds,
             self.inbox,
             PATIENCE,
             lambda: self.wanted,
@@ -94,5 +89,5 @@ class Bench:
         return works
 
 
-SMALL = Bounds(commands_per_batch_max=100, frames_per_turn_max=100)
+SMALL = BOUNDS._replace(commands=100, frames_per_turn=100)
 """So that little is handed over before the queues fill."""

@@ -18,12 +18,12 @@ from hpe.sequencer import (
     BATCHES_OUTSTANDING_MAX,
 )
 from tests.support.sequencer_bench import (
+    BOUNDS,
     CANCEL,
     MONEY,
     ORDER,
     QUERY,
     Bench,
-    Bounds,
     run_of,
 )
 
@@ -101,7 +101,7 @@ async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(benc
     works = [await bench.take(), await bench.take()]
     assert [[run.connection for run in work.runs] for work in works] == [[1, 2, 3, 4], [5, 6, 7]]
     large = [run_of(number, *[MONEY] * 256) for number in (1, 2, 3)]
-    small = Bench(Bounds(batch_bytes_max=2 * len(large[0].frames)))
+    small = Bench(BOUNDS._replace(bytes=2 * len(large[0].frames)))
     for run in large:
         small.offer(run)
     assert [run.connection for run in small.sequencer._batch().runs] == [1, 2]

@@ -63,7 +63,7 @@ async def have_more_than_a_batch_wait(bench: Bench) -> None:
         await wait_all_tasks_blocked()
     for number in range(62, 92):
         bench.offer(run_of(number, *[MONEY] * 5))
-    assert bench.sequencer.frames_waiting > SMALL.commands_per_batch_max
+    assert bench.sequencer.frames_waiting > SMALL.commands
 
 
 @pytest.mark.parametrize("request_", [ORDER, REPLACE, OCO, CANCEL])
@@ -75,7 +75,7 @@ async def test_who_is_alone_on_a_busy_machine_is_never_told_that_too_many_wait(
         await wait_all_tasks_blocked()
     for number in range(70, 90):  # a batch and no more
         small.offer(run_of(number, *[MONEY] * 5))
-    assert small.sequencer.frames_waiting == SMALL.commands_per_batch_max
+    assert small.sequencer.frames_waiting == SMALL.commands
     small.offer(run_of(1, request_))
     await trio.sleep(5.0)
     await small.take_all()

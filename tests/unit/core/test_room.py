@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from hpe.core.core import RoomLimit
 from hpe.core.room import (
     KEPT,
     KEY_SHARE,
@@ -12,7 +13,6 @@ from hpe.core.room import (
     OPERATORS,
     ROOM,
     SMALL,
-    RoomLimit,
 )
 from hpe.errors import InvariantViolation
 from hpe.messages import (

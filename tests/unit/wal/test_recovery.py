@@ -6,7 +6,6 @@ import pytest
 
 from hpe.core import new_core
 from hpe.core.codec import decode_body, encode_body
-from hpe.core.reference import ReferenceCore
 from hpe.errors import (
     DataDirectoryBusy,
     Diverged,
@@ -19,6 +18,7 @@ from hpe.wal.format import SyncMode
 from hpe.wal.log import GENESIS_HASH
 from hpe.wal.recovery import recover
 from hpe.wal.segments import survey
+from tests.support.core_around import CoreAround
 from tests.support.faulty_files import FaultyFiles
 from tests.support.log_builder import (
     BATCH,
@@ -163,7 +163,7 @@ def test_another_outcome_stops_recovery_and_changes_nothing(tmp_path, field):
 
 
 def test_a_state_that_contradicts_itself_stops_recovery_and_changes_nothing(tmp_path):
-    class Contradictory(ReferenceCore):
+    class Contradictory(CoreAround):
         def check(self):
             raise InvariantViolation("balances and deposits differ")
 

@@ -1,0 +1,74 @@
+"""A core around another one: what a subclass does not change is done by the inner one.
+
+For tests that need a core with a fault, or two cores side by side. Relies on `Core` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hpe.core import new_core
+from hpe.core.core import Batch, BatchBounds, Core, Output, Settings
+
+
+class CoreAround:
+    """All of the contract, by another core."""
+
+    def __init__(self) -> None:
+        self.inner: Core = new_core()
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def bounds(self) -> BatchBounds:
+        return self.inner.bounds
+
+    @property
+    def last_sequence(self) -> int:
+        return self.inner.last_sequence
+
+    @property
+    def last_time_ns(self) -> int:
+        return self.inner.last_time_ns
+
+    @property
+    def next_due_ns(self) -> int:
+        return self.inner.next_due_ns
+
+    @property
+    def last_attach_number(self) -> int:
+        return self.inner.last_attach_number
+
+    @property
+    def instrument_count(self) -> int:
+        return self.inner.instrument_count
+
+    @property
+    def unfinished(self) -> bool:
+        return self.inner.unfinished
+
+    def attached_sessions(self) -> list[tuple[int, int]]:
+        return self.inner.attached_sessions()
+
+    def configuration_differences(self, configure: Settings) -> Settings | None:
+        return self.inner.configuration_differences(configure)
+
+    def apply(self, batch: Batch) -> Output:
+        return self.inner.apply(batch)
+
+    def replay(self, body: bytes) -> Output:
+        return self.inner.replay(body)
+
+    def state_hash(self) -> bytes:
+        return self.inner.state_hash()
+
+    def check(self) -> None:
+        self.inner.check()
+
+    def dump(self) -> Iterator[bytes]:
+        return self.inner.dump()
+
+    def load(self, chunks: Iterable[bytes]) -> None:
+        self.inner.load(chunks)

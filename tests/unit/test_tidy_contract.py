@@ -1,0 +1,105 @@
+"""Nobody reaches through the contract into a core's inside, over the whole tree."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from hpe.core import new_core
+from hpe.core.core import Core
+from tests.conftest import PROJECT_ROOT
+from tests.support.core_around import CoreAround
+from tests.unit.test_tidy import MODULES, imported_modules, tree_of
+
+OPEN: Final = {
+    "hpe.core", "hpe.core.core",
+    "hpe.core.codec", "hpe.core.judging", "hpe.core.permissions",  # bytes and who may send them
+    "hpe.core.thread", "hpe.core.realtime",  # what calls a core, beside it
+}  # fmt: skip
+"""What others may import of the package."""
+
+PARTS: Final = {
+    "bench/core_speed.py": "measures matching without the codec",
+    "bench/crowds.py": "measures one command without the codec",
+    "bench/growth.py": "measures one command without the codec",
+    "tests/conformance/test_bench_scripts.py": "plants a fault in the reference core",
+    "tests/conformance/test_core_replay.py": "plants a fault in the reference core",
+    "tests/conformance/test_mb_workload.py": "plants a fault in the reference core",
+    "tests/support/book_keepers.py": "compares books with the reference core's own",
+    "tests/support/core_parts.py": "makes parts for their unit tests",
+    "tests/support/core_pit.py": "makes parts for their unit tests",
+    "tests/support/naive_room.py": "the model of a part",
+    "tests/model/play.py": "sets small bounds",
+    "tests/model/test_loaded_core.py": "sets small bounds",
+    "tests/model/test_room_model.py": "the model of a part",
+    "tests/integration/test_session_ends.py": "reads a bound",
+}
+"""Who knows the reference core's parts, and why."""
+
+INSIDE: Final = (PROJECT_ROOT / "hpe" / "core", PROJECT_ROOT / "tests" / "unit" / "core")
+OUTSIDE: Final = [
+    path for path in MODULES if not any(path.is_relative_to(folder) for folder in INSIDE)
+]
+each_outside = pytest.mark.parametrize(
+    "path", OUTSIDE, ids=lambda path: str(path.relative_to(PROJECT_ROOT))
+)
+CONTRACT: Final = {name for name in vars(Core) if not name.startswith("_")}
+
+
+def inner_imports(tree: ast.Module) -> set[str]:
+    """Give the core's own modules that a module imports, `from hpe.core import x` included."""
+    found = {name for name in imported_modules(tree) if name.startswith("hpe.core.")} - OPEN
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "hpe.core":
+            found |= {f"hpe.core.{alias.name}" for alias in node.names if alias.name != "new_core"}
+    return found - OPEN
+
+
+def reached(tree: ast.Module) -> set[str]:
+    """Give what a module takes of something called a core that is not in the contract."""
+    found = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or node.attr in CONTRACT:
+            continue
+        whose = node.value
+        if isinstance(whose, ast.Name):
+            called = whose.id
+        elif isinstance(whose, ast.Attribute) and not is_package(whose):
+            called = whose.attr
+        else:
+            continue
+        if called in ("core", "_core", "inner"):
+            found.add(f"{called}.{node.attr}")
+    return found
+
+
+def is_package(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id == "hpe"
+
+
+@each_outside
+def test_others_use_a_core_by_its_contract(path: Path) -> None:
+    tree = tree_of(path)
+    found = inner_imports(tree) | reached(tree)
+    assert bool(found) == (str(path.relative_to(PROJECT_ROOT)) in PARTS), found
+
+
+def test_the_rules_see_what_they_forbid() -> None:
+    source = (
+        "from hpe.core import auction, new_core\nimport hpe.core.core\nimport hpe.core.market\n"
+    )
+    assert inner_imports(ast.parse(source)) == {"hpe.core.auction", "hpe.core.market"}
+    source = "core.exchange.check()\nself._core.sessions\nhpe.core.codec\ncore.apply(batch)\n"
+    assert reached(ast.parse(source)) == {"core.exchange", "_core.sessions"}
+
+
+def test_the_contract_is_what_the_rules_list() -> None:
+    listed = """apply replay dump load check state_hash name bounds last_sequence last_time_ns
+        next_due_ns last_attach_number attached_sessions instrument_count configuration_differences
+        unfinished"""
+    assert set(listed.split()) == CONTRACT
+    for core in (new_core(), CoreAround()):
+        assert set(dir(core)) >= CONTRACT
