@@ -219,12 +219,12 @@ def _write_ports_file(path: Path, port: int) -> None:
         raise ConfigError(f"--ports-file: {path} is there and is not a file")
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with open(descriptor, "w", encoding="ascii") as file:
-            os.fchmod(descriptor, 0o644)
-            json.dump({"port": port, "pid": os.getpid()}, file)
         try:
+            with open(descriptor, "w", encoding="ascii") as file:
+                os.fchmod(descriptor, 0o644)
+                json.dump({"port": port, "pid": os.getpid()}, file)
             os.replace(aside, path)
-        except OSError:
+        except BaseException:
             os.unlink(aside)
             raise
     except OSError as error:

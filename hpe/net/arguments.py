@@ -39,7 +39,7 @@ def integer(name: str, value: object, low: int = 0, high: int = INT_MAX) -> int:
         raise TypeError(f"{name}: {_found(value)}, allowed an integer from {low} to {high}")
     number = index(value)
     if not low <= number <= high:
-        raise ValueError(f"{name}: found {number}, allowed {low} to {high}")
+        raise ValueError(f"{name}: found {_shown(number)}, allowed {low} to {high}")
     return number
 
 
@@ -59,11 +59,14 @@ def seconds(name: str, value: object, *, low: float = 0.0, high: float = math.in
     """
     if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
         raise TypeError(f"{name}: {_found(value)}, allowed a number of seconds")
-    number = float(value)  # type: ignore[arg-type]  # seen above
+    try:
+        number = float(value)  # type: ignore[arg-type]  # seen above
+    except OverflowError:  # an integer beyond every float
+        number = math.inf if index(value) > 0 else -math.inf  # type: ignore[arg-type]  # as above
     allowed = f"above {low:g}" if high == math.inf else f"{low:g} to {high:g}"
     inside = low < number if high == math.inf else low <= number <= high
     if not inside:  # NaN is not
-        raise ValueError(f"{name}: found {value}, allowed {allowed} seconds")
+        raise ValueError(f"{name}: found {_shown(value)}, allowed {allowed} seconds")
     return number
 
 
@@ -191,7 +194,12 @@ _SHOWN_MAX: Final = 100
 
 
 def _found(value: object) -> str:
-    text = repr(value)
-    if len(text) > _SHOWN_MAX:
-        text = text[:_SHOWN_MAX] + "..."
-    return f"found {type(value).__name__} {text}"
+    return f"found {type(value).__name__} {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no such integer in decimal digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "..."

@@ -7,9 +7,11 @@ forever. Conversions are hpe/net/decimals.py's: exact or refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypedDict
+from functools import partial
+from typing import TypeVar
 
 from hpe.messages import (
     AssetRow,
@@ -70,6 +72,8 @@ from hpe.net.views import (
     OrderView,
     PreventedMatchView,
 )
+
+_V = TypeVar("_V")
 
 
 def _reason(number: int) -> CancelReason | int | None:
@@ -166,19 +170,6 @@ class AssetView:
         )
 
 
-class _MarketState(TypedDict):
-    """The fields of MarketStateView."""
-
-    symbol: str
-    status: InstrumentStatus
-    last_price: Decimal | None
-    band_low: Decimal | None
-    band_high: Decimal | None
-    indicative_price: Decimal | None
-    indicative_volume: Decimal
-    indicative_surplus: Decimal
-
-
 @dataclass(frozen=True, slots=True)
 class InstrumentView:
     """A spot pair; `prices` converts ticks and `quantities` lots, both ways."""
@@ -266,22 +257,12 @@ class InstrumentView:
 
     def execution(self, report: ExecutionReport) -> ExecutionView:
         """Convert an execution report of this instrument."""
-        assert report.instrument == self.id
-        return ExecutionView(
-            private_sequence=report.private_sequence,
-            time_ns=report.time_ns,
-            trade_id=report.trade_id,
-            symbol=self.symbol,
-            order_id=report.order_id,
-            client_order_id=report.client_order_id,
-            side=Side(report.side),
-            liquidity=Liquidity(report.liquidity),
+        make = self._fill_maker(ExecutionView, report)
+        return make(
             price=self.prices.value(report.last_price),
             quantity=self.quantities.value(report.last_quantity),
-            fee=self.quote.amounts.value(report.fee),
             leaves=self.quantities.value(report.leaves),
             cum=self.quantities.value(report.cum),
-            raw=report,
         )
 
     def event(self, report: Event) -> OrderReportView | PreventedMatchView:
@@ -333,20 +314,9 @@ class InstrumentView:
 
     def fill(self, row: FillRow) -> FillView:
         """Convert a row of list_fills of this instrument."""
-        assert row.instrument == self.id
-        return FillView(
-            private_sequence=row.private_sequence,
-            time_ns=row.time_ns,
-            trade_id=row.trade_id,
-            symbol=self.symbol,
-            order_id=row.order_id,
-            client_order_id=row.client_order_id,
-            side=Side(row.side),
-            liquidity=Liquidity(row.liquidity),
-            price=self.prices.value(row.price),
-            quantity=self.quantities.value(row.quantity),
-            fee=self.quote.amounts.value(row.fee),
-            raw=row,
+        make = self._fill_maker(FillView, row)
+        return make(
+            price=self.prices.value(row.price), quantity=self.quantities.value(row.quantity)
         )
 
     def uncrossed(self, result: UncrossResult) -> UncrossView:
@@ -356,18 +326,17 @@ class InstrumentView:
 
     def state(self, reply: InstrumentReply) -> InstrumentStateView:
         """Convert the state of this instrument."""
-        return InstrumentStateView(
-            **self._market_state(reply),
+        make = self._state_maker(InstrumentStateView, reply)
+        return make(
             open_orders=reply.open_orders,
             waiting_stops=reply.waiting_stops,
             maker_fee_ppm=reply.maker_fee_ppm,
             taker_fee_ppm=reply.taker_fee_ppm,
-            raw=reply,
         )
 
     def status(self, update: StatusUpdate) -> StatusView:
         """Convert the state of this instrument, as market data tells it."""
-        return StatusView(**self._market_state(update), time_ns=update.time_ns, raw=update)
+        return self._state_maker(StatusView, update)(time_ns=update.time_ns)
 
     def best(self, update: BestUpdate) -> BestView:
         """Convert the best prices of this instrument."""
@@ -420,15 +389,37 @@ class InstrumentView:
         """Convert a price; the wire's 0 is none."""
         return self.prices.value(ticks) if ticks else None
 
-    def _market_state(self, reply: InstrumentReply | StatusUpdate) -> _MarketState:
+    def _fill_maker(self, view: Callable[..., _V], fill: FillRow | ExecutionReport) -> partial[_V]:
+        """Return what makes a view of a fill; price and quantity have two names on the wire."""
+        assert fill.instrument == self.id
+        return partial(
+            view,
+            private_sequence=fill.private_sequence,
+            time_ns=fill.time_ns,
+            trade_id=fill.trade_id,
+            symbol=self.symbol,
+            order_id=fill.order_id,
+            client_order_id=fill.client_order_id,
+            side=Side(fill.side),
+            liquidity=Liquidity(fill.liquidity),
+            fee=self.quote.amounts.value(fill.fee),
+            raw=fill,
+        )
+
+    def _state_maker(
+        self, view: Callable[..., _V], reply: InstrumentReply | StatusUpdate
+    ) -> partial[_V]:
+        """Return what makes a view of the market's state; the rest is the view's own."""
         has_band = reply.band_high > 0
-        return {
-            "symbol": self.symbol,
-            "status": InstrumentStatus(reply.status),
-            "last_price": self.price(reply.last_price),
-            "band_low": self.prices.value(reply.band_low) if has_band else None,
-            "band_high": self.price(reply.band_high),
-            "indicative_price": self.price(reply.indicative_price),
-            "indicative_volume": self.quantities.value(reply.indicative_volume),
-            "indicative_surplus": self.quantities.value(reply.indicative_surplus),
-        }
+        return partial(
+            view,
+            symbol=self.symbol,
+            status=InstrumentStatus(reply.status),
+            last_price=self.price(reply.last_price),
+            band_low=self.prices.value(reply.band_low) if has_band else None,
+            band_high=self.price(reply.band_high),
+            indicative_price=self.price(reply.indicative_price),
+            indicative_volume=self.quantities.value(reply.indicative_volume),
+            indicative_surplus=self.quantities.value(reply.indicative_surplus),
+            raw=reply,
+        )

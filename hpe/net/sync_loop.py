@@ -21,7 +21,7 @@ from hpe.errors import ConnectionLost
 from hpe.net.client import Client
 
 CANCEL_S: Final = 2.0
-"""How long an interrupted caller waits for the loop to let go of its call, or of all of them."""
+"""How long an interrupted caller waits for the loop to begin, or to let go of its calls."""
 
 _LEFT: Final = "the client was left: nothing was sent"
 
@@ -81,14 +81,14 @@ class ClientLoop:
         try:
             wait([self._begun])
         except BaseException:
-            self._up.wait()
-            self._soon(self._scope.cancel)
+            if self._up.wait(CANCEL_S):  # else the loop failed before it began
+                self._soon(self._scope.cancel)
             wait([self._ended], CANCEL_S)
             raise
         self._begun.result()
 
     def call(self, function: Callable[[], Awaitable[_R]]) -> _R:
-        """Run an async function in the loop and give what it gives.
+        """Run an async function in the loop and return what it returns.
 
         Raises:
             ConnectionLost: the client was left.

@@ -27,7 +27,7 @@ from zlib import crc32
 
 from hpe.errors import WalDamagedError
 from hpe.wal.files import LogFiles, OverwriteFile, write_file
-from hpe.wal.format import LOG_ID_BYTES, SALT_BYTES
+from hpe.wal.format import LOG_ID_BYTES, SALT_BYTES, SegmentHeader
 
 MARK_NAME: Final = "head.mark"
 
@@ -65,6 +65,27 @@ class Mark(NamedTuple):
             f"{MARK_NAME}: segment {self.number}, durable up to sequence {self.durable_sequence} "
             f"at offset {self.offset}, {'closed' if self.closed else 'open'}"
         )
+
+
+def mark_of(
+    header: SegmentHeader,
+    durable_sequence: int,
+    offset: int,
+    *,
+    other_salt: bytes | None = None,
+    closed: bool = False,
+) -> Mark:
+    """Return the mark that names a segment; without another salt both are its own."""
+    return Mark(
+        header.log_id,
+        header.number,
+        header.first_sequence,
+        header.salt,
+        header.salt if other_salt is None else other_salt,
+        durable_sequence,
+        offset,
+        closed,
+    )
 
 
 def empty_mark(log_id: bytes) -> Mark:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from hpe.errors import WalDamagedError
 from hpe.wal.files import LogFiles
 from hpe.wal.format import SALT_BYTES
-from hpe.wal.mark import HeadMark, Mark
+from hpe.wal.mark import HeadMark, mark_of
 from hpe.wal.segments import (
     Entry,
     Scan,
@@ -87,18 +87,7 @@ def _write_anew(files: LogFiles, scan: Scan, entries: list[Entry], at: int) -> N
     try:
         head.begin(mark_of_rewriting(scan, durable, header.salt))
         write_segment(files, header, entries, durable_sequence=at)[1].close()
-        head.write(
-            Mark(
-                header.log_id,
-                header.number,
-                header.first_sequence,
-                header.salt,
-                header.salt,
-                at,
-                segment_bytes(entries),
-                closed=True,
-            )
-        )
+        head.write(mark_of(header, at, segment_bytes(entries), closed=True))
     finally:
         head.close()
 

@@ -31,7 +31,7 @@ from hpe.wal.format import (
     encode_header,
 )
 from hpe.wal.log import GENESIS_HASH, Record, Tail, record_hash
-from hpe.wal.mark import MARK_NAME, HeadMark, Mark, empty_mark
+from hpe.wal.mark import MARK_NAME, HeadMark, Mark, empty_mark, mark_of
 from hpe.wal.segments import SEGMENT_SUFFIX, Cut, Entry, LogImage, Scan, segment_name, survey
 
 SEGMENT_BYTES_MAX_DEFAULT: Final = 64 * 1024 * 1024
@@ -206,19 +206,9 @@ class FileLog:
         self._mark_due = True
 
     def _write_mark(self, *, closed: bool) -> None:
-        header = self._current_header
-        self._head.write(
-            Mark(
-                header.log_id,
-                header.number,
-                header.first_sequence,
-                header.salt,
-                header.salt,
-                self._tail.durable_position,
-                self._durable_bytes,
-                closed,
-            )
-        )
+        durable = self._tail.durable_position
+        mark = mark_of(self._current_header, durable, self._durable_bytes, closed=closed)
+        self._head.write(mark)
         self._mark_due = False
 
     def _adopt(self) -> None:
@@ -279,18 +269,8 @@ def mark_of_rewriting(scan: Scan, durable_sequence: int, salt: bytes) -> Mark:
     It claims what is known durable of the segment as it is: until the new one has taken its place
     the power may still go, and take what only a read showed.
     """
-    header = scan.segment.header
     sequence, offset = scan.reach(durable_sequence)
-    return Mark(
-        header.log_id,
-        header.number,
-        header.first_sequence,
-        header.salt,
-        salt,
-        sequence,
-        offset,
-        closed=False,
-    )
+    return mark_of(scan.segment.header, sequence, offset, other_salt=salt)
 
 
 def segment_bytes(entries: Sequence[Entry]) -> int:

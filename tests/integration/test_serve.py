@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import ssl
 import traceback
@@ -17,7 +18,7 @@ import trio
 import trustme
 
 from hpe.cli import main
-from hpe.cli.serve import exposures
+from hpe.cli.serve import _write_ports_file, exposures
 from hpe.config import Config
 from hpe.errors import ConfigError
 from hpe.key_files import changed_keys, load_keys
@@ -101,6 +102,17 @@ def test_an_open_door_is_one_loud_line(tmp_path: Path) -> None:
 def test_a_door_with_keys_needs_no_warning(tmp_path: Path, keys: Path) -> None:
     with ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
         assert "ANONYMOUS" not in process.errors()
+
+
+def test_a_ports_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # as a full disk: no byte fits
+    try:
+        with pytest.raises(ConfigError, match="--ports-file: cannot write"):
+            _write_ports_file(tmp_path / "ports.json", 7)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def good_value(kind: inspect.Type) -> Any:
             return 1
 
 
-@pytest.mark.parametrize("value", [0, -1, math.nan, -math.inf])
+@pytest.mark.parametrize("value", [0, -1, math.nan, -math.inf, pytest.param(-(10**400), id="huge")])
 def test_a_deadline_is_above_zero(value: float) -> None:
     with pytest.raises(ValueError, match=r"timeout_s: found .*, allowed above 0 seconds"):
         seconds("timeout_s", value)
@@ -122,6 +122,14 @@ def test_seconds_are_numbers() -> None:
             seconds("timeout_s", wrong)
     with pytest.raises(ValueError, match="grace_s: found 6, allowed 0 to 5 seconds"):
         seconds("grace_s", 6, high=5)
+
+
+def test_an_integer_beyond_every_float_is_judged_too() -> None:
+    assert seconds("timeout_s", 10**400) == math.inf
+    with pytest.raises(ValueError, match="grace_s: found an integer of thousands of digits"):
+        seconds("grace_s", 10**5000, high=5)
+    with pytest.raises(ValueError, match="price: found an integer of thousands of digits, allowed"):
+        integer("price", 10**5000)
 
 
 def test_a_flag_is_true_or_false() -> None:
