@@ -83,6 +83,12 @@ class Diverged(WalError):
         self.sequence = sequence
 
 
+class StateError(HpeError):
+    """Bytes that should be a dumped state are none, or one of another core version."""
+
+    exit_code = 65
+
+
 class InvariantViolation(Exception):
     """The engine's own state contradicts itself: a bug. Ends the service; nobody catches it."""
 

@@ -5,7 +5,8 @@ cores (the reference in this folder and the compiled one) give the same bytes fo
 batches. The matching thread alone calls it while the service runs; recovery, verify and tests
 call it from the thread that owns it. Nobody reaches past this module into a core, the unit tests of
 its parts excepted. No clock, randomness, floats or I/O behind this line.
-Source: the project's protocol.md for the frames, docs/log-format.md for the body.
+Source: the project's protocol.md for the frames, docs/log-format.md for the body,
+docs/state-format.md for the dump.
 """
 
 from __future__ import annotations
@@ -184,7 +185,11 @@ class Core(Protocol):
         """
 
     def dump(self) -> Iterator[bytes]:
-        """Yield the state as canonical bytes: equal states give equal bytes."""
+        """Yield the state as canonical bytes, row by row: equal states give equal bytes."""
 
     def load(self, chunks: Iterable[bytes]) -> None:
-        """Take over a dumped state; the core must be new."""
+        """Take over a dumped state, given row by row; the core must be new.
+
+        Raises:
+            StateError: this is no dump of this version; the core is as new as before.
+        """

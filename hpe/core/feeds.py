@@ -19,6 +19,7 @@ from hpe.core.executor import AuctionFill
 from hpe.core.matcher import Match, Prevented
 from hpe.core.orders import Order, OrderIndex
 from hpe.core.work import BatchWork
+from hpe.errors import InvariantViolation
 from hpe.messages import (
     FLAG_SELF_TRADE,
     BalanceReport,
@@ -228,9 +229,11 @@ class PrivateFeed:
                 made.append((order.user, report))
                 self._orders.remember_fill(order.user, report)
 
-    def rows(self) -> list[tuple[int, int]]:
-        """Return (user, last private sequence), sorted."""
-        return sorted(self._sequences.items())
+    def check(self) -> None:
+        """Check that whoever got reports is a user: the counters stand in the users' rows."""
+        for user in self._sequences:
+            if user not in self._orders.users:
+                raise InvariantViolation(f"user {user} has reports and is none")
 
     def restore(self, user: int, sequence: int) -> None:
         """Take over a dumped counter."""

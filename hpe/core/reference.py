@@ -9,7 +9,6 @@ share `_answer_frames`, so a replayed body can only differ where the code differ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final
 from zlib import crc32
@@ -35,17 +34,18 @@ from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
 from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET, InternalCommands
 from hpe.core.judging import INTERNAL_TABLES, Undecodable, decode_request, judge, refusal
+from hpe.core.loading import load_state
 from hpe.core.market_data import MarketFeed
 from hpe.core.permissions import permitted
 from hpe.core.queries import QUERY_EFFORT_MAX, Queries
 from hpe.core.routing import CommandHandler, commands_of, queries_of
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.snapshots import answer_later, answer_now
-from hpe.core.state import dump_state, load_state
+from hpe.core.state import dump_state, hash_state
 from hpe.core.timers import SESSION
 from hpe.core.turns import TURNS_EFFORT_MAX
 from hpe.core.work import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
-from hpe.errors import Diverged, InvariantViolation
+from hpe.errors import Diverged, InvariantViolation, StateError
 from hpe.messages import (
     FILLS_PER_COMMAND_MAX,
     HELLO_CANCEL_ON_DISCONNECT,
@@ -77,7 +77,7 @@ class ReferenceCore:
     bounds = BatchBounds(commands=1_024, bytes=256 * 1024, frames_per_turn=256)
 
     def __init__(self) -> None:
-        self.exchange = Exchange()
+        exchange = self.exchange = Exchange()
         self.sessions = Sessions(self.exchange.timers)
         settings = self.exchange.settings
         self.sessions.set_times(settings.session_expiry_ns, settings.session_keep_ns)
@@ -86,7 +86,6 @@ class ReferenceCore:
         self.feed = PrivateFeed(self.exchange.orders)
         self.market_feed = MarketFeed(self.exchange.books)
         self.digest = 0
-        exchange = self.exchange
         self._commands = commands_of(exchange)
         # By a body's second byte, which is the type where the header is a fixarray; whatever else
         # it stands for there, decode_request finds out.
@@ -177,15 +176,13 @@ class ReferenceCore:
 
     def state_hash(self) -> bytes:
         """Digest everything that can influence a later result; see core.py."""
-        digest = blake2b(digest_size=16)
-        for chunk in self.dump():
-            digest.update(chunk)
-        return digest.digest()
+        return hash_state(self.dump())
 
     def check(self) -> None:
         """Walk all state; see core.py."""
         self.exchange.check()
         self.sessions.check()
+        self.feed.check()
 
     def dump(self) -> Iterator[bytes]:
         """Yield the state as canonical bytes; see core.py."""
@@ -193,8 +190,11 @@ class ReferenceCore:
 
     def load(self, chunks: Iterable[bytes]) -> None:
         """Take over a dumped state; see core.py."""
-        assert self.last_sequence == 0
-        self.digest = load_state(self.exchange, self.sessions, self.feed, chunks)
+        try:
+            self.digest = load_state(self.exchange, self.sessions, self.feed, chunks)
+        except StateError:
+            ReferenceCore.__init__(self)  # as new again
+            raise
 
     # --- frames of clients ------------------------------------------------------------------
 

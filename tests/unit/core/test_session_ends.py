@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core.rows import DumpedHead, DumpedKey
 from hpe.messages import (
     LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
@@ -17,6 +18,7 @@ from hpe.messages import (
 )
 from tests.support.core_driver import DAY_NS
 from tests.support.core_parts import place
+from tests.support.dumps import rows_in
 
 MS = 1_000_000
 GONE = CancelReason.DISCONNECTED
@@ -40,8 +42,7 @@ def ended(venue, user=1):
 
 def rows_of(venue, kind):
     """Return the rows of one kind in the dump."""
-    marker = bytes([0xA0 + len(kind)]) + kind.encode()
-    return [chunk for chunk in venue.core.dump() if chunk[1:].startswith(marker)]
+    return [row for row in rows_in(venue.core.dump()) if isinstance(row, kind)]
 
 
 # --- logout -------------------------------------------------------------------------------------
@@ -294,7 +295,8 @@ def test_the_keys_are_in_the_state(client):
     hashes = {venue.core.state_hash()}
     for keys in ((), (VALID,), ((7, Role.GATEWAY),), (VALID, (8, Role.OPERATOR))):
         venue.keys_valid(*keys)
-        assert rows_of(venue, "keys")
+        assert [(row.number, row.role) for row in rows_of(venue, DumpedKey)] == list(keys)
+        assert rows_of(venue, DumpedHead)[0].keys_known
         hashes.add(venue.core.state_hash())
         venue.check()
     assert len(hashes) == 5

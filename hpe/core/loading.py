@@ -1,0 +1,377 @@
+"""From a dump back to the state.
+
+Part of the deterministic core. Takes rows in the order in which state.py gives them and in no
+other, each in its one form, so that what was loaded gives the same dump. Everything that a row
+names must be there. Whether the rows agree with each other (money, counts) is for `check`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from hpe.core.balances import Account
+from hpe.core.core import CORE_VERSION
+from hpe.core.exchange import Exchange
+from hpe.core.feeds import PrivateFeed
+from hpe.core.fees import rates_of
+from hpe.core.holds import Hold
+from hpe.core.instruments import Asset, Instrument
+from hpe.core.orderbook import OrderBook
+from hpe.core.orders import Order, Terms
+from hpe.core.rows import (
+    KINDS,
+    Dumped,
+    DumpedAccount,
+    DumpedAsset,
+    DumpedEnd,
+    DumpedEnded,
+    DumpedEnding,
+    DumpedFees,
+    DumpedFill,
+    DumpedFiring,
+    DumpedHead,
+    DumpedHold,
+    DumpedInstrument,
+    DumpedKey,
+    DumpedNet,
+    DumpedOrder,
+    DumpedQueued,
+    DumpedResponse,
+    DumpedResting,
+    DumpedRow,
+    DumpedSession,
+    DumpedSettings,
+    DumpedUncross,
+    DumpedUser,
+    DumpedWaiting,
+    DumpedWork,
+)
+from hpe.core.sessions import Remembered, Session, Sessions
+from hpe.core.timers import ENDING, Entry
+from hpe.core.triggers import Firing
+from hpe.core.turns import UncrossInProgress, Work
+from hpe.errors import StateError
+from hpe.messages import ExecutionReport, PlaceLimits, Side
+
+_decode: Final = msgspec.msgpack.Decoder(Dumped).decode
+_decode_any: Final = msgspec.msgpack.Decoder().decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+_fields: Final = msgspec.structs.astuple
+_FACTS: Final = len(Instrument.__struct_fields__)
+_SETTINGS: Final = len(DumpedSettings.__struct_fields__) - len(PlaceLimits.__struct_fields__)
+_NUMBERS: Final = {kind: number for number, kind in enumerate(KINDS, 1)}
+_KEY_PLACES: Final = {
+    kind: [kind.__struct_fields__.index(name) for name in kind.KEY] for kind in KINDS
+}
+_NO_TERMS: Final = Terms()
+_ValueT = TypeVar("_ValueT")
+
+
+def load_state(
+    exchange: Exchange, sessions: Sessions, feed: PrivateFeed, chunks: Iterable[bytes]
+) -> int:
+    """Take over a dumped state into a new exchange; return the output digest.
+
+    Raises:
+        StateError: this is no dump of this version; the exchange is then unusable.
+    """
+    assert exchange.sequence == 0, "only a new core loads a dump"
+    loader = _Loader(exchange, sessions, feed)
+    for chunk in chunks:
+        loader.take(chunk)
+    loader.finish()
+    return loader.digest
+
+
+class _Loader:
+    """Takes over rows in the order in which dump_state yields them."""
+
+    def __init__(self, exchange: Exchange, sessions: Sessions, feed: PrivateFeed) -> None:
+        self.exchange = exchange
+        self.sessions = sessions
+        self.feed = feed
+        self.digest = 0
+        self.count = 0
+        self.place: tuple[object, ...] = ()  # kind and key of the newest row
+        self.orders: dict[int, Order] = {}
+        self.partners: list[tuple[Order, int]] = []
+        self.sequences: dict[int, int] = {}
+        self.last_listed = (0, 0)
+        self.sessions_by_id: dict[int, Session] = {}
+        self.loads: dict[type[DumpedRow], Callable[[Any], None]] = {
+            DumpedHead: self.load_head,
+            DumpedSettings: self.load_settings,
+            DumpedKey: self.load_key,
+            DumpedAsset: self.load_asset,
+            DumpedInstrument: self.load_instrument,
+            DumpedFees: self.load_fees,
+            DumpedNet: self.load_net,
+            DumpedUser: self.load_user,
+            DumpedAccount: self.load_account,
+            DumpedHold: self.load_hold,
+            DumpedResting: self.load_resting,
+            DumpedWaiting: self.load_waiting,
+            DumpedQueued: self.load_queued,
+            DumpedEnded: self.load_ended,
+            DumpedFill: self.load_fill,
+            DumpedWork: self.load_work,
+            DumpedFiring: self.load_firing,
+            DumpedUncross: self.load_uncross,
+            DumpedEnding: self.load_ending,
+            DumpedSession: self.load_session,
+            DumpedResponse: self.load_response,
+            DumpedEnd: self.load_end,
+        }
+
+    def take(self, chunk: bytes) -> None:
+        """Take one row."""
+        try:
+            if not self.count:
+                _check_version(_decode_any(chunk))
+            row = _decode(chunk)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self.fault(f"is no row: {error}") from None
+        if _encode(row) != chunk:
+            raise self.fault("is not in the shortest form")
+        self._follow(row)
+        self.loads[type(row)](row)
+        self.count += 1
+
+    def _follow(self, row: DumpedRow) -> None:
+        """Check that a row stands behind the one before."""
+        kind = type(row)
+        fields = _fields(row)
+        key = [fields[index] for index in _KEY_PLACES[kind]]
+        place = (_NUMBERS[kind], *key)
+        repeated = place == self.place and not kind.QUEUED
+        first = self.count < 2 and _NUMBERS[kind] != self.count + 1
+        if first or repeated or place < self.place:
+            raise self.fault(f"is of kind {place[0]} with key {key}, which does not follow here")
+        self.place = place
+
+    def fault(self, what: str) -> StateError:
+        """Say what is wrong with the row that is being taken."""
+        return StateError(f"row {self.count + 1} of the dump {what}")
+
+    def find(self, found: _ValueT | None, what: str, key: int) -> _ValueT:
+        """Return what a row names, which must have been found."""
+        if found is None:
+            raise self.fault(f"names {what} {key}, of which no row came before")
+        return found
+
+    # --- rows of which there is one, listings, money ----------------------------------------------
+
+    def load_head(self, row: DumpedHead) -> None:
+        exchange, sessions = self.exchange, self.sessions
+        exchange.sequence, exchange.time_ns, self.digest = row.sequence, row.time_ns, row.digest
+        exchange.timers.now_ns = exchange.market.time_ns = row.time_ns
+        exchange.last_order_id = row.last_order_id
+        exchange.market.last_trade_id = row.last_trade_id
+        exchange.market.turns.last_served = row.last_served
+        sessions.last_session_id = row.last_session_id
+        sessions.last_attach_number = row.last_attach_number
+        self.last_listed = row.last_asset_id, row.last_instrument_id
+        sessions.valid_keys = {} if row.keys_known else None
+
+    def load_settings(self, row: DumpedSettings) -> None:
+        settings, fields = self.exchange.settings, _fields(row)
+        values = (*fields[:_SETTINGS], PlaceLimits(*fields[_SETTINGS:]))
+        settings.set(*values)
+        self.sessions.set_times(settings.session_expiry_ns, settings.session_keep_ns)
+
+    def load_key(self, row: DumpedKey) -> None:
+        if self.sessions.valid_keys is None:
+            raise self.fault("is a valid key, but the first says that none is known")
+        self.sessions.valid_keys[row.number] = row.role
+
+    def load_asset(self, row: DumpedAsset) -> None:
+        asset = Asset(row.asset, row.symbol, row.decimals)
+        if not row.asset or self.exchange.listings.asset_named(row.symbol) is not None:
+            raise self.fault(f"lists an asset {row.symbol} that cannot be")
+        self.exchange.listings.list_asset(asset, row.user, self.exchange.places.of(row.key))
+
+    def load_instrument(self, row: DumpedInstrument) -> None:
+        listings, instrument = self.exchange.listings, Instrument(*_fields(row)[:_FACTS])
+        if not row.instrument or listings.instrument_named(row.symbol) is not None:
+            raise self.fault(f"lists an instrument {row.symbol} that cannot be")
+        for asset in (row.base, row.quote):
+            self.find(listings.assets.get(asset), "asset", asset)
+        listings.list_instrument(instrument, row.user, self.exchange.places.of(row.key))
+        book = OrderBook(instrument, self.exchange.timers)
+        self.exchange.books[row.instrument] = book
+        book.last_price, book.last_trade_id = row.last_price, row.last_trade_id
+        book.set_status(row.status)
+        self.sequences[row.instrument] = row.book_sequence
+        if row.interruption_due_ns:
+            self.exchange.market.calls.time_interruption(book, row.interruption_due_ns)
+
+    def load_fees(self, row: DumpedFees) -> None:
+        self._book(row.instrument).fees.own[row.user] = rates_of(row.maker_ppm, row.taker_ppm)
+
+    def load_net(self, row: DumpedNet) -> None:
+        self.find(self.exchange.listings.assets.get(row.asset), "asset", row.asset)
+        self.exchange.balances.restore_net_deposits(row.asset, row.amount)
+
+    def load_user(self, row: DumpedUser) -> None:
+        users = self.exchange.orders.users
+        if row.user not in users:  # all but the house
+            self.exchange.parties.open_user(row.user, self.exchange.places.of(row.key))
+        users[row.user].blocked = row.blocked
+        users[row.user].fills_after = row.fills_after
+        if row.private_sequence:
+            self.feed.restore(row.user, row.private_sequence)
+
+    def load_account(self, row: DumpedAccount) -> None:
+        balances = self.exchange.balances
+        self.find(balances.accounts.get(row.user), "user", row.user)
+        self.find(self.exchange.listings.assets.get(row.asset), "asset", row.asset)
+        account = balances.open(row.user, row.asset, self.exchange.places.of(row.key))
+        account.available, account.reserved, account.held = row.available, row.reserved, row.held
+
+    def load_hold(self, row: DumpedHold) -> None:
+        self._account(row.user, row.asset).named += row.amount
+        holder = self.exchange.places.of(row.key)
+        hold = Hold(row.asset, row.amount, row.expires_ns, holder)
+        self.exchange.holds.restore(row.user, row.hold_id, hold)
+
+    def _book(self, instrument: int) -> OrderBook:
+        return self.find(self.exchange.books.get(instrument), "instrument", instrument)
+
+    def _account(self, user: int, asset: int) -> Account:
+        accounts = self.find(self.exchange.balances.accounts.get(user), "user", user)
+        return self.find(accounts.get(asset), f"of user {user} an account of asset", asset)
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def load_resting(self, row: DumpedResting) -> None:
+        order = self._open(row)
+        order.book.side(order.side).add(order)
+
+    def load_waiting(self, row: DumpedWaiting) -> None:
+        order = self._open(row, waiting=True)
+        order.book.triggers.add(order)
+
+    def load_queued(self, row: DumpedQueued) -> None:
+        order = self._open(row, waiting=True)
+        work = self.exchange.market.turns.of(order.book)
+        if row.line not in (len(work.lines), len(work.lines) + 1) or not row.line:
+            raise self.fault(f"stands in line {row.line} of {len(work.lines)}")
+        work.restore(order, row.line)
+
+    def load_ended(self, row: DumpedEnded) -> None:
+        order = self._order(row, waiting=False)
+        order.reason = row.reason
+        self.exchange.orders.keep(order)
+
+    def _open(self, row: DumpedOrder, *, waiting: bool = False) -> Order:
+        if row.order_id in self.orders:
+            raise self.fault(f"is a second one of order {row.order_id}")
+        order = self.orders[row.order_id] = self._order(row, waiting=waiting)
+        if row.partner:
+            self.partners.append((order, row.partner))
+        return order
+
+    def _order(self, row: DumpedOrder, *, waiting: bool) -> Order:
+        book = self._book(row.instrument)
+        base = self._account(row.user, book.instrument.base)
+        quote = self._account(row.user, book.instrument.quote)
+        paying, receiving = (quote, base) if row.side is Side.BUY else (base, quote)
+        terms = Terms(
+            row.stop_price, row.trail, row.display, row.minimum, row.budget, row.expires_ns,
+            row.place, waiting, row.holds_pair, row.session_id,
+        )  # fmt: skip
+        return Order(
+            row.order_id, row.user, row.client_order_id, book, row.side, row.order_type,
+            row.time_in_force, row.price, row.quantity, row.leaves, row.flags, row.self_trade,
+            rates_of(row.maker_ppm, row.taker_ppm), paying, receiving,
+            self.exchange.places.of(row.key), row.reserved, row.hidden, row.cum, row.canceled,
+            row.quote_total, row.fee_total, row.fee_rest,
+            terms=terms if row.partner or terms != _NO_TERMS else None,
+        )  # fmt: skip
+
+    def load_fill(self, row: DumpedFill) -> None:
+        self.find(self.exchange.orders.users.get(row.user), "user", row.user)
+        self.exchange.orders.remember_fill(row.user, ExecutionReport(*_fields(row)[1:]))
+
+    # --- what goes on by itself, sessions, the end ------------------------------------------------
+
+    def load_work(self, row: DumpedWork) -> None:
+        work = self.exchange.market.turns.of(self._book(row.instrument))
+        if row.line_is_open and not work.lines:
+            raise self.fault("has an open line, but no line")
+        work.is_open, work.interrupted = row.line_is_open, row.interrupted
+
+    def load_firing(self, row: DumpedFiring) -> None:
+        firing = Firing(row.prices, row.sides_done, row.prices_done)
+        self._work(row.instrument).firings.append(firing)
+
+    def load_uncross(self, row: DumpedUncross) -> None:
+        state = UncrossInProgress(row.price, row.volume_left, row.surplus, row.next_status)
+        self.exchange.market.calls.keep_uncrossing(self._work(row.instrument), state)
+
+    def _work(self, instrument: int) -> Work:
+        self._book(instrument)
+        return self.find(
+            self.exchange.market.turns.works.get(instrument), "unfinished instrument", instrument
+        )
+
+    def load_ending(self, row: DumpedEnding) -> None:
+        due = (row.due_ns, ENDING, row.session_id, row.newest_order_id)
+        self.exchange.disconnects.restore(Entry(due, row.instrument))
+
+    def load_session(self, row: DumpedSession) -> None:
+        session_id, user, window, *others = _fields(row)
+        remembered: deque[Remembered] = deque(maxlen=window)
+        self.sessions_by_id[session_id] = Session(session_id, user, window, remembered, *others)
+
+    def load_response(self, row: DumpedResponse) -> None:
+        session = self.find(self.sessions_by_id.get(row.session_id), "session", row.session_id)
+        if len(session.remembered) >= session.window:
+            raise self.fault(f"is beyond the window of session {row.session_id}")
+        entry = Remembered(row.request_id, row.length, row.crc, row.response)
+        session.remembered.append(entry)
+
+    def load_end(self, row: DumpedEnd) -> None:
+        if row.rows != self.count:
+            raise self.fault(f"says that {row.rows} rows come before it")
+
+    def finish(self) -> None:
+        """Put together what needs all rows: indexes, pairs, the counts of changes."""
+        if not self.place or self.place[0] != _NUMBERS[DumpedEnd]:
+            raise self.fault("is missing: it has no end")
+        exchange, listings = self.exchange, self.exchange.listings
+        for _, order in sorted(self.orders.items()):
+            exchange.orders.add(order)
+        for order, partner_id in self.partners:
+            assert order.terms is not None
+            order.terms.partner = self.find(self.orders.get(partner_id), "order", partner_id)
+        for instrument_id, sequence in self.sequences.items():
+            book = exchange.books[instrument_id]
+            book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
+        listings.last_asset_id, listings.last_instrument_id = self.last_listed
+        for work in exchange.market.turns:
+            exchange.market.turns.review(work.book)
+        for session in self.sessions_by_id.values():
+            self.sessions.restore(session)
+        self.sessions.find_revoked()
+        by_session = exchange.orders.by_session
+        for session_id in list(by_session):
+            # Orders outlive their session's logout.
+            ending = exchange.disconnects.is_ending(session_id)
+            if not ending and self.sessions.get(session_id) is None:
+                del by_session[session_id]
+        exchange.timers.review()
+
+
+def _check_version(head: Any) -> None:
+    """Check what the first row begins with; the rest of it depends on the version."""
+    if not isinstance(head, list) or head[:1] != [_NUMBERS[DumpedHead]] or len(head) < 2:
+        raise StateError("row 1 of the dump is no head")
+    if head[1] != CORE_VERSION:
+        raise StateError(
+            f"the dump has core version {head[1]}; this build is core version {CORE_VERSION}"
+        )
