@@ -76,9 +76,12 @@ class Output(NamedTuple):
     earliest timer is due, 0 for none, 1 at once. `cut`: connections whose bytes were no frames of
     the protocol; they are closed after their replies. `subscribed`: (connection, request id,
     instrument, channel) of every subscribe answered with a snapshot; the market data of later
-    batches follows it. `progress`: one row per run of an attached session, in order. `late`:
+    batches follows it. `progress`: one row per run of an attached session. `late`:
     indicative fields that subscribers were told are not those of now; a batch without runs, which
     logs nothing, makes up for it.
+
+    Order: replies by connection, private by (user, first), market by (instrument, channel, order
+    of making), cut by connection, subscribed as the requests, progress as the runs.
     """
 
     replies: list[tuple[int, bytes]]

@@ -160,6 +160,10 @@ class _Watched:
         return self.mask & _bit(channel) > 0
 
 
+def _instrument_of(watched: _Watched) -> int:
+    return watched.book.instrument.instrument_id
+
+
 def _bit(channel: Channel) -> int:
     return 1 << (channel - 1)
 
@@ -255,7 +259,7 @@ class MarketFeed:
 
     def make_up(self, time_ns: int) -> list[tuple[int, int, bytes]]:
         """Return the rows of what was late, in a batch that changes nothing; see `updates`."""
-        late, self._changed[:] = self._changed[:], []
+        late, self._changed[:] = sorted(self._changed, key=_instrument_of), []
         room = _MADE_UP_LEVELS
         for watched in late:
             if room <= 0:
@@ -269,14 +273,14 @@ class MarketFeed:
         return rows
 
     def updates(self, time_ns: int) -> list[tuple[int, int, bytes]]:
-        """Return (instrument, channel, frames) of everything that the batch changed.
+        """Return (instrument, channel, frames) of everything that the batch changed, sorted.
 
         Channel 0 stands for all channels of an instrument that is delisted, of which nothing
         more comes.
         """
         rows = [(instrument_id, 0, b"") for instrument_id in self._ended]
         self._ended.clear()
-        changed, self._changed[:] = self._changed[:], []
+        changed, self._changed[:] = sorted(self._changed, key=_instrument_of), []
         for watched in changed:
             instrument_id = watched.book.instrument.instrument_id
             for channel, updates in _updates(watched, time_ns):
@@ -286,6 +290,7 @@ class MarketFeed:
             watched.settle()
             if watched.is_late:
                 watched.notice()
+        rows.sort()
         return rows
 
 

@@ -142,7 +142,11 @@ class BatchWork:
             groups = [(session, user, b"".join(frames)) for session, user, frames in self.groups]
             body = encode_body(Body(self.first_sequence, self.time_ns, groups, self.trades, digest))
         return Output(
-            [(connection, b"".join(out)) for connection, out in self.replies.items() if out],
+            [
+                (connection, b"".join(out))
+                for connection, out in sorted(self.replies.items())
+                if out
+            ],
             [
                 row
                 for user, (first, reports) in sorted(self.private.items())
@@ -152,7 +156,7 @@ class BatchWork:
             body,
             last_sequence,
             next_due_ns,
-            self.cut,
+            sorted(self.cut),
             self.subscribed,
             self.progress,
             late,
