@@ -168,7 +168,8 @@ def _order_row(kind: type[_OrderT], order: Order, *more: int) -> _OrderT:
         order.flags, order.self_trade, order.quantity, order.leaves, order.cum, order.canceled,
         order.hidden, order.reserved, order.rates.maker, order.rates.taker, order.quote_total,
         order.fee_total, order.fee_rest, order.book.triggers.trigger_of(order), terms.trail,
-        terms.display, terms.minimum, terms.budget, terms.expires_ns, terms.place,
+        terms.display, terms.minimum, terms.budget, terms.expires_ns,
+        terms.place if order.is_stop else 0,
         terms.session_id, terms.partner.order_id if terms.partner is not None else 0,
         terms.holds_pair, *more,
     )  # fmt: skip

@@ -5,9 +5,11 @@ import pytest
 
 from hpe.core.core import Batch
 from hpe.core.fees import rates_of
+from hpe.core.rows import DumpedOrder
 from hpe.core.triggers import Firing
 from hpe.core.turns import UncrossInProgress, row_of
 from hpe.messages import (
+    ORDER_CANCEL_ON_DISCONNECT,
     AddAsset,
     BlockUser,
     CancelOrder,
@@ -27,6 +29,7 @@ from hpe.messages import (
 )
 from tests.model.commands import addressed, seeded_commands
 from tests.support.core_parts import place
+from tests.support.dumps import rows_in
 
 BUY, SELL = Side
 STOP_LIMIT = OrderType.STOP_LIMIT
@@ -253,6 +256,15 @@ def test_the_hash_covers_the_order_of_the_lines_of_stops(lively):
     in_line(exchange, 2, STOP)
     in_line(exchange, 1, TRAILING)
     assert hashes_differ(lively, work_of(exchange, 1).lines.reverse)
+
+
+def test_only_stops_have_a_place(lively, client):
+    """What an order has of its terms is the same whether it got them one way or another."""
+    place(client, BUY, 91, 1, flags=ORDER_CANCEL_ON_DISCONNECT)
+    rows = rows_in(lively.core.dump())
+    orders = {row.order_id: row for row in rows if isinstance(row, DumpedOrder)}
+    assert max(orders) > STOP_LEG
+    assert {number for number, row in orders.items() if row.place} == {STOP, TRAILING, STOP_LEG}
 
 
 def test_the_hash_covers_net_deposits(lively):
