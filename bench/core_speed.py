@@ -109,7 +109,7 @@ class Preparer:
 
 
 def run(exchange: Exchange, commands: list[Command]) -> tuple[int, int]:
-    """Execute all commands; gives nanoseconds and trades."""
+    """Execute all commands; return nanoseconds and trades."""
     preparer = Preparer(exchange)
     market = exchange.market
     events, elapsed_ns = market.events, 0

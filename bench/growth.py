@@ -64,7 +64,7 @@ class Row(NamedTuple):
 
 
 def measure(venue: Venue, operation: Operation, iterations: int) -> float:
-    """Run an operation once; gives nanoseconds per pair of commands, its effects checked."""
+    """Run an operation once; return nanoseconds per pair of commands, its effects checked."""
     exchange, market = venue.exchange, venue.exchange.market
     opened, last_trade_id = exchange.orders.open_count, market.last_trade_id
     commands = list(operation.commands(venue, iterations))

@@ -249,7 +249,7 @@ def server_line(service: Service) -> str:
 
 
 def redis_rate(service: Service, shape: Shape) -> float:
-    """Run redis-benchmark SET at the same shape; gives its requests per second."""
+    """Run redis-benchmark SET at the same shape; return its requests per second."""
     before = redis_set_calls(service)
     command = [
         "redis-benchmark", "-h", service.host, "-p", str(service.port), "-t", "set", "--csv",
@@ -267,7 +267,7 @@ def redis_rate(service: Service, shape: Shape) -> float:
 def beside_redis(
     folder: Path, redis: Service, shape: Shape, args: argparse.Namespace
 ) -> tuple[dict[str, Any], str]:
-    """Measure both in turn; gives the record and one line."""
+    """Measure both in turn; return the record and one line."""
     runs, redis_rates = [], []
     for number in range(1, args.pairs + 1):
         runs.append(fresh_run(folder, shape, args))
@@ -308,7 +308,7 @@ def make_shape(connections: int, window: int, args: argparse.Namespace) -> Shape
 
 
 def measure(folder: Path, args: argparse.Namespace) -> tuple[Any, str]:
-    """Do what the options ask for; gives the record and the table."""
+    """Do what the options ask for; return the record and the table."""
     pairs = SHAPES if args.shapes else ((args.connections, args.window),)
     shapes = [make_shape(connections, window, args) for connections, window in pairs]
     if args.beside_redis:

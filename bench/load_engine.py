@@ -199,7 +199,7 @@ class LoadConnection:
         return True
 
     def receive(self, latencies_ns: array[int]) -> int:
-        """Take what has arrived; gives the number of requests that it answers."""
+        """Take what has arrived; return the number of requests that it answers."""
         data = self._socket.recv(RECEIVE_BYTES)
         now_ns = time.perf_counter_ns()
         if not data:
@@ -296,7 +296,7 @@ class _Schedule:
         self.next_due_ns = start_ns
 
     def release(self, now_ns: int, lag_ns: array[int]) -> list[LoadConnection]:
-        """Allow what is due and has a place in its window; gives the connections concerned."""
+        """Allow what is due and has a place in its window; return the connections concerned."""
         due = min(int((now_ns - self._start_ns) / self._period_ns) + 1, self._total)
         count = len(self._connections)
         released = []
@@ -321,7 +321,7 @@ class _Schedule:
 def _pump(
     selector: selectors.BaseSelector, timeout_s: float, latencies_ns: array[int], *, refill: bool
 ) -> int | None:
-    """Serve what is ready; gives the number of answers, None when nothing became ready."""
+    """Serve what is ready; return the number of answers, None when nothing became ready."""
     ready = selector.select(timeout_s)
     if not ready:
         return None

@@ -64,7 +64,7 @@ def prepare(lines: list[str], first: int) -> list[Prepared]:
 
 
 def run(engine: MatchingEngine, lines: list[str]) -> tuple[int, int]:
-    """Process all commands; gives nanoseconds and trades."""
+    """Process all commands; return nanoseconds and trades."""
     process = engine.process
     trades = elapsed_ns = 0
     for first in range(0, len(lines), BATCH_COMMANDS):

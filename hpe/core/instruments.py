@@ -74,7 +74,7 @@ class Takers:
         self._counts[user] = self.count_of(user) + 1
 
     def remove(self, number: int) -> Holder:
-        """Forget it; gives what its key holds."""
+        """Forget it; return what its key holds."""
         user, holder = self._by_id.pop(number)
         self._counts[user] -= 1
         if not self._counts[user]:

@@ -229,7 +229,7 @@ class Room:
         return None
 
     def _make_room(self, newcomer: Newcomer, gone: list[Session]) -> RoomLimit | None:
-        """Have sessions give way until a small window has room; says whose limit it is if not."""
+        """Make sessions give way until a small window has room; return whose limit it is if not."""
         owner, needed = (
             newcomer.owner,
             max(min(newcomer.wanted, self.sizes.small), self.sizes.least),

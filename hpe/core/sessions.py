@@ -152,7 +152,7 @@ class Sessions:
     def _admit(
         self, command: SessionAttached, session: Session | None, time_ns: int
     ) -> int | RoomLimit:
-        """Find room for a session, which is counted out of it; gives the window that it may have.
+        """Find room for a session, which is counted out of it; return the window that it may have.
 
         A session that comes back keeps what it remembers, whatever it asks for: a smaller window
         would call stale what was executed.

@@ -25,7 +25,7 @@ from hpe.messages import INT_MAX, Request
 _R = TypeVar("_R", bound=Request)
 
 _Check = Callable[[str, Any], Any]
-"""Takes the argument's name and its value; gives the value to send."""
+"""Takes the argument's name and its value; returns the value to send."""
 
 
 def integer(name: str, value: object, low: int = 0, high: int = INT_MAX) -> int:

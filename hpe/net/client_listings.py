@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import trio
 
@@ -27,6 +27,11 @@ _A = TypeVar("_A")
 
 ORDERS_SEEN_MAX: Final = 100_000
 """Orders of which a client remembers the instrument: what one user may have open by default."""
+
+
+GONE_MAX: Final = 65_536
+"""Delisted assets, and instruments, of which a client remembers the scale: as many as may be listed
+by default, some 60 MB at most."""
 
 
 class SeenOrders:
@@ -48,19 +53,50 @@ class SeenOrders:
         return self._instruments.get(order_id)
 
 
+class _ById(Generic[_V]):
+    """Views by id: of all that is listed, and of what was delisted last.
+
+    Args:
+        gone_max: of what was delisted.
+    """
+
+    def __init__(self, gone_max: int) -> None:
+        self._gone_max = gone_max
+        self._listed: dict[int, _V] = {}
+        # Orders and fills of its time name what is not listed any more.
+        self._gone: dict[int, _V] = {}
+
+    def find(self, key: int) -> _V | None:
+        """Return a view, None when it is not known."""
+        return self._listed.get(key) or self._gone.get(key)
+
+    def learn(self, listed: dict[int, _V]) -> None:
+        """Take all that is listed now."""
+        before, self._listed = self._listed, listed
+        for key, view in before.items():
+            if key not in listed:
+                self.add_gone(key, view)
+
+    def add_gone(self, key: int, view: _V) -> _V:
+        """Remember what is not listed, at the cost of what was delisted first."""
+        self._gone[key] = view
+        if len(self._gone) > self._gone_max:
+            del self._gone[next(iter(self._gone))]
+        return view
+
+
 class KnownListings:
     """The assets and instruments that one client has seen, and what its orders are on."""
 
-    def __init__(self, requests: RequestChannel) -> None:
+    def __init__(self, requests: RequestChannel, gone_max: int = GONE_MAX) -> None:
         self.assets: dict[str, AssetView] = {}
         self.instruments: dict[str, InstrumentView] = {}
         self.orders = SeenOrders()
         self._requests = requests
         # A symbol that is listed no more may be another one's by now.
         requests.on_unlisted = self.forget
-        # By id also what is listed no more: orders and fills of its time name it.
-        self._assets_by_id: dict[int, AssetView] = {}
-        self._instruments_by_id: dict[int, InstrumentView] = {}
+        self._assets_by_id: _ById[AssetView] = _ById(gone_max)
+        self._instruments_by_id: _ById[InstrumentView] = _ById(gone_max)
         self._asking = trio.Lock()
         self._begun = 0  # how often somebody began to ask for all of it
         self._answered = 0  # which of these got the newest answer, or error:
@@ -84,7 +120,7 @@ class KnownListings:
 
     def seen_instrument(self, instrument_id: int) -> InstrumentView:
         """Return the instrument of an id as far as it is known, without asking."""
-        known = self._instruments_by_id.get(instrument_id)
+        known = self._instruments_by_id.find(instrument_id)
         return InstrumentView.delisted(instrument_id) if known is None else known
 
     async def renew(self) -> None:
@@ -120,19 +156,21 @@ class KnownListings:
         self.assets.update((view.symbol, view) for view in assets)
         self.instruments.clear()
         self.instruments.update((view.symbol, view) for view in instruments)
-        self._assets_by_id.update((view.id, view) for view in assets)
-        self._instruments_by_id.update((view.id, view) for view in instruments)
+        self._assets_by_id.learn({view.id: view for view in assets})
+        self._instruments_by_id.learn({view.id: view for view in instruments})
 
     def forget(self) -> None:
         """Forget all symbols: the next call that names one asks for it."""
         self.assets.clear()
         self.instruments.clear()
 
-    async def _named(self, views: dict[int, _V], key: int, delisted: Callable[[int], _V]) -> _V:
+    async def _named(self, views: _ById[_V], key: int, delisted: Callable[[int], _V]) -> _V:
         """Return a view; what is not listed after the server named it never will be again."""
-        if key not in views:
-            await self._ask_once(lambda: key in views)
-        return views.setdefault(key, delisted(key))
+        view = views.find(key)
+        if view is None:
+            await self._ask_once(lambda: views.find(key) is not None)
+            view = views.find(key)
+        return views.add_gone(key, delisted(key)) if view is None else view
 
     async def _find(self, kind: str, views: dict[str, _V], key: str) -> _V:
         """Return a view, asking for everything when it was not seen yet."""

@@ -81,7 +81,7 @@ class MoneyCalls(ListingCalls):
     async def unlock_balance(
         self, symbol: str, amount: Decimal | int, user: int = 0
     ) -> BalanceView:
-        """Move money that is held without an id back to available; gives the account after it."""
+        """Move money that is held without an id back to available; return the account after it."""
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
         return await self._show(self.requests.unlock_balance(asset.id, atoms, user), asset.balance)

@@ -390,7 +390,7 @@ class Connection:
             self._timer.sooner(deadline_s)
 
     def _look(self, now_s: float) -> float:
-        """See whether a deadline has passed; gives when to look again."""
+        """See whether a deadline has passed; return when to look again."""
         pressed = self._around.switchboard.credits.pressed
         progress_s = self._wire.progress_s
         finding, next_s = self._vigil.look(now_s, progress_s, self._outlet, pressed)

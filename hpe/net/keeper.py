@@ -116,7 +116,7 @@ class Keeper:
         return reason
 
     async def _reconnect(self) -> HpeError:
-        """Make one attempt and serve what it gave; gives why it ended."""
+        """Make one attempt and serve what it gave; return why it ended."""
         requests = self.requests
         session_id = 0 if _forgotten(self.welcome) else requests.session_id
         try:

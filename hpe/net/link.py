@@ -95,7 +95,7 @@ class Link:
         self._wake.set()
 
     async def serve(self, channel: Channel) -> HpeError:
-        """Carry the channel's requests until the connection ends; gives the reason."""
+        """Carry the channel's requests until the connection ends; return the reason."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, name="hpe client writer")
             reason = await self._read(channel)

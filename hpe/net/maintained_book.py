@@ -209,7 +209,7 @@ class MaintainedBook(ABC, Generic[_L]):
 
     @abstractmethod
     def _fill(self, subscribed: Subscribed) -> int | None:
-        """Take a snapshot's rows; gives its checksum."""
+        """Take a snapshot's rows; return its checksum."""
 
     @abstractmethod
     def _change(self, update: LevelsUpdate | OrdersUpdate) -> bool:

@@ -54,7 +54,7 @@ class _Excess:
         self.since_s = float("-inf")
 
     def add(self, rate: Rate, now_s: float) -> bool:
-        """Count one; tells whether more than twice the rate came: as much again was refused."""
+        """Count one; return True if more than twice the rate came: as much again was refused."""
         if now_s - self.since_s >= EXCESS_WINDOW_S:
             self.count, self.since_s = 0, now_s
         self.count += 1

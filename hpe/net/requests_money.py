@@ -88,7 +88,7 @@ class MoneyRequests(Channel):
         return balance_result(await self.call(request))
 
     async def unlock_balance(self, asset: int, amount: int, user: int = 0) -> Balance:
-        """Move atoms that are held without an id back to available; gives the account after it."""
+        """Move atoms that are held without an id back to available; return the account after it."""
         return balance_result(await self.call(UnlockBalance(0, asset, amount, user)))
 
     async def capture_hold(

@@ -38,7 +38,7 @@ class RetryPlan:
         self._backoff = Backoff()
 
     def pause_s(self, error: RequestError) -> float:
-        """Decide about a failed attempt; gives how long to wait before the next.
+        """Decide about a failed attempt; return how long to wait before the next.
 
         Raises:
             RequestError: the error itself: another attempt would not help, or the time is up.

@@ -86,7 +86,7 @@ class Vigil:
     # --- what happens -------------------------------------------------------------------------
 
     def begin(self, heartbeat_s: float, now_s: float) -> float:
-        """Heartbeats are exchanged from now on; gives when to look."""
+        """Begin to exchange heartbeats; return when to look."""
         self._heartbeat_s = heartbeat_s
         self.heard_s = now_s
         return now_s + heartbeat_s
@@ -103,7 +103,7 @@ class Vigil:
         self._waits_s = 0.0
 
     def ends(self, now_s: float) -> float:
-        """This side has said its last word; gives when to look."""
+        """Note that this side has sent its last frame; return when to look."""
         self._heartbeat_s = 0.0
         self._ends_s = self._ends_s or now_s + BEHIND_S
         return self._ends_s

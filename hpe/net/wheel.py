@@ -80,7 +80,7 @@ class Wheel:
         self._sleep = trio.CancelScope()
 
     def schedule(self, look: Look, deadline_s: float) -> Timer:
-        """Call `look` when a deadline (Trio time) has passed, and from then on as it says."""
+        """Call `look` when a deadline (Trio time) has passed; it returns the next one."""
         timer = Timer(self, look)
         timer._enter(self._slot_of(deadline_s))
         return timer

@@ -129,6 +129,22 @@ async def test_an_id_that_is_not_listed_is_asked_for_once(autojump_clock: MockCl
         assert {*listings.assets} == {"BTC", "USD"}
 
 
+async def test_what_was_delisted_last_keeps_its_scale(autojump_clock: MockClock) -> None:
+    async with stream_peer() as peer, trio.open_nursery() as nursery:
+        listings = KnownListings(peer.channel, gone_max=2)
+        nursery.start_soon(answer, peer, "A/USD", "B/USD", "C/USD", "D/USD")
+        await listings.renew()
+        nursery.start_soon(answer, peer, "A/USD")
+        await listings.renew()
+        assert [listings.seen_instrument(n).symbol for n in (1, 2, 3, 4)] == [
+            "A/USD", "instrument 2", "C/USD", "D/USD",
+        ]  # fmt: skip
+        nursery.start_soon(answer, peer, "A/USD")
+        assert (await listings.instrument_of(2)).symbol == "instrument 2"
+        assert (await listings.instrument_of(4)).symbol == "D/USD"
+        assert listings.seen_instrument(3).symbol == "instrument 3", "it made room for 2"
+
+
 def test_the_orders_seen_last_are_remembered() -> None:
     seen = SeenOrders(2)
     for order_id in (1, 2, 1, 3):
