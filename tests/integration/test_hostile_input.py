@@ -62,28 +62,28 @@ FATAL = {
 
 # After logon: answered, not executed, and the connection goes on.
 REFUSED = {
-    "malformed internal command": (pack(112, 2), "unknown_type"),
-    "unknown command": (pack(100, 2, 1), "unknown_type"),
-    "unknown control": (pack(17, 2), "unknown_type"),
-    "internal": (pack(114, 2, 1, 1), "unknown_type"),
-    "negative type": (pack(-5, 2), "unknown_type"),
-    "empty array": (pack(), "unknown_type"),
-    "wrong field type": (pack(69, 2, "USD", 1), "bad_field"),
-    "float": (pack(69, 2, USD, 1.0), "bad_field"),
-    "missing field": (pack(69, 2, USD), "bad_field"),
-    "unknown field": (pack(69, 2, USD, 1, 0, 9), "bad_field"),
-    "amount 0": (pack(69, 2, USD, 0), "bad_field"),
-    "amount above 2^62": (pack(69, 2, USD, 2**62 + 1), "bad_field"),
-    "amount above 2^63": (pack(69, 2, USD, TOO_LARGE), "bad_field"),
-    "negative": (pack(69, 2, USD, -1), "bad_field"),
-    "asset above its bound": (pack(69, 2, 2**31, 1), "bad_field"),
-    "request id 0": (pack(69, 0, USD, 1), "bad_field"),
-    "request id above 2^63": (pack(69, TOO_LARGE, USD, 1), "bad_field"),
-    "side 3": (pack(64, 2, 1, 0, 3, 2, 1, 100, 1, 0), "bad_field"),
-    "unknown flag": (pack(64, 2, 1, 0, 1, 2, 1, 100, 1, 4), "bad_field"),
-    "depth 1001": (pack(32, 2, 1, 1_001), "bad_field"),
-    "control with a bad field": (pack(2, 2, "x"), "bad_field"),
-    "hello again": (HELLO, "already_logged_on"),
+    "malformed internal command": (pack(112, 2), "unknown_type", ""),
+    "unknown command": (pack(100, 2, 1), "unknown_type", ""),
+    "unknown control": (pack(17, 2), "unknown_type", ""),
+    "internal": (pack(114, 2, 1, 1), "unknown_type", ""),
+    "negative type": (pack(-5, 2), "unknown_type", ""),
+    "empty array": (pack(), "unknown_type", ""),
+    "wrong field type": (pack(69, 2, "USD", 1), "bad_field", "asset"),
+    "float": (pack(69, 2, USD, 1.0), "bad_field", "amount"),
+    "missing field": (pack(69, 2, USD), "bad_field", "amount"),
+    "unknown field": (pack(69, 2, USD, 1, 0, 9), "bad_field", ""),
+    "amount 0": (pack(69, 2, USD, 0), "bad_field", "amount"),
+    "amount above 2^62": (pack(69, 2, USD, 2**62 + 1), "bad_field", "amount"),
+    "amount above 2^63": (pack(69, 2, USD, TOO_LARGE), "bad_field", "amount"),
+    "negative": (pack(69, 2, USD, -1), "bad_field", "amount"),
+    "asset above its bound": (pack(69, 2, 2**31, 1), "bad_field", "asset"),
+    "request id 0": (pack(69, 0, USD, 1), "bad_field", "request_id"),
+    "request id above 2^63": (pack(69, TOO_LARGE, USD, 1), "bad_field", "request_id"),
+    "side 3": (pack(64, 2, 1, 0, 3, 2, 1, 100, 1, 0), "bad_field", "side"),
+    "unknown flag": (pack(64, 2, 1, 0, 1, 2, 1, 100, 1, 4), "bad_field", "flags"),
+    "depth 1001": (pack(32, 2, 1, 1_001), "bad_field", "depth"),
+    "control with a bad field": (pack(2, 2, "x"), "bad_field", "token"),
+    "hello again": (HELLO, "already_logged_on", ""),
 }
 
 
@@ -94,7 +94,7 @@ async def test_strangers_are_told_why_and_cut(tmp_path: Path, name: str) -> None
         async with running_service(tmp_path) as service, wire(service.port) as client:
             await client.send(data)
             (row,) = await client.until_closed()
-            assert row[4] == error, row
+            assert (row[4], row[9]) == (error, ""), row
             assert hint in row[5], row
             assert row[7] is True
             assert row[8] is False
@@ -114,7 +114,7 @@ async def test_fatal_frames_end_their_connection_after_earlier_answers(tmp_path:
                     await client.send(GOOD, data, GOOD)
                     rows = await client.until_closed()
                     assert [row[0] for row in rows] == [69, 31], (name, rows)
-                    assert rows[1][4] == error, (name, rows)
+                    assert (rows[1][4], rows[1][9]) == (error, ""), (name, rows)
                     assert rows[1][7] is True, name
                 assert (await other.ask(Deposit(number, USD, 1)))[6] == number, name
             deposits = await other.ask(GetBalance(99, USD, 7))
@@ -126,11 +126,11 @@ async def test_refused_frames_are_answered_and_the_connection_goes_on(tmp_path: 
         async with running_service(tmp_path) as service, wire(service.port, user=7) as client:
             await client.send(GOOD)
             await client.responses(1)
-            for name, (data, error) in REFUSED.items():
+            for name, (data, error, field) in REFUSED.items():
                 await client.send(data)
                 (row,) = await client.responses(1)
                 assert row[0] == 31, (name, row)
-                assert row[4] == error, (name, row)
+                assert (row[4], row[9]) == (error, field), (name, row)
                 assert (row[7], row[8]) == (False, False), name
             assert (await client.ask(GetBalance(99, USD)))[6] == 5
 

@@ -85,11 +85,12 @@ class Bank:
         assert self.seen() == before
         self.venue.core.check()
 
-    def refuses(self, request):
-        """Send what the wire itself has no room for."""
+    def refuses(self, request, field):
+        """Send what the wire itself has no room for in this field."""
         before = self.seen()
         answer = self.rich.refused(request)
         assert (answer.code, answer.executed) == (ErrorCode.BAD_FIELD, False)
+        assert answer.field == field
         assert self.seen() == before
 
 
@@ -325,7 +326,7 @@ def test_a_budget_at_its_bounds(bank, kind, tif, stop_price):
     order = SubmitOrder(
         bank.rich.last_request_id + 1, free, 0, BUY, kind, tif, 0, 0, 0, 0, too_much
     )
-    bank.refuses(order)
+    bank.refuses(order, "terms.budget")
     assert spend(free, 2**62).reason in (0, 103, 104)
     bank.venue.check()
     if not stop_price:  # the stop has it all reserved
@@ -371,19 +372,19 @@ def test_deposits_of_all_users_share_the_bound(venue):
 @pytest.mark.parametrize("amount", [2**62 + 1, 2**63 - 1, 2**63, 2**64 - 1])
 def test_amounts_beyond_the_wire_are_refused(bank, amount):
     number = bank.rich.last_request_id + 1
-    bank.refuses(Deposit(number, QUOTE, amount))
-    bank.refuses(Withdraw(number, QUOTE, amount))
-    bank.refuses(Transfer(number, QUOTE, amount, 2))
-    bank.refuses(LockBalance(number, QUOTE, amount))
-    bank.refuses(CaptureHold(number, 1, amount, 2))
+    bank.refuses(Deposit(number, QUOTE, amount), "amount")
+    bank.refuses(Withdraw(number, QUOTE, amount), "amount")
+    bank.refuses(Transfer(number, QUOTE, amount, 2), "amount")
+    bank.refuses(LockBalance(number, QUOTE, amount), "amount")
+    bank.refuses(CaptureHold(number, 1, amount, 2), "amount")
 
 
 @pytest.mark.parametrize("field", ["price", "quantity"])
 def test_integers_beyond_63_bits_are_refused(bank, field):
     pair = bank.list()
     order = SubmitOrder(bank.rich.last_request_id + 1, pair, 0, BUY, LIMIT, GTC, 1, 1)
-    bank.refuses(msgspec.structs.replace(order, **{field: 2**63}))
-    bank.refuses(msgspec.structs.replace(order, **{field: -1}))
+    bank.refuses(msgspec.structs.replace(order, **{field: 2**63}), field)
+    bank.refuses(msgspec.structs.replace(order, **{field: -1}), field)
 
 
 def test_one_account_collects_all_there_is_by_transfers_captures_and_trades(bank):

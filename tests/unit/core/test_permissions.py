@@ -338,7 +338,8 @@ def test_nobody_trades_as_the_house(client):
         ReplaceOrder(50, 1, 0, 5, user=HOUSE_USER),
         SubmitOco(50, 1, Side.SELL, 5, 9, 8, user=HOUSE_USER),
     ):
-        assert client.refused(request).code == ErrorCode.BAD_FIELD
+        answer = client.refused(request)
+        assert (answer.code, answer.field) == (ErrorCode.BAD_FIELD, "user")
 
 
 # --- roles of sessions ----------------------------------------------------------------------------

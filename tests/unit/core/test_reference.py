@@ -65,8 +65,8 @@ def test_a_field_error_is_answered_in_its_place_and_the_rest_goes_on(client):
     frames = frames_of([Deposit(10, 1, 1)]) + bad + internal + frames_of([Deposit(13, 1, 1)])
     output = client.venue.apply(client.run_of(frames))
     first, wrong, refused, last = client.replies(output)
-    assert (wrong.code, wrong.request_id) == (ErrorCode.BAD_FIELD, 11)
-    assert (refused.code, refused.request_id) == (ErrorCode.UNKNOWN_TYPE, 12)
+    assert (wrong.code, wrong.request_id, wrong.field) == (ErrorCode.BAD_FIELD, 11, "amount")
+    assert (refused.code, refused.request_id, refused.field) == (ErrorCode.UNKNOWN_TYPE, 12, "")
     assert last.sequence == first.sequence + 1
     assert output.cut == []
     logged = decode_body(output.body)
@@ -138,7 +138,7 @@ def test_what_was_executed_is_never_answered_busy(client):
 def test_wrong_fields_in_a_refused_run_are_answered_as_such(client):
     run = client.run_of(framed(encode([69, 11, 1, 0])), ErrorCode.BUSY)
     (reply,) = client.replies(client.venue.apply(run))
-    assert reply.code == ErrorCode.BAD_FIELD
+    assert (reply.code, reply.field) == (ErrorCode.BAD_FIELD, "amount")
 
 
 # --- batches ------------------------------------------------------------------------------------
