@@ -1,8 +1,14 @@
-"""Shared set-up: Hypothesis profiles with printed seeds, and where the shared data lies."""
+"""Shared set-up: Hypothesis profiles with printed seeds, where the shared data lies, who is alone.
 
+Under `pytest -n` several processes run tests. Those marked `alone` compare times, or use all cores
+themselves, and those in integration/ have deadlines: none runs beside them.
+"""
+
+import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +21,41 @@ settings.register_profile("long", print_blob=True, deadline=None, max_examples=5
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    with path.open("rb") as file:
+        fcntl.flock(file, how)
+        yield  # closing gives it back
+
+
+@contextmanager
+def _in_company(alone: bool) -> Iterator[None]:
+    """Hold the room that the processes of a run share: with others, or alone.
+
+    All pass the gate, and one that wants to be alone keeps it closed behind it: else the others,
+    one test after the other, would never leave the room empty.
+    """
+    gate, room = PROJECT_ROOT / "pyproject.toml", PROJECT_ROOT / "tests" / "conftest.py"
+    if alone:
+        with _locked(gate, fcntl.LOCK_EX), _locked(room, fcntl.LOCK_EX):
+            yield
+        return
+    with ExitStack() as held:
+        with _locked(gate, fcntl.LOCK_EX):
+            held.enter_context(_locked(room, fcntl.LOCK_SH))
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of the time-out: waiting is not counted
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have a test wait until it may run, where several processes run tests."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    alone = item.get_closest_marker("alone") is not None or "integration" in item.path.parts
+    with _in_company(alone):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

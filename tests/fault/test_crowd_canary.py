@@ -33,6 +33,8 @@ from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line
 from tests.support.service import ServiceProcess
 from tests.support.watcher import Sample, describe, percentile_s
 
+pytestmark = pytest.mark.alone
+
 BASE, QUOTE, PAIR = 2, 3, 2
 ACCOUNTS: Final = 10
 WINDOW: Final = 8_192

@@ -29,6 +29,8 @@ from tests.support.line import Line, Refused, statistics
 from tests.support.members import CANARY_KEY, TRADER, TRADER_KEY, operate, write_keys
 from tests.support.service import ServiceProcess
 
+pytestmark = pytest.mark.alone
+
 REPLY_S_MAX: Final = 1.0
 MEMORY_BYTES_MAX: Final = 32 * 1024 * 1024
 """What a service may keep of an attack, with what the canary's trading itself leaves."""
@@ -110,15 +112,26 @@ async def under_attack(
 
 
 async def test_slow_loris(tmp_path: Path) -> None:
-    """A thousand half headers are gone a second after the deadline, whatever is dribbled."""
+    """A thousand half headers are gone a second after the deadline, whatever is dribbled.
+
+    Where the machine needs long for a thousand that leave by themselves, in less time than that.
+    """
     deadline_s = 2.0
     async with under_attack(tmp_path, logon_timeout_s=deadline_s) as scene:
+        begin_s = time.monotonic()
+        await hostile.passers_by(scene.port, 1_000)
+        await scene.until(lambda figures: figures["connections_accepted"] > 1_000, 10)
+        await scene.until(lambda figures: not figures["strangers"], 10)
+        leaving_s = time.monotonic() - begin_s
         ends = await hostile.half_headers(scene.port, 1_000, dribble_s=0.25)
         assert Counter(end.words for end in ends) == {"logon_timeout": 1_000}
         times = sorted(end.after_s for end in ends)
-        print(f"half headers closed after {times[0]:.2f} to {times[-1]:.2f} s")
+        print(
+            f"half headers closed after {times[0]:.2f} to {times[-1]:.2f} s; "
+            f"{leaving_s:.2f} s for as many that leave"
+        )
         assert times[0] > deadline_s - 0.5
-        assert times[-1] < deadline_s + 1
+        assert times[-1] < deadline_s + max(1.0, 0.75 * leaving_s)
 
 
 async def test_market_data_that_nobody_reads(tmp_path: Path) -> None:

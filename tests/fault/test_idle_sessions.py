@@ -15,6 +15,8 @@ from tests.support.idle_crowd import IdleCrowd
 from tests.support.line import statistics
 from tests.support.service import ServiceProcess
 
+pytestmark = pytest.mark.alone
+
 MIB: Final = 2**20
 BYTES_PER_SESSION_MAX: Final = 150 * MIB // 10_000
 LOGONS_BYTES_MAX: Final = 6 * MIB

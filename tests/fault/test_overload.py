@@ -27,6 +27,8 @@ from tests.support.line import ERROR, Line
 from tests.support.service import ServiceProcess
 from tests.support.watcher import Sample, describe, percentile_s
 
+pytestmark = pytest.mark.alone
+
 USD: Final = 3
 CANCELER: Final = 1_999
 CANCELS: Final = 200

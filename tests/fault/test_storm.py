@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -27,6 +27,8 @@ from tests.support.storm import DESCRIPTION, SETTINGS, STIRRER, Storm
 from tests.support.sync_probe import SyncProbe
 from tests.support.watcher import Sample, describe, percentile_s
 
+pytestmark = pytest.mark.alone
+
 PAIRS: Final = 7
 WINDOW_S: Final = 10.0
 CALM_S: Final = 3.0
@@ -36,6 +38,7 @@ ATTACKS: Final = (
     "throttled", "logons_failed", "heartbeats_missed", "subscriptions", "slow_consumers",
 )  # fmt: skip
 """What shows that every kind of attack took place."""
+STRANGERS_MIN: Final = 500
 
 RATIO_MAX: Final = 3.0
 REPLY_S_MAX: Final = 1.0
@@ -57,17 +60,26 @@ def test_a_short_storm_costs_no_reply(tmp_path: Path) -> None:
         line.log_on(CANARY_USER, CANARY_KEY, window=1)  # in the storm there may be no place
         with Storm(port, tmp_path) as storm:
             time.sleep(SHORT_S)
-            seen = figures_over(line)
+            seen = _figures_when_all_was_seen(line)
             assert storm.works
         log = canary.stop()
     print(log.describe(), seen)
     assert log.faults == []
     assert log.worst_s() < REPLY_S_MAX
-    assert seen["strangers"] > 500
-    for name in (
-        "throttled", "logons_failed", "heartbeats_missed", "subscriptions", "slow_consumers"
-    ):  # fmt: skip
-        assert seen[name] > 0, name
+    assert _missing(seen) == []
+
+
+def _figures_when_all_was_seen(line: Line) -> dict[str, Any]:
+    """Return the figures once every kind of attack is among them, or after ALL_SEEN_S_MAX."""
+    end_s = time.monotonic() + ALL_SEEN_S_MAX
+    while _missing(seen := figures_over(line)) and time.monotonic() < end_s:
+        time.sleep(0.1)  # a pace, no synchronization
+    return seen
+
+
+def _missing(seen: dict[str, Any]) -> list[str]:
+    few = ["strangers"] if seen["strangers"] <= STRANGERS_MIN else []
+    return few + [name for name in ATTACKS if not seen[name]]
 
 
 class Window(NamedTuple):

@@ -10,6 +10,8 @@ from tests.model.machine import ExchangeMachine
 from tests.model.seeded_plays import play_many
 from tests.support.core_driver import CORE_FACTORIES
 
+pytestmark = pytest.mark.alone
+
 # How much one can afford on every change, and before a release. The seed of a failing play is
 # in its report; so is that of a failing Hypothesis run (print_blob in tests/conftest.py).
 FIRST_SEED, STEPS = 1, 200_000

@@ -182,6 +182,19 @@ def source_of(number: int) -> str:
 # --- strangers ------------------------------------------------------------------------------------
 
 
+async def passers_by(port: int, count: int) -> None:
+    """Send half a header and leave, all at once."""
+    dialing = trio.Semaphore(DIALS_AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with dialing:
+            stranger = await dial(port, source_of(number))
+        with stranger:
+            await stranger.send(b"\0\0")
+
+    await crowd(count, one)
+
+
 async def half_headers(port: int, count: int, *, dribble_s: float) -> list[End]:
     """Send half a header; every other connection adds a byte of its hello now and then."""
     dialing = trio.Semaphore(DIALS_AT_ONCE)
