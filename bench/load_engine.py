@@ -45,7 +45,7 @@ from hpe.messages import (
 from hpe.net.framing import encode_frame
 
 STALL_S_MAX: Final = 30.0
-"""Without any reply for so long, the server has failed: every answer is due within a second."""
+"""Without any reply for this long, the server has failed: every answer is due within a second."""
 
 RECEIVE_BYTES: Final = 1 << 18
 _HEAD: Final = Struct(">IBBBB")

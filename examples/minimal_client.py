@@ -60,7 +60,7 @@ class Client:
         return message
 
     def ask(self, kind: int, *fields: int | str) -> list[Any]:
-        """Send one request under the next id and give its reply."""
+        """Send one request under the next id and return its reply."""
         request = [kind, next(self.ids), *fields]
         self.send(request)
         return self.answer(request)

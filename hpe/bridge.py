@@ -173,7 +173,7 @@ class Outbox(Generic[T]):
             self._bell_in.send_nowait(None)
 
     async def take(self) -> list[T]:
-        """Wait for items and give all that are there. Thread: Trio, one task."""
+        """Wait for items and return all that are there. Thread: Trio, one task."""
         await self._bell_out.receive()
         # Cleared before draining: an item put during the drain rings again, so none is stranded.
         self._rung = False

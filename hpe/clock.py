@@ -2,7 +2,7 @@
 
 Owns the only reading of clocks that outcomes depend on, `read_clocks`, which is all that tests
 replace. A Clock is made in the Trio loop; `stamp`, `wait_ns` and `steady_ns` are called by the
-matching thread, `renew` and what only looks by the Trio loop. Guarantees: times rise; a wall clock
+matching thread, `renew` and the figures by the Trio loop. Guarantees: times rise; a wall clock
 that is set back, or was wrong once, stops no timer: while logged time is ahead of it, logged time
 runs at half pace; one that jumps ahead moves nothing until an operator says that it is right.
 Relies on CPython: reading and writing one attribute is atomic. Rules: docs/architecture.md, "Time".

@@ -40,7 +40,7 @@ _FILE_KEYS: Final = frozenset(FIELD_TYPES) - {"auto_create"}
 _INSTRUMENTS_KEYS: Final = frozenset({"auto_create", "pairs"})
 _SYNC_KEYS: Final = frozenset({"every", "interval_ms"})
 _LONG_KEY: Final = re.compile(r"""(?:[\w"'-]+[ \t]*\.[ \t]*){32}""")
-"""A key of so many parts; ours have two, and tomllib's time grows with the square of them."""
+"""A key of this many parts; ours have two, and tomllib's time grows with the square of them."""
 
 _SYNC_FORMS: Final = '"batch", {every = N} or {interval_ms = T} (as text: every=N, interval_ms=T)'
 

@@ -1,4 +1,4 @@
-"""The in-process API: the sketch's methods, for programs that run the engine themselves.
+"""The in-process API: the client's requests, for programs that run the engine themselves.
 
 Owns the cached session of each user and delegates to its channel; used from the engine's Trio
 loop by any number of tasks. Guarantees: a call takes the same way as a request over TCP, from
@@ -87,7 +87,7 @@ class InProcessApi:
     async def session(
         self, user: int, *, session_id: int = 0, window: int = 0, keep_session: bool = False
     ) -> AsyncIterator[RequestChannel]:
-        """Attach a session of its own, as a TCP client would, and give its channel.
+        """Attach a session of its own, as a TCP client would, and return its channel.
 
         It is logged out when the block is left without an exception and nothing is unanswered.
 

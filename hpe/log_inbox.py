@@ -1,8 +1,8 @@
 """What the matching thread gave and the log has not made durable yet: bounded in bytes, and dated.
 
 Owns the queue between the two threads. `put` is called by the matching thread, `get`, `get_nowait`
-and `published` by the log's thread, `close` by the latter when it ends, `stop` and all that only
-looks by the Trio loop. Guarantees: order is kept; what waits beside one item is at most
+and `published` by the log's thread, `close` by the latter when it ends, `stop` and the figures
+by the Trio loop. Guarantees: order is kept; what waits beside one item is at most
 LOG_BYTES_MAX, and one item always passes when none waits; the matching thread's wait ends when the
 log's thread ends, for whatever reason. Relies on CPython as bridge.py does: one attribute has one
 writer, and appending to and popping from the two ends of a deque are atomic. Rules:

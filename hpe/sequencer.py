@@ -38,11 +38,11 @@ ADMITTED_SHARE: Final = 0.75
 the estimate does not see."""
 
 REFUSALS_SHARE: Final = 2
-"""One in so many parts of a batch, less what the fresh ones have of it, is kept for what is
+"""One part in this many of a batch, less what the fresh ones have of it, is kept for what is
 refused, when there is such: that is told soon, and what is executed does not wait behind it all."""
 
 READ_SHARE: Final = 0.5
-"""Of the patience: a connection with so much waiting, refusals included, is not read on."""
+"""Of the patience: a connection with this much waiting, refusals included, is not read on."""
 
 FRESH_FRAMES_MAX: Final = 16
 """What a connection that had nothing waiting may have in the next batch, before all that pile up:

@@ -23,7 +23,7 @@ LOOK_S: Final = 1.0
 SAID_AGAIN_S: Final = 60.0
 
 STALL_S: Final = 1.0
-"""No healthy disk takes so long for a sync."""
+"""No healthy disk takes this long for a sync."""
 
 
 class Waiting(Protocol):

@@ -80,7 +80,7 @@ SETUP_TIMEOUT_S: Final = 5.0
 """Deadline of the few requests before the flow; a busy disk is no reason to give up."""
 
 STALL_S_MAX: Final = 30.0
-"""Without an answer for so long, the service has failed."""
+"""Without an answer for this long, the service has failed."""
 
 
 def add_parsers(subparsers: SubParsers) -> None:

@@ -66,7 +66,7 @@ class Catalogue:
         return response(command.request_id, flags, self._exchange.sequence, reason, new_id)
 
     def _assets_refusal(self, user: int, more: int) -> No:
-        """Return whether a user's session may list so many more assets."""
+        """Return whether a user's session may list this many more assets."""
         listings, limits = self._listings, self._exchange.settings.places
         places = self._exchange.places
         taken = Taken(

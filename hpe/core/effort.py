@@ -52,9 +52,9 @@ class Effort:
         self.spent = self.asked = 0
 
     def charge(self, each: int, count: int = 1) -> None:
-        """Charge commands or time for so many things."""
+        """Charge commands or time for this many things."""
         self.spent += each * count
 
     def ask(self, each: int, count: int = 1) -> None:
-        """Charge queries for so many things."""
+        """Charge queries for this many things."""
         self.asked += each * count

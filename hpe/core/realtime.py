@@ -343,7 +343,7 @@ def choose_realtime(
     priority: int,
     scheduler: Scheduler | None = None,
 ) -> Realtime:
-    """Read the machine, decide, and give the object that the threads enter.
+    """Read the machine, decide, and return the object that the threads enter.
 
     Called by the Trio thread before it is moved: its CPUs are the usable ones.
     """

@@ -38,7 +38,7 @@ SMALL: Final = 64
 """The window for which room is made. What is beyond it is granted if it is free."""
 
 LEAST: Final = 16
-"""What a session takes at least: the rest of it costs about as much as so many responses."""
+"""What a session takes at least: the rest of it costs about as much as this many responses."""
 
 OPERATORS: Final = 64
 """Sessions of operators, beside the room: a full room does not keep them out."""

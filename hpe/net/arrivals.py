@@ -35,7 +35,7 @@ WAITING_MAX: Final = 4_096
 """Connections in the room, from all sources: as many as the kernel's queue keeps."""
 
 RESOURCES_PAUSE_S: Final = 0.1
-"""Without a free descriptor, or memory for one, nothing is taken for so long."""
+"""Without a free descriptor, or memory for one, nothing is taken for this long."""
 
 _NO_RESOURCES: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _OF_ONE_CONNECTION: Final = frozenset(

@@ -1,8 +1,8 @@
-"""Token buckets: so many per second, so many at once.
+"""Token buckets: a rate per second, and a burst.
 
 Owns the arithmetic; used in the Trio loop by what limits something, which passes the time in. A
 bucket is one number, the time at which it will be full again (the generic cell rate algorithm): a
-token puts that time `interval` further, and is there as long as it is then at most `capacity`
+token moves that time `interval` further, and is available as long as it is then at most `capacity`
 ahead of now. No refill has to be computed, and "full" is a comparison.
 """
 

@@ -10,8 +10,8 @@ request ids increase strictly in the order of sending; at most `window` requests
 after `resume` the unanswered commands go out first, unchanged and in order of id, so each is
 executed once; every request ends in exactly one of an answer, RequestRefused, ConnectionLost, or,
 at the caller's deadline, NotConnected (nothing was sent), QueryTimeout or ReplyTimeout (outcome
-unknown; `ask_again`). Relies on the server
-answering every request once, a command's reports directly before its response (protocol.md).
+unknown; `ask_again`). Relies on the server answering every request once, a command's reports
+directly before its response (protocol.md).
 """
 
 from __future__ import annotations

@@ -31,13 +31,13 @@ class MoneyCalls(ListingCalls):
         return [(await self.listings.asset_of(row[0])).account(row) for row in rows]
 
     async def deposit(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
-        """Credit money from outside and give the account after it."""
+        """Credit money from outside and return the account after it."""
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
         return await self._show(self.requests.deposit(asset.id, atoms, user), asset.balance)
 
     async def withdraw(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
-        """Debit available money to outside and give the account after it."""
+        """Debit available money to outside and return the account after it."""
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
         return await self._show(self.requests.withdraw(asset.id, atoms, user), asset.balance)
@@ -45,7 +45,7 @@ class MoneyCalls(ListingCalls):
     async def transfer(
         self, symbol: str, amount: Decimal | int, to_user: int, user: int = 0
     ) -> BalanceView:
-        """Move available money to another user and give the paying account after it."""
+        """Move available money to another user and return the paying account after it."""
         asset = await self.asset(symbol)
         atoms = asset.amounts.count(amount)
         answer = self.requests.transfer(asset.id, atoms, to_user, user)
@@ -60,7 +60,7 @@ class MoneyCalls(ListingCalls):
         hold_id: int = 0,
         expires_ns: int = 0,
     ) -> BalanceView:
-        """Move available money to held and give the account after it.
+        """Move available money to held and return the account after it.
 
         Args:
             symbol: of the asset.

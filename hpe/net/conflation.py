@@ -1,8 +1,8 @@
-"""Backlogs: the newest updates of one market-data channel, for readers who are behind.
+"""Backlogs: the newest updates of one market-data channel, for readers that are behind.
 
 Owns the updates that somebody has not taken yet, once for all readers of a channel: each reader
 has a position only. Used by the market board in the Trio loop; no I/O. Guarantees: a backlog is
-bounded however slow its readers are; a reader that is little behind gets the updates as they
+bounded however slow its readers are; a reader that is slightly behind gets the updates as they
 came; one that is far behind gets the newest state (best, status), one merged update (levels), or
 the newest update alone (orders, trades, and levels when too much has changed), by which it sees
 the gap and subscribes again. Relies on being given whole frames in order. Source: protocol.md,

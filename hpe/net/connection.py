@@ -276,7 +276,7 @@ class Connection:
             self.act(self.session.refuse(ErrorCode.LOGON_TIMEOUT))
 
     async def _take(self, chunk: Chunk, now_s: float) -> float:
-        """Take a chunk in, and give when that was: it may have to wait for room."""
+        """Take a chunk in, and return when that was: it may have to wait for room."""
         if self.session.state is not State.ATTACHED:
             await self._log_on(chunk, now_s)
             return now_s

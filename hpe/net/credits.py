@@ -1,15 +1,15 @@
 """Credits: how much of what clients sent may be in memory, unanswered.
 
-Owns the counting, nothing else; used by reader and writer tasks and the dispatcher, all in the
-Trio loop. A reader takes credits before it hands frames over, and they come back when the reply
-bytes were given to the kernel, so a client that sends without reading stops being read. Per
-connection the bound is in frames (its window), over all connections in bytes. A quarter of the
-bytes is kept for connections that have little in flight, so that a flood keeps nobody
-from a cancel. Replies that wait are counted over all connections, too: when there is too
-much of either, `pressed` tells that those who read slowly have to go. Guarantees: all bounds of
-what is in flight are exceeded by at most one chunk per connection, because a chunk is never split;
-room wakes one reader that can use it, which wakes the next when there is more; counts that
-contradict themselves end the service, because they are everybody's.
+Owns the counting, nothing else; used by reader and writer tasks and the dispatcher, all in the Trio
+loop. A reader takes credits before it hands frames over, and they come back when the reply bytes
+were given to the kernel, so a client that sends without reading stops being read. Per connection
+the bound is in frames (its window), over all connections in bytes. A quarter of the bytes is kept
+for connections that have little in flight, so that a flood keeps nobody from a cancel. Replies that
+wait are counted over all connections, too: when there is too much of either, `pressed` is true and
+slow readers are cut. Guarantees: all bounds of what is in flight are exceeded by at most one chunk
+per connection, because a chunk is never split; room wakes one reader that can use it, which wakes
+the next when there is more; counts that contradict themselves end the service, because they are
+everybody's.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class CreditPool:
 
     @property
     def pressed(self) -> bool:
-        """True if so much is in flight or waits that others have to be held back for it."""
+        """True if so much is in flight or waiting that others have to be held back."""
         return self.bytes >= self.bytes_shared_max or self.reply_bytes >= REPLIES_WAITING_BYTES_MAX
 
     def take(self, size: int) -> None:
@@ -83,7 +83,7 @@ class CreditPool:
         account.wake()
 
     def has_room(self, held: int) -> bool:
-        """True if a connection that has so many bytes in flight may take more."""
+        """True if a connection that has this many bytes in flight may take more."""
         return self.bytes < (self.bytes_max if held < LITTLE_BYTES else self.bytes_shared_max)
 
     def enter(self, account: Account) -> None:

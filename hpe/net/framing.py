@@ -82,7 +82,7 @@ class FrameScanner:
         self.error: FrameError | None = None
 
     def feed(self, data: bytes | bytearray) -> list[Chunk]:
-        """Take the next bytes of the stream and give the frames that they complete, in order.
+        """Take the next bytes of the stream and return the frames that they complete, in order.
 
         Cost: one pass over the frames, one copy of the data.
         """

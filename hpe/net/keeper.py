@@ -26,7 +26,7 @@ from hpe.net.subscriptions import Subscriptions
 LOGGER: Final = logging.getLogger("hpe.client")
 
 LOGOUT_S: Final = 1.0
-"""What a logout may take when a block is left: a few syncs; nobody waits for it longer."""
+"""What a logout may take when a block is left: a few syncs; nobody waits longer for it."""
 
 MARKET_DATA_WINDOW: Final = 64
 """Queries in flight of a session that has no window, because it has no commands."""

@@ -1,7 +1,7 @@
 """What the log says about logons: those that succeed, and those that do not.
 
 Owns the wording and the rate of these lines; used by connections and by the accept loop in the Trio
-loop. Guarantees: what a stranger sent stands there escaped, so that no line is forged; a flood of
+loop. Guarantees: what a stranger sent is written escaped, so that no line is forged; a flood of
 one kind is counted, not written, and hides no other kind; what looks like a secret that was put in
 the wrong place is not repeated.
 """

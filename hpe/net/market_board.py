@@ -1,6 +1,6 @@
-"""The board of market-data subscriptions: who gets which updates, from when on.
+"""The board of market-data subscriptions: which connection gets which updates, from when on.
 
-Owns all subscriptions and what of market data waits for whom; used in the Trio loop, by readers
+Owns all subscriptions and the market data that waits for each; used in the Trio loop, by readers
 (what their client asks for), the dispatcher (what became durable) and writers (what they take).
 Guarantees: an update is encoded once and its bytes are shared by all subscribers; a subscription
 gets every update after its snapshot and none before it, as far as conflation allows; a subscriber

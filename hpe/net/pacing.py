@@ -1,4 +1,4 @@
-"""Pacing: a crowd of strangers comes and goes when those who trade have nothing under way.
+"""Pacing: crowds of strangers come and go while no client's request is under way.
 
 Owns how fast connections are accepted, take the costly steps of their beginning, and end; runs in
 the Trio loop, whose time is everybody's: each such step costs it 0.1 to 0.8 ms, and Trio runs all
@@ -44,8 +44,8 @@ LOGON_HELD_S_MAX: Final = 0.002
 """How long those who trade may keep the next one from passing."""
 
 LOGONS_WAITING_MAX: Final = 50
-"""While so many wait for their next step nobody else is served: else all would take their first
-steps, and none the last one in time."""
+"""While this many wait for their next step, nobody else is served: otherwise all would take their
+first steps, and none the last one in time."""
 
 TRICKLE_S_MIN: Final = 0.25
 TRICKLE_S_MAX: Final = 2.0

@@ -1,7 +1,7 @@
 """One request of a session from sending to answer.
 
-Owns what is kept of a request and how its answer reaches those who wait for it. Used by channel.py
-from one Trio loop; any number of tasks may wait for one request.
+Owns what is kept of a request and how its answer reaches the tasks that wait for it. Used by
+channel.py from one Trio loop; any number of tasks may wait for one request.
 """
 
 from __future__ import annotations

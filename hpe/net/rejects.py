@@ -6,8 +6,8 @@ logged and replayed at every start, a rejected one, too. Guarantees: what a key 
 its rate is paid for before its next commands are executed: until then they are refused as throttled
 in their place, unlogged; cancels have an account of their own; queries are never refused; a repeat
 is answered as ever (the core's rule); memory is bounded by the last burst. An answer counts when it
-is delivered, so what is in flight by then is not held back, but paid for afterwards. Which commands
-changed nothing the core says (Progress). Source: protocol.md, "Rate limits"; docs/decisions/0030.
+is delivered, so what is in flight by then is not held back, but paid for afterwards. The core says
+which commands changed nothing (Progress). Source: protocol.md, "Rate limits"; docs/decisions/0030.
 """
 
 from __future__ import annotations

@@ -60,21 +60,21 @@ class MoneyRequests(Channel):
         return await pages(page, lambda row: row[0])
 
     async def deposit(self, asset: int, amount: int, user: int = 0) -> Balance:
-        """Credit atoms from outside and give the account after it."""
+        """Credit atoms from outside and return the account after it."""
         return balance_result(await self.call(Deposit(0, asset, amount, user)))
 
     async def withdraw(self, asset: int, amount: int, user: int = 0) -> Balance:
-        """Debit available atoms to outside and give the account after it."""
+        """Debit available atoms to outside and return the account after it."""
         return balance_result(await self.call(Withdraw(0, asset, amount, user)))
 
     async def transfer(self, asset: int, amount: int, to_user: int, user: int = 0) -> Balance:
-        """Move available atoms to another user and give the paying account after it."""
+        """Move available atoms to another user and return the paying account after it."""
         return balance_result(await self.call(Transfer(0, asset, amount, to_user, user)))
 
     async def lock_balance(
         self, asset: int, amount: int, user: int = 0, *, hold_id: int = 0, expires_ns: int = 0
     ) -> Balance:
-        """Move available atoms to held and give the account after it.
+        """Move available atoms to held and return the account after it.
 
         Args:
             asset: its id.

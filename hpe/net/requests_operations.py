@@ -1,4 +1,4 @@
-"""The requests of those who run a market: what is listed, fees, states, the kill switch.
+"""The requests of market operators: what is listed, fees, states, the kill switch.
 
 A part of RequestChannel (hpe/net/requests.py). Prices in ticks, quantities in lots, rates in
 parts per million. Every method raises what `Channel.call` raises, and OrderRejected when the
@@ -71,7 +71,7 @@ class OperationRequests(Channel):
     # --- what is listed -----------------------------------------------------------------------
 
     async def add_asset(self, symbol: str, decimals: int) -> int:
-        """Define an asset and give its id."""
+        """Define an asset and return its id."""
         return new_id(await self.call(AddAsset(0, symbol, decimals)))
 
     async def list_assets(self) -> list[AssetRow]:
@@ -92,7 +92,7 @@ class OperationRequests(Channel):
         quote_atoms_per_tick: int = 1,
         **terms: Unpack[InstrumentTerms],
     ) -> int:
-        """Define a pair of two asset ids and give its id.
+        """Define a pair of two asset ids and return its id.
 
         Args:
             symbol: of the pair, unique.

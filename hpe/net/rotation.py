@@ -1,6 +1,6 @@
 """A queue in which sources take turns: waiters, by where they came from.
 
-Owns the order in which those who wait pass; used by turnstiles (pacing.py) and by the waiting room
+Owns the order in which waiters pass; used by turnstiles (pacing.py) and by the waiting room
 (arrivals.py). Guarantees: within a source the oldest passes first; a waiter from a source with
 nobody waiting passes after at most one of each other source, however many of those wait; every step
 costs the same, however many there are.

@@ -1,11 +1,11 @@
 """Private streams and market data between the core's outputs and the connections' outlets.
 
-Owns who follows which user, the ring of private reports and the board of market-data
+Owns which connection follows which user, the ring of private reports and the board of market-data
 subscriptions; used in the Trio loop: by connections (what their client asks for), by the
 switchboard (what became durable). Guarantees: a report is in the ring before anybody is told of
 it, so a follower that reads at its own pace misses none; the work for a report that nobody
 follows is one entry in the ring; a connection that leaves leaves nothing behind. Relies on the
-session for who may follow whom. Source: protocol.md, "Private stream" and "Market data".
+session for what a client may follow. Source: protocol.md, "Private stream" and "Market data".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a connection is watched for: silence, bytes that nobody takes, an end that takes too long.
+"""What a connection is watched for: silence, bytes that it does not read, an end that takes long.
 
 Owns the times that this is judged by; pure, it is told what happens and asked what follows. Used
 by the reader, the writer and the wheel's look of one connection, all in the Trio loop. Guarantees:
@@ -166,7 +166,7 @@ class Vigil:
         return finding, min(next_s, alive_s)
 
     def _is_late(self, now_s: float, outlet: Outlet, pressed: bool) -> bool:
-        """True if replies wait that waited already so long ago."""
+        """True if replies wait that were waiting at that time already."""
         if outlet.left >= self._mark:
             self._mark, self._marked_s = outlet.entered, now_s
             return False

@@ -30,7 +30,7 @@ from hpe.wal.log import (
 )
 
 BATCH_IDLE_S: Final = 1.0
-"""With `batch`, the mark is written when nothing was appended for so long: seldom enough to cost
+"""With `batch`, the mark is written when nothing was appended for this long: seldom enough to cost
 nothing, and the tail rules still guard what is younger. Else it is interval_ms."""
 
 

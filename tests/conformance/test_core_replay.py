@@ -56,7 +56,7 @@ class FlowClient:
         self.auction_fills: list[FillRow] = []
 
     def judged(self, command: Command, judge: ExpectationJudge) -> list[str]:
-        """Execute a command and give what differs."""
+        """Execute a command and return what differs."""
         requests: list[Request] = [self.translator.request(command, self.client.next_id())]
         for depth in judge.books_wanted(command):
             requests.append(GetOrderbook(self.client.next_query_id(), self.instrument, depth))

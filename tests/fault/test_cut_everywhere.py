@@ -151,7 +151,7 @@ async def told_until_the_last(events: PrivateEvents) -> list[Any]:
 
 
 async def cut_everywhere(tmp_path: Path, direction: int, rounds: int) -> int:
-    """Cut one byte further on until there is nothing left to cut; gives how often it was."""
+    """Cut one byte further on until there is nothing left to cut; return how often it was."""
     async with running_service(tmp_path) as service, cutting_proxy(service.port) as proxy:
         users = itertools.count(1, 2)
         expected = await converse(proxy, next(users), rounds)

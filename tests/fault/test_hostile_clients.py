@@ -60,7 +60,7 @@ class Scene:
         return self.figures
 
     async def until(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float) -> float:
-        """Ask again and again until something holds; gives the seconds that it took."""
+        """Ask again and again until something holds; return the seconds that it took."""
         begin_s = time.monotonic()
         while not condition(self.statistics()):
             assert time.monotonic() - begin_s < timeout_s, f"after {timeout_s} s: {self.figures}"

@@ -24,7 +24,7 @@ LOGONS_BYTES_MAX: Final = 6 * MIB
 
 
 def hold(tmp_path: Path, count: int, heartbeat_ms: int, hold_s: float) -> int:
-    """Hold so many sessions; gives the bytes that the service grew by."""
+    """Hold this many sessions; return the bytes that the service grew by."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < count + 2 * DESCRIPTORS_RESERVED:
         pytest.skip(f"{count} connections need more descriptors than the {hard} of this machine")

@@ -86,7 +86,7 @@ async def patient(address: str, user: int) -> AsyncIterator[Client]:
 
 
 async def kill_often(directory: Path, kills: int, seed: int) -> str:
-    """Run the load over `kills` deaths of the service; gives a line that says what there was."""
+    """Run the load over `kills` deaths of the service; return a line that says what there was."""
     dice = random.Random(seed)
     told: list[PrivateReport | RawSnapshot] = []
     with ExitStack() as stack:

@@ -60,7 +60,7 @@ class Load(threading.Thread):
                     self._moved.notify_all()
 
     def wait_more(self, count):
-        """Wait for so many further answers."""
+        """Wait for this many further answers."""
         with self._moved:
             enough = len(self.answered) + count
             assert self._moved.wait_for(lambda: len(self.answered) >= enough, PATIENCE_S)

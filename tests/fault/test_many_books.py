@@ -70,7 +70,7 @@ class Traffic:
         self._live: list[int] = []
 
     async def run(self, port: int, steps: int) -> None:
-        """Trade on a session of its own for so many steps, or until the service is gone."""
+        """Trade on a session of its own for this many steps, or until the service is gone."""
         self._number = 0
         self._live.clear()
         try:

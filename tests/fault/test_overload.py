@@ -45,7 +45,7 @@ BUSY_P99_MS_MAX: Final = 200.0
 """The aim is 50 ms on a machine where the flood does not take half of the CPUs, as here."""
 
 IN_FLIGHT_SHARE_MAX: Final = 1.5
-"""On a slow machine the bound is so many times what all that is in flight takes at the rate that
+"""On a slow machine the bound is this many times what all that is in flight takes at the rate that
 is possible: in a closed loop that is what an answer takes on average, however it comes out."""
 
 CALM_S: Final = 2.0

@@ -46,7 +46,7 @@ REPLY_S_MAX: Final = 1.0
 
 @contextmanager
 def service_and_canary(tmp_path: Path) -> Iterator[tuple[int, Canary]]:
-    """Have a service that a storm can rage on, and its canary; gives the port."""
+    """Run a service that a storm can rage on, and its canary; yield the port."""
     settings = {**SETTINGS, "HPE_KEYS_FILE": write_keys(tmp_path / "keys.json")}
     with ServiceProcess(tmp_path, environment=settings) as service:
         operate(service.port, endowment(1))

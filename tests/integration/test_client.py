@@ -253,7 +253,7 @@ Handler = Callable[[trio.SocketStream], Awaitable[object]]
 
 @asynccontextmanager
 async def listening(handler: Handler) -> AsyncIterator[str]:
-    """Serve a handler on a loopback port; gives the address."""
+    """Serve a handler on a loopback port; return the address."""
     serve = partial(trio.serve_tcp, handler, 0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         [listener] = await nursery.start(serve)

@@ -60,7 +60,7 @@ class SlowClient(WireClient):
     raw: trio.SocketStream
 
     async def trickle(self, times: int) -> bytes:
-        """Read a little at a time, as slowly as makes no standstill; gives b"" at the end."""
+        """Read a little at a time, as slowly as makes no standstill; return b"" at the end."""
         data = b"?"
         for _ in range(times):
             data = await self.stream.receive_some(500)
@@ -85,7 +85,7 @@ async def slow_client(service: RunningService, user: int, window: int) -> AsyncI
 
 
 async def reports(client: WireClient, count: int, first_id: int = 2) -> None:
-    """Make so many private reports, and some more, for the client's user."""
+    """Make this many private reports, and some more, for the client's user."""
     await client.ask(Deposit(first_id, USD, 2**50))
     orders = [
         SubmitOrder(n, PAIR, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 4_000 + n % 100, 1)

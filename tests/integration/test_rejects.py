@@ -54,7 +54,7 @@ IDLE_CANCELS: dict[str, list[Request]] = {
 
 
 async def flood(client: WireClient, first_id: int, count: int, kinds: list[Request]) -> list[str]:
-    """Send `count` requests, 50 at a time, and give the names of the errors, "" for others."""
+    """Send `count` requests, 50 at a time, and return the names of the errors, "" for others."""
     told: list[str] = []
     for start in range(0, count, 50):
         ids = range(first_id + start, first_id + start + 50)

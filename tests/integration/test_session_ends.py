@@ -40,7 +40,7 @@ async def bids(client: WireClient) -> int:
 
 
 async def bound_order(port: int, key: Key) -> int:
-    """Leave a session with an order that its grace keeps for an hour; gives the session."""
+    """Leave a session with an order that its grace keeps for an hour; return the session."""
     async with wire(port) as client:
         session_id: int = (await log_on(client, key, 7, **BOUND))[4]
         assert (await client.ask(BUY))[4] == 0

@@ -58,7 +58,7 @@ async def serving(
 
 
 async def stall(service: RunningService, files: GatedFiles, client: WireClient, last: int) -> None:
-    """Have the disk stand still, with a deposit under way, until the service has seen it."""
+    """Make the disk stand still, with a deposit under way, until the service has seen it."""
     files.gate.clear()
     await client.send(pack_request(Deposit(last + 1, USD, 1)))
     await trio.to_thread.run_sync(files.waiting.wait)
@@ -149,7 +149,7 @@ BATCH_BYTES_MAX = 1_024 * 600
 
 
 async def _load(client: WireClient, requests: Callable[[int], Request], count: int) -> list[Row]:
-    """Send so many requests at once and give their answers, whenever they come."""
+    """Send this many requests at once and return their answers, whenever they come."""
     rows: list[Row] = []
     async with trio.open_nursery() as nursery:
         frames = [pack_request(requests(number)) for number in range(1, count + 1)]
@@ -216,7 +216,7 @@ class FailsAtTheGate(GatedFiles):
             if held:
                 raise WalWriteError("cannot sync: Input/output error")
 
-        file.datasync = datasync  # type: ignore[method-assign]
+        file.datasync = datasync  # type: ignore[method-assign]  # of this one file
         return file
 
 
@@ -240,6 +240,7 @@ async def test_a_sync_that_fails_while_the_matcher_waits_ends_in_74(
                 if service.engine.statistics()["log_matcher_waits"]:
                     break
                 await trio.sleep(0.001)
+            assert service.engine.statistics()["log_matcher_waits"], "it never had to wait"
             files.gate.set()
             while (row := await client.receive()) is not None:
                 if row[SEQUENCE] > durable:  # a query may come before everything that waits
@@ -379,7 +380,7 @@ async def _run_unless_cut(loader: Loader, is_cut: bool) -> None:
 async def _hold(
     service: RunningService, files: GatedFiles, quiet: list[WireClient], held_s: float
 ) -> None:
-    """Hold all syncs; whoever has nothing unanswered hears at once that orders are not taken."""
+    """Hold all syncs; a client with nothing unanswered hears at once that orders are not taken."""
     files.gate.clear()
     until_s = trio.current_time() + held_s
     await trio.to_thread.run_sync(files.waiting.wait)

@@ -18,7 +18,7 @@ ORDER = SubmitOrder(2, 1, 0, 1, 2, 1, 1, 1)
 
 
 def hold_the_exits(engine: HighPerformanceEngine, seconds: float) -> None:
-    """Have it look as if so many others were before whoever ends now."""
+    """Make it look as if this many others were before the one that ends now."""
     assert engine._stages is not None
     engine._stages.server.around.exits._open_s = trio.current_time() + seconds
 

@@ -31,7 +31,7 @@ class PlayFailed(AssertionError):
 
 
 def play_seed(new_core: CoreFactory, seed: int, steps: int = STEPS_PER_PLAY) -> int:
-    """Play one seed; gives the number of commands.
+    """Play one seed; return the number of commands.
 
     Raises:
         PlayFailed: something differed.
@@ -63,7 +63,7 @@ def _bounds_of(seed: int) -> NaiveBounds | None:
 def play_steps(
     new_core: CoreFactory, steps: Sequence[Step], bounds: NaiveBounds | None = None
 ) -> Exception | None:
-    """Play given steps; gives what went wrong."""
+    """Play given steps; return what went wrong."""
     try:
         play = Play(new_core, bounds=bounds)
         for batch in batches_of(steps):
@@ -114,7 +114,7 @@ def _story(new_core: CoreFactory, seed: int, steps: list[Step], first: Exception
 
 
 def play_many(new_core: CoreFactory, first_seed: int, steps: int) -> int:
-    """Play seed after seed until there were so many steps; gives how many commands it were."""
+    """Play seed after seed until there were this many steps; return how many commands it were."""
     seeds = range(first_seed, first_seed + -(-steps // STEPS_PER_PLAY))
     workers = os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

@@ -83,7 +83,7 @@ class Canary(Watcher):
         super().__init__("tests.support.canary", folder, arguments)
 
     def stop(self) -> Log:
-        """Have it end, and give what it noted."""
+        """End it, and return what it noted."""
         replies, faults = self.noted()
         return Log([Sample(*row) for row in replies], faults)
 

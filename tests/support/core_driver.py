@@ -345,7 +345,7 @@ class Client:
         return decoded(dict(output.replies).get(self.attach_number, b""))
 
     def send(self, *requests: Request, admit: int = 0) -> list[Reply]:
-        """Send requests as one batch and give everything that comes back."""
+        """Send requests as one batch and return everything that comes back."""
         return self.replies(self.venue.apply(self.run(*requests, admit=admit)))
 
     def ask(self, request: Request, admit: int = 0) -> Reply:

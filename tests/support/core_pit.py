@@ -35,19 +35,19 @@ FUNDS: Final = 10**9
 
 
 def limit_stops(patch: pytest.MonkeyPatch, count: int) -> None:
-    """Let so many stops fire in one command."""
+    """Let this many stops fire in one command."""
     patch.setattr(Market, "stops_max", count)
 
 
 def limit_effort(patch: pytest.MonkeyPatch, effort: int) -> None:
-    """Let a batch be full after so many fills and reports, a quarter of them for what goes on."""
+    """Let a batch be full after this many fills and reports, a quarter of them for what goes on."""
     patch.setattr(reference, "FILLS_PER_COMMAND_MAX", effort)
     patch.setattr(reference, "TURNS_EFFORT_MAX", effort // 4)
     patch.setattr(market, "CONTINUE", 0)
 
 
 def limit_fills(patch: pytest.MonkeyPatch, fills: int) -> None:
-    """Let an uncross have so many fills in one command."""
+    """Let an uncross have this many fills in one command."""
     patch.setattr(Market, "uncross_fills_max", fills)
     patch.setattr(Market, "part_fills_max", fills)
 
@@ -79,7 +79,7 @@ class Pit:
         self.his.submit(Side.BUY, price, 1)
 
     def sell_stops(self, count: int, trigger: int = 90, **fields: Any) -> list[int]:
-        """Let stops of one lot each wait; gives their ids."""
+        """Let stops of one lot each wait; return their ids."""
         kind = OrderType.STOP
         return [
             place(self.hers, Side.SELL, 0, 1, kind, stop_price=trigger, **fields).order_id

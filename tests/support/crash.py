@@ -70,7 +70,7 @@ class Wire:
         self._socket.sendall(frames)
 
     def receive(self) -> list[bytes]:
-        """Wait for at least one whole frame; gives all bodies that are there, [] at the end."""
+        """Wait for at least one whole frame; return all bodies that are there, [] at the end."""
         while True:
             bodies = list(self._cut())
             if bodies:
@@ -212,7 +212,7 @@ class Trader:
         return packed
 
     def load(self, wire: Wire, acknowledged_max: int) -> None:
-        """Send in a window until so many answers have come."""
+        """Send in a window until this many answers have come."""
         answered = self.answers.answered
         enough = len(answered) + acknowledged_max
         while len(answered) < enough:

@@ -86,7 +86,7 @@ class Flood(Watcher):
         super().__init__("tests.support.flood", folder, [str(port), str(per_s), str(window)])
 
     def stop(self) -> Account:
-        """Have it end; gives the account once all is answered."""
+        """End it; return the account once all is answered."""
         return Account(*self.noted())
 
 
@@ -113,7 +113,7 @@ class _Session:
         return 0 if self._unsent else self._window - self.unanswered
 
     def send(self, count: int) -> None:
-        """Send so many orders, or what is left of those before."""
+        """Send this many orders, or what is left of those before."""
         if not self._unsent:
             first = _FIRST_ID + len(self.sent_s)
             self._unsent = b"".join(

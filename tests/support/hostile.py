@@ -160,7 +160,7 @@ async def dial(port: int, source: str = SOURCES[0], *, small: bool = False) -> E
 async def crowd(
     count: int, act: Callable[[int], Awaitable[Result]], at_once: int | None = None
 ) -> list[Result]:
-    """Have so many do the same, `at_once` at a time; gives what each came to, in order."""
+    """Make this many do the same, `at_once` at a time; return what each came to, in order."""
     results: dict[int, Result] = {}
     limiter = trio.CapacityLimiter(at_once or count)
 
@@ -222,7 +222,7 @@ async def _dribble(stranger: Enemy, pause_s: float) -> None:
 
 
 async def bad_signatures(port: int, count: int, key: Key, *, source: str) -> list[str]:
-    """Try a wrong secret again and again, one after the other; gives what each was told."""
+    """Try a wrong secret again and again, one after the other; return what each was told."""
     told = []
     wrong = Key(key.id, bytes(32))
     for _ in range(count):
@@ -236,7 +236,7 @@ async def bad_signatures(port: int, count: int, key: Key, *, source: str) -> lis
 
 
 async def connections(port: int, count: int, hold_s: float, *, source: str) -> list[str]:
-    """Connect as often as possible and hold on; gives what each was told, "" for nothing."""
+    """Connect as often as possible and hold on; return what each was told, "" for nothing."""
 
     async def one(_: int) -> str:
         with await dial(port, source) as stranger:
@@ -292,7 +292,7 @@ async def resets(port: int, count: int, seed: int) -> None:
 
 
 async def single_bytes(port: int, user: int, requests: int) -> list[Row]:
-    """Hold a whole conversation in segments of one byte; gives the replies."""
+    """Hold a whole conversation in segments of one byte; return the replies."""
     said = encode_frame(Hello(1, 1, user)) + b"".join(
         encode_frame(Deposit(request_id, USD, 1)) for request_id in range(1, requests + 1)
     )
@@ -343,7 +343,7 @@ async def never_read(
 
 
 async def request_flood(port: int, user: int, count: int, *, key: Key | None = None) -> list[str]:
-    """Ask far too much; gives what was answered: "" for success, else the error."""
+    """Ask far too much; return what was answered: "" for success, else the error."""
     told: list[str] = []
     with await dial(port) as client:
         await client.log_on(user, key, window=16_384)
@@ -363,7 +363,7 @@ async def request_flood(port: int, user: int, count: int, *, key: Key | None = N
 
 
 async def session_flood(port: int, user: int, key: Key | None, count: int) -> list[str]:
-    """Open session after session with the largest window; gives "" or the error of each."""
+    """Open session after session with the largest window; return "" or the error of each."""
 
     async def one(_: int) -> str:
         with await dial(port) as client:

@@ -30,7 +30,7 @@ AT_ONCE: Final = 100
 """Hellos on their way at the same time."""
 
 SLICES: Final = 50
-"""Heartbeats go out in so many parts of an interval, not all in one moment."""
+"""Heartbeats go out in this many parts of an interval, not all in one moment."""
 
 PATIENCE_S: Final = 20.0
 _HEARTBEAT: Final = encode_frame(Heartbeat(0))
@@ -59,7 +59,7 @@ class IdleCrowd(Watcher):
         super().__init__("tests.support.idle_crowd", folder, arguments)
 
     def stop(self) -> Idled:
-        """Have it end, and give what it noted."""
+        """End it, and return what it noted."""
         return Idled(*self.noted())
 
 

@@ -30,7 +30,7 @@ from tests.support.naive_state import NaiveState
 def execute_listing(
     state: NaiveState, user: int, command: Request
 ) -> AddAssetResponse | DelistAssetResponse:
-    """Execute a listing or delisting command of a user's session and give its response."""
+    """Execute a listing or delisting command of a user's session and return its response."""
     if isinstance(command, DelistAsset | DelistInstrument):
         return _execute_delisting(state, command)
     assert isinstance(command, AddAsset | AddInstrument | ResolveInstrument)

@@ -109,7 +109,7 @@ def _run(state: NaiveState, order: NaiveOrder) -> None:
 
 
 def submit_pair(state: NaiveState, user: int, command: SubmitOco) -> tuple[int, int]:
-    """Take a limit order and a stop; gives their ids."""
+    """Take a limit order and a stop; return their ids."""
     checks.check_pair(command)
     state.instrument(command.instrument)
     legs = [_new_order(state, user, leg) for leg in _legs(command)]
@@ -182,7 +182,7 @@ def _reject_if_halted(state: NaiveState, order: NaiveOrder) -> None:
 
 
 def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int, int]:
-    """Cancel what matches; gives how many, and how many are left."""
+    """Cancel what matches; return how many, and how many are left."""
     both = command.user != 0 and command.all_users
     reject_if(both, RejectReason.INVALID_COMBINATION)
     if command.instrument:

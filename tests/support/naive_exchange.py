@@ -272,7 +272,7 @@ class NaiveExchange:
     # --- commands and queries ---------------------------------------------------------------------
 
     def execute(self, user: int, command: Request, session: int) -> Reply:
-        """Execute a command of a user's session and give its response."""
+        """Execute a command of a user's session and return its response."""
         state = self.state
         state.sequence += 1
         state.user, state.request_id, state.direct = user, command.request_id, False

@@ -67,7 +67,7 @@ def nobody_is_dead(order: NaiveOrder) -> bool:
 
 
 def dead_before(state: NaiveState, order: NaiveOrder, lots: int, looks_only: bool = False) -> int:
-    """Count the dead that an order comes to before so many lots; of one that only looks any end it.
+    """Count the dead that an order comes to within this many lots; one that only looks ends at any.
 
     What icebergs hide comes behind all others of their price. One's own lots are none.
     """
@@ -314,7 +314,7 @@ def settle(
 
 
 def move_money(state: NaiveState, order: NaiveOrder, quantity: int) -> int:
-    """Pay one side of its newest fill; gives the fee."""
+    """Pay one side of its newest fill; return the fee."""
     listed = order.instrument
     notional, _ = order.fills[-1]
     before = sum(value * rate for value, rate in order.fills[:-1])

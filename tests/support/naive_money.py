@@ -49,7 +49,7 @@ _RESPONSES: Final[dict[type[Request], type[LockResponse]]] = {
 
 
 def execute_movement(state: NaiveState, user: int, command: Movement) -> LockResponse:
-    """Execute a command on one asset and give its response."""
+    """Execute a command on one asset and return its response."""
     user, asset = command.user or user, command.asset
     reason, flags = RejectReason.NONE, 0
     try:
@@ -122,7 +122,7 @@ def _find_hold(state: NaiveState, user: int, hold_id: int) -> NaiveHold | None:
 
 
 def execute_hold(state: NaiveState, user: int, command: HoldCommand) -> HoldResponse:
-    """Execute capture_hold or release_hold and give its response."""
+    """Execute capture_hold or release_hold and return its response."""
     user = command.user or user
     kind = HoldResponse if isinstance(command, CaptureHold) else ReleaseHoldResponse
     hold = _find_hold(state, user, command.hold_id)

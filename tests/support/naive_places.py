@@ -25,7 +25,7 @@ def check_places(
     of_user: int | None,
     keeps_reserve: bool = True,
 ) -> None:
-    """Reject where so many more places of a user are not there."""
+    """Reject where this many more places of a user are not there."""
     limit = in_all
     if not state.operator:
         mine = [row for row in taken if row[0] == user]
@@ -47,7 +47,7 @@ def _whole(in_all: int, state: NaiveState) -> int:
 
 
 def check_orders(state: NaiveState, user: int, more: int) -> None:
-    """Test whether so many more orders of a user may be open."""
+    """Test whether this many more orders of a user may be open."""
     if more:
         check_places(
             state, RejectReason.TOO_MANY_ORDERS, [(o.user, o.key) for o in state.open], more,
@@ -91,7 +91,7 @@ def admit(state: NaiveState, user: int, *assets: int) -> None:
 
 
 def check_assets(state: NaiveState, user: int, more: int) -> None:
-    """Test whether a user's session may list so many more assets."""
+    """Test whether a user's session may list this many more assets."""
     if more:
         check_places(
             state, RejectReason.TOO_MANY_ASSETS, state.asset_takers(), more, user=user,

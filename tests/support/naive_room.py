@@ -62,7 +62,7 @@ class NaiveRoom:
         return sorted(found, key=lambda seat: (seat.gone_ns, seat.session_id))
 
     def attach(self, seat: NaiveSeat, wanted: int, now_ns: int) -> str:
-        """Let a session come, or come back; gives whose limit refuses it, "" for none."""
+        """Let a session come, or come back; return whose limit refuses it, "" for none."""
         came_back = seat in self.seats
         before = list(self.seats)
         if came_back:

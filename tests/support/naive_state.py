@@ -201,7 +201,7 @@ class NaiveState:
     # --- triggers -------------------------------------------------------------------------------
 
     def trigger_after(self, order: NaiveOrder, trades: int) -> int:
-        """Return a waiting stop's trigger when its instrument had so many trades."""
+        """Return a waiting stop's trigger when its instrument had this many trades."""
         if not order.terms.trail:
             return order.terms.stop_price
         seen = self.prices[order.book][order.trades_before - 1 : trades]

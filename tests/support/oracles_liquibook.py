@@ -133,7 +133,7 @@ class _Test:
         return Step(events, self._book())
 
     def sweep(self) -> list[str]:
-        """Trade with all that rests and give the orders in the order of their trades."""
+        """Trade with all that rests and return the orders in the order of their trades."""
         swept = []
         for side, levels in zip(SIDES.values(), self.market.levels(), strict=True):
             if quantity := sum(level[1] for level in levels):

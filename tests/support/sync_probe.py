@@ -30,7 +30,7 @@ class SyncProbe(Watcher):
         super().__init__("tests.support.sync_probe", folder, [])
 
     def stop(self) -> list[Sample]:
-        """Have it end; gives the syncs."""
+        """End it; return the syncs."""
         return [Sample(*row) for row in self.noted()]
 
 

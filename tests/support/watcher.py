@@ -31,7 +31,7 @@ class Sample(NamedTuple):
 
 
 def percentile_s(samples: Sequence[Sample], per_cent: float) -> float:
-    """Return the time within which so many per cent of the samples are."""
+    """Return the time within which this many per cent of the samples are."""
     took = sorted(sample.took_s for sample in samples)
     return took[min(len(took) - 1, int(len(took) * per_cent / 100))]
 
@@ -75,7 +75,7 @@ class Watcher:
         return self._process.poll() is None
 
     def noted(self) -> Any:
-        """Have it end, and give what it noted."""
+        """End it, and return what it noted."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         if self._process.wait(STOP_S_MAX):

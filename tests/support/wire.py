@@ -76,7 +76,7 @@ class WireClient:
         return rows
 
     async def ask(self, request: Request) -> Row:
-        """Send a request and give its response."""
+        """Send a request and return its response."""
         await self.send(pack_request(request))
         return (await self.responses(1))[0]
 

@@ -17,7 +17,7 @@ SIGNING = ("add", "x", "--role", "operator", "--scheme", "ed25519")
 
 @pytest.fixture
 def keys(tmp_path, monkeypatch, capsys):
-    """Run `hpe keys` on a file of this test; gives exit code, stdout and stderr."""
+    """Run `hpe keys` on a file of this test; return exit code, stdout and stderr."""
     monkeypatch.setenv("HPE_KEYS_FILE", str(tmp_path / "keys.json"))
 
     def run(*arguments):

@@ -141,7 +141,7 @@ CROWD = int(ADMITTED_SHARE * PATIENCE.orders_s / COST_S_FIRST) + 1
 
 
 def pile_up(bench: Bench, connections: int, frames: int) -> None:
-    """Have connections from 1 on send so many orders each."""
+    """Make connections from 1 on send this many orders each."""
     for connection in range(1, connections + 1):
         for _ in range(frames // 50):
             bench.offer(run_of(connection, *[ORDER] * 50))

@@ -386,7 +386,7 @@ def random_order(random, client):
 
 
 def played(seed, between):
-    """Send random orders one by one, with `between` after each; gives what came of it."""
+    """Send random orders one by one, with `between` after each; return what came of it."""
     pit, random = Pit(), Random(seed)
     pit.trade_at(100)
     for _ in range(120):

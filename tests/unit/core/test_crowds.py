@@ -58,7 +58,7 @@ def orders(client, count, price, terms=None, *, kind=LIMIT, side=BUY):
 
 
 def sing(pit):
-    """Let the canary trade once; gives the effort of that batch."""
+    """Let the canary trade once; return the effort of that batch."""
     order = SubmitOrder(pit.canary.next_id(), pit.second, 0, BUY, LIMIT, GTC, 5, 1)
     response = pit.canary.ask(order)
     assert not isinstance(response, Error), response
@@ -70,7 +70,7 @@ def sing(pit):
 
 
 def songs_until_quiet(pit):
-    """Let the canary sing until nothing is due at once; gives how often, two batches each."""
+    """Let the canary sing until nothing is due at once; return how often, two batches each."""
     count = 0
     while True:
         count += 1

@@ -57,7 +57,7 @@ def test_many_orders_end_in_parts_of_which_each_is_a_command(client, other, grac
 
 
 def many(session, count):
-    """Submit orders; gives how many."""
+    """Submit orders; return how many."""
     for start in range(0, count, 4_096):
         numbers = range(start, min(start + 4_096, count))
         first = session.last_request_id + 1

@@ -23,7 +23,7 @@ notionals = st.lists(st.integers(1, 10**9) | st.integers(1, AMOUNT_MAX // 16), m
 
 
 def charged(fills):
-    """Charge (notional, rate) fills one after the other; gives the charges and the last rest."""
+    """Charge (notional, rate) fills one after the other; return the charges and the last rest."""
     rest, fees = 0, []
     for notional, rate in fills:
         atoms, rest = charge(notional, rate, rest)

@@ -39,7 +39,7 @@ def pairs(market, client):
 
 
 def interrupt(client, other, pair):
-    """Begin a call that would trade 1 at 120, and give the time at which it will end."""
+    """Begin a call that would trade 1 at 120, and return the time at which it will end."""
     other.submit(SELL, 120, 1, instrument=pair)
     client.submit(BUY, 120, 1, instrument=pair)
     due_ns = client.venue.time_ns + SECOND_NS

@@ -89,7 +89,7 @@ GROWTH_BYTES_MAX_OF_MILLION = 1_024 * KIB
 
 
 def ask_for_strangers(client, make, count):
-    """Send a request for each of many users; gives the reasons of the first batch."""
+    """Send a request for each of many users; return the reasons of the first batch."""
     venue, reasons = client.venue, set()
     for first in range(FIRST_STRANGER, FIRST_STRANGER + count, BATCH):
         users = range(first, min(first + BATCH, FIRST_STRANGER + count))
@@ -102,7 +102,7 @@ def ask_for_strangers(client, make, count):
 
 
 def growth_of(client, makes, count):
-    """Return by how many bytes requests for so many users of each kind let memory grow."""
+    """Return by how many bytes requests for this many users of each kind let memory grow."""
     for make in makes:  # what the session remembers is there before
         ask_for_strangers(client, make, BATCH)
     tracemalloc.start()

@@ -56,7 +56,7 @@ class Bank:
             self.rich.deposit(asset, AMOUNT_MAX)
 
     def list(self, **fields):
-        """List one more pair of the two assets; gives its id."""
+        """List one more pair of the two assets; return its id."""
         symbol = f"PAIR{self.rich.last_request_id}"
         return self.rich.get_id(AddInstrument(self.rich.next_id(), symbol, BASE, QUOTE, **fields))
 

@@ -42,13 +42,13 @@ def attach(venue, user, key=0, role=Role.ANONYMOUS):
 
 
 def said(client, message, *fields, **named):
-    """Send a command; gives reject reason and flags."""
+    """Send a command; return reject reason and flags."""
     reply = client.ask(message(client.next_id(), *fields, **named))
     return reply.reason, reply.flags
 
 
 def bid(client, price=50, **kind):
-    """Submit a bid of one lot; gives reject reason and flags."""
+    """Submit a bid of one lot; return reject reason and flags."""
     reply = place(client, BUY, price, 1, **kind)
     return reply.reason, reply.flags
 

@@ -34,7 +34,7 @@ KEEP_S_NS = KEEP_NS
 
 
 def crowd(venue, count, *, stay=False, wait_ns=None, first_user=1_000, users=1, **granted):
-    """Have many sessions come, and go unless they stay; gives their ids."""
+    """Make many sessions come, and go unless they stay; return their ids."""
     ids = []
     for start in range(0, count, 1_000):
         requests = []
@@ -70,7 +70,7 @@ def lives(venue, session_id):
 
 
 def remember(client, count):
-    """Have a session remember so many responses; they are rejects."""
+    """Make a session remember this many responses; they are rejects."""
     requests = [ResolveInstrument(client.next_id(), "X", "Y") for _ in range(count)]
     for start in range(0, count, 500):
         client.send(*requests[start : start + 500])

@@ -15,7 +15,7 @@ def timers():
 
 
 def acted(timers, time_ns=LATE_NS):
-    """Let all act that one body lets act; gives it in turn."""
+    """Let all act that one body lets act; return it in turn."""
     timers.begin_body(time_ns)
     done = []
     while (entry := timers.next_to_act(time_ns)) is not None:

@@ -42,7 +42,7 @@ MANY = 1_000
 
 
 def traded(triggers, prices, room=MANY):
-    """Take out what trades reach, in parts; gives the stops in turn."""
+    """Take out what trades reach, in parts; return the stops in turn."""
     firing, sides = Firing(prices), ([], [])
     while not firing.is_done:
         side = firing.side

@@ -76,7 +76,7 @@ class Hall:
             await arrivals.collect(self.listening)
 
     def dial(self, count: int = 1, source: str = HERE) -> list[socket.socket]:
-        """Connect so often, before the loop can do anything about it."""
+        """Connect this many times, before the loop can do anything about it."""
         dialed = []
         for _ in range(count):
             made = socket.create_connection(
@@ -94,7 +94,7 @@ def hall(nursery: trio.Nursery) -> Iterator[Hall]:
 
 
 async def served(arrivals: Arrivals, count: int) -> list[tuple[str, int]]:
-    """Serve so many; gives their addresses."""
+    """Serve this many; return their addresses."""
     peers = []
     with trio.fail_after(10):
         for _ in range(count):

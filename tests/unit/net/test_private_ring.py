@@ -29,7 +29,7 @@ def chunk(user: int, first: int, last: int) -> tuple[int, int, int, bytes]:
 
 
 def sequences(frames: bytes, user: int, after: int) -> list[int]:
-    """Check the frames against protocol.md and give the private sequences of their reports."""
+    """Check the frames against protocol.md and return the private sequences of their reports."""
     found: list[int] = []
     for body in split_frames(frames):
         kind, request_id, flags, whose, first, last, reports = msgpack.unpackb(body)

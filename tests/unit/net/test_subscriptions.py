@@ -52,7 +52,7 @@ def report(number: int) -> PrivateUpdate:
 
 
 async def fill_window(peer: StreamPeer, size: int) -> list[GetBalance]:
-    """Leave no place in the window; gives what has to be answered to make room again."""
+    """Leave no place in the window; return what has to be answered to make room again."""
     for _ in range(size):
         await peer.channel.send(GetBalance(0, 1))
     return [await peer.request(GetBalance) for _ in range(size)]

@@ -78,7 +78,7 @@ def test_a_pipe_in_place_of_a_file_holds_nothing_up(folder, name):
 
 
 async def converse(server, client, host=HOST):
-    """Send one line each way; gives the version that was negotiated and the certificate."""
+    """Send one line each way; return the version that was negotiated and the certificate."""
     ours, theirs = memory_stream_pair()
     found = []
 

@@ -42,7 +42,7 @@ class Desk:
         return finding
 
     def until_found(self, trickles: bool = False) -> tuple[Finding, float]:
-        """Let time pass until something is found; gives that and how long it took."""
+        """Let time pass until something is found; return that and how long it took."""
         start_s = self.now_s
         while (finding := self.look()) is Finding.NOTHING:
             self.now_s += STEP_S

@@ -159,7 +159,7 @@ async def test_a_look_may_move_its_neighbours_in_the_slot(
 
 
 def looking_s(slots: int) -> float:
-    """Return the processor time of 40,000 looks in so many slots, the best of three."""
+    """Return the processor time of 40,000 looks in this many slots, the best of three."""
     taken_s = []
     for _ in range(3):
         wheel = Wheel(GRANULARITY_S)
