@@ -1,0 +1,129 @@
+"""The golden vectors of tests/vectors: every core gives these bytes, whatever way it came there."""
+
+import msgpack
+import pytest
+
+from hpe.core import new_core
+from hpe.core.codec import decode_body
+from hpe.core.core import CORE_VERSION
+from hpe.core.rows import KINDS, DumpedFill, DumpedHead, DumpedOrder
+from hpe.messages import COMMANDS, INTERNAL, QUERIES, type_number
+from tests.support.core_driver import CORE_FACTORIES, bodies_of
+from tests.support.dumps import rows_in
+from tests.support.vectors import FOLDER, read, written
+from tests.vectors.histories import vectors
+
+PATHS = sorted(FOLDER.glob("*.json"))
+VECTORS = {path.stem: read(path) for path in PATHS}
+NOT_MARKET = ("replies", "private", "body", "last_sequence", "next_due_ns", "cut", "subscribed")
+
+
+CONSTANT = {(DumpedHead, "version"), (DumpedFill, "exec_type")}
+"""What no history can change."""
+
+each_vector = pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS)
+each_core = pytest.mark.parametrize("factory", CORE_FACTORIES.values(), ids=CORE_FACTORIES)
+
+
+def dumps_of(vector):
+    """Return (how many steps came before, rows) of every dump."""
+    dumps = [(0, vector.start)] if vector.start else []
+    return dumps + [(n, step.dump) for n, step in enumerate(vector.steps, 1) if step.dump]
+
+
+@each_core
+@each_vector
+def test_a_core_gives_the_same_bytes(vector, factory):
+    core = vector.new_core(factory)
+    for batch, output, state_hash, dump in vector.steps:
+        assert core.apply(batch) == output
+        assert core.state_hash() == state_hash
+        if dump:
+            assert list(core.dump()) == dump
+    core.check()
+
+
+@each_core
+@each_vector
+def test_a_core_replays_the_same_bodies(vector, factory):
+    core = vector.new_core(factory)
+    for _, output, state_hash, _ in vector.steps:
+        if output.body:
+            assert core.replay(output.body).body == output.body
+        assert core.state_hash() == state_hash
+
+
+@each_core
+@each_vector
+def test_a_core_that_loaded_a_dump_goes_on_the_same(vector, factory):
+    for count, dump in dumps_of(vector):
+        core = factory()
+        core.load(dump)
+        core.check()
+        assert list(core.dump()) == dump
+        if count:
+            assert core.state_hash() == vector.steps[count - 1].state_hash
+        for batch, expected, state_hash, _ in vector.steps[count:]:
+            output = core.apply(batch)
+            for name in NOT_MARKET:  # what was wanted before is not known to it
+                assert output._asdict()[name] == expected._asdict()[name]
+            assert core.state_hash() == state_hash
+
+
+@each_vector
+def test_every_value_is_in_its_shortest_form(vector):
+    """As another encoder of MessagePack writes it."""
+    for _, dump in dumps_of(vector):
+        for chunk in dump:
+            assert msgpack.packb(msgpack.unpackb(chunk)) == chunk
+    for step in vector.steps:
+        for *_, frames in (*step.output.replies, *step.output.private, *step.output.market):
+            for body in bodies_of(frames):
+                assert msgpack.packb(msgpack.unpackb(body)) == body
+        if step.output.body:
+            assert msgpack.packb(msgpack.unpackb(step.output.body)) == step.output.body
+
+
+def test_every_kind_of_row_is_in_a_vector():
+    found = {
+        type(row) for vector in VECTORS.values() for _, dump in dumps_of(vector)
+        for row in rows_in(dump)
+    }  # fmt: skip
+    assert found == set(KINDS)
+
+
+def test_every_request_is_in_a_vector():
+    found = set()
+    for vector in VECTORS.values():
+        for step in vector.steps:
+            logged = decode_body(step.output.body).groups if step.output.body else []
+            for frames in (*(run.frames for run in step.batch.runs), *(row[2] for row in logged)):
+                values = (msgpack.unpackb(body) for body in bodies_of(frames) if len(body) > 1)
+                found |= {value[0] for value in values}
+    assert {type_number(each) for each in (*QUERIES, *COMMANDS, *INTERNAL)} <= found
+
+
+def test_every_field_has_several_values():
+    """One that never changes could be left out, or stand in another one's place, unseen."""
+    values = {}
+    for vector in VECTORS.values():
+        for _, dump in dumps_of(vector):
+            for row in rows_in(dump):
+                kind = DumpedOrder if isinstance(row, DumpedOrder) else type(row)
+                for name in row.__struct_fields__:
+                    values.setdefault((kind, name), set()).add(str(row.__getattribute__(name)))
+    alone = {(kind, name) for (kind, name), found in values.items() if len(found) < 2}
+    assert alone == CONSTANT
+
+
+def test_the_files_are_what_the_histories_give():
+    made = vectors(new_core)
+    assert made.keys() == VECTORS.keys()
+    for path in PATHS:
+        text = path.read_text(encoding="utf-8")
+        assert written(made[path.stem]) == text, "run python -m tests.vectors.make"
+
+
+def test_the_version_is_that_of_the_core():
+    for vector in VECTORS.values():
+        assert vector.core_version == CORE_VERSION
