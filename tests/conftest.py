@@ -53,9 +53,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Have a test wait until it may run, where several processes run tests."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    alone = item.get_closest_marker("alone") is not None or "integration" in item.path.parts
-    with _in_company(alone):
+    with _in_company(_is_alone(item)):
         return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put those that run alone behind all others, so that they keep nobody waiting."""
+    items.sort(key=_is_alone)
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None or "integration" in item.path.parts
 
 
 @pytest.fixture(autouse=True)
