@@ -104,25 +104,34 @@ class RequestError(HpeError):
 class RequestRefused(RequestError):
     """The server answered `error`: the request was not executed.
 
-    `field` names the field that is wrong, "" where none is.
+    `field` names the field that is wrong, "" where none is; `detail` says what was sent in it and
+    what is allowed; `request` and `frame` are what was sent, None and b"" where that is not known.
     """
 
     def __init__(
         self, request_id: int, code: int, name: str, message: str, retryable: bool, field: str = ""
     ) -> None:
-        named = f": {field}" if field else ""
-        super().__init__(f"request {request_id} refused: {name} ({code}): {message}{named}")
+        super().__init__(f"request {request_id} refused: {name} ({code}): {message}")
+        self.detail = field
+        self.request: object = None
+        self.frame = b""
         self.request_id = request_id
         self.code = code
         self.name = name
         self.retryable = retryable
         self.field = field
 
+    def __str__(self) -> str:
+        """Return what was refused, and about which argument."""
+        return f"{super().__str__()}: {self.detail}" if self.detail else super().__str__()
+
 
 class OrderRejected(RequestError):
     """The request was executed to a business reject; `response` is the whole answer.
 
     `limit_of` says whose limit it was: "user", "key" or "service"; "" for a reject without a limit.
+    `detail` says which argument was found and what is allowed, "" where it is about none; `request`
+    is what was sent, None where that is not known.
     """
 
     def __init__(
@@ -133,6 +142,8 @@ class OrderRejected(RequestError):
         response: object = None,
         *,
         limit_of: str = "",
+        request: object = None,
+        detail: str = "",
     ) -> None:
         whose = f", the limit of the {limit_of}" if limit_of else ""
         super().__init__(f"request {request_id} rejected: {name} ({reason}){whose}")
@@ -141,6 +152,12 @@ class OrderRejected(RequestError):
         self.reason = reason
         self.name = name
         self.response = response
+        self.request = request
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """Return what was rejected, and about which argument."""
+        return f"{super().__str__()}: {self.detail}" if self.detail else super().__str__()
 
 
 class NotConnected(RequestError):

@@ -327,7 +327,7 @@ async def _answered(pending: Pending, what: str) -> Answer:
 async def _judged(sent: _Sent, translator: FlowTranslator, judge: Judge) -> list[str]:
     """Wait for a command's answers and judge them."""
     what = f"command {sent.command.seq}"
-    response, reports = await _answered(sent.pending, what)
+    response, reports, _ = await _answered(sent.pending, what)
     books = [_book((await _answered(pending, what)).response) for pending in sent.books]
     outcome = translator.outcome(sent.command, response, reports, sent.auction_fills)
     return judge.judge(sent.command, outcome, books)

@@ -28,18 +28,33 @@ _Check = Callable[[str, Any], Any]
 """Takes the argument's name and its value; returns the value to send."""
 
 
+class OutOfRange(ValueError):
+    """An integer is out of its range; `request` is the one that it is a field of, if any."""
+
+    def __init__(self, name: str, found: int, low: int, high: int) -> None:
+        super().__init__(f"{name}: found {_shown(found)}, allowed {low} to {high}")
+        self.name = name
+        self.numbers = (found, low, high)
+        self.request: Request | None = None
+
+    def told_in(self, name: Callable[[str], str], value: Callable[[str, int], object]) -> str:
+        """Return the same in other words: for the name, and for a value of that name."""
+        found, low, high = (value(self.name, number) for number in self.numbers)
+        return f"{name(self.name)}: found {found}, allowed {low} to {high}"
+
+
 def integer(name: str, value: object, low: int = 0, high: int = INT_MAX) -> int:
     """Return an argument as an integer.
 
     Raises:
         TypeError: it is none.
-        ValueError: it is out of range.
+        OutOfRange: a ValueError: it is out of range.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}: {_found(value)}, allowed an integer from {low} to {high}")
     number = index(value)
     if not low <= number <= high:
-        raise ValueError(f"{name}: found {_shown(number)}, allowed {low} to {high}")
+        raise OutOfRange(name, number, low, high)
     return number
 
 
@@ -77,7 +92,11 @@ def checked(request: _R) -> _R:
         TypeError: a field is of another type.
         ValueError: a field is out of its range.
     """
-    sent: _R = _checked(request, _checks(type(request)))
+    try:
+        sent: _R = _checked(request, _checks(type(request)))
+    except OutOfRange as error:
+        error.request = request
+        raise
     return sent
 
 
@@ -89,6 +108,34 @@ def _checked(struct: Any, checks: tuple[tuple[str, _Check], ...]) -> Any:
         if sent is not value:
             changed[name] = sent
     return msgspec.structs.replace(struct, **changed) if changed else struct
+
+
+def allowed_values(kind: type[msgspec.Struct], name: str) -> tuple[int, int | None, str]:
+    """Return what a field of a message may be: the bounds of an integer, and words.
+
+    The upper bound is None for what is no integer within bounds.
+    """
+    if name == "request_id":
+        return 1, INT_MAX, ""
+    check = dict(_checks(kind))[name]
+    inner = check.check if isinstance(check, _OrNone) else check
+    if isinstance(inner, _Integer):
+        return inner.low, inner.high, ""
+    return 0, None, _words(inner)
+
+
+def _words(check: _Check) -> str:
+    match check:
+        case _Member(kind):
+            return ", ".join(f"{member.name.lower()} ({member.value})" for member in kind)
+        case _Text(low, high, pattern):
+            like = f" that {pattern} matches" if pattern else ""
+            return f"text of {low} to {high or INT_MAX} characters{like}"
+        case _Bytes(low, high):
+            return f"{low} to {high} bytes"
+        case _Nested(kind):
+            return str(kind.__name__)
+    return "True or False" if check is flag else "another value"
 
 
 @cache
@@ -112,6 +159,8 @@ def _check_of(kind: inspect.Type) -> _Check:
             return flag
         case inspect.StrType():
             return _Text(kind.min_length or 0, kind.max_length, kind.pattern)
+        case inspect.BytesType():
+            return _Bytes(kind.min_length or 0, kind.max_length or INT_MAX)
         case inspect.StructType():
             return _Nested(kind.cls)
         case inspect.UnionType() if kind.includes_none:
@@ -164,6 +213,20 @@ class _Text:
             )
         if self.pattern is not None and not re.search(self.pattern, value):
             raise ValueError(f"{name}: found {value!r}, allowed what {self.pattern} matches")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Bytes:
+    length_min: int
+    length_max: int
+
+    def __call__(self, name: str, value: Any) -> Any:
+        if not isinstance(value, bytes):
+            raise TypeError(f"{name}: {_found(value)}, allowed bytes")
+        if not self.length_min <= len(value) <= self.length_max:
+            allowed = f"{self.length_min} to {self.length_max}"
+            raise ValueError(f"{name}: found {len(value)} bytes, allowed {allowed}")
         return value
 
 

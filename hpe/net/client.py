@@ -130,8 +130,9 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
             RequestRefused: it was refused, and so never executed; or it is too old to be asked for.
             ReplyTimeout: no answer this time either: ask once more.
             ValueError: of a query, or of another session.
+            TypeError: no ReplyTimeout.
         """
-        result = await self.requests.outcome(error)
+        result = await self._told(self.requests.outcome(error))
         return result if error.show is None else error.show(result)
 
     async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
@@ -143,6 +144,9 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
             ask: makes the request; called again only if it was surely not executed.
             within_s: how long to go on; then the last error is raised, and a ReplyTimeout says
                 that the outcome is still unknown.
+
+        Raises:
+            TypeError: `ask` is the request itself and not what makes it.
         """
         return await retry(ask, self.outcome, within_s)
 

@@ -15,7 +15,10 @@ from typing import Final, Generic, TypeVar
 
 import trio
 
-from hpe.errors import ReplyTimeout, RequestError
+from hpe.errors import OrderRejected, ReplyTimeout, RequestError, RequestRefused
+from hpe.messages import Request
+from hpe.net.arguments import OutOfRange
+from hpe.net.client_words import ListedWords, reword
 from hpe.net.requests import RequestChannel
 from hpe.net.scales import AssetView, InstrumentView
 from hpe.net.subscriptions import Subscriptions
@@ -122,6 +125,16 @@ class KnownListings:
         """Return the instrument of an id as far as it is known, without asking."""
         known = self._instruments_by_id.find(instrument_id)
         return InstrumentView.delisted(instrument_id) if known is None else known
+
+    def words_of(self, request: Request, asset: AssetView | None = None) -> ListedWords:
+        """Return how the arguments of a request are told, as far as what it names is known."""
+        instrument = getattr(request, "instrument", 0)
+        if not instrument:
+            instrument = self.orders.instrument_of(getattr(request, "order_id", 0))
+        return ListedWords(
+            self._instruments_by_id.find(instrument or 0),
+            asset or self._assets_by_id.find(getattr(request, "asset", 0)),
+        )
 
     async def renew(self) -> None:
         """Ask for everything that is listed now."""
@@ -235,14 +248,35 @@ class ListingCalls:
         """
         return await self.listings.instrument(symbol)
 
-    async def _show(self, answer: Awaitable[_A], show: Callable[[_A], _V]) -> _V:
+    async def _show(
+        self, answer: Awaitable[_A], show: Callable[[_A], _V], asset: AssetView | None = None
+    ) -> _V:
         """Wait for the result of a command and show it; `outcome` shows a late one the same way."""
         try:
-            result = await answer
+            result = await self._told(answer, asset)
         except ReplyTimeout as error:
             error.show = show
             raise
         return show(result)
+
+    async def _told(self, answer: Awaitable[_A], asset: AssetView | None = None) -> _A:
+        """Wait for a result; what is wrong with an argument is told in Decimals and symbols.
+
+        Args:
+            answer: makes the request.
+            asset: what its amount is of, where the request does not say it.
+        """
+        try:
+            return await answer
+        except (RequestRefused, OrderRejected) as error:
+            if isinstance(error.request, Request):
+                reword(error, self.listings.words_of(error.request, asset))
+            raise
+        except OutOfRange as error:
+            if error.request is None:
+                raise
+            words = self.listings.words_of(error.request, asset)
+            raise ValueError(error.told_in(words.name, words.value)) from None
 
     async def _view(self, instrument: InstrumentView | str) -> InstrumentView:
         if isinstance(instrument, InstrumentView):

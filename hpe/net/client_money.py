@@ -23,11 +23,11 @@ class MoneyCalls(ListingCalls):
     async def get_balance(self, symbol: str, user: int = 0) -> BalanceView:
         """Return one account."""
         asset = await self.asset(symbol)
-        return asset.balance(await self.requests.get_balance(asset.id, user))
+        return asset.balance(await self._told(self.requests.get_balance(asset.id, user)))
 
     async def list_balances(self, user: int = 0) -> list[AccountView]:
         """Return the accounts of a user that are not empty."""
-        rows = await self.requests.list_balances(user)
+        rows = await self._told(self.requests.list_balances(user))
         return [(await self.listings.asset_of(row[0])).account(row) for row in rows]
 
     async def deposit(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
@@ -96,7 +96,7 @@ class MoneyCalls(ListingCalls):
         asset = await self._asset_of_hold(hold_id, user)
         atoms = asset.amounts.count(amount)
         answer = self.requests.capture_hold(hold_id, atoms, to_user, user)
-        return await self._show(answer, asset.hold_result)
+        return await self._show(answer, asset.hold_result, asset)
 
     async def release_hold(
         self, hold_id: int, amount: Decimal | int | None = None, user: int = 0
@@ -112,7 +112,7 @@ class MoneyCalls(ListingCalls):
             if amount is not None:
                 raise
             # Whether there is none is the server's to say: then there is nothing to show.
-            result = await self.requests.release_hold(hold_id, 0, user)
+            result = await self._told(self.requests.release_hold(hold_id, 0, user))
             asset = await self.listings.asset_of(result.asset)
             return asset.hold_result(result)
         if amount is not None:
@@ -120,17 +120,17 @@ class MoneyCalls(ListingCalls):
             if not atoms:  # on the wire that means all of it
                 raise ValueError(f"amount: found {amount}, allowed above 0, or None for all of it")
         answer = self.requests.release_hold(hold_id, atoms, user)
-        return await self._show(answer, asset.hold_result)
+        return await self._show(answer, asset.hold_result, asset)
 
     async def list_holds(self, user: int = 0) -> list[HoldView]:
         """Return the named holds of a user, in order of hold id."""
-        rows = await self.requests.list_holds(user)
+        rows = await self._told(self.requests.list_holds(user))
         return [(await self.listings.asset_of(row[1])).hold(row) for row in rows]
 
     async def get_conservation(self, symbol: str) -> ConservationView:
         """Return the proof that an asset's money adds up. Walks all accounts: may take its time."""
         asset = await self.asset(symbol)
-        return asset.conservation(await self.requests.get_conservation(asset.id))
+        return asset.conservation(await self._told(self.requests.get_conservation(asset.id)))
 
     async def _asset_of_hold(self, hold_id: int, user: int) -> AssetView:
         hold_id = integer("hold_id", hold_id)

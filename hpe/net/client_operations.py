@@ -20,14 +20,15 @@ class OperationCalls(ListingCalls):
     async def get_instrument(self, instrument: InstrumentView | str) -> InstrumentStateView:
         """Return the state of an instrument; `instrument` gives its symbol and scale."""
         view = await self._view(instrument)
-        return view.state(await self.requests.get_instrument(view.id))
+        return view.state(await self._told(self.requests.get_instrument(view.id)))
 
     async def set_status(
         self, instrument: InstrumentView | str, status: InstrumentStatus | str
     ) -> InstrumentStatus:
         """Set "trading", "cancel_only", "halted" or "call_auction"; the last begins a call."""
         view = await self._view(instrument)
-        return await self.requests.set_status(view.id, word("status", InstrumentStatus, status))
+        wanted = word("status", InstrumentStatus, status)
+        return await self._told(self.requests.set_status(view.id, wanted))
 
     async def uncross(
         self,
@@ -55,11 +56,11 @@ class OperationCalls(ListingCalls):
             user: whose own rates; 0 for the instrument's.
         """
         view = await self._view(instrument)
-        await self.requests.set_fees(view.id, maker_fee_ppm, taker_fee_ppm, user)
+        await self._told(self.requests.set_fees(view.id, maker_fee_ppm, taker_fee_ppm, user))
 
     async def delist_asset(self, symbol: str) -> None:
         """Take an asset that no instrument needs and nobody has out of the list."""
-        await self.requests.delist_asset((await self.asset(symbol)).id)
+        await self._told(self.requests.delist_asset((await self.asset(symbol)).id))
         await self.listings.renew()
 
     async def delist_instrument(self, instrument: InstrumentView | str) -> None:
@@ -67,7 +68,8 @@ class OperationCalls(ListingCalls):
 
         Its market data ends; its symbol may be listed again, with another id.
         """
-        await self.requests.delist_instrument((await self._view(instrument)).id)
+        view = await self._view(instrument)
+        await self._told(self.requests.delist_instrument(view.id))
         await self.listings.renew()
 
     async def block_user(self, user: int, blocked: bool = True) -> int:
@@ -76,7 +78,7 @@ class OperationCalls(ListingCalls):
         Returns:
             int: how many open orders the user has; they stay until they are canceled.
         """
-        return await self.requests.block_user(user, blocked)
+        return await self._told(self.requests.block_user(user, blocked))
 
     async def get_state_hash(self) -> StateHashReply:
         """Return the digest of the whole state. Walks all of it: may take its time."""

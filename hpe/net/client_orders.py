@@ -130,7 +130,7 @@ class OrderCalls(ListingCalls):
             OrderRejected: neither order was accepted.
         """
         view = await self._view(instrument)
-        result = await self.requests.submit_oco(
+        answer = self.requests.submit_oco(
             view.id,
             word("side", Side, side),
             view.quantities.count(quantity),
@@ -145,6 +145,7 @@ class OrderCalls(ListingCalls):
             cancel_on_disconnect=cancel_on_disconnect,
             user=user,
         )
+        result = await self._told(answer)
         self.listings.orders.add(result.limit_order_id, view.id)
         self.listings.orders.add(result.stop_order_id, view.id)
         return result
@@ -230,14 +231,14 @@ class OrderCalls(ListingCalls):
     ) -> OrderbookView:
         """Return the best `depth` price levels of each side."""
         view = await self._view(instrument)
-        return view.orderbook(await self.requests.get_orderbook(view.id, depth))
+        return view.orderbook(await self._told(self.requests.get_orderbook(view.id, depth)))
 
     async def get_order(
         self, order_id: int = 0, *, client_order_id: int = 0, user: int = 0
     ) -> OrderStateView:
         """Return an order by exactly one of its ids, open or ended not too long ago."""
         return await self._order_state(
-            await self.requests.get_order(order_id, client_order_id, user)
+            await self._told(self.requests.get_order(order_id, client_order_id, user))
         )
 
     async def list_orders(
@@ -245,10 +246,10 @@ class OrderCalls(ListingCalls):
     ) -> list[OrderStateView]:
         """Return the open orders of a user, waiting stops included, in order of id."""
         on = 0 if instrument is None else (await self._view(instrument)).id
-        rows = await self.requests.list_orders(on, user)
+        rows = await self._told(self.requests.list_orders(on, user))
         if on and not rows:
             # None, or the instrument is no longer listed: this query is rejected then.
-            await self.requests.get_orderbook(on, 1)
+            await self._told(self.requests.get_orderbook(on, 1))
         return [await self._order_state(row) for row in rows]
 
     async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillView]:
@@ -257,7 +258,7 @@ class OrderCalls(ListingCalls):
 
     async def read_fills(self, user: int = 0, *, after: int = 0) -> FillsView:
         """Return the same as `list_fills`, and from which fill on none is missing."""
-        found = await self.requests.read_fills(user, after=after)
+        found = await self._told(self.requests.read_fills(user, after=after))
         instrument = self.listings.instrument_of
         fills = [(await instrument(row.instrument)).fill(row) for row in found.rows]
         return FillsView(found.sequence, found.complete_after, fills)
@@ -271,7 +272,7 @@ class OrderCalls(ListingCalls):
             return order_id, client_order_id  # one too many or few: rejected
         found = self.listings.orders.instrument_of(order_id)
         if found is None:
-            row = await self.requests.get_order(order_id, client_order_id, user)
+            row = await self._told(self.requests.get_order(order_id, client_order_id, user))
             # By its own id from here on: a client order id could be another order's by then.
             order_id, found = row.order_id, row.instrument
             self.listings.orders.add(order_id, found)

@@ -114,7 +114,7 @@ class Grid:
         if steps.denominator != 1:
             raise ValueError(f"{name}: found {value}, allowed multiples of {self._text()}")
         if not 0 <= steps.numerator <= INT_MAX:
-            raise ValueError(f"{name}: found {value}, allowed 0 to {INT_MAX} times {self._text()}")
+            raise ValueError(f"{name}: found {value}, allowed 0 to {self._largest()}")
         return steps.numerator
 
     def value(self, count: int) -> Decimal:
@@ -132,6 +132,11 @@ class Grid:
         numerator = count * self.step.numerator * 10**self._exponent // self.step.denominator
         # From text and not by arithmetic: that would round to the context's precision.
         return PlainDecimal(f"{numerator}E-{self._exponent}")
+
+    def _largest(self) -> str:
+        return (
+            f"{INT_MAX} times {self.step}" if self._exponent is None else str(self.value(INT_MAX))
+        )
 
     def _text(self) -> str:
         return str(self.step) if self._exponent is None else str(self.value(1))

@@ -23,6 +23,7 @@ from hpe.messages import (
     Request,
     Unsubscribed,
 )
+from hpe.net.explaining import explain_field
 
 Event = OrderReport | PreventedMatch
 """What a command did to orders of its user besides fills."""
@@ -42,10 +43,14 @@ class Repeat(Enum):
 
 
 class Answer(NamedTuple):
-    """The response to a request, and what its command did to its user's orders, in order."""
+    """The response to a request, and what its command did to its user's orders, in order.
+
+    `request` is what was asked, None for bytes that were sent again.
+    """
 
     response: Reply
     reports: tuple[Report, ...]
+    request: Request | None = None
 
     @property
     def fills(self) -> tuple[ExecutionReport, ...]:
@@ -114,8 +119,8 @@ class Pending:
                 f"request {self.request_id}: outcome unknown: {self._failure}"
             ) from self._failure
         if isinstance(response, Error):
-            raise refused(response)
-        return Answer(response, tuple(self.reports))
+            raise refused(response, self)
+        return Answer(response, tuple(self.reports), self.request)
 
     def resolve(self, response: Reply) -> None:
         """Take the answer (the channel's part)."""
@@ -128,11 +133,16 @@ class Pending:
         self._answered.set()
 
 
-def refused(error: Error) -> RequestRefused:
-    """Make the exception of an error message."""
-    return RequestRefused(
+def refused(error: Error, asked: Pending | None = None) -> RequestRefused:
+    """Make the exception of an error message, which answers a request if that is known."""
+    made = RequestRefused(
         error.request_id, error.code, error.name, error.message, error.retryable, error.field
     )
+    if asked is not None:
+        made.request, made.frame = asked.request, asked.frame
+        if error.code == ErrorCode.BAD_FIELD:
+            made.detail = explain_field(asked.frame, error.field)
+    return made
 
 
 def refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:

@@ -56,7 +56,13 @@ class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
             RequestRefused: it was refused, and so never executed; or it is too old to be asked for.
             ReplyTimeout: no answer this time either.
             ValueError: of a query, or of another session.
+            TypeError: no ReplyTimeout.
         """
+        if not isinstance(error, ReplyTimeout):
+            raise TypeError(
+                f"outcome: found {type(error).__name__}, allowed the ReplyTimeout that a command "
+                "ended in"
+            )
         if isinstance(error, QueryTimeout):
             raise ValueError("outcome: found the time-out of a query, which has none: ask it again")
         if error.session_id != self.session_id:

@@ -33,10 +33,12 @@ from hpe.messages import (
     OrderResponse,
     OrderStatus,
     RejectReason,
+    Request,
     SetFeesResponse,
     SetStatusResponse,
     UncrossResponse,
 )
+from hpe.net.explaining import explain_reject
 from hpe.net.pending import Answer, Event
 
 _REJECT_NAMES: Final = {int(reason): reason.name.lower() for reason in RejectReason}
@@ -175,12 +177,12 @@ def accepted(kind: type[_J], answer: Answer) -> _J:
     """
     response = expect(kind, answer)
     if 0 < response.reason < CancelReason.REQUESTED:
-        raise rejected(response)
+        raise rejected(response, answer.request)
     return response
 
 
-def rejected(response: Judged) -> OrderRejected:
-    """Make the exception of a business reject."""
+def rejected(response: Judged, request: Request | None = None) -> OrderRejected:
+    """Make the exception of a business reject; `request` is what was sent, if that is known."""
     reason = response.reason
     # A newer server may know more reasons: its number is then the name.
     name = _REJECT_NAMES.get(reason, f"reason_{reason}")
@@ -188,7 +190,11 @@ def rejected(response: Judged) -> OrderRejected:
     if name.startswith("too_many_"):
         limit_of = "user" if response.flags & FLAG_USER_LIMIT else "service"
         limit_of = "key" if response.flags & FLAG_KEY_LIMIT else limit_of
-    return OrderRejected(response.request_id, reason, name, response, limit_of=limit_of)
+    detail = explain_reject(request, reason, getattr(response, "time_ns", 0))
+    return OrderRejected(
+        response.request_id, reason, name, response, limit_of=limit_of, request=request,
+        detail=detail,
+    )  # fmt: skip
 
 
 def order_result(answer: Answer) -> OrderResult:

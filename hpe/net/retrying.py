@@ -7,6 +7,7 @@ until it is known; what was surely not executed is sent again.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -61,12 +62,25 @@ class RetryPlan:
         return self._backoff.next_s()
 
 
+def check_ask(ask: object) -> None:
+    """Raise TypeError for what cannot be called again; a coroutine is closed, it will not run."""
+    if callable(ask):
+        return
+    if inspect.iscoroutine(ask):
+        ask.close()
+    raise TypeError(
+        f"retry: found {type(ask).__name__}, allowed a function that makes the request, such as "
+        'lambda: client.deposit("USD", 1)'
+    )
+
+
 async def retry(
     ask: Callable[[], Awaitable[_R]],
     outcome: Callable[[ReplyTimeout], Awaitable[object]],
     within_s: float,
 ) -> _R:
     """Execute one request once, however often it has to be asked for."""
+    check_ask(ask)
     plan = RetryPlan(within_s)
     while True:
         try:
@@ -82,6 +96,7 @@ def retry_blocking(
     ask: Callable[[], _R], outcome: Callable[[ReplyTimeout], object], within_s: float
 ) -> _R:
     """Do the same as `retry`, for blocking calls."""
+    check_ask(ask)
     plan = RetryPlan(within_s)
     while True:
         try:

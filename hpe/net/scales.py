@@ -8,7 +8,7 @@ forever. Conversions are hpe/net/decimals.py's: exact or refused.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import TypeVar
@@ -172,7 +172,7 @@ class AssetView:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentView:
-    """A spot pair; `prices` converts ticks and `quantities` lots, both ways."""
+    """A spot pair; `prices` converts ticks and `quantities` lots, both ways; `raw` has limits."""
 
     id: int
     symbol: str
@@ -180,6 +180,7 @@ class InstrumentView:
     quote: AssetView
     prices: Grid
     quantities: Grid
+    raw: InstrumentRow | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, row: InstrumentRow, base: AssetView, quote: AssetView) -> InstrumentView:
@@ -192,7 +193,7 @@ class InstrumentView:
             quote_decimals=quote.decimals,
         )
         quantities = quantity_grid(row.symbol, row.base_atoms_per_lot, base.decimals)
-        return cls(row.instrument, row.symbol, base, quote, prices, quantities)
+        return cls(row.instrument, row.symbol, base, quote, prices, quantities, row)
 
     @classmethod
     def delisted(cls, instrument: int) -> InstrumentView:

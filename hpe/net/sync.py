@@ -80,6 +80,14 @@ class SyncStream(Generic[_S]):
         await self._stream.changed()
         self._changed = True
 
+    def __getattr__(self, name: str) -> Any:
+        """Raise AttributeError; of what the stream itself has, saying how it is read."""
+        text = f"{type(self).__name__!r} object has no attribute {name!r}"
+        stream = self.__dict__.get("_stream")
+        if not name.startswith("_") and (hasattr(type(stream), name) or name in vars(stream)):
+            text += f"; read it where nothing changes meanwhile: look(lambda stream: stream.{name})"
+        raise AttributeError(text, name=name, obj=self)
+
     def look(self, function: Callable[[_S], _R]) -> _R:
         """Run a function on the stream in the client's loop, where nothing changes meanwhile."""
 
@@ -198,6 +206,9 @@ class SyncClient:
             ask: makes the request; called again only if it was surely not executed.
             within_s: how long to go on; then the last error is raised, and a ReplyTimeout says
                 that the outcome is still unknown.
+
+        Raises:
+            TypeError: `ask` is no function.
         """
         return retry_blocking(ask, self._outcome, within_s)
 

@@ -1,5 +1,6 @@
 """The synchronous facade against a real service in this process, called from other threads."""
 
+import re
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -9,7 +10,7 @@ import pytest
 import trio
 
 from hpe.errors import ConnectionLost, OrderRejected
-from hpe.net.client import Client
+from hpe.net.client import Client, connect
 from hpe.net.sync import SyncClient, connect_sync
 from tests.support.service import running_service
 
@@ -136,3 +137,50 @@ def test_every_public_method_of_the_client_has_its_blocking_twin() -> None:
     public = {name for name in dir(Client) if not name.startswith("_")}
     assert "submit_oco" in public
     assert public <= set(vars(SyncClient))
+
+
+async def test_a_script_is_told_what_it_did_wrong(tmp_path: Path) -> None:
+    """The same words as the asynchronous client's, and a way on where there is one."""
+
+    def script(address: str) -> None:
+        with connect_sync(address, user=1, timeout_s=PATIENCE_S) as client:
+            with pytest.raises(OrderRejected) as caught:
+                client.withdraw("USD", Decimal("12.34"))
+            assert caught.value.detail == "amount: found 12.340000, allowed what is available"
+            with pytest.raises(ValueError, match=r"amount: found 0\.000000, allowed 0\.000001 to "):
+                client.deposit("USD", 0)
+            with pytest.raises(TypeError, match="retry: found BalanceView, allowed a function"):
+                client.retry(client.deposit("USD", 1))  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="outcome: found ValueError, allowed the Reply"):
+                client.outcome(ValueError())  # type: ignore[arg-type]
+            with client.book("BTC/USD") as book, client.trades("BTC/USD") as trades:
+                for stream, name in ((book, "asks"), (book, "topic"), (trades, "position")):
+                    with pytest.raises(AttributeError) as missed:
+                        getattr(stream, name)
+                    assert str(missed.value) == (
+                        f"'SyncStream' object has no attribute {name!r}; read it where nothing "
+                        f"changes meanwhile: look(lambda stream: stream.{name})"
+                    )
+                with pytest.raises(AttributeError, match=r"no attribute 'bid'$"):
+                    _ = book.bid
+                assert not hasattr(book, "_stranger")
+                assert book.look(lambda each: each.asks) == []
+
+    await in_a_script(tmp_path, script)
+
+
+async def test_the_asynchronous_client_says_the_same(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with (
+            running_service(tmp_path) as service,
+            connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
+        ):
+            with pytest.raises(TypeError, match="retry: found coroutine, allowed a function"):
+                await client.retry(client.deposit("USD", 1))  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="outcome: found ValueError, allowed the Reply"):
+                await client.outcome(ValueError())  # type: ignore[arg-type]
+            with pytest.raises(OrderRejected) as caught:
+                await client.submit_order("BTC/USD", "buy", Decimal(1), 1, expires_ns=1)
+            detail = r"expires_ns: found 1, allowed above \d+, the command's time"
+            assert re.fullmatch(detail, caught.value.detail)
+            assert (await client.get_balance("USD")).available == 0

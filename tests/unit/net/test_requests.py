@@ -179,7 +179,13 @@ async def test_a_refusal_raises_its_code() -> None:
     error = caught.value
     assert (error.code, error.retryable) == (ErrorCode.BAD_FIELD, False)
     assert error.field == "depth"
-    assert str(error).endswith(": depth")
+    assert str(error).endswith(": depth: found 1001, allowed 1 to 1000")
+
+
+async def test_the_outcome_of_no_time_out_is_a_type_error() -> None:
+    peer = CorePeer()
+    with pytest.raises(TypeError, match="outcome: found ValueError, allowed the ReplyTimeout"):
+        await peer.channel.outcome(ValueError())  # type: ignore[arg-type]
 
 
 async def test_what_cannot_be_encoded_uses_up_neither_id_nor_window() -> None:

@@ -92,3 +92,17 @@ def test_pauses_grow() -> None:
     pauses = [plan.pause_s(NotConnected()) for _ in range(50)]
     assert max(pauses) <= 5
     assert max(pauses) > 1
+
+
+@pytest.mark.parametrize("what", ["a coroutine", "a result", None])
+async def test_what_cannot_be_called_again_is_no_request(what: str | None) -> None:
+    """A coroutine runs once; it is closed, so that nothing warns of it later."""
+    script = Script("done")
+    given = script.ask() if what == "a coroutine" else what
+    kind = type(given).__name__
+    text = f"retry: found {kind}, allowed a function that makes the request, such as lambda: "
+    with pytest.raises(TypeError, match=text):
+        await retry(given, script.outcome, 60)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=text):
+        retry_blocking(given, script.outcome, 60)  # type: ignore[arg-type]
+    assert script.asked == []
