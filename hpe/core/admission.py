@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.core.fees import Rates, worst_fee
+from hpe.core.fees import Rates
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import RESTING, STOPS, Order, UserOrders
+from hpe.core.wide import checked_notional, worst_fee
 from hpe.messages import (
     AMOUNT_MAX,
     ORDER_POST_ONLY,
@@ -42,8 +43,8 @@ def contradicts(command: SubmitOrder) -> bool:
             wrong = (terms.stop_price > 0) is (terms.trail > 0) or command.price > 0
             wrong |= (terms.budget > 0) is not budget or (budget and command.quantity > 0)
         case OrderType.STOP_LIMIT:
-            wrong = not (terms.stop_price and command.price) or terms.trail + terms.budget > 0
-    return wrong or _post_only(command) or terms.display_quantity + terms.minimum_quantity > 0
+            wrong = not (terms.stop_price and command.price) or max(terms.trail, terms.budget) > 0
+    return wrong or _post_only(command) or max(terms.display_quantity, terms.minimum_quantity) > 0
 
 
 def _post_only(command: SubmitOrder) -> bool:
@@ -53,7 +54,7 @@ def _post_only(command: SubmitOrder) -> bool:
 def _limit_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
     display, minimum = terms.display_quantity, terms.minimum_quantity
     resting = command.time_in_force in RESTING
-    if not command.price or terms.stop_price + terms.trail + terms.budget:
+    if not command.price or terms.stop_price or terms.trail or terms.budget:
         return True
     post_only = _post_only(command)
     if (post_only or display) and not resting:
@@ -67,7 +68,7 @@ def _market_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
     budget, minimum = terms.budget, terms.minimum_quantity
     if command.price or _post_only(command) or command.time_in_force not in _AT_ONCE:
         return True
-    if terms.stop_price + terms.trail + terms.display_quantity:
+    if terms.stop_price or terms.trail or terms.display_quantity:
         return True
     if budget:
         return command.side is not Side.BUY or command.quantity > 0 or minimum > 0
@@ -166,7 +167,7 @@ def beyond_band(book: OrderBook, side: Side, price: int) -> bool:
 def admits_notional(book: OrderBook, rates: Rates, price: int, leaves: int) -> bool:
     """True if a new limit order is within the notional bounds, its worst fee added."""
     instrument = book.instrument
-    notional = price * leaves * instrument.quote_atoms_per_tick
-    if not instrument.notional_min <= notional <= instrument.notional_max:
+    notional = checked_notional(price, leaves, instrument.quote_atoms_per_tick)
+    if notional is None or not instrument.notional_min <= notional <= instrument.notional_max:
         return False
-    return notional + worst_fee(notional, rates) <= AMOUNT_MAX
+    return notional + worst_fee(notional, rates.worst) <= AMOUNT_MAX

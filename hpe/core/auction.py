@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from hpe.core.executor import AuctionFill
 from hpe.core.orderbook import Ladder, OrderBook
 from hpe.core.orders import Order
+from hpe.core.wide import middle, pressure
 from hpe.messages import InstrumentStatus
 
 
@@ -96,13 +97,12 @@ def crossing_levels(book: OrderBook) -> int:
 
 def _chosen(best: list[tuple[int, int]]) -> int:
     """Choose a price among candidates of equal volume and surplus, by market pressure."""
-    pressure = sum(surplus for _, surplus in best)
-    lowest, highest = best[0][0], best[-1][0]
-    if pressure > 0:
+    sign, lowest, highest = pressure([surplus for _, surplus in best]), best[0][0], best[-1][0]
+    if sign > 0:
         return highest
-    if pressure < 0:
+    if sign < 0:
         return lowest
-    return (lowest + highest) // 2
+    return middle(lowest, highest)
 
 
 def fill_auction(book: OrderBook, price: int, volume: int, fills_max: int) -> list[AuctionFill]:

@@ -132,7 +132,7 @@ class BalanceCache:
 
         With conservation that bound keeps every account and every sum of two within 64 bits.
         """
-        too_much = self._net_deposits.get(asset, 0) + amount > AMOUNT_MAX
+        too_much = amount > AMOUNT_MAX - self._net_deposits.get(asset, 0)
         return RejectReason.DEPOSIT_LIMIT if too_much else RejectReason.NONE
 
     def deposit(self, user: int, asset: int, amount: int) -> None:

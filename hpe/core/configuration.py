@@ -101,7 +101,8 @@ def _instrument_differs(exchange: Exchange, wanted: InstrumentSetting) -> bool:
             f"instrument {wanted.symbol} is listed as {_scale(exchange, listed)}: "
             "its assets, lot and tick never change"
         )
-    return any(getattr(listed, name) != value for name, value in _limits(wanted).items())
+    named = msgspec.structs.asdict(listed)
+    return any(named[name] != value for name, value in _limits(wanted).items())
 
 
 def _scale(exchange: Exchange, listed: Instrument) -> tuple[str, str, int, int]:
@@ -162,8 +163,7 @@ def configure(exchange: Exchange, command: Configure) -> None:
         if listed is None:
             _list(exchange, row)
         else:
-            for name, value in _limits(row).items():
-                setattr(listed, name, value)
+            _change(listed, row)
             book, rates = exchange.books[listed.instrument_id], _rates(row)
             if rates is not None:
                 set_common_rates(book, rates)
@@ -174,7 +174,20 @@ def _list(exchange: Exchange, row: InstrumentSetting) -> None:
     base, quote = map(exchange.listings.asset_named, (row.base, row.quote))
     assert base is not None
     assert quote is not None
-    fields = {**_limits(row), "base": base.asset_id, "quote": quote.asset_id}
-    for name in ("symbol", "base_atoms_per_lot", "quote_atoms_per_tick"):
-        fields[name] = getattr(row, name)
+    fields = {
+        **_limits(row), "symbol": row.symbol, "base": base.asset_id, "quote": quote.asset_id,
+        "base_atoms_per_lot": row.base_atoms_per_lot,
+        "quote_atoms_per_tick": row.quote_atoms_per_tick,
+    }  # fmt: skip
     exchange.catalogue.list_instrument(AddInstrument(1, **fields), 0)
+
+
+def _change(listed: Instrument, row: InstrumentSetting) -> None:
+    """Change limits of a listed instrument; its fees are set_common_rates'."""
+    listed.price_min, listed.price_max = row.price_min, row.price_max
+    listed.quantity_min, listed.quantity_max = row.quantity_min, row.quantity_max
+    listed.notional_min, listed.notional_max = row.notional_min, row.notional_max
+    listed.self_trade, listed.band_ppm = row.self_trade, row.band_ppm
+    listed.reference_price = row.reference_price
+    listed.volatility_interruption = row.volatility_interruption
+    listed.interruption_ms = row.interruption_ms

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 from hpe.core.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
 from hpe.core.answers import order_rejected, order_response
 from hpe.core.effort import ROW
-from hpe.core.fees import charge, worst_fee
 from hpe.core.matcher import Fill
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import STRANGER, Order, Terms, UserOrders
 from hpe.core.places import No, Taken
+from hpe.core.wide import charge, notional, ticks_paid_by, trail_trigger, worst_fee
 from hpe.messages import (
     AMOUNT_MAX,
     MASS_CANCEL_MAX,
@@ -98,9 +98,7 @@ class OrderEntry:
         user = command.user or user
         price, quantity, client_order_id = command.price, command.quantity, command.client_order_id
         instrument, fees, exchange = book.instrument, book.fees, self._exchange
-        notional = price * quantity * instrument.quote_atoms_per_tick
         rates = fees.own.get(user, fees.common) if fees.own else fees.common
-        needed = notional + worst_fee(notional, rates) if rates.worst else notional
         orders, side, holder = self._orders, command.side, self._places.holder
         try:
             mine = self._users[user]
@@ -110,8 +108,10 @@ class OrderEntry:
         if (
             not instrument.price_min <= price <= instrument.price_max
             or not instrument.quantity_min <= quantity <= instrument.quantity_max
-            or not instrument.notional_min <= notional <= instrument.notional_max
-            or needed > AMOUNT_MAX
+            or (ticks := price * quantity) > AMOUNT_MAX  # checked_notional() in line
+            or (needed := ticks * instrument.quote_atoms_per_tick) > instrument.notional_max
+            or needed < instrument.notional_min
+            or (rates.worst and (needed := needed + worst_fee(needed, rates.worst)) > AMOUNT_MAX)
             or mine.blocked
             or (client_order_id and client_order_id in mine.by_client_id)
             or orders.open_count >= self._settings.open_orders_any_max
@@ -125,7 +125,7 @@ class OrderEntry:
             ladder, best = book.asks, book.bids.best
             paying, receiving = base, quote
             crosses = best is not None and best.price >= price
-            needed = quantity * instrument.base_atoms_per_lot
+            needed = quantity * instrument.base_atoms_per_lot  # base_atoms() in line
         if needed > paying.available or (crosses and flags):
             return self._submit(user, command)
         order_id = exchange.last_order_id = exchange.last_order_id + 1
@@ -243,7 +243,8 @@ class OrderEntry:
         )  # fmt: skip
         last_price = order.book.last_price
         if wanted.trail and last_price:
-            terms.stop_price = last_price + (wanted.trail if order.side is _BUY else -wanted.trail)
+            sign = 1 if order.side is _BUY else -1
+            terms.stop_price = trail_trigger(last_price, wanted.trail, sign)
         if wanted.budget and order.self_trade in _NO_CHOICE_WITH_BUDGET:
             order.self_trade = SelfTrade.CANCEL_TAKER
 
@@ -295,7 +296,11 @@ class OrderEntry:
         """Give what a market buy by quantity costs now, or something above what is available."""
         book, available = order.book, order.paying.available
         atoms, limit = book.instrument.quote_atoms_per_tick, book.limit_within_band(_BUY, 0)
-        cost = self._market.matcher.cost(order, limit, available // atoms) * atoms
+        ticks_max = ticks_paid_by(available, atoms)
+        ticks = self._market.matcher.cost(order, limit, ticks_max)
+        if ticks > ticks_max:
+            return available + 1
+        cost = notional(1, ticks, atoms)
         return cost + charge(cost, order.rates.taker, 0)[0]
 
     def _carry_out(self, command: SubmitOrder, order: Order) -> OrderResponse:

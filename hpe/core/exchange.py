@@ -207,7 +207,7 @@ class Exchange:
         if partner is not None:
             if partner.partner is not order or order.terms is None:
                 raise InvariantViolation(f"order {order.order_id} is linked one way")
-            needed *= order.terms.holds_pair
+            needed = needed if order.terms.holds_pair else 0
         if order.reserved != needed:
             raise InvariantViolation(
                 f"order {order.order_id} reserves {order.reserved}, needs {needed}"

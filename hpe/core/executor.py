@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 
 from hpe.core.balances import BalanceCache
-from hpe.core.fees import charge, worst_fee
 from hpe.core.matcher import Fill
 from hpe.core.orders import Order
+from hpe.core.wide import base_atoms, charge, notional, worst_fee
 from hpe.messages import Side
 
 _BUY: Final = Side.BUY  # a global is read in a fraction of the time of an enum's attribute
@@ -65,14 +65,14 @@ class Executor:
         """Return what an order with this limit and these leaves reserves, in atoms it pays with."""
         instrument = order.book.instrument
         if order.side is not _BUY:
-            return leaves * instrument.base_atoms_per_lot
+            return base_atoms(leaves, instrument.base_atoms_per_lot)
         if not price:
             assert order.terms is not None
             return order.terms.budget
-        notional = price * leaves * instrument.quote_atoms_per_tick
+        needed = notional(price, leaves, instrument.quote_atoms_per_tick)
         if order.rates.worst:
-            return notional + worst_fee(notional, order.rates, order.fee_rest)
-        return notional
+            return needed + worst_fee(needed, order.rates.worst, order.fee_rest)
+        return needed
 
     def pair_requirement(self, order: Order, price: int, leaves: int) -> int:
         """Return what an order needs together with the other leg of its pair: the larger need."""
@@ -99,8 +99,8 @@ class Executor:
         buying, taker_rate = taker.side is _BUY, taker.rates.taker
         for fill in fills:
             maker = fill.maker
-            quote = fill.quantity * fill.price * quote_atoms_per_tick
-            base = fill.quantity * lot
+            quote = fill.quantity * fill.price * quote_atoms_per_tick  # notional() in line
+            base = fill.quantity * lot  # base_atoms()
             maker.quote_total += quote
             quote_sum += quote
             base_sum += base
@@ -131,8 +131,8 @@ class Executor:
         """Settle one trade of an uncross; both sides pay the taker rate."""
         buy, sell = fill.buy, fill.sell
         instrument = buy.book.instrument
-        quote = fill.quantity * fill.price * instrument.quote_atoms_per_tick
-        base = fill.quantity * instrument.base_atoms_per_lot
+        quote = notional(fill.price, fill.quantity, instrument.quote_atoms_per_tick)
+        base = base_atoms(fill.quantity, instrument.base_atoms_per_lot)
         fill.buy_fee = self._charge(buy, quote, buy.rates.taker)
         fill.sell_fee = self._charge(sell, quote, sell.rates.taker)
         for order in (buy, sell):

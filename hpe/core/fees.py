@@ -1,8 +1,8 @@
-"""Fees: which rates an order gets, and how its fills are charged to the atom.
+"""Fees: which rates an order gets.
 
-Part of the deterministic core; arithmetic and one small registry. Rates are parts per million of
-a fill's notional, in the quote asset, for both sides. Source: protocol.md, "Fees and
-reservations".
+Part of the deterministic core; values and one small registry. Rates are parts per million of a
+fill's notional, in the quote asset, for both sides; what they come to is wide.py's. Source:
+protocol.md, "Fees and reservations".
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-
-from hpe.messages import PPM
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False):
@@ -25,25 +23,6 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
 def rates_of(maker_ppm: int, taker_ppm: int) -> Rates:
     """Make the rates of new orders; a negative maker rate is a rebate."""
     return Rates(maker_ppm, taker_ppm, max(maker_ppm, taker_ppm, 0))
-
-
-def charge(notional: int, rate_ppm: int, rest: int) -> tuple[int, int]:
-    """Charge one fill, in whole atoms.
-
-    `rest` is what the order's earlier fills were overcharged by rounding up, in millionths of an
-    atom, 0 .. PPM - 1: with it the sum of all charges is the fee of the whole, rounded up once.
-
-    Returns:
-        (atoms, the new rest); the atoms are negative for a rebate.
-    """
-    micro = notional * rate_ppm - rest
-    atoms = -(-micro // PPM)
-    return atoms, atoms * PPM - micro
-
-
-def worst_fee(notional: int, rates: Rates, rest: int = 0) -> int:
-    """Return the most that further fills of this notional can be charged."""
-    return -((rest - notional * rates.worst) // PPM)
 
 
 class FeeSchedule:

@@ -18,7 +18,7 @@ from hpe.core.dead import dead_before
 from hpe.core.effort import CONTINUE, FIRED, MATCH, MOVED, REPORT, Effort
 from hpe.core.events import Event, order_change
 from hpe.core.executor import Executor
-from hpe.core.matcher import Fill, Match, Matcher, Prevented
+from hpe.core.matcher import Fill, Match, Matched, Matcher, Prevented, Reached
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.core.timers import Timers
@@ -106,12 +106,15 @@ class Market:
             return []
         return self.meet(order, limit, request_id)
 
-    def meet(self, order: Order, limit: int, request_id: int) -> list[Fill]:
-        """Trade within a limit (0: none) that is the order's or the band's, then rest or end."""
-        fills, matcher = self._trade(order, limit, request_id), self.matcher
+    def meet(self, order: Order, limit: int | None, request_id: int) -> list[Fill]:
+        """Trade within a limit (0: none) that is the order's or the band's, then rest or end.
+
+        With None, nothing trades.
+        """
+        matched = self._trade(order, limit, request_id)
         if order.leaves:
-            if matcher.barred or matcher.exhausted or limit != order.price:
-                reason = self._what_ends(order, limit)
+            if matched.barred or matched.exhausted or limit != order.price:
+                reason = self._what_ends(order, limit, matched)
             else:
                 reason = 0 if order.may_rest else remainder_reason(order)
             if reason:
@@ -120,14 +123,14 @@ class Market:
                 self.rest(order)
         elif order.reserved:
             self.executor.release(order)
-        return fills
+        return matched.fills
 
-    def _what_ends(self, order: Order, limit: int) -> int:
+    def _what_ends(self, order: Order, limit: int | None, matched: Matched) -> int:
         """Say why an order that was stopped cannot stay, 0 when it rests."""
-        if self.matcher.barred:
+        if matched.barred:
             return _SELF_TRADE
         opposite = order.book.opposite(order.side)  # no dead one is next in turn there
-        if self.matcher.exhausted and opposite.crosses(limit):
+        if matched.exhausted and opposite.crosses(limit):
             return CancelReason.FILL_LIMIT
         if limit != order.price and opposite.crosses(order.price):
             return self._meet_band(order)
@@ -154,21 +157,20 @@ class Market:
         else:
             self.close(order, CancelReason.BAND)
 
-    def _spend(self, order: Order, limit: int, request_id: int) -> list[Fill]:
+    def _spend(self, order: Order, limit: int | None, request_id: int) -> list[Fill]:
         """Buy the most whole lots that a budget pays for."""
-        terms, matcher = order.terms, self.matcher
+        terms = order.terms
         assert terms is not None
-        if order.time_in_force is _FOK and not matcher.spendable(order, limit, terms.budget):
+        if order.time_in_force is _FOK and not self.matcher.spendable(order, limit, terms.budget):
             self.close(order, CancelReason.FOK_NOT_FILLABLE)
             return []
-        fills = self._trade(order, limit, request_id)
-        reason = 0
-        if not matcher.spent:
-            reason = self._what_ends(order, limit)
-        elif not fills:
+        matched, reason = self._trade(order, limit, request_id), 0
+        if not matched.spent:
+            reason = self._what_ends(order, limit, matched)
+        elif not matched.fills:
             reason = CancelReason.NO_LIQUIDITY  # it does not pay for a single lot
         self.close(order, reason)
-        return fills
+        return matched.fills
 
     def rest(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
@@ -187,18 +189,17 @@ class Market:
 
     # --- trading --------------------------------------------------------------------------------
 
-    def _trade(self, order: Order, limit: int, request_id: int) -> list[Fill]:
+    def _trade(self, order: Order, limit: int | None, request_id: int) -> Matched:
         """Match an order, settle and number its fills, and carry out what follows from them."""
-        matcher, book = self.matcher, order.book
-        fills = matcher.match(order, limit)
-        prevented = matcher.prevented
-        if not (fills or prevented or matcher.reached):
-            return fills
+        book, matched = order.book, self.matcher.match(order, limit)
+        fills, prevented = matched.fills, matched.prevented
+        if not (fills or prevented or matched.reached):
+            return matched
         self.executor.settle(order, fills)
         first_id, orders = self.last_trade_id + 1, self.orders
         match = Match(order, request_id, first_id, fills, prevented)
-        if matcher.reached:
-            self._note_in_parts(match)
+        if matched.reached:
+            self._note_in_parts(match, matched.reached)
         else:
             self.events.append(match)
         self.effort.charge(MATCH)
@@ -221,12 +222,12 @@ class Market:
                 triggers.is_quiet(fills[0].price) and triggers.is_quiet(fills[-1].price)
             ):
                 self.fire(book, [fill.price for fill in fills])
-        return fills
+        return matched
 
-    def _note_in_parts(self, match: Match) -> None:
+    def _note_in_parts(self, match: Match, reached: list[Reached]) -> None:
         """Report a match and, where it reached them, the ends of orders that were dead."""
         done = prevented_done = 0
-        for order, fills_before, prevented_before in [*self.matcher.reached, _THE_END]:
+        for order, fills_before, prevented_before in [*reached, _THE_END]:
             fills = match.fills[done:fills_before]
             prevented = [
                 structs.replace(each, fills_before=each.fills_before - done)

@@ -16,13 +16,18 @@ import msgspec
 from hpe.core.effort import FILL, LEVEL, REACHED, ROW, Effort
 from hpe.core.orderbook import Ladder, Level
 from hpe.core.orders import Order
-from hpe.messages import FILLS_PER_COMMAND_MAX, INT_MAX, PPM, SelfTrade
+from hpe.core.wide import Budget, slices, ticks_of
+from hpe.messages import FILLS_PER_COMMAND_MAX, INT_MAX, SelfTrade
 
 _NONE: Final = int(SelfTrade.NONE)
 _CANCEL_MAKER: Final = int(SelfTrade.CANCEL_MAKER)
 _CANCEL_TAKER: Final = int(SelfTrade.CANCEL_TAKER)
 _DECREMENT: Final = int(SelfTrade.DECREMENT)
+_GOES_ON: Final = (_CANCEL_MAKER, _DECREMENT)
+"""The policies with which an aggressor goes on behind a match that they prevent."""
+
 _NOTHING: Final[list[Prevented]] = []
+_NOBODY: Final[list[Reached]] = []
 
 
 class Fill(msgspec.Struct, gc=False):
@@ -76,53 +81,51 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     prevented: list[Prevented]
 
 
+class Matched(msgspec.Struct, frozen=True, gc=False):
+    """What became of one aggressor, beside its own leaves and cum.
+
+    `prevented` are the matches that its self-trade policy prevented, `reached` the dead that were
+    taken out of the book. `barred`: it ended at a prevented match; `exhausted`: it met all that it
+    may; `spent`: it used up its budget.
+    """
+
+    fills: list[Fill]
+    prevented: list[Prevented]
+    reached: list[Reached]
+    barred: bool
+    exhausted: bool
+    spent: bool
+
+
 class Matcher:
-    """Matches one aggressor at a time against its book.
+    """Matches one aggressor at a time against its book; it keeps nothing of it.
 
     Each of the walks ends after FILLS_PER_COMMAND_MAX fills at most; all is charged to `effort`.
-    Of the last `match`, `prevented` are the matches that it prevented, `barred` says whether it
-    ended at one, `exhausted` whether it met all it may, `spent` whether it used up its budget,
-    `reached` the dead that it took out of the book.
     """
 
     def __init__(self, effort: Effort) -> None:
         self._effort = effort
-        self.prevented: list[Prevented] = []
-        self.barred = False
-        self.exhausted = False
-        self.spent = False
-        self.reached: list[Reached] = []
-        self._dead_ns = 0
-        self._walk_end = 0
-        self._walk_leaves = 0
-        self._walk_left = False
-        self._walk_own_last = False
 
-    def match(self, aggressor: Order, limit: int) -> list[Fill]:
-        """Trade as much of the aggressor as the limit (0: none) and FILLS_PER_COMMAND_MAX allow.
+    def match(self, aggressor: Order, limit: int | None) -> Matched:
+        """Trade as much of the aggressor as the limit and FILLS_PER_COMMAND_MAX allow.
 
-        Makers that are filled leave the book; the aggressor is not in the book and its remainder
-        is the caller's to rest or cancel. One with a budget buys the lots that it pays for, taker
-        fee included, and has no leaves then.
+        A limit of 0 is none, with None nothing trades. Makers that are filled leave the book; the
+        aggressor is not in the book and its remainder is the caller's to rest or cancel. One with a
+        budget buys the lots that it pays for, taker fee included, and has no leaves then.
 
         Returns:
-            The fills in the order in which they happened; leaves and cum are updated.
+            The fills in the order in which they happened, and why they are no more; leaves and cum
+            are updated.
 
         Cost: O(fills), plus O(log levels) per level that is used up.
         """
         fills: list[Fill] = []
         book, user, room = aggressor.book, aggressor.user, FILLS_PER_COMMAND_MAX
         careful = aggressor.self_trade != _NONE
-        if careful:
-            self.prevented = []
-        elif self.prevented:
-            self.prevented = _NOTHING
-        self.barred = False
-        dead_ns = 0
-        if book.timers.overdue:
-            dead_ns = self._dead_ns = book.dead_ns()
-        if self.reached:
-            self.reached = []
+        prevented: list[Prevented] = [] if careful else _NOTHING
+        barred = spent = False
+        dead_ns = book.dead_ns() if book.timers.overdue else 0
+        reached: list[Reached] = [] if dead_ns else _NOBODY
         ladder = book.opposite(aggressor.side)
         leaves, cum = aggressor.leaves, aggressor.cum
         budget = _budget_of(aggressor)
@@ -131,7 +134,7 @@ class Matcher:
         while leaves and room and ladder.crosses(limit):
             maker = self.next_maker(ladder)
             if dead_ns and maker.is_dead(dead_ns):
-                self._reach(ladder, maker, len(fills))
+                self._reach(ladder, Reached(maker, len(fills), len(prevented)), reached)
                 continue
             if budget is not None:
                 leaves = budget.lots(maker.price)
@@ -139,9 +142,11 @@ class Matcher:
                     break
             room -= 1
             if careful and maker.user == user:
-                leaves = self._prevent(aggressor, maker, leaves, len(fills))
-                if self.barred:
+                barred = aggressor.self_trade not in _GOES_ON
+                prevented.append(_prevent(aggressor, maker, leaves, len(fills)))
+                if barred:
                     break
+                leaves -= prevented[-1].taker_canceled
                 continue
             price = self._trade_price(maker, aggressor)
             shown = maker.leaves - maker.hidden
@@ -162,159 +167,142 @@ class Matcher:
             if budget is not None:
                 budget.spend(price, quantity)
                 leaves = INT_MAX
-        if dead_ns and leaves and not self.barred:
-            self._reach_all(ladder, aggressor.price, len(fills))
+        while dead_ns and leaves and not barred and ladder.crosses(aggressor.price):
+            # Dead ones that are next in turn, also beyond the band: none stands in the way.
+            maker = self.next_maker(ladder)
+            if not maker.is_dead(dead_ns):
+                break
+            self._reach(ladder, Reached(maker, len(fills), len(prevented)), reached)
         if budget is not None:
             leaves, aggressor.quantity = 0, cum
-            self.spent = budget.is_spent(ladder.best)
+            spent = budget.is_spent(ladder.best.price if ladder.best is not None else 0)
             _count_leaves(fills, cum)
         aggressor.leaves, aggressor.cum = leaves, cum
-        self.exhausted = not room
         self._effort.charge(FILL, FILLS_PER_COMMAND_MAX - room)
-        return fills
+        return Matched(fills, prevented, reached, barred, not room, spent)
 
     def next_maker(self, ladder: Ladder) -> Order:
-        """Give the oldest order at the best price."""
+        """Return the oldest order at the best price."""
         assert ladder.best is not None
         return ladder.best.head
 
-    def _reach(self, ladder: Ladder, maker: Order, fills_before: int) -> None:
+    def _reach(self, ladder: Ladder, found: Reached, reached: list[Reached]) -> None:
         """Take an order whose time has come out of the book; the caller ends it."""
-        ladder.remove(maker)
+        ladder.remove(found.order)
+        reached.append(found)
         self._effort.charge(REACHED)
-        self.reached.append(Reached(maker, fills_before, len(self.prevented)))
-
-    def _reach_all(self, ladder: Ladder, price: int, fills_before: int) -> None:
-        """Take out the dead that are next in turn, also beyond the band: none stands in the way."""
-        while ladder.crosses(price):
-            maker = self.next_maker(ladder)
-            if not maker.is_dead(self._dead_ns):
-                return
-            self._reach(ladder, maker, fills_before)
 
     def _trade_price(self, maker: Order, aggressor: Order) -> int:
-        """Give the price of a trade: the maker's, whatever the aggressor would have paid."""
+        """Return the price of a trade: the maker's, whatever the aggressor would have paid."""
         return maker.price
-
-    def _prevent(self, aggressor: Order, maker: Order, leaves: int, fills_before: int) -> int:
-        """Let the aggressor's policy act on a match with its own user.
-
-        Returns:
-            The aggressor's leaves; `barred` says whether it goes on.
-        """
-        policy, price, maker_canceled = aggressor.self_trade, maker.price, maker.leaves
-        if policy == _CANCEL_TAKER:
-            maker_canceled = 0
-        elif policy == _DECREMENT:
-            maker_canceled = min(leaves, maker.leaves)
-        if maker_canceled:
-            self._cancel_of(maker, maker_canceled)
-        self.barred = policy not in (_CANCEL_MAKER, _DECREMENT)
-        taken = 0
-        if self.barred:
-            # For the report; the caller ends the order. A budget has no lots that are canceled.
-            taken = leaves if aggressor.quantity else 0
-        elif policy == _DECREMENT:
-            taken = maker_canceled
-            aggressor.canceled += taken
-        after = 0 if self.barred or not aggressor.quantity else leaves - taken
-        self.prevented.append(
-            Prevented(maker, price, maker_canceled, taken, maker.leaves, after, fills_before)
-        )
-        return leaves if self.barred else leaves - taken
-
-    def _cancel_of(self, maker: Order, quantity: int) -> None:
-        """Take canceled lots off a resting order, and it out of the book when none are left."""
-        ladder = maker.book.side(maker.side)
-        maker.canceled += quantity
-        if quantity < maker.leaves:
-            ladder.reduce(maker, maker.leaves - quantity)
-        else:
-            ladder.remove(maker)
-            maker.leaves = maker.hidden = 0
 
     # --- what would trade, without trading ----------------------------------------------------
 
-    def fillable(self, order: Order, limit: int, quantity: int) -> bool:
-        """Tell whether so much of an order would trade at once within a limit (0 for none)."""
-        return sum(part for _, part in self._walk(order, limit, order.leaves)) >= quantity
+    def fillable(self, order: Order, limit: int | None, quantity: int) -> bool:
+        """True if so much of an order would trade at once within a limit (0: none)."""
+        walk = Walk(order, limit, order.leaves, self._effort)
+        return sum(part for _, part in walk.parts()) >= quantity
 
-    def cost(self, order: Order, limit: int, ticks_lots_max: int) -> int:
+    def cost(self, order: Order, limit: int | None, ticks_lots_max: int) -> int:
         """Sum price x quantity (ticks x lots) of what an order would trade now, or a little more.
 
         More where FILLS_PER_COMMAND_MAX ends it among hidden lots. Stops once the sum is above
         `ticks_lots_max`: more than that cannot be paid anyway.
         """
         total = 0
-        for price, part in self._walk(order, limit, order.leaves, upward=True):
-            total += part * price
+        for price, part in Walk(order, limit, order.leaves, self._effort, upward=True).parts():
+            total += ticks_of(price, part)
             if total > ticks_lots_max:
                 break
         return total
 
-    def spendable(self, order: Order, limit: int, amount: int) -> bool:
-        """Tell whether a budget would be used up now, and buy something."""
-        budget, quantity = Budget(order, amount), 0
+    def spendable(self, order: Order, limit: int | None, amount: int) -> bool:
+        """True if a budget would be used up now, and buy something."""
+        budget, quantity = new_budget(order, amount), 0
         ladder, dead_ns = order.book.asks, order.book.dead_ns()
         best: Level | Order | None = ladder.best
         if dead_ns:
             best = next(ladder.living(0, dead_ns), None)
         lots_max = budget.lots(best.price) + 1 if best is not None else 1  # one to be refused
-        for price, part in self._walk(order, limit, lots_max):
+        walk = Walk(order, limit, lots_max, self._effort)
+        for price, part in walk.parts():
             lots = min(part, budget.lots(price))
             quantity += lots
             budget.spend(price, lots)
-            if lots < part or (self._walk_own_last and not budget.lots(price)):
+            if lots < part or (walk.own_last and not budget.lots(price)):
                 return quantity > 0
-        return quantity > 0 and budget.is_spent_at(self._walk_end)
+        return quantity > 0 and budget.is_spent(walk.end)
 
-    def _walk(
-        self, order: Order, limit: int, leaves: int, *, upward: bool = False
-    ) -> Iterator[tuple[int, int]]:
-        """Yield (price, quantity) of what an order would trade, best first.
+
+class Walk:
+    """What an order would trade with, level by level, while nothing trades.
+
+    `end` is the price that it came to and left, 0 for none; `own_last` whether the last that it
+    came to at a level was one's own order. `upward`: what icebergs hide counts at any rate.
+    """
+
+    __slots__ = (
+        "_dead_ns", "_effort", "_is_left", "_ladder", "_leaves", "_limit", "_order", "_room",
+        "_upward", "end", "own_last",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        order: Order,
+        limit: int | None,
+        leaves: int,
+        effort: Effort,
+        *,
+        upward: bool = False,
+    ) -> None:
+        self._order, self._limit, self._leaves, self._effort = order, limit, leaves, effort
+        self._upward = upward
+        self._ladder = order.book.opposite(order.side)
+        self._dead_ns = order.book.dead_ns()
+        self._room = FILLS_PER_COMMAND_MAX
+        self._is_left = self.own_last = False
+        self.end = 0
+
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """Yield (price, quantity) of what the order would trade, best first.
 
         Ends at FILLS_PER_COMMAND_MAX makers; an iceberg counts once per slice there, and takes
-        with it what it hides only where all slices of its level have room (`upward`: always).
-        `_walk_end` is the price that it came to and left, 0 for none; `_walk_own_last` whether
-        the last that it came to at a level was one's own order.
+        with it what it hides only where all slices of its level have room.
         """
-        self._walk_end, self._walk_left, self._walk_own_last = 0, False, False
-        careful, room = order.self_trade != _NONE, FILLS_PER_COMMAND_MAX
-        ladder = order.book.opposite(order.side)
-        dead_ns = self._dead_ns = order.book.dead_ns()
-        for level in ladder.levels_within(order.price):
+        limit, ladder, dead_ns = self._limit, self._ladder, self._dead_ns
+        careful = self._order.self_trade != _NONE
+        for level in ladder.levels_within(self._order.price):
             if dead_ns and all(each.is_dead(dead_ns) for each in level.orders()):
                 continue
-            self._walk_end = level.price
-            if not room or (limit and (level.price - limit) * ladder.sign < 0):
+            self.end = level.price
+            beyond = limit is None or (limit and (level.price - limit) * ladder.sign < 0)
+            if not self._room or beyond:
                 return
             self._effort.charge(LEVEL)
-            if careful or level.hidden or level.count > room or dead_ns:
-                part, room = self._walk_level(level, order, leaves, room, upward)
-                leaves = self._walk_leaves
+            if careful or level.hidden or level.count > self._room or dead_ns:
+                part = self._part_of(level)
             else:
-                part = min(level.quantity, leaves)
-                leaves -= part
-                room -= level.count
+                part = min(level.quantity, self._leaves)
+                self._leaves -= part
+                self._room -= level.count
             yield level.price, part
-            if not leaves or self._walk_left:
+            if not self._leaves or self._is_left:
                 return
-        self._walk_end = 0
+        self.end = 0
 
-    def _walk_level(
-        self, level: Level, order: Order, leaves: int, room: int, upward: bool
-    ) -> tuple[int, int]:
-        """Give what would trade at one level, order by order, and the room after it.
+    def _part_of(self, level: Level) -> int:
+        """Return what would trade at one level, order by order.
 
         First every order's shown lots in their turn, where one's own are met under a self-trade
-        policy; then what icebergs of others show one slice after the other. `_walk_leaves` is
-        what the order has left, `_walk_left` tells that something of the level is.
+        policy; then what icebergs of others show one slice after the other. `_is_left` tells that
+        something of the level is.
         """
-        policy, traded, hidden, slices = order.self_trade, 0, 0, 0
-        self._walk_own_last = self._walk_left = False
+        order, leaves, room = self._order, self._leaves, self._room
+        policy, traded, hidden, slice_count = order.self_trade, 0, 0, 0
+        self.own_last = self._is_left = False
         for maker in level.orders():
             if not leaves or not room:
-                self._walk_left = True
+                self._is_left = True
                 break
             self._effort.charge(ROW)
             if maker.is_dead(self._dead_ns):
@@ -325,61 +313,68 @@ class Matcher:
                 traded += part
                 leaves -= part
                 hidden += maker.hidden
-                slices += _slices(maker) if maker.hidden else 0
-                self._walk_own_last = False
+                slice_count += _slices(maker) if maker.hidden else 0
+                self.own_last = False
                 continue
-            self._walk_own_last = True
+            self.own_last = True
             if policy == _DECREMENT:
                 leaves -= min(maker.leaves, leaves)
             elif policy != _CANCEL_MAKER:
-                self._walk_left = True
+                self._is_left = True
                 break
-        part = 0 if self._walk_left else min(hidden, leaves)
+        part = 0 if self._is_left else min(hidden, leaves)
         if part:
-            self._walk_own_last = False
-            slices = min(slices, leaves)  # every fill takes a lot at least
-            self._walk_left = slices > room
-            if self._walk_left and not upward:
+            self.own_last = False
+            slice_count = min(slice_count, leaves)  # every fill takes a lot at least
+            self._is_left = slice_count > room
+            if self._is_left and not self._upward:
                 part = 0
-            room = max(room - slices, 0)
-        self._walk_leaves = leaves - part
-        return traded + part, room
+            room = max(room - slice_count, 0)
+        self._leaves, self._room = leaves - part, room
+        return traded + part
 
 
-class Budget:
-    """What is left of the quote atoms that a market buy may spend, taker fee included.
+def _prevent(aggressor: Order, maker: Order, leaves: int, fills_before: int) -> Prevented:
+    """Let the aggressor's policy act on a match with its own user; gives what was canceled.
 
-    Counted in millionths of an atom at price x (1 + rate): the fee of all fills together is
-    rounded up once, so whole atoms are kept exactly.
+    Where it ends the aggressor, `taker_canceled` is for the report: the caller ends the order.
     """
+    policy, price, maker_canceled = aggressor.self_trade, maker.price, maker.leaves
+    if policy == _CANCEL_TAKER:
+        maker_canceled = 0
+    elif policy == _DECREMENT:
+        maker_canceled = min(leaves, maker.leaves)
+    if maker_canceled:
+        _cancel_of(maker, maker_canceled)
+    barred, taken = policy not in _GOES_ON, 0
+    if barred:
+        taken = leaves if aggressor.quantity else 0  # a budget has no lots that are canceled
+    elif policy == _DECREMENT:
+        taken = maker_canceled
+        aggressor.canceled += taken
+    after = 0 if barred or not aggressor.quantity else leaves - taken
+    return Prevented(maker, price, maker_canceled, taken, maker.leaves, after, fills_before)
 
-    __slots__ = ("_lot_micro_per_tick", "_rest_micro")
 
-    def __init__(self, order: Order, amount: int) -> None:
-        atoms = order.book.instrument.quote_atoms_per_tick
-        self._lot_micro_per_tick = atoms * (PPM + order.rates.taker)
-        self._rest_micro = amount * PPM
+def _cancel_of(maker: Order, quantity: int) -> None:
+    """Take canceled lots off a resting order, and it out of the book when none are left."""
+    ladder = maker.book.side(maker.side)
+    maker.canceled += quantity
+    if quantity < maker.leaves:
+        ladder.reduce(maker, maker.leaves - quantity)
+    else:
+        ladder.remove(maker)
+        maker.leaves = maker.hidden = 0
 
-    def lots(self, price: int) -> int:
-        """Give how many lots it pays for at a price."""
-        return self._rest_micro // (price * self._lot_micro_per_tick)
 
-    def spend(self, price: int, lots: int) -> None:
-        """Take off what lots cost."""
-        self._rest_micro -= price * lots * self._lot_micro_per_tick
-
-    def is_spent_at(self, price: int) -> bool:
-        """Tell whether no lot more can be bought at the next price (0: there is none)."""
-        return self._rest_micro < max(PPM, price * self._lot_micro_per_tick)
-
-    def is_spent(self, best: Level | None) -> bool:
-        """Tell whether no lot more can be bought at the best price that is left."""
-        return self.is_spent_at(best.price if best is not None else 0)
+def new_budget(order: Order, amount: int) -> Budget:
+    """Return the budget of an order that may spend so much."""
+    return Budget(amount, order.book.instrument.quote_atoms_per_tick, order.rates.taker)
 
 
 def _budget_of(order: Order) -> Budget | None:
     terms = order.terms
-    return Budget(order, terms.budget) if terms is not None and terms.budget else None
+    return new_budget(order, terms.budget) if terms is not None and terms.budget else None
 
 
 def _count_leaves(fills: list[Fill], cum: int) -> None:
@@ -389,6 +384,6 @@ def _count_leaves(fills: list[Fill], cum: int) -> None:
 
 
 def _slices(maker: Order) -> int:
-    """Count the slices that an iceberg still hides."""
+    """Return how many slices an iceberg still hides."""
     assert maker.terms is not None
-    return -(-maker.hidden // maker.terms.display)
+    return slices(maker.hidden, maker.terms.display)

@@ -29,10 +29,10 @@ from hpe.core.instruments import Instrument
 from hpe.core.orders import Order
 from hpe.core.timers import NO_TIMERS, Timers
 from hpe.core.triggers import Triggers
+from hpe.core.wide import band
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     INT_MAX,
-    PPM,
     BookChange,
     BookChangeRow,
     BookLevel,
@@ -257,10 +257,12 @@ class Ladder:
         order.show_slice()
         self.add(order)
 
-    def crosses(self, price: int) -> bool:
-        """True if an opposite order at this limit (0 for none) would trade."""
+    def crosses(self, price: int | None) -> bool:
+        """True if an opposite order at this limit (0: none; None: nothing may) would trade."""
         best = self.best
-        return best is not None and (price == 0 or (best.price - price) * self.sign >= 0)
+        if best is None or price is None:
+            return False
+        return price == 0 or (best.price - price) * self.sign >= 0
 
     def living(self, price: int, dead_ns: int) -> Iterator[Order]:
         """Walk the orders that one at this limit (0 for none) would meet, without the dead."""
@@ -369,8 +371,7 @@ class OrderBook:
         if not parts:
             return 0, INT_MAX
         reference = self.last_price or self.instrument.reference_price
-        away = reference * parts // PPM
-        return reference - away, min(reference + away, INT_MAX)
+        return band(reference, parts)
 
     def dead_ns(self) -> int:
         """Return the time up to which its orders are dead, 0 when none of them is."""
@@ -384,24 +385,25 @@ class OrderBook:
             return ladder.crosses(price)
         return any(True for _ in ladder.living(price, dead_ns))
 
-    def limit_within_band(self, side: Side, price: int) -> int:
+    def limit_within_band(self, side: Side, price: int) -> int | None:
         """Return the limit that an order at this price (0: none) may trade at now; 0 for none.
 
-        When the best opposite price is outside the band on the near side, that is a limit at which
-        nothing trades: priority is not skipped.
+        When the best opposite price is outside the band on the near side nothing trades, and it is
+        None: priority is not skipped.
         """
         if not self.instrument.band_ppm:
             return price
         low, high = self.band()
         ladder, dead_ns = self.opposite(side), self.dead_ns()
         if side is _BUY:
-            near, nothing, limit = low - 1, -1, min(price, high) if price else high
-            near = min(near, price) if price else near
+            limit = min(price, high) if price else high
+            near = min(low - 1, price) if price else low - 1
         else:
-            near, nothing, limit = max(high + 1, price), INT_MAX + 1, max(price, low, 1)
+            limit = max(price, low, 1)
+            near = max(high + 1, price) if high < INT_MAX else 0
         if near <= 0 or not ladder.crosses(near):
             return limit
-        return nothing if not dead_ns or any(ladder.living(near, dead_ns)) else limit
+        return None if not dead_ns or any(ladder.living(near, dead_ns)) else limit
 
     def watch(self, record: Record | None, notice: Callable[[], None] = _nobody) -> None:
         """Have every visible change of both sides appended to a record, or cease to.

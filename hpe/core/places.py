@@ -57,6 +57,13 @@ class Holder:
         self.assets = 0
         self.instruments = 0
 
+    def counts(self) -> dict[str, int]:
+        """Return what was taken, by kind."""
+        return {
+            "users": self.users, "accounts": self.accounts, "orders": self.orders,
+            "holds": self.holds, "assets": self.assets, "instruments": self.instruments,
+        }  # fmt: skip
+
     @property
     def has_any(self) -> bool:
         """True if there is something of it."""
@@ -151,7 +158,7 @@ class Places:
         for kind, holders in found.items():
             counts = Counter(holders)
             for holder in self._holders.values():
-                counted = getattr(holder, kind)
+                counted = holder.counts()[kind]
                 if counts.pop(holder, 0) != counted:
                     raise InvariantViolation(f"key {holder.key} has not {counted} {kind}")
             if counts:

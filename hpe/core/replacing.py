@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.admission import barred, beyond_band
 from hpe.core.answers import order_rejected, order_response
-from hpe.core.fees import worst_fee
 from hpe.core.matcher import Fill
 from hpe.core.orders import Order, UserOrders
+from hpe.core.wide import base_atoms, checked_notional, worst_fee
 from hpe.messages import (
     AMOUNT_MAX,
     FLAG_UNCHANGED,
@@ -141,17 +141,21 @@ class OrderReplacing:
             return RejectReason.PRICE_OUT_OF_RANGE
         if not book.plain and not order.waiting and beyond_band(book, order.side, price):
             return RejectReason.PRICE_OUT_OF_BAND
-        quantity = leaves + order.cum + order.canceled
-        if not instrument.quantity_min <= quantity <= instrument.quantity_max:
+        done, needed = order.cum + order.canceled, 0
+        if not instrument.quantity_min - done <= leaves <= instrument.quantity_max - done:
             return RejectReason.QUANTITY_OUT_OF_RANGE
-        needed = notional = price * leaves * instrument.quote_atoms_per_tick
-        if price and not instrument.notional_min <= notional <= instrument.notional_max:
-            return RejectReason.NOTIONAL_OUT_OF_RANGE
-        if rates.worst:
-            needed += worst_fee(notional, rates, order.fee_rest)
-        # With what it traded so far inside, the whole of an order's life stays within 64 bits.
-        if needed + order.quote_total + order.fee_total > AMOUNT_MAX and price:
-            return RejectReason.NOTIONAL_OUT_OF_RANGE
+        if price:
+            notional = checked_notional(price, leaves, instrument.quote_atoms_per_tick)
+            if notional is None or not (
+                instrument.notional_min <= notional <= instrument.notional_max
+            ):
+                return RejectReason.NOTIONAL_OUT_OF_RANGE
+            needed = notional
+            if rates.worst:
+                needed += worst_fee(notional, rates.worst, order.fee_rest)
+            # With what it traded so far inside, the whole of an order's life stays within 64 bits.
+            if needed > AMOUNT_MAX - order.quote_total - order.fee_total:
+                return RejectReason.NOTIONAL_OUT_OF_RANGE
         if 0 < command.expires_ns <= self._exchange.time_ns:
             return RejectReason.EXPIRY_PASSED
         stays = same_price and (leaves == order.leaves or command.expires_ns > 0)
@@ -161,7 +165,7 @@ class OrderReplacing:
             enough = self._market.reserve_for(order, price, leaves)
         else:  # Executor.requirement in line: replaces are a tenth of a market maker's messages
             if order.side is not _BUY:
-                needed = leaves * instrument.base_atoms_per_lot
+                needed = base_atoms(leaves, instrument.base_atoms_per_lot)
             enough = self._executor.reserve(order, needed)
         return RejectReason.NONE if enough else RejectReason.INSUFFICIENT_FUNDS
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sortedcontainers import SortedList
 
 from hpe.errors import InvariantViolation
-from hpe.messages import Side
+from hpe.messages import INT_MAX, Side
 
 if TYPE_CHECKING:
     from hpe.core.orders import Order
@@ -28,8 +28,8 @@ Row = tuple[int, int, "Order"]
 Fired = list[Row]
 """Rows (negated rank of the trigger, place, order) of stops that fired; sorted they are in turn."""
 
-_BEYOND: Final = 1 << 64
-"""Above every rank."""
+_BELOW: Final = -INT_MAX - 1
+"""Below every rank, as a signed integer of 64 bits: ranks are -INT_MAX .. -1 and 1 .. INT_MAX."""
 
 
 class Trail:
@@ -62,7 +62,7 @@ class WaitingSide:
         self._fixed: SortedList[tuple[int, int, Order]] = SortedList()
         self._trails: list[Trail] = []
         self._firsts: SortedList[tuple[int, int]] = SortedList()
-        self.quiet_low, self.quiet_high = -_BEYOND, _BEYOND
+        self.quiet_low, self.quiet_high = _BELOW, INT_MAX
 
     def add(self, order: Order) -> None:
         """Let a stop wait at its trigger, `stop_price`."""
@@ -100,8 +100,8 @@ class WaitingSide:
 
     def _bound(self) -> None:
         """Find the ranks between which a trade neither fires nor moves anything."""
-        low = -self._fixed[0][0] if self._fixed else -_BEYOND
-        high = _BEYOND
+        low = -self._fixed[0][0] if self._fixed else _BELOW
+        high = INT_MAX
         if self._trails:
             last = self._trails[-1]
             high = last.peak
@@ -352,7 +352,7 @@ def _size(group: Trail) -> int:
 
 def _taken(rows: SortedList[Any], bound: int, room: int) -> Fired:
     """Take rows out whose first element is at most a bound; all at once, as they are many."""
-    count = min(rows.bisect_left((bound + 1,)), room)
+    count = min(rows.bisect_right((bound, INT_MAX)), room)
     taken: Fired = list(rows.islice(0, count))
     del rows[:count]
     return taken

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import conformance, core_speed, crowds, growth, load, mb
-from hpe.core.matcher import Matcher
+from hpe.core.matcher import Matched, Matcher
 from hpe.orderflow import parse_commands, read_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +78,7 @@ def test_growth_finds_the_same_trades_beside_every_crowd(
 
 def test_growth_prints_no_figure_when_a_trade_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     venue = crowds.Venue(40)
-    monkeypatch.setattr(Matcher, "match", lambda matcher, order, limit: [])
+    nothing = Matched([], [], [], False, False, False)
+    monkeypatch.setattr(Matcher, "match", lambda matcher, order, limit: nothing)
     with pytest.raises(crowds.AnswersWrong, match="0 trades, 20 expected"):
         growth.measure(venue, crowds.TRADE, 20)

@@ -7,13 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe.core.fees import (
-    FeeSchedule,
-    can_go_below_zero,
-    charge,
-    rates_of,
-    worst_fee,
-)
+from hpe.core.fees import FeeSchedule, can_go_below_zero, rates_of
+from hpe.core.wide import charge, worst_fee
 from hpe.messages import AMOUNT_MAX, PPM
 from tests.support.core_parts import FREE
 
@@ -61,7 +56,7 @@ def test_the_worst_fee_covers_whatever_fills_come(maker_ppm, taker_ppm, plan):
     rates, rest = rates_of(maker_ppm, taker_ppm), 0
     for number, (notional, making) in enumerate(plan):
         to_come = [(amount, maker_ppm if makes else taker_ppm) for amount, makes in plan[number:]]
-        reserved = worst_fee(sum(amount for amount, _ in to_come), rates, rest)
+        reserved = worst_fee(sum(amount for amount, _ in to_come), rates.worst, rest)
         assert reserved >= 0
         later_rest, later = rest, 0
         for amount, rate in to_come:
@@ -96,7 +91,7 @@ def test_the_worst_rate_is_never_a_rebate(maker, taker, worst):
 
 
 def test_the_worst_fee_of_nothing_left_is_nothing():
-    assert [worst_fee(0, rates_of(5, 9), rest) for rest in (0, 1, PPM - 1)] == [0, 0, 0]
+    assert [worst_fee(0, 9, rest) for rest in (0, 1, PPM - 1)] == [0, 0, 0]
 
 
 def test_a_users_own_rates_go_before_those_of_everybody():

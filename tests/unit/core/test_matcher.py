@@ -19,7 +19,7 @@ def book():
 
 def match(book, price, quantity, side=Side.BUY):
     aggressor = new_order(book, 9, side, price, quantity)
-    fills = Matcher(Effort()).match(aggressor, price)
+    fills = Matcher(Effort()).match(aggressor, price).fills
     assert aggressor.leaves + aggressor.cum == quantity
     assert aggressor.cum == sum(fill.quantity for fill in fills)
     done = 0
@@ -131,15 +131,16 @@ def met_own(policy, quantity, *rows):
         ask = new_order(book, number, Side.SELL, price, lots, user=user, display=display)
         book.asks.add(ask)
     aggressor = new_order(book, 9, Side.BUY, 0, quantity, self_trade=policy)
-    fills = [(fill.maker.order_id, fill.quantity) for fill in matcher.match(aggressor, 0)]
+    matched = matcher.match(aggressor, 0)
+    fills = [(fill.maker.order_id, fill.quantity) for fill in matched.fills]
     book.check()
     prevented = [
         (each.maker.order_id, each.price, each.maker_canceled, each.taker_canceled,
          each.maker_leaves, each.taker_leaves)
-        for each in matcher.prevented
+        for each in matched.prevented
     ]  # fmt: skip
     left = [(order.order_id, order.leaves, order.hidden) for order in book.orders()]
-    return aggressor, fills, prevented, left, matcher.barred
+    return aggressor, fills, prevented, left, matched.barred
 
 
 OWN_SECOND = ((2, 100, 4, 0), (1, 101, 5, 0), (2, 102, 9, 0))
@@ -226,5 +227,5 @@ def test_two_icebergs_take_turns_to_the_last_lot():
 def test_a_fill_tells_the_whole_leaves_of_an_iceberg():
     book = new_book()
     book.asks.add(new_order(book, 1, Side.SELL, 100, 7, display=3))
-    fills = Matcher(Effort()).match(new_order(book, 9, Side.BUY, 100, 6), 100)
+    fills = Matcher(Effort()).match(new_order(book, 9, Side.BUY, 100, 6), 100).fills
     assert [(fill.maker_leaves, fill.maker_cum) for fill in fills] == [(4, 3), (1, 6)]

@@ -61,11 +61,12 @@ def test_walks_agree_with_matching(side, plan, policy, limit, quantity, fills_ma
         fillable = max(n for n in range(quantity + 1) if matcher.fillable(order, limit, n))
         cost = matcher.cost(order, limit, 10**9)
         assert (book.sequence, order.leaves) == (before, quantity), "a walk changes nothing"
-        fills = matcher.match(order, limit)
+        matched = matcher.match(order, limit)
+        fills = matched.fills
     book.check()
     traded = sum(fill.quantity for fill in fills)
     paid = sum(fill.price * fill.quantity for fill in fills)
-    assert len(fills) + len(matcher.prevented) <= fills_max
+    assert len(fills) + len(matched.prevented) <= fills_max
     if fills_max == MANY:
         assert (fillable, cost) == (traded, paid)
     else:  # where the limit is near, orders that would not be reached count as well
@@ -91,7 +92,8 @@ def test_a_budget_buys_the_most_lots_that_it_pays_for(
         order.terms = Terms(budget=amount)
         spendable, before = matcher.spendable(order, limit, amount), book.sequence
         assert book.sequence == before
-        fills = matcher.match(order, limit)
+        matched = matcher.match(order, limit)
+        fills = matched.fills
     book.check()
 
     def price_of(ticks_lots):
@@ -104,12 +106,12 @@ def test_a_budget_buys_the_most_lots_that_it_pays_for(
     assert [fill.taker_leaves + fill.taker_cum for fill in fills] == [order.cum] * len(fills)
     assert price_of(paid) <= amount
     best = book.asks.best
-    if matcher.spent:
+    if matched.spent:
         one_more = price_of(paid + best.price) if best is not None else price_of(paid) + 1
         assert one_more > amount
-    elif not matcher.exhausted and not matcher.barred:
+    elif not matched.exhausted and not matched.barred:
         assert best is None or not book.asks.crosses(limit)
-    used_up = matcher.spent and order.cum > 0
+    used_up = matched.spent and order.cum > 0
     assert used_up or not spendable
     if fills_max == MANY:
         assert spendable is used_up
