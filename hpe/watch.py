@@ -91,17 +91,19 @@ class Watch:
                 )
         elif self._stalled:
             self._stalled = False
-            LOGGER.warning("DISK: the log goes on")
+            LOGGER.warning("DISK: the log is written again")
 
     def renew(self) -> None:
         """Accept the machine's clock as it is now."""
         try:
             jump_ns = self._clock.renew()
         except ConfigError as fault:
-            LOGGER.error("CLOCK: it is not taken as it is now: %s", fault)
+            LOGGER.error("CLOCK: the machine's clock is not accepted: %s", fault)
             return
         if jump_ns:
-            LOGGER.warning("CLOCK: it is taken as it is now, %s ahead", describe_span(jump_ns))
+            LOGGER.warning(
+                "CLOCK: the machine's clock is accepted, %s ahead", describe_span(jump_ns)
+            )
 
     def figures(self) -> dict[str, Figure]:
         """Return what server_info shows of clock and disk."""

@@ -214,10 +214,10 @@ def _write_ports_file(path: Path, port: int) -> None:
 
     The temporary name is random: in a shared directory a link may wait at one that can be guessed.
     """
-    if path.exists() and not path.is_file():
-        # Not replaced: a service that runs as root would remove a device that others need.
-        raise ConfigError(f"--ports-file: {path} is there and is not a file")
     try:
+        if path.exists() and not path.is_file():
+            # Not replaced: a service that runs as root would remove a device that others need.
+            raise ConfigError(f"--ports-file: {path} is there and is not a file")
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with open(descriptor, "w", encoding="ascii") as file:

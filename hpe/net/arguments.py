@@ -32,7 +32,7 @@ class OutOfRange(ValueError):
     """An integer is out of its range; `request` is the one that it is a field of, if any."""
 
     def __init__(self, name: str, found: int, low: int, high: int) -> None:
-        super().__init__(f"{name}: found {_shown(found)}, allowed {low} to {high}")
+        super().__init__(f"{name}: found {shown(found)}, allowed {low} to {high}")
         self.name = name
         self.numbers = (found, low, high)
         self.request: Request | None = None
@@ -81,7 +81,7 @@ def seconds(name: str, value: object, *, low: float = 0.0, high: float = math.in
     allowed = f"above {low:g}" if high == math.inf else f"{low:g} to {high:g}"
     inside = low < number if high == math.inf else low <= number <= high
     if not inside:  # NaN is not
-        raise ValueError(f"{name}: found {_shown(value)}, allowed {allowed} seconds")
+        raise ValueError(f"{name}: found {shown(value)}, allowed {allowed} seconds")
     return number
 
 
@@ -257,10 +257,11 @@ _SHOWN_MAX: Final = 100
 
 
 def _found(value: object) -> str:
-    return f"found {type(value).__name__} {_shown(value)}"
+    return f"found {type(value).__name__} {shown(value)}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value as an error message shows it: never long, whatever it is."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no such integer in decimal digits

@@ -20,6 +20,7 @@ from operator import index
 from typing import Any, Final, SupportsIndex
 
 from hpe.messages import INT_MAX
+from hpe.net.arguments import shown
 
 PLACES_MAX: Final = 100
 """Digits before and after the point that a value may have: above every grid of the wire, and
@@ -112,10 +113,13 @@ class Grid:
         else:
             steps = index(value) / self.step
         if steps.denominator != 1:
-            raise ValueError(f"{name}: found {value}, allowed multiples of {self._text()}")
-        if not 0 <= steps.numerator <= INT_MAX:
-            raise ValueError(f"{name}: found {value}, allowed 0 to {self._largest()}")
-        return steps.numerator
+            allowed = f"multiples of {self._text()}"
+        elif not 0 <= steps.numerator <= INT_MAX:
+            allowed = f"0 to {self._largest()}"
+        else:
+            return steps.numerator
+        found = shown(value) if isinstance(value, int) else value
+        raise ValueError(f"{name}: found {found}, allowed {allowed}")
 
     def value(self, count: int) -> Decimal:
         """Return the value of a number of steps, with as many decimal places as the step has.

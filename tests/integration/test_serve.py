@@ -125,6 +125,7 @@ def test_a_ports_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Pat
         (["--tls-certificate", "c.pem"], "tls_key: not set"),
         (["--tls-certificate", "c.pem", "--tls-key", "k.pem"], "c.pem: cannot be read"),
         (["--ports-file", "pipe"], "--ports-file: pipe is there and is not a file"),
+        (["--ports-file", "x" * 300], "xxx: File name too long"),
     ],
 )
 def test_a_door_that_cannot_be_closed_is_not_opened(

@@ -65,12 +65,12 @@ def test_a_reload_takes_the_clock_as_it_is(caplog: pytest.LogCaptureFixture) -> 
     assert desk.watch.figures()["clock_jump_ms"] == 2 * 86_400_000
     desk.watch.renew()
     (text,) = words(caplog)
-    assert "taken as it is now, 2 days" in text
+    assert "accepted, 2 days" in text
     assert desk.watch.figures()["clock_jump_ms"] == 0
     desk.machine.wall_ns = WALL_NS_MAX + 1
     desk.watch.renew()
     (text,) = words(caplog)
-    assert "not taken" in text
+    assert "not accepted" in text
 
 
 def test_a_disk_that_stands_still_is_said_and_when_it_goes_on(
@@ -87,7 +87,7 @@ def test_a_disk_that_stands_still_is_said_and_when_it_goes_on(
     assert "1.5 s" in said[0][1]
     desk.unsynced_s = 0.0
     desk.watch.look(70.0)
-    assert words(caplog) == ["DISK: the log goes on"]
+    assert words(caplog) == ["DISK: the log is written again"]
     desk.watch.look(71.0)
     assert words(caplog) == []
 

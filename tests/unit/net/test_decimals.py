@@ -36,6 +36,11 @@ def test_values_keep_the_places_of_their_step() -> None:
     assert str(amount_grid("YEN", 0).value(0)) == "0"
 
 
+def test_an_integer_of_any_length_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="amount of USD: found an integer of thousands of digits"):
+        AMOUNTS.count(10**5_000)
+
+
 def test_rebates_and_surpluses_below_zero_are_exact_too() -> None:
     assert str(AMOUNTS.value(-1)) == "-0.000001"
     assert str(quantity_grid("X/Y", 1_000_000, 2).value(-3)) == "-30000"
