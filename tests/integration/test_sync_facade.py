@@ -154,7 +154,7 @@ async def test_a_script_is_told_what_it_did_wrong(tmp_path: Path) -> None:
             with pytest.raises(TypeError, match="outcome: found ValueError, allowed the Reply"):
                 client.outcome(ValueError())  # type: ignore[arg-type]
             with client.book("BTC/USD") as book, client.trades("BTC/USD") as trades:
-                for stream, name in ((book, "asks"), (book, "topic"), (trades, "position")):
+                for stream, name in ((book, "asks"), (book, "topic"), (trades, "live")):
                     with pytest.raises(AttributeError) as missed:
                         getattr(stream, name)
                     assert str(missed.value) == (
