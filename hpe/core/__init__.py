@@ -1,9 +1,9 @@
 """The deterministic state machine: books, balances, sessions; no clock, no I/O, no Trio."""
 
-from hpe.core.core import Core
+from hpe.core.core import DEFAULT_LIMITS, Core, Limits
 from hpe.core.reference import ReferenceCore
 
 
-def new_core() -> Core:
+def new_core(limits: Limits = DEFAULT_LIMITS) -> Core:
     """Make an empty core."""
-    return ReferenceCore()
+    return ReferenceCore(limits)

@@ -97,8 +97,8 @@ class Busy:
         dead_ns = book.dead_ns() if book is not None else 0
         if book is None or not dead_ns or book.status is not InstrumentStatus.TRADING:
             return False
-        ladder, count_max = book.opposite(side), self._market.dead_max
-        return count_dead(ladder, search, dead_ns, count_max) > count_max
+        limits = self._market.limits
+        return count_dead(book.opposite(side), search, dead_ns, limits) > limits.dead
 
     def _cancels_many(self, user: int, request: MassCancel | SetStatus) -> bool:
         work = self._works.get(request.instrument)

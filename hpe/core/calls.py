@@ -82,7 +82,7 @@ class Calls:
         self._effort.charge(UNCROSS)
         self._effort.charge(LEVEL, book.bids.level_count() + book.asks.level_count())
         state = UncrossInProgress(*found, next_status)
-        self._uncross(self._market.turns.of(book), state, self._market.uncross_fills_max)
+        self._uncross(self._market.turns.of(book), state, self._market.limits.uncross_fills)
         return found
 
     def _uncross(self, work: Work, state: UncrossInProgress, fills_max: int) -> None:
@@ -111,7 +111,7 @@ class Calls:
 
     def go_on_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
         """Do the next part of an uncross."""
-        self._uncross(work, state, self._market.part_fills_max)
+        self._uncross(work, state, self._market.limits.part_fills)
 
     def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
         """Settle and number the trades of an uncross, forget the orders that are filled."""

@@ -7,7 +7,7 @@ and tick, the assets of a pair) never changes.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -20,9 +20,6 @@ from hpe.core.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
 from hpe.messages import AddInstrument, AssetSetting, Configure, InstrumentSetting, PlaceLimits
 from hpe.scale import is_decimal_scale
-
-CONFIGURE_BYTES_MAX: Final = 2 * 1024 * 1024
-"""Longest `configure`: it must fit one record of the log, 4 MiB, with room for what else waits."""
 
 
 def configuration_differences(exchange: Exchange, wanted: Configure) -> Configure | None:
@@ -48,11 +45,11 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
     if same and not assets and not instruments:
         return None
     differences = msgspec.structs.replace(wanted, assets=assets, instruments=instruments)
-    size = len(encode(differences))
-    if size > CONFIGURE_BYTES_MAX:
+    size, size_max = len(encode(differences)), exchange.limits.configure_bytes
+    if size > size_max:
         raise ConfigError(
             f"{len(assets)} new assets and {len(instruments)} instruments take {size} bytes in the "
-            f"log, at most {CONFIGURE_BYTES_MAX} at one start: add them in parts, or at run time"
+            f"log, at most {size_max} at one start: add them in parts, or at run time"
         )
     return differences
 

@@ -15,13 +15,104 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from hpe.messages import Configure, KeysValid
+from hpe.core.effort import CONTINUE
+from hpe.messages import (
+    CHANGES_PER_UPDATE_MAX,
+    ENDED_ORDERS_MAX,
+    FILLS_PER_COMMAND_MAX,
+    MASS_CANCEL_MAX,
+    RECENT_FILLS_MAX,
+    REPORTS_PER_UPDATE_MAX,
+    SNAPSHOT_ORDERS_MAX,
+    STOPS_PER_COMMAND_MAX,
+    Configure,
+    KeysValid,
+)
 
 CORE_VERSION: Final = 5
 """Raised whenever a logged command could have another result; written in every log segment."""
 
 SYSTEM_CONNECTION: Final = 0
 """The connection of internal commands: attach, detach, close, tick, configure, continue."""
+
+
+class RoomSizes(NamedTuple):
+    """Room for sessions, in remembered responses; see room.py.
+
+    `room`: of all sessions, at RESPONSE_BYTES_MAX each that bounds 192 MiB. `key_share`: of the
+    sessions of one key, so that whoever opens one after the other is in their own way. `large`: out
+    of which windows above `small` are granted; the other half is for many who want little. `kept`:
+    where no keys are asked for there are no shares, and this, half of the last eighth, is kept for
+    users that have no session and want a small window. `small`: the window for which room is made;
+    what is beyond it is granted if it is free. `least`: what a session takes at least, as the rest
+    of it costs about as much as so many responses. `operators`: sessions of operators, beside the
+    room: whoever fills that does not keep them out.
+    """
+
+    room: int = 1_048_576
+    key_share: int = 1_048_576 // 16
+    large: int = 1_048_576 // 2
+    kept: int = 1_048_576 // 16
+    small: int = 64
+    least: int = 16
+    operators: int = 64
+
+
+class Limits(NamedTuple):
+    """Every bound that an outcome depends on.
+
+    The defaults are protocol.md's and belong to CORE_VERSION: a log is replayed under the limits
+    that it was written under. A core takes them when it is made, and never others.
+
+    Of one command: `fills`, what a match may meet and a walk may come to; `stops`, turns of stops;
+    `fired`, stops that leave their triggers, which costs a fourth of a turn; `uncross_fills`, and
+    `part_fills` where an uncross goes on; `dead`, dead orders that it may come to: ending them
+    takes some 20 ms, and timers end a quarter of that in every body anyway; `mass_cancel`, orders;
+    `revocations`, sessions that are closed because their key was revoked: some ten milliseconds;
+    `configure_bytes`: it must fit one record of the log, 4 MiB, with room for what else waits.
+
+    Of one body: `effort`, at which it is full; `turns_effort`, what all that is unfinished may cost
+    before the clients' commands come: a quarter of it, so that a user with a crowd of stops takes
+    less from others than they have themselves; `continue_effort`, what is charged for a `continue`;
+    `query_effort`, rows that queries may walk or show before the rest is answered `busy`: 10 ms of
+    everybody's time; `acts`, how many entries of each kind of timer act (orders, holds, endings:
+    so many orders, interruptions, sessions): each is a report and some moves of money, 256 of every
+    kind are below 5 ms, and to forget a session costs a fifth of that, and nobody is told.
+
+    Kept for queries: `ended_orders`, `recent_fills`. Of one frame: `changes`, `reports`,
+    `snapshot_orders`. Of indicative prices, which alone may be late: `indicative_levels` that cross
+    up to which one is found for every batch: 2 ms; `indicative_ns_per_level`, after which one of
+    more is found again, ten times what finding it costs, so that a deep call cannot slow every
+    batch; `made_up_levels`, behind which a batch that makes up for what is late leaves the rest to
+    another one: 20 ms, though a single book may have more.
+    """
+
+    fills: int = FILLS_PER_COMMAND_MAX
+    stops: int = STOPS_PER_COMMAND_MAX
+    fired: int = 4_096
+    uncross_fills: int = FILLS_PER_COMMAND_MAX
+    part_fills: int = FILLS_PER_COMMAND_MAX // 4
+    dead: int = 1_024
+    mass_cancel: int = MASS_CANCEL_MAX
+    revocations: int = 1_024
+    configure_bytes: int = 2 * 1024 * 1024
+    effort: int = FILLS_PER_COMMAND_MAX
+    turns_effort: int = FILLS_PER_COMMAND_MAX // 4
+    continue_effort: int = CONTINUE
+    query_effort: int = 65_536
+    acts: tuple[int, int, int, int, int] = (256, 256, 256, 256, 1_024)
+    ended_orders: int = ENDED_ORDERS_MAX
+    recent_fills: int = RECENT_FILLS_MAX
+    changes: int = CHANGES_PER_UPDATE_MAX
+    reports: int = REPORTS_PER_UPDATE_MAX
+    snapshot_orders: int = SNAPSHOT_ORDERS_MAX
+    indicative_levels: int = 1_000
+    indicative_ns_per_level: int = 20_000
+    made_up_levels: int = 10_000
+    room: RoomSizes = RoomSizes()
+
+
+DEFAULT_LIMITS: Final = Limits()
 
 
 class Run(NamedTuple):
@@ -126,6 +217,10 @@ class Core(Protocol):
     @property
     def name(self) -> str:
         """How the core is called, "python" for the reference core."""
+
+    @property
+    def limits(self) -> Limits:
+        """Under which it was made."""
 
     @property
     def bounds(self) -> BatchBounds:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hpe.core.core import Limits
 from hpe.core.orderbook import Ladder
 from hpe.core.orders import Order
 from hpe.messages import (
-    FILLS_PER_COMMAND_MAX,
     INT_MAX,
     ORDER_POST_ONLY,
     InstrumentStatus,
@@ -32,7 +32,7 @@ class Search(NamedTuple):
     self_trade: int = SelfTrade.NONE
 
 
-def dead_before(order: Order, count_max: int) -> int:
+def dead_before(order: Order, limits: Limits) -> int:
     """Count the dead that an order would come to before it is filled, or gives up."""
     dead_ns = order.book.dead_ns()
     if not dead_ns or order.book.status is not InstrumentStatus.TRADING:
@@ -43,21 +43,21 @@ def dead_before(order: Order, count_max: int) -> int:
         has_budget = order.terms is not None and order.terms.budget
         lots = INT_MAX if has_budget else order.leaves
         search = Search(order.price, lots, order.user, order.self_trade)
-    return count_dead(order.book.opposite(order.side), search, dead_ns, count_max)
+    return count_dead(order.book.opposite(order.side), search, dead_ns, limits)
 
 
-def count_dead(ladder: Ladder, search: Search, dead_ns: int, count_max: int) -> int:
+def count_dead(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> int:
     """Count the dead that come before what a search is for, in the order of a match.
 
-    Where there are more than `count_max`, not all of them are counted. Cost: as many orders, and
-    FILLS_PER_COMMAND_MAX, as a match gives up behind so many.
+    Where there are more than `limits.dead`, not all of them are counted. Cost: as many orders, and
+    `limits.fills`, as a match gives up behind so many.
     """
-    count, lots, room = 0, search.lots, FILLS_PER_COMMAND_MAX
+    count, lots, room = 0, search.lots, limits.fills
     careful = search.self_trade != SelfTrade.NONE
     for level in ladder.levels_within(search.price):
         hidden = 0
         for order in level.orders():
-            if lots <= 0 or count > count_max:
+            if lots <= 0 or count > limits.dead:
                 return count
             if order.is_dead(dead_ns):
                 count += 1

@@ -22,7 +22,6 @@ from hpe.core.places import No, Taken
 from hpe.core.wide import charge, notional, ticks_paid_by, trail_trigger, worst_fee
 from hpe.messages import (
     AMOUNT_MAX,
-    MASS_CANCEL_MAX,
     ORDER_CANCEL_ON_DISCONNECT,
     ORDER_POST_ONLY,
     CancelOrder,
@@ -383,7 +382,7 @@ class OrderEntry:
         return order_response(exchange, command, order, [])
 
     def mass_cancel(self, user: int, command: MassCancel) -> MassCancelResponse:
-        """Cancel the matching open orders in ascending order id, MASS_CANCEL_MAX at most."""
+        """Cancel the matching open orders in ascending order id, up to the limit."""
         exchange = self._exchange
         reason, user = _NONE, command.user or user
         if command.user and command.all_users:
@@ -404,14 +403,14 @@ class OrderEntry:
         passed = [order for order in found if _is_uncrossing(order.book)]
         if passed:
             found = [order for order in found if not _is_uncrossing(order.book)]
-        taken = found[:MASS_CANCEL_MAX]
+        taken = found[: exchange.limits.mass_cancel]
         for leg, other in pairwise(taken):
             if leg.partner is other:  # the legs of a pair have neighbouring ids
                 self._market.part(leg)
         for order in taken:
             request_id = command.request_id if order.user == user else 0
             self._market.cancel(order, CancelReason.MASS_CANCEL, request_id)
-        remaining = len(passed) + sum(not order.reason for order in found[MASS_CANCEL_MAX:])
+        remaining = len(passed) + sum(not order.reason for order in found[len(taken) :])
         return MassCancelResponse(
             command.request_id, 0, exchange.sequence, _NONE, len(taken), remaining
         )

@@ -13,6 +13,7 @@ from typing import Final
 from hpe.core.balances import BalanceCache
 from hpe.core.busy import Busy
 from hpe.core.catalogue import Catalogue
+from hpe.core.core import DEFAULT_LIMITS, Limits
 from hpe.core.delisting import Delisting
 from hpe.core.disconnects import Disconnects
 from hpe.core.effort import ACT
@@ -86,7 +87,8 @@ class Settings:
 class Exchange:
     """All books and all balances."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
         self.settings = Settings()
         self.sequence = 0
         self.time_ns = 0
@@ -99,13 +101,13 @@ class Exchange:
         self.revoked: dict[int, None] = {}
         self.listings = Listings()
         self.balances = BalanceCache()
-        self.timers = Timers()
+        self.timers = Timers(limits.acts)
         self.places = Places(self.settings)
         self.holds = Holds(self.balances, self.timers, self.settings, self.places)
-        self.orders = OrderIndex(self.timers)
+        self.orders = OrderIndex(self.timers, limits)
         self.parties = Parties(self.settings, self.balances, self.orders, self.places)
         self.books: dict[int, OrderBook] = {}
-        self.market = Market(self.balances, self.orders, self.timers)
+        self.market = Market(self.balances, self.orders, self.timers, limits)
         self.expiry = Expiry(self)
         self.disconnects = Disconnects(self)
         self.acts: dict[int, Callable[[Entry], None]] = {

@@ -37,10 +37,6 @@ from hpe.messages import (
     TickResponse,
 )
 
-REVOCATIONS_MAX: Final = 1_024
-"""Sessions that one command closes because their key was revoked: some ten milliseconds."""
-
-
 CONTINUE_MARKET: Final = 1
 CONTINUE_CLOSING: Final = 2
 """The request id of a `continue` says what goes on: an instrument, or the closing of sessions."""
@@ -128,7 +124,7 @@ class InternalCommands:
     def _close_revoked(self) -> None:
         """Forget sessions whose key was revoked; their grace is over at once."""
         exchange = self._exchange
-        for session_id in list(islice(self._sessions.revoked, REVOCATIONS_MAX)):
+        for session_id in list(islice(self._sessions.revoked, exchange.limits.revocations)):
             self._sessions.revoke(session_id)
             exchange.market.effort.charge(REVOKED)
             exchange.disconnects.back(session_id)

@@ -14,8 +14,9 @@ from msgspec import structs
 
 from hpe.core.balances import BalanceCache
 from hpe.core.calls import Calls
+from hpe.core.core import Limits
 from hpe.core.dead import dead_before
-from hpe.core.effort import CONTINUE, FIRED, MATCH, MOVED, REPORT, Effort
+from hpe.core.effort import FIRED, MATCH, MOVED, REPORT, Effort
 from hpe.core.events import Event, order_change
 from hpe.core.executor import Executor
 from hpe.core.matcher import Fill, Match, Matched, Matcher, Prevented, Reached
@@ -23,25 +24,14 @@ from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.core.timers import Timers
 from hpe.core.triggers import Firing
-from hpe.core.turns import (
-    FIRED_PER_COMMAND_MAX,
-    TURNS_EFFORT_MAX,
-    Turns,
-    Work,
-)
+from hpe.core.turns import Turns, Work
 from hpe.messages import (
-    FILLS_PER_COMMAND_MAX,
-    STOPS_PER_COMMAND_MAX,
     CancelReason,
     ExecType,
     InstrumentStatus,
     OrderType,
     TimeInForce,
 )
-
-DEAD_PASSED_MAX: Final = 1_024
-"""Dead orders that one command may come to: ending them takes some 20 ms, and timers end a quarter
-of that in every body anyway."""
 
 _THE_END: Final = (None, None, None)
 _TRADING: Final = InstrumentStatus.TRADING
@@ -56,23 +46,20 @@ class Market:
     turn behind the running command, and `effort_max` the effort at which none has any more.
     """
 
-    stops_max = STOPS_PER_COMMAND_MAX
-    fired_max = FIRED_PER_COMMAND_MAX
-    uncross_fills_max = FILLS_PER_COMMAND_MAX
-    part_fills_max = TURNS_EFFORT_MAX
-    dead_max = DEAD_PASSED_MAX
-
-    def __init__(self, balances: BalanceCache, orders: OrderIndex, timers: Timers) -> None:
+    def __init__(
+        self, balances: BalanceCache, orders: OrderIndex, timers: Timers, limits: Limits
+    ) -> None:
+        self.limits = limits
         self.orders = orders
         self.timers = timers
         self.effort = Effort()
-        self.matcher = Matcher(self.effort)
+        self.matcher = Matcher(self.effort, limits.fills)
         self.executor = Executor(balances)
         self.events: list[Event] = []
         self.turns = Turns()
         self.concerned: OrderBook | None = None
-        self.effort_max = FILLS_PER_COMMAND_MAX
-        self._fired_left = self.fired_max
+        self.effort_max = limits.effort
+        self._fired_left = limits.fired
         self.time_ns = 0
         self.last_trade_id = 0
         self.calls = Calls(self)
@@ -384,9 +371,9 @@ class Market:
 
     def run_concerned(self) -> None:
         """Give stops of the instrument that a command concerned their turn."""
-        book, turns = self.concerned, 0
+        book, turns, limits = self.concerned, 0, self.limits
         assert book is not None
-        while turns < self.stops_max and self.effort.spent < self.effort_max:
+        while turns < limits.stops and self.effort.spent < self.effort_max:
             work = book.work
             if work is None or work.uncrossing is not None or not work.goes_on:
                 break
@@ -398,18 +385,18 @@ class Market:
             stop = work.first_stop()
             if stop.is_dead(book.dead_ns()):
                 self.cancel(stop, CancelReason.EXPIRED)
-            elif self.timers.overdue and dead_before(stop, self.dead_max) > self.dead_max:
+            elif self.timers.overdue and dead_before(stop, limits) > limits.dead:
                 break  # it goes on behind them
             else:
                 work.remove(stop)
                 self._take_turn(stop)
         self.turns.review(book)
-        self.concerned, self._fired_left = None, self.fired_max
+        self.concerned, self._fired_left = None, limits.fired
 
     def go_on(self) -> None:
         """Do the next part of the unfinished instrument whose turn it is."""
         work = self.turns.next_served()
-        self.effort.charge(CONTINUE)
+        self.effort.charge(self.limits.continue_effort)
         self.effort_max = max(self.effort_max, self.effort.spent + 1)  # for one stop at least
         if work.uncrossing is not None:
             self.calls.go_on_uncrossing(work, work.uncrossing)

@@ -17,11 +17,11 @@ from zlib import crc32
 
 from hpe.core.auction import NO_CLEARING, Clearing, clearing, crossing_levels
 from hpe.core.codec import encode, frame
+from hpe.core.core import Limits
 from hpe.core.events import AuctionMatch, Event
 from hpe.core.matcher import Match
 from hpe.core.orderbook import OrderBook
 from hpe.messages import (
-    CHANGES_PER_UPDATE_MAX,
     CHECKSUM_LEVELS,
     BestUpdate,
     BookChangeRow,
@@ -38,18 +38,6 @@ from hpe.messages import (
 
 _WANTED: Final = Struct(">IB")
 _CHECKED: Final = Struct(f">{4 * CHECKSUM_LEVELS}q")
-
-_INDICATIVE_LEVELS: Final = 1_000
-"""Levels that cross in a call up to which its indicative price is found for every batch: 2 ms."""
-
-_INDICATIVE_NS_PER_LEVEL: Final = 20_000
-"""Where more cross it is found again, with the next batch, when so much time has passed per level:
-ten times what finding it costs, so that a deep call cannot slow every batch. In between it is late,
-until a batch without runs makes up for it."""
-
-_MADE_UP_LEVELS: Final = 10_000
-"""Levels behind which a batch that makes up for what is late leaves the rest to another one: 20 ms.
-A single book may have more."""
 
 
 def checksum(book: OrderBook) -> int:
@@ -71,12 +59,13 @@ class _Watched:
 
     __slots__ = (
         "_changed", "best", "book", "indicative", "indicative_due_ns", "indicative_known",
-        "indicative_stale", "is_changed", "last_trade_id", "mask", "record", "sequence", "status",
-        "trades",
+        "indicative_stale", "is_changed", "last_trade_id", "limits", "mask", "record", "sequence",
+        "status", "trades",
     )  # fmt: skip
 
-    def __init__(self, book: OrderBook, mask: int, changed: list[_Watched]) -> None:
+    def __init__(self, book: OrderBook, mask: int, changed: list[_Watched], limits: Limits) -> None:
         self.book = book
+        self.limits = limits
         self._changed = changed
         self.is_changed = False
         self.mask = 0
@@ -135,7 +124,7 @@ class _Watched:
             self.best = best_row(self.book)
         if new & _bit(Channel.STATUS):
             self.forget_indicative()
-            if crossing_levels(self.book) <= _INDICATIVE_LEVELS:
+            if crossing_levels(self.book) <= self.limits.indicative_levels:
                 self.find_indicative(0)
             self.status = status_row(self.book, self.indicative)
 
@@ -152,8 +141,8 @@ class _Watched:
         self.indicative = clearing(self.book)
         self.indicative_known, self.indicative_stale = True, False
         levels = crossing_levels(self.book)
-        if levels > _INDICATIVE_LEVELS:
-            self.indicative_due_ns = time_ns + levels * _INDICATIVE_NS_PER_LEVEL
+        if levels > self.limits.indicative_levels:
+            self.indicative_due_ns = time_ns + levels * self.limits.indicative_ns_per_level
 
     def wants(self, channel: Channel) -> bool:
         """True if somebody subscribed to a channel."""
@@ -171,8 +160,9 @@ def _bit(channel: Channel) -> int:
 class MarketFeed:
     """Follows the books that are wanted and encodes their updates."""
 
-    def __init__(self, books: dict[int, OrderBook]) -> None:
+    def __init__(self, books: dict[int, OrderBook], limits: Limits) -> None:
         self.books = books
+        self.limits = limits
         self._wanted = b""
         self._books_seen = 0  # what is wanted may come to exist
         self._watched: dict[int, _Watched] = {}
@@ -203,7 +193,7 @@ class MarketFeed:
                 if watched.mask != mask:
                     watched.want(mask)
             elif book is not None:
-                self._watched[instrument_id] = _Watched(book, mask, self._changed)
+                self._watched[instrument_id] = _Watched(book, mask, self._changed, self.limits)
 
     def _leave(self, instrument_id: int) -> None:
         gone = self._watched.pop(instrument_id)
@@ -260,7 +250,7 @@ class MarketFeed:
     def make_up(self, time_ns: int) -> list[tuple[int, int, bytes]]:
         """Return the rows of what was late, in a batch that changes nothing; see `updates`."""
         late, self._changed[:] = sorted(self._changed, key=_instrument_of), []
-        room = _MADE_UP_LEVELS
+        room = self.limits.made_up_levels
         for watched in late:
             if room <= 0:
                 break
@@ -324,8 +314,8 @@ def _levels_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
         prices[side - 1].add(price)
     rows = [(Side.BUY, row) for row in book.bids.changed_levels(prices[0])]
     rows += [(Side.SELL, row) for row in book.asks.changed_levels(prices[1])]
-    for start in range(0, len(rows), CHANGES_PER_UPDATE_MAX):
-        part = rows[start : start + CHANGES_PER_UPDATE_MAX]
+    for start in range(0, len(rows), watched.limits.changes):
+        part = rows[start : start + watched.limits.changes]
         is_last = start + len(part) == len(rows)
         last = book.sequence if is_last else first + len(part) - 1
         yield LevelsUpdate(
@@ -339,8 +329,8 @@ def _levels_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
 
 def _orders_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
     book, record, first = watched.book, watched.record, watched.sequence + 1
-    for start in range(0, len(record), CHANGES_PER_UPDATE_MAX):
-        part = record[start : start + CHANGES_PER_UPDATE_MAX]
+    for start in range(0, len(record), watched.limits.changes):
+        part = record[start : start + watched.limits.changes]
         last = first + len(part) - 1
         yield OrdersUpdate(
             0, 0, book.instrument.instrument_id, first, last, time_ns, part,
@@ -352,8 +342,8 @@ def _orders_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
 def _trades_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
     book, trades = watched.book, watched.trades
     previous_trade_id = watched.last_trade_id
-    for start in range(0, len(trades), CHANGES_PER_UPDATE_MAX):
-        part = trades[start : start + CHANGES_PER_UPDATE_MAX]
+    for start in range(0, len(trades), watched.limits.changes):
+        part = trades[start : start + watched.limits.changes]
         yield TradesUpdate(
             0, 0, book.instrument.instrument_id, book.sequence, time_ns, previous_trade_id, part
         )

@@ -13,11 +13,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from hpe.core.core import DEFAULT_LIMITS
 from hpe.core.effort import FILL, LEVEL, REACHED, ROW, Effort
 from hpe.core.orderbook import Ladder, Level
 from hpe.core.orders import Order
 from hpe.core.wide import Budget, slices, ticks_of
-from hpe.messages import FILLS_PER_COMMAND_MAX, INT_MAX, SelfTrade
+from hpe.messages import INT_MAX, SelfTrade
 
 _NONE: Final = int(SelfTrade.NONE)
 _CANCEL_MAKER: Final = int(SelfTrade.CANCEL_MAKER)
@@ -100,14 +101,15 @@ class Matched(msgspec.Struct, frozen=True, gc=False):
 class Matcher:
     """Matches one aggressor at a time against its book; it keeps nothing of it.
 
-    Each of the walks ends after FILLS_PER_COMMAND_MAX fills at most; all is charged to `effort`.
+    Each of the walks ends after `fills_max` fills at most; all is charged to `effort`.
     """
 
-    def __init__(self, effort: Effort) -> None:
+    def __init__(self, effort: Effort, fills_max: int = DEFAULT_LIMITS.fills) -> None:
         self._effort = effort
+        self._fills_max = fills_max
 
     def match(self, aggressor: Order, limit: int | None) -> Matched:
-        """Trade as much of the aggressor as the limit and FILLS_PER_COMMAND_MAX allow.
+        """Trade as much of the aggressor as the limit and its bound of fills allow.
 
         A limit of 0 is none, with None nothing trades. Makers that are filled leave the book; the
         aggressor is not in the book and its remainder is the caller's to rest or cancel. One with a
@@ -120,7 +122,7 @@ class Matcher:
         Cost: O(fills), plus O(log levels) per level that is used up.
         """
         fills: list[Fill] = []
-        book, user, room = aggressor.book, aggressor.user, FILLS_PER_COMMAND_MAX
+        book, user, room = aggressor.book, aggressor.user, self._fills_max
         careful = aggressor.self_trade != _NONE
         prevented: list[Prevented] = [] if careful else _NOTHING
         barred = spent = False
@@ -178,7 +180,7 @@ class Matcher:
             spent = budget.is_spent(ladder.best.price if ladder.best is not None else 0)
             _count_leaves(fills, cum)
         aggressor.leaves, aggressor.cum = leaves, cum
-        self._effort.charge(FILL, FILLS_PER_COMMAND_MAX - room)
+        self._effort.charge(FILL, self._fills_max - room)
         return Matched(fills, prevented, reached, barred, not room, spent)
 
     def next_maker(self, ladder: Ladder) -> Order:
@@ -200,17 +202,17 @@ class Matcher:
 
     def fillable(self, order: Order, limit: int | None, quantity: int) -> bool:
         """True if so much of an order would trade at once within a limit (0: none)."""
-        walk = Walk(order, limit, order.leaves, self._effort)
+        walk = self._walk(order, limit, order.leaves)
         return sum(part for _, part in walk.parts()) >= quantity
 
     def cost(self, order: Order, limit: int | None, ticks_lots_max: int) -> int:
         """Sum price x quantity (ticks x lots) of what an order would trade now, or a little more.
 
-        More where FILLS_PER_COMMAND_MAX ends it among hidden lots. Stops once the sum is above
+        More where the bound of fills ends it among hidden lots. Stops once the sum is above
         `ticks_lots_max`: more than that cannot be paid anyway.
         """
         total = 0
-        for price, part in Walk(order, limit, order.leaves, self._effort, upward=True).parts():
+        for price, part in self._walk(order, limit, order.leaves, upward=True).parts():
             total += ticks_of(price, part)
             if total > ticks_lots_max:
                 break
@@ -224,7 +226,7 @@ class Matcher:
         if dead_ns:
             best = next(ladder.living(0, dead_ns), None)
         lots_max = budget.lots(best.price) + 1 if best is not None else 1  # one to be refused
-        walk = Walk(order, limit, lots_max, self._effort)
+        walk = self._walk(order, limit, lots_max)
         for price, part in walk.parts():
             lots = min(part, budget.lots(price))
             quantity += lots
@@ -232,6 +234,9 @@ class Matcher:
             if lots < part or (walk.own_last and not budget.lots(price)):
                 return quantity > 0
         return quantity > 0 and budget.is_spent(walk.end)
+
+    def _walk(self, order: Order, limit: int | None, leaves: int, *, upward: bool = False) -> Walk:
+        return Walk(order, limit, leaves, self._effort, self._fills_max, upward=upward)
 
 
 class Walk:
@@ -252,6 +257,7 @@ class Walk:
         limit: int | None,
         leaves: int,
         effort: Effort,
+        fills_max: int,
         *,
         upward: bool = False,
     ) -> None:
@@ -259,14 +265,14 @@ class Walk:
         self._upward = upward
         self._ladder = order.book.opposite(order.side)
         self._dead_ns = order.book.dead_ns()
-        self._room = FILLS_PER_COMMAND_MAX
+        self._room = fills_max
         self._is_left = self.own_last = False
         self.end = 0
 
     def parts(self) -> Iterator[tuple[int, int]]:
         """Yield (price, quantity) of what the order would trade, best first.
 
-        Ends at FILLS_PER_COMMAND_MAX makers; an iceberg counts once per slice there, and takes
+        Ends at `fills_max` makers; an iceberg counts once per slice there, and takes
         with it what it hides only where all slices of its level have room.
         """
         limit, ladder, dead_ns = self._limit, self._ladder, self._dead_ns

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hpe.core.core import DEFAULT_LIMITS, Limits
 from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Due
 from hpe.errors import InvariantViolation
 from hpe.messages import (
-    ENDED_ORDERS_MAX,
-    RECENT_FILLS_MAX,
     CancelReason,
     ExecutionReport,
     OrderStatus,
@@ -193,10 +192,14 @@ class OrderIndex:
     that is kept under an id is the newest that ended.
     """
 
-    __slots__ = ("_timers", "by_session", "ended", "filled_users", "open_count", "users")
+    __slots__ = (
+        "_ended_max", "_fills_max", "_timers", "by_session", "ended", "filled_users",
+        "open_count", "users",
+    )  # fmt: skip
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: Timers, limits: Limits = DEFAULT_LIMITS) -> None:
         self._timers = timers
+        self._ended_max, self._fills_max = limits.ended_orders, limits.recent_fills
         self.users: dict[int, UserOrders] = {}  # who is in it is parties.py's
         self.open_count = 0
         # Those that a session's lost connection cancels, by session; the oldest first.
@@ -239,7 +242,7 @@ class OrderIndex:
     def keep(self, order: Order) -> None:
         """Keep an order that ended, forgetting the oldest of too many."""
         ended, client_order_id = self.ended, order.client_order_id
-        if len(ended) >= ENDED_ORDERS_MAX:
+        if len(ended) >= self._ended_max:
             oldest = ended.popleft()
             theirs = self.users[oldest.user].ended_by_client_id
             if theirs.get(oldest.client_order_id) is oldest:
@@ -268,7 +271,7 @@ class OrderIndex:
         """Keep a fill for queries, forgetting the oldest of too many."""
         self.users[user].fills.append(report)
         self.filled_users.append(user)
-        if len(self.filled_users) > RECENT_FILLS_MAX:
+        if len(self.filled_users) > self._fills_max:
             theirs = self.users[self.filled_users.popleft()]
             theirs.fills_after = theirs.fills.popleft().private_sequence
 

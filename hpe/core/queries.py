@@ -55,11 +55,6 @@ _NO_TERMS: Final = Terms()
 _NOTHING: Final[dict[int, Account]] = {}
 
 
-QUERY_EFFORT_MAX: Final = 65_536
-"""Rows that the queries of one batch may walk or show before the rest is answered `busy`: 10 ms of
-everybody's time."""
-
-
 class Queries:
     """Answers queries about one exchange. `state_hash` is the core's."""
 
@@ -174,7 +169,7 @@ class Queries:
 
     def get_state_hash(self, user: int, query: GetStateHash) -> StateHashReply:
         """Digest the whole state. Cost: all of it."""
-        self._effort.ask(ROW, QUERY_EFFORT_MAX)
+        self._effort.ask(ROW, self._exchange.limits.query_effort)
         digest = self._state_hash().hex()
         return StateHashReply(query.request_id, 0, self._exchange.sequence, digest)
 

@@ -27,7 +27,16 @@ from hpe.core.codec import (
     split_frames,
 )
 from hpe.core.configuration import configuration_differences
-from hpe.core.core import SYSTEM_CONNECTION, Batch, BatchBounds, Output, Run, Settings
+from hpe.core.core import (
+    DEFAULT_LIMITS,
+    SYSTEM_CONNECTION,
+    Batch,
+    BatchBounds,
+    Limits,
+    Output,
+    Run,
+    Settings,
+)
 from hpe.core.effort import ROW
 from hpe.core.events import Delisted
 from hpe.core.exchange import Exchange
@@ -36,18 +45,15 @@ from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET, InternalCommand
 from hpe.core.judging import INTERNAL_TABLES, Undecodable, decode_request, judge, refusal
 from hpe.core.loading import load_state
 from hpe.core.market_data import MarketFeed
-from hpe.core.permissions import permitted
-from hpe.core.queries import QUERY_EFFORT_MAX, Queries
+from hpe.core.queries import Queries
 from hpe.core.routing import CommandHandler, commands_of, queries_of
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.snapshots import answer_later, answer_now
 from hpe.core.state import dump_state, hash_state
 from hpe.core.timers import SESSION
-from hpe.core.turns import TURNS_EFFORT_MAX
 from hpe.core.work import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
 from hpe.errors import Diverged, InvariantViolation, StateError
 from hpe.messages import (
-    FILLS_PER_COMMAND_MAX,
     HELLO_CANCEL_ON_DISCONNECT,
     Continue,
     DetachCause,
@@ -76,15 +82,16 @@ class ReferenceCore:
     name = "python"
     bounds = BatchBounds(commands=1_024, bytes=256 * 1024, frames_per_turn=256)
 
-    def __init__(self) -> None:
-        exchange = self.exchange = Exchange()
-        self.sessions = Sessions(self.exchange.timers)
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        exchange = self.exchange = Exchange(limits)
+        self.sessions = Sessions(self.exchange.timers, limits.room)
         settings = self.exchange.settings
         self.sessions.set_times(settings.session_expiry_ns, settings.session_keep_ns)
         self.exchange.acts[SESSION] = self.sessions.expire
         self.exchange.revoked = self.sessions.revoked
         self.feed = PrivateFeed(self.exchange.orders)
-        self.market_feed = MarketFeed(self.exchange.books)
+        self.market_feed = MarketFeed(self.exchange.books, limits)
         self.digest = 0
         self._commands = commands_of(exchange)
         # By a body's second byte, which is the type where the header is a fixarray; whatever else
@@ -168,7 +175,7 @@ class ReferenceCore:
 
     def _new_work(self, time_ns: int) -> BatchWork:
         """Begin a batch: what the last one left over comes before everything else."""
-        work = BatchWork(time_ns, self.last_sequence + 1)
+        work = BatchWork(time_ns, self.last_sequence + 1, self.limits.reports)
         self._effort.begin()
         if self.unfinished:
             self._begin(work)
@@ -252,7 +259,7 @@ class ReferenceCore:
                 if request_id > highest_id:
                     highest_id = request_id
                 fresh = request_id > last_request_id and not admit
-                if guarded and (fresh or handler is None) and not _permitted(session, request):
+                if guarded and (fresh or handler is None) and not session.may(request):
                     handler, answer = None, error_body(request_id, ErrorCode.NOT_AUTHORIZED)
                 elif handler is None:
                     answer = self._answer_query(user, request, admit, work, out)
@@ -317,7 +324,7 @@ class ReferenceCore:
             return error_body(request.request_id, ErrorCode.UNKNOWN_TYPE)
         if admit:
             return error_body(request.request_id, ErrorCode(admit))
-        if self._effort.asked >= QUERY_EFFORT_MAX:
+        if self._effort.asked >= self.limits.query_effort:
             text = "the queries of this batch have searched enough"
             return error_body(request.request_id, ErrorCode.BUSY, text)
         if isinstance(request, Subscribe):
@@ -337,12 +344,12 @@ class ReferenceCore:
         self._report(work, [], exchange.sequence + 1)
         if exchange.revoked:
             self._execute_internal(_CLOSE_MORE, work)
-        market.effort_max = self._effort.spent + TURNS_EFFORT_MAX
+        market.effort_max = self._effort.spent + self.limits.turns_effort
         for _ in range(market.turns.count):  # each at most once
             self._execute_internal(_CONTINUE, work)
             if self._effort.spent >= market.effort_max:
                 break
-        market.effort_max = FILLS_PER_COMMAND_MAX
+        market.effort_max = self.limits.effort
         exchange.slow = exchange.cancel_on_disconnect or market.timers.overdue
         self._weigh(work)
 
@@ -350,7 +357,7 @@ class ReferenceCore:
         """Let fired stops have their turn and report what one command did.
 
         Fills and levels walked are what makes one command cost a thousand times another: with
-        FILLS_PER_COMMAND_MAX of them the batch is full, for its time and for the log's record.
+        `limits.effort` of them the batch is full, for its time and for the log's record.
         """
         market = self.exchange.market
         if market.concerned is not None:
@@ -362,7 +369,7 @@ class ReferenceCore:
         """Note how much the batch has done, and whether some commands have to wait."""
         market = self.exchange.market
         work.effort = self._effort.spent
-        work.full = work.effort >= FILLS_PER_COMMAND_MAX
+        work.full = work.effort >= self.limits.effort
         work.careful = work.full or len(market.turns.works) > 0 or market.timers.overdue
 
     def _report(self, work: BatchWork, out: list[bytes], sequence: int) -> None:
@@ -441,7 +448,3 @@ class ReferenceCore:
         if work.subscribes:
             answer_now(exchange, feed, work)
         return work.output(self.digest, self.last_sequence, self.next_due_ns, market, feed.late)
-
-
-def _permitted(session: Session, request: Request) -> bool:
-    return permitted(session.role, session.user_first, session.user_last, session.user, request)

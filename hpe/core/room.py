@@ -8,11 +8,11 @@ that comes, goes or gives way, however many there are. Source: protocol.md, "Roo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sortedcontainers import SortedList
 
-from hpe.core.core import RoomLimit
+from hpe.core.core import RoomLimit, RoomSizes
 from hpe.errors import InvariantViolation
 from hpe.messages import Role
 
@@ -20,41 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hpe.core.sessions import Session
-
-ROOM: Final = 1_048_576
-"""Remembered responses over all sessions: at RESPONSE_BYTES_MAX each that bounds 192 MiB."""
-
-KEY_SHARE: Final = ROOM // 16
-"""What the sessions of one key take at most: a key that opens many is in its own way."""
-
-LARGE_SHARE: Final = ROOM // 2
-"""Out of which windows above SMALL are granted: the other half is for many who want little."""
-
-KEPT: Final = ROOM // 16
-"""Where no keys are asked for there are no shares, and this, half of the last eighth, is kept for
-users that have no session and want a small window."""
-
-SMALL: Final = 64
-"""The window for which room is made. What is beyond it is granted if it is free."""
-
-LEAST: Final = 16
-"""What a session takes at least: the rest of it costs about as much as this many responses."""
-
-OPERATORS: Final = 64
-"""Sessions of operators, beside the room: a full room does not keep them out."""
-
-
-class RoomSizes(NamedTuple):
-    """All of these bounds; a test may have smaller ones."""
-
-    room: int = ROOM
-    key_share: int = KEY_SHARE
-    large: int = LARGE_SHARE
-    kept: int = KEPT
-    small: int = SMALL
-    least: int = LEAST
-    operators: int = OPERATORS
-
 
 Owner = tuple[int, bool]
 """(number, True for a key, False for a user): in this order they give way."""

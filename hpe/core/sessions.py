@@ -15,8 +15,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hpe.core.core import RoomLimit
-from hpe.core.room import Newcomer, Room, RoomSizes, owner_of
+from hpe.core.core import DEFAULT_LIMITS, RoomLimit, RoomSizes
+from hpe.core.permissions import permitted
+from hpe.core.room import Newcomer, Room, owner_of
 from hpe.core.timers import SESSION, Due, Entry, Timers
 from hpe.errors import InvariantViolation
 from hpe.messages import (
@@ -24,6 +25,7 @@ from hpe.messages import (
     WINDOW_DEFAULT,
     ErrorCode,
     KeysValid,
+    Request,
     Role,
     SessionAttached,
 )
@@ -61,6 +63,10 @@ class Session(msgspec.Struct):
     attach_number: int = 0
     detached_ns: int = 0
 
+    def may(self, request: Request) -> bool:
+        """True if its role and its users permit a request."""
+        return permitted(self.role, self.user_first, self.user_last, self.user, request)
+
     @property
     def grace_ns(self) -> int:
         """How long a lost connection may stay away before its orders are canceled."""
@@ -87,7 +93,7 @@ class Session(msgspec.Struct):
 class Sessions:
     """Every session, by id and by the attach number of the connection that holds it."""
 
-    def __init__(self, timers: Timers, sizes: RoomSizes = RoomSizes()) -> None:  # noqa: B008
+    def __init__(self, timers: Timers, sizes: RoomSizes = DEFAULT_LIMITS.room) -> None:
         self._timers = timers
         self._sessions: dict[int, Session] = {}
         self._attached: dict[int, Session] = {}

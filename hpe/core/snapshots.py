@@ -11,13 +11,13 @@ from itertools import islice
 
 from hpe.core.auction import crossing_levels
 from hpe.core.codec import encode, frame
+from hpe.core.core import Limits
 from hpe.core.effort import CLEARING, COPIES_PER_ROW, SNAPSHOT
 from hpe.core.exchange import Exchange
 from hpe.core.market_data import MarketFeed, best_row, checksum, status_row
 from hpe.core.orderbook import Ladder, OrderBook
 from hpe.core.work import BatchWork, Snapshot
 from hpe.messages import (
-    SNAPSHOT_ORDERS_MAX,
     BestUpdate,
     BookLevel,
     BookOrderRow,
@@ -64,7 +64,7 @@ def _rows(book: OrderBook | None, feed: MarketFeed, request: Subscribe) -> int:
     levels = [level for side in sides for level in islice(side, request.depth)]
     if request.channel is Channel.LEVELS:
         return len(levels)
-    return min(sum(level.count for level in levels), 2 * SNAPSHOT_ORDERS_MAX)
+    return min(sum(level.count for level in levels), 2 * feed.limits.snapshot_orders)
 
 
 def answer_now(exchange: Exchange, feed: MarketFeed, work: BatchWork) -> None:
@@ -104,8 +104,8 @@ def subscribed(exchange: Exchange, feed: MarketFeed, request: Subscribe) -> Subs
             asks, more_asks = _best_levels(book.asks, request.depth)
             update = LevelsUpdate(*head, 0, book.sequence, time_ns, bids, asks, checksum(book))
         case Channel.ORDERS:
-            bid_orders, more_bids = _best_orders(book.bids, request.depth)
-            ask_orders, more_asks = _best_orders(book.asks, request.depth)
+            bid_orders, more_bids = _best_orders(book.bids, request.depth, feed.limits)
+            ask_orders, more_asks = _best_orders(book.asks, request.depth, feed.limits)
             update = OrdersSnapshot(
                 *head, book.sequence, time_ns, bid_orders, ask_orders, checksum(book)
             )
@@ -126,12 +126,12 @@ def _best_levels(ladder: Ladder, depth: int) -> tuple[list[BookLevel], bool]:
     return rows, len(rows) < ladder.level_count()
 
 
-def _best_orders(ladder: Ladder, depth: int) -> tuple[list[BookOrderRow], bool]:
+def _best_orders(ladder: Ladder, depth: int, limits: Limits) -> tuple[list[BookOrderRow], bool]:
     """Return the orders of the best levels, whole levels only, and whether there are more."""
     rows: list[BookOrderRow] = []
     taken = 0
     for level in islice(ladder.levels(), depth):
-        if len(rows) + level.count > SNAPSHOT_ORDERS_MAX:
+        if len(rows) + level.count > limits.snapshot_orders:
             break
         taken += 1
         rows += [

@@ -12,16 +12,13 @@ from typing import Final, NamedTuple
 
 from sortedcontainers import SortedList
 
+from hpe.core.core import DEFAULT_LIMITS
+
 ORDER: Final = 0
 HOLD: Final = 1
 ENDING: Final = 2
 INTERRUPTION: Final = 3
 SESSION: Final = 4
-
-ACTS_PER_BODY_MAX: Final = (256, 256, 256, 256, 1_024)
-"""How many entries of each kind act in one body, of ENDING how many orders end: each is a report
-and some moves of money, 256 of every kind are below 5 ms. To forget a session costs a fifth of
-that, and nobody is told."""
 
 Due = tuple[int, int, int, int]
 """(due time in ns, ORDER, order id, user), (..., HOLD, user, hold id), (..., ENDING, session id,
@@ -100,14 +97,16 @@ class Queue:
 class Timers:
     """All due entries; `room` is what the bounds of the running body have left, by kind.
 
+    `acts_max` is how many of each kind act in one body, of ENDING how many orders end.
+
     `now_ns` is the body's time. `overdue` is true while there may be dead orders: those whose time
     has come and whose turn has not.
     """
 
     __slots__ = ("_passed", "_queues", "acts_max", "now_ns", "overdue", "room")
 
-    def __init__(self) -> None:
-        self.acts_max: tuple[int, ...] = ACTS_PER_BODY_MAX
+    def __init__(self, acts_max: tuple[int, ...] = DEFAULT_LIMITS.acts) -> None:
+        self.acts_max = acts_max
         self._queues = [Queue() for _ in self.acts_max]
         self._passed: set[int] = set()
         self.room = list(self.acts_max)

@@ -18,20 +18,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sortedcontainers import SortedList
 
 from hpe.errors import InvariantViolation
-from hpe.messages import FILLS_PER_COMMAND_MAX, InstrumentStatus
+from hpe.messages import InstrumentStatus
 
 if TYPE_CHECKING:
     from hpe.core.orderbook import OrderBook
     from hpe.core.orders import Order
     from hpe.core.triggers import Firing, Row
-
-TURNS_EFFORT_MAX: Final = FILLS_PER_COMMAND_MAX // 4
-"""What all that is unfinished may cost in one body before the clients' commands come: a quarter of
-it, so that a user with a crowd of stops takes less from others than they have themselves."""
-
-FIRED_PER_COMMAND_MAX: Final = 4_096
-"""Stops that leave their triggers in one command: that costs a fourth of a turn, of which a command
-has STOPS_PER_COMMAND_MAX."""
 
 _GOES_ON: Final = (InstrumentStatus.TRADING, InstrumentStatus.CALL_AUCTION)
 

@@ -16,7 +16,6 @@ from hpe.core.core import Output, Progress
 from hpe.core.events import AuctionMatch, Event
 from hpe.core.matcher import Match
 from hpe.messages import (
-    REPORTS_PER_UPDATE_MAX,
     CancelResponse,
     DelistAsset,
     DelistInstrument,
@@ -68,10 +67,11 @@ class BatchWork:
     __slots__ = (
         "begun", "careful", "connection", "cut", "digested", "effort", "first_sequence", "full",
         "groups", "highest_id", "idle", "idle_cancels", "private", "progress", "replies",
-        "snapshots", "subscribed", "subscribes", "time_ns", "trades",
+        "reports_max", "snapshots", "subscribed", "subscribes", "time_ns", "trades",
     )  # fmt: skip
 
-    def __init__(self, time_ns: int, first_sequence: int) -> None:
+    def __init__(self, time_ns: int, first_sequence: int, reports_max: int) -> None:
+        self.reports_max = reports_max
         self.time_ns = time_ns
         self.first_sequence = first_sequence
         self.begun = False
@@ -150,7 +150,7 @@ class BatchWork:
             [
                 row
                 for user, (first, reports) in sorted(self.private.items())
-                for row in _private_rows(user, first, reports)
+                for row in _private_rows(user, first, reports, self.reports_max)
             ],
             market,
             body,
@@ -164,11 +164,11 @@ class BatchWork:
 
 
 def _private_rows(
-    user: int, first: int, reports: list[bytes]
+    user: int, first: int, reports: list[bytes], count_max: int
 ) -> Iterator[tuple[int, int, int, bytes]]:
     """Yield (user, first, last, frame) of a batch's reports, put together from their bodies."""
-    for start in range(0, len(reports), REPORTS_PER_UPDATE_MAX):
-        part = reports[start : start + REPORTS_PER_UPDATE_MAX]
+    for start in range(0, len(reports), count_max):
+        part = reports[start : start + count_max]
         begin, end = first + start, first + start + len(part) - 1
         ids = encode(user) + encode(begin) + encode(end)
         body = b"".join((_UPDATE_HEAD, ids, array_header(len(part)), *part))

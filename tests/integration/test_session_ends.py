@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 from hpe.cli import main
-from hpe.core.room import OPERATORS
+from hpe.core.core import DEFAULT_LIMITS
 from hpe.keys import Key
 from hpe.messages import (
     HELLO_CANCEL_ON_DISCONNECT,
@@ -151,10 +151,10 @@ async def test_a_refusal_names_the_limit_and_operators_have_places_of_their_own(
             running_service(tmp_path, keys_file=path, connections_per_key_max=1_000) as service,
             AsyncExitStack() as stack,
         ):
-            for _ in range(OPERATORS):  # they leave their sessions behind
+            for _ in range(DEFAULT_LIMITS.room.operators):  # they leave their sessions behind
                 async with wire(service.port) as client:
                     assert (await log_on(client, OPERATOR, 1))[0] == 1
-            for _ in range(OPERATORS):
+            for _ in range(DEFAULT_LIMITS.room.operators):
                 client = await stack.enter_async_context(wire(service.port))
                 assert (await log_on(client, OPERATOR, 1))[0] == 1
             async with wire(service.port) as further:

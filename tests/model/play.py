@@ -16,8 +16,7 @@ import msgspec
 from msgspec import structs
 from msgspec.structs import replace
 
-from hpe.core.core import SYSTEM_CONNECTION, Core, Run
-from hpe.core.reference import ReferenceCore
+from hpe.core.core import DEFAULT_LIMITS, SYSTEM_CONNECTION, Limits, Run
 from hpe.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
@@ -73,7 +72,7 @@ from tests.support.core_driver import (
     internal_replies,
 )
 from tests.support.naive_exchange import NaiveExchange
-from tests.support.naive_state import Account, NaiveBounds
+from tests.support.naive_state import Account
 
 WATCHER: Final = 9
 """The user of the sessions that ask the queries and subscribe to market data."""
@@ -98,24 +97,8 @@ NOTHING: Final = (0, 0, 0, 0)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-TIGHT: Final = NaiveBounds(stops=1, uncross_fills=2, part_fills=1, acts=(1, 1, 1, 1), dead=1)
-"""Bounds at which the work of a few orders is cut into parts."""
-
-
-def bounded(new_core: CoreFactory, bounds: NaiveBounds) -> CoreFactory:
-    """Return a factory of cores of which a command and a batch do no more than this."""
-
-    def new_bounded_core() -> Core:
-        core = new_core()
-        assert isinstance(core, ReferenceCore)
-        market, timers = core.exchange.market, core.exchange.timers
-        market.stops_max = bounds.stops
-        market.dead_max = bounds.dead
-        market.uncross_fills_max, market.part_fills_max = bounds.uncross_fills, bounds.part_fills
-        timers.acts_max = (*bounds.acts, *timers.acts_max[len(bounds.acts) :])
-        return core
-
-    return new_bounded_core
+TIGHT: Final = Limits(stops=1, uncross_fills=2, part_fills=1, acts=(1, 1, 1, 1, 1_024), dead=1)
+"""Limits at which the work of a few orders is cut into parts."""
 
 
 class Play:
@@ -128,14 +111,14 @@ class Play:
         open_orders_max: int = OPEN_ORDERS_MAX,
         open_orders_per_user_max: int = OPEN_ORDERS_PER_USER_MAX,
         places: PlaceLimits = PLACES,
-        bounds: NaiveBounds | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.mood = mood
-        self.venue = Venue(new_core if bounds is None else bounded(new_core, bounds))
+        self.venue = Venue(new_core, limits)
         self.venue.pace_ns = UNIT_NS
         self.naive = NaiveExchange(open_orders_max, open_orders_per_user_max, True, places)
         self.state = self.naive.state
-        self.state.bounds = bounds or NaiveBounds()
+        self.state.limits = limits
         self.seats = Seats(self.venue, self.naive)
         self.told: dict[int, int] = {}
         self.told_balances: dict[int, int] = {}

@@ -15,11 +15,11 @@ from random import Random
 from traceback import extract_tb
 from typing import Final
 
+from hpe.core.core import DEFAULT_LIMITS, Limits
 from tests.model.commands import MOODS
 from tests.model.play import TIGHT, Play, described
 from tests.model.seats import USERS, Step
 from tests.support.core_driver import CoreFactory
-from tests.support.naive_state import NaiveBounds
 
 STEPS_PER_PLAY: Final = 500
 TRIES_MAX: Final = 400
@@ -39,7 +39,7 @@ def play_seed(new_core: CoreFactory, seed: int, steps: int = STEPS_PER_PLAY) -> 
     random = Random(seed)
     done: list[Step] = []
     try:
-        play = Play(new_core, seed % MOODS, bounds=_bounds_of(seed))
+        play = Play(new_core, seed % MOODS, limits=_limits_of(seed))
         while len(done) < steps:
             first = play.choose(random)
             batch = [first._replace(wait=max(1, first.wait))]
@@ -50,22 +50,22 @@ def play_seed(new_core: CoreFactory, seed: int, steps: int = STEPS_PER_PLAY) -> 
         play.venue.check()
     except Exception as error:
         raise PlayFailed(
-            _story(new_core, seed, shortest(new_core, done, _bounds_of(seed)), error)
+            _story(new_core, seed, shortest(new_core, done, _limits_of(seed)), error)
         ) from None
     return len(done)
 
 
-def _bounds_of(seed: int) -> NaiveBounds | None:
-    """Let every other round of moods be played with tight bounds."""
-    return TIGHT if seed // MOODS % 2 else None
+def _limits_of(seed: int) -> Limits:
+    """Let every other round of moods be played with tight limits."""
+    return TIGHT if seed // MOODS % 2 else DEFAULT_LIMITS
 
 
 def play_steps(
-    new_core: CoreFactory, steps: Sequence[Step], bounds: NaiveBounds | None = None
+    new_core: CoreFactory, steps: Sequence[Step], limits: Limits = DEFAULT_LIMITS
 ) -> Exception | None:
     """Play given steps; return what went wrong."""
     try:
-        play = Play(new_core, bounds=bounds)
+        play = Play(new_core, limits=limits)
         for batch in batches_of(steps):
             play.execute(batch)
         play.venue.check()
@@ -86,7 +86,7 @@ def batches_of(steps: Sequence[Step]) -> list[list[Step]]:
 
 
 def shortest(
-    new_core: CoreFactory, steps: list[Step], bounds: NaiveBounds | None = None
+    new_core: CoreFactory, steps: list[Step], limits: Limits = DEFAULT_LIMITS
 ) -> list[Step]:
     """Leave steps out, in ever smaller pieces, while the rest still fails."""
     size, tries = len(steps) // 2, 0
@@ -95,7 +95,7 @@ def shortest(
         while start < len(steps) and tries < TRIES_MAX:
             fewer = steps[:start] + steps[start + size :]
             tries += 1
-            if play_steps(new_core, fewer, bounds) is None:
+            if play_steps(new_core, fewer, limits) is None:
                 start += size
             else:
                 steps = fewer
@@ -105,7 +105,7 @@ def shortest(
 
 
 def _story(new_core: CoreFactory, seed: int, steps: list[Step], first: Exception) -> str:
-    error = play_steps(new_core, steps, _bounds_of(seed)) or first
+    error = play_steps(new_core, steps, _limits_of(seed)) or first
     lines = [f"seed {seed}: {len(steps)} steps are enough"]
     lines += [f"user {USERS[s.place]} after {s.wait}: {described(s.command)}" for s in steps]
     where = extract_tb(error.__traceback__)[-1]

@@ -11,24 +11,25 @@ from typing import Final
 
 import pytest
 
-from hpe.core.core import Batch, Output
-from hpe.core.reference import ReferenceCore
+from hpe.core import new_core
+from hpe.core.core import DEFAULT_LIMITS, Batch, Core, Limits, Output
 from tests.model.commands import MOODS
 from tests.model.seeded_plays import play_seed
+from tests.support.core_around import CoreAround
 
 PLAYS: Final = 2 * MOODS
-"""Every mood, with and without tight bounds."""
+"""Every mood, with and without tight limits."""
 
 STEPS: Final = 120
 LOAD_EVERY: Final = 13
 
 
-class ShadowedCore(ReferenceCore):
+class ShadowedCore(CoreAround):
     """A core with another one beside it that does the same since it loaded this one's dump."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._shadow: ReferenceCore | None = None
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
+        self._shadow: Core | None = None
         self._batches = count()
 
     def apply(self, batch: Batch) -> Output:
@@ -42,12 +43,8 @@ class ShadowedCore(ReferenceCore):
             assert self._shadow.state_hash() == self.state_hash()
         return output
 
-    def _loaded(self) -> ReferenceCore:
-        core = ReferenceCore()
-        ours, theirs = self.exchange.market, core.exchange.market
-        for name in ("stops_max", "dead_max", "uncross_fills_max", "part_fills_max"):
-            setattr(theirs, name, getattr(ours, name))
-        core.exchange.timers.acts_max = self.exchange.timers.acts_max
+    def _loaded(self) -> Core:
+        core = new_core(self.limits)
         core.load(list(self.dump()))
         return core
 

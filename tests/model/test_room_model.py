@@ -5,8 +5,7 @@ from random import Random
 
 import pytest
 
-from hpe.core.core import RoomLimit
-from hpe.core.room import RoomSizes
+from hpe.core.core import RoomLimit, RoomSizes
 from hpe.core.sessions import Remembered, Sessions
 from hpe.core.timers import Timers
 from hpe.messages import Role, SessionAttached

@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hpe.core import new_core
-from hpe.core.core import Batch, BatchBounds, Core, Output, Settings
+from hpe.core.core import DEFAULT_LIMITS, Batch, BatchBounds, Core, Limits, Output, Settings
 
 
 class CoreAround:
     """All of the contract, by another core."""
 
-    def __init__(self) -> None:
-        self.inner: Core = new_core()
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.inner: Core = new_core(limits)
 
     @property
     def name(self) -> str:
         return self.inner.name
+
+    @property
+    def limits(self) -> Limits:
+        return self.inner.limits
 
     @property
     def bounds(self) -> BatchBounds:

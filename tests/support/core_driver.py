@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeVar, get_args
 import msgspec
 
 from hpe.core import new_core
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.core.core import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Core, Limits, Output, Run
 from hpe.messages import (
     CHANGES_PER_UPDATE_MAX,
     COMMAND_FIRST,
@@ -74,9 +74,9 @@ from hpe.messages import (
     TickResponse,
     TimeInForce,
 )
-from tests.support.progress import check_progress
+from tests.support.progress import check_order, check_progress
 
-CoreFactory = Callable[[], Core]
+CoreFactory = Callable[..., Core]  # of limits
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
 CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": new_core}
@@ -188,9 +188,10 @@ class Venue:
     batch comes `pace_ns` after the one before.
     """
 
-    def __init__(self, new_core: CoreFactory) -> None:
+    def __init__(self, new_core: CoreFactory, limits: Limits = DEFAULT_LIMITS) -> None:
         self.new_core = new_core
-        self.core = new_core()
+        self.limits = limits
+        self.core = new_core(limits)
         self.bodies: list[bytes] = []
         self.private: dict[int, list[PrivateReport]] = {}
         self.balances: dict[int, list[BalanceReport]] = {}
@@ -199,15 +200,13 @@ class Venue:
         self.delisted: list[int] = []
         self.subscribed: list[tuple[int, int, int, int]] = []
         self.attach_numbers = count(1)
-        self.time_ns = 0
-        self.pace_ns = 1
+        self.time_ns, self.pace_ns = 0, 1
 
     def apply(self, *runs: Run, wait_ns: int | None = None) -> Output:
         """Apply one batch, `wait_ns` after the last one, `pace_ns` where that is not given."""
         self.time_ns += self.pace_ns if wait_ns is None else wait_ns
         output = self.core.apply(Batch(self.time_ns, list(runs), wanted_of(self.wanted)))
-        connections = [connection for connection, _ in output.replies]
-        assert len(connections) == len(set(connections))
+        check_order(output)
         if output.body:
             self.bodies.append(output.body)
         for row in output.private:
@@ -240,7 +239,6 @@ class Venue:
                 self.delisted.append(instrument)
         rows = [row for row in output.market if row[1]]
         keys = [(instrument, Channel(channel)) for instrument, channel, _ in rows]
-        assert len(keys) == len(set(keys))
         assert self.wanted.issuperset(keys)
         for key, (*_, frames) in zip(keys, rows, strict=True):
             self.market.append(MarketRow(*key, market_updates(frames), self.time_ns))
@@ -251,6 +249,11 @@ class Venue:
         run = Run(SYSTEM_CONNECTION, 0, 0, len(requests), frames_of(requests))
         replies = dict(self.apply(run, wait_ns=wait_ns).replies)[SYSTEM_CONNECTION]
         return internal_replies(replies)
+
+    def limit(self, **changes: Any) -> None:
+        """Go on with a core of other limits that loaded this one's dump."""
+        self.limits = self.limits._replace(**changes)
+        self.core = self.restored()
 
     def configure(self, **changes: Any) -> None:
         """Change the settings."""
@@ -282,14 +285,14 @@ class Venue:
 
     def replayed(self) -> Core:
         """Return a new core that executed the log; every body came out as it is."""
-        core = self.new_core()
+        core = self.new_core(self.limits)
         for body in self.bodies:
             assert core.replay(body).body == body
         return core
 
     def restored(self) -> Core:
         """Return a new core that loaded this one's dump."""
-        core = self.new_core()
+        core = self.new_core(self.limits)
         core.load(list(self.core.dump()))
         return core
 

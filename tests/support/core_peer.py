@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from hpe import messages
 from hpe.core import new_core
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
+from hpe.core.core import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Limits, Run
 from hpe.errors import ReplyTimeout
 from hpe.messages import SessionAttached
 from hpe.net.framing import encode_frame
@@ -27,8 +27,10 @@ USER = 42
 class CorePeer:
     """A session on a real core, in memory: frames wait until `serve` applies them."""
 
-    def __init__(self, window: int = 4, timeout_s: float = 5.0) -> None:
-        self.core = new_core()
+    def __init__(
+        self, window: int = 4, timeout_s: float = 5.0, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.core = new_core(limits)
         self.time_ns = 0
         self.waiting: list[bytes] = []
         self.sent: list[bytes] = []

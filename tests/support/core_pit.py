@@ -1,21 +1,17 @@
 """A pit: one pair, two traders with plenty of money; and what makes its core cut work into parts.
 
-For tests of `continue`. The limits of one command and one batch are set for a test alone, to
-numbers at which a few orders are already too many. Relies on the reference core: its modules are
-what the limits are set in.
+For tests of `continue`. The limits of one command and one batch are small in a test alone:
+numbers at which a few orders are already too many.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import pytest
-
-from hpe.core import market, reference
+from hpe.core import new_core
 from hpe.core.codec import decode_body, split_frames
+from hpe.core.core import DEFAULT_LIMITS, Limits
 from hpe.core.judging import LOGGED_TABLES, decode_request
-from hpe.core.market import Market
-from hpe.core.reference import ReferenceCore
 from hpe.messages import (
     ExecType,
     ExecutionReport,
@@ -34,29 +30,26 @@ from tests.support.core_parts import place
 FUNDS: Final = 10**9
 
 
-def limit_stops(patch: pytest.MonkeyPatch, count: int) -> None:
+def limit_stops(pit: Pit, count: int) -> None:
     """Let this many stops fire in one command."""
-    patch.setattr(Market, "stops_max", count)
+    pit.venue.limit(stops=count)
 
 
-def limit_effort(patch: pytest.MonkeyPatch, effort: int) -> None:
+def limit_effort(pit: Pit, effort: int) -> None:
     """Let a batch be full after this many fills and reports, a quarter of them for what goes on."""
-    patch.setattr(reference, "FILLS_PER_COMMAND_MAX", effort)
-    patch.setattr(reference, "TURNS_EFFORT_MAX", effort // 4)
-    patch.setattr(market, "CONTINUE", 0)
+    pit.venue.limit(effort=effort, turns_effort=effort // 4, continue_effort=0)
 
 
-def limit_fills(patch: pytest.MonkeyPatch, fills: int) -> None:
+def limit_fills(pit: Pit, fills: int) -> None:
     """Let an uncross have this many fills in one command."""
-    patch.setattr(Market, "uncross_fills_max", fills)
-    patch.setattr(Market, "part_fills_max", fills)
+    pit.venue.limit(uncross_fills=fills, part_fills=fills)
 
 
 class Pit:
     """A venue with one pair and two traders, `hers` (user 1) and `his` (user 2)."""
 
-    def __init__(self) -> None:
-        self.venue = Venue(ReferenceCore)
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.venue = Venue(new_core, limits)
         self.hers, self.his = self.venue.attach(1), self.venue.attach(2)
         self.hers.list_pair()
         for trader in (self.hers, self.his):

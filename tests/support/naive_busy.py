@@ -69,7 +69,7 @@ def _comes_behind_many(
         order.price = command.price or order.price
         lots = new_leaves(order, command)
     looks_only = order.post_only or isinstance(command, SubmitOco)
-    return dead_before(state, order, 1 if looks_only else lots, looks_only) > state.bounds.dead
+    return dead_before(state, order, 1 if looks_only else lots, looks_only) > state.limits.dead
 
 
 def _named(state: NaiveState, user: int, command: CancelOrder | ReplaceOrder) -> NaiveOrder | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hpe.messages import (
-    MASS_CANCEL_MAX,
     ORDER_CANCEL_ON_DISCONNECT,
     CancelOrder,
     CancelReason,
@@ -195,7 +194,9 @@ def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int,
         and command.side in (0, order.side)
         and state.status(order.book) is not InstrumentStatus.HALTED
     ]
-    chosen = [order for order in matching if order.book not in state.uncrossing][:MASS_CANCEL_MAX]
+    chosen = [order for order in matching if order.book not in state.uncrossing][
+        : state.limits.mass_cancel
+    ]
     end_all(state, chosen, CancelReason.MASS_CANCEL)
     return len(chosen), len(matching) - len(chosen)
 

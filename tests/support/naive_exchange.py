@@ -118,7 +118,7 @@ class NaiveExchange:
         state = self.state
         state.time_ns, state.direct, self.begun_at = time_ns, False, state.sequence
         state.sequence += 1
-        self.acts_left = list(state.bounds.acts)
+        self.acts_left = list(state.limits.acts)
         while due := [entry for entry in self._due() if self.acts_left[entry[1]]]:
             self._expire(min(due))
         state.sequence -= 1
@@ -135,12 +135,12 @@ class NaiveExchange:
         if book in state.uncrossing:
             going = state.uncrossing.pop(book)
             cross = Cross(going.price, going.left, going.surplus)
-            self._uncross_part(book, cross, going.next_status, state.bounds.part_fills)
+            self._uncross_part(book, cross, going.next_status, state.limits.part_fills)
         elif book in state.over and not state.in_line(book) and has_dead(state, book):
             pass
         elif book in state.over and not state.in_line(book):
             state.over.remove(book)
-            fills_max = state.bounds.uncross_fills
+            fills_max = state.limits.uncross_fills
             self._uncross_part(book, cross_now(state, book), InstrumentStatus.TRADING, fills_max)
         else:
             state.concerned = book
@@ -408,7 +408,7 @@ class NaiveExchange:
             state.interruptions.pop(book, None)
             price, volume, _ = cross = cross_now(state, book)
             next_status = InstrumentStatus(command.next_status)
-            self._uncross_part(book, cross, next_status, state.bounds.uncross_fills)
+            self._uncross_part(book, cross, next_status, state.limits.uncross_fills)
         except Rejected as rejected:
             reason = rejected.reason
         head = (command.request_id, 0, state.sequence)

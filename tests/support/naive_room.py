@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpe.core.room import RoomSizes
+from hpe.core.core import RoomSizes
 
 
 @dataclass

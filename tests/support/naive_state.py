@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hpe.core.core import DEFAULT_LIMITS, Limits
 from hpe.messages import (
     AddInstrument,
     CancelReason,
@@ -47,17 +48,6 @@ class NaiveHold:
     amount: int
     expires_ns: int
     key: int
-
-
-@dataclass
-class NaiveBounds:
-    """How much one command or one batch does: turns of stops, fills of an uncross, due things."""
-
-    stops: int = 1_024
-    uncross_fills: int = 32_768
-    part_fills: int = 8_192
-    acts: tuple[int, ...] = (256, 256, 256, 256)
-    dead: int = 1_024
 
 
 @dataclass
@@ -119,7 +109,7 @@ class NaiveState:
     request_id: int = 0
     direct: bool = False
     concerned: int = 0
-    bounds: NaiveBounds = field(default_factory=NaiveBounds)
+    limits: Limits = DEFAULT_LIMITS
 
     # --- looking things up --------------------------------------------------------------------
 

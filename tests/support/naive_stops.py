@@ -74,7 +74,7 @@ def _queue(state: NaiveState, orders: list[NaiveOrder]) -> None:
 def run_fired(state: NaiveState, book: int) -> None:
     """Let fired stops of an instrument run, each to its end; those that they fire come behind."""
     state.direct = False
-    for _ in range(state.bounds.stops):
+    for _ in range(state.limits.stops):
         line = state.in_line(book)
         if not line or book not in state.unfinished() or book in state.uncrossing:
             break
@@ -83,7 +83,7 @@ def run_fired(state: NaiveState, book: int) -> None:
         if state.is_dead(stop):
             state.expire(stop)
             continue
-        waits = dead_before(state, stop, lots) > state.bounds.dead and not state.in_call(book)
+        waits = dead_before(state, stop, lots) > state.limits.dead and not state.in_call(book)
         if waits:
             break
         state.fired[book] = line[1:]

@@ -1,4 +1,4 @@
-"""A second opinion on which commands changed nothing, told by their answers alone.
+"""A second opinion on which commands changed nothing, by their answers, and on the order of rows.
 
 Part of core_driver.py, which holds it against what a core counts of every batch.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hpe.core.core import Progress
+from hpe.core.core import Output, Progress
 from hpe.messages import (
     COMMAND_FIRST,
     FLAG_DUPLICATE,
@@ -62,3 +62,13 @@ def check_progress(progress: list[Progress], answers: Mapping[int, list[Reply]])
         cancels = sum(isinstance(reply, CancelResponse | MassCancelResponse) for reply in idle)
         assert counted.pop(connection) == [len(idle) - cancels, cancels]
     assert not any(map(any, counted.values()))
+
+
+def check_order(output: Output) -> None:
+    """Check that each row stands where the contract says, and none twice."""
+    connections = [connection for connection, _ in output.replies]
+    assert connections == sorted(set(connections))
+    for rows in (output.private, output.market):
+        keys = [row[:2] for row in rows]
+        assert keys == sorted(set(keys))
+    assert output.cut == sorted(set(output.cut))

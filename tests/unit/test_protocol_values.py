@@ -6,6 +6,7 @@ from enum import IntEnum
 import pytest
 
 from hpe import messages
+from hpe.core.core import DEFAULT_LIMITS
 from hpe.core.permissions import SCOPES, Scope
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
@@ -51,6 +52,17 @@ def test_limits():
         if not name.startswith(no_limits) and name not in type_numbers
     }
     assert limits == expected
+
+
+def test_limits_of_a_core():
+    rows = document.table(SECTIONS["Limits of a core"], "limit", "value", "of what")
+    limits = DEFAULT_LIMITS._asdict()
+    room = limits.pop("room")
+    limits |= {f"room.{name}": value for name, value in room._asdict().items()}
+    limits["room"] = limits.pop("room.room")
+    values = {row["limit"]: tuple(map(int, row["value"].split(", "))) for row in rows}
+    acts = {"acts": limits.pop("acts")}
+    assert values == acts | {name: (value,) for name, value in limits.items()}
 
 
 def test_flags():

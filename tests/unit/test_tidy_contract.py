@@ -17,6 +17,7 @@ from tests.unit.test_tidy import MODULES, imported_modules, tree_of
 OPEN: Final = {
     "hpe.core", "hpe.core.core",
     "hpe.core.codec", "hpe.core.judging", "hpe.core.permissions",  # bytes and who may send them
+    "hpe.core.rows",  # the rows of a dump
     "hpe.core.thread", "hpe.core.realtime",  # what calls a core, beside it
 }  # fmt: skip
 """What others may import of the package."""
@@ -30,12 +31,7 @@ PARTS: Final = {
     "tests/conformance/test_mb_workload.py": "plants a fault in the reference core",
     "tests/support/book_keepers.py": "compares books with the reference core's own",
     "tests/support/core_parts.py": "makes parts for their unit tests",
-    "tests/support/core_pit.py": "makes parts for their unit tests",
-    "tests/support/naive_room.py": "the model of a part",
-    "tests/model/play.py": "sets small bounds",
-    "tests/model/test_loaded_core.py": "sets small bounds",
     "tests/model/test_room_model.py": "the model of a part",
-    "tests/integration/test_session_ends.py": "reads a bound",
 }
 """Who knows the reference core's parts, and why."""
 
@@ -97,9 +93,9 @@ def test_the_rules_see_what_they_forbid() -> None:
 
 
 def test_the_contract_is_what_the_rules_list() -> None:
-    listed = """apply replay dump load check state_hash name bounds last_sequence last_time_ns
-        next_due_ns last_attach_number attached_sessions instrument_count configuration_differences
-        unfinished"""
+    listed = """apply replay dump load check state_hash name limits bounds last_sequence
+        last_time_ns next_due_ns last_attach_number attached_sessions instrument_count
+        configuration_differences unfinished"""
     assert set(listed.split()) == CONTRACT
     for core in (new_core(), CoreAround()):
         assert set(dir(core)) >= CONTRACT

@@ -6,10 +6,8 @@ import sys
 import pytest
 
 from hpe.clock import Clock
-from hpe.core import matcher
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
 from hpe.core.exchange import DUE_AT_ONCE
-from hpe.core.reference import ReferenceCore
 from hpe.core.thread import STOP, Work, run
 from hpe.messages import (
     BlockUser,
@@ -68,8 +66,8 @@ def ten_that_expire(pit):
 
 def test_many_that_expire_do_so_in_parts_with_commands_between(pit):
     ids = ten_that_expire(pit)
-    venue, timers = pit.venue, pit.venue.core.exchange.timers
-    timers.acts_max = (4, 4, 4, 4, 4)
+    venue = pit.venue
+    venue.limit(acts=(4, 4, 4, 4, 4))
     venue.time_ns += 2 * 10**6
     for count in (4, 8):
         output = venue.apply(pit.hers.run(Deposit(pit.hers.next_id(), 1, 1)))
@@ -85,7 +83,7 @@ def test_many_that_expire_do_so_in_parts_with_commands_between(pit):
     assert not any(Continue in kinds for body in venue.bodies for _, kinds in logged(body))
 
 
-def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit, monkeypatch):
+def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit):
     """A stop that the uncross fires may not trade with an order whose time had come."""
     pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
     for _ in range(5):
@@ -94,8 +92,8 @@ def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit, m
     soon = pit.venue.time_ns + 100
     due = place(pit.his, BUY, 90, 5, tif=GTD, expires_ns=soon).order_id
     (stop,) = pit.sell_stops(1, trigger=100)
-    limit_fills(monkeypatch, 4)
-    limit_effort(monkeypatch, 4)
+    limit_fills(pit, 4)
+    limit_effort(pit, 4)
     pit.hers.ask(Uncross(pit.hers.next_id(), 1))
     pit.venue.pass_time(1_000)
     pit.finish()
@@ -109,19 +107,19 @@ def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit, m
 # --- a state in which something goes on -----------------------------------------------------------
 
 
-def left_over(pit, monkeypatch):
+def left_over(pit):
     """Fire ten stops of which each command gives two their turn."""
     pit.his.submit(BUY, 90, 20)
     pit.sell_stops(10)
-    limit_stops(monkeypatch, 2)
-    limit_effort(monkeypatch, 4)
+    limit_stops(pit, 2)
+    limit_effort(pit, 4)
     pit.his.send(pit.set_off())
     assert pit.unfinished
 
 
-def test_a_start_in_the_middle_logs_everything_that_it_does(pit, monkeypatch):
+def test_a_start_in_the_middle_logs_everything_that_it_does(pit):
     """The matching thread must not execute anything whose body it does not hand to the log."""
-    left_over(pit, monkeypatch)
+    left_over(pit)
     core, bodies = pit.venue.replayed(), list(pit.venue.bodies)
     inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
     log_inbox = queue.SimpleQueue()
@@ -132,14 +130,14 @@ def test_a_start_in_the_middle_logs_everything_that_it_does(pit, monkeypatch):
     run(core, inbox, log_inbox, lambda: None, Clock(0, read=HandSetClock()))
     while not log_inbox.empty():
         bodies.append(log_inbox.get().output.body)
-    again = ReferenceCore()
+    again = pit.venue.new_core(pit.venue.limits)
     for body in bodies:
         assert again.replay(body).body == body
     assert again.state_hash() == core.state_hash()
     assert not core.exchange.unfinished
 
 
-def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(monkeypatch):
+def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with():
     """The only stop left in the queue was canceled there: a core from the dump knows none."""
     pit = Pit()
     pit.trade_at(100)
@@ -147,7 +145,7 @@ def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(monkeypatch):
     pit.hers.submit(SELL, 85, 1)
     pit.hers.submit(SELL, 110, 1)
     place(pit.his, BUY, 0, 0, STOP_ORDER, stop_price=110, budget=10**6)
-    limit_effort(monkeypatch, 6)
+    limit_effort(pit, 6)
     pit.his.submit(BUY, 110, 2)
     restored = pit.venue.restored()
     assert restored.state_hash() == pit.venue.core.state_hash()
@@ -176,10 +174,10 @@ def test_a_small_order_walks_no_more_of_a_large_level_than_it_takes(pit):
     assert effort(pit) < 10
 
 
-def test_a_level_of_more_orders_than_one_may_fill_still_fills_a_few(pit, monkeypatch):
+def test_a_level_of_more_orders_than_one_may_fill_still_fills_a_few(pit):
     for _ in range(10):
         pit.hers.submit(SELL, 100, 1)
-    monkeypatch.setattr(matcher, "FILLS_PER_COMMAND_MAX", 5)
+    pit.venue.limit(fills=5)
     assert place(pit.his, BUY, 100, 5, tif=FOK).cum == 5
     assert place(pit.his, BUY, 100, 5, tif=FOK).cum == 5
     for _ in range(10):
@@ -188,9 +186,9 @@ def test_a_level_of_more_orders_than_one_may_fill_still_fills_a_few(pit, monkeyp
 
 
 @pytest.mark.parametrize("terms", [None, OrderTerms(minimum_quantity=3), OrderTerms(budget=700)])
-def test_a_deep_iceberg_does_not_stand_in_the_way_of_a_small_order(pit, monkeypatch, terms):
+def test_a_deep_iceberg_does_not_stand_in_the_way_of_a_small_order(pit, terms):
     """Only the slices that it would take count against what one order may fill."""
-    monkeypatch.setattr(matcher, "FILLS_PER_COMMAND_MAX", 10)
+    pit.venue.limit(fills=10)
     place(pit.hers, SELL, 100, 50, display_quantity=1)
     budget = terms is not None and terms.budget > 0
     kind, price = (OrderType.MARKET, 0) if budget else (OrderType.LIMIT, 100)
@@ -212,9 +210,9 @@ def test_what_looks_at_much_counts_as_much(pit):
     assert effort(pit) >= 49
 
 
-def test_a_market_buy_pays_for_all_that_it_may_fill(pit, monkeypatch):
+def test_a_market_buy_pays_for_all_that_it_may_fill(pit):
     """The walk of its cost may not end before the level in which the last fill is."""
-    monkeypatch.setattr(matcher, "FILLS_PER_COMMAND_MAX", 5)
+    pit.venue.limit(fills=5)
     for price in (100, 101):
         for _ in range(4):
             pit.hers.submit(SELL, price, 1)
@@ -294,7 +292,7 @@ def test_an_order_with_terms_is_replayed_from_its_bytes(pit):
     pit.venue.check()
 
 
-def test_a_budget_that_cannot_be_used_up_buys_nothing_with_fok(pit, monkeypatch):
+def test_a_budget_that_cannot_be_used_up_buys_nothing_with_fok(pit):
     """The walk that uses all its room on a whole level must look at what is behind it: nothing."""
     pair = pit.hers.list_pair(quote_atoms_per_tick=3, taker_fee_ppm=100_000)
     for trader in (pit.hers, pit.his):
@@ -304,7 +302,7 @@ def test_a_budget_that_cannot_be_used_up_buys_nothing_with_fok(pit, monkeypatch)
         (pit.his, 5, 1), (pit.his, 4, 1), (pit.hers, 1, 3), (pit.hers, 2, 3), (pit.hers, 2, 4),
     ):  # fmt: skip
         trader.submit(SELL, price, quantity, instrument=pair)
-    monkeypatch.setattr(matcher, "FILLS_PER_COMMAND_MAX", 5)
+    pit.venue.limit(fills=5)
     terms = OrderTerms(budget=66)
     request = SubmitOrder(
         pit.his.next_id(), pair, 0, BUY, OrderType.MARKET, FOK, 0, 0, 0, SelfTrade.CANCEL_MAKER,

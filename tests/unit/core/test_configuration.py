@@ -158,8 +158,8 @@ def test_a_configuration_beyond_the_listing_limits_is_refused(configured, bound,
     assert differences(configured, **{bound: 1}) is not None  # it refuses new ones only
 
 
-def test_a_configuration_that_no_record_holds_is_refused(configured, monkeypatch):
-    monkeypatch.setattr("hpe.core.configuration.CONFIGURE_BYTES_MAX", 60)
+def test_a_configuration_that_no_record_holds_is_refused(configured):
+    configured.limit(configure_bytes=60)
     with pytest.raises(ConfigError, match="1 new assets and 0 instruments take"):
         differences(configured, assets=[*ASSETS, AssetSetting("E" * 48, 8)])
 

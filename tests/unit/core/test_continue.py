@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from hpe.core.core import Batch
+from hpe.core.core import DEFAULT_LIMITS, Batch, Limits
 from hpe.core.exchange import DUE_AT_ONCE
 from hpe.messages import (
     CancelReason,
@@ -48,9 +48,9 @@ def pit():
     return pit
 
 
-def test_a_body_has_a_command_when_time_ends_all_that_was_unfinished(pit, monkeypatch):
+def test_a_body_has_a_command_when_time_ends_all_that_was_unfinished(pit):
     """Else its reports would have a sequence that nothing waits for until it is durable."""
-    limit_stops(monkeypatch, 0)
+    limit_stops(pit, 0)
     soon_ns = pit.venue.time_ns + 10**6
     place(pit.hers, SELL, 0, 1, STOP, tif=GTD, stop_price=100, expires_ns=soon_ns)
     assert pit.unfinished
@@ -90,8 +90,8 @@ def test_more_than_a_command_may_fire_goes_on_with_the_bodies_that_follow(pit):
 
 
 @pytest.mark.parametrize(("stops", "commands"), [(4, 0), (5, 1), (8, 1), (9, 2), (1, 0)])
-def test_how_many_commands_the_stops_take(pit, monkeypatch, stops, commands):
-    limit_stops(monkeypatch, 4)
+def test_how_many_commands_the_stops_take(pit, stops, commands):
+    limit_stops(pit, 4)
     pit.his.submit(BUY, 90, 100)
     pit.sell_stops(stops)
     bodies = len(pit.venue.bodies)
@@ -103,8 +103,8 @@ def test_how_many_commands_the_stops_take(pit, monkeypatch, stops, commands):
     pit.venue.check()
 
 
-def test_stops_that_stops_set_off_queue_behind_all(pit, monkeypatch):
-    limit_stops(monkeypatch, 2)
+def test_stops_that_stops_set_off_queue_behind_all(pit):
+    limit_stops(pit, 2)
     for price, quantity in ((90, 3), (89, 2), (88, 50)):
         pit.his.submit(BUY, price, quantity)
     deep = pit.sell_stops(2, 88)
@@ -119,8 +119,8 @@ def test_stops_that_stops_set_off_queue_behind_all(pit, monkeypatch):
     pit.venue.check()
 
 
-def test_the_stop_that_fires_at_once_is_answered_before_its_turn(pit, monkeypatch):
-    limit_stops(monkeypatch, 1)
+def test_the_stop_that_fires_at_once_is_answered_before_its_turn(pit):
+    limit_stops(pit, 1)
     pit.his.submit(BUY, 90, 100)
     *_, response = pit.hers.send(
         SubmitOrder(pit.hers.next_id(), 1, 0, SELL, STOP, GTC, 0, 5, 0, 0, OrderTerms(100))
@@ -133,13 +133,13 @@ def test_the_stop_that_fires_at_once_is_answered_before_its_turn(pit, monkeypatc
 # --- batches that are full ------------------------------------------------------------------------
 
 
-def test_while_stops_stand_in_line_their_instrument_alone_is_busy(pit, monkeypatch):
+def test_while_stops_stand_in_line_their_instrument_alone_is_busy(pit):
     second = pit.hers.list_pair()
     for asset in (3, 4):
         pit.his.deposit(asset, 1_000)
     resting = pit.his.submit(BUY, 90, 100).order_id
     pit.sell_stops(19)
-    limit_stops(monkeypatch, 1)
+    limit_stops(pit, 1)
     sequence = pit.venue.core.last_sequence
     order = SubmitOrder(pit.his.next_id(), 1, 0, BUY, OrderType.LIMIT, GTC, 50, 1)
     request = replace(pit.set_off(), request_id=order.request_id)
@@ -171,11 +171,11 @@ def test_while_stops_stand_in_line_their_instrument_alone_is_busy(pit, monkeypat
     pit.venue.check()
 
 
-def test_a_canceled_stop_leaves_its_line_and_takes_no_turn(pit, monkeypatch):
+def test_a_canceled_stop_leaves_its_line_and_takes_no_turn(pit):
     pit.his.submit(BUY, 90, 100)
     ids = pit.sell_stops(5)
     pair = pit.hers.ask(SubmitOco(pit.hers.next_id(), 1, SELL, 1, 110, 90))
-    limit_stops(monkeypatch, 1)
+    limit_stops(pit, 1)
     pit.his.send(pit.set_off())
     assert pit.hers.cancel(ids[4]).reason == CancelReason.REQUESTED
     assert pit.hers.cancel(pair.stop_order_id).reason == CancelReason.REQUESTED
@@ -189,11 +189,11 @@ def test_a_canceled_stop_leaves_its_line_and_takes_no_turn(pit, monkeypatch):
     pit.venue.check()
 
 
-def test_stops_in_line_wait_while_the_market_is_closed(pit, monkeypatch):
+def test_stops_in_line_wait_while_the_market_is_closed(pit):
     """They are no unfinished work then; they go on in a call, ahead of those that fire later."""
     pit.his.submit(BUY, 90, 100)
     ids = [place(pit.hers, SELL, 91, 1, STOP_LIMIT, stop_price=90).order_id for _ in range(5)]
-    limit_stops(monkeypatch, 1)
+    limit_stops(pit, 1)
     pit.his.send(pit.set_off())
     for status in (InstrumentStatus.HALTED, InstrumentStatus.CANCEL_ONLY):
         assert pit.hers.ask(SetStatus(pit.hers.next_id(), 1, status)).reason == 0
@@ -213,7 +213,7 @@ def test_stops_in_line_wait_while_the_market_is_closed(pit, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [2, 5])
-def test_unfinished_instruments_have_their_turns_one_after_the_other(pit, monkeypatch, count):
+def test_unfinished_instruments_have_their_turns_one_after_the_other(pit, count):
     """Ascending, beginning behind the last that was served, also over a restart."""
     pairs = [1, *(pit.hers.list_pair() for _ in range(3))]
     for pair in pairs:
@@ -226,8 +226,8 @@ def test_unfinished_instruments_have_their_turns_one_after_the_other(pit, monkey
         pit.his.submit(BUY, 90, 50, instrument=pair)
         for _ in range(3):
             place(pit.hers, SELL, 0, 1, STOP, stop_price=90, instrument=pair)
-    limit_stops(monkeypatch, 1)
-    limit_effort(monkeypatch, 4 * 4 * count)
+    limit_stops(pit, 1)
+    limit_effort(pit, 4 * 4 * count)
     orders = [replace(pit.set_off(), instrument=pair) for pair in pairs]
     pit.his.send(*orders)
     before, served = len(pit.venue.private[1]), []
@@ -245,10 +245,10 @@ def test_unfinished_instruments_have_their_turns_one_after_the_other(pit, monkey
     pit.venue.check()
 
 
-def test_a_response_that_was_given_is_recalled_also_while_something_goes_on(pit, monkeypatch):
+def test_a_response_that_was_given_is_recalled_also_while_something_goes_on(pit):
     pit.his.submit(BUY, 90, 100)
     pit.sell_stops(30)
-    limit_effort(monkeypatch, 10)
+    limit_effort(pit, 10)
     request = pit.set_off()
     *_, first = pit.his.send(request)
     (recalled,) = pit.his.send(request)
@@ -259,11 +259,11 @@ def test_a_response_that_was_given_is_recalled_also_while_something_goes_on(pit,
     pit.venue.check()
 
 
-def test_what_goes_on_is_due_at_once(pit, monkeypatch):
+def test_what_goes_on_is_due_at_once(pit):
     pit.his.submit(BUY, 90, 100)
     pit.sell_stops(9)
     assert pit.venue.apply(pit.his.run(Deposit(pit.his.next_id(), 1, 1))).next_due_ns == 0
-    limit_effort(monkeypatch, 10)
+    limit_effort(pit, 10)
     output = pit.venue.apply(pit.his.run(pit.set_off()))
     while pit.unfinished:
         assert output.next_due_ns == DUE_AT_ONCE
@@ -273,10 +273,10 @@ def test_what_goes_on_is_due_at_once(pit, monkeypatch):
     pit.venue.check()
 
 
-def test_internal_commands_come_behind_the_continue_of_a_batch(pit, monkeypatch):
+def test_internal_commands_come_behind_the_continue_of_a_batch(pit):
     pit.his.submit(BUY, 90, 100)
     pit.sell_stops(30)
-    limit_effort(monkeypatch, 10)
+    limit_effort(pit, 10)
     pit.his.send(pit.set_off())
     third = pit.venue.attach(3)
     ((session, kinds),) = logged(pit.venue.bodies[-1])
@@ -289,14 +289,14 @@ def test_internal_commands_come_behind_the_continue_of_a_batch(pit, monkeypatch)
     pit.venue.check()
 
 
-def test_a_dump_in_the_middle_of_the_queue_goes_on_identically(pit, monkeypatch):
+def test_a_dump_in_the_middle_of_the_queue_goes_on_identically(pit):
     pit.his.submit(BUY, 90, 100)
     pit.sell_stops(12)
     pair = SubmitOco(pit.hers.next_id(), 1, SELL, 2, 120, 90, limit_client_order_id=7)
     assert pit.hers.ask(pair).reason == 0
     for trigger in (90, 89):
         place(pit.hers, SELL, 85, 3, STOP_LIMIT, GTD, stop_price=trigger, expires_ns=10**9)
-    limit_effort(monkeypatch, 10)
+    limit_effort(pit, 10)
     pit.his.send(pit.set_off())
     cuts = 0
     others = []
@@ -314,10 +314,10 @@ def test_a_dump_in_the_middle_of_the_queue_goes_on_identically(pit, monkeypatch)
     pit.venue.check()
 
 
-def test_a_log_that_ends_in_the_middle_is_replayed_and_goes_on(pit, monkeypatch):
+def test_a_log_that_ends_in_the_middle_is_replayed_and_goes_on(pit):
     pit.his.submit(BUY, 90, 100)
     pit.sell_stops(20)
-    limit_effort(monkeypatch, 10)
+    limit_effort(pit, 10)
     pit.his.send(pit.set_off())
     recovered = pit.venue.replayed()
     assert recovered.exchange.market.unfinished
@@ -331,11 +331,11 @@ def test_a_log_that_ends_in_the_middle_is_replayed_and_goes_on(pit, monkeypatch)
 # --- what ends in the queue -----------------------------------------------------------------------
 
 
-def test_a_queued_stop_whose_time_comes_expires_and_does_not_fire(pit, monkeypatch):
+def test_a_queued_stop_whose_time_comes_expires_and_does_not_fire(pit):
     pit.his.submit(BUY, 90, 100)
     expires_ns = pit.venue.time_ns + 10**6
     ids = [*pit.sell_stops(5), *pit.sell_stops(9, tif=GTD, expires_ns=expires_ns)]
-    limit_effort(monkeypatch, 10)
+    limit_effort(pit, 10)
     pit.his.send(pit.set_off())
     fired = pit.reports(1, TRIGGERED)
     assert len(fired) < 5
@@ -347,9 +347,9 @@ def test_a_queued_stop_whose_time_comes_expires_and_does_not_fire(pit, monkeypat
     pit.venue.check()
 
 
-def test_a_queued_stop_whose_other_leg_was_filled_has_no_turn(pit, monkeypatch):
+def test_a_queued_stop_whose_other_leg_was_filled_has_no_turn(pit):
     """The buy stop that fires before it lifts the pair's limit order, which cancels it."""
-    limit_stops(monkeypatch, 1)
+    limit_stops(pit, 1)
     for price, quantity in ((101, 1), (90, 1), (80, 50)):
         pit.his.submit(BUY, price, quantity)
     buyer = place(pit.his, BUY, 0, 0, STOP, stop_price=101, budget=110).order_id
@@ -385,9 +385,9 @@ def random_order(random, client):
     return SubmitOrder(client.next_id(), 1, 0, side, kind, GTC, price, quantity, 0, 0, terms)
 
 
-def played(seed, between):
+def played(seed, between, limits=DEFAULT_LIMITS):
     """Send random orders one by one, with `between` after each; return what came of it."""
-    pit, random = Pit(), Random(seed)
+    pit, random = Pit(limits), Random(seed)
     pit.trade_at(100)
     for _ in range(120):
         client = random.choice((pit.hers, pit.his))
@@ -398,15 +398,14 @@ def played(seed, between):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_cutting_the_turns_into_commands_or_batches_changes_nothing(seed, monkeypatch):
+def test_cutting_the_turns_into_commands_or_batches_changes_nothing(seed):
     print(f"seed {seed}")
     whole = played(seed, lambda pit: None)
     assert not any(Continue in kinds for body in whole.venue.bodies for _, kinds in logged(body))
-    limit_stops(monkeypatch, 1)
-    by_commands = played(seed, Pit.finish)
+    by_commands = played(seed, Pit.finish, Limits(stops=1))
     assert by_commands.everything() == whole.everything()
     assert by_commands.venue.core.last_sequence > whole.venue.core.last_sequence
-    limit_effort(monkeypatch, 2)
-    by_batches = played(seed, Pit.finish)
+    limits = Limits(stops=1, effort=2, turns_effort=0, continue_effort=0)
+    by_batches = played(seed, Pit.finish, limits)
     assert by_batches.everything() == whole.everything()
     assert len(by_batches.venue.bodies) > len(whole.venue.bodies)

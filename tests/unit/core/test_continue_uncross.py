@@ -58,13 +58,13 @@ def uncross(pit, next_status=InstrumentStatus.TRADING):
 
 
 @pytest.mark.parametrize(("fills", "commands"), [(7, 0), (4, 1), (2, 3), (1, 6)])
-def test_an_uncross_goes_on_at_the_same_price(pit, monkeypatch, fills, commands):
+def test_an_uncross_goes_on_at_the_same_price(pit, fills, commands):
     whole = Pit()
     whole.trade_at(100)
     for each in (pit, whole):
         called(each, 7)
     expected = uncross(whole)
-    limit_fills(monkeypatch, fills)
+    limit_fills(pit, fills)
     bodies = len(pit.venue.bodies)
     done = uncross(pit)
     pit.finish()
@@ -79,15 +79,15 @@ def test_an_uncross_goes_on_at_the_same_price(pit, monkeypatch, fills, commands)
 
 
 @pytest.mark.parametrize("next_status", [InstrumentStatus.TRADING, InstrumentStatus.HALTED])
-def test_an_uncross_over_several_batches(pit, monkeypatch, next_status):
+def test_an_uncross_over_several_batches(pit, next_status):
     """Of its instrument nothing comes between; the next status is set behind the last part."""
     whole = Pit()
     whole.trade_at(100)
     for each in (pit, whole):
         called(each, 7)
     uncross(whole, next_status)
-    limit_fills(monkeypatch, 2)
-    limit_effort(monkeypatch, 2)
+    limit_fills(pit, 2)
+    limit_effort(pit, 2)
     assert uncross(pit, next_status).volume == 7
     assert [len(decode_body(body).trades) for body in pit.venue.bodies[-1:]] == [2]
     for trades in (2, 2, 1):
@@ -109,11 +109,11 @@ def test_an_uncross_over_several_batches(pit, monkeypatch, next_status):
     pit.venue.check()
 
 
-def test_stops_fire_behind_the_last_part_of_an_uncross(pit, monkeypatch):
+def test_stops_fire_behind_the_last_part_of_an_uncross(pit):
     called(pit, 7)
     stops = [place(pit.his, BUY, 0, 0, STOP, stop_price=100, budget=212).order_id for _ in "ab"]
-    limit_fills(monkeypatch, 3)
-    limit_effort(monkeypatch, 3)
+    limit_fills(pit, 3)
+    limit_effort(pit, 3)
     uncross(pit)
     pit.finish()
     told = [r.exec_type for r in pit.venue.private[2] if r.exec_type != ExecType.NEW]
@@ -125,7 +125,7 @@ def test_stops_fire_behind_the_last_part_of_an_uncross(pit, monkeypatch):
     pit.venue.check()
 
 
-def test_what_is_due_meanwhile_waits_for_the_last_part_and_for_no_command_behind(pit, monkeypatch):
+def test_what_is_due_meanwhile_waits_for_the_last_part_and_for_no_command_behind(pit):
     """An uncross counts on its orders: six bids trade though they are due, two then expire."""
     pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
     soon = pit.venue.time_ns + 10**6
@@ -134,8 +134,8 @@ def test_what_is_due_meanwhile_waits_for_the_last_part_and_for_no_command_behind
     bids = [place(pit.his, BUY, 100, 1, tif=GTD, expires_ns=soon).order_id for _ in range(8)]
     for _ in range(6):
         pit.hers.submit(SELL, 100, 1)
-    limit_fills(monkeypatch, 2)
-    limit_effort(monkeypatch, 2)
+    limit_fills(pit, 2)
+    limit_effort(pit, 2)
     uncross(pit)
     pit.venue.pass_time(2 * 10**6)
     assert pit.unfinished
@@ -155,7 +155,7 @@ def test_what_is_due_meanwhile_waits_for_the_last_part_and_for_no_command_behind
     pit.venue.check()
 
 
-def test_expiry_between_two_parts_leaves_no_crossed_book(pit, monkeypatch):
+def test_expiry_between_two_parts_leaves_no_crossed_book(pit):
     """The bids at the price expire; a lower bid still crosses the asks that are left."""
     pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
     soon = pit.venue.time_ns + 10**6
@@ -163,8 +163,8 @@ def test_expiry_between_two_parts_leaves_no_crossed_book(pit, monkeypatch):
         pit.hers.submit(SELL, 95, 1)
         place(pit.his, BUY, 105, 1, tif=GTD, expires_ns=soon)
     pit.his.submit(BUY, 97, 1)
-    limit_fills(monkeypatch, 2)
-    limit_effort(monkeypatch, 2)
+    limit_fills(pit, 2)
+    limit_effort(pit, 2)
     assert uncross(pit).price > 97
     pit.venue.pass_time(2 * 10**6)
     pit.finish()

@@ -2,9 +2,8 @@
 
 import pytest
 
-from hpe.core.core import Batch
+from hpe.core.core import Batch, Limits
 from hpe.core.exchange import DUE_AT_ONCE
-from hpe.core.market import Market
 from hpe.core.orders import Order
 from hpe.messages import (
     ORDER_POST_ONLY,
@@ -42,15 +41,12 @@ SOON_NS, CROWD = 10**6, 40
 
 
 @pytest.fixture
-def pit(monkeypatch):
+def pit():
     """Return a pit of which one order a batch expires, and in another market a crowd that does so.
 
     The crowd is due first, so whatever the test lets expire at `soon` is dead for long.
     """
-    monkeypatch.setattr("hpe.core.timers.ACTS_PER_BODY_MAX", (1, 1, 1, 1, 1))
-    pit = Pit()
-    timers = pit.venue.core.exchange.timers
-    assert timers.acts_max == (1, 1, 1, 1, 1)
+    pit = Pit(Limits(acts=(1, 1, 1, 1, 1)))
     pit.trade_at(100)
     pit.crowded = pit.hers.list_pair()
     pit.hers.deposit(4, 10**6)
@@ -219,8 +215,8 @@ def test_naming_a_dead_hold_ends_it_first(pit):
     pit.venue.check()
 
 
-def test_who_would_come_to_too_many_dead_is_busy_and_a_stop_waits_for_them(pit, monkeypatch):
-    monkeypatch.setattr(Market, "dead_max", 3)
+def test_who_would_come_to_too_many_dead_is_busy_and_a_stop_waits_for_them(pit):
+    pit.venue.limit(dead=3)
     ids = [short(pit.his, BUY, 99, 1, at=pit.soon).order_id for _ in range(4)]
     pit.his.submit(BUY, 90, 5)
     let_die(pit)
@@ -256,9 +252,9 @@ def test_who_would_come_to_too_many_dead_is_busy_and_a_stop_waits_for_them(pit, 
         (SelfTrade.DECREMENT, 2, True),
     ],
 )
-def test_one_s_own_order_hides_no_dead(pit, monkeypatch, policy, lots, comes_to_them):
+def test_one_s_own_order_hides_no_dead(pit, policy, lots, comes_to_them):
     """Lots that the self-trade rule cancels are none that an order gets."""
-    monkeypatch.setattr(Market, "dead_max", 3)
+    pit.venue.limit(dead=3)
     pit.his.submit(SELL, 101, 1)
     ids = [short(pit.hers, SELL, 102, 1, at=pit.soon).order_id for _ in range(6)]
     pit.hers.submit(SELL, 103, 9)
@@ -273,9 +269,9 @@ def test_one_s_own_order_hides_no_dead(pit, monkeypatch, policy, lots, comes_to_
     pit.venue.check()
 
 
-def test_an_iceberg_hides_no_dead(pit, monkeypatch):
+def test_an_iceberg_hides_no_dead(pit):
     """What it hides comes behind all that stand at its price."""
-    monkeypatch.setattr(Market, "dead_max", 3)
+    pit.venue.limit(dead=3)
     place(pit.his, SELL, 101, 10, display_quantity=1)
     for _ in range(4):
         short(pit.hers, SELL, 101, 1, at=pit.soon)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from hpe.core.market import Market
 from hpe.messages import (
     AddAsset,
     AddInstrument,
@@ -41,12 +40,9 @@ PAIR, BASE, QUOTE = 2, 3, 4
 
 
 @pytest.fixture
-def in_parts(monkeypatch):
+def in_parts(market):
     """Have stops fire one by one without a turn, and fills and ended orders soon forgotten."""
-    monkeypatch.setattr(Market, "fired_max", 1)
-    monkeypatch.setattr(Market, "stops_max", 0)
-    monkeypatch.setattr("hpe.core.orders.RECENT_FILLS_MAX", 0)
-    monkeypatch.setattr("hpe.core.orders.ENDED_ORDERS_MAX", 1)
+    market.limit(fired=1, stops=0, recent_fills=0, ended_orders=1)
 
 
 @pytest.fixture

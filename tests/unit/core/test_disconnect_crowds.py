@@ -2,7 +2,8 @@
 
 import pytest
 
-from hpe.core.timers import ACTS_PER_BODY_MAX, ENDING
+from hpe.core.core import DEFAULT_LIMITS
+from hpe.core.timers import ENDING
 from hpe.messages import (
     LOGOUT_KEEP_ORDERS,
     MASS_CANCEL_MAX,
@@ -16,7 +17,7 @@ from tests.unit.core.test_disconnect import DAY_MS, MS, ended, resting, with_gra
 
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
 GONE = CancelReason.DISCONNECTED
-ENDINGS_MAX = ACTS_PER_BODY_MAX[ENDING]
+ENDINGS_MAX = DEFAULT_LIMITS.acts[ENDING]
 
 
 @pytest.fixture

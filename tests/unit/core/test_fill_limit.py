@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.core import matcher, new_core, reference
+from hpe.core import new_core
+from hpe.core.core import Limits
 from hpe.messages import (
     CancelOrder,
     CancelReason,
@@ -25,10 +26,8 @@ LIMIT = 3
 
 
 @pytest.fixture
-def trader(monkeypatch: pytest.MonkeyPatch) -> Client:
-    for module in (matcher, reference):
-        monkeypatch.setattr(module, "FILLS_PER_COMMAND_MAX", LIMIT)
-    client = Venue(new_core).attach()
+def trader() -> Client:
+    client = Venue(new_core, Limits(fills=LIMIT, effort=LIMIT)).attach()
     client.list_pair()
     client.deposit(1, 1_000_000)
     client.deposit(2, 1_000_000)

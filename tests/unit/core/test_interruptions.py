@@ -100,10 +100,8 @@ def test_a_changed_time_is_that_of_the_next_one(market, client, other, pairs):
     market.check()
 
 
-def test_an_operator_may_take_over_a_call_whose_end_waits_for_stops(
-    market, client, other, pairs, monkeypatch
-):
-    monkeypatch.setattr(market.core.exchange.market, "stops_max", 1)
+def test_an_operator_may_take_over_a_call_whose_end_waits_for_stops(market, client, other, pairs):
+    market.limit(stops=1)
     for price in (104, 120):
         other.submit(SELL, price, 1, instrument=pairs[0])
     for _ in range(8):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from hpe.core import market_data
 from hpe.messages import (
     AddInstrument,
     Channel,
@@ -111,8 +110,8 @@ def test_nothing_is_late_that_nobody_wants_or_outside_of_a_call(deep, client, ot
     assert not trade().late
 
 
-def test_of_many_that_are_late_each_quiet_batch_makes_up_for_some(deep, client, other, monkeypatch):
-    monkeypatch.setattr(market_data, "_MADE_UP_LEVELS", 1)
+def test_of_many_that_are_late_each_quiet_batch_makes_up_for_some(deep, client, other):
+    deep.limit(made_up_levels=1)
     second = client.get_id(AddInstrument(client.next_id(), "SECOND", 1, 2))
     deepened(deep, client, other, second)
     for instrument in (1, second):

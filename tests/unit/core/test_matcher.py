@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core.core import DEFAULT_LIMITS
 from hpe.core.effort import Effort
 from hpe.core.matcher import Matcher
 from hpe.messages import SelfTrade, Side
@@ -100,7 +101,7 @@ def test_the_cost_of_a_market_order_is_its_walk(book):
     assert cost(Side.BUY, 99) == 10 * 100 + 20 * 101 + 10 * 102
 
 
-def test_walks_end_as_soon_as_the_answer_is_known(monkeypatch):
+def test_walks_end_as_soon_as_the_answer_is_known():
     effort = Effort()
     book, matcher = new_book(), Matcher(effort)
     for number in range(1, 101):
@@ -110,7 +111,7 @@ def test_walks_end_as_soon_as_the_answer_is_known(monkeypatch):
     assert effort.spent == 2
     assert matcher.fillable(three, 0, 3)
     assert effort.spent == 5
-    monkeypatch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", 10)
+    matcher = Matcher(effort, 10)
     assert not matcher.fillable(hundred, 0, 100)
     assert effort.spent == 15
     assert matcher.cost(hundred, 0, 10**6) == sum(range(1, 11))
@@ -120,13 +121,13 @@ def test_walks_end_as_soon_as_the_answer_is_known(monkeypatch):
 # --- self-trade prevention ----------------------------------------------------------------------
 
 
-def met_own(policy, quantity, *rows):
+def met_own(policy, quantity, *rows, fills_max=DEFAULT_LIMITS.fills):
     """Buy against asks of (user, price, quantity, display); user 1 is the buyer's.
 
     Returns:
         The aggressor, its fills, the prevented matches, and the asks that are left.
     """
-    book, matcher = new_book(), Matcher(Effort())
+    book, matcher = new_book(), Matcher(Effort(), fills_max)
     for number, (user, price, lots, display) in enumerate(rows, 1):
         ask = new_order(book, number, Side.SELL, price, lots, user=user, display=display)
         book.asks.add(ask)
@@ -202,10 +203,9 @@ def test_ones_own_order_is_not_met_when_nothing_is_left_to_trade():
         assert (fills, prevented, barred) == ([(1, 4)], [], False)
 
 
-def test_prevented_matches_count_against_the_limit_of_fills(monkeypatch):
-    monkeypatch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", 3)
+def test_prevented_matches_count_against_the_limit_of_fills():
     rows = [(1, 100, 1, 0), (2, 100, 1, 0)] * 3
-    aggressor, fills, prevented, _, _ = met_own(SelfTrade.CANCEL_MAKER, 9, *rows)
+    aggressor, fills, prevented, _, _ = met_own(SelfTrade.CANCEL_MAKER, 9, *rows, fills_max=3)
     assert (len(fills), len(prevented), aggressor.leaves) == (1, 2, 8)
 
 

@@ -3,7 +3,6 @@
 from fractions import Fraction
 from math import ceil
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -54,15 +53,13 @@ def test_walks_agree_with_matching(side, plan, policy, limit, quantity, fills_ma
     def order_of(book):
         return new_order(book, 99, side, 0, quantity, user=ME, self_trade=policy)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", fills_max)
-        book, matcher = resting(side, plan), Matcher(Effort())
-        order, before = order_of(book), book.sequence
-        fillable = max(n for n in range(quantity + 1) if matcher.fillable(order, limit, n))
-        cost = matcher.cost(order, limit, 10**9)
-        assert (book.sequence, order.leaves) == (before, quantity), "a walk changes nothing"
-        matched = matcher.match(order, limit)
-        fills = matched.fills
+    book, matcher = resting(side, plan), Matcher(Effort(), fills_max)
+    order, before = order_of(book), book.sequence
+    fillable = max(n for n in range(quantity + 1) if matcher.fillable(order, limit, n))
+    cost = matcher.cost(order, limit, 10**9)
+    assert (book.sequence, order.leaves) == (before, quantity), "a walk changes nothing"
+    matched = matcher.match(order, limit)
+    fills = matched.fills
     book.check()
     traded = sum(fill.quantity for fill in fills)
     paid = sum(fill.price * fill.quantity for fill in fills)
@@ -84,16 +81,14 @@ def test_walks_agree_with_matching(side, plan, policy, limit, quantity, fills_ma
 def test_a_budget_buys_the_most_lots_that_it_pays_for(
     plan, policy, limit, amount, fills_max, taker_ppm
 ):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpe.core.matcher.FILLS_PER_COMMAND_MAX", fills_max)
-        book, matcher = resting(BUY, plan), Matcher(Effort())
-        rates = rates_of(0, taker_ppm)
-        order = new_order(book, 99, BUY, 0, 0, user=ME, self_trade=policy, rates=rates)
-        order.terms = Terms(budget=amount)
-        spendable, before = matcher.spendable(order, limit, amount), book.sequence
-        assert book.sequence == before
-        matched = matcher.match(order, limit)
-        fills = matched.fills
+    book, matcher = resting(BUY, plan), Matcher(Effort(), fills_max)
+    rates = rates_of(0, taker_ppm)
+    order = new_order(book, 99, BUY, 0, 0, user=ME, self_trade=policy, rates=rates)
+    order.terms = Terms(budget=amount)
+    spendable, before = matcher.spendable(order, limit, amount), book.sequence
+    assert book.sequence == before
+    matched = matcher.match(order, limit)
+    fills = matched.fills
     book.check()
 
     def price_of(ticks_lots):

@@ -147,16 +147,16 @@ def test_a_million_users_that_are_named_without_effect_leave_no_trace(busy):
     assert growth < GROWTH_BYTES_MAX_OF_MILLION
 
 
-def test_who_was_named_by_rejects_alone_costs_a_mass_cancel_nothing(busy, monkeypatch):
+def test_who_was_named_by_rejects_alone_costs_a_mass_cancel_nothing(busy):
     """Two cores with one state hash fill a batch with the same effort."""
     venue = busy.venue
-    for user in range(FIRST_STRANGER, FIRST_STRANGER + 10):
-        for make in NAMING.values():
-            busy.ask(make(busy.next_id(), user))
-    loaded = venue.restored()
-    assert loaded.state_hash() == venue.core.state_hash()
     for limit in range(4, 16):
-        monkeypatch.setattr("hpe.core.reference.FILLS_PER_COMMAND_MAX", limit)
+        venue.limit(effort=limit)
+        for user in range(FIRST_STRANGER, FIRST_STRANGER + 10):
+            for make in NAMING.values():
+                busy.ask(make(busy.next_id(), user))
+        loaded = venue.restored()
+        assert loaded.state_hash() == venue.core.state_hash()
         requests = [MassCancel(busy.next_id(), all_users=True) for _ in range(3)]
         runs = [busy.run(*requests)]
         venue.time_ns += 1

@@ -2,7 +2,6 @@
 
 import pytest
 
-from hpe.core import orders
 from hpe.messages import (
     INT_MAX,
     CancelReason,
@@ -108,8 +107,8 @@ def test_a_client_id_never_names_an_older_order_than_the_newest_that_ended(
         market.check()
 
 
-def test_a_client_id_that_was_forgotten_names_no_older_order(market, client, other, monkeypatch):
-    monkeypatch.setattr(orders, "ENDED_ORDERS_MAX", 2)
+def test_a_client_id_that_was_forgotten_names_no_older_order(market, client, other):
+    market.limit(ended_orders=2)
     client.submit(BUY, 10, 1, client_order_id=4)
     other.submit(SELL, 10, 1)
     newest, _, _ = canceled_by_request(client)

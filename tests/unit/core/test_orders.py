@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core.core import DEFAULT_LIMITS, Limits
 from hpe.core.orders import Order, OrderIndex, Terms, UserOrders
 from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Timers
@@ -10,9 +11,9 @@ from hpe.messages import CancelReason, OrderStatus, Side, TimeInForce
 from tests.support.core_parts import new_book, new_order, new_stop
 
 
-def new_index(timers):
+def new_index(timers, limits=DEFAULT_LIMITS):
     """Return an index that knows users 1 to 9."""
-    index = OrderIndex(timers)
+    index = OrderIndex(timers, limits)
     index.users.update((user, UserOrders({}, NOBODY)) for user in range(1, 10))
     return index
 
@@ -122,9 +123,8 @@ def test_ended_orders_without_a_client_id_do_not_meet(index):
     assert index.find_ended(1, 0, 8) is None
 
 
-def test_the_oldest_ended_order_of_too_many_is_forgotten(monkeypatch):
-    monkeypatch.setattr("hpe.core.orders.ENDED_ORDERS_MAX", 2)
-    index = new_index(Timers())
+def test_the_oldest_ended_order_of_too_many_is_forgotten():
+    index = new_index(Timers(), Limits(ended_orders=2))
     for order_id in (1, 2, 3):
         ended(index, order_id, client_order_id=order_id)
     assert index.find_ended(1, 1, 0) is None

@@ -2,7 +2,6 @@
 
 import pytest
 
-from hpe.core import orders
 from hpe.messages import (
     HOUSE_USER,
     INT_MAX,
@@ -176,8 +175,8 @@ def test_pages_of_fills_show_what_the_reports_told(market, client, other, limit)
     assert client.get(FillsReply, ListFills(1, user=99)).rows == []
 
 
-def test_the_newest_fills_of_all_users_are_kept(market, client, other, monkeypatch):
-    monkeypatch.setattr(orders, "RECENT_FILLS_MAX", 5)
+def test_the_newest_fills_of_all_users_are_kept(market, client, other):
+    market.limit(recent_fills=5)
     for _ in range(4):
         other.submit(SELL, 100, 1)
         client.submit(BUY, 100, 1)

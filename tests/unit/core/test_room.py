@@ -4,16 +4,7 @@ import sys
 
 import pytest
 
-from hpe.core.core import RoomLimit
-from hpe.core.room import (
-    KEPT,
-    KEY_SHARE,
-    LARGE_SHARE,
-    LEAST,
-    OPERATORS,
-    ROOM,
-    SMALL,
-)
+from hpe.core.core import DEFAULT_LIMITS, RoomLimit
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     FLAG_DUPLICATE,
@@ -28,6 +19,8 @@ from hpe.messages import (
 )
 from tests.support.core_driver import DAY_NS, KEEP_NS
 from tests.support.core_driver import settings_of as settings
+
+ROOM, KEY_SHARE, LARGE_SHARE, KEPT, SMALL, LEAST, OPERATORS = DEFAULT_LIMITS.room
 
 TRADER = {"role": Role.TRADER}
 KEEP_S_NS = KEEP_NS

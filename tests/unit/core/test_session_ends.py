@@ -258,10 +258,10 @@ def test_a_restart_amid_the_closings(client, restart):
     venue.check()
 
 
-def test_a_session_that_is_gone_before_it_is_closed_is_no_work(client, monkeypatch):
+def test_a_session_that_is_gone_before_it_is_closed_is_no_work(client):
     """A core that loaded the dump goes on like the one that knew it."""
-    monkeypatch.setattr("hpe.core.internal.REVOCATIONS_MAX", 1)
     venue = client.venue
+    venue.limit(revocations=1)
     venue.keys_valid(VALID)
     for _ in range(4):
         keyed(client).detach()

@@ -54,8 +54,8 @@ def test_what_is_not_due_does_not_act(timers):
     assert timers.next_due_ns() == 6
 
 
-def test_every_kind_has_a_bound_of_its_own(timers):
-    timers.acts_max = (3, 2, 1, 1, 1)
+def test_every_kind_has_a_bound_of_its_own():
+    timers = Timers((3, 2, 1, 1, 1))
     for number in range(1, 6):
         timers.add((number, ORDER, number, 1), number % 2)
         timers.add((number, HOLD, 1, number))

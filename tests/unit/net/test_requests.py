@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe import messages
 from hpe.core.codec import split_frames
+from hpe.core.core import Limits
 from hpe.errors import (
     ConnectionLost,
     OrderRejected,
@@ -68,9 +69,8 @@ async def test_every_typed_request_round_trips_through_the_core() -> None:
 
 
 async def test_fills_say_from_which_on_none_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpe.core.orders.RECENT_FILLS_MAX", 6)
     monkeypatch.setattr("hpe.net.results.PAGE_MAX", 2)
-    peer = CorePeer()
+    peer = CorePeer(limits=Limits(recent_fills=6))
     channel, (_, _, pair) = peer.channel, await market(peer)
 
     async def trade() -> None:  # with oneself: two fills
@@ -93,9 +93,8 @@ async def test_fills_say_from_which_on_none_is_missing(monkeypatch: pytest.Monke
 async def test_fills_that_are_forgotten_between_two_pages_are_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hpe.core.orders.RECENT_FILLS_MAX", 6)
     monkeypatch.setattr("hpe.net.results.PAGE_MAX", 2)
-    peer = CorePeer()
+    peer = CorePeer(limits=Limits(recent_fills=6))
     channel, (_, _, pair) = peer.channel, await market(peer)
     for _ in range(3):
         await served(peer, channel.submit_order, pair, Side.SELL, 1, 100)
