@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from hpe.core.fees import Rates
+from hpe.core.kinds import RESTING, kind_of
 from hpe.core.orderbook import OrderBook
-from hpe.core.orders import RESTING, STOPS, Order, UserOrders
+from hpe.core.orders import Order, UserOrders
 from hpe.core.wide import checked_notional, worst_fee
 from hpe.messages import (
     AMOUNT_MAX,
@@ -24,7 +25,6 @@ from hpe.messages import (
     TimeInForce,
 )
 
-_AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 _NO_TERMS: Final = OrderTerms()
 
 
@@ -33,6 +33,9 @@ def contradicts(command: SubmitOrder) -> bool:
     terms = command.terms or _NO_TERMS
     if (command.time_in_force is TimeInForce.GTD) is not (terms.expires_ns > 0):
         return True
+    kind = kind_of(command.order_type, command.time_in_force, terms.budget)
+    if kind is None or kind.needs_price is not (command.price > 0):
+        return True
     match command.order_type:
         case OrderType.LIMIT:
             return _limit_contradicts(command, terms)
@@ -40,10 +43,10 @@ def contradicts(command: SubmitOrder) -> bool:
             return _market_contradicts(command, terms)
         case OrderType.STOP:
             budget = command.side is Side.BUY
-            wrong = (terms.stop_price > 0) is (terms.trail > 0) or command.price > 0
+            wrong = (terms.stop_price > 0) is (terms.trail > 0)
             wrong |= (terms.budget > 0) is not budget or (budget and command.quantity > 0)
         case OrderType.STOP_LIMIT:
-            wrong = not (terms.stop_price and command.price) or max(terms.trail, terms.budget) > 0
+            wrong = not terms.stop_price or terms.trail > 0
     return wrong or _post_only(command) or max(terms.display_quantity, terms.minimum_quantity) > 0
 
 
@@ -54,7 +57,7 @@ def _post_only(command: SubmitOrder) -> bool:
 def _limit_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
     display, minimum = terms.display_quantity, terms.minimum_quantity
     resting = command.time_in_force in RESTING
-    if not command.price or terms.stop_price or terms.trail or terms.budget:
+    if terms.stop_price or terms.trail:
         return True
     post_only = _post_only(command)
     if (post_only or display) and not resting:
@@ -66,7 +69,7 @@ def _limit_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
 
 def _market_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
     budget, minimum = terms.budget, terms.minimum_quantity
-    if command.price or _post_only(command) or command.time_in_force not in _AT_ONCE:
+    if _post_only(command):
         return True
     if terms.stop_price or terms.trail or terms.display_quantity:
         return True
@@ -92,11 +95,11 @@ def barred(book: OrderBook, mine: UserOrders, in_call: bool) -> RejectReason:
 
 
 def admitted_to_call(command: SubmitOrder) -> bool:
-    """True if a call accepts this kind of order: what can be collected."""
-    if command.order_type in STOPS:
-        return True
-    minimum = command.terms.minimum_quantity if command.terms is not None else 0
-    return command.time_in_force in RESTING and not _post_only(command) and not minimum
+    """True if a call accepts an order like this one: what can be collected."""
+    terms = command.terms or _NO_TERMS
+    kind = kind_of(command.order_type, command.time_in_force, terms.budget)
+    collected = not _post_only(command) and not terms.minimum_quantity
+    return collected and kind is not None and kind.in_call
 
 
 def check_price(order: Order, time_ns: int) -> RejectReason:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from hpe.core.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
 from hpe.core.answers import order_rejected, order_response
 from hpe.core.effort import ROW
+from hpe.core.kinds import Reserve
 from hpe.core.matcher import Fill
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import STRANGER, Order, Terms, UserOrders
@@ -286,8 +287,7 @@ class OrderEntry:
 
     def _needed(self, order: Order) -> int:
         """Give what a new order has to reserve."""
-        terms = order.terms
-        if order.side is _BUY and not order.price and (terms is None or not terms.budget):
+        if order.side is _BUY and order.kind.reserves is Reserve.COST:
             return self._market_cost(order)
         return self._market.executor.requirement(order, order.price, order.leaves)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hpe.core.core import DEFAULT_LIMITS, Limits
+from hpe.core.kinds import Kind, kind_of
 from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Due
 from hpe.errors import InvariantViolation
@@ -39,9 +40,6 @@ _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
 _CANCELED: Final = OrderStatus.CANCELED
 _EXPIRED: Final = CancelReason.EXPIRED
-
-RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
-"""Times in force with which what does not trade at once stays."""
 
 STOPS: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 
@@ -124,9 +122,17 @@ class Order(msgspec.Struct, gc=False, eq=False):
         return _NEW if self.waiting else _FILLED  # a stop with a budget has no leaves yet
 
     @property
+    def kind(self) -> Kind:
+        """What kind of order it is."""
+        budget = self.terms.budget if self.terms is not None else 0
+        kind = kind_of(self.order_type, self.time_in_force, budget)
+        assert kind is not None
+        return kind
+
+    @property
     def may_rest(self) -> bool:
         """True if what does not trade at once stays in the book."""
-        return self.price != 0 and self.time_in_force in RESTING
+        return self.kind.may_rest
 
     @property
     def partner(self) -> Order | None:

@@ -261,13 +261,11 @@ def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
 
 def _does_not_fit(command: ReplaceOrder, order: Order) -> bool:
     """True if the replace asks for what this kind of order does not have."""
-    terms = order.terms
-    if terms is not None and terms.budget:
+    terms, kind = order.terms, order.kind
+    if not kind.quantity or (command.price and not kind.price):
         return True
     if command.expires_ns and order.time_in_force is not TimeInForce.GTD:
         return True
-    if command.price and order.is_stop and not order.price:
-        return True
     if command.stop_price is None:
         return False
-    return terms is None or not terms.waiting or terms.trail > 0
+    return not kind.trigger or terms is None or not terms.waiting or terms.trail > 0

@@ -1,7 +1,7 @@
 """The house rules of the state machine that a second core relies on, as far as a machine can check.
 
 Integers: what can pass 64 bits has a name and a bound in wide.py. Results are
-returned.
+returned. Nothing is found by a name that is made while it runs.
 """
 
 import ast
@@ -92,6 +92,15 @@ def test_no_integer_stands_outside_every_field(path):
 
 def is_number(node):
     return isinstance(node, ast.Constant) and isinstance(node.value, int)
+
+
+@each_state_module
+def test_nothing_is_found_by_a_name_that_is_made(path):
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in ("getattr", "setattr", "delattr", "hasattr"):
+                assert isinstance(node.args[1], ast.Constant), f"line {node.lineno}"
+            assert node.func.id not in ("vars", "eval", "exec", "globals"), f"line {node.lineno}"
 
 
 def test_the_matcher_returns_what_it_found_and_keeps_nothing():

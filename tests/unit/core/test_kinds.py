@@ -1,0 +1,93 @@
+"""The table of order kinds against what the core does with orders of each kind."""
+
+from itertools import product
+
+import pytest
+
+from hpe.core.kinds import KINDS, RESTING, Reserve, kind_of
+from hpe.messages import (
+    InstrumentStatus,
+    OrderTerms,
+    OrderType,
+    RejectReason,
+    ReplaceOrder,
+    SetStatus,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+from tests.support.core_pit import Pit
+
+STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
+
+
+def order_of(pit, key, **changes):
+    """Make an order of a kind that neither trades nor fires; a sell, if only sells are of it."""
+    order_type, rests, has_budget = key
+    kind = KINDS[key]
+    side = Side.SELL if kind.reserves is Reserve.BASE else Side.BUY
+    terms = OrderTerms(
+        stop_price=(130 if side is Side.BUY else 70) if order_type in STOPS else 0,
+        budget=500 if has_budget else 0,
+    )
+    return SubmitOrder(
+        pit.his.next_id(), 1, 0, side, order_type,
+        TimeInForce.GTC if rests else TimeInForce.IOC,
+        changes.get("price", 90 if kind.needs_price else 0), 0 if has_budget else 5, 0, 0, terms,
+    )  # fmt: skip
+
+
+each_kind = pytest.mark.parametrize("key", KINDS, ids=lambda key: f"{key[0].name}-{key[1:]}")
+
+
+@each_kind
+def test_a_price_is_needed_or_refused(key):
+    pit, kind = Pit(), KINDS[key]
+    pit.trade_at(100)
+    assert pit.his.ask(order_of(pit, key)).reason != RejectReason.INVALID_COMBINATION
+    price = 0 if kind.needs_price else 90
+    wrong = pit.his.ask(order_of(pit, key, price=price))
+    assert wrong.reason == RejectReason.INVALID_COMBINATION
+
+
+@each_kind
+def test_what_may_rest_rests(key):
+    pit = Pit()
+    response = pit.his.ask(order_of(pit, key))
+    is_open = pit.venue.core.exchange.orders.open_count > 0
+    assert is_open is (KINDS[key].may_rest or key[0] in STOPS)
+    assert (response.canceled > 0) is (not is_open and not key[2])
+
+
+@each_kind
+def test_a_call_accepts_what_it_collects(key):
+    pit = Pit()
+    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, InstrumentStatus.CALL_AUCTION))
+    refused = pit.his.ask(order_of(pit, key)).reason == RejectReason.NOT_IN_CALL
+    assert refused is not KINDS[key].in_call
+
+
+@each_kind
+@pytest.mark.parametrize("field", ["quantity", "price", "stop_price"])
+def test_a_replace_changes_what_the_kind_has(key, field):
+    pit, kind = Pit(), KINDS[key]
+    placed = pit.his.ask(order_of(pit, key))
+    if not (kind.may_rest or key[0] in STOPS):
+        assert kind[-3:] == (False, False, False)
+        return
+    changes = {"leaves_quantity": 4, **({field: 60} if field != "quantity" else {})}
+    if field == "stop_price" and kind.reserves is not Reserve.BASE:
+        changes["stop_price"] = 140
+    command = ReplaceOrder(pit.his.next_id(), placed.order_id, 0, **changes)
+    refused = pit.his.ask(command).reason == RejectReason.INVALID_COMBINATION
+    may = {"quantity": kind.quantity, "price": kind.price, "stop_price": kind.trigger}[field]
+    assert refused is not may
+    pit.venue.check()
+
+
+def test_what_is_not_in_the_table_is_no_kind():
+    for order_type, tif, budget in product(OrderType, TimeInForce, (0, 5)):
+        key = order_type, tif in RESTING, budget > 0
+        assert kind_of(order_type, tif, budget) is KINDS.get(key)
+    assert kind_of(OrderType.MARKET, TimeInForce.GTC, 0) is None
+    assert kind_of(OrderType.LIMIT, TimeInForce.GTC, 5) is None
