@@ -17,6 +17,7 @@ from hpe.core.answers import order_rejected, order_response
 from hpe.core.effort import ROW
 from hpe.core.kinds import Reserve
 from hpe.core.matcher import Fill
+from hpe.core.order_states import OrderState
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import STRANGER, Order, Terms, UserOrders
 from hpe.core.places import No, Taken
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from hpe.core.exchange import Exchange
     from hpe.core.fees import Rates
 
+_ARRIVING: Final = OrderState.ARRIVING
+_RESTS: Final = OrderState.RESTING
+_ENDED: Final = OrderState.ENDED
 _BUY: Final = Side.BUY
 _LIMIT: Final = OrderType.LIMIT
 _GTC: Final = TimeInForce.GTC
@@ -134,7 +138,7 @@ class OrderEntry:
         order = Order(
             order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
             flags, command.self_trade or instrument.self_trade, rates, paying, receiving, holder,
-            needed,
+            needed, _ARRIVING if crosses else _RESTS,
         )  # fmt: skip
         if not paying.touched:
             self._touch(paying)
@@ -168,6 +172,7 @@ class OrderEntry:
             exchange.last_order_id, user, command.client_order_id, book, command.side, _LIMIT,
             _IOC, command.price, quantity, 0, 0, command.self_trade or book.instrument.self_trade,
             *terms, self._places.holder, canceled=quantity, reason=_IOC_REMAINDER,
+            state=_ENDED,
         )  # fmt: skip
         if command.client_order_id and self._reuses_id(order):
             self._orders.keep(order)
@@ -355,7 +360,7 @@ class OrderEntry:
             self._touch(account)
         account.reserved -= reserved
         account.available += reserved
-        order.leaves, order.reason, cum = 0, _REQUESTED, order.cum
+        order.leaves, order.reason, order.state, cum = 0, _REQUESTED, _ENDED, order.cum
         canceled = order.canceled = order.quantity - cum
         if cum or (client_order_id and client_order_id in mine.ended_by_client_id):
             order.reserved = 0

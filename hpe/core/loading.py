@@ -20,6 +20,7 @@ from hpe.core.feeds import PrivateFeed
 from hpe.core.fees import rates_of
 from hpe.core.holds import Hold
 from hpe.core.instruments import Asset, Instrument
+from hpe.core.order_states import ENDED, QUEUED, RESTS, WAITING, OrderState
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, Terms
 from hpe.core.rows import (
@@ -248,48 +249,48 @@ class _Loader:
     # --- orders -----------------------------------------------------------------------------------
 
     def load_resting(self, row: DumpedResting) -> None:
-        order = self._open(row)
+        order = self._open(row, RESTS)
         order.book.side(order.side).add(order)
 
     def load_waiting(self, row: DumpedWaiting) -> None:
-        order = self._open(row, waiting=True)
+        order = self._open(row, WAITING)
         order.book.triggers.add(order)
 
     def load_queued(self, row: DumpedQueued) -> None:
-        order = self._open(row, waiting=True)
+        order = self._open(row, QUEUED)
         work = self.exchange.market.turns.of(order.book)
         if row.line not in (len(work.lines), len(work.lines) + 1) or not row.line:
             raise self.fault(f"stands in line {row.line} of {len(work.lines)}")
         work.restore(order, row.line)
 
     def load_ended(self, row: DumpedEnded) -> None:
-        order = self._order(row, waiting=False)
+        order = self._order(row, ENDED)
         order.reason = row.reason
         self.exchange.orders.keep(order)
 
-    def _open(self, row: DumpedOrder, *, waiting: bool = False) -> Order:
+    def _open(self, row: DumpedOrder, state: OrderState) -> Order:
         if row.order_id in self.orders:
             raise self.fault(f"is a second one of order {row.order_id}")
-        order = self.orders[row.order_id] = self._order(row, waiting=waiting)
+        order = self.orders[row.order_id] = self._order(row, state)
         if row.partner:
             self.partners.append((order, row.partner))
         return order
 
-    def _order(self, row: DumpedOrder, *, waiting: bool) -> Order:
+    def _order(self, row: DumpedOrder, state: OrderState) -> Order:
         book = self._book(row.instrument)
         base = self._account(row.user, book.instrument.base)
         quote = self._account(row.user, book.instrument.quote)
         paying, receiving = (quote, base) if row.side is Side.BUY else (base, quote)
         terms = Terms(
             row.stop_price, row.trail, row.display, row.minimum, row.budget, row.expires_ns,
-            row.place, waiting, row.holds_pair, row.session_id,
+            row.place, row.holds_pair, row.session_id,
         )  # fmt: skip
         return Order(
             row.order_id, row.user, row.client_order_id, book, row.side, row.order_type,
             row.time_in_force, row.price, row.quantity, row.leaves, row.flags, row.self_trade,
             rates_of(row.maker_ppm, row.taker_ppm), paying, receiving,
-            self.exchange.places.of(row.key), row.reserved, row.hidden, row.cum, row.canceled,
-            row.quote_total, row.fee_total, row.fee_rest,
+            self.exchange.places.of(row.key), row.reserved, state, row.hidden, row.cum,
+            row.canceled, row.quote_total, row.fee_total, row.fee_rest,
             terms=terms if row.partner or terms != _NO_TERMS else None,
         )  # fmt: skip
 

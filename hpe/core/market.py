@@ -20,6 +20,7 @@ from hpe.core.effort import FIRED, MATCH, MOVED, REPORT, Effort
 from hpe.core.events import Event, order_change
 from hpe.core.executor import Executor
 from hpe.core.matcher import Fill, Match, Matched, Matcher, Prevented, Reached
+from hpe.core.order_states import ARRIVING, ENDED, QUEUED, RESTS, WAITING
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.core.timers import Timers
@@ -108,8 +109,10 @@ class Market:
                 self.close(order, reason)
             else:
                 self.rest(order)
-        elif order.reserved:
-            self.executor.release(order)
+        else:
+            order.move(ENDED)
+            if order.reserved:
+                self.executor.release(order)
         return matched.fills
 
     def _what_ends(self, order: Order, limit: int | None, matched: Matched) -> int:
@@ -163,6 +166,7 @@ class Market:
         """Put an order at the end of its price's queue."""
         if order.terms is not None:
             order.show_slice()
+        order.move(RESTS)
         order.book.side(order.side).add(order)
 
     def close(self, order: Order, reason: int) -> None:
@@ -171,8 +175,7 @@ class Market:
         order.canceled += order.leaves
         order.leaves = order.hidden = 0
         order.reason = reason
-        if order.terms is not None:
-            order.terms.waiting = False
+        order.move(ENDED)
 
     # --- trading --------------------------------------------------------------------------------
 
@@ -288,10 +291,9 @@ class Market:
 
     def take_out(self, order: Order) -> None:
         """Take an open order out of its book, or from where it waits."""
-        terms = order.terms
-        if terms is None or not terms.waiting:
+        if order.state is RESTS:
             order.book.side(order.side).remove(order)
-        elif terms.line is not None:
+        elif order.state is QUEUED:
             assert order.book.work is not None
             order.book.work.remove(order)
             self.turns.review(order.book)
@@ -336,7 +338,8 @@ class Market:
         """Let an accepted stop wait for its trigger, or queue it when that is reached already."""
         book, terms = order.book, order.terms
         assert terms is not None
-        terms.waiting = True
+        if order.state is not WAITING:  # or it is replaced, and waits in another place
+            order.move(WAITING)
         book.triggers.add(order)
         if book.status is _TRADING and book.last_price:
             self.fire(book, [book.last_price])
@@ -412,7 +415,7 @@ class Market:
         assert terms is not None
         self.note(order, ExecType.TRIGGERED, 0)
         self.unlink(order, 0)
-        terms.waiting = False
+        order.move(ARRIVING)
         self.arrive(order, 0)
         if order.reason:
             self.note(order, ExecType.CANCELED, 0)

@@ -26,6 +26,7 @@ import msgspec
 
 from hpe.core.fees import FeeSchedule, rates_of
 from hpe.core.instruments import Instrument
+from hpe.core.order_states import RESTS
 from hpe.core.orders import Order
 from hpe.core.timers import NO_TIMERS, Timers
 from hpe.core.triggers import Triggers
@@ -331,7 +332,7 @@ class Ladder:
         for before, order in zip([None, *queue], queue, strict=False):
             if order.previous is not before:
                 raise InvariantViolation(f"order {order.order_id} is linked wrongly")
-            if order.price != level.price:
+            if order.price != level.price or order.state is not RESTS:
                 raise InvariantViolation(f"order {order.order_id} rests at a foreign price")
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from hpe.core.core import DEFAULT_LIMITS, Limits
 from hpe.core.kinds import Kind, kind_of
+from hpe.core.order_states import ARRIVING, ENDED, MOVES, QUEUED, RESTS, WAITING, OrderState
 from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Due
 from hpe.errors import InvariantViolation
@@ -47,8 +48,8 @@ STOPS: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 class Terms(msgspec.Struct, gc=False):
     """What an order has beyond price and quantity, for those that have any of it.
 
-    `place` orders stops of one trigger: the sequence of the command that put it there. `waiting`
-    is true until a stop's turn comes, `line` is where it stands when it has fired before that.
+    `place` orders stops of one trigger: the sequence of the command that put it there. `line` is
+    where a stop stands while it is queued.
     `partner` is the other leg of an OCO pair, `holds_pair` true for the leg whose `reserved` is
     that of both. `session_id` is the session whose lost connection cancels it, 0 for none.
     `group` is a waiting trailing stop's place among its like.
@@ -61,7 +62,6 @@ class Terms(msgspec.Struct, gc=False):
     budget: int = 0
     expires_ns: int = 0
     place: int = 0
-    waiting: bool = False
     holds_pair: bool = False
     session_id: int = 0
     partner: Order | None = None
@@ -102,6 +102,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     receiving: Account
     holder: Holder
     reserved: int = 0
+    state: OrderState = ARRIVING
     hidden: int = 0
     cum: int = 0
     canceled: int = 0
@@ -142,12 +143,17 @@ class Order(msgspec.Struct, gc=False, eq=False):
     @property
     def waiting(self) -> bool:
         """True if this is a stop that has not had its turn."""
-        return self.terms is not None and self.terms.waiting
+        return self.state is WAITING or self.state is QUEUED
 
     @property
     def is_stop(self) -> bool:
         """True if this is, or was, a stop."""
         return self.order_type in STOPS
+
+    def move(self, state: OrderState) -> None:
+        """Move to another state, one that the table allows."""
+        assert state in MOVES[self.state], (self.order_id, self.state, state)
+        self.state = state
 
     def is_dead(self, dead_ns: int) -> bool:
         """True if its time had come at a time; 0: nothing is dead."""
@@ -230,6 +236,8 @@ class OrderIndex:
 
     def end(self, order: Order, *, told: bool = False) -> None:
         """Move an indexed order that ended to the ended ones; `told`: the response says so."""
+        if order.state is not ENDED:
+            order.move(ENDED)
         mine = self.users[order.user]
         del mine.by_id[order.order_id]
         if order.client_order_id:
@@ -336,7 +344,7 @@ class OrderIndex:
         }:
             raise InvariantViolation("ended orders are indexed wrongly")
         for order in self.ended:
-            if order.leaves or order.reserved or order.partner or order.waiting:
+            if order.leaves or order.reserved or order.partner or order.state is not ENDED:
                 raise InvariantViolation(f"order {order.order_id} has not ended")
 
 
@@ -347,7 +355,9 @@ def _entry(order: Order, terms: Terms) -> tuple[Due, int]:
 
 
 def _check_open(order: Order) -> None:
-    waits_for_budget = order.terms is not None and order.terms.waiting and order.terms.budget > 0
+    if order.state not in (WAITING, QUEUED, RESTS):
+        raise InvariantViolation(f"order {order.order_id} is open and {order.state.name}")
+    waits_for_budget = order.waiting and order.terms is not None and order.terms.budget > 0
     if (order.leaves <= 0) is not waits_for_budget or order.reason:
         raise InvariantViolation(f"order {order.order_id} is open and has ended")
     if order.quantity != order.leaves + order.cum + order.canceled:

@@ -182,7 +182,7 @@ def order_row(order: Order) -> OrderRow:
         order.order_id, order.client_order_id, book.instrument.instrument_id, order.side,
         order.order_type, order.time_in_force, order.price, order.quantity, order.leaves,
         order.cum, order.canceled, order.status(), order.reason, order.quote_total,
-        order.fee_total, order.reserved, order.flags, order.self_trade, terms.waiting,
+        order.fee_total, order.reserved, order.flags, order.self_trade, order.waiting,
         book.triggers.trigger_of(order), terms.trail, terms.display, terms.minimum, terms.budget,
         terms.expires_ns, partner.order_id if partner is not None else 0,
     )  # fmt: skip

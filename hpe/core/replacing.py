@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from hpe.core.admission import barred, beyond_band
 from hpe.core.answers import order_rejected, order_response
 from hpe.core.matcher import Fill
+from hpe.core.order_states import ARRIVING
 from hpe.core.orders import Order, UserOrders
 from hpe.core.wide import base_atoms, checked_notional, worst_fee
 from hpe.messages import (
@@ -96,7 +97,7 @@ class OrderReplacing:
         order.quantity = leaves + done
         if command.expires_ns:
             self._orders.move_end(order, command.expires_ns)
-        if terms is not None and terms.waiting:
+        if order.waiting:
             self._replace_waiting(command, order, price, leaves)
             fills: list[Fill] = []
         else:
@@ -201,6 +202,7 @@ class OrderReplacing:
             self._market.events.append((order, _REPLACED))
             return []
         ladder.remove(order)
+        order.move(ARRIVING)
         order.price, order.leaves = price, leaves
         market = self._market
         if not opposite.crosses(price) or book.status is not _TRADING:
@@ -268,4 +270,4 @@ def _does_not_fit(command: ReplaceOrder, order: Order) -> bool:
         return True
     if command.stop_price is None:
         return False
-    return not kind.trigger or terms is None or not terms.waiting or terms.trail > 0
+    return not kind.trigger or terms is None or not order.waiting or terms.trail > 0

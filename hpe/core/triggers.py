@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sortedcontainers import SortedList
 
+from hpe.core.order_states import WAITING
 from hpe.errors import InvariantViolation
 from hpe.messages import INT_MAX, Side
 
@@ -221,7 +222,8 @@ class WaitingSide:
         """Check that stops are filed under their triggers, groups under their peaks."""
         for rank, place, order in self._fixed:
             terms = order.terms
-            if terms is None or (-terms.stop_price * self.sign, terms.place) != (rank, place):
+            filed = rank, place
+            if terms is None or (-terms.stop_price * self.sign, terms.place) != filed:
                 raise InvariantViolation(f"stop {order.order_id} waits at a foreign price")
         peaks = [group.peak for group in self._trails]
         if peaks != sorted(set(peaks), reverse=True):
@@ -338,6 +340,8 @@ class Triggers:
         """Check both sides and the count."""
         self.buys.check()
         self.sells.check()
+        if any(order.state is not WAITING for order in self.orders()):
+            raise InvariantViolation("a stop behind its trigger is not waiting")
         if sum(1 for _ in self.orders()) != self.count:
             raise InvariantViolation("waiting stops are counted wrongly")
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sortedcontainers import SortedList
 
+from hpe.core.order_states import QUEUED
 from hpe.errors import InvariantViolation
 from hpe.messages import InstrumentStatus
 
@@ -87,6 +88,7 @@ class Work:
             for _, _, order in rows:
                 assert order.terms is not None
                 order.terms.line = line
+                order.move(QUEUED)
         self.is_open = self.is_open and not is_last
 
     def first_stop(self) -> Order:
@@ -125,7 +127,8 @@ class Work:
             for row in line:
                 count += 1
                 terms = row[2].terms
-                if terms is None or terms.line is not line or row_of(row[2]) != row:
+                filed = terms is not None and terms.line is line and row_of(row[2]) == row
+                if not filed or row[2].state is not QUEUED:
                     raise InvariantViolation(f"stop {row[2].order_id} stands in a foreign line")
         if count != self.queued:
             raise InvariantViolation(f"{count} stops fired, {self.queued} are counted")

@@ -12,6 +12,7 @@ from typing import Any
 from hpe.core.balances import Account
 from hpe.core.fees import Rates, rates_of
 from hpe.core.instruments import Instrument
+from hpe.core.order_states import OrderState
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, Terms
 from hpe.core.places import NOBODY
@@ -64,13 +65,14 @@ def new_order(
     rates: Rates = FREE,
     display: int = 0,
 ) -> Order:
-    """Make a limit order (at market for price 0) that rests nowhere yet, with its slice shown."""
+    """Make a limit order (at market for price 0) as if it rested, with its slice shown."""
     kind, tif = OrderType.LIMIT, TimeInForce.GTC
     if not price:
         kind, tif = OrderType.MARKET, TimeInForce.IOC
     order = Order(
         order_id, user, client_order_id, book, side, kind, tif, price, quantity, quantity, 0,
         self_trade, rates, paying or Account(user, 1), receiving or Account(user, 2), NOBODY,
+        state=OrderState.RESTING,
     )  # fmt: skip
     if display:
         order.terms = Terms(display=display)
@@ -84,7 +86,8 @@ def new_stop(
     """Make a stop that waits nowhere yet; its place is its id unless it is given."""
     order = new_order(book, order_id, side, 0)
     order.order_type = OrderType.STOP
-    order.terms = Terms(trigger, trail, place=place or order_id, waiting=True)
+    order.terms = Terms(trigger, trail, place=place or order_id)
+    order.state = OrderState.WAITING
     return order
 
 

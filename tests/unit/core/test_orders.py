@@ -3,6 +3,7 @@
 import pytest
 
 from hpe.core.core import DEFAULT_LIMITS, Limits
+from hpe.core.order_states import OrderState
 from hpe.core.orders import Order, OrderIndex, Terms, UserOrders
 from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Timers
@@ -41,7 +42,7 @@ def test_a_stop_with_a_budget_is_new_while_it_has_no_leaves():
     stop.quantity = stop.leaves = 0
     stop.terms.budget = 50
     assert stop.status() is OrderStatus.NEW
-    stop.terms.waiting = False
+    stop.state = OrderState.ENDED
     stop.quantity = stop.cum = 5
     assert stop.status() is OrderStatus.FILLED
 
