@@ -100,7 +100,7 @@ _CONCERNS: Final[dict[int, _Concern]] = {
 def explain_reject(
     request: Request | None, reason: int, time_ns: int = 0, words: Words = WIRE
 ) -> str:
-    """Say which arguments a reject is about, "" where it is about none.
+    """Return which arguments a reject is about, "" where it is about none.
 
     Args:
         request: what was sent, as far as it is known.
@@ -130,7 +130,7 @@ def explain_reject(
 
 
 def explain_field(frame: bytes, field: str, words: Words = WIRE) -> str:
-    """Say what was sent in a field that the server refused, and what this client knows as allowed.
+    """Return what was sent in a field that the server refused, and what is known to be allowed.
 
     Args:
         frame: the request, whole.

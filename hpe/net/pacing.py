@@ -68,7 +68,7 @@ class Trickle:
 
 
 class Traffic:
-    """Whether requests are under way: handed to the core, and their replies not yet sent on."""
+    """Knows whether requests are under way: handed to the core, and replies not yet sent on."""
 
     def __init__(self) -> None:
         self._batches = 0

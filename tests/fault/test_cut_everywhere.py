@@ -160,7 +160,7 @@ async def cut_everywhere(tmp_path: Path, direction: int, rounds: int) -> int:
         for position in itertools.count():
             with trio.fail_after(PATIENCE_S):
                 budget = [None, None]
-                budget[direction] = position  # type: ignore[call-overload]
+                budget[direction] = position  # type: ignore[call-overload]  # None or a number
                 proxy.budget = (budget[0], budget[1])
                 proxy.reset = bool(position % 2)
                 outcome = await converse(proxy, next(users), rounds)

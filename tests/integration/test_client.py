@@ -104,7 +104,7 @@ async def test_what_is_off_the_grid_or_unknown_is_refused_before_sending(tmp_pat
             with pytest.raises(ValueError, match=r"multiples of 0\.0001"):
                 await client.submit_order(pair, "buy", D("0.00001"), D(1))
             with pytest.raises(TypeError, match="found float"):
-                await client.submit_order(pair, "buy", D("0.01"), 65000.1)  # type: ignore[arg-type]
+                await client.submit_order(pair, "buy", D("0.01"), 65000.1)  # type: ignore[arg-type]  # wrong on purpose
             with pytest.raises(ValueError, match="side: found 'hold', allowed buy, sell"):
                 await client.submit_order(pair, "hold", D("0.01"), D(1))
             with pytest.raises(ValueError, match=r"time in force: .* allowed gtc, ioc, fok, gtd"):

@@ -85,7 +85,7 @@ async def test_what_waits_gets_no_descriptors_that_are_kept_for_others(tmp_path:
     with trio.fail_after(60), ExitStack() as stack:
         async with running_service(tmp_path) as service:
             around, engine = surroundings(service), service.engine
-            engine._stages.server._descriptors = descriptors  # type: ignore[union-attr]
+            engine._stages.server._descriptors = descriptors  # type: ignore[union-attr]  # it serves
             with batch_under_way(around):
                 for _ in range(crowd):
                     dial(service.port, SOURCES[1], stack)

@@ -109,7 +109,7 @@ class Steps(trio.abc.Instrument):
         def counting(session: Session, *args: object) -> object:
             self.now += 1
             self.most = max(self.most, self.now)
-            return control(session, *args)  # type: ignore[arg-type]
+            return control(session, *args)  # type: ignore[arg-type]  # passed on as they came
 
         monkeypatch.setattr(Session, "control", counting)
 

@@ -150,9 +150,9 @@ async def test_a_script_is_told_what_it_did_wrong(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match=r"amount: found 0\.000000, allowed 0\.000001 to "):
                 client.deposit("USD", 0)
             with pytest.raises(TypeError, match="retry: found BalanceView, allowed a function"):
-                client.retry(client.deposit("USD", 1))  # type: ignore[arg-type]
+                client.retry(client.deposit("USD", 1))  # type: ignore[arg-type]  # wrong on purpose
             with pytest.raises(TypeError, match="outcome: found ValueError, allowed the Reply"):
-                client.outcome(ValueError())  # type: ignore[arg-type]
+                client.outcome(ValueError())  # type: ignore[arg-type]  # wrong on purpose
             with client.book("BTC/USD") as book, client.trades("BTC/USD") as trades:
                 for stream, name in ((book, "asks"), (book, "topic"), (trades, "live")):
                     with pytest.raises(AttributeError) as missed:
@@ -176,9 +176,9 @@ async def test_the_asynchronous_client_says_the_same(tmp_path: Path) -> None:
             connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
         ):
             with pytest.raises(TypeError, match="retry: found coroutine, allowed a function"):
-                await client.retry(client.deposit("USD", 1))  # type: ignore[arg-type]
+                await client.retry(client.deposit("USD", 1))  # type: ignore[arg-type]  # wrong on purpose
             with pytest.raises(TypeError, match="outcome: found ValueError, allowed the Reply"):
-                await client.outcome(ValueError())  # type: ignore[arg-type]
+                await client.outcome(ValueError())  # type: ignore[arg-type]  # wrong on purpose
             with pytest.raises(OrderRejected) as caught:
                 await client.submit_order("BTC/USD", "buy", Decimal(1), 1, expires_ns=1)
             detail = r"expires_ns: found 1, allowed above \d+, the command's time"

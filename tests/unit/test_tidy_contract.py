@@ -46,7 +46,7 @@ CONTRACT: Final = {name for name in vars(Core) if not name.startswith("_")}
 
 
 def inner_imports(tree: ast.Module) -> set[str]:
-    """Give the core's own modules that a module imports, `from hpe.core import x` included."""
+    """Return the core's own modules that a module imports, `from hpe.core import x` included."""
     found = {name for name in imported_modules(tree) if name.startswith("hpe.core.")} - OPEN
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "hpe.core":
@@ -55,7 +55,7 @@ def inner_imports(tree: ast.Module) -> set[str]:
 
 
 def reached(tree: ast.Module) -> set[str]:
-    """Give what a module takes of something called a core that is not in the contract."""
+    """Return what a module takes of something called a core that is not in the contract."""
     found = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute) or node.attr in CONTRACT:

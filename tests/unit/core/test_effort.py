@@ -23,7 +23,7 @@ LATER = 10**18 + 10**12
 
 
 def charges():
-    """Give what the module charges, by name."""
+    """Return what the module charges, by name."""
     return {name: value for name, value in vars(effort).items() if name.isupper()}
 
 

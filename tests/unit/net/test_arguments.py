@@ -51,10 +51,10 @@ def test_what_is_right_is_not_copied() -> None:
 
 
 def test_anything_with_an_index_is_an_integer() -> None:
-    terms: Any = OrderTerms(Int64(3))  # type: ignore[arg-type]
+    terms: Any = OrderTerms(Int64(3))  # type: ignore[arg-type]  # wrong on purpose
     request = checked(order(price=Int64(9), side=Int64(1), terms=terms))
     assert (request.price, request.side, request.terms) == (9, Side.BUY, OrderTerms(3))
-    assert {type(request.price), type(request.terms.stop_price)} == {int}  # type: ignore[union-attr]
+    assert {type(request.price), type(request.terms.stop_price)} == {int}  # type: ignore[union-attr]  # has terms
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_anything_with_an_index_is_an_integer() -> None:
         (order(price="5"), "price: found str '5', allowed an integer"),
         (order(side="buy"), r"side: found str 'buy', allowed buy \(1\), sell \(2\)"),
         (order(side=3), r"side: found int 3, allowed buy \(1\), sell \(2\)"),
-        (order(terms=OrderTerms(expires_ns=1.5e18)), "expires_ns: found float 1.5e"),  # type: ignore[arg-type]
-        (LockBalance(0, 1, 2, expires_ns=0.5), "expires_ns: found float 0.5"),  # type: ignore[arg-type]
-        (ReplaceOrder(0, 1, 0, 5, requeue="no"), "requeue: found str 'no', allowed True or False"),  # type: ignore[arg-type]
-        (MassCancel(0, all_users=1), "all_users: found int 1, allowed True or False"),  # type: ignore[arg-type]
-        (BlockUser(0, 1, "no"), "blocked: found str 'no', allowed True or False"),  # type: ignore[arg-type]
+        (order(terms=OrderTerms(expires_ns=1.5e18)), "expires_ns: found float 1.5e"),  # type: ignore[arg-type]  # wrong on purpose
+        (LockBalance(0, 1, 2, expires_ns=0.5), "expires_ns: found float 0.5"),  # type: ignore[arg-type]  # wrong on purpose
+        (ReplaceOrder(0, 1, 0, 5, requeue="no"), "requeue: found str 'no', allowed True or False"),  # type: ignore[arg-type]  # wrong on purpose
+        (MassCancel(0, all_users=1), "all_users: found int 1, allowed True or False"),  # type: ignore[arg-type]  # wrong on purpose
+        (BlockUser(0, 1, "no"), "blocked: found str 'no', allowed True or False"),  # type: ignore[arg-type]  # wrong on purpose
         (Deposit(0, 0, 1), "asset: found 0, allowed 1 to"),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_long_value_is_shown_in_part() -> None:
 
 @pytest.mark.parametrize("kind", [*COMMANDS, *QUERIES], ids=lambda kind: kind.__name__)
 def test_every_field_of_every_request_is_checked(kind: Any) -> None:
-    good = {field.name: good_value(field.type) for field in inspect.type_info(kind).fields}  # type: ignore[attr-defined]
+    good = {field.name: good_value(field.type) for field in inspect.type_info(kind).fields}  # type: ignore[attr-defined]  # of a struct
     checked(kind(**good))
     for name in [name for name in good if name != "request_id"]:
         with pytest.raises((TypeError, ValueError), match=f"^{name}: found object"):

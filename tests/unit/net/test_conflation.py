@@ -120,8 +120,8 @@ class Client:
 
     def changes(self, rows: list[object]) -> list[tuple[int, int, int]]:
         if self.channel is Channel.LEVELS:
-            return [(side, row[0], row[1]) for side in (0, 1) for row in rows[side]]  # type: ignore[index]
-        return [(row[1] - 1, row[3], row[4]) for row in rows[0]]  # type: ignore[index]
+            return [(side, row[0], row[1]) for side in (0, 1) for row in rows[side]]  # type: ignore[index]  # rows of this channel
+        return [(row[1] - 1, row[3], row[4]) for row in rows[0]]  # type: ignore[index]  # rows of this channel
 
 
 @pytest.mark.parametrize("channel", [Channel.LEVELS, Channel.ORDERS])

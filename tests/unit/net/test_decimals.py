@@ -52,7 +52,7 @@ def test_rebates_and_surpluses_below_zero_are_exact_too() -> None:
 )
 def test_what_is_no_decimal_is_refused_by_type(value: object) -> None:
     with pytest.raises(TypeError, match=r"price of BTC/USD: found .* allowed Decimal or int"):
-        PRICES.count(value)  # type: ignore[arg-type]
+        PRICES.count(value)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_is_computed_with_a_value_prints_as_a_plain_number_too() -> None:
     assert round(grid.value(10**8)) == 1
     assert (one == Decimal("1E-8"), hash(one)) == (True, hash(Decimal("1E-8")))
     with pytest.raises(TypeError):
-        one + 0.5  # type: ignore[operator]
+        one + 0.5  # type: ignore[operator]  # wrong on purpose
 
 
 class _Int64:

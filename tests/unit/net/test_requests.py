@@ -184,7 +184,7 @@ async def test_a_refusal_raises_its_code() -> None:
 async def test_the_outcome_of_no_time_out_is_a_type_error() -> None:
     peer = CorePeer()
     with pytest.raises(TypeError, match="outcome: found ValueError, allowed the ReplyTimeout"):
-        await peer.channel.outcome(ValueError())  # type: ignore[arg-type]
+        await peer.channel.outcome(ValueError())  # type: ignore[arg-type]  # wrong on purpose
 
 
 async def test_what_cannot_be_encoded_uses_up_neither_id_nor_window() -> None:

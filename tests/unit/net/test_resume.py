@@ -86,9 +86,9 @@ async def test_what_was_executed_before_the_cut_is_not_executed_again() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(buy)
         await wait_all_tasks_blocked()
-        take, channel.feed = channel.feed, fed.append  # type: ignore[method-assign]
+        take, channel.feed = channel.feed, fed.append  # type: ignore[method-assign]  # of this one channel
         peer.serve()  # executed, but the answer is cut after the fill's report
-        channel.feed = take  # type: ignore[method-assign]
+        channel.feed = take  # type: ignore[method-assign]  # of this one channel
         report_end = 4 + int.from_bytes(fed[0][:4], "big")
         channel.feed(fed[0][:report_end])
         channel.suspend(CUT)

@@ -102,7 +102,7 @@ async def test_what_cannot_be_called_again_is_no_request(what: str | None) -> No
     kind = type(given).__name__
     text = f"retry: found {kind}, allowed a function that makes the request, such as lambda: "
     with pytest.raises(TypeError, match=text):
-        await retry(given, script.outcome, 60)  # type: ignore[arg-type]
+        await retry(given, script.outcome, 60)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(TypeError, match=text):
-        retry_blocking(given, script.outcome, 60)  # type: ignore[arg-type]
+        retry_blocking(given, script.outcome, 60)  # type: ignore[arg-type]  # wrong on purpose
     assert script.asked == []
