@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -52,6 +53,7 @@ from hpe.core.rows import (
     DumpedWork,
 )
 from hpe.core.sessions import Remembered, Session, Sessions
+from hpe.core.state import dump_state
 from hpe.core.timers import ENDING, Entry
 from hpe.core.triggers import Firing
 from hpe.core.turns import UncrossInProgress, Work
@@ -82,9 +84,16 @@ def load_state(
     """
     assert exchange.sequence == 0, "only a new core loads a dump"
     loader = _Loader(exchange, sessions, feed)
+    taken = blake2b()
     for chunk in chunks:
         loader.take(chunk)
+        taken.update(chunk)
     loader.finish()
+    given = blake2b()
+    for chunk in dump_state(exchange, sessions, feed, loader.digest):
+        given.update(chunk)
+    if given.digest() != taken.digest():
+        raise StateError("the dump has rows that no state has: what was loaded gives others")
     return loader.digest
 
 

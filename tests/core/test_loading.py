@@ -157,6 +157,17 @@ def test_what_a_row_names_must_be_there(new_core, rows, kind, place, value, text
     refuse(new_core, bytes_of([*rows[:index], changed, *rows[index + 1 :]]), text)
 
 
+@pytest.mark.parametrize(
+    ("kind", "place", "value"),
+    [("user", 2, 7), ("user", 1, 99), ("ended", 31, 1), ("resting", 29, 1)],
+)
+def test_rows_that_no_state_has_are_refused(new_core, rows, kind, place, value):
+    """A key of the house, no house, a partner of an ended order, a place of one that is no stop."""
+    index = max(index for index, row in enumerate(rows) if row[0] == NUMBERS[kind])
+    rows[index][place] = value
+    refuse(new_core, bytes_of(rows), "rows that no state has|does not follow")
+
+
 def test_two_open_orders_of_one_id_are_refused(new_core, rows):
     kind, field = NUMBERS["resting"], DumpedResting.__struct_fields__.index("order_id") + 1
     first, second = [index for index, row in enumerate(rows) if row[0] == kind][:2]
