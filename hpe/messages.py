@@ -18,7 +18,7 @@ Type ranges: control 1-31 (answered by the connection, outside request order), q
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, Final, Union
+from typing import Annotated, Final, NamedTuple, Union
 
 import msgspec
 from msgspec import Meta
@@ -224,6 +224,70 @@ ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
     ErrorCode.TOO_MANY_LOGONS: ErrorTrait(_T, _T, "too many logons failed from this address"),
 }
 """Code -> (retryable: send again under a new id, fatal: the connection closes, meaning)."""
+
+
+class ErrorCase(NamedTuple):
+    """A text of an error that says more than its code means; the front end fills in the {}."""
+
+    code: ErrorCode
+    text: str
+
+
+BATCH_FULL: Final = ErrorCase(ErrorCode.BUSY, "this batch has traded and searched enough")
+UNFINISHED: Final = ErrorCase(
+    ErrorCode.BUSY, "stops, an uncross or an expiry of this instrument go on"
+)
+QUERIES_FULL: Final = ErrorCase(ErrorCode.BUSY, "the queries of this batch have searched enough")
+LOG_WAITS: Final = ErrorCase(ErrorCode.BUSY, "the log waits for the disk")
+EMPTY_PREFIX: Final = ErrorCase(
+    ErrorCode.EMPTY_FRAME, "length prefix is 0, allowed 1..{length_max}"
+)
+LARGE_PREFIX: Final = ErrorCase(
+    ErrorCode.FRAME_TOO_LARGE, "length prefix is {length}, allowed 1..{length_max}{hint}"
+)
+NO_HELLO: Final = ErrorCase(
+    ErrorCode.EXPECTED_HELLO, "the first message must be hello, found type {number}"
+)
+NO_LOGON: Final = ErrorCase(
+    ErrorCode.EXPECTED_HELLO, "a challenge is answered by logon, found type {number}"
+)
+OTHER_VERSION: Final = ErrorCase(
+    ErrorCode.UNSUPPORTED_VERSION, "version {asked} asked for, {spoken} is spoken here"
+)
+ROOM_USED: Final = ErrorCase(ErrorCode.TOO_MANY_SESSIONS, "the room of all sessions is used up")
+ROOM_OF_KEY: Final = ErrorCase(
+    ErrorCode.TOO_MANY_SESSIONS,
+    "the sessions of this key use up the room that one key may have",
+)
+OPERATORS_FULL: Final = ErrorCase(
+    ErrorCode.TOO_MANY_SESSIONS, "as many operators are connected as there may be"
+)
+KEY_CONNECTIONS: Final = ErrorCase(
+    ErrorCode.TOO_MANY_CONNECTIONS, "key {key_id} has as many connections as one key may have"
+)
+SLOW_REPLIES: Final = ErrorCase(
+    ErrorCode.SLOW_CONSUMER, "replies have waited for {seconds} s to be read"
+)
+MANY_REPLIES: Final = ErrorCase(
+    ErrorCode.SLOW_CONSUMER, "more than {bytes_max} bytes wait to be read"
+)
+REPORTS_OVERRUN: Final = ErrorCase(
+    ErrorCode.SLOW_CONSUMER,
+    "reports of user {user} after {after} are not all kept, the oldest are after {oldest}",
+)
+REPORTS_AHEAD: Final = ErrorCase(ErrorCode.RESUME_AHEAD, "the last report of user {user} is {last}")
+REPORTS_GONE: Final = ErrorCase(
+    ErrorCode.RESUME_TOO_OLD, "the oldest report of user {user} that is kept is {oldest}"
+)
+NO_STREAMS: Final = ErrorCase(
+    ErrorCode.NOT_AUTHORIZED, "streams are for clients over TCP; in the process there are queries"
+)
+ERROR_CASES: Final = (
+    LARGE_PREFIX, EMPTY_PREFIX, NO_HELLO, NO_LOGON, OTHER_VERSION, ROOM_USED, ROOM_OF_KEY,
+    OPERATORS_FULL, NO_STREAMS, SLOW_REPLIES, MANY_REPLIES, REPORTS_OVERRUN, REPORTS_GONE,
+    REPORTS_AHEAD, BATCH_FULL, UNFINISHED, QUERIES_FULL, LOG_WAITS, KEY_CONNECTIONS,
+)  # fmt: skip
+"""All of them, in the order of their codes."""
 
 
 class RejectReason(IntEnum):

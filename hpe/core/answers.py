@@ -14,7 +14,9 @@ from hpe.core.orders import Order
 from hpe.core.places import No, told
 from hpe.core.sessions import Session
 from hpe.messages import (
+    BATCH_FULL,
     FLAG_UNCHANGED,
+    UNFINISHED,
     AddAssetResponse,
     BlockUserResponse,
     CancelOrder,
@@ -123,10 +125,7 @@ def not_executed(session: Session, request_id: int, body: bytes, admit: int, ful
         return _recalled(session, request_id, body)
     if admit:
         return error_body(request_id, ErrorCode(admit))
-    text = "stops, an uncross or an expiry of this instrument go on"
-    if full:
-        text = "this batch has traded and searched enough"
-    return error_body(request_id, ErrorCode.BUSY, text)
+    return error_body(request_id, *(BATCH_FULL if full else UNFINISHED))
 
 
 def _recalled(session: Session, request_id: int, body: bytes) -> bytes:

@@ -55,6 +55,7 @@ from hpe.core.work import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
 from hpe.errors import Diverged, InvariantViolation, StateError
 from hpe.messages import (
     HELLO_CANCEL_ON_DISCONNECT,
+    QUERIES_FULL,
     Continue,
     DetachCause,
     ErrorCode,
@@ -325,8 +326,7 @@ class ReferenceCore:
         if admit:
             return error_body(request.request_id, ErrorCode(admit))
         if self._effort.asked >= self.limits.query_effort:
-            text = "the queries of this batch have searched enough"
-            return error_body(request.request_id, ErrorCode.BUSY, text)
+            return error_body(request.request_id, *QUERIES_FULL)
         if isinstance(request, Subscribe):
             self._effort.ask(ROW, answer_later(self.market_feed, request, work, out))
             return b""

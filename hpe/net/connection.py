@@ -17,7 +17,14 @@ from typing import Final
 import trio
 
 from hpe.core.core import Progress
-from hpe.messages import LOGON_BYTES_MAX, REQUEST_BYTES_MAX, ErrorCode, HeartbeatReport
+from hpe.messages import (
+    LOGON_BYTES_MAX,
+    MANY_REPLIES,
+    REQUEST_BYTES_MAX,
+    SLOW_REPLIES,
+    ErrorCode,
+    HeartbeatReport,
+)
 from hpe.net.credits import FRAMES_MIN, Account
 from hpe.net.farewell import ClientStream, ConnectionFault, say_farewell
 from hpe.net.forwarding import Forwarder
@@ -37,8 +44,7 @@ WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 """Replies waiting for one client. Requests in flight bound them too, but not their size."""
 
 CHUNKS_AT_ONCE: Final = 64
-"""Of one read, handled before others get their turn: half a millisecond of pings, or more requests
-than one read can hold."""
+"""Handled before others get their turn: 0.5 ms of pings, more requests than one read can hold."""
 
 _HEARTBEAT: Final = encode_frame(HeartbeatReport(0, 0))
 
@@ -409,7 +415,7 @@ class Connection:
                 self._around.slow_consumers += 1
                 self._drop("slow_consumer: far behind while memory is short")
             case Finding.LATE:
-                self._cut_slow(f"replies have waited for {BEHIND_S} s to be read")
+                self._cut_slow(SLOW_REPLIES.text.format(seconds=BEHIND_S))
             case Finding.ENDLESS:
                 self._drop(f"its last bytes were not all taken in {BEHIND_S} s")
         return next_s
@@ -422,7 +428,7 @@ class Connection:
             self._nursery.start_soon(self._contained, self._write)
         self._outlet.put(frames, count, size)
         if self._outlet.reply_bytes > WAITING_BYTES_MAX:
-            self._cut_slow(f"more than {WAITING_BYTES_MAX} bytes wait to be read")
+            self._cut_slow(MANY_REPLIES.text.format(bytes_max=WAITING_BYTES_MAX))
 
     def _seal(self, last_words: bytes = b"") -> None:
         if not self._outlet.sealed:

@@ -18,7 +18,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hpe.errors import ProtocolError
-from hpe.messages import QUERY_FIRST, REQUEST_BYTES_MAX, ErrorCode, Reply, Request
+from hpe.messages import (
+    EMPTY_PREFIX,
+    LARGE_PREFIX,
+    QUERY_FIRST,
+    REQUEST_BYTES_MAX,
+    ErrorCode,
+    Reply,
+    Request,
+)
 
 PREFIX_BYTES: Final = 4
 FRAMES_MAX: Final = 256
@@ -150,18 +158,18 @@ _GREETINGS: Final = {
 
 def _frame_error(rest: bytes, length: int, length_max: int) -> FrameError:
     if length == 0:
-        return FrameError(ErrorCode.EMPTY_FRAME, f"length prefix is 0, allowed 1..{length_max}")
-    text = f"length prefix is {length}, allowed 1..{length_max}"
+        return FrameError(EMPTY_PREFIX.code, EMPTY_PREFIX.text.format(length_max=length_max))
     hint = _hint(rest, length_max)
-    return FrameError(ErrorCode.FRAME_TOO_LARGE, f"{text}: {hint}" if hint else text)
+    text = LARGE_PREFIX.text.format(length=length, length_max=length_max, hint=hint)
+    return FrameError(LARGE_PREFIX.code, text)
 
 
 def _hint(rest: bytes, length_max: int) -> str:
     for greeting, starts in _GREETINGS.items():
         if rest.startswith(starts):
-            return f"this looks like {greeting}"
+            return f": this looks like {greeting}"
     if 0 < int.from_bytes(rest[:PREFIX_BYTES], "little") <= length_max:
-        return "this looks like a little-endian length; it must be big-endian"
+        return ": this looks like a little-endian length; it must be big-endian"
     if rest[0] & 0xF0 == _FIXARRAY or rest[0] == _ARRAY16:
-        return "this looks like a MessagePack array without its length prefix"
+        return ": this looks like a MessagePack array without its length prefix"
     return ""

@@ -17,10 +17,10 @@ from hpe.core.codec import type_of
 from hpe.core.core import Progress
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
 from hpe.messages import (
+    NO_STREAMS,
     PROTOCOL_VERSION,
     QUERY_FIRST,
     Error,
-    ErrorCode,
     Hello,
     Logout,
     Subscribe,
@@ -40,8 +40,6 @@ _LOGON_DECODER: Final[msgspec.msgpack.Decoder[Welcome | Error]] = msgspec.msgpac
 
 _SUBSCRIBE: Final = type_number(Subscribe)
 _SUBSCRIBE_DECODER: Final = msgspec.msgpack.Decoder(Subscribe)
-_NO_STREAMS: Final = "streams are for clients over TCP; in the process there are queries"
-
 # A program that runs the engine in its process needs no key: it could change the engine itself.
 _EVERYBODY: Final = Authenticator(None)
 
@@ -156,7 +154,7 @@ class LocalConnection:
                 self._switchboard.offer(self.session.connection, rest, trio.current_time())
 
     def _refuse_stream(self, request_id: int) -> None:
-        self.deliver(error_frame(request_id, ErrorCode.NOT_AUTHORIZED, _NO_STREAMS), 0, 0)
+        self.deliver(error_frame(request_id, *NO_STREAMS), 0, 0)
 
     def _logon_answer(self, frames: bytes) -> None:
         reply = _LOGON_DECODER.decode(frames[PREFIX_BYTES:])

@@ -24,7 +24,7 @@ from typing import Final
 import msgspec
 
 from hpe.errors import HpeError, InvariantViolation
-from hpe.messages import PRIVATE_RING_REPORTS, PrivateUpdate, type_number
+from hpe.messages import PRIVATE_RING_REPORTS, REPORTS_OVERRUN, PrivateUpdate, type_number
 from hpe.net.framing import PREFIX_BYTES
 
 CHUNKS_PER_SEGMENT: Final = 64
@@ -36,9 +36,7 @@ class Overrun(HpeError):
     """Reports after the position asked for were forgotten; `oldest` is where reading can start."""
 
     def __init__(self, user: int, after: int, oldest: int) -> None:
-        super().__init__(
-            f"reports of user {user} after {after} are not all kept, the oldest are after {oldest}"
-        )
+        super().__init__(REPORTS_OVERRUN.text.format(user=user, after=after, oldest=oldest))
         self.oldest = oldest
 
 

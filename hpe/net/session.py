@@ -28,9 +28,16 @@ from hpe.messages import (
     ERROR_TRAITS,
     HEARTBEAT_MS_DEFAULT,
     HEARTBEAT_MS_MIN,
+    KEY_CONNECTIONS,
+    NO_HELLO,
+    NO_LOGON,
+    OPERATORS_FULL,
+    OTHER_VERSION,
     PROTOCOL_VERSION,
     REPLY_BYTES_MAX,
     REQUEST_BYTES_MAX,
+    ROOM_OF_KEY,
+    ROOM_USED,
     Challenge,
     DetachCause,
     ErrorCode,
@@ -312,18 +319,15 @@ class Session:
         code, request_id = _fault_of(body)
         if code is not ErrorCode.EXPECTED_HELLO:
             return self.refuse(code, request_id=request_id)
-        if expected is Hello:
-            text = f"the first message must be hello, found type {type_of(body)}"
-        else:
-            text = f"a challenge is answered by logon, found type {type_of(body)}"
-        return self.refuse(code, text, request_id)
+        case = NO_HELLO if expected is Hello else NO_LOGON
+        return self.refuse(code, case.text.format(number=type_of(body)), request_id)
 
     def _greet(self, hello: Request, body: bytes) -> Step:
         assert isinstance(hello, Hello)
         self.said = hello
         if hello.version != PROTOCOL_VERSION:
-            text = f"version {hello.version} asked for, {PROTOCOL_VERSION} is spoken here"
-            return self.refuse(ErrorCode.UNSUPPORTED_VERSION, text, hello.request_id)
+            text = OTHER_VERSION.text.format(asked=hello.version, spoken=PROTOCOL_VERSION)
+            return self.refuse(OTHER_VERSION.code, text, hello.request_id)
         if self._facts.draining:
             return self.refuse(ErrorCode.SHUTTING_DOWN, request_id=hello.request_id)
         if not self._authenticator.required:
@@ -351,8 +355,8 @@ class Session:
 
     def _attach(self, hello: Hello, grant: Grant) -> Step:
         if not self._authenticator.enter(grant, hello.session_id):
-            text = f"key {grant.key_id} has as many connections as one key may have"
-            return self.refuse(ErrorCode.TOO_MANY_CONNECTIONS, text, hello.request_id)
+            text = KEY_CONNECTIONS.text.format(key_id=grant.key_id)
+            return self.refuse(KEY_CONNECTIONS.code, text, hello.request_id)
         self.state = State.ATTACHING
         self.grant = grant
         self._entered = True
@@ -411,9 +415,9 @@ class Session:
 
 _ROOM_LIMITS: Final = {
     RoomLimit.NONE: "",
-    RoomLimit.ALL: "the room of all sessions is used up",
-    RoomLimit.KEY: "the sessions of this key use up the room that one key may have",
-    RoomLimit.OPERATORS: "as many operators are connected as there may be",
+    RoomLimit.ALL: ROOM_USED.text,
+    RoomLimit.KEY: ROOM_OF_KEY.text,
+    RoomLimit.OPERATORS: OPERATORS_FULL.text,
 }
 """Says whose limit a refused logon met."""
 

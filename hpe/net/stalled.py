@@ -8,18 +8,17 @@ protocol.md, "Error codes".
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from hpe.core.codec import split_frames, type_of
 from hpe.core.core import Run
 from hpe.core.judging import Undecodable, decode_request
 from hpe.core.permissions import permitted
-from hpe.messages import ErrorCode
+from hpe.messages import LOG_WAITS
 from hpe.net.framing import PREFIX_BYTES
 from hpe.net.runs import ORDER_TYPES
 from hpe.net.session import Session, error_frame
 
-TEXT: Final = "the log waits for the disk"
 """Nobody else is in the way."""
 
 
@@ -43,7 +42,7 @@ def refuse_orders(session: Session, run: Run) -> tuple[Answered, list[Run]]:
         if request_id <= session.highest_id:
             break
         session.highest_id = request_id
-        refusals.append(error_frame(request_id, ErrorCode.BUSY, TEXT))
+        refusals.append(error_frame(request_id, *LOG_WAITS))
         size += PREFIX_BYTES + len(body)
     count = len(refusals)
     rest = []

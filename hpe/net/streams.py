@@ -16,6 +16,8 @@ from typing import Final, assert_never
 from hpe.core.core import Output, Run
 from hpe.messages import (
     PRIVATE_STREAMS_MAX,
+    REPORTS_AHEAD,
+    REPORTS_GONE,
     Channel,
     ErrorCode,
     PrivateSubscribed,
@@ -141,12 +143,12 @@ class Streams:
         last = self.ring.last(user)
         after = last if message.after is None else message.after
         if after > last:
-            text = f"the last report of user {user} is {last}"
-            return error_frame(request_id, ErrorCode.RESUME_AHEAD, text)
+            text = REPORTS_AHEAD.text.format(user=user, last=last)
+            return error_frame(request_id, REPORTS_AHEAD.code, text)
         oldest = self.ring.oldest(user)
         if after < oldest:
-            text = f"the oldest report of user {user} that is kept is {oldest + 1}"
-            return error_frame(request_id, ErrorCode.RESUME_TOO_OLD, text)
+            text = REPORTS_GONE.text.format(user=user, oldest=oldest + 1)
+            return error_frame(request_id, REPORTS_GONE.code, text)
         if user not in outlet.followed:
             if len(outlet.followed) >= PRIVATE_STREAMS_MAX:
                 return error_frame(request_id, ErrorCode.TOO_MANY_SUBSCRIPTIONS)

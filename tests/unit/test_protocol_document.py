@@ -1,5 +1,6 @@
 """protocol.md against hpe/messages.py: neither may say what the other does not."""
 
+import ast
 import re
 
 import msgpack
@@ -351,3 +352,35 @@ def test_sections_that_the_text_refers_to_exist():
     referred = set(re.findall(r'"([A-Z][^"]+)"', prose))
     assert len(referred) > 10
     assert referred <= SECTIONS.keys()
+
+
+def test_texts_of_errors():
+    """All texts that frames carry beside those of the codes, in the order of their codes."""
+    rows = document.table(SECTIONS["Error codes"], "name", "message")
+    found = [(row["name"], row["message"]) for row in rows]
+    assert found == [(case.code.name.lower(), case.text) for case in messages.ERROR_CASES]
+    codes = [case.code for case in messages.ERROR_CASES]
+    assert codes == sorted(codes)
+    assert {
+        id(each) for each in vars(messages).values() if isinstance(each, messages.ErrorCase)
+    } == {*map(id, messages.ERROR_CASES)}
+
+
+def test_errors_are_made_of_these_texts_alone():
+    """No call that makes an error writes a text of its own."""
+    makers = {"error_body", "error_frame", "refuse", "_cut", "_cut_slow", "FrameError"}
+    calls = 0
+    for path in sorted((PROJECT_ROOT / "hpe").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if name in makers:
+                calls += 1
+                texts = [
+                    each for each in node.args if isinstance(each, ast.JoinedStr | ast.Constant)
+                ]
+                assert not [each for each in texts if getattr(each, "value", None) != 0], (
+                    f"{path}:{node.lineno}"
+                )
+    assert calls > 20

@@ -58,6 +58,7 @@ def test_the_examples_that_are_changed_are_of_every_request():
 
 
 @pytest.mark.release
+@pytest.mark.timeout(1_800)
 def test_a_million_are_judged_as_the_second_opinion_judges_them():
     found = sum((judge_many(seed, PER_SEED) for seed in range(RELEASE_SEEDS)), Counter())
     print(found)

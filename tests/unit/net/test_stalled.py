@@ -7,9 +7,9 @@ import pytest
 
 from hpe.core.core import Run
 from hpe.messages import (
+    LOG_WAITS,
     CancelOrder,
     Deposit,
-    ErrorCode,
     GetBalance,
     MassCancel,
     ReplaceOrder,
@@ -22,7 +22,7 @@ from hpe.messages import (
 from hpe.net.framing import Chunk, encode_frame
 from hpe.net.logon import Authenticator, Grant
 from hpe.net.session import Session, State, error_frame
-from hpe.net.stalled import TEXT, refuse_orders
+from hpe.net.stalled import refuse_orders
 from tests.unit.net.test_session import Facts
 
 LAST = 7
@@ -55,7 +55,7 @@ def say(session: Session, *requests: Request) -> tuple[list[int], list[bytes]]:
     run = said(session, b"".join(frames), len(frames))
     answered, rest = refuse_orders(session, run)
     ids = [request.request_id for request in requests[: answered.count]]
-    assert answered.frames == b"".join(error_frame(each, ErrorCode.BUSY, TEXT) for each in ids)
+    assert answered.frames == b"".join(error_frame(each, *LOG_WAITS) for each in ids)
     assert answered.size == len(b"".join(frames[: answered.count]))
     left = frames[answered.count :]
     expected = [Run(3, session.attach_number, 0, len(left), b"".join(left))] if left else []
