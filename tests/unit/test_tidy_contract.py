@@ -67,7 +67,7 @@ def reached(tree: ast.Module) -> set[str]:
             called = whose.attr
         else:
             continue
-        if called in ("core", "_core", "inner"):
+        if called in ("core", "_core"):
             found.add(f"{called}.{node.attr}")
     return found
 
