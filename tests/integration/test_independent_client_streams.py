@@ -118,8 +118,8 @@ def test_a_private_stream_is_the_one_of_the_document(market: Market, address: An
             (ORDER, 0, 8),
             (EXECUTION, 5, 100, 3),
             (ORDER, 4, 0),
-            (*quote, FUNDS - 500, 0),
             (*base, FUNDS + 5, 0),
+            (*quote, FUNDS - 500, 0),
         ]
         # The fill before the response and the one in the stream are one report.
         (fill,) = answer.reports

@@ -25,6 +25,9 @@ PATIENCE_S = 30
 CTRL_C = """
     import signal, sys, threading, time
 
+    # A shell starts what is to run behind it without Ctrl-C, and the tests may be that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def ctrl_c(tell=False):
         main = threading.main_thread().ident
 
