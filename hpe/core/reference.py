@@ -252,13 +252,10 @@ class ReferenceCore:
                 if handler is None:
                     handler = commands.get(type(request))
             except Undecodable as fault:
-                handler = None
-                highest_id = max(highest_id, fault.request_id)
+                handler, request_id = None, fault.request_id
                 answer, intact = refusal(fault)
             else:
                 request_id = request.request_id
-                if request_id > highest_id:
-                    highest_id = request_id
                 fresh = request_id > last_request_id and not admit
                 if guarded and (fresh or handler is None) and not session.may(request):
                     handler, answer = None, error_body(request_id, ErrorCode.NOT_AUTHORIZED)
@@ -286,15 +283,17 @@ class ReferenceCore:
             if handler is not None:
                 if pending < 0:
                     pending = position
-            elif pending >= 0:
-                work.log(session.session_id, user, frames[pending:position])
-                pending = -1
+            else:
+                highest_id = max(highest_id, request_id)
+                if pending >= 0:
+                    work.log(session.session_id, user, frames[pending:position])
+                    pending = -1
             size = len(answer)
             out.append(PREFIXES[size] + answer if size < _PREFIXES_COUNT else frame(answer))
             position = after
         if pending >= 0:
             work.log(session.session_id, user, frames[pending:])
-        work.highest_id = highest_id
+        work.highest_id = max(highest_id, last_request_id)
         return intact
 
     def _act_for(self, session: Session) -> int:

@@ -156,6 +156,8 @@ class _DirectoryFile:
         self._descriptor = descriptor
         self._path = path
         self._failed = False
+        opened = os.fstat(descriptor)
+        self._identity = opened.st_dev, opened.st_ino
 
     def datasync(self) -> None:
         """See WriteFile."""
@@ -168,17 +170,20 @@ class _DirectoryFile:
             os.fsync(self._descriptor)
 
     def check_place(self) -> None:
-        """See WriteFile. Two system calls: little beside a group commit."""
-        with _mapped(WalWriteError, "look for", self._path):
-            opened = os.fstat(self._descriptor)
-            try:
-                found = os.stat(self._path)
-            except (FileNotFoundError, NotADirectoryError):
-                raise WalWriteError(
-                    f"{self._path} was removed or moved while it was in use"
-                ) from None
-            if opened.st_nlink == 0 or not os.path.samestat(opened, found):
-                raise WalWriteError(f"{self._path} was replaced while it was in use")
+        """See WriteFile. What the path leads to has a link: that one.
+
+        One system call: each hands the GIL over, and may wait for it as long as a thread may keep
+        it.
+        """
+        try:
+            found = os.stat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise WalWriteError(f"{self._path} was removed or moved while it was in use") from None
+        except OSError as error:
+            text = f"cannot look for {self._path}: {error.strerror or error}"
+            raise WalWriteError(text) from error
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise WalWriteError(f"{self._path} was replaced while it was in use")
 
     def close(self) -> None:
         """See WriteFile."""

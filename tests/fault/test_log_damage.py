@@ -23,17 +23,17 @@ def policy(request):
 
 
 @pytest.fixture
-def log(tmp_path, policy):
+def log(memory_path, policy):
     """Return a log of one frame in the first segment and two in the second."""
-    log = FileLog(DirectoryFiles(tmp_path), policy, segment_bytes_max=900)
+    log = FileLog(DirectoryFiles(memory_path), policy, segment_bytes_max=900)
     log.open()
     tail = log.sync()
     for body in WRITTEN:
         sequence = tail.position + 1
         tail = log.append(tail, Record(sequence, sequence, tail.record_hash, (body,)))
     log.close()
-    assert [len(scan.entries) for scan in survey(DirectoryFiles(tmp_path)).scans()] == [1, 2]
-    return tmp_path
+    assert [len(scan.entries) for scan in survey(DirectoryFiles(memory_path)).scans()] == [1, 2]
+    return memory_path
 
 
 def kept(log):

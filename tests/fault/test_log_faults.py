@@ -62,9 +62,9 @@ def operations(directory, policy):
 
 
 @pytest.mark.parametrize("kind", ["eio", "enospc", "short", "killed"])
-def test_every_operation_fails_once(tmp_path, policy, kind):
-    for fail_at in range(1, operations(tmp_path / "whole", policy) + 1):
-        directory = tmp_path / str(fail_at)
+def test_every_operation_fails_once(memory_path, policy, kind):
+    for fail_at in range(1, operations(memory_path / "whole", policy) + 1):
+        directory = memory_path / str(fail_at)
         begin(directory, policy)
         files = FaultyFiles(DirectoryFiles(directory), fail_at, kind)
         published, error = live(directory, policy, files)
@@ -91,26 +91,26 @@ def check_recovers(directory, policy, durable):
 
 
 @pytest.mark.parametrize("kind", ["eio", "killed"])
-def test_a_failed_recovery_loses_nothing_and_can_be_repeated(tmp_path, policy, kind):
+def test_a_failed_recovery_loses_nothing_and_can_be_repeated(memory_path, policy, kind):
     """The log before recovery must be there after any number of interrupted recoveries."""
-    begin(tmp_path / "log", policy)
+    begin(memory_path / "log", policy)
     reference = new_core()
     for output in MADE[:3]:
         reference.replay(output.body)
     fail_at = 0
     while True:
         fail_at += 1
-        files = FaultyFiles(DirectoryFiles(tmp_path / "log"), fail_at, kind)
+        files = FaultyFiles(DirectoryFiles(memory_path / "log"), fail_at, kind)
         core = new_core()
         try:
-            recover(tmp_path / "log", core, policy, files=files).log.close()
+            recover(memory_path / "log", core, policy, files=files).log.close()
         except (WalWriteError, WalReadError, Killed):
             files.close()
-            assert bodies(DirectoryFiles(tmp_path / "log")) == [o.body for o in MADE[:3]]
+            assert bodies(DirectoryFiles(memory_path / "log")) == [o.body for o in MADE[:3]]
         else:
             break
     assert not files.failed
     assert fail_at > 10
     assert core.state_hash() == reference.state_hash()
-    suffixes = [path.suffix for path in (tmp_path / "log").iterdir()]
+    suffixes = [path.suffix for path in (memory_path / "log").iterdir()]
     assert sorted(suffixes) == ["", ".cut", ".hpewal", ".hpewal", ".mark"]  # "" is the lock

@@ -33,16 +33,16 @@ RELAXED = SyncPolicy(mode="every", every_commands=1000, interval_ms=60_000)
 
 @pytest.mark.parametrize("policy", [BATCH, EVERY_THREE, INTERVAL], ids=lambda policy: policy.mode)
 @pytest.mark.parametrize("kind", ["killed", "eio"])
-def test_what_was_published_durable_survives(tmp_path, policy, kind):
+def test_what_was_published_durable_survives(memory_path, policy, kind):
     fail_at, failed, kept = 1, True, set()  # 1 is the lock: before it there is no log to lose
     while failed:
         fail_at += 1
-        files = FaultyFiles(DirectoryFiles(tmp_path / f"log{fail_at}"), fail_at, kind)
+        files = FaultyFiles(DirectoryFiles(memory_path / f"log{fail_at}"), fail_at, kind)
         published = []
-        failed = not lives(tmp_path / f"log{fail_at}", policy, published, files)
+        failed = not lives(memory_path / f"log{fail_at}", policy, published, files)
         for cut in range(CUTS_PER_OPERATION):
             seed = fail_at * CUTS_PER_OPERATION + cut
-            directory = tmp_path / f"cut{seed}"
+            directory = memory_path / f"cut{seed}"
             files.power_cut(directory, Random(seed))
             kept.add(check(directory, policy, max(published, default=0), seed))
     assert fail_at > 30
@@ -50,7 +50,7 @@ def test_what_was_published_durable_survives(tmp_path, policy, kind):
 
 
 @pytest.mark.parametrize("policy", [EVERY_THREE, INTERVAL], ids=lambda policy: policy.mode)
-def test_a_start_may_read_what_the_disk_does_not_have(tmp_path, policy):
+def test_a_start_may_read_what_the_disk_does_not_have(memory_path, policy):
     """A killed process leaves its last records in the page cache; the next start replays them.
 
     Until it has written the segment anew the power may take them again: whatever the start has
@@ -59,17 +59,17 @@ def test_a_start_may_read_what_the_disk_does_not_have(tmp_path, policy):
     fail_at, failed, kept = 1, True, set()
     while failed:
         fail_at += 1
-        files = FaultyFiles(DirectoryFiles(tmp_path / f"log{fail_at}"))
+        files = FaultyFiles(DirectoryFiles(memory_path / f"log{fail_at}"))
         killed_between_syncs(files)
         files.restart(fail_at, "killed")
         try:
-            recover(tmp_path / f"log{fail_at}", new_core(), policy, files=files).log.close()
+            recover(memory_path / f"log{fail_at}", new_core(), policy, files=files).log.close()
             failed = False
         except Killed:
             pass
         files.close()
         for seed in range(CUTS_PER_OPERATION):
-            directory = tmp_path / f"cut{fail_at}-{seed}"
+            directory = memory_path / f"cut{fail_at}-{seed}"
             files.power_cut(directory, Random(seed))
             kept.add(check(directory, policy, MADE[0].last_sequence, seed))
     assert fail_at > 15

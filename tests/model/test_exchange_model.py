@@ -10,8 +10,6 @@ from tests.model.machine import ExchangeMachine
 from tests.model.seeded_plays import play_many
 from tests.support.core_driver import CORE_FACTORIES
 
-pytestmark = pytest.mark.alone
-
 # How much one can afford on every change, and before a release. The seed of a failing play is
 # in its report; so is that of a failing Hypothesis run (print_blob in tests/conftest.py).
 FIRST_SEED, STEPS = 1, 200_000
@@ -30,12 +28,14 @@ def play_and_tell(core, first_seed, steps, capsys):
     assert played >= steps
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 @each_core
 def test_seeded_plays_give_what_the_naive_exchange_gives(core, capsys):
     play_and_tell(core, FIRST_SEED, STEPS, capsys)
 
 
+@pytest.mark.alone
 @pytest.mark.release
 @pytest.mark.timeout(10_800)
 @each_core
