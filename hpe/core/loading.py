@@ -164,7 +164,7 @@ class _Loader:
         self.place = place
 
     def fault(self, what: str) -> StateError:
-        """Say what is wrong with the row that is being taken."""
+        """Return the error for the row that is being loaded."""
         return StateError(f"row {self.count + 1} of the dump {what}")
 
     def find(self, found: _ValueT | None, what: str, key: int) -> _ValueT:

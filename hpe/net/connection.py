@@ -175,7 +175,7 @@ class Connection:
             raise ConnectionFault(self._fault)
 
     async def _end_well(self) -> None:
-        """Give up the session, answer what is under way, then send the last frame."""
+        """End the session, send the answers under way, then the last frame."""
         self._vigil.held = True
         if self._settled is not None:
             await self._settled.wait()

@@ -63,7 +63,7 @@ async def say_farewell(stream: ClientStream, *, heard_out: bool) -> None:
 
 
 async def refuse_connection(stream: ClientStream, code: ErrorCode) -> None:
-    """Tell a connection why it is not served, and close it."""
+    """Send a connection the reason for its refusal, and close it."""
     wire = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
     try:
         with trio.move_on_after(FAREWELL_S):

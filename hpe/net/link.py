@@ -54,7 +54,7 @@ class Link:
         self._heartbeat_s = float("inf")
 
     async def log_on(self, hello: Hello, key: Key | None) -> Welcome:
-        """Say hello, prove the key if the server asks for one, and return its welcome.
+        """Send hello, prove the key if the server asks for one, and return its welcome.
 
         Raises:
             RequestRefused: the server refuses the session.

@@ -19,8 +19,6 @@ from hpe.net.framing import PREFIX_BYTES
 from hpe.net.runs import ORDER_TYPES
 from hpe.net.session import Session, error_frame
 
-"""Nobody else is in the way."""
-
 
 class Answered(NamedTuple):
     """Answers, and of how many requests of how many bytes."""

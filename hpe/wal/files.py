@@ -170,18 +170,14 @@ class _DirectoryFile:
             os.fsync(self._descriptor)
 
     def check_place(self) -> None:
-        """See WriteFile. What the path leads to has a link: that one.
-
-        One system call: each hands the GIL over, and may wait for it as long as a thread may keep
-        it.
-        """
-        try:
-            found = os.stat(self._path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise WalWriteError(f"{self._path} was removed or moved while it was in use") from None
-        except OSError as error:
-            text = f"cannot look for {self._path}: {error.strerror or error}"
-            raise WalWriteError(text) from error
+        """See WriteFile. A file that a path leads to has a link, so one system call tells all."""
+        with _mapped(WalWriteError, "look for", self._path):
+            try:
+                found = os.stat(self._path)
+            except (FileNotFoundError, NotADirectoryError):
+                raise WalWriteError(
+                    f"{self._path} was removed or moved while it was in use"
+                ) from None
         if (found.st_dev, found.st_ino) != self._identity:
             raise WalWriteError(f"{self._path} was replaced while it was in use")
 
