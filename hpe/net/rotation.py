@@ -9,6 +9,7 @@ costs the same, however many there are.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 Waiter = TypeVar("Waiter")
@@ -49,9 +50,9 @@ class Rotation(Generic[Waiter]):
         """Remove and return the oldest waiter of the source whose turn it is.
 
         Raises:
-            StopIteration: nobody waits.
+            IndexError: nobody waits.
         """
-        source = next(iter(self._lines))
+        source = _first(self._lines)
         line = self._lines[source]
         waiter, _ = line.popitem(last=False)
         self._lines.move_to_end(source)
@@ -65,8 +66,12 @@ class Rotation(Generic[Waiter]):
         self._resized(source, len(line) + 1, len(line))
 
     def take_surplus(self) -> Waiter:
-        """Remove and return the newest waiter of one of the longest lines."""
-        source = next(iter(self._by_length[self._longest]))
+        """Remove and return the newest waiter of one of the longest lines.
+
+        Raises:
+            IndexError: nobody waits.
+        """
+        source = _first(self._by_length.get(self._longest, ()))
         line = self._lines[source]
         waiter, _ = line.popitem()
         self._resized(source, len(line) + 1, len(line))
@@ -86,3 +91,9 @@ class Rotation(Generic[Waiter]):
         # Lengths change by one: below the longest line that got shorter there is none in between.
         if self._longest < after or (self._longest and self._longest not in self._by_length):
             self._longest = after
+
+
+def _first(sources: Iterable[str]) -> str:
+    for source in sources:
+        return source
+    raise IndexError("nobody waits")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -45,10 +46,18 @@ def test_whoever_gives_up_leaves_nothing_behind() -> None:
     rotation.discard("a", 1)
     rotation.discard("b", 2)
     assert (rotation.waiting("a"), len(rotation), rotation.longest) == (0, 0, 0)
-    with pytest.raises(StopIteration):
-        rotation.take()
     assert not rotation._lines
     assert not rotation._by_length
+
+
+@pytest.mark.parametrize("take", [Rotation.take, Rotation.take_surplus])
+def test_from_nobody_nothing_is_taken(take: Callable[[Rotation[int]], int]) -> None:
+    """And not with StopIteration, which would end a generator that takes, and say nothing."""
+    rotation = filled("a")
+    assert take(rotation) == 0
+    with pytest.raises(IndexError, match="nobody waits"):
+        take(rotation)
+    assert len(rotation) == 0
 
 
 def test_the_newest_of_the_longest_line_gives_way() -> None:
