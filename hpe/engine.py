@@ -135,7 +135,7 @@ class HighPerformanceEngine(InProcessApi):
         """Drain, write, sync, deliver, close."""
         assert self._life is not None
         # Not shielded: the stages set their own deadlines, and a cancellation may cut them short.
-        return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102
+        return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - see above
 
     async def listen(self, host: str, port: int) -> int:
         """Accept TCP clients; returns the bound port (for port 0).

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hpe.durable_names import sync_directory
 from hpe.errors import ConfigError
 from hpe.keys import (
     Key,
@@ -256,14 +257,6 @@ def _replace(path: Path, content: bytes) -> None:
         except BaseException:
             os.unlink(aside)
             raise
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

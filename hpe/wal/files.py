@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
+from hpe.durable_names import sync_directory
 from hpe.errors import DataDirectoryBusy, WalError, WalReadError, WalWriteError
 
 LOCK_NAME: Final = "lock"
@@ -320,7 +321,7 @@ class DirectoryFiles:
         """See LogFiles."""
         with _mapped(WalWriteError, "sync", self._directory):
             if self._descriptor is None:
-                _sync_directory(self._directory)
+                sync_directory(self._directory)
             else:
                 os.fsync(self._descriptor)
 
@@ -355,12 +356,4 @@ def _make_directory(path: Path) -> None:
     for parent in path.parents:
         if parent.stat().st_dev != device or not os.access(parent, os.R_OK | os.W_OK):
             return
-        _sync_directory(parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(parent)

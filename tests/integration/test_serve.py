@@ -59,7 +59,7 @@ async def log_on(client: WireClient, key: Key, user: int) -> Row:
 
 async def until_said(process: ServiceProcess, text: str, times: int = 1) -> None:
     """Wait for a line in the log of another process, which nothing else tells of."""
-    while process.errors().count(text) < times:  # noqa: ASYNC110
+    while process.errors().count(text) < times:  # noqa: ASYNC110 - it has no event
         await trio.sleep(0.01)
 
 

@@ -93,6 +93,37 @@ def test_functions_fit_a_screen(path):
             assert lines <= lines_max, f"{node.name} has {lines} lines"
 
 
+def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
+    """Return the statements of a function behind its docstring."""
+    return function.body[1:] if ast.get_docstring(function) else function.body
+
+
+def test_no_function_stands_twice():
+    """What is to be mended is in one place. Of one statement alone there may be several."""
+    found: dict[str, list[str]] = {}
+    for path in PACKAGE:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and len(body_of(node)) > 1:
+                text = "\n".join(map(ast.dump, body_of(node)))
+                found.setdefault(text, []).append(f"{path.relative_to(PROJECT_ROOT)}: {node.name}")
+    assert not [places for places in found.values() if len(places) > 1]
+
+
+REASON = r"[^#]*  ?(- |# )\w.*"
+"""Beside what is ignored: behind a dash, or as another comment."""
+
+
+def test_whatever_a_tool_is_told_to_ignore_has_a_reason():
+    bare = []
+    for path in MODULES:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            for mark in ("# no" + "qa", "# type: " + "ignore"):
+                _, found, behind = line.partition(mark)
+                if found and not re.fullmatch(REASON, behind):
+                    bare.append(f"{path.relative_to(PROJECT_ROOT)}:{number}: {line.strip()}")
+    assert not bare
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
 def test_nothing_unfinished_and_no_path_of_one_machine(path):
     text = path.read_text(encoding="utf-8")
