@@ -171,6 +171,9 @@ class Output(NamedTuple):
     indicative fields that subscribers were told are not those of now; a batch without runs, which
     logs nothing, makes up for it.
 
+    `market` follows from the state before the batch, the batch, and the `wanted` of this one and
+    the one before, but for the three indicative fields of status rows, which may be late.
+
     Order: replies by connection, private by (user, first), market by (instrument, channel, order
     of making), cut by connection, subscribed as the requests, progress as the runs.
     """
@@ -285,9 +288,12 @@ class Core(Protocol):
     def dump(self) -> Iterator[bytes]:
         """Yield the state as canonical bytes, row by row: equal states give equal bytes."""
 
-    def load(self, chunks: Iterable[bytes]) -> None:
+    def load(self, chunks: Iterable[bytes], wanted: bytes = b"") -> None:
         """Take over a dumped state, given row by row; the core must be new.
 
+        `wanted` is that of the last batch before the dump: what market data the next one brings
+        follows from it too. An exception, one of `chunks` too, leaves the core as new.
+
         Raises:
-            StateError: this is no dump of this version; the core is as new as before.
+            StateError: this is no dump of this version.
         """

@@ -219,10 +219,10 @@ class MarketFeed:
         in_call = book.status is InstrumentStatus.CALL_AUCTION
         return clearing(book) if in_call else NO_CLEARING
 
-    def knows_indicative(self, book: OrderBook) -> bool:
-        """True if `indicative` has nothing to find."""
+    def follows_status(self, book: OrderBook) -> bool:
+        """True if somebody has its indicative price already: who paid for it did so before."""
         watched = self._watched.get(book.instrument.instrument_id)
-        return watched is not None and watched.wants(Channel.STATUS) and watched.indicative_known
+        return watched is not None and watched.wants(Channel.STATUS)
 
     def note(self, event: Event) -> None:
         """Take the trades of an event."""

@@ -52,7 +52,7 @@ from hpe.core.snapshots import answer_later, answer_now
 from hpe.core.state import dump_state, hash_state
 from hpe.core.timers import SESSION
 from hpe.core.work import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
-from hpe.errors import Diverged, InvariantViolation, StateError
+from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
     HELLO_CANCEL_ON_DISCONNECT,
     QUERIES_FULL,
@@ -196,13 +196,15 @@ class ReferenceCore:
         """Yield the state as canonical bytes; see core.py."""
         return dump_state(self.exchange, self.sessions, self.feed, self.digest)
 
-    def load(self, chunks: Iterable[bytes]) -> None:
+    def load(self, chunks: Iterable[bytes], wanted: bytes = b"") -> None:
         """Take over a dumped state; see core.py."""
+        assert not self.last_sequence, "only a new core loads a dump"
         try:
             self.digest = load_state(self.exchange, self.sessions, self.feed, chunks)
-        except StateError:
-            ReferenceCore.__init__(self)  # as new again
+        except BaseException:
+            ReferenceCore.__init__(self, self.limits)  # as new again
             raise
+        self.market_feed.watch(wanted)
 
     # --- frames of clients ------------------------------------------------------------------
 
@@ -389,8 +391,7 @@ class ReferenceCore:
     def _apply_internal(self, run: Run, work: BatchWork) -> None:
         """Execute frames of connection 0; they come from this process, so they must decode."""
         out = work.replies_to(SYSTEM_CONNECTION)
-        for body in split_frames(run.frames):
-            out.append(frame(self._execute_internal(body, work)))
+        out += [frame(self._execute_internal(body, work)) for body in split_frames(run.frames)]
 
     def _execute_internal(self, body: bytes, work: BatchWork) -> bytes:
         """Execute and log one internal command; gives the response."""

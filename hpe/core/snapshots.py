@@ -59,7 +59,7 @@ def _rows(book: OrderBook | None, feed: MarketFeed, request: Subscribe) -> int:
     if book is None or request.channel in (Channel.BEST, Channel.TRADES):
         return 0
     if request.channel is Channel.STATUS:
-        return 0 if feed.knows_indicative(book) else CLEARING * crossing_levels(book)
+        return 0 if feed.follows_status(book) else CLEARING * crossing_levels(book)
     sides = (book.bids.levels(), book.asks.levels())
     levels = [level for side in sides for level in islice(side, request.depth)]
     if request.channel is Channel.LEVELS:

@@ -3,12 +3,13 @@
 import msgspec
 import pytest
 
-from hpe.core.core import CORE_VERSION
+from hpe.core.core import CORE_VERSION, DEFAULT_LIMITS
 from hpe.core.rows import KINDS, DumpedResting
 from hpe.errors import StateError
 from hpe.messages import AddAsset, AddInstrument, Deposit, LockBalance, Role, Side, SubmitOco
 from tests.support.core_driver import CORE_FACTORIES, Venue
 
+FEW_FILLS = DEFAULT_LIMITS._replace(fills=1)
 NUMBERS = {kind.__name__.removeprefix("Dumped").lower(): n for n, kind in enumerate(KINDS, 1)}
 QUEUED = {number for number, kind in enumerate(KINDS, 1) if kind.QUEUED}
 
@@ -18,16 +19,22 @@ def new_core(request):
     return CORE_FACTORIES[request.param]
 
 
-@pytest.fixture
-def rows(new_core):
-    """Return the rows of a venue with money, orders, a pair, a hold, fills, sessions and keys."""
-    venue = Venue(new_core)
+def a_trader(venue):
+    """Return a client with money of both assets of an instrument."""
     client = venue.attach(1)
     for name in ("BASE", "QUOTE"):
         client.get_id(AddAsset(client.next_id(), name, 0))
     client.get_id(AddInstrument(client.next_id(), "BASE/QUOTE", 1, 2))
     for asset in (1, 2):
         client.ask(Deposit(client.next_id(), asset, 1_000))
+    return client
+
+
+@pytest.fixture
+def rows(new_core):
+    """Return the rows of a venue with money, orders, a pair, a hold, fills, sessions and keys."""
+    venue = Venue(new_core)
+    client = a_trader(venue)
     for side, price in ((Side.BUY, 9), (Side.BUY, 9), (Side.SELL, 9), (Side.SELL, 12)):
         client.submit(side, price, 5, client_order_id=client.last_request_id)
     client.ask(SubmitOco(client.next_id(), 1, Side.BUY, 2, 7, 15, 16))
@@ -41,13 +48,21 @@ def bytes_of(rows):
 
 
 def refuse(new_core, chunks, text):
-    """Load what must be refused; afterwards the core is as new, and loads what is good."""
-    core = new_core()
+    """Load what must be refused; afterwards the core is as new, under the limits that it had."""
+    core = new_core(FEW_FILLS)
     with pytest.raises(StateError, match=text):
         core.load(chunks)
-    assert list(core.dump()) == list(new_core().dump())
-    assert core.next_due_ns == 0
+    as_new(new_core, core)
     return core
+
+
+def as_new(new_core, core):
+    assert core.limits == FEW_FILLS
+    assert list(core.dump()) == list(new_core().dump())
+    assert core.next_due_ns == core.last_sequence == core.instrument_count == 0
+    assert not core.unfinished
+    assert not core.attached_sessions()
+    core.check()
 
 
 def test_a_refused_core_loads_what_is_good(new_core, rows):
@@ -56,6 +71,37 @@ def test_a_refused_core_loads_what_is_good(new_core, rows):
     core.load(iter(chunks))
     assert list(core.dump()) == chunks
     core.check()
+
+
+def test_a_refused_core_keeps_to_its_limits(new_core, rows):
+    def refused(limits):
+        core = new_core(limits)
+        with pytest.raises(StateError):
+            core.load(bytes_of(rows[:-1]))
+        return core
+
+    venue = Venue(new_core)
+    client = a_trader(venue)
+    for _ in range(2):
+        client.submit(Side.SELL, 9, 4)
+    venue.new_core = refused
+    venue.limit(fills=1)
+    client.submit(Side.BUY, 9, 8)
+    assert len(client.fills) == 1
+
+
+def test_what_cannot_be_read_leaves_the_core_as_new(new_core, rows):
+    """Half of a state, then the disk fails."""
+
+    def half():
+        yield from bytes_of(rows[: len(rows) // 2])
+        raise OSError("unreadable")
+
+    core = new_core(FEW_FILLS)
+    with pytest.raises(OSError, match="unreadable"):
+        core.load(half(), b"")
+    as_new(new_core, core)
+    core.load(bytes_of(rows))
 
 
 def test_a_dump_is_refused_wherever_it_is_cut(new_core, rows):

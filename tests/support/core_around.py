@@ -74,5 +74,5 @@ class CoreAround:
     def dump(self) -> Iterator[bytes]:
         return self.inner.dump()
 
-    def load(self, chunks: Iterable[bytes]) -> None:
-        self.inner.load(chunks)
+    def load(self, chunks: Iterable[bytes], wanted: bytes = b"") -> None:
+        self.inner.load(chunks, wanted)

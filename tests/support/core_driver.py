@@ -293,7 +293,7 @@ class Venue:
     def restored(self) -> Core:
         """Return a new core that loaded this one's dump."""
         core = self.new_core(self.limits)
-        core.load(list(self.core.dump()))
+        core.load(list(self.core.dump()), wanted_of(self.wanted))
         return core
 
     def check(self) -> None:
