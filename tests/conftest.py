@@ -1,4 +1,4 @@
-"""Shared set-up: Hypothesis profiles with printed seeds, where the shared data lies, who is alone.
+"""Shared set-up: Hypothesis profiles, the cores, where the shared data lies, who is alone.
 
 Under `pytest -n` several processes run tests. Those marked `alone` compare times, or use all cores
 themselves, and those in integration/ have deadlines: none runs beside them.
@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support.core_fixtures import new_core
+
+__all__ = ["new_core"]
 
 # print_blob gives the line that reproduces a failure. The deadline is off because the machine
 # is shared: the time of one example says nothing about the code.

@@ -35,6 +35,9 @@ CORE_VERSION: Final = 5
 SYSTEM_CONNECTION: Final = 0
 """The connection of internal commands: attach, detach, close, tick, configure, continue."""
 
+DUE_AT_ONCE: Final = 1
+"""The `next_due_ns` of what does not wait for a time: below every time that a log may have."""
+
 
 class RoomSizes(NamedTuple):
     """Room for sessions, in remembered responses; see room.py.

@@ -8,12 +8,11 @@ Which part serves which command is said in routing.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from hpe.core.balances import BalanceCache
 from hpe.core.busy import Busy
 from hpe.core.catalogue import Catalogue
-from hpe.core.core import DEFAULT_LIMITS, Limits
+from hpe.core.core import DEFAULT_LIMITS, DUE_AT_ONCE, Limits
 from hpe.core.delisting import Delisting
 from hpe.core.disconnects import Disconnects
 from hpe.core.effort import ACT
@@ -33,9 +32,6 @@ from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, Entry, Timers
 from hpe.core.treasury import Treasury
 from hpe.errors import InvariantViolation
 from hpe.messages import HOUSE_USER, PlaceLimits, Side
-
-DUE_AT_ONCE: Final = 1
-"""The `next_due_ns` of what does not wait for a time: below every time that a log may have."""
 
 
 class Settings:

@@ -24,7 +24,7 @@ from tests.support import (
     oracles_quantcup,
     oracles_tzadiko,
 )
-from tests.support.core_driver import CORE_FACTORIES, CoreFactory
+from tests.support.core_driver import CoreFactory
 from tests.support.oracles_market import DERIVED, SAME, Adapter, Case, differs
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "oracles"
@@ -53,8 +53,6 @@ ORACLES = {
     ),
 }
 
-pytestmark = pytest.mark.parametrize("core", CORE_FACTORIES.values(), ids=CORE_FACTORIES)
-
 
 def cases_of(name: str) -> list[Case]:
     file = FOLDER / f"{name}.jsonl"
@@ -63,19 +61,19 @@ def cases_of(name: str) -> list[Case]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_every_oracle_has_an_adapter(core: CoreFactory) -> None:
+def test_every_oracle_has_an_adapter(new_core: CoreFactory) -> None:
     cases_of("liquibook")
     assert {file.name for file in FOLDER.iterdir()} == {f"{name}.jsonl" for name in ORACLES}
 
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_every_case_of_an_oracle(
-    name: str, core: CoreFactory, capsys: pytest.CaptureFixture[str]
+    name: str, new_core: CoreFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     oracle, outcomes, failed = ORACLES[name], Counter[str](), []
     cases = cases_of(name)
     for case in cases:
-        verdict = oracle.adapter(case, core)
+        verdict = oracle.adapter(case, new_core)
         outcomes[verdict.outcome] += 1
         failed += [f"{case['name']}: {text}" for text in verdict.differences]
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
@@ -148,9 +146,9 @@ def other_queue(case: Case) -> None:
     ],
 )
 def test_a_case_that_says_something_else_is_seen(
-    name: str, case_name: str, change: Callable[[Case], None], core: CoreFactory
+    name: str, case_name: str, change: Callable[[Case], None], new_core: CoreFactory
 ) -> None:
     case = copy.deepcopy(next(case for case in cases_of(name) if case["name"] == case_name))
-    assert ORACLES[name].adapter(case, core).differences == []
+    assert ORACLES[name].adapter(case, new_core).differences == []
     change(case)
-    assert ORACLES[name].adapter(case, core).differences != []
+    assert ORACLES[name].adapter(case, new_core).differences != []

@@ -15,15 +15,10 @@ from hpe.messages import (
     Side,
     Subscribe,
 )
-from tests.support.core_driver import CORE_FACTORIES, Venue
+from tests.support.core_driver import Venue
 
 FEW = DEFAULT_LIMITS._replace(indicative_levels=1, query_effort=24)
 """Three levels that cross are too many to look through at once, and all that queries may cost."""
-
-
-@pytest.fixture(params=CORE_FACTORIES)
-def new_core(request):
-    return CORE_FACTORIES[request.param]
 
 
 def in_call(new_core, limits: Limits):

@@ -7,16 +7,11 @@ from hpe.core.core import CORE_VERSION, DEFAULT_LIMITS
 from hpe.core.rows import KINDS, DumpedResting
 from hpe.errors import StateError
 from hpe.messages import AddAsset, AddInstrument, Deposit, LockBalance, Role, Side, SubmitOco
-from tests.support.core_driver import CORE_FACTORIES, Venue
+from tests.support.core_driver import Venue
 
 FEW_FILLS = DEFAULT_LIMITS._replace(fills=1)
 NUMBERS = {kind.__name__.removeprefix("Dumped").lower(): n for n, kind in enumerate(KINDS, 1)}
 QUEUED = {number for number, kind in enumerate(KINDS, 1) if kind.QUEUED}
-
-
-@pytest.fixture(params=CORE_FACTORIES)
-def new_core(request):
-    return CORE_FACTORIES[request.param]
 
 
 def a_trader(venue):

@@ -16,14 +16,9 @@ from hpe.messages import (
     Tick,
     TimeInForce,
 )
-from tests.support.core_driver import CORE_FACTORIES, Client, Venue, frames_of
+from tests.support.core_driver import Client, Venue, frames_of
 
 USERS = (1, 2, 3)
-
-
-@pytest.fixture(params=CORE_FACTORIES)
-def venue(request: pytest.FixtureRequest) -> Venue:
-    return Venue(CORE_FACTORIES[request.param])
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 import msgpack
 import pytest
 
-from hpe.core import new_core
 from hpe.core.codec import decode_body
 from hpe.core.core import CORE_VERSION
 from hpe.core.rows import KINDS, DumpedFill, DumpedHead, DumpedOrder
 from hpe.messages import COMMANDS, INTERNAL, QUERIES, type_number
-from tests.support.core_driver import CORE_FACTORIES, bodies_of
+from tests.support.core_driver import bodies_of
 from tests.support.dumps import rows_in
 from tests.support.vectors import FOLDER, read, written
 from tests.vectors.histories import vectors
@@ -20,7 +19,6 @@ CONSTANT = {(DumpedHead, "version"), (DumpedFill, "exec_type")}
 """What no history can change."""
 
 each_vector = pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS)
-each_core = pytest.mark.parametrize("factory", CORE_FACTORIES.values(), ids=CORE_FACTORIES)
 
 
 def dumps_of(vector):
@@ -29,10 +27,9 @@ def dumps_of(vector):
     return dumps + [(n, step.dump) for n, step in enumerate(vector.steps, 1) if step.dump]
 
 
-@each_core
 @each_vector
-def test_a_core_gives_the_same_bytes(vector, factory):
-    core = vector.new_core(factory)
+def test_a_core_gives_the_same_bytes(vector, new_core):
+    core = vector.new_core(new_core)
     for batch, output, state_hash, dump in vector.steps:
         assert core.apply(batch) == output
         assert core.state_hash() == state_hash
@@ -41,21 +38,19 @@ def test_a_core_gives_the_same_bytes(vector, factory):
     core.check()
 
 
-@each_core
 @each_vector
-def test_a_core_replays_the_same_bodies(vector, factory):
-    core = vector.new_core(factory)
+def test_a_core_replays_the_same_bodies(vector, new_core):
+    core = vector.new_core(new_core)
     for _, output, state_hash, _ in vector.steps:
         if output.body:
             assert core.replay(output.body).body == output.body
         assert core.state_hash() == state_hash
 
 
-@each_core
 @each_vector
-def test_a_core_that_loaded_a_dump_goes_on_the_same(vector, factory):
+def test_a_core_that_loaded_a_dump_goes_on_the_same(vector, new_core):
     for count, dump in dumps_of(vector):
-        core = factory()
+        core = new_core()
         core.load(dump, vector.steps[count - 1].batch.wanted if count else b"")
         core.check()
         assert list(core.dump()) == dump
@@ -112,7 +107,7 @@ def test_every_field_has_several_values():
     assert alone == CONSTANT
 
 
-def test_the_files_are_what_the_histories_give():
+def test_the_files_are_what_the_histories_give(new_core):
     made = vectors(new_core)
     assert made.keys() == VECTORS.keys()
     for path in PATHS:

@@ -14,17 +14,15 @@ from hpe.messages import (
 )
 from tests.model.play import DEPOSITS, Play
 from tests.model.seats import USERS, Step
-from tests.support.core_driver import CORE_FACTORIES
 
 PRICE = 2**40
 LOTS_MAX = AMOUNT_MAX // (2 * PRICE)
 """What one order may have at that price on instrument 1, of which a tick is two atoms."""
 
 
-@pytest.mark.parametrize("core", CORE_FACTORIES)
 @pytest.mark.parametrize(("more", "open_lots"), [(0, LOTS_MAX), (1, LOTS_MAX // 2)])
-def test_what_an_order_traded_counts_when_it_is_replaced(core, more, open_lots):
-    play = Play(CORE_FACTORIES[core])
+def test_what_an_order_traded_counts_when_it_is_replaced(new_core, more, open_lots):
+    play = Play(new_core)
     steps = [
         *(Step(0, Withdraw(1, 2, DEPOSITS[2], user), 1) for user in sorted({*USERS} - {1})),
         Step(0, Deposit(1, 2, AMOUNT_MAX - DEPOSITS[2]), 1),

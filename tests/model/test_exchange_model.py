@@ -8,7 +8,6 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import ExchangeMachine
 from tests.model.seeded_plays import play_many
-from tests.support.core_driver import CORE_FACTORIES
 
 # How much one can afford on every change, and before a release. The seed of a failing play is
 # in its report; so is that of a failing Hypothesis run (print_blob in tests/conftest.py).
@@ -17,12 +16,10 @@ FIRST_SEED_RELEASE, STEPS_RELEASE = 1_000_000, 2_000_000
 EXAMPLES, RULES = 300, 25
 EXAMPLES_RELEASE, RULES_RELEASE = 2_000, 60
 
-each_core = pytest.mark.parametrize("core", CORE_FACTORIES)
 
-
-def play_and_tell(core, first_seed, steps, capsys):
+def play_and_tell(new_core, first_seed, steps, capsys):
     started = time.perf_counter()
-    played = play_many(CORE_FACTORIES[core], first_seed, steps)
+    played = play_many(new_core, first_seed, steps)
     with capsys.disabled():
         print(f"\n{played} steps in {time.perf_counter() - started:.0f} s, seeds {first_seed}...")
     assert played >= steps
@@ -30,33 +27,29 @@ def play_and_tell(core, first_seed, steps, capsys):
 
 @pytest.mark.alone
 @pytest.mark.timeout(900)
-@each_core
-def test_seeded_plays_give_what_the_naive_exchange_gives(core, capsys):
-    play_and_tell(core, FIRST_SEED, STEPS, capsys)
+def test_seeded_plays_give_what_the_naive_exchange_gives(new_core, capsys):
+    play_and_tell(new_core, FIRST_SEED, STEPS, capsys)
 
 
 @pytest.mark.alone
 @pytest.mark.release
 @pytest.mark.timeout(10_800)
-@each_core
-def test_many_seeded_plays_give_what_the_naive_exchange_gives(core, capsys):
-    play_and_tell(core, FIRST_SEED_RELEASE, STEPS_RELEASE, capsys)
+def test_many_seeded_plays_give_what_the_naive_exchange_gives(new_core, capsys):
+    play_and_tell(new_core, FIRST_SEED_RELEASE, STEPS_RELEASE, capsys)
 
 
 @pytest.mark.timeout(900)  # shrinking a failure takes longer than passing
-@each_core
-def test_the_core_does_what_the_naive_exchange_does(core):
+def test_the_core_does_what_the_naive_exchange_does(new_core):
     run_state_machine_as_test(
-        lambda: ExchangeMachine(CORE_FACTORIES[core]),
+        lambda: ExchangeMachine(new_core),
         settings=settings(max_examples=EXAMPLES, stateful_step_count=RULES),
     )
 
 
 @pytest.mark.release
 @pytest.mark.timeout(7_200)
-@each_core
-def test_the_core_does_what_the_naive_exchange_does_for_long(core):
+def test_the_core_does_what_the_naive_exchange_does_for_long(new_core):
     run_state_machine_as_test(
-        lambda: ExchangeMachine(CORE_FACTORIES[core]),
+        lambda: ExchangeMachine(new_core),
         settings=settings(max_examples=EXAMPLES_RELEASE, stateful_step_count=RULES_RELEASE),
     )

@@ -13,16 +13,14 @@ from hpe.messages import (
 )
 from tests.model.play import Play
 from tests.model.seats import Step
-from tests.support.core_driver import CORE_FACTORIES
 
 STOPS = STOPS_PER_COMMAND_MAX + 3
 BATCH = 300
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("core", CORE_FACTORIES)
-def test_what_one_command_may_not_fire_fires_with_the_next_batch(core):
-    play = Play(CORE_FACTORIES[core], 0, 2 * STOPS, 2 * STOPS)
+def test_what_one_command_may_not_fire_fires_with_the_next_batch(new_core):
+    play = Play(new_core, 0, 2 * STOPS, 2 * STOPS)
     send(play, 0, Deposit(1, 1, 2 * STOPS))
     send(play, 0, *(stop_at(2 + number % 3) for number in range(STOPS)))
     send(play, 1, limit(Side.BUY, 4, 1), limit(Side.BUY, 1, STOPS - 10))

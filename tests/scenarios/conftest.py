@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.core_driver import CORE_FACTORIES, Venue
+from tests.support.core_driver import CoreFactory, Venue
 
 for name in ("table", "player", "outcomes"):
     pytest.register_assert_rewrite(f"tests.scenarios.{name}")
 
 
-@pytest.fixture(params=CORE_FACTORIES)
-def venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
+@pytest.fixture
+def venue(new_core: CoreFactory) -> Iterator[Venue]:
     """Yield an empty venue; afterwards its state, its log and its dump must agree."""
-    venue = Venue(CORE_FACTORIES[request.param])
+    venue = Venue(new_core)
     yield venue
     venue.check()

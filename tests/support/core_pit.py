@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hpe.core import new_core
 from hpe.core.codec import decode_body, split_frames
 from hpe.core.core import DEFAULT_LIMITS, Limits
 from hpe.core.judging import LOGGED_TABLES, decode_request
@@ -24,7 +23,7 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from tests.support.core_driver import Venue
+from tests.support.core_driver import CoreFactory, Venue
 from tests.support.core_parts import place
 
 FUNDS: Final = 10**9
@@ -48,7 +47,7 @@ def limit_fills(pit: Pit, fills: int) -> None:
 class Pit:
     """A venue with one pair and two traders, `hers` (user 1) and `his` (user 2)."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, new_core: CoreFactory, limits: Limits = DEFAULT_LIMITS) -> None:
         self.venue = Venue(new_core, limits)
         self.hers, self.his = self.venue.attach(1), self.venue.attach(2)
         self.hers.list_pair()

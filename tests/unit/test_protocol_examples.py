@@ -25,7 +25,7 @@ from hpe.messages import (
     Uncross,
     UncrossResponse,
 )
-from tests.support.core_driver import CORE_FACTORIES, Venue
+from tests.support.core_driver import Venue
 from tests.support.protocol_examples import (
     BASE,
     PAIR,
@@ -51,9 +51,9 @@ AUCTION = numbers("the price of an auction")
 BAND = numbers("the bounds of a band")
 
 
-@pytest.fixture(params=CORE_FACTORIES)
-def venue(request):
-    venue = Venue(CORE_FACTORIES[request.param])
+@pytest.fixture
+def venue(new_core):
+    venue = Venue(new_core)
     yield venue
     venue.check()
 

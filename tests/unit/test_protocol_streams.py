@@ -42,7 +42,7 @@ from hpe.messages import (
     TimeInForce,
 )
 from tests.support import protocol_document as document
-from tests.support.core_driver import CORE_FACTORIES, Venue
+from tests.support.core_driver import Venue
 from tests.support.protocol_examples import (
     BASE,
     PAIR,
@@ -55,9 +55,9 @@ from tests.support.protocol_examples import (
 )
 
 
-@pytest.fixture(params=CORE_FACTORIES)
-def venue(request):
-    venue = Venue(CORE_FACTORIES[request.param])
+@pytest.fixture
+def venue(new_core):
+    venue = Venue(new_core)
     yield venue
     venue.check()
 

@@ -11,7 +11,6 @@ from hpe.core.rows import KINDS, ONCE, DumpedHead, DumpedOrder
 from hpe.messages import INT_MAX
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
-from tests.support.core_driver import CORE_FACTORIES
 from tests.support.dumps import chunks_of
 
 TEXT = (PROJECT_ROOT / "docs" / "state-format.md").read_text(encoding="utf-8")
@@ -111,9 +110,8 @@ def test_the_version_is_the_first_field_of_the_first_row():
     assert f"this build is core version {CORE_VERSION}" in SECTIONS["Loading"]
 
 
-@pytest.mark.parametrize("core", CORE_FACTORIES)
-def test_the_example_is_the_dump_of_a_new_core(core):
-    new = CORE_FACTORIES[core]()
+def test_the_example_is_the_dump_of_a_new_core(new_core):
+    core = new_core()
     lines = re.search(r"^```\n(.*?)^```$", SECTIONS["Example"], re.MULTILINE | re.DOTALL)[1]
     values, dump = "", b""
     for line in lines.splitlines():
@@ -121,7 +119,7 @@ def test_the_example_is_the_dump_of_a_new_core(core):
             dump += bytes.fromhex(line)
         else:
             values += line if values[-1:] in ("", "]") else f" {line}"
-    assert list(new.dump()) == chunks_of(dump)
-    written = "".join(document.notation(msgspec.msgpack.decode(row)) for row in new.dump())
+    assert list(core.dump()) == chunks_of(dump)
+    written = "".join(document.notation(msgspec.msgpack.decode(row)) for row in core.dump())
     assert values == written
-    assert f"`{new.state_hash().hex()}`" in SECTIONS["Example"]
+    assert f"`{core.state_hash().hex()}`" in SECTIONS["Example"]

@@ -30,7 +30,6 @@ PARTS: Final = {
     "tests/conformance/test_core_replay.py": "plants a fault in the reference core",
     "tests/conformance/test_mb_workload.py": "plants a fault in the reference core",
     "tests/support/book_keepers.py": "compares books with the reference core's own",
-    "tests/support/core_parts.py": "makes parts for their unit tests",
     "tests/model/test_room_model.py": "the model of a part",
 }
 """Who knows the reference core's parts, and why."""

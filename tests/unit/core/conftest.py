@@ -1,40 +1,14 @@
-"""Gives the core's tests an empty venue on each core."""
+"""Gives tests of the reference core's parts a venue on that core."""
 
 import pytest
 
-from hpe.messages import AddAsset, AddInstrument
-from tests.support.core_driver import CORE_FACTORIES, Client, Venue
+from hpe.core.reference import ReferenceCore
+from tests.support.core_fixtures import client, market, other, venue
 
-
-@pytest.fixture(params=CORE_FACTORIES)
-def venue(request: pytest.FixtureRequest) -> Venue:
-    """Return an empty venue."""
-    return Venue(CORE_FACTORIES[request.param])
+__all__ = ["client", "market", "other", "venue"]
 
 
 @pytest.fixture
-def market(venue: Venue) -> Venue:
-    """Return a venue with assets 1 (BASE) and 2 (QUOTE) and their pair as instrument 1."""
-    client = venue.attach(1_000)
-    client.get_id(AddAsset(client.next_id(), "BASE", 0))
-    client.get_id(AddAsset(client.next_id(), "QUOTE", 2))
-    client.get_id(AddInstrument(client.next_id(), "BASE/QUOTE", 1, 2))
-    return venue
-
-
-@pytest.fixture
-def client(market: Venue) -> Client:
-    """Return user 1, with 1,000,000 atoms of both assets."""
-    client = market.attach(1)
-    for asset in (1, 2):
-        client.deposit(asset, 1_000_000)
-    return client
-
-
-@pytest.fixture
-def other(market: Venue) -> Client:
-    """Return user 2, with 1,000,000 atoms of both assets."""
-    other = market.attach(2)
-    for asset in (1, 2):
-        other.deposit(asset, 1_000_000)
-    return other
+def new_core() -> type[ReferenceCore]:
+    """Return what makes a core: the one with these parts."""
+    return ReferenceCore

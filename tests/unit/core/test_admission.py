@@ -30,7 +30,7 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from tests.support.core_parts import FREE, new_book, new_order, new_stop
+from tests.unit.core.parts import FREE, new_book, new_order, new_stop
 
 BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce

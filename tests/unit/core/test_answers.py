@@ -1,4 +1,4 @@
-"""Which commands changed nothing that lasts: by their answers, and as a core counts them."""
+"""Which commands changed nothing that lasts, by their answers."""
 
 from __future__ import annotations
 
@@ -7,33 +7,21 @@ from typing import Any
 import pytest
 
 from hpe.core.answers import changed_nothing
-from hpe.core.core import Progress
 from hpe.messages import (
     FLAG_UNCHANGED,
-    CancelOrder,
     CancelReason,
     CancelResponse,
     DepositResponse,
-    ErrorCode,
-    GetBalance,
     HoldResponse,
     LockResponse,
-    MassCancel,
     MassCancelResponse,
     OcoResponse,
     OrderResponse,
     OrderStatus,
-    OrderType,
     RejectReason,
-    ReplaceOrder,
     ReplaceResponse,
-    Request,
     ResolveInstrumentResponse,
-    Side,
-    SubmitOrder,
-    TimeInForce,
 )
-from tests.support.core_driver import Client, Venue
 
 TIME = 1_700_000_000_000_000_000
 NOT_CANCELED = (CancelReason.REQUESTED, CancelReason.REPLACED_AWAY)
@@ -97,33 +85,3 @@ def test_commands_that_change_nothing(answer: Any) -> None:
 @pytest.mark.parametrize("answer", CHANGED)
 def test_commands_that_change_something(answer: Any) -> None:
     assert not changed_nothing(answer)
-
-
-# --- as a core counts them ------------------------------------------------------------------------
-
-
-def ioc(client: Client, price: int) -> SubmitOrder:
-    return SubmitOrder(client.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.IOC, price, 5)
-
-
-def test_a_core_says_how_far_it_is_and_what_was_idle(venue: Venue, client: Client) -> None:
-    rest = SubmitOrder(client.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 50, 5)
-    unknown = CancelOrder(client.next_id(), 777)
-    nothing = MassCancel(client.next_id(), side=Side.SELL)
-    query = GetBalance(client.next_query_id(), 1)
-    requests: list[Request] = [rest, unknown, nothing, query, ioc(client, 40)]
-    output = venue.apply(client.run(*requests))
-    last = requests[-1].request_id
-    assert output.progress == [Progress(client.attach_number, last, 1, 2)]
-    again = venue.apply(client.run(*requests), client.run(ReplaceOrder(client.next_id(), 1, 0, 5)))
-    assert [row[2:] for row in again.progress] == [(0, 0), (1, 0)], "a repeat was counted before"
-
-
-def test_refused_commands_and_those_of_old_connections_are_no_progress(
-    venue: Venue, client: Client
-) -> None:
-    refused = ioc(client, 40)
-    output = venue.apply(client.run(refused, admit=ErrorCode.BUSY))
-    assert output.progress == [Progress(client.attach_number, refused.request_id, 0, 0)]
-    venue.attach(1, client.session_id)
-    assert venue.apply(client.run(ioc(client, 40))).progress == []

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hpe.core.auction import NO_CLEARING, clearing, fill_auction
 from hpe.messages import InstrumentStatus, Side
-from tests.support.core_parts import new_book, new_order
+from tests.unit.core.parts import new_book, new_order
 
 BUY, SELL = Side
 

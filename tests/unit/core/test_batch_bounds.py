@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from hpe.clock import Clock
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
-from hpe.core.exchange import DUE_AT_ONCE
+from hpe.core.core import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Run
 from hpe.core.thread import STOP, Work, run
 from hpe.messages import (
     BlockUser,
@@ -47,8 +46,8 @@ HALTED, CALL = 3, 4
 
 
 @pytest.fixture
-def pit():
-    pit = Pit()
+def pit(new_core):
+    pit = Pit(new_core)
     pit.trade_at(100)
     return pit
 
@@ -137,9 +136,9 @@ def test_a_start_in_the_middle_logs_everything_that_it_does(pit):
     assert not core.exchange.unfinished
 
 
-def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with():
+def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(new_core):
     """The only stop left in the queue was canceled there: a core from the dump knows none."""
-    pit = Pit()
+    pit = Pit(new_core)
     pit.trade_at(100)
     pit.hers.ask(SubmitOco(pit.hers.next_id(), 1, SELL, 1, 115, 86))
     pit.hers.submit(SELL, 85, 1)

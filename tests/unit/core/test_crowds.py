@@ -31,9 +31,9 @@ EFFORT_MAX = 12_000
 
 
 @pytest.fixture
-def pit():
+def pit(new_core):
     """Return a pit with a second market, in which the canary trades."""
-    pit = Pit()
+    pit = Pit(new_core)
     pit.second = pit.hers.list_pair()
     pit.canary = pit.venue.attach(3)
     for asset in (3, 4):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from hpe.core.core import Batch, Limits
-from hpe.core.exchange import DUE_AT_ONCE
+from hpe.core.core import DUE_AT_ONCE, Batch, Limits
 from hpe.core.orders import Order
 from hpe.messages import (
     ORDER_POST_ONLY,
@@ -41,12 +40,12 @@ SOON_NS, CROWD = 10**6, 40
 
 
 @pytest.fixture
-def pit():
+def pit(new_core):
     """Return a pit of which one order a batch expires, and in another market a crowd that does so.
 
     The crowd is due first, so whatever the test lets expire at `soon` is dead for long.
     """
-    pit = Pit(Limits(acts=(1, 1, 1, 1, 1)))
+    pit = Pit(new_core, Limits(acts=(1, 1, 1, 1, 1)))
     pit.trade_at(100)
     pit.crowded = pit.hers.list_pair()
     pit.hers.deposit(4, 10**6)

@@ -59,8 +59,8 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_order_that_only_comes_changes_and_goes_costs_nothing_on_any_path(way):
-    pit, terms = Pit(), dict(WAYS[way])
+def test_an_order_that_only_comes_changes_and_goes_costs_nothing_on_any_path(way, new_core):
+    pit, terms = Pit(new_core), dict(WAYS[way])
     kind = terms.pop("order_type", OrderType.LIMIT)
     placed = place(pit.his, BUY, 90, 5, kind, **terms)
     assert (placed.reason, spent(pit)) == (0, 0)
@@ -76,9 +76,9 @@ def test_an_order_that_only_comes_changes_and_goes_costs_nothing_on_any_path(way
     pit.venue.check()
 
 
-def test_the_first_order_of_a_user_costs_what_his_second_does():
+def test_the_first_order_of_a_user_costs_what_his_second_does(new_core):
     """It takes the long way, as there is no account to credit yet."""
-    pit = Pit()
+    pit = Pit(new_core)
     new = pit.venue.attach(3)
     new.deposit(2, 10**6)
     costs = []
@@ -88,8 +88,8 @@ def test_the_first_order_of_a_user_costs_what_his_second_does():
     assert costs == [0, 0]
 
 
-def test_what_a_command_does_to_other_orders_costs():
-    pit = Pit()
+def test_what_a_command_does_to_other_orders_costs(new_core):
+    pit = Pit(new_core)
     pit.trade_at(100)
     pair = pit.hers.ask(SubmitOco(pit.hers.next_id(), 1, SELL, 1, 115, 86))
     assert spent(pit) == 0

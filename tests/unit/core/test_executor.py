@@ -8,7 +8,7 @@ from hpe.core.fees import rates_of
 from hpe.core.matcher import Fill
 from hpe.core.orders import Terms
 from hpe.messages import Side
-from tests.support.core_parts import FREE, new_book, new_order
+from tests.unit.core.parts import FREE, new_book, new_order
 
 LOT, TICK = 3, 7
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hpe.core.fees import FeeSchedule, can_go_below_zero, rates_of
 from hpe.core.wide import charge, worst_fee
 from hpe.messages import AMOUNT_MAX, PPM
-from tests.support.core_parts import FREE
+from tests.unit.core.parts import FREE
 
 any_rate = st.integers(1 - PPM, PPM - 1)
 taker_rate = st.integers(0, PPM - 1)

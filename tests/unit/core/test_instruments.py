@@ -5,7 +5,7 @@ import pytest
 from hpe.core.instruments import Listings
 from hpe.core.places import NOBODY
 from hpe.errors import InvariantViolation
-from tests.support.core_parts import new_instrument
+from tests.unit.core.parts import new_instrument
 
 
 @pytest.fixture

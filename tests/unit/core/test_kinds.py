@@ -41,8 +41,8 @@ each_kind = pytest.mark.parametrize("key", KINDS, ids=lambda key: f"{key[0].name
 
 
 @each_kind
-def test_a_price_is_needed_or_refused(key):
-    pit, kind = Pit(), KINDS[key]
+def test_a_price_is_needed_or_refused(key, new_core):
+    pit, kind = Pit(new_core), KINDS[key]
     pit.trade_at(100)
     assert pit.his.ask(order_of(pit, key)).reason != RejectReason.INVALID_COMBINATION
     price = 0 if kind.needs_price else 90
@@ -51,8 +51,8 @@ def test_a_price_is_needed_or_refused(key):
 
 
 @each_kind
-def test_what_may_rest_rests(key):
-    pit = Pit()
+def test_what_may_rest_rests(key, new_core):
+    pit = Pit(new_core)
     response = pit.his.ask(order_of(pit, key))
     is_open = pit.venue.core.exchange.orders.open_count > 0
     assert is_open is (KINDS[key].may_rest or key[0] in STOPS)
@@ -60,8 +60,8 @@ def test_what_may_rest_rests(key):
 
 
 @each_kind
-def test_a_call_accepts_what_it_collects(key):
-    pit = Pit()
+def test_a_call_accepts_what_it_collects(key, new_core):
+    pit = Pit(new_core)
     pit.hers.ask(SetStatus(pit.hers.next_id(), 1, InstrumentStatus.CALL_AUCTION))
     refused = pit.his.ask(order_of(pit, key)).reason == RejectReason.NOT_IN_CALL
     assert refused is not KINDS[key].in_call
@@ -69,8 +69,8 @@ def test_a_call_accepts_what_it_collects(key):
 
 @each_kind
 @pytest.mark.parametrize("field", ["quantity", "price", "stop_price"])
-def test_a_replace_changes_what_the_kind_has(key, field):
-    pit, kind = Pit(), KINDS[key]
+def test_a_replace_changes_what_the_kind_has(key, field, new_core):
+    pit, kind = Pit(new_core), KINDS[key]
     placed = pit.his.ask(order_of(pit, key))
     if not (kind.may_rest or key[0] in STOPS):
         assert kind[-3:] == (False, False, False)

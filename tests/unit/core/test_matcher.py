@@ -6,7 +6,7 @@ from hpe.core.core import DEFAULT_LIMITS
 from hpe.core.effort import Effort
 from hpe.core.matcher import Matcher
 from hpe.messages import SelfTrade, Side
-from tests.support.core_parts import new_book, new_order
+from tests.unit.core.parts import new_book, new_order
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hpe.core.fees import rates_of
 from hpe.core.matcher import Matcher
 from hpe.core.orders import Terms
 from hpe.messages import FILLS_PER_COMMAND_MAX, PPM, SelfTrade, Side
-from tests.support.core_parts import new_book, new_order
+from tests.unit.core.parts import new_book, new_order
 
 BUY, SELL = Side
 ME, OTHER = 1, 2

@@ -7,8 +7,9 @@ import pytest
 from hpe.core.order_states import MOVES, OrderState
 from hpe.errors import InvariantViolation
 from hpe.messages import CancelOrder, OrderType, ReplaceOrder, Side
-from tests.support.core_parts import new_book, new_order, place
+from tests.support.core_parts import place
 from tests.support.core_pit import Pit
+from tests.unit.core.parts import new_book, new_order
 
 BUY, SELL = Side
 ARRIVING, WAITING, QUEUED, RESTING, ENDED = OrderState
@@ -31,8 +32,8 @@ def test_no_order_moves_otherwise(before, after):
     assert {(state, to) for state, tos in MOVES.items() for to in tos} == ALLOWED
 
 
-def test_a_stop_waits_and_then_rests():
-    pit = Pit()
+def test_a_stop_waits_and_then_rests(new_core):
+    pit = Pit(new_core)
     pit.trade_at(100)
     pit.his.submit(BUY, 90, 1)
     order_id = place(pit.hers, SELL, 95, 1, OrderType.STOP_LIMIT, stop_price=90).order_id
@@ -44,8 +45,8 @@ def test_a_stop_waits_and_then_rests():
     pit.venue.check()
 
 
-def test_a_replaced_order_rests_again_and_a_canceled_one_has_ended():
-    pit = Pit()
+def test_a_replaced_order_rests_again_and_a_canceled_one_has_ended(new_core):
+    pit = Pit(new_core)
     order_id = pit.his.submit(BUY, 90, 5).order_id
     order = pit.venue.core.exchange.orders.users[2].by_id[order_id]
     for price in (91, 89):
@@ -56,8 +57,8 @@ def test_a_replaced_order_rests_again_and_a_canceled_one_has_ended():
 
 
 @pytest.mark.parametrize("state", [ARRIVING, WAITING, QUEUED, ENDED])
-def test_a_resting_order_of_another_state_is_found(state):
-    pit = Pit()
+def test_a_resting_order_of_another_state_is_found(state, new_core):
+    pit = Pit(new_core)
     order_id = pit.his.submit(BUY, 90, 5).order_id
     pit.venue.check()
     pit.venue.core.exchange.orders.users[2].by_id[order_id].state = state

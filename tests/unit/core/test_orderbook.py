@@ -9,7 +9,7 @@ from hpe.core import orderbook
 from hpe.core.orderbook import NEAR_LEVELS_MAX
 from hpe.errors import InvariantViolation
 from hpe.messages import INT_MAX, PPM, InstrumentStatus, Side
-from tests.support.core_parts import new_book, new_order
+from tests.unit.core.parts import new_book, new_order
 
 SIDES = pytest.mark.parametrize("side", Side)
 

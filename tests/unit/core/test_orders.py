@@ -9,7 +9,7 @@ from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Timers
 from hpe.errors import InvariantViolation
 from hpe.messages import CancelReason, OrderStatus, Side, TimeInForce
-from tests.support.core_parts import new_book, new_order, new_stop
+from tests.unit.core.parts import new_book, new_order, new_stop
 
 
 def new_index(timers, limits=DEFAULT_LIMITS):

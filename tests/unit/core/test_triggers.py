@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hpe.core.triggers import Firing, Triggers, WaitingSide
 from hpe.errors import InvariantViolation
 from hpe.messages import Side
-from tests.support.core_parts import new_book, new_order, new_stop
+from tests.unit.core.parts import new_book, new_order, new_stop
 
 BUY, SELL = Side
 SIDES = pytest.mark.parametrize("side", Side)

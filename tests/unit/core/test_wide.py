@@ -24,8 +24,9 @@ from hpe.messages import (
     ReplaceOrder,
     Side,
 )
-from tests.support.core_parts import new_book, new_stop, place
+from tests.support.core_parts import place
 from tests.support.core_pit import Pit
+from tests.unit.core.parts import new_book, new_stop
 
 BUY, SELL = Side
 fields = st.integers(0, INT_MAX) | st.sampled_from([0, 1, 2**31, AMOUNT_MAX, INT_MAX])
@@ -84,8 +85,8 @@ def test_stops_at_both_ends_of_the_prices_fire_there_and_not_before(side, prices
     assert book.triggers.is_quiet(last)
 
 
-def test_an_order_of_the_largest_fields_is_refused_by_name():
-    pit = Pit()
+def test_an_order_of_the_largest_fields_is_refused_by_name(new_core):
+    pit = Pit(new_core)
     placed = place(pit.his, BUY, INT_MAX, INT_MAX)
     assert placed.reason == RejectReason.NOTIONAL_OUT_OF_RANGE
     resting = pit.his.submit(BUY, 10, 1)

@@ -34,8 +34,8 @@ UNKNOWN = RejectReason.UNKNOWN_ORDER
 
 
 @pytest.fixture
-def pit():
-    pit = Pit()
+def pit(new_core):
+    pit = Pit(new_core)
     pit.trade_at(100)
     return pit
 
@@ -58,8 +58,8 @@ def uncross(pit, next_status=InstrumentStatus.TRADING):
 
 
 @pytest.mark.parametrize(("fills", "commands"), [(7, 0), (4, 1), (2, 3), (1, 6)])
-def test_an_uncross_goes_on_at_the_same_price(pit, fills, commands):
-    whole = Pit()
+def test_an_uncross_goes_on_at_the_same_price(pit, fills, commands, new_core):
+    whole = Pit(new_core)
     whole.trade_at(100)
     for each in (pit, whole):
         called(each, 7)
@@ -79,9 +79,9 @@ def test_an_uncross_goes_on_at_the_same_price(pit, fills, commands):
 
 
 @pytest.mark.parametrize("next_status", [InstrumentStatus.TRADING, InstrumentStatus.HALTED])
-def test_an_uncross_over_several_batches(pit, next_status):
+def test_an_uncross_over_several_batches(pit, next_status, new_core):
     """Of its instrument nothing comes between; the next status is set behind the last part."""
-    whole = Pit()
+    whole = Pit(new_core)
     whole.trade_at(100)
     for each in (pit, whole):
         called(each, 7)

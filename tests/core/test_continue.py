@@ -5,8 +5,7 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from hpe.core.core import DEFAULT_LIMITS, Batch, Limits
-from hpe.core.exchange import DUE_AT_ONCE
+from hpe.core.core import DEFAULT_LIMITS, DUE_AT_ONCE, Batch, Limits
 from hpe.messages import (
     CancelReason,
     Continue,
@@ -42,8 +41,8 @@ BUSY = ErrorCode.BUSY
 
 
 @pytest.fixture
-def pit():
-    pit = Pit()
+def pit(new_core):
+    pit = Pit(new_core)
     pit.trade_at(100)
     return pit
 
@@ -320,7 +319,7 @@ def test_a_log_that_ends_in_the_middle_is_replayed_and_goes_on(pit):
     limit_effort(pit, 10)
     pit.his.send(pit.set_off())
     recovered = pit.venue.replayed()
-    assert recovered.exchange.market.unfinished
+    assert recovered.unfinished
     while pit.unfinished:
         output = pit.venue.apply()
         assert recovered.apply(Batch(pit.venue.time_ns, [])) == output
@@ -385,9 +384,9 @@ def random_order(random, client):
     return SubmitOrder(client.next_id(), 1, 0, side, kind, GTC, price, quantity, 0, 0, terms)
 
 
-def played(seed, between, limits=DEFAULT_LIMITS):
+def played(new_core, seed, between, limits=DEFAULT_LIMITS):
     """Send random orders one by one, with `between` after each; return what came of it."""
-    pit, random = Pit(limits), Random(seed)
+    pit, random = Pit(new_core, limits), Random(seed)
     pit.trade_at(100)
     for _ in range(120):
         client = random.choice((pit.hers, pit.his))
@@ -398,14 +397,14 @@ def played(seed, between, limits=DEFAULT_LIMITS):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_cutting_the_turns_into_commands_or_batches_changes_nothing(seed):
+def test_cutting_the_turns_into_commands_or_batches_changes_nothing(new_core, seed):
     print(f"seed {seed}")
-    whole = played(seed, lambda pit: None)
+    whole = played(new_core, seed, lambda pit: None)
     assert not any(Continue in kinds for body in whole.venue.bodies for _, kinds in logged(body))
-    by_commands = played(seed, Pit.finish, Limits(stops=1))
+    by_commands = played(new_core, seed, Pit.finish, Limits(stops=1))
     assert by_commands.everything() == whole.everything()
     assert by_commands.venue.core.last_sequence > whole.venue.core.last_sequence
     limits = Limits(stops=1, effort=2, turns_effort=0, continue_effort=0)
-    by_batches = played(seed, Pit.finish, limits)
+    by_batches = played(new_core, seed, Pit.finish, limits)
     assert by_batches.everything() == whole.everything()
     assert len(by_batches.venue.bodies) > len(whole.venue.bodies)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.core import new_core
 from hpe.core.core import Limits
 from hpe.messages import (
     CancelOrder,
@@ -20,13 +19,13 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Client, CoreFactory, Venue
 
 LIMIT = 3
 
 
 @pytest.fixture
-def trader() -> Client:
+def trader(new_core: CoreFactory) -> Client:
     client = Venue(new_core, Limits(fills=LIMIT, effort=LIMIT)).attach()
     client.list_pair()
     client.deposit(1, 1_000_000)
