@@ -125,7 +125,7 @@ class MarketQueue:
             bytes_max: about how much; one update is given even when it is longer.
         """
         waiting = self._waiting
-        taken, room = self._ended, bytes_max
+        taken, room = self._ended, bytes_max - sum(map(len, self._ended))
         self._ended = []
         for subscription in list(waiting):
             if room <= 0:
@@ -321,7 +321,8 @@ class MarketBoard:
         key = request.instrument, int(request.channel)
         subscription = queue._subscriptions.get(key)
         if subscription is None:
-            if len(queue._subscriptions) >= SUBSCRIPTIONS_MAX:
+            # What tells of an end takes its place until it leaves: nobody has to read it.
+            if len(queue._subscriptions) + len(queue._ended) >= SUBSCRIPTIONS_MAX:
                 return False
             subscription = queue._subscriptions[key] = _Subscription(queue, self._topic(key))
             subscription.topic.members[subscription] = None

@@ -270,6 +270,34 @@ def test_a_connection_has_so_many_subscriptions(
     assert client.ask(6, 3, BEST) == 0
 
 
+def test_what_tells_of_ended_subscriptions_takes_their_places_until_it_is_taken(
+    board: MarketBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that does not read while much is listed and delisted costs no more for that."""
+    monkeypatch.setattr(market_board, "SUBSCRIPTIONS_MAX", 2)
+    client = Client(board, 1)
+    client.subscribe(1, 1, BEST)
+    client.subscribe(2, 2, BEST)
+    refused = int(ErrorCode.TOO_MANY_SUBSCRIPTIONS)
+    for instrument in (1, 2):
+        board.publish([(instrument, 0, b"")])
+        assert client.ask(3, 3, BEST) == refused
+    told = [encode_frame(Unsubscribed(0, 0, instrument, BEST)) for instrument in (1, 2)]
+    assert client.take() == b"".join(told)
+    client.subscribe(4, 3, BEST)
+    assert client.ask(5, 4, BEST) == 0
+    assert client.ask(6, 5, BEST) == refused
+
+
+def test_what_tells_of_ended_subscriptions_counts_as_taken(board: MarketBoard) -> None:
+    client = Client(board, 1)
+    for instrument in (1, 2):
+        client.subscribe(instrument, instrument, BEST)
+    board.publish([(1, 0, b""), (2, BEST, best(1, 2))])
+    assert client.queue.take(1) == encode_frame(Unsubscribed(0, 0, 1, BEST))
+    assert client.queue.take(1) == best(1, 2)
+
+
 def test_a_subscribe_is_found_in_every_form_and_little_else_is_taken_for_one(
     board: MarketBoard,
 ) -> None:
