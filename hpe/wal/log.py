@@ -159,6 +159,13 @@ class CommandLog(Protocol):
             WalWriteError: it failed; the log takes nothing more.
         """
 
+    def check_place(self) -> None:
+        """Prove that the log is where the next start will look for it.
+
+        Raises:
+            WalWriteError: it was removed, moved or replaced; the log takes nothing more.
+        """
+
     @property
     def mark_due(self) -> bool:
         """True if `mark` should be called as soon as nobody waits for an append."""

@@ -111,9 +111,13 @@ def run(
 
 
 def _append(log: CommandLog, tail: Tail, items: list[Item]) -> Tail:
-    """Log a group's bodies as one record; a group of queries only is no record."""
+    """Log a group's bodies as one record; a group of queries only is no record.
+
+    Such a group only shows what is logged already, but that has to be where a start finds it.
+    """
     logged = [item.output for item in items if item.output.body]
     if not logged:
+        log.check_place()
         return tail
     record = Record(
         first_sequence=tail.position + 1,

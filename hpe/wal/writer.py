@@ -126,6 +126,12 @@ class FileLog:
         self._tail = self._tail._replace(durable_position=self._tail.position)
         return self._tail
 
+    def check_place(self) -> None:
+        """See CommandLog."""
+        assert self._segment is not None
+        with self._once():
+            self._segment.check_place()
+
     @property
     def mark_due(self) -> bool:
         """See CommandLog. True if the newest segment has no mark yet."""

@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import closing
 
 import msgpack
 import pytest
@@ -158,6 +159,19 @@ def test_a_log_that_is_elsewhere_ends_the_service(tmp_path, sync, change):
     elif change is move_segment:
         (data / "moved").rename(data / f"{1:020d}.hpewal")
         assert balance(tmp_path) >= len(load.answered) - 1
+
+
+@pytest.mark.parametrize("change", [move_directory, remove_segment, replace_segment])
+def test_a_query_is_not_answered_from_a_log_that_is_elsewhere(tmp_path, change):
+    """It logs nothing, so its answer alone has to make the service look."""
+    with ServiceProcess(tmp_path) as service, closing(Wire(service.port, 0)) as wire:
+        wire.send(frame(encode(AddAsset(1, "USD", 2))))
+        assert wire.receive()
+        change(data_of(tmp_path))
+        wire.send(frame(encode(GetConservation(2, 1))))
+        assert wire.receive() == []
+        assert service.wait() == 74
+        assert "while it was in use" in service.errors()
 
 
 def remove_mark(data):

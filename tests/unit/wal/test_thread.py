@@ -83,6 +83,23 @@ def test_queries_pass_in_order_without_a_record_or_a_sync(tmp_path):
     assert [published[:2] for published in loop.published] == [([QUERY_ONLY] * 2, 0)]
 
 
+@pytest.mark.parametrize("policy", [BATCH, EVERY_THREE, INTERVAL], ids=lambda policy: policy.mode)
+def test_queries_are_not_answered_from_a_log_that_is_elsewhere(tmp_path, policy):
+    """What they show was durable in files that nobody will find any more."""
+    loop = Fixture(tmp_path / "data", policy)
+    gone = [lambda: (tmp_path / "data").rename(tmp_path / "moved"), lambda: None]
+
+    def move():
+        gone.pop(0)()
+        loop.put(QUERY_ONLY, None)
+
+    loop.hook = move
+    loop.put(QUERY_ONLY)
+    with pytest.raises(WalWriteError, match="while it was in use"):
+        loop.run()
+    assert [published[0] for published in loop.published] == [[QUERY_ONLY]]
+
+
 def test_stop_alone_publishes_nothing(tmp_path):
     loop = Fixture(tmp_path, BATCH)
     loop.put(None)
