@@ -12,7 +12,7 @@ from hpe.messages import AddAsset, AddInstrument
 from tests.support.core_driver import CORE_FACTORIES, Client, CoreFactory, Venue
 
 
-@pytest.fixture(params=CORE_FACTORIES)
+@pytest.fixture(params=CORE_FACTORIES, scope="session")
 def new_core(request: pytest.FixtureRequest) -> CoreFactory:
     """Return what makes a core, of each kind."""
     return CORE_FACTORIES[request.param]

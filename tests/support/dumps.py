@@ -1,16 +1,19 @@
-"""Reads dumped states as rows, and takes a bytes dump apart into its chunks."""
+"""Reads dumped states as rows, also of one kind, and takes a bytes dump apart into its chunks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from io import BytesIO
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 import msgpack
 import msgspec
 
+from hpe.core.core import Core
 from hpe.core.rows import Dumped, DumpedRow
+
+RowT = TypeVar("RowT", bound=DumpedRow)
 
 _DECODER: Final = msgspec.msgpack.Decoder(Dumped)
 
@@ -18,6 +21,11 @@ _DECODER: Final = msgspec.msgpack.Decoder(Dumped)
 def rows_in(chunks: Iterable[bytes]) -> list[DumpedRow]:
     """Decode a dump."""
     return [_DECODER.decode(chunk) for chunk in chunks]
+
+
+def rows_of(core: Core, kind: type[RowT]) -> list[RowT]:
+    """Return the rows of one kind of what a core dumps, in their order."""
+    return [row for row in rows_in(core.dump()) if isinstance(row, kind)]
 
 
 def chunks_of(dump: bytes) -> list[bytes]:

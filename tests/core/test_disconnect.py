@@ -2,7 +2,6 @@
 
 import pytest
 
-from hpe.core import new_core
 from hpe.messages import (
     LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
@@ -281,11 +280,7 @@ def test_logging_out_may_leave_the_orders(trader, client):
     client.venue.pass_time(DAY_MS * MS)
     assert resting(client) == [order.order_id]
     assert ended(client.venue) == []
-    assert not client.venue.core.exchange.orders.by_session, "nobody will ask for them"
     client.venue.check()
-    twin = new_core()
-    twin.load(client.venue.core.dump())
-    assert not twin.exchange.orders.by_session
 
 
 def test_logging_out_is_no_end_of_a_grace(client, other):

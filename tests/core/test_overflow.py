@@ -18,6 +18,7 @@ from hpe.messages import (
     ErrorCode,
     GetConservation,
     ListBalances,
+    ListInstruments,
     ListOrders,
     LockBalance,
     OrderTerms,
@@ -70,7 +71,7 @@ class Bank:
     def seen(self):
         """Return what a rejected command must not change."""
         ask, users = self.rich.ask, (1, 2, 3, HOUSE_USER)
-        books = [self.rich.book(number) for number in self.venue.core.exchange.books]
+        books = [self.rich.book(row.instrument) for row in ask(ListInstruments(1)).rows]
         return (
             [ask(ListBalances(1, user=user)).rows for user in users],
             [ask(ListOrders(1, user=user)).rows for user in users],

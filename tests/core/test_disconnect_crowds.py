@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.core.core import DEFAULT_LIMITS
-from hpe.core.timers import ENDING
+from hpe.core.rows import DumpedEnding
 from hpe.messages import (
     LOGOUT_KEEP_ORDERS,
     MASS_CANCEL_MAX,
@@ -13,11 +13,12 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from tests.unit.core.test_disconnect import DAY_MS, MS, ended, resting, with_grace
+from tests.core.test_disconnect import DAY_MS, MS, ended, resting, with_grace
+from tests.support.dumps import rows_of
 
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
 GONE = CancelReason.DISCONNECTED
-ENDINGS_MAX = DEFAULT_LIMITS.acts[ENDING]
+ENDINGS_MAX = DEFAULT_LIMITS.acts[2]
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_a_session_that_is_lost_again_between_the_parts(trader, client, other, r
         venue.pass_time(1)
     venue.pass_time(1)
     assert len(ended(venue)) == count
-    assert not venue.core.exchange.disconnects.entries()
+    assert not rows_of(venue.core, DumpedEnding)
     venue.check()
 
 
@@ -130,7 +131,7 @@ def test_a_logout_between_the_parts_stops_nothing(trader, client, other, restart
     assert len(ended(venue)) < count, "some are left to end"
     twin = getattr(venue, restart)()
     assert twin.state_hash() == venue.core.state_hash()
-    while venue.core.exchange.disconnects.entries():
+    while rows_of(venue.core, DumpedEnding):
         venue.pass_time(1)
     assert len(ended(venue)) == count
     assert resting(client) == [kept.order_id]

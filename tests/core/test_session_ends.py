@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.core.rows import DumpedHead, DumpedKey
+from hpe.core.rows import DumpedEnding, DumpedHead, DumpedKey, DumpedSession
 from hpe.messages import (
     LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
@@ -18,7 +18,7 @@ from hpe.messages import (
 )
 from tests.support.core_driver import DAY_NS
 from tests.support.core_parts import place
-from tests.support.dumps import rows_in
+from tests.support.dumps import rows_of
 
 MS = 1_000_000
 GONE = CancelReason.DISCONNECTED
@@ -40,9 +40,13 @@ def ended(venue, user=1):
     return [(report.order_id, report.reason) for report in told if report.exec_type == 4]
 
 
-def rows_of(venue, kind):
-    """Return the rows of one kind in the dump."""
-    return [row for row in rows_in(venue.core.dump()) if isinstance(row, kind)]
+def with_keys(core):
+    """Return the ids of all sessions that a key opened."""
+    return [row.session_id for row in rows_of(core, DumpedSession) if row.key]
+
+
+def lives(venue, session_id):
+    return session_id in {row.session_id for row in rows_of(venue.core, DumpedSession)}
 
 
 # --- logout -------------------------------------------------------------------------------------
@@ -227,14 +231,14 @@ def test_many_sessions_of_a_revoked_key_are_closed_in_parts(client, other, resta
     before = venue.core.last_sequence
     venue.keys_valid()
     assert venue.core.last_sequence == before + 1
-    assert len([s for s in venue.core.sessions if s.key]) == count - 1_024
+    assert len(with_keys(venue.core)) == count - 1_024
     assert session.send(Deposit(1, 1, 1)) == [], "it is among the first"
     if restart:
         venue.core = getattr(venue, restart)()
     while venue.core.next_due_ns == 1:
         venue.apply()
     assert venue.core.last_sequence == before + 3, "1,024 per command, the others by continue"
-    assert [s.session_id for s in venue.core.sessions if s.key] == []
+    assert with_keys(venue.core) == []
     assert ended(venue) == [(order.order_id, GONE)]
     assert venue.core.next_due_ns != 1
     venue.check()
@@ -249,12 +253,12 @@ def test_a_restart_amid_the_closings(client, restart):
         keyed(client).detach()
     venue.keys_valid()
     twin = getattr(venue, restart)()
-    assert twin.exchange.revoked == venue.core.exchange.revoked
-    assert len(twin.exchange.revoked) == 1_500 - 1_024
+    assert with_keys(twin) == with_keys(venue.core)
+    assert len(with_keys(twin)) == 1_500 - 1_024
     assert twin.next_due_ns == 1
     venue.core = twin
     assert client.send(Deposit(client.next_id(), 1, 1)) != []
-    assert [s.session_id for s in twin.sessions if s.key] == []
+    assert with_keys(twin) == []
     venue.check()
 
 
@@ -267,11 +271,11 @@ def test_a_session_that_is_gone_before_it_is_closed_is_no_work(client):
         keyed(client).detach()
     venue.configure(session_expiry_ns=10)
     venue.keys_valid()
-    assert len(venue.core.exchange.revoked) == 3
+    assert len(with_keys(venue.core)) == 3
     venue.time_ns += 100
     venue.pass_time(1)
     twin = venue.restored()
-    assert twin.exchange.revoked == venue.core.exchange.revoked == {}
+    assert with_keys(twin) == with_keys(venue.core) == []
     assert twin.next_due_ns == venue.core.next_due_ns != 1
     venue.check()
 
@@ -284,7 +288,7 @@ def test_orders_of_a_revoked_key_end_in_parts(client, other):
     session.detach()
     venue.keys_valid()
     assert 0 < len(ended(venue)) < len(ids)
-    while venue.core.exchange.disconnects.entries():
+    while rows_of(venue.core, DumpedEnding):
         venue.pass_time(1)
     assert ended(venue) == [(order_id, GONE) for order_id in ids]
     venue.check()
@@ -295,8 +299,8 @@ def test_the_keys_are_in_the_state(client):
     hashes = {venue.core.state_hash()}
     for keys in ((), (VALID,), ((7, Role.GATEWAY),), (VALID, (8, Role.OPERATOR))):
         venue.keys_valid(*keys)
-        assert [(row.number, row.role) for row in rows_of(venue, DumpedKey)] == list(keys)
-        assert rows_of(venue, DumpedHead)[0].keys_known
+        assert [(row.number, row.role) for row in rows_of(venue.core, DumpedKey)] == list(keys)
+        assert rows_of(venue.core, DumpedHead)[0].keys_known
         hashes.add(venue.core.state_hash())
         venue.check()
     assert len(hashes) == 5
@@ -313,10 +317,10 @@ def test_no_order_outlives_a_session_that_expired(client, other):
     ids = [session.submit(Side.BUY, 1, 1).order_id for _ in range(600)]
     session.detach()
     venue.pass_time(5 * MS + 1)
-    assert venue.core.sessions.get(session.session_id) is None
+    assert not lives(venue, session.session_id)
     assert len(ended(venue)) < len(ids)
     venue.core = venue.restored()
-    while venue.core.exchange.disconnects.entries():
+    while rows_of(venue.core, DumpedEnding):
         venue.pass_time(1)
     assert ended(venue) == [(order_id, GONE) for order_id in ids]
     assert resting(client) == []
@@ -338,8 +342,8 @@ def test_no_order_outlives_a_session_that_gave_way(client, other):
     venue.pass_time(100_000 * MS)
     assert ended(venue) == [(order.order_id, GONE)]
     assert venue.try_attach(1, **granted).error == 0
-    assert venue.core.sessions.get(session.session_id) is None
-    assert venue.core.sessions.get(crowd[0].session_id) is not None
+    assert not lives(venue, session.session_id)
+    assert lives(venue, crowd[0].session_id)
     venue.core.check()
 
 
@@ -349,10 +353,10 @@ def test_a_thousand_sessions_expire_with_one_batch(client):
     for _ in range(1_100):
         venue.attach(3).detach()
     venue.configure(session_expiry_ns=1)
-    count = len(list(venue.core.sessions))
+    count = len(rows_of(venue.core, DumpedSession))
     assert venue.core.next_due_ns == 1, "due at once"
     venue.pass_time(1)
-    assert count - len(list(venue.core.sessions)) == 1_024
+    assert count - len(rows_of(venue.core, DumpedSession)) == 1_024
     venue.pass_time(1)
-    assert len(list(venue.core.sessions)) < 80
+    assert len(rows_of(venue.core, DumpedSession)) < 80
     venue.check()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core.rows import DumpedAccount, DumpedWork
 from hpe.messages import (
     AddAsset,
     AddInstrument,
@@ -32,6 +33,7 @@ from hpe.messages import (
 )
 from tests.support.core_driver import settings_of
 from tests.support.core_parts import place
+from tests.support.dumps import rows_of
 
 BUY, SELL = Side
 IN_USE = RejectReason.IN_USE
@@ -149,7 +151,7 @@ def test_what_trades_reached_goes_with_the_instrument(in_parts, market, operator
     other.submit(BUY, 100, 1)
     delist_pair(operator)
     market.core = market.restored()
-    assert not market.core.exchange.market.turns.works
+    assert not rows_of(market.core, DumpedWork)
     market.core.check()
 
 
@@ -162,9 +164,9 @@ def test_an_asset_that_a_pair_or_money_needs_stays(market, operator):
     assert reason(operator, DelistAsset, BASE) == IN_USE
     assert reason(operator, Withdraw, BASE, 5, 2) == 0
     market.core = market.restored()
-    before = market.core.exchange.balances.count
+    before = len(rows_of(market.core, DumpedAccount))
     assert reason(operator, DelistAsset, BASE) == 0
-    assert market.core.exchange.balances.count == before - 2, "empty accounts went with it"
+    assert len(rows_of(market.core, DumpedAccount)) == before - 2, "empty accounts went with it"
     assert operator.balance(BASE, 2).reason == RejectReason.UNKNOWN_ASSET
     market.core.check()
 
