@@ -118,7 +118,9 @@ class Clock:
 
     def jump_ns(self) -> int:
         """Return by how much the wall clock jumped ahead and is not believed, 0 when it is."""
-        reading = self._read()
+        return self._jump_ns(self._read())
+
+    def _jump_ns(self, reading: Reading) -> int:
         jump_ns = reading.wall_ns - reading.boot_ns - self._booted_ns
         return jump_ns if jump_ns > JUMP_NS_MAX else 0
 
@@ -126,11 +128,12 @@ class Clock:
         """Believe the wall clock as it is now; return by how much it had jumped.
 
         Raises:
-            ConfigError: it cannot be right; what was believed before goes on.
+            ConfigError: it cannot be right, or is so far ahead that a start has to accept it; what
+                was believed before goes on.
         """
         reading = self._read()
-        _check(reading.wall_ns, self._last_ns, accept=True)
-        jump_ns = self.jump_ns()
+        jump_ns = self._jump_ns(reading)
+        _check(reading.wall_ns, self._last_ns, accept=not jump_ns)
         self._booted_ns = reading.wall_ns - reading.boot_ns
         return jump_ns
 

@@ -14,6 +14,7 @@ from hpe.clock import (
     WALL_NS_MAX,
     WALL_NS_MIN,
     Clock,
+    Reading,
     read_clocks,
 )
 from hpe.errors import ConfigError
@@ -133,6 +134,44 @@ def test_an_operator_says_that_a_jump_is_right(machine: HandSetClock) -> None:
     with pytest.raises(ConfigError, match="2116"):
         clock.renew()
     assert clock.stamp() == NOON_NS + DAY_NS + 1
+
+
+def test_a_jump_that_would_end_everything_needs_a_start_that_accepts_it(
+    machine: HandSetClock,
+) -> None:
+    """A reload is for keys and certificates as well; what it does to time cannot be taken back."""
+    clock = Clock(NOON_NS - SECOND_NS, read=machine)
+    clock.stamp()
+    machine.is_set(IDLE_NS_MAX + 1)
+    with pytest.raises(ConfigError, match=r"400 days after .* --accept-clock"):
+        clock.renew()
+    assert clock.jump_ns() == IDLE_NS_MAX + 1
+    assert clock.stamp() == NOON_NS + 1
+    machine.is_set(-2)
+    assert clock.renew() == IDLE_NS_MAX - 1
+    assert clock.stamp() == NOON_NS + IDLE_NS_MAX - 1
+
+
+def test_a_quiet_log_is_no_reason_to_doubt_a_clock_that_did_not_jump(machine: HandSetClock) -> None:
+    clock = Clock(NOON_NS, read=machine)
+    clock.stamp()
+    machine.passes(2 * IDLE_NS_MAX)
+    assert clock.renew() == 0
+    assert clock.stamp() == NOON_NS + 2 * IDLE_NS_MAX
+
+
+def test_what_is_renewed_is_judged_by_one_reading(machine: HandSetClock) -> None:
+    """Set while it is renewed, the clock that is believed is the one that was judged."""
+    readings = []
+
+    def read() -> Reading:
+        readings.append(machine())
+        machine.is_set(DAY_NS)
+        return readings[-1]
+
+    clock = Clock(0, read=read)
+    assert clock.renew() == DAY_NS
+    assert len(readings) == 2
 
 
 @pytest.mark.parametrize("wall_ns", [WALL_NS_MIN, NOON_NS, WALL_NS_MAX])
