@@ -391,3 +391,14 @@ def test_a_query_shows_the_newest_sequence(client):
     sequence = client.submit(BUY, 10, 1).sequence
     assert client.ask(GetBalance(1, 1)).sequence == sequence
     assert client.book().sequence == sequence
+
+
+def test_an_order_of_the_largest_fields_is_refused_by_name(client):
+    placed = client.submit(BUY, INT_MAX, INT_MAX)
+    assert placed.reason == RejectReason.NOTIONAL_OUT_OF_RANGE
+    resting = client.submit(BUY, 10, 1)
+    replaced = client.ask(
+        ReplaceOrder(client.next_id(), resting.order_id, 0, leaves_quantity=INT_MAX, price=INT_MAX)
+    )
+    assert replaced.reason == RejectReason.NOTIONAL_OUT_OF_RANGE
+    client.venue.check()

@@ -1,6 +1,6 @@
 """A crowd that is due or set off at one instant, and a canary on another market: its p99.
 
-With small crowds the bounds are counted in tests/unit/core/test_crowds.py; here the crowds are as
+With small crowds the bounds are counted in tests/core/test_crowds.py; here the crowds are as
 large as the service takes, and what is measured is what another client notices.
 """
 

@@ -55,3 +55,11 @@ def test_check_sees_what_is_wrong(venue, damage, complaint):
     damage(sessions, sessions.get(client.session_id))
     with pytest.raises(InvariantViolation, match=complaint):
         sessions.check()
+
+
+def test_check_sees_room_that_is_counted_wrongly(venue):
+    venue.attach().detach()
+    venue.core.check()
+    venue.core.sessions._room._taken += 1
+    with pytest.raises(InvariantViolation, match="room that sessions take"):
+        venue.core.check()

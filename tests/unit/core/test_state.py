@@ -1,139 +1,20 @@
-"""The whole state as bytes: everything that can change a later result is in them."""
+"""The state hash covers every part of the reference core that can change a later result."""
 
-import msgspec
 import pytest
 
-from hpe.core.core import Batch
 from hpe.core.fees import rates_of
-from hpe.core.rows import DumpedOrder
 from hpe.core.triggers import Firing
 from hpe.core.turns import UncrossInProgress, row_of
-from hpe.messages import (
-    ORDER_CANCEL_ON_DISCONNECT,
-    AddAsset,
-    BlockUser,
-    CancelOrder,
-    Deposit,
-    GetBalance,
-    GetOrderbook,
-    InstrumentStatus,
-    LockBalance,
-    OrderType,
-    SetFees,
-    SetStatus,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-    Withdraw,
-)
-from tests.model.commands import addressed, seeded_commands
-from tests.support.core_parts import place
-from tests.support.dumps import rows_in
+from hpe.messages import InstrumentStatus
+from tests.support.lively import ICEBERG, LIMIT_LEG, STOP, STOP_LEG, TRAILING, hashes_differ, lively
 
-BUY, SELL = Side
-STOP_LIMIT = OrderType.STOP_LIMIT
-
-
-@pytest.fixture
-def lively(market, client, other):
-    """Return a venue with a bit of everything: queues, holds, a last price, sessions, settings."""
-    for price, quantity in ((98, 5), (99, 4), (99, 6)):
-        client.submit(BUY, price, quantity, client_order_id=quantity)
-    for price in (101, 101, 103):
-        other.submit(SELL, price, 7)
-    client.submit(BUY, 101, 3)
-    client.ask(LockBalance(client.next_id(), 1, 50))
-    place(client, BUY, 97, 9, tif=TimeInForce.GTD, display_quantity=2, expires_ns=10**15)
-    place(other, SELL, 90, 2, STOP_LIMIT, stop_price=95)
-    place(client, SELL, 0, 4, OrderType.STOP, trail=3, client_order_id=8)
-    client.ask(SubmitOco(client.next_id(), 1, BUY, 2, 90, 110, 120))
-    client.ask(LockBalance(client.next_id(), 2, 60, 0, 4, 10**15))
-    client.ask(SetFees(client.next_id(), 1, -1, 3))
-    client.ask(SetFees(client.next_id(), 1, 1, 4, 2))
-    client.submit(BUY, 101, 1)
-    client.ask(BlockUser(client.next_id(), 3, True))
-    client.list_pair()
-    client.ask(SetStatus(client.next_id(), 2, InstrumentStatus.CALL_AUCTION))
-    market.configure(open_orders_max=50, session_expiry_ns=10**9)
-    market.attach(3, window=2).detach()
-    return market
-
-
-ICEBERG, STOP, TRAILING, LIMIT_LEG, STOP_LEG = 8, 9, 10, 11, 12
-"""Orders of a lively venue; before them are three bids, three asks and an order that traded."""
+__all__ = ["lively"]
 
 
 def order_of(core, order_id):
     """Find an open order, whosever it is."""
     users = core.exchange.orders.users.values()
     return next(each.by_id[order_id] for each in users if order_id in each.by_id)
-
-
-def test_a_lively_venue_has_a_bit_of_everything(lively):
-    iceberg, stop, trailing, limit_leg, stop_leg = (
-        order_of(lively.core, n) for n in (ICEBERG, STOP, TRAILING, LIMIT_LEG, STOP_LEG)
-    )
-    assert (iceberg.hidden, iceberg.terms.expires_ns) == (7, 10**15)
-    assert stop.waiting
-    assert trailing.terms.group is not None
-    assert limit_leg.partner is stop_leg
-    assert lively.core.exchange.orders.users[3].blocked
-    assert lively.core.exchange.orders.ended
-    lively.check()
-
-
-def hashes_differ(venue, change):
-    before = venue.core.state_hash()
-    change()
-    return venue.core.state_hash() != before
-
-
-def test_a_loaded_core_is_the_same_and_behaves_the_same(lively, client, other):
-    loaded = lively.restored()
-    assert list(loaded.dump()) == list(lively.core.dump())
-    loaded.check()
-    last_order_id = lively.core.exchange.last_order_id
-    requests = [
-        addressed(command, 100 + number, last_order_id, lively.time_ns)
-        for number, command in enumerate(seeded_commands(11, 200))
-    ]
-    runs = [client.run(*requests), other.run(*requests), client.run(GetOrderbook(1, 1, 50))]
-    expected = lively.apply(*runs)
-    assert loaded.apply(Batch(lively.time_ns, runs)) == expected
-    assert loaded.state_hash() == lively.core.state_hash()
-
-
-def test_dumping_changes_nothing(lively):
-    first = list(lively.core.dump())
-    assert list(lively.core.dump()) == first
-    assert all(isinstance(msgspec.msgpack.decode(chunk)[0], int) for chunk in first)
-
-
-def test_queries_and_refusals_are_no_state(lively, client):
-    def look():
-        client.ask(GetOrderbook(1, 1, 50))
-        client.ask(GetBalance(1, 9, 9))
-        client.refused(Deposit(10**6, 1, 1), 500)
-
-    assert not hashes_differ(lively, look)
-
-
-@pytest.mark.parametrize(
-    "request_of",
-    [
-        lambda n: AddAsset(n, "X", 0),
-        lambda n: Deposit(n, 1, 1, 9),
-        lambda n: Withdraw(n, 1, 10**9),
-        lambda n: LockBalance(n, 1, 1),
-        lambda n: CancelOrder(n, 1),
-        lambda n: CancelOrder(n, 10**6),
-        lambda n: SubmitOrder(n, 1, 0, BUY, OrderType.LIMIT, TimeInForce.FOK, 90, 1),
-        lambda n: SubmitOrder(n, 9, 0, BUY, OrderType.LIMIT, TimeInForce.GTC, 90, 1),
-    ],
-)
-def test_every_command_changes_the_state_rejected_or_not(lively, client, request_of):
-    assert hashes_differ(lively, lambda: client.ask(request_of(client.next_id())))
 
 
 @pytest.mark.parametrize(
@@ -258,21 +139,7 @@ def test_the_hash_covers_the_order_of_the_lines_of_stops(lively):
     assert hashes_differ(lively, work_of(exchange, 1).lines.reverse)
 
 
-def test_only_stops_have_a_place(lively, client):
-    """What an order has of its terms is the same whether it got them one way or another."""
-    place(client, BUY, 91, 1, flags=ORDER_CANCEL_ON_DISCONNECT)
-    rows = rows_in(lively.core.dump())
-    orders = {row.order_id: row for row in rows if isinstance(row, DumpedOrder)}
-    assert max(orders) > STOP_LEG
-    assert {number for number, row in orders.items() if row.place} == {STOP, TRAILING, STOP_LEG}
-
-
 def test_the_hash_covers_net_deposits(lively):
     balances = lively.core.exchange.balances
     total = balances.net_deposits()[1]
     assert hashes_differ(lively, lambda: balances.restore_net_deposits(1, total + 1))
-
-
-def test_a_core_that_ran_loads_nothing(lively):
-    with pytest.raises(AssertionError):
-        lively.core.load([])

@@ -20,12 +20,8 @@ from hpe.messages import (
     AMOUNT_MAX,
     INT_MAX,
     PPM,
-    RejectReason,
-    ReplaceOrder,
     Side,
 )
-from tests.support.core_parts import place
-from tests.support.core_pit import Pit
 from tests.unit.core.parts import new_book, new_stop
 
 BUY, SELL = Side
@@ -83,15 +79,3 @@ def test_stops_at_both_ends_of_the_prices_fire_there_and_not_before(side, prices
     stops = book.triggers.side(side)
     assert [order.order_id for _, _, order in stops.reached(last, 9)] == [1]
     assert book.triggers.is_quiet(last)
-
-
-def test_an_order_of_the_largest_fields_is_refused_by_name(new_core):
-    pit = Pit(new_core)
-    placed = place(pit.his, BUY, INT_MAX, INT_MAX)
-    assert placed.reason == RejectReason.NOTIONAL_OUT_OF_RANGE
-    resting = pit.his.submit(BUY, 10, 1)
-    replaced = pit.his.ask(
-        ReplaceOrder(pit.his.next_id(), resting.order_id, 0, leaves_quantity=INT_MAX, price=INT_MAX)
-    )
-    assert replaced.reason == RejectReason.NOTIONAL_OUT_OF_RANGE
-    pit.venue.check()

@@ -7,6 +7,7 @@ import pytest
 
 from hpe.clock import Clock
 from hpe.core.core import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Run
+from hpe.core.rows import DumpedEnded, DumpedUser
 from hpe.core.thread import STOP, Work, run
 from hpe.messages import (
     BlockUser,
@@ -37,7 +38,9 @@ from hpe.messages import (
 from tests.support.core_driver import frames_of
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_fills, limit_stops, logged
+from tests.support.dumps import rows_of
 from tests.support.hand_set_clock import HandSetClock
+from tests.support.meter import asked_by, spent_by
 
 BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce
@@ -133,7 +136,7 @@ def test_a_start_in_the_middle_logs_everything_that_it_does(pit):
     for body in bodies:
         assert again.replay(body).body == body
     assert again.state_hash() == core.state_hash()
-    assert not core.exchange.unfinished
+    assert not core.unfinished
 
 
 def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(new_core):
@@ -148,7 +151,7 @@ def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(new_core):
     pit.his.submit(BUY, 110, 2)
     restored = pit.venue.restored()
     assert restored.state_hash() == pit.venue.core.state_hash()
-    assert restored.exchange.unfinished == pit.venue.core.exchange.unfinished
+    assert restored.unfinished == pit.venue.core.unfinished
     pit.venue.pass_time(1)
     run_of_tick = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([Tick(1)]))
     assert restored.apply(Batch(pit.venue.time_ns, [run_of_tick])).body == pit.venue.bodies[-1]
@@ -157,20 +160,19 @@ def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(new_core):
 # --- walks ----------------------------------------------------------------------------------------
 
 
-def effort(pit):
-    return pit.venue.core.exchange.market.effort.spent
-
-
 def test_a_small_order_walks_no_more_of_a_large_level_than_it_takes(pit):
     for _ in range(200):
         pit.hers.submit(SELL, 100, 1)
-    careful = {"self_trade": SelfTrade.CANCEL_MAKER}
-    market = place(pit.his, BUY, 0, 1, OrderType.MARKET, tif=IOC, **careful)
-    assert (market.cum, effort(pit)) == (1, 4)
+    kind, limit = OrderType.MARKET, OrderType.LIMIT
+    market = SubmitOrder(
+        pit.his.next_id(), 1, 0, BUY, kind, IOC, 0, 1, self_trade=SelfTrade.CANCEL_MAKER
+    )
+    assert spent_by(pit.his, market) == 4
+    assert pit.his.ask(market).cum == 1
     place(pit.hers, SELL, 100, 50, display_quantity=1)
-    killed = place(pit.his, BUY, 100, 1, tif=FOK)
-    assert killed.cum == 1
-    assert effort(pit) < 10
+    killed = SubmitOrder(pit.his.next_id(), 1, 0, BUY, limit, FOK, 100, 1)
+    assert spent_by(pit.his, killed) < 10
+    assert pit.his.ask(killed).cum == 1
 
 
 def test_a_level_of_more_orders_than_one_may_fill_still_fills_a_few(pit):
@@ -202,11 +204,10 @@ def test_a_deep_iceberg_does_not_stand_in_the_way_of_a_small_order(pit, terms):
 def test_what_looks_at_much_counts_as_much(pit):
     for user in range(10, 60):
         pit.hers.ask(Deposit(pit.hers.next_id(), 1, 1, user))
-    pit.hers.ask(MassCancel(pit.hers.next_id(), all_users=True, side=int(BUY)))
-    assert effort(pit) >= 50
+    assert spent_by(pit.hers, MassCancel(10**6, all_users=True, side=int(BUY))) >= 50
     for user in range(10, 60):
         pit.hers.ask(SetFees(pit.hers.next_id(), 1, 0, 0, user))
-    assert effort(pit) >= 49
+    assert spent_by(pit.hers, SetFees(10**6, 1, 0, 0, 59)) >= 49
 
 
 def test_a_market_buy_pays_for_all_that_it_may_fill(pit):
@@ -235,12 +236,12 @@ def test_queries_that_walked_enough_make_the_next_busy(pit):
 
 
 def test_an_order_id_that_was_never_given_is_not_searched_for(pit):
-    core = pit.venue.core
-    for order_id, walked in ((10**9, 0), (1, len(core.exchange.orders.ended))):
-        reply = pit.hers.get(OrderReply, GetOrder(1, order_id, user=3))
-        assert reply.reason == RejectReason.UNKNOWN_ORDER
-        assert core.exchange.market.effort.asked == walked
-    assert walked > 0
+    ended = len(rows_of(pit.venue.core, DumpedEnded))
+    for order_id, walked in ((10**9, 0), (1, ended)):
+        query = GetOrder(1, order_id, user=3)
+        assert pit.hers.get(OrderReply, query).reason == RejectReason.UNKNOWN_ORDER
+        assert asked_by(pit.hers, query) == walked
+    assert ended > 0
 
 
 def test_stops_that_an_uncross_moves_count_in_that_command(pit):
@@ -251,21 +252,20 @@ def test_stops_that_an_uncross_moves_count_in_that_command(pit):
     pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
     pit.hers.submit(SELL, 105, 1)
     pit.his.submit(BUY, 105, 1)
-    pit.hers.ask(Uncross(pit.hers.next_id(), 1, next_status=HALTED))
-    book = pit.venue.core.exchange.books[1]
-    assert book.last_price == 105
-    assert effort(pit) >= 2 + 2
+    uncross = Uncross(pit.hers.next_id(), 1, next_status=HALTED)
+    assert spent_by(pit.hers, uncross) >= 2 + 2
+    pit.hers.ask(uncross)
+    assert pit.hers.book().last_price == 105
     pit.venue.check()
 
 
 def test_refused_pairs_leave_nothing_in_memory(pit):
     """Orders are none of the collector's business: a cycle in one would stay for ever."""
     poor = pit.venue.attach(4)
-    pair = SubmitOco(1, 1, SELL, 1, 115, 86)
 
     def refuse(count):
-        for _ in range(count):
-            pit.venue.core.exchange.pairs.submit_oco(4, pair)
+        pairs = [SubmitOco(poor.next_id(), 1, SELL, 1, 115, 86) for _ in range(count)]
+        assert {reply.reason for reply in poor.send(*pairs)} == {RejectReason.INSUFFICIENT_FUNDS}
 
     refuse(100)
     before = sys.getallocatedblocks()
@@ -275,11 +275,10 @@ def test_refused_pairs_leave_nothing_in_memory(pit):
 
 
 def test_a_stray_mass_cancel_or_unblock_opens_nobody(pit):
-    users = pit.venue.core.exchange.orders.users
-    known = set(users)
+    known = rows_of(pit.venue.core, DumpedUser)
     pit.hers.ask(MassCancel(pit.hers.next_id(), user=999))
     pit.hers.ask(BlockUser(pit.hers.next_id(), 998, blocked=False))
-    assert set(users) == known
+    assert rows_of(pit.venue.core, DumpedUser) == known
 
 
 def test_an_order_with_terms_is_replayed_from_its_bytes(pit):

@@ -1,0 +1,71 @@
+"""Effort does not depend on the path taken: an order costs what it does to others."""
+
+import pytest
+
+from hpe.messages import (
+    CancelOrder,
+    OrderTerms,
+    OrderType,
+    ReplaceOrder,
+    Side,
+    SubmitOco,
+    SubmitOrder,
+    TimeInForce,
+)
+from tests.support.core_pit import Pit
+from tests.support.meter import spent_by
+
+BUY, SELL = Side
+LATER = 10**18 + 10**12
+
+WAYS = {
+    "plain": {},
+    "expires": {"tif": TimeInForce.GTD, "expires_ns": LATER},
+    "of its session": {"flags": 2},
+    "iceberg": {"display_quantity": 1},
+    "stop": {"order_type": OrderType.STOP_LIMIT, "stop_price": 130},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_order_that_only_comes_changes_and_goes_costs_nothing_on_any_path(way, new_core):
+    pit, terms = Pit(new_core), dict(WAYS[way])
+    kind = terms.pop("order_type", OrderType.LIMIT)
+    flags, tif = terms.pop("flags", 0), terms.pop("tif", TimeInForce.GTC)
+    more = OrderTerms(**terms) if terms else None
+    order = SubmitOrder(pit.his.next_id(), 1, 0, BUY, kind, tif, 90, 5, flags, terms=more)
+    assert spent_by(pit.his, order) == 0
+    placed = pit.his.ask(order)
+    assert placed.reason == 0
+    for fields in (
+        {"leaves_quantity": 4},
+        {"leaves_quantity": 6},
+        {"requeue": True, "quantity": 9},
+    ):
+        replace = ReplaceOrder(pit.his.next_id(), placed.order_id, 0, **fields)
+        assert spent_by(pit.his, replace) == 0
+        assert pit.his.ask(replace).reason == 0
+    assert spent_by(pit.his, CancelOrder(pit.his.next_id(), placed.order_id, 0)) == 0
+    pit.venue.check()
+
+
+def test_the_first_order_of_a_user_costs_what_his_second_does(new_core):
+    """It takes the long way, as there is no account to credit yet."""
+    pit = Pit(new_core)
+    new = pit.venue.attach(3)
+    new.deposit(2, 10**6)
+    costs = []
+    for _ in range(2):
+        order = SubmitOrder(new.next_id(), 1, 0, BUY, OrderType.LIMIT, TimeInForce.GTC, 90, 1)
+        costs.append(spent_by(new, order))
+        assert new.ask(order).leaves == 1
+    assert costs == [0, 0]
+
+
+def test_what_a_command_does_to_other_orders_costs(new_core):
+    pit = Pit(new_core)
+    pit.trade_at(100)
+    pair = SubmitOco(pit.hers.next_id(), 1, SELL, 1, 115, 86)
+    assert spent_by(pit.hers, pair) == 0
+    cancel = CancelOrder(pit.hers.next_id(), pit.hers.ask(pair).limit_order_id, 0)
+    assert spent_by(pit.hers, cancel) == 1, "a report on the other leg"

@@ -1,0 +1,64 @@
+"""What requests cost, as the contract shows it: the effort with which a batch of them is full.
+
+The batch is given to cores of other limits that loaded the venue's state. The meter is read by
+one request more at its end, which is refused as busy if the batch is full. The venue's own core
+executes nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from hpe.core.core import Batch, Core, Limits
+from hpe.messages import Error, ErrorCode, GetBalance, Request, SetFees
+from tests.support.core_driver import Client, wanted_of
+
+NOWHERE: Final = 10**6
+"""An instrument that is not there: to set its fees is refused, and costs nothing."""
+
+
+def spent_by(client: Client, *commands: Request) -> int:
+    """Return what a batch of commands spends, what time does before them included."""
+    return _least(lambda effort: spends_less(client, effort, *commands)) - 1
+
+
+def spends_less(client: Client, effort: int, *commands: Request) -> bool:
+    """True if a batch of commands spends less than this."""
+    ids = (client.last_request_id, *(command.request_id for command in commands))
+    probe = SetFees(max(ids) + 1, NOWHERE, 0, 0)
+    return _is_free(client, client.venue.limits._replace(effort=effort), *commands, probe)
+
+
+def asked_by(client: Client, *queries: Request) -> int:
+    """Return what a batch of queries walks and shows."""
+
+    def asks_less(rows: int) -> bool:
+        limits = client.venue.limits._replace(query_effort=rows)
+        return _is_free(client, limits, *queries, GetBalance(1, 1))
+
+    return _least(asks_less) - 1
+
+
+def _least(holds: Callable[[int], bool]) -> int:
+    """Find the least number above 0 from which on something holds."""
+    above = 1
+    while not holds(above):
+        above *= 2
+    below = above // 2
+    while above - below > 1:
+        middle = (below + above) // 2
+        below, above = (below, middle) if holds(middle) else (middle, above)
+    return above
+
+
+def _is_free(client: Client, limits: Limits, *requests: Request) -> bool:
+    """True if the last request of a batch is not refused as busy."""
+    venue = client.venue
+    core: Core = venue.new_core(limits)
+    wanted = wanted_of(venue.wanted)
+    core.load(list(venue.core.dump()), wanted)
+    batch = Batch(venue.time_ns + venue.pace_ns, [client.run(*requests)], wanted)
+    last = client.replies(core.apply(batch))[-1]
+    assert not isinstance(last, Error) or last.code == ErrorCode.BUSY, last
+    return not isinstance(last, Error)
