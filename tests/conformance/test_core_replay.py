@@ -7,12 +7,12 @@ stream tells the auction as list_fills does, and the log of the whole run replay
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from hpe.core import auction, new_core
 from hpe.messages import (
     AMOUNT_MAX,
     PAGE_MAX,
@@ -29,6 +29,7 @@ from hpe.orderflow import Book, Command, Op, parse_commands, parse_expectations,
 from hpe.orderflow_judge import ExpectationJudge
 from hpe.orderflow_wire import FlowTranslator
 from tests.support.core_driver import Client, CoreFactory, Venue
+from tests.support.faulty_cores import AuctionAt
 from tests.support.naive_book import NaiveBook
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -132,22 +133,25 @@ def private_auction_fills(client: FlowClient) -> list[AuctionFill]:
     ]
 
 
-def lowest(best: list[tuple[int, int]]) -> int:
-    return best[0][0]
+def lowest(prices: list[int]) -> int:
+    return prices[0]
 
 
-def middle(best: list[tuple[int, int]]) -> int:
-    return (best[0][0] + best[-1][0]) // 2
+def middle(prices: list[int]) -> int:
+    return (prices[0] + prices[-1]) // 2
 
 
 @pytest.mark.parametrize("wrong", [lowest, middle])
 def test_the_recording_catches_an_auction_without_market_pressure(
-    wrong: Callable[[list[tuple[int, int]]], int], monkeypatch: pytest.MonkeyPatch
+    new_core: CoreFactory, wrong: Callable[[list[int]], int]
 ) -> None:
     commands, judge = recording("sse_600519_to_1000")
     uncross = [command.op for command in commands].index(Op.UNCROSS)
-    monkeypatch.setattr(auction, "_chosen", wrong)
-    client = FlowClient(new_core)
+    book = NaiveBook()
+    for command in commands[:uncross]:
+        book.apply(command)
+    price = wrong([price for price, _ in book.best_prices()[0]])
+    client = FlowClient(partial(AuctionAt, price, new_core=new_core))
     *before, at_the_end = [client.judged(command, judge) for command in commands[: uncross + 1]]
     assert not any(before)
     assert "expected 42718@1808080" in at_the_end[0]

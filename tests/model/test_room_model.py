@@ -1,14 +1,14 @@
 """Room for sessions against the naive room: random crowds in a small room, and the same answers."""
 
-from collections import deque
 from random import Random
 
 import pytest
 
-from hpe.core.core import RoomLimit, RoomSizes
-from hpe.core.sessions import Remembered, Sessions
-from hpe.core.timers import Timers
-from hpe.messages import Role, SessionAttached
+from hpe.core.core import DEFAULT_LIMITS, RoomLimit, RoomSizes
+from hpe.core.rows import DumpedSession
+from hpe.messages import ResolveInstrument, Role
+from tests.support.core_driver import Client, Venue, settings_of
+from tests.support.dumps import rows_of
 from tests.support.naive_room import NaiveRoom, NaiveSeat
 
 SIZES = RoomSizes(room=256, key_share=64, large=128, kept=16, small=16, least=4, operators=3)
@@ -20,24 +20,20 @@ STEPS = 400
 
 
 class RoomPlay:
-    """The core's sessions and the naive room, side by side."""
+    """A core and the naive room, side by side; `clients` are the connections by session."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, new_core, seed: int) -> None:
         self.random = Random(seed)
-        self.sessions = self.new_sessions()
+        self.venue = Venue(new_core, DEFAULT_LIMITS._replace(room=SIZES))
+        self.venue.internal(settings_of(session_expiry_ns=EXPIRY_NS, session_keep_ns=KEEP_NS))
         self.naive = NaiveRoom(SIZES, KEEP_NS)
-        self.now_ns = 1
-        self.attach_number = 0
-
-    def new_sessions(self) -> Sessions:
-        sessions = Sessions(Timers(), SIZES)
-        sessions.set_times(EXPIRY_NS, KEEP_NS)
-        return sessions
+        self.clients: dict[int, Client] = {}
+        self.last_session_id = 0
 
     def step(self) -> None:
         """Do one thing to both, and compare."""
         random = self.random
-        self.now_ns += PACE_NS * random.choice((1, 1, 1, 5, 60))
+        self.venue.pace_ns = PACE_NS * random.choice((1, 1, 1, 5, 60))
         there = [seat for seat in self.naive.seats if not seat.gone_ns]
         chance = random.random()
         if chance < 0.45 or not there:
@@ -50,67 +46,58 @@ class RoomPlay:
             self.execute(random.choice(there))
         else:
             self.restart()
-        found = {session.session_id: session.window for session in self.sessions}
+        found = {row.session_id: row.window for row in rows_of(self.venue.core, DumpedSession)}
         assert found == {seat.session_id: seat.window for seat in self.naive.seats}
-        self.sessions.check()
+        self.venue.core.check()
 
     def stranger(self) -> NaiveSeat:
         """Return somebody who has no session yet."""
         key, user = self.random.choice(((0, 1), (0, 2), (0, 3), (0, 9), (5, 1), (6, 2), (7, 3)))
         operator = key == 7
         grace_ns = self.random.choice((0, 0, 0, MS, 8 * MS))
-        return NaiveSeat(self.sessions.last_session_id + 1, key, user, operator, 0, grace_ns)
+        return NaiveSeat(self.last_session_id + 1, key, user, operator, 0, grace_ns)
 
     def come(self, seat: NaiveSeat) -> None:
         wanted = self.random.choice((1, 3, 4, 8, 16, 17, 40, 100))
-        self.attach_number += 1
         known = seat in self.naive.seats
         role = (Role.OPERATOR if seat.operator else Role.TRADER) if seat.key else Role.ANONYMOUS
-        command = SessionAttached(
-            self.attach_number, seat.session_id if known else 0, seat.user, wanted, role,
-            key=seat.key, grace_ms=seat.grace_ns // MS,
-        )  # fmt: skip
-        result = self.sessions.attach(command, self.now_ns)
-        limit = self.naive.attach(seat, wanted, self.now_ns)
+        granted = {"role": role, "key": seat.key, "grace_ms": seat.grace_ns // MS}
+        session_id = seat.session_id if known else 0
+        response = self.venue.try_attach(seat.user, session_id, wanted, **granted)
+        limit = self.naive.attach(seat, wanted, self.venue.time_ns)
         if limit:
-            assert isinstance(result, RoomLimit)
-            assert result.name.lower() == limit
+            assert RoomLimit(response.limit).name.lower() == limit
         else:
-            assert (result.session_id, result.window) == (seat.session_id, seat.window)
+            assert (response.session_id, response.window) == (seat.session_id, seat.window)
+            self.clients[seat.session_id] = Client(self.venue, seat.user, response)
+            self.last_session_id = max(self.last_session_id, seat.session_id)
 
     def go(self, seat: NaiveSeat) -> None:
-        session = self.sessions.get(seat.session_id)
-        self.sessions.detach(seat.session_id, session.attach_number, self.now_ns)
-        seat.gone_ns = self.now_ns
+        self.clients[seat.session_id].detach()
+        seat.gone_ns = self.venue.time_ns
 
     def execute(self, seat: NaiveSeat) -> None:
-        session, count = self.sessions.get(seat.session_id), self.random.randint(1, 30)
-        for _ in range(count):
-            session.last_request_id += 1
-            session.remembered.append(Remembered(session.last_request_id, 1, 1, b""))
+        client, count = self.clients[seat.session_id], self.random.randint(1, 30)
+        client.send(*(ResolveInstrument(client.next_id(), "X", "Y") for _ in range(count)))
         seat.remembered = min(seat.remembered + count, seat.window)
 
     def restart(self) -> None:
-        """Go on with sessions that were loaded."""
-        loaded = self.new_sessions()
-        loaded.last_session_id = self.sessions.last_session_id
-        for session in self.sessions:
-            session.remembered = deque(session.remembered, maxlen=session.window)
-            loaded.restore(session)
-        self.sessions = loaded
+        """Go on with a core that loaded the dump."""
+        self.venue.core = self.venue.restored()
+        self.venue.pass_time(self.venue.pace_ns)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_core_and_the_naive_room_grant_the_same(seed):
-    play = RoomPlay(seed)
+def test_the_core_and_the_naive_room_grant_the_same(new_core, seed):
+    play = RoomPlay(new_core, seed)
     for _ in range(STEPS):
         play.step()
 
 
-def test_the_plays_meet_every_limit_and_everybody_gives_way():
+def test_the_plays_meet_every_limit_and_everybody_gives_way(new_core):
     limits, gone = set(), 0
     for seed in range(10):
-        play = RoomPlay(seed)
+        play = RoomPlay(new_core, seed)
         attach = play.naive.attach
 
         def noted(seat, wanted, now_ns, attach=attach, play=play):

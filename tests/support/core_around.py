@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator
 
 from hpe.core import new_core
 from hpe.core.core import DEFAULT_LIMITS, Batch, BatchBounds, Core, Limits, Output, Settings
+from tests.support.core_driver import CoreFactory
 
 
 class CoreAround:
-    """All of the contract, by another core."""
+    """All of the contract, by another core that `new_core` makes."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, limits: Limits = DEFAULT_LIMITS, *, new_core: CoreFactory = new_core
+    ) -> None:
         self.inner: Core = new_core(limits)
 
     @property

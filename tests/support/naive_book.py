@@ -86,21 +86,30 @@ class NaiveBook:
         return Outcome(True, fills, 0, auction)
 
     def _auction(self) -> Level:
-        """Try every price that an order names: most volume, least surplus, market pressure."""
+        """Choose among the best prices by market pressure."""
+        equal, volume = self.best_prices()
+        if not volume:
+            return NO_AUCTION
+        lowest, highest = equal[0][0], equal[-1][0]
+        pressure = sum(signed for _, signed in equal)
+        if pressure > 0:
+            return highest, volume
+        return (lowest if pressure < 0 else (lowest + highest) // 2), volume
+
+    def best_prices(self) -> tuple[list[tuple[int, int]], int]:
+        """Try every price that an order names; return those of most volume and least surplus.
+
+        Each with its surplus, bids more than asks, and the volume of all of them.
+        """
         tried = []
         for price in {order.price for orders in self.sides.values() for order in orders}:
             bids = sum(order.open for order in self.sides[Side.BUY] if order.price >= price)
             asks = sum(order.open for order in self.sides[Side.SELL] if order.price <= price)
             tried.append((-min(bids, asks), abs(bids - asks), price, bids - asks))
-        if not tried or min(tried)[0] == 0:
-            return NO_AUCTION
+        if not tried:
+            return [], 0
         volume, surplus = min(tried)[:2]
-        equal = sorted(one[2:] for one in tried if one[:2] == (volume, surplus))
-        lowest, highest = equal[0][0], equal[-1][0]
-        pressure = sum(signed for _, signed in equal)
-        if pressure > 0:
-            return highest, -volume
-        return (lowest if pressure < 0 else (lowest + highest) // 2), -volume
+        return sorted(one[2:] for one in tried if one[:2] == (volume, surplus)), -volume
 
     def _match(self, side: Side, limit: int, quantity: int) -> list[Fill]:
         fills = []

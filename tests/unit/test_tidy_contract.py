@@ -27,10 +27,7 @@ PARTS: Final = {
     "bench/crowds.py": "measures one command without the codec",
     "bench/growth.py": "measures one command without the codec",
     "tests/conformance/test_bench_scripts.py": "plants a fault in the reference core",
-    "tests/conformance/test_core_replay.py": "plants a fault in the reference core",
-    "tests/conformance/test_mb_workload.py": "plants a fault in the reference core",
     "tests/support/book_keepers.py": "compares books with the reference core's own",
-    "tests/model/test_room_model.py": "the model of a part",
 }
 """Who knows the reference core's parts, and why."""
 

@@ -1,0 +1,137 @@
+"""Cores with a fault: what they are given, or what they answer, is changed on its way.
+
+For tests of what finds faults: workloads, recorded order flow, benchmarks. Any core can be inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from msgspec.structs import replace
+
+from hpe.core.codec import encode, frame, split_frames
+from hpe.core.core import DEFAULT_LIMITS, Batch, Limits, Output, Run
+from hpe.core.judging import decode_request
+from hpe.messages import (
+    ExecutionReport,
+    FillsReply,
+    Liquidity,
+    Reply,
+    Request,
+    SubmitOrder,
+    TimeInForce,
+    UncrossResponse,
+)
+from tests.support.core_around import CoreAround
+from tests.support.core_driver import decoded
+
+
+class FaultyCore(CoreAround):
+    """A core whose clients' requests and replies a subclass changes."""
+
+    def requested(self, request: Request) -> Request:
+        """Return what is executed instead of a request."""
+        return request
+
+    def answered(self, replies: list[Reply]) -> list[Reply]:
+        """Return what one connection is told of a batch instead of these replies."""
+        return replies
+
+    def apply(self, batch: Batch) -> Output:
+        """Apply a batch, with the fault."""
+        output = super().apply(batch._replace(runs=[self._given(run) for run in batch.runs]))
+        replies = [
+            (connection, _framed(self.answered(decoded(frames))) if connection else frames)
+            for connection, frames in output.replies
+        ]
+        return output._replace(replies=replies)
+
+    def _given(self, run: Run) -> Run:
+        if not run.connection:
+            return run
+        requests = [self.requested(decode_request(body)) for body in split_frames(run.frames)]
+        return run._replace(frames=_framed(requests))
+
+
+def _framed(messages: Sequence[Request | Reply]) -> bytes:
+    return b"".join(frame(encode(message)) for message in messages)
+
+
+class NewestFirst(FaultyCore):
+    """Gives the youngest order of a price the trade first: so its makers come in reverse."""
+
+    def answered(self, replies: list[Reply]) -> list[Reply]:
+        """Turn the makers round among the fills of one request at one price."""
+        told: list[Reply] = []
+        for key, group in groupby(replies, key=_fill_key):
+            rows = list(group)
+            if key is not None:
+                makers = [row.contra_order_id for row in rows if isinstance(row, ExecutionReport)]
+                rows = [
+                    replace(row, contra_order_id=maker)
+                    for row, maker in zip(rows, reversed(makers), strict=True)
+                ]
+            told += rows
+        return told
+
+
+def _fill_key(reply: Reply) -> tuple[int, int] | None:
+    """Return request and price of a fill, None for any other reply."""
+    return (reply.request_id, reply.last_price) if isinstance(reply, ExecutionReport) else None
+
+
+class TakerPriced(FaultyCore):
+    """Trades at what the aggressor would have paid."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, **inner: Any) -> None:
+        super().__init__(limits, **inner)
+        self._prices: dict[int, int] = {}
+
+    def requested(self, request: Request) -> Request:
+        """Note down its price."""
+        self._prices[request.request_id] = getattr(request, "price", 0)
+        return request
+
+    def answered(self, replies: list[Reply]) -> list[Reply]:
+        """Tell the aggressor's price in every fill."""
+        return [
+            replace(reply, last_price=self._prices[reply.request_id])
+            if isinstance(reply, ExecutionReport) and reply.request_id
+            else reply
+            for reply in replies
+        ]
+
+
+class AuctionAt(FaultyCore):
+    """Tells another price of every auction."""
+
+    def __init__(self, price: int, limits: Limits = DEFAULT_LIMITS, **inner: Any) -> None:
+        super().__init__(limits, **inner)
+        self._price = price
+
+    def answered(self, replies: list[Reply]) -> list[Reply]:
+        """Tell it in the response to the uncross and in lists of fills."""
+        return [self._changed(reply) for reply in replies]
+
+    def _changed(self, reply: Reply) -> Reply:
+        if isinstance(reply, UncrossResponse):
+            return replace(reply, price=self._price)
+        if isinstance(reply, FillsReply):
+            rows = [
+                replace(row, price=self._price) if row.liquidity == Liquidity.AUCTION else row
+                for row in reply.rows
+            ]
+            return replace(reply, rows=rows)
+        return reply
+
+
+class RestingRemainder(FaultyCore):
+    """Lets the rest of an immediate-or-cancel order rest."""
+
+    def requested(self, request: Request) -> Request:
+        """Make it an order that is good till it is canceled."""
+        if isinstance(request, SubmitOrder) and request.time_in_force is TimeInForce.IOC:
+            return replace(request, time_in_force=TimeInForce.GTC)
+        return request
