@@ -1,28 +1,46 @@
-"""Exchanges with crowds of orders of every kind, and the plain commands that run beside them.
+"""Cores with crowds of orders of every kind, and the plain commands that run beside them.
 
-Owns what growth.py compares. Pure besides the exchanges that it makes: nothing is random.
+Owns what growth.py compares; relies on the contract of a core alone. Nothing is random.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from hpe.core.exchange import Exchange
+import msgspec
+
+from hpe.core import new_core
+from hpe.core.codec import decode_body, split_frames
+from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
 from hpe.messages import (
     AMOUNT_MAX,
+    WINDOW_MAX,
     AddAsset,
     AddInstrument,
+    AnyReply,
     CancelOrder,
+    CancelResponse,
     Deposit,
+    Error,
+    ExecutionReport,
+    GetInstrument,
+    InstrumentReply,
+    OcoResponse,
+    OrderReport,
+    OrderResponse,
     OrderTerms,
     OrderType,
+    Request,
+    SessionAttached,
     SetFees,
     Side,
     SubmitOco,
     SubmitOrder,
     TimeInForce,
 )
+from hpe.net.framing import encode_frame
 
 MAKER, TAKER = 1, 2
 FIRST_OF_CROWD: Final = 3
@@ -49,59 +67,108 @@ _BUY, _SELL = Side.BUY, Side.SELL
 _LIMIT, _STOP, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT
 _GTC, _GTD = TimeInForce.GTC, TimeInForce.GTD
 
-_Prepared = tuple[Callable[[int, Any], object], int, Any]
-"""Handler, user, command."""
+BATCH_COMMANDS: Final = 1_024
+"""Commands per batch: the bound that the service uses with the reference core."""
+
+FEES_PER_BATCH: Final = 25
+"""Each looks at all rates that users have: with more of them the batch would be full."""
+
+_CONNECTION: Final = 1
+_ATTACH: Final = 1
+_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 
 
 class AnswersWrong(Exception):
-    """The exchange did not do what the commands ask for: no figure is printed."""
+    """The core did not do what the commands ask for: no figure is printed."""
 
 
 class Venue:
-    """An exchange with one pair, two plain users, and a crowd that is added order by order.
+    """A core with one pair, two plain users, and a crowd that is added order by order.
 
-    `deep_price` is where a bid stands amid the crowd, `high` the highest price of a trade.
+    One connection sends everything, for whatever user. `deep_price` is where a bid stands amid the
+    crowd, `high` the highest price of a trade, `last_order_id` the newest order's.
     """
 
-    def __init__(self, crowd_orders: int, fees_ppm: tuple[int, int] = (0, 0)) -> None:
-        exchange = self.exchange = Exchange()
-        exchange.time_ns = 1
-        exchange.settings.set(False, 0, 0, 10**7, 10**7)
+    def __init__(
+        self,
+        crowd_orders: int,
+        fees_ppm: tuple[int, int] = (0, 0),
+        new_core: Callable[[], Core] = new_core,
+    ) -> None:
+        self.core = new_core()
+        self.last_order_id = 0
+        self._request_id = 0
+        self._waiting: list[Request] = []
+        self._apply(SYSTEM_CONNECTION, [SessionAttached(_ATTACH, 0, MAKER, WINDOW_MAX)])
         for symbol in ("BASE", "QUOTE"):
-            exchange.catalogue.add_asset(0, AddAsset(1, symbol, 0))
-        pair = AddInstrument(1, "BASE/QUOTE", 1, 2, maker_fee_ppm=fees_ppm[0],
-                             taker_fee_ppm=fees_ppm[1])  # fmt: skip
-        exchange.catalogue.add_instrument(0, pair)
+            self.add(AddAsset(self.next_id(), symbol, 0))
+        maker_ppm, taker_ppm = fees_ppm
+        pair = AddInstrument(self.next_id(), "BASE/QUOTE", 1, 2, maker_fee_ppm=maker_ppm,
+                             taker_fee_ppm=taker_ppm)  # fmt: skip
+        self.add(pair)
         self.users = crowd_orders // ORDERS_PER_USER + FIRST_OF_CROWD
         for user in range(1, self.users + 1):
             for asset in (1, 2):
-                exchange.treasury.deposit(user, Deposit(1, asset, AMOUNT_MAX // self.users))
+                self.add(Deposit(self.next_id(), asset, AMOUNT_MAX // self.users, user))
         self.deep_price = MID - GAP - crowd_orders // 4 * 2 - 1
         self.high = MID
         self.trade_at(MID)
 
-    def add(self, number: int, command: SubmitOrder | SubmitOco) -> None:
-        """Add the crowd's order of this number; it must be accepted and stay open."""
-        user = FIRST_OF_CROWD + number // ORDERS_PER_USER
-        exchange = self.exchange
-        pair = isinstance(command, SubmitOco)
-        handler = exchange.pairs.submit_oco if pair else exchange.entry.submit_order
-        answer = self.execute([(handler, user, command)])
-        if answer.reason:
-            raise AnswersWrong(f"order {number} of the crowd was answered {answer}")
+    def next_id(self) -> int:
+        """Return the next unused request id."""
+        self._request_id += 1
+        return self._request_id
+
+    def add(self, request: Request, batch: int = BATCH_COMMANDS) -> None:
+        """Have a command executed with those that come behind it, as many as make a batch."""
+        self._waiting.append(request)
+        if len(self._waiting) >= batch:
+            self.flush()
+
+    def flush(self) -> None:
+        """Execute what waits; all of it must be accepted."""
+        if self._waiting:
+            requests, self._waiting = self._waiting, []
+            self.execute(requests)
 
     def trade_at(self, price: int) -> None:
         """Let the plain users trade one lot."""
-        self.execute(list(trade(self, 1, price)))
-        self.exchange.market.events.clear()
+        for request in trade(self, 1, price):
+            self.add(request)
+        self.flush()
 
-    def execute(self, commands: list[_Prepared]) -> Any:
-        """Execute commands; returns the last one's answer."""
-        exchange, answer = self.exchange, None
-        for handler, user, command in commands:
-            exchange.sequence += 1
-            answer = handler(user, command)
-        return answer
+    def execute(self, requests: list[Request]) -> tuple[int, int]:
+        """Execute commands in one batch; returns the core's CPU time (ns) and how many trades."""
+        elapsed_ns, output = self._apply(_CONNECTION, requests)
+        for body in split_frames(dict(output.replies)[_CONNECTION]):
+            reply: Any = _DECODER.decode(body)
+            if isinstance(reply, OrderResponse):
+                self.last_order_id = max(self.last_order_id, reply.order_id)
+            elif isinstance(reply, OcoResponse):
+                self.last_order_id = max(self.last_order_id, reply.stop_order_id)
+            elif isinstance(reply, ExecutionReport | OrderReport):
+                continue
+            if isinstance(reply, Error) or (reply.reason and not isinstance(reply, CancelResponse)):
+                raise AnswersWrong(f"a command was answered {reply}")
+        return elapsed_ns, len(decode_body(output.body).trades)
+
+    def open_orders(self) -> int:
+        """Count them, waiting stops included."""
+        self.flush()
+        _, output = self._apply(_CONNECTION, [GetInstrument(1, 1)])
+        (body,) = split_frames(dict(output.replies)[_CONNECTION])
+        reply = _DECODER.decode(body)
+        assert isinstance(reply, InstrumentReply)
+        return reply.open_orders
+
+    def _apply(self, connection: int, requests: list[Request]) -> tuple[int, Output]:
+        frames = b"".join(map(encode_frame, requests))
+        attach = _ATTACH if connection else 0
+        run = Run(connection, attach, 0, len(requests), frames)
+        batch = Batch(self.core.last_time_ns + 1, [run])
+        start = time.thread_time_ns()
+        output = self.core.apply(batch)
+        return time.thread_time_ns() - start, output
 
 
 # --- crowds -------------------------------------------------------------------------------------
@@ -113,8 +180,29 @@ def _sides(count: int) -> Iterator[tuple[int, Side, int]]:
         yield number, (_BUY if number % 2 else _SELL), number // 2 * 2
 
 
-def _limit(side: Side, price: int, quantity: int = 1) -> SubmitOrder:
-    return SubmitOrder(1, 1, 0, side, _LIMIT, _GTC, price, quantity)
+def _user(number: int) -> int:
+    """Return whose the crowd's order of this number is."""
+    return FIRST_OF_CROWD + number // ORDERS_PER_USER
+
+
+def _limit(venue: Venue, user: int, side: Side, price: int) -> SubmitOrder:
+    return SubmitOrder(venue.next_id(), 1, 0, side, _LIMIT, _GTC, price, 1, user=user)
+
+
+def _with_terms(
+    venue: Venue,
+    number: int,
+    side: Side,
+    kind: OrderType,
+    price: int,
+    quantity: int,
+    tif: TimeInForce = _GTC,
+    **terms: int,
+) -> None:
+    """Add the crowd's order of this number."""
+    order = SubmitOrder(venue.next_id(), 1, 0, side, kind, tif, price, quantity,
+                        terms=OrderTerms(**terms), user=_user(number))  # fmt: skip
+    venue.add(order)
 
 
 def _beyond_gap(side: Side, away: int) -> int:
@@ -127,41 +215,40 @@ def _nobody(venue: Venue, count: int) -> None:
 
 def _many_levels(venue: Venue, count: int) -> None:
     for number, side, away in _sides(count):
-        venue.add(number, _limit(side, MID - 2 - away if side is _BUY else MID + away))
+        price = MID - 2 - away if side is _BUY else MID + away
+        venue.add(_limit(venue, _user(number), side, price))
     venue.deep_price = MID - count // 4 * 2 - 1
 
 
 def _one_level(venue: Venue, count: int) -> None:
     for number, side, _ in _sides(count):
-        venue.add(number, _limit(side, MID - 2 if side is _BUY else MID))
+        venue.add(_limit(venue, _user(number), side, MID - 2 if side is _BUY else MID))
     venue.deep_price = MID - 2
 
 
 def _icebergs(venue: Venue, count: int) -> None:
     for number, side, away in _sides(count):
-        price, terms = _beyond_gap(side, away), OrderTerms(display_quantity=10)
-        venue.add(number, SubmitOrder(1, 1, 0, side, _LIMIT, _GTC, price, 100, terms=terms))
+        price = _beyond_gap(side, away)
+        _with_terms(venue, number, side, _LIMIT, price, 100, display_quantity=10)
 
 
 def _expiring(venue: Venue, count: int) -> None:
     for number, side, away in _sides(count):
-        price, terms = _beyond_gap(side, away), OrderTerms(expires_ns=10**15 + number * 7919 % 1009)
-        venue.add(number, SubmitOrder(1, 1, 0, side, _LIMIT, _GTD, price, 1, terms=terms))
+        price, expires_ns = _beyond_gap(side, away), 10**15 + number * 7919 % 1009
+        _with_terms(venue, number, side, _LIMIT, price, 1, _GTD, expires_ns=expires_ns)
 
 
 def _fixed_stops(venue: Venue, count: int) -> None:
     for number, side, away in _sides(count):
         trigger = MID + GAP + away if side is _BUY else MID - GAP - away
-        terms = OrderTerms(stop_price=trigger)
-        venue.add(number, SubmitOrder(1, 1, 0, side, _STOP_LIMIT, _GTC, trigger, 1, terms=terms))
+        _with_terms(venue, number, side, _STOP_LIMIT, trigger, 1, stop_price=trigger)
 
 
 def _trailing(venue: Venue, number: int, side: Side) -> None:
     trail = FIRST_TRAIL + number * 7919 % TRAILS
     buys = side is _BUY
-    terms = OrderTerms(trail=trail, budget=2 * MID if buys else 0)
-    command = SubmitOrder(1, 1, 0, side, _STOP, _GTC, 0, 0 if buys else 1, terms=terms)
-    venue.add(number, command)
+    budget = 2 * MID if buys else 0
+    _with_terms(venue, number, side, _STOP, 0, 0 if buys else 1, trail=trail, budget=budget)
 
 
 def _one_peak(venue: Venue, count: int) -> None:
@@ -187,36 +274,37 @@ def _pairs(venue: Venue, count: int) -> None:
     for number, side, away in _sides(count):
         price = _beyond_gap(side, away)
         stop_price = 2 * MID - price
-        venue.add(number, SubmitOco(1, 1, side, 1, price, stop_price, stop_price))
+        pair = SubmitOco(venue.next_id(), 1, side, 1, price, stop_price, stop_price,
+                         user=_user(number))  # fmt: skip
+        venue.add(pair)
 
 
 def _own_fees(venue: Venue, count: int) -> None:
     maker, taker = FEES_PPM
     for user in range(1, min(venue.users, 1_000) + 1):
-        venue.exchange.operations.set_fees(0, SetFees(1, 1, maker, taker, user))
+        venue.add(SetFees(venue.next_id(), 1, maker, taker, user), FEES_PER_BATCH)
 
 
 # --- what is measured ---------------------------------------------------------------------------
 
 
-def rest(venue: Venue, count: int, price: int) -> Iterator[_Prepared]:
+def rest(venue: Venue, count: int, price: int) -> Iterator[Request]:
     """Make bids that rest, each canceled at once."""
-    entry, first = venue.exchange.entry, venue.exchange.last_order_id + 1
+    first = venue.last_order_id + 1
     for order_id in range(first, first + count):
-        yield entry.submit_order, MAKER, _limit(_BUY, price)
-        yield entry.cancel_order, MAKER, CancelOrder(1, order_id)
+        yield _limit(venue, MAKER, _BUY, price)
+        yield CancelOrder(venue.next_id(), order_id, 0, MAKER)
 
 
-def trade(venue: Venue, count: int, price: int, step: int = 0) -> Iterator[_Prepared]:
+def trade(venue: Venue, count: int, price: int, step: int = 0) -> Iterator[Request]:
     """Make asks that rest, each followed by a bid that trades at its price."""
-    submit = venue.exchange.entry.submit_order
     for number in range(count):
         at = price + number * step
-        yield submit, MAKER, _limit(_SELL, at)
-        yield submit, TAKER, _limit(_BUY, at)
+        yield _limit(venue, MAKER, _SELL, at)
+        yield _limit(venue, TAKER, _BUY, at)
 
 
-def _rising(venue: Venue, count: int) -> Iterator[_Prepared]:
+def _rising(venue: Venue, count: int) -> Iterator[Request]:
     """Make trades of which each is one tick above all before."""
     first = venue.high + 1
     venue.high += count
@@ -227,7 +315,7 @@ class Operation(NamedTuple):
     """What is measured: how its commands are made, whether they trade, how many make a round."""
 
     name: str
-    commands: Callable[[Venue, int], Iterator[_Prepared]]
+    commands: Callable[[Venue, int], Iterator[Request]]
     trades: bool
     iterations: int = ITERATIONS
 

@@ -3,14 +3,15 @@
     python bench/growth.py [--orders N] [--rounds 7] [--only WORDS] [--json [FILE]]
     python bench/growth.py --quick          small, answers only (for CI)
 
-One process, the exchange's typed handlers called directly (codec off). For each crowd two
-exchanges are made, one without and one with it, and the same commands run on both in turn: a limit
-order that rests and its cancel (at the best price, or amid the crowd), or two limit orders that
-trade with each other (or, where the crowd stands at that price, with its oldest). The ratio is
-taken round by round, so what else the machine does meets both sides; the clock is the thread's CPU
-time, and stands while commands are made. After every slice its trades and the open orders are
-counted, at the end everything is checked; only then figures are printed, and whether each ratio is
-within 1.5. Against the many peaks every trade at a new high moves ten stops: see README.md.
+One process, the core called as the service calls it: request bytes in, reply bytes and log body
+out. For each crowd two cores are made, one without and one with it, and the same commands run on
+both in turn: a limit order that rests and its cancel (at the best price, or amid the crowd), or two
+limit orders that trade with each other (or, where the crowd stands at that price, with its oldest).
+The ratio is taken round by round, so what else the machine does meets both sides; the clock is the
+thread's CPU time, and stands while commands are made. After every slice its trades and the open
+orders are counted, at the end everything is checked; only then figures are printed, and whether
+each ratio is within 1.5. Against the many peaks every trade at a new high moves ten stops: see
+README.md.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-import time
 from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
@@ -28,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import report
 from bench.crowds import CROWDS, AnswersWrong, Crowd, Operation, Venue
-from hpe.core.matcher import Match
 
 RATIO_MAX: Final = 1.5
 """So much more a plain order may cost beside a crowd."""
@@ -65,19 +64,13 @@ class Row(NamedTuple):
 
 def measure(venue: Venue, operation: Operation, iterations: int) -> float:
     """Run an operation once; return nanoseconds per pair of commands, its effects checked."""
-    exchange, market = venue.exchange, venue.exchange.market
-    opened, last_trade_id = exchange.orders.open_count, market.last_trade_id
-    commands = list(operation.commands(venue, iterations))
-    start = time.thread_time_ns()
-    venue.execute(commands)
-    elapsed_ns = time.thread_time_ns() - start
-    fills = sum(len(event.fills) for event in market.events if isinstance(event, Match))
+    opened = venue.open_orders()
+    elapsed_ns, trades = venue.execute(list(operation.commands(venue, iterations)))
     wanted = iterations if operation.trades else 0
-    if fills != wanted or market.last_trade_id - last_trade_id != wanted:
-        raise AnswersWrong(f"{operation.name}: {fills} trades, {wanted} expected")
-    if exchange.orders.open_count != opened or market.turns.works:
+    if trades != wanted:
+        raise AnswersWrong(f"{operation.name}: {trades} trades, {wanted} expected")
+    if venue.open_orders() != opened or venue.core.unfinished:
         raise AnswersWrong(f"{operation.name}: orders are open, or fired, that were not before")
-    market.events.clear()
     return elapsed_ns / iterations
 
 
@@ -85,7 +78,7 @@ def compare(crowd: Crowd, args: argparse.Namespace) -> list[Row]:
     """Build both venues and measure each operation on both in turn; the first round is dropped."""
     venues = Venue(args.orders, crowd.fees_without_ppm), Venue(args.orders, crowd.fees_ppm)
     crowd.build(venues[1], args.orders)
-    found = venues[1].exchange.orders.open_count
+    found = venues[1].open_orders()
     if found != args.orders * crowd.legs:
         raise AnswersWrong(f"{crowd.name}: {found} open orders")
     # What exists stays: the collector would walk it again and again inside the clock.
@@ -101,7 +94,7 @@ def compare(crowd: Crowd, args: argparse.Namespace) -> list[Row]:
             rounds.append([median(side) for side in zip(*slices, strict=True)])
     gc.unfreeze()
     for venue in venues:
-        venue.exchange.check()
+        venue.core.check()
     return [_row(crowd, operation, rounds[1:]) for operation, rounds in costs.items()]
 
 

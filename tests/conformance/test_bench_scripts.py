@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench import conformance, core_speed, crowds, growth, load, mb
-from hpe.core.matcher import Matched, Matcher
 from hpe.orderflow import parse_commands, read_lines
+from tests.support.faulty_cores import NoTrades
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,9 +76,7 @@ def test_growth_finds_the_same_trades_beside_every_crowd(
     assert all(row["with_ns"]["median"] > 0 for row in rows)
 
 
-def test_growth_prints_no_figure_when_a_trade_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    venue = crowds.Venue(40)
-    nothing = Matched([], [], [], False, False, False)
-    monkeypatch.setattr(Matcher, "match", lambda matcher, order, limit: nothing)
+def test_growth_prints_no_figure_when_a_trade_is_missed() -> None:
+    venue = crowds.Venue(40, new_core=NoTrades)
     with pytest.raises(crowds.AnswersWrong, match="0 trades, 20 expected"):
         growth.measure(venue, crowds.TRADE, 20)

@@ -20,6 +20,7 @@ from hpe.messages import (
     Liquidity,
     Reply,
     Request,
+    Side,
     SubmitOrder,
     TimeInForce,
     UncrossResponse,
@@ -125,6 +126,16 @@ class AuctionAt(FaultyCore):
             ]
             return replace(reply, rows=rows)
         return reply
+
+
+class NoTrades(FaultyCore):
+    """Lets no two orders meet."""
+
+    def requested(self, request: Request) -> Request:
+        """Have every buyer offer next to nothing."""
+        if isinstance(request, SubmitOrder) and request.side is Side.BUY:
+            return replace(request, price=1)
+        return request
 
 
 class RestingRemainder(FaultyCore):

@@ -24,9 +24,6 @@ OPEN: Final = {
 
 PARTS: Final = {
     "bench/core_speed.py": "measures matching without the codec",
-    "bench/crowds.py": "measures one command without the codec",
-    "bench/growth.py": "measures one command without the codec",
-    "tests/conformance/test_bench_scripts.py": "plants a fault in the reference core",
     "tests/support/book_keepers.py": "compares books with the reference core's own",
 }
 """Who knows the reference core's parts, and why."""
