@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hpe.core.dead import Search, count_dead
+from hpe.core.effort import ROW
 from hpe.core.orders import STOPS
 from hpe.core.replacing import named_order, only_cancels
 from hpe.messages import (
@@ -92,13 +93,22 @@ class Busy:
         return self._passes_many(request.instrument, request.side, Search(request.price, 1))
 
     def _passes_many(self, instrument: int, side: Side, search: Search) -> bool:
-        """True if an order would come to more dead ones than a command may."""
+        """True if an order would come to more dead ones than a command may.
+
+        What finding that cost is charged to the command, or, when it is refused and so will not be
+        in the log, apart: with as much as fills a batch nobody looks any more.
+        """
         book = self._books.get(instrument)
         dead_ns = book.dead_ns() if book is not None else 0
         if book is None or not dead_ns or book.status is not InstrumentStatus.TRADING:
             return False
-        limits = self._market.limits
-        return count_dead(book.opposite(side), search, dead_ns, limits) > limits.dead
+        limits, effort = self._market.limits, self._market.effort
+        if effort.wasted >= limits.effort:
+            return True
+        passed = count_dead(book.opposite(side), search, dead_ns, limits)
+        refused = passed.dead > limits.dead
+        (effort.waste if refused else effort.charge)(ROW, passed.rows)
+        return refused
 
     def _cancels_many(self, user: int, request: MassCancel | SetStatus) -> bool:
         work = self._works.get(request.instrument)

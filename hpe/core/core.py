@@ -29,7 +29,7 @@ from hpe.messages import (
     KeysValid,
 )
 
-CORE_VERSION: Final = 5
+CORE_VERSION: Final = 6
 """Raised whenever a logged command could have another result; written in every log segment."""
 
 SYSTEM_CONNECTION: Final = 0

@@ -7,9 +7,10 @@ how many one command ends has a bound. Source: protocol.md, "Holds and due times
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hpe.core.core import Limits
+from hpe.core.effort import rows_passed
 from hpe.core.orderbook import Ladder
 from hpe.core.orders import Order
 from hpe.messages import (
@@ -32,11 +33,21 @@ class Search(NamedTuple):
     self_trade: int = SelfTrade.NONE
 
 
-def dead_before(order: Order, limits: Limits) -> int:
+class Passed(NamedTuple):
+    """What a search for dead orders came to: how many of them, and what it cost in rows."""
+
+    dead: int
+    rows: int
+
+
+_NONE: Final = Passed(0, 0)
+
+
+def dead_before(order: Order, limits: Limits) -> Passed:
     """Count the dead that an order would come to before it is filled, or gives up."""
     dead_ns = order.book.dead_ns()
     if not dead_ns or order.book.status is not InstrumentStatus.TRADING:
-        return 0
+        return _NONE
     if order.flags & ORDER_POST_ONLY:
         search = Search(order.price, 1)
     else:
@@ -46,24 +57,30 @@ def dead_before(order: Order, limits: Limits) -> int:
     return count_dead(order.book.opposite(order.side), search, dead_ns, limits)
 
 
-def count_dead(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> int:
+def count_dead(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> Passed:
     """Count the dead that come before what a search is for, in the order of a match.
 
     Where there are more than `limits.dead`, not all of them are counted. Cost: as many orders, and
     `limits.fills`, as a match gives up behind so many.
     """
+    dead, living = _count(ladder, search, dead_ns, limits)
+    return Passed(dead, rows_passed(dead + living))
+
+
+def _count(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> tuple[int, int]:
+    """Count the dead and the living that a search passes."""
     count, lots, room = 0, search.lots, limits.fills
     careful = search.self_trade != SelfTrade.NONE
     for level in ladder.levels_within(search.price):
         hidden = 0
         for order in level.orders():
             if lots <= 0 or count > limits.dead:
-                return count
+                return count, limits.fills - room
             if order.is_dead(dead_ns):
                 count += 1
                 continue
             if not room:
-                return count
+                return count, limits.fills - room
             room -= 1
             if not careful or order.user != search.user:
                 lots -= order.leaves - order.hidden
@@ -71,6 +88,6 @@ def count_dead(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> 
             elif search.self_trade == SelfTrade.DECREMENT:
                 lots -= order.leaves
             elif search.self_trade != SelfTrade.CANCEL_MAKER:
-                return count
+                return count, limits.fills - room
         lots -= hidden  # slices stand behind all that were there
-    return count
+    return count, limits.fills - room

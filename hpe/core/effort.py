@@ -30,26 +30,36 @@ CONTINUE: Final = 8
 CLEARING: Final = 8
 """Finding the price of a call takes 2 us for each level, a row of a query a quarter of that."""
 
+PASSED_PER_ROW: Final = 8
+"""Orders that cost one when a search for dead ones passes them: 0.3 us each, a tenth of a fill."""
+
 SNAPSHOT: Final = 1
 COPIES_PER_ROW: Final = 8
 """Rows of a snapshot that cost one when the batch makes it anyway."""
 
 
-class Effort:
-    """What the batch that runs has cost so far: `spent` by commands and time, `asked` by queries.
+def rows_passed(orders: int) -> int:
+    """Return what so many orders cost that a search for dead ones passes."""
+    return orders // PASSED_PER_ROW
 
-    Only charges make it more; the driver sets it to 0 when a batch begins. `asked` never decides
-    about a command.
+
+class Effort:
+    """What the batch that runs has cost so far.
+
+    `spent` by commands and time, `asked` by queries, `wasted` by what was looked for before a
+    command was refused. Only charges make them more; the driver sets them to 0 when a batch begins.
+    No query and no refused command is in the log, so `asked` never decides about a command, and
+    `wasted` only about those that would look for the same.
     """
 
-    __slots__ = ("asked", "spent")
+    __slots__ = ("asked", "spent", "wasted")
 
     def __init__(self) -> None:
-        self.spent = self.asked = 0
+        self.spent = self.asked = self.wasted = 0
 
     def begin(self) -> None:
         """Begin a batch."""
-        self.spent = self.asked = 0
+        self.spent = self.asked = self.wasted = 0
 
     def charge(self, each: int, count: int = 1) -> None:
         """Charge commands or time for this many things."""
@@ -58,3 +68,7 @@ class Effort:
     def ask(self, each: int, count: int = 1) -> None:
         """Charge queries for this many things."""
         self.asked += each * count
+
+    def waste(self, each: int, count: int = 1) -> None:
+        """Charge a command that is refused for this many things."""
+        self.wasted += each * count

@@ -16,7 +16,7 @@ from hpe.core.balances import BalanceCache
 from hpe.core.calls import Calls
 from hpe.core.core import Limits
 from hpe.core.dead import dead_before
-from hpe.core.effort import FIRED, MATCH, MOVED, REPORT, Effort
+from hpe.core.effort import FIRED, MATCH, MOVED, REPORT, ROW, Effort
 from hpe.core.events import Event, order_change
 from hpe.core.executor import Executor
 from hpe.core.matcher import Fill, Match, Matched, Matcher, Prevented, Reached
@@ -388,13 +388,19 @@ class Market:
             stop = work.first_stop()
             if stop.is_dead(book.dead_ns()):
                 self.cancel(stop, CancelReason.EXPIRED)
-            elif self.timers.overdue and dead_before(stop, limits) > limits.dead:
+            elif self.timers.overdue and self._many_dead_before(stop):
                 break  # it goes on behind them
             else:
                 work.remove(stop)
                 self._take_turn(stop)
         self.turns.review(book)
         self.concerned, self._fired_left = None, limits.fired
+
+    def _many_dead_before(self, order: Order) -> bool:
+        """True if an order would come to more dead ones than one turn may."""
+        passed = dead_before(order, self.limits)
+        self.effort.charge(ROW, passed.rows)
+        return passed.dead > self.limits.dead
 
     def go_on(self) -> None:
         """Do the next part of the unfinished instrument whose turn it is."""

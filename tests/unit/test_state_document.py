@@ -110,6 +110,11 @@ def test_the_version_is_the_first_field_of_the_first_row():
     assert f"this build is core version {CORE_VERSION}" in SECTIONS["Loading"]
 
 
+def test_operators_are_told_the_version():
+    text = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert f"This is core version {CORE_VERSION}." in " ".join(text.split())
+
+
 def test_the_example_is_the_dump_of_a_new_core(new_core):
     core = new_core()
     lines = re.search(r"^```\n(.*?)^```$", SECTIONS["Example"], re.MULTILINE | re.DOTALL)[1]

@@ -20,11 +20,12 @@ def test_the_document_has_every_charge_and_no_other():
     assert len(rows) == len(charges()) + 1, "ROW is in both tables"
 
 
-def test_commands_and_queries_are_counted_apart():
+def test_commands_queries_and_refusals_are_counted_apart():
     meter = Effort()
     meter.charge(effort.CONTINUE, 2)
     meter.charge(effort.FILL)
     meter.ask(effort.ROW, 5)
-    assert (meter.spent, meter.asked) == (17, 5)
+    meter.waste(effort.ROW, 3)
+    assert (meter.spent, meter.asked, meter.wasted) == (17, 5, 3)
     meter.begin()
-    assert (meter.spent, meter.asked) == (0, 0)
+    assert (meter.spent, meter.asked, meter.wasted) == (0, 0, 0)
