@@ -11,8 +11,9 @@ from __future__ import annotations
 import random
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
+from itertools import groupby
 from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,14 +22,20 @@ import msgspec
 import trio
 import trio_util
 
-from hpe.core.orderbook import Ladder, OrderBook
-from hpe.core.reference import ReferenceCore
+from hpe.core import new_core
+from hpe.core.core import Batch, Core, Run
+from hpe.core.rows import DumpedInstrument, DumpedResting
 from hpe.messages import (
+    DEPTH_MAX,
     AnyReply,
     Channel,
+    GetOrderbook,
     LevelsUpdate,
+    OrderbookReply,
     OrdersSnapshot,
     OrdersUpdate,
+    Reply,
+    Request,
     Side,
     Subscribe,
     Subscribed,
@@ -37,11 +44,16 @@ from hpe.net.framing import encode_frame
 from hpe.net.maintained_book import LevelsBook, OrdersBook, Verdict
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.segments import survey
+from tests.support.core_driver import decoded, frames_of
+from tests.support.dumps import rows_of
 from tests.support.hostile import GONE, Enemy, dial
 
 _DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 _encode: Final = msgspec.msgpack.Encoder().encode
 CUT_S: Final = 2.0
+DUMP_EVERY: Final = 30
+"""Of so many books one is also read from a dump, which takes 35 ms."""
+
 Rows = list[tuple[int, ...]]
 
 
@@ -210,6 +222,13 @@ class Keeper:
         self.known.value = book.sequence
 
 
+class EngineBook(NamedTuple):
+    """A book of the engine: bids and asks, best first, as the two channels show them."""
+
+    levels: tuple[Sequence[Any], Sequence[Any]]
+    orders: tuple[Sequence[Any], Sequence[Any]]
+
+
 class Judgement(NamedTuple):
     """What the judge found: states compared, books of the engine they belong to, its last ones.
 
@@ -234,44 +253,99 @@ def judge(data: Path, notes: Iterable[Note]) -> Judgement:
     waiting: dict[tuple[int, int], set[Note]] = defaultdict(set)
     for note in notes:
         waiting[note.instrument, note.sequence].add(note)
-    core = ReferenceCore()
+    core = new_core()
     compared = books = 0
     wrong: list[Note] = []
+    last: dict[int, int] = {}
     for scan in survey(DirectoryFiles(data)).scans():
         for entry in scan.entries:
             for body in entry.record.bodies:
                 core.replay(body)
-                for number, book in core.exchange.books.items():
-                    due = waiting.pop((number, book.sequence), None)
-                    if due is not None:
-                        wrong += [note for note in due if digest_then(book, note) != note.digest]
-                        compared += len(due)
+                last = sequences_now(core)
+                for key in last.items():
+                    if theirs := waiting.pop(key, None):
+                        book = book_now(core, key[0], prove=books % DUMP_EVERY == 0)
+                        wrong += [each for each in theirs if digest_then(book, each) != each.digest]
+                        compared += len(theirs)
                         books += 1
-    last = {number: book.sequence for number, book in core.exchange.books.items()}
     # A book without a change yet has no batch of its own.
     unknown = [note for (_, sequence), due in waiting.items() for note in due if sequence]
     return Judgement(compared, books, last, wrong, unknown)
 
 
-def digest_then(book: OrderBook, note: Note) -> int:
-    """Return the digest that a note about this book has to have."""
-    return digest_of(
-        _rows(book.bids, note.channel, note.worst_bid, 1),
-        _rows(book.asks, note.channel, note.worst_ask, -1),
-    )
+def sequences_now(core: Core) -> dict[int, int]:
+    """Return the book_sequence of every book."""
+    if not core.attached_sessions():
+        return {row.instrument: row.book_sequence for row in rows_of(core, DumpedInstrument)}
+    numbers = range(1, core.instrument_count + 1)
+    replies = asked(core, *(GetOrderbook(1, number, 1) for number in numbers))
+    return {
+        reply.instrument: reply.book_sequence
+        for reply in replies
+        if isinstance(reply, OrderbookReply)
+    }
 
 
-def _rows(ladder: Ladder, channel: Channel, worst: int | None, sign: int) -> Rows:
-    """Return the rows of a side down to its worst known price."""
+def asked(core: Core, *queries: Request) -> list[Reply]:
+    """Answer queries on the connection of some session; queries leave no trace in a core."""
+    _, attach = core.attached_sessions()[0]
+    run = Run(attach, attach, 0, len(queries), frames_of(queries))
+    ((_, frames),) = core.apply(Batch(core.last_time_ns + 1, [run])).replies
+    return decoded(frames)
+
+
+def book_now(core: Core, instrument: int, *, prove: bool) -> EngineBook:
+    """Return a book as the engine shows it; where it is to be proved, as it is dumped, too."""
+    shown = None
+    if core.attached_sessions():
+        level_reply, subscribed = asked(
+            core,
+            GetOrderbook(1, instrument, DEPTH_MAX),
+            Subscribe(2, instrument, Channel.ORDERS, DEPTH_MAX),
+        )
+        assert isinstance(level_reply, OrderbookReply)
+        assert isinstance(subscribed, Subscribed)
+        orders = subscribed.snapshot
+        assert isinstance(orders, OrdersSnapshot)
+        assert not subscribed.more_bids
+        assert not subscribed.more_asks
+        levels = (level_reply.bids, level_reply.asks)
+        shown = EngineBook(levels, (orders.bids, orders.asks))
+        if not prove:
+            return shown
+    dumped = dumped_book(core, instrument)
+    if shown is not None:
+        assert digest_of(*dumped.levels) == digest_of(*shown.levels)
+        assert digest_of(*dumped.orders) == digest_of(*shown.orders)
+    return dumped
+
+
+def dumped_book(core: Core, instrument: int) -> EngineBook:
+    """Return a book by the rows of the state."""
+    resting = [row for row in rows_of(core, DumpedResting) if row.instrument == instrument]
+    bids = [row for row in resting if row.side is Side.BUY]
+    bids.sort(key=lambda row: -row.price)  # those of a price stay in their order
+    asks = [row for row in resting if row.side is Side.SELL]
+    return EngineBook((_levels(bids), _levels(asks)), (_orders(bids), _orders(asks)))
+
+
+def _levels(side: Iterable[DumpedResting]) -> Rows:
     rows: Rows = []
-    for level in ladder.levels():
-        if worst is not None and sign * level.price < sign * worst:
-            break
-        if channel is Channel.LEVELS:
-            rows.append((level.price, level.quantity, level.count))
-        else:
-            rows += [
-                (order.order_id, level.price, order.leaves - order.hidden)
-                for order in level.orders()
-            ]
+    for price, group in groupby(side, key=lambda row: row.price):
+        lots = [row.leaves - row.hidden for row in group]
+        rows.append((price, sum(lots), len(lots)))
     return rows
+
+
+def _orders(side: Iterable[DumpedResting]) -> Rows:
+    return [(row.order_id, row.price, row.leaves - row.hidden) for row in side]
+
+
+def digest_then(book: EngineBook, note: Note) -> int:
+    """Return the digest that a note about this book has to have: down to its worst known prices."""
+    at = 0 if note.channel is Channel.LEVELS else 1
+    bids, asks = book.levels if note.channel is Channel.LEVELS else book.orders
+    return digest_of(
+        [row for row in bids if note.worst_bid is None or row[at] >= note.worst_bid],
+        [row for row in asks if note.worst_ask is None or row[at] <= note.worst_ask],
+    )

@@ -11,7 +11,7 @@ import msgpack
 import msgspec
 
 from hpe.core.core import Core
-from hpe.core.rows import Dumped, DumpedRow
+from hpe.core.rows import KINDS, Dumped, DumpedRow
 
 RowT = TypeVar("RowT", bound=DumpedRow)
 
@@ -25,7 +25,10 @@ def rows_in(chunks: Iterable[bytes]) -> list[DumpedRow]:
 
 def rows_of(core: Core, kind: type[RowT]) -> list[RowT]:
     """Return the rows of one kind of what a core dumps, in their order."""
-    return [row for row in rows_in(core.dump()) if isinstance(row, kind)]
+    tags = {tag for tag, each in enumerate(KINDS, 1) if issubclass(each, kind)}
+    # The tag is the first value of the array, behind a header of one byte, or of three.
+    chunks = (chunk for chunk in core.dump() if chunk[3 if chunk[0] == 0xDC else 1] in tags)
+    return [row for row in rows_in(chunks) if isinstance(row, kind)]
 
 
 def chunks_of(dump: bytes) -> list[bytes]:

@@ -24,7 +24,6 @@ OPEN: Final = {
 
 PARTS: Final = {
     "bench/core_speed.py": "measures matching without the codec",
-    "tests/support/book_keepers.py": "compares books with the reference core's own",
 }
 """Who knows the reference core's parts, and why."""
 
