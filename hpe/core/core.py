@@ -70,17 +70,18 @@ class Limits(NamedTuple):
     Of one command: `fills`, what a match may meet and a walk may come to; `stops`, turns of stops;
     `fired`, stops that leave their triggers, which costs a fourth of a turn; `uncross_fills`, and
     `part_fills` where an uncross goes on; `dead`, dead orders that it may come to: ending them
-    takes some 20 ms, and timers end a quarter of that in every body anyway; `mass_cancel`, orders;
+    takes some 20 ms; `mass_cancel`, orders;
     `revocations`, sessions that are closed because their key was revoked: some ten milliseconds;
     `configure_bytes`: it must fit one record of the log, 4 MiB, with room for what else waits.
 
     Of one body: `effort`, at which it is full; `turns_effort`, what all that is unfinished may cost
-    before the clients' commands come: a quarter of it, so that a user with a crowd of stops takes
-    less from others than they have themselves; `continue_effort`, what is charged for a `continue`;
+    before the clients' commands come; `continue_effort`, what is charged for a `continue`;
     `query_effort`, rows that queries may walk or show before the rest is answered `busy`: 10 ms of
     everybody's time; `acts`, how many entries of each kind of timer act (orders, holds, endings:
-    so many orders, interruptions, sessions): each is a report and some moves of money, 256 of every
-    kind are below 5 ms, and to forget a session costs a fifth of that, and nobody is told.
+    so many orders, interruptions, sessions), to forget a session costing a fifth of the others. A
+    charge and an act are each up to 40 us, and while there is a crowd of either every body begins
+    with so many: these two decide what others notice of it. `part_fills` is larger, as
+    the market waits for its uncross.
 
     Kept for queries: `ended_orders`, `recent_fills`. Of one frame: `changes`, `reports`,
     `snapshot_orders`. Of indicative prices, which alone may be late: `indicative_levels` that cross
@@ -94,16 +95,16 @@ class Limits(NamedTuple):
     stops: int = STOPS_PER_COMMAND_MAX
     fired: int = 4_096
     uncross_fills: int = FILLS_PER_COMMAND_MAX
-    part_fills: int = FILLS_PER_COMMAND_MAX // 4
+    part_fills: int = 1_024
     dead: int = 1_024
     mass_cancel: int = MASS_CANCEL_MAX
     revocations: int = 1_024
     configure_bytes: int = 2 * 1024 * 1024
     effort: int = FILLS_PER_COMMAND_MAX
-    turns_effort: int = FILLS_PER_COMMAND_MAX // 4
+    turns_effort: int = 64
     continue_effort: int = CONTINUE
     query_effort: int = 65_536
-    acts: tuple[int, int, int, int, int] = (256, 256, 256, 256, 1_024)
+    acts: tuple[int, int, int, int, int] = (32, 32, 32, 32, 128)
     ended_orders: int = ENDED_ORDERS_MAX
     recent_fills: int = RECENT_FILLS_MAX
     changes: int = CHANGES_PER_UPDATE_MAX

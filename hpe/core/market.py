@@ -354,13 +354,15 @@ class Market:
             self.concerned = book
 
     def _take_out_fired(self, work: Work) -> None:
-        """Take out stops that were reached, as many as one command may."""
+        """Take out stops that were reached, as many as one command, or its part of a body, may."""
         triggers = work.book.triggers
-        while work.firings and self._fired_left > 0:
+        room = min(self._fired_left, max(1, self.effort_max - self.effort.spent))
+        while work.firings and room > 0:
             firing = work.firings[0]
             side = firing.side
-            rows, moved = triggers.take(firing, self._fired_left)
+            rows, moved = triggers.take(firing, room)
             work.file(rows, firing.side != side)
+            room -= len(rows)
             self._fired_left -= len(rows)
             self.effort.charge(FIRED, len(rows))
             self.effort.charge(MOVED, moved)

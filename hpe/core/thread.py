@@ -27,6 +27,10 @@ RESTS: Final = 19
 """How many times as long as it took to make up for late market data none is made up for after it:
 that takes a twentieth of the thread's time at most, whatever somebody's deep call costs."""
 
+PAUSES: Final = 1
+"""How many times as long as a batch took nothing acts by itself after it: a crowd that is due at
+one instant leaves half of this thread's time, and of the interpreter lock, to those who trade."""
+
 WAIT_S_MAX: Final = 1.0
 """Longest single wait for a timer: a clock that was set is noticed within a second."""
 
@@ -94,9 +98,9 @@ def run(
     """
     next_due_ns = core.next_due_ns
     tick_id, wanted = 0, b""
-    late, rested_ns = False, 0
+    late, rested_ns, paced_ns = False, 0, 0
     while True:
-        work = _take(inbox, next_due_ns, clock, rested_ns if late else None)
+        work = _take(inbox, next_due_ns, clock, paced_ns, rested_ns if late else None)
         if work is STOP:
             return
         runs = work.runs
@@ -105,11 +109,12 @@ def run(
             runs = [_tick_run(tick_id)]
         elif work is not _LATE:
             wanted = work.wanted
-        began_ns = clock.steady_ns() if work is _LATE else 0
+        began_ns = clock.steady_ns()
         output = core.apply(Batch(clock.stamp(), runs, wanted))
+        ended_ns = clock.steady_ns()
         next_due_ns, late = output.next_due_ns, output.late
+        paced_ns = ended_ns + PAUSES * (ended_ns - began_ns)
         if work is _LATE:
-            ended_ns = clock.steady_ns()
             rested_ns = ended_ns + RESTS * (ended_ns - began_ns)
         log_inbox.put(Served(output, work.weights))
         if work is not _DUE and work is not _LATE:
@@ -127,6 +132,7 @@ def _take(
     inbox: queue.SimpleQueue[Work | None],
     next_due_ns: int,
     clock: BatchClock,
+    paced_ns: int,
     rested_ns: int | None = None,
 ) -> Work | None:
     """Return the next batch, STOP, _DUE when the timer is due first, or _LATE.
@@ -138,13 +144,15 @@ def _take(
         inbox: where batches come from.
         next_due_ns: when the timer is due, 0 for never.
         clock: tells how long that is.
+        paced_ns: until when no timer makes a batch, by the steady clock.
         rested_ns: when late market data may be made up for, by the steady clock; None: there is
             none.
     """
     if next_due_ns == 0 and rested_ns is None:
         return inbox.get()
     while True:
-        due_ns = clock.wait_ns(next_due_ns) if next_due_ns else _LONG_NS
+        paces_ns = paced_ns - clock.steady_ns()
+        due_ns = max(clock.wait_ns(next_due_ns), paces_ns) if next_due_ns else _LONG_NS
         rest_ns = rested_ns - clock.steady_ns() if rested_ns is not None else _LONG_NS
         wait_ns = min(due_ns, rest_ns, _LONG_NS)
         try:

@@ -125,7 +125,7 @@ def test_a_start_in_the_middle_logs_everything_that_it_does(pit):
     core, bodies = pit.venue.replayed(), list(pit.venue.bodies)
     inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
     log_inbox = queue.SimpleQueue()
-    for _ in range(12):
+    for _ in range(200):
         run_of_tick = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([Tick(1)]))
         inbox.put(Work([run_of_tick], {}))
     inbox.put(STOP)

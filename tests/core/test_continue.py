@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from hpe.core.core import DEFAULT_LIMITS, DUE_AT_ONCE, Batch, Limits
+from hpe.core.rows import DumpedWaiting
 from hpe.messages import (
     CancelReason,
     Continue,
@@ -32,6 +33,7 @@ from hpe.messages import (
 )
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_stops, logged
+from tests.support.dumps import rows_of
 
 BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce
@@ -65,7 +67,8 @@ def test_a_body_has_a_command_when_time_ends_all_that_was_unfinished(pit):
 
 
 def test_more_than_a_command_may_fire_goes_on_with_the_bodies_that_follow(pit):
-    """With the real limit: 1,024 in the command that traded and in each `continue`."""
+    """1,024 in the command that traded, and in each `continue` while a batch may do so much."""
+    pit.venue.limit(turns_effort=8_192)
     pit.his.submit(BUY, 90, 5_000)
     ids = pit.sell_stops(2_100)
     request = pit.set_off()
@@ -85,6 +88,20 @@ def test_more_than_a_command_may_fire_goes_on_with_the_bodies_that_follow(pit):
     expected = [at] * 1_024 + [at + 2] * 1_024 + [at + 4] * 52
     assert [sequence for sequence, _ in fired] == expected
     assert pit.hers.book().bids == [(90, 5_000 - 1 - 2_100, 1)]
+    pit.venue.check()
+
+
+def test_stops_leave_their_triggers_in_parts_as_small_as_their_turns(pit):
+    pit.venue.limit(fired=20, turns_effort=5, continue_effort=0)
+    ids = pit.sell_stops(60)
+    pit.his.submit(BUY, 90, 100)
+    pit.his.send(pit.set_off())
+    waiting = []
+    while pit.unfinished:
+        waiting.append(len(rows_of(pit.venue.core, DumpedWaiting)))
+        pit.venue.apply()
+    assert waiting[:9] == list(range(40, -1, -5))
+    assert [order_id for _, order_id in pit.reports(1, TRIGGERED)] == ids
     pit.venue.check()
 
 

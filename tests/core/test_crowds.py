@@ -6,6 +6,7 @@ effort, which do not grow with a crowd. A canary trades on another instrument al
 
 import pytest
 
+from hpe.core.core import DEFAULT_LIMITS
 from hpe.messages import (
     CancelOrder,
     Error,
@@ -24,11 +25,12 @@ BUY, SELL = Side
 LIMIT, STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
 GTC, GTD = TimeInForce.GTC, TimeInForce.GTD
 SOON_NS = 10**9
-CROWD = 4_000
-PER_BATCH = 256
-TURNS = 1_024
-EFFORT_MAX = 12_000
-"""What one batch may do in all while a crowd is there: a third of what fills it."""
+CROWD = 1_000
+PER_BATCH = DEFAULT_LIMITS.acts[0]
+STOPS = 2_000
+TURNS_MIN = DEFAULT_LIMITS.turns_effort // 2
+EFFORT_MAX = 2 * DEFAULT_LIMITS.turns_effort
+"""What one batch may do in all while a crowd is there."""
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_orders_of_a_session_that_is_lost(pit):
 
 def test_stops_that_one_trade_sets_off(pit):
     pit.trade_at(100)
-    send(pit.hers, orders(pit.hers, 2 * CROWD, 90, OrderTerms(90), kind=STOP_LIMIT, side=SELL))
+    send(pit.hers, orders(pit.hers, STOPS, 90, OrderTerms(90), kind=STOP_LIMIT, side=SELL))
     pit.his.submit(BUY, 90, 1)
     assert not pit.unfinished
     newest = pit.his.submit(SELL, 90, 1).order_id
@@ -122,9 +124,9 @@ def test_stops_that_one_trade_sets_off(pit):
     canceled = pit.hers.ask(CancelOrder(pit.hers.next_id(), last_stop))
     assert (canceled.order_id, canceled.canceled) == (last_stop, 1), "cancels pass"
     songs = songs_until_quiet(pit)
-    assert 2 * songs + 2 >= 2 * CROWD // TURNS
-    assert songs <= -(-2 * CROWD // TURNS // 2) + 1
-    assert pit.hers.book().asks == [(90, 2 * CROWD - 1, 2 * CROWD - 1)]
+    turns = STOPS - DEFAULT_LIMITS.stops
+    assert turns // DEFAULT_LIMITS.turns_effort <= 2 * songs <= turns // TURNS_MIN
+    assert pit.hers.book().asks == [(90, STOPS - 1, STOPS - 1)]
     pit.venue.check()
 
 
@@ -132,7 +134,8 @@ def test_dead_orders_at_the_top_of_a_book_hold_up_their_own_market_alone(pit):
     """While the crowd is dead nobody trades through it; everybody else does."""
     soon = pit.venue.time_ns + SOON_NS
     pit.his.submit(BUY, 1, 1)
-    send(pit.hers, orders(pit.hers, CROWD, 99, OrderTerms(expires_ns=soon)))
+    count = DEFAULT_LIMITS.dead + 4 * PER_BATCH
+    send(pit.hers, orders(pit.hers, count, 99, OrderTerms(expires_ns=soon)))
     pit.venue.time_ns += 2 * SOON_NS
     sing(pit)
     through = SubmitOrder(pit.his.next_id(), 1, 0, SELL, LIMIT, GTC, 1, 1)

@@ -312,7 +312,7 @@ def test_the_settings_of_now_decide(venue):
     venue.configure(session_keep_ns=0, session_expiry_ns=DAY_NS)
     assert venue.attach(1, key=7, window=16, **TRADER).window == 16
     venue.configure(session_keep_ns=KEEP_NS, session_expiry_ns=1)
-    for _ in range(len(ids) // 1_024 + 1):
+    for _ in range(len(ids) // DEFAULT_LIMITS.acts[4] + 1):
         venue.pass_time(1)
     assert not sessions_of(venue).keys() & {*ids}
     venue.core.check()

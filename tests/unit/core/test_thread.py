@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Final
 
 import pytest
 
@@ -11,8 +13,9 @@ from hpe.clock import DAY_NS, SECOND_NS, Clock, Reading
 from hpe.core import new_core
 from hpe.core.codec import decode_body, encode, frame, split_frames
 from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
+from hpe.core.exchange import DUE_AT_ONCE
 from hpe.core.reference import ReferenceCore
-from hpe.core.thread import _DUE, STOP, Served, Work, _take, run
+from hpe.core.thread import _DUE, PAUSES, STOP, Served, Work, _take, run
 from hpe.errors import InvariantViolation
 from hpe.messages import (
     AddAsset,
@@ -33,6 +36,7 @@ def work(*requests: Request, connection: int = SYSTEM_CONNECTION, attach: int = 
     return Work(runs, {connection: (len(requests), len(frames))})
 
 
+MILLISECOND_NS: Final = 1_000_000
 ATTACH = work(SessionAttached(1, 0, 7, 0))
 
 
@@ -73,8 +77,14 @@ def test_every_batch_before_stop_is_applied_in_order_and_frees_its_slot() -> Non
 
 
 def test_batch_times_rise_although_the_clock_stands_or_goes_back() -> None:
-    walls = iter([NOON_NS, NOON_NS, NOON_NS, NOON_NS - 1_000, NOON_NS + 9_000])
-    loop = Loop(lambda: Reading(next(walls), 5, 5))
+    machine = HandSetClock()
+    walls = iter([NOON_NS, NOON_NS - 1_000, NOON_NS + 9_000, NOON_NS])
+
+    class SetAfterEachBatch(Loop):
+        def free(self) -> None:
+            machine.wall_ns = next(walls)
+
+    loop = SetAfterEachBatch(machine)
     batches = [work(SessionAttached(number, 0, 7, 0)) for number in (1, 2, 3, 4)]
     served = loop.serve(*batches, STOP)
     times = [decode_body(item.output.body).time_ns - NOON_NS for item in served]
@@ -97,7 +107,7 @@ def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
         def apply(self, batch: Batch) -> Output:
             seen.append(batch.wanted)
             if len(seen) == 2:
-                machine.passes(2 * DAY_NS)  # the session that was left expires
+                machine.sleeps(2 * DAY_NS)  # the session that was left expires
             if len(seen) == 3:
                 loop.inbox.put(STOP)
             return super().apply(batch)
@@ -137,8 +147,8 @@ def test_what_waits_goes_before_late_market_data() -> None:
     inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
     clock = Clock(0, read=HandSetClock())
-    assert _take(inbox, 0, clock, 0) is ATTACH
-    taken = _take(inbox, 0, clock, 0)
+    assert _take(inbox, 0, clock, 0, 0) is ATTACH
+    taken = _take(inbox, 0, clock, 0, 0)
     assert taken is not None
     assert taken.runs == []
 
@@ -147,9 +157,44 @@ def test_while_late_market_data_rests_a_timer_is_not_missed() -> None:
     clock = Clock(0, read=HandSetClock())
     rested_ns = clock.steady_ns() + DAY_NS
     inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-    assert _take(inbox, NOON_NS, clock, rested_ns) is _DUE
+    assert _take(inbox, NOON_NS, clock, 0, rested_ns) is _DUE
     inbox.put(ATTACH)
-    assert _take(inbox, 0, clock, rested_ns) is ATTACH
+    assert _take(inbox, 0, clock, 0, rested_ns) is ATTACH
+
+
+def test_what_is_due_waits_until_its_pace_but_a_batch_does_not() -> None:
+    machine = HandSetClock()
+    clock = Clock(0, read=machine)
+    paced_ns = clock.steady_ns() + DAY_NS
+    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox.put(ATTACH)
+    assert _take(inbox, DUE_AT_ONCE, clock, paced_ns) is ATTACH
+    machine.passes(DAY_NS)
+    assert _take(inbox, DUE_AT_ONCE, clock, paced_ns) is _DUE
+
+
+def test_what_goes_on_by_itself_leaves_as_much_time_as_it_takes() -> None:
+    machine = HandSetClock()
+    loop = Loop(machine)
+    began: list[int] = []
+
+    class Unfinished(ReferenceCore):
+        def apply(self, batch: Batch) -> Output:
+            began.append(machine.steady_ns)
+            machine.passes(10 * MILLISECOND_NS)
+            if len(began) == 3:
+                loop.inbox.put(STOP)
+            return super().apply(batch)._replace(next_due_ns=DUE_AT_ONCE)
+
+    def read() -> Reading:
+        machine.passes(MILLISECOND_NS)
+        return machine()
+
+    loop.core = Unfinished()
+    loop.clock = Clock(0, read=read)
+    loop.serve(ATTACH)
+    waits_ns = [after - before for before, after in pairwise(began)]
+    assert all(wait_ns >= (1 + PAUSES) * 10 * MILLISECOND_NS for wait_ns in waits_ns)
 
 
 class EndsTheLoop(queue.SimpleQueue[Served | None]):
@@ -185,7 +230,7 @@ def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
 def test_a_waiting_batch_goes_before_a_due_timer() -> None:
     inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
-    assert _take(inbox, 10, Clock(NOON_NS, read=HandSetClock())) is ATTACH
+    assert _take(inbox, 10, Clock(NOON_NS, read=HandSetClock()), 0) is ATTACH
 
 
 class Counting(queue.SimpleQueue[Work | None]):
@@ -207,7 +252,7 @@ def test_no_wait_is_longer_than_a_second_while_anything_has_a_time() -> None:
     machine = HandSetClock()
     clock = Clock(0, read=machine)
     inbox = Counting(lambda wait_s: machine.passes(int(wait_s * 1e9)))
-    due = _take(inbox, clock.stamp() + 5 * SECOND_NS // 2, clock)
+    due = _take(inbox, clock.stamp() + 5 * SECOND_NS // 2, clock, 0)
     assert due is not None
     assert due.runs == []
     assert inbox.waits == [1.0, 1.0, 0.5]
@@ -224,7 +269,7 @@ def test_a_clock_that_is_set_back_while_it_waits_does_not_stop_the_timer() -> No
         machine.passes(int(wait_s * 1e9))
 
     inbox = Counting(passes)
-    _take(inbox, due_ns, clock)
+    _take(inbox, due_ns, clock, 0)
     assert inbox.waits == [1.0, 1.0, 1.0, 1.0], "half pace: twice as long, and no longer"
 
 
@@ -234,7 +279,7 @@ def test_what_is_unfinished_is_due_at_once_whatever_the_clock_says(back_ns: int)
     clock = Clock(NOON_NS, read=machine)
     machine.is_set(-back_ns)
     inbox = Counting(lambda wait_s: None)
-    assert _take(inbox, 1, clock) is not None
+    assert _take(inbox, 1, clock, 0) is not None
     assert inbox.waits == []
 
 
