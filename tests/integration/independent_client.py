@@ -47,7 +47,7 @@ _FIELDS = {
     7: "instrument channel",
     8: "user after last",
     9: "user",
-    31: "code name message retryable fatal executed",
+    31: "code name message retryable fatal executed field",
     32: "sequence reason instrument book_sequence last_price bids asks",
     33: "sequence reason asset available locked reserved held",
     36: "sequence reason order",

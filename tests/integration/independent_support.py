@@ -59,14 +59,14 @@ def limit(market: Market, side: int, price: int, quantity: int, force: int = GTC
     return [SUBMIT_ORDER, market.instrument, 0, side, LIMIT, force, price, quantity]
 
 
-def refusal(client: Client, *request: Any) -> str:
-    """The name of the error with which a request is refused, while the connection goes on."""
+def refusal(client: Client, *request: Any) -> tuple[str, str]:
+    """Name and field of the error that refuses a request, while the connection goes on."""
     with pytest.raises(Refused) as caught:
         client.call(*request)
     assert not caught.value.fatal
     assert caught.value.error["executed"] is False
     assert client.call(PING, 5)["token"] == 5
-    return caught.value.name
+    return caught.value.name, caught.value.error["field"]
 
 
 def assert_ended(connection: Connection) -> None:

@@ -205,11 +205,15 @@ def test_bytes_that_are_no_frame_end_the_connection(address: tuple[str, int]) ->
 
 def test_frames_that_are_wrong_in_themselves_do_not(market: Market, address: Any) -> None:
     with closing(Client(address, market.users[0])) as client:
-        assert refusal(client, 112, 1) == "unknown_type"
-        assert refusal(client, 63) == "unknown_type"
-        assert refusal(client, GET_ORDERBOOK, market.instrument) == "bad_field"
-        assert refusal(client, GET_ORDERBOOK, market.instrument, 1001) == "bad_field"
-        assert refusal(client, GET_ORDERBOOK, market.instrument, 1, 1) == "bad_field"
-        assert refusal(client, GET_ORDERBOOK, market.instrument, "1") == "bad_field"
-        assert refusal(client, 1, 1, 1) == "already_logged_on"
-        assert refusal(client, SUBSCRIBE_PRIVATE, 1 << 40) == "resume_ahead"
+        assert refusal(client, 112, 1) == ("unknown_type", "")
+        assert refusal(client, 63) == ("unknown_type", "")
+        book, instrument = GET_ORDERBOOK, market.instrument
+        assert refusal(client, book, instrument) == ("bad_field", "depth")
+        assert refusal(client, book, instrument, 1001) == ("bad_field", "depth")
+        assert refusal(client, book, instrument, 1, 1) == ("bad_field", "")
+        assert refusal(client, book, instrument, "1") == ("bad_field", "depth")
+        assert refusal(client, book, -1, "1") == ("bad_field", "instrument")
+        order = limit(market, BUY, 1, 1)
+        assert refusal(client, *order, 0, 0, [0, "1"]) == ("bad_field", "terms.trail")
+        assert refusal(client, 1, 1, 1) == ("already_logged_on", "")
+        assert refusal(client, SUBSCRIBE_PRIVATE, 1 << 40) == ("resume_ahead", "")

@@ -194,7 +194,7 @@ def test_what_the_role_does_not_allow_is_refused(guarded: Guarded) -> None:
     for (key_id, user), requests in forbidden.items():
         with closing(guarded.log_on(key_id, user)) as client:
             for request in requests:
-                assert refusal(client, *request) == "not_authorized", request
+                assert refusal(client, *request) == ("not_authorized", ""), request
             assert client.call(*allowed[key_id])["reason"] == 0
             assert client.call(GET_ORDERBOOK, market.instrument, 1)["reason"] == 0
 
