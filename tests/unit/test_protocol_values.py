@@ -63,6 +63,7 @@ def test_limits_of_a_core():
     values = {row["limit"]: tuple(map(int, row["value"].split(", "))) for row in rows}
     acts = {"acts": limits.pop("acts")}
     assert values == acts | {name: (value,) for name, value in limits.items()}
+    assert len(rows) == len(values), "one of them stands there twice"
 
 
 def test_flags():

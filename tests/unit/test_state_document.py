@@ -1,5 +1,6 @@
 """docs/state-format.md against hpe/core/rows.py: neither may say what the other does not."""
 
+import json
 import re
 
 import msgspec
@@ -102,12 +103,26 @@ def test_types_of_the_tables_are_explained():
     listed = {row["type"] for row in rows}
     assert types - listed == {each for each in types if re.fullmatch(r"\d(, \d)*", each)} - listed
     assert "1, 2" in listed
+    assert len(rows) == len(listed), "one of them stands there twice"
+    values = {row["type"]: row["values"] for row in rows}
+    assert INT_MAX == 2**63 - 1
+    assert values["uint"] == "0..2^63-1"
+    assert values["int"] == "-(2^63-1)..2^63-1"
+    assert values["u32"] == "0..2^32-1"
 
 
 def test_the_version_is_the_first_field_of_the_first_row():
     assert KINDS[0] is DumpedHead
     assert DumpedHead.__struct_fields__[0] == "version"
     assert f"this build is core version {CORE_VERSION}" in SECTIONS["Loading"]
+
+
+def test_fields_of_golden_vectors():
+    rows = document.table(SECTIONS["Golden vectors"], "field", "content")
+    files = sorted((PROJECT_ROOT / "tests" / "vectors").glob("*.json"))
+    assert files
+    for file in files:
+        assert [row["field"] for row in rows] == [*json.loads(file.read_text(encoding="utf-8"))]
 
 
 def test_operators_are_told_the_version():

@@ -16,12 +16,14 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
+from tests.conftest import PROJECT_ROOT
+from tests.support import protocol_document as document
 from tests.support.core_pit import Pit
 
 STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
-def order_of(pit, key, **changes):
+def order_of(pit, key, *, trader=None, **changes):
     """Make an order of a kind that neither trades nor fires; a sell, if only sells are of it."""
     order_type, rests, has_budget = key
     kind = KINDS[key]
@@ -31,10 +33,45 @@ def order_of(pit, key, **changes):
         budget=500 if has_budget else 0,
     )
     return SubmitOrder(
-        pit.his.next_id(), 1, 0, side, order_type,
+        (trader or pit.his).next_id(), 1, 0, side, order_type,
         TimeInForce.GTC if rests else TimeInForce.IOC,
         changes.get("price", 90 if kind.needs_price else 0), 0 if has_budget else 5, 0, 0, terms,
     )  # fmt: skip
+
+
+def documented():
+    """Return the kinds of protocol.md's table, and whether each needs a price."""
+    text = (PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8")
+    columns = ("order", "order_type", "time_in_force", "needs", "may have")
+    found = {}
+    for row in document.table(document.sections(text)["Kinds of orders"], *columns):
+        stays = {int(tif.split()[0]) in RESTING for tif in row["time_in_force"].split(", ")}
+        needs = row["needs"].split(", ")
+        has_budget, sells_without = "`budget`" in row["needs"], "a sell: quantity" in row["needs"]
+        by_budget = {has_budget, has_budget and not sells_without}
+        for key in product([OrderType(int(row["order_type"]))], stays, by_budget):
+            found[key] = "price" in needs
+    return found
+
+
+def test_the_table_has_the_kinds_of_protocol_md():
+    assert {key: kind.needs_price for key, kind in KINDS.items()} == documented()
+
+
+@pytest.mark.parametrize("key", KINDS)
+def test_a_row_of_the_table_is_what_the_words_of_protocol_md_make_of_it(key):
+    """Against "Kinds of orders", "Market states", "Replacing an order" and "Reservations"."""
+    kind, (order_type, stays, has_budget) = KINDS[key], key
+    stops, limited = order_type in STOPS, kind.needs_price
+    assert kind.may_rest is (stays and limited), "market and stop orders never rest in the book"
+    assert kind.in_call is (stops or (limited and stays)), "limits gtc and gtd, and stops"
+    changes = not has_budget and (stops or kind.may_rest)
+    assert kind.quantity is changes, "with a budget rejected; others can be open or cannot"
+    assert kind.price is (changes and limited), "a price on a stop order is invalid_combination"
+    assert kind.trigger is (changes and stops), "a waiting stop"
+    unlimited = Reserve.COST if order_type is OrderType.MARKET else Reserve.BASE
+    expected = Reserve.NOTIONAL if limited else unlimited
+    assert kind.reserves is (Reserve.BUDGET if has_budget else expected)
 
 
 each_kind = pytest.mark.parametrize("key", KINDS, ids=lambda key: f"{key[0].name}-{key[1:]}")
@@ -48,6 +85,22 @@ def test_a_price_is_needed_or_refused(key, new_core):
     price = 0 if kind.needs_price else 90
     wrong = pit.his.ask(order_of(pit, key, price=price))
     assert wrong.reason == RejectReason.INVALID_COMBINATION
+
+
+@each_kind
+def test_an_order_is_accepted_with_what_its_kind_reserves_and_no_less(key, new_core):
+    """Beside an offer of its 5 lots at 85, which it would reach."""
+    pit, reserves = Pit(new_core), KINDS[key].reserves
+    pit.trade_at(100)
+    pit.hers.submit(Side.SELL, 85, 5)
+    needed = {Reserve.NOTIONAL: 450, Reserve.COST: 425, Reserve.BUDGET: 500, Reserve.BASE: 5}
+    poor = pit.venue.attach(3)
+    asset = 1 if reserves is Reserve.BASE else 2
+    poor.deposit(asset, needed[reserves] - 1)
+    assert poor.ask(order_of(pit, key, trader=poor)).reason == RejectReason.INSUFFICIENT_FUNDS
+    poor.deposit(asset, 1)
+    assert poor.ask(order_of(pit, key, trader=poor)).reason != RejectReason.INSUFFICIENT_FUNDS
+    pit.venue.check()
 
 
 @each_kind
