@@ -157,6 +157,15 @@ def _bit(channel: Channel) -> int:
     return 1 << (channel - 1)
 
 
+_NONE: Final[frozenset[int]] = frozenset()
+
+
+def _status_of(wanted: bytes) -> frozenset[int]:
+    """Return the instruments whose status is wanted."""
+    rows = _WANTED.iter_unpack(wanted)
+    return frozenset(instrument for instrument, mask in rows if mask & _bit(Channel.STATUS))
+
+
 class MarketFeed:
     """Follows the books that are wanted and encodes their updates."""
 
@@ -168,6 +177,8 @@ class MarketFeed:
         self._watched: dict[int, _Watched] = {}
         self._changed: list[_Watched] = []
         self._ended: list[int] = []
+        # Instruments whose status nobody wanted in the batch before.
+        self._status_begins = _NONE
 
     @property
     def late(self) -> bool:
@@ -181,10 +192,12 @@ class MarketFeed:
 
     def watch(self, wanted: bytes) -> None:
         """Take over what is wanted from now on; see core.py for its form."""
+        self._status_begins = _NONE
         if wanted == self._wanted and len(self.books) == self._books_seen:
             return
+        before, masks = _status_of(self._wanted), dict(_WANTED.iter_unpack(wanted))
+        self._status_begins = _status_of(wanted) - before
         self._wanted, self._books_seen = wanted, len(self.books)
-        masks = dict(_WANTED.iter_unpack(wanted))
         for instrument_id in self._watched.keys() - masks.keys():
             self._leave(instrument_id)
         for instrument_id, mask in masks.items():
@@ -220,9 +233,11 @@ class MarketFeed:
         return clearing(book) if in_call else NO_CLEARING
 
     def follows_status(self, book: OrderBook) -> bool:
-        """True if somebody has its indicative price already: who paid for it did so before."""
-        watched = self._watched.get(book.instrument.instrument_id)
-        return watched is not None and watched.wants(Channel.STATUS)
+        """True if somebody wanted its indicative price before this batch, and so has paid for it."""
+        instrument_id = book.instrument.instrument_id
+        watched = self._watched.get(instrument_id)
+        wanted = watched is not None and watched.wants(Channel.STATUS)
+        return wanted and instrument_id not in self._status_begins
 
     def note(self, event: Event) -> None:
         """Take the trades of an event."""

@@ -180,4 +180,5 @@ def test_a_snapshot_of_its_status_costs_as_much_until_somebody_follows_it(deep, 
     without = answered(Channel.TRADES)
     assert answered(STATUS) == without - 1
     deep.wanted.add((1, STATUS))
-    assert answered(STATUS) == without, "who asked for it first has paid"
+    assert answered(STATUS) == without - 1, "wanted with this batch: who asks first pays"
+    assert answered(STATUS) == without, "somebody follows it"
