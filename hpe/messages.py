@@ -238,6 +238,9 @@ UNFINISHED: Final = ErrorCase(
     ErrorCode.BUSY, "stops, an uncross or an expiry of this instrument go on"
 )
 QUERIES_FULL: Final = ErrorCase(ErrorCode.BUSY, "the queries of this batch have searched enough")
+CALL_TOO_DEEP: Final = ErrorCase(
+    ErrorCode.BUSY, "more prices of this call cross than one batch looks through"
+)
 LOG_WAITS: Final = ErrorCase(ErrorCode.BUSY, "the log waits for the disk")
 EMPTY_PREFIX: Final = ErrorCase(
     ErrorCode.EMPTY_FRAME, "length prefix is 0, allowed 1..{length_max}"
@@ -285,7 +288,7 @@ NO_STREAMS: Final = ErrorCase(
 ERROR_CASES: Final = (
     LARGE_PREFIX, EMPTY_PREFIX, NO_HELLO, NO_LOGON, OTHER_VERSION, ROOM_USED, ROOM_OF_KEY,
     OPERATORS_FULL, NO_STREAMS, SLOW_REPLIES, MANY_REPLIES, REPORTS_OVERRUN, REPORTS_GONE,
-    REPORTS_AHEAD, BATCH_FULL, UNFINISHED, QUERIES_FULL, LOG_WAITS, KEY_CONNECTIONS,
+    REPORTS_AHEAD, BATCH_FULL, UNFINISHED, QUERIES_FULL, CALL_TOO_DEEP, LOG_WAITS, KEY_CONNECTIONS,
 )  # fmt: skip
 """All of them, in the order of their codes."""
 

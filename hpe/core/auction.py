@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from hpe.core.core import Limits
+from hpe.core.effort import clearing_effort
 from hpe.core.executor import AuctionFill
 from hpe.core.orderbook import Ladder, OrderBook
 from hpe.core.orders import Order
@@ -93,6 +95,11 @@ def crossing_levels(book: OrderBook) -> int:
     if book.dead_ns():
         return book.bids.count + book.asks.count
     return book.bids.count_within(ask.price) + book.asks.count_within(bid.price)
+
+
+def is_too_deep(book: OrderBook, limits: Limits) -> bool:
+    """True if finding a clearing alone costs more than the queries of one batch may."""
+    return clearing_effort(crossing_levels(book)) > limits.query_effort
 
 
 def _chosen(best: list[tuple[int, int]]) -> int:

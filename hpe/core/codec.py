@@ -100,14 +100,17 @@ def error_body(request_id: int, code: ErrorCode, message: str = "", field: str =
     return _error_body(request_id, code, message, field)
 
 
-def _error_body(request_id: int, code: ErrorCode, message: str, field: str) -> bytes:
+def refused(request_id: int, code: ErrorCode, message: str = "", field: str = "") -> Error:
+    """Return the error that refuses a request; `field` is the one that is wrong."""
     traits = ERROR_TRAITS[code]
-    return encode(
-        Error(
-            request_id, 0, code, code.name.lower(), message or traits.text, traits.retryable,
-            traits.fatal, False, field,
-        )
+    return Error(
+        request_id, 0, code, code.name.lower(), message or traits.text, traits.retryable,
+        traits.fatal, False, field,
     )  # fmt: skip
+
+
+def _error_body(request_id: int, code: ErrorCode, message: str, field: str) -> bytes:
+    return encode(refused(request_id, code, message, field))
 
 
 def _halves(code: ErrorCode) -> tuple[bytes, bytes]:

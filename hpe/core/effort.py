@@ -38,6 +38,11 @@ COPIES_PER_ROW: Final = 8
 """Rows of a snapshot that cost one when the batch makes it anyway."""
 
 
+def clearing_effort(levels: int) -> int:
+    """Return what it costs to find the price of a call in which so many levels cross."""
+    return CLEARING * levels
+
+
 def rows_passed(orders: int) -> int:
     """Return what so many orders cost that a search for dead ones passes."""
     return orders // PASSED_PER_ROW

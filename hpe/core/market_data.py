@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
-from hpe.core.auction import NO_CLEARING, Clearing, clearing, crossing_levels
+from hpe.core.auction import NO_CLEARING, Clearing, clearing, crossing_levels, is_too_deep
 from hpe.core.codec import encode, frame
 from hpe.core.core import Limits
 from hpe.core.events import AuctionMatch, Event
@@ -106,8 +106,8 @@ class _Watched:
     @property
     def is_late(self) -> bool:
         """True if the indicative price waits to be found anew."""
-        stale = self.indicative_known and self.indicative_stale
-        return stale and self.in_call and self.wants(Channel.STATUS)
+        told = self.indicative_known or is_too_deep(self.book, self.limits)
+        return told and self.indicative_stale and self.in_call and self.wants(Channel.STATUS)
 
     @property
     def in_call(self) -> bool:
@@ -143,6 +143,19 @@ class _Watched:
         levels = crossing_levels(self.book)
         if levels > self.limits.indicative_levels:
             self.indicative_due_ns = time_ns + levels * self.limits.indicative_ns_per_level
+
+    def put_off(self, time_ns: int) -> None:
+        """Leave finding it for the first time to a batch that has nothing else to do, or later."""
+        self.notice()
+        levels = crossing_levels(self.book)
+        self.indicative_due_ns = time_ns + levels * self.limits.indicative_ns_per_level
+
+    def is_due(self, time_ns: int) -> bool:
+        """True if what an uncross would do is to be found anew with a batch of this time."""
+        if not self.indicative_stale or time_ns < self.indicative_due_ns:
+            return False
+        asked = self.indicative_known or self.indicative_due_ns > 0
+        return asked or not is_too_deep(self.book, self.limits)
 
     def wants(self, channel: Channel) -> bool:
         """True if somebody subscribed to a channel."""
@@ -226,6 +239,9 @@ class MarketFeed:
         watched = self._watched.get(book.instrument.instrument_id)
         if watched is not None and watched.wants(Channel.STATUS):
             if watched.in_call and not watched.indicative_known:
+                if is_too_deep(book, self.limits):
+                    watched.put_off(time_ns)
+                    return NO_CLEARING
                 watched.find_indicative(time_ns)
                 watched.status = status_row(book, watched.indicative)
             return watched.indicative
@@ -233,7 +249,7 @@ class MarketFeed:
         return clearing(book) if in_call else NO_CLEARING
 
     def follows_status(self, book: OrderBook) -> bool:
-        """True if somebody wanted its indicative price before this batch, and so has paid for it."""
+        """True if somebody wanted its indicative price before this batch, and has paid for it."""
         instrument_id = book.instrument.instrument_id
         watched = self._watched.get(instrument_id)
         wanted = watched is not None and watched.wants(Channel.STATUS)
@@ -367,7 +383,7 @@ def _trades_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
 
 def _status_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
     book = watched.book
-    if not watched.in_call or (watched.indicative_stale and time_ns >= watched.indicative_due_ns):
+    if not watched.in_call or watched.is_due(time_ns):
         watched.find_indicative(time_ns)
     row = status_row(book, watched.indicative)
     if row != watched.status:

@@ -11,17 +11,20 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from hpe.core.auction import NO_CLEARING, clearing, crossing_levels
+from hpe.core.auction import NO_CLEARING, clearing, crossing_levels, is_too_deep
 from hpe.core.balances import Account
+from hpe.core.codec import refused
 from hpe.core.effort import CLEARING, ROW
 from hpe.core.operations import count_orders, count_stops
 from hpe.core.orders import STRANGER, Order, Terms
 from hpe.messages import (
+    CALL_TOO_DEEP,
     HOUSE_USER,
     BalanceReply,
     BalanceRow,
     BalancesReply,
     ConservationReply,
+    Error,
     ExecutionReport,
     FillRow,
     FillsReply,
@@ -132,12 +135,14 @@ class Queries:
         rows = list(islice(self._exchange.holds.of(query.user or user, query.after), query.limit))
         return HoldsReply(query.request_id, 0, self._exchange.sequence, rows)
 
-    def get_instrument(self, user: int, query: GetInstrument) -> InstrumentReply:
+    def get_instrument(self, user: int, query: GetInstrument) -> InstrumentReply | Error:
         """Show the state of an instrument. Cost: in a call, the levels that cross."""
         book, sequence = self._exchange.books.get(query.instrument), self._exchange.sequence
         if book is None:
             unknown = RejectReason.UNKNOWN_INSTRUMENT
             return InstrumentReply(query.request_id, 0, sequence, unknown, *[0] * 12)
+        if is_too_deep(book, self._exchange.limits):
+            return refused(query.request_id, *CALL_TOO_DEEP)
         in_call = book.status is InstrumentStatus.CALL_AUCTION
         self._effort.ask(CLEARING, crossing_levels(book))
         low, high = book.band() if book.instrument.band_ppm else (0, 0)

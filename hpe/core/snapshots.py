@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from itertools import islice
 
-from hpe.core.auction import crossing_levels
+from hpe.core.auction import crossing_levels, is_too_deep
 from hpe.core.codec import encode, frame
 from hpe.core.core import Limits
-from hpe.core.effort import CLEARING, COPIES_PER_ROW, SNAPSHOT
+from hpe.core.effort import COPIES_PER_ROW, SNAPSHOT, clearing_effort
 from hpe.core.exchange import Exchange
 from hpe.core.market_data import MarketFeed, best_row, checksum, status_row
 from hpe.core.orderbook import Ladder, OrderBook
@@ -59,7 +59,8 @@ def _rows(book: OrderBook | None, feed: MarketFeed, request: Subscribe) -> int:
     if book is None or request.channel in (Channel.BEST, Channel.TRADES):
         return 0
     if request.channel is Channel.STATUS:
-        return 0 if feed.follows_status(book) else CLEARING * crossing_levels(book)
+        known = feed.follows_status(book) or is_too_deep(book, feed.limits)
+        return 0 if known else clearing_effort(crossing_levels(book))
     sides = (book.bids.levels(), book.asks.levels())
     levels = [level for side in sides for level in islice(side, request.depth)]
     if request.channel is Channel.LEVELS:
