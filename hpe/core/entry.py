@@ -410,7 +410,7 @@ class OrderEntry:
             found = [order for order in found if not _is_uncrossing(order.book)]
         taken = found[: exchange.limits.mass_cancel]
         for leg, other in pairwise(taken):
-            if leg.partner is other:  # the legs of a pair have neighbouring ids
+            if leg.partner is other:  # the legs of a pair have neighboring ids
                 self._market.part(leg)
         for order in taken:
             request_id = command.request_id if order.user == user else 0

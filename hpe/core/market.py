@@ -129,8 +129,8 @@ class Market:
     def _meet_band(self, order: Order) -> int:
         """Refuse to trade beyond the band: call off trading where that is wanted.
 
-        The maker whose turn it is decides: nobody may begin a call with an order of his own, at no
-        cost, where he has emptied the side, or found it empty.
+        The maker whose turn it is decides: nobody may begin a call with an order of their own, at
+        no cost, where they have emptied the side, or found it empty.
         """
         book = order.book
         if book.instrument.volatility_interruption:

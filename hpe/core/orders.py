@@ -74,7 +74,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
     A Struct because its constructor is C: creating the object is the largest single cost of
     accepting an order. gc=False keeps a million resting orders out of the collector's walks;
-    the links to its neighbours in the queue are cycles, so taking an order out clears them.
+    the links to its neighbors in the queue are cycles, so taking an order out clears them.
 
     `paying` is the account that the order reserves from, `receiving` the one that fills credit;
     `reserved` is what it has reserved there now, in atoms. `holder` is whose place it takes while

@@ -122,7 +122,7 @@ class BatchWork:
             mine[1].append(body)
 
     def log(self, session_id: int, user: int, frames: bytes) -> None:
-        """Note executed frames for the log; neighbours of one session share a group."""
+        """Note executed frames for the log; neighbors of one session share a group."""
         if self.groups and self.groups[-1][0] == session_id:
             self.groups[-1][2].append(frames)
         else:

@@ -41,7 +41,7 @@ which costs about 0.5 us per level."""
 KEPT_BYTES_MAX: Final = 256 * 1024
 KEPT_UPDATES_MAX: Final = 1_024
 """Orders and trades updates of one channel that are kept: further back a reader has a gap, and a
-snapshot of up to 10,000 orders is the dearer, so more is kept than of levels."""
+snapshot of up to 10,000 orders costs more, so more is kept than of levels."""
 
 LEVELS_KEPT_MAX: Final = 4_096
 """Levels of one channel whose last change is remembered for merging, about 1 MB. When more have

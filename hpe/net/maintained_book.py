@@ -1,6 +1,6 @@
 """A client's copy of an order book: snapshot, updates, checksum. No I/O, no waiting.
 
-Owns what of the book is known and the judgement of every message about it; one task uses a book.
+Owns what of the book is known and the judgment of every message about it; one task uses a book.
 Guarantees: a book is exactly the server's, from the best price to the worst one of its snapshot
 (everything, when the server said that there is no more), or `apply` says that it cannot be: a gap
 in book_sequence, or a checksum that does not fit. What lies beyond the snapshot is not kept: its

@@ -104,7 +104,7 @@ class Wheel:
             timers = self._slots[slot]
             while timers:  # a look may add one
                 for timer in list(timers):
-                    if timer in timers:  # a look may cancel a neighbour
+                    if timer in timers:  # a look may cancel a neighbor
                         del timers[timer]
                         timer._due(now_s)
             del self._slots[slot]

@@ -157,7 +157,7 @@ def test_runs_are_executed_in_the_order_of_the_batch(client, other):
     assert groups == [mine, theirs, mine]
 
 
-def test_neighbouring_runs_of_one_session_share_a_group(client):
+def test_neighboring_runs_of_one_session_share_a_group(client):
     output = client.venue.apply(client.run(Deposit(10, 1, 1)), client.run(Deposit(11, 1, 1)))
     assert len(decode_body(output.body).groups) == 1
 

@@ -1,4 +1,4 @@
-"""No neighbour hurts a client: hostile ones do their worst, a canary trades all the while.
+"""No neighbor hurts a client: hostile ones do their worst, a canary trades all the while.
 
 Every test runs a service in a process of its own and one kind of attack on it. The verdict is the
 canary's (tests/support/canary.py): every reply within a second, none missing, none twice. Then the
@@ -64,7 +64,7 @@ class Scene:
         begin_s = time.monotonic()
         while not condition(self.statistics()):
             assert time.monotonic() - begin_s < timeout_s, f"after {timeout_s} s: {self.figures}"
-            await trio.sleep(0.05)  # a pace, no synchronisation
+            await trio.sleep(0.05)  # a pace, no synchronization
         return time.monotonic() - begin_s
 
     async def settled(self) -> None:
@@ -89,7 +89,7 @@ class Scene:
 async def under_attack(
     tmp_path: Path, *, with_keys: bool = False, **settings: object
 ) -> AsyncIterator[Scene]:
-    """Have a service with its canary for the length of an attack, then give the verdict."""
+    """Run a service with its canary for the length of an attack, then check the canary."""
     if with_keys:
         settings["keys_file"] = write_keys(tmp_path / "keys.json")
     environment = {f"HPE_{name.upper()}": str(value) for name, value in settings.items()}

@@ -1,4 +1,4 @@
-"""The price of hostile neighbours, measured: what they add to a well-behaved client's p99.
+"""The price of hostile neighbors, measured: what they add to a well-behaved client's p99.
 
 Windows of quiet and of storm (tests/support/storm.py) alternate on one service. What counts is
 (p99 of the canary's reply - p99 of fdatasync in the same window), as a disk that others of this

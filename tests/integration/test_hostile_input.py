@@ -173,7 +173,7 @@ async def test_half_open_and_abandoned_connections_are_forgotten(tmp_path: Path)
             async with wire(service.port, user=8) as other:
                 while service.engine.statistics()["connections"] != 1:
                     assert (await other.ask(GetBalance(1, USD)))[0] == 33
-                    await trio.sleep(0.01)  # a pace, no synchronisation
+                    await trio.sleep(0.01)  # a pace, no synchronization
             assert service.engine.statistics()["credits_bytes"] == 0
 
 

@@ -247,7 +247,7 @@ async def test_a_slow_reader_blocks_nobody_and_is_cut(tmp_path: Path) -> None:
                     while service.engine.statistics()["connections_faulty"] == 0:
                         row = await other.ask(GetBalance(1, BTC))
                         assert row[0] == 33
-                        await trio.sleep(0.01)  # a pace, no synchronisation
+                        await trio.sleep(0.01)  # a pace, no synchronization
             assert (await other.ask(Deposit(90, USD, 1)))[0] == 69
 
 

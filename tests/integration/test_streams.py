@@ -258,7 +258,7 @@ async def test_unread_market_data_cuts_nobody_and_unread_private_data_does(tmp_p
                     assert await strangers_cut() == 1
                     await answer(trader, order(number, Side.BUY, 1_000, 1))
                     number += 1
-                    await trio.sleep(0.05)  # a pace, no synchronisation
+                    await trio.sleep(0.05)  # a pace, no synchronization
                 details = (await answer(watcher, ServerInfo(number)))[9]
                 assert details["connections"] == 3, "the market reader is still there"
                 assert details["subscriptions"] == 1

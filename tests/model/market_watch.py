@@ -92,7 +92,7 @@ class MarketWatch:
             follower.compare(self.state)
 
     def _leave_delisted(self) -> None:
-        """Let go who follows what is gone: he was told."""
+        """Let followers of what is gone go: they were told."""
         told, self.venue.delisted = self.venue.delisted, []
         listed = self.state.listings.instruments
         assert not listed.keys() & set(told)

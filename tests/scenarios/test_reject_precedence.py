@@ -1,6 +1,6 @@
 """Of several reasons to reject a command the first in protocol.md's list is the answer.
 
-Held against the lists in protocol.md: a reason without a case, or two neighbours of a list that
+Held against the lists in protocol.md: a reason without a case, or two neighbors of a list that
 neither are tested together nor are known never to apply at once, fail here.
 """
 
@@ -131,13 +131,13 @@ def is_part_of(part, whole):
     return all(each in rest for each in part)
 
 
-def test_every_two_neighbours_of_a_list_are_tested_together_or_never_apply_at_once():
+def test_every_two_neighbors_of_a_list_are_tested_together_or_never_apply_at_once():
     tested = {(base.command, reason_of(one), reason_of(two)) for base, one, two in PAIRS}
     apart = {(command, reason_of(one), reason_of(two)) for command, one, two in APART}
     assert not tested & apart
     for command, reasons in lists_of_protocol().items():
-        neighbours = {(command, *pair) for pair in pairwise(reasons)}
-        assert neighbours <= tested | apart, neighbours - tested - apart
+        neighbors = {(command, *pair) for pair in pairwise(reasons)}
+        assert neighbors <= tested | apart, neighbors - tested - apart
 
 
 def test_a_replace_to_nothing_is_a_cancel_for_a_blocked_user_without_money(venue):

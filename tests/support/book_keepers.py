@@ -159,7 +159,7 @@ class Keeper:
         awake_s = trio.current_time()
         while body := await line.receive_body():
             await self._take(_DECODER.decode(body), line)
-            # It sleeps only when its book is one: what it missed shall come as a merged update.
+            # It sleeps only when its book is one: what it missed should come as a merged update.
             if (
                 self.habit.manner is Manner.SLOW
                 and trio.current_time() > awake_s + 1
@@ -229,7 +229,7 @@ class EngineBook(NamedTuple):
     orders: tuple[Sequence[Any], Sequence[Any]]
 
 
-class Judgement(NamedTuple):
+class Judgment(NamedTuple):
     """What the judge found: states compared, books of the engine they belong to, its last ones.
 
     `wrong`: notes that differ from the engine's book; `unknown`: those of a book_sequence that no
@@ -243,7 +243,7 @@ class Judgement(NamedTuple):
     unknown: list[Note]
 
 
-def judge(data: Path, notes: Iterable[Note]) -> Judgement:
+def judge(data: Path, notes: Iterable[Note]) -> Judgment:
     """Replay the log of a data directory and compare every note with the engine's book.
 
     Args:
@@ -270,7 +270,7 @@ def judge(data: Path, notes: Iterable[Note]) -> Judgement:
                         books += 1
     # A book without a change yet has no batch of its own.
     unknown = [note for (_, sequence), due in waiting.items() for note in due if sequence]
-    return Judgement(compared, books, last, wrong, unknown)
+    return Judgment(compared, books, last, wrong, unknown)
 
 
 def sequences_now(core: Core) -> dict[int, int]:

@@ -80,7 +80,7 @@ CoreFactory = Callable[..., Core]  # of limits
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
 CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": new_core}
-"""Every core that the behaviour tests run on."""
+"""Every core that the behavior tests run on."""
 
 DAY_NS: Final = 86_400 * 10**9
 KEEP_NS: Final = 600 * 10**9

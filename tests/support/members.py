@@ -38,7 +38,7 @@ def write_keys(path: Path) -> str:
 
 
 def operate(port: int, requests: Iterable[Request]) -> None:
-    """Have the operator do what only he may; nothing of it may be refused."""
+    """Do as the operator what only operators may; nothing of it may be refused."""
     with Line(port) as line:
         line.log_on(1, OPERATOR_KEY)
         for request in requests:

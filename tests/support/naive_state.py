@@ -269,7 +269,7 @@ class NaiveState:
     # --- reports --------------------------------------------------------------------------------
 
     def report_order(self, order: NaiveOrder, exec_type: ExecType, *, bare: bool = False) -> None:
-        """Tell what happened to an order; `bare`: also on its own, before the response."""
+        """Report what happened to an order; `bare`: also on its own, before the response."""
         number = self._private_number(order.user)
         report = OrderReport(
             self._direct_id(order.user) if bare else 0, 0, number, self.sequence, self.time_ns,

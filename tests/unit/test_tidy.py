@@ -134,6 +134,24 @@ def test_nothing_unfinished_and_no_path_of_one_machine(path):
         assert found is None, found
 
 
+BRITISH = re.compile(
+    r"\b\w*(behaviour|colour|favour|honour|labour|neighbour|judgement|whilst|amongst|learnt"
+    r"|(synchron|organ|recogn|initial|normal|serial|optim|minim|maxim|author|summar|util)is"
+    r"(e|es|ed|ing|ation|ations))\w*",
+    re.IGNORECASE,
+)
+
+
+def test_words_are_spelled_as_americans_do():
+    found = [
+        f"{path.relative_to(PROJECT_ROOT)}: {match[0]}"
+        for path in TEXTS
+        for match in BRITISH.finditer(path.read_text(encoding="utf-8"))
+        if path.name != "test_tidy.py"
+    ]
+    assert not found
+
+
 @each_state_module
 def test_the_state_machine_sees_no_clock_chance_or_system(path):
     forbidden = {"time", "random", "os", "datetime", "secrets", "uuid", "threading", "trio"}

@@ -105,7 +105,7 @@ async def test_a_cancelled_timer_is_not_looked_at(wheel: Wheel, autojump_clock: 
     assert looker.looked_s == []
 
 
-async def test_a_look_may_cancel_its_neighbour_and_itself(
+async def test_a_look_may_cancel_its_neighbor_and_itself(
     wheel: Wheel, autojump_clock: MockClock
 ) -> None:
     timers: list[Timer] = []
@@ -115,11 +115,11 @@ async def test_a_look_may_cancel_its_neighbour_and_itself(
             timer.cancel()
         return now_s + 1
 
-    neighbour = Looker([])
+    neighbor = Looker([])
     due_s = trio.current_time() + 1
-    timers += [wheel.schedule(look, due_s), wheel.schedule(neighbour, due_s)]
+    timers += [wheel.schedule(look, due_s), wheel.schedule(neighbor, due_s)]
     await trio.sleep(10)
-    assert neighbour.looked_s == []
+    assert neighbor.looked_s == []
     assert len(wheel) == 0
 
 
@@ -137,7 +137,7 @@ async def test_a_look_may_schedule_what_is_due_already(
     assert on_time(late, start_s + 1)
 
 
-async def test_a_look_may_move_its_neighbours_in_the_slot(
+async def test_a_look_may_move_its_neighbors_in_the_slot(
     wheel: Wheel, autojump_clock: MockClock
 ) -> None:
     """What is cancelled in the middle of a slot is not looked at, what is put there is, once."""
