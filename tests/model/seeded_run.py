@@ -1,4 +1,4 @@
-"""One seeded run of the core, printed as its state hash and output digest: `python -m` this.
+"""One seeded run of a core, printed as its state hash and output digest: `python -m` this.
 
 Run in processes of their own by test_determinism.py: the hash seed of an interpreter is fixed at
 its start. Three clients, a few hundred commands in batches, a reconnect; half-way all that is
@@ -7,18 +7,17 @@ due ends.
 
 import sys
 
-from hpe.core import new_core
 from hpe.core.codec import decode_body
 from hpe.messages import Deposit
 from tests.model.commands import GIVEN, addressed, seeded_commands
-from tests.support.core_driver import Venue
+from tests.support.core_driver import CORE_FACTORIES, CoreFactory, Venue
 
 BATCH = 40
 USERS = (1, 2, 3)
 SOON_NS, LATER_NS = 10**9, 10**12
 
 
-def run(seed: int, count: int, batch_size: int = BATCH) -> Venue:
+def run(new_core: CoreFactory, seed: int, count: int, batch_size: int = BATCH) -> Venue:
     """Execute a seeded stream on a new core."""
     venue = Venue(new_core)
     clients = [venue.attach(user) for user in USERS]
@@ -47,6 +46,6 @@ def run(seed: int, count: int, batch_size: int = BATCH) -> Venue:
 
 
 if __name__ == "__main__":
-    done = run(int(sys.argv[1]), int(sys.argv[2]))
+    done = run(CORE_FACTORIES[sys.argv[1]], int(sys.argv[2]), int(sys.argv[3]))
     digest = decode_body(done.bodies[-1]).output_digest
     print(done.core.state_hash().hex(), f"{digest:08x}", done.core.last_sequence)

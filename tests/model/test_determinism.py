@@ -22,8 +22,8 @@ from tests.model.seeded_run import USERS, run
 SEED, COUNT = 20260, 600
 
 
-def in_a_process(hash_seed):
-    command = [sys.executable, "-m", "tests.model.seeded_run", str(SEED), str(COUNT)]
+def in_a_process(core, hash_seed):
+    command = [sys.executable, "-m", "tests.model.seeded_run", core, str(SEED), str(COUNT)]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run(
         command, env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
@@ -31,15 +31,16 @@ def in_a_process(hash_seed):
     return done.stdout
 
 
-def test_the_hash_seed_of_the_interpreter_changes_nothing():
-    outcomes = [in_a_process(hash_seed) for hash_seed in ("0", "1", "random")]
+def test_the_hash_seed_of_the_interpreter_changes_nothing(new_core):
+    core = new_core().name
+    outcomes = [in_a_process(core, hash_seed) for hash_seed in ("0", "1", "random")]
     assert len(outcomes[0].split()) == 3
     assert len(set(outcomes)) == 1
 
 
-def test_the_stream_trades_and_survives_replay_and_dump():
+def test_the_stream_trades_and_survives_replay_and_dump(new_core):
     print(f"seed {SEED}")
-    venue = run(SEED, COUNT)
+    venue = run(new_core, SEED, COUNT)
     told = [report for reports in venue.private.values() for report in reports]
     assert len(trades_of(venue)) > 50
     kinds = {ExecutionReport, OrderReport, PreventedMatch, HoldReport}
@@ -49,8 +50,8 @@ def test_the_stream_trades_and_survives_replay_and_dump():
 
 
 @pytest.mark.parametrize("batch", [1, 7])
-def test_how_commands_are_cut_into_batches_changes_no_trade(batch):
-    expected, venue = run(SEED, 300), run(SEED, 300, batch)
+def test_how_commands_are_cut_into_batches_changes_no_trade(new_core, batch):
+    expected, venue = run(new_core, SEED, 300), run(new_core, SEED, 300, batch)
     assert trades_of(venue) == trades_of(expected)
     assert len(trades_of(venue)) > 20
     for listing in (ListOrders, ListBalances):
@@ -67,5 +68,6 @@ def trades_of(venue):
     return [trade for body in venue.bodies for trade in decode_body(body).trades]
 
 
-def test_another_seed_gives_another_state():
-    assert run(1, 50).core.state_hash() != run(2, 50).core.state_hash()
+def test_another_seed_gives_another_state(new_core):
+    hashes = [run(new_core, seed, 50).core.state_hash() for seed in (1, 2)]
+    assert hashes[0] != hashes[1]

@@ -1,5 +1,7 @@
 """A seeded play notices a core that is wrong, and tells it in few steps."""
 
+from functools import partial
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -60,9 +62,9 @@ class StaleCore(CoreAround):
     ("core", "steps", "word"),
     [(SilentCore, 4, "OrderReport"), (RichCore, 4, "reserved="), (StaleCore, 20, "LEVELS")],
 )
-def test_a_wrong_core_fails_with_its_seed_and_few_steps(core, steps, word):
+def test_a_wrong_core_fails_with_its_seed_and_few_steps(new_core, core, steps, word):
     with pytest.raises(PlayFailed) as failure:
-        play_seed(core, 2, 300)
+        play_seed(partial(core, new_core=new_core), 2, 300)
     story = str(failure.value)
     print(story)
     head, *rest = story.splitlines()

@@ -215,6 +215,12 @@ def test_links_between_documents_lead_somewhere(path):
             assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_tests_that_are_named_exist(path):
+    for name in re.findall(r"(?<![\w/])tests/[\w/]+\.py\b", path.read_text(encoding="utf-8")):
+        assert (PROJECT_ROOT / name).is_file(), name
+
+
 def test_the_distribution_is_not_called_like_a_strangers_package():
     """`hpe` on PyPI is another project: who installs that name runs their code."""
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))[

@@ -31,6 +31,8 @@ INSIDE: Final = (PROJECT_ROOT / "hpe" / "core", PROJECT_ROOT / "tests" / "unit" 
 OUTSIDE: Final = [
     path for path in MODULES if not any(path.is_relative_to(folder) for folder in INSIDE)
 ]
+UNIT_TESTS: Final = sorted((PROJECT_ROOT / "tests" / "unit" / "core").glob("test_*.py"))
+CONTRACT_MODULES: Final = {"hpe.core.core", "hpe.core.rows"}
 each_outside = pytest.mark.parametrize(
     "path", OUTSIDE, ids=lambda path: str(path.relative_to(PROJECT_ROOT))
 )
@@ -73,6 +75,14 @@ def test_others_use_a_core_by_its_contract(path: Path) -> None:
     tree = tree_of(path)
     found = inner_imports(tree) | reached(tree)
     assert bool(found) == (str(path.relative_to(PROJECT_ROOT)) in PARTS), found
+
+
+@pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.name)
+def test_a_unit_test_of_the_core_is_of_a_part_of_it(path: Path) -> None:
+    """What needs the contract alone runs on every core, in tests/core."""
+    tree = tree_of(path)
+    parts = {name for name in imported_modules(tree) if name.startswith("hpe.core.")}
+    assert parts - CONTRACT_MODULES or reached(tree)
 
 
 def test_the_rules_see_what_they_forbid() -> None:
