@@ -63,7 +63,12 @@ def hostile_bodies(seed: int) -> Iterator[bytes]:
 
 def _request(random: Random) -> bytes:
     """Return an example of the document, often with a field or two that are something else."""
-    kind, request_id, *values = random.choice(_examples())
+    return spoiled(random, random.choice(_examples()))
+
+
+def spoiled(random: Random, request: list[Any]) -> bytes:
+    """Encode a request, often with a field or two that are missing, too many or something else."""
+    kind, request_id, *values = request
     parts = [bytes(msgpack.packb(each)) for each in (request_id, *values)]
     if random.random() < 0.2:
         del parts[random.randrange(len(parts)) :]
