@@ -35,6 +35,8 @@ from msgspec.structs import replace
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
+from hpe.core.context import Context, Origin
+from hpe.core.core import DEFAULT_LIMITS
 from hpe.core.exchange import Exchange
 from hpe.messages import (
     AMOUNT_MAX,
@@ -56,7 +58,7 @@ BATCH_COMMANDS: Final = 1_024
 
 PEER_SCRIPT: Final = Path(__file__).with_name("peer_matching_engine.py")
 
-_Prepared = tuple[Callable[[int, Any], object], Any]
+_Prepared = tuple[Callable[[Context, Any], object], Any]
 """Handler, command."""
 
 
@@ -71,14 +73,20 @@ def flash1_line(command: Command) -> str:
     return f"N,{side},{'I' if command.op is Op.IMMEDIATE else 'L'},{rest}"
 
 
+def user_origin(exchange: Exchange, user: int) -> Origin:
+    """Return where the commands of a user come from who has no session and no key."""
+    return Origin(user, 0, exchange.places.of(0), operator=False, cancel_on_disconnect=False)
+
+
 def funded_exchange() -> Exchange:
     """Make an exchange with one pair and a user who can pay for everything."""
     exchange = Exchange()
-    exchange.catalogue.add_asset(0, AddAsset(1, "BASE", 0))
-    exchange.catalogue.add_asset(0, AddAsset(1, "QUOTE", 0))
-    exchange.catalogue.add_instrument(0, AddInstrument(1, "BASE/QUOTE", 1, 2))
+    context = Context(0, 0, DEFAULT_LIMITS.effort, *user_origin(exchange, USER))
+    exchange.catalogue.add_asset(context, AddAsset(1, "BASE", 0))
+    exchange.catalogue.add_asset(context, AddAsset(1, "QUOTE", 0))
+    exchange.catalogue.add_instrument(context, AddInstrument(1, "BASE/QUOTE", 1, 2))
     for asset in (1, 2):
-        exchange.treasury.deposit(USER, Deposit(1, asset, AMOUNT_MAX))
+        exchange.treasury.deposit(context, Deposit(1, asset, AMOUNT_MAX))
     return exchange
 
 
@@ -111,14 +119,14 @@ class Preparer:
 def run(exchange: Exchange, commands: list[Command]) -> tuple[int, int]:
     """Execute all commands; return nanoseconds and trades."""
     preparer = Preparer(exchange)
-    market = exchange.market
+    market, origin, effort_max = exchange.market, user_origin(exchange, USER), DEFAULT_LIMITS.effort
     events, elapsed_ns = market.events, 0
     for first in range(0, len(commands), BATCH_COMMANDS):
         batch = preparer.batch(commands[first : first + BATCH_COMMANDS])
         start = time.perf_counter_ns()
         for handler, command in batch:
             exchange.sequence += 1
-            handler(USER, command)
+            handler(Context(exchange.sequence, 0, effort_max, *origin), command)
             events.clear()  # as the core does: what happened is reported at once
         elapsed_ns += time.perf_counter_ns() - start
     return elapsed_ns, market.last_trade_id

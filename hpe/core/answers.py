@@ -5,10 +5,11 @@ Part of the deterministic core. A refusal or a recalled response is not logged.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zlib import crc32
 
 from hpe.core.codec import error_body, with_duplicate_flag
+from hpe.core.context import Context
 from hpe.core.matcher import Fill
 from hpe.core.orders import Order
 from hpe.core.places import No, told
@@ -39,9 +40,6 @@ from hpe.messages import (
     SubmitOrder,
     UncrossResponse,
 )
-
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
 
 CommandResponse = (
     OrderResponse
@@ -95,24 +93,24 @@ def changed_nothing(response: CommandResponse) -> bool:
     return kind is ResolveInstrumentResponse
 
 
-def order_rejected(exchange: Exchange, command: _OrderCommand, no: No) -> OrderResponse:
+def order_rejected(context: Context, command: _OrderCommand, no: No) -> OrderResponse:
     """Answer no: nothing was changed."""
     reason, flags = told(no)
     return _ORDER_RESPONSES[type(command)](
-        command.request_id, flags, exchange.sequence, reason, exchange.time_ns,
+        command.request_id, flags, context.sequence, reason, context.time_ns,
         OrderStatus.REJECTED, 0, 0, 0, 0, 0, 0, 0, 0,
     )  # fmt: skip
 
 
 def order_response(
-    exchange: Exchange, command: _OrderCommand, order: Order, fills: list[Fill]
+    context: Context, command: _OrderCommand, order: Order, fills: list[Fill]
 ) -> OrderResponse:
     """Answer with the order as it is now and the fills of this command."""
     count = len(fills)
     return _ORDER_RESPONSES[type(command)](
-        command.request_id, 0, exchange.sequence, order.reason, exchange.time_ns, order.status(),
+        command.request_id, 0, context.sequence, order.reason, context.time_ns, order.status(),
         order.order_id, order.leaves, order.cum, order.canceled, order.quote_total, count,
-        exchange.market.last_trade_id - count + 1 if count else 0, order.fee_total,
+        order.book.last_trade_id - count + 1 if count else 0, order.fee_total,
     )  # fmt: skip
 
 

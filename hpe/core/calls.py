@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from hpe.core.auction import Clearing, clearing, fill_auction
-from hpe.core.effort import FILL, LEVEL, MOVED, RESUMED, UNCROSS
+from hpe.core.context import Context
+from hpe.core.effort import FILL, LEVEL, MOVED, UNCROSS
 from hpe.core.events import AuctionMatch
 from hpe.core.executor import AuctionFill
 from hpe.core.orderbook import OrderBook
@@ -33,11 +34,11 @@ class Calls:
         self._timers = market.timers
         self._effort = market.effort
 
-    def interrupt(self, book: OrderBook) -> None:
+    def interrupt(self, context: Context, book: OrderBook) -> None:
         """Begin a call that ends by itself, if its instrument has a time for that."""
         book.set_status(InstrumentStatus.CALL_AUCTION)
         if book.instrument.interruption_ms:
-            due_ns = self._market.time_ns + book.instrument.interruption_ms * NS_PER_MS
+            due_ns = context.time_ns + book.instrument.interruption_ms * NS_PER_MS
             self.time_interruption(book, due_ns)
 
     def time_interruption(self, book: OrderBook, due_ns: int) -> None:
@@ -60,7 +61,7 @@ class Calls:
         self._market.turns.of(book).interrupted = True
         self._market.turns.review(book)
 
-    def set_status(self, book: OrderBook, status: InstrumentStatus) -> None:
+    def set_status(self, context: Context, book: OrderBook, status: InstrumentStatus) -> None:
         """Set an instrument's status; stops that were reached meanwhile fire.
 
         Those that fired before and had to wait go on, ahead of these.
@@ -68,24 +69,27 @@ class Calls:
         work = book.work
         waited = work is not None and not work.goes_on
         book.set_status(status)
-        if status is _TRADING and book.last_price and book.triggers.count:
+        fired = status is _TRADING and book.last_price > 0 and book.triggers.count > 0
+        if fired:
             self._market.fire(book, [book.last_price])
-        if waited:
-            self._effort.charge(RESUMED)
-            self._market.concerned = book
         self._market.turns.review(book)
+        if fired or waited:
+            self._market.give_turns(context, book, fired=fired, resumed=waited)
 
-    def uncross(self, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
+    def uncross(self, context: Context, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
         """Trade what crosses at one price, then go on in the next status."""
         self.keep_call(book)
         found = clearing(book)
         self._effort.charge(UNCROSS)
         self._effort.charge(LEVEL, book.bids.level_count() + book.asks.level_count())
         state = UncrossInProgress(*found, next_status)
-        self._uncross(self._market.turns.of(book), state, self._market.limits.uncross_fills)
+        fills_max = self._market.limits.uncross_fills
+        self._uncross(context, self._market.turns.of(book), state, fills_max)
         return found
 
-    def _uncross(self, work: Work, state: UncrossInProgress, fills_max: int) -> None:
+    def _uncross(
+        self, context: Context, work: Work, state: UncrossInProgress, fills_max: int
+    ) -> None:
         """Do a part of an uncross; behind the last one the market goes on."""
         book = work.book
         fills = fill_auction(book, state.price, state.volume_left, fills_max)
@@ -100,7 +104,7 @@ class Calls:
             self._timers.take_up(book.instrument.instrument_id)
         if state.price:
             self._effort.charge(MOVED, book.triggers.advance(state.price))
-        self.set_status(book, state.next_status)
+        self.set_status(context, book, state.next_status)
 
     def keep_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
         """Let an uncross go on later; what it counts on lives until it is finished."""
@@ -109,9 +113,9 @@ class Calls:
         work.uncrossing = state
         self._market.turns.review(work.book)
 
-    def go_on_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
+    def go_on_uncrossing(self, context: Context, work: Work, state: UncrossInProgress) -> None:
         """Do the next part of an uncross."""
-        self._uncross(work, state, self._market.limits.part_fills)
+        self._uncross(context, work, state, self._market.limits.part_fills)
 
     def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
         """Settle and number the trades of an uncross, forget the orders that are filled."""

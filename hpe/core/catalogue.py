@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 from sortedcontainers import SortedDict
 
+from hpe.core.context import Context
 from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.places import No, Taken, told
@@ -47,55 +48,63 @@ class Catalogue:
         self._exchange = exchange
         self._listings = exchange.listings
 
-    def add_asset(self, user: int, command: AddAsset) -> AddAssetResponse:
+    def add_asset(self, context: Context, command: AddAsset) -> AddAssetResponse:
         """List an asset."""
         asset_id = 0
         no: No = RejectReason.DUPLICATE_SYMBOL
         if self._listings.asset_named(command.symbol) is None:
-            no = self._assets_refusal(user, 1)
+            no = self._assets_refusal(context, 1)
         if not no:
-            holder = self._exchange.places.holder
-            asset = self._listings.add_asset(command.symbol, command.decimals, user, holder)
+            asset = self._listings.add_asset(
+                command.symbol, command.decimals, context.user, context.holder
+            )
             asset_id = asset.asset_id
-        return self._answer(command, AddAssetResponse, no, asset_id)
+        return self._answer(context, command, AddAssetResponse, no, asset_id)
 
     def _answer(
-        self, command: _Listing, response: type[AddAssetResponse], no: No, new_id: int
+        self,
+        context: Context,
+        command: _Listing,
+        response: type[AddAssetResponse],
+        no: No,
+        new_id: int,
     ) -> AddAssetResponse:
         reason, flags = told(no)
-        return response(command.request_id, flags, self._exchange.sequence, reason, new_id)
+        return response(command.request_id, flags, context.sequence, reason, new_id)
 
-    def _assets_refusal(self, user: int, more: int) -> No:
+    def _assets_refusal(self, context: Context, more: int) -> No:
         """Return whether a user's session may list this many more assets."""
         listings, limits = self._listings, self._exchange.settings.places
         places = self._exchange.places
         taken = Taken(
-            len(listings.assets), listings.asset_takers.count_of(user), places.holder.assets
+            len(listings.assets),
+            listings.asset_takers.count_of(context.user),
+            context.holder.assets,
         )
         return places.refusal(
-            RejectReason.TOO_MANY_ASSETS, more, taken, limits.assets_max,
+            context, RejectReason.TOO_MANY_ASSETS, more, taken, limits.assets_max,
             limits.assets_per_user_max,
         )  # fmt: skip
 
-    def _instruments_refusal(self, user: int) -> No:
+    def _instruments_refusal(self, context: Context) -> No:
         """Return whether a user's session may list one more instrument."""
         listings, limits = self._listings, self._exchange.settings.places
         places = self._exchange.places
-        of_user = listings.instrument_takers.count_of(user)
-        taken = Taken(len(listings.instruments), of_user, places.holder.instruments)
+        of_user = listings.instrument_takers.count_of(context.user)
+        taken = Taken(len(listings.instruments), of_user, context.holder.instruments)
         return places.refusal(
-            RejectReason.TOO_MANY_INSTRUMENTS, 1, taken, limits.instruments_max,
+            context, RejectReason.TOO_MANY_INSTRUMENTS, 1, taken, limits.instruments_max,
             limits.instruments_per_user_max,
         )  # fmt: skip
 
-    def add_instrument(self, user: int, command: AddInstrument) -> AddAssetResponse:
+    def add_instrument(self, context: Context, command: AddInstrument) -> AddAssetResponse:
         """List a pair and open its book."""
-        no, instrument_id = self._listing_refusal(user, command), 0
+        no, instrument_id = self._listing_refusal(context, command), 0
         if not no:
-            instrument_id = self.list_instrument(command, user)
-        return self._answer(command, AddInstrumentResponse, no, instrument_id)
+            instrument_id = self.list_instrument(context, command)
+        return self._answer(context, command, AddInstrumentResponse, no, instrument_id)
 
-    def _listing_refusal(self, user: int, command: AddInstrument) -> No:
+    def _listing_refusal(self, context: Context, command: AddInstrument) -> No:
         listings = self._listings
         if limits_contradict(command) or not is_decimal_scale(
             command.base_atoms_per_lot, command.quote_atoms_per_tick
@@ -107,23 +116,23 @@ class Catalogue:
             return RejectReason.SAME_ASSET
         if listings.instrument_named(command.symbol) is not None:
             return RejectReason.DUPLICATE_SYMBOL
-        no = self._instruments_refusal(user)
+        no = self._instruments_refusal(context)
         if no:
             return no
         if command.maker_fee_ppm + command.taker_fee_ppm < 0:
             return RejectReason.FEES_BELOW_ZERO
         return _NONE
 
-    def list_instrument(self, row: AddInstrument, user: int) -> int:
-        """List a pair that was found valid, for a user (0: the configuration); returns its id."""
+    def list_instrument(self, context: Context, row: AddInstrument) -> int:
+        """List a valid pair and return its id; user 0 stands for the configuration."""
         instrument_id = self._listings.last_instrument_id + 1
         fields = msgspec.structs.astuple(row)
         instrument = Instrument(instrument_id, *fields[1:])
-        self._listings.list_instrument(instrument, user, self._exchange.places.holder)
+        self._listings.list_instrument(instrument, context.user, context.holder)
         self._exchange.books[instrument_id] = OrderBook(instrument, self._exchange.timers)
         return instrument_id
 
-    def resolve_instrument(self, user: int, command: ResolveInstrument) -> AddAssetResponse:
+    def resolve_instrument(self, context: Context, command: ResolveInstrument) -> AddAssetResponse:
         """Find a pair by asset symbols; under auto_create make what is missing, scale 1."""
         base, quote = map(self._listings.asset_named, (command.base, command.quote))
         known = None
@@ -138,24 +147,24 @@ class Catalogue:
         elif not self._exchange.settings.auto_create:
             no = RejectReason.UNKNOWN_PAIR
         else:
-            no, instrument_id = self._create_pair(user, command.base, command.quote)
-        return self._answer(command, ResolveInstrumentResponse, no, instrument_id)
+            no, instrument_id = self._create_pair(context, command.base, command.quote)
+        return self._answer(context, command, ResolveInstrumentResponse, no, instrument_id)
 
-    def _create_pair(self, user: int, base: str, quote: str) -> tuple[No, int]:
+    def _create_pair(self, context: Context, base: str, quote: str) -> tuple[No, int]:
         """Make a pair and those of its assets that are new; all of it or nothing."""
         listings = self._listings
         new = [symbol for symbol in (base, quote) if listings.asset_named(symbol) is None]
         symbol = f"{base}/{quote}"
         if listings.instrument_named(symbol) is not None:
             return RejectReason.DUPLICATE_SYMBOL, 0
-        no = self._assets_refusal(user, len(new)) if new else _NONE
-        no = no or self._instruments_refusal(user)
+        no = self._assets_refusal(context, len(new)) if new else _NONE
+        no = no or self._instruments_refusal(context)
         if no:
             return no, 0
         for missing in new:
-            listings.add_asset(missing, 0, user, self._exchange.places.holder)
+            listings.add_asset(missing, 0, context.user, context.holder)
         ids = [asset.asset_id for asset in map(listings.asset_named, (base, quote)) if asset]
-        return _NONE, self.list_instrument(AddInstrument(1, symbol, ids[0], ids[1]), user)
+        return _NONE, self.list_instrument(context, AddInstrument(1, symbol, ids[0], ids[1]))
 
     def list_assets(self, user: int, query: ListAssets) -> AssetsReply:
         """Show a page of assets."""

@@ -13,6 +13,7 @@ import msgspec
 
 from hpe.core.catalogue import limits_contradict
 from hpe.core.codec import encode
+from hpe.core.context import Context
 from hpe.core.exchange import Exchange
 from hpe.core.fees import Rates, can_go_below_zero, rates_of
 from hpe.core.instruments import Instrument
@@ -148,17 +149,17 @@ def _check_rates(exchange: Exchange, wanted: InstrumentSetting) -> None:
         )
 
 
-def configure(exchange: Exchange, command: Configure) -> None:
+def configure(exchange: Exchange, context: Context, command: Configure) -> None:
     """Apply a logged `configure`."""
     listings = exchange.listings
     exchange.settings.set(*_settings(command))
     for asset in command.assets:
         if listings.asset_named(asset.symbol) is None:
-            listings.add_asset(asset.symbol, asset.decimals, 0, exchange.places.holder)
+            listings.add_asset(asset.symbol, asset.decimals, 0, context.holder)
     for row in command.instruments:
         listed = listings.instrument_named(row.symbol)
         if listed is None:
-            _list(exchange, row)
+            _list(exchange, context, row)
         else:
             _change(listed, row)
             book, rates = exchange.books[listed.instrument_id], _rates(row)
@@ -167,7 +168,7 @@ def configure(exchange: Exchange, command: Configure) -> None:
             book.set_status(book.status)
 
 
-def _list(exchange: Exchange, row: InstrumentSetting) -> None:
+def _list(exchange: Exchange, context: Context, row: InstrumentSetting) -> None:
     base, quote = map(exchange.listings.asset_named, (row.base, row.quote))
     assert base is not None
     assert quote is not None
@@ -176,7 +177,7 @@ def _list(exchange: Exchange, row: InstrumentSetting) -> None:
         "base_atoms_per_lot": row.base_atoms_per_lot,
         "quote_atoms_per_tick": row.quote_atoms_per_tick,
     }  # fmt: skip
-    exchange.catalogue.list_instrument(AddInstrument(1, **fields), 0)
+    exchange.catalogue.list_instrument(context, AddInstrument(1, **fields))
 
 
 def _change(listed: Instrument, row: InstrumentSetting) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hpe.core.context import Context
 from hpe.core.effort import DELISTING, ROW
 from hpe.core.events import Delisted
 from hpe.core.operations import count_orders
@@ -34,7 +35,7 @@ class Delisting:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def delist_asset(self, user: int, command: DelistAsset) -> DelistAssetResponse:
+    def delist_asset(self, context: Context, command: DelistAsset) -> DelistAssetResponse:
         """Take an asset away, and the accounts that have nothing of it. Cost: all users."""
         exchange, reason = self._exchange, _NONE
         listings, balances = exchange.listings, exchange.balances
@@ -48,9 +49,9 @@ class Delisting:
         else:
             balances.close(command.asset)
             listings.remove_asset(asset)
-        return DelistAssetResponse(command.request_id, 0, exchange.sequence, reason)
+        return DelistAssetResponse(command.request_id, 0, context.sequence, reason)
 
-    def delist_instrument(self, user: int, command: DelistInstrument) -> DelistAssetResponse:
+    def delist_instrument(self, context: Context, command: DelistInstrument) -> DelistAssetResponse:
         """Take an instrument and its book away. Cost: the kept ended orders and fills."""
         exchange, reason = self._exchange, _NONE
         book = exchange.books.get(command.instrument)
@@ -65,7 +66,7 @@ class Delisting:
             exchange.listings.remove_instrument(book.instrument)
             exchange.market.events.append(Delisted(command.instrument))
         exchange.market.effort.charge(DELISTING)
-        return DelistInstrumentResponse(command.request_id, 0, exchange.sequence, reason)
+        return DelistInstrumentResponse(command.request_id, 0, context.sequence, reason)
 
     def _is_used(self, book: OrderBook) -> bool:
         effort, orders = self._exchange.market.effort, self._exchange.orders

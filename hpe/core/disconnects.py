@@ -14,6 +14,7 @@ from hpe.core.timers import ENDING, Entry
 from hpe.messages import CancelReason
 
 if TYPE_CHECKING:
+    from hpe.core.context import Context
     from hpe.core.exchange import Exchange
 
 _GONE = CancelReason.DISCONNECTED
@@ -29,16 +30,16 @@ class Disconnects:
         self._market = exchange.market
         self._entries: dict[int, list[Entry]] = {}
 
-    def lost(self, session_id: int, grace_ns: int) -> None:
+    def lost(self, context: Context, session_id: int, grace_ns: int) -> None:
         """Let the orders of a session end after its grace; without one they begin to at once."""
         theirs = self._orders.by_session.get(session_id)
         if not theirs:
             return
-        due = (self._exchange.time_ns + grace_ns, ENDING, session_id, next(reversed(theirs)))
+        due = (context.time_ns + grace_ns, ENDING, session_id, next(reversed(theirs)))
         if all(entry.due != due for entry in self._entries.get(session_id, ())):
             self.restore(Entry(due, 0))
         if not grace_ns:
-            self.end_now(session_id)
+            self.end_now(context, session_id)
 
     def restore(self, entry: Entry) -> None:
         """File an entry."""
@@ -49,10 +50,10 @@ class Disconnects:
         """True if orders of a session end, or will when its grace has passed."""
         return session_id in self._entries
 
-    def back(self, session_id: int) -> None:
+    def back(self, context: Context, session_id: int) -> None:
         """Let the orders of a session stay: it is back, unless its time had come before."""
         theirs = self._entries.get(session_id)
-        if theirs is not None and theirs[-1].due[0] > self._exchange.time_ns:
+        if theirs is not None and theirs[-1].due[0] > context.time_ns:
             self._forget(theirs[-1])
 
     def left_for_good(self, session_id: int) -> None:
@@ -60,12 +61,12 @@ class Disconnects:
         if session_id not in self._entries:
             self._orders.by_session.pop(session_id, None)
 
-    def end_now(self, session_id: int) -> None:
+    def end_now(self, context: Context, session_id: int) -> None:
         """Cancel what is due of one session, as far as the bound goes; others wait for theirs."""
         timers = self._timers
         while timers.room[ENDING] > 0 and (theirs := self._entries.get(session_id)):
             entry = theirs[0]
-            if entry.due[0] > self._exchange.time_ns or timers.is_passed(entry.instrument):
+            if entry.due[0] > context.time_ns or timers.is_passed(entry.instrument):
                 return
             self._exchange.act(entry)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
 from hpe.core.answers import order_rejected, order_response
+from hpe.core.context import Context
 from hpe.core.effort import ROW
 from hpe.core.kinds import Reserve
 from hpe.core.matcher import Fill
@@ -78,12 +79,13 @@ class OrderEntry:
         self._events = exchange.market.events
         self._touch = exchange.balances.touch
         self._settings = exchange.settings
+        self._timers = exchange.timers
         self._places = exchange.places
         self._parties = exchange.parties
 
     # --- submit ---------------------------------------------------------------------------------
 
-    def submit_order(self, user: int, command: SubmitOrder) -> OrderResponse:
+    def submit_order(self, context: Context, command: SubmitOrder) -> OrderResponse:
         """Accept a new order and carry it out, or let it wait for its trigger.
 
         Here is what most are: a plain limit that is accepted. `_submit` tests all others in order.
@@ -96,19 +98,19 @@ class OrderEntry:
             or command.order_type is not _LIMIT
             or (tif is not _GTC and (tif is not _IOC or flags))
             or flags > ORDER_POST_ONLY
-            or self._exchange.slow
+            or context.cancel_on_disconnect
+            or self._timers.overdue
         ):
-            return self._submit(user, command)
-        user = command.user or user
-        price, quantity, client_order_id = command.price, command.quantity, command.client_order_id
-        instrument, fees, exchange = book.instrument, book.fees, self._exchange
+            return self._submit(context, command)
+        user, price, quantity = command.user or context.user, command.price, command.quantity
+        side, client_order_id, holder = command.side, command.client_order_id, context.holder
+        instrument, fees, orders = book.instrument, book.fees, self._orders
         rates = fees.own.get(user, fees.common) if fees.own else fees.common
-        orders, side, holder = self._orders, command.side, self._places.holder
         try:
             mine = self._users[user]
             base, quote = mine.accounts[instrument.base], mine.accounts[instrument.quote]
         except KeyError:  # a new user, or new to one of the two assets
-            return self._submit(user, command)
+            return self._submit(context, command)
         if (
             not instrument.price_min <= price <= instrument.price_max
             or not instrument.quantity_min <= quantity <= instrument.quantity_max
@@ -120,7 +122,7 @@ class OrderEntry:
             or (client_order_id and client_order_id in mine.by_client_id)
             or orders.open_count >= self._settings.open_orders_any_max
         ):
-            return self._submit(user, command)
+            return self._submit(context, command)
         if side is _BUY:
             ladder, best = book.bids, book.asks.best
             paying, receiving = quote, base
@@ -131,10 +133,10 @@ class OrderEntry:
             crosses = best is not None and best.price >= price
             needed = quantity * instrument.base_atoms_per_lot  # base_atoms() in line
         if needed > paying.available or (crosses and flags):
-            return self._submit(user, command)
-        order_id = exchange.last_order_id = exchange.last_order_id + 1
+            return self._submit(context, command)
+        order_id = self._exchange.last_order_id = self._exchange.last_order_id + 1
         if tif is _IOC and not crosses:
-            return self._met_nobody(user, command, book, (rates, paying, receiving))
+            return self._met_nobody(context, command, order_id, book, (rates, paying, receiving))
         order = Order(
             order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
             flags, command.self_trade or instrument.self_trade, rates, paying, receiving, holder,
@@ -146,8 +148,8 @@ class OrderEntry:
         paying.reserved += needed
         self._events.append(order)
         if crosses:
-            fills = self._market.meet(order, price, command.request_id)
-            return self._filed(command, order, fills)
+            fills = self._market.meet(context, order, price, command.request_id)
+            return self._filed(context, command, order, fills)
         ladder.add(order)
         mine.by_id[order_id] = order
         if client_order_id:
@@ -155,48 +157,48 @@ class OrderEntry:
         orders.open_count += 1
         holder.orders += 1
         return OrderResponse(
-            command.request_id, 0, exchange.sequence, 0, exchange.time_ns, 0, order_id, quantity,
+            command.request_id, 0, context.sequence, 0, context.time_ns, 0, order_id, quantity,
             0, 0, 0, 0, 0, 0,
         )  # fmt: skip
 
     def _met_nobody(
         self,
-        user: int,
+        context: Context,
         command: SubmitOrder,
+        order_id: int,
         book: OrderBook,
         terms: tuple[Rates, Account, Account],
     ) -> OrderResponse:
         """Accept an immediate-or-cancel order that trades nothing; it reserves nothing, either."""
-        exchange, quantity = self._exchange, command.quantity
+        user, quantity = command.user or context.user, command.quantity
         order = Order(
-            exchange.last_order_id, user, command.client_order_id, book, command.side, _LIMIT,
-            _IOC, command.price, quantity, 0, 0, command.self_trade or book.instrument.self_trade,
-            *terms, self._places.holder, canceled=quantity, reason=_IOC_REMAINDER,
-            state=_ENDED,
+            order_id, user, command.client_order_id, book, command.side, _LIMIT, _IOC,
+            command.price, quantity, 0, 0, command.self_trade or book.instrument.self_trade,
+            *terms, context.holder, canceled=quantity, reason=_IOC_REMAINDER, state=_ENDED,
         )  # fmt: skip
         if command.client_order_id and self._reuses_id(order):
             self._orders.keep(order)
         self._events += (order, (order, _EXEC_CANCELED))
         return OrderResponse(
-            command.request_id, 0, exchange.sequence, _IOC_REMAINDER, exchange.time_ns, _CANCELED,
-            order.order_id, 0, 0, quantity, 0, 0, 0, 0,
+            command.request_id, 0, context.sequence, _IOC_REMAINDER, context.time_ns, _CANCELED,
+            order_id, 0, 0, quantity, 0, 0, 0, 0,
         )  # fmt: skip
 
-    def _submit(self, user: int, command: SubmitOrder) -> OrderResponse:
+    def _submit(self, context: Context, command: SubmitOrder) -> OrderResponse:
         """Test everything in the order of precedence, then carry the order out."""
         exchange = self._exchange
-        user = command.user or user
-        exchange.expiry.end_named(user, 0, command.client_order_id)
+        user = command.user or context.user
+        exchange.expiry.end_named(context, user, 0, command.client_order_id)
         if contradicts(command):
-            return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
+            return order_rejected(context, command, RejectReason.INVALID_COMBINATION)
         book = self._books.get(command.instrument)
         if book is None:
-            return order_rejected(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
-        order = self.made(user, command, book)
+            return order_rejected(context, command, RejectReason.UNKNOWN_INSTRUMENT)
+        order = self.made(context, user, command, book)
         needed = 0
         no = (
             barred(book, self.mine(user), admitted_to_call(command))
-            or self.check([order])
+            or self.check(context, [order])
             or self._check_market(order)
         )
         if not no:
@@ -204,17 +206,17 @@ class OrderEntry:
             if needed > order.paying.available:
                 no = RejectReason.INSUFFICIENT_FUNDS
         if no:
-            return order_rejected(exchange, command, no)
+            return order_rejected(context, command, no)
         self._parties.settle([order])
         self._market.executor.reserve(order, needed)
         exchange.last_order_id += 1
-        return self._carry_out(command, order)
+        return self._carry_out(context, command, order)
 
     def mine(self, user: int) -> UserOrders:
         """Give what a user has, for looking only: of one who is not there it is nothing."""
         return self._users.get(user, STRANGER)
 
-    def made(self, user: int, command: SubmitOrder, book: OrderBook) -> Order:
+    def made(self, context: Context, user: int, command: SubmitOrder, book: OrderBook) -> Order:
         """Make the order that a command describes; it is not accepted, nor are its accounts."""
         instrument, side, peek = book.instrument, command.side, self._exchange.balances.peek
         base, quote = peek(user, instrument.base), peek(user, instrument.quote)
@@ -223,28 +225,27 @@ class OrderEntry:
             self._exchange.last_order_id + 1, user, command.client_order_id, book, side,
             command.order_type, command.time_in_force, command.price, command.quantity,
             command.quantity, command.flags, command.self_trade or instrument.self_trade,
-            book.fees.of(user), paying, receiving, self._places.holder,
+            book.fees.of(user), paying, receiving, context.holder,
         )  # fmt: skip
         if command.terms is not None:
-            self._take_terms(order, command.terms)
+            self._take_terms(context, order, command.terms)
         if order.may_rest or order.is_stop:
-            self._take_session(order)
+            self._take_session(context, order)
         return order
 
-    def _take_session(self, order: Order) -> None:
+    def _take_session(self, context: Context, order: Order) -> None:
         """Let an order belong to its session, if the order or the session asks for that."""
-        exchange = self._exchange
-        if exchange.cancel_on_disconnect or order.flags & ORDER_CANCEL_ON_DISCONNECT:
+        if context.cancel_on_disconnect or order.flags & ORDER_CANCEL_ON_DISCONNECT:
             order.flags |= ORDER_CANCEL_ON_DISCONNECT
             if order.terms is None:
-                order.terms = Terms(place=exchange.sequence)
-            order.terms.session_id = exchange.session_id
+                order.terms = Terms(place=context.sequence)
+            order.terms.session_id = context.session_id
 
-    def _take_terms(self, order: Order, wanted: OrderTerms) -> None:
+    def _take_terms(self, context: Context, order: Order, wanted: OrderTerms) -> None:
         """Give an order what it asks for beyond price and quantity."""
         terms = order.terms = Terms(
             wanted.stop_price, wanted.trail, wanted.display_quantity, wanted.minimum_quantity,
-            wanted.budget, wanted.expires_ns, self._exchange.sequence,
+            wanted.budget, wanted.expires_ns, context.sequence,
         )  # fmt: skip
         last_price = order.book.last_price
         if wanted.trail and last_price:
@@ -253,31 +254,31 @@ class OrderEntry:
         if wanted.budget and order.self_trade in _NO_CHOICE_WITH_BUDGET:
             order.self_trade = SelfTrade.CANCEL_TAKER
 
-    def check(self, legs: list[Order]) -> No:
+    def check(self, context: Context, legs: list[Order]) -> No:
         """Test new orders by themselves, and that there is room for them."""
         mine = self.mine(legs[0].user)
         for check in ORDER_CHECKS:
             for leg in legs:
-                reason = check(leg, self._exchange.time_ns)
+                reason = check(leg, context.time_ns)
                 if reason:
                     return reason
         for leg in legs:
             if leg.client_order_id and leg.client_order_id in mine.by_client_id:
                 return RejectReason.DUPLICATE_CLIENT_ORDER_ID
         instrument = legs[0].book.instrument
-        return self._check_room(legs, mine) or self._parties.refusal(
-            legs[0].user, instrument.base, instrument.quote
+        return self._check_room(context, legs, mine) or self._parties.refusal(
+            context, legs[0].user, instrument.base, instrument.quote
         )
 
-    def _check_room(self, legs: list[Order], mine: UserOrders) -> No:
+    def _check_room(self, context: Context, legs: list[Order], mine: UserOrders) -> No:
         """Test that there are places for new orders; what cannot rest needs none."""
         more = sum(leg.may_rest or leg.is_stop for leg in legs)
         if not more:
             return _NONE
         settings = self._settings
-        taken = Taken(self._orders.open_count, len(mine.by_id), self._places.holder.orders)
+        taken = Taken(self._orders.open_count, len(mine.by_id), context.holder.orders)
         return self._places.refusal(
-            RejectReason.TOO_MANY_ORDERS, more, taken, settings.open_orders_max,
+            context, RejectReason.TOO_MANY_ORDERS, more, taken, settings.open_orders_max,
             settings.open_orders_per_user_max,
         )  # fmt: skip
 
@@ -307,25 +308,32 @@ class OrderEntry:
         cost = notional(1, ticks, atoms)
         return cost + charge(cost, order.rates.taker, 0)[0]
 
-    def _carry_out(self, command: SubmitOrder, order: Order) -> OrderResponse:
+    def _carry_out(self, context: Context, command: SubmitOrder, order: Order) -> OrderResponse:
         """Let an accepted order arrive, or wait."""
         self._market.note_answered(order, _EXEC_NEW)
         if order.is_stop:
             self._orders.add(order)
             self._market.wait(order)
-            return order_response(self._exchange, command, order, [])
-        fills = self._market.arrive(order, command.request_id)
-        return self._filed(command, order, fills)
+            answer = order_response(context, command, order, [])
+            self._market.give_turns(context, order.book)
+            return answer
+        fills = self._market.arrive(context, order, command.request_id)
+        return self._filed(context, command, order, fills)
 
-    def _filed(self, command: SubmitOrder, order: Order, fills: list[Fill]) -> OrderResponse:
-        """Index an order that arrived, or keep it as ended, and answer."""
+    def _filed(
+        self, context: Context, command: SubmitOrder, order: Order, fills: list[Fill]
+    ) -> OrderResponse:
+        """Index an order that arrived, or keep it as ended, and answer; then stops have turns."""
         if order.leaves:
             self._orders.add(order)
         elif order.cum or self._reuses_id(order):
             self._orders.keep(order)
         if order.reason:
             self._events.append((order, _EXEC_CANCELED))
-        return order_response(self._exchange, command, order, fills)
+        answer = order_response(context, command, order, fills)
+        if order.book.work is not None:
+            self._market.give_turns(context, order.book)
+        return answer
 
     def _reuses_id(self, order: Order) -> bool:
         """Tell whether an older order that is kept has the client order id of one that ended."""
@@ -333,21 +341,21 @@ class OrderEntry:
 
     # --- cancel ---------------------------------------------------------------------------------
 
-    def cancel_order(self, user: int, command: CancelOrder) -> OrderResponse:
+    def cancel_order(self, context: Context, command: CancelOrder) -> OrderResponse:
         """Take an open order out and release its money."""
         order_id, client_order_id = command.order_id, command.client_order_id
-        exchange, orders = self._exchange, self._orders
+        user, orders = command.user or context.user, self._orders
         if (order_id == 0) is (client_order_id == 0):
-            exchange.expiry.end_named(command.user or user, order_id, client_order_id)
-            return order_rejected(exchange, command, RejectReason.INVALID_COMBINATION)
+            self._exchange.expiry.end_named(context, user, order_id, client_order_id)
+            return order_rejected(context, command, RejectReason.INVALID_COMBINATION)
         try:
-            mine = self._users[command.user or user]
+            mine = self._users[user]
             order = mine.by_id[order_id] if order_id else mine.by_client_id[client_order_id]
         except KeyError:
-            return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
+            return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
         book = order.book
         if order.terms is not None or book.status is _HALTED:
-            return self._cancel_special(command, order)
+            return self._cancel_rare(context, command, order)
         (book.bids if order.side is _BUY else book.asks).remove(order)
         order_id, client_order_id = order.order_id, order.client_order_id
         del mine.by_id[order_id]
@@ -367,35 +375,35 @@ class OrderEntry:
             orders.keep(order)
         self._events.append((order, _EXEC_CANCELED))
         return CancelResponse(
-            command.request_id, 0, exchange.sequence, _REQUESTED, exchange.time_ns, _CANCELED,
+            command.request_id, 0, context.sequence, _REQUESTED, context.time_ns, _CANCELED,
             order_id, 0, cum, canceled, order.quote_total, 0, 0, order.fee_total,
         )  # fmt: skip
 
-    def _cancel_special(self, command: CancelOrder, order: Order) -> OrderResponse:
+    def _cancel_rare(self, context: Context, command: CancelOrder, order: Order) -> OrderResponse:
         """Cancel an order that may wait, expire, be one of a pair, or be of a halted instrument."""
         exchange, market = self._exchange, self._market
-        if exchange.expiry.is_dead(order):
+        if exchange.expiry.is_dead(context, order):
             market.cancel(order, CancelReason.EXPIRED)
-            return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
+            return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
         if order.book.status is _HALTED:
-            return order_rejected(exchange, command, RejectReason.NOT_TRADING)
+            return order_rejected(context, command, RejectReason.NOT_TRADING)
         market.take_out(order)
         market.close(order, _REQUESTED)
         self._orders.end(order, told=True)
         market.note_answered(order, _EXEC_CANCELED)
         market.unlink(order, command.request_id)
-        return order_response(exchange, command, order, [])
+        return order_response(context, command, order, [])
 
-    def mass_cancel(self, user: int, command: MassCancel) -> MassCancelResponse:
+    def mass_cancel(self, context: Context, command: MassCancel) -> MassCancelResponse:
         """Cancel the matching open orders in ascending order id, up to the limit."""
         exchange = self._exchange
-        reason, user = _NONE, command.user or user
+        reason, user = _NONE, command.user or context.user
         if command.user and command.all_users:
             reason = RejectReason.INVALID_COMBINATION
         elif command.instrument and command.instrument not in self._books:
             reason = RejectReason.UNKNOWN_INSTRUMENT
         if reason:
-            return MassCancelResponse(command.request_id, 0, exchange.sequence, reason, 0, 0)
+            return MassCancelResponse(command.request_id, 0, context.sequence, reason, 0, 0)
         theirs = self._users.get(user)
         users = [theirs] if theirs is not None else []
         if command.all_users:
@@ -417,7 +425,7 @@ class OrderEntry:
             self._market.cancel(order, CancelReason.MASS_CANCEL, request_id)
         remaining = len(passed) + sum(not order.reason for order in found[len(taken) :])
         return MassCancelResponse(
-            command.request_id, 0, exchange.sequence, _NONE, len(taken), remaining
+            command.request_id, 0, context.sequence, _NONE, len(taken), remaining
         )
 
 

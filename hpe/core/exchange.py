@@ -1,7 +1,7 @@
 """The exchange: the parts of the state machine, put together.
 
 Part of the deterministic core. Owns the counters and settings that every part reads, and the proof
-over all of them. The driver (reference.py) sets `sequence` and `time_ns` before each command.
+over all of them. The driver (reference.py) advances `sequence`, and the clock when a body begins.
 Which part serves which command is said in routing.py.
 """
 
@@ -87,12 +87,7 @@ class Exchange:
         self.limits = limits
         self.settings = Settings()
         self.sequence = 0
-        self.time_ns = 0
         self.last_order_id = 0
-        # Whose commands run, and whether all its orders end with its connection.
-        self.session_id = 0
-        self.cancel_on_disconnect = False
-        self.slow = False  # that, or there may be dead orders: no order takes the shortest way
         # Sessions that are still to be closed because their key was revoked; sessions.py's.
         self.revoked: dict[int, None] = {}
         self.listings = Listings()
@@ -121,12 +116,16 @@ class Exchange:
         self.operations = Operations(self)
         self.busy = Busy(self)
 
-    def let_time_act(self) -> None:
-        """Let what is due at `time_ns` act, in order, as far as the bounds of a body go."""
+    @property
+    def time_ns(self) -> int:
+        """Time of the newest body, 0 before the first: the clock of the state."""
+        return self.timers.now_ns
+
+    def let_time_act(self, time_ns: int) -> None:
+        """Let what is due at a body's time act, in order, as far as the bounds of a body go."""
         timers = self.timers
-        timers.begin_body(self.time_ns)
-        self.market.time_ns = self.time_ns
-        while (entry := timers.next_to_act(self.time_ns)) is not None:
+        timers.begin_body(time_ns)
+        while (entry := timers.next_to_act(time_ns)) is not None:
             self.act(entry)
         timers.review()
 

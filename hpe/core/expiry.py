@@ -14,6 +14,7 @@ from hpe.core.timers import Entry
 from hpe.messages import CancelReason, HoldChange
 
 if TYPE_CHECKING:
+    from hpe.core.context import Context
     from hpe.core.exchange import Exchange
     from hpe.core.orders import Order
 
@@ -46,25 +47,25 @@ class Expiry:
             HoldEvent(user, hold_id, hold.asset, HoldChange.EXPIRED, amount, 0, expires_ns)
         )
 
-    def is_dead(self, order: Order) -> bool:
+    def is_dead(self, context: Context, order: Order) -> bool:
         """True if an order's time has come; not while an uncross counts on it."""
         terms = order.terms
-        if terms is None or not 0 < terms.expires_ns <= self._exchange.time_ns:
+        if terms is None or not 0 < terms.expires_ns <= context.time_ns:
             return False
         return not self._exchange.timers.is_passed(order.book.instrument.instrument_id)
 
-    def end_named(self, user: int, order_id: int, *client_order_ids: int) -> None:
+    def end_named(self, context: Context, user: int, order_id: int, *client_order_ids: int) -> None:
         """End the dead orders of a user that a command names by any id; 0 names none."""
         mine = self._users.get(user)
         if mine is None:
             return
         found = [mine.by_id.get(order_id), *map(mine.by_client_id.get, client_order_ids)]
         for order in found:
-            if order is not None and not order.reason and self.is_dead(order):
+            if order is not None and not order.reason and self.is_dead(context, order):
                 self._market.cancel(order, CancelReason.EXPIRED)
 
-    def end_named_hold(self, user: int, hold_id: int) -> None:
+    def end_named_hold(self, context: Context, user: int, hold_id: int) -> None:
         """End the hold of a user that a command names, if it is dead."""
         hold = self._holds.find(user, hold_id)
-        if hold is not None and 0 < hold.expires_ns <= self._exchange.time_ns:
+        if hold is not None and 0 < hold.expires_ns <= context.time_ns:
             self._end_hold(user, hold_id)

@@ -19,6 +19,7 @@ from hpe.errors import InvariantViolation
 from hpe.messages import HoldRow, RejectReason
 
 if TYPE_CHECKING:
+    from hpe.core.context import Context
     from hpe.core.exchange import Settings
 
 
@@ -49,14 +50,19 @@ class Holds:
         mine = self._holds.get(user)
         return mine.get(hold_id) if mine is not None else None
 
-    def add(self, user: int, hold_id: int, hold: Hold) -> No:
+    def add(self, context: Context, user: int, hold_id: int, hold: Hold) -> No:
         """Bind available money under an id."""
         if self.find(user, hold_id) is not None:
             return RejectReason.DUPLICATE_HOLD
         limits = self._settings.places
         taken = Taken(self._count, len(self._holds.get(user, ())), hold.holder.holds)
         no = self._places.refusal(
-            RejectReason.TOO_MANY_HOLDS, 1, taken, limits.holds_max, limits.holds_per_user_max
+            context,
+            RejectReason.TOO_MANY_HOLDS,
+            1,
+            taken,
+            limits.holds_max,
+            limits.holds_per_user_max,
         ) or self._balances.lock(user, hold.asset, hold.amount)
         if not no:
             self._balances.accounts[user][hold.asset].named += hold.amount

@@ -10,11 +10,12 @@ from itertools import islice
 from typing import Final
 
 from hpe.core.configuration import configure
+from hpe.core.context import Context
 from hpe.core.core import RoomLimit
 from hpe.core.effort import REVOKED
 from hpe.core.exchange import Exchange
 from hpe.core.feeds import PrivateFeed
-from hpe.core.routing import Handler
+from hpe.core.routing import InternalHandler
 from hpe.core.sessions import Sessions
 from hpe.messages import (
     LOGOUT_KEEP_ORDERS,
@@ -55,7 +56,7 @@ class InternalCommands:
         self._exchange = exchange
         self._sessions = sessions
         self._feed = feed
-        self.handlers: dict[type[Request], Handler] = {
+        self.handlers: dict[type[Request], InternalHandler] = {
             SessionAttached: self._session_attached,
             SessionDetached: self._session_detached,
             SessionClosed: self._session_closed,
@@ -65,9 +66,11 @@ class InternalCommands:
             KeysValid: self._keys_valid,
         }
 
-    def _session_attached(self, user: int, command: SessionAttached) -> SessionAttachedResponse:
-        result = self._sessions.attach(command, self._exchange.time_ns)
-        number, sequence = command.request_id, self._exchange.sequence
+    def _session_attached(
+        self, context: Context, command: SessionAttached
+    ) -> SessionAttachedResponse:
+        result = self._sessions.attach(command, context.time_ns)
+        number, sequence = command.request_id, context.sequence
         if isinstance(result, ErrorCode | RoomLimit):
             error, limit = result, 0
             if isinstance(result, RoomLimit):
@@ -75,57 +78,53 @@ class InternalCommands:
             return SessionAttachedResponse(
                 number, 0, sequence, error, command.session_id, 0, 0, 0, limit
             )
-        self._exchange.disconnects.back(result.session_id)
+        self._exchange.disconnects.back(context, result.session_id)
         return SessionAttachedResponse(
             number, 0, sequence, 0, result.session_id, result.window, result.last_request_id,
             # A market-data key may name any user; whose reports there are is not for it to know.
             0 if result.role is Role.MARKET_DATA else self._feed.last(result.user),
-            time_ns=self._exchange.time_ns,
+            time_ns=context.time_ns,
         )  # fmt: skip
 
-    def _session_detached(self, user: int, command: SessionDetached) -> InternalResponse:
-        session = self._sessions.detach(
-            command.session_id, command.attach_number, self._exchange.time_ns
-        )
+    def _session_detached(self, context: Context, command: SessionDetached) -> InternalResponse:
+        session = self._sessions.detach(command.session_id, command.attach_number, context.time_ns)
         if session is not None:
-            self._exchange.disconnects.lost(session.session_id, session.grace_ns)
-        return InternalResponse(command.request_id, 0, self._exchange.sequence)
+            self._exchange.disconnects.lost(context, session.session_id, session.grace_ns)
+        return InternalResponse(command.request_id, 0, context.sequence)
 
-    def _session_closed(self, user: int, command: SessionClosed) -> InternalResponse:
+    def _session_closed(self, context: Context, command: SessionClosed) -> InternalResponse:
         if self._sessions.close(command.session_id, command.attach_number):
             if command.flags & LOGOUT_KEEP_ORDERS:
                 self._exchange.disconnects.left_for_good(command.session_id)
             else:
-                self._exchange.disconnects.lost(command.session_id, 0)
-        return SessionClosedResponse(command.request_id, 0, self._exchange.sequence)
+                self._exchange.disconnects.lost(context, command.session_id, 0)
+        return SessionClosedResponse(command.request_id, 0, context.sequence)
 
-    def _tick(self, user: int, command: Tick) -> InternalResponse:
-        return TickResponse(command.request_id, 0, self._exchange.sequence)
+    def _tick(self, context: Context, command: Tick) -> InternalResponse:
+        return TickResponse(command.request_id, 0, context.sequence)
 
-    def _go_on(self, user: int, command: Continue) -> InternalResponse:
+    def _go_on(self, context: Context, command: Continue) -> InternalResponse:
         if command.request_id == CONTINUE_CLOSING:
-            self._close_revoked()
+            self._close_revoked(context)
         else:
-            self._exchange.market.go_on()
-        return ContinueResponse(command.request_id, 0, self._exchange.sequence)
+            self._exchange.market.go_on(context)
+        return ContinueResponse(command.request_id, 0, context.sequence)
 
-    def _configure(self, user: int, command: Configure) -> InternalResponse:
-        self._exchange.places.act_for_service()
-        configure(self._exchange, command)
+    def _configure(self, context: Context, command: Configure) -> InternalResponse:
+        configure(self._exchange, context, command)
         self._sessions.set_times(command.session_expiry_ns, command.session_keep_ns)
-        return ConfigureResponse(command.request_id, 0, self._exchange.sequence)
+        return ConfigureResponse(command.request_id, 0, context.sequence)
 
-    def _keys_valid(self, user: int, command: KeysValid) -> InternalResponse:
-        self._sessions.valid_keys = {key.number: key.role for key in command.keys}
-        self._sessions.find_revoked()
-        self._close_revoked()
-        return KeysValidResponse(command.request_id, 0, self._exchange.sequence)
+    def _keys_valid(self, context: Context, command: KeysValid) -> InternalResponse:
+        self._sessions.set_keys({key.number: key.role for key in command.keys})
+        self._close_revoked(context)
+        return KeysValidResponse(command.request_id, 0, context.sequence)
 
-    def _close_revoked(self) -> None:
+    def _close_revoked(self, context: Context) -> None:
         """Forget sessions whose key was revoked; their grace is over at once."""
         exchange = self._exchange
         for session_id in list(islice(self._sessions.revoked, exchange.limits.revocations)):
             self._sessions.revoke(session_id)
             exchange.market.effort.charge(REVOKED)
-            exchange.disconnects.back(session_id)
-            exchange.disconnects.lost(session_id, 0)
+            exchange.disconnects.back(context, session_id)
+            exchange.disconnects.lost(context, session_id, 0)

@@ -176,8 +176,8 @@ class _Loader:
 
     def load_head(self, row: DumpedHead) -> None:
         exchange, sessions = self.exchange, self.sessions
-        exchange.sequence, exchange.time_ns, self.digest = row.sequence, row.time_ns, row.digest
-        exchange.timers.now_ns = exchange.market.time_ns = row.time_ns
+        exchange.sequence, exchange.timers.now_ns = row.sequence, row.time_ns
+        self.digest = row.digest
         exchange.last_order_id = row.last_order_id
         exchange.market.last_trade_id = row.last_trade_id
         exchange.market.turns.last_served = row.last_served

@@ -14,9 +14,10 @@ from msgspec import structs
 
 from hpe.core.balances import BalanceCache
 from hpe.core.calls import Calls
+from hpe.core.context import Context
 from hpe.core.core import Limits
 from hpe.core.dead import dead_before
-from hpe.core.effort import FIRED, MATCH, MOVED, REPORT, ROW, Effort
+from hpe.core.effort import FIRED, MATCH, MOVED, REPORT, RESUMED, ROW, Effort
 from hpe.core.events import Event, order_change
 from hpe.core.executor import Executor
 from hpe.core.matcher import Fill, Match, Matched, Matcher, Prevented, Reached
@@ -25,7 +26,7 @@ from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, OrderIndex
 from hpe.core.timers import Timers
 from hpe.core.triggers import Firing
-from hpe.core.turns import Turns, Work
+from hpe.core.turns import Turns
 from hpe.messages import (
     CancelReason,
     ExecType,
@@ -41,11 +42,7 @@ _SELF_TRADE: Final = CancelReason.SELF_TRADE
 
 
 class Market:
-    """All that happens to accepted orders.
-
-    `time_ns` is that of the running body. `concerned` is the instrument of which stops have their
-    turn behind the running command, and `effort_max` the effort at which none has any more.
-    """
+    """All that happens to accepted orders."""
 
     def __init__(
         self, balances: BalanceCache, orders: OrderIndex, timers: Timers, limits: Limits
@@ -58,16 +55,12 @@ class Market:
         self.executor = Executor(balances)
         self.events: list[Event] = []
         self.turns = Turns()
-        self.concerned: OrderBook | None = None
-        self.effort_max = limits.effort
-        self._fired_left = limits.fired
-        self.time_ns = 0
         self.last_trade_id = 0
         self.calls = Calls(self)
 
     # --- arriving -------------------------------------------------------------------------------
 
-    def arrive(self, order: Order, request_id: int) -> list[Fill]:
+    def arrive(self, context: Context, order: Order, request_id: int) -> list[Fill]:
         """Carry out an accepted order that has reserved what it needs: trade, then rest or end.
 
         An order that has no leaves afterwards has ended, `reason` says why. It is not indexed or
@@ -80,7 +73,7 @@ class Market:
         limit = book.limit_within_band(order.side, order.price)
         terms = order.terms
         if terms is not None and terms.budget:
-            return self._spend(order, limit, request_id)
+            return self._spend(context, order, limit, request_id)
         if order.time_in_force is _FOK:
             if not self.matcher.fillable(order, limit, order.leaves):
                 self.close(order, CancelReason.FOK_NOT_FILLABLE)
@@ -92,9 +85,11 @@ class Market:
         ):
             self.close(order, CancelReason.MINIMUM_NOT_FILLABLE)
             return []
-        return self.meet(order, limit, request_id)
+        return self.meet(context, order, limit, request_id)
 
-    def meet(self, order: Order, limit: int | None, request_id: int) -> list[Fill]:
+    def meet(
+        self, context: Context, order: Order, limit: int | None, request_id: int
+    ) -> list[Fill]:
         """Trade within a limit (0: none) that is the order's or the band's, then rest or end.
 
         With None, nothing trades.
@@ -102,7 +97,7 @@ class Market:
         matched = self._trade(order, limit, request_id)
         if order.leaves:
             if matched.barred or matched.exhausted or limit != order.price:
-                reason = self._what_ends(order, limit, matched)
+                reason = self._what_ends(context, order, limit, matched)
             else:
                 reason = 0 if order.may_rest else remainder_reason(order)
             if reason:
@@ -115,28 +110,30 @@ class Market:
                 self.executor.release(order)
         return matched.fills
 
-    def _what_ends(self, order: Order, limit: int | None, matched: Matched) -> int:
-        """Say why an order that was stopped cannot stay, 0 when it rests."""
+    def _what_ends(
+        self, context: Context, order: Order, limit: int | None, matched: Matched
+    ) -> int:
+        """Return the reason for which an order that was stopped cannot stay, 0 when it rests."""
         if matched.barred:
             return _SELF_TRADE
         opposite = order.book.opposite(order.side)  # no dead one is next in turn there
         if matched.exhausted and opposite.crosses(limit):
             return CancelReason.FILL_LIMIT
         if limit != order.price and opposite.crosses(order.price):
-            return self._meet_band(order)
+            return self._meet_band(context, order)
         return 0 if order.may_rest else remainder_reason(order)
 
-    def _meet_band(self, order: Order) -> int:
+    def _meet_band(self, context: Context, order: Order) -> int:
         """Refuse to trade beyond the band: call off trading where that is wanted.
 
-        The maker whose turn it is decides: nobody may begin a call with an order of their own, at
-        no cost, where they have emptied the side, or found it empty.
+        The next maker in turn decides: a user cannot begin a call with its own order, at no cost,
+        where it has emptied the side or found it empty.
         """
         book = order.book
         if book.instrument.volatility_interruption:
             maker = self.matcher.next_maker(book.opposite(order.side))
             if maker.user != order.user:
-                self.calls.interrupt(book)
+                self.calls.interrupt(context, book)
                 if order.may_rest:
                     return 0
         return CancelReason.BAND
@@ -147,7 +144,9 @@ class Market:
         else:
             self.close(order, CancelReason.BAND)
 
-    def _spend(self, order: Order, limit: int | None, request_id: int) -> list[Fill]:
+    def _spend(
+        self, context: Context, order: Order, limit: int | None, request_id: int
+    ) -> list[Fill]:
         """Buy the most whole lots that a budget pays for."""
         terms = order.terms
         assert terms is not None
@@ -156,7 +155,7 @@ class Market:
             return []
         matched, reason = self._trade(order, limit, request_id), 0
         if not matched.spent:
-            reason = self._what_ends(order, limit, matched)
+            reason = self._what_ends(context, order, limit, matched)
         elif not matched.fills:
             reason = CancelReason.NO_LIQUIDITY  # it does not pay for a single lot
         self.close(order, reason)
@@ -335,7 +334,10 @@ class Market:
     # --- stops ----------------------------------------------------------------------------------
 
     def wait(self, order: Order) -> None:
-        """Let an accepted stop wait for its trigger, or queue it when that is reached already."""
+        """Let an accepted stop wait for its trigger, which may be reached already.
+
+        The caller answers the command first, then it gives stops their turn.
+        """
         book, terms = order.book, order.terms
         assert terms is not None
         if order.state is not WAITING:  # or it is replaced, and waits in another place
@@ -345,45 +347,49 @@ class Market:
             self.fire(book, [book.last_price])
 
     def fire(self, book: OrderBook, prices: list[int]) -> None:
-        """Let the stops that trades at these prices reach stand in line for their turns."""
-        work = self.turns.of(book)
-        work.firings.append(Firing(prices))
-        self._take_out_fired(work)
-        self.turns.review(book)
-        if book.work is not None:
-            self.concerned = book
+        """Note the prices of trades; `give_turns` takes out the stops that they reach."""
+        self.turns.of(book).firings.append(Firing(prices))
 
-    def _take_out_fired(self, work: Work) -> None:
-        """Take out stops that were reached, as many as one command, or its part of a body, may."""
-        triggers = work.book.triggers
-        room = min(self._fired_left, max(1, self.effort_max - self.effort.spent))
-        while work.firings and room > 0:
+    def _take_out_fired(self, context: Context, book: OrderBook, left: int) -> int:
+        """Let stops that were reached stand in line; return how many of those `left` still may."""
+        work, room = book.work, min(left, max(1, context.effort_max - self.effort.spent))
+        while work is not None and work.firings and room > 0:
             firing = work.firings[0]
             side = firing.side
-            rows, moved = triggers.take(firing, room)
+            rows, moved = book.triggers.take(firing, room)
             work.file(rows, firing.side != side)
             room -= len(rows)
-            self._fired_left -= len(rows)
+            left -= len(rows)
             self.effort.charge(FIRED, len(rows))
             self.effort.charge(MOVED, moved)
             if firing.is_done:
                 work.firings.popleft()
+        self.turns.review(book)
+        return left
 
     @property
     def unfinished(self) -> bool:
-        """Tell whether something goes on by itself."""
+        """True if something goes on by itself."""
         return self.turns.count > 0
 
-    def run_concerned(self) -> None:
-        """Give stops of the instrument that a command concerned their turn."""
-        book, turns, limits = self.concerned, 0, self.limits
-        assert book is not None
-        while turns < limits.stops and self.effort.spent < self.effort_max:
+    def give_turns(
+        self, context: Context, book: OrderBook, *, fired: bool = True, resumed: bool = False
+    ) -> None:
+        """Give stops of an instrument their turn, behind a command that is answered.
+
+        `fired`: the command reached them; those leave their triggers even in a full batch.
+        `resumed`: those that fired before had to wait, and go on.
+        """
+        turns, limits, left = 0, self.limits, self.limits.fired
+        if fired:
+            left = self._take_out_fired(context, book, left)
+        if resumed:
+            self.effort.charge(RESUMED)
+        while turns < limits.stops and self.effort.spent < context.effort_max:
             work = book.work
             if work is None or work.uncrossing is not None or not work.goes_on:
                 break
-            if work.firings:
-                self._take_out_fired(work)
+            left = self._take_out_fired(context, book, left)
             if work.firings or not work.queued:
                 break
             turns += 1
@@ -394,9 +400,8 @@ class Market:
                 break  # it goes on behind them
             else:
                 work.remove(stop)
-                self._take_turn(stop)
+                left = self._take_turn(context, stop, left)
         self.turns.review(book)
-        self.concerned, self._fired_left = None, limits.fired
 
     def _many_dead_before(self, order: Order) -> bool:
         """True if an order would come to more dead ones than one turn may."""
@@ -404,35 +409,39 @@ class Market:
         self.effort.charge(ROW, passed.rows)
         return passed.dead > self.limits.dead
 
-    def go_on(self) -> None:
+    def go_on(self, context: Context) -> None:
         """Do the next part of the unfinished instrument whose turn it is."""
         work = self.turns.next_served()
         self.effort.charge(self.limits.continue_effort)
-        self.effort_max = max(self.effort_max, self.effort.spent + 1)  # for one stop at least
         if work.uncrossing is not None:
-            self.calls.go_on_uncrossing(work, work.uncrossing)
+            self.calls.go_on_uncrossing(context, work, work.uncrossing)
         elif work.interrupted and not (work.queued or work.firings or work.book.dead_ns()):
             work.interrupted = False
-            self.calls.uncross(work.book, _TRADING)
+            self.calls.uncross(context, work.book, _TRADING)
         else:
-            self.concerned = work.book
+            self.give_turns(context, work.book, fired=False)
 
-    def _take_turn(self, order: Order) -> None:
-        """Let a stop become what it was meant to be; the other leg of its pair ends before."""
+    def _take_turn(self, context: Context, order: Order, left: int) -> int:
+        """Let a stop become the order that it stands for; the other leg of its pair ends first.
+
+        Takes `left`, and returns it, as `_take_out_fired` does for the stops that it reaches.
+        """
         terms = order.terms
         assert terms is not None
         self.note(order, ExecType.TRIGGERED, 0)
         self.unlink(order, 0)
         order.move(ARRIVING)
-        self.arrive(order, 0)
+        self.arrive(context, order, 0)
+        left = self._take_out_fired(context, order.book, left)
         if order.reason:
             self.note(order, ExecType.CANCELED, 0)
         if not order.leaves:
             self.orders.end(order)
+        return left
 
 
 def remainder_reason(order: Order) -> CancelReason:
-    """Say why what is left of an order that may not rest is taken off."""
+    """Return the reason for which the rest of an order that may not rest is canceled."""
     if order.time_in_force is _FOK:
         return CancelReason.FOK_NOT_FILLABLE
     limit = order.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)

@@ -50,7 +50,7 @@ class Fill(msgspec.Struct, gc=False):
 
 
 class Prevented(msgspec.Struct, frozen=True, gc=False):
-    """A match of a user with himself that did not happen, and what was canceled for it.
+    """A match of a user with itself that did not happen, and what was canceled for it.
 
     `fills_before`: how many fills of its order came before it.
     """
@@ -203,7 +203,7 @@ class Matcher:
     def fillable(self, order: Order, limit: int | None, quantity: int) -> bool:
         """True if so much of an order would trade at once within a limit (0: none)."""
         walk = self._walk(order, limit, order.leaves)
-        return sum(part for _, part in walk.parts()) >= quantity
+        return sum(part.quantity for part in walk.parts()) >= quantity
 
     def cost(self, order: Order, limit: int | None, ticks_lots_max: int) -> int:
         """Sum price x quantity (ticks x lots) of what an order would trade now, or a little more.
@@ -212,8 +212,8 @@ class Matcher:
         `ticks_lots_max`: more than that cannot be paid anyway.
         """
         total = 0
-        for price, part in self._walk(order, limit, order.leaves, upward=True).parts():
-            total += ticks_of(price, part)
+        for part in self._walk(order, limit, order.leaves, upward=True).parts():
+            total += ticks_of(part.price, part.quantity)
             if total > ticks_lots_max:
                 break
         return total
@@ -226,92 +226,106 @@ class Matcher:
         if dead_ns:
             best = next(ladder.living(0, dead_ns), None)
         lots_max = budget.lots(best.price) + 1 if best is not None else 1  # one to be refused
-        walk = self._walk(order, limit, lots_max)
-        for price, part in walk.parts():
+        price = 0
+        for price, part, own_last, beyond in self._walk(order, limit, lots_max).parts():
+            if beyond:
+                break
             lots = min(part, budget.lots(price))
             quantity += lots
             budget.spend(price, lots)
-            if lots < part or (walk.own_last and not budget.lots(price)):
+            if lots < part or (own_last and not budget.lots(price)):
                 return quantity > 0
-        return quantity > 0 and budget.is_spent(walk.end)
+        return quantity > 0 and budget.is_spent(price)
 
     def _walk(self, order: Order, limit: int | None, leaves: int, *, upward: bool = False) -> Walk:
-        return Walk(order, limit, leaves, self._effort, self._fills_max, upward=upward)
+        dead_ns = order.book.dead_ns()
+        return Walk(order, limit, leaves, self._effort, self._fills_max, dead_ns, upward)
 
 
-class Walk:
-    """What an order would trade with, level by level, while nothing trades.
+class Part(NamedTuple):
+    """What an order would trade at one price.
 
-    `end` is the price that it came to and left, 0 for none; `own_last` whether the last that it
-    came to at a level was one's own order. `upward`: what icebergs hide counts at any rate.
+    `own_last`: the last that it came to there was an order of its own user. `beyond`: it came to
+    this price and trades nothing there or after it; the price is 0 where there is no more.
     """
 
-    __slots__ = (
-        "_dead_ns", "_effort", "_is_left", "_ladder", "_leaves", "_limit", "_order", "_room",
-        "_upward", "end", "own_last",
-    )  # fmt: skip
+    price: int
+    quantity: int
+    own_last: bool = False
+    beyond: bool = False
 
-    def __init__(
-        self,
-        order: Order,
-        limit: int | None,
-        leaves: int,
-        effort: Effort,
-        fills_max: int,
-        *,
-        upward: bool = False,
-    ) -> None:
-        self._order, self._limit, self._leaves, self._effort = order, limit, leaves, effort
-        self._upward = upward
-        self._ladder = order.book.opposite(order.side)
-        self._dead_ns = order.book.dead_ns()
-        self._room = fills_max
-        self._is_left = self.own_last = False
-        self.end = 0
 
-    def parts(self) -> Iterator[tuple[int, int]]:
-        """Yield (price, quantity) of what the order would trade, best first.
+class _Share(NamedTuple):
+    """What an order would trade of one level, and how it would go on.
+
+    `is_left`: something of the level is left.
+    """
+
+    quantity: int
+    leaves: int
+    room: int
+    own_last: bool
+    is_left: bool
+
+
+class Walk(NamedTuple):
+    """What an order would trade with, level by level, while nothing trades.
+
+    `upward`: what icebergs hide counts in any case.
+    """
+
+    order: Order
+    limit: int | None
+    leaves: int
+    effort: Effort
+    fills_max: int
+    dead_ns: int
+    upward: bool
+
+    def parts(self) -> Iterator[Part]:
+        """Yield what the order would trade, best price first.
 
         Ends at `fills_max` makers; an iceberg counts once per slice there, and takes
         with it what it hides only where all slices of its level have room.
         """
-        limit, ladder, dead_ns = self._limit, self._ladder, self._dead_ns
-        careful = self._order.self_trade != _NONE
-        for level in ladder.levels_within(self._order.price):
+        limit, dead_ns, leaves, room = self.limit, self.dead_ns, self.leaves, self.fills_max
+        ladder = self.order.book.opposite(self.order.side)
+        careful = self.order.self_trade != _NONE
+        for level in ladder.levels_within(self.order.price):
             if dead_ns and all(each.is_dead(dead_ns) for each in level.orders()):
                 continue
-            self.end = level.price
             beyond = limit is None or (limit and (level.price - limit) * ladder.sign < 0)
-            if not self._room or beyond:
+            if not room or beyond:
+                yield Part(level.price, 0, beyond=True)
                 return
-            self._effort.charge(LEVEL)
-            if careful or level.hidden or level.count > self._room or dead_ns:
-                part = self._part_of(level)
+            self.effort.charge(LEVEL)
+            own_last = is_left = False
+            if careful or level.hidden or level.count > room or dead_ns:
+                part, leaves, room, own_last, is_left = self._share_of(level, leaves, room)
             else:
-                part = min(level.quantity, self._leaves)
-                self._leaves -= part
-                self._room -= level.count
-            yield level.price, part
-            if not self._leaves or self._is_left:
+                part = min(level.quantity, leaves)
+                leaves -= part
+                room -= level.count
+            yield Part(level.price, part, own_last)
+            if not leaves or is_left:
                 return
-        self.end = 0
+        yield Part(0, 0, beyond=True)
 
-    def _part_of(self, level: Level) -> int:
+    def _share_of(self, level: Level, leaves: int, room: int) -> _Share:
         """Return what would trade at one level, order by order.
 
-        First every order's shown lots in their turn, where one's own are met under a self-trade
-        policy; then what icebergs of others show one slice after the other. `_is_left` tells that
-        something of the level is.
+        First every order's shown lots in their turn, where orders of the same user are met under a
+        self-trade policy; then what icebergs of others show one slice after the other.
         """
-        order, leaves, room = self._order, self._leaves, self._room
-        policy, traded, hidden, slice_count = order.self_trade, 0, 0, 0
-        self.own_last = self._is_left = False
+        order, policy = self.order, self.order.self_trade
+        traded = hidden = slice_count = 0
+        own_last = is_left = False
         for maker in level.orders():
             if not leaves or not room:
-                self._is_left = True
+                is_left = True
                 break
-            self._effort.charge(ROW)
-            if maker.is_dead(self._dead_ns):
+            self.effort.charge(ROW)
+            if maker.is_dead(self.dead_ns):
                 continue
             room -= 1
             if maker.user != order.user or policy == _NONE:
@@ -320,24 +334,23 @@ class Walk:
                 leaves -= part
                 hidden += maker.hidden
                 slice_count += _slices(maker) if maker.hidden else 0
-                self.own_last = False
+                own_last = False
                 continue
-            self.own_last = True
+            own_last = True
             if policy == _DECREMENT:
                 leaves -= min(maker.leaves, leaves)
             elif policy != _CANCEL_MAKER:
-                self._is_left = True
+                is_left = True
                 break
-        part = 0 if self._is_left else min(hidden, leaves)
+        part = 0 if is_left else min(hidden, leaves)
         if part:
-            self.own_last = False
+            own_last = False
             slice_count = min(slice_count, leaves)  # every fill takes a lot at least
-            self._is_left = slice_count > room
-            if self._is_left and not self._upward:
+            is_left = slice_count > room
+            if is_left and not self.upward:
                 part = 0
             room = max(room - slice_count, 0)
-        self._leaves, self._room = leaves - part, room
-        return traded + part
+        return _Share(traded + part, leaves - part, room, own_last, is_left)
 
 
 def _prevent(aggressor: Order, maker: Order, leaves: int, fills_before: int) -> Prevented:

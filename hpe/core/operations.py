@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hpe.core.context import Context
 from hpe.core.effort import ROW
 from hpe.core.fees import FeeSchedule, Rates, can_go_below_zero, rates_of
 from hpe.core.orderbook import OrderBook
@@ -40,7 +41,7 @@ class Operations:
         self._books = exchange.books
         self._market = exchange.market
 
-    def set_status(self, user: int, command: SetStatus) -> SetStatusResponse:
+    def set_status(self, context: Context, command: SetStatus) -> SetStatusResponse:
         """Set what may be done with an instrument's orders; a call ends only by uncross."""
         book, reason, status = self._books.get(command.instrument), _NONE, 0
         if book is None:
@@ -51,42 +52,43 @@ class Operations:
             status = command.status
             self._market.calls.keep_call(book)
             if book.status is not command.status:
-                self._market.calls.set_status(book, command.status)
-        return SetStatusResponse(command.request_id, 0, self._exchange.sequence, reason, status)
+                self._market.calls.set_status(context, book, command.status)
+        return SetStatusResponse(command.request_id, 0, context.sequence, reason, status)
 
-    def uncross(self, user: int, command: Uncross) -> UncrossResponse:
+    def uncross(self, context: Context, command: Uncross) -> UncrossResponse:
         """End a call: trade what crosses at one price, then go on in the next status."""
-        exchange, book = self._exchange, self._books.get(command.instrument)
+        book = self._books.get(command.instrument)
         reason, price, volume = _NONE, 0, 0
         if book is None:
             reason = RejectReason.UNKNOWN_INSTRUMENT
         elif book.status is not _CALL:
             reason = RejectReason.NO_CALL
         else:
-            found = self._market.calls.uncross(book, InstrumentStatus(command.next_status))
+            next_status = InstrumentStatus(command.next_status)
+            found = self._market.calls.uncross(context, book, next_status)
             price, volume = found.price, found.volume
         return UncrossResponse(
-            command.request_id, 0, exchange.sequence, reason, exchange.time_ns, price, volume
+            command.request_id, 0, context.sequence, reason, context.time_ns, price, volume
         )
 
-    def block_user(self, user: int, command: BlockUser) -> BlockUserResponse:
+    def block_user(self, context: Context, command: BlockUser) -> BlockUserResponse:
         """Refuse new orders of a user, or allow them again."""
         exchange, count = self._exchange, 0
         no: No = _NONE
         theirs = exchange.orders.users.get(command.user)
         if theirs is None and command.blocked:
-            no = exchange.parties.refusal(command.user)
-            theirs = exchange.parties.admit(command.user) if not no else None
+            no = exchange.parties.refusal(context, command.user)
+            theirs = exchange.parties.admit(context.holder, command.user) if not no else None
         if theirs is not None:
             theirs.blocked = command.blocked
             count = len(theirs.by_id)
         reason, flags = told(no)
-        return BlockUserResponse(command.request_id, flags, exchange.sequence, reason, count)
+        return BlockUserResponse(command.request_id, flags, context.sequence, reason, count)
 
-    def set_fees(self, user: int, command: SetFees) -> SetFeesResponse:
+    def set_fees(self, context: Context, command: SetFees) -> SetFeesResponse:
         """Set the rates of an instrument, or of one user on it, for orders accepted from now on."""
         reason = self._set_fees(command)
-        return SetFeesResponse(command.request_id, 0, self._exchange.sequence, reason)
+        return SetFeesResponse(command.request_id, 0, context.sequence, reason)
 
     def _set_fees(self, command: SetFees) -> RejectReason:
         maker, taker = command.maker_fee_ppm, command.taker_fee_ppm

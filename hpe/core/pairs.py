@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from hpe.core.admission import barred
+from hpe.core.context import Context
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
 from hpe.core.places import No, told
@@ -43,28 +44,28 @@ class PairEntry:
         self._parties = exchange.parties
         self._market = exchange.market
 
-    def submit_oco(self, user: int, command: SubmitOco) -> OcoResponse:
+    def submit_oco(self, context: Context, command: SubmitOco) -> OcoResponse:
         """Accept a limit order and a stop of which one cancels the other."""
         exchange = self._exchange
-        user = command.user or user
+        user = command.user or context.user
         exchange.expiry.end_named(
-            user, 0, command.limit_client_order_id, command.stop_client_order_id
+            context, user, 0, command.limit_client_order_id, command.stop_client_order_id
         )
         book = self._books.get(command.instrument)
         if _pair_contradicts(command):
-            return _oco_response(exchange, command, RejectReason.INVALID_COMBINATION)
+            return _oco_response(context, command, RejectReason.INVALID_COMBINATION)
         if book is None:
-            return _oco_response(exchange, command, RejectReason.UNKNOWN_INSTRUMENT)
-        legs = [self._entry.made(user, leg, book) for leg in _legs(command)]
+            return _oco_response(context, command, RejectReason.UNKNOWN_INSTRUMENT)
+        legs = [self._entry.made(context, user, leg, book) for leg in _legs(command)]
         legs[1].order_id += 1
         no = (
             barred(book, self._entry.mine(user), False)
-            or self._entry.check(legs)
+            or self._entry.check(context, legs)
             or _check_pair(book, legs)
             or self._link(*legs)
         )
         if no:
-            return _oco_response(exchange, command, no)
+            return _oco_response(context, command, no)
         exchange.last_order_id += 2
         for leg in legs:
             self._orders.add(leg)
@@ -72,7 +73,9 @@ class PairEntry:
         self._market.clear_way(legs[0])
         self._market.rest(legs[0])
         self._market.wait(legs[1])
-        return _oco_response(exchange, command, _NONE, legs)
+        answer = _oco_response(context, command, _NONE, legs)
+        self._market.give_turns(context, book)
+        return answer
 
     def _link(self, limit: Order, stop: Order) -> RejectReason:
         """Make two orders a pair and reserve the larger need on the limit leg."""
@@ -130,11 +133,11 @@ def _check_pair(book: OrderBook, legs: list[Order]) -> RejectReason:
 
 
 def _oco_response(
-    exchange: Exchange, command: SubmitOco, no: No, legs: list[Order] | None = None
+    context: Context, command: SubmitOco, no: No, legs: list[Order] | None = None
 ) -> OcoResponse:
     """Answer a pair: its two orders, or why not."""
     order_ids = [leg.order_id for leg in legs] if legs else [0, 0]
     reason, flags = told(no)
     return OcoResponse(
-        command.request_id, flags, exchange.sequence, reason, exchange.time_ns, *order_ids
+        command.request_id, flags, context.sequence, reason, context.time_ns, *order_ids
     )

@@ -16,6 +16,7 @@ from hpe.core.places import Holder, No, Places, Taken
 from hpe.messages import HOUSE_USER, RejectReason
 
 if TYPE_CHECKING:
+    from hpe.core.context import Context
     from hpe.core.exchange import Settings
 
 _NONE: Final = RejectReason.NONE
@@ -33,10 +34,11 @@ class Parties:
         self._places = places
         orders.users[HOUSE_USER] = UserOrders(balances.accounts[HOUSE_USER], places.of(0))
 
-    def refusal(self, user: int, *assets: int, reserve: bool = False) -> No:
+    def refusal(self, context: Context, user: int, *assets: int, reserve: bool = False) -> No:
         """Return whether there is room for a user, and for its accounts, where they are new.
 
         Args:
+            context: whose places they take.
             user: who is named.
             assets: in which it needs an account; no two are the same.
             reserve: the last eighth may be used.
@@ -44,36 +46,37 @@ class Parties:
         if user == HOUSE_USER:
             return _NONE
         accounts = self._balances.accounts.get(user)
-        limits, holder = self._settings.places, self._places.holder
+        limits, holder = self._settings.places, context.holder
         no: No = _NONE
         if accounts is None:
             taken = Taken(len(self._orders.users) - 1, 0, holder.users)  # but for the house
             no = self._places.refusal(
-                RejectReason.TOO_MANY_USERS, 1, taken, limits.users_max, reserve=reserve
+                context, RejectReason.TOO_MANY_USERS, 1, taken, limits.users_max, reserve=reserve
             )
         new = sum(accounts is None or asset not in accounts for asset in assets)
         if new and not no:
             taken = Taken(self._balances.count, 0, holder.accounts)
             no = self._places.refusal(
-                RejectReason.TOO_MANY_ACCOUNTS, new, taken, limits.accounts_max, reserve=reserve
-            )
+                context, RejectReason.TOO_MANY_ACCOUNTS, new, taken, limits.accounts_max,
+                reserve=reserve,
+            )  # fmt: skip
         return no
 
-    def admit(self, user: int, *assets: int) -> UserOrders:
+    def admit(self, holder: Holder, user: int, *assets: int) -> UserOrders:
         """Create a user and its accounts, as far as they are new; there is room."""
         mine = self._orders.users.get(user)
         if mine is None:
-            mine = self.open_user(user, self._places.holder)
+            mine = self.open_user(user, holder)
         for asset in assets:
             if asset not in mine.accounts:
-                self._balances.open(user, asset, self._places.holder)
+                self._balances.open(user, asset, holder)
         return mine
 
     def settle(self, orders: list[Order]) -> None:
         """Make the owner of accepted orders and the accounts that they move, as far as new."""
         for order in orders:
             paying, receiving = order.paying, order.receiving
-            accounts = self.admit(order.user, paying.asset, receiving.asset).accounts
+            accounts = self.admit(order.holder, order.user, paying.asset, receiving.asset).accounts
             order.paying, order.receiving = accounts[paying.asset], accounts[receiving.asset]
 
     def open_user(self, user: int, holder: Holder) -> UserOrders:

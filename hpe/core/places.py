@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hpe.errors import InvariantViolation
-from hpe.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, INT_MAX, RejectReason, Role
+from hpe.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, INT_MAX, RejectReason
 
 if TYPE_CHECKING:
+    from hpe.core.context import Context
     from hpe.core.exchange import Settings
-    from hpe.core.sessions import Session
 
 RESERVED_PART: Final = 8
 """One of so many places is for operators: enough to put in order what others filled."""
@@ -90,17 +90,12 @@ class Taken(NamedTuple):
 
 
 class Places:
-    """Who takes places now, and what everybody has taken.
-
-    `holder` is that of the session whose commands run, `operator` whether it is an operator's.
-    """
+    """What everybody has taken, by key."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._holders: dict[int, Holder] = {}
         self._holders_max = _HOLDERS_SLACK
-        self.holder = self.of(0)
-        self.operator = False
 
     def of(self, key: int) -> Holder:
         """Return what is counted of a key."""
@@ -115,16 +110,9 @@ class Places:
         self._holders = {k: each for k, each in self._holders.items() if not k or each.has_any}
         self._holders_max = 2 * len(self._holders) + _HOLDERS_SLACK
 
-    def act_for(self, session: Session) -> None:
-        """Let a session's commands take places."""
-        self.holder, self.operator = self.of(session.key), session.role is Role.OPERATOR
-
-    def act_for_service(self) -> None:
-        """Let the service itself take places, as operators do."""
-        self.holder, self.operator = self.of(0), True
-
     def refusal(
         self,
+        context: Context,
         reason: RejectReason,
         more: int,
         taken: Taken,
@@ -136,6 +124,7 @@ class Places:
         """Return whether so many more places are available.
 
         Args:
+            context: who wants them.
             reason: what to answer when they are not.
             more: how many are wanted.
             taken: how many there are.
@@ -143,11 +132,11 @@ class Places:
             of_user_max: how many one user may have.
             reserve: the last eighth may be used, as operators always may.
         """
-        if self.operator:
+        if context.operator:
             return Refusal(reason, 0) if taken.all + more > count_max else RejectReason.NONE
         if taken.user + more > of_user_max:
             return Refusal(reason, FLAG_USER_LIMIT)
-        if self.holder.key and taken.key + more > self._settings.share_of(count_max):
+        if context.holder.key and taken.key + more > self._settings.share_of(count_max):
             return Refusal(reason, FLAG_KEY_LIMIT)
         if taken.all + more > (count_max if reserve else unreserved(count_max)):
             return Refusal(reason, 0)

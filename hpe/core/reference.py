@@ -27,6 +27,7 @@ from hpe.core.codec import (
     split_frames,
 )
 from hpe.core.configuration import configuration_differences
+from hpe.core.context import Context, origin_of, service_origin
 from hpe.core.core import (
     DEFAULT_LIMITS,
     SYSTEM_CONNECTION,
@@ -54,7 +55,6 @@ from hpe.core.timers import SESSION
 from hpe.core.work import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
 from hpe.errors import Diverged, InvariantViolation
 from hpe.messages import (
-    HELLO_CANCEL_ON_DISCONNECT,
     QUERIES_FULL,
     Continue,
     DetachCause,
@@ -213,35 +213,35 @@ class ReferenceCore:
         session = self.sessions.attached(run.attach)
         if session is None:
             return
-        out = work.replies_to(run.connection)
-        work.connection = run.connection
-        intact = self._answer_frames(session, run.frames, run.admit, work, out)
-        work.advance()
+        connection = run.connection
+        intact, newest_id = self._answer_frames(session, run.frames, run.admit, work, connection)
+        work.advance(connection, newest_id)
         if not intact:
-            work.cut.append(run.connection)
+            work.cut.append(connection)
             lost = SessionDetached(
                 run.attach, session.session_id, run.attach, DetachCause.PROTOCOL_ERROR
             )
             self._execute_internal(encode(lost), work)
 
     def _answer_frames(
-        self, session: Session, frames: bytes, admit: int, work: BatchWork, out: list[bytes]
-    ) -> bool:
+        self, session: Session, frames: bytes, admit: int, work: BatchWork, connection: int
+    ) -> tuple[bool, int]:
         """Answer frames in their order, up to the first that is not of the protocol.
 
         Flat because everything goes through here. `pending` is where the unlogged stretch of
         executed frames starts: whole runs are logged as the bytes that came, uncut.
 
         Returns:
-            False when the bytes ceased to be the protocol.
+            False when the bytes ceased to be the protocol; and the highest request id.
         """
         exchange, last_request_id = self.exchange, session.last_request_id
         by_type, commands, digested = self._by_type, self._commands, work.digested
         remember, effort = session.remembered.append, self._effort
         position, pending, end, highest_id = 0, -1, len(frames), last_request_id
         intact, guarded = True, session.role is not Role.ANONYMOUS
-        events, report = exchange.market.events, self.feed.report
-        user = self._act_for(session)
+        events, report, out = exchange.market.events, self.feed.report, work.replies_to(connection)
+        origin, effort_max = origin_of(session, exchange.places), self.limits.effort
+        user, time_ns = origin.user, work.time_ns
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
@@ -262,7 +262,7 @@ class ReferenceCore:
                 if guarded and (fresh or handler is None) and not session.may(request):
                     handler, answer = None, error_body(request_id, ErrorCode.NOT_AUTHORIZED)
                 elif handler is None:
-                    answer = self._answer_query(user, request, admit, work, out)
+                    answer = self._answer_query(user, request, admit, work, connection)
                 else:
                     if fresh and not work.begun:
                         self._begin(work)
@@ -270,13 +270,13 @@ class ReferenceCore:
                         handler = None
                         answer = not_executed(session, request_id, body, admit, work.full)
                     else:
-                        exchange.sequence += 1
-                        response = handler(user, request)
+                        sequence = exchange.sequence = exchange.sequence + 1
+                        response = handler(Context(sequence, time_ns, effort_max, *origin), request)
                         answer = encode(response)
                         if effort.spent != work.effort or len(events) > 1:
                             self._collect(work, out)
                         elif events:
-                            report(events.pop(), exchange.sequence, exchange.time_ns, work)
+                            report(events.pop(), sequence, time_ns, work)
                         if response.reason != lasting:
                             work.count_idle(response)
                         session.last_request_id = last_request_id = request_id
@@ -295,27 +295,16 @@ class ReferenceCore:
             position = after
         if pending >= 0:
             work.log(session.session_id, user, frames[pending:])
-        work.highest_id = max(highest_id, last_request_id)
-        return intact
-
-    def _act_for(self, session: Session) -> int:
-        """Note whose commands come; gives the user that they are for if they name none."""
-        exchange = self.exchange
-        exchange.session_id = session.session_id
-        exchange.places.act_for(session)
-        exchange.cancel_on_disconnect = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
-        exchange.slow = exchange.cancel_on_disconnect or exchange.timers.overdue
-        # Market data is about nobody, and its key may have named anybody.
-        return session.user if session.role is not Role.MARKET_DATA else 0
+        return intact, max(highest_id, last_request_id)
 
     def _must_wait(self, user: int, request: Request, work: BatchWork) -> bool:
-        """Tell whether a command is not executed now: the batch, or its instrument, is busy."""
+        """True if a command is not executed now: the batch, or its instrument, is busy."""
         if work.full and isinstance(request, MAY_COST_MUCH):
             return True
         return self.exchange.busy.refuses(user, request)
 
     def _answer_query(
-        self, user: int, request: Request, admit: int, work: BatchWork, out: list[bytes]
+        self, user: int, request: Request, admit: int, work: BatchWork, connection: int
     ) -> bytes:
         """Answer a query from the state as it is between two commands.
 
@@ -329,7 +318,7 @@ class ReferenceCore:
         if self._effort.asked >= self.limits.query_effort:
             return error_body(request.request_id, *QUERIES_FULL)
         if isinstance(request, Subscribe):
-            self._effort.ask(ROW, answer_later(self.market_feed, request, work, out))
+            self._effort.ask(ROW, answer_later(self.market_feed, request, work, connection))
             return b""
         assert handler is not None
         return encode(handler(user, request))
@@ -337,32 +326,28 @@ class ReferenceCore:
     def _begin(self, work: BatchWork) -> None:
         """Let time act: once per body, before its first command; then the unfinished go on."""
         work.begun = True
-        exchange, market = self.exchange, self.exchange.market
+        exchange = self.exchange
         if work.time_ns <= exchange.time_ns:
             raise InvariantViolation(f"batch time {work.time_ns} is not after the last logged one")
-        exchange.time_ns = work.time_ns
-        exchange.let_time_act()
+        exchange.let_time_act(work.time_ns)
         self._report(work, [], exchange.sequence + 1)
         if exchange.revoked:
             self._execute_internal(_CLOSE_MORE, work)
-        market.effort_max = self._effort.spent + self.limits.turns_effort
-        for _ in range(market.turns.count):  # each at most once
-            self._execute_internal(_CONTINUE, work)
-            if self._effort.spent >= market.effort_max:
+        effort_max = self._effort.spent + self.limits.turns_effort
+        for _ in range(exchange.market.turns.count):  # each at most once
+            one_stop = self._effort.spent + self.limits.continue_effort + 1
+            effort_max = max(effort_max, one_stop)
+            self._execute_internal(_CONTINUE, work, effort_max)
+            if self._effort.spent >= effort_max:
                 break
-        market.effort_max = self.limits.effort
-        exchange.slow = exchange.cancel_on_disconnect or market.timers.overdue
         self._weigh(work)
 
     def _collect(self, work: BatchWork, out: list[bytes]) -> None:
-        """Let fired stops have their turn and report what one command did.
+        """Weigh and report what one command did.
 
         Fills and levels walked are what makes one command cost a thousand times another: with
         `limits.effort` of them the batch is full, for its time and for the log's record.
         """
-        market = self.exchange.market
-        if market.concerned is not None:
-            market.run_concerned()
         self._weigh(work)
         self._report(work, out, self.exchange.sequence)
 
@@ -377,7 +362,7 @@ class ReferenceCore:
         """Encode what happened; reports with a request id also go to the connection of `out`."""
         exchange = self.exchange
         for event in exchange.market.events:
-            out += self.feed.report(event, sequence, exchange.time_ns, work)
+            out += self.feed.report(event, sequence, work.time_ns, work)
             if isinstance(event, TRADING_EVENTS):
                 work.trades += trades_of(event)
                 if self.market_feed.active:
@@ -393,13 +378,19 @@ class ReferenceCore:
         out = work.replies_to(SYSTEM_CONNECTION)
         out += [frame(self._execute_internal(body, work)) for body in split_frames(run.frames)]
 
-    def _execute_internal(self, body: bytes, work: BatchWork) -> bytes:
-        """Execute and log one internal command; gives the response."""
+    def _execute_internal(self, body: bytes, work: BatchWork, effort_max: int = 0) -> bytes:
+        """Execute and log one internal command and return the response.
+
+        `effort_max` is that of its context, 0 for the usual one.
+        """
         request = decode_request(body, INTERNAL_TABLES)
         if not work.begun:
             self._begin(work)
-        self.exchange.sequence += 1
-        response = encode(self._internal[type(request)](0, request))
+        exchange = self.exchange
+        exchange.sequence += 1
+        effort_max, service = effort_max or self.limits.effort, service_origin(exchange.places)
+        context = Context(exchange.sequence, work.time_ns, effort_max, *service)
+        response = encode(self._internal[type(request)](context, request))
         self._collect(work, [])
         work.digested.append(response)
         work.log(SYSTEM_CONNECTION, 0, frame(body))
@@ -428,7 +419,7 @@ class ReferenceCore:
         session = self.sessions.get(session_id)
         if session is None or session.user != user:
             raise Diverged(self.last_sequence + 1, f"session {session_id} of user {user} is gone")
-        self._answer_frames(session, frames, 0, work, work.replies_to(SYSTEM_CONNECTION))
+        self._answer_frames(session, frames, 0, work, SYSTEM_CONNECTION)
 
     def _finish(self, work: BatchWork, *, makes_up: bool = False) -> Output:
         """Seal a batch: accounts, digest, market data (`makes_up`: what is late of it), body."""
@@ -437,12 +428,12 @@ class ReferenceCore:
             self._execute_internal(_TICK, work)  # time acts with a command only
         if work.begun:
             changed = exchange.balances.take_changed()
-            self.feed.report_accounts(changed, exchange.sequence, exchange.time_ns, work)
+            self.feed.report_accounts(changed, exchange.sequence, work.time_ns, work)
             self.digest = crc32(b"".join(work.digested), self.digest)
             if feed.active:
                 if exchange.timers.overdue:
                     feed.note_dead()
-                market = feed.updates(exchange.time_ns)
+                market = feed.updates(work.time_ns)
         elif makes_up and feed.active:
             market = feed.make_up(work.time_ns)
         if work.subscribes:

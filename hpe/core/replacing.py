@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.admission import barred, beyond_band
 from hpe.core.answers import order_rejected, order_response
+from hpe.core.context import Context
 from hpe.core.matcher import Fill
 from hpe.core.order_states import ARRIVING
 from hpe.core.orders import Order, UserOrders
@@ -54,7 +55,7 @@ class OrderReplacing:
         self._market = exchange.market
         self._executor = exchange.market.executor
 
-    def replace_order(self, user: int, command: ReplaceOrder) -> OrderResponse:
+    def replace_order(self, context: Context, command: ReplaceOrder) -> OrderResponse:
         """Change an open order."""
         exchange = self._exchange
         leaves, total = command.leaves_quantity, command.quantity
@@ -63,67 +64,73 @@ class OrderReplacing:
             or (command.order_id == 0) is (command.client_order_id == 0)
         ):  # fmt: skip
             exchange.expiry.end_named(
-                command.user or user, command.order_id, command.client_order_id
+                context, command.user or context.user, command.order_id, command.client_order_id
             )
-            return order_rejected(exchange, command, _INVALID)
+            return order_rejected(context, command, _INVALID)
         try:
-            mine = self._users[command.user or user]
+            mine = self._users[command.user or context.user]
             if command.order_id:
                 order = mine.by_id[command.order_id]
             else:
                 order = mine.by_client_id[command.client_order_id]
         except KeyError:
-            return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
+            return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
         terms = order.terms
-        if terms is not None and exchange.expiry.is_dead(order):
+        if terms is not None and exchange.expiry.is_dead(context, order):
             self._market.cancel(order, CancelReason.EXPIRED)
-            return order_rejected(exchange, command, RejectReason.UNKNOWN_ORDER)
+            return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
         if (
             terms is not None or command.stop_price or command.expires_ns or not order.price
         ) and _does_not_fit(command, order):
-            return order_rejected(exchange, command, _INVALID)
+            return order_rejected(context, command, _INVALID)
         done = order.cum + order.canceled
         if leaves is None:
             leaves = total - done if total is not None else order.leaves
         if leaves <= 0:
-            return self._replace_away(command, order)
+            return self._replace_away(context, command, order)
         price = command.price or order.price
-        reason = self._check(order, command, price, leaves)
+        reason = self._check(context, command, order, price, leaves)
         if reason:
-            return order_rejected(exchange, command, reason)
+            return order_rejected(context, command, reason)
         flags = 0
         if leaves == order.leaves and price == order.price and _changes_nothing(command, order):
             flags = FLAG_UNCHANGED
-        order.quantity = leaves + done
+        order.quantity, was_finished = leaves + done, order.book.work is None
         if command.expires_ns:
             self._orders.move_end(order, command.expires_ns)
         if order.waiting:
-            self._replace_waiting(command, order, price, leaves)
+            self._replace_waiting(context, command, order, price, leaves)
             fills: list[Fill] = []
         else:
-            fills = self._replace_resting(command, order, price, leaves)
+            fills = self._replace_resting(context, command, order, price, leaves)
         if fills or order.reason:
-            return order_response(exchange, command, order, fills)
-        cum = order.cum
-        return ReplaceResponse(
-            command.request_id, flags, exchange.sequence, 0, exchange.time_ns,
-            _PARTIALLY_FILLED if cum else _NEW, order.order_id, order.leaves, cum, order.canceled,
-            order.quote_total, 0, 0, order.fee_total,
-        )  # fmt: skip
+            answer = order_response(context, command, order, fills)
+        else:
+            cum = order.cum
+            answer = ReplaceResponse(
+                command.request_id, flags, context.sequence, 0, context.time_ns,
+                _PARTIALLY_FILLED if cum else _NEW, order.order_id, order.leaves, cum,
+                order.canceled, order.quote_total, 0, 0, order.fee_total,
+            )  # fmt: skip
+        if was_finished and order.book.work is not None:
+            self._market.give_turns(context, order.book)
+        return answer
 
-    def _replace_away(self, command: ReplaceOrder, order: Order) -> OrderResponse:
+    def _replace_away(self, context: Context, command: ReplaceOrder, order: Order) -> OrderResponse:
         """End an order that the replace leaves nothing of."""
         market = self._market
         if order.book.status is InstrumentStatus.HALTED:
-            return order_rejected(self._exchange, command, RejectReason.NOT_TRADING)
+            return order_rejected(context, command, RejectReason.NOT_TRADING)
         market.take_out(order)
         market.close(order, CancelReason.REPLACED_AWAY)
         self._orders.end(order, told=True)
         market.note_answered(order, ExecType.CANCELED)
         market.unlink(order, command.request_id)
-        return order_response(self._exchange, command, order, [])
+        return order_response(context, command, order, [])
 
-    def _check(self, order: Order, command: ReplaceOrder, price: int, leaves: int) -> RejectReason:
+    def _check(
+        self, context: Context, command: ReplaceOrder, order: Order, price: int, leaves: int
+    ) -> RejectReason:
         """Test what the order would become, and reserve what it needs then."""
         book, terms, rates, same_price = order.book, order.terms, order.rates, price == order.price
         instrument, mine = book.instrument, self._users[order.user]
@@ -157,7 +164,7 @@ class OrderReplacing:
             # With what it traded so far inside, the whole of an order's life stays within 64 bits.
             if needed > AMOUNT_MAX - order.quote_total - order.fee_total:
                 return RejectReason.NOTIONAL_OUT_OF_RANGE
-        if 0 < command.expires_ns <= self._exchange.time_ns:
+        if 0 < command.expires_ns <= context.time_ns:
             return RejectReason.EXPIRY_PASSED
         stays = same_price and (leaves == order.leaves or command.expires_ns > 0)
         if order.flags & ORDER_POST_ONLY and not stays and book.crosses(order.side, price):
@@ -171,7 +178,7 @@ class OrderReplacing:
         return RejectReason.NONE if enough else RejectReason.INSUFFICIENT_FUNDS
 
     def _replace_waiting(
-        self, command: ReplaceOrder, order: Order, price: int, leaves: int
+        self, context: Context, command: ReplaceOrder, order: Order, price: int, leaves: int
     ) -> None:
         """Change a stop that has not fired; what loses its place counts as newer than all."""
         terms, triggers = order.terms, order.book.triggers
@@ -184,12 +191,12 @@ class OrderReplacing:
             return
         triggers.remove(order)
         terms.stop_price = command.stop_price or trigger
-        terms.place = self._exchange.sequence
+        terms.place = context.sequence
         self._market.note_answered(order, _REPLACED)
         self._market.wait(order)
 
     def _replace_resting(
-        self, command: ReplaceOrder, order: Order, price: int, leaves: int
+        self, context: Context, command: ReplaceOrder, order: Order, price: int, leaves: int
     ) -> list[Fill]:
         """Change an order in the book; it trades when it crosses now."""
         book = order.book
@@ -212,7 +219,7 @@ class OrderReplacing:
         market.note_answered(order, _REPLACED)
         order.hidden = 0
         limit = book.limit_within_band(order.side, price)
-        fills = market.meet(order, limit, command.request_id)
+        fills = market.meet(context, order, limit, command.request_id)
         if not order.leaves:
             self._orders.end(order, told=True)
             if order.reason:

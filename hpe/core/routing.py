@@ -10,6 +10,7 @@ from typing import Any
 
 from hpe.core.answers import CommandResponse
 from hpe.core.catalogue import Catalogue
+from hpe.core.context import Context
 from hpe.core.exchange import Exchange
 from hpe.core.queries import Queries
 from hpe.messages import (
@@ -27,6 +28,7 @@ from hpe.messages import (
     GetOrder,
     GetOrderbook,
     GetStateHash,
+    InternalResponse,
     ListAssets,
     ListBalances,
     ListFills,
@@ -40,6 +42,7 @@ from hpe.messages import (
     Reply,
     Request,
     ResolveInstrument,
+    SessionAttachedResponse,
     SetFees,
     SetStatus,
     SubmitOco,
@@ -50,10 +53,11 @@ from hpe.messages import (
     Withdraw,
 )
 
-Handler = Callable[[int, Any], Reply]
-"""(user, request) -> reply; for internal commands the user is 0."""
+QueryHandler = Callable[[int, Any], Reply]
+"""(user, query) -> reply."""
 
-CommandHandler = Callable[[int, Any], CommandResponse]
+CommandHandler = Callable[[Context, Any], CommandResponse]
+InternalHandler = Callable[[Context, Any], InternalResponse | SessionAttachedResponse]
 
 
 def commands_of(exchange: Exchange) -> dict[type[Request], CommandHandler]:
@@ -85,7 +89,7 @@ def commands_of(exchange: Exchange) -> dict[type[Request], CommandHandler]:
     }
 
 
-def queries_of(queries: Queries, catalogue: Catalogue) -> dict[type[Request], Handler]:
+def queries_of(queries: Queries, catalogue: Catalogue) -> dict[type[Request], QueryHandler]:
     """Return who answers each query."""
     return {
         GetOrderbook: queries.get_orderbook,

@@ -237,6 +237,11 @@ class Sessions:
     def _is_valid(self, key: int, role: Role) -> bool:
         return not key or self.valid_keys is None or self.valid_keys.get(key) is role
 
+    def set_keys(self, valid_keys: dict[int, Role]) -> None:
+        """Take over which keys are valid, and note the sessions whose key is not any more."""
+        self.valid_keys = valid_keys
+        self.find_revoked()
+
     def find_revoked(self) -> None:
         """Note the sessions whose key is not valid any more. Cost: all sessions."""
         self.revoked.clear()

@@ -37,14 +37,15 @@ def answer_later(
     feed: MarketFeed,
     request: Subscribe,
     work: BatchWork,
-    out: list[bytes],
+    connection: int,
 ) -> int:
-    """Keep the place of a snapshot, which the next element of `out` takes.
+    """Keep the place of a snapshot, which the connection's next reply takes.
 
     Returns:
         The rows that it costs: to copy one that the batch makes anyway, a part of them.
     """
-    work.subscribes.append((work.connection, out, len(out), request))
+    out = work.replies_to(connection)
+    work.subscribes.append((connection, out, len(out), request))
     key = (request.instrument, request.channel, request.depth)
     snapshot = work.snapshots.get(key)
     if snapshot is not None:

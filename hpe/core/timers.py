@@ -99,8 +99,8 @@ class Timers:
 
     `acts_max` is how many of each kind act in one body, of ENDING how many orders end.
 
-    `now_ns` is the body's time. `overdue` is true while there may be dead orders: those whose time
-    has come and whose turn has not.
+    `now_ns` is the time of the newest body, the clock of the state. `overdue` is true while there
+    may be dead orders: those whose time has come and whose turn has not.
     """
 
     __slots__ = ("_passed", "_queues", "acts_max", "now_ns", "overdue", "room")

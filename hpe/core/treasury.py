@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hpe.core.context import Context
 from hpe.core.events import HoldEvent
 from hpe.core.holds import Hold
 from hpe.core.places import No, told
@@ -50,81 +51,85 @@ class Treasury:
         self._holds = exchange.holds
         self._parties = exchange.parties
 
-    def deposit(self, user: int, command: Deposit) -> LockResponse:
+    def deposit(self, context: Context, command: Deposit) -> LockResponse:
         """Credit an account from outside."""
 
         def credit(owner: int, asset: int, amount: int) -> No:
             no = self._parties.refusal(
-                owner, asset, reserve=True
+                context, owner, asset, reserve=True
             ) or self._balances.deposit_refusal(asset, amount)
             if not no:
-                self._parties.admit(owner, asset)
+                self._parties.admit(context.holder, owner, asset)
                 self._balances.deposit(owner, asset, amount)
             return no
 
-        return self._move(user, command, DepositResponse, credit)
+        return self._move(context, command, DepositResponse, credit)
 
-    def withdraw(self, user: int, command: Withdraw) -> LockResponse:
+    def withdraw(self, context: Context, command: Withdraw) -> LockResponse:
         """Debit an account to outside."""
-        return self._move(user, command, WithdrawResponse, self._balances.withdraw)
+        return self._move(context, command, WithdrawResponse, self._balances.withdraw)
 
-    def unlock_balance(self, user: int, command: UnlockBalance) -> LockResponse:
+    def unlock_balance(self, context: Context, command: UnlockBalance) -> LockResponse:
         """Move what is held without a name to available."""
-        return self._move(user, command, UnlockResponse, self._balances.unlock)
+        return self._move(context, command, UnlockResponse, self._balances.unlock)
 
-    def lock_balance(self, user: int, command: LockBalance) -> LockResponse:
+    def lock_balance(self, context: Context, command: LockBalance) -> LockResponse:
         """Move available to held, under a name or without one."""
-        self._exchange.expiry.end_named_hold(command.user or user, command.hold_id)
+        self._exchange.expiry.end_named_hold(context, command.user or context.user, command.hold_id)
         if not command.hold_id:
             if command.expires_ns:
-                return self._answer(user, command, LockResponse, RejectReason.INVALID_COMBINATION)
-            return self._move(user, command, LockResponse, self._balances.lock)
+                return self._answer(
+                    context, command, LockResponse, RejectReason.INVALID_COMBINATION
+                )
+            return self._move(context, command, LockResponse, self._balances.lock)
 
         def lock(owner: int, asset: int, amount: int) -> No:
-            if 0 < command.expires_ns <= self._exchange.time_ns:
+            if 0 < command.expires_ns <= context.time_ns:
                 return RejectReason.EXPIRY_PASSED
-            hold = Hold(asset, amount, command.expires_ns, self._exchange.places.holder)
-            no = self._holds.add(owner, command.hold_id, hold)
+            hold = Hold(asset, amount, command.expires_ns, context.holder)
+            no = self._holds.add(context, owner, command.hold_id, hold)
             if not no:
                 self._note(owner, command.hold_id, hold, HoldChange.LOCKED, amount)
             return no
 
-        return self._move(user, command, LockResponse, lock)
+        return self._move(context, command, LockResponse, lock)
 
-    def transfer(self, user: int, command: Transfer) -> LockResponse:
+    def transfer(self, context: Context, command: Transfer) -> LockResponse:
         """Move available money to another user."""
-        if command.to_user == (command.user or user):
-            return self._answer(user, command, TransferResponse, RejectReason.INVALID_COMBINATION)
+        if command.to_user == (command.user or context.user):
+            return self._answer(
+                context, command, TransferResponse, RejectReason.INVALID_COMBINATION
+            )
 
         def pay(owner: int, asset: int, amount: int) -> No:
-            no = self._parties.refusal(command.to_user, asset)
+            no = self._parties.refusal(context, command.to_user, asset)
             if not no and self._balances.peek(owner, asset).available < amount:
                 no = RejectReason.INSUFFICIENT_FUNDS
             if not no:
-                self._parties.admit(command.to_user, asset)
+                self._parties.admit(context.holder, command.to_user, asset)
                 self._balances.transfer(owner, asset, amount, command.to_user)
             return no
 
-        return self._move(user, command, TransferResponse, pay)
+        return self._move(context, command, TransferResponse, pay)
 
     def _move(
-        self, user: int, command: _MoneyCommand, response: type[LockResponse], move: _Move
+        self, context: Context, command: _MoneyCommand, response: type[LockResponse], move: _Move
     ) -> LockResponse:
         """Carry out one movement and answer with the account afterwards."""
         if command.asset not in self._assets:
-            return self._answer(user, command, response, RejectReason.UNKNOWN_ASSET)
-        no = move(command.user or user, command.asset, command.amount)
-        return self._answer(user, command, response, no)
+            return self._answer(context, command, response, RejectReason.UNKNOWN_ASSET)
+        no = move(command.user or context.user, command.asset, command.amount)
+        return self._answer(context, command, response, no)
 
     def _answer(
-        self, user: int, command: _MoneyCommand, response: type[LockResponse], no: No
+        self, context: Context, command: _MoneyCommand, response: type[LockResponse], no: No
     ) -> LockResponse:
         account, (reason, flags) = (
-            self._balances.peek(command.user or user, command.asset),
+            self._balances.peek(command.user or context.user, command.asset),
             told(no),
         )
         return response(
-            command.request_id, flags, self._exchange.sequence, reason, command.asset,
+            command.request_id, flags, context.sequence, reason, command.asset,
             account.available, account.reserved, account.held,
         )  # fmt: skip
 
@@ -134,22 +139,22 @@ class Treasury:
             HoldEvent(user, hold_id, hold.asset, change, amount, hold.amount, hold.expires_ns)
         )
 
-    def capture_hold(self, user: int, command: CaptureHold) -> HoldResponse:
+    def capture_hold(self, context: Context, command: CaptureHold) -> HoldResponse:
         """Pay out of a named hold."""
         return self._pay_out(
-            user, command, HoldResponse, HoldChange.CAPTURED, command.amount, command.to_user
+            context, command, HoldResponse, HoldChange.CAPTURED, command.amount, command.to_user
         )
 
-    def release_hold(self, user: int, command: ReleaseHold) -> HoldResponse:
+    def release_hold(self, context: Context, command: ReleaseHold) -> HoldResponse:
         """Release part or all of a named hold."""
-        owner = command.user or user
+        owner = command.user or context.user
         return self._pay_out(
-            user, command, ReleaseHoldResponse, HoldChange.RELEASED, command.amount, owner
+            context, command, ReleaseHoldResponse, HoldChange.RELEASED, command.amount, owner
         )
 
     def _pay_out(
         self,
-        user: int,
+        context: Context,
         command: CaptureHold | ReleaseHold,
         response: type[HoldResponse],
         change: HoldChange,
@@ -157,18 +162,18 @@ class Treasury:
         to_user: int,
     ) -> HoldResponse:
         """Pay part of a hold (0: all of it) to a user and answer with what is left."""
-        owner, hold_id = command.user or user, command.hold_id
-        self._exchange.expiry.end_named_hold(owner, hold_id)
-        sequence, hold = self._exchange.sequence, self._holds.find(owner, hold_id)
+        owner, hold_id = command.user or context.user, command.hold_id
+        self._exchange.expiry.end_named_hold(context, owner, hold_id)
+        sequence, hold = context.sequence, self._holds.find(owner, hold_id)
         if hold is None:
             reason = RejectReason.UNKNOWN_HOLD
             return response(command.request_id, 0, sequence, reason, hold_id, 0, 0, 0, 0, 0)
-        no = self._parties.refusal(to_user, hold.asset)
+        no = self._parties.refusal(context, to_user, hold.asset)
         if not no and amount > hold.amount:
             no = RejectReason.INSUFFICIENT_HOLD
         if not no:
             amount = amount or hold.amount
-            self._parties.admit(to_user, hold.asset)
+            self._parties.admit(context.holder, to_user, hold.asset)
             self._holds.pay(owner, hold_id, hold, amount, to_user)
             self._note(owner, hold_id, hold, change, amount)
         account = self._balances.peek(owner, hold.asset)

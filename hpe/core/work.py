@@ -58,16 +58,16 @@ class BatchWork:
     refused as busy. `effort` counts that, as far as it has been reported. `careful` is true when it
     is full, or something is unfinished: some commands have to wait then.
     `digested` are the bodies that the output digest covers, in order. `private` has the reports
-    of each user, with the number of the first. `subscribes` are those of the run's `connection` and
-    others whose reply has a place (list, index) and waits for the end of the batch; `snapshots`
-    what they asked for: (instrument, channel, depth). `highest_id`, `idle` and `idle_cancels`
-    are those of Progress, for the run that is being executed.
+    of each user, with the number of the first. `subscribes` are those whose reply has a place
+    (connection, list, index) and waits for the end of the batch; `snapshots` what they asked for:
+    (instrument, channel, depth). `idle` and `idle_cancels` are those of Progress, for the run that
+    is being executed.
     """
 
     __slots__ = (
-        "begun", "careful", "connection", "cut", "digested", "effort", "first_sequence", "full",
-        "groups", "highest_id", "idle", "idle_cancels", "private", "progress", "replies",
-        "reports_max", "snapshots", "subscribed", "subscribes", "time_ns", "trades",
+        "begun", "careful", "cut", "digested", "effort", "first_sequence", "full", "groups",
+        "idle", "idle_cancels", "private", "progress", "replies", "reports_max", "snapshots",
+        "subscribed", "subscribes", "time_ns", "trades",
     )  # fmt: skip
 
     def __init__(self, time_ns: int, first_sequence: int, reports_max: int) -> None:
@@ -84,11 +84,10 @@ class BatchWork:
         self.trades: list[Trade] = []
         self.digested: list[bytes] = []
         self.cut: list[int] = []
-        self.connection = 0
         self.subscribes: list[tuple[int, list[bytes], int, Subscribe]] = []
         self.snapshots: dict[tuple[int, int, int], Snapshot] = {}
         self.subscribed: list[tuple[int, int, int, int]] = []
-        self.highest_id = self.idle = self.idle_cancels = 0
+        self.idle = self.idle_cancels = 0
         self.progress: list[Progress] = []
 
     def replies_to(self, connection: int) -> list[bytes]:
@@ -106,10 +105,9 @@ class BatchWork:
             else:
                 self.idle += 1
 
-    def advance(self) -> None:
-        """Note that the run of `connection` is executed."""
-        idle, cancels = self.idle, self.idle_cancels
-        self.progress.append(Progress(self.connection, self.highest_id, idle, cancels))
+    def advance(self, connection: int, highest_id: int) -> None:
+        """Note that a run is executed."""
+        self.progress.append(Progress(connection, highest_id, self.idle, self.idle_cancels))
         self.idle = self.idle_cancels = 0
 
     def report(self, user: int, private_sequence: int, body: bytes) -> None:

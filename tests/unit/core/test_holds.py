@@ -3,6 +3,7 @@
 import pytest
 
 from hpe.core.balances import BalanceCache
+from hpe.core.context import Context
 from hpe.core.exchange import Settings
 from hpe.core.holds import Hold, Holds
 from hpe.core.places import NOBODY, Places
@@ -48,7 +49,8 @@ def amounts(balances, user=USER):
 
 
 def add(holds, hold_id, amount, expires_ns=0, user=USER):
-    return holds.add(user, hold_id, Hold(ASSET, amount, expires_ns, NOBODY))
+    context = Context(1, 1, 0, user, 0, NOBODY, operator=False, cancel_on_disconnect=False)
+    return holds.add(context, user, hold_id, Hold(ASSET, amount, expires_ns, NOBODY))
 
 
 def pay(holds, hold_id, amount, to_user):

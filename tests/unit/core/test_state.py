@@ -21,7 +21,7 @@ def order_of(core, order_id):
     ("part", "field"),
     [
         (lambda core: core.exchange, "sequence"),
-        (lambda core: core.exchange, "time_ns"),
+        (lambda core: core.exchange.timers, "now_ns"),
         (lambda core: core.exchange, "last_order_id"),
         (lambda core: core.exchange.market, "last_trade_id"),
         (lambda core: core, "digest"),

@@ -1,0 +1,62 @@
+"""What one command acts under: made once per command, passed to whatever carries it out.
+
+Part of the deterministic core. No part of the exchange keeps any of it: what a function depends on
+is in its arguments, or a row of the state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from hpe.messages import HELLO_CANCEL_ON_DISCONNECT, Role
+
+if TYPE_CHECKING:
+    from hpe.core.places import Holder, Places
+    from hpe.core.sessions import Session
+
+
+class Origin(NamedTuple):
+    """Where commands come from: one session, or the service itself; see Context."""
+
+    user: int
+    session_id: int
+    holder: Holder
+    operator: bool
+    cancel_on_disconnect: bool
+
+
+def origin_of(session: Session, places: Places) -> Origin:
+    """Return where the commands of a session come from."""
+    # Market data is about no user, and its key may have named any.
+    user = session.user if session.role is not Role.MARKET_DATA else 0
+    cancels = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
+    operator = session.role is Role.OPERATOR
+    return Origin(user, session.session_id, places.of(session.key), operator, cancels)
+
+
+def service_origin(places: Places) -> Origin:
+    """Return where the commands of the service itself come from; it may do what operators may."""
+    return Origin(0, 0, places.of(0), True, False)
+
+
+class Context(msgspec.Struct, frozen=True, gc=False):
+    """What one command acts under; a Struct because its constructor is C.
+
+    `sequence` is the command's own, `time_ns` the time of its body. With `effort_max` spent, no
+    stop that the command reached has its turn any more. `user` is the one that the command is for
+    unless it names another. `holder` stands for the key of its session and takes the places that
+    the command takes, of those for operators too if `operator` is true. With
+    `cancel_on_disconnect`, all orders of the session `session_id` end with its connection. User
+    and session are 0 for the service itself.
+    """
+
+    sequence: int
+    time_ns: int
+    effort_max: int
+    user: int
+    session_id: int
+    holder: Holder
+    operator: bool
+    cancel_on_disconnect: bool

@@ -1,0 +1,43 @@
+"""What a command acts under: every handler is given it, and where it comes from."""
+
+import inspect
+from collections import deque
+
+import pytest
+
+from hpe.core.context import origin_of, service_origin
+from hpe.core.exchange import Settings
+from hpe.core.places import Places
+from hpe.core.reference import ReferenceCore
+from hpe.core.sessions import Session
+from hpe.messages import COMMANDS, HELLO_CANCEL_ON_DISCONNECT, INTERNAL, Role
+
+PLAIN, CANCELS = 0, HELLO_CANCEL_ON_DISCONNECT
+
+
+def test_every_command_is_given_its_context():
+    core = ReferenceCore()
+    handlers = [*core._commands.values(), *core._internal.values()]
+    assert len(handlers) == len(COMMANDS) + len(INTERNAL)
+    for handler in handlers:
+        assert list(inspect.signature(handler).parameters) == ["context", "command"]
+
+
+@pytest.mark.parametrize(
+    ("role", "flags", "expected"),
+    [
+        (Role.TRADER, PLAIN, (7, 3, 5, False, False)),
+        (Role.TRADER, CANCELS, (7, 3, 5, False, True)),
+        (Role.OPERATOR, PLAIN, (7, 3, 5, True, False)),
+        (Role.MARKET_DATA, PLAIN, (0, 3, 5, False, False)),
+    ],
+)
+def test_where_the_commands_of_a_session_come_from(role, flags, expected):
+    session = Session(3, 7, 0, deque(), role, flags=flags, key=5)
+    origin = origin_of(session, Places(Settings()))
+    assert origin._replace(holder=origin.holder.key) == expected
+
+
+def test_the_service_may_do_what_operators_may():
+    origin = service_origin(Places(Settings()))
+    assert origin._replace(holder=origin.holder.key) == (0, 0, 0, True, False)
