@@ -59,6 +59,8 @@ def _is_free(client: Client, limits: Limits, *requests: Request) -> bool:
     wanted = wanted_of(venue.wanted)
     core.load(list(venue.core.dump()), wanted)
     batch = Batch(venue.time_ns + venue.pace_ns, [client.run(*requests)], wanted)
-    last = client.replies(core.apply(batch))[-1]
-    assert not isinstance(last, Error) or last.code == ErrorCode.BUSY, last
-    return not isinstance(last, Error)
+    replies = client.replies(core.apply(batch))
+    errors = [reply for reply in replies if isinstance(reply, Error)]
+    assert all(error.code == ErrorCode.BUSY for error in errors), errors
+    assert not errors or errors[-1] is replies[-1], "what was not executed is not measured"
+    return not errors

@@ -12,9 +12,8 @@ import pytest
 from hpe.clock import DAY_NS, SECOND_NS, Clock, Reading
 from hpe.core import new_core
 from hpe.core.codec import decode_body, encode, frame, split_frames
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Output, Run
-from hpe.core.exchange import DUE_AT_ONCE
-from hpe.core.reference import ReferenceCore
+from hpe.core.core import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.core.rows import DumpedSession
 from hpe.core.thread import _DUE, PAUSES, STOP, Served, Work, _take, run
 from hpe.errors import InvariantViolation
 from hpe.messages import (
@@ -27,6 +26,8 @@ from hpe.messages import (
     Tick,
     type_number,
 )
+from tests.support.core_around import CoreAround
+from tests.support.dumps import rows_of
 from tests.support.hand_set_clock import NOON_NS, HandSetClock
 
 
@@ -44,7 +45,7 @@ class Loop:
     """Runs the loop over prepared batches in this thread."""
 
     def __init__(self, machine: Callable[[], Reading] | None = None) -> None:
-        self.core = new_core()
+        self.core: Core = new_core()
         self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self.log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
         self.clock = Clock(self.core.last_time_ns, read=machine or HandSetClock())
@@ -103,7 +104,7 @@ def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
     loop = Loop(machine)
     seen: list[bytes] = []
 
-    class Watching(ReferenceCore):
+    class Watching(CoreAround):
         def apply(self, batch: Batch) -> Output:
             seen.append(batch.wanted)
             if len(seen) == 2:
@@ -123,7 +124,7 @@ def test_late_market_data_is_made_up_for_when_nothing_waits() -> None:
     loop = Loop()
     seen: list[tuple[int, bytes, int]] = []
 
-    class Late(ReferenceCore):
+    class Late(CoreAround):
         def apply(self, batch: Batch) -> Output:
             seen.append((len(batch.runs), batch.wanted, batch.time_ns))
             if len(seen) == 4:
@@ -178,7 +179,7 @@ def test_what_goes_on_by_itself_leaves_as_much_time_as_it_takes() -> None:
     loop = Loop(machine)
     began: list[int] = []
 
-    class Unfinished(ReferenceCore):
+    class Unfinished(CoreAround):
         def apply(self, batch: Batch) -> Output:
             began.append(machine.steady_ns)
             machine.passes(10 * MILLISECOND_NS)
@@ -214,7 +215,7 @@ def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
     detach = work(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST))
     loop = Loop(machine)
     loop.serve(ATTACH, detach, STOP)
-    assert list(loop.core.sessions), "the session waits to expire"
+    assert rows_of(loop.core, DumpedSession), "the session waits to expire"
     machine.passes(2 * DAY_NS)
     loop.log_inbox = EndsTheLoop(loop.inbox)
     freed = loop.freed
@@ -223,7 +224,7 @@ def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
     (body,) = split_frames(group[2])
     assert body[1] == type_number(Tick)
     assert len(served) == 1
-    assert not list(loop.core.sessions), "the tick let it expire"
+    assert not rows_of(loop.core, DumpedSession), "the tick let it expire"
     assert loop.freed == freed, "a tick holds no slot"
 
 
@@ -283,7 +284,7 @@ def test_what_is_unfinished_is_due_at_once_whatever_the_clock_says(back_ns: int)
     assert inbox.waits == []
 
 
-class FaultyCore(ReferenceCore):
+class FaultyCore(CoreAround):
     def apply(self, batch: Batch) -> Output:
         if batch.runs:
             raise InvariantViolation("planted")
