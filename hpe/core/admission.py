@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from hpe.core.fees import Rates
-from hpe.core.kinds import RESTING, kind_of
+from hpe.core.kinds import Kind, is_for, kind_of
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order, UserOrders
 from hpe.core.wide import checked_notional, worst_fee
@@ -36,15 +36,15 @@ def contradicts(command: SubmitOrder) -> bool:
     kind = kind_of(command.order_type, command.time_in_force, terms.budget)
     if kind is None or kind.needs_price is not (command.price > 0):
         return True
+    if not is_for(kind, command.side) or (terms.budget and command.quantity):
+        return True
     match command.order_type:
         case OrderType.LIMIT:
-            return _limit_contradicts(command, terms)
+            return _limit_contradicts(command, terms, kind)
         case OrderType.MARKET:
             return _market_contradicts(command, terms)
         case OrderType.STOP:
-            budget = command.side is Side.BUY
             wrong = (terms.stop_price > 0) is (terms.trail > 0)
-            wrong |= (terms.budget > 0) is not budget or (budget and command.quantity > 0)
         case OrderType.STOP_LIMIT:
             wrong = not terms.stop_price or terms.trail > 0
     return wrong or _post_only(command) or max(terms.display_quantity, terms.minimum_quantity) > 0
@@ -54,13 +54,12 @@ def _post_only(command: SubmitOrder) -> bool:
     return command.flags & ORDER_POST_ONLY > 0
 
 
-def _limit_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
+def _limit_contradicts(command: SubmitOrder, terms: OrderTerms, kind: Kind) -> bool:
     display, minimum = terms.display_quantity, terms.minimum_quantity
-    resting = command.time_in_force in RESTING
     if terms.stop_price or terms.trail:
         return True
     post_only = _post_only(command)
-    if (post_only or display) and not resting:
+    if (post_only or display) and not kind.may_rest:
         return True
     if minimum and (post_only or display or command.time_in_force is TimeInForce.FOK):
         return True
@@ -74,7 +73,7 @@ def _market_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
     if terms.stop_price or terms.trail or terms.display_quantity:
         return True
     if budget:
-        return command.side is not Side.BUY or command.quantity > 0 or minimum > 0
+        return minimum > 0
     return minimum > command.quantity or (
         minimum > 0 and command.time_in_force is not TimeInForce.IOC
     )
@@ -115,7 +114,8 @@ def check_price(order: Order, time_ns: int) -> RejectReason:
 
 def check_band(order: Order, time_ns: int) -> RejectReason:
     """Test a limit order's price against the band; stops meet it when they fire."""
-    if order.order_type is OrderType.LIMIT and beyond_band(order.book, order.side, order.price):
+    limited = order.kind.needs_price and not order.kind.waits
+    if limited and beyond_band(order.book, order.side, order.price):
         return RejectReason.PRICE_OUT_OF_BAND
     return RejectReason.NONE
 

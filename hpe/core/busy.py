@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpe.core.dead import Search, count_dead
 from hpe.core.effort import ROW
-from hpe.core.orders import STOPS
+from hpe.core.kinds import STOPS
 from hpe.core.replacing import named_order, only_cancels
 from hpe.messages import (
     INT_MAX,

@@ -42,12 +42,12 @@ class Calls:
             self.time_interruption(book, due_ns)
 
     def time_interruption(self, book: OrderBook, due_ns: int) -> None:
-        """Let a call end by itself at a time."""
+        """Set the time at which a call ends by itself."""
         book.interruption_due_ns = due_ns
         self._timers.add(*_interruption(book))
 
     def keep_call(self, book: OrderBook) -> None:
-        """Let a call, if it would end by itself, wait for an operator to end it."""
+        """Take off the time of a call, if it has one: an operator ends it."""
         if book.interruption_due_ns:
             self._timers.remove(*_interruption(book))
             book.interruption_due_ns = 0
@@ -56,7 +56,7 @@ class Calls:
             self._market.turns.review(book)
 
     def end_interruption(self, book: OrderBook) -> None:
-        """Let a call whose time has come be uncrossed when its turn comes."""
+        """Note that a call's time has come: it is uncrossed when it has its turn."""
         self.keep_call(book)
         self._market.turns.of(book).interrupted = True
         self._market.turns.review(book)
@@ -107,7 +107,7 @@ class Calls:
         self.set_status(context, book, state.next_status)
 
     def keep_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
-        """Let an uncross go on later; what it counts on lives until it is finished."""
+        """Leave the rest of an uncross for later; what it counts on lives until it is finished."""
         if work.uncrossing is None:
             self._timers.pass_over(work.book.instrument.instrument_id)
         work.uncrossing = state

@@ -31,7 +31,7 @@ class Disconnects:
         self._entries: dict[int, list[Entry]] = {}
 
     def lost(self, context: Context, session_id: int, grace_ns: int) -> None:
-        """Let the orders of a session end after its grace; without one they begin to at once."""
+        """Start the grace of a session's orders; without one they begin to end at once."""
         theirs = self._orders.by_session.get(session_id)
         if not theirs:
             return
@@ -51,7 +51,7 @@ class Disconnects:
         return session_id in self._entries
 
     def back(self, context: Context, session_id: int) -> None:
-        """Let the orders of a session stay: it is back, unless its time had come before."""
+        """Keep the orders of a session that is back, unless its time had come before."""
         theirs = self._entries.get(session_id)
         if theirs is not None and theirs[-1].due[0] > context.time_ns:
             self._forget(theirs[-1])

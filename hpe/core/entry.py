@@ -213,7 +213,7 @@ class OrderEntry:
         return self._carry_out(context, command, order)
 
     def mine(self, user: int) -> UserOrders:
-        """Give what a user has, for looking only: of one who is not there it is nothing."""
+        """Return what a user has, to look at only; nothing for an unknown user."""
         return self._users.get(user, STRANGER)
 
     def made(self, context: Context, user: int, command: SubmitOrder, book: OrderBook) -> Order:
@@ -234,7 +234,7 @@ class OrderEntry:
         return order
 
     def _take_session(self, context: Context, order: Order) -> None:
-        """Let an order belong to its session, if the order or the session asks for that."""
+        """Bind an order to its session, if the order or the session asks for that."""
         if context.cancel_on_disconnect or order.flags & ORDER_CANCEL_ON_DISCONNECT:
             order.flags |= ORDER_CANCEL_ON_DISCONNECT
             if order.terms is None:
@@ -242,7 +242,7 @@ class OrderEntry:
             order.terms.session_id = context.session_id
 
     def _take_terms(self, context: Context, order: Order, wanted: OrderTerms) -> None:
-        """Give an order what it asks for beyond price and quantity."""
+        """Set what an order asks for beyond price and quantity."""
         terms = order.terms = Terms(
             wanted.stop_price, wanted.trail, wanted.display_quantity, wanted.minimum_quantity,
             wanted.budget, wanted.expires_ns, context.sequence,
@@ -292,13 +292,13 @@ class OrderEntry:
         return _NONE
 
     def _needed(self, order: Order) -> int:
-        """Give what a new order has to reserve."""
+        """Return what a new order has to reserve."""
         if order.side is _BUY and order.kind.reserves is Reserve.COST:
             return self._market_cost(order)
         return self._market.executor.requirement(order, order.price, order.leaves)
 
     def _market_cost(self, order: Order) -> int:
-        """Give what a market buy by quantity costs now, or something above what is available."""
+        """Return what a market buy by quantity costs now, or something above what is available."""
         book, available = order.book, order.paying.available
         atoms, limit = book.instrument.quote_atoms_per_tick, book.limit_within_band(_BUY, 0)
         ticks_max = ticks_paid_by(available, atoms)
@@ -309,7 +309,7 @@ class OrderEntry:
         return cost + charge(cost, order.rates.taker, 0)[0]
 
     def _carry_out(self, context: Context, command: SubmitOrder, order: Order) -> OrderResponse:
-        """Let an accepted order arrive, or wait."""
+        """Start an accepted order: it arrives or, a stop, waits."""
         self._market.note_answered(order, _EXEC_NEW)
         if order.is_stop:
             self._orders.add(order)
@@ -336,7 +336,7 @@ class OrderEntry:
         return answer
 
     def _reuses_id(self, order: Order) -> bool:
-        """Tell whether an older order that is kept has the client order id of one that ended."""
+        """True if an older kept order has the client order id of one that ended."""
         return order.client_order_id in self._users[order.user].ended_by_client_id
 
     # --- cancel ---------------------------------------------------------------------------------

@@ -14,11 +14,13 @@ from typing import Final
 import msgspec
 
 from hpe.core.balances import BalanceCache
+from hpe.core.kinds import Reserve
 from hpe.core.matcher import Fill
 from hpe.core.orders import Order
 from hpe.core.wide import base_atoms, charge, notional, worst_fee
 from hpe.messages import Side
 
+_BUDGET: Final = Reserve.BUDGET
 _BUY: Final = Side.BUY  # a global is read in a fraction of the time of an enum's attribute
 
 
@@ -66,9 +68,10 @@ class Executor:
         instrument = order.book.instrument
         if order.side is not _BUY:
             return base_atoms(leaves, instrument.base_atoms_per_lot)
-        if not price:
+        if order.kind.reserves is _BUDGET:
             assert order.terms is not None
             return order.terms.budget
+        assert price, "the matcher finds what a market buy costs"
         needed = notional(price, leaves, instrument.quote_atoms_per_tick)
         if order.rates.worst:
             return needed + worst_fee(needed, order.rates.worst, order.fee_rest)

@@ -31,7 +31,6 @@ from hpe.messages import (
     CancelReason,
     ExecType,
     InstrumentStatus,
-    OrderType,
     TimeInForce,
 )
 
@@ -334,7 +333,7 @@ class Market:
     # --- stops ----------------------------------------------------------------------------------
 
     def wait(self, order: Order) -> None:
-        """Let an accepted stop wait for its trigger, which may be reached already.
+        """File an accepted stop at its trigger, which may be reached already.
 
         The caller answers the command first, then it gives stops their turn.
         """
@@ -351,7 +350,7 @@ class Market:
         self.turns.of(book).firings.append(Firing(prices))
 
     def _take_out_fired(self, context: Context, book: OrderBook, left: int) -> int:
-        """Let stops that were reached stand in line; return how many of those `left` still may."""
+        """Line up stops that were reached; return how many of those `left` still may."""
         work, room = book.work, min(left, max(1, context.effort_max - self.effort.spent))
         while work is not None and work.firings and room > 0:
             firing = work.firings[0]
@@ -375,7 +374,7 @@ class Market:
     def give_turns(
         self, context: Context, book: OrderBook, *, fired: bool = True, resumed: bool = False
     ) -> None:
-        """Give stops of an instrument their turn, behind a command that is answered.
+        """Run the turns of an instrument's stops, behind a command that is answered.
 
         `fired`: the command reached them; those leave their triggers even in a full batch.
         `resumed`: those that fired before had to wait, and go on.
@@ -422,7 +421,7 @@ class Market:
             self.give_turns(context, work.book, fired=False)
 
     def _take_turn(self, context: Context, order: Order, left: int) -> int:
-        """Let a stop become the order that it stands for; the other leg of its pair ends first.
+        """Turn a stop into the order that it stands for; the other leg of its pair ends first.
 
         Takes `left`, and returns it, as `_take_out_fired` does for the stops that it reaches.
         """
@@ -444,5 +443,5 @@ def remainder_reason(order: Order) -> CancelReason:
     """Return the reason for which the rest of an order that may not rest is canceled."""
     if order.time_in_force is _FOK:
         return CancelReason.FOK_NOT_FILLABLE
-    limit = order.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-    return CancelReason.IOC_REMAINDER if limit else CancelReason.NO_LIQUIDITY
+    limited = order.kind.needs_price
+    return CancelReason.IOC_REMAINDER if limited else CancelReason.NO_LIQUIDITY

@@ -129,7 +129,7 @@ class _Watched:
             self.status = status_row(self.book, self.indicative)
 
     def forget_indicative(self) -> None:
-        """Have no indicative price: there is no call, or nobody was told."""
+        """Drop the indicative price: there is no call, or nobody was told."""
         self.indicative, self.indicative_due_ns = NO_CLEARING, 0
         self.indicative_known, self.indicative_stale = False, True
 
@@ -273,7 +273,7 @@ class MarketFeed:
                 ]
 
     def note_dead(self) -> None:
-        """Have indicative prices found anew where orders are dead: time alone changed them."""
+        """Mark indicative prices stale where orders are dead: time alone changed them."""
         for watched in self._watched.values():
             if watched.wants(Channel.STATUS) and watched.book.dead_ns():
                 watched.notice()

@@ -354,7 +354,7 @@ class Walk(NamedTuple):
 
 
 def _prevent(aggressor: Order, maker: Order, leaves: int, fills_before: int) -> Prevented:
-    """Let the aggressor's policy act on a match with its own user; gives what was canceled.
+    """Let the aggressor's policy act on a match with its own user; return what was canceled.
 
     Where it ends the aggressor, `taker_canceled` is for the report: the caller ends the order.
     """

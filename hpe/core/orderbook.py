@@ -407,7 +407,7 @@ class OrderBook:
         return None if not dead_ns or any(ladder.living(near, dead_ns)) else limit
 
     def watch(self, record: Record | None, notice: Callable[[], None] = _nobody) -> None:
-        """Have every visible change of both sides appended to a record, or cease to.
+        """Append every visible change of both sides to a record, or cease to.
 
         `notice` is called when only hidden lots changed, or what may be done.
         """

@@ -42,8 +42,6 @@ _FILLED: Final = OrderStatus.FILLED
 _CANCELED: Final = OrderStatus.CANCELED
 _EXPIRED: Final = CancelReason.EXPIRED
 
-STOPS: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
-
 
 class Terms(msgspec.Struct, gc=False):
     """What an order has beyond price and quantity, for those that have any of it.
@@ -124,7 +122,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
     @property
     def kind(self) -> Kind:
-        """What kind of order it is."""
+        """Which kind of order this is."""
         budget = self.terms.budget if self.terms is not None else 0
         kind = kind_of(self.order_type, self.time_in_force, budget)
         assert kind is not None
@@ -148,7 +146,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     @property
     def is_stop(self) -> bool:
         """True if this is, or was, a stop."""
-        return self.order_type in STOPS
+        return self.kind.waits
 
     def move(self, state: OrderState) -> None:
         """Move to another state, one that the table allows."""
@@ -266,7 +264,7 @@ class OrderIndex:
             self.users[order.user].ended_by_client_id[client_order_id] = order
 
     def move_end(self, order: Order, expires_ns: int) -> None:
-        """Let an indexed order that has an end of its own have it at another time."""
+        """Move the end of an indexed order that has one to another time."""
         terms = order.terms
         assert terms is not None
         self._timers.remove(*_entry(order, terms))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.admission import barred
 from hpe.core.context import Context
+from hpe.core.kinds import is_for, kind_of
 from hpe.core.orderbook import OrderBook
 from hpe.core.orders import Order
 from hpe.core.places import No, told
@@ -95,15 +96,22 @@ class PairEntry:
 
 def _pair_contradicts(command: SubmitOco) -> bool:
     """True if the fields of a pair contradict each other."""
-    needs_budget = command.side is _BUY and not command.stop_limit_price
+    stop = kind_of(_stop_type(command), _time_in_force(command), command.budget)
     same = command.limit_client_order_id == command.stop_client_order_id != 0
-    return same or (command.budget > 0) is not needs_budget
+    return same or stop is None or not is_for(stop, command.side)
+
+
+def _stop_type(command: SubmitOco) -> OrderType:
+    return OrderType.STOP_LIMIT if command.stop_limit_price else OrderType.STOP
+
+
+def _time_in_force(command: SubmitOco) -> TimeInForce:
+    return TimeInForce.GTD if command.expires_ns else TimeInForce.GTC
 
 
 def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
     """Return the two orders that a pair consists of."""
-    tif = TimeInForce.GTD if command.expires_ns else TimeInForce.GTC
-    stop_type = OrderType.STOP_LIMIT if command.stop_limit_price else OrderType.STOP
+    tif, stop_type = _time_in_force(command), _stop_type(command)
     limit = SubmitOrder(
         command.request_id, command.instrument, command.limit_client_order_id, command.side,
         _LIMIT, tif, command.price, command.quantity, command.flags, command.self_trade,

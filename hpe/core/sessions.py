@@ -193,7 +193,7 @@ class Sessions:
         return session.detached_ns + away_ns, SESSION, session.session_id, 0
 
     def detach(self, session_id: int, attach_number: int, time_ns: int) -> Session | None:
-        """Let a connection go; None, ignored, when its attachment is not the current one.
+        """Detach a connection; None, ignored, when its attachment is not the current one.
 
         A session for market data ends at once.
         """

@@ -114,7 +114,7 @@ class Timers:
         self.overdue = False
 
     def add(self, due: Due, instrument: int = 0) -> None:
-        """Let something act at a time."""
+        """File something that acts at a time."""
         self._queues[due[1]].add(due, instrument, instrument in self._passed)
 
     def remove(self, due: Due, instrument: int = 0) -> None:
@@ -154,13 +154,13 @@ class Timers:
     # --- instruments whose orders may not end now -------------------------------------------------
 
     def pass_over(self, instrument: int) -> None:
-        """Let nothing act that is kept under an instrument, until `take_up`."""
+        """Pass over what is kept under an instrument, until `take_up`."""
         self._passed.add(instrument)
         for queue in self._queues:
             queue.pass_over(instrument)
 
     def take_up(self, instrument: int) -> None:
-        """Let what is kept under an instrument act again."""
+        """Cease to pass over what is kept under an instrument."""
         self._passed.remove(instrument)
         for queue in self._queues:
             queue.take_up(instrument)

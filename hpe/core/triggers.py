@@ -66,7 +66,7 @@ class WaitingSide:
         self.quiet_low, self.quiet_high = _BELOW, INT_MAX
 
     def add(self, order: Order) -> None:
-        """Let a stop wait at its trigger, `stop_price`."""
+        """File a stop at its trigger, `stop_price`."""
         terms = order.terms
         assert terms is not None
         rank = terms.stop_price * self.sign
@@ -279,7 +279,7 @@ class Triggers:
         return self.buys if side is Side.BUY else self.sells
 
     def add(self, order: Order) -> None:
-        """Let a stop wait."""
+        """File a stop."""
         self.side(order.side).add(order)
         self.count += 1
 

@@ -252,3 +252,27 @@ def test_a_command_acts_under_its_context(name):
 def test_a_command_that_looks_at_the_clock_is_found():
     code = "def f(self, context):\n    context.time_ns + self._exchange.time_ns\n"
     assert read_elsewhere(ast.parse(code)) == {"self._exchange.time_ns"}
+
+
+# --- kinds of orders ------------------------------------------------------------------------------
+
+NAMES_TYPES = {
+    "kinds.py": "the table",
+    "admission.py": "which fields go together, type by type",
+    "pairs.py": "makes the two legs",
+    "entry.py": "the shortest way, of limit orders alone",
+}
+"""Modules that name types of orders, and why: all others ask the table of kinds."""
+
+
+def named_types(tree):
+    """Return the members of OrderType that a module names."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "OrderType"
+    }
+
+
+def test_what_a_kind_of_order_is_stands_in_one_table():
+    assert {path.name for path in STATE_MACHINE if named_types(tree_of(path))} == set(NAMES_TYPES)

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from hpe.core.kinds import KINDS, RESTING, Reserve, kind_of
+from hpe.core.kinds import KINDS, RESTING, STOPS, Reserve, is_for, kind_of
 from hpe.messages import (
     InstrumentStatus,
     OrderTerms,
@@ -19,8 +19,6 @@ from hpe.messages import (
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
 from tests.support.core_pit import Pit
-
-STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 def order_of(pit, key, *, trader=None, **changes):
@@ -62,7 +60,9 @@ def test_the_table_has_the_kinds_of_protocol_md():
 def test_a_row_of_the_table_is_what_the_words_of_protocol_md_make_of_it(key):
     """Against "Kinds of orders", "Market states", "Replacing an order" and "Reservations"."""
     kind, (order_type, stays, has_budget) = KINDS[key], key
-    stops, limited = order_type in STOPS, kind.needs_price
+    stops = order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
+    limited = kind.needs_price
+    assert kind.waits is stops
     assert kind.may_rest is (stays and limited), "market and stop orders never rest in the book"
     assert kind.in_call is (stops or (limited and stays)), "limits gtc and gtd, and stops"
     changes = not has_budget and (stops or kind.may_rest)
@@ -72,6 +72,15 @@ def test_a_row_of_the_table_is_what_the_words_of_protocol_md_make_of_it(key):
     unlimited = Reserve.COST if order_type is OrderType.MARKET else Reserve.BASE
     expected = Reserve.NOTIONAL if limited else unlimited
     assert kind.reserves is (Reserve.BUDGET if has_budget else expected)
+
+
+@pytest.mark.parametrize(("key", "side"), list(product(KINDS, Side)))
+def test_stops_without_a_price_buy_with_a_budget_and_sell_without(key, side):
+    order_type, _, has_budget = key
+    buys_only = has_budget
+    sells_only = order_type is OrderType.STOP and not has_budget
+    allowed = (side is Side.BUY or not buys_only) and (side is Side.SELL or not sells_only)
+    assert is_for(KINDS[key], side) is allowed
 
 
 each_kind = pytest.mark.parametrize("key", KINDS, ids=lambda key: f"{key[0].name}-{key[1:]}")
