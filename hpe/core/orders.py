@@ -7,13 +7,13 @@ orders and fills of all users are kept for queries.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from hpe.core.core import DEFAULT_LIMITS, Limits
-from hpe.core.kinds import Kind, kind_of
+from hpe.core.kinds import STOPS, Kind, kind_of
 from hpe.core.order_states import ARRIVING, ENDED, MOVES, QUEUED, RESTS, WAITING, OrderState
 from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Due
@@ -146,7 +146,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     @property
     def is_stop(self) -> bool:
         """True if this is, or was, a stop."""
-        return self.kind.waits
+        return self.order_type in STOPS
 
     def move(self, state: OrderState) -> None:
         """Move to another state, one that the table allows."""
@@ -213,7 +213,7 @@ class OrderIndex:
         self.users: dict[int, UserOrders] = {}  # who is in it is parties.py's
         self.open_count = 0
         # Those that a session's lost connection cancels, by session; the oldest first.
-        self.by_session: dict[int, dict[int, Order]] = {}
+        self.by_session: dict[int, OrderedDict[int, Order]] = {}
         self.ended: deque[Order] = deque()
         self.filled_users: deque[int] = deque()
 
@@ -230,7 +230,8 @@ class OrderIndex:
             if terms.expires_ns:
                 self._timers.add(*_entry(order, terms))
             if terms.session_id:
-                self.by_session.setdefault(terms.session_id, {})[order.order_id] = order
+                theirs = self.by_session.setdefault(terms.session_id, OrderedDict())
+                theirs[order.order_id] = order
 
     def end(self, order: Order, *, told: bool = False) -> None:
         """Move an indexed order that ended to the ended ones; `told`: the response says so."""

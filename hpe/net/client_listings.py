@@ -9,6 +9,7 @@ and all of them get that answer or that error.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import Final, Generic, TypeVar
@@ -42,7 +43,7 @@ class SeenOrders:
 
     def __init__(self, orders_max: int = ORDERS_SEEN_MAX) -> None:
         self._orders_max = orders_max
-        self._instruments: dict[int, int] = {}
+        self._instruments: OrderedDict[int, int] = OrderedDict()
 
     def add(self, order_id: int, instrument_id: int) -> None:
         """Remember an order, at the cost of the one seen the longest ago."""
@@ -67,7 +68,7 @@ class _ById(Generic[_V]):
         self._gone_max = gone_max
         self._listed: dict[int, _V] = {}
         # Orders and fills of its time name what is not listed any more.
-        self._gone: dict[int, _V] = {}
+        self._gone: OrderedDict[int, _V] = OrderedDict()
 
     def find(self, key: int) -> _V | None:
         """Return a view, None when it is not known."""

@@ -14,6 +14,7 @@ everybody's.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 import trio
@@ -49,8 +50,8 @@ class CreditPool:
         self.bytes_peak = 0
         self.reply_bytes = 0
         # Whose readers wait for room, the longest first: those with little in flight, and others.
-        self._little: dict[Account, None] = {}
-        self._others: dict[Account, None] = {}
+        self._little: OrderedDict[Account, None] = OrderedDict()
+        self._others: OrderedDict[Account, None] = OrderedDict()
 
     @property
     def pressed(self) -> bool:

@@ -10,6 +10,7 @@ docs/architecture.md, "Limits".
 from __future__ import annotations
 
 import ipaddress
+from collections import OrderedDict
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -93,7 +94,7 @@ class Sources:
         self._limits = limits
         self._sources: dict[str, _Source] = {}
         # Sources with failures, the longest ago first: what is forgotten in this order.
-        self._failing: dict[str, _Source] = {}
+        self._failing: OrderedDict[str, _Source] = OrderedDict()
 
     def enter(self, address: str, now_s: float) -> Place | ErrorCode:
         """Return the place of a new connection, or why it has none.

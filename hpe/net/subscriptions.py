@@ -10,6 +10,7 @@ judge what they get: an update may come from before their own beginning.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -144,7 +145,7 @@ class Subscriptions:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
         self._streams: dict[Topic, Stream] = {}
-        self._due: dict[Topic, None] = {}
+        self._due: OrderedDict[Topic, None] = OrderedDict()
         self._unwanted: dict[Topic, None] = {}
         self._asked: dict[int, Stream] = {}
         self._wake = trio.Event()

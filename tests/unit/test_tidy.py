@@ -231,3 +231,18 @@ def test_the_distribution_is_not_called_like_a_strangers_package():
     for path in TEXTS:
         found = re.search(r"install\b[^\n]*[ '\"]hpe(?![-/\w])", path.read_text(encoding="utf-8"))
         assert found is None or path.name == "test_tidy.py", (path, found)
+
+
+FIRST_OF_ANOTHERS = {
+    "hpe/core/disconnects.py": "of what OrderIndex keeps",
+    "hpe/net/explaining.py": "of one that was just made",
+}
+"""Modules that take the first of what is not their own OrderedDict."""
+
+
+@pytest.mark.parametrize("path", sorted(PROJECT_ROOT.glob("hpe/**/*.py")), ids=lambda p: p.stem)
+def test_who_takes_the_first_of_many_keeps_them_in_an_ordered_dict(path):
+    """A dict walks over all that was taken from its front before."""
+    text = path.read_text(encoding="utf-8")
+    if str(path.relative_to(PROJECT_ROOT)) not in FIRST_OF_ANOTHERS:
+        assert "next(iter(" not in text or "OrderedDict" in text
