@@ -66,13 +66,6 @@ class AppendFile(WriteFile, Protocol):
             WalWriteError: it failed or wrote less; the handle refuses everything after.
         """
 
-    def append_durably(self, data: bytes) -> None:
-        """Do `append` and `datasync` as one: where nothing else waits to be durable.
-
-        The file has `data` at its end, durable; what was written before and not synced may not be.
-        Raises like `append`.
-        """
-
 
 class OverwriteFile(WriteFile, Protocol):
     """A file open for writing in place."""
@@ -217,15 +210,6 @@ class DirectoryAppendFile(_DirectoryFile):
         """See AppendFile."""
         with self._once("write to"):
             self._check_whole(os.write(self._descriptor, data), data)
-
-    def append_durably(self, data: bytes) -> None:
-        """See AppendFile.
-
-        One system call: between two, another thread would take the interpreter lock. O_APPEND
-        wins over the offset.
-        """
-        with self._once("write to and sync"):
-            self._check_whole(os.pwritev(self._descriptor, [data], 0, os.RWF_DSYNC), data)
 
 
 class DirectoryOverwriteFile(_DirectoryFile):

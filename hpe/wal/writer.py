@@ -103,12 +103,11 @@ class FileLog:
                 last_sequence=record.last_sequence,
                 durable_sequence=self._tail.durable_position,
             )
-            tail = Tail(record.last_sequence, self._tail.durable_position, record_hash(payload))
+            segment.append(frame)
             self._segment_bytes += len(frame)
-            if not self._must_sync(tail):
-                segment.append(frame)
-            else:
-                self._append_durably(segment, frame)
+            tail = Tail(record.last_sequence, self._tail.durable_position, record_hash(payload))
+            if self._must_sync(tail):
+                segment.datasync()
                 tail = tail._replace(durable_position=tail.position)
                 self._durable_bytes = self._segment_bytes
             segment.check_place()  # before anybody is answered
@@ -178,14 +177,6 @@ class FileLog:
                 f"a record of {record.first_sequence}..{record.last_sequence} does not continue "
                 f"the log that ends at {tail.position}"
             )
-
-    def _append_durably(self, segment: AppendFile, frame: bytes) -> None:
-        """Write a frame and make it, and everything before it, durable."""
-        if self._tail.durable_position == self._tail.position:
-            segment.append_durably(frame)
-        else:
-            segment.append(frame)
-            segment.datasync()
 
     def _must_sync(self, tail: Tail) -> bool:
         if self._policy.mode == "batch":

@@ -215,12 +215,6 @@ class _FaultyAppendFile(_FaultyFile):
         self._content.data += written
         self._files.step("append", WalWriteError)
 
-    def append_durably(self, data: bytes) -> None:
-        before = self._content
-        assert before.durable_bytes == len(before.data), "it makes only its own bytes durable"
-        self.append(data)
-        self.datasync()
-
 
 class _FaultyOverwriteFile(_FaultyFile):
     def __init__(self, files: FaultyFiles, file: OverwriteFile, content: _Content) -> None:

@@ -30,10 +30,6 @@ class _GatedFile:
     def append(self, data: bytes) -> None:
         self._file.append(data)
 
-    def append_durably(self, data: bytes) -> None:
-        self.append(data)
-        self.datasync()
-
     def datasync(self) -> None:
         if not self._files.gate.is_set():
             self._files.waiting.set()

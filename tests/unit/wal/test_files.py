@@ -3,12 +3,10 @@
 import errno
 import fcntl
 import os
-import re
 import signal
 import stat
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 
@@ -49,43 +47,6 @@ def test_write_append_read_rename_remove(files):
     assert files.names() == ["b", "lock"]
     files.remove("b")
     assert files.names() == ["lock"]
-
-
-def test_a_durable_append_is_one_write_at_the_end_that_waits_for_the_disk(files, monkeypatch):
-    calls = []
-    real = os.pwritev
-
-    def pwritev(descriptor, buffers, offset, flags):
-        calls.append((b"".join(buffers), flags))
-        return real(descriptor, buffers, offset, flags)
-
-    file = write_file(files, "a", [b"one"])
-    monkeypatch.setattr(os, "pwritev", pwritev)
-    file.append_durably(b"two")
-    file.append(b"three")
-    file.append_durably(b"four")
-    file.close()
-    assert files.read("a") == b"onetwothreefour"
-    assert calls == [(b"two", os.RWF_DSYNC), (b"four", os.RWF_DSYNC)]
-
-
-@pytest.mark.parametrize("fault", ["short", "error"])
-def test_a_durable_append_that_fails_is_never_tried_again(files, tmp_path, monkeypatch, fault):
-    def pwritev(_descriptor, buffers, _offset, _flags):
-        if fault == "error":
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return len(buffers[0]) - 1
-
-    file = files.create("a")
-    monkeypatch.setattr(os, "pwritev", pwritev)
-    expected = {
-        "short": f"wrote 2 of 3 bytes to {tmp_path / 'data' / 'a'}",
-        "error": f"cannot write to and sync {tmp_path / 'data' / 'a'}: Input/output error",
-    }
-    with pytest.raises(WalWriteError, match=re.escape(expected[fault])):
-        file.append_durably(b"two")
-    assert_poisoned(file)
-    file.close()
 
 
 def test_write_file_replaces_whole_or_not_at_all(files):
@@ -334,12 +295,6 @@ def test_errors_of_the_system_are_errors_of_the_log(files, tmp_path):
 
 
 def assert_poisoned(file):
-    calls = (
-        partial(file.append, b"y"),
-        partial(file.append_durably, b"y"),
-        file.datasync,
-        file.sync,
-    )
-    for call in calls:
+    for call in (lambda: file.append(b"y"), file.datasync, file.sync):
         with pytest.raises(WalWriteError, match="failed before and is not used again"):
             call()
