@@ -26,7 +26,7 @@ from hpe.messages import (
 )
 from tests.model.commands import MOODS
 from tests.model.play import Play, described
-from tests.model.seats import USERS, Step, is_internal
+from tests.model.seats import KEYS, USERS, Step, is_internal
 from tests.support.core_driver import CoreFactory, decoded, framed
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -107,7 +107,10 @@ class ExchangeMachine(RuleBasedStateMachine):
         grace_ms=st.integers(0, 1),
     )
     def reconnect(self, place: int, window: int, detach: bool, flags: int, grace_ms: int) -> None:
-        """A new connection takes the session; what the old one still sends is dropped."""
+        """A new connection takes the session; what the old one still sends is dropped.
+
+        One whose key was revoked comes in vain.
+        """
         play = self.play
         old, session = play.seats.clients[place], play.seats.sessions[place]
         if detach:
@@ -115,7 +118,10 @@ class ExchangeMachine(RuleBasedStateMachine):
         command = SessionAttached(1, 0, 1, window, flags=flags, grace_ms=grace_ms)
         play.execute([Step(place, command, 1)])
         new = play.seats.clients[place]
-        assert new.attach_number > old.attach_number
+        revoked = KEYS[place] in play.seats.revoked
+        assert (new.attach_number > old.attach_number) is not revoked
+        if revoked:
+            return
         assert session.closed or new.session_id == old.session_id
         output = play.venue.apply(old.run(Deposit(old.next_id(), 1, 1)))
         assert (output.replies, output.body) == ([], b"")
