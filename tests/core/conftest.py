@@ -1,4 +1,4 @@
-"""Gives behavior tests venues on each core."""
+"""Fixtures of behavior tests: a venue, a market and clients, on each core."""
 
 from tests.support.core_fixtures import client, market, other, venue
 
