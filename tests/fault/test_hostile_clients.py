@@ -130,7 +130,7 @@ async def test_slow_loris(tmp_path: Path) -> None:
             f"half headers closed after {times[0]:.2f} to {times[-1]:.2f} s; "
             f"{leaving_s:.2f} s for as many that leave"
         )
-        assert times[0] > deadline_s - 0.5
+        assert times[0] >= deadline_s
         assert times[-1] < deadline_s + max(1.0, 0.75 * leaving_s)
 
 
@@ -244,7 +244,7 @@ async def test_half_open_connections(tmp_path: Path) -> None:
         assert Counter(end.words for end in ends) == {"heartbeat_timeout": clients}
         times = sorted(end.after_s for end in ends)
         print(f"silent clients cut after {times[0]:.2f} to {times[-1]:.2f} s")
-        assert times[0] > silence_s
+        assert times[0] >= silence_s
         assert times[-1] < silence_s + 1
         await scene.settled()
         assert scene.figures["heartbeats_missed"] == clients

@@ -67,12 +67,13 @@ class Enemy:
 
     Attributes:
         stream: the socket.
-        since_s: Trio time at which it was there.
+        since_s: Trio time before which the service knew nothing of it: a bound from below. That
+            the socket is there this side may learn long after the service.
     """
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, since_s: float) -> None:
         self.stream = stream
-        self.since_s = trio.current_time()
+        self.since_s = since_s
         self._buffer = b""
 
     def __enter__(self) -> Self:
@@ -150,8 +151,9 @@ async def dial(port: int, source: str = SOURCES[0], *, small: bool = False) -> E
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SMALL_SEGMENT)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
         await made.bind((source, 0))
+        since_s = trio.current_time()
         await made.connect(("127.0.0.1", port))
-        return Enemy(trio.SocketStream(made))
+        return Enemy(trio.SocketStream(made), since_s)
     except BaseException:
         made.close()
         raise
@@ -306,8 +308,8 @@ async def single_bytes(port: int, user: int, requests: int) -> list[Row]:
 async def silence(port: int, user: int, key: Key | None = None) -> End:
     """Log on with the shortest heartbeat, then neither say nor close anything."""
     with await dial(port) as client:
+        client.since_s = trio.current_time()  # the hello is the last that it says
         await client.log_on(user, key, heartbeat_ms=HEARTBEAT_MS_MIN)
-        client.since_s = trio.current_time()
         return await client.end()
 
 
