@@ -1,7 +1,8 @@
-"""What one command acts under: made once per command, passed to whatever carries it out.
+"""What one command acts under, passed to whatever carries it out.
 
-Part of the deterministic core. No part of the exchange keeps any of it: what a function depends on
-is in its arguments, or a row of the state.
+Part of the deterministic core. The commands of one run share one object, whose sequence moves on
+from command to command; so no part of the exchange keeps a context, and none changes it. What a
+function depends on is in its arguments, or a row of the state.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def service_origin(places: Places) -> Origin:
     return Origin(0, 0, places.of(0), True, False)
 
 
-class Context(msgspec.Struct, frozen=True, gc=False):
+class Context(msgspec.Struct, gc=False):
     """What one command acts under; a Struct because its constructor is C.
 
     `sequence` is the command's own, `time_ns` the time of its body. With `effort_max` spent, no

@@ -240,8 +240,8 @@ class ReferenceCore:
         position, pending, end, highest_id = 0, -1, len(frames), last_request_id
         intact, guarded = True, session.role is not Role.ANONYMOUS
         events, report, out = exchange.market.events, self.feed.report, work.replies_to(connection)
-        origin, effort_max = origin_of(session, exchange.places), self.limits.effort
-        user, time_ns = origin.user, work.time_ns
+        origin, time_ns = origin_of(session, exchange.places), work.time_ns
+        context, user = Context(0, time_ns, self.limits.effort, *origin), origin.user
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
             body = frames[position + 4 : after]
@@ -270,8 +270,8 @@ class ReferenceCore:
                         handler = None
                         answer = not_executed(session, request_id, body, admit, work.full)
                     else:
-                        sequence = exchange.sequence = exchange.sequence + 1
-                        response = handler(Context(sequence, time_ns, effort_max, *origin), request)
+                        sequence = context.sequence = exchange.sequence = exchange.sequence + 1
+                        response = handler(context, request)
                         answer = encode(response)
                         if effort.spent != work.effort or len(events) > 1:
                             self._collect(work, out)

@@ -254,6 +254,32 @@ def test_a_command_that_looks_at_the_clock_is_found():
     assert read_elsewhere(ast.parse(code)) == {"self._exchange.time_ns"}
 
 
+def contexts_kept(tree):
+    """Return the assignments that change a context, or put one where it outlives its command."""
+    assignments = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AugAssign)]
+    return {
+        ast.unparse(node)
+        for node in assignments
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        for place in ast.walk(target)
+        if isinstance(place, ast.Attribute)
+        and (ast.unparse(place.value) == "context" or ast.unparse(node.value) == "context")
+    }
+
+
+@pytest.mark.parametrize("name", sorted(CORE))
+def test_a_context_is_of_one_command(name):
+    """All commands of a run share one object, whose sequence moves on."""
+    moved = {"sequence = context.sequence = exchange.sequence = exchange.sequence + 1"}
+    assert contexts_kept(tree_of(CORE[name])) == (moved if name == "reference.py" else set())
+
+
+def test_a_context_that_is_changed_or_kept_is_found():
+    code = "context.user = 1\nself._last = context\ncontext.sequence += 1\nuser = context.user\n"
+    found = {"context.user = 1", "self._last = context", "context.sequence += 1"}
+    assert contexts_kept(ast.parse(code)) == found
+
+
 # --- kinds of orders ------------------------------------------------------------------------------
 
 NAMES_TYPES = {
