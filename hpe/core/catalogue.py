@@ -14,6 +14,7 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from hpe.core.context import Context
+from hpe.core.effort import ROW
 from hpe.core.instruments import Instrument
 from hpe.core.orderbook import OrderBook
 from hpe.core.places import No, Taken, told
@@ -169,11 +170,13 @@ class Catalogue:
     def list_assets(self, user: int, query: ListAssets) -> AssetsReply:
         """Show a page of assets."""
         rows = [asset.row() for asset in _page(self._listings.assets, query)]
+        self._exchange.market.effort.ask(ROW, len(rows))
         return AssetsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_instruments(self, user: int, query: ListInstruments) -> InstrumentsReply:
         """Show a page of instruments."""
         rows = [listed.row() for listed in _page(self._listings.instruments, query)]
+        self._exchange.market.effort.ask(ROW, len(rows))
         return InstrumentsReply(query.request_id, 0, self._exchange.sequence, rows)
 
 

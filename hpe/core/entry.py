@@ -8,8 +8,7 @@ flat: a call per test would cost more than the tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from hpe.core.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
@@ -409,10 +408,10 @@ class OrderEntry:
         if command.all_users:
             users = list(self._users.values())
         self._market.effort.charge(ROW, len(users) + sum(len(each.by_id) for each in users))
-        found = sorted(
-            _matching(command, chain.from_iterable(each.by_id.values() for each in users)),
-            key=lambda order: order.order_id,
-        )
+        book = self._books.get(command.instrument)
+        found = [order for each in users for order in _matching(each, command.side, book)]
+        if len(users) > 1:
+            found.sort(key=lambda order: order.order_id)
         passed = [order for order in found if _is_uncrossing(order.book)]
         if passed:
             found = [order for order in found if not _is_uncrossing(order.book)]
@@ -433,11 +432,13 @@ def _is_uncrossing(book: OrderBook) -> bool:
     return book.work is not None and book.work.uncrossing is not None
 
 
-def _matching(command: MassCancel, orders: Iterable[Order]) -> Iterable[Order]:
-    """Filter what a mass cancel means; a halted instrument's orders stay."""
-    for order in orders:
-        book = order.book
-        if book.status is _HALTED or (command.side and command.side != order.side):
-            continue
-        if not command.instrument or command.instrument == book.instrument.instrument_id:
-            yield order
+def _matching(mine: UserOrders, side: int, book: OrderBook | None) -> list[Order]:
+    """Return what a mass cancel means of one user, by id; a halted instrument's orders stay."""
+    return [
+        order
+        for piece in mine.open_after(0)
+        for order in piece
+        if (not side or order.side == side)
+        and (book is None or order.book is book)
+        and order.book.status is not _HALTED
+    ]

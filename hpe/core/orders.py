@@ -15,6 +15,7 @@ import msgspec
 from hpe.core.core import DEFAULT_LIMITS, Limits
 from hpe.core.kinds import STOPS, Kind, kind_of
 from hpe.core.order_states import ARRIVING, ENDED, MOVES, QUEUED, RESTS, WAITING, OrderState
+from hpe.core.paging import RecentFills, Rising, tight
 from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Due
 from hpe.errors import InvariantViolation
@@ -28,6 +29,8 @@ from hpe.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hpe.core.balances import Account
     from hpe.core.fees import Rates
     from hpe.core.orderbook import OrderBook
@@ -173,7 +176,7 @@ class UserOrders:
     """
 
     __slots__ = (
-        "accounts", "blocked", "by_client_id", "by_id", "ended_by_client_id", "fills",
+        "_listed", "accounts", "blocked", "by_client_id", "by_id", "ended_by_client_id", "fills",
         "fills_after", "holder",
     )  # fmt: skip
 
@@ -184,8 +187,18 @@ class UserOrders:
         self.by_id: dict[int, Order] = {}
         self.by_client_id: dict[int, Order] = {}
         self.ended_by_client_id: dict[int, Order] = {}
-        self.fills: deque[ExecutionReport] = deque()
+        self.fills = RecentFills()
         self.fills_after = 0
+        self._listed: Rising[Order] = Rising()
+
+    def open_after(self, after: int) -> Iterator[list[Order]]:
+        """Walk the open orders with ids above this one, by id, piece by piece."""
+        self.by_id = tight(self.by_id)
+        return self._listed.after(after, self.by_id)
+
+    def check(self) -> None:
+        """Check that open orders are found in the order of their ids."""
+        self._listed.check(self.by_id)
 
 
 STRANGER: Final = UserOrders({}, NOBODY)
@@ -282,11 +295,11 @@ class OrderIndex:
 
     def remember_fill(self, user: int, report: ExecutionReport) -> None:
         """Keep a fill for queries, forgetting the oldest of too many."""
-        self.users[user].fills.append(report)
+        self.users[user].fills.rows.append(report)
         self.filled_users.append(user)
         if len(self.filled_users) > self._fills_max:
             theirs = self.users[self.filled_users.popleft()]
-            theirs.fills_after = theirs.fills.popleft().private_sequence
+            theirs.fills_after = theirs.fills.forget_oldest()
 
     def find(self, user: int, order_id: int, client_order_id: int) -> Order | None:
         """Find an open order of this user; somebody else's order is as unknown as none."""
@@ -316,6 +329,7 @@ class OrderIndex:
         count = 0
         for user, mine in self.users.items():
             count += len(mine.by_id)
+            mine.check()
             for order_id, order in mine.by_id.items():
                 if order.order_id != order_id or order.user != user:
                     raise InvariantViolation(f"order {order_id} is indexed wrongly")

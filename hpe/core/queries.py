@@ -108,19 +108,27 @@ class Queries:
         return OrderReply(query.request_id, 0, self._exchange.sequence, reason, row)
 
     def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
-        """Show a page of open orders. Cost: all open orders of the user."""
+        """Show a page of open orders. Cost: the user's from `after` to the last that is shown."""
         mine = self._exchange.orders.users.get(query.user or user, STRANGER)
-        self._effort.ask(ROW, len(mine.by_id))
-        found = (order for order in mine.by_id.values() if _is_listed(order, query))
-        rows = [order_row(order) for order in islice(found, query.limit)]
+        book = self._exchange.books.get(query.instrument)
+        found: list[Order] = []
+        if book is not None or not query.instrument:
+            for piece in mine.open_after(query.after):
+                listed = [o for o in piece if o.book is book] if book is not None else piece
+                shown = listed[: query.limit - len(found)]
+                found += shown
+                if len(found) == query.limit:
+                    self._effort.ask(ROW, piece.index(shown[-1]) + 1)
+                    break
+                self._effort.ask(ROW, len(piece))
+        rows = [order_row(order) for order in found]
         return OrdersReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_fills(self, user: int, query: ListFills) -> FillsReply:
-        """Show a page of recent fills. Cost: all kept fills of the user."""
+        """Show a page of recent fills."""
         mine = self._exchange.orders.users.get(query.user or user, STRANGER)
-        self._effort.ask(ROW, len(mine.fills))
-        found = (report for report in mine.fills if report.private_sequence > query.after)
-        rows = [fill_row(report) for report in islice(found, query.limit)]
+        rows = [fill_row(report) for report in mine.fills.after(query.after, query.limit)]
+        self._effort.ask(ROW, len(rows))
         return FillsReply(query.request_id, 0, self._exchange.sequence, rows, mine.fills_after)
 
     def list_balances(self, user: int, query: ListBalances) -> BalancesReply:
@@ -133,6 +141,7 @@ class Queries:
     def list_holds(self, user: int, query: ListHolds) -> HoldsReply:
         """Show a page of named holds."""
         rows = list(islice(self._exchange.holds.of(query.user or user, query.after), query.limit))
+        self._effort.ask(ROW, len(rows))
         return HoldsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def get_instrument(self, user: int, query: GetInstrument) -> InstrumentReply | Error:
@@ -200,12 +209,6 @@ def fill_row(report: ExecutionReport) -> FillRow:
         report.order_id, report.client_order_id, report.side, report.liquidity,
         report.last_price, report.last_quantity, report.fee, report.contra_order_id,
     )  # fmt: skip
-
-
-def _is_listed(order: Order, query: ListOrders) -> bool:
-    if order.order_id <= query.after:
-        return False
-    return not query.instrument or order.book.instrument.instrument_id == query.instrument
 
 
 def _balance_rows(accounts: dict[int, Account], after: int) -> Iterable[BalanceRow]:

@@ -113,7 +113,9 @@ KEPT = {
     "OrderBook": {"notice", "plain", "status"},
     "OrderIndex": {"open_count"},
     "Places": {"_holders", "_holders_max"},
+    "RecentFills": {"_first"},
     "ReferenceCore": {"digest"},
+    "Rising": {"_newest"},
     "Room": {"_aged_ns", "_large", "_operators", "_taken"},
     "Sessions": {"_expiry_ns", "last_attach_number", "last_session_id", "valid_keys"},
     "Settings": {
@@ -122,6 +124,7 @@ KEPT = {
     },
     "Triggers": {"count"},
     "Turns": {"last_served"},
+    "UserOrders": {"by_id"},
     "WaitingSide": {"quiet_high", "quiet_low"},
     "Work": {"is_open", "queued"},
     # The clock of the state, and what is left of the bounds of a body.
