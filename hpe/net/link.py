@@ -3,8 +3,9 @@
 Owns the byte stream and nothing above it: the requests of the session are the channel's. Used from
 one Trio loop. Guarantees: only the writer task sends, and it sends everything that is queued at
 once; it sends a heartbeat when there was nothing to send for the agreed time; a server that is
-silent for three heartbeats is given up; `serve` ends with the reason, whatever it is. Relies on
-the channel's window to bound what can be queued.
+silent for three heartbeats is given up, by two looks, so that a pause of this loop itself ends
+nothing; `serve` ends with the reason, whatever it is. Relies on the channel's window to bound what
+can be queued.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ from hpe.net.logon import new_nonce, prove
 from hpe.net.pending import refusal, refused
 
 READ_BYTES: Final = 64 * 1024
+
+SECOND_LOOK_S: Final = 0.1
+"""After the look that finds the server silent: when the machine stood still, or this loop, what the
+server sends as soon as it goes on comes in between."""
 
 _Before = Welcome | Challenge | Error
 _LOGON_DECODER: Final[msgspec.msgpack.Decoder[_Before]] = msgspec.msgpack.Decoder(_Before)
@@ -132,9 +137,11 @@ class Link:
         if self._scanner.error is not None:
             raise self._scanner.error
         silence_s = SILENCE_HEARTBEATS * self._heartbeat_s
-        with trio.move_on_after(silence_s) as silence:
-            data = await self._stream.receive_some(READ_BYTES)
-        if silence.cancelled_caught:
+        for look_s in (silence_s, SECOND_LOOK_S):
+            with trio.move_on_after(look_s):
+                data = await self._stream.receive_some(READ_BYTES)
+                break
+        else:
             raise ConnectionLost(f"nothing was heard from the server for {silence_s:g} s")
         if not data:
             raise ConnectionLost("the server closed the connection")

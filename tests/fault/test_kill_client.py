@@ -33,7 +33,7 @@ from hpe.net.results import OrderResult
 from tests.support.service import ServiceProcess
 
 SEED = int(os.environ.get("HPE_CRASH_SEED", "20260101"))
-PATIENCE_S = 60.0
+PATIENCE_S = 120
 USER, OTHER = 1, 2
 PAIR, BASE, QUOTE = 1, 1, 3
 TASKS = 6
@@ -158,7 +158,6 @@ def _number(event: PrivateReport | RawSnapshot) -> int:
     return event.private_sequence
 
 
-@pytest.mark.timeout(120)
 def test_a_client_survives_kills(tmp_path: Path) -> None:
     print(trio.run(kill_often, tmp_path, 8, SEED))
 

@@ -249,7 +249,6 @@ def final_sequences(port: int) -> dict[int, int]:
     return final
 
 
-@pytest.mark.timeout(120)
 async def test_a_hundred_books_are_the_engines(tmp_path: Path) -> None:
     await keep_books(tmp_path, count=96, steps=600, slow_s=12)
 

@@ -1,14 +1,17 @@
 """A service that is asked for three times what it can do: refuses at once, loses nothing, recovers.
 
 A flood of orders (tests/support/flood.py) first shows what the service can do, then asks for far
-more. Meanwhile somebody else cancels his orders, one at a time.
+more. Meanwhile somebody else cancels his orders, one at a time on each of several connections. How
+long a refusal takes is a figure of a quiet machine, and measured before a release.
 """
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -21,36 +24,45 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from tests.support.canary import Canary
+from tests.support.canary import Canary, Log
 from tests.support.flood import SESSIONS, USERS, Account, Flood
 from tests.support.line import ERROR, Line
 from tests.support.service import ServiceProcess
+from tests.support.tries import Late, repeated_if_late
 from tests.support.watcher import Sample, describe, percentile_s
 
 pytestmark = pytest.mark.alone
 
 USD: Final = 3
 CANCELER: Final = 1_999
-CANCELS: Final = 200
+CANCELERS: Final = 4
+CANCELS: Final = 50
+"""Of each."""
+
 CANCEL_EVERY_S: Final = 0.01
 MONEY: Final = 10**12
 GENTLE_WINDOW: Final = 32
 """So few orders under way per session that none waits too long: what comes then is the capacity."""
 
-EXCESS: Final = 2.0
-"""Offered to executed, at least, for this to be an overload."""
+REFUSED_MIN: Final = 0.5
+"""Refused to executed, at least, for this to be an overload."""
 
 GOODPUT_MIN: Final = 0.25
 BUSY_P99_MS_MAX: Final = 200.0
 """The aim is 50 ms on a machine where the flood does not take half of the CPUs, as here."""
 
-IN_FLIGHT_SHARE_MAX: Final = 1.5
-"""On a slow machine the bound is this many times what all that is in flight takes at the rate that
-is possible: in a closed loop that is what an answer takes on average, however it comes out."""
+ANSWER_SHARE_MAX: Final = 3.0
+"""Where so much is in flight that this takes longer: how many times the average of all answers a
+refusal may take. Answers come in the order of the requests, so each waits for all that its session
+has in flight; in a closed loop the average is what is in flight over what is answered per second
+(0022), and turns are fair."""
 
 CALM_S: Final = 2.0
 CALM_P99_S_MAX: Final = 0.05
-DEFAULTS: Final = {"HPE_ORDERS_WAIT_MS_MAX": "20", "HPE_CANCELS_WAIT_MS_MAX": "200"}
+ORDERS_WAIT_MS: Final = 20
+CANCELS_WAIT_MS: Final = 200
+CANCELS_WAIT_LONG_MS: Final = 20_000
+"""A cancel that waited through a pause of the machine is busy by right. It has its own patience."""
 
 
 def fund(port: int) -> None:
@@ -93,45 +105,73 @@ class Canceler:
             self.waits.append(Sample(begin_s, time.monotonic() - begin_s))
             self.refused += row[0] == ERROR
             time.sleep(CANCEL_EVERY_S)
-        self.line.close()
 
 
-def flood(port: int, folder: Path, window: int, meanwhile: Canceler | None = None) -> Account:
-    with Flood(port, folder, window=window) as running:
-        if meanwhile is None:
-            time.sleep(1.0)
-        else:
-            meanwhile.run()
-        return running.stop()
+class Outcome(NamedTuple):
+    """What was measured: with few orders in flight, with many, and some time later."""
+
+    able: Account
+    over: Account
+    calm: Log
 
 
-@pytest.mark.parametrize("window", [1_024, pytest.param(4_096, marks=pytest.mark.release)])
-def test_an_overload(tmp_path: Path, window: int) -> None:
-    with ServiceProcess(tmp_path, environment=DEFAULTS) as service:
+def overload(folder: Path, window: int, cancels_wait_ms: int) -> Outcome:
+    """Ask for too much, and see that nothing is lost and all cancels pass."""
+    settings = {
+        "HPE_ORDERS_WAIT_MS_MAX": str(ORDERS_WAIT_MS),
+        "HPE_CANCELS_WAIT_MS_MAX": str(cancels_wait_ms),
+    }
+    with ExitStack() as stack:
+        service = stack.enter_context(ServiceProcess(folder, environment=settings))
         fund(service.port)
-        canceler = Canceler(service.port)
-        able = flood(service.port, tmp_path, GENTLE_WINDOW)
-        over = flood(service.port, tmp_path, window, canceler)
+        cancelers = [Canceler(service.port) for _ in range(CANCELERS)]
+        for canceler in cancelers:
+            stack.enter_context(canceler.line)
+        with Flood(service.port, folder, window=GENTLE_WINDOW) as flood:
+            time.sleep(1.0)
+            able = flood.stop()
+        with (
+            Flood(service.port, folder, window=window) as flood,
+            ThreadPoolExecutor(CANCELERS) as threads,
+        ):
+            for done in [threads.submit(canceler.run) for canceler in cancelers]:
+                done.result()
+            over = flood.stop()
         time.sleep(CALM_S)
-        with Canary(service.port, tmp_path) as canary:
+        with Canary(service.port, folder) as canary:
             time.sleep(1)
             calm = canary.stop()
         booked = reserved(service.port)
-    admitted = 1 - canceler.refused / CANCELS
+    waits = [wait for canceler in cancelers for wait in canceler.waits]
+    admitted = 1 - sum(canceler.refused for canceler in cancelers) / len(waits)
     print(
         f"able {able.executed_per_s:.0f}/s; offered {over.offered_per_s:.0f}/s, executed "
         f"{over.executed_per_s:.0f}/s within p50 {over.executed_ms[0]:.0f} p99 "
         f"{over.executed_ms[1]:.0f} ms, busy after p50 {over.busy_ms[0]:.0f} p99 "
-        f"{over.busy_ms[1]:.0f} ms; cancels admitted {admitted:.1%}, {describe(canceler.waits)}; "
+        f"{over.busy_ms[1]:.0f} ms; cancels admitted {admitted:.1%}, {describe(waits)}; "
         f"{CALM_S:.0f} s later {calm.describe()}"
     )
-    assert over.offered_per_s > EXCESS * over.executed_per_s, "this was no overload"
+    assert over.busy > REFUSED_MIN * over.executed, "this was no overload"
     for account in (able, over):
         assert (account.others, account.unanswered) == (0, 0)
     assert booked == able.executed + over.executed, "an admitted order was lost, or made twice"
     assert admitted >= 0.99
-    in_flight_ms = 1_000 * SESSIONS * window / able.executed_per_s
-    assert over.busy_ms[1] < max(BUSY_P99_MS_MAX, IN_FLIGHT_SHARE_MAX * in_flight_ms)
     assert calm.faults == []
+    return Outcome(able, over, calm)
+
+
+@repeated_if_late
+async def test_an_overload(tmp_path: Path) -> None:
+    able, over, _ = overload(tmp_path, 1_024, CANCELS_WAIT_LONG_MS)
+    if over.executed_per_s <= GOODPUT_MIN * able.executed_per_s:
+        raise Late(f"executed {over.executed_per_s:.0f}/s of {able.executed_per_s:.0f}/s")
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("window", [1_024, 4_096])
+async def test_figures_of_an_overload(tmp_path: Path, window: int) -> None:
+    able, over, calm = overload(tmp_path, window, CANCELS_WAIT_MS)
+    answer_ms = 1_000 * SESSIONS * window / over.offered_per_s
+    assert over.busy_ms[1] < max(BUSY_P99_MS_MAX, ANSWER_SHARE_MAX * answer_ms)
     assert percentile_s(calm.replies, 99) < CALM_P99_S_MAX
     assert over.executed_per_s > GOODPUT_MIN * able.executed_per_s

@@ -31,7 +31,7 @@ FLAG_DUPLICATE = 1
 BUY, SELL = 1, 2
 LIMIT, MARKET = 2, 1
 GTC, IOC = 1, 3
-PATIENCE_S = 20.0
+PATIENCE_S = 120
 
 _ORDER_REPLY = (
     "sequence reason time_ns status order_id leaves cum canceled quote_total fill_count"

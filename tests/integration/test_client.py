@@ -33,7 +33,7 @@ from hpe.net.market_views import LevelView
 from hpe.net.results import Balance
 from tests.support.service import running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 """Deadline of the tests: a shared machine may be slow; 100 ms is not what they are about."""
 
 D = Decimal

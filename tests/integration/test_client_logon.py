@@ -20,7 +20,7 @@ from tests.support.certificates import write_certificate
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import RunningService, running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 HMAC = Scheme.HMAC_SHA256
 QUICK = Backoff(0.01, 0.01)
 

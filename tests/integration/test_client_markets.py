@@ -29,7 +29,7 @@ from hpe.net.scales import InstrumentView
 from hpe.net.views import OrderReportView, PreventedMatchView
 from tests.support.service import running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 """Deadline of the tests: a shared machine may be slow; 100 ms is not what they are about."""
 
 PAIR = "BTC/USD"

@@ -13,7 +13,7 @@ from hpe.net.sync import connect_sync
 from hpe.net.views import BalanceReportView
 from tests.support.service import running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 """Deadline of the tests: a shared machine may be slow."""
 
 

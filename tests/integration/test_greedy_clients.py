@@ -122,7 +122,7 @@ async def test_a_flood_of_pings_leaves_the_loop_to_others(
 ) -> None:
     count = 5_000  # in one read
     steps = Steps(monkeypatch)
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             running_service(tmp_path) as service,
             wire(service.port, user=7, window=16_384) as client,
@@ -138,7 +138,7 @@ async def test_a_flood_of_pings_leaves_the_loop_to_others(
 
 
 async def test_control_that_is_not_read_is_held_back_like_requests(tmp_path: Path) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             running_service(tmp_path) as service,
             wire(service.port, user=8) as other,
@@ -165,7 +165,7 @@ async def send_until_cut(client: WireClient, data: bytes) -> None:
 
 async def test_control_is_throttled_and_heartbeats_are_not(tmp_path: Path) -> None:
     limits = {"messages_per_s": 20, "messages_burst": 10}
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             running_service(tmp_path, **limits) as service,
             wire(service.port, user=8) as other,
@@ -189,7 +189,7 @@ async def test_control_is_throttled_and_heartbeats_are_not(tmp_path: Path) -> No
 
 
 async def test_what_the_ring_loses_behind_the_end_ends_it(tmp_path: Path) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port, user=7) as trader:
             ring = board_of(service.engine).streams.ring
             async with slow_client(service, 7, window=64) as client:
@@ -211,22 +211,23 @@ async def test_what_the_ring_loses_behind_the_end_ends_it(tmp_path: Path) -> Non
 async def test_who_trickles_does_not_put_its_end_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
+    """In ten times the time that it has it could not have taken a tenth of what is left."""
     monkeypatch.setattr(vigil, "BEHIND_S", 1.0)
-    with trio.fail_after(30):
+    bites_max = 200
+    with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port, user=7) as trader:
             async with slow_client(service, 7, window=64) as client:
                 assert (await client.ask(SubscribePrivate(1)))[0] == 8
                 await reports(trader, REPORTS)
+                start_s = trio.current_time()
                 if replaced:
                     newer = wire(service.port, user=7, session_id=client.session_id)
                     await newer.__aenter__()
                 else:
                     await client.stream.send_eof()
-                start_s = trio.current_time()
                 with suppress(trio.BrokenResourceError):
-                    while await client.trickle(10):
-                        pass
-                assert 1 <= trio.current_time() - start_s < 10
+                    assert await client.trickle(bites_max) == b""
+                assert trio.current_time() - start_s >= vigil.BEHIND_S
                 if replaced:
                     await newer.__aexit__(None, None, None)
             left = 2 if replaced else 1
@@ -237,7 +238,7 @@ async def test_who_reads_too_slowly_for_its_replies_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vigil, "BEHIND_S", 1.0)
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             running_service(tmp_path) as service,
             wire(service.port, user=8) as other,
@@ -263,7 +264,7 @@ async def test_who_reads_too_slowly_for_its_replies_is_cut(
 async def test_tls_connections_that_ended_are_freed_without_the_collector(tmp_path: Path) -> None:
     authority = trustme.CA()
     made: list[weakref.ref[object]] = []
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with running_service(
             tmp_path, connections_max=2, **write_certificate(authority, tmp_path)
         ) as service:
@@ -288,7 +289,7 @@ async def test_tls_connections_that_ended_are_freed_without_the_collector(tmp_pa
 
 
 async def test_connections_that_were_reset_are_freed_without_the_collector(tmp_path: Path) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with running_service(tmp_path) as service:
             gc.collect()
             gc.disable()
@@ -307,7 +308,7 @@ async def test_connections_that_were_reset_are_freed_without_the_collector(tmp_p
 
 
 async def test_a_crowd_of_strangers_is_let_in_by_turns(tmp_path: Path) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with running_service(tmp_path) as service, trio.open_nursery() as nursery:
 
             async def come(user: int) -> None:

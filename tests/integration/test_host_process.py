@@ -46,7 +46,7 @@ def engine(directory: Path, *, own_process: bool = False) -> HighPerformanceEngi
 
 async def test_an_engine_in_the_process_leaves_it_as_it_is(tmp_path: Path) -> None:
     before = process()
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with engine(tmp_path / "data") as exchange:
             await exchange.deposit(7, 3, 1)
             assert process() == before
@@ -70,7 +70,7 @@ async def test_what_engines_set_is_restored_by_the_last_of_them(
             await leave[number].wait()
         left[number].set()
 
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             for number in order:
                 await nursery.start(live, number)
@@ -102,7 +102,7 @@ def test_the_command_has_its_process_for_itself() -> None:
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         check=False,
     )

@@ -17,7 +17,7 @@ from tests.support.cutting_proxy import cutting_proxy
 from tests.support.gated_files import GatedFiles
 from tests.support.service import RunningService, running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 async def stays(service: RunningService, session_id: int) -> bool:

@@ -50,7 +50,7 @@ def taken() -> Iterator[int]:
 
 
 async def test_all_addresses_of_a_name_have_the_announced_port(tmp_path: Path) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with engine_at(tmp_path) as engine:
             for _ in range(5):
                 port = await engine.listen(NAME, 0)
@@ -60,7 +60,7 @@ async def test_all_addresses_of_a_name_have_the_announced_port(tmp_path: Path) -
 
 
 async def test_a_name_with_an_address_that_is_taken_is_refused(tmp_path: Path, taken: int) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with engine_at(tmp_path) as engine:
             with pytest.raises(ListenError, match=f"cannot listen on {NAME}:{taken}"):
                 await engine.listen(NAME, taken)
@@ -71,7 +71,7 @@ async def test_a_name_with_an_address_that_is_taken_is_refused(tmp_path: Path, t
 async def test_a_crowd_of_one_source_does_not_keep_another_one_waiting(tmp_path: Path) -> None:
     """More come than are told why they are refused: the rest is closed, and counted."""
     crowd = 4 * REFUSALS_MAX
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             running_service(tmp_path, strangers_per_source_max=2) as service,
             AsyncExitStack() as stack,

@@ -40,7 +40,7 @@ USD = 3
 
 async def test_a_key_lets_in_as_its_role_and_nothing_beyond_it(tmp_path: Path) -> None:
     keys = write_keys(tmp_path / "keys.json", trader(KEY, 7, 8), operator(OPERATOR))
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             running_service(tmp_path, keys_file=keys) as service,
             wire(service.port) as chief,
@@ -64,7 +64,7 @@ async def test_a_key_lets_in_as_its_role_and_nothing_beyond_it(tmp_path: Path) -
 async def test_wrong_proofs_are_all_answered_alike_and_stop_their_source(tmp_path: Path) -> None:
     keys = write_keys(tmp_path / "keys.json", trader(KEY, 7), operator(OPERATOR))
     wrong = [(OTHER, 7), (OTHER, 8), (Key("nobody", KEY.secret), 7), (OTHER, 7), (OTHER, 7)]
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with running_service(tmp_path, keys_file=keys) as service:
             async with wire(service.port) as early:
                 answers = []
@@ -94,7 +94,7 @@ async def test_a_right_key_for_a_wrong_user_is_told_so_and_shuts_nobody_out(
 ) -> None:
     keys = write_keys(tmp_path / "keys.json", trader(KEY, 7))
     caplog.set_level("INFO")
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with running_service(tmp_path, keys_file=keys) as service:
             for _ in range(2 * FAILED_LOGONS_MAX):
                 async with wire(service.port) as client:
@@ -119,7 +119,7 @@ async def test_the_log_says_who_came_in_and_who_did_not(
     keys = write_keys(tmp_path / "keys.json", trader(KEY, 7))
     caplog.set_level("INFO")
     forged = "demo\n2026 INFO hpe: all is well"
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with running_service(tmp_path, keys_file=keys) as service:
             for key in (KEY, OTHER, Key("nobody", KEY.secret)):
                 async with wire(service.port) as client:
@@ -147,7 +147,7 @@ async def test_the_log_says_who_came_in_and_who_did_not(
 async def test_a_reload_ends_revoked_and_changed_keys_and_no_others(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     keys = write_keys(path, trader(KEY, 7), operator(OPERATOR))
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with (
             running_service(tmp_path, keys_file=keys) as service,
             wire(service.port) as client,
@@ -177,7 +177,7 @@ async def test_no_secret_is_in_any_log_or_answer(
     keys = write_keys(tmp_path / "keys.json", trader(KEY, 7))
     answers: list[Row] = []
     caplog.set_level("DEBUG")
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with running_service(tmp_path, keys_file=keys) as service:
             for key in (KEY, OTHER):
                 async with wire(service.port) as client:

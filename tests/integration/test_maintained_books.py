@@ -20,7 +20,7 @@ from hpe.net.client_books import MaintainedLevels, MaintainedOrders
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.service import running_service
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 SEED = 20_260_101
 STEPS = 500
 STALLED_STEPS = 400

@@ -33,7 +33,7 @@ async def run_example(address: str, project_root: Path, *key: str) -> str:
 async def test_a_first_trade_with_socket_and_msgpack_only(
     tmp_path: Path, project_root: Path
 ) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(120):
         async with running_service(tmp_path) as service:
             assert await run_example(service.address, project_root) == EXPECTED
 
@@ -47,7 +47,7 @@ async def test_the_same_with_a_key(tmp_path: Path, project_root: Path) -> None:
         ):
             keys[key_id] = KeyEntry(key_id, Scheme.HMAC_SHA256, role, users, secrets[key_id])
     operator_key = Key("operator", secrets["operator"])
-    with trio.fail_after(20):
+    with trio.fail_after(120):
         async with running_service(tmp_path, keys_file=str(tmp_path / "keys.json")) as service:
             async with connect(service.address, user=9, key=operator_key, timeout_s=20) as operator:
                 await operator.deposit("BTC", 1, user=1)

@@ -32,7 +32,7 @@ from hpe.net.views import (
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import RunningService, running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 async def events_up_to(stream: PrivateEvents, last: int) -> list[PrivateEvent]:

@@ -23,7 +23,7 @@ from hpe.net.views import OrderReportView
 from tests.support.cutting_proxy import TO_CLIENT, TO_SERVER, CuttingProxy, cutting_proxy
 from tests.support.service import RunningService, ServiceProcess, running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 @asynccontextmanager

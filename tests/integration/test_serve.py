@@ -156,7 +156,7 @@ def test_a_door_that_cannot_be_closed_is_not_opened(
 async def test_sighup_takes_keys_over_and_keeps_them_when_the_file_is_bad(
     tmp_path: Path, keys: Path
 ) -> None:
-    with trio.fail_after(60), ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
+    with trio.fail_after(120), ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
         async with wire(process.port) as chief, wire(process.port) as trader:
             assert (await log_on(chief, CHIEF, 1))[0] == 1
             assert (await log_on(trader, TRADER, 7))[0] == 1
@@ -183,7 +183,7 @@ async def test_sighup_takes_keys_over_and_keeps_them_when_the_file_is_bad(
 
 
 async def test_sighup_without_files_does_no_harm(tmp_path: Path) -> None:
-    with trio.fail_after(60), ServiceProcess(tmp_path) as process:
+    with trio.fail_after(120), ServiceProcess(tmp_path) as process:
         process.signal(signal.SIGHUP)
         await until_said(process, "SIGHUP received: there is no keys_file")
         async with wire(process.port, user=7):
@@ -195,7 +195,7 @@ async def test_sighup_without_files_does_no_harm(tmp_path: Path) -> None:
 async def test_sighup_during_a_start_is_kept_for_when_it_is_ready(
     tmp_path: Path, keys: Path
 ) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         process = ServiceProcess(tmp_path, ["--keys", str(keys)])
         # The receiver is open before the engine says its first word.
         await until_said(process, "hpe.engine")
@@ -223,7 +223,7 @@ async def test_sighup_takes_a_certificate_over(tmp_path: Path) -> None:
 
     before = trust(first)
     options = ["--tls-certificate", str(paths[0]), "--tls-key", str(paths[1])]
-    with trio.fail_after(60), ServiceProcess(tmp_path, options) as process:
+    with trio.fail_after(120), ServiceProcess(tmp_path, options) as process:
         await greet(process.port, before)
         after = trust(second)
         process.signal(signal.SIGHUP)
@@ -258,7 +258,7 @@ async def say_everything(port: int) -> list[Row]:
 
 
 async def test_a_process_prints_and_stores_no_secret(tmp_path: Path, keys: Path) -> None:
-    with trio.fail_after(60), ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
+    with trio.fail_after(120), ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
         answers = await say_everything(process.port)
         process.terminate()
         assert process.wait() == 0
@@ -272,7 +272,7 @@ async def test_no_logger_at_any_level_hears_a_secret(
     tmp_path: Path, keys: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with running_service(tmp_path, keys_file=str(keys)) as service:
             answers = await say_everything(service.port)
             os.chmod(keys, 0o644)
@@ -296,7 +296,7 @@ def highest_descriptor(pid: int) -> int:
 async def test_a_service_without_free_descriptors_goes_on_and_lets_in_when_there_are(
     tmp_path: Path,
 ) -> None:
-    with ServiceProcess(tmp_path) as service, trio.fail_after(30):
+    with ServiceProcess(tmp_path) as service, trio.fail_after(120):
         process = psutil.Process(service.pid)
         limits = process.rlimit(psutil.RLIMIT_NOFILE)
         async with wire(service.port, user=7) as client:

@@ -43,7 +43,7 @@ def serve(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "hpe", "serve", "--data", str(directory / "data"), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         check=False,
     )
@@ -81,7 +81,7 @@ async def test_sigterm_under_load_answers_every_accepted_command(tmp_path: Path)
             nursery.cancel_scope.cancel()
 
     loaded = trio.Semaphore(0)
-    with trio.fail_after(60), ServiceProcess(tmp_path) as process:
+    with trio.fail_after(120), ServiceProcess(tmp_path) as process:
         async with trio.open_nursery() as nursery:
             for user in range(1, connections + 1):
                 nursery.start_soon(load, user)
@@ -125,7 +125,7 @@ def _executed_by_session(directory: Path) -> dict[int, list[int]]:
 
 async def test_what_is_read_while_draining_is_refused_in_its_place(tmp_path: Path) -> None:
     files = GatedFiles(tmp_path / "data")
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             service = await nursery.start(_serve_until_drained, tmp_path, files)
             async with wire(service.port, user=7) as client:
@@ -163,7 +163,7 @@ async def _serve_until_drained(
 
 async def test_a_stop_waits_for_the_log_and_delivers_the_last_replies(tmp_path: Path) -> None:
     files = GatedFiles(tmp_path / "data")
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             service = await nursery.start(_serve_until_drained, tmp_path, files)
             async with wire(service.port, user=7) as client:
@@ -184,7 +184,7 @@ async def test_a_stop_waits_for_the_log_and_delivers_the_last_replies(tmp_path: 
 
 async def test_a_stop_answers_the_hello_and_logout_that_the_core_executes(tmp_path: Path) -> None:
     files = GatedFiles(tmp_path / "data")
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             service = await nursery.start(_serve_until_drained, tmp_path, files)
             async with wire(service.port, user=7) as leaving, wire(service.port) as coming:
@@ -205,7 +205,7 @@ async def test_a_stop_answers_the_hello_and_logout_that_the_core_executes(tmp_pa
 
 
 async def test_a_client_that_does_not_close_cannot_hold_the_stop(tmp_path: Path) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with contextlib.AsyncExitStack() as left_open:
             async with running_service(tmp_path, shutdown_deadline_s=0.3) as service:
                 client = await left_open.enter_async_context(wire(service.port, user=7))
@@ -215,7 +215,7 @@ async def test_a_client_that_does_not_close_cannot_hold_the_stop(tmp_path: Path)
 
 
 async def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
-    with trio.fail_after(60), ServiceProcess(tmp_path) as process:
+    with trio.fail_after(120), ServiceProcess(tmp_path) as process:
         async with wire(process.port, user=7) as client:  # keeps its side open: 2 s of farewell
             assert (await client.ask(Deposit(1, USD, 1)))[0] == 69
             process.terminate()
@@ -241,7 +241,7 @@ async def test_a_stop_during_recovery_ends_it(
 
     monkeypatch.setattr(hpe.engine, "recover", slow_recovery)
     exchange = HighPerformanceEngine(demo_config(data_directory=str(tmp_path / "data")))
-    with trio.fail_after(30), trio.CancelScope() as scope:
+    with trio.fail_after(120), trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(exchange.__aenter__)
             await began.wait()
@@ -325,7 +325,7 @@ async def test_a_matcher_that_dies_ends_the_service_and_answers_nothing_more(
 ) -> None:
     monkeypatch.setattr(hpe.engine, "new_core", DyingCore)
     rows: list[Row] = []
-    with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(30):
+    with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(120):
         await _deposit(tmp_path, None, 10, rows)
     assert caught.group_contains(InvariantViolation, match="planted")
     assert [row[1] for row in rows] == [1, 2], "configure and attach were sequences 1 and 2"
@@ -340,7 +340,7 @@ async def test_counts_of_all_that_contradict_themselves_end_the_service(tmp_path
             await client.send(pack_request(Deposit(1, USD, 1)))
             await trio.sleep_forever()
 
-    with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(30):
+    with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(120):
         await serve()
     assert caught.group_contains(InvariantViolation, match="given back")
     assert report_fault(_only_exceptions(caught.value)) == 70
@@ -378,7 +378,7 @@ async def test_a_failing_disk_ends_the_service_and_nothing_undurable_is_answered
         files = FaultyFiles(DirectoryFiles(directory / "data"), fail_at, kind)
         rows: list[Row] = []
         fault: Exception | None = None
-        with trio.fail_after(30):
+        with trio.fail_after(120):
             try:
                 await _deposit(directory, files, 3, rows)
             except Exception as error:
@@ -415,7 +415,7 @@ def test_a_write_that_fails_in_the_process_exits_74(tmp_path: Path) -> None:
 
 
 async def test_running_out_of_descriptors_delays_new_connections_only(tmp_path: Path) -> None:
-    with trio.fail_after(60), ServiceProcess(tmp_path) as process:
+    with trio.fail_after(120), ServiceProcess(tmp_path) as process:
         async with wire(process.port, user=7) as client:
             used = len(os.listdir(f"/proc/{process.pid}/fd"))
             before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)

@@ -14,7 +14,7 @@ from hpe.net.client import Client, connect
 from hpe.net.sync import SyncClient, connect_sync
 from tests.support.service import running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 async def in_a_script(tmp_path: Path, script: Callable[[str], None]) -> None:

@@ -19,7 +19,7 @@ from hpe.net.sync import connect_sync
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import running_service
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 CTRL_C = """

@@ -29,7 +29,7 @@ async def bids(client: WireClient, request_id: int) -> int:
 
 
 async def test_orders_are_canceled_before_it_is_ones_turn(tmp_path: Path) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port, user=8) as other:
             async with wire(service.port) as client:
                 hello = Hello(1, 1, 7, flags=HELLO_CANCEL_ON_DISCONNECT)
@@ -49,7 +49,7 @@ async def test_the_last_word_comes_however_late_the_turn(
 ) -> None:
     for name in ("BEHIND_S", "STALL_S", "WATCH_S"):
         monkeypatch.setattr(vigil, name, 0.2)
-    with trio.fail_after(20):
+    with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port) as stranger:
             hold_the_exits(service.engine, 1.5)
             await stranger.send(pack_request(GetOrderbook(1, 1, 5)))

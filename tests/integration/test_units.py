@@ -12,7 +12,7 @@ from hpe.net.client_streams import Snapshot
 from hpe.net.views import BalanceReportView, ExecutionView, OrderReportView
 from tests.support.service import running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 D = Decimal
 
 

@@ -11,7 +11,7 @@ from hpe.net.client import connect
 from hpe.net.sync import connect_sync
 from tests.support.service import running_service
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 D = Decimal
 
 NOT_ON = "is on ETH/USD, not on BTC/USD; nothing was sent"

@@ -1,7 +1,5 @@
 """More stops fire at once than one command may: the rest fire in a command of their own."""
 
-import pytest
-
 from hpe.messages import (
     STOPS_PER_COMMAND_MAX,
     Deposit,
@@ -18,7 +16,6 @@ STOPS = STOPS_PER_COMMAND_MAX + 3
 BATCH = 300
 
 
-@pytest.mark.timeout(120)
 def test_what_one_command_may_not_fire_fires_with_the_next_batch(new_core):
     play = Play(new_core, 0, 2 * STOPS, 2 * STOPS)
     send(play, 0, Deposit(1, 1, 2 * STOPS))

@@ -40,7 +40,13 @@ ROUND_MAX: Final = 8
 PAUSE_S: Final = 0.002
 """Between rounds: the canary measures a service, it does not load it."""
 
-MISSING_S: Final = 10.0
+REPLIES_MIN: Final = 50
+"""It trades at least so long, or nothing is said about the service."""
+
+REPLY_S_MAX: Final = 1.0
+"""For each reply, whatever others do to the service."""
+
+MISSING_S: Final = 30.0
 """A reply that is later than this is missing."""
 
 _ORDER_ID, _LEAVES = 7, 8
@@ -74,10 +80,13 @@ class Canary(Watcher):
         folder: for what it writes.
         key: to log on with; then somebody else has brought the money (`endowment`), because who
             may trade may not make money.
+        pause_s: between rounds.
     """
 
-    def __init__(self, port: int, folder: Path, *, key: Key | None = None) -> None:
-        arguments = [str(port)]
+    def __init__(
+        self, port: int, folder: Path, *, key: Key | None = None, pause_s: float = PAUSE_S
+    ) -> None:
+        arguments = [str(port), "--pause-s", str(pause_s)]
         if key is not None:
             arguments += ["--key-id", key.id, "--secret", key.secret.hex()]
         super().__init__("tests.support.canary", folder, arguments)
@@ -161,6 +170,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("log_file", type=Path)
+    parser.add_argument("--pause-s", type=float)
     parser.add_argument("--key-id")
     parser.add_argument("--secret", type=bytes.fromhex)
     options = parser.parse_args()
@@ -171,7 +181,7 @@ def _main() -> None:
         if key is None:
             trader.fund()
         print(READY, flush=True)
-        while not told_to_stop(PAUSE_S):
+        while not told_to_stop(options.pause_s) or len(trader.replies) < REPLIES_MIN:
             trader.round()
     options.log_file.write_text(json.dumps([trader.replies, trader.faults]))
 

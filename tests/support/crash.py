@@ -56,7 +56,7 @@ class Wire:
     """One blocking connection of the trader."""
 
     def __init__(self, port: int, session_id: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         self.send(frame(encode(Hello(1, 1, USER, session_id, WINDOW))))

@@ -36,7 +36,7 @@ USERS: Final = range(2_000, 2_000 + SESSIONS)
 
 WINDOW: Final = 1_024
 PULSE_S: Final = 0.002
-LAST_S: Final = 10.0
+LAST_S: Final = 60.0
 """For the answers after the last order."""
 
 _FIRST_ID: Final = 2**20

@@ -13,6 +13,7 @@ from hpe.keys import Key, KeyEntry, Scheme
 from hpe.messages import Hello, Logon, Role
 from hpe.net.framing import encode_frame
 from hpe.net.logon import new_nonce, prove
+from tests.support.service import RunningService
 from tests.support.wire import Row, WireClient
 
 KEY = Key("desk-1", bytes(range(32)))
@@ -49,6 +50,12 @@ async def log_on(client: WireClient, key: Key, user: int, /, **fields: Any) -> R
     row = await client.receive()
     assert row is not None
     return row
+
+
+def give_strangers(service: RunningService, seconds: float) -> None:
+    """Let those who connect from now on stay so long; those before had all the time they needed."""
+    assert service.engine._stages is not None
+    service.engine._stages.server.around.logon_timeout_s = seconds
 
 
 def figure(engine: HighPerformanceEngine, name: str) -> int:

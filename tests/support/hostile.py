@@ -56,9 +56,14 @@ Result = TypeVar("Result")
 
 
 class End(NamedTuple):
-    """How a connection ended: after how long, and the service's last words ("" for none)."""
+    """How a connection ended, and the service's last words ("" for none).
+
+    How long it lived by the service's clock is at most `after_s`; `known_s` is less than that by
+    what this side needed to learn that the connection, or the session, was there.
+    """
 
     after_s: float
+    known_s: float
     words: str
 
 
@@ -67,13 +72,14 @@ class Enemy:
 
     Attributes:
         stream: the socket.
-        since_s: Trio time before which the service knew nothing of it: a bound from below. That
-            the socket is there this side may learn long after the service.
+        since_s: Trio time before which the service knew nothing of it.
+        known_s: when this side knew that it was there, which may be long after the service did.
     """
 
     def __init__(self, stream: trio.SocketStream, since_s: float) -> None:
         self.stream = stream
         self.since_s = since_s
+        self.known_s = trio.current_time()
         self._buffer = b""
 
     def __enter__(self) -> Self:
@@ -134,7 +140,8 @@ class Enemy:
         while row := await self.receive():
             if row[0] == ERROR:
                 words = row[4]
-        return End(trio.current_time() - self.since_s, words)
+        now_s = trio.current_time()
+        return End(now_s - self.since_s, now_s - self.known_s, words)
 
 
 async def dial(port: int, source: str = SOURCES[0], *, small: bool = False) -> Enemy:
@@ -237,14 +244,31 @@ async def bad_signatures(port: int, count: int, key: Key, *, source: str) -> lis
     return told
 
 
-async def connections(port: int, count: int, hold_s: float, *, source: str) -> list[str]:
-    """Connect as often as possible and hold on; return what each was told, "" for nothing."""
+async def connections(
+    port: int, count: int, hold: Callable[[], Awaitable[object]], *, source: str
+) -> list[str]:
+    """Connect as often as possible and hold on; return what each was told, "" for nothing.
+
+    Args:
+        port: of the service.
+        count: of connections.
+        hold: each that is not told anything is held until this returns.
+        source: address to come from.
+    """
 
     async def one(_: int) -> str:
         with await dial(port, source) as stranger:
             told = ""
-            with trio.move_on_after(hold_s):
-                told = (await stranger.end()).words or "closed"
+            async with trio.open_nursery() as nursery:
+
+                async def listen() -> None:
+                    nonlocal told
+                    told = (await stranger.end()).words or "closed"
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(listen)
+                await hold()
+                nursery.cancel_scope.cancel()
             return told
 
     return await crowd(count, one)
@@ -264,7 +288,7 @@ async def garbage(port: int, count: int, seed: int) -> list[End]:
                 await stranger.send(prefix, body, body)
                 if number % 4 == 0:
                     stranger.reset_on_close()
-                    return End(0.0, "reset")
+                    return End(0.0, 0.0, "reset")
                 await stranger.stream.send_eof()
             except GONE:
                 pass
@@ -305,11 +329,18 @@ async def single_bytes(port: int, user: int, requests: int) -> list[Row]:
         return [await client.receive() for _ in range(requests + 1)]
 
 
+async def visit(port: int, user: int) -> None:
+    """Log on and leave."""
+    with await dial(port) as client:
+        await client.log_on(user)
+
+
 async def silence(port: int, user: int, key: Key | None = None) -> End:
     """Log on with the shortest heartbeat, then neither say nor close anything."""
     with await dial(port) as client:
         client.since_s = trio.current_time()  # the hello is the last that it says
         await client.log_on(user, key, heartbeat_ms=HEARTBEAT_MS_MIN)
+        client.known_s = trio.current_time()
         return await client.end()
 
 

@@ -20,7 +20,7 @@ from hpe.messages import Hello, Logon, Request, ServerInfo, type_number
 from hpe.net.framing import encode_frame
 from hpe.net.logon import new_nonce, prove
 
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 120
 ERROR: Final = 31
 WELCOME: Final = 1
 CHALLENGE: Final = 5

@@ -24,7 +24,7 @@ from hpe.engine import HighPerformanceEngine
 from hpe.wal.files import LogFiles
 
 PROJECT = Path(__file__).resolve().parents[2]
-START_S = 30.0
+START_S = 120.0
 PATIENT = {
     "HPE_ORDERS_WAIT_MS_MAX": "30000",
     "HPE_CANCELS_WAIT_MS_MAX": "30000",
@@ -55,6 +55,7 @@ async def running_service(
     # A test's machine may be busy with other tests: what is not about deadlines gets long ones.
     settings = {
         "request_timeout_ms": 10_000,
+        "logon_timeout_s": 60.0,
         "orders_wait_ms_max": 30_000,
         "cancels_wait_ms_max": 30_000,
         **settings,

@@ -3,7 +3,8 @@
 `Storm` starts and ends the process; `python -m tests.support.storm` is the process. Each attack
 has a pace, so that a storm is as hard on every machine. It runs on what CPU nobody else wants:
 attackers have machines of their own, and what is measured beside them is the service, not who of
-several processes gets a CPU first.
+several processes gets a CPU first. Where nothing is measured it is a process like any other: a
+machine that others use may have no CPU left that nobody wants.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ NEVER_READING: Final = 20
 SLOWLY_READING: Final = 10
 PRIVATE_UNREAD: Final = 10
 STIRRED_PER_S: Final = 200
+HOLD: Final = partial(trio.sleep, 0.5)
 SETTINGS: Final = {
     "HPE_CONNECTIONS_MAX": "1150",
     "HPE_MESSAGES_PER_S": "3000",
@@ -53,10 +55,11 @@ class Storm(Watcher):
     Args:
         port: of the service.
         folder: for what it writes.
+        yields: whether it runs on what CPU nobody else wants.
     """
 
-    def __init__(self, port: int, folder: Path) -> None:
-        super().__init__("tests.support.storm", folder, [str(port)])
+    def __init__(self, port: int, folder: Path, *, yields: bool = False) -> None:
+        super().__init__("tests.support.storm", folder, [str(port), *["yields"] * yields])
 
 
 async def _again(pause_s: float, attack: Callable[[], Awaitable[Any]]) -> None:
@@ -77,7 +80,7 @@ async def _rage(port: int) -> None:
     channels = tuple(Channel)
     attacks: list[tuple[float, Callable[[], Awaitable[Any]]]] = [
         (0.0, lambda: hostile.half_headers(port, HALF_HEADERS, dribble_s=0.5)),
-        (1.0, lambda: hostile.connections(port, 100, 0.5, source=hostile.SOURCES[1])),
+        (1.0, lambda: hostile.connections(port, 100, HOLD, source=hostile.SOURCES[1])),
         (1.0, lambda: hostile.bad_signatures(port, 40, wrong, source=hostile.SOURCES[2])),
         (1.0, lambda: hostile.resets(port, 20, seed)),
         (1.0, lambda: hostile.garbage(port, 20, seed)),
@@ -107,5 +110,6 @@ async def _unread(port: int, key: Key) -> None:
 
 
 if __name__ == "__main__":
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if "yields" in sys.argv:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     trio.run(_rage, int(sys.argv[1]))

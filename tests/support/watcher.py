@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, Self
 from tests.support.service import PROJECT
 
 READY: Final = "ready"
-STOP_S_MAX: Final = 30.0
+STOP_S_MAX: Final = 120.0
 
 
 class Sample(NamedTuple):

@@ -13,7 +13,7 @@ import pytest
 from hpe.core.core import Output, Progress
 from hpe.log_inbox import ROW_BYTES, LogInbox, held_bytes
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120
 
 
 class Given(NamedTuple):

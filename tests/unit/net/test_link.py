@@ -23,7 +23,7 @@ from hpe.messages import (
     Welcome,
 )
 from hpe.net.framing import encode_frame
-from hpe.net.link import Link
+from hpe.net.link import SECOND_LOOK_S, Link
 from hpe.net.requests import RequestChannel
 
 HELLO = Hello(1, 1, 7, key_id="alice")
@@ -142,14 +142,15 @@ async def test_a_silent_server_is_given_up(autojump_clock: MockClock) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
-        for _ in range(4):  # heartbeats keep it alive
-            await trio.sleep(2.9)
+        # Heartbeats keep it alive, also one that comes between the two looks.
+        for pause_s in (2.9, 2.9, 2.9, 3 + SECOND_LOOK_S / 2):
+            await trio.sleep(pause_s)
             await server.say(HeartbeatReport(1, 0))
         assert not reasons
     [reason] = reasons
     assert isinstance(reason, ConnectionLost)
     assert "nothing was heard from the server for 3 s" in str(reason)
-    assert trio.current_time() - start == pytest.approx(4 * 2.9 + 3)
+    assert trio.current_time() - start == pytest.approx(3 * 2.9 + 3 + 3 + 1.5 * SECOND_LOOK_S)
 
 
 async def test_the_servers_last_words_are_the_reason() -> None:

@@ -89,7 +89,7 @@ async def following(
 
 async def numbers(events: PrivateEvents, count: int) -> list[int]:
     taken: list[int] = []
-    with trio.fail_after(10):
+    with trio.fail_after(120):
         for _ in range(count):
             event = await anext(events)
             assert isinstance(event, BalanceReportView)

@@ -91,7 +91,7 @@ async def converse(server, client, host=HOST):
         except trio.BrokenResourceError:
             pass  # the client refused us, and says so itself
 
-    with trio.fail_after(10):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(answer)
             stream = trio.SSLStream(ours, client, server_hostname=host)

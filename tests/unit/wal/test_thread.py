@@ -283,10 +283,10 @@ def test_an_idle_tail_is_synced_without_further_input(tmp_path, policy):
     )
     thread.start()
     inbox.put(Item(output(5)))
-    assert published.get(timeout=30) == (1, 0)
-    assert published.get(timeout=30) == (0, 5)  # and no stop was sent
+    assert published.get(timeout=120) == (1, 0)
+    assert published.get(timeout=120) == (0, 5)  # and no stop was sent
     inbox.put(None)
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()
     assert published.empty()
     log.close()
@@ -309,11 +309,11 @@ def test_an_idle_log_is_marked_without_further_input(tmp_path, mode):
     thread = Thread(target=run, args=(log, tail, inbox, lambda items, durable: None, policy))
     thread.start()
     inbox.put(Item(output(5)))
-    assert marked.get(timeout=30) == (5, False)  # and no stop was sent
+    assert marked.get(timeout=120) == (5, False)  # and no stop was sent
     inbox.put(None)
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()
-    assert marked.get(timeout=30) == (5, True)
+    assert marked.get(timeout=120) == (5, True)
     log.close()
 
 
