@@ -26,9 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
 from hpe.core import new_core
-from hpe.core.codec import split_frames
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Run
-from hpe.messages import (
+from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Run
+from hpe.orderflow.files import Command, ReportStream
+from hpe.orderflow.wire import FlowTranslator
+from hpe.protocol.frames import encode_frame, split_frames
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     WINDOW_MAX,
     AddAsset,
@@ -41,9 +43,6 @@ from hpe.messages import (
     Request,
     SessionAttached,
 )
-from hpe.net.framing import encode_frame
-from hpe.orderflow import Command, ReportStream
-from hpe.orderflow_wire import FlowTranslator
 
 BATCH_COMMANDS: Final = 1_024
 """Commands per batch: the bound that the service uses with the reference core."""

@@ -36,9 +36,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
 from hpe.core.context import Context, Origin
-from hpe.core.core import DEFAULT_LIMITS
+from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.exchange import Exchange
-from hpe.messages import (
+from hpe.orderflow.files import Command, Op, parse_commands, read_lines
+from hpe.orderflow.wire import FlowTranslator
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     AddAsset,
     AddInstrument,
@@ -47,8 +49,6 @@ from hpe.messages import (
     ReplaceOrder,
     SubmitOrder,
 )
-from hpe.orderflow import Command, Op, parse_commands, read_lines
-from hpe.orderflow_wire import FlowTranslator
 
 USER: Final = 1
 """The flow names no users."""

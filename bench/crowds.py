@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hpe.core import new_core
-from hpe.core.codec import decode_body, split_frames
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Core, Output, Run
-from hpe.messages import (
+from hpe.core.codec import decode_body
+from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.protocol.frames import encode_frame, split_frames
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     WINDOW_MAX,
     AddAsset,
@@ -40,7 +41,6 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from hpe.net.framing import encode_frame
 
 MAKER, TAKER = 1, 2
 FIRST_OF_CROWD: Final = 3

@@ -47,7 +47,8 @@ from bench.services import (
     redis_set_calls,
 )
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
-from hpe.messages import (
+from hpe.client.dialer import parse_address
+from hpe.protocol.messages import (
     AddAsset,
     AddAssetResponse,
     AddInstrument,
@@ -59,7 +60,6 @@ from hpe.messages import (
     ServerInfo,
     ServerInfoReply,
 )
-from hpe.net.dialer import parse_address
 
 SHAPES: Final = ((1, 1), (1, 64), (1, 1_000), (1, 10_000), (50, 1), (50, 20), (500, 1))
 """Connections x window, as in the table of the README."""

@@ -25,8 +25,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from bench.traffic import FIRST_REQUEST_ID, Traffic
-from hpe.core.codec import split_frames
-from hpe.messages import (
+from hpe.protocol.frames import encode_frame, split_frames
+from hpe.protocol.messages import (
     INTERNAL_FIRST,
     PROTOCOL_VERSION,
     AnyReply,
@@ -42,7 +42,6 @@ from hpe.messages import (
     Request,
     Welcome,
 )
-from hpe.net.framing import encode_frame
 
 STALL_S_MAX: Final = 30.0
 """Without any reply for this long, the server has failed: every answer is due within a second."""

@@ -19,8 +19,8 @@ from itertools import accumulate
 from random import Random
 from typing import Final, NamedTuple
 
-from hpe.messages import Side
-from hpe.orderflow import Command, Op
+from hpe.orderflow.files import Command, Op
+from hpe.protocol.messages import Side
 
 SEED: Final = 23
 MID_START: Final = 167.52

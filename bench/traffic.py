@@ -10,7 +10,8 @@ from __future__ import annotations
 from random import Random
 from typing import Final, NamedTuple
 
-from hpe.messages import (
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import (
     CancelOrder,
     OrderType,
     Request,
@@ -18,7 +19,6 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from hpe.net.framing import encode_frame
 
 FIRST_REQUEST_ID: Final = 1_001
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 import trio
 
 import hpe
-from hpe.messages import HOUSE_USER
-from hpe.net.client import Client
+from hpe.client import Client
+from hpe.protocol.messages import HOUSE_USER
 
 D = Decimal
 

@@ -13,10 +13,8 @@ from decimal import Decimal
 import trio
 
 import hpe
+from hpe.client import Client, InstrumentView, OrderView
 from hpe.errors import OrderRejected
-from hpe.net.client import Client
-from hpe.net.scales import InstrumentView
-from hpe.net.views import OrderView
 
 SYMBOL = "BTC/USD"
 SIZE_LOTS = 100

@@ -9,22 +9,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from hpe.version import __version__
+
 if TYPE_CHECKING:
     from hpe import errors as errors
-    from hpe.config import Config as Config
+    from hpe.access.keys import Key as Key
+    from hpe.client import connect as connect
+    from hpe.client import connect_sync as connect_sync
+    from hpe.config.settings import Config as Config
     from hpe.engine import HighPerformanceEngine as HighPerformanceEngine
-    from hpe.keys import Key as Key
-    from hpe.net.client import connect as connect
-    from hpe.net.sync import connect_sync as connect_sync
-
-__version__ = "0.1.0"
 
 _HOMES: Final = {
-    "Config": "hpe.config",
+    "Config": "hpe.config.settings",
     "HighPerformanceEngine": "hpe.engine",
-    "Key": "hpe.keys",
-    "connect": "hpe.net.client",
-    "connect_sync": "hpe.net.sync",
+    "Key": "hpe.access.keys",
+    "connect": "hpe.client",
+    "connect_sync": "hpe.client",
 }
 
 __all__ = [

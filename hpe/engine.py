@@ -26,34 +26,34 @@ from typing import Final, NamedTuple, Self
 import trio
 import trio_util
 
-import hpe
-from hpe.bridge import Outbox, hosted_thread, run_interruptible
-from hpe.clock import Clock, Reading, read_clocks
-from hpe.collector import Collector, quiet_collector, switching_sooner
-from hpe.config import Config, demo_config, describe_configure
+from hpe.config.settings import Config, demo_config, describe_configure
 from hpe.core import new_core
-from hpe.core import thread as core_thread
-from hpe.core.core import Core
-from hpe.core.realtime import Realtime, ThreadRole, choose_realtime
-from hpe.core.thread import Served, Work
-from hpe.data_directory import check_data_directory
+from hpe.core.contract import Core
+from hpe.core.output.private_ring import PrivateRing
 from hpe.errors import ConfigError, ConnectionLost
 from hpe.inprocess import InProcessApi
-from hpe.log_inbox import LOG_BYTES_MAX, LogInbox
-from hpe.messages import DetachCause, Request, ServerInfoReply, SessionDetached
-from hpe.net.credits import CreditPool
+from hpe.net.delivery.streams import Streams
+from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.gate import Gate
-from hpe.net.pacing import Traffic
-from hpe.net.private_ring import PrivateRing
+from hpe.net.limits.credits import CreditPool
+from hpe.net.limits.pacing import Traffic
 from hpe.net.server import Server
-from hpe.net.streams import Streams
-from hpe.net.switchboard import Switchboard
-from hpe.sequencer import Patience, Sequencer
-from hpe.statistics import Figure, ThreadFigures
+from hpe.pipeline import matching_thread
+from hpe.pipeline.bridge import Outbox, hosted_thread, run_interruptible
+from hpe.pipeline.clock import Clock, Reading, read_clocks
+from hpe.pipeline.collector import Collector, quiet_collector, switching_sooner
+from hpe.pipeline.log_inbox import LOG_BYTES_MAX, LogInbox
+from hpe.pipeline.matching_thread import Served, Work
+from hpe.pipeline.placement import Realtime, ThreadRole, choose_realtime
+from hpe.pipeline.sequencer import Patience, Sequencer
+from hpe.pipeline.statistics import Figure, ThreadFigures
+from hpe.pipeline.watch import Watch
+from hpe.protocol.messages import DetachCause, Request, ServerInfoReply, SessionDetached
+from hpe.version import __version__
 from hpe.wal import thread as wal_thread
+from hpe.wal.data_directory import check_data_directory
 from hpe.wal.files import LogFiles
 from hpe.wal.recovery import Recovered, recover
-from hpe.watch import Watch
 
 LOGGER: Final = logging.getLogger("hpe.engine")
 
@@ -102,7 +102,7 @@ class HighPerformanceEngine(InProcessApi):
         super().__init__(self.config.request_timeout_ms / 1000)
         self.phase = trio_util.AsyncValue("stopped")
         self.durable_sequence = trio_util.AsyncValue(0)
-        self.server = f"hpe {hpe.__version__}"
+        self.server = f"hpe {__version__}"
         self.durability = self.config.sync.describe()
         self.core_name = ""
         self.draining = False
@@ -248,7 +248,7 @@ class HighPerformanceEngine(InProcessApi):
         place = self.realtime.applied
 
         def match() -> None:
-            core_thread.run(core, inbox, log_inbox, sequencer.free, clock)
+            matching_thread.run(core, inbox, log_inbox, sequencer.free, clock)
 
         def log() -> None:
             def publish(items: list[Served], durable: int) -> None:

@@ -16,13 +16,13 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import trio
 
+from hpe.client.reconnect import log_out
+from hpe.client.requests import RequestChannel
+from hpe.client.results import Result
+from hpe.client.retrying import WITHIN_S, retry
 from hpe.errors import ConnectionLost, NotConnected, ReplyTimeout
-from hpe.net.keeper import log_out
-from hpe.net.local import LocalConnection
-from hpe.net.requests import RequestChannel
-from hpe.net.results import Result
-from hpe.net.retrying import WITHIN_S, retry
-from hpe.net.switchboard import Switchboard
+from hpe.local_connection import LocalConnection
+from hpe.net.delivery.switchboard import Switchboard
 
 LOGGER: Final = logging.getLogger("hpe.inprocess")
 

@@ -14,9 +14,9 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from hpe import __version__
 from hpe.cli import keys, replay, serve, wal
 from hpe.errors import HpeError
+from hpe.version import __version__
 
 EXIT_INTERNAL: Final = 70
 EXIT_INTERRUPTED: Final = 130

@@ -15,10 +15,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hpe import ed25519
-from hpe.errors import ConfigError
-from hpe.key_files import changed_keys, load_keys, write_client_key
-from hpe.keys import (
+from hpe.access import ed25519
+from hpe.access.key_files import changed_keys, load_keys, write_client_key
+from hpe.access.keys import (
     ROLE_NAMES,
     Key,
     KeyEntry,
@@ -29,6 +28,7 @@ from hpe.keys import (
     parse_scheme,
     parse_users,
 )
+from hpe.errors import ConfigError
 
 if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]

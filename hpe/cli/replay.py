@@ -2,7 +2,7 @@
 
 Owns the command's arguments, files, wording and exit codes (0 all as recorded, 1 something
 differed, 2 wrong usage or a flow that cannot be replayed); what is right is judged in
-hpe/orderflow_judge.py. Runs in a process of its own: one Trio loop, a task that sends and one that
+hpe/orderflow/judge.py. Runs in a process of its own: one Trio loop, a task that sends and one that
 judges. Guarantees: commands go out in the order of the file, pipelined on one connection, with
 the queries for expected books right behind their command; every reply is judged. Only behind an
 uncross the flow waits, until the fills of the auction were asked for, page by page.
@@ -26,8 +26,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hpe.cli.spawn import spawned_service
+from hpe.client.client import connect
+from hpe.client.dialer import parse_address
+from hpe.client.pending import Answer, Pending
+from hpe.client.requests import RequestChannel
 from hpe.errors import HpeError, ProtocolError, RequestRefused
-from hpe.messages import (
+from hpe.orderflow.files import (
+    Book,
+    Command,
+    Op,
+    is_flash1,
+    parse_checkpoints,
+    parse_commands,
+    parse_expectations,
+    read_lines,
+)
+from hpe.orderflow.judge import ExpectationJudge, HashJudge, Judge
+from hpe.orderflow.wire import FlowTranslator
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     PAGE_MAX,
     WINDOW_MAX,
@@ -40,22 +56,6 @@ from hpe.messages import (
     OrderbookReply,
     Reply,
 )
-from hpe.net.client import connect
-from hpe.net.dialer import parse_address
-from hpe.net.pending import Answer, Pending
-from hpe.net.requests import RequestChannel
-from hpe.orderflow import (
-    Book,
-    Command,
-    Op,
-    is_flash1,
-    parse_checkpoints,
-    parse_commands,
-    parse_expectations,
-    read_lines,
-)
-from hpe.orderflow_judge import ExpectationJudge, HashJudge, Judge
-from hpe.orderflow_wire import FlowTranslator
 
 if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]

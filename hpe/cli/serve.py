@@ -23,8 +23,9 @@ from typing import Final
 
 import trio
 
-from hpe.config import Config, is_loopback, split_address
-from hpe.config_sources import load_config
+from hpe.access.addresses import is_loopback, split_address
+from hpe.config.settings import Config
+from hpe.config.sources import load_config
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
 

@@ -11,21 +11,18 @@ where `frames` are the request frames as received, length prefixes included.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from hpe.errors import Diverged, ProtocolError
-from hpe.messages import (
+from hpe.errors import Diverged
+from hpe.protocol.messages import (
     COMMANDS,
     CONTROL,
     ERROR_TRAITS,
     FLAG_DUPLICATE,
     INTERNAL,
     QUERIES,
-    REPLY_BYTES_MAX,
     Error,
     ErrorCode,
     type_number,
@@ -33,11 +30,6 @@ from hpe.messages import (
 
 encode: Final = msgspec.msgpack.Encoder().encode
 """Encode a message to its body bytes. Encoders hold no state between calls."""
-
-_FRAMED_DIRECTLY: Final = 512
-_length_at: Final = Struct(">I").unpack_from
-PREFIXES: Final = tuple(length.to_bytes(4, "big") for length in range(_FRAMED_DIRECTLY))
-"""Length prefixes by length: a lookup is a third of the cost of making the four bytes."""
 
 DECODERS: Final[list[msgspec.msgpack.Decoder[Any] | None]] = [None] * 128
 for _message in (*CONTROL, *QUERIES, *COMMANDS, *INTERNAL):
@@ -48,48 +40,9 @@ DECODE_FAULTS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError
 """What the library raises for hostile bytes; judging.py says what is wrong with them."""
 
 
-def frame(body: bytes) -> bytes:
-    """Put the length prefix before a body."""
-    assert len(body) <= REPLY_BYTES_MAX
-    return len(body).to_bytes(4, "big") + body
-
-
 def array_header(length: int) -> bytes:
     """Return the MessagePack header of an array of up to 65,535 elements."""
     return bytes((0x90 | length,)) if length < 16 else b"\xdc" + length.to_bytes(2, "big")
-
-
-def type_of(body: bytes) -> int:
-    """Read the type number at its fixed place; -1 when the body has none there."""
-    try:
-        first = body[0]
-        number = body[1] if 0x90 <= first <= 0x9F else body[3] if first == 0xDC else -1
-    except IndexError:
-        return -1
-    return number if number < 128 else -1
-
-
-def ends_inside_frame(frames: bytes) -> bool:
-    """True if the last frame is not a whole one."""
-    position, last_prefix = 0, len(frames) - 4
-    while position <= last_prefix:
-        position += 4 + _length_at(frames, position)[0]
-    return position != len(frames)
-
-
-def split_frames(frames: bytes) -> Iterator[bytes]:
-    """Yield the bodies of whole frames.
-
-    Raises:
-        ProtocolError: the bytes end inside a frame.
-    """
-    position, end = 0, len(frames)
-    while position < end:
-        start = position + 4
-        position = start + int.from_bytes(frames[position:start], "big")
-        if start > end or position > end:
-            raise ProtocolError(f"bytes end {max(start, position) - end} bytes inside a frame")
-        yield frames[start:position]
 
 
 def error_body(request_id: int, code: ErrorCode, message: str = "", field: str = "") -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from hpe.messages import HELLO_CANCEL_ON_DISCONNECT, Role
+from hpe.protocol.messages import HELLO_CANCEL_ON_DISCONNECT, Role
 
 if TYPE_CHECKING:
     from hpe.core.places import Holder, Places

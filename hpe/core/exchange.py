@@ -1,7 +1,7 @@
 """The exchange: the parts of the state machine, put together.
 
 Part of the deterministic core. Owns the counters and settings that every part reads, and the proof
-over all of them. The driver (reference.py) advances `sequence`, and the clock when a body begins.
+over all of them. The driver (driver.py) advances `sequence`, and the clock when a body begins.
 Which part serves which command is said in routing.py.
 """
 
@@ -9,29 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hpe.core.balances import BalanceCache
-from hpe.core.busy import Busy
-from hpe.core.catalogue import Catalogue
-from hpe.core.core import DEFAULT_LIMITS, DUE_AT_ONCE, Limits
-from hpe.core.delisting import Delisting
-from hpe.core.disconnects import Disconnects
+from hpe.core.contract import DEFAULT_LIMITS, DUE_AT_ONCE, Limits
 from hpe.core.effort import ACT
-from hpe.core.entry import OrderEntry
-from hpe.core.expiry import Expiry
-from hpe.core.holds import Holds
-from hpe.core.instruments import Listings
-from hpe.core.market import Market
-from hpe.core.operations import Operations
-from hpe.core.orderbook import OrderBook
-from hpe.core.orders import Order, OrderIndex
-from hpe.core.pairs import PairEntry
-from hpe.core.parties import Parties
+from hpe.core.listings.instruments import Listings
+from hpe.core.money.balances import BalanceCache
+from hpe.core.money.holds import Holds
+from hpe.core.money.treasury import Treasury
 from hpe.core.places import Places, unreserved
-from hpe.core.replacing import OrderReplacing
 from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, Entry, Timers
-from hpe.core.treasury import Treasury
+from hpe.core.trading.busy import Busy
+from hpe.core.trading.catalogue import Catalogue
+from hpe.core.trading.delisting import Delisting
+from hpe.core.trading.disconnects import Disconnects
+from hpe.core.trading.entry import OrderEntry
+from hpe.core.trading.expiry import Expiry
+from hpe.core.trading.market import Market
+from hpe.core.trading.operations import Operations
+from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.orders import Order, OrderIndex
+from hpe.core.trading.pairs import PairEntry
+from hpe.core.trading.parties import Parties
+from hpe.core.trading.replacing import OrderReplacing
 from hpe.errors import InvariantViolation
-from hpe.messages import HOUSE_USER, PlaceLimits, Side
+from hpe.protocol.messages import HOUSE_USER, PlaceLimits, Side
 
 
 class Settings:

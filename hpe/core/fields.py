@@ -17,7 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from hpe.core.wellformed import Kind, Value, read_value, value_end
-from hpe.messages import INT_MAX
+from hpe.protocol.messages import INT_MAX
 
 
 class BadField(Exception):

@@ -9,15 +9,15 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
-from hpe.core.configuration import configure
 from hpe.core.context import Context
-from hpe.core.core import RoomLimit
+from hpe.core.contract import RoomLimit
 from hpe.core.effort import REVOKED
 from hpe.core.exchange import Exchange
-from hpe.core.feeds import PrivateFeed
+from hpe.core.listings.configuration import configure
+from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.routing import InternalHandler
 from hpe.core.sessions import Sessions
-from hpe.messages import (
+from hpe.protocol.messages import (
     LOGOUT_KEEP_ORDERS,
     Configure,
     ConfigureResponse,

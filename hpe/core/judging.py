@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hpe.core.codec import DECODE_FAULTS, DECODERS, error_body, type_of
+from hpe.core.codec import DECODE_FAULTS, DECODERS, error_body
 from hpe.core.fields import BadField, Rows, read_fields, rows_of
 from hpe.core.wellformed import Kind, Malformed, read_value, value_end
-from hpe.messages import (
+from hpe.protocol.frames import type_of
+from hpe.protocol.messages import (
     COMMANDS,
     CONTROL,
     ERROR_TRAITS,

@@ -14,16 +14,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from hpe.core.balances import Account
-from hpe.core.core import CORE_VERSION
+from hpe.core.contract import CORE_VERSION
 from hpe.core.exchange import Exchange
-from hpe.core.feeds import PrivateFeed
-from hpe.core.fees import rates_of
-from hpe.core.holds import Hold
-from hpe.core.instruments import Asset, Instrument
-from hpe.core.order_states import ENDED, QUEUED, RESTS, WAITING, OrderState
-from hpe.core.orderbook import OrderBook
-from hpe.core.orders import Order, Terms
+from hpe.core.listings.instruments import Asset, Instrument
+from hpe.core.money.balances import Account
+from hpe.core.money.fees import rates_of
+from hpe.core.money.holds import Hold
+from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.rows import (
     KINDS,
     Dumped,
@@ -55,10 +52,13 @@ from hpe.core.rows import (
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.state import dump_state
 from hpe.core.timers import ENDING, Entry
-from hpe.core.triggers import Firing
-from hpe.core.turns import UncrossInProgress, Work
+from hpe.core.trading.order_states import ENDED, QUEUED, RESTS, WAITING, OrderState
+from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.orders import Order, Terms
+from hpe.core.trading.triggers import Firing
+from hpe.core.trading.turns import UncrossInProgress, Work
 from hpe.errors import StateError
-from hpe.messages import ExecutionReport, PlaceLimits, Side
+from hpe.protocol.messages import ExecutionReport, PlaceLimits, Side
 
 _decode: Final = msgspec.msgpack.Decoder(Dumped).decode
 _decode_any: Final = msgspec.msgpack.Decoder().decode

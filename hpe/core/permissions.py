@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     BlockUser,

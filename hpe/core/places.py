@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hpe.errors import InvariantViolation
-from hpe.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, INT_MAX, RejectReason
+from hpe.protocol.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, INT_MAX, RejectReason
 
 if TYPE_CHECKING:
     from hpe.core.context import Context

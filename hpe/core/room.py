@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sortedcontainers import SortedList
 
-from hpe.core.core import RoomLimit, RoomSizes
+from hpe.core.contract import RoomLimit, RoomSizes
 from hpe.errors import InvariantViolation
-from hpe.messages import Role
+from hpe.protocol.messages import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

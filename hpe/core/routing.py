@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hpe.core.answers import CommandResponse
-from hpe.core.catalogue import Catalogue
 from hpe.core.context import Context
 from hpe.core.exchange import Exchange
-from hpe.core.queries import Queries
-from hpe.messages import (
+from hpe.core.output.queries import Queries
+from hpe.core.trading.answers import CommandResponse
+from hpe.core.trading.catalogue import Catalogue
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     BlockUser,

@@ -13,7 +13,15 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from hpe.messages import INT_MAX, AnyInt, InstrumentStatus, OrderType, Role, Side, TimeInForce
+from hpe.protocol.messages import (
+    INT_MAX,
+    AnyInt,
+    InstrumentStatus,
+    OrderType,
+    Role,
+    Side,
+    TimeInForce,
+)
 
 Signed = Annotated[int, Meta(ge=-INT_MAX, le=INT_MAX)]
 """An integer that may be below zero."""

@@ -15,12 +15,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hpe.core.core import DEFAULT_LIMITS, RoomLimit, RoomSizes
+from hpe.core.contract import DEFAULT_LIMITS, RoomLimit, RoomSizes
 from hpe.core.permissions import permitted
 from hpe.core.room import Newcomer, Room, owner_of
 from hpe.core.timers import SESSION, Due, Entry, Timers
 from hpe.errors import InvariantViolation
-from hpe.messages import (
+from hpe.protocol.messages import (
     INT_MAX,
     WINDOW_DEFAULT,
     ErrorCode,

@@ -13,11 +13,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from hpe.core.core import CORE_VERSION
+from hpe.core.contract import CORE_VERSION
 from hpe.core.exchange import Exchange
-from hpe.core.feeds import PrivateFeed
-from hpe.core.orderbook import OrderBook
-from hpe.core.orders import Order, Terms
+from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.rows import (
     DumpedAccount,
     DumpedAsset,
@@ -45,8 +43,10 @@ from hpe.core.rows import (
     DumpedWork,
 )
 from hpe.core.sessions import Sessions
-from hpe.core.turns import Work
-from hpe.messages import ExecutionReport
+from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.orders import Order, Terms
+from hpe.core.trading.turns import Work
+from hpe.protocol.messages import ExecutionReport
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _fields: Final = msgspec.structs.astuple

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from sortedcontainers import SortedList
 
-from hpe.core.core import DEFAULT_LIMITS
+from hpe.core.contract import DEFAULT_LIMITS
 
 ORDER: Final = 0
 HOLD: Final = 1

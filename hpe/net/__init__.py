@@ -1,1 +1,1 @@
-"""The wire: framing, server connections, client library."""
+"""The server: listeners, connections, sessions, what bounds them and what is sent to them."""

@@ -17,10 +17,10 @@ from typing import Final, NamedTuple, Protocol
 
 import trio
 
-from hpe.messages import ErrorCode
-from hpe.net.pacing import Turnstile
-from hpe.net.rotation import Rotation
-from hpe.net.sources import source_of
+from hpe.net.limits.pacing import Turnstile
+from hpe.net.limits.rotation import Rotation
+from hpe.net.limits.sources import source_of
+from hpe.protocol.messages import ErrorCode
 
 LOGGER: Final = logging.getLogger("hpe.net")
 

@@ -3,9 +3,9 @@
 Owns the socket of one client from accept to close; all of it runs in the Trio loop, `deliver`
 and `act` are called by the dispatcher, `_look` by the wheel. Guarantees: only the writer sends,
 everything that waits goes in one send; a client that does not read stops being read, whatever it
-asks for, and is cut when it stands still (vigil.py); one that sends much in one go leaves the loop
-to others in between; whatever goes wrong here ends this connection only; the last bytes arrive
-(farewell.py). Relies on the switchboard to deliver in order and on the wheel for every deadline
+asks for, and is cut when it stands still (watchdog.py); one that sends much in one go leaves the
+loop to others in between; whatever goes wrong here ends this connection only; the last bytes arrive
+(closing.py). Relies on the switchboard to deliver in order and on the wheel for every deadline
 but that of the logon. Rules: protocol.md, "Limits of a connection".
 """
 
@@ -16,8 +16,22 @@ from typing import Final
 
 import trio
 
-from hpe.core.core import Progress
-from hpe.messages import (
+from hpe.access.tls import break_cycle
+from hpe.core.contract import Progress
+from hpe.core.output.private_ring import Overrun
+from hpe.net.closing import ClientStream, ConnectionFault, say_farewell
+from hpe.net.context import Surroundings
+from hpe.net.forwarding import Forwarder
+from hpe.net.limits.credits import FRAMES_MIN, Account
+from hpe.net.limits.pacing import Trickle
+from hpe.net.limits.sources import Place
+from hpe.net.limits.timer_wheel import Timer
+from hpe.net.send_queue import Outlet
+from hpe.net.session import State, Step
+from hpe.net.watchdog import BEHIND_S, STALL_S, WATCH_S, Finding, Vigil
+from hpe.net.wire import RECEIVE_BYTES, Wire
+from hpe.protocol.frames import Chunk, FrameScanner, encode_frame
+from hpe.protocol.messages import (
     LOGON_BYTES_MAX,
     MANY_REPLIES,
     REQUEST_BYTES_MAX,
@@ -25,20 +39,6 @@ from hpe.messages import (
     ErrorCode,
     HeartbeatReport,
 )
-from hpe.net.credits import FRAMES_MIN, Account
-from hpe.net.farewell import ClientStream, ConnectionFault, say_farewell
-from hpe.net.forwarding import Forwarder
-from hpe.net.framing import Chunk, FrameScanner, encode_frame
-from hpe.net.outlet import Outlet
-from hpe.net.pacing import Trickle
-from hpe.net.private_ring import Overrun
-from hpe.net.session import State, Step
-from hpe.net.sources import Place
-from hpe.net.surroundings import Surroundings
-from hpe.net.tls import break_cycle
-from hpe.net.vigil import BEHIND_S, STALL_S, WATCH_S, Finding, Vigil
-from hpe.net.wheel import Timer
-from hpe.net.wire import RECEIVE_BYTES, Wire
 
 WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 """Replies waiting for one client. Requests in flight bound them too, but not their size."""

@@ -8,14 +8,13 @@ is marked, and the core answers it in its place, unless nothing is before it; ru
 
 from __future__ import annotations
 
-from hpe.core.codec import type_of
-from hpe.core.core import Progress, Run
-from hpe.net.framing import PREFIX_BYTES, Chunk
+from hpe.core.contract import Progress, Run
+from hpe.net.context import Surroundings
+from hpe.net.delivery.switchboard import Port
+from hpe.net.limits.rates import Payer, Sender, payer_of
 from hpe.net.logon import Grant
-from hpe.net.outlet import Outlet
-from hpe.net.rates import Payer, Sender, payer_of
-from hpe.net.surroundings import Surroundings
-from hpe.net.switchboard import Port
+from hpe.net.send_queue import Outlet
+from hpe.protocol.frames import PREFIX_BYTES, Chunk, type_of
 
 
 class Forwarder:

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import trio
 
-from hpe.config import Config
+from hpe.access.key_files import load_keys
+from hpe.access.keys import Keys
+from hpe.access.tls import server_context
+from hpe.config.settings import Config
 from hpe.errors import ConfigError
-from hpe.key_files import load_keys
-from hpe.keys import Keys
+from hpe.net.context import Surroundings
+from hpe.net.delivery.switchboard import Switchboard
+from hpe.net.limits.pacing import Traffic
+from hpe.net.limits.rates import RateLimits, Rates
+from hpe.net.limits.rejects import Rejects
+from hpe.net.limits.sources import SourceLimits, Sources
+from hpe.net.limits.timer_wheel import Wheel
 from hpe.net.logon import Authenticator, keys_valid, number_of
-from hpe.net.pacing import Traffic
-from hpe.net.rates import RateLimits, Rates
-from hpe.net.rejects import Rejects
 from hpe.net.server import Server
-from hpe.net.sources import SourceLimits, Sources
-from hpe.net.surroundings import Surroundings
-from hpe.net.switchboard import Switchboard
-from hpe.net.tls import server_context
-from hpe.net.wheel import Wheel
 
 
 class Gate:
@@ -43,7 +43,7 @@ class Gate:
         keys = self._read_keys()
         self.authenticator = Authenticator(keys, per_key)
         self.keys_valid = keys_valid(keys or {})  # what the core was told last
-        self._tls = server_context(config)
+        self._tls = server_context(config.tls_certificate, config.tls_key)
         self._reloading = trio.Lock()
 
     def build(
@@ -124,7 +124,8 @@ class Gate:
         ]
 
     async def _reload_tls(self, server: Server) -> list[str]:
-        tls = await trio.to_thread.run_sync(server_context, self._config)
+        files = self._config.tls_certificate, self._config.tls_key
+        tls = await trio.to_thread.run_sync(server_context, *files)
         if tls is None:
             return []
         self._tls = server.tls = tls

@@ -12,9 +12,9 @@ import logging
 import re
 from typing import Final
 
-from hpe.messages import ErrorCode, Hello
-from hpe.net.buckets import Bucket, Rate
+from hpe.net.limits.buckets import Bucket, Rate
 from hpe.net.logon import Grant, Refusal
+from hpe.protocol.messages import ErrorCode, Hello
 
 LOGGER: Final = logging.getLogger("hpe.net")
 

@@ -19,14 +19,14 @@ from typing import Final
 import trio
 
 from hpe.errors import ListenError
-from hpe.messages import ERROR_TRAITS, ErrorCode
 from hpe.net.arrivals import WAITING_MAX, Arrivals
+from hpe.net.closing import ClientStream, contain, refuse_connection
 from hpe.net.connection import Connection
-from hpe.net.farewell import ClientStream, contain, refuse_connection
+from hpe.net.context import Surroundings
+from hpe.net.limits.sources import Sources
 from hpe.net.logon import Refusal
-from hpe.net.sources import Sources
-from hpe.net.surroundings import Surroundings
 from hpe.net.wire import Wire
+from hpe.protocol.messages import ERROR_TRAITS, ErrorCode
 
 DESCRIPTORS_RESERVED: Final = 512
 """Kept for the log, its rotation and everything else that opens files; a log that cannot open

@@ -19,12 +19,14 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple, Protocol
 
-from hpe.core.codec import error_body, frame, type_of
-from hpe.core.core import SYSTEM_CONNECTION, RoomLimit, Run
+from hpe.core.codec import error_body
+from hpe.core.contract import SYSTEM_CONNECTION, RoomLimit, Run
 from hpe.core.judging import CONTROL_TABLES, Undecodable, decode_request, judge
 from hpe.core.permissions import permitted
 from hpe.errors import InvariantViolation
-from hpe.messages import (
+from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, Refusal
+from hpe.protocol.frames import PREFIX_BYTES, Chunk, encode_frame, frame, type_of
+from hpe.protocol.messages import (
     ERROR_TRAITS,
     HEARTBEAT_MS_DEFAULT,
     HEARTBEAT_MS_MIN,
@@ -61,8 +63,6 @@ from hpe.messages import (
     Welcome,
     type_number,
 )
-from hpe.net.framing import PREFIX_BYTES, Chunk, encode_frame
-from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, Refusal
 
 StreamRequest = Unsubscribe | SubscribePrivate | UnsubscribePrivate
 """Control messages about streams, which the connection carries out."""

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hpe.core.codec import split_frames, type_of
-from hpe.core.core import Run
+from hpe.core.contract import Run
 from hpe.core.judging import Undecodable, decode_request
 from hpe.core.permissions import permitted
-from hpe.messages import LOG_WAITS
-from hpe.net.framing import PREFIX_BYTES
-from hpe.net.runs import ORDER_TYPES
+from hpe.core.runs import ORDER_TYPES
 from hpe.net.session import Session, error_frame
+from hpe.protocol.frames import PREFIX_BYTES, split_frames, type_of
+from hpe.protocol.messages import LOG_WAITS
 
 
 class Answered(NamedTuple):

@@ -16,7 +16,7 @@ import msgspec
 from hpe.core.codec import Body, decode_body
 from hpe.core.judging import LOGGED_TABLES, Undecodable, decode_request
 from hpe.errors import WalDamagedError
-from hpe.messages import Request
+from hpe.protocol.messages import Request
 from hpe.wal.files import LogFiles
 from hpe.wal.format import SegmentHeader
 from hpe.wal.mark import read_mark

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from hpe.durable_names import sync_directory
 from hpe.errors import DataDirectoryBusy, WalError, WalReadError, WalWriteError
+from hpe.files.durable_names import sync_directory
 
 LOCK_NAME: Final = "lock"
 ASIDE_SUFFIX: Final = ".new"

@@ -14,8 +14,8 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hpe.config import SyncPolicy
-from hpe.core.core import Core, Output
+from hpe.config.settings import SyncPolicy
+from hpe.core.contract import Core, Output
 from hpe.errors import Diverged, RecoveryStopped
 from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.log import CommandLog, Record, Tail

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from hpe.core.core import CORE_VERSION
+from hpe.core.contract import CORE_VERSION
 from hpe.errors import LogVersionError, WalDamagedError
 from hpe.wal.files import LogFiles
 from hpe.wal.format import (

@@ -18,8 +18,8 @@ from math import inf
 from queue import Empty
 from typing import Final, Generic, Protocol, TypeVar
 
-from hpe.config import SyncPolicy
-from hpe.log_inbox import HasOutput
+from hpe.config.settings import SyncPolicy
+from hpe.core.contract import HasOutput
 from hpe.wal.log import (
     RECORD_BYTES_MAX,
     RECORD_HEAD_BYTES,

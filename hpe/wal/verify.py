@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from hpe.core.core import Core
+from hpe.core.contract import Core
 from hpe.errors import Diverged, WalError
 from hpe.wal.files import LogFiles
 from hpe.wal.mark import MARK_NAME

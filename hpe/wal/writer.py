@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import Final
 from zlib import crc32
 
-from hpe.config import SyncPolicy
-from hpe.core.core import CORE_VERSION
+from hpe.config.settings import SyncPolicy
+from hpe.core.contract import CORE_VERSION
 from hpe.errors import Fenced, WalWriteError
 from hpe.wal.files import ASIDE_SUFFIX, AppendFile, LogFiles, write_file
 from hpe.wal.format import (

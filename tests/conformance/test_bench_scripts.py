@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import conformance, core_speed, crowds, growth, load, mb
-from hpe.orderflow import parse_commands, read_lines
+from hpe.orderflow.files import parse_commands, read_lines
 from tests.support.faulty_cores import NoTrades
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
-from hpe.messages import (
+from hpe.orderflow.files import Book, Command, Op, parse_commands, parse_expectations, read_lines
+from hpe.orderflow.judge import ExpectationJudge
+from hpe.orderflow.wire import FlowTranslator
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     PAGE_MAX,
     ExecutionReport,
@@ -25,9 +28,6 @@ from hpe.messages import (
     OrderbookReply,
     Request,
 )
-from hpe.orderflow import Book, Command, Op, parse_commands, parse_expectations, read_lines
-from hpe.orderflow_judge import ExpectationJudge
-from hpe.orderflow_wire import FlowTranslator
 from tests.support.core_driver import Client, CoreFactory, Venue
 from tests.support.faulty_cores import AuctionAt
 from tests.support.naive_book import NaiveBook

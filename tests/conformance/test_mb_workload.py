@@ -8,8 +8,8 @@ import pytest
 
 from bench import mb
 from bench.conformance import CoreClient, run_scenario
-from hpe.core.core import Core
-from hpe.orderflow import Command, ReportStream, parse_checkpoints, parse_commands, read_lines
+from hpe.core.contract import Core
+from hpe.orderflow.files import Command, ReportStream, parse_checkpoints, parse_commands, read_lines
 from tests.support.core_driver import CoreFactory
 from tests.support.faulty_cores import FaultyCore, NewestFirst, RestingRemainder, TakerPriced
 

@@ -12,11 +12,11 @@ import trio
 from bench import mb
 from bench.core_speed import flash1_line
 from hpe.cli import main, replay
+from hpe.client.requests import RequestChannel
 from hpe.errors import RequestRefused
-from hpe.messages import ErrorCode, Side
-from hpe.net.requests import RequestChannel
-from hpe.orderflow import Command, Expected, Level, Op, Outcome, ReportStream
-from hpe.orderflow_judge import ExpectationJudge, Judge
+from hpe.orderflow.files import Command, Expected, Level, Op, Outcome, ReportStream
+from hpe.orderflow.judge import ExpectationJudge, Judge
+from hpe.protocol.messages import ErrorCode, Side
 from tests.support.naive_book import NaiveBook
 from tests.support.service import ServiceProcess
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hpe.core.codec import decode_body
-from hpe.messages import (
+from hpe.protocol.messages import (
     HOUSE_USER,
     AddAsset,
     CancelOrder,

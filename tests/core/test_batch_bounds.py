@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from hpe.clock import Clock
-from hpe.core.core import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Run
+from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Run
 from hpe.core.rows import DumpedEnded, DumpedUser
-from hpe.core.thread import STOP, Work, run
-from hpe.messages import (
+from hpe.pipeline.clock import Clock
+from hpe.pipeline.matching_thread import STOP, Work, run
+from hpe.protocol.messages import (
     BlockUser,
     CancelReason,
     Continue,

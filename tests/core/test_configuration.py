@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.errors import ConfigError
-from hpe.messages import (
+from hpe.protocol.messages import (
     INT_MAX,
     AssetSetting,
     InstrumentSetting,

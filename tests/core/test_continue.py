@@ -5,9 +5,9 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from hpe.core.core import DEFAULT_LIMITS, DUE_AT_ONCE, Batch, Limits
+from hpe.core.contract import DEFAULT_LIMITS, DUE_AT_ONCE, Batch, Limits
 from hpe.core.rows import DumpedWaiting
-from hpe.messages import (
+from hpe.protocol.messages import (
     CancelReason,
     Continue,
     Deposit,

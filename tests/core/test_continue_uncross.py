@@ -3,8 +3,8 @@
 import pytest
 
 from hpe.core.codec import decode_body
-from hpe.core.core import Batch
-from hpe.messages import (
+from hpe.core.contract import Batch
+from hpe.protocol.messages import (
     CancelOrder,
     Continue,
     Error,

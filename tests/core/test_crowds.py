@@ -6,8 +6,8 @@ effort, which do not grow with a crowd. A canary trades on another instrument al
 
 import pytest
 
-from hpe.core.core import DEFAULT_LIMITS
-from hpe.messages import (
+from hpe.core.contract import DEFAULT_LIMITS
+from hpe.protocol.messages import (
     CancelOrder,
     Error,
     ErrorCode,

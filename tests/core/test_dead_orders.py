@@ -2,8 +2,8 @@
 
 import pytest
 
-from hpe.core.core import DUE_AT_ONCE, Batch, Limits
-from hpe.messages import (
+from hpe.core.contract import DUE_AT_ONCE, Batch, Limits
+from hpe.protocol.messages import (
     ORDER_POST_ONLY,
     CancelReason,
     Deposit,

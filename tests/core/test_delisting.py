@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.core.rows import DumpedAccount, DumpedWork
-from hpe.messages import (
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     AssetSetting,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
     ORDER_POST_ONLY,

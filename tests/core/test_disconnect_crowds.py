@@ -2,9 +2,9 @@
 
 import pytest
 
-from hpe.core.core import DEFAULT_LIMITS
+from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.rows import DumpedEnding
-from hpe.messages import (
+from hpe.protocol.messages import (
     LOGOUT_KEEP_ORDERS,
     CancelReason,
     OrderType,

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     INT_MAX,
     AddInstrument,

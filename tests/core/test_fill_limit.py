@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.core.core import Limits
-from hpe.messages import (
+from hpe.core.contract import Limits
+from hpe.protocol.messages import (
     CancelOrder,
     CancelReason,
     CancelResponse,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.messages import ERROR_TRAITS, Error, ErrorCode
+from hpe.protocol.messages import ERROR_TRAITS, Error, ErrorCode
 from tests.support.hostile_frames import hostile_bodies
 from tests.support.second_judge import verdict_on
 

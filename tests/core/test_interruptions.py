@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AddInstrument,
     GetInstrument,
     InstrumentReply,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hpe.core.core import DEFAULT_LIMITS, Limits
-from hpe.messages import (
+from hpe.core.contract import DEFAULT_LIMITS, Limits
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     Channel,

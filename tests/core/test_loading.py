@@ -3,10 +3,18 @@
 import msgspec
 import pytest
 
-from hpe.core.core import CORE_VERSION, DEFAULT_LIMITS
+from hpe.core.contract import CORE_VERSION, DEFAULT_LIMITS
 from hpe.core.rows import KINDS, DumpedResting
 from hpe.errors import StateError
-from hpe.messages import AddAsset, AddInstrument, Deposit, LockBalance, Role, Side, SubmitOco
+from hpe.protocol.messages import (
+    AddAsset,
+    AddInstrument,
+    Deposit,
+    LockBalance,
+    Role,
+    Side,
+    SubmitOco,
+)
 from tests.support.core_driver import Venue
 
 FEW_FILLS = DEFAULT_LIMITS._replace(fills=1)

@@ -6,7 +6,7 @@ model plays do the same at random. Numbers that matter are written out.
 
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     CHANGES_PER_UPDATE_MAX,
     BookChange,
     CancelOrder,

@@ -4,9 +4,9 @@ import tracemalloc
 
 import pytest
 
-from hpe.core.core import Batch
+from hpe.core.contract import Batch
 from hpe.core.rows import DumpedEnd, DumpedHead, DumpedResponse, DumpedSession
-from hpe.messages import (
+from hpe.protocol.messages import (
     BlockUser,
     CancelOrder,
     CaptureHold,

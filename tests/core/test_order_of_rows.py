@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.core.core import SYSTEM_CONNECTION, Output, Run
-from hpe.messages import (
+from hpe.core.contract import SYSTEM_CONNECTION, Output, Run
+from hpe.protocol.messages import (
     Channel,
     DelistInstrument,
     Deposit,

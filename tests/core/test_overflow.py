@@ -6,7 +6,7 @@ A rejected command changes nothing that anybody sees: accounts, books, open orde
 import msgspec
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
     INT_MAX,

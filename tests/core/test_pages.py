@@ -2,8 +2,8 @@
 
 import pytest
 
-from hpe.core.core import Batch, Limits
-from hpe.messages import (
+from hpe.core.contract import Batch, Limits
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     CancelOrder,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     COMMAND_FIRST,
     COMMANDS,
     CONTROL,

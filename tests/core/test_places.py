@@ -9,7 +9,7 @@ from hpe.core.rows import (
     DumpedUser,
     DumpedWaiting,
 )
-from hpe.messages import (
+from hpe.protocol.messages import (
     FLAG_KEY_LIMIT,
     FLAG_USER_LIMIT,
     HOUSE_USER,

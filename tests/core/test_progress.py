@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hpe.core.core import Progress
-from hpe.messages import (
+from hpe.core.contract import Progress
+from hpe.protocol.messages import (
     CancelOrder,
     ErrorCode,
     GetBalance,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe.core.codec import Body, decode_body, encode_body
-from hpe.core.core import SYSTEM_CONNECTION, Batch, Run
+from hpe.core.contract import SYSTEM_CONNECTION, Batch, Run
 from hpe.core.rows import DumpedHead
 from hpe.errors import Diverged, InvariantViolation
-from hpe.messages import (
+from hpe.protocol.messages import (
     AddAsset,
     BalanceReport,
     CancelOrder,

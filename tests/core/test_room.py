@@ -5,9 +5,9 @@ from itertools import count
 
 import pytest
 
-from hpe.core.core import DEFAULT_LIMITS, RoomLimit
+from hpe.core.contract import DEFAULT_LIMITS, RoomLimit
 from hpe.core.rows import DumpedSession, DumpedSettings
-from hpe.messages import (
+from hpe.protocol.messages import (
     FLAG_DUPLICATE,
     WINDOW_MAX,
     Error,

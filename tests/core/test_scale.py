@@ -2,7 +2,8 @@
 
 import pytest
 
-from hpe.messages import (
+from hpe.client.scales import AssetView, InstrumentView
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     AddInstrumentResponse,
@@ -10,7 +11,6 @@ from hpe.messages import (
     ListInstruments,
     RejectReason,
 )
-from hpe.net.scales import AssetView, InstrumentView
 
 
 @pytest.mark.parametrize(

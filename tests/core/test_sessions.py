@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     FLAG_DUPLICATE,
     WINDOW_DEFAULT,
     WINDOW_MAX,

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from hpe.core.core import Batch
+from hpe.core.contract import Batch
 from hpe.core.rows import DumpedEnded, DumpedHead, DumpedOrder, DumpedUser, DumpedWaiting
-from hpe.messages import (
+from hpe.protocol.messages import (
     ORDER_CANCEL_ON_DISCONNECT,
     AddAsset,
     CancelOrder,

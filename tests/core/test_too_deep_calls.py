@@ -2,8 +2,8 @@
 
 import pytest
 
-from hpe.core.core import DEFAULT_LIMITS
-from hpe.messages import (
+from hpe.core.contract import DEFAULT_LIMITS
+from hpe.protocol.messages import (
     CALL_TOO_DEEP,
     Channel,
     Error,

@@ -2,7 +2,14 @@
 
 import pytest
 
-from hpe.messages import FLAG_UNCHANGED, OrderTerms, OrderType, Side, SubmitOrder, TimeInForce
+from hpe.protocol.messages import (
+    FLAG_UNCHANGED,
+    OrderTerms,
+    OrderType,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
 
 END_NS = 4 * 10**18
 BUY = Side.BUY

@@ -14,7 +14,8 @@ from typing import Final
 
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import (
     ORDER_CANCEL_ON_DISCONNECT,
     ConservationReply,
     Deposit,
@@ -30,7 +31,6 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from hpe.net.framing import encode_frame
 from tests.support.canary import Canary
 from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line
 from tests.support.service import ServiceProcess

@@ -18,8 +18,11 @@ import msgspec
 import pytest
 import trio
 
+from hpe.client.backoff import Backoff
+from hpe.client.client import Client, connect
+from hpe.client.streams import PrivateEvents, Snapshot
 from hpe.errors import ConnectionLost
-from hpe.messages import (
+from hpe.protocol.messages import (
     BalanceReport,
     CancelOrder,
     Deposit,
@@ -35,9 +38,6 @@ from hpe.messages import (
     TimeInForce,
     Withdraw,
 )
-from hpe.net.backoff import Backoff
-from hpe.net.client import Client, connect
-from hpe.net.client_streams import PrivateEvents, Snapshot
 from tests.support.cutting_proxy import TO_CLIENT, TO_SERVER, CuttingProxy, cutting_proxy
 from tests.support.service import running_service
 

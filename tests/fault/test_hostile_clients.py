@@ -19,10 +19,10 @@ import psutil
 import pytest
 import trio
 
-from hpe.keys import Key
-from hpe.messages import HEARTBEAT_MS_MIN, SILENCE_HEARTBEATS, Channel
+from hpe.access.keys import Key
 from hpe.net.connection import STALL_S, WATCH_S
-from hpe.net.sources import FAILED_LOGONS_MAX
+from hpe.net.limits.sources import FAILED_LOGONS_MAX
+from hpe.protocol.messages import HEARTBEAT_MS_MIN, SILENCE_HEARTBEATS, Channel
 from tests.support import hostile
 from tests.support.canary import PAUSE_S, REPLY_S_MAX, Canary, endowment
 from tests.support.canary import USER as CANARY_USER

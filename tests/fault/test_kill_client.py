@@ -17,8 +17,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from hpe.client.backoff import Backoff
+from hpe.client.client import Client, connect
+from hpe.client.results import OrderResult
+from hpe.client.streams import RawSnapshot
 from hpe.errors import OrderRejected
-from hpe.messages import (
+from hpe.protocol.messages import (
     BalanceReport,
     ExecType,
     ExecutionReport,
@@ -26,10 +30,6 @@ from hpe.messages import (
     PrivateReport,
     Side,
 )
-from hpe.net.backoff import Backoff
-from hpe.net.client import Client, connect
-from hpe.net.client_streams import RawSnapshot
-from hpe.net.results import OrderResult
 from tests.support.service import ServiceProcess
 
 SEED = int(os.environ.get("HPE_CRASH_SEED", "20260101"))

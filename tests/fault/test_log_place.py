@@ -14,8 +14,9 @@ from contextlib import closing
 import msgpack
 import pytest
 
-from hpe.core.codec import encode, frame
-from hpe.messages import AddAsset, Deposit, GetConservation
+from hpe.core.codec import encode
+from hpe.protocol.frames import frame
+from hpe.protocol.messages import AddAsset, Deposit, GetConservation
 from hpe.wal.mark import MARK_NAME
 from tests.support.crash import Wire
 from tests.support.service import ServiceProcess

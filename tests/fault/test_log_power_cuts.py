@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from hpe.config import SyncPolicy
+from hpe.config.settings import SyncPolicy
 from hpe.core import new_core
 from hpe.errors import WalError
 from hpe.wal.files import DirectoryFiles

@@ -16,7 +16,10 @@ from typing import Any, Final
 import pytest
 import trio
 
-from hpe.messages import (
+from hpe.client.backoff import Backoff
+from hpe.client.client import connect
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import (
     CancelOrder,
     Channel,
     Deposit,
@@ -31,9 +34,6 @@ from hpe.messages import (
     TimeInForce,
     type_number,
 )
-from hpe.net.backoff import Backoff
-from hpe.net.client import connect
-from hpe.net.framing import encode_frame
 from tests.support.book_keepers import Habit, Keeper, Manner, Note, digest_of, judge
 from tests.support.hostile import GONE, dial
 from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line, statistics

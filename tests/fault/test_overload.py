@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     CancelOrder,
     Deposit,
     GetBalance,

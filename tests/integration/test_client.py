@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from hpe.client.client import connect
+from hpe.client.dialer import parse_address
+from hpe.client.market_views import LevelView
+from hpe.client.results import Balance
 from hpe.errors import (
     AcknowledgedLost,
     ConnectionLost,
@@ -17,7 +21,7 @@ from hpe.errors import (
     ProtocolError,
     RequestRefused,
 )
-from hpe.messages import (
+from hpe.protocol.messages import (
     FLAG_DUPLICATE,
     Deposit,
     ErrorCode,
@@ -27,10 +31,6 @@ from hpe.messages import (
     Side,
     SubmitOrder,
 )
-from hpe.net.client import connect
-from hpe.net.dialer import parse_address
-from hpe.net.market_views import LevelView
-from hpe.net.results import Balance
 from tests.support.service import running_service
 
 PATIENCE_S = 120

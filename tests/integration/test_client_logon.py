@@ -9,13 +9,13 @@ import pytest
 import trio
 import trustme
 
+from hpe.access.key_files import changed_keys
+from hpe.access.keys import Key, KeyEntry, Scheme, new_secret
+from hpe.access.tls import client_context
+from hpe.client.backoff import Backoff
+from hpe.client.client import Client, connect
 from hpe.errors import ConnectionLost, RequestRefused
-from hpe.key_files import changed_keys
-from hpe.keys import Key, KeyEntry, Scheme, new_secret
-from hpe.messages import ErrorCode, Role
-from hpe.net.backoff import Backoff
-from hpe.net.client import Client, connect
-from hpe.net.tls import client_context
+from hpe.protocol.messages import ErrorCode, Role
 from tests.support.certificates import write_certificate
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import RunningService, running_service

@@ -11,8 +11,13 @@ from typing import NamedTuple
 import pytest
 import trio
 
+from hpe.client.client import Client, connect
+from hpe.client.market_views import LevelView
+from hpe.client.results import Balance
+from hpe.client.scales import InstrumentView
+from hpe.client.views import OrderReportView, PreventedMatchView
 from hpe.errors import OrderRejected
-from hpe.messages import (
+from hpe.protocol.messages import (
     HOUSE_USER,
     CancelReason,
     InstrumentStatus,
@@ -22,11 +27,6 @@ from hpe.messages import (
     SelfTrade,
     TimeInForce,
 )
-from hpe.net.client import Client, connect
-from hpe.net.market_views import LevelView
-from hpe.net.results import Balance
-from hpe.net.scales import InstrumentView
-from hpe.net.views import OrderReportView, PreventedMatchView
 from tests.support.service import running_service
 
 PATIENCE_S = 120

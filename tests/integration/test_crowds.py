@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from hpe.messages import Hello
+from hpe.net.context import Surroundings
 from hpe.net.server import REFUSALS_MAX
-from hpe.net.surroundings import Surroundings
+from hpe.protocol.messages import Hello
 from tests.support.gatehouse import KEY, figure, log_on, trader, write_keys
 from tests.support.hostile import SOURCES
 from tests.support.service import RunningService, running_service

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from hpe.client.client import Client, connect
+from hpe.client.sync import connect_sync
+from hpe.client.views import BalanceReportView
 from hpe.errors import OrderRejected, StreamEnded
-from hpe.net.client import Client, connect
-from hpe.net.sync import connect_sync
-from hpe.net.views import BalanceReportView
 from tests.support.service import running_service
 
 PATIENCE_S = 120

@@ -14,7 +14,7 @@ import trio
 import trustme
 
 from hpe.errors import ConfigError
-from hpe.messages import (
+from hpe.protocol.messages import (
     HEARTBEAT_MS_MIN,
     SILENCE_HEARTBEATS,
     BalanceReply,

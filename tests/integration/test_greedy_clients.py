@@ -15,8 +15,14 @@ import pytest
 import trio
 import trustme
 
+from hpe.core.output.private_ring import CHUNKS_PER_SEGMENT
 from hpe.engine import HighPerformanceEngine
-from hpe.messages import (
+from hpe.net import connection
+from hpe.net import watchdog as vigil
+from hpe.net.connection import Connection
+from hpe.net.delivery.switchboard import Switchboard
+from hpe.net.session import Session
+from hpe.protocol.messages import (
     Deposit,
     GetBalance,
     GetOrderbook,
@@ -32,11 +38,6 @@ from hpe.messages import (
     SubscribePrivate,
     TimeInForce,
 )
-from hpe.net import connection, vigil
-from hpe.net.connection import Connection
-from hpe.net.private_ring import CHUNKS_PER_SEGMENT
-from hpe.net.session import Session
-from hpe.net.switchboard import Switchboard
 from tests.integration.test_gate import secured, trusting
 from tests.support.certificates import write_certificate
 from tests.support.service import RunningService, running_service

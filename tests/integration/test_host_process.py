@@ -13,9 +13,9 @@ from typing import NamedTuple
 import pytest
 import trio
 
-from hpe.collector import SWITCH_INTERVAL_S, YOUNG_OBJECTS_MAX
-from hpe.config import demo_config
+from hpe.config.settings import demo_config
 from hpe.engine import HighPerformanceEngine
+from hpe.pipeline.collector import SWITCH_INTERVAL_S, YOUNG_OBJECTS_MAX
 from tests.support.service import PROJECT
 
 

@@ -12,7 +12,10 @@ import pytest
 import trio
 
 import hpe
-from hpe.config import demo_config
+from hpe.client.channel import Channel
+from hpe.client.requests import RequestChannel
+from hpe.client.results import Balance, OrderResult
+from hpe.config.settings import demo_config
 from hpe.errors import (
     ConfigError,
     ConnectionLost,
@@ -22,7 +25,7 @@ from hpe.errors import (
     ReplyTimeout,
 )
 from hpe.inprocess import InProcessApi
-from hpe.messages import (
+from hpe.protocol.messages import (
     CancelReason,
     InstrumentStatus,
     Liquidity,
@@ -33,9 +36,6 @@ from hpe.messages import (
     Side,
     TimeInForce,
 )
-from hpe.net.channel import Channel
-from hpe.net.requests import RequestChannel
-from hpe.net.results import Balance, OrderResult
 from hpe.wal.files import LogFiles
 from tests.support.gated_files import GatedFiles
 from tests.support.service import running_service

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from hpe.config import Config
+from hpe.client.client import Client, connect
+from hpe.client.sync import connect_sync
+from hpe.client.views import BalanceView, OrderView
+from hpe.config.settings import Config
 from hpe.errors import ConnectionLost, NotConnected, QueryTimeout, ReplyTimeout, RequestRefused
-from hpe.messages import ErrorCode
-from hpe.net.client import Client, connect
-from hpe.net.sync import connect_sync
-from hpe.net.views import BalanceView, OrderView
+from hpe.protocol.messages import ErrorCode
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.gated_files import GatedFiles
 from tests.support.service import RunningService, running_service

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from hpe.access.keys import Key
 from hpe.errors import ConfigError
-from hpe.keys import Key
-from hpe.messages import (
+from hpe.net.limits.sources import FAILED_LOGONS_MAX
+from hpe.protocol.messages import (
     AddAsset,
     CancelOrder,
     Deposit,
@@ -21,7 +22,6 @@ from hpe.messages import (
     Role,
     Transfer,
 )
-from hpe.net.sources import FAILED_LOGONS_MAX
 from tests.support.gatehouse import (
     KEY,
     OPERATOR,

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import trio
 
+from hpe.client.backoff import Backoff
+from hpe.client.books import MaintainedLevels, MaintainedOrders
+from hpe.client.client import Client, connect
 from hpe.errors import OrderRejected
-from hpe.messages import BookLevel, InstrumentStatus, OrderbookReply, Side
-from hpe.net import conflation
-from hpe.net.backoff import Backoff
-from hpe.net.client import Client, connect
-from hpe.net.client_books import MaintainedLevels, MaintainedOrders
+from hpe.net.delivery import conflation
+from hpe.protocol.messages import BookLevel, InstrumentStatus, OrderbookReply, Side
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.service import running_service
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import trio
 
-from hpe.key_files import changed_keys
-from hpe.keys import Key, KeyEntry, Scheme, new_secret
-from hpe.messages import Role
-from hpe.net.client import connect
+from hpe.access.key_files import changed_keys
+from hpe.access.keys import Key, KeyEntry, Scheme, new_secret
+from hpe.client.client import connect
+from hpe.protocol.messages import Role
 from tests.support.service import running_service
 
 EXPECTED = """\

@@ -7,8 +7,19 @@ from pathlib import Path
 import pytest
 import trio
 
+from hpe.client.backoff import Backoff
+from hpe.client.client import Client, connect
+from hpe.client.streams import PrivateEvent, PrivateEvents, RawSnapshot, Snapshot
+from hpe.client.views import (
+    BalanceReportView,
+    ExecutionView,
+    HoldReportView,
+    OrderReportView,
+    PreventedMatchView,
+)
+from hpe.core.output.private_ring import PrivateRing
 from hpe.errors import RequestRefused
-from hpe.messages import (
+from hpe.protocol.messages import (
     BalanceReport,
     CancelReason,
     ErrorCode,
@@ -17,17 +28,6 @@ from hpe.messages import (
     OrderReport,
     PrivateReport,
     SelfTrade,
-)
-from hpe.net.backoff import Backoff
-from hpe.net.client import Client, connect
-from hpe.net.client_streams import PrivateEvent, PrivateEvents, RawSnapshot, Snapshot
-from hpe.net.private_ring import PrivateRing
-from hpe.net.views import (
-    BalanceReportView,
-    ExecutionView,
-    HoldReportView,
-    OrderReportView,
-    PreventedMatchView,
 )
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import RunningService, running_service

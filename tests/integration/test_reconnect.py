@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import trio
 
+from hpe.client.backoff import Backoff
+from hpe.client.client import Client, connect
+from hpe.client.views import OrderReportView
 from hpe.errors import AcknowledgedLost, ConnectionLost, NotConnected, RequestRefused, SessionTaken
-from hpe.messages import (
+from hpe.protocol.messages import (
     HEARTBEAT_MS_MIN,
     CancelReason,
     Deposit,
@@ -17,9 +20,6 @@ from hpe.messages import (
     OrderStatus,
     Side,
 )
-from hpe.net.backoff import Backoff
-from hpe.net.client import Client, connect
-from hpe.net.views import OrderReportView
 from tests.support.cutting_proxy import TO_CLIENT, TO_SERVER, CuttingProxy, cutting_proxy
 from tests.support.service import RunningService, ServiceProcess, running_service
 

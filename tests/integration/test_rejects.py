@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     FLAG_DUPLICATE,
     CancelOrder,
     Deposit,

@@ -17,15 +17,15 @@ import pytest
 import trio
 import trustme
 
+from hpe.access.key_files import changed_keys, load_keys
+from hpe.access.keys import Key, KeyEntry, Scheme, new_secret
+from hpe.access.proofs import new_nonce, prove
+from hpe.access.tls import client_context
 from hpe.cli import main
 from hpe.cli.serve import _write_ports_file, exposures
-from hpe.config import Config
+from hpe.config.settings import Config
 from hpe.errors import ConfigError
-from hpe.key_files import changed_keys, load_keys
-from hpe.keys import Key, KeyEntry, Scheme, new_secret
-from hpe.messages import Deposit, Hello, Logon, Ping, Role
-from hpe.net.logon import new_nonce, prove
-from hpe.net.tls import client_context
+from hpe.protocol.messages import Deposit, Hello, Logon, Ping, Role
 from tests.support.certificates import write_certificate
 from tests.support.secrecy import assert_silent
 from tests.support.service import ServiceProcess, running_service

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import trio
 
-from hpe.messages import (
+from hpe.net.connection import Connection
+from hpe.protocol.messages import (
     Deposit,
     GetBalance,
     GetOrderbook,
@@ -23,7 +24,6 @@ from hpe.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from hpe.net.connection import Connection
 from tests.support.service import ServiceProcess, running_service
 from tests.support.wire import Row, WireClient, named, pack, pack_request, wire
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import trio
 
+from hpe.access.keys import Key
 from hpe.cli import main
-from hpe.core.core import DEFAULT_LIMITS
-from hpe.keys import Key
-from hpe.messages import (
+from hpe.core.contract import DEFAULT_LIMITS
+from hpe.protocol.messages import (
     HELLO_CANCEL_ON_DISCONNECT,
     LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,

@@ -14,7 +14,7 @@ import hpe.engine
 from hpe.cli import report_fault
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import RequestRefused, WalWriteError
-from hpe.messages import (
+from hpe.protocol.messages import (
     BalanceRow,
     CancelOrder,
     Deposit,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import trio
 
-from hpe.messages import (
+from hpe.net.watchdog import STALL_S
+from hpe.protocol.messages import (
     Channel,
     Deposit,
     GetBalance,
@@ -26,7 +27,6 @@ from hpe.messages import (
     Unsubscribe,
     UnsubscribePrivate,
 )
-from hpe.net.vigil import STALL_S
 from tests.support.service import ServiceProcess, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, until, wire
 

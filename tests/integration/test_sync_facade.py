@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from hpe.client.client import Client, connect
+from hpe.client.sync import SyncClient, connect_sync
 from hpe.errors import ConnectionLost, OrderRejected
-from hpe.net.client import Client, connect
-from hpe.net.sync import SyncClient, connect_sync
 from tests.support.service import running_service
 
 PATIENCE_S = 120

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from hpe.net.client import connect
-from hpe.net.sync import connect_sync
+from hpe.client.client import connect
+from hpe.client.sync import connect_sync
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import running_service
 

@@ -20,12 +20,12 @@ import pytest
 import trio
 import trustme
 
+from hpe.access.tls import client_context
+from hpe.client.dialer import Dialer
 from hpe.errors import ConnectionLost, RequestRefused
-from hpe.messages import Hello, ListAssets, Logout
 from hpe.net.connection import Connection
-from hpe.net.dialer import Dialer
-from hpe.net.tls import client_context
 from hpe.net.wire import Wire
+from hpe.protocol.messages import Hello, ListAssets, Logout
 from tests.support.certificates import write_certificate
 from tests.support.service import running_service
 from tests.support.wire import WireClient, named, pack_request, until, wire

@@ -8,8 +8,14 @@ import pytest
 import trio
 
 from hpe.engine import HighPerformanceEngine
-from hpe.messages import HELLO_CANCEL_ON_DISCONNECT, Deposit, GetOrderbook, Hello, SubmitOrder
-from hpe.net import vigil
+from hpe.net import watchdog as vigil
+from hpe.protocol.messages import (
+    HELLO_CANCEL_ON_DISCONNECT,
+    Deposit,
+    GetOrderbook,
+    Hello,
+    SubmitOrder,
+)
 from tests.support.service import running_service
 from tests.support.wire import WireClient, named, pack_request, wire
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import trio
 
-from hpe.messages import ExecutionReport, OrderReport
-from hpe.net.client import connect
-from hpe.net.client_streams import Snapshot
-from hpe.net.views import BalanceReportView, ExecutionView, OrderReportView
+from hpe.client.client import connect
+from hpe.client.streams import Snapshot
+from hpe.client.views import BalanceReportView, ExecutionView, OrderReportView
+from hpe.protocol.messages import ExecutionReport, OrderReport
 from tests.support.service import running_service
 
 PATIENCE_S = 120

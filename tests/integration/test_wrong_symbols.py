@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from hpe.client.client import connect
+from hpe.client.sync import connect_sync
 from hpe.errors import OrderRejected
-from hpe.net.client import connect
-from hpe.net.sync import connect_sync
 from tests.support.service import running_service
 
 PATIENCE_S = 120

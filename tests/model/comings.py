@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     LOGOUT_KEEP_ORDERS,
     DetachCause,
     KeySetting,

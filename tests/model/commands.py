@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
     INT_MAX,

@@ -15,7 +15,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     CancelOrder,
     Deposit,
     DetachCause,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     DEPTH_MAX,
     Channel,
     OrderbookReply,

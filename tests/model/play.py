@@ -16,8 +16,8 @@ import msgspec
 from msgspec import structs
 from msgspec.structs import replace
 
-from hpe.core.core import DEFAULT_LIMITS, SYSTEM_CONNECTION, Limits, Run
-from hpe.messages import (
+from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Limits, Run
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     HOUSE_USER,
     BalanceReport,

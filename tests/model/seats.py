@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from hpe.core.core import SYSTEM_CONNECTION, Run
-from hpe.messages import (
+from hpe.core.contract import SYSTEM_CONNECTION, Run
+from hpe.protocol.messages import (
     INTERNAL_FIRST,
     Error,
     ErrorCode,

@@ -15,7 +15,7 @@ from random import Random
 from traceback import extract_tb
 from typing import Final
 
-from hpe.core.core import DEFAULT_LIMITS, Limits
+from hpe.core.contract import DEFAULT_LIMITS, Limits
 from tests.model.commands import MOODS
 from tests.model.play import TIGHT, Play, described
 from tests.model.seats import USERS, Step

@@ -16,9 +16,9 @@ import msgspec
 from msgspec.structs import replace
 
 from hpe.core.codec import decode_body
-from hpe.core.core import SYSTEM_CONNECTION, Output, Run
+from hpe.core.contract import SYSTEM_CONNECTION, Output, Run
 from hpe.errors import ConfigError
-from hpe.messages import (
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     COMMANDS,
     CONTROL,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from hpe.core.core import Limits, RoomSizes
-from hpe.messages import AssetSetting, Configure, InstrumentSetting, PlaceLimits
+from hpe.core.contract import Limits, RoomSizes
+from hpe.protocol.messages import AssetSetting, Configure, InstrumentSetting, PlaceLimits
 from tests.model.commands import UNIT_NS
 
 WINDOW_MAX: Final = 9

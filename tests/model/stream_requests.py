@@ -10,7 +10,7 @@ from random import Random
 
 import msgspec
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AddAsset,
     Channel,
     DelistAsset,

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hpe.core.codec import decode_body
-from hpe.messages import (
+from hpe.protocol.messages import (
     HOUSE_USER,
     ExecutionReport,
     HoldReport,

@@ -1,6 +1,6 @@
 """More stops fire at once than one command may: the rest fire in a command of their own."""
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     STOPS_PER_COMMAND_MAX,
     Deposit,
     OrderTerms,

@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
-from hpe.core.core import DEFAULT_LIMITS, RoomLimit, RoomSizes
+from hpe.core.contract import DEFAULT_LIMITS, RoomLimit, RoomSizes
 from hpe.core.rows import DumpedSession
-from hpe.messages import ResolveInstrument, Role
+from hpe.protocol.messages import ResolveInstrument, Role
 from tests.support.core_driver import Client, Venue, settings_of
 from tests.support.dumps import rows_of
 from tests.support.naive_room import NaiveRoom, NaiveSeat

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from hpe.messages import BalanceReport, Channel, OrderReport
+from hpe.protocol.messages import BalanceReport, Channel, OrderReport
 from tests.model.seats import Step
 from tests.model.seeded_plays import PlayFailed, batches_of, play_seed
 from tests.support.core_around import CoreAround

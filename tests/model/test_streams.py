@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from hpe.core.core import Limits, RoomSizes
+from hpe.core.contract import Limits, RoomSizes
 from hpe.core.rows import KINDS
-from hpe.messages import (
+from hpe.protocol.messages import (
     COMMANDS,
     CONTROL,
     INTERNAL,

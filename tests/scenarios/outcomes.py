@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     FLAG_SELF_TRADE,
     CancelReason,
     ExecType,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     ORDER_POST_ONLY,
     OrderTerms,
     OrderType,

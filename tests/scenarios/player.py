@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     HOUSE_USER,
     AddAsset,
     AddInstrument,

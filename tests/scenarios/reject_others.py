@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     BlockUser,

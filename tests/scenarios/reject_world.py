@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     BlockUser,

@@ -9,7 +9,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from hpe.messages import COMMANDS, CancelReason, OrderStatus, RejectReason, type_number
+from hpe.protocol.messages import COMMANDS, CancelReason, OrderStatus, RejectReason, type_number
 from tests.conftest import PROJECT_ROOT
 from tests.scenarios.reject_orders import ORDERS, REPLACE_AWAY
 from tests.scenarios.reject_others import LISTINGS, MONEY, OPERATIONS, QUERIES

@@ -22,10 +22,12 @@ import msgspec
 import trio
 import trio_util
 
+from hpe.client.maintained_book import LevelsBook, OrdersBook, Verdict
 from hpe.core import new_core
-from hpe.core.core import Batch, Core, Run
+from hpe.core.contract import Batch, Core, Run
 from hpe.core.rows import DumpedInstrument, DumpedResting
-from hpe.messages import (
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import (
     DEPTH_MAX,
     AnyReply,
     Channel,
@@ -40,8 +42,6 @@ from hpe.messages import (
     Subscribe,
     Subscribed,
 )
-from hpe.net.framing import encode_frame
-from hpe.net.maintained_book import LevelsBook, OrdersBook, Verdict
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.segments import survey
 from tests.support.core_driver import decoded, frames_of

@@ -17,8 +17,9 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
-from hpe.keys import Key
-from hpe.messages import (
+from hpe.access.keys import Key
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import (
     CancelOrder,
     Deposit,
     OrderType,
@@ -28,7 +29,6 @@ from hpe.messages import (
     TimeInForce,
     type_number,
 )
-from hpe.net.framing import encode_frame
 from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line
 from tests.support.watcher import READY, Sample, Watcher, describe, told_to_stop
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hpe.core import new_core
-from hpe.core.core import DEFAULT_LIMITS, Batch, BatchBounds, Core, Limits, Output, Settings
+from hpe.core.contract import DEFAULT_LIMITS, Batch, BatchBounds, Core, Limits, Output, Settings
 from tests.support.core_driver import CoreFactory
 
 

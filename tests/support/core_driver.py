@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple, TypeVar, get_args
 import msgspec
 
 from hpe.core import new_core
-from hpe.core.core import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Core, Limits, Output, Run
-from hpe.messages import (
+from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Core, Limits, Output, Run
+from hpe.protocol.messages import (
     CHANGES_PER_UPDATE_MAX,
     COMMAND_FIRST,
     HOUSE_USER,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     OrderResponse,
     OrderTerms,
     OrderType,

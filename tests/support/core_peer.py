@@ -12,13 +12,13 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from hpe import messages
+from hpe.client.requests import RequestChannel
 from hpe.core import new_core
-from hpe.core.core import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Limits, Run
+from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Limits, Run
 from hpe.errors import ReplyTimeout
-from hpe.messages import SessionAttached
-from hpe.net.framing import encode_frame
-from hpe.net.requests import RequestChannel
+from hpe.protocol import messages
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import SessionAttached
 
 CONNECTION = 7
 USER = 42

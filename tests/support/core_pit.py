@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hpe.core.codec import decode_body, split_frames
-from hpe.core.core import DEFAULT_LIMITS, Limits
+from hpe.core.codec import decode_body
+from hpe.core.contract import DEFAULT_LIMITS, Limits
 from hpe.core.judging import LOGGED_TABLES, decode_request
-from hpe.messages import (
+from hpe.protocol.frames import split_frames
+from hpe.protocol.messages import (
     ExecType,
     ExecutionReport,
     ListOrders,

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import msgpack
 import msgspec
 
-from hpe.core.codec import encode, frame, with_duplicate_flag
-from hpe.messages import (
+from hpe.core.codec import encode, with_duplicate_flag
+from hpe.protocol.frames import frame
+from hpe.protocol.messages import (
     FLAG_DUPLICATE,
     ConservationReply,
     Error,

@@ -19,10 +19,11 @@ import msgpack
 import msgspec
 
 from hpe.core import new_core
-from hpe.core.codec import decode_body, split_frames, type_of
-from hpe.core.core import Output
+from hpe.core.codec import decode_body
+from hpe.core.contract import Output
 from hpe.core.judging import LOGGED_TABLES, decode_request
-from hpe.messages import (
+from hpe.protocol.frames import PREFIX_BYTES, split_frames, type_of
+from hpe.protocol.messages import (
     COMMAND_FIRST,
     COMMANDS,
     INTERNAL_FIRST,
@@ -35,7 +36,6 @@ from hpe.messages import (
     RejectReason,
     type_number,
 )
-from hpe.net.framing import PREFIX_BYTES
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.segments import survey
 

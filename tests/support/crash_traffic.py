@@ -16,7 +16,7 @@ from operator import itemgetter
 from random import Random
 from typing import Any, Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     STOPS_PER_COMMAND_MAX,
     AddInstrument,
     BlockUser,

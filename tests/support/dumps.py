@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import msgpack
 import msgspec
 
-from hpe.core.core import Core
+from hpe.core.contract import Core
 from hpe.core.rows import KINDS, Dumped, DumpedRow
 
 RowT = TypeVar("RowT", bound=DumpedRow)

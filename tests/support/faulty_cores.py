@@ -11,10 +11,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from hpe.core.codec import encode, frame, split_frames
-from hpe.core.core import DEFAULT_LIMITS, Batch, Limits, Output, Run
+from hpe.core.codec import encode
+from hpe.core.contract import DEFAULT_LIMITS, Batch, Limits, Output, Run
 from hpe.core.judging import decode_request
-from hpe.messages import (
+from hpe.protocol.frames import frame, split_frames
+from hpe.protocol.messages import (
     ExecutionReport,
     FillsReply,
     Liquidity,

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from hpe.messages import (
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import (
     ErrorCode,
     OrderResponse,
     OrderType,
@@ -26,7 +27,6 @@ from hpe.messages import (
     TimeInForce,
     type_number,
 )
-from hpe.net.framing import encode_frame
 from tests.support.line import ERROR, REPORTS, Line
 from tests.support.watcher import READY, Watcher, told_to_stop
 

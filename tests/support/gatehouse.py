@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from hpe.access.key_files import changed_keys
+from hpe.access.keys import Key, KeyEntry, Scheme
+from hpe.access.proofs import new_nonce, prove
 from hpe.engine import HighPerformanceEngine
-from hpe.key_files import changed_keys
-from hpe.keys import Key, KeyEntry, Scheme
-from hpe.messages import Hello, Logon, Role
-from hpe.net.framing import encode_frame
-from hpe.net.logon import new_nonce, prove
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import Hello, Logon, Role
 from tests.support.service import RunningService
 from tests.support.wire import Row, WireClient
 

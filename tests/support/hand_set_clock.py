@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpe.clock import SECOND_NS, Reading
+from hpe.pipeline.clock import SECOND_NS, Reading
 
 NOON_NS = 1_780_000_000 * SECOND_NS
 """Some time in 2026."""

@@ -17,8 +17,10 @@ import msgpack
 import msgspec
 import trio
 
-from hpe.keys import Key
-from hpe.messages import (
+from hpe.access.keys import Key
+from hpe.access.proofs import new_nonce, prove
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import (
     HEARTBEAT_MS_MIN,
     Channel,
     Deposit,
@@ -34,8 +36,6 @@ from hpe.messages import (
     SubscribePrivate,
     TimeInForce,
 )
-from hpe.net.framing import encode_frame
-from hpe.net.logon import new_nonce, prove
 from tests.support.line import CHALLENGE, ERROR, HEARTBEAT, ONE_AND_ZERO, REPORTS, WELCOME
 
 SOURCES: Final = tuple(f"127.0.0.{number}" for number in range(1, 9))

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgpack
 
-from hpe.messages import COMMANDS, CONTROL, QUERIES, type_number
+from hpe.protocol.messages import COMMANDS, CONTROL, QUERIES, type_number
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
 from tests.support.msgpack_forms import MALFORMED, well_formed

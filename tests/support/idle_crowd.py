@@ -19,9 +19,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hpe.core.codec import type_of
-from hpe.messages import Heartbeat, Hello
-from hpe.net.framing import encode_frame
+from hpe.protocol.frames import encode_frame, type_of
+from hpe.protocol.messages import Heartbeat, Hello
 from tests.support.hostile import source_of
 from tests.support.line import WELCOME
 from tests.support.watcher import READY, Watcher, told_to_stop

@@ -15,10 +15,10 @@ from typing import Any, Final, Self, cast
 import msgpack
 import msgspec
 
-from hpe.keys import Key
-from hpe.messages import Hello, Logon, Request, ServerInfo, type_number
-from hpe.net.framing import encode_frame
-from hpe.net.logon import new_nonce, prove
+from hpe.access.keys import Key
+from hpe.access.proofs import new_nonce, prove
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import Hello, Logon, Request, ServerInfo, type_number
 
 PATIENCE_S: Final = 120
 ERROR: Final = 31

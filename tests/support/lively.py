@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     BlockUser,
     InstrumentStatus,
     LockBalance,

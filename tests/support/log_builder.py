@@ -8,11 +8,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from hpe.config import SyncPolicy
+from hpe.config.settings import SyncPolicy
 from hpe.core import new_core
-from hpe.core.codec import encode, frame
-from hpe.core.core import Batch, Output, Run
-from hpe.messages import (
+from hpe.core.codec import encode
+from hpe.core.contract import Batch, Output, Run
+from hpe.protocol.frames import frame
+from hpe.protocol.messages import (
     AddAsset,
     AddInstrument,
     Deposit,

@@ -10,7 +10,7 @@ from itertools import chain, islice, repeat
 from typing import Any
 from zlib import crc32
 
-from hpe.messages import DEPTH_MAX, Channel, Subscribe, Subscribed
+from hpe.protocol.messages import DEPTH_MAX, Channel, Subscribe, Subscribed
 from tests.support.core_driver import Client, Venue
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from hpe.key_files import changed_keys
-from hpe.keys import Key, KeyEntry, Scheme
-from hpe.messages import Request, Role
+from hpe.access.key_files import changed_keys
+from hpe.access.keys import Key, KeyEntry, Scheme
+from hpe.protocol.messages import Request, Role
 from tests.support.canary import USER as CANARY_USER
 from tests.support.line import Line
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hpe.core.core import Batch, Core, Limits
-from hpe.messages import Error, ErrorCode, GetBalance, Request, SetFees
+from hpe.core.contract import Batch, Core, Limits
+from hpe.protocol.messages import Error, ErrorCode, GetBalance, Request, SetFees
 from tests.support.core_driver import Client, wanted_of
 
 NOWHERE: Final = 10**6

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpe.messages import Side
-from hpe.orderflow import NO_AUCTION, Book, Command, Fill, Level, Op, Outcome
+from hpe.orderflow.files import NO_AUCTION, Book, Command, Fill, Level, Op, Outcome
+from hpe.protocol.messages import Side
 
 
 @dataclass(slots=True)

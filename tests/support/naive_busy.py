@@ -6,7 +6,7 @@ Source: protocol.md, "Unfinished work" and "Holds and due times".
 
 from __future__ import annotations
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     INT_MAX,
     CancelOrder,
     DelistInstrument,

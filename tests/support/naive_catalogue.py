@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AddAsset,
     AddAssetResponse,
     AddInstrument,

@@ -6,7 +6,7 @@ raises Rejected where its rule is broken. Source: protocol.md, "The rules of the
 
 from __future__ import annotations
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     ORDER_POST_ONLY,
     InstrumentStatus,

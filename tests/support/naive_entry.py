@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     ORDER_CANCEL_ON_DISCONNECT,
     CancelOrder,
     CancelReason,

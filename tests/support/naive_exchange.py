@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     FLAG_UNCHANGED,
     HELLO_CANCEL_ON_DISCONNECT,
     LOGOUT_KEEP_ORDERS,

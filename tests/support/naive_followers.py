@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     BestUpdate,
     BookChange,
     BookLevel,

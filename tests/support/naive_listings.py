@@ -6,7 +6,7 @@ with the core. One object per test. Source: protocol.md.
 
 from __future__ import annotations
 
-from hpe.messages import AddInstrument, RejectReason
+from hpe.protocol.messages import AddInstrument, RejectReason
 
 
 class Rejected(Exception):

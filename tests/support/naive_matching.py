@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from itertools import groupby
 from typing import NamedTuple
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     HOUSE_USER,
     CancelReason,
     InstrumentStatus,

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     CaptureHold,
     Deposit,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, field
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     ORDER_POST_ONLY,
     PPM,
     AddInstrument,

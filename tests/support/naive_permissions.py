@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe import messages
-from hpe.messages import HOUSE_USER, Request, Role
+from hpe.protocol import messages
+from hpe.protocol.messages import HOUSE_USER, Request, Role
 
 COLUMNS: Final = (Role.TRADER, Role.GATEWAY, Role.MARKET_DATA, Role.OPERATOR, Role.ANONYMOUS)
 

@@ -7,7 +7,7 @@ Source: protocol.md, "Places".
 
 from __future__ import annotations
 
-from hpe.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, HOUSE_USER, RejectReason
+from hpe.protocol.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, HOUSE_USER, RejectReason
 from tests.support.naive_listings import Rejected
 from tests.support.naive_state import NaiveState
 

@@ -6,7 +6,7 @@ changes of a book is not known here and left 0. Source: protocol.md, Queries.
 
 from __future__ import annotations
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     HOUSE_USER,
     BalanceReply,
     BalanceRow,

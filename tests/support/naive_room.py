@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpe.core.core import RoomSizes
+from hpe.core.contract import RoomSizes
 
 
 @dataclass

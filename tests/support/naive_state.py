@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hpe.core.core import DEFAULT_LIMITS, Limits
-from hpe.messages import (
+from hpe.core.contract import DEFAULT_LIMITS, Limits
+from hpe.protocol.messages import (
     AddInstrument,
     CancelReason,
     ExecType,

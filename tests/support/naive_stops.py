@@ -6,7 +6,7 @@ Source: protocol.md, "The rules of the exchange", Stops.
 
 from __future__ import annotations
 
-from hpe.messages import INT_MAX, ExecType, InstrumentStatus, Side
+from hpe.protocol.messages import INT_MAX, ExecType, InstrumentStatus, Side
 from tests.support.naive_matching import arrive, dead_before
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_state import NaiveState

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hpe.messages import BookLevel, OrderResponse, Side
-from hpe.orderflow import Command, Op, ReportStream
-from hpe.orderflow_wire import FlowTranslator
+from hpe.orderflow.files import Command, Op, ReportStream
+from hpe.orderflow.wire import FlowTranslator
+from hpe.protocol.messages import BookLevel, OrderResponse, Side
 from tests.support.core_driver import CoreFactory
 from tests.support.oracles_market import SAME, SIDES, Case, Market, Verdict, compared
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     BookLevel,
     MassCancel,
     MassCancelResponse,

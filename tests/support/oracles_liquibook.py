@@ -18,7 +18,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any, Final
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     BookLevel,
     CancelReason,
     ExecType,

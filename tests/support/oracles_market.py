@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     BookLevel,
     ListOrders,
     OrderResponse,

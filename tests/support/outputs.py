@@ -11,9 +11,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from hpe.core.core import Output
+from hpe.core.contract import Output
 from hpe.core.rows import DumpedInstrument
-from hpe.messages import Channel, StatusUpdate, Subscribed
+from hpe.protocol.messages import Channel, StatusUpdate, Subscribed
 from tests.support.core_driver import bodies_of, decoded, market_updates
 from tests.support.dumps import rows_in
 

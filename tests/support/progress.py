@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hpe.core.core import Output, Progress
-from hpe.messages import (
+from hpe.core.contract import Output, Progress
+from hpe.protocol.messages import (
     COMMAND_FIRST,
     FLAG_DUPLICATE,
     FLAG_UNCHANGED,

@@ -7,10 +7,15 @@ import queue
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from hpe.core.codec import encode, frame
-from hpe.core.core import BatchBounds, Run
-from hpe.core.thread import Work
-from hpe.messages import (
+from hpe.core.codec import encode
+from hpe.core.contract import BatchBounds, Run
+from hpe.pipeline.matching_thread import Work
+from hpe.pipeline.sequencer import (
+    Patience,
+    Sequencer,
+)
+from hpe.protocol.frames import frame
+from hpe.protocol.messages import (
     CancelOrder,
     Deposit,
     ErrorCode,
@@ -23,10 +28,6 @@ from hpe.messages import (
     SubmitOco,
     SubmitOrder,
     TimeInForce,
-)
-from hpe.sequencer import (
-    Patience,
-    Sequencer,
 )
 
 BUSY = int(ErrorCode.BUSY)

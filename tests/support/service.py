@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from hpe.config import demo_config
+from hpe.config.settings import demo_config
 from hpe.engine import HighPerformanceEngine
 from hpe.wal.files import LogFiles
 

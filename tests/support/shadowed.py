@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Final
 
-from hpe.core.core import DEFAULT_LIMITS, Batch, Core, Limits, Output, Settings
+from hpe.core.contract import DEFAULT_LIMITS, Batch, Core, Limits, Output, Settings
 from tests.support.core_around import CoreAround
 from tests.support.core_driver import CoreFactory
 from tests.support.dumps import rows_in

@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import trio
 
-from hpe.keys import Key
-from hpe.messages import Channel
+from hpe.access.keys import Key
+from hpe.protocol.messages import Channel
 from tests.support import hostile
 from tests.support.members import GATEWAY_KEY, GATEWAY_USERS
 from tests.support.watcher import READY, Watcher

@@ -14,11 +14,11 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from hpe.client.requests import RequestChannel
+from hpe.client.subscriptions import Subscriptions
 from hpe.errors import ConnectionLost
-from hpe.messages import CONTROL, QUERIES, Error, ErrorCode, Reply, Request, type_number
-from hpe.net.framing import encode_frame
-from hpe.net.requests import RequestChannel
-from hpe.net.subscriptions import Subscriptions
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import CONTROL, QUERIES, Error, ErrorCode, Reply, Request, type_number
 
 _R = TypeVar("_R", bound=Request)
 _DECODERS = {type_number(kind): msgspec.msgpack.Decoder[Any](kind) for kind in (*CONTROL, *QUERIES)}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from hpe.core.core import CORE_VERSION, Batch, Core, Output, Progress, Run
+from hpe.core.contract import CORE_VERSION, Batch, Core, Output, Progress, Run
 from tests.support.core_driver import CoreFactory, Venue, bodies_of, framed, wanted_of
 
 FOLDER: Final = Path(__file__).parents[1] / "vectors"

@@ -14,7 +14,7 @@ from typing import Any
 import msgpack
 import trio
 
-from hpe.messages import (
+from hpe.protocol.messages import (
     HEARTBEAT_MS_MAX,
     INT_MAX,
     ExecutionReport,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.messages import Side
-from hpe.orderflow import Book, Command, Fill, Op, Outcome
+from hpe.orderflow.files import Book, Command, Fill, Op, Outcome
+from hpe.protocol.messages import Side
 from tests.support.naive_book import NaiveBook
 
 CALL = Command(1, Op.CALL, 0, Side.BUY, 0, 0)

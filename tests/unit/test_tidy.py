@@ -36,13 +36,7 @@ TEXTS = sorted(
 )
 MODULES = [path for path in TEXTS if path.suffix == ".py"]
 PACKAGE = [path for path in MODULES if path.is_relative_to(PROJECT_ROOT / "hpe")]
-# The loop that drives the state machine and the placement of threads are beside it, not in it.
-STATE_MACHINE = [
-    path
-    for path in PACKAGE
-    if path.is_relative_to(PROJECT_ROOT / "hpe" / "core")
-    and path.name not in ("thread.py", "realtime.py")
-]
+STATE_MACHINE = [path for path in PACKAGE if path.is_relative_to(PROJECT_ROOT / "hpe" / "core")]
 
 each_module = pytest.mark.parametrize(
     "path", MODULES, ids=lambda path: str(path.relative_to(PROJECT_ROOT))
@@ -66,7 +60,13 @@ def imported_modules(tree: ast.Module) -> set[str]:
 
 def test_the_walk_finds_the_tree():
     names = {str(path.relative_to(PROJECT_ROOT)) for path in TEXTS}
-    assert {"hpe/messages.py", "protocol.md", "pyproject.toml", ".ci/run", "scripts/venv"} <= names
+    assert {
+        "hpe/protocol/messages.py",
+        "protocol.md",
+        "pyproject.toml",
+        ".ci/run",
+        "scripts/venv",
+    } <= names
     assert len(STATE_MACHINE) > 3
 
 
@@ -234,9 +234,9 @@ def test_the_distribution_is_not_called_like_a_strangers_package():
 
 
 FIRST_OF_LOCALS = {
-    ("hpe/core/disconnects.py", "theirs"): "of OrderIndex.by_session",
-    ("hpe/net/credits.py", "waiting"): "one of the pool's two lines",
-    ("hpe/net/explaining.py", "found"): "was made just now, and is dropped",
+    ("hpe/core/trading/disconnects.py", "theirs"): "of OrderIndex.by_session",
+    ("hpe/net/limits/credits.py", "waiting"): "one of the pool's two lines",
+    ("hpe/client/explaining.py", "found"): "was made just now, and is dropped",
 }
 """Variables of which the first entry is taken, and what they are."""
 

@@ -9,16 +9,17 @@ from typing import Final
 import pytest
 
 from hpe.core import new_core
-from hpe.core.core import Core
+from hpe.core.contract import Core
 from tests.conftest import PROJECT_ROOT
 from tests.support.core_around import CoreAround
 from tests.unit.test_tidy import MODULES, imported_modules, tree_of
 
 OPEN: Final = {
-    "hpe.core", "hpe.core.core",
+    "hpe.core", "hpe.core.contract",
     "hpe.core.codec", "hpe.core.judging", "hpe.core.permissions",  # bytes and who may send them
     "hpe.core.rows",  # the rows of a dump
-    "hpe.core.thread", "hpe.core.realtime",  # what calls a core, beside it
+    "hpe.core.runs",  # what is in a run
+    "hpe.core.output.private_ring",  # what follows from its outputs alone
 }  # fmt: skip
 """What others may import of the package."""
 
@@ -31,8 +32,8 @@ INSIDE: Final = (PROJECT_ROOT / "hpe" / "core", PROJECT_ROOT / "tests" / "unit" 
 OUTSIDE: Final = [
     path for path in MODULES if not any(path.is_relative_to(folder) for folder in INSIDE)
 ]
-UNIT_TESTS: Final = sorted((PROJECT_ROOT / "tests" / "unit" / "core").glob("test_*.py"))
-CONTRACT_MODULES: Final = {"hpe.core.core", "hpe.core.rows"}
+UNIT_TESTS: Final = sorted((PROJECT_ROOT / "tests" / "unit" / "core").rglob("test_*.py"))
+CONTRACT_MODULES: Final = {"hpe.core.contract", "hpe.core.rows"}
 each_outside = pytest.mark.parametrize(
     "path", OUTSIDE, ids=lambda path: str(path.relative_to(PROJECT_ROOT))
 )
@@ -87,9 +88,13 @@ def test_a_unit_test_of_the_core_is_of_a_part_of_it(path: Path) -> None:
 
 def test_the_rules_see_what_they_forbid() -> None:
     source = (
-        "from hpe.core import auction, new_core\nimport hpe.core.core\nimport hpe.core.market\n"
+        "from hpe.core import driver, new_core\nimport hpe.core.contract\n"
+        "import hpe.core.trading.market\n"
     )
-    assert inner_imports(ast.parse(source)) == {"hpe.core.auction", "hpe.core.market"}
+    assert inner_imports(ast.parse(source)) == {
+        "hpe.core.driver",
+        "hpe.core.trading.market",
+    }
     source = "core.exchange.check()\nself._core.sessions\nhpe.core.codec\ncore.apply(batch)\n"
     assert reached(ast.parse(source)) == {"core.exchange", "_core.sessions"}
 

@@ -23,7 +23,7 @@ from hpe.core.rows import (
     DumpedWaiting,
     DumpedWork,
 )
-from hpe.messages import (
+from hpe.protocol.messages import (
     HELLO_CANCEL_ON_DISCONNECT,
     HOUSE_USER,
     ORDER_POST_ONLY,

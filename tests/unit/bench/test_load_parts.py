@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from bench import report
 from bench.load_engine import Answers, AnswersWrong, LoadConnection, run_closed, run_open
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
-from hpe.core.codec import split_frames
-from hpe.messages import (
+from hpe.protocol.frames import FrameScanner, encode_frame, split_frames
+from hpe.protocol.messages import (
     CancelOrder,
     ExecutionReport,
     Hello,
@@ -28,7 +28,6 @@ from hpe.messages import (
     SubmitOrder,
     Welcome,
 )
-from hpe.net.framing import FrameScanner, encode_frame
 
 REQUESTS = msgspec.msgpack.Decoder(SubmitOrder | CancelOrder | Hello)
 

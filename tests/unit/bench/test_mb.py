@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench import mb
-from hpe.orderflow import Op, ReportStream
+from hpe.orderflow.files import Op, ReportStream
 from tests.support.naive_book import NaiveBook
 
 

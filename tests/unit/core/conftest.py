@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.core.reference import ReferenceCore
+from hpe.core.driver import ReferenceCore
 from tests.support.core_fixtures import client, market, other, venue
 
 __all__ = ["client", "market", "other", "venue"]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpe.core.balances import Account
-from hpe.core.fees import Rates, rates_of
-from hpe.core.instruments import Instrument
-from hpe.core.order_states import OrderState
-from hpe.core.orderbook import OrderBook
-from hpe.core.orders import Order, Terms
+from hpe.core.listings.instruments import Instrument
+from hpe.core.money.balances import Account
+from hpe.core.money.fees import Rates, rates_of
 from hpe.core.places import NOBODY
-from hpe.messages import INT_MAX, OrderType, SelfTrade, Side, TimeInForce
+from hpe.core.trading.order_states import OrderState
+from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.orders import Order, Terms
+from hpe.protocol.messages import INT_MAX, OrderType, SelfTrade, Side, TimeInForce
 
 FREE = rates_of(0, 0)
 """The rates of whoever pays no fees."""

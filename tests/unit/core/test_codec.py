@@ -12,14 +12,11 @@ from hpe.core.codec import (
     decode_body,
     encode,
     encode_body,
-    ends_inside_frame,
     error_body,
-    frame,
-    split_frames,
-    type_of,
     with_duplicate_flag,
 )
-from hpe.messages import (
+from hpe.protocol.frames import ends_inside_frame, frame, split_frames, type_of
+from hpe.protocol.messages import (
     COMMANDS,
     ERROR_TRAITS,
     FLAG_DUPLICATE,

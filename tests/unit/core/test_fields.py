@@ -5,7 +5,7 @@ import pytest
 
 from hpe.core.fields import BadField, Rule, read_fields, rows_of
 from hpe.core.wellformed import Kind, Malformed, read_value, value_end
-from hpe.messages import (
+from hpe.protocol.messages import (
     COMMANDS,
     CONTROL,
     INTERNAL,

@@ -14,7 +14,7 @@ from hpe.core.judging import (
     judge,
     refusal,
 )
-from hpe.messages import (
+from hpe.protocol.messages import (
     COMMANDS,
     ERROR_TRAITS,
     INT_MAX,

@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.core.permissions import permitted
-from hpe.messages import (
+from hpe.protocol.messages import (
     HOUSE_USER,
     Channel,
     Heartbeat,

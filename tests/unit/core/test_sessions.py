@@ -5,7 +5,7 @@ import pytest
 from hpe.core.sessions import Sessions
 from hpe.core.timers import Timers
 from hpe.errors import InvariantViolation
-from hpe.messages import AddAsset, SessionAttached
+from hpe.protocol.messages import AddAsset, SessionAttached
 
 
 def test_what_is_kept_of_reconnects_is_bounded():

@@ -2,10 +2,10 @@
 
 import pytest
 
-from hpe.core.fees import rates_of
-from hpe.core.triggers import Firing
-from hpe.core.turns import UncrossInProgress, row_of
-from hpe.messages import InstrumentStatus
+from hpe.core.money.fees import rates_of
+from hpe.core.trading.triggers import Firing
+from hpe.core.trading.turns import UncrossInProgress, row_of
+from hpe.protocol.messages import InstrumentStatus
 from tests.support.lively import ICEBERG, LIMIT_LEG, STOP, STOP_LEG, TRAILING, hashes_differ, lively
 
 __all__ = ["lively"]

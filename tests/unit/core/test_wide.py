@@ -16,7 +16,7 @@ from hpe.core.wide import (
     trail_trigger,
     worst_fee,
 )
-from hpe.messages import (
+from hpe.protocol.messages import (
     AMOUNT_MAX,
     INT_MAX,
     PPM,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe import ed25519
-from hpe.keys import Key, KeyEntry, Scheme
-from hpe.messages import INT_MAX, PROTOCOL_VERSION, ErrorCode, Hello, Logon, Role
+from hpe.access import ed25519, proofs
+from hpe.access.keys import Key, KeyEntry, Scheme
+from hpe.access.proofs import new_nonce, prove
 from hpe.net import logon as module
 from hpe.net.logon import (
     ANONYMOUS,
@@ -21,9 +21,8 @@ from hpe.net.logon import (
     Authenticator,
     Grant,
     Refusal,
-    new_nonce,
-    prove,
 )
+from hpe.protocol.messages import INT_MAX, PROTOCOL_VERSION, ErrorCode, Hello, Logon, Role
 
 SECRET, OTHER = b"s" * 32, b"o" * 32
 PRIVATE = b"p" * 32
@@ -151,13 +150,13 @@ def test_the_bytes_that_are_proven_are_those_of_the_document():
 def test_the_work_follows_from_the_proof_and_not_from_the_key(key_id, scheme, monkeypatch):
     """Which key exists, and of which scheme it is, cannot be told from the time of an answer."""
     done = []
-    honest = module._is_proof
+    honest = module.is_proof
 
     def count(scheme, secret, proof, message):
         done.append((scheme, len(secret)))
         return honest(scheme, secret, proof, message)
 
-    monkeypatch.setattr(module, "_is_proof", count)
+    monkeypatch.setattr(module, "is_proof", count)
     assert isinstance(attempt(Key("wrong", b"w" * 32, scheme), hello(key_id)), Refusal)
     assert done == [(scheme, 32)]
 
@@ -171,7 +170,7 @@ def test_nobody_s_secret_is_no_way_in():
 @pytest.mark.parametrize("right", [True, False])
 def test_secrets_are_compared_in_constant_time(monkeypatch, right):
     """The verdict is that of compare_digest and of nothing else."""
-    monkeypatch.setattr(module.hmac, "compare_digest", lambda *_: right)
+    monkeypatch.setattr(proofs.hmac, "compare_digest", lambda *_: right)
     for key in (OWN["trader"], Key("trader", OTHER)):
         assert isinstance(attempt(key, hello()), Grant) is right
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hpe.core.core import SYSTEM_CONNECTION
-from hpe.keys import Key, KeyEntry, Scheme
-from hpe.messages import (
+from hpe.access.keys import Key, KeyEntry, Scheme
+from hpe.access.proofs import new_nonce, prove
+from hpe.core.contract import SYSTEM_CONNECTION
+from hpe.net.logon import OTHER_REQUEST, UNKNOWN_KEY, WRONG_PROOF, WRONG_USER, Authenticator
+from hpe.net.session import NOTHING, Session, State, Step
+from hpe.protocol.frames import Chunk, encode_frame
+from hpe.protocol.messages import (
     LOGOUT_KEEP_ORDERS,
     Challenge,
     Deposit,
@@ -33,17 +37,6 @@ from hpe.messages import (
     UnsubscribePrivate,
     Welcome,
 )
-from hpe.net.framing import Chunk, encode_frame
-from hpe.net.logon import (
-    OTHER_REQUEST,
-    UNKNOWN_KEY,
-    WRONG_PROOF,
-    WRONG_USER,
-    Authenticator,
-    new_nonce,
-    prove,
-)
-from hpe.net.session import NOTHING, Session, State, Step
 
 Answer = Welcome | Pong | LoggedOut | Error | ServerInfoReply | Challenge
 ANSWERS = msgspec.msgpack.Decoder(Answer)

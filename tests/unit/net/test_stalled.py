@@ -5,8 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hpe.core.core import Run
-from hpe.messages import (
+from hpe.core.contract import Run
+from hpe.net.logon import Authenticator, Grant
+from hpe.net.session import Session, State, error_frame
+from hpe.net.stalled import refuse_orders
+from hpe.protocol.frames import Chunk, encode_frame
+from hpe.protocol.messages import (
     LOG_WAITS,
     CancelOrder,
     Deposit,
@@ -19,10 +23,6 @@ from hpe.messages import (
     SubmitOco,
     SubmitOrder,
 )
-from hpe.net.framing import Chunk, encode_frame
-from hpe.net.logon import Authenticator, Grant
-from hpe.net.session import Session, State, error_frame
-from hpe.net.stalled import refuse_orders
 from tests.unit.net.test_session import Facts
 
 LAST = 7

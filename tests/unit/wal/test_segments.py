@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from hpe.core.core import CORE_VERSION
+from hpe.core.contract import CORE_VERSION
 from hpe.errors import LogVersionError, WalDamagedError
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.format import HEADER_BYTES, SegmentHeader, SyncMode, encode_frame, encode_header

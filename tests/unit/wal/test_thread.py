@@ -5,8 +5,8 @@ from threading import Thread
 
 import pytest
 
-from hpe.config import SyncPolicy
-from hpe.core.core import Output
+from hpe.config.settings import SyncPolicy
+from hpe.core.contract import Output
 from hpe.errors import WalWriteError
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.log import RECORD_BYTES_MAX

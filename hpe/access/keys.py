@@ -1,0 +1,235 @@
+"""Keys: what a client proves itself with, and what the service knows of it.
+
+Owns the two sides of a key and the notation of the users that it may act for. Pure, immutable; any
+thread may use it; key_files.py has the files. Guarantees: neither side's repr shows a secret, and
+no error here quotes one: what was found is told only where it cannot be a secret. Rules:
+protocol.md, "Logon", and docs/operations.md, "Keys".
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Self
+
+from hpe.access import ed25519
+from hpe.errors import ConfigError
+from hpe.protocol.messages import HOUSE_USER, INT_MAX, Role
+
+SECRET_BYTES: Final = 32
+"""Length of every secret: HMAC-SHA256 gains nothing from more, and Ed25519 has no other."""
+
+ROLE_NAMES: Final = {
+    "trader": Role.TRADER,
+    "gateway": Role.GATEWAY,
+    "market-data": Role.MARKET_DATA,
+    "operator": Role.OPERATOR,
+}
+"""How files and the command line call the roles that a key can have."""
+
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+_USER: Final = re.compile(r"[1-9][0-9]{0,18}")
+_USERS: Final = re.compile(r"[0-9, -]*")
+
+
+class Scheme(StrEnum):
+    """How a key proves itself: by a secret that both sides know, or by a signature."""
+
+    HMAC_SHA256 = "hmac-sha256"
+    ED25519 = "ed25519"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The client's side of a key.
+
+    Attributes:
+        id: what `hello` names.
+        secret: the shared secret, or the Ed25519 private key.
+        scheme: how it is used.
+
+    Raises:
+        ConfigError: an id or a secret that no key can have.
+    """
+
+    id: str
+    secret: bytes = field(repr=False)
+    scheme: Scheme = Scheme.HMAC_SHA256
+
+    def __post_init__(self) -> None:
+        """Check the shape, without a word about the secret itself."""
+        check_key_id(self.id)
+        check_secret(self.secret, f"key {self.id}")
+
+    @classmethod
+    def from_text(cls, key_id: str, secret: str, scheme: str = Scheme.HMAC_SHA256) -> Self:
+        """Make a key of the words that `hpe keys add` gave: the secret is hexadecimal."""
+        check_key_id(key_id)
+        return cls(key_id, parse_secret(secret, f"key {key_id}"), parse_scheme(scheme))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """The service's side of a key.
+
+    Attributes:
+        id: what `hello` names.
+        scheme: how it proves itself.
+        role: what its sessions may do.
+        users: a trader's accounts; the first and the last user of a gateway; else nothing.
+        secret: the shared secret, or the Ed25519 public key.
+    """
+
+    id: str
+    scheme: Scheme
+    role: Role
+    users: tuple[int, ...]
+    secret: bytes = field(repr=False)
+
+    @property
+    def role_name(self) -> str:
+        """The role as files and the command line call it."""
+        return next(name for name, role in ROLE_NAMES.items() if role is self.role)
+
+    @property
+    def users_text(self) -> str:
+        """The users as `parse_users` reads them."""
+        return ("-" if self.role is Role.GATEWAY else ",").join(map(str, self.users))
+
+    def range_of(self, user: int) -> tuple[int, int] | None:
+        """Return the first and last user for whom `user`'s session may act; None: not its user."""
+        match self.role:
+            case Role.TRADER:
+                return (user, user) if user in self.users else None
+            case Role.GATEWAY:
+                first, last = self.users
+                return (first, last) if first <= user <= last else None
+            case Role.MARKET_DATA:
+                return user, user
+            case _:
+                return 1, INT_MAX
+
+
+Keys = Mapping[str, KeyEntry]
+"""Key id -> key, as the service knows them."""
+
+
+def new_secret() -> bytes:
+    """Draw the secret of an HMAC key."""
+    return secrets.token_bytes(SECRET_BYTES)
+
+
+def check_key_id(key_id: str) -> None:
+    """Refuse what `hello` could not carry.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    if not _KEY_ID.fullmatch(key_id):
+        # A secret pasted into the wrong place is longer than an id: it is not repeated.
+        found = repr(key_id) if len(key_id) <= 32 else f"{len(key_id)} characters"
+        raise ConfigError(f"key id: found {found}; allowed: 1-32 letters, digits, '_', '.', '-'")
+
+
+def check_secret(secret: bytes, where: str) -> None:
+    """Refuse a secret or public key of another length.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    if len(secret) != SECRET_BYTES:
+        raise ConfigError(f"{where}: found {len(secret)} bytes; allowed: {SECRET_BYTES}")
+
+
+def parse_secret(text: str, where: str) -> bytes:
+    """Read a secret or a public key from hexadecimal digits.
+
+    Raises:
+        ConfigError: it is none; the text is not repeated.
+    """
+    try:
+        secret = bytes.fromhex(text.strip())
+    except ValueError:
+        # The cause would quote the place in the secret.
+        raise ConfigError(
+            f"{where}: found no hexadecimal text; allowed: {2 * SECRET_BYTES} hexadecimal digits"
+        ) from None
+    check_secret(secret, where)
+    return secret
+
+
+def parse_public_key(text: str, where: str) -> bytes:
+    """Read an Ed25519 public key from hexadecimal digits.
+
+    Raises:
+        ConfigError: it is none, or one that proves nothing; the text is not repeated.
+    """
+    key = parse_secret(text, where)
+    if fault := ed25519.fault_of_public_key(key):
+        raise ConfigError(f"{where}: found {fault}; allowed: the public key of an Ed25519 key pair")
+    return key
+
+
+def parse_scheme(text: str, where: str = "scheme") -> Scheme:
+    """Read the name of a scheme.
+
+    Raises:
+        ConfigError: there is none of this name, or what it needs is not installed.
+    """
+    if text not in tuple(Scheme):
+        raise ConfigError(f"{where}: allowed: {', '.join(Scheme)}")
+    scheme = Scheme(text)
+    if scheme is Scheme.ED25519:
+        ed25519.require()
+    return scheme
+
+
+def parse_role(text: str, where: str = "role") -> Role:
+    """Read the name of a role.
+
+    Raises:
+        ConfigError: no key can have a role of this name.
+    """
+    if text not in ROLE_NAMES:
+        raise ConfigError(f"{where}: allowed: {', '.join(ROLE_NAMES)}")
+    return ROLE_NAMES[text]
+
+
+def parse_users(role: Role, text: str, where: str = "users") -> tuple[int, ...]:
+    """Read for whom a key may act: "7,8" for a trader, "1000-1999" for a gateway, else nothing.
+
+    Raises:
+        ConfigError: the role has other users, or these are none.
+    """
+    # A secret in the wrong place has letters: it is not repeated.
+    found = f"{where}: found {text!r}" if _USERS.fullmatch(text) else f"{where}: found other text"
+    match role:
+        case Role.TRADER:
+            users = tuple(_user(word, found) for word in text.split(","))
+            if len(set(users)) < len(users):
+                raise ConfigError(f"{found}; allowed: every account once")
+            return tuple(sorted(users))
+        case Role.GATEWAY:
+            first, dash, last = text.partition("-")
+            if not dash:
+                raise ConfigError(f"{found}; allowed: the range FIRST-LAST for a gateway")
+            users = (_user(first, found), _user(last, found))
+            if users[0] > users[1]:
+                raise ConfigError(f"{found}; allowed: FIRST not above LAST")
+            return users
+        case _:
+            if text:
+                raise ConfigError(f"{found}; allowed: none for this role")
+            return ()
+
+
+def _user(word: str, found: str) -> int:
+    if not _USER.fullmatch(word.strip()) or int(word) >= HOUSE_USER:
+        raise ConfigError(
+            f"{found}; allowed: users 1 to {HOUSE_USER - 1}, as 7,8 for a trader or 1000-1999 "
+            "for a gateway"
+        )
+    return int(word)

@@ -1,0 +1,447 @@
+"""The mechanics of a session's requests: ids, the window, answers matched, deadlines, repeats.
+
+Owns the request id counter, the table of unanswered requests and the last window of sent
+commands. No sockets: a channel hands whole frames to `send` and is fed the frames that came
+back, so the TCP client and the in-process API are the same thing behind two transports.
+One channel belongs to one session and is used from one Trio loop; any number of tasks may call.
+
+A channel outlives its transport: `suspend` when it broke, `resume` with the next one. Guarantees:
+request ids increase strictly in the order of sending; at most `window` requests are unanswered;
+after `resume` the unanswered commands go out first, unchanged and in order of id, so each is
+executed once; every request ends in exactly one of an answer, RequestRefused, ConnectionLost, or,
+at the caller's deadline, NotConnected (nothing was sent), QueryTimeout or ReplyTimeout (outcome
+unknown; `ask_again`). Relies on the server answering every request once, a command's reports
+directly before its response (protocol.md).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, get_args
+
+import msgspec
+import trio
+from trio_util import AsyncValue
+
+from hpe.client.arguments import checked
+from hpe.client.pending import Answer, Pending, Repeat, ends_stream, refusal, refused
+from hpe.errors import (
+    AcknowledgedLost,
+    ConnectionLost,
+    NotConnected,
+    ProtocolError,
+    QueryTimeout,
+    ReplyTimeout,
+    RequestRefused,
+    SessionTaken,
+)
+from hpe.protocol.frames import PREFIX_BYTES, encode_frame, split_frames, type_of
+from hpe.protocol.messages import (
+    COMMANDS,
+    REPLIES,
+    TYPE_LAST,
+    AnyReply,
+    Error,
+    ErrorCode,
+    ExecutionReport,
+    HeartbeatReport,
+    LoggedOut,
+    MarketUpdate,
+    OrderReport,
+    PreventedMatch,
+    PrivateSubscribed,
+    PrivateUpdate,
+    Reply,
+    Request,
+    Subscribed,
+    type_number,
+)
+
+TIMEOUT_S: Final = 5.0
+"""Default deadline of a request: a restart of the service with little to recover fits in. Where
+there is no connection to lose (in process), it is a setting: request_timeout_ms."""
+
+_COMMAND_TYPES: Final = frozenset(COMMANDS)
+# A union made of a tuple: the X | Y form cannot be spelled.
+_REPLY_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
+_KNOWN_TYPES: Final = frozenset(type_number(reply) for reply in REPLIES)
+_HEAD_DECODER: Final = msgspec.msgpack.Decoder(list[object])
+
+_REPORTS: Final = (ExecutionReport, OrderReport, PreventedMatch)
+_BEGINNINGS: Final = (Subscribed, PrivateSubscribed)
+_UPDATES: Final = (PrivateUpdate, *get_args(MarketUpdate))
+
+
+class Channel:
+    """Requests of one session.
+
+    Args:
+        send: takes one whole frame for the server; must not block or raise.
+        session_id: of the session, named by ReplyTimeout.
+        window: requests that may be unanswered, as granted by the server.
+        last_request_id: highest command id that the server knows; new ids start above it.
+        timeout_s: deadline of every call, waiting for a place in the window included.
+
+    Attributes:
+        connected: whether there is a transport, to look at or to wait for.
+        failure: why the channel was closed, None before.
+        answered_request_id: highest command id answered so far (what `connect` takes to find
+            out whether a server under relaxed sync forgot something).
+        logged_out: whether the session was closed for good.
+        on_stream: takes what streams are made of, in the order in which it came.
+        on_unlisted: called when a request is rejected because what it names is not listed.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[bytes], None],
+        *,
+        session_id: int,
+        window: int,
+        last_request_id: int,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.session_id = session_id
+        self.window = window
+        self.timeout_s = timeout_s
+        self.last_request_id = last_request_id
+        self.answered_request_id = last_request_id
+        self.connected = AsyncValue(True)
+        self.failure: Exception | None = None
+        self.logged_out = False
+        self.on_stream: Callable[[Reply], None] = _ignore
+        self.on_unlisted: Callable[[], None] = lambda: None
+        self._send = send
+        # Set while there is a transport, and forever once the channel is closed.
+        self._settled = trio.Event()
+        self._settled.set()
+        self._pending: dict[int, Pending] = {}
+        # The last `window` commands: exactly those whose responses the server remembers.
+        self._commands: OrderedDict[int, Pending] = OrderedDict()
+        # Commands that ended in ReplyTimeout and of which nobody has heard the outcome; the last
+        # `window` of them: older ones cannot be asked for any more.
+        self._unknown: OrderedDict[int, Pending] = OrderedDict()
+        # One slot per unanswered request, taken before its id: ids are sent in order.
+        self._slots = trio.Semaphore(window, max_value=window)
+
+    @property
+    def unanswered(self) -> bool:
+        """True if there is a command whose outcome nobody has heard."""
+        commands = (each.repeat is Repeat.UNCHANGED for each in self._pending.values())
+        return bool(self._unknown) or any(commands)
+
+    # --- transports ---------------------------------------------------------------------------
+
+    def suspend(self, reason: Exception) -> None:
+        """Go on without a transport: what is unanswered waits for the next one."""
+        if not self._settled.is_set():  # another attempt failed; who waits, waits already
+            return
+        self._settled = trio.Event()
+        for pending in [*self._pending.values()]:
+            # A repeated command is answered without them; some of them would be worse than none.
+            pending.reports.clear()
+            if pending.repeat is Repeat.NEVER:
+                del self._pending[pending.request_id]
+                self._slots.release()
+                pending.fail(reason)
+        self.connected.value = False
+
+    def resume(self, send: Callable[[bytes], None], last_request_id: int) -> None:
+        """Go on with a new transport, to which the session was attached.
+
+        Args:
+            send: as at construction.
+            last_request_id: what the welcome said.
+
+        Raises:
+            AcknowledgedLost: the server forgot commands that it had answered; nothing was sent.
+            SessionTaken: somebody else used the session meanwhile; nothing was sent.
+        """
+        if last_request_id < self.answered_request_id:
+            raise AcknowledgedLost(range(last_request_id + 1, self.answered_request_id + 1))
+        if last_request_id > self.last_request_id:
+            raise SessionTaken(
+                f"somebody else used session {self.session_id}: it is at request "
+                f"{last_request_id}, this client at {self.last_request_id}"
+            )
+        self._send = send
+        unanswered = sorted(self._pending.values(), key=lambda pending: pending.request_id)
+        for pending in unanswered:
+            if pending.repeat is Repeat.UNCHANGED:
+                send(pending.frame)
+        for pending in unanswered:
+            if pending.repeat is Repeat.UNDER_NEW_ID:
+                self._ask_anew(pending)
+        self._settled.set()
+        self.connected.value = True
+
+    def close(self, error: Exception) -> None:
+        """Fail what is unanswered with ConnectionLost from `error`; refuse what comes after."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        pending, self._pending = self._pending, {}
+        for request in pending.values():
+            request.fail(error)
+            # Wakes one waiting sender each, and every sender that finds the channel closed
+            # gives its slot on: nobody is left behind.
+            self._slots.release()
+        self._settled.set()
+        self.connected.value = False
+
+    def feed(self, frames: bytes) -> None:
+        """Take whole frames from the server.
+
+        Raises:
+            ProtocolError: these are no frames of the protocol, or nobody asked for them.
+            RequestRefused: the server ends the connection and says why. The transport must end
+                with either.
+        """
+        for body in split_frames(frames):
+            try:
+                message = _REPLY_DECODER.decode(body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                if 0 < type_of(body) <= TYPE_LAST and type_of(body) not in _KNOWN_TYPES:
+                    continue  # a newer server may say what this client knows nothing of
+                raise ProtocolError(f"reply of {len(body)} bytes: {error}") from error
+            self._take(message)
+
+    # --- requests -----------------------------------------------------------------------------
+
+    async def send(self, request: Request, repeat: Repeat | None = None) -> Pending:
+        """Send a request as soon as the window has a place; do not wait for its answer.
+
+        Args:
+            request: its request_id is replaced by the next one (write 0).
+            repeat: what happens to it when the connection ends; None: what suits its type.
+
+        Raises:
+            TypeError: a field is of another type.
+            ValueError: a field is out of its range.
+            ConnectionLost: the channel is closed; nothing was sent.
+
+        Cancellation: safe; nothing was sent.
+        """
+        request = checked(request)
+        await self.turn()
+        return self._dispatch(request, repeat)
+
+    async def turn(self) -> None:
+        """Wait until a request may be sent; `send_turn` must follow without an await between.
+
+        Cancellation: safe.
+        """
+        await self._slots.acquire()
+        try:
+            while not self._settled.is_set():
+                await self._settled.wait()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def send_turn(self, request: Request | None, repeat: Repeat | None = None) -> Pending | None:
+        """Use the turn that `turn` gave; without a request it is given back."""
+        if request is None:
+            self._slots.release()
+            return None
+        return self._dispatch(request, repeat)
+
+    def send_nowait(self, request: Request) -> Pending:
+        """Like `send`, but never waits.
+
+        Raises:
+            trio.WouldBlock: the window is full or there is no connection; nothing was sent.
+            ConnectionLost: the channel is closed; nothing was sent.
+        """
+        request = checked(request)
+        if not self._settled.is_set():
+            raise trio.WouldBlock
+        self._slots.acquire_nowait()
+        return self._dispatch(request, None)
+
+    async def resend(self, frame: bytes) -> Pending:
+        """Send the frame of an earlier command of this session again, unchanged.
+
+        A command that was executed is answered as before (duplicate), one that never arrived is
+        executed now. For those who take up a session by its id: repeat unanswered frames in
+        their old order, before any new request: an id below one that was executed meanwhile is
+        answered not_executed.
+
+        Raises:
+            ConnectionLost: the channel is closed; nothing was sent.
+        """
+        request_id = _HEAD_DECODER.decode(frame[PREFIX_BYTES:])[1]
+        assert isinstance(request_id, int)
+        await self.turn()
+        return self._launch(Pending(request_id, frame, Repeat.UNCHANGED))
+
+    async def call(self, request: Request) -> Answer:
+        """Send a request and wait for its answer, both within `timeout_s`.
+
+        Raises:
+            ReplyTimeout: a command was sent, no answer in time: outcome unknown, see `ask_again`.
+                It goes on: it is repeated on the next connection until it is answered.
+            QueryTimeout: the same of what is no command.
+            NotConnected: no connection until the deadline; nothing was sent.
+            RequestRefused: not executed; code busy when there was no place in the window until
+                the deadline, and then nothing was sent.
+            ConnectionLost: the channel was closed before the answer.
+            AcknowledgedLost: it was closed because the server forgot what it had answered.
+            TypeError: and ValueError: a field is of another type, or out of its range.
+
+        Cancellation: after sending, the outcome is unknown.
+        """
+        pending: Pending | None = None
+        with trio.move_on_after(self.timeout_s):
+            pending = await self.send(request)
+            return await pending.wait()
+        return self._late(pending)
+
+    async def ask_again(self, request_id: int, frame: bytes = b"") -> Answer:
+        """Ask for the answer to one of the last `window` commands of this session.
+
+        Still unanswered: waits for its one answer. Answered: sends the same bytes again and
+        gives the response that the server remembers, with the reports seen the first time.
+
+        Args:
+            request_id: of the command.
+            frame: what was sent, for a command of an earlier channel of this session.
+
+        Raises:
+            ReplyTimeout: no answer this time either.
+            RequestRefused: refused by the server, so never executed; or not among the last
+                `window` commands.
+        """
+        known = self._commands.get(request_id) or self._unknown.get(request_id)
+        if known is None and not frame:
+            text = f"not among the last {self.window} commands of this channel that were executed"
+            raise refusal(request_id, ErrorCode.STALE_ID, text)
+        with trio.move_on_after(self.timeout_s):
+            answer = await self._ask_again(request_id, known, frame)
+            self._unknown.pop(request_id, None)
+            return answer
+        raise ReplyTimeout(self.session_id, request_id, known.frame if known else frame)
+
+    async def _ask_again(self, request_id: int, known: Pending | None, frame: bytes) -> Answer:
+        if known is None:
+            return await (await self.resend(frame)).wait()
+        if request_id not in self._commands and known.answered:  # refused after its deadline
+            self._unknown.pop(request_id, None)
+            return known.answer()
+        if known.answered and request_id not in self._pending:
+            pending = await self.resend(known.frame)
+        else:  # not answered yet, or somebody is asking again already
+            pending = self._pending.get(request_id, known)
+        try:
+            answer = await pending.wait()
+        except RequestRefused:
+            self._unknown.pop(request_id, None)
+            raise
+        return answer._replace(reports=tuple(known.reports))
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _dispatch(self, request: Request, repeat: Repeat | None) -> Pending:
+        request_id = self.last_request_id + 1
+        if repeat is None:
+            is_command = type(request) in _COMMAND_TYPES
+            repeat = Repeat.UNCHANGED if is_command else Repeat.UNDER_NEW_ID
+        try:
+            frame = encode_frame(msgspec.structs.replace(request, request_id=request_id))
+        except BaseException:
+            self._slots.release()
+            raise
+        return self._launch(Pending(request_id, frame, repeat, request))
+
+    def _launch(self, pending: Pending) -> Pending:
+        """Send; the caller has taken a slot. No await: id order is sending order."""
+        if self.failure is not None:
+            self._slots.release()
+            if isinstance(self.failure, AcknowledgedLost):
+                raise self.failure.with_traceback(None)
+            raise ConnectionLost(
+                f"not sent, the connection has ended: {self.failure}"
+            ) from self.failure
+        asked = self._pending.get(pending.request_id)
+        if asked is not None:  # two who waited for a slot ask again for one answer
+            self._slots.release()
+            return asked
+        self.last_request_id = max(self.last_request_id, pending.request_id)
+        self._pending[pending.request_id] = pending
+        if pending.repeat is Repeat.UNCHANGED:
+            self._commands.setdefault(pending.request_id, pending)
+            if len(self._commands) > self.window:
+                self._commands.popitem(last=False)
+        self._send(pending.frame)
+        return pending
+
+    def _ask_anew(self, pending: Pending) -> None:
+        assert pending.request is not None
+        del self._pending[pending.request_id]
+        self.last_request_id += 1
+        pending.request_id = self.last_request_id
+        pending.frame = encode_frame(
+            msgspec.structs.replace(pending.request, request_id=pending.request_id)
+        )
+        self._pending[pending.request_id] = pending
+        self._send(pending.frame)
+
+    def _take(self, message: Reply) -> None:
+        if isinstance(message, _REPORTS):
+            # What answers nobody here is no loss: the user's private stream has every report.
+            asked = self._pending.get(message.request_id)
+            if asked is not None:
+                asked.reports.append(message)
+            return
+        if isinstance(message, _UPDATES) or ends_stream(message):
+            self.on_stream(message)
+            return
+        if isinstance(message, HeartbeatReport):
+            return
+        self._take_answer(message)
+
+    def _take_answer(self, message: Reply) -> None:
+        pending = self._pending.pop(message.request_id, None)
+        if pending is None:
+            if isinstance(message, Error):
+                raise refused(message)
+            raise ProtocolError(
+                f"{type(message).__name__} answers request {message.request_id}, "
+                "which is not unanswered"
+            )
+        if isinstance(message, Error):
+            # Never executed. Sent again with this id it would be new and run, so `ask_again`
+            # must not find it.
+            self._commands.pop(message.request_id, None)
+        elif message.request_id in self._commands:
+            self.answered_request_id = max(self.answered_request_id, message.request_id)
+        elif isinstance(message, LoggedOut):
+            self.logged_out = True
+        elif isinstance(message, _BEGINNINGS):
+            self.on_stream(message)
+        self._slots.release()
+        pending.resolve(message)
+        if isinstance(message, Error) and message.fatal:
+            raise refused(message)
+
+    def _late(self, pending: Pending | None) -> Answer:
+        """Decide what a passed deadline means."""
+        if pending is None:
+            if not self.connected.value:
+                raise NotConnected(f"no connection for {self.timeout_s:g} s; nothing was sent")
+            cause = f"{self.window} requests unanswered"
+            text = f"{cause} for {self.timeout_s:g} s; nothing was sent"
+            raise refusal(0, ErrorCode.BUSY, text)
+        if pending.answered:
+            return pending.answer()
+        if pending.repeat is not Repeat.UNCHANGED:
+            raise QueryTimeout(self.session_id, pending.request_id)
+        self._unknown[pending.request_id] = pending
+        if len(self._unknown) > self.window:
+            self._unknown.popitem(last=False)
+        raise ReplyTimeout(self.session_id, pending.request_id, pending.frame)
+
+
+def _ignore(message: Reply) -> None:
+    """Take what no stream was opened for."""

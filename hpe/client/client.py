@@ -1,0 +1,167 @@
+"""The client library: a session over TCP that survives its connections, with Decimals at its edge.
+
+Owns `connect` and the Client that it gives; the client's themes are in listings.py,
+orders.py, money.py, operations.py, streams.py and books.py,
+the session's mechanics in channel.py (requests), reconnect.py (connections), subscriptions.py.
+Used from one Trio loop; any number of tasks may call one client, and requests of several tasks
+travel together. Guarantees: prices, quantities and amounts go in and come out as exact Decimals,
+and `raw` has the integers; `requests` underneath speaks the integers of the wire. A command is
+executed once, however many connections it takes. Leaving the `async with` block logs out when
+nothing is unanswered; after an exception, or with keep_session, the session stays and can be taken
+up again with its id, which is logged. Every method raises what hpe/client/requests.py's do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar, Unpack
+
+import trio
+from trio_util import AsyncValue
+
+from hpe.client.books import MarketDataCalls
+from hpe.client.money import MoneyCalls
+from hpe.client.operations import OperationCalls
+from hpe.client.options import ConnectOptions, keeper_of
+from hpe.client.orders import OrderCalls
+from hpe.client.reconnect import Keeper
+from hpe.client.retrying import WITHIN_S, retry
+from hpe.client.streams import StreamCalls
+from hpe.errors import ConnectionLost, ReplyTimeout
+from hpe.protocol.messages import ServerInfoReply, Welcome
+
+_R = TypeVar("_R")
+
+
+@asynccontextmanager
+async def connect(
+    address: str | None = None, *, user: int, **options: Unpack[ConnectOptions]
+) -> AsyncIterator[Client]:
+    """Open a session, or take up an old one, for the length of a block.
+
+    The first connection is made at once or not at all; those that follow, when one is lost, are
+    tried until one succeeds or the server says that none will.
+
+    Args:
+        address: "host:port", or "port" on this machine; without it the environment's
+            HPE_ADDRESS, else 127.0.0.1:7070.
+        user: whose session it is.
+        options: see ConnectOptions.
+
+    Raises:
+        ConnectionLost: no connection, or no welcome in time.
+        RequestRefused: the server refuses the session.
+        ProtocolError: what listens there speaks something else.
+        AcknowledgedLost: the server forgot commands that it had answered (relaxed sync only).
+        TypeError: an option that is unknown, or of another type.
+        ValueError: an address of another form, or an option out of its range.
+        ConfigError: a key in the environment that is none.
+    """
+    keeper = keeper_of(address, user, options)
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            await nursery.start(keeper.run, name="hpe client keeper")
+            nursery.start_soon(keeper.subscriptions.run, name="hpe client streams")
+            try:
+                yield Client(keeper, user)
+            except BaseException:
+                keeper.stay("the client left with an exception")
+                raise
+            else:
+                await keeper.leave()
+            finally:
+                keeper.end(ConnectionLost("the client was left"))
+        except Exception as error:
+            # Raised outside: the caller's own error must not come wrapped in our nursery's group.
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCalls):
+    """A session with a service. Made by `connect`.
+
+    Attributes:
+        requests: the same session in the integers of the wire, with pipelining.
+    """
+
+    def __init__(self, keeper: Keeper, user: int) -> None:
+        super().__init__(keeper.requests, keeper.subscriptions, user)
+        self._keeper = keeper
+
+    @property
+    def session_id(self) -> int:
+        """What `connect` takes to go on with this session."""
+        return self.requests.session_id
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the server said at the newest logon: versions, durability, role, limits."""
+        return self._keeper.welcome
+
+    @property
+    def connected(self) -> AsyncValue[bool]:
+        """True while there is a connection; read `value`, or wait with `wait_value`."""
+        return self.requests.connected
+
+    @property
+    def reconnects(self) -> int:
+        """How many connections followed the first."""
+        return self._keeper.reconnects
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why this client has ended and will not connect again; None while it goes on."""
+        return self.requests.failure
+
+    async def outcome(self, error: ReplyTimeout) -> object:
+        """Ask how a command ended that ended in ReplyTimeout.
+
+        Also of an earlier client of this session, among the session's last `window` commands.
+
+        Returns:
+            What the method would have returned that raised the error.
+
+        Raises:
+            OrderRejected: the command was rejected.
+            RequestRefused: it was refused, and so never executed; or it is too old to be asked for.
+            ReplyTimeout: no answer this time either: ask once more.
+            ValueError: of a query, or of another session.
+            TypeError: no ReplyTimeout.
+        """
+        result = await self._told(self.requests.outcome(error))
+        return result if error.show is None else error.show(result)
+
+    async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
+        """Execute one request once, over time-outs, lost connections and restarts.
+
+        Example: `order = await client.retry(lambda: client.submit_order("BTC/USD", "buy", 1))`.
+
+        Args:
+            ask: makes the request; called again only if it was surely not executed.
+            within_s: how long to go on; then the last error is raised, and a ReplyTimeout says
+                that the outcome is still unknown.
+
+        Raises:
+            TypeError: `ask` is the request itself and not what makes it.
+        """
+        return await retry(ask, self.outcome, within_s)
+
+    async def server_info(self) -> ServerInfoReply:
+        """Return the state of the service."""
+        return await self.requests.server_info()
+
+    async def ping(self) -> float:
+        """Return the seconds of a round trip to the connection."""
+        return await self.requests.ping()
+
+    async def logout(self, *, keep_orders: bool = False) -> None:
+        """Close the session for good; the connection ends with it.
+
+        Args:
+            keep_orders: leave the orders that a lost connection would cancel.
+        """
+        await self.requests.logout(keep_orders=keep_orders)

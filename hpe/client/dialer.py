@@ -1,0 +1,114 @@
+"""Opening connections to one service: address, TLS, logon.
+
+Owns what every connection of a client has in common. Used from one Trio loop. Guarantees: `open`
+gives a link that is logged on, or raises within CONNECT_TIMEOUT_S and leaves no socket behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+import trio
+
+from hpe.access.addresses import split_address
+from hpe.access.keys import Key
+from hpe.access.tls import break_cycle
+from hpe.client.link import Link
+from hpe.errors import ConnectionLost
+from hpe.protocol.messages import Hello, Welcome
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:7070"
+
+CONNECT_TIMEOUT_S: Final = 5.0
+"""From the first SYN to welcome: what the server grants a stranger, and a durable logon."""
+
+CLOSE_S: Final = 0.5
+"""What a TLS goodbye may take; without TLS there is none."""
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Split "host:port", "[v6]:port" or "port" (then loopback).
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is none of these.
+    """
+    if not isinstance(address, str):
+        raise TypeError(f'address: found {address!r}, allowed "host:port" or "port" (1-65535)')
+    try:
+        host, port = split_address(address if ":" in address else f"127.0.0.1:{address}")
+        if not port:
+            raise ValueError
+    except ValueError:
+        text = f'address: found {address!r}, allowed "host:port" or "port" (1-65535)'
+        raise ValueError(text) from None
+    return host, port
+
+
+class Dialer:
+    """What it takes to connect.
+
+    Args:
+        host: of the service.
+        port: of the service.
+        hello: what every connection says first, but for session and window.
+        key: what proves who we are; None where the service asks for none.
+        tls: None for a plain connection.
+    """
+
+    def __init__(
+        self, host: str, port: int, hello: Hello, key: Key | None, tls: ssl.SSLContext | None
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._hello = hello
+        self._key = key
+        self._tls = tls
+
+    @contextlib.asynccontextmanager
+    async def open(self, session_id: int, window: int) -> AsyncIterator[tuple[Link, Welcome]]:
+        """Connect and attach a session (0: a new one) for the length of a block.
+
+        Raises:
+            ConnectionLost: no connection, or no welcome in time.
+            RequestRefused: the server refuses the session.
+            ProtocolError: the server speaks something else.
+        """
+        stream: trio.abc.Stream | None = None
+        welcome: Welcome | None = None
+        try:
+            with trio.move_on_after(CONNECT_TIMEOUT_S):
+                stream = await self._connect()
+                link = Link(stream)
+                hello = msgspec.structs.replace(self._hello, session_id=session_id, window=window)
+                welcome = await link.log_on(hello, self._key)
+            if stream is None:
+                where = f"{self._host}:{self._port}"
+                raise ConnectionLost(f"no connection to {where} within {CONNECT_TIMEOUT_S} s")
+            if welcome is None:
+                raise ConnectionLost(f"no welcome within {CONNECT_TIMEOUT_S} s")
+            yield link, welcome
+        finally:
+            if stream is not None:
+                try:
+                    with trio.move_on_after(CLOSE_S, shield=True):
+                        await stream.aclose()
+                finally:
+                    # Who reconnects for days may have no collector, as the service has none.
+                    if isinstance(stream, trio.SSLStream):
+                        break_cycle(stream)
+
+    async def _connect(self) -> trio.abc.Stream:
+        try:
+            stream = await trio.open_tcp_stream(self._host, self._port)
+        except OSError as error:
+            raise ConnectionLost(f"no connection to {self._host}:{self._port}: {error}") from error
+        if self._tls is None:
+            return stream
+        # The handshake comes with the first bytes. Messages have a length of their own: a missing
+        # TLS goodbye only means that the connection was cut.
+        return trio.SSLStream(stream, self._tls, server_hostname=self._host, https_compatible=True)

@@ -1,0 +1,300 @@
+"""What is listed, as the client library sees it: symbols to views, views to integers.
+
+KnownListings owns the views that a client has seen; scale and id of what is listed never change, so
+they stay right, and symbols are asked for again when the server does not know what they meant.
+ListingCalls is the base of Client's parts (hpe/client/client.py). Used from one Trio loop; any
+number of tasks may call. Guarantees: however many tasks miss something at once, the server is
+asked once, and all of them get that answer or that error.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from typing import Final, Generic, TypeVar
+
+import trio
+
+from hpe.client.arguments import OutOfRange
+from hpe.client.requests import RequestChannel
+from hpe.client.scales import AssetView, InstrumentView
+from hpe.client.subscriptions import Subscriptions
+from hpe.client.words import ListedWords, reword
+from hpe.errors import OrderRejected, ReplyTimeout, RequestError, RequestRefused
+from hpe.protocol.messages import Request
+
+_E = TypeVar("_E", bound=IntEnum)
+_V = TypeVar("_V")
+_A = TypeVar("_A")
+
+
+ORDERS_SEEN_MAX: Final = 100_000
+"""Orders of which a client remembers the instrument: what one user may have open by default."""
+
+
+GONE_MAX: Final = 65_536
+"""Delisted assets, and instruments, of which a client remembers the scale: as many as may be listed
+by default, some 60 MB at most."""
+
+
+class SeenOrders:
+    """Which instrument an order is on, of the orders seen last: neither ever changes."""
+
+    def __init__(self, orders_max: int = ORDERS_SEEN_MAX) -> None:
+        self._orders_max = orders_max
+        self._instruments: OrderedDict[int, int] = OrderedDict()
+
+    def add(self, order_id: int, instrument_id: int) -> None:
+        """Remember an order, at the cost of the one seen the longest ago."""
+        self._instruments.pop(order_id, None)
+        self._instruments[order_id] = instrument_id
+        if len(self._instruments) > self._orders_max:
+            del self._instruments[next(iter(self._instruments))]
+
+    def instrument_of(self, order_id: int) -> int | None:
+        """Return the id of an order's instrument, None when the order is not remembered."""
+        return self._instruments.get(order_id)
+
+
+class _ById(Generic[_V]):
+    """Views by id: of all that is listed, and of what was delisted last.
+
+    Args:
+        gone_max: of what was delisted.
+    """
+
+    def __init__(self, gone_max: int) -> None:
+        self._gone_max = gone_max
+        self._listed: dict[int, _V] = {}
+        # Orders and fills of its time name what is not listed any more.
+        self._gone: OrderedDict[int, _V] = OrderedDict()
+
+    def find(self, key: int) -> _V | None:
+        """Return a view, None when it is not known."""
+        return self._listed.get(key) or self._gone.get(key)
+
+    def learn(self, listed: dict[int, _V]) -> None:
+        """Take all that is listed now."""
+        before, self._listed = self._listed, listed
+        for key, view in before.items():
+            if key not in listed:
+                self.add_gone(key, view)
+
+    def add_gone(self, key: int, view: _V) -> _V:
+        """Remember what is not listed, at the cost of what was delisted first."""
+        self._gone[key] = view
+        if len(self._gone) > self._gone_max:
+            del self._gone[next(iter(self._gone))]
+        return view
+
+
+class KnownListings:
+    """The assets and instruments that one client has seen, and what its orders are on."""
+
+    def __init__(self, requests: RequestChannel, gone_max: int = GONE_MAX) -> None:
+        self.assets: dict[str, AssetView] = {}
+        self.instruments: dict[str, InstrumentView] = {}
+        self.orders = SeenOrders()
+        self._requests = requests
+        # A symbol that is listed no more may be another one's by now.
+        requests.on_unlisted = self.forget
+        self._assets_by_id: _ById[AssetView] = _ById(gone_max)
+        self._instruments_by_id: _ById[InstrumentView] = _ById(gone_max)
+        self._asking = trio.Lock()
+        self._begun = 0  # how often somebody began to ask for all of it
+        self._answered = 0  # which of these got the newest answer, or error:
+        self._failure: RequestError | None = None
+
+    async def asset(self, symbol: str) -> AssetView:
+        """Return an asset by symbol; LookupError when there is none."""
+        return await self._find("asset", self.assets, symbol)
+
+    async def instrument(self, symbol: str) -> InstrumentView:
+        """Return an instrument by symbol; LookupError when there is none."""
+        return await self._find("instrument", self.instruments, symbol)
+
+    async def asset_of(self, asset_id: int) -> AssetView:
+        """Return the asset of an id that the server named; a placeholder if delisted."""
+        return await self._named(self._assets_by_id, asset_id, AssetView.delisted)
+
+    async def instrument_of(self, instrument_id: int) -> InstrumentView:
+        """Return the instrument of an id that the server named; a placeholder if delisted."""
+        return await self._named(self._instruments_by_id, instrument_id, InstrumentView.delisted)
+
+    def seen_instrument(self, instrument_id: int) -> InstrumentView:
+        """Return the instrument of an id as far as it is known, without asking."""
+        known = self._instruments_by_id.find(instrument_id)
+        return InstrumentView.delisted(instrument_id) if known is None else known
+
+    def words_of(self, request: Request, asset: AssetView | None = None) -> ListedWords:
+        """Return how the arguments of a request are told, as far as what it names is known."""
+        instrument = getattr(request, "instrument", 0)
+        if not instrument:
+            instrument = self.orders.instrument_of(getattr(request, "order_id", 0))
+        return ListedWords(
+            self._instruments_by_id.find(instrument or 0),
+            asset or self._assets_by_id.find(getattr(request, "asset", 0)),
+        )
+
+    async def renew(self) -> None:
+        """Ask for everything that is listed now."""
+        async with self._asking:
+            await self._ask()
+
+    async def _ask(self) -> None:
+        self._begun += 1
+        # A cancelled one answers nobody: then the next one asks.
+        try:
+            await self._read()
+        except RequestError as error:
+            self._failure, self._answered = error, self._begun
+            raise
+        self._failure, self._answered = None, self._begun
+
+    async def _read(self) -> None:
+        instruments = await self._requests.list_instruments()
+        # Read after them, so that none of their assets is missing.
+        assets = [AssetView.of(row) for row in await self._requests.list_assets()]
+        by_id = {view.id: view for view in assets}
+        views = [
+            InstrumentView.of(row, by_id[row.base], by_id[row.quote])
+            for row in instruments
+            if row.base in by_id and row.quote in by_id  # else delisted between the two answers
+        ]
+        self.learn(assets, views)
+
+    def learn(self, assets: list[AssetView], instruments: list[InstrumentView]) -> None:
+        """Take everything that is listed now."""
+        self.assets.clear()
+        self.assets.update((view.symbol, view) for view in assets)
+        self.instruments.clear()
+        self.instruments.update((view.symbol, view) for view in instruments)
+        self._assets_by_id.learn({view.id: view for view in assets})
+        self._instruments_by_id.learn({view.id: view for view in instruments})
+
+    def forget(self) -> None:
+        """Forget all symbols: the next call that names one asks for it."""
+        self.assets.clear()
+        self.instruments.clear()
+
+    async def _named(self, views: _ById[_V], key: int, delisted: Callable[[int], _V]) -> _V:
+        """Return a view; what is not listed after the server named it never will be again."""
+        view = views.find(key)
+        if view is None:
+            await self._ask_once(lambda: views.find(key) is not None)
+            view = views.find(key)
+        return views.add_gone(key, delisted(key)) if view is None else view
+
+    async def _find(self, kind: str, views: dict[str, _V], key: str) -> _V:
+        """Return a view, asking for everything when it was not seen yet."""
+        if key not in views:
+            await self._ask_once(lambda: key in views)
+        if key in views:
+            return views[key]
+        known = ", ".join(sorted(views)[:20]) or "none"
+        raise LookupError(f"no {kind} {key!r} (known: {known})")
+
+    async def _ask_once(self, seen: Callable[[], bool]) -> None:
+        """Ask, unless somebody began to ask after this was called: that answer or error counts."""
+        before = self._begun
+        async with self._asking:
+            if seen():
+                return
+            if self._answered <= before:
+                await self._ask()
+            elif self._failure is not None:
+                raise self._failure.with_traceback(None)
+
+
+class ListingCalls:
+    """Assets and instruments by symbol.
+
+    Attributes:
+        requests: the same session in the integers of the wire, with pipelining.
+        subscriptions: the session's streams.
+        user: whose session it is.
+        listings: what this client has seen of what is listed.
+    """
+
+    def __init__(self, requests: RequestChannel, subscriptions: Subscriptions, user: int) -> None:
+        self.requests = requests
+        self.subscriptions = subscriptions
+        self.user = user
+        self.listings = KnownListings(requests)
+
+    async def list_assets(self) -> list[AssetView]:
+        """Return all assets."""
+        await self.listings.renew()
+        return [*self.listings.assets.values()]
+
+    async def list_instruments(self) -> list[InstrumentView]:
+        """Return all instruments."""
+        await self.listings.renew()
+        return [*self.listings.instruments.values()]
+
+    async def asset(self, symbol: str) -> AssetView:
+        """Return an asset; asks the server only for what this client has not seen yet.
+
+        Raises:
+            LookupError: there is none.
+        """
+        return await self.listings.asset(symbol)
+
+    async def instrument(self, symbol: str) -> InstrumentView:
+        """Return an instrument; asks the server only for what this client has not seen yet.
+
+        Raises:
+            LookupError: there is none.
+        """
+        return await self.listings.instrument(symbol)
+
+    async def _show(
+        self, answer: Awaitable[_A], show: Callable[[_A], _V], asset: AssetView | None = None
+    ) -> _V:
+        """Wait for the result of a command and show it; `outcome` shows a late one the same way."""
+        try:
+            result = await self._told(answer, asset)
+        except ReplyTimeout as error:
+            error.show = show
+            raise
+        return show(result)
+
+    async def _told(self, answer: Awaitable[_A], asset: AssetView | None = None) -> _A:
+        """Wait for a result; what is wrong with an argument is told in Decimals and symbols.
+
+        Args:
+            answer: makes the request.
+            asset: what its amount is of, where the request does not say it.
+        """
+        try:
+            return await answer
+        except (RequestRefused, OrderRejected) as error:
+            if isinstance(error.request, Request):
+                reword(error, self.listings.words_of(error.request, asset))
+            raise
+        except OutOfRange as error:
+            if error.request is None:
+                raise
+            words = self.listings.words_of(error.request, asset)
+            raise ValueError(error.told_in(words.name, words.value)) from None
+
+    async def _view(self, instrument: InstrumentView | str) -> InstrumentView:
+        if isinstance(instrument, InstrumentView):
+            return instrument
+        return await self.listings.instrument(instrument)
+
+
+def word(name: str, kind: type[_E], text: _E | str) -> _E:
+    """Return the enum member of a word like "buy".
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if isinstance(text, kind):
+        return text
+    try:
+        return kind[str(text).upper()]
+    except KeyError:
+        allowed = ", ".join(member.name.lower() for member in kind)
+        raise ValueError(f"{name}: found {text!r}, allowed {allowed}") from None

@@ -1,0 +1,155 @@
+"""One request of a session from sending to answer.
+
+Owns what is kept of a request and how its answer reaches the tasks that wait for it. Used by
+channel.py from one Trio loop; any number of tasks may wait for one request.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+import trio
+
+from hpe.client.explaining import explain_field
+from hpe.errors import AcknowledgedLost, ConnectionLost, RequestRefused
+from hpe.protocol.messages import (
+    ERROR_TRAITS,
+    Error,
+    ErrorCode,
+    ExecutionReport,
+    OrderReport,
+    PreventedMatch,
+    Reply,
+    Request,
+    Unsubscribed,
+)
+
+Event = OrderReport | PreventedMatch
+"""What a command did to orders of its user besides fills."""
+
+Report = ExecutionReport | Event
+
+
+class Repeat(Enum):
+    """What happens to an unanswered request when the session gets another connection."""
+
+    UNCHANGED = auto()
+    """A command: the same bytes again, so that it is executed once."""
+    UNDER_NEW_ID = auto()
+    """A query: asked again, it shows what is then."""
+    NEVER = auto()
+    """It was about the connection that ended."""
+
+
+class Answer(NamedTuple):
+    """The response to a request, and what its command did to its user's orders, in order.
+
+    `request` is what was asked, None for bytes that were sent again.
+    """
+
+    response: Reply
+    reports: tuple[Report, ...]
+    request: Request | None = None
+
+    @property
+    def fills(self) -> tuple[ExecutionReport, ...]:
+        """Return the fills alone."""
+        return tuple(report for report in self.reports if isinstance(report, ExecutionReport))
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Return everything but the fills."""
+        return tuple(report for report in self.reports if not isinstance(report, ExecutionReport))
+
+
+class Pending:
+    """A sent request. `frame` is what was sent: to repeat a command is to send these bytes."""
+
+    __slots__ = (
+        "_answered",
+        "_failure",
+        "_response",
+        "frame",
+        "repeat",
+        "reports",
+        "request",
+        "request_id",
+    )
+
+    def __init__(
+        self, request_id: int, frame: bytes, repeat: Repeat, request: Request | None = None
+    ) -> None:
+        self.request_id = request_id
+        self.frame = frame
+        self.repeat = repeat
+        self.request = request
+        self.reports: list[Report] = []
+        self._answered = trio.Event()
+        self._response: Reply | None = None
+        self._failure: Exception | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True if `wait` has nothing to wait for."""
+        return self._answered.is_set()
+
+    async def wait(self) -> Answer:
+        """Wait for the answer, without a deadline of its own.
+
+        A business reject is an answer and not raised here.
+
+        Raises:
+            RequestRefused: answered `error`: not executed.
+            ConnectionLost: the session's last connection ended first: outcome unknown.
+            AcknowledgedLost: so it did because the server forgot what it had answered.
+
+        Cancellation: safe; the request stays sent, and `wait` may be called again.
+        """
+        await self._answered.wait()
+        return self.answer()
+
+    def answer(self) -> Answer:
+        """Return the answer that has come; raises what `wait` raises."""
+        response = self._response
+        if response is None:
+            if isinstance(self._failure, AcknowledgedLost):
+                raise self._failure.with_traceback(None)
+            raise ConnectionLost(
+                f"request {self.request_id}: outcome unknown: {self._failure}"
+            ) from self._failure
+        if isinstance(response, Error):
+            raise refused(response, self)
+        return Answer(response, tuple(self.reports), self.request)
+
+    def resolve(self, response: Reply) -> None:
+        """Take the answer (the channel's part)."""
+        self._response = response
+        self._answered.set()
+
+    def fail(self, error: Exception) -> None:
+        """Give up waiting (the channel's part)."""
+        self._failure = error
+        self._answered.set()
+
+
+def refused(error: Error, asked: Pending | None = None) -> RequestRefused:
+    """Make the exception of an error message, which answers a request if that is known."""
+    made = RequestRefused(
+        error.request_id, error.code, error.name, error.message, error.retryable, error.field
+    )
+    if asked is not None:
+        made.request, made.frame = asked.request, asked.frame
+        if error.code == ErrorCode.BAD_FIELD:
+            made.detail = explain_field(asked.frame, error.field)
+    return made
+
+
+def refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:
+    """Refuse in the server's words what cannot go to the server."""
+    return RequestRefused(request_id, code, code.name.lower(), text, ERROR_TRAITS[code].retryable)
+
+
+def ends_stream(message: Reply) -> bool:
+    """True if the server ends a stream without being asked."""
+    return isinstance(message, Unsubscribed) and not message.request_id

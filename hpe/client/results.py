@@ -1,0 +1,359 @@
+"""What requests return: small frozen results, made of the server's answers.
+
+Owns the meaning of an answer: a business reject raises OrderRejected, an answer of another type
+is a ProtocolError, all else becomes a value. Keeps no state. Everything here is integers: ticks,
+lots, atoms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from hpe.client.explaining import explain_reject
+from hpe.client.pending import Answer, Event
+from hpe.errors import OrderRejected, ProtocolError
+from hpe.protocol.messages import (
+    FLAG_DUPLICATE,
+    FLAG_KEY_LIMIT,
+    FLAG_USER_LIMIT,
+    PAGE_MAX,
+    AddAssetResponse,
+    BalanceReply,
+    BlockUserResponse,
+    CancelReason,
+    DelistAssetResponse,
+    ExecutionReport,
+    HoldResponse,
+    InstrumentStatus,
+    LockResponse,
+    MassCancelResponse,
+    OcoResponse,
+    OrderReport,
+    OrderResponse,
+    OrderStatus,
+    RejectReason,
+    Request,
+    SetFeesResponse,
+    SetStatusResponse,
+    UncrossResponse,
+)
+
+_REJECT_NAMES: Final = {int(reason): reason.name.lower() for reason in RejectReason}
+
+
+class Judged(Protocol):
+    """A response that says whether its request was rejected."""
+
+    @property
+    def request_id(self) -> int:
+        """The request's id."""
+
+    @property
+    def flags(self) -> int:
+        """Bits that say more, as of a reject whose limit it was."""
+
+    @property
+    def reason(self) -> int:
+        """0, a RejectReason or a CancelReason."""
+
+
+_T = TypeVar("_T")
+_Row = TypeVar("_Row")
+_J = TypeVar("_J", bound=Judged)
+
+
+class OrderResult(msgspec.Struct, frozen=True, gc=False):
+    """How an order command ended. Prices in ticks, quantities in lots, money in atoms.
+
+    `reason` is 0 or a CancelReason (a reject raises OrderRejected). `quantity` of the order =
+    leaves + cum + canceled. `events` are the matches that the self-trade policy prevented and
+    the linked orders that ended. A `duplicate` is the remembered response to a repeated request:
+    the server sends reports once, so `fills` may then be empty while `fill_count` is not 0.
+    """
+
+    request_id: int
+    duplicate: bool
+    sequence: int
+    reason: int
+    time_ns: int
+    status: OrderStatus
+    order_id: int
+    leaves: int
+    cum: int
+    canceled: int
+    quote_total: int
+    fee_total: int
+    fill_count: int
+    first_trade_id: int
+    fills: tuple[ExecutionReport, ...]
+    events: tuple[Event, ...]
+
+
+class OcoResult(NamedTuple):
+    """The two orders of a submit_oco, both open."""
+
+    request_id: int
+    sequence: int
+    time_ns: int
+    limit_order_id: int
+    stop_order_id: int
+
+
+class MassCancelResult(NamedTuple):
+    """What a mass_cancel took off; `remaining` orders match too: cancel again.
+
+    `orders` has the reports of those that are one's own. The server sends them once: they may be
+    missing from the outcome of a repeated request.
+    """
+
+    sequence: int
+    canceled: int
+    remaining: int
+    orders: tuple[OrderReport, ...]
+
+
+class UncrossResult(NamedTuple):
+    """How a call ended: price in ticks and volume in lots, both 0 when nothing crossed."""
+
+    sequence: int
+    time_ns: int
+    price: int
+    volume: int
+
+
+class Balance(NamedTuple):
+    """One account in atoms; locked = reserved (by open orders) + held (by lock_balance)."""
+
+    available: int
+    locked: int
+    reserved: int
+    held: int
+
+
+class HoldResult(NamedTuple):
+    """What is left of a named hold (0: it is gone), and its owner's account, in atoms."""
+
+    hold_id: int
+    asset: int
+    remaining: int
+    balance: Balance
+
+
+Result = (
+    OrderResult
+    | OcoResult
+    | MassCancelResult
+    | UncrossResult
+    | Balance
+    | HoldResult
+    | InstrumentStatus
+    | int
+    | None
+)
+"""What any command returns."""
+
+
+def expect(kind: type[_T], answer: Answer) -> _T:
+    """Return the answer's response.
+
+    Raises:
+        ProtocolError: it is of another type.
+    """
+    if not isinstance(answer.response, kind):
+        found = type(answer.response).__name__
+        raise ProtocolError(f"expected {kind.__name__}, the server answered {found}")
+    return answer.response
+
+
+def accepted(kind: type[_J], answer: Answer) -> _J:
+    """Return a response that carries a reason; cancel reasons, from 101 on, are no rejects.
+
+    Raises:
+        OrderRejected: the request was executed to a business reject.
+        ProtocolError: the response is of another type.
+    """
+    response = expect(kind, answer)
+    if 0 < response.reason < CancelReason.REQUESTED:
+        raise rejected(response, answer.request)
+    return response
+
+
+def rejected(response: Judged, request: Request | None = None) -> OrderRejected:
+    """Make the exception of a business reject; `request` is what was sent, if that is known."""
+    reason = response.reason
+    # A newer server may know more reasons: its number is then the name.
+    name = _REJECT_NAMES.get(reason, f"reason_{reason}")
+    limit_of = ""
+    if name.startswith("too_many_"):
+        limit_of = "user" if response.flags & FLAG_USER_LIMIT else "service"
+        limit_of = "key" if response.flags & FLAG_KEY_LIMIT else limit_of
+    detail = explain_reject(request, reason, getattr(response, "time_ns", 0))
+    return OrderRejected(
+        response.request_id, reason, name, response, limit_of=limit_of, request=request,
+        detail=detail,
+    )  # fmt: skip
+
+
+def order_result(answer: Answer) -> OrderResult:
+    """Return the result of submit, cancel or replace."""
+    response = accepted(OrderResponse, answer)
+    return OrderResult(
+        request_id=response.request_id,
+        duplicate=bool(response.flags & FLAG_DUPLICATE),
+        sequence=response.sequence,
+        reason=response.reason,
+        time_ns=response.time_ns,
+        status=OrderStatus(response.status),
+        order_id=response.order_id,
+        leaves=response.leaves,
+        cum=response.cum,
+        canceled=response.canceled,
+        quote_total=response.quote_total,
+        fee_total=response.fee_total,
+        fill_count=response.fill_count,
+        first_trade_id=response.first_trade_id,
+        fills=answer.fills,
+        events=answer.events,
+    )
+
+
+def oco_result(answer: Answer) -> OcoResult:
+    """Return the result of submit_oco."""
+    response = accepted(OcoResponse, answer)
+    return OcoResult(
+        response.request_id,
+        response.sequence,
+        response.time_ns,
+        response.limit_order_id,
+        response.stop_order_id,
+    )
+
+
+def mass_cancel_result(answer: Answer) -> MassCancelResult:
+    """Return the result of mass_cancel."""
+    response = accepted(MassCancelResponse, answer)
+    orders = tuple(event for event in answer.events if isinstance(event, OrderReport))
+    return MassCancelResult(response.sequence, response.canceled, response.remaining, orders)
+
+
+def uncross_result(answer: Answer) -> UncrossResult:
+    """Return the result of uncross."""
+    response = accepted(UncrossResponse, answer)
+    return UncrossResult(response.sequence, response.time_ns, response.price, response.volume)
+
+
+def account(response: LockResponse | HoldResponse | BalanceReply) -> Balance:
+    """Return the account that a response shows."""
+    locked = response.reserved + response.held
+    return Balance(response.available, locked, response.reserved, response.held)
+
+
+def balance_result(answer: Answer) -> Balance:
+    """Return the result of a command that moves money between accounts."""
+    return account(accepted(LockResponse, answer))
+
+
+def hold_result(answer: Answer) -> HoldResult:
+    """Return the result of capture_hold or release_hold."""
+    response = accepted(HoldResponse, answer)
+    return HoldResult(response.hold_id, response.asset, response.remaining, account(response))
+
+
+def status_result(answer: Answer) -> InstrumentStatus:
+    """Return the result of set_status."""
+    return InstrumentStatus(accepted(SetStatusResponse, answer).status)
+
+
+def open_orders_result(answer: Answer) -> int:
+    """Return the result of block_user."""
+    return accepted(BlockUserResponse, answer).open_orders
+
+
+def no_result(answer: Answer) -> None:
+    """Take the answer to set_fees."""
+    accepted(SetFeesResponse, answer)
+
+
+def delisted(answer: Answer) -> None:
+    """Take the answer to delist_asset or delist_instrument."""
+    accepted(DelistAssetResponse, answer)
+
+
+def new_id(answer: Answer) -> int:
+    """Return the id that a listing command made."""
+    return accepted(AddAssetResponse, answer).id
+
+
+def result_of(answer: Answer) -> Result:
+    """Return the result of any command, by the type of its response."""
+    match answer.response:
+        case OrderResponse():
+            return order_result(answer)
+        case OcoResponse():
+            return oco_result(answer)
+        case MassCancelResponse():
+            return mass_cancel_result(answer)
+        case UncrossResponse():
+            return uncross_result(answer)
+        case LockResponse():
+            return balance_result(answer)
+        case HoldResponse():
+            return hold_result(answer)
+        case SetStatusResponse():
+            return status_result(answer)
+        case BlockUserResponse():
+            return open_orders_result(answer)
+        case SetFeesResponse():
+            no_result(answer)
+            return None
+        case DelistAssetResponse():
+            delisted(answer)
+            return None
+        case _:
+            return new_id(answer)
+
+
+class Page(Protocol[_Row]):
+    """A reply with a part of a list."""
+
+    @property
+    def sequence(self) -> int:
+        """What it shows: everything up to this command."""
+
+    @property
+    def rows(self) -> list[_Row]:
+        """In order."""
+
+
+class Listing(NamedTuple, Generic[_Row]):
+    """A whole list. `sequence` is that of its last page; earlier ones may show what was before.
+
+    `complete_after`: of fills, the private sequence above which none is missing; 0: none at all is,
+    of those that were asked for.
+    """
+
+    sequence: int
+    rows: list[_Row]
+    complete_after: int = 0
+
+
+async def pages(
+    ask: Callable[[int, int], Awaitable[Page[_Row]]], key: Callable[[_Row], int], after: int = 0
+) -> Listing[_Row]:
+    """Read a list to its end.
+
+    Args:
+        ask: gives a page from (after, limit).
+        key: of a row, what `after` is compared with.
+        after: where to begin.
+    """
+    rows: list[_Row] = []
+    while True:
+        page = await ask(after, PAGE_MAX)
+        rows += page.rows
+        if len(page.rows) < PAGE_MAX:
+            return Listing(page.sequence, rows)
+        after = key(page.rows[-1])

@@ -1,0 +1,304 @@
+"""Private events in the client library: every report of a user, once and in order.
+
+A part of Client (hpe/client/client.py), and the stream that it gives out; one task iterates a
+stream. Guarantees: reports come in order of private_sequence, none missing and none twice, across
+reconnects and restarts of the service; where the server does not keep what is missing any more,
+a Snapshot stands in its place; a reader that falls behind loses nothing: what it does not take
+stays on the server, and is fetched when it has caught up. Events are views with Decimals; `raw` is
+the report of the wire.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
+
+import trio
+
+from hpe.client.arguments import checked
+from hpe.client.listings import KnownListings, ListingCalls
+from hpe.client.requests import RequestChannel
+from hpe.client.subscriptions import PRIVATE, RETRY_S, Stream, Subscriptions, followed
+from hpe.client.views import (
+    AccountView,
+    BalanceReportView,
+    ExecutionView,
+    FillView,
+    HoldReportView,
+    HoldView,
+    OrderReportView,
+    OrderStateView,
+    PreventedMatchView,
+)
+from hpe.errors import NotConnected, ProtocolError, ReplyTimeout, RequestRefused
+from hpe.protocol.messages import (
+    BalanceReport,
+    BalanceRow,
+    ErrorCode,
+    ExecutionReport,
+    FillRow,
+    HoldReport,
+    HoldRow,
+    OrderReport,
+    OrderRow,
+    PrivateReport,
+    PrivateSubscribed,
+    PrivateUpdate,
+    Reply,
+    SubscribePrivate,
+)
+
+WAITING_MAX: Final = 16_384
+"""Reports that wait for their reader here; beyond, they wait on the server."""
+
+
+class RawSnapshot(NamedTuple):
+    """The lists of a Snapshot in the integers of the wire."""
+
+    sequence: int
+    orders: list[OrderRow]
+    balances: list[BalanceRow]
+    holds: list[HoldRow]
+    fills: list[FillRow]
+    fills_complete_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a user stands, in place of reports that the server does not keep any more.
+
+    `fills` are those after the last report before this; what they did is in the other lists. Those
+    with a private sequence at or below `fills_complete_after` may be missing; 0: none is. The
+    reports that follow have a `sequence` above this one. When much happened while the lists were
+    read, orders, balances and holds may be newer than `sequence` says: reports carry what is
+    afterwards, not differences, so that to apply them again does no harm.
+    """
+
+    sequence: int
+    orders: list[OrderStateView]
+    balances: list[AccountView]
+    holds: list[HoldView]
+    fills: list[FillView]
+    fills_complete_after: int
+    raw: RawSnapshot = field(repr=False, compare=False)
+
+
+class _Gap(NamedTuple):
+    """Stands among the reports where the server did not keep some; `last` is the newest of them."""
+
+    last: int
+
+
+ReportView = (
+    ExecutionView | OrderReportView | PreventedMatchView | HoldReportView | BalanceReportView
+)
+
+PrivateEvent = ReportView | Snapshot
+"""What happened."""
+
+_R = TypeVar("_R")
+
+
+class PrivateEvents(Stream):
+    """The private stream of one user, as an async iterator. Made by `Client.private_events`.
+
+    Attributes:
+        user: whose.
+        position: private_sequence up to which everything was given out: what another
+            `private_events(after=...)` takes to go on behind it. None before the stream began.
+        snapshots: how often the server did not keep what was missing.
+    """
+
+    def __init__(
+        self,
+        requests: RequestChannel,
+        subscriptions: Subscriptions,
+        listings: KnownListings,
+        user: int,
+        after: int | None,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
+        super().__init__((PRIVATE, user))
+        self.user = user
+        self.position = after
+        self.snapshots = 0
+        self._requests = requests
+        self._subscriptions = subscriptions
+        self._listings = listings
+        self._waiting_max = waiting_max
+        self._received = after  # private_sequence of the newest report that came
+        self._waiting: deque[PrivateReport | _Gap] = deque()
+        self._paused = False  # too much waits: the server was told to stop
+        self._too_old = False  # the next beginning follows a gap
+        self._floor = 0  # the last snapshot's sequence: it has these reports in it
+
+    def __aiter__(self) -> PrivateEvents:
+        """Iterate over what happens, without an end."""
+        return self
+
+    async def __anext__(self) -> PrivateEvent:
+        """Return the next event.
+
+        Raises:
+            RequestRefused: the server ended the stream.
+            ConnectionLost: the client has ended.
+
+        Cancellation: safe; nothing is lost.
+        """
+        await trio.lowlevel.checkpoint()
+        while True:
+            while self._waiting:
+                first = self._waiting[0]
+                if isinstance(first, _Gap):
+                    return await self._snapshot(first)
+                view = None
+                if first.sequence > self._floor:
+                    view = await self._persist(partial(self._view, first))
+                # No await behind this: what is taken from the line is given out.
+                self._waiting.popleft()
+                self.position = first.private_sequence
+                if view is not None:
+                    return view
+            self._raise_failure()
+            if self._paused:
+                self._paused = False
+                self._subscriptions.renew(self)
+            await self._wait_news()
+
+    async def _snapshot(self, gap: _Gap) -> Snapshot:
+        """Read how the user stands."""
+        raw = await self._persist(self._read)
+        snapshot = await self._persist(partial(self._snapshot_view, raw))
+        self._waiting.popleft()
+        self._floor, self.position = snapshot.sequence, gap.last
+        self.snapshots += 1
+        return snapshot
+
+    async def _persist(self, ask: Callable[[], Awaitable[_R]]) -> _R:
+        """Ask again and again until all of it came."""
+        while True:
+            try:
+                return await ask()
+            except (ReplyTimeout, NotConnected):
+                continue
+            except RequestRefused as error:
+                if not error.retryable:
+                    raise
+                await trio.sleep(RETRY_S)
+
+    async def _read(self) -> RawSnapshot:
+        """Read all lists; fills first: `sequence` is theirs, and no other list is older."""
+        requests, user = self._requests, self.user
+        fills = await requests.read_fills(user, after=self.position or 0)
+        orders = await requests.read_orders(user=user)
+        balances = await requests.read_balances(user)
+        holds = await requests.read_holds(user)
+        return RawSnapshot(
+            fills.sequence, orders.rows, balances.rows, holds.rows, fills.rows,
+            fills.complete_after,
+        )  # fmt: skip
+
+    async def _snapshot_view(self, raw: RawSnapshot) -> Snapshot:
+        asset, instrument = self._listings.asset_of, self._listings.instrument_of
+        for row in raw.orders:
+            self._listings.orders.add(row.order_id, row.instrument)
+        return Snapshot(
+            raw.sequence,
+            [(await instrument(row.instrument)).order_state(row) for row in raw.orders],
+            [(await asset(row[0])).account(row) for row in raw.balances],
+            [(await asset(row[1])).hold(row) for row in raw.holds],
+            [(await instrument(row.instrument)).fill(row) for row in raw.fills],
+            raw.fills_complete_after,
+            raw,
+        )
+
+    async def _view(self, report: PrivateReport) -> ReportView:
+        if isinstance(report, BalanceReport):
+            return (await self._listings.asset_of(report.asset)).balance_report(report)
+        if isinstance(report, HoldReport):
+            return (await self._listings.asset_of(report.asset)).hold_report(report)
+        instrument = await self._listings.instrument_of(report.instrument)
+        if isinstance(report, ExecutionReport):
+            return instrument.execution(report)
+        if isinstance(report, OrderReport):
+            self._listings.orders.add(report.order_id, report.instrument)
+        return instrument.event(report)
+
+    # --- the subscriptions' side --------------------------------------------------------------
+
+    def ask(self) -> SubscribePrivate | None:
+        """Ask for what follows what was received."""
+        if self._paused:
+            return None
+        return SubscribePrivate(0, None if self._too_old else self._received, self.user)
+
+    def take(self, message: Reply) -> None:
+        """Take the beginning or reports."""
+        if isinstance(message, PrivateSubscribed):
+            if self._too_old:
+                self._too_old = False
+                self._waiting.append(_Gap(message.after))
+            elif self._received is None:
+                self.position = message.after
+            self._received = message.after
+            self._begin()
+        elif isinstance(message, PrivateUpdate) and self.live:
+            self._add(message)
+
+    def refused(self, error: RequestRefused) -> None:
+        """Process the server's refusal; beyond its ring, begin from now and read a snapshot."""
+        if error.code == ErrorCode.RESUME_TOO_OLD:
+            self._too_old = True
+            self._subscriptions.renew(self)
+        else:
+            self.end(error)
+
+    def _add(self, update: PrivateUpdate) -> None:
+        assert self._received is not None
+        if update.last - update.first + 1 != len(update.reports):
+            raise ProtocolError(
+                f"private_update {update.first}..{update.last} has {len(update.reports)} reports"
+            )
+        if update.last <= self._received:
+            return
+        if update.first > self._received + 1:  # never sent by a server that keeps its promise
+            self.live = False
+            self._subscriptions.renew(self)
+            return
+        self._waiting.extend(update.reports[self._received + 1 - update.first :])
+        self._received = update.last
+        self._news.set()
+        if len(self._waiting) >= self._waiting_max:
+            self.live, self._paused = False, True
+            self._subscriptions.pause(self)
+
+
+class StreamCalls(ListingCalls):
+    """The private stream as a method of a client."""
+
+    def private_events(
+        self, after: int | None = None, user: int = 0
+    ) -> AbstractAsyncContextManager[PrivateEvents]:
+        """Follow what happens to a user's orders, holds and accounts, for the length of a block.
+
+        Use: `async with client.private_events() as events: async for event in events: ...`.
+        Entering waits, however long it takes, until the server has begun the stream.
+
+        Args:
+            after: `position` of an earlier stream, to go on behind it; None begins now.
+            user: whose; 0 for one's own.
+
+        Raises:
+            RequestRefused: not allowed, or nothing has that position yet (resume_ahead).
+            ValueError: this client follows the user already.
+            ConnectionLost: the client has ended.
+        """
+        asked = checked(SubscribePrivate(0, after, user or self.user))
+        events = PrivateEvents(
+            self.requests, self.subscriptions, self.listings, asked.user, asked.after
+        )
+        return followed(self.subscriptions, events)

@@ -1,0 +1,303 @@
+"""The streams of one client: asked for, routed, asked for again.
+
+Owns the table of a session's open streams and which of them have to be asked for; used from one
+Trio loop: by streams, by the channel's reader (`take`) and by one task (`run`). Guarantees: a
+stream gets the beginning that answers its own request, then every update of its topic in order;
+after every reconnect, and whenever it asks for it, it is begun again. Relies on the streams to
+judge what they get: an update may come from before their own beginning.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+import trio
+
+from hpe.client.channel import Channel as Requests
+from hpe.client.pending import Pending, Repeat
+from hpe.errors import ConnectionLost, HpeError, RequestError, RequestRefused, StreamEnded
+from hpe.protocol.messages import (
+    BestUpdate,
+    Channel,
+    LevelsUpdate,
+    OrdersUpdate,
+    PrivateSubscribed,
+    PrivateUpdate,
+    Reply,
+    Request,
+    StatusUpdate,
+    Subscribed,
+    TradesUpdate,
+    Unsubscribe,
+    Unsubscribed,
+    UnsubscribePrivate,
+)
+
+Topic = tuple[int, int]
+"""A Channel and an instrument, or PRIVATE and a user."""
+
+PRIVATE: Final = 0
+
+PAUSE_S: Final = 0.005
+"""Between two rounds of requests: bounds what a book that never fits asks of the server."""
+
+RETRY_S: Final = 0.25
+"""After the server put something off (busy, throttled)."""
+
+_CHANNELS: Final[dict[type[Reply], Channel]] = {
+    BestUpdate: Channel.BEST,
+    LevelsUpdate: Channel.LEVELS,
+    OrdersUpdate: Channel.ORDERS,
+    TradesUpdate: Channel.TRADES,
+    StatusUpdate: Channel.STATUS,
+}
+
+_S = TypeVar("_S", bound="Stream")
+
+
+class Stream(ABC):
+    """One stream as Subscriptions keeps it. No method but the `wait` ones waits.
+
+    Attributes:
+        topic: what it follows.
+        live: whether updates continue what came before; else only a beginning is of use.
+    """
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.live = False
+        self._begun = trio.Event()
+        self._news = trio.Event()
+        self._failure: HpeError | None = None
+
+    async def wait_begun(self) -> None:
+        """Wait until the server has begun the stream; what is known then is no news.
+
+        Raises:
+            RequestRefused: it will not.
+            ConnectionLost: the client has ended.
+        """
+        await self._begun.wait()
+        self._news = trio.Event()
+        self._raise_failure()
+
+    @abstractmethod
+    def ask(self) -> Request | None:
+        """Return the request that begins it; None: it has to wait."""
+
+    @abstractmethod
+    def take(self, message: Reply) -> None:
+        """Take the beginning that it asked for, or an update of its topic."""
+
+    def suspend(self) -> None:
+        """Updates are missing from here on: wait for the next beginning."""
+        self.live = False
+
+    def refused(self, error: RequestRefused) -> None:
+        """Process the server's refusal."""
+        self.end(error)
+
+    def end(self, reason: HpeError) -> None:
+        """Nothing more comes."""
+        self.live = False
+        self._failure = reason
+        self._begun.set()
+        self._news.set()
+
+    def _begin(self) -> None:
+        self.live = True
+        self._begun.set()
+        self._news.set()
+
+    async def _wait_news(self) -> None:
+        """Wait for what was told since the last time."""
+        await self._news.wait()
+        self._news = trio.Event()
+
+    def _raise_failure(self) -> None:
+        reason = self._failure
+        if reason is None:
+            return
+        if isinstance(reason, RequestError):
+            raise reason
+        raise ConnectionLost(f"the client has ended: {reason}") from reason
+
+
+@asynccontextmanager
+async def followed(subscriptions: Subscriptions, stream: _S) -> AsyncIterator[_S]:
+    """Follow a stream for the length of a block, which begins when the stream does."""
+    subscriptions.open(stream)
+    try:
+        await stream.wait_begun()
+        yield stream
+    finally:
+        subscriptions.close(stream)
+        stream.end(ConnectionLost("the stream was left"))
+
+
+class Subscriptions:
+    """All streams of one session."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._streams: dict[Topic, Stream] = {}
+        self._due: OrderedDict[Topic, None] = OrderedDict()
+        self._unwanted: dict[Topic, None] = {}
+        self._asked: dict[int, Stream] = {}
+        self._wake = trio.Event()
+        self._ended: HpeError | None = None
+        requests.on_stream = self.take
+
+    # --- the streams' side --------------------------------------------------------------------
+
+    def open(self, stream: Stream) -> None:
+        """Begin a stream.
+
+        Raises:
+            ValueError: this client has one of that topic already.
+            ConnectionLost: the client has ended.
+        """
+        if self._ended is not None:
+            raise ConnectionLost(f"the client has ended: {self._ended}") from self._ended
+        if stream.topic in self._streams:
+            raise ValueError(f"{_name(stream.topic)}: this client follows it already")
+        self._streams[stream.topic] = stream
+        self.renew(stream)
+
+    def renew(self, stream: Stream) -> None:
+        """Make a stream begin again; an end that was not asked for yet must not follow that."""
+        self._unwanted.pop(stream.topic, None)
+        self._due[stream.topic] = None
+        self._wake.set()
+
+    def pause(self, stream: Stream) -> None:
+        """Make the server stop; `renew` goes on."""
+        self._due.pop(stream.topic, None)
+        self._unwanted[stream.topic] = None
+        self._wake.set()
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream."""
+        if self._streams.pop(stream.topic, None) is not None:
+            self.pause(stream)
+
+    # --- the connection's side ----------------------------------------------------------------
+
+    def take(self, message: Reply) -> None:
+        """Route a message of a stream."""
+        if isinstance(message, Subscribed | PrivateSubscribed):
+            stream = self._asked.pop(message.request_id, None)
+            if stream is not None and self._streams.get(stream.topic) is stream:
+                stream.take(message)
+            return
+        topic = _topic(message)
+        stream = self._streams.get(topic)
+        if stream is None:
+            return
+        if isinstance(message, Unsubscribed):
+            stream.end(StreamEnded(f"{_name(topic)}: it was delisted, nothing more comes"))
+        else:
+            stream.take(message)
+
+    def suspend(self) -> None:
+        """The connection is gone, and with it every subscription."""
+        self._asked.clear()
+        self._unwanted.clear()
+        for stream in self._streams.values():
+            stream.suspend()
+
+    def resume(self) -> None:
+        """There is a new connection: begin everything again."""
+        for stream in self._streams.values():
+            self.renew(stream)
+
+    def end(self, reason: HpeError) -> None:
+        """End every stream."""
+        self._ended = reason
+        for stream in [*self._streams.values()]:
+            stream.end(reason)
+
+    async def run(self) -> None:
+        """Ask for what is due, until cancelled or the client has ended."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            try:
+                await self._end_unwanted()
+                all_begun = await self._begin_due()
+            except ConnectionLost:  # of sending: there will be no other connection
+                return
+            await trio.sleep(PAUSE_S if all_begun else RETRY_S)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    async def _end_unwanted(self) -> None:
+        while self._unwanted:
+            await self._requests.turn()
+            request: Request | None = None
+            if self._unwanted:
+                (kind, of), _ = self._unwanted.popitem()
+                if kind == PRIVATE:
+                    request = UnsubscribePrivate(0, of)
+                else:
+                    request = Unsubscribe(0, of, Channel(kind))
+            self._requests.send_turn(request, Repeat.NEVER)
+
+    async def _begin_due(self) -> bool:
+        """Begin everything that is due; False when the server put something off."""
+        asked: list[tuple[Stream, Pending]] = []
+        while self._due:
+            await self._requests.turn()
+            stream, request = self._next_due()
+            pending = self._requests.send_turn(request, Repeat.NEVER)
+            if stream is not None and pending is not None:
+                self._asked[pending.request_id] = stream
+                asked.append((stream, pending))
+        return all([await self._see(stream, pending) for stream, pending in asked])
+
+    def _next_due(self) -> tuple[Stream | None, Request | None]:
+        while self._due:
+            topic = next(iter(self._due))
+            del self._due[topic]
+            stream = self._streams.get(topic)
+            request = stream.ask() if stream is not None else None
+            if request is not None:
+                return stream, request
+        return None, None
+
+    async def _see(self, stream: Stream, pending: Pending) -> bool:
+        """Wait for the answer, which `take` has already; False when the server put it off."""
+        try:
+            await pending.wait()
+        except ConnectionLost:
+            pass  # `resume` or `end` goes on
+        except RequestRefused as error:
+            self._asked.pop(pending.request_id, None)
+            if self._streams.get(stream.topic) is not stream:
+                return True
+            if error.retryable:
+                self.renew(stream)
+                return False
+            stream.refused(error)
+        return True
+
+
+def _topic(message: Reply) -> Topic:
+    if isinstance(message, PrivateUpdate):
+        return PRIVATE, message.user
+    if isinstance(message, Unsubscribed):
+        return message.channel, message.instrument
+    kind = _CHANNELS[type(message)]
+    instrument: int = getattr(message, "instrument")  # noqa: B009 - every update has one
+    return kind, instrument
+
+
+def _name(topic: Topic) -> str:
+    kind, of = topic
+    if kind == PRIVATE:
+        return f"private events of user {of}"
+    return f"{Channel(kind).name.lower()} of instrument {of}"

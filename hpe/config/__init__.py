@@ -1,0 +1,1 @@
+"""The settings of a service, and where they come from."""

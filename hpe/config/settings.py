@@ -1,0 +1,405 @@
+"""Settings of the service: names with units, limits with reasons.
+
+Owns the shape of the configuration, its defaults and the relations between settings;
+sources.py reads it. Any thread may use it: every value is immutable. Guarantees: a `Config`
+that exists is valid, however it was made; a wrong type or a value out of range raises ConfigError
+that names the key and what is allowed. Relies on messages.py for the ranges of everything that
+becomes a logged command.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, Final, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from hpe.access.addresses import can_be_name, is_loopback
+from hpe.errors import ConfigError
+from hpe.protocol import messages
+from hpe.protocol.messages import (
+    Amount,
+    AnyInt,
+    BandPpm,
+    Decimals,
+    InterruptionMs,
+    MakerPpm,
+    PairSymbol,
+    PositiveInt,
+    Symbol,
+    TakerPpm,
+)
+from hpe.protocol.scale import is_decimal_scale
+
+MIB: Final = 1024 * 1024
+
+NonEmpty = Annotated[str, Meta(min_length=1)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+# 8,192 is the most CPUs that a Linux kernel can be built for.
+CpuOrAuto = Annotated[int, Meta(ge=-1, le=8_191)]
+# SCHED_FIFO knows 1-99; 99 would also stand above the kernel's own watchdog threads.
+Priority = Annotated[int, Meta(ge=1, le=99)]
+# Below one page a segment is only header; above 4 GiB its recovery copy outgrows small disks.
+SegmentBytes = Annotated[int, Meta(ge=4096, le=4096 * MIB)]
+# One connection alone may have a read of 64 KiB in flight, hence the lower bound.
+CreditBytes = Annotated[int, Meta(ge=64 * 1024, le=16_384 * MIB)]
+Seconds = Annotated[float, Meta(gt=0, le=3_600)]
+Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
+# A descriptor each; more than a million needs more than the usual fs.nr_open.
+Connections = Annotated[int, Meta(ge=1, le=1_000_000)]
+# Per second; 0 is no limit, and above a million none is needed: the service does less.
+RateOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
+ConnectionsOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
+# Ten years: longer is "never", and the product with 10^9 must stay within 63 bits.
+KeepSeconds = Annotated[int, Meta(ge=0, le=315_360_000)]
+ExpirySeconds = Annotated[int, Meta(ge=1, le=315_360_000)]
+# About 300 bytes of memory per open order in the reference core: 100 million are 30 GB. Users,
+# accounts and holds take about as much.
+OpenOrders = Annotated[int, Meta(ge=1, le=100_000_000)]
+# A book of its own, empty about 4 KiB: a million are 4 GB.
+Listings = Annotated[int, Meta(ge=1, le=1_000_000)]
+Percent = Annotated[int, Meta(ge=1, le=100)]
+SelfTradeName = Literal["none", "cancel_taker", "cancel_maker", "cancel_both", "decrement"]
+SyncCommands = Annotated[int, Meta(ge=1, le=1_000_000)]
+SyncMilliseconds = Annotated[int, Meta(ge=1, le=60_000)]
+
+
+class SyncPolicy(msgspec.Struct, frozen=True):
+    """When the log is made durable relative to the reply (protocol.md, "Durability").
+
+    batch: sync, then reply. every: reply at once, sync after that many commands. interval: reply
+    at once, sync that often. In both relaxed modes an idle tail is synced within `interval_ms`.
+    """
+
+    mode: Literal["batch", "every", "interval"] = "batch"
+    every_commands: SyncCommands = 1
+    interval_ms: SyncMilliseconds = 100
+
+    def describe(self) -> str:
+        """Return the word that `welcome`, the ready line and benchmarks print."""
+        if self.mode == "every":
+            return f"every={self.every_commands}"
+        if self.mode == "interval":
+            return f"interval_ms={self.interval_ms}"
+        return "batch"
+
+
+class AssetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An asset that exists after start. One atom is 10^-decimals of it."""
+
+    symbol: Symbol
+    decimals: Decimals
+
+
+class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A spot pair that exists after start. Scale never changes once added; the rest may.
+
+    Prices in ticks, quantities in lots, notionals in quote atoms, rates in parts per million.
+    """
+
+    symbol: PairSymbol
+    base: Symbol
+    quote: Symbol
+    base_atoms_per_lot: Amount = 1
+    quote_atoms_per_tick: Amount = 1
+    price_min: PositiveInt = 1
+    price_max: PositiveInt = messages.INT_MAX
+    quantity_min: PositiveInt = 1
+    quantity_max: PositiveInt = messages.INT_MAX
+    notional_min: AnyInt = 0
+    notional_max: Amount = messages.AMOUNT_MAX
+    maker_fee_ppm: MakerPpm | None = None
+    taker_fee_ppm: TakerPpm | None = None
+    self_trade: SelfTradeName = "none"
+    band_ppm: BandPpm = 0
+    reference_price: AnyInt = 0
+    volatility_interruption: bool = False
+    interruption_ms: InterruptionMs = 0
+
+    def to_setting(self) -> messages.InstrumentSetting:
+        """Return the same as the row of a `configure`; of two fees one alone makes the other 0."""
+        fields = msgspec.structs.asdict(self)
+        fields["self_trade"] = messages.SelfTrade[self.self_trade.upper()]
+        if (self.maker_fee_ppm, self.taker_fee_ppm) != (None, None):
+            fields["maker_fee_ppm"] = self.maker_fee_ppm or 0
+            fields["taker_fee_ppm"] = self.taker_fee_ppm or 0
+        return messages.InstrumentSetting(**fields)
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set. Construction checks every field and their relations.
+
+    Raises:
+        ConfigError: a value is mistyped, out of range or contradicts another one.
+    """
+
+    data_directory: NonEmpty = "./hpe-data"
+    host: NonEmpty = "127.0.0.1"
+    port: Port = 7070
+    # Without keys everybody is let in and may do everything, so only programs of this machine are.
+    keys_file: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    # Leaving the loopback without keys or without TLS must be said aloud.
+    insecure_plaintext: bool = False
+    core: Literal["auto", "python", "compiled"] = "auto"
+    realtime: Literal["auto", "off", "on"] = "auto"
+    # Low among the real-time priorities: above all ordinary work, below what others put there.
+    realtime_priority: Priority = 10
+    # CPU of the matching thread, CPU of the WAL thread; -1 chooses.
+    realtime_cores: tuple[CpuOrAuto, CpuOrAuto] = (-1, -1)
+    sync: SyncPolicy = SyncPolicy()
+    # Large enough that rotation is rare, small enough that a copy of one segment is quick.
+    segment_bytes_max: SegmentBytes = 64 * MIB
+    # A stranger may hold a descriptor that long without saying who it is.
+    logon_timeout_s: Seconds = 5.0
+    connections_max: Connections = 10_000
+    # Of one address; 0 is as many as connections_max. Several clients may share an address.
+    connections_per_source_max: ConnectionsOrZero = 0
+    # Of those the ones that have not logged on: what one address can hold up without any key.
+    strangers_per_source_max: Connections = 1_024
+    # Of one key, so that none takes all places; 0 is a quarter of connections_max, 16 at least.
+    connections_per_key_max: ConnectionsOrZero = 0
+    # Of one key, where there are no keys of one user, over all connections. A burst of 0 is one
+    # second of the rate. Cancels have a bucket of their own: they reduce risk and must stay
+    # possible when the other one is empty.
+    messages_per_s: RateOrZero = 0
+    messages_burst: RateOrZero = 0
+    cancels_per_s: RateOrZero = 0
+    cancels_burst: RateOrZero = 0
+    # Of one key likewise: commands that change nothing, cancels counted for themselves. Each is
+    # logged, some 100 bytes, and executed again at every start.
+    rejects_per_s: RateOrZero = 1_000
+    rejects_burst: RateOrZero = 10_000
+    # Memory of requests that are read and not yet answered, over all connections.
+    credits_bytes_max: CreditBytes = 64 * MIB
+    # What waited longer for its batch is refused as busy: an order would act on a book that its
+    # sender saw too long ago. Cancels reduce risk, so they may wait longer.
+    orders_wait_ms_max: Milliseconds = 20
+    cancels_wait_ms_max: Milliseconds = 200
+    request_timeout_ms: Milliseconds = 100
+    # What draining and the last replies may take after SIGTERM ...
+    shutdown_deadline_s: Seconds = 5.0
+    # ... and when the process leaves in any case.
+    shutdown_hard_s: Seconds = 10.0
+    session_expiry_s: ExpirySeconds = 86_400
+    # A session that was left this long ago may be forgotten early when others need its room: within
+    # it every ordinary reconnect finds what it had.
+    session_keep_s: KeepSeconds = 600
+    open_orders_max: OpenOrders = 1_000_000
+    open_orders_per_user_max: OpenOrders = 100_000
+    # What else could run out. The last eighth of each, of open orders too, is for operators.
+    users_max: OpenOrders = 1_048_576
+    accounts_max: OpenOrders = 4_194_304
+    holds_max: OpenOrders = 1_000_000
+    holds_per_user_max: OpenOrders = 100_000
+    assets_max: Listings = 65_536
+    instruments_max: Listings = 65_536
+    # By auto_create: a quarter, as what one key may have.
+    assets_per_user_max: Listings = 16_384
+    instruments_per_user_max: Listings = 16_384
+    # What sessions of one key may take of each kind, so that none takes all.
+    key_share_percent: Percent = 25
+    # resolve_instrument of an unknown pair creates it (tick, lot and both atoms 1).
+    auto_create: bool = False
+    assets: tuple[AssetConfig, ...] = ()
+    instruments: tuple[InstrumentConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Hold every field against its range and the fields against each other."""
+        for name, kind in FIELD_TYPES.items():
+            convert(getattr(self, name), kind, f"Config: {name}")
+        _check_texts(self)
+        _check_times(self)
+        _check_cores(self)
+        _check_rates(self)
+        _check_tls(self)
+        _check_host(self)
+        _check_names(self)
+        for instrument in self.instruments:
+            _check_instrument(instrument)
+
+    def to_configure(self, request_id: int) -> messages.Configure:
+        """Return the part that can change an outcome, as the command that gets logged."""
+        return messages.Configure(
+            request_id=request_id,
+            auto_create=self.auto_create,
+            session_expiry_ns=self.session_expiry_s * 1_000_000_000,
+            session_keep_ns=self.session_keep_s * 1_000_000_000,
+            open_orders_max=self.open_orders_max,
+            open_orders_per_user_max=self.open_orders_per_user_max,
+            assets=[messages.AssetSetting(a.symbol, a.decimals) for a in self.assets],
+            instruments=[instrument.to_setting() for instrument in self.instruments],
+            places=messages.PlaceLimits(
+                **{name: getattr(self, name) for name in messages.PlaceLimits.__struct_fields__}
+            ),
+        )
+
+
+SYMBOLS_DESCRIBED_MAX: Final = 8
+"""Of assets and of instruments in one line of the log; what is listed may be thousands."""
+
+
+def describe_configure(command: messages.Configure) -> str:
+    """Return a short line of what a `configure` brings."""
+    parts = []
+    for name in command.__struct_fields__:
+        value = getattr(command, name)
+        if isinstance(value, list):
+            symbols = [row.symbol for row in value[:SYMBOLS_DESCRIBED_MAX]]
+            more = ["..."] if len(value) > len(symbols) else []
+            parts += [f"{len(value)} {name} ({', '.join(symbols + more)})"] if value else []
+        elif name != "request_id":
+            parts.append(f"{name} {value}")
+    return ", ".join(parts)
+
+
+# get_type_hints would drop the ranges; msgspec keeps them.
+FIELD_TYPES: Final[dict[str, Any]] = {
+    field.name: field.type for field in msgspec.structs.fields(Config)
+}
+"""Setting -> its type with its range."""
+
+# AssetConfig and InstrumentConfig become wire structs.
+assert AssetConfig.__struct_fields__ == messages.AssetSetting.__struct_fields__
+assert InstrumentConfig.__struct_fields__ == messages.InstrumentSetting.__struct_fields__
+assert get_args(SelfTradeName) == tuple(policy.name.lower() for policy in messages.SelfTrade)
+
+
+def demo_config(**overrides: Any) -> Config:
+    """Return the defaults plus two instruments to try: BTC/USD and ETH/USD.
+
+    Ticks are 0.01 USD; lots are 0.0001 BTC and 0.001 ETH. USD has 6 decimals, so that one lot
+    at one tick is a whole number of atoms.
+    """
+    row = partial(InstrumentConfig, price_max=1_000_000_000, quantity_max=100_000_000)
+    btc = row("BTC/USD", "BTC", "USD", 10_000, 1)
+    eth = row("ETH/USD", "ETH", "USD", 100_000, 10)
+    assets = (AssetConfig("BTC", 8), AssetConfig("ETH", 8), AssetConfig("USD", 6))
+    return Config(**{"assets": assets, "instruments": (btc, eth), **overrides})
+
+
+def convert(value: object, kind: Any, where: str, *, strict: bool = True) -> Any:
+    """Return a value of a type; not strict: text is read as the number or word it is.
+
+    Raises:
+        ConfigError: it is none, or out of range.
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(value), kind, strict=strict)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise ConfigError(f"{where}: found {_shown(value)}: {error}") from error
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no such integer in decimal digits
+        return "an integer of thousands of digits"
+
+
+def _check_texts(config: Config) -> None:
+    for name in ("data_directory", "keys_file", "tls_certificate", "tls_key", "host"):
+        value = getattr(config, name)
+        if "\0" in value:
+            raise ConfigError(f"{name}: found {value!r}; allowed: names without a zero byte")
+    if not can_be_name(config.host):
+        raise ConfigError(f"host: found {config.host!r}; allowed: an address, or a name")
+
+
+def _check_times(config: Config) -> None:
+    if config.shutdown_hard_s <= config.shutdown_deadline_s:
+        raise ConfigError(
+            f"shutdown_hard_s: found {config.shutdown_hard_s}; allowed: more than "
+            f"shutdown_deadline_s ({config.shutdown_deadline_s})"
+        )
+
+
+def _check_cores(config: Config) -> None:
+    matcher_cpu, wal_cpu = config.realtime_cores
+    if matcher_cpu == wal_cpu != -1:
+        raise ConfigError(
+            f"realtime_cores: found CPU {matcher_cpu} twice; allowed: two different ones or -1"
+        )
+
+
+def _check_rates(config: Config) -> None:
+    for name in ("messages", "cancels"):
+        rate, burst = getattr(config, f"{name}_per_s"), getattr(config, f"{name}_burst")
+        if burst and not rate:
+            raise ConfigError(
+                f"{name}_burst: found {burst} without {name}_per_s; allowed: with a rate"
+            )
+
+
+def _check_tls(config: Config) -> None:
+    if bool(config.tls_certificate) != bool(config.tls_key):
+        missing = "tls_key" if config.tls_certificate else "tls_certificate"
+        raise ConfigError(f"{missing}: not set; tls_certificate and tls_key are set together")
+
+
+def _check_host(config: Config) -> None:
+    """Refuse an address for strangers where nothing keeps them out; `insecure_plaintext` may."""
+    if config.insecure_plaintext or is_loopback(config.host):
+        return
+    needed = ("keys_file", "tls_certificate", "tls_key")
+    missing = [name for name in needed if not getattr(config, name)]
+    if missing:
+        raise ConfigError(
+            f"host: found {config.host!r}; allowed: a loopback address, or others with logon and "
+            f"encryption: {', '.join(missing)} not set (insecure_plaintext allows it all the same)"
+        )
+
+
+def _check_names(config: Config) -> None:
+    """Find a symbol that stands there twice; what else can be wrong depends on what is listed.
+
+    An instrument may name an asset that was added at run time, so the core judges the rest when
+    it compares the configuration with the recovered state.
+    """
+    _check_unique([asset.symbol for asset in config.assets], "assets")
+    _check_unique([instrument.symbol for instrument in config.instruments], "instruments")
+
+
+def _check_unique(symbols: list[str], where: str) -> None:
+    for symbol in symbols:
+        if symbols.count(symbol) > 1:
+            raise ConfigError(f"{where}: {symbol!r} stands there {symbols.count(symbol)} times")
+
+
+def _check_instrument(row: InstrumentConfig) -> None:
+    """Find terms of one instrument that contradict each other."""
+    where = f"instruments: {row.symbol!r}"
+    for name in ("price", "quantity", "notional"):
+        low, high = getattr(row, f"{name}_min"), getattr(row, f"{name}_max")
+        if low > high:
+            raise ConfigError(
+                f"{where}: {name}_min: found {low}; allowed: at most {name}_max ({high})"
+            )
+    if not is_decimal_scale(row.base_atoms_per_lot, row.quote_atoms_per_tick):
+        raise ConfigError(
+            f"{where}: base_atoms_per_lot: found {row.base_atoms_per_lot} with "
+            f"quote_atoms_per_tick {row.quote_atoms_per_tick}; allowed: scales whose prices are "
+            "finite decimals: without its factors 2 and 5 the lot divides the tick"
+        )
+    if (row.maker_fee_ppm or 0) + (row.taker_fee_ppm or 0) < 0:
+        raise ConfigError(
+            f"{where}: maker_fee_ppm: found {row.maker_fee_ppm}; allowed: a rebate up to "
+            f"taker_fee_ppm ({row.taker_fee_ppm or 0})"
+        )
+    if row.band_ppm and not row.reference_price:
+        raise ConfigError(
+            f"{where}: reference_price: found 0 with band_ppm {row.band_ppm}; allowed: above 0, "
+            "the middle of the band before the first trade"
+        )
+    if row.volatility_interruption and not row.band_ppm:
+        raise ConfigError(
+            f"{where}: volatility_interruption: found true without band_ppm; allowed: with a band "
+            "that it can act on"
+        )
+    if row.interruption_ms and not row.volatility_interruption:
+        raise ConfigError(
+            f"{where}: interruption_ms: found {row.interruption_ms} without "
+            "volatility_interruption; allowed: with one that it can end"
+        )

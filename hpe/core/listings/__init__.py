@@ -1,0 +1,1 @@
+"""Assets and instruments, and how a configuration differs from what is listed."""

@@ -1,0 +1,153 @@
+"""Named holds: money that a user's side has bound under an id of its own.
+
+Part of the deterministic core. A hold's amount is in its account's `held` and `named`; it can be
+paid out in parts (captured), given back in parts (released), and expires by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+from sortedcontainers import SortedDict
+
+from hpe.core.money.balances import BalanceCache
+from hpe.core.places import Holder, No, Places, Taken
+from hpe.core.timers import HOLD, Due, Timers
+from hpe.errors import InvariantViolation
+from hpe.protocol.messages import HoldRow, RejectReason
+
+if TYPE_CHECKING:
+    from hpe.core.context import Context
+    from hpe.core.exchange import Settings
+
+
+class Hold(msgspec.Struct, gc=False):
+    """What is left of one hold, in atoms; `expires_ns` 0: never. `holder`: whose place it takes."""
+
+    asset: int
+    amount: int
+    expires_ns: int
+    holder: Holder
+
+
+class Holds:
+    """The live named holds of every user."""
+
+    def __init__(
+        self, balances: BalanceCache, timers: Timers, settings: Settings, places: Places
+    ) -> None:
+        self._balances = balances
+        self._timers = timers
+        self._settings = settings
+        self._places = places
+        self._holds: dict[int, SortedDict[int, Hold]] = {}
+        self._count = 0
+
+    def find(self, user: int, hold_id: int) -> Hold | None:
+        """Find a live hold of a user."""
+        mine = self._holds.get(user)
+        return mine.get(hold_id) if mine is not None else None
+
+    def add(self, context: Context, user: int, hold_id: int, hold: Hold) -> No:
+        """Bind available money under an id."""
+        if self.find(user, hold_id) is not None:
+            return RejectReason.DUPLICATE_HOLD
+        limits = self._settings.places
+        taken = Taken(self._count, len(self._holds.get(user, ())), hold.holder.holds)
+        no = self._places.refusal(
+            context,
+            RejectReason.TOO_MANY_HOLDS,
+            1,
+            taken,
+            limits.holds_max,
+            limits.holds_per_user_max,
+        ) or self._balances.lock(user, hold.asset, hold.amount)
+        if not no:
+            self._balances.accounts[user][hold.asset].named += hold.amount
+            self.restore(user, hold_id, hold)
+        return no
+
+    def restore(self, user: int, hold_id: int, hold: Hold) -> None:
+        """File a hold whose money is bound already."""
+        mine = self._holds.get(user)
+        if mine is None:
+            mine = self._holds[user] = SortedDict()
+        mine[hold_id] = hold
+        self._count += 1
+        hold.holder.holds += 1
+        if hold.expires_ns:
+            self._timers.add((hold.expires_ns, HOLD, user, hold_id))
+
+    def pay(self, user: int, hold_id: int, hold: Hold, amount: int, to_user: int) -> None:
+        """Pay out of a hold into an account that is there; at 0 the hold is gone."""
+        account = self._balances.accounts[user][hold.asset]
+        payee = self._balances.accounts[to_user][hold.asset]
+        self._balances.touch(account)
+        self._balances.touch(payee)
+        account.held -= amount
+        account.named -= amount
+        hold.amount -= amount
+        payee.available += amount
+        if not hold.amount:
+            if hold.expires_ns:
+                self._timers.remove((hold.expires_ns, HOLD, user, hold_id))
+            self._forget(user, hold_id)
+
+    def expire(self, user: int, hold_id: int) -> None:
+        """Release what is left of a hold."""
+        hold = self._holds[user][hold_id]
+        self.pay(user, hold_id, hold, hold.amount, user)
+
+    def _forget(self, user: int, hold_id: int) -> None:
+        mine = self._holds[user]
+        mine.pop(hold_id).holder.holds -= 1
+        if not mine:
+            del self._holds[user]
+        self._count -= 1
+
+    def of(self, user: int, after: int = 0) -> Iterator[HoldRow]:
+        """Walk the holds of a user with ids above `after`, by ascending id."""
+        mine = self._holds.get(user)
+        if mine is not None:
+            for hold_id in mine.irange(after, inclusive=(False, True)):
+                hold = mine[hold_id]
+                yield hold_id, hold.asset, hold.amount, hold.expires_ns
+
+    def rows(self) -> Iterator[tuple[int, HoldRow]]:
+        """Yield (user, row) of every hold, sorted."""
+        for user in sorted(self._holds):
+            for row in self.of(user):
+                yield user, row
+
+    def key_of(self, user: int, hold_id: int) -> int:
+        """Return the key whose place a hold takes."""
+        return self._holds[user][hold_id].holder.key
+
+    def holders(self) -> list[Holder]:
+        """Return whose place each hold takes."""
+        return [hold.holder for mine in self._holds.values() for hold in mine.values()]
+
+    def due(self) -> list[Due]:
+        """Return the timers of the holds that expire."""
+        return [
+            (expires_ns, HOLD, user, hold_id)
+            for user, (hold_id, _, _, expires_ns) in self.rows()
+            if expires_ns
+        ]
+
+    def check(self) -> None:
+        """Check that accounts hold under names exactly what the holds say."""
+        named: dict[tuple[int, int], int] = {}
+        for user, (hold_id, asset, amount, _) in self.rows():
+            if amount <= 0:
+                raise InvariantViolation(f"hold {hold_id} of user {user} holds {amount}")
+            named[user, asset] = named.get((user, asset), 0) + amount
+        for user, accounts in self._balances.accounts.items():
+            for asset, account in accounts.items():
+                if account.named != named.get((user, asset), 0) or account.named > account.held:
+                    raise InvariantViolation(
+                        f"user {user} asset {asset} holds {account.named} under names, its holds "
+                        f"{named.get((user, asset), 0)}"
+                    )

@@ -1,0 +1,184 @@
+"""Money commands: deposits, withdrawals, transfers, locks and named holds.
+
+Part of the deterministic core. Every reject is tested in the order in which protocol.md lists
+it and changes nothing. The movements themselves are balances.py's and holds.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hpe.core.context import Context
+from hpe.core.money.holds import Hold
+from hpe.core.places import No, told
+from hpe.core.trading.events import HoldEvent
+from hpe.protocol.messages import (
+    CaptureHold,
+    Deposit,
+    DepositResponse,
+    HoldChange,
+    HoldResponse,
+    LockBalance,
+    LockResponse,
+    RejectReason,
+    ReleaseHold,
+    ReleaseHoldResponse,
+    Transfer,
+    TransferResponse,
+    UnlockBalance,
+    UnlockResponse,
+    Withdraw,
+    WithdrawResponse,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_Move = Callable[[int, int, int], No]
+"""(user, asset, amount) -> why not: one movement of money."""
+
+_MoneyCommand = Deposit | Withdraw | LockBalance | UnlockBalance | Transfer
+
+
+class Treasury:
+    """Carries out money commands on one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._assets = exchange.listings.assets
+        self._balances = exchange.balances
+        self._holds = exchange.holds
+        self._parties = exchange.parties
+
+    def deposit(self, context: Context, command: Deposit) -> LockResponse:
+        """Credit an account from outside."""
+
+        def credit(owner: int, asset: int, amount: int) -> No:
+            no = self._parties.refusal(
+                context, owner, asset, reserve=True
+            ) or self._balances.deposit_refusal(asset, amount)
+            if not no:
+                self._parties.admit(context.holder, owner, asset)
+                self._balances.deposit(owner, asset, amount)
+            return no
+
+        return self._move(context, command, DepositResponse, credit)
+
+    def withdraw(self, context: Context, command: Withdraw) -> LockResponse:
+        """Debit an account to outside."""
+        return self._move(context, command, WithdrawResponse, self._balances.withdraw)
+
+    def unlock_balance(self, context: Context, command: UnlockBalance) -> LockResponse:
+        """Move what is held without a name to available."""
+        return self._move(context, command, UnlockResponse, self._balances.unlock)
+
+    def lock_balance(self, context: Context, command: LockBalance) -> LockResponse:
+        """Move available to held, under a name or without one."""
+        self._exchange.expiry.end_named_hold(context, command.user or context.user, command.hold_id)
+        if not command.hold_id:
+            if command.expires_ns:
+                return self._answer(
+                    context, command, LockResponse, RejectReason.INVALID_COMBINATION
+                )
+            return self._move(context, command, LockResponse, self._balances.lock)
+
+        def lock(owner: int, asset: int, amount: int) -> No:
+            if 0 < command.expires_ns <= context.time_ns:
+                return RejectReason.EXPIRY_PASSED
+            hold = Hold(asset, amount, command.expires_ns, context.holder)
+            no = self._holds.add(context, owner, command.hold_id, hold)
+            if not no:
+                self._note(owner, command.hold_id, hold, HoldChange.LOCKED, amount)
+            return no
+
+        return self._move(context, command, LockResponse, lock)
+
+    def transfer(self, context: Context, command: Transfer) -> LockResponse:
+        """Move available money to another user."""
+        if command.to_user == (command.user or context.user):
+            return self._answer(
+                context, command, TransferResponse, RejectReason.INVALID_COMBINATION
+            )
+
+        def pay(owner: int, asset: int, amount: int) -> No:
+            no = self._parties.refusal(context, command.to_user, asset)
+            if not no and self._balances.peek(owner, asset).available < amount:
+                no = RejectReason.INSUFFICIENT_FUNDS
+            if not no:
+                self._parties.admit(context.holder, command.to_user, asset)
+                self._balances.transfer(owner, asset, amount, command.to_user)
+            return no
+
+        return self._move(context, command, TransferResponse, pay)
+
+    def _move(
+        self, context: Context, command: _MoneyCommand, response: type[LockResponse], move: _Move
+    ) -> LockResponse:
+        """Carry out one movement and answer with the account afterwards."""
+        if command.asset not in self._assets:
+            return self._answer(context, command, response, RejectReason.UNKNOWN_ASSET)
+        no = move(command.user or context.user, command.asset, command.amount)
+        return self._answer(context, command, response, no)
+
+    def _answer(
+        self, context: Context, command: _MoneyCommand, response: type[LockResponse], no: No
+    ) -> LockResponse:
+        account, (reason, flags) = (
+            self._balances.peek(command.user or context.user, command.asset),
+            told(no),
+        )
+        return response(
+            command.request_id, flags, context.sequence, reason, command.asset,
+            account.available, account.reserved, account.held,
+        )  # fmt: skip
+
+    def _note(self, user: int, hold_id: int, hold: Hold, change: HoldChange, amount: int) -> None:
+        """Report what happened to a hold."""
+        self._exchange.market.events.append(
+            HoldEvent(user, hold_id, hold.asset, change, amount, hold.amount, hold.expires_ns)
+        )
+
+    def capture_hold(self, context: Context, command: CaptureHold) -> HoldResponse:
+        """Pay out of a named hold."""
+        return self._pay_out(
+            context, command, HoldResponse, HoldChange.CAPTURED, command.amount, command.to_user
+        )
+
+    def release_hold(self, context: Context, command: ReleaseHold) -> HoldResponse:
+        """Release part or all of a named hold."""
+        owner = command.user or context.user
+        return self._pay_out(
+            context, command, ReleaseHoldResponse, HoldChange.RELEASED, command.amount, owner
+        )
+
+    def _pay_out(
+        self,
+        context: Context,
+        command: CaptureHold | ReleaseHold,
+        response: type[HoldResponse],
+        change: HoldChange,
+        amount: int,
+        to_user: int,
+    ) -> HoldResponse:
+        """Pay part of a hold (0: all of it) to a user and answer with what is left."""
+        owner, hold_id = command.user or context.user, command.hold_id
+        self._exchange.expiry.end_named_hold(context, owner, hold_id)
+        sequence, hold = context.sequence, self._holds.find(owner, hold_id)
+        if hold is None:
+            reason = RejectReason.UNKNOWN_HOLD
+            return response(command.request_id, 0, sequence, reason, hold_id, 0, 0, 0, 0, 0)
+        no = self._parties.refusal(context, to_user, hold.asset)
+        if not no and amount > hold.amount:
+            no = RejectReason.INSUFFICIENT_HOLD
+        if not no:
+            amount = amount or hold.amount
+            self._parties.admit(context.holder, to_user, hold.asset)
+            self._holds.pay(owner, hold_id, hold, amount, to_user)
+            self._note(owner, hold_id, hold, change, amount)
+        account = self._balances.peek(owner, hold.asset)
+        reason, flags = told(no)
+        return response(
+            command.request_id, flags, sequence, reason, hold_id, hold.asset, hold.amount,
+            account.available, account.reserved, account.held,
+        )  # fmt: skip

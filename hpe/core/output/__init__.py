@@ -1,0 +1,1 @@
+"""What leaves the core: private reports, market data, snapshots, answers to queries."""

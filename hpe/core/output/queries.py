@@ -1,0 +1,217 @@
+"""Queries: orders, fills, accounts, holds, instruments, and the proofs.
+
+Part of the deterministic core. A query changes nothing: it opens no account and no user. The
+catalogue's lists are catalogue.py's. Costs that are not obvious are named; everything else costs
+what it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.codec import refused
+from hpe.core.effort import CLEARING, ROW
+from hpe.core.money.balances import Account
+from hpe.core.trading.auction import NO_CLEARING, clearing, crossing_levels, is_too_deep
+from hpe.core.trading.operations import count_orders, count_stops
+from hpe.core.trading.orders import STRANGER, Order, Terms
+from hpe.protocol.messages import (
+    CALL_TOO_DEEP,
+    HOUSE_USER,
+    BalanceReply,
+    BalanceRow,
+    BalancesReply,
+    ConservationReply,
+    Error,
+    ExecutionReport,
+    FillRow,
+    FillsReply,
+    GetBalance,
+    GetConservation,
+    GetInstrument,
+    GetOrder,
+    GetOrderbook,
+    GetStateHash,
+    HoldsReply,
+    InstrumentReply,
+    InstrumentStatus,
+    ListBalances,
+    ListFills,
+    ListHolds,
+    ListOrders,
+    OrderbookReply,
+    OrderReply,
+    OrderRow,
+    OrdersReply,
+    RejectReason,
+    Side,
+    StateHashReply,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_NONE: Final = RejectReason.NONE
+_NO_TERMS: Final = Terms()
+_NOTHING: Final[dict[int, Account]] = {}
+
+
+class Queries:
+    """Answers queries about one exchange. `state_hash` is the core's."""
+
+    def __init__(self, exchange: Exchange, state_hash: Callable[[], bytes]) -> None:
+        self._exchange = exchange
+        self._state_hash = state_hash
+        self._effort = exchange.market.effort
+
+    def get_orderbook(self, user: int, query: GetOrderbook) -> OrderbookReply:
+        """Show the best levels of a book."""
+        exchange, book = self._exchange, self._exchange.books.get(query.instrument)
+        if book is None:
+            return OrderbookReply(
+                query.request_id, 0, exchange.sequence, RejectReason.UNKNOWN_INSTRUMENT,
+                query.instrument, 0, 0, [], [],
+            )  # fmt: skip
+        bids, asks = book.depth(Side.BUY, query.depth), book.depth(Side.SELL, query.depth)
+        self._effort.ask(ROW, len(bids) + len(asks))
+        return OrderbookReply(
+            query.request_id, 0, exchange.sequence, _NONE, query.instrument, book.sequence,
+            book.last_price, bids, asks,
+        )  # fmt: skip
+
+    def get_balance(self, user: int, query: GetBalance) -> BalanceReply:
+        """Show one account."""
+        exchange, asset = self._exchange, query.asset
+        reason = _NONE if asset in exchange.listings.assets else RejectReason.UNKNOWN_ASSET
+        account = exchange.balances.peek(query.user or user, asset)
+        available, reserved, held = account.available, account.reserved, account.held
+        return BalanceReply(
+            query.request_id, 0, exchange.sequence, reason, asset, available, reserved + held,
+            reserved, held,
+        )  # fmt: skip
+
+    def get_order(self, user: int, query: GetOrder) -> OrderReply:
+        """Show an order, open or recently ended."""
+        orders, owner = self._exchange.orders, query.user or user
+        reason, row = _NONE, None
+        if (query.order_id == 0) is (query.client_order_id == 0):
+            reason = RejectReason.INVALID_COMBINATION
+        else:
+            order = orders.find(owner, query.order_id, query.client_order_id)
+            if order is None and query.order_id <= self._exchange.last_order_id:
+                self._effort.ask(ROW, len(orders.ended) if query.order_id else 0)
+                order = orders.find_ended(owner, query.order_id, query.client_order_id)
+            row = order_row(order) if order is not None else None
+            reason = _NONE if order is not None else RejectReason.UNKNOWN_ORDER
+        return OrderReply(query.request_id, 0, self._exchange.sequence, reason, row)
+
+    def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
+        """Show a page of open orders. Cost: the user's from `after` to the last that is shown."""
+        mine = self._exchange.orders.users.get(query.user or user, STRANGER)
+        book = self._exchange.books.get(query.instrument)
+        found: list[Order] = []
+        if book is not None or not query.instrument:
+            for piece in mine.open_after(query.after):
+                listed = [o for o in piece if o.book is book] if book is not None else piece
+                shown = listed[: query.limit - len(found)]
+                found += shown
+                if len(found) == query.limit:
+                    self._effort.ask(ROW, piece.index(shown[-1]) + 1)
+                    break
+                self._effort.ask(ROW, len(piece))
+        rows = [order_row(order) for order in found]
+        return OrdersReply(query.request_id, 0, self._exchange.sequence, rows)
+
+    def list_fills(self, user: int, query: ListFills) -> FillsReply:
+        """Show a page of recent fills."""
+        mine = self._exchange.orders.users.get(query.user or user, STRANGER)
+        rows = [fill_row(report) for report in mine.fills.after(query.after, query.limit)]
+        self._effort.ask(ROW, len(rows))
+        return FillsReply(query.request_id, 0, self._exchange.sequence, rows, mine.fills_after)
+
+    def list_balances(self, user: int, query: ListBalances) -> BalancesReply:
+        """Show a page of accounts that are not empty. Cost: all accounts of the user."""
+        accounts = self._exchange.balances.accounts.get(query.user or user, _NOTHING)
+        self._effort.ask(ROW, len(accounts))
+        rows = list(islice(_balance_rows(accounts, query.after), query.limit))
+        return BalancesReply(query.request_id, 0, self._exchange.sequence, rows)
+
+    def list_holds(self, user: int, query: ListHolds) -> HoldsReply:
+        """Show a page of named holds."""
+        rows = list(islice(self._exchange.holds.of(query.user or user, query.after), query.limit))
+        self._effort.ask(ROW, len(rows))
+        return HoldsReply(query.request_id, 0, self._exchange.sequence, rows)
+
+    def get_instrument(self, user: int, query: GetInstrument) -> InstrumentReply | Error:
+        """Show the state of an instrument. Cost: in a call, the levels that cross."""
+        book, sequence = self._exchange.books.get(query.instrument), self._exchange.sequence
+        if book is None:
+            unknown = RejectReason.UNKNOWN_INSTRUMENT
+            return InstrumentReply(query.request_id, 0, sequence, unknown, *[0] * 12)
+        if is_too_deep(book, self._exchange.limits):
+            return refused(query.request_id, *CALL_TOO_DEEP)
+        in_call = book.status is InstrumentStatus.CALL_AUCTION
+        self._effort.ask(CLEARING, crossing_levels(book))
+        low, high = book.band() if book.instrument.band_ppm else (0, 0)
+        rates = book.fees.of(user)
+        return InstrumentReply(
+            query.request_id, 0, sequence, _NONE, query.instrument, book.status, book.last_price,
+            low, high, *(clearing(book) if in_call else NO_CLEARING), count_orders(book),
+            count_stops(book), rates.maker, rates.taker,
+        )  # fmt: skip
+
+    def get_conservation(self, user: int, query: GetConservation) -> ConservationReply:
+        """Add up an asset over all accounts. Cost: all accounts."""
+        exchange, asset = self._exchange, query.asset
+        reason = _NONE if asset in exchange.listings.assets else RejectReason.UNKNOWN_ASSET
+        available = reserved = held = count = 0
+        self._effort.ask(ROW, len(exchange.balances.accounts))
+        for accounts in exchange.balances.accounts.values():
+            account = accounts.get(asset)
+            if account is not None and (account.available or account.reserved or account.held):
+                available += account.available
+                reserved += account.reserved
+                held += account.held
+                count += 1
+        return ConservationReply(
+            query.request_id, 0, exchange.sequence, reason, asset,
+            exchange.balances.net_deposits().get(asset, 0), available, reserved, held,
+            exchange.balances.peek(HOUSE_USER, asset).available, count,
+        )  # fmt: skip
+
+    def get_state_hash(self, user: int, query: GetStateHash) -> StateHashReply:
+        """Digest the whole state. Cost: all of it."""
+        self._effort.ask(ROW, self._exchange.limits.query_effort)
+        digest = self._state_hash().hex()
+        return StateHashReply(query.request_id, 0, self._exchange.sequence, digest)
+
+
+def order_row(order: Order) -> OrderRow:
+    """Show an order as the queries do."""
+    terms, book = order.terms or _NO_TERMS, order.book
+    partner = terms.partner
+    return OrderRow(
+        order.order_id, order.client_order_id, book.instrument.instrument_id, order.side,
+        order.order_type, order.time_in_force, order.price, order.quantity, order.leaves,
+        order.cum, order.canceled, order.status(), order.reason, order.quote_total,
+        order.fee_total, order.reserved, order.flags, order.self_trade, order.waiting,
+        book.triggers.trigger_of(order), terms.trail, terms.display, terms.minimum, terms.budget,
+        terms.expires_ns, partner.order_id if partner is not None else 0,
+    )  # fmt: skip
+
+
+def fill_row(report: ExecutionReport) -> FillRow:
+    """Show a fill as the queries do."""
+    return FillRow(
+        report.trade_id, report.private_sequence, report.time_ns, report.instrument,
+        report.order_id, report.client_order_id, report.side, report.liquidity,
+        report.last_price, report.last_quantity, report.fee, report.contra_order_id,
+    )  # fmt: skip
+
+
+def _balance_rows(accounts: dict[int, Account], after: int) -> Iterable[BalanceRow]:
+    for asset, account in sorted(accounts.items(), key=lambda item: item[0]):
+        if asset > after and (account.available or account.reserved or account.held):
+            yield asset, account.available, account.reserved, account.held, account.named

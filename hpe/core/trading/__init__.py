@@ -1,0 +1,1 @@
+"""Orders: accepted or not, matched, settled, triggered, canceled."""

@@ -1,0 +1,139 @@
+"""Which commands an instrument cannot take now, because something of it is unfinished.
+
+Part of the deterministic core. Such a command is refused as `busy`, before anything of it is
+executed: it is not logged, and can be sent again. Cancels pass while stops stand in line, and so
+does a change of the market's status; while an uncross is in parts nothing does. Source:
+protocol.md, "Unfinished work" and "Holds and due times".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hpe.core.effort import ROW
+from hpe.core.trading.dead import Search, count_dead
+from hpe.core.trading.kinds import STOPS
+from hpe.core.trading.replacing import named_order, only_cancels
+from hpe.protocol.messages import (
+    INT_MAX,
+    ORDER_POST_ONLY,
+    CancelOrder,
+    DelistInstrument,
+    InstrumentStatus,
+    MassCancel,
+    ReplaceOrder,
+    Request,
+    SelfTrade,
+    SetFees,
+    SetStatus,
+    Side,
+    SubmitOco,
+    SubmitOrder,
+    Uncross,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+
+class Busy:
+    """Knows what of one exchange is unfinished."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._books = exchange.books
+        self._market = exchange.market
+        self._works = exchange.market.turns.works
+        self._users = exchange.orders.users
+        self._tests: dict[type[Request], Callable[[int, Any], bool]] = {
+            SubmitOrder: self._comes,
+            SubmitOco: self._comes_in_pairs,
+            Uncross: self._uncrosses,
+            SetFees: self._changes,
+            DelistInstrument: self._changes,
+            ReplaceOrder: self._replaces,
+            CancelOrder: self._cancels,
+            MassCancel: self._cancels_many,
+            SetStatus: self._cancels_many,
+        }
+
+    def refuses(self, user: int, request: Request) -> bool:
+        """True if a command has to wait until its instrument is finished."""
+        test = self._tests.get(type(request))
+        return test is not None and test(user, request)
+
+    def _changes(
+        self, user: int, request: SubmitOrder | SubmitOco | Uncross | SetFees | DelistInstrument
+    ) -> bool:
+        work = self._works.get(request.instrument)
+        return work is not None and work.listed
+
+    def _uncrosses(self, user: int, request: Uncross) -> bool:
+        book = self._books.get(request.instrument)
+        return self._changes(user, request) or (book is not None and book.dead_ns() > 0)
+
+    def _comes(self, user: int, request: SubmitOrder) -> bool:
+        if self._changes(user, request):
+            return True
+        if request.order_type in STOPS:
+            return False
+        if request.flags & ORDER_POST_ONLY:
+            return self._passes_many(request.instrument, request.side, Search(request.price, 1))
+        book = self._books.get(request.instrument)
+        self_trade = request.self_trade or (book.instrument.self_trade if book is not None else 0)
+        if not request.quantity and self_trade == SelfTrade.DECREMENT:
+            self_trade = SelfTrade.CANCEL_TAKER  # a budget has no lots to take off
+        lots, owner = request.quantity or INT_MAX, request.user or user
+        search = Search(request.price, lots, owner, self_trade)
+        return self._passes_many(request.instrument, request.side, search)
+
+    def _comes_in_pairs(self, user: int, request: SubmitOco) -> bool:
+        if self._changes(user, request):
+            return True
+        return self._passes_many(request.instrument, request.side, Search(request.price, 1))
+
+    def _passes_many(self, instrument: int, side: Side, search: Search) -> bool:
+        """True if an order would come to more dead ones than a command may.
+
+        What finding that cost is charged to the command, or, when it is refused and so will not be
+        in the log, apart: with as much as fills a batch nobody looks any more.
+        """
+        book = self._books.get(instrument)
+        dead_ns = book.dead_ns() if book is not None else 0
+        if book is None or not dead_ns or book.status is not InstrumentStatus.TRADING:
+            return False
+        limits, effort = self._market.limits, self._market.effort
+        if effort.wasted >= limits.effort:
+            return True
+        passed = count_dead(book.opposite(side), search, dead_ns, limits)
+        refused = passed.dead > limits.dead
+        (effort.waste if refused else effort.charge)(ROW, passed.rows)
+        return refused
+
+    def _cancels_many(self, user: int, request: MassCancel | SetStatus) -> bool:
+        work = self._works.get(request.instrument)
+        return work is not None and work.uncrossing is not None
+
+    def _cancels(self, user: int, request: CancelOrder) -> bool:
+        order = named_order(self._users, user, request)
+        work = order.book.work if order is not None else None
+        return work is not None and work.uncrossing is not None
+
+    def _replaces(self, user: int, request: ReplaceOrder) -> bool:
+        order = named_order(self._users, user, request)
+        if order is None:
+            return False
+        work, cancels = order.book.work, only_cancels(request, order)
+        if work is not None and work.listed and (work.uncrossing is not None or not cancels):
+            return True
+        if cancels or order.waiting or order.is_dead(order.book.dead_ns()):
+            return False
+        lots = request.leaves_quantity
+        if lots is None:
+            done = order.cum + order.canceled
+            lots = order.leaves if request.quantity is None else request.quantity - done
+        price = request.price or order.price
+        search = Search(price, lots, order.user, order.self_trade)
+        if order.flags & ORDER_POST_ONLY:
+            search = Search(price, 1)
+        return self._passes_many(order.book.instrument.instrument_id, order.side, search)

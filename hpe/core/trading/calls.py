@@ -1,0 +1,137 @@
+"""Call auctions: how a call begins, is uncrossed, in parts where it has many fills, and ends.
+
+Part of the deterministic core. The price is auction.py's; here is what happens at it, to orders and
+to the market's status. A call that an interruption began may end by itself, by a timer.
+Source: protocol.md, "Call auctions".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.context import Context
+from hpe.core.effort import FILL, LEVEL, MOVED, UNCROSS
+from hpe.core.timers import INTERRUPTION, Due
+from hpe.core.trading.auction import Clearing, clearing, fill_auction
+from hpe.core.trading.events import AuctionMatch
+from hpe.core.trading.executor import AuctionFill
+from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.turns import UncrossInProgress, Work
+from hpe.protocol.messages import InstrumentStatus
+
+if TYPE_CHECKING:
+    from hpe.core.trading.market import Market
+
+NS_PER_MS: Final = 1_000_000
+_TRADING: Final = InstrumentStatus.TRADING
+
+
+class Calls:
+    """Begins and ends the calls of a market."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._timers = market.timers
+        self._effort = market.effort
+
+    def interrupt(self, context: Context, book: OrderBook) -> None:
+        """Begin a call that ends by itself, if its instrument has a time for that."""
+        book.set_status(InstrumentStatus.CALL_AUCTION)
+        if book.instrument.interruption_ms:
+            due_ns = context.time_ns + book.instrument.interruption_ms * NS_PER_MS
+            self.time_interruption(book, due_ns)
+
+    def time_interruption(self, book: OrderBook, due_ns: int) -> None:
+        """Set the time at which a call ends by itself."""
+        book.interruption_due_ns = due_ns
+        self._timers.add(*_interruption(book))
+
+    def keep_call(self, book: OrderBook) -> None:
+        """Take off the time of a call, if it has one: an operator ends it."""
+        if book.interruption_due_ns:
+            self._timers.remove(*_interruption(book))
+            book.interruption_due_ns = 0
+        if book.work is not None and book.work.interrupted:
+            book.work.interrupted = False
+            self._market.turns.review(book)
+
+    def end_interruption(self, book: OrderBook) -> None:
+        """Note that a call's time has come: it is uncrossed when it has its turn."""
+        self.keep_call(book)
+        self._market.turns.of(book).interrupted = True
+        self._market.turns.review(book)
+
+    def set_status(self, context: Context, book: OrderBook, status: InstrumentStatus) -> None:
+        """Set an instrument's status; stops that were reached meanwhile fire.
+
+        Those that fired before and had to wait go on, ahead of these.
+        """
+        work = book.work
+        waited = work is not None and not work.goes_on
+        book.set_status(status)
+        fired = status is _TRADING and book.last_price > 0 and book.triggers.count > 0
+        if fired:
+            self._market.fire(book, [book.last_price])
+        self._market.turns.review(book)
+        if fired or waited:
+            self._market.give_turns(context, book, fired=fired, resumed=waited)
+
+    def uncross(self, context: Context, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
+        """Trade what crosses at one price, then go on in the next status."""
+        self.keep_call(book)
+        found = clearing(book)
+        self._effort.charge(UNCROSS)
+        self._effort.charge(LEVEL, book.bids.level_count() + book.asks.level_count())
+        state = UncrossInProgress(*found, next_status)
+        fills_max = self._market.limits.uncross_fills
+        self._uncross(context, self._market.turns.of(book), state, fills_max)
+        return found
+
+    def _uncross(
+        self, context: Context, work: Work, state: UncrossInProgress, fills_max: int
+    ) -> None:
+        """Do a part of an uncross; behind the last one the market goes on."""
+        book = work.book
+        fills = fill_auction(book, state.price, state.volume_left, fills_max)
+        if fills:
+            self._settle_auction(book, fills)
+        left = state.volume_left - sum(fill.quantity for fill in fills)
+        if left:
+            self.keep_uncrossing(work, state._replace(volume_left=left))
+            return
+        if work.uncrossing is not None:
+            work.uncrossing = None
+            self._timers.take_up(book.instrument.instrument_id)
+        if state.price:
+            self._effort.charge(MOVED, book.triggers.advance(state.price))
+        self.set_status(context, book, state.next_status)
+
+    def keep_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
+        """Leave the rest of an uncross for later; what it counts on lives until it is finished."""
+        if work.uncrossing is None:
+            self._timers.pass_over(work.book.instrument.instrument_id)
+        work.uncrossing = state
+        self._market.turns.review(work.book)
+
+    def go_on_uncrossing(self, context: Context, work: Work, state: UncrossInProgress) -> None:
+        """Do the next part of an uncross."""
+        self._uncross(context, work, state, self._market.limits.part_fills)
+
+    def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
+        """Settle and number the trades of an uncross, forget the orders that are filled."""
+        self._effort.charge(FILL, len(fills))
+        self._market.events.append(AuctionMatch(book, self._market.last_trade_id + 1, fills))
+        book.last_trade_id = self._market.last_trade_id = self._market.last_trade_id + len(fills)
+        for fill in fills:
+            self._market.executor.settle_auction(fill)
+        for fill in fills:
+            for order, leaves in ((fill.buy, fill.buy_leaves), (fill.sell, fill.sell_leaves)):
+                if not leaves:
+                    self._market.orders.end(order)
+                self._market.unlink(order, 0)
+
+
+def _interruption(book: OrderBook) -> tuple[Due, int]:
+    """Return the timer of an interruption, and the instrument under which it is kept."""
+    instrument_id = book.instrument.instrument_id
+    return (book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id

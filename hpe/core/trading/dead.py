@@ -1,0 +1,93 @@
+"""How many dead orders stand before the living ones that an order would trade with.
+
+Part of the deterministic core; pure functions of a book. Dead are orders whose time has come and
+whose turn to end has not: nobody trades with them, but a match that comes to them ends them, and
+how many one command ends has a bound. Source: protocol.md, "Holds and due times".
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from hpe.core.contract import Limits
+from hpe.core.effort import rows_passed
+from hpe.core.trading.orderbook import Ladder
+from hpe.core.trading.orders import Order
+from hpe.protocol.messages import (
+    INT_MAX,
+    ORDER_POST_ONLY,
+    InstrumentStatus,
+    SelfTrade,
+)
+
+
+class Search(NamedTuple):
+    """How far an order would go: to `lots` within a price (0: any), and past whose own orders.
+
+    With `self_trade` NONE nobody's are its own.
+    """
+
+    price: int
+    lots: int
+    user: int = 0
+    self_trade: int = SelfTrade.NONE
+
+
+class Passed(NamedTuple):
+    """What a search for dead orders came to: how many of them, and what it cost in rows."""
+
+    dead: int
+    rows: int
+
+
+_NONE: Final = Passed(0, 0)
+
+
+def dead_before(order: Order, limits: Limits) -> Passed:
+    """Count the dead that an order would come to before it is filled, or gives up."""
+    dead_ns = order.book.dead_ns()
+    if not dead_ns or order.book.status is not InstrumentStatus.TRADING:
+        return _NONE
+    if order.flags & ORDER_POST_ONLY:
+        search = Search(order.price, 1)
+    else:
+        has_budget = order.terms is not None and order.terms.budget
+        lots = INT_MAX if has_budget else order.leaves
+        search = Search(order.price, lots, order.user, order.self_trade)
+    return count_dead(order.book.opposite(order.side), search, dead_ns, limits)
+
+
+def count_dead(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> Passed:
+    """Count the dead that come before what a search is for, in the order of a match.
+
+    Where there are more than `limits.dead`, not all of them are counted. Cost: as many orders, and
+    `limits.fills`, as a match gives up behind so many.
+    """
+    dead, living = _count(ladder, search, dead_ns, limits)
+    return Passed(dead, rows_passed(dead + living))
+
+
+def _count(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> tuple[int, int]:
+    """Count the dead and the living that a search passes."""
+    count, lots, room = 0, search.lots, limits.fills
+    careful = search.self_trade != SelfTrade.NONE
+    for level in ladder.levels_within(search.price):
+        hidden = 0
+        for order in level.orders():
+            if lots <= 0 or count > limits.dead:
+                return count, limits.fills - room
+            if order.is_dead(dead_ns):
+                count += 1
+                continue
+            if not room:
+                return count, limits.fills - room
+            room -= 1
+            if not careful or order.user != search.user:
+                lots -= order.leaves - order.hidden
+                hidden += order.hidden
+            elif search.self_trade == SelfTrade.DECREMENT:
+                lots -= order.leaves
+            elif search.self_trade != SelfTrade.CANCEL_MAKER:
+                return count, limits.fills - room
+        lots -= hidden  # slices stand behind all that were there
+    return count, limits.fills - room

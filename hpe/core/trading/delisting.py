@@ -1,0 +1,86 @@
+"""Delisting: taking assets and instruments that nothing uses out of the list.
+
+Part of the deterministic core. Every reject is tested in the order in which protocol.md lists it
+and changes nothing. What is gone leaves no id behind that something could still name: an
+instrument stays while an order of it is open or an ended one or a fill is kept, an asset while a
+pair needs it or there is money of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.context import Context
+from hpe.core.effort import DELISTING, ROW
+from hpe.core.trading.events import Delisted
+from hpe.core.trading.operations import count_orders
+from hpe.core.trading.orderbook import OrderBook
+from hpe.protocol.messages import (
+    DelistAsset,
+    DelistAssetResponse,
+    DelistInstrument,
+    DelistInstrumentResponse,
+    RejectReason,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+
+_NONE: Final = RejectReason.NONE
+
+
+class Delisting:
+    """Takes listings of one exchange away."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def delist_asset(self, context: Context, command: DelistAsset) -> DelistAssetResponse:
+        """Take an asset away, and the accounts that have nothing of it. Cost: all users."""
+        exchange, reason = self._exchange, _NONE
+        listings, balances = exchange.listings, exchange.balances
+        asset = listings.assets.get(command.asset)
+        exchange.market.effort.charge(DELISTING)
+        exchange.market.effort.charge(ROW, balances.cost_of(command.asset))
+        if asset is None:
+            reason = RejectReason.UNKNOWN_ASSET
+        elif listings.pairs_of(command.asset) or balances.is_needed(command.asset):
+            reason = RejectReason.IN_USE
+        else:
+            balances.close(command.asset)
+            listings.remove_asset(asset)
+        return DelistAssetResponse(command.request_id, 0, context.sequence, reason)
+
+    def delist_instrument(self, context: Context, command: DelistInstrument) -> DelistAssetResponse:
+        """Take an instrument and its book away. Cost: the kept ended orders and fills."""
+        exchange, reason = self._exchange, _NONE
+        book = exchange.books.get(command.instrument)
+        if book is None:
+            reason = RejectReason.UNKNOWN_INSTRUMENT
+        elif self._is_used(book):
+            reason = RejectReason.IN_USE
+        else:
+            exchange.market.calls.keep_call(book)  # nothing of it may end by itself
+            exchange.market.turns.forget(book)
+            del exchange.books[command.instrument]
+            exchange.listings.remove_instrument(book.instrument)
+            exchange.market.events.append(Delisted(command.instrument))
+        exchange.market.effort.charge(DELISTING)
+        return DelistInstrumentResponse(command.request_id, 0, context.sequence, reason)
+
+    def _is_used(self, book: OrderBook) -> bool:
+        effort, orders = self._exchange.market.effort, self._exchange.orders
+        if count_orders(book):
+            return True
+        effort.charge(ROW, len(orders.ended))
+        if any(order.book is book for order in orders.ended):
+            return True
+        if not book.last_trade_id:
+            return False
+        effort.charge(ROW, len(orders.filled_users))
+        instrument_id = book.instrument.instrument_id
+        return any(
+            report.instrument == instrument_id
+            for user in dict.fromkeys(orders.filled_users)
+            for report in orders.users[user].fills
+        )

@@ -1,0 +1,112 @@
+"""Cancel on disconnect: the orders of a lost session end when its grace has passed.
+
+Part of the deterministic core. An entry among the timers names a session and the newest order that
+ends; it stays, due since its time, until all of them have ended, one order at a time, the oldest
+first, out of the bound that its kind has in each body. A client that comes back after that time
+stops nothing, and what it submits then is newer. Source: protocol.md, "Cancel on disconnect".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpe.core.timers import ENDING, Entry
+from hpe.protocol.messages import CancelReason
+
+if TYPE_CHECKING:
+    from hpe.core.context import Context
+    from hpe.core.exchange import Exchange
+
+_GONE = CancelReason.DISCONNECTED
+
+
+class Disconnects:
+    """Sessions whose orders are to end, or end; each with its entries, the earliest first."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._orders = exchange.orders
+        self._timers = exchange.timers
+        self._market = exchange.market
+        self._entries: dict[int, list[Entry]] = {}
+
+    def lost(self, context: Context, session_id: int, grace_ns: int) -> None:
+        """Start the grace of a session's orders; without one they begin to end at once."""
+        theirs = self._orders.by_session.get(session_id)
+        if not theirs:
+            return
+        due = (context.time_ns + grace_ns, ENDING, session_id, next(reversed(theirs)))
+        if all(entry.due != due for entry in self._entries.get(session_id, ())):
+            self.restore(Entry(due, 0))
+        if not grace_ns:
+            self.end_now(context, session_id)
+
+    def restore(self, entry: Entry) -> None:
+        """File an entry."""
+        self._entries.setdefault(entry.due[2], []).append(entry)
+        self._timers.add(*entry)
+
+    def is_ending(self, session_id: int) -> bool:
+        """True if orders of a session end, or will when its grace has passed."""
+        return session_id in self._entries
+
+    def back(self, context: Context, session_id: int) -> None:
+        """Keep the orders of a session that is back, unless its time had come before."""
+        theirs = self._entries.get(session_id)
+        if theirs is not None and theirs[-1].due[0] > context.time_ns:
+            self._forget(theirs[-1])
+
+    def left_for_good(self, session_id: int) -> None:
+        """Make the orders of a session ordinary ones, but for those whose end has begun."""
+        if session_id not in self._entries:
+            self._orders.by_session.pop(session_id, None)
+
+    def end_now(self, context: Context, session_id: int) -> None:
+        """Cancel what is due of one session, as far as the bound goes; others wait for theirs."""
+        timers = self._timers
+        while timers.room[ENDING] > 0 and (theirs := self._entries.get(session_id)):
+            entry = theirs[0]
+            if entry.due[0] > context.time_ns or timers.is_passed(entry.instrument):
+                return
+            self._exchange.act(entry)
+
+    def act(self, entry: Entry) -> None:
+        """Cancel the oldest order of an entry, and take the entry out behind the last.
+
+        One whose next order is of an instrument that is passed over waits there for its turn.
+        """
+        session_id, newest = entry.due[2:]
+        theirs = self._orders.by_session.get(session_id)
+        order = next(iter(theirs.values())) if theirs else None
+        if order is None or order.order_id > newest:  # they ended otherwise
+            self._forget(entry)
+            return
+        instrument = order.book.instrument.instrument_id
+        if self._timers.is_passed(instrument):
+            self._move(entry, instrument)
+            return
+        partner = self._market.part(order)
+        self._market.cancel(order, _GONE)
+        if partner is not None:
+            self._market.cancel(partner, _GONE)
+        theirs = self._orders.by_session.get(session_id)
+        if not theirs or next(iter(theirs)) > newest:
+            self._forget(entry)
+
+    def _move(self, entry: Entry, instrument: int) -> None:
+        """Keep an entry under the instrument for which it waits."""
+        theirs = self._entries[entry.due[2]]
+        self._timers.remove(*entry)
+        moved = theirs[theirs.index(entry)] = Entry(entry.due, instrument)
+        self._timers.add(*moved)
+
+    def _forget(self, entry: Entry) -> None:
+        theirs = self._entries[entry.due[2]]
+        self._timers.remove(*entry)
+        theirs.remove(entry)
+        if not theirs:
+            del self._entries[entry.due[2]]
+
+    def entries(self) -> list[Entry]:
+        """Return all entries, in order."""
+        return sorted(entry for theirs in self._entries.values() for entry in theirs)

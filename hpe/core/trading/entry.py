@@ -1,0 +1,444 @@
+"""Order entry: submit, cancel and mass cancel, as functions on books and money.
+
+Part of the deterministic core. Decides whether a command is accepted, testing its rejects in the
+order in which protocol.md lists them; a reject changes nothing. What an accepted order does is
+market.py's. The two hottest paths, an order that just rests and the cancel of a plain order, are
+flat: a call per test would cost more than the tests.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.context import Context
+from hpe.core.effort import ROW
+from hpe.core.places import No, Taken
+from hpe.core.trading.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
+from hpe.core.trading.answers import order_rejected, order_response
+from hpe.core.trading.kinds import Reserve
+from hpe.core.trading.matcher import Fill
+from hpe.core.trading.order_states import OrderState
+from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.orders import STRANGER, Order, Terms, UserOrders
+from hpe.core.wide import charge, notional, ticks_paid_by, trail_trigger, worst_fee
+from hpe.protocol.messages import (
+    AMOUNT_MAX,
+    ORDER_CANCEL_ON_DISCONNECT,
+    ORDER_POST_ONLY,
+    CancelOrder,
+    CancelReason,
+    CancelResponse,
+    ExecType,
+    InstrumentStatus,
+    MassCancel,
+    MassCancelResponse,
+    OrderResponse,
+    OrderStatus,
+    OrderTerms,
+    OrderType,
+    RejectReason,
+    SelfTrade,
+    Side,
+    SubmitOrder,
+    TimeInForce,
+)
+
+if TYPE_CHECKING:
+    from hpe.core.exchange import Exchange
+    from hpe.core.money.balances import Account
+    from hpe.core.money.fees import Rates
+
+_ARRIVING: Final = OrderState.ARRIVING
+_RESTS: Final = OrderState.RESTING
+_ENDED: Final = OrderState.ENDED
+_BUY: Final = Side.BUY
+_LIMIT: Final = OrderType.LIMIT
+_GTC: Final = TimeInForce.GTC
+_IOC: Final = TimeInForce.IOC
+_HALTED: Final = InstrumentStatus.HALTED
+_NONE: Final = RejectReason.NONE
+_REQUESTED: Final = CancelReason.REQUESTED
+_IOC_REMAINDER: Final = CancelReason.IOC_REMAINDER
+_EXEC_NEW: Final = ExecType.NEW
+_EXEC_CANCELED: Final = ExecType.CANCELED
+_CANCELED: Final = OrderStatus.CANCELED
+_NO_CHOICE_WITH_BUDGET: Final = (SelfTrade.CANCEL_BOTH, SelfTrade.DECREMENT)
+
+
+class OrderEntry:
+    """Accepts or rejects new orders and cancels of one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._books = exchange.books
+        self._orders = exchange.orders
+        self._users = exchange.orders.users
+        self._market = exchange.market
+        self._events = exchange.market.events
+        self._touch = exchange.balances.touch
+        self._settings = exchange.settings
+        self._timers = exchange.timers
+        self._places = exchange.places
+        self._parties = exchange.parties
+
+    # --- submit ---------------------------------------------------------------------------------
+
+    def submit_order(self, context: Context, command: SubmitOrder) -> OrderResponse:
+        """Accept a new order and carry it out, or let it wait for its trigger.
+
+        Here is what most are: a plain limit that is accepted. `_submit` tests all others in order.
+        """
+        book, tif, flags = self._books.get(command.instrument), command.time_in_force, command.flags
+        if (
+            book is None
+            or not book.plain
+            or command.terms is not None
+            or command.order_type is not _LIMIT
+            or (tif is not _GTC and (tif is not _IOC or flags))
+            or flags > ORDER_POST_ONLY
+            or context.cancel_on_disconnect
+            or self._timers.overdue
+        ):
+            return self._submit(context, command)
+        user, price, quantity = command.user or context.user, command.price, command.quantity
+        side, client_order_id, holder = command.side, command.client_order_id, context.holder
+        instrument, fees, orders = book.instrument, book.fees, self._orders
+        rates = fees.own.get(user, fees.common) if fees.own else fees.common
+        try:
+            mine = self._users[user]
+            base, quote = mine.accounts[instrument.base], mine.accounts[instrument.quote]
+        except KeyError:  # a new user, or new to one of the two assets
+            return self._submit(context, command)
+        if (
+            not instrument.price_min <= price <= instrument.price_max
+            or not instrument.quantity_min <= quantity <= instrument.quantity_max
+            or (ticks := price * quantity) > AMOUNT_MAX  # checked_notional() in line
+            or (needed := ticks * instrument.quote_atoms_per_tick) > instrument.notional_max
+            or needed < instrument.notional_min
+            or (rates.worst and (needed := needed + worst_fee(needed, rates.worst)) > AMOUNT_MAX)
+            or mine.blocked
+            or (client_order_id and client_order_id in mine.by_client_id)
+            or orders.open_count >= self._settings.open_orders_any_max
+        ):
+            return self._submit(context, command)
+        if side is _BUY:
+            ladder, best = book.bids, book.asks.best
+            paying, receiving = quote, base
+            crosses = best is not None and best.price <= price
+        else:
+            ladder, best = book.asks, book.bids.best
+            paying, receiving = base, quote
+            crosses = best is not None and best.price >= price
+            needed = quantity * instrument.base_atoms_per_lot  # base_atoms() in line
+        if needed > paying.available or (crosses and flags):
+            return self._submit(context, command)
+        order_id = self._exchange.last_order_id = self._exchange.last_order_id + 1
+        if tif is _IOC and not crosses:
+            return self._met_nobody(context, command, order_id, book, (rates, paying, receiving))
+        order = Order(
+            order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
+            flags, command.self_trade or instrument.self_trade, rates, paying, receiving, holder,
+            needed, _ARRIVING if crosses else _RESTS,
+        )  # fmt: skip
+        if not paying.touched:
+            self._touch(paying)
+        paying.available -= needed
+        paying.reserved += needed
+        self._events.append(order)
+        if crosses:
+            fills = self._market.meet(context, order, price, command.request_id)
+            return self._filed(context, command, order, fills)
+        ladder.add(order)
+        mine.by_id[order_id] = order
+        if client_order_id:
+            mine.by_client_id[client_order_id] = order
+        orders.open_count += 1
+        holder.orders += 1
+        return OrderResponse(
+            command.request_id, 0, context.sequence, 0, context.time_ns, 0, order_id, quantity,
+            0, 0, 0, 0, 0, 0,
+        )  # fmt: skip
+
+    def _met_nobody(
+        self,
+        context: Context,
+        command: SubmitOrder,
+        order_id: int,
+        book: OrderBook,
+        terms: tuple[Rates, Account, Account],
+    ) -> OrderResponse:
+        """Accept an immediate-or-cancel order that trades nothing; it reserves nothing, either."""
+        user, quantity = command.user or context.user, command.quantity
+        order = Order(
+            order_id, user, command.client_order_id, book, command.side, _LIMIT, _IOC,
+            command.price, quantity, 0, 0, command.self_trade or book.instrument.self_trade,
+            *terms, context.holder, canceled=quantity, reason=_IOC_REMAINDER, state=_ENDED,
+        )  # fmt: skip
+        if command.client_order_id and self._reuses_id(order):
+            self._orders.keep(order)
+        self._events += (order, (order, _EXEC_CANCELED))
+        return OrderResponse(
+            command.request_id, 0, context.sequence, _IOC_REMAINDER, context.time_ns, _CANCELED,
+            order_id, 0, 0, quantity, 0, 0, 0, 0,
+        )  # fmt: skip
+
+    def _submit(self, context: Context, command: SubmitOrder) -> OrderResponse:
+        """Test everything in the order of precedence, then carry the order out."""
+        exchange = self._exchange
+        user = command.user or context.user
+        exchange.expiry.end_named(context, user, 0, command.client_order_id)
+        if contradicts(command):
+            return order_rejected(context, command, RejectReason.INVALID_COMBINATION)
+        book = self._books.get(command.instrument)
+        if book is None:
+            return order_rejected(context, command, RejectReason.UNKNOWN_INSTRUMENT)
+        order = self.made(context, user, command, book)
+        needed = 0
+        no = (
+            barred(book, self.mine(user), admitted_to_call(command))
+            or self.check(context, [order])
+            or self._check_market(order)
+        )
+        if not no:
+            needed = self._needed(order)
+            if needed > order.paying.available:
+                no = RejectReason.INSUFFICIENT_FUNDS
+        if no:
+            return order_rejected(context, command, no)
+        self._parties.settle([order])
+        self._market.executor.reserve(order, needed)
+        exchange.last_order_id += 1
+        return self._carry_out(context, command, order)
+
+    def mine(self, user: int) -> UserOrders:
+        """Return what a user has, to look at only; nothing for an unknown user."""
+        return self._users.get(user, STRANGER)
+
+    def made(self, context: Context, user: int, command: SubmitOrder, book: OrderBook) -> Order:
+        """Make the order that a command describes; it is not accepted, nor are its accounts."""
+        instrument, side, peek = book.instrument, command.side, self._exchange.balances.peek
+        base, quote = peek(user, instrument.base), peek(user, instrument.quote)
+        paying, receiving = (quote, base) if side is _BUY else (base, quote)
+        order = Order(
+            self._exchange.last_order_id + 1, user, command.client_order_id, book, side,
+            command.order_type, command.time_in_force, command.price, command.quantity,
+            command.quantity, command.flags, command.self_trade or instrument.self_trade,
+            book.fees.of(user), paying, receiving, context.holder,
+        )  # fmt: skip
+        if command.terms is not None:
+            self._take_terms(context, order, command.terms)
+        if order.may_rest or order.is_stop:
+            self._take_session(context, order)
+        return order
+
+    def _take_session(self, context: Context, order: Order) -> None:
+        """Bind an order to its session, if the order or the session asks for that."""
+        if context.cancel_on_disconnect or order.flags & ORDER_CANCEL_ON_DISCONNECT:
+            order.flags |= ORDER_CANCEL_ON_DISCONNECT
+            if order.terms is None:
+                order.terms = Terms(place=context.sequence)
+            order.terms.session_id = context.session_id
+
+    def _take_terms(self, context: Context, order: Order, wanted: OrderTerms) -> None:
+        """Set what an order asks for beyond price and quantity."""
+        terms = order.terms = Terms(
+            wanted.stop_price, wanted.trail, wanted.display_quantity, wanted.minimum_quantity,
+            wanted.budget, wanted.expires_ns, context.sequence,
+        )  # fmt: skip
+        last_price = order.book.last_price
+        if wanted.trail and last_price:
+            sign = 1 if order.side is _BUY else -1
+            terms.stop_price = trail_trigger(last_price, wanted.trail, sign)
+        if wanted.budget and order.self_trade in _NO_CHOICE_WITH_BUDGET:
+            order.self_trade = SelfTrade.CANCEL_TAKER
+
+    def check(self, context: Context, legs: list[Order]) -> No:
+        """Test new orders by themselves, and that there is room for them."""
+        mine = self.mine(legs[0].user)
+        for check in ORDER_CHECKS:
+            for leg in legs:
+                reason = check(leg, context.time_ns)
+                if reason:
+                    return reason
+        for leg in legs:
+            if leg.client_order_id and leg.client_order_id in mine.by_client_id:
+                return RejectReason.DUPLICATE_CLIENT_ORDER_ID
+        instrument = legs[0].book.instrument
+        return self._check_room(context, legs, mine) or self._parties.refusal(
+            context, legs[0].user, instrument.base, instrument.quote
+        )
+
+    def _check_room(self, context: Context, legs: list[Order], mine: UserOrders) -> No:
+        """Test that there are places for new orders; what cannot rest needs none."""
+        more = sum(leg.may_rest or leg.is_stop for leg in legs)
+        if not more:
+            return _NONE
+        settings = self._settings
+        taken = Taken(self._orders.open_count, len(mine.by_id), context.holder.orders)
+        return self._places.refusal(
+            context, RejectReason.TOO_MANY_ORDERS, more, taken, settings.open_orders_max,
+            settings.open_orders_per_user_max,
+        )  # fmt: skip
+
+    def _check_market(self, order: Order) -> RejectReason:
+        """Test a new order against the market as it is."""
+        terms, book = order.terms, order.book
+        if terms is not None and terms.trail and not book.last_price:
+            return RejectReason.NO_LAST_PRICE
+        if order.flags & ORDER_POST_ONLY and book.crosses(order.side, order.price):
+            return RejectReason.POST_ONLY_WOULD_CROSS
+        return _NONE
+
+    def _needed(self, order: Order) -> int:
+        """Return what a new order has to reserve."""
+        if order.side is _BUY and order.kind.reserves is Reserve.COST:
+            return self._market_cost(order)
+        return self._market.executor.requirement(order, order.price, order.leaves)
+
+    def _market_cost(self, order: Order) -> int:
+        """Return what a market buy by quantity costs now, or something above what is available."""
+        book, available = order.book, order.paying.available
+        atoms, limit = book.instrument.quote_atoms_per_tick, book.limit_within_band(_BUY, 0)
+        ticks_max = ticks_paid_by(available, atoms)
+        ticks = self._market.matcher.cost(order, limit, ticks_max)
+        if ticks > ticks_max:
+            return available + 1
+        cost = notional(1, ticks, atoms)
+        return cost + charge(cost, order.rates.taker, 0)[0]
+
+    def _carry_out(self, context: Context, command: SubmitOrder, order: Order) -> OrderResponse:
+        """Start an accepted order: it arrives or, a stop, waits."""
+        self._market.note_answered(order, _EXEC_NEW)
+        if order.is_stop:
+            self._orders.add(order)
+            self._market.wait(order)
+            answer = order_response(context, command, order, [])
+            self._market.give_turns(context, order.book)
+            return answer
+        fills = self._market.arrive(context, order, command.request_id)
+        return self._filed(context, command, order, fills)
+
+    def _filed(
+        self, context: Context, command: SubmitOrder, order: Order, fills: list[Fill]
+    ) -> OrderResponse:
+        """Index an order that arrived, or keep it as ended, and answer; then stops have turns."""
+        if order.leaves:
+            self._orders.add(order)
+        elif order.cum or self._reuses_id(order):
+            self._orders.keep(order)
+        if order.reason:
+            self._events.append((order, _EXEC_CANCELED))
+        answer = order_response(context, command, order, fills)
+        if order.book.work is not None:
+            self._market.give_turns(context, order.book)
+        return answer
+
+    def _reuses_id(self, order: Order) -> bool:
+        """True if an older kept order has the client order id of one that ended."""
+        return order.client_order_id in self._users[order.user].ended_by_client_id
+
+    # --- cancel ---------------------------------------------------------------------------------
+
+    def cancel_order(self, context: Context, command: CancelOrder) -> OrderResponse:
+        """Take an open order out and release its money."""
+        order_id, client_order_id = command.order_id, command.client_order_id
+        user, orders = command.user or context.user, self._orders
+        if (order_id == 0) is (client_order_id == 0):
+            self._exchange.expiry.end_named(context, user, order_id, client_order_id)
+            return order_rejected(context, command, RejectReason.INVALID_COMBINATION)
+        try:
+            mine = self._users[user]
+            order = mine.by_id[order_id] if order_id else mine.by_client_id[client_order_id]
+        except KeyError:
+            return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
+        book = order.book
+        if order.terms is not None or book.status is _HALTED:
+            return self._cancel_rare(context, command, order)
+        (book.bids if order.side is _BUY else book.asks).remove(order)
+        order_id, client_order_id = order.order_id, order.client_order_id
+        del mine.by_id[order_id]
+        if client_order_id:
+            del mine.by_client_id[client_order_id]
+        orders.open_count -= 1
+        order.holder.orders -= 1
+        account, reserved = order.paying, order.reserved
+        if not account.touched:
+            self._touch(account)
+        account.reserved -= reserved
+        account.available += reserved
+        order.leaves, order.reason, order.state, cum = 0, _REQUESTED, _ENDED, order.cum
+        canceled = order.canceled = order.quantity - cum
+        if cum or (client_order_id and client_order_id in mine.ended_by_client_id):
+            order.reserved = 0
+            orders.keep(order)
+        self._events.append((order, _EXEC_CANCELED))
+        return CancelResponse(
+            command.request_id, 0, context.sequence, _REQUESTED, context.time_ns, _CANCELED,
+            order_id, 0, cum, canceled, order.quote_total, 0, 0, order.fee_total,
+        )  # fmt: skip
+
+    def _cancel_rare(self, context: Context, command: CancelOrder, order: Order) -> OrderResponse:
+        """Cancel an order that may wait, expire, be one of a pair, or be of a halted instrument."""
+        exchange, market = self._exchange, self._market
+        if exchange.expiry.is_dead(context, order):
+            market.cancel(order, CancelReason.EXPIRED)
+            return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
+        if order.book.status is _HALTED:
+            return order_rejected(context, command, RejectReason.NOT_TRADING)
+        market.take_out(order)
+        market.close(order, _REQUESTED)
+        self._orders.end(order, told=True)
+        market.note_answered(order, _EXEC_CANCELED)
+        market.unlink(order, command.request_id)
+        return order_response(context, command, order, [])
+
+    def mass_cancel(self, context: Context, command: MassCancel) -> MassCancelResponse:
+        """Cancel the matching open orders in ascending order id, up to the limit."""
+        exchange = self._exchange
+        reason, user = _NONE, command.user or context.user
+        if command.user and command.all_users:
+            reason = RejectReason.INVALID_COMBINATION
+        elif command.instrument and command.instrument not in self._books:
+            reason = RejectReason.UNKNOWN_INSTRUMENT
+        if reason:
+            return MassCancelResponse(command.request_id, 0, context.sequence, reason, 0, 0)
+        theirs = self._users.get(user)
+        users = [theirs] if theirs is not None else []
+        if command.all_users:
+            users = list(self._users.values())
+        self._market.effort.charge(ROW, len(users) + sum(len(each.by_id) for each in users))
+        book = self._books.get(command.instrument)
+        found = [order for each in users for order in _matching(each, command.side, book)]
+        if len(users) > 1:
+            found.sort(key=lambda order: order.order_id)
+        passed = [order for order in found if _is_uncrossing(order.book)]
+        if passed:
+            found = [order for order in found if not _is_uncrossing(order.book)]
+        taken = found[: exchange.limits.mass_cancel]
+        for leg, other in pairwise(taken):
+            if leg.partner is other:  # the legs of a pair have neighboring ids
+                self._market.part(leg)
+        for order in taken:
+            request_id = command.request_id if order.user == user else 0
+            self._market.cancel(order, CancelReason.MASS_CANCEL, request_id)
+        remaining = len(passed) + sum(not order.reason for order in found[len(taken) :])
+        return MassCancelResponse(
+            command.request_id, 0, context.sequence, _NONE, len(taken), remaining
+        )
+
+
+def _is_uncrossing(book: OrderBook) -> bool:
+    return book.work is not None and book.work.uncrossing is not None
+
+
+def _matching(mine: UserOrders, side: int, book: OrderBook | None) -> list[Order]:
+    """Return what a mass cancel means of one user, by id; a halted instrument's orders stay."""
+    return [
+        order
+        for piece in mine.open_after(0)
+        for order in piece
+        if (not side or order.side == side)
+        and (book is None or order.book is book)
+        and order.book.status is not _HALTED
+    ]

@@ -1,0 +1,71 @@
+"""Orders and holds whose time has come: what ends them.
+
+Part of the deterministic core. The timers end them in their turn, of which a body has a bound; what
+has not had it yet is *dead*: it is there until it is ended, but counts for nothing. A command that
+names it ends it before anything else. Source: protocol.md, "Time".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpe.core.timers import Entry
+from hpe.core.trading.events import HoldEvent
+from hpe.protocol.messages import CancelReason, HoldChange
+
+if TYPE_CHECKING:
+    from hpe.core.context import Context
+    from hpe.core.exchange import Exchange
+    from hpe.core.trading.orders import Order
+
+
+class Expiry:
+    """Ends orders and holds of one exchange whose time has come."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._users = exchange.orders.users
+        self._holds = exchange.holds
+        self._market = exchange.market
+
+    def act_on_order(self, entry: Entry) -> None:
+        """End the order of an entry."""
+        order_id, user = entry.due[2:]
+        order = self._users[user].by_id[order_id]
+        self._market.cancel(order, CancelReason.EXPIRED)
+
+    def act_on_hold(self, entry: Entry) -> None:
+        """End the hold of an entry."""
+        self._end_hold(*entry.due[2:])
+
+    def _end_hold(self, user: int, hold_id: int) -> None:
+        hold = self._holds.find(user, hold_id)
+        assert hold is not None
+        amount, expires_ns = hold.amount, hold.expires_ns
+        self._holds.expire(user, hold_id)
+        self._market.events.append(
+            HoldEvent(user, hold_id, hold.asset, HoldChange.EXPIRED, amount, 0, expires_ns)
+        )
+
+    def is_dead(self, context: Context, order: Order) -> bool:
+        """True if an order's time has come; not while an uncross counts on it."""
+        terms = order.terms
+        if terms is None or not 0 < terms.expires_ns <= context.time_ns:
+            return False
+        return not self._exchange.timers.is_passed(order.book.instrument.instrument_id)
+
+    def end_named(self, context: Context, user: int, order_id: int, *client_order_ids: int) -> None:
+        """End the dead orders of a user that a command names by any id; 0 names none."""
+        mine = self._users.get(user)
+        if mine is None:
+            return
+        found = [mine.by_id.get(order_id), *map(mine.by_client_id.get, client_order_ids)]
+        for order in found:
+            if order is not None and not order.reason and self.is_dead(context, order):
+                self._market.cancel(order, CancelReason.EXPIRED)
+
+    def end_named_hold(self, context: Context, user: int, hold_id: int) -> None:
+        """End the hold of a user that a command names, if it is dead."""
+        hold = self._holds.find(user, hold_id)
+        if hold is not None and 0 < hold.expires_ns <= context.time_ns:
+            self._end_hold(user, hold_id)

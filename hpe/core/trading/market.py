@@ -1,0 +1,447 @@
+"""What orders do at the market: arrive, trade, rest, end, fire, and meet in an uncross.
+
+Part of the deterministic core. Commands (entry.py, replacing.py, operations.py) decide whether an
+order is accepted; from there on everything happens here, in the order that protocol.md gives
+under "Order of events". Owns the trade ids, what is unfinished, and the list of events of the
+command that runs.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import structs
+
+from hpe.core.context import Context
+from hpe.core.contract import Limits
+from hpe.core.effort import FIRED, MATCH, MOVED, REPORT, RESUMED, ROW, Effort
+from hpe.core.money.balances import BalanceCache
+from hpe.core.timers import Timers
+from hpe.core.trading.calls import Calls
+from hpe.core.trading.dead import dead_before
+from hpe.core.trading.events import Event, order_change
+from hpe.core.trading.executor import Executor
+from hpe.core.trading.matcher import Fill, Match, Matched, Matcher, Prevented, Reached
+from hpe.core.trading.order_states import ARRIVING, ENDED, QUEUED, RESTS, WAITING
+from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.orders import Order, OrderIndex
+from hpe.core.trading.triggers import Firing
+from hpe.core.trading.turns import Turns
+from hpe.protocol.messages import (
+    CancelReason,
+    ExecType,
+    InstrumentStatus,
+    TimeInForce,
+)
+
+_THE_END: Final = (None, None, None)
+_TRADING: Final = InstrumentStatus.TRADING
+_FOK: Final = TimeInForce.FOK
+_SELF_TRADE: Final = CancelReason.SELF_TRADE
+
+
+class Market:
+    """All that happens to accepted orders."""
+
+    def __init__(
+        self, balances: BalanceCache, orders: OrderIndex, timers: Timers, limits: Limits
+    ) -> None:
+        self.limits = limits
+        self.orders = orders
+        self.timers = timers
+        self.effort = Effort()
+        self.matcher = Matcher(self.effort, limits.fills)
+        self.executor = Executor(balances)
+        self.events: list[Event] = []
+        self.turns = Turns()
+        self.last_trade_id = 0
+        self.calls = Calls(self)
+
+    # --- arriving -------------------------------------------------------------------------------
+
+    def arrive(self, context: Context, order: Order, request_id: int) -> list[Fill]:
+        """Carry out an accepted order that has reserved what it needs: trade, then rest or end.
+
+        An order that has no leaves afterwards has ended, `reason` says why. It is not indexed or
+        taken out of the index here.
+        """
+        book = order.book
+        if book.status is not _TRADING:
+            self._join_call(order)
+            return []
+        limit = book.limit_within_band(order.side, order.price)
+        terms = order.terms
+        if terms is not None and terms.budget:
+            return self._spend(context, order, limit, request_id)
+        if order.time_in_force is _FOK:
+            if not self.matcher.fillable(order, limit, order.leaves):
+                self.close(order, CancelReason.FOK_NOT_FILLABLE)
+                return []
+        elif (
+            terms is not None
+            and terms.minimum
+            and not self.matcher.fillable(order, limit, terms.minimum)
+        ):
+            self.close(order, CancelReason.MINIMUM_NOT_FILLABLE)
+            return []
+        return self.meet(context, order, limit, request_id)
+
+    def meet(
+        self, context: Context, order: Order, limit: int | None, request_id: int
+    ) -> list[Fill]:
+        """Trade within a limit (0: none) that is the order's or the band's, then rest or end.
+
+        With None, nothing trades.
+        """
+        matched = self._trade(order, limit, request_id)
+        if order.leaves:
+            if matched.barred or matched.exhausted or limit != order.price:
+                reason = self._what_ends(context, order, limit, matched)
+            else:
+                reason = 0 if order.may_rest else remainder_reason(order)
+            if reason:
+                self.close(order, reason)
+            else:
+                self.rest(order)
+        else:
+            order.move(ENDED)
+            if order.reserved:
+                self.executor.release(order)
+        return matched.fills
+
+    def _what_ends(
+        self, context: Context, order: Order, limit: int | None, matched: Matched
+    ) -> int:
+        """Return the reason for which an order that was stopped cannot stay, 0 when it rests."""
+        if matched.barred:
+            return _SELF_TRADE
+        opposite = order.book.opposite(order.side)  # no dead one is next in turn there
+        if matched.exhausted and opposite.crosses(limit):
+            return CancelReason.FILL_LIMIT
+        if limit != order.price and opposite.crosses(order.price):
+            return self._meet_band(context, order)
+        return 0 if order.may_rest else remainder_reason(order)
+
+    def _meet_band(self, context: Context, order: Order) -> int:
+        """Refuse to trade beyond the band: call off trading where that is wanted.
+
+        The next maker in turn decides: a user cannot begin a call with its own order, at no cost,
+        where it has emptied the side or found it empty.
+        """
+        book = order.book
+        if book.instrument.volatility_interruption:
+            maker = self.matcher.next_maker(book.opposite(order.side))
+            if maker.user != order.user:
+                self.calls.interrupt(context, book)
+                if order.may_rest:
+                    return 0
+        return CancelReason.BAND
+
+    def _join_call(self, order: Order) -> None:
+        if order.may_rest:
+            self.rest(order)
+        else:
+            self.close(order, CancelReason.BAND)
+
+    def _spend(
+        self, context: Context, order: Order, limit: int | None, request_id: int
+    ) -> list[Fill]:
+        """Buy the most whole lots that a budget pays for."""
+        terms = order.terms
+        assert terms is not None
+        if order.time_in_force is _FOK and not self.matcher.spendable(order, limit, terms.budget):
+            self.close(order, CancelReason.FOK_NOT_FILLABLE)
+            return []
+        matched, reason = self._trade(order, limit, request_id), 0
+        if not matched.spent:
+            reason = self._what_ends(context, order, limit, matched)
+        elif not matched.fills:
+            reason = CancelReason.NO_LIQUIDITY  # it does not pay for a single lot
+        self.close(order, reason)
+        return matched.fills
+
+    def rest(self, order: Order) -> None:
+        """Put an order at the end of its price's queue."""
+        if order.terms is not None:
+            order.show_slice()
+        order.move(RESTS)
+        order.book.side(order.side).add(order)
+
+    def close(self, order: Order, reason: int) -> None:
+        """End an order that is in no queue: cancel its leaves, release what it reserved."""
+        self.executor.release(order)
+        order.canceled += order.leaves
+        order.leaves = order.hidden = 0
+        order.reason = reason
+        order.move(ENDED)
+
+    # --- trading --------------------------------------------------------------------------------
+
+    def _trade(self, order: Order, limit: int | None, request_id: int) -> Matched:
+        """Match an order, settle and number its fills, and carry out what follows from them."""
+        book, matched = order.book, self.matcher.match(order, limit)
+        fills, prevented = matched.fills, matched.prevented
+        if not (fills or prevented or matched.reached):
+            return matched
+        self.executor.settle(order, fills)
+        first_id, orders = self.last_trade_id + 1, self.orders
+        match = Match(order, request_id, first_id, fills, prevented)
+        if matched.reached:
+            self._note_in_parts(match, matched.reached)
+        else:
+            self.events.append(match)
+        self.effort.charge(MATCH)
+        if fills:
+            book.last_trade_id = self.last_trade_id = self.last_trade_id + len(fills)
+        for fill in fills:
+            maker = fill.maker
+            if not fill.maker_leaves:
+                orders.end(maker)
+            if maker.terms is not None:
+                self.unlink(maker, request_id if maker.user == order.user else 0)
+        if prevented:
+            self._after_prevention(order, prevented, request_id)
+        if fills:
+            if order.terms is not None:
+                self.unlink(order, request_id)
+            triggers = book.triggers
+            if triggers.count and not (
+                # Prices only rise, or only fall, from the first to the last.
+                triggers.is_quiet(fills[0].price) and triggers.is_quiet(fills[-1].price)
+            ):
+                self.fire(book, [fill.price for fill in fills])
+        return matched
+
+    def _note_in_parts(self, match: Match, reached: list[Reached]) -> None:
+        """Report a match and, where it reached them, the ends of orders that were dead."""
+        done = prevented_done = 0
+        for order, fills_before, prevented_before in [*reached, _THE_END]:
+            fills = match.fills[done:fills_before]
+            prevented = [
+                structs.replace(each, fills_before=each.fills_before - done)
+                for each in match.prevented[prevented_done:prevented_before]
+            ]
+            if fills or prevented:
+                first_id = match.first_trade_id + done
+                part = Match(match.taker, match.request_id, first_id, fills, prevented)
+                self.events.append(part)
+            if order is not None:
+                self._end_reached(order)
+            done, prevented_done = fills_before or 0, prevented_before or 0
+
+    def _end_reached(self, order: Order) -> None:
+        """End a dead order that is out of its book already."""
+        self.close(order, CancelReason.EXPIRED)
+        self.orders.end(order)
+        self.note(order, ExecType.EXPIRED, 0)
+        self.unlink(order, 0)
+
+    def clear_way(self, order: Order) -> None:
+        """End the dead orders that one which rests without trading would stand against."""
+        dead_ns, opposite = order.book.dead_ns(), order.book.opposite(order.side)
+        while dead_ns and opposite.crosses(order.price):
+            maker = self.matcher.next_maker(opposite)
+            if not maker.is_dead(dead_ns):
+                return
+            self.cancel(maker, CancelReason.EXPIRED)
+
+    def _after_prevention(self, taker: Order, prevented: list[Prevented], request_id: int) -> None:
+        """Release the money of what the self-trade rule canceled, and end who has none left."""
+        executor = self.executor
+        for each in prevented:
+            maker = each.maker
+            if each.maker_canceled and not maker.leaves:
+                executor.release(maker)
+                maker.reason = _SELF_TRADE
+                self.orders.end(maker)
+                self.note(maker, ExecType.CANCELED, 0)
+                self.unlink(maker, request_id)
+            elif each.maker_canceled:
+                self.reserve_for(maker, maker.price, maker.leaves)
+        if not taker.leaves:
+            if not prevented[-1].taker_leaves and prevented[-1].taker_canceled:
+                taker.reason = _SELF_TRADE
+        elif taker.price:
+            self.reserve_for(taker, taker.price, taker.leaves)
+
+    def reserve_for(self, order: Order, price: int, leaves: int) -> bool:
+        """Reserve what an order needs with this limit and these leaves, or its pair does.
+
+        Returns:
+            False when it is not available; nothing has changed then.
+        """
+        partner = order.partner
+        holder = order
+        if partner is not None and partner.terms is not None and partner.terms.holds_pair:
+            holder = partner
+        return self.executor.reserve(holder, self.executor.pair_requirement(order, price, leaves))
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def cancel(self, order: Order, reason: CancelReason, request_id: int = 0) -> None:
+        """End an open order wherever it is, its pair's other leg with it, and report it."""
+        self.take_out(order)
+        self.close(order, reason)
+        self.orders.end(order)
+        expired = reason is CancelReason.EXPIRED
+        self.note(order, ExecType.EXPIRED if expired else ExecType.CANCELED, request_id)
+        self.unlink(order, request_id)
+
+    def take_out(self, order: Order) -> None:
+        """Take an open order out of its book, or from where it waits."""
+        if order.state is RESTS:
+            order.book.side(order.side).remove(order)
+        elif order.state is QUEUED:
+            assert order.book.work is not None
+            order.book.work.remove(order)
+            self.turns.review(order.book)
+        else:
+            order.book.triggers.remove(order)
+
+    def part(self, order: Order) -> Order | None:
+        """Make the legs of an OCO pair strangers; returns the other one."""
+        partner = order.partner
+        if partner is not None:
+            for leg in (order, partner):
+                assert leg.terms is not None
+                leg.terms.partner = None
+                leg.terms.holds_pair = False
+        return partner
+
+    def unlink(self, order: Order, request_id: int) -> None:
+        """Dissolve an OCO pair, if the order is of one: the other leg ends."""
+        partner = self.part(order)
+        if partner is None:
+            return
+        self.cancel(partner, CancelReason.LINKED, request_id)
+        if order.leaves or order.waiting:
+            self.executor.reserve(
+                order, self.executor.requirement(order, order.price, order.leaves)
+            )
+        else:
+            self.executor.release(order)
+
+    def note(self, order: Order, exec_type: ExecType, request_id: int) -> None:
+        """Report what happened to an order."""
+        self.events.append(order_change(order, exec_type, request_id))
+        self.effort.charge(REPORT)
+
+    def note_answered(self, order: Order, exec_type: ExecType) -> None:
+        """Report what the response to the command tells too: that costs nothing, on any path."""
+        self.events.append(order_change(order, exec_type, 0))
+
+    # --- stops ----------------------------------------------------------------------------------
+
+    def wait(self, order: Order) -> None:
+        """File an accepted stop at its trigger, which may be reached already.
+
+        The caller answers the command first, then it gives stops their turn.
+        """
+        book, terms = order.book, order.terms
+        assert terms is not None
+        if order.state is not WAITING:  # or it is replaced, and waits in another place
+            order.move(WAITING)
+        book.triggers.add(order)
+        if book.status is _TRADING and book.last_price:
+            self.fire(book, [book.last_price])
+
+    def fire(self, book: OrderBook, prices: list[int]) -> None:
+        """Note the prices of trades; `give_turns` takes out the stops that they reach."""
+        self.turns.of(book).firings.append(Firing(prices))
+
+    def _take_out_fired(self, context: Context, book: OrderBook, left: int) -> int:
+        """Line up stops that were reached; return how many of those `left` still may."""
+        work, room = book.work, min(left, max(1, context.effort_max - self.effort.spent))
+        while work is not None and work.firings and room > 0:
+            firing = work.firings[0]
+            side = firing.side
+            rows, moved = book.triggers.take(firing, room)
+            work.file(rows, firing.side != side)
+            room -= len(rows)
+            left -= len(rows)
+            self.effort.charge(FIRED, len(rows))
+            self.effort.charge(MOVED, moved)
+            if firing.is_done:
+                work.firings.popleft()
+        self.turns.review(book)
+        return left
+
+    @property
+    def unfinished(self) -> bool:
+        """True if something goes on by itself."""
+        return self.turns.count > 0
+
+    def give_turns(
+        self, context: Context, book: OrderBook, *, fired: bool = True, resumed: bool = False
+    ) -> None:
+        """Run the turns of an instrument's stops, behind a command that is answered.
+
+        `fired`: the command reached them; those leave their triggers even in a full batch.
+        `resumed`: those that fired before had to wait, and go on.
+        """
+        turns, limits, left = 0, self.limits, self.limits.fired
+        if fired:
+            left = self._take_out_fired(context, book, left)
+        if resumed:
+            self.effort.charge(RESUMED)
+        while turns < limits.stops and self.effort.spent < context.effort_max:
+            work = book.work
+            if work is None or work.uncrossing is not None or not work.goes_on:
+                break
+            left = self._take_out_fired(context, book, left)
+            if work.firings or not work.queued:
+                break
+            turns += 1
+            stop = work.first_stop()
+            if stop.is_dead(book.dead_ns()):
+                self.cancel(stop, CancelReason.EXPIRED)
+            elif self.timers.overdue and self._many_dead_before(stop):
+                break  # it goes on behind them
+            else:
+                work.remove(stop)
+                left = self._take_turn(context, stop, left)
+        self.turns.review(book)
+
+    def _many_dead_before(self, order: Order) -> bool:
+        """True if an order would come to more dead ones than one turn may."""
+        passed = dead_before(order, self.limits)
+        self.effort.charge(ROW, passed.rows)
+        return passed.dead > self.limits.dead
+
+    def go_on(self, context: Context) -> None:
+        """Do the next part of the unfinished instrument whose turn it is."""
+        work = self.turns.next_served()
+        self.effort.charge(self.limits.continue_effort)
+        if work.uncrossing is not None:
+            self.calls.go_on_uncrossing(context, work, work.uncrossing)
+        elif work.interrupted and not (work.queued or work.firings or work.book.dead_ns()):
+            work.interrupted = False
+            self.calls.uncross(context, work.book, _TRADING)
+        else:
+            self.give_turns(context, work.book, fired=False)
+
+    def _take_turn(self, context: Context, order: Order, left: int) -> int:
+        """Turn a stop into the order that it stands for; the other leg of its pair ends first.
+
+        Takes `left`, and returns it, as `_take_out_fired` does for the stops that it reaches.
+        """
+        terms = order.terms
+        assert terms is not None
+        self.note(order, ExecType.TRIGGERED, 0)
+        self.unlink(order, 0)
+        order.move(ARRIVING)
+        self.arrive(context, order, 0)
+        left = self._take_out_fired(context, order.book, left)
+        if order.reason:
+            self.note(order, ExecType.CANCELED, 0)
+        if not order.leaves:
+            self.orders.end(order)
+        return left
+
+
+def remainder_reason(order: Order) -> CancelReason:
+    """Return the reason for which the rest of an order that may not rest is canceled."""
+    if order.time_in_force is _FOK:
+        return CancelReason.FOK_NOT_FILLABLE
+    limited = order.kind.needs_price
+    return CancelReason.IOC_REMAINDER if limited else CancelReason.NO_LIQUIDITY

@@ -1,0 +1,87 @@
+"""Parties: users and their accounts, which come into being when an accepted command names them.
+
+Part of the deterministic core. A user is a row of the state from then on, and so is an account: one
+user and one asset, with zeros in it or not. Whether there is room is tested before anything is
+made. The house is always there, and neither it nor its accounts take a place: it has one of
+each asset at most, and a trade that owes a fee is not refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hpe.core.money.balances import BalanceCache
+from hpe.core.places import Holder, No, Places, Taken
+from hpe.core.trading.orders import Order, OrderIndex, UserOrders
+from hpe.protocol.messages import HOUSE_USER, RejectReason
+
+if TYPE_CHECKING:
+    from hpe.core.context import Context
+    from hpe.core.exchange import Settings
+
+_NONE: Final = RejectReason.NONE
+
+
+class Parties:
+    """All users and accounts of one exchange."""
+
+    def __init__(
+        self, settings: Settings, balances: BalanceCache, orders: OrderIndex, places: Places
+    ) -> None:
+        self._settings = settings
+        self._balances = balances
+        self._orders = orders
+        self._places = places
+        orders.users[HOUSE_USER] = UserOrders(balances.accounts[HOUSE_USER], places.of(0))
+
+    def refusal(self, context: Context, user: int, *assets: int, reserve: bool = False) -> No:
+        """Return whether there is room for a user, and for its accounts, where they are new.
+
+        Args:
+            context: whose places they take.
+            user: who is named.
+            assets: in which it needs an account; no two are the same.
+            reserve: the last eighth may be used.
+        """
+        if user == HOUSE_USER:
+            return _NONE
+        accounts = self._balances.accounts.get(user)
+        limits, holder = self._settings.places, context.holder
+        no: No = _NONE
+        if accounts is None:
+            taken = Taken(len(self._orders.users) - 1, 0, holder.users)  # but for the house
+            no = self._places.refusal(
+                context, RejectReason.TOO_MANY_USERS, 1, taken, limits.users_max, reserve=reserve
+            )
+        new = sum(accounts is None or asset not in accounts for asset in assets)
+        if new and not no:
+            taken = Taken(self._balances.count, 0, holder.accounts)
+            no = self._places.refusal(
+                context, RejectReason.TOO_MANY_ACCOUNTS, new, taken, limits.accounts_max,
+                reserve=reserve,
+            )  # fmt: skip
+        return no
+
+    def admit(self, holder: Holder, user: int, *assets: int) -> UserOrders:
+        """Create a user and its accounts, as far as they are new; there is room."""
+        mine = self._orders.users.get(user)
+        if mine is None:
+            mine = self.open_user(user, holder)
+        for asset in assets:
+            if asset not in mine.accounts:
+                self._balances.open(user, asset, holder)
+        return mine
+
+    def settle(self, orders: list[Order]) -> None:
+        """Make the owner of accepted orders and the accounts that they move, as far as new."""
+        for order in orders:
+            paying, receiving = order.paying, order.receiving
+            accounts = self.admit(order.holder, order.user, paying.asset, receiving.asset).accounts
+            order.paying, order.receiving = accounts[paying.asset], accounts[receiving.asset]
+
+    def open_user(self, user: int, holder: Holder) -> UserOrders:
+        """Make a user who is new."""
+        holder.users += 1
+        accounts = self._balances.accounts[user] = {}
+        mine = self._orders.users[user] = UserOrders(accounts, holder)
+        return mine

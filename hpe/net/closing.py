@@ -1,0 +1,111 @@
+"""How connections end: the last bytes arrive, and nobody else notices.
+
+Functions of connections and of the front door; they run in the Trio loop. Guarantees: what was
+sent before is delivered to a client that reads it (send, shut down our side, read until the
+client closed its side, close: closing with unread input would make the kernel send a reset and
+destroy the last reply); no step waits for a client for longer than FAREWELL_S; a fault of one
+connection ends there, with a log line, unless it is a fault of the service.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import Final
+
+import trio
+
+from hpe.access.tls import break_cycle
+from hpe.errors import HpeError, InvariantViolation, WalError
+from hpe.net.session import error_frame
+from hpe.net.wire import Wire
+from hpe.protocol.messages import ErrorCode
+
+LOGGER: Final = logging.getLogger("hpe.net")
+
+FAREWELL_S: Final = 2.0
+"""How long a client may take to close after we did."""
+
+ClientStream = Wire | trio.SSLStream[Wire]
+"""What a connection reads and writes: the wire, or TLS around it."""
+
+
+class ConnectionFault(HpeError):
+    """The client does not keep up; the connection is cut, its session may be resumed."""
+
+
+async def say_farewell(stream: ClientStream, *, heard_out: bool) -> None:
+    """Close our side and read until the client closed its side, at most FAREWELL_S.
+
+    Args:
+        stream: with nothing more to send; the caller closes it.
+        heard_out: whether the client has closed its side already, and all of it was read: then
+            the kernel delivers what is left.
+
+    Raises:
+        trio.BrokenResourceError: and OSError: the client is gone already.
+    """
+    if heard_out and isinstance(stream, Wire):
+        return
+    with trio.move_on_after(FAREWELL_S):
+        wire = stream
+        if isinstance(stream, trio.SSLStream):
+            wire = stream.transport_stream
+            # Says that nothing follows, in TLS's own words; a client that does not answer in
+            # them is no reason to keep the words of TCP from it.
+            try:
+                await stream.unwrap()
+            except trio.BrokenResourceError:
+                pass
+        wire.shut_down()
+        while await wire.receive_some():
+            pass
+
+
+async def refuse_connection(stream: ClientStream, code: ErrorCode) -> None:
+    """Send a connection the reason for its refusal, and close it."""
+    wire = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    try:
+        with trio.move_on_after(FAREWELL_S):
+            await stream.send_all(error_frame(0, code))
+            await say_farewell(stream, heard_out=False)
+    finally:
+        if isinstance(stream, trio.SSLStream):
+            break_cycle(stream)
+        wire.close()
+
+
+async def contain(life: Awaitable[None], name: str) -> bool:
+    """Run one connection's life; whatever goes wrong in it ends there, with a log line.
+
+    Returns:
+        Whether it went wrong.
+
+    Raises:
+        InvariantViolation: and WalError: these are faults of the service.
+    """
+    faulty = False
+    try:
+        await life
+    except* (InvariantViolation, WalError):
+        raise
+    except* (
+        trio.BrokenResourceError, trio.ClosedResourceError, ConnectionFault, OSError
+    ) as group:  # fmt: skip
+        faulty = True
+        LOGGER.info("%s ended: %s", name, _reasons(group))
+    except* Exception as group:
+        faulty = True
+        LOGGER.error("%s ended by a fault of this side", name, exc_info=group)
+    return faulty
+
+
+def _reasons(group: BaseExceptionGroup[BaseException]) -> str:
+    reasons = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            reasons.append(_reasons(error))
+        else:
+            cause = error.__cause__
+            reasons.append(str(error) + (f" ({cause})" if cause is not None else ""))
+    return "; ".join(dict.fromkeys(reasons))

@@ -1,0 +1,70 @@
+"""What all TCP connections of one engine share.
+
+Owns nothing but the counts of how connections ended; used by connections and by what builds them,
+in the Trio loop.
+"""
+
+from __future__ import annotations
+
+from hpe.net.delivery.switchboard import Switchboard
+from hpe.net.limits.pacing import CROWD_PER_S, INTAKE_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
+from hpe.net.limits.rates import Rates
+from hpe.net.limits.rejects import Rejects
+from hpe.net.limits.timer_wheel import Wheel
+from hpe.net.logon_log import LogonLog
+
+
+class Surroundings:
+    """What all TCP connections of an engine share.
+
+    Args:
+        switchboard: where connections enter.
+        wheel: watches their deadlines.
+        rates: what each key, or user, may send per second.
+        rejects: what each may have answered to no effect.
+        traffic: what those who come and go give way to.
+        logon_timeout_s: how long a stranger may stay one.
+
+    Attributes:
+        intake: where what is taken off the kernel's queue takes turns.
+        arrivals: where connections take turns to be served at all.
+        entrances: where those who log on do.
+        exits: where those who go do.
+        slow_consumers: connections cut because private data was not read.
+        heartbeats_missed: connections cut because nothing was heard.
+        logons_failed: proofs refused.
+        logon_log: what is written about logons.
+    """
+
+    __slots__ = (
+        "arrivals", "entrances", "exits", "heartbeats_missed", "intake", "logon_log",
+        "logon_timeout_s", "logons_failed", "rates", "rejects", "slow_consumers", "switchboard",
+        "wheel",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        wheel: Wheel,
+        rates: Rates,
+        rejects: Rejects,
+        traffic: Traffic,
+        logon_timeout_s: float,
+    ) -> None:
+        self.switchboard = switchboard
+        self.wheel = wheel
+        self.rates = rates
+        self.rejects = rejects
+        self.logon_timeout_s = logon_timeout_s
+        self.intake = Turnstile(traffic, INTAKE_PER_S, LOGON_HELD_S_MAX)
+        self.arrivals = Turnstile(traffic, CROWD_PER_S)
+        self.entrances = Turnstile(traffic, held_s_max=LOGON_HELD_S_MAX)
+        self.exits = Turnstile(traffic, CROWD_PER_S)
+        self.slow_consumers = 0
+        self.heartbeats_missed = 0
+        self.logons_failed = 0
+        self.logon_log = LogonLog()
+
+    def services(self) -> tuple[Wheel | Turnstile, ...]:
+        """Return what has to be served, each by a task."""
+        return self.wheel, self.intake, self.arrivals, self.entrances, self.exits

@@ -1,0 +1,1 @@
+"""Where each output goes: replies, private reports, market data."""

@@ -1,0 +1,171 @@
+"""Private streams and market data between the core's outputs and the connections' outlets.
+
+Owns which connection follows which user, the ring of private reports and the board of market-data
+subscriptions; used in the Trio loop: by connections (what their client asks for), by the
+switchboard (what became durable). Guarantees: a report is in the ring before anybody is told of
+it, so a follower that reads at its own pace misses none; the work for a report that nobody
+follows is one entry in the ring; a connection that leaves leaves nothing behind. Relies on the
+session for what a client may follow. Source: protocol.md, "Private stream" and "Market data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
+
+from hpe.core.contract import Output, Run
+from hpe.core.output.private_ring import PrivateRing
+from hpe.net.delivery.topics import MarketBoard, MarketQueue, has_subscribe
+from hpe.net.send_queue import Outlet
+from hpe.net.session import StreamRequest, error_frame
+from hpe.protocol.frames import encode_frame
+from hpe.protocol.messages import (
+    PRIVATE_STREAMS_MAX,
+    REPORTS_AHEAD,
+    REPORTS_GONE,
+    Channel,
+    ErrorCode,
+    PrivateSubscribed,
+    PrivateUnsubscribed,
+    SubscribePrivate,
+    Unsubscribe,
+    Unsubscribed,
+    UnsubscribePrivate,
+)
+
+_NOBODY: Final[dict[Outlet, None]] = {}
+
+
+class Streams:
+    """The streams of one engine.
+
+    Args:
+        ring: as recovery filled it.
+        instruments: gives the highest id that one has had.
+    """
+
+    def __init__(self, ring: PrivateRing, instruments: Callable[[], int]) -> None:
+        self.ring = ring
+        self.board = MarketBoard(instruments)
+        self.private_streams = 0
+        self._followers: dict[int, dict[Outlet, None]] = {}
+
+    def wanted(self) -> bytes:
+        """Return the market data that somebody asks for, as a batch carries it."""
+        return self.board.wanted
+
+    # --- what clients ask for -----------------------------------------------------------------
+
+    def carry_out(self, outlet: Outlet, message: StreamRequest, user: int) -> bytes:
+        """Begin or end a stream; give the frame that answers.
+
+        Args:
+            outlet: of the connection that asks.
+            message: what it asks for, as far as its role allows it.
+            user: of its session, for messages that name none.
+        """
+        match message:
+            case SubscribePrivate():
+                return self._follow(outlet, message, message.user or user)
+            case UnsubscribePrivate():
+                return self._unfollow(outlet, message.request_id, message.user or user)
+            case Unsubscribe(request_id=request_id, instrument=instrument, channel=channel):
+                if outlet.market is not None:
+                    self.board.unsubscribe(outlet.market, instrument, Channel(channel))
+                return encode_frame(Unsubscribed(request_id, 0, instrument, channel))
+            case _:
+                assert_never(message)
+
+    def admit(self, outlet: Outlet, run: Run, requests: int) -> list[Run]:
+        """Note the subscribes among requests that are about to go to the core.
+
+        Args:
+            outlet: of the connection that sends them.
+            run: the requests; those beyond the bound of subscriptions are marked as refused.
+            requests: how many this connection has sent so far, these included.
+        """
+        if run.admit or not has_subscribe(run.frames):
+            return [run]
+        if outlet.market is None:
+            outlet.market = MarketQueue(outlet.connection, outlet.ring)
+        return self.board.admit(outlet.market, run, requests)
+
+    def leave(self, outlet: Outlet) -> None:
+        """Forget a connection."""
+        for user in outlet.followed:
+            self._drop(outlet, user)
+        if outlet.market is not None:
+            self.board.leave(outlet.market)
+            # The two know each other; garbage in cycles stays forever (collector.py).
+            outlet.market = None
+
+    # --- what became durable ------------------------------------------------------------------
+
+    def keep(self, output: Output) -> None:
+        """Take over private reports that nobody can be following: those of recovery."""
+        for user, first, last, frame in output.private:
+            self.ring.put(user, first, last, frame)
+
+    def report(self, output: Output) -> None:
+        """Take over the private reports of an output and tell the followers."""
+        put, followers = self.ring.put, self._followers
+        for user, first, last, frame in output.private:
+            put(user, first, last, frame)
+            for outlet in followers.get(user, _NOBODY):
+                outlet.notice(user)
+
+    def publish(
+        self,
+        output: Output,
+        weights: Mapping[int, tuple[int, int]],
+        answered: Callable[[int], int],
+    ) -> None:
+        """Hand out the market data of an output; its replies are delivered already.
+
+        Args:
+            output: of the core.
+            weights: connection -> what of it this output answers.
+            answered: how many requests of a connection are answered by now.
+        """
+        board = self.board
+        if output.market:
+            board.publish(output.market)
+        if output.subscribed:
+            board.activate(output.subscribed)
+        if board.asking:
+            for connection in weights.keys() & board.asking:
+                board.answered(connection, answered(connection))
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _follow(self, outlet: Outlet, message: SubscribePrivate, user: int) -> bytes:
+        request_id = message.request_id
+        last = self.ring.last(user)
+        after = last if message.after is None else message.after
+        if after > last:
+            text = REPORTS_AHEAD.text.format(user=user, last=last)
+            return error_frame(request_id, REPORTS_AHEAD.code, text)
+        oldest = self.ring.oldest(user)
+        if after < oldest:
+            text = REPORTS_GONE.text.format(user=user, oldest=oldest + 1)
+            return error_frame(request_id, REPORTS_GONE.code, text)
+        if user not in outlet.followed:
+            if len(outlet.followed) >= PRIVATE_STREAMS_MAX:
+                return error_frame(request_id, ErrorCode.TOO_MANY_SUBSCRIPTIONS)
+            self._followers.setdefault(user, {})[outlet] = None
+            self.private_streams += 1
+        outlet.follow(user, after)
+        return encode_frame(PrivateSubscribed(request_id, 0, user, after, last))
+
+    def _unfollow(self, outlet: Outlet, request_id: int, user: int) -> bytes:
+        if user in outlet.followed:
+            self._drop(outlet, user)
+            outlet.unfollow(user)
+        return encode_frame(PrivateUnsubscribed(request_id, 0, user))
+
+    def _drop(self, outlet: Outlet, user: int) -> None:
+        followers = self._followers[user]
+        del followers[outlet]
+        self.private_streams -= 1
+        if not followers:
+            del self._followers[user]

@@ -1,0 +1,303 @@
+"""The table of connections: which exist, and where each output of the core goes.
+
+Owns connection numbers, attach numbers and the routing of replies; used from the Trio loop
+only: by connections (enter, leave), by the dispatcher (route) and by the engine (start, stop).
+Guarantees: replies of one connection are delivered in the order in which the core gave them;
+the answer to an internal command is acted on after the replies of the same batch; credits of a
+batch go back even when its connection is gone. Relies on being given durable outputs only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+import trio
+
+from hpe.core.contract import SYSTEM_CONNECTION, Output, Progress, Run
+from hpe.errors import InvariantViolation
+from hpe.net.delivery.streams import Streams
+from hpe.net.limits.credits import CreditPool
+from hpe.net.logon import Authenticator
+from hpe.net.session import NOTHING, ServiceFacts, Session, State, Step, internal_run
+from hpe.net.stalled import refuse_orders
+from hpe.protocol.frames import split_frames
+from hpe.protocol.messages import (
+    ConfigureResponse,
+    InternalResponse,
+    KeysValidResponse,
+    Request,
+    SessionAttachedResponse,
+    SessionClosedResponse,
+    TickResponse,
+    type_number,
+)
+
+_Internal = (
+    SessionAttachedResponse
+    | InternalResponse
+    | SessionClosedResponse
+    | TickResponse
+    | ConfigureResponse
+    | KeysValidResponse
+)
+_INTERNAL_DECODER: Final[msgspec.msgpack.Decoder[_Internal]] = msgspec.msgpack.Decoder(_Internal)
+
+
+class Intake(Protocol):
+    """The sequencer as connections see it."""
+
+    def offer(self, key: int, run: Run, read_at_s: float) -> None:
+        """Hand a run over.
+
+        Runs of one queue keep their order; the queue is the number of the connection that caused
+        the run.
+        """
+
+    def stalled(self) -> bool:
+        """True if the log is so far behind that new orders would be answered too late."""
+
+    def has_room(self, key: int) -> bool:
+        """True if a connection should be read on."""
+
+    async def wait_room(self, key: int) -> None:
+        """Wait until it should."""
+
+
+class Port(Protocol):
+    """A connection as the switchboard sees it. No method waits.
+
+    `answered` counts the requests whose answers were delivered to it.
+    """
+
+    session: Session
+    answered: int
+
+    def deliver(self, frames: bytes, count: int, size: int) -> None:
+        """Send frames; then give back the credits of `count` requests of `size` bytes."""
+
+    def note(self, progress: Progress) -> None:
+        """Note how far the core is with what was sent here."""
+
+    def act(self, step: Step) -> None:
+        """Do what the session decided."""
+
+    def stop_reading(self) -> None:
+        """Take no further request; end once everything is answered."""
+
+
+class Switchboard:
+    """All connections of one engine.
+
+    Args:
+        intake: the sequencer.
+        facts: about the service, for sessions.
+        credits: the pool that requests in flight are counted in.
+        last_attach_number: highest that the recovered state knows.
+        authenticator: decides who may log on as whom.
+        streams: what connections follow.
+
+    Attributes:
+        accepted: connections so far.
+        stalled: new orders that were answered here because the log stood still.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        facts: ServiceFacts,
+        credits: CreditPool,
+        last_attach_number: int,
+        *,
+        authenticator: Authenticator,
+        streams: Streams,
+    ) -> None:
+        self.intake = intake
+        self.offer = intake.offer
+        self.facts = facts
+        self.credits = credits
+        self.authenticator = authenticator
+        self.streams = streams
+        self.accepted = 0
+        self.stalled = 0
+        self._last_attach_number = last_attach_number
+        self._ports: dict[int, Port] = {}
+        self._by_attach: dict[int, Port] = {}
+        self._by_session: dict[int, Port] = {}
+        self._internal: dict[tuple[int, int], trio.Event] = {}
+
+    def __len__(self) -> int:
+        """Count the open connections."""
+        return len(self._ports)
+
+    @property
+    def strangers(self) -> int:
+        """Count the connections that have no session."""
+        return len(self._ports) - len(self._by_session)
+
+    def enter(self, port: Port, authenticator: Authenticator | None = None) -> Session:
+        """Register a connection under a new number and return its session.
+
+        Args:
+            port: the connection.
+            authenticator: decides about this one, in place of the engine's.
+        """
+        self.accepted += 1
+        session = Session(
+            self.accepted,
+            self._take_attach_number,
+            self.facts,
+            authenticator if authenticator is not None else self.authenticator,
+        )
+        self._ports[session.connection] = port
+        return session
+
+    def leave(self, port: Port) -> None:
+        """Forget a connection; detach its session unless that happened already."""
+        session = port.session
+        self._ports.pop(session.connection, None)
+        run = session.leave()
+        if run is not None:
+            self.offer(session.connection, run, trio.current_time())
+        if self._by_session.get(session.session_id) is port:
+            del self._by_session[session.session_id]
+        if session.session_id:  # else its attachment may still be on the way
+            self._by_attach.pop(session.attach_number, None)
+
+    def refuse_orders(self, port: Port, run: Run) -> list[Run]:
+        """Answer new orders while the log stands still; give what is left for the core.
+
+        Args:
+            port: the connection that sends them, which has nothing unanswered.
+            run: what it sends.
+        """
+        if run.admit or not self.intake.stalled():
+            return [run]
+        refused, rest = refuse_orders(port.session, run)
+        if refused.count:
+            self.stalled += refused.count
+            port.deliver(*refused)
+        return rest
+
+    def stop_reading(self) -> None:
+        """End every connection once it has its answers."""
+        for port in list(self._ports.values()):
+            port.stop_reading()
+
+    def revoke(self, keys: Collection[str], gone: Collection[str]) -> int:
+        """End the connections of keys that are not what they were; returns how many.
+
+        Sessions of keys that are gone end with them.
+        """
+        states = (State.ATTACHING, State.ATTACHED)
+        revoked = [
+            port
+            for port in self._ports.values()
+            if port.session.grant.key_id in keys and port.session.state in states
+        ]
+        for port in revoked:
+            step = port.session.revoke(port.session.grant.key_id in gone)
+            if step is not NOTHING:  # else the core's answer to its logon comes first
+                port.act(step)
+        return len(revoked)
+
+    async def internal(self, commands: Sequence[Request]) -> None:
+        """Execute internal commands in order and wait until they are durable."""
+        events = []
+        for command in commands:
+            event = trio.Event()
+            self._internal[type_number(type(command)), command.request_id] = event
+            events.append(event)
+            self.offer(SYSTEM_CONNECTION, internal_run(command), trio.current_time())
+        for event in events:
+            await event.wait()
+
+    def route(self, output: Output, weights: Mapping[int, tuple[int, int]]) -> None:
+        """Deliver one durable output and give back the credits of its batch.
+
+        Args:
+            output: of the core.
+            weights: connection -> (frames, bytes) in flight that this batch answers.
+        """
+        ports = self._ports
+        internal = b""
+        answered = set()
+        for connection, frames in output.replies:
+            if connection == SYSTEM_CONNECTION:
+                internal = frames
+                continue
+            answered.add(connection)
+            port = ports.get(connection)
+            count, size = weights.get(connection, (0, 0))
+            if port is not None:
+                port.deliver(frames, count, size)
+            else:
+                self.credits.give_back(size)
+        for progress in output.progress:
+            port = ports.get(progress.connection)
+            if port is not None:
+                port.note(progress)
+        if len(answered) < len(weights):
+            self._return_unanswered(answered, weights)
+        if output.private:
+            self.streams.report(output)
+        self.streams.publish(output, weights, self._answered)
+        for connection in output.cut:
+            if connection in ports:
+                port = ports[connection]
+                port.act(port.session.cut())
+        for body in split_frames(internal):
+            self._internal_answer(body)
+
+    def _answered(self, connection: int) -> int:
+        port = self._ports.get(connection)
+        return port.answered if port is not None else 0
+
+    def _return_unanswered(
+        self, answered: set[int], weights: Mapping[int, tuple[int, int]]
+    ) -> None:
+        """Give back what was dropped unapplied: frames of an attachment that was replaced."""
+        for connection, (count, size) in weights.items():
+            if connection not in answered:
+                port = self._ports.get(connection)
+                if port is not None:
+                    port.deliver(b"", count, size)
+                else:
+                    self.credits.give_back(size)
+
+    def _internal_answer(self, body: bytes) -> None:
+        try:
+            response = _INTERNAL_DECODER.decode(body)
+        except msgspec.DecodeError as error:
+            raise InvariantViolation(f"the core refused an internal command: {error}") from error
+        match response:
+            case SessionAttachedResponse():
+                self._attached(response)
+            case SessionClosedResponse():
+                port = self._by_attach.get(response.request_id)
+                if port is not None:
+                    port.act(port.session.closed())
+        event = self._internal.pop((type_number(type(response)), response.request_id), None)
+        if event is not None:
+            event.set()
+
+    def _attached(self, response: SessionAttachedResponse) -> None:
+        port = self._by_attach[response.request_id]
+        gone = port.session.connection not in self._ports
+        step = port.session.attached(response)
+        if gone or response.error:
+            del self._by_attach[response.request_id]
+        if not response.error:
+            # Also one that went meanwhile has taken the session over: the core says so.
+            older = self._by_session.pop(response.session_id, None)
+            if not gone:
+                self._by_session[response.session_id] = port
+            if older is not None:
+                older.act(older.session.replaced())
+        port.act(step)
+
+    def _take_attach_number(self, connection: int) -> int:
+        self._last_attach_number += 1
+        self._by_attach[self._last_attach_number] = self._ports[connection]
+        return self._last_attach_number

@@ -1,0 +1,176 @@
+"""Rates: how many requests may come, over all connections that share a limit.
+
+Owns the buckets; used by reader tasks in the Trio loop, which pass the time in. A limit is that of
+a key, or of a user where no keys are asked for. Guarantees: nobody uses up the tokens of another
+key, whatever users both may name; a frame without a token is refused as throttled in its
+place and costs no token; control draws on the messages like queries, but for what keeps a
+connection alive and what ends it; cancels have a bucket of their own, so that a client that trades
+too fast can still leave; a connection is cut only for its own excess; buckets are forgotten once
+they are full again, so memory is bounded by the last burst. Without limits nothing is looked at.
+Source: the rules of docs/architecture.md, "Limits".
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from hpe.core.contract import Run
+from hpe.core.runs import CANCEL_TYPES, split_run
+from hpe.net.limits.buckets import Bucket, Rate
+from hpe.net.logon import Grant
+from hpe.protocol.messages import ErrorCode, Heartbeat, Logout, type_number
+
+EXCESS_WINDOW_S: Final = 1.0
+"""A connection that has more refused within this time than the rate would allow in it is cut."""
+
+SWEEP_MIN: Final = 1_024
+"""Limits remembered before the full buckets among them are looked for."""
+
+
+class RateLimits(NamedTuple):
+    """Tokens per second and at once; a rate of 0 is no limit, a burst of 0 one second's tokens."""
+
+    messages_per_s: int = 0
+    messages_burst: int = 0
+    cancels_per_s: int = 0
+    cancels_burst: int = 0
+
+
+_LOGOUT: Final = type_number(Logout)
+_HEARTBEAT: Final = type_number(Heartbeat)
+
+_FREE_HEARTBEATS: Final = Rate(10, 100)
+"""What one connection may send for nothing: three times as many as the shortest interval makes,
+and those of 30 s at once, as after a pause of either side."""
+
+
+class _Excess:
+    """What was refused to one connection for want of tokens of one kind."""
+
+    __slots__ = ("count", "since_s")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since_s = float("-inf")
+
+    def add(self, rate: Rate, now_s: float) -> bool:
+        """Count one; return True if more than twice the rate came: as much again was refused."""
+        if now_s - self.since_s >= EXCESS_WINDOW_S:
+            self.count, self.since_s = 0, now_s
+        self.count += 1
+        return self.count > rate.per_s * EXCESS_WINDOW_S
+
+
+Payer = int | str
+"""Whose tokens: a key's, or a user's where no keys are asked for."""
+
+
+def payer_of(grant: Grant, user: int) -> Payer:
+    """Return whose tokens the session of a user takes."""
+    return grant.key_id or user
+
+
+class Sender:
+    """One connection as the rates see it.
+
+    Args:
+        grant: what it may do.
+        user: of its session.
+    """
+
+    __slots__ = ("cancels", "heartbeats", "messages", "payer")
+
+    def __init__(self, grant: Grant, user: int) -> None:
+        self.payer = payer_of(grant, user)
+        self.heartbeats = Bucket()
+        self.messages = _Excess()
+        self.cancels = _Excess()
+
+
+class Rates:
+    """The buckets of all."""
+
+    def __init__(self, limits: RateLimits) -> None:
+        self._messages = _rate(limits.messages_per_s, limits.messages_burst)
+        self._cancels = _rate(limits.cancels_per_s, limits.cancels_burst)
+        self._buckets: dict[Payer, tuple[Bucket, Bucket]] = {}
+        self._sweep_at = SWEEP_MIN
+        self.throttled = 0
+
+    @property
+    def limited(self) -> bool:
+        """True if there is any limit."""
+        return self._messages is not None or self._cancels is not None
+
+    def admit(self, sender: Sender, run: Run, now_s: float) -> tuple[list[Run], bool]:
+        """Take a token for each frame; mark those for which there is none as throttled.
+
+        Returns:
+            The run in pieces, and whether its sender is to be cut for going on far above the rate.
+
+        Cost: one look at each frame, none without limits.
+        """
+        messages, cancels = self._messages, self._cancels
+        if messages is None and cancels is None:
+            return [run], False
+        of_messages, of_cancels = self._of(sender.payer, now_s)
+        cut = False
+
+        def decide(kind: int, _start: int, _end: int) -> int:
+            nonlocal cut
+            is_cancel = kind in CANCEL_TYPES
+            rate, bucket = (cancels, of_cancels) if is_cancel else (messages, of_messages)
+            if rate is None or bucket.take(rate, now_s):
+                return 0
+            self.throttled += 1
+            excess = sender.cancels if is_cancel else sender.messages
+            cut = excess.add(rate, now_s) or cut
+            return ErrorCode.THROTTLED
+
+        return split_run(run, decide), cut
+
+    def admit_control(self, sender: Sender, kind: int, now_s: float) -> tuple[int, bool]:
+        """Take a token for a control message.
+
+        Args:
+            sender: the connection.
+            kind: type of the message.
+            now_s: Trio time.
+
+        Returns:
+            0, or the ErrorCode that refuses it; and whether its sender is to be cut.
+        """
+        rate = self._messages
+        if rate is None or kind == _LOGOUT:
+            return 0, False
+        if kind == _HEARTBEAT and sender.heartbeats.take(_FREE_HEARTBEATS, now_s):
+            return 0, False
+        if self._of(sender.payer, now_s)[0].take(rate, now_s):
+            return 0, False
+        self.throttled += 1
+        return ErrorCode.THROTTLED, sender.messages.add(rate, now_s)
+
+    def __len__(self) -> int:
+        """Count the payers that are remembered."""
+        return len(self._buckets)
+
+    def _of(self, payer: Payer, now_s: float) -> tuple[Bucket, Bucket]:
+        buckets = self._buckets.get(payer)
+        if buckets is None:
+            if len(self._buckets) >= self._sweep_at:
+                self._sweep(now_s)
+            buckets = self._buckets[payer] = (Bucket(), Bucket())
+        return buckets
+
+    def _sweep(self, now_s: float) -> None:
+        """Forget whose buckets are full; the next sweep comes when as many have been added."""
+        self._buckets = {
+            payer: pair
+            for payer, pair in self._buckets.items()
+            if max(pair[0].full_at_s, pair[1].full_at_s) > now_s
+        }
+        self._sweep_at = max(SWEEP_MIN, 2 * len(self._buckets))
+
+
+def _rate(per_s: int, burst: int) -> Rate | None:
+    return Rate(per_s, burst) if per_s else None

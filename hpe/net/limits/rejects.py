@@ -1,0 +1,92 @@
+"""Rejects: how many commands that change nothing one key may have logged.
+
+Owns what is counted of each key, or user where no keys are asked for; used in the Trio loop: by
+connections when answers are delivered and when requests come in. Every command that is executed is
+logged and replayed at every start, a rejected one, too. Guarantees: what a key has answered beyond
+its rate is paid for before its next commands are executed: until then they are refused as throttled
+in their place, unlogged; cancels have an account of their own; queries are never refused; a repeat
+is answered as ever (the core's rule); memory is bounded by the last burst. An answer counts when it
+is delivered, so what is in flight by then is not held back, but paid for afterwards. The core says
+which commands changed nothing (Progress). Source: protocol.md, "Rate limits"; docs/decisions/0030.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+
+from hpe.core.contract import Run
+from hpe.core.runs import CANCEL_TYPES, split_run
+from hpe.net.limits.buckets import Bucket, Rate
+from hpe.net.limits.rates import SWEEP_MIN, Payer
+from hpe.protocol.messages import COMMAND_FIRST, INTERNAL_FIRST, ErrorCode
+
+COMMAND_TYPES: Final = range(COMMAND_FIRST, INTERNAL_FIRST)
+
+
+class Rejects:
+    """The accounts of all.
+
+    Args:
+        per_s: how many may be logged per second, on average; 0 counts none.
+        burst: how many at once.
+    """
+
+    def __init__(self, per_s: int, burst: int) -> None:
+        self._rate = Rate(per_s, burst) if per_s else None
+        # Of those that had any lately: commands, cancels.
+        self._accounts: dict[Payer, tuple[Bucket, Bucket]] = {}
+        self._sweep_at = SWEEP_MIN
+        self.throttled = 0
+
+    def note(self, payer: Payer, others: int, cancels: int) -> None:
+        """Count commands that changed nothing: others than cancels, and cancels."""
+        if self._rate is None:
+            return
+        now_s = trio.current_time()
+        account = self._accounts.get(payer)
+        if account is None:
+            if len(self._accounts) >= self._sweep_at:
+                self._sweep(now_s)
+            account = self._accounts[payer] = (Bucket(), Bucket())
+        for bucket, count in zip(account, (others, cancels), strict=True):
+            bucket.charge(self._rate, count, now_s)
+
+    def admit(self, payer: Payer, runs: list[Run], now_s: float) -> list[Run]:
+        """Mark the commands of one that has more to pay for than a burst.
+
+        Cost: a look into a table, and one at each frame of those that are marked.
+        """
+        account = self._accounts.get(payer)
+        if account is None or self._rate is None:
+            return runs
+        commands, cancels = (bucket.is_overdrawn(self._rate, now_s) for bucket in account)
+        if not commands and not cancels:
+            return runs
+
+        def decide(kind: int, _start: int, _end: int) -> int:
+            if kind in CANCEL_TYPES:
+                return ErrorCode.THROTTLED if cancels else 0
+            return ErrorCode.THROTTLED if commands and kind in COMMAND_TYPES else 0
+
+        marked = []
+        for run in runs:
+            pieces = [run] if run.admit else split_run(run, decide)
+            marked += pieces
+            if not run.admit:
+                self.throttled += sum(piece.frame_count for piece in pieces if piece.admit)
+        return marked
+
+    def __len__(self) -> int:
+        """Count the accounts that are remembered."""
+        return len(self._accounts)
+
+    def _sweep(self, now_s: float) -> None:
+        """Forget what is paid for; the next sweep comes when as many have been added."""
+        self._accounts = {
+            payer: pair
+            for payer, pair in self._accounts.items()
+            if max(pair[0].full_at_s, pair[1].full_at_s) > now_s
+        }
+        self._sweep_at = max(SWEEP_MIN, 2 * len(self._accounts))

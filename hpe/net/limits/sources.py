@@ -1,0 +1,186 @@
+"""Where connections come from: how many, how many strangers, how many failed logons per address.
+
+Owns the counts per source address; used by the accept loop and by connections in the Trio loop,
+which pass the time in. A source is an IPv4 address or an IPv6 /64 (what one customer gets: an
+attacker has all of its addresses). Guarantees: what one source does never refuses another one;
+memory is bounded by the open connections plus SOURCES_FAILED_MAX. Source: the rules of
+docs/architecture.md, "Limits".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from hpe.protocol.messages import ErrorCode
+
+FAILED_LOGONS_MAX: Final = 5
+FAILED_LOGONS_S: Final = 60.0
+"""So many failed logons within this time make a source wait."""
+
+REFUSED_S: Final = 60.0
+"""For how long; a guess a second is hopeless against 256 bits, the limit saves our CPU and log."""
+
+SOURCES_FAILED_MAX: Final = 65_536
+"""Sources remembered for failed logons only; beyond it the one whose latest failure is longest ago
+is forgotten. About 20 MB, reached only by failures from as many addresses within a minute."""
+
+_IPV6_PREFIX_BITS: Final = 64
+_SOURCES_CACHED: Final = 1_024
+"""An address is taken apart in 0.003 to 0.02 ms: a crowd's once, not once per connection."""
+
+
+class SourceLimits(NamedTuple):
+    """Per source; strangers are connections that have not logged on."""
+
+    connections_max: int
+    strangers_max: int
+    failed_logons_max: int = FAILED_LOGONS_MAX
+    failed_logons_s: float = FAILED_LOGONS_S
+    refused_s: float = REFUSED_S
+
+
+class _Source:
+    """The counts of one source, without any connection only as long as it has failures."""
+
+    __slots__ = ("connections", "failures_s", "key", "refused_until_s", "strangers")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.connections = 0
+        self.strangers = 0
+        self.failures_s: list[float] = []
+        self.refused_until_s = float("-inf")
+
+
+class Place:
+    """What one connection takes up of its source; `address` is where it came from."""
+
+    __slots__ = ("_source", "_sources", "_stranger", "address", "source")
+
+    def __init__(self, sources: Sources, source: _Source, address: str) -> None:
+        self.source = source.key
+        # One string for all of a source, where that says as much.
+        self.address = source.key if source.key == address else address
+        self._sources = sources
+        self._source: _Source | None = source
+        self._stranger = True
+
+    def logged_on(self) -> None:
+        """Note that this is no stranger any more."""
+        if self._stranger and self._source is not None:
+            self._stranger = False
+            self._source.strangers -= 1
+
+    def failed_logon(self, now_s: float) -> None:
+        """Note a wrong proof; too many make the whole source wait."""
+        if self._source is not None:
+            self._sources._failed(self._source, now_s)
+
+    def leave(self) -> None:
+        """Give the place back; harmless when that was done."""
+        if self._source is not None:
+            self.logged_on()
+            self._sources._left(self._source)
+            self._source = None
+
+
+class Sources:
+    """All sources that have connections or failed lately."""
+
+    def __init__(self, limits: SourceLimits) -> None:
+        self._limits = limits
+        self._sources: dict[str, _Source] = {}
+        # Sources with failures, the longest ago first: what is forgotten in this order.
+        self._failing: OrderedDict[str, _Source] = OrderedDict()
+
+    def enter(self, address: str, now_s: float) -> Place | ErrorCode:
+        """Return the place of a new connection, or why it has none.
+
+        Args:
+            address: of the peer, as the socket gives it.
+            now_s: Trio time.
+        """
+        code = self.refuses(address, now_s)
+        if code is not None:
+            return code
+        key = source_of(address)
+        source = self._sources.get(key)
+        if source is None:
+            source = self._sources[key] = _Source(key)
+        source.connections += 1
+        source.strangers += 1
+        return Place(self, source, address)
+
+    def refuses(self, address: str, now_s: float, waiting: int = 0) -> ErrorCode | None:
+        """Return why a new connection would have no place; None: it would have one.
+
+        Args:
+            address: of the peer, as the socket gives it.
+            now_s: Trio time.
+            waiting: strangers of the same source that have no place yet.
+        """
+        self._forget_expired(now_s)
+        connections = strangers = waiting
+        source = self._sources.get(source_of(address))
+        if source is not None:
+            if source.refused_until_s > now_s:
+                return ErrorCode.TOO_MANY_LOGONS
+            connections += source.connections
+            strangers += source.strangers
+        limits = self._limits
+        if connections >= limits.connections_max or strangers >= limits.strangers_max:
+            return ErrorCode.TOO_MANY_CONNECTIONS
+        return None
+
+    def __len__(self) -> int:
+        """Count the sources that are remembered."""
+        return len(self._sources)
+
+    def _failed(self, source: _Source, now_s: float) -> None:
+        limits = self._limits
+        recent = [at_s for at_s in source.failures_s if now_s - at_s < limits.failed_logons_s]
+        source.failures_s = [*recent, now_s][-limits.failed_logons_max :]
+        if len(source.failures_s) >= limits.failed_logons_max:
+            source.refused_until_s = now_s + limits.refused_s
+        self._failing.pop(source.key, None)
+        self._failing[source.key] = source
+        if len(self._failing) > SOURCES_FAILED_MAX:
+            self._forget(next(iter(self._failing.values())))
+
+    def _left(self, source: _Source) -> None:
+        source.connections -= 1
+        if not source.connections and source.key not in self._failing:
+            del self._sources[source.key]
+
+    def _forget_expired(self, now_s: float) -> None:
+        kept_s = max(self._limits.failed_logons_s, self._limits.refused_s)
+        while self._failing:
+            source = next(iter(self._failing.values()))
+            if now_s - source.failures_s[-1] < kept_s:
+                return
+            self._forget(source)
+
+    def _forget(self, source: _Source) -> None:
+        """Forget the failures of a source, and all of it when it has no connection."""
+        del self._failing[source.key]
+        source.failures_s = []
+        source.refused_until_s = float("-inf")
+        if not source.connections:
+            del self._sources[source.key]
+
+
+@lru_cache(_SOURCES_CACHED)
+def source_of(address: str) -> str:
+    """Return the source that an address belongs to; what is no IP address stands for itself."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, _IPV6_PREFIX_BITS), strict=False))
+    return str(parsed)

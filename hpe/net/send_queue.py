@@ -1,0 +1,208 @@
+"""What waits to be sent to one client, in two lanes: its private data, then market data.
+
+Owns the replies that wait, the positions of the private streams and the market queue of one
+connection; no sockets. Filled by the dispatcher and the reader, emptied by the writer, all in
+the Trio loop. Guarantees: replies leave in the order in which they came, the private streams
+follow them, the last words come last, after them nothing of what happens later, and market data
+is taken when no private data waits; at most TAKE_BYTES, or one item, is taken at a time; what is
+still in the ring costs this client's memory nothing. Relies on the PrivateRing and the
+MarketQueue to give whole frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import trio
+
+from hpe.core.output.private_ring import PrivateRing
+from hpe.errors import InvariantViolation
+from hpe.net.delivery.topics import MarketQueue
+from hpe.net.limits.credits import CreditPool
+
+TAKE_BYTES: Final = 256 * 1024
+"""What one send carries: enough to fill a kernel buffer, and joined within 50 us."""
+
+USERS_AT_ONCE: Final = 1_024
+"""Private streams that are read for one send: a millisecond, also when there is nothing in them."""
+
+
+class Parcel(NamedTuple):
+    """Bytes to send, and the credits to give back once they are sent.
+
+    `private`: whether somebody may be cut because this waits; false for market data alone.
+    """
+
+    data: bytes
+    frames: int
+    size: int
+    private: bool
+
+
+class Outlet:
+    """The queues of one connection.
+
+    Args:
+        connection: its number.
+        ring: where the private streams are read.
+        pool: where replies that wait are counted.
+
+    Attributes:
+        entered: replies that came in so far.
+        left: of those, how many the client's kernel has, or nobody will get any more.
+        market: what waits of market data; made at the first subscribe, as most have none.
+        followed: the private streams: user -> last report sent.
+        reply_bytes: of replies that wait.
+        sealed: whether this side has said its last word; only credits enter any more.
+    """
+
+    __slots__ = (
+        "_bell", "_due", "_last_words", "_pool", "_replies", "_ring", "connection", "entered",
+        "followed", "left", "market", "reply_bytes", "sealed",
+    )  # fmt: skip
+
+    def __init__(self, connection: int, ring: PrivateRing, pool: CreditPool) -> None:
+        self.connection = connection
+        self.market: MarketQueue | None = None
+        self.followed: dict[int, int] = {}
+        self.entered = 0
+        self.left = 0
+        self.reply_bytes = 0
+        self.sealed = False
+        self._ring = ring
+        self._pool = pool
+        # Frames, and the credits of the requests that they answer. A list, although it is taken
+        # from the front: it is short, and an empty deque alone is 700 bytes per connection.
+        self._replies: list[tuple[bytes, int, int]] = []
+        # Whom there are reports of, whose turn it is first; and the last one to give once this
+        # side has ended: a slow reader must not go on with what happens from then on.
+        self._due: dict[int, int | None] = {}
+        self._last_words = b""
+        self._bell = trio.lowlevel.ParkingLot()
+
+    # --- what comes in ------------------------------------------------------------------------
+
+    def put(self, frames: bytes, count: int, size: int) -> None:
+        """Queue frames, and the credits of `count` requests of `size` bytes behind them."""
+        if self.sealed:
+            frames = b""
+        self._replies.append((frames, count, size))
+        self.entered += 1
+        self.reply_bytes += len(frames)
+        self._pool.reply_bytes += len(frames)
+        if self._bell:
+            self._bell.unpark_all()
+
+    def seal(self, last_words: bytes = b"") -> None:
+        """Take these as the last frames, behind everything private that waits by now."""
+        if not self.sealed:
+            self.sealed = True
+            self._last_words = last_words
+            self._due = {user: self._ring.last(user) for user in self._due}
+            self.ring()
+
+    def discard(self) -> tuple[int, int]:
+        """Drop what waits; give its credits (requests, bytes)."""
+        count = sum(reply[1] for reply in self._replies)
+        size = sum(reply[2] for reply in self._replies)
+        self._replies.clear()
+        self._due.clear()
+        self._count_out(self.reply_bytes)
+        return count, size
+
+    def follow(self, user: int, after: int) -> None:
+        """Begin a private stream, or move one, to the reports above `after`."""
+        self.followed[user] = after
+        self.notice(user)
+
+    def unfollow(self, user: int) -> None:
+        """End a private stream."""
+        self.followed.pop(user, None)
+        self._due.pop(user, None)
+
+    def notice(self, user: int) -> None:
+        """Hear that there may be reports of a user who is followed."""
+        if not self.sealed:
+            self._due[user] = None
+            self.ring()
+
+    # --- what goes out ------------------------------------------------------------------------
+
+    @property
+    def private_waits(self) -> bool:
+        """True if private data waits."""
+        return bool(self._replies or self._due or self._last_words)
+
+    @property
+    def idle(self) -> bool:
+        """True if the writer waits for the bell."""
+        return bool(self._bell)
+
+    def wait(self) -> Coroutine[Any, Any, None]:
+        """Wait for the bell; the writer alone."""
+        return self._bell.park()
+
+    def ring(self) -> None:
+        """Wake the writer."""
+        if self._bell:
+            self._bell.unpark_all()
+
+    def take(self) -> Parcel | None:
+        """Return what goes next, None when nothing waits; what was given before has left.
+
+        Raises:
+            Overrun: a private stream stands so far back that the ring lost what comes next.
+        """
+        self.left = self.entered - len(self._replies)
+        if len(self._replies) == 1 and not self._due and not self._last_words:  # the common case
+            frames, count, size = self._replies.pop()
+            self._count_out(len(frames))
+            return Parcel(frames, count, size, private=True)
+        if self.private_waits:
+            return self._take_private()
+        if self.market and not self.sealed:
+            return Parcel(self.market.take(TAKE_BYTES), 0, 0, private=False)
+        return None
+
+    def _take_private(self) -> Parcel:
+        taken = length = 0
+        for frames, _, _ in self._replies:
+            if length >= TAKE_BYTES:
+                break
+            length += len(frames)
+            taken += 1
+        parcel = self._replies[:taken]
+        pieces = [reply[0] for reply in parcel]
+        # Read before the replies are taken off: an overrun must not lose their credits.
+        room = TAKE_BYTES - length
+        # A list: what is taken from the front of a dict stays in the way of the next look at it.
+        for user in list(islice(self._due, USERS_AT_ONCE)):
+            if room <= 0:
+                break
+            pieces.append(self._take_reports(user, room))
+            room -= len(pieces[-1])
+        del self._replies[:taken]
+        self._count_out(length)
+        if not self._replies and not self._due:
+            pieces.append(self._last_words)
+            self._last_words = b""
+        count, size = sum(reply[1] for reply in parcel), sum(reply[2] for reply in parcel)
+        return Parcel(b"".join(pieces), count, size, private=True)
+
+    def _count_out(self, size: int) -> None:
+        self.reply_bytes -= size
+        self._pool.reply_bytes -= size
+        if self._pool.reply_bytes < 0:
+            raise InvariantViolation("replies were counted out that were not counted in")
+
+    def _take_reports(self, user: int, bytes_max: int) -> bytes:
+        """Return reports of a user that is due."""
+        through = self._due[user]
+        frames, position = self._ring.read(user, self.followed[user], bytes_max, through)
+        del self._due[user]
+        self.followed[user] = position
+        if position < (self._ring.last(user) if through is None else through):
+            self._due[user] = through
+        return frames

@@ -1,0 +1,187 @@
+"""What a connection is watched for: silence, bytes that it does not read, an end that takes long.
+
+Owns the times that this is judged by; pure, it is told what happens and asked what follows. Used
+by the reader, the writer and the wheel's look of one connection, all in the Trio loop. Guarantees:
+a client is found at fault by two looks, so that a pause of this loop itself cuts nobody; market
+data that waits alone is never held against a client. Source: protocol.md, "Heartbeats", "Slow
+readers" and "Closing".
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from hpe.net.send_queue import Outlet
+from hpe.protocol.messages import SILENCE_HEARTBEATS
+
+STALL_S: Final = 2.0
+"""A client that took no byte for this long while private data waited is cut; it may resume."""
+
+BEHIND_S: Final = 10.0
+"""One that takes bytes, but is so far behind with replies, is cut, too, and so long it may take
+for what is left when this side has ended: a trickle must not keep memory and a place."""
+
+BEHIND_PRESSED_S: Final = 2.0
+"""The same while others have to be held back for what is in flight and waits."""
+
+WATCH_S: Final = 1.0
+"""How often the wheel looks at a connection with bytes on their way."""
+
+LOOK_S: Final = 60.0
+"""How often it looks at one where there is nothing to watch."""
+
+SECOND_LOOK_S: Final = 0.1
+"""Between the look that finds a client at fault and the one that cuts it. When this loop stood
+still itself, what clients sent and took meanwhile is seen in between."""
+
+
+class Finding(Enum):
+    """What a look found."""
+
+    NOTHING = auto()
+    QUIET = auto()  # this side has sent nothing for a heartbeat interval
+    SILENT = auto()  # the client has
+    STALLED = auto()  # no byte was taken
+    LATE = auto()  # bytes are, but too slowly
+    ENDLESS = auto()  # the same after the last words
+
+
+_FAULTS: Final = frozenset((Finding.SILENT, Finding.STALLED, Finding.LATE, Finding.ENDLESS))
+
+
+class Vigil:
+    """The times of one connection.
+
+    Attributes:
+        heard_s: when the client last sent a whole frame.
+        held: whether it is this side that does not listen.
+        queued: whether it waits for its turn to end, which is not the client's fault.
+        watched: whether the wheel looks every WATCH_S.
+    """
+
+    __slots__ = (
+        "_ends_s", "_heartbeat_s", "_mark", "_marked_s", "_sending", "_sends_private",
+        "_suspected", "_waits_s", "heard_s", "held", "queued", "watched",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.heard_s = 0.0
+        self.held = False
+        self.queued = False
+        self.watched = False
+        # Heartbeats begin with the welcome and end with the last words.
+        self._heartbeat_s = 0.0
+        self._ends_s = 0.0
+        # Whether bytes are on their way and private data among them, since when private data
+        # has waited (0: none does).
+        self._sending = False
+        self._sends_private = False
+        self._waits_s = 0.0
+        # So many replies have to leave by some time after that one.
+        self._mark = 0
+        self._marked_s = 0.0
+        self._suspected = False
+
+    # --- what happens -------------------------------------------------------------------------
+
+    def begin(self, heartbeat_s: float, now_s: float) -> float:
+        """Begin to exchange heartbeats; return when to look."""
+        self._heartbeat_s = heartbeat_s
+        self.heard_s = now_s
+        return now_s + heartbeat_s
+
+    def sends(self, private: bool, now_s: float) -> None:
+        """Bytes are on their way."""
+        self._sending = True
+        self._sends_private = private
+        self._waits_s = now_s if private else 0.0
+
+    def sent(self) -> None:
+        """The kernel has them."""
+        self._sending = self._sends_private = False
+        self._waits_s = 0.0
+
+    def ends(self, now_s: float) -> float:
+        """Note that this side has sent its last frame; return when to look."""
+        self._heartbeat_s = 0.0
+        self._ends_s = self._ends_s or now_s + BEHIND_S
+        return self._ends_s
+
+    def has_turn(self, now_s: float) -> None:
+        """Its turn to end has come: the client's time begins."""
+        self.queued = False
+        if self._ends_s:
+            self._ends_s = now_s + BEHIND_S
+
+    def hurries(self, now_s: float) -> None:
+        """Nobody will read market data that does not leave now: from here it holds the end up."""
+        self._sends_private = self._sending
+        self._waits_s = now_s
+
+    # --- what follows -------------------------------------------------------------------------
+
+    def look(
+        self, now_s: float, progress_s: float, outlet: Outlet, pressed: bool
+    ) -> tuple[Finding, float]:
+        """See whether a deadline has passed.
+
+        Args:
+            now_s: Trio time.
+            progress_s: when the kernel last took bytes.
+            outlet: what waits.
+            pressed: whether there is little patience.
+
+        Returns:
+            What was found, and when to look again.
+        """
+        finding, next_s = self._judge(now_s, progress_s, outlet, pressed)
+        suspected, self._suspected = self._suspected, finding in _FAULTS
+        if self._suspected and not suspected:
+            return Finding.NOTHING, now_s + SECOND_LOOK_S
+        return finding, next_s
+
+    def _judge(
+        self, now_s: float, progress_s: float, outlet: Outlet, pressed: bool
+    ) -> tuple[Finding, float]:
+        if self.queued and not self._sending:
+            return Finding.NOTHING, now_s + WATCH_S
+        if self._ends_s and now_s >= self._ends_s:
+            return Finding.ENDLESS, now_s + LOOK_S
+        next_s = self._ends_s or now_s + LOOK_S
+        if self._sends_private or outlet.private_waits:
+            # What came while market data was on its way counts from the first look.
+            self._waits_s = self._waits_s or now_s
+            stalled_s = max(progress_s, self._waits_s) + STALL_S
+            if now_s >= stalled_s:
+                return Finding.STALLED, now_s + LOOK_S
+            if self._is_late(now_s, outlet, pressed):
+                return Finding.LATE, now_s + WATCH_S
+            next_s = min(next_s, stalled_s, now_s + WATCH_S)
+        elif self._sending:
+            next_s = min(next_s, now_s + WATCH_S)
+        else:
+            self.watched = False
+        finding, alive_s = self._check_liveness(now_s, progress_s)
+        return finding, min(next_s, alive_s)
+
+    def _is_late(self, now_s: float, outlet: Outlet, pressed: bool) -> bool:
+        """True if replies wait that were waiting at that time already."""
+        if outlet.left >= self._mark:
+            self._mark, self._marked_s = outlet.entered, now_s
+            return False
+        return now_s - self._marked_s >= (BEHIND_PRESSED_S if pressed else BEHIND_S)
+
+    def _check_liveness(self, now_s: float, progress_s: float) -> tuple[Finding, float]:
+        heartbeat_s = self._heartbeat_s
+        if not heartbeat_s:
+            return Finding.NOTHING, now_s + LOOK_S
+        if self.held:
+            self.heard_s = now_s
+        silent_s = self.heard_s + SILENCE_HEARTBEATS * heartbeat_s
+        if now_s >= silent_s:
+            return Finding.SILENT, now_s + STALL_S
+        owed_s = progress_s + heartbeat_s
+        if now_s >= owed_s:
+            return Finding.QUIET, min(silent_s, now_s + heartbeat_s)
+        return Finding.NOTHING, min(silent_s, owed_s)

@@ -1,0 +1,1 @@
+"""Recorded order flow: its files, its messages, and what must come out of it."""

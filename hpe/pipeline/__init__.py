@@ -1,0 +1,1 @@
+"""Between the server and the log: batches, the matching thread, time, and where threads run."""

@@ -1,0 +1,130 @@
+"""What waits for the matcher, and how long that will take.
+
+Owns the counts of frames that wait, those that will be executed and those that only have to be
+answered with a refusal, and the measured time per frame; used by the sequencer in the Trio loop,
+which passes the time in. Guarantee: one batch that took long does not look like an overload.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import Final, NamedTuple
+
+from hpe.core.contract import Run
+
+EXECUTED_WORK: Final = 4
+REFUSED_WORK: Final = 1
+"""Of a frame, over its whole way: a refusal is a quarter (measured: 3 against 12 us)."""
+
+COST_S_FIRST: Final = 20e-6
+COST_S_MIN: Final = 1e-6
+COST_S_MAX: Final = 5e-3
+"""Seconds per executed frame: before anything was measured, and what is believed."""
+
+COST_KEPT_S: Final = 1.0
+"""What was measured longer ago says nothing about now."""
+
+_COST_WEIGHT: Final = 1 / 8
+_COST_JUMP_MAX: Final = 4.0
+"""How much the newest measurement counts among those before, and how far above them it is believed:
+one batch that searched much is no overload."""
+
+
+def work_of(run: Run) -> int:
+    """Return how much work a run is."""
+    return run.frame_count * (REFUSED_WORK if run.admit else EXECUTED_WORK)
+
+
+class Entry(NamedTuple):
+    """A run that waits, when it was taken, and whether more than a batch was before it then."""
+
+    read_at_s: float
+    run: Run
+    crowded: bool
+
+
+class Backlog:
+    """Frames that wait: to be executed, and to be refused."""
+
+    __slots__ = ("accepted", "refused")
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.refused = 0
+
+    def add(self, run: Run) -> None:
+        """Count a run in."""
+        if run.admit:
+            self.refused += run.frame_count
+        else:
+            self.accepted += run.frame_count
+
+    def remove(self, run: Run) -> None:
+        """Count a run out."""
+        if run.admit:
+            self.refused -= run.frame_count
+        else:
+            self.accepted -= run.frame_count
+
+
+class Queue(Backlog):
+    """What one connection has waiting."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: deque[Entry] = deque()
+
+    def append(self, entry: Entry) -> None:
+        """Queue a run."""
+        self.entries.append(entry)
+        self.add(entry.run)
+
+    def pop(self) -> Entry:
+        """Take the first one off."""
+        entry = self.entries.popleft()
+        self.remove(entry.run)
+        return entry
+
+
+class Cost:
+    """How long a frame takes, from batches that the matcher did not wait for.
+
+    Such a batch is handed over when one of those before is through: the time between two of them
+    is that of one, whatever it was lost to. In small ones most is not the frames' time.
+
+    Args:
+        outstanding: so many batches later a batch is through.
+        work_min: in a batch that is measured.
+    """
+
+    def __init__(self, outstanding: int, work_min: int) -> None:
+        self._work_min = work_min
+        self._frame_s = COST_S_FIRST
+        self._measured_s = self._handed_over_s = -inf
+        self._work = deque((0,) * outstanding, outstanding)
+
+    def frame_s(self, now_s: float) -> float:
+        """Return the seconds per executed frame, as far as that is known now."""
+        return self._frame_s if now_s - self._measured_s <= COST_KEPT_S else COST_S_FIRST
+
+    def note(self, work: int, now_s: float, *, saturated: bool) -> None:
+        """Note a batch that is handed over.
+
+        Args:
+            work: in it, see `work_of`.
+            now_s: when.
+            saturated: whether the matcher has worked all the time since the one before.
+        """
+        through = self._work[0]
+        if saturated and through >= self._work_min:
+            before_s = self.frame_s(now_s)
+            newest_s = (now_s - self._handed_over_s) * EXECUTED_WORK / through
+            newest_s = min(newest_s, _COST_JUMP_MAX * before_s)
+            frame_s = before_s + _COST_WEIGHT * (newest_s - before_s)
+            self._frame_s = min(max(frame_s, COST_S_MIN), COST_S_MAX)
+            self._measured_s = now_s
+        self._handed_over_s = now_s
+        self._work.append(work)

@@ -1,0 +1,154 @@
+"""What the matching thread gave and the log has not made durable yet: bounded in bytes, and dated.
+
+Owns the queue between the two threads. `put` is called by the matching thread, `get`, `get_nowait`
+and `published` by the log's thread, `close` by the latter when it ends, `stop` and the figures
+by the Trio loop. Guarantees: order is kept; what waits beside one item is at most
+LOG_BYTES_MAX, and one item always passes when none waits; the matching thread's wait ends when the
+log's thread ends, for whatever reason. Relies on CPython as bridge.py does: one attribute has one
+writer, and appending to and popping from the two ends of a deque are atomic. Rules:
+docs/architecture.md, "The pipeline".
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final, Generic, TypeVar
+
+from hpe.core.contract import HasOutput, Output
+
+LOG_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Replies, reports, market data and log bodies that may wait. One record takes bodies of 4 MiB, so
+the log always has a full record to write; one taker of 32,768 fills brings 6 MiB."""
+
+ROW_BYTES: Final = 200
+"""What a row takes beside its bytes: a tuple, its integers, the head of a bytes object."""
+
+
+Item = TypeVar("Item", bound=HasOutput)
+
+
+def held_bytes(output: Output) -> int:
+    """Return about how much memory an output takes until it is delivered."""
+    rows = len(output.replies) + len(output.private) + len(output.market) + len(output.progress) + 1
+    return (
+        rows * ROW_BYTES
+        + len(output.body)
+        + sum([len(row[1]) for row in output.replies])
+        + sum([len(row[3]) for row in output.private])
+        + sum([len(row[2]) for row in output.market])
+    )
+
+
+class LogInbox(Generic[Item]):
+    """Outputs on their way to the log.
+
+    Args:
+        bytes_max: beyond which the matching thread waits.
+        steady_s: seconds of a clock that is never set.
+
+    Attributes:
+        bytes_peak: most that was held.
+        waits: how often the matching thread had to wait.
+    """
+
+    def __init__(
+        self, bytes_max: int = LOG_BYTES_MAX, *, steady_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bytes_max = bytes_max
+        self._steady_s = steady_s
+        self._items: SimpleQueue[Item | None] = SimpleQueue()
+        # (given at, bytes) of each item that is not published: the first is the oldest.
+        self._held: deque[tuple[float, int]] = deque()
+        self._given_bytes = 0  # written by the matching thread only
+        self._published_bytes = 0  # written by the log's thread only
+        self._closed = False
+        self._waiting = False  # written by the matching thread only
+        self._room = threading.Event()
+        self.bytes_peak = 0
+        self.waits = 0
+
+    @property
+    def bytes(self) -> int:
+        """Return how much is held: waits for the log, or is being written and synced."""
+        return self._given_bytes - self._published_bytes
+
+    def unsynced_s(self) -> float:
+        """Return how long ago the oldest of what is held was given, 0 when nothing is."""
+        try:
+            return self._steady_s() - self._held[0][0]
+        except IndexError:
+            return 0.0
+
+    # --- the matching thread ------------------------------------------------------------------
+
+    def put(self, item: Item) -> None:
+        """Hand an item over; wait while too much is held."""
+        size = held_bytes(item.output)
+        if not self._has_room(size):
+            self._wait_room(size)
+        self._given_bytes += size
+        if self.bytes > self.bytes_peak:
+            self.bytes_peak = self.bytes
+        self._held.append((self._steady_s(), size))
+        self._items.put(item)
+
+    def _has_room(self, size: int) -> bool:
+        return self.bytes + size <= self._bytes_max or self._items.empty() or self._closed
+
+    def _wait_room(self, size: int) -> None:
+        self.waits += 1
+        self._waiting = True
+        while True:
+            # Cleared before looking: what changes after the look sets it again.
+            self._room.clear()
+            if self._has_room(size):
+                break
+            self._room.wait()
+        self._waiting = False
+
+    # --- the log's thread ---------------------------------------------------------------------
+
+    def get(self, *, timeout: float | None) -> Item | None:
+        """Wait for the next item; None is the last one.
+
+        Raises:
+            queue.Empty: nothing came within `timeout` seconds.
+        """
+        item = self._items.get(timeout=timeout)
+        self._look_again()
+        return item
+
+    def get_nowait(self) -> Item | None:
+        """Return the next item without waiting.
+
+        Raises:
+            queue.Empty: nothing is there.
+        """
+        item = self._items.get_nowait()
+        self._look_again()
+        return item
+
+    def published(self, count: int) -> None:
+        """Note that the oldest `count` items were published: they are held no longer."""
+        for _ in range(count):
+            self._published_bytes += self._held.popleft()[1]
+        self._look_again()
+
+    def close(self) -> None:
+        """Note that nothing will be taken any more: nobody has to wait for that."""
+        self._closed = True
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if self._waiting:
+            self._room.set()
+
+    # --- the Trio loop ------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Make the log's thread end behind what was given; the matching thread has ended."""
+        self._items.put(None)

@@ -1,0 +1,169 @@
+"""The matching loop: take a batch, stamp its time, apply it, hand it to the log.
+
+Owns the one place where the core meets the clock. Runs in the matching thread, which alone may
+touch the core between `run`'s first line and its return. Guarantees: batches are applied in the
+order in which they came, every one has a time above every logged time, each output goes into
+the log's inbox before its slot is given back, and everything that came before STOP is applied.
+Relies on the sequencer for the bounds of a batch, on credits for what waits before this thread
+and on the log's inbox for what waits behind it.
+Standard library only: the Trio loop is on the other side of two queues. Rules:
+docs/architecture.md, "Time".
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+from hpe.core.codec import encode
+from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.protocol.frames import frame
+from hpe.protocol.messages import Tick
+
+STOP: Final = None
+"""What ends the matching loop."""
+
+RESTS: Final = 19
+"""How many times as long as it took to make up for late market data none is made up for after it:
+that takes a twentieth of the thread's time at most, whatever somebody's deep call costs."""
+
+PAUSES: Final = 1
+"""How many times as long as a batch took nothing acts by itself after it: a crowd that is due at
+one instant leaves half of this thread's time, and of the interpreter lock, to those who trade."""
+
+WAIT_S_MAX: Final = 1.0
+"""Longest single wait for a timer: a clock that was set is noticed within a second."""
+
+_LONG_NS: Final = int(WAIT_S_MAX * 1e9)
+
+
+class Work(NamedTuple):
+    """One batch on its way to the core.
+
+    `weights`: connection -> (frames, bytes), what the runs hold of the connection's credits;
+    carried along untouched so that the dispatcher can return it. `wanted`: see Batch.
+    """
+
+    runs: list[Run]
+    weights: Mapping[int, tuple[int, int]]
+    wanted: bytes = b""
+
+
+class Served(NamedTuple):
+    """One batch on its way to the log and to the dispatcher."""
+
+    output: Output
+    weights: Mapping[int, tuple[int, int]]
+
+
+class BatchClock(Protocol):
+    """The service's time as this thread sees it."""
+
+    def stamp(self) -> int:
+        """Return the time of a batch that is made now, above every logged time."""
+
+    def wait_ns(self, due_ns: int) -> int:
+        """Return how long it takes until a batch would have this time."""
+
+    def steady_ns(self) -> int:
+        """Return what only runs: good for durations."""
+
+
+class LogEntrance(Protocol):
+    """The log's inbox as this thread sees it."""
+
+    def put(self, item: Served, /) -> None:
+        """Hand an output over; wait while too much is there."""
+
+
+def run(
+    core: Core,
+    inbox: queue.SimpleQueue[Work | None],
+    log_inbox: LogEntrance,
+    free: Callable[[], None],
+    clock: BatchClock,
+) -> None:
+    """Serve until STOP.
+
+    Args:
+        core: the state machine, as recovery left it.
+        inbox: batches from the sequencer, then STOP.
+        log_inbox: where outputs go; `put` waits while too much is there. STOP is not passed on:
+            the log's own host stops it, after this thread has ended.
+        free: called after each batch of the sequencer; lets it hand over another one.
+        clock: gives each batch its time.
+
+    Raises:
+        InvariantViolation: and whatever else a bug in the core raises; the service must end.
+    """
+    next_due_ns = core.next_due_ns
+    tick_id, wanted = 0, b""
+    late, rested_ns, paced_ns = False, 0, 0
+    while True:
+        work = _take(inbox, next_due_ns, clock, paced_ns, rested_ns if late else None)
+        if work is STOP:
+            return
+        runs = work.runs
+        if work is _DUE:
+            tick_id += 1
+            runs = [_tick_run(tick_id)]
+        elif work is not _LATE:
+            wanted = work.wanted
+        began_ns = clock.steady_ns()
+        output = core.apply(Batch(clock.stamp(), runs, wanted))
+        ended_ns = clock.steady_ns()
+        next_due_ns, late = output.next_due_ns, output.late
+        paced_ns = ended_ns + PAUSES * (ended_ns - began_ns)
+        if work is _LATE:
+            rested_ns = ended_ns + RESTS * (ended_ns - began_ns)
+        log_inbox.put(Served(output, work.weights))
+        if work is not _DUE and work is not _LATE:
+            free()
+
+
+_DUE: Final = Work([], {})
+"""Stands for "no batch came before the timer was due"."""
+
+_LATE: Final = Work([], {})
+"""Stands for "nothing came, and there is time to make up for late market data"."""
+
+
+def _take(
+    inbox: queue.SimpleQueue[Work | None],
+    next_due_ns: int,
+    clock: BatchClock,
+    paced_ns: int,
+    rested_ns: int | None = None,
+) -> Work | None:
+    """Return the next batch, STOP, _DUE when the timer is due first, or _LATE.
+
+    A batch that waits goes first even when the timer is due: the core lets due timers fire
+    before the first command of any batch.
+
+    Args:
+        inbox: where batches come from.
+        next_due_ns: when the timer is due, 0 for never.
+        clock: tells how long that is.
+        paced_ns: until when no timer makes a batch, by the steady clock.
+        rested_ns: when late market data may be made up for, by the steady clock; None: there is
+            none.
+    """
+    if next_due_ns == 0 and rested_ns is None:
+        return inbox.get()
+    while True:
+        paces_ns = paced_ns - clock.steady_ns()
+        due_ns = max(clock.wait_ns(next_due_ns), paces_ns) if next_due_ns else _LONG_NS
+        rest_ns = rested_ns - clock.steady_ns() if rested_ns is not None else _LONG_NS
+        wait_ns = min(due_ns, rest_ns, _LONG_NS)
+        try:
+            if wait_ns <= 0:
+                return inbox.get_nowait()
+            return inbox.get(timeout=wait_ns / 1e9)
+        except queue.Empty:
+            if wait_ns <= 0:
+                return _DUE if due_ns <= 0 else _LATE
+
+
+def _tick_run(tick_id: int) -> Run:
+    return Run(SYSTEM_CONNECTION, 0, 0, 1, frame(encode(Tick(request_id=tick_id))))

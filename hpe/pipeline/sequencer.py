@@ -1,0 +1,320 @@
+"""The sequencer: turns what all connections sent into bounded batches for the matching thread.
+
+Owns the queues between readers and the matcher, and the order in which connections take turns;
+one task and the readers' calls of `offer`, all in the Trio loop. Guarantees: runs of one queue
+keep their order; no connection has more than `frames_per_turn` frames in a row while others
+wait; a connection that had nothing waiting and sends little is in the next batch, however much
+others pile up; what would wait too long behind others, or did, is marked busy, never dropped, and
+so is a new order while the log stands still; a connection that has enough waiting is not read on;
+at idle one frame makes a batch and nothing waits. Relies on credits for the bound of its queues:
+runs are offered synchronously, and a memory channel of capacity 1 is the bell (a channel of runs
+would be a second queue with a task switch per run). Rules: docs/architecture.md, "The pipeline";
+protocol.md, "Error codes".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import trio
+
+from hpe.core.contract import SYSTEM_CONNECTION, BatchBounds, Run
+from hpe.core.runs import CANCEL_TYPES, ORDER_TYPES, split_run
+from hpe.pipeline.backlog import EXECUTED_WORK, REFUSED_WORK, Backlog, Cost, Entry, Queue, work_of
+from hpe.pipeline.bridge import Slots
+from hpe.pipeline.matching_thread import Work
+from hpe.protocol.messages import ErrorCode
+
+BATCHES_OUTSTANDING_MAX: Final = 2
+"""One that the matcher works on and one that waits, so that it never waits for the Trio loop.
+More would only be late: a batch that is still here can take in what arrives meanwhile."""
+
+ADMITTED_SHARE: Final = 0.75
+"""Of the patience: what is estimated to wait longer is refused when it comes. The rest is for what
+the estimate does not see."""
+
+REFUSALS_SHARE: Final = 2
+"""One part in this many of a batch, less what the fresh ones have of it, is kept for what is
+refused, when there is such: that is told soon, and what is executed does not wait behind it all."""
+
+READ_SHARE: Final = 0.5
+"""Of the patience: a connection with this much waiting, refusals included, is not read on."""
+
+FRESH_FRAMES_MAX: Final = 16
+"""What a connection that had nothing waiting may have in the next batch, before all that pile up:
+a trader's few orders must not wait for a round of 256 requests of everybody. Together they get
+half of a batch at most, so that the others go on, too."""
+
+
+class Patience(NamedTuple):
+    """How long orders and replaces, and how long cancels may wait; everything else may forever."""
+
+    orders_s: float
+    cancels_s: float
+
+    def refused(self, waited_s: float) -> frozenset[int]:
+        """Return the types of requests that waited too long."""
+        refused = ORDER_TYPES if waited_s > self.orders_s else frozenset()
+        return refused | CANCEL_TYPES if waited_s > self.cancels_s else refused
+
+
+class _Filling:
+    """A batch that is being made; `room` is for work as `work_of` counts it."""
+
+    __slots__ = ("bytes_left", "now_s", "room", "runs", "stalled", "weights", "work")
+
+    def __init__(self, bounds: BatchBounds, now_s: float, stalled: bool) -> None:
+        self.now_s = now_s
+        self.stalled = stalled
+        self.room = bounds.commands * EXECUTED_WORK
+        self.bytes_left = bounds.bytes
+        self.work = 0
+        self.runs: list[Run] = []
+        self.weights: dict[int, tuple[int, int]] = {}
+
+    def has_room_for(self, run: Run) -> bool:
+        """True if a run is within what is left."""
+        return work_of(run) <= self.room and len(run.frames) <= self.bytes_left
+
+    def add(self, run: Run) -> None:
+        """Take a run in."""
+        self.work += work_of(run)
+        self.runs.append(run)
+
+
+class Sequencer:
+    """Queues per connection, taken in turn.
+
+    Args:
+        bounds: of a batch.
+        inbox: the matching thread's.
+        patience: what is older is refused as busy.
+        wanted: gives the market data that somebody asks for, when a batch is made.
+        begins: called with every batch that has requests of clients.
+        unsynced_s: gives how old the oldest is of what the log holds and has not made durable.
+    """
+
+    def __init__(
+        self,
+        bounds: BatchBounds,
+        inbox: queue.SimpleQueue[Work | None],
+        patience: Patience,
+        wanted: Callable[[], bytes],
+        begins: Callable[[], None],
+        unsynced_s: Callable[[], float],
+    ) -> None:
+        self._bounds = bounds
+        self._inbox = inbox
+        self._patience = patience
+        self._wanted = wanted
+        self._begins = begins
+        self._unsynced_s = unsynced_s
+        self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
+        self._queues: dict[int, Queue] = {}
+        # Every key of _queues is in one of these, whose turn is next first: those that had nothing
+        # waiting and send little, those whose next run is to be executed, and to be refused.
+        self._fresh: deque[int] = deque()
+        self._turns: deque[int] = deque()
+        self._refusals: deque[int] = deque()
+        # Rung when there may be something to do: a run came, or a slot was freed. Capacity 1, as
+        # any number of rings before the next look are one.
+        self._bell_in, self._bell_out = trio.open_memory_channel[None](1)
+        self._handed_over = trio.lowlevel.ParkingLot()
+        # Connections whose readers wait until there is room in their queues.
+        self._held: dict[int, trio.lowlevel.ParkingLot] = {}
+        self._backlog = Backlog()
+        # One batch: with no more before it, it is the machine that is late, and nobody waits for
+        # too many others.
+        self._crowd_work = bounds.commands * EXECUTED_WORK
+        self._cost = Cost(BATCHES_OUTSTANDING_MAX, self._crowd_work // 4)
+        self._saturated = False
+        self.frames_waiting_peak = 0
+        self.batches = 0
+        self.frames = 0
+        self.busy = 0
+
+    @property
+    def free(self) -> Callable[[], None]:
+        """What the matching thread calls after each batch."""
+        return self._slots.free
+
+    @property
+    def frames_waiting(self) -> int:
+        """How many frames wait here."""
+        return self._backlog.accepted + self._backlog.refused
+
+    def stalled(self) -> bool:
+        """True if the log is so far behind that new orders would be answered too late."""
+        return self._unsynced_s() > self._patience.orders_s
+
+    def offer(self, key: int, run: Run, read_at_s: float) -> None:
+        """Queue a run.
+
+        Args:
+            key: the connection that caused it; keeps a connection's internal commands behind
+                its requests.
+            run: what to execute.
+            read_at_s: Trio time at which it was taken; what will wait too long, or did when its
+                turn comes, is refused as busy.
+        """
+        queue = self._queues.get(key)
+        known = queue is not None
+        if queue is None:
+            queue = self._queues[key] = Queue()
+        ahead = self._work_ahead(queue, run.frame_count)
+        crowded = ahead > self._crowd_work
+        waits_s = ahead / EXECUTED_WORK * self._cost.frame_s(read_at_s) if crowded else 0.0
+        for piece in self._admit(run, waits_s / ADMITTED_SHARE, self.stalled()):
+            queue.append(Entry(read_at_s, piece, crowded))
+            self._backlog.add(piece)
+        if not known and not run.admit and run.frame_count <= FRESH_FRAMES_MAX:
+            self._fresh.append(key)
+        elif not known:
+            self._line_up(key, queue)
+        if self.frames_waiting > self.frames_waiting_peak:
+            self.frames_waiting_peak = self.frames_waiting
+        self._ring()
+
+    def has_room(self, key: int) -> bool:
+        """True if a connection should be read on."""
+        queue = self._queues.get(key)
+        return queue is None or self._through_s(queue) < READ_SHARE * self._patience.orders_s
+
+    async def wait_room(self, key: int) -> None:
+        """Wait until a connection should be read on; one task per connection."""
+        while not self.has_room(key):
+            lot = self._held.setdefault(key, trio.lowlevel.ParkingLot())
+            await lot.park()
+
+    def _work_ahead(self, queue: Queue, count: int) -> float:
+        """Estimate how much work is before frames that come now.
+
+        Connections take turns: of each other one only as much is before them as of their own, and
+        of refusals as much work as of what is executed.
+        """
+        mine = (queue.accepted + count) * len(self._queues)
+        accepted = EXECUTED_WORK * min(self._backlog.accepted, mine)
+        refused = min(accepted, REFUSED_WORK * self._backlog.refused)
+        return accepted + refused
+
+    def _through_s(self, queue: Queue) -> float:
+        """Estimate when what a connection has waiting is through."""
+        everybody, backlog = len(self._queues), self._backlog
+        accepted = min(backlog.accepted, queue.accepted * everybody)
+        refused = min(backlog.refused, queue.refused * everybody)
+        work = EXECUTED_WORK * accepted + REFUSED_WORK * refused
+        return work / EXECUTED_WORK * self._cost.frame_s(trio.current_time())
+
+    async def serve(self) -> None:
+        """Hand over batches until cancelled."""
+        async for _ in self._bell_out:
+            while self._queues:
+                if not self._slots.take():
+                    self._saturated = True
+                    break
+                self._inbox.put(self._batch())
+                self._saturated = False
+                self._handed_over.unpark_all()
+                # Readers that wait for the loop add to the next batch.
+                await trio.lowlevel.checkpoint()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(trio.WouldBlock):
+            self._bell_in.send_nowait(None)
+
+    async def wait_accepted_handed_over(self) -> None:
+        """Wait until no run waits that may still be executed."""
+        while self._backlog.accepted:
+            await self._handed_over.park()
+
+    async def wait_empty(self) -> None:
+        """Wait until nothing waits here."""
+        while self.frames_waiting:
+            await self._handed_over.park()
+
+    def _batch(self) -> Work:
+        """Take turns until the batch is full or nothing waits."""
+        filling = _Filling(self._bounds, trio.current_time(), self.stalled())
+        turn = self._bounds.frames_per_turn
+        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, parts_kept=2)
+        self._take_turns(self._turns, turn, filling, parts_kept=REFUSALS_SHARE)
+        self._take_turns(self._refusals, turn, filling)
+        self._take_turns(self._turns, turn, filling)
+        self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling)
+        self._cost.note(filling.work, filling.now_s, saturated=self._saturated)
+        self.batches += 1
+        if filling.weights:
+            self._begins()
+        return Work(filling.runs, filling.weights, self._wanted())
+
+    def _take_turns(
+        self, turns: deque[int], frames_max: int, filling: _Filling, *, parts_kept: int = 0
+    ) -> None:
+        """Take turns of at most `frames_max` frames.
+
+        One in `parts_kept` parts of the batch's room is left, of work and of bytes alike.
+        """
+        room_kept = filling.room // parts_kept if parts_kept else 0
+        bytes_kept = filling.bytes_left // parts_kept if parts_kept else 0
+        while turns and filling.room > room_kept and filling.bytes_left > bytes_kept:
+            key = turns[0]
+            queue = self._queues[key]
+            entries, refused = queue.entries, bool(queue.entries[0].run.admit)
+            turn_left = frames_max
+            while entries:
+                run = entries[0].run
+                # The first run of a batch always goes: no chunk is larger than a batch may be.
+                if filling.runs and not (
+                    run.frame_count <= turn_left
+                    and bool(run.admit) == refused
+                    and filling.has_room_for(run)
+                ):
+                    break
+                turn_left -= run.frame_count
+                self._take(queue.pop(), filling)
+            turns.popleft()
+            if key in self._held and self.has_room(key):
+                self._held.pop(key).unpark_all()
+            if not entries:
+                del self._queues[key]
+            elif filling.has_room_for(entries[0].run):
+                self._line_up(key, queue)
+            else:
+                turns.appendleft(key)  # the batch is full: it goes on with this one
+                return
+
+    def _line_up(self, key: int, queue: Queue) -> None:
+        """Put a connection in line for its next turn."""
+        refused = queue.entries[0].run.admit
+        (self._refusals if refused else self._turns).append(key)
+
+    def _take(self, entry: Entry, filling: _Filling) -> None:
+        read_at_s, run, crowded = entry
+        weights = filling.weights
+        self._backlog.remove(run)
+        self.frames += run.frame_count
+        filling.room -= work_of(run)
+        filling.bytes_left -= len(run.frames)
+        if run.connection != SYSTEM_CONNECTION:
+            count, size = weights.get(run.connection, (0, 0))
+            weights[run.connection] = (count + run.frame_count, size + len(run.frames))
+        waited_s = filling.now_s - read_at_s if crowded else 0.0
+        for piece in self._admit(run, waited_s, filling.stalled):
+            filling.add(piece)
+
+    def _admit(self, run: Run, waits_s: float, stalled: bool) -> list[Run]:
+        """Mark what of a run waits too long, or would be answered too late."""
+        if run.admit or run.connection == SYSTEM_CONNECTION:
+            return [run]
+        refused = self._patience.refused(waits_s)
+        if stalled:
+            refused |= ORDER_TYPES
+        if not refused:
+            return [run]
+        pieces = split_run(run, lambda kind, _start, _end: ErrorCode.BUSY if kind in refused else 0)
+        self.busy += sum(piece.frame_count for piece in pieces if piece.admit)
+        return pieces

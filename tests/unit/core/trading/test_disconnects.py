@@ -1,0 +1,12 @@
+"""Which orders are remembered by their session: those that somebody may still ask for."""
+
+from hpe.protocol.messages import LOGOUT_KEEP_ORDERS, Side
+
+
+def test_orders_that_a_logout_left_are_no_longer_those_of_a_session(client):
+    session = client.venue.attach(1, flags=1)
+    session.submit(Side.BUY, 100, 5)
+    assert client.venue.core.exchange.orders.by_session
+    session.log_out(LOGOUT_KEEP_ORDERS)
+    assert not client.venue.core.exchange.orders.by_session, "nobody will ask for them"
+    assert not client.venue.restored().exchange.orders.by_session

@@ -1,0 +1,118 @@
+"""What looking for dead orders costs: who is executed pays, who is refused may waste so much."""
+
+import pytest
+
+from hpe.core.contract import Limits
+from hpe.core.effort import CONTINUE
+from hpe.core.trading.orders import Order
+from hpe.protocol.messages import (
+    Deposit,
+    Error,
+    ErrorCode,
+    ExecType,
+    OrderType,
+    RejectReason,
+    Side,
+    SubmitOco,
+    SubmitOrder,
+    TimeInForce,
+)
+from tests.support.core_parts import place
+from tests.support.core_pit import Pit
+
+BUY, SELL = Side
+LIVING, DEAD, FIT = 76, 4, 40
+"""80 orders are passed for 10 rows, so 4 commands may look at them in vain in one batch."""
+
+
+@pytest.fixture
+def pit(new_core):
+    """Return a pit with sellers who live, and behind them dead ones that nothing ends for long."""
+    pit = Pit(new_core, Limits(acts=(1, 1, 1, 1, 1), dead=DEAD - 1, effort=FIT, continue_effort=0))
+    pit.trade_at(100)
+    crowded = pit.hers.list_pair()
+    pit.hers.deposit(4, 10**6)
+    soon = pit.venue.time_ns + 10**9
+    for _ in range(30):
+        early = {"tif": TimeInForce.GTD, "expires_ns": soon - 1, "instrument": crowded}
+        place(pit.hers, BUY, 1, 1, **early)
+    for _ in range(LIVING):
+        pit.hers.submit(SELL, 101, 1)
+    for _ in range(DEAD):
+        place(pit.hers, SELL, 102, 1, tif=TimeInForce.GTD, expires_ns=soon)
+    pit.venue.time_ns += 2 * 10**9
+    pit.his.deposit(1, 1)
+    return pit
+
+
+def buy(pit, price, quantity, kind=OrderType.LIMIT):
+    tif = TimeInForce.GTC if price else TimeInForce.IOC
+    return SubmitOrder(pit.his.next_id(), 1, 0, BUY, kind, tif, price, quantity)
+
+
+def spent(pit):
+    return pit.venue.core.exchange.market.effort.spent
+
+
+@pytest.fixture
+def looked(monkeypatch):
+    """Return a list that grows with every order that somebody looks at."""
+    seen, is_dead = [], Order.is_dead
+    monkeypatch.setattr(
+        Order, "is_dead", lambda order, at: seen.append(order) or is_dead(order, at)
+    )
+    return seen
+
+
+def test_a_batch_of_refused_commands_looks_at_so_many_orders_at_most(pit, looked):
+    pit.his.deposit(1, 1)
+    before, looked[:] = spent(pit), []
+    replies = pit.his.send(*[buy(pit, 102, 1_000) for _ in range(50)])
+    assert [type(reply) for reply in replies] == [Error] * 50
+    assert {reply.code for reply in replies} == {ErrorCode.BUSY}
+    assert LIVING < len(looked) <= FIT // 10 * (LIVING + DEAD)
+    assert spent(pit) == before, "nobody who replays the log sees what was refused"
+    looked.clear()
+    assert pit.his.refused(buy(pit, 102, 1_000)).code == ErrorCode.BUSY
+    assert len(looked) >= LIVING + DEAD, "the next batch looks again"
+    pit.venue.check()
+
+
+def test_what_does_not_have_to_look_is_executed_behind_them(pit):
+    orders = [buy(pit, 102, 1_000) for _ in range(10)]
+    *refused, deposited, ask = pit.his.send(
+        *orders,
+        Deposit(pit.his.next_id(), 1, 1),
+        SubmitOrder(pit.his.next_id(), 1, 0, SELL, OrderType.LIMIT, TimeInForce.GTC, 101, 1),
+    )
+    assert {type(reply) for reply in refused} == {Error}
+    assert deposited.reason == 0
+    assert isinstance(ask, Error), "it would have to look, too"
+    pit.venue.check()
+
+
+@pytest.mark.parametrize("quantity", [8, LIVING])
+def test_who_is_executed_pays_for_it_also_when_rejected(pit, quantity):
+    poor = pit.venue.attach(3)
+    pit.his.deposit(1, 1)
+    before = spent(pit)
+    order = SubmitOrder(poor.next_id(), 1, 0, BUY, OrderType.LIMIT, TimeInForce.GTC, 101, quantity)
+    assert poor.ask(order).reason == RejectReason.INSUFFICIENT_FUNDS
+    assert spent(pit) == before + quantity // 8
+    pair = SubmitOco(poor.next_id(), 1, SELL, 1, 111, 86)
+    assert poor.ask(pair).reason == RejectReason.INSUFFICIENT_FUNDS
+    assert spent(pit) == before, "it stands behind nobody"
+    pit.venue.check()
+
+
+def test_a_stop_that_waits_behind_the_dead_pays_in_every_body(pit):
+    pit.venue.limit(continue_effort=CONTINUE)
+    pit.his.deposit(1, 1)
+    before = spent(pit)
+    assert place(pit.his, BUY, 102, 1_000, OrderType.STOP_LIMIT, stop_price=100).reason == 0
+    assert pit.unfinished
+    assert pit.reports(2, ExecType.TRIGGERED) == []
+    for _ in range(2):
+        pit.venue.apply()
+        assert spent(pit) == before + CONTINUE + (LIVING + DEAD) // 8
+    pit.venue.check()

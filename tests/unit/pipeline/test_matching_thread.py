@@ -1,0 +1,301 @@
+"""The matching loop with a real core, real queues and a hand-set clock."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Final
+
+import pytest
+
+from hpe.core import new_core
+from hpe.core.codec import decode_body, encode
+from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.core.rows import DumpedSession
+from hpe.errors import InvariantViolation
+from hpe.pipeline.clock import DAY_NS, SECOND_NS, Clock, Reading
+from hpe.pipeline.matching_thread import _DUE, PAUSES, STOP, Served, Work, _take, run
+from hpe.protocol.frames import frame, split_frames
+from hpe.protocol.messages import (
+    AddAsset,
+    DetachCause,
+    ListAssets,
+    Request,
+    SessionAttached,
+    SessionDetached,
+    Tick,
+    type_number,
+)
+from tests.support.core_around import CoreAround
+from tests.support.dumps import rows_of
+from tests.support.hand_set_clock import NOON_NS, HandSetClock
+
+
+def work(*requests: Request, connection: int = SYSTEM_CONNECTION, attach: int = 0) -> Work:
+    frames = b"".join(frame(encode(request)) for request in requests)
+    runs = [Run(connection, attach, 0, len(requests), frames)]
+    return Work(runs, {connection: (len(requests), len(frames))})
+
+
+MILLISECOND_NS: Final = 1_000_000
+ATTACH = work(SessionAttached(1, 0, 7, 0))
+
+
+class Loop:
+    """Runs the loop over prepared batches in this thread."""
+
+    def __init__(self, machine: Callable[[], Reading] | None = None) -> None:
+        self.core: Core = new_core()
+        self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self.log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
+        self.clock = Clock(self.core.last_time_ns, read=machine or HandSetClock())
+        self.freed = 0
+
+    def free(self) -> None:
+        self.freed += 1
+
+    def serve(self, *items: Work | None) -> list[Served]:
+        for item in items:
+            self.inbox.put(item)
+        run(self.core, self.inbox, self.log_inbox, self.free, self.clock)
+        served = []
+        while not self.log_inbox.empty():
+            item = self.log_inbox.get()
+            assert item is not None
+            served.append(item)
+        return served
+
+
+def test_every_batch_before_stop_is_applied_in_order_and_frees_its_slot() -> None:
+    loop = Loop()
+    batches = [
+        work(AddAsset(number, f"A{number}", 2), connection=1, attach=1) for number in (1, 2, 3)
+    ]
+    served = loop.serve(ATTACH, *batches, STOP)
+    assert [item.output.last_sequence for item in served] == [1, 2, 3, 4]
+    assert [item.weights for item in served] == [item.weights for item in (ATTACH, *batches)]
+    assert loop.freed == 4
+
+
+def test_batch_times_rise_although_the_clock_stands_or_goes_back() -> None:
+    machine = HandSetClock()
+    walls = iter([NOON_NS, NOON_NS - 1_000, NOON_NS + 9_000, NOON_NS])
+
+    class SetAfterEachBatch(Loop):
+        def free(self) -> None:
+            machine.wall_ns = next(walls)
+
+    loop = SetAfterEachBatch(machine)
+    batches = [work(SessionAttached(number, 0, 7, 0)) for number in (1, 2, 3, 4)]
+    served = loop.serve(*batches, STOP)
+    times = [decode_body(item.output.body).time_ns - NOON_NS for item in served]
+    assert times == [0, 1, 2, 9_000]
+
+
+def test_queries_alone_pass_without_a_body() -> None:
+    loop = Loop()
+    served = loop.serve(ATTACH, work(ListAssets(1), connection=1, attach=1), STOP)
+    assert served[1].output.body == b""
+    assert served[1].output.replies
+
+
+def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
+    machine = HandSetClock()
+    loop = Loop(machine)
+    seen: list[bytes] = []
+
+    class Watching(CoreAround):
+        def apply(self, batch: Batch) -> Output:
+            seen.append(batch.wanted)
+            if len(seen) == 2:
+                machine.sleeps(2 * DAY_NS)  # the session that was left expires
+            if len(seen) == 3:
+                loop.inbox.put(STOP)
+            return super().apply(batch)
+
+    loop.core = Watching()
+    detach = work(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST))
+    levels = b"\x00\x00\x00\x01\x02"
+    loop.serve(ATTACH, detach._replace(wanted=levels))
+    assert seen == [b"", levels, levels]
+
+
+def test_late_market_data_is_made_up_for_when_nothing_waits() -> None:
+    loop = Loop()
+    seen: list[tuple[int, bytes, int]] = []
+
+    class Late(CoreAround):
+        def apply(self, batch: Batch) -> Output:
+            seen.append((len(batch.runs), batch.wanted, batch.time_ns))
+            if len(seen) == 4:
+                loop.inbox.put(STOP)
+            return super().apply(batch)._replace(late=len(seen) < 4)
+
+    loop.core = Late()
+    status = b"\x00\x00\x00\x01\x10"
+    query = work(ListAssets(1), connection=1, attach=1)._replace(wanted=status)
+    served = loop.serve(ATTACH, query)
+    assert [runs for runs, *_ in seen] == [1, 1, 0, 0]
+    assert [wanted for _, wanted, _ in seen] == [b"", status, status, status]
+    times = [time_ns for *_, time_ns in seen]
+    assert times == sorted(set(times)), "also of what is not logged"
+    assert [item.output.body == b"" for item in served] == [False, True, True, True]
+    assert [dict(item.weights) for item in served[2:]] == [{}, {}]
+    assert loop.freed == 2, "it holds no slot"
+
+
+def test_what_waits_goes_before_late_market_data() -> None:
+    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox.put(ATTACH)
+    clock = Clock(0, read=HandSetClock())
+    assert _take(inbox, 0, clock, 0, 0) is ATTACH
+    taken = _take(inbox, 0, clock, 0, 0)
+    assert taken is not None
+    assert taken.runs == []
+
+
+def test_while_late_market_data_rests_a_timer_is_not_missed() -> None:
+    clock = Clock(0, read=HandSetClock())
+    rested_ns = clock.steady_ns() + DAY_NS
+    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    assert _take(inbox, NOON_NS, clock, 0, rested_ns) is _DUE
+    inbox.put(ATTACH)
+    assert _take(inbox, 0, clock, 0, rested_ns) is ATTACH
+
+
+def test_what_is_due_waits_until_its_pace_but_a_batch_does_not() -> None:
+    machine = HandSetClock()
+    clock = Clock(0, read=machine)
+    paced_ns = clock.steady_ns() + DAY_NS
+    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox.put(ATTACH)
+    assert _take(inbox, DUE_AT_ONCE, clock, paced_ns) is ATTACH
+    machine.passes(DAY_NS)
+    assert _take(inbox, DUE_AT_ONCE, clock, paced_ns) is _DUE
+
+
+def test_what_goes_on_by_itself_leaves_as_much_time_as_it_takes() -> None:
+    machine = HandSetClock()
+    loop = Loop(machine)
+    began: list[int] = []
+
+    class Unfinished(CoreAround):
+        def apply(self, batch: Batch) -> Output:
+            began.append(machine.steady_ns)
+            machine.passes(10 * MILLISECOND_NS)
+            if len(began) == 3:
+                loop.inbox.put(STOP)
+            return super().apply(batch)._replace(next_due_ns=DUE_AT_ONCE)
+
+    def read() -> Reading:
+        machine.passes(MILLISECOND_NS)
+        return machine()
+
+    loop.core = Unfinished()
+    loop.clock = Clock(0, read=read)
+    loop.serve(ATTACH)
+    waits_ns = [after - before for before, after in pairwise(began)]
+    assert all(wait_ns >= (1 + PAUSES) * 10 * MILLISECOND_NS for wait_ns in waits_ns)
+
+
+class EndsTheLoop(queue.SimpleQueue[Served | None]):
+    """A log inbox that stops the loop at the first output."""
+
+    def __init__(self, inbox: queue.SimpleQueue[Work | None]) -> None:
+        super().__init__()
+        self.inbox = inbox
+
+    def put(self, item: Served | None, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        self.inbox.put(STOP)
+
+
+def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
+    machine = HandSetClock()
+    detach = work(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST))
+    loop = Loop(machine)
+    loop.serve(ATTACH, detach, STOP)
+    assert rows_of(loop.core, DumpedSession), "the session waits to expire"
+    machine.passes(2 * DAY_NS)
+    loop.log_inbox = EndsTheLoop(loop.inbox)
+    freed = loop.freed
+    served = loop.serve()
+    (group,) = decode_body(served[0].output.body).groups
+    (body,) = split_frames(group[2])
+    assert body[1] == type_number(Tick)
+    assert len(served) == 1
+    assert not rows_of(loop.core, DumpedSession), "the tick let it expire"
+    assert loop.freed == freed, "a tick holds no slot"
+
+
+def test_a_waiting_batch_goes_before_a_due_timer() -> None:
+    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox.put(ATTACH)
+    assert _take(inbox, 10, Clock(NOON_NS, read=HandSetClock()), 0) is ATTACH
+
+
+class Counting(queue.SimpleQueue[Work | None]):
+    """An empty inbox: notes how long each wait was to be, and lets that time pass."""
+
+    def __init__(self, passes: Callable[[float], None]) -> None:
+        super().__init__()
+        self.passes = passes
+        self.waits: list[float] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Work | None:
+        assert timeout is not None
+        self.waits.append(timeout)
+        self.passes(timeout)
+        raise queue.Empty
+
+
+def test_no_wait_is_longer_than_a_second_while_anything_has_a_time() -> None:
+    machine = HandSetClock()
+    clock = Clock(0, read=machine)
+    inbox = Counting(lambda wait_s: machine.passes(int(wait_s * 1e9)))
+    due = _take(inbox, clock.stamp() + 5 * SECOND_NS // 2, clock, 0)
+    assert due is not None
+    assert due.runs == []
+    assert inbox.waits == [1.0, 1.0, 0.5]
+
+
+def test_a_clock_that_is_set_back_while_it_waits_does_not_stop_the_timer() -> None:
+    machine = HandSetClock()
+    clock = Clock(0, read=machine)
+    due_ns = clock.stamp() + 2 * SECOND_NS
+
+    def passes(wait_s: float) -> None:
+        if len(inbox.waits) == 1:
+            machine.is_set(-3_600 * SECOND_NS)
+        machine.passes(int(wait_s * 1e9))
+
+    inbox = Counting(passes)
+    _take(inbox, due_ns, clock, 0)
+    assert inbox.waits == [1.0, 1.0, 1.0, 1.0], "half pace: twice as long, and no longer"
+
+
+@pytest.mark.parametrize("back_ns", [0, 3_600 * SECOND_NS, NOON_NS])
+def test_what_is_unfinished_is_due_at_once_whatever_the_clock_says(back_ns: int) -> None:
+    machine = HandSetClock()
+    clock = Clock(NOON_NS, read=machine)
+    machine.is_set(-back_ns)
+    inbox = Counting(lambda wait_s: None)
+    assert _take(inbox, 1, clock, 0) is not None
+    assert inbox.waits == []
+
+
+class FaultyCore(CoreAround):
+    def apply(self, batch: Batch) -> Output:
+        if batch.runs:
+            raise InvariantViolation("planted")
+        return super().apply(batch)
+
+
+def test_a_bug_in_the_core_ends_the_loop_and_hands_nothing_on() -> None:
+    loop = Loop()
+    loop.core = FaultyCore()
+    with pytest.raises(InvariantViolation, match="planted"):
+        loop.serve(ATTACH, STOP)
+    assert loop.log_inbox.empty()
+    assert loop.freed == 0

@@ -1,0 +1,153 @@
+"""Batches: turns, bounds, and order within a connection."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from hpe.net.session import internal_run
+from hpe.pipeline.sequencer import (
+    BATCHES_OUTSTANDING_MAX,
+)
+from hpe.protocol.messages import (
+    DetachCause,
+    ErrorCode,
+    SessionDetached,
+)
+from tests.support.sequencer_bench import (
+    BOUNDS,
+    CANCEL,
+    MONEY,
+    ORDER,
+    QUERY,
+    Bench,
+    run_of,
+)
+
+
+async def test_batches_with_requests_of_clients_are_told(bench: Bench) -> None:
+    bench.offer(internal_run(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST)), key=7)
+    await bench.take()
+    assert bench.begun == 0, "nobody waits for an internal command as for a reply"
+    bench.offer(run_of(1, ORDER))
+    await bench.take()
+    assert bench.begun == 1
+
+
+async def test_what_came_together_is_one_batch(bench: Bench) -> None:
+    runs = [run_of(1, ORDER), run_of(2, MONEY, QUERY), run_of(1, CANCEL)]
+    for run in runs:
+        bench.offer(run)
+    work = await bench.take()
+    assert work.runs == [runs[0], runs[2], runs[1]], "all of one connection's turn, then the next"
+    assert work.weights == {
+        1: (2, len(runs[0].frames + runs[2].frames)),
+        2: (2, len(runs[1].frames)),
+    }
+
+
+async def test_only_two_batches_are_outstanding_and_the_rest_gathers(bench: Bench) -> None:
+    for number in range(BATCHES_OUTSTANDING_MAX):
+        bench.offer(run_of(1 + number, ORDER))
+        await wait_all_tasks_blocked()
+    for number in range(10):
+        bench.offer(run_of(10 + number, ORDER))
+    await wait_all_tasks_blocked()
+    assert bench.inbox.qsize() == BATCHES_OUTSTANDING_MAX
+    sizes = [len((await bench.take()).runs) for _ in range(3)]
+    assert sizes == [1, 1, 10]
+
+
+async def test_connections_take_turns_of_at_most_256_frames(bench: Bench) -> None:
+    for _ in range(4):
+        bench.offer(run_of(1, *[ORDER] * 200))
+    bench.offer(run_of(2, *[MONEY] * 17))
+    bench.offer(run_of(3, *[MONEY] * 17))
+    work = await bench.take()
+    assert [run.connection for run in work.runs] == [1, 2, 3, 1, 1, 1]
+
+
+async def test_who_sends_little_is_in_the_next_batch_however_much_others_pile_up(
+    bench: Bench,
+) -> None:
+    for number in range(1, 21):
+        for _ in range(3):
+            bench.offer(run_of(number, *[QUERY] * 256))
+    await bench.take()
+    for number in (50, 51):
+        bench.offer(run_of(number, ORDER))
+    await bench.take()  # was made before they came
+    work = await bench.take()
+    assert [run.connection for run in work.runs][:2] == [50, 51]
+
+
+async def test_those_who_pile_up_have_half_of_every_batch(bench: Bench) -> None:
+    for _ in range(2):
+        bench.offer(run_of(1, *[QUERY] * 256))
+    for number in range(100, 800):
+        bench.offer(run_of(number, MONEY))
+    work = await bench.take()
+    connections = [run.connection for run in work.runs]
+    assert connections == [*range(100, 612), 1, 1]
+    assert [run.connection for run in (await bench.take()).runs] == list(range(612, 800))
+
+
+async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(bench: Bench) -> None:
+    for number in range(1, 8):
+        bench.offer(run_of(number, *[MONEY] * 250))
+    works = [await bench.take(), await bench.take()]
+    assert [[run.connection for run in work.runs] for work in works] == [[1, 2, 3, 4], [5, 6, 7]]
+    large = [run_of(number, *[MONEY] * 256) for number in (1, 2, 3)]
+    small = Bench(BOUNDS._replace(bytes=2 * len(large[0].frames)))
+    for run in large:
+        small.offer(run)
+    assert [run.connection for run in small.sequencer._batch().runs] == [1, 2]
+    assert [run.connection for run in small.sequencer._batch().runs] == [3]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_order_within_a_connection_never_changes(
+    autojump_clock: MockClock, seed: int, bench: Bench
+) -> None:
+    source = random.Random(seed)
+    offered: dict[int, bytes] = {}
+    taken: dict[int, bytes] = {}
+    for _ in range(40):
+        connection = source.randint(1, 5)
+        kinds = source.choices([ORDER, CANCEL, QUERY], k=source.randint(1, 256))
+        run = run_of(connection, *kinds)
+        offered[connection] = offered.get(connection, b"") + run.frames
+        bench.offer(run)
+    await trio.sleep(source.choice([0, 0.1, 0.3]))
+    while bench.sequencer.frames_waiting or not bench.inbox.empty():
+        work = await bench.take()
+        assert sum(run.frame_count for run in work.runs) <= 1_024
+        for run in work.runs:
+            taken[run.connection] = taken.get(run.connection, b"") + run.frames
+    assert taken == offered
+
+
+async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(bench: Bench) -> None:
+    bench.offer(run_of(1, MONEY))
+    assert (await bench.take()).wanted == b""
+    bench.wanted = b"\0\0\0\1\2"
+    bench.offer(run_of(1, MONEY))
+    assert (await bench.take()).wanted == bench.wanted
+
+
+async def test_waiting_for_the_drain_ends_when_accepted_runs_are_handed_over(bench: Bench) -> None:
+    for number in range(BATCHES_OUTSTANDING_MAX + 1):
+        bench.offer(run_of(1 + number, MONEY))
+        await wait_all_tasks_blocked()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.sequencer.wait_accepted_handed_over)
+        nursery.start_soon(bench.sequencer.wait_empty)
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 2
+        bench.offer(run_of(9, MONEY, admit=ErrorCode.SHUTTING_DOWN))
+        assert bench.sequencer._backlog.accepted == 1
+        await bench.take()
+    assert bench.sequencer.frames_waiting == 0
