@@ -43,7 +43,7 @@ from hpe.pipeline.bridge import Outbox, hosted_thread, run_interruptible
 from hpe.pipeline.clock import Clock, Reading, read_clocks
 from hpe.pipeline.collector import Collector, quiet_collector, switching_sooner
 from hpe.pipeline.log_inbox import LOG_BYTES_MAX, LogInbox
-from hpe.pipeline.matching_thread import Served, Work
+from hpe.pipeline.matching_thread import QueuedBatch, Served
 from hpe.pipeline.placement import Realtime, ThreadRole, choose_realtime
 from hpe.pipeline.sequencer import Patience, Sequencer
 from hpe.pipeline.statistics import Figure, ThreadFigures
@@ -229,7 +229,7 @@ class HighPerformanceEngine(InProcessApi):
     ) -> AsyncIterator[_Stages]:
         """Open the stages, the most downstream one outermost."""
         config = self.config
-        inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
         log_inbox, outbox = LogInbox[Served](LOG_BYTES_MAX), Outbox[tuple[list[Served], int]]()
         patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
         traffic = Traffic()
@@ -272,8 +272,8 @@ class HighPerformanceEngine(InProcessApi):
                 trio.open_nursery() as front,
             ):
                 server = gate.build(switchboard, traffic, connections)
-                around, watch = server.around, Watch(clock, log_inbox)
-                for service in (sequencer, watch, *around.services()):
+                context, watch = server.context, Watch(clock, log_inbox)
+                for service in (sequencer, watch, *context.services()):
                     front.start_soon(service.serve)
                 trio_id = threading.get_native_id()
                 threads = ThreadFigures({"trio": trio_id, "wal": wal_id, "matcher": matcher_id})
@@ -377,7 +377,7 @@ class HighPerformanceEngine(InProcessApi):
         if stages is None:
             return {}
         sequencer, switchboard, server = stages.sequencer, stages.switchboard, stages.server
-        around, streams = server.around, switchboard.streams
+        context, streams = server.context, switchboard.streams
         return {
             "durable_sequence": self.durable_sequence.value,
             "connections": len(switchboard),
@@ -387,13 +387,13 @@ class HighPerformanceEngine(InProcessApi):
             "connections_faulty": server.faulty,
             "connections_max": server.connections_max,
             "strangers": switchboard.strangers,
-            "logons_failed": around.logons_failed,
-            "heartbeats_missed": around.heartbeats_missed,
-            "slow_consumers": around.slow_consumers,
-            "throttled": around.rates.throttled + around.rejects.throttled,
-            "subscriptions": streams.board.subscriptions,
-            "market_updates_dropped": streams.board.dropped,
-            "market_updates_merged": streams.board.merged,
+            "logons_failed": context.logons_failed,
+            "heartbeats_missed": context.heartbeats_missed,
+            "slow_consumers": context.slow_consumers,
+            "throttled": context.rates.throttled + context.rejects.throttled,
+            "subscriptions": streams.topics.subscriptions,
+            "market_updates_dropped": streams.topics.dropped,
+            "market_updates_merged": streams.topics.merged,
             "private_streams": streams.private_streams,
             "private_reports_kept": streams.ring.reports,
             "batches": sequencer.batches,

@@ -1,8 +1,8 @@
 """A connection without a socket: how the process that runs the engine talks to it.
 
-Owns the transport under one RequestChannel; everything happens in calls, in the Trio loop, no
-task is needed. Guarantees: the same session protocol, order and durability as over TCP, because
-it is the same Session; whatever ends the connection closes the channel. Relies on the channel's
+Owns the transport under one RequestChannel; everything happens in calls, in the Trio loop, no task
+is needed. Guarantees: the same session protocol, order and durability as over TCP, because it is
+the same SessionProtocol; whatever ends the connection closes the channel. Relies on the channel's
 window to bound what is in flight.
 """
 
@@ -17,7 +17,7 @@ from hpe.client.requests import RequestChannel
 from hpe.core.contract import Progress
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
 from hpe.net.delivery.switchboard import Switchboard
-from hpe.net.limits.credits import Account
+from hpe.net.limits.credits import CreditAccount
 from hpe.net.logon import Authenticator
 from hpe.net.session import State, Step, error_frame
 from hpe.protocol.frames import PREFIX_BYTES, Chunk, encode_frame, type_of
@@ -49,7 +49,7 @@ class LocalConnection:
     def __init__(self, switchboard: Switchboard, timeout_s: float) -> None:
         self._switchboard = switchboard
         self._timeout_s = timeout_s
-        self._account = Account(switchboard.credits)
+        self._account = CreditAccount(switchboard.credits)
         self._logged_on = trio.Event()
         self._channel: RequestChannel | None = None
         self._failure: HpeError | None = None

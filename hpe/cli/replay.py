@@ -132,7 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @dataclass(slots=True)
-class Result:
+class ReplayResult:
     """What a replay gave."""
 
     commands: int
@@ -214,7 +214,7 @@ def _service(arguments: argparse.Namespace) -> Iterator[str]:
         yield f"{spawned.host}:{spawned.port}"
 
 
-async def replay_at(address: str, recording: Recording, window: int) -> Result:
+async def replay_at(address: str, recording: Recording, window: int) -> ReplayResult:
     """Replay; when something was refused as busy, again from the start with less in flight.
 
     Behind a refused command everything is in another place of the queue, so the run is void. With
@@ -236,7 +236,7 @@ async def replay_at(address: str, recording: Recording, window: int) -> Result:
                 print(f"hpe replay: {refusal}; again with {window} in flight", file=sys.stderr)
 
 
-async def replay(requests: RequestChannel, commands: list[Command], judge: Judge) -> Result:
+async def replay(requests: RequestChannel, commands: list[Command], judge: Judge) -> ReplayResult:
     """Send a flow on a fresh pair and judge every answer.
 
     Raises:
@@ -246,7 +246,7 @@ async def replay(requests: RequestChannel, commands: list[Command], judge: Judge
     instrument = await _fund_fresh_pair(requests)
     translator = FlowTranslator(instrument)
     send, receive = trio.open_memory_channel[_Sent](requests.window)
-    result = Result(len(commands))
+    result = ReplayResult(len(commands))
     start = time.perf_counter()
     failure: Exception | None = None
     try:

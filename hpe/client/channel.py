@@ -73,7 +73,7 @@ _BEGINNINGS: Final = (Subscribed, PrivateSubscribed)
 _UPDATES: Final = (PrivateUpdate, *get_args(MarketUpdate))
 
 
-class Channel:
+class SessionChannel:
     """Requests of one session.
 
     Args:

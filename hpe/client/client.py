@@ -23,9 +23,9 @@ from trio_util import AsyncValue
 from hpe.client.books import MarketDataCalls
 from hpe.client.money import MoneyCalls
 from hpe.client.operations import OperationCalls
-from hpe.client.options import ConnectOptions, keeper_of
+from hpe.client.options import ConnectOptions, reconnector_of
 from hpe.client.orders import OrderCalls
-from hpe.client.reconnect import Keeper
+from hpe.client.reconnect import Reconnector
 from hpe.client.retrying import WITHIN_S, retry
 from hpe.client.streams import StreamCalls
 from hpe.errors import ConnectionLost, ReplyTimeout
@@ -58,21 +58,21 @@ async def connect(
         ValueError: an address of another form, or an option out of its range.
         ConfigError: a key in the environment that is none.
     """
-    keeper = keeper_of(address, user, options)
+    reconnector = reconnector_of(address, user, options)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         try:
-            await nursery.start(keeper.run, name="hpe client keeper")
-            nursery.start_soon(keeper.subscriptions.run, name="hpe client streams")
+            await nursery.start(reconnector.run, name="hpe client reconnects")
+            nursery.start_soon(reconnector.subscriptions.run, name="hpe client streams")
             try:
-                yield Client(keeper, user)
+                yield Client(reconnector, user)
             except BaseException:
-                keeper.stay("the client left with an exception")
+                reconnector.stay("the client left with an exception")
                 raise
             else:
-                await keeper.leave()
+                await reconnector.leave()
             finally:
-                keeper.end(ConnectionLost("the client was left"))
+                reconnector.end(ConnectionLost("the client was left"))
         except Exception as error:
             # Raised outside: the caller's own error must not come wrapped in our nursery's group.
             failure = error
@@ -88,9 +88,9 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
         requests: the same session in the integers of the wire, with pipelining.
     """
 
-    def __init__(self, keeper: Keeper, user: int) -> None:
-        super().__init__(keeper.requests, keeper.subscriptions, user)
-        self._keeper = keeper
+    def __init__(self, reconnector: Reconnector, user: int) -> None:
+        super().__init__(reconnector.requests, reconnector.subscriptions, user)
+        self._reconnector = reconnector
 
     @property
     def session_id(self) -> int:
@@ -100,7 +100,7 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
     @property
     def welcome(self) -> Welcome:
         """What the server said at the newest logon: versions, durability, role, limits."""
-        return self._keeper.welcome
+        return self._reconnector.welcome
 
     @property
     def connected(self) -> AsyncValue[bool]:
@@ -110,7 +110,7 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
     @property
     def reconnects(self) -> int:
         """How many connections followed the first."""
-        return self._keeper.reconnects
+        return self._reconnector.reconnects
 
     @property
     def failure(self) -> Exception | None:

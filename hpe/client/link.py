@@ -17,7 +17,7 @@ import trio
 
 from hpe.access.keys import Key
 from hpe.access.proofs import new_nonce, prove
-from hpe.client.channel import Channel
+from hpe.client.channel import SessionChannel
 from hpe.client.pending import refusal, refused
 from hpe.errors import ConnectionLost, HpeError, ProtocolError
 from hpe.protocol.frames import PREFIX_BYTES, Chunk, FrameScanner, encode_frame
@@ -99,7 +99,7 @@ class Link:
         self._queued.append(frame)
         self._wake.set()
 
-    async def serve(self, channel: Channel) -> HpeError:
+    async def serve(self, channel: SessionChannel) -> HpeError:
         """Carry the channel's requests until the connection ends; return the reason."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, name="hpe client writer")
@@ -121,7 +121,7 @@ class Link:
                 # The reader ends as well, and may still find the server's last words first.
                 return
 
-    async def _read(self, channel: Channel) -> HpeError:
+    async def _read(self, channel: SessionChannel) -> HpeError:
         try:
             chunks, self._early = self._early, []
             while True:

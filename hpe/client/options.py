@@ -18,7 +18,7 @@ from hpe.client.arguments import flag, integer, seconds
 from hpe.client.backoff import Backoff
 from hpe.client.channel import TIMEOUT_S
 from hpe.client.dialer import DEFAULT_ADDRESS, Dialer, parse_address
-from hpe.client.reconnect import Keeper, Terms
+from hpe.client.reconnect import Reconnector, SessionTerms
 from hpe.protocol.messages import (
     GRACE_MS_MAX,
     HEARTBEAT_MS_MAX,
@@ -98,7 +98,7 @@ def check_options(user: int, options: ConnectOptions) -> None:
         raise TypeError(f"key: found {type(key).__name__}, allowed an hpe.Key or None")
 
 
-def keeper_of(address: str | None, user: int, options: ConnectOptions) -> Keeper:
+def reconnector_of(address: str | None, user: int, options: ConnectOptions) -> Reconnector:
     """Make what keeps a client connected.
 
     Raises:
@@ -120,7 +120,7 @@ def keeper_of(address: str | None, user: int, options: ConnectOptions) -> Keeper
         key_id=key.id if key is not None else "",
     )
     context = tls if isinstance(tls, ssl.SSLContext) else client_context() if tls else None
-    terms = Terms(
+    terms = SessionTerms(
         integer("session_id", options.get("session_id", 0)),
         integer("window", options.get("window", 0)),
         float(options.get("timeout_s", TIMEOUT_S)),
@@ -128,4 +128,4 @@ def keeper_of(address: str | None, user: int, options: ConnectOptions) -> Keeper
         options.get("keep_session", False),
     )
     backoff = (options.get("backoff") or Backoff()) if options.get("reconnect", True) else None
-    return Keeper(Dialer(host, port, hello, key, context), backoff, terms)
+    return Reconnector(Dialer(host, port, hello, key, context), backoff, terms)

@@ -25,10 +25,10 @@ from hpe.protocol.messages import (
     Unsubscribed,
 )
 
-Event = OrderReport | PreventedMatch
+OrderEvent = OrderReport | PreventedMatch
 """What a command did to orders of its user besides fills."""
 
-Report = ExecutionReport | Event
+Report = ExecutionReport | OrderEvent
 
 
 class Repeat(Enum):
@@ -58,7 +58,7 @@ class Answer(NamedTuple):
         return tuple(report for report in self.reports if isinstance(report, ExecutionReport))
 
     @property
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[OrderEvent, ...]:
         """Return everything but the fills."""
         return tuple(report for report in self.reports if not isinstance(report, ExecutionReport))
 

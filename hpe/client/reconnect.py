@@ -32,7 +32,7 @@ MARKET_DATA_WINDOW: Final = 64
 """Queries in flight of a session that has no window, because it has no commands."""
 
 
-class Terms(NamedTuple):
+class SessionTerms(NamedTuple):
     """What a client wants of its session.
 
     Attributes:
@@ -50,7 +50,7 @@ class Terms(NamedTuple):
     keep_session: bool
 
 
-class Keeper:
+class Reconnector:
     """The life of a session's connections.
 
     Args:
@@ -69,7 +69,7 @@ class Keeper:
     requests: RequestChannel
     subscriptions: Subscriptions
 
-    def __init__(self, dialer: Dialer, backoff: Backoff | None, terms: Terms) -> None:
+    def __init__(self, dialer: Dialer, backoff: Backoff | None, terms: SessionTerms) -> None:
         self.reconnects = 0
         self._dialer = dialer
         self._backoff = backoff

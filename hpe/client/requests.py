@@ -36,10 +36,10 @@ _UNLISTED: Final = (RejectReason.UNKNOWN_INSTRUMENT, RejectReason.UNKNOWN_ASSET)
 
 
 class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
-    """Every request of the protocol as a method; construction is Channel's."""
+    """Every request of the protocol as a method; construction is SessionChannel's."""
 
     async def call(self, request: Request) -> Answer:
-        """Call as Channel does, and report when what a request names is not listed."""
+        """Call as SessionChannel does, and report when what a request names is not listed."""
         answer = await super().call(request)
         if getattr(answer.response, "reason", 0) in _UNLISTED:
             self.on_unlisted()

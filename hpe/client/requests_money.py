@@ -1,13 +1,13 @@
 """The requests about money: accounts, deposits, transfers, holds.
 
-A part of RequestChannel (hpe/client/requests.py). All amounts are atoms; user 0 is one's own.
-Every method raises what `Channel.call` raises, and OrderRejected when the request was executed
-to a business reject.
+A part of RequestChannel (hpe/client/requests.py). All amounts are atoms; user 0 is one's own. Every
+method raises what `SessionChannel.call` raises, and OrderRejected when the request was executed to
+a business reject.
 """
 
 from __future__ import annotations
 
-from hpe.client.channel import Channel
+from hpe.client.channel import SessionChannel
 from hpe.client.results import (
     Balance,
     HoldResult,
@@ -40,7 +40,7 @@ from hpe.protocol.messages import (
 )
 
 
-class MoneyRequests(Channel):
+class MoneyRequests(SessionChannel):
     """Accounts and holds as methods of a channel."""
 
     async def get_balance(self, asset: int, user: int = 0) -> Balance:

@@ -1,7 +1,7 @@
 """The requests of market operators: what is listed, fees, states, the kill switch.
 
 A part of RequestChannel (hpe/client/requests.py). Prices in ticks, quantities in lots, rates in
-parts per million. Every method raises what `Channel.call` raises, and OrderRejected when the
+parts per million. Every method raises what `SessionChannel.call` raises, and OrderRejected when the
 request was executed to a business reject.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TypedDict, Unpack
 
-from hpe.client.channel import Channel
+from hpe.client.channel import SessionChannel
 from hpe.client.results import (
     UncrossResult,
     accepted,
@@ -65,7 +65,7 @@ class InstrumentTerms(TypedDict, total=False):
     interruption_ms: int
 
 
-class OperationRequests(Channel):
+class OperationRequests(SessionChannel):
     """Listings and the control of markets as methods of a channel."""
 
     # --- what is listed -----------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """The requests about orders: submit, cancel, replace, look at.
 
 A part of RequestChannel (hpe/client/requests.py). Prices in ticks, quantities in lots, money in
-atoms; what every order type may carry is protocol.md's, "The rules of the exchange". Every
-method raises what `Channel.call` raises, and OrderRejected when the request was executed to a
+atoms; what every order type may carry is protocol.md's, "The rules of the exchange". Every method
+raises what `SessionChannel.call` raises, and OrderRejected when the request was executed to a
 business reject.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from hpe.client.arguments import flag
-from hpe.client.channel import Channel
+from hpe.client.channel import SessionChannel
 from hpe.client.results import (
     Listing,
     MassCancelResult,
@@ -52,7 +52,7 @@ from hpe.protocol.messages import (
 _NO_TERMS: Final = OrderTerms()
 
 
-class OrderRequests(Channel):
+class OrderRequests(SessionChannel):
     """Orders as methods of a channel."""
 
     async def submit_order(

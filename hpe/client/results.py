@@ -13,7 +13,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from hpe.client.explaining import explain_reject
-from hpe.client.pending import Answer, Event
+from hpe.client.pending import Answer, OrderEvent
 from hpe.errors import OrderRejected, ProtocolError
 from hpe.protocol.messages import (
     FLAG_DUPLICATE,
@@ -89,7 +89,7 @@ class OrderResult(msgspec.Struct, frozen=True, gc=False):
     fill_count: int
     first_trade_id: int
     fills: tuple[ExecutionReport, ...]
-    events: tuple[Event, ...]
+    events: tuple[OrderEvent, ...]
 
 
 class OcoResult(NamedTuple):
@@ -316,7 +316,7 @@ def result_of(answer: Answer) -> Result:
             return new_id(answer)
 
 
-class Page(Protocol[_Row]):
+class PageReply(Protocol[_Row]):
     """A reply with a part of a list."""
 
     @property
@@ -341,7 +341,9 @@ class Listing(NamedTuple, Generic[_Row]):
 
 
 async def pages(
-    ask: Callable[[int, int], Awaitable[Page[_Row]]], key: Callable[[_Row], int], after: int = 0
+    ask: Callable[[int, int], Awaitable[PageReply[_Row]]],
+    key: Callable[[_Row], int],
+    after: int = 0,
 ) -> Listing[_Row]:
     """Read a list to its end.
 

@@ -24,7 +24,7 @@ from hpe.client.market_views import (
     TradeView,
     UncrossView,
 )
-from hpe.client.pending import Event
+from hpe.client.pending import OrderEvent
 from hpe.client.results import Balance, HoldResult, OrderResult, UncrossResult
 from hpe.client.views import (
     AccountView,
@@ -266,7 +266,7 @@ class InstrumentView:
             cum=self.quantities.value(report.cum),
         )
 
-    def event(self, report: Event) -> OrderReportView | PreventedMatchView:
+    def event(self, report: OrderEvent) -> OrderReportView | PreventedMatchView:
         """Convert what a command did to orders of this instrument besides fills."""
         if isinstance(report, OrderReport):
             return self.order_report(report)

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 import trio
 
-from hpe.client.channel import Channel as Requests
+from hpe.client.channel import SessionChannel
 from hpe.client.pending import Pending, Repeat
 from hpe.errors import ConnectionLost, HpeError, RequestError, RequestRefused, StreamEnded
 from hpe.protocol.messages import (
@@ -142,7 +142,7 @@ async def followed(subscriptions: Subscriptions, stream: _S) -> AsyncIterator[_S
 class Subscriptions:
     """All streams of one session."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: SessionChannel) -> None:
         self._requests = requests
         self._streams: dict[Topic, Stream] = {}
         self._due: OrderedDict[Topic, None] = OrderedDict()

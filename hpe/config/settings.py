@@ -35,7 +35,7 @@ from hpe.protocol.scale import is_decimal_scale
 MIB: Final = 1024 * 1024
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
-Port = Annotated[int, Meta(ge=0, le=65_535)]
+PortNumber = Annotated[int, Meta(ge=0, le=65_535)]
 # 8,192 is the most CPUs that a Linux kernel can be built for.
 CpuOrAuto = Annotated[int, Meta(ge=-1, le=8_191)]
 # SCHED_FIFO knows 1-99; 99 would also stand above the kernel's own watchdog threads.
@@ -58,7 +58,7 @@ ExpirySeconds = Annotated[int, Meta(ge=1, le=315_360_000)]
 # accounts and holds take about as much.
 OpenOrders = Annotated[int, Meta(ge=1, le=100_000_000)]
 # A book of its own, empty about 4 KiB: a million are 4 GB.
-Listings = Annotated[int, Meta(ge=1, le=1_000_000)]
+ListingsMax = Annotated[int, Meta(ge=1, le=1_000_000)]
 Percent = Annotated[int, Meta(ge=1, le=100)]
 SelfTradeName = Literal["none", "cancel_taker", "cancel_maker", "cancel_both", "decrement"]
 SyncCommands = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -136,7 +136,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     data_directory: NonEmpty = "./hpe-data"
     host: NonEmpty = "127.0.0.1"
-    port: Port = 7070
+    port: PortNumber = 7070
     # Without keys everybody is let in and may do everything, so only programs of this machine are.
     keys_file: str = ""
     tls_certificate: str = ""
@@ -194,11 +194,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accounts_max: OpenOrders = 4_194_304
     holds_max: OpenOrders = 1_000_000
     holds_per_user_max: OpenOrders = 100_000
-    assets_max: Listings = 65_536
-    instruments_max: Listings = 65_536
+    assets_max: ListingsMax = 65_536
+    instruments_max: ListingsMax = 65_536
     # By auto_create: a quarter, as what one key may have.
-    assets_per_user_max: Listings = 16_384
-    instruments_per_user_max: Listings = 16_384
+    assets_per_user_max: ListingsMax = 16_384
+    instruments_per_user_max: ListingsMax = 16_384
     # What sessions of one key may take of each kind, so that none takes all.
     key_share_percent: Percent = 25
     # resolve_instrument of an unknown pair creates it (tick, lot and both atoms 1).

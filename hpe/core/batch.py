@@ -43,7 +43,7 @@ MAY_COST_MUCH: Final = (
 """What a batch that has done enough does not execute any more."""
 
 
-class Snapshot(msgspec.Struct):
+class SnapshotBody(msgspec.Struct):
     """One snapshot of a batch: how many rows it has at most, and later its bytes."""
 
     rows: int
@@ -86,7 +86,7 @@ class BatchWork:
         self.digested: list[bytes] = []
         self.cut: list[int] = []
         self.subscribes: list[tuple[int, list[bytes], int, Subscribe]] = []
-        self.snapshots: dict[tuple[int, int, int], Snapshot] = {}
+        self.snapshots: dict[tuple[int, int, int], SnapshotBody] = {}
         self.subscribed: list[tuple[int, int, int, int]] = []
         self.idle = self.idle_cancels = 0
         self.progress: list[Progress] = []

@@ -16,7 +16,7 @@ from hpe.core.money.balances import BalanceCache
 from hpe.core.money.holds import Holds
 from hpe.core.money.treasury import Treasury
 from hpe.core.places import Places, unreserved
-from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, Entry, Timers
+from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, TimerEntry, Timers
 from hpe.core.trading.busy import Busy
 from hpe.core.trading.catalogue import Catalogue
 from hpe.core.trading.delisting import Delisting
@@ -101,7 +101,7 @@ class Exchange:
         self.market = Market(self.balances, self.orders, self.timers, limits)
         self.expiry = Expiry(self)
         self.disconnects = Disconnects(self)
-        self.acts: dict[int, Callable[[Entry], None]] = {
+        self.acts: dict[int, Callable[[TimerEntry], None]] = {
             ORDER: self.expiry.act_on_order,
             HOLD: self.expiry.act_on_hold,
             ENDING: self.disconnects.act,
@@ -129,14 +129,14 @@ class Exchange:
             self.act(entry)
         timers.review()
 
-    def act(self, entry: Entry) -> None:
+    def act(self, entry: TimerEntry) -> None:
         """Let one entry act: it uses up a place of its kind's bound and counts as effort."""
         kind = entry.due[1]
         self.timers.room[kind] -= 1
         self.market.effort.charge(ACT)
         self.acts[kind](entry)
 
-    def _end_interruption(self, entry: Entry) -> None:
+    def _end_interruption(self, entry: TimerEntry) -> None:
         self.market.calls.end_interruption(self.books[entry.due[2]])
 
     @property
@@ -215,17 +215,17 @@ class Exchange:
     def _check_timers(self, found: list[Order]) -> None:
         """Check that exactly what expires has a timer, and orders under their instruments."""
         entries = [
-            Entry(
+            TimerEntry(
                 (order.terms.expires_ns, ORDER, order.order_id, order.user),
                 order.book.instrument.instrument_id,
             )
             for order in found
             if order.terms is not None and order.terms.expires_ns
         ]
-        entries += [Entry(due, 0) for due in self.holds.due()]
+        entries += [TimerEntry(due, 0) for due in self.holds.due()]
         entries += self.disconnects.entries()
         entries += [
-            Entry((book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id)
+            TimerEntry((book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id)
             for instrument_id, book in self.books.items()
             if book.interruption_due_ns
         ]

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import inspect
 
-from hpe.core.wellformed import Kind, Value, read_value, value_end
+from hpe.core.wellformed import Value, ValueKind, read_value, value_end
 from hpe.protocol.messages import INT_MAX
 
 
@@ -37,7 +37,7 @@ class Rule(NamedTuple):
     elements.
     """
 
-    kind: Kind
+    kind: ValueKind
     low: int = 0
     high: int = INT_MAX
     nullable: bool = False
@@ -84,20 +84,20 @@ def _rule(described: inspect.Type) -> Rule:
             (only,) = [each for each in types if not isinstance(each, inspect.NoneType)]
             return _rule(only)._replace(nullable=True)
         case inspect.BoolType():
-            return Rule(Kind.BOOL)
+            return Rule(ValueKind.BOOL)
         case inspect.EnumType(cls=cls):
-            return Rule(Kind.INTEGER, allowed=frozenset(each.value for each in cls), make=cls)
+            return Rule(ValueKind.INTEGER, allowed=frozenset(each.value for each in cls), make=cls)
         case inspect.IntType(ge=low, le=high, multiple_of=step):
-            return Rule(Kind.INTEGER, _bounded(low), _bounded(high), multiple_of=step or 1)
+            return Rule(ValueKind.INTEGER, _bounded(low), _bounded(high), multiple_of=step or 1)
         case inspect.StrType(min_length=low, max_length=high, pattern=pattern):
             compiled = re.compile(pattern) if pattern else None
-            return Rule(Kind.STRING, low or 0, _bounded(high), pattern=compiled)
+            return Rule(ValueKind.STRING, low or 0, _bounded(high), pattern=compiled)
         case inspect.BytesType(min_length=low, max_length=high):
-            return Rule(Kind.BINARY, low or 0, _bounded(high))
+            return Rule(ValueKind.BINARY, low or 0, _bounded(high))
         case inspect.StructType():
-            return Rule(Kind.ARRAY, rows=_rows(described))
+            return Rule(ValueKind.ARRAY, rows=_rows(described))
         case inspect.ListType(item_type=item):
-            return Rule(Kind.ARRAY, item=_rule(item))
+            return Rule(ValueKind.ARRAY, item=_rule(item))
     raise TypeError(f"no rule for {described}")
 
 
@@ -131,11 +131,11 @@ def read_fields(rows: Rows, body: bytes, position: int, count: int) -> tuple[lis
 def _read(name: str, rule: Rule, body: bytes, position: int) -> tuple[Any, int]:
     """Read one field: type, then range, then what is inside."""
     value = read_value(body, position)
-    if value.kind is Kind.NIL and rule.nullable:
+    if value.kind is ValueKind.NIL and rule.nullable:
         return None, value.end
     if value.kind is not rule.kind:
         raise BadField(name)
-    if value.kind is not Kind.ARRAY:
+    if value.kind is not ValueKind.ARRAY:
         return _SCALARS[value.kind](name, rule, body, value), value.end
     if rule.rows is not None:
         return _read_array(name, rule.rows, body, value)
@@ -181,11 +181,11 @@ def _binary(name: str, rule: Rule, body: bytes, value: Value) -> bytes:
     return content
 
 
-_SCALARS: Final[dict[Kind, Callable[[str, Rule, bytes, Value], Any]]] = {
-    Kind.BOOL: _bool,
-    Kind.INTEGER: _integer,
-    Kind.STRING: _string,
-    Kind.BINARY: _binary,
+_SCALARS: Final[dict[ValueKind, Callable[[str, Rule, bytes, Value], Any]]] = {
+    ValueKind.BOOL: _bool,
+    ValueKind.INTEGER: _integer,
+    ValueKind.STRING: _string,
+    ValueKind.BINARY: _binary,
 }
 
 

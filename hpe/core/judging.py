@@ -13,7 +13,7 @@ from typing import Final
 
 from hpe.core.codec import DECODE_FAULTS, DECODERS, error_body
 from hpe.core.fields import BadField, Rows, read_fields, rows_of
-from hpe.core.wellformed import Kind, Malformed, read_value, value_end
+from hpe.core.wellformed import Malformed, ValueKind, read_value, value_end
 from hpe.protocol.frames import type_of
 from hpe.protocol.messages import (
     COMMANDS,
@@ -101,7 +101,7 @@ _ARRAY16: Final = 0xDC
 def _request_id(body: bytes, position: int) -> int:
     """Read the request id that an error names, 0 where there is no usable one."""
     value = read_value(body, position)
-    usable = value.kind is Kind.INTEGER and 0 < value.number <= INT_MAX
+    usable = value.kind is ValueKind.INTEGER and 0 < value.number <= INT_MAX
     return value.number if usable else 0
 
 

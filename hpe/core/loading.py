@@ -51,7 +51,7 @@ from hpe.core.rows import (
 )
 from hpe.core.sessions import Remembered, Session, Sessions
 from hpe.core.state import dump_state
-from hpe.core.timers import ENDING, Entry
+from hpe.core.timers import ENDING, TimerEntry
 from hpe.core.trading.order_states import ENDED, QUEUED, RESTS, WAITING, OrderState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms
@@ -330,7 +330,7 @@ class _Loader:
 
     def load_ending(self, row: DumpedEnding) -> None:
         due = (row.due_ns, ENDING, row.session_id, row.newest_order_id)
-        self.exchange.disconnects.restore(Entry(due, row.instrument))
+        self.exchange.disconnects.restore(TimerEntry(due, row.instrument))
 
     def load_session(self, row: DumpedSession) -> None:
         session_id, user, window, *others = _fields(row)

@@ -44,7 +44,7 @@ class Granted(NamedTuple):
     gone: list[Session]
 
 
-class _Share:
+class _RoomShare:
     """What one owner has; `rank` is its place in the ranking while a session of it may give way."""
 
     __slots__ = ("gone", "rank", "sessions", "taken")
@@ -73,7 +73,7 @@ class Room:
         self.keep_ns = 0
         self._taken = 0
         self._large = 0
-        self._shares: dict[Owner, _Share] = {}
+        self._shares: dict[Owner, _RoomShare] = {}
         self._ranking: SortedList[tuple[int, int, bool]] = SortedList()
         self._young: SortedList[_Gone] = SortedList()
         self._aged_ns = 0
@@ -88,7 +88,7 @@ class Room:
         owner = owner_of(session.key, session.user)
         share = self._shares.get(owner)
         if share is None:
-            share = self._shares[owner] = _Share()
+            share = self._shares[owner] = _RoomShare()
         share.sessions += 1
         self._count(session, share, 1)
         if not session.attach_number:
@@ -122,7 +122,7 @@ class Room:
         if not share.sessions:
             del self._shares[owner]
 
-    def _count(self, session: Session, share: _Share, sign: int) -> None:
+    def _count(self, session: Session, share: _RoomShare, sign: int) -> None:
         common = self._common(session)
         share.taken += sign * common
         self._taken += sign * common
@@ -142,7 +142,7 @@ class Room:
     def _may_go_ns(self, session: Session) -> int:
         return session.detached_ns + max(self.keep_ns, session.grace_ns + 1)
 
-    def _rank(self, owner: Owner, share: _Share) -> None:
+    def _rank(self, owner: Owner, share: _RoomShare) -> None:
         rank = (-share.taken, *owner) if share.gone else None
         if rank != share.rank:
             if share.rank is not None:

@@ -18,7 +18,7 @@ import msgspec
 from hpe.core.contract import DEFAULT_LIMITS, RoomLimit, RoomSizes
 from hpe.core.permissions import permitted
 from hpe.core.room import Newcomer, Room, owner_of
-from hpe.core.timers import SESSION, Due, Entry, Timers
+from hpe.core.timers import SESSION, Due, TimerEntry, Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import (
     INT_MAX,
@@ -261,7 +261,7 @@ class Sessions:
         del self._sessions[session.session_id]
         self.revoked.pop(session.session_id, None)
 
-    def expire(self, entry: Entry) -> None:
+    def expire(self, entry: TimerEntry) -> None:
         """Forget a session whose time has come."""
         self._forget(self._sessions[entry.due[2]])
 

@@ -25,14 +25,14 @@ Due = tuple[int, int, int, int]
 newest order that ends), (..., INTERRUPTION, instrument, 0) or (..., SESSION, session id, 0)."""
 
 
-class Entry(NamedTuple):
+class TimerEntry(NamedTuple):
     """A due entry and the instrument under which it is kept, 0 for none."""
 
     due: Due
     instrument: int
 
 
-class Queue:
+class TimerQueue:
     """The entries of one kind, in order; kept by instrument, so that one's can be passed over.
 
     Cost: O(log n) to add, remove and find the first, however many instruments are passed over.
@@ -42,7 +42,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._by_instrument: dict[int, SortedList[Due]] = {}
-        self._firsts: SortedList[Entry] = SortedList()  # of each that is not passed over
+        self._firsts: SortedList[TimerEntry] = SortedList()  # of each that is not passed over
 
     def add(self, due: Due, instrument: int, passed: bool) -> None:
         """File an entry; `passed`: its instrument is passed over."""
@@ -50,10 +50,10 @@ class Queue:
         if rows is None:
             rows = self._by_instrument[instrument] = SortedList()
         elif not passed and due < rows[0]:
-            self._firsts.remove(Entry(rows[0], instrument))
+            self._firsts.remove(TimerEntry(rows[0], instrument))
         rows.add(due)
         if not passed and rows[0] == due:
-            self._firsts.add(Entry(due, instrument))
+            self._firsts.add(TimerEntry(due, instrument))
 
     def remove(self, due: Due, instrument: int, passed: bool) -> None:
         """Take an entry out; it must be there."""
@@ -61,13 +61,13 @@ class Queue:
         was_first = rows[0] == due
         rows.remove(due)
         if was_first and not passed:
-            self._firsts.remove(Entry(due, instrument))
+            self._firsts.remove(TimerEntry(due, instrument))
             if rows:
-                self._firsts.add(Entry(rows[0], instrument))
+                self._firsts.add(TimerEntry(rows[0], instrument))
         if not rows:
             del self._by_instrument[instrument]
 
-    def first(self) -> Entry | None:
+    def first(self) -> TimerEntry | None:
         """Return the earliest that is not passed over."""
         return self._firsts[0] if self._firsts else None
 
@@ -80,17 +80,17 @@ class Queue:
         """Pass over all of an instrument until `take_up`."""
         rows = self._by_instrument.get(instrument)
         if rows is not None:
-            self._firsts.remove(Entry(rows[0], instrument))
+            self._firsts.remove(TimerEntry(rows[0], instrument))
 
     def take_up(self, instrument: int) -> None:
         """Stop passing over an instrument."""
         rows = self._by_instrument.get(instrument)
         if rows is not None:
-            self._firsts.add(Entry(rows[0], instrument))
+            self._firsts.add(TimerEntry(rows[0], instrument))
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[TimerEntry]:
         """Return everything, passed over or not, in order."""
-        found = [Entry(due, key) for key, rows in self._by_instrument.items() for due in rows]
+        found = [TimerEntry(due, key) for key, rows in self._by_instrument.items() for due in rows]
         return sorted(found)
 
 
@@ -107,7 +107,7 @@ class Timers:
 
     def __init__(self, acts_max: tuple[int, ...] = DEFAULT_LIMITS.acts) -> None:
         self.acts_max = acts_max
-        self._queues = [Queue() for _ in self.acts_max]
+        self._queues = [TimerQueue() for _ in self.acts_max]
         self._passed: set[int] = set()
         self.room = list(self.acts_max)
         self.now_ns = 0
@@ -126,9 +126,9 @@ class Timers:
         self.room = list(self.acts_max)
         self.now_ns = time_ns
 
-    def next_to_act(self, time_ns: int) -> Entry | None:
+    def next_to_act(self, time_ns: int) -> TimerEntry | None:
         """Return the earliest entry that is due and within its kind's bound, None for none."""
-        found: Entry | None = None
+        found: TimerEntry | None = None
         for room, queue in zip(self.room, self._queues, strict=True):
             first = queue.first() if room > 0 else None
             if first is not None and first.due[0] <= time_ns and (found is None or first < found):
@@ -170,7 +170,7 @@ class Timers:
         """True if nothing of an instrument acts now."""
         return instrument in self._passed
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[TimerEntry]:
         """Return everything, in order."""
         return sorted(entry for queue in self._queues for entry in queue.entries())
 

@@ -16,7 +16,7 @@ DEPTH_MAX: Final = 8
 """Arrays and maps inside each other. A request has two levels; the rest is room to grow."""
 
 
-class Kind(IntEnum):
+class ValueKind(IntEnum):
     """What a MessagePack value is."""
 
     NIL = 0
@@ -43,7 +43,7 @@ class Value(NamedTuple):
     ends: of a container the first element follows there.
     """
 
-    kind: Kind
+    kind: ValueKind
     number: int
     start: int
     end: int
@@ -52,7 +52,7 @@ class Value(NamedTuple):
 class _Form(NamedTuple):
     """What a first byte says: how the number or the length behind it is read."""
 
-    kind: Kind
+    kind: ValueKind
     reader: Struct | None
     fixed: int
     """The number or length where the first byte holds it."""
@@ -65,33 +65,33 @@ _SIGNED: Final = tuple(Struct(f">{letter}") for letter in "bhiq")
 def _forms() -> list[_Form | None]:
     forms: list[_Form | None] = [None] * 256  # 0xc1 stays: it never stands for anything
     for low in range(128):
-        forms[low] = _Form(Kind.INTEGER, None, low)
+        forms[low] = _Form(ValueKind.INTEGER, None, low)
     for low in range(32):
-        forms[0xA0 | low] = _Form(Kind.STRING, None, low)
-        forms[0xE0 | low] = _Form(Kind.INTEGER, None, low - 32)
+        forms[0xA0 | low] = _Form(ValueKind.STRING, None, low)
+        forms[0xE0 | low] = _Form(ValueKind.INTEGER, None, low - 32)
     for low in range(16):
-        forms[0x80 | low] = _Form(Kind.MAP, None, 2 * low)
-        forms[0x90 | low] = _Form(Kind.ARRAY, None, low)
-    forms[0xC0] = _Form(Kind.NIL, None, 0)
-    forms[0xC2], forms[0xC3] = _Form(Kind.BOOL, None, 0), _Form(Kind.BOOL, None, 1)
+        forms[0x80 | low] = _Form(ValueKind.MAP, None, 2 * low)
+        forms[0x90 | low] = _Form(ValueKind.ARRAY, None, low)
+    forms[0xC0] = _Form(ValueKind.NIL, None, 0)
+    forms[0xC2], forms[0xC3] = _Form(ValueKind.BOOL, None, 0), _Form(ValueKind.BOOL, None, 1)
     for power in range(4):
-        forms[0xCC + power] = _Form(Kind.INTEGER, _UNSIGNED[power], 0)
-        forms[0xD0 + power] = _Form(Kind.INTEGER, _SIGNED[power], 0)
+        forms[0xCC + power] = _Form(ValueKind.INTEGER, _UNSIGNED[power], 0)
+        forms[0xD0 + power] = _Form(ValueKind.INTEGER, _SIGNED[power], 0)
     for power in range(3):
-        forms[0xC4 + power] = _Form(Kind.BINARY, _UNSIGNED[power], 0)
-        forms[0xC7 + power] = _Form(Kind.EXTENSION, _UNSIGNED[power], 0)
-        forms[0xD9 + power] = _Form(Kind.STRING, _UNSIGNED[power], 0)
+        forms[0xC4 + power] = _Form(ValueKind.BINARY, _UNSIGNED[power], 0)
+        forms[0xC7 + power] = _Form(ValueKind.EXTENSION, _UNSIGNED[power], 0)
+        forms[0xD9 + power] = _Form(ValueKind.STRING, _UNSIGNED[power], 0)
     for power in range(5):
-        forms[0xD4 + power] = _Form(Kind.EXTENSION, None, 1 << power)
+        forms[0xD4 + power] = _Form(ValueKind.EXTENSION, None, 1 << power)
     for power in range(2):
-        forms[0xCA + power] = _Form(Kind.FLOAT, None, 4 << power)
-        forms[0xDC + power] = _Form(Kind.ARRAY, _UNSIGNED[1 + power], 0)
-        forms[0xDE + power] = _Form(Kind.MAP, _UNSIGNED[1 + power], 0)
+        forms[0xCA + power] = _Form(ValueKind.FLOAT, None, 4 << power)
+        forms[0xDC + power] = _Form(ValueKind.ARRAY, _UNSIGNED[1 + power], 0)
+        forms[0xDE + power] = _Form(ValueKind.MAP, _UNSIGNED[1 + power], 0)
     return forms
 
 
 _FORMS: Final = _forms()
-_WITH_CONTENT: Final = (Kind.STRING, Kind.BINARY, Kind.EXTENSION, Kind.FLOAT)
+_WITH_CONTENT: Final = (ValueKind.STRING, ValueKind.BINARY, ValueKind.EXTENSION, ValueKind.FLOAT)
 
 
 def read_value(body: bytes, position: int) -> Value:
@@ -113,16 +113,16 @@ def read_value(body: bytes, position: int) -> Value:
             raise Malformed(f"the body ends inside the value at {position}")
         (number,) = reader.unpack_from(body, start)
         start += reader.size
-        if kind is Kind.MAP:
+        if kind is ValueKind.MAP:
             number *= 2
     if kind not in _WITH_CONTENT:
         return Value(kind, number, start, start)
-    if kind is Kind.EXTENSION:
+    if kind is ValueKind.EXTENSION:
         start += 1  # its type
     end = start + number
     if end > len(body):
         raise Malformed(f"the body ends inside the value at {position}")
-    if kind is Kind.STRING:
+    if kind is ValueKind.STRING:
         _check_utf8(body, start, end)
     return Value(kind, 0, start, end)
 
@@ -141,7 +141,7 @@ def value_end(body: bytes, position: int = 0) -> int:
         missing[-1] -= 1
         value = read_value(body, position)
         position = value.end
-        if value.kind >= Kind.ARRAY:
+        if value.kind >= ValueKind.ARRAY:
             if len(missing) > DEPTH_MAX:
                 raise Malformed(f"more than {DEPTH_MAX} arrays or maps stand inside each other")
             missing.append(value.number)

@@ -3,7 +3,7 @@
 Functions of connections and of the front door; they run in the Trio loop. Guarantees: what was
 sent before is delivered to a client that reads it (send, shut down our side, read until the
 client closed its side, close: closing with unread input would make the kernel send a reset and
-destroy the last reply); no step waits for a client for longer than FAREWELL_S; a fault of one
+destroy the last reply); no step waits for a client for longer than CLOSING_S; a fault of one
 connection ends there, with a log line, unless it is a fault of the service.
 """
 
@@ -23,7 +23,7 @@ from hpe.protocol.messages import ErrorCode
 
 LOGGER: Final = logging.getLogger("hpe.net")
 
-FAREWELL_S: Final = 2.0
+CLOSING_S: Final = 2.0
 """How long a client may take to close after we did."""
 
 ClientStream = Wire | trio.SSLStream[Wire]
@@ -34,8 +34,8 @@ class ConnectionFault(HpeError):
     """The client does not keep up; the connection is cut, its session may be resumed."""
 
 
-async def say_farewell(stream: ClientStream, *, heard_out: bool) -> None:
-    """Close our side and read until the client closed its side, at most FAREWELL_S.
+async def close_gracefully(stream: ClientStream, *, heard_out: bool) -> None:
+    """Close our side and read until the client closed its side, at most CLOSING_S.
 
     Args:
         stream: with nothing more to send; the caller closes it.
@@ -47,7 +47,7 @@ async def say_farewell(stream: ClientStream, *, heard_out: bool) -> None:
     """
     if heard_out and isinstance(stream, Wire):
         return
-    with trio.move_on_after(FAREWELL_S):
+    with trio.move_on_after(CLOSING_S):
         wire = stream
         if isinstance(stream, trio.SSLStream):
             wire = stream.transport_stream
@@ -66,9 +66,9 @@ async def refuse_connection(stream: ClientStream, code: ErrorCode) -> None:
     """Send a connection the reason for its refusal, and close it."""
     wire = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
     try:
-        with trio.move_on_after(FAREWELL_S):
+        with trio.move_on_after(CLOSING_S):
             await stream.send_all(error_frame(0, code))
-            await say_farewell(stream, heard_out=False)
+            await close_gracefully(stream, heard_out=False)
     finally:
         if isinstance(stream, trio.SSLStream):
             break_cycle(stream)

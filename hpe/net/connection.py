@@ -1,12 +1,12 @@
 """One TCP connection: a reader task and a writer task around one session.
 
-Owns the socket of one client from accept to close; all of it runs in the Trio loop, `deliver`
-and `act` are called by the dispatcher, `_look` by the wheel. Guarantees: only the writer sends,
-everything that waits goes in one send; a client that does not read stops being read, whatever it
-asks for, and is cut when it stands still (watchdog.py); one that sends much in one go leaves the
-loop to others in between; whatever goes wrong here ends this connection only; the last bytes arrive
-(closing.py). Relies on the switchboard to deliver in order and on the wheel for every deadline
-but that of the logon. Rules: protocol.md, "Limits of a connection".
+Owns the socket of one client from accept to close; all of it runs in the Trio loop, `deliver` and
+`act` are called by the dispatcher, `_look` by the timer wheel. Guarantees: only the writer sends,
+everything that waits goes in one send; a client that does not read stops being read, and is cut
+when it stands still (watchdog.py); one that sends much in one go leaves the loop to others in
+between; whatever goes wrong here ends this connection only; the last bytes arrive (closing.py).
+Relies on the switchboard to deliver in order and on the timer wheel for every deadline but that of
+the logon. Rules: protocol.md, "Limits of a connection".
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import trio
 from hpe.access.tls import break_cycle
 from hpe.core.contract import Progress
 from hpe.core.output.private_ring import Overrun
-from hpe.net.closing import ClientStream, ConnectionFault, say_farewell
-from hpe.net.context import Surroundings
+from hpe.net.closing import ClientStream, ConnectionFault, close_gracefully
+from hpe.net.context import ConnectionContext
 from hpe.net.forwarding import Forwarder
-from hpe.net.limits.credits import FRAMES_MIN, Account
+from hpe.net.limits.credits import FRAMES_MIN, CreditAccount
 from hpe.net.limits.pacing import Trickle
-from hpe.net.limits.sources import Place
+from hpe.net.limits.sources import SourcePlace
 from hpe.net.limits.timer_wheel import Timer
-from hpe.net.send_queue import Outlet
+from hpe.net.send_queue import SendQueue
 from hpe.net.session import State, Step
-from hpe.net.watchdog import BEHIND_S, STALL_S, WATCH_S, Finding, Vigil
+from hpe.net.watchdog import BEHIND_S, STALL_S, WATCH_S, Finding, Watchdog
 from hpe.net.wire import RECEIVE_BYTES, Wire
 from hpe.protocol.frames import Chunk, FrameScanner, encode_frame
 from hpe.protocol.messages import (
@@ -56,48 +56,48 @@ class Connection:
         stream: TLS around the wire, or the wire itself.
         wire: the socket.
         place: among the connections of its source.
-        around: what it shares with other connections.
+        context: what it shares with other connections.
 
     Attributes:
         answered: requests that have their answer, or were dropped unapplied.
     """
 
     __slots__ = (
-        "_account", "_around", "_fault", "_finished", "_forwarder", "_heard_out", "_life",
-        "_nursery", "_outlet", "_place", "_reading", "_scanner", "_secured", "_settled", "_stopped",
-        "_stream", "_timer", "_vigil", "_welcomed", "_wire", "_writing", "answered", "session",
+        "_account", "_context", "_fault", "_finished", "_forwarder", "_heard_out", "_life",
+        "_nursery", "_place", "_reading", "_scanner", "_secured", "_send_queue", "_settled",
+        "_stopped", "_stream", "_timer", "_watchdog", "_welcomed", "_wire", "_writing", "answered",
+        "session",
     )  # fmt: skip
 
     def __init__(
-        self, stream: ClientStream, wire: Wire, place: Place, around: Surroundings
+        self, stream: ClientStream, wire: Wire, place: SourcePlace, context: ConnectionContext
     ) -> None:
-        switchboard = around.switchboard
+        switchboard = context.switchboard
         self._stream = stream
         self._wire = wire
         self._place = place
-        self._around = around
-        self._account = Account(switchboard.credits)
+        self._context = context
+        self._account = CreditAccount(switchboard.credits)
         self._scanner = FrameScanner(LOGON_BYTES_MAX)
         # There while the core has a hello or logout, which is answered also in a stop.
         self._settled: trio.Event | None = None
         self._welcomed = False
-        # Around the handshake first, then that of the two tasks.
-        self._life = trio.CancelScope()
+        self._life = trio.CancelScope()  # around the handshake first, then around the two tasks
         self._nursery: trio.Nursery | None = None
         self._writing = False  # from the first reply that is not the last word
-        self._reading = trio.CancelScope(deadline=trio.current_time() + around.logon_timeout_s)
+        self._reading = trio.CancelScope(deadline=trio.current_time() + context.logon_timeout_s)
         self._secured = stream is wire
         self._stopped = False  # what ends it has logged why, or will
         self._finished = False  # the writer may end
         self._heard_out = False  # the client has closed its direction
         self._fault = ""  # why it was cut without a word
         self.answered = 0
-        self._vigil = Vigil()
+        self._watchdog = Watchdog()
         self._timer: Timer | None = None
         self.session = switchboard.enter(self)
         ring, pool = switchboard.streams.ring, switchboard.credits
-        self._outlet = Outlet(self.session.connection, ring, pool)
-        self._forwarder = Forwarder(self._outlet, around)
+        self._send_queue = SendQueue(self.session.connection, ring, pool)
+        self._forwarder = Forwarder(self._send_queue, context)
 
     # --- called by others in the loop ---------------------------------------------------------
 
@@ -122,14 +122,14 @@ class Connection:
             self._settled = None
         if step.run is not None:
             self._settled = trio.Event()
-            self._around.switchboard.offer(self.session.connection, step.run, trio.current_time())
+            self._context.switchboard.offer(self.session.connection, step.run, trio.current_time())
         reply = step.reply
         if step.stream is not None:
-            streams = self._around.switchboard.streams
-            reply = streams.carry_out(self._outlet, step.stream, self.session.user)
+            streams = self._context.switchboard.streams
+            reply = streams.carry_out(self._send_queue, step.stream, self.session.user)
         if step.end:
             if step.refusal is not None and not self._welcomed:
-                log, said = self._around.logon_log, self.session.said
+                log, said = self._context.logon_log, self.session.said
                 log.refused(step.refusal, said, self._place.address, trio.current_time())
             self._seal(reply)
             self._stop_reading()
@@ -167,7 +167,7 @@ class Connection:
                 finally:
                     self._nursery = None
             if not self._life.cancel_called:
-                await say_farewell(self._stream, heard_out=self._heard_out)
+                await close_gracefully(self._stream, heard_out=self._heard_out)
         finally:
             self._part()
             self._wire.close()
@@ -176,13 +176,13 @@ class Connection:
 
     async def _end_well(self) -> None:
         """End the session, send the answers under way, then the last frame."""
-        self._vigil.held = True
+        self._watchdog.held = True
         if self._settled is not None:
             await self._settled.wait()
         self._detach()  # at once: orders may have to be canceled
-        self._vigil.queued = True
-        await self._around.exits.wait()
-        self._vigil.has_turn(trio.current_time())
+        self._watchdog.queued = True
+        await self._context.exits.wait()
+        self._watchdog.has_turn(trio.current_time())
         await self._account.wait_answered()
         self._finish()
         if not self._writing:
@@ -202,10 +202,10 @@ class Connection:
         self._place.logged_on()
         session, now_s = self.session, trio.current_time()
         self._forwarder.begin(session.grant, session.user)
-        self._look_by(self._vigil.begin(session.heartbeat_s, now_s))
+        self._look_by(self._watchdog.begin(session.heartbeat_s, now_s))
         self._welcomed = True
         if session.said is not None:
-            log, address = self._around.logon_log, self._place.address
+            log, address = self._context.logon_log, self._place.address
             log.welcomed(session.said, session.grant, session.session_id, address, now_s)
             session.said = None
 
@@ -216,27 +216,27 @@ class Connection:
     def _detach(self) -> None:
         run = self.session.end()
         if run is not None:
-            self._around.switchboard.offer(self.session.connection, run, trio.current_time())
+            self._context.switchboard.offer(self.session.connection, run, trio.current_time())
 
     def _finish(self) -> None:
         """Let the writer end, with a word on why unless the client closed or was told already."""
-        if self._stopped and not self._outlet.sealed:
+        if self._stopped and not self._send_queue.sealed:
             self._seal(self.session.refuse(ErrorCode.SHUTTING_DOWN).reply)
         self._seal()
         self._finished = True
-        self._outlet.ring()
-        self._vigil.hurries(trio.current_time())
+        self._send_queue.ring()
+        self._watchdog.hurries(trio.current_time())
 
     def _part(self) -> None:
         """Leave nothing behind."""
-        switchboard = self._around.switchboard
+        switchboard = self._context.switchboard
         switchboard.leave(self)
-        switchboard.streams.leave(self._outlet)
+        switchboard.streams.leave(self._send_queue)
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None  # the wheel's timer knows this connection: no cycle may stay
+            self._timer = None  # its timer knows this connection: no cycle may stay
         # Frames still in the pipeline are given back when their batch is routed.
-        self._account.release(*self._outlet.discard())
+        self._account.release(*self._send_queue.discard())
         if isinstance(self._stream, trio.SSLStream):
             break_cycle(self._stream)
 
@@ -254,7 +254,7 @@ class Connection:
                     failed = f"no TLS handshake: {fault.__cause__ or fault}"
             self._wire.wait_turn = None
             if not self._secured:
-                await self._around.exits.wait()
+                await self._context.exits.wait()
                 raise ConnectionFault(failed)
 
     # --- reading ------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ class Connection:
                     return
                 now_s = trio.current_time()
                 for number, chunk in enumerate(self._scanner.feed(data), 1):
-                    self._vigil.heard_s = now_s  # whole frames: a trickle of bytes is silence
+                    self._watchdog.heard_s = now_s  # whole frames: a trickle of bytes is silence
                     now_s = await self._take(chunk, now_s)
                     if not number % CHUNKS_AT_ONCE:
                         await trio.lowlevel.checkpoint()
@@ -287,14 +287,14 @@ class Connection:
             await self._log_on(chunk, now_s)
             return now_s
         count, size = chunk.count, len(chunk.frames)
-        intake, number = self._around.switchboard.intake, self.session.connection
+        intake, number = self._context.switchboard.intake, self.session.connection
         if self._account.exhausted or not intake.has_room(number):
             # Nobody listens now: what the client says meanwhile must count as heard.
-            self._vigil.held = True
+            self._watchdog.held = True
             await intake.wait_room(number)
             await self._account.acquire(count, size)
-            self._vigil.held = False
-            now_s = self._vigil.heard_s = trio.current_time()
+            self._watchdog.held = False
+            now_s = self._watchdog.heard_s = trio.current_time()
         else:
             self._account.take(count, size)
         if chunk.control:
@@ -312,7 +312,7 @@ class Connection:
         await self._wait_turn()
         step = self.session.control(chunk)
         if step.refusal is not None and step.refusal.code is ErrorCode.AUTHENTICATION_FAILED:
-            self._around.logons_failed += 1
+            self._context.logons_failed += 1
             self._place.failed_logon(now_s)
         if step.end:
             await self._end(step)
@@ -324,7 +324,7 @@ class Connection:
                 await self._settled.wait()
 
     async def _wait_turn(self) -> None:
-        await self._around.entrances.wait(self._place.source)
+        await self._context.entrances.wait(self._place.source)
 
     async def _answer(self, chunk: Chunk, now_s: float) -> None:
         """Answer a control message, whose credits are taken."""
@@ -338,7 +338,7 @@ class Connection:
         elif self.session.state is State.CLOSING:
             self._account.release(1, len(chunk.frames))
             self.act(step)
-            self._vigil.held = True
+            self._watchdog.held = True
             await trio.sleep_forever()  # logged out: `act` ends the reading
         else:
             self._act(step, 1, len(chunk.frames))
@@ -353,17 +353,17 @@ class Connection:
     # --- writing ------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        outlet = self._outlet
+        send_queue = self._send_queue
         while True:
             try:
-                parcel = outlet.take()
+                parcel = send_queue.take()
             except Overrun as overrun:
                 self._cut_slow(str(overrun))
                 continue  # what waited is gone: the next one is the last word, or nothing
             if parcel is None:
                 if self._finished:
                     return
-                await outlet.wait()
+                await send_queue.wait()
                 continue
             data, frames, size, private = parcel
             try:
@@ -373,7 +373,7 @@ class Connection:
                 else:
                     await trio.lowlevel.checkpoint()
             finally:
-                self._vigil.sent()
+                self._watchdog.sent()
                 # Sent or not: a client that breaks off must not keep credits.
                 if frames:
                     self._account.release(frames, size)
@@ -383,36 +383,36 @@ class Connection:
     def _watch(self, private: bool) -> None:
         """Note that bytes are on their way."""
         now_s = trio.current_time()
-        self._vigil.sends(private, now_s)
-        if not self._vigil.watched:
-            self._vigil.watched = True
+        self._watchdog.sends(private, now_s)
+        if not self._watchdog.watched:
+            self._watchdog.watched = True
             self._look_by(now_s + WATCH_S)
 
     def _look_by(self, deadline_s: float) -> None:
-        """Make the wheel look at the deadline at the latest."""
+        """Make the timer wheel look at the deadline at the latest."""
         if self._timer is None:
-            self._timer = self._around.wheel.schedule(self._look, deadline_s)
+            self._timer = self._context.timer_wheel.schedule(self._look, deadline_s)
         else:
             self._timer.sooner(deadline_s)
 
     def _look(self, now_s: float) -> float:
         """See whether a deadline has passed; return when to look again."""
-        pressed = self._around.switchboard.credits.pressed
+        pressed = self._context.switchboard.credits.pressed
         progress_s = self._wire.progress_s
-        finding, next_s = self._vigil.look(now_s, progress_s, self._outlet, pressed)
+        finding, next_s = self._watchdog.look(now_s, progress_s, self._send_queue, pressed)
         match finding:
-            case Finding.QUIET if self._outlet.idle:
+            case Finding.QUIET if self._send_queue.idle:
                 # Bytes that wait to be taken say as much as a heartbeat behind them would.
-                self._outlet.put(_HEARTBEAT, 0, 0)
+                self._send_queue.put(_HEARTBEAT, 0, 0)
             case Finding.SILENT:
-                self._around.heartbeats_missed += 1
+                self._context.heartbeats_missed += 1
                 self._cut(ErrorCode.HEARTBEAT_TIMEOUT)
             case Finding.STALLED:
-                self._around.slow_consumers += 1
+                self._context.slow_consumers += 1
                 self._drop(f"slow_consumer: no byte taken for {STALL_S} s")
             case Finding.LATE if pressed:
                 # What is on its way holds credits, too: there is no time for a last word.
-                self._around.slow_consumers += 1
+                self._context.slow_consumers += 1
                 self._drop("slow_consumer: far behind while memory is short")
             case Finding.LATE:
                 self._cut_slow(SLOW_REPLIES.text.format(seconds=BEHIND_S))
@@ -426,22 +426,22 @@ class Connection:
         if not self._writing and self._nursery is not None:
             self._writing = True
             self._nursery.start_soon(self._contained, self._write)
-        self._outlet.put(frames, count, size)
-        if self._outlet.reply_bytes > WAITING_BYTES_MAX:
+        self._send_queue.put(frames, count, size)
+        if self._send_queue.reply_bytes > WAITING_BYTES_MAX:
             self._cut_slow(MANY_REPLIES.text.format(bytes_max=WAITING_BYTES_MAX))
 
     def _seal(self, last_words: bytes = b"") -> None:
-        if not self._outlet.sealed:
-            self._outlet.seal(last_words)
-            self._look_by(self._vigil.ends(trio.current_time()))
+        if not self._send_queue.sealed:
+            self._send_queue.seal(last_words)
+            self._look_by(self._watchdog.ends(trio.current_time()))
 
     def _cut_slow(self, text: str) -> None:
-        self._around.slow_consumers += not self._outlet.sealed
+        self._context.slow_consumers += not self._send_queue.sealed
         self._cut(ErrorCode.SLOW_CONSUMER, text)
 
     def _cut(self, code: ErrorCode, text: str = "") -> None:
         """End it with a last word in place of everything that waits, unless it has one already."""
-        self._account.release(*self._outlet.discard())
+        self._account.release(*self._send_queue.discard())
         self.act(self.session.refuse(code, text))
 
     def _drop(self, reason: str) -> None:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.pacing import CROWD_PER_S, INTAKE_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
-from hpe.net.limits.rates import Rates
+from hpe.net.limits.rates import RateLimiter
 from hpe.net.limits.rejects import Rejects
-from hpe.net.limits.timer_wheel import Wheel
+from hpe.net.limits.timer_wheel import TimerWheel
 from hpe.net.logon_log import LogonLog
 
 
-class Surroundings:
+class ConnectionContext:
     """What all TCP connections of an engine share.
 
     Args:
         switchboard: where connections enter.
-        wheel: watches their deadlines.
+        timer_wheel: watches their deadlines.
         rates: what each key, or user, may send per second.
         rejects: what each may have answered to no effect.
         traffic: what those who come and go give way to.
@@ -39,20 +39,20 @@ class Surroundings:
     __slots__ = (
         "arrivals", "entrances", "exits", "heartbeats_missed", "intake", "logon_log",
         "logon_timeout_s", "logons_failed", "rates", "rejects", "slow_consumers", "switchboard",
-        "wheel",
+        "timer_wheel",
     )  # fmt: skip
 
     def __init__(
         self,
         switchboard: Switchboard,
-        wheel: Wheel,
-        rates: Rates,
+        timer_wheel: TimerWheel,
+        rates: RateLimiter,
         rejects: Rejects,
         traffic: Traffic,
         logon_timeout_s: float,
     ) -> None:
         self.switchboard = switchboard
-        self.wheel = wheel
+        self.timer_wheel = timer_wheel
         self.rates = rates
         self.rejects = rejects
         self.logon_timeout_s = logon_timeout_s
@@ -65,6 +65,6 @@ class Surroundings:
         self.logons_failed = 0
         self.logon_log = LogonLog()
 
-    def services(self) -> tuple[Wheel | Turnstile, ...]:
+    def services(self) -> tuple[TimerWheel | Turnstile, ...]:
         """Return what has to be served, each by a task."""
-        return self.wheel, self.intake, self.arrivals, self.entrances, self.exits
+        return self.timer_wheel, self.intake, self.arrivals, self.entrances, self.exits

@@ -9,11 +9,11 @@ is marked, and the core answers it in its place, unless nothing is before it; ru
 from __future__ import annotations
 
 from hpe.core.contract import Progress, Run
-from hpe.net.context import Surroundings
+from hpe.net.context import ConnectionContext
 from hpe.net.delivery.switchboard import Port
 from hpe.net.limits.rates import Payer, Sender, payer_of
 from hpe.net.logon import Grant
-from hpe.net.send_queue import Outlet
+from hpe.net.send_queue import SendQueue
 from hpe.protocol.frames import PREFIX_BYTES, Chunk, type_of
 
 
@@ -21,15 +21,15 @@ class Forwarder:
     """The requests of one connection.
 
     Args:
-        outlet: of the connection, which gets what they ask for.
-        around: what it shares with other connections.
+        send_queue: of the connection, which gets what they ask for.
+        context: what it shares with other connections.
     """
 
-    __slots__ = ("_around", "_offered", "_outlet", "_payer", "_sender")
+    __slots__ = ("_context", "_offered", "_payer", "_send_queue", "_sender")
 
-    def __init__(self, outlet: Outlet, around: Surroundings) -> None:
-        self._outlet = outlet
-        self._around = around
+    def __init__(self, send_queue: SendQueue, context: ConnectionContext) -> None:
+        self._send_queue = send_queue
+        self._context = context
         self._offered = 0
         self._payer: Payer = 0
         self._sender: Sender | None = None  # there when something is limited
@@ -37,7 +37,7 @@ class Forwarder:
     def begin(self, grant: Grant, user: int) -> None:
         """Note who sends from now on."""
         self._payer = payer_of(grant, user)
-        if self._around.rates.limited:
+        if self._context.rates.limited:
             self._sender = Sender(grant, user)
 
     def offer(self, port: Port, run: Run, now_s: float) -> bool:
@@ -48,24 +48,24 @@ class Forwarder:
             run: the requests.
             now_s: when they were read.
         """
-        around = self._around
+        context = self._context
         idle = self._offered == port.answered
         self._offered += run.frame_count
         runs, excessive = [run], False
         if self._sender is not None and not run.admit:
-            runs, excessive = around.rates.admit(self._sender, run, now_s)
+            runs, excessive = context.rates.admit(self._sender, run, now_s)
         if idle:
-            runs[:1] = around.switchboard.refuse_orders(port, runs[0])
-        runs = around.rejects.admit(self._payer, runs, now_s)
+            runs[:1] = context.switchboard.refuse_orders(port, runs[0])
+        runs = context.rejects.admit(self._payer, runs, now_s)
         for piece in runs:
-            for part in around.switchboard.streams.admit(self._outlet, piece, self._offered):
-                around.switchboard.offer(part.connection, part, now_s)
+            for part in context.switchboard.streams.admit(self._send_queue, piece, self._offered):
+                context.switchboard.offer(part.connection, part, now_s)
         return excessive
 
     def note(self, progress: Progress) -> None:
         """Charge for what changed nothing."""
         if progress.idle or progress.idle_cancels:
-            self._around.rejects.note(self._payer, progress.idle, progress.idle_cancels)
+            self._context.rejects.note(self._payer, progress.idle, progress.idle_cancels)
 
     def admit_control(self, chunk: Chunk, now_s: float) -> tuple[int, bool]:
         """Judge a control message.
@@ -76,4 +76,4 @@ class Forwarder:
         if self._sender is None:
             return 0, False
         kind = type_of(chunk.frames[PREFIX_BYTES:])
-        return self._around.rates.admit_control(self._sender, kind, now_s)
+        return self._context.rates.admit_control(self._sender, kind, now_s)

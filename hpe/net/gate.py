@@ -16,13 +16,13 @@ from hpe.access.keys import Keys
 from hpe.access.tls import server_context
 from hpe.config.settings import Config
 from hpe.errors import ConfigError
-from hpe.net.context import Surroundings
+from hpe.net.context import ConnectionContext
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.pacing import Traffic
-from hpe.net.limits.rates import RateLimits, Rates
+from hpe.net.limits.rates import RateLimiter, RateLimits
 from hpe.net.limits.rejects import Rejects
 from hpe.net.limits.sources import SourceLimits, Sources
-from hpe.net.limits.timer_wheel import Wheel
+from hpe.net.limits.timer_wheel import TimerWheel
 from hpe.net.logon import Authenticator, keys_valid, number_of
 from hpe.net.server import Server
 
@@ -49,7 +49,7 @@ class Gate:
     def build(
         self, switchboard: Switchboard, traffic: Traffic, connections: trio.Nursery
     ) -> Server:
-        """Make the front door; its wheel and turnstiles have to be served.
+        """Make the front door; its timer wheel and turnstiles have to be served.
 
         Args:
             switchboard: where connections enter.
@@ -57,7 +57,7 @@ class Gate:
             connections: in which connections live.
         """
         config = self._config
-        rates = Rates(
+        rates = RateLimiter(
             RateLimits(
                 config.messages_per_s,
                 config.messages_burst,
@@ -72,8 +72,10 @@ class Gate:
             )
         )
         rejects = Rejects(config.rejects_per_s, config.rejects_burst)
-        around = Surroundings(switchboard, Wheel(), rates, rejects, traffic, config.logon_timeout_s)
-        return Server(connections, config.connections_max, sources, around, self._tls)
+        context = ConnectionContext(
+            switchboard, TimerWheel(), rates, rejects, traffic, config.logon_timeout_s
+        )
+        return Server(connections, config.connections_max, sources, context, self._tls)
 
     async def reload(self, server: Server) -> str:
         """Read keys and certificates again, in a thread: many keys take a while.
@@ -112,7 +114,7 @@ class Gate:
         }
         revoked = self.authenticator.take(kept)
         gone = {key_id for key_id in revoked if key_id not in kept}
-        switchboard = server.around.switchboard
+        switchboard = server.context.switchboard
         ended = switchboard.revoke(revoked, gone)
         if valid != self.keys_valid:
             self.keys_valid = valid

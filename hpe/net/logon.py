@@ -53,18 +53,20 @@ def keys_valid(keys: Keys) -> KeysValid:
     return KeysValid(1, [KeySetting(number, role) for number, role in rows])
 
 
-class Refusal(NamedTuple):
+class LogonRefusal(NamedTuple):
     """A logon that was refused: what the client is told, and what the operator is."""
 
     code: ErrorCode
     reason: str
 
 
-UNKNOWN_KEY: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "unknown key")
-OTHER_SCHEME: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "proof of another scheme")
-WRONG_PROOF: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "wrong proof")
-OTHER_REQUEST: Final = Refusal(ErrorCode.AUTHENTICATION_FAILED, "request id is not that of hello")
-WRONG_USER: Final = Refusal(ErrorCode.USER_NOT_ALLOWED, "the key may not act for this user")
+UNKNOWN_KEY: Final = LogonRefusal(ErrorCode.AUTHENTICATION_FAILED, "unknown key")
+OTHER_SCHEME: Final = LogonRefusal(ErrorCode.AUTHENTICATION_FAILED, "proof of another scheme")
+WRONG_PROOF: Final = LogonRefusal(ErrorCode.AUTHENTICATION_FAILED, "wrong proof")
+OTHER_REQUEST: Final = LogonRefusal(
+    ErrorCode.AUTHENTICATION_FAILED, "request id is not that of hello"
+)
+WRONG_USER: Final = LogonRefusal(ErrorCode.USER_NOT_ALLOWED, "the key may not act for this user")
 
 ANONYMOUS: Final = Grant("", Role.ANONYMOUS, 1, INT_MAX)
 """What everybody gets where no keys are required."""
@@ -96,7 +98,7 @@ class Authenticator:
 
     def check(
         self, hello_body: bytes, hello: Hello, server_nonce: bytes, logon: Logon
-    ) -> Grant | Refusal:
+    ) -> Grant | LogonRefusal:
         """Check a logon against the keys as they are now.
 
         Args:

@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from hpe.net.limits.buckets import Bucket, Rate
-from hpe.net.logon import Grant, Refusal
+from hpe.net.logon import Grant, LogonRefusal
 from hpe.protocol.messages import ErrorCode, Hello
 
 LOGGER: Final = logging.getLogger("hpe.net")
@@ -30,7 +30,9 @@ class LogonLog:
         self._buckets: dict[ErrorCode | None, Bucket] = {}
         self._omitted: dict[ErrorCode | None, int] = {}
 
-    def refused(self, refusal: Refusal, hello: Hello | None, address: str, now_s: float) -> None:
+    def refused(
+        self, refusal: LogonRefusal, hello: Hello | None, address: str, now_s: float
+    ) -> None:
         """Note that a connection ended before it was attached.
 
         Args:

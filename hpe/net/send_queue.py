@@ -41,7 +41,7 @@ class Parcel(NamedTuple):
     private: bool
 
 
-class Outlet:
+class SendQueue:
     """The queues of one connection.
 
     Args:

@@ -22,9 +22,9 @@ from hpe.errors import ListenError
 from hpe.net.arrivals import WAITING_MAX, Arrivals
 from hpe.net.closing import ClientStream, contain, refuse_connection
 from hpe.net.connection import Connection
-from hpe.net.context import Surroundings
+from hpe.net.context import ConnectionContext
 from hpe.net.limits.sources import Sources
-from hpe.net.logon import Refusal
+from hpe.net.logon import LogonRefusal
 from hpe.net.wire import Wire
 from hpe.protocol.messages import ERROR_TRAITS, ErrorCode
 
@@ -56,7 +56,7 @@ class Server:
         nursery: in which connections live.
         connections_max: as configured; the descriptor limit may lower it.
         sources: what one address may have.
-        around: for each connection.
+        context: for each connection.
         tls: for connections accepted from now on; None serves them in plain text.
     """
 
@@ -65,12 +65,12 @@ class Server:
         nursery: trio.Nursery,
         connections_max: int,
         sources: Sources,
-        around: Surroundings,
+        context: ConnectionContext,
         tls: ssl.SSLContext | None,
     ) -> None:
         self._nursery = nursery
         self._sources = sources
-        self.around = around
+        self.context = context
         self.tls = tls
         self._descriptors = _connections_possible()
         self.connections_max = min(connections_max, self._descriptors)
@@ -78,7 +78,7 @@ class Server:
         self.faulty = 0
         self._accepting: list[trio.CancelScope] = []
         self._refusing = 0
-        self.arrivals = Arrivals(self, around.intake, around.arrivals, around.entrances)
+        self.arrivals = Arrivals(self, context.intake, context.arrivals, context.entrances)
 
     async def listen(self, host: str, port: int, task_status: trio.TaskStatus[int]) -> None:
         """Accept until `stop`; `started` gives the bound port.
@@ -103,7 +103,7 @@ class Server:
 
     def stop(self) -> None:
         """Close the listeners and what waits; connections go on, and end as soon as they can."""
-        self.around.exits.open()
+        self.context.exits.open()
         for accepting in self._accepting:
             accepting.cancel()
 
@@ -119,14 +119,14 @@ class Server:
 
     def has_room(self, waiting: int) -> bool:
         """True if one more may wait: on the descriptors of connections that are not there."""
-        free = self._descriptors - len(self.around.switchboard)
+        free = self._descriptors - len(self.context.switchboard)
         return waiting < max(REFUSALS_MAX, min(WAITING_MAX, free))
 
     def turned_away(self, address: str, code: ErrorCode) -> None:
         """Count a connection that is refused, and have it logged."""
         self.refused += 1
-        refusal = Refusal(code, ERROR_TRAITS[code].text)
-        self.around.logon_log.refused(refusal, None, address, trio.current_time())
+        refusal = LogonRefusal(code, ERROR_TRAITS[code].text)
+        self.context.logon_log.refused(refusal, None, address, trio.current_time())
 
     # --- connections --------------------------------------------------------------------------
 
@@ -151,11 +151,11 @@ class Server:
             await self._refuse(stream, place, address)
             return
         try:
-            if len(self.around.switchboard) >= self.connections_max:
+            if len(self.context.switchboard) >= self.connections_max:
                 await self._refuse(stream, ErrorCode.TOO_MANY_CONNECTIONS, address)
                 return
             wire = Wire(stream.socket)
-            connection = Connection(self._secured(wire), wire, place, self.around)
+            connection = Connection(self._secured(wire), wire, place, self.context)
             name = f"connection {connection.session.connection}"
             faulty = await contain(connection.serve(), name)
             self.faulty += faulty  # others were counted meanwhile

@@ -1,7 +1,7 @@
 """One client's protocol: what it may say when, and what this side answers by itself.
 
 Owns the state of one connection's logon and the answers to control messages; no sockets, no
-waiting, no tasks. One connection (TCP or in-process) owns a Session and calls it from the Trio
+waiting, no tasks. One connection (TCP or in-process) owns one and calls it from the Trio
 loop. Every method gives a Step: bytes to send, a run for the core, a stream to begin or end,
 whether the connection ends. Guarantees: nothing reaches the core before `welcome`, nothing at all
 happens for a stranger that cannot prove the key that it names; a session that was attached is
@@ -24,7 +24,7 @@ from hpe.core.contract import SYSTEM_CONNECTION, RoomLimit, Run
 from hpe.core.judging import CONTROL_TABLES, Undecodable, decode_request, judge
 from hpe.core.permissions import permitted
 from hpe.errors import InvariantViolation
-from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, Refusal
+from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, LogonRefusal
 from hpe.protocol.frames import PREFIX_BYTES, Chunk, encode_frame, frame, type_of
 from hpe.protocol.messages import (
     ERROR_TRAITS,
@@ -101,7 +101,7 @@ class Step(NamedTuple):
     run: Run | None = None
     end: bool = False
     stream: StreamRequest | None = None
-    refusal: Refusal | None = None
+    refusal: LogonRefusal | None = None
 
 
 NOTHING: Final = Step()
@@ -125,7 +125,7 @@ def error_frame(request_id: int, code: ErrorCode, message: str = "", field: str 
     return frame(error_body(request_id, code, message, field))
 
 
-class Session:
+class SessionProtocol:
     """The protocol state of one connection.
 
     Args:
@@ -221,7 +221,7 @@ class Session:
         An attached session is not detached here: the connection calls `end` when it is through.
         """
         trait = ERROR_TRAITS[code]
-        refusal = Refusal(code, message or trait.text)
+        refusal = LogonRefusal(code, message or trait.text)
         reply = error_frame(request_id, code, message, field)
         return Step(reply, end=trait.fatal, refusal=refusal)
 
@@ -346,7 +346,7 @@ class Session:
         verdict = self._authenticator.check(body, hello, nonce, logon)
         if logon.request_id != hello.request_id:
             verdict = OTHER_REQUEST
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, LogonRefusal):
             step = self.refuse(verdict.code, request_id=logon.request_id)
             return step._replace(refusal=verdict)
         if self._facts.draining:

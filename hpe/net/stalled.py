@@ -14,7 +14,7 @@ from hpe.core.contract import Run
 from hpe.core.judging import Undecodable, decode_request
 from hpe.core.permissions import permitted
 from hpe.core.runs import ORDER_TYPES
-from hpe.net.session import Session, error_frame
+from hpe.net.session import SessionProtocol, error_frame
 from hpe.protocol.frames import PREFIX_BYTES, split_frames, type_of
 from hpe.protocol.messages import LOG_WAITS
 
@@ -27,7 +27,7 @@ class Answered(NamedTuple):
     size: int
 
 
-def refuse_orders(session: Session, run: Run) -> tuple[Answered, list[Run]]:
+def refuse_orders(session: SessionProtocol, run: Run) -> tuple[Answered, list[Run]]:
     """Refuse the new orders at the beginning of a run; nothing before them is unanswered.
 
     Returns:
@@ -48,7 +48,7 @@ def refuse_orders(session: Session, run: Run) -> tuple[Answered, list[Run]]:
     return Answered(b"".join(refusals), count, size), rest
 
 
-def _refusable(body: bytes, session: Session) -> int:
+def _refusable(body: bytes, session: SessionProtocol) -> int:
     """Return the id of a new order that the core would execute; 0 for anything else."""
     if type_of(body) not in ORDER_TYPES:
         return 0

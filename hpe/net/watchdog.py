@@ -1,10 +1,10 @@
 """What a connection is watched for: silence, bytes that it does not read, an end that takes long.
 
-Owns the times that this is judged by; pure, it is told what happens and asked what follows. Used
-by the reader, the writer and the wheel's look of one connection, all in the Trio loop. Guarantees:
-a client is found at fault by two looks, so that a pause of this loop itself cuts nobody; market
-data that waits alone is never held against a client. Source: protocol.md, "Heartbeats", "Slow
-readers" and "Closing".
+Owns the times that this is judged by; pure, it is told what happens and asked what follows. Used by
+the reader, the writer and the timer wheel's look of one connection, all in the Trio loop.
+Guarantees: a client is found at fault by two looks, so that a pause of this loop itself cuts
+nobody; market data that waits alone is never held against a client. Source: protocol.md,
+"Heartbeats", "Slow readers" and "Closing".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from hpe.net.send_queue import Outlet
+from hpe.net.send_queue import SendQueue
 from hpe.protocol.messages import SILENCE_HEARTBEATS
 
 STALL_S: Final = 2.0
@@ -26,7 +26,7 @@ BEHIND_PRESSED_S: Final = 2.0
 """The same while others have to be held back for what is in flight and waits."""
 
 WATCH_S: Final = 1.0
-"""How often the wheel looks at a connection with bytes on their way."""
+"""How often the timer wheel looks at a connection with bytes on their way."""
 
 LOOK_S: Final = 60.0
 """How often it looks at one where there is nothing to watch."""
@@ -50,14 +50,14 @@ class Finding(Enum):
 _FAULTS: Final = frozenset((Finding.SILENT, Finding.STALLED, Finding.LATE, Finding.ENDLESS))
 
 
-class Vigil:
+class Watchdog:
     """The times of one connection.
 
     Attributes:
         heard_s: when the client last sent a whole frame.
         held: whether it is this side that does not listen.
         queued: whether it waits for its turn to end, which is not the client's fault.
-        watched: whether the wheel looks every WATCH_S.
+        watched: whether the timer wheel looks every WATCH_S.
     """
 
     __slots__ = (
@@ -122,40 +122,40 @@ class Vigil:
     # --- what follows -------------------------------------------------------------------------
 
     def look(
-        self, now_s: float, progress_s: float, outlet: Outlet, pressed: bool
+        self, now_s: float, progress_s: float, send_queue: SendQueue, pressed: bool
     ) -> tuple[Finding, float]:
         """See whether a deadline has passed.
 
         Args:
             now_s: Trio time.
             progress_s: when the kernel last took bytes.
-            outlet: what waits.
+            send_queue: what waits.
             pressed: whether there is little patience.
 
         Returns:
             What was found, and when to look again.
         """
-        finding, next_s = self._judge(now_s, progress_s, outlet, pressed)
+        finding, next_s = self._judge(now_s, progress_s, send_queue, pressed)
         suspected, self._suspected = self._suspected, finding in _FAULTS
         if self._suspected and not suspected:
             return Finding.NOTHING, now_s + SECOND_LOOK_S
         return finding, next_s
 
     def _judge(
-        self, now_s: float, progress_s: float, outlet: Outlet, pressed: bool
+        self, now_s: float, progress_s: float, send_queue: SendQueue, pressed: bool
     ) -> tuple[Finding, float]:
         if self.queued and not self._sending:
             return Finding.NOTHING, now_s + WATCH_S
         if self._ends_s and now_s >= self._ends_s:
             return Finding.ENDLESS, now_s + LOOK_S
         next_s = self._ends_s or now_s + LOOK_S
-        if self._sends_private or outlet.private_waits:
+        if self._sends_private or send_queue.private_waits:
             # What came while market data was on its way counts from the first look.
             self._waits_s = self._waits_s or now_s
             stalled_s = max(progress_s, self._waits_s) + STALL_S
             if now_s >= stalled_s:
                 return Finding.STALLED, now_s + LOOK_S
-            if self._is_late(now_s, outlet, pressed):
+            if self._is_late(now_s, send_queue, pressed):
                 return Finding.LATE, now_s + WATCH_S
             next_s = min(next_s, stalled_s, now_s + WATCH_S)
         elif self._sending:
@@ -165,10 +165,10 @@ class Vigil:
         finding, alive_s = self._check_liveness(now_s, progress_s)
         return finding, min(next_s, alive_s)
 
-    def _is_late(self, now_s: float, outlet: Outlet, pressed: bool) -> bool:
+    def _is_late(self, now_s: float, send_queue: SendQueue, pressed: bool) -> bool:
         """True if replies wait that were waiting at that time already."""
-        if outlet.left >= self._mark:
-            self._mark, self._marked_s = outlet.entered, now_s
+        if send_queue.left >= self._mark:
+            self._mark, self._marked_s = send_queue.entered, now_s
             return False
         return now_s - self._marked_s >= (BEHIND_PRESSED_S if pressed else BEHIND_S)
 

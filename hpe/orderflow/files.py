@@ -62,14 +62,14 @@ class Command(NamedTuple):
     price: int
 
 
-Level = tuple[int, int]
+RecordedLevel = tuple[int, int]
 """Price, size."""
 
-NO_AUCTION: Final[Level] = (0, 0)
+NO_AUCTION: Final[RecordedLevel] = (0, 0)
 """Price and volume of an uncross in which nothing traded."""
 
 
-class Fill(NamedTuple):
+class RecordedFill(NamedTuple):
     """One trade of a command: the maker's id in the flow, quantity, price.
 
     An uncross has no maker: each of its trades is two of these, one for either order.
@@ -87,24 +87,24 @@ class Outcome(NamedTuple):
     """
 
     accepted: bool
-    fills: list[Fill]
+    fills: list[RecordedFill]
     canceled: int
-    auction: Level = NO_AUCTION
+    auction: RecordedLevel = NO_AUCTION
     reason: int = 0
 
 
 class Book(NamedTuple):
     """Levels, best first."""
 
-    bids: list[Level]
-    asks: list[Level]
+    bids: list[RecordedLevel]
+    asks: list[RecordedLevel]
 
 
 class ExpectedBook(NamedTuple):
     """The best levels of each side: all that are listed, and at least `at_least` of them."""
 
-    bids: list[Level]
-    asks: list[Level]
+    bids: list[RecordedLevel]
+    asks: list[RecordedLevel]
     at_least: int
 
     @property
@@ -117,10 +117,10 @@ class ExpectedBook(NamedTuple):
 class Expected:
     """What must be true right after one command."""
 
-    fills: list[Fill] = field(default_factory=list)
+    fills: list[RecordedFill] = field(default_factory=list)
     canceled: int = 0
     books: list[ExpectedBook] = field(default_factory=list)
-    auction: Level = NO_AUCTION
+    auction: RecordedLevel = NO_AUCTION
     filled: dict[int, int] = field(default_factory=dict)
     """Of an uncross: order id -> quantity."""
 
@@ -218,7 +218,7 @@ def parse_expectations(lines: Iterable[str]) -> dict[int, Expected]:
 
 def _add_expectation(expected: Expected, kind: str, a: str, b: str, c: str) -> None:
     if kind == "T":
-        expected.fills.append(Fill(int(a), int(b), int(c)))
+        expected.fills.append(RecordedFill(int(a), int(b), int(c)))
     elif kind == "K":
         expected.canceled = int(a)
     elif kind == "Q":
@@ -233,7 +233,7 @@ def _add_expectation(expected: Expected, kind: str, a: str, b: str, c: str) -> N
         raise ValueError(kind)
 
 
-def _levels(text: str, separator: str) -> list[Level]:
+def _levels(text: str, separator: str) -> list[RecordedLevel]:
     pairs = (level.split(separator) for level in text.split())
     return [(int(price), int(size)) for price, size in pairs if size != "0"]
 

@@ -15,9 +15,9 @@ from hpe.orderflow.files import (
     Command,
     Expected,
     ExpectedBook,
-    Fill,
     Op,
     Outcome,
+    RecordedFill,
     ReportStream,
 )
 from hpe.protocol.messages import RejectReason
@@ -171,5 +171,5 @@ def _refused(reason: int) -> str:
     return f"refused: {names.get(reason, 'reason')} ({reason})"
 
 
-def _show(fills: list[Fill]) -> str:
+def _show(fills: list[RecordedFill]) -> str:
     return " ".join(f"{fill.maker}:{fill.quantity}@{fill.price}" for fill in fills) or "none"

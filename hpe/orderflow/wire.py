@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from hpe.errors import ProtocolError
-from hpe.orderflow.files import Command, Fill, Op, Outcome
+from hpe.orderflow.files import Command, Op, Outcome, RecordedFill
 from hpe.protocol.messages import (
     ORDER_POST_ONLY,
     CancelOrder,
@@ -111,7 +111,7 @@ class FlowTranslator:
                 return Outcome(response.reason == 0, [], 0, reason=response.reason)
             case UncrossResponse():
                 fills = [
-                    Fill(self._flow_ids[row.order_id], row.quantity, row.price)
+                    RecordedFill(self._flow_ids[row.order_id], row.quantity, row.price)
                     for row in auction_fills
                 ]
                 auction = response.price, response.volume
@@ -123,7 +123,9 @@ class FlowTranslator:
     ) -> Outcome:
         self._flow_ids[response.order_id] = command.order_id
         fills = [
-            Fill(self._flow_ids[report.contra_order_id], report.last_quantity, report.last_price)
+            RecordedFill(
+                self._flow_ids[report.contra_order_id], report.last_quantity, report.last_price
+            )
             for report in reports
             if isinstance(report, ExecutionReport) and report.liquidity == Liquidity.TAKER
         ]

@@ -36,7 +36,7 @@ def work_of(run: Run) -> int:
     return run.frame_count * (REFUSED_WORK if run.admit else EXECUTED_WORK)
 
 
-class Entry(NamedTuple):
+class WaitingRun(NamedTuple):
     """A run that waits, when it was taken, and whether more than a batch was before it then."""
 
     read_at_s: float
@@ -68,21 +68,21 @@ class Backlog:
             self.accepted -= run.frame_count
 
 
-class Queue(Backlog):
+class RunQueue(Backlog):
     """What one connection has waiting."""
 
     __slots__ = ("entries",)
 
     def __init__(self) -> None:
         super().__init__()
-        self.entries: deque[Entry] = deque()
+        self.entries: deque[WaitingRun] = deque()
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: WaitingRun) -> None:
         """Queue a run."""
         self.entries.append(entry)
         self.add(entry.run)
 
-    def pop(self) -> Entry:
+    def pop(self) -> WaitingRun:
         """Take the first one off."""
         entry = self.entries.popleft()
         self.remove(entry.run)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 Result_co = TypeVar("Result_co", covariant=True)
 
 
-Place = Callable[[], contextlib.AbstractContextManager[None]]
+ThreadPlace = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 class Interruptible(Protocol[Result_co]):
@@ -38,7 +38,7 @@ class Interruptible(Protocol[Result_co]):
 class _Host:
     """One long-lived thread: its body, and whether anybody asked it to end."""
 
-    def __init__(self, name: str, body: Callable[[], None], place: Place) -> None:
+    def __init__(self, name: str, body: Callable[[], None], place: ThreadPlace) -> None:
         self._name = name
         self._body = body
         self._place = place
@@ -82,7 +82,7 @@ async def hosted_thread(
     name: str,
     body: Callable[[], None],
     stop: Callable[[], None],
-    place: Place = contextlib.nullcontext,
+    place: ThreadPlace = contextlib.nullcontext,
 ) -> AsyncIterator[int]:
     """Run `body` in a thread of its own for as long as the context is open.
 

@@ -38,7 +38,7 @@ WAIT_S_MAX: Final = 1.0
 _LONG_NS: Final = int(WAIT_S_MAX * 1e9)
 
 
-class Work(NamedTuple):
+class QueuedBatch(NamedTuple):
     """One batch on its way to the core.
 
     `weights`: connection -> (frames, bytes), what the runs hold of the connection's credits;
@@ -79,7 +79,7 @@ class LogEntrance(Protocol):
 
 def run(
     core: Core,
-    inbox: queue.SimpleQueue[Work | None],
+    inbox: queue.SimpleQueue[QueuedBatch | None],
     log_inbox: LogEntrance,
     free: Callable[[], None],
     clock: BatchClock,
@@ -122,20 +122,20 @@ def run(
             free()
 
 
-_DUE: Final = Work([], {})
+_DUE: Final = QueuedBatch([], {})
 """Stands for "no batch came before the timer was due"."""
 
-_LATE: Final = Work([], {})
+_LATE: Final = QueuedBatch([], {})
 """Stands for "nothing came, and there is time to make up for late market data"."""
 
 
 def _take(
-    inbox: queue.SimpleQueue[Work | None],
+    inbox: queue.SimpleQueue[QueuedBatch | None],
     next_due_ns: int,
     clock: BatchClock,
     paced_ns: int,
     rested_ns: int | None = None,
-) -> Work | None:
+) -> QueuedBatch | None:
     """Return the next batch, STOP, _DUE when the timer is due first, or _LATE.
 
     A batch that waits goes first even when the timer is due: the core lets due timers fire

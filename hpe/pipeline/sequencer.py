@@ -24,9 +24,17 @@ import trio
 
 from hpe.core.contract import SYSTEM_CONNECTION, BatchBounds, Run
 from hpe.core.runs import CANCEL_TYPES, ORDER_TYPES, split_run
-from hpe.pipeline.backlog import EXECUTED_WORK, REFUSED_WORK, Backlog, Cost, Entry, Queue, work_of
+from hpe.pipeline.backlog import (
+    EXECUTED_WORK,
+    REFUSED_WORK,
+    Backlog,
+    Cost,
+    RunQueue,
+    WaitingRun,
+    work_of,
+)
 from hpe.pipeline.bridge import Slots
-from hpe.pipeline.matching_thread import Work
+from hpe.pipeline.matching_thread import QueuedBatch
 from hpe.protocol.messages import ErrorCode
 
 BATCHES_OUTSTANDING_MAX: Final = 2
@@ -101,7 +109,7 @@ class Sequencer:
     def __init__(
         self,
         bounds: BatchBounds,
-        inbox: queue.SimpleQueue[Work | None],
+        inbox: queue.SimpleQueue[QueuedBatch | None],
         patience: Patience,
         wanted: Callable[[], bytes],
         begins: Callable[[], None],
@@ -114,7 +122,7 @@ class Sequencer:
         self._begins = begins
         self._unsynced_s = unsynced_s
         self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
-        self._queues: dict[int, Queue] = {}
+        self._queues: dict[int, RunQueue] = {}
         # Every key of _queues is in one of these, whose turn is next first: those that had nothing
         # waiting and send little, those whose next run is to be executed, and to be refused.
         self._fresh: deque[int] = deque()
@@ -164,12 +172,12 @@ class Sequencer:
         queue = self._queues.get(key)
         known = queue is not None
         if queue is None:
-            queue = self._queues[key] = Queue()
+            queue = self._queues[key] = RunQueue()
         ahead = self._work_ahead(queue, run.frame_count)
         crowded = ahead > self._crowd_work
         waits_s = ahead / EXECUTED_WORK * self._cost.frame_s(read_at_s) if crowded else 0.0
         for piece in self._admit(run, waits_s / ADMITTED_SHARE, self.stalled()):
-            queue.append(Entry(read_at_s, piece, crowded))
+            queue.append(WaitingRun(read_at_s, piece, crowded))
             self._backlog.add(piece)
         if not known and not run.admit and run.frame_count <= FRESH_FRAMES_MAX:
             self._fresh.append(key)
@@ -190,7 +198,7 @@ class Sequencer:
             lot = self._held.setdefault(key, trio.lowlevel.ParkingLot())
             await lot.park()
 
-    def _work_ahead(self, queue: Queue, count: int) -> float:
+    def _work_ahead(self, queue: RunQueue, count: int) -> float:
         """Estimate how much work is before frames that come now.
 
         Connections take turns: of each other one only as much is before them as of their own, and
@@ -201,7 +209,7 @@ class Sequencer:
         refused = min(accepted, REFUSED_WORK * self._backlog.refused)
         return accepted + refused
 
-    def _through_s(self, queue: Queue) -> float:
+    def _through_s(self, queue: RunQueue) -> float:
         """Estimate when what a connection has waiting is through."""
         everybody, backlog = len(self._queues), self._backlog
         accepted = min(backlog.accepted, queue.accepted * everybody)
@@ -236,7 +244,7 @@ class Sequencer:
         while self.frames_waiting:
             await self._handed_over.park()
 
-    def _batch(self) -> Work:
+    def _batch(self) -> QueuedBatch:
         """Take turns until the batch is full or nothing waits."""
         filling = _Filling(self._bounds, trio.current_time(), self.stalled())
         turn = self._bounds.frames_per_turn
@@ -249,7 +257,7 @@ class Sequencer:
         self.batches += 1
         if filling.weights:
             self._begins()
-        return Work(filling.runs, filling.weights, self._wanted())
+        return QueuedBatch(filling.runs, filling.weights, self._wanted())
 
     def _take_turns(
         self, turns: deque[int], frames_max: int, filling: _Filling, *, parts_kept: int = 0
@@ -287,12 +295,12 @@ class Sequencer:
                 turns.appendleft(key)  # the batch is full: it goes on with this one
                 return
 
-    def _line_up(self, key: int, queue: Queue) -> None:
+    def _line_up(self, key: int, queue: RunQueue) -> None:
         """Put a connection in line for its next turn."""
         refused = queue.entries[0].run.admit
         (self._refusals if refused else self._turns).append(key)
 
-    def _take(self, entry: Entry, filling: _Filling) -> None:
+    def _take(self, entry: WaitingRun, filling: _Filling) -> None:
         read_at_s, run, crowded = entry
         weights = filling.weights
         self._backlog.remove(run)

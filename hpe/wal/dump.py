@@ -20,7 +20,7 @@ from hpe.protocol.messages import Request
 from hpe.wal.files import LogFiles
 from hpe.wal.format import SegmentHeader
 from hpe.wal.mark import read_mark
-from hpe.wal.segments import Entry, Segment, open_segments, scan_segment, segment_names
+from hpe.wal.segments import Segment, SegmentEntry, open_segments, scan_segment, segment_names
 
 
 def dump(files: LogFiles, segment: int | None = None, limit: int | None = None) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _header_line(name: str, header: SegmentHeader, size_bytes: int) -> str:
     )
 
 
-def _entry_lines(entry: Entry) -> Iterator[str]:
+def _entry_lines(entry: SegmentEntry) -> Iterator[str]:
     record = entry.record
     yield (
         f"  frame offset={entry.offset} bytes={entry.end_offset - entry.offset} "

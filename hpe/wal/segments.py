@@ -43,7 +43,7 @@ class Segment(NamedTuple):
     header: SegmentHeader
 
 
-class Entry(NamedTuple):
+class SegmentEntry(NamedTuple):
     """A record where it stands in its segment, and its digest."""
 
     offset: int
@@ -66,7 +66,7 @@ class Scan(NamedTuple):
 
     segment: Segment
     data: bytes
-    entries: list[Entry]
+    entries: list[SegmentEntry]
     fault: Fault | None
 
     @property
@@ -321,7 +321,7 @@ def _check_place(previous: Segment | None, segment: Segment) -> None:
         raise damaged(name, 0, "the first segment of a log names a predecessor")
 
 
-def _read_entry(scan: Scan, offset: int) -> Entry | Fault:
+def _read_entry(scan: Scan, offset: int) -> SegmentEntry | Fault:
     frame = decode_frame(scan.segment.header.salt, scan.data, offset)
     if isinstance(frame, BadFrame):
         return Fault(offset, frame.reason, frame)
@@ -337,7 +337,7 @@ def _read_entry(scan: Scan, offset: int) -> Entry | Fault:
         return Fault(offset, reason, None)
     if record.previous_hash != scan.hash:
         return Fault(offset, "does not continue the record before it", None)
-    return Entry(
+    return SegmentEntry(
         offset, frame.end_offset, frame.durable_sequence, record, record_hash(frame.payload)
     )
 

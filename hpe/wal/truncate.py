@@ -18,8 +18,8 @@ from hpe.wal.files import LogFiles
 from hpe.wal.format import SALT_BYTES
 from hpe.wal.mark import HeadMark, mark_of
 from hpe.wal.segments import (
-    Entry,
     Scan,
+    SegmentEntry,
     check_joint,
     damaged,
     durable_evidence,
@@ -76,7 +76,7 @@ def truncate(files: LogFiles, at: int) -> Truncated:
     return Truncated(at, kept)
 
 
-def _write_anew(files: LogFiles, scan: Scan, entries: list[Entry], at: int) -> None:
+def _write_anew(files: LogFiles, scan: Scan, entries: list[SegmentEntry], at: int) -> None:
     """Write the last segment anew, even if nothing is cut off it, and the mark before and after.
 
     What was read may be in the page cache alone, and the mark must claim only what is durable.
@@ -105,7 +105,7 @@ def _scan_last(files: LogFiles, names: list[str]) -> Scan:
     return scan
 
 
-def _entries_up_to(scan: Scan, at: int) -> list[Entry]:
+def _entries_up_to(scan: Scan, at: int) -> list[SegmentEntry]:
     name = scan.segment.name
     if scan.position < at:
         raise WalDamagedError(f"{name}: the last readable sequence is {scan.position}, not {at}")

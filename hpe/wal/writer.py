@@ -32,7 +32,7 @@ from hpe.wal.format import (
 )
 from hpe.wal.log import GENESIS_HASH, Record, Tail, record_hash
 from hpe.wal.mark import MARK_NAME, HeadMark, Mark, empty_mark, mark_of
-from hpe.wal.segments import SEGMENT_SUFFIX, Cut, Entry, LogImage, Scan, segment_name, survey
+from hpe.wal.segments import SEGMENT_SUFFIX, Cut, LogImage, Scan, SegmentEntry, segment_name, survey
 
 SEGMENT_BYTES_MAX_DEFAULT: Final = 64 * 1024 * 1024
 """Large enough that rotation is rare, small enough to be read whole and written anew at start."""
@@ -233,7 +233,7 @@ class FileLog:
         if image.cut is not None:
             keep_cut(self._files, image.cut.name, image.cut.offset, image.cut.data)
         header = self._adopted_header(image)
-        entries: Sequence[Entry] = []
+        entries: Sequence[SegmentEntry] = []
         if image.end is None:
             self._head.begin(empty_mark(header.log_id))
         else:
@@ -261,7 +261,7 @@ class FileLog:
             sync_mode=SyncMode.BATCH,
         )
 
-    def _start_segment(self, header: SegmentHeader, entries: Sequence[Entry]) -> None:
+    def _start_segment(self, header: SegmentHeader, entries: Sequence[SegmentEntry]) -> None:
         header = header._replace(sync_mode=SyncMode[self._policy.mode.upper()])
         self._header, self._segment = write_segment(
             self._files, header, entries, durable_sequence=self._tail.position
@@ -279,13 +279,17 @@ def mark_of_rewriting(scan: Scan, durable_sequence: int, salt: bytes) -> Mark:
     return mark_of(scan.segment.header, sequence, offset, other_salt=salt)
 
 
-def segment_bytes(entries: Sequence[Entry]) -> int:
+def segment_bytes(entries: Sequence[SegmentEntry]) -> int:
     """Return the size of a segment with these records."""
     return HEADER_BYTES + sum(entry.end_offset - entry.offset for entry in entries)
 
 
 def write_segment(
-    files: LogFiles, header: SegmentHeader, entries: Sequence[Entry], *, durable_sequence: int
+    files: LogFiles,
+    header: SegmentHeader,
+    entries: Sequence[SegmentEntry],
+    *,
+    durable_sequence: int,
 ) -> tuple[SegmentHeader, AppendFile]:
     """Write a segment, whole and durable, in place of one with its name.
 
@@ -319,7 +323,7 @@ def cut_file_name(name: str, offset: int, data: bytes) -> str:
     return f"{name}.{offset}.{crc32(data):08x}.cut"
 
 
-def _segment_chunks(header: SegmentHeader, entries: Sequence[Entry]) -> Iterator[bytes]:
+def _segment_chunks(header: SegmentHeader, entries: Sequence[SegmentEntry]) -> Iterator[bytes]:
     yield encode_header(header)
     for entry in entries:
         yield encode_frame(

@@ -14,7 +14,7 @@ from bench.core_speed import flash1_line
 from hpe.cli import main, replay
 from hpe.client.requests import RequestChannel
 from hpe.errors import RequestRefused
-from hpe.orderflow.files import Command, Expected, Level, Op, Outcome, ReportStream
+from hpe.orderflow.files import Command, Expected, Op, Outcome, RecordedLevel, ReportStream
 from hpe.orderflow.judge import ExpectationJudge, Judge
 from hpe.protocol.messages import ErrorCode, Side
 from tests.support.naive_book import NaiveBook
@@ -107,11 +107,11 @@ def write_flow(folder: Path) -> tuple[Path, Path]:
     return files
 
 
-def best(side: list[Level]) -> str:
+def best(side: list[RecordedLevel]) -> str:
     return "{}x{}".format(*(side[0] if side else (0, 0)))
 
 
-def levels(side: list[Level]) -> str:
+def levels(side: list[RecordedLevel]) -> str:
     return " ".join(f"{price}:{size}" for price, size in side)
 
 
@@ -207,7 +207,7 @@ def test_a_refusal_as_busy_starts_the_flow_again(
 
     async def busy_at_first(
         requests: RequestChannel, commands: list[Command], judge: Judge
-    ) -> replay.Result:
+    ) -> replay.ReplayResult:
         windows.append(requests.window)
         result = await real(requests, commands, judge)
         if requests.window > 4:

@@ -8,7 +8,7 @@ import pytest
 from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Run
 from hpe.core.rows import DumpedEnded, DumpedUser
 from hpe.pipeline.clock import Clock
-from hpe.pipeline.matching_thread import STOP, Work, run
+from hpe.pipeline.matching_thread import STOP, QueuedBatch, run
 from hpe.protocol.messages import (
     BlockUser,
     CancelReason,
@@ -123,11 +123,11 @@ def test_a_start_in_the_middle_logs_everything_that_it_does(pit):
     """The matching thread must not execute anything whose body it does not hand to the log."""
     left_over(pit)
     core, bodies = pit.venue.replayed(), list(pit.venue.bodies)
-    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
     log_inbox = queue.SimpleQueue()
     for _ in range(200):
         run_of_tick = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([Tick(1)]))
-        inbox.put(Work([run_of_tick], {}))
+        inbox.put(QueuedBatch([run_of_tick], {}))
     inbox.put(STOP)
     run(core, inbox, log_inbox, lambda: None, Clock(0, read=HandSetClock()))
     while not log_inbox.empty():

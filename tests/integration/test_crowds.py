@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from hpe.net.context import Surroundings
+from hpe.net.context import ConnectionContext
 from hpe.net.server import REFUSALS_MAX
 from hpe.protocol.messages import Hello
 from tests.support.gatehouse import KEY, figure, log_on, trader, write_keys
@@ -43,18 +43,18 @@ def dial(port: int, source: str, stack: ExitStack) -> socket.socket:
     return stranger
 
 
-def surroundings(service: RunningService) -> Surroundings:
+def connection_context(service: RunningService) -> ConnectionContext:
     stages = service.engine._stages
     assert stages is not None
-    return stages.server.around
+    return stages.server.context
 
 
 @contextmanager
-def batch_under_way(around: Surroundings) -> Iterator[None]:
+def batch_under_way(context: ConnectionContext) -> Iterator[None]:
     """Have strangers wait for as long as requests may keep them waiting."""
-    around.entrances._traffic.begins()
+    context.entrances._traffic.begins()
     yield
-    around.entrances._traffic.ends(1, trio.current_time())
+    context.entrances._traffic.ends(1, trio.current_time())
 
 
 async def test_a_known_key_logs_on_past_a_crowd_from_six_sources(
@@ -67,7 +67,7 @@ async def test_a_known_key_logs_on_past_a_crowd_from_six_sources(
     keys = write_keys(tmp_path / "keys.json", trader(KEY, 7))
     with trio.fail_after(120), ExitStack() as stack:
         async with running_service(tmp_path, keys_file=keys, logon_timeout_s=60) as service:
-            with batch_under_way(surroundings(service)):
+            with batch_under_way(connection_context(service)):
                 for source in SOURCES[1:7]:
                     for _ in range(PER_SOURCE):
                         dial(service.port, source, stack)
@@ -83,9 +83,9 @@ async def test_what_waits_gets_no_descriptors_that_are_kept_for_others(tmp_path:
     figures = ("connections", "connections_waiting", "connections_refused")
     with trio.fail_after(120), ExitStack() as stack:
         async with running_service(tmp_path) as service:
-            around, engine = surroundings(service), service.engine
+            context, engine = connection_context(service), service.engine
             engine._stages.server._descriptors = descriptors  # type: ignore[union-attr]  # it serves
-            with batch_under_way(around):
+            with batch_under_way(context):
                 for _ in range(crowd):
                     dial(service.port, SOURCES[1], stack)
                 await until(lambda: sum(figure(engine, name) for name in figures) == crowd)
@@ -100,13 +100,13 @@ async def test_a_known_key_takes_its_steps_past_those_of_another_source(tmp_path
     hello = pack_request(Hello(1, 1, 7, key_id="nobody"))
     with trio.fail_after(120), ExitStack() as stack:
         async with running_service(tmp_path, keys_file=keys, logon_timeout_s=60) as service:
-            around = surroundings(service)
-            around.entrances._held_s_max = 0.5
-            with batch_under_way(around):
+            context = connection_context(service)
+            context.entrances._held_s_max = 0.5
+            with batch_under_way(context):
                 for _ in range(crowd):
                     dial(service.port, SOURCES[1], stack).send(hello)
-                await until(lambda: around.entrances.waiting >= crowd - 10)
-                before = around.entrances.waiting
+                await until(lambda: context.entrances.waiting >= crowd - 10)
+                before = context.entrances.waiting
                 async with wire(service.port) as client:
                     assert (await log_on(client, KEY, 7))[0] == 1
-                assert around.entrances.waiting >= before - 15
+                assert context.entrances.waiting >= before - 15

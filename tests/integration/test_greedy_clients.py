@@ -18,10 +18,10 @@ import trustme
 from hpe.core.output.private_ring import CHUNKS_PER_SEGMENT
 from hpe.engine import HighPerformanceEngine
 from hpe.net import connection
-from hpe.net import watchdog as vigil
+from hpe.net import watchdog as watchdog
 from hpe.net.connection import Connection
 from hpe.net.delivery.switchboard import Switchboard
-from hpe.net.session import Session
+from hpe.net.session import SessionProtocol
 from hpe.protocol.messages import (
     Deposit,
     GetBalance,
@@ -50,7 +50,7 @@ REPORTS = 15_000
 """Several sends."""
 
 
-def board_of(engine: HighPerformanceEngine) -> Switchboard:
+def switchboard_of(engine: HighPerformanceEngine) -> Switchboard:
     assert engine._stages is not None
     return engine._stages.switchboard
 
@@ -79,7 +79,7 @@ async def slow_client(service: RunningService, user: int, window: int) -> AsyncI
     async with trio.SocketStream(raw) as stream:
         client = SlowClient(stream)
         await client.log_on(user, window=window)
-        port = [*board_of(service.engine)._ports.values()][-1]
+        port = [*switchboard_of(service.engine)._ports.values()][-1]
         accepted = cast(Connection, port)._wire.socket
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
         yield client
@@ -105,14 +105,14 @@ class Steps(trio.abc.Instrument):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.most = self.now = 0
-        control = Session.control
+        control = SessionProtocol.control
 
-        def counting(session: Session, *args: object) -> object:
+        def counting(session: SessionProtocol, *args: object) -> object:
             self.now += 1
             self.most = max(self.most, self.now)
             return control(session, *args)  # type: ignore[arg-type]  # passed on as they came
 
-        monkeypatch.setattr(Session, "control", counting)
+        monkeypatch.setattr(SessionProtocol, "control", counting)
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self.now = 0
@@ -145,7 +145,7 @@ async def test_control_that_is_not_read_is_held_back_like_requests(tmp_path: Pat
             wire(service.port, user=8) as other,
             slow_client(service, 7, window=64) as client,
         ):
-            credits, most, number = board_of(service.engine).credits, 0, 0
+            credits, most, number = switchboard_of(service.engine).credits, 0, 0
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(send_until_cut, client, pack_request(ServerInfo(1)) * 40_000)
                 while not service.engine.statistics()["slow_consumers"]:
@@ -192,12 +192,14 @@ async def test_control_is_throttled_and_heartbeats_are_not(tmp_path: Path) -> No
 async def test_what_the_ring_loses_behind_the_end_ends_it(tmp_path: Path) -> None:
     with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port, user=7) as trader:
-            ring = board_of(service.engine).streams.ring
+            ring = switchboard_of(service.engine).streams.ring
             async with slow_client(service, 7, window=64) as client:
                 assert (await client.ask(SubscribePrivate(1)))[0] == 8
                 await reports(trader, REPORTS)
                 await client.stream.send_eof()
-                sealed = cast(Connection, [*board_of(service.engine)._ports.values()][-1])._outlet
+                sealed = cast(
+                    Connection, [*switchboard_of(service.engine)._ports.values()][-1]
+                )._send_queue
                 await until(lambda: sealed.sealed)
                 ring._reports_max = 100
                 for number in range(3 * CHUNKS_PER_SEGMENT):
@@ -213,7 +215,7 @@ async def test_who_trickles_does_not_put_its_end_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     """In ten times the time that it has it could not have taken a tenth of what is left."""
-    monkeypatch.setattr(vigil, "BEHIND_S", 1.0)
+    monkeypatch.setattr(watchdog, "BEHIND_S", 1.0)
     bites_max = 200
     with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port, user=7) as trader:
@@ -228,7 +230,7 @@ async def test_who_trickles_does_not_put_its_end_off(
                     await client.stream.send_eof()
                 with suppress(trio.BrokenResourceError):
                     assert await client.trickle(bites_max) == b""
-                assert trio.current_time() - start_s >= vigil.BEHIND_S
+                assert trio.current_time() - start_s >= watchdog.BEHIND_S
                 if replaced:
                     await newer.__aexit__(None, None, None)
             left = 2 if replaced else 1
@@ -238,7 +240,7 @@ async def test_who_trickles_does_not_put_its_end_off(
 async def test_who_reads_too_slowly_for_its_replies_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vigil, "BEHIND_S", 1.0)
+    monkeypatch.setattr(watchdog, "BEHIND_S", 1.0)
     with trio.fail_after(120):
         async with (
             running_service(tmp_path) as service,
@@ -277,7 +279,7 @@ async def test_tls_connections_that_ended_are_freed_without_the_collector(tmp_pa
                     stream = await secured(service.port, context)
                     client = WireClient(stream)  # type: ignore[arg-type]  # the same methods
                     await client.log_on(7)
-                    for port in board_of(service.engine)._ports.values():
+                    for port in switchboard_of(service.engine)._ports.values():
                         made.append(weakref.ref(cast(Connection, port)._stream))
                     del port
                     await stream.aclose()

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 import hpe
-from hpe.client.channel import Channel
+from hpe.client.channel import SessionChannel
 from hpe.client.requests import RequestChannel
 from hpe.client.results import Balance, OrderResult
 from hpe.config.settings import demo_config
@@ -84,7 +84,7 @@ def test_every_request_of_a_channel_has_its_twin_for_a_user() -> None:
     def public(kind: type) -> set[str]:
         return {name for name in dir(kind) if not name.startswith("_")}
 
-    requests = public(RequestChannel) - public(Channel)
+    requests = public(RequestChannel) - public(SessionChannel)
     of_a_connection = {"ping", "logout", "server_info"}
     assert requests - of_a_connection <= public(InProcessApi)
     parameters = [*inspect.signature(InProcessApi.deposit).parameters]

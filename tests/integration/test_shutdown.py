@@ -217,7 +217,7 @@ async def test_a_client_that_does_not_close_cannot_hold_the_stop(tmp_path: Path)
 
 async def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
     with trio.fail_after(120), ServiceProcess(tmp_path) as process:
-        async with wire(process.port, user=7) as client:  # keeps its side open: 2 s of farewell
+        async with wire(process.port, user=7) as client:  # keeps its side open: 2 s until it is cut
             assert (await client.ask(Deposit(1, USD, 1)))[0] == 69
             process.terminate()
             assert named(await client.until_closed()) == [(0, SHUTTING_DOWN)]

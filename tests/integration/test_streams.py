@@ -202,14 +202,14 @@ async def test_a_refused_subscribe_leaves_nothing_behind(tmp_path: Path) -> None
     with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port, user=7) as client:
             assert service.engine._stages is not None
-            board = service.engine._stages.switchboard.streams.board
+            topics = service.engine._stages.switchboard.streams.topics
             unknown = await answer(client, Subscribe(1, 99, Channel.LEVELS, 10))
             assert unknown[7] is None
             await answer(client, GetBalance(2, USD))
-            assert board.wanted == b""
-            assert not board.asking
+            assert topics.wanted == b""
+            assert not topics.asking
             await answer(client, Subscribe(3, PAIR, Channel.BEST, 10))
-            assert board.wanted == b"\0\0\0\1\1"
+            assert topics.wanted == b"\0\0\0\1\1"
             assert service.engine.statistics()["subscriptions"] == 1
         async with running_service(tmp_path) as service:
             async with wire(service.port, user=7) as client:

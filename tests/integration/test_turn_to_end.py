@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from hpe.engine import HighPerformanceEngine
-from hpe.net import watchdog as vigil
+from hpe.net import watchdog as watchdog
 from hpe.protocol.messages import (
     HELLO_CANCEL_ON_DISCONNECT,
     Deposit,
@@ -26,7 +26,7 @@ ORDER = SubmitOrder(2, 1, 0, 1, 2, 1, 1, 1)
 def hold_the_exits(engine: HighPerformanceEngine, seconds: float) -> None:
     """Make it look as if this many others were before the one that ends now."""
     assert engine._stages is not None
-    engine._stages.server.around.exits._open_s = trio.current_time() + seconds
+    engine._stages.server.context.exits._open_s = trio.current_time() + seconds
 
 
 async def bids(client: WireClient, request_id: int) -> int:
@@ -54,7 +54,7 @@ async def test_the_last_word_comes_however_late_the_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("BEHIND_S", "STALL_S", "WATCH_S"):
-        monkeypatch.setattr(vigil, name, 0.2)
+        monkeypatch.setattr(watchdog, name, 0.2)
     with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port) as stranger:
             hold_the_exits(service.engine, 1.5)

@@ -179,7 +179,7 @@ def settings_of(**changes: Any) -> Configure:
 
 
 class Venue:
-    """A core and its surroundings.
+    """A core and what it needs around it.
 
     `bodies` is the log so far; `private` what each user's private stream would have carried,
     balance reports excepted, which `balances` has. `market` is the market data of the channels in

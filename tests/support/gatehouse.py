@@ -55,7 +55,7 @@ async def log_on(client: WireClient, key: Key, user: int, /, **fields: Any) -> R
 def give_strangers(service: RunningService, seconds: float) -> None:
     """Let those who connect from now on stay so long; those before had all the time they needed."""
     assert service.engine._stages is not None
-    service.engine._stages.server.around.logon_timeout_s = seconds
+    service.engine._stages.server.context.logon_timeout_s = seconds
 
 
 def figure(engine: HighPerformanceEngine, name: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpe.orderflow.files import NO_AUCTION, Book, Command, Fill, Level, Op, Outcome
+from hpe.orderflow.files import NO_AUCTION, Book, Command, Op, Outcome, RecordedFill, RecordedLevel
 from hpe.protocol.messages import Side
 
 
@@ -71,21 +71,21 @@ class NaiveBook:
             return Outcome(False, [], 0)
         self.calling = False
         price, volume = auction = self._auction()
-        fills: list[Fill] = []
+        fills: list[RecordedFill] = []
         traded = 0
         while traded < volume:
             pair = self._best(Side.SELL, price), self._best(Side.BUY, price)
             quantity = min(order.open for order in pair if order is not None)
             for order in pair:
                 assert order is not None, "the volume is what both sides can trade"
-                fills.append(Fill(order.order_id, quantity, price))
+                fills.append(RecordedFill(order.order_id, quantity, price))
                 order.open -= quantity
                 if not order.open:
                     self._remove(order.order_id)
             traded += quantity
         return Outcome(True, fills, 0, auction)
 
-    def _auction(self) -> Level:
+    def _auction(self) -> RecordedLevel:
         """Choose among the best prices by market pressure."""
         equal, volume = self.best_prices()
         if not volume:
@@ -111,11 +111,11 @@ class NaiveBook:
         volume, surplus = min(tried)[:2]
         return sorted(one[2:] for one in tried if one[:2] == (volume, surplus)), -volume
 
-    def _match(self, side: Side, limit: int, quantity: int) -> list[Fill]:
+    def _match(self, side: Side, limit: int, quantity: int) -> list[RecordedFill]:
         fills = []
         while quantity and (maker := self._best(side, limit)) is not None:
             traded = min(quantity, maker.open)
-            fills.append(Fill(maker.order_id, traded, maker.price))
+            fills.append(RecordedFill(maker.order_id, traded, maker.price))
             quantity -= traded
             maker.open -= traded
             if not maker.open:
@@ -149,7 +149,7 @@ class NaiveBook:
                     return True
         return False
 
-    def _levels(self, side: Side) -> list[Level]:
+    def _levels(self, side: Side) -> list[RecordedLevel]:
         sizes: dict[int, int] = {}
         for order in self.sides[side]:
             sizes[order.price] = sizes.get(order.price, 0) + order.open

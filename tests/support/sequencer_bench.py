@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from hpe.core.codec import encode
 from hpe.core.contract import BatchBounds, Run
-from hpe.pipeline.matching_thread import Work
+from hpe.pipeline.matching_thread import QueuedBatch
 from hpe.pipeline.sequencer import (
     Patience,
     Sequencer,
@@ -55,7 +55,7 @@ class Bench:
     """A sequencer whose matcher is the test."""
 
     def __init__(self, bounds: BatchBounds = BOUNDS) -> None:
-        self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
         self.wanted = b""
         self.begun = 0
         self.unsynced_s = 0.0
@@ -74,14 +74,14 @@ class Bench:
     def offer(self, run: Run, key: int | None = None) -> None:
         self.sequencer.offer(run.connection if key is None else key, run, trio.current_time())
 
-    async def take(self) -> Work:
+    async def take(self) -> QueuedBatch:
         await wait_all_tasks_blocked()
         work = self.inbox.get_nowait()
         assert work is not None
         self.sequencer.free()
         return work
 
-    async def take_all(self) -> list[Work]:
+    async def take_all(self) -> list[QueuedBatch]:
         works = []
         await wait_all_tasks_blocked()
         while not self.inbox.empty():

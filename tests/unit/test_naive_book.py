@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.orderflow.files import Book, Command, Fill, Op, Outcome
+from hpe.orderflow.files import Book, Command, Op, Outcome, RecordedFill
 from hpe.protocol.messages import Side
 from tests.support.naive_book import NaiveBook
 
@@ -23,7 +23,9 @@ def test_the_naive_book_keeps_price_time_priority() -> None:
         book.apply(command)
     assert book.apply(Command(5, Op.POST_ONLY, 4, Side.SELL, 1, 101)) == Outcome(False, [], 0)
     sweep = book.apply(Command(6, Op.IMMEDIATE, 5, Side.SELL, 20, 100))
-    assert sweep == Outcome(True, [Fill(2, 3, 101), Fill(3, 5, 101), Fill(1, 5, 100)], 7)
+    assert sweep == Outcome(
+        True, [RecordedFill(2, 3, 101), RecordedFill(3, 5, 101), RecordedFill(1, 5, 100)], 7
+    )
     assert book.book() == Book([], [])
     assert book.resting() == 0
 
@@ -61,10 +63,10 @@ def test_an_uncross_of_the_naive_book_trades_by_price_then_time() -> None:
     outcome = book.apply(UNCROSS)
     # Most volume at 100 and 101, surplus 7 bought at both: the highest of them.
     fills = [(2, 1), (5, 1), (2, 4), (4, 4), (1, 3), (4, 3)]
-    assert outcome == Outcome(True, [Fill(*fill, 101) for fill in fills], 0, (101, 8))
+    assert outcome == Outcome(True, [RecordedFill(*fill, 101) for fill in fills], 0, (101, 8))
     assert book.book() == Book([(101, 7)], [(103, 9)])
     assert book.apply(UNCROSS) == Outcome(False, [], 0)
-    assert book.apply(sell(7, 2, 101)) == Outcome(True, [Fill(1, 2, 101)], 0)
+    assert book.apply(sell(7, 2, 101)) == Outcome(True, [RecordedFill(1, 2, 101)], 0)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,16 @@ def test_no_function_stands_twice():
     assert not [places for places in found.values() if len(places) > 1]
 
 
+def test_no_two_classes_have_one_name():
+    """One word, one meaning: also where the two never meet."""
+    found: dict[str, list[str]] = {}
+    for path in PACKAGE:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(str(path.relative_to(PROJECT_ROOT)))
+    assert not {name: places for name, places in found.items() if len(places) > 1}
+
+
 REASON = r"[^#]*  ?(- |# )\w.*"
 """Beside what is ignored: behind a dash, or as another comment."""
 

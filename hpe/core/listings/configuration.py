@@ -15,7 +15,7 @@ from hpe.core.codec import encode
 from hpe.core.context import Context
 from hpe.core.exchange import Exchange
 from hpe.core.listings.instruments import Instrument
-from hpe.core.money.fees import Rates, can_go_below_zero, rates_of
+from hpe.core.money.fees import FeeRates, can_go_below_zero, rates_of
 from hpe.core.trading.catalogue import limits_contradict
 from hpe.core.trading.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
@@ -125,7 +125,7 @@ def _limits(row: InstrumentSetting) -> dict[str, Any]:
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _rates(row: InstrumentSetting) -> Rates | None:
+def _rates(row: InstrumentSetting) -> FeeRates | None:
     """Return the fees that the configuration names, None when it leaves them."""
     if row.maker_fee_ppm is None or row.taker_fee_ppm is None:
         return None

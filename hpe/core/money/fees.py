@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 
-class Rates(msgspec.Struct, frozen=True, gc=False):
+class FeeRates(msgspec.Struct, frozen=True, gc=False):
     """What one order pays, in ppm. `worst` is the most that any of its fills can cost."""
 
     maker: int
@@ -20,9 +20,9 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
     worst: int
 
 
-def rates_of(maker_ppm: int, taker_ppm: int) -> Rates:
+def rates_of(maker_ppm: int, taker_ppm: int) -> FeeRates:
     """Make the rates of new orders; a negative maker rate is a rebate."""
-    return Rates(maker_ppm, taker_ppm, max(maker_ppm, taker_ppm, 0))
+    return FeeRates(maker_ppm, taker_ppm, max(maker_ppm, taker_ppm, 0))
 
 
 class FeeSchedule:
@@ -30,16 +30,16 @@ class FeeSchedule:
 
     __slots__ = ("common", "own")
 
-    def __init__(self, common: Rates) -> None:
+    def __init__(self, common: FeeRates) -> None:
         self.common = common
-        self.own: dict[int, Rates] = {}
+        self.own: dict[int, FeeRates] = {}
 
-    def of(self, user: int) -> Rates:
+    def of(self, user: int) -> FeeRates:
         """Return the rates that a new order of this user gets."""
         return self.own.get(user, self.common)
 
 
-def can_go_below_zero(rates: Iterable[Rates]) -> bool:
+def can_go_below_zero(rates: Iterable[FeeRates]) -> bool:
     """True if two of these could meet in a trade that costs the house money."""
     every = list(rates)
     return min(each.maker for each in every) + min(each.taker for each in every) < 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from hpe.core.batch import BatchWork, Snapshot
+from hpe.core.batch import BatchWork, SnapshotBody
 from hpe.core.codec import encode
 from hpe.core.contract import Limits
 from hpe.core.effort import COPIES_PER_ROW, SNAPSHOT, clearing_effort
@@ -52,7 +52,7 @@ def answer_later(
     if snapshot is not None:
         return SNAPSHOT + snapshot.rows // COPIES_PER_ROW
     rows = _rows(feed.books.get(request.instrument), feed, request)
-    work.snapshots[key] = Snapshot(rows)
+    work.snapshots[key] = SnapshotBody(rows)
     return SNAPSHOT + rows
 
 

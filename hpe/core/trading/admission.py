@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.core.money.fees import Rates
+from hpe.core.money.fees import FeeRates
 from hpe.core.trading.kinds import Kind, is_for, kind_of
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, UserOrders
@@ -167,7 +167,7 @@ def beyond_band(book: OrderBook, side: Side, price: int) -> bool:
     return price > high if side is Side.BUY else price < low
 
 
-def admits_notional(book: OrderBook, rates: Rates, price: int, leaves: int) -> bool:
+def admits_notional(book: OrderBook, rates: FeeRates, price: int, leaves: int) -> bool:
     """True if a new limit order is within the notional bounds, its worst fee added."""
     instrument = book.instrument
     notional = checked_notional(price, leaves, instrument.quote_atoms_per_tick)

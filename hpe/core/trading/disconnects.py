@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpe.core.timers import ENDING, Entry
+from hpe.core.timers import ENDING, TimerEntry
 from hpe.protocol.messages import CancelReason
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Disconnects:
         self._orders = exchange.orders
         self._timers = exchange.timers
         self._market = exchange.market
-        self._entries: dict[int, list[Entry]] = {}
+        self._entries: dict[int, list[TimerEntry]] = {}
 
     def lost(self, context: Context, session_id: int, grace_ns: int) -> None:
         """Start the grace of a session's orders; without one they begin to end at once."""
@@ -37,11 +37,11 @@ class Disconnects:
             return
         due = (context.time_ns + grace_ns, ENDING, session_id, next(reversed(theirs)))
         if all(entry.due != due for entry in self._entries.get(session_id, ())):
-            self.restore(Entry(due, 0))
+            self.restore(TimerEntry(due, 0))
         if not grace_ns:
             self.end_now(context, session_id)
 
-    def restore(self, entry: Entry) -> None:
+    def restore(self, entry: TimerEntry) -> None:
         """File an entry."""
         self._entries.setdefault(entry.due[2], []).append(entry)
         self._timers.add(*entry)
@@ -70,7 +70,7 @@ class Disconnects:
                 return
             self._exchange.act(entry)
 
-    def act(self, entry: Entry) -> None:
+    def act(self, entry: TimerEntry) -> None:
         """Cancel the oldest order of an entry, and take the entry out behind the last.
 
         One whose next order is of an instrument that is passed over waits there for its turn.
@@ -93,20 +93,20 @@ class Disconnects:
         if not theirs or next(iter(theirs)) > newest:
             self._forget(entry)
 
-    def _move(self, entry: Entry, instrument: int) -> None:
+    def _move(self, entry: TimerEntry, instrument: int) -> None:
         """Keep an entry under the instrument for which it waits."""
         theirs = self._entries[entry.due[2]]
         self._timers.remove(*entry)
-        moved = theirs[theirs.index(entry)] = Entry(entry.due, instrument)
+        moved = theirs[theirs.index(entry)] = TimerEntry(entry.due, instrument)
         self._timers.add(*moved)
 
-    def _forget(self, entry: Entry) -> None:
+    def _forget(self, entry: TimerEntry) -> None:
         theirs = self._entries[entry.due[2]]
         self._timers.remove(*entry)
         theirs.remove(entry)
         if not theirs:
             del self._entries[entry.due[2]]
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[TimerEntry]:
         """Return all entries, in order."""
         return sorted(entry for theirs in self._entries.values() for entry in theirs)

@@ -47,7 +47,7 @@ from hpe.protocol.messages import (
 if TYPE_CHECKING:
     from hpe.core.exchange import Exchange
     from hpe.core.money.balances import Account
-    from hpe.core.money.fees import Rates
+    from hpe.core.money.fees import FeeRates
 
 _ARRIVING: Final = OrderState.ARRIVING
 _RESTS: Final = OrderState.RESTING
@@ -166,7 +166,7 @@ class OrderEntry:
         command: SubmitOrder,
         order_id: int,
         book: OrderBook,
-        terms: tuple[Rates, Account, Account],
+        terms: tuple[FeeRates, Account, Account],
     ) -> OrderResponse:
         """Accept an immediate-or-cancel order that trades nothing; it reserves nothing, either."""
         user, quantity = command.user or context.user, command.quantity

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpe.core.timers import Entry
+from hpe.core.timers import TimerEntry
 from hpe.core.trading.events import HoldEvent
 from hpe.protocol.messages import CancelReason, HoldChange
 
@@ -28,13 +28,13 @@ class Expiry:
         self._holds = exchange.holds
         self._market = exchange.market
 
-    def act_on_order(self, entry: Entry) -> None:
+    def act_on_order(self, entry: TimerEntry) -> None:
         """End the order of an entry."""
         order_id, user = entry.due[2:]
         order = self._users[user].by_id[order_id]
         self._market.cancel(order, CancelReason.EXPIRED)
 
-    def act_on_hold(self, entry: Entry) -> None:
+    def act_on_hold(self, entry: TimerEntry) -> None:
         """End the hold of an entry."""
         self._end_hold(*entry.due[2:])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpe.core.context import Context
 from hpe.core.effort import ROW
-from hpe.core.money.fees import FeeSchedule, Rates, can_go_below_zero, rates_of
+from hpe.core.money.fees import FeeRates, FeeSchedule, can_go_below_zero, rates_of
 from hpe.core.places import No, told
 from hpe.core.trading.orderbook import OrderBook
 from hpe.protocol.messages import (
@@ -111,7 +111,7 @@ class Operations:
         return _NONE
 
 
-def rates_go_below_zero(book: OrderBook, rates: Rates, user: int) -> bool:
+def rates_go_below_zero(book: OrderBook, rates: FeeRates, user: int) -> bool:
     """True if new rates (user 0: everybody's) could meet others at the house's cost.
 
     Rates that orders carry count as well. Cost: O(open orders) of the instrument.
@@ -137,7 +137,7 @@ def count_stops(book: OrderBook) -> int:
     return book.triggers.count + (book.work.queued if book.work is not None else 0)
 
 
-def set_common_rates(book: OrderBook, rates: Rates) -> None:
+def set_common_rates(book: OrderBook, rates: FeeRates) -> None:
     """Set everybody's rates; the instrument shows them."""
     fees: FeeSchedule = book.fees
     fees.common = rates

@@ -55,7 +55,7 @@ NEAR_LEVELS_MAX: Final = 1_024
 is cut in half."""
 
 
-class Record(Protocol):
+class ChangeSink(Protocol):
     """Where changes of a watched book go."""
 
     def append(self, row: BookChangeRow, /) -> None:
@@ -104,7 +104,7 @@ class Ladder:
     def __init__(self, side: Side) -> None:
         self._side = side
         self.sign = 1 if side is _BUY else -1
-        self.record: Record | None = None
+        self.record: ChangeSink | None = None
         self.notice: Callable[[], None] = _nobody
         self.best: Level | None = None
         self.changes = 0
@@ -406,7 +406,7 @@ class OrderBook:
             return limit
         return None if not dead_ns or any(ladder.living(near, dead_ns)) else limit
 
-    def watch(self, record: Record | None, notice: Callable[[], None] = _nobody) -> None:
+    def watch(self, record: ChangeSink | None, notice: Callable[[], None] = _nobody) -> None:
         """Append every visible change of both sides to a record, or cease to.
 
         `notice` is called when only hidden lots changed, or what may be done.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hpe.core.money.balances import Account
-    from hpe.core.money.fees import Rates
+    from hpe.core.money.fees import FeeRates
     from hpe.core.places import Holder
     from hpe.core.timers import Timers
     from hpe.core.trading.orderbook import OrderBook
@@ -98,7 +98,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     leaves: int
     flags: int
     self_trade: int
-    rates: Rates
+    rates: FeeRates
     paying: Account
     receiving: Account
     holder: Holder

@@ -1,7 +1,7 @@
 """Backlogs: the newest updates of one market-data channel, for readers that are behind.
 
 Owns the updates that somebody has not taken yet, once for all readers of a channel: each reader
-has a position only. Used by the market board in the Trio loop; no I/O. Guarantees: a backlog is
+has a position only. Used by the topics in the Trio loop; no I/O. Guarantees: a backlog is
 bounded however slow its readers are; a reader that is slightly behind gets the updates as they
 came; one that is far behind gets the newest state (best, status), one merged update (levels), or
 the newest update alone (orders, trades, and levels when too much has changed), by which it sees
@@ -59,7 +59,7 @@ class Counts:
         self.dropped = 0
 
 
-class Taken(NamedTuple):
+class TakenFrames(NamedTuple):
     """Whole frames, and the position behind them."""
 
     frames: bytes
@@ -74,7 +74,7 @@ class _Update(NamedTuple):
     frames: bytes
 
 
-class Backlog:
+class MarketBacklog:
     """The newest updates, as many as its bounds allow and at least one.
 
     `head` is the position of a reader that has everything.
@@ -103,7 +103,7 @@ class Backlog:
             self._retire(oldest)
         return update.first
 
-    def take(self, position: int, bytes_max: int) -> Taken:
+    def take(self, position: int, bytes_max: int) -> TakenFrames:
         """Return what follows a position below `head`.
 
         Args:
@@ -128,7 +128,7 @@ class Backlog:
             frames.append(update.frames)
             after = update.after
             at += 1
-        return Taken(frames[0] if len(frames) == 1 else b"".join(frames), after)
+        return TakenFrames(frames[0] if len(frames) == 1 else b"".join(frames), after)
 
     def clear(self) -> None:
         """Forget the updates: no reader is behind."""
@@ -141,23 +141,23 @@ class Backlog:
     def _retire(self, update: _Update) -> None:
         """An update is no more among the recent ones."""
 
-    def _catch_up(self, position: int) -> Taken:
+    def _catch_up(self, position: int) -> TakenFrames:
         """Serve a reader that is further behind than what is kept: it gets the newest update."""
         newest = self._recent[-1]
         self._counts.dropped += 1
-        return Taken(newest.frames, newest.after)
+        return TakenFrames(newest.frames, newest.after)
 
 
-class NewestBacklog(Backlog):
+class NewestBacklog(MarketBacklog):
     """Each update is the whole state: only the newest is ever worth sending."""
 
     def __init__(self, counts: Counts) -> None:
         super().__init__(counts, updates_max=1, bytes_max=0)
 
-    def _catch_up(self, position: int) -> Taken:
+    def _catch_up(self, position: int) -> TakenFrames:
         self._counts.merged += 1
         newest = self._recent[-1]
-        return Taken(newest.frames, newest.after)
+        return TakenFrames(newest.frames, newest.after)
 
 
 class _Range(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=type_number(LevelsUpdate)):
@@ -177,7 +177,7 @@ _Place = tuple[Side, int]
 """Side and price of a level."""
 
 
-class LevelsBacklog(Backlog):
+class LevelsBacklog(MarketBacklog):
     """Levels are absolute: of the updates that readers are far behind only the outcome is kept."""
 
     def __init__(self, counts: Counts) -> None:
@@ -207,7 +207,7 @@ class LevelsBacklog(Backlog):
             last, _ = levels.popitem(last=False)[1]
             self._mergeable_from = last + 1
 
-    def _catch_up(self, position: int) -> Taken:
+    def _catch_up(self, position: int) -> TakenFrames:
         if position < self._mergeable_from:
             return super()._catch_up(position)
         levels: dict[_Place, BookLevel] = {}
@@ -227,10 +227,10 @@ class LevelsBacklog(Backlog):
             bids=sorted(_side(levels, Side.BUY), reverse=True),
             asks=sorted(_side(levels, Side.SELL)),
         )
-        return Taken(encode_frame(merged), self.head)
+        return TakenFrames(encode_frame(merged), self.head)
 
 
-def backlog_of(channel: int, counts: Counts) -> Backlog:
+def backlog_of(channel: int, counts: Counts) -> MarketBacklog:
     """Make the backlog that suits a channel."""
     match Channel(channel):
         case Channel.BEST | Channel.STATUS:
@@ -238,7 +238,7 @@ def backlog_of(channel: int, counts: Counts) -> Backlog:
         case Channel.LEVELS:
             return LevelsBacklog(counts)
         case Channel.ORDERS | Channel.TRADES:
-            return Backlog(counts, KEPT_UPDATES_MAX, KEPT_BYTES_MAX)
+            return MarketBacklog(counts, KEPT_UPDATES_MAX, KEPT_BYTES_MAX)
 
 
 def _first(update: _Update) -> int:

@@ -1,6 +1,6 @@
-"""Private streams and market data between the core's outputs and the connections' outlets.
+"""Private streams and market data between the core's outputs and the connections' send queues.
 
-Owns which connection follows which user, the ring of private reports and the board of market-data
+Owns which connection follows which user, the ring of private reports and the topics of market-data
 subscriptions; used in the Trio loop: by connections (what their client asks for), by the
 switchboard (what became durable). Guarantees: a report is in the ring before anybody is told of
 it, so a follower that reads at its own pace misses none; the work for a report that nobody
@@ -15,8 +15,8 @@ from typing import Final, assert_never
 
 from hpe.core.contract import Output, Run
 from hpe.core.output.private_ring import PrivateRing
-from hpe.net.delivery.topics import MarketBoard, MarketQueue, has_subscribe
-from hpe.net.send_queue import Outlet
+from hpe.net.delivery.topics import MarketQueue, Topics, has_subscribe
+from hpe.net.send_queue import SendQueue
 from hpe.net.session import StreamRequest, error_frame
 from hpe.protocol.frames import encode_frame
 from hpe.protocol.messages import (
@@ -33,7 +33,7 @@ from hpe.protocol.messages import (
     UnsubscribePrivate,
 )
 
-_NOBODY: Final[dict[Outlet, None]] = {}
+_NOBODY: Final[dict[SendQueue, None]] = {}
 
 
 class Streams:
@@ -46,58 +46,58 @@ class Streams:
 
     def __init__(self, ring: PrivateRing, instruments: Callable[[], int]) -> None:
         self.ring = ring
-        self.board = MarketBoard(instruments)
+        self.topics = Topics(instruments)
         self.private_streams = 0
-        self._followers: dict[int, dict[Outlet, None]] = {}
+        self._followers: dict[int, dict[SendQueue, None]] = {}
 
     def wanted(self) -> bytes:
         """Return the market data that somebody asks for, as a batch carries it."""
-        return self.board.wanted
+        return self.topics.wanted
 
     # --- what clients ask for -----------------------------------------------------------------
 
-    def carry_out(self, outlet: Outlet, message: StreamRequest, user: int) -> bytes:
+    def carry_out(self, send_queue: SendQueue, message: StreamRequest, user: int) -> bytes:
         """Begin or end a stream; give the frame that answers.
 
         Args:
-            outlet: of the connection that asks.
+            send_queue: of the connection that asks.
             message: what it asks for, as far as its role allows it.
             user: of its session, for messages that name none.
         """
         match message:
             case SubscribePrivate():
-                return self._follow(outlet, message, message.user or user)
+                return self._follow(send_queue, message, message.user or user)
             case UnsubscribePrivate():
-                return self._unfollow(outlet, message.request_id, message.user or user)
+                return self._unfollow(send_queue, message.request_id, message.user or user)
             case Unsubscribe(request_id=request_id, instrument=instrument, channel=channel):
-                if outlet.market is not None:
-                    self.board.unsubscribe(outlet.market, instrument, Channel(channel))
+                if send_queue.market is not None:
+                    self.topics.unsubscribe(send_queue.market, instrument, Channel(channel))
                 return encode_frame(Unsubscribed(request_id, 0, instrument, channel))
             case _:
                 assert_never(message)
 
-    def admit(self, outlet: Outlet, run: Run, requests: int) -> list[Run]:
+    def admit(self, send_queue: SendQueue, run: Run, requests: int) -> list[Run]:
         """Note the subscribes among requests that are about to go to the core.
 
         Args:
-            outlet: of the connection that sends them.
+            send_queue: of the connection that sends them.
             run: the requests; those beyond the bound of subscriptions are marked as refused.
             requests: how many this connection has sent so far, these included.
         """
         if run.admit or not has_subscribe(run.frames):
             return [run]
-        if outlet.market is None:
-            outlet.market = MarketQueue(outlet.connection, outlet.ring)
-        return self.board.admit(outlet.market, run, requests)
+        if send_queue.market is None:
+            send_queue.market = MarketQueue(send_queue.connection, send_queue.ring)
+        return self.topics.admit(send_queue.market, run, requests)
 
-    def leave(self, outlet: Outlet) -> None:
+    def leave(self, send_queue: SendQueue) -> None:
         """Forget a connection."""
-        for user in outlet.followed:
-            self._drop(outlet, user)
-        if outlet.market is not None:
-            self.board.leave(outlet.market)
+        for user in send_queue.followed:
+            self._drop(send_queue, user)
+        if send_queue.market is not None:
+            self.topics.leave(send_queue.market)
             # The two know each other; garbage in cycles stays forever (collector.py).
-            outlet.market = None
+            send_queue.market = None
 
     # --- what became durable ------------------------------------------------------------------
 
@@ -111,8 +111,8 @@ class Streams:
         put, followers = self.ring.put, self._followers
         for user, first, last, frame in output.private:
             put(user, first, last, frame)
-            for outlet in followers.get(user, _NOBODY):
-                outlet.notice(user)
+            for send_queue in followers.get(user, _NOBODY):
+                send_queue.notice(user)
 
     def publish(
         self,
@@ -127,18 +127,18 @@ class Streams:
             weights: connection -> what of it this output answers.
             answered: how many requests of a connection are answered by now.
         """
-        board = self.board
+        topics = self.topics
         if output.market:
-            board.publish(output.market)
+            topics.publish(output.market)
         if output.subscribed:
-            board.activate(output.subscribed)
-        if board.asking:
-            for connection in weights.keys() & board.asking:
-                board.answered(connection, answered(connection))
+            topics.activate(output.subscribed)
+        if topics.asking:
+            for connection in weights.keys() & topics.asking:
+                topics.answered(connection, answered(connection))
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _follow(self, outlet: Outlet, message: SubscribePrivate, user: int) -> bytes:
+    def _follow(self, send_queue: SendQueue, message: SubscribePrivate, user: int) -> bytes:
         request_id = message.request_id
         last = self.ring.last(user)
         after = last if message.after is None else message.after
@@ -149,23 +149,23 @@ class Streams:
         if after < oldest:
             text = REPORTS_GONE.text.format(user=user, oldest=oldest + 1)
             return error_frame(request_id, REPORTS_GONE.code, text)
-        if user not in outlet.followed:
-            if len(outlet.followed) >= PRIVATE_STREAMS_MAX:
+        if user not in send_queue.followed:
+            if len(send_queue.followed) >= PRIVATE_STREAMS_MAX:
                 return error_frame(request_id, ErrorCode.TOO_MANY_SUBSCRIPTIONS)
-            self._followers.setdefault(user, {})[outlet] = None
+            self._followers.setdefault(user, {})[send_queue] = None
             self.private_streams += 1
-        outlet.follow(user, after)
+        send_queue.follow(user, after)
         return encode_frame(PrivateSubscribed(request_id, 0, user, after, last))
 
-    def _unfollow(self, outlet: Outlet, request_id: int, user: int) -> bytes:
-        if user in outlet.followed:
-            self._drop(outlet, user)
-            outlet.unfollow(user)
+    def _unfollow(self, send_queue: SendQueue, request_id: int, user: int) -> bytes:
+        if user in send_queue.followed:
+            self._drop(send_queue, user)
+            send_queue.unfollow(user)
         return encode_frame(PrivateUnsubscribed(request_id, 0, user))
 
-    def _drop(self, outlet: Outlet, user: int) -> None:
+    def _drop(self, send_queue: SendQueue, user: int) -> None:
         followers = self._followers[user]
-        del followers[outlet]
+        del followers[send_queue]
         self.private_streams -= 1
         if not followers:
             del self._followers[user]

@@ -20,7 +20,7 @@ from hpe.errors import InvariantViolation
 from hpe.net.delivery.streams import Streams
 from hpe.net.limits.credits import CreditPool
 from hpe.net.logon import Authenticator
-from hpe.net.session import NOTHING, ServiceFacts, Session, State, Step, internal_run
+from hpe.net.session import NOTHING, ServiceFacts, SessionProtocol, State, Step, internal_run
 from hpe.net.stalled import refuse_orders
 from hpe.protocol.frames import split_frames
 from hpe.protocol.messages import (
@@ -71,7 +71,7 @@ class Port(Protocol):
     `answered` counts the requests whose answers were delivered to it.
     """
 
-    session: Session
+    session: SessionProtocol
     answered: int
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
@@ -136,7 +136,7 @@ class Switchboard:
         """Count the connections that have no session."""
         return len(self._ports) - len(self._by_session)
 
-    def enter(self, port: Port, authenticator: Authenticator | None = None) -> Session:
+    def enter(self, port: Port, authenticator: Authenticator | None = None) -> SessionProtocol:
         """Register a connection under a new number and return its session.
 
         Args:
@@ -144,7 +144,7 @@ class Switchboard:
             authenticator: decides about this one, in place of the engine's.
         """
         self.accepted += 1
-        session = Session(
+        session = SessionProtocol(
             self.accepted,
             self._take_attach_number,
             self.facts,

@@ -1,4 +1,4 @@
-"""The board of market-data subscriptions: which connection gets which updates, from when on.
+"""The topics of market data: which connection gets which updates, from when on.
 
 Owns all subscriptions and the market data that waits for each; used in the Trio loop, by readers
 (what their client asks for), the dispatcher (what became durable) and writers (what they take).
@@ -26,7 +26,7 @@ from hpe.core.codec import DECODE_FAULTS
 from hpe.core.contract import Run
 from hpe.core.runs import split_run
 from hpe.errors import InvariantViolation
-from hpe.net.delivery.conflation import Backlog, Counts, backlog_of
+from hpe.net.delivery.conflation import Counts, MarketBacklog, backlog_of
 from hpe.protocol.frames import PREFIX_BYTES, encode_frame
 from hpe.protocol.messages import (
     SUBSCRIPTIONS_MAX,
@@ -50,7 +50,7 @@ INSTRUMENTS_AHEAD: Final = 256
 """A subscribe may be sent before the instrument that it names is there. One that names a number
 far beyond is answered by the core like any other, and what nobody can want is not noted."""
 
-Key = tuple[int, int]
+TopicKey = tuple[int, int]
 """Instrument and channel."""
 
 
@@ -63,7 +63,7 @@ class _Asked(NamedTuple):
 
     requests: int
     request_id: int
-    key: Key
+    key: TopicKey
     subscription: _Subscription
 
 
@@ -75,7 +75,7 @@ class _Topic:
 
     __slots__ = ("active", "backlog", "caught_up", "members")
 
-    def __init__(self, backlog: Backlog) -> None:
+    def __init__(self, backlog: MarketBacklog) -> None:
         self.backlog = backlog
         # Without the values these would be sets, whose order differs from run to run.
         self.members: dict[_Subscription, None] = {}
@@ -109,7 +109,7 @@ class MarketQueue:
     def __init__(self, connection: int, ring: Callable[[], None]) -> None:
         self.connection = connection
         self._ring = ring
-        self._subscriptions: dict[Key, _Subscription] = {}
+        self._subscriptions: dict[TopicKey, _Subscription] = {}
         self._asked: deque[_Asked] = deque()
         self._waiting: dict[_Subscription, None] = {}  # whose turn it is comes first
         self._ended: list[bytes] = []  # what tells of subscriptions that the server ended
@@ -156,7 +156,7 @@ class MarketQueue:
             self._ring()
 
 
-class MarketBoard:
+class Topics:
     """All subscriptions of one engine.
 
     Args:
@@ -167,7 +167,7 @@ class MarketBoard:
         self._instruments = instruments
         self._counts = Counts()
         self.subscriptions = 0
-        self._topics: dict[Key, _Topic] = {}
+        self._topics: dict[TopicKey, _Topic] = {}
         self._asking: dict[int, MarketQueue] = {}
         self._masks: dict[int, int] = {}  # the channels of _topics by instrument
         self._wanted: bytes | None = b""
@@ -331,14 +331,14 @@ class MarketBoard:
         self._asking[queue.connection] = queue
         return True
 
-    def _topic(self, key: Key) -> _Topic:
+    def _topic(self, key: TopicKey) -> _Topic:
         topic = self._topics.get(key)
         if topic is None:
             topic = self._topics[key] = _Topic(backlog_of(key[1], self._counts))
             self._want(key)
         return topic
 
-    def _activate(self, queue: MarketQueue, request_id: int, key: Key) -> None:
+    def _activate(self, queue: MarketQueue, request_id: int, key: TopicKey) -> None:
         if not any(asked[1:3] == (request_id, key) for asked in queue._asked):
             return  # in a form that `has_subscribe` does not know
         while (asked := queue._asked.popleft())[1:3] != (request_id, key):
@@ -365,7 +365,7 @@ class MarketBoard:
         if is_there and not subscription.active and not subscription.asked:
             self._forget(subscription, asked.key)
 
-    def _forget(self, subscription: _Subscription, key: Key) -> None:
+    def _forget(self, subscription: _Subscription, key: TopicKey) -> None:
         topic = subscription.topic
         del subscription.queue._subscriptions[key]
         subscription.queue._waiting.pop(subscription, None)
@@ -378,7 +378,7 @@ class MarketBoard:
             del self._topics[key]
             self._want(key)
 
-    def _want(self, key: Key) -> None:
+    def _want(self, key: TopicKey) -> None:
         """Note that something is wanted, or not any more."""
         instrument, channel = key
         mask = self._masks.get(instrument, 0) ^ 1 << (channel - 1)

@@ -40,7 +40,7 @@ class CreditPool:
     """The bytes of all connections.
 
     `bytes_max` is for those that have little in flight, `bytes_shared_max` for the others;
-    `reply_bytes` is what their outlets count in and out.
+    `reply_bytes` is what their send queues count in and out.
     """
 
     def __init__(self, bytes_max: int) -> None:
@@ -50,8 +50,8 @@ class CreditPool:
         self.bytes_peak = 0
         self.reply_bytes = 0
         # Whose readers wait for room, the longest first: those with little in flight, and others.
-        self._little: OrderedDict[Account, None] = OrderedDict()
-        self._others: OrderedDict[Account, None] = OrderedDict()
+        self._little: OrderedDict[CreditAccount, None] = OrderedDict()
+        self._others: OrderedDict[CreditAccount, None] = OrderedDict()
 
     @property
     def pressed(self) -> bool:
@@ -87,17 +87,17 @@ class CreditPool:
         """True if a connection that has this many bytes in flight may take more."""
         return self.bytes < (self.bytes_max if held < LITTLE_BYTES else self.bytes_shared_max)
 
-    def enter(self, account: Account) -> None:
+    def enter(self, account: CreditAccount) -> None:
         """Put an account in line to be woken when there is room for it."""
         (self._little if account.bytes < LITTLE_BYTES else self._others)[account] = None
 
-    def leave(self, account: Account) -> None:
+    def leave(self, account: CreditAccount) -> None:
         """Forget that it waits; harmless when it was woken."""
         self._little.pop(account, None)
         self._others.pop(account, None)
 
 
-class Account:
+class CreditAccount:
     """One connection's frames and bytes in flight."""
 
     __slots__ = ("_lot", "_pool", "bytes", "frames", "frames_max")

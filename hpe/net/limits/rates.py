@@ -87,7 +87,7 @@ class Sender:
         self.cancels = _Excess()
 
 
-class Rates:
+class RateLimiter:
     """The buckets of all."""
 
     def __init__(self, limits: RateLimits) -> None:

@@ -55,7 +55,7 @@ class _Source:
         self.refused_until_s = float("-inf")
 
 
-class Place:
+class SourcePlace:
     """What one connection takes up of its source; `address` is where it came from."""
 
     __slots__ = ("_source", "_sources", "_stranger", "address", "source")
@@ -96,7 +96,7 @@ class Sources:
         # Sources with failures, the longest ago first: what is forgotten in this order.
         self._failing: OrderedDict[str, _Source] = OrderedDict()
 
-    def enter(self, address: str, now_s: float) -> Place | ErrorCode:
+    def enter(self, address: str, now_s: float) -> SourcePlace | ErrorCode:
         """Return the place of a new connection, or why it has none.
 
         Args:
@@ -112,7 +112,7 @@ class Sources:
             source = self._sources[key] = _Source(key)
         source.connections += 1
         source.strangers += 1
-        return Place(self, source, address)
+        return SourcePlace(self, source, address)
 
     def refuses(self, address: str, now_s: float, waiting: int = 0) -> ErrorCode | None:
         """Return why a new connection would have no place; None: it would have one.

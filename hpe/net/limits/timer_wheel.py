@@ -33,30 +33,30 @@ def _nothing(now_s: float) -> float | None:
 class Timer:
     """One deadline; `Wheel.schedule` makes it."""
 
-    __slots__ = ("_look", "_slot", "_wheel")
+    __slots__ = ("_look", "_slot", "_timer_wheel")
 
-    def __init__(self, wheel: Wheel, look: Look) -> None:
-        self._wheel = wheel
+    def __init__(self, timer_wheel: TimerWheel, look: Look) -> None:
+        self._timer_wheel = timer_wheel
         self._look = look
         self._slot: int | None = None
 
     def sooner(self, deadline_s: float) -> None:
         """Move to a deadline that is sooner than the present one; a later one changes nothing."""
-        slot = self._wheel._slot_of(deadline_s)
+        slot = self._timer_wheel._slot_of(deadline_s)
         if self._slot is not None and slot < self._slot:
-            self._wheel._leave(self, self._slot)
+            self._timer_wheel._leave(self, self._slot)
             self._enter(slot)
 
     def cancel(self) -> None:
         """End it; harmless when it has ended."""
         if self._slot is not None:
-            self._wheel._leave(self, self._slot)
+            self._timer_wheel._leave(self, self._slot)
             self._slot = None
         self._look = _nothing
 
     def _enter(self, slot: int) -> None:
         self._slot = slot
-        self._wheel._enter(self, slot)
+        self._timer_wheel._enter(self, slot)
 
     def _due(self, now_s: float) -> None:
         here, self._slot = self._slot, None
@@ -66,10 +66,10 @@ class Timer:
         else:
             assert here is not None
             # At least one slot further: a deadline that has passed must not spin the task.
-            self._enter(max(self._wheel._slot_of(deadline_s), here + 1))
+            self._enter(max(self._timer_wheel._slot_of(deadline_s), here + 1))
 
 
-class Wheel:
+class TimerWheel:
     """Timers by slot of `granularity_s`; `serve` is the task that looks at them."""
 
     def __init__(self, granularity_s: float = GRANULARITY_S) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpe.core.listings.instruments import Instrument
 from hpe.core.money.balances import Account
-from hpe.core.money.fees import Rates, rates_of
+from hpe.core.money.fees import FeeRates, rates_of
 from hpe.core.places import NOBODY
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orderbook import OrderBook
@@ -50,7 +50,7 @@ def new_order(
     paying: Account | None = None,
     receiving: Account | None = None,
     self_trade: SelfTrade = SelfTrade.NONE,
-    rates: Rates = FREE,
+    rates: FeeRates = FREE,
     display: int = 0,
 ) -> Order:
     """Make a limit order (at market for price 0) as if it rested, with its slice shown."""

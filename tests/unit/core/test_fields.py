@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from hpe.core.fields import BadField, Rule, read_fields, rows_of
-from hpe.core.wellformed import Kind, Malformed, read_value, value_end
+from hpe.core.wellformed import Malformed, ValueKind, read_value, value_end
 from hpe.protocol.messages import (
     COMMANDS,
     CONTROL,
@@ -51,10 +51,10 @@ def good(rule: Rule) -> bytes:
     if rule.rows is not None:
         inner = [field for field in rule.rows.fields if field.required]
         return bytes([0x90 | len(inner)]) + b"".join(good(field.rule) for field in inner)
-    if rule.kind is Kind.INTEGER:
+    if rule.kind is ValueKind.INTEGER:
         allowed = rule.allowed or range(max(rule.low, 0), 128)
         return bytes([next(n for n in sorted(allowed) if n % rule.multiple_of == 0)])
-    simple = {Kind.BOOL: b"\xc2", Kind.STRING: b"\xa1a", Kind.ARRAY: b"\x90"}
+    simple = {ValueKind.BOOL: b"\xc2", ValueKind.STRING: b"\xa1a", ValueKind.ARRAY: b"\x90"}
     return simple.get(rule.kind) or b"\xc4\x20" + bytes(32)
 
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, SESSION, Entry, Timers
+from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, SESSION, TimerEntry, Timers
 
 LATE_NS = 1_000
 
@@ -115,7 +115,7 @@ def test_a_list_that_is_sorted_anew_each_time_gives_the_same(timers, seed):
         chance = random.random()
         if chance < 0.5:
             instrument = random.randint(0, 4)
-            row = Entry((random.randint(1, 40), random.randint(0, 4), number, 0), instrument)
+            row = TimerEntry((random.randint(1, 40), random.randint(0, 4), number, 0), instrument)
             rows.append(row)
             timers.add(*row)
         elif chance < 0.7 and rows:

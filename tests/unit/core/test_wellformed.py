@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe.core.wellformed import DEPTH_MAX, Kind, Malformed, read_value, value_end
+from hpe.core.wellformed import DEPTH_MAX, Malformed, ValueKind, read_value, value_end
 from tests.support.msgpack_forms import MALFORMED, well_formed
 
 NESTED = st.recursive(
@@ -67,13 +67,13 @@ def test_values_are_read_where_they_stand():
         kinds.append((value.kind, value.number, body[value.start : value.end]))
         position = value_end(body, position)
     assert kinds == [
-        (Kind.INTEGER, 1, b""),
-        (Kind.INTEGER, -5, b""),
-        (Kind.STRING, 0, "é".encode()),
-        (Kind.BINARY, 0, b"xy"),
-        (Kind.BOOL, 1, b""),
-        (Kind.NIL, 0, b""),
-        (Kind.MAP, 2, b""),
-        (Kind.INTEGER, 2**64 - 1, b""),
+        (ValueKind.INTEGER, 1, b""),
+        (ValueKind.INTEGER, -5, b""),
+        (ValueKind.STRING, 0, "é".encode()),
+        (ValueKind.BINARY, 0, b"xy"),
+        (ValueKind.BOOL, 1, b""),
+        (ValueKind.NIL, 0, b""),
+        (ValueKind.MAP, 2, b""),
+        (ValueKind.INTEGER, 2**64 - 1, b""),
     ]
     assert position == len(body)

@@ -20,7 +20,7 @@ from hpe.net.logon import (
     WRONG_USER,
     Authenticator,
     Grant,
-    Refusal,
+    LogonRefusal,
 )
 from hpe.protocol.messages import INT_MAX, PROTOCOL_VERSION, ErrorCode, Hello, Logon, Role
 
@@ -113,12 +113,12 @@ def test_a_proof_is_good_for_one_challenge_and_one_hello(key_id):
     key, message = OWN[key_id], hello(key_id, KEYS[key_id].users[0])
     body = msgspec.msgpack.encode(message)
     assert isinstance(attempt(key, message), Grant)
-    assert isinstance(attempt(key, message, server_nonce=b"\x03" * 32), Refusal)
-    assert isinstance(attempt(key, message, nonce=b"\x03" * 32), Refusal)
-    assert isinstance(attempt(key, message, body=body + b"\0"), Refusal)
+    assert isinstance(attempt(key, message, server_nonce=b"\x03" * 32), LogonRefusal)
+    assert isinstance(attempt(key, message, nonce=b"\x03" * 32), LogonRefusal)
+    assert isinstance(attempt(key, message, body=body + b"\0"), LogonRefusal)
     for change in ({"session_id": 1}, {"flags": 1}, {"window": 3}, {"client": "x"}):
         other = msgspec.structs.replace(message, **change)
-        assert isinstance(attempt(key, message, body=msgspec.msgpack.encode(other)), Refusal)
+        assert isinstance(attempt(key, message, body=msgspec.msgpack.encode(other)), LogonRefusal)
 
 
 @pytest.mark.parametrize("key_id", ["trader", "signer"])
@@ -128,12 +128,12 @@ def test_a_proof_with_one_bit_changed_proves_nothing(key_id, data):
     signature = prove(key, SERVER_NONCE, CLIENT_NONCE, msgspec.msgpack.encode(message))
     bit = data.draw(st.integers(0, 8 * len(signature) - 1))
     changed = (int.from_bytes(signature, "big") ^ (1 << bit)).to_bytes(len(signature), "big")
-    assert isinstance(attempt(key, message, signature=changed), Refusal)
+    assert isinstance(attempt(key, message, signature=changed), LogonRefusal)
 
 
 @given(signature=st.binary(min_size=32, max_size=64), key_id=st.sampled_from([*KEYS, "x", ""]))
 def test_no_bytes_that_a_stranger_sends_do_more_than_nothing(signature, key_id):
-    assert isinstance(attempt(OWN["trader"], hello(key_id), signature=signature), Refusal)
+    assert isinstance(attempt(OWN["trader"], hello(key_id), signature=signature), LogonRefusal)
 
 
 def test_the_bytes_that_are_proven_are_those_of_the_document():
@@ -157,14 +157,14 @@ def test_the_work_follows_from_the_proof_and_not_from_the_key(key_id, scheme, mo
         return honest(scheme, secret, proof, message)
 
     monkeypatch.setattr(module, "is_proof", count)
-    assert isinstance(attempt(Key("wrong", b"w" * 32, scheme), hello(key_id)), Refusal)
+    assert isinstance(attempt(Key("wrong", b"w" * 32, scheme), hello(key_id)), LogonRefusal)
     assert done == [(scheme, 32)]
 
 
 def test_nobody_s_secret_is_no_way_in():
     for zero in (bytes(32), bytes(64)):
-        assert isinstance(attempt(OWN["trader"], hello("nobody"), signature=zero), Refusal)
-    assert isinstance(attempt(Key("nobody", bytes(32)), hello("nobody")), Refusal)
+        assert isinstance(attempt(OWN["trader"], hello("nobody"), signature=zero), LogonRefusal)
+    assert isinstance(attempt(Key("nobody", bytes(32)), hello("nobody")), LogonRefusal)
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -189,7 +189,7 @@ def test_without_a_key_file_nothing_is_required():
 def test_an_empty_key_file_lets_nobody_in():
     assert Authenticator({}).required is True
     for key in OWN.values():
-        assert isinstance(attempt(key, hello(key.id), keys={}), Refusal)
+        assert isinstance(attempt(key, hello(key.id), keys={}), LogonRefusal)
 
 
 def test_taking_other_keys_names_what_is_gone_or_changed():
@@ -211,9 +211,9 @@ def test_taking_other_keys_names_what_is_gone_or_changed():
         logon = Logon(1, CLIENT_NONCE, prove(key, SERVER_NONCE, CLIENT_NONCE, body))
         return authenticator.check(body, message, SERVER_NONCE, logon)
 
-    assert isinstance(check(OWN["ops"], hello("ops")), Refusal)
-    assert isinstance(check(OWN["gateway"], hello("gateway", 1000)), Refusal)
-    assert isinstance(check(OWN["trader"], hello(user=8)), Refusal)
+    assert isinstance(check(OWN["ops"], hello("ops")), LogonRefusal)
+    assert isinstance(check(OWN["gateway"], hello("gateway", 1000)), LogonRefusal)
+    assert isinstance(check(OWN["trader"], hello(user=8)), LogonRefusal)
     assert isinstance(check(OWN["trader"], hello(user=7)), Grant)
     assert isinstance(check(Key("new", SECRET), hello("new")), Grant)
 

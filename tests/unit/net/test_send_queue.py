@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from hpe.core.output.private_ring import Overrun, PrivateRing
 from hpe.net.limits.credits import CreditPool
-from hpe.net.send_queue import TAKE_BYTES, USERS_AT_ONCE, Outlet, Parcel
+from hpe.net.send_queue import TAKE_BYTES, USERS_AT_ONCE, Parcel, SendQueue
 from hpe.protocol.frames import encode_frame, split_frames
 from hpe.protocol.messages import BalanceReport, PrivateUpdate
 
@@ -18,24 +18,24 @@ CREDITS_BYTES = 30
 
 
 class Desk:
-    """An outlet and the ring that it reads."""
+    """A send queue and the ring that it reads."""
 
     def __init__(self, reports_max: int = 1_000) -> None:
         self.ring = PrivateRing(reports_max)
         self.pool = CreditPool(1_000)
-        self.outlet = Outlet(3, self.ring, self.pool)
+        self.send_queue = SendQueue(3, self.ring, self.pool)
 
     def report(self, user: int, count: int = 1) -> None:
         first = self.ring.last(user) + 1
         last = first + count - 1
         rows = [BalanceReport(0, 0, n, n, 5, 1, 100, 0, 0, 0) for n in range(first, last + 1)]
         self.ring.put(user, first, last, encode_frame(PrivateUpdate(0, 0, user, first, last, rows)))
-        if user in self.outlet.followed:
-            self.outlet.notice(user)
+        if user in self.send_queue.followed:
+            self.send_queue.notice(user)
 
     def take_all(self) -> list[Parcel]:
         parcels = []
-        while (parcel := self.outlet.take()) is not None:
+        while (parcel := self.send_queue.take()) is not None:
             parcels.append(parcel)
         return parcels
 
@@ -55,19 +55,19 @@ def ranges(data: bytes) -> list[tuple[int, int, int]]:
 
 
 def test_replies_leave_in_order_with_their_credits(desk: Desk) -> None:
-    desk.outlet.put(b"one", 2, 20)
-    assert desk.outlet.take() == (b"one", 2, 20, True)
+    desk.send_queue.put(b"one", 2, 20)
+    assert desk.send_queue.take() == (b"one", 2, 20, True)
     for number, frames in enumerate((b"a", b"", b"c"), 1):
-        desk.outlet.put(frames, number, 10 * number)
-    assert desk.outlet.take() == (b"ac", 6, 60, True)
-    assert desk.outlet.take() is None
-    assert desk.outlet.reply_bytes == desk.pool.reply_bytes == 0
+        desk.send_queue.put(frames, number, 10 * number)
+    assert desk.send_queue.take() == (b"ac", 6, 60, True)
+    assert desk.send_queue.take() is None
+    assert desk.send_queue.reply_bytes == desk.pool.reply_bytes == 0
 
 
 def test_one_send_carries_a_bounded_part_of_the_replies(desk: Desk) -> None:
     pieces = [bytes([number]) * 100_000 for number in range(7)]
     for piece in pieces:
-        desk.outlet.put(piece, 1, 1)
+        desk.send_queue.put(piece, 1, 1)
     parcels = desk.take_all()
     assert [len(parcel.data) for parcel in parcels] == [300_000, 300_000, 100_000]
     assert b"".join(parcel.data for parcel in parcels) == b"".join(pieces)
@@ -76,8 +76,8 @@ def test_one_send_carries_a_bounded_part_of_the_replies(desk: Desk) -> None:
 
 def test_reports_follow_replies_from_where_the_stream_begins(desk: Desk) -> None:
     desk.report(7, 5)
-    desk.outlet.follow(7, 2)
-    desk.outlet.put(b"", 1, 1)
+    desk.send_queue.follow(7, 2)
+    desk.send_queue.put(b"", 1, 1)
     (parcel,) = desk.take_all()
     assert ranges(parcel.data) == [(7, 3, 5)]
     desk.report(7)
@@ -85,15 +85,15 @@ def test_reports_follow_replies_from_where_the_stream_begins(desk: Desk) -> None
     desk.report(7, 2)
     (parcel,) = desk.take_all()
     assert ranges(parcel.data) == [(7, 6, 6), (7, 7, 8)]
-    assert desk.outlet.followed == {7: 8}
+    assert desk.send_queue.followed == {7: 8}
 
 
 def test_a_stream_that_ended_gives_nothing_more(desk: Desk) -> None:
-    desk.outlet.follow(7, 0)
+    desk.send_queue.follow(7, 0)
     desk.report(7)
-    desk.outlet.unfollow(7)
+    desk.send_queue.unfollow(7)
     assert desk.take_all() == []
-    assert not desk.outlet.private_waits
+    assert not desk.send_queue.private_waits
 
 
 def test_users_take_turns_when_more_waits_than_one_send_carries() -> None:
@@ -102,7 +102,7 @@ def test_users_take_turns_when_more_waits_than_one_send_carries() -> None:
     for user in users:
         for _ in range(20):
             desk.report(user, 1_000)
-        desk.outlet.follow(user, 0)
+        desk.send_queue.follow(user, 0)
     firsts: list[int] = []
     seen = dict.fromkeys(users, 0)
     parcels = desk.take_all()
@@ -120,7 +120,7 @@ def test_users_take_turns_when_more_waits_than_one_send_carries() -> None:
 def test_a_send_looks_at_a_bounded_number_of_streams(desk: Desk) -> None:
     users = range(1, 2 * USERS_AT_ONCE + 2)
     for user in users:
-        desk.outlet.follow(user, 0)  # nothing has happened yet
+        desk.send_queue.follow(user, 0)  # nothing has happened yet
     desk.report(users[-1])
     parcels = desk.take_all()
     assert [parcel.data for parcel in parcels[:2]] == [b"", b""]
@@ -130,24 +130,24 @@ def test_a_send_looks_at_a_bounded_number_of_streams(desk: Desk) -> None:
 def test_a_position_that_the_ring_lost_is_an_overrun_and_loses_no_credits() -> None:
     desk = Desk(reports_max=10)
     desk.report(7)
-    desk.outlet.follow(7, 0)
+    desk.send_queue.follow(7, 0)
     for _ in range(1_000):
         desk.report(7)
-    desk.outlet.put(b"reply", 1, CREDITS_BYTES)
+    desk.send_queue.put(b"reply", 1, CREDITS_BYTES)
     with pytest.raises(Overrun):
-        desk.outlet.take()
-    assert desk.outlet.discard() == (1, CREDITS_BYTES)
-    desk.outlet.seal(b"sorry")
+        desk.send_queue.take()
+    assert desk.send_queue.discard() == (1, CREDITS_BYTES)
+    desk.send_queue.seal(b"sorry")
     assert desk.take_all() == [(b"sorry", 0, 0, True)]
 
 
 def test_the_last_words_come_last_and_only_credits_after_them(desk: Desk) -> None:
-    desk.outlet.follow(7, 0)
+    desk.send_queue.follow(7, 0)
     desk.report(7)
-    desk.outlet.put(b"reply", 1, CREDITS_BYTES)
-    desk.outlet.seal(b"last")
-    desk.outlet.seal(b"again")
-    desk.outlet.put(b"late", 2, CREDITS_BYTES)
+    desk.send_queue.put(b"reply", 1, CREDITS_BYTES)
+    desk.send_queue.seal(b"last")
+    desk.send_queue.seal(b"again")
+    desk.send_queue.put(b"late", 2, CREDITS_BYTES)
     desk.report(7)
     parcels = desk.take_all()
     data = b"".join(parcel.data for parcel in parcels)
@@ -156,50 +156,50 @@ def test_the_last_words_come_last_and_only_credits_after_them(desk: Desk) -> Non
     assert b"late" not in data
     assert b"again" not in data
     assert sum(parcel.frames for parcel in parcels) == 3
-    assert desk.outlet.sealed
-    assert not desk.outlet.private_waits
+    assert desk.send_queue.sealed
+    assert not desk.send_queue.private_waits
 
 
 def test_after_the_last_words_nothing_newer_is_given_however_slow_the_reader() -> None:
     desk = Desk(100_000)
     for _ in range(30):
         desk.report(7, 1_000)
-    desk.outlet.follow(7, 0)
-    desk.outlet.take()
-    desk.outlet.seal(b"")
+    desk.send_queue.follow(7, 0)
+    desk.send_queue.take()
+    desk.send_queue.seal(b"")
     given: list[tuple[int, int, int]] = []
-    while (parcel := desk.outlet.take()) is not None:
+    while (parcel := desk.send_queue.take()) is not None:
         given += ranges(parcel.data)
         desk.report(7, 1_000)
     assert desk.ring.last(7) > given[-1][2] == 30_000
-    assert not desk.outlet.private_waits
+    assert not desk.send_queue.private_waits
 
 
 def test_discarding_gives_the_credits_of_everything_that_waits(desk: Desk) -> None:
-    desk.outlet.follow(7, 0)
+    desk.send_queue.follow(7, 0)
     desk.report(7)
     for _ in range(3):
-        desk.outlet.put(b"reply", 2, CREDITS_BYTES)
-    assert desk.outlet.discard() == (6, 3 * CREDITS_BYTES)
-    assert desk.outlet.discard() == (0, 0)
+        desk.send_queue.put(b"reply", 2, CREDITS_BYTES)
+    assert desk.send_queue.discard() == (6, 3 * CREDITS_BYTES)
+    assert desk.send_queue.discard() == (0, 0)
     assert desk.take_all() == []
-    assert desk.outlet.reply_bytes == desk.pool.reply_bytes == 0
+    assert desk.send_queue.reply_bytes == desk.pool.reply_bytes == 0
 
 
 async def test_the_bell_rings_for_everything_that_comes(desk: Desk, nursery: trio.Nursery) -> None:
-    desk.outlet.follow(7, 0)
+    desk.send_queue.follow(7, 0)
     desk.take_all()
     calls = [
-        lambda: desk.outlet.put(b"x", 0, 0),
+        lambda: desk.send_queue.put(b"x", 0, 0),
         lambda: desk.report(7),
-        lambda: desk.outlet.follow(8, 0),
-        lambda: desk.outlet.seal(b"end"),
+        lambda: desk.send_queue.follow(8, 0),
+        lambda: desk.send_queue.seal(b"end"),
     ]
     for call in calls:
-        nursery.start_soon(desk.outlet.wait)
+        nursery.start_soon(desk.send_queue.wait)
         await wait_all_tasks_blocked()
-        assert desk.outlet.idle
+        assert desk.send_queue.idle
         call()
         await wait_all_tasks_blocked()
-        assert not desk.outlet.idle
+        assert not desk.send_queue.idle
         assert not nursery.child_tasks

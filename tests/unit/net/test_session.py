@@ -9,7 +9,7 @@ from hpe.access.keys import Key, KeyEntry, Scheme
 from hpe.access.proofs import new_nonce, prove
 from hpe.core.contract import SYSTEM_CONNECTION
 from hpe.net.logon import OTHER_REQUEST, UNKNOWN_KEY, WRONG_PROOF, WRONG_USER, Authenticator
-from hpe.net.session import NOTHING, Session, State, Step
+from hpe.net.session import NOTHING, SessionProtocol, State, Step
 from hpe.protocol.frames import Chunk, encode_frame
 from hpe.protocol.messages import (
     LOGOUT_KEEP_ORDERS,
@@ -59,7 +59,9 @@ class Desk:
     def __init__(self, keys: dict[str, KeyEntry] | None = None) -> None:
         self.facts = Facts()
         self.authenticator = Authenticator(keys)
-        self.session = Session(3, lambda number: 38 + number, self.facts, self.authenticator)
+        self.session = SessionProtocol(
+            3, lambda number: 38 + number, self.facts, self.authenticator
+        )
 
     def say(self, request: Request) -> Step:
         return self.session.control(Chunk(True, 1, encode_frame(request)))

@@ -7,7 +7,7 @@ import pytest
 
 from hpe.core.contract import Run
 from hpe.net.logon import Authenticator, Grant
-from hpe.net.session import Session, State, error_frame
+from hpe.net.session import SessionProtocol, State, error_frame
 from hpe.net.stalled import refuse_orders
 from hpe.protocol.frames import Chunk, encode_frame
 from hpe.protocol.messages import (
@@ -34,8 +34,8 @@ def order(request_id: int, user: int = 0) -> SubmitOrder:
 
 
 @pytest.fixture
-def session() -> Session:
-    made = Session(3, lambda number: number, Facts(), Authenticator(None))
+def session() -> SessionProtocol:
+    made = SessionProtocol(3, lambda number: number, Facts(), Authenticator(None))
     made.state = State.ATTACHING
     made.grant = Grant("", Role.TRADER, 8, 9)
     made.user = 8
@@ -43,13 +43,13 @@ def session() -> Session:
     return made
 
 
-def said(session: Session, frames: bytes, count: int) -> Run:
+def said(session: SessionProtocol, frames: bytes, count: int) -> Run:
     run = session.requests(Chunk(False, count, frames))
     assert run is not None
     return run
 
 
-def say(session: Session, *requests: Request) -> tuple[list[int], list[bytes]]:
+def say(session: SessionProtocol, *requests: Request) -> tuple[list[int], list[bytes]]:
     """Return the ids that are refused, and the frames that are left for the core."""
     frames = [encode_frame(request) for request in requests]
     run = said(session, b"".join(frames), len(frames))
@@ -67,7 +67,7 @@ def say(session: Session, *requests: Request) -> tuple[list[int], list[bytes]]:
     "request_", [order(8), SubmitOco(8, 1, 2, 5, 110, 90), ReplaceOrder(8, 1, 0, 5)]
 )
 def test_new_orders_pairs_and_replaces_are_refused_at_once(
-    session: Session, request_: Request
+    session: SessionProtocol, request_: Request
 ) -> None:
     assert say(session, request_) == ([8], [])
 
@@ -75,17 +75,19 @@ def test_new_orders_pairs_and_replaces_are_refused_at_once(
 @pytest.mark.parametrize(
     "request_", [CancelOrder(8, 1), MassCancel(8), Deposit(8, 1, 1), GetBalance(8, 1)]
 )
-def test_everything_else_is_the_core_s(session: Session, request_: Request) -> None:
+def test_everything_else_is_the_core_s(session: SessionProtocol, request_: Request) -> None:
     assert say(session, request_)[0] == []
 
 
-def test_an_id_that_the_session_had_at_its_welcome_is_the_core_s(session: Session) -> None:
+def test_an_id_that_the_session_had_at_its_welcome_is_the_core_s(session: SessionProtocol) -> None:
     for request_id in (1, LAST):
         assert say(session, order(request_id))[0] == []
     assert say(session, order(LAST + 1))[0] == [LAST + 1]
 
 
-def test_an_id_that_is_not_above_all_that_were_sent_since_is_the_core_s(session: Session) -> None:
+def test_an_id_that_is_not_above_all_that_were_sent_since_is_the_core_s(
+    session: SessionProtocol,
+) -> None:
     session.highest_id = 90
     assert say(session, order(90))[0] == []
     assert say(session, order(91), order(91))[0] == [91]
@@ -93,14 +95,14 @@ def test_an_id_that_is_not_above_all_that_were_sent_since_is_the_core_s(session:
     assert say(session, order(92), order(93))[0] == [92, 93]
 
 
-def test_the_first_that_is_the_core_s_keeps_all_behind_it(session: Session) -> None:
+def test_the_first_that_is_the_core_s_keeps_all_behind_it(session: SessionProtocol) -> None:
     requests = [order(8), order(9), CancelOrder(10, 1), order(11)]
     ids, left = say(session, *requests)
     assert ids == [8, 9]
     assert left == [encode_frame(request) for request in requests[2:]]
 
 
-def test_what_the_core_would_refuse_for_another_reason_is_its_own(session: Session) -> None:
+def test_what_the_core_would_refuse_for_another_reason_is_its_own(session: SessionProtocol) -> None:
     assert say(session, order(8, user=12))[0] == [], "not authorized"
     bad = msgspec.structs.replace(order(9), quantity=-1)
     assert say(session, bad)[0] == [], "a bad field"

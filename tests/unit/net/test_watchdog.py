@@ -6,7 +6,7 @@ import pytest
 
 from hpe.core.output.private_ring import PrivateRing
 from hpe.net.limits.credits import CreditPool
-from hpe.net.send_queue import Outlet
+from hpe.net.send_queue import SendQueue
 from hpe.net.watchdog import (
     BEHIND_PRESSED_S,
     BEHIND_S,
@@ -15,7 +15,7 @@ from hpe.net.watchdog import (
     STALL_S,
     WATCH_S,
     Finding,
-    Vigil,
+    Watchdog,
 )
 from hpe.protocol.messages import SILENCE_HEARTBEATS
 
@@ -25,18 +25,18 @@ STEP_S = 0.25
 
 
 class Desk:
-    """A connection's vigil and outlet, and its clock."""
+    """A connection's watchdog and send queue, and its clock."""
 
     def __init__(self) -> None:
-        self.vigil = Vigil()
-        self.outlet = Outlet(3, PrivateRing(100), CreditPool(1_000))
+        self.watchdog = Watchdog()
+        self.send_queue = SendQueue(3, PrivateRing(100), CreditPool(1_000))
         self.now_s = START_S
         self.progress_s = START_S
         self.pressed = False
         self.due_s = START_S
 
     def look(self) -> Finding:
-        look = self.vigil.look(self.now_s, self.progress_s, self.outlet, self.pressed)
+        look = self.watchdog.look(self.now_s, self.progress_s, self.send_queue, self.pressed)
         finding, self.due_s = look
         assert self.due_s > self.now_s
         return finding
@@ -53,14 +53,14 @@ class Desk:
 
     def send(self) -> None:
         """Put one reply on its way."""
-        self.outlet.put(b"reply", 1, 10)
-        assert self.outlet.take() is not None
-        self.vigil.sends(True, self.now_s)
+        self.send_queue.put(b"reply", 1, 10)
+        assert self.send_queue.take() is not None
+        self.watchdog.sends(True, self.now_s)
 
     def sent(self) -> None:
-        self.vigil.sent()
+        self.watchdog.sent()
         self.progress_s = self.now_s
-        assert self.outlet.take() is None
+        assert self.send_queue.take() is None
 
 
 @pytest.fixture
@@ -76,10 +76,10 @@ def test_nothing_is_found_of_a_connection_without_anything(desk: Desk) -> None:
 
 
 def test_a_quiet_side_owes_heartbeats_and_a_silent_client_is_found(desk: Desk) -> None:
-    assert desk.vigil.begin(HEARTBEAT_S, desk.now_s) == desk.now_s + HEARTBEAT_S
+    assert desk.watchdog.begin(HEARTBEAT_S, desk.now_s) == desk.now_s + HEARTBEAT_S
     assert desk.until_found() == (Finding.QUIET, HEARTBEAT_S)
     desk.progress_s = desk.now_s
-    desk.vigil.heard_s = desk.now_s
+    desk.watchdog.heard_s = desk.now_s
     silence_s = SILENCE_HEARTBEATS * HEARTBEAT_S
     heard_s = desk.now_s
     while (finding := desk.look()) in (Finding.NOTHING, Finding.QUIET):
@@ -89,11 +89,11 @@ def test_a_quiet_side_owes_heartbeats_and_a_silent_client_is_found(desk: Desk) -
 
 
 def test_one_look_is_not_enough(desk: Desk) -> None:
-    desk.vigil.begin(HEARTBEAT_S, desk.now_s)
+    desk.watchdog.begin(HEARTBEAT_S, desk.now_s)
     desk.now_s += 1_000  # this side stood still
     assert desk.look() is Finding.NOTHING
     assert desk.due_s == desk.now_s + SECOND_LOOK_S
-    desk.vigil.heard_s = desk.progress_s = desk.now_s  # it was there all the time
+    desk.watchdog.heard_s = desk.progress_s = desk.now_s  # it was there all the time
     assert desk.look() is Finding.NOTHING
     desk.now_s += 1_000
     assert desk.look() is Finding.NOTHING, "suspected anew"
@@ -102,22 +102,22 @@ def test_one_look_is_not_enough(desk: Desk) -> None:
 
 
 def test_while_this_side_does_not_listen_nobody_is_silent(desk: Desk) -> None:
-    desk.vigil.begin(HEARTBEAT_S, desk.now_s)
-    desk.vigil.held = True
+    desk.watchdog.begin(HEARTBEAT_S, desk.now_s)
+    desk.watchdog.held = True
     for _ in range(100):
         assert desk.look() is not Finding.SILENT
         desk.now_s += HEARTBEAT_S
-    desk.vigil.held = False
+    desk.watchdog.held = False
     assert desk.look() is not Finding.SILENT
 
 
 def test_private_data_that_is_not_taken_is_a_stall_and_market_data_is_none(desk: Desk) -> None:
-    desk.vigil.sends(False, desk.now_s)
+    desk.watchdog.sends(False, desk.now_s)
     for _ in range(100):
         assert desk.look() is Finding.NOTHING
         assert desk.due_s == desk.now_s + WATCH_S
         desk.now_s = desk.due_s
-    desk.outlet.put(b"reply", 1, 10)  # behind the market data
+    desk.send_queue.put(b"reply", 1, 10)  # behind the market data
     assert desk.until_found() == (Finding.STALLED, STALL_S + STEP_S)
 
 
@@ -138,8 +138,8 @@ def test_under_pressure_there_is_less_patience(desk: Desk) -> None:
 
 def test_who_always_has_something_waiting_but_keeps_up_is_never_late(desk: Desk) -> None:
     for _ in range(400):
-        desk.outlet.put(b"reply", 1, 10)
-        desk.outlet.put(b"reply", 1, 10)
+        desk.send_queue.put(b"reply", 1, 10)
+        desk.send_queue.put(b"reply", 1, 10)
         desk.send()
         assert desk.look() is Finding.NOTHING
         desk.now_s += STEP_S
@@ -147,7 +147,7 @@ def test_who_always_has_something_waiting_but_keeps_up_is_never_late(desk: Desk)
 
 
 def test_reports_of_a_private_stream_make_nobody_late(desk: Desk) -> None:
-    desk.vigil.sends(True, desk.now_s)
+    desk.watchdog.sends(True, desk.now_s)
     for _ in range(100):
         desk.progress_s = desk.now_s
         assert desk.look() is Finding.NOTHING
@@ -155,9 +155,9 @@ def test_reports_of_a_private_stream_make_nobody_late(desk: Desk) -> None:
 
 
 def test_an_end_has_its_time_and_no_heartbeats(desk: Desk) -> None:
-    desk.vigil.begin(HEARTBEAT_S, desk.now_s)
-    assert desk.vigil.ends(desk.now_s) == desk.now_s + BEHIND_S
+    desk.watchdog.begin(HEARTBEAT_S, desk.now_s)
+    assert desk.watchdog.ends(desk.now_s) == desk.now_s + BEHIND_S
     desk.now_s += 3
-    assert desk.vigil.ends(desk.now_s) == START_S + BEHIND_S, "once is enough"
-    desk.vigil.sends(True, desk.now_s)
+    assert desk.watchdog.ends(desk.now_s) == START_S + BEHIND_S, "once is enough"
+    desk.watchdog.sends(True, desk.now_s)
     assert desk.until_found(trickles=True) == (Finding.ENDLESS, BEHIND_S - 3 + STEP_S)

@@ -13,10 +13,10 @@ from hpe.orderflow.files import (
     Command,
     Expected,
     ExpectedBook,
-    Fill,
     Op,
     OrderFlowError,
     Outcome,
+    RecordedFill,
     ReportStream,
     parse_checkpoints,
     parse_commands,
@@ -127,7 +127,9 @@ def test_expectations_are_read() -> None:
     )
     assert expected == {
         3: Expected(
-            [Fill(11, 5, 100), Fill(12, 6, 101)], 7, [ExpectedBook([(99, 10)], [], at_least=1)]
+            [RecordedFill(11, 5, 100), RecordedFill(12, 6, 101)],
+            7,
+            [ExpectedBook([(99, 10)], [], at_least=1)],
         ),
         4: Expected(books=[ExpectedBook([(99, 10), (98, 1)], [(105, 3)], at_least=0)]),
         5: Expected(auction=(100, 30), filled={11: 30, 12: 20}),
@@ -155,7 +157,7 @@ CANCEL = order(5, Op.CANCEL, 1, Side.BUY, 10, 100)
 POST_ONLY = order(5, Op.POST_ONLY, 1, Side.BUY, 10, 100)
 CALL = order(5, Op.CALL, 0, Side.BUY, 0, 0)
 UNCROSS = order(5, Op.UNCROSS, 0, Side.BUY, 0, 0)
-FILLS = [Fill(7, 1, 100), Fill(8, 2, 100)]
+FILLS = [RecordedFill(7, 1, 100), RecordedFill(8, 2, 100)]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,12 @@ def test_outcomes_are_compared(
 
 
 AUCTION = Expected(auction=(100, 5), filled={7: 3, 8: 2, 9: 5})
-AUCTION_FILLS = [Fill(9, 3, 100), Fill(7, 3, 100), Fill(9, 2, 100), Fill(8, 2, 100)]
+AUCTION_FILLS = [
+    RecordedFill(9, 3, 100),
+    RecordedFill(7, 3, 100),
+    RecordedFill(9, 2, 100),
+    RecordedFill(8, 2, 100),
+]
 
 
 @pytest.mark.parametrize(
@@ -197,15 +204,15 @@ AUCTION_FILLS = [Fill(9, 3, 100), Fill(7, 3, 100), Fill(9, 2, 100), Fill(8, 2, 1
         (AUCTION_FILLS, (100, 6), ["auction 6@100, expected 5@100", "add up to 10"]),
         (AUCTION_FILLS[:3], (100, 5), ["order 8 traded 0 ", "add up to 8"]),
         (
-            [*AUCTION_FILLS[:3], Fill(6, 2, 100)],
+            [*AUCTION_FILLS[:3], RecordedFill(6, 2, 100)],
             (100, 5),
             ["order 6 traded 2 in the auction, expected 0", "order 8 traded 0 "],
         ),
-        ([*AUCTION_FILLS[:3], Fill(8, 2, 101)], (100, 5), ["order 8 traded at 101"]),
+        ([*AUCTION_FILLS[:3], RecordedFill(8, 2, 101)], (100, 5), ["order 8 traded at 101"]),
     ],
 )
 def test_auctions_are_compared(
-    fills: list[Fill], auction: tuple[int, int], complaints: list[str]
+    fills: list[RecordedFill], auction: tuple[int, int], complaints: list[str]
 ) -> None:
     found = differences(UNCROSS, Outcome(True, fills, 0, auction), AUCTION)
     assert len(found) == len(complaints)
@@ -344,7 +351,7 @@ def test_makers_get_their_names_back() -> None:
     taker = order(2, Op.LIMIT, 8, Side.BUY, 5, 100)
     reports = [report(900, Liquidity.TAKER), report(901, Liquidity.MAKER)]
     outcome = translator.outcome(taker, response(901, status=OrderStatus.FILLED), reports)
-    assert outcome == Outcome(True, [Fill(7, 5, 100)], 0)
+    assert outcome == Outcome(True, [RecordedFill(7, 5, 100)], 0)
 
 
 def test_rejects_and_canceled_quantities_are_told_apart() -> None:
@@ -378,7 +385,7 @@ def test_the_fills_of_an_auction_get_their_names_back() -> None:
     assert called == Outcome(True, [], 0)
     rows = [fill_row(901, Side.BUY, 5), fill_row(900, Side.SELL, 5)]
     outcome = translator.outcome(UNCROSS, UncrossResponse(1, 0, 1, 0, 1, 100, 5), [], rows)
-    assert outcome == Outcome(True, [Fill(8, 5, 100), Fill(7, 5, 100)], 0, (100, 5))
+    assert outcome == Outcome(True, [RecordedFill(8, 5, 100), RecordedFill(7, 5, 100)], 0, (100, 5))
 
 
 def test_refused_phases_are_told() -> None:

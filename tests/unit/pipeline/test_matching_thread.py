@@ -15,7 +15,7 @@ from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Core, Outpu
 from hpe.core.rows import DumpedSession
 from hpe.errors import InvariantViolation
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, Clock, Reading
-from hpe.pipeline.matching_thread import _DUE, PAUSES, STOP, Served, Work, _take, run
+from hpe.pipeline.matching_thread import _DUE, PAUSES, STOP, QueuedBatch, Served, _take, run
 from hpe.protocol.frames import frame, split_frames
 from hpe.protocol.messages import (
     AddAsset,
@@ -32,10 +32,10 @@ from tests.support.dumps import rows_of
 from tests.support.hand_set_clock import NOON_NS, HandSetClock
 
 
-def work(*requests: Request, connection: int = SYSTEM_CONNECTION, attach: int = 0) -> Work:
+def work(*requests: Request, connection: int = SYSTEM_CONNECTION, attach: int = 0) -> QueuedBatch:
     frames = b"".join(frame(encode(request)) for request in requests)
     runs = [Run(connection, attach, 0, len(requests), frames)]
-    return Work(runs, {connection: (len(requests), len(frames))})
+    return QueuedBatch(runs, {connection: (len(requests), len(frames))})
 
 
 MILLISECOND_NS: Final = 1_000_000
@@ -47,7 +47,7 @@ class Loop:
 
     def __init__(self, machine: Callable[[], Reading] | None = None) -> None:
         self.core: Core = new_core()
-        self.inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
         self.log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
         self.clock = Clock(self.core.last_time_ns, read=machine or HandSetClock())
         self.freed = 0
@@ -55,7 +55,7 @@ class Loop:
     def free(self) -> None:
         self.freed += 1
 
-    def serve(self, *items: Work | None) -> list[Served]:
+    def serve(self, *items: QueuedBatch | None) -> list[Served]:
         for item in items:
             self.inbox.put(item)
         run(self.core, self.inbox, self.log_inbox, self.free, self.clock)
@@ -146,7 +146,7 @@ def test_late_market_data_is_made_up_for_when_nothing_waits() -> None:
 
 
 def test_what_waits_goes_before_late_market_data() -> None:
-    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
     clock = Clock(0, read=HandSetClock())
     assert _take(inbox, 0, clock, 0, 0) is ATTACH
@@ -158,7 +158,7 @@ def test_what_waits_goes_before_late_market_data() -> None:
 def test_while_late_market_data_rests_a_timer_is_not_missed() -> None:
     clock = Clock(0, read=HandSetClock())
     rested_ns = clock.steady_ns() + DAY_NS
-    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
     assert _take(inbox, NOON_NS, clock, 0, rested_ns) is _DUE
     inbox.put(ATTACH)
     assert _take(inbox, 0, clock, 0, rested_ns) is ATTACH
@@ -168,7 +168,7 @@ def test_what_is_due_waits_until_its_pace_but_a_batch_does_not() -> None:
     machine = HandSetClock()
     clock = Clock(0, read=machine)
     paced_ns = clock.steady_ns() + DAY_NS
-    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
     assert _take(inbox, DUE_AT_ONCE, clock, paced_ns) is ATTACH
     machine.passes(DAY_NS)
@@ -202,7 +202,7 @@ def test_what_goes_on_by_itself_leaves_as_much_time_as_it_takes() -> None:
 class EndsTheLoop(queue.SimpleQueue[Served | None]):
     """A log inbox that stops the loop at the first output."""
 
-    def __init__(self, inbox: queue.SimpleQueue[Work | None]) -> None:
+    def __init__(self, inbox: queue.SimpleQueue[QueuedBatch | None]) -> None:
         super().__init__()
         self.inbox = inbox
 
@@ -230,12 +230,12 @@ def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
 
 
 def test_a_waiting_batch_goes_before_a_due_timer() -> None:
-    inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
     assert _take(inbox, 10, Clock(NOON_NS, read=HandSetClock()), 0) is ATTACH
 
 
-class Counting(queue.SimpleQueue[Work | None]):
+class Counting(queue.SimpleQueue[QueuedBatch | None]):
     """An empty inbox: notes how long each wait was to be, and lets that time pass."""
 
     def __init__(self, passes: Callable[[float], None]) -> None:
@@ -243,7 +243,7 @@ class Counting(queue.SimpleQueue[Work | None]):
         self.passes = passes
         self.waits: list[float] = []
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Work | None:
+    def get(self, block: bool = True, timeout: float | None = None) -> QueuedBatch | None:
         assert timeout is not None
         self.waits.append(timeout)
         self.passes(timeout)

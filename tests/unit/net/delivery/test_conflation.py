@@ -11,8 +11,8 @@ import pytest
 
 from hpe.core.contract import Run
 from hpe.net.delivery import conflation
-from hpe.net.delivery.conflation import Backlog, Counts, LevelsBacklog, backlog_of
-from hpe.net.delivery.topics import MarketBoard, MarketQueue
+from hpe.net.delivery.conflation import Counts, LevelsBacklog, MarketBacklog, backlog_of
+from hpe.net.delivery.topics import MarketQueue, Topics
 from hpe.protocol.frames import encode_frame, split_frames
 from hpe.protocol.messages import BookChange, Channel, LevelsUpdate, OrdersUpdate, Subscribe
 
@@ -70,8 +70,8 @@ class Engine:
 class Client:
     """Applies what it gets by the rules of protocol.md."""
 
-    def __init__(self, board: MarketBoard, connection: int, channel: Channel) -> None:
-        self.board = board
+    def __init__(self, topics: Topics, connection: int, channel: Channel) -> None:
+        self.topics = topics
         self.queue = MarketQueue(connection, lambda: None)
         self.channel = channel
         self.book: Book = ({}, {})
@@ -84,14 +84,14 @@ class Client:
     def ask(self) -> None:
         self.asked += 1
         frame = encode_frame(Subscribe(self.asked, 1, self.channel))
-        self.board.admit(self.queue, Run(self.queue.connection, 1, 0, 1, frame), self.asked)
+        self.topics.admit(self.queue, Run(self.queue.connection, 1, 0, 1, frame), self.asked)
 
     def snapshot(self, engine: Engine) -> None:
         """Take the reply, which overtakes what waits."""
         self.book = dict(engine.book[0]), dict(engine.book[1])
         self.known = engine.sequence
         self.in_step = True
-        self.board.activate([(self.queue.connection, self.asked, 1, self.channel)])
+        self.topics.activate([(self.queue.connection, self.asked, 1, self.channel)])
 
     def take(self, bytes_max: int) -> None:
         for body in split_frames(self.queue.take(bytes_max)):
@@ -134,15 +134,15 @@ def test_whatever_the_readers_do_they_end_with_the_engines_book(
     monkeypatch.setattr(conflation, "KEPT_UPDATES_MAX", source.choice([1, 3, 10]))
     monkeypatch.setattr(conflation, "KEPT_BYTES_MAX", source.choice([100, 500]))
     monkeypatch.setattr(conflation, "LEVELS_KEPT_MAX", source.choice([5, 30, 500]))
-    engine, board = Engine(seed, prices=source.choice([4, 40])), MarketBoard(lambda: 9)
-    clients = [Client(board, number, channel) for number in range(1, 6)]
+    engine, topics = Engine(seed, prices=source.choice([4, 40])), Topics(lambda: 9)
+    clients = [Client(topics, number, channel) for number in range(1, 6)]
     for client in clients:
         client.ask()
     for step in range(400):
         levels, orders = engine.batch()
-        board.publish([(1, Channel.LEVELS, levels), (1, Channel.ORDERS, orders)])
+        topics.publish([(1, Channel.LEVELS, levels), (1, Channel.ORDERS, orders)])
         for client in clients:
-            asking = client.queue.connection in board.asking
+            asking = client.queue.connection in topics.asking
             if asking and source.random() < 0.5:
                 client.snapshot(engine)
             elif not client.in_step and not asking:
@@ -152,7 +152,7 @@ def test_whatever_the_readers_do_they_end_with_the_engines_book(
                 client.take(source.choice([1, 200, ALL]))
             if step % 97 == 0:
                 client.in_step = False  # it asks again although nothing is missing
-        board.check()
+        topics.check()
     for client in clients:
         while client.queue or not client.in_step:
             if not client.in_step:
@@ -162,22 +162,22 @@ def test_whatever_the_readers_do_they_end_with_the_engines_book(
         assert client.book == engine.book
         assert client.known == engine.sequence
     assert clients[0].checked  # the others may see nothing but gaps and snapshots
-    board.leave(clients[0].queue)
+    topics.leave(clients[0].queue)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_reader_of_levels_has_no_gap_within_the_bounds(seed: int) -> None:
     """However seldom it reads: conflation merges as long as few levels are concerned."""
-    engine, board = Engine(seed, prices=50), MarketBoard(lambda: 9)
-    client = Client(board, 1, Channel.LEVELS)
+    engine, topics = Engine(seed, prices=50), Topics(lambda: 9)
+    client = Client(topics, 1, Channel.LEVELS)
     client.ask()
     client.snapshot(engine)
     for batches in (1, 10, 64, 65, 66, 300, 1, 700):
         for _ in range(batches):
-            board.publish([(1, Channel.LEVELS, engine.batch()[0])])
+            topics.publish([(1, Channel.LEVELS, engine.batch()[0])])
         client.take(ALL)
         assert client.book == engine.book
-    assert (client.gaps, board.dropped, board.merged) == (0, 0, 4)
+    assert (client.gaps, topics.dropped, topics.merged) == (0, 0, 4)
 
 
 def level(number: int) -> bytes:
@@ -205,7 +205,7 @@ def test_when_too_many_levels_changed_the_reader_sees_a_gap() -> None:
 
 
 def test_a_backlog_is_bounded_whatever_comes() -> None:
-    backlogs: list[Backlog] = [backlog_of(channel, Counts()) for channel in Channel]
+    backlogs: list[MarketBacklog] = [backlog_of(channel, Counts()) for channel in Channel]
     for number in range(1, 3_000):
         for backlog in backlogs:
             backlog.put(level(number % 7 + number))

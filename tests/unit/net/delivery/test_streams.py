@@ -10,7 +10,7 @@ from hpe.core.output.private_ring import PrivateRing
 from hpe.net.delivery import streams as streams_module
 from hpe.net.delivery.streams import Streams
 from hpe.net.limits.credits import CreditPool
-from hpe.net.send_queue import Outlet
+from hpe.net.send_queue import SendQueue
 from hpe.net.session import StreamRequest
 from hpe.protocol.frames import encode_frame, split_frames
 from hpe.protocol.messages import (
@@ -40,11 +40,11 @@ class Desk:
     def __init__(self) -> None:
         self.streams = Streams(PrivateRing(100), lambda: 9)
         ring, pool = self.streams.ring, CreditPool(1_000)
-        self.one, self.two = Outlet(1, ring, pool), Outlet(2, ring, pool)
+        self.one, self.two = SendQueue(1, ring, pool), SendQueue(2, ring, pool)
         self.requests = {1: 0, 2: 0}
 
-    def say(self, request: StreamRequest, outlet: Outlet | None = None) -> Answer:
-        frame = self.streams.carry_out(outlet or self.one, request, 7)
+    def say(self, request: StreamRequest, send_queue: SendQueue | None = None) -> Answer:
+        frame = self.streams.carry_out(send_queue or self.one, request, 7)
         return ANSWERS.decode(frame[4:])
 
     def report(self, *users: int) -> None:
@@ -56,10 +56,10 @@ class Desk:
             rows.append((user, number, number, encode_frame(update)))
         self.streams.report(QUIET._replace(private=rows))
 
-    def ask(self, outlet: Outlet, request: Subscribe) -> list[Run]:
-        self.requests[outlet.connection] += 1
-        run = Run(outlet.connection, 1, 0, 1, encode_frame(request))
-        return self.streams.admit(outlet, run, self.requests[outlet.connection])
+    def ask(self, send_queue: SendQueue, request: Subscribe) -> list[Run]:
+        self.requests[send_queue.connection] += 1
+        run = Run(send_queue.connection, 1, 0, 1, encode_frame(request))
+        return self.streams.admit(send_queue, run, self.requests[send_queue.connection])
 
     def publish(
         self, *subscribed: tuple[int, int, int, int], market: bytes = b"", answers: int = 0
@@ -74,10 +74,10 @@ def desk() -> Desk:
     return Desk()
 
 
-def taken(outlet: Outlet) -> list[tuple[int, int]]:
+def taken(send_queue: SendQueue) -> list[tuple[int, int]]:
     """Return (user, private sequence) of every report that waits."""
     found = []
-    while (parcel := outlet.take()) is not None:
+    while (parcel := send_queue.take()) is not None:
         for body in split_frames(parcel.data):
             update = UPDATES.decode(body)
             found += [(update.user, report.private_sequence) for report in update.reports]
@@ -119,12 +119,12 @@ def test_a_connection_that_leaves_leaves_nothing_behind(desk: Desk) -> None:
     desk.say(SubscribePrivate(2, None, 8))
     desk.say(SubscribePrivate(3), desk.two)
     desk.ask(desk.one, Subscribe(4, 1, Channel.BEST))
-    assert desk.streams.board.wanted
+    assert desk.streams.topics.wanted
     desk.streams.leave(desk.one)
     assert desk.streams.private_streams == 1
     assert desk.one.market is None
-    assert not desk.streams.board.wanted
-    assert not desk.streams.board.asking
+    assert not desk.streams.topics.wanted
+    assert not desk.streams.topics.asking
     desk.report(7, 8)
     assert taken(desk.two) == [(7, 1)]
 
@@ -151,7 +151,7 @@ def test_market_data_begins_behind_its_snapshot_and_ends_at_once(desk: Desk) -> 
     update = encode_frame(BestUpdate(0, 0, 1, 5, 9, 100, 1, 101, 1))
     (run,) = desk.ask(desk.one, Subscribe(4, 1, Channel.BEST))
     assert run.admit == 0
-    assert desk.streams.board.wanted == b"\0\0\0\1\1"
+    assert desk.streams.topics.wanted == b"\0\0\0\1\1"
     desk.publish((1, 4, 1, Channel.BEST), market=update, answers=1)
     assert desk.one.take() is None, "its snapshot has this update"
     desk.publish(market=update)
@@ -178,5 +178,5 @@ def test_private_data_leaves_before_market_data_and_last_words_end_it(desk: Desk
 def test_what_was_asked_and_refused_is_wanted_no_more(desk: Desk) -> None:
     desk.ask(desk.one, Subscribe(4, 1, Channel.BEST))
     desk.publish(answers=1)
-    assert not desk.streams.board.wanted
-    assert not desk.streams.board.asking
+    assert not desk.streams.topics.wanted
+    assert not desk.streams.topics.asking

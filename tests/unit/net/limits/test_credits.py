@@ -7,14 +7,14 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from hpe.errors import InvariantViolation
-from hpe.net.limits.credits import LITTLE_BYTES, Account, CreditPool
+from hpe.net.limits.credits import LITTLE_BYTES, CreditAccount, CreditPool
 
 BOUND = 8 * LITTLE_BYTES
 SHARED = BOUND - BOUND // 4
 
 
-def account(pool: CreditPool, frames_max: int = 1_000_000) -> Account:
-    mine = Account(pool)
+def account(pool: CreditPool, frames_max: int = 1_000_000) -> CreditAccount:
+    mine = CreditAccount(pool)
     mine.frames_max = frames_max
     return mine
 

@@ -8,7 +8,7 @@ import pytest
 
 from hpe.core.contract import Run
 from hpe.net.limits import rates
-from hpe.net.limits.rates import RateLimits, Rates, Sender
+from hpe.net.limits.rates import RateLimiter, RateLimits, Sender
 from hpe.net.logon import ANONYMOUS, Grant
 from hpe.protocol.frames import encode_frame
 from hpe.protocol.messages import (
@@ -52,7 +52,7 @@ def refusals(pieces: list[Run]) -> list[int]:
 
 
 def test_without_limits_nothing_is_touched() -> None:
-    limiter = Rates(RateLimits())
+    limiter = RateLimiter(RateLimits())
     run = run_of(*[ORDER] * 100)
     assert not limiter.limited
     pieces, cut = limiter.admit(sender(), run, START_S)
@@ -64,7 +64,7 @@ def test_without_limits_nothing_is_touched() -> None:
 @pytest.mark.parametrize("per_s", [1, 3, 7, 100, 99_999])
 def test_a_whole_burst_fits_and_nothing_more(per_s: int) -> None:
     burst = 50
-    limiter = Rates(RateLimits(per_s, burst))
+    limiter = RateLimiter(RateLimits(per_s, burst))
     pieces, _ = limiter.admit(sender(), run_of(*[ORDER] * burst), START_S)
     assert refusals(pieces) == [0] * burst
     pieces, _ = limiter.admit(sender(), run_of(QUERY, ORDER), START_S)
@@ -73,13 +73,13 @@ def test_a_whole_burst_fits_and_nothing_more(per_s: int) -> None:
 
 
 def test_a_burst_of_zero_is_one_second_of_the_rate() -> None:
-    limiter = Rates(RateLimits(messages_per_s=5))
+    limiter = RateLimiter(RateLimits(messages_per_s=5))
     pieces, _ = limiter.admit(sender(), run_of(*[ORDER] * 6), START_S)
     assert refusals(pieces) == [0] * 5 + [THROTTLED]
 
 
 def test_tokens_come_back_at_the_rate() -> None:
-    limiter = Rates(RateLimits(10, 2))
+    limiter = RateLimiter(RateLimits(10, 2))
     limiter.admit(sender(), run_of(ORDER, ORDER), START_S)
     assert refusals(limiter.admit(sender(), run_of(ORDER, ORDER), START_S + 0.1)[0]) == [
         0,
@@ -96,7 +96,7 @@ def test_tokens_come_back_at_the_rate() -> None:
 def test_it_admits_what_a_plain_token_bucket_admits(seed: int) -> None:
     source = random.Random(seed)
     per_s, burst = source.choice([1, 2, 8, 32]), source.randint(1, 20)
-    limiter = Rates(RateLimits(per_s, burst))
+    limiter = RateLimiter(RateLimits(per_s, burst))
     tokens, before, now_s = float(burst), START_S, START_S
     for _ in range(300):
         now_s += source.choice([0, 0, 1 / 1024, 3 / 128, 5 / 16])  # floats are exact there
@@ -110,7 +110,7 @@ def test_it_admits_what_a_plain_token_bucket_admits(seed: int) -> None:
 
 
 def test_cancels_have_a_bucket_of_their_own() -> None:
-    limiter = Rates(RateLimits(1, 1, 1, 2))
+    limiter = RateLimiter(RateLimits(1, 1, 1, 2))
     run = run_of(ORDER, ORDER, CANCEL, ORDER, MassCancel(4), CANCEL)
     pieces, _ = limiter.admit(sender(), run, START_S)
     assert refusals(pieces) == [0, THROTTLED, 0, THROTTLED, 0, THROTTLED]
@@ -118,21 +118,21 @@ def test_cancels_have_a_bucket_of_their_own() -> None:
 
 
 def test_cancels_without_a_limit_cost_nothing() -> None:
-    limiter = Rates(RateLimits(messages_per_s=1))
+    limiter = RateLimiter(RateLimits(messages_per_s=1))
     pieces, cut = limiter.admit(sender(), run_of(*[CANCEL] * 50, ORDER), START_S)
     assert refusals(pieces) == [0] * 51
     assert not cut
 
 
 def test_users_do_not_share_tokens() -> None:
-    limiter = Rates(RateLimits(1, 1))
+    limiter = RateLimiter(RateLimits(1, 1))
     assert refusals(limiter.admit(sender(), run_of(ORDER), START_S)[0]) == [0]
     assert refusals(limiter.admit(sender(2), run_of(ORDER), START_S)[0]) == [0]
     assert refusals(limiter.admit(sender(), run_of(ORDER), START_S)[0]) == [THROTTLED]
 
 
 def test_who_goes_on_far_above_the_rate_is_cut_and_who_stops_is_not() -> None:
-    limiter, me = Rates(RateLimits(10, 10)), sender()
+    limiter, me = RateLimiter(RateLimits(10, 10)), sender()
     assert not limiter.admit(me, run_of(*[ORDER] * 20), START_S)[1]  # twice the rate
     # Another connection of the same user is not cut for it.
     assert limiter.admit(sender(), run_of(ORDER), START_S + 0.01) == ([refused(ORDER)], False)
@@ -143,7 +143,7 @@ def test_who_goes_on_far_above_the_rate_is_cut_and_who_stops_is_not() -> None:
 
 
 def test_a_key_has_one_limit_for_all_its_users_and_takes_nobodys_tokens() -> None:
-    limiter = Rates(RateLimits(10, 2))
+    limiter = RateLimiter(RateLimits(10, 2))
     for role in (Role.MARKET_DATA, Role.GATEWAY, Role.OPERATOR, Role.TRADER):
         first, second = (Sender(Grant(f"key {role}", role, 1, 100), user) for user in (7, 8))
         assert refusals(limiter.admit(first, run_of(QUERY), START_S)[0]) == [0]
@@ -155,7 +155,7 @@ def test_a_key_has_one_limit_for_all_its_users_and_takes_nobodys_tokens() -> Non
 
 
 def test_control_draws_on_the_messages_but_for_the_end_and_heartbeats() -> None:
-    limiter, me = Rates(RateLimits(10, 2, 1, 1)), sender()
+    limiter, me = RateLimiter(RateLimits(10, 2, 1, 1)), sender()
     asked = [PING, LOGOUT, HEARTBEAT, PING, LOGOUT, HEARTBEAT, PING]
     assert [limiter.admit_control(me, kind, START_S)[0] for kind in asked] == [0] * 6 + [THROTTLED]
     assert refusals(limiter.admit(me, run_of(ORDER, CANCEL), START_S)[0]) == [THROTTLED, 0]
@@ -165,7 +165,7 @@ def test_control_draws_on_the_messages_but_for_the_end_and_heartbeats() -> None:
 
 
 def test_heartbeats_are_free_as_long_as_they_are_no_flood() -> None:
-    limiter, me = Rates(RateLimits(2, 2)), sender()
+    limiter, me = RateLimiter(RateLimits(2, 2)), sender()
     for beat in range(1_000):
         now_s = START_S + beat * HEARTBEAT_MS_MIN / 1_000
         assert limiter.admit_control(me, HEARTBEAT, now_s) == (0, False)
@@ -173,17 +173,17 @@ def test_heartbeats_are_free_as_long_as_they_are_no_flood() -> None:
     assert answers[:102] == [(0, False)] * 102, "those of 30 s at once, and the messages' burst"
     assert answers[102] == (THROTTLED, False)
     assert answers[-1] == (THROTTLED, True)
-    assert Rates(RateLimits(0, 0, 5)).admit_control(me, PING, START_S) == (0, False)
+    assert RateLimiter(RateLimits(0, 0, 5)).admit_control(me, PING, START_S) == (0, False)
 
 
 def test_a_burst_within_its_bound_is_never_cut() -> None:
-    limiter = Rates(RateLimits(1, 1_000))
+    limiter = RateLimiter(RateLimits(1, 1_000))
     assert not limiter.admit(sender(), run_of(*[ORDER] * 1_000), START_S)[1]
 
 
 def test_full_buckets_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "SWEEP_MIN", 10)
-    limiter = Rates(RateLimits(1, 1))
+    limiter = RateLimiter(RateLimits(1, 1))
     for user in range(100):
         limiter.admit(sender(user), run_of(ORDER), START_S + user)
         limiter.admit(sender(200), run_of(ORDER), START_S + user)

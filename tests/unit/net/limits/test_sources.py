@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpe.net.limits import sources
-from hpe.net.limits.sources import Place, SourceLimits, Sources, source_of
+from hpe.net.limits.sources import SourceLimits, SourcePlace, Sources, source_of
 from hpe.protocol.messages import ErrorCode
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -15,9 +15,9 @@ def table(connections_max: int = 10, strangers_max: int = 5) -> Sources:
     return Sources(SourceLimits(connections_max, strangers_max))
 
 
-def entered(table: Sources, address: str, now_s: float = 0.0) -> Place:
+def entered(table: Sources, address: str, now_s: float = 0.0) -> SourcePlace:
     place = table.enter(address, now_s)
-    assert isinstance(place, Place)
+    assert isinstance(place, SourcePlace)
     return place
 
 

@@ -11,12 +11,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from hpe.net.limits.timer_wheel import Timer, Wheel
+from hpe.net.limits.timer_wheel import Timer, TimerWheel
 
 GRANULARITY_S = 0.1
 
 
-class CountingWheel(Wheel):
+class CountingWheel(TimerWheel):
     """Counts how often its task woke up."""
 
     def __init__(self, granularity_s: float) -> None:
@@ -29,7 +29,7 @@ class CountingWheel(Wheel):
 
 
 @pytest.fixture
-async def wheel(nursery: trio.Nursery) -> CountingWheel:
+async def timer_wheel(nursery: trio.Nursery) -> CountingWheel:
     made = CountingWheel(GRANULARITY_S)
     nursery.start_soon(made.serve)
     await trio.testing.wait_all_tasks_blocked()
@@ -56,18 +56,18 @@ def on_time(looker: Looker, *deadlines_s: float) -> bool:
 
 
 async def test_a_timer_is_looked_at_until_it_says_no_more(
-    wheel: Wheel, autojump_clock: MockClock
+    timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
     start_s = trio.current_time()
     looker = Looker([start_s + 3.33, start_s + 20, None])
-    wheel.schedule(looker, start_s + 1.07)
+    timer_wheel.schedule(looker, start_s + 1.07)
     await trio.sleep(100)
     assert on_time(looker, start_s + 1.07, start_s + 3.33, start_s + 20)
-    assert len(wheel) == 0
+    assert len(timer_wheel) == 0
 
 
 async def test_timers_of_one_slot_are_looked_at_in_order(
-    wheel: Wheel, autojump_clock: MockClock
+    timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
     seen: list[int] = []
     due_s = trio.current_time() + 5
@@ -76,37 +76,39 @@ async def test_timers_of_one_slot_are_looked_at_in_order(
         return lambda _now_s: seen.append(number)
 
     for number in range(20):
-        wheel.schedule(looker(number), due_s)
+        timer_wheel.schedule(looker(number), due_s)
     await trio.sleep(6)
     assert seen == list(range(20))
 
 
 async def test_sooner_moves_forward_and_later_changes_nothing(
-    wheel: Wheel, autojump_clock: MockClock
+    timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
     start_s = trio.current_time()
     moved, kept = Looker([None]), Looker([None])
-    wheel.schedule(moved, start_s + 50).sooner(start_s + 2)
-    wheel.schedule(kept, start_s + 4).sooner(start_s + 50)
+    timer_wheel.schedule(moved, start_s + 50).sooner(start_s + 2)
+    timer_wheel.schedule(kept, start_s + 4).sooner(start_s + 50)
     await trio.sleep(10)
     assert on_time(moved, start_s + 2)
     assert on_time(kept, start_s + 4)
-    assert len(wheel) == 0
+    assert len(timer_wheel) == 0
 
 
-async def test_a_cancelled_timer_is_not_looked_at(wheel: Wheel, autojump_clock: MockClock) -> None:
+async def test_a_cancelled_timer_is_not_looked_at(
+    timer_wheel: TimerWheel, autojump_clock: MockClock
+) -> None:
     looker = Looker([])
-    timer = wheel.schedule(looker, trio.current_time() + 1)
+    timer = timer_wheel.schedule(looker, trio.current_time() + 1)
     timer.cancel()
     timer.cancel()
     timer.sooner(trio.current_time())
-    assert len(wheel) == 0
+    assert len(timer_wheel) == 0
     await trio.sleep(5)
     assert looker.looked_s == []
 
 
 async def test_a_look_may_cancel_its_neighbor_and_itself(
-    wheel: Wheel, autojump_clock: MockClock
+    timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
     timers: list[Timer] = []
 
@@ -117,28 +119,28 @@ async def test_a_look_may_cancel_its_neighbor_and_itself(
 
     neighbor = Looker([])
     due_s = trio.current_time() + 1
-    timers += [wheel.schedule(look, due_s), wheel.schedule(neighbor, due_s)]
+    timers += [timer_wheel.schedule(look, due_s), timer_wheel.schedule(neighbor, due_s)]
     await trio.sleep(10)
     assert neighbor.looked_s == []
-    assert len(wheel) == 0
+    assert len(timer_wheel) == 0
 
 
 async def test_a_look_may_schedule_what_is_due_already(
-    wheel: Wheel, autojump_clock: MockClock
+    timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
     late = Looker([None])
     start_s = trio.current_time()
 
     def look(now_s: float) -> None:
-        wheel.schedule(late, now_s - 1)
+        timer_wheel.schedule(late, now_s - 1)
 
-    wheel.schedule(look, start_s + 1)
+    timer_wheel.schedule(look, start_s + 1)
     await trio.sleep(2)
     assert on_time(late, start_s + 1)
 
 
 async def test_a_look_may_move_its_neighbors_in_the_slot(
-    wheel: Wheel, autojump_clock: MockClock
+    timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
     """What is cancelled in the middle of a slot is not looked at, what is put there is, once."""
     start_s = trio.current_time()
@@ -146,29 +148,29 @@ async def test_a_look_may_move_its_neighbors_in_the_slot(
 
     def look(now_s: float) -> None:
         timers[0].cancel()
-        wheel.schedule(third, start_s + 1)
+        timer_wheel.schedule(third, start_s + 1)
 
-    wheel.schedule(first, start_s + 1)
-    wheel.schedule(look, start_s + 1)
-    timers = [wheel.schedule(second, start_s + 1)]
+    timer_wheel.schedule(first, start_s + 1)
+    timer_wheel.schedule(look, start_s + 1)
+    timers = [timer_wheel.schedule(second, start_s + 1)]
     await trio.sleep(3)
     assert on_time(first, start_s + 1)
     assert second.looked_s == []
     assert on_time(third, start_s + 1)
-    assert len(wheel) == 0
+    assert len(timer_wheel) == 0
 
 
 def looking_s(slots: int) -> float:
     """Return the processor time of 40,000 looks in this many slots, the best of three."""
     taken_s = []
     for _ in range(3):
-        wheel = Wheel(GRANULARITY_S)
+        timer_wheel = TimerWheel(GRANULARITY_S)
         for number in range(40_000):
-            wheel.schedule(lambda _now_s: None, (1 + number % slots) * GRANULARITY_S)
+            timer_wheel.schedule(lambda _now_s: None, (1 + number % slots) * GRANULARITY_S)
         begin_s = time.thread_time()
-        wheel._look_at_due(1_000)
+        timer_wheel._look_at_due(1_000)
         taken_s.append(time.thread_time() - begin_s)
-        assert len(wheel) == 0
+        assert len(timer_wheel) == 0
     return min(taken_s)
 
 
@@ -178,18 +180,18 @@ async def test_a_crowd_in_one_slot_costs_no_more_per_timer_than_one_spread_out()
 
 
 async def test_a_passed_deadline_is_looked_at_once_per_slot(
-    wheel: Wheel, autojump_clock: MockClock
+    timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
     start_s = trio.current_time()
     looker = Looker([start_s] * 4 + [None])
-    wheel.schedule(looker, start_s)
+    timer_wheel.schedule(looker, start_s)
     await trio.sleep(10)
     assert len(looker.looked_s) == 5
     assert looker.looked_s[-1] <= start_s + 5 * GRANULARITY_S + 1e-9
 
 
 async def test_it_sleeps_while_nothing_is_due(
-    wheel: CountingWheel, autojump_clock: MockClock
+    timer_wheel: CountingWheel, autojump_clock: MockClock
 ) -> None:
     """10,000 quiet connections: one look each per interval, one wake-up per slot that has any."""
     looks = 0
@@ -201,19 +203,21 @@ async def test_it_sleeps_while_nothing_is_due(
 
     start_s = trio.current_time()
     for number in range(10_000):
-        wheel.schedule(look, start_s + 15 + number % 40 * GRANULARITY_S)
+        timer_wheel.schedule(look, start_s + 15 + number % 40 * GRANULARITY_S)
     await trio.sleep(29)
     assert looks == 10_000
-    assert wheel.wakes <= 42
-    assert len(wheel) == 10_000
+    assert timer_wheel.wakes <= 42
+    assert len(timer_wheel) == 10_000
 
 
-async def test_an_ended_timer_lets_go_of_its_owner(wheel: Wheel, autojump_clock: MockClock) -> None:
+async def test_an_ended_timer_lets_go_of_its_owner(
+    timer_wheel: TimerWheel, autojump_clock: MockClock
+) -> None:
     """Cyclic garbage collection is off in the service."""
 
     class Owner:
         def __init__(self, deadline_s: float) -> None:
-            self.timer = wheel.schedule(self.look, deadline_s)
+            self.timer = timer_wheel.schedule(self.look, deadline_s)
 
         def look(self, _now_s: float) -> float | None:
             return None
