@@ -137,7 +137,8 @@ class Run(NamedTuple):
 class Batch(NamedTuple):
     """What one crossing brings to the core.
 
-    `time_ns` is the batch's time (nanoseconds since the epoch), above every logged time.
+    `time_ns` is the batch's time (nanoseconds since the epoch), above every logged time and below
+    2^63.
     `wanted` names the market data that somebody asked for: rows of five bytes, the instrument
     (u32, big-endian) and a mask (bit channel - 1). It never affects state.
     """

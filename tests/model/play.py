@@ -97,10 +97,6 @@ NOTHING: Final = (0, 0, 0, 0)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-TIGHT: Final = Limits(stops=1, uncross_fills=2, part_fills=1, acts=(1, 1, 1, 1, 1_024), dead=1)
-"""Limits at which the work of a few orders is cut into parts."""
-
-
 class Play:
     """The core and the naive exchange, side by side; `told` is what each user was told."""
 

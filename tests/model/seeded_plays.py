@@ -17,8 +17,9 @@ from typing import Final
 
 from hpe.core.contract import DEFAULT_LIMITS, Limits
 from tests.model.commands import MOODS
-from tests.model.play import TIGHT, Play, described
+from tests.model.play import Play, described
 from tests.model.seats import USERS, Step
+from tests.model.stream_limits import modeled_limits
 from tests.support.core_driver import CoreFactory
 
 STEPS_PER_PLAY: Final = 500
@@ -57,7 +58,7 @@ def play_seed(new_core: CoreFactory, seed: int, steps: int = STEPS_PER_PLAY) -> 
 
 def _limits_of(seed: int) -> Limits:
     """Let every other round of moods be played with tight limits."""
-    return TIGHT if seed // MOODS % 2 else DEFAULT_LIMITS
+    return modeled_limits(Random(seed)) if seed // MOODS % 2 else DEFAULT_LIMITS
 
 
 def play_steps(

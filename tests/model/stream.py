@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from hpe.core.codec import decode_body
 from hpe.core.contract import SYSTEM_CONNECTION, Output, Run
 from hpe.errors import ConfigError
+from hpe.pipeline.clock import WALL_NS_MAX
 from hpe.protocol.messages import (
     AMOUNT_MAX,
     COMMANDS,
@@ -154,7 +155,8 @@ class Stream:
     def _wait(self) -> int:
         random, due_ns = self.random, self.venue.core.next_due_ns
         left_ns = due_ns - self.venue.time_ns
-        if left_ns > 0 and random.random() < 0.1:
+        within_reach = left_ns > 0 and due_ns < WALL_NS_MAX  # no clock comes to what is after that
+        if within_reach and random.random() < 0.1:
             return max(1, left_ns + random.choice((-1, 0, 0, UNIT_NS)))
         return random.choice((1, UNIT_NS, UNIT_NS, UNIT_NS, 3 * UNIT_NS, 30 * UNIT_NS))
 

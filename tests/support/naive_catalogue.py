@@ -78,8 +78,8 @@ def _delist_asset(state: NaiveState, asset: int) -> None:
 
 def _delist_instrument(state: NaiveState, book: int) -> None:
     state.instrument(book)
-    orders = [order for order in (*state.open, *state.ended) if order.book == book]
-    fills = [row for _, row in state.fills if row.instrument == book]
+    orders = [order for order in (*state.open, *state.known_ended()) if order.book == book]
+    fills = [row for _, row in state.known_fills() if row.instrument == book]
     reject_if(bool(orders or fills), RejectReason.IN_USE)
     del state.listings.instruments[book], state.listings.instrument_takers[book]
     state.statuses.pop(book, None)

@@ -28,7 +28,7 @@ from hpe.protocol.messages import (
 )
 from tests.support import naive_checks as checks
 from tests.support.naive_listings import Rejected, reject_if
-from tests.support.naive_matching import arrive, makers_for, outlook, trade
+from tests.support.naive_matching import arrive, cost_ahead, makers_for, trade
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_places import admit
 from tests.support.naive_state import NaiveState
@@ -86,7 +86,7 @@ def submit(state: NaiveState, user: int, command: SubmitOrder) -> NaiveOrder:
     reject_if(crosses, RejectReason.POST_ONLY_WOULD_CROSS)
     needed = order.needs()
     if order.order_type is OrderType.MARKET and order.side is Side.BUY and not order.terms.budget:
-        needed = outlook(state, order).cost
+        needed = cost_ahead(state, order)
     short = needed > state.account(user, order.asset())[0]
     reject_if(short, RejectReason.INSUFFICIENT_FUNDS)
     _accept(state, order)
@@ -198,7 +198,7 @@ def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int,
         : state.limits.mass_cancel
     ]
     end_all(state, chosen, CancelReason.MASS_CANCEL)
-    return len(chosen), len(matching) - len(chosen)
+    return len(chosen), sum(order.live for order in matching)
 
 
 def end_all(state: NaiveState, orders: list[NaiveOrder], reason: CancelReason) -> None:

@@ -82,12 +82,6 @@ _ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
 }
 
 
-def _is_asked_for_by_id(state: NaiveState, order: NaiveOrder) -> bool:
-    """True if an older order would be found in place of this one."""
-    older = [o for o in state.ended if o is not order and o.user == order.user]
-    return order.client_order_id in [o.client_order_id for o in older if o.client_order_id]
-
-
 def _as_they_are(state: NaiveState) -> list[tuple[object, ...]]:
     """List all open orders in their places, with what a replace may change."""
     return [(o.order_id, o.price, o.leaves, o.terms) for o in state.open]
@@ -333,7 +327,7 @@ class NaiveExchange:
         except Rejected as rejected:
             head = (command.request_id, rejected.flags, state.sequence, rejected.reason)
             return kind(*head, state.time_ns, OrderStatus.REJECTED, 0, 0, 0, 0, 0, 0, 0, 0)
-        if not order.live and not order.cum and not _is_asked_for_by_id(state, order):
+        if not order.live and not order.cum and not order.reuses_id:
             state.ended.remove(order)  # nobody needs to ask: this response tells all of it
         fills = state.trades - trades
         if isinstance(command, ReplaceOrder) and not command.requeue:

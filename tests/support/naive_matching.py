@@ -93,12 +93,15 @@ def meet(
     taker: NaiveOrder,
     resting: list[NaiveOrder],
     band: Band,
+    most: int,
     is_dead: Callable[[NaiveOrder], bool] = nobody_is_dead,
 ) -> Meeting:
     """Let an order meet the book, one maker at a time; returns why it went no further.
 
     0: it is filled, or its budget is used up. No_liquidity: nothing is left within its limit.
+    It trades with, or meets of its own user, so many orders at `most`.
     """
+    met = 0
     while taker.leaves or taker.terms.budget:
         maker = next(iter(makers_for(taker, resting)), None)
         if maker is None:
@@ -112,6 +115,9 @@ def meet(
             return 0 if taker.cum else CancelReason.NO_LIQUIDITY
         if band and not band[0] <= price <= band[1]:
             return CancelReason.BAND
+        if met == most:
+            return CancelReason.FILL_LIMIT
+        met += 1
         if maker.user == taker.user and taker.policy is not SelfTrade.NONE:
             yield _prevent(maker, taker)
             if _stops_at_oneself(taker):
@@ -193,9 +199,82 @@ def outlook(state: NaiveState, order: NaiveOrder) -> Outlook:
     """Let copies do what an order would do."""
     copies = [o.copied() for o in state.living(order.book)]
     taker = order.copied()
-    reason = _exhausted(meet(taker, copies, state.band(order.book)))
+    reason = _exhausted(meet(taker, copies, state.band(order.book), state.limits.fills))
     cost = taker.quote_total + taker.fee_total
     return Outlook(taker.cum - order.cum, cost, reason)
+
+
+class Looked(NamedTuple):
+    """What an order would take at a price; `own_last`: then it comes to one of its own user."""
+
+    price: int
+    lots: int
+    own_last: bool = False
+
+
+def looks_ahead(
+    state: NaiveState, order: NaiveOrder, lots: int, *, all_hidden: bool = False
+) -> list[Looked]:
+    """List what an order of so many lots would take, as one looks that may not trade first.
+
+    It counts as many makers as it could trade with. What is hidden at a price it counts only if
+    all slices of it that it would need are among those; `all_hidden`: also if they are not.
+    The last row is that where it gets no further, of price 0 if there is no more.
+    """
+    found: list[Looked] = []
+    makers_left, band = state.limits.fills, state.band(order.book)
+    for price, level in groupby(makers_for(order, state.living(order.book)), lambda o: o.price):
+        if not makers_left or (band and not band[0] <= price <= band[1]):
+            return [*found, Looked(price, 0)]
+        taken = hidden = slices = 0
+        own_last = False
+        for maker in level:
+            if not lots or not makers_left:
+                return [*found, Looked(price, taken, own_last), Looked(price, 0)]
+            makers_left -= 1
+            own_last = maker.user == order.user and order.policy is not SelfTrade.NONE
+            if not own_last:
+                part = min(maker.shown, lots)
+                taken, lots = taken + part, lots - part
+                hidden += maker.leaves - maker.shown
+                slices += -((maker.shown - maker.leaves) // max(maker.terms.display_quantity, 1))
+            elif order.policy is SelfTrade.DECREMENT:
+                lots -= min(maker.leaves, lots)
+            elif order.policy is not SelfTrade.CANCEL_MAKER:
+                return [*found, Looked(price, taken, own_last), Looked(price, 0)]
+        part = min(hidden, lots)
+        cut = min(slices, lots) > makers_left
+        if cut and not all_hidden:
+            part = 0
+        found.append(Looked(price, taken + part, own_last and not part))
+        makers_left, lots = max(0, makers_left - min(slices, lots)), lots - part
+        if cut:
+            return [*found, Looked(price, 0)]
+    return [*found, Looked(0, 0)]
+
+
+def cost_ahead(state: NaiveState, order: NaiveOrder) -> int:
+    """Return what a market buy by quantity would pay, with the fee, as far as it looks ahead."""
+    atoms = order.instrument.quote_atoms_per_tick
+    seen = looks_ahead(state, order, order.leaves, all_hidden=True)
+    return _cost(order, sum(part.price * part.lots for part in seen) * atoms)
+
+
+def uses_up_budget(state: NaiveState, order: NaiveOrder) -> bool:
+    """True if an order would use up its budget and buy something, as it looks before it trades."""
+    taker, asks = order.copied(), makers_for(order, state.living(order.book))
+    lots = _wanted(taker, asks[0].price) + 1 if asks else 0
+    *parts, end = looks_ahead(state, order, lots)
+    for price, there, own_last in parts:
+        taken = min(there, _wanted(taker, price))
+        if taken:
+            taker.cum += taken
+            notional = taken * price * taker.instrument.quote_atoms_per_tick
+            taker.fills.append((notional, taker.taker_ppm))
+        if taken < there or (own_last and not _wanted(taker, price)):
+            return taker.cum > 0
+    used_up = taker.needs() == 0 or (end.price > 0 and not _wanted(taker, end.price))
+    return taker.cum > 0 and used_up
 
 
 def _exhausted(meeting: Meeting) -> int:
@@ -214,16 +293,17 @@ def arrive(state: NaiveState, order: NaiveOrder) -> None:
         return
     terms, whole = order.terms, order.time_in_force is TimeInForce.FOK
     if whole or terms.minimum_quantity or terms.budget:
-        would = outlook(state, order)
-        short = would.reason != 0 if terms.budget else would.quantity < order.leaves
-        if whole and short:
+        if terms.budget:
+            whole = whole and not uses_up_budget(state, order)
+        seen = sum(part.lots for part in looks_ahead(state, order, order.leaves))
+        if whole and seen < (order.leaves or 1):
             state.end(order, CancelReason.FOK_NOT_FILLABLE)
             return
-        if would.quantity < terms.minimum_quantity:
+        if seen < terms.minimum_quantity:
             state.end(order, CancelReason.MINIMUM_NOT_FILLABLE)
             return
         if terms.budget:
-            order.leaves = would.quantity
+            order.leaves = outlook(state, order).quantity
     trade(state, order)
 
 
@@ -241,7 +321,7 @@ def trade(state: NaiveState, taker: NaiveOrder) -> None:
     resting = state.resting(taker.book)
     filled: list[NaiveOrder] = []
     prevented: list[Prevented] = []
-    meeting = meet(taker, resting, band, state.is_dead)
+    meeting = meet(taker, resting, band, state.limits.fills, state.is_dead)
     while True:
         try:
             event = next(meeting)

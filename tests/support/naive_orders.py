@@ -35,6 +35,7 @@ class NaiveOrder:
     """An order; `priority` orders those of one price, and stops of one trigger.
 
     `session` is the one with whose connection it ends, 0 for none; `key` whose place it takes.
+    `reuses_id`: when it ended, an older one could be asked for by the same client order id.
     """
 
     order_id: int
@@ -65,6 +66,7 @@ class NaiveOrder:
     key: int = 0
     live: bool = True
     reason: int = 0
+    reuses_id: bool = False
 
     @property
     def post_only(self) -> bool:

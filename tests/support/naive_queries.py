@@ -83,8 +83,11 @@ def _answer_listing(state: NaiveState, user: int, query: Request) -> Reply | Non
         mine = sorted((o for o in mine if o.order_id > after), key=lambda order: order.order_id)
         return OrdersReply(*head, [_row(state, order) for order in mine[:limit]])
     if isinstance(query, ListFills):
-        fills = [row for owner, row in state.fills if owner == user]
-        return FillsReply(*head, [row for row in fills if row.private_sequence > after][:limit])
+        fills = [row for owner, row in state.known_fills() if owner == user]
+        all_of_them = [row.private_sequence for owner, row in state.fills if owner == user]
+        forgotten = all_of_them[: len(all_of_them) - len(fills)]
+        page = [row for row in fills if row.private_sequence > after][:limit]
+        return FillsReply(*head, page, max(forgotten, default=0))
     if isinstance(query, ListBalances):
         return BalancesReply(*head, [r for r in _balances(state, user) if r[0] > after][:limit])
     holds = [hold for hold in state.holds if hold.user == user and hold.hold_id > after]
@@ -121,7 +124,7 @@ def _find_order(
 ) -> tuple[RejectReason, OrderRow | None]:
     if (query.order_id == 0) == (query.client_order_id == 0):
         return RejectReason.INVALID_COMBINATION, None
-    for order in state.open + state.ended[::-1]:
+    for order in state.open + state.known_ended()[::-1]:
         named = order.client_order_id if query.client_order_id else order.order_id
         if order.user == (query.user or user) and named == max(
             query.order_id, query.client_order_id

@@ -248,12 +248,22 @@ class NaiveState:
         order.show()
         self.open.append(order)
 
+    def known_ended(self) -> list[NaiveOrder]:
+        """Return the ended orders that can still be asked for."""
+        return self.ended[-self.limits.ended_orders :]
+
+    def known_fills(self) -> list[tuple[int, FillRow]]:
+        """Return the fills that can still be asked for, and whose they are."""
+        return self.fills[-self.limits.recent_fills :]
+
     def end(self, order: NaiveOrder, reason: int, *, bare: bool = False) -> None:
         """End an order and tell of it, unless it is filled; its partner does not end by this."""
         if order in self.open:
             self.open.remove(order)
         order.trigger = self.trigger_now(order)
         order.end(reason)
+        named = [o.client_order_id for o in self.known_ended() if o.user == order.user]
+        order.reuses_id = order.client_order_id > 0 and order.client_order_id in named
         self.ended.append(order)
         if reason:
             expired = reason == CancelReason.EXPIRED
