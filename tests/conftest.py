@@ -1,7 +1,7 @@
 """Shared set-up: Hypothesis profiles, the cores, where the shared data lies, who is alone.
 
 Under `pytest -n` several processes run tests. Those marked `alone` compare times, or use all cores
-themselves, and those in integration/ have deadlines: none runs beside them.
+themselves: none runs beside them.
 """
 
 import fcntl
@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _is_alone(item: pytest.Item) -> bool:
-    return item.get_closest_marker("alone") is not None or "integration" in item.path.parts
+    return item.get_closest_marker("alone") is not None
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import trio
 
 from hpe.net.watchdog import STALL_S
 from hpe.protocol.messages import (
+    HEARTBEAT_MS_MAX,
     Channel,
     Deposit,
     GetBalance,
@@ -225,7 +226,7 @@ async def never_reads(port: int, *requests: Request) -> trio.socket.SocketType:
     raw.setblocking(False)
     slow = trio.socket.from_stdlib_socket(raw)
     await slow.connect(("127.0.0.1", port))
-    for request in (Hello(1, 1, 7), *requests):
+    for request in (Hello(1, 1, 7, heartbeat_ms=HEARTBEAT_MS_MAX), *requests):
         await slow.send(pack_request(request))
     return slow
 

@@ -68,15 +68,15 @@ class Manner(Enum):
 class Habit(NamedTuple):
     """What a keeper keeps and how.
 
-    `depth` is that of its snapshots; a slow one reads nothing for up to `slow_s`, then all there
-    is.
+    `depth` is that of its snapshots; a slow one reads nothing for up to `slow_steps` of the
+    traffic, then all there is.
     """
 
     instrument: int
     channel: Channel
     depth: int
     manner: Manner
-    slow_s: float
+    slow_steps: int
 
 
 class Note(NamedTuple):
@@ -102,7 +102,8 @@ class Keeper:
         port: of the service.
         number: of the keeper: its user, and the seed of its chances.
         habit: what it keeps.
-        quiet: when nothing changes any more: then a slow one reads on at once.
+        steps: that the traffic has taken.
+        quiet: whether nothing changes at present: then a slow one reads on at once.
 
     Attributes:
         notes: every state of the book that was known to be one.
@@ -116,7 +117,8 @@ class Keeper:
         port: int,
         number: int,
         habit: Habit,
-        quiet: trio.Event,
+        steps: trio_util.AsyncValue[int],
+        quiet: trio_util.AsyncBool,
     ) -> None:
         self.notes: set[Note] = set()
         self.seen: Counter[str] = Counter()
@@ -127,6 +129,7 @@ class Keeper:
         self._port = port
         self._user = 1_000 + number
         self._random = random.Random(number)
+        self._steps = steps
         self._quiet = quiet
         self._asked = 0
         self._worst: tuple[int | None, int | None] = (None, None)
@@ -165,9 +168,21 @@ class Keeper:
                 and trio.current_time() > awake_s + 1
                 and self._live
             ):
-                with trio.move_on_after(self._random.uniform(0.7, 1.0) * self.habit.slow_s):
-                    await self._quiet.wait()
+                await self._sleep()
                 awake_s = trio.current_time()
+
+    async def _sleep(self) -> None:
+        """Read nothing for a while: so much of the traffic, whatever time that takes it."""
+        missed = self._steps.value + self._random.uniform(0.7, 1.0) * self.habit.slow_steps
+        async with trio.open_nursery() as nursery:
+
+            async def until_quiet() -> None:
+                await self._quiet.wait_value(True)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(until_quiet)
+            await self._steps.wait_value(lambda steps: steps >= missed)
+            nursery.cancel_scope.cancel()
 
     async def _ask(self, line: Enemy) -> None:
         self._live = False
