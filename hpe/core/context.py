@@ -7,15 +7,11 @@ function depends on is in its arguments, or a row of the state.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from hpe.protocol.messages import HELLO_CANCEL_ON_DISCONNECT, Role
-
-if TYPE_CHECKING:
-    from hpe.core.places import Holder, Places
-    from hpe.core.sessions import Session
+from hpe.core.holders import Holder
 
 
 class Origin(NamedTuple):
@@ -26,20 +22,6 @@ class Origin(NamedTuple):
     holder: Holder
     operator: bool
     cancel_on_disconnect: bool
-
-
-def origin_of(session: Session, places: Places) -> Origin:
-    """Return where the commands of a session come from."""
-    # Market data is about no user, and its key may have named any.
-    user = session.user if session.role is not Role.MARKET_DATA else 0
-    cancels = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
-    operator = session.role is Role.OPERATOR
-    return Origin(user, session.session_id, places.of(session.key), operator, cancels)
-
-
-def service_origin(places: Places) -> Origin:
-    """Return where the commands of the service itself come from; it may do what operators may."""
-    return Origin(0, 0, places.of(0), True, False)
 
 
 class Context(msgspec.Struct, gc=False):

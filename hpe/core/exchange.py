@@ -11,96 +11,28 @@ from collections.abc import Callable
 
 from hpe.core.contract import DEFAULT_LIMITS, DUE_AT_ONCE, Limits
 from hpe.core.effort import ACT
-from hpe.core.listings.instruments import Listings
-from hpe.core.money.balances import BalanceCache
-from hpe.core.money.holds import Holds
+from hpe.core.exchange_state import ExchangeState
 from hpe.core.money.treasury import Treasury
-from hpe.core.places import Places, unreserved
-from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, TimerEntry, Timers
+from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, TimerEntry
 from hpe.core.trading.busy import Busy
 from hpe.core.trading.catalogue import Catalogue
 from hpe.core.trading.delisting import Delisting
 from hpe.core.trading.disconnects import Disconnects
 from hpe.core.trading.entry import OrderEntry
-from hpe.core.trading.expiry import Expiry
-from hpe.core.trading.market import Market
 from hpe.core.trading.operations import Operations
-from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import Order, OrderIndex
+from hpe.core.trading.orders import Order
 from hpe.core.trading.pairs import PairEntry
-from hpe.core.trading.parties import Parties
 from hpe.core.trading.replacing import OrderReplacing
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import HOUSE_USER, PlaceLimits, Side
+from hpe.protocol.messages import HOUSE_USER, Side
 
 
-class Settings:
-    """What the configuration decides about outcomes; changed by the logged `configure` only.
-
-    With fewer than `open_orders_any_max` open orders in all, no limit of them is reached.
-    """
-
-    __slots__ = (
-        "auto_create", "open_orders_any_max", "open_orders_max", "open_orders_per_user_max",
-        "places", "session_expiry_ns", "session_keep_ns",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.set(False, 86_400 * 10**9, 600 * 10**9, 1_000_000, 1_000_000)
-
-    def set(
-        self,
-        auto_create: bool,
-        session_expiry_ns: int,
-        session_keep_ns: int,
-        open_orders_max: int,
-        open_orders_per_user_max: int,
-        places: PlaceLimits = PlaceLimits(),  # noqa: B008 - immutable
-    ) -> None:
-        """Change all of it."""
-        self.auto_create = auto_create
-        self.session_expiry_ns = session_expiry_ns
-        self.session_keep_ns = session_keep_ns
-        self.open_orders_max = open_orders_max
-        self.open_orders_per_user_max = open_orders_per_user_max
-        self.places = places
-        self.open_orders_any_max = min(
-            unreserved(open_orders_max), open_orders_per_user_max, self.share_of(open_orders_max)
-        )
-
-    def share_of(self, count_max: int) -> int:
-        """Return how many of so many places one key may take, one at least."""
-        return -(-count_max * self.places.key_share_percent // 100)
-
-    def row(self) -> tuple[bool, int, int, int, int, PlaceLimits]:
-        """Return all of it, as `set` takes it."""
-        return (
-            self.auto_create, self.session_expiry_ns, self.session_keep_ns, self.open_orders_max,
-            self.open_orders_per_user_max, self.places,
-        )  # fmt: skip
-
-
-class Exchange:
-    """All books and all balances."""
+class Exchange(ExchangeState):
+    """The state, and what carries out commands and lets time act on it."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.limits = limits
-        self.settings = Settings()
-        self.sequence = 0
-        self.last_order_id = 0
-        # Sessions that are still to be closed because their key was revoked; sessions.py's.
-        self.revoked: dict[int, None] = {}
-        self.listings = Listings()
-        self.balances = BalanceCache()
-        self.timers = Timers(limits.acts)
-        self.places = Places(self.settings)
-        self.holds = Holds(self.balances, self.timers, self.settings, self.places)
-        self.orders = OrderIndex(self.timers, limits)
-        self.parties = Parties(self.settings, self.balances, self.orders, self.places)
-        self.books: dict[int, OrderBook] = {}
-        self.market = Market(self.balances, self.orders, self.timers, limits)
-        self.expiry = Expiry(self)
-        self.disconnects = Disconnects(self)
+        super().__init__(limits)
+        self.disconnects = Disconnects(self, self.act)
         self.acts: dict[int, Callable[[TimerEntry], None]] = {
             ORDER: self.expiry.act_on_order,
             HOLD: self.expiry.act_on_hold,
@@ -110,16 +42,11 @@ class Exchange:
         self.catalogue = Catalogue(self)
         self.delisting = Delisting(self)
         self.entry = OrderEntry(self)
-        self.pairs = PairEntry(self)
+        self.pairs = PairEntry(self, self.entry)
         self.replacing = OrderReplacing(self)
         self.treasury = Treasury(self)
         self.operations = Operations(self)
         self.busy = Busy(self)
-
-    @property
-    def time_ns(self) -> int:
-        """Time of the newest body, 0 before the first: the clock of the state."""
-        return self.timers.now_ns
 
     def let_time_act(self, time_ns: int) -> None:
         """Let what is due at a body's time act, in order, as far as the bounds of a body go."""

@@ -49,7 +49,8 @@ from hpe.core.rows import (
     DumpedWaiting,
     DumpedWork,
 )
-from hpe.core.sessions import Remembered, Session, Sessions
+from hpe.core.session import Remembered, Session
+from hpe.core.sessions import Sessions
 from hpe.core.state import dump_state
 from hpe.core.timers import ENDING, TimerEntry
 from hpe.core.trading.order_states import ENDED, QUEUED, RESTS, WAITING, OrderState

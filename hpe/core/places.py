@@ -11,74 +11,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from hpe.core.context import Context
+from hpe.core.holders import Holder, No, Refusal
+from hpe.core.settings import Settings, unreserved
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, INT_MAX, RejectReason
 
-if TYPE_CHECKING:
-    from hpe.core.context import Context
-    from hpe.core.exchange import Settings
-
-RESERVED_PART: Final = 8
-"""One of so many places is for operators: enough to put in order what others filled."""
-
 _HOLDERS_SLACK: Final = 64
 """Keys without a place that are remembered beside as many as have some: a new one costs little."""
-
-
-class Refusal(NamedTuple):
-    """A reject because of a limit; `flags` of the response say whose limit it is."""
-
-    reason: RejectReason
-    flags: int
-
-
-No = RejectReason | Refusal
-"""Why a command is rejected; NONE: it is not."""
-
-
-def told(no: No) -> tuple[RejectReason, int]:
-    """Return reason and flags of a response."""
-    return no if isinstance(no, Refusal) else (no, 0)
-
-
-class Holder:
-    """What sessions with one key have taken; key 0 stands for sessions that need none."""
-
-    __slots__ = ("accounts", "assets", "holds", "instruments", "key", "orders", "users")
-
-    def __init__(self, key: int) -> None:
-        self.key = key
-        self.users = 0
-        self.accounts = 0
-        self.orders = 0
-        self.holds = 0
-        self.assets = 0
-        self.instruments = 0
-
-    def counts(self) -> dict[str, int]:
-        """Return what was taken, by kind."""
-        return {
-            "users": self.users, "accounts": self.accounts, "orders": self.orders,
-            "holds": self.holds, "assets": self.assets, "instruments": self.instruments,
-        }  # fmt: skip
-
-    @property
-    def has_any(self) -> bool:
-        """True if there is something of it."""
-        return bool(
-            self.orders
-            or self.holds
-            or self.users
-            or self.accounts
-            or self.assets
-            or self.instruments
-        )
-
-
-NOBODY: Final = Holder(0)
-"""Whose place what takes none is: the house's accounts, and what is only looked at."""
 
 
 class Taken(NamedTuple):
@@ -152,8 +94,3 @@ class Places:
                     raise InvariantViolation(f"key {holder.key} has not {counted} {kind}")
             if counts:
                 raise InvariantViolation(f"{kind} are counted to keys that are not there")
-
-
-def unreserved(count_max: int) -> int:
-    """Return how many of so many places are not for operators alone."""
-    return count_max - count_max // RESERVED_PART

@@ -8,18 +8,15 @@ that comes, goes or gives way, however many there are. Source: protocol.md, "Roo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
 from hpe.core.contract import RoomLimit, RoomSizes
+from hpe.core.session import Session
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hpe.core.sessions import Session
 
 Owner = tuple[int, bool]
 """(number, True for a key, False for a user): in this order they give way."""

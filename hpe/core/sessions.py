@@ -9,85 +9,21 @@ revoked, or when others need its room (room.py).
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 
-import msgspec
-
 from hpe.core.contract import DEFAULT_LIMITS, RoomLimit, RoomSizes
-from hpe.core.permissions import permitted
 from hpe.core.room import Newcomer, Room, owner_of
+from hpe.core.session import Session
 from hpe.core.timers import SESSION, Due, TimerEntry, Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import (
-    INT_MAX,
     WINDOW_DEFAULT,
     ErrorCode,
     KeysValid,
-    Request,
     Role,
     SessionAttached,
 )
-
-
-class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One executed command: length and CRC-32 of its body tell a repeat from a reused id."""
-
-    request_id: int
-    length: int
-    crc: int
-    response: bytes
-
-
-class Session(msgspec.Struct):
-    """One client's position; `attach_number` is 0 while no connection holds it.
-
-    `detached_ns` is the logged time at which a detached session lost its connection. `role` and
-    the users from `user_first` to `user_last` say what it may do, `flags` and `grace_ms` what its
-    lost connection does; the newest attachment decides all of that but the role. `key` stands for
-    the key that it was opened with, 0 where keys are not asked for.
-    """
-
-    session_id: int
-    user: int
-    window: int
-    remembered: deque[Remembered]
-    role: Role = Role.ANONYMOUS
-    user_first: int = 1
-    user_last: int = INT_MAX
-    flags: int = 0
-    grace_ms: int = 0
-    key: int = 0
-    last_request_id: int = 0
-    attach_number: int = 0
-    detached_ns: int = 0
-
-    def may(self, request: Request) -> bool:
-        """True if its role and its users permit a request."""
-        return permitted(self.role, self.user_first, self.user_last, self.user, request)
-
-    @property
-    def grace_ns(self) -> int:
-        """How long a lost connection may stay away before its orders are canceled."""
-        return self.grace_ms * 1_000_000
-
-    def recall(self, request_id: int, length: int, crc: int) -> bytes | ErrorCode:
-        """Answer a request id at or below the last one.
-
-        Returns:
-            The remembered response, or why there is none.
-        """
-        remembered = self.remembered
-        if not remembered or request_id < remembered[0].request_id:
-            return ErrorCode.STALE_ID
-        index = bisect_left(remembered, request_id, key=lambda entry: entry.request_id)
-        entry = remembered[index]
-        if entry.request_id != request_id:
-            return ErrorCode.NOT_EXECUTED
-        if (entry.length, entry.crc) != (length, crc):
-            return ErrorCode.ID_REUSED
-        return entry.response
 
 
 class Sessions:

@@ -3,7 +3,14 @@
 import subprocess
 import sys
 
+import grimp
+
 from tests.conftest import PROJECT_ROOT
+
+AN_ORDER_AND_ITS_BOOK = {
+    f"hpe.core.trading.{name}" for name in ("orderbook", "orders", "triggers", "turns")
+}
+"""The one knot: an order knows the book, the trail and the line that it is in, and they hold it."""
 
 
 def loaded_by(module: str) -> set[str]:
@@ -20,3 +27,33 @@ def test_the_client_library_loads_no_part_of_the_service():
 
 def test_the_core_loads_nothing_but_the_wire():
     assert loaded_by("hpe.core") == {"core", "errors", "protocol", "version"}
+
+
+def knots(imports: dict[str, set[str]]) -> list[set[str]]:
+    """Return the sets of modules that reach each other: what remains without all that hangs off."""
+    reached: dict[str, set[str]] = {}
+    for module in imports:
+        found, left = set(), [module]
+        while left:
+            new = imports[left.pop()] - found
+            found |= new
+            left += new
+        reached[module] = found
+    return [
+        {other for other in found if module in reached[other]}
+        for module, found in reached.items()
+        if module in found
+    ]
+
+
+def test_modules_import_each_other_in_one_direction():
+    """Imports for types count: what a module has to know of another is what they are about."""
+    graph = grimp.build_graph("hpe", exclude_type_checking_imports=False, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) > 100
+    found = {frozenset(knot) for knot in knots(imports)}
+    assert found == {frozenset(AN_ORDER_AND_ITS_BOOK)}
+
+
+def test_a_knot_is_found():
+    assert knots({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [{"b", "c"}] * 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from sortedcontainers import SortedDict
 
-from hpe.core.places import Holder
+from hpe.core.holders import Holder
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import AssetRow, InstrumentRow
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Final
 
-from hpe.core.places import NOBODY, Holder
+from hpe.core.holders import NOBODY, Holder
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 

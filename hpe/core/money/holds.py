@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 import msgspec
 from sortedcontainers import SortedDict
 
+from hpe.core.holders import Holder, No
 from hpe.core.money.balances import BalanceCache
-from hpe.core.places import Holder, No, Places, Taken
+from hpe.core.places import Places, Taken
 from hpe.core.timers import HOLD, Due, Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import HoldRow, RejectReason
 
 if TYPE_CHECKING:
     from hpe.core.context import Context
-    from hpe.core.exchange import Settings
+    from hpe.core.settings import Settings
 
 
 class Hold(msgspec.Struct, gc=False):

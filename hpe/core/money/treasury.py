@@ -7,11 +7,11 @@ it and changes nothing. The movements themselves are balances.py's and holds.py'
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from hpe.core.context import Context
+from hpe.core.exchange_state import ExchangeState
+from hpe.core.holders import No, told
 from hpe.core.money.holds import Hold
-from hpe.core.places import No, told
 from hpe.core.trading.events import HoldEvent
 from hpe.protocol.messages import (
     CaptureHold,
@@ -32,9 +32,6 @@ from hpe.protocol.messages import (
     WithdrawResponse,
 )
 
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
-
 _Move = Callable[[int, int, int], No]
 """(user, asset, amount) -> why not: one movement of money."""
 
@@ -44,7 +41,7 @@ _MoneyCommand = Deposit | Withdraw | LockBalance | UnlockBalance | Transfer
 class Treasury:
     """Carries out money commands on one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
         self._assets = exchange.listings.assets
         self._balances = exchange.balances

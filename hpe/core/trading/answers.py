@@ -10,8 +10,8 @@ from zlib import crc32
 
 from hpe.core.codec import error_body, with_duplicate_flag
 from hpe.core.context import Context
-from hpe.core.places import No, told
-from hpe.core.sessions import Session
+from hpe.core.holders import No, told
+from hpe.core.session import Session
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.orders import Order
 from hpe.protocol.messages import (

@@ -9,9 +9,10 @@ protocol.md, "Unfinished work" and "Holds and due times".
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hpe.core.effort import ROW
+from hpe.core.exchange_state import ExchangeState
 from hpe.core.trading.dead import Search, count_dead
 from hpe.core.trading.kinds import STOPS
 from hpe.core.trading.replacing import named_order, only_cancels
@@ -33,14 +34,11 @@ from hpe.protocol.messages import (
     Uncross,
 )
 
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
-
 
 class Busy:
     """Knows what of one exchange is unfinished."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeState) -> None:
         self._books = exchange.books
         self._market = exchange.market
         self._works = exchange.market.turns.works

@@ -7,29 +7,52 @@ Source: protocol.md, "Call auctions".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from hpe.core.context import Context
-from hpe.core.effort import FILL, LEVEL, MOVED, UNCROSS
-from hpe.core.timers import INTERRUPTION, Due
+from hpe.core.contract import Limits
+from hpe.core.effort import FILL, LEVEL, MOVED, UNCROSS, Effort
+from hpe.core.timers import INTERRUPTION, Due, Timers
 from hpe.core.trading.auction import Clearing, clearing, fill_auction
-from hpe.core.trading.events import AuctionMatch
-from hpe.core.trading.executor import AuctionFill
+from hpe.core.trading.events import AuctionMatch, Event
+from hpe.core.trading.executor import AuctionFill, Executor
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.turns import UncrossInProgress, Work
+from hpe.core.trading.orders import Order, OrderIndex
+from hpe.core.trading.turns import Turns, UncrossInProgress, Work
 from hpe.protocol.messages import InstrumentStatus
-
-if TYPE_CHECKING:
-    from hpe.core.trading.market import Market
 
 NS_PER_MS: Final = 1_000_000
 _TRADING: Final = InstrumentStatus.TRADING
 
 
+class CallMarket(Protocol):
+    """What a call needs of its market: market.py, which is built on the calls."""
+
+    limits: Limits
+    orders: OrderIndex
+    timers: Timers
+    effort: Effort
+    executor: Executor
+    events: list[Event]
+    turns: Turns
+    last_trade_id: int
+
+    def fire(self, book: OrderBook, prices: list[int]) -> None:
+        """Note the prices of trades."""
+
+    def give_turns(
+        self, context: Context, book: OrderBook, *, fired: bool = True, resumed: bool = False
+    ) -> None:
+        """Run the turns of an instrument's stops."""
+
+    def unlink(self, order: Order, request_id: int) -> None:
+        """Dissolve an OCO pair, if the order is of one."""
+
+
 class Calls:
     """Begins and ends the calls of a market."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: CallMarket) -> None:
         self._market = market
         self._timers = market.timers
         self._effort = market.effort

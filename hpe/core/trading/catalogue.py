@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from sortedcontainers import SortedDict
 
 from hpe.core.context import Context
 from hpe.core.effort import ROW
+from hpe.core.exchange_state import ExchangeState
+from hpe.core.holders import No, told
 from hpe.core.listings.instruments import Instrument
-from hpe.core.places import No, Taken, told
+from hpe.core.places import Taken
 from hpe.core.trading.orderbook import OrderBook
 from hpe.protocol.messages import (
     AddAsset,
@@ -34,9 +36,6 @@ from hpe.protocol.messages import (
 )
 from hpe.protocol.scale import is_decimal_scale
 
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
-
 _NONE: Final = RejectReason.NONE
 _T = TypeVar("_T")
 _Listing = AddAsset | AddInstrument | ResolveInstrument
@@ -45,7 +44,7 @@ _Listing = AddAsset | AddInstrument | ResolveInstrument
 class Catalogue:
     """Adds to and shows the listings of one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
         self._listings = exchange.listings
 

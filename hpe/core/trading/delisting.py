@@ -8,10 +8,11 @@ pair needs it or there is money of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hpe.core.context import Context
 from hpe.core.effort import DELISTING, ROW
+from hpe.core.exchange_state import ExchangeState
 from hpe.core.trading.events import Delisted
 from hpe.core.trading.operations import count_orders
 from hpe.core.trading.orderbook import OrderBook
@@ -23,16 +24,13 @@ from hpe.protocol.messages import (
     RejectReason,
 )
 
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
-
 _NONE: Final = RejectReason.NONE
 
 
 class Delisting:
     """Takes listings of one exchange away."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
 
     def delist_asset(self, context: Context, command: DelistAsset) -> DelistAssetResponse:

@@ -8,14 +8,12 @@ stops nothing, and what it submits then is newer. Source: protocol.md, "Cancel o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from hpe.core.context import Context
+from hpe.core.exchange_state import ExchangeState
 from hpe.core.timers import ENDING, TimerEntry
 from hpe.protocol.messages import CancelReason
-
-if TYPE_CHECKING:
-    from hpe.core.context import Context
-    from hpe.core.exchange import Exchange
 
 _GONE = CancelReason.DISCONNECTED
 
@@ -23,8 +21,8 @@ _GONE = CancelReason.DISCONNECTED
 class Disconnects:
     """Sessions whose orders are to end, or end; each with its entries, the earliest first."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, exchange: ExchangeState, act: Callable[[TimerEntry], None]) -> None:
+        self._act = act  # counts an entry against the bounds before it acts
         self._orders = exchange.orders
         self._timers = exchange.timers
         self._market = exchange.market
@@ -68,7 +66,7 @@ class Disconnects:
             entry = theirs[0]
             if entry.due[0] > context.time_ns or timers.is_passed(entry.instrument):
                 return
-            self._exchange.act(entry)
+            self._act(entry)
 
     def act(self, entry: TimerEntry) -> None:
         """Cancel the oldest order of an entry, and take the entry out behind the last.

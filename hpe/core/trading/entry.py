@@ -9,11 +9,15 @@ flat: a call per test would cost more than the tests.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hpe.core.context import Context
 from hpe.core.effort import ROW
-from hpe.core.places import No, Taken
+from hpe.core.exchange_state import ExchangeState
+from hpe.core.holders import No
+from hpe.core.money.balances import Account
+from hpe.core.money.fees import FeeRates
+from hpe.core.places import Taken
 from hpe.core.trading.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
 from hpe.core.trading.answers import order_rejected, order_response
 from hpe.core.trading.kinds import Reserve
@@ -44,11 +48,6 @@ from hpe.protocol.messages import (
     TimeInForce,
 )
 
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
-    from hpe.core.money.balances import Account
-    from hpe.core.money.fees import FeeRates
-
 _ARRIVING: Final = OrderState.ARRIVING
 _RESTS: Final = OrderState.RESTING
 _ENDED: Final = OrderState.ENDED
@@ -69,7 +68,7 @@ _NO_CHOICE_WITH_BUDGET: Final = (SelfTrade.CANCEL_BOTH, SelfTrade.DECREMENT)
 class OrderEntry:
     """Accepts or rejects new orders and cancels of one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
         self._books = exchange.books
         self._orders = exchange.orders

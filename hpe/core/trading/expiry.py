@@ -7,26 +7,23 @@ names it ends it before anything else. Source: protocol.md, "Time".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from hpe.core.timers import TimerEntry
+from hpe.core.context import Context
+from hpe.core.money.holds import Holds
+from hpe.core.timers import TimerEntry, Timers
 from hpe.core.trading.events import HoldEvent
+from hpe.core.trading.market import Market
+from hpe.core.trading.orders import Order, OrderIndex
 from hpe.protocol.messages import CancelReason, HoldChange
-
-if TYPE_CHECKING:
-    from hpe.core.context import Context
-    from hpe.core.exchange import Exchange
-    from hpe.core.trading.orders import Order
 
 
 class Expiry:
     """Ends orders and holds of one exchange whose time has come."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._users = exchange.orders.users
-        self._holds = exchange.holds
-        self._market = exchange.market
+    def __init__(self, orders: OrderIndex, holds: Holds, market: Market, timers: Timers) -> None:
+        self._users = orders.users
+        self._holds = holds
+        self._market = market
+        self._timers = timers
 
     def act_on_order(self, entry: TimerEntry) -> None:
         """End the order of an entry."""
@@ -52,7 +49,7 @@ class Expiry:
         terms = order.terms
         if terms is None or not 0 < terms.expires_ns <= context.time_ns:
             return False
-        return not self._exchange.timers.is_passed(order.book.instrument.instrument_id)
+        return not self._timers.is_passed(order.book.instrument.instrument_id)
 
     def end_named(self, context: Context, user: int, order_id: int, *client_order_ids: int) -> None:
         """End the dead orders of a user that a command names by any id; 0 names none."""

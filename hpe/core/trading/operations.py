@@ -6,12 +6,13 @@ it and changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hpe.core.context import Context
 from hpe.core.effort import ROW
+from hpe.core.exchange_state import ExchangeState
+from hpe.core.holders import No, told
 from hpe.core.money.fees import FeeRates, FeeSchedule, can_go_below_zero, rates_of
-from hpe.core.places import No, told
 from hpe.core.trading.orderbook import OrderBook
 from hpe.protocol.messages import (
     BlockUser,
@@ -26,9 +27,6 @@ from hpe.protocol.messages import (
     UncrossResponse,
 )
 
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
-
 _NONE: Final = RejectReason.NONE
 _CALL: Final = InstrumentStatus.CALL_AUCTION
 
@@ -36,7 +34,7 @@ _CALL: Final = InstrumentStatus.CALL_AUCTION
 class Operations:
     """Carries out operator commands on one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
         self._books = exchange.books
         self._market = exchange.market

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hpe.core.contract import DEFAULT_LIMITS, Limits
+from hpe.core.holders import NOBODY
 from hpe.core.paging import RecentFills, Rising, tight
-from hpe.core.places import NOBODY
 from hpe.core.timers import ORDER, Due
 from hpe.core.trading.kinds import STOPS, Kind, kind_of
 from hpe.core.trading.order_states import ARRIVING, ENDED, MOVES, QUEUED, RESTS, WAITING, OrderState
@@ -31,9 +31,9 @@ from hpe.protocol.messages import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hpe.core.holders import Holder
     from hpe.core.money.balances import Account
     from hpe.core.money.fees import FeeRates
-    from hpe.core.places import Holder
     from hpe.core.timers import Timers
     from hpe.core.trading.orderbook import OrderBook
     from hpe.core.trading.triggers import Trail

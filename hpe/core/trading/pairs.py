@@ -6,11 +6,13 @@ in which protocol.md lists it, and what the legs do afterwards is market.py's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hpe.core.context import Context
-from hpe.core.places import No, told
+from hpe.core.exchange_state import ExchangeState
+from hpe.core.holders import No, told
 from hpe.core.trading.admission import barred
+from hpe.core.trading.entry import OrderEntry
 from hpe.core.trading.kinds import is_for, kind_of
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order
@@ -26,9 +28,6 @@ from hpe.protocol.messages import (
     TimeInForce,
 )
 
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
-
 _BUY: Final = Side.BUY
 _LIMIT: Final = OrderType.LIMIT
 _NONE: Final = RejectReason.NONE
@@ -37,10 +36,10 @@ _NONE: Final = RejectReason.NONE
 class PairEntry:
     """Accepts or rejects pairs of one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeState, entry: OrderEntry) -> None:
         self._exchange = exchange
         self._books = exchange.books
-        self._entry = exchange.entry
+        self._entry = entry
         self._orders = exchange.orders
         self._parties = exchange.parties
         self._market = exchange.market

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hpe.core.holders import Holder, No
 from hpe.core.money.balances import BalanceCache
-from hpe.core.places import Holder, No, Places, Taken
+from hpe.core.places import Places, Taken
 from hpe.core.trading.orders import Order, OrderIndex, UserOrders
 from hpe.protocol.messages import HOUSE_USER, RejectReason
 
 if TYPE_CHECKING:
     from hpe.core.context import Context
-    from hpe.core.exchange import Settings
+    from hpe.core.settings import Settings
 
 _NONE: Final = RejectReason.NONE
 

@@ -8,9 +8,10 @@ are protocol.md's, "Replacing an order".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hpe.core.context import Context
+from hpe.core.exchange_state import ExchangeState
 from hpe.core.trading.admission import barred, beyond_band
 from hpe.core.trading.answers import order_rejected, order_response
 from hpe.core.trading.matcher import Fill
@@ -34,9 +35,6 @@ from hpe.protocol.messages import (
     TimeInForce,
 )
 
-if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
-
 _INVALID: Final = RejectReason.INVALID_COMBINATION
 _BUY: Final = Side.BUY
 _REPLACED: Final = ExecType.REPLACED
@@ -48,7 +46,7 @@ _TRADING: Final = InstrumentStatus.TRADING
 class OrderReplacing:
     """Carries out replaces on one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
         self._orders = exchange.orders
         self._users = exchange.orders.users

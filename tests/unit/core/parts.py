@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpe.core.holders import NOBODY
 from hpe.core.listings.instruments import Instrument
 from hpe.core.money.balances import Account
 from hpe.core.money.fees import FeeRates, rates_of
-from hpe.core.places import NOBODY
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms

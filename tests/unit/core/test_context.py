@@ -5,11 +5,11 @@ from collections import deque
 
 import pytest
 
-from hpe.core.context import origin_of, service_origin
 from hpe.core.driver import ReferenceCore
-from hpe.core.exchange import Settings
+from hpe.core.origins import origin_of, service_origin
 from hpe.core.places import Places
-from hpe.core.sessions import Session
+from hpe.core.session import Session
+from hpe.core.settings import Settings
 from hpe.protocol.messages import COMMANDS, HELLO_CANCEL_ON_DISCONNECT, INTERNAL, Role
 
 PLAIN, CANCELS = 0, HELLO_CANCEL_ON_DISCONNECT

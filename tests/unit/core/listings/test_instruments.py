@@ -2,8 +2,8 @@
 
 import pytest
 
+from hpe.core.holders import NOBODY
 from hpe.core.listings.instruments import Listings
-from hpe.core.places import NOBODY
 from hpe.errors import InvariantViolation
 from tests.unit.core.parts import new_instrument
 

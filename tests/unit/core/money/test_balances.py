@@ -2,8 +2,8 @@
 
 import pytest
 
+from hpe.core.holders import NOBODY
 from hpe.core.money.balances import BalanceCache
-from hpe.core.places import NOBODY
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
 

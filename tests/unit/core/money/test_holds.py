@@ -3,10 +3,11 @@
 import pytest
 
 from hpe.core.context import Context
-from hpe.core.exchange import Settings
+from hpe.core.holders import NOBODY
 from hpe.core.money.balances import BalanceCache
 from hpe.core.money.holds import Hold, Holds
-from hpe.core.places import NOBODY, Places
+from hpe.core.places import Places
+from hpe.core.settings import Settings
 from hpe.core.timers import HOLD, Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.messages import PlaceLimits, RejectReason

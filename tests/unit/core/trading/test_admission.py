@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
+from hpe.core.holders import NOBODY
 from hpe.core.money.fees import rates_of
-from hpe.core.places import NOBODY
 from hpe.core.trading.admission import (
     admits_notional,
     admitted_to_call,

@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS, Limits
-from hpe.core.places import NOBODY
+from hpe.core.holders import NOBODY
 from hpe.core.timers import ORDER, Timers
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orders import Order, OrderIndex, Terms, UserOrders

@@ -1,0 +1,48 @@
+"""What every command of the exchange may read and change: the parts of the state, put together.
+
+Part of the deterministic core. Owns the counters and settings that every part reads; exchange.py
+has what carries commands out on it. The driver (driver.py) advances `sequence`, and the clock when
+a body begins.
+"""
+
+from __future__ import annotations
+
+from hpe.core.contract import DEFAULT_LIMITS, Limits
+from hpe.core.listings.instruments import Listings
+from hpe.core.money.balances import BalanceCache
+from hpe.core.money.holds import Holds
+from hpe.core.places import Places
+from hpe.core.settings import Settings
+from hpe.core.timers import Timers
+from hpe.core.trading.expiry import Expiry
+from hpe.core.trading.market import Market
+from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.orders import OrderIndex
+from hpe.core.trading.parties import Parties
+
+
+class ExchangeState:
+    """All books and all balances, and what counts and bounds them."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.settings = Settings()
+        self.sequence = 0
+        self.last_order_id = 0
+        # Sessions that are still to be closed because their key was revoked; sessions.py's.
+        self.revoked: dict[int, None] = {}
+        self.listings = Listings()
+        self.balances = BalanceCache()
+        self.timers = Timers(limits.acts)
+        self.places = Places(self.settings)
+        self.holds = Holds(self.balances, self.timers, self.settings, self.places)
+        self.orders = OrderIndex(self.timers, limits)
+        self.parties = Parties(self.settings, self.balances, self.orders, self.places)
+        self.books: dict[int, OrderBook] = {}
+        self.market = Market(self.balances, self.orders, self.timers, limits)
+        self.expiry = Expiry(self.orders, self.holds, self.market, self.timers)
+
+    @property
+    def time_ns(self) -> int:
+        """Time of the newest body, 0 before the first: the clock of the state."""
+        return self.timers.now_ns

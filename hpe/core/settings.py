@@ -1,0 +1,64 @@
+"""What the configuration decides about outcomes.
+
+Part of the deterministic core; a row of the state.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hpe.protocol.messages import PlaceLimits
+
+RESERVED_PART: Final = 8
+"""One of so many places is for operators: enough to put in order what others filled."""
+
+
+class Settings:
+    """What the configuration decides about outcomes; changed by the logged `configure` only.
+
+    With fewer than `open_orders_any_max` open orders in all, no limit of them is reached.
+    """
+
+    __slots__ = (
+        "auto_create", "open_orders_any_max", "open_orders_max", "open_orders_per_user_max",
+        "places", "session_expiry_ns", "session_keep_ns",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.set(False, 86_400 * 10**9, 600 * 10**9, 1_000_000, 1_000_000)
+
+    def set(
+        self,
+        auto_create: bool,
+        session_expiry_ns: int,
+        session_keep_ns: int,
+        open_orders_max: int,
+        open_orders_per_user_max: int,
+        places: PlaceLimits = PlaceLimits(),  # noqa: B008 - immutable
+    ) -> None:
+        """Change all of it."""
+        self.auto_create = auto_create
+        self.session_expiry_ns = session_expiry_ns
+        self.session_keep_ns = session_keep_ns
+        self.open_orders_max = open_orders_max
+        self.open_orders_per_user_max = open_orders_per_user_max
+        self.places = places
+        self.open_orders_any_max = min(
+            unreserved(open_orders_max), open_orders_per_user_max, self.share_of(open_orders_max)
+        )
+
+    def share_of(self, count_max: int) -> int:
+        """Return how many of so many places one key may take, one at least."""
+        return -(-count_max * self.places.key_share_percent // 100)
+
+    def row(self) -> tuple[bool, int, int, int, int, PlaceLimits]:
+        """Return all of it, as `set` takes it."""
+        return (
+            self.auto_create, self.session_expiry_ns, self.session_keep_ns, self.open_orders_max,
+            self.open_orders_per_user_max, self.places,
+        )  # fmt: skip
+
+
+def unreserved(count_max: int) -> int:
+    """Return how many of so many places are not for operators alone."""
+    return count_max - count_max // RESERVED_PART
