@@ -54,6 +54,7 @@ from hpe.wal import thread as wal_thread
 from hpe.wal.data_directory import check_data_directory
 from hpe.wal.files import LogFiles
 from hpe.wal.recovery import Recovered, recover
+from hpe.wal.spare import SpareMaker
 
 LOGGER: Final = logging.getLogger("hpe.engine")
 
@@ -263,9 +264,7 @@ class HighPerformanceEngine(InProcessApi):
             async with (
                 trio.open_nursery() as connections,
                 self._dispatcher(outbox, switchboard, traffic, collector),
-                hosted_thread(
-                    "hpe-wal", log, log_inbox.stop, lambda: place(ThreadRole.WAL)
-                ) as wal_id,
+                _log_threads(log, log_inbox.stop, recovered.log.spares, self.realtime) as wal_id,
                 hosted_thread(
                     "hpe-matcher", match, lambda: inbox.put(None), lambda: place(ThreadRole.MATCHER)
                 ) as matcher_id,
@@ -429,6 +428,19 @@ def _make_core(name: str) -> Core:
     if name == "compiled":
         raise ConfigError("core: found 'compiled'; allowed: auto, python (it is not built here)")
     return new_core()
+
+
+@contextlib.asynccontextmanager
+async def _log_threads(
+    log: Callable[[], None], stop: Callable[[], None], spares: SpareMaker, realtime: Realtime
+) -> AsyncIterator[int]:
+    """Host the log's thread and, within, the one that fills ahead: it ends before the log seals."""
+    place = realtime.applied
+    async with (
+        hosted_thread("hpe-wal", log, stop, partial(place, ThreadRole.WAL)) as wal_id,
+        hosted_thread("hpe-wal-ahead", spares.serve, spares.stop, partial(place, ThreadRole.TRIO)),
+    ):
+        yield wal_id
 
 
 async def _sample(threads: ThreadFigures) -> None:

@@ -18,7 +18,7 @@ from hpe.core.judging import LOGGED_TABLES, Undecodable, decode_request
 from hpe.errors import WalDamagedError
 from hpe.protocol.messages import Request
 from hpe.wal.files import LogFiles
-from hpe.wal.format import SegmentHeader
+from hpe.wal.format import SegmentHeader, content_end
 from hpe.wal.mark import read_mark
 from hpe.wal.segments import Segment, SegmentEntry, open_segments, scan_segment, segment_names
 
@@ -50,7 +50,7 @@ def _segment_lines(files: LogFiles, segment: Segment, limit: int | None) -> Iter
     if limit is not None and limit < len(scan.entries):
         yield f"  ({len(scan.entries) - limit} more frames)"
     elif scan.fault is not None:
-        rest_bytes = len(scan.data) - scan.fault.offset
+        rest_bytes = content_end(scan.data) - scan.fault.offset
         yield f"  bad at offset {scan.fault.offset}: {scan.fault.reason}; {rest_bytes} bytes left"
 
 

@@ -2,13 +2,14 @@
 
 Owns the data directory's lock, the modes of its files (directory 0700, files 0600: they hold
 everybody's orders) and the mapping of operating system errors to WalWriteError and WalReadError.
-One thread at a time may use an object of this module. Guarantees: an append is one write whose
-count is checked; a handle that failed once refuses everything after, because a kernel that failed
-a sync forgets the dirty pages and reports success the next time. Nothing is durable before
-`datasync`/`sync` returned, and no name before `sync_directory` did. Once locked, every name is
-looked up in the directory that was locked, wherever it is by then; `check_place` compares that with
-what the configured path leads to. Relies on Linux or POSIX semantics of rename, fsync of a
-directory, and flock. Source: docs/log-format.md, "Disks" and "Place".
+One thread at a time may use an open file; a directory is shared by the log's thread and the one
+that fills ahead. Guarantees: a write is one system call whose count is checked; a handle that
+failed once refuses everything after, because a kernel that failed a sync forgets the dirty pages
+and reports success the next time. Nothing is durable before `datasync`/`sync` returned, and no
+name before `sync_directory` did. Once locked, every name is looked up in the directory that was
+locked, wherever it is by then; `check_place` compares that with what the configured path leads to.
+Relies on Linux or POSIX semantics of rename, fsync of a directory, and flock. Source:
+docs/log-format.md, "Disks" and "Place".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,11 +30,32 @@ LOCK_NAME: Final = "lock"
 ASIDE_SUFFIX: Final = ".new"
 """Names of files that are not finished; whatever carries it after a crash is worth nothing."""
 
-_APPEND_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+_WRITE_FLAGS: Final = os.O_WRONLY | os.O_CLOEXEC
+"""Without O_APPEND: with it, Linux writes at the end whatever offset is asked for."""
+
+_PARTS_MAX: Final = os.sysconf("SC_IOV_MAX")
+
+
+class NoSpace(WalWriteError):
+    """The disk, or a quota, has no room for a file or what is written to it.
+
+    Of names and directories it is not told: after a failure there nobody may go on.
+    """
 
 
 class WriteFile(Protocol):
-    """A file open for writing."""
+    """A file open for writing at offsets that its user tracks."""
+
+    def write(self, offset: int, parts: Sequence[bytes]) -> None:
+        """Write all parts, one behind the other, at `offset` with one write.
+
+        Raises:
+            NoSpace: there is no room for all of it; the handle refuses everything after.
+            WalWriteError: it failed; the handle refuses everything after.
+        """
+
+    def truncate(self, size_bytes: int) -> None:
+        """Take off what is behind `size_bytes`; durable with `sync`. Raises like `write`."""
 
     def datasync(self) -> None:
         """Make the content durable, and of the metadata what is needed to read it.
@@ -45,6 +67,9 @@ class WriteFile(Protocol):
     def sync(self) -> None:
         """Make content and metadata durable. Raises like `datasync`."""
 
+    def named(self, name: str) -> None:
+        """Note the name that it was given: its errors and `check_place` go by that."""
+
     def check_place(self) -> None:
         """Prove that the file still is what its configured path leads to.
 
@@ -54,24 +79,6 @@ class WriteFile(Protocol):
 
     def close(self) -> None:
         """Let go of the file; makes nothing durable."""
-
-
-class AppendFile(WriteFile, Protocol):
-    """A file open for writing at its end."""
-
-    def append(self, data: bytes) -> None:
-        """Write all of `data` with one write.
-
-        Raises:
-            WalWriteError: it failed or wrote less; the handle refuses everything after.
-        """
-
-
-class OverwriteFile(WriteFile, Protocol):
-    """A file open for writing in place."""
-
-    def overwrite(self, offset: int, data: bytes) -> None:
-        """Write all of `data` at `offset` with one write. Raises like AppendFile.append."""
 
 
 class LogFiles(Protocol):
@@ -95,10 +102,10 @@ class LogFiles(Protocol):
             WalReadError: it cannot be read.
         """
 
-    def create(self, name: str) -> AppendFile:
+    def create(self, name: str) -> WriteFile:
         """Open a new, empty file, in place of one that may have that name."""
 
-    def open_in_place(self, name: str) -> OverwriteFile:
+    def open_in_place(self, name: str) -> WriteFile:
         """Open a file that is there, to write over parts of it."""
 
     def rename(self, old: str, new: str) -> None:
@@ -114,7 +121,7 @@ class LogFiles(Protocol):
         """Release the lock. Files that are open stay open."""
 
 
-def write_file(files: LogFiles, name: str, chunks: Iterable[bytes]) -> AppendFile:
+def write_file(files: LogFiles, name: str, chunks: Iterable[bytes]) -> WriteFile:
     """Create `name` with a content so that it exists whole and durable, or not at all.
 
     Args:
@@ -123,16 +130,18 @@ def write_file(files: LogFiles, name: str, chunks: Iterable[bytes]) -> AppendFil
         chunks: The content, in pieces of at most a few MiB.
 
     Returns:
-        The file, open for appending; the caller closes it.
+        The file, open for writing; the caller closes it.
 
     Raises:
         WalWriteError: a step failed. `name` is as before, or (after the rename) new.
     """
     aside = name + ASIDE_SUFFIX
     file = files.create(aside)
+    offset = 0
     try:
         for chunk in chunks:
-            file.append(chunk)
+            file.write(offset, [chunk])
+            offset += len(chunk)
         file.sync()
         files.rename(aside, name)
         files.sync_directory()
@@ -150,7 +159,18 @@ def _mapped(error_type: type[WalError], action: str, path: Path) -> Iterator[Non
         raise error_type(f"cannot {action} {path}: {error.strerror or error}") from error
 
 
-class _DirectoryFile:
+@contextmanager
+def _mapped_write(action: str, path: Path) -> Iterator[None]:
+    with _mapped(WalWriteError, action, path):
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NoSpace(f"cannot {action} {path}: {error.strerror}") from error
+            raise
+
+
+class DirectoryFile:
     """The real WriteFile: a file descriptor that is not used again after a failure."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
@@ -159,6 +179,22 @@ class _DirectoryFile:
         self._failed = False
         opened = os.fstat(descriptor)
         self._identity = opened.st_dev, opened.st_ino
+
+    def write(self, offset: int, parts: Sequence[bytes]) -> None:
+        """See WriteFile."""
+        if len(parts) > _PARTS_MAX:
+            parts = [b"".join(parts)]  # so many are short
+        with self._once("write to"):
+            written = os.pwritev(self._descriptor, parts, offset)
+            size_bytes = sum(map(len, parts))
+            if written != size_bytes:
+                # A full disk shows like this first. What was written stays: it is a torn tail.
+                raise NoSpace(f"wrote {written} of {size_bytes} bytes to {self._path}")
+
+    def truncate(self, size_bytes: int) -> None:
+        """See WriteFile."""
+        with self._once("truncate"):
+            os.ftruncate(self._descriptor, size_bytes)
 
     def datasync(self) -> None:
         """See WriteFile."""
@@ -169,6 +205,10 @@ class _DirectoryFile:
         """See WriteFile."""
         with self._once("sync"):
             os.fsync(self._descriptor)
+
+    def named(self, name: str) -> None:
+        """See WriteFile."""
+        self._path = self._path.with_name(name)
 
     def check_place(self) -> None:
         """See WriteFile. A file that a path leads to has a link, so one system call tells all."""
@@ -193,32 +233,9 @@ class _DirectoryFile:
         if self._failed:
             raise WalWriteError(f"{self._path} failed before and is not used again")
         self._failed = True  # until it went well, whatever leaves this block
-        with _mapped(WalWriteError, action, self._path):
+        with _mapped_write(action, self._path):
             yield
         self._failed = False
-
-    def _check_whole(self, written: int, data: bytes) -> None:
-        if written != len(data):
-            # A full disk shows like this first. What was written stays: it is a torn tail.
-            raise WalWriteError(f"wrote {written} of {len(data)} bytes to {self._path}")
-
-
-class DirectoryAppendFile(_DirectoryFile):
-    """The real AppendFile."""
-
-    def append(self, data: bytes) -> None:
-        """See AppendFile."""
-        with self._once("write to"):
-            self._check_whole(os.write(self._descriptor, data), data)
-
-
-class DirectoryOverwriteFile(_DirectoryFile):
-    """The real OverwriteFile."""
-
-    def overwrite(self, offset: int, data: bytes) -> None:
-        """See OverwriteFile."""
-        with self._once("write to"):
-            self._check_whole(os.pwrite(self._descriptor, data, offset), data)
 
 
 class DirectoryFiles:
@@ -289,22 +306,20 @@ class DirectoryFiles:
                 raise OSError(errno.EINVAL, "not a regular file")
             return file.read(-1 if bytes_max is None else bytes_max)
 
-    def create(self, name: str) -> AppendFile:
+    def create(self, name: str) -> WriteFile:
         """See LogFiles."""
-        with _mapped(WalWriteError, "create", self._directory / name):
-            flags = _APPEND_FLAGS | os.O_CREAT | os.O_TRUNC
+        with _mapped_write("create", self._directory / name):
+            flags = _WRITE_FLAGS | os.O_CREAT | os.O_TRUNC
             descriptor = os.open(self._name(name), flags, 0o600, dir_fd=self._descriptor)
         # The file is named by what it is going to be called: in errors, and where it is looked for.
-        return DirectoryAppendFile(descriptor, self._directory / name.removesuffix(ASIDE_SUFFIX))
+        return DirectoryFile(descriptor, self._directory / name.removesuffix(ASIDE_SUFFIX))
 
-    def open_in_place(self, name: str) -> OverwriteFile:
+    def open_in_place(self, name: str) -> WriteFile:
         """See LogFiles."""
         path = self._directory / name
         with _mapped(WalWriteError, "open", path):
-            # Without O_APPEND: with it, Linux writes at the end whatever offset is asked for.
-            flags = os.O_WRONLY | os.O_CLOEXEC
-            descriptor = os.open(self._name(name), flags, dir_fd=self._descriptor)
-        return DirectoryOverwriteFile(descriptor, path)
+            descriptor = os.open(self._name(name), _WRITE_FLAGS, dir_fd=self._descriptor)
+        return DirectoryFile(descriptor, path)
 
     def rename(self, old: str, new: str) -> None:
         """See LogFiles."""

@@ -5,18 +5,20 @@ Pure functions over bytes; any thread may call them. Guarantee: what `decode_*` 
 CRC-32 finding every single-bit error and, with a salt that no client knows, on clients not being
 able to forge a frame inside an order. Source: docs/log-format.md, "The segment".
 
-Segment = one header, then frames without padding. All integers are unsigned, big-endian.
+Segment = one header, then frames without padding, then zeros up to where the file was filled ahead.
+All integers are unsigned, big-endian.
 
-    header, 104 bytes                          frame, 40 bytes + payload + 1
+    header, 104 bytes                          frame, 41 bytes + payload + 1
      0  8  magic "HPEWAL\r\n"                    0  4  magic F5 48 50 46
      8  4  format version                       4  4  payload length
     12  4  core version                         8  8  first sequence
     16 16  log id                              16  8  last sequence
     32 16  salt                                24  8  durable sequence
     48  8  segment number, from 1              32  4  CRC-32 of salt + payload
-    56  8  first sequence                      36  4  CRC-32 of salt + bytes 0..35
-    64  8  predecessor's last sequence         40  n  payload: one record
-    72 16  predecessor's last record hash    40+n  1  end mark A5
+    56  8  first sequence                      36  4  CRC-32 of salt + bytes 0..35 and 40
+    64  8  predecessor's last sequence         40  1  head mark 5A, 69: zeros in the payload
+    72 16  predecessor's last record hash      41  n  payload: one record
+                                             41+n  1  end mark A5
     88  8  durable sequence
     96  4  sync mode
    100  4  CRC-32 of bytes 0..99
@@ -28,6 +30,7 @@ tells damage from a torn tail later.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -35,7 +38,7 @@ from zlib import crc32
 from hpe.errors import LogVersionError
 from hpe.wal.log import RECORD_BYTES_MAX
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 SALT_BYTES: Final = 16
 LOG_ID_BYTES: Final = 16
@@ -53,13 +56,22 @@ _HEADER: Final = struct.Struct(">8sII16s16sQQQ16sQI")
 _CRC: Final = struct.Struct(">I")
 HEADER_BYTES: Final = _HEADER.size + _CRC.size
 
-# A partial sector at either end of a frame must never be all zero, or one flipped bit elsewhere
-# would pass for a torn write. So a frame begins and ends with bytes of several set bits.
+# No sector's part of a head or of a frame may be all zero, or one flipped bit elsewhere would pass
+# for a torn write. So head and frame begin and end with bytes of several set bits each.
 FRAME_MAGIC: Final = b"\xf5HPF"
+_HEAD_MARK: Final = b"\x5a"
+_HEAD_MARK_ZEROS: Final = b"\x69"
 _END_MARK: Final = b"\xa5"
 
+_PIECE_OF_ZEROS: Final = bytes(64 * 1024)
+"""What is compared at once: far quicker than byte by byte."""
+
+_ZEROS: Final = bytes(SECTOR_BYTES // 2)
+"""A payload without such a run in one part fills no sector with zeros: a run over two parts has at
+most the 3 zeros of a length in the other one."""
+
 _FRAME_HEAD: Final = struct.Struct(">4sIQQQI")
-_FRAME_HEAD_BYTES: Final = _FRAME_HEAD.size + _CRC.size
+_FRAME_HEAD_BYTES: Final = _FRAME_HEAD.size + _CRC.size + len(_HEAD_MARK)
 FRAME_OVERHEAD_BYTES: Final = _FRAME_HEAD_BYTES + len(_END_MARK)
 
 assert HEADER_BYTES <= SECTOR_BYTES
@@ -99,10 +111,15 @@ class Frame(NamedTuple):
 
 
 class BadFrame(NamedTuple):
-    """Bytes that are no frame. `end_offset` is where it would end, None if its head is bad."""
+    """Bytes that are no frame.
+
+    `end_offset` is where it would end, None if its head is bad. `holds_zeros` tells that it was
+    written with whole sectors of zeros, so that these prove nothing.
+    """
 
     reason: str
     end_offset: int | None
+    holds_zeros: bool = False
 
 
 def encode_header(header: SegmentHeader) -> bytes:
@@ -154,17 +171,41 @@ def encode_frame(
     salt: bytes, payload: bytes, *, first_sequence: int, last_sequence: int, durable_sequence: int
 ) -> bytes:
     """Return the bytes of a frame around a record's bytes."""
-    assert len(payload) <= RECORD_BYTES_MAX
-    salt_crc = crc32(salt)
-    head = _FRAME_HEAD.pack(
-        FRAME_MAGIC,
-        len(payload),
-        first_sequence,
-        last_sequence,
-        durable_sequence,
-        crc32(payload, salt_crc),
+    return b"".join(
+        frame_parts(
+            salt,
+            [payload],
+            first_sequence=first_sequence,
+            last_sequence=last_sequence,
+            durable_sequence=durable_sequence,
+        )
     )
-    return b"".join((head, _CRC.pack(crc32(head, salt_crc)), payload, _END_MARK))
+
+
+def frame_parts(
+    salt: bytes,
+    payload: Sequence[bytes],
+    *,
+    first_sequence: int,
+    last_sequence: int,
+    durable_sequence: int,
+) -> list[bytes]:
+    """Return the bytes of a frame around a record's bytes, both in pieces: nothing is copied."""
+    salt_crc = crc32(salt)
+    payload_crc = salt_crc
+    length = 0
+    mark = _HEAD_MARK
+    for part in payload:
+        payload_crc = crc32(part, payload_crc)
+        length += len(part)
+        if not part or _ZEROS in part:
+            mark = _HEAD_MARK_ZEROS
+    assert length <= RECORD_BYTES_MAX
+    head = _FRAME_HEAD.pack(
+        FRAME_MAGIC, length, first_sequence, last_sequence, durable_sequence, payload_crc
+    )
+    head_crc = crc32(mark, crc32(head, salt_crc))
+    return [head + _CRC.pack(head_crc) + mark, *payload, _END_MARK]
 
 
 def decode_frame(salt: bytes, data: bytes, offset: int) -> Frame | BadFrame:
@@ -174,38 +215,59 @@ def decode_frame(salt: bytes, data: bytes, offset: int) -> Frame | BadFrame:
         # No frame is that short, so this one was longer: its end is beyond the file's.
         return BadFrame("the file ends inside a frame's head", offset + FRAME_OVERHEAD_BYTES)
     magic, length, first, last, durable, payload_crc = _FRAME_HEAD.unpack_from(data, offset)
-    (head_crc,) = _CRC.unpack_from(data, offset + _FRAME_HEAD.size)
     salt_crc = crc32(salt)
-    head_end = offset + _FRAME_HEAD.size
-    if magic != FRAME_MAGIC or head_crc != crc32(data[offset:head_end], salt_crc):
-        return BadFrame("a frame's head does not match its checksum", None)
+    crc_offset = offset + _FRAME_HEAD.size
+    (head_crc,) = _CRC.unpack_from(data, crc_offset)
     payload_offset = offset + _FRAME_HEAD_BYTES
+    mark = data[payload_offset - len(_HEAD_MARK) : payload_offset]
+    found_crc = crc32(mark, crc32(data[offset:crc_offset], salt_crc))
+    marks = (_HEAD_MARK, _HEAD_MARK_ZEROS)
+    if magic != FRAME_MAGIC or mark not in marks or head_crc != found_crc:
+        return BadFrame("a frame's head does not match its checksum", None)
     end_offset = payload_offset + length + len(_END_MARK)
+    holds_zeros = mark == _HEAD_MARK_ZEROS
     if end_offset > len(data):
-        return BadFrame("the file ends inside a frame's payload", end_offset)
+        return BadFrame("the file ends inside a frame's payload", end_offset, holds_zeros)
     payload = data[payload_offset : payload_offset + length]
     if payload_crc != crc32(payload, salt_crc):
-        return BadFrame("a frame's payload does not match its checksum", end_offset)
+        return BadFrame("a frame's payload does not match its checksum", end_offset, holds_zeros)
     if data[end_offset - 1 : end_offset] != _END_MARK:
-        return BadFrame("a frame's end mark is wrong", end_offset)
+        return BadFrame("a frame's end mark is wrong", end_offset, holds_zeros)
     return Frame(first, last, durable, payload, end_offset)
+
+
+def content_end(data: bytes) -> int:
+    """Return where the zeros begin that a file ends with."""
+    end = len(data)
+    while end:
+        piece = data[max(0, end - len(_PIECE_OF_ZEROS)) : end]
+        if piece != _PIECE_OF_ZEROS[: len(piece)]:
+            return end - len(piece) + len(piece.rstrip(b"\0"))
+        end -= len(piece)
+    return 0
 
 
 def torn_by_crash(data: bytes, offset: int, bad: BadFrame) -> bool:
     """True if a crash during the one last write explains the bad bytes at `offset`.
 
-    A disk writes whole sectors. A torn write lacks some of them: they are zero, or beyond the end
-    of the file. Complete sectors with a wrong content are damage. Valid only where every write
-    was synced before the next, and relies on no payload having 512 zero bytes in a row.
+    A disk writes whole sectors. A torn write lacks some of them: they are zero as the file was
+    before, or beyond its end. Complete sectors with a wrong content are damage. Valid only where
+    every write was synced before the next.
     """
-    end_offset = len(data) if bad.end_offset is None else bad.end_offset
-    if end_offset != len(data):
-        # Longer than the file: sectors are missing. Shorter: something was written after it,
-        # so it had been synced whole.
-        return end_offset > len(data)
-    while offset < end_offset:
-        sector_end = min((offset // SECTOR_BYTES + 1) * SECTOR_BYTES, end_offset)
-        if not any(data[offset:sector_end]):
+    if bad.end_offset is None:
+        return _lacks_sector(data, offset, offset + _FRAME_HEAD_BYTES)
+    if bad.end_offset > len(data):
+        return True
+    if content_end(data) > bad.end_offset:
+        return False  # something was written after it, so it had been synced whole
+    return not bad.holds_zeros and _lacks_sector(data, offset, bad.end_offset)
+
+
+def _lacks_sector(data: bytes, start: int, end: int) -> bool:
+    """True if in one of the sectors that these bytes touch all of them are zero."""
+    while start < end:
+        sector_end = min((start // SECTOR_BYTES + 1) * SECTOR_BYTES, end)
+        if not any(data[start:sector_end]):
             return True
-        offset = sector_end
+        start = sector_end
     return False

@@ -10,7 +10,7 @@ altered unseen. Relies on batch bodies being opaque. Source: docs/log-format.md,
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 
@@ -26,8 +26,14 @@ RECORD_BYTES_MAX: Final = 4 * 1024 * 1024 - 64
 """Longest record: with its frame it stays within 4 MiB, the bound of one write, of the memory of
 one group commit, and of what a replicated log takes as one message."""
 
-_RECORD_MAGIC: Final = b"HPR1"
-_HEAD: Final = struct.Struct(">4sIQQ16s")
+_RECORD_MAGIC: Final = b"HPR2"
+_KIND_DATA: Final = 1
+_LOCAL_SHARD: Final = 0
+_LOCAL_EPOCH: Final = 0
+"""A log in local files has data alone, one shard, and one writer for good. A replicated log will
+have other values there, and the same records otherwise."""
+
+_HEAD: Final = struct.Struct(">4sIIIQQQ16s")
 _BODY_LENGTH: Final = struct.Struct(">I")
 RECORD_HEAD_BYTES: Final = _HEAD.size
 
@@ -36,12 +42,11 @@ class Tail(NamedTuple):
     """The end of a log.
 
     `position` is the last sequence written, `durable_position` the last one that is known to
-    survive a power cut, `record_hash` the digest of the last record.
+    survive a power cut.
     """
 
     position: int
     durable_position: int
-    record_hash: bytes
 
 
 class Record(NamedTuple):
@@ -56,7 +61,11 @@ class Record(NamedTuple):
     bodies: tuple[bytes, ...]
 
     def encode(self) -> bytes:
-        """Return the record's bytes.
+        """Return the record's bytes. Raises like `parts`."""
+        return b"".join(self.parts())
+
+    def parts(self) -> list[bytes]:
+        """Return the record's bytes in pieces, the bodies as they are: nothing long is copied.
 
         Raises:
             WalWriteError: the record exceeds RECORD_BYTES_MAX.
@@ -69,16 +78,18 @@ class Record(NamedTuple):
             )
         head = _HEAD.pack(
             _RECORD_MAGIC,
+            _KIND_DATA,
+            _LOCAL_SHARD,
             len(self.bodies),
+            _LOCAL_EPOCH,
             self.first_sequence,
             self.last_sequence,
             self.previous_hash,
         )
         parts = [head]
         for body in self.bodies:
-            parts.append(_BODY_LENGTH.pack(len(body)))
-            parts.append(body)
-        return b"".join(parts)
+            parts += (_BODY_LENGTH.pack(len(body)), body)
+        return parts
 
     @classmethod
     def decode(cls, encoded: bytes) -> Record:
@@ -89,9 +100,15 @@ class Record(NamedTuple):
         """
         if len(encoded) < RECORD_HEAD_BYTES:
             raise ValueError(f"a record of {len(encoded)} bytes is shorter than its head")
-        magic, count, first_sequence, last_sequence, previous_hash = _HEAD.unpack_from(encoded)
+        magic, kind, shard, count, epoch, *rest = _HEAD.unpack_from(encoded)
         if magic != _RECORD_MAGIC:
             raise ValueError(f"a record starts {_RECORD_MAGIC!r}, found {magic!r}")
+        if (kind, shard, epoch) != (_KIND_DATA, _LOCAL_SHARD, _LOCAL_EPOCH):
+            raise ValueError(
+                f"a record of a local log has kind {_KIND_DATA}, shard {_LOCAL_SHARD}, "
+                f"epoch {_LOCAL_EPOCH}; found {kind}, {shard}, {epoch}"
+            )
+        first_sequence, last_sequence, previous_hash = rest
         if not 1 <= first_sequence <= last_sequence:
             raise ValueError(f"no sequence range: {first_sequence}..{last_sequence}")
         bodies = _decode_bodies(encoded, count)
@@ -103,9 +120,12 @@ def encoded_bodies_bytes(bodies: Sequence[bytes]) -> int:
     return sum(map(len, bodies)) + _BODY_LENGTH.size * len(bodies)
 
 
-def record_hash(encoded: bytes) -> bytes:
+def record_hash(parts: Iterable[bytes]) -> bytes:
     """Return the digest by which the next record names the one with these bytes."""
-    return blake2b(encoded, digest_size=HASH_BYTES).digest()
+    digest = blake2b(digest_size=HASH_BYTES)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def _decode_bodies(encoded: bytes, count: int) -> tuple[bytes, ...]:
@@ -147,9 +167,17 @@ class CommandLog(Protocol):
     def append(self, expect: Tail, record: Record) -> Tail:
         """Write a record at the end, durable as far as the sync policy promises.
 
+        Its digest is left to `link`, so that whoever waits for this call does not wait for that.
+
         Raises:
             Fenced: `expect` is not the log's end, or the record does not continue it.
             WalWriteError: the write or sync failed; the log takes nothing more.
+        """
+
+    def link(self) -> bytes:
+        """Return the digest by which the next record must name the last one.
+
+        The first call behind an append computes it, so it belongs behind the publishing.
         """
 
     def sync(self) -> Tail:

@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from hpe.errors import WalDamagedError
-from hpe.wal.files import LogFiles, OverwriteFile, write_file
+from hpe.wal.files import LogFiles, WriteFile, write_file
 from hpe.wal.format import LOG_ID_BYTES, SALT_BYTES, SegmentHeader
 
 MARK_NAME: Final = "head.mark"
@@ -113,7 +113,7 @@ class HeadMark:
 
     def __init__(self, files: LogFiles) -> None:
         self._files = files
-        self._file: OverwriteFile | None = None
+        self._file: WriteFile | None = None
         self._generation = 1
 
     def begin(self, mark: Mark) -> None:
@@ -135,7 +135,8 @@ class HeadMark:
         """
         assert self._file is not None
         self._generation += 1
-        self._file.overwrite(_SLOT_OFFSETS[self._generation % 2], _encode(self._generation, mark))
+        slot = _encode(self._generation, mark)
+        self._file.write(_SLOT_OFFSETS[self._generation % 2], [slot])
         self._file.datasync()
         self._file.check_place()
 

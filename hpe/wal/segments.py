@@ -25,6 +25,7 @@ from hpe.wal.format import (
     Frame,
     SegmentHeader,
     SyncMode,
+    content_end,
     decode_frame,
     decode_header,
     torn_by_crash,
@@ -75,6 +76,11 @@ class Scan(NamedTuple):
         if self.entries:
             return self.entries[-1].record.last_sequence
         return self.segment.header.previous_sequence
+
+    @property
+    def end_offset(self) -> int:
+        """Return where the last frame before the end or the fault ends."""
+        return self.entries[-1].end_offset if self.entries else HEADER_BYTES
 
     @property
     def hash(self) -> bytes:
@@ -134,9 +140,13 @@ class LogImage(NamedTuple):
     def tail(self) -> Tail:
         """Return the end of what is kept."""
         if self.end is None:
-            return Tail(0, 0, GENESIS_HASH)
-        durable = durable_evidence(self.end, self.mark)
-        return Tail(self.end.position, durable, self.end.hash)
+            return Tail(0, 0)
+        return Tail(self.end.position, durable_evidence(self.end, self.mark))
+
+    @property
+    def hash(self) -> bytes:
+        """Return the digest that the next record must name."""
+        return GENESIS_HASH if self.end is None else self.end.hash
 
     def scans(self) -> Iterator[Scan]:
         """Yield every segment's records, joints proven; the last one without what is cut.
@@ -206,11 +216,15 @@ def open_segments(files: LogFiles, names: Sequence[str]) -> Iterator[Segment]:
 
 
 def scan_segment(files: LogFiles, segment: Segment) -> Scan:
-    """Read a segment's frames up to its end or its first fault."""
+    """Read a segment's frames up to its end or its first fault.
+
+    Its end is where nothing but zeros follows: it was filled ahead.
+    """
     data = files.read(segment.name)
     scan = Scan(segment, data, [], None)
     offset = HEADER_BYTES
-    while offset < len(data):
+    zeros_offset = content_end(data)
+    while offset < zeros_offset:
         entry = _read_entry(scan, offset)
         if isinstance(entry, Fault):
             return scan._replace(fault=entry)
@@ -220,7 +234,7 @@ def scan_segment(files: LogFiles, segment: Segment) -> Scan:
 
 
 def check_joint(scan: Scan, successor: Segment) -> None:
-    """Prove that a segment ends where its successor says it does.
+    """Prove that a segment ends where its successor says it does, and with its last frame.
 
     Raises:
         WalDamagedError: it does not.
@@ -229,12 +243,16 @@ def check_joint(scan: Scan, successor: Segment) -> None:
     if scan.position != header.previous_sequence:
         raise damaged(
             scan.segment.name,
-            len(scan.data),
+            scan.end_offset,
             f"ends at sequence {scan.position}, but {successor.name} continues "
             f"{header.previous_sequence}",
         )
     if scan.hash != header.previous_hash:
         raise damaged(successor.name, 0, f"does not continue the records of {scan.segment.name}")
+    zeros = len(scan.data) - scan.end_offset
+    if zeros:
+        reason = f"{zeros} zero bytes follow the last frame, but {successor.name} continues it"
+        raise damaged(scan.segment.name, scan.end_offset, reason)
 
 
 def survey(files: LogFiles) -> LogImage:
@@ -338,7 +356,7 @@ def _read_entry(scan: Scan, offset: int) -> SegmentEntry | Fault:
     if record.previous_hash != scan.hash:
         return Fault(offset, "does not continue the record before it", None)
     return SegmentEntry(
-        offset, frame.end_offset, frame.durable_sequence, record, record_hash(frame.payload)
+        offset, frame.end_offset, frame.durable_sequence, record, record_hash([frame.payload])
     )
 
 
@@ -350,7 +368,7 @@ def _judge_end(scan: Scan, mark: Mark | None) -> Cut | None:
     if scan.fault is None:
         if scan.position < durable:
             reason = f"ends at sequence {scan.position}, but {durable} was durable"
-            raise damaged(name, len(scan.data), reason)
+            raise damaged(name, scan.end_offset, reason)
         return None
     offset, reason, bad = scan.fault
     if bad is None:
@@ -363,7 +381,8 @@ def _judge_end(scan: Scan, mark: Mark | None) -> Cut | None:
     if header.sync_mode is SyncMode.BATCH and not torn_by_crash(scan.data, offset, bad):
         raise damaged(name, offset, f"{reason}, and no sector of it is missing or zero")
     last_lost = max((frame.last_sequence for frame in beyond), default=0)
-    return Cut(name, offset, scan.data[offset:], first_lost, last_lost, reason, header.sync_mode)
+    cut = scan.data[offset : content_end(scan.data)]
+    return Cut(name, offset, cut, first_lost, last_lost, reason, header.sync_mode)
 
 
 def _check_marked_end(scan: Scan, mark: Mark) -> None:

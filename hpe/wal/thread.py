@@ -63,8 +63,7 @@ def run(
         log: The log, writable (synced once since it was opened); this call does not close it.
         tail: Its end.
         inbox: Items in the order of their sequences; None is the last thing put.
-        publish: Gets each group once, with the last durable position; an empty list when only
-            that position moved.
+        publish: Gets each group once, with the last durable position; none when that alone moved.
         policy: When to sync, the same that `log` has.
         clock: Seconds, monotonic.
 
@@ -95,6 +94,7 @@ def run(
             due_s = clock() + interval_s
         if items:
             publish(items, tail.durable_position)
+            log.link()  # kept for the next record: it costs time, and here nobody waits for it
         if due_s < inf and (group.stopped or clock() >= due_s):
             tail = log.sync()
             due_s = inf
@@ -122,7 +122,7 @@ def _append(log: CommandLog, tail: Tail, items: list[Item]) -> Tail:
     record = Record(
         first_sequence=tail.position + 1,
         last_sequence=logged[-1].last_sequence,
-        previous_hash=tail.record_hash,
+        previous_hash=log.link(),
         bodies=tuple(output.body for output in logged),
     )
     return log.append(tail, record)

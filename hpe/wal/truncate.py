@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hpe.errors import WalDamagedError
 from hpe.wal.files import LogFiles
-from hpe.wal.format import SALT_BYTES
+from hpe.wal.format import SALT_BYTES, content_end
 from hpe.wal.mark import HeadMark, mark_of
 from hpe.wal.segments import (
     Scan,
@@ -69,7 +69,7 @@ def truncate(files: LogFiles, at: int) -> Truncated:
     entries = _entries_up_to(scan, at)
     kept = _move_aside(files, names[len(readable) :])
     end_offset = segment_bytes(entries)
-    cut = scan.data[end_offset:]
+    cut = scan.data[end_offset : content_end(scan.data)]
     if cut:
         kept.append(keep_cut(files, scan.segment.name, end_offset, cut))
     _write_anew(files, scan, entries, at)
@@ -81,12 +81,12 @@ def _write_anew(files: LogFiles, scan: Scan, entries: list[SegmentEntry], at: in
 
     What was read may be in the page cache alone, and the mark must claim only what is durable.
     """
-    header = scan.segment.header._replace(salt=os.urandom(SALT_BYTES))
+    header = scan.segment.header._replace(salt=os.urandom(SALT_BYTES), durable_sequence=at)
     durable = min(durable_evidence(scan, None), at)
     head = HeadMark(files)
     try:
         head.begin(mark_of_rewriting(scan, durable, header.salt))
-        write_segment(files, header, entries, durable_sequence=at)[1].close()
+        write_segment(files, header, entries).close()
         head.write(mark_of(header, at, segment_bytes(entries), closed=True))
     finally:
         head.close()

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from hpe.core.contract import Core
 from hpe.errors import Diverged, WalError
 from hpe.wal.files import LogFiles
+from hpe.wal.format import content_end
 from hpe.wal.mark import MARK_NAME
 from hpe.wal.recovery import replay_record
 from hpe.wal.segments import SEGMENT_SUFFIX, Cut, LogImage, Scan, damaged, survey
@@ -100,7 +101,10 @@ def _describe(scan: Scan) -> str:
     sequences = (
         f"sequences {header.first_sequence}..{scan.position}" if scan.entries else "no record"
     )
+    size_bytes = max(scan.end_offset, content_end(scan.data))
+    ahead_bytes = len(scan.data) - size_bytes
+    filled = f" and {ahead_bytes} filled ahead" if ahead_bytes else ""
     return (
         f"{name}: segment {header.number}, {sequences}, {len(scan.entries)} records, "
-        f"{len(scan.data)} bytes, sync {header.sync_mode.name.lower()}"
+        f"{size_bytes} bytes{filled}, sync {header.sync_mode.name.lower()}"
     )

@@ -13,13 +13,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
+from math import inf
 from typing import Final
 from zlib import crc32
 
 from hpe.config.settings import SyncPolicy
 from hpe.core.contract import CORE_VERSION
 from hpe.errors import Fenced, WalWriteError
-from hpe.wal.files import ASIDE_SUFFIX, AppendFile, LogFiles, write_file
+from hpe.wal.files import ASIDE_SUFFIX, LogFiles, NoSpace, WriteFile, write_file
 from hpe.wal.format import (
     FRAME_OVERHEAD_BYTES,
     HEADER_BYTES,
@@ -29,17 +31,23 @@ from hpe.wal.format import (
     SyncMode,
     encode_frame,
     encode_header,
+    frame_parts,
 )
 from hpe.wal.log import GENESIS_HASH, Record, Tail, record_hash
 from hpe.wal.mark import MARK_NAME, HeadMark, Mark, empty_mark, mark_of
 from hpe.wal.segments import SEGMENT_SUFFIX, Cut, LogImage, Scan, SegmentEntry, segment_name, survey
+from hpe.wal.spare import PIECE_BYTES, Spare, SpareMaker
 
 SEGMENT_BYTES_MAX_DEFAULT: Final = 64 * 1024 * 1024
 """Large enough that rotation is rare, small enough to be read whole and written anew at start."""
 
 
 class FileLog:
-    """CommandLog over segments in one directory."""
+    """CommandLog over segments in one directory.
+
+    Attributes:
+        spares: Makes the files of the segments to come; the log works without anybody serving it.
+    """
 
     def __init__(
         self,
@@ -51,11 +59,16 @@ class FileLog:
         self._files = files
         self._policy = policy
         self._segment_bytes_max = segment_bytes_max
-        self._tail = Tail(0, 0, GENESIS_HASH)
+        self.spares = SpareMaker(files, SEGMENT_SUFFIX, segment_bytes_max)
+        self._tail = Tail(0, 0)
+        self._link = GENESIS_HASH
+        self._unlinked: list[bytes] = []  # the last record, until somebody asks for its digest
         self._image: LogImage | None = None  # what open found, until sync made it ours
-        self._segment: AppendFile | None = None
+        self._segment: WriteFile | None = None
         self._header: SegmentHeader | None = None
-        self._segment_bytes = 0
+        self._segment_bytes = 0  # where the next frame goes
+        self._filled_bytes = 0  # the segment's size: zeros from there on
+        self._spare_from = inf  # a frame that ends beyond it is the sign to make a spare
         self._durable_bytes = 0  # of the segment: where the frame of the durable position ends
         self._head = HeadMark(files)
         self._mark_due = False
@@ -84,6 +97,7 @@ class FileLog:
         self._files.lock()
         self._image = survey(self._files)
         self._tail = self._image.tail
+        self._link = self._image.hash
         return self._tail
 
     def read(self, after: int) -> Iterator[Record]:
@@ -93,19 +107,21 @@ class FileLog:
     def append(self, expect: Tail, record: Record) -> Tail:
         """See CommandLog. One record is one frame, one write and (by policy) one sync."""
         self._check_continues(expect, record)
-        payload = record.encode()
+        payload = record.parts()
+        frame_bytes = sum(map(len, payload)) + FRAME_OVERHEAD_BYTES
         with self._once():
-            segment = self._segment_with_room(len(payload) + FRAME_OVERHEAD_BYTES)
-            frame = encode_frame(
+            segment = self._segment_with_room(frame_bytes)
+            frame = frame_parts(
                 self._current_header.salt,
                 payload,
                 first_sequence=record.first_sequence,
                 last_sequence=record.last_sequence,
                 durable_sequence=self._tail.durable_position,
             )
-            segment.append(frame)
-            self._segment_bytes += len(frame)
-            tail = Tail(record.last_sequence, self._tail.durable_position, record_hash(payload))
+            segment.write(self._segment_bytes, frame)
+            self._segment_bytes += frame_bytes
+            self._unlinked = payload
+            tail = Tail(record.last_sequence, self._tail.durable_position)
             if self._must_sync(tail):
                 segment.datasync()
                 tail = tail._replace(durable_position=tail.position)
@@ -113,6 +129,13 @@ class FileLog:
             segment.check_place()  # before anybody is answered
         self._tail = tail
         return tail
+
+    def link(self) -> bytes:
+        """See CommandLog."""
+        if self._unlinked:
+            self._link = record_hash(self._unlinked)
+            self._unlinked = []
+        return self._link
 
     def sync(self) -> Tail:
         """See CommandLog. The first one writes the last segment anew, see `_adopt`."""
@@ -138,10 +161,13 @@ class FileLog:
         return self._mark_due
 
     def mark(self, *, closed: bool = False) -> None:
-        """See CommandLog."""
+        """See CommandLog. With `closed`, nobody serves `spares` any more."""
         assert self._segment is not None
         assert not closed or self._tail.durable_position == self._tail.position
         with self._once():
+            if closed:
+                self._seal(self._segment)
+                self.spares.discard()
             self._write_mark(closed=closed)
             self._segment.check_place()  # a stop may have nothing else to find it gone with
 
@@ -149,6 +175,7 @@ class FileLog:
         """See CommandLog. Releases the directory."""
         if self._segment is not None:
             self._segment.close()
+        self.spares.close()
         self._head.close()
         self._files.close()
 
@@ -170,9 +197,9 @@ class FileLog:
         if self._segment is None:
             raise WalWriteError("the log was opened but not made durable: sync comes first")
         tail = self._tail
-        if (expect.position, expect.record_hash) != (tail.position, tail.record_hash):
+        if expect.position != tail.position:
             raise Fenced(f"the log ends at {tail.position}, expected {expect.position}")
-        if (record.first_sequence, record.previous_hash) != (tail.position + 1, tail.record_hash):
+        if (record.first_sequence, record.previous_hash) != (tail.position + 1, self.link()):
             raise Fenced(
                 f"a record of {record.first_sequence}..{record.last_sequence} does not continue "
                 f"the log that ends at {tail.position}"
@@ -185,31 +212,43 @@ class FileLog:
             return tail.position - tail.durable_position >= self._policy.every_commands
         return False  # interval: the thread owns the clock
 
-    def _segment_with_room(self, frame_bytes: int) -> AppendFile:
+    def _segment_with_room(self, frame_bytes: int) -> WriteFile:
         assert self._segment is not None
-        full = self._segment_bytes + frame_bytes > self._segment_bytes_max
-        if full and self._tail.position >= self._current_header.first_sequence:
-            self._rotate(self._segment)
+        end = self._segment_bytes + frame_bytes
+        if end > self._filled_bytes and self._tail.position >= self._current_header.first_sequence:
+            # A spare is better than a segment that gets longer with every frame.
+            spare = self.spares.take()
+            if spare is not None or end > self._segment_bytes_max:
+                self._rotate(self._segment, spare)
+        if end > self._spare_from:
+            self._spare_from = inf
+            self.spares.want()
         return self._segment
 
-    def _rotate(self, sealed: AppendFile) -> None:
+    def _rotate(self, sealed: WriteFile, spare: Spare | None) -> None:
         # The successor's header is the proof that everything before it was durable.
-        sealed.datasync()
+        self._seal(sealed)
         sealed.check_place()  # or the log would go on behind a hole
         sealed.close()
         self._tail = self._tail._replace(durable_position=self._tail.position)
         header = self._current_header
-        self._start_segment(
-            header._replace(
-                salt=os.urandom(SALT_BYTES),
-                number=header.number + 1,
-                first_sequence=self._tail.position + 1,
-                previous_sequence=self._tail.position,
-                previous_hash=self._tail.record_hash,
-            ),
-            [],
+        header = header._replace(
+            salt=os.urandom(SALT_BYTES),
+            number=header.number + 1,
+            first_sequence=self._tail.position + 1,
+            previous_sequence=self._tail.position,
+            previous_hash=self.link(),
         )
+        if spare is None:
+            self._start_segment(header, [])
+        else:
+            self._start_in_spare(header, spare)
         self._mark_due = True
+
+    def _seal(self, segment: WriteFile) -> None:
+        """Take off what was filled ahead, and make all of the segment durable."""
+        segment.truncate(self._segment_bytes)
+        segment.sync()
 
     def _write_mark(self, *, closed: bool) -> None:
         durable = self._tail.durable_position
@@ -262,11 +301,35 @@ class FileLog:
         )
 
     def _start_segment(self, header: SegmentHeader, entries: Sequence[SegmentEntry]) -> None:
-        header = header._replace(sync_mode=SyncMode[self._policy.mode.upper()])
-        self._header, self._segment = write_segment(
-            self._files, header, entries, durable_sequence=self._tail.position
-        )
-        self._segment_bytes = self._durable_bytes = segment_bytes(entries)
+        header = self._completed(header)
+        used = segment_bytes(entries)
+        filled = filled_bytes(used, self._segment_bytes_max)
+        try:
+            segment = write_segment(self._files, header, entries, filled)
+        except NoSpace:  # there may be enough for what has to be written
+            filled = used
+            segment = write_segment(self._files, header, entries)
+        self._use(header, segment, used, filled)
+
+    def _start_in_spare(self, header: SegmentHeader, spare: Spare) -> None:
+        header = self._completed(header)
+        name = segment_name(header.first_sequence)
+        spare.file.write(0, [encode_header(header)])
+        spare.file.datasync()
+        self._files.rename(spare.name, name)
+        spare.file.named(name)
+        self._files.sync_directory()
+        self._use(header, spare.file, HEADER_BYTES, self._segment_bytes_max)
+
+    def _completed(self, header: SegmentHeader) -> SegmentHeader:
+        sync_mode = SyncMode[self._policy.mode.upper()]
+        return header._replace(durable_sequence=self._tail.position, sync_mode=sync_mode)
+
+    def _use(self, header: SegmentHeader, segment: WriteFile, used: int, filled: int) -> None:
+        self._header, self._segment = header, segment
+        self._segment_bytes = self._durable_bytes = used
+        self._filled_bytes = filled
+        self._spare_from = (used + filled) // 2
 
 
 def mark_of_rewriting(scan: Scan, durable_sequence: int, salt: bytes) -> Mark:
@@ -284,27 +347,37 @@ def segment_bytes(entries: Sequence[SegmentEntry]) -> int:
     return HEADER_BYTES + sum(entry.end_offset - entry.offset for entry in entries)
 
 
+def filled_bytes(used_bytes: int, segment_bytes_max: int) -> int:
+    """Return the size to which a segment is filled before it gets its name.
+
+    Half a piece of room at least, a piece and a half at most: a start has to be quick, and by the
+    time that this is used up a spare is there.
+    """
+    pieces = -(-(used_bytes + PIECE_BYTES // 2) // PIECE_BYTES)
+    return max(used_bytes, min(pieces * PIECE_BYTES, segment_bytes_max))
+
+
 def write_segment(
-    files: LogFiles,
-    header: SegmentHeader,
-    entries: Sequence[SegmentEntry],
-    *,
-    durable_sequence: int,
-) -> tuple[SegmentHeader, AppendFile]:
+    files: LogFiles, header: SegmentHeader, entries: Sequence[SegmentEntry], size_bytes: int = 0
+) -> WriteFile:
     """Write a segment, whole and durable, in place of one with its name.
 
     Args:
         files: The directory.
-        header: Its salt, a new one, and its place in the log; the durable sequence is set here.
+        header: Its place in the log, a new salt, and as durable sequence the last one in this
+            segment or before.
         entries: The records it begins with.
-        durable_sequence: What the header promises: the last sequence in this segment or before.
+        size_bytes: To where it is filled with zeros, if that is behind the records.
 
     Returns:
-        The header as written, and the file, open for appending.
+        The file, open for writing.
+
+    Raises:
+        NoSpace: there is no room for all of it.
+        WalWriteError: another step failed.
     """
-    header = header._replace(durable_sequence=durable_sequence)
-    name = segment_name(header.first_sequence)
-    return header, write_file(files, name, _segment_chunks(header, entries))
+    chunks = chain(_segment_chunks(header, entries), _zeros(size_bytes - segment_bytes(entries)))
+    return write_file(files, segment_name(header.first_sequence), chunks)
 
 
 def keep_cut(files: LogFiles, name: str, offset: int, data: bytes) -> str:
@@ -333,3 +406,8 @@ def _segment_chunks(header: SegmentHeader, entries: Sequence[SegmentEntry]) -> I
             last_sequence=entry.record.last_sequence,
             durable_sequence=entry.durable_sequence,
         )
+
+
+def _zeros(count: int) -> Iterator[bytes]:
+    for done in range(0, count, PIECE_BYTES):
+        yield bytes(min(PIECE_BYTES, count - done))

@@ -29,6 +29,7 @@ from tests.support.log_builder import (
     build_log,
     contents,
     continuing,
+    frames_of,
     outputs,
     serve,
 )
@@ -84,7 +85,7 @@ def refused(directory):
     """Expect a start to refuse, and verify to judge alike; nothing may change."""
     before = contents(directory)
     with pytest.raises(WalDamagedError) as caught:
-        recover(directory, new_core(), BATCH)
+        recover(directory, new_core(), BATCH, segment_bytes_max=SEGMENT_BYTES_MAX)
     assert {**contents(directory), "lock": b""} == {**before, "lock": b""}
     assert verify(directory) == 65
     return str(caught.value)
@@ -107,7 +108,7 @@ def verify(directory):
 
 
 def still_good(directory):
-    recover(directory, new_core(), BATCH).log.close()
+    recover(directory, new_core(), BATCH, segment_bytes_max=SEGMENT_BYTES_MAX).log.close()
     assert bodies(DirectoryFiles(directory)) == [output.body for output in MADE]
 
 
@@ -215,13 +216,13 @@ def test_every_bit_of_the_mark(tmp_path, policy):
 def marked(directory, policy):
     """Make a log that was killed behind a mark; give the position and offset that the mark has."""
     build_log(directory, BEFORE, policy, segment_bytes_max=SEGMENT_BYTES_MAX)
-    log = FileLog(DirectoryFiles(directory), policy, segment_bytes_max=1 << 20)
+    log = FileLog(DirectoryFiles(directory), policy, segment_bytes_max=2 * SEGMENT_BYTES_MAX)
     log.open()
     tail = log.sync()
-    tail = log.append(tail, continuing(tail, MADE[13]))
+    tail = log.append(tail, continuing(log, tail, MADE[13]))
     log.sync()
     log.mark()
-    tail = log.append(tail, continuing(tail, MADE[14]))
+    tail = log.append(tail, continuing(log, tail, MADE[14]))
     log.close()
     return read_mark(DirectoryFiles(directory))
 
@@ -231,8 +232,8 @@ def test_behind_a_mark_and_a_kill(tmp_path, policy):
     path = last_segment(tmp_path)
     good = path.read_bytes()
     assert not mark.closed
-    assert len(good) > mark.offset
-    for length in [*range(0, len(good), STEP), mark.offset - 1, mark.offset]:
+    assert len(frames_of(path)) > mark.offset
+    for length in [*range(0, len(frames_of(path)), STEP), mark.offset - 1, mark.offset]:
         path.write_bytes(good[:length])
         if length < mark.offset:
             found_wrong(tmp_path)
@@ -257,7 +258,7 @@ def cut_at_a_frame(directory):
 def flipped_bit(directory):
     path = last_segment(directory)
     data = bytearray(path.read_bytes())
-    data[-20] ^= 1
+    data[len(frames_of(path)) - 20] ^= 1
     path.write_bytes(data)
 
 
@@ -276,7 +277,9 @@ def test_no_step_of_a_start_opens_a_gap(tmp_path, policy, kind):
         shutil.copytree(origin, directory)
         files = FaultyFiles(DirectoryFiles(directory), fail_at, kind)
         try:
-            recover(directory, new_core(), policy, files=files).log.close()
+            recover(
+                directory, new_core(), policy, files=files, segment_bytes_max=SEGMENT_BYTES_MAX
+            ).log.close()
             failed = False
         except (Killed, WalWriteError, WalReadError):
             pass
@@ -364,8 +367,8 @@ def test_a_cut_at_a_start_is_a_warning_of_its_own(tmp_path):
     with ServiceProcess(tmp_path) as service:
         service.kill()
     path = last_segment(data)
-    path.write_bytes(path.read_bytes() + bytes(600))
+    path.write_bytes(frames_of(path) + bytes(600) + b"\1")
     with ServiceProcess(tmp_path) as service:
         lines = service.errors().splitlines()
     (warning,) = [line for line in lines if "torn tail" in line]
-    assert " WARNING hpe.engine: recovery cut a torn tail: 600 bytes of " in warning
+    assert " WARNING hpe.engine: recovery cut a torn tail: 601 bytes of " in warning

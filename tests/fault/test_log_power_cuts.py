@@ -82,16 +82,19 @@ def killed_between_syncs(files):
     log = FileLog(files, RELAXED)
     log.open()
     tail = log.sync()
-    log.append(tail, continuing(tail, MADE[0]))
+    log.append(tail, continuing(log, tail, MADE[0]))
     tail = log.sync()
     for output in MADE[1:4]:
-        tail = log.append(tail, continuing(tail, output))
+        tail = log.append(tail, continuing(log, tail, output))
     log.close()
 
 
 def lives(directory, policy, published, files):
     try:
-        serve(directory, MADE, policy, published, files=files, segment_bytes_max=SEGMENT_BYTES_MAX)
+        serve(
+            directory, MADE, policy, published,
+            files=files, segment_bytes_max=SEGMENT_BYTES_MAX, filling_from=6,
+        )  # fmt: skip
     except (WalError, Killed):
         return False
     finally:

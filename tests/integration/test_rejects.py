@@ -22,6 +22,7 @@ from hpe.protocol.messages import (
     TimeInForce,
 )
 from tests.support.gatehouse import KEY, OPERATOR, log_on, operator, trader, write_keys
+from tests.support.log_builder import frames_of
 from tests.support.service import running_service
 from tests.support.wire import WireClient, named, pack_request, wire
 
@@ -36,7 +37,7 @@ def order(request_id: int, price: int = 100, tif: int = TimeInForce.GTC) -> Subm
 
 
 def log_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in (folder / "data").glob("*.hpewal"))
+    return sum(len(frames_of(path)) for path in (folder / "data").glob("*.hpewal"))
 
 
 IDLE: dict[str, list[Request]] = {

@@ -31,6 +31,7 @@ from hpe.wal.segments import survey
 from tests.support.core_around import CoreAround
 from tests.support.faulty_files import FaultKind, FaultyFiles
 from tests.support.gated_files import GatedFiles
+from tests.support.log_builder import frames_of
 from tests.support.service import PROJECT, ServiceProcess, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, until, wire
 
@@ -392,8 +393,10 @@ async def test_a_failing_disk_ends_the_service_and_nothing_undurable_is_answered
             balance = await client.ask(GetBalance(1, USD))
             assert balance[6] >= len(rows), "an answered deposit is gone"
         if fault is None:
-            assert not files.failed, "a failed operation of the log went unnoticed"
             assert len(rows) == 3
+            if files.failed:  # no room to fill a segment ahead is no reason to end
+                assert kind != "eio", "a failed operation of the log went unnoticed"
+                continue
             break
         assert report_fault(fault) == 74
         reached += 1
@@ -405,8 +408,8 @@ async def test_a_failing_disk_ends_the_service_and_nothing_undurable_is_answered
 def test_a_write_that_fails_in_the_process_exits_74(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path) as process:
         (segment,) = (tmp_path / "data").glob("*.hpewal")
-        size = segment.stat().st_size
-        # The next write goes beyond what the system allows this process: EFBIG, a short write.
+        size = len(frames_of(segment))
+        # The next write goes beyond what the system allows this process: EFBIG.
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
         with socket.create_connection((process.host, process.port)) as client:
             client.settimeout(30)

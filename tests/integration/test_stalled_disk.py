@@ -25,7 +25,7 @@ from hpe.protocol.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from hpe.wal.files import AppendFile
+from hpe.wal.files import WriteFile
 from tests.support.gated_files import GatedFiles
 from tests.support.service import RunningService, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, until, wire
@@ -206,7 +206,7 @@ async def _connected(
 class FailsAtTheGate(GatedFiles):
     """Syncs that waited at the gate fail."""
 
-    def create(self, name: str) -> AppendFile:
+    def create(self, name: str) -> WriteFile:
         file = super().create(name)
         sync = file.datasync
 

@@ -2,24 +2,27 @@
 
 `FaultyFiles` wraps real files. It counts operations and makes the N-th one fail: with an error
 (`eio`, `enospc`), by writing less than asked (`short`), or by ending the process (`killed`). It
-also keeps what is durable: content up to the last sync of each file, what was written over since
-then, names up to the last sync of the directory. `power_cut` gives what a disk may hold after the
-power went: all that is durable and any part of the rest. One thread at a time.
+also keeps what is durable: content as of the last sync of each file, names up to the last sync of
+the directory. `power_cut` gives what a disk may hold after the power went: all that is durable and
+any part of the rest, sector by sector. A write of zeros alone counts as `fill`, one in a file that
+was opened in place as `overwrite`. One thread at a time.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Literal
 
 from hpe.errors import WalError, WalReadError, WalWriteError
-from hpe.wal.files import LOCK_NAME, AppendFile, LogFiles, OverwriteFile, WriteFile
+from hpe.wal.files import LOCK_NAME, LogFiles, NoSpace, WriteFile
 from hpe.wal.format import SECTOR_BYTES
 
 FaultKind = Literal["eio", "enospc", "short", "killed"]
+_IN_FILES = ("create", "write", "fill", "overwrite", "truncate", "datasync", "sync")
 _ERRNO = {"eio": errno.EIO, "enospc": errno.ENOSPC, "short": errno.ENOSPC}
 
 
@@ -27,49 +30,90 @@ class Killed(BaseException):
     """The process ended here; nothing in it may catch that."""
 
 
+_Change = tuple[int, bytes] | int
+"""What was written at an offset, or a new size."""
+
+
+def _apply(change: _Change, data: bytearray) -> None:
+    if isinstance(change, int):
+        del data[change:]
+    else:
+        offset, written = change
+        data[offset : offset + len(written)] = written
+
+
 class _Content:
     """A file apart from its names: what was written, and how much of it is durable."""
 
     def __init__(self, data: bytes = b"") -> None:
-        self.data = bytearray(data)
-        self.durable_bytes = len(data)
-        self._overwritten: list[tuple[int, bytes]] = []
+        self._durable = data
+        self._changes: list[_Change] = []  # since then
+        self.size = len(data)
 
-    def overwrite(self, offset: int, data: bytes) -> None:
-        assert offset + len(data) <= self.durable_bytes, "only what is there is written over"
-        end = offset + len(data)
-        self._overwritten.append((offset, bytes(self.data[offset:end])))
-        self.data[offset:end] = data
+    def write(self, offset: int, data: bytes) -> None:
+        assert offset <= self.size, "a write behind the end leaves a hole"
+        self._changes.append((offset, data))
+        self.size = max(self.size, offset + len(data))
+
+    def truncate(self, size: int) -> None:
+        assert size <= self.size
+        self._changes.append(size)
+        self.size = size
 
     def sync(self) -> None:
-        self.durable_bytes = len(self.data)
-        self._overwritten.clear()
+        data = bytearray(self._durable)
+        for change in self._changes:
+            _apply(change, data)
+        self._durable = bytes(data)
+        self._changes.clear()
 
-    def _partly_overwritten(self, random: Random) -> bytearray:
-        """Take back some of what was written over: none of it, all, or the end of a write."""
-        data = bytearray(self.data)
-        for offset, before in reversed(self._overwritten):
-            kept = random.choice((0, random.randrange(len(before) + 1), len(before)))
-            data[offset + kept : offset + len(before)] = before[kept:]
-        return data
+    def _images(self) -> list[bytes]:
+        """Return what is durable, and the content after each change since."""
+        data = bytearray(self._durable)
+        images = [self._durable]
+        for change in self._changes:
+            _apply(change, data)
+            images.append(bytes(data))
+        return images
 
     def after_power_cut(self, random: Random) -> bytes:
         """Keep what is durable and, of the rest, nothing, a beginning, or random sectors."""
-        data = self._partly_overwritten(random)
-        durable, rest = data[: self.durable_bytes], data[self.durable_bytes :]
+        images = self._images()
         choice = random.randrange(3)
-        if choice == 0:
-            return bytes(durable)
+        if choice == 0 or len(images) == 1:
+            return images[0]
         if choice == 1:
-            return bytes(durable + rest[: random.randrange(len(rest) + 1)])
-        kept = data
-        start = self.durable_bytes
-        while start < len(kept):
-            end = min((start // SECTOR_BYTES + 1) * SECTOR_BYTES, len(kept))
-            if random.randrange(2):
-                kept[start:end] = bytes(end - start)
-            start = end
-        return bytes(kept)
+            return self._up_to_a_byte_or_sector(images, random)
+        # Each sector as it was before all, or after any of the changes; so is the size.
+        sizes = [*map(len, images), random.randrange(max(map(len, images)) + 1)]
+        size = max(min(map(len, images)), random.choice(sizes))
+        kept = bytearray()
+        for start in range(0, size, SECTOR_BYTES):
+            sector = random.choice(images)[start : start + SECTOR_BYTES]
+            kept += sector.ljust(min(SECTOR_BYTES, size - start), b"\0")
+        return bytes(kept[:size])
+
+    def _up_to_a_byte_or_sector(self, images: list[bytes], random: Random) -> bytes:
+        """Take the changes in order, the last of them in part."""
+        count = random.randrange(1, len(images))
+        before, change = images[count - 1], self._changes[count - 1]
+        if isinstance(change, int):
+            return random.choice((before, images[count]))
+        offset, written = change
+        part = written_in_part(len(before), offset, written, random.randrange(len(written) + 1))
+        return before[:offset] + part + before[offset + len(part) :]
+
+
+def written_in_part(size: int, offset: int, data: bytes, count: int) -> bytes:
+    """Return what `count` bytes of a write come to: within a file, whole sectors of it.
+
+    Behind the end the size tells how far it came. Within the file no kernel and no disk writes part
+    of a sector: a killed process stops between two pages.
+    """
+    if offset + count < size:
+        border = (offset + count) // SECTOR_BYTES * SECTOR_BYTES
+        count = max(0, border - offset)
+    return data[:count]
 
 
 class FaultyFiles:
@@ -110,16 +154,17 @@ class FaultyFiles:
         self.step("read", WalReadError)
         return self._files.read(name, bytes_max)
 
-    def create(self, name: str) -> AppendFile:
+    def create(self, name: str) -> WriteFile:
         self.step("create", WalWriteError)
         file = self._files.create(name)
         content = self._contents[name] = _Content()
         self._directories.append(dict(self._contents))
-        return _FaultyAppendFile(self, file, content)
+        return _FaultyFile(self, file, content, "write")
 
-    def open_in_place(self, name: str) -> OverwriteFile:
+    def open_in_place(self, name: str) -> WriteFile:
         self.step("open_in_place", WalWriteError)
-        return _FaultyOverwriteFile(self, self._files.open_in_place(name), self._contents[name])
+        file = self._files.open_in_place(name)
+        return _FaultyFile(self, file, self._contents[name], "overwrite")
 
     def rename(self, old: str, new: str) -> None:
         self.step("rename", WalWriteError)
@@ -172,20 +217,46 @@ class FaultyFiles:
             self._dead = True
             raise Killed
         number = _ERRNO[self._kind]
+        if number == errno.ENOSPC and operation in _IN_FILES:
+            error_type = NoSpace
         raise error_type(f"cannot {operation}: {os.strerror(number)}") from OSError(
             number, os.strerror(number)
         )
 
-    def written_of(self, data: bytes) -> bytes:
-        """Return what the failing write of `data` still writes."""
-        return data[: len(data) // 2] if self._kind in ("short", "killed") else b""
+    def written_of(self, size: int, offset: int, data: bytes) -> bytes:
+        """Return what the failing write of `data` into a file of that size still writes."""
+        if self._kind not in ("short", "killed"):
+            return b""
+        return written_in_part(size, offset, data, len(data) // 2)
 
 
 class _FaultyFile:
-    def __init__(self, files: FaultyFiles, file: WriteFile, content: _Content) -> None:
+    """A WriteFile that fails when its FaultyFiles says so; a write counts as `operation`."""
+
+    def __init__(
+        self, files: FaultyFiles, file: WriteFile, content: _Content, operation: str
+    ) -> None:
         self._files = files
         self._file = file
         self._content = content
+        self._operation = operation
+
+    def write(self, offset: int, parts: Sequence[bytes]) -> None:
+        whole = b"".join(parts)
+        operation = "fill" if whole == bytes(len(whole)) else self._operation
+        if self._files.is_next():
+            written = self._files.written_of(self._content.size, offset, whole)
+            parts = [written]
+        else:
+            written = whole
+        self._file.write(offset, parts)
+        self._content.write(offset, written)
+        self._files.step(operation, WalWriteError)
+
+    def truncate(self, size_bytes: int) -> None:
+        self._files.step("truncate", WalWriteError)
+        self._file.truncate(size_bytes)
+        self._content.truncate(size_bytes)
 
     def datasync(self) -> None:
         self._files.step("datasync", WalWriteError)
@@ -197,32 +268,11 @@ class _FaultyFile:
         self._file.sync()
         self._content.sync()
 
+    def named(self, name: str) -> None:
+        self._file.named(name)
+
     def check_place(self) -> None:
         self._file.check_place()
 
     def close(self) -> None:
         self._file.close()
-
-
-class _FaultyAppendFile(_FaultyFile):
-    def __init__(self, files: FaultyFiles, file: AppendFile, content: _Content) -> None:
-        super().__init__(files, file, content)
-        self._append_file = file
-
-    def append(self, data: bytes) -> None:
-        written = self._files.written_of(data) if self._files.is_next() else data
-        self._append_file.append(written)
-        self._content.data += written
-        self._files.step("append", WalWriteError)
-
-
-class _FaultyOverwriteFile(_FaultyFile):
-    def __init__(self, files: FaultyFiles, file: OverwriteFile, content: _Content) -> None:
-        super().__init__(files, file, content)
-        self._overwrite_file = file
-
-    def overwrite(self, offset: int, data: bytes) -> None:
-        written = self._files.written_of(data) if self._files.is_next() else data
-        self._overwrite_file.overwrite(offset, written)
-        self._content.overwrite(offset, written)
-        self._files.step("overwrite", WalWriteError)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from hpe.wal.files import AppendFile, DirectoryFiles
+from hpe.wal.files import DirectoryFiles, WriteFile
 
 
 class GatedFiles(DirectoryFiles):
@@ -17,18 +18,21 @@ class GatedFiles(DirectoryFiles):
         self.gate.set()
         self.waiting = threading.Event()
 
-    def create(self, name: str) -> AppendFile:
+    def create(self, name: str) -> WriteFile:
         """Create a file whose data syncs pass the gate."""
         return _GatedFile(super().create(name), self)
 
 
 class _GatedFile:
-    def __init__(self, file: AppendFile, files: GatedFiles) -> None:
+    def __init__(self, file: WriteFile, files: GatedFiles) -> None:
         self._file = file
         self._files = files
 
-    def append(self, data: bytes) -> None:
-        self._file.append(data)
+    def write(self, offset: int, parts: Sequence[bytes]) -> None:
+        self._file.write(offset, parts)
+
+    def truncate(self, size_bytes: int) -> None:
+        self._file.truncate(size_bytes)
 
     def datasync(self) -> None:
         if not self._files.gate.is_set():
@@ -38,6 +42,9 @@ class _GatedFile:
 
     def sync(self) -> None:
         self._file.sync()
+
+    def named(self, name: str) -> None:
+        self._file.named(name)
 
     def check_place(self) -> None:
         self._file.check_place()

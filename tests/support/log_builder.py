@@ -25,7 +25,8 @@ from hpe.protocol.messages import (
     TimeInForce,
 )
 from hpe.wal.files import DirectoryFiles, LogFiles
-from hpe.wal.log import Record, Tail
+from hpe.wal.format import content_end
+from hpe.wal.log import CommandLog, Record, Tail
 from hpe.wal.mark import HeadMark, Mark
 from hpe.wal.recovery import recover
 from hpe.wal.segments import survey
@@ -96,15 +97,15 @@ def build_log(
     tail = recovered.tail
     try:
         for output in made:
-            tail = recovered.log.append(tail, continuing(tail, output))
+            tail = recovered.log.append(tail, continuing(recovered.log, tail, output))
     finally:
         recovered.log.close()
     return tail
 
 
-def continuing(tail: Tail, output: Output) -> Record:
+def continuing(log: CommandLog, tail: Tail, output: Output) -> Record:
     """Make the record of one output that continues a log."""
-    return Record(tail.position + 1, output.last_sequence, tail.record_hash, (output.body,))
+    return Record(tail.position + 1, output.last_sequence, log.link(), (output.body,))
 
 
 def serve(
@@ -115,12 +116,14 @@ def serve(
     *,
     files: LogFiles,
     segment_bytes_max: int,
+    filling_from: int = 1_000,
 ) -> None:
     """Run the whole life of a log, in this thread, one group per output; then stop.
 
     After every third group a query comes alone, a long time later: idle tails are synced, and the
     mark is written. `published` gets the durable position at every publishing; under `batch` that
-    is what may have been answered.
+    is what may have been answered. From the publishing `filling_from` on, each is followed by a
+    step of filling the next segment ahead.
     """
     recovered = recover(
         directory, new_core(), policy, segment_bytes_max=segment_bytes_max, files=files
@@ -142,6 +145,8 @@ def serve(
         nonlocal queries
         published.append(durable_position)
         queries += items == [Item(QUERY_ONLY)]
+        if len(published) >= filling_from:
+            recovered.log.spares.step()
         if items:
             feed()
 
@@ -157,6 +162,17 @@ def put_mark(directory: Path, mark: Mark) -> None:
     head = HeadMark(DirectoryFiles(directory))
     head.begin(mark)
     head.close()
+
+
+def frames_of(path: Path) -> bytes:
+    """Return a segment without the zeros that it was filled with ahead."""
+    data = path.read_bytes()
+    return data[: content_end(data)]
+
+
+def shorten(path: Path, count: int) -> None:
+    """Cut a segment so that its last frame lacks that many bytes."""
+    path.write_bytes(frames_of(path)[:-count])
 
 
 def bodies(files: LogFiles) -> list[bytes]:

@@ -6,7 +6,7 @@ import pytest
 
 from hpe.errors import WalReadError, WalWriteError
 from hpe.wal.files import DirectoryFiles, write_file
-from tests.support.faulty_files import FaultyFiles, Killed
+from tests.support.faulty_files import FaultyFiles, Killed, written_in_part
 
 
 def faulty(tmp_path, fail_at=0, kind="eio"):
@@ -16,7 +16,7 @@ def faulty(tmp_path, fail_at=0, kind="eio"):
 def use(files):
     files.lock()
     file = write_file(files, "a", [b"0123456789"])
-    file.append(b"abcdefghij")
+    file.write(10, [b"abcde", b"fghij"])
     file.datasync()
     file.close()
     files.rename("a", "b")
@@ -26,7 +26,7 @@ def use(files):
 
 
 OPERATIONS = [
-    "lock", "create", "append", "sync", "rename", "sync_directory", "append", "datasync",
+    "lock", "create", "write", "sync", "rename", "sync_directory", "write", "datasync",
     "rename", "sync_directory", "remove", "names",
 ]  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_a_power_cut_takes_what_was_not_synced(tmp_path):
     files = faulty(tmp_path)
     files.lock()
     file = write_file(files, "a", [b"durable"])
-    file.append(b"\1" * 2000)
+    file.write(7, [b"\1" * 2000])
     files.create("unnamed").close()
     seen = set()
     for seed in range(60):
@@ -90,6 +90,57 @@ def test_a_power_cut_takes_what_was_not_synced(tmp_path):
         assert (tmp_path / str(seed) / "a").read_bytes() == b"durable" + b"\1" * 2000
         assert (tmp_path / str(seed) / "unnamed").exists()
     file.close()
+    files.close()
+
+
+def test_a_power_cut_takes_sectors_of_what_was_written_into_zeros(tmp_path):
+    """And any of two writes to one sector; a size that was cut may come back."""
+    files = faulty(tmp_path)
+    files.lock()
+    file = write_file(files, "a", [b"durable", bytes(4089)])
+    file.write(7, [b"\1" * 1017, b"\2" * 300])
+    file.write(1324, [b"\3" * 1000])
+    file.truncate(2324)
+    seen, sizes = set(), set()
+    for seed in range(400):
+        files.power_cut(tmp_path / str(seed), Random(seed))
+        data = (tmp_path / str(seed) / "a").read_bytes()
+        assert data.startswith(b"durable")
+        assert not data[2324:].strip(b"\0")
+        sizes.add(len(data))
+        # Three whole sectors of the first write, one that both wrote to, one of the second.
+        kept = (data[7], data[600], data[1100], data[1400], data[1600])
+        seen.add(kept)
+        for start in (512, 1536):
+            sector = data[start : start + 512]
+            assert sector == sector[:1] * len(sector)
+    assert sizes >= {2324, 4096}
+    assert {kept[:2] for kept in seen} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert {kept[2:] for kept in seen} == {
+        (a, b, c) for a, b in ((0, 0), (2, 0), (2, 3)) for c in (0, 3)
+    }
+    file.sync()
+    files.power_cut(tmp_path / "synced", Random(0))
+    assert (tmp_path / "synced" / "a").stat().st_size == 2324
+    file.close()
+    files.close()
+
+
+@pytest.mark.parametrize(("count", "left"), [(100, 0), (511, 0), (512, 512), (1500, 1024)])
+def test_within_a_file_a_write_stops_between_two_sectors(count, left):
+    data = b"x" * 3000
+    assert len(written_in_part(4096, 1024, data, count)) == left
+    # Behind the end the size tells how far it came.
+    assert len(written_in_part(1024, 1024, data, count)) == count
+
+
+def test_a_write_of_zeros_alone_counts_apart(tmp_path):
+    files = faulty(tmp_path)
+    files.lock()
+    write_file(files, "a", [bytes(100), b"x" + bytes(100)]).close()
+    files.open_in_place("a").write(0, [b"x"])
+    assert files.operations[2:4] == ["fill", "write"]
+    assert files.operations[-2:] == ["open_in_place", "overwrite"]
     files.close()
 
 

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import pytest
 
 from hpe.errors import DataDirectoryBusy, WalReadError, WalWriteError
-from hpe.wal.files import DirectoryAppendFile, DirectoryFiles, write_file
+from hpe.wal.files import DirectoryFile, DirectoryFiles, NoSpace, write_file
 
 
 @pytest.fixture
@@ -36,13 +37,16 @@ def test_directory_and_files_are_private(tmp_path):
     assert stat.S_IMODE((tmp_path / "new" / "data" / "lock").stat().st_mode) == 0o600
 
 
-def test_write_append_read_rename_remove(files):
+def test_write_read_rename_remove(files):
     file = write_file(files, "a", [b"one", b"two"])
-    file.append(b"three")
+    file.write(6, [b"th", b"", b"reexx"])
+    file.write(0, [b"O"])
     file.datasync()
+    file.truncate(11)
+    file.sync()
     file.close()
-    assert files.read("a") == b"onetwothree"
-    assert files.read("a", 4) == b"onet"
+    assert files.read("a") == b"Onetwothree"
+    assert files.read("a", 4) == b"Onet"
     files.rename("a", "b")
     assert files.names() == ["b", "lock"]
     files.remove("b")
@@ -241,32 +245,53 @@ def test_a_killed_holder_leaves_no_lock(tmp_path):
     files.close()
 
 
+def test_more_parts_than_the_system_takes_are_one_write_all_the_same(files):
+    file = files.create("a")
+    parts = [b"%d," % number for number in range(os.sysconf("SC_IOV_MAX") + 1)]
+    file.write(0, parts)
+    file.close()
+    assert files.read("a") == b"".join(parts)
+
+
+def test_a_file_that_got_its_name_later_is_looked_for_there(files):
+    file = files.create("a.new")
+    files.rename("a.new", "b")
+    with pytest.raises(WalWriteError, match="data/a was removed or moved"):
+        file.check_place()
+    file.named("b")
+    file.check_place()
+    file.close()
+
+
 def test_a_full_disk_fails_the_write_and_every_later_call(files, tmp_path):
     os.symlink("/dev/full", tmp_path / "data" / "full")
     file = files.create("full")
-    with pytest.raises(WalWriteError, match="No space left on device"):
-        file.append(b"x")
+    with pytest.raises(NoSpace, match="No space left on device"):
+        file.write(0, [b"x"])
     assert_poisoned(file)
     file.close()
 
 
 def test_a_short_write_is_a_failure(tmp_path):
-    """A pipe that nobody empties takes less than asked, as a disk that gets full does."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    file = DirectoryAppendFile(writer, tmp_path / "pipe")
-    with pytest.raises(WalWriteError, match=r"wrote \d+ of 10000000 bytes"):
-        file.append(bytes(10_000_000))
+    """A process that may not write so long a file gets less than asked, as on a full disk."""
+    path = tmp_path / "file"
+    file = DirectoryFile(os.open(path, os.O_WRONLY | os.O_CREAT), path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(NoSpace, match="wrote 1000 of 3000 bytes to"):
+            file.write(0, [bytes(500), bytes(2500)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert_poisoned(file)
     file.close()
-    os.close(reader)
 
 
 @pytest.mark.parametrize("call", ["datasync", "sync"])
 def test_a_failed_sync_is_never_tried_again(tmp_path, call):
     """A pipe cannot be synced: the kernel answers EINVAL."""
     reader, writer = os.pipe()
-    file = DirectoryAppendFile(writer, tmp_path / "pipe")
+    file = DirectoryFile(writer, tmp_path / "pipe")
     with pytest.raises(WalWriteError, match=r"cannot sync .*pipe: Invalid argument"):
         getattr(file, call)()
     assert_poisoned(file)
@@ -295,6 +320,6 @@ def test_errors_of_the_system_are_errors_of_the_log(files, tmp_path):
 
 
 def assert_poisoned(file):
-    for call in (lambda: file.append(b"y"), file.datasync, file.sync):
+    for call in (lambda: file.write(0, [b"y"]), file.datasync, file.sync):
         with pytest.raises(WalWriteError, match="failed before and is not used again"):
             call()

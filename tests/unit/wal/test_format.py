@@ -1,5 +1,7 @@
 """The bytes of segments: what is written is read back, what is not is told apart."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,13 +16,15 @@ from hpe.wal.format import (
     Frame,
     SegmentHeader,
     SyncMode,
+    content_end,
     decode_frame,
     decode_header,
     encode_frame,
     encode_header,
+    frame_parts,
     torn_by_crash,
 )
-from hpe.wal.log import RECORD_BYTES_MAX
+from hpe.wal.log import GENESIS_HASH, RECORD_BYTES_MAX, Record
 
 SALT = bytes(range(16))
 HEADER = SegmentHeader(
@@ -43,16 +47,16 @@ def frame_of(payload: bytes, salt: bytes = SALT) -> bytes:
 def test_golden_header():
     """Changing these bytes is a change of format: raise FORMAT_VERSION."""
     assert encode_header(HEADER).hex() == (
-        b"HPEWAL\r\n".hex() + "00000001" + "00000007" + "4c" * 16 + SALT.hex()
+        b"HPEWAL\r\n".hex() + "00000002" + "00000007" + "4c" * 16 + SALT.hex()
         + "0000000000000002" + "000000000000000b" + "000000000000000a" + "48" * 16
-        + "000000000000000a" + "00000002" + "5120291d"
+        + "000000000000000a" + "00000002" + "fd649f85"
     )  # fmt: skip
 
 
 def test_golden_frame():
     assert frame_of(b"payload").hex() == (
         "f5485046" + "00000007" + "000000000000000b" + "000000000000000d" + "0000000000000009"
-        + "62eebb86" + "4bc0a9a7" + b"payload".hex() + "a5"
+        + "62eebb86" + "1145a185" + "5a" + b"payload".hex() + "a5"
     )  # fmt: skip
 
 
@@ -77,8 +81,8 @@ def test_every_bit_and_length_of_a_header_matters():
 
 
 def test_another_format_version_is_named():
-    with pytest.raises(LogVersionError, match="format version 2; this build reads 1"):
-        decode_header(encode_header(HEADER)[:8] + b"\0\0\0\2" + encode_header(HEADER)[12:])
+    with pytest.raises(LogVersionError, match="format version 1; this build reads 2"):
+        decode_header(encode_header(HEADER)[:8] + b"\0\0\0\1" + encode_header(HEADER)[12:])
 
 
 def test_a_header_that_contradicts_itself_is_refused():
@@ -108,26 +112,96 @@ def test_a_frame_of_another_segment_is_none():
     assert isinstance(decode_frame(bytes(16), frame_of(b"x"), 0), BadFrame)
 
 
-@pytest.mark.parametrize("offset", [0, 1, 104, 471, 472, 480, 511])
-def test_a_frame_with_any_whole_sector_gone_is_torn(offset):
+HEAD_BYTES = FRAME_OVERHEAD_BYTES - 1
+"""The rest is the end mark."""
+
+AHEAD = [0, 3, 600, 5000]
+"""Zeros behind a frame: how far the file was filled ahead."""
+
+
+def test_where_zeros_begin():
+    for size in (0, 1, 70_000, 200_000):
+        assert content_end(bytes(size)) == 0
+        for ahead in (0, 1, 65_536, 140_000):
+            assert content_end(bytes(size) + b"x" + bytes(ahead)) == size + 1
+
+
+@pytest.mark.parametrize("ahead", AHEAD)
+@pytest.mark.parametrize("offset", [0, 1, 104, 470, 471, 472, 480, 511])
+def test_a_frame_with_any_whole_sector_gone_is_torn(offset, ahead):
     before = b"\1" * offset
     data = before + frame_of(bytes([7]) * 1500)
     starts = [offset, *range(SECTOR_BYTES, len(data), SECTOR_BYTES)]
     ends = [*starts[1:], len(data)]
     for start, end in zip(starts, ends, strict=True):
         torn = data[:start] + bytes(end - start) + data[end:]
-        assert judged_torn(torn, offset)
+        assert judged_torn(torn + bytes(ahead), offset)
     for length in range(offset, len(data)):
         assert judged_torn(data[:length], offset)
 
 
-@pytest.mark.parametrize("offset", [0, 104, 471, 511])
-@pytest.mark.parametrize("size", [0, 430, 467, 468, 469, 470, 471, 1100])
+@pytest.mark.parametrize("size", [1, 100, 469, 470, 471, 1500])
+@pytest.mark.parametrize("offset", [104, 300, *range(470, 513)])
+def test_any_sectors_of_a_frame_may_be_missing(offset, size):
+    """In a file that was filled ahead: nothing there, torn, or whole; never damage."""
+    data = b"\1" * offset + frame_of(bytes([7]) * size)
+    borders = [offset, *range(offset // SECTOR_BYTES * SECTOR_BYTES + 512, len(data), 512)]
+    sectors = list(zip(borders, [*borders[1:], len(data)], strict=True))
+    for gone in product([False, True], repeat=len(sectors)):
+        left = bytearray(data + bytes(3000))
+        for (start, end), is_gone in zip(sectors, gone, strict=True):
+            if is_gone:
+                left[start:end] = bytes(end - start)
+        if all(gone):
+            assert content_end(left) == offset
+        elif any(gone):
+            assert judged_torn(bytes(left), offset)
+        else:
+            assert isinstance(decode_frame(SALT, bytes(left), offset), Frame)
+
+
+@pytest.mark.parametrize("offset", [0, 104, *range(470, 512)])
+@pytest.mark.parametrize("size", [0, 430, 1100])
 def test_a_flipped_bit_never_looks_torn(offset, size):
     before = b"\1" * offset
     encoded = frame_of(bytes([7]) * size)
-    for bit in range(8 * len(encoded)):
-        assert not judged_torn(before + flipped(encoded, bit), offset)
+    for bit in range(0, 8 * len(encoded), 1 if size < 1000 else 3):
+        altered = before + flipped(encoded, bit)
+        for ahead in (0, 3000):
+            assert not judged_torn(altered + bytes(ahead), offset)
+
+
+@pytest.mark.parametrize("offset", range(471, 512))
+def test_no_head_passes_for_torn_whatever_its_checksum_is(offset):
+    """Its last bytes are a checksum, and may be zero, in a sector of their own but for a mark."""
+    before = b"\1" * offset
+    for number in range(600):
+        encoded = frame_of(number.to_bytes(8, "big"))
+        assert not judged_torn(before + flipped(encoded, 70) + bytes(3000), offset)
+
+
+@pytest.mark.parametrize("hole", [256, 511, 512, 600, 1023, 1024, 5000])
+@pytest.mark.parametrize("before", [1, 300, 512])
+def test_zeros_in_a_payload_never_pass_for_a_missing_sector(hole, before):
+    """Whoever chose the bytes: a frame that has such a run says so in its head."""
+    encoded = frame_of(b"x" * before + bytes(hole) + b"x" * 700)
+    for offset in (0, 104, 511):
+        for bit in (330, 8 * (HEAD_BYTES + before) + 1, 8 * len(encoded) - 9, 8 * len(encoded) - 1):
+            assert not judged_torn(b"\1" * offset + flipped(encoded, bit) + bytes(900), offset)
+        for length in range(offset + HEAD_BYTES, offset + len(encoded), 50):
+            assert judged_torn((b"\1" * offset + encoded)[:length], offset)
+
+
+def test_zeros_in_pieces_of_a_payload_are_found():
+    """A record is framed body by body: a run over the lengths between them counts, too."""
+    for bodies in ([bytes(509), b"x"], [b"x", bytes(509)], [b""] * 200, [b"x" * 65536, bytes(257)]):
+        payload = Record(1, 1, GENESIS_HASH, tuple(bodies)).parts()
+        whole = b"".join(payload)
+        sequences = {"first_sequence": 1, "last_sequence": 1, "durable_sequence": 0}
+        encoded = b"".join(frame_parts(SALT, payload, **sequences))
+        assert decode_frame(SALT, encoded, 0) == Frame(1, 1, 0, whole, len(encoded))
+        assert encoded[HEAD_BYTES - 1] == 0x69
+    assert frame_of(bytes(255))[HEAD_BYTES - 1] == 0x5A
 
 
 def test_a_flipped_bit_before_a_missing_end_is_not_judged_torn():
@@ -139,8 +213,9 @@ def test_a_flipped_bit_before_a_missing_end_is_not_judged_torn():
 def test_a_bad_frame_that_something_follows_is_not_torn():
     encoded = frame_of(b"x" * 600)
     torn = encoded[:512] + bytes(len(encoded) - 512)
-    assert judged_torn(torn, 0)
+    assert judged_torn(torn + bytes(700), 0)
     assert not judged_torn(torn + b"\1", 0)
+    assert not judged_torn(torn + bytes(700) + b"\1", 0)
 
 
 def judged_torn(data: bytes, offset: int) -> bool:

@@ -13,14 +13,18 @@ RECORD = Record(3, 5, bytes(range(16)), (b"first", b"", b"third"))
 def test_golden_bytes():
     """Changing these is a change of format: raise FORMAT_VERSION."""
     assert RECORD.encode().hex() == (
-        "48505231"  # HPR1
+        "48505232"  # HPR2
+        "00000001"
+        "00000000"
         "00000003"
+        "0000000000000000"
         "0000000000000003"
         "0000000000000005"
         "000102030405060708090a0b0c0d0e0f"
         "00000005" + b"first".hex() + "00000000" + "00000005" + b"third".hex()
     )
-    assert record_hash(RECORD.encode()).hex() == "0c1f0f225ff812c5441305fe3ead6d74"
+    assert record_hash([RECORD.encode()]).hex() == "a1d9fc9906dda1e9fda96319a6e01123"
+    assert record_hash(RECORD.parts()) == record_hash([RECORD.encode()])
 
 
 @given(
@@ -57,12 +61,25 @@ def test_impossible_records_are_refused(record, words):
 
 
 def test_foreign_bytes_are_refused():
-    with pytest.raises(ValueError, match="starts b'HPR1', found b'HPR2'"):
-        Record.decode(b"HPR2" + RECORD.encode()[4:])
+    with pytest.raises(ValueError, match="starts b'HPR2', found b'HPR1'"):
+        Record.decode(b"HPR1" + RECORD.encode()[4:])
+
+
+@pytest.mark.parametrize(
+    ("offset", "words"),
+    [(7, "found 3, 0, 0"), (11, "found 1, 2, 0"), (23, "found 1, 0, 2")],
+    ids=["kind", "shard", "epoch"],
+)
+def test_a_record_of_another_kind_shard_or_epoch_is_refused(offset, words):
+    """They are kept for a replicated log; in a local one nothing may be read over."""
+    encoded = bytearray(RECORD.encode())
+    encoded[offset] ^= 2
+    with pytest.raises(ValueError, match=f"kind 1, shard 0, epoch 0; {words}"):
+        Record.decode(bytes(encoded))
 
 
 def test_a_record_that_is_too_long_is_refused():
-    room = RECORD_BYTES_MAX - 40 - 4
+    room = RECORD_BYTES_MAX - 56 - 4
     assert len(Record(1, 1, GENESIS_HASH, (bytes(room),)).encode()) == RECORD_BYTES_MAX
     with pytest.raises(WalWriteError, match=f"{RECORD_BYTES_MAX + 1} bytes; at most"):
         Record(1, 1, GENESIS_HASH, (bytes(room + 1),)).encode()
@@ -70,9 +87,9 @@ def test_a_record_that_is_too_long_is_refused():
 
 def test_the_hash_covers_every_byte():
     encoded = RECORD.encode()
-    hashes = {record_hash(encoded)}
+    hashes = {record_hash([encoded])}
     for index in range(len(encoded)):
         altered = bytearray(encoded)
         altered[index] ^= 1
-        hashes.add(record_hash(bytes(altered)))
+        hashes.add(record_hash([bytes(altered)]))
     assert len(hashes) == len(encoded) + 1

@@ -58,8 +58,8 @@ def test_the_older_slot_counts_when_the_newer_one_is_torn(tmp_path):
     head.begin(MARK)
     head.write(MARK._replace(number=4))
     head.write(MARK._replace(number=5))
-    head._file.overwrite(0, bytes(50))
-    head._file.overwrite(0, b"x" * 100)
+    head._file.write(0, [bytes(50)])
+    head._file.write(0, [b"x" * 100])
     found = set()
     for seed in range(60):
         files.power_cut(tmp_path / str(seed), Random(seed))
@@ -150,7 +150,7 @@ def test_newer_segments_that_do_not_reach_the_mark_are_refused(tmp_path):
         ({"offset": 500}, r"but in 0+1.hpewal sequence 173 ends at offset \d+"),
         ({"durable_sequence": 172}, r"but in 0+1.hpewal sequence 43 ends at offset \d+"),
         ({"durable_sequence": 174}, r"ends at sequence 173, but 174 was durable"),
-        ({"offset": 1 << 20}, r"but 0+1.hpewal ends at offset \d+"),
+        ({"offset": 2 << 20}, r"but 0+1.hpewal ends at offset \d+"),
         ({"salt": b"x" * 16, "other_salt": b"y" * 16}, "is another one"),
     ],
 )

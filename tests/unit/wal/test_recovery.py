@@ -15,7 +15,6 @@ from hpe.errors import (
 )
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.format import SyncMode
-from hpe.wal.log import GENESIS_HASH
 from hpe.wal.recovery import recover
 from hpe.wal.segments import survey
 from tests.support.core_around import CoreAround
@@ -28,7 +27,9 @@ from tests.support.log_builder import (
     build_log,
     contents,
     continuing,
+    frames_of,
     outputs,
+    shorten,
 )
 
 
@@ -45,7 +46,7 @@ def last_segment(directory):
 
 def test_a_new_directory(tmp_path):
     core, result = recovered(tmp_path / "data")
-    assert result.tail == (0, 0, GENESIS_HASH)
+    assert result.tail == (0, 0)
     assert result.report[:3] == (1, 0, 0)
     assert core.last_sequence == 0
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
@@ -72,7 +73,7 @@ def test_recovering_is_repeatable_and_the_log_goes_on(tmp_path):
     assert recovered(tmp_path)[1].tail == tail
     result = recover(tmp_path, new_core(), BATCH)
     assert result.tail == tail
-    result.log.append(tail, continuing(tail, outputs(5)[4]))
+    result.log.append(tail, continuing(result.log, tail, outputs(5)[4]))
     result.log.close()
     assert bodies(DirectoryFiles(tmp_path)) == [output.body for output in outputs(5)]
 
@@ -86,8 +87,8 @@ def test_the_last_segment_is_written_anew_before_the_end(tmp_path):
     assert files.operations == [
         "lock", "names", "read", "names", "read", "read", "names",
         # The mark that names both salts, the segment, and the mark that names the new one.
-        "create", "append", "sync", "rename", "sync_directory", "open_in_place",
-        "create", *["append"] * 5, "sync", "rename", "sync_directory",
+        "create", "write", "sync", "rename", "sync_directory", "open_in_place",
+        "create", *["write"] * 5, "fill", "sync", "rename", "sync_directory",
         "overwrite", "datasync",
     ]  # fmt: skip
     assert last_segment(tmp_path).stat().st_ino != before
@@ -101,7 +102,7 @@ def test_what_recovery_made_durable_is_damage_afterwards_not_a_tail(tmp_path):
     build_log(tmp_path, outputs(4), INTERVAL)
     recovered(tmp_path, INTERVAL)
     path = last_segment(tmp_path)
-    path.write_bytes(path.read_bytes()[:-1])
+    shorten(path, 1)
     before = contents(tmp_path)
     with pytest.raises(WalDamagedError, match="durable up to sequence 173 at offset"):
         recovered(tmp_path, INTERVAL)
@@ -111,8 +112,8 @@ def test_what_recovery_made_durable_is_damage_afterwards_not_a_tail(tmp_path):
 def test_a_torn_tail_is_cut_kept_and_reported_once(tmp_path):
     build_log(tmp_path, outputs(4))
     path = last_segment(tmp_path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-700])
+    whole = frames_of(path)
+    shorten(path, 700)
     core, result = recovered(tmp_path)
     cut = result.report.cut
     assert core.last_sequence == result.tail.position == 43
@@ -122,7 +123,7 @@ def test_a_torn_tail_is_cut_kept_and_reported_once(tmp_path):
     (kept,) = tmp_path.glob("*.cut")
     assert kept.name.startswith(f"{path.name}.{cut.offset}.")
     assert path.read_bytes()[104:] != whole[104 : cut.offset]  # a new salt
-    assert kept.read_bytes() == cut.data == whole[cut.offset : -700]
+    assert kept.read_bytes() == cut.data == whole[cut.offset : -700].rstrip(b"\0")
     assert recovered(tmp_path)[1].report.cut is None
     assert bodies(DirectoryFiles(tmp_path)) == [output.body for output in outputs(3)]
 
@@ -131,7 +132,7 @@ def test_two_cuts_at_one_place_keep_both(tmp_path):
     for missing_bytes in (700, 900):
         build_log(tmp_path, outputs(4)[len(bodies(DirectoryFiles(tmp_path))) :])
         path = last_segment(tmp_path)
-        path.write_bytes(path.read_bytes()[:-missing_bytes])
+        shorten(path, missing_bytes)
         # What recovery wrote anew is durable; what was appended later is not known to be.
         recovered(tmp_path)
     assert len(list(tmp_path.glob("*.cut"))) == 2

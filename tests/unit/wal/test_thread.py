@@ -9,7 +9,7 @@ from hpe.config.settings import SyncPolicy
 from hpe.core.contract import Output
 from hpe.errors import WalWriteError
 from hpe.wal.files import DirectoryFiles
-from hpe.wal.log import RECORD_BYTES_MAX
+from hpe.wal.log import RECORD_BYTES_MAX, RECORD_HEAD_BYTES, record_hash
 from hpe.wal.mark import read_mark
 from hpe.wal.segments import survey
 from hpe.wal.thread import run
@@ -55,6 +55,10 @@ class Fixture:
         return list(survey(self.files).records(0))
 
 
+STOP = ["truncate", "sync", "overwrite", "datasync"]
+"""What a clean stop does: the segment is sealed, then the mark is closed."""
+
+
 def output(last_sequence, body=b"body"):
     return Output([], [], [], body, last_sequence, 0, [], [], [])
 
@@ -65,8 +69,8 @@ def test_what_waits_is_one_record_one_sync_one_publishing(tmp_path):
     loop.put(*made, None)
     done = len(loop.files.operations)
     tail = loop.run()
-    # The last two are the mark of the stop, behind what was published.
-    assert loop.files.operations[done:] == ["append", "datasync", "overwrite", "datasync"]
+    # The last ones seal the segment and mark the stop, behind what was published.
+    assert loop.files.operations[done:] == ["write", "datasync", *STOP]
     assert loop.published == [(made, 9, "datasync")]
     assert (tail.position, tail.durable_position) == (9, 9)
     (record,) = loop.records()
@@ -79,7 +83,7 @@ def test_queries_pass_in_order_without_a_record_or_a_sync(tmp_path):
     done = len(loop.files.operations)
     loop.put(QUERY_ONLY, QUERY_ONLY, None)
     loop.run()
-    assert loop.files.operations[done:] == ["overwrite", "datasync"]
+    assert loop.files.operations[done:] == STOP
     assert [published[:2] for published in loop.published] == [([QUERY_ONLY] * 2, 0)]
 
 
@@ -125,9 +129,9 @@ def test_the_mark_is_never_written_between_appends_that_follow_each_other(tmp_pa
     loop.hook = more
     loop.put(output(1))
     loop.run()
-    assert operations(loop).count("append") == 49
+    assert operations(loop).count("write") == 49
     assert operations(loop).count("overwrite") == 1
-    assert operations(loop)[-2:] == ["overwrite", "datasync"]
+    assert operations(loop)[-4:] == STOP
     assert read_mark(loop.files)[-3:] == (49, len(survey(loop.files).end.data), True)
 
 
@@ -168,10 +172,11 @@ def test_a_new_segment_is_marked_at_once_behind_its_publishing(tmp_path):
     loop.hook = lambda: loop.put(more.pop(0))
     loop.put(output(1))
     loop.run()
-    rotation = ["datasync", "create", "append", "sync", "rename", "sync_directory"]
-    append, mark = ["append", "datasync"], ["overwrite", "datasync"]
+    seal = ["truncate", "sync"]
+    rotation = [*seal, "create", "write", "sync", "rename", "sync_directory"]
+    append, mark = ["write", "datasync"], ["overwrite", "datasync"]
     assert operations(loop) == [
-        *append, *rotation, *append, *mark, *rotation, *append, *mark, *mark,
+        *append, *rotation, *append, *mark, *rotation, *append, *mark, *STOP,
     ]  # fmt: skip
     assert [published[2] for published in loop.published] == ["datasync"] * 3
     assert read_mark(loop.files).number == 3
@@ -180,10 +185,30 @@ def test_a_new_segment_is_marked_at_once_behind_its_publishing(tmp_path):
 def test_a_mark_that_fails_ends_the_log(tmp_path):
     start = Fixture(tmp_path / "other", BATCH)
     start.log.close()
-    loop = Fixture(tmp_path / "log", BATCH, len(start.files.operations) + 4)
+    loop = Fixture(tmp_path / "log", BATCH, len(start.files.operations) + 6)
     loop.put(output(1), None)
     with pytest.raises(WalWriteError, match="cannot datasync"):
         loop.run()
+
+
+def test_what_only_the_next_record_needs_is_computed_behind_the_publishing(tmp_path, monkeypatch):
+    loop = Fixture(tmp_path, BATCH)
+    events = []
+
+    def watched(parts):
+        events.append("hash")
+        return record_hash(parts)
+
+    def published():
+        events.append("publish")
+        loop.put(output(len(events) + 1) if len(events) < 5 else None)
+
+    monkeypatch.setattr("hpe.wal.writer.record_hash", watched)
+    loop.hook = published
+    loop.put(output(1))
+    loop.run()
+    assert events == ["publish", "hash"] * 3
+    assert len(loop.records()) == 3
 
 
 def test_what_comes_while_a_group_is_written_is_the_next_group(tmp_path):
@@ -208,7 +233,7 @@ def test_a_group_ends_where_a_record_does_and_keeps_the_order(tmp_path):
 
 def test_a_body_that_just_fits_and_one_that_does_not(tmp_path):
     loop = Fixture(tmp_path, BATCH)
-    room = RECORD_BYTES_MAX - 44
+    room = RECORD_BYTES_MAX - RECORD_HEAD_BYTES - 4
     loop.put(output(1, b"x"), output(2, bytes([1]) * room), output(3, b"x"), None)
     loop.run()
     assert [record.last_sequence for record in loop.records()] == [1, 2, 3]
@@ -226,7 +251,7 @@ def test_relaxed_policies_publish_before_the_sync_and_sync_at_the_stop(tmp_path,
     loop.put(output(2))
     tail = loop.run()
     assert tail[:2] == (2, 2)
-    assert loop.published == [([output(2)], 0, "append"), ([], 2, "datasync")]
+    assert loop.published == [([output(2)], 0, "write"), ([], 2, "datasync")]
 
 
 def test_every_syncs_before_publishing_when_the_count_is_reached(tmp_path):
@@ -236,7 +261,7 @@ def test_every_syncs_before_publishing_when_the_count_is_reached(tmp_path):
     loop.put(output(1))
     loop.run()
     assert [published[1:] for published in loop.published] == [
-        (0, "append"), (4, "datasync"), (4, "append"), (6, "datasync"),
+        (0, "write"), (4, "datasync"), (4, "write"), (6, "datasync"),
     ]  # fmt: skip
 
 
@@ -317,12 +342,12 @@ def test_an_idle_log_is_marked_without_further_input(tmp_path, mode):
     log.close()
 
 
-@pytest.mark.parametrize("fault", ["append", "datasync"])
+@pytest.mark.parametrize("fault", ["write", "datasync"])
 @pytest.mark.parametrize("group", [1, 2])
 def test_after_a_failure_nothing_is_published(tmp_path, fault, group):
     start = Fixture(tmp_path / "other", BATCH)
     start.log.close()
-    fail_at = len(start.files.operations) + 2 * (group - 1) + (1 if fault == "append" else 2)
+    fail_at = len(start.files.operations) + 2 * (group - 1) + (1 if fault == "write" else 2)
     loop = Fixture(tmp_path / "log", BATCH, fail_at)
     loop.hook = lambda: loop.put(output(2), output(3), None)
     loop.put(output(1))

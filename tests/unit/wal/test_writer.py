@@ -4,7 +4,7 @@ import pytest
 
 from hpe.errors import DataDirectoryBusy, Fenced, WalWriteError
 from hpe.wal.files import DirectoryFiles
-from hpe.wal.log import GENESIS_HASH, Record, Tail
+from hpe.wal.log import Record, Tail
 from hpe.wal.segments import segment_names, survey
 from hpe.wal.writer import FileLog
 from tests.support.faulty_files import FaultyFiles
@@ -24,19 +24,19 @@ def opened(files, policy=BATCH, segment_bytes_max=1 << 20):
     return log, log.sync()
 
 
-def record(tail, count=1, body=b"body"):
-    return Record(tail.position + 1, tail.position + count, tail.record_hash, (body,))
+def record(log, tail, count=1, body=b"body"):
+    return Record(tail.position + 1, tail.position + count, log.link(), (body,))
 
 
 def test_a_new_log(files):
     log = FileLog(files, BATCH)
-    assert log.open() == Tail(0, 0, GENESIS_HASH)
-    assert log.sync() == Tail(0, 0, GENESIS_HASH)
+    assert log.open() == Tail(0, 0)
+    assert log.sync() == Tail(0, 0)
     # A header is synced before the file gets its name, and the name before anything goes on; the
     # mark is there before the first segment, and names it before anything can be appended.
-    new_file = ["create", "append", "sync", "rename", "sync_directory"]
-    assert files.operations[-13:] == [
-        *new_file, "open_in_place", *new_file, "overwrite", "datasync",
+    assert files.operations[-14:] == [
+        "create", "write", "sync", "rename", "sync_directory", "open_in_place",
+        "create", "write", "fill", "sync", "rename", "sync_directory", "overwrite", "datasync",
     ]  # fmt: skip
     log.close()
 
@@ -45,8 +45,8 @@ def test_append_is_one_write_and_one_sync_under_batch(files):
     log, tail = opened(files)
     for _ in range(3):
         done = len(files.operations)
-        tail = log.append(tail, record(tail, 2))
-        assert files.operations[done:] == ["append", "datasync"]
+        tail = log.append(tail, record(log, tail, 2))
+        assert files.operations[done:] == ["write", "datasync"]
     assert tail.position == tail.durable_position == 6
     assert [entry.durable_sequence for entry in survey(files).end.entries] == [0, 2, 4]
     log.close()
@@ -57,11 +57,11 @@ def test_every_counts_commands(files):
     done = len(files.operations)
     synced = []
     for _ in range(7):
-        tail = log.append(tail, record(tail))
+        tail = log.append(tail, record(log, tail))
         synced.append(tail.durable_position)
     assert synced == [0, 0, 3, 3, 3, 6, 6]
     assert files.operations[done:].count("datasync") == 2
-    tail = log.append(tail, record(tail, 100))
+    tail = log.append(tail, record(log, tail, 100))
     assert tail.durable_position == 107
     log.close()
 
@@ -70,9 +70,9 @@ def test_interval_leaves_syncing_to_the_caller(files):
     log, tail = opened(files, INTERVAL)
     done = len(files.operations)
     for _ in range(5):
-        tail = log.append(tail, record(tail))
+        tail = log.append(tail, record(log, tail))
     assert tail[:2] == (5, 0)
-    assert files.operations[done:] == ["append"] * 5
+    assert files.operations[done:] == ["write"] * 5
     assert log.sync()[:2] == (5, 5)
     log.close()
 
@@ -83,9 +83,10 @@ def test_rotation_seals_the_old_segment_first(files, policy):
     while log.segment_count == 1:
         done = len(files.operations)
         before = tail
-        tail = log.append(tail, record(tail, body=b"x" * 50))
-    assert files.operations[done : done + 7] == [
-        "datasync", "create", "append", "sync", "rename", "sync_directory", "append",
+        tail = log.append(tail, record(log, tail, body=b"x" * 50))
+    assert files.operations[done : done + 9] == [
+        "truncate", "sync",
+        "create", "write", "fill", "sync", "rename", "sync_directory", "write",
     ]  # fmt: skip
     assert tail.durable_position >= before.position
     image = survey(files)
@@ -97,10 +98,10 @@ def test_rotation_seals_the_old_segment_first(files, policy):
 @pytest.mark.parametrize("policy", [BATCH, EVERY_THREE, INTERVAL])
 def test_behind_a_segment_that_is_gone_there_is_no_other(files, policy):
     log, tail = opened(files, policy, segment_bytes_max=400)
-    tail = log.append(tail, record(tail))
+    tail = log.append(tail, record(log, tail))
     files.remove(segment_names(files)[-1])
     with pytest.raises(WalWriteError, match="removed or moved"):
-        log.append(tail, record(tail, body=b"x" * 300))
+        log.append(tail, record(log, tail, body=b"x" * 300))
     assert segment_names(files) == []
     log.close()
 
@@ -108,7 +109,7 @@ def test_behind_a_segment_that_is_gone_there_is_no_other(files, policy):
 def test_a_record_longer_than_a_segment_gets_one_of_its_own(files):
     log, tail = opened(files, segment_bytes_max=300)
     for _ in range(3):
-        tail = log.append(tail, record(tail, body=b"x" * 500))
+        tail = log.append(tail, record(log, tail, body=b"x" * 500))
     assert log.segment_count == 3
     assert [r.last_sequence for r in log.read(0)] == [1, 2, 3]
     log.close()
@@ -116,20 +117,19 @@ def test_a_record_longer_than_a_segment_gets_one_of_its_own(files):
 
 def test_another_tail_is_fenced_and_changes_nothing(files):
     log, tail = opened(files)
-    newer = log.append(tail, record(tail))
+    newer = log.append(tail, record(log, tail))
     done = len(files.operations)
     wrong = [
-        (tail, record(tail)),
-        (newer._replace(record_hash=b"x" * 16), record(newer)),
-        (newer, record(tail)),
-        (newer, record(newer)._replace(previous_hash=b"x" * 16)),
-        (newer, record(newer)._replace(first_sequence=3, last_sequence=3)),
+        (tail, record(log, tail)),
+        (newer, record(log, tail)),
+        (newer, record(log, newer)._replace(previous_hash=b"x" * 16)),
+        (newer, record(log, newer)._replace(first_sequence=3, last_sequence=3)),
     ]
     for expect, appended in wrong:
         with pytest.raises(Fenced, match=r"the log (that )?ends at 1"):
             log.append(expect, appended)
     assert len(files.operations) == done
-    assert log.append(newer, record(newer)).position == 2
+    assert log.append(newer, record(log, newer)).position == 2
     log.close()
 
 
@@ -137,7 +137,7 @@ def test_nothing_is_appended_before_what_was_read_is_durable(files):
     log = FileLog(files, BATCH)
     tail = log.open()
     with pytest.raises(WalWriteError, match="sync comes first"):
-        log.append(tail, record(tail))
+        log.append(tail, record(log, tail))
     log.close()
 
 
@@ -149,11 +149,11 @@ def test_after_a_failure_the_log_takes_nothing_more(tmp_path):
     fail_at = len(start.operations) + 3
     files = FaultyFiles(DirectoryFiles(tmp_path / "log"), fail_at, kind="eio")
     log, tail = opened(files)
-    tail = log.append(tail, record(tail))
+    tail = log.append(tail, record(log, tail))
     with pytest.raises(WalWriteError, match="Input/output error"):
-        log.append(tail, record(tail))
+        log.append(tail, record(log, tail))
     done = len(files.operations)
-    for call in (lambda: log.append(tail, record(tail)), log.sync, log.mark):
+    for call in (lambda: log.append(tail, record(log, tail)), log.sync, log.mark):
         with pytest.raises(WalWriteError, match="failed before and takes nothing more"):
             call()
     assert len(files.operations) == done
@@ -164,7 +164,7 @@ def test_an_oversized_record_is_refused_before_anything_is_written(files):
     log, tail = opened(files)
     done = len(files.operations)
     with pytest.raises(WalWriteError, match="at most"):
-        log.append(tail, record(tail, body=bytes(5 << 20)))
+        log.append(tail, record(log, tail, body=bytes(5 << 20)))
     assert len(files.operations) == done
     log.close()
 
@@ -182,7 +182,7 @@ def test_the_lock_lasts_until_close(tmp_path, files):
 def test_every_segment_has_its_own_salt_and_the_logs_id(files):
     log, tail = opened(files, segment_bytes_max=200)
     for _ in range(4):
-        tail = log.append(tail, record(tail, body=b"x" * 100))
+        tail = log.append(tail, record(log, tail, body=b"x" * 100))
     headers = [segment.header for segment in survey(files).segments]
     assert len({header.salt for header in headers}) == len(headers) == 4
     assert len({header.log_id for header in headers}) == 1
