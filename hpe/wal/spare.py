@@ -84,7 +84,7 @@ class SpareMaker:
             except BaseException as fault:
                 faults.append(fault)  # raised below
 
-        thread = threading.Thread(target=work, name="hpe-wal-zeros")
+        thread = threading.Thread(target=work, name="hpe-wal-zeros", daemon=True)
         thread.start()
         thread.join()
         if faults:
