@@ -4,6 +4,8 @@ import pytest
 
 from hpe.protocol.messages import (
     CancelOrder,
+    Deposit,
+    Error,
     OrderTerms,
     OrderType,
     ReplaceOrder,
@@ -12,7 +14,7 @@ from hpe.protocol.messages import (
     SubmitOrder,
     TimeInForce,
 )
-from tests.support.core_pit import Pit
+from tests.support.core_pit import Pit, buy_up_to, pit_before_the_dead
 from tests.support.meter import spent_by
 
 BUY, SELL = Side
@@ -69,3 +71,18 @@ def test_what_a_command_does_to_other_orders_costs(new_core):
     assert spent_by(pit.hers, pair) == 0
     cancel = CancelOrder(pit.hers.next_id(), pit.hers.ask(pair).limit_order_id, 0)
     assert spent_by(pit.hers, cancel) == 1, "a report on the other leg"
+
+
+def test_what_does_not_have_to_look_is_executed_behind_those_that_may_not(new_core):
+    """Looking for dead orders in vain uses up a batch for whoever would have to look as well."""
+    pit = pit_before_the_dead(new_core, effort=40)
+    orders = [buy_up_to(pit, 102, 1_000) for _ in range(10)]
+    *refused, deposited, ask = pit.his.send(
+        *orders,
+        Deposit(pit.his.next_id(), 1, 1),
+        SubmitOrder(pit.his.next_id(), 1, 0, SELL, OrderType.LIMIT, TimeInForce.GTC, 101, 1),
+    )
+    assert {type(reply) for reply in refused} == {Error}
+    assert deposited.reason == 0
+    assert isinstance(ask, Error), "it would have to look, too"
+    pit.venue.check()

@@ -113,3 +113,32 @@ def logged(body: bytes) -> list[tuple[int, list[type[Request]]]]:
         (session, [type(decode_request(frame, LOGGED_TABLES)) for frame in split_frames(frames)])
         for session, _, frames in decode_body(body).groups
     ]
+
+
+LIVING: Final = 76
+DEAD: Final = 4
+
+
+def pit_before_the_dead(new_core: CoreFactory, effort: int) -> Pit:
+    """Return a pit with sellers who live, and behind them dead ones that nothing ends for long."""
+    limits = Limits(acts=(1, 1, 1, 1, 1), dead=DEAD - 1, effort=effort, continue_effort=0)
+    pit = Pit(new_core, limits)
+    pit.trade_at(100)
+    crowded = pit.hers.list_pair()
+    pit.hers.deposit(4, 10**6)
+    soon, gtd = pit.venue.time_ns + 10**9, TimeInForce.GTD
+    for _ in range(30):
+        place(pit.hers, Side.BUY, 1, 1, tif=gtd, expires_ns=soon - 1, instrument=crowded)
+    for _ in range(LIVING):
+        pit.hers.submit(Side.SELL, 101, 1)
+    for _ in range(DEAD):
+        place(pit.hers, Side.SELL, 102, 1, tif=gtd, expires_ns=soon)
+    pit.venue.time_ns += 2 * 10**9
+    pit.his.deposit(1, 1)
+    return pit
+
+
+def buy_up_to(pit: Pit, price: int, quantity: int) -> SubmitOrder:
+    """Make a bid of his, not sent yet."""
+    kind, tif = OrderType.LIMIT, TimeInForce.GTC
+    return SubmitOrder(pit.his.next_id(), 1, 0, Side.BUY, kind, tif, price, quantity)

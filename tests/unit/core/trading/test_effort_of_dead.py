@@ -2,11 +2,9 @@
 
 import pytest
 
-from hpe.core.contract import Limits
 from hpe.core.effort import CONTINUE
 from hpe.core.trading.orders import Order
 from hpe.protocol.messages import (
-    Deposit,
     Error,
     ErrorCode,
     ExecType,
@@ -18,36 +16,17 @@ from hpe.protocol.messages import (
     TimeInForce,
 )
 from tests.support.core_parts import place
-from tests.support.core_pit import Pit
+from tests.support.core_pit import DEAD, LIVING, buy_up_to, pit_before_the_dead
 
 BUY, SELL = Side
-LIVING, DEAD, FIT = 76, 4, 40
+FIT = 40
 """80 orders are passed for 10 rows, so 4 commands may look at them in vain in one batch."""
 
 
 @pytest.fixture
 def pit(new_core):
     """Return a pit with sellers who live, and behind them dead ones that nothing ends for long."""
-    pit = Pit(new_core, Limits(acts=(1, 1, 1, 1, 1), dead=DEAD - 1, effort=FIT, continue_effort=0))
-    pit.trade_at(100)
-    crowded = pit.hers.list_pair()
-    pit.hers.deposit(4, 10**6)
-    soon = pit.venue.time_ns + 10**9
-    for _ in range(30):
-        early = {"tif": TimeInForce.GTD, "expires_ns": soon - 1, "instrument": crowded}
-        place(pit.hers, BUY, 1, 1, **early)
-    for _ in range(LIVING):
-        pit.hers.submit(SELL, 101, 1)
-    for _ in range(DEAD):
-        place(pit.hers, SELL, 102, 1, tif=TimeInForce.GTD, expires_ns=soon)
-    pit.venue.time_ns += 2 * 10**9
-    pit.his.deposit(1, 1)
-    return pit
-
-
-def buy(pit, price, quantity, kind=OrderType.LIMIT):
-    tif = TimeInForce.GTC if price else TimeInForce.IOC
-    return SubmitOrder(pit.his.next_id(), 1, 0, BUY, kind, tif, price, quantity)
+    return pit_before_the_dead(new_core, FIT)
 
 
 def spent(pit):
@@ -67,27 +46,14 @@ def looked(monkeypatch):
 def test_a_batch_of_refused_commands_looks_at_so_many_orders_at_most(pit, looked):
     pit.his.deposit(1, 1)
     before, looked[:] = spent(pit), []
-    replies = pit.his.send(*[buy(pit, 102, 1_000) for _ in range(50)])
+    replies = pit.his.send(*[buy_up_to(pit, 102, 1_000) for _ in range(50)])
     assert [type(reply) for reply in replies] == [Error] * 50
     assert {reply.code for reply in replies} == {ErrorCode.BUSY}
     assert LIVING < len(looked) <= FIT // 10 * (LIVING + DEAD)
     assert spent(pit) == before, "nobody who replays the log sees what was refused"
     looked.clear()
-    assert pit.his.refused(buy(pit, 102, 1_000)).code == ErrorCode.BUSY
+    assert pit.his.refused(buy_up_to(pit, 102, 1_000)).code == ErrorCode.BUSY
     assert len(looked) >= LIVING + DEAD, "the next batch looks again"
-    pit.venue.check()
-
-
-def test_what_does_not_have_to_look_is_executed_behind_them(pit):
-    orders = [buy(pit, 102, 1_000) for _ in range(10)]
-    *refused, deposited, ask = pit.his.send(
-        *orders,
-        Deposit(pit.his.next_id(), 1, 1),
-        SubmitOrder(pit.his.next_id(), 1, 0, SELL, OrderType.LIMIT, TimeInForce.GTC, 101, 1),
-    )
-    assert {type(reply) for reply in refused} == {Error}
-    assert deposited.reason == 0
-    assert isinstance(ask, Error), "it would have to look, too"
     pit.venue.check()
 
 

@@ -147,7 +147,10 @@ def test_every_change_is_counted(book):
 @SIDES
 @pytest.mark.parametrize("near_max", [2, 16, NEAR_LEVELS_MAX])
 def test_many_levels_come_and_go_as_in_a_sorted_list(book, side, near_max, monkeypatch):
-    """Also across the border between the near and the far prices."""
+    """Also across the border between the near and the far prices.
+
+    Where it is decides about speed alone, so it is no limit of a core: nothing here may show it.
+    """
     monkeypatch.setattr(orderbook, "NEAR_LEVELS_MAX", near_max)
     seed = 20240901
     print(f"seed {seed}")
