@@ -213,7 +213,7 @@ class HighPerformanceEngine(InProcessApi):
         differences = core.configuration_differences(self.config.to_configure(1))
         if differences is not None:
             text = describe_configure(differences)
-            LOGGER.info("the configuration is taken over: %s", text)
+            LOGGER.info("configuration changes applied: %s", text)
             commands.append(differences)
         for session_id, number in core.attached_sessions():
             commands.append(SessionDetached(number, session_id, number, DetachCause.SERVER_RESTART))

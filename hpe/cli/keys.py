@@ -40,24 +40,31 @@ def add_parsers(subparsers: SubParsers) -> None:
     """Add the `keys` command."""
     parser = subparsers.add_parser("keys", help="add, list and revoke the keys of clients")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    adder = actions.add_parser("add", help="make a key and print its secret, once")
+    adder = actions.add_parser("add", help="create a key and print its secret once")
     adder.add_argument("id", metavar="ID", help="1-32 letters, digits, '_', '.', '-'")
-    adder.add_argument("--role", required=True, choices=list(ROLE_NAMES), help="what it may do")
+    adder.add_argument(
+        "--role", required=True, choices=list(ROLE_NAMES), help="what the key may do"
+    )
     adder.add_argument(
         "--users", default="", help="accounts of a trader (7,8), range of a gateway (1000-1999)"
     )
     adder.add_argument(
-        "--scheme", choices=list(Scheme), default=Scheme.HMAC_SHA256, help="how it is proven"
+        "--scheme",
+        choices=list(Scheme),
+        default=Scheme.HMAC_SHA256,
+        help="how the client proves the key",
     )
     origin = adder.add_mutually_exclusive_group()
-    origin.add_argument("--public-key", metavar="HEX", help="of ed25519: the client made its key")
-    origin.add_argument("--generate", action="store_true", help="of ed25519: make it here")
+    origin.add_argument(
+        "--public-key", metavar="HEX", help="ed25519: public half of a key that the client made"
+    )
+    origin.add_argument("--generate", action="store_true", help="ed25519: make the key pair here")
     adder.add_argument(
-        "--save", type=Path, metavar="FILE", help="write the client's key file, print no secret"
+        "--save", type=Path, metavar="FILE", help="write the secret to a key file for the client"
     )
     lister = actions.add_parser("list", help="show all keys, without their secrets")
-    lister.add_argument("--json", action="store_true", help="for programs")
-    revoker = actions.add_parser("revoke", help="take a key away")
+    lister.add_argument("--json", action="store_true", help="print JSON")
+    revoker = actions.add_parser("revoke", help="revoke a key")
     revoker.add_argument("id", metavar="ID")
     for action, run in ((adder, run_add), (lister, run_list), (revoker, run_revoke)):
         action.add_argument(
@@ -83,7 +90,7 @@ def run_add(arguments: argparse.Namespace) -> int:
             # Before the key is good: a secret that could not be kept must open nothing.
             write_client_key(arguments.save, Key(arguments.id, private, scheme))
     _say(f"added to {file}: {_describe(entry)}")
-    _say("a running service knows it after SIGHUP")
+    _say("send SIGHUP to a running service to load it")
     if private is not None and arguments.save is None:
         _say("the client's secret follows; it is not shown again:")
         print(private.hex(), flush=True)
@@ -110,7 +117,7 @@ def run_revoke(arguments: argparse.Namespace) -> int:
             raise ConfigError(f"{file}: there is no key {arguments.id}")
         del keys[arguments.id]
     _say(f"revoked in {file}: {arguments.id}")
-    _say("a running service closes its connections after SIGHUP")
+    _say("send SIGHUP to a running service to close its connections")
     return 0
 
 

@@ -93,7 +93,7 @@ def add_parsers(subparsers: SubParsers) -> None:
         "--expect",
         type=Path,
         metavar="FILE",
-        help="what must come out (default: NAME.exp.csv or, for flash1, NAME.sha256.csv beside it)",
+        help="expected results (default: NAME.exp.csv or, for flash1, NAME.sha256.csv beside it)",
     )
     parser.add_argument("--address", help="HOST:PORT of a running service; else one is started")
     parser.add_argument("--core", default="auto", help="core of the service that is started")

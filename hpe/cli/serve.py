@@ -41,12 +41,16 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--listen", metavar="HOST:PORT", help="address (127.0.0.1:7070)")
     parser.add_argument("--port", type=int, help="port; 0 picks a free one")
     parser.add_argument("--ports-file", type=Path, metavar="FILE", help="write port and pid there")
-    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings")
-    parser.add_argument("--core", choices=["auto", "python", "compiled"], help="which core")
-    parser.add_argument("--sync", metavar="POLICY", help="batch, every=N or interval_ms=T")
-    parser.add_argument("--realtime", choices=["auto", "off", "on"], help="pinning, SCHED_FIFO")
-    parser.add_argument("--keys", metavar="FILE", help="key file: clients have to prove a key")
-    parser.add_argument("--tls-certificate", metavar="FILE.pem", help="encrypt, as this server")
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings file")
+    parser.add_argument("--core", choices=["auto", "python", "compiled"], help="core to run")
+    parser.add_argument(
+        "--sync", metavar="POLICY", help="durability: batch, every=N or interval_ms=T"
+    )
+    parser.add_argument(
+        "--realtime", choices=["auto", "off", "on"], help="pin threads, use SCHED_FIFO"
+    )
+    parser.add_argument("--keys", metavar="FILE", help="key file; clients must prove a key")
+    parser.add_argument("--tls-certificate", metavar="FILE.pem", help="certificate; turns TLS on")
     parser.add_argument("--tls-key", metavar="FILE.pem", help="private key of the certificate")
     parser.add_argument(
         "--insecure-plaintext",
@@ -157,18 +161,18 @@ async def _serve_until(
 
 
 def exposures(config: Config) -> list[str]:
-    """Return what the configuration leaves open, and to whom: one sentence each, for the log."""
-    reach = "this machine" if is_loopback(config.host) else f"whatever reaches {config.host}"
+    """Return a warning for each kind of access that the configuration leaves open."""
+    reach = "on this machine" if is_loopback(config.host) else f"that reaches {config.host}"
     found = []
     if not config.keys_file:
         found.append(
-            f"ANONYMOUS: there is no keys_file, so every program of {reach} may trade as any "
-            "user, move and create money, and operate the markets"
+            f"ANONYMOUS: no keys_file is configured: any program {reach} can trade as any user, "
+            "move and create money, and operate the markets"
         )
     if not config.tls_certificate and not is_loopback(config.host):
         found.append(
-            "PLAINTEXT: there is no tls_certificate, so everybody on the way can read and change "
-            "what clients and service say"
+            "PLAINTEXT: no tls_certificate is configured: anyone on the network path can read and "
+            "change what clients and the service send"
         )
     return found
 
@@ -188,11 +192,11 @@ async def _watch(signals: AsyncIterator[int], stopper: _Stopper, hard_s: float) 
         break
     with trio.move_on_after(hard_s):
         async for number in signals:
-            LOGGER.warning("%s received: leaving at once", signal.Signals(number).name)
+            LOGGER.warning("%s received: exiting at once", signal.Signals(number).name)
             break
         # Not an exception: nothing may wait for threads or connections any more.
         os._exit(EXIT_IMPATIENT)
-    LOGGER.error("not stopped within %s s: leaving at once", hard_s)
+    LOGGER.error("not stopped within %s s: exiting at once", hard_s)
     os._exit(EXIT_IMPATIENT)
 
 

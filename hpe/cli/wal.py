@@ -28,19 +28,17 @@ if TYPE_CHECKING:
 
 def add_parsers(subparsers: SubParsers) -> None:
     """Add the commands of this module to the command line of hpe."""
-    checker = subparsers.add_parser("verify", help="prove a log and replay it; changes nothing")
+    checker = subparsers.add_parser("verify", help="check a log and replay it; changes nothing")
     checker.add_argument("directory", metavar="DIR", help="data directory")
     checker.set_defaults(run=run_verify)
-    wal = subparsers.add_parser("wal", help="look into a log, or cut it")
+    wal = subparsers.add_parser("wal", help="print or cut a log")
     actions = wal.add_subparsers(required=True, metavar="ACTION")
-    dumper = actions.add_parser("dump", help="print a log for people; changes nothing")
+    dumper = actions.add_parser("dump", help="print a log in readable form; changes nothing")
     dumper.add_argument("directory", metavar="DIR", help="data directory")
     dumper.add_argument("--segment", type=_count, metavar="N", help="this segment only")
     dumper.add_argument("--limit", type=_count, metavar="N", help="at most N frames per segment")
     dumper.set_defaults(run=run_dump)
-    cutter = actions.add_parser(
-        "truncate", help="cut everything above a sequence; keeps a copy of it"
-    )
+    cutter = actions.add_parser("truncate", help="cut everything above a sequence; keeps a copy")
     cutter.add_argument("directory", metavar="DIR", help="data directory")
     cutter.add_argument(
         "--at", type=_count, required=True, metavar="SEQUENCE", help="the last sequence that stays"

@@ -148,7 +148,7 @@ class Reconnector:
         requests = self.requests
         if not (_forgotten(self.welcome) or requests.logged_out):
             LOGGER.info(
-                "session %d stays (%s): session_id=%d takes it up again",
+                "session %d stays (%s): resume it with session_id=%d",
                 *(requests.session_id, why, requests.session_id),
             )
 

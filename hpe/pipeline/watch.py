@@ -86,7 +86,7 @@ class Watch:
             if self._due("disk", now_s):
                 LOGGER.warning(
                     "DISK: a write or sync of the log has taken %.1f s so far; new orders are "
-                    "answered busy, the rest waits",
+                    "answered busy, everything else waits",
                     stalled_s,
                 )
         elif self._stalled:
