@@ -62,7 +62,7 @@ SAMPLE_S: Final = 1.0
 
 
 class _Stages(NamedTuple):
-    """What is open while the engine serves."""
+    """The parts that are open while the engine serves."""
 
     connections: trio.Nursery
     front: trio.Nursery

@@ -1,1 +1,1 @@
-"""Who may come in: keys and their files, the proofs of a logon, TLS."""
+"""Authentication: keys and their files, the proofs of a logon, TLS."""

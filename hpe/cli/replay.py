@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What a replay gave."""
+    """The result of a replay."""
 
     commands: int
     elapsed_s: float = 0.0

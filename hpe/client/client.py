@@ -94,12 +94,12 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
 
     @property
     def session_id(self) -> int:
-        """What `connect` takes to go on with this session."""
+        """Return the id with which `connect` resumes this session."""
         return self.requests.session_id
 
     @property
     def welcome(self) -> Welcome:
-        """What the server said at the newest logon: versions, durability, role, limits."""
+        """Return the welcome of the newest logon: versions, durability, role, limits."""
         return self._reconnector.welcome
 
     @property

@@ -27,7 +27,7 @@ CONNECT_TIMEOUT_S: Final = 5.0
 """From the first SYN to welcome: what the server grants a stranger, and a durable logon."""
 
 CLOSE_S: Final = 0.5
-"""What a TLS goodbye may take; without TLS there is none."""
+"""Time limit for closing TLS; without TLS there is nothing to close."""
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -39,7 +39,7 @@ PriceQuantity = tuple[int, int]
 
 
 class Verdict(Enum):
-    """What became of an update."""
+    """The outcome of an update."""
 
     APPLIED = auto()
     IGNORED = auto()
@@ -151,7 +151,7 @@ class _BookSide(Generic[_L]):
 
 
 class MaintainedBook(ABC, Generic[_L]):
-    """What both kinds of books have in common.
+    """The parts that both kinds of books share.
 
     Attributes:
         sequence: book_sequence of the newest change that is in the book.

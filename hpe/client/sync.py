@@ -162,12 +162,12 @@ class SyncClient:
 
     @property
     def session_id(self) -> int:
-        """What `connect_sync` takes to go on with this session."""
+        """Return the id with which `connect_sync` resumes this session."""
         return self.client.session_id
 
     @property
     def welcome(self) -> Welcome:
-        """What the server said at the newest logon."""
+        """Return the welcome of the newest logon."""
         return self.client.welcome
 
     @property

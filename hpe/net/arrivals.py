@@ -45,11 +45,11 @@ _OF_ONE_CONNECTION: Final = frozenset(
         errno.ENOPROTOOPT, errno.EOPNOTSUPP,
     )
 )  # fmt: skip
-"""What accept says of a connection that broke in the queue: see accept(2)."""
+"""Errors of accept for a connection that broke while queued: see accept(2)."""
 
 
 class Door(Protocol):
-    """What decides which connections may come in, and which are told why not."""
+    """Decides which connections are admitted and which are refused with a reason."""
 
     def refuses(self, address: str, waiting: int) -> ErrorCode | None:
         """Return why a connection would have no place beside `waiting` others of its source."""

@@ -27,7 +27,7 @@ CLOSING_S: Final = 2.0
 """How long a client may take to close after we did."""
 
 ClientStream = Wire | trio.SSLStream[Wire]
-"""What a connection reads and writes: the wire, or TLS around it."""
+"""The stream of a connection: the wire, or TLS around it."""
 
 
 class ConnectionFault(HpeError):

@@ -1,4 +1,4 @@
-"""What all TCP connections of one engine share.
+"""The state that all TCP connections of one engine share.
 
 Owns nothing but the counts of how connections ended; used by connections and by what builds them,
 in the Trio loop.
@@ -15,7 +15,7 @@ from hpe.net.logon_log import LogonLog
 
 
 class ConnectionContext:
-    """What all TCP connections of an engine share.
+    """The state that all TCP connections of an engine share.
 
     Args:
         switchboard: where connections enter.

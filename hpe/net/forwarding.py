@@ -1,4 +1,4 @@
-"""What one connection sends on: its requests, on their way to the core.
+"""The requests of one connection on their way to the core.
 
 Owns what is decided about requests between reading them and the sequencer: rates, rejects,
 subscriptions, and what is answered at once while the log stands still; used by the reader of one

@@ -37,7 +37,7 @@ class Grant(NamedTuple):
 
     @property
     def key_number(self) -> int:
-        """What stands for the key in the core's state, 0 where no keys are asked for."""
+        """Return the number of the key in the core's state; 0 if no keys are required."""
         return number_of(self.key_id) if self.key_id else 0
 
 
@@ -69,7 +69,7 @@ OTHER_REQUEST: Final = LogonRefusal(
 WRONG_USER: Final = LogonRefusal(ErrorCode.USER_NOT_ALLOWED, "the key may not act for this user")
 
 ANONYMOUS: Final = Grant("", Role.ANONYMOUS, 1, INT_MAX)
-"""What everybody gets where no keys are required."""
+"""The grant of every client when no keys are required."""
 
 
 class Authenticator:

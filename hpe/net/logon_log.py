@@ -1,4 +1,4 @@
-"""What the log says about logons: those that succeed, and those that do not.
+"""The log lines about logons, successful and failed.
 
 Owns the wording and the rate of these lines; used by connections and by the accept loop in the Trio
 loop. Guarantees: what a stranger sent is written escaped, so that no line is forged; a flood of

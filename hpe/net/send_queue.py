@@ -1,4 +1,4 @@
-"""What waits to be sent to one client, in two lanes: its private data, then market data.
+"""The data that waits for one client, in two lanes: its private data, then market data.
 
 Owns the replies that wait, the positions of the private streams and the market queue of one
 connection; no sockets. Filled by the dispatcher and the reader, emptied by the writer, all in
@@ -23,7 +23,7 @@ from hpe.net.delivery.topics import MarketQueue
 from hpe.net.limits.credits import CreditPool
 
 TAKE_BYTES: Final = 256 * 1024
-"""What one send carries: enough to fill a kernel buffer, and joined within 50 us."""
+"""The bytes of one send: enough to fill a kernel buffer, and joined within 50 us."""
 
 USERS_AT_ONCE: Final = 1_024
 """Private streams that are read for one send: a millisecond, also when there is nothing in them."""

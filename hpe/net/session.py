@@ -419,10 +419,10 @@ _ROOM_LIMITS: Final = {
     RoomLimit.KEY: ROOM_OF_KEY.text,
     RoomLimit.OPERATORS: OPERATORS_FULL.text,
 }
-"""Says whose limit a refused logon met."""
+"""The text that says whose limit a refused logon reached."""
 
 _EXPECTED: Final[dict[State, type[Request]]] = {State.NEW: Hello, State.CHALLENGED: Logon}
-"""What alone may come before there is a session."""
+"""The only messages that are allowed before there is a session."""
 
 
 def _fault_of(body: bytes) -> tuple[ErrorCode, int]:

@@ -1,4 +1,4 @@
-"""What this side answers by itself while the log stands still: new orders, at once.
+"""The answers that need no core while the log is stalled: new orders are busy at once.
 
 Pure functions, called in the Trio loop with what a connection sends. Guarantee: nothing is answered
 here that the core may have executed, remembers or would judge otherwise than `busy`: only whole

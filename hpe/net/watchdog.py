@@ -1,4 +1,4 @@
-"""What a connection is watched for: silence, bytes that it does not read, an end that takes long.
+"""The watch over a connection: silence, bytes that it does not read, an end that takes long.
 
 Owns the times that this is judged by; pure, it is told what happens and asked what follows. Used by
 the reader, the writer and the timer wheel's look of one connection, all in the Trio loop.
@@ -37,7 +37,7 @@ still itself, what clients sent and took meanwhile is seen in between."""
 
 
 class Finding(Enum):
-    """What a look found."""
+    """The result of one check."""
 
     NOTHING = auto()
     QUIET = auto()  # this side has sent nothing for a heartbeat interval

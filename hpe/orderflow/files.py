@@ -35,7 +35,7 @@ class OrderFlowError(HpeError):
 
 
 class Op(Enum):
-    """What a command asks for."""
+    """The action of a command."""
 
     LIMIT = "limit"
     IMMEDIATE = "immediate-or-cancel"
@@ -115,7 +115,7 @@ class ExpectedBook(NamedTuple):
 
 @dataclass(slots=True)
 class Expected:
-    """What must be true right after one command."""
+    """The conditions that must hold right after one command."""
 
     fills: list[RecordedFill] = field(default_factory=list)
     canceled: int = 0

@@ -1,4 +1,4 @@
-"""What waits for the matcher, and how long that will take.
+"""The requests that wait for the matcher, and an estimate of how long that will take.
 
 Owns the counts of frames that wait, those that will be executed and those that only have to be
 answered with a refusal, and the measured time per frame; used by the sequencer in the Trio loop,
@@ -23,7 +23,7 @@ COST_S_MAX: Final = 5e-3
 """Seconds per executed frame: before anything was measured, and what is believed."""
 
 COST_KEPT_S: Final = 1.0
-"""What was measured longer ago says nothing about now."""
+"""Older measurements say nothing about the present."""
 
 _COST_WEIGHT: Final = 1 / 8
 _COST_JUMP_MAX: Final = 4.0
@@ -69,7 +69,7 @@ class Backlog:
 
 
 class RunQueue(Backlog):
-    """What one connection has waiting."""
+    """The waiting requests of one connection."""
 
     __slots__ = ("entries",)
 
@@ -83,7 +83,7 @@ class RunQueue(Backlog):
         self.add(entry.run)
 
     def pop(self) -> WaitingRun:
-        """Take the first one off."""
+        """Remove the first one."""
         entry = self.entries.popleft()
         self.remove(entry.run)
         return entry

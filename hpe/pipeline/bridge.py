@@ -222,7 +222,7 @@ class Slots:
         return True
 
     def free(self) -> None:
-        """Give a slot back. Thread: the consumer of the batches."""
+        """Release a slot. Thread: the consumer of the batches."""
         self._freed += 1
         if self._wanted:
             self._wanted = False

@@ -1,4 +1,4 @@
-"""What a service sets for its whole process: the garbage collector and the switch interval.
+"""Settings for the whole process of a service: the garbage collector and the switch interval.
 
 Owns both while a service has the process for itself (`hpe serve`, or an engine that is told so);
 entered and left in the Trio loop. A collection holds the GIL, so all threads stand still for it.

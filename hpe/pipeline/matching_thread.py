@@ -22,7 +22,7 @@ from hpe.protocol.frames import frame
 from hpe.protocol.messages import Tick
 
 STOP: Final = None
-"""What ends the matching loop."""
+"""The item that ends the matching loop."""
 
 RESTS: Final = 19
 """How many times as long as it took to make up for late market data none is made up for after it:

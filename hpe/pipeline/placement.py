@@ -47,7 +47,7 @@ class ThreadState(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """What the choice depends on: usable CPUs, the NUMA node of each, its SMT siblings."""
+    """The inputs of the choice: usable CPUs, the NUMA node of each, its SMT siblings."""
 
     usable: frozenset[int]
     node_of: dict[int, int]
@@ -63,7 +63,7 @@ class Machine(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What shall be done. `matcher_cpu` None: nothing. `away`: CPUs for the other threads."""
+    """The chosen placement. `matcher_cpu` None: nothing. `away`: CPUs for the other threads."""
 
     summary: str
     matcher_cpu: int | None = None

@@ -53,7 +53,7 @@ READ_SHARE: Final = 0.5
 """Of the patience: a connection with this much waiting, refusals included, is not read on."""
 
 FRESH_FRAMES_MAX: Final = 16
-"""What a connection that had nothing waiting may have in the next batch, before all that pile up:
+"""The share of the next batch for a connection that had nothing waiting, before all that pile up:
 a trader's few orders must not wait for a round of 256 requests of everybody. Together they get
 half of a batch at most, so that the others go on, too."""
 

@@ -109,7 +109,7 @@ class LogFiles(Protocol):
         """Open a file that is there, to write over parts of it."""
 
     def rename(self, old: str, new: str) -> None:
-        """Give a file another name, also one that is taken; durable with `sync_directory`."""
+        """Rename a file, replacing any file of the new name; durable with `sync_directory`."""
 
     def remove(self, name: str) -> None:
         """Remove a file; durable with `sync_directory`."""

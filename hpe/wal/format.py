@@ -44,7 +44,7 @@ SALT_BYTES: Final = 16
 LOG_ID_BYTES: Final = 16
 
 SECTOR_BYTES: Final = 512
-"""What a disk writes whole or not at all."""
+"""The unit that a disk writes whole or not at all."""
 
 FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 """Longest frame: bounds one write, and what a reader must hold to judge a length."""
@@ -87,7 +87,7 @@ class SyncMode(IntEnum):
 
 
 class SegmentHeader(NamedTuple):
-    """What a segment says about itself and its place in the log."""
+    """The header of a segment: its identity and its place in the log."""
 
     core_version: int
     log_id: bytes

@@ -20,7 +20,7 @@ HASH_BYTES: Final = 16
 """Length of a record's digest: 128 bits leave no accidental collision in any log's life."""
 
 GENESIS_HASH: Final = bytes(HASH_BYTES)
-"""What the first record of a log names as its predecessor."""
+"""The predecessor that the first record of a log names."""
 
 RECORD_BYTES_MAX: Final = 4 * 1024 * 1024 - 64
 """Longest record: with its frame it stays within 4 MiB, the bound of one write, of the memory of

@@ -41,7 +41,7 @@ _SLOT_OFFSETS: Final = (0, 4096)
 
 
 class Mark(NamedTuple):
-    """What may not be missing from a log.
+    """The part of a log that must not be missing.
 
     `number` is the newest segment, 0 where none was named yet. Its salt is one of two while it is
     written anew, else both are the same. The frame of `durable_sequence` ends at `offset`; behind

@@ -24,7 +24,7 @@ from hpe.wal.writer import SEGMENT_BYTES_MAX_DEFAULT, FileLog
 
 
 class RecoveryReport(NamedTuple):
-    """What recovery found and did.
+    """The findings and actions of a recovery.
 
     `cut` is the torn tail that it took off, if there was one: worth a warning of its own.
     """

@@ -97,7 +97,7 @@ class _Subscription:
 
 
 class MarketQueue:
-    """What of market data waits for one connection.
+    """The market data that waits for one connection.
 
     Args:
         connection: its number.
@@ -174,7 +174,7 @@ class Topics:
 
     @property
     def wanted(self) -> bytes:
-        """What the core is to encode, as Batch.wanted says it."""
+        """Return what the core must encode, in the form of Batch.wanted."""
         if self._wanted is None:
             rows = sorted(self._masks.items())
             self._wanted = b"".join(_WANTED_ROW.pack(*row) for row in rows)

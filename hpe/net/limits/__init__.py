@@ -1,1 +1,1 @@
-"""What bounds strangers and clients: credits, rates, places, deadlines, pace."""
+"""Bounds on strangers and clients: credits, rates, places, deadlines, pace."""

@@ -142,7 +142,7 @@ class CreditAccount:
         pool.wake_next()
 
     def release(self, frames: int, size: int) -> None:
-        """Give credits back."""
+        """Return credits."""
         self.frames -= frames
         self.bytes -= size
         if self.frames < 0:

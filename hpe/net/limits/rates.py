@@ -45,7 +45,7 @@ and those of 30 s at once, as after a pause of either side."""
 
 
 class _Excess:
-    """What was refused to one connection for want of tokens of one kind."""
+    """The requests of one connection that were refused because tokens of one kind ran out."""
 
     __slots__ = ("count", "since_s")
 

@@ -56,7 +56,7 @@ class _Source:
 
 
 class SourcePlace:
-    """What one connection takes up of its source; `address` is where it came from."""
+    """The share of its source that one connection takes; `address` is where it came from."""
 
     __slots__ = ("_source", "_sources", "_stranger", "address", "source")
 
@@ -80,7 +80,7 @@ class SourcePlace:
             self._sources._failed(self._source, now_s)
 
     def leave(self) -> None:
-        """Give the place back; harmless when that was done."""
+        """Return the place; harmless if it was already returned."""
         if self._source is not None:
             self.logged_on()
             self._sources._left(self._source)
