@@ -189,7 +189,11 @@ async def test_control_is_throttled_and_heartbeats_are_not(tmp_path: Path) -> No
 # --- ends -----------------------------------------------------------------------------------------
 
 
-async def test_what_the_ring_loses_behind_the_end_ends_it(tmp_path: Path) -> None:
+async def test_what_the_ring_loses_behind_the_end_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STALL_S", "BEHIND_S"):  # however long it takes to ask, and this client to read
+        monkeypatch.setattr(watchdog, name, 100.0)
     with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port, user=7) as trader:
             ring = switchboard_of(service.engine).streams.ring

@@ -16,11 +16,20 @@ from hpe.client.books import MaintainedLevels, MaintainedOrders
 from hpe.client.client import Client, connect
 from hpe.errors import OrderRejected
 from hpe.net.delivery import conflation
-from hpe.protocol.messages import BookLevel, InstrumentStatus, OrderbookReply, Side
+from hpe.protocol.messages import (
+    HEARTBEAT_MS_MAX,
+    BookLevel,
+    InstrumentStatus,
+    OrderbookReply,
+    Side,
+)
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.service import running_service
 
-PATIENCE_S = 120
+PATIENCE_S = 300
+PATIENT_HEARTBEAT_S = HEARTBEAT_MS_MAX / 1_000
+"""Of those who hear nothing for most of the test, however long it takes."""
+
 SEED = 20_260_101
 STEPS = 500
 STALLED_STEPS = 400
@@ -189,7 +198,9 @@ async def test_the_books_of_a_hundred_subscribers_are_the_engines(
             connect(service.address, user=1, timeout_s=PATIENCE_S, window=256) as client,
             watching(service.address, "BTC/USD", 40, 100) as steady,
             watching(cut_proxy.address, "BTC/USD", 30, 200) as cut,
-            watching(slow_proxy.address, "BTC/USD", 30, 300) as slow,
+            watching(
+                slow_proxy.address, "BTC/USD", 30, 300, heartbeat_s=PATIENT_HEARTBEAT_S
+            ) as slow,
         ):
             trader = Trader(client, 1, dice)
             await trader.fund()
