@@ -29,20 +29,15 @@ from hpe.core import new_core
 from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Run
 from hpe.orderflow.files import Command, ReportStream
 from hpe.orderflow.wire import FlowTranslator
+from hpe.protocol.base import Reply, Request
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    WINDOW_MAX,
-    AddAsset,
-    AddInstrument,
-    AnyReply,
-    Deposit,
-    ExecutionReport,
-    OrderResponse,
-    Reply,
-    Request,
-    SessionAttached,
-)
+from hpe.protocol.internal import SessionAttached
+from hpe.protocol.limits import AMOUNT_MAX, WINDOW_MAX
+from hpe.protocol.listings import AddAsset, AddInstrument
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import OrderResponse
+from hpe.protocol.registry import AnyReply
+from hpe.protocol.reports import ExecutionReport
 
 BATCH_COMMANDS: Final = 1_024
 """Commands per batch: the bound that the service uses with the reference core."""

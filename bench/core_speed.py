@@ -40,15 +40,10 @@ from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.exchange import Exchange
 from hpe.orderflow.files import Command, Op, parse_commands, read_lines
 from hpe.orderflow.wire import FlowTranslator
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    AddAsset,
-    AddInstrument,
-    CancelOrder,
-    Deposit,
-    ReplaceOrder,
-    SubmitOrder,
-)
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.listings import AddAsset, AddInstrument
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import CancelOrder, ReplaceOrder, SubmitOrder
 
 USER: Final = 1
 """The flow names no users."""

@@ -14,33 +14,26 @@ import msgspec
 from hpe.core import new_core
 from hpe.core.codec import decode_body
 from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.protocol.base import Request
+from hpe.protocol.control import Error
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    WINDOW_MAX,
-    AddAsset,
-    AddInstrument,
-    AnyReply,
+from hpe.protocol.internal import SessionAttached
+from hpe.protocol.limits import AMOUNT_MAX, WINDOW_MAX
+from hpe.protocol.listings import AddAsset, AddInstrument, GetInstrument, InstrumentReply
+from hpe.protocol.money import Deposit
+from hpe.protocol.operations import SetFees
+from hpe.protocol.orders import (
     CancelOrder,
     CancelResponse,
-    Deposit,
-    Error,
-    ExecutionReport,
-    GetInstrument,
-    InstrumentReply,
     OcoResponse,
-    OrderReport,
     OrderResponse,
     OrderTerms,
-    OrderType,
-    Request,
-    SessionAttached,
-    SetFees,
-    Side,
     SubmitOco,
     SubmitOrder,
-    TimeInForce,
 )
+from hpe.protocol.registry import AnyReply
+from hpe.protocol.reports import ExecutionReport, OrderReport
 
 MAKER, TAKER = 1, 2
 FIRST_OF_CROWD: Final = 3

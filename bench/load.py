@@ -48,18 +48,9 @@ from bench.services import (
 )
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
 from hpe.client.dialer import parse_address
-from hpe.protocol.messages import (
-    AddAsset,
-    AddAssetResponse,
-    AddInstrument,
-    AddInstrumentResponse,
-    BalanceReply,
-    Deposit,
-    DepositResponse,
-    GetBalance,
-    ServerInfo,
-    ServerInfoReply,
-)
+from hpe.protocol.control import ServerInfo, ServerInfoReply
+from hpe.protocol.listings import AddAsset, AddAssetResponse, AddInstrument, AddInstrumentResponse
+from hpe.protocol.money import BalanceReply, Deposit, DepositResponse, GetBalance
 
 SHAPES: Final = ((1, 1), (1, 64), (1, 1_000), (1, 10_000), (50, 1), (50, 20), (500, 1))
 """Connections x window, as in the table of the README."""

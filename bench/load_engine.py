@@ -25,23 +25,14 @@ from typing import Final, TypeVar
 import msgspec
 
 from bench.traffic import FIRST_REQUEST_ID, Traffic
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.control import Error, Hello, LoggedOut, Logout, Welcome
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import (
-    INTERNAL_FIRST,
-    PROTOCOL_VERSION,
-    AnyReply,
-    CancelReason,
-    Error,
-    ExecutionReport,
-    Hello,
-    LoggedOut,
-    Logout,
-    OrderResponse,
-    RejectReason,
-    Reply,
-    Request,
-    Welcome,
-)
+from hpe.protocol.limits import INTERNAL_FIRST, PROTOCOL_VERSION
+from hpe.protocol.orders import OrderResponse
+from hpe.protocol.registry import AnyReply
+from hpe.protocol.reports import ExecutionReport
 
 STALL_S_MAX: Final = 30.0
 """Without any reply for this long, the server has failed: every answer is due within a second."""

@@ -20,7 +20,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from hpe.orderflow.files import Command, Op
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 
 SEED: Final = 23
 MID_START: Final = 167.52

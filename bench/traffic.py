@@ -10,15 +10,10 @@ from __future__ import annotations
 from random import Random
 from typing import Final, NamedTuple
 
+from hpe.protocol.base import Request
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    CancelOrder,
-    OrderType,
-    Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 
 FIRST_REQUEST_ID: Final = 1_001
 

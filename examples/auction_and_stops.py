@@ -11,7 +11,7 @@ import trio
 
 import hpe
 from hpe.client import Client
-from hpe.protocol.messages import HOUSE_USER
+from hpe.protocol.limits import HOUSE_USER
 
 D = Decimal
 

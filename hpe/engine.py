@@ -48,7 +48,10 @@ from hpe.pipeline.placement import Realtime, ThreadRole, choose_realtime
 from hpe.pipeline.sequencer import Patience, Sequencer
 from hpe.pipeline.statistics import Figure, ThreadFigures
 from hpe.pipeline.watch import Watch
-from hpe.protocol.messages import DetachCause, Request, ServerInfoReply, SessionDetached
+from hpe.protocol.base import Request
+from hpe.protocol.control import ServerInfoReply
+from hpe.protocol.enums import DetachCause
+from hpe.protocol.internal import SessionDetached
 from hpe.version import __version__
 from hpe.wal import thread as wal_thread
 from hpe.wal.data_directory import check_data_directory
@@ -212,8 +215,7 @@ class HighPerformanceEngine(InProcessApi):
         commands: list[Request] = []
         differences = core.configuration_differences(self.config.to_configure(1))
         if differences is not None:
-            text = describe_configure(differences)
-            LOGGER.info("configuration changes applied: %s", text)
+            LOGGER.info("configuration changes applied: %s", describe_configure(differences))
             commands.append(differences)
         for session_id, number in core.attached_sessions():
             commands.append(SessionDetached(number, session_id, number, DetachCause.SERVER_RESTART))

@@ -1,6 +1,6 @@
 """The exception tree: what can go wrong outside the rules of the exchange.
 
-Business outcomes are values (RejectReason, CancelReason in messages.py), never exceptions.
+Business outcomes are values (RejectReason, CancelReason in protocol/codes.py), never exceptions.
 Every HpeError says what was found and what was expected; `exit_code` is what `hpe serve` ends
 with when it reaches the top (sysexits numbers; the table is in docs/operations.md).
 """

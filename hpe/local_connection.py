@@ -20,18 +20,12 @@ from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.credits import CreditAccount
 from hpe.net.logon import Authenticator
 from hpe.net.session import State, Step, error_frame
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import NO_STREAMS
+from hpe.protocol.control import Error, Hello, Logout, Welcome
 from hpe.protocol.frames import PREFIX_BYTES, Chunk, encode_frame, type_of
-from hpe.protocol.messages import (
-    NO_STREAMS,
-    PROTOCOL_VERSION,
-    QUERY_FIRST,
-    Error,
-    Hello,
-    Logout,
-    Subscribe,
-    Welcome,
-    type_number,
-)
+from hpe.protocol.limits import PROTOCOL_VERSION, QUERY_FIRST
+from hpe.protocol.market_data import Subscribe
 
 _LOGON_DECODER: Final[msgspec.msgpack.Decoder[Welcome | Error]] = msgspec.msgpack.Decoder(
     Welcome | Error

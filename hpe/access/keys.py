@@ -17,7 +17,8 @@ from typing import Final, Self
 
 from hpe.access import ed25519
 from hpe.errors import ConfigError
-from hpe.protocol.messages import HOUSE_USER, INT_MAX, Role
+from hpe.protocol.enums import Role
+from hpe.protocol.limits import HOUSE_USER, INT_MAX
 
 SECRET_BYTES: Final = 32
 """Length of every secret: HMAC-SHA256 gains nothing from more, and Ed25519 has no other."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from hpe.access import ed25519
 from hpe.access.keys import Key, Scheme
-from hpe.protocol.messages import NONCE_BYTES
+from hpe.protocol.limits import NONCE_BYTES
 
 PROOF_CONTEXT: Final = b"hpe logon 1\0"
 """Begins what is proven, so that no proof made for anything else can be one for a logon."""

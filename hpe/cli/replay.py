@@ -43,19 +43,12 @@ from hpe.orderflow.files import (
 )
 from hpe.orderflow.judge import ExpectationJudge, HashJudge, Judge
 from hpe.orderflow.wire import FlowTranslator
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    PAGE_MAX,
-    WINDOW_MAX,
-    ErrorCode,
-    FillRow,
-    FillsReply,
-    GetOrderbook,
-    Liquidity,
-    ListFills,
-    OrderbookReply,
-    Reply,
-)
+from hpe.protocol.base import Reply
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Liquidity
+from hpe.protocol.limits import AMOUNT_MAX, PAGE_MAX, WINDOW_MAX
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply
+from hpe.protocol.orders import FillRow, FillsReply, ListFills
 
 if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]

@@ -1,7 +1,7 @@
 """What a caller may pass: every argument of a request against the wire's types, before it is sent.
 
 Owns the checks that the client library and the in-process API make; the ranges are those of
-messages.py. Pure; any thread may use it. Guarantees: what passes can be encoded and is no field
+hpe/protocol/. Pure; any thread may use it. Guarantees: what passes can be encoded and is no field
 error of the server; an error names the argument, what was found and what is allowed. Anything
 with `__index__` is an integer (numpy's are), a bool or a float is not.
 """
@@ -20,7 +20,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import inspect
 
-from hpe.protocol.messages import INT_MAX, Request
+from hpe.protocol.base import Request
+from hpe.protocol.limits import INT_MAX
 
 _R = TypeVar("_R", bound=Request)
 

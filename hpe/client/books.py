@@ -32,15 +32,13 @@ from hpe.client.results import rejected
 from hpe.client.scales import InstrumentView
 from hpe.client.subscriptions import Stream, Subscriptions, followed
 from hpe.errors import HpeError, OrderRejected, StreamEnded
-from hpe.protocol.messages import (
-    CHECKSUM_LEVELS,
-    DEPTH_MAX,
+from hpe.protocol.base import Reply
+from hpe.protocol.enums import Channel, Side
+from hpe.protocol.limits import CHECKSUM_LEVELS, DEPTH_MAX
+from hpe.protocol.market_data import (
     BestUpdate,
-    Channel,
     LevelsUpdate,
     OrdersUpdate,
-    Reply,
-    Side,
     StatusUpdate,
     Subscribe,
     Subscribed,

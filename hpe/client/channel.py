@@ -36,26 +36,19 @@ from hpe.errors import (
     RequestRefused,
     SessionTaken,
 )
+from hpe.protocol.base import Reply, Request, type_number
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error, HeartbeatReport, LoggedOut
 from hpe.protocol.frames import PREFIX_BYTES, encode_frame, split_frames, type_of
-from hpe.protocol.messages import (
-    COMMANDS,
-    REPLIES,
-    TYPE_LAST,
-    AnyReply,
-    Error,
-    ErrorCode,
+from hpe.protocol.limits import TYPE_LAST
+from hpe.protocol.market_data import MarketUpdate, Subscribed
+from hpe.protocol.registry import COMMANDS, REPLIES, AnyReply
+from hpe.protocol.reports import (
     ExecutionReport,
-    HeartbeatReport,
-    LoggedOut,
-    MarketUpdate,
     OrderReport,
     PreventedMatch,
     PrivateSubscribed,
     PrivateUpdate,
-    Reply,
-    Request,
-    Subscribed,
-    type_number,
 )
 
 TIMEOUT_S: Final = 5.0

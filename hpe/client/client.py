@@ -29,7 +29,7 @@ from hpe.client.reconnect import Reconnector
 from hpe.client.retrying import WITHIN_S, retry
 from hpe.client.streams import StreamCalls
 from hpe.errors import ConnectionLost, ReplyTimeout
-from hpe.protocol.messages import ServerInfoReply, Welcome
+from hpe.protocol.control import ServerInfoReply, Welcome
 
 _R = TypeVar("_R")
 

@@ -20,7 +20,7 @@ from operator import index
 from typing import Any, Final, SupportsIndex
 
 from hpe.client.arguments import shown
-from hpe.protocol.messages import INT_MAX
+from hpe.protocol.limits import INT_MAX
 
 PLACES_MAX: Final = 100
 """Digits before and after the point that a value may have: above every grid of the wire, and

@@ -19,7 +19,7 @@ from hpe.access.keys import Key
 from hpe.access.tls import break_cycle
 from hpe.client.link import Link
 from hpe.errors import ConnectionLost
-from hpe.protocol.messages import Hello, Welcome
+from hpe.protocol.control import Hello, Welcome
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7070"
 

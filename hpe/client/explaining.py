@@ -1,7 +1,7 @@
 """What a refusal or a reject is about: the argument, the value that was sent, what is allowed.
 
 Owns the words. The server says which field, or why, and no more; what was found is the request that
-was sent, what is allowed are the ranges of messages.py and the limits of what is listed. Pure; any
+was sent, what is allowed are the ranges of protocol/ and the limits of what is listed. Pure; any
 thread may use it. Guarantees: it fails for no answer, also for one of a server that knows more.
 """
 
@@ -13,16 +13,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hpe.client.arguments import allowed_values
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.codes import RejectReason
 from hpe.protocol.frames import PREFIX_BYTES, type_of
-from hpe.protocol.messages import (
-    COMMANDS,
-    CONTROL,
-    QUERIES,
-    OrderTerms,
-    RejectReason,
-    Request,
-    type_number,
-)
+from hpe.protocol.orders import OrderTerms
+from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
 
 _MESSAGES: Final = {type_number(each): each for each in (*CONTROL, *QUERIES, *COMMANDS)}
 _ARRAYS: Final[dict[str, type[msgspec.Struct]]] = {"terms": OrderTerms}

@@ -20,19 +20,10 @@ from hpe.access.proofs import new_nonce, prove
 from hpe.client.channel import SessionChannel
 from hpe.client.pending import refusal, refused
 from hpe.errors import ConnectionLost, HpeError, ProtocolError
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Challenge, Error, Heartbeat, Hello, Logon, Welcome
 from hpe.protocol.frames import PREFIX_BYTES, Chunk, FrameScanner, encode_frame
-from hpe.protocol.messages import (
-    INT_MAX,
-    REPLY_BYTES_MAX,
-    SILENCE_HEARTBEATS,
-    Challenge,
-    Error,
-    ErrorCode,
-    Heartbeat,
-    Hello,
-    Logon,
-    Welcome,
-)
+from hpe.protocol.limits import INT_MAX, REPLY_BYTES_MAX, SILENCE_HEARTBEATS
 
 READ_BYTES: Final = 64 * 1024
 

@@ -22,7 +22,7 @@ from hpe.client.scales import AssetView, InstrumentView
 from hpe.client.subscriptions import Subscriptions
 from hpe.client.words import ListedWords, reword
 from hpe.errors import OrderRejected, ReplyTimeout, RequestError, RequestRefused
-from hpe.protocol.messages import Request
+from hpe.protocol.base import Request
 
 _E = TypeVar("_E", bound=IntEnum)
 _V = TypeVar("_V")

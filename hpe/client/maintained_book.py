@@ -19,16 +19,15 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from sortedcontainers import SortedDict
 
-from hpe.protocol.messages import (
-    CHECKSUM_LEVELS,
-    BookChange,
+from hpe.protocol.enums import BookChange, Side
+from hpe.protocol.limits import CHECKSUM_LEVELS
+from hpe.protocol.market_data import (
     BookChangeRow,
     BookLevel,
     BookOrderRow,
     LevelsUpdate,
     OrdersSnapshot,
     OrdersUpdate,
-    Side,
     Subscribed,
 )
 

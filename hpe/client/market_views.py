@@ -11,15 +11,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from hpe.client.results import UncrossResult
-from hpe.protocol.messages import (
-    BestUpdate,
-    InstrumentReply,
-    InstrumentStatus,
-    OrderbookReply,
-    Side,
-    StatusUpdate,
-    TradeRow,
-)
+from hpe.protocol.enums import InstrumentStatus, Side
+from hpe.protocol.listings import InstrumentReply
+from hpe.protocol.market_data import BestUpdate, OrderbookReply, StatusUpdate, TradeRow
 
 
 class LevelView(NamedTuple):

@@ -14,7 +14,7 @@ from hpe.client.listings import ListingCalls
 from hpe.client.results import expect
 from hpe.client.scales import AssetView
 from hpe.client.views import AccountView, BalanceView, ConservationView, HoldResultView, HoldView
-from hpe.protocol.messages import HoldsReply, ListHolds
+from hpe.protocol.money import HoldsReply, ListHolds
 
 
 class MoneyCalls(ListingCalls):

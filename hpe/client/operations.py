@@ -11,7 +11,8 @@ from __future__ import annotations
 from hpe.client.listings import ListingCalls, word
 from hpe.client.market_views import InstrumentStateView, UncrossView
 from hpe.client.scales import InstrumentView
-from hpe.protocol.messages import InstrumentStatus, StateHashReply
+from hpe.protocol.enums import InstrumentStatus
+from hpe.protocol.operations import StateHashReply
 
 
 class OperationCalls(ListingCalls):

@@ -19,14 +19,14 @@ from hpe.client.backoff import Backoff
 from hpe.client.channel import TIMEOUT_S
 from hpe.client.dialer import DEFAULT_ADDRESS, Dialer, parse_address
 from hpe.client.reconnect import Reconnector, SessionTerms
-from hpe.protocol.messages import (
+from hpe.protocol.control import Hello
+from hpe.protocol.flags import HELLO_CANCEL_ON_DISCONNECT
+from hpe.protocol.limits import (
     GRACE_MS_MAX,
     HEARTBEAT_MS_MAX,
-    HELLO_CANCEL_ON_DISCONNECT,
     HOUSE_USER,
     PROTOCOL_VERSION,
     WINDOW_MAX,
-    Hello,
 )
 
 CLIENT_NAME: Final = "hpe-python"

@@ -21,7 +21,8 @@ from hpe.client.results import MassCancelResult, OcoResult, OrderResult
 from hpe.client.scales import InstrumentView
 from hpe.client.views import FillsView, FillView, MassCancelView, OrderStateView, OrderView
 from hpe.errors import RequestError
-from hpe.protocol.messages import OrderRow, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.enums import OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.orders import OrderRow
 
 
 class OrderCalls(ListingCalls):

@@ -13,17 +13,11 @@ import trio
 
 from hpe.client.explaining import explain_field
 from hpe.errors import AcknowledgedLost, ConnectionLost, RequestRefused
-from hpe.protocol.messages import (
-    ERROR_TRAITS,
-    Error,
-    ErrorCode,
-    ExecutionReport,
-    OrderReport,
-    PreventedMatch,
-    Reply,
-    Request,
-    Unsubscribed,
-)
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.market_data import Unsubscribed
+from hpe.protocol.reports import ExecutionReport, OrderReport, PreventedMatch
 
 OrderEvent = OrderReport | PreventedMatch
 """What a command did to orders of its user besides fills."""

@@ -21,7 +21,8 @@ from hpe.client.link import Link
 from hpe.client.requests import RequestChannel
 from hpe.client.subscriptions import Subscriptions
 from hpe.errors import AcknowledgedLost, ConnectionLost, HpeError, RequestError, RequestRefused
-from hpe.protocol.messages import Role, Welcome
+from hpe.protocol.control import Welcome
+from hpe.protocol.enums import Role
 
 LOGGER: Final = logging.getLogger("hpe.client")
 

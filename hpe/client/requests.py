@@ -19,18 +19,10 @@ from hpe.client.requests_operations import OperationRequests
 from hpe.client.requests_orders import OrderRequests
 from hpe.client.results import Result, expect, result_of
 from hpe.errors import ConnectionLost, QueryTimeout, ReplyTimeout, RequestRefused
-from hpe.protocol.messages import (
-    LOGOUT_KEEP_ORDERS,
-    ErrorCode,
-    LoggedOut,
-    Logout,
-    Ping,
-    Pong,
-    RejectReason,
-    Request,
-    ServerInfo,
-    ServerInfoReply,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode, RejectReason
+from hpe.protocol.control import LoggedOut, Logout, Ping, Pong, ServerInfo, ServerInfoReply
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
 
 _UNLISTED: Final = (RejectReason.UNKNOWN_INSTRUMENT, RejectReason.UNKNOWN_ASSET)
 

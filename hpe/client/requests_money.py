@@ -19,15 +19,13 @@ from hpe.client.results import (
     hold_result,
     pages,
 )
-from hpe.protocol.messages import (
+from hpe.protocol.money import (
     BalanceReply,
     BalanceRow,
     BalancesReply,
     CaptureHold,
-    ConservationReply,
     Deposit,
     GetBalance,
-    GetConservation,
     HoldRow,
     HoldsReply,
     ListBalances,
@@ -38,6 +36,7 @@ from hpe.protocol.messages import (
     UnlockBalance,
     Withdraw,
 )
+from hpe.protocol.operations import ConservationReply, GetConservation
 
 
 class MoneyRequests(SessionChannel):

@@ -22,24 +22,25 @@ from hpe.client.results import (
     status_result,
     uncross_result,
 )
-from hpe.protocol.messages import (
+from hpe.protocol.enums import InstrumentStatus, SelfTrade
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
     AssetRow,
     AssetsReply,
-    BlockUser,
     DelistAsset,
     DelistInstrument,
     GetInstrument,
-    GetStateHash,
     InstrumentReply,
     InstrumentRow,
     InstrumentsReply,
-    InstrumentStatus,
     ListAssets,
     ListInstruments,
     ResolveInstrument,
-    SelfTrade,
+)
+from hpe.protocol.operations import (
+    BlockUser,
+    GetStateHash,
     SetFees,
     SetStatus,
     StateHashReply,

@@ -24,29 +24,24 @@ from hpe.client.results import (
     order_result,
     pages,
 )
-from hpe.protocol.messages import (
-    ORDER_CANCEL_ON_DISCONNECT,
-    ORDER_POST_ONLY,
+from hpe.protocol.enums import OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT, ORDER_POST_ONLY
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply
+from hpe.protocol.orders import (
     CancelOrder,
     FillRow,
     FillsReply,
     GetOrder,
-    GetOrderbook,
     ListFills,
     ListOrders,
     MassCancel,
-    OrderbookReply,
     OrderReply,
     OrderRow,
     OrdersReply,
     OrderTerms,
-    OrderType,
     ReplaceOrder,
-    SelfTrade,
-    Side,
     SubmitOco,
     SubmitOrder,
-    TimeInForce,
 )
 
 _NO_TERMS: Final = OrderTerms()

@@ -15,31 +15,21 @@ import msgspec
 from hpe.client.explaining import explain_reject
 from hpe.client.pending import Answer, OrderEvent
 from hpe.errors import OrderRejected, ProtocolError
-from hpe.protocol.messages import (
-    FLAG_DUPLICATE,
-    FLAG_KEY_LIMIT,
-    FLAG_USER_LIMIT,
-    PAGE_MAX,
-    AddAssetResponse,
-    BalanceReply,
+from hpe.protocol.base import Request
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import InstrumentStatus, OrderStatus
+from hpe.protocol.flags import FLAG_DUPLICATE, FLAG_KEY_LIMIT, FLAG_USER_LIMIT
+from hpe.protocol.limits import PAGE_MAX
+from hpe.protocol.listings import AddAssetResponse, DelistAssetResponse
+from hpe.protocol.money import BalanceReply, HoldResponse, LockResponse
+from hpe.protocol.operations import (
     BlockUserResponse,
-    CancelReason,
-    DelistAssetResponse,
-    ExecutionReport,
-    HoldResponse,
-    InstrumentStatus,
-    LockResponse,
-    MassCancelResponse,
-    OcoResponse,
-    OrderReport,
-    OrderResponse,
-    OrderStatus,
-    RejectReason,
-    Request,
     SetFeesResponse,
     SetStatusResponse,
     UncrossResponse,
 )
+from hpe.protocol.orders import MassCancelResponse, OcoResponse, OrderResponse
+from hpe.protocol.reports import ExecutionReport, OrderReport
 
 _REJECT_NAMES: Final = {int(reason): reason.name.lower() for reason in RejectReason}
 

@@ -41,36 +41,36 @@ from hpe.client.views import (
     OrderView,
     PreventedMatchView,
 )
-from hpe.protocol.messages import (
-    AssetRow,
-    BalanceReport,
-    BalanceRow,
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import (
+    ExecType,
+    HoldChange,
+    InstrumentStatus,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from hpe.protocol.listings import AssetRow, InstrumentReply, InstrumentRow
+from hpe.protocol.market_data import (
     BestUpdate,
     BookLevel,
     BookOrderRow,
-    CancelReason,
-    ConservationReply,
-    ExecType,
-    ExecutionReport,
-    FillRow,
-    HoldChange,
-    HoldReport,
-    HoldRow,
-    InstrumentReply,
-    InstrumentRow,
-    InstrumentStatus,
-    Liquidity,
     OrderbookReply,
-    OrderReport,
-    OrderRow,
-    OrderStatus,
-    OrderType,
-    PreventedMatch,
-    SelfTrade,
-    Side,
     StatusUpdate,
-    TimeInForce,
     TradeRow,
+)
+from hpe.protocol.money import BalanceRow, HoldRow
+from hpe.protocol.operations import ConservationReply
+from hpe.protocol.orders import FillRow, OrderRow
+from hpe.protocol.reports import (
+    BalanceReport,
+    ExecutionReport,
+    HoldReport,
+    OrderReport,
+    PreventedMatch,
 )
 
 _V = TypeVar("_V")

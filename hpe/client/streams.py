@@ -35,20 +35,18 @@ from hpe.client.views import (
     PreventedMatchView,
 )
 from hpe.errors import NotConnected, ProtocolError, ReplyTimeout, RequestRefused
-from hpe.protocol.messages import (
+from hpe.protocol.base import Reply
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.money import BalanceRow, HoldRow
+from hpe.protocol.orders import FillRow, OrderRow
+from hpe.protocol.reports import (
     BalanceReport,
-    BalanceRow,
-    ErrorCode,
     ExecutionReport,
-    FillRow,
     HoldReport,
-    HoldRow,
     OrderReport,
-    OrderRow,
     PrivateReport,
     PrivateSubscribed,
     PrivateUpdate,
-    Reply,
     SubscribePrivate,
 )
 

@@ -20,22 +20,19 @@ import trio
 from hpe.client.channel import SessionChannel
 from hpe.client.pending import Pending, Repeat
 from hpe.errors import ConnectionLost, HpeError, RequestError, RequestRefused, StreamEnded
-from hpe.protocol.messages import (
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.enums import Channel
+from hpe.protocol.market_data import (
     BestUpdate,
-    Channel,
     LevelsUpdate,
     OrdersUpdate,
-    PrivateSubscribed,
-    PrivateUpdate,
-    Reply,
-    Request,
     StatusUpdate,
     Subscribed,
     TradesUpdate,
     Unsubscribe,
     Unsubscribed,
-    UnsubscribePrivate,
 )
+from hpe.protocol.reports import PrivateSubscribed, PrivateUpdate, UnsubscribePrivate
 
 Topic = tuple[int, int]
 """A Channel and an instrument, or PRIVATE and a user."""

@@ -22,7 +22,7 @@ from hpe.client.retrying import WITHIN_S, retry_blocking
 from hpe.client.subscriptions import Stream
 from hpe.client.sync_loop import ClientLoop
 from hpe.errors import ReplyTimeout
-from hpe.protocol.messages import Welcome
+from hpe.protocol.control import Welcome
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -12,26 +12,26 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hpe.client.results import Balance, HoldResult, MassCancelResult, OrderResult
-from hpe.protocol.messages import (
-    BalanceReport,
-    BalanceRow,
-    CancelReason,
-    ConservationReply,
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import (
     ExecType,
-    ExecutionReport,
-    FillRow,
     HoldChange,
-    HoldReport,
-    HoldRow,
     Liquidity,
-    OrderReport,
-    OrderRow,
     OrderStatus,
     OrderType,
-    PreventedMatch,
     SelfTrade,
     Side,
     TimeInForce,
+)
+from hpe.protocol.money import BalanceRow, HoldRow
+from hpe.protocol.operations import ConservationReply
+from hpe.protocol.orders import FillRow, OrderRow
+from hpe.protocol.reports import (
+    BalanceReport,
+    ExecutionReport,
+    HoldReport,
+    OrderReport,
+    PreventedMatch,
 )
 
 

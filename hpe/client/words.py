@@ -12,7 +12,8 @@ from hpe.client.decimals import Grid
 from hpe.client.explaining import Words, explain_field, explain_reject
 from hpe.client.scales import AssetView, InstrumentView
 from hpe.errors import OrderRejected, RequestRefused
-from hpe.protocol.messages import RejectReason, Request
+from hpe.protocol.base import Request
+from hpe.protocol.codes import RejectReason
 
 _PRICES: Final = ("price", "stop_price", "stop_limit_price", "trail")
 _QUANTITIES: Final = ("quantity", "leaves_quantity", "display_quantity", "minimum_quantity")

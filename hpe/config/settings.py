@@ -3,7 +3,7 @@
 Owns the shape of the configuration, its defaults and the relations between settings;
 sources.py reads it. Any thread may use it: every value is immutable. Guarantees: a `Config`
 that exists is valid, however it was made; a wrong type or a value out of range raises ConfigError
-that names the key and what is allowed. Relies on messages.py for the ranges of everything that
+that names the key and what is allowed. Relies on hpe/protocol/ for the ranges of everything that
 becomes a logged command.
 """
 
@@ -17,8 +17,8 @@ from msgspec import Meta
 
 from hpe.access.addresses import can_be_name, is_loopback
 from hpe.errors import ConfigError
-from hpe.protocol import messages
-from hpe.protocol.messages import (
+from hpe.protocol.enums import SelfTrade
+from hpe.protocol.fields import (
     Amount,
     AnyInt,
     BandPpm,
@@ -30,6 +30,8 @@ from hpe.protocol.messages import (
     Symbol,
     TakerPpm,
 )
+from hpe.protocol.internal import AssetSetting, Configure, InstrumentSetting, PlaceLimits
+from hpe.protocol.limits import AMOUNT_MAX, INT_MAX
 from hpe.protocol.scale import is_decimal_scale
 
 MIB: Final = 1024 * 1024
@@ -104,11 +106,11 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_atoms_per_lot: Amount = 1
     quote_atoms_per_tick: Amount = 1
     price_min: PositiveInt = 1
-    price_max: PositiveInt = messages.INT_MAX
+    price_max: PositiveInt = INT_MAX
     quantity_min: PositiveInt = 1
-    quantity_max: PositiveInt = messages.INT_MAX
+    quantity_max: PositiveInt = INT_MAX
     notional_min: AnyInt = 0
-    notional_max: Amount = messages.AMOUNT_MAX
+    notional_max: Amount = AMOUNT_MAX
     maker_fee_ppm: MakerPpm | None = None
     taker_fee_ppm: TakerPpm | None = None
     self_trade: SelfTradeName = "none"
@@ -117,14 +119,14 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     volatility_interruption: bool = False
     interruption_ms: InterruptionMs = 0
 
-    def to_setting(self) -> messages.InstrumentSetting:
+    def to_setting(self) -> InstrumentSetting:
         """Return the same as the row of a `configure`; of two fees one alone makes the other 0."""
         fields = msgspec.structs.asdict(self)
-        fields["self_trade"] = messages.SelfTrade[self.self_trade.upper()]
+        fields["self_trade"] = SelfTrade[self.self_trade.upper()]
         if (self.maker_fee_ppm, self.taker_fee_ppm) != (None, None):
             fields["maker_fee_ppm"] = self.maker_fee_ppm or 0
             fields["taker_fee_ppm"] = self.taker_fee_ppm or 0
-        return messages.InstrumentSetting(**fields)
+        return InstrumentSetting(**fields)
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -220,19 +222,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for instrument in self.instruments:
             _check_instrument(instrument)
 
-    def to_configure(self, request_id: int) -> messages.Configure:
+    def to_configure(self, request_id: int) -> Configure:
         """Return the part that can change an outcome, as the command that gets logged."""
-        return messages.Configure(
+        return Configure(
             request_id=request_id,
             auto_create=self.auto_create,
             session_expiry_ns=self.session_expiry_s * 1_000_000_000,
             session_keep_ns=self.session_keep_s * 1_000_000_000,
             open_orders_max=self.open_orders_max,
             open_orders_per_user_max=self.open_orders_per_user_max,
-            assets=[messages.AssetSetting(a.symbol, a.decimals) for a in self.assets],
+            assets=[AssetSetting(a.symbol, a.decimals) for a in self.assets],
             instruments=[instrument.to_setting() for instrument in self.instruments],
-            places=messages.PlaceLimits(
-                **{name: getattr(self, name) for name in messages.PlaceLimits.__struct_fields__}
+            places=PlaceLimits(
+                **{name: getattr(self, name) for name in PlaceLimits.__struct_fields__}
             ),
         )
 
@@ -241,7 +243,7 @@ SYMBOLS_DESCRIBED_MAX: Final = 8
 """Of assets and of instruments in one line of the log; what is listed may be thousands."""
 
 
-def describe_configure(command: messages.Configure) -> str:
+def describe_configure(command: Configure) -> str:
     """Return a short line of what a `configure` brings."""
     parts = []
     for name in command.__struct_fields__:
@@ -262,9 +264,9 @@ FIELD_TYPES: Final[dict[str, Any]] = {
 """Setting -> its type with its range."""
 
 # AssetConfig and InstrumentConfig become wire structs.
-assert AssetConfig.__struct_fields__ == messages.AssetSetting.__struct_fields__
-assert InstrumentConfig.__struct_fields__ == messages.InstrumentSetting.__struct_fields__
-assert get_args(SelfTradeName) == tuple(policy.name.lower() for policy in messages.SelfTrade)
+assert AssetConfig.__struct_fields__ == AssetSetting.__struct_fields__
+assert InstrumentConfig.__struct_fields__ == InstrumentSetting.__struct_fields__
+assert get_args(SelfTradeName) == tuple(policy.name.lower() for policy in SelfTrade)
 
 
 def demo_config(**overrides: Any) -> Config:

@@ -16,20 +16,18 @@ from hpe.core.trading.answers import CommandResponse, changed_nothing
 from hpe.core.trading.events import AuctionMatch, Event
 from hpe.core.trading.matcher import Match
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import (
+from hpe.protocol.listings import DelistAsset, DelistInstrument
+from hpe.protocol.market_data import Subscribe
+from hpe.protocol.operations import SetFees, Uncross
+from hpe.protocol.orders import (
     CancelResponse,
-    DelistAsset,
-    DelistInstrument,
     MassCancel,
     MassCancelResponse,
-    PrivateUpdate,
     ReplaceOrder,
-    SetFees,
     SubmitOco,
     SubmitOrder,
-    Subscribe,
-    Uncross,
 )
+from hpe.protocol.reports import PrivateUpdate
 
 _UPDATE_HEAD: Final = encode(PrivateUpdate(0, 0, 0, 0, 0, []))[:4]
 """Array header, type, request id and flags of every private_update: one byte each."""

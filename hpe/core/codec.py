@@ -1,8 +1,8 @@
 """Bytes at the core's edge: request frames in, reply frames out, the log body.
 
 Part of the deterministic core; pure functions and tables. A request's type byte selects its
-decoder, which checks every field's type and range (messages.py) in one pass. What does not decode
-is judged by judging.py.
+decoder, which checks every field's type and range (protocol/fields.py) in one pass. What does
+not decode is judged by judging.py.
 
 The log body of one batch is one MessagePack array:
 `[first_sequence, time_ns, [[session, user, frames], ...], [[trade ...], ...], output_digest]`
@@ -16,17 +16,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hpe.errors import Diverged
-from hpe.protocol.messages import (
-    COMMANDS,
-    CONTROL,
-    ERROR_TRAITS,
-    FLAG_DUPLICATE,
-    INTERNAL,
-    QUERIES,
-    Error,
-    ErrorCode,
-    type_number,
-)
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.flags import FLAG_DUPLICATE
+from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
 
 encode: Final = msgspec.msgpack.Encoder().encode
 """Encode a message to its body bytes. Encoders hold no state between calls."""

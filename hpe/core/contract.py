@@ -16,7 +16,8 @@ from enum import IntEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from hpe.core.effort import CONTINUE
-from hpe.protocol.messages import (
+from hpe.protocol.internal import Configure, KeysValid
+from hpe.protocol.limits import (
     CHANGES_PER_UPDATE_MAX,
     ENDED_ORDERS_MAX,
     FILLS_PER_COMMAND_MAX,
@@ -25,8 +26,6 @@ from hpe.protocol.messages import (
     REPORTS_PER_UPDATE_MAX,
     SNAPSHOT_ORDERS_MAX,
     STOPS_PER_COMMAND_MAX,
-    Configure,
-    KeysValid,
 )
 
 CORE_VERSION: Final = 6

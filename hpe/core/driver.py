@@ -45,20 +45,12 @@ from hpe.core.timers import SESSION
 from hpe.core.trading.answers import LASTING_REASONS, not_executed
 from hpe.core.trading.events import Delisted
 from hpe.errors import Diverged, InvariantViolation
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.codes import QUERIES_FULL, ErrorCode
+from hpe.protocol.enums import DetachCause, Role
 from hpe.protocol.frames import PREFIXES, ends_inside_frame, frame, split_frames
-from hpe.protocol.messages import (
-    QUERIES_FULL,
-    Continue,
-    DetachCause,
-    ErrorCode,
-    KeysValid,
-    Request,
-    Role,
-    SessionDetached,
-    Subscribe,
-    Tick,
-    type_number,
-)
+from hpe.protocol.internal import Continue, KeysValid, SessionDetached, Tick
+from hpe.protocol.market_data import Subscribe
 
 _PREFIXES_COUNT: Final = len(PREFIXES)
 _CONTINUE: Final = encode(Continue(CONTINUE_MARKET))

@@ -24,7 +24,8 @@ from hpe.core.trading.orders import Order
 from hpe.core.trading.pairs import PairEntry
 from hpe.core.trading.replacing import OrderReplacing
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import HOUSE_USER, Side
+from hpe.protocol.enums import Side
+from hpe.protocol.limits import HOUSE_USER
 
 
 class Exchange(ExchangeState):

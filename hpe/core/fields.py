@@ -1,10 +1,10 @@
 """Fields of requests by table: which one is wrong, and the values where all are right.
 
-Part of the deterministic core; tables that are made from messages.py once, and pure functions.
-A fast library decodes what is good; this module judges what that refused, names the field, and
-is right where the two differ. Order of judgment: each field that is there, from the first on, type
-then range, descending into an array before the next; then the first field that is missing; then
-fields too many, which have no name. Source: protocol.md, "Error codes".
+Part of the deterministic core; tables that are made from the registry of messages once, and pure
+functions. A fast library decodes what is good; this module judges what that refused, names the
+field, and is right where the two differ. Order of judgment: each field that is there, from the
+first on, type then range, descending into an array before the next; then the first field that is
+missing; then fields too many, which have no name. Source: protocol.md, "Error codes".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from hpe.core.wellformed import Value, ValueKind, read_value, value_end
-from hpe.protocol.messages import INT_MAX
+from hpe.protocol.limits import INT_MAX
 
 
 class BadField(Exception):

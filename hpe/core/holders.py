@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from hpe.protocol.messages import RejectReason
+from hpe.protocol.codes import RejectReason
 
 
 class Refusal(NamedTuple):

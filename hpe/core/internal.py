@@ -17,18 +17,18 @@ from hpe.core.listings.configuration import configure
 from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.routing import InternalHandler
 from hpe.core.sessions import Sessions
-from hpe.protocol.messages import (
-    LOGOUT_KEEP_ORDERS,
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Role
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
+from hpe.protocol.internal import (
     Configure,
     ConfigureResponse,
     Continue,
     ContinueResponse,
-    ErrorCode,
     InternalResponse,
     KeysValid,
     KeysValidResponse,
-    Request,
-    Role,
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,

@@ -14,18 +14,11 @@ from typing import Final
 from hpe.core.codec import DECODE_FAULTS, DECODERS, error_body
 from hpe.core.fields import BadField, Rows, read_fields, rows_of
 from hpe.core.wellformed import Malformed, ValueKind, read_value, value_end
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 from hpe.protocol.frames import type_of
-from hpe.protocol.messages import (
-    COMMANDS,
-    CONTROL,
-    ERROR_TRAITS,
-    INT_MAX,
-    INTERNAL,
-    QUERIES,
-    ErrorCode,
-    Request,
-    type_number,
-)
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
 
 
 class Undecodable(Exception):

@@ -59,7 +59,9 @@ from hpe.core.trading.orders import Order, Terms
 from hpe.core.trading.triggers import Firing
 from hpe.core.trading.turns import UncrossInProgress, Work
 from hpe.errors import StateError
-from hpe.protocol.messages import ExecutionReport, PlaceLimits, Side
+from hpe.protocol.enums import Side
+from hpe.protocol.internal import PlaceLimits
+from hpe.protocol.reports import ExecutionReport
 
 _decode: Final = msgspec.msgpack.Decoder(Dumped).decode
 _decode_any: Final = msgspec.msgpack.Decoder().decode

@@ -8,7 +8,8 @@ from __future__ import annotations
 from hpe.core.context import Origin
 from hpe.core.places import Places
 from hpe.core.session import Session
-from hpe.protocol.messages import HELLO_CANCEL_ON_DISCONNECT, Role
+from hpe.protocol.enums import Role
+from hpe.protocol.flags import HELLO_CANCEL_ON_DISCONNECT
 
 
 def origin_of(session: Session, places: Places) -> Origin:

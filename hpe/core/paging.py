@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Final, Generic, TypeVar
 
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import ExecutionReport
+from hpe.protocol.reports import ExecutionReport
 
 _T = TypeVar("_T")
 _GONE_MAX: Final = 64

@@ -10,53 +10,51 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from hpe.protocol.messages import (
+from hpe.protocol.base import Request
+from hpe.protocol.control import Heartbeat, Hello, Logon, Logout, Ping, ServerInfo
+from hpe.protocol.enums import Role
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
-    BlockUser,
-    CancelOrder,
-    CaptureHold,
     DelistAsset,
     DelistInstrument,
+    GetInstrument,
+    ListAssets,
+    ListInstruments,
+    ResolveInstrument,
+)
+from hpe.protocol.market_data import GetOrderbook, Subscribe, Unsubscribe
+from hpe.protocol.money import (
+    CaptureHold,
     Deposit,
     GetBalance,
-    GetConservation,
-    GetInstrument,
-    GetOrder,
-    GetOrderbook,
-    GetStateHash,
-    Heartbeat,
-    Hello,
-    ListAssets,
     ListBalances,
-    ListFills,
     ListHolds,
-    ListInstruments,
-    ListOrders,
     LockBalance,
-    Logon,
-    Logout,
-    MassCancel,
-    Ping,
     ReleaseHold,
-    ReplaceOrder,
-    Request,
-    ResolveInstrument,
-    Role,
-    ServerInfo,
-    SetFees,
-    SetStatus,
-    SubmitOco,
-    SubmitOrder,
-    Subscribe,
-    SubscribePrivate,
     Transfer,
-    Uncross,
     UnlockBalance,
-    Unsubscribe,
-    UnsubscribePrivate,
     Withdraw,
 )
+from hpe.protocol.operations import (
+    BlockUser,
+    GetConservation,
+    GetStateHash,
+    SetFees,
+    SetStatus,
+    Uncross,
+)
+from hpe.protocol.orders import (
+    CancelOrder,
+    GetOrder,
+    ListFills,
+    ListOrders,
+    MassCancel,
+    ReplaceOrder,
+    SubmitOco,
+    SubmitOrder,
+)
+from hpe.protocol.reports import SubscribePrivate, UnsubscribePrivate
 
 
 class Scope(IntEnum):

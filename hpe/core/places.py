@@ -17,7 +17,9 @@ from hpe.core.context import Context
 from hpe.core.holders import Holder, No, Refusal
 from hpe.core.settings import Settings, unreserved
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, INT_MAX, RejectReason
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.flags import FLAG_KEY_LIMIT, FLAG_USER_LIMIT
+from hpe.protocol.limits import INT_MAX
 
 _HOLDERS_SLACK: Final = 64
 """Keys without a place that are remembered beside as many as have some: a new one costs little."""

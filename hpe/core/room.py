@@ -16,7 +16,7 @@ from sortedcontainers import SortedList
 from hpe.core.contract import RoomLimit, RoomSizes
 from hpe.core.session import Session
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import Role
+from hpe.protocol.enums import Role
 
 Owner = tuple[int, bool]
 """(number, True for a key, False for a user): in this order they give way."""

@@ -13,44 +13,48 @@ from hpe.core.exchange import Exchange
 from hpe.core.output.queries import Queries
 from hpe.core.trading.answers import CommandResponse
 from hpe.core.trading.catalogue import Catalogue
-from hpe.protocol.messages import (
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.internal import InternalResponse, SessionAttachedResponse
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
-    BlockUser,
-    CancelOrder,
-    CaptureHold,
     DelistAsset,
     DelistInstrument,
+    GetInstrument,
+    ListAssets,
+    ListInstruments,
+    ResolveInstrument,
+)
+from hpe.protocol.market_data import GetOrderbook
+from hpe.protocol.money import (
+    CaptureHold,
     Deposit,
     GetBalance,
-    GetConservation,
-    GetInstrument,
-    GetOrder,
-    GetOrderbook,
-    GetStateHash,
-    InternalResponse,
-    ListAssets,
     ListBalances,
-    ListFills,
     ListHolds,
-    ListInstruments,
-    ListOrders,
     LockBalance,
-    MassCancel,
     ReleaseHold,
-    ReplaceOrder,
-    Reply,
-    Request,
-    ResolveInstrument,
-    SessionAttachedResponse,
-    SetFees,
-    SetStatus,
-    SubmitOco,
-    SubmitOrder,
     Transfer,
-    Uncross,
     UnlockBalance,
     Withdraw,
+)
+from hpe.protocol.operations import (
+    BlockUser,
+    GetConservation,
+    GetStateHash,
+    SetFees,
+    SetStatus,
+    Uncross,
+)
+from hpe.protocol.orders import (
+    CancelOrder,
+    GetOrder,
+    ListFills,
+    ListOrders,
+    MassCancel,
+    ReplaceOrder,
+    SubmitOco,
+    SubmitOrder,
 )
 
 QueryHandler = Callable[[int, Any], Reply]

@@ -13,15 +13,9 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from hpe.protocol.messages import (
-    INT_MAX,
-    AnyInt,
-    InstrumentStatus,
-    OrderType,
-    Role,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.enums import InstrumentStatus, OrderType, Role, Side, TimeInForce
+from hpe.protocol.fields import AnyInt
+from hpe.protocol.limits import INT_MAX
 
 Signed = Annotated[int, Meta(ge=-INT_MAX, le=INT_MAX)]
 """An integer that may be below zero."""

@@ -12,14 +12,8 @@ from collections.abc import Callable
 from typing import Final
 
 from hpe.core.contract import Run
-from hpe.protocol.messages import (
-    CancelOrder,
-    MassCancel,
-    ReplaceOrder,
-    SubmitOco,
-    SubmitOrder,
-    type_number,
-)
+from hpe.protocol.base import type_number
+from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 
 ORDER_TYPES: Final = frozenset(type_number(kind) for kind in (SubmitOrder, SubmitOco, ReplaceOrder))
 CANCEL_TYPES: Final = frozenset(type_number(kind) for kind in (CancelOrder, MassCancel))

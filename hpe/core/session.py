@@ -11,7 +11,10 @@ from collections import deque
 import msgspec
 
 from hpe.core.permissions import permitted
-from hpe.protocol.messages import INT_MAX, ErrorCode, Request, Role
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Role
+from hpe.protocol.limits import INT_MAX
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -17,13 +17,10 @@ from hpe.core.room import Newcomer, Room, owner_of
 from hpe.core.session import Session
 from hpe.core.timers import SESSION, Due, TimerEntry, Timers
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import (
-    WINDOW_DEFAULT,
-    ErrorCode,
-    KeysValid,
-    Role,
-    SessionAttached,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Role
+from hpe.protocol.internal import KeysValid, SessionAttached
+from hpe.protocol.limits import WINDOW_DEFAULT
 
 
 class Sessions:

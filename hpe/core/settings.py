@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.protocol.messages import PlaceLimits
+from hpe.protocol.internal import PlaceLimits
 
 RESERVED_PART: Final = 8
 """One of so many places is for operators: enough to put in order what others filled."""

@@ -46,7 +46,7 @@ from hpe.core.sessions import Sessions
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms
 from hpe.core.trading.turns import Work
-from hpe.protocol.messages import ExecutionReport
+from hpe.protocol.reports import ExecutionReport
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _fields: Final = msgspec.structs.astuple

@@ -9,7 +9,7 @@ infinity, whatever the signs are; divisors are positive.
 
 from __future__ import annotations
 
-from hpe.protocol.messages import AMOUNT_MAX, INT_MAX, PPM
+from hpe.protocol.limits import AMOUNT_MAX, INT_MAX, PPM
 
 
 def checked_notional(price: int, lots: int, atoms_per_tick: int) -> int | None:

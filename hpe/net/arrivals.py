@@ -20,7 +20,7 @@ import trio
 from hpe.net.limits.pacing import Turnstile
 from hpe.net.limits.rotation import Rotation
 from hpe.net.limits.sources import source_of
-from hpe.protocol.messages import ErrorCode
+from hpe.protocol.codes import ErrorCode
 
 LOGGER: Final = logging.getLogger("hpe.net")
 

@@ -19,7 +19,7 @@ from hpe.access.tls import break_cycle
 from hpe.errors import HpeError, InvariantViolation, WalError
 from hpe.net.session import error_frame
 from hpe.net.wire import Wire
-from hpe.protocol.messages import ErrorCode
+from hpe.protocol.codes import ErrorCode
 
 LOGGER: Final = logging.getLogger("hpe.net")
 

@@ -30,15 +30,10 @@ from hpe.net.send_queue import SendQueue
 from hpe.net.session import State, Step
 from hpe.net.watchdog import BEHIND_S, STALL_S, WATCH_S, Finding, Watchdog
 from hpe.net.wire import RECEIVE_BYTES, Wire
+from hpe.protocol.codes import MANY_REPLIES, SLOW_REPLIES, ErrorCode
+from hpe.protocol.control import HeartbeatReport
 from hpe.protocol.frames import Chunk, FrameScanner, encode_frame
-from hpe.protocol.messages import (
-    LOGON_BYTES_MAX,
-    MANY_REPLIES,
-    REQUEST_BYTES_MAX,
-    SLOW_REPLIES,
-    ErrorCode,
-    HeartbeatReport,
-)
+from hpe.protocol.limits import LOGON_BYTES_MAX, REQUEST_BYTES_MAX
 
 WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 """Replies waiting for one client. Requests in flight bound them too, but not their size."""

@@ -16,15 +16,11 @@ from hpe.access import ed25519
 from hpe.access.keys import Keys, Scheme, new_secret
 from hpe.access.proofs import SCHEME_OF_LENGTH, is_proof, new_nonce, proven_bytes
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import (
-    INT_MAX,
-    ErrorCode,
-    Hello,
-    KeySetting,
-    KeysValid,
-    Logon,
-    Role,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Hello, Logon
+from hpe.protocol.enums import Role
+from hpe.protocol.internal import KeySetting, KeysValid
+from hpe.protocol.limits import INT_MAX
 
 
 class Grant(NamedTuple):

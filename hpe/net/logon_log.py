@@ -14,7 +14,8 @@ from typing import Final
 
 from hpe.net.limits.buckets import Bucket, Rate
 from hpe.net.logon import Grant, LogonRefusal
-from hpe.protocol.messages import ErrorCode, Hello
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Hello
 
 LOGGER: Final = logging.getLogger("hpe.net")
 

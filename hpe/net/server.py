@@ -26,7 +26,7 @@ from hpe.net.context import ConnectionContext
 from hpe.net.limits.sources import Sources
 from hpe.net.logon import LogonRefusal
 from hpe.net.wire import Wire
-from hpe.protocol.messages import ERROR_TRAITS, ErrorCode
+from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 
 DESCRIPTORS_RESERVED: Final = 512
 """Kept for the log, its rotation and everything else that opens files; a log that cannot open

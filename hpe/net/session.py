@@ -25,24 +25,20 @@ from hpe.core.judging import CONTROL_TABLES, Undecodable, decode_request, judge
 from hpe.core.permissions import permitted
 from hpe.errors import InvariantViolation
 from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, LogonRefusal
-from hpe.protocol.frames import PREFIX_BYTES, Chunk, encode_frame, frame, type_of
-from hpe.protocol.messages import (
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.codes import (
     ERROR_TRAITS,
-    HEARTBEAT_MS_DEFAULT,
-    HEARTBEAT_MS_MIN,
     KEY_CONNECTIONS,
     NO_HELLO,
     NO_LOGON,
     OPERATORS_FULL,
     OTHER_VERSION,
-    PROTOCOL_VERSION,
-    REPLY_BYTES_MAX,
-    REQUEST_BYTES_MAX,
     ROOM_OF_KEY,
     ROOM_USED,
-    Challenge,
-    DetachCause,
     ErrorCode,
+)
+from hpe.protocol.control import (
+    Challenge,
     Heartbeat,
     Hello,
     LoggedOut,
@@ -50,19 +46,27 @@ from hpe.protocol.messages import (
     Logout,
     Ping,
     Pong,
-    Request,
     ServerInfo,
     ServerInfoReply,
+    Welcome,
+)
+from hpe.protocol.enums import DetachCause
+from hpe.protocol.frames import PREFIX_BYTES, Chunk, encode_frame, frame, type_of
+from hpe.protocol.internal import (
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
     SessionDetached,
-    SubscribePrivate,
-    Unsubscribe,
-    UnsubscribePrivate,
-    Welcome,
-    type_number,
 )
+from hpe.protocol.limits import (
+    HEARTBEAT_MS_DEFAULT,
+    HEARTBEAT_MS_MIN,
+    PROTOCOL_VERSION,
+    REPLY_BYTES_MAX,
+    REQUEST_BYTES_MAX,
+)
+from hpe.protocol.market_data import Unsubscribe
+from hpe.protocol.reports import SubscribePrivate, UnsubscribePrivate
 
 StreamRequest = Unsubscribe | SubscribePrivate | UnsubscribePrivate
 """Control messages about streams, which the connection carries out."""

@@ -15,8 +15,8 @@ from hpe.core.judging import Undecodable, decode_request
 from hpe.core.permissions import permitted
 from hpe.core.runs import ORDER_TYPES
 from hpe.net.session import SessionProtocol, error_frame
+from hpe.protocol.codes import LOG_WAITS
 from hpe.protocol.frames import PREFIX_BYTES, split_frames, type_of
-from hpe.protocol.messages import LOG_WAITS
 
 
 class Answered(NamedTuple):

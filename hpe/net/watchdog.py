@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Final
 
 from hpe.net.send_queue import SendQueue
-from hpe.protocol.messages import SILENCE_HEARTBEATS
+from hpe.protocol.limits import SILENCE_HEARTBEATS
 
 STALL_S: Final = 2.0
 """A client that took no byte for this long while private data waited is cut; it may resume."""

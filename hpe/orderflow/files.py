@@ -2,7 +2,7 @@
 
 Owns the two file forms (`NAME.cmd.csv` with `NAME.exp.csv`, and the flash1 form with its hashes),
 the expectations and the report stream that is hashed. Pure besides reading the named files; any
-thread may use it, one object per run. It relies on messages.py alone, so that the replay over
+thread may use it, one object per run. It relies on the wire alone, so that the replay over
 TCP, the conformance run on the bare core and the naive book of the tests read the same lines.
 What is right is judged in judge.py, the wire's side of it is in wire.py.
 
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hpe.errors import HpeError
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 
 
 class OrderFlowError(HpeError):

@@ -20,7 +20,7 @@ from hpe.orderflow.files import (
     RecordedFill,
     ReportStream,
 )
-from hpe.protocol.messages import RejectReason
+from hpe.protocol.codes import RejectReason
 
 
 class Judge(Protocol):

@@ -13,26 +13,12 @@ from typing import Final
 
 from hpe.errors import ProtocolError
 from hpe.orderflow.files import Command, Op, Outcome, RecordedFill
-from hpe.protocol.messages import (
-    ORDER_POST_ONLY,
-    CancelOrder,
-    ExecutionReport,
-    FillRow,
-    InstrumentStatus,
-    Liquidity,
-    OrderResponse,
-    OrderStatus,
-    OrderType,
-    ReplaceOrder,
-    Reply,
-    Request,
-    SetStatus,
-    SetStatusResponse,
-    SubmitOrder,
-    TimeInForce,
-    Uncross,
-    UncrossResponse,
-)
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.enums import InstrumentStatus, Liquidity, OrderStatus, OrderType, TimeInForce
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.operations import SetStatus, SetStatusResponse, Uncross, UncrossResponse
+from hpe.protocol.orders import CancelOrder, FillRow, OrderResponse, ReplaceOrder, SubmitOrder
+from hpe.protocol.reports import ExecutionReport
 
 _STATUSES: Final = {
     Op.CALL: InstrumentStatus.CALL_AUCTION,

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 from hpe.core.codec import encode
 from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Output, Run
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import Tick
+from hpe.protocol.internal import Tick
 
 STOP: Final = None
 """The item that ends the matching loop."""

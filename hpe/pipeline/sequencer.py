@@ -35,7 +35,7 @@ from hpe.pipeline.backlog import (
 )
 from hpe.pipeline.bridge import Slots
 from hpe.pipeline.matching_thread import QueuedBatch
-from hpe.protocol.messages import ErrorCode
+from hpe.protocol.codes import ErrorCode
 
 BATCHES_OUTSTANDING_MAX: Final = 2
 """One that the matcher works on and one that waits, so that it never waits for the Trio loop.

@@ -19,16 +19,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hpe.errors import ProtocolError
-from hpe.protocol.messages import (
-    EMPTY_PREFIX,
-    LARGE_PREFIX,
-    QUERY_FIRST,
-    REPLY_BYTES_MAX,
-    REQUEST_BYTES_MAX,
-    ErrorCode,
-    Reply,
-    Request,
-)
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.codes import EMPTY_PREFIX, LARGE_PREFIX, ErrorCode
+from hpe.protocol.limits import QUERY_FIRST, REPLY_BYTES_MAX, REQUEST_BYTES_MAX
 
 PREFIX_BYTES: Final = 4
 FRAMES_MAX: Final = 256

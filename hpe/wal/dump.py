@@ -2,7 +2,7 @@
 
 Owns the wording only; changes nothing. Called by `hpe wal dump` and by tests. Guarantees: it prints
 what is readable up to the first fault and then that fault, so it serves on damaged logs too; what
-does not decode is shown as bytes. Relies on core.codec for bodies and messages.py for commands.
+does not decode is shown as bytes. Relies on core.codec for bodies and hpe/protocol/ for commands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from hpe.core.codec import Body, decode_body
 from hpe.core.judging import LOGGED_TABLES, Undecodable, decode_request
 from hpe.errors import WalDamagedError
-from hpe.protocol.messages import Request
+from hpe.protocol.base import Request
 from hpe.wal.files import LogFiles
 from hpe.wal.format import SegmentHeader, content_end
 from hpe.wal.mark import read_mark

@@ -16,18 +16,12 @@ import pytest
 from hpe.orderflow.files import Book, Command, Op, parse_commands, parse_expectations, read_lines
 from hpe.orderflow.judge import ExpectationJudge
 from hpe.orderflow.wire import FlowTranslator
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    PAGE_MAX,
-    ExecutionReport,
-    FillRow,
-    FillsReply,
-    GetOrderbook,
-    Liquidity,
-    ListFills,
-    OrderbookReply,
-    Request,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.enums import Liquidity
+from hpe.protocol.limits import AMOUNT_MAX, PAGE_MAX
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply
+from hpe.protocol.orders import FillRow, FillsReply, ListFills
+from hpe.protocol.reports import ExecutionReport
 from tests.support.core_driver import Client, CoreFactory, Venue
 from tests.support.faulty_cores import AuctionAt
 from tests.support.naive_book import NaiveBook

@@ -16,7 +16,8 @@ from hpe.client.requests import RequestChannel
 from hpe.errors import RequestRefused
 from hpe.orderflow.files import Command, Expected, Op, Outcome, RecordedLevel, ReportStream
 from hpe.orderflow.judge import ExpectationJudge, Judge
-from hpe.protocol.messages import ErrorCode, Side
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Side
 from tests.support.naive_book import NaiveBook
 from tests.support.service import ServiceProcess
 

@@ -6,23 +6,19 @@ import msgspec
 import pytest
 
 from hpe.core.codec import decode_body
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    AddAsset,
-    CancelOrder,
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.listings import AddAsset, DelistAsset
+from hpe.protocol.money import (
     CaptureHold,
-    DelistAsset,
     GetBalance,
     LockBalance,
-    OrderType,
     ReleaseHold,
-    Side,
-    SubmitOrder,
-    TimeInForce,
     Transfer,
     UnlockBalance,
     Withdraw,
 )
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 from tests.support.core_driver import decoded
 
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC

@@ -9,32 +9,19 @@ from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Run
 from hpe.core.rows import DumpedEnded, DumpedUser
 from hpe.pipeline.clock import Clock
 from hpe.pipeline.matching_thread import STOP, QueuedBatch, run
-from hpe.protocol.messages import (
+from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
+from hpe.protocol.enums import ExecType, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.internal import Continue, Tick
+from hpe.protocol.money import Deposit, LockBalance
+from hpe.protocol.operations import (
     BlockUser,
-    CancelReason,
-    Continue,
-    Deposit,
-    ErrorCode,
-    ExecType,
-    GetOrder,
     GetStateHash,
-    LockBalance,
-    MassCancel,
-    OrderReply,
-    OrderTerms,
-    OrderType,
-    RejectReason,
-    SelfTrade,
     SetFees,
     SetStatus,
-    Side,
     StateHashReply,
-    SubmitOco,
-    SubmitOrder,
-    Tick,
-    TimeInForce,
     Uncross,
 )
+from hpe.protocol.orders import GetOrder, MassCancel, OrderReply, OrderTerms, SubmitOco, SubmitOrder
 from tests.support.core_driver import frames_of
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_fills, limit_stops, logged

@@ -2,8 +2,10 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    INT_MAX,
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import Side
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
     AddInstrumentResponse,
@@ -11,9 +13,7 @@ from hpe.protocol.messages import (
     InstrumentsReply,
     ListAssets,
     ListInstruments,
-    RejectReason,
     ResolveInstrument,
-    Side,
 )
 from tests.support.core_parts import climb
 

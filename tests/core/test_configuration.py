@@ -3,17 +3,12 @@
 import pytest
 
 from hpe.errors import ConfigError
-from hpe.protocol.messages import (
-    INT_MAX,
-    AssetSetting,
-    InstrumentSetting,
-    InstrumentsReply,
-    ListInstruments,
-    RejectReason,
-    ResolveInstrument,
-    SetFees,
-    Side,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import Side
+from hpe.protocol.internal import AssetSetting, InstrumentSetting
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.listings import InstrumentsReply, ListInstruments, ResolveInstrument
+from hpe.protocol.operations import SetFees
 from tests.support.core_driver import settings_of
 
 ASSETS = [AssetSetting("BTC", 8), AssetSetting("USD", 2)]

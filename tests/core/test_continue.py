@@ -7,30 +7,22 @@ from msgspec.structs import replace
 
 from hpe.core.contract import DEFAULT_LIMITS, DUE_AT_ONCE, Batch, Limits
 from hpe.core.rows import DumpedWaiting
-from hpe.protocol.messages import (
-    CancelReason,
-    Continue,
-    Deposit,
-    ErrorCode,
-    ExecType,
-    InstrumentStatus,
+from hpe.protocol.codes import CancelReason, ErrorCode
+from hpe.protocol.enums import ExecType, InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.internal import Continue, Tick
+from hpe.protocol.money import Deposit
+from hpe.protocol.operations import SetFees, SetStatus, Uncross
+from hpe.protocol.orders import (
     ListOrders,
     MassCancel,
-    OrderReport,
     OrderResponse,
     OrdersReply,
     OrderTerms,
-    OrderType,
     ReplaceOrder,
-    SetFees,
-    SetStatus,
-    Side,
     SubmitOco,
     SubmitOrder,
-    Tick,
-    TimeInForce,
-    Uncross,
 )
+from hpe.protocol.reports import OrderReport
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_stops, logged
 from tests.support.dumps import rows_of

@@ -4,25 +4,15 @@ import pytest
 
 from hpe.core.codec import decode_body
 from hpe.core.contract import Batch
-from hpe.protocol.messages import (
-    CancelOrder,
-    Continue,
-    Error,
-    ExecType,
-    ExecutionReport,
-    GetInstrument,
-    InstrumentReply,
-    InstrumentStatus,
-    Liquidity,
-    LockBalance,
-    OrderType,
-    RejectReason,
-    SetStatus,
-    Side,
-    TimeInForce,
-    Uncross,
-    UncrossResponse,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.control import Error
+from hpe.protocol.enums import ExecType, InstrumentStatus, Liquidity, OrderType, Side, TimeInForce
+from hpe.protocol.internal import Continue
+from hpe.protocol.listings import GetInstrument, InstrumentReply
+from hpe.protocol.money import LockBalance
+from hpe.protocol.operations import SetStatus, Uncross, UncrossResponse
+from hpe.protocol.orders import CancelOrder
+from hpe.protocol.reports import ExecutionReport
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_fills, logged
 

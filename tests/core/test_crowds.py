@@ -7,17 +7,11 @@ effort, which do not grow with a crowd. A canary trades on another instrument al
 import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS
-from hpe.protocol.messages import (
-    CancelOrder,
-    Error,
-    ErrorCode,
-    LockBalance,
-    OrderTerms,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.money import LockBalance
+from hpe.protocol.orders import CancelOrder, OrderTerms, SubmitOrder
 from tests.support.core_pit import FUNDS, Pit
 from tests.support.meter import spends_less
 

@@ -3,31 +3,14 @@
 import pytest
 
 from hpe.core.contract import DUE_AT_ONCE, Batch, Limits
-from hpe.protocol.messages import (
-    ORDER_POST_ONLY,
-    CancelReason,
-    Deposit,
-    ErrorCode,
-    ExecType,
-    ExecutionReport,
-    GetInstrument,
-    InstrumentReply,
-    InstrumentStatus,
-    LockBalance,
-    OcoResponse,
-    OrderReport,
-    OrderType,
-    RejectReason,
-    ReleaseHold,
-    ReplaceOrder,
-    SelfTrade,
-    SetStatus,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-    Uncross,
-)
+from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
+from hpe.protocol.enums import ExecType, InstrumentStatus, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.listings import GetInstrument, InstrumentReply
+from hpe.protocol.money import Deposit, LockBalance, ReleaseHold
+from hpe.protocol.operations import SetStatus, Uncross
+from hpe.protocol.orders import OcoResponse, ReplaceOrder, SubmitOco, SubmitOrder
+from hpe.protocol.reports import ExecutionReport, OrderReport
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit
 

@@ -3,34 +3,25 @@
 import pytest
 
 from hpe.core.rows import DumpedAccount, DumpedWork
-from hpe.protocol.messages import (
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import Channel, InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.internal import AssetSetting
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
-    AssetSetting,
     AssetsReply,
-    CancelOrder,
-    CancelReason,
-    Channel,
     DelistAsset,
     DelistInstrument,
-    Deposit,
     GetInstrument,
-    GetOrderbook,
     InstrumentsReply,
-    InstrumentStatus,
     ListAssets,
     ListInstruments,
-    MassCancel,
-    OrderType,
-    RejectReason,
     ResolveInstrument,
-    SetStatus,
-    Side,
-    Subscribe,
-    TimeInForce,
-    Transfer,
-    Withdraw,
 )
+from hpe.protocol.market_data import GetOrderbook, Subscribe
+from hpe.protocol.money import Deposit, Transfer, Withdraw
+from hpe.protocol.operations import SetStatus
+from hpe.protocol.orders import CancelOrder, MassCancel
 from tests.support.core_driver import settings_of
 from tests.support.core_parts import place
 from tests.support.dumps import rows_of

@@ -2,28 +2,27 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    LOGOUT_KEEP_ORDERS,
-    ORDER_CANCEL_ON_DISCONNECT,
-    ORDER_POST_ONLY,
-    CancelReason,
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import (
     DetachCause,
     ExecType,
-    GetOrder,
     InstrumentStatus,
+    OrderType,
+    Role,
+    Side,
+    TimeInForce,
+)
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS, ORDER_CANCEL_ON_DISCONNECT, ORDER_POST_ONLY
+from hpe.protocol.internal import SessionDetached
+from hpe.protocol.operations import SetStatus, Uncross
+from hpe.protocol.orders import (
+    GetOrder,
     ListOrders,
     OcoResponse,
     OrderReply,
     OrdersReply,
-    OrderType,
-    Role,
-    SessionDetached,
-    SetStatus,
-    Side,
     SubmitOco,
     SubmitOrder,
-    TimeInForce,
-    Uncross,
 )
 from tests.support.core_parts import place
 

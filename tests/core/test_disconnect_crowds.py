@@ -4,14 +4,10 @@ import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.rows import DumpedEnding
-from hpe.protocol.messages import (
-    LOGOUT_KEEP_ORDERS,
-    CancelReason,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
+from hpe.protocol.orders import SubmitOrder
 from tests.core.test_disconnect import DAY_MS, MS, ended, resting, with_grace
 from tests.support.dumps import rows_of
 

@@ -2,18 +2,10 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    CancelOrder,
-    Deposit,
-    Error,
-    OrderTerms,
-    OrderType,
-    ReplaceOrder,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.control import Error
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import CancelOrder, OrderTerms, ReplaceOrder, SubmitOco, SubmitOrder
 from tests.support.core_pit import Pit, buy_up_to, pit_before_the_dead
 from tests.support.meter import spent_by
 

@@ -4,26 +4,12 @@ from functools import partial
 
 import pytest
 
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    INT_MAX,
-    AddInstrument,
-    CancelReason,
-    Deposit,
-    GetBalance,
-    Liquidity,
-    LockBalance,
-    OrderStatus,
-    OrderType,
-    RejectReason,
-    ReplaceOrder,
-    ReplaceResponse,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    UnlockBalance,
-    Withdraw,
-)
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import Liquidity, OrderStatus, OrderType, Side, TimeInForce
+from hpe.protocol.limits import AMOUNT_MAX, INT_MAX
+from hpe.protocol.listings import AddInstrument
+from hpe.protocol.money import Deposit, GetBalance, LockBalance, UnlockBalance, Withdraw
+from hpe.protocol.orders import ReplaceOrder, ReplaceResponse, SubmitOrder
 from tests.support.core_parts import climb
 
 BUY, SELL = Side

@@ -5,20 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hpe.core.contract import Limits
-from hpe.protocol.messages import (
-    CancelOrder,
-    CancelReason,
-    CancelResponse,
-    Error,
-    ErrorCode,
-    ExecutionReport,
-    OrderResponse,
-    OrderStatus,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason, ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import OrderStatus, OrderType, Side, TimeInForce
+from hpe.protocol.orders import CancelOrder, CancelResponse, OrderResponse, SubmitOrder
+from hpe.protocol.reports import ExecutionReport
 from tests.support.core_driver import Client, CoreFactory, Venue
 
 LIMIT = 3

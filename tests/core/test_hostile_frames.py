@@ -2,7 +2,8 @@
 
 import pytest
 
-from hpe.protocol.messages import ERROR_TRAITS, Error, ErrorCode
+from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
+from hpe.protocol.control import Error
 from tests.support.hostile_frames import hostile_bodies
 from tests.support.second_judge import verdict_on
 

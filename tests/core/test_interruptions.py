@@ -3,17 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from hpe.protocol.messages import (
-    AddInstrument,
-    GetInstrument,
-    InstrumentReply,
-    InstrumentSetting,
-    InstrumentStatus,
-    OrderType,
-    SetStatus,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.internal import InstrumentSetting
+from hpe.protocol.listings import AddInstrument, GetInstrument, InstrumentReply
+from hpe.protocol.operations import SetStatus
 from tests.support.core_parts import place
 
 BUY, SELL = Side

@@ -2,23 +2,13 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    AddInstrument,
-    Channel,
-    Error,
-    ErrorCode,
-    GetInstrument,
-    InstrumentReply,
-    InstrumentStatus,
-    OrderType,
-    SetStatus,
-    Side,
-    StatusUpdate,
-    SubmitOrder,
-    Subscribe,
-    Subscribed,
-    TimeInForce,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel, InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.listings import AddInstrument, GetInstrument, InstrumentReply
+from hpe.protocol.market_data import StatusUpdate, Subscribe, Subscribed
+from hpe.protocol.operations import SetStatus
+from hpe.protocol.orders import SubmitOrder
 from tests.support.market_parts import subscribe, taken
 
 BUY, SELL = Side

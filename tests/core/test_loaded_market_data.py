@@ -3,18 +3,12 @@
 import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS, Limits
-from hpe.protocol.messages import (
-    AddAsset,
-    AddInstrument,
-    Channel,
-    Deposit,
-    Error,
-    GetOrderbook,
-    InstrumentStatus,
-    SetStatus,
-    Side,
-    Subscribe,
-)
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel, InstrumentStatus, Side
+from hpe.protocol.listings import AddAsset, AddInstrument
+from hpe.protocol.market_data import GetOrderbook, Subscribe
+from hpe.protocol.money import Deposit
+from hpe.protocol.operations import SetStatus
 from tests.support.core_driver import Venue
 
 FEW = DEFAULT_LIMITS._replace(indicative_levels=1, query_effort=24)

@@ -6,15 +6,10 @@ import pytest
 from hpe.core.contract import CORE_VERSION, DEFAULT_LIMITS
 from hpe.core.rows import KINDS, DumpedResting
 from hpe.errors import StateError
-from hpe.protocol.messages import (
-    AddAsset,
-    AddInstrument,
-    Deposit,
-    LockBalance,
-    Role,
-    Side,
-    SubmitOco,
-)
+from hpe.protocol.enums import Role, Side
+from hpe.protocol.listings import AddAsset, AddInstrument
+from hpe.protocol.money import Deposit, LockBalance
+from hpe.protocol.orders import SubmitOco
 from tests.support.core_driver import Venue
 
 FEW_FILLS = DEFAULT_LIMITS._replace(fills=1)

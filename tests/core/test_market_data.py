@@ -6,21 +6,18 @@ model plays do the same at random. Numbers that matter are written out.
 
 import pytest
 
-from hpe.protocol.messages import (
-    CHANGES_PER_UPDATE_MAX,
+from hpe.protocol.enums import (
     BookChange,
-    CancelOrder,
     Channel,
     InstrumentStatus,
-    MassCancel,
     OrderType,
     SelfTrade,
-    SetStatus,
     Side,
-    SubmitOrder,
     TimeInForce,
-    Uncross,
 )
+from hpe.protocol.limits import CHANGES_PER_UPDATE_MAX
+from hpe.protocol.operations import SetStatus, Uncross
+from hpe.protocol.orders import CancelOrder, MassCancel, SubmitOrder
 from tests.support.core_parts import place
 from tests.support.market_parts import checksum, subscribe, taken
 

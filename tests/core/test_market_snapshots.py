@@ -2,23 +2,12 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    SNAPSHOT_ORDERS_MAX,
-    CancelOrder,
-    Channel,
-    Error,
-    ErrorCode,
-    GetOrderbook,
-    InstrumentStatus,
-    OrderbookReply,
-    OrderType,
-    RejectReason,
-    Side,
-    SubmitOrder,
-    Subscribe,
-    Subscribed,
-    TimeInForce,
-)
+from hpe.protocol.codes import ErrorCode, RejectReason
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel, InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.limits import SNAPSHOT_ORDERS_MAX
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply, Subscribe, Subscribed
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 from tests.support.market_parts import checksum, subscribe
 
 BUY, SELL = Side.BUY, Side.SELL

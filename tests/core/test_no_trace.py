@@ -6,31 +6,30 @@ import pytest
 
 from hpe.core.contract import Batch
 from hpe.core.rows import DumpedEnd, DumpedHead, DumpedResponse, DumpedSession
-from hpe.protocol.messages import (
-    BlockUser,
-    CancelOrder,
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.money import (
     CaptureHold,
     Deposit,
     GetBalance,
-    GetOrder,
     ListBalances,
-    ListFills,
     ListHolds,
-    ListOrders,
     LockBalance,
-    MassCancel,
-    OrderTerms,
-    OrderType,
     ReleaseHold,
-    ReplaceOrder,
-    SetFees,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
     Transfer,
     UnlockBalance,
     Withdraw,
+)
+from hpe.protocol.operations import BlockUser, SetFees
+from hpe.protocol.orders import (
+    CancelOrder,
+    GetOrder,
+    ListFills,
+    ListOrders,
+    MassCancel,
+    OrderTerms,
+    ReplaceOrder,
+    SubmitOco,
+    SubmitOrder,
 )
 from tests.support.dumps import rows_in
 

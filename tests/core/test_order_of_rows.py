@@ -5,17 +5,12 @@ from __future__ import annotations
 import pytest
 
 from hpe.core.contract import SYSTEM_CONNECTION, Output, Run
-from hpe.protocol.messages import (
-    Channel,
-    DelistInstrument,
-    Deposit,
-    OrderType,
-    Side,
-    SubmitOrder,
-    Subscribe,
-    Tick,
-    TimeInForce,
-)
+from hpe.protocol.enums import Channel, OrderType, Side, TimeInForce
+from hpe.protocol.internal import Tick
+from hpe.protocol.listings import DelistInstrument
+from hpe.protocol.market_data import Subscribe
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import SubmitOrder
 from tests.support.core_driver import Client, Venue, frames_of
 
 USERS = (1, 2, 3)

@@ -2,19 +2,10 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    INT_MAX,
-    CancelReason,
-    GetOrder,
-    MassCancel,
-    OrderReply,
-    OrderStatus,
-    OrderType,
-    RejectReason,
-    SelfTrade,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import OrderStatus, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.orders import GetOrder, MassCancel, OrderReply
 from tests.support.core_parts import place
 
 BUY, SELL = Side

@@ -6,31 +6,13 @@ A rejected command changes nothing that anybody sees: accounts, books, open orde
 import msgspec
 import pytest
 
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    HOUSE_USER,
-    INT_MAX,
-    PPM,
-    AddAsset,
-    AddInstrument,
-    CaptureHold,
-    Deposit,
-    ErrorCode,
-    GetConservation,
-    ListBalances,
-    ListInstruments,
-    ListOrders,
-    LockBalance,
-    OrderTerms,
-    OrderType,
-    RejectReason,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-    Transfer,
-    Withdraw,
-)
+from hpe.protocol.codes import ErrorCode, RejectReason
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER, INT_MAX, PPM
+from hpe.protocol.listings import AddAsset, AddInstrument, ListInstruments
+from hpe.protocol.money import CaptureHold, Deposit, ListBalances, LockBalance, Transfer, Withdraw
+from hpe.protocol.operations import GetConservation
+from hpe.protocol.orders import ListOrders, OrderTerms, SubmitOco, SubmitOrder
 from tests.support.core_parts import place
 
 BUY, SELL = Side

@@ -3,21 +3,16 @@
 import pytest
 
 from hpe.core.contract import Batch, Limits
-from hpe.protocol.messages import (
-    AddAsset,
-    AddInstrument,
+from hpe.protocol.enums import Side
+from hpe.protocol.listings import AddAsset, AddInstrument, ListAssets, ListInstruments
+from hpe.protocol.money import HoldsReply, ListHolds, LockBalance
+from hpe.protocol.orders import (
     CancelOrder,
     FillsReply,
-    HoldsReply,
-    ListAssets,
     ListFills,
-    ListHolds,
-    ListInstruments,
     ListOrders,
-    LockBalance,
     MassCancel,
     OrdersReply,
-    Side,
 )
 from tests.support.core_pit import Pit
 from tests.support.meter import asked_by

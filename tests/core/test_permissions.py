@@ -2,60 +2,56 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    COMMAND_FIRST,
-    COMMANDS,
-    CONTROL,
-    FLAG_DUPLICATE,
-    HOUSE_USER,
-    QUERIES,
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import CancelReason, ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel, ExecType, OrderType, Role, Side, TimeInForce
+from hpe.protocol.flags import FLAG_DUPLICATE
+from hpe.protocol.limits import COMMAND_FIRST, HOUSE_USER
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
-    BlockUser,
-    CancelOrder,
-    CancelReason,
-    CaptureHold,
-    Channel,
     DelistAsset,
     DelistInstrument,
-    Deposit,
-    Error,
-    ErrorCode,
-    ExecType,
-    GetBalance,
-    GetConservation,
     GetInstrument,
-    GetOrder,
-    GetOrderbook,
-    GetStateHash,
     ListAssets,
-    ListBalances,
-    ListFills,
-    ListHolds,
     ListInstruments,
-    ListOrders,
+    ResolveInstrument,
+)
+from hpe.protocol.market_data import GetOrderbook, Subscribe
+from hpe.protocol.money import (
+    CaptureHold,
+    Deposit,
+    GetBalance,
+    ListBalances,
+    ListHolds,
     LockBalance,
+    ReleaseHold,
+    Transfer,
+    UnlockBalance,
+    Withdraw,
+)
+from hpe.protocol.operations import (
+    BlockUser,
+    GetConservation,
+    GetStateHash,
+    SetFees,
+    SetStatus,
+    Uncross,
+)
+from hpe.protocol.orders import (
+    CancelOrder,
+    GetOrder,
+    ListFills,
+    ListOrders,
     MassCancel,
     MassCancelResponse,
     OrderResponse,
-    OrderType,
-    ReleaseHold,
     ReplaceOrder,
-    ResolveInstrument,
-    Role,
-    SetFees,
-    SetStatus,
-    Side,
     SubmitOco,
     SubmitOrder,
-    Subscribe,
-    TimeInForce,
-    Transfer,
-    Uncross,
-    UnlockBalance,
-    Withdraw,
-    type_number,
 )
+from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
 from tests.support import naive_permissions
 from tests.support.naive_permissions import CELLS, COLUMNS
 

@@ -9,31 +9,15 @@ from hpe.core.rows import (
     DumpedUser,
     DumpedWaiting,
 )
-from hpe.protocol.messages import (
-    FLAG_KEY_LIMIT,
-    FLAG_USER_LIMIT,
-    HOUSE_USER,
-    AddAsset,
-    AddInstrument,
-    AssetSetting,
-    BlockUser,
-    CancelReason,
-    CaptureHold,
-    Deposit,
-    LockBalance,
-    MassCancel,
-    OrderType,
-    RejectReason,
-    ReleaseHold,
-    ResolveInstrument,
-    Role,
-    SetFees,
-    Side,
-    SubmitOco,
-    TimeInForce,
-    Transfer,
-    Withdraw,
-)
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import OrderType, Role, Side, TimeInForce
+from hpe.protocol.flags import FLAG_KEY_LIMIT, FLAG_USER_LIMIT
+from hpe.protocol.internal import AssetSetting
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.listings import AddAsset, AddInstrument, ResolveInstrument
+from hpe.protocol.money import CaptureHold, Deposit, LockBalance, ReleaseHold, Transfer, Withdraw
+from hpe.protocol.operations import BlockUser, SetFees
+from hpe.protocol.orders import MassCancel, SubmitOco
 from tests.support.core_driver import settings_of
 from tests.support.core_parts import place
 from tests.support.dumps import rows_of

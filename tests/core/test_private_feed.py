@@ -2,30 +2,12 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    REPORTS_PER_UPDATE_MAX,
-    CancelReason,
-    CaptureHold,
-    ExecType,
-    ExecutionReport,
-    HoldChange,
-    HoldReport,
-    LockBalance,
-    MassCancel,
-    OcoResponse,
-    OrderReport,
-    OrderType,
-    PreventedMatch,
-    RejectReason,
-    ReleaseHold,
-    ReplaceOrder,
-    SelfTrade,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-    UnlockBalance,
-)
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import ExecType, HoldChange, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.limits import REPORTS_PER_UPDATE_MAX
+from hpe.protocol.money import CaptureHold, LockBalance, ReleaseHold, UnlockBalance
+from hpe.protocol.orders import MassCancel, OcoResponse, ReplaceOrder, SubmitOco, SubmitOrder
+from hpe.protocol.reports import ExecutionReport, HoldReport, OrderReport, PreventedMatch
 from tests.support.core_driver import bodies_of
 from tests.support.core_parts import place
 

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from hpe.core.contract import Progress
-from hpe.protocol.messages import (
-    CancelOrder,
-    ErrorCode,
-    GetBalance,
-    MassCancel,
-    OrderType,
-    ReplaceOrder,
-    Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.money import GetBalance
+from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOrder
 from tests.support.core_driver import Client, Venue
 
 

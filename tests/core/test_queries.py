@@ -2,39 +2,35 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    INT_MAX,
-    AddInstrument,
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import InstrumentStatus, Liquidity, OrderType, Side, TimeInForce
+from hpe.protocol.limits import HOUSE_USER, INT_MAX
+from hpe.protocol.listings import AddInstrument, GetInstrument, InstrumentReply
+from hpe.protocol.money import (
     BalancesReply,
-    CancelReason,
-    ConservationReply,
     Deposit,
-    FillsReply,
-    GetConservation,
-    GetInstrument,
-    GetOrder,
-    GetStateHash,
     HoldsReply,
-    InstrumentReply,
-    InstrumentStatus,
-    Liquidity,
     ListBalances,
-    ListFills,
     ListHolds,
-    ListOrders,
     LockBalance,
-    OrderReply,
-    OrdersReply,
-    OrderType,
-    RejectReason,
+)
+from hpe.protocol.operations import (
+    ConservationReply,
+    GetConservation,
+    GetStateHash,
     SetFees,
     SetStatus,
-    Side,
     StateHashReply,
-    SubmitOco,
-    TimeInForce,
     Uncross,
+)
+from hpe.protocol.orders import (
+    FillsReply,
+    GetOrder,
+    ListFills,
+    ListOrders,
+    OrderReply,
+    OrdersReply,
+    SubmitOco,
 )
 from tests.support.core_parts import place
 

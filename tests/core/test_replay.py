@@ -12,24 +12,14 @@ from hpe.core.codec import Body, decode_body, encode_body
 from hpe.core.contract import SYSTEM_CONNECTION, Batch, Run
 from hpe.core.rows import DumpedHead
 from hpe.errors import Diverged, InvariantViolation
-from hpe.protocol.messages import (
-    AddAsset,
-    BalanceReport,
-    CancelOrder,
-    Channel,
-    Deposit,
-    DepositResponse,
-    Error,
-    ErrorCode,
-    ExecType,
-    ExecutionReport,
-    GetBalance,
-    OrderResponse,
-    SessionAttached,
-    Side,
-    SubmitOrder,
-    Tick,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel, ExecType, Side
+from hpe.protocol.internal import SessionAttached, Tick
+from hpe.protocol.listings import AddAsset
+from hpe.protocol.money import Deposit, DepositResponse, GetBalance
+from hpe.protocol.orders import CancelOrder, OrderResponse, SubmitOrder
+from hpe.protocol.reports import BalanceReport, ExecutionReport
 from tests.support.core_driver import Venue, bodies_of, decoded, framed, frames_of, wanted_of
 from tests.support.dumps import rows_of
 

@@ -7,17 +7,13 @@ import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS, RoomLimit
 from hpe.core.rows import DumpedSession, DumpedSettings
-from hpe.protocol.messages import (
-    FLAG_DUPLICATE,
-    WINDOW_MAX,
-    Error,
-    ErrorCode,
-    ResolveInstrument,
-    Role,
-    SessionAttached,
-    SessionClosed,
-    SessionDetached,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Role
+from hpe.protocol.flags import FLAG_DUPLICATE
+from hpe.protocol.internal import SessionAttached, SessionClosed, SessionDetached
+from hpe.protocol.limits import WINDOW_MAX
+from hpe.protocol.listings import ResolveInstrument
 from tests.support.core_driver import DAY_NS, KEEP_NS
 from tests.support.core_driver import settings_of as settings
 from tests.support.dumps import rows_of

@@ -3,13 +3,13 @@
 import pytest
 
 from hpe.client.scales import AssetView, InstrumentView
-from hpe.protocol.messages import (
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
     AddInstrumentResponse,
     InstrumentsReply,
     ListInstruments,
-    RejectReason,
 )
 
 

@@ -4,19 +4,12 @@ import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.rows import DumpedEnding, DumpedHead, DumpedKey, DumpedSession
-from hpe.protocol.messages import (
-    LOGOUT_KEEP_ORDERS,
-    ORDER_CANCEL_ON_DISCONNECT,
-    CancelReason,
-    Deposit,
-    DetachCause,
-    ErrorCode,
-    ListOrders,
-    OrderReport,
-    OrdersReply,
-    Role,
-    Side,
-)
+from hpe.protocol.codes import CancelReason, ErrorCode
+from hpe.protocol.enums import DetachCause, Role, Side
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS, ORDER_CANCEL_ON_DISCONNECT
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import ListOrders, OrdersReply
+from hpe.protocol.reports import OrderReport
 from tests.support.core_driver import DAY_NS
 from tests.support.core_parts import place
 from tests.support.dumps import rows_of

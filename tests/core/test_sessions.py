@@ -3,23 +3,15 @@
 import msgspec
 import pytest
 
-from hpe.protocol.messages import (
-    FLAG_DUPLICATE,
-    WINDOW_DEFAULT,
-    WINDOW_MAX,
-    AddAsset,
-    CancelOrder,
-    Deposit,
-    Error,
-    ErrorCode,
-    ExecType,
-    GetBalance,
-    Role,
-    SessionClosed,
-    SessionDetached,
-    Side,
-    SubmitOrder,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import ExecType, Role, Side
+from hpe.protocol.flags import FLAG_DUPLICATE
+from hpe.protocol.internal import SessionClosed, SessionDetached
+from hpe.protocol.limits import WINDOW_DEFAULT, WINDOW_MAX
+from hpe.protocol.listings import AddAsset
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 
 HOUR_NS = 3_600 * 10**9
 

@@ -5,20 +5,12 @@ import pytest
 
 from hpe.core.contract import Batch
 from hpe.core.rows import DumpedEnded, DumpedHead, DumpedOrder, DumpedUser, DumpedWaiting
-from hpe.protocol.messages import (
-    ORDER_CANCEL_ON_DISCONNECT,
-    AddAsset,
-    CancelOrder,
-    Deposit,
-    GetBalance,
-    GetOrderbook,
-    LockBalance,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    Withdraw,
-)
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT
+from hpe.protocol.listings import AddAsset
+from hpe.protocol.market_data import GetOrderbook
+from hpe.protocol.money import Deposit, GetBalance, LockBalance, Withdraw
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 from tests.model.commands import addressed, seeded_commands
 from tests.support.core_parts import place
 from tests.support.dumps import rows_of

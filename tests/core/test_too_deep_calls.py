@@ -3,20 +3,12 @@
 import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS
-from hpe.protocol.messages import (
-    CALL_TOO_DEEP,
-    Channel,
-    Error,
-    GetInstrument,
-    GetOrderbook,
-    InstrumentReply,
-    InstrumentStatus,
-    OrderbookReply,
-    SetStatus,
-    Side,
-    StatusUpdate,
-    Uncross,
-)
+from hpe.protocol.codes import CALL_TOO_DEEP
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel, InstrumentStatus, Side
+from hpe.protocol.listings import GetInstrument, InstrumentReply
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply, StatusUpdate
+from hpe.protocol.operations import SetStatus, Uncross
 from tests.support.core_pit import Pit
 from tests.support.market_parts import subscribe, taken
 

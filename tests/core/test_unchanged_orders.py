@@ -2,14 +2,9 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    FLAG_UNCHANGED,
-    OrderTerms,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.flags import FLAG_UNCHANGED
+from hpe.protocol.orders import OrderTerms, SubmitOrder
 
 END_NS = 4 * 10**18
 BUY = Side.BUY

@@ -6,7 +6,8 @@ import pytest
 from hpe.core.codec import decode_body
 from hpe.core.contract import CORE_VERSION
 from hpe.core.rows import KINDS, DumpedFill, DumpedHead, DumpedOrder
-from hpe.protocol.messages import COMMANDS, INTERNAL, QUERIES, type_number
+from hpe.protocol.base import type_number
+from hpe.protocol.registry import COMMANDS, INTERNAL, QUERIES
 from tests.support.core_driver import bodies_of
 from tests.support.dumps import rows_in
 from tests.support.vectors import FOLDER, read, written

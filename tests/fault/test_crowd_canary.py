@@ -14,23 +14,14 @@ from typing import Final
 
 import pytest
 
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    ORDER_CANCEL_ON_DISCONNECT,
-    ConservationReply,
-    Deposit,
-    GetConservation,
-    GetInstrument,
-    InstrumentReply,
-    LockBalance,
-    OrderTerms,
-    OrderType,
-    Reply,
-    Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.listings import GetInstrument, InstrumentReply
+from hpe.protocol.money import Deposit, LockBalance
+from hpe.protocol.operations import ConservationReply, GetConservation
+from hpe.protocol.orders import OrderTerms, SubmitOrder
 from tests.support.canary import Canary
 from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line
 from tests.support.service import ServiceProcess

@@ -22,22 +22,12 @@ from hpe.client.backoff import Backoff
 from hpe.client.client import Client, connect
 from hpe.client.streams import PrivateEvents, Snapshot
 from hpe.errors import ConnectionLost
-from hpe.protocol.messages import (
-    BalanceReport,
-    CancelOrder,
-    Deposit,
-    GetOrderbook,
-    LockBalance,
-    OrderbookReply,
-    OrderType,
-    ReleaseHold,
-    ReplaceOrder,
-    Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    Withdraw,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply
+from hpe.protocol.money import Deposit, LockBalance, ReleaseHold, Withdraw
+from hpe.protocol.orders import CancelOrder, ReplaceOrder, SubmitOrder
+from hpe.protocol.reports import BalanceReport
 from tests.support.cutting_proxy import TO_CLIENT, TO_SERVER, CuttingProxy, cutting_proxy
 from tests.support.service import running_service
 

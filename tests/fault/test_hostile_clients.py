@@ -22,7 +22,8 @@ import trio
 from hpe.access.keys import Key
 from hpe.net.connection import STALL_S, WATCH_S
 from hpe.net.limits.sources import FAILED_LOGONS_MAX
-from hpe.protocol.messages import HEARTBEAT_MS_MIN, SILENCE_HEARTBEATS, Channel
+from hpe.protocol.enums import Channel
+from hpe.protocol.limits import HEARTBEAT_MS_MIN, SILENCE_HEARTBEATS
 from tests.support import hostile
 from tests.support.canary import PAUSE_S, REPLY_S_MAX, Canary, endowment
 from tests.support.canary import USER as CANARY_USER

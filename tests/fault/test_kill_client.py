@@ -22,14 +22,8 @@ from hpe.client.client import Client, connect
 from hpe.client.results import OrderResult
 from hpe.client.streams import RawSnapshot
 from hpe.errors import OrderRejected
-from hpe.protocol.messages import (
-    BalanceReport,
-    ExecType,
-    ExecutionReport,
-    OrderReport,
-    PrivateReport,
-    Side,
-)
+from hpe.protocol.enums import ExecType, Side
+from hpe.protocol.reports import BalanceReport, ExecutionReport, OrderReport, PrivateReport
 from tests.support.service import ServiceProcess
 
 SEED = int(os.environ.get("HPE_CRASH_SEED", "20260101"))

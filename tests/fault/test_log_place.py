@@ -16,7 +16,9 @@ import pytest
 
 from hpe.core.codec import encode
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import AddAsset, Deposit, GetConservation
+from hpe.protocol.listings import AddAsset
+from hpe.protocol.money import Deposit
+from hpe.protocol.operations import GetConservation
 from hpe.wal.mark import MARK_NAME
 from tests.support.crash import Wire
 from tests.support.service import ServiceProcess

@@ -19,22 +19,12 @@ import trio_util
 
 from hpe.client.backoff import Backoff
 from hpe.client.client import connect
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.enums import Channel, OrderType, Side, TimeInForce
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    CancelOrder,
-    Channel,
-    Deposit,
-    MassCancel,
-    OrderTerms,
-    OrderType,
-    ReplaceOrder,
-    Request,
-    Side,
-    SubmitOrder,
-    Subscribe,
-    TimeInForce,
-    type_number,
-)
+from hpe.protocol.market_data import Subscribe
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import CancelOrder, MassCancel, OrderTerms, ReplaceOrder, SubmitOrder
 from tests.support.book_keepers import Habit, Keeper, Manner, Note, digest_of, judge
 from tests.support.hostile import GONE, dial
 from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line, statistics

@@ -15,15 +15,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from hpe.protocol.messages import (
-    CancelOrder,
-    Deposit,
-    GetBalance,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 from tests.support.canary import Canary, Log
 from tests.support.flood import SESSIONS, USERS, Account, Flood
 from tests.support.line import ERROR, Line

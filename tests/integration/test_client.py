@@ -21,16 +21,11 @@ from hpe.errors import (
     ProtocolError,
     RequestRefused,
 )
-from hpe.protocol.messages import (
-    FLAG_DUPLICATE,
-    Deposit,
-    ErrorCode,
-    GetBalance,
-    OrderResponse,
-    OrderStatus,
-    Side,
-    SubmitOrder,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import OrderStatus, Side
+from hpe.protocol.flags import FLAG_DUPLICATE
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import OrderResponse, SubmitOrder
 from tests.support.service import running_service
 
 PATIENCE_S = 120

@@ -15,7 +15,8 @@ from hpe.access.tls import client_context
 from hpe.client.backoff import Backoff
 from hpe.client.client import Client, connect
 from hpe.errors import ConnectionLost, RequestRefused
-from hpe.protocol.messages import ErrorCode, Role
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Role
 from tests.support.certificates import write_certificate
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import RunningService, running_service

@@ -17,9 +17,8 @@ from hpe.client.results import Balance
 from hpe.client.scales import InstrumentView
 from hpe.client.views import OrderReportView, PreventedMatchView
 from hpe.errors import OrderRejected
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    CancelReason,
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import (
     InstrumentStatus,
     Liquidity,
     OrderStatus,
@@ -27,6 +26,7 @@ from hpe.protocol.messages import (
     SelfTrade,
     TimeInForce,
 )
+from hpe.protocol.limits import HOUSE_USER
 from tests.support.service import running_service
 
 PATIENCE_S = 120

@@ -13,7 +13,7 @@ import trio
 
 from hpe.net.context import ConnectionContext
 from hpe.net.server import REFUSALS_MAX
-from hpe.protocol.messages import Hello
+from hpe.protocol.control import Hello
 from tests.support.gatehouse import KEY, figure, log_on, trader, write_keys
 from tests.support.hostile import SOURCES
 from tests.support.service import RunningService, running_service

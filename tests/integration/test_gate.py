@@ -14,20 +14,11 @@ import trio
 import trustme
 
 from hpe.errors import ConfigError
-from hpe.protocol.messages import (
-    HEARTBEAT_MS_MIN,
-    SILENCE_HEARTBEATS,
-    BalanceReply,
-    CancelOrder,
-    Deposit,
-    GetBalance,
-    Heartbeat,
-    Hello,
-    Ping,
-    Pong,
-    Request,
-    type_number,
-)
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.control import Heartbeat, Hello, Ping, Pong
+from hpe.protocol.limits import HEARTBEAT_MS_MIN, SILENCE_HEARTBEATS
+from hpe.protocol.money import BalanceReply, Deposit, GetBalance
+from hpe.protocol.orders import CancelOrder
 from tests.support.certificates import write_certificate
 from tests.support.gatehouse import (
     KEY,

@@ -22,22 +22,13 @@ from hpe.net import watchdog as watchdog
 from hpe.net.connection import Connection
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.session import SessionProtocol
-from hpe.protocol.messages import (
-    Deposit,
-    GetBalance,
-    GetOrderbook,
-    Heartbeat,
-    Hello,
-    Logout,
-    OrderType,
-    Ping,
-    Request,
-    ServerInfo,
-    Side,
-    SubmitOrder,
-    SubscribePrivate,
-    TimeInForce,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.control import Heartbeat, Hello, Logout, Ping, ServerInfo
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.market_data import GetOrderbook
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import SubmitOrder
+from hpe.protocol.reports import SubscribePrivate
 from tests.integration.test_gate import secured, trusting
 from tests.support.certificates import write_certificate
 from tests.support.service import RunningService, running_service

@@ -15,7 +15,10 @@ from trio.testing import wait_all_tasks_blocked
 from hpe.net.connection import Connection
 from hpe.net.limits.pacing import TRICKLE_S_MIN, Trickle
 from hpe.net.server import KEEPALIVE
-from hpe.protocol.messages import Deposit, GetBalance, GetOrderbook, Hello, Ping, SubmitOrder
+from hpe.protocol.control import Hello, Ping
+from hpe.protocol.market_data import GetOrderbook
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import SubmitOrder
 from tests.support.gatehouse import give_strangers
 from tests.support.service import running_service
 from tests.support.wire import TOO_LARGE, WireClient, framed, named, pack, pack_request, until, wire

@@ -25,17 +25,17 @@ from hpe.errors import (
     ReplyTimeout,
 )
 from hpe.inprocess import InProcessApi
-from hpe.protocol.messages import (
-    CancelReason,
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import (
     InstrumentStatus,
     Liquidity,
     OrderStatus,
     OrderType,
-    PreventedMatch,
     SelfTrade,
     Side,
     TimeInForce,
 )
+from hpe.protocol.reports import PreventedMatch
 from hpe.wal.files import LogFiles
 from tests.support.gated_files import GatedFiles
 from tests.support.service import running_service

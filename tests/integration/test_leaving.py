@@ -12,7 +12,7 @@ from hpe.client.sync import connect_sync
 from hpe.client.views import BalanceView, OrderView
 from hpe.config.settings import Config
 from hpe.errors import ConnectionLost, NotConnected, QueryTimeout, ReplyTimeout, RequestRefused
-from hpe.protocol.messages import ErrorCode
+from hpe.protocol.codes import ErrorCode
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.gated_files import GatedFiles
 from tests.support.service import RunningService, running_service

@@ -14,7 +14,7 @@ import trio
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ListenError
 from hpe.net.server import REFUSALS_MAX
-from hpe.protocol.messages import Hello
+from hpe.protocol.control import Hello
 from tests.support.gatehouse import figure
 from tests.support.service import running_service
 from tests.support.wire import WireClient, pack_request, until

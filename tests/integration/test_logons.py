@@ -12,16 +12,11 @@ import trio
 from hpe.access.keys import Key
 from hpe.errors import ConfigError
 from hpe.net.limits.sources import FAILED_LOGONS_MAX
-from hpe.protocol.messages import (
-    AddAsset,
-    CancelOrder,
-    Deposit,
-    GetBalance,
-    Hello,
-    Ping,
-    Role,
-    Transfer,
-)
+from hpe.protocol.control import Hello, Ping
+from hpe.protocol.enums import Role
+from hpe.protocol.listings import AddAsset
+from hpe.protocol.money import Deposit, GetBalance, Transfer
+from hpe.protocol.orders import CancelOrder
 from tests.support.gatehouse import (
     KEY,
     OPERATOR,

@@ -16,13 +16,9 @@ from hpe.client.books import MaintainedLevels, MaintainedOrders
 from hpe.client.client import Client, connect
 from hpe.errors import OrderRejected
 from hpe.net.delivery import conflation
-from hpe.protocol.messages import (
-    HEARTBEAT_MS_MAX,
-    BookLevel,
-    InstrumentStatus,
-    OrderbookReply,
-    Side,
-)
+from hpe.protocol.enums import InstrumentStatus, Side
+from hpe.protocol.limits import HEARTBEAT_MS_MAX
+from hpe.protocol.market_data import BookLevel, OrderbookReply
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.service import running_service
 

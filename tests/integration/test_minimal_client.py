@@ -8,7 +8,7 @@ import trio
 from hpe.access.key_files import changed_keys
 from hpe.access.keys import Key, KeyEntry, Scheme, new_secret
 from hpe.client.client import connect
-from hpe.protocol.messages import Role
+from hpe.protocol.enums import Role
 from tests.support.service import running_service
 
 EXPECTED = """\

@@ -19,15 +19,14 @@ from hpe.client.views import (
 )
 from hpe.core.output.private_ring import PrivateRing
 from hpe.errors import RequestRefused
-from hpe.protocol.messages import (
+from hpe.protocol.codes import CancelReason, ErrorCode
+from hpe.protocol.enums import SelfTrade
+from hpe.protocol.reports import (
     BalanceReport,
-    CancelReason,
-    ErrorCode,
     ExecutionReport,
     HoldReport,
     OrderReport,
     PrivateReport,
-    SelfTrade,
 )
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.service import RunningService, running_service

@@ -12,14 +12,10 @@ from hpe.client.backoff import Backoff
 from hpe.client.client import Client, connect
 from hpe.client.views import OrderReportView
 from hpe.errors import AcknowledgedLost, ConnectionLost, NotConnected, RequestRefused, SessionTaken
-from hpe.protocol.messages import (
-    HEARTBEAT_MS_MIN,
-    CancelReason,
-    Deposit,
-    ErrorCode,
-    OrderStatus,
-    Side,
-)
+from hpe.protocol.codes import CancelReason, ErrorCode
+from hpe.protocol.enums import OrderStatus, Side
+from hpe.protocol.limits import HEARTBEAT_MS_MIN
+from hpe.protocol.money import Deposit
 from tests.support.cutting_proxy import TO_CLIENT, TO_SERVER, CuttingProxy, cutting_proxy
 from tests.support.service import RunningService, ServiceProcess, running_service
 

@@ -7,20 +7,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from hpe.protocol.messages import (
-    FLAG_DUPLICATE,
-    CancelOrder,
-    Deposit,
-    GetBalance,
-    MassCancel,
-    OrderType,
-    ReplaceOrder,
-    Request,
-    ResolveInstrument,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.flags import FLAG_DUPLICATE
+from hpe.protocol.listings import ResolveInstrument
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOrder
 from tests.support.gatehouse import KEY, OPERATOR, log_on, operator, trader, write_keys
 from tests.support.log_builder import frames_of
 from tests.support.service import running_service

@@ -25,7 +25,9 @@ from hpe.cli import main
 from hpe.cli.serve import _write_ports_file, exposures
 from hpe.config.settings import Config
 from hpe.errors import ConfigError
-from hpe.protocol.messages import Deposit, Hello, Logon, Ping, Role
+from hpe.protocol.control import Hello, Logon, Ping
+from hpe.protocol.enums import Role
+from hpe.protocol.money import Deposit
 from tests.support.certificates import write_certificate
 from tests.support.secrecy import assert_silent
 from tests.support.service import ServiceProcess, running_service

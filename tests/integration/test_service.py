@@ -10,20 +10,11 @@ from pathlib import Path
 import trio
 
 from hpe.net.connection import Connection
-from hpe.protocol.messages import (
-    Deposit,
-    GetBalance,
-    GetOrderbook,
-    Hello,
-    Logout,
-    OrderStatus,
-    OrderType,
-    Ping,
-    ServerInfo,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.control import Hello, Logout, Ping, ServerInfo
+from hpe.protocol.enums import OrderStatus, OrderType, Side, TimeInForce
+from hpe.protocol.market_data import GetOrderbook
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import SubmitOrder
 from tests.support.service import ServiceProcess, running_service
 from tests.support.wire import Row, WireClient, named, pack, pack_request, wire
 

@@ -10,18 +10,16 @@ import trio
 from hpe.access.keys import Key
 from hpe.cli import main
 from hpe.core.contract import DEFAULT_LIMITS
-from hpe.protocol.messages import (
+from hpe.protocol.control import Logout
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.flags import (
     HELLO_CANCEL_ON_DISCONNECT,
     LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
-    Deposit,
-    GetOrderbook,
-    Logout,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
 )
+from hpe.protocol.market_data import GetOrderbook
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import SubmitOrder
 from tests.support.gatehouse import KEY, OPERATOR, OTHER, log_on, operator, trader, write_keys
 from tests.support.service import running_service
 from tests.support.wire import WireClient, named, pack_request, until, wire

@@ -24,8 +24,9 @@ from hpe.core.contract import Batch, Output
 from hpe.core.judging import LOGGED_TABLES, decode_request
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import InvariantViolation, RecoveryStopped, WalWriteError
+from hpe.protocol.control import Hello, Logout
 from hpe.protocol.frames import split_frames
-from hpe.protocol.messages import Deposit, GetBalance, Logout
+from hpe.protocol.money import Deposit, GetBalance
 from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.segments import survey
 from tests.support.core_around import CoreAround
@@ -143,8 +144,8 @@ async def test_what_is_read_while_draining_is_refused_in_its_place(tmp_path: Pat
             service.leave.set()
 
 
-def _hello(user: int) -> hpe.protocol.messages.Hello:
-    return hpe.protocol.messages.Hello(1, 1, user)
+def _hello(user: int) -> Hello:
+    return Hello(1, 1, user)
 
 
 class _Service:

@@ -14,17 +14,10 @@ import hpe.engine
 from hpe.cli import report_fault
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import RequestRefused, WalWriteError
-from hpe.protocol.messages import (
-    BalanceRow,
-    CancelOrder,
-    Deposit,
-    ListBalances,
-    OrderType,
-    Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.money import BalanceRow, Deposit, ListBalances
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 from hpe.wal.files import WriteFile
 from tests.support.gated_files import GatedFiles
 from tests.support.service import RunningService, running_service

@@ -10,24 +10,14 @@ from pathlib import Path
 import trio
 
 from hpe.net.watchdog import STALL_S
-from hpe.protocol.messages import (
-    HEARTBEAT_MS_MAX,
-    Channel,
-    Deposit,
-    GetBalance,
-    Hello,
-    OrderType,
-    Ping,
-    Request,
-    ServerInfo,
-    Side,
-    SubmitOrder,
-    Subscribe,
-    SubscribePrivate,
-    TimeInForce,
-    Unsubscribe,
-    UnsubscribePrivate,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.control import Hello, Ping, ServerInfo
+from hpe.protocol.enums import Channel, OrderType, Side, TimeInForce
+from hpe.protocol.limits import HEARTBEAT_MS_MAX
+from hpe.protocol.market_data import Subscribe, Unsubscribe
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import SubmitOrder
+from hpe.protocol.reports import SubscribePrivate, UnsubscribePrivate
 from tests.support.service import ServiceProcess, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, until, wire
 

@@ -25,7 +25,8 @@ from hpe.client.dialer import Dialer
 from hpe.errors import ConnectionLost, RequestRefused
 from hpe.net.connection import Connection
 from hpe.net.wire import Wire
-from hpe.protocol.messages import Hello, ListAssets, Logout
+from hpe.protocol.control import Hello, Logout
+from hpe.protocol.listings import ListAssets
 from tests.support.certificates import write_certificate
 from tests.support.service import running_service
 from tests.support.wire import WireClient, named, pack_request, until, wire

@@ -9,13 +9,11 @@ import trio
 
 from hpe.engine import HighPerformanceEngine
 from hpe.net import watchdog as watchdog
-from hpe.protocol.messages import (
-    HELLO_CANCEL_ON_DISCONNECT,
-    Deposit,
-    GetOrderbook,
-    Hello,
-    SubmitOrder,
-)
+from hpe.protocol.control import Hello
+from hpe.protocol.flags import HELLO_CANCEL_ON_DISCONNECT
+from hpe.protocol.market_data import GetOrderbook
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import SubmitOrder
 from tests.support.service import running_service
 from tests.support.wire import WireClient, named, pack_request, wire
 

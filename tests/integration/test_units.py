@@ -9,7 +9,7 @@ import trio
 from hpe.client.client import connect
 from hpe.client.streams import Snapshot
 from hpe.client.views import BalanceReportView, ExecutionView, OrderReportView
-from hpe.protocol.messages import ExecutionReport, OrderReport
+from hpe.protocol.reports import ExecutionReport, OrderReport
 from tests.support.service import running_service
 
 PATIENCE_S = 120

@@ -14,7 +14,7 @@ from hpe.config.settings import demo_config
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, WALL_NS_MAX, Reading, read_clocks
-from hpe.protocol.messages import Side, TimeInForce
+from hpe.protocol.enums import Side, TimeInForce
 from tests.support.service import PROJECT
 
 USD = 3

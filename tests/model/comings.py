@@ -9,13 +9,12 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from hpe.protocol.messages import (
-    LOGOUT_KEEP_ORDERS,
-    DetachCause,
+from hpe.protocol.base import Request
+from hpe.protocol.enums import DetachCause, Role
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
+from hpe.protocol.internal import (
     KeySetting,
     KeysValid,
-    Request,
-    Role,
     SessionAttached,
     SessionClosed,
     SessionDetached,

@@ -13,40 +13,34 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    HOUSE_USER,
-    INT_MAX,
-    ORDER_CANCEL_ON_DISCONNECT,
-    ORDER_POST_ONLY,
+from hpe.protocol.base import Request
+from hpe.protocol.enums import InstrumentStatus, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT, ORDER_POST_ONLY
+from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER, INT_MAX
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
-    BlockUser,
-    CancelOrder,
-    CaptureHold,
     DelistAsset,
     DelistInstrument,
-    Deposit,
-    InstrumentStatus,
-    LockBalance,
-    MassCancel,
-    OrderTerms,
-    OrderType,
-    ReleaseHold,
-    ReplaceOrder,
-    Request,
     ResolveInstrument,
-    SelfTrade,
-    SetFees,
-    SetStatus,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
+)
+from hpe.protocol.money import (
+    CaptureHold,
+    Deposit,
+    LockBalance,
+    ReleaseHold,
     Transfer,
-    Uncross,
     UnlockBalance,
     Withdraw,
+)
+from hpe.protocol.operations import BlockUser, SetFees, SetStatus, Uncross
+from hpe.protocol.orders import (
+    CancelOrder,
+    MassCancel,
+    OrderTerms,
+    ReplaceOrder,
+    SubmitOco,
+    SubmitOrder,
 )
 
 GIVEN: Final[tuple[Request, ...]] = (

@@ -15,15 +15,12 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from hpe.protocol.messages import (
-    CancelOrder,
-    Deposit,
-    DetachCause,
-    Error,
-    ErrorCode,
-    SessionAttached,
-    SessionDetached,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import DetachCause
+from hpe.protocol.internal import SessionAttached, SessionDetached
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import CancelOrder
 from tests.model.commands import MOODS
 from tests.model.play import Play, described
 from tests.model.seats import KEYS, USERS, Step, is_internal

@@ -10,15 +10,11 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from hpe.protocol.messages import (
-    DEPTH_MAX,
-    Channel,
-    OrderbookReply,
-    RejectReason,
-    Reply,
-    Subscribe,
-    Subscribed,
-)
+from hpe.protocol.base import Reply
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import Channel
+from hpe.protocol.limits import DEPTH_MAX
+from hpe.protocol.market_data import OrderbookReply, Subscribe, Subscribed
 from tests.support.core_driver import Client, Venue
 from tests.support.naive_followers import BookFollower, Follower, follower_of
 from tests.support.naive_state import NaiveState

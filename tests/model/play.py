@@ -17,40 +17,35 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Limits, Run
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    HOUSE_USER,
-    BalanceReport,
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.enums import InstrumentStatus, Side
+from hpe.protocol.internal import KeysValid, PlaceLimits
+from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER
+from hpe.protocol.listings import GetInstrument, ListInstruments
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply
+from hpe.protocol.money import (
     BalancesReply,
-    BlockUser,
-    CancelOrder,
     CaptureHold,
     Deposit,
     GetBalance,
-    GetConservation,
-    GetInstrument,
-    GetOrder,
-    GetOrderbook,
-    InstrumentStatus,
-    KeysValid,
     ListBalances,
-    ListFills,
     ListHolds,
-    ListInstruments,
-    ListOrders,
     LockBalance,
-    OrderbookReply,
-    OrdersReply,
-    PlaceLimits,
     ReleaseHold,
-    ReplaceOrder,
-    Reply,
-    Request,
-    Side,
-    SubmitOrder,
     Transfer,
     Withdraw,
 )
+from hpe.protocol.operations import BlockUser, GetConservation
+from hpe.protocol.orders import (
+    CancelOrder,
+    GetOrder,
+    ListFills,
+    ListOrders,
+    OrdersReply,
+    ReplaceOrder,
+    SubmitOrder,
+)
+from hpe.protocol.reports import BalanceReport
 from tests.model.comings import VALID_KEYS, attachment, departure
 from tests.model.commands import (
     CALLS,

@@ -13,16 +13,14 @@ import msgspec
 from msgspec.structs import replace
 
 from hpe.core.contract import SYSTEM_CONNECTION, Run
-from hpe.protocol.messages import (
-    INTERNAL_FIRST,
-    Error,
-    ErrorCode,
+from hpe.protocol.base import Reply, Request, type_number
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Role
+from hpe.protocol.internal import (
     InternalResponse,
     KeysValid,
     KeysValidResponse,
-    Reply,
-    Request,
-    Role,
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
@@ -30,8 +28,8 @@ from hpe.protocol.messages import (
     SessionDetached,
     Tick,
     TickResponse,
-    type_number,
 )
+from hpe.protocol.limits import INTERNAL_FIRST
 from tests.model.commands import addressed
 from tests.support.core_driver import Client, Venue, frames_of
 from tests.support.naive_busy import is_busy

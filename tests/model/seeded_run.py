@@ -8,7 +8,7 @@ due ends.
 import sys
 
 from hpe.core.codec import decode_body
-from hpe.protocol.messages import Deposit
+from hpe.protocol.money import Deposit
 from tests.model.commands import GIVEN, addressed, seeded_commands
 from tests.support.core_driver import CORE_FACTORIES, CoreFactory, Venue
 

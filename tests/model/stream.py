@@ -19,40 +19,26 @@ from hpe.core.codec import decode_body
 from hpe.core.contract import SYSTEM_CONNECTION, Output, Run
 from hpe.errors import ConfigError
 from hpe.pipeline.clock import WALL_NS_MAX
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    COMMANDS,
-    CONTROL,
-    LOGOUT_KEEP_ORDERS,
-    QUERIES,
-    BlockUser,
-    CancelOrder,
-    CancelReason,
-    Channel,
-    Deposit,
-    DetachCause,
-    Error,
-    ErrorCode,
-    InstrumentStatus,
+from hpe.protocol.base import Reply, Request, type_number
+from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel, DetachCause, InstrumentStatus, OrderStatus, Role
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
+from hpe.protocol.internal import (
     KeySetting,
     KeysValid,
-    OrderReport,
-    OrderStatus,
-    RejectReason,
-    ReplaceOrder,
-    Reply,
-    Request,
-    Role,
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
     SessionDetached,
-    SetStatus,
     Tick,
-    Transfer,
-    Uncross,
-    type_number,
 )
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.money import Deposit, Transfer
+from hpe.protocol.operations import BlockUser, SetStatus, Uncross
+from hpe.protocol.orders import CancelOrder, ReplaceOrder
+from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
+from hpe.protocol.reports import OrderReport
 from tests.model.commands import CALLS, GIVEN, UNIT_NS, addressed, command_of, reopening
 from tests.model.stream_limits import WINDOW_MAX, small_settings
 from tests.model.stream_requests import crossing, extreme, jump, listing_of, looks, query_of, stops

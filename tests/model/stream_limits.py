@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from hpe.core.contract import Limits, RoomSizes
-from hpe.protocol.messages import AssetSetting, Configure, InstrumentSetting, PlaceLimits
+from hpe.protocol.internal import AssetSetting, Configure, InstrumentSetting, PlaceLimits
 from tests.model.commands import UNIT_NS
 
 WINDOW_MAX: Final = 9

@@ -10,31 +10,20 @@ from random import Random
 
 import msgspec
 
-from hpe.protocol.messages import (
+from hpe.protocol.base import Request
+from hpe.protocol.enums import Channel, OrderType, Side, TimeInForce
+from hpe.protocol.listings import (
     AddAsset,
-    Channel,
     DelistAsset,
     DelistInstrument,
-    GetBalance,
-    GetConservation,
     GetInstrument,
-    GetOrder,
-    GetOrderbook,
-    GetStateHash,
     ListAssets,
-    ListBalances,
-    ListFills,
-    ListHolds,
     ListInstruments,
-    ListOrders,
-    OrderTerms,
-    OrderType,
-    Request,
-    Side,
-    SubmitOrder,
-    Subscribe,
-    TimeInForce,
 )
+from hpe.protocol.market_data import GetOrderbook, Subscribe
+from hpe.protocol.money import GetBalance, ListBalances, ListHolds
+from hpe.protocol.operations import GetConservation, GetStateHash
+from hpe.protocol.orders import GetOrder, ListFills, ListOrders, OrderTerms, SubmitOrder
 from tests.model.commands import price_of
 from tests.support.hostile_frames import NUMBERS, spoiled
 

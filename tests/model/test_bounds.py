@@ -2,16 +2,10 @@
 
 import pytest
 
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    Deposit,
-    OrderType,
-    ReplaceOrder,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    Withdraw,
-)
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.money import Deposit, Withdraw
+from hpe.protocol.orders import ReplaceOrder, SubmitOrder
 from tests.model.play import DEPOSITS, Play
 from tests.model.seats import USERS, Step
 

@@ -7,15 +7,10 @@ import sys
 import pytest
 
 from hpe.core.codec import decode_body
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    ExecutionReport,
-    HoldReport,
-    ListBalances,
-    ListOrders,
-    OrderReport,
-    PreventedMatch,
-)
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.money import ListBalances
+from hpe.protocol.orders import ListOrders
+from hpe.protocol.reports import ExecutionReport, HoldReport, OrderReport, PreventedMatch
 from tests.conftest import PROJECT_ROOT
 from tests.model.seeded_run import USERS, run
 

@@ -1,14 +1,9 @@
 """More stops fire at once than one command may: the rest fire in a command of their own."""
 
-from hpe.protocol.messages import (
-    STOPS_PER_COMMAND_MAX,
-    Deposit,
-    OrderTerms,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.limits import STOPS_PER_COMMAND_MAX
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import OrderTerms, SubmitOrder
 from tests.model.play import Play
 from tests.model.seats import Step
 

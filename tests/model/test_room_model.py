@@ -6,7 +6,8 @@ import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS, RoomLimit, RoomSizes
 from hpe.core.rows import DumpedSession
-from hpe.protocol.messages import ResolveInstrument, Role
+from hpe.protocol.enums import Role
+from hpe.protocol.listings import ResolveInstrument
 from tests.support.core_driver import Client, Venue, settings_of
 from tests.support.dumps import rows_of
 from tests.support.naive_room import NaiveRoom, NaiveSeat

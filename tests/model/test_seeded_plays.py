@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from hpe.protocol.messages import BalanceReport, Channel, OrderReport
+from hpe.protocol.enums import Channel
+from hpe.protocol.reports import BalanceReport, OrderReport
 from tests.model.seats import Step
 from tests.model.seeded_plays import PlayFailed, batches_of, play_seed
 from tests.support.core_around import CoreAround

@@ -10,16 +10,9 @@ import pytest
 
 from hpe.core.contract import Limits, RoomSizes
 from hpe.core.rows import KINDS
-from hpe.protocol.messages import (
-    COMMANDS,
-    CONTROL,
-    INTERNAL,
-    QUERIES,
-    CancelReason,
-    ErrorCode,
-    RejectReason,
-    type_number,
-)
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
+from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
 from tests.model.commands import MOODS
 from tests.model.stream import Stream
 from tests.model.stream_limits import small_limits

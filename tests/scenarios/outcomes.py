@@ -7,25 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.protocol.messages import (
-    FLAG_SELF_TRADE,
-    CancelReason,
-    ExecType,
-    ExecutionReport,
-    InstrumentReply,
-    InstrumentStatus,
-    Liquidity,
-    OrderbookReply,
-    OrderReport,
-    OrderResponse,
-    OrderRow,
-    OrderStatus,
-    PreventedMatch,
-    PrivateReport,
-    RejectReason,
-    SelfTrade,
-    Side,
-)
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import ExecType, InstrumentStatus, Liquidity, OrderStatus, SelfTrade, Side
+from hpe.protocol.flags import FLAG_SELF_TRADE
+from hpe.protocol.listings import InstrumentReply
+from hpe.protocol.market_data import OrderbookReply
+from hpe.protocol.orders import OrderResponse, OrderRow
+from hpe.protocol.reports import ExecutionReport, OrderReport, PreventedMatch, PrivateReport
 from tests.scenarios.phrases import UNIT_NS
 
 Labels = dict[int, str]

@@ -8,16 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from hpe.protocol.messages import (
-    ORDER_POST_ONLY,
-    OrderTerms,
-    OrderType,
-    SelfTrade,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.enums import OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.orders import OrderTerms, SubmitOco, SubmitOrder
 
 UNIT_NS: Final = 1_000
 """One unit of a table's time. A batch takes 1 ns, so a table's lines take none of it."""

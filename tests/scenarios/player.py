@@ -9,49 +9,49 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    AddAsset,
-    AddInstrument,
-    BalanceReport,
-    BlockUser,
-    BlockUserResponse,
-    CancelReason,
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import ExecType, InstrumentStatus, OrderStatus, Side
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.listings import AddAsset, AddInstrument, GetInstrument, InstrumentReply
+from hpe.protocol.money import (
     CaptureHold,
     Deposit,
-    ExecType,
-    ExecutionReport,
-    GetInstrument,
-    GetOrder,
-    HoldReport,
     HoldResponse,
     HoldsReply,
-    InstrumentReply,
-    InstrumentStatus,
     ListHolds,
-    ListOrders,
     LockBalance,
     LockResponse,
-    MassCancel,
-    MassCancelResponse,
-    OcoResponse,
-    OrderReply,
-    OrderReport,
-    OrderResponse,
-    OrdersReply,
-    OrderStatus,
-    PrivateReport,
     ReleaseHold,
+    Transfer,
+    UnlockBalance,
+    Withdraw,
+)
+from hpe.protocol.operations import (
+    BlockUser,
+    BlockUserResponse,
     SetFees,
     SetFeesResponse,
     SetStatus,
     SetStatusResponse,
-    Side,
-    Transfer,
     Uncross,
     UncrossResponse,
-    UnlockBalance,
-    Withdraw,
+)
+from hpe.protocol.orders import (
+    GetOrder,
+    ListOrders,
+    MassCancel,
+    MassCancelResponse,
+    OcoResponse,
+    OrderReply,
+    OrderResponse,
+    OrdersReply,
+)
+from hpe.protocol.reports import (
+    BalanceReport,
+    ExecutionReport,
+    HoldReport,
+    OrderReport,
+    PrivateReport,
 )
 from tests.scenarios import outcomes
 from tests.scenarios.phrases import SIDES, UNIT_NS, order_of, pair_of, policy_of, read

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.protocol.messages import (
-    CancelOrder,
-    OrderType,
-    ReplaceOrder,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.orders import CancelOrder, ReplaceOrder, SubmitOco, SubmitOrder
 from tests.scenarios.reject_world import (
     ANNS_ID,
     BLOCKED,

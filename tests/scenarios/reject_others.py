@@ -4,36 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.protocol.messages import (
+from hpe.protocol.enums import Channel, InstrumentStatus, Side
+from hpe.protocol.listings import (
     AddAsset,
     AddInstrument,
-    BlockUser,
-    CaptureHold,
-    Channel,
     DelistAsset,
     DelistInstrument,
-    Deposit,
-    GetBalance,
-    GetConservation,
     GetInstrument,
-    GetOrder,
-    GetOrderbook,
-    InstrumentStatus,
     ListAssets,
     ListInstruments,
-    LockBalance,
-    MassCancel,
-    ReleaseHold,
     ResolveInstrument,
-    SetFees,
-    SetStatus,
-    Side,
-    Subscribe,
+)
+from hpe.protocol.market_data import GetOrderbook, Subscribe
+from hpe.protocol.money import (
+    CaptureHold,
+    Deposit,
+    GetBalance,
+    LockBalance,
+    ReleaseHold,
     Transfer,
-    Uncross,
     UnlockBalance,
     Withdraw,
 )
+from hpe.protocol.operations import BlockUser, GetConservation, SetFees, SetStatus, Uncross
+from hpe.protocol.orders import GetOrder, MassCancel
 from tests.scenarios.reject_world import (
     ANNS_ID,
     BTC,

@@ -11,19 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from hpe.protocol.messages import (
-    AddAsset,
-    AddInstrument,
-    BlockUser,
-    InstrumentStatus,
-    LockBalance,
-    OrderTerms,
-    Request,
-    SetStatus,
-    Side,
-    SubmitOrder,
-    Withdraw,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.enums import InstrumentStatus, Side
+from hpe.protocol.listings import AddAsset, AddInstrument
+from hpe.protocol.money import LockBalance, Withdraw
+from hpe.protocol.operations import BlockUser, SetStatus
+from hpe.protocol.orders import OrderTerms, SubmitOrder
 from tests.support.core_driver import Client, Venue
 
 BTC: Final = 1

@@ -9,7 +9,10 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from hpe.protocol.messages import COMMANDS, CancelReason, OrderStatus, RejectReason, type_number
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import OrderStatus
+from hpe.protocol.registry import COMMANDS
 from tests.conftest import PROJECT_ROOT
 from tests.scenarios.reject_orders import ORDERS, REPLACE_AWAY
 from tests.scenarios.reject_others import LISTINGS, MONEY, OPERATIONS, QUERIES

@@ -26,22 +26,20 @@ from hpe.client.maintained_book import LevelsBook, OrdersBook, Verdict
 from hpe.core import new_core
 from hpe.core.contract import Batch, Core, Run
 from hpe.core.rows import DumpedInstrument, DumpedResting
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.enums import Channel, Side
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    DEPTH_MAX,
-    AnyReply,
-    Channel,
+from hpe.protocol.limits import DEPTH_MAX
+from hpe.protocol.market_data import (
     GetOrderbook,
     LevelsUpdate,
     OrderbookReply,
     OrdersSnapshot,
     OrdersUpdate,
-    Reply,
-    Request,
-    Side,
     Subscribe,
     Subscribed,
 )
+from hpe.protocol.registry import AnyReply
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.segments import survey
 from tests.support.core_driver import decoded, frames_of

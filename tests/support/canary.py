@@ -18,17 +18,11 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from hpe.access.keys import Key
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    CancelOrder,
-    Deposit,
-    OrderType,
-    Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    type_number,
-)
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line
 from tests.support.watcher import READY, Sample, Watcher, describe, told_to_stop
 

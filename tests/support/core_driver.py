@@ -17,62 +17,60 @@ import msgspec
 
 from hpe.core import new_core
 from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Core, Limits, Output, Run
-from hpe.protocol.messages import (
-    CHANGES_PER_UPDATE_MAX,
-    COMMAND_FIRST,
-    HOUSE_USER,
-    INTERNAL_FIRST,
-    ORDER_POST_ONLY,
-    REPLY_BYTES_MAX,
-    REPORTS_PER_UPDATE_MAX,
-    RESPONSE_BYTES_MAX,
-    AddAsset,
-    AddAssetResponse,
-    AddInstrument,
-    AnyReply,
-    BalanceReply,
-    BalanceReport,
-    CancelOrder,
-    CancelResponse,
-    Channel,
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel, DetachCause, OrderType, Role, Side, TimeInForce
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.internal import (
     Configure,
     ConfigureResponse,
-    Deposit,
-    DetachCause,
-    Error,
-    ExecutionReport,
-    GetBalance,
-    GetOrderbook,
     InternalResponse,
     KeySetting,
     KeysValid,
     KeysValidResponse,
-    LevelsUpdate,
-    MarketUpdate,
-    OrderbookReply,
-    OrderReport,
-    OrderResponse,
-    OrdersUpdate,
-    OrderType,
     PlaceLimits,
-    PreventedMatch,
-    PrivateReport,
-    PrivateUpdate,
-    ReplaceOrder,
-    ReplaceResponse,
-    Reply,
-    Request,
-    Role,
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
     SessionClosedResponse,
     SessionDetached,
-    Side,
-    SubmitOrder,
     Tick,
     TickResponse,
-    TimeInForce,
+)
+from hpe.protocol.limits import (
+    CHANGES_PER_UPDATE_MAX,
+    COMMAND_FIRST,
+    HOUSE_USER,
+    INTERNAL_FIRST,
+    REPLY_BYTES_MAX,
+    REPORTS_PER_UPDATE_MAX,
+    RESPONSE_BYTES_MAX,
+)
+from hpe.protocol.listings import AddAsset, AddAssetResponse, AddInstrument
+from hpe.protocol.market_data import (
+    GetOrderbook,
+    LevelsUpdate,
+    MarketUpdate,
+    OrderbookReply,
+    OrdersUpdate,
+)
+from hpe.protocol.money import BalanceReply, Deposit, GetBalance
+from hpe.protocol.orders import (
+    CancelOrder,
+    CancelResponse,
+    OrderResponse,
+    ReplaceOrder,
+    ReplaceResponse,
+    SubmitOrder,
+)
+from hpe.protocol.registry import AnyReply
+from hpe.protocol.reports import (
+    BalanceReport,
+    ExecutionReport,
+    OrderReport,
+    PreventedMatch,
+    PrivateReport,
+    PrivateUpdate,
 )
 from tests.support.progress import check_order, check_progress
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.protocol.messages import AddAsset, AddInstrument
+from hpe.protocol.listings import AddAsset, AddInstrument
 from tests.support.core_driver import CORE_FACTORIES, Client, CoreFactory, Venue
 
 

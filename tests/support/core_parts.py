@@ -8,15 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hpe.protocol.messages import (
-    OrderResponse,
-    OrderTerms,
-    OrderType,
-    RejectReason,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.orders import OrderResponse, OrderTerms, SubmitOrder
 from tests.support.core_driver import Client
 
 

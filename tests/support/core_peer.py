@@ -16,9 +16,8 @@ from hpe.client.requests import RequestChannel
 from hpe.core import new_core
 from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Limits, Run
 from hpe.errors import ReplyTimeout
-from hpe.protocol import messages
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import SessionAttached
+from hpe.protocol.internal import SessionAttached, SessionAttachedResponse
 
 CONNECTION = 7
 USER = 42
@@ -37,7 +36,7 @@ class CorePeer:
         self.refuse = 0
         attach = encode_frame(SessionAttached(1, 0, USER, window))
         answer = self._apply(Run(SYSTEM_CONNECTION, 0, 0, 1, attach))[SYSTEM_CONNECTION]
-        attached = msgspec.msgpack.decode(answer[4:], type=messages.SessionAttachedResponse)
+        attached = msgspec.msgpack.decode(answer[4:], type=SessionAttachedResponse)
         # The session's connection is the core's business by attach number.
         self.session_id, self.window = attached.session_id, attached.window
         self.channel = self.channel_of(attached.last_request_id, timeout_s)

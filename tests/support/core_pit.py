@@ -11,19 +11,11 @@ from typing import Any, Final
 from hpe.core.codec import decode_body
 from hpe.core.contract import DEFAULT_LIMITS, Limits
 from hpe.core.judging import LOGGED_TABLES, decode_request
+from hpe.protocol.base import Request
+from hpe.protocol.enums import ExecType, OrderType, Side, TimeInForce
 from hpe.protocol.frames import split_frames
-from hpe.protocol.messages import (
-    ExecType,
-    ExecutionReport,
-    ListOrders,
-    OrderReport,
-    OrdersReply,
-    OrderType,
-    Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.orders import ListOrders, OrdersReply, SubmitOrder
+from hpe.protocol.reports import ExecutionReport, OrderReport
 from tests.support.core_driver import CoreFactory, Venue
 from tests.support.core_parts import place
 

@@ -22,20 +22,13 @@ import msgpack
 import msgspec
 
 from hpe.core.codec import encode, with_duplicate_flag
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error, Hello
+from hpe.protocol.flags import FLAG_DUPLICATE
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import (
-    FLAG_DUPLICATE,
-    ConservationReply,
-    Error,
-    ErrorCode,
-    ExecutionReport,
-    GetConservation,
-    Hello,
-    OrderReport,
-    PreventedMatch,
-    Request,
-    type_number,
-)
+from hpe.protocol.operations import ConservationReply, GetConservation
+from hpe.protocol.reports import ExecutionReport, OrderReport, PreventedMatch
 from tests.support.crash_replay import Answers, Fault, recoveries, replay_and_compare
 from tests.support.crash_traffic import ASSETS, DEPOSIT, USER, Traffic, opening
 from tests.support.service import ServiceProcess

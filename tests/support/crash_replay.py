@@ -22,20 +22,14 @@ from hpe.core import new_core
 from hpe.core.codec import decode_body
 from hpe.core.contract import Output
 from hpe.core.judging import LOGGED_TABLES, decode_request
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import ExecType
 from hpe.protocol.frames import PREFIX_BYTES, split_frames, type_of
-from hpe.protocol.messages import (
-    COMMAND_FIRST,
-    COMMANDS,
-    INTERNAL_FIRST,
-    CancelReason,
-    Continue,
-    ExecType,
-    OrderReport,
-    PreventedMatch,
-    PrivateUpdate,
-    RejectReason,
-    type_number,
-)
+from hpe.protocol.internal import Continue
+from hpe.protocol.limits import COMMAND_FIRST, INTERNAL_FIRST
+from hpe.protocol.registry import COMMANDS
+from hpe.protocol.reports import OrderReport, PreventedMatch, PrivateUpdate
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.segments import survey
 

@@ -16,34 +16,28 @@ from operator import itemgetter
 from random import Random
 from typing import Any, Final
 
-from hpe.protocol.messages import (
-    STOPS_PER_COMMAND_MAX,
-    AddInstrument,
-    BlockUser,
-    CancelOrder,
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.enums import InstrumentStatus, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.limits import STOPS_PER_COMMAND_MAX
+from hpe.protocol.listings import AddInstrument
+from hpe.protocol.money import (
     CaptureHold,
     Deposit,
-    InstrumentStatus,
     LockBalance,
+    ReleaseHold,
+    Transfer,
+    UnlockBalance,
+)
+from hpe.protocol.operations import BlockUser, SetFees, SetStatus, Uncross
+from hpe.protocol.orders import (
+    CancelOrder,
     MassCancel,
     OcoResponse,
     OrderResponse,
     OrderTerms,
-    OrderType,
-    ReleaseHold,
     ReplaceOrder,
-    Request,
-    SelfTrade,
-    SetFees,
-    SetStatus,
-    Side,
     SubmitOco,
     SubmitOrder,
-    TimeInForce,
-    Transfer,
-    Uncross,
-    UnlockBalance,
-    type_number,
 )
 
 USER: Final = 7

@@ -14,18 +14,12 @@ from msgspec.structs import replace
 from hpe.core.codec import encode
 from hpe.core.contract import DEFAULT_LIMITS, Batch, Limits, Output, Run
 from hpe.core.judging import decode_request
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.enums import Liquidity, Side, TimeInForce
 from hpe.protocol.frames import frame, split_frames
-from hpe.protocol.messages import (
-    ExecutionReport,
-    FillsReply,
-    Liquidity,
-    Reply,
-    Request,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    UncrossResponse,
-)
+from hpe.protocol.operations import UncrossResponse
+from hpe.protocol.orders import FillsReply, SubmitOrder
+from hpe.protocol.reports import ExecutionReport
 from tests.support.core_around import CoreAround
 from tests.support.core_driver import decoded
 

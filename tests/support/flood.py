@@ -17,16 +17,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    ErrorCode,
-    OrderResponse,
-    OrderType,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    type_number,
-)
+from hpe.protocol.orders import OrderResponse, SubmitOrder
 from tests.support.line import ERROR, REPORTS, Line
 from tests.support.watcher import READY, Watcher, told_to_stop
 

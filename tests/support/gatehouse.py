@@ -11,8 +11,9 @@ from hpe.access.key_files import changed_keys
 from hpe.access.keys import Key, KeyEntry, Scheme
 from hpe.access.proofs import new_nonce, prove
 from hpe.engine import HighPerformanceEngine
+from hpe.protocol.control import Hello, Logon
+from hpe.protocol.enums import Role
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import Hello, Logon, Role
 from tests.support.service import RunningService
 from tests.support.wire import Row, WireClient
 

@@ -19,23 +19,15 @@ import trio
 
 from hpe.access.keys import Key
 from hpe.access.proofs import new_nonce, prove
+from hpe.protocol.base import Request
+from hpe.protocol.control import Hello, Logon
+from hpe.protocol.enums import Channel, OrderType, Side, TimeInForce
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    HEARTBEAT_MS_MIN,
-    Channel,
-    Deposit,
-    GetBalance,
-    Hello,
-    Logon,
-    MassCancel,
-    OrderType,
-    Request,
-    Side,
-    SubmitOrder,
-    Subscribe,
-    SubscribePrivate,
-    TimeInForce,
-)
+from hpe.protocol.limits import HEARTBEAT_MS_MIN
+from hpe.protocol.market_data import Subscribe
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import MassCancel, SubmitOrder
+from hpe.protocol.reports import SubscribePrivate
 from tests.support.line import CHALLENGE, ERROR, HEARTBEAT, ONE_AND_ZERO, REPORTS, WELCOME
 
 SOURCES: Final = tuple(f"127.0.0.{number}" for number in range(1, 9))

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgpack
 
-from hpe.protocol.messages import COMMANDS, CONTROL, QUERIES, type_number
+from hpe.protocol.base import type_number
+from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
 from tests.support.msgpack_forms import MALFORMED, well_formed

@@ -19,8 +19,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from hpe.protocol.control import Heartbeat, Hello
 from hpe.protocol.frames import encode_frame, type_of
-from hpe.protocol.messages import Heartbeat, Hello
 from tests.support.hostile import source_of
 from tests.support.line import WELCOME
 from tests.support.watcher import READY, Watcher, told_to_stop

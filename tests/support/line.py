@@ -17,8 +17,9 @@ import msgspec
 
 from hpe.access.keys import Key
 from hpe.access.proofs import new_nonce, prove
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.control import Hello, Logon, ServerInfo
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import Hello, Logon, Request, ServerInfo, type_number
 
 PATIENCE_S: Final = 120
 ERROR: Final = 31

@@ -7,17 +7,10 @@ from typing import Final
 
 import pytest
 
-from hpe.protocol.messages import (
-    BlockUser,
-    InstrumentStatus,
-    LockBalance,
-    OrderType,
-    SetFees,
-    SetStatus,
-    Side,
-    SubmitOco,
-    TimeInForce,
-)
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.money import LockBalance
+from hpe.protocol.operations import BlockUser, SetFees, SetStatus
+from hpe.protocol.orders import SubmitOco
 from tests.support.core_driver import Client, Venue
 from tests.support.core_parts import place
 

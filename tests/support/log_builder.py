@@ -12,18 +12,13 @@ from hpe.config.settings import SyncPolicy
 from hpe.core import new_core
 from hpe.core.codec import encode
 from hpe.core.contract import Batch, Output, Run
+from hpe.protocol.base import Request
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import (
-    AddAsset,
-    AddInstrument,
-    Deposit,
-    OrderType,
-    Request,
-    SessionAttached,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.internal import SessionAttached
+from hpe.protocol.listings import AddAsset, AddInstrument
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import SubmitOrder
 from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.format import content_end
 from hpe.wal.log import CommandLog, Record, Tail

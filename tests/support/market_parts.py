@@ -10,7 +10,9 @@ from itertools import chain, islice, repeat
 from typing import Any
 from zlib import crc32
 
-from hpe.protocol.messages import DEPTH_MAX, Channel, Subscribe, Subscribed
+from hpe.protocol.enums import Channel
+from hpe.protocol.limits import DEPTH_MAX
+from hpe.protocol.market_data import Subscribe, Subscribed
 from tests.support.core_driver import Client, Venue
 
 

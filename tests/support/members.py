@@ -11,7 +11,8 @@ from typing import Final
 
 from hpe.access.key_files import changed_keys
 from hpe.access.keys import Key, KeyEntry, Scheme
-from hpe.protocol.messages import Request, Role
+from hpe.protocol.base import Request
+from hpe.protocol.enums import Role
 from tests.support.canary import USER as CANARY_USER
 from tests.support.line import Line
 

@@ -11,7 +11,11 @@ from collections.abc import Callable
 from typing import Final
 
 from hpe.core.contract import Batch, Core, Limits
-from hpe.protocol.messages import Error, ErrorCode, GetBalance, Request, SetFees
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.money import GetBalance
+from hpe.protocol.operations import SetFees
 from tests.support.core_driver import Client, wanted_of
 
 NOWHERE: Final = 10**6

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 from tests.support.naive_matching import settle
 from tests.support.naive_orders import NaiveOrder, rank
 from tests.support.naive_state import NaiveState

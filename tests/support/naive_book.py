@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpe.orderflow.files import NO_AUCTION, Book, Command, Op, Outcome, RecordedFill, RecordedLevel
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 
 
 @dataclass(slots=True)

@@ -6,20 +6,12 @@ Source: protocol.md, "Unfinished work" and "Holds and due times".
 
 from __future__ import annotations
 
-from hpe.protocol.messages import (
-    INT_MAX,
-    CancelOrder,
-    DelistInstrument,
-    InstrumentStatus,
-    MassCancel,
-    ReplaceOrder,
-    Request,
-    SetFees,
-    SetStatus,
-    SubmitOco,
-    SubmitOrder,
-    Uncross,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.enums import InstrumentStatus
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.listings import DelistInstrument
+from hpe.protocol.operations import SetFees, SetStatus, Uncross
+from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 from tests.support.naive_entry import find, new_leaves, order_like, takes_off
 from tests.support.naive_listings import Rejected
 from tests.support.naive_matching import dead_before

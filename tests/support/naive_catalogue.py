@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hpe.protocol.messages import (
+from hpe.protocol.base import Request
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.listings import (
     AddAsset,
     AddAssetResponse,
     AddInstrument,
@@ -17,8 +19,6 @@ from hpe.protocol.messages import (
     DelistAssetResponse,
     DelistInstrument,
     DelistInstrumentResponse,
-    RejectReason,
-    Request,
     ResolveInstrument,
     ResolveInstrumentResponse,
 )

@@ -6,18 +6,11 @@ raises Rejected where its rule is broken. Source: protocol.md, "The rules of the
 
 from __future__ import annotations
 
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    ORDER_POST_ONLY,
-    InstrumentStatus,
-    OrderTerms,
-    OrderType,
-    RejectReason,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.orders import OrderTerms, SubmitOco, SubmitOrder
 from tests.support.naive_listings import reject_if
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_places import check_orders, check_parties

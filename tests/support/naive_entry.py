@@ -9,22 +9,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from hpe.protocol.messages import (
-    ORDER_CANCEL_ON_DISCONNECT,
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import ExecType, InstrumentStatus, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT
+from hpe.protocol.orders import (
     CancelOrder,
-    CancelReason,
-    ExecType,
-    InstrumentStatus,
     MassCancel,
     OrderTerms,
-    OrderType,
-    RejectReason,
     ReplaceOrder,
-    SelfTrade,
-    Side,
     SubmitOco,
     SubmitOrder,
-    TimeInForce,
 )
 from tests.support import naive_checks as checks
 from tests.support.naive_listings import Rejected, reject_if

@@ -10,44 +10,46 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.protocol.messages import (
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import HoldChange, InstrumentStatus, OrderStatus
+from hpe.protocol.flags import (
     FLAG_UNCHANGED,
     HELLO_CANCEL_ON_DISCONNECT,
     LOGOUT_KEEP_ORDERS,
     ORDER_CANCEL_ON_DISCONNECT,
-    BlockUser,
-    BlockUserResponse,
-    CancelOrder,
-    CancelReason,
-    CancelResponse,
+)
+from hpe.protocol.internal import PlaceLimits
+from hpe.protocol.money import (
     CaptureHold,
     Deposit,
-    HoldChange,
-    InstrumentStatus,
     LockBalance,
-    MassCancel,
-    MassCancelResponse,
-    OcoResponse,
-    OrderResponse,
-    OrderStatus,
-    PlaceLimits,
-    RejectReason,
     ReleaseHold,
-    ReplaceOrder,
-    ReplaceResponse,
-    Reply,
-    Request,
+    Transfer,
+    UnlockBalance,
+    Withdraw,
+)
+from hpe.protocol.operations import (
+    BlockUser,
+    BlockUserResponse,
     SetFees,
     SetFeesResponse,
     SetStatus,
     SetStatusResponse,
-    SubmitOco,
-    SubmitOrder,
-    Transfer,
     Uncross,
     UncrossResponse,
-    UnlockBalance,
-    Withdraw,
+)
+from hpe.protocol.orders import (
+    CancelOrder,
+    CancelResponse,
+    MassCancel,
+    MassCancelResponse,
+    OcoResponse,
+    OrderResponse,
+    ReplaceOrder,
+    ReplaceResponse,
+    SubmitOco,
+    SubmitOrder,
 )
 from tests.support import naive_queries
 from tests.support.naive_auction import Cross, cross_now, uncross

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hpe.protocol.messages import (
+from hpe.protocol.enums import BookChange, Channel, Side
+from hpe.protocol.market_data import (
     BestUpdate,
-    BookChange,
     BookLevel,
     BookOrderRow,
-    Channel,
     LevelsUpdate,
     MarketUpdate,
     OrdersSnapshot,
     OrdersUpdate,
-    Side,
     StatusUpdate,
     Subscribed,
     TradesUpdate,

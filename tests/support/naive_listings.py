@@ -6,7 +6,8 @@ with the core. One object per test. Source: protocol.md.
 
 from __future__ import annotations
 
-from hpe.protocol.messages import AddInstrument, RejectReason
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.listings import AddInstrument
 
 
 class Rejected(Exception):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from hpe.protocol.messages import BookLevel, BookOrderRow, Side
+from hpe.protocol.enums import Side
+from hpe.protocol.market_data import BookLevel, BookOrderRow
 from tests.support.naive_auction import cross_now
 from tests.support.naive_orders import rank
 from tests.support.naive_state import NaiveState

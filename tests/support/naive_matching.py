@@ -11,15 +11,9 @@ from collections.abc import Callable, Generator
 from itertools import groupby
 from typing import NamedTuple
 
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    CancelReason,
-    InstrumentStatus,
-    Liquidity,
-    SelfTrade,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import InstrumentStatus, Liquidity, SelfTrade, Side, TimeInForce
+from hpe.protocol.limits import HOUSE_USER
 from tests.support.naive_orders import NaiveOrder, ceil_ppm, rank
 from tests.support.naive_state import NaiveState
 

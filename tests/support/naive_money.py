@@ -10,20 +10,19 @@ from typing import Final
 
 import msgspec
 
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
+from hpe.protocol.base import Request
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import HoldChange
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.money import (
     CaptureHold,
     Deposit,
     DepositResponse,
-    HoldChange,
     HoldResponse,
     LockBalance,
     LockResponse,
-    RejectReason,
     ReleaseHold,
     ReleaseHoldResponse,
-    Request,
-    SetFees,
     Transfer,
     TransferResponse,
     UnlockBalance,
@@ -31,6 +30,7 @@ from hpe.protocol.messages import (
     Withdraw,
     WithdrawResponse,
 )
+from hpe.protocol.operations import SetFees
 from tests.support.naive_checks import check_expiry
 from tests.support.naive_listings import Rejected, reject_if
 from tests.support.naive_places import admit, check_holds, check_parties

@@ -10,19 +10,12 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, field
 
-from hpe.protocol.messages import (
-    ORDER_POST_ONLY,
-    PPM,
-    AddInstrument,
-    CancelReason,
-    OrderRow,
-    OrderStatus,
-    OrderTerms,
-    OrderType,
-    SelfTrade,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import OrderStatus, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.limits import PPM
+from hpe.protocol.listings import AddInstrument
+from hpe.protocol.orders import OrderRow, OrderTerms
 
 
 def ceil_ppm(micro: int) -> int:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.protocol import messages
-from hpe.protocol.messages import HOUSE_USER, Request, Role
+from hpe.protocol.base import Request
+from hpe.protocol.enums import Role
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
 
 COLUMNS: Final = (Role.TRADER, Role.GATEWAY, Role.MARKET_DATA, Role.OPERATOR, Role.ANONYMOUS)
 
@@ -31,12 +33,13 @@ _TABLE: Final = """
 
 
 def _cells() -> dict[tuple[type[Request], Role], str]:
+    requests = {each.__name__: each for each in (*CONTROL, *QUERIES, *COMMANDS)}
     cells = {}
     for line in _TABLE.strip().splitlines():
         kinds, _, columns = line.partition("|")
         for name in kinds.split():
             for role, cell in zip(COLUMNS, columns.split(), strict=True):
-                cells[getattr(messages, name), role] = cell
+                cells[requests[name], role] = cell
     return cells
 
 

@@ -7,7 +7,9 @@ Source: protocol.md, "Places".
 
 from __future__ import annotations
 
-from hpe.protocol.messages import FLAG_KEY_LIMIT, FLAG_USER_LIMIT, HOUSE_USER, RejectReason
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.flags import FLAG_KEY_LIMIT, FLAG_USER_LIMIT
+from hpe.protocol.limits import HOUSE_USER
 from tests.support.naive_listings import Rejected
 from tests.support.naive_state import NaiveState
 

@@ -6,36 +6,36 @@ changes of a book is not known here and left 0. Source: protocol.md, Queries.
 
 from __future__ import annotations
 
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    BalanceReply,
-    BalanceRow,
-    BalancesReply,
-    BookLevel,
-    ConservationReply,
-    FillsReply,
-    GetBalance,
-    GetConservation,
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import Side
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.listings import (
     GetInstrument,
-    GetOrder,
-    GetOrderbook,
-    HoldsReply,
     InstrumentReply,
     InstrumentRow,
     InstrumentsReply,
-    ListBalances,
-    ListFills,
-    ListHolds,
     ListInstruments,
+)
+from hpe.protocol.market_data import BookLevel, GetOrderbook, OrderbookReply
+from hpe.protocol.money import (
+    BalanceReply,
+    BalanceRow,
+    BalancesReply,
+    GetBalance,
+    HoldsReply,
+    ListBalances,
+    ListHolds,
+)
+from hpe.protocol.operations import ConservationReply, GetConservation
+from hpe.protocol.orders import (
+    FillsReply,
+    GetOrder,
+    ListFills,
     ListOrders,
-    OrderbookReply,
     OrderReply,
     OrderRow,
     OrdersReply,
-    RejectReason,
-    Reply,
-    Request,
-    Side,
 )
 from tests.support.naive_auction import cross_now
 from tests.support.naive_orders import NaiveOrder

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from hpe.protocol.messages import ErrorCode
+from hpe.protocol.codes import ErrorCode
 
 
 class NaiveSession:

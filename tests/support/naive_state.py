@@ -10,23 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hpe.core.contract import DEFAULT_LIMITS, Limits
-from hpe.protocol.messages import (
-    AddInstrument,
-    CancelReason,
-    ExecType,
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import ExecType, HoldChange, InstrumentStatus, Liquidity, Side
+from hpe.protocol.internal import PlaceLimits
+from hpe.protocol.listings import AddInstrument
+from hpe.protocol.market_data import TradeRow
+from hpe.protocol.orders import FillRow
+from hpe.protocol.reports import (
     ExecutionReport,
-    FillRow,
-    HoldChange,
     HoldReport,
-    InstrumentStatus,
-    Liquidity,
     OrderReport,
-    PlaceLimits,
     PreventedMatch,
     PrivateReport,
-    RejectReason,
-    Side,
-    TradeRow,
 )
 from tests.support.naive_listings import NaiveListings, reject_if
 from tests.support.naive_orders import NaiveOrder

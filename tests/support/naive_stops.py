@@ -6,7 +6,8 @@ Source: protocol.md, "The rules of the exchange", Stops.
 
 from __future__ import annotations
 
-from hpe.protocol.messages import INT_MAX, ExecType, InstrumentStatus, Side
+from hpe.protocol.enums import ExecType, InstrumentStatus, Side
+from hpe.protocol.limits import INT_MAX
 from tests.support.naive_matching import arrive, dead_before
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_state import NaiveState

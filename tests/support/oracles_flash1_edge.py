@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from hpe.orderflow.files import Command, Op, ReportStream
 from hpe.orderflow.wire import FlowTranslator
-from hpe.protocol.messages import BookLevel, OrderResponse, Side
+from hpe.protocol.enums import Side
+from hpe.protocol.market_data import BookLevel
+from hpe.protocol.orders import OrderResponse
 from tests.support.core_driver import CoreFactory
 from tests.support.oracles_market import SAME, SIDES, Case, Market, Verdict, compared
 

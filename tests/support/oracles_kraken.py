@@ -10,15 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpe.protocol.messages import (
-    BookLevel,
-    MassCancel,
-    MassCancelResponse,
-    OrderStatus,
-    RejectReason,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import OrderStatus, Side, TimeInForce
+from hpe.protocol.market_data import BookLevel
+from hpe.protocol.orders import MassCancel, MassCancelResponse
 from tests.support.core_driver import CoreFactory
 from tests.support.oracles_market import (
     DERIVED,

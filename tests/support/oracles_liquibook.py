@@ -18,20 +18,12 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any, Final
 
-from hpe.protocol.messages import (
-    BookLevel,
-    CancelReason,
-    ExecType,
-    OrderReport,
-    OrderResponse,
-    OrderStatus,
-    OrderTerms,
-    OrderType,
-    Reply,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.base import Reply
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import ExecType, OrderStatus, OrderType, Side, TimeInForce
+from hpe.protocol.market_data import BookLevel
+from hpe.protocol.orders import OrderResponse, OrderTerms, SubmitOrder
+from hpe.protocol.reports import OrderReport
 from tests.support.core_driver import CoreFactory
 from tests.support.oracles_liquibook_ours import OURS, Step
 from tests.support.oracles_market import (

@@ -10,17 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from hpe.protocol.messages import (
-    BookLevel,
-    ListOrders,
-    OrderResponse,
-    OrderRow,
-    OrdersReply,
-    OrderStatus,
-    RejectReason,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import OrderStatus, Side, TimeInForce
+from hpe.protocol.market_data import BookLevel
+from hpe.protocol.orders import ListOrders, OrderResponse, OrderRow, OrdersReply
 from tests.support.core_driver import Client, CoreFactory, Venue
 
 Case = dict[str, Any]

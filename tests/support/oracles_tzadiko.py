@@ -7,7 +7,7 @@ cancel and a new order of the same id and type, on a side of its own.
 
 from __future__ import annotations
 
-from hpe.protocol.messages import Side, TimeInForce
+from hpe.protocol.enums import Side, TimeInForce
 from tests.support.core_driver import CoreFactory
 from tests.support.oracles_market import SAME, SIDES, Case, Market, Placed, Verdict
 

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from hpe.core.contract import Output
 from hpe.core.rows import DumpedInstrument
-from hpe.protocol.messages import Channel, StatusUpdate, Subscribed
+from hpe.protocol.enums import Channel
+from hpe.protocol.market_data import StatusUpdate, Subscribed
 from tests.support.core_driver import bodies_of, decoded, market_updates
 from tests.support.dumps import rows_in
 

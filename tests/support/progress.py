@@ -8,23 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hpe.core.contract import Output, Progress
-from hpe.protocol.messages import (
-    COMMAND_FIRST,
-    FLAG_DUPLICATE,
-    FLAG_UNCHANGED,
-    INTERNAL_FIRST,
-    AddAssetResponse,
+from hpe.protocol.base import Reply, type_number
+from hpe.protocol.enums import OrderStatus
+from hpe.protocol.flags import FLAG_DUPLICATE, FLAG_UNCHANGED
+from hpe.protocol.limits import COMMAND_FIRST, INTERNAL_FIRST
+from hpe.protocol.listings import AddAssetResponse, ResolveInstrumentResponse
+from hpe.protocol.money import HoldResponse, LockResponse
+from hpe.protocol.orders import (
     CancelResponse,
-    HoldResponse,
-    LockResponse,
     MassCancelResponse,
     OcoResponse,
     OrderResponse,
-    OrderStatus,
     ReplaceResponse,
-    Reply,
-    ResolveInstrumentResponse,
-    type_number,
 )
 
 

@@ -14,21 +14,12 @@ from hpe.pipeline.sequencer import (
     Patience,
     Sequencer,
 )
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import (
-    CancelOrder,
-    Deposit,
-    ErrorCode,
-    GetBalance,
-    MassCancel,
-    OrderType,
-    ReplaceOrder,
-    Request,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 
 BUSY = int(ErrorCode.BUSY)
 ORDER = SubmitOrder(1, 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 100, 1)

@@ -21,7 +21,7 @@ from typing import Any, Final
 import trio
 
 from hpe.access.keys import Key
-from hpe.protocol.messages import Channel
+from hpe.protocol.enums import Channel
 from tests.support import hostile
 from tests.support.members import GATEWAY_KEY, GATEWAY_USERS
 from tests.support.watcher import READY, Watcher

@@ -17,8 +17,11 @@ from trio.testing import wait_all_tasks_blocked
 from hpe.client.requests import RequestChannel
 from hpe.client.subscriptions import Subscriptions
 from hpe.errors import ConnectionLost
+from hpe.protocol.base import Reply, Request, type_number
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Error
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import CONTROL, QUERIES, Error, ErrorCode, Reply, Request, type_number
+from hpe.protocol.registry import CONTROL, QUERIES
 
 _R = TypeVar("_R", bound=Request)
 _DECODERS = {type_number(kind): msgspec.msgpack.Decoder[Any](kind) for kind in (*CONTROL, *QUERIES)}

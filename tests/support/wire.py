@@ -14,15 +14,10 @@ from typing import Any
 import msgpack
 import trio
 
-from hpe.protocol.messages import (
-    HEARTBEAT_MS_MAX,
-    INT_MAX,
-    ExecutionReport,
-    HeartbeatReport,
-    Hello,
-    Request,
-    type_number,
-)
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.control import HeartbeatReport, Hello
+from hpe.protocol.limits import HEARTBEAT_MS_MAX, INT_MAX
+from hpe.protocol.reports import ExecutionReport
 
 Row = list[Any]
 REPORT = type_number(ExecutionReport)

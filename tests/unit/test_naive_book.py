@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpe.orderflow.files import Book, Command, Op, Outcome, RecordedFill
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 from tests.support.naive_book import NaiveBook
 
 CALL = Command(1, Op.CALL, 0, Side.BUY, 0, 0)

@@ -9,7 +9,7 @@ from msgspec import inspect
 
 from hpe.core.contract import CORE_VERSION
 from hpe.core.rows import KINDS, ONCE, DumpedHead, DumpedOrder
-from hpe.protocol.messages import INT_MAX
+from hpe.protocol.limits import INT_MAX
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
 from tests.support.dumps import chunks_of

@@ -23,51 +23,57 @@ from hpe.core.rows import (
     DumpedWaiting,
     DumpedWork,
 )
-from hpe.protocol.messages import (
-    HELLO_CANCEL_ON_DISCONNECT,
-    HOUSE_USER,
-    ORDER_POST_ONLY,
-    AddAsset,
-    AddInstrument,
-    BlockUser,
-    CancelOrder,
-    CaptureHold,
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import (
     Channel,
-    DelistAsset,
-    DelistInstrument,
-    Deposit,
-    ErrorCode,
-    GetBalance,
-    GetConservation,
-    GetInstrument,
-    GetOrder,
-    GetOrderbook,
-    GetStateHash,
     InstrumentStatus,
-    ListAssets,
-    ListBalances,
-    ListFills,
-    ListHolds,
-    ListInstruments,
-    ListOrders,
-    LockBalance,
-    MassCancel,
     OrderType,
-    ReleaseHold,
-    ReplaceOrder,
-    ResolveInstrument,
     Role,
     SelfTrade,
-    SetFees,
-    SetStatus,
     Side,
-    SubmitOco,
-    Subscribe,
     TimeInForce,
+)
+from hpe.protocol.flags import HELLO_CANCEL_ON_DISCONNECT, ORDER_POST_ONLY
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.listings import (
+    AddAsset,
+    AddInstrument,
+    DelistAsset,
+    DelistInstrument,
+    GetInstrument,
+    ListAssets,
+    ListInstruments,
+    ResolveInstrument,
+)
+from hpe.protocol.market_data import GetOrderbook, Subscribe
+from hpe.protocol.money import (
+    CaptureHold,
+    Deposit,
+    GetBalance,
+    ListBalances,
+    ListHolds,
+    LockBalance,
+    ReleaseHold,
     Transfer,
-    Uncross,
     UnlockBalance,
     Withdraw,
+)
+from hpe.protocol.operations import (
+    BlockUser,
+    GetConservation,
+    GetStateHash,
+    SetFees,
+    SetStatus,
+    Uncross,
+)
+from hpe.protocol.orders import (
+    CancelOrder,
+    GetOrder,
+    ListFills,
+    ListOrders,
+    MassCancel,
+    ReplaceOrder,
+    SubmitOco,
 )
 from tests.support.core_driver import Client, CoreFactory, framed
 from tests.support.core_parts import place

@@ -19,13 +19,8 @@ from hpe.core.money.fees import FeeRates, can_go_below_zero, rates_of
 from hpe.core.trading.catalogue import limits_contradict
 from hpe.core.trading.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
-from hpe.protocol.messages import (
-    AddInstrument,
-    AssetSetting,
-    Configure,
-    InstrumentSetting,
-    PlaceLimits,
-)
+from hpe.protocol.internal import AssetSetting, Configure, InstrumentSetting, PlaceLimits
+from hpe.protocol.listings import AddInstrument
 from hpe.protocol.scale import is_decimal_scale
 
 

@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 
 from hpe.core.holders import Holder
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import AssetRow, InstrumentRow
+from hpe.protocol.listings import AssetRow, InstrumentRow
 
 
 class Asset(msgspec.Struct, frozen=True, array_like=True):

@@ -14,7 +14,8 @@ from typing import Final
 
 from hpe.core.holders import NOBODY, Holder
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER
 
 _by_user_and_asset: Final = attrgetter("user", "asset")
 

@@ -17,7 +17,8 @@ from hpe.core.money.balances import BalanceCache
 from hpe.core.places import Places, Taken
 from hpe.core.timers import HOLD, Due, Timers
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import HoldRow, RejectReason
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.money import HoldRow
 
 if TYPE_CHECKING:
     from hpe.core.context import Context

@@ -13,15 +13,15 @@ from hpe.core.exchange_state import ExchangeState
 from hpe.core.holders import No, told
 from hpe.core.money.holds import Hold
 from hpe.core.trading.events import HoldEvent
-from hpe.protocol.messages import (
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import HoldChange
+from hpe.protocol.money import (
     CaptureHold,
     Deposit,
     DepositResponse,
-    HoldChange,
     HoldResponse,
     LockBalance,
     LockResponse,
-    RejectReason,
     ReleaseHold,
     ReleaseHoldResponse,
     Transfer,

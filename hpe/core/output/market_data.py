@@ -21,17 +21,15 @@ from hpe.core.trading.auction import NO_CLEARING, Clearing, clearing, crossing_l
 from hpe.core.trading.events import AuctionMatch, Event
 from hpe.core.trading.matcher import Match
 from hpe.core.trading.orderbook import OrderBook
+from hpe.protocol.enums import Channel, InstrumentStatus, Side
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import (
-    CHECKSUM_LEVELS,
+from hpe.protocol.limits import CHECKSUM_LEVELS
+from hpe.protocol.market_data import (
     BestUpdate,
     BookChangeRow,
-    Channel,
-    InstrumentStatus,
     LevelsUpdate,
     MarketUpdate,
     OrdersUpdate,
-    Side,
     StatusUpdate,
     TradeRow,
     TradesUpdate,

@@ -20,19 +20,17 @@ from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.matcher import Match, Prevented
 from hpe.core.trading.orders import Order, OrderIndex
 from hpe.errors import InvariantViolation
+from hpe.protocol.base import type_number
+from hpe.protocol.enums import ExecType, Liquidity, OrderStatus
+from hpe.protocol.flags import FLAG_SELF_TRADE
 from hpe.protocol.frames import PREFIXES
-from hpe.protocol.messages import (
-    FLAG_SELF_TRADE,
+from hpe.protocol.reports import (
     BalanceReport,
-    ExecType,
     ExecutionReport,
     HoldReport,
-    Liquidity,
     OrderReport,
-    OrderStatus,
     PreventedMatch,
     PrivateReport,
-    type_number,
 )
 
 _TRADE: Final = ExecType.TRADE

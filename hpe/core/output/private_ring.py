@@ -24,8 +24,11 @@ from typing import Final
 import msgspec
 
 from hpe.errors import HpeError, InvariantViolation
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import REPORTS_OVERRUN
 from hpe.protocol.frames import PREFIX_BYTES
-from hpe.protocol.messages import PRIVATE_RING_REPORTS, REPORTS_OVERRUN, PrivateUpdate, type_number
+from hpe.protocol.limits import PRIVATE_RING_REPORTS
+from hpe.protocol.reports import PrivateUpdate
 
 CHUNKS_PER_SEGMENT: Final = 64
 """Few, as a chunk may hold 4,096 reports and segments are forgotten whole; enough to spread the

@@ -17,38 +17,33 @@ from hpe.core.money.balances import Account
 from hpe.core.trading.auction import NO_CLEARING, clearing, crossing_levels, is_too_deep
 from hpe.core.trading.operations import count_orders, count_stops
 from hpe.core.trading.orders import STRANGER, Order, Terms
-from hpe.protocol.messages import (
-    CALL_TOO_DEEP,
-    HOUSE_USER,
+from hpe.protocol.codes import CALL_TOO_DEEP, RejectReason
+from hpe.protocol.control import Error
+from hpe.protocol.enums import InstrumentStatus, Side
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.listings import GetInstrument, InstrumentReply
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply
+from hpe.protocol.money import (
     BalanceReply,
     BalanceRow,
     BalancesReply,
-    ConservationReply,
-    Error,
-    ExecutionReport,
+    GetBalance,
+    HoldsReply,
+    ListBalances,
+    ListHolds,
+)
+from hpe.protocol.operations import ConservationReply, GetConservation, GetStateHash, StateHashReply
+from hpe.protocol.orders import (
     FillRow,
     FillsReply,
-    GetBalance,
-    GetConservation,
-    GetInstrument,
     GetOrder,
-    GetOrderbook,
-    GetStateHash,
-    HoldsReply,
-    InstrumentReply,
-    InstrumentStatus,
-    ListBalances,
     ListFills,
-    ListHolds,
     ListOrders,
-    OrderbookReply,
     OrderReply,
     OrderRow,
     OrdersReply,
-    RejectReason,
-    Side,
-    StateHashReply,
 )
+from hpe.protocol.reports import ExecutionReport
 
 if TYPE_CHECKING:
     from hpe.core.exchange import Exchange

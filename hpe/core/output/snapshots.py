@@ -17,16 +17,16 @@ from hpe.core.exchange import Exchange
 from hpe.core.output.market_data import MarketFeed, best_row, checksum, status_row
 from hpe.core.trading.auction import crossing_levels, is_too_deep
 from hpe.core.trading.orderbook import Ladder, OrderBook
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import Channel
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import (
+from hpe.protocol.market_data import (
     BestUpdate,
     BookLevel,
     BookOrderRow,
-    Channel,
     LevelsUpdate,
     MarketUpdate,
     OrdersSnapshot,
-    RejectReason,
     StatusUpdate,
     Subscribe,
     Subscribed,

@@ -13,17 +13,11 @@ from hpe.core.trading.kinds import Kind, is_for, kind_of
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, UserOrders
 from hpe.core.wide import checked_notional, worst_fee
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    ORDER_POST_ONLY,
-    InstrumentStatus,
-    OrderTerms,
-    OrderType,
-    RejectReason,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.orders import OrderTerms, SubmitOrder
 
 _NO_TERMS: Final = OrderTerms()
 

@@ -14,31 +14,27 @@ from hpe.core.holders import No, told
 from hpe.core.session import Session
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.orders import Order
-from hpe.protocol.messages import (
-    BATCH_FULL,
-    FLAG_UNCHANGED,
-    UNFINISHED,
-    AddAssetResponse,
+from hpe.protocol.base import Request
+from hpe.protocol.codes import BATCH_FULL, UNFINISHED, CancelReason, ErrorCode
+from hpe.protocol.enums import OrderStatus
+from hpe.protocol.flags import FLAG_UNCHANGED
+from hpe.protocol.listings import AddAssetResponse, DelistAssetResponse, ResolveInstrumentResponse
+from hpe.protocol.money import HoldResponse, LockResponse
+from hpe.protocol.operations import (
     BlockUserResponse,
+    SetFeesResponse,
+    SetStatusResponse,
+    UncrossResponse,
+)
+from hpe.protocol.orders import (
     CancelOrder,
-    CancelReason,
     CancelResponse,
-    DelistAssetResponse,
-    ErrorCode,
-    HoldResponse,
-    LockResponse,
     MassCancelResponse,
     OcoResponse,
     OrderResponse,
-    OrderStatus,
     ReplaceOrder,
     ReplaceResponse,
-    Request,
-    ResolveInstrumentResponse,
-    SetFeesResponse,
-    SetStatusResponse,
     SubmitOrder,
-    UncrossResponse,
 )
 
 CommandResponse = (

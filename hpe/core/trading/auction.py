@@ -15,7 +15,7 @@ from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.orderbook import Ladder, OrderBook
 from hpe.core.trading.orders import Order
 from hpe.core.wide import middle, pressure
-from hpe.protocol.messages import InstrumentStatus
+from hpe.protocol.enums import InstrumentStatus
 
 
 class Clearing(NamedTuple):

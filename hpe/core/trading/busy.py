@@ -16,23 +16,13 @@ from hpe.core.exchange_state import ExchangeState
 from hpe.core.trading.dead import Search, count_dead
 from hpe.core.trading.kinds import STOPS
 from hpe.core.trading.replacing import named_order, only_cancels
-from hpe.protocol.messages import (
-    INT_MAX,
-    ORDER_POST_ONLY,
-    CancelOrder,
-    DelistInstrument,
-    InstrumentStatus,
-    MassCancel,
-    ReplaceOrder,
-    Request,
-    SelfTrade,
-    SetFees,
-    SetStatus,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    Uncross,
-)
+from hpe.protocol.base import Request
+from hpe.protocol.enums import InstrumentStatus, SelfTrade, Side
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.listings import DelistInstrument
+from hpe.protocol.operations import SetFees, SetStatus, Uncross
+from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 
 
 class Busy:

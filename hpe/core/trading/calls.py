@@ -19,7 +19,7 @@ from hpe.core.trading.executor import AuctionFill, Executor
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, OrderIndex
 from hpe.core.trading.turns import Turns, UncrossInProgress, Work
-from hpe.protocol.messages import InstrumentStatus
+from hpe.protocol.enums import InstrumentStatus
 
 NS_PER_MS: Final = 1_000_000
 _TRADING: Final = InstrumentStatus.TRADING

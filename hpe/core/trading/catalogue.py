@@ -20,17 +20,17 @@ from hpe.core.holders import No, told
 from hpe.core.listings.instruments import Instrument
 from hpe.core.places import Taken
 from hpe.core.trading.orderbook import OrderBook
-from hpe.protocol.messages import (
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.internal import InstrumentSetting
+from hpe.protocol.listings import (
     AddAsset,
     AddAssetResponse,
     AddInstrument,
     AddInstrumentResponse,
     AssetsReply,
-    InstrumentSetting,
     InstrumentsReply,
     ListAssets,
     ListInstruments,
-    RejectReason,
     ResolveInstrument,
     ResolveInstrumentResponse,
 )

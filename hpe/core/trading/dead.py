@@ -13,12 +13,9 @@ from hpe.core.contract import Limits
 from hpe.core.effort import rows_passed
 from hpe.core.trading.orderbook import Ladder
 from hpe.core.trading.orders import Order
-from hpe.protocol.messages import (
-    INT_MAX,
-    ORDER_POST_ONLY,
-    InstrumentStatus,
-    SelfTrade,
-)
+from hpe.protocol.enums import InstrumentStatus, SelfTrade
+from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.limits import INT_MAX
 
 
 class Search(NamedTuple):

@@ -16,12 +16,12 @@ from hpe.core.exchange_state import ExchangeState
 from hpe.core.trading.events import Delisted
 from hpe.core.trading.operations import count_orders
 from hpe.core.trading.orderbook import OrderBook
-from hpe.protocol.messages import (
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.listings import (
     DelistAsset,
     DelistAssetResponse,
     DelistInstrument,
     DelistInstrumentResponse,
-    RejectReason,
 )
 
 _NONE: Final = RejectReason.NONE

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from hpe.core.context import Context
 from hpe.core.exchange_state import ExchangeState
 from hpe.core.timers import ENDING, TimerEntry
-from hpe.protocol.messages import CancelReason
+from hpe.protocol.codes import CancelReason
 
 _GONE = CancelReason.DISCONNECTED
 

@@ -26,26 +26,26 @@ from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import STRANGER, Order, Terms, UserOrders
 from hpe.core.wide import charge, notional, ticks_paid_by, trail_trigger, worst_fee
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    ORDER_CANCEL_ON_DISCONNECT,
-    ORDER_POST_ONLY,
-    CancelOrder,
-    CancelReason,
-    CancelResponse,
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import (
     ExecType,
     InstrumentStatus,
+    OrderStatus,
+    OrderType,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT, ORDER_POST_ONLY
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.orders import (
+    CancelOrder,
+    CancelResponse,
     MassCancel,
     MassCancelResponse,
     OrderResponse,
-    OrderStatus,
     OrderTerms,
-    OrderType,
-    RejectReason,
-    SelfTrade,
-    Side,
     SubmitOrder,
-    TimeInForce,
 )
 
 _ARRIVING: Final = OrderState.ARRIVING

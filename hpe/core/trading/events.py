@@ -11,7 +11,7 @@ from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.matcher import Match
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order
-from hpe.protocol.messages import ExecType, HoldChange, OrderStatus
+from hpe.protocol.enums import ExecType, HoldChange, OrderStatus
 
 
 class OrderChange(msgspec.Struct, frozen=True, gc=False):

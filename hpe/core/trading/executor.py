@@ -18,7 +18,7 @@ from hpe.core.trading.kinds import Reserve
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.orders import Order
 from hpe.core.wide import base_atoms, charge, notional, worst_fee
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 
 _BUDGET: Final = Reserve.BUDGET
 _BUY: Final = Side.BUY  # a global is read in a fraction of the time of an enum's attribute

@@ -13,7 +13,8 @@ from hpe.core.timers import TimerEntry, Timers
 from hpe.core.trading.events import HoldEvent
 from hpe.core.trading.market import Market
 from hpe.core.trading.orders import Order, OrderIndex
-from hpe.protocol.messages import CancelReason, HoldChange
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import HoldChange
 
 
 class Expiry:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from typing import Final, NamedTuple
 
-from hpe.protocol.messages import OrderType, Side, TimeInForce
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 
 
 class Reserve(enum.Enum):

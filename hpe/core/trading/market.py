@@ -27,12 +27,8 @@ from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, OrderIndex
 from hpe.core.trading.triggers import Firing
 from hpe.core.trading.turns import Turns
-from hpe.protocol.messages import (
-    CancelReason,
-    ExecType,
-    InstrumentStatus,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import ExecType, InstrumentStatus, TimeInForce
 
 _THE_END: Final = (None, None, None)
 _TRADING: Final = InstrumentStatus.TRADING

@@ -18,7 +18,8 @@ from hpe.core.effort import FILL, LEVEL, REACHED, ROW, Effort
 from hpe.core.trading.orderbook import Ladder, Level
 from hpe.core.trading.orders import Order
 from hpe.core.wide import Budget, slices, ticks_of
-from hpe.protocol.messages import INT_MAX, SelfTrade
+from hpe.protocol.enums import SelfTrade
+from hpe.protocol.limits import INT_MAX
 
 _NONE: Final = int(SelfTrade.NONE)
 _CANCEL_MAKER: Final = int(SelfTrade.CANCEL_MAKER)

@@ -14,11 +14,11 @@ from hpe.core.exchange_state import ExchangeState
 from hpe.core.holders import No, told
 from hpe.core.money.fees import FeeRates, FeeSchedule, can_go_below_zero, rates_of
 from hpe.core.trading.orderbook import OrderBook
-from hpe.protocol.messages import (
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import InstrumentStatus
+from hpe.protocol.operations import (
     BlockUser,
     BlockUserResponse,
-    InstrumentStatus,
-    RejectReason,
     SetFees,
     SetFeesResponse,
     SetStatus,

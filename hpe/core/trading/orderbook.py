@@ -32,14 +32,9 @@ from hpe.core.trading.orders import Order
 from hpe.core.trading.triggers import Triggers
 from hpe.core.wide import band
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import (
-    INT_MAX,
-    BookChange,
-    BookChangeRow,
-    BookLevel,
-    InstrumentStatus,
-    Side,
-)
+from hpe.protocol.enums import BookChange, InstrumentStatus, Side
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.market_data import BookChangeRow, BookLevel
 
 _BUY: Final = Side.BUY
 _TRADING: Final = InstrumentStatus.TRADING

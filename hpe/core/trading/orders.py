@@ -19,14 +19,9 @@ from hpe.core.timers import ORDER, Due
 from hpe.core.trading.kinds import STOPS, Kind, kind_of
 from hpe.core.trading.order_states import ARRIVING, ENDED, MOVES, QUEUED, RESTS, WAITING, OrderState
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import (
-    CancelReason,
-    ExecutionReport,
-    OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import OrderStatus, OrderType, Side, TimeInForce
+from hpe.protocol.reports import ExecutionReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

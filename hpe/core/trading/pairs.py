@@ -16,17 +16,9 @@ from hpe.core.trading.entry import OrderEntry
 from hpe.core.trading.kinds import is_for, kind_of
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order
-from hpe.protocol.messages import (
-    ExecType,
-    OcoResponse,
-    OrderTerms,
-    OrderType,
-    RejectReason,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import ExecType, OrderType, Side, TimeInForce
+from hpe.protocol.orders import OcoResponse, OrderTerms, SubmitOco, SubmitOrder
 
 _BUY: Final = Side.BUY
 _LIMIT: Final = OrderType.LIMIT

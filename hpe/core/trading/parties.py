@@ -14,7 +14,8 @@ from hpe.core.holders import Holder, No
 from hpe.core.money.balances import BalanceCache
 from hpe.core.places import Places, Taken
 from hpe.core.trading.orders import Order, OrderIndex, UserOrders
-from hpe.protocol.messages import HOUSE_USER, RejectReason
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.limits import HOUSE_USER
 
 if TYPE_CHECKING:
     from hpe.core.context import Context

@@ -18,22 +18,11 @@ from hpe.core.trading.matcher import Fill
 from hpe.core.trading.order_states import ARRIVING
 from hpe.core.trading.orders import Order, UserOrders
 from hpe.core.wide import base_atoms, checked_notional, worst_fee
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    FLAG_UNCHANGED,
-    ORDER_POST_ONLY,
-    CancelOrder,
-    CancelReason,
-    ExecType,
-    InstrumentStatus,
-    OrderResponse,
-    OrderStatus,
-    RejectReason,
-    ReplaceOrder,
-    ReplaceResponse,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import ExecType, InstrumentStatus, OrderStatus, Side, TimeInForce
+from hpe.protocol.flags import FLAG_UNCHANGED, ORDER_POST_ONLY
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.orders import CancelOrder, OrderResponse, ReplaceOrder, ReplaceResponse
 
 _INVALID: Final = RejectReason.INVALID_COMBINATION
 _BUY: Final = Side.BUY

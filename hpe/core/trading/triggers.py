@@ -20,7 +20,8 @@ from sortedcontainers import SortedList
 
 from hpe.core.trading.order_states import WAITING
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import INT_MAX, Side
+from hpe.protocol.enums import Side
+from hpe.protocol.limits import INT_MAX
 
 if TYPE_CHECKING:
     from hpe.core.trading.orders import Order

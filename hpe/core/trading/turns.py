@@ -19,7 +19,7 @@ from sortedcontainers import SortedList
 
 from hpe.core.trading.order_states import QUEUED
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import InstrumentStatus
+from hpe.protocol.enums import InstrumentStatus
 
 if TYPE_CHECKING:
     from hpe.core.trading.orderbook import OrderBook

@@ -22,15 +22,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hpe.errors import InvariantViolation
+from hpe.protocol.base import type_number
+from hpe.protocol.enums import Channel, Side
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import (
-    CHANGES_PER_UPDATE_MAX,
-    BookLevel,
-    Channel,
-    LevelsUpdate,
-    Side,
-    type_number,
-)
+from hpe.protocol.limits import CHANGES_PER_UPDATE_MAX
+from hpe.protocol.market_data import BookLevel, LevelsUpdate
 
 RECENT_BYTES_MAX: Final = 64 * 1024
 RECENT_UPDATES_MAX: Final = 64

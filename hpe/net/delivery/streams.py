@@ -18,18 +18,15 @@ from hpe.core.output.private_ring import PrivateRing
 from hpe.net.delivery.topics import MarketQueue, Topics, has_subscribe
 from hpe.net.send_queue import SendQueue
 from hpe.net.session import StreamRequest, error_frame
+from hpe.protocol.codes import REPORTS_AHEAD, REPORTS_GONE, ErrorCode
+from hpe.protocol.enums import Channel
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    PRIVATE_STREAMS_MAX,
-    REPORTS_AHEAD,
-    REPORTS_GONE,
-    Channel,
-    ErrorCode,
+from hpe.protocol.limits import PRIVATE_STREAMS_MAX
+from hpe.protocol.market_data import Unsubscribe, Unsubscribed
+from hpe.protocol.reports import (
     PrivateSubscribed,
     PrivateUnsubscribed,
     SubscribePrivate,
-    Unsubscribe,
-    Unsubscribed,
     UnsubscribePrivate,
 )
 

@@ -22,16 +22,15 @@ from hpe.net.limits.credits import CreditPool
 from hpe.net.logon import Authenticator
 from hpe.net.session import NOTHING, ServiceFacts, SessionProtocol, State, Step, internal_run
 from hpe.net.stalled import refuse_orders
+from hpe.protocol.base import Request, type_number
 from hpe.protocol.frames import split_frames
-from hpe.protocol.messages import (
+from hpe.protocol.internal import (
     ConfigureResponse,
     InternalResponse,
     KeysValidResponse,
-    Request,
     SessionAttachedResponse,
     SessionClosedResponse,
     TickResponse,
-    type_number,
 )
 
 _Internal = (

@@ -27,15 +27,12 @@ from hpe.core.contract import Run
 from hpe.core.runs import split_run
 from hpe.errors import InvariantViolation
 from hpe.net.delivery.conflation import Counts, MarketBacklog, backlog_of
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Channel
 from hpe.protocol.frames import PREFIX_BYTES, encode_frame
-from hpe.protocol.messages import (
-    SUBSCRIPTIONS_MAX,
-    Channel,
-    ErrorCode,
-    Subscribe,
-    Unsubscribed,
-    type_number,
-)
+from hpe.protocol.limits import SUBSCRIPTIONS_MAX
+from hpe.protocol.market_data import Subscribe, Unsubscribed
 
 _SUBSCRIBE: Final = type_number(Subscribe)
 _DECODER: Final = msgspec.msgpack.Decoder(Subscribe)

@@ -18,7 +18,9 @@ from hpe.core.contract import Run
 from hpe.core.runs import CANCEL_TYPES, split_run
 from hpe.net.limits.buckets import Bucket, Rate
 from hpe.net.logon import Grant
-from hpe.protocol.messages import ErrorCode, Heartbeat, Logout, type_number
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Heartbeat, Logout
 
 EXCESS_WINDOW_S: Final = 1.0
 """A connection that has more refused within this time than the rate would allow in it is cut."""

@@ -20,7 +20,8 @@ from hpe.core.contract import Run
 from hpe.core.runs import CANCEL_TYPES, split_run
 from hpe.net.limits.buckets import Bucket, Rate
 from hpe.net.limits.rates import SWEEP_MIN, Payer
-from hpe.protocol.messages import COMMAND_FIRST, INTERNAL_FIRST, ErrorCode
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.limits import COMMAND_FIRST, INTERNAL_FIRST
 
 COMMAND_TYPES: Final = range(COMMAND_FIRST, INTERNAL_FIRST)
 

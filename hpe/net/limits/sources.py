@@ -14,7 +14,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from hpe.protocol.messages import ErrorCode
+from hpe.protocol.codes import ErrorCode
 
 FAILED_LOGONS_MAX: Final = 5
 FAILED_LOGONS_S: Final = 60.0

@@ -7,7 +7,7 @@ import pytest
 from hpe.access.key_files import changed_keys, load_keys
 from hpe.access.keys import KeyEntry, Scheme
 from hpe.errors import ConfigError
-from hpe.protocol.messages import Role
+from hpe.protocol.enums import Role
 from hpe.wal.files import DirectoryFiles
 
 TRADER = KeyEntry("alice", Scheme.HMAC_SHA256, Role.TRADER, (7, 8), bytes(range(32)))

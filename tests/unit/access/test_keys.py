@@ -33,7 +33,8 @@ from hpe.access.keys import (
 from hpe.errors import ConfigError
 from hpe.files import small_files
 from hpe.files.small_files import FILE_BYTES_MAX
-from hpe.protocol.messages import HOUSE_USER, INT_MAX, Role
+from hpe.protocol.enums import Role
+from hpe.protocol.limits import HOUSE_USER, INT_MAX
 
 SECRET = bytes(range(100, 132))
 TRADER = KeyEntry("alice", Scheme.HMAC_SHA256, Role.TRADER, (7, 8), SECRET)

@@ -17,17 +17,11 @@ from hypothesis import strategies as st
 from bench import report
 from bench.load_engine import Answers, AnswersWrong, LoadConnection, run_closed, run_open
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.control import Hello, Welcome
 from hpe.protocol.frames import FrameScanner, encode_frame, split_frames
-from hpe.protocol.messages import (
-    CancelOrder,
-    ExecutionReport,
-    Hello,
-    OrderResponse,
-    Reply,
-    Request,
-    SubmitOrder,
-    Welcome,
-)
+from hpe.protocol.orders import CancelOrder, OrderResponse, SubmitOrder
+from hpe.protocol.reports import ExecutionReport
 
 REQUESTS = msgspec.msgpack.Decoder(SubmitOrder | CancelOrder | Hello)
 

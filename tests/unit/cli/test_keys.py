@@ -10,7 +10,7 @@ from hpe.access import ed25519
 from hpe.access.key_files import load_keys, read_client_key
 from hpe.access.keys import Key, KeyEntry, Scheme
 from hpe.cli import main
-from hpe.protocol.messages import Role
+from hpe.protocol.enums import Role
 
 SIGNING = ("add", "x", "--role", "operator", "--scheme", "ed25519")
 

@@ -11,21 +11,12 @@ from hpe.client.arguments import checked, flag, integer, seconds
 from hpe.client.client import connect
 from hpe.client.options import check_options
 from hpe.client.sync import connect_sync
-from hpe.protocol.messages import (
-    COMMANDS,
-    INT_MAX,
-    QUERIES,
-    BlockUser,
-    Deposit,
-    LockBalance,
-    MassCancel,
-    OrderTerms,
-    OrderType,
-    ReplaceOrder,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.money import Deposit, LockBalance
+from hpe.protocol.operations import BlockUser
+from hpe.protocol.orders import MassCancel, OrderTerms, ReplaceOrder, SubmitOrder
+from hpe.protocol.registry import COMMANDS, QUERIES
 from tests.support.core_peer import CorePeer, market, served
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe.client.decimals import Grid, amount_grid, price_grid, quantity_grid
-from hpe.protocol.messages import AMOUNT_MAX, INT_MAX
+from hpe.protocol.limits import AMOUNT_MAX, INT_MAX
 
 # BTC has 8 decimals, USD 6; a lot is 0.0001 BTC, one lot at one tick is 1 atom of USD.
 PRICES = price_grid(

@@ -13,17 +13,13 @@ from hpe.client.views import (
     OrderReportView,
     PreventedMatchView,
 )
-from hpe.protocol.messages import (
-    AssetsReply,
+from hpe.protocol.listings import AssetsReply, InstrumentsReply, ListAssets, ListInstruments
+from hpe.protocol.orders import FillRow, OrderRow
+from hpe.protocol.reports import (
     BalanceReport,
     ExecutionReport,
-    FillRow,
     HoldReport,
-    InstrumentsReply,
-    ListAssets,
-    ListInstruments,
     OrderReport,
-    OrderRow,
     PreventedMatch,
     PrivateReport,
     PrivateUpdate,

@@ -11,9 +11,14 @@ from hpe.client.operations import OperationCalls
 from hpe.client.orders import OrderCalls
 from hpe.client.subscriptions import Subscriptions
 from hpe.errors import OrderRejected, RequestRefused
-from hpe.protocol import messages
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import ErrorCode, RejectReason
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Side
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import AMOUNT_MAX, COMMANDS, CONTROL, QUERIES, RejectReason, type_number
+from hpe.protocol.limits import AMOUNT_MAX
+from hpe.protocol.money import Deposit
+from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
 from tests.support.core_peer import USER, CorePeer, market, served
 
 D = Decimal
@@ -106,7 +111,7 @@ async def test_other_rejects_name_their_argument():
 async def test_the_integers_of_the_wire_are_told_as_they_are():
     peer = CorePeer()
     await listed(peer)
-    assert await why(peer, peer.channel.submit_order, 2, messages.Side.BUY, 10, 1) == (
+    assert await why(peer, peer.channel.submit_order, 2, Side.BUY, 10, 1) == (
         "price: found 1, allowed price_min to price_max of the instrument"
     )
     assert await why(peer, peer.channel.deposit, 77, 5) == (
@@ -145,8 +150,8 @@ async def test_a_field_that_the_server_refused_is_told_in_decimals():
         if row[0] != 64:
             send(frame)
             return
-        error = messages.Error(
-            row[1], 0, messages.ErrorCode.BAD_FIELD, "bad_field", "a field", False, False, False,
+        error = Error(
+            row[1], 0, ErrorCode.BAD_FIELD, "bad_field", "a field", False, False, False,
             "price",
         )  # fmt: skip
         peer.channel.feed(encode_frame(error))
@@ -197,7 +202,7 @@ def test_every_field_of_every_request_has_its_words():
 
 
 def test_every_reason_is_told_or_concerns_no_argument():
-    request = messages.Deposit(1, 1, 5)
+    request = Deposit(1, 1, 5)
     for reason in (*RejectReason, 99):
         told = explain_reject(request, int(reason))
         assert told == "" or ": found " in told

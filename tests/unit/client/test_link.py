@@ -12,19 +12,12 @@ from hpe.access.keys import Key
 from hpe.client.link import SECOND_LOOK_S, Link
 from hpe.client.requests import RequestChannel
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
+from hpe.protocol.base import Reply
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Challenge, Error, HeartbeatReport, Hello, Logon, Welcome
+from hpe.protocol.enums import Role
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    Challenge,
-    Error,
-    ErrorCode,
-    GetBalance,
-    HeartbeatReport,
-    Hello,
-    Logon,
-    Reply,
-    Role,
-    Welcome,
-)
+from hpe.protocol.money import GetBalance
 
 HELLO = Hello(1, 1, 7, key_id="alice")
 KEY = Key("alice", bytes(range(32)))

@@ -6,7 +6,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe.client.listings import KnownListings, SeenOrders
 from hpe.errors import QueryTimeout
-from hpe.protocol.messages import (
+from hpe.protocol.listings import (
     AssetsReply,
     InstrumentRow,
     InstrumentsReply,

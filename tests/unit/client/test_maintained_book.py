@@ -10,16 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpe.client.maintained_book import LevelsBook, OrdersBook, Verdict, book_checksum
-from hpe.protocol.messages import (
-    BookChange,
+from hpe.protocol.enums import BookChange, Channel, Side
+from hpe.protocol.market_data import (
     BookChangeRow,
     BookLevel,
     BookOrderRow,
-    Channel,
     LevelsUpdate,
     OrdersSnapshot,
     OrdersUpdate,
-    Side,
     Subscribed,
 )
 

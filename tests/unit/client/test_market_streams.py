@@ -25,18 +25,15 @@ from hpe.client.market_views import BestView, BookOrderView, LevelView, TradeVie
 from hpe.client.scales import AssetView, InstrumentView
 from hpe.client.subscriptions import followed
 from hpe.errors import ConnectionLost, OrderRejected
-from hpe.protocol.messages import (
+from hpe.protocol.base import Reply
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import BookChange, Channel, InstrumentStatus, Side
+from hpe.protocol.market_data import (
     BestUpdate,
-    BookChange,
     BookLevel,
-    Channel,
-    ErrorCode,
-    InstrumentStatus,
     LevelsUpdate,
     OrdersSnapshot,
     OrdersUpdate,
-    Reply,
-    Side,
     StatusUpdate,
     Subscribe,
     Subscribed,

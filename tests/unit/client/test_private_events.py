@@ -15,19 +15,12 @@ from hpe.client.streams import PrivateEvents, Snapshot
 from hpe.client.subscriptions import followed
 from hpe.client.views import BalanceReportView
 from hpe.errors import ConnectionLost, ProtocolError, RequestRefused
-from hpe.protocol.messages import (
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.listings import InstrumentRow
+from hpe.protocol.money import BalancesReply, HoldsReply, ListBalances, ListHolds
+from hpe.protocol.orders import FillRow, FillsReply, ListFills, ListOrders, OrdersReply
+from hpe.protocol.reports import (
     BalanceReport,
-    BalancesReply,
-    ErrorCode,
-    FillRow,
-    FillsReply,
-    HoldsReply,
-    InstrumentRow,
-    ListBalances,
-    ListFills,
-    ListHolds,
-    ListOrders,
-    OrdersReply,
     PrivateSubscribed,
     PrivateUpdate,
     SubscribePrivate,

@@ -19,20 +19,16 @@ from hpe.errors import (
     ReplyTimeout,
     RequestRefused,
 )
-from hpe.protocol import messages
+from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
+from hpe.protocol.control import Pong
+from hpe.protocol.enums import OrderStatus, OrderType, Side, TimeInForce
+from hpe.protocol.flags import FLAG_DUPLICATE
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import (
-    CancelReason,
-    Deposit,
-    ErrorCode,
-    FillRow,
-    GetBalance,
-    OrderStatus,
-    OrderType,
-    RejectReason,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.limits import AMOUNT_MAX, DEPTH_MAX, PAGE_MAX
+from hpe.protocol.listings import AddAsset
+from hpe.protocol.market_data import GetOrderbook
+from hpe.protocol.money import BalanceReply, Deposit, GetBalance
+from hpe.protocol.orders import FillRow, OrderResponse
 from tests.support.core_peer import CorePeer, market, serve_when_asked, served
 
 
@@ -143,7 +139,7 @@ async def test_a_reject_raises_with_name_and_response_and_an_ioc_remainder_does_
         await served(peer, peer.channel.submit_order, pair, Side.BUY, 1, 10_001)
     error = caught.value
     assert (error.reason, error.name) == (RejectReason.PRICE_OUT_OF_RANGE, "price_out_of_range")
-    assert isinstance(error.response, messages.OrderResponse)
+    assert isinstance(error.response, OrderResponse)
     unfilled = await served(
         peer,
         peer.channel.submit_order,
@@ -169,7 +165,7 @@ async def test_a_query_about_nothing_raises_its_reason(query: str) -> None:
 
 async def test_a_refusal_raises_its_code() -> None:
     peer = CorePeer()
-    frame = encode_frame(messages.GetOrderbook(1, 1, messages.DEPTH_MAX + 1))
+    frame = encode_frame(GetOrderbook(1, 1, DEPTH_MAX + 1))
     pending = await peer.channel.resend(frame)
     peer.serve()
     with pytest.raises(RequestRefused) as caught:
@@ -189,18 +185,16 @@ async def test_the_outcome_of_no_time_out_is_a_type_error() -> None:
 async def test_what_cannot_be_encoded_uses_up_neither_id_nor_window() -> None:
     peer = CorePeer(window=1)
     for amount in (2**64, 2**63, -1):
-        with pytest.raises(
-            ValueError, match=f"amount: found {amount}, allowed 1 to {messages.AMOUNT_MAX}"
-        ):
+        with pytest.raises(ValueError, match=f"amount: found {amount}, allowed 1 to {AMOUNT_MAX}"):
             peer.channel.send_nowait(Deposit(0, 1, amount))
     assert peer.channel.send_nowait(Deposit(0, 1, 1)).request_id == 1
 
 
 async def test_all_pages_of_a_list_are_read() -> None:
     peer = CorePeer(window=512)
-    total = messages.PAGE_MAX + 1
+    total = PAGE_MAX + 1
     for number in range(total):
-        if not peer.channel.send_nowait(messages.AddAsset(0, f"A{number}", 0)).request_id % 500:
+        if not peer.channel.send_nowait(AddAsset(0, f"A{number}", 0)).request_id % 500:
             peer.serve()
     rows = await served(peer, peer.channel.list_assets)
     assert [symbol for _, symbol, _ in rows] == [f"A{number}" for number in range(total)]
@@ -345,7 +339,7 @@ async def test_a_new_channel_of_the_session_resends_and_goes_on() -> None:
         repeated = await peer.channel.resend(pending.frame)
         peer.serve()
         flags = (await repeated.wait()).response.flags
-        assert flags == (messages.FLAG_DUPLICATE if pending is executed else 0)
+        assert flags == (FLAG_DUPLICATE if pending is executed else 0)
     assert (await served(peer, peer.channel.get_balance, base)).available == 1_000 + 7 + 9
     assert peer.channel.last_request_id == lost.request_id + 1
 
@@ -404,8 +398,8 @@ async def test_a_cancelled_waiter_leaves_the_window_in_order() -> None:
         b"\x00\x00\x00\x02\x91\x01",
         b"\x00\x00\x00\x03\x93\x7e\x01",
         b"\x00\x00\x00\x02\xc1\xc1",
-        encode_frame(messages.Pong(99, 0, 0)),
-        encode_frame(messages.Pong(1, 0, 0))[:-1],
+        encode_frame(Pong(99, 0, 0)),
+        encode_frame(Pong(1, 0, 0))[:-1],
     ],
 )
 async def test_replies_that_are_none_are_protocol_errors(frames: bytes) -> None:
@@ -415,7 +409,7 @@ async def test_replies_that_are_none_are_protocol_errors(frames: bytes) -> None:
 
 async def test_an_answer_of_another_type_is_a_protocol_error() -> None:
     def answer(frame: bytes) -> None:
-        channel.feed(encode_frame(messages.BalanceReply(1, 0, 0, 0, 1, 0, 0, 0, 0)))
+        channel.feed(encode_frame(BalanceReply(1, 0, 0, 0, 1, 0, 0, 0, 0)))
 
     channel = RequestChannel(answer, session_id=1, window=1, last_request_id=0)
     with pytest.raises(ProtocolError, match="expected Pong, the server answered BalanceReply"):
@@ -427,7 +421,7 @@ async def test_fields_added_by_a_newer_server_are_ignored() -> None:
     pending = peer.channel.send_nowait(GetBalance(0, 1))
     body = msgpack.packb([33, 1, 0, 5, 0, 1, 2, 3, 4, 5, "new", {"more": 1}])
     peer.channel.feed(len(body).to_bytes(4, "big") + body)
-    assert (await pending.wait()).response == messages.BalanceReply(1, 0, 5, 0, 1, 2, 3, 4, 5)
+    assert (await pending.wait()).response == BalanceReply(1, 0, 5, 0, 1, 2, 3, 4, 5)
     assert [*split_frames(b"")] == []
 
 

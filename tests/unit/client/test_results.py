@@ -12,20 +12,12 @@ from hpe.client.results import (
     OcoResult,
     UncrossResult,
 )
-from hpe.protocol import messages
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import ExecType, InstrumentStatus, OrderStatus, SelfTrade, Side
+from hpe.protocol.flags import ORDER_POST_ONLY
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    CancelReason,
-    ExecType,
-    InstrumentStatus,
-    OrderReport,
-    OrderStatus,
-    OrderTerms,
-    PreventedMatch,
-    SelfTrade,
-    Side,
-    SubmitOrder,
-)
+from hpe.protocol.orders import MassCancel, MassCancelResponse, OrderTerms, SubmitOrder
+from hpe.protocol.reports import OrderReport, PreventedMatch
 from tests.support.core_peer import USER, CorePeer, market, served
 
 
@@ -50,7 +42,7 @@ async def test_terms_travel_only_when_one_is_set() -> None:
         self_trade=SelfTrade.CANCEL_BOTH,
     )
     assert last().terms == OrderTerms(display_quantity=2)
-    assert (last().self_trade, last().flags) == (SelfTrade.CANCEL_BOTH, messages.ORDER_POST_ONLY)
+    assert (last().self_trade, last().flags) == (SelfTrade.CANCEL_BOTH, ORDER_POST_ONLY)
     row = await served(peer, peer.channel.get_order, order.order_id)
     assert (row.leaves, row.display_quantity, row.self_trade) == (7, 2, SelfTrade.CANCEL_BOTH)
 
@@ -119,7 +111,7 @@ async def test_the_outcome_of_every_newer_command_is_what_its_method_returns() -
 async def test_reports_of_a_request_are_its_own_and_all_others_are_nobodys() -> None:
     peer = CorePeer()
     channel = peer.channel
-    pending = channel.send_nowait(messages.MassCancel(0))
+    pending = channel.send_nowait(MassCancel(0))
     order = [1, 1, ExecType.CANCELED, OrderStatus.CANCELED, 1, 5, 0, 2, 0, 0, 3]
     told = [
         OrderReport(request_id, 0, number, *order, CancelReason.MASS_CANCEL, 2, 100, 0)
@@ -128,7 +120,7 @@ async def test_reports_of_a_request_are_its_own_and_all_others_are_nobodys() -> 
     prevented = PreventedMatch(0, 0, 4, 1, 1, 1, SelfTrade.DECREMENT, 100, 5, 6, 1, 1, 2, 0)
     for message in (*told, prevented):
         channel.feed(encode_frame(message))
-    channel.feed(encode_frame(messages.MassCancelResponse(pending.request_id, 0, 9, 0, 2, 0)))
+    channel.feed(encode_frame(MassCancelResponse(pending.request_id, 0, 9, 0, 2, 0)))
     answer = await pending.wait()
     assert answer.reports == answer.events == (told[0], told[2])
     assert answer.fills == ()

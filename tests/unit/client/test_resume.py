@@ -17,15 +17,11 @@ from hpe.errors import (
     RequestRefused,
     SessionTaken,
 )
+from hpe.protocol.control import Error, Ping
+from hpe.protocol.enums import Side
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    Deposit,
-    Error,
-    GetBalance,
-    Ping,
-    Side,
-    Subscribe,
-)
+from hpe.protocol.market_data import Subscribe
+from hpe.protocol.money import Deposit, GetBalance
 from tests.support.core_peer import CorePeer, market, served
 
 CUT = ConnectionLost("cut")

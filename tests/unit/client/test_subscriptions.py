@@ -6,19 +6,16 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe.client.subscriptions import PRIVATE, Stream, Topic
-from hpe.protocol.messages import (
-    BalanceReply,
+from hpe.protocol.base import Reply, Request
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Channel
+from hpe.protocol.market_data import Subscribe, Unsubscribe
+from hpe.protocol.money import BalanceReply, GetBalance
+from hpe.protocol.reports import (
     BalanceReport,
-    Channel,
-    ErrorCode,
-    GetBalance,
     PrivateSubscribed,
     PrivateUpdate,
-    Reply,
-    Request,
-    Subscribe,
     SubscribePrivate,
-    Unsubscribe,
     UnsubscribePrivate,
 )
 from tests.support.stream_peer import StreamPeer, stream_peer

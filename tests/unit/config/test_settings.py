@@ -20,7 +20,9 @@ from hpe.config.settings import (
 )
 from hpe.config.sources import load_config, parse_sync
 from hpe.errors import ConfigError
-from hpe.protocol import messages
+from hpe.protocol.enums import SelfTrade
+from hpe.protocol.internal import Configure, PlaceLimits
+from hpe.protocol.limits import AMOUNT_MAX
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
 
@@ -97,7 +99,7 @@ def test_demo_scales_give_a_cent_per_tick():
         )
         assert price_of_one_tick == Decimal("0.01")
         worst = row.price_max * row.quantity_max * row.quote_atoms_per_tick
-        assert worst <= messages.AMOUNT_MAX
+        assert worst <= AMOUNT_MAX
 
 
 def test_a_file_sets_everything_and_replaces_the_demo(write):
@@ -321,7 +323,7 @@ def test_terms_at_their_bounds_are_allowed():
     assert Config(instruments=(row,)).instruments == (row,)
 
 
-@pytest.mark.parametrize("policy", messages.SelfTrade)
+@pytest.mark.parametrize("policy", SelfTrade)
 def test_self_trade_policies_go_by_name(policy):
     row = InstrumentConfig("BTC/USD", "BTC", "USD", self_trade=policy.name.lower())
     assert row.to_setting().self_trade is policy
@@ -366,15 +368,14 @@ def test_configure_carries_what_can_change_an_outcome():
     assert (command.request_id, command.auto_create) == (5, True)
     assert (command.session_expiry_ns, command.open_orders_max) == (7_000_000_000, 9)
     assert command.open_orders_per_user_max == 8
-    assert command.places == messages.PlaceLimits()
-    places = {name: 50 + n for n, name in enumerate(messages.PlaceLimits.__struct_fields__)}
-    assert demo_config(**places).to_configure(5).places == messages.PlaceLimits(**places)
+    assert command.places == PlaceLimits()
+    places = {name: 50 + n for n, name in enumerate(PlaceLimits.__struct_fields__)}
+    assert demo_config(**places).to_configure(5).places == PlaceLimits(**places)
     assert [row.symbol for row in command.assets] == ["BTC", "ETH", "USD"]
     for found, row in zip(command.instruments, config.instruments, strict=True):
-        expected = {**msgspec.structs.asdict(row), "self_trade": messages.SelfTrade.NONE}
+        expected = {**msgspec.structs.asdict(row), "self_trade": SelfTrade.NONE}
         assert msgspec.structs.asdict(found) == expected
-    frame = msgspec.msgpack.encode(command)
-    assert msgspec.msgpack.decode(frame, type=messages.Configure) == command
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=Configure) == command
 
 
 @given(text=st.text(max_size=20))

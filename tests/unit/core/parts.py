@@ -15,7 +15,8 @@ from hpe.core.money.fees import FeeRates, rates_of
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms
-from hpe.protocol.messages import INT_MAX, OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.enums import OrderType, SelfTrade, Side, TimeInForce
+from hpe.protocol.limits import INT_MAX
 
 FREE = rates_of(0, 0)
 """The rates of whoever pays no fees."""

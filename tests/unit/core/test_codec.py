@@ -15,19 +15,14 @@ from hpe.core.codec import (
     error_body,
     with_duplicate_flag,
 )
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
+from hpe.protocol.control import Error
+from hpe.protocol.flags import FLAG_DUPLICATE
 from hpe.protocol.frames import ends_inside_frame, frame, split_frames, type_of
-from hpe.protocol.messages import (
-    COMMANDS,
-    ERROR_TRAITS,
-    FLAG_DUPLICATE,
-    INT_MAX,
-    REPLIES,
-    RESPONSE_BYTES_MAX,
-    Error,
-    ErrorCode,
-    OrderResponse,
-    type_number,
-)
+from hpe.protocol.limits import INT_MAX, RESPONSE_BYTES_MAX
+from hpe.protocol.orders import OrderResponse
+from hpe.protocol.registry import COMMANDS, REPLIES
 
 pack = msgpack.packb
 DEPOSIT = [69, 1, 1, 5]

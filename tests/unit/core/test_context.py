@@ -10,7 +10,9 @@ from hpe.core.origins import origin_of, service_origin
 from hpe.core.places import Places
 from hpe.core.session import Session
 from hpe.core.settings import Settings
-from hpe.protocol.messages import COMMANDS, HELLO_CANCEL_ON_DISCONNECT, INTERNAL, Role
+from hpe.protocol.enums import Role
+from hpe.protocol.flags import HELLO_CANCEL_ON_DISCONNECT
+from hpe.protocol.registry import COMMANDS, INTERNAL
 
 PLAIN, CANCELS = 0, HELLO_CANCEL_ON_DISCONNECT
 

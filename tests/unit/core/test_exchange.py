@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 
 BUY, SELL = Side
 

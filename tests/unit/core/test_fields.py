@@ -5,21 +5,12 @@ import pytest
 
 from hpe.core.fields import BadField, Rule, read_fields, rows_of
 from hpe.core.wellformed import Malformed, ValueKind, read_value, value_end
-from hpe.protocol.messages import (
-    COMMANDS,
-    CONTROL,
-    INTERNAL,
-    QUERIES,
-    AddAsset,
-    Configure,
-    Deposit,
-    GetOrder,
-    MassCancel,
-    ReplaceOrder,
-    SubmitOco,
-    SubmitOrder,
-    type_number,
-)
+from hpe.protocol.base import type_number
+from hpe.protocol.internal import Configure
+from hpe.protocol.listings import AddAsset
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import GetOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
+from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
 from tests.support.msgpack_forms import MALFORMED, well_formed
 
 REQUESTS = (*CONTROL, *QUERIES, *COMMANDS, *INTERNAL)

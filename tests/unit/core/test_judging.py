@@ -14,17 +14,12 @@ from hpe.core.judging import (
     judge,
     refusal,
 )
-from hpe.protocol.messages import (
-    COMMANDS,
-    ERROR_TRAITS,
-    INT_MAX,
-    QUERIES,
-    Deposit,
-    Error,
-    ErrorCode,
-    Ping,
-    type_number,
-)
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
+from hpe.protocol.control import Error, Ping
+from hpe.protocol.limits import INT_MAX
+from hpe.protocol.money import Deposit
+from hpe.protocol.registry import COMMANDS, QUERIES
 
 pack = msgpack.packb
 DEPOSIT = [69, 1, 1, 5]

@@ -3,20 +3,11 @@
 import pytest
 
 from hpe.core.permissions import permitted
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    Channel,
-    Heartbeat,
-    Hello,
-    Logon,
-    Logout,
-    Ping,
-    Role,
-    ServerInfo,
-    SubscribePrivate,
-    Unsubscribe,
-    UnsubscribePrivate,
-)
+from hpe.protocol.control import Heartbeat, Hello, Logon, Logout, Ping, ServerInfo
+from hpe.protocol.enums import Channel, Role
+from hpe.protocol.limits import HOUSE_USER
+from hpe.protocol.market_data import Unsubscribe
+from hpe.protocol.reports import SubscribePrivate, UnsubscribePrivate
 from tests.support import naive_permissions
 from tests.support.naive_permissions import COLUMNS
 

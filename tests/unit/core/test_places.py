@@ -1,6 +1,7 @@
 """What the places remember: no key that holds nothing."""
 
-from hpe.protocol.messages import HOUSE_USER, Role, Side
+from hpe.protocol.enums import Role, Side
+from hpe.protocol.limits import HOUSE_USER
 
 
 def test_keys_that_hold_nothing_are_not_remembered_for_ever(market, client):

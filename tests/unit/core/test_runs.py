@@ -9,18 +9,11 @@ import pytest
 
 from hpe.core.contract import Run
 from hpe.core.runs import CANCEL_TYPES, NO_TYPE, ORDER_TYPES, split_run
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.codes import ErrorCode
 from hpe.protocol.frames import FrameScanner, encode_frame
-from hpe.protocol.messages import (
-    CancelOrder,
-    ErrorCode,
-    GetBalance,
-    MassCancel,
-    ReplaceOrder,
-    Request,
-    SubmitOco,
-    SubmitOrder,
-    type_number,
-)
+from hpe.protocol.money import GetBalance
+from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 
 BUSY = int(ErrorCode.BUSY)
 KINDS: list[Request] = [

@@ -5,7 +5,8 @@ import pytest
 from hpe.core.sessions import Sessions
 from hpe.core.timers import Timers
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import AddAsset, SessionAttached
+from hpe.protocol.internal import SessionAttached
+from hpe.protocol.listings import AddAsset
 
 
 def test_what_is_kept_of_reconnects_is_bounded():

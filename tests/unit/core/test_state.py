@@ -5,7 +5,7 @@ import pytest
 from hpe.core.money.fees import rates_of
 from hpe.core.trading.triggers import Firing
 from hpe.core.trading.turns import UncrossInProgress, row_of
-from hpe.protocol.messages import InstrumentStatus
+from hpe.protocol.enums import InstrumentStatus
 from tests.support.lively import ICEBERG, LIMIT_LEG, STOP, STOP_LEG, TRAILING, hashes_differ, lively
 
 __all__ = ["lively"]

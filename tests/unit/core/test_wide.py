@@ -16,12 +16,8 @@ from hpe.core.wide import (
     trail_trigger,
     worst_fee,
 )
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    INT_MAX,
-    PPM,
-    Side,
-)
+from hpe.protocol.enums import Side
+from hpe.protocol.limits import AMOUNT_MAX, INT_MAX, PPM
 from tests.unit.core.parts import new_book, new_stop
 
 BUY, SELL = Side

@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from hpe.net.arrivals import GONE_PER_TURN, TAKEN_PER_TURN, Arrivals
 from hpe.net.limits.pacing import IDLE_BURST, Traffic, Turnstile
-from hpe.protocol.messages import ErrorCode
+from hpe.protocol.codes import ErrorCode
 from tests.support.line import ONE_AND_ZERO
 from tests.support.wire import until
 

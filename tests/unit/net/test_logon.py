@@ -22,7 +22,10 @@ from hpe.net.logon import (
     Grant,
     LogonRefusal,
 )
-from hpe.protocol.messages import INT_MAX, PROTOCOL_VERSION, ErrorCode, Hello, Logon, Role
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Hello, Logon
+from hpe.protocol.enums import Role
+from hpe.protocol.limits import INT_MAX, PROTOCOL_VERSION
 
 SECRET, OTHER = b"s" * 32, b"o" * 32
 PRIVATE = b"p" * 32

@@ -9,7 +9,9 @@ import pytest
 
 from hpe.net.logon import UNKNOWN_KEY, WRONG_PROOF, WRONG_USER, Grant
 from hpe.net.logon_log import LINES, LogonLog
-from hpe.protocol.messages import ErrorCode, Hello, Role
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Hello
+from hpe.protocol.enums import Role
 from tests.support.secrecy import assert_silent
 
 HELLO = Hello(1, 1, 7, key_id="desk-1", client="demo/1")

@@ -11,7 +11,7 @@ from hpe.core.output.private_ring import Overrun, PrivateRing
 from hpe.net.limits.credits import CreditPool
 from hpe.net.send_queue import TAKE_BYTES, USERS_AT_ONCE, Parcel, SendQueue
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import BalanceReport, PrivateUpdate
+from hpe.protocol.reports import BalanceReport, PrivateUpdate
 
 UPDATES = msgspec.msgpack.Decoder(PrivateUpdate)
 CREDITS_BYTES = 30

@@ -10,14 +10,11 @@ from hpe.access.proofs import new_nonce, prove
 from hpe.core.contract import SYSTEM_CONNECTION
 from hpe.net.logon import OTHER_REQUEST, UNKNOWN_KEY, WRONG_PROOF, WRONG_USER, Authenticator
 from hpe.net.session import NOTHING, SessionProtocol, State, Step
-from hpe.protocol.frames import Chunk, encode_frame
-from hpe.protocol.messages import (
-    LOGOUT_KEEP_ORDERS,
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import (
     Challenge,
-    Deposit,
-    DetachCause,
     Error,
-    ErrorCode,
     Heartbeat,
     Hello,
     LoggedOut,
@@ -25,18 +22,21 @@ from hpe.protocol.messages import (
     Logout,
     Ping,
     Pong,
-    Request,
-    Role,
     ServerInfoReply,
+    Welcome,
+)
+from hpe.protocol.enums import DetachCause, Role
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
+from hpe.protocol.frames import Chunk, encode_frame
+from hpe.protocol.internal import (
     SessionAttached,
     SessionAttachedResponse,
     SessionClosed,
     SessionDetached,
-    SubscribePrivate,
-    Unsubscribe,
-    UnsubscribePrivate,
-    Welcome,
 )
+from hpe.protocol.market_data import Unsubscribe
+from hpe.protocol.money import Deposit
+from hpe.protocol.reports import SubscribePrivate, UnsubscribePrivate
 
 Answer = Welcome | Pong | LoggedOut | Error | ServerInfoReply | Challenge
 ANSWERS = msgspec.msgpack.Decoder(Answer)

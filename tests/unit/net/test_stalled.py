@@ -9,20 +9,13 @@ from hpe.core.contract import Run
 from hpe.net.logon import Authenticator, Grant
 from hpe.net.session import SessionProtocol, State, error_frame
 from hpe.net.stalled import refuse_orders
+from hpe.protocol.base import Request
+from hpe.protocol.codes import LOG_WAITS
+from hpe.protocol.enums import Role
 from hpe.protocol.frames import Chunk, encode_frame
-from hpe.protocol.messages import (
-    LOG_WAITS,
-    CancelOrder,
-    Deposit,
-    GetBalance,
-    MassCancel,
-    ReplaceOrder,
-    Request,
-    Role,
-    SessionAttachedResponse,
-    SubmitOco,
-    SubmitOrder,
-)
+from hpe.protocol.internal import SessionAttachedResponse
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 from tests.unit.net.test_session import Facts
 
 LAST = 7

@@ -17,7 +17,7 @@ from hpe.net.watchdog import (
     Finding,
     Watchdog,
 )
-from hpe.protocol.messages import SILENCE_HEARTBEATS
+from hpe.protocol.limits import SILENCE_HEARTBEATS
 
 START_S = 1_000.0
 HEARTBEAT_S = 15.0

@@ -25,27 +25,12 @@ from hpe.orderflow.files import (
 )
 from hpe.orderflow.judge import ExpectationJudge, HashJudge, book_differences, differences
 from hpe.orderflow.wire import FlowTranslator
-from hpe.protocol.messages import (
-    BalanceReply,
-    CancelOrder,
-    CancelReason,
-    ExecType,
-    ExecutionReport,
-    FillRow,
-    InstrumentStatus,
-    Liquidity,
-    OrderResponse,
-    OrderStatus,
-    RejectReason,
-    ReplaceOrder,
-    SetStatus,
-    SetStatusResponse,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    Uncross,
-    UncrossResponse,
-)
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import ExecType, InstrumentStatus, Liquidity, OrderStatus, Side, TimeInForce
+from hpe.protocol.money import BalanceReply
+from hpe.protocol.operations import SetStatus, SetStatusResponse, Uncross, UncrossResponse
+from hpe.protocol.orders import CancelOrder, FillRow, OrderResponse, ReplaceOrder, SubmitOrder
+from hpe.protocol.reports import ExecutionReport
 from tests.support.naive_book import NaiveBook
 
 HEADER = "seq,ts,op,order_id,side,qty,price"

@@ -16,17 +16,11 @@ from hpe.core.rows import DumpedSession
 from hpe.errors import InvariantViolation
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, Clock, Reading
 from hpe.pipeline.matching_thread import _DUE, PAUSES, STOP, QueuedBatch, Served, _take, run
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.enums import DetachCause
 from hpe.protocol.frames import frame, split_frames
-from hpe.protocol.messages import (
-    AddAsset,
-    DetachCause,
-    ListAssets,
-    Request,
-    SessionAttached,
-    SessionDetached,
-    Tick,
-    type_number,
-)
+from hpe.protocol.internal import SessionAttached, SessionDetached, Tick
+from hpe.protocol.listings import AddAsset, ListAssets
 from tests.support.core_around import CoreAround
 from tests.support.dumps import rows_of
 from tests.support.hand_set_clock import NOON_NS, HandSetClock

@@ -12,11 +12,9 @@ from hpe.net.session import internal_run
 from hpe.pipeline.sequencer import (
     BATCHES_OUTSTANDING_MAX,
 )
-from hpe.protocol.messages import (
-    DetachCause,
-    ErrorCode,
-    SessionDetached,
-)
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import DetachCause
+from hpe.protocol.internal import SessionDetached
 from tests.support.sequencer_bench import (
     BOUNDS,
     CANCEL,

@@ -13,12 +13,10 @@ from hpe.pipeline.sequencer import (
     BATCHES_OUTSTANDING_MAX,
     READ_SHARE,
 )
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode
 from hpe.protocol.frames import frame
-from hpe.protocol.messages import (
-    ErrorCode,
-    Request,
-    SessionClosed,
-)
+from hpe.protocol.internal import SessionClosed
 from tests.support.sequencer_bench import (
     BUSY,
     CANCEL,

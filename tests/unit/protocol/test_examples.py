@@ -8,23 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.protocol.messages import (
-    HOUSE_USER,
-    PPM,
-    GetInstrument,
-    InstrumentReply,
-    InstrumentStatus,
-    OrderResponse,
-    OrderTerms,
-    OrderType,
-    SetStatus,
-    SetStatusResponse,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-    Uncross,
-    UncrossResponse,
-)
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.limits import HOUSE_USER, PPM
+from hpe.protocol.listings import GetInstrument, InstrumentReply
+from hpe.protocol.operations import SetStatus, SetStatusResponse, Uncross, UncrossResponse
+from hpe.protocol.orders import OrderResponse, OrderTerms, SubmitOrder
 from tests.support.core_driver import Venue
 from tests.support.protocol_examples import (
     BASE,

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe.errors import ProtocolError
-from hpe.protocol import messages
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Ping
 from hpe.protocol.frames import Chunk, FrameScanner, encode_frame, split_frames
-from hpe.protocol.messages import ErrorCode, Ping, SubmitOrder
+from hpe.protocol.limits import REQUEST_BYTES_MAX
+from hpe.protocol.listings import AssetsReply
+from hpe.protocol.orders import SubmitOrder
 
 BODY_BYTES_MAX = 300
 
@@ -39,9 +42,9 @@ def test_a_frame_is_length_prefix_and_messagepack_array() -> None:
 
 
 def test_a_frame_longer_than_any_request_is_encoded_too() -> None:
-    reply = messages.AssetsReply(1, 0, 5, [(i, "X" * 40, 2) for i in range(100)])
+    reply = AssetsReply(1, 0, 5, [(i, "X" * 40, 2) for i in range(100)])
     frame = encode_frame(reply)
-    assert int.from_bytes(frame[:4], "big") == len(frame) - 4 > messages.REQUEST_BYTES_MAX
+    assert int.from_bytes(frame[:4], "big") == len(frame) - 4 > REQUEST_BYTES_MAX
 
 
 def test_consecutive_requests_are_one_chunk_and_control_is_a_chunk_of_its_own() -> None:

@@ -10,13 +10,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from hpe.protocol import messages
-from hpe.protocol.messages import INT_MAX, Reply, Request, type_number
+from hpe.protocol.base import Reply, Request, type_number
+from hpe.protocol.control import Error, Hello, Logon, ServerInfoReply
+from hpe.protocol.limits import (
+    CHANGES_PER_UPDATE_MAX,
+    COMMAND_FIRST,
+    DEPTH_MAX,
+    INT_MAX,
+    INTERNAL_FIRST,
+    LOGON_BYTES_MAX,
+    NONCE_BYTES,
+    PAGE_MAX,
+    PAIR_SYMBOL_CHARS_MAX,
+    REPLY_BYTES_MAX,
+    REPORTS_PER_UPDATE_MAX,
+    REQUEST_BYTES_MAX,
+    RESPONSE_BYTES_MAX,
+    SNAPSHOT_ORDERS_MAX,
+)
+from hpe.protocol.market_data import (
+    LevelsUpdate,
+    OrdersUpdate,
+    Subscribed,
+    TradesUpdate,
+)
+from hpe.protocol.orders import OrderTerms, SubmitOrder
+from hpe.protocol.registry import COMMANDS, CONTROL, EMBEDDED, INTERNAL, QUERIES, REPLIES
+from hpe.protocol.reports import PrivateUpdate
 
-REQUESTS = (*messages.CONTROL, *messages.QUERIES, *messages.COMMANDS, *messages.INTERNAL)
-# What stands inside other messages only has the same form and is held alike.
-EMBEDDED = (messages.OrdersSnapshot, messages.HoldReport, messages.BalanceReport)
-ALL = (*REQUESTS, *messages.REPLIES, *EMBEDDED)
+REQUESTS = (*CONTROL, *QUERIES, *COMMANDS, *INTERNAL)
+ALL = (*REQUESTS, *REPLIES, *EMBEDDED)
 
 
 def scalar(kind):
@@ -36,7 +59,7 @@ BOUNDED = [
     for position, field in enumerate(inspect.type_info(message).fields, 1)
     if isinstance(scalar(field.type), inspect.IntType | inspect.StrType | inspect.BytesType)
 ]
-TERMS = inspect.type_info(messages.OrderTerms).fields
+TERMS = inspect.type_info(OrderTerms).fields
 
 
 @cache
@@ -184,7 +207,7 @@ def test_bounds_of_every_term_of_an_order(position):
     name, kind = TERMS[position].name, TERMS[position].type
 
     def submitted(*terms):
-        return decode(messages.SubmitOrder, [64, 1, 1, 0, 1, 2, 1, 5, 5, 0, 0, [*terms]])
+        return decode(SubmitOrder, [64, 1, 1, 0, 1, 2, 1, 5, 5, 0, 0, [*terms]])
 
     before = [0] * position
     for value in (kind.ge, kind.le):
@@ -194,7 +217,7 @@ def test_bounds_of_every_term_of_an_order(position):
             submitted(*before, value)
     with pytest.raises(msgspec.ValidationError):
         submitted(*[0] * len(TERMS), 0)
-    assert submitted(*before).terms == messages.OrderTerms(*before)
+    assert submitted(*before).terms == OrderTerms(*before)
 
 
 @pytest.mark.parametrize("message", REQUESTS, ids=lambda each: each.__name__)
@@ -220,7 +243,7 @@ def test_enums_refuse_other_values(message):
                 assert_refused(message, [*array[:position], value, *array[position + 1 :]])
 
 
-@pytest.mark.parametrize("message", messages.REPLIES, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("message", REPLIES, ids=lambda each: each.__name__)
 @settings(max_examples=25)  # eighty-odd messages share the work
 @given(data=st.data())
 def test_replies_may_grow(message, data):
@@ -231,24 +254,20 @@ def test_replies_may_grow(message, data):
 
 
 COMMAND_RESPONSES = [
-    reply
-    for reply in messages.REPLIES
-    if messages.COMMAND_FIRST <= type_number(reply) < messages.INTERNAL_FIRST
+    reply for reply in REPLIES if COMMAND_FIRST <= type_number(reply) < INTERNAL_FIRST
 ]
 
 
 @pytest.mark.parametrize("response", COMMAND_RESPONSES, ids=lambda each: each.__name__)
 def test_a_command_response_fits_what_sessions_remember(response):
     largest = response(*[INT_MAX] * len(response.__struct_fields__))
-    assert len(msgspec.msgpack.encode(largest)) <= messages.RESPONSE_BYTES_MAX
+    assert len(msgspec.msgpack.encode(largest)) <= RESPONSE_BYTES_MAX
 
 
 def test_every_command_has_a_response_of_its_type():
-    assert sorted(map(type_number, COMMAND_RESPONSES)) == sorted(
-        map(type_number, messages.COMMANDS)
-    )
-    of_others = {type_number(each) for each in (*messages.CONTROL, *messages.QUERIES)}
-    assert of_others <= {type_number(each) for each in messages.REPLIES}
+    assert sorted(map(type_number, COMMAND_RESPONSES)) == sorted(map(type_number, COMMANDS))
+    of_others = {type_number(each) for each in (*CONTROL, *QUERIES)}
+    assert of_others <= {type_number(each) for each in REPLIES}
 
 
 @pytest.mark.parametrize("base", [Request, Reply])
@@ -263,9 +282,9 @@ def largest(kind, rows):
         case inspect.IntType() | inspect.EnumType():
             return INT_MAX
         case inspect.StrType():
-            return "x" * (kind.max_length or messages.PAIR_SYMBOL_CHARS_MAX)
+            return "x" * (kind.max_length or PAIR_SYMBOL_CHARS_MAX)
         case inspect.BytesType():
-            return bytes(kind.max_length or messages.NONCE_BYTES)
+            return bytes(kind.max_length or NONCE_BYTES)
         case inspect.BoolType():
             return True
         case inspect.NoneType():
@@ -292,31 +311,31 @@ def packed_length(value):
 
 @pytest.mark.parametrize(
     "message",
-    [*messages.CONTROL, *messages.QUERIES, *messages.COMMANDS],
+    [*CONTROL, *QUERIES, *COMMANDS],
     ids=lambda each: each.__name__,
 )
 def test_the_largest_requests_fit_their_limits(message):
-    limit = messages.REQUEST_BYTES_MAX
-    if message in (messages.Hello, messages.Logon):
-        limit = messages.LOGON_BYTES_MAX
+    limit = REQUEST_BYTES_MAX
+    if message in (Hello, Logon):
+        limit = LOGON_BYTES_MAX
     assert packed_length(largest_array(message, 0)) <= limit
 
 
 ROWS_MAX = {
-    messages.Subscribed: messages.SNAPSHOT_ORDERS_MAX,  # no fewer than DEPTH_MAX
-    messages.PrivateUpdate: messages.REPORTS_PER_UPDATE_MAX,
-    messages.LevelsUpdate: messages.CHANGES_PER_UPDATE_MAX,
-    messages.OrdersUpdate: messages.CHANGES_PER_UPDATE_MAX,
-    messages.TradesUpdate: messages.CHANGES_PER_UPDATE_MAX,
+    Subscribed: SNAPSHOT_ORDERS_MAX,  # no fewer than DEPTH_MAX
+    PrivateUpdate: REPORTS_PER_UPDATE_MAX,
+    LevelsUpdate: CHANGES_PER_UPDATE_MAX,
+    OrdersUpdate: CHANGES_PER_UPDATE_MAX,
+    TradesUpdate: CHANGES_PER_UPDATE_MAX,
 }
 
 
 @pytest.mark.parametrize(
     "message",
-    [each for each in messages.REPLIES if each not in (messages.ServerInfoReply, messages.Error)],
+    [each for each in REPLIES if each not in (ServerInfoReply, Error)],
     ids=lambda each: each.__name__,
 )
 def test_the_largest_replies_fit_a_frame(message):
-    assert messages.DEPTH_MAX <= messages.PAGE_MAX <= messages.SNAPSHOT_ORDERS_MAX
-    rows = ROWS_MAX.get(message, messages.PAGE_MAX)
-    assert packed_length(largest_array(message, rows)) <= messages.REPLY_BYTES_MAX
+    assert DEPTH_MAX <= PAGE_MAX <= SNAPSHOT_ORDERS_MAX
+    rows = ROWS_MAX.get(message, PAGE_MAX)
+    assert packed_length(largest_array(message, rows)) <= REPLY_BYTES_MAX

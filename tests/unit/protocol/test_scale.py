@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hpe.config.settings import Config, InstrumentConfig
 from hpe.errors import ConfigError
-from hpe.protocol.messages import AMOUNT_MAX
+from hpe.protocol.limits import AMOUNT_MAX
 from hpe.protocol.scale import is_decimal_scale
 
 POWERS = st.integers(0, 62).map(lambda exponent: 2**exponent)

@@ -16,31 +16,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from hpe.protocol.messages import (
-    FLAG_DUPLICATE,
-    BalanceReport,
-    BookChange,
-    CancelOrder,
-    CancelReason,
-    Channel,
-    Deposit,
-    Error,
-    ErrorCode,
-    ExecType,
-    ExecutionReport,
-    Hello,
+from hpe.protocol.codes import CancelReason, ErrorCode
+from hpe.protocol.control import Error, Hello
+from hpe.protocol.enums import BookChange, Channel, ExecType, OrderType, Side, TimeInForce
+from hpe.protocol.flags import FLAG_DUPLICATE
+from hpe.protocol.market_data import (
     LevelsUpdate,
-    OrderReport,
     OrdersSnapshot,
     OrdersUpdate,
-    OrderType,
-    PrivateReport,
-    Side,
-    SubmitOrder,
     Subscribe,
     Subscribed,
-    TimeInForce,
 )
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import CancelOrder, SubmitOrder
+from hpe.protocol.reports import BalanceReport, ExecutionReport, OrderReport, PrivateReport
 from tests.support import protocol_document as document
 from tests.support.core_driver import Venue
 from tests.support.protocol_examples import (

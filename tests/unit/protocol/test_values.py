@@ -7,28 +7,49 @@ import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.permissions import SCOPES, Scope
-from hpe.protocol import messages
+from hpe.protocol.base import type_number
+from hpe.protocol.codes import ERROR_TRAITS, CancelReason, ErrorCode, RejectReason
+from hpe.protocol.enums import (
+    BookChange,
+    Channel,
+    DetachCause,
+    ExecType,
+    HoldChange,
+    InstrumentStatus,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    Role,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from hpe.protocol.flags import HELLO_FLAGS_ALL, LOGOUT_FLAGS_ALL, ORDER_FLAGS_ALL
+from hpe.protocol.market_data import MarketUpdate
+from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
+from hpe.protocol.reports import PrivateReport
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
 from tests.support.protocol_document import snake
+from tests.support.wire_facts import facts
 
 SECTIONS = document.sections((PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8"))
-REQUESTS = (*messages.CONTROL, *messages.QUERIES, *messages.COMMANDS)
+REQUESTS = (*CONTROL, *QUERIES, *COMMANDS)
 ENUMS = (
-    messages.Side,
-    messages.OrderType,
-    messages.TimeInForce,
-    messages.OrderStatus,
-    messages.ExecType,
-    messages.Liquidity,
-    messages.SelfTrade,
-    messages.InstrumentStatus,
-    messages.Role,
-    messages.Channel,
-    messages.BookChange,
-    messages.HoldChange,
-    messages.RejectReason,
-    messages.CancelReason,
+    Side,
+    OrderType,
+    TimeInForce,
+    OrderStatus,
+    ExecType,
+    Liquidity,
+    SelfTrade,
+    InstrumentStatus,
+    Role,
+    Channel,
+    BookChange,
+    HoldChange,
+    RejectReason,
+    CancelReason,
 )
 YES_NO = {True: "yes", False: "no"}
 
@@ -36,7 +57,7 @@ YES_NO = {True: "yes", False: "no"}
 def test_internal_commands():
     rows = document.table(SECTIONS["Internal commands"], "type", "name", "meaning")
     assert [(int(row["type"]), row["name"]) for row in rows] == [
-        (messages.type_number(each), snake(each.__name__)) for each in messages.INTERNAL
+        (type_number(each), snake(each.__name__)) for each in INTERNAL
     ]
 
 
@@ -47,7 +68,7 @@ def test_limits():
     type_numbers = {"QUERY_FIRST", "COMMAND_FIRST", "INTERNAL_FIRST", "TYPE_LAST"}
     expected = {
         name: value
-        for name, value in vars(messages).items()
+        for name, value in facts().items()
         if name.isupper() and type(value) is int  # no booleans
         if not name.startswith(no_limits) and name not in type_numbers
     }
@@ -71,14 +92,14 @@ def test_flags():
     for prefix, rows in zip(("FLAG_", "ORDER_", "HELLO_", "LOGOUT_"), groups, strict=True):
         assert {row["constant"]: int(row["value"]) for row in rows} == {
             name: value
-            for name, value in vars(messages).items()
+            for name, value in facts().items()
             if name.startswith(prefix) and not name.endswith("_FLAGS_ALL")
         }
     values = [sum(int(row["value"]) for row in rows) for rows in groups]
     assert values[1:] == [
-        messages.ORDER_FLAGS_ALL,
-        messages.HELLO_FLAGS_ALL,
-        messages.LOGOUT_FLAGS_ALL,
+        ORDER_FLAGS_ALL,
+        HELLO_FLAGS_ALL,
+        LOGOUT_FLAGS_ALL,
     ]
 
 
@@ -93,23 +114,21 @@ def test_values_of_an_enum_in_their_order(enum):
 def test_every_enum_that_clients_see_is_documented():
     defined = {
         value
-        for value in vars(messages).values()
+        for value in facts().values()
         if isinstance(value, type) and issubclass(value, IntEnum) and value is not IntEnum
     }
-    assert defined == {*ENUMS, messages.ErrorCode, messages.DetachCause}
+    assert defined == {*ENUMS, ErrorCode, DetachCause}
 
 
 def test_a_reason_is_a_reject_or_a_cancel():
-    assert not {int(each) for each in messages.RejectReason} & {
-        int(each) for each in messages.CancelReason
-    }
+    assert not {int(each) for each in RejectReason} & {int(each) for each in CancelReason}
 
 
-@pytest.mark.parametrize("role", messages.Role, ids=lambda role: role.name.lower())
+@pytest.mark.parametrize("role", Role, ids=lambda role: role.name.lower())
 def test_roles_are_those_of_the_core(role):
     """Every request once, and for every role the scope that the core refuses by."""
     words = {Scope.NOBODY: "no", Scope.OWN: "own", Scope.ANYBODY: "any"}
-    names = [each.name.lower() for each in messages.Role]
+    names = [each.name.lower() for each in Role]
     rows = document.table(SECTIONS["Roles"], "request", *names)
     listed = [
         (request, row[role.name.lower()]) for row in rows for request in row["request"].split(", ")
@@ -122,9 +141,9 @@ def test_roles_are_those_of_the_core(role):
 def test_channels_name_their_messages():
     (rows,) = document.tables(SECTIONS["Channels"])
     assert [row["channel"] for row in rows] == [
-        f"{int(each)} {each.name.lower()}" for each in messages.Channel
+        f"{int(each)} {each.name.lower()}" for each in Channel
     ]
-    known = {snake(each.__name__) for each in messages.MarketUpdate.__args__}
+    known = {snake(each.__name__) for each in MarketUpdate.__args__}
     assert {row["snapshot"].split()[0] for row in rows} <= known
 
 
@@ -132,11 +151,11 @@ def test_private_reports_are_those_of_the_stream():
     """The table of what is reported names every kind of report and every exec type but fills."""
     (rows,) = document.tables(SECTIONS["What is reported"])
     assert {row["report"].split()[0] for row in rows} == {
-        snake(each.__name__) for each in messages.PrivateReport.__args__
+        snake(each.__name__) for each in PrivateReport.__args__
     }
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row["report"])]
     assert sorted(named) == sorted(
-        each.name.lower() for each in messages.ExecType if each is not messages.ExecType.TRADE
+        each.name.lower() for each in ExecType if each is not ExecType.TRADE
     )
 
 
@@ -150,6 +169,6 @@ def test_error_codes():
             "fatal": YES_NO[traits.fatal],
             "meaning": traits.text,
         }
-        for code, traits in messages.ERROR_TRAITS.items()
+        for code, traits in ERROR_TRAITS.items()
     ]
-    assert list(messages.ERROR_TRAITS) == list(messages.ErrorCode)
+    assert list(ERROR_TRAITS) == list(ErrorCode)

@@ -5,7 +5,8 @@ import pytest
 from hpe.core.holders import NOBODY
 from hpe.core.money.balances import BalanceCache
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import AMOUNT_MAX, HOUSE_USER, RejectReason
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER
 
 USER, ASSET = 7, 1
 

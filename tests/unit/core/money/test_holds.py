@@ -10,7 +10,8 @@ from hpe.core.places import Places
 from hpe.core.settings import Settings
 from hpe.core.timers import HOLD, Timers
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import PlaceLimits, RejectReason
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.internal import PlaceLimits
 
 USER, ASSET, OTHER = 7, 1, 8
 

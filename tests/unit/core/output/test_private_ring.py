@@ -11,7 +11,7 @@ import pytest
 from hpe.core.output.private_ring import CHUNKS_PER_SEGMENT, Overrun, PrivateRing
 from hpe.errors import InvariantViolation
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import BalanceReport, PrivateUpdate
+from hpe.protocol.reports import BalanceReport, PrivateUpdate
 
 ALL = 1 << 40
 

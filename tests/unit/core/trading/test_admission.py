@@ -18,18 +18,10 @@ from hpe.core.trading.admission import (
     contradicts,
 )
 from hpe.core.trading.orders import Terms, UserOrders
-from hpe.protocol.messages import (
-    AMOUNT_MAX,
-    INT_MAX,
-    InstrumentStatus,
-    OrderTerms,
-    OrderType,
-    RejectReason,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.limits import AMOUNT_MAX, INT_MAX
+from hpe.protocol.orders import OrderTerms, SubmitOco, SubmitOrder
 from tests.unit.core.parts import FREE, new_book, new_order, new_stop
 
 BUY, SELL = Side

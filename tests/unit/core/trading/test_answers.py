@@ -7,20 +7,17 @@ from typing import Any
 import pytest
 
 from hpe.core.trading.answers import changed_nothing
-from hpe.protocol.messages import (
-    FLAG_UNCHANGED,
-    CancelReason,
+from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.enums import OrderStatus
+from hpe.protocol.flags import FLAG_UNCHANGED
+from hpe.protocol.listings import ResolveInstrumentResponse
+from hpe.protocol.money import DepositResponse, HoldResponse, LockResponse
+from hpe.protocol.orders import (
     CancelResponse,
-    DepositResponse,
-    HoldResponse,
-    LockResponse,
     MassCancelResponse,
     OcoResponse,
     OrderResponse,
-    OrderStatus,
-    RejectReason,
     ReplaceResponse,
-    ResolveInstrumentResponse,
 )
 
 TIME = 1_700_000_000_000_000_000

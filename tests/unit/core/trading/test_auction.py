@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hpe.core.trading.auction import NO_CLEARING, clearing, fill_auction
-from hpe.protocol.messages import InstrumentStatus, Side
+from hpe.protocol.enums import InstrumentStatus, Side
 from tests.unit.core.parts import new_book, new_order
 
 BUY, SELL = Side

@@ -4,15 +4,10 @@ import pytest
 
 from hpe.core.contract import Limits
 from hpe.core.trading.orders import Order
-from hpe.protocol.messages import (
-    CancelReason,
-    GetInstrument,
-    InstrumentReply,
-    InstrumentStatus,
-    SetStatus,
-    Side,
-    TimeInForce,
-)
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import InstrumentStatus, Side, TimeInForce
+from hpe.protocol.listings import GetInstrument, InstrumentReply
+from hpe.protocol.operations import SetStatus
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit
 

@@ -1,6 +1,7 @@
 """Which orders are remembered by their session: those that somebody may still ask for."""
 
-from hpe.protocol.messages import LOGOUT_KEEP_ORDERS, Side
+from hpe.protocol.enums import Side
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
 
 
 def test_orders_that_a_logout_left_are_no_longer_those_of_a_session(client):

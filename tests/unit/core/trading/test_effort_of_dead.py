@@ -4,17 +4,10 @@ import pytest
 
 from hpe.core.effort import CONTINUE
 from hpe.core.trading.orders import Order
-from hpe.protocol.messages import (
-    Error,
-    ErrorCode,
-    ExecType,
-    OrderType,
-    RejectReason,
-    Side,
-    SubmitOco,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import ErrorCode, RejectReason
+from hpe.protocol.control import Error
+from hpe.protocol.enums import ExecType, OrderType, Side, TimeInForce
+from hpe.protocol.orders import SubmitOco, SubmitOrder
 from tests.support.core_parts import place
 from tests.support.core_pit import DEAD, LIVING, buy_up_to, pit_before_the_dead
 

@@ -7,7 +7,7 @@ from hpe.core.money.fees import rates_of
 from hpe.core.trading.executor import AuctionFill, Executor
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.orders import Terms
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 from tests.unit.core.parts import FREE, new_book, new_order
 
 LOT, TICK = 3, 7

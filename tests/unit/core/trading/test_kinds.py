@@ -5,17 +5,10 @@ from itertools import product
 import pytest
 
 from hpe.core.trading.kinds import KINDS, RESTING, STOPS, Reserve, is_for, kind_of
-from hpe.protocol.messages import (
-    InstrumentStatus,
-    OrderTerms,
-    OrderType,
-    RejectReason,
-    ReplaceOrder,
-    SetStatus,
-    Side,
-    SubmitOrder,
-    TimeInForce,
-)
+from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.operations import SetStatus
+from hpe.protocol.orders import OrderTerms, ReplaceOrder, SubmitOrder
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
 from tests.support.core_pit import Pit

@@ -10,7 +10,8 @@ from hpe.core.effort import Effort
 from hpe.core.money.fees import rates_of
 from hpe.core.trading.matcher import Matcher
 from hpe.core.trading.orders import Terms
-from hpe.protocol.messages import FILLS_PER_COMMAND_MAX, PPM, SelfTrade, Side
+from hpe.protocol.enums import SelfTrade, Side
+from hpe.protocol.limits import FILLS_PER_COMMAND_MAX, PPM
 from tests.unit.core.parts import new_book, new_order
 
 BUY, SELL = Side

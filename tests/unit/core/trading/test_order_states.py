@@ -6,7 +6,8 @@ import pytest
 
 from hpe.core.trading.order_states import MOVES, OrderState
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import CancelOrder, OrderType, ReplaceOrder, Side
+from hpe.protocol.enums import OrderType, Side
+from hpe.protocol.orders import CancelOrder, ReplaceOrder
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit
 from tests.unit.core.parts import new_book, new_order

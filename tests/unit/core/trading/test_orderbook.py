@@ -8,7 +8,8 @@ import pytest
 from hpe.core.trading import orderbook
 from hpe.core.trading.orderbook import NEAR_LEVELS_MAX
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import INT_MAX, PPM, InstrumentStatus, Side
+from hpe.protocol.enums import InstrumentStatus, Side
+from hpe.protocol.limits import INT_MAX, PPM
 from tests.unit.core.parts import new_book, new_order
 
 SIDES = pytest.mark.parametrize("side", Side)

@@ -8,7 +8,8 @@ from hpe.core.timers import ORDER, Timers
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orders import Order, OrderIndex, Terms, UserOrders
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import CancelReason, OrderStatus, Side, TimeInForce
+from hpe.protocol.codes import CancelReason
+from hpe.protocol.enums import OrderStatus, Side, TimeInForce
 from tests.unit.core.parts import new_book, new_order, new_stop
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hpe.core.trading.triggers import Firing, Triggers, WaitingSide
 from hpe.errors import InvariantViolation
-from hpe.protocol.messages import Side
+from hpe.protocol.enums import Side
 from tests.unit.core.parts import new_book, new_order, new_stop
 
 BUY, SELL = Side

@@ -13,8 +13,9 @@ from hpe.core.contract import Run
 from hpe.net.delivery import conflation
 from hpe.net.delivery.conflation import Counts, LevelsBacklog, MarketBacklog, backlog_of
 from hpe.net.delivery.topics import MarketQueue, Topics
+from hpe.protocol.enums import BookChange, Channel
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import BookChange, Channel, LevelsUpdate, OrdersUpdate, Subscribe
+from hpe.protocol.market_data import LevelsUpdate, OrdersUpdate, Subscribe
 
 ALL = 1 << 40
 Book = tuple[dict[int, int], dict[int, int]]

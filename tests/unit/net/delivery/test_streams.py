@@ -12,19 +12,16 @@ from hpe.net.delivery.streams import Streams
 from hpe.net.limits.credits import CreditPool
 from hpe.net.send_queue import SendQueue
 from hpe.net.session import StreamRequest
+from hpe.protocol.control import Error
+from hpe.protocol.enums import Channel
 from hpe.protocol.frames import encode_frame, split_frames
-from hpe.protocol.messages import (
+from hpe.protocol.market_data import BestUpdate, Subscribe, Unsubscribe, Unsubscribed
+from hpe.protocol.reports import (
     BalanceReport,
-    BestUpdate,
-    Channel,
-    Error,
     PrivateSubscribed,
     PrivateUnsubscribed,
     PrivateUpdate,
-    Subscribe,
     SubscribePrivate,
-    Unsubscribe,
-    Unsubscribed,
     UnsubscribePrivate,
 )
 

@@ -10,20 +10,20 @@ from hpe.core.contract import Run
 from hpe.net.delivery import conflation
 from hpe.net.delivery import topics as module
 from hpe.net.delivery.topics import MarketQueue, Topics, has_subscribe
+from hpe.protocol.base import Request
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.enums import Channel
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
+from hpe.protocol.market_data import (
     BestUpdate,
-    Channel,
-    ErrorCode,
-    GetBalance,
     GetOrderbook,
     LevelsUpdate,
-    Request,
-    SubmitOrder,
     Subscribe,
     TradesUpdate,
     Unsubscribed,
 )
+from hpe.protocol.money import GetBalance
+from hpe.protocol.orders import SubmitOrder
 
 ALL = 1 << 40
 INSTRUMENTS = 1_000

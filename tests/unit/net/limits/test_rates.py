@@ -10,21 +10,14 @@ from hpe.core.contract import Run
 from hpe.net.limits import rates
 from hpe.net.limits.rates import RateLimiter, RateLimits, Sender
 from hpe.net.logon import ANONYMOUS, Grant
+from hpe.protocol.base import Request, type_number
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.control import Heartbeat, Logout, Ping
+from hpe.protocol.enums import Role
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    HEARTBEAT_MS_MIN,
-    CancelOrder,
-    ErrorCode,
-    GetBalance,
-    Heartbeat,
-    Logout,
-    MassCancel,
-    Ping,
-    Request,
-    Role,
-    SubmitOrder,
-    type_number,
-)
+from hpe.protocol.limits import HEARTBEAT_MS_MIN
+from hpe.protocol.money import GetBalance
+from hpe.protocol.orders import CancelOrder, MassCancel, SubmitOrder
 
 THROTTLED = int(ErrorCode.THROTTLED)
 START_S = 1_000_000.0  # a clock that has run for long: where floats are coarse

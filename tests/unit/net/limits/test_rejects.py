@@ -8,17 +8,11 @@ import pytest
 
 from hpe.core.contract import Run
 from hpe.net.limits.rejects import Rejects
+from hpe.protocol.base import Request
+from hpe.protocol.codes import CancelReason, ErrorCode
 from hpe.protocol.frames import encode_frame
-from hpe.protocol.messages import (
-    CancelOrder,
-    CancelReason,
-    Deposit,
-    ErrorCode,
-    GetBalance,
-    MassCancel,
-    Request,
-    SubmitOrder,
-)
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import CancelOrder, MassCancel, SubmitOrder
 
 PER_S, BURST = 10, 20
 START_S = 1_000_000.0

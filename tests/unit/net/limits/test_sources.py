@@ -6,7 +6,7 @@ import pytest
 
 from hpe.net.limits import sources
 from hpe.net.limits.sources import SourceLimits, SourcePlace, Sources, source_of
-from hpe.protocol.messages import ErrorCode
+from hpe.protocol.codes import ErrorCode
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
