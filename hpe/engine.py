@@ -37,6 +37,7 @@ from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.gate import Gate
 from hpe.net.limits.credits import CreditPool
 from hpe.net.limits.pacing import Traffic
+from hpe.net.poller import polling
 from hpe.net.server import Server
 from hpe.pipeline import matching_thread
 from hpe.pipeline.bridge import Outbox, hosted_thread, run_interruptible
@@ -262,7 +263,7 @@ class HighPerformanceEngine(InProcessApi):
                 wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
 
         quiet = quiet_collector() if self._own_process else contextlib.nullcontext()
-        with place(ThreadRole.TRIO), quiet as collector:
+        with place(ThreadRole.TRIO), quiet as collector, polling(config.polling) as poller:
             async with (
                 trio.open_nursery() as connections,
                 self._dispatcher(outbox, switchboard, traffic, collector),
@@ -272,7 +273,7 @@ class HighPerformanceEngine(InProcessApi):
                 ) as matcher_id,
                 trio.open_nursery() as front,
             ):
-                server = gate.build(switchboard, traffic, connections)
+                server = gate.build(switchboard, traffic, connections, poller)
                 context, watch = server.context, Watch(clock, log_inbox)
                 for service in (sequencer, watch, *context.services()):
                     front.start_soon(service.serve)
@@ -311,6 +312,7 @@ class HighPerformanceEngine(InProcessApi):
         async def dispatch() -> None:
             while True:
                 requested = deliver(await outbox.take())
+                await switchboard.flush()
                 for _ in range(2):  # within one round of the loop any order is possible
                     await trio.lowlevel.checkpoint()
                 now_s = trio.current_time()
@@ -323,6 +325,7 @@ class HighPerformanceEngine(InProcessApi):
             yield
             nursery.cancel_scope.cancel()
         deliver(outbox.take_nowait())
+        switchboard.flush_some(len(switchboard.to_flush))
 
     async def _start(self, stages: _Stages, commands: list[Request]) -> None:
         await stages.switchboard.internal(commands)

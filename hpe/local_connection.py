@@ -124,6 +124,13 @@ class LocalConnection:
         if step.end:
             self.close(ConnectionLost("the session has ended"))
 
+    def deliver_soon(self, frames: bytes, count: int, size: int) -> None:
+        """Do the same: no call of the system is worth waiting for others here."""
+        self.deliver(frames, count, size)
+
+    def flush(self) -> None:
+        """Nothing to do: what is delivered here is there."""
+
     def stop_reading(self) -> None:
         """Nothing to do: what is sent from now on finds no sequencer, and `close` follows."""
 

@@ -151,6 +151,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     realtime_priority: Priority = 10
     # CPU of the matching thread, CPU of the WAL thread; -1 chooses.
     realtime_cores: tuple[CpuOrAuto, CpuOrAuto] = (-1, -1)
+    # One poller reads all plain connections that are logged on; off: a task reads each.
+    polling: bool = True
     sync: SyncPolicy = SyncPolicy()
     # Large enough that rotation is rare, small enough that a copy of one segment is quick.
     segment_bytes_max: SegmentBytes = 64 * MIB

@@ -113,8 +113,8 @@ class Arrivals:
                 LOGGER.error("no connection can be accepted for %s s: %s", RESOURCES_PAUSE_S, error)
                 await trio.sleep(RESOURCES_PAUSE_S)
 
-    async def next(self) -> trio.SocketStream:
-        """Wait for a turn, then give the connection whose turn it is."""
+    async def next(self) -> socket.socket:
+        """Wait for a turn, then return the connection whose turn it is."""
         while True:
             await self._wait_for_any()
             await self._services.wait()
@@ -126,7 +126,7 @@ class Arrivals:
                 arrival = self._room.take()
                 self._to_be_told -= arrival.code is not None
                 if not _has_gone(arrival.made):
-                    return trio.SocketStream(trio.socket.from_stdlib_socket(arrival.made))
+                    return arrival.made
                 arrival.made.close()
                 gone += 1
 

@@ -1,47 +1,40 @@
-"""One TCP connection: a reader task and a writer task around one session.
+"""One TCP connection: a reader task around one session; what is sent is sender.py's.
 
-Owns the socket of one client from accept to close; all of it runs in the Trio loop, `deliver` and
-`act` are called by the dispatcher, `_look` by the timer wheel. Guarantees: only the writer sends,
-everything that waits goes in one send; a client that does not read stops being read, and is cut
-when it stands still (watchdog.py); one that sends much in one go leaves the loop to others in
-between; whatever goes wrong here ends this connection only; the last bytes arrive (closing.py).
-Relies on the switchboard to deliver in order and on the timer wheel for every deadline but that of
-the logon. Rules: protocol.md, "Limits of a connection".
+Owns the socket of one client from accept to close; all of it runs in the Trio loop, `deliver`,
+`flush` and `act` are called by the dispatcher, `_absorb` by the poller. Guarantees: a client that
+does not read stops being read, whatever it asks for; one that sends much in one go leaves the loop
+to others in between; whatever goes wrong here ends this connection only; the last bytes arrive
+(closing.py). Relies on the switchboard to deliver in order and on the timer wheel for every
+deadline but that of the logon. Rules: protocol.md, "Limits of a connection".
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Final
 
 import trio
 
 from hpe.access.tls import break_cycle
 from hpe.core.contract import Progress
-from hpe.core.output.private_ring import Overrun
 from hpe.net.closing import ClientStream, ConnectionFault, close_gracefully
 from hpe.net.context import ConnectionContext
 from hpe.net.forwarding import Forwarder
 from hpe.net.limits.credits import FRAMES_MIN, CreditAccount
 from hpe.net.limits.pacing import Trickle
 from hpe.net.limits.sources import SourcePlace
-from hpe.net.limits.timer_wheel import Timer
+from hpe.net.poller import RECEIVE_BYTES
 from hpe.net.send_queue import SendQueue
+from hpe.net.sender import ConnectionSender
 from hpe.net.session import State, Step
-from hpe.net.watchdog import BEHIND_S, STALL_S, WATCH_S, Finding, Watchdog
-from hpe.net.wire import RECEIVE_BYTES, Wire
-from hpe.protocol.codes import MANY_REPLIES, SLOW_REPLIES, ErrorCode
-from hpe.protocol.control import HeartbeatReport
-from hpe.protocol.frames import Chunk, FrameScanner, encode_frame
+from hpe.net.watchdog import Watchdog
+from hpe.net.wire import Wire
+from hpe.protocol.codes import ErrorCode
+from hpe.protocol.frames import Chunk, FrameScanner
 from hpe.protocol.limits import LOGON_BYTES_MAX, REQUEST_BYTES_MAX
-
-WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Replies waiting for one client. Requests in flight bound them too, but not their size."""
 
 CHUNKS_AT_ONCE: Final = 64
 """Handled before others get their turn: 0.5 ms of pings, more requests than one read can hold."""
-
-_HEARTBEAT: Final = encode_frame(HeartbeatReport(0, 0))
 
 
 class Connection:
@@ -58,9 +51,27 @@ class Connection:
     """
 
     __slots__ = (
-        "_account", "_context", "_fault", "_finished", "_forwarder", "_heard_out", "_life",
-        "_nursery", "_place", "_reading", "_scanner", "_secured", "_send_queue", "_settled",
-        "_stopped", "_stream", "_timer", "_watchdog", "_welcomed", "_wire", "_writing", "answered",
+        "_account",
+        "_context",
+        "_excessive",
+        "_fault",
+        "_forwarder",
+        "_heard_out",
+        "_life",
+        "_place",
+        "_poller",
+        "_reading",
+        "_scanner",
+        "_secured",
+        "_send_queue",
+        "_sender",
+        "_settled",
+        "_stopped",
+        "_stream",
+        "_watchdog",
+        "_welcomed",
+        "_wire",
+        "answered",
         "session",
     )  # fmt: skip
 
@@ -77,21 +88,24 @@ class Connection:
         # There while the core has a hello or logout, which is answered also in a stop.
         self._settled: trio.Event | None = None
         self._welcomed = False
-        self._life = trio.CancelScope()  # around the handshake first, then around the two tasks
-        self._nursery: trio.Nursery | None = None
-        self._writing = False  # from the first reply that is not the last word
+        # Around the handshake first, then that of the two tasks.
+        self._life = trio.CancelScope()
+        # Only what is sent as it is can be polled.
+        self._poller = context.poller if stream is wire else None
+        self._excessive = False  # it sends far above its rate
         self._reading = trio.CancelScope(deadline=trio.current_time() + context.logon_timeout_s)
         self._secured = stream is wire
         self._stopped = False  # what ends it has logged why, or will
-        self._finished = False  # the writer may end
         self._heard_out = False  # the client has closed its direction
         self._fault = ""  # why it was cut without a word
         self.answered = 0
         self._watchdog = Watchdog()
-        self._timer: Timer | None = None
         self.session = switchboard.enter(self)
         ring, pool = switchboard.streams.ring, switchboard.credits
         self._send_queue = SendQueue(self.session.connection, ring, pool)
+        self._sender = ConnectionSender(
+            self, stream, wire, self._send_queue, self._account, self._watchdog, context
+        )
         self._forwarder = Forwarder(self._send_queue, context)
 
     # --- called by others in the loop ---------------------------------------------------------
@@ -99,7 +113,26 @@ class Connection:
     def deliver(self, frames: bytes, count: int, size: int) -> None:
         """Send frames; then give back the credits of `count` requests of `size` bytes."""
         self.answered += count
-        self._put(frames, count, size)
+        self._sender.put(frames, count, size)
+
+    def deliver_soon(self, frames: bytes, count: int, size: int) -> None:
+        """Do the same when `flush` is called."""
+        self.answered += count
+        self._sender.put_soon(frames, count, size)
+
+    def flush(self) -> None:
+        """Send what was delivered, as far as the kernel takes it at once."""
+        self._sender.flush()
+
+    def cut(self, code: ErrorCode, text: str = "") -> None:
+        """End it with a last word in place of everything that waits, unless it has one already."""
+        self._account.release(*self._send_queue.discard())
+        self.act(self.session.refuse(code, text))
+
+    def drop(self, reason: str) -> None:
+        """End it without a word."""
+        self._fault = reason
+        self._life.cancel()
 
     def note(self, progress: Progress) -> None:
         """Note how far the core is with what was sent here."""
@@ -126,11 +159,11 @@ class Connection:
             if step.refusal is not None and not self._welcomed:
                 log, said = self._context.logon_log, self.session.said
                 log.refused(step.refusal, said, self._place.address, trio.current_time())
-            self._seal(reply)
+            self._sender.seal(reply)
             self._stop_reading()
             return
         if reply:
-            self._put(reply, count, size)
+            self._sender.put(reply, count, size)
         else:
             self._account.release(count, size)
         if self.session.state is State.ATTACHED and not self._welcomed:
@@ -155,12 +188,15 @@ class Connection:
             await self._secure()
             async with trio.open_nursery() as nursery:
                 self._life = nursery.cancel_scope
-                self._nursery = nursery
+                self._sender.nursery = nursery
                 try:
-                    await self._contained(self._read)
+                    try:
+                        await self._read()
+                    except (trio.BrokenResourceError, OSError) as fault:
+                        self.drop(str(fault.__cause__ or fault))  # text: a cause would be a cycle
                     await self._end_well()
                 finally:
-                    self._nursery = None
+                    self._sender.nursery = None
             if not self._life.cancel_called:
                 await close_gracefully(self._stream, heard_out=self._heard_out)
         finally:
@@ -179,17 +215,11 @@ class Connection:
         await self._context.exits.wait()
         self._watchdog.has_turn(trio.current_time())
         await self._account.wait_answered()
-        self._finish()
-        if not self._writing:
-            self._writing = True
-            await self._contained(self._write)
-
-    async def _contained(self, work: Callable[[], Awaitable[None]]) -> None:
-        """End it by a fault of the socket, kept as text: a nursery would make a cycle of it."""
-        try:
-            await work()
-        except (trio.BrokenResourceError, OSError) as fault:
-            self._drop(str(fault.__cause__ or fault))
+        if self._stopped and not self._send_queue.sealed:
+            # A word on why, unless the client closed or was told already.
+            self._sender.seal(self.session.refuse(ErrorCode.SHUTTING_DOWN).reply)
+        self._sender.seal()
+        await self._sender.finish()
 
     def _welcome(self) -> None:
         self._account.frames_max = max(FRAMES_MIN, self.session.window)
@@ -197,7 +227,7 @@ class Connection:
         self._place.logged_on()
         session, now_s = self.session, trio.current_time()
         self._forwarder.begin(session.grant, session.user)
-        self._look_by(self._watchdog.begin(session.heartbeat_s, now_s))
+        self._sender.look_by(self._watchdog.begin(session.heartbeat_s, now_s))
         self._welcomed = True
         if session.said is not None:
             log, address = self._context.logon_log, self._place.address
@@ -213,23 +243,12 @@ class Connection:
         if run is not None:
             self._context.switchboard.offer(self.session.connection, run, trio.current_time())
 
-    def _finish(self) -> None:
-        """Let the writer end, with a word on why unless the client closed or was told already."""
-        if self._stopped and not self._send_queue.sealed:
-            self._seal(self.session.refuse(ErrorCode.SHUTTING_DOWN).reply)
-        self._seal()
-        self._finished = True
-        self._send_queue.ring()
-        self._watchdog.hurries(trio.current_time())
-
     def _part(self) -> None:
         """Leave nothing behind."""
         switchboard = self._context.switchboard
         switchboard.leave(self)
         switchboard.streams.leave(self._send_queue)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None  # its timer knows this connection: no cycle may stay
+        self._sender.part()
         # Frames still in the pipeline are given back when their batch is routed.
         self._account.release(*self._send_queue.discard())
         if isinstance(self._stream, trio.SSLStream):
@@ -259,12 +278,14 @@ class Connection:
         trickle = Trickle()
         with self._reading:
             while True:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-                if not data:
+                chunks = await self._receive()
+                if chunks is None:
                     self._heard_out = True
                     return
+                if self._excessive:
+                    await self._end(self.session.refuse(ErrorCode.RATE_EXCEEDED))
                 now_s = trio.current_time()
-                for number, chunk in enumerate(self._scanner.feed(data), 1):
+                for number, chunk in enumerate(chunks, 1):
                     self._watchdog.heard_s = now_s  # whole frames: a trickle of bytes is silence
                     now_s = await self._take(chunk, now_s)
                     if not number % CHUNKS_AT_ONCE:
@@ -275,6 +296,33 @@ class Connection:
                     await trickle.pause()
         if self._reading.cancelled_caught and not self._stopped:
             self.act(self.session.refuse(ErrorCode.LOGON_TIMEOUT))
+
+    async def _receive(self) -> Sequence[Chunk] | None:
+        """Wait for frames and return them, None at the end of the client's input."""
+        if self._poller is not None and self._welcomed:
+            return await self._poller.attend(self._wire.plain, self._absorb)
+        data = await self._stream.receive_some(RECEIVE_BYTES)
+        return self._scanner.feed(data) if data else None
+
+    def _absorb(self, data: memoryview) -> Sequence[Chunk] | None:
+        """Take in what needs no waiting; return the frames from the first on that does.
+
+        An empty sequence stands for an end that the reader has to see to.
+        """
+        chunks, now_s = self._scanner.feed(data), trio.current_time()
+        intake, number = self._context.switchboard.intake, self.session.connection
+        for index, chunk in enumerate(chunks):
+            self._watchdog.heard_s = now_s
+            if chunk.control or self._account.exhausted or not intake.has_room(number):
+                return chunks[index:]
+            run = self.session.requests(chunk)
+            if run is None:
+                return chunks[index:]
+            self._account.take(chunk.count, len(chunk.frames))
+            if self._forwarder.offer(self, run, now_s):
+                self._excessive = True
+                return ()
+        return None if self._scanner.error is None else ()
 
     async def _take(self, chunk: Chunk, now_s: float) -> float:
         """Take a chunk in, and return when that was: it may have to wait for room."""
@@ -344,102 +392,3 @@ class Connection:
         await self._account.wait_answered()
         self.act(step)
         await trio.lowlevel.checkpoint()
-
-    # --- writing ------------------------------------------------------------------------------
-
-    async def _write(self) -> None:
-        send_queue = self._send_queue
-        while True:
-            try:
-                parcel = send_queue.take()
-            except Overrun as overrun:
-                self._cut_slow(str(overrun))
-                continue  # what waited is gone: the next one is the last word, or nothing
-            if parcel is None:
-                if self._finished:
-                    return
-                await send_queue.wait()
-                continue
-            data, frames, size, private = parcel
-            try:
-                if data:
-                    self._watch(private)
-                    await self._stream.send_all(data)
-                else:
-                    await trio.lowlevel.checkpoint()
-            finally:
-                self._watchdog.sent()
-                # Sent or not: a client that breaks off must not keep credits.
-                if frames:
-                    self._account.release(frames, size)
-
-    # --- watching -----------------------------------------------------------------------------
-
-    def _watch(self, private: bool) -> None:
-        """Note that bytes are on their way."""
-        now_s = trio.current_time()
-        self._watchdog.sends(private, now_s)
-        if not self._watchdog.watched:
-            self._watchdog.watched = True
-            self._look_by(now_s + WATCH_S)
-
-    def _look_by(self, deadline_s: float) -> None:
-        """Make the timer wheel look at the deadline at the latest."""
-        if self._timer is None:
-            self._timer = self._context.timer_wheel.schedule(self._look, deadline_s)
-        else:
-            self._timer.sooner(deadline_s)
-
-    def _look(self, now_s: float) -> float:
-        """See whether a deadline has passed; return when to look again."""
-        pressed = self._context.switchboard.credits.pressed
-        progress_s = self._wire.progress_s
-        finding, next_s = self._watchdog.look(now_s, progress_s, self._send_queue, pressed)
-        match finding:
-            case Finding.QUIET if self._send_queue.idle:
-                # Bytes that wait to be taken say as much as a heartbeat behind them would.
-                self._send_queue.put(_HEARTBEAT, 0, 0)
-            case Finding.SILENT:
-                self._context.heartbeats_missed += 1
-                self._cut(ErrorCode.HEARTBEAT_TIMEOUT)
-            case Finding.STALLED:
-                self._context.slow_consumers += 1
-                self._drop(f"slow_consumer: no byte taken for {STALL_S} s")
-            case Finding.LATE if pressed:
-                # What is on its way holds credits, too: there is no time for a last word.
-                self._context.slow_consumers += 1
-                self._drop("slow_consumer: far behind while memory is short")
-            case Finding.LATE:
-                self._cut_slow(SLOW_REPLIES.text.format(seconds=BEHIND_S))
-            case Finding.ENDLESS:
-                self._drop(f"its last bytes were not all taken in {BEHIND_S} s")
-        return next_s
-
-    # --- ends ---------------------------------------------------------------------------------
-
-    def _put(self, frames: bytes, count: int, size: int) -> None:
-        if not self._writing and self._nursery is not None:
-            self._writing = True
-            self._nursery.start_soon(self._contained, self._write)
-        self._send_queue.put(frames, count, size)
-        if self._send_queue.reply_bytes > WAITING_BYTES_MAX:
-            self._cut_slow(MANY_REPLIES.text.format(bytes_max=WAITING_BYTES_MAX))
-
-    def _seal(self, last_words: bytes = b"") -> None:
-        if not self._send_queue.sealed:
-            self._send_queue.seal(last_words)
-            self._look_by(self._watchdog.ends(trio.current_time()))
-
-    def _cut_slow(self, text: str) -> None:
-        self._context.slow_consumers += not self._send_queue.sealed
-        self._cut(ErrorCode.SLOW_CONSUMER, text)
-
-    def _cut(self, code: ErrorCode, text: str = "") -> None:
-        """End it with a last word in place of everything that waits, unless it has one already."""
-        self._account.release(*self._send_queue.discard())
-        self.act(self.session.refuse(code, text))
-
-    def _drop(self, reason: str) -> None:
-        """End it without a word."""
-        self._fault = reason
-        self._life.cancel()

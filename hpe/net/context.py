@@ -12,6 +12,7 @@ from hpe.net.limits.rates import RateLimiter
 from hpe.net.limits.rejects import Rejects
 from hpe.net.limits.timer_wheel import TimerWheel
 from hpe.net.logon_log import LogonLog
+from hpe.net.poller import Poller
 
 
 class ConnectionContext:
@@ -24,6 +25,7 @@ class ConnectionContext:
         rejects: what each may have answered to no effect.
         traffic: what those who come and go give way to.
         logon_timeout_s: how long a stranger may stay one.
+        poller: reads the plain connections that are logged on; None: each reads for itself.
 
     Attributes:
         intake: where what is taken off the kernel's queue takes turns.
@@ -38,8 +40,8 @@ class ConnectionContext:
 
     __slots__ = (
         "arrivals", "entrances", "exits", "heartbeats_missed", "intake", "logon_log",
-        "logon_timeout_s", "logons_failed", "rates", "rejects", "slow_consumers", "switchboard",
-        "timer_wheel",
+        "logon_timeout_s", "logons_failed", "poller", "rates", "rejects", "slow_consumers",
+        "switchboard", "timer_wheel",
     )  # fmt: skip
 
     def __init__(
@@ -50,12 +52,14 @@ class ConnectionContext:
         rejects: Rejects,
         traffic: Traffic,
         logon_timeout_s: float,
+        poller: Poller | None,
     ) -> None:
         self.switchboard = switchboard
         self.timer_wheel = timer_wheel
         self.rates = rates
         self.rejects = rejects
         self.logon_timeout_s = logon_timeout_s
+        self.poller = poller
         self.intake = Turnstile(traffic, INTAKE_PER_S, LOGON_HELD_S_MAX)
         self.arrivals = Turnstile(traffic, CROWD_PER_S)
         self.entrances = Turnstile(traffic, held_s_max=LOGON_HELD_S_MAX)
@@ -65,6 +69,7 @@ class ConnectionContext:
         self.logons_failed = 0
         self.logon_log = LogonLog()
 
-    def services(self) -> tuple[TimerWheel | Turnstile, ...]:
+    def services(self) -> tuple[TimerWheel | Turnstile | Poller, ...]:
         """Return what has to be served, each by a task."""
-        return self.timer_wheel, self.intake, self.arrivals, self.entrances, self.exits
+        pollers = () if self.poller is None else (self.poller,)
+        return self.timer_wheel, self.intake, self.arrivals, self.entrances, self.exits, *pollers

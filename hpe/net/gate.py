@@ -24,6 +24,7 @@ from hpe.net.limits.rejects import Rejects
 from hpe.net.limits.sources import SourceLimits, Sources
 from hpe.net.limits.timer_wheel import TimerWheel
 from hpe.net.logon import Authenticator, keys_valid, number_of
+from hpe.net.poller import Poller
 from hpe.net.server import Server
 
 
@@ -47,7 +48,11 @@ class Gate:
         self._reloading = trio.Lock()
 
     def build(
-        self, switchboard: Switchboard, traffic: Traffic, connections: trio.Nursery
+        self,
+        switchboard: Switchboard,
+        traffic: Traffic,
+        connections: trio.Nursery,
+        poller: Poller | None,
     ) -> Server:
         """Make the front door; its timer wheel and turnstiles have to be served.
 
@@ -55,6 +60,7 @@ class Gate:
             switchboard: where connections enter.
             traffic: what is under way there.
             connections: in which connections live.
+            poller: reads those that are logged on, if there is one.
         """
         config = self._config
         rates = RateLimiter(
@@ -73,7 +79,7 @@ class Gate:
         )
         rejects = Rejects(config.rejects_per_s, config.rejects_burst)
         context = ConnectionContext(
-            switchboard, TimerWheel(), rates, rejects, traffic, config.logon_timeout_s
+            switchboard, TimerWheel(), rates, rejects, traffic, config.logon_timeout_s, poller
         )
         return Server(connections, config.connections_max, sources, context, self._tls)
 

@@ -41,6 +41,9 @@ class Parcel(NamedTuple):
     private: bool
 
 
+_NO_REST: Final = Parcel(b"", 0, 0, private=False)
+
+
 class SendQueue:
     """The queues of one connection.
 
@@ -59,8 +62,8 @@ class SendQueue:
     """
 
     __slots__ = (
-        "_bell", "_due", "_last_words", "_pool", "_replies", "_ring", "connection", "entered",
-        "followed", "left", "market", "reply_bytes", "sealed",
+        "_bell", "_due", "_last_words", "_pool", "_replies", "_rest", "_ring", "connection",
+        "entered", "followed", "left", "market", "reply_bytes", "sealed",
     )  # fmt: skip
 
     def __init__(self, connection: int, ring: PrivateRing, pool: CreditPool) -> None:
@@ -80,20 +83,24 @@ class SendQueue:
         # side has ended: a slow reader must not go on with what happens from then on.
         self._due: dict[int, int | None] = {}
         self._last_words = b""
+        self._rest: Parcel | None = None  # of what was taken, what the kernel did not take
         self._bell = trio.lowlevel.ParkingLot()
 
     # --- what comes in ------------------------------------------------------------------------
 
     def put(self, frames: bytes, count: int, size: int) -> None:
         """Queue frames, and the credits of `count` requests of `size` bytes behind them."""
+        self.add(frames, count, size)
+        self.ring()
+
+    def add(self, frames: bytes, count: int, size: int) -> None:
+        """Do the same, but let the writer sleep: `take` is about to be called."""
         if self.sealed:
             frames = b""
         self._replies.append((frames, count, size))
         self.entered += 1
         self.reply_bytes += len(frames)
         self._pool.reply_bytes += len(frames)
-        if self._bell:
-            self._bell.unpark_all()
 
     def seal(self, last_words: bytes = b"") -> None:
         """Take these as the last frames, behind everything private that waits by now."""
@@ -105,8 +112,10 @@ class SendQueue:
 
     def discard(self) -> tuple[int, int]:
         """Drop what waits; give its credits (requests, bytes)."""
-        count = sum(reply[1] for reply in self._replies)
-        size = sum(reply[2] for reply in self._replies)
+        rest = self._rest or _NO_REST
+        count = rest.frames + sum(reply[1] for reply in self._replies)
+        size = rest.size + sum(reply[2] for reply in self._replies)
+        self._rest = None
         self._replies.clear()
         self._due.clear()
         self._count_out(self.reply_bytes)
@@ -133,7 +142,13 @@ class SendQueue:
     @property
     def private_waits(self) -> bool:
         """True if private data waits."""
-        return bool(self._replies or self._due or self._last_words)
+        rest = self._rest
+        return bool(self._replies or self._due or self._last_words or (rest and rest.private))
+
+    @property
+    def waits(self) -> bool:
+        """True if there is anything to take."""
+        return self.private_waits or bool(self._rest) or bool(self.market and not self.sealed)
 
     @property
     def idle(self) -> bool:
@@ -155,6 +170,9 @@ class SendQueue:
         Raises:
             Overrun: a private stream stands so far back that the ring lost what comes next.
         """
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            return rest
         self.left = self.entered - len(self._replies)
         if len(self._replies) == 1 and not self._due and not self._last_words:  # the common case
             frames, count, size = self._replies.pop()
@@ -165,6 +183,10 @@ class SendQueue:
         if self.market and not self.sealed:
             return Parcel(self.market.take(TAKE_BYTES), 0, 0, private=False)
         return None
+
+    def put_back(self, parcel: Parcel, sent: int) -> None:
+        """Take back what was taken last, but for the `sent` bytes that the kernel has."""
+        self._rest = parcel._replace(data=parcel.data[sent:])
 
     def _take_private(self) -> Parcel:
         taken = length = 0

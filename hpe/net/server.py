@@ -5,7 +5,7 @@ the nursery that outlives the pipeline, so replies are still written when listen
 Guarantees: a connection's fault never reaches another one or the accept loop; running out of
 file descriptors delays new connections and nothing else; a flood of new ones delays those of the
 same sources (arrivals.py, pacing.py); no source can take all places or try keys forever. Relies
-on Trio for TCP_NODELAY on accepted sockets.
+on Linux for what accepted sockets inherit from those that listen.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hpe.net.connection import Connection
 from hpe.net.context import ConnectionContext
 from hpe.net.limits.sources import Sources
 from hpe.net.logon import LogonRefusal
-from hpe.net.wire import Wire
+from hpe.net.wire import UNSENT_BYTES_MAX, Wire
 from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 
 DESCRIPTORS_RESERVED: Final = 512
@@ -39,13 +39,16 @@ REFUSALS_MAX: Final = 64
 """Refused connections that are told why at the same time; beyond that they are just closed."""
 
 
-KEEPALIVE: Final = (
+INHERITED: Final = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
-"""A peer that vanished without a word is noticed by the kernel after 45 s of silence, also before
+"""No reply waits for another one; what a slow reader has not taken waits here, not in the kernel;
+a peer that vanished without a word is noticed by the kernel after 45 s of silence, also before
 logon and while heartbeats are far apart."""
 
 
@@ -132,29 +135,29 @@ class Server:
 
     async def _serve(self) -> None:
         while True:
-            stream = await self.arrivals.next()
-            self._nursery.start_soon(self._accepted, stream)
+            made = await self.arrivals.next()
+            self._nursery.start_soon(self._accepted, made)
 
-    async def _accepted(self, stream: trio.SocketStream) -> None:
+    async def _accepted(self, made: socket.socket) -> None:
+        wire = Wire(made)
         try:
-            await self._admit(stream)
+            await self._admit(wire)
         finally:
-            stream.socket.close()
+            wire.close()
 
-    async def _admit(self, stream: trio.SocketStream) -> None:
+    async def _admit(self, wire: Wire) -> None:
         try:
-            address = stream.socket.getpeername()[0]
+            address = wire.plain.getpeername()[0]
         except OSError:  # it has gone already
             return
         place = self._sources.enter(address, trio.current_time())
         if isinstance(place, ErrorCode):
-            await self._refuse(stream, place, address)
+            await self._refuse(wire, place, address)
             return
         try:
             if len(self.context.switchboard) >= self.connections_max:
-                await self._refuse(stream, ErrorCode.TOO_MANY_CONNECTIONS, address)
+                await self._refuse(wire, ErrorCode.TOO_MANY_CONNECTIONS, address)
                 return
-            wire = Wire(stream.socket)
             connection = Connection(self._secured(wire), wire, place, self.context)
             name = f"connection {connection.session.connection}"
             faulty = await contain(connection.serve(), name)
@@ -168,22 +171,20 @@ class Server:
         # Messages have a length of their own: who hangs up without a TLS goodbye hangs up.
         return trio.SSLStream(wire, self.tls, server_side=True, https_compatible=True)
 
-    async def _refuse(self, stream: trio.SocketStream, code: ErrorCode, address: str) -> None:
+    async def _refuse(self, wire: Wire, code: ErrorCode, address: str) -> None:
         self.turned_away(address, code)
         if self._refusing >= REFUSALS_MAX:
             return
         self._refusing += 1
         try:
-            await contain(
-                refuse_connection(self._secured(Wire(stream.socket)), code), "refused connection"
-            )
+            await contain(refuse_connection(self._secured(wire), code), "refused connection")
         finally:
             self._refusing -= 1
 
 
 def _raw(listener: trio.SocketListener) -> socket.socket:
     """Take over the socket of a listener, for accepting many at a time."""
-    for option in KEEPALIVE:  # what is accepted inherits it, at no cost
+    for option in INHERITED:  # what is accepted inherits it, at no cost
         listener.socket.setsockopt(*option)
     listening = socket.socket(fileno=listener.socket.detach())
     listening.setblocking(False)

@@ -10,34 +10,67 @@ every connection that waits, which 10,000 idle ones would feel.
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, cast
 
 import trio
 
-RECEIVE_BYTES: Final = 64 * 1024
-"""One read: about a thousand orders, a few batches; more would only wait in our memory."""
+from hpe.net.poller import RECEIVE_BYTES
+
+UNSENT_BYTES_MAX: Final = 16 * 1024
+"""What the kernel may hold unsent before its socket counts as full (TCP_NOTSENT_LOWAT)."""
 
 
 class Wire(trio.abc.Stream):
     """A TCP stream.
 
     Args:
-        accepted: the socket, whose owner this becomes.
+        plain: the socket as it was accepted, whose owner this becomes.
 
     Attributes:
-        socket: the same.
+        plain: the same, for system calls that do not wait.
+        socket: the same, for those that do.
         wait_turn: there while what is received makes costly work: then a crowd takes turns.
         progress_s: Trio time at which the kernel last took bytes; at first that of the accept.
     """
 
-    __slots__ = ("progress_s", "socket", "wait_turn")
+    __slots__ = ("_unasked_bytes", "plain", "progress_s", "socket", "wait_turn")
 
-    def __init__(self, accepted: trio.socket.SocketType) -> None:
-        self.socket = accepted
+    def __init__(self, plain: socket.socket) -> None:
+        self.plain = plain
+        self._unasked_bytes = 0  # sent since the kernel was asked
+        self.socket = trio.socket.from_stdlib_socket(plain)
         self.progress_s = trio.current_time()
         self.wait_turn: Callable[[], Awaitable[None]] | None = None
+
+    def send_now(self, data: bytes) -> int:
+        """Send what the kernel takes at once; return how many bytes that were.
+
+        Like a writer that waits its turn, it adds nothing once UNSENT_BYTES_MAX wait in the kernel,
+        which would take megabytes more for a client that does not read.
+
+        Raises:
+            OSError: the peer is gone, or whatever else the kernel says.
+        """
+        if self._unasked_bytes >= UNSENT_BYTES_MAX:
+            if not self._is_writable():
+                return 0
+            self._unasked_bytes = 0
+        try:
+            sent = self.plain.send(data)
+        except BlockingIOError:
+            return 0
+        self._unasked_bytes += sent
+        self.progress_s = trio.current_time()
+        return sent
+
+    def _is_writable(self) -> bool:
+        """Ask the kernel, which knows the bound by TCP_NOTSENT_LOWAT."""
+        poll = select.poll()
+        poll.register(self.plain, select.POLLOUT)
+        return bool(poll.poll(0))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send everything.

@@ -127,7 +127,7 @@ class FrameScanner:
         self.pending = b""
         self.error: FrameError | None = None
 
-    def feed(self, data: bytes | bytearray) -> list[Chunk]:
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Chunk]:
         """Take the next bytes of the stream and return the frames that they complete, in order.
 
         Cost: one pass over the frames, one copy of the data.

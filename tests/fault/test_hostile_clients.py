@@ -20,8 +20,8 @@ import pytest
 import trio
 
 from hpe.access.keys import Key
-from hpe.net.connection import STALL_S, WATCH_S
 from hpe.net.limits.sources import FAILED_LOGONS_MAX
+from hpe.net.watchdog import STALL_S, WATCH_S
 from hpe.protocol.enums import Channel
 from hpe.protocol.limits import HEARTBEAT_MS_MIN, SILENCE_HEARTBEATS
 from tests.support import hostile

@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from hpe.net.connection import Connection
 from hpe.net.limits.pacing import TRICKLE_S_MIN, Trickle
-from hpe.net.server import KEEPALIVE
+from hpe.net.server import INHERITED
 from hpe.protocol.control import Hello, Ping
 from hpe.protocol.market_data import GetOrderbook
 from hpe.protocol.money import Deposit, GetBalance
@@ -219,7 +219,7 @@ async def test_the_kernel_is_asked_to_notice_vanished_peers(tmp_path: Path) -> N
             assert service.engine._stages is not None
             (port,) = service.engine._stages.switchboard._ports.values()
             assert isinstance(port, Connection)
-            for level, option, value in KEEPALIVE:
+            for level, option, value in INHERITED:
                 assert port._stream.socket.getsockopt(level, option) == value
 
 

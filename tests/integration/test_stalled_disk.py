@@ -94,7 +94,11 @@ async def test_orders_are_refused_at_once_where_nothing_is_unanswered(tmp_path: 
             assert named([refused]) == [(2, "busy")]
             assert canceled[1] == 3, "a cancel waits and is executed"
             assert canceled[0] != 31
-            assert (await trader.ask(order(6)))[0] == 64, "it goes on as before"
+            request_id = 6
+            # It goes on as before, once a sync takes less than the patience again.
+            while (answer := await trader.ask(order(request_id)))[0] != 64:
+                assert named([answer]) == [(request_id, "busy")]
+                request_id += 1
             assert (await trader.ask(order(4)))[4] == "not_executed"
 
 

@@ -58,6 +58,7 @@ async def running_service(
         "logon_timeout_s": 60.0,
         "orders_wait_ms_max": 30_000,
         "cancels_wait_ms_max": 30_000,
+        "polling": os.environ.get("HPE_POLLING", "true") == "true",
         **settings,
     }
     config = demo_config(data_directory=str(tmp_path / "data"), port=0, **settings)

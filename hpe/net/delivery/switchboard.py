@@ -9,6 +9,7 @@ batch go back even when its connection is gone. Relies on being given durable ou
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -42,6 +43,10 @@ _Internal = (
     | KeysValidResponse
 )
 _INTERNAL_DECODER: Final[msgspec.msgpack.Decoder[_Internal]] = msgspec.msgpack.Decoder(_Internal)
+
+
+FLUSHES_AT_ONCE: Final = 256
+"""Connections that send before others have the loop: some milliseconds."""
 
 
 class Intake(Protocol):
@@ -82,6 +87,12 @@ class Port(Protocol):
     def act(self, step: Step) -> None:
         """Do what the session decided."""
 
+    def deliver_soon(self, frames: bytes, count: int, size: int) -> None:
+        """Do the same, or ask for a `flush` by `to_flush`; the dispatcher alone calls this."""
+
+    def flush(self) -> None:
+        """Send what waits."""
+
     def stop_reading(self) -> None:
         """Take no further request; end once everything is answered."""
 
@@ -100,6 +111,7 @@ class Switchboard:
     Attributes:
         accepted: connections so far.
         stalled: new orders that were answered here because the log stood still.
+        to_flush: connections that have something to send that was delivered, each once.
     """
 
     def __init__(
@@ -120,6 +132,7 @@ class Switchboard:
         self.streams = streams
         self.accepted = 0
         self.stalled = 0
+        self.to_flush: deque[Port] = deque()
         self._last_attach_number = last_attach_number
         self._ports: dict[int, Port] = {}
         self._by_attach: dict[int, Port] = {}
@@ -230,7 +243,7 @@ class Switchboard:
             port = ports.get(connection)
             count, size = weights.get(connection, (0, 0))
             if port is not None:
-                port.deliver(frames, count, size)
+                port.deliver_soon(frames, count, size)
             else:
                 self.credits.give_back(size)
         for progress in output.progress:
@@ -249,6 +262,17 @@ class Switchboard:
         for body in split_frames(internal):
             self._internal_answer(body)
 
+    async def flush(self) -> None:
+        """Have connections send what was delivered to them."""
+        while self.to_flush:
+            self.flush_some(FLUSHES_AT_ONCE)
+            await trio.lowlevel.checkpoint()
+
+    def flush_some(self, count: int) -> None:
+        """Have at most this many connections send what was delivered to them."""
+        for _ in range(min(len(self.to_flush), count)):
+            self.to_flush.popleft().flush()
+
     def _answered(self, connection: int) -> int:
         port = self._ports.get(connection)
         return port.answered if port is not None else 0
@@ -261,7 +285,7 @@ class Switchboard:
             if connection not in answered:
                 port = self._ports.get(connection)
                 if port is not None:
-                    port.deliver(b"", count, size)
+                    port.deliver_soon(b"", count, size)
                 else:
                     self.credits.give_back(size)
 

@@ -400,7 +400,8 @@ def test_the_manual_lists_every_setting_with_its_default():
     for name in ("auto_create", "assets", "instruments"):
         del expected[name]  # in the file alone: the example shows them
     expected |= dict.fromkeys(("keys_file", "tls_certificate", "tls_key"), "none")
-    expected |= {"insecure_plaintext": "false", "sync": '"batch"', "realtime_cores": "[-1, -1]"}
+    expected |= {"insecure_plaintext": "false", "polling": "true"}
+    expected |= {"sync": '"batch"', "realtime_cores": "[-1, -1]"}
     assert {name: text.removesuffix(".0") for name, text in expected.items()} == found
 
 

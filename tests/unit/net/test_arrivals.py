@@ -98,9 +98,9 @@ async def served(arrivals: Arrivals, count: int) -> list[tuple[str, int]]:
     peers = []
     with trio.fail_after(120):
         for _ in range(count):
-            stream = await arrivals.next()
-            peers.append(stream.socket.getpeername())
-            stream.socket.close()
+            made = await arrivals.next()
+            peers.append(made.getpeername())
+            made.close()
     return peers
 
 
@@ -124,11 +124,11 @@ async def test_everybody_is_served_without_delay_where_nobody_waits(hall: Hall) 
     for _ in range(5):
         (client,) = hall.dial()
         with trio.fail_after(120):
-            stream = await arrivals.next()
-        await stream.send_all(b"x")
+            made = await arrivals.next()
+        made.sendall(b"x")
         client.setblocking(True)
         assert client.recv(1) == b"x"
-        await stream.aclose()
+        made.close()
 
 
 async def test_a_newcomer_is_served_within_a_few_turns_of_a_crowd(hall: Hall) -> None:

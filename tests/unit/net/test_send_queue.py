@@ -203,3 +203,40 @@ async def test_the_bell_rings_for_everything_that_comes(desk: Desk, nursery: tri
         await wait_all_tasks_blocked()
         assert not desk.send_queue.idle
         assert not nursery.child_tasks
+
+
+def test_what_the_kernel_did_not_take_comes_first_again(desk: Desk) -> None:
+    desk.send_queue.put(b"first", 1, CREDITS_BYTES)
+    parcel = desk.send_queue.take()
+    assert parcel is not None
+    assert not desk.send_queue.waits
+    desk.send_queue.put_back(parcel, 2)
+    desk.send_queue.put(b"second", 1, CREDITS_BYTES)
+    assert desk.send_queue.waits
+    assert desk.send_queue.private_waits
+    assert desk.send_queue.take() == (b"rst", 1, CREDITS_BYTES, True)
+    assert desk.send_queue.left == 0  # it is on its way
+    assert desk.send_queue.take() == (b"second", 1, CREDITS_BYTES, True)
+    assert desk.send_queue.left == 1
+    assert desk.send_queue.take() is None
+    assert desk.send_queue.left == 2
+
+
+def test_what_the_kernel_did_not_take_keeps_its_credits(desk: Desk) -> None:
+    desk.send_queue.put(b"first", 3, CREDITS_BYTES)
+    parcel = desk.send_queue.take()
+    assert parcel is not None
+    desk.send_queue.put_back(parcel, 2)
+    desk.send_queue.put(b"second", 1, 10)
+    assert desk.send_queue.discard() == (4, CREDITS_BYTES + 10)
+    assert desk.send_queue.take() is None
+
+
+async def test_what_is_added_lets_the_writer_sleep(desk: Desk, nursery: trio.Nursery) -> None:
+    nursery.start_soon(desk.send_queue.wait)
+    await wait_all_tasks_blocked()
+    desk.send_queue.add(b"one", 1, 1)
+    assert desk.send_queue.idle
+    desk.send_queue.ring()
+    assert not desk.send_queue.idle
+    assert desk.send_queue.take() == (b"one", 1, 1, True)
