@@ -380,35 +380,11 @@ class HighPerformanceEngine(InProcessApi):
         stages = self._stages
         if stages is None:
             return {}
-        sequencer, switchboard, server = stages.sequencer, stages.switchboard, stages.server
-        context, streams = server.context, switchboard.streams
         return {
             "durable_sequence": self.durable_sequence.value,
-            "connections": len(switchboard),
-            "connections_accepted": switchboard.accepted,
-            "connections_waiting": len(server.arrivals),
-            "connections_refused": server.refused,
-            "connections_faulty": server.faulty,
-            "connections_max": server.connections_max,
-            "strangers": switchboard.strangers,
-            "logons_failed": context.logons_failed,
-            "heartbeats_missed": context.heartbeats_missed,
-            "slow_consumers": context.slow_consumers,
-            "throttled": context.rates.throttled + context.rejects.throttled,
-            "subscriptions": streams.topics.subscriptions,
-            "market_updates_dropped": streams.topics.dropped,
-            "market_updates_merged": streams.topics.merged,
-            "private_streams": streams.private_streams,
-            "private_reports_kept": streams.ring.reports,
-            "batches": sequencer.batches,
-            "frames": sequencer.frames,
-            "frames_busy": sequencer.busy,
-            "frames_waiting": sequencer.frames_waiting,
-            "frames_waiting_peak": sequencer.frames_waiting_peak,
-            "orders_stalled": switchboard.stalled,
+            **stages.server.figures(),
+            **stages.sequencer.figures(),
             **stages.watch.figures(),
-            "credits_bytes": switchboard.credits.bytes,
-            "credits_bytes_peak": switchboard.credits.bytes_peak,
             "realtime": self.realtime.describe() if self.realtime is not None else "",
             **stages.threads.figures,
         }

@@ -110,6 +110,32 @@ class Server:
         for accepting in self._accepting:
             accepting.cancel()
 
+    def figures(self) -> dict[str, int]:
+        """Return counts of connections, of what they were cut for, and of their streams."""
+        context, switchboard = self.context, self.context.switchboard
+        streams = switchboard.streams
+        return {
+            "connections": len(switchboard),
+            "connections_accepted": switchboard.accepted,
+            "connections_waiting": len(self.arrivals),
+            "connections_refused": self.refused,
+            "connections_faulty": self.faulty,
+            "connections_max": self.connections_max,
+            "strangers": switchboard.strangers,
+            "logons_failed": context.logons_failed,
+            "heartbeats_missed": context.heartbeats_missed,
+            "slow_consumers": context.slow_consumers,
+            "throttled": context.rates.throttled + context.rejects.throttled,
+            "subscriptions": streams.topics.subscriptions,
+            "market_updates_dropped": streams.topics.dropped,
+            "market_updates_merged": streams.topics.merged,
+            "private_streams": streams.private_streams,
+            "private_reports_kept": streams.ring.reports,
+            "orders_stalled": switchboard.stalled,
+            "credits_bytes": switchboard.credits.bytes,
+            "credits_bytes_peak": switchboard.credits.bytes_peak,
+        }
+
     # --- what the waiting room asks -----------------------------------------------------------
 
     def refuses(self, address: str, waiting: int) -> ErrorCode | None:

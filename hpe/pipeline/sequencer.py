@@ -155,6 +155,16 @@ class Sequencer:
         """How many frames wait here."""
         return self._backlog.accepted + self._backlog.refused
 
+    def figures(self) -> dict[str, int]:
+        """Return counts of batches and frames."""
+        return {
+            "batches": self.batches,
+            "frames": self.frames,
+            "frames_busy": self.busy,
+            "frames_waiting": self.frames_waiting,
+            "frames_waiting_peak": self.frames_waiting_peak,
+        }
+
     def stalled(self) -> bool:
         """True if the log is so far behind that new orders would be answered too late."""
         return self._unsynced_s() > self._patience.orders_s

@@ -395,13 +395,12 @@ def test_the_manual_lists_every_setting_with_its_default():
         names = row["setting"].split(", ")
         defaults = row["default"].split(", ") if len(names) > 1 else [row["default"]]
         found.update(zip(names, defaults * len(names), strict=False))
-    plain = msgspec.to_builtins(Config())
-    expected = {name: str(value) for name, value in plain.items()}
+    expected = {name: str(value) for name, value in msgspec.to_builtins(Config()).items()}
     for name in ("auto_create", "assets", "instruments"):
         del expected[name]  # in the file alone: the example shows them
     expected |= dict.fromkeys(("keys_file", "tls_certificate", "tls_key"), "none")
-    expected |= {"insecure_plaintext": "false", "polling": "true"}
-    expected |= {"sync": '"batch"', "realtime_cores": "[-1, -1]"}
+    expected |= {"insecure_plaintext": "false", "sync": '"batch"', "realtime_cores": "[-1, -1]"}
+    expected["polling"] = "true"
     assert {name: text.removesuffix(".0") for name, text in expected.items()} == found
 
 
