@@ -6,9 +6,13 @@ the ranges of fields, and one module of messages per theme. No sockets, no state
 
 from __future__ import annotations
 
-from typing import Final, Union
+from enum import IntEnum
+from typing import Final, NamedTuple, Union
+
+import msgspec
 
 from hpe.protocol.base import Reply, Request
+from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.control import (
     Challenge,
     Error,
@@ -23,6 +27,20 @@ from hpe.protocol.control import (
     ServerInfo,
     ServerInfoReply,
     Welcome,
+)
+from hpe.protocol.enums import (
+    BookChange,
+    Channel,
+    ExecType,
+    HoldChange,
+    InstrumentStatus,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    Role,
+    SelfTrade,
+    Side,
+    TimeInForce,
 )
 from hpe.protocol.internal import (
     Configure,
@@ -45,6 +63,7 @@ from hpe.protocol.listings import (
     AddAssetResponse,
     AddInstrument,
     AddInstrumentResponse,
+    AssetRow,
     AssetsReply,
     DelistAsset,
     DelistAssetResponse,
@@ -52,6 +71,7 @@ from hpe.protocol.listings import (
     DelistInstrumentResponse,
     GetInstrument,
     InstrumentReply,
+    InstrumentRow,
     InstrumentsReply,
     ListAssets,
     ListInstruments,
@@ -60,6 +80,9 @@ from hpe.protocol.listings import (
 )
 from hpe.protocol.market_data import (
     BestUpdate,
+    BookChangeRow,
+    BookLevel,
+    BookOrderRow,
     GetOrderbook,
     LevelsUpdate,
     OrderbookReply,
@@ -68,18 +91,21 @@ from hpe.protocol.market_data import (
     StatusUpdate,
     Subscribe,
     Subscribed,
+    TradeRow,
     TradesUpdate,
     Unsubscribe,
     Unsubscribed,
 )
 from hpe.protocol.money import (
     BalanceReply,
+    BalanceRow,
     BalancesReply,
     CaptureHold,
     Deposit,
     DepositResponse,
     GetBalance,
     HoldResponse,
+    HoldRow,
     HoldsReply,
     ListBalances,
     ListHolds,
@@ -111,6 +137,7 @@ from hpe.protocol.operations import (
 from hpe.protocol.orders import (
     CancelOrder,
     CancelResponse,
+    FillRow,
     FillsReply,
     GetOrder,
     ListFills,
@@ -120,7 +147,9 @@ from hpe.protocol.orders import (
     OcoResponse,
     OrderReply,
     OrderResponse,
+    OrderRow,
     OrdersReply,
+    OrderTerms,
     ReplaceOrder,
     ReplaceResponse,
     SubmitOco,
@@ -270,3 +299,47 @@ INTERNAL_REPLIES: Final[tuple[type[Reply], ...]] = (
 
 AnyReply: Final = Union[REPLIES]  # noqa: UP007 - made of a tuple, which `|` cannot take
 """The same as one type, for a decoder: the type number in the bytes selects the class."""
+
+ENUMS: Final[tuple[type[IntEnum], ...]] = (
+    Side,
+    OrderType,
+    TimeInForce,
+    OrderStatus,
+    ExecType,
+    Liquidity,
+    SelfTrade,
+    InstrumentStatus,
+    Role,
+    Channel,
+    BookChange,
+    HoldChange,
+    RejectReason,
+    CancelReason,
+)
+"""The values that clients see; error codes have traits beside them."""
+
+ARRAYS: Final[tuple[type[msgspec.Struct], ...]] = (OrderTerms, OrderRow, FillRow, InstrumentRow)
+"""Arrays with names of their own inside messages."""
+
+
+class Row(NamedTuple):
+    """A short row of a list: its type, and what its columns are called."""
+
+    kind: object
+    columns: tuple[str, ...]
+
+
+ROWS: Final = {
+    "BookLevel": Row(BookLevel, ("price", "quantity", "orders")),
+    "AssetRow": Row(AssetRow, ("asset", "symbol", "decimals")),
+    "BalanceRow": Row(BalanceRow, ("asset", "available", "reserved", "held", "held_by_id")),
+    "HoldRow": Row(HoldRow, ("hold_id", "asset", "remaining", "expires_ns")),
+    "BookOrderRow": Row(BookOrderRow, ("order_id", "price", "quantity")),
+    "BookChangeRow": Row(BookChangeRow, ("change", "side", "order_id", "price", "quantity")),
+    "TradeRow": Row(TradeRow, ("trade_id", "price", "quantity", "side")),
+}
+
+SIGNED: Final = (
+    "maker_fee_ppm", "fee", "fee_total", "indicative_surplus", "house", "available",
+)  # fmt: skip
+"""Fields that may be below zero, all within 64 bits; every other integer is 0..INT_MAX."""

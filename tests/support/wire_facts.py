@@ -11,8 +11,8 @@ from typing import Any
 
 import hpe.protocol
 
-_NO_FACTS = {"frames", "scale", "streams"}
-"""How frames are walked, and rules that stand in no table."""
+_NO_FACTS = {"export", "frames", "scale", "vectors"}
+"""How frames are walked, a rule that stands in no table, and what is made of the facts."""
 
 
 def facts() -> dict[str, Any]:

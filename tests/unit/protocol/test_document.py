@@ -20,18 +20,14 @@ from hpe.protocol.codes import (
 from hpe.protocol.control import Error, Ping
 from hpe.protocol.enums import InstrumentStatus, OrderStatus, OrderType, SelfTrade, TimeInForce
 from hpe.protocol.limits import COMMAND_FIRST, INTERNAL_FIRST, QUERY_FIRST, TYPE_LAST
-from hpe.protocol.listings import AssetRow, InstrumentReply, InstrumentRow
+from hpe.protocol.listings import InstrumentReply
 from hpe.protocol.market_data import (
-    BookChangeRow,
-    BookLevel,
-    BookOrderRow,
     StatusUpdate,
-    TradeRow,
 )
-from hpe.protocol.money import BalanceRow, HoldRow
 from hpe.protocol.operations import SetStatusResponse
-from hpe.protocol.orders import FillRow, OrderRow, OrderTerms, ReplaceOrder, SubmitOrder
+from hpe.protocol.orders import OrderTerms, ReplaceOrder, SubmitOrder
 from hpe.protocol.registry import (
+    ARRAYS,
     COMMANDS,
     CONTROL,
     EMBEDDED,
@@ -39,6 +35,8 @@ from hpe.protocol.registry import (
     INTERNAL_REPLIES,
     QUERIES,
     REPLIES,
+    ROWS,
+    SIGNED,
 )
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
@@ -51,8 +49,6 @@ DOCUMENTED = document.messages(TEXT)
 REQUESTS = (*CONTROL, *QUERIES, *COMMANDS)
 ANSWERS = (*REPLIES, *EMBEDDED)
 CLASSES = (*REQUESTS, *ANSWERS)
-ARRAYS = (OrderTerms, OrderRow, FillRow, InstrumentRow)
-SIGNED = ("maker_fee_ppm", "fee", "fee_total", "indicative_surplus", "house", "available")
 # replace_order tests the fields before it looks for the order, and the order after it.
 SECOND_LOOK = {ReplaceOrder: (2, RejectReason.INVALID_COMBINATION)}
 
@@ -178,19 +174,20 @@ def test_fields_of_an_array_inside_messages(array):
 @pytest.mark.parametrize(
     ("section", "row"),
     [
-        ("Reply 32 `orderbook_reply`", BookLevel),
-        ("Reply 34 `assets_reply`", AssetRow),
-        ("Reply 39 `balances_reply`", BalanceRow),
-        ("Reply 40 `holds_reply`", HoldRow),
-        ("Report 125 `levels_update`", BookLevel),
-        ("Report 116 `orders_snapshot`", BookOrderRow),
-        ("Report 126 `orders_update`", BookChangeRow),
-        ("Report 127 `trades_update`", TradeRow),
+        ("Reply 32 `orderbook_reply`", "BookLevel"),
+        ("Reply 34 `assets_reply`", "AssetRow"),
+        ("Reply 39 `balances_reply`", "BalanceRow"),
+        ("Reply 40 `holds_reply`", "HoldRow"),
+        ("Report 125 `levels_update`", "BookLevel"),
+        ("Report 116 `orders_snapshot`", "BookOrderRow"),
+        ("Report 126 `orders_update`", "BookChangeRow"),
+        ("Report 127 `trades_update`", "TradeRow"),
     ],
 )
 def test_columns_of_short_rows(section, row):
     (columns,) = re.findall(r"rows `\[([a-z_,\s]+)\]`", SECTIONS[section])
-    assert len(columns.split(",")) == len(row.__args__)
+    assert tuple(columns.split(", ")) == ROWS[row].columns
+    assert len(ROWS[row].columns) == len(ROWS[row].kind.__args__)
 
 
 def test_fields_that_may_be_below_zero_are_named():

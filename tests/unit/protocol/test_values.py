@@ -10,23 +10,14 @@ from hpe.core.permissions import SCOPES, Scope
 from hpe.protocol.base import type_number
 from hpe.protocol.codes import ERROR_TRAITS, CancelReason, ErrorCode, RejectReason
 from hpe.protocol.enums import (
-    BookChange,
     Channel,
     DetachCause,
     ExecType,
-    HoldChange,
-    InstrumentStatus,
-    Liquidity,
-    OrderStatus,
-    OrderType,
     Role,
-    SelfTrade,
-    Side,
-    TimeInForce,
 )
 from hpe.protocol.flags import HELLO_FLAGS_ALL, LOGOUT_FLAGS_ALL, ORDER_FLAGS_ALL
 from hpe.protocol.market_data import MarketUpdate
-from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
+from hpe.protocol.registry import COMMANDS, CONTROL, ENUMS, INTERNAL, QUERIES
 from hpe.protocol.reports import PrivateReport
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
@@ -35,22 +26,6 @@ from tests.support.wire_facts import facts
 
 SECTIONS = document.sections((PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8"))
 REQUESTS = (*CONTROL, *QUERIES, *COMMANDS)
-ENUMS = (
-    Side,
-    OrderType,
-    TimeInForce,
-    OrderStatus,
-    ExecType,
-    Liquidity,
-    SelfTrade,
-    InstrumentStatus,
-    Role,
-    Channel,
-    BookChange,
-    HoldChange,
-    RejectReason,
-    CancelReason,
-)
 YES_NO = {True: "yes", False: "no"}
 
 
