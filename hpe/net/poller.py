@@ -82,8 +82,8 @@ class Poller:
             OSError: as the kernel says; and whatever `absorb` raises.
         """
         number = plain.fileno()
-        self._attending[number] = _Attendance(trio.lowlevel.current_task(), plain, absorb)
         self._epoll.register(number, select.EPOLLIN)
+        self._attending[number] = _Attendance(trio.lowlevel.current_task(), plain, absorb)
 
         def abort(_: object) -> trio.lowlevel.Abort:
             self._forget(number)

@@ -88,6 +88,38 @@ async def reports(client: WireClient, count: int, first_id: int = 2) -> None:
         await client.responses(count)
 
 
+# --- replies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("polling", [True, False])
+async def test_replies_to_a_slow_reader_arrive_whole_and_in_order(
+    tmp_path: Path, polling: bool
+) -> None:
+    """The kernel takes parts of what is sent at once; the writer and later replies follow."""
+    unread, read_meanwhile, at_once = 200, 400, 5
+    with trio.fail_after(120):
+        async with (
+            running_service(tmp_path, polling=polling) as service,
+            wire(service.port, user=8) as maker,
+            slow_client(service, user=9, window=1_000) as client,
+        ):
+            await reports(maker, 200)
+            book = await maker.ask(GetOrderbook(1, PAIR, 100))
+
+            async def ask(first: int, count: int) -> None:
+                for start in range(first, first + count, at_once):
+                    ids = range(start, start + at_once)
+                    await client.send(*[pack_request(GetOrderbook(n, PAIR, 100)) for n in ids])
+                    await maker.ask(GetBalance(1, USD))
+
+            await ask(1, unread)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask, 1 + unread, read_meanwhile)
+                rows = await client.responses(unread + read_meanwhile)
+            assert [row[1] for row in rows] == [*range(1, 1 + unread + read_meanwhile)]
+            assert all(row[2:] == book[2:] for row in rows)
+
+
 # --- control --------------------------------------------------------------------------------------
 
 
