@@ -35,7 +35,7 @@ def appended(descriptor: int, size_bytes: int) -> None:
 
 
 def allocated(descriptor: int, size_bytes: int) -> None:
-    """Give the file its size and its blocks, which stay marked unwritten."""
+    """Allocate the file's blocks and set its size; the blocks stay marked unwritten."""
     os.posix_fallocate(descriptor, 0, size_bytes)
 
 

@@ -102,7 +102,7 @@ class Logon(Request, frozen=True, tag=5):
 
 
 class Heartbeat(Request, frozen=True, tag=6):
-    """Say that this side lives; it is not answered."""
+    """Say that this side is alive. There is no answer."""
 
 
 class HeartbeatReport(Reply, frozen=True, tag=6):

@@ -122,7 +122,7 @@ def overload(folder: Path, window: int, cancels_wait_ms: int) -> Outcome:
         for canceler in cancelers:
             stack.enter_context(canceler.line)
         with Flood(service.port, folder, window=GENTLE_WINDOW) as flood:
-            time.sleep(1.0)
+            time.sleep(1.0)  # how long it is measured
             able = flood.stop()
         with (
             Flood(service.port, folder, window=window) as flood,
