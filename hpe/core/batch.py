@@ -175,14 +175,14 @@ def _private_rows(
 def trades_of(event: Event) -> list[Trade]:
     """Return the log's rows of what an event traded: in an uncross the buyer stands as taker."""
     if isinstance(event, Match):
-        instrument_id = event.taker.book.instrument.instrument_id
+        instrument_id = event.taker.instrument_id
         taker_id = event.taker.order_id
         return [
             Trade(trade_id, instrument_id, fill.price, fill.quantity, fill.maker.order_id, taker_id)
             for trade_id, fill in enumerate(event.fills, event.first_trade_id)
         ]
     if isinstance(event, AuctionMatch):
-        instrument_id = event.book.instrument.instrument_id
+        instrument_id = event.instrument_id
         return [
             Trade(
                 trade_id, instrument_id, fill.price, fill.quantity, fill.sell.order_id,

@@ -340,7 +340,7 @@ class ReferenceCore:
         market = self.exchange.market
         work.effort = self._effort.spent
         work.full = work.effort >= self.limits.effort
-        work.careful = work.full or len(market.turns.works) > 0 or market.timers.overdue
+        work.careful = work.full or len(market.turns.books) > 0 or market.timers.overdue
 
     def _report(self, work: BatchWork, out: list[bytes], sequence: int) -> None:
         """Encode what happened; reports with a request id also go to the connection of `out`."""

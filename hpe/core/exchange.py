@@ -19,6 +19,7 @@ from hpe.core.trading.catalogue import Catalogue
 from hpe.core.trading.delisting import Delisting
 from hpe.core.trading.disconnects import Disconnects
 from hpe.core.trading.entry import OrderEntry
+from hpe.core.trading.mass_cancel import MassCanceling
 from hpe.core.trading.operations import Operations
 from hpe.core.trading.orders import Order
 from hpe.core.trading.pairs import PairEntry
@@ -45,6 +46,7 @@ class Exchange(ExchangeState):
         self.entry = OrderEntry(self)
         self.pairs = PairEntry(self, self.entry)
         self.replacing = OrderReplacing(self)
+        self.canceling = MassCanceling(self)
         self.treasury = Treasury(self)
         self.operations = Operations(self)
         self.busy = Busy(self)
@@ -88,13 +90,13 @@ class Exchange(ExchangeState):
         for book in self.books.values():
             book.check()
             found += [*book.orders(), *book.triggers.orders()]
-        for work in self.market.turns:
-            work.check()
-            found += work.orders()
+            if book.work is not None:
+                found += book.work.orders()
+        self.market.turns.check()
         reserved: dict[tuple[int, int], int] = {}
         for order in found:
             self._check_open(order)
-            instrument = order.book.instrument
+            instrument = self.books[order.instrument_id].instrument
             asset = instrument.quote if order.side is Side.BUY else instrument.base
             key = (order.user, asset)
             reserved[key] = reserved.get(key, 0) + order.reserved
@@ -127,7 +129,9 @@ class Exchange(ExchangeState):
         """Check one open order's place in the index and what it reserves."""
         if self.orders.find(order.user, order.order_id, 0) is not order:
             raise InvariantViolation(f"order {order.order_id} is open but not indexed")
-        needed = self.market.executor.pair_requirement(order, order.price, order.leaves)
+        instrument = self.books[order.instrument_id].instrument
+        executor = self.market.executor
+        needed = executor.pair_requirement(instrument, order, order.price, order.leaves)
         partner = order.partner
         if partner is not None:
             if partner.partner is not order or order.terms is None:
@@ -145,7 +149,7 @@ class Exchange(ExchangeState):
         entries = [
             TimerEntry(
                 (order.terms.expires_ns, ORDER, order.order_id, order.user),
-                order.book.instrument.instrument_id,
+                order.instrument_id,
             )
             for order in found
             if order.terms is not None and order.terms.expires_ns

@@ -40,7 +40,7 @@ class ExchangeState:
         self.parties = Parties(self.settings, self.balances, self.orders, self.places)
         self.books: dict[int, OrderBook] = {}
         self.market = Market(self.balances, self.orders, self.timers, limits)
-        self.expiry = Expiry(self.orders, self.holds, self.market, self.timers)
+        self.expiry = Expiry(self.books, self.orders, self.holds, self.market, self.timers)
 
     @property
     def time_ns(self) -> int:

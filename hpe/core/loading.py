@@ -57,7 +57,7 @@ from hpe.core.trading.order_states import ENDED, QUEUED, RESTS, WAITING, OrderSt
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms
 from hpe.core.trading.triggers import Firing
-from hpe.core.trading.turns import UncrossInProgress, Work
+from hpe.core.trading.work import UncrossInProgress, Work
 from hpe.errors import StateError
 from hpe.protocol.enums import Side
 from hpe.protocol.internal import PlaceLimits
@@ -261,15 +261,15 @@ class _Loader:
 
     def load_resting(self, row: DumpedResting) -> None:
         order = self._open(row, RESTS)
-        order.book.side(order.side).add(order)
+        self._book(row.instrument).side(order.side).add(order)
 
     def load_waiting(self, row: DumpedWaiting) -> None:
         order = self._open(row, WAITING)
-        order.book.triggers.add(order)
+        self._book(row.instrument).triggers.add(order)
 
     def load_queued(self, row: DumpedQueued) -> None:
         order = self._open(row, QUEUED)
-        work = self.exchange.market.turns.of(order.book)
+        work = self.exchange.market.turns.of(self._book(row.instrument))
         if row.line not in (len(work.lines), len(work.lines) + 1) or not row.line:
             raise self.fault(f"stands in line {row.line} of {len(work.lines)}")
         work.restore(order, row.line)
@@ -297,7 +297,7 @@ class _Loader:
             row.place, row.holds_pair, row.session_id,
         )  # fmt: skip
         return Order(
-            row.order_id, row.user, row.client_order_id, book, row.side, row.order_type,
+            row.order_id, row.user, row.client_order_id, row.instrument, row.side, row.order_type,
             row.time_in_force, row.price, row.quantity, row.leaves, row.flags, row.self_trade,
             rates_of(row.maker_ppm, row.taker_ppm), paying, receiving,
             self.exchange.places.of(row.key), row.reserved, state, row.hidden, row.cum,
@@ -323,13 +323,11 @@ class _Loader:
 
     def load_uncross(self, row: DumpedUncross) -> None:
         state = UncrossInProgress(row.price, row.volume_left, row.surplus, row.next_status)
-        self.exchange.market.calls.keep_uncrossing(self._work(row.instrument), state)
+        self._work(row.instrument)
+        self.exchange.market.calls.keep_uncrossing(self._book(row.instrument), state)
 
     def _work(self, instrument: int) -> Work:
-        self._book(instrument)
-        return self.find(
-            self.exchange.market.turns.works.get(instrument), "unfinished instrument", instrument
-        )
+        return self.find(self._book(instrument).work, "unfinished instrument", instrument)
 
     def load_ending(self, row: DumpedEnding) -> None:
         due = (row.due_ns, ENDING, row.session_id, row.newest_order_id)
@@ -365,8 +363,8 @@ class _Loader:
             book = exchange.books[instrument_id]
             book.bids.changes += sequence - book.sequence  # only the sum of both sides counts
         listings.last_asset_id, listings.last_instrument_id = self.last_listed
-        for work in exchange.market.turns:
-            exchange.market.turns.review(work.book)
+        for book in list(exchange.market.turns.books.values()):
+            exchange.market.turns.review(book)
         for session in self.sessions_by_id.values():
             self.sessions.restore(session)
         self.sessions.find_revoked()

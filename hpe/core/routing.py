@@ -73,7 +73,7 @@ def commands_of(exchange: Exchange) -> dict[type[Request], CommandHandler]:
         CancelOrder: entry.cancel_order,
         ReplaceOrder: exchange.replacing.replace_order,
         SubmitOco: exchange.pairs.submit_oco,
-        MassCancel: entry.mass_cancel,
+        MassCancel: exchange.canceling.mass_cancel,
         LockBalance: treasury.lock_balance,
         UnlockBalance: treasury.unlock_balance,
         Deposit: treasury.deposit,

@@ -45,7 +45,6 @@ from hpe.core.rows import (
 from hpe.core.sessions import Sessions
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms
-from hpe.core.trading.turns import Work
 from hpe.protocol.reports import ExecutionReport
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -147,7 +146,7 @@ def _order_rows(exchange: Exchange, books: list[OrderBook]) -> Iterator[DumpedRo
     waiting = (order for book in books for order in book.triggers.orders())
     for order in sorted(waiting, key=lambda order: order.order_id):
         yield _order_row(DumpedWaiting, order)
-    for work in exchange.market.turns:
+    for _, work in exchange.market.turns:
         for number, line in enumerate(filter(None, work.lines), 1):
             for _, _, order in line:
                 yield _order_row(DumpedQueued, order, number)
@@ -163,11 +162,11 @@ def _order_row(kind: type[_OrderT], order: Order, *more: int) -> _OrderT:
     """Return all of an order; a trailing stop's with its present trigger."""
     terms = order.terms or _NO_TERMS
     return kind(
-        order.book.instrument.instrument_id, order.side, order.price, order.order_id, order.user,
+        order.instrument_id, order.side, order.price, order.order_id, order.user,
         order.client_order_id, order.holder.key, order.order_type, order.time_in_force,
         order.flags, order.self_trade, order.quantity, order.leaves, order.cum, order.canceled,
         order.hidden, order.reserved, order.rates.maker, order.rates.taker, order.quote_total,
-        order.fee_total, order.fee_rest, order.book.triggers.trigger_of(order), terms.trail,
+        order.fee_total, order.fee_rest, order.trigger(), terms.trail,
         terms.display, terms.minimum, terms.budget, terms.expires_ns,
         terms.place if order.is_stop else 0,
         terms.session_id, terms.partner.order_id if terms.partner is not None else 0,
@@ -178,21 +177,17 @@ def _order_row(kind: type[_OrderT], order: Order, *more: int) -> _OrderT:
 def _unfinished_rows(exchange: Exchange) -> Iterator[DumpedRow]:
     """Yield what goes on by itself: of instruments, and of lost sessions."""
     works = list(exchange.market.turns)
-    for work in works:
+    for instrument_id, work in works:
         is_open = work.is_open and bool(work.lines[-1])  # an empty line is as good as none
-        yield DumpedWork(_instrument_of(work), is_open, work.interrupted)
-    for work in works:
+        yield DumpedWork(instrument_id, is_open, work.interrupted)
+    for instrument_id, work in works:
         for firing in work.firings:
-            yield DumpedFiring(_instrument_of(work), firing.prices, firing.side, firing.index)
-    for work in works:
+            yield DumpedFiring(instrument_id, firing.prices, firing.side, firing.index)
+    for instrument_id, work in works:
         if work.uncrossing is not None:
-            yield DumpedUncross(_instrument_of(work), *work.uncrossing)
+            yield DumpedUncross(instrument_id, *work.uncrossing)
     for (due_ns, _, session_id, newest), instrument_id in exchange.disconnects.entries():
         yield DumpedEnding(due_ns, session_id, newest, instrument_id)
-
-
-def _instrument_of(work: Work) -> int:
-    return work.book.instrument.instrument_id
 
 
 def _session_rows(sessions: Sessions) -> Iterator[DumpedRow]:

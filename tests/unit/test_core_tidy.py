@@ -15,8 +15,8 @@ CORE = {path.name: path for path in STATE_MACHINE}
 MONEY_AND_TRADING = (
     "admission.py", "auction.py", "balances.py", "busy.py", "calls.py", "dead.py", "delisting.py",
     "disconnects.py", "entry.py", "executor.py", "expiry.py", "fees.py", "holds.py", "market.py",
-    "matcher.py", "operations.py", "orderbook.py", "orders.py", "pairs.py", "parties.py",
-    "replacing.py", "treasury.py", "triggers.py", "turns.py",
+    "mass_cancel.py", "matcher.py", "operations.py", "orderbook.py", "orders.py", "pairs.py",
+    "parties.py", "replacing.py", "treasury.py", "triggers.py", "turns.py", "work.py",
 )  # fmt: skip
 PRODUCTS = (ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.LShift)
 

@@ -257,14 +257,14 @@ class MarketFeed:
     def note(self, event: Event) -> None:
         """Take the trades of an event."""
         if isinstance(event, Match):
-            watched = self._watched.get(event.taker.book.instrument.instrument_id)
+            watched = self._watched.get(event.taker.instrument_id)
             if watched is not None:
                 watched.trades += [
                     (trade_id, fill.price, fill.quantity, event.taker.side)
                     for trade_id, fill in enumerate(event.fills, event.first_trade_id)
                 ]
         elif isinstance(event, AuctionMatch):
-            watched = self._watched.get(event.book.instrument.instrument_id)
+            watched = self._watched.get(event.instrument_id)
             if watched is not None:
                 watched.trades += [
                     (trade_id, fill.price, fill.quantity, 0)

@@ -76,9 +76,9 @@ class PrivateFeed:
         body = encode(
             (
                 _ORDER_REPORT, 0, 0, number, sequence, time_ns, exec_type, status,
-                order.book.instrument.instrument_id, order.order_id, order.client_order_id,
+                order.instrument_id, order.order_id, order.client_order_id,
                 order.side, leaves, cum, canceled, reason, order.order_type, order.price,
-                0 if order.terms is None else order.book.triggers.trigger_of(order),
+                0 if order.terms is None else order.trigger(),
             )
         )  # fmt: skip
         work.digested.append(body)
@@ -156,7 +156,7 @@ class PrivateFeed:
     ) -> None:
         taker, sequences = match.taker, self._sequences
         user, order_id, client_order_id = taker.user, taker.order_id, taker.client_order_id
-        instrument_id, side = taker.book.instrument.instrument_id, taker.side
+        instrument_id, side = taker.instrument_id, taker.side
         trade_id, keep = match.first_trade_id + start, self._orders.remember_fill
         for fill in match.fills[start:stop]:
             maker, price, quantity = fill.maker, fill.price, fill.quantity
@@ -193,7 +193,7 @@ class PrivateFeed:
         taker = match.taker
         report = PreventedMatch(
             match.request_id, 0, self._next(taker.user), sequence, time_ns,
-            taker.book.instrument.instrument_id, taker.self_trade, prevented.price,
+            taker.instrument_id, taker.self_trade, prevented.price,
             prevented.maker.order_id, taker.order_id, prevented.maker_canceled,
             prevented.taker_canceled, prevented.maker_leaves, prevented.taker_leaves,
         )  # fmt: skip
@@ -203,7 +203,7 @@ class PrivateFeed:
         order = change.order
         return OrderReport(
             change.request_id, 0, number, sequence, time_ns, change.exec_type, change.status,
-            order.book.instrument.instrument_id, order.order_id, order.client_order_id,
+            order.instrument_id, order.order_id, order.client_order_id,
             order.side, change.leaves, change.cum, change.canceled, change.reason,
             order.order_type, change.price, change.stop_price,
         )  # fmt: skip
@@ -215,7 +215,7 @@ class PrivateFeed:
         time_ns: int,
         made: list[tuple[int, PrivateReport]],
     ) -> None:
-        instrument_id = match.book.instrument.instrument_id
+        instrument_id = match.instrument_id
         for trade_id, fill in enumerate(match.fills, match.first_trade_id):
             flags = FLAG_SELF_TRADE if fill.buy.user == fill.sell.user else 0
             for order, contra, leaves, cum, fee in _sides(fill):

@@ -105,11 +105,13 @@ class Queries:
     def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
         """Show a page of open orders. Cost: the user's from `after` to the last that is shown."""
         mine = self._exchange.orders.users.get(query.user or user, STRANGER)
-        book = self._exchange.books.get(query.instrument)
+        instrument_id = query.instrument
         found: list[Order] = []
-        if book is not None or not query.instrument:
+        if instrument_id in self._exchange.books or not instrument_id:
             for piece in mine.open_after(query.after):
-                listed = [o for o in piece if o.book is book] if book is not None else piece
+                listed = piece
+                if instrument_id:
+                    listed = [order for order in piece if order.instrument_id == instrument_id]
                 shown = listed[: query.limit - len(found)]
                 found += shown
                 if len(found) == query.limit:
@@ -185,14 +187,14 @@ class Queries:
 
 def order_row(order: Order) -> OrderRow:
     """Show an order as the queries do."""
-    terms, book = order.terms or _NO_TERMS, order.book
+    terms = order.terms or _NO_TERMS
     partner = terms.partner
     return OrderRow(
-        order.order_id, order.client_order_id, book.instrument.instrument_id, order.side,
+        order.order_id, order.client_order_id, order.instrument_id, order.side,
         order.order_type, order.time_in_force, order.price, order.quantity, order.leaves,
         order.cum, order.canceled, order.status(), order.reason, order.quote_total,
         order.fee_total, order.reserved, order.flags, order.self_trade, order.waiting,
-        book.triggers.trigger_of(order), terms.trail, terms.display, terms.minimum, terms.budget,
+        order.trigger(), terms.trail, terms.display, terms.minimum, terms.budget,
         terms.expires_ns, partner.order_id if partner is not None else 0,
     )  # fmt: skip
 

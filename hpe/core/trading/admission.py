@@ -95,28 +95,28 @@ def admitted_to_call(command: SubmitOrder) -> bool:
     return collected and kind is not None and kind.in_call
 
 
-def check_price(order: Order, time_ns: int) -> RejectReason:
+def check_price(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
     """Test limit and trigger against the instrument's price bounds."""
-    instrument, terms = order.book.instrument, order.terms
+    instrument, terms = book.instrument, order.terms
     prices = [order.price] if order.price else []
-    if terms is not None and (terms.stop_price or (terms.trail and order.book.last_price)):
+    if terms is not None and (terms.stop_price or (terms.trail and book.last_price)):
         prices.append(terms.stop_price)
     if all(instrument.price_min <= price <= instrument.price_max for price in prices):
         return RejectReason.NONE
     return RejectReason.PRICE_OUT_OF_RANGE
 
 
-def check_band(order: Order, time_ns: int) -> RejectReason:
+def check_band(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
     """Test a limit order's price against the band; stops meet it when they fire."""
     limited = order.kind.needs_price and not order.kind.waits
-    if limited and beyond_band(order.book, order.side, order.price):
+    if limited and beyond_band(book, order.side, order.price):
         return RejectReason.PRICE_OUT_OF_BAND
     return RejectReason.NONE
 
 
-def check_quantity(order: Order, time_ns: int) -> RejectReason:
+def check_quantity(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
     """Test the quantity; an order with a budget has none."""
-    instrument = order.book.instrument
+    instrument = book.instrument
     if order.terms is not None and order.terms.budget:
         return RejectReason.NONE
     if not instrument.quantity_min <= order.quantity <= instrument.quantity_max:
@@ -124,17 +124,17 @@ def check_quantity(order: Order, time_ns: int) -> RejectReason:
     return RejectReason.NONE
 
 
-def check_notional(order: Order, time_ns: int) -> RejectReason:
+def check_notional(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
     """Test a limit's notional with its worst fee, or a budget."""
-    instrument, admitted = order.book.instrument, True
+    instrument, admitted = book.instrument, True
     if order.price:
-        admitted = admits_notional(order.book, order.rates, order.price, order.leaves)
+        admitted = admits_notional(book, order.rates, order.price, order.leaves)
     elif order.terms is not None and order.terms.budget:
         admitted = instrument.notional_min <= order.terms.budget <= instrument.notional_max
     return RejectReason.NONE if admitted else RejectReason.NOTIONAL_OUT_OF_RANGE
 
 
-def check_expiry(order: Order, time_ns: int) -> RejectReason:
+def check_expiry(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
     """Test that an order expires later than now, if it does."""
     if order.terms is not None and 0 < order.terms.expires_ns <= time_ns:
         return RejectReason.EXPIRY_PASSED

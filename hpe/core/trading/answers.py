@@ -13,6 +13,7 @@ from hpe.core.context import Context
 from hpe.core.holders import No, told
 from hpe.core.session import Session
 from hpe.core.trading.matcher import Fill
+from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order
 from hpe.protocol.base import Request
 from hpe.protocol.codes import BATCH_FULL, UNFINISHED, CancelReason, ErrorCode
@@ -99,14 +100,14 @@ def order_rejected(context: Context, command: _OrderCommand, no: No) -> OrderRes
 
 
 def order_response(
-    context: Context, command: _OrderCommand, order: Order, fills: list[Fill]
+    context: Context, command: _OrderCommand, book: OrderBook, order: Order, fills: list[Fill]
 ) -> OrderResponse:
     """Answer with the order as it is now and the fills of this command."""
     count = len(fills)
     return _ORDER_RESPONSES[type(command)](
         command.request_id, 0, context.sequence, order.reason, context.time_ns, order.status(),
         order.order_id, order.leaves, order.cum, order.canceled, order.quote_total, count,
-        order.book.last_trade_id - count + 1 if count else 0, order.fee_total,
+        book.last_trade_id - count + 1 if count else 0, order.fee_total,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from hpe.core.exchange_state import ExchangeState
 from hpe.core.trading.dead import Search, count_dead
 from hpe.core.trading.kinds import STOPS
 from hpe.core.trading.replacing import named_order, only_cancels
+from hpe.core.trading.work import Work
 from hpe.protocol.base import Request
 from hpe.protocol.enums import InstrumentStatus, SelfTrade, Side
 from hpe.protocol.flags import ORDER_POST_ONLY
@@ -31,7 +32,6 @@ class Busy:
     def __init__(self, exchange: ExchangeState) -> None:
         self._books = exchange.books
         self._market = exchange.market
-        self._works = exchange.market.turns.works
         self._users = exchange.orders.users
         self._tests: dict[type[Request], Callable[[int, Any], bool]] = {
             SubmitOrder: self._comes,
@@ -50,10 +50,14 @@ class Busy:
         test = self._tests.get(type(request))
         return test is not None and test(user, request)
 
+    def _work_of(self, instrument_id: int) -> Work | None:
+        book = self._books.get(instrument_id)
+        return book.work if book is not None else None
+
     def _changes(
         self, user: int, request: SubmitOrder | SubmitOco | Uncross | SetFees | DelistInstrument
     ) -> bool:
-        work = self._works.get(request.instrument)
+        work = self._work_of(request.instrument)
         return work is not None and work.listed
 
     def _uncrosses(self, user: int, request: Uncross) -> bool:
@@ -99,22 +103,23 @@ class Busy:
         return refused
 
     def _cancels_many(self, user: int, request: MassCancel | SetStatus) -> bool:
-        work = self._works.get(request.instrument)
+        work = self._work_of(request.instrument)
         return work is not None and work.uncrossing is not None
 
     def _cancels(self, user: int, request: CancelOrder) -> bool:
         order = named_order(self._users, user, request)
-        work = order.book.work if order is not None else None
+        work = self._work_of(order.instrument_id) if order is not None else None
         return work is not None and work.uncrossing is not None
 
     def _replaces(self, user: int, request: ReplaceOrder) -> bool:
         order = named_order(self._users, user, request)
         if order is None:
             return False
-        work, cancels = order.book.work, only_cancels(request, order)
+        book, cancels = self._books[order.instrument_id], only_cancels(request, order)
+        work = book.work
         if work is not None and work.listed and (work.uncrossing is not None or not cancels):
             return True
-        if cancels or order.waiting or order.is_dead(order.book.dead_ns()):
+        if cancels or order.waiting or order.is_dead(book.dead_ns()):
             return False
         lots = request.leaves_quantity
         if lots is None:
@@ -124,4 +129,4 @@ class Busy:
         search = Search(price, lots, order.user, order.self_trade)
         if order.flags & ORDER_POST_ONLY:
             search = Search(price, 1)
-        return self._passes_many(order.book.instrument.instrument_id, order.side, search)
+        return self._passes_many(order.instrument_id, order.side, search)

@@ -18,7 +18,8 @@ from hpe.core.trading.events import AuctionMatch, Event
 from hpe.core.trading.executor import AuctionFill, Executor
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, OrderIndex
-from hpe.core.trading.turns import Turns, UncrossInProgress, Work
+from hpe.core.trading.turns import Turns
+from hpe.core.trading.work import UncrossInProgress
 from hpe.protocol.enums import InstrumentStatus
 
 NS_PER_MS: Final = 1_000_000
@@ -45,7 +46,7 @@ class CallMarket(Protocol):
     ) -> None:
         """Run the turns of an instrument's stops."""
 
-    def unlink(self, order: Order, request_id: int) -> None:
+    def unlink(self, book: OrderBook, order: Order, request_id: int) -> None:
         """Dissolve an OCO pair, if the order is of one."""
 
 
@@ -90,7 +91,7 @@ class Calls:
         Those that fired before and had to wait go on, ahead of these.
         """
         work = book.work
-        waited = work is not None and not work.goes_on
+        waited = work is not None and not work.goes_on(book.status)
         book.set_status(status)
         fired = status is _TRADING and book.last_price > 0 and book.triggers.count > 0
         if fired:
@@ -107,20 +108,20 @@ class Calls:
         self._effort.charge(LEVEL, book.bids.level_count() + book.asks.level_count())
         state = UncrossInProgress(*found, next_status)
         fills_max = self._market.limits.uncross_fills
-        self._uncross(context, self._market.turns.of(book), state, fills_max)
+        self._uncross(context, book, state, fills_max)
         return found
 
     def _uncross(
-        self, context: Context, work: Work, state: UncrossInProgress, fills_max: int
+        self, context: Context, book: OrderBook, state: UncrossInProgress, fills_max: int
     ) -> None:
         """Do a part of an uncross; behind the last one the market goes on."""
-        book = work.book
+        work = self._market.turns.of(book)
         fills = fill_auction(book, state.price, state.volume_left, fills_max)
         if fills:
             self._settle_auction(book, fills)
         left = state.volume_left - sum(fill.quantity for fill in fills)
         if left:
-            self.keep_uncrossing(work, state._replace(volume_left=left))
+            self.keep_uncrossing(book, state._replace(volume_left=left))
             return
         if work.uncrossing is not None:
             work.uncrossing = None
@@ -129,29 +130,31 @@ class Calls:
             self._effort.charge(MOVED, book.triggers.advance(state.price))
         self.set_status(context, book, state.next_status)
 
-    def keep_uncrossing(self, work: Work, state: UncrossInProgress) -> None:
+    def keep_uncrossing(self, book: OrderBook, state: UncrossInProgress) -> None:
         """Leave the rest of an uncross for later; what it counts on lives until it is finished."""
+        work = self._market.turns.of(book)
         if work.uncrossing is None:
-            self._timers.pass_over(work.book.instrument.instrument_id)
+            self._timers.pass_over(book.instrument.instrument_id)
         work.uncrossing = state
-        self._market.turns.review(work.book)
+        self._market.turns.review(book)
 
-    def go_on_uncrossing(self, context: Context, work: Work, state: UncrossInProgress) -> None:
+    def go_on_uncrossing(self, context: Context, book: OrderBook, state: UncrossInProgress) -> None:
         """Do the next part of an uncross."""
-        self._uncross(context, work, state, self._market.limits.part_fills)
+        self._uncross(context, book, state, self._market.limits.part_fills)
 
     def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
         """Settle and number the trades of an uncross, forget the orders that are filled."""
         self._effort.charge(FILL, len(fills))
-        self._market.events.append(AuctionMatch(book, self._market.last_trade_id + 1, fills))
+        instrument, first_id = book.instrument, self._market.last_trade_id + 1
+        self._market.events.append(AuctionMatch(instrument.instrument_id, first_id, fills))
         book.last_trade_id = self._market.last_trade_id = self._market.last_trade_id + len(fills)
         for fill in fills:
-            self._market.executor.settle_auction(fill)
+            self._market.executor.settle_auction(instrument, fill)
         for fill in fills:
             for order, leaves in ((fill.buy, fill.buy_leaves), (fill.sell, fill.sell_leaves)):
                 if not leaves:
                     self._market.orders.end(order)
-                self._market.unlink(order, 0)
+                self._market.unlink(book, order, 0)
 
 
 def _interruption(book: OrderBook) -> tuple[Due, int]:

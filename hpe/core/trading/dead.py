@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from hpe.core.contract import Limits
 from hpe.core.effort import rows_passed
-from hpe.core.trading.orderbook import Ladder
+from hpe.core.trading.orderbook import Ladder, OrderBook
 from hpe.core.trading.orders import Order
 from hpe.protocol.enums import InstrumentStatus, SelfTrade
 from hpe.protocol.flags import ORDER_POST_ONLY
@@ -40,10 +40,10 @@ class Passed(NamedTuple):
 _NONE: Final = Passed(0, 0)
 
 
-def dead_before(order: Order, limits: Limits) -> Passed:
+def dead_before(book: OrderBook, order: Order, limits: Limits) -> Passed:
     """Count the dead that an order would come to before it is filled, or gives up."""
-    dead_ns = order.book.dead_ns()
-    if not dead_ns or order.book.status is not InstrumentStatus.TRADING:
+    dead_ns = book.dead_ns()
+    if not dead_ns or book.status is not InstrumentStatus.TRADING:
         return _NONE
     if order.flags & ORDER_POST_ONLY:
         search = Search(order.price, 1)
@@ -51,7 +51,7 @@ def dead_before(order: Order, limits: Limits) -> Passed:
         has_budget = order.terms is not None and order.terms.budget
         lots = INT_MAX if has_budget else order.leaves
         search = Search(order.price, lots, order.user, order.self_trade)
-    return count_dead(order.book.opposite(order.side), search, dead_ns, limits)
+    return count_dead(book.opposite(order.side), search, dead_ns, limits)
 
 
 def count_dead(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> Passed:

@@ -68,15 +68,15 @@ class Delisting:
 
     def _is_used(self, book: OrderBook) -> bool:
         effort, orders = self._exchange.market.effort, self._exchange.orders
+        instrument_id = book.instrument.instrument_id
         if count_orders(book):
             return True
         effort.charge(ROW, len(orders.ended))
-        if any(order.book is book for order in orders.ended):
+        if any(order.instrument_id == instrument_id for order in orders.ended):
             return True
         if not book.last_trade_id:
             return False
         effort.charge(ROW, len(orders.filled_users))
-        instrument_id = book.instrument.instrument_id
         return any(
             report.instrument == instrument_id
             for user in dict.fromkeys(orders.filled_users)

@@ -23,6 +23,7 @@ class Disconnects:
 
     def __init__(self, exchange: ExchangeState, act: Callable[[TimerEntry], None]) -> None:
         self._act = act  # counts an entry against the bounds before it acts
+        self._books = exchange.books
         self._orders = exchange.orders
         self._timers = exchange.timers
         self._market = exchange.market
@@ -79,14 +80,14 @@ class Disconnects:
         if order is None or order.order_id > newest:  # they ended otherwise
             self._forget(entry)
             return
-        instrument = order.book.instrument.instrument_id
+        instrument = order.instrument_id
         if self._timers.is_passed(instrument):
             self._move(entry, instrument)
             return
-        partner = self._market.part(order)
-        self._market.cancel(order, _GONE)
+        book, partner = self._books[instrument], self._market.part(order)
+        self._market.cancel(book, order, _GONE)
         if partner is not None:
-            self._market.cancel(partner, _GONE)
+            self._market.cancel(book, partner, _GONE)
         theirs = self._orders.by_session.get(session_id)
         if not theirs or next(iter(theirs)) > newest:
             self._forget(entry)

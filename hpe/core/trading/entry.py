@@ -1,4 +1,4 @@
-"""Order entry: submit, cancel and mass cancel, as functions on books and money.
+"""Order entry: submit and cancel, as functions on books and money.
 
 Part of the deterministic core. Decides whether a command is accepted, testing its rejects in the
 order in which protocol.md lists them; a reject changes nothing. What an accepted order does is
@@ -8,11 +8,9 @@ flat: a call per test would cost more than the tests.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
 from hpe.core.context import Context
-from hpe.core.effort import ROW
 from hpe.core.exchange_state import ExchangeState
 from hpe.core.holders import No
 from hpe.core.money.balances import Account
@@ -41,8 +39,6 @@ from hpe.protocol.limits import AMOUNT_MAX
 from hpe.protocol.orders import (
     CancelOrder,
     CancelResponse,
-    MassCancel,
-    MassCancelResponse,
     OrderResponse,
     OrderTerms,
     SubmitOrder,
@@ -136,9 +132,9 @@ class OrderEntry:
         if tif is _IOC and not crosses:
             return self._met_nobody(context, command, order_id, book, (rates, paying, receiving))
         order = Order(
-            order_id, user, client_order_id, book, side, _LIMIT, tif, price, quantity, quantity,
-            flags, command.self_trade or instrument.self_trade, rates, paying, receiving, holder,
-            needed, _ARRIVING if crosses else _RESTS,
+            order_id, user, client_order_id, command.instrument, side, _LIMIT, tif, price, quantity,
+            quantity, flags, command.self_trade or instrument.self_trade, rates, paying, receiving,
+            holder, needed, _ARRIVING if crosses else _RESTS,
         )  # fmt: skip
         if not paying.touched:
             self._touch(paying)
@@ -146,8 +142,8 @@ class OrderEntry:
         paying.reserved += needed
         self._events.append(order)
         if crosses:
-            fills = self._market.meet(context, order, price, command.request_id)
-            return self._filed(context, command, order, fills)
+            fills = self._market.meet(context, book, order, price, command.request_id)
+            return self._filed(context, command, book, order, fills)
         ladder.add(order)
         mine.by_id[order_id] = order
         if client_order_id:
@@ -170,7 +166,7 @@ class OrderEntry:
         """Accept an immediate-or-cancel order that trades nothing; it reserves nothing, either."""
         user, quantity = command.user or context.user, command.quantity
         order = Order(
-            order_id, user, command.client_order_id, book, command.side, _LIMIT, _IOC,
+            order_id, user, command.client_order_id, command.instrument, command.side, _LIMIT, _IOC,
             command.price, quantity, 0, 0, command.self_trade or book.instrument.self_trade,
             *terms, context.holder, canceled=quantity, reason=_IOC_REMAINDER, state=_ENDED,
         )  # fmt: skip
@@ -196,11 +192,11 @@ class OrderEntry:
         needed = 0
         no = (
             barred(book, self.mine(user), admitted_to_call(command))
-            or self.check(context, [order])
-            or self._check_market(order)
+            or self.check(context, book, [order])
+            or self._check_market(book, order)
         )
         if not no:
-            needed = self._needed(order)
+            needed = self._needed(book, order)
             if needed > order.paying.available:
                 no = RejectReason.INSUFFICIENT_FUNDS
         if no:
@@ -208,7 +204,7 @@ class OrderEntry:
         self._parties.settle([order])
         self._market.executor.reserve(order, needed)
         exchange.last_order_id += 1
-        return self._carry_out(context, command, order)
+        return self._carry_out(context, command, book, order)
 
     def mine(self, user: int) -> UserOrders:
         """Return what a user has, to look at only; nothing for an unknown user."""
@@ -220,13 +216,13 @@ class OrderEntry:
         base, quote = peek(user, instrument.base), peek(user, instrument.quote)
         paying, receiving = (quote, base) if side is _BUY else (base, quote)
         order = Order(
-            self._exchange.last_order_id + 1, user, command.client_order_id, book, side,
-            command.order_type, command.time_in_force, command.price, command.quantity,
+            self._exchange.last_order_id + 1, user, command.client_order_id, command.instrument,
+            side, command.order_type, command.time_in_force, command.price, command.quantity,
             command.quantity, command.flags, command.self_trade or instrument.self_trade,
             book.fees.of(user), paying, receiving, context.holder,
         )  # fmt: skip
         if command.terms is not None:
-            self._take_terms(context, order, command.terms)
+            self._take_terms(context, book, order, command.terms)
         if order.may_rest or order.is_stop:
             self._take_session(context, order)
         return order
@@ -239,31 +235,33 @@ class OrderEntry:
                 order.terms = Terms(place=context.sequence)
             order.terms.session_id = context.session_id
 
-    def _take_terms(self, context: Context, order: Order, wanted: OrderTerms) -> None:
+    def _take_terms(
+        self, context: Context, book: OrderBook, order: Order, wanted: OrderTerms
+    ) -> None:
         """Set what an order asks for beyond price and quantity."""
         terms = order.terms = Terms(
             wanted.stop_price, wanted.trail, wanted.display_quantity, wanted.minimum_quantity,
             wanted.budget, wanted.expires_ns, context.sequence,
         )  # fmt: skip
-        last_price = order.book.last_price
+        last_price = book.last_price
         if wanted.trail and last_price:
             sign = 1 if order.side is _BUY else -1
             terms.stop_price = trail_trigger(last_price, wanted.trail, sign)
         if wanted.budget and order.self_trade in _NO_CHOICE_WITH_BUDGET:
             order.self_trade = SelfTrade.CANCEL_TAKER
 
-    def check(self, context: Context, legs: list[Order]) -> No:
+    def check(self, context: Context, book: OrderBook, legs: list[Order]) -> No:
         """Test new orders by themselves, and that there is room for them."""
         mine = self.mine(legs[0].user)
         for check in ORDER_CHECKS:
             for leg in legs:
-                reason = check(leg, context.time_ns)
+                reason = check(book, leg, context.time_ns)
                 if reason:
                     return reason
         for leg in legs:
             if leg.client_order_id and leg.client_order_id in mine.by_client_id:
                 return RejectReason.DUPLICATE_CLIENT_ORDER_ID
-        instrument = legs[0].book.instrument
+        instrument = book.instrument
         return self._check_room(context, legs, mine) or self._parties.refusal(
             context, legs[0].user, instrument.base, instrument.quote
         )
@@ -280,46 +278,54 @@ class OrderEntry:
             settings.open_orders_per_user_max,
         )  # fmt: skip
 
-    def _check_market(self, order: Order) -> RejectReason:
+    def _check_market(self, book: OrderBook, order: Order) -> RejectReason:
         """Test a new order against the market as it is."""
-        terms, book = order.terms, order.book
+        terms = order.terms
         if terms is not None and terms.trail and not book.last_price:
             return RejectReason.NO_LAST_PRICE
         if order.flags & ORDER_POST_ONLY and book.crosses(order.side, order.price):
             return RejectReason.POST_ONLY_WOULD_CROSS
         return _NONE
 
-    def _needed(self, order: Order) -> int:
+    def _needed(self, book: OrderBook, order: Order) -> int:
         """Return what a new order has to reserve."""
         if order.side is _BUY and order.kind.reserves is Reserve.COST:
-            return self._market_cost(order)
-        return self._market.executor.requirement(order, order.price, order.leaves)
+            return self._market_cost(book, order)
+        executor = self._market.executor
+        return executor.requirement(book.instrument, order, order.price, order.leaves)
 
-    def _market_cost(self, order: Order) -> int:
+    def _market_cost(self, book: OrderBook, order: Order) -> int:
         """Return what a market buy by quantity costs now, or something above what is available."""
-        book, available = order.book, order.paying.available
+        available = order.paying.available
         atoms, limit = book.instrument.quote_atoms_per_tick, book.limit_within_band(_BUY, 0)
         ticks_max = ticks_paid_by(available, atoms)
-        ticks = self._market.matcher.cost(order, limit, ticks_max)
+        ticks = self._market.matcher.cost(book, order, limit, ticks_max)
         if ticks > ticks_max:
             return available + 1
         cost = notional(1, ticks, atoms)
         return cost + charge(cost, order.rates.taker, 0)[0]
 
-    def _carry_out(self, context: Context, command: SubmitOrder, order: Order) -> OrderResponse:
+    def _carry_out(
+        self, context: Context, command: SubmitOrder, book: OrderBook, order: Order
+    ) -> OrderResponse:
         """Start an accepted order: it arrives or, a stop, waits."""
         self._market.note_answered(order, _EXEC_NEW)
         if order.is_stop:
             self._orders.add(order)
-            self._market.wait(order)
-            answer = order_response(context, command, order, [])
-            self._market.give_turns(context, order.book)
+            self._market.wait(book, order)
+            answer = order_response(context, command, book, order, [])
+            self._market.give_turns(context, book)
             return answer
-        fills = self._market.arrive(context, order, command.request_id)
-        return self._filed(context, command, order, fills)
+        fills = self._market.arrive(context, book, order, command.request_id)
+        return self._filed(context, command, book, order, fills)
 
     def _filed(
-        self, context: Context, command: SubmitOrder, order: Order, fills: list[Fill]
+        self,
+        context: Context,
+        command: SubmitOrder,
+        book: OrderBook,
+        order: Order,
+        fills: list[Fill],
     ) -> OrderResponse:
         """Index an order that arrived, or keep it as ended, and answer; then stops have turns."""
         if order.leaves:
@@ -328,9 +334,9 @@ class OrderEntry:
             self._orders.keep(order)
         if order.reason:
             self._events.append((order, _EXEC_CANCELED))
-        answer = order_response(context, command, order, fills)
-        if order.book.work is not None:
-            self._market.give_turns(context, order.book)
+        answer = order_response(context, command, book, order, fills)
+        if book.work is not None:
+            self._market.give_turns(context, book)
         return answer
 
     def _reuses_id(self, order: Order) -> bool:
@@ -351,9 +357,9 @@ class OrderEntry:
             order = mine.by_id[order_id] if order_id else mine.by_client_id[client_order_id]
         except KeyError:
             return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
-        book = order.book
+        book = self._books[order.instrument_id]
         if order.terms is not None or book.status is _HALTED:
-            return self._cancel_rare(context, command, order)
+            return self._cancel_rare(context, command, book, order)
         (book.bids if order.side is _BUY else book.asks).remove(order)
         order_id, client_order_id = order.order_id, order.client_order_id
         del mine.by_id[order_id]
@@ -377,67 +383,19 @@ class OrderEntry:
             order_id, 0, cum, canceled, order.quote_total, 0, 0, order.fee_total,
         )  # fmt: skip
 
-    def _cancel_rare(self, context: Context, command: CancelOrder, order: Order) -> OrderResponse:
+    def _cancel_rare(
+        self, context: Context, command: CancelOrder, book: OrderBook, order: Order
+    ) -> OrderResponse:
         """Cancel an order that may wait, expire, be one of a pair, or be of a halted instrument."""
         exchange, market = self._exchange, self._market
         if exchange.expiry.is_dead(context, order):
-            market.cancel(order, CancelReason.EXPIRED)
+            market.cancel(book, order, CancelReason.EXPIRED)
             return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
-        if order.book.status is _HALTED:
+        if book.status is _HALTED:
             return order_rejected(context, command, RejectReason.NOT_TRADING)
-        market.take_out(order)
+        market.take_out(book, order)
         market.close(order, _REQUESTED)
         self._orders.end(order, told=True)
         market.note_answered(order, _EXEC_CANCELED)
-        market.unlink(order, command.request_id)
-        return order_response(context, command, order, [])
-
-    def mass_cancel(self, context: Context, command: MassCancel) -> MassCancelResponse:
-        """Cancel the matching open orders in ascending order id, up to the limit."""
-        exchange = self._exchange
-        reason, user = _NONE, command.user or context.user
-        if command.user and command.all_users:
-            reason = RejectReason.INVALID_COMBINATION
-        elif command.instrument and command.instrument not in self._books:
-            reason = RejectReason.UNKNOWN_INSTRUMENT
-        if reason:
-            return MassCancelResponse(command.request_id, 0, context.sequence, reason, 0, 0)
-        theirs = self._users.get(user)
-        users = [theirs] if theirs is not None else []
-        if command.all_users:
-            users = list(self._users.values())
-        self._market.effort.charge(ROW, len(users) + sum(len(each.by_id) for each in users))
-        book = self._books.get(command.instrument)
-        found = [order for each in users for order in _matching(each, command.side, book)]
-        if len(users) > 1:
-            found.sort(key=lambda order: order.order_id)
-        passed = [order for order in found if _is_uncrossing(order.book)]
-        if passed:
-            found = [order for order in found if not _is_uncrossing(order.book)]
-        taken = found[: exchange.limits.mass_cancel]
-        for leg, other in pairwise(taken):
-            if leg.partner is other:  # the legs of a pair have neighboring ids
-                self._market.part(leg)
-        for order in taken:
-            request_id = command.request_id if order.user == user else 0
-            self._market.cancel(order, CancelReason.MASS_CANCEL, request_id)
-        remaining = len(passed) + sum(not order.reason for order in found[len(taken) :])
-        return MassCancelResponse(
-            command.request_id, 0, context.sequence, _NONE, len(taken), remaining
-        )
-
-
-def _is_uncrossing(book: OrderBook) -> bool:
-    return book.work is not None and book.work.uncrossing is not None
-
-
-def _matching(mine: UserOrders, side: int, book: OrderBook | None) -> list[Order]:
-    """Return what a mass cancel means of one user, by id; a halted instrument's orders stay."""
-    return [
-        order
-        for piece in mine.open_after(0)
-        for order in piece
-        if (not side or order.side == side)
-        and (book is None or order.book is book)
-        and order.book.status is not _HALTED
-    ]
+        market.unlink(book, order, command.request_id)
+        return order_response(context, command, book, order, [])

@@ -9,7 +9,6 @@ import msgspec
 
 from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.matcher import Match
-from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order
 from hpe.protocol.enums import ExecType, HoldChange, OrderStatus
 
@@ -44,7 +43,7 @@ class HoldEvent(msgspec.Struct, frozen=True, gc=False):
 class AuctionMatch(msgspec.Struct, frozen=True, gc=False):
     """Trades of an uncross: they have consecutive trade ids."""
 
-    book: OrderBook
+    instrument_id: int
     first_trade_id: int
     fills: list[AuctionFill]
 
@@ -65,5 +64,5 @@ def order_change(order: Order, exec_type: ExecType, request_id: int) -> OrderCha
     status = OrderStatus.NEW if exec_type is ExecType.NEW else order.status()
     return OrderChange(
         order, exec_type, request_id, status, order.leaves, order.cum, order.canceled,
-        order.reason, order.price, order.book.triggers.trigger_of(order),
+        order.reason, order.price, order.trigger(),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from hpe.core.listings.instruments import Instrument
 from hpe.core.money.balances import BalanceCache
 from hpe.core.trading.kinds import Reserve
 from hpe.core.trading.matcher import Fill
@@ -63,9 +64,8 @@ class Executor:
         order.reserved = amount
         return True
 
-    def requirement(self, order: Order, price: int, leaves: int) -> int:
+    def requirement(self, instrument: Instrument, order: Order, price: int, leaves: int) -> int:
         """Return what an order with this limit and these leaves reserves, in atoms it pays with."""
-        instrument = order.book.instrument
         if order.side is not _BUY:
             return base_atoms(leaves, instrument.base_atoms_per_lot)
         if order.kind.reserves is _BUDGET:
@@ -77,13 +77,15 @@ class Executor:
             return needed + worst_fee(needed, order.rates.worst, order.fee_rest)
         return needed
 
-    def pair_requirement(self, order: Order, price: int, leaves: int) -> int:
+    def pair_requirement(
+        self, instrument: Instrument, order: Order, price: int, leaves: int
+    ) -> int:
         """Return what an order needs together with the other leg of its pair: the larger need."""
-        needed = self.requirement(order, price, leaves)
+        needed = self.requirement(instrument, order, price, leaves)
         partner = order.partner
         if partner is None:
             return needed
-        return max(needed, self.requirement(partner, partner.price, partner.leaves))
+        return max(needed, self.requirement(instrument, partner, partner.price, partner.leaves))
 
     def release(self, order: Order) -> None:
         """Release everything that an ending order still reserves."""
@@ -94,9 +96,8 @@ class Executor:
         account.reserved -= order.reserved
         order.reserved = 0
 
-    def settle(self, taker: Order, fills: list[Fill]) -> None:
+    def settle(self, instrument: Instrument, taker: Order, fills: list[Fill]) -> None:
         """Move base and quote between the two sides of each trade, out of what they reserved."""
-        instrument = taker.book.instrument
         quote_atoms_per_tick, lot = instrument.quote_atoms_per_tick, instrument.base_atoms_per_lot
         quote_sum = base_sum = fee_sum = house = 0
         buying, taker_rate = taker.side is _BUY, taker.rates.taker
@@ -116,7 +117,8 @@ class Executor:
             else:
                 self._exchange(maker, quote + fee, base)
                 if rates.worst:
-                    self.reserve(maker, self.requirement(maker, maker.price, fill.maker_leaves))
+                    left = self.requirement(instrument, maker, maker.price, fill.maker_leaves)
+                    self.reserve(maker, left)
             if taker_rate:
                 fill.taker_fee = self._charge(taker, quote, taker_rate)
                 fee_sum += fill.taker_fee
@@ -128,12 +130,11 @@ class Executor:
             return
         self._exchange(taker, quote_sum + fee_sum, base_sum)
         if taker.price:
-            self.reserve(taker, self.requirement(taker, taker.price, taker.leaves))
+            self.reserve(taker, self.requirement(instrument, taker, taker.price, taker.leaves))
 
-    def settle_auction(self, fill: AuctionFill) -> None:
+    def settle_auction(self, instrument: Instrument, fill: AuctionFill) -> None:
         """Settle one trade of an uncross; both sides pay the taker rate."""
         buy, sell = fill.buy, fill.sell
-        instrument = buy.book.instrument
         quote = notional(fill.price, fill.quantity, instrument.quote_atoms_per_tick)
         base = base_atoms(fill.quantity, instrument.base_atoms_per_lot)
         fill.buy_fee = self._charge(buy, quote, buy.rates.taker)
@@ -144,7 +145,7 @@ class Executor:
             self._house(instrument.quote).available += fill.buy_fee + fill.sell_fee
         self._exchange(buy, quote + fill.buy_fee, base)
         self._exchange(sell, base, quote - fill.sell_fee)
-        self.reserve(buy, self.requirement(buy, buy.price, fill.buy_leaves))
+        self.reserve(buy, self.requirement(instrument, buy, buy.price, fill.buy_leaves))
 
     def _charge(self, order: Order, notional: int, rate_ppm: int) -> int:
         """Charge an order for one fill; returns the atoms, negative for a rebate."""

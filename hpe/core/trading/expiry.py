@@ -12,6 +12,7 @@ from hpe.core.money.holds import Holds
 from hpe.core.timers import TimerEntry, Timers
 from hpe.core.trading.events import HoldEvent
 from hpe.core.trading.market import Market
+from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, OrderIndex
 from hpe.protocol.codes import CancelReason
 from hpe.protocol.enums import HoldChange
@@ -20,7 +21,15 @@ from hpe.protocol.enums import HoldChange
 class Expiry:
     """Ends orders and holds of one exchange whose time has come."""
 
-    def __init__(self, orders: OrderIndex, holds: Holds, market: Market, timers: Timers) -> None:
+    def __init__(
+        self,
+        books: dict[int, OrderBook],
+        orders: OrderIndex,
+        holds: Holds,
+        market: Market,
+        timers: Timers,
+    ) -> None:
+        self._books = books
         self._users = orders.users
         self._holds = holds
         self._market = market
@@ -29,8 +38,10 @@ class Expiry:
     def act_on_order(self, entry: TimerEntry) -> None:
         """End the order of an entry."""
         order_id, user = entry.due[2:]
-        order = self._users[user].by_id[order_id]
-        self._market.cancel(order, CancelReason.EXPIRED)
+        self._end(self._users[user].by_id[order_id])
+
+    def _end(self, order: Order) -> None:
+        self._market.cancel(self._books[order.instrument_id], order, CancelReason.EXPIRED)
 
     def act_on_hold(self, entry: TimerEntry) -> None:
         """End the hold of an entry."""
@@ -50,7 +61,7 @@ class Expiry:
         terms = order.terms
         if terms is None or not 0 < terms.expires_ns <= context.time_ns:
             return False
-        return not self._timers.is_passed(order.book.instrument.instrument_id)
+        return not self._timers.is_passed(order.instrument_id)
 
     def end_named(self, context: Context, user: int, order_id: int, *client_order_ids: int) -> None:
         """End the dead orders of a user that a command names by any id; 0 names none."""
@@ -60,7 +71,7 @@ class Expiry:
         found = [mine.by_id.get(order_id), *map(mine.by_client_id.get, client_order_ids)]
         for order in found:
             if order is not None and not order.reason and self.is_dead(context, order):
-                self._market.cancel(order, CancelReason.EXPIRED)
+                self._end(order)
 
     def end_named_hold(self, context: Context, user: int, hold_id: int) -> None:
         """End the hold of a user that a command names, if it is dead."""

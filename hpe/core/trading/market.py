@@ -55,50 +55,51 @@ class Market:
 
     # --- arriving -------------------------------------------------------------------------------
 
-    def arrive(self, context: Context, order: Order, request_id: int) -> list[Fill]:
+    def arrive(
+        self, context: Context, book: OrderBook, order: Order, request_id: int
+    ) -> list[Fill]:
         """Carry out an accepted order that has reserved what it needs: trade, then rest or end.
 
         An order that has no leaves afterwards has ended, `reason` says why. It is not indexed or
         taken out of the index here.
         """
-        book = order.book
         if book.status is not _TRADING:
-            self._join_call(order)
+            self._join_call(book, order)
             return []
         limit = book.limit_within_band(order.side, order.price)
         terms = order.terms
         if terms is not None and terms.budget:
-            return self._spend(context, order, limit, request_id)
+            return self._spend(context, book, order, limit, request_id)
         if order.time_in_force is _FOK:
-            if not self.matcher.fillable(order, limit, order.leaves):
+            if not self.matcher.fillable(book, order, limit, order.leaves):
                 self.close(order, CancelReason.FOK_NOT_FILLABLE)
                 return []
         elif (
             terms is not None
             and terms.minimum
-            and not self.matcher.fillable(order, limit, terms.minimum)
+            and not self.matcher.fillable(book, order, limit, terms.minimum)
         ):
             self.close(order, CancelReason.MINIMUM_NOT_FILLABLE)
             return []
-        return self.meet(context, order, limit, request_id)
+        return self.meet(context, book, order, limit, request_id)
 
     def meet(
-        self, context: Context, order: Order, limit: int | None, request_id: int
+        self, context: Context, book: OrderBook, order: Order, limit: int | None, request_id: int
     ) -> list[Fill]:
         """Trade within a limit (0: none) that is the order's or the band's, then rest or end.
 
         With None, nothing trades.
         """
-        matched = self._trade(order, limit, request_id)
+        matched = self._trade(book, order, limit, request_id)
         if order.leaves:
             if matched.barred or matched.exhausted or limit != order.price:
-                reason = self._what_ends(context, order, limit, matched)
+                reason = self._what_ends(context, book, order, limit, matched)
             else:
                 reason = 0 if order.may_rest else remainder_reason(order)
             if reason:
                 self.close(order, reason)
             else:
-                self.rest(order)
+                self.rest(book, order)
         else:
             order.move(ENDED)
             if order.reserved:
@@ -106,25 +107,24 @@ class Market:
         return matched.fills
 
     def _what_ends(
-        self, context: Context, order: Order, limit: int | None, matched: Matched
+        self, context: Context, book: OrderBook, order: Order, limit: int | None, matched: Matched
     ) -> int:
         """Return the reason for which an order that was stopped cannot stay, 0 when it rests."""
         if matched.barred:
             return _SELF_TRADE
-        opposite = order.book.opposite(order.side)  # no dead one is next in turn there
+        opposite = book.opposite(order.side)  # no dead one is next in turn there
         if matched.exhausted and opposite.crosses(limit):
             return CancelReason.FILL_LIMIT
         if limit != order.price and opposite.crosses(order.price):
-            return self._meet_band(context, order)
+            return self._meet_band(context, book, order)
         return 0 if order.may_rest else remainder_reason(order)
 
-    def _meet_band(self, context: Context, order: Order) -> int:
+    def _meet_band(self, context: Context, book: OrderBook, order: Order) -> int:
         """Refuse to trade beyond the band: call off trading where that is wanted.
 
         The next maker in turn decides: a user cannot begin a call with its own order, at no cost,
         where it has emptied the side or found it empty.
         """
-        book = order.book
         if book.instrument.volatility_interruption:
             maker = self.matcher.next_maker(book.opposite(order.side))
             if maker.user != order.user:
@@ -133,35 +133,36 @@ class Market:
                     return 0
         return CancelReason.BAND
 
-    def _join_call(self, order: Order) -> None:
+    def _join_call(self, book: OrderBook, order: Order) -> None:
         if order.may_rest:
-            self.rest(order)
+            self.rest(book, order)
         else:
             self.close(order, CancelReason.BAND)
 
     def _spend(
-        self, context: Context, order: Order, limit: int | None, request_id: int
+        self, context: Context, book: OrderBook, order: Order, limit: int | None, request_id: int
     ) -> list[Fill]:
         """Buy the most whole lots that a budget pays for."""
         terms = order.terms
         assert terms is not None
-        if order.time_in_force is _FOK and not self.matcher.spendable(order, limit, terms.budget):
+        fills_all = order.time_in_force is _FOK
+        if fills_all and not self.matcher.spendable(book, order, limit, terms.budget):
             self.close(order, CancelReason.FOK_NOT_FILLABLE)
             return []
-        matched, reason = self._trade(order, limit, request_id), 0
+        matched, reason = self._trade(book, order, limit, request_id), 0
         if not matched.spent:
-            reason = self._what_ends(context, order, limit, matched)
+            reason = self._what_ends(context, book, order, limit, matched)
         elif not matched.fills:
             reason = CancelReason.NO_LIQUIDITY  # it does not pay for a single lot
         self.close(order, reason)
         return matched.fills
 
-    def rest(self, order: Order) -> None:
+    def rest(self, book: OrderBook, order: Order) -> None:
         """Put an order at the end of its price's queue."""
         if order.terms is not None:
             order.show_slice()
         order.move(RESTS)
-        order.book.side(order.side).add(order)
+        book.side(order.side).add(order)
 
     def close(self, order: Order, reason: int) -> None:
         """End an order that is in no queue: cancel its leaves, release what it reserved."""
@@ -173,17 +174,17 @@ class Market:
 
     # --- trading --------------------------------------------------------------------------------
 
-    def _trade(self, order: Order, limit: int | None, request_id: int) -> Matched:
+    def _trade(self, book: OrderBook, order: Order, limit: int | None, request_id: int) -> Matched:
         """Match an order, settle and number its fills, and carry out what follows from them."""
-        book, matched = order.book, self.matcher.match(order, limit)
+        matched = self.matcher.match(book, order, limit)
         fills, prevented = matched.fills, matched.prevented
         if not (fills or prevented or matched.reached):
             return matched
-        self.executor.settle(order, fills)
+        self.executor.settle(book.instrument, order, fills)
         first_id, orders = self.last_trade_id + 1, self.orders
         match = Match(order, request_id, first_id, fills, prevented)
         if matched.reached:
-            self._note_in_parts(match, matched.reached)
+            self._note_in_parts(book, match, matched.reached)
         else:
             self.events.append(match)
         self.effort.charge(MATCH)
@@ -194,12 +195,12 @@ class Market:
             if not fill.maker_leaves:
                 orders.end(maker)
             if maker.terms is not None:
-                self.unlink(maker, request_id if maker.user == order.user else 0)
+                self.unlink(book, maker, request_id if maker.user == order.user else 0)
         if prevented:
-            self._after_prevention(order, prevented, request_id)
+            self._after_prevention(book, order, prevented, request_id)
         if fills:
             if order.terms is not None:
-                self.unlink(order, request_id)
+                self.unlink(book, order, request_id)
             triggers = book.triggers
             if triggers.count and not (
                 # Prices only rise, or only fall, from the first to the last.
@@ -208,7 +209,7 @@ class Market:
                 self.fire(book, [fill.price for fill in fills])
         return matched
 
-    def _note_in_parts(self, match: Match, reached: list[Reached]) -> None:
+    def _note_in_parts(self, book: OrderBook, match: Match, reached: list[Reached]) -> None:
         """Report a match and, where it reached them, the ends of orders that were dead."""
         done = prevented_done = 0
         for order, fills_before, prevented_before in [*reached, _THE_END]:
@@ -222,26 +223,28 @@ class Market:
                 part = Match(match.taker, match.request_id, first_id, fills, prevented)
                 self.events.append(part)
             if order is not None:
-                self._end_reached(order)
+                self._end_reached(book, order)
             done, prevented_done = fills_before or 0, prevented_before or 0
 
-    def _end_reached(self, order: Order) -> None:
+    def _end_reached(self, book: OrderBook, order: Order) -> None:
         """End a dead order that is out of its book already."""
         self.close(order, CancelReason.EXPIRED)
         self.orders.end(order)
         self.note(order, ExecType.EXPIRED, 0)
-        self.unlink(order, 0)
+        self.unlink(book, order, 0)
 
-    def clear_way(self, order: Order) -> None:
+    def clear_way(self, book: OrderBook, order: Order) -> None:
         """End the dead orders that one which rests without trading would stand against."""
-        dead_ns, opposite = order.book.dead_ns(), order.book.opposite(order.side)
+        dead_ns, opposite = book.dead_ns(), book.opposite(order.side)
         while dead_ns and opposite.crosses(order.price):
             maker = self.matcher.next_maker(opposite)
             if not maker.is_dead(dead_ns):
                 return
-            self.cancel(maker, CancelReason.EXPIRED)
+            self.cancel(book, maker, CancelReason.EXPIRED)
 
-    def _after_prevention(self, taker: Order, prevented: list[Prevented], request_id: int) -> None:
+    def _after_prevention(
+        self, book: OrderBook, taker: Order, prevented: list[Prevented], request_id: int
+    ) -> None:
         """Release the money of what the self-trade rule canceled, and end who has none left."""
         executor = self.executor
         for each in prevented:
@@ -251,16 +254,16 @@ class Market:
                 maker.reason = _SELF_TRADE
                 self.orders.end(maker)
                 self.note(maker, ExecType.CANCELED, 0)
-                self.unlink(maker, request_id)
+                self.unlink(book, maker, request_id)
             elif each.maker_canceled:
-                self.reserve_for(maker, maker.price, maker.leaves)
+                self.reserve_for(book, maker, maker.price, maker.leaves)
         if not taker.leaves:
             if not prevented[-1].taker_leaves and prevented[-1].taker_canceled:
                 taker.reason = _SELF_TRADE
         elif taker.price:
-            self.reserve_for(taker, taker.price, taker.leaves)
+            self.reserve_for(book, taker, taker.price, taker.leaves)
 
-    def reserve_for(self, order: Order, price: int, leaves: int) -> bool:
+    def reserve_for(self, book: OrderBook, order: Order, price: int, leaves: int) -> bool:
         """Reserve what an order needs with this limit and these leaves, or its pair does.
 
         Returns:
@@ -270,29 +273,32 @@ class Market:
         holder = order
         if partner is not None and partner.terms is not None and partner.terms.holds_pair:
             holder = partner
-        return self.executor.reserve(holder, self.executor.pair_requirement(order, price, leaves))
+        needed = self.executor.pair_requirement(book.instrument, order, price, leaves)
+        return self.executor.reserve(holder, needed)
 
     # --- ending ---------------------------------------------------------------------------------
 
-    def cancel(self, order: Order, reason: CancelReason, request_id: int = 0) -> None:
+    def cancel(
+        self, book: OrderBook, order: Order, reason: CancelReason, request_id: int = 0
+    ) -> None:
         """End an open order wherever it is, its pair's other leg with it, and report it."""
-        self.take_out(order)
+        self.take_out(book, order)
         self.close(order, reason)
         self.orders.end(order)
         expired = reason is CancelReason.EXPIRED
         self.note(order, ExecType.EXPIRED if expired else ExecType.CANCELED, request_id)
-        self.unlink(order, request_id)
+        self.unlink(book, order, request_id)
 
-    def take_out(self, order: Order) -> None:
+    def take_out(self, book: OrderBook, order: Order) -> None:
         """Take an open order out of its book, or from where it waits."""
         if order.state is RESTS:
-            order.book.side(order.side).remove(order)
+            book.side(order.side).remove(order)
         elif order.state is QUEUED:
-            assert order.book.work is not None
-            order.book.work.remove(order)
-            self.turns.review(order.book)
+            assert book.work is not None
+            book.work.remove(order)
+            self.turns.review(book)
         else:
-            order.book.triggers.remove(order)
+            book.triggers.remove(order)
 
     def part(self, order: Order) -> Order | None:
         """Make the legs of an OCO pair strangers; returns the other one."""
@@ -304,18 +310,18 @@ class Market:
                 leg.terms.holds_pair = False
         return partner
 
-    def unlink(self, order: Order, request_id: int) -> None:
+    def unlink(self, book: OrderBook, order: Order, request_id: int) -> None:
         """Dissolve an OCO pair, if the order is of one: the other leg ends."""
         partner = self.part(order)
         if partner is None:
             return
-        self.cancel(partner, CancelReason.LINKED, request_id)
+        self.cancel(book, partner, CancelReason.LINKED, request_id)
+        executor = self.executor
         if order.leaves or order.waiting:
-            self.executor.reserve(
-                order, self.executor.requirement(order, order.price, order.leaves)
-            )
+            needed = executor.requirement(book.instrument, order, order.price, order.leaves)
+            executor.reserve(order, needed)
         else:
-            self.executor.release(order)
+            executor.release(order)
 
     def note(self, order: Order, exec_type: ExecType, request_id: int) -> None:
         """Report what happened to an order."""
@@ -328,13 +334,11 @@ class Market:
 
     # --- stops ----------------------------------------------------------------------------------
 
-    def wait(self, order: Order) -> None:
+    def wait(self, book: OrderBook, order: Order) -> None:
         """File an accepted stop at its trigger, which may be reached already.
 
         The caller answers the command first, then it gives stops their turn.
         """
-        book, terms = order.book, order.terms
-        assert terms is not None
         if order.state is not WAITING:  # or it is replaced, and waits in another place
             order.move(WAITING)
         book.triggers.add(order)
@@ -382,7 +386,7 @@ class Market:
             self.effort.charge(RESUMED)
         while turns < limits.stops and self.effort.spent < context.effort_max:
             work = book.work
-            if work is None or work.uncrossing is not None or not work.goes_on:
+            if work is None or work.uncrossing is not None or not work.goes_on(book.status):
                 break
             left = self._take_out_fired(context, book, left)
             if work.firings or not work.queued:
@@ -390,44 +394,43 @@ class Market:
             turns += 1
             stop = work.first_stop()
             if stop.is_dead(book.dead_ns()):
-                self.cancel(stop, CancelReason.EXPIRED)
-            elif self.timers.overdue and self._many_dead_before(stop):
+                self.cancel(book, stop, CancelReason.EXPIRED)
+            elif self.timers.overdue and self._many_dead_before(book, stop):
                 break  # it goes on behind them
             else:
                 work.remove(stop)
-                left = self._take_turn(context, stop, left)
+                left = self._take_turn(context, book, stop, left)
         self.turns.review(book)
 
-    def _many_dead_before(self, order: Order) -> bool:
+    def _many_dead_before(self, book: OrderBook, order: Order) -> bool:
         """True if an order would come to more dead ones than one turn may."""
-        passed = dead_before(order, self.limits)
+        passed = dead_before(book, order, self.limits)
         self.effort.charge(ROW, passed.rows)
         return passed.dead > self.limits.dead
 
     def go_on(self, context: Context) -> None:
         """Do the next part of the unfinished instrument whose turn it is."""
-        work = self.turns.next_served()
+        book = self.turns.next_served()
+        work = self.turns.of(book)
         self.effort.charge(self.limits.continue_effort)
         if work.uncrossing is not None:
-            self.calls.go_on_uncrossing(context, work, work.uncrossing)
-        elif work.interrupted and not (work.queued or work.firings or work.book.dead_ns()):
+            self.calls.go_on_uncrossing(context, book, work.uncrossing)
+        elif work.interrupted and not (work.queued or work.firings or book.dead_ns()):
             work.interrupted = False
-            self.calls.uncross(context, work.book, _TRADING)
+            self.calls.uncross(context, book, _TRADING)
         else:
-            self.give_turns(context, work.book, fired=False)
+            self.give_turns(context, book, fired=False)
 
-    def _take_turn(self, context: Context, order: Order, left: int) -> int:
+    def _take_turn(self, context: Context, book: OrderBook, order: Order, left: int) -> int:
         """Turn a stop into the order that it stands for; the other leg of its pair ends first.
 
         Takes `left`, and returns it, as `_take_out_fired` does for the stops that it reaches.
         """
-        terms = order.terms
-        assert terms is not None
         self.note(order, ExecType.TRIGGERED, 0)
-        self.unlink(order, 0)
+        self.unlink(book, order, 0)
         order.move(ARRIVING)
-        self.arrive(context, order, 0)
-        left = self._take_out_fired(context, order.book, left)
+        self.arrive(context, book, order, 0)
+        left = self._take_out_fired(context, book, left)
         if order.reason:
             self.note(order, ExecType.CANCELED, 0)
         if not order.leaves:

@@ -15,7 +15,7 @@ import msgspec
 
 from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.effort import FILL, LEVEL, REACHED, ROW, Effort
-from hpe.core.trading.orderbook import Ladder, Level
+from hpe.core.trading.orderbook import Ladder, Level, OrderBook
 from hpe.core.trading.orders import Order
 from hpe.core.wide import Budget, slices, ticks_of
 from hpe.protocol.enums import SelfTrade
@@ -109,7 +109,7 @@ class Matcher:
         self._effort = effort
         self._fills_max = fills_max
 
-    def match(self, aggressor: Order, limit: int | None) -> Matched:
+    def match(self, book: OrderBook, aggressor: Order, limit: int | None) -> Matched:
         """Trade as much of the aggressor as the limit and its bound of fills allow.
 
         A limit of 0 is none, with None nothing trades. Makers that are filled leave the book; the
@@ -123,7 +123,7 @@ class Matcher:
         Cost: O(fills), plus O(log levels) per level that is used up.
         """
         fills: list[Fill] = []
-        book, user, room = aggressor.book, aggressor.user, self._fills_max
+        user, room = aggressor.user, self._fills_max
         careful = aggressor.self_trade != _NONE
         prevented: list[Prevented] = [] if careful else _NOTHING
         barred = spent = False
@@ -131,7 +131,7 @@ class Matcher:
         reached: list[Reached] = [] if dead_ns else _NOBODY
         ladder = book.opposite(aggressor.side)
         leaves, cum = aggressor.leaves, aggressor.cum
-        budget = _budget_of(aggressor)
+        budget = _budget_of(book, aggressor)
         if budget is not None:
             leaves = INT_MAX
         while leaves and room and ladder.crosses(limit):
@@ -146,7 +146,7 @@ class Matcher:
             room -= 1
             if careful and maker.user == user:
                 barred = aggressor.self_trade not in _GOES_ON
-                prevented.append(_prevent(aggressor, maker, leaves, len(fills)))
+                prevented.append(_prevent(ladder, aggressor, maker, leaves, len(fills)))
                 if barred:
                     break
                 leaves -= prevented[-1].taker_canceled
@@ -201,34 +201,34 @@ class Matcher:
 
     # --- what would trade, without trading ----------------------------------------------------
 
-    def fillable(self, order: Order, limit: int | None, quantity: int) -> bool:
+    def fillable(self, book: OrderBook, order: Order, limit: int | None, quantity: int) -> bool:
         """True if so much of an order would trade at once within a limit (0: none)."""
-        walk = self._walk(order, limit, order.leaves)
+        walk = self._walk(book, order, limit, order.leaves)
         return sum(part.quantity for part in walk.parts()) >= quantity
 
-    def cost(self, order: Order, limit: int | None, ticks_lots_max: int) -> int:
+    def cost(self, book: OrderBook, order: Order, limit: int | None, ticks_lots_max: int) -> int:
         """Sum price x quantity (ticks x lots) of what an order would trade now, or a little more.
 
         More where the bound of fills ends it among hidden lots. Stops once the sum is above
         `ticks_lots_max`: more than that cannot be paid anyway.
         """
         total = 0
-        for part in self._walk(order, limit, order.leaves, upward=True).parts():
+        for part in self._walk(book, order, limit, order.leaves, upward=True).parts():
             total += ticks_of(part.price, part.quantity)
             if total > ticks_lots_max:
                 break
         return total
 
-    def spendable(self, order: Order, limit: int | None, amount: int) -> bool:
+    def spendable(self, book: OrderBook, order: Order, limit: int | None, amount: int) -> bool:
         """True if a budget would be used up now, and buy something."""
-        budget, quantity = new_budget(order, amount), 0
-        ladder, dead_ns = order.book.asks, order.book.dead_ns()
+        budget, quantity = new_budget(book, order, amount), 0
+        ladder, dead_ns = book.asks, book.dead_ns()
         best: Level | Order | None = ladder.best
         if dead_ns:
             best = next(ladder.living(0, dead_ns), None)
         lots_max = budget.lots(best.price) + 1 if best is not None else 1  # one to be refused
         price = 0
-        for price, part, own_last, beyond in self._walk(order, limit, lots_max).parts():
+        for price, part, own_last, beyond in self._walk(book, order, limit, lots_max).parts():
             if beyond:
                 break
             lots = min(part, budget.lots(price))
@@ -238,9 +238,11 @@ class Matcher:
                 return quantity > 0
         return quantity > 0 and budget.is_spent(price)
 
-    def _walk(self, order: Order, limit: int | None, leaves: int, *, upward: bool = False) -> Walk:
-        dead_ns = order.book.dead_ns()
-        return Walk(order, limit, leaves, self._effort, self._fills_max, dead_ns, upward)
+    def _walk(
+        self, book: OrderBook, order: Order, limit: int | None, leaves: int, *, upward: bool = False
+    ) -> Walk:
+        ladder, dead_ns = book.opposite(order.side), book.dead_ns()
+        return Walk(ladder, order, limit, leaves, self._effort, self._fills_max, dead_ns, upward)
 
 
 class Part(NamedTuple):
@@ -275,6 +277,7 @@ class Walk(NamedTuple):
     `upward`: what icebergs hide counts in any case.
     """
 
+    ladder: Ladder
     order: Order
     limit: int | None
     leaves: int
@@ -290,8 +293,7 @@ class Walk(NamedTuple):
         with it what it hides only where all slices of its level have room.
         """
         limit, dead_ns, leaves, room = self.limit, self.dead_ns, self.leaves, self.fills_max
-        ladder = self.order.book.opposite(self.order.side)
-        careful = self.order.self_trade != _NONE
+        ladder, careful = self.ladder, self.order.self_trade != _NONE
         for level in ladder.levels_within(self.order.price):
             if dead_ns and all(each.is_dead(dead_ns) for each in level.orders()):
                 continue
@@ -354,7 +356,9 @@ class Walk(NamedTuple):
         return _Share(traded + part, leaves - part, room, own_last, is_left)
 
 
-def _prevent(aggressor: Order, maker: Order, leaves: int, fills_before: int) -> Prevented:
+def _prevent(
+    ladder: Ladder, aggressor: Order, maker: Order, leaves: int, fills_before: int
+) -> Prevented:
     """Let the aggressor's policy act on a match with its own user; return what was canceled.
 
     Where it ends the aggressor, `taker_canceled` is for the report: the caller ends the order.
@@ -365,7 +369,7 @@ def _prevent(aggressor: Order, maker: Order, leaves: int, fills_before: int) -> 
     elif policy == _DECREMENT:
         maker_canceled = min(leaves, maker.leaves)
     if maker_canceled:
-        _cancel_of(maker, maker_canceled)
+        _cancel_of(ladder, maker, maker_canceled)
     barred, taken = policy not in _GOES_ON, 0
     if barred:
         taken = leaves if aggressor.quantity else 0  # a budget has no lots that are canceled
@@ -376,9 +380,8 @@ def _prevent(aggressor: Order, maker: Order, leaves: int, fills_before: int) -> 
     return Prevented(maker, price, maker_canceled, taken, maker.leaves, after, fills_before)
 
 
-def _cancel_of(maker: Order, quantity: int) -> None:
+def _cancel_of(ladder: Ladder, maker: Order, quantity: int) -> None:
     """Take canceled lots off a resting order, and it out of the book when none are left."""
-    ladder = maker.book.side(maker.side)
     maker.canceled += quantity
     if quantity < maker.leaves:
         ladder.reduce(maker, maker.leaves - quantity)
@@ -387,14 +390,14 @@ def _cancel_of(maker: Order, quantity: int) -> None:
         maker.leaves = maker.hidden = 0
 
 
-def new_budget(order: Order, amount: int) -> Budget:
+def new_budget(book: OrderBook, order: Order, amount: int) -> Budget:
     """Return the budget of an order that may spend so much."""
-    return Budget(amount, order.book.instrument.quote_atoms_per_tick, order.rates.taker)
+    return Budget(amount, book.instrument.quote_atoms_per_tick, order.rates.taker)
 
 
-def _budget_of(order: Order) -> Budget | None:
+def _budget_of(book: OrderBook, order: Order) -> Budget | None:
     terms = order.terms
-    return new_budget(order, terms.budget) if terms is not None and terms.budget else None
+    return new_budget(book, order, terms.budget) if terms is not None and terms.budget else None
 
 
 def _count_leaves(fills: list[Fill], cum: int) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -30,6 +30,7 @@ from hpe.core.timers import NO_TIMERS, Timers
 from hpe.core.trading.order_states import RESTS
 from hpe.core.trading.orders import Order
 from hpe.core.trading.triggers import Triggers
+from hpe.core.trading.work import Work
 from hpe.core.wide import band
 from hpe.errors import InvariantViolation
 from hpe.protocol.enums import BookChange, InstrumentStatus, Side
@@ -41,9 +42,6 @@ _TRADING: Final = InstrumentStatus.TRADING
 _ADDED: Final = BookChange.ADDED
 _CHANGED: Final = BookChange.CHANGED
 _REMOVED: Final = BookChange.REMOVED
-
-if TYPE_CHECKING:
-    from hpe.core.trading.turns import Work
 
 NEAR_LEVELS_MAX: Final = 1_024
 """Prices in one list of a ladder: shifting that many pointers takes 0.1 us. A list that gets longer

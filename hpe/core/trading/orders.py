@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from sortedcontainers import SortedList
 
 from hpe.core.contract import DEFAULT_LIMITS, Limits
 from hpe.core.holders import NOBODY
@@ -30,15 +31,32 @@ if TYPE_CHECKING:
     from hpe.core.money.balances import Account
     from hpe.core.money.fees import FeeRates
     from hpe.core.timers import Timers
-    from hpe.core.trading.orderbook import OrderBook
-    from hpe.core.trading.triggers import Trail
-    from hpe.core.trading.turns import Line
 
 _NEW: Final = OrderStatus.NEW
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
 _CANCELED: Final = OrderStatus.CANCELED
 _EXPIRED: Final = CancelReason.EXPIRED
+
+StopRow = tuple[int, int, "Order"]
+"""Where a stop stands among others, the least first: (what is compared first, place, order)."""
+
+Line = SortedList[StopRow]
+"""Stops that were reached together, on one side, in turn."""
+
+
+class Trail:
+    """Trailing stops of one peak: rows (trail, place, order), the first to fire first."""
+
+    __slots__ = ("peak", "stops")
+
+    def __init__(self, peak: int) -> None:
+        self.peak = peak
+        self.stops: SortedList[StopRow] = SortedList()
+
+    def first(self) -> tuple[int, int]:
+        """Return (negated rank of the first trigger, peak): groups are found by that."""
+        return self.stops[0][0] - self.peak, self.peak
 
 
 class Terms(msgspec.Struct, gc=False):
@@ -84,7 +102,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     order_id: int
     user: int
     client_order_id: int
-    book: OrderBook
+    instrument_id: int
     side: Side
     order_type: OrderType
     time_in_force: TimeInForce
@@ -146,6 +164,17 @@ class Order(msgspec.Struct, gc=False, eq=False):
         """True if this is, or was, a stop."""
         return self.order_type in STOPS
 
+    def trigger(self) -> int:
+        """Return the price at which a stop fires, or did, in ticks; 0 for what is no stop."""
+        terms = self.terms
+        if terms is None:
+            return 0
+        group = terms.group
+        if group is None:
+            return terms.stop_price
+        sign = stop_sign(self.side)
+        return (group.peak - terms.trail) * sign
+
     def move(self, state: OrderState) -> None:
         """Move to another state, one that the table allows."""
         assert state in MOVES[self.state], (self.order_id, self.state, state)
@@ -160,6 +189,11 @@ class Order(msgspec.Struct, gc=False, eq=False):
         """Hide what an iceberg does not show of its leaves."""
         display = self.terms.display if self.terms is not None else 0
         self.hidden = max(self.leaves - display, 0) if display else 0
+
+
+def stop_sign(side: Side) -> int:
+    """Return what a price is multiplied by to get its rank among the stops of a side."""
+    return -1 if side is Side.BUY else 1
 
 
 class UserOrders:
@@ -359,7 +393,7 @@ class OrderIndex:
 def _entry(order: Order, terms: Terms) -> tuple[Due, int]:
     """Return an order's timer, and the instrument under which it is kept."""
     due = (terms.expires_ns, ORDER, order.order_id, order.user)
-    return due, order.book.instrument.instrument_id
+    return due, order.instrument_id
 
 
 def _check_open(order: Order) -> None:

@@ -52,9 +52,9 @@ class PairEntry:
         legs[1].order_id += 1
         no = (
             barred(book, self._entry.mine(user), False)
-            or self._entry.check(context, legs)
+            or self._entry.check(context, book, legs)
             or _check_pair(book, legs)
-            or self._link(*legs)
+            or self._link(book, *legs)
         )
         if no:
             return _oco_response(context, command, no)
@@ -62,21 +62,21 @@ class PairEntry:
         for leg in legs:
             self._orders.add(leg)
             self._market.note_answered(leg, ExecType.NEW)
-        self._market.clear_way(legs[0])
-        self._market.rest(legs[0])
-        self._market.wait(legs[1])
+        self._market.clear_way(book, legs[0])
+        self._market.rest(book, legs[0])
+        self._market.wait(book, legs[1])
         answer = _oco_response(context, command, _NONE, legs)
         self._market.give_turns(context, book)
         return answer
 
-    def _link(self, limit: Order, stop: Order) -> RejectReason:
+    def _link(self, book: OrderBook, limit: Order, stop: Order) -> RejectReason:
         """Make two orders a pair and reserve the larger need on the limit leg."""
         assert limit.terms is not None
         assert stop.terms is not None
         limit.terms.partner, stop.terms.partner = stop, limit
         limit.terms.holds_pair = True
         executor = self._market.executor
-        needed = executor.pair_requirement(limit, limit.price, limit.leaves)
+        needed = executor.pair_requirement(book.instrument, limit, limit.price, limit.leaves)
         if needed > limit.paying.available:
             self._market.part(limit)  # orders are no business of the collector: no cycle may stay
             return RejectReason.INSUFFICIENT_FUNDS

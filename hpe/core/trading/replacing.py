@@ -16,6 +16,7 @@ from hpe.core.trading.admission import barred, beyond_band
 from hpe.core.trading.answers import order_rejected, order_response
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.order_states import ARRIVING
+from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, UserOrders
 from hpe.core.wide import base_atoms, checked_notional, worst_fee
 from hpe.protocol.codes import CancelReason, RejectReason
@@ -37,6 +38,7 @@ class OrderReplacing:
 
     def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
+        self._books = exchange.books
         self._orders = exchange.orders
         self._users = exchange.orders.users
         self._market = exchange.market
@@ -62,9 +64,9 @@ class OrderReplacing:
                 order = mine.by_client_id[command.client_order_id]
         except KeyError:
             return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
-        terms = order.terms
+        book, terms = self._books[order.instrument_id], order.terms
         if terms is not None and exchange.expiry.is_dead(context, order):
-            self._market.cancel(order, CancelReason.EXPIRED)
+            self._market.cancel(book, order, CancelReason.EXPIRED)
             return order_rejected(context, command, RejectReason.UNKNOWN_ORDER)
         if (
             terms is not None or command.stop_price or command.expires_ns or not order.price
@@ -74,24 +76,24 @@ class OrderReplacing:
         if leaves is None:
             leaves = total - done if total is not None else order.leaves
         if leaves <= 0:
-            return self._replace_away(context, command, order)
+            return self._replace_away(context, command, book, order)
         price = command.price or order.price
-        reason = self._check(context, command, order, price, leaves)
+        reason = self._check(context, command, book, order, price, leaves)
         if reason:
             return order_rejected(context, command, reason)
         flags = 0
         if leaves == order.leaves and price == order.price and _changes_nothing(command, order):
             flags = FLAG_UNCHANGED
-        order.quantity, was_finished = leaves + done, order.book.work is None
+        order.quantity, was_finished = leaves + done, book.work is None
         if command.expires_ns:
             self._orders.move_end(order, command.expires_ns)
         if order.waiting:
-            self._replace_waiting(context, command, order, price, leaves)
+            self._replace_waiting(context, command, book, order, price, leaves)
             fills: list[Fill] = []
         else:
-            fills = self._replace_resting(context, command, order, price, leaves)
+            fills = self._replace_resting(context, command, book, order, price, leaves)
         if fills or order.reason:
-            answer = order_response(context, command, order, fills)
+            answer = order_response(context, command, book, order, fills)
         else:
             cum = order.cum
             answer = ReplaceResponse(
@@ -99,32 +101,40 @@ class OrderReplacing:
                 _PARTIALLY_FILLED if cum else _NEW, order.order_id, order.leaves, cum,
                 order.canceled, order.quote_total, 0, 0, order.fee_total,
             )  # fmt: skip
-        if was_finished and order.book.work is not None:
-            self._market.give_turns(context, order.book)
+        if was_finished and book.work is not None:
+            self._market.give_turns(context, book)
         return answer
 
-    def _replace_away(self, context: Context, command: ReplaceOrder, order: Order) -> OrderResponse:
+    def _replace_away(
+        self, context: Context, command: ReplaceOrder, book: OrderBook, order: Order
+    ) -> OrderResponse:
         """End an order that the replace leaves nothing of."""
         market = self._market
-        if order.book.status is InstrumentStatus.HALTED:
+        if book.status is InstrumentStatus.HALTED:
             return order_rejected(context, command, RejectReason.NOT_TRADING)
-        market.take_out(order)
+        market.take_out(book, order)
         market.close(order, CancelReason.REPLACED_AWAY)
         self._orders.end(order, told=True)
         market.note_answered(order, ExecType.CANCELED)
-        market.unlink(order, command.request_id)
-        return order_response(context, command, order, [])
+        market.unlink(book, order, command.request_id)
+        return order_response(context, command, book, order, [])
 
     def _check(
-        self, context: Context, command: ReplaceOrder, order: Order, price: int, leaves: int
+        self,
+        context: Context,
+        command: ReplaceOrder,
+        book: OrderBook,
+        order: Order,
+        price: int,
+        leaves: int,
     ) -> RejectReason:
         """Test what the order would become, and reserve what it needs then."""
-        book, terms, rates, same_price = order.book, order.terms, order.rates, price == order.price
+        terms, rates, same_price = order.terms, order.rates, price == order.price
         instrument, mine = book.instrument, self._users[order.user]
         if same_price and leaves < order.leaves and _is_part_cancel(command, order):
             if book.status is InstrumentStatus.HALTED:
                 return RejectReason.NOT_TRADING
-            enough = self._market.reserve_for(order, price, leaves)
+            enough = self._market.reserve_for(book, order, price, leaves)
             assert enough  # less never needs more
             return RejectReason.NONE
         if mine.blocked or not book.plain:
@@ -157,7 +167,7 @@ class OrderReplacing:
         if order.flags & ORDER_POST_ONLY and not stays and book.crosses(order.side, price):
             return RejectReason.POST_ONLY_WOULD_CROSS
         if terms is not None:
-            enough = self._market.reserve_for(order, price, leaves)
+            enough = self._market.reserve_for(book, order, price, leaves)
         else:  # Executor.requirement in line: replaces are a tenth of a market maker's messages
             if order.side is not _BUY:
                 needed = base_atoms(leaves, instrument.base_atoms_per_lot)
@@ -165,28 +175,38 @@ class OrderReplacing:
         return RejectReason.NONE if enough else RejectReason.INSUFFICIENT_FUNDS
 
     def _replace_waiting(
-        self, context: Context, command: ReplaceOrder, order: Order, price: int, leaves: int
+        self,
+        context: Context,
+        command: ReplaceOrder,
+        book: OrderBook,
+        order: Order,
+        price: int,
+        leaves: int,
     ) -> None:
         """Change a stop that has not fired; what loses its place counts as newer than all."""
-        terms, triggers = order.terms, order.book.triggers
+        terms, trigger = order.terms, order.trigger()
         assert terms is not None
-        trigger = triggers.trigger_of(order)
         keeps = leaves <= order.leaves and command.stop_price in (None, trigger)
         order.price, order.leaves = price, leaves
         if keeps and not command.requeue:
             self._market.note_answered(order, _REPLACED)
             return
-        triggers.remove(order)
+        book.triggers.remove(order)
         terms.stop_price = command.stop_price or trigger
         terms.place = context.sequence
         self._market.note_answered(order, _REPLACED)
-        self._market.wait(order)
+        self._market.wait(book, order)
 
     def _replace_resting(
-        self, context: Context, command: ReplaceOrder, order: Order, price: int, leaves: int
+        self,
+        context: Context,
+        command: ReplaceOrder,
+        book: OrderBook,
+        order: Order,
+        price: int,
+        leaves: int,
     ) -> list[Fill]:
         """Change an order in the book; it trades when it crosses now."""
-        book = order.book
         if order.side is _BUY:
             ladder, opposite = book.bids, book.asks
         else:
@@ -201,17 +221,17 @@ class OrderReplacing:
         market = self._market
         if not opposite.crosses(price) or book.status is not _TRADING:
             market.events.append((order, _REPLACED))
-            market.rest(order)
+            market.rest(book, order)
             return []
         market.note_answered(order, _REPLACED)
         order.hidden = 0
         limit = book.limit_within_band(order.side, price)
-        fills = market.meet(context, order, limit, command.request_id)
+        fills = market.meet(context, book, order, limit, command.request_id)
         if not order.leaves:
             self._orders.end(order, told=True)
             if order.reason:
                 market.note_answered(order, ExecType.CANCELED)
-            market.unlink(order, command.request_id)
+            market.unlink(book, order, command.request_id)
         return fills
 
 
@@ -243,7 +263,7 @@ def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
     if command.requeue or command.expires_ns:
         return False
     trigger = command.stop_price
-    return trigger is None or trigger == order.book.triggers.trigger_of(order)
+    return trigger is None or trigger == order.trigger()
 
 
 def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
@@ -252,7 +272,7 @@ def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
     if command.requeue or (end and (terms is None or end != terms.expires_ns)):
         return False
     trigger = command.stop_price
-    return trigger is None or trigger == order.book.triggers.trigger_of(order)
+    return trigger is None or trigger == order.trigger()
 
 
 def _does_not_fit(command: ReplaceOrder, order: Order) -> bool:

@@ -14,38 +14,21 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sortedcontainers import SortedList
 
 from hpe.core.trading.order_states import WAITING
+from hpe.core.trading.orders import Order, StopRow, Trail, stop_sign
 from hpe.errors import InvariantViolation
 from hpe.protocol.enums import Side
 from hpe.protocol.limits import INT_MAX
 
-if TYPE_CHECKING:
-    from hpe.core.trading.orders import Order
-
-Row = tuple[int, int, "Order"]
-Fired = list[Row]
+Fired = list[StopRow]
 """Rows (negated rank of the trigger, place, order) of stops that fired; sorted they are in turn."""
 
 _BELOW: Final = -INT_MAX - 1
 """Below every rank, as a signed integer of 64 bits: ranks are -INT_MAX .. -1 and 1 .. INT_MAX."""
-
-
-class Trail:
-    """Trailing stops of one peak: rows (trail, place, order), the first to fire first."""
-
-    __slots__ = ("peak", "stops")
-
-    def __init__(self, peak: int) -> None:
-        self.peak = peak
-        self.stops: SortedList[tuple[int, int, Order]] = SortedList()
-
-    def first(self) -> tuple[int, int]:
-        """Return (negated rank of the first trigger, peak): groups are found by that."""
-        return self.stops[0][0] - self.peak, self.peak
 
 
 class WaitingSide:
@@ -60,8 +43,8 @@ class WaitingSide:
     __slots__ = ("_firsts", "_fixed", "_trails", "quiet_high", "quiet_low", "sign")
 
     def __init__(self, side: Side) -> None:
-        self.sign = -1 if side is Side.BUY else 1
-        self._fixed: SortedList[tuple[int, int, Order]] = SortedList()
+        self.sign = stop_sign(side)
+        self._fixed: SortedList[StopRow] = SortedList()
         self._trails: list[Trail] = []
         self._firsts: SortedList[tuple[int, int]] = SortedList()
         self.quiet_low, self.quiet_high = _BELOW, INT_MAX
@@ -288,13 +271,6 @@ class Triggers:
         """Take a waiting stop out."""
         self.side(order.side).remove(order)
         self.count -= 1
-
-    def trigger_of(self, order: Order) -> int:
-        """Return the price at which a stop fires, or did, in ticks; 0 for what is no stop."""
-        terms = order.terms
-        if terms is None or terms.group is None:
-            return terms.stop_price if terms is not None else 0
-        return (terms.group.peak - terms.trail) * self.side(order.side).sign
 
     def is_quiet(self, price: int) -> bool:
         """True if a trade at this price neither fires nor moves a stop."""

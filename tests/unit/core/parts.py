@@ -59,9 +59,9 @@ def new_order(
     if not price:
         kind, tif = OrderType.MARKET, TimeInForce.IOC
     order = Order(
-        order_id, user, client_order_id, book, side, kind, tif, price, quantity, quantity, 0,
-        self_trade, rates, paying or Account(user, 1), receiving or Account(user, 2), NOBODY,
-        state=OrderState.RESTING,
+        order_id, user, client_order_id, book.instrument.instrument_id, side, kind, tif, price,
+        quantity, quantity, 0, self_trade, rates, paying or Account(user, 1),
+        receiving or Account(user, 2), NOBODY, state=OrderState.RESTING,
     )  # fmt: skip
     if display:
         order.terms = Terms(display=display)

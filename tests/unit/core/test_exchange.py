@@ -9,7 +9,7 @@ BUY, SELL = Side
 
 
 def lift(exchange, order):
-    order.book.bids.remove(order)
+    exchange.books[order.instrument_id].bids.remove(order)
 
 
 def forget(exchange, order):

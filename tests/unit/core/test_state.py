@@ -4,7 +4,7 @@ import pytest
 
 from hpe.core.money.fees import rates_of
 from hpe.core.trading.triggers import Firing
-from hpe.core.trading.turns import UncrossInProgress, row_of
+from hpe.core.trading.work import UncrossInProgress, row_of
 from hpe.protocol.enums import InstrumentStatus
 from tests.support.lively import ICEBERG, LIMIT_LEG, STOP, STOP_LEG, TRAILING, hashes_differ, lively
 
@@ -110,7 +110,7 @@ def test_the_hash_covers_remembered_responses_and_private_counters(lively):
         lambda exchange: exchange.holds._holds.clear(),
         lambda exchange: in_line(exchange, 2, STOP),
         lambda exchange: exchange.market.calls.keep_uncrossing(
-            work_of(exchange, 2), UncrossInProgress(5, 1, 0, InstrumentStatus.TRADING)
+            exchange.books[2], UncrossInProgress(5, 1, 0, InstrumentStatus.TRADING)
         ),
         lambda exchange: work_of(exchange, 1).firings.append(Firing([5])),
         lambda exchange: exchange.market.calls.end_interruption(exchange.books[1]),

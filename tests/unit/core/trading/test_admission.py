@@ -202,9 +202,9 @@ def test_bounds_of_price_and_trigger():
     book = new_book(price_min=10, price_max=20)
     refused = RejectReason.PRICE_OUT_OF_RANGE
     for ticks, reason in ((9, refused), (10, 0), (20, 0), (21, refused)):
-        assert check_price(new_order(book, price=ticks), 0) == reason
-        assert check_price(new_stop(book, 1, SELL, ticks), 0) == reason
-    assert check_price(new_order(book, price=0), 0) == 0, "a market order has none"
+        assert check_price(book, new_order(book, price=ticks), 0) == reason
+        assert check_price(book, new_stop(book, 1, SELL, ticks), 0) == reason
+    assert check_price(book, new_order(book, price=0), 0) == 0, "a market order has none"
 
 
 @pytest.mark.parametrize("trigger", [9, 1, 0, -1, -INT_MAX, 21])
@@ -212,17 +212,17 @@ def test_the_first_trigger_of_a_trailing_stop_has_the_bounds_of_a_price(trigger)
     book = new_book(price_min=10, price_max=20)
     book.last_price = 15
     stop = new_stop(book, 1, SELL, trigger, trail=15 - trigger)
-    assert check_price(stop, 0) is RejectReason.PRICE_OUT_OF_RANGE
+    assert check_price(book, stop, 0) is RejectReason.PRICE_OUT_OF_RANGE
 
 
 def test_bounds_of_the_quantity_and_that_a_budget_has_none():
     book = new_book(quantity_min=2, quantity_max=5)
     refused = RejectReason.QUANTITY_OUT_OF_RANGE
     for lots, reason in ((0, refused), (1, refused), (2, 0), (5, 0), (6, refused)):
-        assert check_quantity(new_order(book, quantity=lots), 0) == reason
+        assert check_quantity(book, new_order(book, quantity=lots), 0) == reason
     spender = new_order(book, price=0, quantity=0)
     spender.terms = Terms(budget=7)
-    assert check_quantity(spender, 0) == 0
+    assert check_quantity(book, spender, 0) == 0
 
 
 def test_the_notional_of_a_budget_is_the_budget():
@@ -231,21 +231,22 @@ def test_the_notional_of_a_budget_is_the_budget():
     for budget, reason in ((9, refused), (10, 0), (20, 0), (21, refused)):
         spender = new_order(book, price=0, quantity=0)
         spender.terms = Terms(budget=budget)
-        assert check_notional(spender, 0) == reason
-    assert check_notional(new_order(book, price=0, quantity=10**9), 0) == 0
-    assert check_notional(new_stop(book, 1, SELL, 10**9), 0) == 0
-    assert check_notional(new_order(book, price=3, quantity=3), 0) == refused
+        assert check_notional(book, spender, 0) == reason
+    assert check_notional(book, new_order(book, price=0, quantity=10**9), 0) == 0
+    assert check_notional(book, new_stop(book, 1, SELL, 10**9), 0) == 0
+    assert check_notional(book, new_order(book, price=3, quantity=3), 0) == refused
 
 
 @pytest.mark.parametrize(
     ("expires_ns", "passed"), [(0, False), (99, True), (100, True), (101, False)]
 )
 def test_an_order_must_expire_later_than_now(expires_ns, passed):
-    order = new_order(new_book())
+    book = new_book()
+    order = new_order(book)
     order.terms = Terms(expires_ns=expires_ns)
     reason = RejectReason.EXPIRY_PASSED if passed else RejectReason.NONE
-    assert check_expiry(order, 100) is reason
-    assert check_expiry(new_order(new_book()), 100) is RejectReason.NONE
+    assert check_expiry(book, order, 100) is reason
+    assert check_expiry(book, new_order(book), 100) is RejectReason.NONE
 
 
 @pytest.mark.parametrize(

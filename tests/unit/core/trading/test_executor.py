@@ -46,15 +46,15 @@ def book():
 def order_of(executor, book, side, price, quantity, funds=100_000, rates=FREE):
     """Make an order that has reserved what it needs."""
     order = new_order(book, 1, side, price, quantity, paying=funded(funds), rates=rates)
-    assert executor.reserve(order, executor.requirement(order, price, quantity))
+    assert executor.reserve(order, executor.requirement(book.instrument, order, price, quantity))
     return order
 
 
 def test_what_an_order_reserves(executor, book):
     buy = new_order(book, side=Side.BUY)
     sell = new_order(book, side=Side.SELL)
-    assert executor.requirement(buy, 11, 5) == 11 * 5 * TICK
-    assert executor.requirement(sell, 11, 5) == 5 * LOT
+    assert executor.requirement(book.instrument, buy, 11, 5) == 11 * 5 * TICK
+    assert executor.requirement(book.instrument, sell, 11, 5) == 5 * LOT
 
 
 def test_reserve_moves_the_difference_both_ways(executor, book):
@@ -79,7 +79,7 @@ def test_a_taker_buy_gets_its_price_improvement_back(executor, book):
     taker = order_of(executor, book, Side.BUY, 20, 10)
     maker = order_of(executor, book, Side.SELL, 15, 4)
     taker.leaves, maker.leaves = 6, 0
-    executor.settle(taker, [fill(maker, 15, 4)])
+    executor.settle(book.instrument, taker, [fill(maker, 15, 4)])
     paid, bought = 15 * 4 * TICK, 4 * LOT
     rest = 20 * 6 * TICK
     assert amounts(taker.paying) == (100_000 - paid - rest, rest, 0)
@@ -94,7 +94,7 @@ def test_a_taker_sell_is_paid_what_the_maker_bid(executor, book):
     makers = [order_of(executor, book, Side.BUY, price, 5) for price in (12, 11)]
     taker.leaves = 0
     makers[1].leaves = 1
-    executor.settle(taker, [fill(makers[0], 12, 5), fill(makers[1], 11, 4)])
+    executor.settle(book.instrument, taker, [fill(makers[0], 12, 5), fill(makers[1], 11, 4)])
     assert amounts(taker.receiving)[0] == (12 * 5 + 11 * 4) * TICK
     assert taker.reserved == 0
     assert makers[0].reserved == 0
@@ -107,7 +107,7 @@ def test_a_market_buy_reserves_and_pays_exactly_its_walk(executor, book):
         book.asks.add(maker)
     taker = new_order(book, 9, Side.BUY, 0, 6, paying=funded(1_000))
     assert executor.reserve(taker, 64 * TICK)
-    executor.settle(taker, [fill(makers[0], 10, 4), fill(makers[1], 12, 2)])
+    executor.settle(book.instrument, taker, [fill(makers[0], 10, 4), fill(makers[1], 12, 2)])
     assert taker.reserved == 0
     assert amounts(taker.paying) == (1_000 - 64 * TICK, 0, 0)
 
@@ -125,10 +125,12 @@ def test_release_gives_everything_back_once(executor, book):
 def test_a_limit_buy_reserves_its_worst_fee_and_a_sell_none(executor, book):
     rates = rates_of(200_000, 100_000)
     buy, sell = (new_order(book, side=side, rates=rates) for side in Side)
-    assert executor.requirement(buy, 11, 5) == 11 * 5 * TICK + 11 * TICK
-    assert executor.requirement(sell, 11, 5) == 5 * LOT
+    assert executor.requirement(book.instrument, buy, 11, 5) == 11 * 5 * TICK + 11 * TICK
+    assert executor.requirement(book.instrument, sell, 11, 5) == 5 * LOT
     buy.fee_rest = 999_999
-    assert executor.requirement(buy, 11, 1) == 11 * TICK + 15, "15.4, of which 0.999999 is paid"
+    assert executor.requirement(book.instrument, buy, 11, 1) == 11 * TICK + 15, (
+        "15.4, of which 0.999999 is paid"
+    )
 
 
 def test_both_sides_pay_and_the_house_collects(executor, book):
@@ -136,7 +138,7 @@ def test_both_sides_pay_and_the_house_collects(executor, book):
     maker = order_of(executor, book, Side.SELL, 20, 10, rates=rates_of(50_000, 0))
     taker.leaves = maker.leaves = 0
     fills = [fill(maker, 20, 10)]
-    executor.settle(taker, fills)
+    executor.settle(book.instrument, taker, fills)
     paid = 20 * 10 * TICK
     assert (fills[0].taker_fee, fills[0].maker_fee) == (140, 70)
     assert amounts(taker.paying) == (100_000 - paid - 140, 0, 0)
@@ -148,7 +150,7 @@ def test_a_rebate_comes_out_of_the_house_in_the_same_trade(executor, book):
     taker = order_of(executor, book, Side.SELL, 20, 10, rates=rates_of(0, 100_000))
     maker = order_of(executor, book, Side.BUY, 20, 10, rates=rates_of(-50_000, 100_000))
     taker.leaves = maker.leaves = 0
-    executor.settle(taker, [fill(maker, 20, 10)])
+    executor.settle(book.instrument, taker, [fill(maker, 20, 10)])
     paid = 20 * 10 * TICK
     assert amounts(maker.paying) == (100_000 - paid + 70, 0, 0)
     assert amounts(taker.receiving) == (paid - 140, 0, 0)
@@ -163,7 +165,7 @@ def test_fill_by_fill_the_fee_is_that_of_the_whole(executor):
         maker = order_of(executor, book, Side.SELL, 1, 1)
         taker.leaves, maker.leaves = left, 0
         one = fill(maker, 1, 1)
-        executor.settle(taker, [one])
+        executor.settle(book.instrument, taker, [one])
         charges.append(one.taker_fee)
         assert taker.reserved == left, "the fee of all ten is paid with the first"
     assert charges == [1, *[0] * 9]
@@ -177,7 +179,7 @@ def test_a_maker_gets_back_what_was_reserved_for_a_worse_fee(executor, book):
     maker.leaves = 6
     one = fill(maker, 20, 4)
     one.maker_leaves = 6
-    executor.settle(taker, [one])
+    executor.settle(book.instrument, taker, [one])
     assert maker.reserved == 20 * 6 * TICK * 3 // 2
     assert amounts(maker.paying) == (100_000 - 20 * 4 * TICK - maker.reserved, maker.reserved, 0)
 
@@ -187,12 +189,12 @@ def test_in_an_uncross_both_pay_the_taker_rate_and_the_buyer_gets_the_rest_back(
     buy = order_of(executor, book, Side.BUY, 25, 10, rates=rates)
     sell = order_of(executor, book, Side.SELL, 15, 4, rates=rates)
     one = AuctionFill(buy, sell, 20, 4, 6, 4, 0, 4)
-    executor.settle_auction(one)
+    executor.settle_auction(book.instrument, one)
     paid = 20 * 4 * TICK
     assert (one.buy_fee, one.sell_fee, house(executor)) == (56, 56, 112)
     assert amounts(buy.receiving) == (4 * LOT, 0, 0)
     assert amounts(sell.receiving) == (paid - 56, 0, 0)
-    assert (sell.reserved, buy.reserved) == (0, executor.requirement(buy, 25, 6))
+    assert (sell.reserved, buy.reserved) == (0, executor.requirement(book.instrument, buy, 25, 6))
     assert amounts(buy.paying) == (100_000 - paid - 56 - buy.reserved, buy.reserved, 0)
     assert buy.quote_total == sell.quote_total == paid
 
@@ -200,8 +202,8 @@ def test_in_an_uncross_both_pay_the_taker_rate_and_the_buyer_gets_the_rest_back(
 def test_a_pair_needs_the_larger_of_both(executor, book):
     limit, stop = (order_of(executor, book, Side.BUY, price, 10) for price in (10, 12))
     limit.terms, stop.terms = Terms(partner=stop), Terms(partner=limit)
-    assert executor.pair_requirement(limit, 10, 10) == 12 * 10 * TICK
-    assert executor.pair_requirement(stop, 12, 10) == 12 * 10 * TICK
-    assert executor.pair_requirement(limit, 15, 10) == 15 * 10 * TICK
+    assert executor.pair_requirement(book.instrument, limit, 10, 10) == 12 * 10 * TICK
+    assert executor.pair_requirement(book.instrument, stop, 12, 10) == 12 * 10 * TICK
+    assert executor.pair_requirement(book.instrument, limit, 15, 10) == 15 * 10 * TICK
     alone = order_of(executor, book, Side.BUY, 10, 10)
-    assert executor.pair_requirement(alone, 10, 10) == 10 * 10 * TICK
+    assert executor.pair_requirement(book.instrument, alone, 10, 10) == 10 * 10 * TICK

@@ -20,7 +20,7 @@ def book():
 
 def match(book, price, quantity, side=Side.BUY):
     aggressor = new_order(book, 9, side, price, quantity)
-    fills = Matcher(Effort()).match(aggressor, price).fills
+    fills = Matcher(Effort()).match(book, aggressor, price).fills
     assert aggressor.leaves + aggressor.cum == quantity
     assert aggressor.cum == sum(fill.quantity for fill in fills)
     done = 0
@@ -86,7 +86,7 @@ def test_a_seller_meets_the_highest_bid():
 def test_fillable(book, price, quantity, fillable):
     before = book.sequence
     order = new_order(book, 9, Side.BUY, price, quantity)
-    assert Matcher(Effort()).fillable(order, price, quantity) is fillable
+    assert Matcher(Effort()).fillable(book, order, price, quantity) is fillable
     assert book.sequence == before
 
 
@@ -94,7 +94,7 @@ def test_the_cost_of_a_market_order_is_its_walk(book):
     matcher = Matcher(Effort())
 
     def cost(side, quantity):
-        return matcher.cost(new_order(book, 9, side, 0, quantity), 0, 10**6)
+        return matcher.cost(book, new_order(book, 9, side, 0, quantity), 0, 10**6)
 
     assert cost(Side.SELL, 5) == 0
     assert cost(Side.BUY, 15) == 10 * 100 + 5 * 101
@@ -107,14 +107,14 @@ def test_walks_end_as_soon_as_the_answer_is_known():
     for number in range(1, 101):
         book.asks.add(new_order(book, number, Side.SELL, number, quantity=1))
     hundred, three = (new_order(book, 900, Side.BUY, 0, quantity) for quantity in (100, 3))
-    assert matcher.cost(hundred, 0, 2) == 3, "one step above what can be paid"
+    assert matcher.cost(book, hundred, 0, 2) == 3, "one step above what can be paid"
     assert effort.spent == 2
-    assert matcher.fillable(three, 0, 3)
+    assert matcher.fillable(book, three, 0, 3)
     assert effort.spent == 5
     matcher = Matcher(effort, 10)
-    assert not matcher.fillable(hundred, 0, 100)
+    assert not matcher.fillable(book, hundred, 0, 100)
     assert effort.spent == 15
-    assert matcher.cost(hundred, 0, 10**6) == sum(range(1, 11))
+    assert matcher.cost(book, hundred, 0, 10**6) == sum(range(1, 11))
     assert effort.spent == 25
 
 
@@ -132,7 +132,7 @@ def met_own(policy, quantity, *rows, fills_max=DEFAULT_LIMITS.fills):
         ask = new_order(book, number, Side.SELL, price, lots, user=user, display=display)
         book.asks.add(ask)
     aggressor = new_order(book, 9, Side.BUY, 0, quantity, self_trade=policy)
-    matched = matcher.match(aggressor, 0)
+    matched = matcher.match(book, aggressor, 0)
     fills = [(fill.maker.order_id, fill.quantity) for fill in matched.fills]
     book.check()
     prevented = [
@@ -227,5 +227,5 @@ def test_two_icebergs_take_turns_to_the_last_lot():
 def test_a_fill_tells_the_whole_leaves_of_an_iceberg():
     book = new_book()
     book.asks.add(new_order(book, 1, Side.SELL, 100, 7, display=3))
-    fills = Matcher(Effort()).match(new_order(book, 9, Side.BUY, 100, 6), 100).fills
+    fills = Matcher(Effort()).match(book, new_order(book, 9, Side.BUY, 100, 6), 100).fills
     assert [(fill.maker_leaves, fill.maker_cum) for fill in fills] == [(4, 3), (1, 6)]

@@ -56,10 +56,10 @@ def test_walks_agree_with_matching(side, plan, policy, limit, quantity, fills_ma
 
     book, matcher = resting(side, plan), Matcher(Effort(), fills_max)
     order, before = order_of(book), book.sequence
-    fillable = max(n for n in range(quantity + 1) if matcher.fillable(order, limit, n))
-    cost = matcher.cost(order, limit, 10**9)
+    fillable = max(n for n in range(quantity + 1) if matcher.fillable(book, order, limit, n))
+    cost = matcher.cost(book, order, limit, 10**9)
     assert (book.sequence, order.leaves) == (before, quantity), "a walk changes nothing"
-    matched = matcher.match(order, limit)
+    matched = matcher.match(book, order, limit)
     fills = matched.fills
     book.check()
     traded = sum(fill.quantity for fill in fills)
@@ -86,9 +86,9 @@ def test_a_budget_buys_the_most_lots_that_it_pays_for(
     rates = rates_of(0, taker_ppm)
     order = new_order(book, 99, BUY, 0, 0, user=ME, self_trade=policy, rates=rates)
     order.terms = Terms(budget=amount)
-    spendable, before = matcher.spendable(order, limit, amount), book.sequence
+    spendable, before = matcher.spendable(book, order, limit, amount), book.sequence
     assert book.sequence == before
-    matched = matcher.match(order, limit)
+    matched = matcher.match(book, order, limit)
     fills = matched.fills
     book.check()
 

@@ -123,7 +123,7 @@ def test_a_series_of_trades_fires_what_any_of_them_reached(plan, trades, room):
     ]
     found = traded(triggers, trades, room)
     assert ids(found) == [stop.number for stop in in_turn]
-    assert [triggers.trigger_of(order) for order in found] == [stop.trigger for stop in in_turn]
+    assert [order.trigger() for order in found] == [stop.trigger for stop in in_turn]
     assert triggers.count == len(plan) - len(found)
     triggers.check()
 
@@ -151,7 +151,7 @@ def test_a_trailing_stop_never_moves_away():
 
     def moved_to(price):
         triggers.advance(price)
-        return [triggers.trigger_of(stop) for stop in stops]
+        return [stop.trigger() for stop in stops]
 
     assert moved_to(100) == [95, 105]
     assert moved_to(103) == [98, 105]
@@ -173,8 +173,8 @@ def test_stops_with_one_peak_move_as_one_group_however_many_they_are():
 
 def test_what_is_no_stop_has_no_trigger():
     book = new_book()
-    assert book.triggers.trigger_of(new_order(book)) == 0
-    assert book.triggers.trigger_of(new_order(book, display=3)) == 0
+    assert new_order(book).trigger() == 0
+    assert new_order(book, display=3).trigger() == 0
 
 
 def test_a_trade_without_stops_is_nothing():
