@@ -7,12 +7,15 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import ExchangeMachine
-from tests.model.seeded_plays import play_many
+from tests.model.seeded_plays import play_many, play_seed
 
 # How much one can afford on every change, and before a release. The seed of a failing play is
 # in its report; so is that of a failing Hypothesis run (print_blob in tests/conftest.py).
 FIRST_SEED, STEPS = 1, 200_000
 FIRST_SEED_RELEASE, STEPS_RELEASE = 1_000_000, 2_000_000
+FOUND = (5_000_016, 5_000_239)
+"""Seeds of plays that once failed, and are rare."""
+
 EXAMPLES, RULES = 300, 25
 EXAMPLES_RELEASE, RULES_RELEASE = 2_000, 60
 
@@ -29,6 +32,11 @@ def play_and_tell(new_core, first_seed, steps, capsys):
 @pytest.mark.timeout(900)
 def test_seeded_plays_give_what_the_naive_exchange_gives(new_core, capsys):
     play_and_tell(new_core, FIRST_SEED, STEPS, capsys)
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_once_differed_is_the_same(new_core, seed):
+    assert play_seed(new_core, seed)
 
 
 @pytest.mark.alone

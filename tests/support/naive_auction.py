@@ -79,13 +79,13 @@ def uncross(state: NaiveState, book: int, cross: Cross, fills_max: int) -> int:
         settle(state, bid, ask, quantity, cross.price)
         traded += [bid, ask]
         left -= quantity
-    for order in traded:
-        _close(state, order)
+    for number, order in enumerate(traded, 1):
+        _close(state, order, is_last=order not in traded[number:])
     return left
 
 
-def _close(state: NaiveState, order: NaiveOrder) -> None:
-    if not order.leaves and order.live:
+def _close(state: NaiveState, order: NaiveOrder, *, is_last: bool) -> None:
+    if is_last and not order.leaves:
         state.end(order, 0)
     if order.live:
         order.show()

@@ -82,8 +82,8 @@ def _delist_instrument(state: NaiveState, book: int) -> None:
     fills = [row for _, row in state.known_fills() if row.instrument == book]
     reject_if(bool(orders or fills), RejectReason.IN_USE)
     del state.listings.instruments[book], state.listings.instrument_takers[book]
-    state.statuses.pop(book, None)
-    state.interruptions.pop(book, None)
+    for kept in (state.statuses, state.interruptions, state.prices, state.trade_rows):
+        kept.pop(book, None)
     for key in [key for key in state.own_rates if key[0] == book]:
         del state.own_rates[key]
 

@@ -330,8 +330,9 @@ def trade(state: NaiveState, taker: NaiveOrder) -> None:
         else:
             prevented.append(event)
             state.report_prevented(event.maker, taker, event.price, event.numbers)
-    for maker in filled:
-        _end_if_done(state, maker, 0)
+    for number, maker in enumerate(filled, 1):
+        if maker not in filled[number:]:
+            _end_if_done(state, maker, 0)
         state.cancel_partner(maker)
     for match in prevented:
         _end_if_done(state, match.maker, CancelReason.SELF_TRADE)
