@@ -15,8 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, TypeVar
 
-import trio
-
+from hpe.client import aio
 from hpe.client.arguments import checked, integer
 from hpe.client.listings import ListingCalls, word
 from hpe.client.maintained_book import LevelsBook, MaintainedBook, OrdersBook, Verdict
@@ -104,7 +103,7 @@ class MarketStream(Stream):
             StreamEnded: the instrument was delisted.
             ConnectionLost: the client has ended.
         """
-        await trio.lowlevel.checkpoint()
+        await aio.checkpoint()
         self._raise_failure()
         await self._wait_news()
         self._raise_failure()
@@ -260,7 +259,7 @@ class Trades(MarketStream):
         Raises:
             StopAsyncIteration: the instrument was delisted.
         """
-        await trio.lowlevel.checkpoint()
+        await aio.checkpoint()
         while not self._waiting:
             try:
                 self._raise_failure()

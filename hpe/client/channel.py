@@ -21,9 +21,8 @@ from collections.abc import Callable
 from typing import Final, get_args
 
 import msgspec
-import trio
-from trio_util import AsyncValue
 
+from hpe.client import aio
 from hpe.client.arguments import checked
 from hpe.client.pending import Answer, Pending, Repeat, ends_stream, refusal, refused
 from hpe.errors import (
@@ -100,14 +99,14 @@ class SessionChannel:
         self.timeout_s = timeout_s
         self.last_request_id = last_request_id
         self.answered_request_id = last_request_id
-        self.connected = AsyncValue(True)
+        self.connected = aio.AsyncValue(True)
         self.failure: Exception | None = None
         self.logged_out = False
         self.on_stream: Callable[[Reply], None] = _ignore
         self.on_unlisted: Callable[[], None] = lambda: None
         self._send = send
         # Set while there is a transport, and forever once the channel is closed.
-        self._settled = trio.Event()
+        self._settled = aio.Event()
         self._settled.set()
         self._pending: dict[int, Pending] = {}
         # The last `window` commands: exactly those whose responses the server remembers.
@@ -116,7 +115,7 @@ class SessionChannel:
         # `window` of them: older ones cannot be asked for any more.
         self._unknown: OrderedDict[int, Pending] = OrderedDict()
         # One slot per unanswered request, taken before its id: ids are sent in order.
-        self._slots = trio.Semaphore(window, max_value=window)
+        self._slots = aio.Semaphore(window, max_value=window)
 
     @property
     def unanswered(self) -> bool:
@@ -130,7 +129,7 @@ class SessionChannel:
         """Go on without a transport: what is unanswered waits for the next one."""
         if not self._settled.is_set():  # another attempt failed; who waits, waits already
             return
-        self._settled = trio.Event()
+        self._settled = aio.Event()
         for pending in [*self._pending.values()]:
             # A repeated command is answered without them; some of them would be worse than none.
             pending.reports.clear()
@@ -244,12 +243,12 @@ class SessionChannel:
         """Like `send`, but never waits.
 
         Raises:
-            trio.WouldBlock: the window is full or there is no connection; nothing was sent.
+            aio.WouldBlock: the window is full or there is no connection; nothing was sent.
             ConnectionLost: the channel is closed; nothing was sent.
         """
         request = checked(request)
         if not self._settled.is_set():
-            raise trio.WouldBlock
+            raise aio.WouldBlock
         self._slots.acquire_nowait()
         return self._dispatch(request, None)
 
@@ -286,7 +285,7 @@ class SessionChannel:
         Cancellation: after sending, the outcome is unknown.
         """
         pending: Pending | None = None
-        with trio.move_on_after(self.timeout_s):
+        with aio.move_on_after(self.timeout_s):
             pending = await self.send(request)
             return await pending.wait()
         return self._late(pending)
@@ -310,7 +309,7 @@ class SessionChannel:
         if known is None and not frame:
             text = f"not among the last {self.window} commands of this channel that were executed"
             raise refusal(request_id, ErrorCode.STALE_ID, text)
-        with trio.move_on_after(self.timeout_s):
+        with aio.move_on_after(self.timeout_s):
             answer = await self._ask_again(request_id, known, frame)
             self._unknown.pop(request_id, None)
             return answer

@@ -17,9 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar, Unpack
 
-import trio
-from trio_util import AsyncValue
-
+from hpe.client import aio
 from hpe.client.books import MarketDataCalls
 from hpe.client.money import MoneyCalls
 from hpe.client.operations import OperationCalls
@@ -60,7 +58,7 @@ async def connect(
     """
     reconnector = reconnector_of(address, user, options)
     failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
+    async with aio.open_nursery() as nursery:
         try:
             await nursery.start(reconnector.run, name="hpe client reconnects")
             nursery.start_soon(reconnector.subscriptions.run, name="hpe client streams")
@@ -103,7 +101,7 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
         return self._reconnector.welcome
 
     @property
-    def connected(self) -> AsyncValue[bool]:
+    def connected(self) -> aio.AsyncValue[bool]:
         """True while there is a connection; read `value`, or wait with `wait_value`."""
         return self.requests.connected
 

@@ -7,16 +7,14 @@ gives a link that is logged on, or raises within CONNECT_TIMEOUT_S and leaves no
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
-import trio
 
 from hpe.access.addresses import split_address
 from hpe.access.keys import Key
-from hpe.access.tls import break_cycle
+from hpe.client import aio
 from hpe.client.link import Link
 from hpe.errors import ConnectionLost
 from hpe.protocol.control import Hello, Welcome
@@ -25,9 +23,6 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:7070"
 
 CONNECT_TIMEOUT_S: Final = 5.0
 """From the first SYN to welcome: what the server grants a stranger, and a durable logon."""
-
-CLOSE_S: Final = 0.5
-"""Time limit for closing TLS; without TLS there is nothing to close."""
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -61,7 +56,7 @@ class Dialer:
     """
 
     def __init__(
-        self, host: str, port: int, hello: Hello, key: Key | None, tls: ssl.SSLContext | None
+        self, host: str, port: int, hello: Hello, key: Key | None, tls: aio.TlsContext | None
     ) -> None:
         self._host = host
         self._port = port
@@ -78,11 +73,11 @@ class Dialer:
             RequestRefused: the server refuses the session.
             ProtocolError: the server speaks something else.
         """
-        stream: trio.abc.Stream | None = None
+        stream: aio.Stream | None = None
         welcome: Welcome | None = None
         try:
-            with trio.move_on_after(CONNECT_TIMEOUT_S):
-                stream = await self._connect()
+            with aio.move_on_after(CONNECT_TIMEOUT_S):
+                stream = await aio.open_stream(self._host, self._port, self._tls)
                 link = Link(stream)
                 hello = msgspec.structs.replace(self._hello, session_id=session_id, window=window)
                 welcome = await link.log_on(hello, self._key)
@@ -94,21 +89,4 @@ class Dialer:
             yield link, welcome
         finally:
             if stream is not None:
-                try:
-                    with trio.move_on_after(CLOSE_S, shield=True):
-                        await stream.aclose()
-                finally:
-                    # Who reconnects for days may have no collector, as the service has none.
-                    if isinstance(stream, trio.SSLStream):
-                        break_cycle(stream)
-
-    async def _connect(self) -> trio.abc.Stream:
-        try:
-            stream = await trio.open_tcp_stream(self._host, self._port)
-        except OSError as error:
-            raise ConnectionLost(f"no connection to {self._host}:{self._port}: {error}") from error
-        if self._tls is None:
-            return stream
-        # The handshake comes with the first bytes. Messages have a length of their own: a missing
-        # TLS goodbye only means that the connection was cut.
-        return trio.SSLStream(stream, self._tls, server_hostname=self._host, https_compatible=True)
+                await aio.close_stream(stream)

@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-import trio
 
 from hpe.access.keys import Key
 from hpe.access.proofs import new_nonce, prove
+from hpe.client import aio
 from hpe.client.channel import SessionChannel
 from hpe.client.pending import refusal, refused
 from hpe.errors import ConnectionLost, HpeError, ProtocolError
@@ -41,12 +41,12 @@ _HEARTBEAT: Final = encode_frame(Heartbeat(INT_MAX))
 class Link:
     """The transport of one channel. `send` is what the channel hands its frames to."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: aio.Stream) -> None:
         self._stream = stream
         self._scanner = FrameScanner(REPLY_BYTES_MAX)
         self._early: list[Chunk] = []
         self._queued: list[bytes] = []
-        self._wake = trio.Event()
+        self._wake = aio.Event()
         self._heartbeat_s = float("inf")
 
     async def log_on(self, hello: Hello, key: Key | None) -> Welcome:
@@ -64,7 +64,7 @@ class Link:
             if isinstance(reply, Challenge):
                 await self._stream.send_all(_proof(hello, frame, key, reply.nonce))
                 reply = await self._first_words()
-        except trio.BrokenResourceError as error:
+        except aio.StreamBroken as error:
             reason = error.__cause__ or error
             raise ConnectionLost(f"connection broke before welcome: {reason}") from error
         if not isinstance(reply, Welcome):
@@ -92,7 +92,7 @@ class Link:
 
     async def serve(self, channel: SessionChannel) -> HpeError:
         """Carry the channel's requests until the connection ends; return the reason."""
-        async with trio.open_nursery() as nursery:
+        async with aio.open_nursery() as nursery:
             nursery.start_soon(self._write, name="hpe client writer")
             reason = await self._read(channel)
             nursery.cancel_scope.cancel()
@@ -100,15 +100,15 @@ class Link:
 
     async def _write(self) -> None:
         while True:
-            with trio.move_on_after(self._heartbeat_s):
+            with aio.move_on_after(self._heartbeat_s):
                 await self._wake.wait()
             # No await between these: a frame queued during send_all finds the new event.
-            self._wake = trio.Event()
+            self._wake = aio.Event()
             batch = b"".join(self._queued) or _HEARTBEAT
             self._queued.clear()
             try:
                 await self._stream.send_all(batch)
-            except trio.BrokenResourceError:
+            except aio.StreamBroken:
                 # The reader ends as well, and may still find the server's last words first.
                 return
 
@@ -119,7 +119,7 @@ class Link:
                 for chunk in chunks:
                     channel.feed(chunk.frames)
                 chunks = await self._receive()
-        except trio.BrokenResourceError as error:
+        except aio.StreamBroken as error:
             return ConnectionLost(f"connection broke: {error.__cause__ or error}")
         except HpeError as error:
             return error
@@ -129,7 +129,7 @@ class Link:
             raise self._scanner.error
         silence_s = SILENCE_HEARTBEATS * self._heartbeat_s
         for look_s in (silence_s, SECOND_LOOK_S):
-            with trio.move_on_after(look_s):
+            with aio.move_on_after(look_s):
                 data = await self._stream.receive_some(READ_BYTES)
                 break
         else:

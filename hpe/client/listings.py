@@ -14,8 +14,7 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import Final, Generic, TypeVar
 
-import trio
-
+from hpe.client import aio
 from hpe.client.arguments import OutOfRange
 from hpe.client.requests import RequestChannel
 from hpe.client.scales import AssetView, InstrumentView
@@ -101,7 +100,7 @@ class KnownListings:
         requests.on_unlisted = self.forget
         self._assets_by_id: _ById[AssetView] = _ById(gone_max)
         self._instruments_by_id: _ById[InstrumentView] = _ById(gone_max)
-        self._asking = trio.Lock()
+        self._asking = aio.Lock()
         self._begun = 0  # how often somebody began to ask for all of it
         self._answered = 0  # which of these got the newest answer, or error:
         self._failure: RequestError | None = None

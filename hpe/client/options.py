@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import difflib
 import os
-import ssl
 from typing import Final, TypedDict
 
 from hpe.access.key_files import key_of_environment
 from hpe.access.keys import Key
 from hpe.access.tls import client_context
+from hpe.client import aio
 from hpe.client.arguments import flag, integer, seconds
 from hpe.client.backoff import Backoff
 from hpe.client.channel import TIMEOUT_S
@@ -60,7 +60,7 @@ class ConnectOptions(TypedDict, total=False):
     timeout_s: float
     answered_request_id: int
     key: Key | None
-    tls: bool | ssl.SSLContext | None
+    tls: bool | aio.TlsContext | None
     cancel_on_disconnect: bool
     grace_s: float
     heartbeat_s: float
@@ -92,7 +92,7 @@ def check_options(user: int, options: ConnectOptions) -> None:
     for name in ("cancel_on_disconnect", "keep_session", "reconnect"):
         flag(name, options.get(name, False))
     tls, key = options.get("tls"), options.get("key")
-    if not isinstance(tls, bool | ssl.SSLContext | None):
+    if not isinstance(tls, bool | aio.TlsContext | None):
         raise TypeError(f"tls: found {tls!r}, allowed True, False, None or an ssl.SSLContext")
     if not isinstance(key, Key | None):
         raise TypeError(f"key: found {type(key).__name__}, allowed an hpe.Key or None")
@@ -119,7 +119,7 @@ def reconnector_of(address: str | None, user: int, options: ConnectOptions) -> R
         heartbeat_ms=round(float(options.get("heartbeat_s", 0)) * 1_000),
         key_id=key.id if key is not None else "",
     )
-    context = tls if isinstance(tls, ssl.SSLContext) else client_context() if tls else None
+    context = tls if isinstance(tls, aio.TlsContext) else client_context() if tls else None
     terms = SessionTerms(
         integer("session_id", options.get("session_id", 0)),
         integer("window", options.get("window", 0)),

@@ -9,8 +9,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-import trio
-
+from hpe.client import aio
 from hpe.client.explaining import explain_field
 from hpe.errors import AcknowledgedLost, ConnectionLost, RequestRefused
 from hpe.protocol.base import Reply, Request
@@ -79,7 +78,7 @@ class Pending:
         self.repeat = repeat
         self.request = request
         self.reports: list[Report] = []
-        self._answered = trio.Event()
+        self._answered = aio.Event()
         self._response: Reply | None = None
         self._failure: Exception | None = None
 

@@ -13,8 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import trio
-
+from hpe.client import aio
 from hpe.client.backoff import Backoff
 from hpe.client.dialer import Dialer
 from hpe.client.link import Link
@@ -76,7 +75,7 @@ class Reconnector:
         self._backoff = backoff
         self._terms = terms
 
-    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+    async def run(self, task_status: aio.TaskStatus[None]) -> None:
         """Make the first connection, then those that follow it, until the client has ended.
 
         Raises:
@@ -94,7 +93,7 @@ class Reconnector:
         while (backoff := self._backoff) is not None and not self._final(reason):
             self.requests.suspend(reason)
             self.subscriptions.suspend()
-            await trio.sleep(backoff.next_s())
+            await aio.sleep(backoff.next_s())
             reason = await self._reconnect()
         self.end(reason)
 
@@ -110,10 +109,10 @@ class Reconnector:
         self.subscriptions = Subscriptions(self.requests)
 
     async def _serve(self, link: Link) -> HpeError:
-        begin_s = trio.current_time()
+        begin_s = aio.current_time()
         reason = await link.serve(self.requests)
         if self._backoff is not None:
-            self._backoff.worked(trio.current_time() - begin_s)
+            self._backoff.worked(aio.current_time() - begin_s)
         return reason
 
     async def _reconnect(self) -> HpeError:
@@ -170,7 +169,7 @@ class Reconnector:
 
 async def log_out(requests: RequestChannel, stay: Callable[[str], None]) -> None:
     """Log a session out that nobody needs any more, within LOGOUT_S; else tell why it stays."""
-    with trio.move_on_after(LOGOUT_S) as patience:
+    with aio.move_on_after(LOGOUT_S) as patience:
         try:
             await requests.logout()
         except RequestError as error:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import trio
-
+from hpe.client import aio
 from hpe.client.arguments import flag
 from hpe.client.pending import Answer
 from hpe.client.requests_money import MoneyRequests
@@ -74,9 +73,9 @@ class RequestChannel(OrderRequests, MoneyRequests, OperationRequests):
 
     async def ping(self) -> float:
         """Return the seconds of a round trip to the connection, which the core takes no part in."""
-        start = trio.current_time()
+        start = aio.current_time()
         expect(Pong, await self.call(Ping(0)))
-        return trio.current_time() - start
+        return aio.current_time() - start
 
     async def logout(self, *, keep_orders: bool = False) -> None:
         """Close the session for good: its remembered responses are forgotten.

@@ -12,8 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-import trio
-
+from hpe.client import aio
 from hpe.client.backoff import Backoff
 from hpe.errors import NotConnected, QueryTimeout, ReplyTimeout, RequestError, RequestRefused
 
@@ -89,7 +88,7 @@ async def retry(
             return await outcome(plan.unknown)  # type: ignore[return-value]  # what `ask` would give
         except RequestError as error:
             pause_s = plan.pause_s(error)
-        await trio.sleep(pause_s)
+        await aio.sleep(pause_s)
 
 
 def retry_blocking(
@@ -105,4 +104,4 @@ def retry_blocking(
             return outcome(plan.unknown)  # type: ignore[return-value]  # what `ask` would give
         except RequestError as error:
             pause_s = plan.pause_s(error)
-        time.sleep(pause_s)
+        aio.block(pause_s)

@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
-import trio
-
+from hpe.client import aio
 from hpe.client.arguments import checked
 from hpe.client.listings import KnownListings, ListingCalls
 from hpe.client.requests import RequestChannel
@@ -147,7 +146,7 @@ class PrivateEvents(Stream):
 
         Cancellation: safe; nothing is lost.
         """
-        await trio.lowlevel.checkpoint()
+        await aio.checkpoint()
         while True:
             while self._waiting:
                 first = self._waiting[0]
@@ -186,7 +185,7 @@ class PrivateEvents(Stream):
             except RequestRefused as error:
                 if not error.retryable:
                     raise
-                await trio.sleep(RETRY_S)
+                await aio.sleep(RETRY_S)
 
     async def _read(self) -> RawSnapshot:
         """Read all lists; fills first: `sequence` is theirs, and no other list is older."""

@@ -15,8 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-import trio
-
+from hpe.client import aio
 from hpe.client.channel import SessionChannel
 from hpe.client.pending import Pending, Repeat
 from hpe.errors import ConnectionLost, HpeError, RequestError, RequestRefused, StreamEnded
@@ -67,8 +66,8 @@ class Stream(ABC):
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
         self.live = False
-        self._begun = trio.Event()
-        self._news = trio.Event()
+        self._begun = aio.Event()
+        self._news = aio.Event()
         self._failure: HpeError | None = None
 
     async def wait_begun(self) -> None:
@@ -79,7 +78,7 @@ class Stream(ABC):
             ConnectionLost: the client has ended.
         """
         await self._begun.wait()
-        self._news = trio.Event()
+        self._news = aio.Event()
         self._raise_failure()
 
     @abstractmethod
@@ -113,7 +112,7 @@ class Stream(ABC):
     async def _wait_news(self) -> None:
         """Wait for what was told since the last time."""
         await self._news.wait()
-        self._news = trio.Event()
+        self._news = aio.Event()
 
     def _raise_failure(self) -> None:
         reason = self._failure
@@ -145,7 +144,7 @@ class Subscriptions:
         self._due: OrderedDict[Topic, None] = OrderedDict()
         self._unwanted: dict[Topic, None] = {}
         self._asked: dict[int, Stream] = {}
-        self._wake = trio.Event()
+        self._wake = aio.Event()
         self._ended: HpeError | None = None
         requests.on_stream = self.take
 
@@ -222,13 +221,13 @@ class Subscriptions:
         """Ask for what is due, until cancelled or the client has ended."""
         while True:
             await self._wake.wait()
-            self._wake = trio.Event()
+            self._wake = aio.Event()
             try:
                 await self._end_unwanted()
                 all_begun = await self._begin_due()
             except ConnectionLost:  # of sending: there will be no other connection
                 return
-            await trio.sleep(PAUSE_S if all_begun else RETRY_S)
+            await aio.sleep(PAUSE_S if all_begun else RETRY_S)
 
     # --- inside -------------------------------------------------------------------------------
 

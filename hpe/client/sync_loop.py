@@ -9,14 +9,11 @@ interpreter from its exit, whatever was forgotten.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
-import trio
-
+from hpe.client import aio
 from hpe.client.client import Client
 from hpe.errors import ConnectionLost
 
@@ -37,8 +34,8 @@ class _Call:
 
     def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
         self.function = function
-        self.future: Future[Any] = Future()
-        self.scope = trio.CancelScope()
+        self.future: aio.Future[Any] = aio.Future()
+        self.scope = aio.CancelScope()
 
     async def perform(self) -> None:
         """Run in the loop."""
@@ -63,15 +60,13 @@ class ClientLoop:
 
     def __init__(self, open_client: Callable[[], AbstractAsyncContextManager[Client]]) -> None:
         self._open_client = open_client
-        self._thread = threading.Thread(target=self._run, name="hpe-client", daemon=True)
-        self._up = threading.Event()
-        self._begun: Future[None] = Future()
-        self._ended: Future[None] = Future()
-        self._scope = trio.CancelScope()
-        self._leave = trio.Event()
+        self._thread = aio.LoopThread(self._main, self._end)
+        self._begun: aio.Future[None] = aio.Future()
+        self._ended: aio.Future[None] = aio.Future()
+        self._scope = aio.CancelScope()
+        self._leave = aio.Event()
         self._failed = False
-        self._calls: trio.Nursery | None = None  # while calls are taken
-        self._token: trio.lowlevel.TrioToken
+        self._calls: aio.Nursery | None = None  # while calls are taken
 
     # --- the callers' side --------------------------------------------------------------------
 
@@ -79,11 +74,11 @@ class ClientLoop:
         """Wait for the client's first connection; raises what `connect` raises."""
         self._thread.start()
         try:
-            wait([self._begun])
+            aio.wait([self._begun])
         except BaseException:
-            if self._up.wait(CANCEL_S):  # else the loop failed before it began
-                self._soon(self._scope.cancel)
-            wait([self._ended], CANCEL_S)
+            if self._thread.wait_up(CANCEL_S):  # else the loop failed before it began
+                self._thread.soon(self._scope.cancel)
+            aio.wait([self._ended], CANCEL_S)
             raise
         self._begun.result()
 
@@ -94,16 +89,16 @@ class ClientLoop:
             ConnectionLost: the client was left.
             RuntimeError: called from a Trio task, whose loop would stand still meanwhile.
         """
-        if threading.current_thread() is self._thread or trio.lowlevel.in_trio_run():
+        if self._thread.would_stall():
             raise RuntimeError("a blocking call in a Trio task: use hpe.connect there")
         call = _Call(function)
-        if not self._soon(self._begin, call):
+        if not self._thread.soon(self._begin, call):
             raise ConnectionLost(_LEFT)
         try:
-            wait([call.future])
+            aio.wait([call.future])
         except BaseException:
-            self._soon(call.scope.cancel)
-            wait([call.future], CANCEL_S)
+            self._thread.soon(call.scope.cancel)
+            aio.wait([call.future], CANCEL_S)
             raise
         result: _R = call.future.result()
         return result
@@ -111,37 +106,23 @@ class ClientLoop:
     def leave(self, *, failed: bool) -> None:
         """End the client, the loop and the thread; raises what the client ended with."""
         self._failed = failed
-        self._soon(self._leave.set)
-        wait([self._ended])
+        self._thread.soon(self._leave.set)
+        aio.wait([self._ended])
         self._thread.join()
         self._ended.result()
 
-    def _soon(self, function: Callable[..., object], *args: object) -> bool:
-        """Run a function in the loop; False when it has ended."""
-        try:
-            self._token.run_sync_soon(function, *args)
-        except trio.RunFinishedError:
-            return False
-        return True
-
     # --- the loop's side ----------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            trio.run(self._main)
-        except BaseException as error:  # noqa: ASYNC103 - outside of the loop
-            # Handed to whoever waits: this thread has nobody to raise it to.
-            if not self._begun.done():
-                self._begun.set_exception(error)
-            self._ended.set_exception(error)
-            return  # noqa: ASYNC104 - as above
+    def _end(self, error: BaseException | None) -> None:
+        """Tell whoever waits how the loop ended."""
         if not self._begun.done():
-            self._begun.set_exception(ConnectionLost(_LEFT))
-        self._ended.set_result(None)
+            self._begun.set_exception(error or ConnectionLost(_LEFT))
+        if error is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(error)
 
     async def _main(self) -> None:
-        self._token = trio.lowlevel.current_trio_token()
-        self._up.set()
         try:
             with self._scope:
                 async with self._open_client() as self.client:
@@ -152,7 +133,7 @@ class ClientLoop:
             pass
 
     async def _serve(self) -> None:
-        async with trio.open_nursery() as nursery:
+        async with aio.open_nursery() as nursery:
             self._calls = nursery
             self._begun.set_result(None)
             try:

@@ -1,0 +1,152 @@
+"""What the client library takes from the machine: sleeping, tasks, sockets, TLS, threads.
+
+Owns every use that the client makes of Trio, of sockets and of threads; another event loop means
+another form of this module and of no other. Guarantees: what `open_stream` gives is connected, and
+`close_stream` leaves no socket behind, nor garbage in cycles; a LoopThread is a daemon, which keeps
+no interpreter from its exit, and its end is told however it comes.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, wait
+from time import sleep as block
+from typing import Final, TypeAlias
+
+import trio
+from trio import (
+    CancelScope,
+    Event,
+    Lock,
+    Nursery,
+    Semaphore,
+    TaskStatus,
+    WouldBlock,
+    current_time,
+    move_on_after,
+    open_nursery,
+    sleep,
+)
+from trio.lowlevel import checkpoint
+from trio_util import AsyncValue
+
+from hpe.access.tls import break_cycle
+from hpe.errors import ConnectionLost
+
+__all__ = [
+    "AsyncValue",
+    "CancelScope",
+    "Event",
+    "Future",
+    "Lock",
+    "LoopThread",
+    "Nursery",
+    "Semaphore",
+    "Stream",
+    "StreamBroken",
+    "TaskStatus",
+    "TlsContext",
+    "WouldBlock",
+    "block",
+    "checkpoint",
+    "close_stream",
+    "current_time",
+    "move_on_after",
+    "open_nursery",
+    "open_stream",
+    "sleep",
+    "wait",
+]
+
+Stream: TypeAlias = trio.abc.Stream
+TlsContext: TypeAlias = ssl.SSLContext
+StreamBroken: TypeAlias = trio.BrokenResourceError
+"""A stream can carry no more; its cause says why."""
+
+CLOSE_S: Final = 0.5
+"""Time limit for closing TLS; without TLS there is nothing to close."""
+
+
+async def open_stream(host: str, port: int, tls: TlsContext | None) -> Stream:
+    """Connect to a server.
+
+    Raises:
+        ConnectionLost: nothing listens there, or it cannot be reached.
+    """
+    try:
+        stream = await trio.open_tcp_stream(host, port)
+    except OSError as error:
+        raise ConnectionLost(f"no connection to {host}:{port}: {error}") from error
+    if tls is None:
+        return stream
+    # The handshake comes with the first bytes. Messages have a length of their own: a missing TLS
+    # goodbye only means that the connection was cut.
+    return trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
+
+
+async def close_stream(stream: Stream) -> None:
+    """Close a stream within CLOSE_S, also after a cancellation."""
+    try:
+        with move_on_after(CLOSE_S, shield=True):
+            await stream.aclose()
+    finally:
+        # A client that reconnects for days may have no collector, as the service has none.
+        if isinstance(stream, trio.SSLStream):
+            break_cycle(stream)
+
+
+class LoopThread:
+    """An event loop in a daemon thread of its own.
+
+    Args:
+        main: what the loop runs; the thread ends with it.
+        ended: told, in that thread, what `main` raised, None when it returned.
+    """
+
+    def __init__(
+        self, main: Callable[[], Awaitable[None]], ended: Callable[[BaseException | None], None]
+    ) -> None:
+        self._main = main
+        self._ended = ended
+        self._thread = threading.Thread(target=self._run, name="hpe-client", daemon=True)
+        self._up = threading.Event()
+        self._token: trio.lowlevel.TrioToken
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wait_up(self, timeout_s: float) -> bool:
+        """Wait until the loop runs; False when it does not by then."""
+        return self._up.wait(timeout_s)
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join()
+
+    def soon(self, function: Callable[..., object], *args: object) -> bool:
+        """Run a function in the loop, which must be up; False when it has ended."""
+        try:
+            self._token.run_sync_soon(function, *args)
+        except trio.RunFinishedError:
+            return False
+        return True
+
+    def would_stall(self) -> bool:
+        """True if blocking here would stop a loop: this one, or another that calls."""
+        return threading.current_thread() is self._thread or trio.lowlevel.in_trio_run()
+
+    def _run(self) -> None:
+        try:
+            trio.run(self._begin)
+        except BaseException as error:  # noqa: ASYNC103 - outside of the loop
+            self._ended(error)  # this thread has nobody to raise it to
+            return  # noqa: ASYNC104 - as above
+        self._ended(None)
+
+    async def _begin(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        self._up.set()
+        await self._main()
