@@ -35,9 +35,9 @@ from msgspec.structs import replace
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
-from hpe.core.context import Context, Origin
+from hpe.core.context.command import Context, Origin
 from hpe.core.contract import DEFAULT_LIMITS
-from hpe.core.exchange import Exchange
+from hpe.core.trading.exchange import Exchange
 from hpe.orderflow.files import Command, Op, parse_commands, read_lines
 from hpe.orderflow.wire import FlowTranslator
 from hpe.protocol.limits import AMOUNT_MAX

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from hpe.core.effort import CONTINUE
+from hpe.core.context.effort import CONTINUE
 from hpe.protocol.internal import Configure, KeysValid
 from hpe.protocol.limits import (
     CHANGES_PER_UPDATE_MAX,

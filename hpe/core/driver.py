@@ -13,9 +13,9 @@ from struct import Struct
 from typing import Any, Final
 from zlib import crc32
 
-from hpe.core.batch import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
 from hpe.core.codec import DECODE_FAULTS, DECODERS, divergence, encode, error_body, next_body
-from hpe.core.context import Context
+from hpe.core.context.command import Context
+from hpe.core.context.effort import ROW
 from hpe.core.contract import (
     DEFAULT_LIMITS,
     SYSTEM_CONNECTION,
@@ -26,24 +26,24 @@ from hpe.core.contract import (
     Run,
     Settings,
 )
-from hpe.core.effort import ROW
-from hpe.core.exchange import Exchange
+from hpe.core.decoding.judging import INTERNAL_TABLES, Undecodable, decode_request, judge, refusal
 from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET, InternalCommands
-from hpe.core.judging import INTERNAL_TABLES, Undecodable, decode_request, judge, refusal
 from hpe.core.listings.configuration import configuration_differences
-from hpe.core.loading import load_state
-from hpe.core.origins import origin_of, service_origin
+from hpe.core.output.batch import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
 from hpe.core.output.market_data import MarketFeed
 from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.output.queries import Queries
 from hpe.core.output.snapshots import answer_later, answer_now
 from hpe.core.routing import CommandHandler, commands_of, queries_of
-from hpe.core.session import Remembered, Session
-from hpe.core.sessions import Sessions
-from hpe.core.state import dump_state, hash_state
+from hpe.core.sessions.origins import origin_of, service_origin
+from hpe.core.sessions.registry import Sessions
+from hpe.core.sessions.session import Remembered, Session
+from hpe.core.state.dump import dump_state, hash_state
+from hpe.core.state.loading import load_state
 from hpe.core.timers import SESSION
 from hpe.core.trading.answers import LASTING_REASONS, not_executed
 from hpe.core.trading.events import Delisted
+from hpe.core.trading.exchange import Exchange
 from hpe.errors import Diverged, InvariantViolation
 from hpe.protocol.base import Request, type_number
 from hpe.protocol.codes import QUERIES_FULL, ErrorCode

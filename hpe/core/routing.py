@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hpe.core.context import Context
-from hpe.core.exchange import Exchange
+from hpe.core.context.command import Context
 from hpe.core.output.queries import Queries
 from hpe.core.trading.answers import CommandResponse
 from hpe.core.trading.catalogue import Catalogue
+from hpe.core.trading.exchange import Exchange
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.internal import InternalResponse, SessionAttachedResponse
 from hpe.protocol.listings import (

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, Protocol
 
 from hpe.core.codec import error_body
 from hpe.core.contract import SYSTEM_CONNECTION, RoomLimit, Run
-from hpe.core.judging import CONTROL_TABLES, Undecodable, decode_request, judge
+from hpe.core.decoding.judging import CONTROL_TABLES, Undecodable, decode_request, judge
 from hpe.core.permissions import permitted
 from hpe.errors import InvariantViolation
 from hpe.net.logon import ANONYMOUS, OTHER_REQUEST, Authenticator, Grant, LogonRefusal

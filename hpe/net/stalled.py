@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hpe.core.contract import Run
-from hpe.core.judging import Undecodable, decode_request
+from hpe.core.decoding.judging import Undecodable, decode_request
 from hpe.core.permissions import permitted
 from hpe.core.runs import ORDER_TYPES
 from hpe.net.session import SessionProtocol, error_frame

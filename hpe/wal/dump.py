@@ -14,7 +14,7 @@ from itertools import islice
 import msgspec
 
 from hpe.core.codec import Body, decode_body
-from hpe.core.judging import LOGGED_TABLES, Undecodable, decode_request
+from hpe.core.decoding.judging import LOGGED_TABLES, Undecodable, decode_request
 from hpe.errors import WalDamagedError
 from hpe.protocol.base import Request
 from hpe.wal.files import LogFiles

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Run
-from hpe.core.rows import DumpedEnded, DumpedUser
+from hpe.core.state.rows import DumpedEnded, DumpedUser
 from hpe.pipeline.clock import Clock
 from hpe.pipeline.matching_thread import STOP, QueuedBatch, run
 from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason

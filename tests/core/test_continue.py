@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from hpe.core.contract import DEFAULT_LIMITS, DUE_AT_ONCE, Batch, Limits
-from hpe.core.rows import DumpedWaiting
+from hpe.core.state.rows import DumpedWaiting
 from hpe.protocol.codes import CancelReason, ErrorCode
 from hpe.protocol.enums import ExecType, InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.internal import Continue, Tick

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.core.rows import DumpedAccount, DumpedWork
+from hpe.core.state.rows import DumpedAccount, DumpedWork
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import Channel, InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.internal import AssetSetting

@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS
-from hpe.core.rows import DumpedEnding
+from hpe.core.state.rows import DumpedEnding
 from hpe.protocol.codes import CancelReason
 from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.flags import LOGOUT_KEEP_ORDERS

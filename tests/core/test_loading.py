@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from hpe.core.contract import CORE_VERSION, DEFAULT_LIMITS
-from hpe.core.rows import KINDS, DumpedResting
+from hpe.core.state.rows import KINDS, DumpedResting
 from hpe.errors import StateError
 from hpe.protocol.enums import Role, Side
 from hpe.protocol.listings import AddAsset, AddInstrument

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from hpe.core.contract import Batch
-from hpe.core.rows import DumpedEnd, DumpedHead, DumpedResponse, DumpedSession
+from hpe.core.state.rows import DumpedEnd, DumpedHead, DumpedResponse, DumpedSession
 from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.money import (
     CaptureHold,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.core.rows import (
+from hpe.core.state.rows import (
     DumpedAccount,
     DumpedAsset,
     DumpedResting,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hpe.core.codec import Body, decode_body, encode_body
 from hpe.core.contract import SYSTEM_CONNECTION, Batch, Run
-from hpe.core.rows import DumpedHead
+from hpe.core.state.rows import DumpedHead
 from hpe.errors import Diverged, InvariantViolation
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Error

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS, RoomLimit
-from hpe.core.rows import DumpedSession, DumpedSettings
+from hpe.core.state.rows import DumpedSession, DumpedSettings
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Error
 from hpe.protocol.enums import Role

@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS
-from hpe.core.rows import DumpedEnding, DumpedHead, DumpedKey, DumpedSession
+from hpe.core.state.rows import DumpedEnding, DumpedHead, DumpedKey, DumpedSession
 from hpe.protocol.codes import CancelReason, ErrorCode
 from hpe.protocol.enums import DetachCause, Role, Side
 from hpe.protocol.flags import LOGOUT_KEEP_ORDERS, ORDER_CANCEL_ON_DISCONNECT

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from hpe.core.contract import Batch
-from hpe.core.rows import DumpedEnded, DumpedHead, DumpedOrder, DumpedUser, DumpedWaiting
+from hpe.core.state.rows import DumpedEnded, DumpedHead, DumpedOrder, DumpedUser, DumpedWaiting
 from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT
 from hpe.protocol.listings import AddAsset

@@ -5,7 +5,7 @@ import pytest
 
 from hpe.core.codec import decode_body
 from hpe.core.contract import CORE_VERSION
-from hpe.core.rows import KINDS, DumpedFill, DumpedHead, DumpedOrder
+from hpe.core.state.rows import KINDS, DumpedFill, DumpedHead, DumpedOrder
 from hpe.protocol.base import type_number
 from hpe.protocol.registry import COMMANDS, INTERNAL, QUERIES
 from tests.support.core_driver import bodies_of

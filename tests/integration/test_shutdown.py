@@ -21,7 +21,7 @@ from hpe.cli import main, report_fault
 from hpe.config.settings import demo_config
 from hpe.core.codec import decode_body
 from hpe.core.contract import Batch, Output
-from hpe.core.judging import LOGGED_TABLES, decode_request
+from hpe.core.decoding.judging import LOGGED_TABLES, decode_request
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import InvariantViolation, RecoveryStopped, WalWriteError
 from hpe.protocol.control import Hello, Logout

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from hpe.core.contract import DEFAULT_LIMITS, RoomLimit, RoomSizes
-from hpe.core.rows import DumpedSession
+from hpe.core.state.rows import DumpedSession
 from hpe.protocol.enums import Role
 from hpe.protocol.listings import ResolveInstrument
 from tests.support.core_driver import Client, Venue, settings_of

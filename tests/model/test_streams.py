@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from hpe.core.contract import Limits, RoomSizes
-from hpe.core.rows import KINDS
+from hpe.core.state.rows import KINDS
 from hpe.protocol.base import type_number
 from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
 from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES

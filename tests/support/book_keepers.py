@@ -25,7 +25,7 @@ import trio_util
 from hpe.client.maintained_book import LevelsBook, OrdersBook, Verdict
 from hpe.core import new_core
 from hpe.core.contract import Batch, Core, Run
-from hpe.core.rows import DumpedInstrument, DumpedResting
+from hpe.core.state.rows import DumpedInstrument, DumpedResting
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.enums import Channel, Side
 from hpe.protocol.frames import encode_frame

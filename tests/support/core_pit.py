@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hpe.core.codec import decode_body
 from hpe.core.contract import DEFAULT_LIMITS, Limits
-from hpe.core.judging import LOGGED_TABLES, decode_request
+from hpe.core.decoding.judging import LOGGED_TABLES, decode_request
 from hpe.protocol.base import Request
 from hpe.protocol.enums import ExecType, OrderType, Side, TimeInForce
 from hpe.protocol.frames import split_frames

@@ -21,7 +21,7 @@ import msgspec
 from hpe.core import new_core
 from hpe.core.codec import decode_body
 from hpe.core.contract import Output
-from hpe.core.judging import LOGGED_TABLES, decode_request
+from hpe.core.decoding.judging import LOGGED_TABLES, decode_request
 from hpe.protocol.base import type_number
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import ExecType

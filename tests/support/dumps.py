@@ -11,7 +11,7 @@ import msgpack
 import msgspec
 
 from hpe.core.contract import Core
-from hpe.core.rows import KINDS, Dumped, DumpedRow
+from hpe.core.state.rows import KINDS, Dumped, DumpedRow
 
 RowT = TypeVar("RowT", bound=DumpedRow)
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from hpe.core.codec import encode
 from hpe.core.contract import DEFAULT_LIMITS, Batch, Limits, Output, Run
-from hpe.core.judging import decode_request
+from hpe.core.decoding.judging import decode_request
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.enums import Liquidity, Side, TimeInForce
 from hpe.protocol.frames import frame, split_frames

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from hpe.core.contract import Output
-from hpe.core.rows import DumpedInstrument
+from hpe.core.state.rows import DumpedInstrument
 from hpe.protocol.enums import Channel
 from hpe.protocol.market_data import StatusUpdate, Subscribed
 from tests.support.core_driver import bodies_of, decoded, market_updates

@@ -1,7 +1,7 @@
 """A second opinion on frames: whether a body is a request, and if not, which error and field.
 
 Reads the tables of protocol.md and walks MessagePack by its specification, in the plainest way.
-Nothing is shared with hpe/core/judging.py, fields.py and wellformed.py but the document. Pure.
+Nothing is shared with hpe/core/decoding/ but the document. Pure.
 Source: protocol.md, "Frames" and "Error codes".
 """
 

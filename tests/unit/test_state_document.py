@@ -1,4 +1,4 @@
-"""docs/state-format.md against hpe/core/rows.py: neither may say what the other does not."""
+"""docs/state-format.md against hpe/core/state/rows.py: neither may say what the other does not."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 from msgspec import inspect
 
 from hpe.core.contract import CORE_VERSION
-from hpe.core.rows import KINDS, ONCE, DumpedHead, DumpedOrder
+from hpe.core.state.rows import KINDS, ONCE, DumpedHead, DumpedOrder
 from hpe.protocol.limits import INT_MAX
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document

@@ -16,8 +16,9 @@ from tests.unit.test_tidy import MODULES, imported_modules, tree_of
 
 OPEN: Final = {
     "hpe.core", "hpe.core.contract",
-    "hpe.core.codec", "hpe.core.judging", "hpe.core.permissions",  # bytes and who may send them
-    "hpe.core.rows",  # the rows of a dump
+    "hpe.core.codec", "hpe.core.decoding.judging",  # bytes
+    "hpe.core.permissions",  # who may send them
+    "hpe.core.state.rows",  # the rows of a dump
     "hpe.core.runs",  # what is in a run
     "hpe.core.output.private_ring",  # what follows from its outputs alone
 }  # fmt: skip
@@ -33,7 +34,7 @@ OUTSIDE: Final = [
     path for path in MODULES if not any(path.is_relative_to(folder) for folder in INSIDE)
 ]
 UNIT_TESTS: Final = sorted((PROJECT_ROOT / "tests" / "unit" / "core").rglob("test_*.py"))
-CONTRACT_MODULES: Final = {"hpe.core.contract", "hpe.core.rows"}
+CONTRACT_MODULES: Final = {"hpe.core.contract", "hpe.core.state.rows"}
 each_outside = pytest.mark.parametrize(
     "path", OUTSIDE, ids=lambda path: str(path.relative_to(PROJECT_ROOT))
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import astuple, replace
 
-from hpe.core.rows import (
+from hpe.core.state.rows import (
     DumpedEnd,
     DumpedEnding,
     DumpedFill,

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from hpe.core.codec import encode
-from hpe.core.context import Context
-from hpe.core.exchange import Exchange
+from hpe.core.context.command import Context
 from hpe.core.listings.instruments import Instrument
 from hpe.core.money.fees import FeeRates, can_go_below_zero, rates_of
 from hpe.core.trading.catalogue import limits_contradict
+from hpe.core.trading.exchange import Exchange
 from hpe.core.trading.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
 from hpe.protocol.internal import AssetSetting, Configure, InstrumentSetting, PlaceLimits

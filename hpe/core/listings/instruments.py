@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from sortedcontainers import SortedDict
 
-from hpe.core.holders import Holder
+from hpe.core.context.holders import Holder
 from hpe.errors import InvariantViolation
 from hpe.protocol.listings import AssetRow, InstrumentRow
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Final
 
-from hpe.core.holders import NOBODY, Holder
+from hpe.core.context.holders import NOBODY, Holder
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import msgspec
 from sortedcontainers import SortedDict
 
-from hpe.core.holders import Holder, No
+from hpe.core.context.holders import Holder, No
+from hpe.core.context.places import Places, Taken
 from hpe.core.money.balances import BalanceCache
-from hpe.core.places import Places, Taken
 from hpe.core.timers import HOLD, Due, Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.money import HoldRow
 
 if TYPE_CHECKING:
-    from hpe.core.context import Context
-    from hpe.core.settings import Settings
+    from hpe.core.context.command import Context
+    from hpe.core.context.settings import Settings
 
 
 class Hold(msgspec.Struct, gc=False):

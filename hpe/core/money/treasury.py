@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hpe.core.context import Context
-from hpe.core.exchange_state import ExchangeState
-from hpe.core.holders import No, told
+from hpe.core.context.command import Context
+from hpe.core.context.holders import No, told
 from hpe.core.money.holds import Hold
 from hpe.core.trading.events import HoldEvent
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import HoldChange
 from hpe.protocol.money import (

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from hpe.core.batch import BatchWork
 from hpe.core.codec import encode
 from hpe.core.money.balances import Account
+from hpe.core.output.batch import BatchWork
 from hpe.core.trading.events import AuctionMatch, Event, HoldEvent, OrderChange
 from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.matcher import Match, Prevented

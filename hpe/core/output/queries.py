@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from hpe.core.codec import refused
-from hpe.core.effort import CLEARING, ROW
+from hpe.core.context.effort import CLEARING, ROW
 from hpe.core.money.balances import Account
 from hpe.core.trading.auction import NO_CLEARING, clearing, crossing_levels, is_too_deep
 from hpe.core.trading.operations import count_orders, count_stops
@@ -46,7 +46,7 @@ from hpe.protocol.orders import (
 from hpe.protocol.reports import ExecutionReport
 
 if TYPE_CHECKING:
-    from hpe.core.exchange import Exchange
+    from hpe.core.trading.exchange import Exchange
 
 _NONE: Final = RejectReason.NONE
 _NO_TERMS: Final = Terms()

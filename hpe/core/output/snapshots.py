@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from itertools import islice
 
-from hpe.core.batch import BatchWork, SnapshotBody
 from hpe.core.codec import encode
+from hpe.core.context.effort import COPIES_PER_ROW, SNAPSHOT, clearing_effort
 from hpe.core.contract import Limits
-from hpe.core.effort import COPIES_PER_ROW, SNAPSHOT, clearing_effort
-from hpe.core.exchange import Exchange
+from hpe.core.output.batch import BatchWork, SnapshotBody
 from hpe.core.output.market_data import MarketFeed, best_row, checksum, status_row
 from hpe.core.trading.auction import crossing_levels, is_too_deep
+from hpe.core.trading.exchange import Exchange
 from hpe.core.trading.orderbook import Ladder, OrderBook
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import Channel

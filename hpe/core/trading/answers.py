@@ -9,9 +9,9 @@ from typing import Final
 from zlib import crc32
 
 from hpe.core.codec import error_body, with_duplicate_flag
-from hpe.core.context import Context
-from hpe.core.holders import No, told
-from hpe.core.session import Session
+from hpe.core.context.command import Context
+from hpe.core.context.holders import No, told
+from hpe.core.sessions.session import Session
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from hpe.core.context.effort import clearing_effort
 from hpe.core.contract import Limits
-from hpe.core.effort import clearing_effort
+from hpe.core.money.wide import middle, pressure
 from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.orderbook import Ladder, OrderBook
 from hpe.core.trading.orders import Order
-from hpe.core.wide import middle, pressure
 from hpe.protocol.enums import InstrumentStatus
 
 

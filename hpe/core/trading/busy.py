@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hpe.core.effort import ROW
-from hpe.core.exchange_state import ExchangeState
+from hpe.core.context.effort import ROW
 from hpe.core.trading.dead import Search, count_dead
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.kinds import STOPS
 from hpe.core.trading.replacing import named_order, only_cancels
 from hpe.core.trading.work import Work

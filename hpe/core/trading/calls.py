@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from hpe.core.context import Context
+from hpe.core.context.command import Context
+from hpe.core.context.effort import FILL, LEVEL, MOVED, UNCROSS, Effort
 from hpe.core.contract import Limits
-from hpe.core.effort import FILL, LEVEL, MOVED, UNCROSS, Effort
 from hpe.core.timers import INTERRUPTION, Due, Timers
 from hpe.core.trading.auction import Clearing, clearing, fill_auction
 from hpe.core.trading.events import AuctionMatch, Event

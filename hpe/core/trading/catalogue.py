@@ -13,12 +13,12 @@ from typing import Final, TypeVar
 import msgspec
 from sortedcontainers import SortedDict
 
-from hpe.core.context import Context
-from hpe.core.effort import ROW
-from hpe.core.exchange_state import ExchangeState
-from hpe.core.holders import No, told
+from hpe.core.context.command import Context
+from hpe.core.context.effort import ROW
+from hpe.core.context.holders import No, told
+from hpe.core.context.places import Taken
 from hpe.core.listings.instruments import Instrument
-from hpe.core.places import Taken
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.internal import InstrumentSetting

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from hpe.core.context.effort import rows_passed
 from hpe.core.contract import Limits
-from hpe.core.effort import rows_passed
 from hpe.core.trading.orderbook import Ladder, OrderBook
 from hpe.core.trading.orders import Order
 from hpe.protocol.enums import InstrumentStatus, SelfTrade

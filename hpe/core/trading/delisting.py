@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.core.context import Context
-from hpe.core.effort import DELISTING, ROW
-from hpe.core.exchange_state import ExchangeState
+from hpe.core.context.command import Context
+from hpe.core.context.effort import DELISTING, ROW
 from hpe.core.trading.events import Delisted
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.operations import count_orders
 from hpe.core.trading.orderbook import OrderBook
 from hpe.protocol.codes import RejectReason

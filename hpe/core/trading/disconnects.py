@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hpe.core.context import Context
-from hpe.core.exchange_state import ExchangeState
+from hpe.core.context.command import Context
 from hpe.core.timers import ENDING, TimerEntry
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.protocol.codes import CancelReason
 
 _GONE = CancelReason.DISCONNECTED

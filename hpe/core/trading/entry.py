@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.core.context import Context
-from hpe.core.exchange_state import ExchangeState
-from hpe.core.holders import No
+from hpe.core.context.command import Context
+from hpe.core.context.holders import No
+from hpe.core.context.places import Taken
 from hpe.core.money.balances import Account
 from hpe.core.money.fees import FeeRates
-from hpe.core.places import Taken
+from hpe.core.money.wide import charge, notional, ticks_paid_by, trail_trigger, worst_fee
 from hpe.core.trading.admission import ORDER_CHECKS, admitted_to_call, barred, contradicts
 from hpe.core.trading.answers import order_rejected, order_response
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.kinds import Reserve
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import STRANGER, Order, Terms, UserOrders
-from hpe.core.wide import charge, notional, ticks_paid_by, trail_trigger, worst_fee
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import (
     ExecType,

@@ -15,10 +15,10 @@ import msgspec
 
 from hpe.core.listings.instruments import Instrument
 from hpe.core.money.balances import BalanceCache
+from hpe.core.money.wide import base_atoms, charge, notional, worst_fee
 from hpe.core.trading.kinds import Reserve
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.orders import Order
-from hpe.core.wide import base_atoms, charge, notional, worst_fee
 from hpe.protocol.enums import Side
 
 _BUDGET: Final = Reserve.BUDGET

@@ -7,7 +7,7 @@ names it ends it before anything else. Source: protocol.md, "Time".
 
 from __future__ import annotations
 
-from hpe.core.context import Context
+from hpe.core.context.command import Context
 from hpe.core.money.holds import Holds
 from hpe.core.timers import TimerEntry, Timers
 from hpe.core.trading.events import HoldEvent

@@ -12,9 +12,9 @@ from typing import Final
 
 from msgspec import structs
 
-from hpe.core.context import Context
+from hpe.core.context.command import Context
+from hpe.core.context.effort import FIRED, MATCH, MOVED, REPORT, RESUMED, ROW, Effort
 from hpe.core.contract import Limits
-from hpe.core.effort import FIRED, MATCH, MOVED, REPORT, RESUMED, ROW, Effort
 from hpe.core.money.balances import BalanceCache
 from hpe.core.timers import Timers
 from hpe.core.trading.calls import Calls

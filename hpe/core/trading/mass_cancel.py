@@ -9,9 +9,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
-from hpe.core.context import Context
-from hpe.core.effort import ROW
-from hpe.core.exchange_state import ExchangeState
+from hpe.core.context.command import Context
+from hpe.core.context.effort import ROW
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, UserOrders
 from hpe.protocol.codes import CancelReason, RejectReason

@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from hpe.core.context.effort import FILL, LEVEL, REACHED, ROW, Effort
 from hpe.core.contract import DEFAULT_LIMITS
-from hpe.core.effort import FILL, LEVEL, REACHED, ROW, Effort
+from hpe.core.money.wide import Budget, slices, ticks_of
 from hpe.core.trading.orderbook import Ladder, Level, OrderBook
 from hpe.core.trading.orders import Order
-from hpe.core.wide import Budget, slices, ticks_of
 from hpe.protocol.enums import SelfTrade
 from hpe.protocol.limits import INT_MAX
 

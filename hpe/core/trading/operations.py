@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.core.context import Context
-from hpe.core.effort import ROW
-from hpe.core.exchange_state import ExchangeState
-from hpe.core.holders import No, told
+from hpe.core.context.command import Context
+from hpe.core.context.effort import ROW
+from hpe.core.context.holders import No, told
 from hpe.core.money.fees import FeeRates, FeeSchedule, can_go_below_zero, rates_of
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import InstrumentStatus

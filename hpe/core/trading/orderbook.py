@@ -26,12 +26,12 @@ import msgspec
 
 from hpe.core.listings.instruments import Instrument
 from hpe.core.money.fees import FeeSchedule, rates_of
+from hpe.core.money.wide import band
 from hpe.core.timers import NO_TIMERS, Timers
 from hpe.core.trading.order_states import RESTS
 from hpe.core.trading.orders import Order
 from hpe.core.trading.triggers import Triggers
 from hpe.core.trading.work import Work
-from hpe.core.wide import band
 from hpe.errors import InvariantViolation
 from hpe.protocol.enums import BookChange, InstrumentStatus, Side
 from hpe.protocol.limits import INT_MAX

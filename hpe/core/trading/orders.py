@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from sortedcontainers import SortedList
 
+from hpe.core.context.holders import NOBODY
 from hpe.core.contract import DEFAULT_LIMITS, Limits
-from hpe.core.holders import NOBODY
-from hpe.core.paging import RecentFills, Rising, tight
 from hpe.core.timers import ORDER, Due
 from hpe.core.trading.kinds import STOPS, Kind, kind_of
 from hpe.core.trading.order_states import ARRIVING, ENDED, MOVES, QUEUED, RESTS, WAITING, OrderState
+from hpe.core.trading.paging import RecentFills, Rising, tight
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import CancelReason
 from hpe.protocol.enums import OrderStatus, OrderType, Side, TimeInForce
@@ -27,7 +27,7 @@ from hpe.protocol.reports import ExecutionReport
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpe.core.holders import Holder
+    from hpe.core.context.holders import Holder
     from hpe.core.money.balances import Account
     from hpe.core.money.fees import FeeRates
     from hpe.core.timers import Timers

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.core.context import Context
-from hpe.core.exchange_state import ExchangeState
-from hpe.core.holders import No, told
+from hpe.core.context.command import Context
+from hpe.core.context.holders import No, told
 from hpe.core.trading.admission import barred
 from hpe.core.trading.entry import OrderEntry
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.kinds import is_for, kind_of
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order

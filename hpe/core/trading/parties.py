@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hpe.core.holders import Holder, No
+from hpe.core.context.holders import Holder, No
+from hpe.core.context.places import Places, Taken
 from hpe.core.money.balances import BalanceCache
-from hpe.core.places import Places, Taken
 from hpe.core.trading.orders import Order, OrderIndex, UserOrders
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.limits import HOUSE_USER
 
 if TYPE_CHECKING:
-    from hpe.core.context import Context
-    from hpe.core.settings import Settings
+    from hpe.core.context.command import Context
+    from hpe.core.context.settings import Settings
 
 _NONE: Final = RejectReason.NONE
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpe.core.context import Context
-from hpe.core.exchange_state import ExchangeState
+from hpe.core.context.command import Context
+from hpe.core.money.wide import base_atoms, checked_notional, worst_fee
 from hpe.core.trading.admission import barred, beyond_band
 from hpe.core.trading.answers import order_rejected, order_response
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.order_states import ARRIVING
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, UserOrders
-from hpe.core.wide import base_atoms, checked_notional, worst_fee
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import ExecType, InstrumentStatus, OrderStatus, Side, TimeInForce
 from hpe.protocol.flags import FLAG_UNCHANGED, ORDER_POST_ONLY

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpe.core.holders import NOBODY
+from hpe.core.context.holders import NOBODY
 from hpe.core.listings.instruments import Instrument
 from hpe.core.money.balances import Account
 from hpe.core.money.fees import FeeRates, rates_of

@@ -12,7 +12,7 @@ import pytest
 from hpe.core import new_core
 from hpe.core.codec import decode_body, encode
 from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Core, Output, Run
-from hpe.core.rows import DumpedSession
+from hpe.core.state.rows import DumpedSession
 from hpe.errors import InvariantViolation
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, Clock, Reading
 from hpe.pipeline.matching_thread import _DUE, PAUSES, STOP, QueuedBatch, Served, _take, run

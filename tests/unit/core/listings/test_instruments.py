@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.core.holders import NOBODY
+from hpe.core.context.holders import NOBODY
 from hpe.core.listings.instruments import Listings
 from hpe.errors import InvariantViolation
 from tests.unit.core.parts import new_instrument

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.core.holders import NOBODY
+from hpe.core.context.holders import NOBODY
 from hpe.core.money.balances import BalanceCache
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import RejectReason

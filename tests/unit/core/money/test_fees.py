@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe.core.money.fees import FeeSchedule, can_go_below_zero, rates_of
-from hpe.core.wide import charge, worst_fee
+from hpe.core.money.wide import charge, worst_fee
 from hpe.protocol.limits import AMOUNT_MAX, PPM
 from tests.unit.core.parts import FREE
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from hpe.core.context import Context
-from hpe.core.holders import NOBODY
+from hpe.core.context.command import Context
+from hpe.core.context.holders import NOBODY
+from hpe.core.context.places import Places
+from hpe.core.context.settings import Settings
 from hpe.core.money.balances import BalanceCache
 from hpe.core.money.holds import Hold, Holds
-from hpe.core.places import Places
-from hpe.core.settings import Settings
 from hpe.core.timers import HOLD, Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import RejectReason

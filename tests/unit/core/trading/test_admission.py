@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from hpe.core.holders import NOBODY
+from hpe.core.context.holders import NOBODY
 from hpe.core.money.fees import rates_of
 from hpe.core.trading.admission import (
     admits_notional,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.core.effort import CONTINUE
+from hpe.core.context.effort import CONTINUE
 from hpe.core.trading.orders import Order
 from hpe.protocol.codes import ErrorCode, RejectReason
 from hpe.protocol.control import Error

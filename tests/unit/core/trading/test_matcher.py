@@ -2,8 +2,8 @@
 
 import pytest
 
+from hpe.core.context.effort import Effort
 from hpe.core.contract import DEFAULT_LIMITS
-from hpe.core.effort import Effort
 from hpe.core.trading.matcher import Matcher
 from hpe.protocol.enums import SelfTrade, Side
 from tests.unit.core.parts import new_book, new_order

@@ -6,7 +6,7 @@ from math import ceil
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hpe.core.effort import Effort
+from hpe.core.context.effort import Effort
 from hpe.core.money.fees import rates_of
 from hpe.core.trading.matcher import Matcher
 from hpe.core.trading.orders import Terms

@@ -2,8 +2,8 @@
 
 import pytest
 
+from hpe.core.context.holders import NOBODY
 from hpe.core.contract import DEFAULT_LIMITS, Limits
-from hpe.core.holders import NOBODY
 from hpe.core.timers import ORDER, Timers
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orders import Order, OrderIndex, Terms, UserOrders

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hpe.core.holders import Holder
+from hpe.core.context.holders import Holder
 
 
 class Origin(NamedTuple):

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hpe.core.context.effort import ACT
 from hpe.core.contract import DEFAULT_LIMITS, DUE_AT_ONCE, Limits
-from hpe.core.effort import ACT
-from hpe.core.exchange_state import ExchangeState
 from hpe.core.money.treasury import Treasury
 from hpe.core.timers import ENDING, HOLD, INTERRUPTION, ORDER, TimerEntry
 from hpe.core.trading.busy import Busy
@@ -19,6 +18,7 @@ from hpe.core.trading.catalogue import Catalogue
 from hpe.core.trading.delisting import Delisting
 from hpe.core.trading.disconnects import Disconnects
 from hpe.core.trading.entry import OrderEntry
+from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.mass_cancel import MassCanceling
 from hpe.core.trading.operations import Operations
 from hpe.core.trading.orders import Order

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from hpe.core.context import Context
-from hpe.core.holders import Holder, No, Refusal
-from hpe.core.settings import Settings, unreserved
+from hpe.core.context.command import Context
+from hpe.core.context.holders import Holder, No, Refusal
+from hpe.core.context.settings import Settings, unreserved
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.flags import FLAG_KEY_LIMIT, FLAG_USER_LIMIT

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe.core.wide import (
+from hpe.core.money.wide import (
     Budget,
     band,
     base_atoms,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sortedcontainers import SortedList
 
 from hpe.core.contract import RoomLimit, RoomSizes
-from hpe.core.session import Session
+from hpe.core.sessions.session import Session
 from hpe.errors import InvariantViolation
 from hpe.protocol.enums import Role
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from hpe.core.fields import BadField, Rule, read_fields, rows_of
-from hpe.core.wellformed import Malformed, ValueKind, read_value, value_end
+from hpe.core.decoding.fields import BadField, Rule, read_fields, rows_of
+from hpe.core.decoding.wellformed import Malformed, ValueKind, read_value, value_end
 from hpe.protocol.base import type_number
 from hpe.protocol.internal import Configure
 from hpe.protocol.listings import AddAsset

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from hpe.core.paging import RecentFills, Rising, tight
+from hpe.core.trading.paging import RecentFills, Rising, tight
 from hpe.errors import InvariantViolation
 
 Fill = namedtuple("Fill", "private_sequence")

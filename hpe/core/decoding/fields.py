@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import inspect
 
-from hpe.core.wellformed import Value, ValueKind, read_value, value_end
+from hpe.core.decoding.wellformed import Value, ValueKind, read_value, value_end
 from hpe.protocol.limits import INT_MAX
 
 

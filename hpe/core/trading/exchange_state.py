@@ -7,12 +7,12 @@ a body begins.
 
 from __future__ import annotations
 
+from hpe.core.context.places import Places
+from hpe.core.context.settings import Settings
 from hpe.core.contract import DEFAULT_LIMITS, Limits
 from hpe.core.listings.instruments import Listings
 from hpe.core.money.balances import BalanceCache
 from hpe.core.money.holds import Holds
-from hpe.core.places import Places
-from hpe.core.settings import Settings
 from hpe.core.timers import Timers
 from hpe.core.trading.expiry import Expiry
 from hpe.core.trading.market import Market

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from hpe.core.codec import DECODE_FAULTS, DECODERS, error_body
-from hpe.core.fields import BadField, Rows, read_fields, rows_of
-from hpe.core.wellformed import Malformed, ValueKind, read_value, value_end
+from hpe.core.decoding.fields import BadField, Rows, read_fields, rows_of
+from hpe.core.decoding.wellformed import Malformed, ValueKind, read_value, value_end
 from hpe.protocol.base import Request, type_number
 from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 from hpe.protocol.frames import type_of

@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 import msgspec
 
 from hpe.core.contract import CORE_VERSION
-from hpe.core.exchange import Exchange
 from hpe.core.output.private_reports import PrivateFeed
-from hpe.core.rows import (
+from hpe.core.sessions.registry import Sessions
+from hpe.core.state.rows import (
     DumpedAccount,
     DumpedAsset,
     DumpedEnd,
@@ -42,7 +42,7 @@ from hpe.core.rows import (
     DumpedWaiting,
     DumpedWork,
 )
-from hpe.core.sessions import Sessions
+from hpe.core.trading.exchange import Exchange
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms
 from hpe.protocol.reports import ExecutionReport

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from hpe.core.contract import DEFAULT_LIMITS, RoomLimit, RoomSizes
-from hpe.core.room import Newcomer, Room, owner_of
-from hpe.core.session import Session
+from hpe.core.sessions.room import Newcomer, Room, owner_of
+from hpe.core.sessions.session import Session
 from hpe.core.timers import SESSION, Due, TimerEntry, Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import ErrorCode

@@ -2,8 +2,8 @@
 
 import re
 
-from hpe.core import effort
-from hpe.core.effort import Effort
+from hpe.core.context import effort
+from hpe.core.context.effort import Effort
 from tests.conftest import PROJECT_ROOT
 
 

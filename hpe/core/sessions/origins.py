@@ -5,9 +5,9 @@ Part of the deterministic core; pure.
 
 from __future__ import annotations
 
-from hpe.core.context import Origin
-from hpe.core.places import Places
-from hpe.core.session import Session
+from hpe.core.context.command import Origin
+from hpe.core.context.places import Places
+from hpe.core.sessions.session import Session
 from hpe.protocol.enums import Role
 from hpe.protocol.flags import HELLO_CANCEL_ON_DISCONNECT
 

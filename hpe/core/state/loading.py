@@ -15,13 +15,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from hpe.core.contract import CORE_VERSION
-from hpe.core.exchange import Exchange
 from hpe.core.listings.instruments import Asset, Instrument
 from hpe.core.money.balances import Account
 from hpe.core.money.fees import rates_of
 from hpe.core.money.holds import Hold
 from hpe.core.output.private_reports import PrivateFeed
-from hpe.core.rows import (
+from hpe.core.sessions.registry import Sessions
+from hpe.core.sessions.session import Remembered, Session
+from hpe.core.state.dump import dump_state
+from hpe.core.state.rows import (
     KINDS,
     Dumped,
     DumpedAccount,
@@ -49,10 +51,8 @@ from hpe.core.rows import (
     DumpedWaiting,
     DumpedWork,
 )
-from hpe.core.session import Remembered, Session
-from hpe.core.sessions import Sessions
-from hpe.core.state import dump_state
 from hpe.core.timers import ENDING, TimerEntry
+from hpe.core.trading.exchange import Exchange
 from hpe.core.trading.order_states import ENDED, QUEUED, RESTS, WAITING, OrderState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe.core.judging import (
+from hpe.core.decoding.judging import (
     CONTROL_TABLES,
     REQUEST_TABLES,
     Undecodable,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe.core.wellformed import DEPTH_MAX, Malformed, ValueKind, read_value, value_end
+from hpe.core.decoding.wellformed import DEPTH_MAX, Malformed, ValueKind, read_value, value_end
 from tests.support.msgpack_forms import MALFORMED, well_formed
 
 NESTED = st.recursive(

@@ -5,7 +5,7 @@ from collections import Counter
 import msgpack
 import pytest
 
-from hpe.core.judging import CONTROL_TABLES, REQUEST_TABLES, Undecodable, decode_request
+from hpe.core.decoding.judging import CONTROL_TABLES, REQUEST_TABLES, Undecodable, decode_request
 from hpe.protocol.codes import ErrorCode
 from tests.support.hostile_frames import TYPES, hostile_bodies
 from tests.support.second_judge import TO_ANYBODY, Verdict, verdict_on

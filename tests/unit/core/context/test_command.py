@@ -5,11 +5,11 @@ from collections import deque
 
 import pytest
 
+from hpe.core.context.places import Places
+from hpe.core.context.settings import Settings
 from hpe.core.driver import ReferenceCore
-from hpe.core.origins import origin_of, service_origin
-from hpe.core.places import Places
-from hpe.core.session import Session
-from hpe.core.settings import Settings
+from hpe.core.sessions.origins import origin_of, service_origin
+from hpe.core.sessions.session import Session
 from hpe.protocol.enums import Role
 from hpe.protocol.flags import HELLO_CANCEL_ON_DISCONNECT
 from hpe.protocol.registry import COMMANDS, INTERNAL

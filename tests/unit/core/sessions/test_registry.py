@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpe.core.sessions import Sessions
+from hpe.core.sessions.registry import Sessions
 from hpe.core.timers import Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.internal import SessionAttached

@@ -1,0 +1,1 @@
+"""The state as rows: what a dump has, how it is made, and how it is taken over."""
