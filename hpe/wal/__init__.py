@@ -1,1 +1,1 @@
-"""The write-ahead log: records, segments, recovery, tools to look inside."""
+"""The write-ahead log: records, segments, recovery, and tools that inspect a log."""

@@ -1,8 +1,9 @@
-"""A log as lines for people: segments, frames, bodies, commands with field names, trades.
+"""Print a log for people: segments, frames, bodies, commands with field names, trades.
 
-Owns the wording only; changes nothing. Called by `hpe wal dump` and by tests. Guarantees: it prints
-what is readable up to the first fault and then that fault, so it serves on damaged logs too; what
-does not decode is shown as bytes. Relies on core.codec for bodies and hpe/protocol/ for commands.
+Owns only the wording; changes nothing. Called by `hpe wal dump` and by tests. Guarantees: it prints
+everything readable up to the first fault, then the fault, so it also works on damaged logs; bytes
+that do not decode are printed in hexadecimal. Relies on core.codec for bodies and hpe/protocol/ for
+commands.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def dump(files: LogFiles, segment: int | None = None, limit: int | None = None) 
 
     Args:
         files: The data directory.
-        segment: The number of the only segment to print, None for all.
-        limit: Print at most that many frames of each segment, None for all.
+        segment: The number of the only segment to print; None for all.
+        limit: The maximum number of frames to print per segment; None for all.
 
     Raises:
         WalDamagedError: a header is damaged or a segment is missing, after the lines before it.

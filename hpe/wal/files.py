@@ -1,13 +1,13 @@
-"""The only place where the log touches a file system: a narrow interface and its real form.
+"""The only module of the log that touches a file system: a narrow interface, implemented once.
 
 Owns the data directory's lock, the modes of its files (directory 0700, files 0600: they hold
-everybody's orders) and the mapping of operating system errors to WalWriteError and WalReadError.
-One thread at a time may use an open file; a directory is shared by the log's thread and the one
-that fills ahead. Guarantees: a write is one system call whose count is checked; a handle that
-failed once refuses everything after, because a kernel that failed a sync forgets the dirty pages
-and reports success the next time. Nothing is durable before `datasync`/`sync` returned, and no
-name before `sync_directory` did. Once locked, every name is looked up in the directory that was
-locked, wherever it is by then; `check_place` compares that with what the configured path leads to.
+everyone's orders) and the mapping of operating system errors to WalWriteError and WalReadError.
+One thread at a time may use an open file; the log's thread and the thread that fills files ahead
+share a directory. Guarantees: a write is one system call whose count is checked; a handle that
+failed once refuses every later call, because a kernel that failed a sync drops the dirty pages
+and reports success the next time. Content is durable only once `datasync` or `sync` has returned,
+a name only once `sync_directory` has. Once locked, the directory keeps being used wherever it is
+moved; `check_place` compares it with what the configured path leads to.
 Relies on Linux or POSIX semantics of rename, fsync of a directory, and flock. Source:
 docs/log-format.md, "Disks" and "Place".
 """
@@ -28,112 +28,112 @@ from hpe.files.durable_names import sync_directory
 
 LOCK_NAME: Final = "lock"
 ASIDE_SUFFIX: Final = ".new"
-"""Names of files that are not finished; whatever carries it after a crash is worth nothing."""
+"""Suffix of unfinished files; a file that still carries it after a crash is worthless."""
 
 _WRITE_FLAGS: Final = os.O_WRONLY | os.O_CLOEXEC
-"""Without O_APPEND: with it, Linux writes at the end whatever offset is asked for."""
+"""Without O_APPEND: with it, Linux writes at the end of the file, whatever the offset."""
 
 _PARTS_MAX: Final = os.sysconf("SC_IOV_MAX")
 
 
 class NoSpace(WalWriteError):
-    """The disk, or a quota, has no room for a file or what is written to it.
+    """The disk or a quota has no room for a file or for what is written to it.
 
-    Of names and directories it is not told: after a failure there nobody may go on.
+    Never raised for names and directories: after a failure there, the log must not go on.
     """
 
 
 class WriteFile(Protocol):
-    """A file open for writing at offsets that its user tracks."""
+    """A file open for writing; the caller tracks the offsets."""
 
     def write(self, offset: int, parts: Sequence[bytes]) -> None:
-        """Write all parts, one behind the other, at `offset` with one write.
+        """Write all parts, one after the other, at `offset` in one system call.
 
         Raises:
-            NoSpace: there is no room for all of it; the handle refuses everything after.
-            WalWriteError: it failed; the handle refuses everything after.
+            NoSpace: there is no room for all of it; the handle refuses every later call.
+            WalWriteError: the write failed; the handle refuses every later call.
         """
 
     def truncate(self, size_bytes: int) -> None:
-        """Take off what is behind `size_bytes`; durable with `sync`. Raises like `write`."""
+        """Cut the file to `size_bytes`; durable after `sync`. Raises like `write`."""
 
     def datasync(self) -> None:
-        """Make the content durable, and of the metadata what is needed to read it.
+        """Make the content durable, with the metadata needed to read it.
 
         Raises:
-            WalWriteError: it failed; the handle refuses everything after.
+            WalWriteError: the sync failed; the handle refuses every later call.
         """
 
     def sync(self) -> None:
         """Make content and metadata durable. Raises like `datasync`."""
 
     def named(self, name: str) -> None:
-        """Note the name that it was given: its errors and `check_place` go by that."""
+        """Note the file's new name, which error messages and `check_place` use."""
 
     def check_place(self) -> None:
-        """Prove that the file still is what its configured path leads to.
+        """Verify that the configured path still leads to this file.
 
         Raises:
-            WalWriteError: it was removed, moved or replaced, or its directory was.
+            WalWriteError: the file or its directory was removed, moved or replaced.
         """
 
     def close(self) -> None:
-        """Let go of the file; makes nothing durable."""
+        """Close the file. Makes nothing durable."""
 
 
 class LogFiles(Protocol):
-    """One data directory. Names are plain file names inside it."""
+    """One data directory. Names are plain file names in it."""
 
     def lock(self) -> None:
-        """Create the directory if there is none, and take it until `close`.
+        """Create the directory if it does not exist, and lock it until `close`.
 
         Raises:
-            DataDirectoryBusy: another process has it; the message names the process.
-            WalWriteError: it cannot be created, made durable or locked.
+            DataDirectoryBusy: another process holds the lock; the message names the process.
+            WalWriteError: the directory cannot be created, made durable or locked.
         """
 
     def names(self) -> list[str]:
-        """List the directory's files, sorted."""
+        """Return the names of the directory's files, sorted."""
 
     def read(self, name: str, bytes_max: int | None = None) -> bytes:
         """Return a file's content, or its first `bytes_max` bytes.
 
         Raises:
-            WalReadError: it cannot be read.
+            WalReadError: the file cannot be read.
         """
 
     def create(self, name: str) -> WriteFile:
-        """Open a new, empty file, in place of one that may have that name."""
+        """Open a new, empty file; an existing file of that name is replaced."""
 
     def open_in_place(self, name: str) -> WriteFile:
-        """Open a file that is there, to write over parts of it."""
+        """Open an existing file in order to overwrite parts of it."""
 
     def rename(self, old: str, new: str) -> None:
-        """Rename a file, replacing any file of the new name; durable with `sync_directory`."""
+        """Rename a file, replacing any file of the new name; durable after `sync_directory`."""
 
     def remove(self, name: str) -> None:
-        """Remove a file; durable with `sync_directory`."""
+        """Remove a file; durable after `sync_directory`."""
 
     def sync_directory(self) -> None:
         """Make creations, renames and removals durable."""
 
     def close(self) -> None:
-        """Release the lock. Files that are open stay open."""
+        """Release the lock. Open files stay open."""
 
 
 def write_file(files: LogFiles, name: str, chunks: Iterable[bytes]) -> WriteFile:
-    """Create `name` with a content so that it exists whole and durable, or not at all.
+    """Create `name` so that after a crash it is whole and durable, or not there at all.
 
     Args:
         files: The directory.
-        name: The final name; a file that has it is replaced.
+        name: The final name; an existing file of that name is replaced.
         chunks: The content, in pieces of at most a few MiB.
 
     Returns:
         The file, open for writing; the caller closes it.
 
     Raises:
-        WalWriteError: a step failed. `name` is as before, or (after the rename) new.
+        WalWriteError: a step failed. `name` is unchanged or, after the rename, new.
     """
     aside = name + ASIDE_SUFFIX
     file = files.create(aside)
@@ -171,7 +171,7 @@ def _mapped_write(action: str, path: Path) -> Iterator[None]:
 
 
 class DirectoryFile:
-    """The real WriteFile: a file descriptor that is not used again after a failure."""
+    """WriteFile on a file descriptor, which is not used again after a failure."""
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
@@ -183,12 +183,12 @@ class DirectoryFile:
     def write(self, offset: int, parts: Sequence[bytes]) -> None:
         """See WriteFile."""
         if len(parts) > _PARTS_MAX:
-            parts = [b"".join(parts)]  # so many are short
+            parts = [b"".join(parts)]  # with so many parts, each is short
         with self._once("write to"):
             written = os.pwritev(self._descriptor, parts, offset)
             size_bytes = sum(map(len, parts))
             if written != size_bytes:
-                # A full disk shows like this first. What was written stays: it is a torn tail.
+                # A full disk shows up like this first. The written part stays, as a torn tail.
                 raise NoSpace(f"wrote {written} of {size_bytes} bytes to {self._path}")
 
     def truncate(self, size_bytes: int) -> None:
@@ -211,7 +211,7 @@ class DirectoryFile:
         self._path = self._path.with_name(name)
 
     def check_place(self) -> None:
-        """See WriteFile. A file that a path leads to has a link, so one system call tells all."""
+        """See WriteFile. A file that a path leads to has a link, so one `stat` is enough."""
         with _mapped(WalWriteError, "look for", self._path):
             try:
                 found = os.stat(self._path)
@@ -232,14 +232,14 @@ class DirectoryFile:
     def _once(self, action: str) -> Iterator[None]:
         if self._failed:
             raise WalWriteError(f"{self._path} failed before and is not used again")
-        self._failed = True  # until it went well, whatever leaves this block
+        self._failed = True  # until the block has succeeded, however it is left
         with _mapped_write(action, self._path):
             yield
         self._failed = False
 
 
 class DirectoryFiles:
-    """The real LogFiles: a directory of the file system."""
+    """LogFiles on a directory of the file system."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self._directory = Path(directory)
@@ -249,8 +249,8 @@ class DirectoryFiles:
     def lock(self) -> None:
         """See LogFiles.
 
-        Both the directory and the lock file are locked. The file alone is not enough: people
-        remove it, and a second service would then lock a new one.
+        Both the directory and the lock file are locked. The lock file alone is not enough: if
+        somebody removes it, a second service would create and lock a new one.
         """
         with _mapped(WalWriteError, "create", self._directory):
             _make_directory(self._directory)
@@ -284,7 +284,7 @@ class DirectoryFiles:
         try:
             return self.read(LOCK_NAME, 32).decode("ascii", "replace").strip() or "unknown"
         except WalReadError:
-            return "unknown"  # somebody removed the lock file, or never had the right to read it
+            return "unknown"  # the lock file was removed or cannot be read
 
     def names(self) -> list[str]:
         """See LogFiles."""
@@ -295,7 +295,7 @@ class DirectoryFiles:
         """See LogFiles."""
 
         def opener(path: str, flags: int) -> int:
-            # A pipe would have the opening wait forever without O_NONBLOCK; files do not mind it.
+            # Without O_NONBLOCK, opening a pipe would wait forever; regular files ignore it.
             return os.open(path, flags | os.O_NONBLOCK, dir_fd=self._descriptor)
 
         with (
@@ -311,7 +311,7 @@ class DirectoryFiles:
         with _mapped_write("create", self._directory / name):
             flags = _WRITE_FLAGS | os.O_CREAT | os.O_TRUNC
             descriptor = os.open(self._name(name), flags, 0o600, dir_fd=self._descriptor)
-        # The file is named by what it is going to be called: in errors, and where it is looked for.
+        # Errors and `check_place` use the name that the file is going to have.
         return DirectoryFile(descriptor, self._directory / name.removesuffix(ASIDE_SUFFIX))
 
     def open_in_place(self, name: str) -> WriteFile:
@@ -342,7 +342,7 @@ class DirectoryFiles:
 
     def close(self) -> None:
         """See LogFiles."""
-        # A flock goes with its descriptor.
+        # Closing the descriptor releases its flock.
         for descriptor in (self._lock_descriptor, self._descriptor):
             if descriptor is not None:
                 os.close(descriptor)
@@ -352,16 +352,17 @@ class DirectoryFiles:
         return self._directory if self._descriptor is None else self._descriptor
 
     def _name(self, name: str) -> str | Path:
-        """Return what names a file: inside the locked directory its name, else its path."""
+        """Return the name inside the locked directory, or the path where none is locked."""
         return self._directory / name if self._descriptor is None else name
 
 
 def _make_directory(path: Path) -> None:
-    """Make a directory and those above it, and make all of their entries durable.
+    """Create a directory and its missing parents, and make all of their entries durable.
 
-    An entry that is not durable could take the whole log with it. An earlier start may have made
-    any of them and died before it synced them, so all entries are synced that this user can have
-    made: up to a parent that it cannot write to, or that is on another file system.
+    A power cut could take the whole log together with an entry that is not durable. An earlier
+    start may have created any of these directories and died before it synced them. So every entry
+    that this user can have created is synced, up to a parent that the user cannot write to or that
+    is on another file system.
     """
     missing = [parent for parent in (path, *path.parents) if not parent.is_dir()]
     for parent in reversed(missing):

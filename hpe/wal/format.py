@@ -1,8 +1,8 @@
 r"""The bytes of a segment file: its header and its frames.
 
-Pure functions over bytes; any thread may call them. Guarantee: what `decode_*` accepts is what
-`encode_*` made, bit for bit, in this very segment; a fault is told, never repaired. Relies on
-CRC-32 finding every single-bit error and, with a salt that no client knows, on clients not being
+Pure functions over bytes; any thread may call them. Guarantee: `decode_*` accepts only what
+`encode_*` made for this very segment, bit for bit; it reports faults and repairs none. Relies on
+CRC-32 finding every single-bit error and, because no client knows the salt, on clients not being
 able to forge a frame inside an order. Source: docs/log-format.md, "The segment".
 
 Segment = one header, then frames without padding, then zeros up to where the file was filled ahead.
@@ -23,8 +23,8 @@ All integers are unsigned, big-endian.
     96  4  sync mode
    100  4  CRC-32 of bytes 0..99
 
-`durable sequence` is the highest sequence known durable when these bytes were written. It is what
-tells damage from a torn tail later.
+`durable sequence` is the highest sequence that was known to be durable when these bytes were
+written. It later distinguishes damage from a torn tail.
 """
 
 from __future__ import annotations
@@ -44,31 +44,31 @@ SALT_BYTES: Final = 16
 LOG_ID_BYTES: Final = 16
 
 SECTOR_BYTES: Final = 512
-"""The unit that a disk writes whole or not at all."""
+"""The unit that a disk writes completely or not at all."""
 
 FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Longest frame: bounds one write, and what a reader must hold to judge a length."""
+"""Longest frame. Bounds one write, and what a reader must hold to judge a length."""
 
 _SEGMENT_MAGIC: Final = b"HPEWAL\r\n"
-"""The line end shows a copy made in text mode."""
+"""The line ending reveals a copy that was made in text mode."""
 
 _HEADER: Final = struct.Struct(">8sII16s16sQQQ16sQI")
 _CRC: Final = struct.Struct(">I")
 HEADER_BYTES: Final = _HEADER.size + _CRC.size
 
-# No sector's part of a head or of a frame may be all zero, or one flipped bit elsewhere would pass
-# for a torn write. So head and frame begin and end with bytes of several set bits each.
+# No sector's share of a head or frame may be all zeros, or one flipped bit elsewhere would pass for
+# a torn write. So heads and frames begin and end with bytes that have several bits set.
 FRAME_MAGIC: Final = b"\xf5HPF"
 _HEAD_MARK: Final = b"\x5a"
 _HEAD_MARK_ZEROS: Final = b"\x69"
 _END_MARK: Final = b"\xa5"
 
 _PIECE_OF_ZEROS: Final = bytes(64 * 1024)
-"""What is compared at once: far quicker than byte by byte."""
+"""Compared in one step, which is far faster than byte by byte."""
 
 _ZEROS: Final = bytes(SECTOR_BYTES // 2)
-"""A payload without such a run in one part fills no sector with zeros: a run over two parts has at
-most the 3 zeros of a length in the other one."""
+"""If no part of a payload contains such a run, no sector of it is all zeros: a run that spans two
+parts has at most the 3 zero bytes of a length in the other part."""
 
 _FRAME_HEAD: Final = struct.Struct(">4sIQQQI")
 _FRAME_HEAD_BYTES: Final = _FRAME_HEAD.size + _CRC.size + len(_HEAD_MARK)
@@ -79,7 +79,7 @@ assert RECORD_BYTES_MAX + FRAME_OVERHEAD_BYTES <= FRAME_BYTES_MAX
 
 
 class SyncMode(IntEnum):
-    """The sync policy that a segment was written under; only `batch` proves a torn tail small."""
+    """The sync policy that a segment was written under; only `batch` bounds a torn tail."""
 
     BATCH = 1
     EVERY = 2
@@ -101,7 +101,7 @@ class SegmentHeader(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A frame whose checksums hold; it ends before `end_offset`."""
+    """A frame whose checksums match; `end_offset` is the offset just after it."""
 
     first_sequence: int
     last_sequence: int
@@ -111,10 +111,10 @@ class Frame(NamedTuple):
 
 
 class BadFrame(NamedTuple):
-    """Bytes that are no frame.
+    """Bytes that are not a valid frame.
 
-    `end_offset` is where it would end, None if its head is bad. `holds_zeros` tells that it was
-    written with whole sectors of zeros, so that these prove nothing.
+    `end_offset` is where the frame would end, None if its head is bad. `holds_zeros` is True if it
+    was written with whole sectors of zeros: zero sectors then prove nothing.
     """
 
     reason: str
@@ -141,18 +141,18 @@ def encode_header(header: SegmentHeader) -> bytes:
 
 
 def decode_header(data: bytes) -> SegmentHeader:
-    """Read the header that `data` starts with.
+    """Read the header at the beginning of `data`.
 
     Raises:
-        ValueError: the bytes are no segment header; the message says what was found.
-        LogVersionError: another version of the format.
+        ValueError: the bytes are not a segment header; the message says what was found.
+        LogVersionError: the format has another version.
     """
     if len(data) < HEADER_BYTES:
-        raise ValueError(f"{len(data)} bytes are too few for the header of {HEADER_BYTES}")
+        raise ValueError(f"a header takes {HEADER_BYTES} bytes, found {len(data)}")
     magic, version, *fields = _HEADER.unpack_from(data)
     if magic != _SEGMENT_MAGIC:
-        raise ValueError(f"a segment starts {_SEGMENT_MAGIC!r}, found {magic!r}")
-    # Before the checksum: another version may have put it elsewhere.
+        raise ValueError(f"a segment starts with {_SEGMENT_MAGIC!r}, found {magic!r}")
+    # Before the checksum, which another version may have put elsewhere.
     if version != FORMAT_VERSION:
         raise LogVersionError(f"format version {version}; this build reads {FORMAT_VERSION}")
     (crc,) = _CRC.unpack_from(data, _HEADER.size)
@@ -190,7 +190,7 @@ def frame_parts(
     last_sequence: int,
     durable_sequence: int,
 ) -> list[bytes]:
-    """Return the bytes of a frame around a record's bytes, both in pieces: nothing is copied."""
+    """Return the parts of a frame around the parts of a record. Copies nothing."""
     salt_crc = crc32(salt)
     payload_crc = salt_crc
     length = 0
@@ -209,10 +209,10 @@ def frame_parts(
 
 
 def decode_frame(salt: bytes, data: bytes, offset: int) -> Frame | BadFrame:
-    """Read the frame at `offset`; bytes that are none come back as a value that says why."""
+    """Return the frame at `offset`, or a BadFrame that says why there is none."""
     available = len(data) - offset
     if available < FRAME_OVERHEAD_BYTES:
-        # No frame is that short, so this one was longer: its end is beyond the file's.
+        # No frame is this short, so the frame was longer and ends beyond the file.
         return BadFrame("the file ends inside a frame's head", offset + FRAME_OVERHEAD_BYTES)
     magic, length, first, last, durable, payload_crc = _FRAME_HEAD.unpack_from(data, offset)
     salt_crc = crc32(salt)
@@ -237,7 +237,7 @@ def decode_frame(salt: bytes, data: bytes, offset: int) -> Frame | BadFrame:
 
 
 def content_end(data: bytes) -> int:
-    """Return where the zeros begin that a file ends with."""
+    """Return the offset at which the zeros at the end of the file begin."""
     end = len(data)
     while end:
         piece = data[max(0, end - len(_PIECE_OF_ZEROS)) : end]
@@ -248,23 +248,23 @@ def content_end(data: bytes) -> int:
 
 
 def torn_by_crash(data: bytes, offset: int, bad: BadFrame) -> bool:
-    """True if a crash during the one last write explains the bad bytes at `offset`.
+    """True if a crash during the last write explains the bad bytes at `offset`.
 
-    A disk writes whole sectors. A torn write lacks some of them: they are zero as the file was
-    before, or beyond its end. Complete sectors with a wrong content are damage. Valid only where
-    every write was synced before the next.
+    A disk writes whole sectors. A torn write lacks some of them: they are still zero, or beyond
+    the end of the file. Complete sectors with wrong content are damage. Valid only where every
+    write was synced before the next.
     """
     if bad.end_offset is None:
         return _lacks_sector(data, offset, offset + _FRAME_HEAD_BYTES)
     if bad.end_offset > len(data):
         return True
     if content_end(data) > bad.end_offset:
-        return False  # something was written after it, so it had been synced whole
+        return False  # another write followed, so this one had been synced completely
     return not bad.holds_zeros and _lacks_sector(data, offset, bad.end_offset)
 
 
 def _lacks_sector(data: bytes, start: int, end: int) -> bool:
-    """True if in one of the sectors that these bytes touch all of them are zero."""
+    """True if some sector in this range holds only zeros, as far as the range covers it."""
     while start < end:
         sector_end = min((start // SECTOR_BYTES + 1) * SECTOR_BYTES, end)
         if not any(data[start:sector_end]):

@@ -1,10 +1,10 @@
-"""The log as the rest of the engine sees it: records in one chain, and what a log can do.
+"""The interface of a log: a chain of records, and the operations on it.
 
-Owns the record's bytes and the `CommandLog` interface; knows no file, so another adapter can
-carry the same bytes. Pure but for the interface, whose methods block and belong to the write-ahead
-log thread alone (before that thread starts: to recovery). Guarantee: two records are
-linked by a digest over every byte of the earlier one, so nothing can be taken out, put in or
-altered unseen. Relies on batch bodies being opaque. Source: docs/log-format.md, "The record".
+Owns the record's bytes and the `CommandLog` interface; knows nothing of files, so that another
+adapter can carry the same bytes. Pure except for the interface, whose methods block and belong to
+the write-ahead log thread (to recovery, before that thread starts). Guarantee: each record names
+the digest of the one before it, which covers every byte, so a record that was removed, inserted or
+changed is detected. Relies on batch bodies being opaque. Source: docs/log-format.md, "The record".
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Final, NamedTuple, Protocol
 from hpe.errors import WalWriteError
 
 HASH_BYTES: Final = 16
-"""Length of a record's digest: 128 bits leave no accidental collision in any log's life."""
+"""Length of a record's digest: with 128 bits, no log will ever see an accidental collision."""
 
 GENESIS_HASH: Final = bytes(HASH_BYTES)
-"""The predecessor that the first record of a log names."""
+"""The predecessor's hash in the first record of a log."""
 
 RECORD_BYTES_MAX: Final = 4 * 1024 * 1024 - 64
-"""Longest record: with its frame it stays within 4 MiB, the bound of one write, of the memory of
-one group commit, and of what a replicated log takes as one message."""
+"""Longest record. With its frame it takes at most 4 MiB, which bounds one write, the memory of one
+group commit, and one message of a replicated log."""
 
 _RECORD_MAGIC: Final = b"HPR2"
 _KIND_DATA: Final = 1
 _LOCAL_SHARD: Final = 0
 _LOCAL_EPOCH: Final = 0
-"""A log in local files has data alone, one shard, and one writer for good. A replicated log will
-have other values there, and the same records otherwise."""
+"""A log in local files has only data records, one shard, and one writer forever. A replicated log
+will have other values here and otherwise the same records."""
 
 _HEAD: Final = struct.Struct(">4sIIIQQQ16s")
 _BODY_LENGTH: Final = struct.Struct(">I")
@@ -52,7 +52,7 @@ class Tail(NamedTuple):
 class Record(NamedTuple):
     """The bodies of one group commit, linked to the record before.
 
-    `first_sequence` and `last_sequence` are the commands that the bodies hold, all of them.
+    The bodies hold the commands `first_sequence` to `last_sequence`, all of them.
     """
 
     first_sequence: int
@@ -65,7 +65,7 @@ class Record(NamedTuple):
         return b"".join(self.parts())
 
     def parts(self) -> list[bytes]:
-        """Return the record's bytes in pieces, the bodies as they are: nothing long is copied.
+        """Return the record's bytes in pieces. The bodies are not copied.
 
         Raises:
             WalWriteError: the record exceeds RECORD_BYTES_MAX.
@@ -93,16 +93,16 @@ class Record(NamedTuple):
 
     @classmethod
     def decode(cls, encoded: bytes) -> Record:
-        """Take a record's bytes apart.
+        """Return the record that these bytes encode.
 
         Raises:
-            ValueError: the bytes are no record; the message says what was found.
+            ValueError: the bytes are not a record; the message says what was found.
         """
         if len(encoded) < RECORD_HEAD_BYTES:
             raise ValueError(f"a record of {len(encoded)} bytes is shorter than its head")
         magic, kind, shard, count, epoch, *rest = _HEAD.unpack_from(encoded)
         if magic != _RECORD_MAGIC:
-            raise ValueError(f"a record starts {_RECORD_MAGIC!r}, found {magic!r}")
+            raise ValueError(f"a record starts with {_RECORD_MAGIC!r}, found {magic!r}")
         if (kind, shard, epoch) != (_KIND_DATA, _LOCAL_SHARD, _LOCAL_EPOCH):
             raise ValueError(
                 f"a record of a local log has kind {_KIND_DATA}, shard {_LOCAL_SHARD}, "
@@ -110,18 +110,18 @@ class Record(NamedTuple):
             )
         first_sequence, last_sequence, previous_hash = rest
         if not 1 <= first_sequence <= last_sequence:
-            raise ValueError(f"no sequence range: {first_sequence}..{last_sequence}")
+            raise ValueError(f"not a range of sequences: {first_sequence}..{last_sequence}")
         bodies = _decode_bodies(encoded, count)
         return cls(first_sequence, last_sequence, previous_hash, bodies)
 
 
 def encoded_bodies_bytes(bodies: Sequence[bytes]) -> int:
-    """Return how many bytes bodies take in a record, without its head."""
+    """Return the number of bytes that bodies take in a record, not counting its head."""
     return sum(map(len, bodies)) + _BODY_LENGTH.size * len(bodies)
 
 
 def record_hash(parts: Iterable[bytes]) -> bytes:
-    """Return the digest by which the next record names the one with these bytes."""
+    """Return the digest by which the next record refers to the record with these bytes."""
     digest = blake2b(digest_size=HASH_BYTES)
     for part in parts:
         digest.update(part)
@@ -143,69 +143,69 @@ def _decode_bodies(encoded: bytes, count: int) -> tuple[bytes, ...]:
     if offset != len(encoded):
         raise ValueError(f"{len(encoded) - offset} bytes follow the last body")
     if not bodies:
-        raise ValueError("a record without a body")
+        raise ValueError("a record must have at least one body")
     return tuple(bodies)
 
 
 class CommandLog(Protocol):
     """An append-only log of records with one writer. Every method blocks.
 
-    Order of use: open, read as often as wanted, sync (which makes the log writable: what was
-    read is durable from then on), append and sync, close. One append is in flight at a time.
+    Order of use: open; read as often as needed; sync, which makes durable what was read and the
+    log writable; append and sync; close. At most one append is in flight.
     """
 
     def open(self) -> Tail:
-        """Take the log for this process and find its end. Changes nothing that is logged."""
+        """Lock the log for this process and find its end. Changes nothing that is logged."""
 
     def read(self, after: int) -> Iterator[Record]:
-        """Yield the records that hold sequences above `after`, chain and contiguity proven.
+        """Yield the records that hold sequences above `after`, with chain and contiguity verified.
 
         Raises:
-            WalDamagedError: the log holds what no crash explains.
+            WalDamagedError: the log contains bytes that no crash explains.
         """
 
     def append(self, expect: Tail, record: Record) -> Tail:
-        """Write a record at the end, durable as far as the sync policy promises.
+        """Write a record at the end, as durable as the sync policy promises.
 
-        Its digest is left to `link`, so that whoever waits for this call does not wait for that.
+        The digest is left to `link`, so that the caller need not wait for it before it publishes.
 
         Raises:
             Fenced: `expect` is not the log's end, or the record does not continue it.
-            WalWriteError: the write or sync failed; the log takes nothing more.
+            WalWriteError: the write or sync failed; the log accepts nothing more.
         """
 
     def link(self) -> bytes:
-        """Return the digest by which the next record must name the last one.
+        """Return the digest by which the next record must refer to the last one.
 
-        The first call behind an append computes it, so it belongs behind the publishing.
+        The first call after an append computes it, so make that call after publishing.
         """
 
     def sync(self) -> Tail:
         """Make everything written durable.
 
         Raises:
-            WalWriteError: it failed; the log takes nothing more.
+            WalWriteError: the sync failed; the log accepts nothing more.
         """
 
     def check_place(self) -> None:
-        """Prove that the log is where the next start will look for it.
+        """Verify that the log is where the next start will look for it.
 
         Raises:
-            WalWriteError: it was removed, moved or replaced; the log takes nothing more.
+            WalWriteError: it was removed, moved or replaced; the log accepts nothing more.
         """
 
     @property
     def mark_due(self) -> bool:
-        """True if `mark` should be called as soon as nobody waits for an append."""
+        """True if `mark` should be called as soon as no append is pending."""
 
     def mark(self, *, closed: bool = False) -> None:
-        """Note durably, apart from the records, how far they are durable.
+        """Record durably, outside the records, up to which sequence they are durable.
 
-        A later loss of the log's end then shows. With `closed`, nothing may be appended after it.
+        This makes a later loss of the log's end detectable. After `closed`, append nothing.
 
         Raises:
-            WalWriteError: it failed; the log takes nothing more.
+            WalWriteError: the write failed; the log accepts nothing more.
         """
 
     def close(self) -> None:
-        """Let go of the log. Makes nothing durable."""
+        """Release the log. Makes nothing durable."""

@@ -1,13 +1,13 @@
-r"""The head mark: a small file that says how far the log was durable, apart from the log itself.
+r"""The head mark: a small file that records, outside the log, how far the log was durable.
 
-Owns the bytes of the file and the order in which its two slots are written. A reader of the log may
-read it in any thread; HeadMark belongs to the log's writer. Guarantees: a mark claims only what was
-synced before, so no crash can make a good log contradict it; a crash while a slot is written leaves
-the other one. Relies on LogFiles. Judging a log by its mark is the business of segments.py. Source:
-docs/log-format.md, "The head mark".
+Owns the bytes of the file and the order in which its two slots are written. Any thread may read the
+mark; HeadMark belongs to the log's writer. Guarantees: a mark claims only what was synced before,
+so no crash can make a good log contradict it; a crash while one slot is written leaves the other
+one intact. Relies on LogFiles. segments.py judges a log by its mark. Source: docs/log-format.md,
+"The head mark".
 
-The file holds one slot at offset 0 and one at 4096, so that no sector of any size has both. Of the
-slots whose checksum holds, the one of the higher generation counts. Integers are unsigned,
+The file holds one slot at offset 0 and one at 4096, so that no sector of any size holds both. Of
+the slots whose checksum matches, the one with the higher generation counts. Integers are unsigned,
 big-endian.
 
      0  8  magic "HPEMARK\n"                  56 16  salt of that segment
@@ -37,15 +37,15 @@ _SLOT: Final = struct.Struct(">8sIIQ16sQQ16s16sQQ")
 _CRC: Final = struct.Struct(">I")
 _SLOT_BYTES: Final = _SLOT.size + _CRC.size
 _SLOT_OFFSETS: Final = (0, 4096)
-"""A disk that writes 4 KiB at once may lose all of them: never both slots."""
+"""A disk that writes 4 KiB at once may lose 4 KiB, but never both slots."""
 
 
 class Mark(NamedTuple):
     """The part of a log that must not be missing.
 
-    `number` is the newest segment, 0 where none was named yet. Its salt is one of two while it is
-    written anew, else both are the same. The frame of `durable_sequence` ends at `offset`; behind
-    a closed mark so does the log.
+    `number` is the newest segment, 0 if there is none yet. While that segment is rewritten, its
+    salt is one of the two; otherwise both are the same. The frame of `durable_sequence` ends at
+    `offset`; with `closed`, the log ends there too.
     """
 
     log_id: bytes
@@ -58,7 +58,7 @@ class Mark(NamedTuple):
     closed: bool
 
     def describe(self) -> str:
-        """Return in one line what it claims."""
+        """Return one line that says what the mark claims."""
         if not self.number:
             return f"{MARK_NAME}: log {self.log_id.hex()}, no segment yet"
         return (
@@ -75,7 +75,7 @@ def mark_of(
     other_salt: bytes | None = None,
     closed: bool = False,
 ) -> Mark:
-    """Return the mark that names a segment; without another salt both are its own."""
+    """Return the mark of a segment. Without `other_salt`, both salts are the segment's own."""
     return Mark(
         header.log_id,
         header.number,
@@ -94,10 +94,10 @@ def empty_mark(log_id: bytes) -> Mark:
 
 
 def read_mark(files: LogFiles) -> Mark | WalDamagedError | None:
-    """Return the mark of a directory, None where there is no such file.
+    """Return the mark of a directory, None if there is no such file.
 
-    A file without a good slot is returned as the error that it is, for the caller to raise once it
-    knows that the segments are of a version that has marks.
+    If neither slot is good, return the error: the caller raises it once it knows that the segments
+    are of a version that has marks.
     """
     if MARK_NAME not in files.names():
         return None
@@ -117,10 +117,10 @@ class HeadMark:
         self._generation = 1
 
     def begin(self, mark: Mark) -> None:
-        """Write the file anew, both slots alike.
+        """Rewrite the file with the same mark in both slots.
 
-        What a read shows of the file that is there may be in the page cache alone, after a sync
-        that failed; writing over the other slot could then leave none.
+        After a failed sync, the contents of the existing file may be in the page cache only.
+        Overwriting one of its slots could then leave no good one.
         """
         slot = _encode(self._generation, mark)
         gap = bytes(_SLOT_OFFSETS[1] - len(slot))
@@ -131,7 +131,7 @@ class HeadMark:
         """Write the next slot and make it durable.
 
         Raises:
-            WalWriteError: it failed, or the file is elsewhere; the log takes nothing more.
+            WalWriteError: the write failed, or the file was moved; the log accepts nothing more.
         """
         assert self._file is not None
         self._generation += 1
@@ -141,7 +141,7 @@ class HeadMark:
         self._file.check_place()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
 

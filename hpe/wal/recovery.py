@@ -1,11 +1,11 @@
-"""From a directory to a state and a log that can be written: the start of every service.
+"""Recovery: from a data directory to a core's state and a writable log.
 
-Owns the order of recovery's steps. Called once, before the matching and the log thread exist, by
-the thread that owns the core then; it may take long and looks at its stop flag after every record.
-Guarantees: the state is that of a prefix of the log with everything that was acknowledged under
-`sync = "batch"`, or an error says what is wrong and nothing was changed; nothing is changed at all
-before the whole log was replayed and checked; what was replayed is durable before anything is
-appended. It may be interrupted anywhere and run again. Source: docs/log-format.md, "Recovery".
+Owns the order of recovery's steps. Called once at every start, before the matching thread and the
+log thread exist, by the thread that owns the core at that time. It may take long and checks its
+stop flag after every record. Guarantees: the state is that of a prefix of the log which contains
+everything acknowledged under `sync = "batch"`, or an error says what is wrong; nothing is changed
+before the whole log has been replayed and checked; everything replayed is durable before anything
+is appended. It may be interrupted anywhere and run again. Source: docs/log-format.md, "Recovery".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hpe.wal.writer import SEGMENT_BYTES_MAX_DEFAULT, FileLog
 class RecoveryReport(NamedTuple):
     """The findings and actions of a recovery.
 
-    `cut` is the torn tail that it took off, if there was one: worth a warning of its own.
+    `cut` is the torn tail that was removed, if there was one; it deserves a warning of its own.
     """
 
     segments: int
@@ -44,7 +44,7 @@ class RecoveryReport(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """A log ready for the log thread, its end, and how it came about. The caller closes it."""
+    """A log ready for the log thread, its end, and a report. The caller closes the log."""
 
     report: RecoveryReport
     log: FileLog
@@ -52,7 +52,7 @@ class Recovered(NamedTuple):
 
 
 Observe = Callable[[Output], None]
-"""Is given what every body gave again: private reports, above all."""
+"""Receives the output that every replayed body reproduced, above all its private reports."""
 
 
 def _never() -> bool:
@@ -73,26 +73,26 @@ def recover(
     observe: Observe = _ignore,
     stop: Callable[[], bool] = _never,
 ) -> Recovered:
-    """Bring a core to the end of the log in a directory, and the log to where it can be written.
+    """Bring a core to the end of the log in a directory, and make the log writable.
 
     Args:
-        directory: The data directory; created if there is none.
+        directory: The data directory; created if it does not exist.
         core: A new core. After an error its state is unusable.
-        policy: When the log will be synced; old records may have been written under another.
-        segment_bytes_max: Where segments end.
+        policy: When the log will be synced; old records may have been written under another policy.
+        segment_bytes_max: The size at which a new segment starts.
         files: The directory's files, instead of the real ones.
         observe: Called with the output of every body, in order, in this thread.
-        stop: Looked at after every record.
+        stop: Called after every record; True stops the recovery.
 
     Raises:
         DataDirectoryBusy: another process serves this directory.
-        WalDamagedError: the log holds what no crash explains; nothing was changed.
+        WalDamagedError: the log contains bytes that no crash explains; nothing was changed.
         LogVersionError: another version wrote the log; nothing was changed.
         Diverged: a command gave another result than logged; nothing was changed.
         InvariantViolation: the state contradicts itself; nothing was changed.
         WalReadError: the files cannot be read; nothing was changed.
         WalWriteError: the log could not be made durable; run it again.
-        RecoveryStopped: `stop` said so; nothing was changed.
+        RecoveryStopped: `stop` returned True; nothing was changed.
     """
     log = FileLog(
         DirectoryFiles(directory) if files is None else files,
@@ -115,11 +115,11 @@ def recover(
 def replay(
     log: CommandLog, core: Core, stop: Callable[[], bool] = _never, observe: Observe = _ignore
 ) -> int:
-    """Execute everything in the log that the core has not seen; returns the number of records.
+    """Execute everything in the log that the core has not seen; return the number of records.
 
     Raises:
         Diverged: a result differs from the logged one.
-        RecoveryStopped: `stop` said so.
+        RecoveryStopped: `stop` returned True.
     """
     records = 0
     for record in log.read(core.last_sequence):

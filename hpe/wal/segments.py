@@ -1,12 +1,12 @@
-"""What a directory of segments holds, and whether its end is a torn tail or damage.
+"""The segments of a log: read, verified, and judged at their end: torn tail or damage?
 
-Owns the reading side of the log: it opens segments in order, proves headers, checksums, chain and
+Owns the reading side of the log: opens segments in order, verifies headers, checksums, chain and
 contiguity, and judges the end. It never changes a file; any thread that may read the files may
-use it. Guarantees: what it yields is a prefix of what was appended, and contains everything of
-which the files themselves say that it was durable; whatever else it finds is a WalDamagedError
-naming file and offset, or (at the end only) a Cut. Relies on the writer's order: a segment is
-synced whole before its successor gets its name, and a name appears after a synced header; and on
-the head mark claiming only what was durable. Source: docs/log-format.md, "Tail or damage".
+use it. Guarantees: it yields a prefix of what was appended, with everything that the files
+themselves claim to be durable; anything else it finds becomes a WalDamagedError that names file
+and offset or, at the end only, a Cut. Relies on the writer's order (a segment is synced completely
+before its successor gets its name; a segment gets its name after its header was synced) and on the
+head mark claiming only what was durable. Source: docs/log-format.md, "Tail or damage".
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _SEGMENT_NAME: Final = re.compile(r"[0-9]{20}\.hpewal")
 
 
 class Segment(NamedTuple):
-    """A segment whose header holds."""
+    """A segment with a valid header."""
 
     name: str
     header: SegmentHeader
 
 
 class SegmentEntry(NamedTuple):
-    """A record where it stands in its segment, and its digest."""
+    """A record, its position in the segment, and its digest."""
 
     offset: int
     end_offset: int
@@ -55,7 +55,7 @@ class SegmentEntry(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Where reading stopped. `bad` is None when checksums hold: no crash explains that."""
+    """Where reading stopped. `bad` is None if the checksums match: no crash explains that."""
 
     offset: int
     reason: str
@@ -63,7 +63,7 @@ class Fault(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """One segment's frames up to its end or its first fault."""
+    """The frames of one segment up to its end or its first fault."""
 
     segment: Segment
     data: bytes
@@ -79,16 +79,16 @@ class Scan(NamedTuple):
 
     @property
     def end_offset(self) -> int:
-        """Return where the last frame before the end or the fault ends."""
+        """Return the offset at which the last frame before the end or the fault ends."""
         return self.entries[-1].end_offset if self.entries else HEADER_BYTES
 
     @property
     def hash(self) -> bytes:
-        """Return the digest that the next record must name."""
+        """Return the digest that the next record must refer to."""
         return self.entries[-1].hash if self.entries else self.segment.header.previous_hash
 
     def reach(self, sequence: int) -> tuple[int, int]:
-        """Return the last record's end up to `sequence`: its last sequence, its frame's end."""
+        """Return the last record up to `sequence`: its last sequence and its frame's end."""
         for entry in reversed(self.entries):
             if entry.record.last_sequence <= sequence:
                 return entry.record.last_sequence, entry.end_offset
@@ -98,9 +98,9 @@ class Scan(NamedTuple):
 class Cut(NamedTuple):
     """A torn tail: bytes at the log's end that no durable record needs.
 
-    `first_sequence` is the first command that is lost if there was one, `last_sequence` the last
-    that readable frames behind the torn one show, 0 if none does. `sync_mode` is what the segment
-    was written under: answers went out before the sync under all but `batch`.
+    `first_sequence` is the first command that is lost, if there was one; `last_sequence` is the
+    last one in readable frames after the torn one, 0 if there is none. `sync_mode` is the policy
+    that the segment was written under: all but `batch` answer before they sync.
     """
 
     name: str
@@ -113,11 +113,11 @@ class Cut(NamedTuple):
 
     @property
     def may_be_answered(self) -> bool:
-        """True if answers to what is cut may have gone out."""
+        """True if commands in the cut may have been answered."""
         return self.sync_mode is not SyncMode.BATCH
 
     def describe(self) -> str:
-        """Return in one line what is cut."""
+        """Return one line that says what is cut."""
         last = str(self.last_sequence) if self.last_sequence else "unknown"
         answered = "some may have been answered" if self.may_be_answered else "none was answered"
         return (
@@ -128,7 +128,7 @@ class Cut(NamedTuple):
 
 
 class LogImage(NamedTuple):
-    """A log as it was found; `end` is its last segment, None where there is none."""
+    """A log as found on disk; `end` is its last segment, None if there is none."""
 
     files: LogFiles
     segments: list[Segment]
@@ -138,21 +138,21 @@ class LogImage(NamedTuple):
 
     @property
     def tail(self) -> Tail:
-        """Return the end of what is kept."""
+        """Return the end of the part that is kept."""
         if self.end is None:
             return Tail(0, 0)
         return Tail(self.end.position, durable_evidence(self.end, self.mark))
 
     @property
     def hash(self) -> bytes:
-        """Return the digest that the next record must name."""
+        """Return the digest that the next record must refer to."""
         return GENESIS_HASH if self.end is None else self.end.hash
 
     def scans(self) -> Iterator[Scan]:
-        """Yield every segment's records, joints proven; the last one without what is cut.
+        """Yield every segment's records, the last one without the cut; verify their joints.
 
         Raises:
-            WalDamagedError: a segment before the last is faulty, or two do not join.
+            WalDamagedError: a segment before the last is faulty, or two of them do not join.
         """
         for segment, successor in zip(self.segments, self.segments[1:], strict=False):
             scan = scan_segment(self.files, segment)
@@ -172,20 +172,20 @@ class LogImage(NamedTuple):
 
 
 def damaged(name: str, offset: int, reason: str) -> WalDamagedError:
-    """Make the error that names file and offset."""
+    """Return an error that names file and offset."""
     return WalDamagedError(f"{name} at offset {offset}: {reason}")
 
 
 def segment_name(first_sequence: int) -> str:
-    """Return a segment's file name: names sort as sequences do."""
+    """Return a segment's file name. Names sort like sequences."""
     return f"{first_sequence:020d}{SEGMENT_SUFFIX}"
 
 
 def segment_names(files: LogFiles) -> list[str]:
-    """List the segments in order.
+    """Return the names of the segments in order.
 
     Raises:
-        WalDamagedError: a file with a segment's suffix has no segment's name.
+        WalDamagedError: a file has the suffix of a segment but not the name of one.
     """
     names = [name for name in files.names() if name.endswith(SEGMENT_SUFFIX)]
     for name in names:
@@ -195,11 +195,11 @@ def segment_names(files: LogFiles) -> list[str]:
 
 
 def open_segments(files: LogFiles, names: Sequence[str]) -> Iterator[Segment]:
-    """Yield the segments of these names with their headers, as one log without a hole.
+    """Yield the segments of these names with their headers; verify that they form one log.
 
     Raises:
-        WalDamagedError: a header is bad, a segment is missing, or one is of another log.
-        LogVersionError: a segment has another format.
+        WalDamagedError: a header is bad, a segment is missing, or one belongs to another log.
+        LogVersionError: a segment has another version of the format.
     """
     previous: Segment | None = None
     for name in names:
@@ -216,9 +216,9 @@ def open_segments(files: LogFiles, names: Sequence[str]) -> Iterator[Segment]:
 
 
 def scan_segment(files: LogFiles, segment: Segment) -> Scan:
-    """Read a segment's frames up to its end or its first fault.
+    """Read the frames of a segment up to its end or its first fault.
 
-    Its end is where nothing but zeros follows: it was filled ahead.
+    The segment ends where only zeros follow, which were filled ahead.
     """
     data = files.read(segment.name)
     scan = Scan(segment, data, [], None)
@@ -234,7 +234,7 @@ def scan_segment(files: LogFiles, segment: Segment) -> Scan:
 
 
 def check_joint(scan: Scan, successor: Segment) -> None:
-    """Prove that a segment ends where its successor says it does, and with its last frame.
+    """Verify that a segment ends with its last frame, where its successor says it ends.
 
     Raises:
         WalDamagedError: it does not.
@@ -256,15 +256,15 @@ def check_joint(scan: Scan, successor: Segment) -> None:
 
 
 def survey(files: LogFiles) -> LogImage:
-    """Find out what a directory holds: the mark, all headers, and the end.
+    """Read the mark, all headers and the end of a log, and judge whether they fit together.
 
-    The segments before the last are read later, by `scans`, which proves their joints.
+    `scans` reads the segments before the last later, and verifies their joints.
 
     Raises:
         WalDamagedError: no crash explains what was found; the message names file and offset.
-        LogVersionError: the log is of another version of the format or the core.
+        LogVersionError: the log has another version of the format or the core.
     """
-    # Before the segments: beside a service that runs they only get longer than it says.
+    # Read before the segments: a running service may meanwhile only make them longer than it says.
     mark = read_mark(files)
     segments = list(open_segments(files, segment_names(files)))
     for segment in segments:
@@ -287,7 +287,7 @@ def survey(files: LogFiles) -> LogImage:
 
 
 def durable_evidence(scan: Scan, mark: Mark | None) -> int:
-    """Return the highest sequence that the mark or the readable part calls durable."""
+    """Return the highest sequence that the mark or the readable part shows to be durable."""
     told = [entry.durable_sequence for entry in scan.entries]
     if mark is not None:
         told.append(mark.durable_sequence)
@@ -295,7 +295,7 @@ def durable_evidence(scan: Scan, mark: Mark | None) -> int:
 
 
 def _check_marked_segment(mark: Mark, segments: Sequence[Segment]) -> None:
-    """Prove that the segment that the mark names is there, the same one, and whole if sealed."""
+    """Verify that the marked segment is there, is the same one, and is complete if sealed."""
     if segments and segments[0].header.log_id != mark.log_id:
         raise _contradicts(mark, f"{segments[0].name} belongs to another log")
     if not mark.number:
@@ -386,19 +386,19 @@ def _judge_end(scan: Scan, mark: Mark | None) -> Cut | None:
 
 
 def _check_marked_end(scan: Scan, mark: Mark) -> None:
-    """Prove that the newest segment, which the mark names, is as long as it says."""
+    """Verify that the newest segment, which the mark names, is as long as the mark says."""
     name, size_bytes = scan.segment.name, len(scan.data)
     if size_bytes < mark.offset or (mark.closed and size_bytes != mark.offset):
         raise _contradicts(mark, f"{name} ends at offset {size_bytes}")
     if scan.position < mark.durable_sequence:
-        return  # a bad frame before the offset: the caller says which
+        return  # a bad frame before the offset: the caller reports it
     found = scan.reach(mark.durable_sequence)
     if found != (mark.durable_sequence, mark.offset):
         raise _contradicts(mark, f"in {name} sequence {found[0]} ends at offset {found[1]}")
 
 
 def _frames_beyond(salt: bytes, data: bytes, offset: int) -> Iterator[Frame]:
-    """Yield the valid frames behind a bad one, whose own length cannot be trusted."""
+    """Yield the valid frames after a bad one, whose own length cannot be trusted."""
     while (offset := data.find(FRAME_MAGIC, offset)) >= 0:
         frame = decode_frame(salt, data, offset)
         if isinstance(frame, Frame):

@@ -1,12 +1,12 @@
 """The next segment's file, filled with zeros before it is needed.
 
-Owns the files that are being filled and those that are ready. `want` and `take` are called by the
-log's thread, `serve` keeps a thread of its own, `stop` may be called by anybody; `discard` and
-`close` only when no other thread is at work here. Guarantees: what `take` gives is of full size,
-all zeros and durable, and nobody else has it; a disk without room ends nothing, what was begun
-is removed then and the log goes on without it. Never touches a file that the log writes: so
-filling cannot overwrite a frame. Relies on CPython: appending to and popping from the ends of a
-deque are atomic. Source: docs/log-format.md, "Filling ahead".
+Owns the files that are being filled and those that are ready. The log's thread calls `want` and
+`take`; `serve` runs a thread of its own; any thread may call `stop`; `discard` and `close` may be
+called only while no other thread uses this object. Guarantees: a spare that `take` returns has its
+full size, holds only zeros, is durable, and belongs to the caller alone; a full disk is no error
+here: the unfinished spare is removed, and the log goes on without it. Never touches a file that the
+log writes, so filling cannot overwrite a frame. Relies on CPython: appending to and popping from
+the ends of a deque are atomic. Source: docs/log-format.md, "Filling ahead".
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from hpe.wal.files import ASIDE_SUFFIX, LogFiles, NoSpace, WriteFile
 LOGGER: Final = logging.getLogger("hpe.wal")
 
 PIECE_BYTES: Final = 1024 * 1024
-"""Written and synced at once: long enough that the disk takes it as one request, short enough that
-a commit which meets it waits for a millisecond or two."""
+"""Written and synced at once: enough for the disk to take it as one request, and little enough that
+a commit that has to wait for it waits only a millisecond or two."""
 
 NICENESS: Final = 10
-"""Behind everything that serves. Not lower and not SCHED_IDLE: between two system calls the thread
-holds the interpreter's lock, and a thread that gets no processor would keep it from all others."""
+"""Lower priority than everything that serves. Not lower still, and not SCHED_IDLE: between two
+system calls the thread holds the GIL, and without a CPU it would keep all others from running."""
 
 _PIECE: Final = bytes(PIECE_BYTES)
 
 
 class Spare(NamedTuple):
-    """A file aside, open for writing."""
+    """An unfinished file's name and handle."""
 
     name: str
     file: WriteFile
@@ -44,7 +44,7 @@ class SpareMaker:
 
     Args:
         files: The data directory, locked.
-        suffix: What a spare's name ends with before ASIDE_SUFFIX; a start removes what is left.
+        suffix: What a spare's name ends with before ASIDE_SUFFIX; a start removes leftover files.
         size_bytes: Size of a spare.
     """
 
@@ -60,21 +60,21 @@ class SpareMaker:
         self._stopping = False
 
     def want(self) -> None:
-        """Have a spare made if there is none. Thread: wal."""
+        """Request a spare if there is none. Thread: wal."""
         self._wake.set()
 
     def take(self) -> Spare | None:
-        """Return a spare that is ready, None if there is none. Thread: wal."""
+        """Return a spare that is ready, or None. Thread: wal."""
         return self._ready.popleft() if self._ready else None
 
     def serve(self) -> None:
-        """Make spares when they are wanted, until `stop`.
+        """Make spares when they are requested, until `stop`.
 
-        The work is done in a thread that lives for that alone: a niceness cannot be taken back
-        without privileges, and the calling thread may have other work later.
+        The work is done in a thread of its own, which ends with it: without privileges, a thread
+        cannot lower its niceness again, and the calling thread may have other work later.
 
         Raises:
-            WalWriteError: the disk failed, for another reason than want of room.
+            WalWriteError: the disk failed for another reason than a lack of space.
         """
         faults: list[BaseException] = []
 
@@ -101,7 +101,7 @@ class SpareMaker:
                 return
 
     def stop(self) -> None:
-        """Make `serve` return after the piece that it is at."""
+        """Make `serve` return after the current piece."""
         self._stopping = True
         self._wake.set()
 
@@ -136,16 +136,16 @@ class SpareMaker:
 
     def _give_up(self, error: NoSpace) -> None:
         LOGGER.warning(
-            "no room to fill the next segment ahead (%s): commits take longer, and one that finds "
-            "no room at all ends the service",
+            "no room to fill the next segment ahead (%s): commits take longer, and the service "
+            "stops when a commit finds no room at all",
             error,
         )
-        if self._filling is not None:  # else it was the creation that failed
+        if self._filling is not None:  # None if creating the file failed
             self._remove(self._filling)
             self._filling = None
 
     def discard(self) -> None:
-        """Remove all that was made and not taken."""
+        """Remove the spares that were not taken, finished or not."""
         while (spare := self.take()) is not None:
             self._remove(spare)
         if self._filling is not None:
@@ -157,7 +157,7 @@ class SpareMaker:
         self._files.remove(spare.name)
 
     def close(self) -> None:
-        """Let go of the files; what was made stays for the next start to remove."""
+        """Close the files. They stay on disk; the next start removes them."""
         for spare in self._ready:
             spare.file.close()
         if self._filling is not None:

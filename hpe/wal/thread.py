@@ -1,13 +1,13 @@
-"""The write-ahead log thread's loop: gather what waits, write once, sync once, publish once.
+"""The loop of the write-ahead log thread: gather what waits, write once, sync once, publish once.
 
 Owns the log and its tail while it runs; called in that one thread. It shares two things with
-others: the inbox (the matching thread puts, this thread gets) and `publish` (called here, and made
-safe for that by its owner). Guarantees: items are published in the order they came, each
-once; under `batch` only after the sync that covers them; under the relaxed policies what was
-published is durable within interval_ms, and at the end. The head mark is written behind a rotation,
-when nothing was appended for a while, and at the end; never between an append and its publishing.
-After a failure nothing is published any more. Relies on CommandLog.append being durable as far as
-the policy says. Source: docs/log-format.md, "Sync policies" and "The head mark".
+other threads: the inbox (the matching thread puts, this thread gets) and `publish` (called here;
+its owner makes it safe for that). Guarantees: items are published in the order in which they came,
+each once; under `batch` only after the sync that covers them; under the relaxed policies they are
+durable within interval_ms of being published, and when `run` returns. The head mark is written
+after a rotation, after a pause, and at the end; never between an append and its publishing.
+After a failure, nothing more is published. Relies on CommandLog.append being as durable as the
+policy says. Source: docs/log-format.md, "Sync policies" and "The head mark".
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from hpe.wal.log import (
 )
 
 BATCH_IDLE_S: Final = 1.0
-"""With `batch`, the mark is written when nothing was appended for this long: seldom enough to cost
-nothing, and the tail rules still guard what is younger. Else it is interval_ms."""
+"""With `batch`, the mark is written when nothing was appended for this long: so rarely that it
+costs nothing, and the rules for tails still guard younger records. Otherwise it is interval_ms."""
 
 
 Item = TypeVar("Item", bound=HasOutput)
@@ -39,13 +39,13 @@ Item_co = TypeVar("Item_co", bound=HasOutput, covariant=True)
 
 
 class Inbox(Protocol[Item_co]):
-    """Where items come from; None is the last one. Both methods raise queue.Empty."""
+    """Where items come from; None is the last one. Both methods may raise queue.Empty."""
 
     def get(self, *, timeout: float | None) -> Item_co | None:
-        """Wait for the next one."""
+        """Wait for the next item."""
 
     def get_nowait(self) -> Item_co | None:
-        """Return the next one that is there."""
+        """Return the next item without waiting."""
 
 
 def run(
@@ -61,14 +61,14 @@ def run(
 
     Args:
         log: The log, writable (synced once since it was opened); this call does not close it.
-        tail: Its end.
-        inbox: Items in the order of their sequences; None is the last thing put.
-        publish: Gets each group once, with the last durable position; none when that alone moved.
-        policy: When to sync, the same that `log` has.
+        tail: The log's end.
+        inbox: Items in the order of their sequences; None is the last one.
+        publish: Called once per group with the durable position; with no items if only that moved.
+        policy: When to sync; the same policy that `log` has.
         clock: Seconds, monotonic.
 
     Returns:
-        The log's end, durable.
+        The log's end, all of it durable.
 
     Raises:
         WalWriteError: a write or sync failed; nothing more was published.
@@ -78,8 +78,8 @@ def run(
     group = _Group(inbox)
     interval_s = policy.interval_ms / 1000
     idle_s = BATCH_IDLE_S if policy.mode == "batch" else interval_s
-    due_s = inf  # when the oldest write that is not durable must be
-    mark_s = inf  # when nothing was appended for idle_s
+    due_s = inf  # deadline of the oldest write that is not durable
+    mark_s = inf  # when nothing will have been appended for idle_s
     while True:
         wake_s = min(due_s, mark_s)
         items = group.take(None if wake_s == inf else max(0.0, wake_s - clock()))
@@ -94,7 +94,7 @@ def run(
             due_s = clock() + interval_s
         if items:
             publish(items, tail.durable_position)
-            log.link()  # kept for the next record: it costs time, and here nobody waits for it
+            log.link()  # kept for the next record; computed here, where no reply waits for it
         if due_s < inf and (group.stopped or clock() >= due_s):
             tail = log.sync()
             due_s = inf
@@ -111,9 +111,9 @@ def run(
 
 
 def _append(log: CommandLog, tail: Tail, items: list[Item]) -> Tail:
-    """Log a group's bodies as one record; a group of queries only is no record.
+    """Log the bodies of a group as one record; a group of queries only makes no record.
 
-    Such a group only shows what is logged already, but that has to be where a start finds it.
+    Replies to queries show only what is logged, but a start must still find the log in its place.
     """
     logged = [item.output for item in items if item.output.body]
     if not logged:
@@ -129,7 +129,7 @@ def _append(log: CommandLog, tail: Tail, items: list[Item]) -> Tail:
 
 
 class _Group(Generic[Item]):
-    """Takes from the inbox all that waits and fits one record; holds back what does not."""
+    """Takes from the inbox all that waits and fits into one record; holds back the rest."""
 
     def __init__(self, inbox: Inbox[Item]) -> None:
         self._inbox = inbox
@@ -137,7 +137,7 @@ class _Group(Generic[Item]):
         self.stopped = False
 
     def take(self, timeout_s: float | None) -> list[Item]:
-        """Wait for one item, then take what is there; empty after the timeout or a bare stop."""
+        """Wait for one item, then take all that wait; empty after the timeout or a bare stop."""
         first = self._held
         self._held = None
         if first is None:

@@ -1,11 +1,11 @@
-"""The operator's explicit cut: take everything above a sequence off a log, and keep a copy.
+"""Truncation, the operator's explicit choice: cut everything above a sequence, and keep a copy.
 
 Owns nothing; called by `hpe wal truncate` in a process of its own, which holds the directory's lock
-meanwhile, so never beside a service. It is the one way past damage, because only a person can
-decide that what lies behind it may go. It needs no head mark and leaves one, so it is the way past
-a lost or contradicted mark, too. Guarantees: nothing is cut without a copy; interrupted anywhere
-and repeated it ends the same; recovery accepts the log that it leaves. Source: docs/log-format.md,
-"Truncation".
+meanwhile, so it never runs beside a service. It is the only way past damage, because only a person
+can decide that the commands after it may be lost. It needs no head mark and leaves one, so it is
+also the way past a lost or contradicted mark. Guarantees: nothing is cut without a copy; if it is
+interrupted and run again, the result is the same; recovery accepts the log that it leaves. Source:
+docs/log-format.md, "Truncation".
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ from hpe.wal.writer import (
 
 
 class Truncated(NamedTuple):
-    """Where the log ends now, and the files that keep what was cut."""
+    """Where the log ends now, and the files that keep the cut parts."""
 
     position: int
     kept: list[str]
 
 
 def truncate(files: LogFiles, at: int) -> Truncated:
-    """Cut everything above sequence `at`; a record is kept or cut whole.
+    """Cut everything above sequence `at`. Every record is kept or cut whole.
 
     Args:
         files: The data directory.
         at: The last sequence that stays; 0 empties the log.
 
     Raises:
-        DataDirectoryBusy: a service or another tool is at work there.
-        WalReadError: there is no such directory, or it cannot be read.
-        WalDamagedError: sequence `at` is not there, cannot be read, or is inside a record; the
-            message names where a cut is possible. Nothing was changed.
+        DataDirectoryBusy: a service or another tool is using the directory.
+        WalReadError: the directory does not exist or cannot be read.
+        WalDamagedError: sequence `at` is missing, unreadable or inside a record; the message names
+            where a cut is possible. Nothing was changed.
         WalWriteError: a step failed; run it again.
     """
-    files.names()  # fails where there is no directory; the lock would create a mistyped one
+    files.names()  # fails if the directory does not exist; locking would create a mistyped one
     files.lock()
     names = segment_names(files)
-    # A segment's name tells its first sequence, so damaged headers behind the cut need no reading.
+    # A segment's name is its first sequence, so damaged headers after the cut need not be read.
     readable = [name for name in names if name <= segment_name(max(at, 1))]
     if not readable:
         raise WalDamagedError(f"no segment holds sequence {at}")
@@ -77,9 +77,10 @@ def truncate(files: LogFiles, at: int) -> Truncated:
 
 
 def _write_anew(files: LogFiles, scan: Scan, entries: list[SegmentEntry], at: int) -> None:
-    """Write the last segment anew, even if nothing is cut off it, and the mark before and after.
+    """Rewrite the last segment, even if nothing is cut off it, and the mark before and after.
 
-    What was read may be in the page cache alone, and the mark must claim only what is durable.
+    The content that was read may be in the page cache only, and the mark may claim only what is
+    durable.
     """
     header = scan.segment.header._replace(salt=os.urandom(SALT_BYTES), durable_sequence=at)
     durable = min(durable_evidence(scan, None), at)
@@ -93,7 +94,7 @@ def _write_anew(files: LogFiles, scan: Scan, entries: list[SegmentEntry], at: in
 
 
 def _scan_last(files: LogFiles, names: list[str]) -> Scan:
-    """Read the segments in order, joints proven; give the last one."""
+    """Read the segments in order and verify their joints; return the scan of the last one."""
     scan: Scan | None = None
     for segment in open_segments(files, names):
         if scan is not None:
@@ -121,7 +122,7 @@ def _entries_up_to(scan: Scan, at: int) -> list[SegmentEntry]:
 
 
 def _move_aside(files: LogFiles, names: list[str]) -> list[str]:
-    """Rename segments that go whole, the newest first: what is left is a log at every moment."""
+    """Rename the segments that are cut whole, newest first, so that the rest is always a log."""
     kept = []
     for name in reversed(names):
         kept.append(cut_file_name(name, 0, files.read(name)))

@@ -1,8 +1,8 @@
-"""Prove a log without touching it: every checksum, the chain, and a replay into a new core.
+"""Verify a log without changing it: every checksum, the chain, and a replay into a new core.
 
-Owns nothing and changes nothing, not even the lock file; usable beside a running service, whose
-last frames it may then not see. Called by `hpe verify` and by tests. Guarantees: it judges as a
-start would, so when it returns, recovery of the same files would accept them and reach the reported
+Owns nothing and changes nothing, not even the lock file; it may run beside a service, whose newest
+frames it may then miss. Called by `hpe verify` and by tests. Guarantees: it judges as a start
+would, so when it returns, recovery of the same files would accept them and reach the reported
 state. Source: docs/log-format.md, "Verification".
 """
 
@@ -19,13 +19,13 @@ from hpe.wal.mark import MARK_NAME
 from hpe.wal.recovery import replay_record
 from hpe.wal.segments import SEGMENT_SUFFIX, Cut, LogImage, Scan, damaged, survey
 
-_LOOKS_MAX: Final = 10
-"""Beside a service under load a look may meet a start, or the middle of a write. That is seldom, so
-ten in a row are not that."""
+_SURVEYS_MAX: Final = 10
+"""Beside a busy service, a survey may coincide with a start or the middle of a write. That is rare:
+ten in a row have another cause."""
 
 
 class Verified(NamedTuple):
-    """A log that holds. `cut` is the torn tail that recovery would take off."""
+    """A log that passed. `cut` is the torn tail that recovery would remove."""
 
     last_sequence: int
     records: int
@@ -39,11 +39,11 @@ def verify(files: LogFiles, core: Core, report: Callable[[str], None]) -> Verifi
     Args:
         files: The data directory.
         core: A new core.
-        report: Gets one line per segment as soon as it was proven.
+        report: Called with one line per segment as soon as it is verified.
 
     Raises:
         WalDamagedError: the log is damaged; the message names file and offset.
-        LogVersionError: another version wrote it.
+        LogVersionError: another version wrote the log.
         Diverged: a command gives another result than logged.
         InvariantViolation: the state contradicts itself, conservation of money included.
         WalReadError: the files cannot be read.
@@ -61,11 +61,11 @@ def verify(files: LogFiles, core: Core, report: Callable[[str], None]) -> Verifi
 def _survey_settled(files: LogFiles) -> LogImage:
     """Survey a log that a service may be writing.
 
-    A start or an append between two reads looks like a contradiction or a torn frame, so what is
-    not clean counts only if nothing has changed when it was found.
+    A start or an append between two reads looks like a contradiction or a torn frame, so a fault
+    counts only if the files did not change while it was found.
     """
     before = _outline(files)
-    for _ in range(_LOOKS_MAX - 1):
+    for _ in range(_SURVEYS_MAX - 1):
         try:
             image = survey(files)
         except WalError:

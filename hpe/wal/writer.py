@@ -1,11 +1,11 @@
 """The log in local files: appends frames to segments and rotates them.
 
-Owns the segment that is written. Belongs to one thread at a time: recovery's until the log is
-handed over, then the write-ahead log thread. Guarantees: what a returned Tail calls durable was
-synced with success; a segment gets its name with a synced header, after its predecessor was
-synced whole; the head mark is never ahead of what is durable, and never names a segment that may
-not be there; after the first failure nothing is written any more. Relies on LogFiles for all that
-touches the disk. Source: docs/log-format.md, "Writing" and "The head mark".
+Owns the segment that is being written. Belongs to one thread at a time: recovery's until the log is
+handed over, then the write-ahead log thread. Guarantees: whatever a returned Tail calls durable was
+synced successfully; a segment gets its name after its header was synced and its predecessor was
+synced completely; the head mark is never ahead of what is durable, and never names a segment that
+may be missing; after the first failure nothing more is written. Relies on LogFiles for everything
+that touches the disk. Source: docs/log-format.md, "Writing" and "The head mark".
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from hpe.wal.segments import SEGMENT_SUFFIX, Cut, LogImage, Scan, SegmentEntry, 
 from hpe.wal.spare import PIECE_BYTES, Spare, SpareMaker
 
 SEGMENT_BYTES_MAX_DEFAULT: Final = 64 * 1024 * 1024
-"""Large enough that rotation is rare, small enough to be read whole and written anew at start."""
+"""Large enough to make rotation rare, small enough to be read and rewritten whole at start."""
 
 
 class FileLog:
     """CommandLog over segments in one directory.
 
     Attributes:
-        spares: Makes the files of the segments to come; the log works without anybody serving it.
+        spares: Makes the files of the next segments; the log also works if no thread serves it.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class FileLog:
         self.spares = SpareMaker(files, SEGMENT_SUFFIX, segment_bytes_max)
         self._tail = Tail(0, 0)
         self._link = GENESIS_HASH
-        self._unlinked: list[bytes] = []  # the last record, until somebody asks for its digest
-        self._image: LogImage | None = None  # what open found, until sync made it ours
+        self._unlinked: list[bytes] = []  # the last record, until its digest is needed
+        self._image: LogImage | None = None  # what `open` found; None after the first `sync`
         self._segment: WriteFile | None = None
         self._header: SegmentHeader | None = None
-        self._segment_bytes = 0  # where the next frame goes
-        self._filled_bytes = 0  # the segment's size: zeros from there on
-        self._spare_from = inf  # a frame that ends beyond it is the sign to make a spare
-        self._durable_bytes = 0  # of the segment: where the frame of the durable position ends
+        self._segment_bytes = 0  # offset of the next frame
+        self._filled_bytes = 0  # size of the segment, whose rest is zeros
+        self._spare_from = inf  # a frame that ends beyond this offset requests a spare
+        self._durable_bytes = 0  # offset in the segment at which the durable position's frame ends
         self._head = HeadMark(files)
         self._mark_due = False
         self._failed = False
@@ -81,7 +81,7 @@ class FileLog:
 
     @property
     def segment_count(self) -> int:
-        """Return the number of segments, that of the newest one."""
+        """Return the number of segments, which is the number of the newest one."""
         if self._header is not None:
             return self._header.number
         return 0 if self._image is None else len(self._image.segments)
@@ -90,9 +90,9 @@ class FileLog:
         """See CommandLog.
 
         Raises:
-            DataDirectoryBusy: another process has the directory.
+            DataDirectoryBusy: another process holds the directory.
             WalDamagedError: the end of the log is damaged; nothing was changed.
-            LogVersionError: another version wrote it.
+            LogVersionError: another version wrote the log.
         """
         self._files.lock()
         self._image = survey(self._files)
@@ -126,7 +126,7 @@ class FileLog:
                 segment.datasync()
                 tail = tail._replace(durable_position=tail.position)
                 self._durable_bytes = self._segment_bytes
-            segment.check_place()  # before anybody is answered
+            segment.check_place()  # before the commands are answered
         self._tail = tail
         return tail
 
@@ -138,7 +138,7 @@ class FileLog:
         return self._link
 
     def sync(self) -> Tail:
-        """See CommandLog. The first one writes the last segment anew, see `_adopt`."""
+        """See CommandLog. The first call rewrites the last segment, see `_adopt`."""
         with self._once():
             if self._segment is None:
                 self._adopt()
@@ -161,7 +161,7 @@ class FileLog:
         return self._mark_due
 
     def mark(self, *, closed: bool = False) -> None:
-        """See CommandLog. With `closed`, nobody serves `spares` any more."""
+        """See CommandLog. With `closed`, `spares` must not be served any more."""
         assert self._segment is not None
         assert not closed or self._tail.durable_position == self._tail.position
         with self._once():
@@ -169,7 +169,7 @@ class FileLog:
                 self._seal(self._segment)
                 self.spares.discard()
             self._write_mark(closed=closed)
-            self._segment.check_place()  # a stop may have nothing else to find it gone with
+            self._segment.check_place()  # otherwise a stop might not notice that it is gone
 
     def close(self) -> None:
         """See CommandLog. Releases the directory."""
@@ -186,16 +186,16 @@ class FileLog:
 
     @contextmanager
     def _once(self) -> Iterator[None]:
-        """Let nothing be written after a failure, even one between two files."""
+        """Forbid every write after a failure, even after one between two files."""
         if self._failed:
-            raise WalWriteError("the log failed before and takes nothing more")
+            raise WalWriteError("the log failed before and accepts nothing more")
         self._failed = True
         yield
         self._failed = False
 
     def _check_continues(self, expect: Tail, record: Record) -> None:
         if self._segment is None:
-            raise WalWriteError("the log was opened but not made durable: sync comes first")
+            raise WalWriteError("the log was opened but not made durable: call sync first")
         tail = self._tail
         if expect.position != tail.position:
             raise Fenced(f"the log ends at {tail.position}, expected {expect.position}")
@@ -210,13 +210,13 @@ class FileLog:
             return True
         if self._policy.mode == "every":
             return tail.position - tail.durable_position >= self._policy.every_commands
-        return False  # interval: the thread owns the clock
+        return False  # interval: the log thread watches the clock
 
     def _segment_with_room(self, frame_bytes: int) -> WriteFile:
         assert self._segment is not None
         end = self._segment_bytes + frame_bytes
         if end > self._filled_bytes and self._tail.position >= self._current_header.first_sequence:
-            # A spare is better than a segment that gets longer with every frame.
+            # Better a spare than a segment that grows with every frame.
             spare = self.spares.take()
             if spare is not None or end > self._segment_bytes_max:
                 self._rotate(self._segment, spare)
@@ -228,7 +228,7 @@ class FileLog:
     def _rotate(self, sealed: WriteFile, spare: Spare | None) -> None:
         # The successor's header is the proof that everything before it was durable.
         self._seal(sealed)
-        sealed.check_place()  # or the log would go on behind a hole
+        sealed.check_place()  # otherwise the log would go on after a gap
         sealed.close()
         self._tail = self._tail._replace(durable_position=self._tail.position)
         header = self._current_header
@@ -246,7 +246,7 @@ class FileLog:
         self._mark_due = True
 
     def _seal(self, segment: WriteFile) -> None:
-        """Take off what was filled ahead, and make all of the segment durable."""
+        """Remove the zeros that were filled ahead, and make the whole segment durable."""
         segment.truncate(self._segment_bytes)
         segment.sync()
 
@@ -257,11 +257,11 @@ class FileLog:
         self._mark_due = False
 
     def _adopt(self) -> None:
-        """Make what was read durable by writing the last segment anew.
+        """Make everything that was read durable by rewriting the last segment.
 
-        What a read shows may exist in the page cache alone: after a failed sync the pages count
-        as clean, so another sync of the old file would promise nothing. New pages of a new file
-        are written or the sync fails. The header then says that everything up to here is durable.
+        What was read may exist in the page cache only: after a failed sync, its pages count as
+        clean, so another sync of the old file would prove nothing. The new pages of a new file are
+        written, or the sync fails. The new header says that everything up to here is durable.
         """
         image = self._image
         assert image is not None
@@ -306,7 +306,7 @@ class FileLog:
         filled = filled_bytes(used, self._segment_bytes_max)
         try:
             segment = write_segment(self._files, header, entries, filled)
-        except NoSpace:  # there may be enough for what has to be written
+        except NoSpace:  # there may still be room for the records themselves
             filled = used
             segment = write_segment(self._files, header, entries)
         self._use(header, segment, used, filled)
@@ -333,10 +333,10 @@ class FileLog:
 
 
 def mark_of_rewriting(scan: Scan, durable_sequence: int, salt: bytes) -> Mark:
-    """Return the mark to be durable before a last segment is written anew with another salt.
+    """Return the mark that must be durable before a last segment is rewritten with another salt.
 
-    It claims what is known durable of the segment as it is: until the new one has taken its place
-    the power may still go, and take what only a read showed.
+    It claims what is known to be durable of the segment as it is: until the new one has taken its
+    place, a power cut may still take what was only read.
     """
     sequence, offset = scan.reach(durable_sequence)
     return mark_of(scan.segment.header, sequence, offset, other_salt=salt)
@@ -348,10 +348,10 @@ def segment_bytes(entries: Sequence[SegmentEntry]) -> int:
 
 
 def filled_bytes(used_bytes: int, segment_bytes_max: int) -> int:
-    """Return the size to which a segment is filled before it gets its name.
+    """Return the size to which a segment is filled with zeros before it gets its name.
 
-    Half a piece of room at least, a piece and a half at most: a start has to be quick, and by the
-    time that this is used up a spare is there.
+    That leaves room of half a piece to a piece and a half: a start must be fast, and by the time
+    the room is used up there is a spare.
     """
     pieces = -(-(used_bytes + PIECE_BYTES // 2) // PIECE_BYTES)
     return max(used_bytes, min(pieces * PIECE_BYTES, segment_bytes_max))
@@ -360,20 +360,20 @@ def filled_bytes(used_bytes: int, segment_bytes_max: int) -> int:
 def write_segment(
     files: LogFiles, header: SegmentHeader, entries: Sequence[SegmentEntry], size_bytes: int = 0
 ) -> WriteFile:
-    """Write a segment, whole and durable, in place of one with its name.
+    """Write a segment, complete and durable, replacing an existing one of its name.
 
     Args:
         files: The directory.
         header: Its place in the log, a new salt, and as durable sequence the last one in this
             segment or before.
         entries: The records it begins with.
-        size_bytes: To where it is filled with zeros, if that is behind the records.
+        size_bytes: The size up to which it is filled with zeros, if the records end before that.
 
     Returns:
         The file, open for writing.
 
     Raises:
-        NoSpace: there is no room for all of it.
+        NoSpace: there is not enough room.
         WalWriteError: another step failed.
     """
     chunks = chain(_segment_chunks(header, entries), _zeros(size_bytes - segment_bytes(entries)))
@@ -381,10 +381,10 @@ def write_segment(
 
 
 def keep_cut(files: LogFiles, name: str, offset: int, data: bytes) -> str:
-    """Copy bytes that are about to be cut to a file aside, durably; returns its name.
+    """Copy bytes that are about to be cut to a file, durably; return the file's name.
 
-    The content is part of the name, so a cut that was interrupted and is repeated makes no second
-    copy, and two cuts at one place keep both.
+    The name contains a digest of the content, so repeating an interrupted cut makes no second
+    copy, and two different cuts at the same place are both kept.
     """
     cut_name = cut_file_name(name, offset, data)
     write_file(files, cut_name, [data]).close()
@@ -392,7 +392,7 @@ def keep_cut(files: LogFiles, name: str, offset: int, data: bytes) -> str:
 
 
 def cut_file_name(name: str, offset: int, data: bytes) -> str:
-    """Name the file that keeps what was cut from a segment."""
+    """Return the name of the file that keeps a cut of a segment."""
     return f"{name}.{offset}.{crc32(data):08x}.cut"
 
 

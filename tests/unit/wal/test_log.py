@@ -50,9 +50,9 @@ def test_every_truncation_and_extension_is_refused():
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (Record(0, 5, GENESIS_HASH, (b"x",)), "no sequence range"),
-        (Record(6, 5, GENESIS_HASH, (b"x",)), "no sequence range"),
-        (Record(1, 5, GENESIS_HASH, ()), "without a body"),
+        (Record(0, 5, GENESIS_HASH, (b"x",)), "not a range of sequences"),
+        (Record(6, 5, GENESIS_HASH, (b"x",)), "not a range of sequences"),
+        (Record(1, 5, GENESIS_HASH, ()), "at least one body"),
     ],
 )
 def test_impossible_records_are_refused(record, words):
@@ -61,7 +61,7 @@ def test_impossible_records_are_refused(record, words):
 
 
 def test_foreign_bytes_are_refused():
-    with pytest.raises(ValueError, match="starts b'HPR2', found b'HPR1'"):
+    with pytest.raises(ValueError, match="starts with b'HPR2', found b'HPR1'"):
         Record.decode(b"HPR1" + RECORD.encode()[4:])
 
 

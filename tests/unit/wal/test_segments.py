@@ -166,9 +166,9 @@ def test_a_sealed_segment_with_a_bad_frame_is_damage(log):
 def test_a_header_that_is_cut_is_damage_wherever_it_is(log):
     path = log / names(log)[-1]
     path.write_bytes(path.read_bytes()[: HEADER_BYTES - 1])
-    refused(log, "103 bytes are too few for the header")
+    refused(log, "takes 104 bytes, found 103")
     path.write_bytes(b"")
-    refused(log, "0 bytes are too few for the header")
+    refused(log, "takes 104 bytes, found 0")
 
 
 def test_segments_that_hold_other_records_of_the_same_sequences_do_not_join(tmp_path):

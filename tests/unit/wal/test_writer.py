@@ -136,7 +136,7 @@ def test_another_tail_is_fenced_and_changes_nothing(files):
 def test_nothing_is_appended_before_what_was_read_is_durable(files):
     log = FileLog(files, BATCH)
     tail = log.open()
-    with pytest.raises(WalWriteError, match="sync comes first"):
+    with pytest.raises(WalWriteError, match="call sync first"):
         log.append(tail, record(log, tail))
     log.close()
 
@@ -154,7 +154,7 @@ def test_after_a_failure_the_log_takes_nothing_more(tmp_path):
         log.append(tail, record(log, tail))
     done = len(files.operations)
     for call in (lambda: log.append(tail, record(log, tail)), log.sync, log.mark):
-        with pytest.raises(WalWriteError, match="failed before and takes nothing more"):
+        with pytest.raises(WalWriteError, match="failed before and accepts nothing more"):
             call()
     assert len(files.operations) == done
     log.close()
