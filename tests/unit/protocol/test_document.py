@@ -191,7 +191,9 @@ def test_columns_of_short_rows(section, row):
 
 
 def test_fields_that_may_be_below_zero_are_named():
-    (sentence,) = re.findall(r"Below zero may be only (.*?)\. ", SECTIONS["Values"], re.DOTALL)
+    (sentence,) = re.findall(
+        r"Only these may be negative: (.*?)\.\s", SECTIONS["Values"], re.DOTALL
+    )
     assert tuple(re.findall(r"`(\w+)`", sentence)) == SIGNED
     fields = {
         field.name: field.type
