@@ -1,6 +1,6 @@
 """hpe: a durable, deterministic spot exchange engine.
 
-The public names, loaded on first use: a tool that only replays a log (hpe verify) or a test of
+The public names are loaded on first use: a tool that only replays a log (hpe verify) or a test of
 the core needs no Trio, and `import hpe.core` must not load the whole service.
 """
 
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its home (PEP 562)."""
+    """Load a public name from its module (PEP 562)."""
     if name == "errors":
         return import_module("hpe.errors")
     if name not in _HOMES:

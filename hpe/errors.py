@@ -1,8 +1,8 @@
-"""The exception tree: what can go wrong outside the rules of the exchange.
+"""The exception tree: everything that can go wrong outside the rules of the exchange.
 
 Business outcomes are values (RejectReason, CancelReason in protocol/codes.py), never exceptions.
-Every HpeError says what was found and what was expected; `exit_code` is what `hpe serve` ends
-with when it reaches the top (sysexits numbers; the table is in docs/operations.md).
+Every HpeError says what was found and what was expected. `exit_code` is the exit code of
+`hpe serve` when the error reaches the top (sysexits numbers; docs/operations.md has the table).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 
 class HpeError(Exception):
-    """Base of everything that hpe raises on purpose."""
+    """Base of all exceptions that hpe raises on purpose."""
 
     exit_code: ClassVar[int] = 70
 
@@ -36,21 +36,21 @@ class ListenError(HpeError):
 
 
 class WalError(HpeError):
-    """Base of the log's faults."""
+    """Base of the log's errors."""
 
 
 class WalWriteError(WalError):
-    """A write or sync of the log failed. Fatal: never retried, nothing undurable is answered."""
+    """A write or sync of the log failed. Fatal: it is never retried, and nothing is answered."""
 
     exit_code = 74
 
 
 class Fenced(WalWriteError):
-    """The log's tail is not the expected one: something else wrote. Nothing was appended."""
+    """The log's tail is not the expected one: another writer appended. Nothing was written."""
 
 
 class WalReadError(WalError):
-    """The log's files cannot be read (the device or its permissions). Nothing was changed."""
+    """The log's files cannot be read (device error or permissions). Nothing was changed."""
 
     exit_code = 74
 
@@ -62,19 +62,19 @@ class LogVersionError(WalError):
 
 
 class RecoveryStopped(WalError):
-    """Recovery was asked to stop before it ended. The log is as it was; start again later."""
+    """Recovery was asked to stop before it ended. The log is unchanged; start again later."""
 
     exit_code = 0
 
 
 class WalDamagedError(WalError):
-    """The log holds bytes that no crash explains. Nothing was changed."""
+    """The log contains bytes that no crash explains. Nothing was changed."""
 
     exit_code = 65
 
 
 class Diverged(WalError):
-    """Replaying a logged command gave another result than the log holds."""
+    """Replaying a logged command gave another result than was logged."""
 
     exit_code = 65
 
@@ -84,28 +84,28 @@ class Diverged(WalError):
 
 
 class StateError(HpeError):
-    """Bytes that should be a dumped state are none, or one of another core version."""
+    """Bytes that should be a dumped state are not one, or come from another core version."""
 
     exit_code = 65
 
 
 class InvariantViolation(Exception):
-    """The engine's own state contradicts itself: a bug. Ends the service; nobody catches it."""
+    """The engine's own state contradicts itself: a bug. Ends the service; nothing catches it."""
 
 
 class ProtocolError(HpeError):
-    """The peer sent bytes that are no frame of this protocol."""
+    """The peer sent bytes that are not a frame of this protocol."""
 
 
 class RequestError(HpeError):
-    """Base of what a request of a client or of the in-process API can raise."""
+    """Base of the errors that requests raise, in clients and in the in-process API."""
 
 
 class RequestRefused(RequestError):
     """The server answered `error`: the request was not executed.
 
-    `field` names the field that is wrong, "" where none is; `detail` says what was sent in it and
-    what is allowed; `request` and `frame` are what was sent, None and b"" where that is not known.
+    `field` names the wrong field, "" if there is none; `detail` says which value was sent and what
+    is allowed; `request` and `frame` are what was sent, None and b"" if that is not known.
     """
 
     def __init__(
@@ -122,16 +122,16 @@ class RequestRefused(RequestError):
         self.field = field
 
     def __str__(self) -> str:
-        """Return what was refused, and about which argument."""
+        """Return what was refused, and because of which argument."""
         return f"{super().__str__()}: {self.detail}" if self.detail else super().__str__()
 
 
 class OrderRejected(RequestError):
-    """The request was executed to a business reject; `response` is the whole answer.
+    """The request was executed and rejected; `response` is the whole answer.
 
-    `limit_of` says whose limit it was: "user", "key" or "service"; "" for a reject without a limit.
-    `detail` says which argument was found and what is allowed, "" where it is about none; `request`
-    is what was sent, None where that is not known.
+    `limit_of` says whose limit was reached: "user", "key" or "service"; "" if it was not a limit.
+    `detail` says which argument was found and what is allowed, "" if no argument is wrong;
+    `request` is what was sent, None if that is not known.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class OrderRejected(RequestError):
         self.detail = detail
 
     def __str__(self) -> str:
-        """Return what was rejected, and about which argument."""
+        """Return what was rejected, and because of which argument."""
         return f"{super().__str__()}: {self.detail}" if self.detail else super().__str__()
 
 
@@ -165,19 +165,19 @@ class NotConnected(RequestError):
 
 
 class StreamEnded(RequestError):
-    """The server ended a stream: what it follows is no more."""
+    """The server ended a stream, because what it follows no longer exists."""
 
 
 class ReplyTimeout(RequestError):
-    """No reply to a command within the deadline: its outcome is unknown until `outcome` tells it.
+    """No reply to a command came in time: its outcome is unknown until `outcome` is asked.
 
     Args:
-        session_id: of the session that sent it.
-        request_id: of the command.
+        session_id: the session that sent it.
+        request_id: the command's id.
         frame: what was sent, so that another client of that session can ask, too.
 
     Attributes:
-        show: makes what the client's method returns of the result, once it is known.
+        show: converts the result, once it is known, to what the client's method returns.
     """
 
     def __init__(self, session_id: int, request_id: int, frame: bytes = b"") -> None:
@@ -191,19 +191,19 @@ class ReplyTimeout(RequestError):
     def _text(session_id: int, request_id: int) -> str:
         return (
             f"no reply to request {request_id} of session {session_id} in time: it may have been "
-            "executed, or may still be. Do not send it again as a new one: outcome(error), of the "
-            "same client, gives what became of it; retry(...) does so by itself"
+            "executed, or may still be. Do not send it again as a new request: outcome(error) of "
+            "the same client returns its outcome; retry(...) does all this by itself"
         )
 
 
 class QueryTimeout(ReplyTimeout):
-    """No reply to a query within the deadline. It changes nothing: ask again, as a new one."""
+    """No reply to a query came in time. It changes nothing: ask again, as a new request."""
 
     @staticmethod
     def _text(session_id: int, request_id: int) -> str:
         return (
-            f"no reply to request {request_id} of session {session_id} in time: it executes no "
-            "command, so that it can be sent again"
+            f"no reply to request {request_id} of session {session_id} in time: it is a query and "
+            "changes nothing, so it can be sent again"
         )
 
 
@@ -222,4 +222,4 @@ class AcknowledgedLost(RequestError):
 
 
 class SessionTaken(RequestError):
-    """Another client used this client's session meanwhile: whose requests are whose is lost."""
+    """Another client meanwhile used this client's session: their requests cannot be told apart."""

@@ -1,6 +1,6 @@
-"""Addresses as people write them: host and port.
+"""Network addresses as people write them: host and port.
 
-Pure functions that both sides of a connection use.
+Pure functions, used on both sides of a connection.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import ipaddress
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Split "host:port" or "[v6]:port".
+    """Split "host:port" or "[v6]:port" into host and port.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the address has neither form.
     """
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -22,16 +22,16 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def can_be_name(host: str) -> bool:
-    """True if the system can be asked for an address of this name."""
+    """True if the system can be asked to resolve this name."""
     try:
         return host.encode("idna") != b"" and "\0" not in host
-    except UnicodeError:  # a part of it is empty or too long
+    except UnicodeError:  # a label is empty or too long
         return False
 
 
 def is_loopback(host: str) -> bool:
-    """True if only programs of this machine can reach a service that listens there."""
+    """True if only programs on this machine can reach a service that listens on this host."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return False  # a host name: where it leads is not known here, so it counts as remote
+        return False  # a host name: it may resolve to anything, so it counts as remote

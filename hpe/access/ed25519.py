@@ -1,12 +1,12 @@
-"""Ed25519 signatures: the one place that knows the package `cryptography`.
+"""Ed25519 signatures: the only module that uses the package `cryptography`.
 
-Owns the optional dependency (the extra `hpe-exchange[ed25519]`): it is imported when a key of
-this scheme is used and not before. Pure functions over bytes; any thread may call them.
-Guarantees: without the package every function that signs or verifies raises ConfigError that
-names the extra. The package takes any 32 bytes for a public key, and with one of small order a
-constant signature fits every message: hence `fault_of_public_key` (RFC 8032, section 5.1.3).
-Costs per call: 0.1 ms to sign, 0.2 ms to verify, against 0.01 ms of an HMAC, which is short
-enough for the Trio loop.
+Owns the optional dependency (the extra `hpe-exchange[ed25519]`), which is imported only when a key
+of this scheme is used. Pure functions over bytes; any thread may call them. Guarantees: without
+the package, every function that signs or verifies raises ConfigError that names the extra. The
+package accepts any 32 bytes as a public key, and under one of small order a constant signature is
+valid for every message: hence `fault_of_public_key` (RFC 8032, section 5.1.3).
+Costs per call: 0.1 ms to sign and 0.2 ms to verify, against 0.01 ms for an HMAC; short enough for
+the Trio loop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ROOT_OF_MINUS_ONE: Final = pow(2, (_P - 1) // 4, _P)
 
 
 def require() -> ModuleType:
-    """Return the package's module; called early, so that its absence shows before any logon.
+    """Return the package's module. Called early, so that its absence shows before any logon.
 
     Raises:
         ConfigError: the package is not installed.
@@ -41,7 +41,7 @@ def require() -> ModuleType:
 
 
 def new_private_key() -> bytes:
-    """Draw a private key."""
+    """Return a new random private key."""
     key: bytes = require().Ed25519PrivateKey.generate().private_bytes_raw()
     return key
 
@@ -54,23 +54,23 @@ def public_key(private_key: bytes) -> bytes:
 
 
 def fault_of_public_key(public_key: bytes) -> str:
-    """Return what is wrong with 32 bytes as a public key; "" for nothing. Costs 0.2 ms."""
+    """Return what is wrong with 32 bytes as a public key, "" if nothing. Takes 0.2 ms."""
     number = int.from_bytes(public_key, "little")
     sign, y = number >> 255, number & (1 << 255) - 1
     if y >= _P:
         return "a number beyond the field"
     x = _x_of(y)
     if x is None or (x == 0 and sign):
-        return "no point of the curve"
+        return "no point on the curve"
     point = (x, y, 1)
     for _ in range(3):
         point = _double(*point)
-    # Eight times the point: the neutral one, whose x is 0, only for a small order.
+    # Eight times a point is the neutral element, whose x is 0, only if its order is small.
     return "a point of small order" if point[0] == 0 else ""
 
 
 def _x_of(y: int) -> int | None:
-    """Return an x that belongs to y on the curve; None where there is none."""
+    """Return an x such that (x, y) is on the curve, None if there is none."""
     u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
     x = u * v**3 * pow(u * v**7, (_P - 5) // 8, _P) % _P
     if v * x * x % _P == u:
@@ -79,7 +79,7 @@ def _x_of(y: int) -> int | None:
 
 
 def _double(x: int, y: int, z: int) -> tuple[int, int, int]:
-    """Add the point (x/z, y/z) to itself (dbl-2008-bbjlp of the Explicit-Formulas Database)."""
+    """Double the point (x/z, y/z) (dbl-2008-bbjlp of the Explicit-Formulas Database)."""
     xx, yy = x * x % _P, y * y % _P
     f = (yy - xx) % _P
     j = (f - 2 * z * z) % _P
@@ -87,7 +87,7 @@ def _double(x: int, y: int, z: int) -> tuple[int, int, int]:
 
 
 def sign(private_key: bytes, message: bytes) -> bytes:
-    """Sign a message."""
+    """Return the signature of a message."""
     signature: bytes = require().Ed25519PrivateKey.from_private_bytes(private_key).sign(message)
     return signature
 

@@ -1,10 +1,10 @@
-"""Key files: where secrets rest on disk, readable by their owner alone.
+"""Key files: secrets at rest, readable by their owner alone.
 
-Owns two formats, both JSON: the service's key file (every key, changed by `hpe keys`) and a
-client's (its own key). Blocking; any thread may call it. Guarantees: a file that others could read
-or that another user owns is refused; a change is atomic, durable and exclusive, so that two
-commands at once lose nothing and a crash leaves the old file or the new one; no error quotes
-content of a file but ids and users. Relies on POSIX rename, fsync and flock. Rules:
+Owns two formats, both JSON: the service's key file (all keys, changed by `hpe keys`) and a
+client's (its own key). Blocking; any thread may call it. Guarantees: a file that other users could
+read or that another user owns is refused; a change is atomic, durable and exclusive, so that
+concurrent commands lose nothing and a crash leaves either the old file or the new one; errors quote
+nothing from a file except ids and users. Relies on POSIX rename, fsync and flock. Rules:
 docs/operations.md, "Keys".
 """
 
@@ -43,7 +43,7 @@ _OTHERS: Final = stat.S_IXUSR | stat.S_IRWXG | stat.S_IRWXO
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One key of the service's file. Of `secret` and `public_key` it has what its scheme needs."""
+    """One key of the service's file. Its scheme needs either `secret` or `public_key`."""
 
     id: str
     role: str
@@ -65,10 +65,10 @@ class _ClientFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def load_keys(path: str | Path) -> Keys:
-    """Read the service's key file.
+    """Return the keys in the service's key file.
 
     Raises:
-        ConfigError: it cannot be read, others could read it, or something in it is wrong.
+        ConfigError: it cannot be read, other users could read it, or its content is wrong.
     """
     file: _KeyFile = _decode(path, _KeyFile)
     if file.version != VERSION:
@@ -77,21 +77,21 @@ def load_keys(path: str | Path) -> Keys:
     for number, row in enumerate(file.keys):
         entry = _entry(row, f"{path}: keys[{number}]")
         if entry.id in keys:
-            raise ConfigError(f"{path}: key {entry.id} stands there twice")
+            raise ConfigError(f"{path}: key {entry.id} is listed twice")
         keys[entry.id] = entry
     return keys
 
 
 @contextlib.contextmanager
 def changed_keys(path: str | Path) -> Iterator[dict[str, KeyEntry]]:
-    """Change the service's key file in a block: what the dictionary holds at its end is written.
+    """Change the service's key file: what the dictionary holds when the block ends is written.
 
-    A file that is not there is made. An exception in the block leaves the file as it was.
+    A missing file is created. An exception in the block leaves the file unchanged.
 
     Raises:
         ConfigError: as load_keys, or the file cannot be written.
     """
-    real = Path(os.path.realpath(path))  # rename would put a file in place of a symbolic link
+    real = Path(os.path.realpath(path))  # renaming would replace a symbolic link by a file
     with _locked(real):
         keys = dict(load_keys(real)) if os.path.lexists(real) else {}
         yield keys
@@ -104,10 +104,10 @@ def changed_keys(path: str | Path) -> Iterator[dict[str, KeyEntry]]:
 
 
 def read_client_key(path: str | Path) -> Key:
-    """Read a client's key file.
+    """Return the key in a client's key file.
 
     Raises:
-        ConfigError: it cannot be read, others could read it, or something in it is wrong.
+        ConfigError: it cannot be read, other users could read it, or its content is wrong.
     """
     file: _ClientFile = _decode(path, _ClientFile)
     check_key_id(file.id)
@@ -116,10 +116,10 @@ def read_client_key(path: str | Path) -> Key:
 
 
 def write_client_key(path: str | Path, key: Key) -> None:
-    """Write a client's key file; one that is there is not overwritten.
+    """Write a client's key file; an existing file is never overwritten.
 
     Raises:
-        ConfigError: it exists or cannot be written.
+        ConfigError: the file exists or cannot be written.
     """
     content = _encode(_ClientFile(key.id, key.secret.hex(), str(key.scheme)))
     try:
@@ -130,23 +130,25 @@ def write_client_key(path: str | Path, key: Key) -> None:
             os.unlink(path)
             raise
     except FileExistsError:
-        raise ConfigError(f"{path}: exists already; a key there may be in use") from None
+        raise ConfigError(f"{path}: already exists; a key in it may be in use") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def key_of_environment(environment: Mapping[str, str]) -> Key | None:
-    """Make a client's key of HPE_KEY_ID, HPE_KEY_SECRET and HPE_KEY_SCHEME; None: there is none.
+    """Return the key in HPE_KEY_ID, HPE_KEY_SECRET and HPE_KEY_SCHEME, None if none is set.
 
     Raises:
-        ConfigError: one of the first two stands alone, or a value is wrong.
+        ConfigError: only one of the first two is set, or a value is wrong.
     """
     key_id, secret = environment.get("HPE_KEY_ID"), environment.get("HPE_KEY_SECRET")
     if key_id is None and secret is None:
         return None
     if key_id is None or secret is None:
         missing = "HPE_KEY_ID" if key_id is None else "HPE_KEY_SECRET"
-        raise ConfigError(f"environment {missing}: not set; HPE_KEY_ID and HPE_KEY_SECRET are one")
+        raise ConfigError(
+            f"environment {missing}: not set; HPE_KEY_ID and HPE_KEY_SECRET are set together"
+        )
     return Key.from_text(key_id, secret, environment.get("HPE_KEY_SCHEME", Scheme.HMAC_SHA256))
 
 
@@ -179,7 +181,7 @@ def _decode(path: str | Path, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # Only the place: the text of an error may quote what was found there.
+        # Only the location: an error's text may quote what was found there.
         text, _, place = str(error).partition(" - at `")
         place = f"at {place.rstrip('`')}" if place else "not valid JSON of a key file"
         missing = text if text.startswith("Object missing required field") else "not as allowed"
@@ -200,9 +202,9 @@ def _check_private(status: os.stat_result, path: str | Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a file against other commands, by another one that is beside it meanwhile.
+    """Lock a file against other commands, by means of a lock file beside it.
 
-    Not by its directory: a service that keeps its log there holds that as long as it runs.
+    The directory cannot serve as the lock: a service that keeps its log there holds it all along.
     """
     lock = path.with_name(f".{path.name}.lock")
     try:
@@ -212,14 +214,14 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # While it is held: a process that waits for it sees that it is no longer the one there.
+        # While it is locked, so that a process that waits for it sees that it has been removed.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(lock)
         os.close(descriptor)
 
 
 def _take(lock: Path) -> int:
-    """Open and lock the file that has this name once it is locked."""
+    """Open and lock the lock file; repeat until the locked file still has this name."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
         descriptor = os.open(lock, flags, 0o600)
@@ -228,7 +230,7 @@ def _take(lock: Path) -> int:
             if os.path.samestat(os.fstat(descriptor), os.lstat(lock)):
                 return descriptor
         except FileNotFoundError:
-            pass  # the process that had it before is through
+            pass  # the process that had locked it removed it meanwhile
         except BaseException:
             os.close(descriptor)
             raise
@@ -240,7 +242,7 @@ def _encode(content: msgspec.Struct) -> bytes:
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    """Fill a new file durably and close it."""
+    """Write a new file durably and close it."""
     with open(descriptor, "wb") as file:
         file.write(content)
         file.flush()
@@ -248,7 +250,7 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write aside with mode 0600 and rename: no moment shows half of it, or shows it to others."""
+    """Write a new file with mode 0600 and rename it, so nobody sees half of it or may read it."""
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:

@@ -1,8 +1,8 @@
-"""Keys: what a client proves itself with, and what the service knows of it.
+"""Keys: what a client proves its identity with, and what the service stores about each.
 
-Owns the two sides of a key and the notation of the users that it may act for. Pure, immutable; any
-thread may use it; key_files.py has the files. Guarantees: neither side's repr shows a secret, and
-no error here quotes one: what was found is told only where it cannot be a secret. Rules:
+Owns the two sides of a key and the notation of the users that it may act for. Pure and immutable;
+any thread may use it; key_files.py reads and writes the files. Guarantees: neither side's repr
+shows a secret, and no error quotes one: errors quote only what cannot be a secret. Rules:
 protocol.md, "Logon", and docs/operations.md, "Keys".
 """
 
@@ -21,7 +21,7 @@ from hpe.protocol.enums import Role
 from hpe.protocol.limits import HOUSE_USER, INT_MAX
 
 SECRET_BYTES: Final = 32
-"""Length of every secret: HMAC-SHA256 gains nothing from more, and Ed25519 has no other."""
+"""Length of every secret: HMAC-SHA256 gains nothing from more, and Ed25519 requires it."""
 
 ROLE_NAMES: Final = {
     "trader": Role.TRADER,
@@ -29,7 +29,7 @@ ROLE_NAMES: Final = {
     "market-data": Role.MARKET_DATA,
     "operator": Role.OPERATOR,
 }
-"""How files and the command line call the roles that a key can have."""
+"""The names of the roles that a key can have, in files and on the command line."""
 
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _USER: Final = re.compile(r"[1-9][0-9]{0,18}")
@@ -37,7 +37,7 @@ _USERS: Final = re.compile(r"[0-9, -]*")
 
 
 class Scheme(StrEnum):
-    """How a key proves itself: by a secret that both sides know, or by a signature."""
+    """How a key is proven: by a secret that both sides know, or by a signature."""
 
     HMAC_SHA256 = "hmac-sha256"
     ED25519 = "ed25519"
@@ -48,12 +48,12 @@ class Key:
     """The client's side of a key.
 
     Attributes:
-        id: what `hello` names.
+        id: the id that `hello` names.
         secret: the shared secret, or the Ed25519 private key.
-        scheme: how it is used.
+        scheme: how the secret is used.
 
     Raises:
-        ConfigError: an id or a secret that no key can have.
+        ConfigError: no key can have this id or secret.
     """
 
     id: str
@@ -61,13 +61,13 @@ class Key:
     scheme: Scheme = Scheme.HMAC_SHA256
 
     def __post_init__(self) -> None:
-        """Check the shape, without a word about the secret itself."""
+        """Check the id and the secret's length; never quote the secret."""
         check_key_id(self.id)
         check_secret(self.secret, f"key {self.id}")
 
     @classmethod
     def from_text(cls, key_id: str, secret: str, scheme: str = Scheme.HMAC_SHA256) -> Self:
-        """Make a key of the words that `hpe keys add` gave: the secret is hexadecimal."""
+        """Make a key from the text that `hpe keys add` printed: the secret is hexadecimal."""
         check_key_id(key_id)
         return cls(key_id, parse_secret(secret, f"key {key_id}"), parse_scheme(scheme))
 
@@ -77,10 +77,10 @@ class KeyEntry:
     """The service's side of a key.
 
     Attributes:
-        id: what `hello` names.
-        scheme: how it proves itself.
+        id: the id that `hello` names.
+        scheme: how the key is proven.
         role: what its sessions may do.
-        users: a trader's accounts; the first and the last user of a gateway; else nothing.
+        users: a trader's accounts; a gateway's first and last user; empty for other roles.
         secret: the shared secret, or the Ed25519 public key.
     """
 
@@ -92,16 +92,16 @@ class KeyEntry:
 
     @property
     def role_name(self) -> str:
-        """The role as files and the command line call it."""
+        """The role's name in files and on the command line."""
         return next(name for name, role in ROLE_NAMES.items() if role is self.role)
 
     @property
     def users_text(self) -> str:
-        """The users as `parse_users` reads them."""
+        """The users in the notation that `parse_users` reads."""
         return ("-" if self.role is Role.GATEWAY else ",").join(map(str, self.users))
 
     def range_of(self, user: int) -> tuple[int, int] | None:
-        """Return the first and last user for whom `user`'s session may act; None: not its user."""
+        """Return the first and last user that `user`'s session may act for, None if not allowed."""
         match self.role:
             case Role.TRADER:
                 return (user, user) if user in self.users else None
@@ -115,58 +115,59 @@ class KeyEntry:
 
 
 Keys = Mapping[str, KeyEntry]
-"""Key id -> key, as the service knows them."""
+"""Key id -> key, on the service's side."""
 
 
 def new_secret() -> bytes:
-    """Draw the secret of an HMAC key."""
+    """Return a new random secret for an HMAC key."""
     return secrets.token_bytes(SECRET_BYTES)
 
 
 def check_key_id(key_id: str) -> None:
-    """Refuse what `hello` could not carry.
+    """Check that `hello` can carry this key id.
 
     Raises:
-        ConfigError: so it is.
+        ConfigError: it cannot.
     """
     if not _KEY_ID.fullmatch(key_id):
-        # A secret pasted into the wrong place is longer than an id: it is not repeated.
+        # A secret pasted into the wrong place is longer than an id, so it is not quoted.
         found = repr(key_id) if len(key_id) <= 32 else f"{len(key_id)} characters"
         raise ConfigError(f"key id: found {found}; allowed: 1-32 letters, digits, '_', '.', '-'")
 
 
 def check_secret(secret: bytes, where: str) -> None:
-    """Refuse a secret or public key of another length.
+    """Check the length of a secret or public key.
 
     Raises:
-        ConfigError: so it is.
+        ConfigError: the length is wrong.
     """
     if len(secret) != SECRET_BYTES:
         raise ConfigError(f"{where}: found {len(secret)} bytes; allowed: {SECRET_BYTES}")
 
 
 def parse_secret(text: str, where: str) -> bytes:
-    """Read a secret or a public key from hexadecimal digits.
+    """Return a secret or a public key from hexadecimal digits.
 
     Raises:
-        ConfigError: it is none; the text is not repeated.
+        ConfigError: the text is not such a number; it is not quoted.
     """
     try:
         secret = bytes.fromhex(text.strip())
     except ValueError:
-        # The cause would quote the place in the secret.
+        # The cause would quote a position in the secret.
         raise ConfigError(
-            f"{where}: found no hexadecimal text; allowed: {2 * SECRET_BYTES} hexadecimal digits"
+            f"{where}: found text that is not hexadecimal; allowed: {2 * SECRET_BYTES} hexadecimal "
+            "digits"
         ) from None
     check_secret(secret, where)
     return secret
 
 
 def parse_public_key(text: str, where: str) -> bytes:
-    """Read an Ed25519 public key from hexadecimal digits.
+    """Return an Ed25519 public key from hexadecimal digits.
 
     Raises:
-        ConfigError: it is none, or one that proves nothing; the text is not repeated.
+        ConfigError: it is not a public key, or one that proves nothing; the text is not quoted.
     """
     key = parse_secret(text, where)
     if fault := ed25519.fault_of_public_key(key):
@@ -175,10 +176,10 @@ def parse_public_key(text: str, where: str) -> bytes:
 
 
 def parse_scheme(text: str, where: str = "scheme") -> Scheme:
-    """Read the name of a scheme.
+    """Return the scheme of this name.
 
     Raises:
-        ConfigError: there is none of this name, or what it needs is not installed.
+        ConfigError: no scheme has this name, or a package that it needs is not installed.
     """
     if text not in tuple(Scheme):
         raise ConfigError(f"{where}: allowed: {', '.join(Scheme)}")
@@ -189,7 +190,7 @@ def parse_scheme(text: str, where: str = "scheme") -> Scheme:
 
 
 def parse_role(text: str, where: str = "role") -> Role:
-    """Read the name of a role.
+    """Return the role of this name.
 
     Raises:
         ConfigError: no key can have a role of this name.
@@ -200,12 +201,12 @@ def parse_role(text: str, where: str = "role") -> Role:
 
 
 def parse_users(role: Role, text: str, where: str = "users") -> tuple[int, ...]:
-    """Read for whom a key may act: "7,8" for a trader, "1000-1999" for a gateway, else nothing.
+    """Return the users: "7,8" for a trader, "1000-1999" for a gateway, "" for other roles.
 
     Raises:
-        ConfigError: the role has other users, or these are none.
+        ConfigError: the text does not name users, or not in the role's notation.
     """
-    # A secret in the wrong place has letters: it is not repeated.
+    # A secret in the wrong place contains letters, so it is not quoted.
     found = f"{where}: found {text!r}" if _USERS.fullmatch(text) else f"{where}: found other text"
     match role:
         case Role.TRADER:

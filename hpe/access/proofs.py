@@ -1,8 +1,8 @@
-"""The proof of a key at a logon: what is proven, how it is made, how it is checked.
+"""The proof of a key at logon: which bytes are signed, how they are signed and verified.
 
-Owns the bytes that are proven; both sides call it from their loops: an HMAC takes 0.01 ms, an
-Ed25519 verification 0.2 ms. Guarantees: a proof is good for one connection (nonces of both sides)
-and one hello (its bytes are part of what is proven); secrets are compared in constant time.
+Owns the signed bytes. Both sides call it from their event loops: an HMAC takes 0.01 ms, an
+Ed25519 verification 0.2 ms. Guarantees: a proof is valid for one connection (it covers the nonces
+of both sides) and one hello (it covers its bytes); secrets are compared in constant time.
 Source: protocol.md, "Logon".
 """
 
@@ -18,7 +18,7 @@ from hpe.access.keys import Key, Scheme
 from hpe.protocol.limits import NONCE_BYTES
 
 PROOF_CONTEXT: Final = b"hpe logon 1\0"
-"""Begins what is proven, so that no proof made for anything else can be one for a logon."""
+"""Prefix of the signed bytes, so that no proof made for another purpose is valid for a logon."""
 
 SCHEME_OF_LENGTH: Final = {
     hashlib.sha256().digest_size: Scheme.HMAC_SHA256,
@@ -27,17 +27,17 @@ SCHEME_OF_LENGTH: Final = {
 
 
 def new_nonce() -> bytes:
-    """Draw a nonce of either side."""
+    """Return a new random nonce, for either side."""
     return secrets.token_bytes(NONCE_BYTES)
 
 
 def prove(key: Key, server_nonce: bytes, client_nonce: bytes, hello_body: bytes) -> bytes:
-    """Make the signature of `logon`.
+    """Return the signature for `logon`.
 
     Args:
-        key: the client's.
-        server_nonce: of `challenge`.
-        client_nonce: goes into `logon` with the signature.
+        key: the client's key.
+        server_nonce: the nonce in `challenge`.
+        client_nonce: the nonce that `logon` carries beside the signature.
         hello_body: the bytes of hello as sent, without the length prefix.
 
     Raises:
@@ -50,12 +50,12 @@ def prove(key: Key, server_nonce: bytes, client_nonce: bytes, hello_body: bytes)
 
 
 def proven_bytes(server_nonce: bytes, client_nonce: bytes, hello_body: bytes) -> bytes:
-    """Return what is signed. Every part has a fixed length: no two logons give the same bytes."""
+    """Return the bytes to sign. Every part has a fixed length, so no two logons share them."""
     return PROOF_CONTEXT + server_nonce + client_nonce + hashlib.sha256(hello_body).digest()
 
 
 def is_proof(scheme: Scheme, secret: bytes, proof: bytes, message: bytes) -> bool:
-    """True if `proof` proves the key of which this is the secret, or the public part."""
+    """True if `proof` is valid for `message` and the key with this secret or public key."""
     if scheme is Scheme.ED25519:
         return ed25519.verify(secret, proof, message)
     return hmac.compare_digest(hmac.digest(secret, message, "sha256"), proof)

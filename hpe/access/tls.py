@@ -1,9 +1,9 @@
-"""TLS: the contexts of both sides.
+"""TLS contexts of both sides.
 
-Owns what is negotiated: TLS 1.2 or newer with OpenSSL's own choice of ciphers. Reads certificate
-and key files when a context is made and not later; OpenSSL gets what was read, not the paths. A
-context never changes: the service takes a new certificate by making a new context for the
-connections that come, so a bad file changes nothing.
+Owns what is negotiated: TLS 1.2 or newer, with OpenSSL's own choice of ciphers. Certificate and
+key files are read only when a context is made; OpenSSL gets their content, not their paths. A
+context never changes: for a new certificate, the service makes a new context for later
+connections, so a bad file changes nothing.
 Rules: docs/operations.md, "TLS".
 """
 
@@ -22,23 +22,23 @@ from hpe.files.small_files import file_of, read_small
 
 
 def server_context(certificate_file: str, key_file: str) -> ssl.SSLContext | None:
-    """Make the context of accepted connections; None when no certificate is configured.
+    """Return the context for accepted connections, None if no certificate is configured.
 
     Args:
         certificate_file: the setting tls_certificate, "" for none.
         key_file: the setting tls_key.
 
     Raises:
-        ConfigError: a file cannot be read, is none, or the key is not the certificate's.
+        ConfigError: a file cannot be read or has no certificate or key, or they do not match.
     """
     if not certificate_file:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Renegotiation lets a client make us do handshakes forever.
+    # Renegotiation would let a client request handshakes forever.
     context.options |= ssl.OP_NO_RENEGOTIATION
-    # Tickets resume handshakes, which long sessions do not need; a client that hangs up without
-    # having read them would turn our last bytes into a reset.
+    # Tickets are for resuming handshakes, which long sessions do not need. If a client hung up
+    # without having read them, its kernel would answer our last bytes with a reset.
     context.num_tickets = 0
     context.options |= ssl.OP_NO_TICKET
     pair = f"tls_certificate {certificate_file}, tls_key {key_file}"
@@ -54,13 +54,13 @@ def server_context(certificate_file: str, key_file: str) -> ssl.SSLContext | Non
 
 
 def client_context(certificates: str | Path | None = None) -> ssl.SSLContext:
-    """Make the context of a client, which proves the server's certificate and name.
+    """Return the context for a client, which verifies the server's certificate and name.
 
     Args:
-        certificates: PEM file of those to trust; None trusts what the system trusts.
+        certificates: PEM file of the certificates to trust; None trusts the system's.
 
     Raises:
-        ConfigError: the file cannot be read or holds no certificate.
+        ConfigError: the file cannot be read or contains no certificate.
     """
     if certificates is None:
         context = ssl.create_default_context()
@@ -70,30 +70,30 @@ def client_context(certificates: str | Path | None = None) -> ssl.SSLContext:
         with file_of(read_small(certificates)) as path:
             context = ssl.create_default_context(cafile=path)
     except ssl.SSLError as error:
-        raise ConfigError(f"{certificates}: holds no certificate in PEM form") from error
+        raise ConfigError(f"{certificates}: contains no certificate in PEM form") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def break_cycle(stream: trio.SSLStream[Any]) -> None:
-    """Empty a stream that nobody uses any more, so that it is no garbage in cycles.
+    """Clear a stream that is no longer used, so that it does not become cyclic garbage.
 
-    Such garbage of a server stays forever (collector.py), and Trio's streams know their
-    handshake, which knows its stream: 24 KiB with OpenSSL's buffers. Whoever made the stream
-    closes what it was made around.
+    A server never collects such garbage (collector.py). Trio's streams refer to their handshake,
+    which refers to its stream, and each takes 24 KiB with OpenSSL's buffers. The owner of the
+    stream closes the transport beneath it.
     """
     vars(stream).clear()
 
 
 def _check_secret(status: os.stat_result, path: str | Path) -> None:
-    """Refuse a private key with which others may do anything."""
+    """Refuse a private key file that other users can access in any way."""
     if status.st_mode & stat.S_IRWXO:
         raise ConfigError(
-            f"{path}: found mode {stat.S_IMODE(status.st_mode):04o}; allowed: one that gives "
-            f"others nothing, because it is the private key (chmod o= {path})"
+            f"{path}: found mode {stat.S_IMODE(status.st_mode):04o}; allowed: a mode that gives "
+            f"others no access, because it is the private key (chmod o= {path})"
         )
 
 
 def _no_password() -> str:
-    # Without this OpenSSL would ask on the terminal and hold the service up.
+    # Otherwise OpenSSL would ask on the terminal and block the service.
     raise ConfigError("tls_key: found an encrypted key; allowed: one without a password")

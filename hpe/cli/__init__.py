@@ -1,7 +1,7 @@
-"""The `hpe` command: picks the subcommand and turns what goes wrong into an exit code.
+"""The `hpe` command: runs a subcommand and turns exceptions into exit codes.
 
 Owns the mapping from exceptions to exit codes (sysexits numbers, docs/operations.md) and one
-clear line on stderr; each subcommand lives in its own module with `add_parsers`. Called once,
+clear line on stderr; each subcommand is a module of its own with `add_parsers`. Called once,
 in the main thread.
 """
 
@@ -21,11 +21,11 @@ from hpe.version import __version__
 EXIT_INTERNAL: Final = 70
 EXIT_INTERRUPTED: Final = 130
 EXIT_UNREAD: Final = 141
-"""The reader of the output (head, less) has gone: a shell's code when SIGPIPE ends a program."""
+"""The reader of the output (head, less) is gone: the code that a shell reports for SIGPIPE."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Make the parser of all subcommands."""
+    """Return the parser of all subcommands."""
     parser = argparse.ArgumentParser(prog="hpe", description="A durable spot exchange engine.")
     parser.add_argument("--version", action="version", version=f"hpe {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -35,17 +35,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     parsed = build_parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         code = run(parsed)
-        sys.stdout.flush()  # here, where a failure still has an exit code
+        sys.stdout.flush()  # here, where a failure can still set the exit code
         return code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Python flushes again at its end: give that a sink.
+        # Python flushes again when it exits: give it somewhere to write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_UNREAD
     except Exception as error:
@@ -53,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report_fault(error: Exception) -> int:
-    """Report on stderr what ended the command; return the exit code.
+    """Report on stderr why the command failed; return the exit code.
 
-    A fault that we raise on purpose is one line. Anything else is a bug and keeps its traceback.
+    An error that hpe raises on purpose takes one line. Any other is a bug and keeps its traceback.
     """
     for leaf in _leaves(error):
         if isinstance(leaf, HpeError):
@@ -67,11 +67,11 @@ def report_fault(error: Exception) -> int:
 
 
 def _say(text: str) -> None:
-    """Write to stderr if that is possible: on a full disk the exit code is all that is left."""
+    """Write to stderr if possible: on a full disk, only the exit code remains."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
-        # Python flushes again at its end and would exit with 120 for what it cannot write.
+        # Python flushes again when it exits, and would exit with 120 if it cannot write.
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # lives as long as the process
 
 

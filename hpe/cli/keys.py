@@ -1,9 +1,9 @@
-"""`hpe keys`: which keys may log on. Adds, lists and revokes keys in the service's key file.
+"""`hpe keys`: add, list and revoke the keys in the service's key file.
 
-Owns the arguments and the wording; the file is key_files.py's. A process of its own; a running
-service takes the file over on SIGHUP. Guarantees: a secret is shown once, alone on stdout, when it
-is made, and never again; what else `add` and `revoke` say goes to stderr. Exit codes: 0 done,
-2 wrong usage, 78 the file or a value is refused. Rules: docs/operations.md, "Keys".
+Owns the arguments and the wording; key_files.py owns the file. Runs in a process of its own; a
+running service loads the changed file on SIGHUP. Guarantees: a secret is shown once, alone on
+stdout, when it is made; everything else that `add` and `revoke` print goes to stderr. Exit codes:
+0 done, 2 wrong usage, 78 the file or a value is refused. Rules: docs/operations.md, "Keys".
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def add_parsers(subparsers: SubParsers) -> None:
 
 
 def run_add(arguments: argparse.Namespace) -> int:
-    """Make a key; returns the exit code."""
+    """Add a key; return the exit code."""
     file = _file(arguments)
     role = ROLE_NAMES[arguments.role]
     check_key_id(arguments.id)
@@ -83,11 +83,11 @@ def run_add(arguments: argparse.Namespace) -> int:
     known, private = _make(arguments, scheme)
     with changed_keys(file) as keys:
         if arguments.id in keys:
-            raise ConfigError(f"{file}: key {arguments.id} exists already; revoke it first")
+            raise ConfigError(f"{file}: key {arguments.id} already exists; revoke it first")
         entry = KeyEntry(arguments.id, scheme, role, users, known)
         keys[arguments.id] = entry
         if private is not None and arguments.save is not None:
-            # Before the key is good: a secret that could not be kept must open nothing.
+            # Before the key becomes valid: a secret that could not be saved must open nothing.
             write_client_key(arguments.save, Key(arguments.id, private, scheme))
     _say(f"added to {file}: {_describe(entry)}")
     _say("send SIGHUP to a running service to load it")
@@ -98,7 +98,7 @@ def run_add(arguments: argparse.Namespace) -> int:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Show all keys; returns the exit code."""
+    """List all keys; return the exit code."""
     entries = load_keys(_file(arguments)).values()
     if arguments.json:
         print(json.dumps([_facts(entry) for entry in entries], indent=1))
@@ -109,12 +109,12 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 def run_revoke(arguments: argparse.Namespace) -> int:
-    """Take a key away; returns the exit code."""
+    """Revoke a key; return the exit code."""
     file = _file(arguments)
-    load_keys(file)  # a file that is not there has no key to revoke, and is not made
+    load_keys(file)  # raises if the file does not exist, which `changed_keys` would create
     with changed_keys(file) as keys:
         if arguments.id not in keys:
-            raise ConfigError(f"{file}: there is no key {arguments.id}")
+            raise ConfigError(f"{file}: has no key {arguments.id}")
         del keys[arguments.id]
     _say(f"revoked in {file}: {arguments.id}")
     _say("send SIGHUP to a running service to close its connections")
@@ -127,7 +127,7 @@ def _file(arguments: argparse.Namespace) -> str:
 
 
 def _make(arguments: argparse.Namespace, scheme: Scheme) -> tuple[bytes, bytes | None]:
-    """Return what the service has to know, and the client's secret where it is made here."""
+    """Return what the service must know, and the client's secret if it is made here."""
     if scheme is Scheme.HMAC_SHA256:
         if arguments.public_key is not None or arguments.generate:
             raise ConfigError(f"--public-key, --generate: allowed: with --scheme {Scheme.ED25519}")

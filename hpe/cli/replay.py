@@ -1,11 +1,11 @@
-"""`hpe replay`: feed recorded order flow to a service over TCP and check everything it answers.
+"""`hpe replay`: feed recorded order flow to a service over TCP and check every answer.
 
 Owns the command's arguments, files, wording and exit codes (0 all as recorded, 1 something
-differed, 2 wrong usage or a flow that cannot be replayed); what is right is judged in
-hpe/orderflow/judge.py. Runs in a process of its own: one Trio loop, a task that sends and one that
-judges. Guarantees: commands go out in the order of the file, pipelined on one connection, with
-the queries for expected books right behind their command; every reply is judged. Only behind an
-uncross the flow waits, until the fills of the auction were asked for, page by page.
+differed, 2 wrong usage or a flow that cannot be replayed); hpe/orderflow/judge.py judges what is
+right. Runs in a process of its own: one Trio loop, a task that sends and one that judges.
+Guarantees: commands are sent in the order of the file, pipelined on one connection, each followed
+by the queries for its expected books; every reply is judged. The flow pauses only after an uncross,
+until the fills of the auction have been listed page by page.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ _PATIENT: Final = {
     "HPE_CANCELS_WAIT_MS_MAX": "60000",
     "HPE_REJECTS_PER_S": "0",
 }
-"""A recording is not in a hurry: on a busy machine its orders wait rather than be refused. And its
-rejects are those that were recorded, faster."""
+"""A recording is in no hurry: on a busy machine its orders wait rather than be refused. And its
+rejects are as recorded, only faster, so they must not be throttled."""
 
 SETUP_TIMEOUT_S: Final = 5.0
-"""Deadline of the few requests before the flow; a busy disk is no reason to give up."""
+"""Deadline of the few requests before the flow; generous, because a disk may be busy."""
 
 STALL_S_MAX: Final = 30.0
-"""Without an answer for this long, the service has failed."""
+"""If no answer comes for this long, the service has failed."""
 
 
 def add_parsers(subparsers: SubParsers) -> None:
@@ -102,7 +102,7 @@ def add_parsers(subparsers: SubParsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay a file; returns the exit code.
+    """Replay a file; return the exit code.
 
     Raises:
         HpeError: the service failed, or refused something for good.
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(slots=True)
 class ReplayResult:
-    """The result of a replay."""
+    """The result of one replay."""
 
     commands: int
     elapsed_s: float = 0.0
@@ -134,7 +134,7 @@ class ReplayResult:
     differences: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """Show the result in one line."""
+        """Return the result as one line."""
         verdict = f"{len(self.differences):,} DIFFERENCES" if self.differences else "all exact"
         rate = self.commands / self.elapsed_s
         return (
@@ -147,24 +147,24 @@ class ReplayResult:
 
 
 class Recording(NamedTuple):
-    """A flow, and how to make a judge of one run of it."""
+    """A flow, and a factory for the judge of one run of it."""
 
     commands: list[Command]
     judge: Callable[[], Judge]
 
 
 def load(file: Path, expect: Path | None = None) -> Recording:
-    """Read a flow and what must come out of it.
+    """Read a flow and its expected results.
 
     Raises:
-        OrderFlowError: a line is not of its form.
+        OrderFlowError: a line does not have its form.
         OSError: a file cannot be read.
-        ValueError: there is nothing to replay.
+        ValueError: the file contains no commands.
     """
     lines = read_lines(file)
     commands = list(parse_commands(lines))
     if not commands:
-        raise ValueError(f"{file} holds no commands")
+        raise ValueError(f"{file} contains no commands")
     if is_flash1(lines):
         checkpoints = parse_checkpoints(read_lines(expect or _beside(file, "sha256.csv")))
         return Recording(commands, lambda: HashJudge(checkpoints))
@@ -173,7 +173,7 @@ def load(file: Path, expect: Path | None = None) -> Recording:
 
 
 def _beside(file: Path, ending: str) -> Path:
-    """Find the file of the same name with another ending, compressed or not."""
+    """Return the file of the same name with another ending, compressed or not."""
     name = file.name.removesuffix(".gz").removesuffix(".cmd.csv")
     candidates = [file.with_name(f"{name}.{ending}{packed}") for packed in (".gz", "")]
     for candidate in candidates:
@@ -186,7 +186,7 @@ def _beside(file: Path, ending: str) -> Path:
 
 
 class _Sent(NamedTuple):
-    """A command on its way, the queries for the books after it, and the fills of an auction."""
+    """A sent command, the queries for the books after it, and the fills of an auction."""
 
     command: Command
     pending: Pending
@@ -208,15 +208,15 @@ def _service(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 async def replay_at(address: str, recording: Recording, window: int) -> ReplayResult:
-    """Replay; when something was refused as busy, again from the start with less in flight.
+    """Replay the flow. If a command was refused as busy, start again with fewer in flight.
 
-    Behind a refused command everything is in another place of the queue, so the run is void. With
-    one request in flight nothing ever waits long enough to be refused: this ends.
+    Every command after a refused one has another place in the queue, so the run is void. This
+    ends: with one request in flight, none waits long enough to be refused.
     """
     while True:
-        # A new user every time: flow ids are client order ids, unique among a user's live orders.
+        # A new user for each run: flow ids are client order ids, unique among a user's live orders.
         user = 1 + int.from_bytes(os.urandom(6), "big")
-        # What is repeated on another connection is answered without its fills: nothing to judge by.
+        # A command repeated on another connection is answered without its fills, so do not repeat.
         async with connect(
             address, user=user, window=window, timeout_s=SETUP_TIMEOUT_S, reconnect=False
         ) as client:
@@ -230,11 +230,11 @@ async def replay_at(address: str, recording: Recording, window: int) -> ReplayRe
 
 
 async def replay(requests: RequestChannel, commands: list[Command], judge: Judge) -> ReplayResult:
-    """Send a flow on a fresh pair and judge every answer.
+    """Send a flow on a new pair and judge every answer.
 
     Raises:
-        RequestRefused: a command was refused (busy): what follows would mean something else.
-        ProtocolError: no answer for STALL_S_MAX, or one of the wrong kind.
+        RequestRefused: a command was refused (busy), so what follows would mean something else.
+        ProtocolError: no answer came for STALL_S_MAX, or one of the wrong kind.
     """
     instrument = await _fund_fresh_pair(requests)
     translator = FlowTranslator(instrument)
@@ -252,7 +252,7 @@ async def replay(requests: RequestChannel, commands: list[Command], judge: Judge
     except* HpeError as group:
         failure = group.exceptions[0]
     if failure is not None:
-        raise failure  # outside, so that it comes without the nursery's group
+        raise failure  # outside the nursery, so that it is not wrapped in an exception group
     result.elapsed_s = time.perf_counter() - start
     result.differences += judge.finish()
     result.checked = judge.summary()
@@ -260,7 +260,7 @@ async def replay(requests: RequestChannel, commands: list[Command], judge: Judge
 
 
 async def _fund_fresh_pair(requests: RequestChannel) -> int:
-    """Make a pair that nobody else uses, with all the money there can be."""
+    """Create a pair that nobody else uses, and deposit as much money as is possible."""
     tag = os.urandom(6).hex()
     base = await requests.add_asset(f"REPLAY-B-{tag}", 0)
     quote = await requests.add_asset(f"REPLAY-Q-{tag}", 0)
@@ -294,7 +294,7 @@ async def _send_all(
 
 
 async def _fills_after(requests: RequestChannel, after: int) -> list[FillRow]:
-    """Ask for all of one's own fills behind a private sequence."""
+    """Return all fills of this session's user after a private sequence."""
     rows: list[FillRow] = []
     while True:
         pending = await requests.send(ListFills(0, after))
@@ -308,7 +308,7 @@ async def _fills_after(requests: RequestChannel, after: int) -> list[FillRow]:
 
 
 async def _answered(pending: Pending, what: str) -> Answer:
-    """Wait for an answer; a service that gives none for STALL_S_MAX has failed."""
+    """Wait for an answer; a service that sends none for STALL_S_MAX has failed."""
     if not pending.answered:
         with trio.move_on_after(STALL_S_MAX) as deadline:
             await pending.wait()
@@ -318,7 +318,7 @@ async def _answered(pending: Pending, what: str) -> Answer:
 
 
 async def _judged(sent: _Sent, translator: FlowTranslator, judge: Judge) -> list[str]:
-    """Wait for a command's answers and judge them."""
+    """Wait for the answers to a command, and return how they differ from the recording."""
     what = f"command {sent.command.seq}"
     response, reports, _ = await _answered(sent.pending, what)
     books = [_book((await _answered(pending, what)).response) for pending in sent.books]
@@ -337,7 +337,7 @@ def _book(reply: Reply) -> Book:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Progress]:
-    """Show a bar on a terminal, nothing elsewhere."""
+    """Show a progress bar on a terminal, nothing elsewhere."""
     console = Console(stderr=True)
     columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(

@@ -1,11 +1,11 @@
 """`hpe serve`: the engine behind a TCP port, until a signal.
 
 Owns the process around the engine: settings from flags, environment and file, the signals, the
-ready line, the ports file. Runs in the main thread. Guarantees: the signal receiver is open
-before recovery; the first SIGTERM or SIGINT drains and exits 0; a second one, or hard_s after
-the first, leaves at once with EXIT_IMPATIENT, which loses nothing that was answered under
-`sync = "batch"` because every reply sent was durable; SIGHUP takes keys and certificates over as
-their files are then, or says why not and changes nothing. Rules: docs/operations.md.
+ready line, the ports file. Runs in the main thread. Guarantees: signals are received from before
+recovery on; the first SIGTERM or SIGINT drains the service and exits 0; a second one, or hard_s
+after the first, exits at once with EXIT_IMPATIENT, which loses nothing that was answered under
+`sync = "batch"`, because every reply was durable when it was sent; SIGHUP loads the key and
+certificate files again, or logs why it could not and changes nothing. Rules: docs/operations.md.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument(
         "--accept-clock",
         action="store_true",
-        help="start although the machine's clock is more than 400 days ahead of the log",
+        help="start even if the machine's clock is more than 400 days ahead of the log",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve; returns 0 after a clean stop."""
+    """Serve; return 0 after a clean stop."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -104,9 +104,9 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 class _Stopper:
-    """What the first signal does: cancel a start that is not through, else ask for the drain.
+    """On the first signal, cancels a start that is not ready, or asks a ready service to drain.
 
-    Cancelling a service that is ready would end its connections in the middle of a reply.
+    Cancelling a ready service would end its connections in the middle of a reply.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class _Stopper:
         self.ready = False
 
     def stop(self) -> None:
-        """Stop the service."""
+        """Stop the service, or its start."""
         self.requested.set()
         if not self.ready:
             self.starting.cancel()
@@ -124,7 +124,7 @@ class _Stopper:
 async def serve(config: Config, ports_file: Path | None, accept_clock: bool = False) -> None:
     """Run the engine and its listener until the first signal."""
     stopper = _Stopper()
-    # What the receiver restores when it closes: a signal that comes after the drain, while the
+    # The receiver restores this when it closes: a signal that arrives after the drain, while the
     # interpreter shuts down, must not turn a clean stop into a kill.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -182,7 +182,7 @@ async def _reload(engine: HighPerformanceEngine, hangups: AsyncIterator[int]) ->
         try:
             LOGGER.info("SIGHUP received: %s", await engine.reload())
         except ConfigError as error:
-            LOGGER.error("SIGHUP received, not all could be taken over: %s", error)
+            LOGGER.error("SIGHUP received, but not everything could be loaded: %s", error)
 
 
 async def _watch(signals: AsyncIterator[int], stopper: _Stopper, hard_s: float) -> None:
@@ -215,14 +215,15 @@ def _announce(engine: HighPerformanceEngine, port: int, ports_file: Path | None)
 
 
 def _write_ports_file(path: Path, port: int) -> None:
-    """Write by rename, so that a program that waits for the file never reads half of it.
+    """Write the file by renaming, so that a program waiting for it never reads half of it.
 
-    The temporary name is random: in a shared directory a link may wait at one that can be guessed.
+    The temporary name is random: in a shared directory, someone may have placed a link at a name
+    that can be guessed.
     """
     try:
         if path.exists() and not path.is_file():
-            # Not replaced: a service that runs as root would remove a device that others need.
-            raise ConfigError(f"--ports-file: {path} is there and is not a file")
+            # Never replaced: a service that runs as root would remove a device that others need.
+            raise ConfigError(f"--ports-file: {path} exists and is not a regular file")
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with open(descriptor, "w", encoding="ascii") as file:
@@ -237,6 +238,6 @@ def _write_ports_file(path: Path, port: int) -> None:
 
 
 def _raise_descriptor_limit() -> None:
-    """Take what the system grants: the soft limit is often 1,024, the hard one much higher."""
+    """Raise the soft limit of descriptors, often 1,024, to the hard one, which is much higher."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

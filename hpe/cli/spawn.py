@@ -1,8 +1,8 @@
-"""A service of one's own for the length of a block: what replay and the benchmarks start.
+"""A service that runs for the length of a block, as replay and the benchmarks start it.
 
 Owns the process and ends it; the caller owns the folder with its data. Blocking, for scripts
-and commands outside of Trio. Guarantees: inside the block the service is ready; leaving it stops
-the service in order, and a service that did not stop with exit code 0 is an error.
+and commands outside Trio. Guarantees: inside the block the service is ready; leaving the block
+stops the service in order, and it is an error if the service does not exit with code 0.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from typing import Final, NamedTuple
 from hpe.errors import HpeError
 
 START_S_MAX: Final = 30.0
-"""A service with nothing to recover that is not ready by then has failed."""
+"""A service that has nothing to recover and is not ready by then has failed."""
 
 STOP_S_MAX: Final = 15.0
-"""The service ends itself 10 s after the signal, whatever happens."""
+"""The service exits 10 s after the signal in any case."""
 
 _POLL_S: Final = 0.02
 
 
 class ServiceFailed(HpeError):
-    """The service did not start, or did not stop as it should; the message has its last words."""
+    """The service did not start or did not stop properly; the message quotes its last log lines."""
 
 
 class Spawned(NamedTuple):
@@ -47,19 +47,19 @@ def spawned_service(
     """Run `hpe serve` on a free port of the loopback, with its data and its log in `folder`.
 
     Args:
-        folder: exists; its owner removes it.
-        core: as of `hpe serve --core`.
-        settings: HPE_ variables of its environment.
+        folder: an existing folder, which the caller removes.
+        core: the core, as for `hpe serve --core`.
+        settings: HPE_ variables for the service's environment.
 
     Raises:
-        ServiceFailed: it was not ready in time, or ended otherwise than asked.
+        ServiceFailed: the service was not ready in time, or did not stop as requested.
     """
     ports_file, log_file = folder / "ports.json", folder / "serve.log"
     command = [
         sys.executable, "-m", "hpe", "serve", "--port", "0", "--ports-file", str(ports_file),
         "--data", str(folder / "data"), "--core", core,
     ]  # fmt: skip
-    # The service must be this hpe, also where it runs from a checkout.
+    # The service must be this hpe, even if this one runs from a checkout.
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, **settings}
@@ -76,7 +76,7 @@ def spawned_service(
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], ports_file: Path, log: Path) -> None:
-    """Wait for the ports file, which the service writes when it is ready, in one piece."""
+    """Wait for the ports file, which the service writes atomically when it is ready."""
     for _ in range(int(START_S_MAX / _POLL_S)):
         if ports_file.exists():
             return

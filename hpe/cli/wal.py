@@ -1,9 +1,9 @@
-"""The commands that look at a log: `hpe verify`, `hpe wal dump`, `hpe wal truncate`.
+"""The commands that inspect or cut a log: `hpe verify`, `hpe wal dump`, `hpe wal truncate`.
 
-Owns their arguments, wording and exit codes; the work is done in hpe.wal. Each runs in a process of
-its own. verify and dump change nothing; truncate takes the directory's lock. Exit codes: 0 clean,
-2 wrong usage, 65 damaged, of another version, or a start would cut what may have been answered,
-73 in use, 74 there is no log or it cannot be read.
+Owns their arguments, wording and exit codes; hpe.wal does the work. Each runs in a process of its
+own. verify and dump change nothing; truncate takes the directory's lock. Exit codes: 0 clean,
+2 wrong usage, 65 damaged, of another version, or a start would cut commands that may have been
+answered, 73 in use, 74 there is no log or it cannot be read.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ def add_parsers(subparsers: SubParsers) -> None:
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
-    """Prove a log; returns the exit code."""
+    """Verify a log; return the exit code."""
     return _reported(arguments.directory, _verify)
 
 
 def run_dump(arguments: argparse.Namespace) -> int:
-    """Print a log; returns the exit code."""
+    """Print a log; return the exit code."""
     return _reported(
         arguments.directory, lambda files: _dump(files, arguments.segment, arguments.limit)
     )
 
 
 def run_truncate(arguments: argparse.Namespace) -> int:
-    """Cut a log; returns the exit code."""
+    """Cut a log; return the exit code."""
     return _reported(arguments.directory, lambda files: _truncate(files, arguments.at))
 
 
@@ -100,7 +100,7 @@ def _reported(directory: str, action: Callable[[DirectoryFiles], None]) -> int:
 
 
 def _check_log_is_there(files: DirectoryFiles, directory: str) -> None:
-    """Refuse a mistyped directory: an empty log would be a wrong answer about it."""
+    """Refuse a mistyped directory, about which an empty log would be a wrong answer."""
     names = files.names()
     if MARK_NAME not in names and not segment_names(files):
         raise WalReadError(f"there is no log in {directory}: neither {MARK_NAME} nor a segment")

@@ -1,10 +1,10 @@
 """Settings of the service: names with units, limits with reasons.
 
-Owns the shape of the configuration, its defaults and the relations between settings;
-sources.py reads it. Any thread may use it: every value is immutable. Guarantees: a `Config`
-that exists is valid, however it was made; a wrong type or a value out of range raises ConfigError
-that names the key and what is allowed. Relies on hpe/protocol/ for the ranges of everything that
-becomes a logged command.
+Owns the shape of the configuration, its defaults and the relations between settings; sources.py
+reads it. Any thread may use it: every value is immutable. Guarantees: every `Config` is valid,
+however it was made; a wrong type or a value out of range raises ConfigError that names the setting
+and what is allowed. Relies on hpe/protocol/ for the ranges of everything that becomes a logged
+command.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ NonEmpty = Annotated[str, Meta(min_length=1)]
 PortNumber = Annotated[int, Meta(ge=0, le=65_535)]
 # 8,192 is the most CPUs that a Linux kernel can be built for.
 CpuOrAuto = Annotated[int, Meta(ge=-1, le=8_191)]
-# SCHED_FIFO knows 1-99; 99 would also stand above the kernel's own watchdog threads.
+# SCHED_FIFO has priorities 1-99; 99 would be above the kernel's own watchdog threads.
 Priority = Annotated[int, Meta(ge=1, le=99)]
-# Below one page a segment is only header; above 4 GiB its recovery copy outgrows small disks.
+# Below one page, a segment is mostly header; above 4 GiB, recovery's copy outgrows small disks.
 SegmentBytes = Annotated[int, Meta(ge=4096, le=4096 * MIB)]
-# One connection alone may have a read of 64 KiB in flight, hence the lower bound.
+# A single connection may have a read of 64 KiB in flight, hence the lower bound.
 CreditBytes = Annotated[int, Meta(ge=64 * 1024, le=16_384 * MIB)]
 Seconds = Annotated[float, Meta(gt=0, le=3_600)]
 Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
-# A descriptor each; more than a million needs more than the usual fs.nr_open.
+# Each takes a descriptor; more than a million exceeds the usual fs.nr_open.
 Connections = Annotated[int, Meta(ge=1, le=1_000_000)]
-# Per second; 0 is no limit, and above a million none is needed: the service does less.
+# Per second; 0 means no limit. More than a million is not needed: the service itself does less.
 RateOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
 ConnectionsOrZero = Annotated[int, Meta(ge=0, le=1_000_000)]
-# Ten years: longer is "never", and the product with 10^9 must stay within 63 bits.
+# Ten years: anything longer means "never", and the product with 10^9 must stay within 63 bits.
 KeepSeconds = Annotated[int, Meta(ge=0, le=315_360_000)]
 ExpirySeconds = Annotated[int, Meta(ge=1, le=315_360_000)]
-# About 300 bytes of memory per open order in the reference core: 100 million are 30 GB. Users,
-# accounts and holds take about as much.
+# An open order takes about 300 bytes of memory in the reference core: 100 million take 30 GB.
+# Users, accounts and holds take about as much each.
 OpenOrders = Annotated[int, Meta(ge=1, le=100_000_000)]
-# A book of its own, empty about 4 KiB: a million are 4 GB.
+# Each has a book of its own, about 4 KiB when empty: a million take 4 GB.
 ListingsMax = Annotated[int, Meta(ge=1, le=1_000_000)]
 Percent = Annotated[int, Meta(ge=1, le=100)]
 SelfTradeName = Literal["none", "cancel_taker", "cancel_maker", "cancel_both", "decrement"]
@@ -70,8 +70,8 @@ SyncMilliseconds = Annotated[int, Meta(ge=1, le=60_000)]
 class SyncPolicy(msgspec.Struct, frozen=True):
     """When the log is made durable relative to the reply (protocol.md, "Durability").
 
-    batch: sync, then reply. every: reply at once, sync after that many commands. interval: reply
-    at once, sync that often. In both relaxed modes an idle tail is synced within `interval_ms`.
+    batch: sync, then reply. every: reply at once, sync after this many commands. interval: reply
+    at once, sync this often. In both relaxed modes an idle tail is synced within `interval_ms`.
     """
 
     mode: Literal["batch", "every", "interval"] = "batch"
@@ -88,14 +88,14 @@ class SyncPolicy(msgspec.Struct, frozen=True):
 
 
 class AssetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An asset that exists after start. One atom is 10^-decimals of it."""
+    """An asset that exists after the start. One atom is 10^-decimals of it."""
 
     symbol: Symbol
     decimals: Decimals
 
 
 class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A spot pair that exists after start. Scale never changes once added; the rest may.
+    """A spot pair that exists after the start. Its scale never changes; the rest may.
 
     Prices in ticks, quantities in lots, notionals in quote atoms, rates in parts per million.
     """
@@ -120,7 +120,7 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interruption_ms: InterruptionMs = 0
 
     def to_setting(self) -> InstrumentSetting:
-        """Return the same as the row of a `configure`; of two fees one alone makes the other 0."""
+        """Return the row for a `configure`. If only one fee is set, the other becomes 0."""
         fields = msgspec.structs.asdict(self)
         fields["self_trade"] = SelfTrade[self.self_trade.upper()]
         if (self.maker_fee_ppm, self.taker_fee_ppm) != (None, None):
@@ -130,7 +130,7 @@ class InstrumentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that can be set. Construction checks every field and their relations.
+    """All settings. The constructor checks every field and the relations between fields.
 
     Raises:
         ConfigError: a value is mistyped, out of range or contradicts another one.
@@ -139,79 +139,80 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_directory: NonEmpty = "./hpe-data"
     host: NonEmpty = "127.0.0.1"
     port: PortNumber = 7070
-    # Without keys everybody is let in and may do everything, so only programs of this machine are.
+    # Without keys, everyone who connects has full access, so only the local machine may connect.
     keys_file: str = ""
     tls_certificate: str = ""
     tls_key: str = ""
-    # Leaving the loopback without keys or without TLS must be said aloud.
+    # Listening beyond loopback without keys or without TLS needs an explicit choice.
     insecure_plaintext: bool = False
     core: Literal["auto", "python", "compiled"] = "auto"
     realtime: Literal["auto", "off", "on"] = "auto"
-    # Low among the real-time priorities: above all ordinary work, below what others put there.
+    # Low among the real-time priorities: above ordinary work, below what operators place there.
     realtime_priority: Priority = 10
-    # CPU of the matching thread, CPU of the WAL thread; -1 chooses.
+    # The CPUs of the matching thread and of the WAL thread; -1 chooses one automatically.
     realtime_cores: tuple[CpuOrAuto, CpuOrAuto] = (-1, -1)
-    # One poller reads all plain connections that are logged on; off: a task reads each.
+    # One poller reads all plain connections that are logged on; if off, each has a task that reads.
     polling: bool = True
     sync: SyncPolicy = SyncPolicy()
-    # Large enough that rotation is rare, small enough that a copy of one segment is quick.
+    # Large enough to make rotation rare, small enough that copying one segment is quick.
     segment_bytes_max: SegmentBytes = 64 * MIB
-    # A stranger may hold a descriptor that long without saying who it is.
+    # For this long a connection may occupy a descriptor without logging on.
     logon_timeout_s: Seconds = 5.0
     connections_max: Connections = 10_000
-    # Of one address; 0 is as many as connections_max. Several clients may share an address.
+    # Per address; 0 means connections_max. Several clients may share an address.
     connections_per_source_max: ConnectionsOrZero = 0
-    # Of those the ones that have not logged on: what one address can hold up without any key.
+    # Those not logged on: this many places can be occupied from one address without any key.
     strangers_per_source_max: Connections = 1_024
-    # Of one key, so that none takes all places; 0 is a quarter of connections_max, 16 at least.
+    # Per key, so that none takes all places; 0 means a quarter of connections_max, at least 16.
     connections_per_key_max: ConnectionsOrZero = 0
-    # Of one key, where there are no keys of one user, over all connections. A burst of 0 is one
-    # second of the rate. Cancels have a bucket of their own: they reduce risk and must stay
-    # possible when the other one is empty.
+    # Per key, or per user where there are no keys, over all its connections. A burst of 0 means one
+    # second's worth. Cancels have their own bucket: they reduce risk and must stay possible when
+    # the other one is empty.
     messages_per_s: RateOrZero = 0
     messages_burst: RateOrZero = 0
     cancels_per_s: RateOrZero = 0
     cancels_burst: RateOrZero = 0
-    # Of one key likewise: commands that change nothing, cancels counted for themselves. Each is
-    # logged, some 100 bytes, and executed again at every start.
+    # Also per key: commands that change nothing; cancels are counted separately. Each is logged,
+    # in some 100 bytes, and executed again at every start.
     rejects_per_s: RateOrZero = 1_000
     rejects_burst: RateOrZero = 10_000
-    # Memory of requests that are read and not yet answered, over all connections.
+    # Memory of requests that were read and not yet answered, over all connections.
     credits_bytes_max: CreditBytes = 64 * MIB
-    # What waited longer for its batch is refused as busy: an order would act on a book that its
-    # sender saw too long ago. Cancels reduce risk, so they may wait longer.
+    # A command that waited longer for its batch is refused as busy: an order would act on a book
+    # that its sender saw too long ago. Cancels reduce risk, so they may wait longer.
     orders_wait_ms_max: Milliseconds = 20
     cancels_wait_ms_max: Milliseconds = 200
     request_timeout_ms: Milliseconds = 100
-    # What draining and the last replies may take after SIGTERM ...
+    # How long draining and the last replies may take after SIGTERM ...
     shutdown_deadline_s: Seconds = 5.0
-    # ... and when the process leaves in any case.
+    # ... and when the process exits in any case.
     shutdown_hard_s: Seconds = 10.0
     session_expiry_s: ExpirySeconds = 86_400
-    # A session that was left this long ago may be forgotten early when others need its room: within
-    # it every ordinary reconnect finds what it had.
+    # When others need room, a session that has been disconnected for this long may be forgotten
+    # before it expires: every ordinary reconnect comes within this time and finds its session.
     session_keep_s: KeepSeconds = 600
     open_orders_max: OpenOrders = 1_000_000
     open_orders_per_user_max: OpenOrders = 100_000
-    # What else could run out. The last eighth of each, of open orders too, is for operators.
+    # Bounds of what else could run out. The last eighth of each, open orders included, is reserved
+    # for operators.
     users_max: OpenOrders = 1_048_576
     accounts_max: OpenOrders = 4_194_304
     holds_max: OpenOrders = 1_000_000
     holds_per_user_max: OpenOrders = 100_000
     assets_max: ListingsMax = 65_536
     instruments_max: ListingsMax = 65_536
-    # By auto_create: a quarter, as what one key may have.
+    # For auto_create: a quarter, like the share of one key.
     assets_per_user_max: ListingsMax = 16_384
     instruments_per_user_max: ListingsMax = 16_384
-    # What sessions of one key may take of each kind, so that none takes all.
+    # The share of each kind that sessions of one key may take, so that none takes all.
     key_share_percent: Percent = 25
-    # resolve_instrument of an unknown pair creates it (tick, lot and both atoms 1).
+    # If on, resolve_instrument of an unknown pair creates it (tick, lot and both atoms 1).
     auto_create: bool = False
     assets: tuple[AssetConfig, ...] = ()
     instruments: tuple[InstrumentConfig, ...] = ()
 
     def __post_init__(self) -> None:
-        """Hold every field against its range and the fields against each other."""
+        """Check the range of every field and the relations between fields."""
         for name, kind in FIELD_TYPES.items():
             convert(getattr(self, name), kind, f"Config: {name}")
         _check_texts(self)
@@ -225,7 +226,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check_instrument(instrument)
 
     def to_configure(self, request_id: int) -> Configure:
-        """Return the part that can change an outcome, as the command that gets logged."""
+        """Return the settings that can change an outcome, as the command that is logged."""
         return Configure(
             request_id=request_id,
             auto_create=self.auto_create,
@@ -242,11 +243,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 SYMBOLS_DESCRIBED_MAX: Final = 8
-"""Of assets and of instruments in one line of the log; what is listed may be thousands."""
+"""Of assets and of instruments in one log line; thousands may be listed."""
 
 
 def describe_configure(command: Configure) -> str:
-    """Return a short line of what a `configure` brings."""
+    """Return a short line that says what a `configure` contains."""
     parts = []
     for name in command.__struct_fields__:
         value = getattr(command, name)
@@ -263,7 +264,7 @@ def describe_configure(command: Configure) -> str:
 FIELD_TYPES: Final[dict[str, Any]] = {
     field.name: field.type for field in msgspec.structs.fields(Config)
 }
-"""Setting -> its type with its range."""
+"""Setting -> its type, including its range."""
 
 # AssetConfig and InstrumentConfig become wire structs.
 assert AssetConfig.__struct_fields__ == AssetSetting.__struct_fields__
@@ -285,10 +286,10 @@ def demo_config(**overrides: Any) -> Config:
 
 
 def convert(value: object, kind: Any, where: str, *, strict: bool = True) -> Any:
-    """Return a value of a type; not strict: text is read as the number or word it is.
+    """Return `value` as a `kind`. Not strict: text is read as the number or word that it spells.
 
     Raises:
-        ConfigError: it is none, or out of range.
+        ConfigError: the value is of another type or out of range.
     """
     try:
         return msgspec.convert(msgspec.to_builtins(value), kind, strict=strict)
@@ -299,7 +300,7 @@ def convert(value: object, kind: Any, where: str, *, strict: bool = True) -> Any
 def _shown(value: object) -> str:
     try:
         return repr(value)
-    except ValueError:  # Python writes no such integer in decimal digits
+    except ValueError:  # Python does not print an integer of so many decimal digits
         return "an integer of thousands of digits"
 
 
@@ -307,7 +308,7 @@ def _check_texts(config: Config) -> None:
     for name in ("data_directory", "keys_file", "tls_certificate", "tls_key", "host"):
         value = getattr(config, name)
         if "\0" in value:
-            raise ConfigError(f"{name}: found {value!r}; allowed: names without a zero byte")
+            raise ConfigError(f"{name}: found {value!r}; allowed: text without a zero byte")
     if not can_be_name(config.host):
         raise ConfigError(f"host: found {config.host!r}; allowed: an address, or a name")
 
@@ -344,20 +345,20 @@ def _check_tls(config: Config) -> None:
 
 
 def _check_host(config: Config) -> None:
-    """Refuse an address for strangers where nothing keeps them out; `insecure_plaintext` may."""
+    """Refuse an address beyond loopback without logon or TLS, except with insecure_plaintext."""
     if config.insecure_plaintext or is_loopback(config.host):
         return
     needed = ("keys_file", "tls_certificate", "tls_key")
     missing = [name for name in needed if not getattr(config, name)]
     if missing:
         raise ConfigError(
-            f"host: found {config.host!r}; allowed: a loopback address, or others with logon and "
-            f"encryption: {', '.join(missing)} not set (insecure_plaintext allows it all the same)"
+            f"host: found {config.host!r}; allowed: a loopback address, or any address with logon "
+            f"and encryption: {', '.join(missing)} not set (insecure_plaintext overrides this)"
         )
 
 
 def _check_names(config: Config) -> None:
-    """Find a symbol that stands there twice; what else can be wrong depends on what is listed.
+    """Refuse symbols that are listed twice. Other faults depend on what is already listed.
 
     An instrument may name an asset that was added at run time, so the core judges the rest when
     it compares the configuration with the recovered state.
@@ -369,11 +370,11 @@ def _check_names(config: Config) -> None:
 def _check_unique(symbols: list[str], where: str) -> None:
     for symbol in symbols:
         if symbols.count(symbol) > 1:
-            raise ConfigError(f"{where}: {symbol!r} stands there {symbols.count(symbol)} times")
+            raise ConfigError(f"{where}: {symbol!r} is listed {symbols.count(symbol)} times")
 
 
 def _check_instrument(row: InstrumentConfig) -> None:
-    """Find terms of one instrument that contradict each other."""
+    """Refuse terms of an instrument that contradict each other."""
     where = f"instruments: {row.symbol!r}"
     for name in ("price", "quantity", "notional"):
         low, high = getattr(row, f"{name}_min"), getattr(row, f"{name}_max")
@@ -384,8 +385,8 @@ def _check_instrument(row: InstrumentConfig) -> None:
     if not is_decimal_scale(row.base_atoms_per_lot, row.quote_atoms_per_tick):
         raise ConfigError(
             f"{where}: base_atoms_per_lot: found {row.base_atoms_per_lot} with "
-            f"quote_atoms_per_tick {row.quote_atoms_per_tick}; allowed: scales whose prices are "
-            "finite decimals: without its factors 2 and 5 the lot divides the tick"
+            f"quote_atoms_per_tick {row.quote_atoms_per_tick}; allowed: values that make prices "
+            "finite decimals: without its factors 2 and 5, the lot must divide the tick"
         )
     if (row.maker_fee_ppm or 0) + (row.taker_fee_ppm or 0) < 0:
         raise ConfigError(
@@ -399,11 +400,11 @@ def _check_instrument(row: InstrumentConfig) -> None:
         )
     if row.volatility_interruption and not row.band_ppm:
         raise ConfigError(
-            f"{where}: volatility_interruption: found true without band_ppm; allowed: with a band "
-            "that it can act on"
+            f"{where}: volatility_interruption: found true without band_ppm; allowed: only with a "
+            "band"
         )
     if row.interruption_ms and not row.volatility_interruption:
         raise ConfigError(
             f"{where}: interruption_ms: found {row.interruption_ms} without "
-            "volatility_interruption; allowed: with one that it can end"
+            "volatility_interruption; allowed: only with volatility_interruption"
         )

@@ -1,8 +1,8 @@
-"""Where settings come from: flags over the environment over the file over the defaults.
+"""The sources of settings: flags override the environment, then the file, then the defaults.
 
-Owns the reading of the configuration; settings.py has its shape and its relations. Called once,
-before the service starts. Guarantees: an unknown key, a wrong type or a value out of range raises
-ConfigError that names the key, where it stood and what is allowed. Does no I/O except that
+Owns the reading of the configuration; settings.py has its shape and relations. Called once, before
+the service starts. Guarantees: an unknown key, a wrong type or a value out of range raises
+ConfigError that names the key, its source and what is allowed. Does no I/O except that
 `load_config` reads the one file it is given.
 """
 
@@ -33,14 +33,14 @@ ENVIRONMENT_PREFIX: Final = "HPE_"
 ENVIRONMENT_OF_CLIENTS: Final = frozenset(
     {"HPE_ADDRESS", "HPE_KEY_ID", "HPE_KEY_SECRET", "HPE_KEY_SCHEME"}
 )
-"""Names with our prefix that are no settings of the service."""
+"""Names with our prefix that are not settings of the service."""
 
 _ONLY_IN_FILE: Final = frozenset({"assets", "instruments"})
 _FILE_KEYS: Final = frozenset(FIELD_TYPES) - {"auto_create"}
 _INSTRUMENTS_KEYS: Final = frozenset({"auto_create", "pairs"})
 _SYNC_KEYS: Final = frozenset({"every", "interval_ms"})
 _LONG_KEY: Final = re.compile(r"""(?:[\w"'-]+[ \t]*\.[ \t]*){32}""")
-"""A key of this many parts; ours have two, and tomllib's time grows with the square of them."""
+"""Matches a key of at least 32 parts. Ours have two, and tomllib takes quadratic time for them."""
 
 _SYNC_FORMS: Final = '"batch", {every = N} or {interval_ms = T} (as text: every=N, interval_ms=T)'
 
@@ -50,15 +50,15 @@ def load_config(
     env: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> Config:
-    """Read the settings of one service; flags > environment > file > defaults.
+    """Return the settings of a service: flags > environment > file > defaults.
 
     Args:
-        path: TOML file; None starts from `demo_config()`.
+        path: a TOML file; None starts from `demo_config()`.
         env: the environment; every name that starts with HPE_ must be a setting.
-        overrides: field name -> value or its text, as flags give them; None is "not given".
+        overrides: field name -> value or its text, as given by flags; None means "not given".
 
     Raises:
-        ConfigError: a source cannot be read or says something that is not allowed.
+        ConfigError: a source cannot be read or contains something that is not allowed.
     """
     values: dict[str, object] = {} if path is not None else _demo_values()
     if path is not None:
@@ -72,7 +72,7 @@ def load_config(
 
 
 def parse_sync(value: object, where: str = "sync") -> SyncPolicy:
-    """Read a sync policy from any of its forms: text, TOML table or the policy itself."""
+    """Return the sync policy given in any form: text, a TOML table or the policy itself."""
     if isinstance(value, SyncPolicy):
         return value
     if value == "batch":
@@ -111,7 +111,7 @@ def _read_file(path: Path) -> dict[str, object]:
         table = tomllib.loads(text)
     except RecursionError:
         raise nested from None
-    except ValueError as error:  # TOMLDecodeError, bytes that are no UTF-8, an endless integer
+    except ValueError as error:  # TOMLDecodeError, bytes that are not UTF-8, an endless integer
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     try:
         return _parse_file(path, table)
@@ -152,7 +152,7 @@ def _as_text(value: object) -> object:
 
 
 def _parse(name: str, value: object, where: str, *, strict: bool = False) -> object:
-    """Return a value of the field's type. Not strict: text is read as the number or word it is."""
+    """Return `value` as the field's type. Not strict: text is read as the value that it spells."""
     if name == "sync":
         return parse_sync(value, where)
     if name == "realtime_cores" and isinstance(value, str):
@@ -176,7 +176,7 @@ def _check_keys(found: Iterable[str], allowed: Iterable[str], where: str) -> Non
 
 
 def _check_rows(rows: object, kind: type[msgspec.Struct], where: str) -> None:
-    """Name an unknown key of a row; every other fault is named by the conversion."""
+    """Refuse unknown keys of a row; `convert` reports every other fault."""
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, dict):
             _check_keys(row, kind.__struct_fields__, where)

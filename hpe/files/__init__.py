@@ -1,1 +1,1 @@
-"""Files that somebody else may write or a power cut may undo: what is refused, what is synced."""
+"""Reading files that others write; making new names durable."""

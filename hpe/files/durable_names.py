@@ -1,8 +1,8 @@
-"""Names in a directory, made durable.
+"""Make names in a directory durable.
 
-Blocking; any thread may call it. Guarantee: what was created, renamed or removed in a directory
-before `sync_directory` returned is so after a power cut, too. Relies on POSIX: the sync of a file
-covers its content, and only that of its directory covers its name.
+Blocking; any thread may call it. Guarantee: names that were created, renamed or removed before
+`sync_directory` returned stay so after a power cut. Relies on POSIX: syncing a file covers its
+content, and only syncing its directory covers its name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def sync_directory(path: Path) -> None:
     """Make the entries of a directory durable.
 
     Raises:
-        OSError: it cannot be opened or synced.
+        OSError: the directory cannot be opened or synced.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -1,11 +1,11 @@
-"""Small files that somebody else writes: settings, keys, certificates.
+"""Read small files that others write: settings, keys, certificates.
 
-Owns how they are read; blocking, any thread may call it. Guarantees: a path is opened once, without
-waiting for anything, and what is judged and read is what was opened: nothing that takes its place
-afterwards is looked at. Only a regular file is read, and of it FILE_BYTES_MAX at most, however
-large it says it is or becomes. Symbolic links are followed by that one opening: secrets and
-configurations are mounted as links by container platforms, and a user that can change them can
-change the file itself. Rules: docs/operations.md, "Files".
+Owns how they are read; blocking, any thread may call it. Guarantees: a path is opened once and
+without waiting, and what is checked and read is the opened file, even if another one takes its
+place afterwards. Only a regular file is read, and at most FILE_BYTES_MAX of it, whatever size it
+reports or grows to. Symbolic links are followed by that one opening: container platforms mount
+secrets and configurations as links, and a user that can change the link can change the file
+itself. Rules: docs/operations.md, "Files".
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Final
 from hpe.errors import ConfigError
 
 FILE_BYTES_MAX: Final = 1024 * 1024
-"""Of one file: some 5,000 keys or pairs, or four times the certificates that a system trusts. What
-is larger was not meant to be read here, and a sparse file must not take the memory of a service."""
+"""Enough for some 5,000 keys or pairs, or four times the certificates that a system trusts. A
+larger file was given by mistake, and a sparse one must not exhaust the service's memory."""
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -32,14 +32,14 @@ def read_small(
     """Read a whole file.
 
     Args:
-        path: of the file.
-        check: looks at the status of what was opened, and raises what it does not like.
+        path: the file's path.
+        check: called with the status of the opened file; raises if it is not acceptable.
 
     Raises:
-        ConfigError: it cannot be read, is no regular file, or is too large.
+        ConfigError: the file cannot be read, is not a regular file, or is too large.
     """
     try:
-        # Not blocking: a pipe of that name must not hold the service up.
+        # O_NONBLOCK, because opening a pipe must not block the service.
         descriptor = os.open(path, _FLAGS)
         try:
             status = os.fstat(descriptor)
@@ -61,17 +61,17 @@ def read_small(
 
 @contextmanager
 def file_of(content: bytes) -> Iterator[str]:
-    """Yield a path under which nothing but this content can be read, while the block lasts.
+    """Yield a path that leads to this content and nothing else while the block lasts.
 
-    For libraries that read files only. The content is in memory alone.
+    For libraries that read only files. The content stays in memory.
 
     Raises:
-        ConfigError: the system has no such files.
+        ConfigError: the system does not support files in memory.
     """
     try:
         descriptor = os.memfd_create("hpe", os.MFD_CLOEXEC)
     except OSError as error:
-        raise ConfigError(f"no file can be made in memory: {error.strerror}") from error
+        raise ConfigError(f"cannot create a file in memory: {error.strerror}") from error
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(content)
@@ -81,7 +81,7 @@ def file_of(content: bytes) -> Iterator[str]:
 
 
 def _read_bounded(descriptor: int) -> bytes:
-    """Read until the end, or one byte more than is allowed."""
+    """Read to the end of the file, or one byte more than is allowed."""
     pieces, room = [], FILE_BYTES_MAX + 1
     while room and (piece := os.read(descriptor, room)):
         pieces.append(piece)

@@ -1,1 +1,1 @@
-"""Recorded order flow: its files, its messages, and what must come out of it."""
+"""Recorded order flow: its files, its requests and responses, and its expected results."""

@@ -1,16 +1,17 @@
 """Recorded order flow: its files, and the report stream of the flash1 form.
 
 Owns the two file forms (`NAME.cmd.csv` with `NAME.exp.csv`, and the flash1 form with its hashes),
-the expectations and the report stream that is hashed. Pure besides reading the named files; any
-thread may use it, one object per run. It relies on the wire alone, so that the replay over
+the expectations and the report stream that is hashed. Pure, apart from reading the named files;
+any thread may use it, one object per run. Depends on nothing but the wire, so that the replay over
 TCP, the conformance run on the bare core and the naive book of the tests read the same lines.
-What is right is judged in judge.py, the wire's side of it is in wire.py.
+judge.py judges the results; wire.py translates to and from the wire.
 
-`NAME.cmd.csv` (header `seq,ts,op,order_id,side,qty,price`): S and L limit orders, I immediate or
-cancel, M post-only that must be refused, C and Z cancel (`qty` = what must still be open), R, z
-and X take `qty` off, P phase (price 1 call, 2 uncross now, 3 continuous trading), H ignored.
-`NAME.exp.csv` (`after_seq,kind,a,b,c`): T fill, K canceled rest of an I, Q best quotes, D levels
-of the book, U price and volume of an auction, F what an order traded in it.
+`NAME.cmd.csv` (header `seq,ts,op,order_id,side,qty,price`): S and L are limit orders, I immediate
+or cancel, M post-only that must be refused; C and Z cancel (`qty` is what must still be open); R,
+z and X reduce by `qty`; P is a phase (price 1 call, 2 uncross now, 3 continuous trading); H is
+ignored.
+`NAME.exp.csv` (`after_seq,kind,a,b,c`): T is a fill, K the canceled rest of an I, Q the best
+quotes, D levels of the book, U price and volume of an auction, F what an order traded in it.
 flash1: `N,side,L|I,id,qty,price`, `C,id`, `M,side,id,qty,price`; the seq is the line from 0.
 """
 
@@ -29,7 +30,7 @@ from hpe.protocol.enums import Side
 
 
 class OrderFlowError(HpeError):
-    """A line of an order-flow file is not of its form."""
+    """A line of an order-flow file does not have its form."""
 
     exit_code = 65
 
@@ -49,9 +50,9 @@ class Op(Enum):
 
 
 class Command(NamedTuple):
-    """One command of a flow; for CANCEL and REDUCE `quantity` is as the file's form says.
+    """One command of a flow; for CANCEL and REDUCE, `quantity` is as the file's form defines it.
 
-    A phase (CALL, UNCROSS, CONTINUOUS) is of no order: its other fields say nothing.
+    A phase (CALL, UNCROSS, CONTINUOUS) belongs to no order; its other fields are meaningless.
     """
 
     seq: int
@@ -72,7 +73,7 @@ NO_AUCTION: Final[RecordedLevel] = (0, 0)
 class RecordedFill(NamedTuple):
     """One trade of a command: the maker's id in the flow, quantity, price.
 
-    An uncross has no maker: each of its trades is two of these, one for either order.
+    An uncross has no maker: each of its trades is two of these, one for each order.
     """
 
     maker: int
@@ -81,9 +82,9 @@ class RecordedFill(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an engine made of a command: `canceled` is what this command took off.
+    """What an engine did with a command: `canceled` is the quantity that this command canceled.
 
-    `auction` is price and volume of an uncross. `reason` is the RejectReason of a refused one.
+    `auction` is price and volume of an uncross. `reason` is the RejectReason of a refused command.
     """
 
     accepted: bool
@@ -101,7 +102,7 @@ class Book(NamedTuple):
 
 
 class ExpectedBook(NamedTuple):
-    """The best levels of each side: all that are listed, and at least `at_least` of them."""
+    """The expected best levels of each side: the listed ones, and at least `at_least` of them."""
 
     bids: list[RecordedLevel]
     asks: list[RecordedLevel]
@@ -109,7 +110,7 @@ class ExpectedBook(NamedTuple):
 
     @property
     def depth(self) -> int:
-        """Levels that have to be asked for; no book of none can be."""
+        """The number of levels to ask for; 0 levels cannot be asked for."""
         return max(len(self.bids), len(self.asks), 1)
 
 
@@ -145,7 +146,7 @@ _FLASH1_OPS: Final = {"L": Op.LIMIT, "I": Op.IMMEDIATE}
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read a text file, gzipped when its name ends in .gz."""
+    """Return the lines of a text file, which is gzipped if its name ends in .gz."""
     data = path.read_bytes()
     if path.suffix == ".gz":
         data = gzip.decompress(data)
@@ -153,15 +154,15 @@ def read_lines(path: Path) -> list[str]:
 
 
 def is_flash1(lines: list[str]) -> bool:
-    """Tell the two forms apart: only the cmd form has a header."""
+    """True for the flash1 form: only the cmd form has a header."""
     return not (lines and lines[0].startswith("seq,"))
 
 
 def parse_commands(lines: list[str]) -> Iterator[Command]:
-    """Parse a file of either form.
+    """Yield the commands of a file of either form.
 
     Raises:
-        OrderFlowError: naming the line.
+        OrderFlowError: a line does not have its form; the message names the line.
     """
     flash1 = is_flash1(lines)
     for index, line in enumerate(lines if flash1 else lines[1:]):
@@ -193,7 +194,7 @@ def _flash1_command(seq: int, line: str) -> Command:
         case ["M", side, order_id, quantity, price]:
             return Command(seq, Op.MODIFY, int(order_id), _SIDES[side], int(quantity), int(price))
         case ["C", order_id]:
-            # The form does not name the side of a cancel and nothing asks for it.
+            # The form does not name the side of a cancel, and no code needs it.
             return Command(seq, Op.CANCEL, int(order_id), Side.BUY, 0, 0)
     raise ValueError("unknown message")
 
@@ -202,7 +203,7 @@ def parse_expectations(lines: Iterable[str]) -> dict[int, Expected]:
     """Parse an .exp.csv: seq of a command -> what must be true after it.
 
     Raises:
-        OrderFlowError: naming the line.
+        OrderFlowError: a line does not have its form; the message names the line.
     """
     expected: dict[int, Expected] = {}
     for number, line in enumerate(lines, 1):
@@ -248,7 +249,7 @@ def parse_checkpoints(lines: Iterable[str]) -> dict[int, str]:
 
 
 class ReportStream:
-    """The flash1 report stream of one run, hashed as it grows."""
+    """The flash1 report stream of one run, hashed while it grows."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -258,7 +259,7 @@ class ReportStream:
         self.messages = 0
 
     def add(self, command: Command, outcome: Outcome) -> list[str]:
-        """Append the lines of one command, which are returned too."""
+        """Append the lines of one command, and return them."""
         lines = self._lines(command, outcome)
         self._hash.update((self._separator + "\n".join(lines)).encode("ascii"))
         self._separator = "\n"
@@ -267,11 +268,11 @@ class ReportStream:
         return lines
 
     def hexdigest(self) -> str:
-        """Return the SHA-256 of everything up to now."""
+        """Return the SHA-256 of all lines up to now."""
         return self._hash.hexdigest()
 
     def _lines(self, command: Command, outcome: Outcome) -> list[str]:
-        # Lines are sorted by (sequence, type): one command's in the order of their types.
+        # Lines are sorted by (sequence, type), so the lines of one command by type.
         seq, op, order_id, _, quantity, price = command
         side = command.side - 1
         if op is Op.CANCEL:

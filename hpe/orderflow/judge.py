@@ -1,8 +1,8 @@
-"""What must come out of an engine that is fed with recorded order flow.
+"""Judges of recorded order flow: compare what an engine did with what the recording says.
 
 Owns the comparison of outcomes and books with a recording's expectations, or with the hashes of
-its report stream. Pure; any thread may use it, one judge per run. It relies on files.py for
-the recording's form, and knows no wire: the code that runs an engine hands over what it did.
+its report stream. Pure; any thread may use it, one judge per run. Relies on files.py for the
+recording's form and knows nothing of the wire: whatever runs an engine passes its outcomes.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from hpe.protocol.codes import RejectReason
 
 
 class Judge(Protocol):
-    """Compares what an engine did with what a recording says. One object per run."""
+    """Compares what an engine did with a recording. One object per run."""
 
     def books_wanted(self, command: Command) -> list[int]:
-        """Return the depths of the books that must be asked for right after a command."""
+        """Return the depths of the books to ask for right after a command."""
 
     def judge(self, command: Command, outcome: Outcome, books: list[Book]) -> list[str]:
-        """Return what differs after a command; `books` answers `books_wanted`."""
+        """Return what differs after a command; `books` are the answers to `books_wanted`."""
 
     def finish(self) -> list[str]:
-        """Return what was expected and never came up."""
+        """Return what was expected and did not happen."""
 
     def summary(self) -> str:
         """Return what was checked."""
 
 
 class ExpectationJudge:
-    """Judges by an .exp.csv: every fill, refusal, canceled quantity, auction and book exactly."""
+    """Compares every fill, refusal, canceled quantity, auction and book with an .exp.csv."""
 
     def __init__(self, expected: dict[int, Expected]) -> None:
         self._expected = dict(expected)
@@ -52,7 +52,7 @@ class ExpectationJudge:
         return [book.depth for book in self._expected.get(command.seq, self._nothing).books]
 
     def judge(self, command: Command, outcome: Outcome, books: list[Book]) -> list[str]:
-        """Compare; a command without expectations must not trade."""
+        """Return what differs; a command without expectations must not trade."""
         expected = self._expected.pop(command.seq, self._nothing)
         self._counts["trades"] += len(expected.fills)
         self._counts["books"] += len(expected.books)
@@ -67,16 +67,16 @@ class ExpectationJudge:
         return found
 
     def finish(self) -> list[str]:
-        """Name expectations of commands that the flow does not have."""
+        """Return the expectations of commands that the flow does not contain."""
         return [f"no command {seq}, but expectations of it" for seq in self._expected]
 
     def summary(self) -> str:
-        """Count what was compared."""
+        """Return the number of things compared."""
         return ", ".join(f"{count:,} {what}" for what, count in self._counts.items())
 
 
 class HashJudge:
-    """Judges a flash1 flow by the hashes of its report stream."""
+    """Compares a flash1 flow with the hashes of its report stream."""
 
     def __init__(self, checkpoints: dict[int, str]) -> None:
         self._checkpoints = dict(checkpoints)
@@ -84,11 +84,11 @@ class HashJudge:
         self._checked = 0
 
     def books_wanted(self, command: Command) -> list[int]:
-        """Nothing: the stream says all."""
+        """Return []: the report stream contains everything."""
         return []
 
     def judge(self, command: Command, outcome: Outcome, books: list[Book]) -> list[str]:
-        """Compare the hash where the recording has one."""
+        """Return a difference if the recording has another hash at this point."""
         self._stream.add(command, outcome)
         messages = self._stream.messages
         wanted = self._checkpoints.pop(messages, None)
@@ -101,16 +101,16 @@ class HashJudge:
         return [f"after {messages} messages: report hash {found}, expected {wanted}"]
 
     def finish(self) -> list[str]:
-        """Name checkpoints that the flow did not reach."""
+        """Return the checkpoints that the flow did not reach."""
         return [f"no message {messages}, but a hash of it" for messages in self._checkpoints]
 
     def summary(self) -> str:
-        """Count what was compared."""
+        """Return the number of hashes compared."""
         return f"{self._checked} report hashes over {self._stream.trades:,} trades"
 
 
 def differences(command: Command, outcome: Outcome, expected: Expected) -> list[str]:
-    """Compare an outcome with what the recording says; no difference gives []."""
+    """Return how an outcome differs from the recording; [] if it does not."""
     found = []
     if command.op is Op.UNCROSS:
         found += auction_differences(outcome, expected)
@@ -118,7 +118,7 @@ def differences(command: Command, outcome: Outcome, expected: Expected) -> list[
         found.append(f"trades {_show(outcome.fills)}, expected {_show(expected.fills)}")
     must_be_accepted = command.op is not Op.POST_ONLY
     if command.op is Op.CANCEL:
-        # Cancelling what is gone is a reject: nothing was open.
+        # Canceling an order that is gone is a reject: nothing was open.
         if outcome.canceled != command.quantity:
             why = f" ({_refused(outcome.reason)})" if outcome.reason else ""
             found.append(f"canceled {outcome.canceled}{why}, expected {command.quantity}")
@@ -131,7 +131,7 @@ def differences(command: Command, outcome: Outcome, expected: Expected) -> list[
 
 
 def auction_differences(outcome: Outcome, expected: Expected) -> list[str]:
-    """Compare an uncross with what the recording says: price, volume, and what each order got."""
+    """Return how an uncross differs from the recording: price, volume, each order's fills."""
     found = []
     if outcome.auction != expected.auction:
         found.append(f"auction {_at(*outcome.auction)}, expected {_at(*expected.auction)}")
@@ -154,7 +154,7 @@ def _at(price: int, quantity: int) -> str:
 
 
 def book_differences(command: Command, book: Book, expected: ExpectedBook) -> list[str]:
-    """Compare the book after a command with an expected one; no difference gives []."""
+    """Return how the book after a command differs from an expected one; [] if it does not."""
     found = []
     for name, levels, wanted in (
         ("bids", book.bids, expected.bids),

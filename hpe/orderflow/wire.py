@@ -1,9 +1,9 @@
 """Order flow on the wire: commands as requests, responses as outcomes.
 
-Owns the translation for one flow in one session. Pure: it sends nothing, any thread may use it,
-one object per run. Flow ids travel as client order ids; makers come back as engine order ids,
-which the responses to their own orders have named before (one connection answers in order).
-The fills of an uncross are in no report of its sender: list_fills, asked behind it, has them.
+Owns the translation for one flow in one session. Pure: it sends nothing; any thread may use it,
+one object per run. Flow ids become client order ids; makers are reported by their engine order
+ids, which the responses to their own orders named before (a connection answers in order).
+The fills of an uncross are not in its sender's reports: `list_fills`, sent after it, returns them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FlowTranslator:
         self._flow_ids: dict[int, int] = {}
 
     def request(self, command: Command, request_id: int) -> Request:
-        """Make the request of a command; call it in the order of the flow."""
+        """Return the request of a command. Call it in the order of the flow."""
         op, order_id = command.op, command.order_id
         if op in _STATUSES:
             return SetStatus(request_id, self._instrument, _STATUSES[op])
@@ -53,7 +53,7 @@ class FlowTranslator:
                 requeue=True,
             )
         if op is Op.REDUCE:
-            # The flow says how much goes, the request what the new total is.
+            # The flow says how much to take off, the request what remains.
             total = max(self._totals.get(order_id, 0) - command.quantity, 0)
             self._totals[order_id] = total
             return ReplaceOrder(request_id, 0, order_id, quantity=total)
@@ -77,16 +77,16 @@ class FlowTranslator:
         reports: Iterable[Reply],
         auction_fills: Iterable[FillRow] = (),
     ) -> Outcome:
-        """Read the outcome of a command from its response and the reports before it.
+        """Return the outcome of a command, from its response and the reports before it.
 
         Args:
             command: of the flow, in its order.
-            response: of the kind that answers the command's request.
-            reports: that came before the response.
-            auction_fills: behind an uncross, the rows of its fills.
+            response: the answer to the command's request.
+            reports: the reports that came before the response.
+            auction_fills: after an uncross, the rows of its fills.
 
         Raises:
-            ProtocolError: the response is of another kind.
+            ProtocolError: the response is of the wrong kind.
         """
         match response:
             case OrderResponse(status=OrderStatus.REJECTED):

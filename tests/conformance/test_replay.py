@@ -180,7 +180,7 @@ def test_replay_starts_and_stops_a_service_of_its_own(
     ("lines", "complaint"),
     [
         ("N,S,L,1,1,1\n", "no own.sha256.csv.gz beside"),
-        ("", "holds no commands"),
+        ("", "contains no commands"),
     ],
 )
 def test_what_cannot_be_replayed_is_said(

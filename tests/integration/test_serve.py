@@ -126,7 +126,7 @@ def test_a_ports_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Pat
         (["--keys", "OPEN"], "found mode 0644; allowed: 0600"),
         (["--tls-certificate", "c.pem"], "tls_key: not set"),
         (["--tls-certificate", "c.pem", "--tls-key", "k.pem"], "c.pem: cannot be read"),
-        (["--ports-file", "pipe"], "--ports-file: pipe is there and is not a file"),
+        (["--ports-file", "pipe"], "--ports-file: pipe exists and is not a regular file"),
         (["--ports-file", "x" * 300], "xxx: File name too long"),
     ],
 )

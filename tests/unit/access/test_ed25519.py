@@ -44,9 +44,9 @@ SMALL_ORDERS = (
 """All points whose order divides eight."""
 
 NO_POINTS = {
-    "0100000000000000000000000000000000000000000000000000000000000080": "no point of the curve",
-    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff": "no point of the curve",
-    "0200000000000000000000000000000000000000000000000000000000000000": "no point of the curve",
+    "0100000000000000000000000000000000000000000000000000000000000080": "no point on the curve",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff": "no point on the curve",
+    "0200000000000000000000000000000000000000000000000000000000000000": "no point on the curve",
     "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f": "beyond the field",
     "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f": "beyond the field",
     "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff": "beyond the field",

@@ -184,7 +184,7 @@ def test_the_environment_may_hold_a_client_s_key(environment, key):
     [
         ({"HPE_KEY_ID": "a"}, "HPE_KEY_SECRET: not set"),
         ({"HPE_KEY_SECRET": SECRET.hex()}, "HPE_KEY_ID: not set"),
-        ({"HPE_KEY_ID": "a", "HPE_KEY_SECRET": "x" * 64}, "no hexadecimal text"),
+        ({"HPE_KEY_ID": "a", "HPE_KEY_SECRET": "x" * 64}, "text that is not hexadecimal"),
     ],
 )
 def test_half_a_key_in_the_environment_is_refused(environment, named):
@@ -367,7 +367,7 @@ def test_other_versions_and_repeated_ids_are_refused(path):
     with pytest.raises(ConfigError, match="found version 2; allowed: 1"):
         load_keys(path)
     write(path, {"version": 1, "keys": [row(), row()]})
-    with pytest.raises(ConfigError, match="key a stands there twice"):
+    with pytest.raises(ConfigError, match="key a is listed twice"):
         load_keys(path)
 
 
@@ -408,7 +408,7 @@ def test_a_client_s_file_reads_back_and_is_never_overwritten(path):
     write_client_key(path, key)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_client_key(path) == key
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         write_client_key(path, Key("bob", SECRET))
     assert read_client_key(path) == key
     path.chmod(0o644)

@@ -58,7 +58,7 @@ def files(folder, certificate="server.pem", key="server-key.pem"):
 def test_a_key_that_others_may_read_or_replace_is_refused(folder, mode):
     (folder / "server-key.pem").chmod(mode)
     with pytest.raises(
-        ConfigError, match=rf"found mode {mode:04o}; allowed: one that gives others"
+        ConfigError, match=rf"found mode {mode:04o}; allowed: a mode that gives others"
     ):
         server_context(*files(folder))
 
@@ -183,7 +183,7 @@ def test_files_that_are_no_pair_are_named(folder, certificate, key, named):
 def test_a_client_s_file_is_named_too(folder):
     (folder / "empty.pem").write_bytes(b"")
     (folder / "empty.pem").chmod(0o600)
-    with pytest.raises(ConfigError, match=r"empty.pem: holds no certificate"):
+    with pytest.raises(ConfigError, match=r"empty.pem: contains no certificate"):
         client_context(folder / "empty.pem")
     with pytest.raises(ConfigError, match=r"no.pem: cannot be read"):
         client_context(folder / "no.pem")

@@ -81,7 +81,7 @@ def test_a_saved_secret_is_not_printed(keys, tmp_path, options):
     assert keys("revoke", "alice")[0] == 0
     code, printed, said = keys(*add)
     assert (code, printed) == (78, "")
-    assert "exists already" in said
+    assert "already exists" in said
     assert load_keys(keys.file) == {}
 
 
@@ -122,7 +122,7 @@ def test_revoke_takes_one_key_away(keys):
     ("arguments", "named"),
     [
         (["add", "a b", "--role", "operator"], "key id: found 'a b'"),
-        (["add", "known", "--role", "operator"], "key known exists already"),
+        (["add", "known", "--role", "operator"], "key known already exists"),
         (["add", "x", "--role", "trader"], "--users: found ''"),
         (["add", "x", "--role", "trader", "--users", "1-5"], "--users: found '1-5'"),
         (["add", "x", "--role", "gateway", "--users", "9-5"], "FIRST not above LAST"),
@@ -135,7 +135,7 @@ def test_revoke_takes_one_key_away(keys):
             [*SIGNING, "--public-key", "00" * 32, "--save", "k.json"],
             "--save: found with --public-key",
         ),
-        (["revoke", "x"], "there is no key x"),
+        (["revoke", "x"], "has no key x"),
         (["list", "--file", "missing.json"], "missing.json: cannot be read"),
         (["revoke", "known", "--file", "missing.json"], "missing.json: cannot be read"),
     ],

@@ -269,10 +269,10 @@ BTC, USD = AssetConfig("BTC", 8), AssetConfig("USD", 2)
         ({"sync": "batch"}, "Config: sync"),
         ({"sync": SyncPolicy("every", every_commands=0)}, "Config: sync"),
         ({"data_directory": Path("x")}, "Config: data_directory"),
-        ({"assets": (BTC, BTC)}, "assets: 'BTC' stands there 2 times"),
+        ({"assets": (BTC, BTC)}, "assets: 'BTC' is listed 2 times"),
         (
             {"assets": (BTC, USD), "instruments": (InstrumentConfig("P", "BTC", "USD"),) * 2},
-            "instruments: 'P' stands there 2 times",
+            "instruments: 'P' is listed 2 times",
         ),
     ],
 )
@@ -301,11 +301,11 @@ def test_a_config_made_in_code_is_checked_too(values, named):
         ({"band_ppm": 1}, "reference_price: found 0 with band_ppm 1; allowed: above 0"),
         (
             {"reference_price": 7, "volatility_interruption": True},
-            "volatility_interruption: found true without band_ppm; allowed: with a band",
+            "volatility_interruption: found true without band_ppm; allowed: only with a band",
         ),
         (
             {"interruption_ms": 5},
-            "interruption_ms: found 5 without volatility_interruption; allowed: with one that",
+            "interruption_ms: found 5 without volatility_interruption; allowed: only with",
         ),
     ],
 )

@@ -100,7 +100,7 @@ def test_an_endless_integer_is_named_and_ends_in_no_traceback(tmp_path, setting,
 def test_a_name_with_a_zero_byte_is_refused(tmp_path, name):
     path = tmp_path / "hpe.toml"
     path.write_text(f'{name} = "a\\u0000b"')
-    with pytest.raises(ConfigError, match=f"^{name}: found 'a.x00b'; allowed: names without"):
+    with pytest.raises(ConfigError, match=f"^{name}: found 'a.x00b'; allowed: text without"):
         load_config(path)
 
 
