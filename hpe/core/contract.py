@@ -28,7 +28,7 @@ from hpe.protocol.limits import (
     STOPS_PER_COMMAND_MAX,
 )
 
-CORE_VERSION: Final = 6
+CORE_VERSION: Final = 7
 """Raised whenever a logged command could have another result; written in every log segment."""
 
 SYSTEM_CONNECTION: Final = 0

@@ -317,12 +317,11 @@ class ReferenceCore:
         self._report(work, [], exchange.sequence + 1)
         if exchange.revoked:
             self._execute_internal(_CLOSE_MORE, work)
-        effort_max = self._effort.spent + self.limits.turns_effort
+        in_all = self._effort.spent + self.limits.turns_effort
         for _ in range(exchange.market.turns.count):  # each at most once
             one_stop = self._effort.spent + self.limits.continue_effort + 1
-            effort_max = max(effort_max, one_stop)
-            self._execute_internal(_CONTINUE, work, effort_max)
-            if self._effort.spent >= effort_max:
+            self._execute_internal(_CONTINUE, work, max(in_all, one_stop))
+            if self._effort.spent >= in_all:
                 break
         self._weigh(work)
 

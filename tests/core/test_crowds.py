@@ -10,9 +10,11 @@ from hpe.core.contract import DEFAULT_LIMITS
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Error
 from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.internal import Continue
 from hpe.protocol.money import LockBalance
 from hpe.protocol.orders import CancelOrder, OrderTerms, SubmitOrder
-from tests.support.core_pit import FUNDS, Pit
+from tests.support.core_parts import place
+from tests.support.core_pit import FUNDS, Pit, logged
 from tests.support.meter import spends_less
 
 BUY, SELL = Side
@@ -138,3 +140,37 @@ def test_dead_orders_at_the_top_of_a_book_hold_up_their_own_market_alone(pit):
     sold = pit.his.submit(SELL, 1, 1)
     assert (sold.cum, sold.quote_total) == (1, 1)
     pit.venue.check()
+
+
+def test_instruments_whose_turn_gives_nothing_use_up_what_goes_on_in_a_batch(new_core):
+    """Each stop waits behind dead orders; so many `continue` as the bound pays for, in turn."""
+    limits = DEFAULT_LIMITS._replace(acts=(1, 1, 1, 1, 1), dead=1, turns_effort=20)
+    pit = Pit(new_core, limits)
+    soon, books = pit.venue.time_ns + SOON_NS, []
+    for _ in range(5):
+        books.append(book := pit.hers.list_pair())
+        for asset in (2 * book - 1, 2 * book):
+            pit.hers.deposit(asset, FUNDS)
+        buy_and_sell(pit.hers, book, 101)
+        place(pit.hers, SELL, 0, 1, OrderType.STOP, stop_price=100, instrument=book)
+        for _ in range(2):
+            place(pit.hers, BUY, 99, 1, tif=GTD, expires_ns=soon, instrument=book)
+    send(pit.hers, orders(pit.hers, 30, 1, OrderTerms(expires_ns=soon - 1)))  # they end before
+    pit.venue.time_ns += 2 * SOON_NS
+    for book in books:
+        buy_and_sell(pit.hers, book, 100)
+    served = [continues_of(pit) for _ in range(5)]
+    assert served == [3, 3, 3, 3, 3]
+    pit.venue.check()
+
+
+def buy_and_sell(client, book, price):
+    for side in (SELL, BUY):
+        client.submit(side, price, 1, instrument=book)
+
+
+def continues_of(pit):
+    """Let a batch pass; return how many `continue` it has."""
+    ((session, kinds),) = logged(pit.venue.apply().body)
+    assert (session, set(kinds)) == (0, {Continue})
+    return len(kinds)

@@ -2,9 +2,11 @@
 
 import pytest
 
+from hpe.core.contract import Limits
 from hpe.protocol.control import Error
-from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.money import Deposit
+from hpe.protocol.operations import SetStatus, Uncross
 from hpe.protocol.orders import CancelOrder, OrderTerms, ReplaceOrder, SubmitOco, SubmitOrder
 from tests.support.core_pit import Pit, buy_up_to, pit_before_the_dead
 from tests.support.meter import spent_by
@@ -54,6 +56,38 @@ def test_the_first_order_of_a_user_costs_what_his_second_does(new_core):
         costs.append(spent_by(new, order))
         assert new.ask(order).leaves == 1
     assert costs == [0, 0]
+
+
+def test_an_uncross_costs_no_more_than_is_charged_for_it(new_core):
+    """No stops waited: there is nothing that goes on."""
+    pit = Pit(new_core)
+    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, InstrumentStatus.CALL_AUCTION))
+    assert spent_by(pit.hers, Uncross(pit.hers.next_id(), 1)) == 1
+    for side in (BUY, SELL):
+        pit.hers.submit(side, 100, 1)
+    assert spent_by(pit.hers, Uncross(pit.hers.next_id(), 1)) == 1 + 2 + 1
+
+
+def test_stops_that_go_on_with_the_market_cost_that_as_well(new_core):
+    pit = Pit(new_core, Limits(stops=1))
+    pit.trade_at(100)
+    pit.sell_stops(3, trigger=99)
+    pit.his.submit(BUY, 99, 1)
+    pit.his.ask(pit.set_off(99))
+    assert pit.unfinished, "one had its turn, the next has it in the next batch"
+    halted, closed, open_again = (
+        SetStatus(pit.hers.next_id(), 1, status)
+        for status in (
+            InstrumentStatus.HALTED,
+            InstrumentStatus.CANCEL_ONLY,
+            InstrumentStatus.TRADING,
+        )
+    )
+    assert pit.hers.ask(halted).reason == 0
+    assert not pit.unfinished
+    assert spent_by(pit.hers, closed) == 0
+    triggered_and_canceled = 2
+    assert spent_by(pit.hers, open_again) == 1 + triggered_and_canceled
 
 
 def test_what_a_command_does_to_other_orders_costs(new_core):

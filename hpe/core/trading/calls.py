@@ -91,14 +91,15 @@ class Calls:
         Those that fired before and had to wait go on, ahead of these.
         """
         work = book.work
-        waited = work is not None and not work.goes_on(book.status)
+        waited = work is not None and not work.is_empty and not work.goes_on(book.status)
         book.set_status(status)
         fired = status is _TRADING and book.last_price > 0 and book.triggers.count > 0
         if fired:
             self._market.fire(book, [book.last_price])
         self._market.turns.review(book)
-        if fired or waited:
-            self._market.give_turns(context, book, fired=fired, resumed=waited)
+        resumed = waited and work is not None and work.goes_on(status)
+        if fired or resumed:
+            self._market.give_turns(context, book, fired=fired, resumed=resumed)
 
     def uncross(self, context: Context, book: OrderBook, next_status: InstrumentStatus) -> Clearing:
         """Trade what crosses at one price, then go on in the next status."""

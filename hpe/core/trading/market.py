@@ -430,12 +430,11 @@ class Market:
         self.unlink(book, order, 0)
         order.move(ARRIVING)
         self.arrive(context, book, order, 0)
-        left = self._take_out_fired(context, book, left)
         if order.reason:
             self.note(order, ExecType.CANCELED, 0)
         if not order.leaves:
             self.orders.end(order)
-        return left
+        return self._take_out_fired(context, book, left)
 
 
 def remainder_reason(order: Order) -> CancelReason:
