@@ -80,6 +80,10 @@ PLACES: Final = PlaceLimits(
 )  # fmt: skip
 """Few, so that the limits are met."""
 
+_WAITS: Final = (0, 1, 1, 1, 1, 1, 3)
+_WAITS_OF_A_CROWD: Final = (0, 0, 0, 0, 1, 3)
+"""Batches of several commands, so that what one costs is seen by the next."""
+
 DEPOSITS: Final = {1: 150, 2: 4_000, 3: 2_000}
 """By asset; enough for some twenty orders, so that money runs out now and then."""
 
@@ -105,6 +109,7 @@ class Play:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.mood = mood
+        self.waits = _WAITS if limits is DEFAULT_LIMITS else _WAITS_OF_A_CROWD
         self.venue = Venue(new_core, limits)
         self.venue.pace_ns = UNIT_NS
         self.naive = NaiveExchange(open_orders_max, open_orders_per_user_max, True, places)
@@ -149,10 +154,11 @@ class Play:
     def begin_batch(self, wait_ns: int) -> None:
         """Let the naive exchange's time act as the next batch will let the core's."""
         self.naive.begin_batch(self.venue.time_ns + wait_ns)
+        self.seats.forget_revoked()
 
     def choose(self, random: Random) -> Step:
         """Choose what happens next, mostly something that can be done as things are."""
-        place, wait = random.randrange(len(USERS)), random.choice((0, 1, 1, 1, 1, 1, 3))
+        place, wait = random.randrange(len(USERS)), random.choice(self.waits)
         if self.naive.lost and random.random() < 0.05:
             # The end of a grace, or just before it.
             left = (min(self.naive.lost)[0] - self.venue.time_ns) // UNIT_NS
@@ -224,7 +230,8 @@ class Play:
         wait_ns, begins = max(1, batch[0].wait) * UNIT_NS, False
         # What subscribers do depends on the step alone: leaving others out changes it little.
         random = Random(_encode(batch[0].command))
-        if self.state.unfinished() or any(map(self.seats.is_logged, batch)):
+        self.state.wasted = 0
+        if self.naive.unfinished or any(map(self.seats.is_logged, batch)):
             self.begin_batch(wait_ns)
             begins = True
         reports = self.naive.taken_reports()
@@ -234,8 +241,7 @@ class Play:
             run, connection, replies = self.seats.carry_out(step, reports)
             runs.append(run)
             expected.setdefault(connection, []).extend(replies)
-        if begins and self.state.sequence == self.naive.begun_at:
-            self.naive.tick()  # time acts with a command only
+        shown = self._end_batch(_LOOK, begins=begins)
         runs.append(self.watcher.run_of(_LOOK_FRAMES))
         listener = self.watch.client
         if subscribes := self.watch.choose(random):
@@ -253,8 +259,15 @@ class Play:
         self.compare_private(reports)
         self.compare_balances()
         self.watch.absorb(snapshots)
-        self.compare_look(look)
+        self.compare_look(look, shown)
         self._check_now_and_then()
+
+    def _end_batch(self, queries: Sequence[Request], *, begins: bool) -> list[Reply]:
+        """Answer the queries at the end of a batch, which has a command if it begins at all."""
+        answers = [self.naive.answer(WATCHER, query) for query in queries]
+        if begins and self.state.sequence == self.naive.begun_at:
+            self.naive.tick()  # time acts with a command only
+        return answers
 
     # --- comparing --------------------------------------------------------------------------------
 
@@ -290,10 +303,10 @@ class Play:
         self.compare_private(self.naive.taken_reports())
         self.compare_balances()
 
-    def compare_look(self, replies: list[Reply]) -> None:
+    def compare_look(self, replies: list[Reply], expected: list[Reply]) -> None:
         """Compare books and accounts, and test what must always hold of them."""
         owned: dict[int, int] = {}
-        for query, reply in zip(_LOOK, replies, strict=True):
+        for query, reply, shown in zip(_LOOK, replies, expected, strict=True):
             if isinstance(reply, OrderbookReply):
                 self._check_book(reply)
                 self.watch.compare_count(reply)
@@ -301,7 +314,7 @@ class Play:
                 for asset, available, reserved, held, named in reply.rows:
                     owned[asset] = owned.get(asset, 0) + available + reserved + held
                     assert min(reserved, held, named, held - named) >= 0
-            same([_without_count(reply)], [self.naive.answer(WATCHER, query)], query)
+            same([_without_count(reply)], [shown], query)
         owned = {asset: total for asset, total in owned.items() if total}
         assert owned == {asset: paid for asset, paid in self.state.net_deposits.items() if paid}
 
@@ -319,18 +332,20 @@ class Play:
     def compare_queries(self, random: Random) -> None:
         """Compare the answers to all kinds of queries, whole and in pages."""
         queries = _queries(random, self.state.orders)
-        goes_on = bool(self.state.unfinished())
+        goes_on = self.naive.unfinished
         if goes_on:
             self.begin_batch(UNIT_NS)
         output = self.venue.apply(self.watcher.run(*queries))
         assert bool(output.body) is goes_on
+        expected = self._end_batch(queries, begins=goes_on)
         self.compare_reports()
-        for query, reply in zip(queries, self.watcher.replies(output), strict=True):
+        replies = self.watcher.replies(output)
+        for query, reply, shown in zip(queries, replies, expected, strict=True):
             if isinstance(reply, OrdersReply):
                 assert all(
                     row.quantity == row.leaves + row.cum + row.canceled for row in reply.rows
                 )
-            same([_without_count(reply)], [self.naive.answer(WATCHER, query)], query)
+            same([_without_count(reply)], [shown], query)
 
 
 def same(found: Sequence[Reply], expected: Sequence[Reply], what: str | Request) -> None:

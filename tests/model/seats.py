@@ -182,10 +182,16 @@ class Seats:
         self.naive.tick()
         self.revoked = set(KEYS) - {0} - {key.number for key in command.keys}
         theirs = [place for place, key in enumerate(KEYS) if key in self.revoked]
-        for session in sorted((self.sessions[n] for n in theirs), key=lambda s: s.session_id):
-            if not session.closed:
+        there = [self.sessions[place] for place in theirs if not self.sessions[place].closed]
+        self.naive.revoked = sorted(session.session_id for session in there)
+        self.naive.close_revoked()
+        self.forget_revoked()
+
+    def forget_revoked(self) -> None:
+        """Notice which sessions the naive exchange has closed because their key was revoked."""
+        for session, key in zip(self.sessions, KEYS, strict=False):
+            if key in self.revoked and session.session_id not in self.naive.revoked:
                 session.closed, session.attach_number = True, 0
-                self.naive.revoke(session.session_id)
 
     def _attach_command(self, place: int, command: SessionAttached) -> SessionAttached:
         session = self.sessions[place]
@@ -231,6 +237,8 @@ class Seats:
             self.naive.tick()
         elif isinstance(command, SessionClosed):
             session.closed = True
+            if session.session_id in self.naive.revoked:
+                self.naive.revoked.remove(session.session_id)
             self.naive.close(session.session_id, command.flags)
         else:
             self.naive.detach(session.session_id)

@@ -36,9 +36,11 @@ def modeled_limits(random: Random) -> Limits:
     """Make those limits small that the naive exchange knows, so that work is cut into parts."""
     few = random.randint
     return Limits(
-        fills=few(1, 4), stops=few(1, 2), uncross_fills=few(1, 3), part_fills=few(1, 2),
-        acts=(few(1, 2), few(1, 2), few(1, 2), few(1, 2), 1_024), dead=few(1, 2),
-        mass_cancel=few(1, 4), ended_orders=few(1, 6), recent_fills=few(1, 8),
+        fills=few(1, 4), stops=few(1, 2), fired=few(1, 3), uncross_fills=few(1, 3),
+        part_fills=few(1, 2), acts=(few(1, 2), few(1, 2), few(1, 2), few(1, 2), 1_024),
+        dead=few(1, 2), mass_cancel=few(1, 4), revocations=few(1, 2),
+        effort=random.choice((1, 3, 8, 30)), turns_effort=few(1, 12),
+        continue_effort=few(1, 8), ended_orders=few(1, 6), recent_fills=few(1, 8),
     )  # fmt: skip
 
 

@@ -63,6 +63,7 @@ def uncross(state: NaiveState, book: int, cross: Cross, fills_max: int) -> int:
     Gives the volume that is left for another command.
     """
     resting = state.resting(book)
+    before = state.trades
     traded: list[NaiveOrder] = []
     bids = [o for o in resting if o.side is Side.BUY and o.price >= cross.price]
     asks = [o for o in resting if o.side is Side.SELL and o.price <= cross.price]
@@ -79,6 +80,7 @@ def uncross(state: NaiveState, book: int, cross: Cross, fills_max: int) -> int:
         settle(state, bid, ask, quantity, cross.price)
         traded += [bid, ask]
         left -= quantity
+    state.effort += state.trades - before
     for number, order in enumerate(traded, 1):
         _close(state, order, is_last=order not in traded[number:])
     return left

@@ -9,23 +9,25 @@ from __future__ import annotations
 from hpe.protocol.base import Request
 from hpe.protocol.enums import InstrumentStatus
 from hpe.protocol.limits import INT_MAX
-from hpe.protocol.listings import DelistInstrument
+from hpe.protocol.listings import DelistAsset, DelistInstrument
 from hpe.protocol.operations import SetFees, SetStatus, Uncross
 from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 from tests.support.naive_entry import find, new_leaves, order_like, takes_off
 from tests.support.naive_listings import Rejected
-from tests.support.naive_matching import dead_before
 from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_outlook import dead_before
 from tests.support.naive_state import NaiveState
 
-
-def has_dead(state: NaiveState, book: int) -> bool:
-    """True if a time has come in an instrument of which the order has not ended."""
-    return any(o.book == book and state.is_dead(o) for o in state.open)
+_MAY_COST_MUCH = (
+    SubmitOrder | SubmitOco | ReplaceOrder | Uncross | MassCancel | SetFees | DelistAsset
+    | DelistInstrument
+)  # fmt: skip
 
 
 def is_busy(state: NaiveState, user: int, command: Request) -> bool:
-    """True if a command has to wait for what goes on of its instrument."""
+    """True if a command has to wait: its instrument is unfinished, or the batch is full."""
+    if state.effort >= state.limits.effort and isinstance(command, _MAY_COST_MUCH):
+        return True
     book = getattr(command, "instrument", 0)
     user = getattr(command, "user", 0) or user
     cancels, named = isinstance(command, CancelOrder | MassCancel | SetStatus), None
@@ -40,7 +42,7 @@ def is_busy(state: NaiveState, user: int, command: Request) -> bool:
     if isinstance(command, changing) and book in state.unfinished():
         return True
     if isinstance(command, Uncross):
-        return has_dead(state, book)
+        return state.has_dead(book)
     return _comes_behind_many(state, user, command, named)
 
 
@@ -61,7 +63,13 @@ def _comes_behind_many(
         order.price = command.price or order.price
         lots = new_leaves(order, command)
     looks_only = order.post_only or isinstance(command, SubmitOco)
-    return dead_before(state, order, 1 if looks_only else lots, looks_only) > state.limits.dead
+    if state.has_dead(order.book) and state.wasted >= state.limits.effort:
+        return True
+    passed = dead_before(state, order, 1 if looks_only else lots, looks_only)
+    is_refused = passed.dead > state.limits.dead
+    state.wasted += passed.rows if is_refused else 0
+    state.effort += 0 if is_refused else passed.rows
+    return is_refused
 
 
 def _named(state: NaiveState, user: int, command: CancelOrder | ReplaceOrder) -> NaiveOrder | None:

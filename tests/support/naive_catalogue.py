@@ -53,8 +53,10 @@ def _execute_delisting(
     state: NaiveState, command: DelistAsset | DelistInstrument
 ) -> DelistAssetResponse:
     reason = RejectReason.NONE
+    state.effort += 1
     try:
         if isinstance(command, DelistAsset):
+            state.effort += _looked_through(state, command.asset)
             _delist_asset(state, command.asset)
         else:
             _delist_instrument(state, command.instrument)
@@ -62,6 +64,12 @@ def _execute_delisting(
         reason = rejected.reason
     kind = DelistAssetResponse if isinstance(command, DelistAsset) else DelistInstrumentResponse
     return kind(command.request_id, 0, state.sequence, reason)
+
+
+def _looked_through(state: NaiveState, asset: int) -> int:
+    """Count the users, the house among them, that are looked at for money of an asset."""
+    known = any(of == asset for _, of in (*state.account_keys, *state.owned))
+    return len(state.users) + 1 if known else 0
 
 
 def _delist_asset(state: NaiveState, asset: int) -> None:
@@ -78,9 +86,13 @@ def _delist_asset(state: NaiveState, asset: int) -> None:
 
 def _delist_instrument(state: NaiveState, book: int) -> None:
     state.instrument(book)
-    orders = [order for order in (*state.open, *state.known_ended()) if order.book == book]
+    reject_if(any(order.book == book for order in state.open), RejectReason.IN_USE)
+    state.effort += len(state.known_ended())
+    reject_if(any(order.book == book for order in state.known_ended()), RejectReason.IN_USE)
+    if state.last_price(book):
+        state.effort += len(state.known_fills())
     fills = [row for _, row in state.known_fills() if row.instrument == book]
-    reject_if(bool(orders or fills), RejectReason.IN_USE)
+    reject_if(bool(fills), RejectReason.IN_USE)
     del state.listings.instruments[book], state.listings.instrument_takers[book]
     for kept in (state.statuses, state.interruptions, state.prices, state.trade_rows):
         kept.pop(book, None)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import ExecType, InstrumentStatus, OrderType, SelfTrade, Side, TimeInForce
 from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT
+from hpe.protocol.limits import HOUSE_USER
 from hpe.protocol.orders import (
     CancelOrder,
     MassCancel,
@@ -22,11 +23,13 @@ from hpe.protocol.orders import (
 )
 from tests.support import naive_checks as checks
 from tests.support.naive_listings import Rejected, reject_if
-from tests.support.naive_matching import arrive, cost_ahead, makers_for, trade
+from tests.support.naive_matching import arrive, trade
+from tests.support.naive_meeting import makers_for
 from tests.support.naive_orders import NaiveOrder
+from tests.support.naive_outlook import cost_ahead
 from tests.support.naive_places import admit
 from tests.support.naive_state import NaiveState
-from tests.support.naive_stops import queue_arrived, queue_reached_since, reached_by_last
+from tests.support.naive_stops import fire_by_last, fire_since, reached_by_last
 
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
 
@@ -84,8 +87,9 @@ def submit(state: NaiveState, user: int, command: SubmitOrder) -> NaiveOrder:
     short = needed > state.account(user, order.asset())[0]
     reject_if(short, RejectReason.INSUFFICIENT_FUNDS)
     _accept(state, order)
+    state.answered = order
     if order.waiting:
-        queue_arrived(state, order)
+        fire_by_last(state, order.book)
     else:
         _run(state, order)
     return order
@@ -98,7 +102,7 @@ def _crosses(state: NaiveState, order: NaiveOrder) -> bool:
 def _run(state: NaiveState, order: NaiveOrder) -> None:
     trades = len(state.prices.get(order.book, []))
     arrive(state, order)
-    queue_reached_since(state, order.book, trades)
+    fire_since(state, order.book, trades)
 
 
 def submit_pair(state: NaiveState, user: int, command: SubmitOco) -> tuple[int, int]:
@@ -164,6 +168,7 @@ def cancel(state: NaiveState, user: int, command: CancelOrder) -> NaiveOrder:
     reject_if(not named_once, RejectReason.INVALID_COMBINATION)
     order = find(state, user, command.order_id, command.client_order_id)
     _reject_if_halted(state, order)
+    state.answered = order
     state.end(order, CancelReason.REQUESTED)
     state.cancel_partner(order)
     return order
@@ -180,6 +185,7 @@ def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int,
     reject_if(both, RejectReason.INVALID_COMBINATION)
     if command.instrument:
         state.instrument(command.instrument)
+    state.effort += _looked_through(state, user, all_users=command.all_users)
     matching = [
         order
         for order in sorted(state.open, key=lambda order: order.order_id)
@@ -193,6 +199,14 @@ def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int,
     ]
     end_all(state, chosen, CancelReason.MASS_CANCEL)
     return len(chosen), sum(order.live for order in matching)
+
+
+def _looked_through(state: NaiveState, user: int, *, all_users: bool) -> int:
+    """Count the users, and their open orders, that a mass cancel looks at; the house is one."""
+    if all_users:
+        return len(state.users) + 1 + len(state.open)
+    there = user == HOUSE_USER or user in state.users
+    return there + sum(order.user == user for order in state.open)
 
 
 def end_all(state: NaiveState, orders: list[NaiveOrder], reason: CancelReason) -> None:
@@ -220,6 +234,7 @@ def replace_order(state: NaiveState, user: int, command: ReplaceOrder) -> NaiveO
     leaves = given[0] if given else order.leaves
     if command.quantity is not None:
         leaves -= order.cum + order.canceled
+    state.answered = order
     if leaves <= 0:
         _reject_if_halted(state, order)
         state.end(order, CancelReason.REPLACED_AWAY)
@@ -288,10 +303,9 @@ def _change(state: NaiveState, order: NaiveOrder, command: ReplaceOrder, leaves:
         state.open.remove(order)
         order.priority = state.newest_priority()
         state.open.append(order)
+        fire_by_last(state, order.book)
     else:
         _lose_place(state, order)
-    if order.waiting:
-        queue_arrived(state, order)
 
 
 def _check_changed(
@@ -315,4 +329,4 @@ def _lose_place(state: NaiveState, order: NaiveOrder) -> None:
         state.rest(order)
     else:
         trade(state, order)
-        queue_reached_since(state, order.book, trades)
+        fire_since(state, order.book, trades)

@@ -12,7 +12,7 @@ from typing import Final
 
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.codes import CancelReason, RejectReason
-from hpe.protocol.enums import HoldChange, InstrumentStatus, OrderStatus
+from hpe.protocol.enums import InstrumentStatus, OrderStatus
 from hpe.protocol.flags import (
     FLAG_UNCHANGED,
     HELLO_CANCEL_ON_DISCONNECT,
@@ -53,7 +53,6 @@ from hpe.protocol.orders import (
 )
 from tests.support import naive_queries
 from tests.support.naive_auction import Cross, cross_now, uncross
-from tests.support.naive_busy import has_dead
 from tests.support.naive_catalogue import execute_listing
 from tests.support.naive_entry import (
     cancel,
@@ -63,17 +62,16 @@ from tests.support.naive_entry import (
     submit,
     submit_pair,
 )
+from tests.support.naive_expiry import end_hold, end_named
 from tests.support.naive_listings import NaiveListings, Rejected, reject_if
 from tests.support.naive_money import execute_hold, execute_movement, set_fees
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_places import admit, check_parties
-from tests.support.naive_state import NaiveHold, NaiveState, Told, Uncrossing
-from tests.support.naive_stops import queue_reached_by_last, run_fired
+from tests.support.naive_state import Concern, NaiveState, Told, Uncrossing
+from tests.support.naive_stops import advance, fire_by_last, give_turns
 
 Due = tuple[int, int, int, int]
 """When, what kind (0 order, 1 hold, 2 orders of a lost session, 3 an interruption), and two ids."""
-
-_ORDER_IDS = ("order_id", "client_order_id", "limit_client_order_id", "stop_client_order_id")
 
 OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder
 
@@ -107,6 +105,7 @@ class NaiveExchange:
         self.parked: dict[Due, int] = {}  # by the instrument for whose uncross an ending waits
         self.acts_left = [0, 0, 0, 0]
         self.last_served = 0
+        self.revoked: list[int] = []  # sessions that are to be closed
         self.begun_at = 0  # the sequence with which the batch began
 
     def begin_batch(self, time_ns: int) -> None:
@@ -114,39 +113,54 @@ class NaiveExchange:
         state = self.state
         state.time_ns, state.direct, self.begun_at = time_ns, False, state.sequence
         state.sequence += 1
-        self.acts_left = list(state.limits.acts)
+        state.effort, self.acts_left = 0, list(state.limits.acts)
+        state.effort_max = state.limits.effort
         while due := [entry for entry in self._due() if self.acts_left[entry[1]]]:
             self._expire(min(due))
         state.sequence -= 1
-        books = state.unfinished()
+        if self.revoked:
+            self.tick()
+            self.close_revoked()
+        books, bound = state.unfinished(), state.effort + state.limits.turns_effort
         for book in [book for book in books if book > self.last_served] + [
             book for book in books if book <= self.last_served
         ]:
+            own = state.effort + state.limits.continue_effort
+            state.effort_max = max(bound, own + 1)
             self._go_on(book)
+            if state.effort >= bound:
+                break
+        state.effort_max = state.limits.effort
+
+    @property
+    def unfinished(self) -> bool:
+        """True if something goes on by itself with the next batch."""
+        return bool(self.revoked or self.state.unfinished())
 
     def _go_on(self, book: int) -> None:
         """Do a part of what is unfinished of an instrument: a command of its own."""
         state, self.last_served = self.state, book
         state.sequence += 1
+        state.effort += state.limits.continue_effort
         if book in state.uncrossing:
             going = state.uncrossing.pop(book)
             cross = Cross(going.price, going.left, going.surplus)
             self._uncross_part(book, cross, going.next_status, state.limits.part_fills)
-        elif book in state.over and not state.in_line(book) and has_dead(state, book):
+        elif book in state.over and not state.has_fired(book) and state.has_dead(book):
             pass
-        elif book in state.over and not state.in_line(book):
+        elif book in state.over and not state.has_fired(book):
             state.over.remove(book)
-            fills_max = state.limits.uncross_fills
-            self._uncross_part(book, cross_now(state, book), InstrumentStatus.TRADING, fills_max)
+            self._begin_uncross(book, InstrumentStatus.TRADING)
         else:
-            state.concerned = book
+            state.concerned = Concern(book, fired=False)
         self._run_concerned()
 
     def _run_concerned(self) -> None:
-        book, self.state.concerned = self.state.concerned, 0
-        if book:
-            run_fired(self.state, book)
-        self.state.concerned = 0
+        state = self.state
+        concern, state.concerned, state.answered = state.concerned, None, None
+        if concern is not None:
+            give_turns(state, concern)
+        state.concerned = None
 
     def _due(self) -> list[Due]:
         state = self.state
@@ -160,40 +174,17 @@ class NaiveExchange:
     def _expire(self, due: Due) -> None:
         _, kind, first_id, second_id = due
         self.acts_left[kind] -= 1
+        self.state.effort += 1
         if kind == 0:
-            self._end_order(next(o for o in self.state.open if o.order_id == first_id))
+            self.state.expire(next(o for o in self.state.open if o.order_id == first_id))
         elif kind == 1:
             ids = (first_id, second_id)
-            self._end_hold(next(h for h in self.state.holds if (h.user, h.hold_id) == ids))
+            end_hold(self.state, next(h for h in self.state.holds if (h.user, h.hold_id) == ids))
         elif kind == 3:
             del self.state.interruptions[first_id]
             self.state.over.append(first_id)
         else:
             self._end_one(due)
-
-    def _end_order(self, order: NaiveOrder) -> None:
-        self.state.end(order, CancelReason.EXPIRED)
-        self.state.cancel_partner(order)
-
-    def _end_hold(self, hold: NaiveHold) -> None:
-        self.state.holds.remove(hold)
-        amount, hold.amount = hold.amount, 0
-        self.state.report_hold(hold, HoldChange.EXPIRED, amount)
-
-    def _end_named(self, user: int, command: Request) -> None:
-        """End what a command names by any id, if its time has come."""
-        state = self.state
-        user = getattr(command, "user", 0) or user
-        for field in _ORDER_IDS:
-            named = getattr(command, field, 0)
-            for order in [o for o in state.open if o.user == user and state.is_dead(o)]:
-                mine = order.order_id if field == "order_id" else order.client_order_id
-                if named and named == mine:
-                    self._end_order(order)
-        for hold in list(state.holds):
-            dead = 0 < hold.expires_ns <= state.time_ns
-            if dead and (hold.user, hold.hold_id) == (user, getattr(command, "hold_id", 0)):
-                self._end_hold(hold)
 
     # --- sessions -------------------------------------------------------------------------------
 
@@ -231,11 +222,14 @@ class NaiveExchange:
             for order in self._orders_of(session):
                 order.session = 0
 
-    def revoke(self, session: int) -> None:
-        """Forget a session whose key is gone: a grace that it still has is over."""
+    def close_revoked(self) -> None:
+        """Forget sessions whose key is gone, the first ones: a grace that they have is over."""
         self.state.direct = False
-        self._back(session)
-        self._lose(session, 0)
+        for _ in range(min(len(self.revoked), self.state.limits.revocations)):
+            session = self.revoked.pop(0)
+            self.state.effort += 1
+            self._back(session)
+            self._lose(session, 0)
 
     def tick(self) -> None:
         """Do nothing, which takes a sequence."""
@@ -272,7 +266,8 @@ class NaiveExchange:
         state = self.state
         state.sequence += 1
         state.user, state.request_id, state.direct = user, command.request_id, False
-        self._end_named(user, command)
+        state.answered = None
+        end_named(state, user, command)
         state.direct = True
         if isinstance(command, OrderCommand | SubmitOco | MassCancel):
             state.user = command.user or user
@@ -380,7 +375,8 @@ class NaiveExchange:
             leaves_call = state.in_call(book) and command.status != status
             reject_if(leaves_call, RejectReason.CALL_OPEN)
             state.interruptions.pop(book, None)
-            self._become(book, command.status)
+            if status != command.status:
+                self._become(book, command.status)
             status = command.status
         except Rejected as rejected:
             reason = rejected.reason
@@ -388,12 +384,12 @@ class NaiveExchange:
 
     def _become(self, book: int, status: InstrumentStatus) -> None:
         state = self.state
-        changes, waited = state.status(book) is not status, book not in state.unfinished()
+        waited = state.has_fired(book) and book not in state.unfinished()
         state.statuses[book] = status
-        if changes and status is InstrumentStatus.TRADING:
-            queue_reached_by_last(state, book)
-        if waited and book in state.unfinished():
-            state.concerned = book
+        resumed = waited and book in state.unfinished()
+        fire_by_last(state, book)
+        if resumed:
+            state.concerned = Concern(book, state.concerned is not None, resumed=True)
 
     def _uncross(self, command: Uncross) -> UncrossResponse:
         state, book = self.state, command.instrument
@@ -402,13 +398,19 @@ class NaiveExchange:
             state.instrument(book)
             reject_if(not state.in_call(book), RejectReason.NO_CALL)
             state.interruptions.pop(book, None)
-            price, volume, _ = cross = cross_now(state, book)
-            next_status = InstrumentStatus(command.next_status)
-            self._uncross_part(book, cross, next_status, state.limits.uncross_fills)
+            price, volume, _ = self._begin_uncross(book, InstrumentStatus(command.next_status))
         except Rejected as rejected:
             reason = rejected.reason
         head = (command.request_id, 0, state.sequence)
         return UncrossResponse(*head, reason, state.time_ns, price, volume)
+
+    def _begin_uncross(self, book: int, next_status: InstrumentStatus) -> Cross:
+        state = self.state
+        cross = cross_now(state, book)
+        levels = {(order.side, order.price) for order in state.resting(book)}
+        state.effort += 1 + len(levels)
+        self._uncross_part(book, cross, next_status, state.limits.uncross_fills)
+        return cross
 
     def _uncross_part(
         self, book: int, cross: Cross, next_status: InstrumentStatus, fills_max: int
@@ -419,6 +421,8 @@ class NaiveExchange:
             going = Uncrossing(cross.price, left, cross.surplus, next_status)
             self.state.uncrossing[book] = going
         else:
+            if cross.price:
+                advance(self.state, book)
             self._become(book, next_status)
 
     def _set_fees(self, command: SetFees) -> SetFeesResponse:

@@ -161,6 +161,10 @@ def set_fees(state: NaiveState, command: SetFees) -> None:
     complete = maker is not None and taker is not None
     reject_if(not (removes or complete), RejectReason.INVALID_COMBINATION)
     listed = state.instrument(command.instrument)
+    if complete:
+        theirs = [order for order in state.open if order.book == command.instrument]
+        own = [book for book, _ in state.own_rates if book == command.instrument]
+        state.effort += len(theirs) + len(own)
     before = dict(state.own_rates)
     if maker is None or taker is None:
         state.own_rates.pop((command.instrument, command.user), None)

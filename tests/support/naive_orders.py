@@ -27,6 +27,7 @@ def ceil_ppm(micro: int) -> int:
 class NaiveOrder:
     """An order; `priority` orders those of one price, and stops of one trigger.
 
+    `line` is the one in which it stands for its turn, since it has fired; 0 before.
     `session` is the one with whose connection it ends, 0 for none; `key` whose place it takes.
     `reuses_id`: when it ended, an older one could be asked for by the same client order id.
     """
@@ -50,6 +51,7 @@ class NaiveOrder:
     trigger: int = 0
     trades_before: int = 0
     priority: int = 0
+    line: int = 0
     shown: int = 0
     cum: int = 0
     canceled: int = 0

@@ -8,6 +8,7 @@ orders reserve. One object per test. Source: protocol.md, "The rules of the exch
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hpe.core.contract import DEFAULT_LIMITS, Limits
 from hpe.protocol.codes import CancelReason, RejectReason
@@ -56,6 +57,25 @@ class Uncrossing:
 
 
 @dataclass
+class Firing:
+    """Trades that reach stops, by their numbers in the instrument; `at` is the next for `side`."""
+
+    first: int
+    last: int
+    at: int
+    line: int
+    side: Side = Side.BUY
+
+
+class Concern(NamedTuple):
+    """Stops of this instrument have turns behind a command, which let them fire, or go on."""
+
+    book: int
+    fired: bool = True
+    resumed: bool = False
+
+
+@dataclass
 class NaiveState:
     """Everything; `reports` are those since they were last taken, each with its user.
 
@@ -63,9 +83,11 @@ class NaiveState:
     its id, and whether what happens is the command itself and not what follows from it. `session`
     is the one that it came from, `session_flags` what that gives to its orders that may wait; `key`
     and `operator` are the session's. `users` and `account_keys` say who is there, the house
-    excepted, and by whose key. `fired` are stops in line for their turns, by instrument,
-    `uncrossing` uncrosses in parts; `concerned` is the instrument of which stops run behind the
-    command, 0 for none.
+    excepted, and by whose key. `firings` are trades whose stops are not all in line yet, `fired`
+    stops in line for their turns, `looked` up to which trade the stops of a side were looked at;
+    `uncrossing` uncrosses in parts. `answered` is the order that the response tells of. `effort`
+    is what commands and time have cost in this batch, of which a command may use up to
+    `effort_max`, `wasted` what refused ones have, `asked` what queries have.
     """
 
     listings: NaiveListings
@@ -77,6 +99,9 @@ class NaiveState:
     open: list[NaiveOrder] = field(default_factory=list)
     ended: list[NaiveOrder] = field(default_factory=list)
     fired: dict[int, list[NaiveOrder]] = field(default_factory=dict)
+    firings: dict[int, list[Firing]] = field(default_factory=dict)
+    looked: dict[tuple[int, Side], int] = field(default_factory=dict)
+    lines: int = 0
     uncrossing: dict[int, Uncrossing] = field(default_factory=dict)
     owned: dict[tuple[int, int], int] = field(default_factory=dict)
     net_deposits: dict[int, int] = field(default_factory=dict)
@@ -103,7 +128,12 @@ class NaiveState:
     operator: bool = False
     request_id: int = 0
     direct: bool = False
-    concerned: int = 0
+    concerned: Concern | None = None
+    answered: NaiveOrder | None = None
+    effort: int = 0
+    effort_max: int = 0
+    wasted: int = 0
+    asked: int = 0
     limits: Limits = DEFAULT_LIMITS
 
     # --- looking things up --------------------------------------------------------------------
@@ -128,14 +158,23 @@ class NaiveState:
     def unfinished(self) -> list[int]:
         """List the instruments of which something goes on by itself."""
         open_now = (InstrumentStatus.TRADING, InstrumentStatus.CALL_AUCTION)
-        books = [book for book in self.fired if self.in_line(book)]
+        books = [book for book in self.fired | self.firings if self.has_fired(book)]
         return sorted(
             {*self.uncrossing, *self.over, *(b for b in books if self.status(b) in open_now)}
         )
 
     def in_line(self, book: int) -> list[NaiveOrder]:
         """List the stops of an instrument that have fired and wait for their turns."""
-        return [order for order in self.fired.get(book, []) if order.live]
+        line = [order for order in self.fired.get(book, []) if order.live]
+        return sorted(line, key=lambda o: (o.line, o.trigger * _sign(o.side), o.priority))
+
+    def has_fired(self, book: int) -> bool:
+        """True if stops of an instrument have fired, or may have, and had no turn."""
+        return bool(self.firings.get(book) or self.in_line(book))
+
+    def has_dead(self, book: int) -> bool:
+        """True if a time has come in an instrument of which the order has not ended."""
+        return any(o.book == book and self.is_dead(o) for o in self.open)
 
     def in_call(self, book: int) -> bool:
         """True if orders only gather."""
@@ -189,7 +228,8 @@ class NaiveState:
         """Return a waiting stop's trigger when its instrument had this many trades."""
         if not order.terms.trail:
             return order.terms.stop_price
-        seen = self.prices[order.book][order.trades_before - 1 : trades]
+        first = order.trades_before
+        seen = self.prices[order.book][first - 1 : max(first, trades)]
         if order.side is Side.SELL:
             return max(seen) - order.terms.trail
         return min(seen) + order.terms.trail
@@ -198,7 +238,7 @@ class NaiveState:
         """Return a stop's trigger, that of one that has fired as it was then; 0: no stop."""
         if not order.waiting or order in self.in_line(order.book):
             return order.trigger
-        return self.trigger_after(order, len(self.prices.get(order.book, [])))
+        return self.trigger_after(order, self.looked.get((order.book, order.side), 0))
 
     # --- money ----------------------------------------------------------------------------------
 
@@ -261,6 +301,7 @@ class NaiveState:
         order.reuses_id = order.client_order_id > 0 and order.client_order_id in named
         self.ended.append(order)
         if reason:
+            self.effort += order is not self.answered
             expired = reason == CancelReason.EXPIRED
             self.report_order(order, ExecType.EXPIRED if expired else ExecType.CANCELED, bare=bare)
 
@@ -334,3 +375,7 @@ class NaiveState:
 
     def _direct_id(self, user: int) -> int:
         return self.request_id if self.direct and user == self.user else 0
+
+
+def _sign(side: Side) -> int:
+    return 1 if side is Side.BUY else -1
