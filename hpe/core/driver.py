@@ -224,7 +224,7 @@ class ReferenceCore:
         position, pending, end, highest_id = 0, -1, len(frames), last_request_id
         intact, guarded = True, session.role is not Role.ANONYMOUS
         events, report, out = exchange.market.events, self.feed.report, work.replies_to(connection)
-        origin, time_ns = origin_of(session, exchange.places), work.time_ns
+        origin, time_ns, put = origin_of(session, exchange.places), work.time_ns, out.append
         context, user = Context(0, time_ns, self.limits.effort, *origin), origin.user
         while position < end and intact:
             after = position + 4 + _length_at(frames, position)[0]
@@ -251,7 +251,7 @@ class ReferenceCore:
                     if fresh and not work.begun:
                         self._begin(work)
                     if not fresh or (work.careful and self._must_wait(user, request, work)):
-                        handler = None
+                        handler, session.last_request_id = None, last_request_id
                         answer = not_executed(session, request_id, body, admit, work.full)
                     else:
                         sequence = context.sequence = exchange.sequence = exchange.sequence + 1
@@ -263,7 +263,7 @@ class ReferenceCore:
                             report(events.pop(), sequence, time_ns, work)
                         if response.reason != lasting:
                             work.count_idle(response)
-                        session.last_request_id = last_request_id = request_id
+                        last_request_id = request_id
                         remember(Remembered(request_id, len(body), crc32(body), answer))
                         digested.append(answer)
             if handler is not None:
@@ -275,10 +275,12 @@ class ReferenceCore:
                     work.log(session.session_id, user, frames[pending:position])
                     pending = -1
             size = len(answer)
-            out.append(PREFIXES[size] + answer if size < _PREFIXES_COUNT else frame(answer))
+            put(PREFIXES[size] if size < _PREFIXES_COUNT else frame(answer)[:4])
+            put(answer)
             position = after
         if pending >= 0:
             work.log(session.session_id, user, frames[pending:])
+        session.last_request_id = last_request_id
         return intact, max(highest_id, last_request_id)
 
     def _must_wait(self, user: int, request: Request, work: BatchWork) -> bool:
