@@ -11,7 +11,8 @@ from random import Random
 from typing import Final
 
 from hpe.protocol.base import Reply
-from hpe.protocol.codes import RejectReason
+from hpe.protocol.codes import ErrorCode, RejectReason
+from hpe.protocol.control import Error
 from hpe.protocol.enums import Channel
 from hpe.protocol.limits import DEPTH_MAX
 from hpe.protocol.market_data import OrderbookReply, Subscribe, Subscribed
@@ -34,11 +35,13 @@ class MarketWatch:
         self.followers: dict[int, Follower] = {}
         self.asked = 0
         self.updates = 0
+        self.told: set[tuple[int, Channel]] = set()  # wanted in the batch before
 
     # --- coming and going -------------------------------------------------------------------------
 
     def choose(self, random: Random) -> list[Subscribe]:
         """Let some go, and give what others ask for in the next batch."""
+        self.told = set(self.venue.wanted)
         if self.followers and random.random() < 0.04:
             del self.followers[random.choice(list(self.followers))]
         again = [number for number, follower in self.followers.items() if _is_thin(follower)]
@@ -67,8 +70,11 @@ class MarketWatch:
 
     # --- following --------------------------------------------------------------------------------
 
-    def absorb(self, replies: list[Reply]) -> None:
-        """Take what the batches since the last call brought, and compare; replies come last."""
+    def absorb(self, replies: list[Reply], accepted: set[int], *, late: bool) -> None:
+        """Take what the batches since the last call brought, and compare; replies come last.
+
+        `accepted` are the subscribes that are not refused. `late`: indicative fields may be, too.
+        """
         rows, self.venue.market = self.venue.market, []
         for row in rows:
             for follower in self.followers.values():
@@ -77,6 +83,12 @@ class MarketWatch:
                     self.updates += len(row.updates)
         begun = []
         for reply in replies:
+            if reply.request_id not in accepted:
+                assert isinstance(reply, Error)
+                assert reply.code == ErrorCode.BUSY
+                if not self.followers[reply.request_id].started:
+                    del self.followers[reply.request_id]
+                continue
             assert isinstance(reply, Subscribed)
             if self._begin(reply):
                 address = (self.client.attach_number, reply.request_id)
@@ -85,7 +97,8 @@ class MarketWatch:
         assert sorted(subscribed) == sorted(begun)
         self._leave_delisted()
         for follower in self.followers.values():
-            follower.compare(self.state)
+            if not late or follower.channel is not Channel.STATUS:
+                follower.compare(self.state)
 
     def _leave_delisted(self) -> None:
         """Let followers of what is gone go: they were told."""

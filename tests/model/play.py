@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Limits, Run
 from hpe.protocol.base import Reply, Request
+from hpe.protocol.control import Error
 from hpe.protocol.enums import InstrumentStatus, Side
 from hpe.protocol.internal import KeysValid, PlaceLimits
 from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER
@@ -66,6 +67,7 @@ from tests.support.core_driver import (
     frames_of,
     internal_replies,
 )
+from tests.support.naive_asking import ask, subscribe
 from tests.support.naive_exchange import NaiveExchange
 from tests.support.naive_state import Account
 
@@ -230,22 +232,27 @@ class Play:
         wait_ns, begins = max(1, batch[0].wait) * UNIT_NS, False
         # What subscribers do depends on the step alone: leaving others out changes it little.
         random = Random(_encode(batch[0].command))
-        self.state.wasted = 0
+        self.state.wasted = self.state.asked = 0
         if self.naive.unfinished or any(map(self.seats.is_logged, batch)):
             self.begin_batch(wait_ns)
             begins = True
         reports = self.naive.taken_reports()
         expected: dict[int, list[Reply]] = {}
         runs: list[Run] = []
-        for step in batch:
+        listener, subscribes = self.watch.client, self.watch.choose(random)
+        accepted, at = set[int](), random.randint(0, len(batch))
+        for number, step in enumerate(batch):
+            if subscribes and number == at:
+                runs.append(listener.run(*subscribes))
+                accepted = subscribe(self.state, subscribes, self.watch.told)
             run, connection, replies = self.seats.carry_out(step, reports)
             runs.append(run)
             expected.setdefault(connection, []).extend(replies)
-        shown = self._end_batch(_LOOK, begins=begins)
         runs.append(self.watcher.run_of(_LOOK_FRAMES))
-        listener = self.watch.client
-        if subscribes := self.watch.choose(random):
-            runs.insert(random.randint(0, len(runs)), listener.run(*subscribes))
+        shown = self._end_batch(_LOOK, begins=begins)
+        if subscribes and at == len(batch):
+            runs.append(listener.run(*subscribes))
+            accepted = subscribe(self.state, subscribes, self.watch.told)
         output = self.venue.apply(*runs, wait_ns=wait_ns)
         replies_to = dict(output.replies)
         snapshots = decoded(replies_to.pop(listener.attach_number, b""))
@@ -258,13 +265,24 @@ class Play:
         assert output.last_sequence == self.state.sequence
         self.compare_private(reports)
         self.compare_balances()
-        self.watch.absorb(snapshots)
+        self.watch.absorb(snapshots, accepted, late=output.late)
+        if output.late:
+            self._make_up()
         self.compare_look(look, shown)
         self._check_now_and_then()
 
+    def _make_up(self) -> None:
+        """Let batches make up for market data that is late, if nothing else would go on in them."""
+        late = True
+        while late and not self.naive.unfinished:
+            output = self.venue.apply()
+            assert not output.body
+            late = output.late
+        self.watch.absorb([], set(), late=late)
+
     def _end_batch(self, queries: Sequence[Request], *, begins: bool) -> list[Reply]:
         """Answer the queries at the end of a batch, which has a command if it begins at all."""
-        answers = [self.naive.answer(WATCHER, query) for query in queries]
+        answers = [ask(self.state, WATCHER, query) for query in queries]
         if begins and self.state.sequence == self.naive.begun_at:
             self.naive.tick()  # time acts with a command only
         return answers
@@ -315,6 +333,8 @@ class Play:
                     owned[asset] = owned.get(asset, 0) + available + reserved + held
                     assert min(reserved, held, named, held - named) >= 0
             same([_without_count(reply)], [shown], query)
+        if any(isinstance(reply, Error) for reply in replies):
+            return
         owned = {asset: total for asset, total in owned.items() if total}
         assert owned == {asset: paid for asset, paid in self.state.net_deposits.items() if paid}
 
@@ -332,7 +352,7 @@ class Play:
     def compare_queries(self, random: Random) -> None:
         """Compare the answers to all kinds of queries, whole and in pages."""
         queries = _queries(random, self.state.orders)
-        goes_on = self.naive.unfinished
+        self.state.asked, goes_on = 0, self.naive.unfinished
         if goes_on:
             self.begin_batch(UNIT_NS)
         output = self.venue.apply(self.watcher.run(*queries))
@@ -372,7 +392,7 @@ def described(value: object) -> str:
 def _without_count(reply: Reply) -> Reply:
     if isinstance(reply, OrderbookReply):
         return replace(reply, book_sequence=0)
-    return reply
+    return without_words(reply)
 
 
 _EVERYBODY: Final = (*sorted({*USERS, *NEWCOMERS}), HOUSE_USER)

@@ -33,14 +33,21 @@ def small_limits(random: Random) -> Limits:
 
 
 def modeled_limits(random: Random) -> Limits:
-    """Make those limits small that the naive exchange knows, so that work is cut into parts."""
+    """Make every field small as well, but leave room for the few sessions of a play.
+
+    The naive exchange knows nothing of that; the naive room does.
+    """
     few = random.randint
     return Limits(
         fills=few(1, 4), stops=few(1, 2), fired=few(1, 3), uncross_fills=few(1, 3),
-        part_fills=few(1, 2), acts=(few(1, 2), few(1, 2), few(1, 2), few(1, 2), 1_024),
-        dead=few(1, 2), mass_cancel=few(1, 4), revocations=few(1, 2),
+        part_fills=few(1, 2), acts=(few(1, 2), few(1, 2), few(1, 2), few(1, 2), 1),
+        dead=few(1, 2), mass_cancel=few(1, 4), revocations=few(1, 2), configure_bytes=300,
         effort=random.choice((1, 3, 8, 30)), turns_effort=few(1, 12),
-        continue_effort=few(1, 8), ended_orders=few(1, 6), recent_fills=few(1, 8),
+        continue_effort=few(1, 8), query_effort=random.choice((5, 20, 60, 200)),
+        ended_orders=few(1, 6), recent_fills=few(1, 8), changes=few(1, 3), reports=few(1, 4),
+        snapshot_orders=few(1, 5), indicative_levels=few(0, 3),
+        indicative_ns_per_level=random.choice((1, UNIT_NS // 2, 3 * UNIT_NS)),
+        made_up_levels=few(1, 4), room=RoomSizes(80, 16, 16, 8, 8, 1, 2),
     )  # fmt: skip
 
 

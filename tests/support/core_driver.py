@@ -43,7 +43,6 @@ from hpe.protocol.limits import (
     HOUSE_USER,
     INTERNAL_FIRST,
     REPLY_BYTES_MAX,
-    REPORTS_PER_UPDATE_MAX,
     RESPONSE_BYTES_MAX,
 )
 from hpe.protocol.listings import AddAsset, AddAssetResponse, AddInstrument
@@ -73,6 +72,7 @@ from hpe.protocol.reports import (
     PrivateUpdate,
 )
 from tests.support.progress import check_order, check_progress
+from tests.support.update_parts import changes_of, check_parts, check_private_parts
 
 CoreFactory = Callable[..., Core]  # of limits
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -209,6 +209,7 @@ class Venue:
             self.bodies.append(output.body)
         for row in output.private:
             self._take_private(*row)
+        check_private_parts(output.private, self.limits.reports)
         self._take_market(output)
         check_progress(output.progress, {n: decoded(f) for n, f in output.replies if n})
         return output
@@ -218,7 +219,6 @@ class Venue:
         assert isinstance(update, PrivateUpdate)
         head = (update.request_id, update.flags, update.user, update.first, update.last)
         assert head == (0, 0, user, first, last)
-        assert 1 <= len(update.reports) <= REPORTS_PER_UPDATE_MAX
         assert last == first + len(update.reports) - 1
         others, balances = self.private.setdefault(user, []), self.balances.setdefault(user, [])
         for number, report in enumerate(update.reports, len(others) + len(balances) + 1):
@@ -239,7 +239,9 @@ class Venue:
         keys = [(instrument, Channel(channel)) for instrument, channel, _ in rows]
         assert self.wanted.issuperset(keys)
         for key, (*_, frames) in zip(keys, rows, strict=True):
-            self.market.append(MarketRow(*key, market_updates(frames), self.time_ns))
+            updates = market_updates(frames)
+            check_parts(list(map(changes_of, updates)), self.limits.changes)
+            self.market.append(MarketRow(*key, updates, self.time_ns))
         self.subscribed += output.subscribed
 
     def internal(self, *requests: Request, wait_ns: int | None = None) -> list[Reply]:
