@@ -2,10 +2,10 @@
 
 A frame is a u32 big-endian length (of what follows) and one MessagePack array. Frames to the
 server start `[type, request_id, ...]`, frames to the client `[type, request_id, flags, ...]`.
-`type` is a positive fixint, so it stands at byte 5 of the frame (fixarray header) or byte 7
-(array16 header) and every stage can see it without decoding. A response has the type of the
-request that it answers; the two directions are separate name spaces. Every message is an
-immutable value; any thread may use it.
+`type` is a positive fixint, so it is byte 5 of the frame (fixarray header) or byte 7 (array16
+header), and every stage can read it without decoding. A response has the type of the request that
+it answers; the two directions have separate type numbers. Every message is an immutable value;
+any thread may use it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Request(
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=0):
-    """Base of what the server sends. Clients ignore unknown trailing fields (evolution)."""
+    """Base of what the server sends. Clients ignore unknown trailing fields, so it may grow."""
 
     request_id: int
     flags: int

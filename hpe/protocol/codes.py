@@ -1,6 +1,6 @@
-"""Why something was refused or ended: error codes with their texts, reject and cancel reasons.
+"""Why something was refused or ended: error codes and their texts, reject and cancel reasons.
 
-An error code says that a frame was not executed; a reason is the outcome of a command that was.
+An error code says that a frame was not executed; a reason is the outcome of an executed command.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 
 class ErrorCode(IntEnum):
-    """Why a frame was refused: not executed, not logged, the session's position unmoved."""
+    """Why a frame was refused: it was not executed or logged, and the session is unchanged."""
 
     FRAME_TOO_LARGE = 100
     BAD_MESSAGEPACK = 101
@@ -50,7 +50,7 @@ class ErrorCode(IntEnum):
 
 
 class ErrorTrait(msgspec.Struct, frozen=True):
-    """What a client may conclude from an error code; `executed` is false for every code."""
+    """What a client may conclude from an error code. No code means that a command was executed."""
 
     retryable: bool
     fatal: bool
@@ -99,7 +99,7 @@ ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
 
 
 class ErrorCase(NamedTuple):
-    """A text of an error that says more than its code means; the front end fills in the {}."""
+    """An error text that says more than its code alone; the front end fills in the {}."""
 
     code: ErrorCode
     text: str
@@ -162,13 +162,13 @@ ERROR_CASES: Final = (
     OPERATORS_FULL, NO_STREAMS, SLOW_REPLIES, MANY_REPLIES, REPORTS_OVERRUN, REPORTS_GONE,
     REPORTS_AHEAD, BATCH_FULL, UNFINISHED, QUERIES_FULL, CALL_TOO_DEEP, LOG_WAITS, KEY_CONNECTIONS,
 )  # fmt: skip
-"""All of them, in the order of their codes."""
+"""All error cases, in the order of their codes."""
 
 
 class RejectReason(IntEnum):
-    """Why a command was executed to "no". A reject is an acknowledgement: logged, remembered.
+    """Why an executed command was rejected. A reject is a response: logged and remembered.
 
-    Declared in precedence order: of several that apply, the first is the answer.
+    Declared in order of precedence: of several reasons that apply, the first is the answer.
     """
 
     NONE = 0
@@ -209,7 +209,7 @@ class RejectReason(IntEnum):
 
 
 class CancelReason(IntEnum):
-    """Why the rest of an accepted order was taken off; shares the field with RejectReason."""
+    """Why the rest of an accepted order was canceled; shares the field with RejectReason."""
 
     REQUESTED = 101
     IOC_REMAINDER = 102

@@ -33,7 +33,7 @@ class Hello(Request, frozen=True, tag=1):
 
 
 class Welcome(Reply, frozen=True, tag=1):
-    """The session is attached, durably; requests may follow."""
+    """The session is attached, durably; the client may send requests."""
 
     version: int
     session_id: int
@@ -51,7 +51,7 @@ class Welcome(Reply, frozen=True, tag=1):
 
 
 class Ping(Request, frozen=True, tag=2):
-    """Measure the round trip to the connection (not through the core)."""
+    """Measure the round trip to the connection (the core takes no part)."""
 
     token: AnyInt = 0
 
@@ -77,7 +77,7 @@ class ServerInfo(Request, frozen=True, tag=4):
 
 
 class ServerInfoReply(Reply, frozen=True, tag=4):
-    """State of the service. `details` is for people and dashboards: its keys may grow."""
+    """State of the service. `details` is for people and dashboards: keys may be added."""
 
     server: str
     phase: str
@@ -89,30 +89,30 @@ class ServerInfoReply(Reply, frozen=True, tag=4):
 
 
 class Challenge(Reply, frozen=True, tag=5):
-    """The answer to a hello where keys are required: sign this."""
+    """The answer to hello where keys are required: the nonce to sign."""
 
     nonce: bytes
 
 
 class Logon(Request, frozen=True, tag=5):
-    """The proof of the key that hello named, under hello's request id; welcome answers it."""
+    """The proof of the key that hello named, under hello's request id; answered by welcome."""
 
     nonce: Nonce
     signature: Signature
 
 
 class Heartbeat(Request, frozen=True, tag=6):
-    """Say that this side is alive. There is no answer."""
+    """Show that this side is alive. It is not answered."""
 
 
 class HeartbeatReport(Reply, frozen=True, tag=6):
-    """The server lives: it has sent nothing for a heartbeat interval."""
+    """Show that the server is alive: it had sent nothing for a heartbeat interval."""
 
 
 class Error(Reply, frozen=True, tag=31):
     """The frame was refused: not executed, not logged. request_id 0: not tied to a request.
 
-    `field` names the field that is wrong, "" where none is.
+    `field` names the wrong field, "" if there is none.
     """
 
     code: int

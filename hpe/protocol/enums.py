@@ -1,4 +1,4 @@
-"""The values of fields that are one of a few; FIX's numbers where FIX has them."""
+"""The values of enumerated fields; FIX's numbers where FIX has them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class OrderStatus(IntEnum):
 
 
 class ExecType(IntEnum):
-    """FIX tag 150; its letters count on from A = 10 here."""
+    """FIX tag 150; FIX's letters continue here as numbers, A = 10."""
 
     NEW = 0
     CANCELED = 4
@@ -88,7 +88,7 @@ class DetachCause(IntEnum):
 
 
 class Role(IntEnum):
-    """What a session may do; the table is hpe/core/permissions.py's and protocol.md's."""
+    """What a session may do; see the tables in hpe/core/permissions.py and protocol.md."""
 
     TRADER = 1
     GATEWAY = 2
@@ -98,7 +98,7 @@ class Role(IntEnum):
 
 
 class Channel(IntEnum):
-    """What of an instrument's market data a subscription asks for."""
+    """The part of an instrument's market data that a subscription is for."""
 
     BEST = 1
     LEVELS = 2

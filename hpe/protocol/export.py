@@ -1,7 +1,7 @@
-"""protocol.json: the wire as data, made from the registry, for programs in other languages.
+"""protocol.json: the wire as data, generated from the registry, for programs in other languages.
 
-`python -m hpe.protocol.export > protocol.json` writes it anew. Pure but for that; the same registry
-gives the same bytes. What clients may not send or never receive is not in it.
+`python -m hpe.protocol.export > protocol.json` regenerates it. Otherwise pure; the same registry
+gives the same bytes. It leaves out what clients may not send and never receive.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from hpe.protocol.registry import (
 from hpe.protocol.vectors import vectors_of
 
 EXACT_MAX: Final = 2**53 - 1
-"""Largest integer that every reader of JSON keeps exact; beyond it stand strings of digits."""
+"""Largest integer that every reader of JSON keeps exact; larger ones become strings of digits."""
 
 LINE_CHARS: Final = 120
-"""What fits a line stays on one: a field, a row of a table."""
+"""A field or a table row that fits into this many characters is written on one line."""
 
 _NOTES: Final = {
     "source": "made by `python -m hpe.protocol.export`; protocol.md says what all of it means",
@@ -85,7 +85,7 @@ def protocol() -> dict[str, Any]:
 
 
 def text_of(document: dict[str, Any]) -> str:
-    """Return the document as JSON, one field a line."""
+    """Return the document as JSON, one field per line."""
     return _laid_out(document, 0) + "\n"
 
 
@@ -162,7 +162,7 @@ def _type(kind: types.Type) -> dict[str, Any]:
         case types.IntType():
             return {"type": "int"} | _given(min=kind.ge, max=kind.le, multiple_of=kind.multiple_of)
         case types.StrType():
-            # Python's end of a text is \Z, everybody else's is $.
+            # The end of a text is \Z in Python and $ everywhere else.
             pattern = None if kind.pattern is None else kind.pattern.replace(r"\Z", "$")
             lengths = _given(min_length=kind.min_length, max_length=kind.max_length)
             return {"type": "str"} | lengths | _given(pattern=pattern)
@@ -206,7 +206,7 @@ def _exact(value: Any) -> Any:
 
 
 def _laid_out(value: Any, indent: int) -> str:
-    """Return JSON with whatever fits a line on one, and the values of a vector too."""
+    """Return JSON in which a vector's values, and whatever fits one line, are on one line."""
     flat = json.dumps(value, ensure_ascii=False)
     margin = " " * (indent + 1)
     if len(flat) + indent > LINE_CHARS:

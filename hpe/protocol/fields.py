@@ -1,6 +1,6 @@
 """The types of fields: the range of every value that a client may send.
 
-A decoder checks type and range of every field in one pass, as these annotations say.
+A decoder checks the type and range of every field in one pass, from these annotations.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bits of the fields called `flags`, of requests and of what the server sends."""
+"""The bits of the fields called `flags`, in requests and in what the server sends."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ FLAG_SELF_TRADE: Final = 2
 """Bit of an execution report's `flags`: both sides of the trade are orders of one user."""
 
 FLAG_USER_LIMIT: Final = 4
-"""Bit of a reject's `flags`, of those that name a limit: it is the user's own."""
+"""Bit of a reject's `flags`, if it names a limit: the limit is the user's own."""
 FLAG_KEY_LIMIT: Final = 8
-"""The same: it is the share of the session's key. With neither bit it is everybody's."""
+"""The same: the limit is the share of the session's key. With neither bit, it is the service's."""
 
 FLAG_UNCHANGED: Final = 16
-"""Bit of a replace_response's `flags`: the order is as it was."""
+"""Bit of a replace_response's `flags`: the order did not change."""
 
 ORDER_POST_ONLY: Final = 1
 """Bit of submit_order's `flags`: reject rather than trade on arrival."""
@@ -29,5 +29,5 @@ HELLO_CANCEL_ON_DISCONNECT: Final = 1
 HELLO_FLAGS_ALL: Final = HELLO_CANCEL_ON_DISCONNECT
 
 LOGOUT_KEEP_ORDERS: Final = 1
-"""Bit of logout's `flags`: leave the orders that a lost connection would cancel."""
+"""Bit of logout's `flags`: keep the orders that a lost connection would cancel."""
 LOGOUT_FLAGS_ALL: Final = LOGOUT_KEEP_ORDERS

@@ -1,9 +1,9 @@
-"""Frames out of messages, and whole frames out of a byte stream, without decoding them.
+"""Encode messages as frames, and cut a byte stream into whole frames without decoding them.
 
-Owns the length prefix and nothing else: no sockets, no message types beyond "is it control".
+Owns the length prefix and nothing else: no sockets, no message types except "is it control".
 A FrameScanner belongs to one connection and is used by its reader task alone; the functions
-are pure. Guarantees: the same stream gives the same frames however it is cut into pieces, and
-no more than one incomplete frame is ever kept. Relies on the frame layout of protocol.md:
+are pure. Guarantees: the same stream gives the same frames, however it is cut into pieces, and
+at most one incomplete frame is kept. Relies on the frame layout of protocol.md:
 
     byte 0..3   length of what follows, u32 big-endian, 1 .. body_bytes_max
     byte 4      MessagePack array header: 0x90-0x9f (fixarray) or 0xdc (array16, 2 count bytes)
@@ -25,14 +25,14 @@ from hpe.protocol.limits import QUERY_FIRST, REPLY_BYTES_MAX, REQUEST_BYTES_MAX
 
 PREFIX_BYTES: Final = 4
 FRAMES_MAX: Final = 256
-"""Frames of one connection that enter one batch in a turn: a longer chunk would only be cut."""
+"""Frames of one connection that enter a batch at a time: a longer chunk would only be cut."""
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 PREFIXES: Final = tuple(
     length.to_bytes(PREFIX_BYTES, "big") for length in range(REQUEST_BYTES_MAX + 1)
 )
-"""Length prefixes by length, up to the longest request: a lookup is a third of the cost of making
-the four bytes."""
+"""Length prefixes by length, up to the longest request: looking one up takes a third of the time
+of making the four bytes."""
 
 _FIXARRAY: Final = 0x90
 _ARRAY16: Final = 0xDC
@@ -48,7 +48,7 @@ _length_at: Final = _PREFIX_ONLY.unpack_from
 
 
 class FrameError(ProtocolError):
-    """The stream cannot be cut into frames any further: the connection has to end."""
+    """The rest of the stream cannot be cut into frames: the connection has to end."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class Chunk(NamedTuple):
     """Consecutive whole frames: one control frame, or only frames for the core."""
 
     control: bool
-    count: int  # type: ignore[assignment]  # hides tuple.count, which a chunk has no use for
+    count: int  # type: ignore[assignment]  # hides tuple.count, which no chunk needs
     frames: bytes
 
 
@@ -73,13 +73,13 @@ def encode_frame(message: Request | Reply) -> bytes:
 
 
 def frame(body: bytes) -> bytes:
-    """Put the length prefix before a body."""
+    """Return the frame of a body: the length prefix, then the body."""
     assert len(body) <= REPLY_BYTES_MAX
     return len(body).to_bytes(4, "big") + body
 
 
 def type_of(body: bytes) -> int:
-    """Read the type number at its fixed place; -1 when the body has none there."""
+    """Return the type number of a body, -1 if it has none in the expected place."""
     try:
         first = body[0]
         number = body[1] if 0x90 <= first <= 0x9F else body[3] if first == 0xDC else -1
@@ -89,7 +89,7 @@ def type_of(body: bytes) -> int:
 
 
 def ends_inside_frame(frames: bytes) -> bool:
-    """True if the last frame is not a whole one."""
+    """True if the last frame is incomplete."""
     position, last_prefix = 0, len(frames) - 4
     while position <= last_prefix:
         position += 4 + _length_at(frames, position)[0]
@@ -115,7 +115,7 @@ class FrameScanner:
     """Cuts one direction of a connection into whole frames.
 
     `body_bytes_max` may be raised between two feeds (after logon). `error` is set once, by the
-    first impossible length; what stood before it has been given out, nothing after it ever is.
+    first impossible length; frames before it were returned, and nothing after it ever is.
     `pending` holds the bytes of the incomplete frame at the end.
     """
 
@@ -128,7 +128,7 @@ class FrameScanner:
         self.error: FrameError | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Chunk]:
-        """Take the next bytes of the stream and return the frames that they complete, in order.
+        """Accept the next bytes of the stream; return the frames that they complete, in order.
 
         Cost: one pass over the frames, one copy of the data.
         """
@@ -138,7 +138,7 @@ class FrameScanner:
         head = _HEAD.unpack_from
         length_max, frames_max = self.body_bytes_max, self.frames_max
         chunks: list[Chunk] = []
-        # buffer[first:position] are `count` whole frames which are not yet in a chunk.
+        # buffer[first:position] are `count` whole frames that are not yet in a chunk.
         first = position = count = 0
         end = len(buffer) - len(_PADDING)
         prefix_last = end - PREFIX_BYTES
@@ -150,7 +150,7 @@ class FrameScanner:
             following = position + PREFIX_BYTES + length
             if following > end:
                 break
-            # The common case first: a fixarray of a query or a command.
+            # The common case first: a query or a command as a fixarray.
             if (kind < QUERY_FIRST or header == _ARRAY16) and _is_control(
                 buffer, position, following
             ):
@@ -178,7 +178,7 @@ def _is_control(buffer: bytes, position: int, following: int) -> bool:
         type_at = position + 5
     else:
         return False
-    # What is too short to have a type is left to the core, which names the fault.
+    # A body too short to have a type is left to the core, which names the fault.
     return type_at < following and 0 < buffer[type_at] < QUERY_FIRST
 
 
@@ -191,7 +191,7 @@ _GREETINGS: Final = {
         b"\x16\x03\x00", b"\x16\x03\x01", b"\x16\x03\x02", b"\x16\x03\x03",
     ),
 }  # fmt: skip
-"""What strangers say first to a wrong port; read as a length, all of it is far above any limit."""
+"""What other clients send first to a wrong port; read as a length, each is far above any limit."""
 
 
 def _frame_error(rest: bytes, length: int, length_max: int) -> FrameError:

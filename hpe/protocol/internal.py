@@ -1,4 +1,4 @@
-"""Commands of the service itself, from connection 0 only: refused from clients."""
+"""Commands of the service itself, which only connection 0 may send: refused from clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hpe.protocol.limits import AMOUNT_MAX, INT_MAX
 
 
 class SessionAttached(Request, frozen=True, tag=112):
-    """A connection takes a session; request_id is its attach number."""
+    """A connection takes a session; request_id is the attach number."""
 
     session_id: AnyInt
     user: PositiveInt
@@ -42,7 +42,7 @@ class SessionAttached(Request, frozen=True, tag=112):
 
 
 class SessionAttachedResponse(Reply, frozen=True, tag=112):
-    """What welcome is made of. `error` is an ErrorCode, 0 when attached; `limit` says whose."""
+    """The contents of welcome. `error` is an ErrorCode, 0 if attached; `limit` says whose limit."""
 
     sequence: int
     error: int
@@ -55,7 +55,7 @@ class SessionAttachedResponse(Reply, frozen=True, tag=112):
 
 
 class SessionDetached(Request, frozen=True, tag=113):
-    """A connection left its session; ignored when the attach number is not current."""
+    """A connection left its session; ignored unless the attach number is current."""
 
     session_id: PositiveInt
     attach_number: PositiveInt
@@ -63,7 +63,7 @@ class SessionDetached(Request, frozen=True, tag=113):
 
 
 class SessionClosed(Request, frozen=True, tag=114):
-    """The session is forgotten; ignored when the attach number is not current."""
+    """The session is forgotten; ignored unless the attach number is current."""
 
     session_id: PositiveInt
     attach_number: PositiveInt
@@ -71,13 +71,13 @@ class SessionClosed(Request, frozen=True, tag=114):
 
 
 class Tick(Request, frozen=True, tag=115):
-    """Let due timers fire although no client sent anything."""
+    """Let due timers fire although no client sent a command."""
 
 
 class AssetSetting(
     msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
 ):
-    """An asset that the configuration names: added when its symbol is new."""
+    """An asset in the configuration: added if its symbol is new."""
 
     symbol: Symbol
     decimals: Decimals
@@ -86,9 +86,9 @@ class AssetSetting(
 class InstrumentSetting(
     msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
 ):
-    """A pair that the configuration names by symbols: added when new, else limits changed.
+    """A pair in the configuration, named by its symbols: added if new, else its limits change.
 
-    Fees of nil are as they were, 0 for a new pair: they have a command of their own.
+    Fees of nil stay as they are, 0 for a new pair: a command of their own changes them.
     """
 
     symbol: PairSymbol
@@ -114,9 +114,9 @@ class InstrumentSetting(
 class PlaceLimits(
     msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
 ):
-    """How many of what runs out there may be: in all, of one user, and of one key in percent.
+    """Bounds of what can run out: in all, per user, and per key in percent.
 
-    Of open orders the first two are beside this one in `configure`.
+    For open orders, the first two are fields of `configure` itself.
     """
 
     users_max: PositiveInt = 1_048_576
@@ -131,7 +131,7 @@ class PlaceLimits(
 
 
 class Configure(Request, frozen=True, tag=116):
-    """Everything of the configuration that can change an outcome; only differences are listed."""
+    """Every setting that can change an outcome; assets and instruments only where they differ."""
 
     auto_create: bool
     session_expiry_ns: ExpiryNs
@@ -144,7 +144,7 @@ class Configure(Request, frozen=True, tag=116):
 
 
 class Continue(Request, frozen=True, tag=117):
-    """Go on with what one command left over: an uncross, stops that fired."""
+    """Continue what one command left unfinished: an uncross, or stops that fired."""
 
 
 class KeySetting(
@@ -157,13 +157,13 @@ class KeySetting(
 
 
 class KeysValid(Request, frozen=True, tag=118):
-    """The keys that there are from now on; sessions of all others are closed."""
+    """All keys that are valid from now on; the sessions of other keys are closed."""
 
     keys: list[KeySetting]
 
 
 class InternalResponse(Reply, frozen=True, tag=113):
-    """Outcome of an internal command without a result of its own."""
+    """Outcome of an internal command that has no result of its own."""
 
     sequence: int
 

@@ -87,7 +87,7 @@ class GetInstrument(Request, frozen=True, tag=41):
 
 
 class InstrumentReply(Reply, frozen=True, tag=41):
-    """State of an instrument; `reason` unknown_instrument: all else is 0."""
+    """State of an instrument; with `reason` unknown_instrument, all other fields are 0."""
 
     sequence: int
     reason: int
@@ -113,7 +113,7 @@ class AddAsset(Request, frozen=True, tag=71):
 
 
 class AddInstrument(Request, frozen=True, tag=72):
-    """Define a spot pair of two assets. Scale (atoms per lot and tick) never changes."""
+    """Define a spot pair of two assets. Its scale (atoms per lot and tick) never changes."""
 
     symbol: PairSymbol
     base: EntityId
@@ -136,7 +136,7 @@ class AddInstrument(Request, frozen=True, tag=72):
 
 
 class ResolveInstrument(Request, frozen=True, tag=73):
-    """Find the instrument of a pair of asset symbols, creating it where auto_create is on."""
+    """Find the instrument of a pair of asset symbols; create it if auto_create is on."""
 
     base: Symbol
     quote: Symbol
@@ -159,7 +159,7 @@ class ResolveInstrumentResponse(AddAssetResponse, frozen=True, tag=73):
 
 
 class DelistAsset(Request, frozen=True, tag=83):
-    """Take an asset that nothing uses out of the list."""
+    """Remove an asset that nothing uses from the list."""
 
     asset: EntityId
 
@@ -172,7 +172,7 @@ class DelistAssetResponse(Reply, frozen=True, tag=83):
 
 
 class DelistInstrument(Request, frozen=True, tag=84):
-    """Take an instrument that nothing uses out of the list."""
+    """Remove an instrument that nothing uses from the list."""
 
     instrument: EntityId
 

@@ -1,4 +1,4 @@
-"""Messages about the books of all: the order book, and the channels of market data."""
+"""Messages about the books: the order book, and the channels of market data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hpe.protocol.limits import DEPTH_MAX
 
 
 class Unsubscribe(Request, frozen=True, tag=7):
-    """End one market-data subscription; one that does not exist has ended."""
+    """End one market-data subscription; succeeds even if there is none."""
 
     instrument: EntityId
     channel: Channel
@@ -34,7 +34,7 @@ BookLevel = tuple[int, int, int]
 
 
 class OrderbookReply(Reply, frozen=True, tag=32):
-    """Price levels, best first. `reason` unknown_instrument: no book, the lists are empty."""
+    """Price levels, best first. With `reason` unknown_instrument, the lists are empty."""
 
     sequence: int
     reason: int
@@ -46,18 +46,18 @@ class OrderbookReply(Reply, frozen=True, tag=32):
 
 
 BookOrderRow = tuple[int, int, int]
-"""Order id, price in ticks, shown quantity in lots; within a price in queue order."""
+"""Order id, price in ticks, shown quantity in lots; at each price in queue order."""
 
 BookChangeRow = tuple[int, int, int, int, int]
-"""BookChange, side, order id, price in ticks, shown quantity in lots afterwards: 0 when removed,
-and when the slice of an iceberg was used up (removed and added follow)."""
+"""BookChange, side, order id, price in ticks, shown quantity in lots afterwards: 0 if removed,
+and if the slice of an iceberg was used up (removed and added follow)."""
 
 TradeRow = tuple[int, int, int, int]
 """Trade id, price in ticks, quantity in lots, side of the taker (0: in an uncross)."""
 
 
 class BestUpdate(Reply, frozen=True, tag=124):
-    """Best prices and what they show, 0 where a side is empty; after book_sequence `last`."""
+    """Best prices and their shown quantities after book_sequence `last`; 0 for an empty side."""
 
     instrument: int
     last: int
@@ -71,7 +71,7 @@ class BestUpdate(Reply, frozen=True, tag=124):
 class LevelsUpdate(Reply, frozen=True, tag=125):
     """Price levels that changed from book_sequence `first` to `last`, as they are afterwards.
 
-    Quantity 0: the level is gone. In a snapshot `first` is 0 and the levels are the best ones.
+    Quantity 0: the level is gone. In a snapshot, `first` is 0 and the levels are the best ones.
     """
 
     instrument: int
@@ -106,7 +106,7 @@ class OrdersUpdate(Reply, frozen=True, tag=126):
 
 
 class TradesUpdate(Reply, frozen=True, tag=127):
-    """Trades, none missing when `previous_trade_id` is the last one known."""
+    """Trades; none are missing if `previous_trade_id` is the last one known."""
 
     instrument: int
     last: int
@@ -116,7 +116,7 @@ class TradesUpdate(Reply, frozen=True, tag=127):
 
 
 class StatusUpdate(Reply, frozen=True, tag=117):
-    """State of an instrument, with what an uncross would do now while it is in a call."""
+    """State of an instrument; during a call, also what an uncross would do now."""
 
     instrument: int
     last: int
@@ -136,7 +136,7 @@ MarketUpdate = (
 
 
 class Subscribe(Request, frozen=True, tag=44):
-    """Ask for a snapshot of a channel and then its updates; again: for another snapshot."""
+    """Ask for a snapshot of a channel and then its updates. Repeated: for another snapshot."""
 
     instrument: EntityId
     channel: Channel

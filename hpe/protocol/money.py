@@ -35,11 +35,11 @@ class BalanceReply(Reply, frozen=True, tag=33):
 
 
 BalanceRow = tuple[int, int, int, int, int]
-"""Asset id, available, reserved, held, and what of `held` is in named holds."""
+"""Asset id, available, reserved, held, and the part of `held` in named holds."""
 
 
 class ListBalances(Request, frozen=True, tag=39):
-    """Ask for the accounts of a user that are not empty, with asset ids above `after`."""
+    """Ask for the accounts of a user that are not empty and have asset ids above `after`."""
 
     after: EntityIdOrZero = 0
     limit: Page = PAGE_MAX
@@ -143,7 +143,7 @@ class TransferResponse(LockResponse, frozen=True, tag=80):
 
 
 class CaptureHold(Request, frozen=True, tag=81):
-    """Pay out of a named hold to a user; what is left stays held."""
+    """Pay from a named hold to a user; the rest stays held."""
 
     hold_id: PositiveInt
     amount: Amount
@@ -152,7 +152,7 @@ class CaptureHold(Request, frozen=True, tag=81):
 
 
 class HoldResponse(Reply, frozen=True, tag=81):
-    """Outcome of capture_hold: what is left of the hold, and its owner's account, in atoms."""
+    """Outcome of capture_hold: what remains of the hold, and its owner's account, in atoms."""
 
     sequence: int
     reason: int

@@ -14,7 +14,7 @@ class GetConservation(Request, frozen=True, tag=42):
 
 
 class ConservationReply(Reply, frozen=True, tag=42):
-    """net_deposits = available + reserved + held, over all accounts, or something is wrong."""
+    """net_deposits must equal available + reserved + held, over all accounts."""
 
     sequence: int
     reason: int
@@ -86,7 +86,7 @@ class UncrossResponse(Reply, frozen=True, tag=78):
 
 
 class SetFees(Request, frozen=True, tag=79):
-    """Set an instrument's fees, or those of one user on it; nil for both removes the latter."""
+    """Set an instrument's fees, or one user's fees on it; nil for both removes the user's."""
 
     instrument: EntityId
     maker_fee_ppm: MakerPpm | None

@@ -62,7 +62,7 @@ class GetOrder(Request, frozen=True, tag=36):
 
 
 class OrderReply(Reply, frozen=True, tag=36):
-    """The order, nil when it is unknown or ended too long ago."""
+    """The order; nil if it is unknown or ended too long ago."""
 
     sequence: int
     reason: int
@@ -86,7 +86,7 @@ class OrdersReply(Reply, frozen=True, tag=37):
 
 
 class FillRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One fill of a user, as its execution report told it."""
+    """One fill of a user, as its execution report showed it."""
 
     trade_id: int
     private_sequence: int
@@ -124,7 +124,7 @@ class FillsReply(Reply, frozen=True, tag=38):
 class OrderTerms(
     msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
 ):
-    """What an order may ask for beyond price, quantity and time in force; 0: not asked for."""
+    """What an order may have beyond price, quantity and time in force; 0: not used."""
 
     stop_price: AnyInt = 0
     trail: AnyInt = 0
@@ -159,7 +159,7 @@ class CancelOrder(Request, frozen=True, tag=65):
 
 
 class ReplaceOrder(Request, frozen=True, tag=66):
-    """Change an order's quantity, prices or end; nil, and 0 for the end, leave a field as it is."""
+    """Change an order's quantity, prices or end; nil (0 for the end) leaves a field unchanged."""
 
     order_id: AnyInt
     client_order_id: AnyInt
@@ -194,11 +194,11 @@ class CancelResponse(OrderResponse, frozen=True, tag=65):
 
 
 class ReplaceResponse(OrderResponse, frozen=True, tag=66):
-    """Outcome of replace_order: fill_count and first_trade_id are of this command."""
+    """Outcome of replace_order; fill_count and first_trade_id belong to this command."""
 
 
 class SubmitOco(Request, frozen=True, tag=74):
-    """Submit a limit order and a stop of which one cancels the other."""
+    """Submit a limit order and a stop, of which one cancels the other."""
 
     instrument: EntityId
     side: Side
@@ -216,7 +216,7 @@ class SubmitOco(Request, frozen=True, tag=74):
 
 
 class OcoResponse(Reply, frozen=True, tag=74):
-    """Outcome of submit_oco: the two orders, both open; 0 when rejected."""
+    """Outcome of submit_oco: the two orders, both open; 0 if rejected."""
 
     sequence: int
     reason: int
@@ -226,7 +226,7 @@ class OcoResponse(Reply, frozen=True, tag=74):
 
 
 class MassCancel(Request, frozen=True, tag=75):
-    """Cancel many orders: of a user or of all, on an instrument or all, of a side or both."""
+    """Cancel many orders: of one user or all, on one instrument or all, on one side or both."""
 
     instrument: EntityIdOrZero = 0
     side: SideOrZero = 0
@@ -235,7 +235,7 @@ class MassCancel(Request, frozen=True, tag=75):
 
 
 class MassCancelResponse(Reply, frozen=True, tag=75):
-    """Outcome of mass_cancel; `remaining` orders match too: send it again."""
+    """Outcome of mass_cancel; if `remaining` orders also match, send it again."""
 
     sequence: int
     reason: int

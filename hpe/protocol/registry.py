@@ -1,7 +1,7 @@
-"""Every message of the wire by kind: what protocol.md and protocol.json are held against.
+"""Every message of the wire by kind; protocol.md and protocol.json are tested against it.
 
-The facts stand in the modules beside this one, each in one place: limits, codes, enums, flags,
-the ranges of fields, and one module of messages per theme. No sockets, no state, no I/O.
+The facts are in the modules beside this one, each in one place: limits, codes, enums, flags, the
+ranges of fields, and one module of messages per theme. No sockets, no state, no I/O.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ REPLIES: Final[tuple[type[Reply], ...]] = (
 """Everything that a client may receive as a frame of its own."""
 
 EMBEDDED: Final[tuple[type[Reply], ...]] = (OrdersSnapshot, HoldReport, BalanceReport)
-"""What stands inside other replies only, in the form of a message."""
+"""Messages that occur only inside other replies."""
 
 INTERNAL_REPLIES: Final[tuple[type[Reply], ...]] = (
     SessionAttachedResponse,
@@ -319,11 +319,11 @@ ENUMS: Final[tuple[type[IntEnum], ...]] = (
 """The values that clients see; error codes have traits beside them."""
 
 ARRAYS: Final[tuple[type[msgspec.Struct], ...]] = (OrderTerms, OrderRow, FillRow, InstrumentRow)
-"""Arrays with names of their own inside messages."""
+"""Arrays inside messages that have a name of their own."""
 
 
 class Row(NamedTuple):
-    """A short row of a list: its type, and what its columns are called."""
+    """A short row of a list: its type, and the names of its columns."""
 
     kind: object
     columns: tuple[str, ...]
@@ -342,4 +342,4 @@ ROWS: Final = {
 SIGNED: Final = (
     "maker_fee_ppm", "fee", "fee_total", "indicative_surplus", "house", "available",
 )  # fmt: skip
-"""Fields that may be below zero, all within 64 bits; every other integer is 0..INT_MAX."""
+"""Fields that may be negative, all within 64 bits; every other integer is 0..INT_MAX."""

@@ -22,7 +22,7 @@ class PrivateSubscribed(Reply, frozen=True, tag=8):
 
 
 class UnsubscribePrivate(Request, frozen=True, tag=9):
-    """End a private stream; one that does not exist has ended."""
+    """End a private stream; succeeds even if there is none."""
 
     user: AnyInt = 0
 
@@ -36,7 +36,7 @@ class PrivateUnsubscribed(Reply, frozen=True, tag=9):
 class ExecutionReport(Reply, frozen=True, tag=120):
     """One fill, as one of its two sides sees it.
 
-    request_id is that of the command which traded when this is its taker's report, else 0.
+    request_id is that of the command that traded if this is its taker's report, else 0.
     """
 
     private_sequence: int
@@ -59,7 +59,7 @@ class ExecutionReport(Reply, frozen=True, tag=120):
 
 
 class OrderReport(Reply, frozen=True, tag=121):
-    """What happened to an order besides fills: accepted, replaced, fired, ended."""
+    """What happened to an order other than fills: accepted, replaced, fired, ended."""
 
     private_sequence: int
     sequence: int
@@ -80,7 +80,7 @@ class OrderReport(Reply, frozen=True, tag=121):
 
 
 class PreventedMatch(Reply, frozen=True, tag=122):
-    """A trade of a user with itself that its self-trade policy prevented."""
+    """A trade of a user with itself that the self-trade policy prevented."""
 
     private_sequence: int
     sequence: int
@@ -97,7 +97,7 @@ class PreventedMatch(Reply, frozen=True, tag=122):
 
 
 class HoldReport(Reply, frozen=True, tag=118):
-    """What happened to a named hold: HoldChange, how much, what is left; amounts in atoms."""
+    """What happened to a named hold: HoldChange, the amount, what remains; amounts in atoms."""
 
     private_sequence: int
     sequence: int
@@ -111,7 +111,7 @@ class HoldReport(Reply, frozen=True, tag=118):
 
 
 class BalanceReport(Reply, frozen=True, tag=119):
-    """One account after a batch that changed it, in atoms; `named` is the part of held in holds."""
+    """One account after a batch that changed it, in atoms; `named` is the part in named holds."""
 
     private_sequence: int
     sequence: int

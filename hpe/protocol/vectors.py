@@ -1,6 +1,6 @@
 """Test vectors: messages whose bytes another implementation can compare with its own.
 
-Pure: one array of plain values for a class and a choice, always the same.
+Pure: the same class and choice always give the same array of plain values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Choice = Callable[[int, int], int]
 """Return one of low..high."""
 
 LENGTH_MAX: Final = 8
-"""Of texts that the server sends, which have no limit of their own."""
+"""Length of texts that the server sends and that have no limit of their own."""
 
 
 def _distinct() -> Choice:
@@ -33,12 +33,12 @@ CHOICES: Final[dict[str, Callable[[], Choice]]] = {
     "distinct": _distinct,
     "most": lambda: max,
 }
-"""Name of a vector -> what its values are. `least` and `most` have the ends of every range; in
-`distinct` numbers differ where their ranges allow it, so that a field in a wrong place shows."""
+"""Name of a vector -> how its values are chosen. `least` and `most` are the ends of every range; in
+`distinct`, numbers differ where their ranges allow it, so that a field in a wrong place shows."""
 
 
 def vectors_of(message: type[Request] | type[Reply]) -> dict[str, list[Any]]:
-    """Return arrays of plain values by name; of a request also one without its defaults."""
+    """Return arrays of plain values by name; for a request, also one without its defaults."""
     found = {name: array_of(message, choice()) for name, choice in CHOICES.items()}
     required = sum(field.required for field in _fields(message))
     if issubclass(message, Request) and required < len(_fields(message)):
@@ -47,7 +47,7 @@ def vectors_of(message: type[Request] | type[Reply]) -> dict[str, list[Any]]:
 
 
 def array_of(kind: type[msgspec.Struct], choose: Choice) -> list[Any]:
-    """Return a valid array of a class: of a message with its type number."""
+    """Return a valid array for a class; for a message, with its type number."""
     values = [
         _value(field.type, choose, -INT_MAX if field.name in SIGNED else 0)
         for field in _fields(kind)

@@ -24,5 +24,7 @@ def test_it_is_a_scale_of_finite_decimals(lot: int, tick: int, base: int, quote:
 
 
 def test_the_configuration_refuses_what_could_not_be_shown() -> None:
-    with pytest.raises(ConfigError, match="found 12 with quote_atoms_per_tick 1; allowed: scales"):
+    with pytest.raises(
+        ConfigError, match="found 12 with quote_atoms_per_tick 1; allowed: values that make"
+    ):
         Config(instruments=(InstrumentConfig("A/B", "A", "B", base_atoms_per_lot=12),))
