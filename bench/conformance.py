@@ -4,8 +4,8 @@
 
 One line per scenario: messages, messages per second, report SHA-256, and whether it is the known
 one. The clock covers the whole core and nothing else: request bytes in, reply bytes out, balances
-settled, log bodies built; making the frames and reading the replies stands outside. Exit code 1
-when a known hash is missed. In-process, one thread; it owns the core that it runs.
+settled, log bodies built; making the frames and reading the replies is not measured. Exits with 1
+if a hash differs from the known one. In-process, one thread; it owns the core that it runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-# From a checkout: a script's own folder is on the path, the project's root is not.
+# In a checkout, a script's own folder is on the path, but not the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
@@ -50,7 +50,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 
 
 class CoreClient:
-    """One funded session on a new core, spoken to in frames.
+    """One funded session on a new core, driven with frames.
 
     `core_ns` is the time spent inside the core by `run`.
     """
@@ -75,7 +75,7 @@ class CoreClient:
         self.core_ns = 0
 
     def run(self, commands: list[Command], stream: ReportStream) -> None:
-        """Execute a batch of flow commands and append what came out to the stream."""
+        """Execute a batch of flow commands and append their outcomes to the stream."""
         translate = self._translator.request
         requests = [translate(command, self._next_id()) for command in commands]
         replies = self._apply(_CONNECTION, requests)
@@ -103,7 +103,7 @@ class CoreClient:
 
 
 class Result(NamedTuple):
-    """One scenario's run. `known` is the hash that must come out, None when nobody knows it."""
+    """One scenario's run. `known` is the expected hash, None if it is not known."""
 
     scenario: str
     orders: int
@@ -119,14 +119,14 @@ class Result(NamedTuple):
         return self.messages / self.core_s
 
     def verdict(self) -> str:
-        """Return how the hash compares with the known one."""
+        """Say how the hash compares with the known one."""
         if self.known is None:
             return "unknown"
         return "equal" if self.sha256 == self.known else "NOT EQUAL"
 
 
 def run_scenario(core: Core, scenario: str, orders: int) -> Result:
-    """Run one scenario through a new core; checks the core's books and balances at the end."""
+    """Run one scenario through a new core; check the core's books and balances at the end."""
     client, stream = CoreClient(core), ReportStream()
     for commands in _batches(mb.messages(scenario, orders)):
         client.run(commands, stream)
@@ -145,7 +145,7 @@ def _batches(commands: Iterable[Command]) -> Iterator[list[Command]]:
 
 
 def table(results: Iterable[Result]) -> str:
-    """Show one line per scenario."""
+    """Return the table, one line per scenario."""
     lines = [report.machine_line(), "core: python reference, one thread, collector off"]
     lines.append(f"{'scenario':<12} {'messages':>9} {'trades':>7} {'msg/s':>9}  report SHA-256")
     lines += [
@@ -157,7 +157,7 @@ def table(results: Iterable[Result]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script; return its exit code."""
     parser = argparse.ArgumentParser(description="the MB workload through the core")
     parser.add_argument("--orders", type=int, default=20_000, help="new orders per scenario")
     parser.add_argument("--scenario", choices=mb.SCENARIOS, help="only this one")

@@ -3,13 +3,13 @@
     python bench/core_speed.py --peer-python VENV/bin/python [--orders N] [--pairs 7]
     python bench/core_speed.py --before TREE [--orders N] [--pairs 7]
 
-Ours: the exchange's typed handlers called directly (match, settle, make the outcome; codec off).
-Theirs: its engine's `process`, which keeps no balances. Each run is its own process. Commands are
-made in batches of 1,024 while the clock stands and executed while it runs, on both sides: as in a
-service, a command is executed soon after it was decoded, not after a million others. Runs
-alternate, and a figure is printed only when both sides give the same number of trades and of
+Ours: the exchange's typed handlers, called directly (match, settle, make the outcome; no codec).
+Theirs: its engine's `process`, which keeps no balances. Each run is a process of its own. On both
+sides, batches of 1,024 commands are made while the clock is stopped and executed while it runs: as
+in a service, a command is executed soon after it was decoded, not after a million others. Runs
+alternate, and figures are printed only if both sides report the same number of trades and of
 resting orders. TREE is a checkout of another commit of this project, whose own script runs its
-side. Where possible run this script with the same Python version as the peer's environment, made
+side. If possible, run this script with the same Python version as the peer's environment, made
 like this:
 
     python3.12 -m venv VENV && VENV/bin/pip install matching-engine==0.1.1
@@ -31,7 +31,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-# From a checkout: a script's own folder is on the path, the project's root is not.
+# In a checkout, a script's own folder is on the path, but not the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
@@ -49,7 +49,7 @@ USER: Final = 1
 """The flow names no users."""
 
 BATCH_COMMANDS: Final = 1_024
-"""Commands per batch, as in peer_matching_engine.py; after it the matches are taken."""
+"""Commands per batch, as in peer_matching_engine.py; the matches are collected after each."""
 
 PEER_SCRIPT: Final = Path(__file__).with_name("peer_matching_engine.py")
 
@@ -58,7 +58,7 @@ _Prepared = tuple[Callable[[Context, Any], object], Any]
 
 
 def flash1_line(command: Command) -> str:
-    """Write a command in the flash1 form."""
+    """Return a command in the flash1 form."""
     side = command.side.name[0]
     rest = f"{command.order_id},{command.quantity},{command.price}"
     if command.op is Op.CANCEL:
@@ -69,12 +69,12 @@ def flash1_line(command: Command) -> str:
 
 
 def user_origin(exchange: Exchange, user: int) -> Origin:
-    """Return where the commands of a user come from who has no session and no key."""
+    """Return the origin of the commands of a user that has no session and no key."""
     return Origin(user, 0, exchange.places.of(0), operator=False, cancel_on_disconnect=False)
 
 
 def funded_exchange() -> Exchange:
-    """Make an exchange with one pair and a user who can pay for everything."""
+    """Return an exchange with one pair and a user that can pay for everything."""
     exchange = Exchange()
     context = Context(0, 0, DEFAULT_LIMITS.effort, *user_origin(exchange, USER))
     exchange.catalogue.add_asset(context, AddAsset(1, "BASE", 0))
@@ -94,7 +94,7 @@ class Preparer:
         self._order_ids: dict[int, int] = {}
 
     def batch(self, commands: list[Command]) -> list[_Prepared]:
-        """Make the next commands, each with the handler that the core would choose."""
+        """Return the next commands, each with the handler that the core would choose."""
         return [self._prepared(command) for command in commands]
 
     def _prepared(self, command: Command) -> _Prepared:
@@ -112,7 +112,7 @@ class Preparer:
 
 
 def run(exchange: Exchange, commands: list[Command]) -> tuple[int, int]:
-    """Execute all commands; return nanoseconds and trades."""
+    """Execute all commands; return the nanoseconds taken and the number of trades."""
     preparer = Preparer(exchange)
     market, origin, effort_max = exchange.market, user_origin(exchange, USER), DEFAULT_LIMITS.effort
     events, elapsed_ns = market.events, 0
@@ -122,7 +122,7 @@ def run(exchange: Exchange, commands: list[Command]) -> tuple[int, int]:
         for handler, command in batch:
             exchange.sequence += 1
             handler(Context(exchange.sequence, 0, effort_max, *origin), command)
-            events.clear()  # as the core does: what happened is reported at once
+            events.clear()  # as in the core, which reports events at once
         elapsed_ns += time.perf_counter_ns() - start
     return elapsed_ns, market.last_trade_id
 
@@ -179,7 +179,7 @@ def peer_is_usable(peer_python: str) -> bool:
 def summarize(
     messages: int, pairs: list[tuple[dict[str, Any], ...]], their_name: str
 ) -> tuple[dict[str, Any], str]:
-    """Make the record and the table."""
+    """Return the record and the table."""
     rates = [[messages * 1e9 / side["elapsed_ns"] for side in pair] for pair in pairs]
     ratio = report.spread([ours / theirs for ours, theirs in rates])
     ours, theirs = (report.spread([pair[side] for pair in rates]) for side in (0, 1))
@@ -206,7 +206,7 @@ def summarize(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script; return its exit code."""
     parser = argparse.ArgumentParser(description="the core against PyPI matching-engine 0.1.1")
     parser.add_argument("--orders", type=int, default=200_000, help="new orders in the flow")
     parser.add_argument("--pairs", type=int, default=7)

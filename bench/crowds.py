@@ -1,6 +1,6 @@
 """Cores with crowds of orders of every kind, and the plain commands that run beside them.
 
-Owns what growth.py compares; relies on the contract of a core alone. Nothing is random.
+Owns what growth.py compares; uses only the contract of a core. Nothing is random.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ ORDERS_PER_USER: Final = 10
 
 MID: Final = 1_000_000
 GAP: Final = 20_000
-"""Ticks between the mid and a crowd that is not to trade: the highs of `rising` stay below."""
+"""Ticks between the mid and a crowd that must not trade: the highs of `rising` stay below it."""
 
 FIRST_TRAIL: Final = 2 * GAP
 TRAILS: Final = 50_021
-"""Different trails; a prime, so that a stride meets them all."""
+"""Different trails; a prime number, so that a stride visits all of them."""
 
 STOPS_PER_PEAK: Final = 10
-"""So many trailing stops each new high moves to other company, until all have one peak."""
+"""The trailing stops that each new high moves, until all have one peak."""
 
 FEES_PPM: Final = (100, 250)
 
@@ -64,7 +64,7 @@ BATCH_COMMANDS: Final = 1_024
 """Commands per batch: the bound that the service uses with the reference core."""
 
 FEES_PER_BATCH: Final = 25
-"""Each looks at all rates that users have: with more of them the batch would be full."""
+"""Each looks at all rates that users have: more of them would fill the batch."""
 
 _CONNECTION: Final = 1
 _ATTACH: Final = 1
@@ -72,14 +72,14 @@ _DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 
 
 class AnswersWrong(Exception):
-    """The core did not do what the commands ask for: no figure is printed."""
+    """The core did not do what the commands ask for: no figures are printed."""
 
 
 class Venue:
     """A core with one pair, two plain users, and a crowd that is added order by order.
 
-    One connection sends everything, for whatever user. `deep_price` is where a bid stands amid the
-    crowd, `high` the highest price of a trade, `last_order_id` the newest order's.
+    One connection sends everything, for every user. `deep_price` is the price of a bid inside the
+    crowd, `high` the highest price of a trade, `last_order_id` the newest order's id.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class Venue:
         return self._request_id
 
     def add(self, request: Request, batch: int = BATCH_COMMANDS) -> None:
-        """Have a command executed with those that come behind it, as many as make a batch."""
+        """Add a command; execute it together with later ones, as many as make a batch."""
         self._waiting.append(request)
         if len(self._waiting) >= batch:
             self.flush()
 
     def flush(self) -> None:
-        """Execute what waits; all of it must be accepted."""
+        """Execute the added commands; all must be accepted."""
         if self._waiting:
             requests, self._waiting = self._waiting, []
             self.execute(requests)
@@ -131,7 +131,7 @@ class Venue:
         self.flush()
 
     def execute(self, requests: list[Request]) -> tuple[int, int]:
-        """Execute commands in one batch; returns the core's CPU time (ns) and how many trades."""
+        """Execute commands in one batch; return the core's CPU time (ns) and number of trades."""
         elapsed_ns, output = self._apply(_CONNECTION, requests)
         for body in split_frames(dict(output.replies)[_CONNECTION]):
             reply: Any = _DECODER.decode(body)
@@ -146,7 +146,7 @@ class Venue:
         return elapsed_ns, len(decode_body(output.body).trades)
 
     def open_orders(self) -> int:
-        """Count them, waiting stops included."""
+        """Return the number of open orders, waiting stops included."""
         self.flush()
         _, output = self._apply(_CONNECTION, [GetInstrument(1, 1)])
         (body,) = split_frames(dict(output.replies)[_CONNECTION])
@@ -168,13 +168,13 @@ class Venue:
 
 
 def _sides(count: int) -> Iterator[tuple[int, Side, int]]:
-    """Number a crowd, its sides in turn; `away` counts each side's orders in steps of 2."""
+    """Number a crowd, alternating sides; `away` counts each side's orders in steps of 2."""
     for number in range(count):
         yield number, (_BUY if number % 2 else _SELL), number // 2 * 2
 
 
 def _user(number: int) -> int:
-    """Return whose the crowd's order of this number is."""
+    """Return the user of the crowd's order of this number."""
     return FIRST_OF_CROWD + number // ORDERS_PER_USER
 
 
@@ -298,14 +298,14 @@ def trade(venue: Venue, count: int, price: int, step: int = 0) -> Iterator[Reque
 
 
 def _rising(venue: Venue, count: int) -> Iterator[Request]:
-    """Make trades of which each is one tick above all before."""
+    """Make trades, each one tick above all earlier ones."""
     first = venue.high + 1
     venue.high += count
     return trade(venue, count, first, 1)
 
 
 class Operation(NamedTuple):
-    """What is measured: how its commands are made, whether they trade, how many make a round."""
+    """A measured operation: how its commands are made, whether they trade, how many per round."""
 
     name: str
     commands: Callable[[Venue, int], Iterator[Request]]
@@ -320,7 +320,7 @@ RISING = Operation("trade at a new high", _rising, True, RISES)
 
 
 class Crowd(NamedTuple):
-    """Two venues that are compared: `build` makes the difference, beside what fees there are."""
+    """Two venues to compare: `build` makes the difference, apart from the fees."""
 
     name: str
     build: Callable[[Venue, int], None]

@@ -3,14 +3,14 @@
     python bench/growth.py [--orders N] [--rounds 7] [--only WORDS] [--json [FILE]]
     python bench/growth.py --quick          small, answers only (for CI)
 
-One process, the core called as the service calls it: request bytes in, reply bytes and log body
+One process, which calls the core as the service does: request bytes in, reply bytes and log body
 out. For each crowd two cores are made, one without and one with it, and the same commands run on
-both in turn: a limit order that rests and its cancel (at the best price, or amid the crowd), or two
-limit orders that trade with each other (or, where the crowd stands at that price, with its oldest).
-The ratio is taken round by round, so what else the machine does meets both sides; the clock is the
-thread's CPU time, and stands while commands are made. After every slice its trades and the open
-orders are counted, at the end everything is checked; only then figures are printed, and whether
-each ratio is within 1.5. Against the many peaks every trade at a new high moves ten stops: see
+both in turn: a limit order that rests and its cancel (at the best price, or inside the crowd), or
+two limit orders that trade with each other (or, if the crowd is at that price, with its oldest).
+Ratios are taken round by round, so other load on the machine affects both sides; the clock is the
+thread's CPU time, and is stopped while commands are made. After every slice its trades and the open
+orders are counted, and at the end everything is checked; only then are the figures printed, and
+whether each ratio is within 1.5. With many peaks, every trade at a new high moves ten stops: see
 README.md.
 """
 
@@ -23,18 +23,18 @@ from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
 
-# From a checkout: a script's own folder is on the path, the project's root is not.
+# In a checkout, a script's own folder is on the path, but not the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import report
 from bench.crowds import CROWDS, AnswersWrong, Crowd, Operation, Venue
 
 RATIO_MAX: Final = 1.5
-"""So much more a plain order may cost beside a crowd."""
+"""The most that a plain order may cost beside a crowd, relative to none."""
 
 SLICES: Final = 12
-"""Of a round, in turn on both exchanges, of which the median counts: a slice takes less than the
-kernel gives another process, so those that were interrupted fall out."""
+"""Slices per round, in turn on both exchanges; their median counts. A slice is shorter than the
+time that the kernel gives another process, so interrupted slices do not affect it."""
 
 
 class Row(NamedTuple):
@@ -52,7 +52,7 @@ class Row(NamedTuple):
         return self.ratio["median"] <= RATIO_MAX
 
     def text(self) -> str:
-        """Show the line."""
+        """Return the line of the table."""
         ratio = self.ratio
         return (
             f"{self.crowd:<27} {self.operation:<24} {self.without_ns['median'] / 1000:>7.2f} "
@@ -63,7 +63,7 @@ class Row(NamedTuple):
 
 
 def measure(venue: Venue, operation: Operation, iterations: int) -> float:
-    """Run an operation once; return nanoseconds per pair of commands, its effects checked."""
+    """Run an operation once and check its effects; return nanoseconds per pair of commands."""
     opened = venue.open_orders()
     elapsed_ns, trades = venue.execute(list(operation.commands(venue, iterations)))
     wanted = iterations if operation.trades else 0
@@ -81,7 +81,7 @@ def compare(crowd: Crowd, args: argparse.Namespace) -> list[Row]:
     found = venues[1].open_orders()
     if found != args.orders * crowd.legs:
         raise AnswersWrong(f"{crowd.name}: {found} open orders")
-    # What exists stays: the collector would walk it again and again inside the clock.
+    # Freeze what exists: the collector would walk it again and again inside the clock.
     gc.collect()
     gc.freeze()
     costs: dict[Operation, list[list[float]]] = {operation: [] for operation in crowd.operations}
@@ -105,7 +105,7 @@ def _row(crowd: Crowd, operation: Operation, rounds: list[list[float]]) -> Row:
 
 
 def table(rows: list[Row], args: argparse.Namespace) -> str:
-    """Show all rows and what they say together."""
+    """Return all rows and a summary."""
     lines = [
         report.machine_line(),
         f"{args.orders:,} orders in each crowd (pairs: two orders each), microseconds per pair of "
@@ -119,7 +119,7 @@ def table(rows: list[Row], args: argparse.Namespace) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script; return its exit code."""
     parser = argparse.ArgumentParser(description="a plain order beside a crowd of others")
     parser.add_argument("--orders", type=int, default=100_000, help="orders in a crowd")
     parser.add_argument("--rounds", type=int, default=7)

@@ -6,9 +6,10 @@
     python bench/load.py --shapes           the seven shapes of the README
     python bench/load.py --beside-redis [--pairs 7]      and redis-server beside it, in turn
 
-Starts its own service unless --address names one. Each run has fresh assets, one funded user per
-connection, frames encoded before the clock starts; afterwards every reply is decoded: each request
-answered once and in order, balances conserved. Only then a figure is printed.
+Starts its own service unless --address names one. Each run has new assets, one funded user per
+connection, and frames that are encoded before the clock starts; afterwards every reply is decoded
+and checked: each request answered once and in order, balances conserved. Only then are the figures
+printed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-# From a checkout: a script's own folder is on the path, the project's root is not.
+# In a checkout, a script's own folder is on the path, but not the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import report
@@ -60,10 +61,10 @@ ROUNDS: Final = 2_000
 """Requests per place in the window, within the two bounds above: a few seconds for every shape."""
 
 OWN_LIMIT: Final = 0.9
-"""Share of a core from which the generator may be what was measured."""
+"""Share of a CPU core above which the generator itself may be the limit."""
 
 CONNECTIONS_MAX: Final = 1_000
-"""select(), which keeps the open loop's time, takes descriptors below 1,024."""
+"""select(), which times the open loop, takes only descriptors below 1,024."""
 
 OPEN_WINDOW: Final = 1_024
 SWEEP_SHARES: Final = (0.1, 0.5, 0.8)
@@ -73,7 +74,7 @@ _run_numbers = itertools.count()
 
 
 class Shape(NamedTuple):
-    """What is sent: how many connections, requests in flight on each, requests in all."""
+    """The load: how many connections, requests in flight on each, requests in total."""
 
     connections: int
     window: int
@@ -81,7 +82,7 @@ class Shape(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Show connections x window."""
+        """Return connections x window."""
         return f"{self.connections} x {self.window:,}"
 
 
@@ -97,7 +98,7 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Requests executed per second: what was refused (busy) is answered, but not done."""
+        """Return requests executed per second; refused ones (busy) are answered, not executed."""
         refused = sum(self.answers.errors.values())
         return (self.measured.requests - refused) / self.measured.wall_s
 
@@ -118,7 +119,7 @@ class Run:
         }  # fmt: skip
 
     def text(self) -> str:
-        """Show the run in a few lines."""
+        """Return a description of the run in a few lines."""
         measured, answers = self.measured, self.answers
         kind = f"open loop at {self.offered:,.0f}/s" if self.offered else "closed loop"
         lines = [
@@ -170,7 +171,7 @@ def chosen_service(folder: Path, args: argparse.Namespace) -> Iterator[Service]:
 
 
 def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float = 0.0) -> Run:
-    """Set up, measure and check one run; rate 0 is the closed loop."""
+    """Set up, measure and check one run; rate 0 means the closed loop."""
     # New users: request ids are client order ids, unique among a user's live orders.
     first_user = 1 + int.from_bytes(os.urandom(5), "big") * CONNECTIONS_MAX
     with ExitStack() as stack:
@@ -188,7 +189,7 @@ def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float
                 connection.call(DepositResponse, deposit)
             connection.load(encode_traffic(mix, seed, number, share, instrument))
         cpu_s = service.cpu_s()
-        # What exists stays: the collector would walk it again and again inside the clock.
+        # Freeze what exists: the collector would walk it again and again inside the clock.
         gc.freeze()
         measured = run_open(connections, rate) if rate else run_closed(connections)
         gc.unfreeze()
@@ -204,7 +205,7 @@ def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float
 
 
 def _list_pair(connection: LoadConnection) -> tuple[int, int, int]:
-    """Add two assets and their pair under names of their own: runs never meet."""
+    """Add two assets and their pair under new names, so that runs never share one."""
     tag = f"{os.getpid()}-{next(_run_numbers)}-{os.urandom(3).hex()}"
     ids = []
     for name in ("B", "Q"):
@@ -224,7 +225,7 @@ def _check_conserved(connections: list[LoadConnection], asset: int, deposited: i
 
 
 def server_line(service: Service) -> str:
-    """Ask the server what it promises: without durability and settings no figure means much."""
+    """Return what the server promises: without durability and settings, figures mean little."""
     connection = LoadConnection((service.host, service.port), 1, 1)
     info = connection.call(ServerInfoReply, ServerInfo(FIRST_REQUEST_ID))
     connection.log_out()
@@ -288,7 +289,7 @@ def beside_redis(
 
 
 def make_shape(connections: int, window: int, args: argparse.Namespace) -> Shape:
-    """Decide how many requests a shape gets."""
+    """Return the shape, with the number of requests that it gets."""
     requests = args.requests
     if not requests:
         places = connections * window * ROUNDS
@@ -299,7 +300,7 @@ def make_shape(connections: int, window: int, args: argparse.Namespace) -> Shape
 
 
 def measure(folder: Path, args: argparse.Namespace) -> tuple[Any, str]:
-    """Do what the options ask for; return the record and the table."""
+    """Measure what the options ask for; return the record and the table."""
     pairs = SHAPES if args.shapes else ((args.connections, args.window),)
     shapes = [make_shape(connections, window, args) for connections, window in pairs]
     if args.beside_redis:
@@ -338,7 +339,7 @@ def _measure_beside_redis(
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describe the options."""
+    """Return the parser of the options."""
     parser = argparse.ArgumentParser(description="load on the durable service over TCP")
     parser.add_argument("--address", help="HOST:PORT of a running service; else one is started")
     parser.add_argument("--connections", type=int, default=1)
@@ -359,7 +360,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the script; returns its exit code."""
+    """Run the script; return its exit code."""
     parser = make_parser()
     args = parser.parse_args(arguments)
     if not 0 < args.connections <= CONNECTIONS_MAX:

@@ -1,13 +1,13 @@
-"""The load generator's clockwork: connections, closed and open loop, checked answers.
+"""The engine of the load generator: connections, closed and open loop, checked answers.
 
-One thread, raw non-blocking sockets and a selector; it must not be the bottleneck. Frames come
-encoded; while the clock runs, replies are only counted by their lengths and kept; afterwards every
-byte is decoded and checked. Guarantees: a Measured stands for requests that were each answered
-exactly once and in order (else AnswersWrong). Relies on the server answering a connection's
-requests in order (protocol.md).
+One thread, raw non-blocking sockets and a selector; it must not be the bottleneck. Frames are
+encoded in advance; while the clock runs, replies are only kept and counted by their lengths;
+afterwards every byte is decoded and checked. Guarantees: a Measured stands for requests that were
+each answered exactly once and in order (otherwise AnswersWrong is raised). Relies on the server
+answering a connection's requests in order (protocol.md).
 
-Latency: in the closed loop from handing a request to the kernel, in the open loop from the time at
-which it was due, whether or not it could be sent then (no coordinated omission).
+Latency starts, in the closed loop, when a request is handed to the kernel; in the open loop, when
+it was due, whether or not it could be sent then (no coordinated omission).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from hpe.protocol.registry import AnyReply
 from hpe.protocol.reports import ExecutionReport
 
 STALL_S_MAX: Final = 30.0
-"""Without any reply for this long, the server has failed: every answer is due within a second."""
+"""If no reply comes for this long, the server has failed: every answer is due within a second."""
 
 RECEIVE_BYTES: Final = 1 << 18
 _HEAD: Final = Struct(">IBBBB")
@@ -47,12 +47,12 @@ _R = TypeVar("_R", bound=Reply)
 
 
 class AnswersWrong(Exception):
-    """The server did not answer as promised: no figure is printed."""
+    """The server did not answer as promised: no figures are printed."""
 
 
 @dataclass(slots=True)
 class Answers:
-    """What the replies of a run said, decoded after the clock stopped."""
+    """The content of a run's replies, decoded after the clock stopped."""
 
     trades: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
@@ -104,7 +104,7 @@ class LoadConnection:
     # --- outside the clock ----------------------------------------------------------------------
 
     def next_id(self) -> int:
-        """Return the next request id of the set-up, below the traffic's."""
+        """Return the next request id for setting up, below those of the traffic."""
         self._request_id += 1
         assert self._request_id < FIRST_REQUEST_ID
         return self._request_id
@@ -128,16 +128,16 @@ class LoadConnection:
         return data
 
     def load(self, traffic: Traffic) -> None:
-        """Take the traffic of the run and stop blocking."""
+        """Set the traffic of the run and make the socket non-blocking."""
         self._traffic = traffic
         self._view = memoryview(traffic.frames)
         self._socket.setblocking(False)
 
     def verify(self, answers: Answers) -> None:
-        """Decode everything that came; every request must be answered once, in order.
+        """Decode all replies; every request must be answered once, in order.
 
         Raises:
-            AnswersWrong: naming the first request of which that is not true.
+            AnswersWrong: a request was not; names the first one.
         """
         self._socket.settimeout(STALL_S_MAX)
         expected = FIRST_REQUEST_ID
@@ -159,7 +159,7 @@ class LoadConnection:
         self._received.clear()
 
     def log_out(self) -> None:
-        """Let the server forget the session."""
+        """Log out, so that the server forgets the session."""
         self.call(LoggedOut, Logout(FIRST_REQUEST_ID))
 
     def close(self) -> None:
@@ -174,12 +174,12 @@ class LoadConnection:
         return len(self._traffic.ends)
 
     def allow(self, target: int, from_ns: int) -> None:
-        """Let requests up to `target` go; their latency counts from `from_ns`."""
+        """Allow requests up to `target` to be sent; their latency counts from `from_ns`."""
         self._segments.append((target, from_ns))
         self.allowed = target
 
     def flush(self) -> bool:
-        """Send what is allowed; False when the kernel takes no more for now."""
+        """Send what is allowed; return False if the kernel takes no more for now."""
         end = self._traffic.ends[self.allowed - 1] if self.allowed else 0
         try:
             while self._bytes_sent < end:
@@ -189,7 +189,7 @@ class LoadConnection:
         return True
 
     def receive(self, latencies_ns: array[int]) -> int:
-        """Take what has arrived; return the number of requests that it answers."""
+        """Receive what has arrived; return the number of requests that it answers."""
         data = self._socket.recv(RECEIVE_BYTES)
         now_ns = time.perf_counter_ns()
         if not data:
@@ -227,7 +227,7 @@ class LoadConnection:
 
 
 def run_closed(connections: Sequence[LoadConnection]) -> Measured:
-    """Keep every connection's window full until all is answered."""
+    """Keep every connection's window full until everything is answered."""
     total = sum(connection.total for connection in connections)
     latencies_ns = array("q")
     with selectors.EpollSelector() as selector:
@@ -252,7 +252,7 @@ def run_open(connections: Sequence[LoadConnection], rate: float) -> Measured:
     """Send at a fixed rate, over the connections in turn, whatever the server does."""
     total = sum(connection.total for connection in connections)
     latencies_ns, lag_ns = array("q"), array("q")
-    # select() takes microseconds; epoll's whole milliseconds would be the schedule's lag.
+    # select() is accurate to microseconds; epoll's milliseconds would delay the schedule.
     with selectors.SelectSelector() as selector:
         for connection in connections:
             selector.register(connection, selectors.EVENT_READ, connection)
@@ -274,7 +274,7 @@ def run_open(connections: Sequence[LoadConnection], rate: float) -> Measured:
 
 
 class _Schedule:
-    """When which request is due: the i-th at start + i / rate, on connection i modulo n."""
+    """When each request is due: the i-th at start + i / rate, on connection i modulo n."""
 
     def __init__(
         self, connections: Sequence[LoadConnection], rate: float, start_ns: int, total: int
@@ -286,7 +286,7 @@ class _Schedule:
         self.next_due_ns = start_ns
 
     def release(self, now_ns: int, lag_ns: array[int]) -> list[LoadConnection]:
-        """Allow what is due and has a place in its window; return the connections concerned."""
+        """Allow requests that are due and fit their window; return the connections concerned."""
         due = min(int((now_ns - self._start_ns) / self._period_ns) + 1, self._total)
         count = len(self._connections)
         released = []
@@ -311,7 +311,7 @@ class _Schedule:
 def _pump(
     selector: selectors.BaseSelector, timeout_s: float, latencies_ns: array[int], *, refill: bool
 ) -> int | None:
-    """Serve what is ready; return the number of answers, None when nothing became ready."""
+    """Serve the sockets that are ready; return the number of answers, None if none were ready."""
     ready = selector.select(timeout_s)
     if not ready:
         return None
@@ -333,7 +333,7 @@ def _refill(connection: LoadConnection) -> None:
 
 
 def _send(selector: selectors.BaseSelector, connection: LoadConnection) -> None:
-    """Send what is allowed, and watch for room exactly while the kernel takes no more."""
+    """Send what is allowed; watch for writability only while the kernel takes no more."""
     events = selectors.EVENT_READ
     if not connection.flush():
         events |= selectors.EVENT_WRITE

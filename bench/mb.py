@@ -6,8 +6,8 @@ size and seed give the same messages on every machine; only the standard library
 
 The recipe is that of flash1-dev/matching-engine-benchmark (MIT): an mt19937 stream with 53-bit
 doubles, a geometric walk of the mid price, levels with a near and a far peak, a shuffled order of
-arrival, and a life for every order (immediate, modified, cancelled, cancelled twice, modified too
-late). The order in which the stream is drawn is part of the recipe: a draw moved is another flow.
+arrival, and a life for every order (immediate, modified, canceled, canceled twice, modified too
+late). The order of draws from the stream is part of the recipe: moving one changes the whole flow.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def messages(scenario: str, orders: int, seed: int = SEED) -> Iterator[Command]:
 
     Args:
         scenario: a name of SCENARIOS.
-        orders: number of new orders; about twice as many messages come of them.
+        orders: number of new orders; there are about twice as many messages.
         seed: of the random stream; the known hashes are those of the default.
     """
     random = mersenne_twister(seed)
@@ -135,11 +135,11 @@ def _draw_orders(random: Random, scenario: Scenario, orders: int) -> list[_Order
 
 
 def _lives(random: Random, orders: list[_Order]) -> Iterator[tuple[Op, _Order]]:
-    """Yield the life of every order: what is asked for it, in order.
+    """Yield the life of every order: the requests about it, in order.
 
     The recipe also draws pauses (30 to 100 us before a modify, a half-life of 431 us before a
-    cancel). No message overtakes another, so nothing depends on them; they are drawn all the
-    same, because everything behind them in the stream does.
+    cancel). No message overtakes another, so nothing depends on them, but they must be drawn,
+    because all later draws from the stream depend on it.
     """
     uniform = random.random
     for order in orders:

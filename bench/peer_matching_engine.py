@@ -1,9 +1,9 @@
 """Worker of core_speed.py: PyPI matching-engine 0.1.1's engine on a recorded flow.
 
-Runs in the peer's own virtual environment, so it imports nothing of hpe: the flow comes as a
-file in the flash1 form, the result goes out as one line of JSON. The commands are made in batches
-while the clock stands; a modify is what its user has to send: cancel, then new when it was
-still resting. It keeps no balances, which makes its work the smaller one.
+Runs in the peer's own virtual environment, so it imports nothing of hpe: the flow is a file in the
+flash1 form, the result is one line of JSON. The commands are made in batches while the clock is
+stopped; a modify is what its user has to send: a cancel, then a new order if the old one was still
+resting. It keeps no balances, which makes its work smaller.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def new_order(order_id: str, side: str, price: str, quantity: str, tif: str) -> 
 
 
 def prepare(lines: list[str], first: int) -> list[Prepared]:
-    """Make the commands of lines from the number `first`; each has room for two sequences."""
+    """Return the commands of lines, numbered from `first`; each has room for two sequences."""
     prepared: list[Prepared] = []
     for line in lines:
         seq = 2 * (first + len(prepared)) + 1
@@ -64,7 +64,7 @@ def prepare(lines: list[str], first: int) -> list[Prepared]:
 
 
 def run(engine: MatchingEngine, lines: list[str]) -> tuple[int, int]:
-    """Process all commands; return nanoseconds and trades."""
+    """Process all commands; return the nanoseconds taken and the number of trades."""
     process = engine.process
     trades = elapsed_ns = 0
     for first in range(0, len(lines), BATCH_COMMANDS):
@@ -75,7 +75,7 @@ def run(engine: MatchingEngine, lines: list[str]) -> tuple[int, int]:
             events = process(command)
             if follow is not None and type(events[0]) is OrderCancelled:
                 events = process(follow)
-            # The first event acknowledges; what follows is mostly nothing.
+            # The first event is the acknowledgement; usually nothing follows.
             if len(events) > 1:
                 several.append(events)
         elapsed_ns += time.perf_counter_ns() - start

@@ -1,6 +1,6 @@
-"""What every benchmark prints: the machine, percentiles, medians with their spread, JSON.
+"""The output of every benchmark: the machine, percentiles, medians with their spread, JSON.
 
-Owns no measurement. Pure besides reading the machine's description and writing the JSON.
+Owns no measurement. Pure, apart from reading the machine's description and writing the JSON.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def finish(record: dict[str, Any], text: str, json_path: str | None) -> None:
 
 
 def machine() -> dict[str, str | int]:
-    """Describe where the figures come from."""
+    """Return a description of the machine."""
     return {
         "cpu": _cpu_model(),
         "cpus_usable": len(os.sched_getaffinity(0)),
@@ -51,7 +51,7 @@ def machine() -> dict[str, str | int]:
 
 
 def machine_line() -> str:
-    """Describe the machine in one line."""
+    """Return a description of the machine in one line."""
     facts = machine()
     return (
         f"machine: {facts['cpus_usable']} usable CPUs, {facts['cpu']}, Linux {facts['kernel']}, "
@@ -77,7 +77,7 @@ def percentiles_us(latencies_ns: Sequence[int]) -> dict[str, float]:
 
 
 def percentile_line(found: dict[str, float]) -> str:
-    """Show percentiles in milliseconds."""
+    """Return percentiles in milliseconds, as text."""
     return "  ".join(f"{name} {value / 1000:.3f}" for name, value in found.items()) + " ms"
 
 
@@ -87,7 +87,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def filesystem(path: Path) -> str:
-    """Name the file system of a path: a sync means nothing on tmpfs."""
+    """Return the file system of a path: a sync means nothing on tmpfs."""
     resolved = str(path.resolve())
     best, kind = "", "unknown"
     for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
@@ -99,5 +99,5 @@ def filesystem(path: Path) -> str:
 
 
 def note(text: str) -> None:
-    """Tell the user how far a long run is; the output stays the result's."""
+    """Report progress on stderr; stdout is for the result."""
     print(text, file=sys.stderr, flush=True)

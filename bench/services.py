@@ -1,6 +1,6 @@
 """Servers to measure, each its own process: hpe itself and redis-server.
 
-Owns the processes that it starts and their data folders; both end with the `with` block.
+Owns the processes that it starts and their data folders, which end with the `with` block.
 Everything listens on loopback. For scripts, from one thread.
 """
 
@@ -22,14 +22,14 @@ _POLL_S: Final = 0.02
 
 
 class Service(NamedTuple):
-    """A server to connect to. `process` is None when somebody else started it."""
+    """A server to connect to. `process` is None if it was not started here."""
 
     host: str
     port: int
     process: psutil.Process | None
 
     def cpu_s(self) -> float:
-        """CPU seconds that the server has used, 0 when it is not ours to ask."""
+        """Return the CPU seconds that the server has used, 0 if it was not started here."""
         if self.process is None:
             return 0.0
         times = self.process.cpu_times()
@@ -37,7 +37,7 @@ class Service(NamedTuple):
 
 
 _UNLIMITED: Final = {"HPE_REJECTS_PER_S": "1000000"}
-"""Rejects are counted as in every service, and a flow of one user may have any number of them."""
+"""Rejects are counted as in every service, but one user's flow may have any number of them."""
 
 
 @contextmanager
@@ -66,12 +66,12 @@ def redis_service(folder: Path) -> Iterator[Service]:
 
 
 def redis_is_installed() -> bool:
-    """True if both the server and its benchmark are here."""
+    """True if both the server and its benchmark are installed."""
     return bool(shutil.which("redis-server") and shutil.which("redis-benchmark"))
 
 
 def redis_set_calls(service: Service) -> int:
-    """Ask redis how many SETs it has executed, and that it syncs every one."""
+    """Return how many SETs redis has executed; check that it syncs every one."""
     with socket.create_connection((service.host, service.port), timeout=START_S_MAX) as plain:
         plain.sendall(b"CONFIG GET appendfsync\r\nINFO commandstats\r\nQUIT\r\n")
         answer = b""

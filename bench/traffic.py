@@ -1,7 +1,7 @@
 """Seeded request traffic, encoded before the clock starts.
 
 Owns what load requests look like. Pure: the same mix, seed and connection give the same frames.
-Request ids rise by one from FIRST_REQUEST_ID; what is set up before has smaller ones (a session
+Request ids rise by one from FIRST_REQUEST_ID; requests for setting up have smaller ones (a session
 may leave gaps).
 """
 
@@ -19,7 +19,7 @@ FIRST_REQUEST_ID: Final = 1_001
 
 MID_TICKS: Final = 10_000
 WIDTH_TICKS: Final = 50
-"""Orders of the mixed traffic stand up to this far on their own side of the mid."""
+"""Orders of the mixed traffic are up to this far on their own side of the mid ..."""
 CROSSING_TICKS: Final = 4
 """... or up to this far on the other side, where they may trade."""
 QUANTITY_MAX: Final = 100
@@ -28,8 +28,8 @@ CANCEL_SHARE: Final = 0.35
 IMMEDIATE_SHARE: Final = 0.10
 
 MIXES: Final = ("mixed", "simple")
-"""mixed: 55 % limit orders around a mid (some trade), 35 % cancels of an earlier order (which may
-be gone: then rejected), 10 % immediate-or-cancel. simple: a resting order and its cancel, in turn;
+"""mixed: 55 % limit orders around a mid (some trade), 35 % cancels of an earlier order (which are
+rejected if it is gone), 10 % immediate-or-cancel. simple: a resting order and its cancel, in turn;
 nothing trades."""
 
 
@@ -41,14 +41,14 @@ class Traffic(NamedTuple):
 
 
 def encode_traffic(mix: str, seed: int, connection: int, count: int, instrument: int) -> Traffic:
-    """Make one connection's requests.
+    """Return one connection's requests.
 
     Args:
         mix: one of MIXES.
-        seed: of the whole run.
-        connection: number of the connection; each has a stream of its own.
-        count: of requests.
-        instrument: id that orders name.
+        seed: the seed of the whole run.
+        connection: number of the connection; each has a random stream of its own.
+        count: number of requests.
+        instrument: the id that orders name.
     """
     random = Random(seed * 1_000_003 + connection)
     live: list[int] = []
@@ -67,7 +67,7 @@ def encode_traffic(mix: str, seed: int, connection: int, count: int, instrument:
 def _mixed(random: Random, live: list[int], request_id: int, instrument: int) -> Request:
     roll = random.random()
     if roll < CANCEL_SHARE and live:
-        # Swapped with the last: any order may go, at the same cost.
+        # Swapped with the last one: any order can be removed at the same cost.
         index = random.randrange(len(live))
         live[index], live[-1] = live[-1], live[index]
         return CancelOrder(request_id, 0, live.pop())
@@ -101,5 +101,5 @@ def _order(
 
 
 def funds_needed(count: int) -> int:
-    """Return what a connection can need of either asset: every one of its orders open at once."""
+    """Return the most that a connection can need of either asset: all its orders open at once."""
     return count * QUANTITY_MAX * (MID_TICKS + WIDTH_TICKS)

@@ -1,12 +1,12 @@
-"""What one durable commit costs the log's file: appended, into allocated blocks, into zeros.
+"""What one durable commit costs: appending to a file, into allocated blocks, or into zeros.
 
     python bench/wal.py [--directory DIR] [--rounds 9] [--writes 40] [--json [FILE]]
     python bench/wal.py --quick          small: shows that it still works (for CI)
 
 One write (pwritev) and one fdatasync per commit, as the log does it, of 200 B, 80 KiB and 1 MiB.
-The three kinds of file take turns within every round, so what else the disk does meets all of them;
-each figure is the median of the rounds' medians, the ratio is taken round by round. Files are new
-in every round, and what was written is read back before anything is printed.
+The three kinds of file take turns within every round, so other load on the disk affects them all;
+each figure is the median of the rounds' medians, and ratios are taken round by round. Every round
+uses new files, and their content is read back before anything is printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-# From a checkout: a script's own folder is on the path, the project's root is not.
+# In a checkout, a script's own folder is on the path, but not the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import report
@@ -40,7 +40,7 @@ def allocated(descriptor: int, size_bytes: int) -> None:
 
 
 def zero_filled(descriptor: int, size_bytes: int) -> None:
-    """Fill the file with zeros: size and blocks are there, and written."""
+    """Fill the file with zeros: its size and blocks exist, and are written."""
     for offset in range(0, size_bytes, len(PIECE)):
         os.pwrite(descriptor, PIECE[: size_bytes - offset], offset)
 
@@ -75,7 +75,7 @@ def commits_us(directory: Path, kind: str, size_bytes: int, writes: int) -> floa
 
 
 def main(words: list[str] | None = None) -> None:
-    """Measure and print."""
+    """Measure and print the costs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

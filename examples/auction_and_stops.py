@@ -40,15 +40,15 @@ async def open_market(pair: str, seller: Client, buyer: Client) -> None:
 
 
 async def protect(pair: str, seller: Client, buyer: Client) -> None:
-    """Guard what the buyer bought in two ways, and have the market go up and down."""
+    """Protect what the buyer bought in two ways, and move the market up and down."""
     trailing = await buyer.submit_order(pair, "sell", D("0.4"), trail=5)
     both = await buyer.submit_oco(pair, "sell", D("0.6"), price=110, stop_price=90)
-    # Up to 110: the limit order of the pair sells, its stop is gone, the trailing stop follows.
+    # Up to 110: the pair's limit order sells, so its stop is canceled; the trailing stop follows.
     taken = await seller.submit_order(pair, "buy", D("0.6"), 110)
     print("taken:", taken.cum, "for", taken.quote_total, "fee", taken.fee_total)
     for order in await buyer.list_orders(pair):
         print("open:", order.order_type.name.lower(), order.leaves, "fires at", order.stop_price)
-    # Down to 104, which is more than 5 below: it sells what is left to whoever bids.
+    # Down to 104, more than 5 below: the trailing stop sells the rest to the best bids.
     await seller.submit_order(pair, "buy", D("0.5"), 104)
     await buyer.submit_order(pair, "sell", D("0.1"), 104)
     for order_id in (both.limit_order_id, both.stop_order_id, trailing.order_id):
@@ -57,7 +57,7 @@ async def protect(pair: str, seller: Client, buyer: Client) -> None:
 
 
 async def run(address: str | None) -> None:
-    """Play both sides, then show that no money was made or lost."""
+    """Play both sides, then show that no money was created or lost."""
     async with hpe.connect(address, user=201) as seller, hpe.connect(address, user=202) as buyer:
         pair = await list_pair(seller)
         for client in (seller, buyer):

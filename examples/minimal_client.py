@@ -1,8 +1,8 @@
-"""A first trade with nothing but a socket and MessagePack: what a client in any language does.
+"""A first trade with nothing but a socket and MessagePack, as a client in any language does it.
 
 Run: python examples/minimal_client.py [HOST:PORT [KEY_ID SECRET]]
 Message and field numbers are protocol.md's; a frame is a 4-byte big-endian length and one array.
-With a key (a gateway's, for users 1 and 2) somebody else has to list the assets and deposit.
+With a key (a gateway's, for users 1 and 2), an operator has to list the assets and deposit.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ BUY, SELL, LIMIT, GTC = 1, 2, 2, 1
 
 
 class Client:
-    """A session, and the connection that it has now."""
+    """A session and its current connection."""
 
     def __init__(self, address: str, user: int, key_id: str = "", secret: str = "") -> None:
         self.address, self.user, self.key_id = address, user, key_id
@@ -32,7 +32,7 @@ class Client:
         self.anonymous = welcome[12] == 5
 
     def connect(self) -> list[Any]:
-        """Connect and attach the session, a new one at first; give the server's welcome."""
+        """Connect and attach the session (a new one at first); return the server's welcome."""
         host, port = self.address.rsplit(":", 1)
         self.stream = socket.create_connection((host, int(port)), timeout=5).makefile("rwb")
         hello = [HELLO, 1, 1, self.user, self.session_id, 0, "minimal", 0, 0, 0, self.key_id]
@@ -67,14 +67,14 @@ class Client:
 
     def answer(self, request: list[Any]) -> list[Any]:
         """Return the reply to a request that was sent."""
-        while (reply := self.receive())[0] == FILL:  # before the response of its order
+        while (reply := self.receive())[0] == FILL:  # fills precede their order's response
             print("fill: price", reply[14], "quantity", reply[15])
         if reply[0] != request[0] or (reply[0] >= SUBMIT and 0 < reply[4] < 101):
             sys.exit(f"request {request} was refused or rejected: {reply}")
         return reply
 
     def find_or_add(self, listing: int, symbol: str, adding: int, *fields: int) -> int:
-        """Return the id that a listing has for a symbol, adding it if there is none."""
+        """Return the id of a symbol in a listing; add the symbol if necessary."""
         known = {row[1]: row[0] for row in self.ask(listing)[4]}
         return int(known.get(symbol) or self.ask(adding, symbol, *fields)[5])
 
@@ -89,8 +89,8 @@ def main(address: str, *key: str) -> None:
         buyer.ask(DEPOSIT, quote, 100_000_000_000)
     seller.ask(SUBMIT, pair, 0, SELL, LIMIT, GTC, 6_500_000, 500)
     buyer.ask(SUBMIT, pair, 0, BUY, LIMIT, GTC, 6_500_000, 200)
-    # The answer to this one is lost with its connection: take the session up again and send the
-    # same once more. If it was executed, this is its answer; if it never arrived, it is executed.
+    # The answer to this request is lost with its connection: reattach the session and send the same
+    # request again. If it was executed, this is its answer; if it never arrived, it is now.
     order = [SUBMIT, next(buyer.ids), pair, 0, BUY, LIMIT, GTC, 6_000_000, 100]
     buyer.send(order)
     buyer.connect()

@@ -1,9 +1,9 @@
 """A small market maker and the flow that trades against it, over one running service.
 
 Run: python examples/quote_and_trade.py [--address HOST:PORT] [--rounds N] [--seed S]
-The maker keeps one bid and one ask around a price that wanders, and leans it against what it
-holds; the other side sends market orders. The run is bounded and, for a seed and an otherwise
-empty book, always the same.
+The maker keeps one bid and one ask around a price that wanders, and shifts them against its
+position; the other side sends market orders. The run is bounded and, for a given seed and an
+otherwise empty book, always the same.
 """
 
 import argparse
@@ -31,7 +31,7 @@ class MarketMaker:
         self.quotes: list[OrderView] = []
 
     async def quote(self, middle_ticks: int, position: Decimal) -> None:
-        """Withdraw what is left of the old quotes and set new ones."""
+        """Cancel the old quotes and set new ones."""
         for order in self.quotes:
             try:
                 await self.client.cancel_order(self.instrument, order.order_id)
@@ -55,7 +55,7 @@ async def fund(client: Client, instrument: InstrumentView) -> None:
 
 
 async def run(address: str | None, rounds: int, seed: int) -> None:
-    """Quote and trade for some rounds, then print how it went."""
+    """Quote and trade for some rounds, then print the results."""
     dice = random.Random(seed)
     async with hpe.connect(address, user=101) as maker, hpe.connect(address, user=102) as taker:
         instrument = await maker.instrument(SYMBOL)

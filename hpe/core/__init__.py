@@ -5,5 +5,5 @@ from hpe.core.driver import ReferenceCore
 
 
 def new_core(limits: Limits = DEFAULT_LIMITS) -> Core:
-    """Make an empty core."""
+    """Return a new, empty core."""
     return ReferenceCore(limits)

@@ -1,8 +1,8 @@
 """Bytes at the core's edge: request frames in, reply frames out, the log body.
 
 Part of the deterministic core; pure functions and tables. A request's type byte selects its
-decoder, which checks every field's type and range (protocol/fields.py) in one pass. What does
-not decode is judged by judging.py.
+decoder, which checks every field's type and range (protocol/fields.py) in one pass. judging.py
+explains what does not decode.
 
 The log body of one batch is one MessagePack array:
 `[first_sequence, time_ns, [[session, user, frames], ...], [[trade ...], ...], output_digest]`
@@ -31,7 +31,7 @@ for _message in (*CONTROL, *QUERIES, *COMMANDS, *INTERNAL):
 
 
 DECODE_FAULTS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What the library raises for hostile bytes; judging.py says what is wrong with them."""
+"""Raised by the library for hostile bytes; judging.py finds out what is wrong with them."""
 
 
 def array_header(length: int) -> bytes:
@@ -40,7 +40,7 @@ def array_header(length: int) -> bytes:
 
 
 def error_body(request_id: int, code: ErrorCode, message: str = "", field: str = "") -> bytes:
-    """Encode the error that refuses a frame; `field` is the one that is wrong."""
+    """Return the encoded error that refuses a frame; `field` is the wrong field."""
     if not message and not field:
         head, tail = _REFUSALS[code]
         return head + encode(request_id) + tail
@@ -48,7 +48,7 @@ def error_body(request_id: int, code: ErrorCode, message: str = "", field: str =
 
 
 def refused(request_id: int, code: ErrorCode, message: str = "", field: str = "") -> Error:
-    """Return the error that refuses a request; `field` is the one that is wrong."""
+    """Return the error that refuses a request; `field` is the wrong field."""
     traits = ERROR_TRAITS[code]
     return Error(
         request_id, 0, code, code.name.lower(), message or traits.text, traits.retryable,
@@ -61,17 +61,17 @@ def _error_body(request_id: int, code: ErrorCode, message: str, field: str) -> b
 
 
 def _halves(code: ErrorCode) -> tuple[bytes, bytes]:
-    """Return what is before and behind the request id in a refusal without a text of its own."""
+    """Return the bytes before and after the request id in a refusal with its code's own text."""
     body = _error_body(0, code, "", "")
     return body[:2], body[3:]
 
 
 _REFUSALS: Final = {code: _halves(code) for code in ErrorCode if code in ERROR_TRAITS}
-"""In an overload most answers are refusals."""
+"""Refusals made ahead: in an overload, most answers are refusals."""
 
 
 def with_duplicate_flag(response: bytes) -> bytes:
-    """Set the duplicate flag in an encoded response and change nothing else.
+    """Return an encoded response with the duplicate flag set and nothing else changed.
 
     The array header is 1 byte (0x90-0x9f) or 3 (0xdc), the type 1, then the request id in its
     shortest form, then the flags as a fixint.
@@ -94,7 +94,7 @@ class Trade(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Body(NamedTuple):
-    """The log's record of one batch: see the module's description."""
+    """The log's record of one batch: see the module's docstring."""
 
     first_sequence: int
     time_ns: int
@@ -107,24 +107,24 @@ _BODY_DECODER: Final = msgspec.msgpack.Decoder(Body)
 
 
 def encode_body(body: Body) -> bytes:
-    """Encode a batch for the log."""
+    """Return the log body of a batch."""
     return encode(body)
 
 
 def decode_body(data: bytes) -> Body:
-    """Decode a logged batch.
+    """Return the batch that a log body holds.
 
     Raises:
-        msgspec.DecodeError: the bytes are no body.
+        msgspec.DecodeError: the bytes are not a log body.
     """
     return _BODY_DECODER.decode(data)
 
 
 def next_body(data: bytes, last_sequence: int, last_time_ns: int) -> Body:
-    """Decode the logged batch that comes after this sequence and this time.
+    """Return the logged batch that follows this sequence and this time.
 
     Raises:
-        Diverged: the bytes are no body, or not that one.
+        Diverged: the bytes are not a log body, or not the next one.
     """
     expected = last_sequence + 1
     try:
@@ -139,7 +139,7 @@ def next_body(data: bytes, last_sequence: int, last_time_ns: int) -> Body:
 
 
 def divergence(logged: Body, body: bytes) -> Diverged:
-    """Return where a replayed body differs from the logged one."""
+    """Return an error that says where a replayed body differs from the logged one."""
     first = logged.first_sequence
     replayed = decode_body(body) if body else logged._replace(groups=[], trades=[])
     for ours, theirs in zip(replayed.trades, logged.trades, strict=False):

@@ -1,12 +1,12 @@
 """The whole contract between the deterministic core and everything around it.
 
-A core is a state machine: a batch of bytes in, bytes per connection and one log body out. Both
-cores (the reference in this folder and the compiled one) give the same bytes for the same
-batches. The matching thread alone calls it while the service runs; recovery, verify and tests
-call it from the thread that owns it. Nobody reaches past this module into a core, the unit tests of
-its parts excepted. No clock, randomness, floats or I/O behind this line.
-Source: the project's protocol.md for the frames, docs/log-format.md for the body,
-docs/state-format.md for the dump.
+A core is a state machine: it takes a batch of bytes and returns bytes per connection and one log
+body. Both cores (the reference in this folder and the compiled one) return the same bytes for the
+same batches. While the service runs, only the matching thread calls it; recovery, verify and tests
+call it from the thread that owns it. No code reaches past this module into a core, except the unit
+tests of its parts. Behind this line there is no clock, no randomness, no float and no I/O.
+Source: protocol.md for the frames, docs/log-format.md for the body, docs/state-format.md for the
+dump.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from hpe.protocol.limits import (
 )
 
 CORE_VERSION: Final = 7
-"""Raised whenever a logged command could have another result; written in every log segment."""
+"""Raised whenever a logged command could have another result; written to every log segment."""
 
 SYSTEM_CONNECTION: Final = 0
 """The connection of internal commands: attach, detach, close, tick, configure, continue."""
 
 DUE_AT_ONCE: Final = 1
-"""The `next_due_ns` of what does not wait for a time: below every time that a log may have."""
+"""The `next_due_ns` of work that waits for no time: below every time that a log can have."""
 
 
 class RoomSizes(NamedTuple):
     """Room for sessions, in remembered responses; see room.py.
 
-    `room`: of all sessions, at RESPONSE_BYTES_MAX each that bounds 192 MiB. `key_share`: of the
-    sessions of one key, so that whoever opens one after the other is in their own way. `large`: out
-    of which windows above `small` are granted; the other half is for many who want little. `kept`:
-    where no keys are asked for there are no shares, and this, half of the last eighth, is kept for
-    users that have no session and want a small window. `small`: the window for which room is made;
-    what is beyond it is granted if it is free. `least`: what a session takes at least, as the rest
-    of it costs about as much as so many responses. `operators`: sessions of operators, beside the
-    room: whoever fills that does not keep them out.
+    `room`: of all sessions; at RESPONSE_BYTES_MAX each, this bounds them to 192 MiB. `key_share`:
+    of the sessions of one key, so that a client that keeps opening sessions gets in its own way
+    only. `large`: the part from which windows above `small` are granted; the other half is for many
+    sessions with small windows. `kept`: where no keys are required there are no shares; then this,
+    half of the last eighth, is kept for users that have no session and want a small window.
+    `small`: the window for which room is made; more is granted only if it is free. `least`: the
+    least that a session takes, because the rest of it costs about as much as so many responses.
+    `operators`: sessions of operators, in addition to the room, so that filling it cannot keep them
+    out.
     """
 
     room: int = 1_048_576
@@ -64,29 +65,31 @@ class Limits(NamedTuple):
     """Every bound that an outcome depends on.
 
     The defaults are protocol.md's and belong to CORE_VERSION: a log is replayed under the limits
-    that it was written under. A core takes them when it is made, and never others.
+    that it was written under. A core gets them when it is made, and they never change.
 
-    Of one command: `fills`, what a match may meet and a walk may come to; `stops`, turns of stops;
-    `fired`, stops that leave their triggers, which costs a fourth of a turn; `uncross_fills`, and
-    `part_fills` where an uncross goes on; `dead`, dead orders that it may come to: ending them
-    takes some 20 ms; `mass_cancel`, orders;
-    `revocations`, sessions that are closed because their key was revoked: some ten milliseconds;
-    `configure_bytes`: it must fit one record of the log, 4 MiB, with room for what else waits.
+    Per command: `fills`, the orders that a match may meet and that a search may pass; `stops`,
+    turns of stops; `fired`, stops that leave their triggers, which costs a fourth of a turn;
+    `uncross_fills`, and `part_fills` when an uncross continues; `dead`, dead orders that it may
+    meet: ending them takes some 20 ms; `mass_cancel`, orders; `revocations`, sessions that are
+    closed because their key was revoked: some ten milliseconds; `configure_bytes`: a `configure`
+    must fit into one record of the log, 4 MiB, with room for what else waits.
 
-    Of one body: `effort`, at which it is full; `turns_effort`, what all that is unfinished may cost
+    Per body: `effort`, at which it is full; `turns_effort`, what all unfinished work may cost
     before the clients' commands come; `continue_effort`, what is charged for a `continue`;
     `query_effort`, rows that queries may walk or show before the rest is answered `busy`: 10 ms of
-    everybody's time; `acts`, how many entries of each kind of timer act (orders, holds, endings:
-    so many orders, interruptions, sessions), to forget a session costing a fifth of the others. A
-    charge and an act are each up to 40 us, and while there is a crowd of either every body begins
-    with so many: these two decide what others notice of it. `part_fills` is larger, as
-    the market waits for its uncross.
+    everyone's time; `acts`, how many entries of each kind of timer act (orders, holds, endings:
+    so many orders, interruptions, sessions), where forgetting a session costs a fifth of the
+    others. A charge and an act each take up to 40 us, and while there is a crowd of either, every
+    body begins with this many: these two decide how much others notice of it. `part_fills` is
+    larger, because the market waits for its uncross.
 
-    Kept for queries: `ended_orders`, `recent_fills`. Of one frame: `changes`, `reports`,
-    `snapshot_orders`. Of indicative prices, which alone may be late: `indicative_levels` that cross
-    up to which one is found for every batch: 2 ms; `indicative_ns_per_level`, after which one of
-    more is found again, ten times what finding it costs, so that a deep call cannot slow every
-    batch; `made_up_levels`, behind which a batch that makes up for what is late leaves the rest to
+    Kept for queries: `ended_orders`, `recent_fills`. Per frame: `changes`, `reports`,
+    `snapshot_orders`. For indicative prices, which alone may be late: `indicative_levels`, the
+    number of crossing levels up to which one is computed for every batch, in 2 ms;
+    `indicative_ns_per_level`, the time after which a larger one is computed again: ten times what
+    computing it costs, so that a deep call cannot slow down every batch; `made_up_levels`, after
+    which a batch that makes up for late data leaves the rest to another one: 20 ms, although a
+    single book may take longer.
     another one: 20 ms, though a single book may have more.
     """
 
@@ -121,7 +124,7 @@ DEFAULT_LIMITS: Final = Limits()
 class Run(NamedTuple):
     """Consecutive whole frames of one connection.
 
-    `attach` is the attach number that the frames were read under; frames of an older one are
+    `attach` is the attach number under which the frames were read; frames of an older one are
     dropped unapplied. `admit` is 0, or the ErrorCode with which every frame is refused in
     place. `frame_count` is the number of frames.
     """
@@ -134,12 +137,12 @@ class Run(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one crossing brings to the core.
+    """The input of one `apply`.
 
     `time_ns` is the batch's time (nanoseconds since the epoch), above every logged time and below
     2^63.
-    `wanted` names the market data that somebody asked for: rows of five bytes, the instrument
-    (u32, big-endian) and a mask (bit channel - 1). It never affects state.
+    `wanted` lists the market data that has subscribers: rows of five bytes, the instrument (u32,
+    big-endian) and a mask (bit channel - 1). It never affects the state.
     """
 
     time_ns: int
@@ -148,11 +151,11 @@ class Batch(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What became of the commands of one run of a client.
+    """What happened to the commands of one run.
 
-    `highest_id` is the highest request id of the run, refused ones and queries included, or the
-    session's newest if that is higher. `idle` and `idle_cancels` count commands
-    that were executed and changed nothing that lasts: of other kinds than cancels, and of cancels.
+    `highest_id` is the highest request id of the run, including refused requests and queries, or
+    the session's newest if that is higher. `idle` and `idle_cancels` count commands that were
+    executed and changed nothing that lasts: `idle` all but cancels, `idle_cancels` the cancels.
     """
 
     connection: int
@@ -162,23 +165,24 @@ class Progress(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What one batch gave.
+    """The output of one batch.
 
     `replies`: (connection, frames), one row per connection. `private`: (user, first and last
     private sequence, one private_update frame). `market`: (instrument, channel, frames); channel
-    0, without frames, says that the instrument is delisted. `body`: what to log, b"" when nothing.
-    `last_sequence`: of the newest command that any of this could show. `next_due_ns`: when the
-    earliest timer is due, 0 for none, 1 at once. `cut`: connections whose bytes were no frames of
-    the protocol; they are closed after their replies. `subscribed`: (connection, request id,
-    instrument, channel) of every subscribe answered with a snapshot; the market data of later
-    batches follows it. `progress`: one row per run of an attached session. `late`:
-    indicative fields that subscribers were told are not those of now; a batch without runs, which
-    logs nothing, makes up for it.
+    0, without frames, says that the instrument is delisted. `body`: what to log, b"" if nothing.
+    `last_sequence`: of the newest command whose effect this output can show. `next_due_ns`: when
+    the earliest timer is due; 0 for none, 1 at once. `cut`: connections whose bytes were not frames
+    of the protocol; they are closed after their replies. `subscribed`: (connection, request id,
+    instrument, channel) of every subscribe that was answered with a snapshot; the market data of
+    later batches follows it. `progress`: one row per run of an attached session. `late`: the number
+    of indicative prices that subscribers know to be outdated; a batch without runs, which logs
+    nothing, makes up for it.
 
-    `market` follows from the state before the batch, the batch, and the `wanted` of this one and
-    the one before, but for the three indicative fields of status rows, which may be late.
+    `market` follows from the state before the batch, the batch, and the `wanted` of this batch and
+    of the one before, except for the three indicative fields of status rows, which may be late.
 
     Order: replies by connection, private by (user, first), market by (instrument, channel, order
+    of making), cut by connection, subscribed as the requests, progress as the runs.
     of making), cut by connection, subscribed as the requests, progress as the runs.
     """
 
@@ -195,15 +199,15 @@ class Output(NamedTuple):
 
 
 class HasOutput(Protocol):
-    """What goes through the log: a batch's output, and whatever else its owner attached."""
+    """An item that goes through the log: a batch's output, and whatever its owner attached."""
 
     @property
     def output(self) -> Output:
-        """What the core gave for the batch."""
+        """The core's output for the batch."""
 
 
 class BatchBounds(NamedTuple):
-    """What a core wants at most in one batch: bounds the time of one `apply`.
+    """What a batch should have at most, which bounds the time of one `apply`.
 
     `frames_per_turn`: of one connection, while others wait.
     """
@@ -214,7 +218,7 @@ class BatchBounds(NamedTuple):
 
 
 class RoomLimit(IntEnum):
-    """Whose room is used up when a session is refused: `limit` of session_attached_response."""
+    """Whose room is used up if a session is refused: `limit` of session_attached_response."""
 
     NONE = 0
     ALL = 1
@@ -223,7 +227,7 @@ class RoomLimit(IntEnum):
 
 
 Settings = TypeVar("Settings", Configure, KeysValid)
-"""An internal command that brings a part of the configuration into the state."""
+"""An internal command that puts a part of the configuration into the state."""
 
 
 class Core(Protocol):
@@ -231,15 +235,15 @@ class Core(Protocol):
 
     @property
     def name(self) -> str:
-        """How the core is called, "python" for the reference core."""
+        """The core's name, "python" for the reference core."""
 
     @property
     def limits(self) -> Limits:
-        """Under which it was made."""
+        """The limits under which the core was made."""
 
     @property
     def bounds(self) -> BatchBounds:
-        """What a batch should have at most."""
+        """The most that a batch should contain."""
 
     @property
     def last_sequence(self) -> int:
@@ -251,7 +255,7 @@ class Core(Protocol):
 
     @property
     def next_due_ns(self) -> int:
-        """Time at which something is to happen by itself; 0 never, 1 at once. In every Output."""
+        """Time at which the core has work of its own; 0 never, 1 at once. Part of every Output."""
 
     @property
     def last_attach_number(self) -> int:
@@ -259,17 +263,17 @@ class Core(Protocol):
 
     @property
     def instrument_count(self) -> int:
-        """How many instruments were ever listed: the highest id. Any thread may read it."""
+        """Number of instruments ever listed: the highest id. Any thread may read it."""
 
     @property
     def unfinished(self) -> bool:
-        """True if something goes on by itself, in `continue` commands of the next batches."""
+        """True if work continues by itself, in `continue` commands of the next batches."""
 
     def attached_sessions(self) -> list[tuple[int, int]]:
-        """List (session id, attach number) of sessions that a connection holds, by session id."""
+        """Return (session id, attach number) of each session that has a connection, by id."""
 
     def configuration_differences(self, configure: Settings) -> Settings | None:
-        """Return what of a configuration, or of its keys, is to be logged; None if nothing is.
+        """Return the part of a configuration, or of its keys, to log; None if nothing differs.
 
         Raises:
             ConfigError: the configuration contradicts the state.
@@ -281,31 +285,31 @@ class Core(Protocol):
     def replay(self, body: bytes) -> Output:
         """Execute a logged body again.
 
-        All replies to clients come in one row, of connection 0, in the order of the body.
+        All replies to clients are in one row, of connection 0, in the order of the body.
 
         Raises:
             Diverged: the result differs from the logged one; the state is then unusable.
         """
 
     def state_hash(self) -> bytes:
-        """Digest (16 bytes) of everything that can influence a later result. Cost: all state."""
+        """Return a digest (16 bytes) of all that can influence a later result. Cost: all state."""
 
     def check(self) -> None:
-        """Walk all state.
+        """Check the whole state.
 
         Raises:
-            InvariantViolation: something contradicts itself.
+            InvariantViolation: the state contradicts itself.
         """
 
     def dump(self) -> Iterator[bytes]:
         """Yield the state as canonical bytes, row by row: equal states give equal bytes."""
 
     def load(self, chunks: Iterable[bytes], wanted: bytes = b"") -> None:
-        """Take over a dumped state, given row by row; the core must be new.
+        """Load a dumped state, given row by row, into a new core.
 
-        `wanted` is that of the last batch before the dump: what market data the next one brings
-        follows from it too. An exception, one of `chunks` too, leaves the core as new.
+        `wanted` is that of the last batch before the dump, because the market data of the next
+        batch depends on it. After an exception, even one of `chunks`, the core is new again.
 
         Raises:
-            StateError: this is no dump of this version.
+            StateError: the rows are not a dump of this version.
         """

@@ -1,9 +1,9 @@
 """The reference core: the contract of contract.py in plain Python.
 
-Runs request frames through sessions and the exchange, and collects what each batch gives:
-replies per connection, private reports per user, the log body. One thread at a time: the
+Runs request frames through sessions and the exchange, and collects the output of each batch:
+replies per connection, private reports per user, the log body. Used by one thread at a time: the
 matching thread while serving, the recovering thread before. Deterministic: `apply` and `replay`
-share `_answer_frames`, so a replayed body can only differ where the code differs.
+share `_answer_frames`, so a replayed body can differ only where the code differs.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ class ReferenceCore:
         self.market_feed = MarketFeed(self.exchange.books, limits)
         self.digest = 0
         self._commands = commands_of(exchange)
-        # By a body's second byte, which is the type where the header is a fixarray; whatever else
-        # it stands for there, decode_request finds out.
-        # The number is the reason with which a command surely changed something.
+        # Indexed by a body's second byte, which is the type if the header is a fixarray; whatever
+        # else it may be there, decode_request finds out.
+        # The number is the reason value of a command that certainly changed something.
         self._by_type: list[tuple[Callable[[bytes], Any], CommandHandler | None, int]] = [
             (decode_request, None, _NEVER)
         ] * 256
@@ -108,7 +108,7 @@ class ReferenceCore:
 
     @property
     def next_due_ns(self) -> int:
-        """When something is to happen by itself, 0 for never; see contract.py."""
+        """Return when the core has work of its own, 0 for never; see contract.py."""
         return self.exchange.next_due_ns()
 
     @property
@@ -118,20 +118,20 @@ class ReferenceCore:
 
     @property
     def instrument_count(self) -> int:
-        """How many instruments were ever listed; see contract.py."""
+        """Return the number of instruments ever listed; see contract.py."""
         return self.exchange.listings.last_instrument_id
 
     @property
     def unfinished(self) -> bool:
-        """True if something goes on by itself; see contract.py."""
+        """True if work continues by itself; see contract.py."""
         return self.exchange.unfinished
 
     def attached_sessions(self) -> list[tuple[int, int]]:
-        """List (session id, attach number) of sessions that a connection holds."""
+        """Return (session id, attach number) of each session that has a connection."""
         return self.sessions.attachments()
 
     def configuration_differences(self, configure: Settings) -> Settings | None:
-        """Return what of a configuration, or of its keys, is to be logged; see contract.py."""
+        """Return the part of a configuration, or of its keys, to log; see contract.py."""
         if isinstance(configure, KeysValid):
             return configure if self.sessions.keys_differ(configure) else None
         return configuration_differences(self.exchange, configure)
@@ -159,7 +159,7 @@ class ReferenceCore:
         return output
 
     def _new_work(self, time_ns: int) -> BatchWork:
-        """Begin a batch: what the last one left over comes before everything else."""
+        """Begin a batch: first the unfinished work of earlier ones continues."""
         work = BatchWork(time_ns, self.last_sequence + 1, self.limits.reports)
         self._effort.begin()
         if self.unfinished:
@@ -167,11 +167,11 @@ class ReferenceCore:
         return work
 
     def state_hash(self) -> bytes:
-        """Digest everything that can influence a later result; see contract.py."""
+        """Return a digest of all that can influence a later result; see contract.py."""
         return hash_state(self.dump())
 
     def check(self) -> None:
-        """Walk all state; see contract.py."""
+        """Check the whole state; see contract.py."""
         self.exchange.check()
         self.sessions.check()
         self.feed.check()
@@ -181,12 +181,12 @@ class ReferenceCore:
         return dump_state(self.exchange, self.sessions, self.feed, self.digest)
 
     def load(self, chunks: Iterable[bytes], wanted: bytes = b"") -> None:
-        """Take over a dumped state; see contract.py."""
+        """Load a dumped state; see contract.py."""
         assert not self.last_sequence, "only a new core loads a dump"
         try:
             self.digest = load_state(self.exchange, self.sessions, self.feed, chunks)
         except BaseException:
-            ReferenceCore.__init__(self, self.limits)  # as new again
+            ReferenceCore.__init__(self, self.limits)  # make it new again
             raise
         self.market_feed.watch(wanted)
 
@@ -210,13 +210,13 @@ class ReferenceCore:
     def _answer_frames(
         self, session: Session, frames: bytes, admit: int, work: BatchWork, connection: int
     ) -> tuple[bool, int]:
-        """Answer frames in their order, up to the first that is not of the protocol.
+        """Answer frames in order, up to the first that breaks the protocol.
 
-        Flat because everything goes through here. `pending` is where the unlogged stretch of
-        executed frames starts: whole runs are logged as the bytes that came, uncut.
+        One flat loop, because every frame passes here. `pending` is where the unlogged stretch of
+        executed frames starts: whole runs are logged as the bytes that were received.
 
         Returns:
-            False when the bytes ceased to be the protocol; and the highest request id.
+            False if a frame broke the protocol; and the highest request id.
         """
         exchange, last_request_id = self.exchange, session.last_request_id
         by_type, commands, digested = self._by_type, self._commands, work.digested
@@ -284,7 +284,7 @@ class ReferenceCore:
         return intact, max(highest_id, last_request_id)
 
     def _must_wait(self, user: int, request: Request, work: BatchWork) -> bool:
-        """True if a command is not executed now: the batch, or its instrument, is busy."""
+        """True if a command is not executed now because the batch or its instrument is busy."""
         if work.full and isinstance(request, MAY_COST_MUCH):
             return True
         return self.exchange.busy.refuses(user, request)
@@ -292,9 +292,9 @@ class ReferenceCore:
     def _answer_query(
         self, user: int, request: Request, admit: int, work: BatchWork, connection: int
     ) -> bytes:
-        """Answer a query from the state as it is between two commands.
+        """Answer a query from the state between two commands.
 
-        A subscribe keeps its place empty: its snapshot is that of the batch's end.
+        The place of a subscribe's reply stays empty: its snapshot is taken when the batch ends.
         """
         handler = self._queries.get(type(request))
         if handler is None and not isinstance(request, Subscribe):
@@ -310,7 +310,7 @@ class ReferenceCore:
         return encode(handler(user, request))
 
     def _begin(self, work: BatchWork) -> None:
-        """Let time act: once per body, before its first command; then the unfinished go on."""
+        """Let timers act, once per body, before its first command; then do unfinished work."""
         work.begun = True
         exchange = self.exchange
         if work.time_ns <= exchange.time_ns:
@@ -328,10 +328,10 @@ class ReferenceCore:
         self._weigh(work)
 
     def _collect(self, work: BatchWork, out: list[bytes]) -> None:
-        """Weigh and report what one command did.
+        """Charge and report what one command did.
 
-        Fills and levels walked are what makes one command cost a thousand times another: with
-        `limits.effort` of them the batch is full, for its time and for the log's record.
+        Fills and searched levels are what can make one command cost a thousand times another: after
+        `limits.effort` of them the batch is full, which bounds its time and the log's record.
         """
         self._weigh(work)
         self._report(work, out, self.exchange.sequence)
@@ -364,9 +364,9 @@ class ReferenceCore:
         out += [frame(self._execute_internal(body, work)) for body in split_frames(run.frames)]
 
     def _execute_internal(self, body: bytes, work: BatchWork, effort_max: int = 0) -> bytes:
-        """Execute and log one internal command and return the response.
+        """Execute and log one internal command; return the response.
 
-        `effort_max` is that of its context, 0 for the usual one.
+        `effort_max` is the bound for its context, 0 for the usual one.
         """
         request = decode_request(body, INTERNAL_TABLES)
         if not work.begun:
@@ -386,14 +386,14 @@ class ReferenceCore:
     def _replay_group(self, session_id: int, user: int, frames: bytes, work: BatchWork) -> None:
         """Execute one group of logged frames again, the way they were executed first.
 
-        Whatever is not executed now is missing in the new body, which then differs.
+        A frame that is not executed now is missing from the new body, which then differs.
         """
         if ends_inside_frame(frames):
             raise Diverged(self.last_sequence + 1, "the logged commands end inside a frame")
         if not session_id:
             try:
                 for body in split_frames(frames):
-                    if body in (_CONTINUE, _CLOSE_MORE):  # that comes by itself
+                    if body in (_CONTINUE, _CLOSE_MORE):  # the core makes these by itself
                         if not work.begun:
                             self._begin(work)
                     else:
@@ -407,10 +407,10 @@ class ReferenceCore:
         self._answer_frames(session, frames, 0, work, SYSTEM_CONNECTION)
 
     def _finish(self, work: BatchWork, *, makes_up: bool = False) -> Output:
-        """Seal a batch: accounts, digest, market data (`makes_up`: what is late of it), body."""
+        """Complete a batch: accounts, digest, market data (the late part if `makes_up`), body."""
         exchange, feed, market = self.exchange, self.market_feed, []
         if work.begun and not work.groups:
-            self._execute_internal(_TICK, work)  # time acts with a command only
+            self._execute_internal(_TICK, work)  # timers act only with a command
         if work.begun:
             changed = exchange.balances.take_changed()
             self.feed.report_accounts(changed, exchange.sequence, work.time_ns, work)

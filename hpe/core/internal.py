@@ -1,7 +1,7 @@
 """Internal commands: what the service itself tells the core, logged like any command.
 
-Part of the deterministic core. They come from connection 0: connections taking and leaving
-sessions, the timer, the configuration, and the continuation of what one command left over.
+Part of the deterministic core. They come from connection 0: connections that take and leave
+sessions, the timer, the configuration, and the continuation of unfinished work.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ from hpe.protocol.internal import (
 
 CONTINUE_MARKET: Final = 1
 CONTINUE_CLOSING: Final = 2
-"""The request id of a `continue` says what goes on: an instrument, or the closing of sessions."""
+"""The request id of a `continue` says what continues: an instrument, or the closing of sessions."""
 
 
 class InternalCommands:
-    """Carries out internal commands.
+    """Executes internal commands.
 
     Args:
-        exchange: what timers, orders and the configuration belong to.
-        sessions: of all clients.
-        feed: knows the private sequences that `welcome` tells.
+        exchange: the exchange whose timers, orders and configuration they change.
+        sessions: the sessions of all clients.
+        feed: knows the private sequences that `welcome` contains.
     """
 
     def __init__(self, exchange: Exchange, sessions: Sessions, feed: PrivateFeed) -> None:
@@ -81,7 +81,7 @@ class InternalCommands:
         self._exchange.disconnects.back(context, result.session_id)
         return SessionAttachedResponse(
             number, 0, sequence, 0, result.session_id, result.window, result.last_request_id,
-            # A market-data key may name any user; whose reports there are is not for it to know.
+            # A market-data key may name any user, but must not learn whether it has reports.
             0 if result.role is Role.MARKET_DATA else self._feed.last(result.user),
             time_ns=context.time_ns,
         )  # fmt: skip
@@ -121,7 +121,7 @@ class InternalCommands:
         return KeysValidResponse(command.request_id, 0, context.sequence)
 
     def _close_revoked(self, context: Context) -> None:
-        """Forget sessions whose key was revoked; their grace is over at once."""
+        """Forget sessions whose key was revoked; they get no grace."""
         exchange = self._exchange
         for session_id in list(islice(self._sessions.revoked, exchange.limits.revocations)):
             self._sessions.revoke(session_id)

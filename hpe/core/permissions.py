@@ -1,8 +1,9 @@
 """Who may do what: one table of roles and requests.
 
-Part of the deterministic core, which refuses queries and commands by it; the network side refuses
-control messages by the same table. A role may send a request not at all, for its own users (the
-range that its session was granted), or for anybody. protocol.md, "Roles", is held against it.
+Part of the deterministic core, which refuses queries and commands by this table; the network side
+refuses control messages by the same one. A role may send a request for nobody, for its own users
+(the range that its session was granted), or for anyone. Tests compare protocol.md, "Roles", with
+it.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ from hpe.protocol.reports import SubscribePrivate, UnsubscribePrivate
 
 
 class Scope(IntEnum):
-    """For whom a role may send a request."""
+    """The users for whom a role may send a request."""
 
     NOBODY = 0
     OWN = 1
@@ -103,7 +104,7 @@ SCOPES: Final[dict[Role, dict[type[Request], Scope]]] = {
     role: {kind: scopes[column] for kinds, scopes in _ROWS for kind in kinds}
     for column, role in enumerate(_ROLES)
 }
-"""Role -> request -> for whom; every request that a client may send has an entry."""
+"""Role -> request -> scope; every request that a client may send has an entry."""
 
 
 def permitted(
@@ -112,13 +113,13 @@ def permitted(
     """True if a session may send a request.
 
     Args:
-        role: of the session.
-        user_first: with user_last the users that it may act for.
-        user_last: see user_first.
-        session_user: whom a request without a user is for.
-        request: as decoded.
+        role: the session's role.
+        user_first: the first of the users that the session may act for.
+        user_last: the last of them.
+        session_user: the user of a request that names none.
+        request: the decoded request.
     """
-    scope = SCOPES[role].get(type(request), _ANY)  # what no client may send is refused elsewhere
+    scope = SCOPES[role].get(type(request), _ANY)  # others are refused elsewhere
     if scope is not _OWN:
         return scope is _ANY
     if getattr(request, "all_users", False):

@@ -1,6 +1,6 @@
-"""Which part of the exchange serves which command and query.
+"""Which part of the exchange executes which command and answers which query.
 
-Part of the deterministic core; two tables, made once per core.
+Part of the deterministic core; two tables, built once per core.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ InternalHandler = Callable[[Context, Any], InternalResponse | SessionAttachedRes
 
 
 def commands_of(exchange: Exchange) -> dict[type[Request], CommandHandler]:
-    """Return who carries out each command."""
+    """Return the handler of each command."""
     entry, treasury, catalogue = exchange.entry, exchange.treasury, exchange.catalogue
     operations = exchange.operations
     return {
@@ -94,7 +94,7 @@ def commands_of(exchange: Exchange) -> dict[type[Request], CommandHandler]:
 
 
 def queries_of(queries: Queries, catalogue: Catalogue) -> dict[type[Request], QueryHandler]:
-    """Return who answers each query."""
+    """Return the handler of each query."""
     return {
         GetOrderbook: queries.get_orderbook,
         GetBalance: queries.get_balance,

@@ -1,8 +1,8 @@
-"""Runs taken apart by what their frames are, without decoding them.
+"""Split runs by the types of their frames, without decoding them.
 
 Owns the walk over the frames of a run; pure functions that any thread may call. Guarantee: the
 pieces hold the same frames in the same order. Relies on the frame layout of protocol.md (drawn in
-frames.py): the type stands two bytes later behind MessagePack's array16 header than behind a
+frames.py): the type is two bytes further on after MessagePack's array16 header than after a
 fixarray's.
 """
 
@@ -19,7 +19,7 @@ ORDER_TYPES: Final = frozenset(type_number(kind) for kind in (SubmitOrder, Submi
 CANCEL_TYPES: Final = frozenset(type_number(kind) for kind in (CancelOrder, MassCancel))
 
 NO_TYPE: Final = -1
-"""Of a frame that is too short to have a type: left to the core, which names the fault."""
+"""Type of a frame that is too short to have one: left to the core, which names the fault."""
 
 _ARRAY16: Final = 0xDC
 
@@ -28,9 +28,9 @@ Decide = Callable[[int, int, int], int]
 
 
 def split_run(run: Run, decide: Decide) -> list[Run]:
-    """Cut a run where what is decided about its frames changes.
+    """Split a run wherever the decision about its frames changes.
 
-    `decide` is called once per frame, in order, and sees the prefix at `start`.
+    `decide` is called once per frame, in order; `start` is the offset of the frame's prefix.
     """
     pieces: list[Run] = []
     frames = run.frames

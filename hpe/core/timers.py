@@ -1,9 +1,9 @@
-"""What is due at a time: five kinds of entries, each with a queue and a bound per body of its own.
+"""Timers: five kinds of entries with due times, each kind with its own queue and bound per body.
 
-Part of the deterministic core; time is logged time. Entries are removed when what they are about
-ends, so the earliest is always a live one. Who acts on an entry takes it out, or moves it; what
-the bound of a kind leaves over is due at once and acts in the bodies that follow, so a crowd that
-is due at one instant stands in nobody's way. Source: protocol.md, "Time".
+Part of the deterministic core; time is logged time. An entry is removed when its subject ends, so
+the earliest entry is always a live one. The code that acts on an entry removes or moves it; what
+exceeds a kind's bound is due at once and acts in the following bodies, so a crowd that is due at
+one instant delays nobody. Source: protocol.md, "Time".
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ newest order that ends), (..., INTERRUPTION, instrument, 0) or (..., SESSION, se
 
 
 class TimerEntry(NamedTuple):
-    """A due entry and the instrument under which it is kept, 0 for none."""
+    """A due entry and the instrument that it belongs to, 0 for none."""
 
     due: Due
     instrument: int
 
 
 class TimerQueue:
-    """The entries of one kind, in order; kept by instrument, so that one's can be passed over.
+    """The entries of one kind, in order, kept by instrument so that one can be passed over.
 
     Cost: O(log n) to add, remove and find the first, however many instruments are passed over.
     """
@@ -42,10 +42,10 @@ class TimerQueue:
 
     def __init__(self) -> None:
         self._by_instrument: dict[int, SortedList[Due]] = {}
-        self._firsts: SortedList[TimerEntry] = SortedList()  # of each that is not passed over
+        self._firsts: SortedList[TimerEntry] = SortedList()  # of each one not passed over
 
     def add(self, due: Due, instrument: int, passed: bool) -> None:
-        """File an entry; `passed`: its instrument is passed over."""
+        """Add an entry; `passed`: its instrument is passed over."""
         rows = self._by_instrument.get(instrument)
         if rows is None:
             rows = self._by_instrument[instrument] = SortedList()
@@ -56,7 +56,7 @@ class TimerQueue:
             self._firsts.add(TimerEntry(due, instrument))
 
     def remove(self, due: Due, instrument: int, passed: bool) -> None:
-        """Take an entry out; it must be there."""
+        """Remove an entry, which must be there."""
         rows = self._by_instrument[instrument]
         was_first = rows[0] == due
         rows.remove(due)
@@ -68,16 +68,16 @@ class TimerQueue:
             del self._by_instrument[instrument]
 
     def first(self) -> TimerEntry | None:
-        """Return the earliest that is not passed over."""
+        """Return the earliest entry that is not passed over."""
         return self._firsts[0] if self._firsts else None
 
     def first_of(self, instrument: int) -> int:
-        """Return when an instrument's earliest is due, passed over or not; 0: there is none."""
+        """Return when an instrument's earliest entry is due, passed over or not; 0 for none."""
         rows = self._by_instrument.get(instrument)
         return rows[0][0] if rows is not None else 0
 
     def pass_over(self, instrument: int) -> None:
-        """Pass over all of an instrument until `take_up`."""
+        """Pass over all entries of an instrument until `take_up`."""
         rows = self._by_instrument.get(instrument)
         if rows is not None:
             self._firsts.remove(TimerEntry(rows[0], instrument))
@@ -89,18 +89,18 @@ class TimerQueue:
             self._firsts.add(TimerEntry(rows[0], instrument))
 
     def entries(self) -> list[TimerEntry]:
-        """Return everything, passed over or not, in order."""
+        """Return all entries, passed over or not, in order."""
         found = [TimerEntry(due, key) for key, rows in self._by_instrument.items() for due in rows]
         return sorted(found)
 
 
 class Timers:
-    """All due entries; `room` is what the bounds of the running body have left, by kind.
+    """All entries; `room` is what remains of each kind's bound in the current body.
 
-    `acts_max` is how many of each kind act in one body, of ENDING how many orders end.
+    `acts_max` is how many entries of each kind may act in one body (for ENDING, orders that end).
 
     `now_ns` is the time of the newest body, the clock of the state. `overdue` is true while there
-    may be dead orders: those whose time has come and whose turn has not.
+    may be dead orders: orders whose time has come and whose timer has not acted yet.
     """
 
     __slots__ = ("_passed", "_queues", "acts_max", "now_ns", "overdue", "room")
@@ -114,20 +114,20 @@ class Timers:
         self.overdue = False
 
     def add(self, due: Due, instrument: int = 0) -> None:
-        """File something that acts at a time."""
+        """Add an entry that acts at its time."""
         self._queues[due[1]].add(due, instrument, instrument in self._passed)
 
     def remove(self, due: Due, instrument: int = 0) -> None:
-        """Forget what will not act any more; it must be there."""
+        """Remove an entry that will not act any more; it must be there."""
         self._queues[due[1]].remove(due, instrument, instrument in self._passed)
 
     def begin_body(self, time_ns: int) -> None:
-        """Grant every kind its bound anew."""
+        """Give every kind its full bound again."""
         self.room = list(self.acts_max)
         self.now_ns = time_ns
 
     def next_to_act(self, time_ns: int) -> TimerEntry | None:
-        """Return the earliest entry that is due and within its kind's bound, None for none."""
+        """Return the earliest entry that is due and within its kind's bound, or None."""
         found: TimerEntry | None = None
         for room, queue in zip(self.room, self._queues, strict=True):
             first = queue.first() if room > 0 else None
@@ -136,17 +136,17 @@ class Timers:
         return found
 
     def next_due_ns(self) -> int:
-        """Return when the earliest is due, of those that are not passed over; 0 for never."""
+        """Return when the earliest entry not passed over is due; 0 for never."""
         firsts = [queue.first() for queue in self._queues]
         return min((first.due[0] for first in firsts if first is not None), default=0)
 
     def review(self) -> None:
-        """Find out whether there are dead orders; those of what is passed over are not dead."""
+        """Find out whether there are dead orders; passed-over instruments have none."""
         first = self._queues[ORDER].first()
         self.overdue = first is not None and first.due[0] <= self.now_ns
 
     def dead_ns(self, instrument: int) -> int:
-        """Return the time up to which orders of an instrument are dead, 0 when none of them is."""
+        """Return the time up to which orders of an instrument are dead, 0 if none are."""
         first_ns = self._queues[ORDER].first_of(instrument)
         dead = 0 < first_ns <= self.now_ns and instrument not in self._passed
         return self.now_ns if dead else 0
@@ -154,26 +154,26 @@ class Timers:
     # --- instruments whose orders may not end now -------------------------------------------------
 
     def pass_over(self, instrument: int) -> None:
-        """Pass over what is kept under an instrument, until `take_up`."""
+        """Pass over all entries of an instrument, until `take_up`."""
         self._passed.add(instrument)
         for queue in self._queues:
             queue.pass_over(instrument)
 
     def take_up(self, instrument: int) -> None:
-        """Cease to pass over what is kept under an instrument."""
+        """Stop passing over an instrument."""
         self._passed.remove(instrument)
         for queue in self._queues:
             queue.take_up(instrument)
         self.review()
 
     def is_passed(self, instrument: int) -> bool:
-        """True if nothing of an instrument acts now."""
+        """True if an instrument is passed over, so that none of its entries acts."""
         return instrument in self._passed
 
     def entries(self) -> list[TimerEntry]:
-        """Return everything, in order."""
+        """Return all entries, in order."""
         return sorted(entry for queue in self._queues for entry in queue.entries())
 
 
 NO_TIMERS: Final = Timers()
-"""For books of which no order expires."""
+"""For books in which no order expires."""

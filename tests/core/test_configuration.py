@@ -110,7 +110,7 @@ def test_a_new_limit_holds_from_its_command_on(configured):
     [
         ([AssetSetting("BTC", 7)], [], "decimals never change"),
         (ASSETS, [pair(base_atoms_per_lot=20)], "never change"),
-        (ASSETS, [pair(symbol="X", base_atoms_per_lot=12)], "tick of 5 / 12 atoms is no finite"),
+        (ASSETS, [pair(symbol="X", base_atoms_per_lot=12)], "tick of 5 / 12 atoms is not a finite"),
         (ASSETS, [pair(quote_atoms_per_tick=6)], "never change"),
         (ASSETS, [pair(base="USD", quote="BTC")], "never change"),
         (ASSETS, [pair(symbol="X", base="XRP")], "no asset XRP"),

@@ -1,9 +1,9 @@
-"""Keepers of books: subscribers who note every state of their maintained book, and the judge.
+"""Subscribers that record every state of their maintained book, and a judge of the records.
 
-Owns the subscribers over bare sockets (each a task: prompt, slow, or again and again cut off) and
-what they noted; the judge replays the service's log and holds every note against the book that the
-engine had at that book_sequence. The books themselves are the client library's. A keeper resumes
-by itself what it loses: connection, place in the stream, depth.
+Owns the subscribers over bare sockets (each is a task: prompt, slow, or repeatedly cut off) and
+their notes; the judge replays the service's log and compares every note with the engine's book at
+that book_sequence. The books themselves are the client library's. A keeper restores by itself what
+it loses: its connection, its place in the stream, its depth.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ _DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 _encode: Final = msgspec.msgpack.Encoder().encode
 CUT_S: Final = 2.0
 DUMP_EVERY: Final = 30
-"""Of so many books one is also read from a dump, which takes 35 ms."""
+"""One in so many books is also read from a dump, which takes 35 ms."""
 
 Rows = list[tuple[int, ...]]
 
 
 class Manner(Enum):
-    """How a keeper reads."""
+    """The way in which a keeper reads."""
 
     PROMPT = auto()
     SLOW = auto()
@@ -64,10 +64,10 @@ class Manner(Enum):
 
 
 class Habit(NamedTuple):
-    """What a keeper keeps and how.
+    """What a keeper subscribes to, and how it reads.
 
     `depth` is that of its snapshots; a slow one reads nothing for up to `slow_steps` of the
-    traffic, then all there is.
+    traffic, then everything.
     """
 
     instrument: int
@@ -78,7 +78,7 @@ class Habit(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A book as it was: its digest, and the prices beyond which the keeper knows nothing."""
+    """A recorded book: its digest, and the prices beyond which the keeper knows nothing."""
 
     instrument: int
     channel: Channel
@@ -89,7 +89,7 @@ class Note(NamedTuple):
 
 
 def digest_of(bids: Any, asks: Any) -> int:
-    """Return a number for a book, which differs when the book does."""
+    """Return a digest of a book."""
     return zlib.crc32(_encode((bids, asks)))
 
 
@@ -97,17 +97,17 @@ class Keeper:
     """One subscriber.
 
     Args:
-        port: of the service.
-        number: of the keeper: its user, and the seed of its chances.
-        habit: what it keeps.
-        steps: that the traffic has taken.
-        quiet: whether nothing changes at present: then a slow one reads on at once.
+        port: the service's port.
+        number: the keeper's number: its user, and the seed of its random choices.
+        habit: what it subscribes to, and how it reads.
+        steps: returns the number of steps that the traffic has taken.
+        quiet: returns True if nothing changes at present: then a slow one reads on at once.
 
     Attributes:
-        notes: every state of the book that was known to be one.
-        seen: what became of updates, and how often it began anew and why.
-        book: as it is now.
-        known: book_sequence of the book that was noted last; 0 while there is none.
+        notes: every state in which the book was known to be complete.
+        seen: counts of what happened to updates, and of new starts by their reason.
+        book: the book as it is now.
+        known: book_sequence of the newest note, 0 while there is none.
     """
 
     def __init__(
@@ -133,11 +133,11 @@ class Keeper:
         self._worst: tuple[int | None, int | None] = (None, None)
 
     def describe(self) -> str:
-        """Return who it is, where it stands, and what it saw."""
+        """Return its settings, its position, and what it saw."""
         return f"{self.habit}, at {self.book.sequence} (live: {self._live}): {dict(self.seen)}"
 
     async def run(self) -> None:
-        """Keep the book, over as many connections as it takes, until cancelled."""
+        """Keep the book, over as many connections as it takes, until canceled."""
         while True:
             try:
                 with (
@@ -160,7 +160,7 @@ class Keeper:
         awake_s = trio.current_time()
         while body := await line.receive_body():
             await self._take(_DECODER.decode(body), line)
-            # It sleeps only when its book is one: what it missed should come as a merged update.
+            # It sleeps only while its book is complete: then a merged update follows.
             if (
                 self.habit.manner is Manner.SLOW
                 and trio.current_time() > awake_s + 1
@@ -170,7 +170,7 @@ class Keeper:
                 awake_s = trio.current_time()
 
     async def _sleep(self) -> None:
-        """Read nothing for a while: so much of the traffic, whatever time that takes it."""
+        """Read nothing for a number of traffic steps, however long they take."""
         missed = self._steps.value + self._random.uniform(0.7, 1.0) * self.habit.slow_steps
         async with trio.open_nursery() as nursery:
 
@@ -194,7 +194,7 @@ class Keeper:
     async def _take(self, message: Any, line: Enemy) -> None:
         if isinstance(message, Subscribed):
             if message.request_id != self._asked:
-                return  # this one is asked again already
+                return  # a new snapshot has already been requested
             self._begin(message)
         elif isinstance(message, LevelsUpdate | OrdersUpdate):
             if not self._live:
@@ -243,10 +243,10 @@ class EngineBook(NamedTuple):
 
 
 class Judgment(NamedTuple):
-    """What the judge found: states compared, books of the engine they belong to, its last ones.
+    """The judge's result: states compared, the engine's books that they belong to, its last books.
 
-    `wrong`: notes that differ from the engine's book; `unknown`: those of a book_sequence that no
-    batch of the log ends with.
+    `wrong`: notes that differ from the engine's book; `unknown`: notes with a book_sequence at
+    which no batch of the log ends.
     """
 
     compared: int
@@ -260,8 +260,8 @@ def judge(data: Path, notes: Iterable[Note]) -> Judgment:
     """Replay the log of a data directory and compare every note with the engine's book.
 
     Args:
-        data: nobody writes there now.
-        notes: of all keepers.
+        data: the data directory; no process writes to it now.
+        notes: the notes of all keepers.
     """
     waiting: dict[tuple[int, int], set[Note]] = defaultdict(set)
     for note in notes:
@@ -300,7 +300,7 @@ def sequences_now(core: Core) -> dict[int, int]:
 
 
 def asked(core: Core, *queries: Request) -> list[Reply]:
-    """Answer queries on the connection of some session; queries leave no trace in a core."""
+    """Return the answers to queries, asked on the connection of some session."""
     _, attach = core.attached_sessions()[0]
     run = Run(attach, attach, 0, len(queries), frames_of(queries))
     ((_, frames),) = core.apply(Batch(core.last_time_ns + 1, [run])).replies
@@ -308,7 +308,7 @@ def asked(core: Core, *queries: Request) -> list[Reply]:
 
 
 def book_now(core: Core, instrument: int, *, prove: bool) -> EngineBook:
-    """Return a book as the engine shows it; where it is to be proved, as it is dumped, too."""
+    """Return a book as the engine shows it; with `prove`, verify it against the dump."""
     shown = None
     if core.attached_sessions():
         level_reply, subscribed = asked(
@@ -334,10 +334,10 @@ def book_now(core: Core, instrument: int, *, prove: bool) -> EngineBook:
 
 
 def dumped_book(core: Core, instrument: int) -> EngineBook:
-    """Return a book by the rows of the state."""
+    """Return a book from the rows of the state."""
     resting = [row for row in rows_of(core, DumpedResting) if row.instrument == instrument]
     bids = [row for row in resting if row.side is Side.BUY]
-    bids.sort(key=lambda row: -row.price)  # those of a price stay in their order
+    bids.sort(key=lambda row: -row.price)  # the sort is stable: queues keep their order
     asks = [row for row in resting if row.side is Side.SELL]
     return EngineBook((_levels(bids), _levels(asks)), (_orders(bids), _orders(asks)))
 
@@ -355,7 +355,7 @@ def _orders(side: Iterable[DumpedResting]) -> Rows:
 
 
 def digest_then(book: EngineBook, note: Note) -> int:
-    """Return the digest that a note about this book has to have: down to its worst known prices."""
+    """Return the digest that a note of this book must have: down to its worst known prices."""
     at = 0 if note.channel is Channel.LEVELS else 1
     bids, asks = book.levels if note.channel is Channel.LEVELS else book.orders
     return digest_of(

@@ -1,8 +1,8 @@
-"""The canary: a session that trades all the while, in a process of its own, and notes every reply.
+"""The canary: a session in a process of its own that trades all the time and times every reply.
 
 `Canary` starts and ends the process; `python -m tests.support.canary` is the process. It sends
-rounds of 1 to 8 orders and cancels, each round when the one before is answered, and writes down
-when each was sent and how long its reply took; what is missing, repeated or no success is a fault.
+rounds of 1 to 8 orders and cancels, each after the previous one is answered, and records when each
+was sent and how long its reply took. A missing, repeated or unsuccessful reply is a fault.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ PLENTY: Final = 10**15
 PRICE: Final = 50_000
 ROUND_MAX: Final = 8
 PAUSE_S: Final = 0.002
-"""Between rounds: the canary measures a service, it does not load it."""
+"""Pause between rounds: the canary measures a service, it must not load it."""
 
 REPLIES_MIN: Final = 50
-"""It trades at least so long, or nothing is said about the service."""
+"""With fewer replies, nothing can be said about the service."""
 
 REPLY_S_MAX: Final = 1.0
-"""For each reply, whatever others do to the service."""
+"""Limit for each reply, whatever others do to the service."""
 
 MISSING_S: Final = 30.0
 """A reply that is later than this is missing."""
@@ -47,7 +47,7 @@ _ORDER_ID, _LEAVES = 7, 8
 
 
 class Log(NamedTuple):
-    """What a canary noted. `faults` are sentences."""
+    """What a canary recorded. `faults` are sentences."""
 
     replies: list[Sample]
     faults: list[str]
@@ -57,12 +57,12 @@ class Log(NamedTuple):
         return max(sample.took_s for sample in self.replies)
 
     def describe(self) -> str:
-        """Return one line about it."""
+        """Return a one-line summary."""
         return f"{len(self.replies)} replies, {describe(self.replies)}"
 
 
 def endowment(request_id: int) -> list[Deposit]:
-    """Return the deposits that the canary trades on; the ids begin with `request_id`."""
+    """Return the deposits that the canary trades with; the ids begin with `request_id`."""
     return [Deposit(request_id + n, asset, PLENTY, USER) for n, asset in enumerate((1, 3))]
 
 
@@ -70,11 +70,10 @@ class Canary(Watcher):
     """The process; a context manager. It trades from entering to `stop`.
 
     Args:
-        port: of the service.
-        folder: for what it writes.
-        key: to log on with; then somebody else has brought the money (`endowment`), because who
-            may trade may not make money.
-        pause_s: between rounds.
+        port: the service's port.
+        folder: where it writes.
+        key: the key to log on with; an operator must then make the deposits of `endowment`.
+        pause_s: pause between rounds.
     """
 
     def __init__(
@@ -86,13 +85,13 @@ class Canary(Watcher):
         super().__init__("tests.support.canary", folder, arguments)
 
     def stop(self) -> Log:
-        """End it, and return what it noted."""
+        """End the process, and return what it recorded."""
         replies, faults = self.noted()
         return Log([Sample(*row) for row in replies], faults)
 
 
 class _Trader:
-    """What the process does."""
+    """The work of the process."""
 
     def __init__(self, line: Line) -> None:
         self.replies: list[Sample] = []
@@ -104,7 +103,7 @@ class _Trader:
         self._open: dict[int, tuple[int, float]] = {}
 
     def fund(self) -> None:
-        """Bring what the orders need."""
+        """Deposit what the orders need."""
         for deposit in endowment(0):
             self._line.send(self._frame(deposit))
             self._collect()
@@ -118,7 +117,7 @@ class _Trader:
         self._collect()
 
     def _requests(self, count: int) -> Iterator[Request]:
-        """Orders that rest or trade with those that do, and cancels."""
+        """Yield orders that rest or trade with resting ones, and cancels."""
         for _ in range(count):
             if self._resting and self._random.random() < 0.6:
                 yield CancelOrder(0, self._resting.pop())
@@ -153,7 +152,7 @@ class _Trader:
         if row[0] == ERROR or row[0] != kind:
             self.faults.append(f"an unexpected reply: {row}")
         elif kind == type_number(SubmitOrder):
-            # A cancel may come too late for an order that has traded: that is a right answer too.
+            # A cancel may come too late for an order that has traded: that is also right.
             if row[4]:
                 self.faults.append(f"an order was rejected: {row}")
             elif row[_LEAVES]:

@@ -1,4 +1,4 @@
-"""Certificates for loopback, as files that a service can be told to use."""
+"""Certificates for loopback, as files that a service can be configured to use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import trustme
 
 
 def write_certificate(authority: trustme.CA, folder: Path) -> dict[str, str]:
-    """Write a certificate for 127.0.0.1 and its key; give the settings that name them."""
+    """Write a certificate for 127.0.0.1 and its key; return the settings that name them."""
     leaf = authority.issue_cert("127.0.0.1")
     leaf.cert_chain_pems[0].write_to_path(folder / "server.pem")
     key = folder / "server.key"

@@ -1,4 +1,4 @@
-"""A core around another one: what a subclass does not change is done by the inner one.
+"""A core that wraps another one; a subclass changes parts, the inner core does the rest.
 
 For tests that need a core with a fault, or two cores side by side. Relies on `Core` alone.
 """
@@ -13,7 +13,7 @@ from tests.support.core_driver import CoreFactory
 
 
 class CoreAround:
-    """All of the contract, by another core that `new_core` makes."""
+    """The whole contract, delegated to an inner core that `new_core` makes."""
 
     def __init__(
         self, limits: Limits = DEFAULT_LIMITS, *, new_core: CoreFactory = new_core

@@ -1,9 +1,9 @@
-"""Drives a core as the service does: typed messages in, frames through `Core.apply`, messages out.
+"""Drive a core as the service does: typed messages in, frames through `Core.apply`, messages out.
 
-Owns what every test of a core needs and nothing of the core: connections, request ids, batch
+Owns what every test of a core needs, and nothing of the core: connections, request ids, batch
 times, the bodies that a log would hold, the reports that users would get, the market data that
-was asked for. One Venue per test. It checks of every output what holds for every core: private
-sequences without gaps, bounded responses, one row per connection, market data only as wanted.
+was asked for. One Venue per test. Checks of every output what holds for every core: private
+sequences without gaps, bounded responses, one row per connection, only the wanted market data.
 Relies on `Core` alone, so a second core runs the same tests.
 """
 
@@ -101,12 +101,12 @@ def frames_of(requests: Iterable[Request]) -> bytes:
 
 
 def framed(body: bytes) -> bytes:
-    """Put the length prefix before a body."""
+    """Return a body with its length prefix."""
     return len(body).to_bytes(4, "big") + body
 
 
 def bodies_of(frames: bytes) -> list[bytes]:
-    """Cut whole frames into bodies; every byte must belong to one."""
+    """Return the bodies of whole frames; every byte must belong to one."""
     bodies = []
     while frames:
         end = 4 + int.from_bytes(frames[:4], "big")
@@ -117,7 +117,7 @@ def bodies_of(frames: bytes) -> list[bytes]:
 
 
 def decoded(frames: bytes) -> list[Reply]:
-    """Decode what a client receives."""
+    """Return the replies in frames that a client receives."""
     replies: list[Reply] = []
     for body in bodies_of(frames):
         kind = body[1] if body[0] != 0xDC else body[3]
@@ -133,7 +133,7 @@ def internal_replies(frames: bytes) -> list[Reply]:
 
 
 class MarketRow(NamedTuple):
-    """What one batch changed of one channel of an instrument, and the time of the batch."""
+    """What one batch changed in one channel of an instrument, and the time of the batch."""
 
     instrument: int
     channel: Channel
@@ -142,7 +142,7 @@ class MarketRow(NamedTuple):
 
 
 def market_updates(frames: bytes) -> list[MarketUpdate]:
-    """Decode the market data of one row; every frame is one that a client may receive."""
+    """Return the market data of one row; a client must be able to receive every frame."""
     updates: list[MarketUpdate] = []
     for body in bodies_of(frames):
         assert len(body) <= REPLY_BYTES_MAX
@@ -157,7 +157,7 @@ def market_updates(frames: bytes) -> list[MarketUpdate]:
 
 
 def wanted_of(channels: Iterable[tuple[int, Channel]]) -> bytes:
-    """Write down which channels of which instruments somebody wants."""
+    """Encode which channels of which instruments have subscribers."""
     masks: dict[int, int] = {}
     for instrument, channel in channels:
         masks[instrument] = masks.get(instrument, 0) | 1 << (channel - 1)
@@ -167,7 +167,7 @@ def wanted_of(channels: Iterable[tuple[int, Channel]]) -> bytes:
 
 
 def settings_of(**changes: Any) -> Configure:
-    """Make a `configure` without listings; what is not named has the core's initial value."""
+    """Return a `configure` without listings; settings not named have the core's initial value."""
     values: dict[str, Any] = {"auto_create": False, "session_expiry_ns": DAY_NS}
     values |= {"session_keep_ns": KEEP_NS, "open_orders_max": 1_000_000}
     values["open_orders_per_user_max"] = 1_000_000
@@ -177,12 +177,12 @@ def settings_of(**changes: Any) -> Configure:
 
 
 class Venue:
-    """A core and what it needs around it.
+    """A core and everything around it.
 
     `bodies` is the log so far; `private` what each user's private stream would have carried,
-    balance reports excepted, which `balances` has. `market` is the market data of the channels in
+    except balance reports, which are in `balances`. `market` is the market data of the channels in
     `wanted`, and `subscribed` the subscribes answered with a snapshot, since they were last taken;
-    `delisted` are the instruments that were watched and are gone. Where nothing else is said, a
+    `delisted` are the watched instruments that were delisted. Unless `wait_ns` says otherwise, a
     batch comes `pace_ns` after the one before.
     """
 
@@ -201,7 +201,7 @@ class Venue:
         self.time_ns, self.pace_ns = 0, 1
 
     def apply(self, *runs: Run, wait_ns: int | None = None) -> Output:
-        """Apply one batch, `wait_ns` after the last one, `pace_ns` where that is not given."""
+        """Apply one batch, `wait_ns` after the last one, or `pace_ns` after it."""
         self.time_ns += self.pace_ns if wait_ns is None else wait_ns
         output = self.core.apply(Batch(self.time_ns, list(runs), wanted_of(self.wanted)))
         check_order(output)
@@ -251,7 +251,7 @@ class Venue:
         return internal_replies(replies)
 
     def limit(self, **changes: Any) -> None:
-        """Go on with a core of other limits that loaded this one's dump."""
+        """Replace the core by one of other limits that loaded its dump."""
         self.limits = self.limits._replace(**changes)
         self.core = self.restored()
 
@@ -264,7 +264,7 @@ class Venue:
         self.internal(KeysValid(1, [KeySetting(number, role) for number, role in keys]))
 
     def pass_time(self, wait_ns: int) -> None:
-        """Let timers act after a while."""
+        """Let time pass, so that timers act."""
         self.internal(Tick(1), wait_ns=wait_ns)
 
     def try_attach(
@@ -284,7 +284,7 @@ class Venue:
         return Client(self, user, response)
 
     def replayed(self) -> Core:
-        """Return a new core that executed the log; every body came out as it is."""
+        """Return a new core that executed the log; check that every body came out the same."""
         core = self.new_core(self.limits)
         for body in self.bodies:
             assert core.replay(body).body == body
@@ -297,7 +297,7 @@ class Venue:
         return core
 
     def check(self) -> None:
-        """Check the core, that replaying its log gives the same state, and that dumping does."""
+        """Check the core, that replaying its log gives the same state, and that a dump does."""
         self.core.check()
         state_hash = self.core.state_hash()
         for other in (self.replayed(), self.restored()):
@@ -307,7 +307,7 @@ class Venue:
 
 
 def _granted(user: int, granted: dict[str, int]) -> dict[str, Any]:
-    """Return what a session's key grants; a trader's is for its own account if none is named."""
+    """Return what a session's key grants; a trader's own account if nothing else is named."""
     role = granted.get("role", Role.ANONYMOUS)
     one = role in (Role.TRADER, Role.MARKET_DATA)
     users = {"user_first": user, "user_last": user} if one else {}
@@ -336,15 +336,15 @@ class Client:
         return self.last_request_id
 
     def run(self, *requests: Request, admit: int = 0) -> Run:
-        """Make a run of this connection's frames."""
+        """Return a run of this connection with these requests."""
         return self.run_of(frames_of(requests), admit)
 
     def run_of(self, frames: bytes, admit: int = 0) -> Run:
-        """Make a run of raw frames."""
+        """Return a run of this connection with raw frames."""
         return Run(self.attach_number, self.attach_number, admit, 1, frames)
 
     def replies(self, output: Output) -> list[Reply]:
-        """Decode what an output holds for this connection."""
+        """Return the replies that an output has for this connection."""
         return decoded(dict(output.replies).get(self.attach_number, b""))
 
     def send(self, *requests: Request, admit: int = 0) -> list[Reply]:
@@ -352,7 +352,7 @@ class Client:
         return self.replies(self.venue.apply(self.run(*requests, admit=admit)))
 
     def ask(self, request: Request, admit: int = 0) -> Reply:
-        """Send one request; its reports go to `fills` and `events`, its only reply comes back."""
+        """Send one request; keep its reports in `fills` and `events`, and return its only reply."""
         *reports, reply = self.send(request, admit=admit)
         self.fills = [report for report in reports if isinstance(report, ExecutionReport)]
         self.events = [r for r in reports if isinstance(r, OrderReport | PreventedMatch)]
@@ -361,13 +361,13 @@ class Client:
         return reply
 
     def get(self, expected: type[ReplyT], request: Request) -> ReplyT:
-        """Send one request that must be answered by this kind of reply."""
+        """Send one request, which must be answered by this kind of reply."""
         reply = self.ask(request)
         assert type(reply) is expected, reply
         return reply
 
     def refused(self, request: Request, admit: int = 0) -> Error:
-        """Send one request that must be refused."""
+        """Send one request, which must be refused."""
         reply = self.ask(request, admit)
         assert isinstance(reply, Error), reply
         return reply
@@ -414,11 +414,11 @@ class Client:
         return self.get(OrderbookReply, GetOrderbook(self.next_query_id(), instrument, depth))
 
     def next_query_id(self) -> int:
-        """Return an id for a query; queries may use any and move nothing."""
+        """Return an id for a query; queries may use any id, and change nothing."""
         return 1
 
     def list_pair(self, **limits: Any) -> int:
-        """List two assets more and their pair; returns the instrument id."""
+        """List two more assets and their pair; return the instrument id."""
         base, quote = (
             self.get_id(AddAsset(self.next_id(), f"{name}{self.last_request_id}", 0))
             for name in ("BASE", "QUOTE")
@@ -427,14 +427,14 @@ class Client:
         return self.get_id(AddInstrument(self.next_id(), symbol, base, quote, **limits))
 
     def get_id(self, request: Request) -> int:
-        """Send a listing command that must succeed; returns the new id."""
+        """Send a listing command, which must succeed; return the new id."""
         reply = self.ask(request)
         assert isinstance(reply, AddAssetResponse)
         assert reply.reason == 0
         return reply.id
 
     def deposit(self, asset: int, amount: int, user: int = 0) -> None:
-        """Pay in, which must succeed."""
+        """Make a deposit, which must succeed."""
         reply = self.ask(Deposit(self.next_id(), asset, amount, user))
         assert not isinstance(reply, Error)
         assert getattr(reply, "reason", None) == 0

@@ -1,7 +1,7 @@
-"""The one place where behavior tests get their cores from: fixtures that run a test on each.
+"""Fixtures from which behavior tests get their cores: each test runs on every core.
 
-A second core is one row more in `CORE_FACTORIES`. `new_core` is there for every test;
-plays, scenarios and vectors run on what it gives. Relies on core_driver.py alone.
+A second core is one more row in `CORE_FACTORIES`. `new_core` is available to every test; plays,
+scenarios and vectors run on the core that it makes. Relies on core_driver.py alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.support.core_driver import CORE_FACTORIES, Client, CoreFactory, Venue
 
 @pytest.fixture(params=CORE_FACTORIES, scope="session")
 def new_core(request: pytest.FixtureRequest) -> CoreFactory:
-    """Return what makes a core, of each kind."""
+    """Return the factory of a core, for each kind of core."""
     return CORE_FACTORIES[request.param]
 
 
@@ -36,7 +36,7 @@ def market(venue: Venue) -> Venue:
 
 @pytest.fixture
 def client(market: Venue) -> Client:
-    """Return user 1, with 1,000,000 atoms of both assets."""
+    """Return the client of user 1, which has 1,000,000 atoms of both assets."""
     client = market.attach(1)
     for asset in (1, 2):
         client.deposit(asset, 1_000_000)
@@ -45,7 +45,7 @@ def client(market: Venue) -> Client:
 
 @pytest.fixture
 def other(market: Venue) -> Client:
-    """Return user 2, with 1,000,000 atoms of both assets."""
+    """Return the client of user 2, which has 1,000,000 atoms of both assets."""
     other = market.attach(2)
     for asset in (1, 2):
         other.deposit(asset, 1_000_000)

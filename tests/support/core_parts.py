@@ -1,4 +1,4 @@
-"""Small parts of tests that drive a core: an order of any kind, a climb from reason to reason.
+"""Small helpers for tests that drive a core: orders of any kind, and reject precedence.
 
 Plain functions without state; rely on core_driver.py alone.
 """
@@ -42,10 +42,10 @@ def climb(
     wrong: dict[str, Any],
     repairs: list[tuple[RejectReason, dict[str, Any] | Callable[[], Any]]],
 ) -> Any:
-    """Start with everything wrong and repair one thing at a time.
+    """Start with everything wrong, and repair one fault at a time.
 
-    Each reason is seen while all later ones apply too, so it is their precedence that shows.
-    `repairs` are (expected reason, what makes that reason go away: fields or a callable).
+    Each reason appears while all later ones apply too, so this shows their precedence.
+    `repairs` are (expected reason, what removes that reason: fields or a callable).
     """
     fields = dict(wrong)
     for expected, repair in repairs:

@@ -1,6 +1,6 @@
 """A session on a real core, in memory: the transport under a RequestChannel without a service.
 
-Frames wait until `serve` applies them, so that a test decides when an answer comes.
+Frames wait until `serve` applies them, so a test decides when an answer comes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CorePeer:
         attach = encode_frame(SessionAttached(1, 0, USER, window))
         answer = self._apply(Run(SYSTEM_CONNECTION, 0, 0, 1, attach))[SYSTEM_CONNECTION]
         attached = msgspec.msgpack.decode(answer[4:], type=SessionAttachedResponse)
-        # The session's connection is the core's business by attach number.
+        # The core knows the session's connection by its attach number.
         self.session_id, self.window = attached.session_id, attached.window
         self.channel = self.channel_of(attached.last_request_id, timeout_s)
 
@@ -55,11 +55,11 @@ class CorePeer:
         self.sent.append(frame)
 
     def late(self, request_id: int) -> ReplyTimeout:
-        """Return the time-out of a request of this session."""
+        """Return the timeout error of a request of this session."""
         return ReplyTimeout(self.session_id, request_id)
 
     def serve(self) -> int:
-        """Apply what waits and feed the answers; give the number of frames."""
+        """Apply the waiting frames and feed the answers; return the number of frames."""
         count = len(self.waiting)
         if count:
             run = Run(CONNECTION, 1, self.refuse, count, b"".join(self.waiting))
@@ -73,7 +73,7 @@ class CorePeer:
 
 
 async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run one request with the peer answering it; its error comes without the nursery's group."""
+    """Run one request while the peer answers it; raise its error without an exception group."""
     failure: Exception | None = None
     result = None
     async with trio.open_nursery() as nursery:
@@ -89,14 +89,14 @@ async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwa
 
 
 async def serve_when_asked(peer: CorePeer) -> None:
-    """Serve, until canceled, whatever the tasks ask for before they wait."""
+    """Serve requests, until canceled, whenever the tasks wait for an answer."""
     while True:
         await wait_all_tasks_blocked()
         peer.serve()
 
 
 async def market(peer: CorePeer) -> tuple[int, int, int]:
-    """Add two assets and a pair and fund the session's user; give the three ids."""
+    """Add two assets and a pair, and fund the session's user; return the three ids."""
     channel = peer.channel
     base = await served(peer, channel.add_asset, "BTC", 8)
     quote = await served(peer, channel.add_asset, "USD", 2)

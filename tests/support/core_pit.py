@@ -1,7 +1,7 @@
-"""A pit: one pair, two traders with plenty of money; and what makes its core cut work into parts.
+"""A venue with one pair and two rich traders, whose core can be made to split work into parts.
 
-For tests of `continue`. The limits of one command and one batch are small in a test alone:
-numbers at which a few orders are already too many.
+For tests of `continue`. The limits of one command and one batch are small enough here that a few
+orders exceed them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def limit_stops(pit: Pit, count: int) -> None:
 
 
 def limit_effort(pit: Pit, effort: int) -> None:
-    """Let a batch be full after this many fills and reports, a quarter of them for what goes on."""
+    """Make a batch full after this many fills and reports; a quarter is for unfinished work."""
     pit.venue.limit(effort=effort, turns_effort=effort // 4, continue_effort=0)
 
 
 def limit_fills(pit: Pit, fills: int) -> None:
-    """Let an uncross have this many fills in one command."""
+    """Allow an uncross this many fills per command."""
     pit.venue.limit(uncross_fills=fills, part_fills=fills)
 
 
@@ -50,21 +50,21 @@ class Pit:
 
     @property
     def unfinished(self) -> bool:
-        """True if something goes on. Not by a query: that is a batch, in which it does."""
+        """True if work is unfinished. Not asked by a query: its batch would continue the work."""
         return self.venue.core.unfinished
 
     def finish(self) -> None:
-        """Let batches pass until nothing goes on."""
+        """Apply empty batches until nothing is unfinished."""
         while self.unfinished:
             self.venue.apply()
 
     def trade_at(self, price: int) -> None:
-        """Make a last price."""
+        """Make one trade, which sets the last price."""
         self.hers.submit(Side.SELL, price, 1)
         self.his.submit(Side.BUY, price, 1)
 
     def sell_stops(self, count: int, trigger: int = 90, **fields: Any) -> list[int]:
-        """Let stops of one lot each wait; return their ids."""
+        """Submit sell stops of one lot each; return their ids."""
         kind = OrderType.STOP
         return [
             place(self.hers, Side.SELL, 0, 1, kind, stop_price=trigger, **fields).order_id
@@ -72,7 +72,7 @@ class Pit:
         ]
 
     def set_off(self, price: int = 90, quantity: int = 1) -> SubmitOrder:
-        """Make the request that sells down to a price: stops above it fire."""
+        """Return a request that sells down to a price, so that stops above it fire."""
         kind, tif = OrderType.LIMIT, TimeInForce.GTC
         return SubmitOrder(self.his.next_id(), 1, 0, Side.SELL, kind, tif, price, quantity)
 
@@ -85,7 +85,7 @@ class Pit:
         ]
 
     def everything(self) -> tuple[Any, ...]:
-        """Return what traders can see: accounts, the book, open orders, fills; no sequences."""
+        """Return all that traders can see: accounts, the book, open orders, fills; no sequences."""
         traders = (self.hers, self.his)
         money = [[trader.money(asset) for asset in (1, 2)] for trader in traders]
         rows = [trader.get(OrdersReply, ListOrders(1)).rows for trader in traders]
@@ -100,7 +100,7 @@ class Pit:
 
 
 def logged(body: bytes) -> list[tuple[int, list[type[Request]]]]:
-    """Return (session, [kinds of commands]) of a log body's groups."""
+    """Return (session, [kinds of commands]) of each group of a log body."""
     return [
         (session, [type(decode_request(frame, LOGGED_TABLES)) for frame in split_frames(frames)])
         for session, _, frames in decode_body(body).groups
@@ -112,7 +112,7 @@ DEAD: Final = 4
 
 
 def pit_before_the_dead(new_core: CoreFactory, effort: int) -> Pit:
-    """Return a pit with sellers who live, and behind them dead ones that nothing ends for long."""
+    """Return a pit with living sell orders and, after them, dead ones that have not ended."""
     limits = Limits(acts=(1, 1, 1, 1, 1), dead=DEAD - 1, effort=effort, continue_effort=0)
     pit = Pit(new_core, limits)
     pit.trade_at(100)

@@ -1,10 +1,10 @@
 """Kill -9 under load, and an oracle outside the service that remembers every answer.
 
-A trader with one session sends seeded commands in a window, notes every response that reached
-it, and at a random moment the service is killed. After the restart it resumes the session, sends
-again what has no answer (same bytes), and asks again for answers that it has: they must come
-back as before, marked as duplicates. In some rounds more stops than one batch can serve have just
-been set off. At the end the log is replayed from the beginning by itself (crash_replay.py).
+A trader with one session sends seeded commands in a window and records every response that reaches
+it; at a random moment the service is killed. After the restart the trader resumes the session,
+sends the unanswered commands again (same bytes), and asks again for answers that it has: they must
+be the same as before, marked as duplicates. In some rounds, more stops than one batch can serve
+have just been set off. At the end, crash_replay.py replays the log from the beginning.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ REPORT_TYPES = frozenset(
 )
 ERROR_TYPE = type_number(Error)
 LAST_MOMENT_S = 0.006
-"""A window of commands lives about this long from the socket to its answers."""
+"""A window of commands takes about this long from the socket to its answers."""
 
 CROWD_EVERY = 4
 CROWD_MOMENT_S = 0.03
-"""A crowd of stops that was set off is served about this long."""
+"""A crowd of stops that was set off is served for about this long."""
 
 
 class Wire:
@@ -64,7 +64,7 @@ class Wire:
         self._socket.sendall(frames)
 
     def receive(self) -> list[bytes]:
-        """Wait for at least one whole frame; return all bodies that are there, [] at the end."""
+        """Wait for at least one whole frame; return all bodies received, [] at the end."""
         while True:
             bodies = list(self._cut())
             if bodies:
@@ -117,10 +117,10 @@ class Trader:
         self.unanswered: dict[int, bytes] = {}
         self.resent = 0
         self.asked_again = 0
-        self._last_before = 0  # the last request id that the service had when it was joined
+        self._last_before = 0  # the last request id that the service knew when we reattached
 
     def connect(self, port: int) -> Wire:
-        """Attach and settle what the last connection left open."""
+        """Attach, and resolve the requests that the last connection left unanswered."""
         wire = Wire(port, self.answers.session_id)
         self.answers.session_id = wire.session_id
         self._last_before = wire.last_request_id
@@ -141,7 +141,7 @@ class Trader:
             self.take(bodies)
 
     def _ask_again(self, wire: Wire) -> None:
-        """Every remembered answer that we have must come back with only the flag set."""
+        """Ask again for remembered answers: they must differ only in the duplicate flag."""
         answered = self.answers.answered
         recent = sorted(answered)[-WINDOW:]
         chosen = sorted(self.random.sample(recent, min(len(recent), 64)))
@@ -158,7 +158,7 @@ class Trader:
         self.asked_again += len(chosen)
 
     def open(self, wire: Wire) -> None:
-        """Bring the money and the instruments that the traffic needs."""
+        """Make the deposits and list the instruments that the traffic needs."""
         self._send(wire, opening())
         self._collect_until_quiet(wire)
 
@@ -174,7 +174,7 @@ class Trader:
         wire.send(b"".join(frames))
 
     def take(self, bodies: list[bytes]) -> None:
-        """Note what came: reports belong to the response that follows them."""
+        """Record what was received: reports belong to the response that follows them."""
         for body in bodies:
             fields = msgpack.unpackb(body)
             if fields[0] in REPORT_TYPES:
@@ -188,7 +188,7 @@ class Trader:
             self.traffic.note(fields)
 
     def _note_refusal(self, fields: list[Any]) -> None:
-        """A full batch refuses; an id that was passed over before a kill was never executed."""
+        """Record a refusal: by a full batch, or of an id skipped before a kill."""
         request_id, code = fields[1], fields[3]
         passed_over = code == ErrorCode.NOT_EXECUTED and request_id <= self._last_before
         if code != ErrorCode.BUSY and not passed_over:
@@ -216,7 +216,7 @@ class Trader:
                 self.take(wire.receive())
 
     def gather_crowd(self, wire: Wire) -> None:
-        """Let many stops wait, all of them answered."""
+        """Submit many stops that wait, and wait for all answers."""
         self._collect_until_quiet(wire)
         crowd = self.traffic.crowd()
         for start in range(0, len(crowd), WINDOW):
@@ -224,10 +224,10 @@ class Trader:
             self._collect_until_quiet(wire)
 
     def send_unanswered(self, wire: Wire, *, set_off: bool) -> None:
-        """Have a full window on its way, and let a random moment of its life pass.
+        """Send a full window and wait for a random moment of its life.
 
-        With `set_off` the crowd's trade is its first command, or goes ahead: then the rest of
-        the window meets stops being served.
+        With `set_off`, the trade that fires the crowd is its first command, or is sent ahead: then
+        the rest of the window arrives while stops are being served.
         """
         moment_s = LAST_MOMENT_S
         if set_off:
@@ -244,7 +244,7 @@ class Trader:
         select.select([], [], [], self.random.uniform(0, moment_s))
 
     def drain_after_death(self, wire: Wire) -> None:
-        """Take what the dead service had given to the kernel: those replies count."""
+        """Read the replies that the dead service had given to the kernel: they count."""
         while wire.readable():
             bodies = wire.receive()
             if not bodies:
@@ -253,13 +253,13 @@ class Trader:
 
 
 def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: int) -> Totals:
-    """Kill a loaded service again and again; raises Fault when a promise is broken.
+    """Kill a loaded service again and again; raise Fault if a promise is broken.
 
     Args:
-        directory: of the service; its data is in `data`.
-        rounds: kills.
+        directory: the service's directory; its data is in `data`.
+        rounds: number of kills.
         acknowledged_max: answered commands per round, at most; a crowd of stops not counted.
-        seed: of load and moments.
+        seed: decides the load and the moments.
     """
     trader = Trader(seed)
     for number in range(rounds):
@@ -295,7 +295,7 @@ def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: i
 
 
 def _check_conservation(wire: Wire) -> None:
-    """DEPOSIT of each asset came in, and nothing went out: that is what all users still have."""
+    """Check conservation: DEPOSIT of each asset came in, nothing went out."""
     for number, asset in enumerate(ASSETS, 1):
         wire.send(frame(encode(GetConservation(2**40 + number, asset))))
         reply = msgspec.msgpack.decode(wire.receive()[0], type=ConservationReply)

@@ -1,10 +1,10 @@
-"""The judge of the crash test: what the log replays to, held against what was answered.
+"""The judge of the crash test: replay the log and compare it with what was answered.
 
-Replays a data directory's log from the beginning by itself. Every noted response must be the one
-that the replay gives, every command must be there once with the bytes that were sent, what was
-refused must not be there at all, and each restart must have recovered a state of the replay.
-Also counts what the log shows of the exchange, so that a test can tell that its kills met what
-it means to meet. No sockets, no process.
+Replays a data directory's log from the beginning. Every recorded response must be the replay's,
+every command must be in the log once with the bytes that were sent, refused commands must not be
+in it, and each restart must have recovered a state of the replay. Also counts what happened in the
+log, so that a test can tell whether its kills hit what they were meant to hit. No sockets, no
+process.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class Answers:
 
 
 class Replayed(NamedTuple):
-    """What the replay came to; `seen` counts what happened on the way."""
+    """The result of the replay; `seen` counts what happened on the way."""
 
     state_hash: str
     seen: Counter[str]
 
 
 def recoveries(service_log: str) -> list[tuple[int, str]]:
-    """Read (last sequence, state hash) of every start out of what the service wrote."""
+    """Return (last sequence, state hash) of every start, from the service's output."""
     found = re.findall(r"recovered sequence (\d+) from .* state ([0-9a-f]{32})", service_log)
     return [(int(sequence), state_hash) for sequence, state_hash in found]
 
@@ -67,12 +67,12 @@ def recoveries(service_log: str) -> list[tuple[int, str]]:
 def replay_and_compare(
     data: Path, answers: Answers, recovered: Iterable[tuple[int, str]] = ()
 ) -> Replayed:
-    """Replay the log from the beginning; every noted answer must be the replay's, once.
+    """Replay the log from the beginning; every recorded answer must be the replay's, once.
 
     Args:
-        data: the data directory; nobody writes there now.
+        data: the data directory; no process writes to it now.
         answers: what the trader was told.
-        recovered: the last sequence and the state of every restart.
+        recovered: the last sequence and the state hash of every restart.
     """
     replay = _Replay(answers, recovered)
     for scan in survey(DirectoryFiles(data)).scans():
@@ -83,7 +83,7 @@ def replay_and_compare(
 
 
 class _Replay:
-    """A core that goes through the log, and what of the answers it has not come to yet."""
+    """A core that goes through the log, and the answers that it has not reached yet."""
 
     def __init__(self, answers: Answers, recovered: Iterable[tuple[int, str]]) -> None:
         self._core = new_core()
@@ -91,12 +91,12 @@ class _Replay:
         self._open = dict(answers.answered)
         self._recovered = list(recovered)
         self._last_request_id = 0
-        self._restarted = False  # right before the batch that comes next
+        self._restarted = False  # True right after a restart, before the next batch
         self._seen: Counter[str] = Counter()
         self._meet_restarts()
 
     def take(self, body: bytes) -> None:
-        """Go on with one batch."""
+        """Replay one batch."""
         logged = decode_body(body)
         self._seen["batches that went on"] += self._core.unfinished
         output = self._core.replay(body)
@@ -126,7 +126,7 @@ class _Replay:
             self._restarted = True
 
     def result(self) -> Replayed:
-        """Close the books."""
+        """Check that nothing is missing, and return the result."""
         self._core.check()
         if self._open:
             raise Fault(f"{len(self._open)} acknowledged commands are not in the log")
@@ -168,7 +168,7 @@ class _Replay:
 
 
 def _responses(output: Output) -> Iterator[bytes]:
-    """Yield the responses to a replayed body's commands of clients, without the reports."""
+    """Yield the responses to a replayed body's client commands, without the reports."""
     for _, frames in output.replies:
         for body in split_frames(frames):
             if COMMAND_FIRST <= type_of(body) < INTERNAL_FIRST:

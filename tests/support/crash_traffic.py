@@ -1,9 +1,9 @@
-"""What the trader of the crash test sends: everything that the exchange can do, from one seed.
+"""The traffic of the crash test: everything that the exchange can do, from one seed.
 
-Owns which command comes next, for one user on one session, and nothing of how it travels.
-Instrument 1 trades always, 2 is halted and called, 3 has fees with rebates, a band and volatility
-interruptions, and 4 is the pit, where crowds of stops gather and fire at once. Times are real
-ones, shortly from now: what expires does so before a kill, while the service is dead, and after.
+Owns the choice of commands, for one user on one session; knows nothing of sockets. Instrument 1
+always trades, 2 is halted and called, 3 has fees with rebates, a band and volatility interruptions,
+and 4 gathers crowds of stops that fire at once. Expiry times are real and soon: orders expire
+before a kill, while the service is dead, and after.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _PIT: Final = 4
 _PIT_BIDS: Final = 200
 _PIT_PRICE: Final = 90_000
 _MOMENT_S: Final = 0.04
-"""Within what one round's load takes."""
+"""Within the time that one round's load takes."""
 
 _EXPIRY_S_MAX: Final = 1.2
-"""Longer than a service needs to start again."""
+"""Longer than a service needs to restart."""
 
 _LIMIT: Final = OrderType.LIMIT
 _GTC, _IOC, _FOK, _GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
@@ -64,7 +64,7 @@ _RATES: Final = ((-50, 100), (-60, 100), (0, 60), (20, 20), (-10, 200))
 
 
 def opening() -> list[Request]:
-    """Return what has to be there before the traffic: money, and instruments 3 and 4."""
+    """Return the requests before the traffic: deposits, and instruments 3 and 4."""
     return [
         *(Deposit(1, asset, DEPOSIT) for asset in ASSETS),
         AddInstrument(
@@ -77,7 +77,7 @@ def opening() -> list[Request]:
 
 
 class Traffic:
-    """An endless, seeded sequence of commands; request ids are the sender's to set.
+    """An endless, seeded sequence of commands; the sender sets the request ids.
 
     `live` are the newest ids of orders that were open when they were answered.
     """
@@ -86,7 +86,7 @@ class Traffic:
         self.live: deque[int] = deque(maxlen=_LIVE_MAX)
         self._random = random
         self._count = 0
-        self._planned: list[tuple[int, Request]] = []  # at which count, what
+        self._planned: list[tuple[int, Request]] = []  # (command count, request)
         self._next_hold = 1
         self._makers: dict[Callable[[], Request], int] = {
             self._limit: 340,
@@ -109,17 +109,17 @@ class Traffic:
         return [self._command() for _ in range(count)]
 
     def note(self, fields: list[Any]) -> None:
-        """Learn from a response which orders are open."""
+        """Note from a response which orders are open."""
         if fields[0] == type_number(OrderResponse) and fields[8]:
             self.live.append(fields[7])
         elif fields[0] == type_number(OcoResponse) and fields[6]:
             self.live.extend(fields[6:8])
 
     def crowd(self) -> list[Request]:
-        """Return what lets more stops wait in the pit than may fire in one command.
+        """Return commands that let more stops wait than may fire in one command.
 
-        Most are fill or kill and search all bids in vain: what they search fills a batch, so
-        that the rest has its turn in the batches that follow.
+        Most are fill-or-kill and search all bids in vain: that search fills a batch, so the rest
+        get their turns in later batches.
         """
         choice, price, high = self._random.choice, _PIT_PRICE, _PIT_PRICE + 100
         bids = [self._pit_order(Side.BUY, _LIMIT, _GTC, price, 1) for _ in range(_PIT_BIDS)]
@@ -135,7 +135,7 @@ class Traffic:
         ]
 
     def set_off(self) -> Request:
-        """Return the trade that lets the crowd fire."""
+        """Return the order whose trade makes the crowd fire."""
         return self._pit_order(Side.SELL, _LIMIT, _IOC, _PIT_PRICE, 1)
 
     # --- the pit ------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class Traffic:
         return make()
 
     def _plan(self, request: Request) -> None:
-        """Let a command come a little later."""
+        """Plan a command for a little later."""
         when = self._count + self._random.randint(2, 60)
         insort(self._planned, (when, request), key=itemgetter(0))
 
@@ -195,7 +195,7 @@ class Traffic:
         return self._random.choice((1, 1, 1, 2, 2, 3, 3))
 
     def _price(self, side: Side) -> int:
-        """Choose a price of which most are away from the market, so that the book fills."""
+        """Choose a price, mostly away from the market, so that the book fills."""
         return _MIDDLE + self._random.randint(-10, 30) * (-1 if side is Side.BUY else 1)
 
     def _submit(
@@ -280,7 +280,7 @@ class Traffic:
     # --- money and operations -----------------------------------------------------------------
 
     def _lock(self) -> Request:
-        """Hold money: without an id, or under one that uses of it will name."""
+        """Hold money: without an id, or under one that later commands use."""
         asset, amount = self._random.choice(ASSETS), self._random.randint(1, 1_000)
         if self._random.random() < 0.2:
             return LockBalance(1, asset, amount)
@@ -304,7 +304,7 @@ class Traffic:
         return Transfer(1, asset, amount, *users)
 
     def _fees(self) -> Request:
-        """Set rates of everybody or a user, or remove a user's; no rebates in 1."""
+        """Set common rates or a user's, or remove a user's; no rebates in 1."""
         user = self._random.choice((0, USER, OTHER_USER))
         if user and self._random.random() < 0.3:
             return SetFees(1, 3, None, None, user)
@@ -319,14 +319,14 @@ class Traffic:
         )  # fmt: skip
 
     def _block(self) -> Request:
-        """Block the user, and let him trade again soon."""
+        """Block the user, and plan to unblock it soon."""
         if self._random.random() < 0.7:
             return BlockUser(1, OTHER_USER, self._random.random() < 0.5)
         self._plan(BlockUser(1, USER, False))
         return BlockUser(1, USER, True)
 
     def _status(self) -> Request:
-        """End what calls a band began in 3, or stop 2 and plan its return."""
+        """End calls that a band began in 3, or halt 2 and plan its return."""
         if self._random.random() < 0.6:
             return Uncross(1, 3)
         status = self._random.choice((*InstrumentStatus, InstrumentStatus.CALL_AUCTION))

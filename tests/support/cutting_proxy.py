@@ -1,8 +1,8 @@
-"""A TCP proxy that cuts its connections where a test says, byte by byte.
+"""A TCP proxy that cuts its connections where a test wants, at any byte.
 
-Every connection of the client gets one connection to the service. `cut_after` bytes of the named
-direction pass, then both sides are reset or closed; what was on its way beyond is lost, as with a
-cable that is pulled.
+Every client connection gets one connection to the service. `cut_after` bytes of the named direction
+pass, then both sides are reset or closed; bytes under way beyond that are lost, as if a cable had
+been pulled.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class CuttingProxy:
-    """Passes everything on, until a connection has passed its share.
+    """Forwards everything until a connection has used up its budget.
 
     Attributes:
-        address: where clients connect to.
-        budget: bytes that each direction of a new connection may pass, the next byte cuts it;
-            None: all.
+        address: where clients connect.
+        budget: bytes that each direction of a new connection may pass before it is cut; None: all.
         passed: bytes that each direction passed, over all connections.
-        connections: how many there were.
-        receive_bytes: how much of the service's waits here unread; 0: what the system likes.
-        reset: whether a cut is a reset (the peer's unread bytes are lost) or a close.
+        connections: number of connections so far.
+        receive_bytes: receive buffer towards the service; 0: the system's default.
+        reset: True if a cut is a reset (the peer's unread bytes are lost), False for a close.
     """
 
     def __init__(self, port: int) -> None:
@@ -45,20 +44,20 @@ class CuttingProxy:
         self._scopes: list[trio.CancelScope] = []
 
     def cut(self) -> None:
-        """Cut every connection that is open."""
+        """Cut every open connection."""
         for scope in self._scopes:
             scope.cancel()
 
     def stall(self) -> None:
-        """Have everything wait, until `go_on`; the connections stay."""
+        """Stop forwarding until `go_on`; the connections stay open."""
         self._open = trio.Event()
 
     def go_on(self) -> None:
-        """Pass on what waits."""
+        """Forward again."""
         self._open.set()
 
     async def carry(self, client: trio.SocketStream) -> None:
-        """Be the life of one connection."""
+        """Forward one connection until it ends."""
         self.connections += 1
         budget = self.budget
         server = await self._dial()
@@ -71,7 +70,7 @@ class CuttingProxy:
 
     async def _dial(self) -> trio.SocketStream:
         upstream = trio.socket.socket()
-        if self.receive_bytes:  # before connecting: a window that was offered cannot be taken back
+        if self.receive_bytes:  # before connecting: an offered window cannot be taken back
             upstream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_bytes)
         await upstream.connect(("127.0.0.1", self._port))
         return trio.SocketStream(upstream)
@@ -95,7 +94,7 @@ class CuttingProxy:
                 await sink.send_all(data)
                 self.passed[direction] += len(data)
         except trio.BrokenResourceError:
-            pass  # one of the two is gone: so is the other
+            pass  # one side is gone, so the other one is closed, too
         if self.reset:
             for stream in (source, sink):
                 stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -1,4 +1,4 @@
-"""Reads dumped states as rows, also of one kind, and takes a bytes dump apart into its chunks."""
+"""Read dumped states as rows, and split the bytes of a dump into its chunks."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _DECODER: Final = msgspec.msgpack.Decoder(Dumped)
 
 
 def rows_in(chunks: Iterable[bytes]) -> list[DumpedRow]:
-    """Decode a dump."""
+    """Return the rows of a dump."""
     return [_DECODER.decode(chunk) for chunk in chunks]
 
 
 def rows_of(core: Core, kind: type[RowT]) -> list[RowT]:
-    """Return the rows of one kind of what a core dumps, in their order."""
+    """Return the rows of one kind in a core's dump, in order."""
     tags = {tag for tag, each in enumerate(KINDS, 1) if issubclass(each, kind)}
-    # The tag is the first value of the array, behind a header of one byte, or of three.
+    # The tag is the first value of the array, after a header of one byte or three.
     chunks = (chunk for chunk in core.dump() if chunk[3 if chunk[0] == 0xDC else 1] in tags)
     return [row for row in rows_in(chunks) if isinstance(row, kind)]
 
 
 def chunks_of(dump: bytes) -> list[bytes]:
-    """Cut a dump at its rows' ends, which MessagePack itself tells."""
+    """Split a dump at the ends of its rows, which MessagePack itself shows."""
     unpacker = msgpack.Unpacker(BytesIO(dump))
     ends = [0]
     while ends[-1] < len(dump):

@@ -1,6 +1,6 @@
-"""Cores with a fault: what they are given, or what they answer, is changed on its way.
+"""Cores with a fault: their requests or replies are changed on the way.
 
-For tests of what finds faults: workloads, recorded order flow, benchmarks. Any core can be inside.
+For testing what finds faults: workloads, recorded order flow, benchmarks. Wraps any core.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FaultyCore(CoreAround):
         return request
 
     def answered(self, replies: list[Reply]) -> list[Reply]:
-        """Return what one connection is told of a batch instead of these replies."""
+        """Return what one connection receives for a batch instead of these replies."""
         return replies
 
     def apply(self, batch: Batch) -> Output:
@@ -56,10 +56,10 @@ def _framed(messages: Sequence[Request | Reply]) -> bytes:
 
 
 class NewestFirst(FaultyCore):
-    """Gives the youngest order of a price the trade first: so its makers come in reverse."""
+    """Lets the newest order at a price trade first, so makers are reported in reverse order."""
 
     def answered(self, replies: list[Reply]) -> list[Reply]:
-        """Turn the makers round among the fills of one request at one price."""
+        """Reverse the makers among the fills of one request at one price."""
         told: list[Reply] = []
         for key, group in groupby(replies, key=_fill_key):
             rows = list(group)
@@ -79,19 +79,19 @@ def _fill_key(reply: Reply) -> tuple[int, int] | None:
 
 
 class TakerPriced(FaultyCore):
-    """Trades at what the aggressor would have paid."""
+    """Trades at the aggressor's price."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, **inner: Any) -> None:
         super().__init__(limits, **inner)
         self._prices: dict[int, int] = {}
 
     def requested(self, request: Request) -> Request:
-        """Note down its price."""
+        """Note the order's price."""
         self._prices[request.request_id] = getattr(request, "price", 0)
         return request
 
     def answered(self, replies: list[Reply]) -> list[Reply]:
-        """Tell the aggressor's price in every fill."""
+        """Report the aggressor's price in every fill."""
         return [
             replace(reply, last_price=self._prices[reply.request_id])
             if isinstance(reply, ExecutionReport) and reply.request_id
@@ -101,14 +101,14 @@ class TakerPriced(FaultyCore):
 
 
 class AuctionAt(FaultyCore):
-    """Tells another price of every auction."""
+    """Reports another price for every auction."""
 
     def __init__(self, price: int, limits: Limits = DEFAULT_LIMITS, **inner: Any) -> None:
         super().__init__(limits, **inner)
         self._price = price
 
     def answered(self, replies: list[Reply]) -> list[Reply]:
-        """Tell it in the response to the uncross and in lists of fills."""
+        """Report it in the response to the uncross and in lists of fills."""
         return [self._changed(reply) for reply in replies]
 
     def _changed(self, reply: Reply) -> Reply:
@@ -124,10 +124,10 @@ class AuctionAt(FaultyCore):
 
 
 class NoTrades(FaultyCore):
-    """Lets no two orders meet."""
+    """Prevents all trades."""
 
     def requested(self, request: Request) -> Request:
-        """Have every buyer offer next to nothing."""
+        """Make every buyer offer next to nothing."""
         if isinstance(request, SubmitOrder) and request.side is Side.BUY:
             return replace(request, price=1)
         return request
@@ -137,7 +137,7 @@ class RestingRemainder(FaultyCore):
     """Lets the rest of an immediate-or-cancel order rest."""
 
     def requested(self, request: Request) -> Request:
-        """Make it an order that is good till it is canceled."""
+        """Make it a good-till-cancel order."""
         if isinstance(request, SubmitOrder) and request.time_in_force is TimeInForce.IOC:
             return replace(request, time_in_force=TimeInForce.GTC)
         return request

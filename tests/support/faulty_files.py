@@ -1,11 +1,11 @@
-"""A data directory that fails where a test wants it to, and remembers what a power cut keeps.
+"""A data directory that fails where a test wants, and remembers what a power cut would keep.
 
 `FaultyFiles` wraps real files. It counts operations and makes the N-th one fail: with an error
 (`eio`, `enospc`), by writing less than asked (`short`), or by ending the process (`killed`). It
-also keeps what is durable: content as of the last sync of each file, names up to the last sync of
-the directory. `power_cut` gives what a disk may hold after the power went: all that is durable and
-any part of the rest, sector by sector. A write of zeros alone counts as `fill`, one in a file that
-was opened in place as `overwrite`. One thread at a time.
+also tracks what is durable: content as of the last sync of each file, names up to the last sync of
+the directory. `power_cut` writes what a disk may hold after a power cut: everything durable and any
+part of the rest, sector by sector. A write of zeros counts as `fill`, a write to a file that was
+opened in place as `overwrite`. One thread at a time.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _ERRNO = {"eio": errno.EIO, "enospc": errno.ENOSPC, "short": errno.ENOSPC}
 
 
 class Killed(BaseException):
-    """The process ended here; nothing in it may catch that."""
+    """The process ended here; no code may catch this."""
 
 
 _Change = tuple[int, bytes] | int
-"""What was written at an offset, or a new size."""
+"""Bytes written at an offset, or a new size."""
 
 
 def _apply(change: _Change, data: bytearray) -> None:
@@ -43,11 +43,11 @@ def _apply(change: _Change, data: bytearray) -> None:
 
 
 class _Content:
-    """A file apart from its names: what was written, and how much of it is durable."""
+    """The content of a file: what was written, and how much of it is durable."""
 
     def __init__(self, data: bytes = b"") -> None:
         self._durable = data
-        self._changes: list[_Change] = []  # since then
+        self._changes: list[_Change] = []  # since the last sync
         self.size = len(data)
 
     def write(self, offset: int, data: bytes) -> None:
@@ -68,7 +68,7 @@ class _Content:
         self._changes.clear()
 
     def _images(self) -> list[bytes]:
-        """Return what is durable, and the content after each change since."""
+        """Return the durable content, and the content after each later change."""
         data = bytearray(self._durable)
         images = [self._durable]
         for change in self._changes:
@@ -77,14 +77,14 @@ class _Content:
         return images
 
     def after_power_cut(self, random: Random) -> bytes:
-        """Keep what is durable and, of the rest, nothing, a beginning, or random sectors."""
+        """Return the durable content with none, a beginning, or random sectors of the rest."""
         images = self._images()
         choice = random.randrange(3)
         if choice == 0 or len(images) == 1:
             return images[0]
         if choice == 1:
             return self._up_to_a_byte_or_sector(images, random)
-        # Each sector as it was before all, or after any of the changes; so is the size.
+        # Each sector is as it was at first, or after any of the changes; so is the size.
         sizes = [*map(len, images), random.randrange(max(map(len, images)) + 1)]
         size = max(min(map(len, images)), random.choice(sizes))
         kept = bytearray()
@@ -94,7 +94,7 @@ class _Content:
         return bytes(kept[:size])
 
     def _up_to_a_byte_or_sector(self, images: list[bytes], random: Random) -> bytes:
-        """Take the changes in order, the last of them in part."""
+        """Apply the changes in order, the last one in part."""
         count = random.randrange(1, len(images))
         before, change = images[count - 1], self._changes[count - 1]
         if isinstance(change, int):
@@ -105,10 +105,10 @@ class _Content:
 
 
 def written_in_part(size: int, offset: int, data: bytes, count: int) -> bytes:
-    """Return what `count` bytes of a write come to: within a file, whole sectors of it.
+    """Return how much of a `count`-byte partial write takes effect: inside a file, whole sectors.
 
-    Behind the end the size tells how far it came. Within the file no kernel and no disk writes part
-    of a sector: a killed process stops between two pages.
+    Beyond the end, the size shows how far it came. Inside the file no kernel and no disk writes
+    part of a sector: a killed process stops between two pages.
     """
     if offset + count < size:
         border = (offset + count) // SECTOR_BYTES * SECTOR_BYTES
@@ -139,7 +139,7 @@ class FaultyFiles:
         self.step("lock", WalWriteError)
         self._files.lock()
         if self._locked:
-            return  # a second process: what the first wrote is no more durable than it was
+            return  # a second process: what the first one wrote did not become durable by this
         self._locked = True
         for name in self._files.names():
             if name != LOCK_NAME:
@@ -187,20 +187,20 @@ class FaultyFiles:
         self._files.close()  # also what the end of a process does
 
     def power_cut(self, directory: Path, random: Random) -> None:
-        """Write to a new directory what the disk may hold now."""
+        """Write what the disk may hold now to a new directory."""
         assert self._locked, "what is durable is known only once the directory was taken"
         directory.mkdir()
         for name, content in random.choice(self._directories).items():
             (directory / name).write_bytes(content.after_power_cut(random))
 
     def restart(self, fail_at: int, kind: FaultKind) -> None:
-        """Begin a new process on the same machine: its page cache lives on."""
+        """Begin a new process on the same machine: its page cache survives."""
         self._files.close()
         self._fail_at, self._kind, self._dead = fail_at, kind, False
         self.operations.clear()
 
     def step(self, operation: str, error_type: type[WalError]) -> None:
-        """Count an operation; fail if it is the one."""
+        """Count an operation; fail if its number has come."""
         if self._dead:
             raise Killed
         self.operations.append(operation)
@@ -212,7 +212,7 @@ class FaultyFiles:
         return len(self.operations) + 1 == self._fail_at
 
     def fail(self, operation: str, error_type: type[WalError]) -> None:
-        """Fail as the kind of fault says."""
+        """Fail according to the kind of fault."""
         if self._kind == "killed":
             self._dead = True
             raise Killed
@@ -224,7 +224,7 @@ class FaultyFiles:
         )
 
     def written_of(self, size: int, offset: int, data: bytes) -> bytes:
-        """Return what the failing write of `data` into a file of that size still writes."""
+        """Return what the failing write of `data` still writes into a file of that size."""
         if self._kind not in ("short", "killed"):
             return b""
         return written_in_part(size, offset, data, len(data) // 2)

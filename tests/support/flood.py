@@ -1,8 +1,8 @@
 """A flood of orders: several sessions that together ask for more than a service can do.
 
 `Flood` starts and ends the process; `python -m tests.support.flood` is the process. It sends at a
-fixed rate, whatever comes back, as far as the windows allow, and keeps an account of every request:
-executed, refused as busy, otherwise answered, or not answered.
+fixed rate, whatever is answered, as far as the windows allow, and counts every request: executed,
+refused as busy, otherwise answered, or not answered.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from tests.support.watcher import READY, Watcher, told_to_stop
 
 SESSIONS: Final = 8
 USERS: Final = range(2_000, 2_000 + SESSIONS)
-"""One for each session."""
+"""One user per session."""
 
 WINDOW: Final = 1_024
 PULSE_S: Final = 0.002
 LAST_S: Final = 60.0
-"""For the answers after the last order."""
+"""Time limit for the answers after the last order."""
 
 _FIRST_ID: Final = 2**20
 _KIND: Final = type_number(SubmitOrder)
 _HEAD, _TAIL = encode_frame(
     SubmitOrder(_FIRST_ID, 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 1, 1)
 ).split(_FIRST_ID.to_bytes(4, "big"))
-"""Around the request id, which always takes four bytes."""
+"""The bytes around the request id, which always takes four bytes."""
 
 _RESPONSE: Final = msgspec.msgpack.Decoder(OrderResponse)
 _BUSY: Final = b"\xcd" + int(ErrorCode.BUSY).to_bytes(2, "big")
 
 
 class Account(NamedTuple):
-    """What became of a flood; latencies from sending, in milliseconds: p50, p99, longest."""
+    """The results of a flood; latencies from sending, in milliseconds: p50, p99, longest."""
 
     seconds: float
     executed: int
@@ -58,12 +58,12 @@ class Account(NamedTuple):
 
     @property
     def offered_per_s(self) -> float:
-        """How many orders were sent per second."""
+        """The number of orders sent per second."""
         return (self.executed + self.busy + self.others + self.unanswered) / self.seconds
 
     @property
     def executed_per_s(self) -> float:
-        """How many orders were executed per second."""
+        """The number of orders executed per second."""
         return self.executed / self.seconds
 
 
@@ -71,17 +71,17 @@ class Flood(Watcher):
     """The process; a context manager.
 
     Args:
-        port: of the service.
-        folder: for what it writes.
+        port: the service's port.
+        folder: where it writes.
         per_s: orders per second; 0: as many as the windows allow.
-        window: orders in flight of each session.
+        window: orders in flight per session.
     """
 
     def __init__(self, port: int, folder: Path, *, per_s: int = 0, window: int = WINDOW) -> None:
         super().__init__("tests.support.flood", folder, [str(port), str(per_s), str(window)])
 
     def stop(self) -> Account:
-        """End it; return the account once all is answered."""
+        """End the process; return the results once everything is answered."""
         return Account(*self.noted())
 
 
@@ -108,7 +108,7 @@ class _Session:
         return 0 if self._unsent else self._window - self.unanswered
 
     def send(self, count: int) -> None:
-        """Send this many orders, or what is left of those before."""
+        """Send this many orders, or the rest of earlier ones."""
         if not self._unsent:
             first = _FIRST_ID + len(self.sent_s)
             self._unsent = b"".join(
@@ -121,12 +121,12 @@ class _Session:
             pass
 
     def flush(self) -> None:
-        """Go on with what the kernel did not take."""
+        """Send what the kernel did not take before."""
         if self._unsent:
             self.send(0)
 
     def take(self) -> None:
-        """Note the answers that are there."""
+        """Count the answers that have arrived."""
         now_s = time.monotonic()
         for body in self.line.bodies(0):
             kind = body[1]

@@ -1,4 +1,4 @@
-"""A data directory whose syncs wait at a gate: what is written stays undurable until it opens."""
+"""A data directory whose syncs wait at a gate: nothing becomes durable until it opens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hpe.wal.files import DirectoryFiles, WriteFile
 
 
 class GatedFiles(DirectoryFiles):
-    """The real files; `gate` is open at first, `waiting` tells that a sync waits at it."""
+    """The real files; `gate` is open at first, `waiting` is set while a sync waits at it."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)

@@ -1,4 +1,4 @@
-"""Keys for tests of the gate: key files, and logons with them over a raw connection."""
+"""Keys for tests of logon: key files, and logons over a raw connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPERATOR = Key("chief", bytes(range(1, 33)))
 
 
 def write_keys(path: Path, *entries: KeyEntry) -> str:
-    """Make these the keys of a key file."""
+    """Write a key file with these keys."""
     with changed_keys(path) as keys:
         keys.clear()
         keys.update({entry.id: entry for entry in entries})
@@ -39,7 +39,7 @@ def operator(key: Key) -> KeyEntry:
 
 
 async def log_on(client: WireClient, key: Key, user: int, /, **fields: Any) -> Row:
-    """Say hello, answer the challenge, and return what comes then."""
+    """Send hello, answer the challenge, and return the reply."""
     hello = Hello(1, 1, user, key_id=key.id, **fields)
     await client.send(encode_frame(hello))
     challenge = await client.receive()
@@ -54,7 +54,7 @@ async def log_on(client: WireClient, key: Key, user: int, /, **fields: Any) -> R
 
 
 def give_strangers(service: RunningService, seconds: float) -> None:
-    """Let those who connect from now on stay so long; those before had all the time they needed."""
+    """Set the logon timeout for later connections; earlier ones keep theirs."""
     assert service.engine._stages is not None
     service.engine._stages.server.context.logon_timeout_s = seconds
 

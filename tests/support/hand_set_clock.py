@@ -1,4 +1,4 @@
-"""Clocks that a test sets: what the service's time is made of."""
+"""A clock that a test sets by hand, from which the service derives its time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOON_NS = 1_780_000_000 * SECOND_NS
 
 
 class HandSetClock:
-    """A machine's three clocks; calling it reads them."""
+    """The three clocks of a machine; a call reads them."""
 
     def __init__(self, wall_ns: int = NOON_NS) -> None:
         self.wall_ns = wall_ns
@@ -26,10 +26,10 @@ class HandSetClock:
         self.boot_ns += span_ns
 
     def sleeps(self, span_ns: int) -> None:
-        """Let time pass while the machine sleeps: its steady clock stands."""
+        """Let time pass while the machine is suspended: its steady clock stands still."""
         self.wall_ns += span_ns
         self.boot_ns += span_ns
 
     def is_set(self, by_ns: int) -> None:
-        """Set the wall clock, ahead or back."""
+        """Set the wall clock forward or back."""
         self.wall_ns += by_ns

@@ -1,8 +1,8 @@
-"""Hostile clients: what they do to a service, each bounded in count and time, on loopback only.
+"""Attacks of hostile clients on a service, each bounded in count and time, on loopback only.
 
-Every function is one kind of attack on the port of a service; it runs in a Trio loop and gives
-what it saw. None of them knows what should happen: that is the tests' business. Sources are the
-addresses 127.0.0.1 to 127.0.0.8, which a service counts apart.
+Every function is one kind of attack on a service's port; it runs in a Trio loop and returns what
+it saw. The tests decide what should have happened. Sources are the addresses 127.0.0.1 to
+127.0.0.8, which a service counts separately.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from tests.support.line import CHALLENGE, ERROR, HEARTBEAT, ONE_AND_ZERO, REPORT
 SOURCES: Final = tuple(f"127.0.0.{number}" for number in range(1, 9))
 GONE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 DIALS_AT_ONCE: Final = 128
-"""Connections being made at the same time: the kernel's listening queue is not under attack."""
+"""Connections being made at the same time: the kernel's listening queue is not the target."""
 
 SMALL_SEGMENT: Final = 536
 SMALL_BUFFER: Final = 2_048
-"""With these the kernels keep some 50 KiB for a client that does not read, instead of megabytes."""
+"""With these, the kernels keep some 50 KiB for a client that does not read, not megabytes."""
 
 STIRS_PER_S: Final = 50
 BTC: Final = 1
@@ -48,10 +48,10 @@ Result = TypeVar("Result")
 
 
 class End(NamedTuple):
-    """How a connection ended, and the service's last words ("" for none).
+    """How a connection ended, and the last error that the service sent ("" for none).
 
-    How long it lived by the service's clock is at most `after_s`; `known_s` is less than that by
-    what this side needed to learn that the connection, or the session, was there.
+    By the service's clock it lived for at most `after_s`; `known_s` is less than that by the time
+    that this side needed to learn that the connection or the session existed.
     """
 
     after_s: float
@@ -60,12 +60,12 @@ class End(NamedTuple):
 
 
 class Enemy:
-    """One connection of somebody who does as he likes; closed when its block is left.
+    """One connection that may break every rule; closed when its block is left.
 
     Attributes:
         stream: the socket.
         since_s: Trio time before which the service knew nothing of it.
-        known_s: when this side knew that it was there, which may be long after the service did.
+        known_s: when this side knew that it existed, perhaps long after the service did.
     """
 
     def __init__(self, stream: trio.SocketStream, since_s: float) -> None:
@@ -83,17 +83,17 @@ class Enemy:
         self.stream.socket.close()
 
     def reset_on_close(self) -> None:
-        """Have the close be a reset."""
+        """Make the close a reset."""
         self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ONE_AND_ZERO)
 
     async def send(self, *frames: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         await self.stream.send_all(b"".join(frames))
 
     async def log_on(
         self, user: int, key: Key | None = None, *, window: int = 0, heartbeat_ms: int = 0
     ) -> Row:
-        """Say hello, answer a challenge with the key, and return what comes then."""
+        """Send hello, answer a challenge with the key, and return the reply."""
         key_id = key.id if key else ""
         greeting = Hello(1, 1, user, window=window, heartbeat_ms=heartbeat_ms, key_id=key_id)
         await self.send(encode_frame(greeting))
@@ -106,13 +106,13 @@ class Enemy:
         return row
 
     async def receive(self) -> Row:
-        """Return the next message; [] when the connection has ended, in whichever way."""
+        """Return the next message; [] once the connection has ended, in any way."""
         body = await self.receive_body()
         row: Row = msgpack.unpackb(body) if body else []
         return row
 
     async def receive_body(self) -> bytes:
-        """Return the next message as it came, b"" at the end."""
+        """Return the next message as received, b"" at the end."""
         while True:
             end = 4 + int.from_bytes(self._buffer[:4], "big")
             if len(self._buffer) >= max(5, end):
@@ -127,7 +127,7 @@ class Enemy:
             self._buffer += data
 
     async def end(self) -> End:
-        """Read until the end; tells when it came and what the last error said."""
+        """Read until the end; return when it came and what the last error said."""
         words = ""
         while row := await self.receive():
             if row[0] == ERROR:
@@ -140,9 +140,9 @@ async def dial(port: int, source: str = SOURCES[0], *, small: bool = False) -> E
     """Connect.
 
     Args:
-        port: of the service.
-        source: address to come from.
-        small: whether the kernels are to keep as little as possible for this connection.
+        port: the service's port.
+        source: the address to connect from.
+        small: True if the kernels are to buffer as little as possible for this connection.
     """
     made = trio.socket.socket()
     try:
@@ -161,7 +161,7 @@ async def dial(port: int, source: str = SOURCES[0], *, small: bool = False) -> E
 async def crowd(
     count: int, act: Callable[[int], Awaitable[Result]], at_once: int | None = None
 ) -> list[Result]:
-    """Make this many do the same, `at_once` at a time; return what each came to, in order."""
+    """Run a task this many times, `at_once` at a time; return the results in order."""
     results: dict[int, Result] = {}
     limiter = trio.CapacityLimiter(at_once or count)
 
@@ -223,7 +223,7 @@ async def _dribble(stranger: Enemy, pause_s: float) -> None:
 
 
 async def bad_signatures(port: int, count: int, key: Key, *, source: str) -> list[str]:
-    """Try a wrong secret again and again, one after the other; return what each was told."""
+    """Try a wrong secret again and again; return what each attempt was answered."""
     told = []
     wrong = Key(key.id, bytes(32))
     for _ in range(count):
@@ -239,13 +239,13 @@ async def bad_signatures(port: int, count: int, key: Key, *, source: str) -> lis
 async def connections(
     port: int, count: int, hold: Callable[[], Awaitable[object]], *, source: str
 ) -> list[str]:
-    """Connect as often as possible and hold on; return what each was told, "" for nothing.
+    """Connect as often as possible and stay; return each one's last error, "" for none.
 
     Args:
-        port: of the service.
-        count: of connections.
-        hold: each that is not told anything is held until this returns.
-        source: address to come from.
+        port: the service's port.
+        count: number of connections.
+        hold: each connection without an error is kept open until this returns.
+        source: the address to connect from.
     """
 
     async def one(_: int) -> str:
@@ -267,7 +267,7 @@ async def connections(
 
 
 async def garbage(port: int, count: int, seed: int) -> list[End]:
-    """Send noise: pure, behind a right length, behind a huge one, after a logon; some reset."""
+    """Send noise: pure, after a right length, after a huge one, after a logon; some reset."""
     noise = random.Random(seed)
 
     async def one(number: int) -> End:
@@ -290,7 +290,7 @@ async def garbage(port: int, count: int, seed: int) -> list[End]:
 
 
 async def resets(port: int, count: int, seed: int) -> None:
-    """Break a conversation off by a reset after a random number of its bytes."""
+    """Break off a conversation with a reset after a random number of its bytes."""
     chance = random.Random(seed)
 
     async def one(number: int) -> None:
@@ -328,9 +328,9 @@ async def visit(port: int, user: int) -> None:
 
 
 async def silence(port: int, user: int, key: Key | None = None) -> End:
-    """Log on with the shortest heartbeat, then neither say nor close anything."""
+    """Log on with the shortest heartbeat, then neither send nor close anything."""
     with await dial(port) as client:
-        client.since_s = trio.current_time()  # the hello is the last that it says
+        client.since_s = trio.current_time()  # hello is the last thing that it sends
         await client.log_on(user, key, heartbeat_ms=HEARTBEAT_MS_MIN)
         client.known_s = trio.current_time()
         return await client.end()
@@ -344,14 +344,14 @@ async def never_read(
     *,
     key: Key | None = None,
 ) -> None:
-    """Subscribe to channels, or without any to the own private stream; then do not read.
+    """Subscribe to channels, or if none are given to its own private stream; then do not read.
 
     Args:
-        port: of the service.
-        user: of the session.
-        channels: of the first instrument.
-        pace_s: a little is read that often; None: nothing ever.
-        key: to log on with.
+        port: the service's port.
+        user: the session's user.
+        channels: channels of the first instrument.
+        pace_s: interval at which a little is read; None: nothing is ever read.
+        key: the key to log on with.
     """
     with await dial(port, small=True) as client:
         await client.log_on(user, key)
@@ -368,7 +368,7 @@ async def never_read(
 
 
 async def request_flood(port: int, user: int, count: int, *, key: Key | None = None) -> list[str]:
-    """Ask far too much; return what was answered: "" for success, else the error."""
+    """Send far too many requests; return each answer: "" for success, else the error."""
     told: list[str] = []
     with await dial(port) as client:
         await client.log_on(user, key, window=16_384)
@@ -399,15 +399,15 @@ async def session_flood(port: int, user: int, key: Key | None, count: int) -> li
 
 
 def stirring_money(user: int) -> list[Request]:
-    """Return the deposits that `stir` needs; the first ids of its session are theirs."""
+    """Return the deposits that `stir` needs; they use the first ids of its session."""
     return [Deposit(1, BTC, 10**15, user), Deposit(2, USD, 10**15, user)]
 
 
 async def stir(port: int, user: int, per_s: int, key: Key | None = None) -> None:
-    """Change the book of the first instrument at a pace, far from its middle, until cancelled.
+    """Change the book of the first instrument at a pace, far from its middle, until canceled.
 
-    What others do not read has to come from somewhere; this client behaves. With a key somebody
-    else has brought the money.
+    This client behaves; it produces the data that others do not read. With a key, an operator must
+    have made its deposits.
     """
     chance = random.Random(user)
     number = 3

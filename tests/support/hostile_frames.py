@@ -1,6 +1,6 @@
-"""Hostile frames by the million, in process: bodies that are nearly requests, from one seed.
+"""Hostile frames by the million, in process: bodies that are almost requests, from one seed.
 
-Most are examples of protocol.md with something wrong that a table could have wrong: a value of
+Most are examples of protocol.md with something wrong that a table could get wrong: a value of
 another form or out of its range, a field missing or too many, an array inside an array; the others
 are such requests with bytes changed, and noise. Pure.
 """
@@ -46,7 +46,7 @@ TERMS: Final = 6
 
 
 def hostile_bodies(seed: int) -> Iterator[bytes]:
-    """Yield bodies without an end; equal seeds give equal bodies."""
+    """Yield bodies forever; equal seeds give equal bodies."""
     random = Random(seed)
     while True:
         body = _request(random)
@@ -63,12 +63,12 @@ def hostile_bodies(seed: int) -> Iterator[bytes]:
 
 
 def _request(random: Random) -> bytes:
-    """Return an example of the document, often with a field or two that are something else."""
+    """Return an example of the document, often with a field or two replaced."""
     return spoiled(random, random.choice(_examples()))
 
 
 def spoiled(random: Random, request: list[Any]) -> bytes:
-    """Encode a request, often with a field or two that are missing, too many or something else."""
+    """Encode a request, often with a field or two missing, too many or replaced."""
     kind, request_id, *values = request
     parts = [bytes(msgpack.packb(each)) for each in (request_id, *values)]
     if random.random() < 0.2:
@@ -81,7 +81,7 @@ def spoiled(random: Random, request: list[Any]) -> bytes:
 
 
 def _order_with_terms(random: Random) -> bytes:
-    """Return an order with something wrong inside its array of terms, and perhaps behind it."""
+    """Return an order with something wrong inside its array of terms, and perhaps after it."""
     inner = [b"\x00"] * random.randrange(TERMS + 2)
     for _ in range(random.choice((0, 1, 1, 2)) if inner else 0):
         inner[random.randrange(len(inner))] = _value(random)
@@ -94,7 +94,7 @@ def _order_with_terms(random: Random) -> bytes:
 
 @cache
 def _examples() -> list[list[Any]]:
-    """Return the values of what clients may send."""
+    """Return the values of the requests that clients may send."""
     text = (PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8")
     return [
         msgpack.unpackb(example.frame[4:])

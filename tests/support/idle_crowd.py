@@ -1,7 +1,7 @@
-"""A crowd of logged-on sessions that do nothing but live: a lean process with one epoll.
+"""A crowd of logged-on sessions that only send heartbeats: a lean process with one epoll.
 
 `IdleCrowd` starts and ends the process; `python -m tests.support.idle_crowd` is the process. Each
-session says hello as a user of its own and then sends a heartbeat when one is due; what it gets is
+session logs on as a user of its own and then sends a heartbeat when one is due; what it receives is
 counted and dropped.
 """
 
@@ -27,19 +27,19 @@ from tests.support.watcher import READY, Watcher, told_to_stop
 
 FIRST_USER: Final = 10_000
 AT_ONCE: Final = 100
-"""Hellos on their way at the same time."""
+"""Hellos in flight at the same time."""
 
 SLICES: Final = 50
-"""Heartbeats go out in this many parts of an interval, not all in one moment."""
+"""Heartbeats are spread over this many parts of an interval."""
 
 PATIENCE_S: Final = 120
 _HEARTBEAT: Final = encode_frame(Heartbeat(0))
 
 
 class Idled(NamedTuple):
-    """What a crowd noted: sessions held to the end, lost ones, and those that got a heartbeat.
+    """What a crowd recorded: sessions held to the end, lost ones, and those that got a heartbeat.
 
-    The end is not before all of them got one, within PATIENCE_S.
+    It does not end before all have got one, within PATIENCE_S.
     """
 
     held: int
@@ -51,10 +51,10 @@ class IdleCrowd(Watcher):
     """The process; a context manager: inside, all sessions are logged on.
 
     Args:
-        port: of the service.
-        folder: for what it writes.
-        count: of sessions.
-        heartbeat_ms: as told in hello.
+        port: the service's port.
+        folder: where it writes.
+        count: number of sessions.
+        heartbeat_ms: the heartbeat interval in hello.
     """
 
     def __init__(self, port: int, folder: Path, count: int, heartbeat_ms: int) -> None:
@@ -62,7 +62,7 @@ class IdleCrowd(Watcher):
         super().__init__("tests.support.idle_crowd", folder, arguments)
 
     def stop(self) -> Idled:
-        """End it, and return what it noted."""
+        """End the process, and return what it recorded."""
         return Idled(*self.noted())
 
 
@@ -96,7 +96,7 @@ def _main(port: int, count: int, heartbeat_ms: int, log_file: Path) -> None:
     slices = cycle(members[start::SLICES] for start in range(SLICES))
     beaten: set[int] = set()
     lost = 0
-    # Twice as often as owed: a crowd that waits for a CPU must not look dead.
+    # Twice as often as necessary: a crowd that waits for a CPU must not look dead.
     pause_s = heartbeat_ms / 1_000 / 2 / SLICES
     due_s = time.monotonic()
     stop_s = math.inf

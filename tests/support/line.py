@@ -1,7 +1,7 @@
-"""A blocking connection of bare frames, for processes that measure or load a service.
+"""A blocking connection of raw frames, for processes that measure or load a service.
 
-Owns one socket: logon with or without a key, frames out, bodies in. Nothing waits for ever: every
-receive has a deadline. It knows the framing; what a body says is its user's business.
+Owns one socket: logon with or without a key, frames out, bodies in. Nothing waits forever: every
+receive has a deadline. It knows the framing; the caller knows what the bodies mean.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ WELCOME: Final = 1
 CHALLENGE: Final = 5
 HEARTBEAT: Final = 6
 REPORTS: Final = range(112, 128)
-"""Types of what nobody asked for."""
+"""Types of unsolicited reports."""
 
 ONE_AND_ZERO: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER: closing resets."""
+"""SO_LINGER: closing the socket resets the connection."""
 
 Row = list[Any]
 
@@ -43,12 +43,12 @@ class Line:
     """One connection.
 
     Args:
-        port: of the service, on the loopback.
-        source: address to connect from.
+        port: the service's port, on loopback.
+        source: the address to connect from.
 
     Attributes:
-        socket: the same, for options.
-        session_id: of the session, once logged on.
+        socket: the socket, for setting options.
+        session_id: the session's id, once logged on.
     """
 
     def __init__(self, port: int, source: str = "127.0.0.1") -> None:
@@ -72,16 +72,16 @@ class Line:
         self.socket.close()
 
     def send(self, frames: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         self.socket.sendall(frames)
 
     def log_on(
         self, user: int, key: Key | None = None, *, session_id: int = 0, window: int = 0
     ) -> Row:
-        """Say hello, prove the key, and return the welcome.
+        """Send hello, prove the key, and return the welcome.
 
         Raises:
-            Refused: there is none.
+            Refused: the service answered with an error.
         """
         key_id = key.id if key else ""
         greeting = Hello(1, 1, user, session_id, window, key_id=key_id)
@@ -98,7 +98,7 @@ class Line:
         return row
 
     def ask(self, request: Request) -> Row:
-        """Send a request; give its response, leaving out what is no response to it."""
+        """Send a request and return its response; skip everything else."""
         self.send(encode_frame(request))
         wanted = (type_number(type(request)), ERROR)
         while True:
@@ -119,7 +119,7 @@ class Line:
             self._buffer += self._read()
 
     def bodies(self, timeout_s: float) -> list[bytes]:
-        """Return the bodies that are there or come first; none after the timeout."""
+        """Return the bodies that have arrived, waiting for the first; [] after the timeout."""
         found = self._cut()
         deadline_s = time.monotonic() + timeout_s
         while not found:
@@ -150,13 +150,13 @@ class Line:
 
 
 def statistics(port: int, user: int = 1_000_000, key: Key | None = None) -> dict[str, Any]:
-    """Ask a service for its figures, over a session of its own that is closed again."""
+    """Return a service's statistics, over a session of its own that is closed again."""
     with Line(port) as line:
         line.log_on(user, key, window=1)
         return figures_over(line)
 
 
 def figures_over(line: Line) -> dict[str, Any]:
-    """Ask a service for its figures, over a session that there is."""
+    """Return a service's statistics, over an existing session."""
     reply: dict[str, Any] = line.ask(ServerInfo(2))[9]
     return reply

@@ -1,4 +1,4 @@
-"""A venue with a bit of everything in its state, for tests of what a dump and its hash cover."""
+"""A venue with something of everything in its state, for tests of its dump and hash."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ STOP: Final = 9
 TRAILING: Final = 10
 LIMIT_LEG: Final = 11
 STOP_LEG: Final = 12
-"""Its orders; before them are three bids, three asks and an order that traded."""
+"""Ids of its orders; before them are three bids, three asks and an order that traded."""
 
 
 @pytest.fixture
 def lively(market: Venue, client: Client, other: Client) -> Venue:
-    """Return a venue with a bit of everything: queues, holds, a last price, sessions, settings."""
+    """Return a venue with queues, holds, a last price, sessions, settings."""
     for price, quantity in ((98, 5), (99, 4), (99, 6)):
         client.submit(BUY, price, quantity, client_order_id=quantity)
     for price in (101, 101, 103):

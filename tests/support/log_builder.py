@@ -41,14 +41,14 @@ _BATCH_COMMANDS = (1, 40, 2, 130, 1, 3, 60, 1)
 
 
 class Item(NamedTuple):
-    """What the log thread's inbox carries."""
+    """An item of the log thread's inbox."""
 
     output: Output
 
 
 @cache
 def outputs(count: int) -> tuple[Output, ...]:
-    """Return what the core says to that many batches; the first makes a session and a pair."""
+    """Return the core's outputs of that many batches; the first makes a session and a pair."""
     core = new_core()
     commands = _deposits_and_trades()
     result = [core.apply(Batch(1_000, [_run(0, [SessionAttached(1, 0, 5, 16_384)])]))]
@@ -85,7 +85,7 @@ def build_log(
     segment_bytes_max: int = 1 << 20,
     files: LogFiles | None = None,
 ) -> Tail:
-    """Recover a directory and log outputs that continue it, one frame each; close it again."""
+    """Recover a directory, log outputs that continue it, one frame each, and close it."""
     recovered = recover(
         directory, new_core(), policy, segment_bytes_max=segment_bytes_max, files=files
     )
@@ -99,7 +99,7 @@ def build_log(
 
 
 def continuing(log: CommandLog, tail: Tail, output: Output) -> Record:
-    """Make the record of one output that continues a log."""
+    """Return the record of one output that continues a log."""
     return Record(tail.position + 1, output.last_sequence, log.link(), (output.body,))
 
 
@@ -115,7 +115,7 @@ def serve(
 ) -> None:
     """Run the whole life of a log, in this thread, one group per output; then stop.
 
-    After every third group a query comes alone, a long time later: idle tails are synced, and the
+    After every third group a single query comes, a long time later: idle tails are synced, and the
     mark is written. `published` gets the durable position at every publishing; under `batch` that
     is what may have been answered. From the publishing `filling_from` on, each is followed by a
     step of filling the next segment ahead.
@@ -153,32 +153,32 @@ def serve(
 
 
 def put_mark(directory: Path, mark: Mark) -> None:
-    """Write the head mark of a directory anew."""
+    """Write the head mark of a directory."""
     head = HeadMark(DirectoryFiles(directory))
     head.begin(mark)
     head.close()
 
 
 def frames_of(path: Path) -> bytes:
-    """Return a segment without the zeros that it was filled with ahead."""
+    """Return a segment without the zeros that were filled ahead."""
     data = path.read_bytes()
     return data[: content_end(data)]
 
 
 def shorten(path: Path, count: int) -> None:
-    """Cut a segment so that its last frame lacks that many bytes."""
+    """Cut a segment so that its last frame lacks this many bytes."""
     path.write_bytes(frames_of(path)[:-count])
 
 
 def bodies(files: LogFiles) -> list[bytes]:
-    """Read every body of a directory, as recovery would.
+    """Return every body of a directory, as recovery would read it.
 
     Raises:
-        WalError: recovery would refuse.
+        WalError: recovery would refuse the log.
     """
     return [body for record in survey(files).records(0) for body in record.bodies]
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """Return a directory's files, to see that nothing was changed."""
+    """Return a directory's files and their contents, to check that nothing was changed."""
     return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}

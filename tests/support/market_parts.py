@@ -1,4 +1,4 @@
-"""Small parts for tests of market data: subscribing, taking what came, the checksum written out.
+"""Small helpers for tests of market data: subscribing, taking updates, the checksum written out.
 
 Plain functions without state of their own; rely on core_driver.py alone.
 """
@@ -17,7 +17,7 @@ from tests.support.core_driver import Client, Venue
 
 
 def taken(venue: Venue) -> dict[Channel, list[Any]]:
-    """Return the updates of each channel since last time, of all instruments."""
+    """Return the updates of each channel since the last call, of all instruments."""
     rows, venue.market = venue.market, []
     found: dict[Channel, list[Any]] = {}
     for row in rows:
@@ -28,13 +28,13 @@ def taken(venue: Venue) -> dict[Channel, list[Any]]:
 def subscribe(
     client: Client, channel: Channel, depth: int = DEPTH_MAX, instrument: int = 1
 ) -> Subscribed:
-    """Ask for a snapshot; what follows is wanted from now on."""
+    """Ask for a snapshot; from now on, the channel is wanted."""
     client.venue.wanted.add((instrument, channel))
     return client.get(Subscribed, Subscribe(client.next_query_id(), instrument, channel, depth))
 
 
 def checksum(bids: Iterable[tuple[int, int]] = (), asks: Iterable[tuple[int, int]] = ()) -> int:
-    """Write the checksum out: the best ten (price, quantity) of each side, then zeros."""
+    """Return the checksum from its definition: the best ten levels of each side, then zeros."""
     numbers: list[int] = []
     for side in (bids, asks):
         for level in islice(chain(side, repeat((0, 0))), 10):

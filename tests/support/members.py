@@ -1,4 +1,4 @@
-"""The members of a service with keys, for tests that need more than one of them.
+"""The keys of a service that several tests share: operator, canary, trader, gateway.
 
 Owns keys and nothing else; `write_keys` puts all of them in a key file.
 """
@@ -25,7 +25,7 @@ GATEWAY_USERS: Final = (99, 999)
 
 
 def write_keys(path: Path) -> str:
-    """Make a key file for the operator, the canary, a trader, and a gateway."""
+    """Write a key file for the operator, the canary, a trader, and a gateway."""
     rows: list[tuple[Key, Role, tuple[int, ...]]] = [
         (OPERATOR_KEY, Role.OPERATOR, ()),
         (CANARY_KEY, Role.TRADER, (CANARY_USER,)),
@@ -39,7 +39,7 @@ def write_keys(path: Path) -> str:
 
 
 def operate(port: int, requests: Iterable[Request]) -> None:
-    """Do as the operator what only operators may; nothing of it may be refused."""
+    """Send requests as the operator; none may be refused."""
     with Line(port) as line:
         line.log_on(1, OPERATOR_KEY)
         for request in requests:

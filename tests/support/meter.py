@@ -1,8 +1,8 @@
-"""What requests cost, as the contract shows it: the effort with which a batch of them is full.
+"""Measure the effort of requests through the contract: the limit at which a batch is full.
 
-The batch is given to cores of other limits that loaded the venue's state. The meter is read by
-one request more at its end, which is refused as busy if the batch is full. The venue's own core
-executes nothing of it.
+The batch is given to cores with other limits that loaded the venue's state. One more request at its
+end is the probe, which is refused as busy if the batch is full. The venue's own core executes none
+of it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from hpe.protocol.operations import SetFees
 from tests.support.core_driver import Client, wanted_of
 
 NOWHERE: Final = 10**6
-"""An instrument that is not there: to set its fees is refused, and costs nothing."""
+"""An instrument that does not exist: setting its fees is refused, and costs nothing."""
 
 
 def spent_by(client: Client, *commands: Request) -> int:
-    """Return what a batch of commands spends, what time does before them included."""
+    """Return what a batch of commands spends, including the timers before them."""
     return _least(lambda effort: spends_less(client, effort, *commands)) - 1
 
 
@@ -45,7 +45,7 @@ def asked_by(client: Client, *queries: Request) -> int:
 
 
 def _least(holds: Callable[[int], bool]) -> int:
-    """Find the least number above 0 from which on something holds."""
+    """Return the least number above 0 from which on something holds."""
     above = 1
     while not holds(above):
         above *= 2

@@ -26,7 +26,7 @@ MALFORMED: Final = (
     b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xa2\xff\xfe", b"\xa3\xed\xa0\x80",
     b"\xa1\xc0", b"\x91" * 9 + b"\x01",
 )  # fmt: skip
-"""What is no value: cut short, the unused first byte, strings that are not UTF-8, too deep."""
+"""Malformed values: truncated, the unused first byte, strings that are not UTF-8, too deep."""
 
 
 def well_formed() -> Iterator[bytes]:

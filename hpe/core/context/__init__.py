@@ -1,1 +1,1 @@
-"""What a command acts under: where it comes from, what it may take, and what it costs."""
+"""The context of a command: where it comes from, what it may take, and what it costs."""

@@ -1,8 +1,8 @@
-"""What one command acts under, passed to whatever carries it out.
+"""The context of one command, which is passed to the code that executes it.
 
-Part of the deterministic core. The commands of one run share one object, whose sequence moves on
-from command to command; so no part of the exchange keeps a context, and none changes it. What a
-function depends on is in its arguments, or a row of the state.
+Part of the deterministic core. The commands of one run share one object, whose sequence advances
+from command to command; so no part of the exchange keeps a context, and none changes it. Whatever
+a function depends on is in its arguments or in a row of the state.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hpe.core.context.holders import Holder
 
 
 class Origin(NamedTuple):
-    """Where commands come from: one session, or the service itself; see Context."""
+    """Where commands come from: a session, or the service itself; see Context."""
 
     user: int
     session_id: int
@@ -25,12 +25,12 @@ class Origin(NamedTuple):
 
 
 class Context(msgspec.Struct, gc=False):
-    """What one command acts under; a Struct because its constructor is C.
+    """The context of one command; a Struct, because its constructor is written in C.
 
-    `sequence` is the command's own, `time_ns` the time of its body. With `effort_max` spent, no
-    stop that the command reached has its turn any more. `user` is the one that the command is for
-    unless it names another. `holder` stands for the key of its session and takes the places that
-    the command takes, of those for operators too if `operator` is true. With
+    `sequence` is the command's own, `time_ns` the time of its body. Once `effort_max` is spent, the
+    stops that the command triggered get no more turns. `user` is the user that the command is for
+    unless it names another. `holder` stands for the key of its session and is charged for the
+    places that the command takes; if `operator` is true, they may be operators' places. With
     `cancel_on_disconnect`, all orders of the session `session_id` end with its connection. User
     and session are 0 for the service itself.
     """

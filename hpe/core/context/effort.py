@@ -1,10 +1,10 @@
-"""Effort: the one meter of what a batch has done, and what is charged for what.
+"""Effort: the one meter of what a batch has done, and what is charged for it.
 
-Part of the deterministic core. What commands and time spend decides when a batch is full and what
-goes on in `continue` commands, so these charges are a rule of the exchange; what queries spend
-decides about queries alone, as no query is in the log. A charge is about what a thing costs beside
-an order that just rests, which costs nothing here. Source: protocol.md, "Effort"; a test holds its
-table against the constants of this module.
+Part of the deterministic core. The effort of commands and timers decides when a batch is full and
+what is left to `continue` commands, so these charges are a rule of the exchange; the effort of
+queries decides only about queries, because no query is in the log. A charge reflects what a step
+costs compared with an order that just rests, which costs nothing here. Source: protocol.md,
+"Effort"; a test compares its table with the constants of this module.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ UNCROSS: Final = 1
 REVOKED: Final = 1
 DELISTING: Final = 1
 CONTINUE: Final = 8
-"""With less, more `continue` than a batch may have commands would fit into their part of a body."""
+"""With less, more `continue` commands than a batch may have would fit into their part of a body."""
 
 CLEARING: Final = 8
-"""Finding the price of a call takes 2 us for each level, a row of a query a quarter of that."""
+"""Computing the price of a call takes 2 us per level, a row of a query a quarter of that."""
 
 PASSED_PER_ROW: Final = 8
-"""Orders that cost one when a search for dead ones passes them: 0.3 us each, a tenth of a fill."""
+"""Orders passed by a search for dead ones that cost 1 together: 0.3 us each, a tenth of a fill."""
 
 SNAPSHOT: Final = 1
 COPIES_PER_ROW: Final = 8
-"""Rows of a snapshot that cost one when the batch makes it anyway."""
+"""Rows that cost 1 together if the batch makes this snapshot anyway."""
 
 
 def clearing_effort(levels: int) -> int:
-    """Return what it costs to find the price of a call in which so many levels cross."""
+    """Return the cost of computing the price of a call in which this many levels cross."""
     return CLEARING * levels
 
 
 def rows_passed(orders: int) -> int:
-    """Return what so many orders cost that a search for dead ones passes."""
+    """Return the cost of this many orders that a search for dead ones passes."""
     return orders // PASSED_PER_ROW
 
 
 class Effort:
-    """What the batch that runs has cost so far.
+    """The effort of the current batch so far.
 
-    `spent` by commands and time, `asked` by queries, `wasted` by what was looked for before a
-    command was refused. Only charges make them more; the driver sets them to 0 when a batch begins.
-    No query and no refused command is in the log, so `asked` never decides about a command, and
-    `wasted` only about those that would look for the same.
+    `spent` by commands and timers, `asked` by queries, `wasted` by searches for commands that were
+    then refused. Charges only increase them; the driver resets them when a batch begins. No query
+    and no refused command is in the log, so `asked` never decides about a command, and `wasted`
+    only about commands that would search for the same.
     """
 
     __slots__ = ("asked", "spent", "wasted")
@@ -67,13 +67,13 @@ class Effort:
         self.spent = self.asked = self.wasted = 0
 
     def charge(self, each: int, count: int = 1) -> None:
-        """Charge commands or time for this many things."""
+        """Charge commands or timers for `count` things at `each`."""
         self.spent += each * count
 
     def ask(self, each: int, count: int = 1) -> None:
-        """Charge queries for this many things."""
+        """Charge queries for `count` things at `each`."""
         self.asked += each * count
 
     def waste(self, each: int, count: int = 1) -> None:
-        """Charge a command that is refused for this many things."""
+        """Charge a command that is then refused for `count` things at `each`."""
         self.wasted += each * count

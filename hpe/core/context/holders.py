@@ -1,4 +1,4 @@
-"""Whose places are taken: what the sessions of one key have, and why they may have no more.
+"""Whose places are taken: what the sessions of one key hold, and why they may take no more.
 
 Part of the deterministic core. Source: protocol.md, "Places".
 """
@@ -11,23 +11,23 @@ from hpe.protocol.codes import RejectReason
 
 
 class Refusal(NamedTuple):
-    """A reject because of a limit; `flags` of the response say whose limit it is."""
+    """A reject because of a limit; `flags` of the response says whose limit it is."""
 
     reason: RejectReason
     flags: int
 
 
 No = RejectReason | Refusal
-"""Why a command is rejected; NONE: it is not."""
+"""Why a command is rejected; NONE if it is not."""
 
 
 def told(no: No) -> tuple[RejectReason, int]:
-    """Return reason and flags of a response."""
+    """Return the reason and the flags for a response."""
     return no if isinstance(no, Refusal) else (no, 0)
 
 
 class Holder:
-    """What sessions with one key have taken; key 0 stands for sessions that need none."""
+    """The places that sessions with one key have taken; key 0 is for sessions without a key."""
 
     __slots__ = ("accounts", "assets", "holds", "instruments", "key", "orders", "users")
 
@@ -41,7 +41,7 @@ class Holder:
         self.instruments = 0
 
     def counts(self) -> dict[str, int]:
-        """Return what was taken, by kind."""
+        """Return the number of places taken, by kind."""
         return {
             "users": self.users, "accounts": self.accounts, "orders": self.orders,
             "holds": self.holds, "assets": self.assets, "instruments": self.instruments,
@@ -49,7 +49,7 @@ class Holder:
 
     @property
     def has_any(self) -> bool:
-        """True if there is something of it."""
+        """True if it has taken any place."""
         return bool(
             self.orders
             or self.holds
@@ -61,4 +61,4 @@ class Holder:
 
 
 NOBODY: Final = Holder(0)
-"""Whose place what takes none is: the house's accounts, and what is only looked at."""
+"""The holder of things that take no place: the house's accounts, and what is only looked at."""

@@ -1,10 +1,10 @@
-"""Places: what runs out, who took how much of it, and whether there is room for more.
+"""Places: the things that can run out, who took how many, and whether there is room for more.
 
 Part of the deterministic core. Users, accounts, open orders, named holds, assets and instruments
-are places. Each counts towards all there may be, most towards what one user may have, and where
-there are keys towards the share of the key whose session took it, until it is free again. The last
-eighth of every kind is for operators. Nothing here is a row of the state: every count follows from
-the rows that the places are. Source: protocol.md, "Places".
+are places. Each counts towards the total, most count towards what one user may have, and where
+there are keys, each counts towards the share of the key whose session took it, until it is free
+again. The last eighth of every kind is for operators. Nothing here is a row of the state: every
+count follows from the rows of the places themselves. Source: protocol.md, "Places".
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from hpe.protocol.flags import FLAG_KEY_LIMIT, FLAG_USER_LIMIT
 from hpe.protocol.limits import INT_MAX
 
 _HOLDERS_SLACK: Final = 64
-"""Keys without a place that are remembered beside as many as have some: a new one costs little."""
+"""Keys without a place that are remembered beyond those that have some: makes a new one cheap."""
 
 
 class Taken(NamedTuple):
-    """How many places of one kind are taken: in all, by the user, with the key."""
+    """How many places of one kind are taken: in total, by the user, by the key."""
 
     all: int
     user: int
@@ -34,7 +34,7 @@ class Taken(NamedTuple):
 
 
 class Places:
-    """What everybody has taken, by key."""
+    """The places that everyone has taken, by key."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -42,7 +42,7 @@ class Places:
         self._holders_max = _HOLDERS_SLACK
 
     def of(self, key: int) -> Holder:
-        """Return what is counted of a key."""
+        """Return the counts of a key."""
         holder = self._holders.get(key)
         if holder is None:
             if len(self._holders) >= self._holders_max:
@@ -65,16 +65,16 @@ class Places:
         *,
         reserve: bool = False,
     ) -> No:
-        """Return whether so many more places are available.
+        """Return why so many more places are not available, NONE if they are.
 
         Args:
-            context: who wants them.
-            reason: what to answer when they are not.
+            context: the command that wants them.
+            reason: the reject reason if they are not available.
             more: how many are wanted.
-            taken: how many there are.
-            count_max: how many there may be in all.
+            taken: how many are taken.
+            count_max: how many there may be in total.
             of_user_max: how many one user may have.
-            reserve: the last eighth may be used, as operators always may.
+            reserve: True if the last eighth may be used, as operators always may.
         """
         if context.operator:
             return Refusal(reason, 0) if taken.all + more > count_max else RejectReason.NONE
@@ -87,7 +87,7 @@ class Places:
         return RejectReason.NONE
 
     def check(self, **found: Iterable[Holder]) -> None:
-        """Check what is counted of each key, by kind, against the places that were found."""
+        """Compare the counts of each key, by kind, with the places that were found."""
         for kind, holders in found.items():
             counts = Counter(holders)
             for holder in self._holders.values():

@@ -1,4 +1,4 @@
-"""What the configuration decides about outcomes.
+"""The settings that decide about outcomes.
 
 Part of the deterministic core; a row of the state.
 """
@@ -10,13 +10,13 @@ from typing import Final
 from hpe.protocol.internal import PlaceLimits
 
 RESERVED_PART: Final = 8
-"""One of so many places is for operators: enough to put in order what others filled."""
+"""One in this many places is for operators: enough to clean up what others have filled."""
 
 
 class Settings:
-    """What the configuration decides about outcomes; changed by the logged `configure` only.
+    """The settings that decide about outcomes; only the logged `configure` changes them.
 
-    With fewer than `open_orders_any_max` open orders in all, no limit of them is reached.
+    With fewer than `open_orders_any_max` open orders in total, no limit on them is reached.
     """
 
     __slots__ = (
@@ -36,7 +36,7 @@ class Settings:
         open_orders_per_user_max: int,
         places: PlaceLimits = PlaceLimits(),  # noqa: B008 - immutable
     ) -> None:
-        """Change all of it."""
+        """Change all settings."""
         self.auto_create = auto_create
         self.session_expiry_ns = session_expiry_ns
         self.session_keep_ns = session_keep_ns
@@ -48,11 +48,11 @@ class Settings:
         )
 
     def share_of(self, count_max: int) -> int:
-        """Return how many of so many places one key may take, one at least."""
+        """Return how many of `count_max` places one key may take, at least one."""
         return -(-count_max * self.places.key_share_percent // 100)
 
     def row(self) -> tuple[bool, int, int, int, int, PlaceLimits]:
-        """Return all of it, as `set` takes it."""
+        """Return all settings, as `set` takes them."""
         return (
             self.auto_create, self.session_expiry_ns, self.session_keep_ns, self.open_orders_max,
             self.open_orders_per_user_max, self.places,
@@ -60,5 +60,5 @@ class Settings:
 
 
 def unreserved(count_max: int) -> int:
-    """Return how many of so many places are not for operators alone."""
+    """Return how many of `count_max` places are not reserved for operators."""
     return count_max - count_max // RESERVED_PART

@@ -1,1 +1,1 @@
-"""From bytes to requests: what is well formed, which field is wrong, the error that says so."""
+"""From bytes to requests: what is well-formed, which field is wrong, which error says so."""

@@ -1,10 +1,10 @@
-"""Fields of requests by table: which one is wrong, and the values where all are right.
+"""Decode the fields of requests by table: find the wrong one, or return all values.
 
-Part of the deterministic core; tables that are made from the registry of messages once, and pure
-functions. A fast library decodes what is good; this module judges what that refused, names the
-field, and is right where the two differ. Order of judgment: each field that is there, from the
-first on, type then range, descending into an array before the next; then the first field that is
-missing; then fields too many, which have no name. Source: protocol.md, "Error codes".
+Part of the deterministic core; tables built once from the registry of messages, and pure
+functions. A fast library decodes good requests; this module judges what it refused, names the
+field, and is the authority where the two differ. Order of judgment: each field that is present, in
+order, first its type, then its range, an array's content before the next field; then the first
+missing field; then excess fields, which have no name. Source: protocol.md, "Error codes".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hpe.protocol.limits import INT_MAX
 
 
 class BadField(Exception):
-    """A field is missing, mistyped or out of range; `field` is its name, "" for one too many."""
+    """A field is missing, mistyped or out of range; `field` is its name, "" for an excess one."""
 
     def __init__(self, field: str) -> None:
         super().__init__(field)
@@ -29,11 +29,11 @@ class BadField(Exception):
 
 
 class Rule(NamedTuple):
-    """What one place of an array may hold.
+    """What one element of an array may be.
 
     `low` and `high` bound an integer, or the length of a string in code points, of a binary in
-    bytes, of a list in elements. `allowed`: an integer must be one of these. `rows` describes
-    an array inside: `make` is built from its fields, in order. `item` is the rule of a list's
+    bytes, of a list in elements. `allowed`: an integer must be one of these. `rows` describes an
+    array inside: `make` is called with its fields, in order. `item` is the rule for a list's
     elements.
     """
 
@@ -65,7 +65,7 @@ class Rows(NamedTuple):
 
 
 def rows_of(message: type[msgspec.Struct]) -> Rows:
-    """Make the table of a message class."""
+    """Return the table of a message class."""
     described = inspect.type_info(message)
     assert isinstance(described, inspect.StructType)
     return _rows(described)
@@ -107,14 +107,14 @@ def _bounded(bound: int | None) -> int:
 
 
 def read_fields(rows: Rows, body: bytes, position: int, count: int) -> tuple[list[Any], int]:
-    """Read `count` values that stand one after the other in a well-formed body.
+    """Read `count` consecutive values in a well-formed body.
 
     Returns:
-        The fields' values, those with a default only as far as they are there, and where the
-        last one ends.
+        The fields' values (those with a default only if present), and the offset after the last
+        one.
 
     Raises:
-        BadField: naming the first one that is wrong.
+        BadField: a field is wrong; names the first one.
     """
     values: list[Any] = []
     for field in rows.fields[:count]:
@@ -129,7 +129,7 @@ def read_fields(rows: Rows, body: bytes, position: int, count: int) -> tuple[lis
 
 
 def _read(name: str, rule: Rule, body: bytes, position: int) -> tuple[Any, int]:
-    """Read one field: type, then range, then what is inside."""
+    """Read one field: check its type, then its range, then its content."""
     value = read_value(body, position)
     if value.kind is ValueKind.NIL and rule.nullable:
         return None, value.end
@@ -190,7 +190,7 @@ _SCALARS: Final[dict[ValueKind, Callable[[str, Rule, bytes, Value], Any]]] = {
 
 
 def skip_values(body: bytes, position: int, count: int) -> int:
-    """Return where the last of `count` values ends, in a well-formed body."""
+    """Return the offset after the last of `count` values in a well-formed body."""
     for _ in range(count):
         position = value_end(body, position)
     return position

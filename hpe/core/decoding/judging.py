@@ -1,9 +1,10 @@
-"""What is wrong with bytes that are no acceptable request, and the answer that says so.
+"""Find out what is wrong with bytes that are not an acceptable request, and answer accordingly.
 
-Part of the deterministic core; pure functions. A library decodes what is good, because it is fast;
-what it refuses is judged here, byte by byte, so that the answer does not depend on it. Two kinds
-of faults: a well-formed array with a wrong field or type is answered and the connection goes on;
-anything else ends the connection. Source: protocol.md, "Frames" and "Error codes".
+Part of the deterministic core; pure functions. A library decodes good requests, because it is fast;
+what it refuses is judged here, byte by byte, so that the answer does not depend on the library.
+There are two kinds of faults: a well-formed array with a wrong field or type is answered and the
+connection goes on; anything else ends the connection. Source: protocol.md, "Frames" and "Error
+codes".
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
 
 
 class Undecodable(Exception):
-    """A body that is no acceptable request.
+    """The body is not an acceptable request.
 
-    `code` says which kind, `field` which field is wrong ("" for none), `request_id` is 0 where the
-    body has no usable one.
+    `code` is the error, `field` the wrong field ("" for none), `request_id` is 0 if the body has no
+    usable one.
     """
 
     def __init__(self, code: ErrorCode, request_id: int = 0, field: str = "") -> None:
@@ -39,27 +40,27 @@ class Undecodable(Exception):
 REQUEST_TABLES: Final = {
     type_number(message): rows_of(message) for message in (*QUERIES, *COMMANDS)
 }
-"""What clients may send to the core."""
+"""The requests that clients may send to the core."""
 
 INTERNAL_TABLES: Final = {type_number(message): rows_of(message) for message in INTERNAL}
-"""What the service itself sends to the core."""
+"""The requests that the service itself sends to the core."""
 
 LOGGED_TABLES: Final = {**REQUEST_TABLES, **INTERNAL_TABLES}
-"""What a log may have."""
+"""The requests that a log may contain."""
 
 CONTROL_TABLES: Final = {type_number(message): rows_of(message) for message in CONTROL}
-"""What clients may send to their connection."""
+"""The requests that clients may send to their connection."""
 
 
 def judge(body: bytes, tables: Mapping[int, Rows] = REQUEST_TABLES) -> Request:
-    """Read a body that a library refused, or say why it is no request.
+    """Read a body that the library refused, or raise the error that explains why.
 
     Args:
-        body: at most REQUEST_BYTES_MAX long, which bounds what this costs.
+        body: at most REQUEST_BYTES_MAX long, which bounds the cost.
         tables: the requests that are known here, by type number.
 
     Raises:
-        Undecodable: it is none.
+        Undecodable: the body is not a request.
     """
     if not body:
         raise Undecodable(ErrorCode.EMPTY_FRAME)
@@ -92,21 +93,21 @@ _ARRAY16: Final = 0xDC
 
 
 def _request_id(body: bytes, position: int) -> int:
-    """Read the request id that an error names, 0 where there is no usable one."""
+    """Return the request id for the error, 0 if there is no usable one."""
     value = read_value(body, position)
     usable = value.kind is ValueKind.INTEGER and 0 < value.number <= INT_MAX
     return value.number if usable else 0
 
 
 def decode_request(body: bytes, tables: Mapping[int, Rows] = REQUEST_TABLES) -> Request:
-    """Decode a body, checking every field.
+    """Decode a body and check every field.
 
     Args:
-        body: of a query or a command, or of what else `tables` has.
-        tables: what is known here: of the core's requests, not of a connection's.
+        body: a query or a command, or another request that `tables` has.
+        tables: the requests that are known here, by type number.
 
     Raises:
-        Undecodable: with the error that answers it.
+        Undecodable: the body is not a request; holds the error that answers it.
     """
     number = type_of(body)
     decoder = DECODERS[number] if number in tables else None
@@ -121,6 +122,6 @@ def decode_request(body: bytes, tables: Mapping[int, Rows] = REQUEST_TABLES) -> 
 
 
 def refusal(fault: Undecodable) -> tuple[bytes, bool]:
-    """Return the error that answers a body which is no request, and whether to go on after it."""
+    """Return the error that answers a body, and True if the connection goes on after it."""
     answer = error_body(fault.request_id, fault.code, field=fault.field)
     return answer, not ERROR_TRAITS[fault.code].fatal

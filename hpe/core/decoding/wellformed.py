@@ -1,9 +1,9 @@
 """What is well-formed MessagePack: one walk over the bytes, without a schema.
 
 Part of the deterministic core; pure functions. This module decides, not a library: a body is
-well-formed exactly when `value_end` returns. Values are read where they stand and nothing is
-built, so that hostile bytes cost no more than their length. Source: the MessagePack
-specification; protocol.md, "Frames", states what is narrower here.
+well-formed exactly if `value_end` returns. Values are read in place and nothing is built, so
+hostile bytes cost no more than their length. Source: the MessagePack specification; protocol.md,
+"Frames", says what is stricter here.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 DEPTH_MAX: Final = 8
-"""Arrays and maps inside each other. A request has two levels; the rest is room to grow."""
+"""Nesting of arrays and maps. A request has two levels; the rest is room to grow."""
 
 
 class ValueKind(IntEnum):
-    """What a MessagePack value is."""
+    """The kind of a MessagePack value."""
 
     NIL = 0
     BOOL = 1
@@ -35,12 +35,12 @@ class Malformed(Exception):
 
 
 class Value(NamedTuple):
-    """One value where it stands.
+    """One value and its place in the body.
 
-    `number` is the integer (0 or 1 for a bool), or how many elements an array has and how many
-    keys and values a map; 0 for the others. `start` to `end` are the bytes of a string's, a
-    binary's or an extension's content; for everything else `end` is where the value's header
-    ends: of a container the first element follows there.
+    `number` is the integer (0 or 1 for a bool), the number of elements of an array, or of keys and
+    values of a map; 0 for other kinds. `start` to `end` is the content of a string, a binary or an
+    extension; for every other kind `end` is the offset after the value's header, which is where a
+    container's first element begins.
     """
 
     kind: ValueKind
@@ -50,12 +50,12 @@ class Value(NamedTuple):
 
 
 class _Form(NamedTuple):
-    """What a first byte says: how the number or the length behind it is read."""
+    """The meaning of a first byte: how the number or the length after it is read."""
 
     kind: ValueKind
     reader: Struct | None
     fixed: int
-    """The number or length where the first byte holds it."""
+    """The number or length, if the first byte holds it."""
 
 
 _UNSIGNED: Final = tuple(Struct(f">{letter}") for letter in "BHIQ")
@@ -63,7 +63,7 @@ _SIGNED: Final = tuple(Struct(f">{letter}") for letter in "bhiq")
 
 
 def _forms() -> list[_Form | None]:
-    forms: list[_Form | None] = [None] * 256  # 0xc1 stays: it never stands for anything
+    forms: list[_Form | None] = [None] * 256  # 0xc1 stays None: it is never used
     for low in range(128):
         forms[low] = _Form(ValueKind.INTEGER, None, low)
     for low in range(32):
@@ -95,7 +95,7 @@ _WITH_CONTENT: Final = (ValueKind.STRING, ValueKind.BINARY, ValueKind.EXTENSION,
 
 
 def read_value(body: bytes, position: int) -> Value:
-    """Read the value at a position; of a container its header.
+    """Read the value at a position; of a container, its header.
 
     Raises:
         Malformed: no value begins there, or the body ends inside it, or it is a string that is
@@ -128,12 +128,12 @@ def read_value(body: bytes, position: int) -> Value:
 
 
 def value_end(body: bytes, position: int = 0) -> int:
-    """Return where the value at a position ends, with everything inside it.
+    """Return the offset after the value at a position, with everything inside it.
 
     Raises:
         Malformed: the value is not well-formed, or nested deeper than DEPTH_MAX.
     """
-    missing = [1]  # values still to come, per container that is open
+    missing = [1]  # for each open container, the number of values still to come
     while missing:
         if missing[-1] == 0:
             missing.pop()

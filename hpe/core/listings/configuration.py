@@ -1,6 +1,6 @@
 """The configuration as a logged command: what differs from the state, and how it is applied.
 
-Part of the deterministic core. At start the service compares its configuration with the
+Part of the deterministic core. At every start, the service compares its configuration with the
 recovered state and logs one `configure` with the differences; scale (decimals, atoms per lot
 and tick, the assets of a pair) never changes.
 """
@@ -25,7 +25,7 @@ from hpe.protocol.scale import is_decimal_scale
 
 
 def configuration_differences(exchange: Exchange, wanted: Configure) -> Configure | None:
-    """Return the `configure` that brings the state to a configuration; None when it is there.
+    """Return the `configure` that makes the state match a configuration, None if it matches.
 
     Raises:
         ConfigError: it would change the scale of something listed, or names unknown assets.
@@ -57,7 +57,7 @@ def configuration_differences(exchange: Exchange, wanted: Configure) -> Configur
 
 
 def _check_count(what: str, count: int, new: int, count_max: int) -> None:
-    """Refuse new listings beyond a limit; one below what is listed already refuses no others."""
+    """Refuse new listings beyond a limit; a limit below what is listed refuses nothing else."""
     if new and count + new > count_max:
         raise ConfigError(
             f"{what}_max: found {count_max}; allowed: at least {count + new}, the {what} that are "
@@ -87,7 +87,7 @@ def _instrument_differs(exchange: Exchange, wanted: InstrumentSetting) -> bool:
     if not is_decimal_scale(wanted.base_atoms_per_lot, wanted.quote_atoms_per_tick):
         raise ConfigError(
             f"instrument {wanted.symbol}: a tick of {wanted.quote_atoms_per_tick} / "
-            f"{wanted.base_atoms_per_lot} atoms is no finite decimal"
+            f"{wanted.base_atoms_per_lot} atoms is not a finite decimal"
         )
     _check_rates(exchange, wanted)
     listed = exchange.listings.instrument_named(wanted.symbol)
@@ -113,7 +113,7 @@ def _scale(exchange: Exchange, listed: Instrument) -> tuple[str, str, int, int]:
 
 
 def _limits(row: InstrumentSetting) -> dict[str, Any]:
-    """Return the fields that may change, without fees that the configuration leaves alone."""
+    """Return the fields that may change; not the fees, which `configure` may leave unchanged."""
     named = msgspec.structs.asdict(row)
     for name in ("symbol", "base", "quote", "base_atoms_per_lot", "quote_atoms_per_tick"):
         del named[name]
@@ -121,7 +121,7 @@ def _limits(row: InstrumentSetting) -> dict[str, Any]:
 
 
 def _rates(row: InstrumentSetting) -> FeeRates | None:
-    """Return the fees that the configuration names, None when it leaves them."""
+    """Return the fees that the configuration names, None if it names none."""
     if row.maker_fee_ppm is None or row.taker_fee_ppm is None:
         return None
     return rates_of(row.maker_fee_ppm, row.taker_fee_ppm)
@@ -135,7 +135,7 @@ def _settings(row: Configure) -> tuple[bool, int, int, int, int, PlaceLimits]:
 
 
 def _check_rates(exchange: Exchange, wanted: InstrumentSetting) -> None:
-    """Refuse rates that could meet others at the house's cost."""
+    """Refuse rates that, together with others in a trade, would cost the house money."""
     rates = _rates(wanted)
     if rates is None:
         return
@@ -182,7 +182,7 @@ def _list(exchange: Exchange, context: Context, row: InstrumentSetting) -> None:
 
 
 def _change(listed: Instrument, row: InstrumentSetting) -> None:
-    """Change limits of a listed instrument; its fees are set_common_rates'."""
+    """Change the limits of a listed instrument; set_common_rates changes its fees."""
     listed.price_min, listed.price_max = row.price_min, row.price_max
     listed.quantity_min, listed.quantity_max = row.quantity_min, row.quantity_max
     listed.notional_min, listed.notional_max = row.notional_min, row.notional_max

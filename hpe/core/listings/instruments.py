@@ -22,12 +22,12 @@ class Asset(msgspec.Struct, frozen=True, array_like=True):
     decimals: int
 
     def row(self) -> AssetRow:
-        """Return the asset as a list reply shows it."""
+        """Return the asset's row in a list reply."""
         return (self.asset_id, self.symbol, self.decimals)
 
 
 class Instrument(msgspec.Struct, array_like=True):
-    """One spot pair. Scale never changes; limits and fees may, by `configure` and `set_fees`.
+    """One spot pair. Its scale never changes; `configure` and `set_fees` may change the rest.
 
     notional in quote atoms = price_ticks x quantity_lots x quote_atoms_per_tick, exact.
     """
@@ -53,28 +53,28 @@ class Instrument(msgspec.Struct, array_like=True):
     interruption_ms: int = 0
 
     def row(self) -> InstrumentRow:
-        """Return the instrument as a list reply shows it."""
+        """Return the instrument's row in a list reply."""
         return InstrumentRow(*msgspec.structs.astuple(self))
 
 
 class Takers:
-    """Who listed what of one kind: user and key by id, and how much of it each user listed."""
+    """Who listed the entries of one kind: user and key by id, and how many each user listed."""
 
     def __init__(self) -> None:
         self._by_id: dict[int, tuple[int, Holder]] = {}
         self._counts: dict[int, int] = {}
 
     def __getitem__(self, number: int) -> tuple[int, Holder]:
-        """Return user and key that listed something."""
+        """Return the user and key that listed an entry."""
         return self._by_id[number]
 
     def add(self, number: int, user: int, holder: Holder) -> None:
-        """Note who listed something."""
+        """Note who listed an entry."""
         self._by_id[number] = user, holder
         self._counts[user] = self.count_of(user) + 1
 
     def remove(self, number: int) -> Holder:
-        """Forget it; return what its key holds."""
+        """Forget an entry; return the holder of its key."""
         user, holder = self._by_id.pop(number)
         self._counts[user] -= 1
         if not self._counts[user]:
@@ -82,14 +82,14 @@ class Takers:
         return holder
 
     def count_of(self, user: int) -> int:
-        """Return how much of it a user listed."""
+        """Return how many entries a user listed."""
         return self._counts.get(user, 0)
 
 
 class Listings:
     """All assets and instruments, by id and by symbol, and who listed them.
 
-    User 0 stands for the configuration. Ids are never used again, so they may have gaps.
+    User 0 stands for the configuration. Ids are never reused, so there may be gaps.
     """
 
     def __init__(self) -> None:
@@ -105,15 +105,15 @@ class Listings:
         self._pairs_of: dict[int, int] = {}
 
     def asset_named(self, symbol: str) -> Asset | None:
-        """Find an asset by symbol."""
+        """Return the asset with this symbol, or None."""
         return self._assets_by_symbol.get(symbol)
 
     def instrument_named(self, symbol: str) -> Instrument | None:
-        """Find an instrument by symbol."""
+        """Return the instrument with this symbol, or None."""
         return self._instruments_by_symbol.get(symbol)
 
     def instrument_of_pair(self, base: int, quote: int) -> Instrument | None:
-        """Find the first of the instruments that are listed for a pair of asset ids."""
+        """Return the first instrument that is listed for a pair of asset ids, or None."""
         found = self._instruments_by_pair.get((base, quote))
         return found[0] if found else None
 
@@ -124,7 +124,7 @@ class Listings:
         return asset
 
     def list_asset(self, asset: Asset, user: int, holder: Holder) -> None:
-        """List an asset; its id must be above all that there were."""
+        """List an asset; its id must be above all earlier ones."""
         assert asset.asset_id > self.last_asset_id
         self.last_asset_id = asset.asset_id
         self.assets[asset.asset_id] = asset
@@ -133,7 +133,7 @@ class Listings:
         holder.assets += 1
 
     def list_instrument(self, instrument: Instrument, user: int, holder: Holder) -> None:
-        """List an instrument; its id must be above all that there were."""
+        """List an instrument; its id must be above all earlier ones."""
         assert instrument.instrument_id > self.last_instrument_id
         self.last_instrument_id = instrument.instrument_id
         self.instruments[instrument.instrument_id] = instrument
@@ -145,13 +145,13 @@ class Listings:
         holder.instruments += 1
 
     def remove_asset(self, asset: Asset) -> None:
-        """Take an asset out of the list; no instrument needs it."""
+        """Remove an asset that no instrument needs."""
         del self.assets[asset.asset_id]
         del self._assets_by_symbol[asset.symbol]
         self.asset_takers.remove(asset.asset_id).assets -= 1
 
     def remove_instrument(self, instrument: Instrument) -> None:
-        """Take an instrument out of the list; of its pair the next one is found then."""
+        """Remove an instrument; its pair then leads to the next instrument, if there is one."""
         del self.instruments[instrument.instrument_id]
         del self._instruments_by_symbol[instrument.symbol]
         pair = instrument.base, instrument.quote
@@ -162,7 +162,7 @@ class Listings:
         self.instrument_takers.remove(instrument.instrument_id).instruments -= 1
 
     def pairs_of(self, asset_id: int) -> int:
-        """Count the instruments that need an asset."""
+        """Return the number of instruments that need an asset."""
         return self._pairs_of.get(asset_id, 0)
 
     def _count_pair(self, instrument: Instrument, more: int) -> None:
@@ -172,7 +172,7 @@ class Listings:
                 del self._pairs_of[asset_id]
 
     def check(self) -> None:
-        """Check ids, symbols and that every pair's assets exist."""
+        """Check ids and symbols, and that every pair's assets exist."""
         for listed, last_id in (
             (self.assets, self.last_asset_id),
             (self.instruments, self.last_instrument_id),

@@ -1,1 +1,1 @@
-"""Balances, what holds them, what fees take, and the commands that move them."""
+"""Balances, holds, fees, and the commands that move money."""

@@ -1,9 +1,9 @@
-"""Accounts: what every user has of every asset, and where it is bound.
+"""Accounts: what every user has of every asset, and how much of it is bound.
 
 Owns all money of the core. An account is (user, asset) with three amounts in atoms: available,
-reserved (by open orders) and held (by lock_balance). Amounts never go below zero, but for what is
-available to the house, and per asset the sum over all accounts equals deposits minus withdrawals;
-`check` proves both. Who may have an account is parties.py's. Part of the deterministic core.
+reserved (by open orders) and held (by lock_balance). No amount is ever negative, except the
+house's available; per asset, the sum over all accounts equals deposits minus withdrawals; `check`
+proves both. parties.py decides who may have an account. Part of the deterministic core.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ _by_user_and_asset: Final = attrgetter("user", "asset")
 class Account:
     """One user's amounts of one asset, in atoms; `named` is the part of held in named holds.
 
-    `touched`: it is among those that BalanceCache.take_changed looks at. `holder` is whose place
-    it takes.
+    `touched`: BalanceCache.take_changed will look at it. `holder` is charged for its place.
     """
 
     __slots__ = ("asset", "available", "held", "holder", "named", "reserved", "touched", "user")
@@ -41,33 +40,33 @@ class Account:
 
 
 class BalanceCache:
-    """Every account, and what came in and went out per asset.
+    """All accounts, and the net deposits per asset.
 
-    `accounts[user][asset]` is an account, `count` how many there are without the house's. Whoever
-    changes an account touches it before. Plain dicts: the two accounts of every order are looked up
-    here.
+    `accounts[user][asset]` is an account, `count` their number without the house's. Code that
+    changes an account calls `touch` first. Plain dicts, because the two accounts of every order are
+    looked up here.
     """
 
     def __init__(self) -> None:
         self.accounts: dict[int, dict[int, Account]] = {HOUSE_USER: {}}
         self.count = 0
-        self._count_of: dict[int, int] = {}  # accounts by asset, the house's too
-        # With what they had: available, reserved, held, named.
+        self._count_of: dict[int, int] = {}  # accounts by asset, including the house's
+        # With their former amounts: available, reserved, held, named.
         self._touched: list[tuple[Account, int, int, int, int]] = []
         self._net_deposits: dict[int, int] = {}
 
     def touch(self, account: Account) -> None:
-        """Note what an account has before it is changed, once per body."""
-        if not account.touched:  # the hottest callers look at this themselves
+        """Note an account's amounts before they change, once per body."""
+        if not account.touched:  # the hottest callers check this themselves
             account.touched = True
             self._touched.append(
                 (account, account.available, account.reserved, account.held, account.named)
             )
 
     def take_changed(self) -> list[Account]:
-        """Return the accounts that differ from the last time, but the house's, by user and asset.
+        """Return the accounts that changed since the last call, by user and asset; no house's.
 
-        One of an asset that was delisted since is among them, empty.
+        The accounts of an asset that was delisted meanwhile are included, empty.
         """
         touched, self._touched = self._touched, []
         changed = []
@@ -85,7 +84,7 @@ class BalanceCache:
         return changed
 
     def open(self, user: int, asset: int, holder: Holder) -> Account:
-        """Make an account of a user who has none of this asset."""
+        """Open an account for a user that has none of this asset."""
         account = self.accounts[user][asset] = Account(user, asset, holder)
         self._count_of[asset] = self._count_of.get(asset, 0) + 1
         if user != HOUSE_USER:
@@ -94,7 +93,7 @@ class BalanceCache:
         return account
 
     def is_needed(self, asset: int) -> bool:
-        """True if there is money of an asset. Cost: all users, if any has an account of it."""
+        """True if anyone has money of an asset. Cost: all users, if any has an account of it."""
         if asset not in self._count_of:
             return False
         return any(
@@ -104,7 +103,7 @@ class BalanceCache:
         )
 
     def close(self, asset: int) -> None:
-        """Forget an asset of which there is no money, with its accounts. Cost: as `is_needed`."""
+        """Remove an asset's accounts, which must be empty. Cost: as `is_needed`."""
         self._net_deposits.pop(asset, None)
         if self._count_of.pop(asset, 0):
             for user, accounts in self.accounts.items():
@@ -118,33 +117,33 @@ class BalanceCache:
         return len(self.accounts) if asset in self._count_of else 0
 
     def house(self, asset: int) -> Account:
-        """Return the house's account, opened when it is new."""
+        """Return the house's account; opens it if necessary."""
         account = self.accounts[HOUSE_USER].get(asset)
         return account or self.open(HOUSE_USER, asset, NOBODY)
 
     def peek(self, user: int, asset: int) -> Account:
-        """Return the account for reading only; a missing one reads as empty and is not opened."""
+        """Return an account for reading only; a missing one reads as empty and is not opened."""
         accounts = self.accounts.get(user)
         account = accounts.get(asset) if accounts else None
         return account or Account(user, asset)
 
     def deposit_refusal(self, asset: int, amount: int) -> RejectReason:
-        """Return the reason if a deposit is too much: an asset's total stays within AMOUNT_MAX.
+        """Return the reject reason if a deposit would take an asset's total beyond AMOUNT_MAX.
 
-        With conservation that bound keeps every account and every sum of two within 64 bits.
+        With conservation, this bound keeps every account and every sum of two within 64 bits.
         """
         too_much = amount > AMOUNT_MAX - self._net_deposits.get(asset, 0)
         return RejectReason.DEPOSIT_LIMIT if too_much else RejectReason.NONE
 
     def deposit(self, user: int, asset: int, amount: int) -> None:
-        """Credit available; it is not too much, and the account is there."""
+        """Credit available money; the amount was checked and the account exists."""
         self._net_deposits[asset] = self._net_deposits.get(asset, 0) + amount
         account = self.accounts[user][asset]
         self.touch(account)
         account.available += amount
 
     def withdraw(self, user: int, asset: int, amount: int) -> RejectReason:
-        """Debit available."""
+        """Debit available money."""
         account = self.peek(user, asset)
         if account.available < amount:
             return RejectReason.INSUFFICIENT_FUNDS
@@ -154,7 +153,7 @@ class BalanceCache:
         return RejectReason.NONE
 
     def lock(self, user: int, asset: int, amount: int) -> RejectReason:
-        """Move available to held."""
+        """Move available money to held."""
         account = self.peek(user, asset)
         if account.available < amount:
             return RejectReason.INSUFFICIENT_FUNDS
@@ -164,7 +163,7 @@ class BalanceCache:
         return RejectReason.NONE
 
     def unlock(self, user: int, asset: int, amount: int) -> RejectReason:
-        """Move held back to available; what orders and named holds bind is out of its reach."""
+        """Move held money back to available, but nothing that orders or named holds bind."""
         account = self.peek(user, asset)
         if account.held - account.named < amount:
             return RejectReason.INSUFFICIENT_HOLD
@@ -174,7 +173,7 @@ class BalanceCache:
         return RejectReason.NONE
 
     def transfer(self, user: int, asset: int, amount: int, to_user: int) -> None:
-        """Move available money, which is there, to another user's account, which is there too."""
+        """Move available money to another user's account; both accounts and the money exist."""
         account, payee = self.accounts[user][asset], self.accounts[to_user][asset]
         self.touch(account)
         self.touch(payee)
@@ -182,21 +181,21 @@ class BalanceCache:
         payee.available += amount
 
     def net_deposits(self) -> dict[int, int]:
-        """Deposits minus withdrawals per asset, in atoms."""
+        """Return deposits minus withdrawals per asset, in atoms."""
         return dict(sorted(self._net_deposits.items()))
 
     def rows(self) -> Iterator[Account]:
-        """Walk every account, sorted by user and asset: equal states give equal rows."""
+        """Yield every account, sorted by user and asset: equal states give equal rows."""
         for _, accounts in sorted(self.accounts.items()):
             for _, account in sorted(accounts.items()):
                 yield account
 
     def restore_net_deposits(self, asset: int, amount: int) -> None:
-        """Take over a dumped sum; accounts are taken over in place."""
+        """Set an asset's net deposits from a dump; accounts are restored in place."""
         self._net_deposits[asset] = amount
 
     def check(self, reserved_by_orders: dict[tuple[int, int], int]) -> None:
-        """Prove conservation, signs, and that reserved is exactly what open orders reserve.
+        """Check conservation, signs, and that accounts reserve exactly what open orders need.
 
         Args:
             reserved_by_orders: (user, asset) -> atoms, summed over all open orders.

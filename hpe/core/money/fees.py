@@ -1,7 +1,7 @@
 """Fees: which rates an order gets.
 
 Part of the deterministic core; values and one small registry. Rates are parts per million of a
-fill's notional, in the quote asset, for both sides; what they come to is wide.py's. Source:
+fill's notional, in the quote asset, for both sides; wide.py computes the amounts. Source:
 protocol.md, "Fees and reservations".
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 
 class FeeRates(msgspec.Struct, frozen=True, gc=False):
-    """What one order pays, in ppm. `worst` is the most that any of its fills can cost."""
+    """The rates of one order, in ppm. `worst` is the most that any of its fills can cost."""
 
     maker: int
     taker: int
@@ -21,12 +21,12 @@ class FeeRates(msgspec.Struct, frozen=True, gc=False):
 
 
 def rates_of(maker_ppm: int, taker_ppm: int) -> FeeRates:
-    """Make the rates of new orders; a negative maker rate is a rebate."""
+    """Return the rates for new orders; a negative maker rate is a rebate."""
     return FeeRates(maker_ppm, taker_ppm, max(maker_ppm, taker_ppm, 0))
 
 
 class FeeSchedule:
-    """The rates of one instrument: those of everybody, and those of single users."""
+    """The rates of one instrument: the common ones, and those of individual users."""
 
     __slots__ = ("common", "own")
 
@@ -40,6 +40,6 @@ class FeeSchedule:
 
 
 def can_go_below_zero(rates: Iterable[FeeRates]) -> bool:
-    """True if two of these could meet in a trade that costs the house money."""
+    """True if two of these rates could meet in a trade that costs the house money."""
     every = list(rates)
     return min(each.maker for each in every) + min(each.taker for each in every) < 0

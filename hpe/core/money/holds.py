@@ -1,7 +1,7 @@
-"""Named holds: money that a user's side has bound under an id of its own.
+"""Named holds: held money with an id of its own.
 
-Part of the deterministic core. A hold's amount is in its account's `held` and `named`; it can be
-paid out in parts (captured), given back in parts (released), and expires by itself.
+Part of the deterministic core. A hold's amount is in its account's `held` and `named`. Parts of it
+can be paid out (captured) or given back (released), and it may expire.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Hold(msgspec.Struct, gc=False):
-    """What is left of one hold, in atoms; `expires_ns` 0: never. `holder`: whose place it takes."""
+    """What remains of a hold, in atoms; `expires_ns` 0: never. `holder` has its place."""
 
     asset: int
     amount: int
@@ -48,7 +48,7 @@ class Holds:
         self._count = 0
 
     def find(self, user: int, hold_id: int) -> Hold | None:
-        """Find a live hold of a user."""
+        """Return a live hold of a user, or None."""
         mine = self._holds.get(user)
         return mine.get(hold_id) if mine is not None else None
 
@@ -72,7 +72,7 @@ class Holds:
         return no
 
     def restore(self, user: int, hold_id: int, hold: Hold) -> None:
-        """File a hold whose money is bound already."""
+        """Add a hold from a dump; its money is already held."""
         mine = self._holds.get(user)
         if mine is None:
             mine = self._holds[user] = SortedDict()
@@ -83,7 +83,7 @@ class Holds:
             self._timers.add((hold.expires_ns, HOLD, user, hold_id))
 
     def pay(self, user: int, hold_id: int, hold: Hold, amount: int, to_user: int) -> None:
-        """Pay out of a hold into an account that is there; at 0 the hold is gone."""
+        """Pay from a hold into an existing account; an empty hold is removed."""
         account = self._balances.accounts[user][hold.asset]
         payee = self._balances.accounts[to_user][hold.asset]
         self._balances.touch(account)
@@ -98,7 +98,7 @@ class Holds:
             self._forget(user, hold_id)
 
     def expire(self, user: int, hold_id: int) -> None:
-        """Release what is left of a hold."""
+        """Release what remains of a hold."""
         hold = self._holds[user][hold_id]
         self.pay(user, hold_id, hold, hold.amount, user)
 
@@ -110,7 +110,7 @@ class Holds:
         self._count -= 1
 
     def of(self, user: int, after: int = 0) -> Iterator[HoldRow]:
-        """Walk the holds of a user with ids above `after`, by ascending id."""
+        """Yield the holds of a user with ids above `after`, by ascending id."""
         mine = self._holds.get(user)
         if mine is not None:
             for hold_id in mine.irange(after, inclusive=(False, True)):
@@ -128,7 +128,7 @@ class Holds:
         return self._holds[user][hold_id].holder.key
 
     def holders(self) -> list[Holder]:
-        """Return whose place each hold takes."""
+        """Return the holder of each hold's place."""
         return [hold.holder for mine in self._holds.values() for hold in mine.values()]
 
     def due(self) -> list[Due]:
@@ -140,7 +140,7 @@ class Holds:
         ]
 
     def check(self) -> None:
-        """Check that accounts hold under names exactly what the holds say."""
+        """Check that the accounts' named amounts are exactly what the holds say."""
         named: dict[tuple[int, int], int] = {}
         for user, (hold_id, asset, amount, _) in self.rows():
             if amount <= 0:

@@ -1,7 +1,7 @@
 """Money commands: deposits, withdrawals, transfers, locks and named holds.
 
-Part of the deterministic core. Every reject is tested in the order in which protocol.md lists
-it and changes nothing. The movements themselves are balances.py's and holds.py's.
+Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
+rejected command changes nothing. balances.py and holds.py move the money.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from hpe.protocol.money import (
 )
 
 _Move = Callable[[int, int, int], No]
-"""(user, asset, amount) -> why not: one movement of money."""
+"""(user, asset, amount) -> reject or NONE: one movement of money."""
 
 _MoneyCommand = Deposit | Withdraw | LockBalance | UnlockBalance | Transfer
 
 
 class Treasury:
-    """Carries out money commands on one exchange."""
+    """Executes money commands on one exchange."""
 
     def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
@@ -67,11 +67,11 @@ class Treasury:
         return self._move(context, command, WithdrawResponse, self._balances.withdraw)
 
     def unlock_balance(self, context: Context, command: UnlockBalance) -> LockResponse:
-        """Move what is held without a name to available."""
+        """Move money that is held without a name to available."""
         return self._move(context, command, UnlockResponse, self._balances.unlock)
 
     def lock_balance(self, context: Context, command: LockBalance) -> LockResponse:
-        """Move available to held, under a name or without one."""
+        """Move available money to held, with or without a name."""
         self._exchange.expiry.end_named_hold(context, command.user or context.user, command.hold_id)
         if not command.hold_id:
             if command.expires_ns:
@@ -112,7 +112,7 @@ class Treasury:
     def _move(
         self, context: Context, command: _MoneyCommand, response: type[LockResponse], move: _Move
     ) -> LockResponse:
-        """Carry out one movement and answer with the account afterwards."""
+        """Carry out one movement; answer with the account afterwards."""
         if command.asset not in self._assets:
             return self._answer(context, command, response, RejectReason.UNKNOWN_ASSET)
         no = move(command.user or context.user, command.asset, command.amount)
@@ -137,7 +137,7 @@ class Treasury:
         )
 
     def capture_hold(self, context: Context, command: CaptureHold) -> HoldResponse:
-        """Pay out of a named hold."""
+        """Pay from a named hold."""
         return self._pay_out(
             context, command, HoldResponse, HoldChange.CAPTURED, command.amount, command.to_user
         )
@@ -158,7 +158,7 @@ class Treasury:
         amount: int,
         to_user: int,
     ) -> HoldResponse:
-        """Pay part of a hold (0: all of it) to a user and answer with what is left."""
+        """Pay part of a hold (0: all of it) to a user; answer with what remains."""
         owner, hold_id = command.user or context.user, command.hold_id
         self._exchange.expiry.end_named_hold(context, owner, hold_id)
         sequence, hold = context.sequence, self._holds.find(owner, hold_id)

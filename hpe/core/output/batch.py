@@ -1,4 +1,4 @@
-"""What a batch gives, while it is being executed: replies, reports, groups to log, trades.
+"""The output of a batch while it is being executed: replies, reports, logged groups, trades.
 
 Part of the deterministic core; made and read by the reference core within one `apply`.
 """
@@ -38,11 +38,11 @@ MAY_COST_MUCH: Final = (
     SubmitOrder, ReplaceOrder, SubmitOco, Uncross, MassCancel, SetFees, DelistAsset,
     DelistInstrument,
 )  # fmt: skip
-"""What a batch that has done enough does not execute any more."""
+"""Commands that a full batch does not execute any more."""
 
 
 class SnapshotBody(msgspec.Struct):
-    """One snapshot of a batch: how many rows it has at most, and later its bytes."""
+    """One snapshot of a batch: the most rows that it may have, and later its bytes."""
 
     rows: int
     body: bytes = b""
@@ -50,17 +50,17 @@ class SnapshotBody(msgspec.Struct):
 
 
 class BatchWork:
-    """What one batch has given so far.
+    """The output of one batch so far.
 
-    `begun` turns true with the first command: before it there is nothing to log. `full` turns
-    true when commands have traded and searched enough: those that remain and may cost much are
-    refused as busy. `effort` counts that, as far as it has been reported. `careful` is true when it
-    is full, or something is unfinished: some commands have to wait then.
+    `begun` becomes true with the first command: before it there is nothing to log. `full` becomes
+    true when commands have traded and searched enough: later commands that may cost much are
+    refused as busy. `effort` counts that, as far as it has been reported. `careful` is true if the
+    batch is full or something is unfinished: then some commands have to wait.
     `digested` are the bodies that the output digest covers, in order. `private` has the reports
-    of each user, with the number of the first. `subscribes` are those whose reply has a place
-    (connection, list, index) and waits for the end of the batch; `snapshots` what they asked for:
-    (instrument, channel, depth). `idle` and `idle_cancels` are those of Progress, for the run that
-    is being executed.
+    of each user, with the number of the first. `subscribes` have a reserved place for their reply
+    (connection, list, index), which is made at the end of the batch; `snapshots` are what they ask
+    for: (instrument, channel, depth). `idle` and `idle_cancels` are those of Progress, for the
+    current run.
     """
 
     __slots__ = (
@@ -105,12 +105,12 @@ class BatchWork:
                 self.idle += 1
 
     def advance(self, connection: int, highest_id: int) -> None:
-        """Note that a run is executed."""
+        """Note that a run has been executed."""
         self.progress.append(Progress(connection, highest_id, self.idle, self.idle_cancels))
         self.idle = self.idle_cancels = 0
 
     def report(self, user: int, private_sequence: int, body: bytes) -> None:
-        """Note one private report."""
+        """Add one private report."""
         self.digested.append(body)
         mine = self.private.get(user)
         if mine is None:
@@ -119,7 +119,7 @@ class BatchWork:
             mine[1].append(body)
 
     def log(self, session_id: int, user: int, frames: bytes) -> None:
-        """Note executed frames for the log; neighbors of one session share a group."""
+        """Add executed frames to the log body; neighbors of one session share a group."""
         if self.groups and self.groups[-1][0] == session_id:
             self.groups[-1][2].append(frames)
         else:
@@ -133,7 +133,7 @@ class BatchWork:
         market: list[tuple[int, int, bytes]],
         late: bool,
     ) -> Output:
-        """Join everything into the batch's output and its log body."""
+        """Return the batch's output and its log body."""
         body = b""
         if self.begun:
             groups = [(session, user, b"".join(frames)) for session, user, frames in self.groups]
@@ -163,7 +163,7 @@ class BatchWork:
 def _private_rows(
     user: int, first: int, reports: list[bytes], count_max: int
 ) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield (user, first, last, frame) of a batch's reports, put together from their bodies."""
+    """Yield (user, first, last, frame) of a batch's reports, assembled from their bodies."""
     for start in range(0, len(reports), count_max):
         part = reports[start : start + count_max]
         begin, end = first + start, first + start + len(part) - 1
@@ -173,7 +173,7 @@ def _private_rows(
 
 
 def trades_of(event: Event) -> list[Trade]:
-    """Return the log's rows of what an event traded: in an uncross the buyer stands as taker."""
+    """Return the log's rows of an event's trades; in an uncross, the buyer counts as the taker."""
     if isinstance(event, Match):
         instrument_id = event.taker.instrument_id
         taker_id = event.taker.order_id

@@ -1,10 +1,10 @@
-"""Market data: what one batch changed in the books that somebody watches.
+"""Market data: what one batch changed in the books that have subscribers.
 
-Part of the deterministic core, but no part of its state: it is told with every batch what is
-wanted, reads the books and never changes an outcome. Everything is encoded once per batch,
-whoever receives it. A watched book records its changes in order (orderbook.py); the levels that
-changed, the best prices and the checksum are read off the book when the batch is over. Snapshots
-are snapshots.py's. Source: protocol.md, "Market data".
+Part of the deterministic core, but not of its state: every batch says what is wanted; this module
+reads the books and never changes an outcome. Everything is encoded once per batch, however many
+receive it. A watched book records its changes in order (orderbook.py); the levels that changed,
+the best prices and the checksum are read from the book when the batch is over. snapshots.py makes
+the snapshots. Source: protocol.md, "Market data".
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _CHECKED: Final = Struct(f">{4 * CHECKSUM_LEVELS}q")
 
 
 def checksum(book: OrderBook) -> int:
-    """Return the CRC-32 of the best levels: what a maintained book proves itself by."""
+    """Return the CRC-32 of the best levels, with which a maintained book verifies itself."""
     numbers: list[int] = []
     for ladder in (book.bids, book.asks):
         rows = [(level.price, level.quantity) for level in islice(ladder.levels(), CHECKSUM_LEVELS)]
@@ -50,10 +50,10 @@ def checksum(book: OrderBook) -> int:
 
 
 class _Watched:
-    """One book that somebody watches, and how it was when the batch began.
+    """A book that has subscribers, and its state when the batch began.
 
-    `record` is what the book's ladders append their changes to; `notice` is called before the
-    first of them, so that a batch costs nothing for the books that it does not change.
+    The book's ladders append their changes to `record`; `notice` is called before the first one, so
+    that a batch costs nothing for books that it does not change.
     """
 
     __slots__ = (
@@ -82,13 +82,13 @@ class _Watched:
         self.want(mask)
 
     def notice(self) -> None:
-        """Hear that the book changes: it is looked at when the batch is over."""
+        """Note that the book changes, so that it is read when the batch is over."""
         if not self.is_changed:
             self.is_changed = self.indicative_stale = True
             self._changed.append(self)
 
     def append(self, row: BookChangeRow) -> None:
-        """Take the first change of a batch; the others go straight to the record."""
+        """Add the first change of a batch; later ones go straight to the record."""
         self.notice()
         self.book.watch(self.record, self.notice)
         self.record.append(row)
@@ -104,7 +104,7 @@ class _Watched:
 
     @property
     def is_late(self) -> bool:
-        """True if the indicative price waits to be found anew."""
+        """True if the indicative price must be computed again."""
         told = self.indicative_known or is_too_deep(self.book, self.limits)
         return told and self.indicative_stale and self.in_call and self.wants(Channel.STATUS)
 
@@ -114,9 +114,9 @@ class _Watched:
         return self.book.status is InstrumentStatus.CALL_AUCTION
 
     def want(self, mask: int) -> None:
-        """Follow other channels; those that are new begin with the book as it is.
+        """Change the channels; new ones begin with the book as it is.
 
-        Where many levels cross the snapshot finds what an uncross would do: a subscriber pays.
+        If many levels cross, the snapshot computes the indicative price: the subscriber pays.
         """
         new, self.mask = mask & ~self.mask, mask
         if new & _bit(Channel.BEST):
@@ -128,12 +128,12 @@ class _Watched:
             self.status = status_row(self.book, self.indicative)
 
     def forget_indicative(self) -> None:
-        """Drop the indicative price: there is no call, or nobody was told."""
+        """Drop the indicative price: there is no call, or no subscriber was told."""
         self.indicative, self.indicative_due_ns = NO_CLEARING, 0
         self.indicative_known, self.indicative_stale = False, True
 
     def find_indicative(self, time_ns: int) -> None:
-        """Find what an uncross would do now, and say when it may be found again."""
+        """Compute what an uncross would do now, and set when it may be computed again."""
         if not self.in_call:
             self.forget_indicative()
             return
@@ -144,20 +144,20 @@ class _Watched:
             self.indicative_due_ns = time_ns + levels * self.limits.indicative_ns_per_level
 
     def put_off(self, time_ns: int) -> None:
-        """Leave finding it for the first time to a batch that has nothing else to do, or later."""
+        """Leave computing it for the first time to a later batch or to one without other work."""
         self.notice()
         levels = crossing_levels(self.book)
         self.indicative_due_ns = time_ns + levels * self.limits.indicative_ns_per_level
 
     def is_due(self, time_ns: int) -> bool:
-        """True if what an uncross would do is to be found anew with a batch of this time."""
+        """True if a batch at this time is to compute what an uncross would do."""
         if not self.indicative_stale or time_ns < self.indicative_due_ns:
             return False
         asked = self.indicative_known or self.indicative_due_ns > 0
         return asked or not is_too_deep(self.book, self.limits)
 
     def wants(self, channel: Channel) -> bool:
-        """True if somebody subscribed to a channel."""
+        """True if a channel has subscribers."""
         return self.mask & _bit(channel) > 0
 
 
@@ -179,22 +179,22 @@ def _status_of(wanted: bytes) -> frozenset[int]:
 
 
 class MarketFeed:
-    """Follows the books that are wanted and encodes their updates."""
+    """Follows the wanted books and encodes their updates."""
 
     def __init__(self, books: dict[int, OrderBook], limits: Limits) -> None:
         self.books = books
         self.limits = limits
         self._wanted = b""
-        self._books_seen = 0  # what is wanted may come to exist
+        self._books_seen = 0  # a wanted instrument may be listed later
         self._watched: dict[int, _Watched] = {}
         self._changed: list[_Watched] = []
         self._ended: list[int] = []
-        # Instruments whose status nobody wanted in the batch before.
+        # Instruments whose status had no subscriber in the batch before.
         self._status_begins = _NONE
 
     @property
     def late(self) -> bool:
-        """True if subscribers were told of what an uncross would do before the book changed."""
+        """True if subscribers know an indicative price from before the book changed."""
         return any(watched.is_late for watched in self._changed)
 
     @property
@@ -203,7 +203,7 @@ class MarketFeed:
         return bool(self._watched or self._ended)
 
     def watch(self, wanted: bytes) -> None:
-        """Take over what is wanted from now on; see contract.py for its form."""
+        """Set what is wanted from now on; see contract.py for its form."""
         self._status_begins = _NONE
         if wanted == self._wanted and len(self.books) == self._books_seen:
             return
@@ -227,14 +227,14 @@ class MarketFeed:
             self._changed.remove(gone)
 
     def delisted(self, instrument_id: int) -> None:
-        """End the market data of an instrument that is gone."""
-        self._books_seen = -1  # another may be there instead
+        """End the market data of an instrument that was delisted."""
+        self._books_seen = -1  # another book may have taken its place
         if instrument_id in self._watched:
             self._leave(instrument_id)
             self._ended.append(instrument_id)
 
     def indicative(self, book: OrderBook, time_ns: int) -> Clearing:
-        """Return what subscribers were told an uncross would do; found now if there are none."""
+        """Return the indicative price that subscribers know; computed now if there are none."""
         watched = self._watched.get(book.instrument.instrument_id)
         if watched is not None and watched.wants(Channel.STATUS):
             if watched.in_call and not watched.indicative_known:
@@ -248,14 +248,14 @@ class MarketFeed:
         return clearing(book) if in_call else NO_CLEARING
 
     def follows_status(self, book: OrderBook) -> bool:
-        """True if somebody wanted its indicative price before this batch, and has paid for it."""
+        """True if its status already had a subscriber before this batch, which has paid for it."""
         instrument_id = book.instrument.instrument_id
         watched = self._watched.get(instrument_id)
         wanted = watched is not None and watched.wants(Channel.STATUS)
         return wanted and instrument_id not in self._status_begins
 
     def note(self, event: Event) -> None:
-        """Take the trades of an event."""
+        """Add the trades of an event."""
         if isinstance(event, Match):
             watched = self._watched.get(event.taker.instrument_id)
             if watched is not None:
@@ -272,13 +272,13 @@ class MarketFeed:
                 ]
 
     def note_dead(self) -> None:
-        """Mark indicative prices stale where orders are dead: time alone changed them."""
+        """Mark indicative prices stale where orders have died: time alone changed them."""
         for watched in self._watched.values():
             if watched.wants(Channel.STATUS) and watched.book.dead_ns():
                 watched.notice()
 
     def make_up(self, time_ns: int) -> list[tuple[int, int, bytes]]:
-        """Return the rows of what was late, in a batch that changes nothing; see `updates`."""
+        """Return the rows that were late, in a batch that changes nothing; see `updates`."""
         late, self._changed[:] = sorted(self._changed, key=_instrument_of), []
         room = self.limits.made_up_levels
         for watched in late:
@@ -295,8 +295,7 @@ class MarketFeed:
     def updates(self, time_ns: int) -> list[tuple[int, int, bytes]]:
         """Return (instrument, channel, frames) of everything that the batch changed, sorted.
 
-        Channel 0 stands for all channels of an instrument that is delisted, of which nothing
-        more comes.
+        Channel 0 stands for all channels of an instrument that was delisted; nothing more follows.
         """
         rows = [(instrument_id, 0, b"") for instrument_id in self._ended]
         self._ended.clear()
@@ -315,7 +314,7 @@ class MarketFeed:
 
 
 def _updates(watched: _Watched, time_ns: int) -> Iterator[tuple[Channel, Iterator[MarketUpdate]]]:
-    """Yield the updates of each channel that is wanted and has any."""
+    """Yield the updates of each wanted channel that has any."""
     changed = bool(watched.record)
     if changed and watched.wants(Channel.BEST):
         yield Channel.BEST, _best_updates(watched, time_ns)
@@ -337,7 +336,7 @@ def _best_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
 
 
 def _levels_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
-    """Yield the levels that changed, in parts: each but the last takes one number per row."""
+    """Yield the levels that changed, in parts; each except the last takes one number per row."""
     book, first = watched.book, watched.sequence + 1
     prices: tuple[set[int], set[int]] = (set(), set())
     for _, side, _, price, _ in watched.record:
@@ -394,7 +393,7 @@ def _status_updates(watched: _Watched, time_ns: int) -> Iterator[MarketUpdate]:
 
 
 def best_row(book: OrderBook) -> tuple[int, int, int, int]:
-    """Return best bid and ask with what they show, 0 where a side is empty."""
+    """Return the best bid and ask with their shown quantities, 0 for an empty side."""
     bid, ask = book.bids.best, book.asks.best
     return (
         bid.price if bid is not None else 0,
@@ -405,6 +404,6 @@ def best_row(book: OrderBook) -> tuple[int, int, int, int]:
 
 
 def status_row(book: OrderBook, indicative: Clearing) -> tuple[int, ...]:
-    """Return the fields of a status update from the status on."""
+    """Return the fields of a status update, from `status` on."""
     band = book.band() if book.instrument.band_ppm else (0, 0)
     return (int(book.status), book.last_price, *band, *indicative)

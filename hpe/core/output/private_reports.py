@@ -1,10 +1,10 @@
 """Private reports: what happened to a user's orders, holds and accounts, numbered per user.
 
-Part of the deterministic core. Every event is counted whether somebody listens or not, so the
-counters are state and hashed. A fill makes two reports, the taker's first (the buyer's in an
-uncross). Fills of the taker and what else a command did to orders of its user, beside what its
-response says, carry its request id: they are also sent on its connection, directly before the
-response. Accounts that a batch changed are reported once, as they are at its end.
+Part of the deterministic core. Every event is counted, whether or not anyone subscribed, so the
+counters are state and hashed. A fill makes two reports, the taker's first (in an uncross, the
+buyer's). Fills of the taker, and whatever a command did to orders of its user beyond its
+response, carry its request id: they are also sent on its connection, directly before the response.
+Accounts that a batch changed are reported once, as they are at its end.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NO_FRAMES: Final[list[bytes]] = []
 
 
 class PrivateFeed:
-    """Counts and makes the reports of every user; fills also go to the kept ones."""
+    """Numbers and makes the reports of every user; also keeps the fills for queries."""
 
     def __init__(self, orders: OrderIndex) -> None:
         self._orders = orders
@@ -56,8 +56,8 @@ class PrivateFeed:
     def report(self, event: Event, sequence: int, time_ns: int, work: BatchWork) -> list[bytes]:
         """Report everything in an event, in order.
 
-        Orders that are accepted, canceled or replaced are most of what happens, and reported in
-        line; a tuple gives the bytes of an OrderReport in half the time.
+        Orders that are accepted, canceled or replaced are the most frequent events, and reported
+        inline; a tuple encodes to an OrderReport in half the time.
 
         Returns:
             The frames of those reports that also go to the connection of the command.
@@ -101,11 +101,11 @@ class PrivateFeed:
     def _reports(
         self, event: Event, sequence: int, time_ns: int
     ) -> list[tuple[int, PrivateReport]]:
-        """Make (user, report) of everything in an event, in order."""
+        """Yield (user, report) of everything in an event, in order."""
         made: list[tuple[int, PrivateReport]] = []
         if isinstance(event, Match):
             done = 0
-            for prevented in event.prevented:  # each where it happened among the fills
+            for prevented in event.prevented:  # each in its place among the fills
                 self._fills(event, done, prevented.fills_before, sequence, time_ns, made)
                 self._prevented(event, prevented, sequence, time_ns, made)
                 done = prevented.fills_before
@@ -122,7 +122,7 @@ class PrivateFeed:
     def report_accounts(
         self, changed: Iterable[Account], sequence: int, time_ns: int, work: BatchWork
     ) -> None:
-        """Report the accounts that a batch changed, behind everything else that it reports."""
+        """Report the accounts that a batch changed, after all its other reports."""
         for account in changed:
             user = account.user
             report = BalanceReport(
@@ -229,13 +229,13 @@ class PrivateFeed:
                 self._orders.remember_fill(order.user, report)
 
     def check(self) -> None:
-        """Check that whoever got reports is a user: the counters stand in the users' rows."""
+        """Check that everyone with reports is a user: the counters are in the users' rows."""
         for user in self._sequences:
             if user not in self._orders.users:
                 raise InvariantViolation(f"user {user} has reports and is none")
 
     def restore(self, user: int, sequence: int) -> None:
-        """Take over a dumped counter."""
+        """Set a counter from a dump."""
         self._sequences[user] = sequence
 
 

@@ -2,13 +2,13 @@
 
 Owns the kept reports and each user's last private sequence; used in the Trio loop by the
 dispatcher (put) and by writers (read), and by recovery before the loop serves. Guarantees: a put
-costs O(1); the newest `reports_max` reports of all users together are there, or a little more, as
-whole segments are forgotten; what is read is the user's reports in order, none missing, or
-Overrun. Relies on being given each user's reports in order, in whole private_update frames.
+costs O(1); at least the newest `reports_max` reports of all users together are kept (slightly more,
+because whole segments are forgotten); a read returns the user's reports in order, none missing, or
+raises Overrun. Relies on getting each user's reports in order, in whole private_update frames.
 
-Frames lie end to end in segments of CHUNKS_PER_SEGMENT: keeping one costs 44 bytes (measured)
-beside its own, where a bytes object and a tuple would cost 200. Chunks (the frames) are numbered
-from the start of the service; a user's index holds the numbers of its chunks, ascending:
+Frames are stored end to end in segments of CHUNKS_PER_SEGMENT: keeping one costs 44 bytes
+(measured) beyond its own, where a bytes object and a tuple would cost 200. Chunks (the frames) are
+numbered from the start of the service; a user's index has the numbers of its chunks, ascending:
 
     index of a user      3, 64, 70          (array of 64 bits)
     segments             [0..63] [64..127]  each: bytes, end of each chunk in them, user, first
@@ -31,12 +31,12 @@ from hpe.protocol.limits import PRIVATE_RING_REPORTS
 from hpe.protocol.reports import PrivateUpdate
 
 CHUNKS_PER_SEGMENT: Final = 64
-"""Few, as a chunk may hold 4,096 reports and segments are forgotten whole; enough to spread the
-fixed cost of a segment (about 600 bytes)."""
+"""Few, because a chunk may hold 4,096 reports and segments are forgotten whole; enough to spread
+the fixed cost of a segment (about 600 bytes)."""
 
 
 class Overrun(HpeError):
-    """Reports after the position asked for were forgotten; `oldest` is where reading can start."""
+    """Reports after the requested position were forgotten; reading can start at `oldest`."""
 
     def __init__(self, user: int, after: int, oldest: int) -> None:
         super().__init__(REPORTS_OVERRUN.text.format(user=user, after=after, oldest=oldest))
@@ -46,7 +46,7 @@ class Overrun(HpeError):
 class _Sliced(
     msgspec.Struct, array_like=True, frozen=True, tag=type_number(PrivateUpdate), gc=False
 ):
-    """A private_update whose reports stay bytes."""
+    """A private_update whose reports are kept as bytes."""
 
     request_id: int
     flags: int
@@ -73,7 +73,7 @@ class _Segment:
         self.reports = 0
 
     def put(self, user: int, first: int, last: int, frame: bytes) -> None:
-        """Take a chunk in."""
+        """Add a chunk."""
         self.frames += frame
         self.ends.append(len(self.frames))
         self.users.append(user)
@@ -85,7 +85,7 @@ class _Segment:
         return len(self.ends) >= CHUNKS_PER_SEGMENT
 
     def freeze(self) -> None:
-        """Give back what was allocated for growing."""
+        """Free the memory that was allocated for growing."""
         self.frames = bytes(self.frames)
 
 
@@ -93,7 +93,7 @@ class PrivateRing:
     """The newest private reports.
 
     Args:
-        reports_max: reports that are kept at least, of all users together.
+        reports_max: the least number of reports to keep, of all users together.
     """
 
     def __init__(self, reports_max: int = PRIVATE_RING_REPORTS) -> None:
@@ -105,10 +105,10 @@ class PrivateRing:
         self.reports = 0
 
     def put(self, user: int, first: int, last: int, frame: bytes) -> None:
-        """Take the next reports of a user in, as one whole private_update frame.
+        """Add the next reports of a user, as one whole private_update frame.
 
         Raises:
-            InvariantViolation: they do not continue those that came before.
+            InvariantViolation: they do not continue the user's earlier ones.
         """
         before = self._lasts.get(user)
         if before is not None and first != before + 1:
@@ -131,7 +131,7 @@ class PrivateRing:
             self._forget_segment()
 
     def restore(self, user: int, last: int) -> None:
-        """Take over the last sequence of a user whose reports are not kept."""
+        """Set the last sequence of a user whose reports are not kept."""
         self._lasts[user] = last
 
     def last(self, user: int) -> int:
@@ -149,18 +149,18 @@ class PrivateRing:
         """Return private_update frames of a user's reports above `after`.
 
         Args:
-            user: whose.
+            user: the user.
             after: at most `last(user)`.
-            bytes_max: about how much; one frame is given even when it is longer.
-            through: none beyond this one, which was once the user's last; None is no end.
+            bytes_max: the approximate size; one frame is returned even if it is longer.
+            through: the last report to return, which was once the user's last; None for no end.
 
         Returns:
-            The frames, b"" when there is nothing further; and the sequence of their last report.
+            The frames, b"" if there are no more; and the sequence of their last report.
 
         Raises:
-            Overrun: reports above `after` have been forgotten.
+            Overrun: reports above `after` were forgotten.
 
-        Cost: O(log of the user's chunks) and what is given.
+        Cost: O(log of the user's chunks) and the size of the result.
         """
         last = self.last(user) if through is None else through
         if after >= last:
@@ -169,7 +169,7 @@ class PrivateRing:
         if after < oldest:
             raise Overrun(user, after, oldest)
         index = self._indexes[user]
-        # Whoever follows the stream reads its newest chunk: no search then.
+        # A reader that keeps up reads the newest chunk, which needs no search.
         at = len(index) - 1
         if self._first(index[at]) > after + 1:
             at = bisect_right(index, after + 1, key=self._first) - 1
@@ -187,10 +187,10 @@ class PrivateRing:
         return b"".join(frames), last
 
     def check(self) -> None:
-        """Walk everything.
+        """Check everything.
 
         Raises:
-            InvariantViolation: something contradicts itself.
+            InvariantViolation: the ring contradicts itself.
         """
         numbers: dict[int, list[int]] = {}
         for place, segment in enumerate(self._segments, self._oldest_segment):
@@ -227,7 +227,7 @@ class PrivateRing:
 
 
 def _frame_after(frame: bytes, after: int) -> bytes:
-    """Leave out the reports up to `after` of a private_update frame."""
+    """Return a private_update frame without the reports up to `after`."""
     update = _DECODER.decode(memoryview(frame)[PREFIX_BYTES:])
     rest = update.reports[after + 1 - update.first :]
     body = _ENCODER.encode(

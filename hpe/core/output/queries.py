@@ -1,7 +1,7 @@
 """Queries: orders, fills, accounts, holds, instruments, and the proofs.
 
-Part of the deterministic core. A query changes nothing: it opens no account and no user. The
-catalogue's lists are catalogue.py's. Costs that are not obvious are named; everything else costs
+Part of the deterministic core. A query changes nothing: it opens no account and no user.
+catalogue.py answers the listings. Costs that are not obvious are stated; every other query costs
 what it returns.
 """
 
@@ -54,7 +54,7 @@ _NOTHING: Final[dict[int, Account]] = {}
 
 
 class Queries:
-    """Answers queries about one exchange. `state_hash` is the core's."""
+    """Answers queries about one exchange. `state_hash` returns the core's."""
 
     def __init__(self, exchange: Exchange, state_hash: Callable[[], bytes]) -> None:
         self._exchange = exchange
@@ -62,7 +62,7 @@ class Queries:
         self._effort = exchange.market.effort
 
     def get_orderbook(self, user: int, query: GetOrderbook) -> OrderbookReply:
-        """Show the best levels of a book."""
+        """Return the best levels of a book."""
         exchange, book = self._exchange, self._exchange.books.get(query.instrument)
         if book is None:
             return OrderbookReply(
@@ -77,7 +77,7 @@ class Queries:
         )  # fmt: skip
 
     def get_balance(self, user: int, query: GetBalance) -> BalanceReply:
-        """Show one account."""
+        """Return one account."""
         exchange, asset = self._exchange, query.asset
         reason = _NONE if asset in exchange.listings.assets else RejectReason.UNKNOWN_ASSET
         account = exchange.balances.peek(query.user or user, asset)
@@ -88,7 +88,7 @@ class Queries:
         )  # fmt: skip
 
     def get_order(self, user: int, query: GetOrder) -> OrderReply:
-        """Show an order, open or recently ended."""
+        """Return an order, open or recently ended."""
         orders, owner = self._exchange.orders, query.user or user
         reason, row = _NONE, None
         if (query.order_id == 0) is (query.client_order_id == 0):
@@ -103,7 +103,7 @@ class Queries:
         return OrderReply(query.request_id, 0, self._exchange.sequence, reason, row)
 
     def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
-        """Show a page of open orders. Cost: the user's from `after` to the last that is shown."""
+        """Return a page of open orders. Cost: the user's, from `after` to the last one returned."""
         mine = self._exchange.orders.users.get(query.user or user, STRANGER)
         instrument_id = query.instrument
         found: list[Order] = []
@@ -122,27 +122,27 @@ class Queries:
         return OrdersReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_fills(self, user: int, query: ListFills) -> FillsReply:
-        """Show a page of recent fills."""
+        """Return a page of recent fills."""
         mine = self._exchange.orders.users.get(query.user or user, STRANGER)
         rows = [fill_row(report) for report in mine.fills.after(query.after, query.limit)]
         self._effort.ask(ROW, len(rows))
         return FillsReply(query.request_id, 0, self._exchange.sequence, rows, mine.fills_after)
 
     def list_balances(self, user: int, query: ListBalances) -> BalancesReply:
-        """Show a page of accounts that are not empty. Cost: all accounts of the user."""
+        """Return a page of accounts that are not empty. Cost: all accounts of the user."""
         accounts = self._exchange.balances.accounts.get(query.user or user, _NOTHING)
         self._effort.ask(ROW, len(accounts))
         rows = list(islice(_balance_rows(accounts, query.after), query.limit))
         return BalancesReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_holds(self, user: int, query: ListHolds) -> HoldsReply:
-        """Show a page of named holds."""
+        """Return a page of named holds."""
         rows = list(islice(self._exchange.holds.of(query.user or user, query.after), query.limit))
         self._effort.ask(ROW, len(rows))
         return HoldsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def get_instrument(self, user: int, query: GetInstrument) -> InstrumentReply | Error:
-        """Show the state of an instrument. Cost: in a call, the levels that cross."""
+        """Return the state of an instrument. Cost: in a call, the levels that cross."""
         book, sequence = self._exchange.books.get(query.instrument), self._exchange.sequence
         if book is None:
             unknown = RejectReason.UNKNOWN_INSTRUMENT
@@ -160,7 +160,7 @@ class Queries:
         )  # fmt: skip
 
     def get_conservation(self, user: int, query: GetConservation) -> ConservationReply:
-        """Add up an asset over all accounts. Cost: all accounts."""
+        """Return the sum of an asset over all accounts. Cost: all accounts."""
         exchange, asset = self._exchange, query.asset
         reason = _NONE if asset in exchange.listings.assets else RejectReason.UNKNOWN_ASSET
         available = reserved = held = count = 0
@@ -179,14 +179,14 @@ class Queries:
         )  # fmt: skip
 
     def get_state_hash(self, user: int, query: GetStateHash) -> StateHashReply:
-        """Digest the whole state. Cost: all of it."""
+        """Return the digest of the whole state. Cost: all of it."""
         self._effort.ask(ROW, self._exchange.limits.query_effort)
         digest = self._state_hash().hex()
         return StateHashReply(query.request_id, 0, self._exchange.sequence, digest)
 
 
 def order_row(order: Order) -> OrderRow:
-    """Show an order as the queries do."""
+    """Return an order's row in the answer to a query."""
     terms = order.terms or _NO_TERMS
     partner = terms.partner
     return OrderRow(
@@ -200,7 +200,7 @@ def order_row(order: Order) -> OrderRow:
 
 
 def fill_row(report: ExecutionReport) -> FillRow:
-    """Show a fill as the queries do."""
+    """Return a fill's row in the answer to a query."""
     return FillRow(
         report.trade_id, report.private_sequence, report.time_ns, report.instrument,
         report.order_id, report.client_order_id, report.side, report.liquidity,

@@ -1,8 +1,8 @@
-"""Snapshots of market data: what a subscriber starts from.
+"""Snapshots of market data, from which a subscriber starts.
 
-Part of the deterministic core, but no part of its state. A subscribe is answered in its place
-among the replies with the book as it is when the whole batch is over, because the updates of that
-batch go to those who subscribed before it. Source: protocol.md, "Market data".
+Part of the deterministic core, but not of its state. A subscribe is answered in its place among
+the replies, but with the book as it is when the whole batch is over, because the updates of that
+batch go to those who had subscribed before it. Source: protocol.md, "Market data".
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def answer_later(
     work: BatchWork,
     connection: int,
 ) -> int:
-    """Keep the place of a snapshot, which the connection's next reply takes.
+    """Reserve the place of a snapshot, the next reply to the connection.
 
     Returns:
-        The rows that it costs: to copy one that the batch makes anyway, a part of them.
+        Its cost in rows; a part of them if it only copies a snapshot that the batch makes anyway.
     """
     out = work.replies_to(connection)
     work.subscribes.append((connection, out, len(out), request))
@@ -57,7 +57,7 @@ def answer_later(
 
 
 def _rows(book: OrderBook | None, feed: MarketFeed, request: Subscribe) -> int:
-    """Count the rows that a snapshot of now would have, or that it costs as much as."""
+    """Return the number of rows that a snapshot would have now, or that its cost corresponds to."""
     if book is None or request.channel in (Channel.BEST, Channel.TRADES):
         return 0
     if request.channel is Channel.STATUS:
@@ -71,13 +71,13 @@ def _rows(book: OrderBook | None, feed: MarketFeed, request: Subscribe) -> int:
 
 
 def answer_now(exchange: Exchange, feed: MarketFeed, work: BatchWork) -> None:
-    """Fill in the snapshots of a batch that is over; equal requests share one but for their id."""
+    """Fill in the snapshots of a batch that is over; equal requests share one except for the id."""
     for connection, out, index, request in work.subscribes:
         snapshot = work.snapshots[request.instrument, request.channel, request.depth]
         if not snapshot.body:
             reply = subscribed(exchange, feed, request)
             snapshot.body, snapshot.known = encode(reply), reply.snapshot is not None
-        # Array header and type are a byte each, then comes the id.
+        # Array header and type take one byte each; the request id follows.
         head, rest = snapshot.body[:2], snapshot.body[3:]
         out[index] = frame(head + encode(request.request_id) + rest)
         if snapshot.known:
@@ -87,7 +87,7 @@ def answer_now(exchange: Exchange, feed: MarketFeed, work: BatchWork) -> None:
 
 
 def subscribed(exchange: Exchange, feed: MarketFeed, request: Subscribe) -> Subscribed:
-    """Answer a subscribe, under request id 0, with a snapshot of the book as it is."""
+    """Return the answer to a subscribe, under request id 0, with a snapshot of the book."""
     sequence, time_ns = exchange.sequence, exchange.time_ns
     book = exchange.books.get(request.instrument)
     if book is None:
@@ -130,7 +130,7 @@ def _best_levels(ladder: Ladder, depth: int) -> tuple[list[BookLevel], bool]:
 
 
 def _best_orders(ladder: Ladder, depth: int, limits: Limits) -> tuple[list[BookOrderRow], bool]:
-    """Return the orders of the best levels, whole levels only, and whether there are more."""
+    """Return the orders of the best levels (whole levels only), and whether there are more."""
     rows: list[BookOrderRow] = []
     taken = 0
     for level in islice(ladder.levels(), depth):

@@ -1,1 +1,1 @@
-"""Sessions: one client's position, the registry of all, and the room that they take."""
+"""Sessions: one client's state, the registry of all, and the room that they take."""

@@ -1,4 +1,4 @@
-"""Where commands come from: what a context says of a session, or of the service itself.
+"""Where commands come from: what a context says about a session, or about the service itself.
 
 Part of the deterministic core; pure.
 """
@@ -13,8 +13,8 @@ from hpe.protocol.flags import HELLO_CANCEL_ON_DISCONNECT
 
 
 def origin_of(session: Session, places: Places) -> Origin:
-    """Return where the commands of a session come from."""
-    # Market data is about no user, and its key may have named any.
+    """Return the origin of a session's commands."""
+    # Market data belongs to no user, and its key may have named any user.
     user = session.user if session.role is not Role.MARKET_DATA else 0
     cancels = session.flags & HELLO_CANCEL_ON_DISCONNECT > 0
     operator = session.role is Role.OPERATOR
@@ -22,5 +22,5 @@ def origin_of(session: Session, places: Places) -> Origin:
 
 
 def service_origin(places: Places) -> Origin:
-    """Return where the commands of the service itself come from; it may do what operators may."""
+    """Return the origin of the service's own commands; it may do what operators may."""
     return Origin(0, 0, places.of(0), True, False)

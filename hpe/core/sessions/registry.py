@@ -1,8 +1,8 @@
-"""Sessions: who is attached, which request ids were used, which responses are remembered.
+"""Sessions: which are attached, which request ids were used, which responses are remembered.
 
 Part of the deterministic core; everything here is state and hashed. A session belongs to one
 user, accepts strictly increasing request ids and remembers the responses of its last `window`
-commands, so that a repeated request is answered as before and executed once. It is forgotten by
+commands, so that a repeated request is answered as before and executed once. It is forgotten on
 logout, when it was unused for the configured time (logged time, never a clock), when its key is
 revoked, or when others need its room (room.py).
 """
@@ -24,7 +24,7 @@ from hpe.protocol.limits import WINDOW_DEFAULT
 
 
 class Sessions:
-    """Every session, by id and by the attach number of the connection that holds it."""
+    """All sessions, by id and by the attach number of the connection that holds them."""
 
     def __init__(self, timers: Timers, sizes: RoomSizes = DEFAULT_LIMITS.room) -> None:
         self._timers = timers
@@ -32,17 +32,17 @@ class Sessions:
         self._attached: dict[int, Session] = {}
         self._room = Room(sizes)
         self._expiry_ns = 0
-        self.valid_keys: dict[int, Role] | None = None  # None: nobody has said yet
-        self.revoked: dict[int, None] = {}  # those that are still to be closed, by ascending id
+        self.valid_keys: dict[int, Role] | None = None  # None until a command has set them
+        self.revoked: dict[int, None] = {}  # ids of sessions still to be closed, ascending
         self.last_session_id = 0
         self.last_attach_number = 0
 
     def get(self, session_id: int) -> Session | None:
-        """Find a session by id."""
+        """Return the session of an id, or None."""
         return self._sessions.get(session_id)
 
     def attached(self, attach_number: int) -> Session | None:
-        """Find the session that this attachment still holds; None when a newer one took it."""
+        """Return the session that this attachment holds; None if a newer one took it."""
         return self._attached.get(attach_number)
 
     def keys_differ(self, wanted: KeysValid) -> bool:
@@ -50,21 +50,21 @@ class Sessions:
         return self.valid_keys != {key.number: key.role for key in wanted.keys}
 
     def attachments(self) -> list[tuple[int, int]]:
-        """List (session id, attach number) of every attached session."""
+        """Return (session id, attach number) of every attached session."""
         return sorted((s.session_id, number) for number, s in self._attached.items())
 
     def attach(self, command: SessionAttached, time_ns: int) -> Session | ErrorCode | RoomLimit:
         """Attach a connection to a session: a new one for id 0, else the named one.
 
-        A session is taken again only by its user and with its key, in its role; the key must be
-        valid. An attachment that held it before is dead from here on. Others may be forgotten to
-        make room. Refusals change nothing but the attach number that was used.
+        A session is attached again only by its user and with its key, in its role; the key must be
+        valid. The attachment that held it before ends. Other sessions may be forgotten to make
+        room. A refusal changes nothing except that the attach number is used.
         """
         session_id, user, role = command.session_id, command.user, command.role
         self.last_attach_number = max(self.last_attach_number, command.request_id)
         session = self._sessions.get(session_id)
         if not self._is_valid(command.key, role):
-            return ErrorCode.KEY_REVOKED  # it was proven before that was known
+            return ErrorCode.KEY_REVOKED  # the key was proven before its revocation was known
         wanted = (user, role, command.key)
         if session_id and (session is None or (session.user, session.role, session.key) != wanted):
             return ErrorCode.UNKNOWN_SESSION
@@ -91,10 +91,10 @@ class Sessions:
     def _admit(
         self, command: SessionAttached, session: Session | None, time_ns: int
     ) -> int | RoomLimit:
-        """Find room for a session, which is counted out of it; return the window that it may have.
+        """Find room for a session, which is not counted meanwhile; return the window it may have.
 
-        A session that comes back keeps what it remembers, whatever it asks for: a smaller window
-        would call stale what was executed.
+        A returning session keeps all that it remembers, whatever window it asks for: a smaller one
+        would turn executed requests into stale ones.
         """
         kept = remembered = 0
         wanted = command.window or (session.window if session is not None else WINDOW_DEFAULT)
@@ -115,7 +115,7 @@ class Sessions:
         return min(granted.room, max(wanted, remembered))
 
     def _count_out(self, session: Session) -> None:
-        """Take a session out of the room and of the timers, before anything of it changes."""
+        """Remove a session from the room and the timers, before anything about it changes."""
         self._room.remove(session)
         if not session.attach_number:
             self._timers.remove(self._due(session))
@@ -126,9 +126,9 @@ class Sessions:
         return session.detached_ns + away_ns, SESSION, session.session_id, 0
 
     def detach(self, session_id: int, attach_number: int, time_ns: int) -> Session | None:
-        """Detach a connection; None, ignored, when its attachment is not the current one.
+        """Detach a connection; return None if its attachment is not current: then it is ignored.
 
-        A session for market data ends at once.
+        A market-data session ends at once.
         """
         session = self._sessions.get(session_id)
         if session is None or session.attach_number != attach_number:
@@ -144,12 +144,12 @@ class Sessions:
         return session
 
     def _file(self, session: Session) -> None:
-        """Count a detached session in, and let it be forgotten some day."""
+        """Count a detached session in, and set the timer that forgets it."""
         self._room.add(session)
         self._timers.add(self._due(session))
 
     def set_times(self, expiry_ns: int, keep_ns: int) -> None:
-        """Take over how long sessions stay, also those that are away. Cost: O(n log n) of them."""
+        """Set how long sessions are kept, detached ones included. Cost: O(n log n) of them."""
         if (expiry_ns, keep_ns) == (self._expiry_ns, self._room.keep_ns):
             return
         away = [session for session in self._sessions.values() if not session.attach_number]
@@ -160,7 +160,7 @@ class Sessions:
             self._file(session)
 
     def close(self, session_id: int, attach_number: int) -> bool:
-        """Forget a session at its holder's wish; False when the attachment is not current."""
+        """Forget a session on its client's request; False if the attachment is not current."""
         session = self._sessions.get(session_id)
         if session is None or session.attach_number != attach_number:
             return False
@@ -171,12 +171,12 @@ class Sessions:
         return not key or self.valid_keys is None or self.valid_keys.get(key) is role
 
     def set_keys(self, valid_keys: dict[int, Role]) -> None:
-        """Take over which keys are valid, and note the sessions whose key is not any more."""
+        """Set the valid keys, and note the sessions whose key is no longer valid."""
         self.valid_keys = valid_keys
         self.find_revoked()
 
     def find_revoked(self) -> None:
-        """Note the sessions whose key is not valid any more. Cost: all sessions."""
+        """Note the sessions whose key is no longer valid. Cost: all sessions."""
         self.revoked.clear()
         found = (s.session_id for s in self if not self._is_valid(s.key, s.role))
         self.revoked.update(dict.fromkeys(found))
@@ -203,7 +203,7 @@ class Sessions:
         return iter([self._sessions[key] for key in sorted(self._sessions)])
 
     def restore(self, session: Session) -> None:
-        """Take over a dumped session."""
+        """Add a session from a dump."""
         self._sessions[session.session_id] = session
         if session.attach_number:
             self._attached[session.attach_number] = session
@@ -212,7 +212,7 @@ class Sessions:
             self._file(session)
 
     def check(self) -> None:
-        """Check positions, windows, attachments and what they take."""
+        """Check request ids, windows, attachments and room."""
         self._room.check(self._sessions.values())
         due = sorted(self._due(s) for s in self._sessions.values() if not s.attach_number)
         if due != [entry.due for entry in self._timers.entries() if entry.due[1] == SESSION]:

@@ -1,8 +1,8 @@
-"""Room for sessions: who takes how much of the remembered responses, and who gives way to whom.
+"""Room for sessions: how many remembered responses each takes, and which give way to which.
 
 Part of the deterministic core; all of it follows from the sessions and the settings, nothing here
-is state of its own. A session takes its window while it is attached, else what it remembers, and
-16 at least. An owner is a key, or a user where no key was asked for. Cost: O(log n) for a session
+is state of its own. A session takes its window while it is attached, otherwise what it remembers,
+and at least 16. An owner is a key, or a user where no key is required. Cost: O(log n) for a session
 that comes, goes or gives way, however many there are. Source: protocol.md, "Room".
 """
 
@@ -19,14 +19,14 @@ from hpe.errors import InvariantViolation
 from hpe.protocol.enums import Role
 
 Owner = tuple[int, bool]
-"""(number, True for a key, False for a user): in this order they give way."""
+"""(number, True for a key, False for a user), the order in which owners give way."""
 
 _Gone = tuple[int, int]
 """(when its connection was lost, session id): the oldest gives way first."""
 
 
 class Newcomer(NamedTuple):
-    """A hello for which there must be room; `kept` is what its session takes while it is away."""
+    """A hello that needs room; `kept` is what its session takes while it is detached."""
 
     owner: Owner
     operator: bool
@@ -42,7 +42,7 @@ class Granted(NamedTuple):
 
 
 class _RoomShare:
-    """What one owner has; `rank` is its place in the ranking while a session of it may give way."""
+    """What one owner has; `rank` is its place in the ranking while one of its sessions may go."""
 
     __slots__ = ("gone", "rank", "sessions", "taken")
 
@@ -54,15 +54,15 @@ class _RoomShare:
 
 
 def owner_of(key: int, user: int) -> Owner:
-    """Return whose a session is."""
+    """Return the owner of a session."""
     return (key, True) if key else (user, False)
 
 
 class Room:
-    """Sums over all sessions, and who may give way.
+    """Sums over all sessions, and which of them may give way.
 
-    A session gives way once it has been away for `keep_ns` and its grace is over. Those whose time
-    has not come wait in `_young`; those before `_aged_ns` are with their owners.
+    A session may give way once it has been detached for `keep_ns` and its grace is over. Sessions
+    whose time has not come wait in `_young`; those before `_aged_ns` are with their owners.
     """
 
     def __init__(self, sizes: RoomSizes) -> None:
@@ -100,7 +100,7 @@ class Room:
         self._rank(owner, share)
 
     def remove(self, session: Session) -> None:
-        """Count a session out, before anything of it changes."""
+        """Stop counting a session, before anything about it changes."""
         owner = owner_of(session.key, session.user)
         share = self._shares[owner]
         share.sessions -= 1
@@ -132,7 +132,7 @@ class Room:
         return max(taken, self.sizes.least)
 
     def _common(self, session: Session) -> int:
-        """Return what of it is not out of the operators' reserve."""
+        """Return the part of it that is not in the operators' reserve."""
         taken = self._taken_by(session)
         return max(taken - self.sizes.small, 0) if session.role is Role.OPERATOR else taken
 
@@ -149,7 +149,7 @@ class Room:
             share.rank = rank
 
     def _age(self, time_ns: int) -> None:
-        """Hand sessions whose time has come to their owners; each once."""
+        """Move sessions whose time has come to their owners; each moves once."""
         young, self._aged_ns = self._young, max(self._aged_ns, time_ns)
         while young and young[0][0] <= time_ns:
             session = self._away[young.pop(0)[1]]
@@ -162,9 +162,9 @@ class Room:
     # --- making room --------------------------------------------------------------------------
 
     def admit(self, newcomer: Newcomer, time_ns: int) -> Granted | RoomLimit:
-        """Grant a newcomer room, making some where it is lacking; itself it is not counted yet.
+        """Grant a newcomer room, and make some if necessary; the newcomer is not counted yet.
 
-        What gave way is counted out. When nothing can be granted, nothing changed.
+        Sessions that give way are no longer counted. If nothing can be granted, nothing changes.
         """
         self._age(time_ns)
         gone: list[Session] = []
@@ -182,7 +182,7 @@ class Room:
         return refused
 
     def _admit_operator(self, newcomer: Newcomer, gone: list[Session]) -> RoomLimit | None:
-        """Keep to the operators' reserve; the one that left first gives way, however young."""
+        """Use the operators' reserve; the session detached longest gives way, however recently."""
         if newcomer.kept or self._operators < self.sizes.operators:
             return None
         if not self._operators_gone:
@@ -191,7 +191,7 @@ class Room:
         return None
 
     def _make_room(self, newcomer: Newcomer, gone: list[Session]) -> RoomLimit | None:
-        """Make sessions give way until a small window has room; return whose limit it is if not."""
+        """Make sessions give way until a small window fits; return whose limit prevents it."""
         owner, needed = (
             newcomer.owner,
             max(min(newcomer.wanted, self.sizes.small), self.sizes.least),
@@ -202,7 +202,7 @@ class Room:
             first: _Gone | None = mine.gone[0] if mine is not None and mine.gone else None
             if owner[1] and taken + needed > self.sizes.key_share:
                 if first is None:
-                    needed = self.sizes.key_share - taken  # more of it is not to be had
+                    needed = self.sizes.key_share - taken  # the share allows no more
                     if needed < self.sizes.least:
                         return RoomLimit.KEY
                     continue
@@ -216,7 +216,7 @@ class Room:
         return None
 
     def _most(self, would_take: int) -> _Gone | None:
-        """Return the oldest session of the one that takes most, if more than the newcomer would."""
+        """Return the largest owner's oldest session, if it has more than the newcomer would."""
         if not self._ranking or -self._ranking[0][0] <= would_take:
             return None
         oldest: _Gone = self._shares[self._ranking[0][1:]].gone[0]
@@ -235,7 +235,7 @@ class Room:
         return self.sizes.room - self.sizes.kept
 
     def _grant(self, newcomer: Newcomer) -> int:
-        """Return how much a newcomer may take of what is free; never less than it has."""
+        """Return how much free room a newcomer may take; never less than it has."""
         owner, wanted = newcomer.owner, max(newcomer.wanted, self.sizes.least)
         reserve = self.sizes.small if newcomer.operator else 0
         free = self._limit(newcomer) - self._taken
@@ -250,7 +250,7 @@ class Room:
         return max(granted, newcomer.kept)
 
     def check(self, sessions: Iterable[Session]) -> None:
-        """Check the sums against the sessions, and that no owner has more than it may."""
+        """Compare the sums with the sessions, and check that no owner has more than its share."""
         other = Room(self.sizes)
         other.keep_ns, other._aged_ns = self.keep_ns, self._aged_ns
         for session in sessions:

@@ -1,6 +1,6 @@
-"""One session: who it is, what it may do, which responses it remembers.
+"""One session: its identity, its permissions, and the responses it remembers.
 
-Part of the deterministic core; all of it is state and hashed. sessions.py has all of them.
+Part of the deterministic core; all of it is state and hashed. registry.py has all sessions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hpe.protocol.limits import INT_MAX
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One executed command: length and CRC-32 of its body tell a repeat from a reused id."""
+    """One executed command; length and CRC-32 of its body tell a repeat from a reused id."""
 
     request_id: int
     length: int
@@ -27,12 +27,12 @@ class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Session(msgspec.Struct):
-    """One client's position; `attach_number` is 0 while no connection holds it.
+    """One client's session; `attach_number` is 0 while no connection holds it.
 
     `detached_ns` is the logged time at which a detached session lost its connection. `role` and
-    the users from `user_first` to `user_last` say what it may do, `flags` and `grace_ms` what its
-    lost connection does; the newest attachment decides all of that but the role. `key` stands for
-    the key that it was opened with, 0 where keys are not asked for.
+    the users from `user_first` to `user_last` say what it may do, `flags` and `grace_ms` what a
+    lost connection does; the newest attachment decides all of these except the role. `key` stands
+    for the key that it was opened with, 0 where no keys are required.
     """
 
     session_id: int
@@ -55,14 +55,14 @@ class Session(msgspec.Struct):
 
     @property
     def grace_ns(self) -> int:
-        """How long a lost connection may stay away before its orders are canceled."""
+        """How long a connection may be lost before the session's orders are canceled."""
         return self.grace_ms * 1_000_000
 
     def recall(self, request_id: int, length: int, crc: int) -> bytes | ErrorCode:
         """Answer a request id at or below the last one.
 
         Returns:
-            The remembered response, or why there is none.
+            The remembered response, or the error that says why there is none.
         """
         remembered = self.remembered
         if not remembered or request_id < remembered[0].request_id:

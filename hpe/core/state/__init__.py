@@ -1,1 +1,1 @@
-"""The state as rows: what a dump has, how it is made, and how it is taken over."""
+"""The state as rows: what a dump contains, how it is made, and how it is loaded."""

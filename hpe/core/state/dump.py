@@ -1,8 +1,8 @@
 """The whole state as canonical bytes, for the state hash and for snapshots.
 
-Part of the deterministic core. Every chunk is one row of rows.py, in the order that is written
-down there, so equal states give equal bytes however they were reached; whatever can influence a
-later result is in here. loading.py is the way back. Source: docs/state-format.md.
+Part of the deterministic core. Every chunk is one row of rows.py, in the order defined there, so
+equal states give equal bytes, however they were reached; whatever can influence a later result is
+included. loading.py is the way back. Source: docs/state-format.md.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _OrderT = TypeVar("_OrderT", bound=DumpedOrder)
 def dump_state(
     exchange: Exchange, sessions: Sessions, feed: PrivateFeed, digest: int
 ) -> Iterator[bytes]:
-    """Yield the state, one row after the other."""
+    """Yield the state, row by row."""
     count = 0
     for row in _rows(exchange, sessions, feed, digest):
         count += 1
@@ -75,7 +75,7 @@ def hash_state(chunks: Iterable[bytes]) -> bytes:
 def _rows(
     exchange: Exchange, sessions: Sessions, feed: PrivateFeed, digest: int
 ) -> Iterator[DumpedRow]:
-    """Yield all rows but the last, kind by kind."""
+    """Yield all rows except the last, kind by kind."""
     books = [exchange.books[key] for key in sorted(exchange.books)]
     yield from _single_rows(exchange, sessions, digest)
     yield from _listing_rows(exchange, books)
@@ -137,7 +137,7 @@ def _money_rows(exchange: Exchange, feed: PrivateFeed) -> Iterator[DumpedRow]:
 
 
 def _order_rows(exchange: Exchange, books: list[OrderBook]) -> Iterator[DumpedRow]:
-    """Yield the orders by their state, then the kept fills; ended and fills the oldest first."""
+    """Yield the orders by their state, then the kept fills; ended orders and fills oldest first."""
     for book in books:
         for ladder in (book.bids, book.asks):
             for level in sorted(ladder.levels(), key=lambda level: level.price):
@@ -159,7 +159,7 @@ def _order_rows(exchange: Exchange, books: list[OrderBook]) -> Iterator[DumpedRo
 
 
 def _order_row(kind: type[_OrderT], order: Order, *more: int) -> _OrderT:
-    """Return all of an order; a trailing stop's with its present trigger."""
+    """Return the row of an order; of a trailing stop, with its present trigger."""
     terms = order.terms or _NO_TERMS
     return kind(
         order.instrument_id, order.side, order.price, order.order_id, order.user,
@@ -175,10 +175,10 @@ def _order_row(kind: type[_OrderT], order: Order, *more: int) -> _OrderT:
 
 
 def _unfinished_rows(exchange: Exchange) -> Iterator[DumpedRow]:
-    """Yield what goes on by itself: of instruments, and of lost sessions."""
+    """Yield the unfinished work: of instruments, and of lost sessions."""
     works = list(exchange.market.turns)
     for instrument_id, work in works:
-        is_open = work.is_open and bool(work.lines[-1])  # an empty line is as good as none
+        is_open = work.is_open and bool(work.lines[-1])  # an empty line counts as none
         yield DumpedWork(instrument_id, is_open, work.interrupted)
     for instrument_id, work in works:
         for firing in work.firings:

@@ -1,8 +1,8 @@
 """From a dump back to the state.
 
-Part of the deterministic core. Takes rows in the order in which state.py gives them and in no
-other, each in its one form, so that what was loaded gives the same dump. Everything that a row
-names must be there. Whether the rows agree with each other (money, counts) is for `check`.
+Part of the deterministic core. Accepts rows only in the order in which dump.py yields them, each in
+its one form, so that the loaded state gives the same dump. Everything that a row refers to must
+exist. Whether the rows agree with each other (money, counts) is left to `check`.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ _ValueT = TypeVar("_ValueT")
 def load_state(
     exchange: Exchange, sessions: Sessions, feed: PrivateFeed, chunks: Iterable[bytes]
 ) -> int:
-    """Take over a dumped state into a new exchange; return the output digest.
+    """Load a dumped state into a new exchange; return the output digest.
 
     Raises:
-        StateError: this is no dump of this version; the exchange is then unusable.
+        StateError: the rows are not a dump of this version; the exchange is then unusable.
     """
     loader = _Loader(exchange, sessions, feed)
     taken = blake2b()
@@ -100,7 +100,7 @@ def load_state(
 
 
 class _Loader:
-    """Takes over rows in the order in which dump_state yields them."""
+    """Loads rows in the order in which dump_state yields them."""
 
     def __init__(self, exchange: Exchange, sessions: Sessions, feed: PrivateFeed) -> None:
         self.exchange = exchange
@@ -140,7 +140,7 @@ class _Loader:
         }
 
     def take(self, chunk: bytes) -> None:
-        """Take one row."""
+        """Load one row."""
         try:
             if not self.count:
                 _check_version(_decode_any(chunk))
@@ -154,7 +154,7 @@ class _Loader:
         self.count += 1
 
     def _follow(self, row: DumpedRow) -> None:
-        """Check that a row stands behind the one before."""
+        """Check that a row may follow the one before."""
         kind = type(row)
         fields = _fields(row)
         key = [fields[index] for index in _KEY_PLACES[kind]]
@@ -170,7 +170,7 @@ class _Loader:
         return StateError(f"row {self.count + 1} of the dump {what}")
 
     def find(self, found: _ValueT | None, what: str, key: int) -> _ValueT:
-        """Return what a row names, which must have been found."""
+        """Return what a row refers to, which must have been found."""
         if found is None:
             raise self.fault(f"names {what} {key}, of which no row came before")
         return found
@@ -230,7 +230,7 @@ class _Loader:
 
     def load_user(self, row: DumpedUser) -> None:
         users = self.exchange.orders.users
-        if row.user not in users:  # all but the house
+        if row.user not in users:  # the house exists already
             self.exchange.parties.open_user(row.user, self.exchange.places.of(row.key))
         users[row.user].blocked = row.blocked
         users[row.user].fills_after = row.fills_after
@@ -350,7 +350,7 @@ class _Loader:
             raise self.fault(f"says that {row.rows} rows come before it")
 
     def finish(self) -> None:
-        """Put together what needs all rows: indexes, pairs, the counts of changes."""
+        """Complete what needs all rows: indexes, pairs, the counts of changes."""
         if not self.place or self.place[0] != _NUMBERS[DumpedEnd]:
             raise self.fault("is missing: it has no end")
         exchange, listings = self.exchange, self.exchange.listings
@@ -378,7 +378,7 @@ class _Loader:
 
 
 def _check_version(head: Any) -> None:
-    """Check what the first row begins with; the rest of it depends on the version."""
+    """Check the beginning of the first row, on which the meaning of the rest depends."""
     if not isinstance(head, list) or head[:1] != [_NUMBERS[DumpedHead]] or len(head) < 2:
         raise StateError("row 1 of the dump is no head")
     if head[1] != CORE_VERSION:

@@ -1,9 +1,9 @@
 """The rows of a dumped state: every kind with its number, its fields in order, and its key.
 
-Part of the deterministic core. This is the one table: state.py dumps and loads what stands here,
-docs/state-format.md describes it and a test holds the two against each other. A row is a
-MessagePack array that begins with its kind. Rows stand by ascending kind, those of one kind by
-ascending `KEY`; where `QUEUED` is true, rows of equal keys follow each other as in their queue.
+Part of the deterministic core. This is the one table: dump.py and loading.py follow it, and a test
+compares docs/state-format.md with it. A row is a MessagePack array that begins with its kind. Rows
+are ordered by kind, and within a kind by ascending `KEY`; where `QUEUED` is true, rows with equal
+keys follow each other as in their queue.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hpe.protocol.fields import AnyInt
 from hpe.protocol.limits import INT_MAX
 
 Signed = Annotated[int, Meta(ge=-INT_MAX, le=INT_MAX)]
-"""An integer that may be below zero."""
+"""An integer that may be negative."""
 
 Crc = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 """A CRC-32."""
@@ -32,7 +32,7 @@ class DumpedRow(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_u
 
 
 class DumpedHead(DumpedRow, frozen=True, tag=1):
-    """The version, and what there is one of."""
+    """The version, and all single values."""
 
     version: AnyInt
     sequence: AnyInt
@@ -89,7 +89,7 @@ class DumpedAsset(DumpedRow, frozen=True, tag=4):
 
 
 class DumpedInstrument(DumpedRow, frozen=True, tag=5):
-    """An instrument, whose place it takes, and what its book has beside orders."""
+    """An instrument, whose place it takes, and the state of its book apart from orders."""
 
     KEY = ("instrument",)
 
@@ -122,7 +122,7 @@ class DumpedInstrument(DumpedRow, frozen=True, tag=5):
 
 
 class DumpedFees(DumpedRow, frozen=True, tag=6):
-    """The rates that one user has of an instrument, other than everybody's."""
+    """One user's own rates for an instrument."""
 
     KEY = ("instrument", "user")
 
@@ -154,7 +154,7 @@ class DumpedUser(DumpedRow, frozen=True, tag=8):
 
 
 class DumpedAccount(DumpedRow, frozen=True, tag=9):
-    """What a user has of an asset."""
+    """A user's balance of an asset."""
 
     KEY = ("user", "asset")
 
@@ -180,7 +180,7 @@ class DumpedHold(DumpedRow, frozen=True, tag=10):
 
 
 class DumpedOrder(DumpedRow, frozen=True):
-    """What the rows of all orders have; their kind is the order's state."""
+    """The common fields of all order rows; a row's kind is the order's state."""
 
     instrument: AnyInt
     side: Side
@@ -239,7 +239,7 @@ class DumpedQueued(DumpedOrder, frozen=True, tag=13):
 
 
 class DumpedEnded(DumpedOrder, frozen=True, tag=14):
-    """An order that ended, as long as it is kept for queries."""
+    """An order that ended, while it is kept for queries."""
 
     QUEUED = True
 
@@ -247,7 +247,7 @@ class DumpedEnded(DumpedOrder, frozen=True, tag=14):
 
 
 class DumpedFill(DumpedRow, frozen=True, tag=15):
-    """A fill, as it was reported to one side, as long as it is kept for queries."""
+    """A fill, as it was reported to one side, while it is kept for queries."""
 
     QUEUED = True
 
@@ -274,7 +274,7 @@ class DumpedFill(DumpedRow, frozen=True, tag=15):
 
 
 class DumpedWork(DumpedRow, frozen=True, tag=16):
-    """An instrument that is unfinished."""
+    """An instrument with unfinished work."""
 
     KEY = ("instrument",)
 
@@ -284,7 +284,7 @@ class DumpedWork(DumpedRow, frozen=True, tag=16):
 
 
 class DumpedFiring(DumpedRow, frozen=True, tag=17):
-    """What a series of trades reached, while it is being taken out."""
+    """Triggers that a series of trades reached, while their stops are being taken out."""
 
     KEY = ("instrument",)
     QUEUED = True
@@ -308,7 +308,7 @@ class DumpedUncross(DumpedRow, frozen=True, tag=18):
 
 
 class DumpedEnding(DumpedRow, frozen=True, tag=19):
-    """Orders of a lost session that end, or will when its grace has passed."""
+    """Orders of a lost session that are ending, or will end when its grace is over."""
 
     KEY = ("due_ns", "session_id", "newest_order_id")
 
@@ -350,7 +350,7 @@ class DumpedResponse(DumpedRow, frozen=True, tag=21):
 
 
 class DumpedEnd(DumpedRow, frozen=True, tag=22):
-    """The end: without it a dump is cut off."""
+    """The end; a dump without it is truncated."""
 
     rows: AnyInt
 
@@ -363,7 +363,7 @@ Dumped = (
 )  # fmt: skip
 
 KINDS: Final[tuple[type[DumpedRow], ...]] = Dumped.__args__
-"""Every kind of row, by ascending number."""
+"""All kinds of rows, by ascending number."""
 
 ONCE: Final = (DumpedHead, DumpedSettings, DumpedEnd)
-"""Kinds of which every dump has one row."""
+"""The kinds of which every dump has exactly one row."""
