@@ -57,6 +57,7 @@ from hpe.version import __version__
 from hpe.wal import thread as wal_thread
 from hpe.wal.data_directory import check_data_directory
 from hpe.wal.files import LogFiles
+from hpe.wal.log import LOCAL_EPOCH
 from hpe.wal.recovery import Recovered, recover
 from hpe.wal.spare import SpareMaker
 
@@ -109,6 +110,7 @@ class HighPerformanceEngine(InProcessApi):
         self.durable_sequence = trio_util.AsyncValue(0)
         self.server = f"hpe {__version__}"
         self.durability = self.config.sync.describe()
+        self.epoch = LOCAL_EPOCH
         self.core_name = ""
         self.draining = False
         self.realtime: Realtime | None = None

@@ -77,6 +77,7 @@ class ServiceFacts(Protocol):
 
     server: str
     durability: str
+    epoch: int
     draining: bool
 
     def server_info(self, request_id: int) -> ServerInfoReply:
@@ -285,6 +286,7 @@ class SessionProtocol:
             heartbeat_ms=round(self.heartbeat_s * 1000),
             private_sequence=response.private_sequence,
             time_ns=response.time_ns,
+            epoch=self._facts.epoch,
         )
         return Step(encode_frame(welcome))
 

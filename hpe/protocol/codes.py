@@ -47,6 +47,13 @@ class ErrorCode(IntEnum):
     TOO_MANY_CONNECTIONS = 504
     RATE_EXCEEDED = 505
     TOO_MANY_LOGONS = 506
+    NOT_PRIMARY = 510
+    UNAVAILABLE = 511
+    MOVED = 512
+
+
+RESERVED_CODES: Final = frozenset({ErrorCode.NOT_PRIMARY, ErrorCode.UNAVAILABLE, ErrorCode.MOVED})
+"""Codes that no server sends yet: with a replicated log, a server may have to name another one."""
 
 
 class ErrorTrait(msgspec.Struct, frozen=True):
@@ -94,6 +101,9 @@ ERROR_TRAITS: Final[dict[ErrorCode, ErrorTrait]] = {
     ErrorCode.TOO_MANY_CONNECTIONS: ErrorTrait(_T, _T, "the connection limit is reached"),
     ErrorCode.RATE_EXCEEDED: ErrorTrait(_T, _T, "went on far above the rate limit"),
     ErrorCode.TOO_MANY_LOGONS: ErrorTrait(_T, _T, "too many logons failed from this address"),
+    ErrorCode.NOT_PRIMARY: ErrorTrait(_T, _T, "another server is the primary"),
+    ErrorCode.UNAVAILABLE: ErrorTrait(_T, _F, "the replicated log cannot be reached"),
+    ErrorCode.MOVED: ErrorTrait(_T, _F, "another server has this instrument"),
 }
 """Code -> (retryable: send again under a new id, fatal: the connection closes, meaning)."""
 

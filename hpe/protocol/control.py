@@ -48,6 +48,7 @@ class Welcome(Reply, frozen=True, tag=1):
     heartbeat_ms: int
     private_sequence: int
     time_ns: int = 0
+    epoch: int = 0
 
 
 class Ping(Request, frozen=True, tag=2):

@@ -29,7 +29,7 @@ group commit, and one message of a replicated log."""
 _RECORD_MAGIC: Final = b"HPR2"
 _KIND_DATA: Final = 1
 _LOCAL_SHARD: Final = 0
-_LOCAL_EPOCH: Final = 0
+LOCAL_EPOCH: Final = 0
 """A log in local files has only data records, one shard, and one writer forever. A replicated log
 will have other values here and otherwise the same records."""
 
@@ -81,7 +81,7 @@ class Record(NamedTuple):
             _KIND_DATA,
             _LOCAL_SHARD,
             len(self.bodies),
-            _LOCAL_EPOCH,
+            LOCAL_EPOCH,
             self.first_sequence,
             self.last_sequence,
             self.previous_hash,
@@ -103,10 +103,10 @@ class Record(NamedTuple):
         magic, kind, shard, count, epoch, *rest = _HEAD.unpack_from(encoded)
         if magic != _RECORD_MAGIC:
             raise ValueError(f"a record starts with {_RECORD_MAGIC!r}, found {magic!r}")
-        if (kind, shard, epoch) != (_KIND_DATA, _LOCAL_SHARD, _LOCAL_EPOCH):
+        if (kind, shard, epoch) != (_KIND_DATA, _LOCAL_SHARD, LOCAL_EPOCH):
             raise ValueError(
                 f"a record of a local log has kind {_KIND_DATA}, shard {_LOCAL_SHARD}, "
-                f"epoch {_LOCAL_EPOCH}; found {kind}, {shard}, {epoch}"
+                f"epoch {LOCAL_EPOCH}; found {kind}, {shard}, {epoch}"
             )
         first_sequence, last_sequence, previous_hash = rest
         if not 1 <= first_sequence <= last_sequence:

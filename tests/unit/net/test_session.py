@@ -47,6 +47,7 @@ ATTACHED = SessionAttachedResponse(41, 0, 9, 0, 5, 100, 7, 33)
 class Facts:
     server = "hpe test"
     durability = "batch"
+    epoch = 4
     draining = False
 
     def server_info(self, request_id: int) -> ServerInfoReply:
@@ -92,8 +93,9 @@ def test_hello_becomes_an_attachment_and_its_outcome_the_welcome(desk: Desk) -> 
     assert command(step) == SessionAttached(41, 5, 8, 100)
     assert (step.reply, step.end, desk.session.state) == (b"", False, State.ATTACHING)
     assert answer(desk.session.attached(ATTACHED)) == Welcome(
-        6, 0, 1, 5, 100, 7, 9, "batch", "hpe test", 2_048, 1_048_576, Role.ANONYMOUS, 15_000, 33
-    )
+        6, 0, 1, 5, 100, 7, 9, "batch", "hpe test", 2_048, 1_048_576, Role.ANONYMOUS, 15_000, 33,
+        epoch=4,
+    )  # fmt: skip
     run = desk.session.requests(Chunk(False, 2, b"frames"))
     assert run == (3, 41, 0, 2, b"frames")
 
