@@ -112,7 +112,7 @@ def test_arithmetic_of_the_checksum():
     text = SECTIONS["Example: a checksum"]
     bids, asks = example_book()
     assert f"the checksum is {checksum(bids, asks)}." in text
-    assert f"begin `{struct.pack('>2q', *max(bids.items())).hex(' ')}`" in text
+    assert f"begin with `{struct.pack('>2q', *max(bids.items())).hex(' ')}`" in text
 
 
 def keep(known: int, book: tuple[Levels, Levels], row: dict[str, Any]) -> tuple[int, str]:
