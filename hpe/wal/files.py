@@ -9,7 +9,7 @@ and reports success the next time. Content is durable only once `datasync` or `s
 a name only once `sync_directory` has. Once locked, the directory keeps being used wherever it is
 moved; `check_place` compares it with what the configured path leads to.
 Relies on Linux or POSIX semantics of rename, fsync of a directory, and flock. Source:
-docs/log-format.md, "Disks" and "Place".
+docs/log-format.md, "Disks" and "Locking".
 """
 
 from __future__ import annotations

@@ -281,7 +281,7 @@ def answer_to(trader, request, admit):
 def test_core_agrees_on_ids_that_come_again(venue):
     traders(venue)
     trader = venue.attach(3)
-    rows = numbers("ids that come again")
+    rows = numbers("repeated request ids")
     for number, row in enumerate(rows):
         late = ErrorCode.BUSY if number == 1 else 0
         assert answer_to(trader, Deposit(row["id"], BASE, row["amount"]), late) == row["answer"]
