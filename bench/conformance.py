@@ -30,7 +30,7 @@ from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Run
 from hpe.orderflow.files import Command, ReportStream
 from hpe.orderflow.wire import FlowTranslator
 from hpe.protocol.base import Reply, Request
-from hpe.protocol.frames import encode_frame, split_frames
+from hpe.protocol.frames import chunk_of, encode_frame, split_frames
 from hpe.protocol.internal import SessionAttached
 from hpe.protocol.limits import AMOUNT_MAX, WINDOW_MAX
 from hpe.protocol.listings import AddAsset, AddInstrument
@@ -91,7 +91,7 @@ class CoreClient:
         frames = b"".join(map(encode_frame, requests))
         attach = _ATTACH if connection else 0
         self._time_ns += 1
-        batch = Batch(self._time_ns, [Run(connection, attach, 0, len(requests), frames)])
+        batch = Batch(self._time_ns, [Run(connection, attach, 0, chunk_of(frames))])
         start = time.perf_counter_ns()
         output = self._core.apply(batch)
         self.core_ns += time.perf_counter_ns() - start

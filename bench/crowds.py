@@ -17,7 +17,7 @@ from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Output, Run
 from hpe.protocol.base import Request
 from hpe.protocol.control import Error
 from hpe.protocol.enums import OrderType, Side, TimeInForce
-from hpe.protocol.frames import encode_frame, split_frames
+from hpe.protocol.frames import chunk_of, encode_frame, split_frames
 from hpe.protocol.internal import SessionAttached
 from hpe.protocol.limits import AMOUNT_MAX, WINDOW_MAX
 from hpe.protocol.listings import AddAsset, AddInstrument, GetInstrument, InstrumentReply
@@ -157,7 +157,7 @@ class Venue:
     def _apply(self, connection: int, requests: list[Request]) -> tuple[int, Output]:
         frames = b"".join(map(encode_frame, requests))
         attach = _ATTACH if connection else 0
-        run = Run(connection, attach, 0, len(requests), frames)
+        run = Run(connection, attach, 0, chunk_of(frames))
         batch = Batch(self.core.last_time_ns + 1, [run])
         start = time.thread_time_ns()
         output = self.core.apply(batch)

@@ -28,7 +28,7 @@ import trio_util
 
 from hpe.config.settings import Config, demo_config, describe_configure
 from hpe.core import new_core
-from hpe.core.contract import Core
+from hpe.core.contract import Batch, Core, Output
 from hpe.core.output.private_ring import PrivateRing
 from hpe.errors import ConfigError, ConnectionLost
 from hpe.inprocess import InProcessApi
@@ -44,7 +44,6 @@ from hpe.pipeline.bridge import Outbox, hosted_thread, run_interruptible
 from hpe.pipeline.clock import Clock, Reading, read_clocks
 from hpe.pipeline.collector import Collector, quiet_collector, switching_sooner
 from hpe.pipeline.log_inbox import LOG_BYTES_MAX, LogInbox
-from hpe.pipeline.matching_thread import QueuedBatch, Served
 from hpe.pipeline.placement import Realtime, ThreadRole, choose_realtime
 from hpe.pipeline.sequencer import Patience, Sequencer
 from hpe.pipeline.statistics import Figure, ThreadFigures
@@ -235,8 +234,8 @@ class HighPerformanceEngine(InProcessApi):
     ) -> AsyncIterator[_Stages]:
         """Open the stages, the most downstream one outermost."""
         config = self.config
-        inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
-        log_inbox, outbox = LogInbox[Served](LOG_BYTES_MAX), Outbox[tuple[list[Served], int]]()
+        inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        log_inbox, outbox = LogInbox(LOG_BYTES_MAX), Outbox[tuple[list[Output], int]]()
         patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
         traffic = Traffic()
         sequencer = Sequencer(
@@ -257,7 +256,7 @@ class HighPerformanceEngine(InProcessApi):
             matching_thread.run(core, inbox, log_inbox, sequencer.free, clock)
 
         def log() -> None:
-            def publish(items: list[Served], durable: int) -> None:
+            def publish(items: list[Output], durable: int) -> None:
                 outbox.put((items, durable))
                 log_inbox.published(len(items))
 
@@ -295,18 +294,18 @@ class HighPerformanceEngine(InProcessApi):
     @contextlib.asynccontextmanager
     async def _dispatcher(
         self,
-        outbox: Outbox[tuple[list[Served], int]],
+        outbox: Outbox[tuple[list[Output], int]],
         switchboard: Switchboard,
         traffic: Traffic,
         collector: Collector | None,
     ) -> AsyncIterator[None]:
         """Route what is durable for as long as the WAL thread may publish, and then the rest."""
 
-        def deliver(groups: list[tuple[list[Served], int]]) -> int:
+        def deliver(groups: list[tuple[list[Output], int]]) -> int:
             requested = 0
             for items, durable in groups:
                 for item in items:
-                    switchboard.route(item.output, item.weights)
+                    switchboard.route(item)
                     requested += bool(item.weights)
                 self.durable_sequence.value = durable
             return requested

@@ -20,19 +20,16 @@ from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.credits import CreditAccount
 from hpe.net.logon import Authenticator
 from hpe.net.session import State, Step, error_frame
-from hpe.protocol.base import type_number
+from hpe.protocol.admission import SUBSCRIBE
 from hpe.protocol.codes import NO_STREAMS
 from hpe.protocol.control import Error, Hello, Logout, Welcome
-from hpe.protocol.frames import PREFIX_BYTES, Chunk, encode_frame, type_of
-from hpe.protocol.limits import PROTOCOL_VERSION, QUERY_FIRST
-from hpe.protocol.market_data import Subscribe
+from hpe.protocol.frames import body_of, chunk_of, encode_frame
+from hpe.protocol.limits import PROTOCOL_VERSION
 
 _LOGON_DECODER: Final[msgspec.msgpack.Decoder[Welcome | Error]] = msgspec.msgpack.Decoder(
     Welcome | Error
 )
 
-_SUBSCRIBE: Final = type_number(Subscribe)
-_SUBSCRIBE_DECODER: Final = msgspec.msgpack.Decoder(Subscribe)
 # A program that runs the engine in its process needs no key: it could change the engine itself.
 _EVERYBODY: Final = Authenticator(None)
 
@@ -138,13 +135,12 @@ class LocalConnection:
 
     def _send(self, frame: bytes) -> None:
         """Take one frame from the channel, as a reader would."""
-        kind = type_of(frame[PREFIX_BYTES:])
-        chunk = Chunk(0 < kind < QUERY_FIRST, 1, frame)
+        chunk = chunk_of(frame)
         if chunk.control:
             self.act(self.session.control(chunk))
             return
-        if kind == _SUBSCRIBE:
-            self._refuse_stream(_SUBSCRIBE_DECODER.decode(frame[PREFIX_BYTES:]).request_id)
+        if chunk.classes == SUBSCRIBE:
+            self._refuse_stream(chunk.table[0][3])
             return
         run = self.session.requests(chunk)
         if run is not None:
@@ -157,7 +153,7 @@ class LocalConnection:
         self.deliver(error_frame(request_id, *NO_STREAMS), 0, 0)
 
     def _logon_answer(self, frames: bytes) -> None:
-        reply = _LOGON_DECODER.decode(frames[PREFIX_BYTES:])
+        reply = _LOGON_DECODER.decode(body_of(frames))
         if isinstance(reply, Error):
             self.close(
                 RequestRefused(

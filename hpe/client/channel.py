@@ -38,7 +38,7 @@ from hpe.errors import (
 from hpe.protocol.base import Reply, Request, type_number
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Error, HeartbeatReport, LoggedOut
-from hpe.protocol.frames import PREFIX_BYTES, encode_frame, split_frames, type_of
+from hpe.protocol.frames import body_of, encode_frame, request_id_of, split_frames, type_of
 from hpe.protocol.limits import TYPE_LAST
 from hpe.protocol.market_data import MarketUpdate, Subscribed
 from hpe.protocol.registry import COMMANDS, REPLIES, AnyReply
@@ -58,7 +58,6 @@ _COMMAND_TYPES: Final = frozenset(COMMANDS)
 # A union made of a tuple: the X | Y form cannot be spelled.
 _REPLY_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 _KNOWN_TYPES: Final = frozenset(type_number(reply) for reply in REPLIES)
-_HEAD_DECODER: Final = msgspec.msgpack.Decoder(list[object])
 
 _REPORTS: Final = (ExecutionReport, OrderReport, PreventedMatch)
 _BEGINNINGS: Final = (Subscribed, PrivateSubscribed)
@@ -263,8 +262,9 @@ class SessionChannel:
         Raises:
             ConnectionLost: the channel is closed; nothing was sent.
         """
-        request_id = _HEAD_DECODER.decode(frame[PREFIX_BYTES:])[1]
-        assert isinstance(request_id, int)
+        request_id = request_id_of(body_of(frame))
+        if not request_id:
+            raise ValueError(f"frame: found {frame.hex()}, allowed: what was sent as a request")
         await self.turn()
         return self._launch(Pending(request_id, frame, Repeat.UNCHANGED))
 

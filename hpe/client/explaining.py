@@ -15,7 +15,7 @@ import msgspec
 from hpe.client.arguments import allowed_values
 from hpe.protocol.base import Request, type_number
 from hpe.protocol.codes import RejectReason
-from hpe.protocol.frames import PREFIX_BYTES, type_of
+from hpe.protocol.frames import body_of, type_of
 from hpe.protocol.orders import OrderTerms
 from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
 
@@ -131,8 +131,9 @@ def explain_field(frame: bytes, field: str, words: Words = WIRE) -> str:
         field: its name, `outer.inner` inside an array; "" for one too many.
         words: how arguments are told.
     """
-    row = msgspec.msgpack.decode(frame[PREFIX_BYTES:])
-    message: type[msgspec.Struct] | None = _MESSAGES.get(type_of(frame[PREFIX_BYTES:]))
+    body = body_of(frame)
+    row = msgspec.msgpack.decode(body)
+    message: type[msgspec.Struct] | None = _MESSAGES.get(type_of(body))
     if message is None or not isinstance(row, list):
         return field
     values: Any = row[1:]

@@ -22,7 +22,7 @@ from hpe.client.pending import refusal, refused
 from hpe.errors import ConnectionLost, HpeError, ProtocolError
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Challenge, Error, Heartbeat, Hello, Logon, Welcome
-from hpe.protocol.frames import PREFIX_BYTES, Chunk, FrameScanner, encode_frame
+from hpe.protocol.frames import Chunk, FrameScanner, body_of, encode_frame
 from hpe.protocol.limits import INT_MAX, REPLY_BYTES_MAX, SILENCE_HEARTBEATS
 
 READ_BYTES: Final = 64 * 1024
@@ -78,7 +78,7 @@ class Link:
         # The logon's answers may stand in one chunk with nothing else: all of it is control.
         first = self._early.pop(0)
         try:
-            reply = _LOGON_DECODER.decode(first.frames[PREFIX_BYTES:])
+            reply = _LOGON_DECODER.decode(body_of(first.frames))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(f"expected welcome: {error}") from error
         if isinstance(reply, Error):
@@ -145,5 +145,5 @@ def _proof(hello: Hello, frame: bytes, key: Key | None, server_nonce: bytes) -> 
         text = "the server asks for a key and this client has none"
         raise refusal(hello.request_id, ErrorCode.AUTHENTICATION_FAILED, text)
     nonce = new_nonce()
-    signature = prove(key, server_nonce, nonce, frame[PREFIX_BYTES:])
+    signature = prove(key, server_nonce, nonce, body_of(frame))
     return encode_frame(Logon(hello.request_id, nonce, signature))

@@ -20,6 +20,7 @@ from hpe.protocol.base import type_number
 from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 from hpe.protocol.control import Error
 from hpe.protocol.flags import FLAG_DUPLICATE
+from hpe.protocol.frames import with_flag
 from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
 
 encode: Final = msgspec.msgpack.Encoder().encode
@@ -71,15 +72,8 @@ _REFUSALS: Final = {code: _halves(code) for code in ErrorCode if code in ERROR_T
 
 
 def with_duplicate_flag(response: bytes) -> bytes:
-    """Return an encoded response with the duplicate flag set and nothing else changed.
-
-    The array header is 1 byte (0x90-0x9f) or 3 (0xdc), the type 1, then the request id in its
-    shortest form, then the flags as a fixint.
-    """
-    at = 2 if response[0] != 0xDC else 4
-    first = response[at]
-    at += 1 if first < 0x80 else {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}[first]
-    return response[:at] + bytes([response[at] | FLAG_DUPLICATE]) + response[at + 1 :]
+    """Return an encoded response with the duplicate flag set and nothing else changed."""
+    return with_flag(response, FLAG_DUPLICATE)
 
 
 class Trade(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,11 +11,14 @@ dump.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from hpe.core.context.effort import CONTINUE
+from hpe.protocol.frames import Chunk, Decide
 from hpe.protocol.internal import Configure, KeysValid
 from hpe.protocol.limits import (
     CHANGES_PER_UPDATE_MAX,
@@ -121,26 +124,39 @@ class Limits(NamedTuple):
 DEFAULT_LIMITS: Final = Limits()
 
 
-class Run(NamedTuple):
+class Run(msgspec.Struct, gc=False):
     """Consecutive whole frames of one connection.
 
     `attach` is the attach number under which the frames were read; frames of an older one are
     dropped unapplied. `admit` is 0, or the ErrorCode with which every frame is refused in
-    place. `frame_count` is the number of frames.
+    place. `chunk` has the frames, and what each of them is: nobody looks at their bytes again
+    before they are decoded. `since_ns` is for the sequencer: the time at which the run began to
+    wait behind others, by the sequencer's clock; -1 if it does not wait behind others.
     """
 
     connection: int
     attach: int
     admit: int
-    frame_count: int
-    frames: bytes
+    chunk: Chunk
+    since_ns: int = -1
+
+    def split(self, decide: Decide) -> list[Run]:
+        """Mark frames as refused; return the run in pieces, itself when none is.
+
+        `decide` is called once per frame, in order.
+        """
+        parts = self.chunk.split(decide)
+        if len(parts) == 1 and not parts[0][0]:
+            return [self]
+        whose = self.connection, self.attach
+        return [Run(*whose, admit, chunk, self.since_ns) for admit, chunk in parts]
 
 
-class Batch(NamedTuple):
+class Batch(msgspec.Struct, gc=False):
     """The input of one `apply`.
 
     `time_ns` is the batch's time (nanoseconds since the epoch), above every logged time and below
-    2^63.
+    2^63; the matching thread sets it.
     `wanted` lists the market data that has subscribers: rows of five bytes, the instrument (u32,
     big-endian) and a mask (bit channel - 1). It never affects the state.
     """
@@ -174,16 +190,17 @@ class Output(NamedTuple):
     the earliest timer is due; 0 for none, 1 at once. `cut`: connections whose bytes were not frames
     of the protocol; they are closed after their replies. `subscribed`: (connection, request id,
     instrument, channel) of every subscribe that was answered with a snapshot; the market data of
-    later batches follows it. `progress`: one row per run of an attached session. `late`: the number
-    of indicative prices that subscribers know to be outdated; a batch without runs, which logs
-    nothing, makes up for it.
+    later batches follows it. `progress`: one row per run of an attached session. `late`: whether
+    indicative prices that subscribers know are outdated; a batch without runs, which logs nothing,
+    makes up for it. `weights`: (connection, frames, bytes) of each client in the batch, dropped
+    frames included: the credits that go back with its replies.
 
     `market` follows from the state before the batch, the batch, and the `wanted` of this batch and
     of the one before, except for the three indicative fields of status rows, which may be late.
 
     Order: replies by connection, private by (user, first), market by (instrument, channel, order
-    of making), cut by connection, subscribed as the requests, progress as the runs.
-    of making), cut by connection, subscribed as the requests, progress as the runs.
+    of making), cut by connection, subscribed as the requests, progress as the runs, weights by
+    connection.
     """
 
     replies: list[tuple[int, bytes]]
@@ -196,14 +213,7 @@ class Output(NamedTuple):
     subscribed: list[tuple[int, int, int, int]]
     progress: list[Progress]
     late: bool = False
-
-
-class HasOutput(Protocol):
-    """An item that goes through the log: a batch's output, and whatever its owner attached."""
-
-    @property
-    def output(self) -> Output:
-        """The core's output for the batch."""
+    weights: Sequence[tuple[int, int, int]] = ()
 
 
 class BatchBounds(NamedTuple):

@@ -9,7 +9,6 @@ share `_answer_frames`, so a replayed body can differ only where the code differ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from struct import Struct
 from typing import Any, Final
 from zlib import crc32
 
@@ -44,11 +43,11 @@ from hpe.core.timers import SESSION
 from hpe.core.trading.answers import LASTING_REASONS, not_executed
 from hpe.core.trading.events import Delisted
 from hpe.core.trading.exchange import Exchange
-from hpe.errors import Diverged, InvariantViolation
+from hpe.errors import Diverged, InvariantViolation, ProtocolError
 from hpe.protocol.base import Request, type_number
 from hpe.protocol.codes import QUERIES_FULL, ErrorCode
 from hpe.protocol.enums import DetachCause, Role
-from hpe.protocol.frames import PREFIXES, ends_inside_frame, frame, split_frames
+from hpe.protocol.frames import PREFIXES, Chunk, chunk_of, frame, prefix
 from hpe.protocol.internal import Continue, KeysValid, SessionDetached, Tick
 from hpe.protocol.market_data import Subscribe
 
@@ -56,9 +55,7 @@ _PREFIXES_COUNT: Final = len(PREFIXES)
 _CONTINUE: Final = encode(Continue(CONTINUE_MARKET))
 _CLOSE_MORE: Final = encode(Continue(CONTINUE_CLOSING))
 _NEVER: Final = -1
-_NOT_DECODED: Final = (*DECODE_FAULTS, IndexError)
 _TICK: Final = encode(Tick(1))
-_length_at: Final = Struct(">I").unpack_from
 
 
 class ReferenceCore:
@@ -79,8 +76,7 @@ class ReferenceCore:
         self.market_feed = MarketFeed(self.exchange.books, limits)
         self.digest = 0
         self._commands = commands_of(exchange)
-        # Indexed by a body's second byte, which is the type if the header is a fixarray; whatever
-        # else it may be there, decode_request finds out.
+        # By type; decode_request handles what is not a command.
         # The number is the reason value of a command that certainly changed something.
         self._by_type: list[tuple[Callable[[bytes], Any], CommandHandler | None, int]] = [
             (decode_request, None, _NEVER)
@@ -144,6 +140,7 @@ class ReferenceCore:
             if run.connection == SYSTEM_CONNECTION:
                 self._apply_internal(run, work)
             else:
+                work.weigh(run.connection, run.chunk)
                 self._apply_client(run, work)
         return self._finish(work, makes_up=not batch.runs)
 
@@ -198,7 +195,7 @@ class ReferenceCore:
         if session is None:
             return
         connection = run.connection
-        intact, newest_id = self._answer_frames(session, run.frames, run.admit, work, connection)
+        intact, newest_id = self._answer_frames(session, run.chunk, run.admit, work, connection)
         work.advance(connection, newest_id)
         if not intact:
             work.cut.append(connection)
@@ -208,7 +205,7 @@ class ReferenceCore:
             self._execute_internal(encode(lost), work)
 
     def _answer_frames(
-        self, session: Session, frames: bytes, admit: int, work: BatchWork, connection: int
+        self, session: Session, chunk: Chunk, admit: int, work: BatchWork, connection: int
     ) -> tuple[bool, int]:
         """Answer frames in order, up to the first that breaks the protocol.
 
@@ -221,19 +218,18 @@ class ReferenceCore:
         exchange, last_request_id = self.exchange, session.last_request_id
         by_type, commands, digested = self._by_type, self._commands, work.digested
         remember, effort = session.remembered.append, self._effort
-        position, pending, end, highest_id = 0, -1, len(frames), last_request_id
+        frames, position, pending, highest_id = chunk.frames, 0, -1, last_request_id
         intact, guarded = True, session.role is not Role.ANONYMOUS
         events, report, out = exchange.market.events, self.feed.report, work.replies_to(connection)
         origin, time_ns, put = origin_of(session, exchange.places), work.time_ns, out.append
         context, user = Context(0, time_ns, self.limits.effort, *origin), origin.user
-        while position < end and intact:
-            after = position + 4 + _length_at(frames, position)[0]
-            body = frames[position + 4 : after]
+        for start, end, kind, request_id, _ in chunk.table:
+            body = frames[start:end]
             try:
                 try:
-                    decode, handler, lasting = by_type[body[1]]
+                    decode, handler, lasting = by_type[kind]
                     request = decode(body)
-                except _NOT_DECODED:
+                except DECODE_FAULTS:
                     request, handler, lasting = judge(body), None, _NEVER
                 if handler is None:
                     handler = commands.get(type(request))
@@ -241,11 +237,11 @@ class ReferenceCore:
                 handler, request_id = None, fault.request_id
                 answer, intact = refusal(fault)
             else:
-                request_id = request.request_id
                 fresh = request_id > last_request_id and not admit
                 if guarded and (fresh or handler is None) and not session.may(request):
                     handler, answer = None, error_body(request_id, ErrorCode.NOT_AUTHORIZED)
                 elif handler is None:
+                    session.last_request_id = last_request_id  # a query may ask for the state
                     answer = self._answer_query(user, request, admit, work, connection)
                 else:
                     if fresh and not work.begun:
@@ -274,10 +270,11 @@ class ReferenceCore:
                 if pending >= 0:
                     work.log(session.session_id, user, frames[pending:position])
                     pending = -1
-            size = len(answer)
-            put(PREFIXES[size] if size < _PREFIXES_COUNT else frame(answer)[:4])
+            size, position = len(answer), end
+            put(PREFIXES[size] if size < _PREFIXES_COUNT else prefix(size))
             put(answer)
-            position = after
+            if not intact:
+                break
         if pending >= 0:
             work.log(session.session_id, user, frames[pending:])
         session.last_request_id = last_request_id
@@ -361,7 +358,7 @@ class ReferenceCore:
     def _apply_internal(self, run: Run, work: BatchWork) -> None:
         """Execute frames of connection 0; they come from this process, so they must decode."""
         out = work.replies_to(SYSTEM_CONNECTION)
-        out += [frame(self._execute_internal(body, work)) for body in split_frames(run.frames)]
+        out += [frame(self._execute_internal(body, work)) for body in run.chunk.bodies]
 
     def _execute_internal(self, body: bytes, work: BatchWork, effort_max: int = 0) -> bytes:
         """Execute and log one internal command; return the response.
@@ -388,11 +385,13 @@ class ReferenceCore:
 
         A frame that is not executed now is missing from the new body, which then differs.
         """
-        if ends_inside_frame(frames):
-            raise Diverged(self.last_sequence + 1, "the logged commands end inside a frame")
+        try:
+            chunk = chunk_of(frames)
+        except ProtocolError as error:
+            raise Diverged(self.last_sequence + 1, f"the logged commands: {error}") from None
         if not session_id:
             try:
-                for body in split_frames(frames):
+                for body in chunk.bodies:
                     if body in (_CONTINUE, _CLOSE_MORE):  # the core makes these by itself
                         if not work.begun:
                             self._begin(work)
@@ -404,7 +403,7 @@ class ReferenceCore:
         session = self.sessions.get(session_id)
         if session is None or session.user != user:
             raise Diverged(self.last_sequence + 1, f"session {session_id} of user {user} is gone")
-        self._answer_frames(session, frames, 0, work, SYSTEM_CONNECTION)
+        self._answer_frames(session, chunk, 0, work, SYSTEM_CONNECTION)
 
     def _finish(self, work: BatchWork, *, makes_up: bool = False) -> Output:
         """Complete a batch: accounts, digest, market data (the late part if `makes_up`), body."""

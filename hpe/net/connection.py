@@ -318,7 +318,7 @@ class Connection:
             run = self.session.requests(chunk)
             if run is None:
                 return chunks[index:]
-            self._account.take(chunk.count, len(chunk.frames))
+            self._account.take(len(chunk.table), len(chunk.frames))
             if self._forwarder.offer(self, run, now_s):
                 self._excessive = True
                 return ()
@@ -329,7 +329,7 @@ class Connection:
         if self.session.state is not State.ATTACHED:
             await self._log_on(chunk, now_s)
             return now_s
-        count, size = chunk.count, len(chunk.frames)
+        count, size = len(chunk.table), len(chunk.frames)
         intake, number = self._context.switchboard.intake, self.session.connection
         if self._account.exhausted or not intake.has_room(number):
             # Nobody listens now: what the client says meanwhile must count as heard.

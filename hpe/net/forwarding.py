@@ -14,7 +14,7 @@ from hpe.net.delivery.switchboard import Port
 from hpe.net.limits.rates import Payer, Sender, payer_of
 from hpe.net.logon import Grant
 from hpe.net.send_queue import SendQueue
-from hpe.protocol.frames import PREFIX_BYTES, Chunk, type_of
+from hpe.protocol.frames import Chunk
 
 
 class Forwarder:
@@ -50,7 +50,7 @@ class Forwarder:
         """
         context = self._context
         idle = self._offered == port.answered
-        self._offered += run.frame_count
+        self._offered += len(run.chunk.table)
         runs, excessive = [run], False
         if self._sender is not None and not run.admit:
             runs, excessive = context.rates.admit(self._sender, run, now_s)
@@ -75,5 +75,5 @@ class Forwarder:
         """
         if self._sender is None:
             return 0, False
-        kind = type_of(chunk.frames[PREFIX_BYTES:])
+        kind = chunk.table[0][2]
         return self._context.rates.admit_control(self._sender, kind, now_s)

@@ -51,7 +51,7 @@ from hpe.protocol.control import (
     Welcome,
 )
 from hpe.protocol.enums import DetachCause
-from hpe.protocol.frames import PREFIX_BYTES, Chunk, encode_frame, frame, type_of
+from hpe.protocol.frames import Chunk, chunk_of, encode_frame, frame
 from hpe.protocol.internal import (
     SessionAttached,
     SessionAttachedResponse,
@@ -122,7 +122,7 @@ class _Hello(NamedTuple):
 
 def internal_run(message: Request) -> Run:
     """Make the run of one internal command."""
-    return Run(SYSTEM_CONNECTION, 0, 0, 1, encode_frame(message))
+    return Run(SYSTEM_CONNECTION, 0, 0, chunk_of(encode_frame(message)))
 
 
 def error_frame(request_id: int, code: ErrorCode, message: str = "", field: str = "") -> bytes:
@@ -187,7 +187,7 @@ class SessionProtocol:
         if self.state is not State.ATTACHED:
             return None
         admit = ErrorCode.SHUTTING_DOWN if self._facts.draining else 0
-        return Run(self.connection, self.attach_number, admit, chunk.count, chunk.frames)
+        return Run(self.connection, self.attach_number, admit, chunk)
 
     def control(self, chunk: Chunk, admit: int = 0) -> Step:
         """Answer a control message, or whatever came before logon.
@@ -197,11 +197,11 @@ class SessionProtocol:
             admit: the ErrorCode that refuses it although it is a good one; 0 is none.
         """
         # Before logon a chunk may hold several frames; the first one decides.
-        length = int.from_bytes(chunk.frames[:PREFIX_BYTES], "big")
-        body = chunk.frames[PREFIX_BYTES : PREFIX_BYTES + length]
+        start, end, kind, _, _ = chunk.table[0]
+        body = chunk.frames[start:end]
         expected = _EXPECTED.get(self.state)
-        if expected is not None and type_of(body) != type_number(expected):
-            return self._unexpected(body, expected)
+        if expected is not None and kind != type_number(expected):
+            return self._unexpected(body, kind, expected)
         try:
             message = decode_request(body, CONTROL_TABLES)
         except Undecodable as fault:
@@ -321,12 +321,12 @@ class SessionProtocol:
             SessionDetached(number, session_id, number, DetachCause.CONNECTION_LOST)
         )
 
-    def _unexpected(self, body: bytes, expected: type[Request]) -> Step:
+    def _unexpected(self, body: bytes, kind: int, expected: type[Request]) -> Step:
         code, request_id = _fault_of(body)
         if code is not ErrorCode.EXPECTED_HELLO:
             return self.refuse(code, request_id=request_id)
         case = NO_HELLO if expected is Hello else NO_LOGON
-        return self.refuse(code, case.text.format(number=type_of(body)), request_id)
+        return self.refuse(code, case.text.format(number=kind), request_id)
 
     def _greet(self, hello: Request, body: bytes) -> Step:
         assert isinstance(hello, Hello)

@@ -13,10 +13,9 @@ from typing import NamedTuple
 from hpe.core.contract import Run
 from hpe.core.decoding.judging import Undecodable, decode_request
 from hpe.core.permissions import permitted
-from hpe.core.runs import ORDER_TYPES
 from hpe.net.session import SessionProtocol, error_frame
+from hpe.protocol.admission import ORDER
 from hpe.protocol.codes import LOG_WAITS
-from hpe.protocol.frames import PREFIX_BYTES, split_frames, type_of
 
 
 class Answered(NamedTuple):
@@ -33,29 +32,29 @@ def refuse_orders(session: SessionProtocol, run: Run) -> tuple[Answered, list[Ru
     Returns:
         The refusals, and the rest of the run, if there is one.
     """
-    refusals, size = [], 0
-    for body in split_frames(run.frames):
-        request_id = _refusable(body, session)
-        if request_id <= session.highest_id:
+    refusals, size, chunk = [], 0, run.chunk
+    for start, end, _, request_id, admission in chunk.table:
+        if admission != ORDER or request_id <= session.highest_id:
+            break
+        if not _would_execute(chunk.frames[start:end], session):
             break
         session.highest_id = request_id
         refusals.append(error_frame(request_id, *LOG_WAITS))
-        size += PREFIX_BYTES + len(body)
+        size = end
     count = len(refusals)
+    if not count:
+        return Answered(b"", 0, 0), [run]
     rest = []
-    if count < run.frame_count:
-        rest = [run._replace(frame_count=run.frame_count - count, frames=run.frames[size:])]
+    if count < chunk.count:
+        rest = [Run(run.connection, run.attach, run.admit, chunk.part(count, chunk.count))]
     return Answered(b"".join(refusals), count, size), rest
 
 
-def _refusable(body: bytes, session: SessionProtocol) -> int:
-    """Return the id of a new order that the core would execute; 0 for anything else."""
-    if type_of(body) not in ORDER_TYPES:
-        return 0
+def _would_execute(body: bytes, session: SessionProtocol) -> bool:
+    """True if a command decodes and is permitted."""
     try:
         request = decode_request(body)
     except Undecodable:
-        return 0
+        return False
     _, role, user_first, user_last = session.grant
-    allowed = permitted(role, user_first, user_last, session.user, request)
-    return request.request_id if allowed else 0
+    return permitted(role, user_first, user_last, session.user, request)

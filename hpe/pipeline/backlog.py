@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final
 
 from hpe.core.contract import Run
 
@@ -33,15 +33,7 @@ one batch that searched much is no overload."""
 
 def work_of(run: Run) -> int:
     """Return how much work a run is."""
-    return run.frame_count * (REFUSED_WORK if run.admit else EXECUTED_WORK)
-
-
-class WaitingRun(NamedTuple):
-    """A run that waits, when it was taken, and whether more than a batch was before it then."""
-
-    read_at_s: float
-    run: Run
-    crowded: bool
+    return len(run.chunk.table) * (REFUSED_WORK if run.admit else EXECUTED_WORK)
 
 
 class Backlog:
@@ -56,37 +48,37 @@ class Backlog:
     def add(self, run: Run) -> None:
         """Count a run in."""
         if run.admit:
-            self.refused += run.frame_count
+            self.refused += len(run.chunk.table)
         else:
-            self.accepted += run.frame_count
+            self.accepted += len(run.chunk.table)
 
     def remove(self, run: Run) -> None:
         """Count a run out."""
         if run.admit:
-            self.refused -= run.frame_count
+            self.refused -= len(run.chunk.table)
         else:
-            self.accepted -= run.frame_count
+            self.accepted -= len(run.chunk.table)
 
 
 class RunQueue(Backlog):
     """The waiting requests of one connection."""
 
-    __slots__ = ("entries",)
+    __slots__ = ("runs",)
 
     def __init__(self) -> None:
         super().__init__()
-        self.entries: deque[WaitingRun] = deque()
+        self.runs: deque[Run] = deque()
 
-    def append(self, entry: WaitingRun) -> None:
+    def append(self, run: Run) -> None:
         """Queue a run."""
-        self.entries.append(entry)
-        self.add(entry.run)
+        self.runs.append(run)
+        self.add(run)
 
-    def pop(self) -> WaitingRun:
+    def pop(self) -> Run:
         """Remove the first one."""
-        entry = self.entries.popleft()
-        self.remove(entry.run)
-        return entry
+        run = self.runs.popleft()
+        self.remove(run)
+        return run
 
 
 class Cost:

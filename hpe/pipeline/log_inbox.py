@@ -16,9 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Final, Generic, TypeVar
+from typing import Final
 
-from hpe.core.contract import HasOutput, Output
+from hpe.core.contract import Output
 
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """Replies, reports, market data and log bodies that may wait. One record takes bodies of 4 MiB, so
@@ -28,12 +28,10 @@ ROW_BYTES: Final = 200
 """What a row takes beside its bytes: a tuple, its integers, the head of a bytes object."""
 
 
-Item = TypeVar("Item", bound=HasOutput)
-
-
 def held_bytes(output: Output) -> int:
     """Return about how much memory an output takes until it is delivered."""
-    rows = len(output.replies) + len(output.private) + len(output.market) + len(output.progress) + 1
+    rows = len(output.replies) + len(output.private) + len(output.market) + 1
+    rows += len(output.progress) + len(output.weights)
     return (
         rows * ROW_BYTES
         + len(output.body)
@@ -43,7 +41,7 @@ def held_bytes(output: Output) -> int:
     )
 
 
-class LogInbox(Generic[Item]):
+class LogInbox:
     """Outputs on their way to the log.
 
     Args:
@@ -60,7 +58,7 @@ class LogInbox(Generic[Item]):
     ) -> None:
         self._bytes_max = bytes_max
         self._steady_s = steady_s
-        self._items: SimpleQueue[Item | None] = SimpleQueue()
+        self._items: SimpleQueue[Output | None] = SimpleQueue()
         # (given at, bytes) of each item that is not published: the first is the oldest.
         self._held: deque[tuple[float, int]] = deque()
         self._given_bytes = 0  # written by the matching thread only
@@ -85,9 +83,9 @@ class LogInbox(Generic[Item]):
 
     # --- the matching thread ------------------------------------------------------------------
 
-    def put(self, item: Item) -> None:
+    def put(self, item: Output) -> None:
         """Hand an item over; wait while too much is held."""
-        size = held_bytes(item.output)
+        size = held_bytes(item)
         if not self._has_room(size):
             self._wait_room(size)
         self._given_bytes += size
@@ -112,7 +110,7 @@ class LogInbox(Generic[Item]):
 
     # --- the log's thread ---------------------------------------------------------------------
 
-    def get(self, *, timeout: float | None) -> Item | None:
+    def get(self, *, timeout: float | None) -> Output | None:
         """Wait for the next item; None is the last one.
 
         Raises:
@@ -122,7 +120,7 @@ class LogInbox(Generic[Item]):
         self._look_again()
         return item
 
-    def get_nowait(self) -> Item | None:
+    def get_nowait(self) -> Output | None:
         """Return the next item without waiting.
 
         Raises:

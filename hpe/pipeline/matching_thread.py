@@ -13,12 +13,11 @@ docs/architecture.md, "Time".
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
-from hpe.core.codec import encode
 from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Output, Run
-from hpe.protocol.frames import frame
+from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.internal import Tick
 
 STOP: Final = None
@@ -38,25 +37,6 @@ WAIT_S_MAX: Final = 1.0
 _LONG_NS: Final = int(WAIT_S_MAX * 1e9)
 
 
-class QueuedBatch(NamedTuple):
-    """One batch on its way to the core.
-
-    `weights`: connection -> (frames, bytes), what the runs hold of the connection's credits;
-    carried along untouched so that the dispatcher can return it. `wanted`: see Batch.
-    """
-
-    runs: list[Run]
-    weights: Mapping[int, tuple[int, int]]
-    wanted: bytes = b""
-
-
-class Served(NamedTuple):
-    """One batch on its way to the log and to the dispatcher."""
-
-    output: Output
-    weights: Mapping[int, tuple[int, int]]
-
-
 class BatchClock(Protocol):
     """The service's time as this thread sees it."""
 
@@ -73,13 +53,13 @@ class BatchClock(Protocol):
 class LogEntrance(Protocol):
     """The log's inbox as this thread sees it."""
 
-    def put(self, item: Served, /) -> None:
+    def put(self, item: Output, /) -> None:
         """Hand an output over; wait while too much is there."""
 
 
 def run(
     core: Core,
-    inbox: queue.SimpleQueue[QueuedBatch | None],
+    inbox: queue.SimpleQueue[Batch | None],
     log_inbox: LogEntrance,
     free: Callable[[], None],
     clock: BatchClock,
@@ -101,41 +81,42 @@ def run(
     tick_id, wanted = 0, b""
     late, rested_ns, paced_ns = False, 0, 0
     while True:
-        work = _take(inbox, next_due_ns, clock, paced_ns, rested_ns if late else None)
-        if work is STOP:
+        batch = came = _take(inbox, next_due_ns, clock, paced_ns, rested_ns if late else None)
+        if batch is STOP:
             return
-        runs = work.runs
-        if work is _DUE:
+        if came is _DUE:
             tick_id += 1
-            runs = [_tick_run(tick_id)]
-        elif work is not _LATE:
-            wanted = work.wanted
+            batch = Batch(0, [_tick_run(tick_id)], wanted)
+        elif came is _LATE:
+            batch = Batch(0, [], wanted)
+        wanted = batch.wanted
         began_ns = clock.steady_ns()
-        output = core.apply(Batch(clock.stamp(), runs, wanted))
+        batch.time_ns = clock.stamp()
+        output = core.apply(batch)
         ended_ns = clock.steady_ns()
         next_due_ns, late = output.next_due_ns, output.late
         paced_ns = ended_ns + PAUSES * (ended_ns - began_ns)
-        if work is _LATE:
+        if came is _LATE:
             rested_ns = ended_ns + RESTS * (ended_ns - began_ns)
-        log_inbox.put(Served(output, work.weights))
-        if work is not _DUE and work is not _LATE:
+        log_inbox.put(output)
+        if came is not _DUE and came is not _LATE:
             free()
 
 
-_DUE: Final = QueuedBatch([], {})
+_DUE: Final = Batch(0, [])
 """Stands for "no batch came before the timer was due"."""
 
-_LATE: Final = QueuedBatch([], {})
+_LATE: Final = Batch(0, [])
 """Stands for "nothing came, and there is time to make up for late market data"."""
 
 
 def _take(
-    inbox: queue.SimpleQueue[QueuedBatch | None],
+    inbox: queue.SimpleQueue[Batch | None],
     next_due_ns: int,
     clock: BatchClock,
     paced_ns: int,
     rested_ns: int | None = None,
-) -> QueuedBatch | None:
+) -> Batch | None:
     """Return the next batch, STOP, _DUE when the timer is due first, or _LATE.
 
     A batch that waits goes first even when the timer is due: the core lets due timers fire
@@ -166,4 +147,4 @@ def _take(
 
 
 def _tick_run(tick_id: int) -> Run:
-    return Run(SYSTEM_CONNECTION, 0, 0, 1, frame(encode(Tick(request_id=tick_id))))
+    return Run(SYSTEM_CONNECTION, 0, 0, chunk_of(encode_frame(Tick(request_id=tick_id))))

@@ -22,19 +22,17 @@ from typing import Final, NamedTuple
 
 import trio
 
-from hpe.core.contract import SYSTEM_CONNECTION, BatchBounds, Run
-from hpe.core.runs import CANCEL_TYPES, ORDER_TYPES, split_run
+from hpe.core.contract import SYSTEM_CONNECTION, Batch, BatchBounds, Run
 from hpe.pipeline.backlog import (
     EXECUTED_WORK,
     REFUSED_WORK,
     Backlog,
     Cost,
     RunQueue,
-    WaitingRun,
     work_of,
 )
 from hpe.pipeline.bridge import Slots
-from hpe.pipeline.matching_thread import QueuedBatch
+from hpe.protocol.admission import CANCEL, NO_CLASS, ORDER
 from hpe.protocol.codes import ErrorCode
 
 BATCHES_OUTSTANDING_MAX: Final = 2
@@ -64,16 +62,16 @@ class Patience(NamedTuple):
     orders_s: float
     cancels_s: float
 
-    def refused(self, waited_s: float) -> frozenset[int]:
-        """Return the types of requests that waited too long."""
-        refused = ORDER_TYPES if waited_s > self.orders_s else frozenset()
-        return refused | CANCEL_TYPES if waited_s > self.cancels_s else refused
+    def refused(self, waited_s: float) -> int:
+        """Return the admission classes of requests that waited too long."""
+        refused = ORDER if waited_s > self.orders_s else NO_CLASS
+        return refused | CANCEL if waited_s > self.cancels_s else refused
 
 
 class _Filling:
     """A batch that is being made; `room` is for work as `work_of` counts it."""
 
-    __slots__ = ("bytes_left", "now_s", "room", "runs", "stalled", "weights", "work")
+    __slots__ = ("bytes_left", "now_s", "requested", "room", "runs", "stalled", "work")
 
     def __init__(self, bounds: BatchBounds, now_s: float, stalled: bool) -> None:
         self.now_s = now_s
@@ -82,11 +80,11 @@ class _Filling:
         self.bytes_left = bounds.bytes
         self.work = 0
         self.runs: list[Run] = []
-        self.weights: dict[int, tuple[int, int]] = {}
+        self.requested = False  # by a client
 
     def has_room_for(self, run: Run) -> bool:
         """True if a run is within what is left."""
-        return work_of(run) <= self.room and len(run.frames) <= self.bytes_left
+        return work_of(run) <= self.room and len(run.chunk.frames) <= self.bytes_left
 
     def add(self, run: Run) -> None:
         """Take a run in."""
@@ -109,7 +107,7 @@ class Sequencer:
     def __init__(
         self,
         bounds: BatchBounds,
-        inbox: queue.SimpleQueue[QueuedBatch | None],
+        inbox: queue.SimpleQueue[Batch | None],
         patience: Patience,
         wanted: Callable[[], bytes],
         begins: Callable[[], None],
@@ -183,13 +181,14 @@ class Sequencer:
         known = queue is not None
         if queue is None:
             queue = self._queues[key] = RunQueue()
-        ahead = self._work_ahead(queue, run.frame_count)
+        ahead = self._work_ahead(queue, len(run.chunk.table))
         crowded = ahead > self._crowd_work
         waits_s = ahead / EXECUTED_WORK * self._cost.frame_s(read_at_s) if crowded else 0.0
+        run.since_ns = int(read_at_s * 1e9) if crowded else -1
         for piece in self._admit(run, waits_s / ADMITTED_SHARE, self.stalled()):
-            queue.append(WaitingRun(read_at_s, piece, crowded))
+            queue.append(piece)
             self._backlog.add(piece)
-        if not known and not run.admit and run.frame_count <= FRESH_FRAMES_MAX:
+        if not known and not run.admit and len(run.chunk.table) <= FRESH_FRAMES_MAX:
             self._fresh.append(key)
         elif not known:
             self._line_up(key, queue)
@@ -254,7 +253,7 @@ class Sequencer:
         while self.frames_waiting:
             await self._handed_over.park()
 
-    def _batch(self) -> QueuedBatch:
+    def _batch(self) -> Batch:
         """Take turns until the batch is full or nothing waits."""
         filling = _Filling(self._bounds, trio.current_time(), self.stalled())
         turn = self._bounds.frames_per_turn
@@ -265,9 +264,9 @@ class Sequencer:
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling)
         self._cost.note(filling.work, filling.now_s, saturated=self._saturated)
         self.batches += 1
-        if filling.weights:
+        if filling.requested:
             self._begins()
-        return QueuedBatch(filling.runs, filling.weights, self._wanted())
+        return Batch(0, filling.runs, self._wanted())
 
     def _take_turns(
         self, turns: deque[int], frames_max: int, filling: _Filling, *, parts_kept: int = 0
@@ -281,25 +280,25 @@ class Sequencer:
         while turns and filling.room > room_kept and filling.bytes_left > bytes_kept:
             key = turns[0]
             queue = self._queues[key]
-            entries, refused = queue.entries, bool(queue.entries[0].run.admit)
+            runs, refused = queue.runs, bool(queue.runs[0].admit)
             turn_left = frames_max
-            while entries:
-                run = entries[0].run
+            while runs:
+                run = runs[0]
                 # The first run of a batch always goes: no chunk is larger than a batch may be.
                 if filling.runs and not (
-                    run.frame_count <= turn_left
+                    len(run.chunk.table) <= turn_left
                     and bool(run.admit) == refused
                     and filling.has_room_for(run)
                 ):
                     break
-                turn_left -= run.frame_count
+                turn_left -= len(run.chunk.table)
                 self._take(queue.pop(), filling)
             turns.popleft()
             if key in self._held and self.has_room(key):
                 self._held.pop(key).unpark_all()
-            if not entries:
+            if not runs:
                 del self._queues[key]
-            elif filling.has_room_for(entries[0].run):
+            elif filling.has_room_for(runs[0]):
                 self._line_up(key, queue)
             else:
                 turns.appendleft(key)  # the batch is full: it goes on with this one
@@ -307,20 +306,16 @@ class Sequencer:
 
     def _line_up(self, key: int, queue: RunQueue) -> None:
         """Put a connection in line for its next turn."""
-        refused = queue.entries[0].run.admit
+        refused = queue.runs[0].admit
         (self._refusals if refused else self._turns).append(key)
 
-    def _take(self, entry: WaitingRun, filling: _Filling) -> None:
-        read_at_s, run, crowded = entry
-        weights = filling.weights
+    def _take(self, run: Run, filling: _Filling) -> None:
         self._backlog.remove(run)
-        self.frames += run.frame_count
+        self.frames += len(run.chunk.table)
         filling.room -= work_of(run)
-        filling.bytes_left -= len(run.frames)
-        if run.connection != SYSTEM_CONNECTION:
-            count, size = weights.get(run.connection, (0, 0))
-            weights[run.connection] = (count + run.frame_count, size + len(run.frames))
-        waited_s = filling.now_s - read_at_s if crowded else 0.0
+        filling.bytes_left -= len(run.chunk.frames)
+        filling.requested |= run.connection != SYSTEM_CONNECTION
+        waited_s = filling.now_s - run.since_ns / 1e9 if run.since_ns >= 0 else 0.0
         for piece in self._admit(run, waited_s, filling.stalled):
             filling.add(piece)
 
@@ -330,9 +325,9 @@ class Sequencer:
             return [run]
         refused = self._patience.refused(waits_s)
         if stalled:
-            refused |= ORDER_TYPES
-        if not refused:
+            refused |= ORDER
+        if not refused & run.chunk.classes:
             return [run]
-        pieces = split_run(run, lambda kind, _start, _end: ErrorCode.BUSY if kind in refused else 0)
-        self.busy += sum(piece.frame_count for piece in pieces if piece.admit)
+        pieces = run.split(lambda class_, *_: ErrorCode.BUSY if class_ & refused else 0)
+        self.busy += sum(piece.chunk.count for piece in pieces if piece.admit)
         return pieces

@@ -1,50 +1,77 @@
-"""Encode messages as frames, and cut a byte stream into whole frames without decoding them.
+"""Frames: made of messages, and found in byte streams without decoding them.
 
-Owns the length prefix and nothing else: no sockets, no message types except "is it control".
-A FrameScanner belongs to one connection and is used by its reader task alone; the functions
-are pure. Guarantees: the same stream gives the same frames, however it is cut into pieces, and
-at most one incomplete frame is kept. Relies on the frame layout of protocol.md:
+The one module that reads a length prefix or a type byte. What it finds out about a frame (where it
+is, its type, its request id, its admission class) is a row of a table that travels with the bytes,
+so nobody looks at them again before the core decodes them. No sockets, no fields. A FrameScanner
+belongs to one connection and is used by its reader task alone; the functions are pure. Guarantees:
+the same stream gives the same frames however it is cut into pieces, and no more than one incomplete
+frame is ever kept. Relies on the frame layout of protocol.md:
 
     byte 0..3   length of what follows, u32 big-endian, 1 .. body_bytes_max
     byte 4      MessagePack array header: 0x90-0x9f (fixarray) or 0xdc (array16, 2 count bytes)
     byte 5 / 7  type, a positive fixint: 1-31 is control
+    behind it   request id, an integer in any form
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from typing import Final
 
 import msgspec
 
 from hpe.errors import ProtocolError
+from hpe.protocol.admission import CLASSES, CONTROL, NO_CLASS
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.codes import EMPTY_PREFIX, LARGE_PREFIX, ErrorCode
-from hpe.protocol.limits import QUERY_FIRST, REPLY_BYTES_MAX, REQUEST_BYTES_MAX
+from hpe.protocol.limits import INT_MAX, REPLY_BYTES_MAX, REQUEST_BYTES_MAX
 
-PREFIX_BYTES: Final = 4
 FRAMES_MAX: Final = 256
 """Frames of one connection that enter a batch at a time: a longer chunk would only be cut."""
 
+NO_TYPE: Final = -1
+"""Of a frame that has no type at its place: left to the core, which names the fault."""
+
+_PREFIX_BYTES: Final = 4
 _ENCODER: Final = msgspec.msgpack.Encoder()
 PREFIXES: Final = tuple(
-    length.to_bytes(PREFIX_BYTES, "big") for length in range(REQUEST_BYTES_MAX + 1)
+    length.to_bytes(_PREFIX_BYTES, "big") for length in range(REQUEST_BYTES_MAX + 1)
 )
 """Length prefixes by length, up to the longest request: looking one up takes a third of the time
 of making the four bytes."""
 
+_PREFIXES_COUNT: Final = len(PREFIXES)
 _FIXARRAY: Final = 0x90
 _ARRAY16: Final = 0xDC
+_UINT16: Final = 0xCD
+_UINT32: Final = 0xCE
 
-_HEAD: Final = struct.Struct(">IBB")
-"""Length, array header, and the byte where a fixarray has its type."""
+_HEAD: Final = struct.Struct(">IBBBI")
+"""Length and array header; then, behind a fixarray's: type, first byte of the request id, and the
+four bytes behind that, which are a uint32 or begin with a shorter one."""
 
-_PADDING: Final = bytes(_HEAD.size - PREFIX_BYTES)
-"""Lets the scanner read a whole head at the last prefix of a buffer without a special case."""
+_QUICK_BYTES: Final = _HEAD.size - _PREFIX_BYTES
+"""A body of this length has all that the head shows."""
+
+_PADDING: Final = bytes(_QUICK_BYTES)
+"""Lets a whole head be read at the last prefix of a buffer without a special case."""
+
+_INTEGERS: Final = {
+    0xCC + power: struct.Struct(f">{letter}") for power, letter in enumerate("BHIQbhiq")
+}
+"""Unsigned and signed integers by their first byte: 0xcc-0xcf, 0xd0-0xd3."""
 
 _PREFIX_ONLY: Final = struct.Struct(">I")
 _length_at: Final = _PREFIX_ONLY.unpack_from
+
+Row = tuple[int, int, int, int, int]
+"""(start, end, type, request id, admission class) of a frame: its body is `frames[start:end]`. The
+type is NO_TYPE and the id 0 where none can be read."""
+
+Decide = Callable[[int, int, int], int]
+"""(admission class, start, end) -> 0, or the ErrorCode that refuses the frame."""
 
 
 class FrameError(ProtocolError):
@@ -55,45 +82,116 @@ class FrameError(ProtocolError):
         self.code = code
 
 
-class Chunk(NamedTuple):
-    """Consecutive whole frames: one control frame, or only frames for the core."""
+class Chunk(msgspec.Struct, gc=False):
+    """Consecutive whole frames, what they are, and the admission classes that occur among them.
 
-    control: bool
-    count: int  # type: ignore[assignment]  # hides tuple.count, which no chunk needs
+    Never changed once it is made. `frames` are exactly those of the table.
+    """
+
     frames: bytes
+    table: list[Row]
+    classes: int
+
+    @property
+    def control(self) -> bool:
+        """True if there is control among it: then it is one frame where a scanner made it."""
+        return self.classes & CONTROL > 0
+
+    @property
+    def count(self) -> int:
+        """How many frames."""
+        return len(self.table)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """The bodies of the frames."""
+        return [self.frames[row[0] : row[1]] for row in self.table]
+
+    def part(self, first: int, after: int) -> Chunk:
+        """Return the frames from one number to before another one, at least one."""
+        rows = self.table[first:after]
+        begin, end = rows[0][0] - _PREFIX_BYTES, rows[-1][1]
+        classes = NO_CLASS
+        for row in rows:
+            classes |= row[4]
+        moved = [(row[0] - begin, row[1] - begin, *row[2:]) for row in rows] if begin else rows
+        return Chunk(self.frames[begin:end], moved, classes)
+
+    def split(self, decide: Decide) -> list[tuple[int, Chunk]]:
+        """Cut where what is decided about frames changes; return (decided, part).
+
+        `decide` is called once per frame, in order.
+        """
+        parts: list[tuple[int, Chunk]] = []
+        first = decided = 0
+        for number, (start, end, _, _, admission) in enumerate(self.table):
+            verdict = decide(admission, start, end)
+            if verdict != decided:
+                if number > first:
+                    parts.append((decided, self.part(first, number)))
+                first, decided = number, verdict
+        parts.append((decided, self.part(first, len(self.table)) if first else self))
+        return parts
 
 
 def encode_frame(message: Request | Reply) -> bytes:
     """Return the frame of a message: length prefix and MessagePack body."""
-    body = _ENCODER.encode(message)
-    length = len(body)
-    if length <= REQUEST_BYTES_MAX:
-        return PREFIXES[length] + body
-    return _PREFIX_ONLY.pack(length) + body
+    return frame(_ENCODER.encode(message))
 
 
 def frame(body: bytes) -> bytes:
-    """Return the frame of a body: the length prefix, then the body."""
-    assert len(body) <= REPLY_BYTES_MAX
-    return len(body).to_bytes(4, "big") + body
+    """Put the length prefix before a body."""
+    return prefix(len(body)) + body
+
+
+def prefix(length: int) -> bytes:
+    """Return the length prefix of a body."""
+    if length < _PREFIXES_COUNT:
+        return PREFIXES[length]
+    assert length <= REPLY_BYTES_MAX
+    return _PREFIX_ONLY.pack(length)
+
+
+def body_of(frame: bytes) -> bytes:
+    """Return the body of one whole frame."""
+    return frame[_PREFIX_BYTES:]
+
+
+def has_array_header(body: bytes) -> bool:
+    """True if a body begins as every message does, whatever follows."""
+    header = body[0] if body else 0
+    return header & 0xF0 == _FIXARRAY or header == _ARRAY16
 
 
 def type_of(body: bytes) -> int:
-    """Return the type number of a body, -1 if it has none in the expected place."""
-    try:
-        first = body[0]
-        number = body[1] if 0x90 <= first <= 0x9F else body[3] if first == 0xDC else -1
-    except IndexError:
-        return -1
-    return number if number < 128 else -1
+    """Read the type number at its fixed place; NO_TYPE when the body has none there."""
+    return _read_head(body, 0, len(body))[0]
 
 
-def ends_inside_frame(frames: bytes) -> bool:
-    """True if the last frame is incomplete."""
-    position, last_prefix = 0, len(frames) - 4
-    while position <= last_prefix:
-        position += 4 + _length_at(frames, position)[0]
-    return position != len(frames)
+def request_id_of(body: bytes) -> int:
+    """Read the request id behind the type; 0 when the body has none there."""
+    return _read_head(body, 0, len(body))[1]
+
+
+def with_flag(body: bytes, flag: int) -> bytes:
+    """Set a flag of an encoded reply, `[type, request_id, flags, ...]`, and change nothing else."""
+    at = 2 if body[0] != _ARRAY16 else 4
+    reader = _INTEGERS.get(body[at])
+    at += 1 + (reader.size if reader is not None else 0)
+    return body[:at] + bytes([body[at] | flag]) + body[at + 1 :]
+
+
+def chunk_of(frames: bytes) -> Chunk:
+    """Classify whole frames, of whatever length and type.
+
+    Raises:
+        ProtocolError: the bytes end inside a frame.
+    """
+    end = len(frames)
+    rows, classes, after = _scan(frames + _PADDING, 0, end, (0, end), end, NO_CLASS)
+    if after != end:
+        raise ProtocolError(f"{end - after} of {end} bytes are no whole frame")
+    return Chunk(frames, rows, classes)
 
 
 def split_frames(frames: bytes) -> Iterator[bytes]:
@@ -104,10 +202,12 @@ def split_frames(frames: bytes) -> Iterator[bytes]:
     """
     position, end = 0, len(frames)
     while position < end:
-        start = position + 4
-        position = start + int.from_bytes(frames[position:start], "big")
-        if start > end or position > end:
-            raise ProtocolError(f"bytes end {max(start, position) - end} bytes inside a frame")
+        start = position + _PREFIX_BYTES
+        if start > end:
+            raise ProtocolError(f"bytes end {start - end} bytes inside a frame")
+        position = start + _length_at(frames, position)[0]
+        if position > end:
+            raise ProtocolError(f"bytes end {position - end} bytes inside a frame")
         yield frames[start:position]
 
 
@@ -130,56 +230,114 @@ class FrameScanner:
     def feed(self, data: bytes | bytearray | memoryview) -> list[Chunk]:
         """Accept the next bytes of the stream; return the frames that they complete, in order.
 
+        A control frame is a chunk of its own, all others come together.
+
         Cost: one pass over the frames, one copy of the data.
         """
         if self.error is not None:
             return []
         buffer = b"".join((self.pending, data, _PADDING))
-        head = _HEAD.unpack_from
-        length_max, frames_max = self.body_bytes_max, self.frames_max
+        end, lengths = len(buffer) - len(_PADDING), (1, self.body_bytes_max)
         chunks: list[Chunk] = []
-        # buffer[first:position] are `count` whole frames that are not yet in a chunk.
-        first = position = count = 0
-        end = len(buffer) - len(_PADDING)
-        prefix_last = end - PREFIX_BYTES
-        while position <= prefix_last:
-            length, header, kind = head(buffer, position)
-            if not 0 < length <= length_max:
-                self.error = _frame_error(buffer[position:end], length, length_max)
+        first = 0
+        while end - first > _PREFIX_BYTES:
+            rows, classes, after = _scan(buffer, first, end, lengths, self.frames_max, CONTROL)
+            if not rows:
                 break
-            following = position + PREFIX_BYTES + length
-            if following > end:
-                break
-            # The common case first: a query or a command as a fixarray.
-            if (kind < QUERY_FIRST or header == _ARRAY16) and _is_control(
-                buffer, position, following
-            ):
-                if count:
-                    chunks.append(Chunk(False, count, buffer[first:position]))
-                chunks.append(Chunk(True, 1, buffer[position:following]))
-                first, count = following, 0
-            else:
-                count += 1
-                if count == frames_max:
-                    chunks.append(Chunk(False, count, buffer[first:following]))
-                    first, count = following, 0
-            position = following
-        if count:
-            chunks.append(Chunk(False, count, buffer[first:position]))
-        self.pending = b"" if self.error is not None else buffer[position:end]
+            chunks.append(Chunk(buffer[first:after], rows, classes))
+            first = after
+        self.pending = buffer[first:end]
+        if end - first >= _PREFIX_BYTES:
+            (length,) = _length_at(buffer, first)
+            if not 0 < length <= self.body_bytes_max:
+                self.error = _frame_error(self.pending, length, self.body_bytes_max)
+                self.pending = b""
         return chunks
 
 
-def _is_control(buffer: bytes, position: int, following: int) -> bool:
-    header = buffer[position + 4]
-    if header == _ARRAY16:
-        type_at = position + 7
-    elif header & 0xF0 == _FIXARRAY:
-        type_at = position + 5
+def _scan(
+    buffer: bytes, first: int, end: int, lengths: tuple[int, int], frames_max: int, alone: int
+) -> tuple[list[Row], int, int]:
+    """Classify frames from `first` to `end`, up to one that is not whole or has a bad length.
+
+    Flat because every frame goes through here.
+
+    Args:
+        buffer: the bytes, with _PADDING behind `end`.
+        first: where the first frame begins.
+        end: where the bytes end.
+        lengths: the smallest and the largest one of a body.
+        frames_max: how many at most.
+        alone: classes of frames that come without others.
+
+    Returns:
+        The rows, with places relative to `first`; the classes among them; where the next begins.
+    """
+    rows: list[Row] = []
+    add, head, classes_of = rows.append, _HEAD.unpack_from, CLASSES
+    length_min, length_max = lengths
+    position, prefix_last, shift = first, end - _PREFIX_BYTES, _PREFIX_BYTES - first
+    classes = NO_CLASS
+    for _ in repeat(None, frames_max):
+        if position > prefix_last:
+            break
+        length, header, kind, form, word = head(buffer, position)
+        after = position + _PREFIX_BYTES + length
+        if after > end or length > length_max:
+            break
+        admission = classes_of[kind]
+        # The common case first: a fixarray of a query or a command.
+        if admission <= CONTROL or header & 0xF0 != _FIXARRAY or length < _QUICK_BYTES:
+            if length < length_min:
+                break
+            kind, request_id = _read_head(buffer, position + _PREFIX_BYTES, after)
+            admission = classes_of[kind]
+            if admission & alone:
+                if not rows:
+                    add((position + shift, after - first, kind, request_id, admission))
+                    classes, position = admission, after
+                break
+        elif form == _UINT32:
+            request_id = word
+        elif form == _UINT16:
+            request_id = word >> 16
+        elif form < 0x80:
+            request_id = form
+        else:
+            _, request_id = _read_head(buffer, position + _PREFIX_BYTES, after)
+        add((position + shift, after - first, kind, request_id, admission))
+        classes |= admission
+        position = after
+    return rows, classes, position
+
+
+def _read_head(buffer: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return (type, request id) of the body `buffer[start:end]`."""
+    if start >= end:
+        return NO_TYPE, 0
+    header = buffer[start]
+    if header & 0xF0 == _FIXARRAY:
+        type_at = start + 1
+    elif header == _ARRAY16:
+        type_at = start + 3
     else:
-        return False
-    # A body too short to have a type is left to the core, which names the fault.
-    return type_at < following and 0 < buffer[type_at] < QUERY_FIRST
+        return NO_TYPE, 0
+    if type_at >= end or buffer[type_at] >= 0x80:
+        return NO_TYPE, 0
+    return buffer[type_at], _request_id(buffer, type_at + 1, end)
+
+
+def _request_id(buffer: bytes, start: int, end: int) -> int:
+    """Return the number at `start` if it can be a request id, else 0."""
+    if start >= end:
+        return 0
+    number = buffer[start]
+    if number >= 0x80:
+        reader = _INTEGERS.get(number)
+        if reader is None or start + 1 + reader.size > end:
+            return 0
+        (number,) = reader.unpack_from(buffer, start + 1)
+    return number if 0 < number <= INT_MAX else 0
 
 
 _GREETINGS: Final = {
@@ -206,7 +364,7 @@ def _hint(rest: bytes, length_max: int) -> str:
     for greeting, starts in _GREETINGS.items():
         if rest.startswith(starts):
             return f": this looks like {greeting}"
-    if 0 < int.from_bytes(rest[:PREFIX_BYTES], "little") <= length_max:
+    if 0 < int.from_bytes(rest[:_PREFIX_BYTES], "little") <= length_max:
         return ": this looks like a little-endian length; it must be big-endian"
     if rest[0] & 0xF0 == _FIXARRAY or rest[0] == _ARRAY16:
         return ": this looks like a MessagePack array without its length prefix"

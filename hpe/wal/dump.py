@@ -18,6 +18,7 @@ from hpe.core.codec import Body, decode_body
 from hpe.core.decoding.judging import LOGGED_TABLES, Undecodable, decode_request
 from hpe.errors import WalDamagedError
 from hpe.protocol.base import Request
+from hpe.protocol.frames import split_frames
 from hpe.wal.files import LogFiles
 from hpe.wal.format import SegmentHeader, content_end
 from hpe.wal.mark import read_mark
@@ -90,19 +91,11 @@ def _body_lines(body: Body) -> Iterator[str]:
     )
     sequence = body.first_sequence
     for session, user, frames in body.groups:
-        for frame in _split(frames):
+        for frame in split_frames(frames):
             yield f"      {sequence} session={session} user={user} {_command_words(frame)}"
             sequence += 1
     for trade in body.trades:
         yield "      trade " + _words(msgspec.structs.asdict(trade))
-
-
-def _split(frames: bytes) -> Iterator[bytes]:
-    offset = 0
-    while offset < len(frames):
-        start = offset + 4
-        offset = start + int.from_bytes(frames[offset:start], "big")
-        yield frames[start:offset]
 
 
 def _command_words(frame: bytes) -> str:

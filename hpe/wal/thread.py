@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable
 from math import inf
 from queue import Empty
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol
 
 from hpe.config.settings import SyncPolicy
-from hpe.core.contract import HasOutput
+from hpe.core.contract import Output
 from hpe.wal.log import (
     RECORD_BYTES_MAX,
     RECORD_HEAD_BYTES,
@@ -34,25 +34,21 @@ BATCH_IDLE_S: Final = 1.0
 costs nothing, and the rules for tails still guard younger records. Otherwise it is interval_ms."""
 
 
-Item = TypeVar("Item", bound=HasOutput)
-Item_co = TypeVar("Item_co", bound=HasOutput, covariant=True)
-
-
-class Inbox(Protocol[Item_co]):
+class Inbox(Protocol):
     """Where items come from; None is the last one. Both methods may raise queue.Empty."""
 
-    def get(self, *, timeout: float | None) -> Item_co | None:
+    def get(self, *, timeout: float | None) -> Output | None:
         """Wait for the next item."""
 
-    def get_nowait(self) -> Item_co | None:
+    def get_nowait(self) -> Output | None:
         """Return the next item without waiting."""
 
 
 def run(
     log: CommandLog,
     tail: Tail,
-    inbox: Inbox[Item],
-    publish: Callable[[list[Item], int], None],
+    inbox: Inbox,
+    publish: Callable[[list[Output], int], None],
     policy: SyncPolicy,
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -110,12 +106,12 @@ def run(
     return tail
 
 
-def _append(log: CommandLog, tail: Tail, items: list[Item]) -> Tail:
+def _append(log: CommandLog, tail: Tail, items: list[Output]) -> Tail:
     """Log the bodies of a group as one record; a group of queries only makes no record.
 
     Replies to queries show only what is logged, but a start must still find the log in its place.
     """
-    logged = [item.output for item in items if item.output.body]
+    logged = [item for item in items if item.body]
     if not logged:
         log.check_place()
         return tail
@@ -128,15 +124,15 @@ def _append(log: CommandLog, tail: Tail, items: list[Item]) -> Tail:
     return log.append(tail, record)
 
 
-class _Group(Generic[Item]):
+class _Group:
     """Takes from the inbox all that waits and fits into one record; holds back the rest."""
 
-    def __init__(self, inbox: Inbox[Item]) -> None:
+    def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._held: Item | None = None
+        self._held: Output | None = None
         self.stopped = False
 
-    def take(self, timeout_s: float | None) -> list[Item]:
+    def take(self, timeout_s: float | None) -> list[Output]:
         """Wait for one item, then take all that wait; empty after the timeout or a bare stop."""
         first = self._held
         self._held = None
@@ -152,7 +148,7 @@ class _Group(Generic[Item]):
         self._take_waiting(items)
         return items
 
-    def _take_waiting(self, items: list[Item]) -> None:
+    def _take_waiting(self, items: list[Output]) -> None:
         room_bytes = RECORD_BYTES_MAX - RECORD_HEAD_BYTES - _logged_bytes(items[0])
         while True:
             try:
@@ -169,6 +165,5 @@ class _Group(Generic[Item]):
             items.append(item)
 
 
-def _logged_bytes(item: HasOutput) -> int:
-    body = item.output.body
-    return encoded_bodies_bytes((body,)) if body else 0
+def _logged_bytes(item: Output) -> int:
+    return encoded_bodies_bytes((item.body,)) if item.body else 0

@@ -6,6 +6,7 @@ import pytest
 
 from hpe.core.contract import SYSTEM_CONNECTION, Output, Run
 from hpe.protocol.enums import Channel, OrderType, Side, TimeInForce
+from hpe.protocol.frames import chunk_of
 from hpe.protocol.internal import Tick
 from hpe.protocol.listings import DelistInstrument
 from hpe.protocol.market_data import Subscribe
@@ -42,7 +43,7 @@ def descending(venue: Venue, clients: list[Client]) -> Output:
         for place, client in enumerate(clients, 1)
         for instrument in (3, 2, 1)
     ]
-    tick = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([Tick(1)]))
+    tick = Run(SYSTEM_CONNECTION, 0, 0, chunk_of(frames_of([Tick(1)])))
     return venue.apply(*runs, tick)
 
 

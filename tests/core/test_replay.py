@@ -15,9 +15,11 @@ from hpe.errors import Diverged, InvariantViolation
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Error
 from hpe.protocol.enums import Channel, ExecType, Side
+from hpe.protocol.frames import chunk_of
 from hpe.protocol.internal import SessionAttached, Tick
 from hpe.protocol.listings import AddAsset
 from hpe.protocol.money import Deposit, DepositResponse, GetBalance
+from hpe.protocol.operations import GetStateHash
 from hpe.protocol.orders import CancelOrder, OrderResponse, SubmitOrder
 from hpe.protocol.reports import BalanceReport, ExecutionReport
 from tests.support.core_driver import Venue, bodies_of, decoded, framed, frames_of, wanted_of
@@ -147,6 +149,19 @@ def test_runs_are_executed_in_the_order_of_the_batch(client, other):
     assert groups == [mine, theirs, mine]
 
 
+def test_how_frames_are_cut_into_runs_changes_no_reply(client):
+    dump = list(client.venue.core.dump())
+    requests = [Deposit(10, 1, 1), Deposit(11, 1, 1), GetStateHash(12), Deposit(13, 1, 1)]
+    answers = []
+    for size in (1, 2, 4):
+        core = client.venue.new_core(client.venue.limits)
+        core.load(dump)
+        parts = [requests[start : start + size] for start in range(0, 4, size)]
+        batch = Batch(core.last_time_ns + 1, [client.run(*part) for part in parts])
+        answers.append(core.apply(batch).replies)
+    assert answers == answers[:1] * 3
+
+
 def test_neighboring_runs_of_one_session_share_a_group(client):
     output = client.venue.apply(client.run(Deposit(10, 1, 1)), client.run(Deposit(11, 1, 1)))
     assert len(decode_body(output.body).groups) == 1
@@ -183,7 +198,7 @@ def test_time_that_does_not_go_on_is_a_bug(client):
 
 def test_frames_of_nobody_are_dropped(venue):
     frames = frames_of([AddAsset(1, "X", 0)])
-    output = venue.apply(Run(7, 7, 0, 1, frames))
+    output = venue.apply(Run(7, 7, 0, chunk_of(frames)))
     assert (output.replies, output.body) == ([], b"")
 
 
@@ -199,8 +214,8 @@ def test_several_internal_commands_in_one_batch(venue):
 
 def test_attach_and_use_in_one_batch(venue):
     frames = frames_of([AddAsset(1, "X", 0)])
-    attach = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([SessionAttached(1, 0, 9, 3)]))
-    output = venue.apply(attach, Run(1, 1, 0, 1, frames))
+    attach = Run(SYSTEM_CONNECTION, 0, 0, chunk_of(frames_of([SessionAttached(1, 0, 9, 3)])))
+    output = venue.apply(attach, Run(1, 1, 0, chunk_of(frames)))
     assert [connection for connection, _ in output.replies] == [SYSTEM_CONNECTION, 1]
     venue.check()
 

@@ -118,8 +118,8 @@ def test_bytes_that_are_no_protocol_detach_in_their_place(client, other, grace_m
 def test_what_came_before_such_bytes_is_executed_and_what_is_behind_them_is_not(client):
     venue = client.venue
     session = with_grace(client, 0)
-    good = session.run(Deposit(session.next_id(), 1, 1)).frames
-    late = session.run(Deposit(session.next_id(), 1, 1)).frames
+    good = session.run(Deposit(session.next_id(), 1, 1)).chunk.frames
+    late = session.run(Deposit(session.next_id(), 1, 1)).chunk.frames
     balance = client.money(1)[0]
     output = venue.apply(session.run_of(good + NO_MESSAGE + late), session.run_of(late))
     assert len(session.replies(output)) == 2

@@ -89,7 +89,10 @@ def test_every_request_is_in_a_vector():
     for vector in VECTORS.values():
         for step in vector.steps:
             logged = decode_body(step.output.body).groups if step.output.body else []
-            for frames in (*(run.frames for run in step.batch.runs), *(row[2] for row in logged)):
+            for frames in (
+                *(run.chunk.frames for run in step.batch.runs),
+                *(row[2] for row in logged),
+            ):
                 values = (msgpack.unpackb(body) for body in bodies_of(frames) if len(body) > 1)
                 found |= {value[0] for value in values}
     assert {type_number(each) for each in (*QUERIES, *COMMANDS, *INTERNAL)} <= found

@@ -17,6 +17,7 @@ from hpe.protocol.base import Reply, Request, type_number
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Error
 from hpe.protocol.enums import Role
+from hpe.protocol.frames import chunk_of
 from hpe.protocol.internal import (
     InternalResponse,
     KeysValid,
@@ -174,7 +175,7 @@ class Seats:
             self.naive.tick()
             response = TickResponse(command.request_id, 0, self.state.sequence)
         told += self.naive.taken_reports()
-        run = Run(SYSTEM_CONNECTION, 0, 0, 1, frames_of([command]))
+        run = Run(SYSTEM_CONNECTION, 0, 0, chunk_of(frames_of([command])))
         return Exchanged(run, SYSTEM_CONNECTION, [response])
 
     def _keys_valid(self, command: KeysValid) -> None:

@@ -24,6 +24,7 @@ from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
 from hpe.protocol.control import Error
 from hpe.protocol.enums import Channel, DetachCause, InstrumentStatus, OrderStatus, Role
 from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
+from hpe.protocol.frames import chunk_of
 from hpe.protocol.internal import (
     KeySetting,
     KeysValid,
@@ -154,10 +155,10 @@ class Stream:
             bodies += [self._numbered(seat, request) for request in self._crowd()]
         number = seat.number if random.random() < 0.98 else random.randint(1, seat.number)
         admit = random.choice(_MARKS) if random.random() < 0.04 else 0
-        return Run(number, number, admit, len(bodies), b"".join(map(framed, bodies)))
+        return Run(number, number, admit, chunk_of(b"".join(map(framed, bodies))))
 
     def _run(self, seat: Seat, bodies: list[bytes]) -> Run:
-        return Run(seat.number, seat.number, 0, len(bodies), b"".join(map(framed, bodies)))
+        return Run(seat.number, seat.number, 0, chunk_of(b"".join(map(framed, bodies))))
 
     def _body(self, seat: Seat) -> bytes:
         random, chance = self.random, self.random.random()
@@ -269,7 +270,7 @@ class Stream:
         return self._settings()
 
     def _system(self, *commands: Request) -> Run:
-        return Run(SYSTEM_CONNECTION, 0, 0, len(commands), frames_of(commands))
+        return Run(SYSTEM_CONNECTION, 0, 0, chunk_of(frames_of(commands)))
 
     def _attach(self, seat: Seat) -> Run:
         random, number = self.random, next(self.venue.attach_numbers)
@@ -321,7 +322,7 @@ class Stream:
         output = self.venue.apply(*runs, wait_ns=wait_ns)
         for run in runs:
             if run.connection:
-                self.reached.update(f"sent {kind}" for kind in map(_kind, bodies_of(run.frames)))
+                self.reached.update(f"sent {_kind(body)}" for body in run.chunk.bodies)
         for number, frames in output.replies:
             replies = decoded(frames) if number else internal_replies(frames)
             for reply in replies:

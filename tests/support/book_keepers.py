@@ -28,7 +28,7 @@ from hpe.core.contract import Batch, Core, Run
 from hpe.core.state.rows import DumpedInstrument, DumpedResting
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.enums import Channel, Side
-from hpe.protocol.frames import encode_frame
+from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.limits import DEPTH_MAX
 from hpe.protocol.market_data import (
     GetOrderbook,
@@ -302,7 +302,7 @@ def sequences_now(core: Core) -> dict[int, int]:
 def asked(core: Core, *queries: Request) -> list[Reply]:
     """Return the answers to queries, asked on the connection of some session."""
     _, attach = core.attached_sessions()[0]
-    run = Run(attach, attach, 0, len(queries), frames_of(queries))
+    run = Run(attach, attach, 0, chunk_of(frames_of(queries)))
     ((_, frames),) = core.apply(Batch(core.last_time_ns + 1, [run])).replies
     return decoded(frames)
 

@@ -21,6 +21,7 @@ from hpe.protocol.base import Reply, Request
 from hpe.protocol.control import Error
 from hpe.protocol.enums import Channel, DetachCause, OrderType, Role, Side, TimeInForce
 from hpe.protocol.flags import ORDER_POST_ONLY
+from hpe.protocol.frames import chunk_of
 from hpe.protocol.internal import (
     Configure,
     ConfigureResponse,
@@ -204,7 +205,7 @@ class Venue:
         """Apply one batch, `wait_ns` after the last one, or `pace_ns` after it."""
         self.time_ns += self.pace_ns if wait_ns is None else wait_ns
         output = self.core.apply(Batch(self.time_ns, list(runs), wanted_of(self.wanted)))
-        check_order(output)
+        check_order(output, runs)
         if output.body:
             self.bodies.append(output.body)
         for row in output.private:
@@ -246,9 +247,8 @@ class Venue:
 
     def internal(self, *requests: Request, wait_ns: int | None = None) -> list[Reply]:
         """Execute internal commands."""
-        run = Run(SYSTEM_CONNECTION, 0, 0, len(requests), frames_of(requests))
-        replies = dict(self.apply(run, wait_ns=wait_ns).replies)[SYSTEM_CONNECTION]
-        return internal_replies(replies)
+        run = Run(SYSTEM_CONNECTION, 0, 0, chunk_of(frames_of(requests)))
+        return internal_replies(dict(self.apply(run, wait_ns=wait_ns).replies)[SYSTEM_CONNECTION])
 
     def limit(self, **changes: Any) -> None:
         """Replace the core by one of other limits that loaded its dump."""
@@ -341,7 +341,7 @@ class Client:
 
     def run_of(self, frames: bytes, admit: int = 0) -> Run:
         """Return a run of this connection with raw frames."""
-        return Run(self.attach_number, self.attach_number, admit, 1, frames)
+        return Run(self.attach_number, self.attach_number, admit, chunk_of(frames))
 
     def replies(self, output: Output) -> list[Reply]:
         """Return the replies that an output has for this connection."""

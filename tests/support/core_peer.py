@@ -16,7 +16,7 @@ from hpe.client.requests import RequestChannel
 from hpe.core import new_core
 from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Limits, Run
 from hpe.errors import ReplyTimeout
-from hpe.protocol.frames import encode_frame
+from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.internal import SessionAttached, SessionAttachedResponse
 
 CONNECTION = 7
@@ -35,7 +35,7 @@ class CorePeer:
         self.sent: list[bytes] = []
         self.refuse = 0
         attach = encode_frame(SessionAttached(1, 0, USER, window))
-        answer = self._apply(Run(SYSTEM_CONNECTION, 0, 0, 1, attach))[SYSTEM_CONNECTION]
+        answer = self._apply(Run(SYSTEM_CONNECTION, 0, 0, chunk_of(attach)))[SYSTEM_CONNECTION]
         attached = msgspec.msgpack.decode(answer[4:], type=SessionAttachedResponse)
         # The core knows the session's connection by its attach number.
         self.session_id, self.window = attached.session_id, attached.window
@@ -62,7 +62,7 @@ class CorePeer:
         """Apply the waiting frames and feed the answers; return the number of frames."""
         count = len(self.waiting)
         if count:
-            run = Run(CONNECTION, 1, self.refuse, count, b"".join(self.waiting))
+            run = Run(CONNECTION, 1, self.refuse, chunk_of(b"".join(self.waiting)))
             self.waiting.clear()
             self.channel.feed(self._apply(run)[CONNECTION])
         return count

@@ -25,7 +25,7 @@ from hpe.core.decoding.judging import LOGGED_TABLES, decode_request
 from hpe.protocol.base import type_number
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import ExecType
-from hpe.protocol.frames import PREFIX_BYTES, split_frames, type_of
+from hpe.protocol.frames import body_of, split_frames, type_of
 from hpe.protocol.internal import Continue
 from hpe.protocol.limits import COMMAND_FIRST, INTERNAL_FIRST
 from hpe.protocol.registry import COMMANDS
@@ -155,7 +155,7 @@ class _Replay:
 
     def _count_reports(self, output: Output) -> None:
         for _, _, _, frame in output.private:
-            for report in _updates.decode(frame[PREFIX_BYTES:]).reports:
+            for report in _updates.decode(body_of(frame)).reports:
                 if isinstance(report, PreventedMatch):
                     self._seen["prevented match"] += 1
                 elif isinstance(report, OrderReport):

@@ -16,7 +16,7 @@ from hpe.core.contract import DEFAULT_LIMITS, Batch, Limits, Output, Run
 from hpe.core.decoding.judging import decode_request
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.enums import Liquidity, Side, TimeInForce
-from hpe.protocol.frames import frame, split_frames
+from hpe.protocol.frames import chunk_of, frame
 from hpe.protocol.operations import UncrossResponse
 from hpe.protocol.orders import FillsReply, SubmitOrder
 from hpe.protocol.reports import ExecutionReport
@@ -37,7 +37,9 @@ class FaultyCore(CoreAround):
 
     def apply(self, batch: Batch) -> Output:
         """Apply a batch, with the fault."""
-        output = super().apply(batch._replace(runs=[self._given(run) for run in batch.runs]))
+        output = super().apply(
+            Batch(batch.time_ns, [self._given(run) for run in batch.runs], batch.wanted)
+        )
         replies = [
             (connection, _framed(self.answered(decoded(frames))) if connection else frames)
             for connection, frames in output.replies
@@ -47,8 +49,8 @@ class FaultyCore(CoreAround):
     def _given(self, run: Run) -> Run:
         if not run.connection:
             return run
-        requests = [self.requested(decode_request(body)) for body in split_frames(run.frames)]
-        return run._replace(frames=_framed(requests))
+        requests = [self.requested(decode_request(body)) for body in run.chunk.bodies]
+        return Run(run.connection, run.attach, run.admit, chunk_of(_framed(requests)))
 
 
 def _framed(messages: Sequence[Request | Reply]) -> bytes:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple
 
 from hpe.config.settings import SyncPolicy
 from hpe.core import new_core
@@ -14,7 +13,7 @@ from hpe.core.codec import encode
 from hpe.core.contract import Batch, Output, Run
 from hpe.protocol.base import Request
 from hpe.protocol.enums import OrderType, Side, TimeInForce
-from hpe.protocol.frames import frame
+from hpe.protocol.frames import chunk_of, frame
 from hpe.protocol.internal import SessionAttached
 from hpe.protocol.listings import AddAsset, AddInstrument
 from hpe.protocol.money import Deposit
@@ -40,12 +39,6 @@ _BATCH_COMMANDS = (1, 40, 2, 130, 1, 3, 60, 1)
 """Commands per batch, in turn: bodies from one to several sectors long."""
 
 
-class Item(NamedTuple):
-    """An item of the log thread's inbox."""
-
-    output: Output
-
-
 @cache
 def outputs(count: int) -> tuple[Output, ...]:
     """Return the core's outputs of that many batches; the first makes a session and a pair."""
@@ -61,7 +54,7 @@ def outputs(count: int) -> tuple[Output, ...]:
 
 def _run(attach: int, requests: Sequence[Request]) -> Run:
     frames = b"".join(frame(encode(request)) for request in requests)
-    return Run(attach, attach, 0, len(requests), frames)
+    return Run(attach, attach, 0, chunk_of(frames))
 
 
 def _deposits_and_trades() -> Iterator[Request]:
@@ -123,23 +116,23 @@ def serve(
     recovered = recover(
         directory, new_core(), policy, segment_bytes_max=segment_bytes_max, files=files
     )
-    inbox: SimpleQueue[Item | None] = SimpleQueue()
-    waiting: list[Item] = []
+    inbox: SimpleQueue[Output | None] = SimpleQueue()
+    waiting: list[Output] = []
     for output in made:
         if output.last_sequence > recovered.tail.position:
-            waiting.append(Item(output))
+            waiting.append(output)
             if len(waiting) % 4 == 3:
-                waiting.append(Item(QUERY_ONLY))
+                waiting.append(QUERY_ONLY)
     waiting.reverse()
     queries = 0
 
     def feed() -> None:
         inbox.put(waiting.pop() if waiting else None)
 
-    def publish(items: list[Item], durable_position: int) -> None:
+    def publish(items: list[Output], durable_position: int) -> None:
         nonlocal queries
         published.append(durable_position)
-        queries += items == [Item(QUERY_ONLY)]
+        queries += items == [QUERY_ONLY]
         if len(published) >= filling_from:
             recovered.log.spares.step()
         if items:

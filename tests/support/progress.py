@@ -5,9 +5,9 @@ Part of core_driver.py, which holds it against what a core counts of every batch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from hpe.core.contract import Output, Progress
+from hpe.core.contract import Output, Progress, Run
 from hpe.protocol.base import Reply, type_number
 from hpe.protocol.enums import OrderStatus
 from hpe.protocol.flags import FLAG_DUPLICATE, FLAG_UNCHANGED
@@ -59,11 +59,24 @@ def check_progress(progress: list[Progress], answers: Mapping[int, list[Reply]])
     assert not any(map(any, counted.values()))
 
 
-def check_order(output: Output) -> None:
+def _check_weights(output: Output, runs: Iterable[Run]) -> None:
+    """Check that all that clients sent is given back, whatever became of it."""
+    sent: dict[int, list[bytes]] = {}
+    for run in runs:
+        if run.connection:
+            sent.setdefault(run.connection, []).extend(run.chunk.bodies)
+    assert output.weights == [
+        (connection, len(bodies), sum(4 + len(body) for body in bodies))
+        for connection, bodies in sorted(sent.items())
+    ]
+
+
+def check_order(output: Output, runs: Iterable[Run]) -> None:
     """Check that each row stands where the contract says, and none twice."""
     connections = [connection for connection, _ in output.replies]
     assert connections == sorted(set(connections))
     for rows in (output.private, output.market):
         keys = [row[:2] for row in rows]
         assert keys == sorted(set(keys))
+    _check_weights(output, runs)
     assert output.cut == sorted(set(output.cut))

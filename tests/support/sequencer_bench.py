@@ -8,8 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from hpe.core.codec import encode
-from hpe.core.contract import BatchBounds, Run
-from hpe.pipeline.matching_thread import QueuedBatch
+from hpe.core.contract import Batch, BatchBounds, Run
 from hpe.pipeline.sequencer import (
     Patience,
     Sequencer,
@@ -17,7 +16,7 @@ from hpe.pipeline.sequencer import (
 from hpe.protocol.base import Request
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import OrderType, Side, TimeInForce
-from hpe.protocol.frames import frame
+from hpe.protocol.frames import chunk_of, frame
 from hpe.protocol.money import Deposit, GetBalance
 from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 
@@ -39,14 +38,14 @@ BOUNDS = BatchBounds(commands=1_024, bytes=256 * 1024, frames_per_turn=256)
 
 def run_of(connection: int, *requests: Request, admit: int = 0) -> Run:
     frames = b"".join(frame(encode(request)) for request in requests)
-    return Run(connection, connection, admit, len(requests), frames)
+    return Run(connection, connection, admit, chunk_of(frames))
 
 
 class Bench:
     """A sequencer whose matcher is the test."""
 
     def __init__(self, bounds: BatchBounds = BOUNDS) -> None:
-        self.inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self.wanted = b""
         self.begun = 0
         self.unsynced_s = 0.0
@@ -65,14 +64,14 @@ class Bench:
     def offer(self, run: Run, key: int | None = None) -> None:
         self.sequencer.offer(run.connection if key is None else key, run, trio.current_time())
 
-    async def take(self) -> QueuedBatch:
+    async def take(self) -> Batch:
         await wait_all_tasks_blocked()
         work = self.inbox.get_nowait()
         assert work is not None
         self.sequencer.free()
         return work
 
-    async def take_all(self) -> list[QueuedBatch]:
+    async def take_all(self) -> list[Batch]:
         works = []
         await wait_all_tasks_blocked()
         while not self.inbox.empty():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hpe.core.contract import CORE_VERSION, Batch, Core, Output, Progress, Run
+from hpe.protocol.frames import chunk_of
 from tests.support.core_driver import CoreFactory, Venue, bodies_of, framed, wanted_of
 
 FOLDER: Final = Path(__file__).parents[1] / "vectors"
@@ -122,7 +123,7 @@ def _step_value(step: Step) -> dict[str, Any]:
         "batch": {
             "time_ns": batch.time_ns,
             "wanted": batch.wanted.hex(),
-            "runs": [{**run._asdict(), "frames": _cut(run.frames)} for run in batch.runs],
+            "runs": [_of_run(run) for run in batch.runs],
         },
         "output": {
             **output._asdict(),
@@ -137,9 +138,25 @@ def _step_value(step: Step) -> dict[str, Any]:
     }
 
 
+def _of_run(run: Run) -> dict[str, Any]:
+    return {
+        "connection": run.connection,
+        "attach": run.attach,
+        "admit": run.admit,
+        "frame_count": run.chunk.count,
+        "frames": _cut(run.chunk.frames),
+    }
+
+
+def _run(row: dict[str, Any]) -> Run:
+    chunk = chunk_of(b"".join(_bytes(row["frames"])))
+    assert chunk.count == row["frame_count"]
+    return Run(row["connection"], row["attach"], row["admit"], chunk)
+
+
 def _step(value: dict[str, Any]) -> Step:
     batch, output = value["batch"], value["output"]
-    runs = [Run(**{**run, "frames": b"".join(_bytes(run["frames"]))}) for run in batch["runs"]]
+    runs = [_run(run) for run in batch["runs"]]
     rows = {
         name: [(*row, b"".join(_bytes(frames))) for *row, frames in output[name]]
         for name in ("replies", "private", "market")
@@ -148,6 +165,7 @@ def _step(value: dict[str, Any]) -> Step:
         "body": bytes.fromhex(output["body"]),
         "subscribed": [tuple(row) for row in output["subscribed"]],
         "progress": [Progress(**each) for each in output["progress"]],
+        "weights": [tuple(row) for row in output["weights"]],
     }
     return Step(
         Batch(batch["time_ns"], runs, bytes.fromhex(batch["wanted"])),

@@ -11,8 +11,9 @@ from typing import Any
 
 import hpe.protocol
 
-_NO_FACTS = {"export", "frames", "scale", "vectors"}
-"""How frames are walked, a rule that stands in no table, and what is made of the facts."""
+_NO_FACTS = {"admission", "export", "frames", "scale", "vectors"}
+"""How frames are walked and classified, a rule that stands in no table, and what is made of the
+facts."""
 
 
 def facts() -> dict[str, Any]:

@@ -19,7 +19,6 @@ OPEN: Final = {
     "hpe.core.codec", "hpe.core.decoding.judging",  # bytes
     "hpe.core.permissions",  # who may send them
     "hpe.core.state.rows",  # the rows of a dump
-    "hpe.core.runs",  # what is in a run
     "hpe.core.output.private_ring",  # what follows from its outputs alone
 }  # fmt: skip
 """What others may import of the package."""

@@ -17,7 +17,7 @@ from hpe.core.decoding.fields import BadField, Rows, read_fields, rows_of
 from hpe.core.decoding.wellformed import Malformed, ValueKind, read_value, value_end
 from hpe.protocol.base import Request, type_number
 from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
-from hpe.protocol.frames import type_of
+from hpe.protocol.frames import has_array_header, type_of
 from hpe.protocol.limits import INT_MAX
 from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
 
@@ -70,7 +70,7 @@ def judge(body: bytes, tables: Mapping[int, Rows] = REQUEST_TABLES) -> Request:
         raise Undecodable(ErrorCode.BAD_MESSAGEPACK) from None
     if end < len(body):
         raise Undecodable(ErrorCode.TRAILING_BYTES)
-    if body[0] != _ARRAY16 and body[0] & 0xF0 != _FIXARRAY:
+    if not has_array_header(body):
         raise Undecodable(ErrorCode.NOT_AN_ARRAY)
     header = read_value(body, 0)
     if header.number == 0:
@@ -86,10 +86,6 @@ def judge(body: bytes, tables: Mapping[int, Rows] = REQUEST_TABLES) -> Request:
         raise Undecodable(ErrorCode.BAD_FIELD, request_id, fault.field) from None
     request: Request = rows.make(*values)
     return request
-
-
-_FIXARRAY: Final = 0x90
-_ARRAY16: Final = 0xDC
 
 
 def _request_id(body: bytes, position: int) -> int:

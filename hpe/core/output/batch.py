@@ -15,7 +15,7 @@ from hpe.core.contract import Output, Progress
 from hpe.core.trading.answers import CommandResponse, changed_nothing
 from hpe.core.trading.events import AuctionMatch, Event
 from hpe.core.trading.matcher import Match
-from hpe.protocol.frames import frame
+from hpe.protocol.frames import Chunk, frame
 from hpe.protocol.listings import DelistAsset, DelistInstrument
 from hpe.protocol.market_data import Subscribe
 from hpe.protocol.operations import SetFees, Uncross
@@ -60,13 +60,13 @@ class BatchWork:
     of each user, with the number of the first. `subscribes` have a reserved place for their reply
     (connection, list, index), which is made at the end of the batch; `snapshots` are what they ask
     for: (instrument, channel, depth). `idle` and `idle_cancels` are those of Progress, for the
-    current run.
+    current run. `weights` has (frames, bytes) of each client.
     """
 
     __slots__ = (
         "begun", "careful", "cut", "digested", "effort", "first_sequence", "full", "groups",
         "idle", "idle_cancels", "private", "progress", "replies", "reports_max", "snapshots",
-        "subscribed", "subscribes", "time_ns", "trades",
+        "subscribed", "subscribes", "time_ns", "trades", "weights",
     )  # fmt: skip
 
     def __init__(self, time_ns: int, first_sequence: int, reports_max: int) -> None:
@@ -88,6 +88,12 @@ class BatchWork:
         self.subscribed: list[tuple[int, int, int, int]] = []
         self.idle = self.idle_cancels = 0
         self.progress: list[Progress] = []
+        self.weights: dict[int, tuple[int, int]] = {}
+
+    def weigh(self, connection: int, chunk: Chunk) -> None:
+        """Note what a client's run holds of its credits."""
+        count, size = self.weights.get(connection, (0, 0))
+        self.weights[connection] = (count + len(chunk.table), size + len(chunk.frames))
 
     def replies_to(self, connection: int) -> list[bytes]:
         """Return the list that collects a connection's replies."""
@@ -157,6 +163,7 @@ class BatchWork:
             self.subscribed,
             self.progress,
             late,
+            [(connection, *weight) for connection, weight in sorted(self.weights.items())],
         )
 
 

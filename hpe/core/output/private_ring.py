@@ -26,7 +26,7 @@ import msgspec
 from hpe.errors import HpeError, InvariantViolation
 from hpe.protocol.base import type_number
 from hpe.protocol.codes import REPORTS_OVERRUN
-from hpe.protocol.frames import PREFIX_BYTES
+from hpe.protocol.frames import body_of, frame
 from hpe.protocol.limits import PRIVATE_RING_REPORTS
 from hpe.protocol.reports import PrivateUpdate
 
@@ -226,11 +226,11 @@ class PrivateRing:
                 del self._indexes[user]
 
 
-def _frame_after(frame: bytes, after: int) -> bytes:
+def _frame_after(chunk: bytes, after: int) -> bytes:
     """Return a private_update frame without the reports up to `after`."""
-    update = _DECODER.decode(memoryview(frame)[PREFIX_BYTES:])
+    update = _DECODER.decode(body_of(chunk))
     rest = update.reports[after + 1 - update.first :]
     body = _ENCODER.encode(
         _Sliced(update.request_id, update.flags, update.user, after + 1, update.last, rest)
     )
-    return len(body).to_bytes(PREFIX_BYTES, "big") + body
+    return frame(body)

@@ -10,14 +10,15 @@ session for what a client may follow. Source: protocol.md, "Private stream" and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, assert_never
 
 from hpe.core.contract import Output, Run
 from hpe.core.output.private_ring import PrivateRing
-from hpe.net.delivery.topics import MarketQueue, Topics, has_subscribe
+from hpe.net.delivery.topics import MarketQueue, Topics
 from hpe.net.send_queue import SendQueue
 from hpe.net.session import StreamRequest, error_frame
+from hpe.protocol.admission import SUBSCRIBE
 from hpe.protocol.codes import REPORTS_AHEAD, REPORTS_GONE, ErrorCode
 from hpe.protocol.enums import Channel
 from hpe.protocol.frames import encode_frame
@@ -81,7 +82,7 @@ class Streams:
             run: the requests; those beyond the bound of subscriptions are marked as refused.
             requests: how many this connection has sent so far, these included.
         """
-        if run.admit or not has_subscribe(run.frames):
+        if run.admit or not run.chunk.classes & SUBSCRIBE:
             return [run]
         if send_queue.market is None:
             send_queue.market = MarketQueue(send_queue.connection, send_queue.ring)
@@ -111,17 +112,11 @@ class Streams:
             for send_queue in followers.get(user, _NOBODY):
                 send_queue.notice(user)
 
-    def publish(
-        self,
-        output: Output,
-        weights: Mapping[int, tuple[int, int]],
-        answered: Callable[[int], int],
-    ) -> None:
+    def publish(self, output: Output, answered: Callable[[int], int]) -> None:
         """Hand out the market data of an output; its replies are delivered already.
 
         Args:
             output: of the core.
-            weights: connection -> what of it this output answers.
             answered: how many requests of a connection are answered by now.
         """
         topics = self.topics
@@ -130,8 +125,9 @@ class Streams:
         if output.subscribed:
             topics.activate(output.subscribed)
         if topics.asking:
-            for connection in weights.keys() & topics.asking:
-                topics.answered(connection, answered(connection))
+            for connection, *_ in output.weights:
+                if connection in topics.asking:
+                    topics.answered(connection, answered(connection))
 
     # --- inside -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ batch go back even when its connection is gone. Relies on being given durable ou
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -225,41 +225,28 @@ class Switchboard:
         for event in events:
             await event.wait()
 
-    def route(self, output: Output, weights: Mapping[int, tuple[int, int]]) -> None:
-        """Deliver one durable output and give back the credits of its batch.
-
-        Args:
-            output: of the core.
-            weights: connection -> (frames, bytes) in flight that this batch answers.
-        """
-        ports = self._ports
-        internal = b""
-        answered = set()
-        for connection, frames in output.replies:
-            if connection == SYSTEM_CONNECTION:
-                internal = frames
-                continue
-            answered.add(connection)
+    def route(self, output: Output) -> None:
+        """Deliver one durable output and give back the credits of its batch."""
+        ports, replies = self._ports, dict(output.replies)
+        for connection, count, size in output.weights:
             port = ports.get(connection)
-            count, size = weights.get(connection, (0, 0))
             if port is not None:
-                port.deliver_soon(frames, count, size)
+                # Nothing answers frames of an attachment that was replaced.
+                port.deliver_soon(replies.get(connection, b""), count, size)
             else:
                 self.credits.give_back(size)
         for progress in output.progress:
             port = ports.get(progress.connection)
             if port is not None:
                 port.note(progress)
-        if len(answered) < len(weights):
-            self._return_unanswered(answered, weights)
         if output.private:
             self.streams.report(output)
-        self.streams.publish(output, weights, self._answered)
+        self.streams.publish(output, self._answered)
         for connection in output.cut:
             if connection in ports:
                 port = ports[connection]
                 port.act(port.session.cut())
-        for body in split_frames(internal):
+        for body in split_frames(replies.get(SYSTEM_CONNECTION, b"")):
             self._internal_answer(body)
 
     async def flush(self) -> None:
@@ -276,18 +263,6 @@ class Switchboard:
     def _answered(self, connection: int) -> int:
         port = self._ports.get(connection)
         return port.answered if port is not None else 0
-
-    def _return_unanswered(
-        self, answered: set[int], weights: Mapping[int, tuple[int, int]]
-    ) -> None:
-        """Give back what was dropped unapplied: frames of an attachment that was replaced."""
-        for connection, (count, size) in weights.items():
-            if connection not in answered:
-                port = self._ports.get(connection)
-                if port is not None:
-                    port.deliver_soon(b"", count, size)
-                else:
-                    self.credits.give_back(size)
 
     def _internal_answer(self, body: bytes) -> None:
         try:

@@ -24,22 +24,16 @@ import msgspec
 
 from hpe.core.codec import DECODE_FAULTS
 from hpe.core.contract import Run
-from hpe.core.runs import split_run
 from hpe.errors import InvariantViolation
 from hpe.net.delivery.conflation import Counts, MarketBacklog, backlog_of
-from hpe.protocol.base import type_number
+from hpe.protocol.admission import SUBSCRIBE
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import Channel
-from hpe.protocol.frames import PREFIX_BYTES, encode_frame
+from hpe.protocol.frames import encode_frame
 from hpe.protocol.limits import SUBSCRIPTIONS_MAX
 from hpe.protocol.market_data import Subscribe, Unsubscribed
 
-_SUBSCRIBE: Final = type_number(Subscribe)
 _DECODER: Final = msgspec.msgpack.Decoder(Subscribe)
-_HEADS: Final = tuple(
-    head + bytes([_SUBSCRIBE]) for head in (b"\x95", b"\x94", b"\xdc\x00\x05", b"\xdc\x00\x04")
-)
-"""How a subscribe can begin: fixarray or array16, with depth or without."""
 
 _WANTED_ROW: Final = Struct(">IB")
 
@@ -207,18 +201,18 @@ class Topics:
         """
         known = self._instruments() + INSTRUMENTS_AHEAD
 
-        def decide(kind: int, start: int, end: int) -> int:
-            if kind != _SUBSCRIBE:
+        def decide(admission: int, start: int, end: int) -> int:
+            if admission != SUBSCRIBE:
                 return 0
             try:
-                request = _DECODER.decode(run.frames[start + PREFIX_BYTES : end])
+                request = _DECODER.decode(run.chunk.frames[start:end])
             except DECODE_FAULTS:
                 return 0  # the core says what is wrong with it
             if request.instrument > known:
                 return 0
             return 0 if self._ask(queue, requests, request) else ErrorCode.TOO_MANY_SUBSCRIPTIONS
 
-        return split_run(run, decide)
+        return run.split(decide)
 
     def unsubscribe(self, queue: MarketQueue, instrument: int, channel: int) -> None:
         """End a subscription at once, and those of its kind that are on their way."""
@@ -388,9 +382,3 @@ class Topics:
     def _settle(self, queue: MarketQueue) -> None:
         if not queue._asked:
             self._asking.pop(queue.connection, None)
-
-
-def has_subscribe(frames: bytes) -> bool:
-    """True if there may be a subscribe among frames. Cost: 0.1 us for most single requests."""
-    # Looking for the byte first is what makes it cheap; by chance it is there in one of many.
-    return _SUBSCRIBE in frames and any(head in frames for head in _HEADS)

@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hpe.core.contract import Run
-from hpe.core.runs import CANCEL_TYPES, split_run
 from hpe.net.limits.buckets import Bucket, Rate
 from hpe.net.logon import Grant
+from hpe.protocol.admission import CANCEL
 from hpe.protocol.base import type_number
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Heartbeat, Logout
@@ -118,9 +118,9 @@ class RateLimiter:
         of_messages, of_cancels = self._of(sender.payer, now_s)
         cut = False
 
-        def decide(kind: int, _start: int, _end: int) -> int:
+        def decide(admission: int, _start: int, _end: int) -> int:
             nonlocal cut
-            is_cancel = kind in CANCEL_TYPES
+            is_cancel = admission == CANCEL
             rate, bucket = (cancels, of_cancels) if is_cancel else (messages, of_messages)
             if rate is None or bucket.take(rate, now_s):
                 return 0
@@ -129,7 +129,7 @@ class RateLimiter:
             cut = excess.add(rate, now_s) or cut
             return ErrorCode.THROTTLED
 
-        return split_run(run, decide), cut
+        return run.split(decide), cut
 
     def admit_control(self, sender: Sender, kind: int, now_s: float) -> tuple[int, bool]:
         """Take a token for a control message.

@@ -12,18 +12,13 @@ which commands changed nothing (Progress). Source: protocol.md, "Rate limits"; d
 
 from __future__ import annotations
 
-from typing import Final
-
 import trio
 
 from hpe.core.contract import Run
-from hpe.core.runs import CANCEL_TYPES, split_run
 from hpe.net.limits.buckets import Bucket, Rate
 from hpe.net.limits.rates import SWEEP_MIN, Payer
+from hpe.protocol.admission import CANCEL, COMMAND, ORDER
 from hpe.protocol.codes import ErrorCode
-from hpe.protocol.limits import COMMAND_FIRST, INTERNAL_FIRST
-
-COMMAND_TYPES: Final = range(COMMAND_FIRST, INTERNAL_FIRST)
 
 
 class Rejects:
@@ -66,17 +61,17 @@ class Rejects:
         if not commands and not cancels:
             return runs
 
-        def decide(kind: int, _start: int, _end: int) -> int:
-            if kind in CANCEL_TYPES:
-                return ErrorCode.THROTTLED if cancels else 0
-            return ErrorCode.THROTTLED if commands and kind in COMMAND_TYPES else 0
+        refused = (ORDER | COMMAND if commands else 0) | (CANCEL if cancels else 0)
+
+        def decide(admission: int, _start: int, _end: int) -> int:
+            return ErrorCode.THROTTLED if admission & refused else 0
 
         marked = []
         for run in runs:
-            pieces = [run] if run.admit else split_run(run, decide)
+            pieces = [run] if run.admit else run.split(decide)
             marked += pieces
             if not run.admit:
-                self.throttled += sum(piece.frame_count for piece in pieces if piece.admit)
+                self.throttled += sum(piece.chunk.count for piece in pieces if piece.admit)
         return marked
 
     def __len__(self) -> int:

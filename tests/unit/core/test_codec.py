@@ -19,7 +19,7 @@ from hpe.protocol.base import type_number
 from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 from hpe.protocol.control import Error
 from hpe.protocol.flags import FLAG_DUPLICATE
-from hpe.protocol.frames import ends_inside_frame, frame, split_frames, type_of
+from hpe.protocol.frames import frame, split_frames, type_of
 from hpe.protocol.limits import INT_MAX, RESPONSE_BYTES_MAX
 from hpe.protocol.orders import OrderResponse
 from hpe.protocol.registry import COMMANDS, REPLIES
@@ -90,15 +90,6 @@ def test_frames_are_cut_where_they_end():
     bodies = [b"a", b"bb" * 300, b""]
     frames = b"".join(map(frame, bodies))
     assert list(split_frames(frames)) == bodies
-    assert not ends_inside_frame(frames)
-
-
-@pytest.mark.parametrize("cut", [1, 3, 4, 5, 304])
-def test_frames_that_are_not_whole(cut):
-    frames = frame(b"a") + frame(b"b" * 300)
-    assert ends_inside_frame(frames[:-cut]) is (cut != 304)
-    assert ends_inside_frame(b"\x00\x00")
-    assert not ends_inside_frame(b"")
 
 
 def test_a_log_body_comes_back_as_it_was():

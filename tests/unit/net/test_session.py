@@ -7,7 +7,7 @@ import pytest
 
 from hpe.access.keys import Key, KeyEntry, Scheme
 from hpe.access.proofs import new_nonce, prove
-from hpe.core.contract import SYSTEM_CONNECTION
+from hpe.core.contract import SYSTEM_CONNECTION, Run
 from hpe.net.logon import OTHER_REQUEST, UNKNOWN_KEY, WRONG_PROOF, WRONG_USER, Authenticator
 from hpe.net.session import NOTHING, SessionProtocol, State, Step
 from hpe.protocol.base import Request
@@ -27,7 +27,7 @@ from hpe.protocol.control import (
 )
 from hpe.protocol.enums import DetachCause, Role
 from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
-from hpe.protocol.frames import Chunk, encode_frame
+from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.internal import (
     SessionAttached,
     SessionAttachedResponse,
@@ -41,6 +41,7 @@ from hpe.protocol.reports import SubscribePrivate, UnsubscribePrivate
 Answer = Welcome | Pong | LoggedOut | Error | ServerInfoReply | Challenge
 ANSWERS = msgspec.msgpack.Decoder(Answer)
 INTERNAL = msgspec.msgpack.Decoder(SessionAttached | SessionDetached | SessionClosed)
+ORDERS = chunk_of(encode_frame(Deposit(8, 1, 5)) + encode_frame(Deposit(9, 1, 5)))
 ATTACHED = SessionAttachedResponse(41, 0, 9, 0, 5, 100, 7, 33)
 
 
@@ -65,7 +66,7 @@ class Desk:
         )
 
     def say(self, request: Request) -> Step:
-        return self.session.control(Chunk(True, 1, encode_frame(request)))
+        return self.session.control(chunk_of(encode_frame(request)))
 
     def attach(self) -> None:
         self.say(Hello(1, 1, 8))
@@ -85,7 +86,7 @@ def answer(step: Step) -> Answer:
 def command(step: Step) -> SessionAttached | SessionDetached | SessionClosed:
     assert step.run is not None
     assert step.run.connection == SYSTEM_CONNECTION
-    return INTERNAL.decode(step.run.frames[4:])
+    return INTERNAL.decode(step.run.chunk.frames[4:])
 
 
 def test_hello_becomes_an_attachment_and_its_outcome_the_welcome(desk: Desk) -> None:
@@ -96,8 +97,8 @@ def test_hello_becomes_an_attachment_and_its_outcome_the_welcome(desk: Desk) -> 
         6, 0, 1, 5, 100, 7, 9, "batch", "hpe test", 2_048, 1_048_576, Role.ANONYMOUS, 15_000, 33,
         epoch=4,
     )  # fmt: skip
-    run = desk.session.requests(Chunk(False, 2, b"frames"))
-    assert run == (3, 41, 0, 2, b"frames")
+    run = desk.session.requests(ORDERS)
+    assert run == Run(3, 41, 0, ORDERS)
 
 
 def test_a_refused_attachment_ends_the_connection_and_detaches_nothing(desk: Desk) -> None:
@@ -115,7 +116,7 @@ def test_nothing_comes_before_hello(desk: Desk, request_: Request) -> None:
     refusal = answer(step)
     assert isinstance(refusal, Error)
     assert (refusal.code, refusal.fatal, step.end) == (ErrorCode.EXPECTED_HELLO, True, True)
-    assert desk.session.requests(Chunk(False, 1, b"frame")) is None
+    assert desk.session.requests(ORDERS) is None
 
 
 def test_a_second_hello_is_refused_and_changes_nothing(desk: Desk) -> None:
@@ -167,7 +168,7 @@ def test_a_connection_that_the_core_cut_is_not_detached_again(desk: Desk) -> Non
     desk.attach()
     assert desk.session.cut() == Step(end=True)
     assert desk.session.end() is None
-    assert desk.session.requests(Chunk(False, 1, b"frame")) is None
+    assert desk.session.requests(ORDERS) is None
 
 
 def test_a_client_that_left_while_attaching_is_left_to_recovery_in_a_stop(desk: Desk) -> None:
@@ -184,13 +185,13 @@ def test_a_replaced_session_is_told_so_and_detaches_nothing(desk: Desk) -> None:
     assert isinstance(refusal, Error)
     assert (refusal.name, step.end) == ("session_replaced", True)
     assert desk.session.end() is None
-    assert desk.session.requests(Chunk(False, 1, b"frame")) is None
+    assert desk.session.requests(ORDERS) is None
 
 
 def test_while_draining_nothing_begins_and_nothing_is_detached(desk: Desk) -> None:
     desk.attach()
     desk.facts.draining = True
-    run = desk.session.requests(Chunk(False, 1, b"frame"))
+    run = desk.session.requests(ORDERS)
     assert run is not None
     assert run.admit == ErrorCode.SHUTTING_DOWN
     refusal = answer(desk.say(Logout(3)))

@@ -12,7 +12,7 @@ from hpe.net.stalled import refuse_orders
 from hpe.protocol.base import Request
 from hpe.protocol.codes import LOG_WAITS
 from hpe.protocol.enums import Role
-from hpe.protocol.frames import Chunk, encode_frame
+from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.internal import SessionAttachedResponse
 from hpe.protocol.money import Deposit, GetBalance
 from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
@@ -37,7 +37,7 @@ def session() -> SessionProtocol:
 
 
 def said(session: SessionProtocol, frames: bytes, count: int) -> Run:
-    run = session.requests(Chunk(False, count, frames))
+    run = session.requests(chunk_of(frames))
     assert run is not None
     return run
 
@@ -51,7 +51,7 @@ def say(session: SessionProtocol, *requests: Request) -> tuple[list[int], list[b
     assert answered.frames == b"".join(error_frame(each, *LOG_WAITS) for each in ids)
     assert answered.size == len(b"".join(frames[: answered.count]))
     left = frames[answered.count :]
-    expected = [Run(3, session.attach_number, 0, len(left), b"".join(left))] if left else []
+    expected = [Run(3, session.attach_number, 0, chunk_of(b"".join(left)))] if left else []
     assert rest == expected
     return ids, left
 

@@ -6,7 +6,6 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import pytest
 
@@ -16,12 +15,8 @@ from hpe.pipeline.log_inbox import ROW_BYTES, LogInbox, held_bytes
 PATIENCE_S = 120
 
 
-class Given(NamedTuple):
-    output: Output
-
-
-def given(size: int) -> Given:
-    return Given(Output([], [], [], bytes(size - ROW_BYTES), 0, 0, [], [], []))
+def given(size: int) -> Output:
+    return Output([], [], [], bytes(size - ROW_BYTES), 0, 0, [], [], [])
 
 
 class Bench:
@@ -29,7 +24,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        self.inbox = LogInbox[Given](1_000, steady_s=lambda: self.now_s)
+        self.inbox = LogInbox(1_000, steady_s=lambda: self.now_s)
         self.passed: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     @contextmanager
@@ -64,8 +59,8 @@ def bench() -> Bench:
 
 def test_everything_that_an_output_carries_counts() -> None:
     rows = [(1, b"12")], [(7, 1, 1, b"123")], [(1, 2, b"1234")]
-    output = Output(*rows, b"12345", 0, 0, [], [], [Progress(1, 5, 0, 0)])
-    assert held_bytes(output) == 14 + 5 * ROW_BYTES
+    output = Output(*rows, b"12345", 0, 0, [], [], [Progress(1, 5, 0, 0)], False, [(1, 1, 9)])
+    assert held_bytes(output) == 14 + 6 * ROW_BYTES
 
 
 def test_what_fits_is_given_at_once_and_comes_out_in_order(bench: Bench) -> None:

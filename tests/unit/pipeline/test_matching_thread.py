@@ -15,10 +15,10 @@ from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Core, Outpu
 from hpe.core.state.rows import DumpedSession
 from hpe.errors import InvariantViolation
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, Clock, Reading
-from hpe.pipeline.matching_thread import _DUE, PAUSES, STOP, QueuedBatch, Served, _take, run
+from hpe.pipeline.matching_thread import _DUE, PAUSES, STOP, _take, run
 from hpe.protocol.base import Request, type_number
 from hpe.protocol.enums import DetachCause
-from hpe.protocol.frames import frame, split_frames
+from hpe.protocol.frames import chunk_of, frame, split_frames
 from hpe.protocol.internal import SessionAttached, SessionDetached, Tick
 from hpe.protocol.listings import AddAsset, ListAssets
 from tests.support.core_around import CoreAround
@@ -26,10 +26,10 @@ from tests.support.dumps import rows_of
 from tests.support.hand_set_clock import NOON_NS, HandSetClock
 
 
-def work(*requests: Request, connection: int = SYSTEM_CONNECTION, attach: int = 0) -> QueuedBatch:
+def work(*requests: Request, connection: int = SYSTEM_CONNECTION, attach: int = 0) -> Batch:
     frames = b"".join(frame(encode(request)) for request in requests)
-    runs = [Run(connection, attach, 0, len(requests), frames)]
-    return QueuedBatch(runs, {connection: (len(requests), len(frames))})
+    runs = [Run(connection, attach, 0, chunk_of(frames))]
+    return Batch(0, runs)
 
 
 MILLISECOND_NS: Final = 1_000_000
@@ -41,15 +41,15 @@ class Loop:
 
     def __init__(self, machine: Callable[[], Reading] | None = None) -> None:
         self.core: Core = new_core()
-        self.inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
-        self.log_inbox: queue.SimpleQueue[Served | None] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self.log_inbox: queue.SimpleQueue[Output | None] = queue.SimpleQueue()
         self.clock = Clock(self.core.last_time_ns, read=machine or HandSetClock())
         self.freed = 0
 
     def free(self) -> None:
         self.freed += 1
 
-    def serve(self, *items: QueuedBatch | None) -> list[Served]:
+    def serve(self, *items: Batch | None) -> list[Output]:
         for item in items:
             self.inbox.put(item)
         run(self.core, self.inbox, self.log_inbox, self.free, self.clock)
@@ -67,8 +67,9 @@ def test_every_batch_before_stop_is_applied_in_order_and_frees_its_slot() -> Non
         work(AddAsset(number, f"A{number}", 2), connection=1, attach=1) for number in (1, 2, 3)
     ]
     served = loop.serve(ATTACH, *batches, STOP)
-    assert [item.output.last_sequence for item in served] == [1, 2, 3, 4]
-    assert [item.weights for item in served] == [item.weights for item in (ATTACH, *batches)]
+    assert [item.last_sequence for item in served] == [1, 2, 3, 4]
+    sizes = [len(batch.runs[0].chunk.frames) for batch in batches]
+    assert [item.weights for item in served] == [[], *([(1, 1, size)] for size in sizes)]
     assert loop.freed == 4
 
 
@@ -83,15 +84,15 @@ def test_batch_times_rise_although_the_clock_stands_or_goes_back() -> None:
     loop = SetAfterEachBatch(machine)
     batches = [work(SessionAttached(number, 0, 7, 0)) for number in (1, 2, 3, 4)]
     served = loop.serve(*batches, STOP)
-    times = [decode_body(item.output.body).time_ns - NOON_NS for item in served]
+    times = [decode_body(item.body).time_ns - NOON_NS for item in served]
     assert times == [0, 1, 2, 9_000]
 
 
 def test_queries_alone_pass_without_a_body() -> None:
     loop = Loop()
     served = loop.serve(ATTACH, work(ListAssets(1), connection=1, attach=1), STOP)
-    assert served[1].output.body == b""
-    assert served[1].output.replies
+    assert served[1].body == b""
+    assert served[1].replies
 
 
 def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
@@ -111,7 +112,8 @@ def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
     loop.core = Watching()
     detach = work(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST))
     levels = b"\x00\x00\x00\x01\x02"
-    loop.serve(ATTACH, detach._replace(wanted=levels))
+    detach.wanted = levels
+    loop.serve(ATTACH, detach)
     assert seen == [b"", levels, levels]
 
 
@@ -128,19 +130,20 @@ def test_late_market_data_is_made_up_for_when_nothing_waits() -> None:
 
     loop.core = Late()
     status = b"\x00\x00\x00\x01\x10"
-    query = work(ListAssets(1), connection=1, attach=1)._replace(wanted=status)
+    query = work(ListAssets(1), connection=1, attach=1)
+    query.wanted = status
     served = loop.serve(ATTACH, query)
     assert [runs for runs, *_ in seen] == [1, 1, 0, 0]
     assert [wanted for _, wanted, _ in seen] == [b"", status, status, status]
     times = [time_ns for *_, time_ns in seen]
     assert times == sorted(set(times)), "also of what is not logged"
-    assert [item.output.body == b"" for item in served] == [False, True, True, True]
-    assert [dict(item.weights) for item in served[2:]] == [{}, {}]
+    assert [item.body == b"" for item in served] == [False, True, True, True]
+    assert [item.weights for item in served[2:]] == [[], []]
     assert loop.freed == 2, "it holds no slot"
 
 
 def test_what_waits_goes_before_late_market_data() -> None:
-    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
     clock = Clock(0, read=HandSetClock())
     assert _take(inbox, 0, clock, 0, 0) is ATTACH
@@ -152,7 +155,7 @@ def test_what_waits_goes_before_late_market_data() -> None:
 def test_while_late_market_data_rests_a_timer_is_not_missed() -> None:
     clock = Clock(0, read=HandSetClock())
     rested_ns = clock.steady_ns() + DAY_NS
-    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
     assert _take(inbox, NOON_NS, clock, 0, rested_ns) is _DUE
     inbox.put(ATTACH)
     assert _take(inbox, 0, clock, 0, rested_ns) is ATTACH
@@ -162,7 +165,7 @@ def test_what_is_due_waits_until_its_pace_but_a_batch_does_not() -> None:
     machine = HandSetClock()
     clock = Clock(0, read=machine)
     paced_ns = clock.steady_ns() + DAY_NS
-    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
     assert _take(inbox, DUE_AT_ONCE, clock, paced_ns) is ATTACH
     machine.passes(DAY_NS)
@@ -193,14 +196,14 @@ def test_what_goes_on_by_itself_leaves_as_much_time_as_it_takes() -> None:
     assert all(wait_ns >= (1 + PAUSES) * 10 * MILLISECOND_NS for wait_ns in waits_ns)
 
 
-class EndsTheLoop(queue.SimpleQueue[Served | None]):
+class EndsTheLoop(queue.SimpleQueue[Output | None]):
     """A log inbox that stops the loop at the first output."""
 
-    def __init__(self, inbox: queue.SimpleQueue[QueuedBatch | None]) -> None:
+    def __init__(self, inbox: queue.SimpleQueue[Batch | None]) -> None:
         super().__init__()
         self.inbox = inbox
 
-    def put(self, item: Served | None, block: bool = True, timeout: float | None = None) -> None:
+    def put(self, item: Output | None, block: bool = True, timeout: float | None = None) -> None:
         super().put(item, block, timeout)
         self.inbox.put(STOP)
 
@@ -215,7 +218,7 @@ def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
     loop.log_inbox = EndsTheLoop(loop.inbox)
     freed = loop.freed
     served = loop.serve()
-    (group,) = decode_body(served[0].output.body).groups
+    (group,) = decode_body(served[0].body).groups
     (body,) = split_frames(group[2])
     assert body[1] == type_number(Tick)
     assert len(served) == 1
@@ -224,12 +227,12 @@ def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
 
 
 def test_a_waiting_batch_goes_before_a_due_timer() -> None:
-    inbox: queue.SimpleQueue[QueuedBatch | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
     assert _take(inbox, 10, Clock(NOON_NS, read=HandSetClock()), 0) is ATTACH
 
 
-class Counting(queue.SimpleQueue[QueuedBatch | None]):
+class Counting(queue.SimpleQueue[Batch | None]):
     """An empty inbox: notes how long each wait was to be, and lets that time pass."""
 
     def __init__(self, passes: Callable[[float], None]) -> None:
@@ -237,7 +240,7 @@ class Counting(queue.SimpleQueue[QueuedBatch | None]):
         self.passes = passes
         self.waits: list[float] = []
 
-    def get(self, block: bool = True, timeout: float | None = None) -> QueuedBatch | None:
+    def get(self, block: bool = True, timeout: float | None = None) -> Batch | None:
         assert timeout is not None
         self.waits.append(timeout)
         self.passes(timeout)

@@ -41,10 +41,6 @@ async def test_what_came_together_is_one_batch(bench: Bench) -> None:
         bench.offer(run)
     work = await bench.take()
     assert work.runs == [runs[0], runs[2], runs[1]], "all of one connection's turn, then the next"
-    assert work.weights == {
-        1: (2, len(runs[0].frames + runs[2].frames)),
-        2: (2, len(runs[1].frames)),
-    }
 
 
 async def test_only_two_batches_are_outstanding_and_the_rest_gathers(bench: Bench) -> None:
@@ -99,7 +95,7 @@ async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(benc
     works = [await bench.take(), await bench.take()]
     assert [[run.connection for run in work.runs] for work in works] == [[1, 2, 3, 4], [5, 6, 7]]
     large = [run_of(number, *[MONEY] * 256) for number in (1, 2, 3)]
-    small = Bench(BOUNDS._replace(bytes=2 * len(large[0].frames)))
+    small = Bench(BOUNDS._replace(bytes=2 * len(large[0].chunk.frames)))
     for run in large:
         small.offer(run)
     assert [run.connection for run in small.sequencer._batch().runs] == [1, 2]
@@ -117,14 +113,14 @@ async def test_order_within_a_connection_never_changes(
         connection = source.randint(1, 5)
         kinds = source.choices([ORDER, CANCEL, QUERY], k=source.randint(1, 256))
         run = run_of(connection, *kinds)
-        offered[connection] = offered.get(connection, b"") + run.frames
+        offered[connection] = offered.get(connection, b"") + run.chunk.frames
         bench.offer(run)
     await trio.sleep(source.choice([0, 0.1, 0.3]))
     while bench.sequencer.frames_waiting or not bench.inbox.empty():
         work = await bench.take()
-        assert sum(run.frame_count for run in work.runs) <= 1_024
+        assert sum(run.chunk.count for run in work.runs) <= 1_024
         for run in work.runs:
-            taken[run.connection] = taken.get(run.connection, b"") + run.frames
+            taken[run.connection] = taken.get(run.connection, b"") + run.chunk.frames
     assert taken == offered
 
 

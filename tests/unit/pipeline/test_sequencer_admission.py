@@ -15,7 +15,7 @@ from hpe.pipeline.sequencer import (
 )
 from hpe.protocol.base import Request
 from hpe.protocol.codes import ErrorCode
-from hpe.protocol.frames import frame
+from hpe.protocol.frames import chunk_of, frame
 from hpe.protocol.internal import SessionClosed
 from tests.support.sequencer_bench import (
     BUSY,
@@ -50,7 +50,8 @@ async def test_what_waited_too_long_behind_others_is_busy(
     await trio.sleep(waited_s)
     works = await small.take_all()
     assert [run.admit for work in works for run in work.runs if run.connection == 1] == admits
-    assert sum(work.weights[1][0] for work in works if 1 in work.weights) == 5
+    mine = [run for work in works for run in work.runs if run.connection == 1]
+    assert sum(run.chunk.count for run in mine) == 5
     assert small.sequencer.busy == admits.count(BUSY)
 
 
@@ -107,7 +108,6 @@ async def test_cancels_may_wait_longer(
         (2, 0),
         (SYSTEM_CONNECTION, 0),
     ]
-    assert all(SYSTEM_CONNECTION not in work.weights for work in works)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
     admits: dict[int, list[int]] = {}
     for work in await small.take_all():
         for run in work.runs:
-            admits.setdefault(run.connection, []).extend([run.admit] * run.frame_count)
+            admits.setdefault(run.connection, []).extend([run.admit] * run.chunk.count)
     assert admits[9] == [ErrorCode.BUSY] * 100 + [0] * 3
     assert admits[10] == [0]
     assert all(not any(admits[number]) for number in range(1, 9))
@@ -208,7 +208,7 @@ async def test_between_those_who_send_little_and_refusals_everybody_has_a_turn(
         runs = (await bench.take()).runs
         back = {run.connection for run in runs}
         for run in runs:
-            answered[run.connection] = answered.get(run.connection, 0) + run.frame_count
+            answered[run.connection] = answered.get(run.connection, 0) + run.chunk.count
     assert [answered.get(connection) for connection in waiting] == [200, 200, 200]
 
 
@@ -223,12 +223,12 @@ async def test_large_requests_of_those_who_send_little_leave_room_for_the_others
     back = {*range(100, 130)}
     for _ in range(10):
         for connection in back:
-            bench.offer(Run(connection, connection, 0, 16, large))
+            bench.offer(Run(connection, connection, 0, chunk_of(large)))
         runs = (await bench.take()).runs
         back = {run.connection for run in runs} - {*waiting}
         for run in runs:
             if run.connection in answered:
-                answered[run.connection] += run.frame_count
+                answered[run.connection] += run.chunk.count
     assert answered == {20: 200, 21: 200}
 
 

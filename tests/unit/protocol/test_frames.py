@@ -22,6 +22,10 @@ def framed(body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
+def shown(chunks: list[Chunk]) -> list[tuple[bool, int, bytes]]:
+    return [(chunk.control, chunk.count, chunk.frames) for chunk in chunks]
+
+
 def order(request_id: int) -> bytes:
     return encode_frame(SubmitOrder(request_id, 1, 0, 1, 2, 1, 100, 5))
 
@@ -49,11 +53,11 @@ def test_a_frame_longer_than_any_request_is_encoded_too() -> None:
 
 def test_consecutive_requests_are_one_chunk_and_control_is_a_chunk_of_its_own() -> None:
     stream = order(1) + order(2) + ping(3) + ping(4) + order(5)
-    assert FrameScanner(2048).feed(stream) == [
-        Chunk(False, 2, order(1) + order(2)),
-        Chunk(True, 1, ping(3)),
-        Chunk(True, 1, ping(4)),
-        Chunk(False, 1, order(5)),
+    assert shown(FrameScanner(2048).feed(stream)) == [
+        (False, 2, order(1) + order(2)),
+        (True, 1, ping(3)),
+        (True, 1, ping(4)),
+        (False, 1, order(5)),
     ]
 
 
@@ -86,8 +90,8 @@ def test_a_chunk_has_at_most_frames_max_frames() -> None:
 def test_control_is_read_from_the_type_byte(frame: bytes, control: bool) -> None:
     # What follows must not be taken for this frame's type.
     chunks = FrameScanner(2048).feed(frame + array16(1))
-    assert chunks[0] == Chunk(control, 1, frame)
-    assert FrameScanner(2048).feed(frame) == [Chunk(control, 1, frame)]
+    assert shown(chunks)[0] == (control, 1, frame)
+    assert shown(FrameScanner(2048).feed(frame)) == [(control, 1, frame)]
 
 
 def kinds(chunks: list[Chunk]) -> list[bool]:
@@ -145,7 +149,7 @@ def test_a_bad_length_ends_the_stream_after_the_good_frames(
 
 def test_a_bad_length_is_seen_as_soon_as_its_four_bytes_are_there() -> None:
     scanner = FrameScanner(BODY_BYTES_MAX)
-    assert scanner.feed(order(1) + bytes(3)) == [Chunk(False, 1, order(1))]
+    assert shown(scanner.feed(order(1) + bytes(3))) == [(False, 1, order(1))]
     assert scanner.error is None
     assert scanner.feed(b"\0") == []
     assert isinstance(scanner.error, ProtocolError)
@@ -154,14 +158,14 @@ def test_a_bad_length_is_seen_as_soon_as_its_four_bytes_are_there() -> None:
 def test_the_limit_may_be_raised_between_feeds() -> None:
     scanner = FrameScanner(256)
     large = framed(b"\x91\x40" + bytes(400))
-    assert scanner.feed(order(1)) == [Chunk(False, 1, order(1))]
+    assert shown(scanner.feed(order(1))) == [(False, 1, order(1))]
     scanner.body_bytes_max = 2048
-    assert scanner.feed(large) == [Chunk(False, 1, large)]
+    assert shown(scanner.feed(large)) == [(False, 1, large)]
 
 
 def test_the_longest_frame_is_taken_and_one_byte_more_is_not() -> None:
     longest = framed(b"\x91\x40" + bytes(BODY_BYTES_MAX - 2))
-    assert FrameScanner(BODY_BYTES_MAX).feed(longest) == [Chunk(False, 1, longest)]
+    assert shown(FrameScanner(BODY_BYTES_MAX).feed(longest)) == [(False, 1, longest)]
     scanner = FrameScanner(BODY_BYTES_MAX)
     assert scanner.feed(framed(bytes(BODY_BYTES_MAX + 1))) == []
     assert scanner.error is not None

@@ -15,7 +15,7 @@ from hpe.wal.segments import survey
 from hpe.wal.thread import run
 from hpe.wal.writer import FileLog
 from tests.support.faulty_files import FaultyFiles
-from tests.support.log_builder import BATCH, EVERY_THREE, INTERVAL, QUERY_ONLY, Item
+from tests.support.log_builder import BATCH, EVERY_THREE, INTERVAL, QUERY_ONLY
 
 
 class Fixture:
@@ -35,12 +35,12 @@ class Fixture:
 
     def publish(self, items, durable_position):
         last_operation = self.files.operations[-1]
-        self.published.append(([item.output for item in items], durable_position, last_operation))
+        self.published.append((items, durable_position, last_operation))
         self.hook()
 
     def put(self, *outputs):
         for output in outputs:
-            self.inbox.put(None if output is None else Item(output))
+            self.inbox.put(output)
 
     def run(self):
         try:
@@ -307,7 +307,7 @@ def test_an_idle_tail_is_synced_without_further_input(tmp_path, policy):
         ),
     )
     thread.start()
-    inbox.put(Item(output(5)))
+    inbox.put(output(5))
     assert published.get(timeout=120) == (1, 0)
     assert published.get(timeout=120) == (0, 5)  # and no stop was sent
     inbox.put(None)
@@ -333,7 +333,7 @@ def test_an_idle_log_is_marked_without_further_input(tmp_path, mode):
     inbox = SimpleQueue()
     thread = Thread(target=run, args=(log, tail, inbox, lambda items, durable: None, policy))
     thread.start()
-    inbox.put(Item(output(5)))
+    inbox.put(output(5))
     assert marked.get(timeout=120) == (5, False)  # and no stop was sent
     inbox.put(None)
     thread.join(120)

@@ -14,7 +14,7 @@ from hpe.net.delivery import conflation
 from hpe.net.delivery.conflation import Counts, LevelsBacklog, MarketBacklog, backlog_of
 from hpe.net.delivery.topics import MarketQueue, Topics
 from hpe.protocol.enums import BookChange, Channel
-from hpe.protocol.frames import encode_frame, split_frames
+from hpe.protocol.frames import chunk_of, encode_frame, split_frames
 from hpe.protocol.market_data import LevelsUpdate, OrdersUpdate, Subscribe
 
 ALL = 1 << 40
@@ -85,7 +85,7 @@ class Client:
     def ask(self) -> None:
         self.asked += 1
         frame = encode_frame(Subscribe(self.asked, 1, self.channel))
-        self.topics.admit(self.queue, Run(self.queue.connection, 1, 0, 1, frame), self.asked)
+        self.topics.admit(self.queue, Run(self.queue.connection, 1, 0, chunk_of(frame)), self.asked)
 
     def snapshot(self, engine: Engine) -> None:
         """Take the reply, which overtakes what waits."""

@@ -14,7 +14,7 @@ from hpe.net.send_queue import SendQueue
 from hpe.net.session import StreamRequest
 from hpe.protocol.control import Error
 from hpe.protocol.enums import Channel
-from hpe.protocol.frames import encode_frame, split_frames
+from hpe.protocol.frames import chunk_of, encode_frame, split_frames
 from hpe.protocol.market_data import BestUpdate, Subscribe, Unsubscribe, Unsubscribed
 from hpe.protocol.reports import (
     BalanceReport,
@@ -55,15 +55,15 @@ class Desk:
 
     def ask(self, send_queue: SendQueue, request: Subscribe) -> list[Run]:
         self.requests[send_queue.connection] += 1
-        run = Run(send_queue.connection, 1, 0, 1, encode_frame(request))
+        run = Run(send_queue.connection, 1, 0, chunk_of(encode_frame(request)))
         return self.streams.admit(send_queue, run, self.requests[send_queue.connection])
 
     def publish(
         self, *subscribed: tuple[int, int, int, int], market: bytes = b"", answers: int = 0
     ) -> None:
         rows = [(1, int(Channel.BEST), market)] if market else []
-        output = QUIET._replace(subscribed=list(subscribed), market=rows)
-        self.streams.publish(output, {1: (answers, 0)}, lambda connection: answers)
+        output = QUIET._replace(subscribed=list(subscribed), market=rows, weights=[(1, answers, 0)])
+        self.streams.publish(output, lambda connection: answers)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from hpe.core.contract import Run
@@ -14,7 +15,7 @@ from hpe.protocol.base import Request, type_number
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Heartbeat, Logout, Ping
 from hpe.protocol.enums import Role
-from hpe.protocol.frames import encode_frame
+from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.limits import HEARTBEAT_MS_MIN
 from hpe.protocol.money import GetBalance
 from hpe.protocol.orders import CancelOrder, MassCancel, SubmitOrder
@@ -33,15 +34,15 @@ def sender(user: int = 1) -> Sender:
 
 
 def run_of(*requests: Request) -> Run:
-    return Run(1, 1, 0, len(requests), b"".join(map(encode_frame, requests)))
+    return Run(1, 1, 0, chunk_of(b"".join(map(encode_frame, requests))))
 
 
 def refused(request: Request) -> Run:
-    return run_of(request)._replace(admit=THROTTLED)
+    return msgspec.structs.replace(run_of(request), admit=THROTTLED)
 
 
 def refusals(pieces: list[Run]) -> list[int]:
-    return [piece.admit for piece in pieces for _ in range(piece.frame_count)]
+    return [piece.admit for piece in pieces for _ in range(piece.chunk.count)]
 
 
 def test_without_limits_nothing_is_touched() -> None:
@@ -107,7 +108,7 @@ def test_cancels_have_a_bucket_of_their_own() -> None:
     run = run_of(ORDER, ORDER, CANCEL, ORDER, MassCancel(4), CANCEL)
     pieces, _ = limiter.admit(sender(), run, START_S)
     assert refusals(pieces) == [0, THROTTLED, 0, THROTTLED, 0, THROTTLED]
-    assert b"".join(piece.frames for piece in pieces) == run.frames
+    assert b"".join(piece.chunk.frames for piece in pieces) == run.chunk.frames
 
 
 def test_cancels_without_a_limit_cost_nothing() -> None:

@@ -10,7 +10,7 @@ from hpe.core.contract import Run
 from hpe.net.limits.rejects import Rejects
 from hpe.protocol.base import Request
 from hpe.protocol.codes import CancelReason, ErrorCode
-from hpe.protocol.frames import encode_frame
+from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.money import Deposit, GetBalance
 from hpe.protocol.orders import CancelOrder, MassCancel, SubmitOrder
 
@@ -35,10 +35,10 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def admitted(rejects: Rejects, payer: int | str, now_s: float, *requests: Request) -> list[int]:
-    run = Run(1, 1, 0, len(requests), b"".join(map(encode_frame, requests)))
+    run = Run(1, 1, 0, chunk_of(b"".join(map(encode_frame, requests))))
     pieces = rejects.admit(payer, [run], now_s)
-    assert b"".join(piece.frames for piece in pieces) == run.frames
-    return [piece.admit for piece in pieces for _ in range(piece.frame_count)]
+    assert b"".join(piece.chunk.frames for piece in pieces) == run.chunk.frames
+    return [piece.admit for piece in pieces for _ in range(piece.chunk.count)]
 
 
 MIXED = (ORDER, CANCEL, QUERY, Deposit(4, 1, 1), MassCancel(5))
@@ -79,7 +79,7 @@ def test_what_was_in_flight_is_paid_for(now: list[float]) -> None:
 def test_marked_frames_stay_as_they_are(now: list[float]) -> None:
     rejects = Rejects(PER_S, BURST)
     rejects.note("desk", BURST + 1, 0)
-    busy = Run(1, 1, ErrorCode.BUSY, 1, encode_frame(ORDER))
+    busy = Run(1, 1, ErrorCode.BUSY, chunk_of(encode_frame(ORDER)))
     assert rejects.admit("desk", [busy], now[0]) == [busy]
     assert rejects.throttled == 0
 
