@@ -24,6 +24,7 @@ from hpe.protocol.limits import (
     CHANGES_PER_UPDATE_MAX,
     ENDED_ORDERS_MAX,
     FILLS_PER_COMMAND_MAX,
+    MASS_CANCEL_ALL_MAX,
     MASS_CANCEL_MAX,
     RECENT_FILLS_MAX,
     REPORTS_PER_UPDATE_MAX,
@@ -73,9 +74,10 @@ class Limits(NamedTuple):
     Per command: `fills`, the orders that a match may meet and that a search may pass; `stops`,
     turns of stops; `fired`, stops that leave their triggers, which costs a fourth of a turn;
     `uncross_fills`, and `part_fills` when an uncross continues; `dead`, dead orders that it may
-    meet: ending them takes some 20 ms; `mass_cancel`, orders; `revocations`, sessions that are
-    closed because their key was revoked: some ten milliseconds; `configure_bytes`: a `configure`
-    must fit into one record of the log, 4 MiB, with room for what else waits.
+    meet: ending them takes some 20 ms; `mass_cancel`, orders of one user, and of one key per
+    body; `mass_cancel_all`, orders of all users; `revocations`, sessions that are closed because
+    their key was revoked: some ten milliseconds; `configure_bytes`: a `configure` must fit into one
+    record of the log, 4 MiB, with room for what else waits.
 
     Per body: `effort`, at which it is full; `turns_effort`, what all unfinished work may cost
     before the clients' commands come; `continue_effort`, what is charged for a `continue`;
@@ -103,6 +105,7 @@ class Limits(NamedTuple):
     part_fills: int = 1_024
     dead: int = 1_024
     mass_cancel: int = MASS_CANCEL_MAX
+    mass_cancel_all: int = MASS_CANCEL_ALL_MAX
     revocations: int = 1_024
     configure_bytes: int = 2 * 1024 * 1024
     effort: int = FILLS_PER_COMMAND_MAX

@@ -46,8 +46,13 @@ continues); also what makes a batch full. Together this keeps the log's record b
 STOPS_PER_COMMAND_MAX: Final = 1_024
 """Stops that fire within one command; the rest fire in `continue` commands right after it."""
 
-MASS_CANCEL_MAX: Final = 32_768
-"""Orders that one mass_cancel cancels: bounds the time and the reports of one command."""
+MASS_CANCEL_MAX: Final = 256
+"""Orders of one user that one mass_cancel cancels, and that all of one key cancel in one batch:
+everyone else waits for them, some 4 ms."""
+
+MASS_CANCEL_ALL_MAX: Final = 32_768
+"""Orders that one mass_cancel of all users cancels: half a second in which nothing else happens,
+for an operator who wants nothing else to happen."""
 
 ENDED_ORDERS_MAX: Final = 16_384
 """Ended orders that get_order still finds, the newest of all users together: those that traded, and

@@ -83,17 +83,27 @@ def test_a_page_costs_what_it_shows_wherever_it_begins(kind, new_core):
     assert max(steps.values()) < min(steps.values()) + STEPS_MORE, steps
 
 
-def test_orders_that_are_passed_over_for_those_of_an_instrument_count(new_core):
-    pit, ids = with_orders(new_core, 20)
-    pit.hers.get_id(AddInstrument(pit.hers.next_id(), "SECOND", 1, 2))
-    other = pit.his.submit(BUY, 50, 1, instrument=2).order_id
-    ids += [pit.his.submit(BUY, 50, 1).order_id for _ in range(9)]
-    assert asked_by(pit.his, ListOrders(1, 2, 0, 1)) == 21, "up to the last that is shown"
-    assert asked_by(pit.his, ListOrders(1, 2, 0, 2)) == 30, "all: there is no second"
-    assert asked_by(pit.his, ListOrders(1, 2, ids[14])) == 15
-    assert asked_by(pit.his, ListOrders(1, 3)) == 0, "none is of an instrument that is not there"
-    [row] = pit.his.get(OrdersReply, ListOrders(1, 2)).rows
-    assert row.order_id == other
+def test_orders_of_one_instrument_are_found_without_those_of_others(new_core):
+    steps = []
+    for count in (FEW, MANY):
+        pit, _ = with_orders(new_core, count)
+        pit.hers.get_id(AddInstrument(pit.hers.next_id(), "SECOND", 1, 2))
+        assert asked_by(pit.his, ListOrders(1, 2)) == 0
+        others = [
+            pit.his.submit(side, price, 1, instrument=2).order_id
+            for side, price in ((BUY, 50), (SELL, 60), (BUY, 50))
+        ]
+        more = pit.his.submit(BUY, 50, 1).order_id
+        others.append(pit.his.submit(BUY, 50, 1, instrument=2).order_id)
+        assert others[0] < others[1] < others[2] < more < others[3], "both sides, by id"
+        for after, limit, shown in ((0, 9, others), (0, 2, others[:2]), (others[0], 9, others[1:])):
+            query = ListOrders(1, 2, after, limit)
+            rows = pit.his.get(OrdersReply, query).rows
+            assert [row.order_id for row in rows] == shown
+            assert asked_by(pit.his, query) == len(shown)
+            steps.append(steps_for(pit.his, query))
+        assert asked_by(pit.his, ListOrders(1, 3)) == 0, "none is of one that is not there"
+    assert max(steps) < min(steps) + STEPS_MORE, steps
 
 
 def test_what_the_lists_of_the_catalogue_show_counts(new_core):

@@ -21,7 +21,8 @@ def small_limits(random: Random) -> Limits:
     effort, most = few(6, 60), random.choice((1, 3))
     return Limits(
         fills=few(2, 5), stops=few(1, most), fired=few(1, most), uncross_fills=few(1, most),
-        part_fills=few(1, most), dead=few(1, 3), mass_cancel=few(1, 3), revocations=few(1, 2),
+        part_fills=few(1, most), dead=few(1, 3), mass_cancel=few(1, 3),
+        mass_cancel_all=few(1, 3), revocations=few(1, 2),
         configure_bytes=few(70, 300), effort=effort, turns_effort=few(1, 4 * most),
         continue_effort=few(1, 8), query_effort=few(20, 90),
         acts=(few(1, most), few(1, most), few(1, most), few(1, most), few(1, most)),
@@ -41,7 +42,8 @@ def modeled_limits(random: Random) -> Limits:
     return Limits(
         fills=few(1, 4), stops=few(1, 2), fired=few(1, 3), uncross_fills=few(1, 3),
         part_fills=few(1, 2), acts=(few(1, 2), few(1, 2), few(1, 2), few(1, 2), 1),
-        dead=few(1, 2), mass_cancel=few(1, 4), revocations=few(1, 2), configure_bytes=300,
+        dead=few(1, 2), mass_cancel=few(1, 4), mass_cancel_all=few(1, 4), revocations=few(1, 2),
+        configure_bytes=300,
         effort=random.choice((1, 3, 8, 30)), turns_effort=few(1, 12),
         continue_effort=few(1, 8), query_effort=random.choice((5, 20, 60, 200)),
         ended_orders=few(1, 6), recent_fills=few(1, 8), changes=few(1, 3), reports=few(1, 4),

@@ -15,7 +15,7 @@ from hpe.protocol.listings import GetInstrument
 from hpe.protocol.market_data import OrderbookReply, Subscribe
 from hpe.protocol.money import ListBalances
 from hpe.protocol.operations import GetConservation
-from hpe.protocol.orders import GetOrder, ListOrders
+from hpe.protocol.orders import GetOrder
 from tests.support import naive_market, naive_queries
 from tests.support.naive_state import NaiveState
 
@@ -80,8 +80,6 @@ def _cost(state: NaiveState, user: int, query: Request, reply: Reply) -> int:
         return len(reply.bids) + len(reply.asks)
     if isinstance(query, GetOrder):
         return _cost_of_search(state, owner, query)
-    if isinstance(query, ListOrders):
-        return _cost_of_listing(state, owner, query)
     if isinstance(query, ListBalances):
         mine = [key for key in (*state.account_keys, *state.owned) if key[0] == owner]
         return len(set(mine))
@@ -98,18 +96,6 @@ def _cost_of_search(state: NaiveState, owner: int, query: GetOrder) -> int:
     named_once = query.order_id > 0 and not query.client_order_id
     looks = named_once and not is_open and query.order_id <= state.orders
     return len(state.known_ended()) if looks else 0
-
-
-def _cost_of_listing(state: NaiveState, owner: int, query: ListOrders) -> int:
-    if query.instrument and query.instrument not in state.listings.instruments:
-        return 0
-    mine = [o for o in state.open if o.user == owner and o.order_id > query.after]
-    left = query.limit
-    for number, order in enumerate(sorted(mine, key=lambda order: order.order_id), 1):
-        left -= query.instrument in (0, order.book)
-        if not left:
-            return number
-    return len(mine)
 
 
 def _snapshot_rows(state: NaiveState, request: Subscribe, *, is_told: bool) -> int:

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import ExecType, InstrumentStatus, OrderType, SelfTrade, Side, TimeInForce
 from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT
-from hpe.protocol.limits import HOUSE_USER
 from hpe.protocol.orders import (
     CancelOrder,
     MassCancel,
@@ -185,28 +184,25 @@ def mass_cancel(state: NaiveState, user: int, command: MassCancel) -> tuple[int,
     reject_if(both, RejectReason.INVALID_COMBINATION)
     if command.instrument:
         state.instrument(command.instrument)
-    state.effort += _looked_through(state, user, all_users=command.all_users)
-    matching = [
+    meant = [
         order
         for order in sorted(state.open, key=lambda order: order.order_id)
         if (command.all_users or order.user == user)
         and command.instrument in (0, order.book)
         and command.side in (0, order.side)
-        and state.status(order.book) is not InstrumentStatus.HALTED
     ]
-    chosen = [order for order in matching if order.book not in state.uncrossing][
-        : state.limits.mass_cancel
-    ]
+    state.effort += len({(order.user, order.book, order.side) for order in meant})
+    matching = [o for o in meant if state.status(o.book) is not InstrumentStatus.HALTED]
+    chosen = [order for order in matching if order.book not in state.uncrossing]
+    if command.all_users:
+        state.effort += len(state.users) + 1 + len(chosen)  # the house is a user
+        chosen = chosen[: state.limits.mass_cancel_all]
+    else:
+        owner = ("key", state.key) if state.key else ("user", user)
+        chosen = chosen[: state.limits.mass_cancel - state.taken_off[owner]]
+        state.taken_off[owner] += len(chosen)
     end_all(state, chosen, CancelReason.MASS_CANCEL)
     return len(chosen), sum(order.live for order in matching)
-
-
-def _looked_through(state: NaiveState, user: int, *, all_users: bool) -> int:
-    """Count the users, and their open orders, that a mass cancel looks at; the house is one."""
-    if all_users:
-        return len(state.users) + 1 + len(state.open)
-    there = user == HOUSE_USER or user in state.users
-    return there + sum(order.user == user for order in state.open)
 
 
 def end_all(state: NaiveState, orders: list[NaiveOrder], reason: CancelReason) -> None:

@@ -115,6 +115,7 @@ class NaiveExchange:
         state.sequence += 1
         state.effort, self.acts_left = 0, list(state.limits.acts)
         state.effort_max = state.limits.effort
+        state.taken_off.clear()
         while due := [entry for entry in self._due() if self.acts_left[entry[1]]]:
             self._expire(min(due))
         state.sequence -= 1

@@ -7,6 +7,7 @@ orders reserve. One object per test. Source: protocol.md, "The rules of the exch
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -87,7 +88,8 @@ class NaiveState:
     stops in line for their turns, `looked` up to which trade the stops of a side were looked at;
     `uncrossing` uncrosses in parts. `answered` is the order that the response tells of. `effort`
     is what commands and time have cost in this batch, of which a command may use up to
-    `effort_max`, `wasted` what refused ones have, `asked` what queries have.
+    `effort_max`, `wasted` what refused ones have, `asked` what queries have. `taken_off` is how
+    many orders mass cancels ended in it, by key or, without keys, by user.
     """
 
     listings: NaiveListings
@@ -98,6 +100,7 @@ class NaiveState:
     account_keys: dict[tuple[int, int], int] = field(default_factory=dict)
     open: list[NaiveOrder] = field(default_factory=list)
     ended: list[NaiveOrder] = field(default_factory=list)
+    taken_off: Counter[tuple[str, int]] = field(default_factory=Counter)
     fired: dict[int, list[NaiveOrder]] = field(default_factory=dict)
     firings: dict[int, list[Firing]] = field(default_factory=dict)
     looked: dict[tuple[int, Side], int] = field(default_factory=dict)

@@ -15,8 +15,8 @@ CORE = {path.name: path for path in STATE_MACHINE}
 MONEY_AND_TRADING = (
     "admission.py", "auction.py", "balances.py", "busy.py", "calls.py", "dead.py", "delisting.py",
     "disconnects.py", "entry.py", "executor.py", "expiry.py", "fees.py", "holds.py", "market.py",
-    "mass_cancel.py", "matcher.py", "operations.py", "orderbook.py", "orders.py", "pairs.py",
-    "parties.py", "replacing.py", "treasury.py", "triggers.py", "turns.py", "work.py",
+    "mass_cancel.py", "matcher.py", "operations.py", "order_index.py", "orderbook.py", "orders.py",
+    "pairs.py", "parties.py", "replacing.py", "treasury.py", "triggers.py", "turns.py", "work.py",
 )  # fmt: skip
 PRODUCTS = (ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.LShift)
 
@@ -122,6 +122,7 @@ KEPT = {
         "auto_create", "open_orders_any_max", "open_orders_max", "open_orders_per_user_max",
         "places", "session_expiry_ns", "session_keep_ns",
     },
+    "Shelf": {"rows"},
     "Triggers": {"count"},
     "Turns": {"last_served"},
     "UserOrders": {"by_id"},

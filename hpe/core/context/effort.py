@@ -54,17 +54,20 @@ class Effort:
     `spent` by commands and timers, `asked` by queries, `wasted` by searches for commands that were
     then refused. Charges only increase them; the driver resets them when a batch begins. No query
     and no refused command is in the log, so `asked` never decides about a command, and `wasted`
-    only about commands that would search for the same.
+    only about commands that would search for the same. `taken_off` counts the orders that mass
+    cancels canceled, by the key of the session, or without one by user.
     """
 
-    __slots__ = ("asked", "spent", "wasted")
+    __slots__ = ("asked", "spent", "taken_off", "wasted")
 
     def __init__(self) -> None:
         self.spent = self.asked = self.wasted = 0
+        self.taken_off: dict[tuple[int, int], int] = {}
 
     def begin(self) -> None:
         """Begin a batch."""
         self.spent = self.asked = self.wasted = 0
+        self.taken_off.clear()
 
     def charge(self, each: int, count: int = 1) -> None:
         """Charge commands or timers for `count` things at `each`."""

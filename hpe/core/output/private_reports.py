@@ -18,7 +18,8 @@ from hpe.core.output.batch import BatchWork
 from hpe.core.trading.events import AuctionMatch, Event, HoldEvent, OrderChange
 from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.matcher import Match, Prevented
-from hpe.core.trading.orders import Order, OrderIndex
+from hpe.core.trading.order_index import OrderIndex
+from hpe.core.trading.orders import Order
 from hpe.errors import InvariantViolation
 from hpe.protocol.base import type_number
 from hpe.protocol.enums import ExecType, Liquidity, OrderStatus

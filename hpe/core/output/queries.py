@@ -8,7 +8,7 @@ what it returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from hpe.core.codec import refused
@@ -16,7 +16,8 @@ from hpe.core.context.effort import CLEARING, ROW
 from hpe.core.money.balances import Account
 from hpe.core.trading.auction import NO_CLEARING, clearing, crossing_levels, is_too_deep
 from hpe.core.trading.operations import count_orders, count_stops
-from hpe.core.trading.orders import STRANGER, Order, Terms
+from hpe.core.trading.order_index import STRANGER
+from hpe.core.trading.orders import Order, Terms
 from hpe.protocol.codes import CALL_TOO_DEEP, RejectReason
 from hpe.protocol.control import Error
 from hpe.protocol.enums import InstrumentStatus, Side
@@ -103,22 +104,15 @@ class Queries:
         return OrderReply(query.request_id, 0, self._exchange.sequence, reason, row)
 
     def list_orders(self, user: int, query: ListOrders) -> OrdersReply:
-        """Return a page of open orders. Cost: the user's, from `after` to the last one returned."""
+        """Return a page of open orders."""
         mine = self._exchange.orders.users.get(query.user or user, STRANGER)
-        instrument_id = query.instrument
-        found: list[Order] = []
-        if instrument_id in self._exchange.books or not instrument_id:
-            for piece in mine.open_after(query.after):
-                listed = piece
-                if instrument_id:
-                    listed = [order for order in piece if order.instrument_id == instrument_id]
-                shown = listed[: query.limit - len(found)]
-                found += shown
-                if len(found) == query.limit:
-                    self._effort.ask(ROW, piece.index(shown[-1]) + 1)
-                    break
-                self._effort.ask(ROW, len(piece))
-        rows = [order_row(order) for order in found]
+        found: Iterable[Order] = ()
+        if query.instrument in self._exchange.books:
+            found = mine.open_of(query.instrument, query.after)
+        elif not query.instrument:
+            found = chain.from_iterable(mine.open_after(query.after))
+        rows = [order_row(order) for order in islice(found, query.limit)]
+        self._effort.ask(ROW, len(rows))
         return OrdersReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_fills(self, user: int, query: ListFills) -> FillsReply:

@@ -11,8 +11,9 @@ from typing import Final
 from hpe.core.money.fees import FeeRates
 from hpe.core.money.wide import checked_notional, worst_fee
 from hpe.core.trading.kinds import Kind, is_for, kind_of
+from hpe.core.trading.order_index import UserOrders
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import Order, UserOrders
+from hpe.core.trading.orders import Order
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.flags import ORDER_POST_ONLY

@@ -16,8 +16,9 @@ from hpe.core.timers import INTERRUPTION, Due, Timers
 from hpe.core.trading.auction import Clearing, clearing, fill_auction
 from hpe.core.trading.events import AuctionMatch, Event
 from hpe.core.trading.executor import AuctionFill, Executor
+from hpe.core.trading.order_index import OrderIndex
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import Order, OrderIndex
+from hpe.core.trading.orders import Order
 from hpe.core.trading.turns import Turns
 from hpe.core.trading.work import UncrossInProgress
 from hpe.protocol.enums import InstrumentStatus

@@ -21,9 +21,10 @@ from hpe.core.trading.answers import order_rejected, order_response
 from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.kinds import Reserve
 from hpe.core.trading.matcher import Fill
+from hpe.core.trading.order_index import STRANGER, UserOrders
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import STRANGER, Order, Terms, UserOrders
+from hpe.core.trading.orders import Order, Terms
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import (
     ExecType,
@@ -118,11 +119,11 @@ class OrderEntry:
         ):
             return self._submit(context, command)
         if side is _BUY:
-            ladder, best = book.bids, book.asks.best
+            ladder, best, shelves = book.bids, book.asks.best, mine.buys
             paying, receiving = quote, base
             crosses = best is not None and best.price <= price
         else:
-            ladder, best = book.asks, book.bids.best
+            ladder, best, shelves = book.asks, book.bids.best, mine.sells
             paying, receiving = base, quote
             crosses = best is not None and best.price >= price
             needed = quantity * instrument.base_atoms_per_lot  # base_atoms() in line
@@ -145,7 +146,7 @@ class OrderEntry:
             fills = self._market.meet(context, book, order, price, command.request_id)
             return self._filed(context, command, book, order, fills)
         ladder.add(order)
-        mine.by_id[order_id] = order
+        mine.by_id[order_id] = shelves[command.instrument].rows[order_id] = order
         if client_order_id:
             mine.by_client_id[client_order_id] = order
         orders.open_count += 1
@@ -360,9 +361,14 @@ class OrderEntry:
         book = self._books[order.instrument_id]
         if order.terms is not None or book.status is _HALTED:
             return self._cancel_rare(context, command, book, order)
-        (book.bids if order.side is _BUY else book.asks).remove(order)
+        ladder, shelves = (book.bids, mine.buys) if order.side is _BUY else (book.asks, mine.sells)
+        ladder.remove(order)
         order_id, client_order_id = order.order_id, order.client_order_id
         del mine.by_id[order_id]
+        rows = shelves[order.instrument_id].rows  # unshelve() in line
+        del rows[order_id]
+        if not rows:
+            del shelves[order.instrument_id]
         if client_order_id:
             del mine.by_client_id[client_order_id]
         orders.open_count -= 1

@@ -16,8 +16,8 @@ from hpe.core.money.holds import Holds
 from hpe.core.timers import Timers
 from hpe.core.trading.expiry import Expiry
 from hpe.core.trading.market import Market
+from hpe.core.trading.order_index import OrderIndex
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import OrderIndex
 from hpe.core.trading.parties import Parties
 
 

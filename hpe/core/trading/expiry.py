@@ -12,8 +12,9 @@ from hpe.core.money.holds import Holds
 from hpe.core.timers import TimerEntry, Timers
 from hpe.core.trading.events import HoldEvent
 from hpe.core.trading.market import Market
+from hpe.core.trading.order_index import OrderIndex
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import Order, OrderIndex
+from hpe.core.trading.orders import Order
 from hpe.protocol.codes import CancelReason
 from hpe.protocol.enums import HoldChange
 

@@ -22,9 +22,10 @@ from hpe.core.trading.dead import dead_before
 from hpe.core.trading.events import Event, order_change
 from hpe.core.trading.executor import Executor
 from hpe.core.trading.matcher import Fill, Match, Matched, Matcher, Prevented, Reached
+from hpe.core.trading.order_index import OrderIndex
 from hpe.core.trading.order_states import ARRIVING, ENDED, QUEUED, RESTS, WAITING
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import Order, OrderIndex
+from hpe.core.trading.orders import Order
 from hpe.core.trading.triggers import Firing
 from hpe.core.trading.turns import Turns
 from hpe.protocol.codes import CancelReason

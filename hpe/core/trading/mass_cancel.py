@@ -1,25 +1,33 @@
 """Mass cancel: ending all open orders of a user, of everybody, of an instrument or a side.
 
-Part of the deterministic core. Which orders are meant, and how many of them one command ends, is
-protocol.md's, "Request 75 `mass_cancel`".
+Part of the deterministic core. A mass cancel of one user comes to the orders that it takes off and
+to no others, and what sessions with one key take off together in a batch is bounded: so no crowd of
+orders holds up other keys, neither one that stays nor one that goes. Which orders are meant, and
+how many of them one command ends, is protocol.md's, "Request 75 `mass_cancel`".
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from heapq import merge
+from itertools import chain, islice, pairwise
 from typing import Final
 
 from hpe.core.context.command import Context
 from hpe.core.context.effort import ROW
 from hpe.core.trading.exchange_state import ExchangeState
+from hpe.core.trading.order_index import id_of
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import Order, UserOrders
+from hpe.core.trading.orders import Order
+from hpe.core.trading.paging import Shelf
 from hpe.protocol.codes import CancelReason, RejectReason
-from hpe.protocol.enums import InstrumentStatus
+from hpe.protocol.enums import InstrumentStatus, Side
 from hpe.protocol.orders import MassCancel, MassCancelResponse
 
 _NONE: Final = RejectReason.NONE
 _HALTED: Final = InstrumentStatus.HALTED
+
+Market = tuple[OrderBook, Shelf[Order]]
+"""The open orders of one user on one side of a book."""
 
 
 class MassCanceling:
@@ -40,18 +48,9 @@ class MassCanceling:
             reason = RejectReason.UNKNOWN_INSTRUMENT
         if reason:
             return MassCancelResponse(command.request_id, 0, context.sequence, reason, 0, 0)
-        theirs = self._users.get(user)
-        users = [theirs] if theirs is not None else []
-        if command.all_users:
-            users = list(self._users.values())
-        self._market.effort.charge(ROW, len(users) + sum(len(each.by_id) for each in users))
-        found = [order for each in users for order in self._matching(each, command)]
-        if len(users) > 1:
-            found.sort(key=lambda order: order.order_id)
-        passed = [order for order in found if _is_uncrossing(books[order.instrument_id])]
-        if passed:
-            found = [order for order in found if not _is_uncrossing(books[order.instrument_id])]
-        taken = found[: self._exchange.limits.mass_cancel]
+        markets = self._markets(user, command)
+        shelves = [shelf for book, shelf in markets if not _is_uncrossing(book)]
+        taken = self._taken(context, user, command, shelves)
         for leg, other in pairwise(taken):
             if leg.partner is other:  # the legs of a pair have neighboring ids
                 self._market.part(leg)
@@ -59,22 +58,43 @@ class MassCanceling:
             request_id = command.request_id if order.user == user else 0
             book = books[order.instrument_id]
             self._market.cancel(book, order, CancelReason.MASS_CANCEL, request_id)
-        remaining = len(passed) + sum(not order.reason for order in found[len(taken) :])
+        remaining = sum(len(shelf.rows) for _, shelf in markets)
         return MassCancelResponse(
             command.request_id, 0, context.sequence, _NONE, len(taken), remaining
         )
 
-    def _matching(self, mine: UserOrders, command: MassCancel) -> list[Order]:
-        """Return what a mass cancel means of one user, by id; a halted instrument's orders stay."""
-        side, instrument_id, books = command.side, command.instrument, self._books
-        return [
-            order
-            for piece in mine.open_after(0)
-            for order in piece
-            if (not side or order.side == side)
-            and (not instrument_id or order.instrument_id == instrument_id)
-            and books[order.instrument_id].status is not _HALTED
-        ]
+    def _markets(self, user: int, command: MassCancel) -> list[Market]:
+        """Find the markets that are meant; a halted instrument's orders stay.
+
+        Cost: the markets where a user has orders; of everybody, all users.
+        """
+        theirs = self._users.get(user)
+        users = [theirs] if theirs is not None else []
+        if command.all_users:
+            users = list(self._users.values())
+        found: list[Market] = []
+        for mine in users:
+            for side, shelves in ((Side.BUY, mine.buys), (Side.SELL, mine.sells)):
+                if command.side in (0, side):
+                    wanted = (command.instrument,) if command.instrument else shelves
+                    found += [(self._books[key], shelves[key]) for key in wanted if key in shelves]
+        self._market.effort.charge(ROW, len(found) + (len(users) if command.all_users else 0))
+        return [market for market in found if market[0].status is not _HALTED]
+
+    def _taken(
+        self, context: Context, user: int, command: MassCancel, shelves: list[Shelf[Order]]
+    ) -> list[Order]:
+        """Choose the orders that end now, by id. Cost: these; of everybody, all that are meant."""
+        limits, effort = self._exchange.limits, self._market.effort
+        if command.all_users:
+            effort.charge(ROW, sum(len(shelf.rows) for shelf in shelves))
+            return sorted(chain.from_iterable(shelves), key=id_of)[: limits.mass_cancel_all]
+        key = context.holder.key
+        owner = (key, 0 if key else user)
+        before = effort.taken_off.get(owner, 0)
+        taken = list(islice(merge(*shelves, key=id_of), limits.mass_cancel - before))
+        effort.taken_off[owner] = before + len(taken)
+        return taken
 
 
 def _is_uncrossing(book: OrderBook) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import islice, pairwise, takewhile
+from itertools import chain, islice, pairwise, takewhile
 from operator import attrgetter
 from typing import Final, Generic, TypeVar
 
@@ -81,6 +81,30 @@ class Rising(Generic[_T]):
             raise InvariantViolation("open orders are not in the order of their ids")
         if known != [number for number in rows if number <= self._newest]:
             raise InvariantViolation("open orders are missing in the list of them")
+
+
+class Shelf(Generic[_T]):
+    """Some of the rows, apart from all others: whoever needs these alone comes to no other."""
+
+    __slots__ = ("_rising", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[int, _T] = {}  # by rising number
+        self._rising: Rising[_T] = Rising()
+
+    def __iter__(self) -> Iterator[_T]:
+        """Walk the rows by number."""
+        self.rows = tight(self.rows)
+        return iter(self.rows.values())
+
+    def after(self, number: int) -> Iterator[_T]:
+        """Walk the rows with higher numbers; nothing may come or go meanwhile."""
+        self.rows = tight(self.rows)
+        return chain.from_iterable(self._rising.after(number, self.rows))
+
+    def check(self) -> None:
+        """Check that rows came in the order of their numbers, and that none was passed over."""
+        self._rising.check(self.rows)
 
 
 class RecentFills:

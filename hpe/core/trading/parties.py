@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from hpe.core.context.holders import Holder, No
 from hpe.core.context.places import Places, Taken
 from hpe.core.money.balances import BalanceCache
-from hpe.core.trading.orders import Order, OrderIndex, UserOrders
+from hpe.core.trading.order_index import OrderIndex, UserOrders
+from hpe.core.trading.orders import Order
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.limits import HOUSE_USER
 

@@ -16,9 +16,10 @@ from hpe.core.trading.admission import barred, beyond_band
 from hpe.core.trading.answers import order_rejected, order_response
 from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.matcher import Fill
+from hpe.core.trading.order_index import UserOrders
 from hpe.core.trading.order_states import ARRIVING
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.orders import Order, UserOrders
+from hpe.core.trading.orders import Order
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import ExecType, InstrumentStatus, OrderStatus, Side, TimeInForce
 from hpe.protocol.flags import FLAG_UNCHANGED, ORDER_POST_ONLY

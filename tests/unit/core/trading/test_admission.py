@@ -17,7 +17,8 @@ from hpe.core.trading.admission import (
     check_quantity,
     contradicts,
 )
-from hpe.core.trading.orders import Terms, UserOrders
+from hpe.core.trading.order_index import UserOrders
+from hpe.core.trading.orders import Terms
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.limits import AMOUNT_MAX, INT_MAX

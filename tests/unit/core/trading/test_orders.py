@@ -5,8 +5,9 @@ import pytest
 from hpe.core.context.holders import NOBODY
 from hpe.core.contract import DEFAULT_LIMITS, Limits
 from hpe.core.timers import ORDER, Timers
+from hpe.core.trading.order_index import OrderIndex, UserOrders
 from hpe.core.trading.order_states import OrderState
-from hpe.core.trading.orders import Order, OrderIndex, Terms, UserOrders
+from hpe.core.trading.orders import Order, Terms
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import CancelReason
 from hpe.protocol.enums import OrderStatus, Side, TimeInForce
