@@ -1,6 +1,6 @@
 """The client library: the requests of a session, its connections, its streams.
 
-Stands on the wire, the keys and the errors alone: importing it loads no part of the service.
+It depends only on the wire, the keys and the errors: importing it loads no part of the service.
 """
 
 from hpe.client.client import Client, connect

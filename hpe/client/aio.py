@@ -1,9 +1,9 @@
-"""What the client library takes from the machine: sleeping, tasks, sockets, TLS, threads.
+"""Everything that the client library needs from an event loop: sleep, tasks, sockets, TLS, threads.
 
-Owns every use that the client makes of Trio, of sockets and of threads; another event loop means
-another form of this module and of no other. Guarantees: what `open_stream` gives is connected, and
-`close_stream` leaves no socket behind, nor garbage in cycles; a LoopThread is a daemon, which keeps
-no interpreter from its exit, and its end is told however it comes.
+Owns the client's every use of Trio, of sockets and of threads, so another event loop needs another
+version of this module only. Guarantees: a stream from `open_stream` is connected, and
+`close_stream` leaves no socket and no cyclic garbage behind; a LoopThread is a daemon, which does
+not keep the interpreter from exiting, and its end is always reported.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def open_stream(host: str, port: int, tls: TlsContext | None) -> Stream:
     """Connect to a server.
 
     Raises:
-        ConnectionLost: nothing listens there, or it cannot be reached.
+        ConnectionLost: no server listens there, or it cannot be reached.
     """
     try:
         stream = await trio.open_tcp_stream(host, port)
@@ -81,18 +81,18 @@ async def open_stream(host: str, port: int, tls: TlsContext | None) -> Stream:
         raise ConnectionLost(f"no connection to {host}:{port}: {error}") from error
     if tls is None:
         return stream
-    # The handshake comes with the first bytes. Messages have a length of their own: a missing TLS
-    # goodbye only means that the connection was cut.
+    # The handshake happens with the first bytes. Messages carry their own length, so a missing
+    # TLS closing message only means that the connection was cut.
     return trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
 
 
 async def close_stream(stream: Stream) -> None:
-    """Close a stream within CLOSE_S, also after a cancellation."""
+    """Close a stream within CLOSE_S, even after a cancellation."""
     try:
         with move_on_after(CLOSE_S, shield=True):
             await stream.aclose()
     finally:
-        # A client that reconnects for days may have no collector, as the service has none.
+        # Like the service, a client that reconnects for days may run without a collector.
         if isinstance(stream, trio.SSLStream):
             break_cycle(stream)
 
@@ -102,7 +102,7 @@ class LoopThread:
 
     Args:
         main: what the loop runs; the thread ends with it.
-        ended: told, in that thread, what `main` raised, None when it returned.
+        ended: called in that thread with the exception of `main`, None if it returned.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class LoopThread:
         self._thread.start()
 
     def wait_up(self, timeout_s: float) -> bool:
-        """Wait until the loop runs; False when it does not by then."""
+        """Wait until the loop runs; False on timeout."""
         return self._up.wait(timeout_s)
 
     def join(self) -> None:
@@ -127,7 +127,7 @@ class LoopThread:
         self._thread.join()
 
     def soon(self, function: Callable[..., object], *args: object) -> bool:
-        """Run a function in the loop, which must be up; False when it has ended."""
+        """Run a function in the loop, which must have started; False if it has ended."""
         try:
             self._token.run_sync_soon(function, *args)
         except trio.RunFinishedError:
@@ -135,14 +135,14 @@ class LoopThread:
         return True
 
     def would_stall(self) -> bool:
-        """True if blocking here would stop a loop: this one, or another that calls."""
+        """True if blocking here would stop a loop: this one, or the caller's own."""
         return threading.current_thread() is self._thread or trio.lowlevel.in_trio_run()
 
     def _run(self) -> None:
         try:
             trio.run(self._begin)
         except BaseException as error:  # noqa: ASYNC103 - outside of the loop
-            self._ended(error)  # this thread has nobody to raise it to
+            self._ended(error)  # there is nothing above this thread to raise it to
             return  # noqa: ASYNC104 - as above
         self._ended(None)
 

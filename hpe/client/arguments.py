@@ -1,9 +1,9 @@
-"""What a caller may pass: every argument of a request against the wire's types, before it is sent.
+"""Check every argument of a request against the wire's types before it is sent.
 
 Owns the checks that the client library and the in-process API make; the ranges are those of
-hpe/protocol/. Pure; any thread may use it. Guarantees: what passes can be encoded and is no field
-error of the server; an error names the argument, what was found and what is allowed. Anything
-with `__index__` is an integer (numpy's are), a bool or a float is not.
+hpe/protocol/. Pure; any thread may use it. Guarantees: arguments that pass can be encoded and cause
+no field error at the server; an error names the argument, what was found and what is allowed.
+Anything with `__index__` is an integer (numpy's are), but a bool or a float is not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Check = Callable[[str, Any], Any]
 
 
 class OutOfRange(ValueError):
-    """An integer is out of its range; `request` is the one that it is a field of, if any."""
+    """An integer is out of its range; `request` is the request that it is a field of, if any."""
 
     def __init__(self, name: str, found: int, low: int, high: int) -> None:
         super().__init__(f"{name}: found {shown(found)}, allowed {low} to {high}")
@@ -39,7 +39,7 @@ class OutOfRange(ValueError):
         self.request: Request | None = None
 
     def told_in(self, name: Callable[[str], str], value: Callable[[str, int], object]) -> str:
-        """Return the same in other words: for the name, and for a value of that name."""
+        """Return the same error in other words, given functions for the name and for its values."""
         found, low, high = (value(self.name, number) for number in self.numbers)
         return f"{name(self.name)}: found {found}, allowed {low} to {high}"
 
@@ -48,7 +48,7 @@ def integer(name: str, value: object, low: int = 0, high: int = INT_MAX) -> int:
     """Return an argument as an integer.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not an integer.
         OutOfRange: a ValueError: it is out of range.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
@@ -60,34 +60,34 @@ def integer(name: str, value: object, low: int = 0, high: int = INT_MAX) -> int:
 
 
 def flag(name: str, value: object) -> bool:
-    """Return an argument that is True or False; raises TypeError for anything else."""
+    """Return an argument that is True or False; raise TypeError for anything else."""
     if not isinstance(value, bool):
         raise TypeError(f"{name}: {_found(value)}, allowed True or False")
     return value
 
 
 def seconds(name: str, value: object, *, low: float = 0.0, high: float = math.inf) -> float:
-    """Return an argument in seconds, above `low` or, where that is 0 and `high` finite, from it.
+    """Return an argument in seconds: above `low`, or from 0 if `low` is 0 and `high` finite.
 
     Raises:
-        TypeError: it is no number.
+        TypeError: it is not a number.
         ValueError: it is out of range.
     """
     if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
         raise TypeError(f"{name}: {_found(value)}, allowed a number of seconds")
     try:
-        number = float(value)  # type: ignore[arg-type]  # seen above
-    except OverflowError:  # an integer beyond every float
+        number = float(value)  # type: ignore[arg-type]  # checked above
+    except OverflowError:  # an integer beyond the range of floats
         number = math.inf if index(value) > 0 else -math.inf  # type: ignore[arg-type]  # as above
     allowed = f"above {low:g}" if high == math.inf else f"{low:g} to {high:g}"
     inside = low < number if high == math.inf else low <= number <= high
-    if not inside:  # NaN is not
+    if not inside:  # NaN is not inside
         raise ValueError(f"{name}: found {shown(value)}, allowed {allowed} seconds")
     return number
 
 
 def checked(request: _R) -> _R:
-    """Return a request as it can be sent.
+    """Return a request in the form in which it can be sent.
 
     Raises:
         TypeError: a field is of another type.
@@ -112,9 +112,9 @@ def _checked(struct: Any, checks: tuple[tuple[str, _Check], ...]) -> Any:
 
 
 def allowed_values(kind: type[msgspec.Struct], name: str) -> tuple[int, int | None, str]:
-    """Return what a field of a message may be: the bounds of an integer, and words.
+    """Return what a field of a message may be: the bounds of an integer, and a description.
 
-    The upper bound is None for what is no integer within bounds.
+    The upper bound is None if the field is not an integer with bounds.
     """
     if name == "request_id":
         return 1, INT_MAX, ""
@@ -143,7 +143,7 @@ def _words(check: _Check) -> str:
 def _checks(kind: type[msgspec.Struct]) -> tuple[tuple[str, _Check], ...]:
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType)
-    # The channel gives the request its id.
+    # The channel sets the request's id.
     fields = [field for field in info.fields if field.name != "request_id"]
     return tuple((field.name, _check_of(field.type)) for field in fields)
 
@@ -213,7 +213,7 @@ class _Text:
                 f"{name}: found {len(value)} characters, allowed {self.length_min} to {longest}"
             )
         if self.pattern is not None and not re.search(self.pattern, value):
-            raise ValueError(f"{name}: found {value!r}, allowed what {self.pattern} matches")
+            raise ValueError(f"{name}: found {value!r}, allowed text that {self.pattern} matches")
         return value
 
 
@@ -254,7 +254,7 @@ def _anything(name: str, value: Any) -> Any:
 
 
 _SHOWN_MAX: Final = 100
-"""Characters of a value in a message: enough to know it again."""
+"""Characters of a value in a message: enough to recognize it."""
 
 
 def _found(value: object) -> str:
@@ -262,9 +262,9 @@ def _found(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as an error message shows it: never long, whatever it is."""
+    """Return a value as text for an error message: never long, whatever it is."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes no such integer in decimal digits
+    except ValueError:  # Python does not print an integer of so many decimal digits
         return "an integer of thousands of digits"
     return text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "..."

@@ -1,8 +1,8 @@
 """How long to wait before the next attempt: exponential, with full jitter.
 
-Owns the waiting times of one client. Full jitter (anything from nothing to the ceiling, evenly)
-spreads the clients of a service that restarts; the ceiling doubles from try to try. Pure but for
-its random numbers, which a test can seed.
+Owns the waiting times of one client. Full jitter (any wait from zero to the ceiling, uniformly)
+spreads the clients of a service that restarts; the ceiling doubles with every attempt. Pure, apart
+from its random numbers, which a test can seed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Backoff:
     Args:
         first_s: ceiling of the first wait.
         last_s: highest ceiling.
-        dice: where jitter comes from.
+        dice: the source of the jitter.
 
     Attributes:
-        ceiling_s: of the next wait.
+        ceiling_s: ceiling of the next wait.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class Backoff:
         self._dice = dice or random.Random()
 
     def next_s(self) -> float:
-        """Return the next wait; the one after it has twice the ceiling."""
+        """Return the next wait and double the ceiling."""
         wait_s = self._dice.uniform(0, self.ceiling_s)
         self.ceiling_s = min(2 * self.ceiling_s, self._last_s)
         return wait_s
 
     def worked(self, lived_s: float) -> None:
-        """Begin anew if what was reached held at least as long as the next wait may be.
+        """Reset the ceiling if the connection lasted at least as long as the next wait may be.
 
-        A peer that lets in and cuts at once must not be asked ten times a second forever.
+        A peer that accepts and cuts at once must not be tried ten times a second forever.
         """
         if lived_s >= self.ceiling_s:
             self.ceiling_s = self._first_s

@@ -1,9 +1,9 @@
 """Exact conversion between Decimal and the integers of the wire: ticks, lots, atoms.
 
-Owns the only arithmetic with Decimal in the project: the client's edge. Pure; any thread may
-use it. Guarantees: a conversion is exact or refused, whatever the decimal context says; floats
-are refused by type; what comes out prints as a plain number.
-Source, with `base` and `quote` for the decimals of the two assets:
+Owns the only arithmetic with Decimal in the project: at the client's edge. Pure; any thread may
+use it. Guarantees: a conversion is exact or refused, whatever the decimal context is; floats are
+refused by type; results print as plain numbers.
+Definitions, with `base` and `quote` for the decimals of the two assets:
 
     amount   = atoms / 10^decimals
     quantity = lots x base_atoms_per_lot / 10^base
@@ -23,8 +23,8 @@ from hpe.client.arguments import shown
 from hpe.protocol.limits import INT_MAX
 
 PLACES_MAX: Final = 100
-"""Digits before and after the point that a value may have: above every grid of the wire, and
-far below where turning 1E+999999999 into an integer would take all memory."""
+"""Digits before and after the point that a value may have: more than any grid of the wire needs,
+and few enough: turning 1E+999999999 into an integer would take all memory."""
 
 
 _PRESENTATIONS: Final = "eEfFgGn%"
@@ -33,8 +33,8 @@ _PRESENTATIONS: Final = "eEfFgGn%"
 class PlainDecimal(Decimal):
     """A Decimal that prints without an exponent: 0.00000012 and not 1.2E-7.
 
-    It counts as the Decimal that it is in everything else; what is computed with it prints so, too:
-    a balance of which all was spent is 0.00000000 and not 0E-8.
+    In everything else it is the Decimal that it looks like. Results computed with it print the same
+    way: a balance of which all was spent is 0.00000000 and not 0E-8.
     """
 
     __slots__ = ()
@@ -55,7 +55,7 @@ class PlainDecimal(Decimal):
 
 
 def _plain(name: str) -> Callable[..., Any]:
-    """Make the twin of a method of Decimal whose result prints without an exponent."""
+    """Return a method like one of Decimal's whose result prints without an exponent."""
     method = getattr(Decimal, name)
 
     @wraps(method)
@@ -75,12 +75,12 @@ for _name in (
 
 
 class Grid:
-    """The multiples of one step: every value that an integer count of steps can stand for.
+    """The multiples of one step: every value that an integer number of steps can represent.
 
     Args:
-        kind: of the values, for messages ("price").
-        symbol: of what has them.
-        step: what a count of one is worth.
+        kind: the kind of the values, for messages ("price").
+        symbol: the symbol of the asset or instrument.
+        step: the value of one step.
     """
 
     __slots__ = ("_exponent", "kind", "step", "symbol")
@@ -97,11 +97,11 @@ class Grid:
 
         Args:
             value: a multiple of the step.
-            argument: what the caller knows it as, for messages; without it the kind of the grid.
+            argument: the caller's name for it, for messages; by default the kind of the grid.
 
         Raises:
-            TypeError: a float or anything else that is neither Decimal nor an integer.
-            ValueError: negative, not finite, not a multiple of the step, or beyond 64 bits.
+            TypeError: it is a float or anything else that is neither Decimal nor an integer.
+            ValueError: it is negative, not finite, not a multiple of the step, or beyond 64 bits.
         """
         name = f"{argument or self.kind} of {self.symbol}"
         if isinstance(value, Decimal):
@@ -124,17 +124,17 @@ class Grid:
     def value(self, count: int) -> Decimal:
         """Return the value of a number of steps, with as many decimal places as the step has.
 
-        The count may be below zero: fees (rebates) and surpluses may.
+        The count may be negative: fees (as rebates) and surpluses may.
 
         Raises:
-            ValueError: the step is no finite decimal (one third), so its multiples are none.
+            ValueError: the step is not a finite decimal (one third), so its multiples are not.
         """
         if self._exponent is None:
             raise ValueError(
-                f"{self.kind} of {self.symbol}: its step {self.step} is no finite decimal"
+                f"{self.kind} of {self.symbol}: its step {self.step} is not a finite decimal"
             )
         numerator = count * self.step.numerator * 10**self._exponent // self.step.denominator
-        # From text and not by arithmetic: that would round to the context's precision.
+        # From text and not by arithmetic, which would round to the context's precision.
         return PlainDecimal(f"{numerator}E-{self._exponent}")
 
     def _largest(self) -> str:
@@ -147,10 +147,10 @@ class Grid:
 
 
 class UnknownGrid(Grid):
-    """The grid of what was delisted before anybody here saw its scale: no value can be told.
+    """The grid of something delisted before this client saw its scale: no value is known.
 
-    NaN stands for every value: it prints as what it is, no order can be priced with it, and what is
-    computed with it is NaN again, where any number would be wrong.
+    NaN stands for every value: it prints as what it is, it cannot be the price of an order, and
+    results computed with it are NaN again, where any number would be wrong.
     """
 
     __slots__ = ()
@@ -174,7 +174,7 @@ class UnknownGrid(Grid):
 
 def _check_size(name: str, value: Decimal) -> None:
     exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int):  # NaN and infinities have a letter there
+    if not isinstance(exponent, int):  # for NaN and infinities it is a letter
         raise ValueError(f"{name}: found {value}, allowed finite values")
     if exponent < -PLACES_MAX or value.adjusted() > PLACES_MAX:
         raise ValueError(f"{name}: found {value}, allowed {PLACES_MAX} places")
@@ -206,7 +206,7 @@ def price_grid(
 
 
 def _decimal_places(denominator: int) -> int | None:
-    """Return the places that 1/denominator needs as a decimal, None when no number suffices."""
+    """Return the decimal places that 1/denominator needs, None if no number suffices."""
     places = 0
     for prime in (2, 5):
         power = 0

@@ -1,7 +1,7 @@
-"""Opening connections to one service: address, TLS, logon.
+"""Open connections to one service: address, TLS, logon.
 
 Owns what every connection of a client has in common. Used from one Trio loop. Guarantees: `open`
-gives a link that is logged on, or raises within CONNECT_TIMEOUT_S and leaves no socket behind.
+yields a link that is logged on, or raises within CONNECT_TIMEOUT_S and leaves no socket behind.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from hpe.protocol.control import Hello, Welcome
 DEFAULT_ADDRESS: Final = "127.0.0.1:7070"
 
 CONNECT_TIMEOUT_S: Final = 5.0
-"""From the first SYN to welcome: what the server grants a stranger, and a durable logon."""
+"""From the first SYN to welcome: the server's logon timeout, and a durable logon."""
 
 
 def parse_address(address: str) -> tuple[str, int]:
     """Split "host:port", "[v6]:port" or "port" (then loopback).
 
     Raises:
-        TypeError: it is no text.
-        ValueError: it is none of these.
+        TypeError: it is not text.
+        ValueError: it has none of these forms.
     """
     if not isinstance(address, str):
         raise TypeError(f'address: found {address!r}, allowed "host:port" or "port" (1-65535)')
@@ -45,13 +45,13 @@ def parse_address(address: str) -> tuple[str, int]:
 
 
 class Dialer:
-    """What it takes to connect.
+    """The parameters of a client's connections.
 
     Args:
-        host: of the service.
-        port: of the service.
-        hello: what every connection says first, but for session and window.
-        key: what proves who we are; None where the service asks for none.
+        host: the service's host.
+        port: the service's port.
+        hello: what every connection sends first, except for session and window.
+        key: the client's key; None if the service requires none.
         tls: None for a plain connection.
     """
 
@@ -71,7 +71,7 @@ class Dialer:
         Raises:
             ConnectionLost: no connection, or no welcome in time.
             RequestRefused: the server refuses the session.
-            ProtocolError: the server speaks something else.
+            ProtocolError: the server speaks another protocol.
         """
         stream: aio.Stream | None = None
         welcome: Welcome | None = None

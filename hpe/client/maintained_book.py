@@ -1,10 +1,10 @@
 """A client's copy of an order book: snapshot, updates, checksum. No I/O, no waiting.
 
-Owns what of the book is known and the judgment of every message about it; one task uses a book.
+Owns what is known of the book and judges every message about it; one task uses a book.
 Guarantees: a book is exactly the server's, from the best price to the worst one of its snapshot
-(everything, when the server said that there is no more), or `apply` says that it cannot be: a gap
-in book_sequence, or a checksum that does not fit. What lies beyond the snapshot is not kept: its
-levels may have had orders that were never told. Source: protocol.md, "Market data".
+(everything, if the server said that there is no more), or `apply` says that it cannot be: a gap
+in book_sequence, or a checksum that does not match. What is beyond the snapshot is not kept: its
+levels may have orders that were never reported. Source: protocol.md, "Market data".
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ class _Level(Protocol):
 
     @property
     def orders(self) -> int:
-        """How many orders rest there."""
+        """The number of orders resting there."""
 
 
 _L = TypeVar("_L", bound=_Level)
 
 
 class _Total:
-    """A level of which the orders are not known."""
+    """A level whose orders are not known."""
 
     __slots__ = ("orders", "quantity")
 
@@ -83,7 +83,7 @@ class _Total:
 
 
 class _Queue:
-    """A level with its orders, first in line first: order id -> shown lots."""
+    """A level with its orders, in queue order: order id -> shown lots."""
 
     __slots__ = ("line", "quantity")
 
@@ -106,18 +106,18 @@ class _BookSide(Generic[_L]):
         self.levels: SortedDict[int, _L] = SortedDict()
 
     def begin(self) -> None:
-        """Forget everything: a snapshot follows."""
+        """Forget everything before a snapshot is loaded."""
         self.levels.clear()
 
     def end(self, *, more: bool) -> None:
-        """The snapshot is in; `more`: the side goes on beyond it."""
+        """Complete the snapshot; `more`: the side continues beyond it."""
         self._full = len(self.levels)
         self._worst = None
-        if more:  # nothing is known of a side without a level: then every price is beyond
+        if more:  # without a level nothing is known of a side: then every price is beyond
             self._worst = self.levels.peekitem(-1)[0] if self.levels else -(2**63)
 
     def rank(self, price: int) -> int:
-        """Return what the levels are sorted by."""
+        """Return the sort key of a price."""
         return self._sign * price
 
     def knows(self, price: int) -> bool:
@@ -126,12 +126,12 @@ class _BookSide(Generic[_L]):
 
     @property
     def shallow(self) -> bool:
-        """True if so little of a side is left that the next snapshot is due."""
+        """True if so little of a side is left that another snapshot is needed."""
         return self._worst is not None and 4 * len(self.levels) < self._full
 
     @property
     def provable(self) -> bool:
-        """True if everything is known that the checksum covers."""
+        """True if everything that the checksum covers is known."""
         return self._worst is None or len(self.levels) >= CHECKSUM_LEVELS
 
     def rows(self, count: int | None) -> list[BookLevel]:
@@ -142,7 +142,7 @@ class _BookSide(Generic[_L]):
         ]
 
     def best(self) -> list[PriceQuantity]:
-        """Return what the checksum covers."""
+        """Return the part that the checksum covers."""
         return [
             (self._sign * rank, level.quantity)
             for rank, level in islice(self.levels.items(), CHECKSUM_LEVELS)
@@ -153,8 +153,8 @@ class MaintainedBook(ABC, Generic[_L]):
     """The parts that both kinds of books share.
 
     Attributes:
-        sequence: book_sequence of the newest change that is in the book.
-        time_ns: when that was.
+        sequence: book_sequence of the newest change in the book.
+        time_ns: the time of that change.
     """
 
     def __init__(self) -> None:
@@ -172,7 +172,7 @@ class MaintainedBook(ABC, Generic[_L]):
         return self._asks.rows(count)
 
     def checksum(self) -> int:
-        """Return the checksum of what is known."""
+        """Return the checksum of the known book."""
         return book_checksum(self._bids.best(), self._asks.best())
 
     @property
@@ -181,7 +181,7 @@ class MaintainedBook(ABC, Generic[_L]):
         return self._bids.shallow or self._asks.shallow
 
     def load(self, subscribed: Subscribed) -> Verdict:
-        """Begin anew with a snapshot: APPLIED, or MISMATCH when its checksum does not fit."""
+        """Start over with a snapshot: APPLIED, or MISMATCH if its checksum does not match."""
         self._bids.begin()
         self._asks.begin()
         checksum = self._fill(subscribed)
@@ -190,7 +190,7 @@ class MaintainedBook(ABC, Generic[_L]):
         return self._prove(checksum)
 
     def apply(self, update: LevelsUpdate | OrdersUpdate) -> Verdict:
-        """Take an update; after GAP and MISMATCH the book is worth nothing until `load`."""
+        """Apply an update; after GAP and MISMATCH the book is worthless until `load`."""
         known = self.sequence
         if update.last <= known:
             return Verdict.IGNORED
@@ -208,11 +208,11 @@ class MaintainedBook(ABC, Generic[_L]):
 
     @abstractmethod
     def _fill(self, subscribed: Subscribed) -> int | None:
-        """Take a snapshot's rows; return its checksum."""
+        """Load a snapshot's rows; return its checksum."""
 
     @abstractmethod
     def _change(self, update: LevelsUpdate | OrdersUpdate) -> bool:
-        """Take an update's rows; False when they do not fit what is known."""
+        """Apply an update's rows; False if they do not fit what is known."""
 
 
 class LevelsBook(MaintainedBook[_Total]):

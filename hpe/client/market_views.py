@@ -1,7 +1,7 @@
-"""What markets look like to a person: books, best prices, trades, states in Decimals.
+"""Markets in readable form: books, best prices, trades, states in Decimals.
 
-Owns the immutable values about markets that the client library gives out; what views.py says of
-its values is true of these. `symbol` is the instrument's.
+Owns the immutable values about markets that the client library returns; the properties that
+views.py states for its values hold for these, too. `symbol` is the instrument's.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class OrderbookView:
 
 @dataclass(frozen=True, slots=True)
 class BookView:
-    """A maintained book as it was: what is known of it, best first."""
+    """A maintained book at one moment: what is known of it, best first."""
 
     symbol: str
     sequence: int
@@ -57,7 +57,7 @@ class BookView:
 
 @dataclass(frozen=True, slots=True)
 class BestView:
-    """Best prices and what they show; None where a side is empty."""
+    """Best prices and their shown quantities; None for an empty side."""
 
     symbol: str
     sequence: int
@@ -84,7 +84,7 @@ class TradeView:
 
 @dataclass(frozen=True, slots=True)
 class UncrossView:
-    """How a call ended; `price` is None when nothing crossed."""
+    """The result of a call; `price` is None if nothing crossed."""
 
     symbol: str
     price: Decimal | None
@@ -94,10 +94,10 @@ class UncrossView:
 
 @dataclass(frozen=True, slots=True)
 class MarketStateView:
-    """What may be done with an instrument's orders; a price is None where there is none.
+    """What may be done with an instrument's orders; a price is None if there is none.
 
-    The indicative figures are those of a call, as if it were uncrossed now; a surplus below 0 is
-    one of sellers.
+    The indicative figures are what an uncross would do now, during a call; a negative surplus is on
+    the sellers' side.
     """
 
     symbol: str
@@ -112,7 +112,7 @@ class MarketStateView:
 
 @dataclass(frozen=True, slots=True)
 class StatusView(MarketStateView):
-    """The same as market data tells it; `time_ns` is the batch's."""
+    """The same, as market data reports it; `time_ns` is the batch's."""
 
     time_ns: int
     raw: StatusUpdate = field(repr=False, compare=False)
@@ -120,7 +120,7 @@ class StatusView(MarketStateView):
 
 @dataclass(frozen=True, slots=True)
 class InstrumentStateView(MarketStateView):
-    """The same as get_instrument tells it, with counts and the fee rates for orders that come."""
+    """The same, as get_instrument returns it, with counts and the fee rates of new orders."""
 
     open_orders: int
     waiting_stops: int

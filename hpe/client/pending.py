@@ -1,6 +1,6 @@
 """One request of a session from sending to answer.
 
-Owns what is kept of a request and how its answer reaches the tasks that wait for it. Used by
+Owns the record of a request, and how its answer reaches the tasks that wait for it. Used by
 channel.py from one Trio loop; any number of tasks may wait for one request.
 """
 
@@ -19,7 +19,7 @@ from hpe.protocol.market_data import Unsubscribed
 from hpe.protocol.reports import ExecutionReport, OrderReport, PreventedMatch
 
 OrderEvent = OrderReport | PreventedMatch
-"""What a command did to orders of its user besides fills."""
+"""What a command did to orders of its user other than fills."""
 
 Report = ExecutionReport | OrderEvent
 
@@ -28,17 +28,17 @@ class Repeat(Enum):
     """What happens to an unanswered request when the session gets another connection."""
 
     UNCHANGED = auto()
-    """A command: the same bytes again, so that it is executed once."""
+    """A command: the same bytes are sent again, so that it is executed once."""
     UNDER_NEW_ID = auto()
-    """A query: asked again, it shows what is then."""
+    """A query: asked again, it returns the newer state."""
     NEVER = auto()
-    """It was about the connection that ended."""
+    """A request about the connection that ended: it is not repeated."""
 
 
 class Answer(NamedTuple):
     """The response to a request, and what its command did to its user's orders, in order.
 
-    `request` is what was asked, None for bytes that were sent again.
+    `request` is what was asked, None if only its bytes were known.
     """
 
     response: Reply
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 
 class Pending:
-    """A sent request. `frame` is what was sent: to repeat a command is to send these bytes."""
+    """A sent request. `frame` is what was sent: repeating a command means sending these bytes."""
 
     __slots__ = (
         "_answered",
@@ -84,18 +84,18 @@ class Pending:
 
     @property
     def answered(self) -> bool:
-        """True if `wait` has nothing to wait for."""
+        """True if `wait` need not wait."""
         return self._answered.is_set()
 
     async def wait(self) -> Answer:
         """Wait for the answer, without a deadline of its own.
 
-        A business reject is an answer and not raised here.
+        A business reject is an answer and is not raised here.
 
         Raises:
             RequestRefused: answered `error`: not executed.
             ConnectionLost: the session's last connection ended first: outcome unknown.
-            AcknowledgedLost: so it did because the server forgot what it had answered.
+            AcknowledgedLost: the same, because the server forgot requests that it had answered.
 
         Cancellation: safe; the request stays sent, and `wait` may be called again.
         """
@@ -103,7 +103,7 @@ class Pending:
         return self.answer()
 
     def answer(self) -> Answer:
-        """Return the answer that has come; raises what `wait` raises."""
+        """Return the answer that has come; raise what `wait` raises."""
         response = self._response
         if response is None:
             if isinstance(self._failure, AcknowledgedLost):
@@ -116,18 +116,18 @@ class Pending:
         return Answer(response, tuple(self.reports), self.request)
 
     def resolve(self, response: Reply) -> None:
-        """Take the answer (the channel's part)."""
+        """Set the answer (called by the channel)."""
         self._response = response
         self._answered.set()
 
     def fail(self, error: Exception) -> None:
-        """Give up waiting (the channel's part)."""
+        """Make `wait` fail (called by the channel)."""
         self._failure = error
         self._answered.set()
 
 
 def refused(error: Error, asked: Pending | None = None) -> RequestRefused:
-    """Make the exception of an error message, which answers a request if that is known."""
+    """Return the exception for an error message, which answers `request` if that is known."""
     made = RequestRefused(
         error.request_id, error.code, error.name, error.message, error.retryable, error.field
     )
@@ -139,10 +139,10 @@ def refused(error: Error, asked: Pending | None = None) -> RequestRefused:
 
 
 def refusal(request_id: int, code: ErrorCode, text: str) -> RequestRefused:
-    """Refuse in the server's words what cannot go to the server."""
+    """Return the server's kind of refusal for a request that cannot be sent."""
     return RequestRefused(request_id, code, code.name.lower(), text, ERROR_TRAITS[code].retryable)
 
 
 def ends_stream(message: Reply) -> bool:
-    """True if the server ends a stream without being asked."""
+    """True if a message says that the server ended a stream on its own."""
     return isinstance(message, Unsubscribed) and not message.request_id

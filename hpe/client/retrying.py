@@ -1,8 +1,8 @@
-"""What to do about a request that failed on the way, so that it is executed once.
+"""Decide what to do about a request that failed on the way, so that it is executed once.
 
-Owns the decision; the clients own the loops around it. Pure but for the clock. Guarantees: a
-command of which the outcome is unknown is never sent as a new one: its outcome is asked for
-until it is known; what was surely not executed is sent again.
+Owns the decision; the clients own the loops around it. Pure, apart from the clock. Guarantees: a
+command whose outcome is unknown is never sent as a new one: its outcome is asked for until it is
+known; a request that was certainly not executed is sent again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hpe.client.backoff import Backoff
 from hpe.errors import NotConnected, QueryTimeout, ReplyTimeout, RequestError, RequestRefused
 
 WITHIN_S: Final = 60.0
-"""How long a retry goes on by default: longer than a restart with much to recover."""
+"""How long a retry keeps trying by default: longer than a restart with much to recover."""
 
 _R = TypeVar("_R")
 
@@ -26,10 +26,10 @@ class RetryPlan:
     """The decisions about one request.
 
     Args:
-        within_s: how long to go on after the first attempt.
+        within_s: how long to keep trying after the first attempt.
 
     Attributes:
-        unknown: the time-out of a command whose outcome has to be asked for; None: send it.
+        unknown: the timeout of a command whose outcome must be asked for; None: send it.
     """
 
     def __init__(self, within_s: float) -> None:
@@ -38,7 +38,7 @@ class RetryPlan:
         self._backoff = Backoff()
 
     def pause_s(self, error: RequestError) -> float:
-        """Decide about a failed attempt; return how long to wait before the next.
+        """Decide about a failed attempt; return how long to wait before the next one.
 
         Raises:
             RequestError: the error itself: another attempt would not help, or the time is up.
@@ -49,20 +49,20 @@ class RetryPlan:
             case ReplyTimeout():
                 self.unknown = error
             case RequestRefused(retryable=True):
-                # Also of a command that was asked for: it was refused, and so never executed.
+                # Also for a command that was asked for: it was refused, and so never executed.
                 self.unknown = None
             case NotConnected():
                 pass
             case _:
                 raise error
         if time.monotonic() >= self._end_s:
-            # The newest word on a command that was sent is that its outcome is unknown.
+            # The latest fact about a command that was sent is that its outcome is unknown.
             raise self.unknown or error
         return self._backoff.next_s()
 
 
 def check_ask(ask: object) -> None:
-    """Raise TypeError for what cannot be called again; a coroutine is closed, it will not run."""
+    """Raise TypeError for anything that cannot be called again; close a coroutine first."""
     if callable(ask):
         return
     if inspect.iscoroutine(ask):
@@ -85,7 +85,7 @@ async def retry(
         try:
             if plan.unknown is None:
                 return await ask()
-            return await outcome(plan.unknown)  # type: ignore[return-value]  # what `ask` would give
+            return await outcome(plan.unknown)  # type: ignore[return-value]  # what `ask` returns
         except RequestError as error:
             pause_s = plan.pause_s(error)
         await aio.sleep(pause_s)
@@ -101,7 +101,7 @@ def retry_blocking(
         try:
             if plan.unknown is None:
                 return ask()
-            return outcome(plan.unknown)  # type: ignore[return-value]  # what `ask` would give
+            return outcome(plan.unknown)  # type: ignore[return-value]  # what `ask` returns
         except RequestError as error:
             pause_s = plan.pause_s(error)
         aio.block(pause_s)

@@ -1,8 +1,8 @@
-"""Assets and instruments as the client library knows them: what turns integers into Decimals.
+"""Assets and instruments in the client library: the scales that turn integers into Decimals.
 
-Owns the two scales and every conversion between the wire and views.py's values. Pure values; any
-task may use them. The scale of an asset or instrument never changes, so a view stays right
-forever. Conversions are hpe/client/decimals.py's: exact or refused.
+Owns the two scales and every conversion between the wire and the values of views.py. Pure values;
+any task may use them. The scale of an asset or instrument never changes, so a view stays right
+forever. hpe/client/decimals.py converts: exactly or not at all.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _V = TypeVar("_V")
 
 
 def _reason(number: int) -> CancelReason | int | None:
-    """Name a reason; a newer server may know more of them."""
+    """Return the name of a reason; a newer server may have more of them."""
     try:
         return CancelReason(number) if number else None
     except ValueError:
@@ -95,13 +95,13 @@ class AssetView:
 
     @classmethod
     def of(cls, row: AssetRow) -> AssetView:
-        """Make the view of a row of list_assets."""
+        """Return the view of a row of list_assets."""
         asset, symbol, decimals = row
         return cls(asset, symbol, decimals, amount_grid(symbol, decimals))
 
     @classmethod
     def delisted(cls, asset: int) -> AssetView:
-        """Make the view of an asset that nobody here saw listed: `raw` has the atoms."""
+        """Return the view of an asset that was delisted before it was seen: `raw` has the atoms."""
         symbol = f"asset {asset}"
         return cls(asset, symbol, 0, UnknownGrid("amount", symbol))
 
@@ -122,7 +122,7 @@ class AssetView:
         return HoldView(hold_id, self.symbol, self.amounts.value(amount), expires_ns, row)
 
     def hold_result(self, result: HoldResult) -> HoldResultView:
-        """Convert what capture_hold or release_hold left."""
+        """Convert what remains after capture_hold or release_hold."""
         remaining = self.amounts.value(result.remaining)
         account = self.balance(result.balance)
         return HoldResultView(result.hold_id, self.symbol, remaining, account, result)
@@ -184,7 +184,7 @@ class InstrumentView:
 
     @classmethod
     def of(cls, row: InstrumentRow, base: AssetView, quote: AssetView) -> InstrumentView:
-        """Make the view of a row of list_instruments and its two assets."""
+        """Return the view of a row of list_instruments and its two assets."""
         prices = price_grid(
             row.symbol,
             base_atoms_per_lot=row.base_atoms_per_lot,
@@ -197,7 +197,7 @@ class InstrumentView:
 
     @classmethod
     def delisted(cls, instrument: int) -> InstrumentView:
-        """Make the view of an instrument that nobody here saw listed: `raw` has the integers."""
+        """Return the view of an instrument delisted before it was seen: `raw` has the integers."""
         symbol = f"instrument {instrument}"
         unknown = AssetView(0, f"asset of {symbol}", 0, UnknownGrid("amount", symbol))
         prices, quantities = UnknownGrid("price", symbol), UnknownGrid("quantity", symbol)
@@ -267,7 +267,7 @@ class InstrumentView:
         )
 
     def event(self, report: OrderEvent) -> OrderReportView | PreventedMatchView:
-        """Convert what a command did to orders of this instrument besides fills."""
+        """Convert what a command did to orders of this instrument other than fills."""
         if isinstance(report, OrderReport):
             return self.order_report(report)
         return self.prevented_match(report)
@@ -321,7 +321,7 @@ class InstrumentView:
         )
 
     def uncrossed(self, result: UncrossResult) -> UncrossView:
-        """Convert how a call ended."""
+        """Convert the result of a call."""
         volume = self.quantities.value(result.volume)
         return UncrossView(self.symbol, self.price(result.price), volume, result)
 
@@ -336,7 +336,7 @@ class InstrumentView:
         )
 
     def status(self, update: StatusUpdate) -> StatusView:
-        """Convert the state of this instrument, as market data tells it."""
+        """Convert the state of this instrument, as market data reports it."""
         return self._state_maker(StatusView, update)(time_ns=update.time_ns)
 
     def best(self, update: BestUpdate) -> BestView:
@@ -387,11 +387,11 @@ class InstrumentView:
         return BookOrderView(order_id, self.prices.value(price), self.quantities.value(quantity))
 
     def price(self, ticks: int) -> Decimal | None:
-        """Convert a price; the wire's 0 is none."""
+        """Convert a price; the wire's 0 means none."""
         return self.prices.value(ticks) if ticks else None
 
     def _fill_maker(self, view: Callable[..., _V], fill: FillRow | ExecutionReport) -> partial[_V]:
-        """Return what makes a view of a fill; price and quantity have two names on the wire."""
+        """Return a function that makes a view of a fill; fields have two names on the wire."""
         assert fill.instrument == self.id
         return partial(
             view,
@@ -410,7 +410,7 @@ class InstrumentView:
     def _state_maker(
         self, view: Callable[..., _V], reply: InstrumentReply | StatusUpdate
     ) -> partial[_V]:
-        """Return what makes a view of the market's state; the rest is the view's own."""
+        """Return a function that makes a view of the market's state from the view's own fields."""
         has_band = reply.band_high > 0
         return partial(
             view,

@@ -1,9 +1,9 @@
-"""The streams of one client: asked for, routed, asked for again.
+"""The streams of one client: requested, routed, requested again.
 
-Owns the table of a session's open streams and which of them have to be asked for; used from one
+Owns the table of a session's open streams and which of them must be requested; used from one
 Trio loop: by streams, by the channel's reader (`take`) and by one task (`run`). Guarantees: a
 stream gets the beginning that answers its own request, then every update of its topic in order;
-after every reconnect, and whenever it asks for it, it is begun again. Relies on the streams to
+it is begun again after every reconnect, and whenever it wants to be. Relies on the streams to
 judge what they get: an update may come from before their own beginning.
 """
 
@@ -39,10 +39,10 @@ Topic = tuple[int, int]
 PRIVATE: Final = 0
 
 PAUSE_S: Final = 0.005
-"""Between two rounds of requests: bounds what a book that never fits asks of the server."""
+"""Pause between two rounds of requests: bounds the requests for a book that never fits."""
 
 RETRY_S: Final = 0.25
-"""After the server put something off (busy, throttled)."""
+"""Wait after the server put something off (busy, throttled)."""
 
 _CHANNELS: Final[dict[type[Reply], Channel]] = {
     BestUpdate: Channel.BEST,
@@ -56,11 +56,11 @@ _S = TypeVar("_S", bound="Stream")
 
 
 class Stream(ABC):
-    """One stream as Subscriptions keeps it. No method but the `wait` ones waits.
+    """One stream, as Subscriptions sees it. Only the `wait` methods wait.
 
     Attributes:
         topic: what it follows.
-        live: whether updates continue what came before; else only a beginning is of use.
+        live: True if updates continue what came before; otherwise only a beginning is useful.
     """
 
     def __init__(self, topic: Topic) -> None:
@@ -71,10 +71,10 @@ class Stream(ABC):
         self._failure: HpeError | None = None
 
     async def wait_begun(self) -> None:
-        """Wait until the server has begun the stream; what is known then is no news.
+        """Wait until the server has begun the stream; what is known then does not count as news.
 
         Raises:
-            RequestRefused: it will not.
+            RequestRefused: the server refuses.
             ConnectionLost: the client has ended.
         """
         await self._begun.wait()
@@ -83,22 +83,22 @@ class Stream(ABC):
 
     @abstractmethod
     def ask(self) -> Request | None:
-        """Return the request that begins it; None: it has to wait."""
+        """Return the request that begins it; None if it has to wait."""
 
     @abstractmethod
     def take(self, message: Reply) -> None:
-        """Take the beginning that it asked for, or an update of its topic."""
+        """Process the beginning that it asked for, or an update of its topic."""
 
     def suspend(self) -> None:
-        """Updates are missing from here on: wait for the next beginning."""
+        """Note that updates are missing from here on, until the next beginning."""
         self.live = False
 
     def refused(self, error: RequestRefused) -> None:
-        """Process the server's refusal."""
+        """Process a refusal."""
         self.end(error)
 
     def end(self, reason: HpeError) -> None:
-        """Nothing more comes."""
+        """Note that nothing more comes."""
         self.live = False
         self._failure = reason
         self._begun.set()
@@ -110,7 +110,7 @@ class Stream(ABC):
         self._news.set()
 
     async def _wait_news(self) -> None:
-        """Wait for what was told since the last time."""
+        """Wait for anything new since the last call."""
         await self._news.wait()
         self._news = aio.Event()
 
@@ -154,7 +154,7 @@ class Subscriptions:
         """Begin a stream.
 
         Raises:
-            ValueError: this client has one of that topic already.
+            ValueError: this client already has one of that topic.
             ConnectionLost: the client has ended.
         """
         if self._ended is not None:
@@ -165,13 +165,13 @@ class Subscriptions:
         self.renew(stream)
 
     def renew(self, stream: Stream) -> None:
-        """Make a stream begin again; an end that was not asked for yet must not follow that."""
+        """Begin a stream again; drop an unsent request to end it."""
         self._unwanted.pop(stream.topic, None)
         self._due[stream.topic] = None
         self._wake.set()
 
     def pause(self, stream: Stream) -> None:
-        """Make the server stop; `renew` goes on."""
+        """Make the server stop sending; `renew` continues."""
         self._due.pop(stream.topic, None)
         self._unwanted[stream.topic] = None
         self._wake.set()
@@ -200,14 +200,14 @@ class Subscriptions:
             stream.take(message)
 
     def suspend(self) -> None:
-        """The connection is gone, and with it every subscription."""
+        """Note that the connection is gone, and with it every subscription."""
         self._asked.clear()
         self._unwanted.clear()
         for stream in self._streams.values():
             stream.suspend()
 
     def resume(self) -> None:
-        """There is a new connection: begin everything again."""
+        """Begin everything again on a new connection."""
         for stream in self._streams.values():
             self.renew(stream)
 
@@ -218,14 +218,14 @@ class Subscriptions:
             stream.end(reason)
 
     async def run(self) -> None:
-        """Ask for what is due, until cancelled or the client has ended."""
+        """Send requests that are due, until canceled or the client has ended."""
         while True:
             await self._wake.wait()
             self._wake = aio.Event()
             try:
                 await self._end_unwanted()
                 all_begun = await self._begin_due()
-            except ConnectionLost:  # of sending: there will be no other connection
+            except ConnectionLost:  # while sending: there will be no other connection
                 return
             await aio.sleep(PAUSE_S if all_begun else RETRY_S)
 
@@ -244,7 +244,7 @@ class Subscriptions:
             self._requests.send_turn(request, Repeat.NEVER)
 
     async def _begin_due(self) -> bool:
-        """Begin everything that is due; False when the server put something off."""
+        """Begin everything that is due; False if the server put something off."""
         asked: list[tuple[Stream, Pending]] = []
         while self._due:
             await self._requests.turn()
@@ -266,11 +266,11 @@ class Subscriptions:
         return None, None
 
     async def _see(self, stream: Stream, pending: Pending) -> bool:
-        """Wait for the answer, which `take` has already; False when the server put it off."""
+        """Wait for the answer, which `take` already has; False if the server put it off."""
         try:
             await pending.wait()
         except ConnectionLost:
-            pass  # `resume` or `end` goes on
+            pass  # `resume` or `end` continues
         except RequestRefused as error:
             self._asked.pop(pending.request_id, None)
             if self._streams.get(stream.topic) is not stream:

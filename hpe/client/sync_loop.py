@@ -1,10 +1,10 @@
 """The background thread of a blocking client: a Trio loop with one Client in it.
 
-Owns the thread, the loop and every call on its way into it. Any thread may call, but the loop's own
-and those that run Trio. Guarantees: a call that is interrupted (Ctrl-C) is canceled in the loop
-before the interruption goes on; a call that finds the client left raises ConnectionLost, whenever
-it comes; an interrupted start leaves nothing behind; the thread is a daemon and keeps no
-interpreter from its exit, whatever was forgotten.
+Owns the thread, the loop and every call on its way into it. Any thread may call, except the loop's
+own and those that run Trio. Guarantees: an interrupted call (Ctrl-C) is canceled in the loop before
+the interruption propagates; a call to a client that was left raises ConnectionLost, whenever it
+comes; an interrupted start leaves nothing behind; the thread is a daemon and does not keep the
+interpreter from exiting, whatever was forgotten.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hpe.client.client import Client
 from hpe.errors import ConnectionLost
 
 CANCEL_S: Final = 2.0
-"""How long an interrupted caller waits for the loop to begin, or to let go of its calls."""
+"""How long an interrupted caller waits for the loop to begin, or to cancel its calls."""
 
 _LEFT: Final = "the client was left: nothing was sent"
 
@@ -30,7 +30,7 @@ class _LeftByError(Exception):
 
 
 class _Call:
-    """One call: what to run, what becomes of it, and how to stop it."""
+    """One call: what to run, its result, and how to stop it."""
 
     def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
         self.function = function
@@ -43,7 +43,7 @@ class _Call:
             with self.scope:
                 self.future.set_result(await self.function())
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            self.future.set_exception(error)  # the caller's, and not the loop's
+            self.future.set_exception(error)  # for the caller, not for the loop
         finally:
             if not self.future.done():
                 self.future.set_exception(ConnectionLost("the client was left meanwhile"))
@@ -53,7 +53,7 @@ class ClientLoop:
     """A client in a thread of its own.
 
     Args:
-        open_client: gives the client for the length of an async block.
+        open_client: yields the client for the length of an async block.
     """
 
     client: Client
@@ -66,17 +66,17 @@ class ClientLoop:
         self._scope = aio.CancelScope()
         self._leave = aio.Event()
         self._failed = False
-        self._calls: aio.Nursery | None = None  # while calls are taken
+        self._calls: aio.Nursery | None = None  # set while calls are accepted
 
     # --- the callers' side --------------------------------------------------------------------
 
     def start(self) -> None:
-        """Wait for the client's first connection; raises what `connect` raises."""
+        """Wait for the client's first connection; raise what `connect` raises."""
         self._thread.start()
         try:
             aio.wait([self._begun])
         except BaseException:
-            if self._thread.wait_up(CANCEL_S):  # else the loop failed before it began
+            if self._thread.wait_up(CANCEL_S):  # otherwise the loop failed before it began
                 self._thread.soon(self._scope.cancel)
             aio.wait([self._ended], CANCEL_S)
             raise
@@ -87,7 +87,7 @@ class ClientLoop:
 
         Raises:
             ConnectionLost: the client was left.
-            RuntimeError: called from a Trio task, whose loop would stand still meanwhile.
+            RuntimeError: called from a Trio task, whose loop it would block.
         """
         if self._thread.would_stall():
             raise RuntimeError("a blocking call in a Trio task: use hpe.connect there")
@@ -104,7 +104,7 @@ class ClientLoop:
         return result
 
     def leave(self, *, failed: bool) -> None:
-        """End the client, the loop and the thread; raises what the client ended with."""
+        """End the client, the loop and the thread; raise the client's last error, if any."""
         self._failed = failed
         self._thread.soon(self._leave.set)
         aio.wait([self._ended])
@@ -114,7 +114,7 @@ class ClientLoop:
     # --- the loop's side ----------------------------------------------------------------------
 
     def _end(self, error: BaseException | None) -> None:
-        """Tell whoever waits how the loop ended."""
+        """Tell all waiting callers how the loop ended."""
         if not self._begun.done():
             self._begun.set_exception(error or ConnectionLost(_LEFT))
         if error is None:
@@ -139,7 +139,7 @@ class ClientLoop:
             try:
                 await self._leave.wait()
             finally:
-                self._calls = None  # a nursery that has closed takes no task
+                self._calls = None  # a closed nursery accepts no task
             nursery.cancel_scope.cancel()
 
     def _begin(self, call: _Call) -> None:

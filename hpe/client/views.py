@@ -1,9 +1,9 @@
-"""What the wire's integers look like to a person: balances, orders, markets, events in Decimals.
+"""The wire's integers in readable form: balances, orders, markets, events in Decimals.
 
-Owns the immutable values that the client library gives out; scales.py makes them of replies, and
+Owns the immutable values that the client library returns; scales.py makes them from replies, and
 market_views.py has those about markets. Pure values; any task may use them. Decimals are exact
-and print as plain numbers. `raw` is what the server said, in the integers of the wire: ticks,
-lots, atoms. It is the one name of them everywhere, and is neither compared nor printed.
+and print as plain numbers. `raw` is what the server sent, in the integers of the wire: ticks,
+lots, atoms. It has this name everywhere, and is neither compared nor printed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class BalanceView:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """An account of list_balances; `in_holds` is what of `held` is in named holds."""
+    """An account of list_balances; `in_holds` is the part of `held` in named holds."""
 
     symbol: str
     balance: BalanceView
@@ -58,7 +58,7 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class HoldView:
-    """A named hold; `expires_ns` is 0 when it never does."""
+    """A named hold; `expires_ns` is 0 if it never expires."""
 
     hold_id: int
     symbol: str
@@ -69,7 +69,7 @@ class HoldView:
 
 @dataclass(frozen=True, slots=True)
 class HoldResultView:
-    """What is left of a hold (0: it is gone), and its owner's account."""
+    """What remains of a hold (0: it is gone), and its owner's account."""
 
     hold_id: int
     symbol: str
@@ -115,11 +115,11 @@ class FillView:
 
 @dataclass(frozen=True, slots=True)
 class FillsView:
-    """Fills of a user, and how whole that is.
+    """Fills of a user, and how complete they are.
 
     `sequence` is the newest command that they show. Fills with a private sequence at or below
-    `complete_after` may be missing: the server keeps the newest ones of all users only. 0: none
-    of those that were asked for is missing.
+    `complete_after` may be missing, because the server keeps only the newest ones of all users. 0:
+    none of the requested ones is missing.
     """
 
     sequence: int
@@ -129,7 +129,7 @@ class FillsView:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionView(FillView):
-    """A fill with what it left of the order."""
+    """A fill, with the order's quantities after it."""
 
     leaves: Decimal
     cum: Decimal
@@ -138,11 +138,11 @@ class ExecutionView(FillView):
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """How an order command ended.
+    """The result of an order command.
 
-    `reason` is why something of it was canceled, None if nothing was. `events` are the matches
-    that the self-trade policy prevented and the linked orders that ended. Of a repeated request
-    `raw.duplicate` is true: the server sends reports once, so that `fills` may be empty then.
+    `reason` is why part of it was canceled, None if nothing was. `events` are the matches
+    that the self-trade policy prevented and the linked orders that ended. For a repeated request
+    `raw.duplicate` is true: the server sends reports once, so `fills` may then be empty.
     """
 
     order_id: int
@@ -163,7 +163,7 @@ class OrderView:
 class OrderStateView:
     """An order as it is, or as it ended.
 
-    `waiting` is a stop that has not fired; its `stop_price` is where it fires now.
+    `waiting` is true for a stop that has not fired; its `stop_price` is its present trigger.
     """
 
     order_id: int
@@ -188,9 +188,9 @@ class OrderStateView:
 
 @dataclass(frozen=True, slots=True)
 class MassCancelView:
-    """What a mass_cancel took off; `remaining` orders match too: cancel again.
+    """The result of a mass_cancel; if `remaining` orders also match, cancel again.
 
-    `orders` has the reports of those that are one's own.
+    `orders` has the reports of the session's own orders.
     """
 
     canceled: int
@@ -204,9 +204,9 @@ class MassCancelView:
 
 @dataclass(frozen=True, slots=True)
 class OrderReportView:
-    """What happened to an order besides fills: accepted, replaced, fired, ended.
+    """What happened to an order other than fills: accepted, replaced, fired, ended.
 
-    A price is None where the order has none; `reason` is why it ended, None while it lives.
+    A price is None if the order has none; `reason` is why it ended, None while it lives.
     """
 
     private_sequence: int
@@ -229,7 +229,7 @@ class OrderReportView:
 
 @dataclass(frozen=True, slots=True)
 class PreventedMatchView:
-    """A trade of a user with itself that its self-trade policy prevented."""
+    """A trade of a user with itself that the self-trade policy prevented."""
 
     private_sequence: int
     time_ns: int
@@ -247,7 +247,7 @@ class PreventedMatchView:
 
 @dataclass(frozen=True, slots=True)
 class HoldReportView:
-    """What happened to a named hold: how much, and what is left of it."""
+    """What happened to a named hold: the amount, and what remains."""
 
     private_sequence: int
     time_ns: int
@@ -262,7 +262,7 @@ class HoldReportView:
 
 @dataclass(frozen=True, slots=True)
 class BalanceReportView:
-    """One account after something changed it; `in_holds` is what of `held` is in named holds."""
+    """One account after it changed; `in_holds` is the part of `held` in named holds."""
 
     private_sequence: int
     time_ns: int

@@ -1,7 +1,7 @@
 """The arguments of a request as the caller of the client library knows them: Decimals and symbols.
 
-Owns how a field of the wire is told by what is listed: ticks as a price, lots as a quantity, atoms
-as an amount, an id as its symbol. Values as of one request; used from one Trio loop.
+Owns the description of a wire field in terms of what is listed: ticks as a price, lots as a
+quantity, atoms as an amount, an id as its symbol. One value per request; used from one Trio loop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _QUANTITIES: Final = ("quantity", "leaves_quantity", "display_quantity", "minimu
 
 
 class ListedWords(Words):
-    """What a request names by what is listed; where that is not known, the wire's integers."""
+    """Describes a request in terms of what is listed; if that is not known, in wire integers."""
 
     def __init__(self, view: InstrumentView | None, asset: AssetView | None) -> None:
         self._view = view
@@ -54,7 +54,7 @@ class ListedWords(Words):
         return None
 
     def notional(self, price: int, quantity: int) -> str:
-        """Return what an order is worth, in the quote asset."""
+        """Return an order's value, in the quote asset."""
         if self._view is None or self._view.raw is None:
             return super().notional(price, quantity)
         quote, row = self._view.quote, self._view.raw
@@ -72,7 +72,7 @@ class ListedWords(Words):
 
 
 def reword(error: RequestRefused | OrderRejected, words: Words) -> None:
-    """Have an error tell its argument in the caller's words."""
+    """Make an error describe its argument in the caller's words."""
     request = error.request
     if isinstance(error, RequestRefused):
         if error.detail and error.frame:

@@ -1,11 +1,11 @@
-"""Arrivals: what the kernel accepted waits here, by source, until it is its turn to be served.
+"""The waiting room: accepted connections wait here, by source, for their turn to be served.
 
 Owns the connections between the kernel's queue and the service; runs in the Trio loop. The kernel's
-queue has one order, that of coming, in which a crowd from a few sources stands in front of
-everybody: so connections are taken off it quickly, many at a time and at little cost, and wait in a
-room where sources take turns. Guarantees: the room is bounded, in all and per source; when it is
-full the source with the most waiting gives way, not a newcomer from another one; what is turned
-away, or has gone before its turn, takes no turn; what waits is closed when listening ends.
+queue is first come, first served, so a crowd from a few sources would delay everybody. Connections
+are therefore taken off it quickly, many at a time and cheaply, and wait in a room where sources
+take turns. Guarantees: the room is bounded, in total and per source; when it is full, the source
+with the most waiting gives way, not a newcomer from another source; connections that are turned
+away, or are gone before their turn, take no turn; waiting ones are closed when listening ends.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from hpe.protocol.codes import ErrorCode
 LOGGER: Final = logging.getLogger("hpe.net")
 
 TAKEN_PER_TURN: Final = 16
-"""Taken off the kernel's queue on one turn, 0.03 ms each: the 4,000 that it keeps at most are
-through within a second, where somebody trades, too."""
+"""Taken off the kernel's queue per turn, 0.03 ms each: the at most 4,000 that it holds pass within
+a second, even while somebody trades."""
 
 GONE_PER_TURN: Final = 16
-"""Connections that have gone meanwhile, closed on one turn of those who are served."""
+"""Connections found gone, closed per turn of those that are served."""
 
 WAITING_MAX: Final = 4_096
-"""Connections in the room, from all sources: as many as the kernel's queue keeps."""
+"""Connections in the room, from all sources: as many as the kernel's queue holds."""
 
 RESOURCES_PAUSE_S: Final = 0.1
-"""Without a free descriptor, or memory for one, nothing is taken for this long."""
+"""If no descriptor, or no memory for one, is free, nothing is accepted for this long."""
 
 _NO_RESOURCES: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _OF_ONE_CONNECTION: Final = frozenset(
@@ -61,24 +61,24 @@ class Door(Protocol):
         """True if one more may wait, beside `waiting` others of all sources."""
 
     def turned_away(self, address: str, code: ErrorCode) -> None:
-        """Take note of a connection that is refused."""
+        """Note that a connection was refused."""
 
 
 class _Arrival(NamedTuple):
     made: socket.socket
     address: str
     code: ErrorCode | None
-    """Why it will be refused, as things stand."""
+    """The error with which it will be refused."""
 
 
 class Arrivals:
-    """The waiting room of a service, whatever it listens on.
+    """The waiting room of a service, for all its listeners.
 
     Args:
         door: knows the bounds.
-        intake: where what is taken off the kernel's queue takes turns, many at a time.
-        services: where connections take turns to be served.
-        entrances: where those that are served wait for the steps of their logon.
+        intake: the turnstile for taking connections off the kernel's queue, many at a time.
+        services: the turnstile for being served.
+        entrances: the turnstile for the steps of logons.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class Arrivals:
         self._bell = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
-        """Return how many wait."""
+        """Return the number of waiting connections."""
         return len(self._room)
 
     async def collect(self, listening: socket.socket) -> None:
-        """Take connections off the queue of a socket that does not block, until cancelled.
+        """Accept connections from a non-blocking socket until canceled.
 
         Raises:
             OSError: the socket can accept no more.
@@ -122,7 +122,7 @@ class Arrivals:
             gone = 0
             while gone < GONE_PER_TURN:
                 if not self._room:
-                    await self._wait_for_any()  # the turn is the next one's
+                    await self._wait_for_any()  # the turn passes to the next one
                 arrival = self._room.take()
                 self._to_be_told -= arrival.code is not None
                 if not _has_gone(arrival.made):
@@ -131,7 +131,7 @@ class Arrivals:
                 gone += 1
 
     def close(self) -> None:
-        """Close everything that waits."""
+        """Close all waiting connections."""
         while self._room:
             self._room.take().made.close()
         self._to_be_told = 0
@@ -160,7 +160,7 @@ class Arrivals:
             self._turn_away(made, address, code)
             return
         if not self._door.has_room(len(self._room)):
-            # Two less: else sources with the same number would push each other's out in turns.
+            # Two fewer: sources with equal numbers would otherwise push each other out in turn.
             if waiting + 1 >= self._room.longest:
                 self._turn_away(made, address, ErrorCode.TOO_MANY_CONNECTIONS)
                 return
@@ -177,7 +177,7 @@ class Arrivals:
 
 
 def _has_gone(made: socket.socket) -> bool:
-    """True if a connection was reset, or closed without a word, while it waited."""
+    """True if a connection was reset or closed while it waited, without having sent anything."""
     try:
         return not made.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

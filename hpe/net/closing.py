@@ -1,8 +1,8 @@
-"""How connections end: the last bytes arrive, and nobody else notices.
+"""The end of connections: the last bytes arrive, and no other connection is affected.
 
-Functions of connections and of the front door; they run in the Trio loop. Guarantees: what was
+Functions for connections and for the front door; they run in the Trio loop. Guarantees: what was
 sent before is delivered to a client that reads it (send, shut down our side, read until the
-client closed its side, close: closing with unread input would make the kernel send a reset and
+client closes its side, then close: closing with unread input would make the kernel send a reset and
 destroy the last reply); no step waits for a client for longer than CLOSING_S; a fault of one
 connection ends there, with a log line, unless it is a fault of the service.
 """
@@ -24,26 +24,26 @@ from hpe.protocol.codes import ErrorCode
 LOGGER: Final = logging.getLogger("hpe.net")
 
 CLOSING_S: Final = 2.0
-"""How long a client may take to close after we did."""
+"""How long a client may take to close its side after we closed ours."""
 
 ClientStream = Wire | trio.SSLStream[Wire]
 """The stream of a connection: the wire, or TLS around it."""
 
 
 class ConnectionFault(HpeError):
-    """The client does not keep up; the connection is cut, its session may be resumed."""
+    """The client does not keep up: the connection is cut; its session may be resumed."""
 
 
 async def close_gracefully(stream: ClientStream, *, heard_out: bool) -> None:
-    """Close our side and read until the client closed its side, at most CLOSING_S.
+    """Close our side and read until the client closes its side, for at most CLOSING_S.
 
     Args:
-        stream: with nothing more to send; the caller closes it.
-        heard_out: whether the client has closed its side already, and all of it was read: then
-            the kernel delivers what is left.
+        stream: has nothing more to send; the caller closes it.
+        heard_out: True if the client has closed its side and everything was read: then the kernel
+            delivers the rest by itself.
 
     Raises:
-        trio.BrokenResourceError: and OSError: the client is gone already.
+        trio.BrokenResourceError: and OSError: the client is already gone.
     """
     if heard_out and isinstance(stream, Wire):
         return
@@ -51,8 +51,8 @@ async def close_gracefully(stream: ClientStream, *, heard_out: bool) -> None:
         wire = stream
         if isinstance(stream, trio.SSLStream):
             wire = stream.transport_stream
-            # Says that nothing follows, in TLS's own words; a client that does not answer in
-            # them is no reason to keep the words of TCP from it.
+            # TLS's own way to say that nothing follows; a client that does not respond to it
+            # must still see the TCP shutdown.
             try:
                 await stream.unwrap()
             except trio.BrokenResourceError:
@@ -76,10 +76,10 @@ async def refuse_connection(stream: ClientStream, code: ErrorCode) -> None:
 
 
 async def contain(life: Awaitable[None], name: str) -> bool:
-    """Run one connection's life; whatever goes wrong in it ends there, with a log line.
+    """Run one connection's life; an error in it ends there, with a log line.
 
     Returns:
-        Whether it went wrong.
+        True if an error occurred.
 
     Raises:
         InvariantViolation: and WalError: these are faults of the service.
@@ -96,7 +96,7 @@ async def contain(life: Awaitable[None], name: str) -> bool:
         LOGGER.info("%s ended: %s", name, _reasons(group))
     except* Exception as group:
         faulty = True
-        LOGGER.error("%s ended by a fault of this side", name, exc_info=group)
+        LOGGER.error("%s ended by a fault of the server", name, exc_info=group)
     return faulty
 
 

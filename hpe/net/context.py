@@ -1,6 +1,6 @@
 """The state that all TCP connections of one engine share.
 
-Owns nothing but the counts of how connections ended; used by connections and by what builds them,
+Owns only the counts of how connections ended; used by connections and by what builds them,
 in the Trio loop.
 """
 
@@ -19,23 +19,23 @@ class ConnectionContext:
     """The state that all TCP connections of an engine share.
 
     Args:
-        switchboard: where connections enter.
+        switchboard: where connections register.
         timer_wheel: watches their deadlines.
-        rates: what each key, or user, may send per second.
-        rejects: what each may have answered to no effect.
-        traffic: what those who come and go give way to.
-        logon_timeout_s: how long a stranger may stay one.
+        rates: the limits on what each key, or user, may send per second.
+        rejects: the limits on commands that change nothing.
+        traffic: the trading that arriving and leaving connections give way to.
+        logon_timeout_s: how long a connection may stay without logging on.
         poller: reads the plain connections that are logged on; None: each reads for itself.
 
     Attributes:
-        intake: where what is taken off the kernel's queue takes turns.
-        arrivals: where connections take turns to be served at all.
-        entrances: where those who log on do.
-        exits: where those who go do.
+        intake: the turnstile for taking connections off the kernel's queue.
+        arrivals: the turnstile for being served at all.
+        entrances: the turnstile for the steps of logons.
+        exits: the turnstile for leaving.
         slow_consumers: connections cut because private data was not read.
-        heartbeats_missed: connections cut because nothing was heard.
+        heartbeats_missed: connections cut because the client was silent.
         logons_failed: proofs refused.
-        logon_log: what is written about logons.
+        logon_log: writes log lines about logons.
     """
 
     __slots__ = (
@@ -70,6 +70,6 @@ class ConnectionContext:
         self.logon_log = LogonLog()
 
     def services(self) -> tuple[TimerWheel | Turnstile | Poller, ...]:
-        """Return what has to be served, each by a task."""
+        """Return the parts that need a task each."""
         pollers = () if self.poller is None else (self.poller,)
         return self.timer_wheel, self.intake, self.arrivals, self.entrances, self.exits, *pollers

@@ -1,9 +1,9 @@
-"""The gate: what the configuration says about who may come in, and how many.
+"""The gate: which clients the configuration admits, and how many.
 
-Owns the reading of key file and certificates, at start and again when asked, and builds the front
-door of them; used by the engine, in the Trio loop. Guarantees: a file that cannot be used stops
-the start, while serving it leaves what it is about as it was; keys that were read again hold for
-connections that come, and end those whose key is gone, whatever the certificate is. Rules:
+Owns the loading of the key file and the certificates, at start and on reload, and builds the front
+door from them; used by the engine, in the Trio loop. Guarantees: a file that cannot be used
+prevents the start; on reload, whatever it configures stays as it was; reloaded keys apply to new
+connections, and end those whose key is gone, whether or not the certificate could be loaded. Rules:
 docs/operations.md, "Keys" and "TLS".
 """
 
@@ -54,12 +54,12 @@ class Gate:
         connections: trio.Nursery,
         poller: Poller | None,
     ) -> Server:
-        """Make the front door; its timer wheel and turnstiles have to be served.
+        """Return the front door; its timer wheel and turnstiles must be served.
 
         Args:
-            switchboard: where connections enter.
-            traffic: what is under way there.
-            connections: in which connections live.
+            switchboard: where connections register.
+            traffic: the trading under way there.
+            connections: the nursery in which connections live.
             poller: reads those that are logged on, if there is one.
         """
         config = self._config
@@ -84,19 +84,19 @@ class Gate:
         return Server(connections, config.connections_max, sources, context, self._tls)
 
     async def reload(self, server: Server) -> str:
-        """Read keys and certificates again, in a thread: many keys take a while.
+        """Load keys and certificates again, in a thread, because many keys take a while.
 
-        Each for itself: a certificate that is half written must not keep a revoked key alive.
+        Each independently: a half-written certificate must not keep a revoked key valid.
 
         Returns:
             What changed, for the log.
 
         Raises:
-            ConfigError: a file cannot be used; what it is about stays as it was, and the text
-                says what changed all the same.
+            ConfigError: a file cannot be used; whatever it configures stays as it was, and the
+                text says what did change.
         """
         changes, faults = [], []
-        async with self._reloading:  # what was read last must not be taken over first
+        async with self._reloading:  # one reload at a time, so that the last one wins
             for reload in (self._reload_keys, self._reload_tls):
                 try:
                     changes += await reload(server)
@@ -112,7 +112,7 @@ class Gate:
             return []
         valid = keys_valid(keys)
         known = {setting.number: setting.role for setting in self.keys_valid.keys}
-        # Revoked keys are shut out first, new ones let in when the core knows of them.
+        # Revoked keys are shut out first; new keys are admitted once the core knows them.
         kept = {
             key_id: entry
             for key_id, entry in keys.items()

@@ -1,9 +1,9 @@
 """Logon: the challenge, the check of its answer, and what a proven key grants.
 
-Owns the server's side of a logon; no sockets, no waiting. Called from the Trio loop; the bytes that
-are proven are those of hpe/access/proofs.py. Guarantees: to a stranger an unknown key, a key
-of another scheme and a bad proof cost the same work and look the same. Only a proven key is told
-that it may not act for a user.
+Owns the server's side of a logon; no sockets, no waiting. Called from the Trio loop;
+hpe/access/proofs.py defines the signed bytes. Guarantees: to a stranger, an unknown key, a key of
+another scheme and a bad proof take the same work and look the same. Only a client that proved its
+key learns that the key may not act for a user.
 Source: protocol.md, "Logon".
 """
 
@@ -24,7 +24,7 @@ from hpe.protocol.limits import INT_MAX
 
 
 class Grant(NamedTuple):
-    """What a connection may be: the key it proved ("" none), its role, for which users it acts."""
+    """What a connection may do: its proven key ("" for none), role, and users to act for."""
 
     key_id: str
     role: Role
@@ -38,19 +38,19 @@ class Grant(NamedTuple):
 
 
 def number_of(key_id: str) -> int:
-    """Return the number that stands for a key in the core's state."""
+    """Return the number of a key in the core's state."""
     digest = hashlib.sha256(key_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1 or 1
 
 
 def keys_valid(keys: Keys) -> KeysValid:
-    """Make the command that says which keys there are. Secrets and users do not matter to it."""
+    """Return the command that lists the valid keys. Secrets and users do not affect it."""
     rows = sorted((number_of(entry.id), entry.role) for entry in keys.values())
     return KeysValid(1, [KeySetting(number, role) for number, role in rows])
 
 
 class LogonRefusal(NamedTuple):
-    """A logon that was refused: what the client is told, and what the operator is."""
+    """A refused logon: what the client is told, and what the operator is told."""
 
     code: ErrorCode
     reason: str
@@ -69,10 +69,10 @@ ANONYMOUS: Final = Grant("", Role.ANONYMOUS, 1, INT_MAX)
 
 
 class Authenticator:
-    """Proves clients by the keys of one key file.
+    """Verifies clients by the keys of one key file.
 
     Args:
-        keys: None lets everybody in as anonymous; no keys at all let nobody in.
+        keys: None admits every client as anonymous; an empty mapping admits none.
         connections_max: of one key.
 
     Raises:
@@ -84,31 +84,31 @@ class Authenticator:
         self._connections_max = connections_max
         self._connections: dict[str, int] = {}
         self._keys: Keys = {}
-        # Stand in for keys that do not exist, so that a wrong id costs what a wrong proof does.
+        # Used in place of keys that do not exist, so that a wrong id costs what a wrong proof does.
         self._nobody = {Scheme.HMAC_SHA256: new_secret()}
         self.take(keys or {})
 
     def challenge(self) -> bytes:
-        """Return the nonce of a `challenge`; nothing in it tells whether the key is known."""
+        """Return the nonce of a `challenge`; it does not reveal whether the key is known."""
         return new_nonce()
 
     def check(
         self, hello_body: bytes, hello: Hello, server_nonce: bytes, logon: Logon
     ) -> Grant | LogonRefusal:
-        """Check a logon against the keys as they are now.
+        """Check a logon against the current keys.
 
         Args:
             hello_body: the bytes of hello as received, without the length prefix.
             hello: the same, decoded.
-            server_nonce: of the challenge to this hello; a second check needs a new one.
+            server_nonce: the challenge to this hello; a second check needs a new one.
             logon: the answer.
 
         Returns:
-            What the connection may be, or why it may be nothing.
+            What the connection may do, or why it is refused.
         """
         message = proven_bytes(server_nonce, logon.nonce, hello_body)
         entry = self._keys.get(hello.key_id)
-        # The work follows from what the stranger sent, never from what the key would be.
+        # The work depends on what the stranger sent, never on what the key would be.
         scheme = SCHEME_OF_LENGTH.get(len(logon.signature))
         if scheme is None or scheme not in self._nobody:
             return UNKNOWN_KEY if entry is None else OTHER_SCHEME
@@ -123,9 +123,10 @@ class Authenticator:
         return WRONG_USER if users is None else Grant(entry.id, entry.role, *users)
 
     def enter(self, grant: Grant, session_id: int) -> bool:
-        """Count a connection of a key in, unless it has too many.
+        """Count a connection of a key, unless the key has too many.
 
-        A client that comes back for a session may find its dead connection still counted: for it
+        A client that comes back to its session may find its dead connection still counted, so for
+        resumed sessions there are as many places again.
         there are as many places again.
         """
         count = self._connections.get(grant.key_id, 0)
@@ -136,7 +137,7 @@ class Authenticator:
         return True
 
     def leave(self, grant: Grant) -> None:
-        """Count one out that was counted in."""
+        """Stop counting a connection."""
         self._connections[grant.key_id] -= 1
         if self._connections[grant.key_id] < 0:
             raise InvariantViolation(f"more connections of key {grant.key_id} ended than began")
@@ -144,10 +145,10 @@ class Authenticator:
             del self._connections[grant.key_id]
 
     def take(self, keys: Keys) -> frozenset[str]:
-        """Use other keys from now on.
+        """Replace the keys.
 
         Returns:
-            The ids whose key is gone or is another one now: their connections have to go.
+            The ids of keys that were removed or changed: their connections must end.
         """
         if any(entry.scheme is Scheme.ED25519 for entry in keys.values()):
             stranger = ed25519.public_key(ed25519.new_private_key())

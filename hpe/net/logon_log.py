@@ -1,9 +1,9 @@
 """The log lines about logons, successful and failed.
 
 Owns the wording and the rate of these lines; used by connections and by the accept loop in the Trio
-loop. Guarantees: what a stranger sent is written escaped, so that no line is forged; a flood of
-one kind is counted, not written, and hides no other kind; what looks like a secret that was put in
-the wrong place is not repeated.
+loop. Guarantees: what a stranger sent is escaped, so that no line can be forged; a flood of one
+kind is counted instead of written, and hides no other kind; text that looks like a secret in the
+wrong place is not repeated.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hpe.protocol.control import Hello
 LOGGER: Final = logging.getLogger("hpe.net")
 
 LINES: Final = Rate(2, 50)
-"""Of each kind: an incident is seen whole, and a flood writes 25 MB a day."""
+"""The rate of each kind: an incident is logged completely, and a flood writes 25 MB a day."""
 
 
 class LogonLog:
-    """The lines of one service."""
+    """The logon lines of one service."""
 
     def __init__(self) -> None:
-        # None is the kind of logons that went well.
+        # None is the kind of successful logons.
         self._buckets: dict[ErrorCode | None, Bucket] = {}
         self._omitted: dict[ErrorCode | None, int] = {}
 
@@ -37,9 +37,9 @@ class LogonLog:
         """Note that a connection ended before it was attached.
 
         Args:
-            refusal: why.
-            hello: what it said, if it said that much.
-            address: where it came from.
+            refusal: the reason.
+            hello: the client's hello, if it was received.
+            address: the peer's address.
             now_s: Trio time.
         """
         code = refusal.code
@@ -54,7 +54,7 @@ class LogonLog:
     def welcomed(
         self, hello: Hello, grant: Grant, session_id: int, address: str, now_s: float
     ) -> None:
-        """Note that a session has a connection."""
+        """Note that a session was attached."""
         if self._may_write(None, now_s):
             LOGGER.info(
                 "logon: session %d, role %s, %s, from %s%s",
@@ -74,7 +74,7 @@ class LogonLog:
 
 
 _SECRET_LIKE: Final = re.compile(r"(?:[0-9A-Fa-f]{2}[ :,-]{0,2}){12,}|[0-9A-Za-z+/=_-]{36,}")
-"""Half of a secret in hexadecimal, a whole one in base64: no key id or name looks like that."""
+"""Half of a hexadecimal secret, or a whole one in base64: no key id or name looks like that."""
 
 
 def _introduction(hello: Hello) -> str:

@@ -1,15 +1,15 @@
 """Polled sockets: one epoll over the plain connections that are logged on, drained in passes.
 
-Owns that epoll; one task and the readers that attend, all in the Trio loop. A reader that waits for
-bytes in Trio costs a system call to arm its socket, one to disarm it, and two task switches for
-every message. Here all sockets that are ready are read in one pass while their readers sleep on.
+Owns that epoll; used by one task and the readers that attend, all in the Trio loop. A reader that
+waits for bytes in Trio costs a system call to arm its socket, one to disarm it, and two task
+switches for every message. Here all ready sockets are read in one pass while their readers sleep.
 Guarantees: a connection's task stays its owner. It is parked inside its reading scope, so deadlines
-and cancellation reach it as before, and leaving for any reason takes the socket out before it can
-be closed. What a socket does that needs its reader (end, fault, a request that has to wait) becomes
-the result of `attend`. One pass reads at most PASS_BYTES, continues where the last one stopped, and
-then lets other tasks run. Relies on a level-triggered epoll: a late event of a descriptor that by
-now stands for another socket finds nothing to read there, so events carry no generation. Rules:
-docs/architecture.md, "The pipeline"; docs/decisions/0044.
+and cancellation reach it as before, and leaving for any reason unregisters the socket before it can
+be closed. Whatever needs the reader (end, fault, a request that has to wait) becomes the result of
+`attend`. One pass reads at most PASS_BYTES, continues where the last one stopped, and then lets
+other tasks run. Relies on a level-triggered epoll: a late event of a descriptor that has meanwhile
+been reused finds nothing to read, so events carry no generation. Rules: docs/architecture.md, "The
+pipeline"; docs/decisions/0044.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ RECEIVE_BYTES: Final = 64 * 1024
 """One read: about a thousand orders, a few batches; more would only wait in our memory."""
 
 PASS_BYTES: Final = 256 * 1024
-"""Of all sockets in one pass: some milliseconds."""
+"""Read from all sockets in one pass: some milliseconds."""
 
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 
 
 class Absorb(Protocol[Result_co]):
-    """What takes bytes in without waiting."""
+    """Processes bytes without waiting."""
 
     def __call__(self, data: memoryview, /) -> Result_co | None:
-        """Take bytes, which are gone after the call; None asks for more, all else ends it."""
+        """Process bytes, which are invalid after the call; None continues, any other value ends."""
 
 
 class _Attendance(NamedTuple):
-    """A reader that waits."""
+    """A waiting reader."""
 
     task: trio.lowlevel.Task
     plain: socket.socket
@@ -51,7 +51,7 @@ class _Attendance(NamedTuple):
 
 @contextlib.contextmanager
 def polling(wanted: bool) -> Iterator[Poller | None]:
-    """Yield a poller; None where none is wanted or the system has no epoll."""
+    """Yield a poller; None if it is turned off or the system has no epoll."""
     if wanted and hasattr(select, "epoll"):
         with contextlib.closing(Poller()) as poller:
             yield poller
@@ -65,21 +65,21 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._attending: dict[int, _Attendance] = {}
-        self._ready: deque[int] = deque()  # what the last pass did not come to
+        self._ready: deque[int] = deque()  # sockets that the last pass did not reach
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
 
     def close(self) -> None:
-        """Close the epoll; nobody attends any more."""
+        """Close the epoll; no reader may attend any more."""
         self._epoll.close()
 
     async def attend(self, plain: socket.socket, absorb: Absorb[Result]) -> Result | None:
-        """Have what comes on a socket absorbed, until that gives something.
+        """Have `absorb` process what arrives on a socket, until it returns a value.
 
         Returns:
-            What `absorb` gave; None at the end of the input.
+            What `absorb` returned; None at the end of the input.
 
         Raises:
-            OSError: as the kernel says; and whatever `absorb` raises.
+            OSError: the kernel's error; and whatever `absorb` raises.
         """
         number = plain.fileno()
         self._epoll.register(number, select.EPOLLIN)
@@ -92,7 +92,7 @@ class Poller:
         return cast(Result | None, await trio.lowlevel.wait_task_rescheduled(abort))
 
     async def serve(self) -> None:
-        """Read until cancelled."""
+        """Read until canceled."""
         while True:
             if not self._ready:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
@@ -103,7 +103,7 @@ class Poller:
             await trio.lowlevel.checkpoint()
 
     def _read(self, number: int) -> int:
-        """Read a socket once, if somebody attends to it; return how many bytes that were."""
+        """Read a socket once if a reader attends to it; return the number of bytes."""
         attendance = self._attending.get(number)
         if attendance is None:
             return 0

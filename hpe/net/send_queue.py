@@ -2,11 +2,11 @@
 
 Owns the replies that wait, the positions of the private streams and the market queue of one
 connection; no sockets. Filled by the dispatcher and the reader, emptied by the writer, all in
-the Trio loop. Guarantees: replies leave in the order in which they came, the private streams
-follow them, the last words come last, after them nothing of what happens later, and market data
-is taken when no private data waits; at most TAKE_BYTES, or one item, is taken at a time; what is
-still in the ring costs this client's memory nothing. Relies on the PrivateRing and the
-MarketQueue to give whole frames.
+the Trio loop. Guarantees: replies leave in the order in which they came, followed by the private
+streams; the last frames come last, and nothing that happens later follows them; market data is
+taken when no private data waits; at most TAKE_BYTES, or one item, is taken at a time; what is
+still in the ring takes no memory for this client. Relies on the PrivateRing and the MarketQueue to
+return whole frames.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ TAKE_BYTES: Final = 256 * 1024
 """The bytes of one send: enough to fill a kernel buffer, and joined within 50 us."""
 
 USERS_AT_ONCE: Final = 1_024
-"""Private streams that are read for one send: a millisecond, also when there is nothing in them."""
+"""Private streams that are read for one send: one millisecond, even if they are empty."""
 
 
 class Parcel(NamedTuple):
-    """Bytes to send, and the credits to give back once they are sent.
+    """Bytes to send, and the credits to return once they are sent.
 
-    `private`: whether somebody may be cut because this waits; false for market data alone.
+    `private`: True if the client may be cut because this waits; False for market data alone.
     """
 
     data: bytes
@@ -50,15 +50,15 @@ class SendQueue:
     Args:
         connection: its number.
         ring: where the private streams are read.
-        pool: where replies that wait are counted.
+        pool: where waiting replies are counted.
 
     Attributes:
-        entered: replies that came in so far.
-        left: of those, how many the client's kernel has, or nobody will get any more.
-        market: what waits of market data; made at the first subscribe, as most have none.
+        entered: number of replies queued so far.
+        left: of those, how many the kernel has taken, or will never be sent.
+        market: the market data that waits; made at the first subscribe, because most need none.
         followed: the private streams: user -> last report sent.
-        reply_bytes: of replies that wait.
-        sealed: whether this side has said its last word; only credits enter any more.
+        reply_bytes: bytes of the replies that wait.
+        sealed: True if the last frames are queued; only credits are added after that.
     """
 
     __slots__ = (
@@ -76,25 +76,25 @@ class SendQueue:
         self.sealed = False
         self._ring = ring
         self._pool = pool
-        # Frames, and the credits of the requests that they answer. A list, although it is taken
-        # from the front: it is short, and an empty deque alone is 700 bytes per connection.
+        # Frames, and the credits of the requests that they answer. A list, although items are
+        # removed from its front: it is short, and an empty deque takes 700 bytes per connection.
         self._replies: list[tuple[bytes, int, int]] = []
-        # Whom there are reports of, whose turn it is first; and the last one to give once this
-        # side has ended: a slow reader must not go on with what happens from then on.
+        # Users with unsent reports, in order of their turns; and the last report to send once the
+        # queue is sealed: a slow reader must not go on with what happens after that.
         self._due: dict[int, int | None] = {}
         self._last_words = b""
-        self._rest: Parcel | None = None  # of what was taken, what the kernel did not take
+        self._rest: Parcel | None = None  # the part of the taken bytes that the kernel did not take
         self._bell = trio.lowlevel.ParkingLot()
 
     # --- what comes in ------------------------------------------------------------------------
 
     def put(self, frames: bytes, count: int, size: int) -> None:
-        """Queue frames, and the credits of `count` requests of `size` bytes behind them."""
+        """Queue frames, and after them the credits of `count` requests of `size` bytes."""
         self.add(frames, count, size)
         self.ring()
 
     def add(self, frames: bytes, count: int, size: int) -> None:
-        """Do the same, but let the writer sleep: `take` is about to be called."""
+        """Do the same, but do not wake the writer: `take` is about to be called."""
         if self.sealed:
             frames = b""
         self._replies.append((frames, count, size))
@@ -103,7 +103,7 @@ class SendQueue:
         self._pool.reply_bytes += len(frames)
 
     def seal(self, last_words: bytes = b"") -> None:
-        """Take these as the last frames, behind everything private that waits by now."""
+        """Queue the last frames, after all private data that waits by now."""
         if not self.sealed:
             self.sealed = True
             self._last_words = last_words
@@ -111,7 +111,7 @@ class SendQueue:
             self.ring()
 
     def discard(self) -> tuple[int, int]:
-        """Drop what waits; give its credits (requests, bytes)."""
+        """Drop what waits; return its credits (requests, bytes)."""
         rest = self._rest or _NO_REST
         count = rest.frames + sum(reply[1] for reply in self._replies)
         size = rest.size + sum(reply[2] for reply in self._replies)
@@ -122,7 +122,7 @@ class SendQueue:
         return count, size
 
     def follow(self, user: int, after: int) -> None:
-        """Begin a private stream, or move one, to the reports above `after`."""
+        """Begin a private stream, or move it, to the reports above `after`."""
         self.followed[user] = after
         self.notice(user)
 
@@ -132,7 +132,7 @@ class SendQueue:
         self._due.pop(user, None)
 
     def notice(self, user: int) -> None:
-        """Hear that there may be reports of a user who is followed."""
+        """Note that there may be new reports for a user that is followed."""
         if not self.sealed:
             self._due[user] = None
             self.ring()
@@ -156,7 +156,7 @@ class SendQueue:
         return bool(self._bell)
 
     def wait(self) -> Coroutine[Any, Any, None]:
-        """Wait for the bell; the writer alone."""
+        """Wait for the bell; only the writer calls this."""
         return self._bell.park()
 
     def ring(self) -> None:
@@ -165,10 +165,10 @@ class SendQueue:
             self._bell.unpark_all()
 
     def take(self) -> Parcel | None:
-        """Return what goes next, None when nothing waits; what was given before has left.
+        """Return what to send next, None if nothing waits; what was returned before was sent.
 
         Raises:
-            Overrun: a private stream stands so far back that the ring lost what comes next.
+            Overrun: a private stream is so far behind that the ring lost its next report.
         """
         if self._rest is not None:
             rest, self._rest = self._rest, None
@@ -185,7 +185,7 @@ class SendQueue:
         return None
 
     def put_back(self, parcel: Parcel, sent: int) -> None:
-        """Take back what was taken last, but for the `sent` bytes that the kernel has."""
+        """Return what was taken last, except the `sent` bytes that the kernel has."""
         self._rest = parcel._replace(data=parcel.data[sent:])
 
     def _take_private(self) -> Parcel:
@@ -197,9 +197,9 @@ class SendQueue:
             taken += 1
         parcel = self._replies[:taken]
         pieces = [reply[0] for reply in parcel]
-        # Read before the replies are taken off: an overrun must not lose their credits.
+        # Read before the replies are removed: an overrun must not lose their credits.
         room = TAKE_BYTES - length
-        # A list: what is taken from the front of a dict stays in the way of the next look at it.
+        # A list: deleted entries at the front of a dict slow down every later look at it.
         for user in list(islice(self._due, USERS_AT_ONCE)):
             if room <= 0:
                 break
@@ -220,7 +220,7 @@ class SendQueue:
             raise InvariantViolation("replies were counted out that were not counted in")
 
     def _take_reports(self, user: int, bytes_max: int) -> bytes:
-        """Return reports of a user that is due."""
+        """Return reports of a user whose turn it is."""
         through = self._due[user]
         frames, position = self._ring.read(user, self.followed[user], bytes_max, through)
         del self._due[user]

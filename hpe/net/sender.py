@@ -1,10 +1,10 @@
 """The sending side of a connection: what is sent at once, what a task sends, and who is too slow.
 
 Owns when bytes of one connection go to its socket, and the watch over that; all of it runs in the
-Trio loop. Called by the connection and, through it, by the dispatcher (`put_soon`, `flush`) and by
-the wheel (`_look`). What is delivered to a plain connection is sent without waiting when the
-dispatcher has delivered everything; what the kernel does not take then, and what is sent over TLS,
-is the writer task's. Guarantees: one of the two sends at a time, in the order of the send_queue;
+Trio loop. Called by the connection and, through it, by the dispatcher (`put_soon`, `flush`), and by
+the timer wheel (`_look`). Data for a plain connection is sent without waiting once the dispatcher
+has delivered everything; the writer task sends what the kernel does not take then, and everything
+over TLS. Guarantees: only one of the two sends at a time, in the order of the send queue;
 everything that waits goes in one send; credits return when the kernel has the answer; a client that
 does not take its bytes is cut (watchdog.py). Rules: protocol.md, "Slow readers".
 """
@@ -29,7 +29,7 @@ from hpe.protocol.control import HeartbeatReport
 from hpe.protocol.frames import encode_frame
 
 WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Replies waiting for one client. Requests in flight bound them too, but not their size."""
+"""Replies waiting for one client. Requests in flight bound their number, but not their size."""
 
 _HEARTBEAT: Final = encode_frame(HeartbeatReport(0, 0))
 
@@ -38,10 +38,10 @@ class Owner(Port, Protocol):
     """The connection as its sending side sees it."""
 
     def cut(self, code: ErrorCode, text: str = "") -> None:
-        """End it with a last word in place of everything that waits, unless it has one already."""
+        """End it with one last frame instead of all that waits, unless it already has one."""
 
     def drop(self, reason: str) -> None:
-        """End it without a word."""
+        """End it without a last frame."""
 
 
 class ConnectionSender:
@@ -49,15 +49,15 @@ class ConnectionSender:
 
     Args:
         owner: the connection; `part` forgets it.
-        stream: TLS context the wire, or the wire itself.
+        stream: TLS around the wire, or the wire itself.
         wire: the socket.
         send_queue: what waits.
         account: where the credits of what was sent return to.
         watchdog: is told what happens here.
-        context: what the connection shares with others.
+        context: the state that the connection shares with others.
 
     Attributes:
-        nursery: of the connection's tasks, while there is one.
+        nursery: the nursery of the connection's tasks, while there is one.
     """
 
     __slots__ = (
@@ -95,18 +95,18 @@ class ConnectionSender:
         self._watchdog = watchdog
         self._context = context
         self.nursery: trio.Nursery | None = None
-        # Only what is sent as it is can be sent without waiting.
+        # Only a stream that is sent as it is can be sent to without waiting.
         self._flushes = stream is wire and context.poller is not None
         self._to_flush = False
-        self._writing = False  # there is a writer: from the first reply that is not the last word
-        self._holds = False  # it has bytes in its hands
-        self._finished = False  # it may end
+        self._writing = False  # True while there is a writer: from the first ordinary reply on
+        self._holds = False  # True while the writer has taken bytes that are not sent yet
+        self._finished = False  # True if the writer may end
         self._timer: Timer | None = None
 
     # --- what is to be sent -------------------------------------------------------------------
 
     def put(self, frames: bytes, count: int, size: int) -> None:
-        """Send frames, then give back the credits of `count` requests of `size` bytes."""
+        """Send frames, then return the credits of `count` requests of `size` bytes."""
         if not self._writing and self.nursery is not None:
             self._writing = True
             self.nursery.start_soon(self._write)
@@ -125,10 +125,10 @@ class ConnectionSender:
             self._context.switchboard.to_flush.append(self._owner)
 
     def flush(self) -> None:
-        """Send what waits, as far as the kernel takes it; the writer has the rest."""
+        """Send what waits, as far as the kernel takes it; the writer sends the rest."""
         self._to_flush = False
         if self._holds or not self._send_queue.private_waits:
-            return  # the writer goes on with it
+            return  # the writer sends it
         try:
             parcel = self._send_queue.take()
         except Overrun as overrun:
@@ -152,13 +152,13 @@ class ConnectionSender:
             self._account.release(parcel.frames, parcel.size)
 
     def seal(self, last_words: bytes = b"") -> None:
-        """Take these as the last frames, unless there are some already."""
+        """Queue these as the last frames, unless there are some already."""
         if not self._send_queue.sealed:
             self._send_queue.seal(last_words)
             self.look_by(self._watchdog.ends(trio.current_time()))
 
     async def finish(self) -> None:
-        """Let the writer end, behind what waits."""
+        """Let the writer end, after what waits."""
         self._finished = True
         self._send_queue.ring()
         self._watchdog.hurries(trio.current_time())
@@ -167,7 +167,7 @@ class ConnectionSender:
             await self._write()
 
     def part(self) -> None:
-        """Leave nothing behind; what the wheel and this object know must not make a cycle."""
+        """Drop all references: the timer wheel and this object must not form a cycle."""
         self._owner = None
         if self._timer is not None:
             self._timer.cancel()
@@ -189,9 +189,9 @@ class ConnectionSender:
     # --- the writer ---------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        """Send until it may end; a fault of the socket is kept as text.
+        """Send until it may end; keep a socket's error as text.
 
-        A nursery would make a cycle of the exception.
+        Raised in a nursery, the exception would form a cycle.
         """
         try:
             while True:
@@ -199,7 +199,7 @@ class ConnectionSender:
                     parcel = self._send_queue.take()
                 except Overrun as overrun:
                     self._cut_slow(str(overrun))
-                    continue  # what waited is gone: the next one is the last word, or nothing
+                    continue  # the waiting data was dropped: a last frame follows, or nothing
                 if parcel is not None:
                     await self._send(parcel)
                 elif self._finished:
@@ -228,7 +228,7 @@ class ConnectionSender:
     # --- watching -----------------------------------------------------------------------------
 
     def look_by(self, deadline_s: float) -> None:
-        """Make the wheel look at the deadline at the latest."""
+        """Make the timer wheel check by this deadline at the latest."""
         if self._timer is None:
             self._timer = self._context.timer_wheel.schedule(self._look, deadline_s)
         else:
@@ -243,7 +243,7 @@ class ConnectionSender:
             self.look_by(now_s + WATCH_S)
 
     def _look(self, now_s: float) -> float:
-        """See whether a deadline has passed; return when to look again."""
+        """Check whether a deadline has passed; return when to check again."""
         owner, context = self._owner, self._context
         pressed = context.switchboard.credits.pressed
         finding, next_s = self._watchdog.look(
@@ -253,7 +253,7 @@ class ConnectionSender:
             return next_s
         match finding:
             case Finding.QUIET if self._send_queue.idle:
-                # Bytes that wait to be taken say as much as a heartbeat behind them would.
+                # Bytes that wait to be taken say as much as a heartbeat after them would.
                 self._send_queue.put(_HEARTBEAT, 0, 0)
             case Finding.SILENT:
                 context.heartbeats_missed += 1
@@ -262,7 +262,7 @@ class ConnectionSender:
                 context.slow_consumers += 1
                 owner.drop(f"slow_consumer: no byte taken for {STALL_S} s")
             case Finding.LATE if pressed:
-                # What is on its way holds credits, too: there is no time for a last word.
+                # Bytes on their way hold credits, too: there is no time for a last frame.
                 context.slow_consumers += 1
                 owner.drop("slow_consumer: far behind while memory is short")
             case Finding.LATE:

@@ -1,11 +1,11 @@
 """The TCP front door: listeners, the accept loop, TLS, the caps on connections.
 
 Owns the listening sockets; runs in the Trio loop. Each accepted stream becomes a Connection in
-the nursery that outlives the pipeline, so replies are still written when listening is over.
-Guarantees: a connection's fault never reaches another one or the accept loop; running out of
+the nursery that outlives the pipeline, so replies are still sent after listening has ended.
+Guarantees: a connection's fault never affects another one or the accept loop; running out of
 file descriptors delays new connections and nothing else; a flood of new ones delays those of the
 same sources (arrivals.py, pacing.py); no source can take all places or try keys forever. Relies
-on Linux for what accepted sockets inherit from those that listen.
+on Linux for what accepted sockets inherit from the listening ones.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from hpe.net.wire import UNSENT_BYTES_MAX, Wire
 from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 
 DESCRIPTORS_RESERVED: Final = 512
-"""Kept for the log, its rotation and everything else that opens files; a log that cannot open
-its next segment ends the service, a client that must wait ends nothing."""
+"""Reserved for the log, its rotation and everything else that opens files: a log that cannot open
+its next segment ends the service, but a client can wait."""
 
 PORT_TRIES: Final = 16
-"""How often a port that is free on one address of a host may be taken on another one."""
+"""How often to try if a port that is free on one address of a host is taken on another one."""
 
 REFUSALS_MAX: Final = 64
-"""Refused connections that are told why at the same time; beyond that they are just closed."""
+"""Refused connections that are told why at the same time; more than that are just closed."""
 
 
 INHERITED: Final = (
@@ -47,18 +47,18 @@ INHERITED: Final = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
-"""No reply waits for another one; what a slow reader has not taken waits here, not in the kernel;
-a peer that vanished without a word is noticed by the kernel after 45 s of silence, also before
-logon and while heartbeats are far apart."""
+"""No reply waits for another one; data that a slow reader has not taken waits here, not in the
+kernel; the kernel notices a peer that vanished after 45 s of silence, even before logon and while
+heartbeats are far apart."""
 
 
 class Server:
     """Accepts connections for one switchboard.
 
     Args:
-        nursery: in which connections live.
+        nursery: the nursery in which connections live.
         connections_max: as configured; the descriptor limit may lower it.
-        sources: what one address may have.
+        sources: the limits of each source address.
         context: for each connection.
         tls: for connections accepted from now on; None serves them in plain text.
     """
@@ -84,7 +84,7 @@ class Server:
         self.arrivals = Arrivals(self, context.intake, context.arrivals, context.entrances)
 
     async def listen(self, host: str, port: int, task_status: trio.TaskStatus[int]) -> None:
-        """Accept until `stop`; `started` gives the bound port.
+        """Accept connections until `stop`; `started` returns the bound port.
 
         Raises:
             ListenError: the address cannot be bound.
@@ -105,13 +105,13 @@ class Server:
                 task_status.started(int(name[1]))
 
     def stop(self) -> None:
-        """Close the listeners and what waits; connections go on, and end as soon as they can."""
+        """Close the listeners and what waits there; connections end as soon as they can."""
         self.context.exits.open()
         for accepting in self._accepting:
             accepting.cancel()
 
     def figures(self) -> dict[str, int]:
-        """Return counts of connections, of what they were cut for, and of their streams."""
+        """Return counts of connections, of why they were cut, and of their streams."""
         context, switchboard = self.context, self.context.switchboard
         streams = switchboard.streams
         return {
@@ -147,12 +147,12 @@ class Server:
         return self._refusing + waiting < REFUSALS_MAX
 
     def has_room(self, waiting: int) -> bool:
-        """True if one more may wait: on the descriptors of connections that are not there."""
+        """True if one more may wait; it uses a descriptor of connections that do not exist yet."""
         free = self._descriptors - len(self.context.switchboard)
         return waiting < max(REFUSALS_MAX, min(WAITING_MAX, free))
 
     def turned_away(self, address: str, code: ErrorCode) -> None:
-        """Count a connection that is refused, and have it logged."""
+        """Count and log a connection that is refused."""
         self.refused += 1
         refusal = LogonRefusal(code, ERROR_TRAITS[code].text)
         self.context.logon_log.refused(refusal, None, address, trio.current_time())
@@ -174,7 +174,7 @@ class Server:
     async def _admit(self, wire: Wire) -> None:
         try:
             address = wire.plain.getpeername()[0]
-        except OSError:  # it has gone already
+        except OSError:  # it is already gone
             return
         place = self._sources.enter(address, trio.current_time())
         if isinstance(place, ErrorCode):
@@ -194,7 +194,7 @@ class Server:
     def _secured(self, wire: Wire) -> ClientStream:
         if self.tls is None:
             return wire
-        # Messages have a length of their own: who hangs up without a TLS goodbye hangs up.
+        # Messages carry their own length, so a hang-up without TLS's closing message is harmless.
         return trio.SSLStream(wire, self.tls, server_side=True, https_compatible=True)
 
     async def _refuse(self, wire: Wire, code: ErrorCode, address: str) -> None:
@@ -209,8 +209,8 @@ class Server:
 
 
 def _raw(listener: trio.SocketListener) -> socket.socket:
-    """Take over the socket of a listener, for accepting many at a time."""
-    for option in INHERITED:  # what is accepted inherits it, at no cost
+    """Return the socket of a listener, which then accepts many connections at a time."""
+    for option in INHERITED:  # accepted sockets inherit it, at no cost
         listener.socket.setsockopt(*option)
     listening = socket.socket(fileno=listener.socket.detach())
     listening.setblocking(False)
@@ -218,7 +218,7 @@ def _raw(listener: trio.SocketListener) -> socket.socket:
 
 
 async def _bind(host: str, port: int) -> list[trio.SocketListener]:
-    """Listen on all addresses of a host, on one port; port 0 finds one that is free on all.
+    """Listen on all addresses of a host, on one port; port 0 finds a port that is free on all.
 
     Raises:
         OSError: one of the addresses cannot be bound.
@@ -242,5 +242,5 @@ def _connections_possible() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 2**31
-    # With a tiny limit the reserve would leave nothing: share it half and half.
+    # With a very low limit the reserve would leave nothing, so take half.
     return max(soft - DESCRIPTORS_RESERVED, soft // 2)

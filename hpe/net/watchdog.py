@@ -1,10 +1,10 @@
-"""The watch over a connection: silence, bytes that it does not read, an end that takes long.
+"""The watchdog of a connection: silence, bytes that are not read, an end that takes too long.
 
-Owns the times that this is judged by; pure, it is told what happens and asked what follows. Used by
-the reader, the writer and the timer wheel's look of one connection, all in the Trio loop.
-Guarantees: a client is found at fault by two looks, so that a pause of this loop itself cuts
-nobody; market data that waits alone is never held against a client. Source: protocol.md,
-"Heartbeats", "Slow readers" and "Closing".
+Owns the times by which this is judged; pure: it is told what happens and asked what follows. Used
+by the reader, the writer and the timer wheel's check of one connection, all in the Trio loop.
+Guarantees: a client is cut only after two checks find it at fault, so that a pause of this loop
+itself cuts nobody; market data that waits alone is never held against a client. Source:
+protocol.md, "Heartbeats", "Slow readers" and "Closing".
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ STALL_S: Final = 2.0
 """A client that took no byte for this long while private data waited is cut; it may resume."""
 
 BEHIND_S: Final = 10.0
-"""One that takes bytes, but is so far behind with replies, is cut, too, and so long it may take
-for what is left when this side has ended: a trickle must not keep memory and a place."""
+"""A client that takes bytes, but is this far behind with replies, is cut, too. It also has this
+long for the rest after this side has ended: a trickle must not keep memory and a place."""
 
 BEHIND_PRESSED_S: Final = 2.0
-"""The same while others have to be held back for what is in flight and waits."""
+"""The same while others must be held back because of what is in flight and waits."""
 
 WATCH_S: Final = 1.0
-"""How often the timer wheel looks at a connection with bytes on their way."""
+"""How often the timer wheel checks a connection with bytes on their way."""
 
 LOOK_S: Final = 60.0
-"""How often it looks at one where there is nothing to watch."""
+"""How often it checks a connection with nothing to watch."""
 
 SECOND_LOOK_S: Final = 0.1
-"""Between the look that finds a client at fault and the one that cuts it. When this loop stood
-still itself, what clients sent and took meanwhile is seen in between."""
+"""Between the check that finds a client at fault and the one that cuts it. If this loop itself was
+paused, what clients sent and took meanwhile is seen in between."""
 
 
 class Finding(Enum):
@@ -41,10 +41,10 @@ class Finding(Enum):
 
     NOTHING = auto()
     QUIET = auto()  # this side has sent nothing for a heartbeat interval
-    SILENT = auto()  # the client has
+    SILENT = auto()  # the client has sent nothing for too long
     STALLED = auto()  # no byte was taken
-    LATE = auto()  # bytes are, but too slowly
-    ENDLESS = auto()  # the same after the last words
+    LATE = auto()  # bytes are taken, but too slowly
+    ENDLESS = auto()  # the same after the last frames
 
 
 _FAULTS: Final = frozenset((Finding.SILENT, Finding.STALLED, Finding.LATE, Finding.ENDLESS))
@@ -55,9 +55,9 @@ class Watchdog:
 
     Attributes:
         heard_s: when the client last sent a whole frame.
-        held: whether it is this side that does not listen.
-        queued: whether it waits for its turn to end, which is not the client's fault.
-        watched: whether the timer wheel looks every WATCH_S.
+        held: True if it is this side that does not read.
+        queued: True if it waits for its turn to end, which is not the client's fault.
+        watched: True if the timer wheel checks every WATCH_S.
     """
 
     __slots__ = (
@@ -70,15 +70,15 @@ class Watchdog:
         self.held = False
         self.queued = False
         self.watched = False
-        # Heartbeats begin with the welcome and end with the last words.
+        # Heartbeats begin with the welcome and end with the last frames.
         self._heartbeat_s = 0.0
         self._ends_s = 0.0
-        # Whether bytes are on their way and private data among them, since when private data
+        # Whether bytes are on their way, and private data among them; since when private data
         # has waited (0: none does).
         self._sending = False
         self._sends_private = False
         self._waits_s = 0.0
-        # So many replies have to leave by some time after that one.
+        # Milestones: the number of replies that must have left, and by which time.
         self._mark = 0
         self._marked_s = 0.0
         self._suspected = False
@@ -86,36 +86,36 @@ class Watchdog:
     # --- what happens -------------------------------------------------------------------------
 
     def begin(self, heartbeat_s: float, now_s: float) -> float:
-        """Begin to exchange heartbeats; return when to look."""
+        """Begin to exchange heartbeats; return when to check."""
         self._heartbeat_s = heartbeat_s
         self.heard_s = now_s
         return now_s + heartbeat_s
 
     def sends(self, private: bool, now_s: float) -> None:
-        """Bytes are on their way."""
+        """Note that bytes are on their way."""
         self._sending = True
         self._sends_private = private
         self._waits_s = now_s if private else 0.0
 
     def sent(self) -> None:
-        """The kernel has them."""
+        """Note that the kernel has them."""
         self._sending = self._sends_private = False
         self._waits_s = 0.0
 
     def ends(self, now_s: float) -> float:
-        """Note that this side has sent its last frame; return when to look."""
+        """Note that this side has sent its last frame; return when to check."""
         self._heartbeat_s = 0.0
         self._ends_s = self._ends_s or now_s + BEHIND_S
         return self._ends_s
 
     def has_turn(self, now_s: float) -> None:
-        """Its turn to end has come: the client's time begins."""
+        """Note that its turn to end has come: from now on the client is timed."""
         self.queued = False
         if self._ends_s:
             self._ends_s = now_s + BEHIND_S
 
     def hurries(self, now_s: float) -> None:
-        """Nobody will read market data that does not leave now: from here it holds the end up."""
+        """Note that waiting market data now delays the end, so it counts like private data."""
         self._sends_private = self._sending
         self._waits_s = now_s
 
@@ -124,16 +124,16 @@ class Watchdog:
     def look(
         self, now_s: float, progress_s: float, send_queue: SendQueue, pressed: bool
     ) -> tuple[Finding, float]:
-        """See whether a deadline has passed.
+        """Check whether a deadline has passed.
 
         Args:
             now_s: Trio time.
             progress_s: when the kernel last took bytes.
             send_queue: what waits.
-            pressed: whether there is little patience.
+            pressed: True if others must be held back, so that patience is short.
 
         Returns:
-            What was found, and when to look again.
+            What was found, and when to check again.
         """
         finding, next_s = self._judge(now_s, progress_s, send_queue, pressed)
         suspected, self._suspected = self._suspected, finding in _FAULTS
@@ -150,7 +150,7 @@ class Watchdog:
             return Finding.ENDLESS, now_s + LOOK_S
         next_s = self._ends_s or now_s + LOOK_S
         if self._sends_private or send_queue.private_waits:
-            # What came while market data was on its way counts from the first look.
+            # Private data that came while market data was on its way is timed from this check on.
             self._waits_s = self._waits_s or now_s
             stalled_s = max(progress_s, self._waits_s) + STALL_S
             if now_s >= stalled_s:
@@ -166,7 +166,7 @@ class Watchdog:
         return finding, min(next_s, alive_s)
 
     def _is_late(self, now_s: float, send_queue: SendQueue, pressed: bool) -> bool:
-        """True if replies wait that were waiting at that time already."""
+        """True if replies still wait that already waited at that time."""
         if send_queue.left >= self._mark:
             self._mark, self._marked_s = send_queue.entered, now_s
             return False

@@ -2,10 +2,10 @@
 
 Owns one accepted socket; used by the one writer and the one reader of its connection, directly
 or, with TLS, by the SSLStream around it. Guarantee: `progress_s` moves with every byte that the
-kernel took, in the middle of a long send too, so that somebody else can tell a slow reader from
-one that stands still without a timeout around each send. Errors of the kernel are raised as they
-are, OSError: Trio's SocketStream would translate them at the price of three more objects for
-every connection that waits, which 10,000 idle ones would feel.
+kernel took, even in the middle of a long send, so that other code can tell a slow reader from
+one that reads nothing, without a timeout around each send. Errors of the kernel are raised
+unchanged, as OSError: Trio's SocketStream would translate them, at the cost of three more objects
+for every waiting connection, which matters with 10,000 idle ones.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Wire(trio.abc.Stream):
     """A TCP stream.
 
     Args:
-        plain: the socket as it was accepted, whose owner this becomes.
+        plain: the accepted socket, which this object owns from now on.
 
     Attributes:
-        plain: the same, for system calls that do not wait.
-        socket: the same, for those that do.
-        wait_turn: there while what is received makes costly work: then a crowd takes turns.
+        plain: the same socket, for system calls that do not wait.
+        socket: the same socket, for those that do.
+        wait_turn: set while received data causes costly work: then a crowd takes turns.
         progress_s: Trio time at which the kernel last took bytes; at first that of the accept.
     """
 
@@ -40,19 +40,19 @@ class Wire(trio.abc.Stream):
 
     def __init__(self, plain: socket.socket) -> None:
         self.plain = plain
-        self._unasked_bytes = 0  # sent since the kernel was asked
+        self._unasked_bytes = 0  # sent since the kernel was last asked
         self.socket = trio.socket.from_stdlib_socket(plain)
         self.progress_s = trio.current_time()
         self.wait_turn: Callable[[], Awaitable[None]] | None = None
 
     def send_now(self, data: bytes) -> int:
-        """Send what the kernel takes at once; return how many bytes that were.
+        """Send what the kernel takes at once; return the number of bytes.
 
-        Like a writer that waits its turn, it adds nothing once UNSENT_BYTES_MAX wait in the kernel,
-        which would take megabytes more for a client that does not read.
+        Like a writer that waits, it adds nothing once UNSENT_BYTES_MAX wait in the kernel, which
+        would buffer megabytes more for a client that does not read.
 
         Raises:
-            OSError: the peer is gone, or whatever else the kernel says.
+            OSError: the peer is gone, or another error of the kernel.
         """
         if self._unasked_bytes >= UNSENT_BYTES_MAX:
             if not self._is_writable():
@@ -67,7 +67,7 @@ class Wire(trio.abc.Stream):
         return sent
 
     def _is_writable(self) -> bool:
-        """Ask the kernel, which knows the bound by TCP_NOTSENT_LOWAT."""
+        """True if the kernel, which knows TCP_NOTSENT_LOWAT, says so."""
         poll = select.poll()
         poll.register(self.plain, select.POLLOUT)
         return bool(poll.poll(0))
@@ -76,7 +76,7 @@ class Wire(trio.abc.Stream):
         """Send everything.
 
         Raises:
-            OSError: the peer is gone, or whatever else the kernel says.
+            OSError: the peer is gone, or another error of the kernel.
         """
         send = self.socket.send
         sent = await send(data)
@@ -91,20 +91,20 @@ class Wire(trio.abc.Stream):
         """Wait until there is room for a byte."""
         await trio.lowlevel.wait_writable(self.socket)
 
-    # No coroutine of its own around that of the socket: this is where idle connections wait.
+    # Not a coroutine of its own around the socket's: idle connections wait here.
     def receive_some(self, max_bytes: int | None = None) -> Coroutine[Any, Any, bytes]:
-        """Receive what is there, b"" at the end.
+        """Receive what has arrived, b"" at the end.
 
         Raises:
-            OSError: as the kernel says.
+            OSError: the kernel's error.
         """
         received = self.socket.recv(RECEIVE_BYTES if max_bytes is None else max_bytes)
         if self.wait_turn is not None:
             return _in_turn(received, self.wait_turn)
-        return cast(Coroutine[Any, Any, bytes], received)  # Trio declares less than it gives
+        return cast(Coroutine[Any, Any, bytes], received)  # Trio declares a wider type
 
     def shut_down(self) -> None:
-        """Close our direction.
+        """Close our sending direction.
 
         Raises:
             OSError: the peer is gone.
@@ -112,7 +112,7 @@ class Wire(trio.abc.Stream):
         self.socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Close both; harmless when that was done."""
+        """Close both directions; harmless if already closed."""
         self.socket.close()
 
     async def aclose(self) -> None:

@@ -1,1 +1,1 @@
-"""Between the server and the log: batches, the matching thread, time, and where threads run."""
+"""Between the server and the log: batches, the matching thread, time, and thread placement."""

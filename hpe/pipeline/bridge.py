@@ -2,11 +2,12 @@
 
 Owns every crossing between the Trio loop and the matching, WAL and recovery threads; the only
 module that knows both. Each class says which side may call which method. Guarantees: a hosted
-thread that dies brings its nursery down and one that is asked to stop finishes first; nothing
-handed over is stranded; idle costs nothing. Relies on CPython: appending to and popping from
-the two ends of a deque, reading and writing one attribute and `SimpleQueue.put` are atomic
-under the GIL. Trio objects are never touched from a thread except through `run_sync_soon` and
-`trio.from_thread`: a memory channel used from a thread loses its parked receiver for good.
+thread that dies brings down its nursery, and one that is asked to stop finishes its work first;
+nothing that was handed over is stranded; an idle bridge costs nothing. Relies on CPython: appending
+to and popping from the two ends of a deque, reading and writing one attribute and
+`SimpleQueue.put` are atomic under the GIL. Trio objects are never touched from a thread except
+through `run_sync_soon` and `trio.from_thread`: a memory channel used from a thread loses its parked
+receiver for good.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ ThreadPlace = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 class Interruptible(Protocol[Result_co]):
-    """A blocking function that looks at `stop` every now and then."""
+    """A blocking function that checks `stop` regularly."""
 
     def __call__(self, *, stop: Callable[[], bool]) -> Result_co:
-        """Work; return or raise soon after `stop()` became true."""
+        """Do the work; return or raise soon after `stop()` became true."""
 
 
 class _Host:
-    """One long-lived thread: its body, and whether anybody asked it to end."""
+    """One long-lived thread: its body, and whether it was asked to end."""
 
     def __init__(self, name: str, body: Callable[[], None], place: ThreadPlace) -> None:
         self._name = name
@@ -52,7 +53,7 @@ class _Host:
         """
 
         def begin(native_id: int) -> bool:
-            # In this task. `started` does nothing under a pending cancellation: then nobody
+            # In this task. Under a pending cancellation `started` does nothing: then nothing
             # will ever ask the thread to stop, so it must not begin.
             if trio.current_effective_deadline() == -float("inf"):
                 return False
@@ -65,7 +66,7 @@ class _Host:
                     self._body()
 
         # Its own limiter: a resident thread must not hold one of the shared tokens forever.
-        # Never abandoned: what it accepted has to be finished.
+        # Never abandoned: it has to finish what it accepted.
         await trio.to_thread.run_sync(
             thread,
             thread_name=self._name,
@@ -73,8 +74,8 @@ class _Host:
             limiter=trio.CapacityLimiter(1),
         )
         if not self.stopping:
-            await trio.lowlevel.checkpoint()  # a cancelled start is no fault of the thread
-            raise InvariantViolation(f"thread {self._name} ended although nobody stopped it")
+            await trio.lowlevel.checkpoint()  # a canceled start is not the thread's fault
+            raise InvariantViolation(f"thread {self._name} ended without being asked to")
 
 
 @contextlib.asynccontextmanager
@@ -86,13 +87,13 @@ async def hosted_thread(
 ) -> AsyncIterator[int]:
     """Run `body` in a thread of its own for as long as the context is open.
 
-    Leaving calls `stop` (which must make `body` finish what it has and return; it may be called
-    when the thread is already gone) and waits for the thread, whatever the reason for leaving
-    is. An exception in the thread, or its unasked end, cancels the context and comes out of it.
+    Leaving the context for any reason calls `stop` (which must make `body` finish its work and
+    return; the thread may already be gone) and waits for the thread. An exception in the thread,
+    or an end without `stop`, cancels the context and is raised from it.
 
     Args:
-        name: of the thread, as `ps -L` and statistics show it (15 characters).
-        body: blocking; called in the thread once.
+        name: the thread's name, as `ps -L` and statistics show it (15 characters).
+        body: blocking; called once in the thread.
         stop: called in the Trio loop; must not block.
         place: entered by the thread before it reports that it is live (pinning).
 
@@ -111,8 +112,8 @@ async def hosted_thread(
 async def run_interruptible(name: str, work: Interruptible[T]) -> T:
     """Run one long blocking job in a thread; cancellation asks it to stop and waits for it.
 
-    Cancellation: raised once the job returned, and in place of whatever it raised then. A job
-    that succeeded all the same gives its result, so that nothing it opened is lost.
+    Cancellation: raised once the job has returned, in place of any exception of its own. A job
+    that succeeds anyway returns its result, so that nothing it opened is lost.
     """
     stopping = False
 
@@ -127,7 +128,7 @@ async def run_interruptible(name: str, work: Interruptible[T]) -> T:
         try:
             return work(stop=lambda: stopping), None
         except Exception as error:
-            return None, error  # raised again below, outside the nursery, which would wrap it
+            return None, error  # raised below, outside the nursery, which would wrap it
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
@@ -145,19 +146,19 @@ async def run_interruptible(name: str, work: Interruptible[T]) -> T:
 
 
 class Outbox(Generic[T]):
-    """Items from one thread to one Trio task, with one wake-up for all that is waiting.
+    """Items from one thread to one Trio task, with one wake-up for all waiting items.
 
-    Created in the Trio loop. Its bound is that of the producer: credits limit what can be in
-    the pipeline, and every item here carries some of it.
+    Created in the Trio loop. Its bound is the producer's: credits limit what can be in the
+    pipeline, and every item here carries some of it.
     """
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()  # appended by the thread, popped by Trio
-        # True from ringing until the Trio side looks: set by the thread, cleared by Trio. An own
-        # flag because run_sync_soon(idempotent=True) still pays a lock and a send per call.
+        # True from the ring until Trio looks: set by the thread, cleared by Trio. A separate
+        # flag, because run_sync_soon(idempotent=True) still costs a lock and a send per call.
         self._rung = False
         self._token = trio.lowlevel.current_trio_token()
-        # Capacity 1: any number of rings before the next look are one.
+        # Capacity 1: any number of rings before the next look count as one.
         self._bell_in, self._bell_out = trio.open_memory_channel[None](1)
 
     def put(self, item: T) -> None:
@@ -168,19 +169,19 @@ class Outbox(Generic[T]):
             self._token.run_sync_soon(self._ring)
 
     def _ring(self) -> None:
-        # An exception here would be TrioInternalError and the end of the process.
+        # An exception here would become TrioInternalError and end the process.
         with contextlib.suppress(trio.WouldBlock, trio.BrokenResourceError):
             self._bell_in.send_nowait(None)
 
     async def take(self) -> list[T]:
         """Wait for items and return all that are there. Thread: Trio, one task."""
         await self._bell_out.receive()
-        # Cleared before draining: an item put during the drain rings again, so none is stranded.
+        # Cleared before draining: an item put during the drain rings again.
         self._rung = False
         return self.take_nowait()
 
     def take_nowait(self) -> list[T]:
-        """Return all that is there, possibly nothing. Thread: Trio."""
+        """Return all waiting items, possibly none. Thread: Trio."""
         items: list[T] = []
         while self._items:
             items.append(self._items.popleft())
@@ -190,12 +191,12 @@ class Outbox(Generic[T]):
 class Slots:
     """How many batches the Trio side may have outstanding at a thread.
 
-    The thread rings only when the Trio side said that it waits: an idle or unsaturated service
+    The thread rings only if the Trio side said that it waits, so an idle or unsaturated service
     pays nothing for this. Created in the Trio loop.
 
     Args:
-        count: batches outstanding at most.
-        wake: called in the Trio loop when a slot came free; must not raise.
+        count: maximum number of outstanding batches.
+        wake: called in the Trio loop when a slot is freed; must not raise.
     """
 
     def __init__(self, count: int, wake: Callable[[], None]) -> None:
@@ -208,14 +209,14 @@ class Slots:
 
     @property
     def outstanding(self) -> int:
-        """Batches handed over and not yet freed."""
+        """The number of batches handed over and not yet freed."""
         return self._taken - self._freed
 
     def take(self) -> bool:
-        """Take a slot if there is one, else have `wake` called when there is. Thread: Trio."""
+        """Take a slot and return True, or have `wake` called when one is freed. Thread: Trio."""
         if self.outstanding >= self._count:
             self._wanted = True
-            # Looked at again after raising the flag: a slot freed in between rang nobody.
+            # Checked again after setting the flag: a slot freed in between rang no bell.
             if self.outstanding >= self._count:
                 return False
         self._taken += 1

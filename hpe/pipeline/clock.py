@@ -1,10 +1,10 @@
-"""Batch time: what the machine's clocks say, and what is made of it.
+"""Batch time: derived from the machine's clocks.
 
 Owns the only reading of clocks that outcomes depend on, `read_clocks`, which is all that tests
-replace. A Clock is made in the Trio loop; `stamp`, `wait_ns` and `steady_ns` are called by the
-matching thread, `renew` and the figures by the Trio loop. Guarantees: times rise; a wall clock
+replace. A Clock is made in the Trio loop; the matching thread calls `stamp`, `wait_ns` and
+`steady_ns`, the Trio loop calls `renew` and the figures. Guarantees: times increase; a wall clock
 that is set back, or was wrong once, stops no timer: while logged time is ahead of it, logged time
-runs at half pace; one that jumps ahead moves nothing until an operator says that it is right.
+runs at half pace; one that jumps ahead has no effect until an operator confirms it.
 Relies on CPython: reading and writing one attribute is atomic. Rules: docs/architecture.md, "Time".
 """
 
@@ -21,26 +21,26 @@ SECOND_NS: Final = 1_000_000_000
 DAY_NS: Final = 86_400 * SECOND_NS
 
 JUMP_NS_MAX: Final = 3_600 * SECOND_NS
-"""How far the wall clock may run ahead of the time since the machine's start; corrections by NTP
-are seconds, daylight saving is none."""
+"""How far the wall clock may run ahead of the time since the machine's start: corrections by NTP
+are seconds, and daylight saving time does not change this clock."""
 
 IDLE_NS_MAX: Final = 400 * DAY_NS
-"""A log that nobody wrote to for longer is rarer than a clock that is wrong by years."""
+"""A log that was not written to for longer is rarer than a clock that is wrong by years."""
 
 WALL_NS_MIN: Final = 1_577_836_800 * SECOND_NS
 WALL_NS_MAX: Final = 2**62
-"""2020-01-01, before which nobody had this program, and 2116-02-20: there is as much room again in
-what a signed 64-bit integer can say, for whatever is added."""
+"""2020-01-01, before this program existed, and 2116-02-20, half of the range of a signed 64-bit
+integer, which leaves room for whatever is added."""
 
 AHEAD_NS_MAX: Final = SECOND_NS
-"""By how much the log may be ahead of the clock before that is said."""
+"""How far the log may be ahead of the clock before it is reported."""
 
 
 class Reading(NamedTuple):
-    """The clocks of one moment, in nanoseconds.
+    """The clocks at one moment, in nanoseconds.
 
-    `wall_ns` is since the epoch and can be set; `steady_ns` only runs; `boot_ns` only runs, and in
-    a machine that sleeps, too.
+    `wall_ns` is since the epoch and can be set; `steady_ns` is monotonic; `boot_ns` is monotonic
+    and also runs while the machine is suspended.
     """
 
     wall_ns: int
@@ -49,7 +49,7 @@ class Reading(NamedTuple):
 
 
 def read_clocks() -> Reading:
-    """Read the machine's clocks together."""
+    """Return the machine's clocks, read together."""
     steady_ns = time.monotonic_ns()
     boot_ns = time.clock_gettime_ns(_BOOT) if _BOOT is not None else steady_ns
     return Reading(time.time_ns(), steady_ns, boot_ns)
@@ -63,8 +63,8 @@ class Clock:
 
     Args:
         last_ns: newest time of the log, 0 for an empty one.
-        accept: take a clock that is far ahead of the log.
-        read: gives the machine's clocks.
+        accept: accept a clock that is far ahead of the log.
+        read: returns the machine's clocks.
 
     Raises:
         ConfigError: the wall clock cannot be right.
@@ -83,7 +83,7 @@ class Clock:
     # --- the matching thread ------------------------------------------------------------------
 
     def stamp(self) -> int:
-        """Return the time of a batch that is made now, above every time before."""
+        """Return the time of a batch that is made now, above every earlier time."""
         reading = self._read()
         self._last_ns = self._time_ns(reading)
         self._steady_ns = reading.steady_ns
@@ -98,7 +98,7 @@ class Clock:
         return min(due_ns - self._wall_ns(reading), 2 * (due_ns - self._last_ns) - passed_ns)
 
     def steady_ns(self) -> int:
-        """Return what only runs: good for durations."""
+        """Return the monotonic time, for durations."""
         return self._read().steady_ns
 
     def _time_ns(self, reading: Reading) -> int:
@@ -113,11 +113,11 @@ class Clock:
     # --- the Trio loop ------------------------------------------------------------------------
 
     def ahead_ns(self) -> int:
-        """Return by how much the log's time is ahead of the wall clock, 0 when it is not."""
+        """Return how far the log's time is ahead of the wall clock, 0 if it is not."""
         return max(0, self._last_ns - self._wall_ns(self._read()))
 
     def jump_ns(self) -> int:
-        """Return by how much the wall clock jumped ahead and is not believed, 0 when it is."""
+        """Return how far the wall clock jumped ahead without being accepted, 0 if it did not."""
         return self._jump_ns(self._read())
 
     def _jump_ns(self, reading: Reading) -> int:
@@ -125,11 +125,11 @@ class Clock:
         return jump_ns if jump_ns > JUMP_NS_MAX else 0
 
     def renew(self) -> int:
-        """Believe the wall clock as it is now; return by how much it had jumped.
+        """Accept the wall clock as it is now; return how far it had jumped.
 
         Raises:
-            ConfigError: it cannot be right, or is so far ahead that a start has to accept it; what
-                was believed before goes on.
+            ConfigError: it cannot be right, or is so far ahead that only a start may accept it;
+                nothing changes.
         """
         reading = self._read()
         jump_ns = self._jump_ns(reading)
@@ -155,14 +155,14 @@ def _check(wall_ns: int, last_ns: int, accept: bool) -> None:
 
 
 def describe(time_ns: int) -> str:
-    """Return a time as a person reads it."""
+    """Return a time in readable form."""
     seconds = time_ns // SECOND_NS
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError):  # no calendar goes so far
+    except (OverflowError, ValueError):  # beyond the calendar's range
         return f"{seconds} s since 1970"
 
 
 def describe_span(span_ns: int) -> str:
-    """Return a span of time as a person reads it."""
+    """Return a span of time in readable form."""
     return str(timedelta(seconds=span_ns // SECOND_NS))

@@ -1,12 +1,12 @@
-"""Settings for the whole process of a service: the garbage collector and the switch interval.
+"""Settings of the whole process of a service: the garbage collector and the switch interval.
 
 Owns both while a service has the process for itself (`hpe serve`, or an engine that is told so);
-entered and left in the Trio loop. A collection holds the GIL, so all threads stand still for it.
-Guarantees: whatever several engines set is restored when the last of them ends, in whatever order
-they end; everything that recovery built is frozen (never walked again), nothing that outlived a
-young collection is walked, and while there is traffic no collection has more to walk than what
-MOST_OFTEN_S brought. Hence a cycle that lives longer than that is not freed: the core's objects
-have no cycles, and what lives long (connections, timers) breaks its own when it ends.
+entered and left in the Trio loop. A collection holds the GIL, so it stops all threads.
+Guarantees: whatever several engines set is restored when the last of them ends, in any order;
+everything that recovery built is frozen (never walked again), nothing that outlived a young
+collection is walked, and under traffic no collection walks more than what MOST_OFTEN_S brought.
+Hence a cycle that lives longer than that is never freed: the core's objects have no cycles, and
+long-lived objects (connections, timers) break their own when they end.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from contextlib import contextmanager
 from typing import Final
 
 YOUNG_OBJECTS_MAX: Final = 2_000
-"""Allocations less frees since the last collection before the interpreter collects by itself.
-Alone it bounds nothing: while as many old objects go as new ones come it never fires, and then
-walks them all; with it alone collections of 4 to 9 ms were seen among connections that come and
-go."""
+"""Allocations minus frees since the last collection at which the interpreter collects by itself.
+By itself this bounds nothing: while as many old objects go as new ones come it never fires, and
+then it walks them all; alone, it led to collections of 4 to 9 ms while connections came and
+went."""
 
 MOST_OFTEN_S: Final = 0.01
-"""A collection of what so little time brings takes 0.1 ms."""
+"""Collecting what such a short time brings takes 0.1 ms."""
 
 NEVER: Final = 2**31 - 1
 
 SWITCH_INTERVAL_S: Final = 0.0005
-"""How long a thread may keep the GIL when another wants it. With Python's 5 ms a finished sync
-got back to the WAL thread after 6.3 ms beside a busy matcher, with this after 0.8 ms."""
+"""How long a thread may keep the GIL when another wants it. With Python's 5 ms, a finished sync
+got back to the WAL thread after 6.3 ms beside a busy matcher; with this value, after 0.8 ms."""
 
 
 class _Setting:
     """A setting of the process that several may hold: set by the first, restored by the last.
 
     Args:
-        change: changes it and returns what restores it.
+        change: changes it and returns a function that restores it.
     """
 
     def __init__(self, change: Callable[[], Callable[[], None]]) -> None:
         self._change = change
         self._restore: Callable[[], None] | None = None
         self._holders = 0
-        self._lock = threading.Lock()  # there may be a Trio loop in each of several threads
+        self._lock = threading.Lock()  # several threads may each run a Trio loop
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold it."""
+        """Hold the setting while the context is open."""
         with self._lock:
             if self._restore is None:
                 self._restore = self._change()
@@ -70,7 +70,7 @@ def _collect_young_objects_only() -> Callable[[], None]:
 
     def restore() -> None:
         gc.set_threshold(*thresholds)
-        if not frozen:  # else the program around froze for itself, and what is whose is not known
+        if not frozen:  # otherwise the host program froze objects, and they cannot be told apart
             gc.unfreeze()
 
     return restore
@@ -87,13 +87,13 @@ _SWITCH_INTERVAL: Final = _Setting(_switch_sooner)
 
 
 class Collector:
-    """Collects young objects now and then; `tick` is called with every delivery."""
+    """Collects young objects regularly; `tick` is called with every delivery."""
 
     def __init__(self) -> None:
         self._collected_s = float("-inf")
 
     def tick(self, now_s: float) -> None:
-        """Collect, unless that was done a moment ago."""
+        """Collect, unless a collection was done a moment ago."""
         if now_s - self._collected_s >= MOST_OFTEN_S:
             self._collected_s = now_s
             gc.collect(0)
@@ -101,7 +101,7 @@ class Collector:
 
 @contextmanager
 def quiet_collector() -> Iterator[Collector]:
-    """Keep older objects from being collected, those that are there included."""
+    """Keep older objects from being collected, including the existing ones."""
     with _COLLECTOR.held():
         gc.collect()
         gc.freeze()
@@ -110,6 +110,6 @@ def quiet_collector() -> Iterator[Collector]:
 
 @contextmanager
 def switching_sooner() -> Iterator[None]:
-    """Make threads hand the GIL over sooner."""
+    """Make threads hand over the GIL sooner."""
     with _SWITCH_INTERVAL.held():
         yield

@@ -1,13 +1,13 @@
-"""Where the threads run: pinning, SCHED_FIFO, and a choice of CPUs that knows NUMA and SMT.
+"""Where the threads run: pinning, SCHED_FIFO, and a choice of CPUs that respects NUMA and SMT.
 
 Owns the decision (`plan_realtime`, a pure function of settings and machine) and its application
 (`Realtime.applied`, entered by each thread for itself). Guarantees: a refusal by the system is a
 warning that says what the operator must grant, never an error; the matcher becomes SCHED_FIFO
-only after the Trio thread and the WAL thread have left its CPU; leaving restores what was.
+only after the Trio thread and the WAL thread have left its CPU; leaving restores the old settings.
 Relies on Linux: affinity and policy belong to a thread, and 0 means the calling one. No Trio.
 
-Why the caution: a SCHED_FIFO thread is never preempted by ordinary ones. With the reference core
-it holds the GIL while it works; on two CPUs that gave the Trio thread pauses of 86-139 ms.
+The reason for the caution: ordinary threads never preempt a SCHED_FIFO thread. With the reference
+core it holds the GIL while it works; on two CPUs that gave the Trio thread pauses of 86-139 ms.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CoreName = Literal["python", "compiled"]
 
 
 class ThreadRole(Enum):
-    """The threads of the service that have a place."""
+    """The threads of the service that are placed."""
 
     TRIO = "trio"
     WAL = "wal"
@@ -54,7 +54,7 @@ class Machine(NamedTuple):
     siblings_of: dict[int, frozenset[int]]
 
     def node(self, cpu: int) -> int:
-        """Return the NUMA node, 0 where the system does not say."""
+        """Return the NUMA node of a CPU, 0 if the system does not say."""
         return self.node_of.get(cpu, 0)
 
     def share_core(self, one: int, other: int) -> bool:
@@ -63,7 +63,7 @@ class Machine(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The chosen placement. `matcher_cpu` None: nothing. `away`: CPUs for the other threads."""
+    """The chosen placement. `matcher_cpu` None: nothing is pinned. `away`: for other threads."""
 
     summary: str
     matcher_cpu: int | None = None
@@ -74,10 +74,10 @@ class Plan(NamedTuple):
 
 
 class Scheduler(Protocol):
-    """The system calls, about the calling thread. Every method may raise OSError."""
+    """System calls about the calling thread. Every method may raise OSError."""
 
     def state(self) -> ThreadState:
-        """Read affinity and scheduling."""
+        """Return affinity and scheduling."""
 
     def set_affinity(self, cpus: frozenset[int]) -> None:
         """Allow only these CPUs."""
@@ -93,7 +93,7 @@ class LinuxScheduler:
     """The real system calls."""
 
     def state(self) -> ThreadState:
-        """Read affinity and scheduling."""
+        """Return affinity and scheduling."""
         return ThreadState(
             frozenset(os.sched_getaffinity(0)),
             os.sched_getscheduler(0),
@@ -114,7 +114,7 @@ class LinuxScheduler:
 
 
 def read_system_file(path: str) -> str:
-    """Return a file of /sys, empty where there is none (containers and old kernels hide some)."""
+    """Return a file of /sys, "" if it is missing (containers and old kernels hide some)."""
     try:
         return Path(path).read_text(encoding="ascii")
     except OSError:
@@ -122,7 +122,7 @@ def read_system_file(path: str) -> str:
 
 
 def parse_cpu_list(text: str) -> frozenset[int]:
-    """Read the kernel's list form: "0-3,8" is {0, 1, 2, 3, 8}. What is no list is empty."""
+    """Return the set in the kernel's list form: "0-3,8" is {0, 1, 2, 3, 8}; {} if malformed."""
     cpus: set[int] = set()
     for part in text.strip().split(","):
         first, _, last = part.partition("-")
@@ -135,11 +135,11 @@ def parse_cpu_list(text: str) -> frozenset[int]:
 def read_machine(
     usable: frozenset[int], read_text: Callable[[str], str] = read_system_file
 ) -> Machine:
-    """Look up node and siblings of every usable CPU.
+    """Return the node and siblings of every usable CPU.
 
     Args:
         usable: what `sched_getaffinity` allows, before anything was pinned.
-        read_text: gives the text of a file under /sys, "" when absent.
+        read_text: returns the text of a file under /sys, "" if it is missing.
     """
     nodes = "/sys/devices/system/node"
     node_of = {
@@ -159,11 +159,11 @@ def read_machine(
 def plan_realtime(
     setting: Setting, core: CoreName, wanted: tuple[int, int], priority: int, machine: Machine
 ) -> Plan:
-    """Decide; a pure function.
+    """Decide the placement; a pure function.
 
     Args:
         setting: `off` never, `on` wherever it can work, `auto` where it is known to help.
-        core: which core serves; the reference core holds the GIL while it works.
+        core: the core that serves; the reference core holds the GIL while it works.
         wanted: configured CPU of the matcher and of the WAL thread, -1 to choose.
         priority: SCHED_FIFO priority of the matcher, 1-99.
         machine: the CPUs.
@@ -212,7 +212,7 @@ def _choose_cpus(wanted: tuple[int, int], machine: Machine) -> tuple[int, int | 
 
 
 def _choose_matcher(machine: Machine, wal_cpu: int | None) -> int:
-    """Take the last CPU of the fullest node: low numbers get most interrupts and other work."""
+    """Return the last CPU of the fullest node: low ones get most interrupts and other work."""
     candidates = machine.usable
     if wal_cpu is not None:
         beside = frozenset(
@@ -228,7 +228,7 @@ def _choose_matcher(machine: Machine, wal_cpu: int | None) -> int:
 
 
 def _choose_wal(machine: Machine, matcher_cpu: int) -> int | None:
-    """Take a CPU of the same node but another core; None leaves the WAL thread unpinned."""
+    """Return a CPU of the same node but another core; None leaves the WAL thread unpinned."""
     return max(
         (
             cpu
@@ -241,12 +241,12 @@ def _choose_wal(machine: Machine, matcher_cpu: int) -> int | None:
 
 
 class Realtime:
-    """One plan being applied by the threads of one service.
+    """One plan, applied by the threads of one service.
 
     Each thread enters `applied(role)` for itself before it reports that it is live: the Trio
     thread first (threads that it starts later inherit its CPUs), then the WAL thread, then the
-    matcher. `done` and `warnings` are appended to by those threads one after the other and read
-    by the Trio thread once all are live.
+    matcher. These threads append to `done` and `warnings` one after the other, and the Trio thread
+    reads both once all are live.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
@@ -264,7 +264,7 @@ class Realtime:
 
     @contextmanager
     def applied(self, role: ThreadRole) -> Iterator[None]:
-        """Place the calling thread; on leaving, give it back what it had.
+        """Place the calling thread; on leaving, restore its settings.
 
         Restoring matters because Trio keeps its worker threads for other jobs.
         """

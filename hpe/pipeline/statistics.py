@@ -1,8 +1,8 @@
 """Figures about the running service: threads, queues, connections, positions.
 
 Owns the sampling of what the operating system counts per thread; used in the Trio loop. The
-figures are for people and dashboards (server_info `details`), nothing decides by them.
-Guarantee: a thread that is gone or hidden leaves its figures out, never an error. Relies on
+figures are for people and dashboards (server_info `details`); no decision depends on them.
+Guarantee: a thread that is gone or hidden has no figures, but causes no error. Relies on
 psutil and, for context switches, on Linux showing a thread like a process.
 """
 

@@ -1,8 +1,8 @@
-"""What an operator has to hear about while the service runs: its clock, and its disk.
+"""Log what an operator must know while the service runs: about its clock, and about its disk.
 
-Owns when that is logged; used in the Trio loop. Guarantee: what lasts is logged once a minute, not
-once a second. Relies on the clock and the log's inbox for the facts. Rules: docs/operations.md,
-"Clock and disk".
+Owns when that is logged; used in the Trio loop. Guarantee: a lasting condition is logged once a
+minute, not once a second. Relies on the clock and the log's inbox for the facts. Rules:
+docs/operations.md, "Clock and disk".
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ STALL_S: Final = 1.0
 
 
 class Waiting(Protocol):
-    """The log's inbox as it is seen here."""
+    """The log's inbox, as seen here."""
 
     bytes_peak: int
     waits: int
 
     @property
     def bytes(self) -> int:
-        """Return how much waits."""
+        """Return how many bytes wait."""
 
     def unsynced_s(self) -> float:
-        """Return how old the oldest of it is."""
+        """Return the age of the oldest item."""
 
 
 class Watch:
-    """Looks at clock and disk once a second.
+    """Checks clock and disk once a second.
 
     Args:
-        clock: of the service.
+        clock: the service's clock.
         log_inbox: what waits for the disk.
     """
 
@@ -55,7 +55,7 @@ class Watch:
         self._said_s: dict[str, float] = {}
 
     async def serve(self) -> None:
-        """Look until cancelled."""
+        """Check until canceled."""
         async for _ in trio_util.periodic(LOOK_S):
             self.look(trio.current_time())
 
@@ -117,7 +117,7 @@ class Watch:
         }
 
     def _due(self, what: str, now_s: float) -> bool:
-        """True if what lasts is due to be logged again; notes that it was."""
+        """True if a lasting condition is due to be logged again; notes that it was."""
         if now_s - self._said_s.get(what, float("-inf")) < SAID_AGAIN_S:
             return False
         self._said_s[what] = now_s

@@ -120,7 +120,7 @@ async def under_attack(
         log = canary.stop()
         print(log.describe())
         assert log.faults == []
-        assert "fault of this side" not in service.errors()
+        assert "fault of the server" not in service.errors()
         in_time(log.worst_s(), REPLY_S_MAX, "a reply")
 
 

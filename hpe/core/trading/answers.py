@@ -1,4 +1,4 @@
-"""Answers that are made in more than one place: refusals, recalls, and order responses.
+"""Answers that several modules make: refusals, recalled responses, and order responses.
 
 Part of the deterministic core. A refusal or a recalled response is not logged.
 """
@@ -51,16 +51,16 @@ CommandResponse = (
     | UncrossResponse
     | SetFeesResponse
 )
-"""What answers a command that was executed."""
+"""The response to a command that was executed."""
 
 REJECT_REASON_MAX: Final = 100
-"""Above are the reasons for which an order that was accepted was taken off."""
+"""Higher reasons say why an accepted order was canceled."""
 
 LASTING_REASONS: Final[dict[type[Request], int]] = {
     SubmitOrder: 0,
     CancelOrder: int(CancelReason.REQUESTED),
 }
-"""Reason of those that are most of all responses, and tell of something that lasts."""
+"""The reason for which responses of the most frequent kinds report a lasting effect."""
 
 _OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder
 
@@ -72,11 +72,11 @@ _ORDER_RESPONSES: Final[dict[type[Request], type[OrderResponse]]] = {
 
 
 def changed_nothing(response: CommandResponse) -> bool:
-    """True if a command that was executed changed nothing that lasts.
+    """True if an executed command changed nothing that lasts.
 
-    That is: it was rejected, its order ended at once without a fill, it was a mass cancel of
-    nothing, or a replace that changed nothing. How often resolving creates an instrument is
-    bounded otherwise, so it counts always.
+    That is: it was rejected, its order ended at once without a fill, or it was a mass cancel of
+    nothing or a replace that changed nothing. Creating instruments by resolving is bounded
+    elsewhere, so it always counts as a change.
     """
     reason, kind = response.reason, type(response)
     if 0 < reason <= REJECT_REASON_MAX:
@@ -91,7 +91,7 @@ def changed_nothing(response: CommandResponse) -> bool:
 
 
 def order_rejected(context: Context, command: _OrderCommand, no: No) -> OrderResponse:
-    """Answer no: nothing was changed."""
+    """Return a rejection, which changes nothing."""
     reason, flags = told(no)
     return _ORDER_RESPONSES[type(command)](
         command.request_id, flags, context.sequence, reason, context.time_ns,
@@ -102,7 +102,7 @@ def order_rejected(context: Context, command: _OrderCommand, no: No) -> OrderRes
 def order_response(
     context: Context, command: _OrderCommand, book: OrderBook, order: Order, fills: list[Fill]
 ) -> OrderResponse:
-    """Answer with the order as it is now and the fills of this command."""
+    """Return a response with the order as it is now and the fills of this command."""
     count = len(fills)
     return _ORDER_RESPONSES[type(command)](
         command.request_id, 0, context.sequence, order.reason, context.time_ns, order.status(),
@@ -112,9 +112,9 @@ def order_response(
 
 
 def not_executed(session: Session, request_id: int, body: bytes, admit: int, full: bool) -> bytes:
-    """Answer a command that is not executed now: it was before, or it is refused.
+    """Return the answer to a command that is not executed now: a repeat, or a refused one.
 
-    What was executed is never answered with a refusal, which would say that it was not.
+    A command that was executed is never refused: that would say that it was not executed.
     """
     if request_id <= session.last_request_id:
         return _recalled(session, request_id, body)
@@ -124,7 +124,7 @@ def not_executed(session: Session, request_id: int, body: bytes, admit: int, ful
 
 
 def _recalled(session: Session, request_id: int, body: bytes) -> bytes:
-    """Answer a request id that was used or passed over before."""
+    """Return the answer to a request id that was already used or skipped."""
     recalled = session.recall(request_id, len(body), crc32(body))
     if isinstance(recalled, ErrorCode):
         return error_body(request_id, recalled)

@@ -1,7 +1,7 @@
 """Call auctions: the one price at which a collected book trades most, and who trades there.
 
-Part of the deterministic core. The price is a pure function of the book. Filling goes in
-price-time order of both sides and changes quantities and queues; money is the executor's.
+Part of the deterministic core. The price is a pure function of the book. Filling follows the
+price-time order of both sides and changes quantities and queues; executor.py moves the money.
 Source of the rule: protocol.md, "Call auctions".
 """
 
@@ -19,7 +19,7 @@ from hpe.protocol.enums import InstrumentStatus
 
 
 class Clearing(NamedTuple):
-    """Price in ticks, volume and signed surplus in lots; all 0 when nothing crosses."""
+    """Price in ticks, volume and signed surplus in lots; all 0 if nothing crosses."""
 
     price: int
     volume: int
@@ -30,12 +30,12 @@ NO_CLEARING: Final = Clearing(0, 0, 0)
 
 
 def clearing(book: OrderBook) -> Clearing:
-    """Find the price of an uncross.
+    """Return the price of an uncross.
 
-    Candidates are the limit prices present. Of those with most volume, then least |surplus|: the
-    highest where the surpluses sum to more bids, the lowest where to more asks, else the middle.
+    Candidates are the limit prices in the book. Of those with most volume, then least |surplus|:
+    the highest if their surpluses sum to more bids, the lowest if to more asks, else the middle.
     Only prices from the best ask to the best bid can have volume. Cost: O(n log n) of these. While
-    an uncross goes on it is its price, and the volume that is left.
+    an uncross is unfinished, return its price and remaining volume.
     """
     if book.work is not None and book.work.uncrossing is not None:
         price, volume_left, surplus, _ = book.work.uncrossing
@@ -48,7 +48,7 @@ def clearing(book: OrderBook) -> Clearing:
     demand, supply = _lots(book.bids, ask, dead_ns), _lots(book.asks, bid, dead_ns)
     candidates = sorted({*demand, *supply})
     bids_at_or_above, asks_at_or_below = sum(demand.values()), 0
-    best: list[tuple[int, int]] = []  # price and surplus of those of equal volume and |surplus|
+    best: list[tuple[int, int]] = []  # price and surplus of those with equal volume and |surplus|
     volume_max = surplus_min = 0
     for price in candidates:
         asks_at_or_below += supply.get(price, 0)
@@ -66,14 +66,14 @@ def clearing(book: OrderBook) -> Clearing:
 
 
 def _best(ladder: Ladder, dead_ns: int) -> int:
-    """Return the best price of a side at which an order lives, 0 for none."""
+    """Return the best price of a side with a living order, 0 for none."""
     if dead_ns:
         return next((order.price for order in ladder.living(0, dead_ns)), 0)
     return ladder.best.price if ladder.best is not None else 0
 
 
 def _lots(ladder: Ladder, price: int, dead_ns: int) -> dict[int, int]:
-    """Sum the lots of each price that a limit reaches, hidden ones too, without the dead."""
+    """Return the lots at each price within a limit, hidden ones included, without dead orders."""
     if not dead_ns:
         return {lv.price: lv.quantity + lv.hidden for lv in ladder.levels_within(price)}
     lots: dict[int, int] = {}
@@ -83,9 +83,9 @@ def _lots(ladder: Ladder, price: int, dead_ns: int) -> dict[int, int]:
 
 
 def crossing_levels(book: OrderBook) -> int:
-    """Count the price levels that finding a clearing looks through; 0 where it is known.
+    """Return the number of price levels that computing a clearing reads; 0 if it is known.
 
-    While orders are dead it looks through every order. Cost: far less than finding it.
+    While orders are dead, this reads every order. Cost: far less than computing it.
     """
     bid, ask = book.bids.best, book.asks.best
     in_call = book.status is InstrumentStatus.CALL_AUCTION
@@ -98,12 +98,12 @@ def crossing_levels(book: OrderBook) -> int:
 
 
 def is_too_deep(book: OrderBook, limits: Limits) -> bool:
-    """True if finding a clearing alone costs more than the queries of one batch may."""
+    """True if computing a clearing alone costs more than the queries of one batch may."""
     return clearing_effort(crossing_levels(book)) > limits.query_effort
 
 
 def _chosen(best: list[tuple[int, int]]) -> int:
-    """Choose a price among candidates of equal volume and surplus, by market pressure."""
+    """Return the price among candidates of equal volume and surplus, by market pressure."""
     sign, lowest, highest = pressure([surplus for _, surplus in best]), best[0][0], best[-1][0]
     if sign > 0:
         return highest
@@ -113,7 +113,7 @@ def _chosen(best: list[tuple[int, int]]) -> int:
 
 
 def fill_auction(book: OrderBook, price: int, volume: int, fills_max: int) -> list[AuctionFill]:
-    """Trade a volume at one price, in so many fills at most; filled orders leave."""
+    """Trade a volume at one price, in at most this many fills; filled orders leave the book."""
     fills: list[AuctionFill] = []
     while volume and len(fills) < fills_max:
         bid, ask = book.bids.best, book.asks.best
@@ -132,7 +132,7 @@ def fill_auction(book: OrderBook, price: int, volume: int, fills_max: int) -> li
 
 
 def _take(book: OrderBook, order: Order, quantity: int) -> None:
-    """Take a fill off an order's whole leaves; what an iceberg has left shows a new slice."""
+    """Apply a fill to an order's whole leaves; an iceberg then shows a new slice of the rest."""
     order.cum += quantity
     leaves, ladder = order.leaves - quantity, book.side(order.side)
     if leaves:

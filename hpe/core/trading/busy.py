@@ -1,9 +1,9 @@
-"""Which commands an instrument cannot take now, because something of it is unfinished.
+"""Which commands an instrument cannot execute now, because it has unfinished work.
 
-Part of the deterministic core. Such a command is refused as `busy`, before anything of it is
-executed: it is not logged, and can be sent again. Cancels pass while stops stand in line, and so
-does a change of the market's status; while an uncross is in parts nothing does. Source:
-protocol.md, "Unfinished work" and "Holds and due times".
+Part of the deterministic core. Such a command is refused as `busy` before any part of it is
+executed: it is not logged, and can be sent again. Cancels and changes of the market's status pass
+while stops wait in line; while an uncross is done in parts, nothing passes. Source: protocol.md,
+"Unfinished work" and "Holds and due times".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco
 
 
 class Busy:
-    """Knows what of one exchange is unfinished."""
+    """Knows what is unfinished on one exchange."""
 
     def __init__(self, exchange: ExchangeState) -> None:
         self._books = exchange.books
@@ -74,7 +74,7 @@ class Busy:
         book = self._books.get(request.instrument)
         self_trade = request.self_trade or (book.instrument.self_trade if book is not None else 0)
         if not request.quantity and self_trade == SelfTrade.DECREMENT:
-            self_trade = SelfTrade.CANCEL_TAKER  # a budget has no lots to take off
+            self_trade = SelfTrade.CANCEL_TAKER  # a budget has no lots to cancel
         lots, owner = request.quantity or INT_MAX, request.user or user
         search = Search(request.price, lots, owner, self_trade)
         return self._passes_many(request.instrument, request.side, search)
@@ -85,10 +85,10 @@ class Busy:
         return self._passes_many(request.instrument, request.side, Search(request.price, 1))
 
     def _passes_many(self, instrument: int, side: Side, search: Search) -> bool:
-        """True if an order would come to more dead ones than a command may.
+        """True if an order would meet more dead orders than a command may.
 
-        What finding that cost is charged to the command, or, when it is refused and so will not be
-        in the log, apart: with as much as fills a batch nobody looks any more.
+        The cost of finding out is charged to the command. If it is refused, and so is not logged,
+        it is charged separately: once that is as much as fills a batch, no search is made.
         """
         book = self._books.get(instrument)
         dead_ns = book.dead_ns() if book is not None else 0

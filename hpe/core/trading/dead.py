@@ -1,8 +1,8 @@
-"""How many dead orders stand before the living ones that an order would trade with.
+"""The number of dead orders ahead of the living ones that an order would trade with.
 
-Part of the deterministic core; pure functions of a book. Dead are orders whose time has come and
-whose turn to end has not: nobody trades with them, but a match that comes to them ends them, and
-how many one command ends has a bound. Source: protocol.md, "Holds and due times".
+Part of the deterministic core; pure functions of a book. Dead orders are those whose time has come
+and whose timer has not acted yet: nobody trades with them, but a match that meets them ends them,
+and one command may end only so many. Source: protocol.md, "Holds and due times".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hpe.protocol.limits import INT_MAX
 class Search(NamedTuple):
     """How far an order would go: to `lots` within a price (0: any), and past whose own orders.
 
-    With `self_trade` NONE nobody's are its own.
+    With `self_trade` NONE, no order counts as its own.
     """
 
     price: int
@@ -31,7 +31,7 @@ class Search(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """What a search for dead orders came to: how many of them, and what it cost in rows."""
+    """The result of a search for dead orders: how many there are, and what it cost in rows."""
 
     dead: int
     rows: int
@@ -41,7 +41,7 @@ _NONE: Final = Passed(0, 0)
 
 
 def dead_before(book: OrderBook, order: Order, limits: Limits) -> Passed:
-    """Count the dead that an order would come to before it is filled, or gives up."""
+    """Count the dead orders that an order would meet before it is filled or gives up."""
     dead_ns = book.dead_ns()
     if not dead_ns or book.status is not InstrumentStatus.TRADING:
         return _NONE
@@ -55,17 +55,17 @@ def dead_before(book: OrderBook, order: Order, limits: Limits) -> Passed:
 
 
 def count_dead(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> Passed:
-    """Count the dead that come before what a search is for, in the order of a match.
+    """Count the dead orders ahead of what a search is for, in the order of a match.
 
-    Where there are more than `limits.dead`, not all of them are counted. Cost: as many orders, and
-    `limits.fills`, as a match gives up behind so many.
+    If there are more than `limits.dead`, not all of them are counted. Cost: as many orders, plus
+    `limits.fills`, because a match gives up after that many.
     """
     dead, living = _count(ladder, search, dead_ns, limits)
     return Passed(dead, rows_passed(dead + living))
 
 
 def _count(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> tuple[int, int]:
-    """Count the dead and the living that a search passes."""
+    """Count the dead and the living orders that a search passes."""
     count, lots, room = 0, search.lots, limits.fills
     careful = search.self_trade != SelfTrade.NONE
     for level in ladder.levels_within(search.price):
@@ -86,5 +86,5 @@ def _count(ladder: Ladder, search: Search, dead_ns: int, limits: Limits) -> tupl
                 lots -= order.leaves
             elif search.self_trade != SelfTrade.CANCEL_MAKER:
                 return count, limits.fills - room
-        lots -= hidden  # slices stand behind all that were there
+        lots -= hidden  # slices come after all orders that were there
     return count, limits.fills - room

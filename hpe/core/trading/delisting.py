@@ -1,9 +1,9 @@
-"""Delisting: taking assets and instruments that nothing uses out of the list.
+"""Delisting: removing assets and instruments that nothing uses.
 
-Part of the deterministic core. Every reject is tested in the order in which protocol.md lists it
-and changes nothing. What is gone leaves no id behind that something could still name: an
-instrument stays while an order of it is open or an ended one or a fill is kept, an asset while a
-pair needs it or there is money of it.
+Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
+rejected command changes nothing. Nothing may still refer to the id of what is removed: an
+instrument stays while it has an open order, or an ended order or a fill that is kept; an asset
+stays while a pair needs it or anyone has money of it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _NONE: Final = RejectReason.NONE
 
 
 class Delisting:
-    """Takes listings of one exchange away."""
+    """Removes listings of one exchange."""
 
     def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
 
     def delist_asset(self, context: Context, command: DelistAsset) -> DelistAssetResponse:
-        """Take an asset away, and the accounts that have nothing of it. Cost: all users."""
+        """Remove an asset and its accounts, which must be empty. Cost: all users."""
         exchange, reason = self._exchange, _NONE
         listings, balances = exchange.listings, exchange.balances
         asset = listings.assets.get(command.asset)
@@ -50,7 +50,7 @@ class Delisting:
         return DelistAssetResponse(command.request_id, 0, context.sequence, reason)
 
     def delist_instrument(self, context: Context, command: DelistInstrument) -> DelistAssetResponse:
-        """Take an instrument and its book away. Cost: the kept ended orders and fills."""
+        """Remove an instrument and its book. Cost: the kept ended orders and fills."""
         exchange, reason = self._exchange, _NONE
         book = exchange.books.get(command.instrument)
         if book is None:
@@ -58,7 +58,7 @@ class Delisting:
         elif self._is_used(book):
             reason = RejectReason.IN_USE
         else:
-            exchange.market.calls.keep_call(book)  # nothing of it may end by itself
+            exchange.market.calls.keep_call(book)  # remove the timer of its call
             exchange.market.turns.forget(book)
             del exchange.books[command.instrument]
             exchange.listings.remove_instrument(book.instrument)

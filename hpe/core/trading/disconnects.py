@@ -1,9 +1,9 @@
 """Cancel on disconnect: the orders of a lost session end when its grace has passed.
 
-Part of the deterministic core. An entry among the timers names a session and the newest order that
-ends; it stays, due since its time, until all of them have ended, one order at a time, the oldest
-first, out of the bound that its kind has in each body. A client that comes back after that time
-stops nothing, and what it submits then is newer. Source: protocol.md, "Cancel on disconnect".
+Part of the deterministic core. A timer entry names a session and the newest order that ends. Once
+it is due it stays so until all of these orders have ended, one at a time, oldest first, within the
+bound of its kind in each body. A client that comes back after that time stops nothing, and the
+orders that it then submits are newer. Source: protocol.md, "Cancel on disconnect".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GONE = CancelReason.DISCONNECTED
 
 
 class Disconnects:
-    """Sessions whose orders are to end, or end; each with its entries, the earliest first."""
+    """Sessions whose orders are ending or will end; each with its entries, earliest first."""
 
     def __init__(self, exchange: ExchangeState, act: Callable[[TimerEntry], None]) -> None:
         self._act = act  # counts an entry against the bounds before it acts
@@ -30,7 +30,7 @@ class Disconnects:
         self._entries: dict[int, list[TimerEntry]] = {}
 
     def lost(self, context: Context, session_id: int, grace_ns: int) -> None:
-        """Start the grace of a session's orders; without one they begin to end at once."""
+        """Start the grace of a session's orders; without grace they begin to end at once."""
         theirs = self._orders.by_session.get(session_id)
         if not theirs:
             return
@@ -41,27 +41,27 @@ class Disconnects:
             self.end_now(context, session_id)
 
     def restore(self, entry: TimerEntry) -> None:
-        """File an entry."""
+        """Add an entry from a dump."""
         self._entries.setdefault(entry.due[2], []).append(entry)
         self._timers.add(*entry)
 
     def is_ending(self, session_id: int) -> bool:
-        """True if orders of a session end, or will when its grace has passed."""
+        """True if orders of a session are ending, or will end when its grace is over."""
         return session_id in self._entries
 
     def back(self, context: Context, session_id: int) -> None:
-        """Keep the orders of a session that is back, unless its time had come before."""
+        """Keep the orders of a session that is back, unless its time came before."""
         theirs = self._entries.get(session_id)
         if theirs is not None and theirs[-1].due[0] > context.time_ns:
             self._forget(theirs[-1])
 
     def left_for_good(self, session_id: int) -> None:
-        """Make the orders of a session ordinary ones, but for those whose end has begun."""
+        """Make the orders of a session ordinary ones, except those that have begun to end."""
         if session_id not in self._entries:
             self._orders.by_session.pop(session_id, None)
 
     def end_now(self, context: Context, session_id: int) -> None:
-        """Cancel what is due of one session, as far as the bound goes; others wait for theirs."""
+        """Cancel what is due of one session, within the bound; other sessions wait."""
         timers = self._timers
         while timers.room[ENDING] > 0 and (theirs := self._entries.get(session_id)):
             entry = theirs[0]
@@ -70,14 +70,14 @@ class Disconnects:
             self._act(entry)
 
     def act(self, entry: TimerEntry) -> None:
-        """Cancel the oldest order of an entry, and take the entry out behind the last.
+        """Cancel the oldest order of an entry; remove the entry after the last one.
 
-        One whose next order is of an instrument that is passed over waits there for its turn.
+        If its next order is of an instrument that is passed over, the entry waits there.
         """
         session_id, newest = entry.due[2:]
         theirs = self._orders.by_session.get(session_id)
         order = next(iter(theirs.values())) if theirs else None
-        if order is None or order.order_id > newest:  # they ended otherwise
+        if order is None or order.order_id > newest:  # the others ended otherwise
             self._forget(entry)
             return
         instrument = order.instrument_id
@@ -93,7 +93,7 @@ class Disconnects:
             self._forget(entry)
 
     def _move(self, entry: TimerEntry, instrument: int) -> None:
-        """Keep an entry under the instrument for which it waits."""
+        """Move an entry to the instrument that it waits for."""
         theirs = self._entries[entry.due[2]]
         self._timers.remove(*entry)
         moved = theirs[theirs.index(entry)] = TimerEntry(entry.due, instrument)

@@ -1,10 +1,10 @@
 """The money side of orders: reserve on acceptance, settle on trade, release on end.
 
-Part of the deterministic core. Nothing else moves `reserved`, except that accepting and canceling
-an order, the two hottest paths, do in line (entry.py) what `reserve` and `release` do here.
-A limit buy reserves its notional at the limit and the worst fee on it, a sell its base, an order
-with a budget the budget; a fill below the limit gives the difference back at once. Fees go to
-the house, rebates come from it, within the trade. Source: protocol.md, "Fees and reservations".
+Part of the deterministic core. Nothing else changes `reserved`, except that accepting and canceling
+an order, the two hottest paths, do inline (entry.py) what `reserve` and `release` do here.
+A limit buy reserves its notional at the limit plus the worst fee, a sell its base, an order with a
+budget the budget; a fill below the limit gives back the difference at once. Fees go to the house
+and rebates come from it, within the trade. Source: protocol.md, "Fees and reservations".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hpe.core.trading.orders import Order
 from hpe.protocol.enums import Side
 
 _BUDGET: Final = Reserve.BUDGET
-_BUY: Final = Side.BUY  # a global is read in a fraction of the time of an enum's attribute
+_BUY: Final = Side.BUY  # reading a global is much faster than reading an enum's attribute
 
 
 class AuctionFill(msgspec.Struct, gc=False):
@@ -51,7 +51,7 @@ class Executor:
         """Set what an order reserves, taking the difference from available or giving it back.
 
         Returns:
-            False when it is not available; nothing has changed then.
+            False if it is not available; nothing has changed then.
         """
         account = order.paying
         more = amount - order.reserved
@@ -65,13 +65,13 @@ class Executor:
         return True
 
     def requirement(self, instrument: Instrument, order: Order, price: int, leaves: int) -> int:
-        """Return what an order with this limit and these leaves reserves, in atoms it pays with."""
+        """Return what an order with this limit and these leaves reserves, in the atoms it pays."""
         if order.side is not _BUY:
             return base_atoms(leaves, instrument.base_atoms_per_lot)
         if order.kind.reserves is _BUDGET:
             assert order.terms is not None
             return order.terms.budget
-        assert price, "the matcher finds what a market buy costs"
+        assert price, "the matcher computes what a market buy costs"
         needed = notional(price, leaves, instrument.quote_atoms_per_tick)
         if order.rates.worst:
             return needed + worst_fee(needed, order.rates.worst, order.fee_rest)
@@ -80,7 +80,7 @@ class Executor:
     def pair_requirement(
         self, instrument: Instrument, order: Order, price: int, leaves: int
     ) -> int:
-        """Return what an order needs together with the other leg of its pair: the larger need."""
+        """Return what an order needs together with its pair's other leg: the larger need."""
         needed = self.requirement(instrument, order, price, leaves)
         partner = order.partner
         if partner is None:
@@ -97,14 +97,14 @@ class Executor:
         order.reserved = 0
 
     def settle(self, instrument: Instrument, taker: Order, fills: list[Fill]) -> None:
-        """Move base and quote between the two sides of each trade, out of what they reserved."""
+        """Move base and quote between the two sides of each trade, from what they reserved."""
         quote_atoms_per_tick, lot = instrument.quote_atoms_per_tick, instrument.base_atoms_per_lot
         quote_sum = base_sum = fee_sum = house = 0
         buying, taker_rate = taker.side is _BUY, taker.rates.taker
         for fill in fills:
             maker = fill.maker
-            quote = fill.quantity * fill.price * quote_atoms_per_tick  # notional() in line
-            base = fill.quantity * lot  # base_atoms()
+            quote = fill.quantity * fill.price * quote_atoms_per_tick  # notional(), inline
+            base = fill.quantity * lot  # base_atoms(), inline
             maker.quote_total += quote
             quote_sum += quote
             base_sum += base
@@ -148,13 +148,13 @@ class Executor:
         self.reserve(buy, self.requirement(instrument, buy, buy.price, fill.buy_leaves))
 
     def _charge(self, order: Order, notional: int, rate_ppm: int) -> int:
-        """Charge an order for one fill; returns the atoms, negative for a rebate."""
+        """Charge an order for one fill; return the atoms, negative for a rebate."""
         fee, order.fee_rest = charge(notional, rate_ppm, order.fee_rest)
         order.fee_total += fee
         return fee
 
     def _exchange(self, order: Order, paid: int, received: int) -> None:
-        """Pay out of what an order reserves and credit what it gets."""
+        """Pay from what an order reserves and credit what it receives."""
         paying, receiving = order.paying, order.receiving
         if not paying.touched:
             self._touch(paying)

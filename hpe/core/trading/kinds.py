@@ -1,6 +1,6 @@
 """The kinds of orders: one table of what each of them needs and may do.
 
-Part of the deterministic core. A kind is an order's type, whether its time in force lets it stay,
+Part of the deterministic core. A kind is an order's type, whether its time in force lets it rest,
 and whether it spends a budget; a combination that is not in the table is invalid. Everything that
 depends on the kind of an order reads this table.
 """
@@ -20,23 +20,23 @@ class Reserve(enum.Enum):
     """Nothing: there are only sells."""
 
     NOTIONAL = enum.auto()
-    """Its notional at the limit, and the worst fee."""
+    """The notional at the limit, and the worst fee."""
 
     COST = enum.auto()
-    """What it costs now, fee included."""
+    """The present cost, fee included."""
 
     BUDGET = enum.auto()
-    """Its budget: there are only buys, which have no quantity."""
+    """The budget: there are only buys, which have no quantity."""
 
 
 class Kind(NamedTuple):
     """What orders of one kind need and may do.
 
-    `waits`: it is a stop, which waits for its trigger. `needs_price`: it has a limit, all others
-    have none. `may_rest`: what does not trade at once stays in the book. `in_call`: a call accepts
-    it, if it is neither post-only nor has a minimum quantity. `quantity`, `price`, `trigger`: a
-    replace may change that, the trigger while it waits and does not trail; it may change the end of
-    a gtd order wherever it may change the quantity.
+    `waits`: it is a stop, which waits for its trigger. `needs_price`: it must have a limit; others
+    must not. `may_rest`: what does not trade at once stays in the book. `in_call`: a call accepts
+    it, unless it is post-only or has a minimum quantity. `quantity`, `price`, `trigger`: a
+    replace may change this field; the trigger only while the stop waits and does not trail, the end
+    of a gtd order wherever it may change the quantity.
     """
 
     waits: bool
@@ -50,7 +50,7 @@ class Kind(NamedTuple):
 
 
 RESTING: Final = (TimeInForce.GTC, TimeInForce.GTD)
-"""Times in force with which what does not trade at once stays."""
+"""Times in force with which the part that does not trade at once rests."""
 
 _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET
@@ -61,7 +61,7 @@ _COST: Final = Reserve.COST
 _BUDGET: Final = Reserve.BUDGET
 _BASE: Final = Reserve.BASE
 
-# type, whether it stays, whether it has a budget:
+# type, whether it rests, whether it has a budget:
 #     waits  price  rest   call   reserves   | a replace changes quantity, price, trigger
 KINDS: Final = {
     (_LIMIT, True, False): Kind(False, True, True, True, _NOTIONAL, True, True, False),
@@ -85,11 +85,11 @@ _BY_FIELDS: Final = {
     for time_in_force in TimeInForce
     if stays is (time_in_force in RESTING)
 }
-"""The same by every time in force, as it is looked up for most orders that trade."""
+"""The same table by every time in force, for the look-up of most orders that trade."""
 
 
 def kind_of(order_type: OrderType, time_in_force: TimeInForce, budget: int) -> Kind | None:
-    """Return the kind of an order, None if there is none like it."""
+    """Return the kind of an order, None if its combination is invalid."""
     return _BY_FIELDS.get((order_type, time_in_force, budget > 0))
 
 

@@ -1,9 +1,9 @@
 """Price-time priority: which resting orders an incoming order trades with, and at what price.
 
-Part of the deterministic core. The matcher changes quantities and queues; money is the
-executor's. It is the one place where priority lives: best price first, within a price oldest
-first, every trade at the resting (maker) order's price. The limit (with the band in it) and the
-self-trade policy are values that it is given.
+Part of the deterministic core. The matcher changes quantities and queues; executor.py moves the
+money. It is the only place that knows priority: best price first, within a price oldest first,
+every trade at the resting (maker) order's price. The limit (which includes the band) and the
+self-trade policy are parameters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CANCEL_MAKER: Final = int(SelfTrade.CANCEL_MAKER)
 _CANCEL_TAKER: Final = int(SelfTrade.CANCEL_TAKER)
 _DECREMENT: Final = int(SelfTrade.DECREMENT)
 _GOES_ON: Final = (_CANCEL_MAKER, _DECREMENT)
-"""The policies with which an aggressor goes on behind a match that they prevent."""
+"""The policies with which an aggressor continues after a match that they prevent."""
 
 _NOTHING: Final[list[Prevented]] = []
 _NOBODY: Final[list[Reached]] = []
@@ -35,8 +35,8 @@ _NOBODY: Final[list[Reached]] = []
 class Fill(msgspec.Struct, gc=False):
     """One trade of the aggressor with one maker: price in ticks, quantity in lots.
 
-    Leaves and cum are those right after this fill; the orders themselves go on changing. The fees,
-    in quote atoms, are the executor's to set.
+    Leaves and cum are those right after this fill, because the orders themselves change further.
+    The executor sets the fees, in quote atoms.
     """
 
     maker: Order
@@ -53,7 +53,7 @@ class Fill(msgspec.Struct, gc=False):
 class Prevented(msgspec.Struct, frozen=True, gc=False):
     """A match of a user with itself that did not happen, and what was canceled for it.
 
-    `fills_before`: how many fills of its order came before it.
+    `fills_before`: the number of its order's fills before it.
     """
 
     maker: Order
@@ -66,7 +66,7 @@ class Prevented(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reached(NamedTuple):
-    """A dead order that a match came to, behind so many fills and prevented matches."""
+    """A dead order that a match met, after so many fills and prevented matches."""
 
     order: Order
     fills_before: int
@@ -84,11 +84,11 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 
 
 class Matched(msgspec.Struct, frozen=True, gc=False):
-    """What became of one aggressor, beside its own leaves and cum.
+    """The result of matching one aggressor, apart from its own leaves and cum.
 
-    `prevented` are the matches that its self-trade policy prevented, `reached` the dead that were
-    taken out of the book. `barred`: it ended at a prevented match; `exhausted`: it met all that it
-    may; `spent`: it used up its budget.
+    `prevented` are the matches that its self-trade policy prevented, `reached` the dead orders that
+    were removed from the book. `barred`: it ended at a prevented match; `exhausted`: it met as many
+    orders as it may; `spent`: it used up its budget.
     """
 
     fills: list[Fill]
@@ -100,9 +100,9 @@ class Matched(msgspec.Struct, frozen=True, gc=False):
 
 
 class Matcher:
-    """Matches one aggressor at a time against its book; it keeps nothing of it.
+    """Matches one aggressor at a time against its book; keeps no state of it.
 
-    Each of the walks ends after `fills_max` fills at most; all is charged to `effort`.
+    Each walk ends after at most `fills_max` fills; all of it is charged to `effort`.
     """
 
     def __init__(self, effort: Effort, fills_max: int = DEFAULT_LIMITS.fills) -> None:
@@ -112,13 +112,14 @@ class Matcher:
     def match(self, book: OrderBook, aggressor: Order, limit: int | None) -> Matched:
         """Trade as much of the aggressor as the limit and its bound of fills allow.
 
-        A limit of 0 is none, with None nothing trades. Makers that are filled leave the book; the
-        aggressor is not in the book and its remainder is the caller's to rest or cancel. One with a
-        budget buys the lots that it pays for, taker fee included, and has no leaves then.
+        A limit of 0 means none; with None nothing trades. Filled makers leave the book. The
+        aggressor is not in the book, and the caller rests or cancels its remainder. An aggressor
+        with a budget buys the lots that the budget pays for, taker fee included, and has no leaves
+        then.
 
         Returns:
-            The fills in the order in which they happened, and why they are no more; leaves and cum
-            are updated.
+            The fills in the order in which they happened, and why there are no more; leaves and
+            cum are updated.
 
         Cost: O(fills), plus O(log levels) per level that is used up.
         """
@@ -171,7 +172,7 @@ class Matcher:
                 budget.spend(price, quantity)
                 leaves = INT_MAX
         while dead_ns and leaves and not barred and ladder.crosses(aggressor.price):
-            # Dead ones that are next in turn, also beyond the band: none stands in the way.
+            # Remove dead orders that are next, even beyond the band, so that none is in the way.
             maker = self.next_maker(ladder)
             if not maker.is_dead(dead_ns):
                 break
@@ -190,7 +191,7 @@ class Matcher:
         return ladder.best.head
 
     def _reach(self, ladder: Ladder, found: Reached, reached: list[Reached]) -> None:
-        """Take an order whose time has come out of the book; the caller ends it."""
+        """Remove an order whose time has come from the book; the caller ends it."""
         ladder.remove(found.order)
         reached.append(found)
         self._effort.charge(REACHED)
@@ -202,15 +203,15 @@ class Matcher:
     # --- what would trade, without trading ----------------------------------------------------
 
     def fillable(self, book: OrderBook, order: Order, limit: int | None, quantity: int) -> bool:
-        """True if so much of an order would trade at once within a limit (0: none)."""
+        """True if this much of an order would trade at once within a limit (0: none)."""
         walk = self._walk(book, order, limit, order.leaves)
         return sum(part.quantity for part in walk.parts()) >= quantity
 
     def cost(self, book: OrderBook, order: Order, limit: int | None, ticks_lots_max: int) -> int:
-        """Sum price x quantity (ticks x lots) of what an order would trade now, or a little more.
+        """Return price x quantity (ticks x lots) of what an order would trade now, or a bit more.
 
-        More where the bound of fills ends it among hidden lots. Stops once the sum is above
-        `ticks_lots_max`: more than that cannot be paid anyway.
+        It is more if the bound of fills ends it among hidden lots. Stops once the sum exceeds
+        `ticks_lots_max`, because more than that cannot be paid anyway.
         """
         total = 0
         for part in self._walk(book, order, limit, order.leaves, upward=True).parts():
@@ -226,7 +227,7 @@ class Matcher:
         best: Level | Order | None = ladder.best
         if dead_ns:
             best = next(ladder.living(0, dead_ns), None)
-        lots_max = budget.lots(best.price) + 1 if best is not None else 1  # one to be refused
+        lots_max = budget.lots(best.price) + 1 if best is not None else 1  # one too many
         price = 0
         for price, part, own_last, beyond in self._walk(book, order, limit, lots_max).parts():
             if beyond:
@@ -248,8 +249,8 @@ class Matcher:
 class Part(NamedTuple):
     """What an order would trade at one price.
 
-    `own_last`: the last that it came to there was an order of its own user. `beyond`: it came to
-    this price and trades nothing there or after it; the price is 0 where there is no more.
+    `own_last`: the last order that it met there belongs to its own user. `beyond`: it reached this
+    price and trades nothing there or after it; the price is 0 if there is none.
     """
 
     price: int
@@ -259,9 +260,9 @@ class Part(NamedTuple):
 
 
 class _Share(NamedTuple):
-    """What an order would trade of one level, and how it would go on.
+    """What an order would trade of one level, and how it would continue.
 
-    `is_left`: something of the level is left.
+    `is_left`: part of the level remains.
     """
 
     quantity: int
@@ -272,9 +273,9 @@ class _Share(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """What an order would trade with, level by level, while nothing trades.
+    """What an order would trade with, level by level, without trading.
 
-    `upward`: what icebergs hide counts in any case.
+    `upward`: always count what icebergs hide.
     """
 
     ladder: Ladder
@@ -289,8 +290,8 @@ class Walk(NamedTuple):
     def parts(self) -> Iterator[Part]:
         """Yield what the order would trade, best price first.
 
-        Ends at `fills_max` makers; an iceberg counts once per slice there, and takes
-        with it what it hides only where all slices of its level have room.
+        Ends after `fills_max` makers. An iceberg counts once per slice, and its hidden part is
+        included only if all slices of its level fit.
         """
         limit, dead_ns, leaves, room = self.limit, self.dead_ns, self.leaves, self.fills_max
         ladder, careful = self.ladder, self.order.self_trade != _NONE
@@ -317,8 +318,8 @@ class Walk(NamedTuple):
     def _share_of(self, level: Level, leaves: int, room: int) -> _Share:
         """Return what would trade at one level, order by order.
 
-        First every order's shown lots in their turn, where orders of the same user are met under a
-        self-trade policy; then what icebergs of others show one slice after the other.
+        First come every order's shown lots in queue order, where a self-trade policy applies to
+        orders of the same user; then the slices of others' icebergs, one after the other.
         """
         order, policy = self.order, self.order.self_trade
         traded = hidden = slice_count = 0
@@ -348,7 +349,7 @@ class Walk(NamedTuple):
         part = 0 if is_left else min(hidden, leaves)
         if part:
             own_last = False
-            slice_count = min(slice_count, leaves)  # every fill takes a lot at least
+            slice_count = min(slice_count, leaves)  # every fill takes at least one lot
             is_left = slice_count > room
             if is_left and not self.upward:
                 part = 0
@@ -359,9 +360,9 @@ class Walk(NamedTuple):
 def _prevent(
     ladder: Ladder, aggressor: Order, maker: Order, leaves: int, fills_before: int
 ) -> Prevented:
-    """Let the aggressor's policy act on a match with its own user; return what was canceled.
+    """Apply the aggressor's policy to a match with its own user; return what was canceled.
 
-    Where it ends the aggressor, `taker_canceled` is for the report: the caller ends the order.
+    If the policy ends the aggressor, `taker_canceled` is for the report: the caller ends the order.
     """
     policy, price, maker_canceled = aggressor.self_trade, maker.price, maker.leaves
     if policy == _CANCEL_TAKER:
@@ -372,7 +373,7 @@ def _prevent(
         _cancel_of(ladder, maker, maker_canceled)
     barred, taken = policy not in _GOES_ON, 0
     if barred:
-        taken = leaves if aggressor.quantity else 0  # a budget has no lots that are canceled
+        taken = leaves if aggressor.quantity else 0  # a budget has no lots to cancel
     elif policy == _DECREMENT:
         taken = maker_canceled
         aggressor.canceled += taken
@@ -381,7 +382,7 @@ def _prevent(
 
 
 def _cancel_of(ladder: Ladder, maker: Order, quantity: int) -> None:
-    """Take canceled lots off a resting order, and it out of the book when none are left."""
+    """Cancel lots of a resting order; remove it from the book if none remain."""
     maker.canceled += quantity
     if quantity < maker.leaves:
         ladder.reduce(maker, maker.leaves - quantity)
@@ -391,7 +392,7 @@ def _cancel_of(ladder: Ladder, maker: Order, quantity: int) -> None:
 
 
 def new_budget(book: OrderBook, order: Order, amount: int) -> Budget:
-    """Return the budget of an order that may spend so much."""
+    """Return the budget of an order that may spend this much."""
     return Budget(amount, book.instrument.quote_atoms_per_tick, order.rates.taker)
 
 
@@ -401,7 +402,7 @@ def _budget_of(book: OrderBook, order: Order) -> Budget | None:
 
 
 def _count_leaves(fills: list[Fill], cum: int) -> None:
-    """Set the taker's leaves of each fill, now that it is known how much a budget bought."""
+    """Set the taker's leaves in each fill, once it is known how much a budget bought."""
     for fill in fills:
         fill.taker_leaves = cum - fill.taker_cum
 

@@ -1,4 +1,4 @@
-"""The one state that an order has, and how it moves.
+"""The state of an order, and its legal moves.
 
 Part of the deterministic core; one table. Between two commands no order is arriving.
 """
@@ -10,7 +10,7 @@ from typing import Final
 
 
 class OrderState(IntEnum):
-    """Where an order is: on its way, behind its trigger, in line, in the book, or gone."""
+    """Where an order is: arriving, waiting for its trigger, in line, in the book, or ended."""
 
     ARRIVING = 0
     WAITING = 1
@@ -29,6 +29,6 @@ MOVES: Final = {
     ARRIVING: (WAITING, RESTS, ENDED),
     WAITING: (QUEUED, ENDED),
     QUEUED: (ARRIVING, ENDED),
-    RESTS: (ARRIVING, ENDED),  # arriving: replaced, its place lost
+    RESTS: (ARRIVING, ENDED),  # arriving: it was replaced and lost its place
     ENDED: (),
 }

@@ -1,18 +1,18 @@
 """One instrument's orders: price levels, first-in-first-out queues, best prices, waiting stops.
 
 Part of the deterministic core. A ladder is one side. A dict finds the level of a price, and a
-level links its orders in queue order, so taking one out of the middle is O(1). Prices are kept
-in order in two pieces, because most levels appear and go within a few ticks of the best, where
-many live for one order only:
+level links its orders in queue order, so removing one from the middle is O(1). Prices are kept
+in order in two parts, because most levels appear and disappear within a few ticks of the best,
+where many exist for one order only:
 
-- `_near`, a plain list with the best price last: at that end, appearing and going is an append
-  and a pop, and a bounded shift of pointers elsewhere;
-- `_far`, such lists of all prices worse than those, found by their first prices: O(log n) of a
-  very cheap n, and a bounded shift. (A SortedList does the same for three times the price: amid
-  50,000 levels a plain order then cost 1.6 times that of an empty book, 1.4 now.)
+- `_near`, a plain list with the best price last: at that end, appearing and disappearing is an
+  append and a pop, elsewhere a bounded shift of pointers;
+- `_far`, such lists of all worse prices, found by their first prices: O(log n) of a very small n,
+  and a bounded shift. (A SortedList does the same at three times the cost: among 50,000 levels a
+  plain order then cost 1.6 times as much as in an empty book, now 1.4.)
 
-Cost: add and remove O(1) at a level that stays; at one that appears or goes O(log n) of n levels,
-O(1) at the best; a walk O(levels walked).
+Cost: add and remove O(1) at a level that stays; O(log n) of n levels at one that appears or
+disappears, O(1) at the best; a walk O(levels walked).
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ _CHANGED: Final = BookChange.CHANGED
 _REMOVED: Final = BookChange.REMOVED
 
 NEAR_LEVELS_MAX: Final = 1_024
-"""Prices in one list of a ladder: shifting that many pointers takes 0.1 us. A list that gets longer
-is cut in half."""
+"""Prices in one list of a ladder: shifting this many pointers takes 0.1 us. A longer list is cut in
+half."""
 
 
 class ChangeSink(Protocol):
-    """Where changes of a watched book go."""
+    """Receives the changes of a watched book."""
 
     def append(self, row: BookChangeRow, /) -> None:
-        """Take one more."""
+        """Add one change."""
 
 
 def _nobody() -> None:
-    """Stand for the one who watches while nobody does."""
+    """Do nothing: the book has no subscribers."""
 
 
 class Level(msgspec.Struct, gc=False):
     """All resting orders of one side at one price, oldest first from `head`; never empty.
 
-    `quantity` is the sum of what they show, `hidden` of what icebergs do not, in lots.
+    `quantity` is the sum of the shown lots, `hidden` of the lots that icebergs hide.
     """
 
     price: int
@@ -73,7 +73,7 @@ class Level(msgspec.Struct, gc=False):
     hidden: int = 0
 
     def orders(self) -> Iterator[Order]:
-        """Walk the queue, oldest first."""
+        """Yield the orders in the queue, oldest first."""
         order: Order | None = self.head
         while order is not None:
             yield order
@@ -83,9 +83,9 @@ class Level(msgspec.Struct, gc=False):
 class Ladder:
     """One side of a book, best price first.
 
-    `sign` is +1 for bids and -1 for asks: a rank (price x sign) is higher the better it is.
+    `sign` is +1 for bids and -1 for asks: a higher rank (price x sign) is better.
     `changes` counts every visible change of the side (add, fill, cancel, reduce), `count` its
-    orders. While somebody watches the book, `record` collects the changes, and `notice` is called
+    orders. While the book has subscribers, `record` collects the changes, and `notice` is called
     when only hidden lots changed.
     """
 
@@ -103,10 +103,10 @@ class Ladder:
         self.changes = 0
         self.count = 0
         self._levels: dict[int, Level] = {}  # by price
-        # Ranks, ascending. All of _far are below those of _near, which is empty only with _far.
+        # Ranks, ascending. All of _far are below those of _near; if _near is empty, _far is, too.
         self._near: list[int] = []
         self._far: list[list[int]] = []
-        self._far_firsts: list[int] = []  # the first of each of _far
+        self._far_firsts: list[int] = []  # the first rank of each list in _far
 
     def add(self, order: Order) -> None:
         """Put an order at the end of its price's queue."""
@@ -158,7 +158,7 @@ class Ladder:
         del chunk[half:]
 
     def remove(self, order: Order) -> None:
-        """Take an order out of its queue, with whatever leaves it has."""
+        """Remove an order from its queue, with whatever leaves it has."""
         self.changes += 1
         self.count -= 1
         if self.record is not None:
@@ -187,7 +187,7 @@ class Ladder:
             level.hidden -= hidden
 
     def _drop(self, level: Level) -> None:
-        """Forget a level whose last order goes."""
+        """Remove a level with its last order."""
         levels, near = self._levels, self._near
         del levels[level.price]
         if level is not self.best:
@@ -212,7 +212,7 @@ class Ladder:
         self.best = levels[near[-1] * self.sign] if near else None
 
     def take(self, order: Order, quantity: int) -> None:
-        """Take less than it shows off a resting order, for a fill; it keeps its place."""
+        """Subtract a fill from a resting order that shows more than this; it keeps its place."""
         self.changes += 1
         self._levels[order.price].quantity -= quantity
         order.leaves -= quantity
@@ -224,9 +224,9 @@ class Ladder:
         self.reshow(order, leaves, max(order.hidden - (order.leaves - leaves), 0))
 
     def reshow(self, order: Order, leaves: int, hidden: int) -> None:
-        """Change what a resting order has and hides; it keeps its place.
+        """Change a resting order's leaves and hidden lots; it keeps its place.
 
-        What changes only hidden lots is no change of the book: it would give an iceberg away.
+        A change of hidden lots only is not a change of the book: it would reveal an iceberg.
         """
         level = self._levels[order.price]
         more = leaves - hidden - (order.leaves - order.hidden)
@@ -259,36 +259,36 @@ class Ladder:
         return price == 0 or (best.price - price) * self.sign >= 0
 
     def living(self, price: int, dead_ns: int) -> Iterator[Order]:
-        """Walk the orders that one at this limit (0 for none) would meet, without the dead."""
+        """Yield the living orders that an order at this limit (0 for none) would meet."""
         for level in self.levels_within(price):
             for order in level.orders():
                 if not order.is_dead(dead_ns):
                     yield order
 
     def level_count(self) -> int:
-        """Count the price levels."""
+        """Return the number of price levels."""
         return len(self._levels)
 
     def levels(self) -> Iterator[Level]:
-        """Walk the levels, best first."""
+        """Yield the levels, best first."""
         levels, sign = self._levels, self.sign
         far = chain.from_iterable(map(reversed, reversed(self._far)))
         return (levels[rank * sign] for rank in chain(reversed(self._near), far))
 
     def changed_levels(self, prices: Iterable[int]) -> list[BookLevel]:
-        """Return the levels at these prices as they are now, best first; quantity 0: it is gone."""
+        """Return the present levels at these prices, best first; quantity 0: it is gone."""
         found = (
             (price, self._levels.get(price)) for price in sorted(prices, reverse=self.sign > 0)
         )
         return [(price, lv.quantity, lv.count) if lv else (price, 0, 0) for price, lv in found]
 
     def count_within(self, price: int) -> int:
-        """Count the levels that an opposite order at this limit would reach."""
+        """Return the number of levels that an opposite order at this limit would reach."""
         rank, chunks = price * self.sign, (*self._far, self._near)
         return sum(len(chunk) - bisect_left(chunk, rank) for chunk in chunks)
 
     def levels_within(self, price: int) -> Iterator[Level]:
-        """Walk the levels that an opposite order at this limit (0 for none) would reach."""
+        """Yield the levels that an opposite order at this limit (0 for none) would reach."""
         for level in self.levels():
             if price and (level.price - price) * self.sign < 0:
                 return
@@ -315,7 +315,7 @@ class Ladder:
             self._check_queue(level)
 
     def _check_queue(self, level: Level) -> None:
-        queue = list(islice(level.orders(), level.count + 1))  # also when links form a ring
+        queue = list(islice(level.orders(), level.count + 1))  # stops even if links form a ring
         if len(queue) != level.count or queue[-1] is not level.tail:
             raise InvariantViolation(f"level {level.price}: links and count differ")
         if sum(order.hidden for order in queue) != level.hidden:
@@ -332,8 +332,8 @@ class Ladder:
 class OrderBook:
     """Both sides of one instrument, its stops, its last price, and what may be done with it.
 
-    `plain` is true while nothing but price and time decides about trades: trading, and no band.
-    `work` is what of it is unfinished.
+    `plain` is true while nothing but price and time decides trades: trading, and no band.
+    `work` is its unfinished work.
     """
 
     __slots__ = (
@@ -354,7 +354,7 @@ class OrderBook:
         self.set_status(_TRADING)
 
     def set_status(self, status: InstrumentStatus) -> None:
-        """Set what may be done, or take over a changed instrument."""
+        """Set the status, or apply a changed instrument."""
         self.status = status
         self.plain = status is _TRADING and not self.instrument.band_ppm
         self.notice()
@@ -368,7 +368,7 @@ class OrderBook:
         return band(reference, parts)
 
     def dead_ns(self) -> int:
-        """Return the time up to which its orders are dead, 0 when none of them is."""
+        """Return the time up to which its orders are dead, 0 if none are."""
         timers = self.timers
         return timers.dead_ns(self.instrument.instrument_id) if timers.overdue else 0
 
@@ -382,8 +382,8 @@ class OrderBook:
     def limit_within_band(self, side: Side, price: int) -> int | None:
         """Return the limit that an order at this price (0: none) may trade at now; 0 for none.
 
-        When the best opposite price is outside the band on the near side nothing trades, and it is
-        None: priority is not skipped.
+        If the best opposite price is outside the band on the near side, nothing trades and the
+        limit is None: priority is not skipped.
         """
         if not self.instrument.band_ppm:
             return price
@@ -400,9 +400,9 @@ class OrderBook:
         return None if not dead_ns or any(ladder.living(near, dead_ns)) else limit
 
     def watch(self, record: ChangeSink | None, notice: Callable[[], None] = _nobody) -> None:
-        """Append every visible change of both sides to a record, or cease to.
+        """Append every visible change of both sides to a record, or stop doing so.
 
-        `notice` is called when only hidden lots changed, or what may be done.
+        `notice` is called when only hidden lots or the status changed.
         """
         self.notice = notice
         for ladder in (self.bids, self.asks):
@@ -410,7 +410,7 @@ class OrderBook:
 
     @property
     def sequence(self) -> int:
-        """Count of every change of the book, for market data."""
+        """Number of changes of the book, for market data."""
         return self.bids.changes + self.asks.changes
 
     def side(self, side: Side) -> Ladder:
@@ -427,7 +427,7 @@ class OrderBook:
         return [(level.price, level.quantity, level.count) for level in levels]
 
     def orders(self) -> Iterator[Order]:
-        """Walk all resting orders: bids then asks, best first, oldest first."""
+        """Yield all resting orders: bids then asks, best first, oldest first."""
         for ladder in (self.bids, self.asks):
             for level in ladder.levels():
                 yield from level.orders()

@@ -1,13 +1,13 @@
 """Waiting stops: which fire when a trade happens, in which order.
 
-Part of the deterministic core. Both sides are the same thing seen in a mirror: with rank = price
-for sells and -price for buys, a stop fires when a trade's rank is at or below its trigger's, the
-highest trigger first. A trailing stop's trigger is its peak (the highest rank since it was
-accepted) less its trail. Stops of one peak move together, so they stand in one group, and a trade
-above some groups' peaks makes one group of them, all into the largest.
+Part of the deterministic core. The two sides mirror each other: with rank = price for sells and
+-price for buys, a stop fires when a trade's rank is at or below its trigger's, the highest trigger
+first. A trailing stop's trigger is its peak (the highest rank since it was accepted) minus its
+trail. Stops of one peak move together, so they form one group. A trade above the peaks of some
+groups merges these into the largest of them.
 
-Cost: add and remove O(log n); a trade O(1) when it fires nothing and moves at most the one group
-that follows the price; else O(log n) for every stop that fires or changes its group.
+Cost: add and remove O(log n); a trade O(1) if it fires nothing and moves at most the one group
+that follows the price; otherwise O(log n) for every stop that fires or changes its group.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hpe.protocol.enums import Side
 from hpe.protocol.limits import INT_MAX
 
 Fired = list[StopRow]
-"""Rows (negated rank of the trigger, place, order) of stops that fired; sorted they are in turn."""
+"""Rows (negated rank of the trigger, place, order) of fired stops; sorting gives their turns."""
 
 _BELOW: Final = -INT_MAX - 1
 """Below every rank, as a signed integer of 64 bits: ranks are -INT_MAX .. -1 and 1 .. INT_MAX."""
@@ -34,9 +34,9 @@ _BELOW: Final = -INT_MAX - 1
 class WaitingSide:
     """The stops of one side.
 
-    Groups stand in the order of descending peaks, and trades move the last alone: a new stop's
+    Groups are in the order of descending peaks, and trades move only the last one: a new stop's
     peak is the last price's rank, which is never above that of the last group. `_firsts` has
-    `Trail.first()` of all others. A trade of a rank above `quiet_low` and at or below
+    `Trail.first()` of all other groups. A trade of a rank above `quiet_low` and at or below
     `quiet_high` does nothing.
     """
 
@@ -50,7 +50,7 @@ class WaitingSide:
         self.quiet_low, self.quiet_high = _BELOW, INT_MAX
 
     def add(self, order: Order) -> None:
-        """File a stop at its trigger, `stop_price`."""
+        """Add a stop at its trigger, `stop_price`."""
         terms = order.terms
         assert terms is not None
         rank = terms.stop_price * self.sign
@@ -96,7 +96,7 @@ class WaitingSide:
         self.quiet_low, self.quiet_high = low, high
 
     def remove(self, order: Order) -> None:
-        """Take a waiting stop out."""
+        """Remove a waiting stop."""
         terms = order.terms
         assert terms is not None
         group = terms.group
@@ -111,14 +111,14 @@ class WaitingSide:
         self._bound()
 
     def _leave(self, order: Order, group: Trail) -> None:
-        """Fix the trigger that a trailing stop has when it stops trailing."""
+        """Fix the trigger of a trailing stop that stops trailing."""
         terms = order.terms
         assert terms is not None
         terms.stop_price = (group.peak - terms.trail) * self.sign
         terms.group = None
 
     def _keep(self, group: Trail) -> None:
-        """File a group that was taken out of `_firsts` again, unless it is empty."""
+        """Put a group that was removed from `_firsts` back, unless it is empty."""
         if group.stops:
             self._file(group)
             return
@@ -145,7 +145,7 @@ class WaitingSide:
         return moved
 
     def _merge(self, index: int) -> int:
-        """Make one group of the last ones, from an index on: into the largest, all at once.
+        """Merge the groups from an index on into the largest of them, all at once.
 
         Returns:
             How many stops changed their group.
@@ -168,9 +168,9 @@ class WaitingSide:
         return len(rows)
 
     def reached(self, price: int, room: int) -> Fired:
-        """Take out the stops whose trigger a trade at this price has reached, `room` at most.
+        """Remove the stops whose trigger a trade at this price has reached, at most `room`.
 
-        Where some are left, `quiet_low` is at or above the price's rank afterwards.
+        If some remain, `quiet_low` is at or above the price's rank afterwards.
         """
         bound = -price * self.sign
         fired: Fired = []
@@ -186,7 +186,7 @@ class WaitingSide:
         return fired
 
     def _fired_of(self, group: Trail, bound: int, room: int) -> Fired:
-        """Take out the stops of a group, which is not in `_firsts`, that a trade has reached."""
+        """Remove the stops of a group (not in `_firsts`) that a trade has reached."""
         fired = []
         for trail, place, order in _taken(group.stops, bound + group.peak, room):
             self._leave(order, group)
@@ -195,7 +195,7 @@ class WaitingSide:
         return fired
 
     def orders(self) -> Iterator[Order]:
-        """Walk the waiting stops, in no particular order."""
+        """Yield the waiting stops, in no particular order."""
         for _, _, order in self._fixed:
             yield order
         for group in self._trails:
@@ -229,10 +229,10 @@ class WaitingSide:
 
 
 class Firing:
-    """What a series of trades reached, while it is being taken out.
+    """The stops that a series of trades reached, while they are being removed.
 
-    `side` is the one that is next, 0 for buys, 1 for sells, 2 when all is done; `index` is that of
-    the next of its prices.
+    `side` is the next one, 0 for buys, 1 for sells, 2 when all is done; `index` is the next of its
+    prices.
     """
 
     __slots__ = ("index", "prices", "side")
@@ -244,7 +244,7 @@ class Firing:
 
     @property
     def is_done(self) -> bool:
-        """True if everything that was reached is out."""
+        """True if everything that was reached has been removed."""
         return self.side > 1
 
 
@@ -263,12 +263,12 @@ class Triggers:
         return self.buys if side is Side.BUY else self.sells
 
     def add(self, order: Order) -> None:
-        """File a stop."""
+        """Add a stop."""
         self.side(order.side).add(order)
         self.count += 1
 
     def remove(self, order: Order) -> None:
-        """Take a waiting stop out."""
+        """Remove a waiting stop."""
         self.side(order.side).remove(order)
         self.count -= 1
 
@@ -285,9 +285,9 @@ class Triggers:
         return self.buys.advance(price) + self.sells.advance(price)
 
     def take(self, firing: Firing, room: int) -> tuple[Fired, int]:
-        """Take out what a series of trades reached on its present side, `room` at most.
+        """Remove what a series of trades reached on its present side, at most `room`.
 
-        Each trade moves the trails first. A price that follows itself does nothing the second time.
+        Each trade moves the trails first. A price that repeats has no effect the second time.
 
         Returns:
             (the stops, how many trailing stops changed their group)
@@ -301,7 +301,7 @@ class Triggers:
             if rank <= side.quiet_low:
                 fired += side.reached(price, room - len(fired))
                 if rank <= side.quiet_low:
-                    break  # there are more
+                    break  # more remain
             firing.index += 1
         else:
             firing.side, firing.index = firing.side + 1, 0
@@ -309,7 +309,7 @@ class Triggers:
         return fired, moved
 
     def orders(self) -> Iterator[Order]:
-        """Walk all waiting stops, in no particular order."""
+        """Yield all waiting stops, in no particular order."""
         yield from self.buys.orders()
         yield from self.sells.orders()
 
@@ -332,7 +332,7 @@ def _size(group: Trail) -> int:
 
 
 def _taken(rows: SortedList[Any], bound: int, room: int) -> Fired:
-    """Take rows out whose first element is at most a bound; all at once, as they are many."""
+    """Remove the rows whose first element is at most a bound; all at once, as they are many."""
     count = min(rows.bisect_right((bound, INT_MAX)), room)
     taken: Fired = list(rows.islice(0, count))
     del rows[:count]

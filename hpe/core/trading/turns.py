@@ -1,8 +1,8 @@
-"""Whose turn it is among the instruments that are unfinished.
+"""The turns of instruments that have unfinished work.
 
-Part of the deterministic core. While an instrument is unfinished nothing new may come to its
-market; all others go on. What is unfinished (work.py) has its turn at the beginning of each body,
-one instrument after the other, and together no more than a part of the body. Source: protocol.md,
+Part of the deterministic core. While an instrument is unfinished, no new order may come to its
+market; all other markets continue. Unfinished work (work.py) gets its turns at the beginning of
+each body, one instrument after the other, in at most a part of the body. Source: protocol.md,
 "Unfinished work".
 """
 
@@ -21,7 +21,7 @@ from hpe.errors import InvariantViolation
 class Turns:
     """All unfinished work, and whose turn is next.
 
-    `books` are those that have work. `last_served` is the instrument that had the last `continue`.
+    `books` are those with work. `last_served` is the instrument that had the last `continue`.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class Turns:
 
     @property
     def count(self) -> int:
-        """How many instruments are unfinished."""
+        """The number of unfinished instruments."""
         return len(self._listed)
 
     def of(self, book: OrderBook) -> Work:
-        """Return an instrument's work, made where there was none; `review` forgets it if empty."""
+        """Return an instrument's work, created if necessary; `review` removes it if empty."""
         work = book.work
         if work is None:
             work = book.work = Work()
@@ -43,7 +43,7 @@ class Turns:
         return work
 
     def review(self, book: OrderBook) -> None:
-        """List an instrument, or cease to, after its work or its status changed."""
+        """Add an instrument to the list or remove it, after its work or its status changed."""
         work = book.work
         if work is None:
             return
@@ -59,26 +59,26 @@ class Turns:
             del self.books[instrument_id]
 
     def forget(self, book: OrderBook) -> None:
-        """Drop what is left of an instrument without orders: what trades reached is gone."""
+        """Drop the remaining work of an instrument without orders: the reached trades are gone."""
         if book.work is not None:
             book.work.firings.clear()
             self.review(book)
 
     def next_served(self) -> OrderBook:
-        """Return the unfinished instrument behind the last one served its turn."""
+        """Return the next unfinished instrument after the last one that had its turn."""
         after = self._listed.irange(self.last_served, inclusive=(False, True))
         self.last_served = next(chain(after, self._listed))
         return self.books[self.last_served]
 
     def __iter__(self) -> Iterator[tuple[int, Work]]:
-        """Walk (instrument, its work), ascending."""
+        """Yield (instrument, its work), ascending."""
         for instrument_id in sorted(self.books):
             work = self.books[instrument_id].work
             assert work is not None
             yield instrument_id, work
 
     def check(self) -> None:
-        """Check all work, and that it is kept where there is any and has its turn."""
+        """Check all work, and that exactly the books with work have turns."""
         for instrument_id, work in self:
             work.check()
             book = self.books[instrument_id]

@@ -1,8 +1,8 @@
-"""What is unfinished of one instrument: stops that fired, an uncross in parts.
+"""The unfinished work of one instrument: stops that fired, an uncross in parts.
 
 Part of the deterministic core; kept by the instrument's book (orderbook.py). Stops that were
-reached together stand in lines, in the order of their turns; the oldest line goes first. Taking
-out what a trade reached is itself done in parts, as any number of stops may wait at one price.
+reached together form a line, in the order of their turns; the oldest line goes first. Removing
+what a trade reached is itself done in parts, because any number of stops may wait at one price.
 Source: protocol.md, "Unfinished work".
 """
 
@@ -24,7 +24,7 @@ _GOES_ON: Final = (InstrumentStatus.TRADING, InstrumentStatus.CALL_AUCTION)
 
 
 class UncrossInProgress(NamedTuple):
-    """An uncross that has more fills than one command may have; `surplus` as it began."""
+    """An uncross with more fills than one command may have; `surplus` is as it began."""
 
     price: int
     volume_left: int
@@ -33,11 +33,11 @@ class UncrossInProgress(NamedTuple):
 
 
 class Work:
-    """What is unfinished of one instrument.
+    """The unfinished work of one instrument.
 
-    `lines` are stops whose turn has not come, `queued` how many; `firings` what trades reached
-    that is still being taken out, the first into the last line where `is_open`. `interrupted`
-    is true from the due end of an interruption to its uncross. `listed`: it has its turn.
+    `lines` are stops whose turn has not come, `queued` their number; `firings` are reached stops
+    that are still being removed, the first of them into the last line if `is_open`. `interrupted`
+    is true from the due end of an interruption to its uncross. `listed`: it has turns.
     """
 
     __slots__ = (
@@ -55,18 +55,18 @@ class Work:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing is left."""
+        """True if nothing remains."""
         stops = self.queued or self.firings
         return not (stops or self.interrupted or self.uncrossing is not None)
 
     def goes_on(self, status: InstrumentStatus) -> bool:
-        """True if something can be done now: stops wait while the market is closed."""
+        """True if something can be done now: while the market is closed, stops wait."""
         if self.uncrossing is not None or self.interrupted:
             return True
         return status in _GOES_ON and not self.is_empty
 
     def file(self, rows: list[StopRow], is_last: bool) -> None:
-        """Add stops of one side to the line that is being made; `is_last` closes it."""
+        """Add stops of one side to the line in the making; `is_last` completes it."""
         if not self.is_open and rows:
             self.lines.append(SortedList())
             self.is_open = True
@@ -88,7 +88,7 @@ class Work:
         return lines[0][0][2]
 
     def remove(self, order: Order) -> None:
-        """Take out a stop that has its turn, or ended in its line."""
+        """Remove a stop that has its turn, or ended in its line."""
         terms = order.terms
         assert terms is not None
         assert terms.line is not None
@@ -97,7 +97,7 @@ class Work:
         self.queued -= 1
 
     def restore(self, order: Order, number: int) -> None:
-        """Put a stop into its line, the first being 1; those of lower numbers are there."""
+        """Put a stop into its line, counted from 1; lower lines must exist."""
         if number > len(self.lines):
             self.lines.append(SortedList())
         self.lines[-1].add(row_of(order))
@@ -106,11 +106,11 @@ class Work:
         self.queued += 1
 
     def orders(self) -> Iterator[Order]:
-        """Walk the stops in their lines, in turn."""
+        """Yield the stops in their lines, in order of turns."""
         return (order for line in self.lines for _, _, order in line)
 
     def check(self) -> None:
-        """Check the lines and their count."""
+        """Check the lines and their number of stops."""
         count = 0
         for line in self.lines:
             for row in line:

@@ -1,1 +1,1 @@
-"""Where each output goes: replies, private reports, market data."""
+"""Delivery of each output to its receivers: replies, private reports, market data."""

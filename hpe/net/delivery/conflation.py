@@ -1,15 +1,14 @@
 """Backlogs: the newest updates of one market-data channel, for readers that are behind.
 
-Owns the updates that somebody has not taken yet, once for all readers of a channel: each reader
-has a position only. Used by the topics in the Trio loop; no I/O. Guarantees: a backlog is
-bounded however slow its readers are; a reader that is slightly behind gets the updates as they
-came; one that is far behind gets the newest state (best, status), one merged update (levels), or
-the newest update alone (orders, trades, and levels when too much has changed), by which it sees
-the gap and subscribes again. Relies on being given whole frames in order. Source: protocol.md,
-"Market data".
+Owns the updates that some reader has not taken yet, once for all readers of a channel: a reader has
+only a position. Used by the topics in the Trio loop; no I/O. Guarantees: a backlog is bounded,
+however slow its readers are; a reader that is slightly behind gets the updates unchanged; one that
+is far behind gets the newest state (best, status), one merged update (levels), or only the newest
+update (orders, trades, and levels if too much has changed), which shows it the gap, so it
+subscribes again. Relies on getting whole frames in order. Source: protocol.md, "Market data".
 
-A position is the number that the next update to take begins with: for levels its `first`
-book_sequence, which the merged update begins with too; for the others a count of updates.
+A position is the number with which the next update to take begins: for levels its `first`
+book_sequence, with which the merged update begins too; for other channels a count of updates.
 """
 
 from __future__ import annotations
@@ -30,23 +29,23 @@ from hpe.protocol.market_data import BookLevel, LevelsUpdate
 
 RECENT_BYTES_MAX: Final = 64 * 1024
 RECENT_UPDATES_MAX: Final = 64
-"""Levels updates of one channel that a reader gets as they came; further back they are merged,
-which costs about 0.5 us per level."""
+"""Levels updates of one channel that a reader gets unchanged; older ones are merged, which costs
+about 0.5 us per level."""
 
 KEPT_BYTES_MAX: Final = 256 * 1024
 KEPT_UPDATES_MAX: Final = 1_024
-"""Orders and trades updates of one channel that are kept: further back a reader has a gap, and a
+"""Orders and trades updates of one channel that are kept. A reader further behind has a gap. A
 snapshot of up to 10,000 orders costs more, so more is kept than of levels."""
 
 LEVELS_KEPT_MAX: Final = 4_096
-"""Levels of one channel whose last change is remembered for merging, about 1 MB. When more have
-changed a snapshot, at most 1,000 levels per side, is shorter than the merged update."""
+"""Levels of one channel whose last change is remembered for merging, about 1 MB. If more have
+changed, a snapshot, at most 1,000 levels per side, is shorter than the merged update."""
 
 assert LEVELS_KEPT_MAX <= CHANGES_PER_UPDATE_MAX
 
 
 class Counts:
-    """How often a reader got one update for several, and how often the newest one after a gap."""
+    """How often a reader got one update in place of several, or only the newest after a gap."""
 
     __slots__ = ("dropped", "merged")
 
@@ -56,7 +55,7 @@ class Counts:
 
 
 class TakenFrames(NamedTuple):
-    """Whole frames, and the position behind them."""
+    """Whole frames, and the position after them."""
 
     frames: bytes
     position: int
@@ -71,9 +70,9 @@ class _Update(NamedTuple):
 
 
 class MarketBacklog:
-    """The newest updates, as many as its bounds allow and at least one.
+    """The newest updates: as many as its bounds allow, and at least one.
 
-    `head` is the position of a reader that has everything.
+    `head` is the position of a reader that is up to date.
     """
 
     def __init__(self, counts: Counts, updates_max: int, bytes_max: int) -> None:
@@ -85,7 +84,7 @@ class MarketBacklog:
         self._bytes = 0
 
     def put(self, frames: bytes) -> int:
-        """Take an update in; give its position."""
+        """Add an update; return its position."""
         update = self._update(frames)
         self.head = update.after
         recent = self._recent
@@ -104,7 +103,7 @@ class MarketBacklog:
 
         Args:
             position: from `put` or an earlier `take`.
-            bytes_max: about how much; one update is given even when it is longer.
+            bytes_max: the approximate size; one update is returned even if it is longer.
         """
         recent = self._recent
         if position >= self.head:
@@ -135,17 +134,17 @@ class MarketBacklog:
         return _Update(self.head, self.head + 1, frames)
 
     def _retire(self, update: _Update) -> None:
-        """An update is no more among the recent ones."""
+        """Handle an update that is no longer among the recent ones."""
 
     def _catch_up(self, position: int) -> TakenFrames:
-        """Serve a reader that is further behind than what is kept: it gets the newest update."""
+        """Serve a reader that is behind what is kept: return the newest update."""
         newest = self._recent[-1]
         self._counts.dropped += 1
         return TakenFrames(newest.frames, newest.after)
 
 
 class NewestBacklog(MarketBacklog):
-    """Each update is the whole state: only the newest is ever worth sending."""
+    """A backlog of updates that each contain the whole state: only the newest one is sent."""
 
     def __init__(self, counts: Counts) -> None:
         super().__init__(counts, updates_max=1, bytes_max=0)
@@ -157,7 +156,7 @@ class NewestBacklog(MarketBacklog):
 
 
 class _Range(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=type_number(LevelsUpdate)):
-    """The beginning of a levels update; what follows is skipped."""
+    """The beginning of a levels update; the rest is not decoded."""
 
     request_id: int
     flags: int
@@ -174,14 +173,14 @@ _Place = tuple[Side, int]
 
 
 class LevelsBacklog(MarketBacklog):
-    """Levels are absolute: of the updates that readers are far behind only the outcome is kept."""
+    """A backlog of levels, which are absolute: old updates are merged into their net result."""
 
     def __init__(self, counts: Counts) -> None:
         super().__init__(counts, RECENT_UPDATES_MAX, RECENT_BYTES_MAX)
-        # Of the updates that are not recent any more: each level as the last of them left it, and
-        # that update's last book_sequence; in this order, the longest ago first.
+        # Of the updates that are no longer recent: each level as the last of them left it, and that
+        # update's last book_sequence; in this order, oldest first.
         self._levels: OrderedDict[_Place, tuple[int, BookLevel]] = OrderedDict()
-        self._mergeable_from = 0  # positions below are too far behind
+        self._mergeable_from = 0  # lower positions are too far behind
 
     def clear(self) -> None:
         """Forget the updates: no reader is behind."""
@@ -227,7 +226,7 @@ class LevelsBacklog(MarketBacklog):
 
 
 def backlog_of(channel: int, counts: Counts) -> MarketBacklog:
-    """Make the backlog that suits a channel."""
+    """Return a backlog of the kind that suits a channel."""
     match Channel(channel):
         case Channel.BEST | Channel.STATUS:
             return NewestBacklog(counts)

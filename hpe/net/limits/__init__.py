@@ -1,1 +1,1 @@
-"""Bounds on strangers and clients: credits, rates, places, deadlines, pace."""
+"""Bounds on strangers and clients: credits, rates, places, deadlines, pacing."""

@@ -1,8 +1,8 @@
 """Token buckets: a rate per second, and a burst.
 
-Owns the arithmetic; used in the Trio loop by what limits something, which passes the time in. A
+Owns the arithmetic; used in the Trio loop by code that limits something and passes the time. A
 bucket is one number, the time at which it will be full again (the generic cell rate algorithm): a
-token moves that time `interval` further, and is available as long as it is then at most `capacity`
+token moves that time forward by `interval`, and is available if the time is then at most `capacity`
 ahead of now. No refill has to be computed, and "full" is a comparison.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 
 class Rate:
-    """One kind of tokens: constants of all its buckets.
+    """One kind of token: the constants of all its buckets.
 
-    The capacity has half an interval on top: sums of floats must not cost a burst's last token.
+    The capacity includes an extra half interval: float sums must not cost a burst its last token.
 
     Args:
         per_s: tokens per second.
-        burst: at once; 0 is one second's tokens.
+        burst: tokens available at once; 0 means one second's tokens.
     """
 
     __slots__ = ("capacity_s", "interval_s", "per_s")
@@ -36,7 +36,7 @@ class Bucket:
         self.full_at_s = float("-inf")
 
     def take(self, rate: Rate, now_s: float) -> bool:
-        """Take a token, if there is one."""
+        """Take a token; return False if there is none."""
         full_at_s = max(self.full_at_s, now_s) + rate.interval_s
         if full_at_s - now_s > rate.capacity_s:
             return False
@@ -44,10 +44,10 @@ class Bucket:
         return True
 
     def charge(self, rate: Rate, count: int, now_s: float) -> None:
-        """Take tokens, also those that are not there yet."""
+        """Take tokens, even those that are not available yet."""
         if count:
             self.full_at_s = max(self.full_at_s, now_s) + count * rate.interval_s
 
     def is_overdrawn(self, rate: Rate, now_s: float) -> bool:
-        """True if tokens were taken that are not there yet."""
+        """True if more tokens were taken than are available yet."""
         return self.full_at_s - now_s > rate.capacity_s

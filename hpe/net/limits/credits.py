@@ -1,15 +1,15 @@
-"""Credits: how much of what clients sent may be in memory, unanswered.
+"""Credits: how much unanswered data from clients may be in memory.
 
-Owns the counting, nothing else; used by reader and writer tasks and the dispatcher, all in the Trio
-loop. A reader takes credits before it hands frames over, and they come back when the reply bytes
-were given to the kernel, so a client that sends without reading stops being read. Per connection
-the bound is in frames (its window), over all connections in bytes. A quarter of the bytes is kept
-for connections that have little in flight, so that a flood keeps nobody from a cancel. Replies that
-wait are counted over all connections, too: when there is too much of either, `pressed` is true and
-slow readers are cut. Guarantees: all bounds of what is in flight are exceeded by at most one chunk
-per connection, because a chunk is never split; room wakes one reader that can use it, which wakes
-the next when there is more; counts that contradict themselves end the service, because they are
-everybody's.
+Owns only the counting; used by reader and writer tasks and the dispatcher, all in the Trio loop. A
+reader takes credits before it hands frames over, and they are returned when the reply bytes are
+given to the kernel, so a client that sends without reading is no longer read from. Per connection
+the bound is in frames (its window), over all connections in bytes. A quarter of the bytes is
+reserved for connections that have little in flight, so that a flood cannot keep anybody from
+canceling. Waiting replies are counted over all connections, too: if there is too much of either,
+`pressed` is true and slow readers are cut. Guarantees: the bounds of what is in flight are exceeded
+by at most one chunk per connection, because a chunk is never split; when there is room, one reader
+that can use it wakes up, and wakes the next one if there is more; counts that contradict themselves
+end the service, because everyone depends on them.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ import trio
 from hpe.errors import InvariantViolation
 
 FRAMES_BEFORE_LOGON: Final = 1
-"""A stranger may have one request in flight: hello."""
+"""Before its logon, a connection may have one request in flight: hello."""
 
 FRAMES_MIN: Final = 64
-"""Queries do not count against a session's window; a narrow window must not slow them down."""
+"""Queries do not count against a session's window, so a narrow window must not slow them down."""
 
 LITTLE_BYTES: Final = 16 * 1024
 """In flight on one connection: some hundred cancels, or one chunk of orders."""
 
 
 REPLIES_WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Replies of all connections that may wait before late readers are cut sooner: sixteen of them may
-have all that one may have."""
+"""Replies of all connections that may wait before late readers are cut sooner: the most that
+sixteen of them may have."""
 
 
 class CreditPool:
-    """The bytes of all connections.
+    """The bytes in flight of all connections.
 
-    `bytes_max` is for those that have little in flight, `bytes_shared_max` for the others;
-    `reply_bytes` is what their send queues count in and out.
+    `bytes_max` is for connections that have little in flight, `bytes_shared_max` for the others;
+    send queues add to and subtract from `reply_bytes`.
     """
 
     def __init__(self, bytes_max: int) -> None:
@@ -49,30 +49,30 @@ class CreditPool:
         self.bytes = 0
         self.bytes_peak = 0
         self.reply_bytes = 0
-        # Whose readers wait for room, the longest first: those with little in flight, and others.
+        # Accounts whose readers wait for room, longest first: those with little in flight, others.
         self._little: OrderedDict[CreditAccount, None] = OrderedDict()
         self._others: OrderedDict[CreditAccount, None] = OrderedDict()
 
     @property
     def pressed(self) -> bool:
-        """True if so much is in flight or waiting that others have to be held back."""
+        """True if so much is in flight or waiting that others must be held back."""
         return self.bytes >= self.bytes_shared_max or self.reply_bytes >= REPLIES_WAITING_BYTES_MAX
 
     def take(self, size: int) -> None:
-        """Count bytes in."""
+        """Add bytes."""
         self.bytes += size
         if self.bytes > self.bytes_peak:
             self.bytes_peak = self.bytes
 
     def give_back(self, size: int) -> None:
-        """Count bytes out and wake a reader that waits for room."""
+        """Subtract bytes, and wake a reader that waits for room."""
         self.bytes -= size
         if self.bytes < 0:
             raise InvariantViolation(f"{-self.bytes} bytes more were given back than taken")
         self.wake_next()
 
     def wake_next(self) -> None:
-        """Wake the reader that has waited longest of those that there is room for."""
+        """Wake the longest-waiting reader for which there is room."""
         if self._little and self.bytes < self.bytes_max:
             waiting = self._little
         elif self._others and self.bytes < self.bytes_shared_max:
@@ -84,15 +84,15 @@ class CreditPool:
         account.wake()
 
     def has_room(self, held: int) -> bool:
-        """True if a connection that has this many bytes in flight may take more."""
+        """True if a connection with this many bytes in flight may take more."""
         return self.bytes < (self.bytes_max if held < LITTLE_BYTES else self.bytes_shared_max)
 
     def enter(self, account: CreditAccount) -> None:
-        """Put an account in line to be woken when there is room for it."""
+        """Queue an account to be woken when there is room for it."""
         (self._little if account.bytes < LITTLE_BYTES else self._others)[account] = None
 
     def leave(self, account: CreditAccount) -> None:
-        """Forget that it waits; harmless when it was woken."""
+        """Remove an account from the queue; harmless if it was already woken."""
         self._little.pop(account, None)
         self._others.pop(account, None)
 
@@ -107,7 +107,7 @@ class CreditAccount:
         self.frames = 0
         self.bytes = 0
         self._pool = pool
-        # Made when somebody first waits: most connections never fill their window.
+        # Created when a task first waits: most connections never fill their window.
         self._lot: trio.lowlevel.ParkingLot | None = None
 
     def take(self, frames: int, size: int) -> None:
@@ -118,7 +118,7 @@ class CreditAccount:
 
     @property
     def exhausted(self) -> bool:
-        """True if a bound is reached: `acquire` would wait."""
+        """True if a bound is reached, so that `acquire` would wait."""
         return self.frames >= self.frames_max or not self._pool.has_room(self.bytes)
 
     async def acquire(self, frames: int, size: int) -> None:
@@ -135,7 +135,7 @@ class CreditAccount:
                 await self._wait()
             except trio.Cancelled:
                 pool.leave(self)
-                pool.wake_next()  # what this one was woken for is for the next
+                pool.wake_next()  # this one does not use the room, so wake the next
                 raise
             pool.leave(self)
         self.take(frames, size)
@@ -151,7 +151,7 @@ class CreditAccount:
         self.wake()
 
     def wake(self) -> None:
-        """Wake what waits here, to look again."""
+        """Wake the tasks that wait here, so that they check again."""
         if self._lot:
             self._lot.unpark_all()
 

@@ -1,13 +1,12 @@
-"""Pacing: crowds of strangers come and go while no client's request is under way.
+"""Pacing: crowds of connections come and go while no client's request is under way.
 
 Owns how fast connections are accepted, take the costly steps of their beginning, and end; runs in
-the Trio loop, whose time is everybody's: each such step costs it 0.1 to 0.8 ms, and Trio runs all
-tasks that can run before it looks at the network again. Guarantees: while requests are between
-reader and dispatcher such a step happens only every HELD_S_MAX, where somebody trades TRADING_PER_S
-times a second, each kind for itself, and sources take turns (rotation.py); a connection that was
-let in comes to the end of its logon; what is beyond waits in the kernel's queue, in the waiting
-room (arrivals.py) or in memory that is bounded by the caps on connections. On an idle service
-nobody waits.
+the Trio loop, whose time is shared: each such step costs it 0.1 to 0.8 ms, and Trio runs all
+runnable tasks before it checks the network again. Guarantees: while requests are between reader and
+dispatcher, such a step happens only every HELD_S_MAX; while somebody trades, TRADING_PER_S times a
+second, each kind for itself, and sources take turns (rotation.py); a connection that was admitted
+completes its logon; the rest waits in the kernel's queue, in the waiting room (arrivals.py) or in
+memory that the caps on connections bound. On an idle service nothing waits.
 """
 
 from __future__ import annotations
@@ -21,40 +20,40 @@ import trio
 from hpe.net.limits.rotation import Rotation
 
 IDLE_PER_S: Final = 4_000
-"""Where nobody trades: all of the loop's time and more."""
+"""While nobody trades: all of the loop's time and more."""
 
 TRADING_PER_S: Final = 1_000
 CROWD_PER_S: Final = 1_150
-"""Where somebody does: steps of logons; arrivals and ends, so that a crowd of a thousand that came
-in one moment is served, and gone again, within a second. At 1,250 of all three the storm's p99 was
-40 % higher."""
+"""While somebody trades: steps of logons; arrivals and ends, so that a crowd of a thousand that
+arrives at once is served, and gone again, within a second. With 1,250 of all three, the storm's p99
+was 40 % higher."""
 
 INTAKE_PER_S: Final = 500
-"""Turns at the kernel's queue where somebody trades, each for several connections."""
+"""Turns at the kernel's queue while somebody trades, each for several connections."""
 
 LATELY_S: Final = 0.1
-"""So long after a request somebody trades."""
+"""How long after a request somebody still counts as trading."""
 
 TRADING_BURST: Final = 2
 IDLE_BURST: Final = 8
-"""At once, after a quiet time; the loop's clock ticks in milliseconds."""
+"""Steps at once after a quiet time; the loop's clock ticks in milliseconds."""
 
 HELD_S_MAX: Final = 0.004
 LOGON_HELD_S_MAX: Final = 0.002
-"""How long those who trade may keep the next one from passing."""
+"""How long trading may hold back the next connection."""
 
 LOGONS_WAITING_MAX: Final = 50
-"""While this many wait for their next step, nobody else is served: otherwise all would take their
-first steps, and none the last one in time."""
+"""While this many wait for their next step, no other connection is served: otherwise all would take
+their first steps, and none would take the last one in time."""
 
 TRICKLE_S_MIN: Final = 0.25
 TRICKLE_S_MAX: Final = 2.0
-"""How long a stranger that sent part of a message is not read: doubled from time to time, as each
+"""How long a connection that sent part of a message is not read: doubled repeatedly, because each
 of its bytes may cost the loop as much as an order."""
 
 
 class Trickle:
-    """A stranger that sends its messages in parts."""
+    """A connection that sends its first messages in small parts."""
 
     __slots__ = ("_pause_s",)
 
@@ -62,13 +61,13 @@ class Trickle:
         self._pause_s = TRICKLE_S_MIN
 
     async def pause(self) -> None:
-        """Wait before it is read again; a crowd of them not all for the same time."""
+        """Wait before it is read again; the time varies, so that a crowd does not act at once."""
         await trio.sleep(random.uniform(0.5, 1.5) * self._pause_s)
         self._pause_s = min(2 * self._pause_s, TRICKLE_S_MAX)
 
 
 class Traffic:
-    """Knows whether requests are under way: handed to the core, and replies not yet sent on."""
+    """Knows whether requests are under way: given to the core, with replies not yet sent."""
 
     def __init__(self) -> None:
         self._batches = 0
@@ -76,11 +75,11 @@ class Traffic:
         self._calm = trio.lowlevel.ParkingLot()
 
     def begins(self) -> None:
-        """A batch with requests of clients is handed over."""
+        """Note that a batch with client requests was handed over."""
         self._batches += 1
 
     def ends(self, batches: int, now_s: float) -> None:
-        """So many of them are through."""
+        """Note that this many such batches are done."""
         self._batches -= batches
         if batches:
             self._ended_s = now_s
@@ -89,15 +88,15 @@ class Traffic:
 
     @property
     def under_way(self) -> bool:
-        """True if there are any."""
+        """True if any requests are under way."""
         return self._batches > 0
 
     def was_lately(self, now_s: float) -> bool:
-        """True if there are any, or were a moment ago."""
+        """True if any requests are, or recently were, under way."""
         return self._batches > 0 or now_s - self._ended_s < LATELY_S
 
     async def wait_calm(self, deadline_s: float) -> None:
-        """Wait until nothing is under way, or for the deadline; no checkpoint when it is so."""
+        """Wait until nothing is under way, or for the deadline; no checkpoint if nothing is."""
         if self._batches:
             with trio.move_on_at(deadline_s):
                 while self._batches:
@@ -105,14 +104,14 @@ class Traffic:
 
 
 class Turnstile:
-    """Lets tasks through one after the other: sources in turns, in each the first to come first.
+    """Lets tasks through one at a time: sources in turn, and each source's tasks in order.
 
-    One task serves those who wait: that costs less than if each looked at the time itself.
+    One task serves all that wait, which costs less than if each checked the time itself.
 
     Args:
-        traffic: that has precedence.
-        per_s: how many pass per second where somebody trades, on average.
-        held_s_max: how long one may be held for requests that are under way.
+        traffic: the trading that has precedence.
+        per_s: how many may pass per second while somebody trades, on average.
+        held_s_max: how long one may be held back for requests that are under way.
     """
 
     def __init__(
@@ -127,7 +126,7 @@ class Turnstile:
         self._interval_s = 1 / per_s
         self._idle_interval_s = 1 / idle_per_s
         self._held_s_max = held_s_max
-        # When the next one may pass, and when the last one did.
+        # The time at which the next one may pass, and at which the last one did.
         self._open_s = self._passed_s = -inf
         self._queue: Rotation[trio.lowlevel.Task] = Rotation()
         self._bell = trio.lowlevel.ParkingLot()
@@ -135,16 +134,16 @@ class Turnstile:
 
     @property
     def waiting(self) -> int:
-        """How many wait here."""
+        """The number of waiting tasks."""
         return len(self._queue)
 
     async def wait(self, source: str = "") -> None:
-        """Wait for one's turn; no checkpoint when there is nothing to wait for.
+        """Wait for this task's turn; no checkpoint if there is nothing to wait for.
 
-        Cancellation: safe; the turn is the next one's.
+        Cancellation: safe; the turn passes to the next one.
 
         Args:
-            source: with which one shares it; those without one are one source.
+            source: the source that shares its turns; tasks without one count as one source.
         """
         now_s = trio.current_time()
         if not self._queue and not self._traffic.under_way and now_s >= self._open_s:
@@ -161,12 +160,12 @@ class Turnstile:
         await trio.lowlevel.wait_task_rescheduled(give_up)
 
     async def wait_few(self) -> None:
-        """Wait until no crowd waits here."""
+        """Wait until no crowd is waiting."""
         while self.waiting >= LOGONS_WAITING_MAX:
             await self._few.park()
 
     async def serve(self) -> None:
-        """Let those who wait through, until cancelled; one task."""
+        """Let waiting tasks through until canceled; run it in one task."""
         while True:
             while not self._queue:
                 self._few.unpark_all()  # all may have given up before their turn
@@ -192,7 +191,7 @@ class Turnstile:
         self._passed_s = now_s
 
     def open(self) -> None:
-        """Let everybody through from now on; nobody has to serve any more."""
+        """Let every task through from now on; the turnstile need not be served any more."""
         self._traffic = Traffic()
         self._interval_s = self._idle_interval_s = 0.0
         self._open_s = -inf

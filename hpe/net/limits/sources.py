@@ -1,9 +1,9 @@
-"""Where connections come from: how many, how many strangers, how many failed logons per address.
+"""Sources: how many connections, strangers and failed logons each network address has.
 
-Owns the counts per source address; used by the accept loop and by connections in the Trio loop,
-which pass the time in. A source is an IPv4 address or an IPv6 /64 (what one customer gets: an
-attacker has all of its addresses). Guarantees: what one source does never refuses another one;
-memory is bounded by the open connections plus SOURCES_FAILED_MAX. Source: the rules of
+Owns the counts per source; used by the accept loop and by connections in the Trio loop, which pass
+the time. A source is an IPv4 address or an IPv6 /64 (what one customer gets: an attacker has all of
+its addresses). Guarantees: whatever one source does, no other one is refused for it; memory is
+bounded by the open connections plus SOURCES_FAILED_MAX. Source: the rules of
 docs/architecture.md, "Limits".
 """
 
@@ -18,22 +18,22 @@ from hpe.protocol.codes import ErrorCode
 
 FAILED_LOGONS_MAX: Final = 5
 FAILED_LOGONS_S: Final = 60.0
-"""So many failed logons within this time make a source wait."""
+"""The time within which too many failed logons make a source wait."""
 
 REFUSED_S: Final = 60.0
-"""For how long; a guess a second is hopeless against 256 bits, the limit saves our CPU and log."""
+"""How long it waits. Guessing 256 bits is hopeless; the limit protects our CPU and log."""
 
 SOURCES_FAILED_MAX: Final = 65_536
-"""Sources remembered for failed logons only; beyond it the one whose latest failure is longest ago
-is forgotten. About 20 MB, reached only by failures from as many addresses within a minute."""
+"""Sources remembered for failed logons only. Beyond this, the one with the oldest latest failure is
+forgotten. About 20 MB, reached only by failures from as many addresses within a minute."""
 
 _IPV6_PREFIX_BITS: Final = 64
 _SOURCES_CACHED: Final = 1_024
-"""An address is taken apart in 0.003 to 0.02 ms: a crowd's once, not once per connection."""
+"""Parsing an address takes 0.003 to 0.02 ms: the cache does it once per crowd."""
 
 
 class SourceLimits(NamedTuple):
-    """Per source; strangers are connections that have not logged on."""
+    """Limits per source; strangers are connections that have not logged on."""
 
     connections_max: int
     strangers_max: int
@@ -43,7 +43,7 @@ class SourceLimits(NamedTuple):
 
 
 class _Source:
-    """The counts of one source, without any connection only as long as it has failures."""
+    """The counts of one source; without connections it is kept only while it has failures."""
 
     __slots__ = ("connections", "failures_s", "key", "refused_until_s", "strangers")
 
@@ -56,20 +56,20 @@ class _Source:
 
 
 class SourcePlace:
-    """The share of its source that one connection takes; `address` is where it came from."""
+    """The place of one connection in its source; `address` is the peer's address."""
 
     __slots__ = ("_source", "_sources", "_stranger", "address", "source")
 
     def __init__(self, sources: Sources, source: _Source, address: str) -> None:
         self.source = source.key
-        # One string for all of a source, where that says as much.
+        # One string for all connections of a source, if it says as much.
         self.address = source.key if source.key == address else address
         self._sources = sources
         self._source: _Source | None = source
         self._stranger = True
 
     def logged_on(self) -> None:
-        """Note that this is no stranger any more."""
+        """Note that this connection is no longer a stranger."""
         if self._stranger and self._source is not None:
             self._stranger = False
             self._source.strangers -= 1
@@ -88,19 +88,19 @@ class SourcePlace:
 
 
 class Sources:
-    """All sources that have connections or failed lately."""
+    """All sources that have connections or failed recently."""
 
     def __init__(self, limits: SourceLimits) -> None:
         self._limits = limits
         self._sources: dict[str, _Source] = {}
-        # Sources with failures, the longest ago first: what is forgotten in this order.
+        # Sources with failures, oldest first, which is the order in which they are forgotten.
         self._failing: OrderedDict[str, _Source] = OrderedDict()
 
     def enter(self, address: str, now_s: float) -> SourcePlace | ErrorCode:
-        """Return the place of a new connection, or why it has none.
+        """Return the place of a new connection, or why it gets none.
 
         Args:
-            address: of the peer, as the socket gives it.
+            address: the peer's address, as the socket reports it.
             now_s: Trio time.
         """
         code = self.refuses(address, now_s)
@@ -115,10 +115,10 @@ class Sources:
         return SourcePlace(self, source, address)
 
     def refuses(self, address: str, now_s: float, waiting: int = 0) -> ErrorCode | None:
-        """Return why a new connection would have no place; None: it would have one.
+        """Return why a new connection would get no place, None if it would get one.
 
         Args:
-            address: of the peer, as the socket gives it.
+            address: the peer's address, as the socket reports it.
             now_s: Trio time.
             waiting: strangers of the same source that have no place yet.
         """
@@ -136,7 +136,7 @@ class Sources:
         return None
 
     def __len__(self) -> int:
-        """Count the sources that are remembered."""
+        """Return the number of sources that are remembered."""
         return len(self._sources)
 
     def _failed(self, source: _Source, now_s: float) -> None:
@@ -164,7 +164,7 @@ class Sources:
             self._forget(source)
 
     def _forget(self, source: _Source) -> None:
-        """Forget the failures of a source, and all of it when it has no connection."""
+        """Forget a source's failures, and the source itself if it has no connection."""
         del self._failing[source.key]
         source.failures_s = []
         source.refused_until_s = float("-inf")
@@ -174,7 +174,7 @@ class Sources:
 
 @lru_cache(_SOURCES_CACHED)
 def source_of(address: str) -> str:
-    """Return the source that an address belongs to; what is no IP address stands for itself."""
+    """Return the source of an address; text that is not an IP address is its own source."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

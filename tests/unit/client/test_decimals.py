@@ -88,7 +88,7 @@ def test_a_step_that_is_no_finite_decimal_still_takes_what_is_exact() -> None:
     assert thirds.count(2) == 6
     with pytest.raises(ValueError, match="multiples of 1/3"):
         thirds.count(Decimal("0.3"))
-    with pytest.raises(ValueError, match="its step 1/3 is no finite decimal"):
+    with pytest.raises(ValueError, match="its step 1/3 is not a finite decimal"):
         thirds.value(1)
 
 
