@@ -20,7 +20,7 @@ async def list_pair(client: Client) -> str:
     """List a pair with fees of -0.01 % and 0.05 %; a lot is 0.0001 BTC, a tick 0.01 USD."""
     base, quote = await client.asset("BTC"), await client.asset("USD")
     symbol = f"EXAMPLE-{client.session_id}"
-    await client.requests.add_instrument(
+    await client.add_instrument(
         symbol, base.id, quote.id, base_atoms_per_lot=10_000, maker_fee_ppm=-100, taker_fee_ppm=500
     )
     return symbol

@@ -177,7 +177,7 @@ class ReplyTimeout(RequestError):
         frame: what was sent, so that another client of that session can ask, too.
 
     Attributes:
-        show: converts the result, once it is known, to what the client's method returns.
+        show: converts the answer, once it is known, to what the client's method returns.
     """
 
     def __init__(self, session_id: int, request_id: int, frame: bytes = b"") -> None:

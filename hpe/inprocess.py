@@ -1,46 +1,39 @@
-"""The in-process API: the client's requests, for programs that run the engine themselves.
+"""The in-process API: a client of the engine without a socket, and the sketch's methods on it.
 
-Owns the cached session of each user and delegates to its channel; used from the engine's Trio
-loop by any number of tasks. Guarantees: a call takes the same way as a request over TCP, from
-the sequencer to the log; its deadline (default 100 ms) covers everything after the session is
-attached. Integers only: ticks, lots, atoms. Relies on RequestChannel for ids and answers.
+Owns the in-process connections of one engine; used from the engine's Trio loop by any number of
+tasks. Guarantees: `client` gives the same client as `hpe.connect` does, and its calls take the same
+way, from the sequencer to the log; its deadline (default 100 ms) covers everything after the
+session is attached; the engine's end ends them all. Relies on LocalConnection for the transport.
 """
 
 from __future__ import annotations
 
 import contextlib
 import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
 
-from hpe.client.reconnect import log_out
-from hpe.client.requests import RequestChannel
-from hpe.client.results import Result
+from hpe.client.client import Client, opened
 from hpe.client.retrying import WITHIN_S, retry
 from hpe.errors import ConnectionLost, NotConnected, ReplyTimeout
 from hpe.local_connection import LocalConnection
 from hpe.net.delivery.switchboard import Switchboard
-
-LOGGER: Final = logging.getLogger("hpe.inprocess")
-
-_STAYS: Final = "session %d stays: %s"
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
 def _as_user(
-    method: Callable[Concatenate[RequestChannel, _P], Awaitable[_R]],
+    method: Callable[Concatenate[Client, _P], Awaitable[_R]],
 ) -> Callable[Concatenate[InProcessApi, int, _P], Awaitable[_R]]:
-    """Make the twin of a method of RequestChannel that goes out by a user's cached session."""
+    """Make the twin of a call of Client that goes out by a user's cached session."""
 
     async def call(
         self: InProcessApi, session_user: int, /, *args: _P.args, **kwargs: _P.kwargs
     ) -> _R:
-        return await method(await self.channel(session_user), *args, **kwargs)
+        return await method(await self._client_of(session_user), *args, **kwargs)
 
     own = [*inspect.signature(call).parameters.values()][:2]
     further = [*inspect.signature(method).parameters.values()][1:]
@@ -53,15 +46,16 @@ def _as_user(
 class InProcessApi:
     """What HighPerformanceEngine offers to the program around it.
 
-    Every request is RequestChannel's method of that name with the user whose session sends it in
-    front: `await engine.submit_order(7, instrument, Side.BUY, 3, 100)`. It raises what that
-    raises: OrderRejected, RequestRefused, ReplyTimeout (outcome unknown: `outcome`, `retry`),
-    NotConnected, ConnectionLost.
+    `client` has every call of `hpe.connect`. The sketch's methods are calls of such a client, with
+    the user whose session sends them in front: `await engine.submit_order(7, "BTC/USD", "buy", 3,
+    100)`. They raise what that raises: OrderRejected, RequestRefused, ReplyTimeout (outcome
+    unknown: `outcome`, `retry`), NotConnected, ConnectionLost.
     """
 
     def __init__(self, request_timeout_s: float) -> None:
         self._request_timeout_s = request_timeout_s
         self._cached: dict[int, LocalConnection] = {}
+        self._blocks: set[LocalConnection] = set()
         self._local_switchboard: Switchboard | None = None
 
     def _open_door(self, switchboard: Switchboard) -> None:
@@ -75,68 +69,60 @@ class InProcessApi:
     def _close_door(self) -> None:
         """Fail what waits and what comes; the engine is through."""
         self._local_switchboard = None
-        for local in self._cached.values():
+        for local in (*self._cached.values(), *self._blocks):
             local.close(ConnectionLost("the engine has stopped"))
 
-    def _new_connection(self) -> LocalConnection:
+    def _open_switchboard(self) -> Switchboard:
         if self._local_switchboard is None:
             raise ConnectionLost("the engine is not running: nothing was sent")
-        return LocalConnection(self._local_switchboard, self._request_timeout_s)
+        return self._local_switchboard
 
     @contextlib.asynccontextmanager
-    async def session(
-        self, user: int, *, session_id: int = 0, window: int = 0, keep_session: bool = False
-    ) -> AsyncIterator[RequestChannel]:
-        """Attach a session of its own, as a TCP client would, and return its channel.
+    async def client(
+        self,
+        *,
+        user: int,
+        session_id: int = 0,
+        window: int = 0,
+        timeout_s: float | None = None,
+        keep_session: bool = False,
+    ) -> AsyncIterator[Client]:
+        """Attach a session for the length of a block: what `hpe.connect` gives, without a socket.
 
         It is logged out when the block is left without an exception and nothing is unanswered.
 
         Args:
-            user: whose session.
+            user: whose session it is.
             session_id: an earlier session to resume, 0 for a new one.
-            window: commands in flight, 0 for the default.
+            window: requests that may be unanswered, 0 for the default.
+            timeout_s: deadline of every request; None: the setting request_timeout_ms.
             keep_session: do not log out: `session_id` takes it up again.
 
         Raises:
             RequestRefused: the session is refused.
+            ConnectionLost: the engine is not running.
         """
-        local = self._new_connection()
+        patience_s = self._request_timeout_s if timeout_s is None else timeout_s
+        switchboard = self._open_switchboard()
+        local = LocalConnection(switchboard, user, patience_s, session_id, window)
+        self._blocks.add(local)
         try:
-            local.log_on(user, session_id, window)
-            channel = await local.wait_channel()
-            yield channel
-            if not (keep_session or channel.unanswered or channel.failure or channel.logged_out):
-                await log_out(channel, lambda why: LOGGER.info(_STAYS, channel.session_id, why))
+            async with opened(local, keep=keep_session) as client:
+                yield client
         finally:
-            local.close(ConnectionLost("the session was left"))
+            self._blocks.discard(local)
+            local.close(ConnectionLost("the client was left"))
 
-    async def channel(self, user: int) -> RequestChannel:
-        """Return the user's cached channel, attaching its session on first use.
-
-        Raises:
-            NotConnected: the session was not attached within the deadline; nothing was sent.
-        """
-        local = self._cached.get(user)
-        if local is None or local.closed:
-            local = self._cached[user] = self._new_connection()
-            local.log_on(user)
-        with trio.move_on_after(self._request_timeout_s):
-            return await local.wait_channel()
-        raise NotConnected(
-            f"the session of user {user} is not attached yet, after {self._request_timeout_s:g} s; "
-            "nothing was sent"
-        )
-
-    async def outcome(self, error: ReplyTimeout) -> Result:
-        """Ask how a command ended that ended in ReplyTimeout; as RequestChannel.outcome.
+    async def outcome(self, error: ReplyTimeout) -> object:
+        """Ask how a command ended that ended in ReplyTimeout; as Client.outcome.
 
         Raises:
             ConnectionLost: its session has ended.
         """
         for local in self._cached.values():
-            channel = local.channel
-            if channel is not None and channel.session_id == error.session_id:
-                return await channel.outcome(error)
+            session = local.client_session
+            if session is not None and session.requests.session_id == error.session_id:
+                return await session.outcome(error)
         raise ConnectionLost(f"session {error.session_id} is none that this engine has open")
 
     async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
@@ -148,48 +134,27 @@ class InProcessApi:
         """
         return await retry(ask, self.outcome, within_s)
 
-    # --- orders -------------------------------------------------------------------------------
+    submit_order = _as_user(Client.submit_order)
+    cancel_order = _as_user(Client.cancel_order)
+    get_orderbook = _as_user(Client.get_orderbook)
+    lock_balance = _as_user(Client.lock_balance)
+    unlock_balance = _as_user(Client.unlock_balance)
+    get_balance = _as_user(Client.get_balance)
 
-    submit_order = _as_user(RequestChannel.submit_order)
-    submit_oco = _as_user(RequestChannel.submit_oco)
-    cancel_order = _as_user(RequestChannel.cancel_order)
-    mass_cancel = _as_user(RequestChannel.mass_cancel)
-    replace_order = _as_user(RequestChannel.replace_order)
-    get_orderbook = _as_user(RequestChannel.get_orderbook)
-    get_order = _as_user(RequestChannel.get_order)
-    list_orders = _as_user(RequestChannel.list_orders)
-    read_orders = _as_user(RequestChannel.read_orders)
-    list_fills = _as_user(RequestChannel.list_fills)
-    read_fills = _as_user(RequestChannel.read_fills)
+    async def _client_of(self, user: int) -> Client:
+        """Return a client of the user's cached session, attaching it on first use.
 
-    # --- money --------------------------------------------------------------------------------
-
-    get_balance = _as_user(RequestChannel.get_balance)
-    list_balances = _as_user(RequestChannel.list_balances)
-    read_balances = _as_user(RequestChannel.read_balances)
-    deposit = _as_user(RequestChannel.deposit)
-    withdraw = _as_user(RequestChannel.withdraw)
-    transfer = _as_user(RequestChannel.transfer)
-    lock_balance = _as_user(RequestChannel.lock_balance)
-    unlock_balance = _as_user(RequestChannel.unlock_balance)
-    capture_hold = _as_user(RequestChannel.capture_hold)
-    release_hold = _as_user(RequestChannel.release_hold)
-    list_holds = _as_user(RequestChannel.list_holds)
-    read_holds = _as_user(RequestChannel.read_holds)
-    get_conservation = _as_user(RequestChannel.get_conservation)
-
-    # --- markets ------------------------------------------------------------------------------
-
-    add_asset = _as_user(RequestChannel.add_asset)
-    list_assets = _as_user(RequestChannel.list_assets)
-    add_instrument = _as_user(RequestChannel.add_instrument)
-    list_instruments = _as_user(RequestChannel.list_instruments)
-    resolve_instrument = _as_user(RequestChannel.resolve_instrument)
-    get_instrument = _as_user(RequestChannel.get_instrument)
-    set_status = _as_user(RequestChannel.set_status)
-    uncross = _as_user(RequestChannel.uncross)
-    set_fees = _as_user(RequestChannel.set_fees)
-    delist_asset = _as_user(RequestChannel.delist_asset)
-    delist_instrument = _as_user(RequestChannel.delist_instrument)
-    block_user = _as_user(RequestChannel.block_user)
-    get_state_hash = _as_user(RequestChannel.get_state_hash)
+        Raises:
+            NotConnected: the session was not attached within the deadline; nothing was sent.
+        """
+        local = self._cached.get(user)
+        if local is None or local.closed:
+            switchboard = self._open_switchboard()
+            local = LocalConnection(switchboard, user, self._request_timeout_s)
+            self._cached[user] = local
+        with trio.move_on_after(self._request_timeout_s):
+            return Client(await local.wait_session())
+        raise NotConnected(
+            f"the session of user {user} is not attached yet, after {self._request_timeout_s:g} s; "
+            "nothing was sent"
+        )

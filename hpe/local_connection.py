@@ -1,9 +1,11 @@
 """A connection without a socket: how the process that runs the engine talks to it.
 
-Owns the transport under one RequestChannel; everything happens in calls, in the Trio loop, no task
-is needed. Guarantees: the same session protocol, order and durability as over TCP, because it is
-the same SessionProtocol; whatever ends the connection closes the channel. Relies on the channel's
-window to bound what is in flight.
+Owns the transport under one in-process session. Requests and replies are handed over in calls, in
+the Trio loop; streams need `run`, one task per connection, which hands over what of them waits.
+Guarantees: the same session protocol, order, streams and durability as over TCP, because it is the
+same SessionProtocol and SendQueue; whatever ends the connection ends the session of the client.
+Relies on the channel's window to bound what is in flight, and on the client's streams to bound what
+they keep.
 """
 
 from __future__ import annotations
@@ -13,17 +15,17 @@ from typing import Final
 import msgspec
 import trio
 
-from hpe.client.requests import RequestChannel
+from hpe.client.session import ClientSession
 from hpe.core.contract import Progress
+from hpe.core.output.private_ring import Overrun
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.credits import CreditAccount
 from hpe.net.logon import Authenticator
-from hpe.net.session import State, Step, error_frame
-from hpe.protocol.admission import SUBSCRIBE
-from hpe.protocol.codes import NO_STREAMS
+from hpe.net.send_queue import SendQueue
+from hpe.net.session import State, Step
 from hpe.protocol.control import Error, Hello, Logout, Welcome
-from hpe.protocol.frames import body_of, chunk_of, encode_frame
+from hpe.protocol.frames import Chunk, body_of, chunk_of, encode_frame
 from hpe.protocol.limits import PROTOCOL_VERSION
 
 _LOGON_DECODER: Final[msgspec.msgpack.Decoder[Welcome | Error]] = msgspec.msgpack.Decoder(
@@ -35,44 +37,74 @@ _EVERYBODY: Final = Authenticator(None)
 
 
 class LocalConnection:
-    """One in-process session. `closed` tells that a new one is needed."""
+    """One in-process session.
 
-    def __init__(self, switchboard: Switchboard, timeout_s: float) -> None:
+    Args:
+        switchboard: of the engine.
+        user: whose session it is.
+        timeout_s: deadline of its requests.
+        session_id: an earlier session to resume, 0 for a new one.
+        window: commands in flight, 0 for the default.
+    """
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        user: int,
+        timeout_s: float,
+        session_id: int = 0,
+        window: int = 0,
+    ) -> None:
         self._switchboard = switchboard
+        self._user = user
         self._timeout_s = timeout_s
         self._account = CreditAccount(switchboard.credits)
         self._logged_on = trio.Event()
-        self._channel: RequestChannel | None = None
+        self._client: ClientSession | None = None
         self._failure: HpeError | None = None
+        self._offered = 0
         self.answered = 0
         self.session = switchboard.enter(self, _EVERYBODY)
+        ring, pool = switchboard.streams.ring, switchboard.credits
+        self._send_queue = SendQueue(self.session.connection, ring, pool)
+        self._send(encode_frame(Hello(1, PROTOCOL_VERSION, user, session_id, window, "local")))
 
     @property
     def closed(self) -> bool:
-        """True if nothing further can be sent."""
+        """True if nothing further can be sent: a new connection is needed."""
         return self._failure is not None
 
     @property
-    def channel(self) -> RequestChannel | None:
-        """The channel; None before the session is attached."""
-        return self._channel
+    def client_session(self) -> ClientSession | None:
+        """The session; None before it is attached."""
+        return self._client
 
-    def log_on(self, user: int, session_id: int = 0, window: int = 0) -> None:
-        """Ask for a session; `wait_channel` gives it."""
-        self._send(encode_frame(Hello(1, PROTOCOL_VERSION, user, session_id, window, "local")))
-
-    async def wait_channel(self) -> RequestChannel:
-        """Return the channel once the session is attached, durably.
+    async def wait_session(self) -> ClientSession:
+        """Return the session once it is attached, durably.
 
         Raises:
             RequestRefused: the session was refused.
             ConnectionLost: the engine stopped first.
         """
         await self._logged_on.wait()
-        if self._channel is None:
+        if self._client is None:
             assert self._failure is not None
             raise self._failure
-        return self._channel
+        return self._client
+
+    async def run(self, task_status: trio.TaskStatus[ClientSession]) -> None:
+        """Start once the session is attached; hand over what of streams waits until it has ended.
+
+        Raises:
+            RequestRefused: and ConnectionLost: as `wait_session`.
+        """
+        task_status.started(await self.wait_session())
+        while not self.closed:
+            if self._send_queue.waits:
+                self._hand_over()
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._send_queue.wait()
 
     def log_out(self) -> None:
         """Close the session for good, if it is attached and the engine still serves."""
@@ -85,25 +117,27 @@ class LocalConnection:
             return
         self._failure = reason
         self._logged_on.set()
-        if self._channel is not None:
-            self._channel.close(reason)
+        if self._client is not None:
+            self._client.end(reason)
         self._switchboard.leave(self)
+        self._switchboard.streams.leave(self._send_queue)
+        self._account.release(*self._send_queue.discard())
+        self._send_queue.ring()
 
     # --- the switchboard's side ---------------------------------------------------------------
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
-        """Hand frames to the channel and give credits back."""
+        """Hand frames to the client at once, behind what waits, and give credits back."""
         self.answered += count
-        self._account.release(count, size)
-        if not frames or self.closed:
+        if self.closed:
+            self._account.release(count, size)
             return
-        if self._channel is None:
-            self._logon_answer(frames)
-            return
-        try:
-            self._channel.feed(frames)
-        except (ProtocolError, RequestRefused) as error:  # broken, or told that it is over
-            self.close(error)
+        self._send_queue.add(frames, count, size)
+        self._hand_over()
+        while self._send_queue.reply_bytes and not self.closed:
+            self._hand_over()
+        if self._send_queue.waits:
+            self._send_queue.ring()  # `run` goes on
 
     def note(self, progress: Progress) -> None:
         """Note how far the core is; the host's own program pays for nothing."""
@@ -114,8 +148,6 @@ class LocalConnection:
         if step.run is not None:
             key = self.session.connection
             self._switchboard.offer(key, step.run, trio.current_time())
-        if step.stream is not None:
-            self._refuse_stream(step.stream.request_id)
         if step.reply:
             self.deliver(step.reply, 0, 0)
         if step.end:
@@ -137,20 +169,51 @@ class LocalConnection:
         """Take one frame from the channel, as a reader would."""
         chunk = chunk_of(frame)
         if chunk.control:
-            self.act(self.session.control(chunk))
-            return
-        if chunk.classes == SUBSCRIBE:
-            self._refuse_stream(chunk.table[0][3])
+            self._control(chunk)
             return
         run = self.session.requests(chunk)
-        if run is not None:
-            idle = not self._account.frames
-            self._account.take(1, len(frame))
-            for rest in self._switchboard.refuse_orders(self, run) if idle else [run]:
-                self._switchboard.offer(self.session.connection, rest, trio.current_time())
+        if run is None:
+            return
+        switchboard = self._switchboard
+        idle = not self._account.frames
+        self._account.take(1, len(frame))
+        self._offered += 1
+        for piece in switchboard.refuse_orders(self, run) if idle else [run]:
+            for part in switchboard.streams.admit(self._send_queue, piece, self._offered):
+                switchboard.offer(self.session.connection, part, trio.current_time())
 
-    def _refuse_stream(self, request_id: int) -> None:
-        self.deliver(error_frame(request_id, *NO_STREAMS), 0, 0)
+    def _control(self, chunk: Chunk) -> None:
+        """Answer a control message; `run` hands the answer over, behind the call that sent it."""
+        step = self.session.control(chunk)
+        if step.stream is not None:
+            streams = self._switchboard.streams
+            reply = streams.carry_out(self._send_queue, step.stream, self.session.user)
+            self._send_queue.put(reply, 0, 0)
+        elif step.end or step.run is not None:
+            self.act(step)
+        else:
+            self._send_queue.put(step.reply, 0, 0)
+
+    def _hand_over(self) -> None:
+        """Hand what goes next to the client; its credits return."""
+        try:
+            parcel = self._send_queue.take()
+        except Overrun as overrun:
+            # Only a loop that stood still for as long as the ring reaches.
+            self.close(ConnectionLost(f"the private stream fell too far behind: {overrun}"))
+            return
+        if parcel is None:
+            return
+        self._account.release(parcel.frames, parcel.size)
+        if not parcel.data:
+            return
+        if self._client is None:
+            self._logon_answer(parcel.data)
+            return
+        try:
+            self._client.requests.feed(parcel.data)
+        except (ProtocolError, RequestRefused) as error:  # broken, or told that it is over
+            self.close(error)
 
     def _logon_answer(self, frames: bytes) -> None:
         reply = _LOGON_DECODER.decode(body_of(frames))
@@ -161,11 +224,5 @@ class LocalConnection:
                 )
             )
             return
-        self._channel = RequestChannel(
-            self._send,
-            session_id=reply.session_id,
-            window=reply.window,
-            last_request_id=reply.last_request_id,
-            timeout_s=self._timeout_s,
-        )
+        self._client = ClientSession(self._send, self._user, reply, self._timeout_s)
         self._logged_on.set()

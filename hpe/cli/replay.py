@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hpe.cli.spawn import spawned_service
-from hpe.client.client import connect
+from hpe.client.channel import SessionChannel
+from hpe.client.client import Client, connect
 from hpe.client.dialer import parse_address
 from hpe.client.pending import Answer, Pending
-from hpe.client.requests import RequestChannel
 from hpe.errors import HpeError, ProtocolError, RequestRefused
 from hpe.orderflow.files import (
     Book,
@@ -221,7 +221,7 @@ async def replay_at(address: str, recording: Recording, window: int) -> ReplayRe
             address, user=user, window=window, timeout_s=SETUP_TIMEOUT_S, reconnect=False
         ) as client:
             try:
-                return await replay(client.requests, recording.commands, recording.judge())
+                return await replay(client, recording.commands, recording.judge())
             except RequestRefused as refusal:
                 if refusal.code != ErrorCode.BUSY or window == 1:
                     raise
@@ -229,14 +229,15 @@ async def replay_at(address: str, recording: Recording, window: int) -> ReplayRe
                 print(f"hpe replay: {refusal}; again with {window} in flight", file=sys.stderr)
 
 
-async def replay(requests: RequestChannel, commands: list[Command], judge: Judge) -> ReplayResult:
+async def replay(client: Client, commands: list[Command], judge: Judge) -> ReplayResult:
     """Send a flow on a new pair and judge every answer.
 
     Raises:
         RequestRefused: a command was refused (busy), so what follows would mean something else.
         ProtocolError: no answer came for STALL_S_MAX, or one of the wrong kind.
     """
-    instrument = await _fund_fresh_pair(requests)
+    requests = client.requests
+    instrument = await _fund_fresh_pair(client)
     translator = FlowTranslator(instrument)
     send, receive = trio.open_memory_channel[_Sent](requests.window)
     result = ReplayResult(len(commands))
@@ -259,18 +260,18 @@ async def replay(requests: RequestChannel, commands: list[Command], judge: Judge
     return result
 
 
-async def _fund_fresh_pair(requests: RequestChannel) -> int:
+async def _fund_fresh_pair(client: Client) -> int:
     """Create a pair that nobody else uses, and deposit as much money as is possible."""
     tag = os.urandom(6).hex()
-    base = await requests.add_asset(f"REPLAY-B-{tag}", 0)
-    quote = await requests.add_asset(f"REPLAY-Q-{tag}", 0)
-    for asset in (base, quote):
-        await requests.deposit(asset, AMOUNT_MAX)
-    return await requests.add_instrument(f"REPLAY-{tag}", base, quote)
+    symbols = (f"REPLAY-B-{tag}", f"REPLAY-Q-{tag}")
+    base, quote = [await client.add_asset(symbol, 0) for symbol in symbols]
+    for symbol in symbols:
+        await client.deposit(symbol, AMOUNT_MAX)
+    return await client.add_instrument(f"REPLAY-{tag}", base, quote)
 
 
 async def _send_all(
-    requests: RequestChannel,
+    requests: SessionChannel,
     translator: FlowTranslator,
     commands: list[Command],
     judge: Judge,
@@ -293,7 +294,7 @@ async def _send_all(
             await sent.send(_Sent(command, pending, books, auction_fills))
 
 
-async def _fills_after(requests: RequestChannel, after: int) -> list[FillRow]:
+async def _fills_after(requests: SessionChannel, after: int) -> list[FillRow]:
     """Return all fills of this session's user after a private sequence."""
     rows: list[FillRow] = []
     while True:

@@ -17,7 +17,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from hpe.client import aio
 from hpe.client.arguments import checked, integer
-from hpe.client.listings import ListingCalls, word
+from hpe.client.calls import ClientCalls, StreamCall
+from hpe.client.listings import word
 from hpe.client.maintained_book import LevelsBook, MaintainedBook, OrdersBook, Verdict
 from hpe.client.market_views import (
     BestView,
@@ -295,7 +296,7 @@ class Trades(MarketStream):
             self.gaps += 1
 
 
-class MarketDataCalls(ListingCalls):
+class MarketDataCalls(ClientCalls):
     """Market data as methods of a client. Each gives a stream for the length of a block.
 
     Entering waits, however long it takes, for the first snapshot. Every method raises LookupError
@@ -303,6 +304,7 @@ class MarketDataCalls(ListingCalls):
     follows the same already, ConnectionLost when the client has ended.
     """
 
+    @StreamCall
     @asynccontextmanager
     async def book(
         self, instrument: InstrumentView | str, *, depth: int = DEPTH_MAX
@@ -314,39 +316,47 @@ class MarketDataCalls(ListingCalls):
             depth: levels per side of a snapshot; a quarter of them, or all there are, are always
                 known.
         """
-        view = await self._view(instrument)
-        stream = MaintainedLevels(self.subscriptions, view, Channel.LEVELS, depth, LevelsBook())
+        view = await self.session.view(instrument)
+        stream = MaintainedLevels(
+            self.session.subscriptions, view, Channel.LEVELS, depth, LevelsBook()
+        )
         async with self._following(stream):
             yield stream
 
+    @StreamCall
     @asynccontextmanager
     async def orders_book(
         self, instrument: InstrumentView | str, *, depth: int = DEPTH_MAX
     ) -> AsyncIterator[MaintainedOrders]:
         """Maintain a book of single orders; the arguments are those of `book`."""
-        view = await self._view(instrument)
-        stream = MaintainedOrders(self.subscriptions, view, Channel.ORDERS, depth, OrdersBook())
+        view = await self.session.view(instrument)
+        stream = MaintainedOrders(
+            self.session.subscriptions, view, Channel.ORDERS, depth, OrdersBook()
+        )
         async with self._following(stream):
             yield stream
 
+    @StreamCall
     @asynccontextmanager
     async def best(self, instrument: InstrumentView | str) -> AsyncIterator[BestPrices]:
         """Follow the best prices."""
-        stream = BestPrices(await self._view(instrument), Channel.BEST, 1)
+        stream = BestPrices(await self.session.view(instrument), Channel.BEST, 1)
         async with self._following(stream):
             yield stream
 
+    @StreamCall
     @asynccontextmanager
     async def trades(self, instrument: InstrumentView | str) -> AsyncIterator[Trades]:
         """Follow the trades, from now on."""
-        stream = Trades(await self._view(instrument))
+        stream = Trades(await self.session.view(instrument))
         async with self._following(stream):
             yield stream
 
+    @StreamCall
     @asynccontextmanager
     async def status(self, instrument: InstrumentView | str) -> AsyncIterator[MarketStatus]:
         """Follow what may be done with an instrument's orders, and its call auctions."""
-        stream = MarketStatus(await self._view(instrument), Channel.STATUS, 1)
+        stream = MarketStatus(await self.session.view(instrument), Channel.STATUS, 1)
         async with self._following(stream):
             yield stream
 
@@ -354,8 +364,8 @@ class MarketDataCalls(ListingCalls):
     async def _following(self, stream: MarketStream) -> AsyncIterator[None]:
         """Follow a stream; after a delisting its symbol is asked for anew."""
         try:
-            async with followed(self.subscriptions, stream):
+            async with followed(self.session.subscriptions, stream):
                 yield
         finally:
             if stream.unlisted:
-                self.listings.forget()
+                self.session.listings.forget()

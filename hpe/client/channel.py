@@ -81,7 +81,6 @@ class SessionChannel:
             out whether a server under relaxed sync forgot something).
         logged_out: whether the session was closed for good.
         on_stream: takes what streams are made of, in the order in which it came.
-        on_unlisted: called when a request is rejected because what it names is not listed.
     """
 
     def __init__(
@@ -102,7 +101,6 @@ class SessionChannel:
         self.failure: Exception | None = None
         self.logged_out = False
         self.on_stream: Callable[[Reply], None] = _ignore
-        self.on_unlisted: Callable[[], None] = lambda: None
         self._send = send
         # Set while there is a transport, and forever once the channel is closed.
         self._settled = aio.Event()

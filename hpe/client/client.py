@@ -1,41 +1,45 @@
 """The client library: a session over TCP that survives its connections, with Decimals at its edge.
 
-Owns `connect` and the Client that it gives; the client's themes are in listings.py,
-orders.py, money.py, operations.py, streams.py and books.py,
-the session's mechanics in channel.py (requests), reconnect.py (connections), subscriptions.py.
+Owns `connect` and the Client that it gives; the client's calls are in orders.py, money.py,
+operations.py, streams.py and books.py, each stated once for the client that is awaited and the one
+that blocks (calls.py), the session that they are made in is session.py's, its mechanics are in
+channel.py (requests), reconnect.py (connections), subscriptions.py.
 Used from one Trio loop; any number of tasks may call one client, and requests of several tasks
 travel together. Guarantees: prices, quantities and amounts go in and come out as exact Decimals,
-and `raw` has the integers; `requests` underneath speaks the integers of the wire. A command is
+and `raw` has the integers; `requests` underneath takes the messages of the wire. A command is
 executed once, however many connections it takes. Leaving the `async with` block logs out when
 nothing is unanswered; after an exception, or with keep_session, the session stays and can be taken
-up again with its id, which is logged. Every method raises what hpe/client/requests.py's do.
+up again with its id, which is logged.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import TypeVar, Unpack
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol, TypeVar, Unpack
 
 from hpe.client import aio
+from hpe.client.arguments import flag
 from hpe.client.books import MarketDataCalls
+from hpe.client.calls import ClientCall
+from hpe.client.channel import SessionChannel
 from hpe.client.money import MoneyCalls
 from hpe.client.operations import OperationCalls
 from hpe.client.options import ConnectOptions, reconnector_of
 from hpe.client.orders import OrderCalls
-from hpe.client.reconnect import Reconnector
 from hpe.client.retrying import WITHIN_S, retry
+from hpe.client.session import ClientSession
 from hpe.client.streams import StreamCalls
 from hpe.errors import ConnectionLost, ReplyTimeout
-from hpe.protocol.control import ServerInfoReply, Welcome
+from hpe.protocol.control import Ping, Pong, ServerInfo, ServerInfoReply, Welcome
+from hpe.protocol.flags import LOGOUT_KEEP_ORDERS
 
 _R = TypeVar("_R")
 
 
-@asynccontextmanager
-async def connect(
+def connect(
     address: str | None = None, *, user: int, **options: Unpack[ConnectOptions]
-) -> AsyncIterator[Client]:
+) -> AbstractAsyncContextManager[Client]:
     """Open a session, or take up an old one, for the length of a block.
 
     The first connection is made at once or not at all; those that follow, when one is lost, are
@@ -56,21 +60,38 @@ async def connect(
         ValueError: an address of another form, or an option out of its range.
         ConfigError: a key in the environment that is none.
     """
-    reconnector = reconnector_of(address, user, options)
+    return opened(reconnector_of(address, user, options), keep=options.get("keep_session", False))
+
+
+class Transport(Protocol):
+    """What carries a client's session."""
+
+    async def run(self, task_status: aio.TaskStatus[ClientSession]) -> None:
+        """Attach the session, start with it, and carry it until it has ended."""
+
+
+@asynccontextmanager
+async def opened(transport: Transport, *, keep: bool) -> AsyncIterator[Client]:
+    """Give a client for the length of a block.
+
+    Args:
+        transport: carries its session.
+        keep: whether the session stays when the block is left.
+    """
     failure: Exception | None = None
     async with aio.open_nursery() as nursery:
         try:
-            await nursery.start(reconnector.run, name="hpe client reconnects")
-            nursery.start_soon(reconnector.subscriptions.run, name="hpe client streams")
+            session: ClientSession = await nursery.start(transport.run, name="hpe client session")
+            nursery.start_soon(session.subscriptions.run, name="hpe client streams")
             try:
-                yield Client(reconnector, user)
+                yield Client(session)
             except BaseException:
-                reconnector.stay("the client left with an exception")
+                session.stay("the client left with an exception")
                 raise
             else:
-                await reconnector.leave()
+                await session.leave(keep=keep)
             finally:
-                reconnector.end(ConnectionLost("the client was left"))
+                session.end(ConnectionLost("the client was left"))
         except Exception as error:
             # Raised outside: the caller's own error must not come wrapped in our nursery's group.
             failure = error
@@ -79,42 +100,30 @@ async def connect(
         raise failure
 
 
-class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCalls):
-    """A session with a service. Made by `connect`.
-
-    Attributes:
-        requests: the same session in the integers of the wire, with pipelining.
-    """
-
-    def __init__(self, reconnector: Reconnector, user: int) -> None:
-        super().__init__(reconnector.requests, reconnector.subscriptions, user)
-        self._reconnector = reconnector
+class AnyClient(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCalls):
+    """All calls of a client, and what they tell about its session."""
 
     @property
     def session_id(self) -> int:
         """Return the id with which `connect` resumes this session."""
-        return self.requests.session_id
+        return self.session.requests.session_id
 
     @property
     def welcome(self) -> Welcome:
         """Return the welcome of the newest logon: versions, durability, role, limits."""
-        return self._reconnector.welcome
-
-    @property
-    def connected(self) -> aio.AsyncValue[bool]:
-        """True while there is a connection; read `value`, or wait with `wait_value`."""
-        return self.requests.connected
+        return self.session.welcome
 
     @property
     def reconnects(self) -> int:
         """How many connections followed the first."""
-        return self._reconnector.reconnects
+        return self.session.reconnects
 
     @property
     def failure(self) -> Exception | None:
         """Why this client has ended and will not connect again; None while it goes on."""
-        return self.requests.failure
+        return self.session.requests.failure
 
+    @ClientCall
     async def outcome(self, error: ReplyTimeout) -> object:
         """Ask how a command ended that ended in ReplyTimeout.
 
@@ -130,8 +139,43 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
             ValueError: of a query, or of another session.
             TypeError: no ReplyTimeout.
         """
-        result = await self._told(self.requests.outcome(error))
-        return result if error.show is None else error.show(result)
+        return await self.session.outcome(error)
+
+    @ClientCall
+    async def server_info(self) -> ServerInfoReply:
+        """Return the state of the service."""
+        return await self.session.read(ServerInfoReply, ServerInfo(0))
+
+    @ClientCall
+    async def ping(self) -> float:
+        """Return the seconds of a round trip to the connection, which the core takes no part in."""
+        start_s = aio.current_time()
+        await self.session.read(Pong, Ping(0))
+        return aio.current_time() - start_s
+
+    @ClientCall
+    async def logout(self, *, keep_orders: bool = False) -> None:
+        """Close the session for good; the connection ends with it.
+
+        Args:
+            keep_orders: leave the orders that a lost connection would cancel.
+        """
+        flags = LOGOUT_KEEP_ORDERS if flag("keep_orders", keep_orders) else 0
+        await self.session.log_out(flags)
+
+
+class Client(AnyClient):
+    """A session with a service. Made by `connect`, or in process by `engine.client`."""
+
+    @property
+    def requests(self) -> SessionChannel:
+        """Return the same session in the messages and integers of the wire, with pipelining."""
+        return self.session.requests
+
+    @property
+    def connected(self) -> aio.AsyncValue[bool]:
+        """True while there is a connection; read `value`, or wait with `wait_value`."""
+        return self.session.requests.connected
 
     async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
         """Execute one request once, over time-outs, lost connections and restarts.
@@ -147,19 +191,3 @@ class Client(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCall
             TypeError: `ask` is the request itself and not what makes it.
         """
         return await retry(ask, self.outcome, within_s)
-
-    async def server_info(self) -> ServerInfoReply:
-        """Return the state of the service."""
-        return await self.requests.server_info()
-
-    async def ping(self) -> float:
-        """Return the seconds of a round trip to the connection."""
-        return await self.requests.ping()
-
-    async def logout(self, *, keep_orders: bool = False) -> None:
-        """Close the session for good; the connection ends with it.
-
-        Args:
-            keep_orders: leave the orders that a lost connection would cancel.
-        """
-        await self.requests.logout(keep_orders=keep_orders)

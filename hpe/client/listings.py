@@ -2,30 +2,27 @@
 
 KnownListings owns the views that a client has seen; scale and id of what is listed never change, so
 they stay right, and symbols are asked for again when the server does not know what they meant.
-ListingCalls is the base of Client's parts (hpe/client/client.py). Used from one Trio loop; any
-number of tasks may call. Guarantees: however many tasks miss something at once, the server is
-asked once, and all of them get that answer or that error.
+Used from one Trio loop; any number of tasks may call. Guarantees: however many tasks miss something
+at once, the server is asked once, and all of them get that answer or that error.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, Generic, TypeVar
 
 from hpe.client import aio
-from hpe.client.arguments import OutOfRange
-from hpe.client.requests import RequestChannel
+from hpe.client.channel import SessionChannel
+from hpe.client.pages import read_assets, read_instruments
 from hpe.client.scales import AssetView, InstrumentView
-from hpe.client.subscriptions import Subscriptions
-from hpe.client.words import ListedWords, reword
-from hpe.errors import OrderRejected, ReplyTimeout, RequestError, RequestRefused
+from hpe.client.words import ListedWords
+from hpe.errors import RequestError
 from hpe.protocol.base import Request
 
 _E = TypeVar("_E", bound=IntEnum)
 _V = TypeVar("_V")
-_A = TypeVar("_A")
 
 
 ORDERS_SEEN_MAX: Final = 100_000
@@ -91,13 +88,11 @@ class _ById(Generic[_V]):
 class KnownListings:
     """The assets and instruments that one client has seen, and what its orders are on."""
 
-    def __init__(self, requests: RequestChannel, gone_max: int = GONE_MAX) -> None:
+    def __init__(self, requests: SessionChannel, gone_max: int = GONE_MAX) -> None:
         self.assets: dict[str, AssetView] = {}
         self.instruments: dict[str, InstrumentView] = {}
         self.orders = SeenOrders()
         self._requests = requests
-        # A symbol that is listed no more may be another one's by now.
-        requests.on_unlisted = self.forget
         self._assets_by_id: _ById[AssetView] = _ById(gone_max)
         self._instruments_by_id: _ById[InstrumentView] = _ById(gone_max)
         self._asking = aio.Lock()
@@ -152,9 +147,9 @@ class KnownListings:
         self._failure, self._answered = None, self._begun
 
     async def _read(self) -> None:
-        instruments = await self._requests.list_instruments()
+        instruments = await read_instruments(self._requests)
         # Read after them, so that none of their assets is missing.
-        assets = [AssetView.of(row) for row in await self._requests.list_assets()]
+        assets = [AssetView.of(row) for row in await read_assets(self._requests)]
         by_id = {view.id: view for view in assets}
         views = [
             InstrumentView.of(row, by_id[row.base], by_id[row.quote])
@@ -204,84 +199,6 @@ class KnownListings:
                 await self._ask()
             elif self._failure is not None:
                 raise self._failure.with_traceback(None)
-
-
-class ListingCalls:
-    """Assets and instruments by symbol.
-
-    Attributes:
-        requests: the same session in the integers of the wire, with pipelining.
-        subscriptions: the session's streams.
-        user: whose session it is.
-        listings: what this client has seen of what is listed.
-    """
-
-    def __init__(self, requests: RequestChannel, subscriptions: Subscriptions, user: int) -> None:
-        self.requests = requests
-        self.subscriptions = subscriptions
-        self.user = user
-        self.listings = KnownListings(requests)
-
-    async def list_assets(self) -> list[AssetView]:
-        """Return all assets."""
-        await self.listings.renew()
-        return [*self.listings.assets.values()]
-
-    async def list_instruments(self) -> list[InstrumentView]:
-        """Return all instruments."""
-        await self.listings.renew()
-        return [*self.listings.instruments.values()]
-
-    async def asset(self, symbol: str) -> AssetView:
-        """Return an asset; asks the server only for what this client has not seen yet.
-
-        Raises:
-            LookupError: there is none.
-        """
-        return await self.listings.asset(symbol)
-
-    async def instrument(self, symbol: str) -> InstrumentView:
-        """Return an instrument; asks the server only for what this client has not seen yet.
-
-        Raises:
-            LookupError: there is none.
-        """
-        return await self.listings.instrument(symbol)
-
-    async def _show(
-        self, answer: Awaitable[_A], show: Callable[[_A], _V], asset: AssetView | None = None
-    ) -> _V:
-        """Wait for the result of a command and show it; `outcome` shows a late one the same way."""
-        try:
-            result = await self._told(answer, asset)
-        except ReplyTimeout as error:
-            error.show = show
-            raise
-        return show(result)
-
-    async def _told(self, answer: Awaitable[_A], asset: AssetView | None = None) -> _A:
-        """Wait for a result; what is wrong with an argument is told in Decimals and symbols.
-
-        Args:
-            answer: makes the request.
-            asset: what its amount is of, where the request does not say it.
-        """
-        try:
-            return await answer
-        except (RequestRefused, OrderRejected) as error:
-            if isinstance(error.request, Request):
-                reword(error, self.listings.words_of(error.request, asset))
-            raise
-        except OutOfRange as error:
-            if error.request is None:
-                raise
-            words = self.listings.words_of(error.request, asset)
-            raise ValueError(error.told_in(words.name, words.value)) from None
-
-    async def _view(self, instrument: InstrumentView | str) -> InstrumentView:
-        if isinstance(instrument, InstrumentView):
-            return instrument
-        return await self.listings.instrument(instrument)
 
 
 def word(name: str, kind: type[_E], text: _E | str) -> _E:

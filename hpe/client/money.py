@@ -1,8 +1,9 @@
 """Money in the client library: symbols and Decimals in, views out.
 
-A part of Client (hpe/client/client.py); user 0 is one's own. Every method raises what
-hpe/client/requests_money.py's do, and before anything is sent: ValueError for what is off the
-asset's grid, TypeError for a float, LookupError for an unknown symbol or hold.
+A part of Client (hpe/client/client.py); user 0 is one's own. Every call raises what
+`SessionChannel.call` raises, OrderRejected when it was executed to a business reject, and before
+anything is sent: ValueError for what is off the asset's grid, TypeError for a float, LookupError
+for an unknown symbol or hold.
 """
 
 from __future__ import annotations
@@ -10,47 +11,66 @@ from __future__ import annotations
 from decimal import Decimal
 
 from hpe.client.arguments import integer
-from hpe.client.listings import ListingCalls
-from hpe.client.results import expect
+from hpe.client.calls import ClientCall, ClientCalls
+from hpe.client.pages import read_balances, read_holds
+from hpe.client.results import balance_of, balance_result, hold_result
 from hpe.client.scales import AssetView
 from hpe.client.views import AccountView, BalanceView, ConservationView, HoldResultView, HoldView
-from hpe.protocol.money import HoldsReply, ListHolds
+from hpe.protocol.money import (
+    CaptureHold,
+    Deposit,
+    GetBalance,
+    HoldsReply,
+    ListHolds,
+    LockBalance,
+    ReleaseHold,
+    Transfer,
+    UnlockBalance,
+    Withdraw,
+)
+from hpe.protocol.operations import ConservationReply, GetConservation
 
 
-class MoneyCalls(ListingCalls):
+class MoneyCalls(ClientCalls):
     """Accounts and holds as methods of a client."""
 
+    @ClientCall
     async def get_balance(self, symbol: str, user: int = 0) -> BalanceView:
         """Return one account."""
-        asset = await self.asset(symbol)
-        return asset.balance(await self._told(self.requests.get_balance(asset.id, user)))
+        asset = await self.session.listings.asset(symbol)
+        return asset.balance(await self.session.ask(GetBalance(0, asset.id, user), balance_of))
 
+    @ClientCall
     async def list_balances(self, user: int = 0) -> list[AccountView]:
         """Return the accounts of a user that are not empty."""
-        rows = await self._told(self.requests.list_balances(user))
-        return [(await self.listings.asset_of(row[0])).account(row) for row in rows]
+        session = self.session
+        found = await session.told(read_balances(session.requests, user))
+        return [(await session.listings.asset_of(row[0])).account(row) for row in found.rows]
 
+    @ClientCall
     async def deposit(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
         """Credit money from outside and return the account after it."""
-        asset = await self.asset(symbol)
-        atoms = asset.amounts.count(amount)
-        return await self._show(self.requests.deposit(asset.id, atoms, user), asset.balance)
+        asset = await self.session.listings.asset(symbol)
+        request = Deposit(0, asset.id, asset.amounts.count(amount), user)
+        return await self.session.show(request, balance_result, asset.balance)
 
+    @ClientCall
     async def withdraw(self, symbol: str, amount: Decimal | int, user: int = 0) -> BalanceView:
         """Debit available money to outside and return the account after it."""
-        asset = await self.asset(symbol)
-        atoms = asset.amounts.count(amount)
-        return await self._show(self.requests.withdraw(asset.id, atoms, user), asset.balance)
+        asset = await self.session.listings.asset(symbol)
+        request = Withdraw(0, asset.id, asset.amounts.count(amount), user)
+        return await self.session.show(request, balance_result, asset.balance)
 
+    @ClientCall
     async def transfer(
         self, symbol: str, amount: Decimal | int, to_user: int, user: int = 0
     ) -> BalanceView:
         """Move available money to another user and return the paying account after it."""
-        asset = await self.asset(symbol)
-        atoms = asset.amounts.count(amount)
-        answer = self.requests.transfer(asset.id, atoms, to_user, user)
-        return await self._show(answer, asset.balance)
+        asset = await self.session.listings.asset(symbol)
+        request = Transfer(0, asset.id, asset.amounts.count(amount), to_user, user)
+        return await self.session.show(request, balance_result, asset.balance)
 
+    @ClientCall
     async def lock_balance(
         self,
         symbol: str,
@@ -71,21 +91,21 @@ class MoneyCalls(ListingCalls):
             expires_ns: when a hold of its own gives back what is left, in the server's
                 nanoseconds since 1970; 0 for never.
         """
-        asset = await self.asset(symbol)
+        asset = await self.session.listings.asset(symbol)
         atoms = asset.amounts.count(amount)
-        answer = self.requests.lock_balance(
-            asset.id, atoms, user, hold_id=hold_id, expires_ns=expires_ns
-        )
-        return await self._show(answer, asset.balance)
+        request = LockBalance(0, asset.id, atoms, user, hold_id, expires_ns)
+        return await self.session.show(request, balance_result, asset.balance)
 
+    @ClientCall
     async def unlock_balance(
         self, symbol: str, amount: Decimal | int, user: int = 0
     ) -> BalanceView:
         """Move money that is held without an id back to available; return the account after it."""
-        asset = await self.asset(symbol)
-        atoms = asset.amounts.count(amount)
-        return await self._show(self.requests.unlock_balance(asset.id, atoms, user), asset.balance)
+        asset = await self.session.listings.asset(symbol)
+        request = UnlockBalance(0, asset.id, asset.amounts.count(amount), user)
+        return await self.session.show(request, balance_result, asset.balance)
 
+    @ClientCall
     async def capture_hold(
         self, hold_id: int, amount: Decimal | int, to_user: int, user: int = 0
     ) -> HoldResultView:
@@ -94,10 +114,10 @@ class MoneyCalls(ListingCalls):
         Asks first which asset the hold is in: the amount's scale is the asset's.
         """
         asset = await self._asset_of_hold(hold_id, user)
-        atoms = asset.amounts.count(amount)
-        answer = self.requests.capture_hold(hold_id, atoms, to_user, user)
-        return await self._show(answer, asset.hold_result, asset)
+        request = CaptureHold(0, hold_id, asset.amounts.count(amount), to_user, user)
+        return await self.session.show(request, hold_result, asset.hold_result, asset)
 
+    @ClientCall
     async def release_hold(
         self, hold_id: int, amount: Decimal | int | None = None, user: int = 0
     ) -> HoldResultView:
@@ -112,30 +132,34 @@ class MoneyCalls(ListingCalls):
             if amount is not None:
                 raise
             # Whether there is none is the server's to say: then there is nothing to show.
-            result = await self._told(self.requests.release_hold(hold_id, 0, user))
-            asset = await self.listings.asset_of(result.asset)
+            result = await self.session.ask(ReleaseHold(0, hold_id, 0, user), hold_result)
+            asset = await self.session.listings.asset_of(result.asset)
             return asset.hold_result(result)
         if amount is not None:
             atoms = asset.amounts.count(amount)
             if not atoms:  # on the wire that means all of it
                 raise ValueError(f"amount: found {amount}, allowed above 0, or None for all of it")
-        answer = self.requests.release_hold(hold_id, atoms, user)
-        return await self._show(answer, asset.hold_result, asset)
+        request = ReleaseHold(0, hold_id, atoms, user)
+        return await self.session.show(request, hold_result, asset.hold_result, asset)
 
+    @ClientCall
     async def list_holds(self, user: int = 0) -> list[HoldView]:
         """Return the named holds of a user, in order of hold id."""
-        rows = await self._told(self.requests.list_holds(user))
-        return [(await self.listings.asset_of(row[1])).hold(row) for row in rows]
+        session = self.session
+        found = await session.told(read_holds(session.requests, user))
+        return [(await session.listings.asset_of(row[1])).hold(row) for row in found.rows]
 
+    @ClientCall
     async def get_conservation(self, symbol: str) -> ConservationView:
         """Return the proof that an asset's money adds up. Walks all accounts: may take its time."""
-        asset = await self.asset(symbol)
-        return asset.conservation(await self._told(self.requests.get_conservation(asset.id)))
+        asset = await self.session.listings.asset(symbol)
+        request = GetConservation(0, asset.id)
+        return asset.conservation(await self.session.read(ConservationReply, request))
 
     async def _asset_of_hold(self, hold_id: int, user: int) -> AssetView:
         hold_id = integer("hold_id", hold_id)
         request = ListHolds(0, max(hold_id - 1, 0), 1, user)
-        for found, asset, _, _ in expect(HoldsReply, await self.requests.call(request)).rows:
+        for found, asset, _, _ in (await self.session.read(HoldsReply, request)).rows:
             if found == hold_id:
-                return await self.listings.asset_of(asset)
+                return await self.session.listings.asset_of(asset)
         raise LookupError(f"no hold {hold_id}")

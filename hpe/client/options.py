@@ -121,11 +121,11 @@ def reconnector_of(address: str | None, user: int, options: ConnectOptions) -> R
     )
     context = tls if isinstance(tls, aio.TlsContext) else client_context() if tls else None
     terms = SessionTerms(
+        integer("user", user),
         integer("session_id", options.get("session_id", 0)),
         integer("window", options.get("window", 0)),
         float(options.get("timeout_s", TIMEOUT_S)),
         integer("answered_request_id", options.get("answered_request_id", 0)),
-        options.get("keep_session", False),
     )
     backoff = (options.get("backoff") or Backoff()) if options.get("reconnect", True) else None
     return Reconnector(Dialer(host, port, hello, key, context), backoff, terms)

@@ -1,33 +1,59 @@
 """Orders in the client library: words and Decimals in, views out.
 
 A part of Client (hpe/client/client.py). What every order may carry is protocol.md's, "The rules of
-the exchange". Every method raises what hpe/client/requests_orders.py's do, and before anything is
-sent: ValueError for what is off the instrument's grid or an unknown word, TypeError for a float,
-LookupError for an unknown symbol.
+the exchange". Every call raises what `SessionChannel.call` raises, OrderRejected when it was
+executed to a business reject, and before anything is sent: ValueError for what is off the
+instrument's grid or an unknown word, TypeError for a float, LookupError for an unknown symbol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Iterable
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
+from typing import Final
 
-from hpe.client.arguments import integer
+from hpe.client.arguments import flag, integer
+from hpe.client.calls import ClientCall, ClientCalls
 from hpe.client.decimals import Grid
-from hpe.client.listings import ListingCalls, word
+from hpe.client.listings import word
 from hpe.client.market_views import OrderbookView
-from hpe.client.results import MassCancelResult, OcoResult, OrderResult
+from hpe.client.pages import read_fills, read_orders
+from hpe.client.results import (
+    MassCancelResult,
+    OcoResult,
+    OrderResult,
+    mass_cancel_result,
+    oco_result,
+    order_result,
+)
 from hpe.client.scales import InstrumentView
 from hpe.client.views import FillsView, FillView, MassCancelView, OrderStateView, OrderView
 from hpe.errors import RequestError
 from hpe.protocol.enums import OrderType, SelfTrade, Side, TimeInForce
-from hpe.protocol.orders import OrderRow
+from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT, ORDER_POST_ONLY
+from hpe.protocol.market_data import GetOrderbook, OrderbookReply
+from hpe.protocol.orders import (
+    CancelOrder,
+    GetOrder,
+    MassCancel,
+    OrderReply,
+    OrderRow,
+    OrderTerms,
+    ReplaceOrder,
+    SubmitOco,
+    SubmitOrder,
+)
+from hpe.protocol.reports import OrderReport
+
+_NO_TERMS: Final = OrderTerms()
 
 
-class OrderCalls(ListingCalls):
+class OrderCalls(ClientCalls):
     """Orders as methods of a client."""
 
+    @ClientCall
     async def submit_order(
         self,
         instrument: InstrumentView | str,
@@ -70,29 +96,34 @@ class OrderCalls(ListingCalls):
             cancel_on_disconnect: cancel it when this client loses its connection.
             user: whose order; 0 for one's own.
         """
-        view = await self._view(instrument)
+        view = await self.session.view(instrument)
         kind = _order_type(price, waits=stop_price is not None or trail is not None)
-        answer = self.requests.submit_order(
-            view.id,
-            word("side", Side, side),
-            view.quantities.count(quantity),
-            _count(view.prices, "price", price),
-            order_type=kind,
-            time_in_force=_force(time_in_force, kind, expires_ns),
-            client_order_id=client_order_id,
-            post_only=post_only,
-            self_trade=_policy(self_trade),
-            stop_price=_count(view.prices, "stop_price", stop_price),
-            trail=_count(view.prices, "trail", trail),
-            display_quantity=_count(view.quantities, "display_quantity", display_quantity),
-            minimum_quantity=_count(view.quantities, "minimum_quantity", minimum_quantity),
-            budget=_count(view.quote.amounts, "budget", budget),
-            expires_ns=expires_ns,
-            cancel_on_disconnect=cancel_on_disconnect,
-            user=user,
+        terms = OrderTerms(
+            _count(view.prices, "stop_price", stop_price),
+            _count(view.prices, "trail", trail),
+            _count(view.quantities, "display_quantity", display_quantity),
+            _count(view.quantities, "minimum_quantity", minimum_quantity),
+            _count(view.quote.amounts, "budget", budget),
+            expires_ns,
         )
-        return await self._show(answer, partial(self._shown, view))
+        request = SubmitOrder(
+            0,
+            view.id,
+            client_order_id,
+            word("side", Side, side),
+            kind,
+            _force(time_in_force, kind, expires_ns),
+            _count(view.prices, "price", price),
+            view.quantities.count(quantity),
+            (ORDER_POST_ONLY if flag("post_only", post_only) else 0)
+            | _disconnect_flag(cancel_on_disconnect),
+            _policy(self_trade),
+            None if terms == _NO_TERMS else terms,
+            user,
+        )
+        return await self.session.show(request, order_result, partial(self._shown, view))
 
+    @ClientCall
     async def submit_oco(
         self,
         instrument: InstrumentView | str,
@@ -130,27 +161,26 @@ class OrderCalls(ListingCalls):
         Raises:
             OrderRejected: neither order was accepted.
         """
-        view = await self._view(instrument)
-        answer = self.requests.submit_oco(
+        view = await self.session.view(instrument)
+        request = SubmitOco(
+            0,
             view.id,
             word("side", Side, side),
             view.quantities.count(quantity),
             view.prices.count(price),
             view.prices.count(stop_price, "stop_price"),
-            stop_limit_price=_count(view.prices, "stop_limit_price", stop_limit_price),
-            budget=_count(view.quote.amounts, "budget", budget),
-            limit_client_order_id=limit_client_order_id,
-            stop_client_order_id=stop_client_order_id,
-            expires_ns=expires_ns,
-            self_trade=_policy(self_trade),
-            cancel_on_disconnect=cancel_on_disconnect,
-            user=user,
+            _count(view.prices, "stop_limit_price", stop_limit_price),
+            _count(view.quote.amounts, "budget", budget),
+            limit_client_order_id,
+            stop_client_order_id,
+            expires_ns,
+            _policy(self_trade),
+            user,
+            _disconnect_flag(cancel_on_disconnect),
         )
-        result = await self._told(answer)
-        self.listings.orders.add(result.limit_order_id, view.id)
-        self.listings.orders.add(result.stop_order_id, view.id)
-        return result
+        return await self.session.show(request, oco_result, partial(self._both_shown, view))
 
+    @ClientCall
     async def cancel_order(
         self,
         instrument: InstrumentView | str,
@@ -167,11 +197,11 @@ class OrderCalls(ListingCalls):
         Raises:
             ValueError: the order is on another instrument; nothing was sent.
         """
-        view = await self._view(instrument)
+        view = await self.session.view(instrument)
         name = await self._on(view, order_id, client_order_id, user)
-        answer = self.requests.cancel_order(*name, user)
-        return await self._show(answer, view.order)
+        return await self.session.show(CancelOrder(0, *name, user), order_result, view.order)
 
+    @ClientCall
     async def mass_cancel(
         self,
         instrument: InstrumentView | str | None = None,
@@ -181,14 +211,14 @@ class OrderCalls(ListingCalls):
         all_users: bool = False,
     ) -> MassCancelView:
         """Cancel the open orders of a user (0: one's own) or of all, where they match."""
-        answer = self.requests.mass_cancel(
-            0 if instrument is None else (await self._view(instrument)).id,
-            None if side is None else word("side", Side, side),
-            user,
-            all_users=all_users,
-        )
-        return await self._show(self._learn(answer), self._mass_canceled)
+        on = 0 if instrument is None else (await self.session.view(instrument)).id
+        of_side = 0 if side is None else word("side", Side, side)
+        request = MassCancel(0, on, of_side, user, all_users)
+        canceled = await self.session.show(request, mass_cancel_result, self._mass_canceled)
+        await self._learn(canceled.raw.orders)
+        return self._mass_canceled(canceled.raw)
 
+    @ClientCall
     async def replace_order(
         self,
         instrument: InstrumentView | str,
@@ -213,54 +243,61 @@ class OrderCalls(ListingCalls):
         Raises:
             ValueError: the order is on another instrument; nothing was sent.
         """
-        view = await self._view(instrument)
+        view = await self.session.view(instrument)
         name = await self._on(view, order_id, client_order_id, user)
-        answer = self.requests.replace_order(
+        request = ReplaceOrder(
+            0,
             *name,
-            quantity=_count_or_none(view.quantities, "quantity", quantity),
-            leaves_quantity=_count_or_none(view.quantities, "leaves_quantity", leaves_quantity),
-            price=_count_or_none(view.prices, "price", price),
-            requeue=requeue,
-            stop_price=_count_or_none(view.prices, "stop_price", stop_price),
-            expires_ns=expires_ns,
-            user=user,
+            _count_or_none(view.quantities, "quantity", quantity),
+            _count_or_none(view.quantities, "leaves_quantity", leaves_quantity),
+            _count_or_none(view.prices, "price", price),
+            requeue,
+            _count_or_none(view.prices, "stop_price", stop_price),
+            user,
+            expires_ns,
         )
-        return await self._show(answer, view.order)
+        return await self.session.show(request, order_result, view.order)
 
+    @ClientCall
     async def get_orderbook(
         self, instrument: InstrumentView | str, depth: int = 10
     ) -> OrderbookView:
         """Return the best `depth` price levels of each side."""
-        view = await self._view(instrument)
-        return view.orderbook(await self._told(self.requests.get_orderbook(view.id, depth)))
+        view = await self.session.view(instrument)
+        request = GetOrderbook(0, view.id, depth)
+        return view.orderbook(await self.session.read(OrderbookReply, request))
 
+    @ClientCall
     async def get_order(
         self, order_id: int = 0, *, client_order_id: int = 0, user: int = 0
     ) -> OrderStateView:
         """Return an order by exactly one of its ids, open or ended not too long ago."""
-        return await self._order_state(
-            await self._told(self.requests.get_order(order_id, client_order_id, user))
-        )
+        return await self._order_state(await self._read_order(order_id, client_order_id, user))
 
+    @ClientCall
     async def list_orders(
         self, instrument: InstrumentView | str | None = None, user: int = 0
     ) -> list[OrderStateView]:
         """Return the open orders of a user, waiting stops included, in order of id."""
-        on = 0 if instrument is None else (await self._view(instrument)).id
-        rows = await self._told(self.requests.list_orders(on, user))
+        session = self.session
+        on = 0 if instrument is None else (await session.view(instrument)).id
+        rows = (await session.told(read_orders(session.requests, user, on))).rows
         if on and not rows:
             # None, or the instrument is no longer listed: this query is rejected then.
-            await self._told(self.requests.get_orderbook(on, 1))
+            await session.read(OrderbookReply, GetOrderbook(0, on, 1))
         return [await self._order_state(row) for row in rows]
 
+    @ClientCall
     async def list_fills(self, user: int = 0, *, after: int = 0) -> list[FillView]:
         """Return the recent fills with private sequences above `after`, oldest first."""
         return (await self.read_fills(user, after=after)).fills
 
+    @ClientCall
     async def read_fills(self, user: int = 0, *, after: int = 0) -> FillsView:
         """Return the same as `list_fills`, and from which fill on none is missing."""
-        found = await self._told(self.requests.read_fills(user, after=after))
-        instrument = self.listings.instrument_of
+        session = self.session
+        found = await session.told(read_fills(session.requests, user, after))
+        instrument = session.listings.instrument_of
         fills = [(await instrument(row.instrument)).fill(row) for row in found.rows]
         return FillsView(found.sequence, found.complete_after, fills)
 
@@ -271,39 +308,48 @@ class OrderCalls(ListingCalls):
         order_id = integer("order_id", order_id)
         if bool(order_id) == bool(client_order_id):
             return order_id, client_order_id  # one too many or few: rejected
-        found = self.listings.orders.instrument_of(order_id)
+        found = self.session.listings.orders.instrument_of(order_id)
         if found is None:
-            row = await self._told(self.requests.get_order(order_id, client_order_id, user))
+            row = await self._read_order(order_id, client_order_id, user)
             # By its own id from here on: a client order id could be another order's by then.
             order_id, found = row.order_id, row.instrument
-            self.listings.orders.add(order_id, found)
+            self.session.listings.orders.add(order_id, found)
         if found != view.id:
-            symbol = (await self.listings.instrument_of(found)).symbol
+            symbol = (await self.session.listings.instrument_of(found)).symbol
             raise ValueError(
                 f"order {order_id} is on {symbol}, not on {view.symbol}; nothing was sent"
             )
         return order_id, 0
 
-    async def _learn(self, answer: Awaitable[MassCancelResult]) -> MassCancelResult:
-        """Wait for what was canceled and ask for the instruments that are not known yet."""
-        result = await answer
+    async def _read_order(self, order_id: int, client_order_id: int, user: int) -> OrderRow:
+        request = GetOrder(0, order_id, client_order_id, user)
+        order = (await self.session.read(OrderReply, request)).order
+        assert order is not None
+        return order
+
+    async def _learn(self, reports: Iterable[OrderReport]) -> None:
+        """Ask for the instruments that are not known yet."""
         with suppress(RequestError):  # what was done is told in any case, with `raw` if need be
-            for report in result.orders:
-                await self.listings.instrument_of(report.instrument)
-        return result
+            for report in reports:
+                await self.session.listings.instrument_of(report.instrument)
 
     def _mass_canceled(self, result: MassCancelResult) -> MassCancelView:
-        seen = self.listings.seen_instrument
+        seen = self.session.listings.seen_instrument
         orders = [seen(report.instrument).order_report(report) for report in result.orders]
         return MassCancelView(result.canceled, result.remaining, tuple(orders), result)
 
     def _shown(self, view: InstrumentView, result: OrderResult) -> OrderView:
-        self.listings.orders.add(result.order_id, view.id)
+        self.session.listings.orders.add(result.order_id, view.id)
         return view.order(result)
 
+    def _both_shown(self, view: InstrumentView, result: OcoResult) -> OcoResult:
+        self.session.listings.orders.add(result.limit_order_id, view.id)
+        self.session.listings.orders.add(result.stop_order_id, view.id)
+        return result
+
     async def _order_state(self, row: OrderRow) -> OrderStateView:
-        self.listings.orders.add(row.order_id, row.instrument)
-        return (await self.listings.instrument_of(row.instrument)).order_state(row)
+        self.session.listings.orders.add(row.order_id, row.instrument)
+        return (await self.session.listings.instrument_of(row.instrument)).order_state(row)
 
 
 def _order_type(price: Decimal | int | None, *, waits: bool) -> OrderType:
@@ -320,8 +366,12 @@ def _force(given: TimeInForce | str | None, kind: OrderType, expires_ns: int) ->
     return TimeInForce.IOC if kind is OrderType.MARKET else TimeInForce.GTC
 
 
-def _policy(given: SelfTrade | str | None) -> SelfTrade | None:
-    return None if given is None else word("self trade", SelfTrade, given)
+def _policy(given: SelfTrade | str | None) -> int:
+    return 0 if given is None else word("self trade", SelfTrade, given)
+
+
+def _disconnect_flag(cancel_on_disconnect: bool) -> int:
+    return ORDER_CANCEL_ON_DISCONNECT if flag("cancel_on_disconnect", cancel_on_disconnect) else 0
 
 
 def _count(grid: Grid, argument: str, value: Decimal | int | None) -> int:

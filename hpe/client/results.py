@@ -7,8 +7,7 @@ lots, atoms.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,7 +18,6 @@ from hpe.protocol.base import Request
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import InstrumentStatus, OrderStatus
 from hpe.protocol.flags import FLAG_DUPLICATE, FLAG_KEY_LIMIT, FLAG_USER_LIMIT
-from hpe.protocol.limits import PAGE_MAX
 from hpe.protocol.listings import AddAssetResponse, DelistAssetResponse
 from hpe.protocol.money import BalanceReply, HoldResponse, LockResponse
 from hpe.protocol.operations import (
@@ -34,25 +32,7 @@ from hpe.protocol.reports import ExecutionReport, OrderReport
 _REJECT_NAMES: Final = {int(reason): reason.name.lower() for reason in RejectReason}
 
 
-class Judged(Protocol):
-    """A response that says whether its request was rejected."""
-
-    @property
-    def request_id(self) -> int:
-        """The request's id."""
-
-    @property
-    def flags(self) -> int:
-        """Bits that say more, as of a reject whose limit it was."""
-
-    @property
-    def reason(self) -> int:
-        """0, a RejectReason or a CancelReason."""
-
-
 _T = TypeVar("_T")
-_Row = TypeVar("_Row")
-_J = TypeVar("_J", bound=Judged)
 
 
 class OrderResult(msgspec.Struct, frozen=True, gc=False):
@@ -147,32 +127,28 @@ Result = (
 
 
 def expect(kind: type[_T], answer: Answer) -> _T:
-    """Return the answer's response.
-
-    Raises:
-        ProtocolError: it is of another type.
-    """
-    if not isinstance(answer.response, kind):
-        found = type(answer.response).__name__
-        raise ProtocolError(f"expected {kind.__name__}, the server answered {found}")
-    return answer.response
-
-
-def accepted(kind: type[_J], answer: Answer) -> _J:
-    """Return a response that carries a reason; cancel reasons, from 101 on, are no rejects.
+    """Return the answer's response; cancel reasons, from 101 on, are no rejects.
 
     Raises:
         OrderRejected: the request was executed to a business reject.
         ProtocolError: the response is of another type.
     """
-    response = expect(kind, answer)
-    if 0 < response.reason < CancelReason.REQUESTED:
+    response = answer.response
+    if not isinstance(response, kind):
+        found = type(response).__name__
+        raise ProtocolError(f"expected {kind.__name__}, the server answered {found}")
+    if 0 < getattr(response, "reason", 0) < CancelReason.REQUESTED:
         raise rejected(response, answer.request)
     return response
 
 
-def rejected(response: Judged, request: Request | None = None) -> OrderRejected:
-    """Make the exception of a business reject; `request` is what was sent, if that is known."""
+def rejected(response: Any, request: Request | None = None) -> OrderRejected:
+    """Make the exception of a business reject.
+
+    Args:
+        response: says why.
+        request: what was sent, if that is known.
+    """
     reason = response.reason
     # A newer server may know more reasons: its number is then the name.
     name = _REJECT_NAMES.get(reason, f"reason_{reason}")
@@ -189,7 +165,7 @@ def rejected(response: Judged, request: Request | None = None) -> OrderRejected:
 
 def order_result(answer: Answer) -> OrderResult:
     """Return the result of submit, cancel or replace."""
-    response = accepted(OrderResponse, answer)
+    response = expect(OrderResponse, answer)
     return OrderResult(
         request_id=response.request_id,
         duplicate=bool(response.flags & FLAG_DUPLICATE),
@@ -212,7 +188,7 @@ def order_result(answer: Answer) -> OrderResult:
 
 def oco_result(answer: Answer) -> OcoResult:
     """Return the result of submit_oco."""
-    response = accepted(OcoResponse, answer)
+    response = expect(OcoResponse, answer)
     return OcoResult(
         response.request_id,
         response.sequence,
@@ -224,14 +200,14 @@ def oco_result(answer: Answer) -> OcoResult:
 
 def mass_cancel_result(answer: Answer) -> MassCancelResult:
     """Return the result of mass_cancel."""
-    response = accepted(MassCancelResponse, answer)
+    response = expect(MassCancelResponse, answer)
     orders = tuple(event for event in answer.events if isinstance(event, OrderReport))
     return MassCancelResult(response.sequence, response.canceled, response.remaining, orders)
 
 
 def uncross_result(answer: Answer) -> UncrossResult:
     """Return the result of uncross."""
-    response = accepted(UncrossResponse, answer)
+    response = expect(UncrossResponse, answer)
     return UncrossResult(response.sequence, response.time_ns, response.price, response.volume)
 
 
@@ -243,38 +219,43 @@ def account(response: LockResponse | HoldResponse | BalanceReply) -> Balance:
 
 def balance_result(answer: Answer) -> Balance:
     """Return the result of a command that moves money between accounts."""
-    return account(accepted(LockResponse, answer))
+    return account(expect(LockResponse, answer))
+
+
+def balance_of(answer: Answer) -> Balance:
+    """Return the account that get_balance shows."""
+    return account(expect(BalanceReply, answer))
 
 
 def hold_result(answer: Answer) -> HoldResult:
     """Return the result of capture_hold or release_hold."""
-    response = accepted(HoldResponse, answer)
+    response = expect(HoldResponse, answer)
     return HoldResult(response.hold_id, response.asset, response.remaining, account(response))
 
 
 def status_result(answer: Answer) -> InstrumentStatus:
     """Return the result of set_status."""
-    return InstrumentStatus(accepted(SetStatusResponse, answer).status)
+    return InstrumentStatus(expect(SetStatusResponse, answer).status)
 
 
 def open_orders_result(answer: Answer) -> int:
     """Return the result of block_user."""
-    return accepted(BlockUserResponse, answer).open_orders
+    return expect(BlockUserResponse, answer).open_orders
 
 
 def no_result(answer: Answer) -> None:
     """Take the answer to set_fees."""
-    accepted(SetFeesResponse, answer)
+    expect(SetFeesResponse, answer)
 
 
 def delisted(answer: Answer) -> None:
     """Take the answer to delist_asset or delist_instrument."""
-    accepted(DelistAssetResponse, answer)
+    expect(DelistAssetResponse, answer)
 
 
 def new_id(answer: Answer) -> int:
     """Return the id that a listing command made."""
-    return accepted(AddAssetResponse, answer).id
+    return expect(AddAssetResponse, answer).id
 
 
 def result_of(answer: Answer) -> Result:
@@ -304,48 +285,3 @@ def result_of(answer: Answer) -> Result:
             return None
         case _:
             return new_id(answer)
-
-
-class PageReply(Protocol[_Row]):
-    """A reply with a part of a list."""
-
-    @property
-    def sequence(self) -> int:
-        """What it shows: everything up to this command."""
-
-    @property
-    def rows(self) -> list[_Row]:
-        """In order."""
-
-
-class Listing(NamedTuple, Generic[_Row]):
-    """A whole list. `sequence` is that of its last page; earlier ones may show what was before.
-
-    `complete_after`: of fills, the private sequence above which none is missing; 0: none at all is,
-    of those that were asked for.
-    """
-
-    sequence: int
-    rows: list[_Row]
-    complete_after: int = 0
-
-
-async def pages(
-    ask: Callable[[int, int], Awaitable[PageReply[_Row]]],
-    key: Callable[[_Row], int],
-    after: int = 0,
-) -> Listing[_Row]:
-    """Read a list to its end.
-
-    Args:
-        ask: gives a page from (after, limit).
-        key: of a row, what `after` is compared with.
-        after: where to begin.
-    """
-    rows: list[_Row] = []
-    while True:
-        page = await ask(after, PAGE_MAX)
-        rows += page.rows
-        if len(page.rows) < PAGE_MAX:
-            return Listing(page.sequence, rows)
-        after = key(page.rows[-1])

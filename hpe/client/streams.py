@@ -19,8 +19,10 @@ from typing import Final, NamedTuple, TypeVar
 
 from hpe.client import aio
 from hpe.client.arguments import checked
-from hpe.client.listings import KnownListings, ListingCalls
-from hpe.client.requests import RequestChannel
+from hpe.client.calls import ClientCalls, StreamCall
+from hpe.client.channel import SessionChannel
+from hpe.client.listings import KnownListings
+from hpe.client.pages import read_balances, read_fills, read_holds, read_orders
 from hpe.client.subscriptions import PRIVATE, RETRY_S, Stream, Subscriptions, followed
 from hpe.client.views import (
     AccountView,
@@ -112,7 +114,7 @@ class PrivateEvents(Stream):
 
     def __init__(
         self,
-        requests: RequestChannel,
+        requests: SessionChannel,
         subscriptions: Subscriptions,
         listings: KnownListings,
         user: int,
@@ -190,10 +192,10 @@ class PrivateEvents(Stream):
     async def _read(self) -> RawSnapshot:
         """Read all lists; fills first: `sequence` is theirs, and no other list is older."""
         requests, user = self._requests, self.user
-        fills = await requests.read_fills(user, after=self.position or 0)
-        orders = await requests.read_orders(user=user)
-        balances = await requests.read_balances(user)
-        holds = await requests.read_holds(user)
+        fills = await read_fills(requests, user, self.position or 0)
+        orders = await read_orders(requests, user)
+        balances = await read_balances(requests, user)
+        holds = await read_holds(requests, user)
         return RawSnapshot(
             fills.sequence, orders.rows, balances.rows, holds.rows, fills.rows,
             fills.complete_after,
@@ -274,9 +276,10 @@ class PrivateEvents(Stream):
             self._subscriptions.pause(self)
 
 
-class StreamCalls(ListingCalls):
+class StreamCalls(ClientCalls):
     """The private stream as a method of a client."""
 
+    @StreamCall
     def private_events(
         self, after: int | None = None, user: int = 0
     ) -> AbstractAsyncContextManager[PrivateEvents]:
@@ -294,8 +297,9 @@ class StreamCalls(ListingCalls):
             ValueError: this client follows the user already.
             ConnectionLost: the client has ended.
         """
-        asked = checked(SubscribePrivate(0, after, user or self.user))
+        session = self.session
+        asked = checked(SubscribePrivate(0, after, user or session.user))
         events = PrivateEvents(
-            self.requests, self.subscriptions, self.listings, asked.user, asked.after
+            session.requests, session.subscriptions, session.listings, asked.user, asked.after
         )
-        return followed(self.subscriptions, events)
+        return followed(session.subscriptions, events)

@@ -164,12 +164,9 @@ REPORTS_AHEAD: Final = ErrorCase(ErrorCode.RESUME_AHEAD, "the last report of use
 REPORTS_GONE: Final = ErrorCase(
     ErrorCode.RESUME_TOO_OLD, "the oldest report of user {user} that is kept is {oldest}"
 )
-NO_STREAMS: Final = ErrorCase(
-    ErrorCode.NOT_AUTHORIZED, "streams are for clients over TCP; in the process there are queries"
-)
 ERROR_CASES: Final = (
     LARGE_PREFIX, EMPTY_PREFIX, NO_HELLO, NO_LOGON, OTHER_VERSION, ROOM_USED, ROOM_OF_KEY,
-    OPERATORS_FULL, NO_STREAMS, SLOW_REPLIES, MANY_REPLIES, REPORTS_OVERRUN, REPORTS_GONE,
+    OPERATORS_FULL, SLOW_REPLIES, MANY_REPLIES, REPORTS_OVERRUN, REPORTS_GONE,
     REPORTS_AHEAD, BATCH_FULL, UNFINISHED, QUERIES_FULL, CALL_TOO_DEEP, LOG_WAITS, KEY_CONNECTIONS,
 )  # fmt: skip
 """All error cases, in the order of their codes."""

@@ -12,7 +12,7 @@ import trio
 from bench import mb
 from bench.core_speed import flash1_line
 from hpe.cli import main, replay
-from hpe.client.requests import RequestChannel
+from hpe.client.client import Client
 from hpe.errors import RequestRefused
 from hpe.orderflow.files import Command, Expected, Op, Outcome, RecordedLevel, ReportStream
 from hpe.orderflow.judge import ExpectationJudge, Judge
@@ -207,11 +207,11 @@ def test_a_refusal_as_busy_starts_the_flow_again(
     real = replay.replay
 
     async def busy_at_first(
-        requests: RequestChannel, commands: list[Command], judge: Judge
+        client: Client, commands: list[Command], judge: Judge
     ) -> replay.ReplayResult:
-        windows.append(requests.window)
-        result = await real(requests, commands, judge)
-        if requests.window > 4:
+        windows.append(client.requests.window)
+        result = await real(client, commands, judge)
+        if client.requests.window > 4:
             raise RequestRefused(9, ErrorCode.BUSY, "busy", "waited too long", True)
         return result
 

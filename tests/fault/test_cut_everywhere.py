@@ -20,15 +20,17 @@ import trio
 
 from hpe.client.backoff import Backoff
 from hpe.client.client import Client, connect
+from hpe.client.results import balance_of
 from hpe.client.streams import PrivateEvents, Snapshot
 from hpe.errors import ConnectionLost
 from hpe.protocol.base import Request
 from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.market_data import GetOrderbook, OrderbookReply
-from hpe.protocol.money import Deposit, LockBalance, ReleaseHold, Withdraw
+from hpe.protocol.money import Deposit, GetBalance, LockBalance, ReleaseHold, Withdraw
 from hpe.protocol.orders import CancelOrder, ReplaceOrder, SubmitOrder
 from hpe.protocol.reports import BalanceReport
 from tests.support.cutting_proxy import TO_CLIENT, TO_SERVER, CuttingProxy, cutting_proxy
+from tests.support.integers import executed
 from tests.support.service import running_service
 
 PATIENCE_S = 120
@@ -111,9 +113,10 @@ async def converse(proxy: CuttingProxy, user: int, rounds: int) -> Outcome:
         async with client.private_events(after=0) as events:
             pending = [await requests.send(request) for request in commands(user + 1, rounds)]
             answers = [(await request.wait()).response for request in pending]
-            await requests.deposit(QUOTE, LAST_DEPOSIT)
+            await executed(client, Deposit(0, QUOTE, LAST_DEPOSIT))
             told = await told_until_the_last(events)
-        balances = [await requests.get_balance(asset) for asset in (BASE, QUOTE)]
+        queries = [GetBalance(0, asset) for asset in (BASE, QUOTE)]
+        balances = [await client.session.ask(query, balance_of) for query in queries]
     return Outcome(
         [plain(answer) for answer in answers],
         told,

@@ -19,17 +19,20 @@ import trio
 
 from hpe.client.backoff import Backoff
 from hpe.client.client import Client, connect
-from hpe.client.results import OrderResult
+from hpe.client.results import OrderResult, balance_of
 from hpe.client.streams import RawSnapshot
 from hpe.errors import OrderRejected
 from hpe.protocol.enums import ExecType, Side
+from hpe.protocol.money import Deposit, GetBalance
+from hpe.protocol.orders import CancelOrder
 from hpe.protocol.reports import BalanceReport, ExecutionReport, OrderReport, PrivateReport
+from tests.support.integers import executed, limit_order
 from tests.support.service import ServiceProcess
 
 SEED = int(os.environ.get("HPE_CRASH_SEED", "20260101"))
 PATIENCE_S = 120
 USER, OTHER = 1, 2
-PAIR, BASE, QUOTE = 1, 1, 3
+BASE, QUOTE = 1, 3
 TASKS = 6
 FUNDS = 10**15
 
@@ -38,7 +41,7 @@ class Traders:
     """The load: tasks of one client, and what they were told."""
 
     def __init__(self, client: Client, seed: int) -> None:
-        self.requests = client.requests
+        self.client = client
         self.seed = seed
         self.orders: list[OrderResult] = []
         self.canceled = 0
@@ -52,19 +55,18 @@ class Traders:
         while not self.stop:
             client_order_id += TASKS
             side, price = dice.choice([Side.BUY, Side.SELL]), dice.randint(95, 105)
-            order = await self.requests.submit_order(
-                PAIR, side, dice.randint(1, 5), price, client_order_id=client_order_id
-            )
+            new = limit_order(side, dice.randint(1, 5), price, client_order_id=client_order_id)
+            order = await executed(self.client, new)
             self.orders.append(order)
             if order.leaves and dice.random() < 0.7:
                 await self._cancel(order.order_id)
             if dice.random() < 0.3:
-                await self.requests.deposit(QUOTE, 1)
+                await executed(self.client, Deposit(0, QUOTE, 1))
                 self.deposited += 1
 
     async def _cancel(self, order_id: int) -> None:
         try:
-            await self.requests.cancel_order(order_id)
+            await executed(self.client, CancelOrder(0, order_id))
             self.canceled += 1
         except OrderRejected as rejected:
             if rejected.name != "unknown_order":  # another task's order filled it
@@ -92,8 +94,8 @@ async def kill_often(directory: Path, kills: int, seed: int) -> str:
             follower.private_events(after=0) as events,
         ):
             traders = Traders(client, seed)
-            await client.requests.deposit(BASE, FUNDS)
-            await client.requests.deposit(QUOTE, FUNDS)
+            await executed(client, Deposit(0, BASE, FUNDS))
+            await executed(client, Deposit(0, QUOTE, FUNDS))
 
             async def follow() -> None:
                 async for event in events:
@@ -141,7 +143,7 @@ async def compare(traders: Traders, told: list[PrivateReport | RawSnapshot]) -> 
         if isinstance(event, ExecutionReport) and event.request_id:
             filled[event.order_id] += event.last_quantity
     assert filled == {order.order_id: order.cum for order in traders.orders if order.cum}
-    balance = await traders.requests.get_balance(QUOTE)
+    balance = await traders.client.session.ask(GetBalance(0, QUOTE), balance_of)
     assert balance.available + balance.locked == FUNDS + traders.deposited
     newest = [event for event in told if isinstance(event, BalanceReport) and event.asset == QUOTE]
     assert newest[-1].available == balance.available

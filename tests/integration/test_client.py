@@ -26,6 +26,7 @@ from hpe.protocol.enums import OrderStatus, Side
 from hpe.protocol.flags import FLAG_DUPLICATE
 from hpe.protocol.money import Deposit, GetBalance
 from hpe.protocol.orders import OrderResponse, SubmitOrder
+from tests.support.integers import executed
 from tests.support.service import running_service
 
 PATIENCE_S = 120
@@ -143,7 +144,8 @@ async def test_many_tasks_share_one_client(tmp_path: Path) -> None:
             async with trio.open_nursery() as nursery:
                 for _ in range(50):
                     nursery.start_soon(client.deposit, "USD", 2)
-            assert await client.requests.get_balance(asset.id) == Balance(100_000_000, 0, 0, 0)
+            balance = await client.get_balance("USD")
+            assert balance.raw == Balance(asset.amounts.count(100), 0, 0, 0)
 
 
 async def test_a_session_is_taken_up_again_and_a_repeated_command_is_applied_once(
@@ -171,8 +173,8 @@ async def test_a_session_is_taken_up_again_and_a_repeated_command_is_applied_onc
                 repeated = await (await client.requests.resend(first.frame)).wait()
                 assert repeated.response.flags == FLAG_DUPLICATE
                 assert repeated.response != answer.response
-                assert (await client.requests.get_balance(asset)).available == 5
-                assert (await client.requests.deposit(asset, 1)).available == 6
+                assert (await client.get_balance("USD")).raw.available == 5
+                assert (await executed(client, Deposit(0, asset, 1))).available == 6
 
 
 async def test_a_server_that_forgot_what_it_answered_is_found_out(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ async def test_a_call_gathers_orders_and_ends_at_one_price(tmp_path: Path) -> No
 
 async def test_an_instrument_with_terms_of_its_own(tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as (alice, bob, pair):
-        await alice.requests.add_instrument(
+        await alice.add_instrument(
             "BTC/USD-BAND",
             pair.base.id,
             pair.quote.id,

@@ -24,7 +24,7 @@ async def test_streams_and_books_of_a_delisted_instrument_end(tmp_path: Path) ->
             connect(service.address, user=1, timeout_s=PATIENCE_S) as watcher,
             connect(service.address, user=2, timeout_s=PATIENCE_S) as operator,
         ):
-            await operator.requests.resolve_instrument("NEW", "OLD")
+            await operator.resolve_instrument("NEW", "OLD")
             async with (
                 watcher.book("NEW/OLD") as book,
                 watcher.orders_book("NEW/OLD") as orders,
@@ -44,7 +44,7 @@ async def test_streams_and_books_of_a_delisted_instrument_end(tmp_path: Path) ->
             for client in (watcher, operator):
                 with pytest.raises(LookupError):
                     await client.get_instrument("NEW/OLD")
-            await operator.requests.resolve_instrument("NEW", "OLD")
+            await operator.resolve_instrument("NEW", "OLD")
             assert (await operator.instrument("NEW/OLD")).base.id == 6
 
 
@@ -89,7 +89,7 @@ async def test_reports_about_what_was_delisted_are_shown(tmp_path: Path) -> None
             running_service(tmp_path, auto_create=True) as service,
             connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
         ):
-            await client.requests.resolve_instrument("NEW", "OLD")
+            await client.resolve_instrument("NEW", "OLD")
             new = await client.asset("NEW")
             await settle(client, "NEW", 5)
             await client.deposit("USD", 7)
@@ -109,8 +109,8 @@ async def test_reports_about_what_was_delisted_are_shown(tmp_path: Path) -> None
 
 async def list_new(operator: Client, decimals: int, quote_atoms_per_tick: int) -> None:
     usd = await operator.asset("USD")
-    base = await operator.requests.add_asset("NEW", decimals)
-    await operator.requests.add_instrument(
+    base = await operator.add_asset("NEW", decimals)
+    await operator.add_instrument(
         "NEW/USD", base, usd.id, quote_atoms_per_tick=quote_atoms_per_tick
     )
 

@@ -48,7 +48,7 @@ async def test_an_engine_in_the_process_leaves_it_as_it_is(tmp_path: Path) -> No
     before = process()
     with trio.fail_after(120):
         async with engine(tmp_path / "data") as exchange:
-            await exchange.deposit(7, 3, 1)
+            await exchange.get_balance(7, "USD")
             assert process() == before
             assert exchange.realtime is not None
             assert "off" in exchange.realtime.describe()

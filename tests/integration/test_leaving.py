@@ -81,12 +81,12 @@ async def test_a_blocking_client_leaves_the_same_way(tmp_path: Path) -> None:
 async def test_a_session_in_process_leaves_the_same_way(tmp_path: Path) -> None:
     with trio.fail_after(PATIENCE_S):
         async with running_service(tmp_path) as service:
-            async with service.engine.session(1) as channel:
-                await channel.deposit(3, 5)
-                session_id = channel.session_id
+            async with service.engine.client(user=1) as client:
+                await client.deposit("USD", 5)
+                session_id = client.session_id
             assert not await stays(service, session_id)
-            async with service.engine.session(1, keep_session=True) as channel:
-                session_id = channel.session_id
+            async with service.engine.client(user=1, keep_session=True) as client:
+                session_id = client.session_id
             assert await stays(service, session_id)
 
 
@@ -197,4 +197,5 @@ async def test_the_default_deadlines(tmp_path: Path) -> None:
             connect(service.address, user=1) as client,
         ):
             assert client.requests.timeout_s == 5
-            assert (await service.engine.channel(7)).timeout_s == 0.1
+            async with service.engine.client(user=7) as local:
+                assert local.requests.timeout_s == 0.1

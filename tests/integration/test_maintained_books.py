@@ -18,8 +18,11 @@ from hpe.errors import OrderRejected
 from hpe.net.delivery import conflation
 from hpe.protocol.enums import InstrumentStatus, Side
 from hpe.protocol.limits import HEARTBEAT_MS_MAX
-from hpe.protocol.market_data import BookLevel, OrderbookReply
+from hpe.protocol.market_data import BookLevel, GetOrderbook, OrderbookReply
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import CancelOrder, ReplaceOrder
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.support.integers import executed, limit_order
 from tests.support.service import running_service
 
 PATIENCE_S = 300
@@ -40,7 +43,7 @@ class Trader:
     """Moves the book of one instrument and notes how it was at every book_sequence that it saw."""
 
     def __init__(self, client: Client, instrument: int, dice: random.Random) -> None:
-        self.requests = client.requests
+        self.client = client
         self.instrument = instrument
         self.dice = dice
         self.truth: dict[int, Sides] = {}
@@ -49,26 +52,27 @@ class Trader:
 
     async def fund(self) -> None:
         for asset in (1, 3):
-            await self.requests.deposit(asset, 10**17)
+            await executed(self.client, Deposit(0, asset, 10**17))
 
     async def step(self) -> None:
         """Do something to the book, then look at it."""
-        dice, requests = self.dice, self.requests
+        dice, client = self.dice, self.client
         side = dice.choice([Side.BUY, Side.SELL])
         away = dice.randint(1, 60) if dice.random() < 0.8 else -2
         price = 1_000 - away if side is Side.BUY else 1_000 + away
         try:
             if self._resting and dice.random() < 0.35:
                 chosen = self._resting.pop(dice.randrange(len(self._resting)))
-                await requests.cancel_order(chosen)
+                await executed(client, CancelOrder(0, chosen))
             elif self._resting and dice.random() < 0.2:
                 chosen = dice.choice(self._resting)
-                await requests.replace_order(chosen, leaves_quantity=dice.randint(1, 5))
+                leaves = dice.randint(1, 5)
+                await executed(client, ReplaceOrder(0, chosen, 0, leaves_quantity=leaves))
             else:
                 display = dice.choice([0, 0, 0, 1])
-                order = await requests.submit_order(
-                    self.instrument, side, dice.randint(1, 9), price, display_quantity=display
-                )
+                quantity, on = dice.randint(1, 9), self.instrument
+                new = limit_order(side, quantity, price, instrument=on, display_quantity=display)
+                order = await executed(client, new)
                 if order.leaves:
                     self._resting.append(order.order_id)
         except OrderRejected:  # it was filled meanwhile
@@ -76,7 +80,8 @@ class Trader:
         await self.look()
 
     async def look(self) -> None:
-        book = await self.requests.get_orderbook(self.instrument, 1_000)
+        query = GetOrderbook(0, self.instrument, 1_000)
+        book = await self.client.session.read(OrderbookReply, query)
         self.truth[book.book_sequence] = (book.bids, book.asks)
         self.sequence = book.book_sequence
 
@@ -298,16 +303,16 @@ async def test_a_book_of_orders_keeps_their_places(tmp_path: Path) -> None:
             connect(service.address, user=1, timeout_s=PATIENCE_S) as client,
             client.orders_book("BTC/USD") as book,
         ):
-            requests = client.requests
-            await requests.deposit(1, 10**12)
-            await requests.deposit(3, 10**12)
+            await executed(client, Deposit(0, 1, 10**12))
+            await executed(client, Deposit(0, 3, 10**12))
             first, second, third = [
-                (await requests.submit_order(1, Side.SELL, 5, 100)).order_id for _ in range(3)
+                (await executed(client, limit_order(Side.SELL, 5, 100))).order_id for _ in range(3)
             ]
-            await requests.replace_order(second, leaves_quantity=2)
-            await requests.replace_order(first, leaves_quantity=6)  # loses its place
-            await requests.submit_order(1, Side.BUY, 3, 100)
-            last: OrderbookReply = await requests.get_orderbook(1)
+            await executed(client, ReplaceOrder(0, second, 0, leaves_quantity=2))
+            # It loses its place.
+            await executed(client, ReplaceOrder(0, first, 0, leaves_quantity=6))
+            await executed(client, limit_order(Side.BUY, 3, 100))
+            last = await client.get_orderbook("BTC/USD")
             while book.sequence < last.book_sequence:
                 await book.changed()
             assert book.raw.orders(Side.SELL) == [(third, 100, 4), (first, 100, 6)]

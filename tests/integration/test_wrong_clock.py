@@ -14,10 +14,8 @@ from hpe.config.settings import demo_config
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, WALL_NS_MAX, Reading, read_clocks
-from hpe.protocol.enums import Side, TimeInForce
 from tests.support.service import PROJECT
 
-USD = 3
 HOUR_NS = 3_600 * SECOND_NS
 
 
@@ -45,17 +43,19 @@ def engine(
 
 async def logged_time_ns(exchange: HighPerformanceEngine) -> int:
     """Return the time of a batch that is made now."""
-    await exchange.deposit(7, USD, 10)
-    stages = exchange._stages
-    assert stages is not None
-    return stages.watch._clock._last_ns
+    async with exchange.client(user=7) as client:
+        await client.deposit("USD", 10)
+        stages = exchange._stages
+        assert stages is not None
+        return stages.watch._clock._last_ns
 
 
 async def hold_ends(exchange: HighPerformanceEngine, hold_id: int) -> None:
     """Hold money for a fifth of a second of logged time and wait until it is back."""
     now_ns = await logged_time_ns(exchange)
-    await exchange.lock_balance(7, USD, 5, hold_id=hold_id, expires_ns=now_ns + SECOND_NS // 5)
-    while (await exchange.get_balance(7, USD)).held:
+    expires_ns = now_ns + SECOND_NS // 5
+    await exchange.lock_balance(7, "USD", 5, hold_id=hold_id, expires_ns=expires_ns)
+    while (await exchange.get_balance(7, "USD")).held:
         pass  # queries are no commands: it is a tick that ends the hold
 
 
@@ -84,19 +84,17 @@ async def test_a_jump_ahead_ends_nothing_until_an_operator_says_that_it_is_right
     machine = Machine()
     tomorrow_ns = read_clocks().wall_ns + DAY_NS
     with trio.fail_after(120):
-        async with engine(tmp_path, machine) as exchange:
-            await exchange.deposit(7, USD, 1_000)
-            order = await exchange.submit_order(
-                7, 1, Side.BUY, 1, 1, time_in_force=TimeInForce.GTD, expires_ns=tomorrow_ns
-            )
+        async with engine(tmp_path, machine) as exchange, exchange.client(user=7) as client:
+            await client.deposit("USD", 1_000)
+            order = await client.submit_order("BTC/USD", "buy", 1, 1, expires_ns=tomorrow_ns)
             machine.wrong_by_ns = 365 * DAY_NS
-            await exchange.deposit(7, USD, 1)
-            assert (await exchange.get_order(7, order.order_id)).leaves == 1
+            await client.deposit("USD", 1)
+            assert (await client.get_order(order.order_id)).leaves == 1
             jump_ms = int(exchange.statistics()["clock_jump_ms"])
             assert abs(jump_ms - 365 * 86_400_000) < 1_000
             await exchange.reload()
-            await exchange.deposit(7, USD, 1)
-            assert (await exchange.get_order(7, order.order_id)).leaves == 0, "it is right"
+            await client.deposit("USD", 1)
+            assert (await client.get_order(order.order_id)).leaves == 0, "it is right"
 
 
 async def test_a_clock_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
@@ -105,14 +103,14 @@ async def test_a_clock_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
             with pytest.raises(ConfigError, match="2020-01-01"):
                 await engine(tmp_path, Machine(wrong_by_ns)).__aenter__()
         async with engine(tmp_path, Machine()) as exchange:
-            await exchange.deposit(7, USD, 1)
+            await logged_time_ns(exchange)
         late = Machine(401 * DAY_NS)
         with pytest.raises(ConfigError, match="--accept-clock"):
             await engine(tmp_path, late).__aenter__()
         async with engine(tmp_path, late, accept_clock=True) as exchange:
-            await exchange.deposit(7, USD, 1)
+            await logged_time_ns(exchange)
         async with engine(tmp_path, late) as exchange:
-            await exchange.deposit(7, USD, 1)
+            await logged_time_ns(exchange)
 
 
 def serve(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -129,7 +127,7 @@ def serve(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 async def test_the_command_refuses_and_accepts_as_well(tmp_path: Path) -> None:
     """A log that ends 401 days ago; the second start gets past the clock, to a wrong port."""
     async with engine(tmp_path, Machine(-401 * DAY_NS)) as exchange:
-        await exchange.deposit(7, USD, 1)
+        await logged_time_ns(exchange)
     refused = await trio.to_thread.run_sync(serve, tmp_path, "--port", "0")
     assert refused.returncode == 78, refused.stderr
     assert "--accept-clock" in refused.stderr

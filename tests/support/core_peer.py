@@ -1,4 +1,4 @@
-"""A session on a real core, in memory: the transport under a RequestChannel without a service.
+"""A client on a real core, in memory: the transport under its session without a service.
 
 Frames wait until `serve` applies them, so a test decides when an answer comes.
 """
@@ -12,12 +12,18 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from hpe.client.requests import RequestChannel
+from hpe.client.channel import TIMEOUT_S, SessionChannel
+from hpe.client.client import Client
+from hpe.client.session import ClientSession
 from hpe.core import new_core
 from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Limits, Run
 from hpe.errors import ReplyTimeout
+from hpe.protocol.control import Welcome
+from hpe.protocol.enums import Role
 from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.internal import SessionAttached, SessionAttachedResponse
+from hpe.protocol.limits import PROTOCOL_VERSION
+from hpe.protocol.money import Deposit
 
 CONNECTION = 7
 USER = 42
@@ -27,7 +33,7 @@ class CorePeer:
     """A session on a real core, in memory: frames wait until `serve` applies them."""
 
     def __init__(
-        self, window: int = 4, timeout_s: float = 5.0, limits: Limits = DEFAULT_LIMITS
+        self, window: int = 4, timeout_s: float = TIMEOUT_S, limits: Limits = DEFAULT_LIMITS
     ) -> None:
         self.core = new_core(limits)
         self.time_ns = 0
@@ -39,23 +45,27 @@ class CorePeer:
         attached = msgspec.msgpack.decode(answer[4:], type=SessionAttachedResponse)
         # The core knows the session's connection by its attach number.
         self.session_id, self.window = attached.session_id, attached.window
-        self.channel = self.channel_of(attached.last_request_id, timeout_s)
+        self.client = self.client_of(attached.last_request_id, timeout_s)
 
-    def channel_of(self, last_request_id: int, timeout_s: float = 5.0) -> RequestChannel:
-        return RequestChannel(
-            self.take,
-            session_id=self.session_id,
-            window=self.window,
-            last_request_id=last_request_id,
-            timeout_s=timeout_s,
+    @property
+    def channel(self) -> SessionChannel:
+        """The requests of the client."""
+        return self.client.requests
+
+    def client_of(self, last_request_id: int, timeout_s: float = TIMEOUT_S) -> Client:
+        """Return a client of the session, as of a welcome."""
+        limits = (0, "", "", 0, 0, Role.OPERATOR, 15_000, 0)
+        welcome = Welcome(
+            1, 0, PROTOCOL_VERSION, self.session_id, self.window, last_request_id, *limits
         )
+        return Client(ClientSession(self.take, USER, welcome, timeout_s))
 
     def take(self, frame: bytes) -> None:
         self.waiting.append(frame)
         self.sent.append(frame)
 
     def late(self, request_id: int) -> ReplyTimeout:
-        """Return the timeout error of a request of this session."""
+        """Return the time-out of a request of this session."""
         return ReplyTimeout(self.session_id, request_id)
 
     def serve(self) -> int:
@@ -73,7 +83,7 @@ class CorePeer:
 
 
 async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run one request while the peer answers it; raise its error without an exception group."""
+    """Run one request with the peer answering it; its error comes without the nursery's group."""
     failure: Exception | None = None
     result = None
     async with trio.open_nursery() as nursery:
@@ -89,18 +99,22 @@ async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwa
 
 
 async def serve_when_asked(peer: CorePeer) -> None:
-    """Serve requests, until canceled, whenever the tasks wait for an answer."""
+    """Serve, until canceled, whatever the tasks ask for before they wait."""
     while True:
         await wait_all_tasks_blocked()
         peer.serve()
 
 
-async def market(peer: CorePeer) -> tuple[int, int, int]:
-    """Add two assets and a pair, and fund the session's user; return the three ids."""
-    channel = peer.channel
-    base = await served(peer, channel.add_asset, "BTC", 8)
-    quote = await served(peer, channel.add_asset, "USD", 2)
-    pair = await served(peer, channel.add_instrument, "BTC/USD", base, quote, price_max=10_000)
-    await served(peer, channel.deposit, base, 1_000)
-    await served(peer, channel.deposit, quote, 1_000_000)
+async def market(peer: CorePeer, decimals: tuple[int, int] = (0, 0)) -> tuple[int, int, int]:
+    """Add two assets and a pair, which the client then knows, and fund its user; return the ids.
+
+    Without decimals what the client says are the integers of the wire.
+    """
+    client = peer.client
+    base = await served(peer, client.add_asset, "BTC", decimals[0])
+    quote = await served(peer, client.add_asset, "USD", decimals[1])
+    pair = await served(peer, client.add_instrument, "BTC/USD", base, quote, price_max=10_000)
+    await served(peer, client.list_instruments)
+    await served(peer, client.requests.call, Deposit(0, base, 1_000))
+    await served(peer, client.requests.call, Deposit(0, quote, 1_000_000))
     return base, quote, pair

@@ -14,7 +14,7 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from hpe.client.requests import RequestChannel
+from hpe.client.channel import SessionChannel
 from hpe.client.subscriptions import Subscriptions
 from hpe.errors import ConnectionLost
 from hpe.protocol.base import Reply, Request, type_number
@@ -32,7 +32,7 @@ class StreamPeer:
 
     def __init__(self, window: int = 64, timeout_s: float = 5.0) -> None:
         self.asked: list[Request] = []
-        self.channel = RequestChannel(
+        self.channel = SessionChannel(
             self._take, session_id=1, window=window, last_request_id=0, timeout_s=timeout_s
         )
         self.subscriptions = Subscriptions(self.channel)

@@ -133,19 +133,19 @@ def test_a_flag_is_true_or_false() -> None:
 @pytest.mark.parametrize("name", ["post_only", "cancel_on_disconnect"])
 async def test_flags_of_orders_are_checked_before_anything_is_sent(name: str) -> None:
     peer = CorePeer()
-    _, _, pair = await market(peer)
+    await market(peer)
     count = len(peer.sent)
     wrong: Any = {name: "no"}
     with pytest.raises(TypeError, match=f"{name}: found str 'no', allowed True or False"):
-        await served(peer, peer.channel.submit_order, pair, Side.BUY, 1, 100, **wrong)
+        await served(peer, peer.client.submit_order, "BTC/USD", "buy", 1, 100, **wrong)
     assert len(peer.sent) == count
 
 
 async def test_an_empty_side_is_not_both_sides() -> None:
     peer = CorePeer()
     await market(peer)
-    with pytest.raises(TypeError, match="side: found str ''"):
-        await served(peer, peer.channel.mass_cancel, side="")
+    with pytest.raises(ValueError, match="side: found '', allowed buy, sell"):
+        await served(peer, peer.client.mass_cancel, side="")
 
 
 @pytest.mark.parametrize(

@@ -6,39 +6,33 @@ import msgspec
 import pytest
 
 from hpe.client.explaining import explain_field, explain_reject
-from hpe.client.money import MoneyCalls
-from hpe.client.operations import OperationCalls
-from hpe.client.orders import OrderCalls
-from hpe.client.subscriptions import Subscriptions
+from hpe.client.results import result_of
 from hpe.errors import OrderRejected, RequestRefused
 from hpe.protocol.base import type_number
 from hpe.protocol.codes import ErrorCode, RejectReason
 from hpe.protocol.control import Error
-from hpe.protocol.enums import Side
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.frames import encode_frame
 from hpe.protocol.limits import AMOUNT_MAX
 from hpe.protocol.money import Deposit
+from hpe.protocol.orders import SubmitOrder
 from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
-from tests.support.core_peer import USER, CorePeer, market, served
+from tests.support.core_peer import CorePeer, market, served
 
 D = Decimal
 PAIR = "ETH/USD"
 
 
-class Calls(OrderCalls, MoneyCalls, OperationCalls):
-    """What a client calls, on a core in memory."""
-
-
 async def listed(peer):
-    """List a pair of 0.01 lots and 1.00 ticks with narrow limits; return its calls."""
-    base, quote, _ = await market(peer)
+    """List a pair of 0.01 lots and 1.00 ticks with narrow limits; return the client."""
+    base, quote, _ = await market(peer, decimals=(8, 2))
     limits = {"price_min": 2, "price_max": 10_000, "quantity_min": 2, "quantity_max": 100}
     scale = {"base_atoms_per_lot": 10**6, "quote_atoms_per_tick": 1}
-    channel = peer.channel
+    client = peer.client
     await served(
-        peer, channel.add_instrument, PAIR, base, quote, notional_max=50_000, **scale, **limits
+        peer, client.add_instrument, PAIR, base, quote, notional_max=50_000, **scale, **limits
     )
-    return Calls(channel, Subscriptions(channel), USER)
+    return client
 
 
 async def why(peer, method, *arguments, **options):
@@ -71,39 +65,39 @@ async def why(peer, method, *arguments, **options):
 )
 async def test_rejected_orders_name_the_argument_in_decimals(order, options, detail):
     peer = CorePeer()
-    calls = await listed(peer)
-    found = await why(peer, calls.submit_order, PAIR, *order, **options)
+    client = await listed(peer)
+    found = await why(peer, client.submit_order, PAIR, *order, **options)
     assert found == detail.format(time=f"{peer.time_ns}, the command's time")
 
 
 async def test_other_rejects_name_their_argument():
     peer = CorePeer()
-    calls = await listed(peer)
-    assert await why(peer, calls.withdraw, "USD", D("99999.99")) == (
+    client = await listed(peer)
+    assert await why(peer, client.withdraw, "USD", D("99999.99")) == (
         "amount: found 99999.99, allowed what is available"
     )
-    assert await why(peer, calls.unlock_balance, "USD", D("0.01")) == (
+    assert await why(peer, client.unlock_balance, "USD", D("0.01")) == (
         "amount: found 0.01, allowed what is held"
     )
-    await served(peer, calls.lock_balance, "BTC", D("0.00000100"), hold_id=7)
-    assert await why(peer, calls.capture_hold, 7, D("0.00000101"), 3) == (
+    await served(peer, client.lock_balance, "BTC", D("0.00000100"), hold_id=7)
+    assert await why(peer, client.capture_hold, 7, D("0.00000101"), 3) == (
         "amount: found 0.00000101, allowed what is held"
     )
-    assert await why(peer, calls.lock_balance, "BTC", D("0.00000100"), hold_id=7) == (
+    assert await why(peer, client.lock_balance, "BTC", D("0.00000100"), hold_id=7) == (
         "hold_id: found 7, allowed one that no hold of the user has"
     )
     assert (
-        await why(peer, calls.get_order, 99) == "order_id: found 99, allowed an order of the user"
+        await why(peer, client.get_order, 99) == "order_id: found 99, allowed an order of the user"
     )
-    await served(peer, calls.submit_order, PAIR, "buy", D("0.1"), 50, client_order_id=5)
+    await served(peer, client.submit_order, PAIR, "buy", D("0.1"), 50, client_order_id=5)
     assert (
-        await why(peer, calls.submit_order, PAIR, "buy", D("0.1"), 50, client_order_id=5)
+        await why(peer, client.submit_order, PAIR, "buy", D("0.1"), 50, client_order_id=5)
         == "client_order_id: found 5, allowed one that no live order of the user has"
     )
-    view = await served(peer, calls.instrument, PAIR)
+    view = await served(peer, client.instrument, PAIR)
     gone = msgspec.structs.replace(view.raw, instrument=99)
     stranger = type(view).of(gone, view.base, view.quote)
-    assert await why(peer, calls.submit_order, stranger, "buy", D("0.1"), 50) == (
+    assert await why(peer, client.submit_order, stranger, "buy", D("0.1"), 50) == (
         "instrument: found 99, allowed one that is listed"
     )
 
@@ -111,38 +105,43 @@ async def test_other_rejects_name_their_argument():
 async def test_the_integers_of_the_wire_are_told_as_they_are():
     peer = CorePeer()
     await listed(peer)
-    assert await why(peer, peer.channel.submit_order, 2, Side.BUY, 10, 1) == (
+
+    async def ask(request):
+        return result_of(await peer.channel.call(request))
+
+    cheap = SubmitOrder(0, 2, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 1, 10)
+    assert await why(peer, ask, cheap) == (
         "price: found 1, allowed price_min to price_max of the instrument"
     )
-    assert await why(peer, peer.channel.deposit, 77, 5) == (
+    assert await why(peer, ask, Deposit(0, 77, 5)) == (
         "asset: found 77, allowed one that is listed"
     )
 
 
 async def test_what_is_refused_before_it_is_sent_is_told_in_decimals():
     peer = CorePeer()
-    calls = await listed(peer)
+    client = await listed(peer)
     largest = D(AMOUNT_MAX).scaleb(-2)
     for amount in (0, largest + D("0.01")):
         with pytest.raises(ValueError, match="amount: found") as caught:
-            await served(peer, calls.deposit, "USD", amount)
+            await served(peer, client.deposit, "USD", amount)
         assert str(caught.value) == (
             f"amount: found {amount + D('0.00')}, allowed 0.01 to {largest}"
         )
     with pytest.raises(ValueError, match="budget: found"):
-        await served(peer, calls.submit_order, PAIR, "buy", budget=largest + 1)
+        await served(peer, client.submit_order, PAIR, "buy", budget=largest + 1)
     with pytest.raises(
         ValueError, match=r"price of ETH/USD: found -1, allowed 0 to 92233720368547"
     ):
-        await served(peer, calls.submit_order, PAIR, "buy", 1, -1)
+        await served(peer, client.submit_order, PAIR, "buy", 1, -1)
     with pytest.raises(ValueError, match="user: found -1, allowed 0 to 9223372036854775806"):
-        await served(peer, calls.submit_order, PAIR, "buy", 1, 5, user=-1)
+        await served(peer, client.submit_order, PAIR, "buy", 1, 5, user=-1)
 
 
 async def test_a_field_that_the_server_refused_is_told_in_decimals():
     """As by a server whose ranges are narrower than this client's."""
     peer = CorePeer()
-    calls = await listed(peer)
+    client = await listed(peer)
     send = peer.channel._send
 
     def refuse(frame):
@@ -156,10 +155,10 @@ async def test_a_field_that_the_server_refused_is_told_in_decimals():
         )  # fmt: skip
         peer.channel.feed(encode_frame(error))
 
-    await served(peer, calls.instrument, PAIR)
+    await served(peer, client.instrument, PAIR)
     peer.channel._send = refuse
     with pytest.raises(RequestRefused) as caught:
-        await served(peer, calls.submit_order, PAIR, "buy", D("0.1"), 50)
+        await served(peer, client.submit_order, PAIR, "buy", D("0.1"), 50)
     assert caught.value.detail == "price: found 50, allowed 0 to 9223372036854775807"
     assert str(caught.value).endswith(
         ": a field: price: found 50, allowed 0 to 9223372036854775807"

@@ -9,8 +9,8 @@ import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from hpe.access.keys import Key
+from hpe.client.channel import SessionChannel
 from hpe.client.link import SECOND_LOOK_S, Link
-from hpe.client.requests import RequestChannel
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
 from hpe.protocol.base import Reply
 from hpe.protocol.codes import ErrorCode
@@ -53,8 +53,8 @@ class Server:
         return int.from_bytes(self.received[:4], "big")
 
 
-def channel_of(link: Link) -> RequestChannel:
-    return RequestChannel(link.send, session_id=9, window=4, last_request_id=0)
+def channel_of(link: Link) -> SessionChannel:
+    return SessionChannel(link.send, session_id=9, window=4, last_request_id=0)
 
 
 async def test_logon_without_and_with_a_key() -> None:

@@ -18,7 +18,6 @@ from hpe.errors import (
     SessionTaken,
 )
 from hpe.protocol.control import Error, Ping
-from hpe.protocol.enums import Side
 from hpe.protocol.frames import encode_frame
 from hpe.protocol.market_data import Subscribe
 from hpe.protocol.money import Deposit, GetBalance
@@ -65,19 +64,19 @@ async def test_commands_go_out_unchanged_in_order_of_id_then_queries_under_new_i
     assert (await pending[0].wait()).response.flags == 0
     balance: Any = (await pending[1].wait()).response
     assert balance.available == 1_000 + 1 + 2 + 4
-    assert (await served(peer, channel.get_balance, base)).available == 1_000 + 1 + 2 + 4 + 8
+    assert (await served(peer, peer.client.get_balance, "BTC")).available == 1_000 + 1 + 2 + 4 + 8
 
 
 async def test_what_was_executed_before_the_cut_is_not_executed_again() -> None:
     peer = CorePeer(window=16)
-    _, _, pair = await market(peer)
+    await market(peer)
     channel = peer.channel
-    await served(peer, channel.submit_order, pair, Side.SELL, 3, 100)
+    await served(peer, peer.client.submit_order, "BTC/USD", "sell", 3, 100)
     fed: list[bytes] = []
     result: list[Any] = []
 
     async def buy() -> None:
-        result.append(await channel.submit_order(pair, Side.BUY, 2, 100))
+        result.append(await peer.client.submit_order("BTC/USD", "buy", 2, 100))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(buy)
@@ -91,18 +90,18 @@ async def test_what_was_executed_before_the_cut_is_not_executed_again() -> None:
         channel.resume(peer.take, channel.last_request_id)
         peer.serve()
     [bought] = result
-    assert bought.duplicate
-    assert (bought.cum, bought.fill_count) == (2, 1)
+    assert bought.raw.duplicate
+    assert (bought.cum, bought.raw.fill_count) == (2, 1)
     assert bought.fills == ()  # all or none: they are in the private stream
-    book = await served(peer, channel.get_orderbook, pair)
-    assert book.asks == [(100, 1, 1)]
+    book = await served(peer, peer.client.get_orderbook, "BTC/USD")
+    assert book.raw.asks == [(100, 1, 1)]
 
 
 async def test_callers_wait_for_the_next_transport_within_their_own_deadline(
     autojump_clock: MockClock,
 ) -> None:
     peer = CorePeer(timeout_s=1.0)
-    base, _, _ = await market(peer)
+    await market(peer)
     channel = peer.channel
     errors: list[Exception] = []
 
@@ -113,11 +112,11 @@ async def test_callers_wait_for_the_next_transport_within_their_own_deadline(
             errors.append(error)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ask, channel.deposit, base, 1)
+        nursery.start_soon(ask, peer.client.deposit, "BTC", 1)
         await wait_all_tasks_blocked()
         peer.waiting.clear()
         channel.suspend(CUT)
-        nursery.start_soon(ask, channel.deposit, base, 2)
+        nursery.start_soon(ask, peer.client.deposit, "BTC", 2)
         sent = len(peer.sent)
         await trio.sleep(2)
         assert len(peer.sent) == sent
@@ -126,8 +125,8 @@ async def test_callers_wait_for_the_next_transport_within_their_own_deadline(
     assert isinstance(never_sent, NotConnected)
     assert "no connection for 1 s; nothing was sent" in str(never_sent)
     channel.resume(peer.take, channel.last_request_id - 1)
-    assert (await served(peer, channel.outcome, late)).available == 1_001
-    assert (await served(peer, channel.get_balance, base)).available == 1_001
+    assert (await served(peer, peer.client.outcome, late)).available == 1_001
+    assert (await served(peer, peer.client.get_balance, "BTC")).available == 1_001
 
 
 async def test_requests_about_the_connection_end_with_it() -> None:
@@ -156,7 +155,7 @@ async def test_a_server_that_forgot_what_it_answered_is_found_out() -> None:
     assert caught.value.request_ids == range(answered - 1, answered + 1)
     assert peer.sent == []
     peer.channel.close(caught.value)
-    for waiting in (lost.wait, peer.channel.list_assets):
+    for waiting in (lost.wait, peer.client.list_assets):
         with pytest.raises(AcknowledgedLost, match=f"{answered - 1}..{answered} were lost"):
             await waiting()
 
@@ -188,7 +187,7 @@ async def test_close_wakes_who_waits_for_a_transport() -> None:
 
         async def ask() -> None:
             with pytest.raises(ConnectionLost, match="not sent"):
-                await peer.channel.get_balance(1)
+                await peer.client.list_orders()
 
         for _ in range(6):
             nursery.start_soon(ask)
@@ -219,14 +218,14 @@ async def test_a_fatal_error_ends_the_connection_with_the_servers_words(request_
 
 async def test_asking_again_keeps_its_reports_over_a_cut() -> None:
     peer = CorePeer(window=16)
-    _, _, pair = await market(peer)
+    await market(peer)
     channel = peer.channel
-    await served(peer, channel.submit_order, pair, Side.SELL, 3, 100)
-    first = await served(peer, channel.submit_order, pair, Side.BUY, 3, 100)
+    await served(peer, peer.client.submit_order, "BTC/USD", "sell", 3, 100)
+    first = await served(peer, peer.client.submit_order, "BTC/USD", "buy", 3, 100)
     results: list[Any] = []
 
     async def ask() -> None:
-        results.append(await channel.outcome(peer.late(first.request_id)))
+        results.append(await peer.client.outcome(peer.late(first.raw.request_id)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask)
@@ -237,4 +236,4 @@ async def test_asking_again_keeps_its_reports_over_a_cut() -> None:
         peer.serve()
     [again] = results
     assert again.duplicate
-    assert again.fills == first.fills
+    assert again.fills == first.raw.fills

@@ -1,0 +1,128 @@
+"""Lists in the integers of the wire, read page by page.
+
+Keeps no state. Used by a client's calls, by what it knows of listings and by the snapshots of its
+private stream. All of them raise what `SessionChannel.call` raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from hpe.client.channel import SessionChannel
+from hpe.client.results import expect
+from hpe.protocol.base import Request
+from hpe.protocol.limits import PAGE_MAX
+from hpe.protocol.listings import (
+    AssetRow,
+    AssetsReply,
+    InstrumentRow,
+    InstrumentsReply,
+    ListAssets,
+    ListInstruments,
+)
+from hpe.protocol.money import (
+    BalanceRow,
+    BalancesReply,
+    HoldRow,
+    HoldsReply,
+    ListBalances,
+    ListHolds,
+)
+from hpe.protocol.orders import FillRow, FillsReply, ListFills, ListOrders, OrderRow, OrdersReply
+
+_Row = TypeVar("_Row")
+
+
+class PageReply(Protocol[_Row]):
+    """A reply with a part of a list."""
+
+    @property
+    def sequence(self) -> int:
+        """What it shows: everything up to this command."""
+
+    @property
+    def rows(self) -> list[_Row]:
+        """In order."""
+
+
+class Listing(NamedTuple, Generic[_Row]):
+    """A whole list. `sequence` is that of its last page; earlier ones may show what was before.
+
+    `complete_after`: of fills, the private sequence above which none is missing; 0: none at all is,
+    of those that were asked for.
+    """
+
+    sequence: int
+    rows: list[_Row]
+    complete_after: int = 0
+
+
+async def read_assets(requests: SessionChannel) -> list[AssetRow]:
+    """Return all assets, in order of id."""
+    return (await _pages(requests, AssetsReply, partial(ListAssets, 0), _first)).rows
+
+
+async def read_instruments(requests: SessionChannel) -> list[InstrumentRow]:
+    """Return all instruments, in order of id."""
+    ask = partial(ListInstruments, 0)
+    return (await _pages(requests, InstrumentsReply, ask, lambda row: row.instrument)).rows
+
+
+async def read_balances(requests: SessionChannel, user: int) -> Listing[BalanceRow]:
+    """Return the accounts of a user that are not empty, in order of asset id."""
+    return await _pages(requests, BalancesReply, partial(ListBalances, 0, user=user), _first)
+
+
+async def read_holds(requests: SessionChannel, user: int) -> Listing[HoldRow]:
+    """Return the named holds of a user, in order of hold id."""
+    return await _pages(requests, HoldsReply, partial(ListHolds, 0, user=user), _first)
+
+
+async def read_orders(
+    requests: SessionChannel, user: int, instrument: int = 0
+) -> Listing[OrderRow]:
+    """Return the open orders of a user, in order of id, on one instrument or (0) on all."""
+    ask = partial(ListOrders, 0, instrument, user=user)
+    return await _pages(requests, OrdersReply, ask, lambda row: row.order_id)
+
+
+async def read_fills(requests: SessionChannel, user: int, after: int) -> Listing[FillRow]:
+    """Return the recent fills with private sequences above `after`, oldest first."""
+    ask = partial(ListFills, 0, user=user)
+    return await _pages(requests, FillsReply, ask, lambda row: row.private_sequence, after)
+
+
+async def _pages(
+    requests: SessionChannel,
+    kind: type[PageReply[_Row]],
+    ask: Callable[[int, int], Request],
+    key: Callable[[_Row], int],
+    after: int = 0,
+) -> Listing[_Row]:
+    """Read a list to its end.
+
+    Args:
+        requests: where to ask.
+        kind: of the replies.
+        ask: makes the request for a page from (after, limit).
+        key: of a row, what `after` is compared with.
+        after: where to begin.
+    """
+    rows: list[_Row] = []
+    complete_after = 0
+    while True:
+        page = expect(kind, await requests.call(ask(after, PAGE_MAX)))
+        rows += page.rows
+        # Fills alone have it. What the server forgot of the pages before was shown by then.
+        forgotten: int = getattr(page, "complete_after", 0)
+        if forgotten > after:
+            complete_after = forgotten
+        if len(page.rows) < PAGE_MAX:
+            return Listing(page.sequence, rows, complete_after)
+        after = key(page.rows[-1])
+
+
+def _first(row: tuple[int, *tuple[object, ...]]) -> int:
+    return row[0]
