@@ -90,12 +90,13 @@ class Ladder:
     """
 
     __slots__ = (
-        "_far", "_far_firsts", "_levels", "_near", "_side", "best", "changes", "count", "notice",
-        "record", "sign",
+        "_far", "_far_firsts", "_levels", "_near", "_near_max", "_side", "best", "changes", "count",
+        "notice", "record", "sign",
     )  # fmt: skip
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, near_levels_max: int = NEAR_LEVELS_MAX) -> None:
         self._side = side
+        self._near_max = near_levels_max
         self.sign = 1 if side is _BUY else -1
         self.record: ChangeSink | None = None
         self.notice: Callable[[], None] = _nobody
@@ -139,20 +140,20 @@ class Ladder:
                 index, self._far_firsts[0] = 0, rank
             chunk = self._far[index]
             insort(chunk, rank)
-            if len(chunk) > NEAR_LEVELS_MAX:
+            if len(chunk) > self._near_max:
                 self._split(index)
             return
         else:
             insort(near, rank)
-        if len(near) > NEAR_LEVELS_MAX:
-            half = NEAR_LEVELS_MAX // 2
+        if len(near) > self._near_max:
+            half = self._near_max // 2
             self._far.append(near[:half])
             self._far_firsts.append(near[0])
             del near[:half]
 
     def _split(self, index: int) -> None:
         """Cut a list of far ranks in half."""
-        chunk, half = self._far[index], NEAR_LEVELS_MAX // 2
+        chunk, half = self._far[index], self._near_max // 2
         self._far.insert(index + 1, chunk[half:])
         self._far_firsts.insert(index + 1, chunk[half])
         del chunk[half:]
@@ -299,11 +300,11 @@ class Ladder:
         ranks = [*chain.from_iterable(self._far), *self._near]
         if ranks != sorted(price * self.sign for price in self._levels):
             raise InvariantViolation("the ordered prices and the levels differ")
-        if len(self._near) > NEAR_LEVELS_MAX or (self._far and not self._near):
+        if len(self._near) > self._near_max or (self._far and not self._near):
             raise InvariantViolation(f"{len(self._near)} prices are near")
         if self._far_firsts != [chunk[0] for chunk in self._far]:
             raise InvariantViolation("lists of far prices are filed wrongly")
-        if any(len(chunk) > NEAR_LEVELS_MAX for chunk in self._far):
+        if any(len(chunk) > self._near_max for chunk in self._far):
             raise InvariantViolation("a list of far prices is too long")
         if self.best is not (self._levels[ranks[-1] * self.sign] if ranks else None):
             raise InvariantViolation("the cached best level is not the best")

@@ -5,8 +5,7 @@ from random import Random
 
 import pytest
 
-from hpe.core.trading import orderbook
-from hpe.core.trading.orderbook import NEAR_LEVELS_MAX
+from hpe.core.trading.orderbook import NEAR_LEVELS_MAX, Ladder
 from hpe.errors import InvariantViolation
 from hpe.protocol.enums import InstrumentStatus, Side
 from hpe.protocol.limits import INT_MAX, PPM
@@ -18,6 +17,13 @@ SIDES = pytest.mark.parametrize("side", Side)
 @pytest.fixture
 def book():
     return new_book()
+
+
+def cut_into(near_levels_max):
+    """Make a book whose prices are kept in lists of this length."""
+    book = new_book()
+    book.bids, book.asks = (Ladder(side, near_levels_max) for side in Side)
+    return book
 
 
 def filled(book, side, *prices):
@@ -127,10 +133,8 @@ def test_levels_within_a_limit(book):
 @SIDES
 @pytest.mark.parametrize("near_max", [2, 16, NEAR_LEVELS_MAX])
 @pytest.mark.parametrize("prices", [0, 1, 5, 40])
-def test_levels_within_a_limit_are_counted_as_they_are_walked(
-    book, side, near_max, prices, monkeypatch
-):
-    monkeypatch.setattr(orderbook, "NEAR_LEVELS_MAX", near_max)
+def test_levels_within_a_limit_are_counted_as_they_are_walked(side, near_max, prices):
+    book = cut_into(near_max)
     chosen = Random(prices).sample(range(100, 200), prices)
     filled(book, side, *chosen)
     ladder = book.side(side)
@@ -147,12 +151,12 @@ def test_every_change_is_counted(book):
 
 @SIDES
 @pytest.mark.parametrize("near_max", [2, 16, NEAR_LEVELS_MAX])
-def test_many_levels_come_and_go_as_in_a_sorted_list(book, side, near_max, monkeypatch):
+def test_many_levels_come_and_go_as_in_a_sorted_list(side, near_max):
     """Also across the border between the near and the far prices.
 
     Where it is decides about speed alone, so it is no limit of a core: nothing here may show it.
     """
-    monkeypatch.setattr(orderbook, "NEAR_LEVELS_MAX", near_max)
+    book = cut_into(near_max)
     seed = 20240901
     print(f"seed {seed}")
     random, numbers = Random(seed), count(1)
