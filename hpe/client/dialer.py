@@ -24,6 +24,10 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:7070"
 CONNECT_TIMEOUT_S: Final = 5.0
 """From the first SYN to welcome: the server's logon timeout, and a durable logon."""
 
+LATE_S: Final = 60.0
+"""How long an attempt without a welcome may still reach the server: what a kernel or a proxy holds
+back arrives within some retransmissions, or never."""
+
 
 def parse_address(address: str) -> tuple[str, int]:
     """Split "host:port", "[v6]:port" or "port" (then loopback).
@@ -63,6 +67,22 @@ class Dialer:
         self._hello = hello
         self._key = key
         self._tls = tls
+        self._abandoned_s: list[float] = []
+
+    def abandoned(self) -> bool:
+        """True, once for each, if an attempt of the last LATE_S was given up without a welcome.
+
+        The server may see it late, and give it the session that a newer connection has.
+        """
+        self._forget()
+        if not self._abandoned_s:
+            return False
+        self._abandoned_s.pop(0)
+        return True
+
+    def _forget(self) -> None:
+        oldest_s = aio.current_time() - LATE_S
+        self._abandoned_s = [begin_s for begin_s in self._abandoned_s if begin_s > oldest_s]
 
     @contextlib.asynccontextmanager
     async def open(self, session_id: int, window: int) -> AsyncIterator[tuple[Link, Welcome]]:
@@ -87,6 +107,11 @@ class Dialer:
             if welcome is None:
                 raise ConnectionLost(f"no welcome within {CONNECT_TIMEOUT_S} s")
             yield link, welcome
+        except ConnectionLost:
+            if stream is not None and welcome is None:
+                self._forget()
+                self._abandoned_s.append(aio.current_time())
+            raise
         finally:
             if stream is not None:
                 await aio.close_stream(stream)

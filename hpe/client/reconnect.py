@@ -3,12 +3,14 @@
 Owns the connections of a client, one after the other; one task runs `run`. Guarantees: what can be
 repeated is repeated on the next connection before anything new (channel.py), and streams begin
 again (subscriptions.py); a refusal that another attempt cannot change ends the client, with the
-reason. Relies on the server's word, `retryable`, for which refusals these are.
+reason, except `session_replaced` if an earlier attempt of our own took the session. Relies on the
+server's word, `retryable`, for which refusals these are.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import logging
+from typing import Final, NamedTuple
 
 from hpe.client import aio
 from hpe.client.backoff import Backoff
@@ -16,6 +18,9 @@ from hpe.client.dialer import Dialer
 from hpe.client.link import Link
 from hpe.client.session import ClientSession
 from hpe.errors import AcknowledgedLost, ConnectionLost, HpeError, RequestRefused
+from hpe.protocol.codes import ErrorCode
+
+LOGGER: Final = logging.getLogger("hpe.client")
 
 
 class SessionTerms(NamedTuple):
@@ -67,7 +72,7 @@ class Reconnector:
             session = ClientSession(link.send, terms.user, welcome, terms.timeout_s)
             task_status.started(session)
             reason = await self._serve(session, link)
-        while (backoff := self._backoff) is not None and not _final(session, reason):
+        while (backoff := self._backoff) is not None and not self._final(session, reason):
             session.requests.suspend(reason)
             session.subscriptions.suspend()
             await aio.sleep(backoff.next_s())
@@ -97,12 +102,14 @@ class Reconnector:
             reason = error
         return reason
 
-
-def _final(session: ClientSession, reason: HpeError) -> bool:
-    if session.requests.logged_out:
-        return True
-    if isinstance(reason, RequestRefused):
-        return not reason.retryable
-    # All else is no accident of the connection: a server of another protocol, a session that
-    # forgot answered commands or that somebody else used.
-    return not isinstance(reason, ConnectionLost)
+    def _final(self, session: ClientSession, reason: HpeError) -> bool:
+        if session.requests.logged_out:
+            return True
+        if isinstance(reason, RequestRefused):
+            if reason.code == ErrorCode.SESSION_REPLACED and self._dialer.abandoned():
+                LOGGER.info("an attempt that was given up took the session late: connecting again")
+                return False
+            return not reason.retryable
+        # All else is no accident of the connection: a server of another protocol, a session that
+        # forgot answered commands or that somebody else used.
+        return not isinstance(reason, ConnectionLost)

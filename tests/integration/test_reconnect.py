@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from hpe.client import dialer
 from hpe.client.backoff import Backoff
 from hpe.client.client import Client, connect
 from hpe.client.views import OrderReportView
@@ -167,6 +168,34 @@ async def test_another_client_takes_the_session_and_this_one_ends(tmp_path: Path
             assert client.failure.code == ErrorCode.SESSION_REPLACED
             assert client.reconnects == 0
             assert await other.ping() > 0
+
+
+async def test_an_attempt_that_the_client_gave_up_and_that_comes_late_does_not_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hello takes the session from the connection that the client has meanwhile."""
+    monkeypatch.setattr(dialer, "CONNECT_TIMEOUT_S", 0.5)
+    async with behind_a_proxy(tmp_path) as (service, proxy, client):
+        asset = (await client.asset("USD")).id
+        session_id = client.session_id
+        late = proxy.hold_next()
+        proxy.cut()
+        assert (await client.requests.deposit(asset, 1)).available == 1
+        assert (proxy.connections, client.reconnects) == (3, 1)
+        late.set()
+        await client.connected.wait_value(False)
+        while not client.connected.value:
+            assert client.failure is None
+            await trio.sleep(0.01)
+        assert client.reconnects == 2
+        assert (await client.requests.deposit(asset, 1)).available == 2
+        assert client.session_id == session_id
+        assert client.failure is None
+        async with connect(service.address, user=1, session_id=session_id) as other:
+            await client.connected.wait_value(False)
+            with pytest.raises(ConnectionLost, match="session_replaced"):
+                await client.ping()
+            assert await other.ping() > 0, "whoever takes the session otherwise has it"
 
 
 async def test_a_session_that_was_used_meanwhile_is_not_gone_on_with(tmp_path: Path) -> None:

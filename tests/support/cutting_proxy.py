@@ -40,6 +40,7 @@ class CuttingProxy:
         self._open.set()
         self.receive_bytes = 0
         self.reset = False
+        self._held: trio.Event | None = None
         self._port = port
         self._scopes: list[trio.CancelScope] = []
 
@@ -52,6 +53,11 @@ class CuttingProxy:
         """Stop forwarding until `go_on`; the connections stay open."""
         self._open = trio.Event()
 
+    def hold_next(self) -> trio.Event:
+        """Let the next connection reach the service only when this event is set."""
+        self._held = trio.Event()
+        return self._held
+
     def go_on(self) -> None:
         """Forward again."""
         self._open.set()
@@ -60,6 +66,9 @@ class CuttingProxy:
         """Forward one connection until it ends."""
         self.connections += 1
         budget = self.budget
+        held, self._held = self._held, None
+        if held is not None:
+            await held.wait()
         server = await self._dial()
         async with client, server, trio.open_nursery() as nursery:
             scope = nursery.cancel_scope
