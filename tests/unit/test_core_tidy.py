@@ -24,6 +24,7 @@ IN_LINE = {
     ("entry.py", "submit_order"): "checked_notional and base_atoms: a call each is 2 % of an order",
     ("executor.py", "settle"): "notional and base_atoms: a call each is 3 % of a fill",
     ("calls.py", "interrupt"): "milliseconds to nanoseconds: at most a week, 64 bits by far",
+    ("orderbook.py", "__init__"): "half of a list's length",
     ("triggers.py", "_merge"): "a count of groups that are in memory",
 }
 """Functions with products of their own, and why."""

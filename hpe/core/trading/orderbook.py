@@ -90,13 +90,13 @@ class Ladder:
     """
 
     __slots__ = (
-        "_far", "_far_firsts", "_levels", "_near", "_near_max", "_side", "best", "changes", "count",
-        "notice", "record", "sign",
+        "_far", "_far_firsts", "_levels", "_near", "_near_half", "_near_max", "_side", "best",
+        "changes", "count", "notice", "record", "sign",
     )  # fmt: skip
 
     def __init__(self, side: Side, near_levels_max: int = NEAR_LEVELS_MAX) -> None:
         self._side = side
-        self._near_max = near_levels_max
+        self._near_max, self._near_half = near_levels_max, near_levels_max // 2
         self.sign = 1 if side is _BUY else -1
         self.record: ChangeSink | None = None
         self.notice: Callable[[], None] = _nobody
@@ -146,14 +146,14 @@ class Ladder:
         else:
             insort(near, rank)
         if len(near) > self._near_max:
-            half = self._near_max // 2
+            half = self._near_half
             self._far.append(near[:half])
             self._far_firsts.append(near[0])
             del near[:half]
 
     def _split(self, index: int) -> None:
         """Cut a list of far ranks in half."""
-        chunk, half = self._far[index], self._near_max // 2
+        chunk, half = self._far[index], self._near_half
         self._far.insert(index + 1, chunk[half:])
         self._far_firsts.insert(index + 1, chunk[half])
         del chunk[half:]
