@@ -176,11 +176,11 @@ async def test_an_attempt_that_the_client_gave_up_and_that_comes_late_does_not_e
     """Its hello takes the session from the connection that the client has meanwhile."""
     monkeypatch.setattr(dialer, "CONNECT_TIMEOUT_S", 0.5)
     async with behind_a_proxy(tmp_path) as (service, proxy, client):
-        asset = (await client.asset("USD")).id
+        one = (await client.deposit("USD", 1)).available
         session_id = client.session_id
         late = proxy.hold_next()
         proxy.cut()
-        assert (await client.requests.deposit(asset, 1)).available == 1
+        assert (await client.deposit("USD", 1)).available == 2 * one
         assert (proxy.connections, client.reconnects) == (3, 1)
         late.set()
         await client.connected.wait_value(False)
@@ -188,7 +188,7 @@ async def test_an_attempt_that_the_client_gave_up_and_that_comes_late_does_not_e
             assert client.failure is None
             await trio.sleep(0.01)
         assert client.reconnects == 2
-        assert (await client.requests.deposit(asset, 1)).available == 2
+        assert (await client.deposit("USD", 1)).available == 3 * one
         assert client.session_id == session_id
         assert client.failure is None
         async with connect(service.address, user=1, session_id=session_id) as other:
