@@ -2,11 +2,11 @@
 
 Owns the lifetime of everything: recovery, WAL thread, matching thread, sequencer, dispatcher,
 connections, listeners. Lives in one Trio loop. Guarantees: stages open as connections > dispatcher
-> WAL > matcher > sequencer > listeners and therefore end in the opposite order, so that leaving
-loses nothing that was accepted and every reply sent was durable; a thread that dies ends the
-engine with its exception; `async with` raises start-up faults as they are. Relies on bridge.py
-for the threads and on the switchboard for routing. Rules:
-docs/architecture.md, "Opening and closing".
+> WAL > matcher > sequencer > listeners and end in the opposite order, so that leaving loses nothing
+that was accepted, and every reply was durable when it was sent; a thread that dies ends the engine
+with its exception; `async with` raises start-up errors without wrapping them. Relies on bridge.py
+for the threads and on the switchboard for routing. Rules: docs/architecture.md, "Opening and
+closing".
 
     readers --runs--> sequencer ==batches==> matcher ==outputs==> WAL ==durable==> dispatcher
     (credits)         (turns, busy)          (thread)             (thread)         --> writers
@@ -82,11 +82,11 @@ class HighPerformanceEngine(InProcessApi):
     """A durable exchange in this process: enter it to start, leave it to stop.
 
     Args:
-        config: settings; None is `demo_config()`.
+        config: settings; None means `demo_config()`.
         files: the data directory's files, instead of the real ones.
         own_process: own the process, as `hpe serve` does: set its switch interval and its garbage
             collector, and let `realtime = auto` pin threads.
-        accept_clock: start although the clock is more than 400 days ahead of the log.
+        accept_clock: start even if the clock is more than 400 days ahead of the log.
         clocks: the machine's clocks, instead of the real ones.
 
     Attributes:
@@ -123,10 +123,10 @@ class HighPerformanceEngine(InProcessApi):
     # --- lifetime -----------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        """Recover, start the threads, bring the configuration in; then the engine is ready.
+        """Recover, start the threads, and apply the configuration; then the engine is ready.
 
         Raises:
-            HpeError: whatever the data directory, the log, the configuration or the clock refuses.
+            HpeError: the data directory, the log, the configuration or the clock is refused.
         """
         self._life = self._serve()
         await self._life.__aenter__()
@@ -144,7 +144,7 @@ class HighPerformanceEngine(InProcessApi):
         return await self._life.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - see above
 
     async def listen(self, host: str, port: int) -> int:
-        """Accept TCP clients; returns the bound port (for port 0).
+        """Accept TCP clients; return the bound port (for port 0).
 
         Raises:
             ListenError: the address cannot be bound.
@@ -168,7 +168,7 @@ class HighPerformanceEngine(InProcessApi):
                 gate = Gate(self.config)
                 core = _make_core(self.config.core)
                 self.core_name = core.name
-                # Read while the matcher works: a number that grows, early or late by a batch.
+                # Read while the matcher works: the number only grows, and may be a batch old.
                 streams = Streams(PrivateRing(), lambda: core.instrument_count)
                 recovered = await self._recover(core, streams)
                 with contextlib.closing(recovered.log):
@@ -179,7 +179,7 @@ class HighPerformanceEngine(InProcessApi):
                         try:
                             yield
                         except Exception as error:
-                            # Kept and raised outside: every nursery on the way would wrap it.
+                            # Kept, and raised outside the nurseries, which would wrap it.
                             body_fault = error
                         await self._drain(stages)
         finally:
@@ -212,7 +212,7 @@ class HighPerformanceEngine(InProcessApi):
         """Return the commands to log before any client is served.
 
         Raises:
-            ConfigError: the configuration contradicts what the log has.
+            ConfigError: the configuration contradicts the log.
         """
         commands: list[Request] = []
         differences = core.configuration_differences(self.config.to_configure(1))
@@ -221,7 +221,7 @@ class HighPerformanceEngine(InProcessApi):
             commands.append(differences)
         for session_id, number in core.attached_sessions():
             commands.append(SessionDetached(number, session_id, number, DetachCause.SERVER_RESTART))
-        # Without a key file nobody can prove a key, and sessions of keys wait for one.
+        # Without a key file no key can be proven; sessions of keys stay until there is one.
         if gate.authenticator.required:
             keys = core.configuration_differences(gate.keys_valid)
             if keys is not None:
@@ -260,7 +260,7 @@ class HighPerformanceEngine(InProcessApi):
                 outbox.put((items, durable))
                 log_inbox.published(len(items))
 
-            with contextlib.closing(log_inbox):  # or the matcher might wait for nobody
+            with contextlib.closing(log_inbox):  # otherwise the matcher might wait forever
                 wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
 
         quiet = quiet_collector() if self._own_process else contextlib.nullcontext()
@@ -286,7 +286,7 @@ class HighPerformanceEngine(InProcessApi):
                 front.cancel_scope.cancel()
 
     def _choose_realtime(self) -> Realtime:
-        """Decide where threads run; in somebody else's process nothing moves unasked."""
+        """Decide where threads run; in another program's process, move nothing unless asked."""
         config = self.config
         setting = config.realtime if self._own_process or config.realtime == "on" else "off"
         return choose_realtime(setting, "python", config.realtime_cores, config.realtime_priority)
@@ -299,7 +299,7 @@ class HighPerformanceEngine(InProcessApi):
         traffic: Traffic,
         collector: Collector | None,
     ) -> AsyncIterator[None]:
-        """Route what is durable for as long as the WAL thread may publish, and then the rest."""
+        """Route durable outputs for as long as the WAL thread may publish, then the rest."""
 
         def deliver(groups: list[tuple[list[Output], int]]) -> int:
             requested = 0
@@ -314,7 +314,7 @@ class HighPerformanceEngine(InProcessApi):
             while True:
                 requested = deliver(await outbox.take())
                 await switchboard.flush()
-                for _ in range(2):  # within one round of the loop any order is possible
+                for _ in range(2):  # within one round of the loop, tasks run in any order
                     await trio.lowlevel.checkpoint()
                 now_s = trio.current_time()
                 traffic.ends(requested, now_s)
@@ -339,10 +339,10 @@ class HighPerformanceEngine(InProcessApi):
         self.phase.value = "ready"
 
     async def _drain(self, stages: _Stages) -> None:
-        """Stop taking, hand over what was accepted. Leaving the stages does the rest.
+        """Stop reading, and hand over what was accepted. Leaving the stages does the rest.
 
-        The deadline is that of the connections: they outlive every other stage, and what they
-        have not delivered by then is not delivered (it is durable all the same).
+        The deadline is that of the connections, which outlive every other stage. What they have
+        not delivered by then is not delivered, but it is durable.
         """
         self._log_out_cached()
         self.draining = True
@@ -351,7 +351,7 @@ class HighPerformanceEngine(InProcessApi):
         stages.connections.cancel_scope.deadline = deadline_s
         stages.server.stop()
         with trio.move_on_at(deadline_s):
-            # Until here readers go on: what they read is refused in its place as shutting_down.
+            # Readers go on until here: what they read is refused as shutting_down, in its place.
             await stages.sequencer.wait_accepted_handed_over()
             stages.switchboard.stop_reading()
             await stages.sequencer.wait_empty()
@@ -359,7 +359,7 @@ class HighPerformanceEngine(InProcessApi):
     # --- what others ask ----------------------------------------------------------------------
 
     async def reload(self) -> str:
-        """Take keys and certificates over as their files are now, and the clock as it is.
+        """Load keys and certificates again, and accept the clock as it is now.
 
         Connections of keys that are gone or changed end with key_revoked; the others go on, with
         the certificate that they began with.
@@ -368,7 +368,7 @@ class HighPerformanceEngine(InProcessApi):
             What changed, for the log.
 
         Raises:
-            ConfigError: a file cannot be used; what it is about stays as it was.
+            ConfigError: a file cannot be used; whatever it configures stays as it was.
             ConnectionLost: the engine is not running.
         """
         if self._stages is None or self.draining:
@@ -391,7 +391,7 @@ class HighPerformanceEngine(InProcessApi):
         }
 
     def server_info(self, request_id: int) -> ServerInfoReply:
-        """Answer server_info."""
+        """Return the answer to server_info."""
         details = self.statistics()
         return ServerInfoReply(
             request_id=request_id,
@@ -416,7 +416,7 @@ def _make_core(name: str) -> Core:
 async def _log_threads(
     log: Callable[[], None], stop: Callable[[], None], spares: SpareMaker, realtime: Realtime
 ) -> AsyncIterator[int]:
-    """Host the log's thread and, within, the one that fills ahead: it ends before the log seals."""
+    """Run the log's thread and, inside, the filling one, which ends before the log seals."""
     place = realtime.applied
     async with (
         hosted_thread("hpe-wal", log, stop, partial(place, ThreadRole.WAL)) as wal_id,

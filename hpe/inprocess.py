@@ -1,8 +1,8 @@
 """The in-process API: a client of the engine without a socket, and the sketch's methods on it.
 
 Owns the in-process connections of one engine; used from the engine's Trio loop by any number of
-tasks. Guarantees: `client` gives the same client as `hpe.connect` does, and its calls take the same
-way, from the sequencer to the log; its deadline (default 100 ms) covers everything after the
+tasks. Guarantees: `client` yields the same kind of client as `hpe.connect`, and its calls go the
+same way, from the sequencer to the log; its deadline (default 100 ms) covers everything after the
 session is attached; the engine's end ends them all. Relies on LocalConnection for the transport.
 """
 
@@ -28,7 +28,7 @@ _R = TypeVar("_R")
 def _as_user(
     method: Callable[Concatenate[Client, _P], Awaitable[_R]],
 ) -> Callable[Concatenate[InProcessApi, int, _P], Awaitable[_R]]:
-    """Make the twin of a call of Client that goes out by a user's cached session."""
+    """Return a method like one of Client's calls that sends from a user's cached session."""
 
     async def call(
         self: InProcessApi, session_user: int, /, *args: _P.args, **kwargs: _P.kwargs
@@ -44,12 +44,12 @@ def _as_user(
 
 
 class InProcessApi:
-    """What HighPerformanceEngine offers to the program around it.
+    """The API that HighPerformanceEngine offers to the program around it.
 
-    `client` has every call of `hpe.connect`. The sketch's methods are calls of such a client, with
-    the user whose session sends them in front: `await engine.submit_order(7, "BTC/USD", "buy", 3,
-    100)`. They raise what that raises: OrderRejected, RequestRefused, ReplyTimeout (outcome
-    unknown: `outcome`, `retry`), NotConnected, ConnectionLost.
+    `client` has every call of `hpe.connect`. The sketch's methods are calls of such a client,
+    preceded by the user whose session sends them: `await engine.submit_order(7, "BTC/USD", "buy",
+    3, 100)`. They raise what those calls raise: OrderRejected, RequestRefused, ReplyTimeout
+    (outcome unknown: `outcome`, `retry`), NotConnected, ConnectionLost.
     """
 
     def __init__(self, request_timeout_s: float) -> None:
@@ -62,12 +62,12 @@ class InProcessApi:
         self._local_switchboard = switchboard
 
     def _log_out_cached(self) -> None:
-        """Close the cached sessions for good: nobody outside knows their ids."""
+        """Close the cached sessions for good: no other code knows their ids."""
         for local in self._cached.values():
             local.log_out()
 
     def _close_door(self) -> None:
-        """Fail what waits and what comes; the engine is through."""
+        """Fail waiting and later requests: the engine has stopped."""
         self._local_switchboard = None
         for local in (*self._cached.values(), *self._blocks):
             local.close(ConnectionLost("the engine has stopped"))
@@ -87,16 +87,16 @@ class InProcessApi:
         timeout_s: float | None = None,
         keep_session: bool = False,
     ) -> AsyncIterator[Client]:
-        """Attach a session for the length of a block: what `hpe.connect` gives, without a socket.
+        """Attach a session for the length of a block: like `hpe.connect`, without a socket.
 
-        It is logged out when the block is left without an exception and nothing is unanswered.
+        It is logged out when the block is left without an exception and with nothing unanswered.
 
         Args:
-            user: whose session it is.
+            user: the session's user.
             session_id: an earlier session to resume, 0 for a new one.
             window: requests that may be unanswered, 0 for the default.
             timeout_s: deadline of every request; None: the setting request_timeout_ms.
-            keep_session: do not log out: `session_id` takes it up again.
+            keep_session: do not log out; the session can be resumed by its `session_id`.
 
         Raises:
             RequestRefused: the session is refused.
@@ -114,7 +114,7 @@ class InProcessApi:
             local.close(ConnectionLost("the client was left"))
 
     async def outcome(self, error: ReplyTimeout) -> object:
-        """Ask how a command ended that ended in ReplyTimeout; as Client.outcome.
+        """Return the outcome of a command that raised ReplyTimeout; as Client.outcome.
 
         Raises:
             ConnectionLost: its session has ended.
@@ -123,14 +123,14 @@ class InProcessApi:
             session = local.client_session
             if session is not None and session.requests.session_id == error.session_id:
                 return await session.outcome(error)
-        raise ConnectionLost(f"session {error.session_id} is none that this engine has open")
+        raise ConnectionLost(f"this engine has no open session {error.session_id}")
 
     async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
-        """Execute one request once, over time-outs and refusals that pass.
+        """Execute one request once, repeating it after timeouts and temporary refusals.
 
         Args:
-            ask: makes the request; called again only if it was surely not executed.
-            within_s: how long to go on; then the last error is raised.
+            ask: makes the request; called again only if it was certainly not executed.
+            within_s: how long to keep trying; then the last error is raised.
         """
         return await retry(ask, self.outcome, within_s)
 

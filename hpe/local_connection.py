@@ -1,9 +1,9 @@
-"""A connection without a socket: how the process that runs the engine talks to it.
+"""A connection without a socket, for the process that runs the engine.
 
-Owns the transport under one in-process session. Requests and replies are handed over in calls, in
-the Trio loop; streams need `run`, one task per connection, which hands over what of them waits.
-Guarantees: the same session protocol, order, streams and durability as over TCP, because it is the
-same SessionProtocol and SendQueue; whatever ends the connection ends the session of the client.
+Owns the transport under one in-process session. Requests and replies are passed in calls, in the
+Trio loop; streams need `run`, one task per connection, which passes on their waiting data.
+Guarantees: the same session protocol, order, streams and durability as over TCP, because it uses
+the same SessionProtocol and SendQueue; whatever ends the connection ends the client's session.
 Relies on the channel's window to bound what is in flight, and on the client's streams to bound what
 they keep.
 """
@@ -40,8 +40,8 @@ class LocalConnection:
     """One in-process session.
 
     Args:
-        switchboard: of the engine.
-        user: whose session it is.
+        switchboard: the engine's switchboard.
+        user: the session's user.
         timeout_s: deadline of its requests.
         session_id: an earlier session to resume, 0 for a new one.
         window: commands in flight, 0 for the default.
@@ -93,7 +93,7 @@ class LocalConnection:
         return self._client
 
     async def run(self, task_status: trio.TaskStatus[ClientSession]) -> None:
-        """Start once the session is attached; hand over what of streams waits until it has ended.
+        """Report start once the session is attached; pass on streams until the session has ended.
 
         Raises:
             RequestRefused: and ConnectionLost: as `wait_session`.
@@ -112,7 +112,7 @@ class LocalConnection:
             self._send(encode_frame(Logout(1)))
 
     def close(self, reason: HpeError) -> None:
-        """End the connection; the session is detached and can be taken again."""
+        """End the connection; the session is detached and can be resumed."""
         if self._failure is not None:
             return
         self._failure = reason
@@ -127,7 +127,7 @@ class LocalConnection:
     # --- the switchboard's side ---------------------------------------------------------------
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
-        """Hand frames to the client at once, behind what waits, and give credits back."""
+        """Pass frames to the client at once, after what waits, and return credits."""
         self.answered += count
         if self.closed:
             self._account.release(count, size)
@@ -137,14 +137,14 @@ class LocalConnection:
         while self._send_queue.reply_bytes and not self.closed:
             self._hand_over()
         if self._send_queue.waits:
-            self._send_queue.ring()  # `run` goes on
+            self._send_queue.ring()  # `run` continues
 
     def note(self, progress: Progress) -> None:
-        """Note how far the core is; the host's own program pays for nothing."""
+        """Ignore progress: the host program pays for nothing."""
         self.session.highest_id = max(self.session.highest_id, progress.highest_id)
 
     def act(self, step: Step) -> None:
-        """Do what the session decided."""
+        """Carry out a step of the session."""
         if step.run is not None:
             key = self.session.connection
             self._switchboard.offer(key, step.run, trio.current_time())
@@ -154,19 +154,19 @@ class LocalConnection:
             self.close(ConnectionLost("the session has ended"))
 
     def deliver_soon(self, frames: bytes, count: int, size: int) -> None:
-        """Do the same: no call of the system is worth waiting for others here."""
+        """Pass frames to the channel; there is no system call that could be deferred."""
         self.deliver(frames, count, size)
 
     def flush(self) -> None:
-        """Nothing to do: what is delivered here is there."""
+        """Do nothing: frames are already delivered."""
 
     def stop_reading(self) -> None:
-        """Nothing to do: what is sent from now on finds no sequencer, and `close` follows."""
+        """Do nothing: later requests find no sequencer, and `close` follows."""
 
     # --- inside -------------------------------------------------------------------------------
 
     def _send(self, frame: bytes) -> None:
-        """Take one frame from the channel, as a reader would."""
+        """Accept one frame from the channel, like a reader."""
         chunk = chunk_of(frame)
         if chunk.control:
             self._control(chunk)
@@ -183,7 +183,7 @@ class LocalConnection:
                 switchboard.offer(self.session.connection, part, trio.current_time())
 
     def _control(self, chunk: Chunk) -> None:
-        """Answer a control message; `run` hands the answer over, behind the call that sent it."""
+        """Answer a control message; `run` passes the answer on, after the call that sent it."""
         step = self.session.control(chunk)
         if step.stream is not None:
             streams = self._switchboard.streams
@@ -195,11 +195,11 @@ class LocalConnection:
             self._send_queue.put(step.reply, 0, 0)
 
     def _hand_over(self) -> None:
-        """Hand what goes next to the client; its credits return."""
+        """Pass the next data to the client; its credits return."""
         try:
             parcel = self._send_queue.take()
         except Overrun as overrun:
-            # Only a loop that stood still for as long as the ring reaches.
+            # Only if the loop was blocked for as long as the ring reaches back.
             self.close(ConnectionLost(f"the private stream fell too far behind: {overrun}"))
             return
         if parcel is None:
@@ -212,7 +212,7 @@ class LocalConnection:
             return
         try:
             self._client.requests.feed(parcel.data)
-        except (ProtocolError, RequestRefused) as error:  # broken, or told that it is over
+        except (ProtocolError, RequestRefused) as error:  # broken, or told that it has ended
             self.close(error)
 
     def _logon_answer(self, frames: bytes) -> None:

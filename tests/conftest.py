@@ -1,7 +1,7 @@
-"""Shared set-up: Hypothesis profiles, the cores, where the shared data lies, who is alone.
+"""Shared setup: Hypothesis profiles, the cores, the place of the shared data, tests marked `alone`.
 
-Under `pytest -n` several processes run tests. Those marked `alone` compare times, or use all cores
-themselves: none runs beside them.
+Under `pytest -n` several processes run tests. Tests marked `alone` compare times, or use all CPUs
+themselves, so nothing else runs beside them.
 """
 
 import fcntl

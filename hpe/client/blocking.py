@@ -1,8 +1,8 @@
-"""What makes a client's calls and streams blocking, whatever they are.
+"""Make a client's calls and streams blocking.
 
-Owns the wait for what runs in the loop of a blocking client. Any thread may use it but the loop's
-own. Guarantees: an interrupted wait (Ctrl-C) loses nothing: what a stream had for it is given to
-the next one; leaving the block of a stream ends it.
+Owns the wait for what runs in the loop of a blocking client. Any thread may use it except the
+loop's own. Guarantees: an interrupted wait (Ctrl-C) loses nothing: an event that a stream had for
+it is returned by the next one; leaving the block of a stream ends the stream.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _S = TypeVar("_S", bound=Stream)
 
 
 class Blocking(ABC):
-    """A client whose calls are waited for. `client` is the asynchronous one, in its own loop."""
+    """A client whose calls block. `client` is the asynchronous one, in its own loop."""
 
     client: object
 
@@ -31,7 +31,7 @@ class Blocking(ABC):
 
 
 class SyncStream(Generic[_S]):
-    """A stream of a client, for blocking code: iterate over it, wait for a change, look into it.
+    """A client's stream for blocking code: iterate over it, wait for a change, read it.
 
     Example: `with client.book("BTC/USD") as book: bids = book.look(lambda book: book.bids)`.
     """
@@ -39,16 +39,16 @@ class SyncStream(Generic[_S]):
     def __init__(self, client: Blocking, stream: _S) -> None:
         self._client = client
         self._stream: Any = stream
-        # What came and was not given out yet, because the caller was interrupted.
+        # An event that was received but not returned, because the caller was interrupted.
         self._taken: deque[Any] = deque()
         self._changed = False
 
     def __iter__(self) -> Self:
-        """Iterate over private events or trades, without an end."""
+        """Iterate over private events or trades, forever."""
         return self
 
     def __next__(self) -> Any:
-        """Return the next event or trade; raises what the stream's `__anext__` does."""
+        """Return the next event or trade; raise what the stream's `__anext__` raises."""
         try:
             while not self._taken:
                 self._client.run(self._take)
@@ -70,7 +70,7 @@ class SyncStream(Generic[_S]):
         self._changed = True
 
     def __getattr__(self, name: str) -> Any:
-        """Raise AttributeError; of what the stream itself has, saying how it is read."""
+        """Raise AttributeError; for attributes of the stream itself, say how to read them."""
         text = f"{type(self).__name__!r} object has no attribute {name!r}"
         stream = self.__dict__.get("_stream")
         if not name.startswith("_") and (hasattr(type(stream), name) or name in vars(stream)):
@@ -89,12 +89,12 @@ class SyncStream(Generic[_S]):
 class BlockingFollow(Generic[_S]):
     """A stream for the length of a `with` block.
 
-    No generator: one that was forgotten would be ended with the interpreter, when no loop runs.
+    Not a generator: a forgotten one would be closed when the interpreter ends and no loop runs.
     """
 
     def __init__(self, client: Blocking, manager: AbstractAsyncContextManager[_S]) -> None:
         self._client = client
-        # Entered and left by different tasks: it holds neither a nursery nor a cancel scope.
+        # Entered and left by different tasks, so it holds neither a nursery nor a cancel scope.
         self._manager = manager
         self._stream: _S | None = None
 
@@ -103,7 +103,7 @@ class BlockingFollow(Generic[_S]):
         try:
             self._client.run(self._begin)
         except BaseException:
-            if self._stream is not None:  # interrupted when it had just begun
+            if self._stream is not None:  # interrupted just after it had begun
                 self._client.run(self._end)
             raise
         assert self._stream is not None

@@ -1,9 +1,9 @@
 """Market data in the client library: books that maintain themselves, trades, best prices, status.
 
-A part of Client (hpe/client/client.py), and the streams that it gives out; one task waits on a
-stream, any may look. Guarantees: a book is the server's as of its `sequence`, proved by the
-checksum, or it is not `live`; what was missed, does not fit or lies too deep is mended by another
-snapshot, without the caller's doing; reconnects are such a case. Prices and quantities are
+A part of Client (hpe/client/client.py), and the streams that it returns; one task waits on a
+stream, any may read it. Guarantees: a book is either the server's as of its `sequence`, verified by
+the checksum, or not `live`; if updates are missed, do not fit or lie too deep, for example after a
+reconnect, another snapshot repairs the book without the caller's help. Prices and quantities are
 Decimals; `raw` has them in the integers of the wire.
 """
 
@@ -46,19 +46,19 @@ from hpe.protocol.market_data import (
 )
 
 DEPTH_MIN: Final = 4 * CHECKSUM_LEVELS
-"""Levels of the smallest snapshot: a quarter of it is what the checksum covers."""
+"""Levels of the smallest snapshot: the checksum covers a quarter of it."""
 
 TRADES_WAITING_MAX: Final = 16_384
-"""Trades that wait for their reader."""
+"""Trades that may wait for their reader."""
 
 
 class MarketStream(Stream):
-    """What all market data has in common.
+    """The parts that all market-data streams share.
 
     Attributes:
-        instrument: what it is about.
-        resyncs: snapshots that came after the first one.
-        unlisted: whether it ended because the instrument is not listed.
+        instrument: the instrument's view.
+        resyncs: number of snapshots after the first one.
+        unlisted: True if the stream ended because the instrument is not listed.
     """
 
     def __init__(self, instrument: InstrumentView, channel: Channel, depth: int) -> None:
@@ -69,35 +69,35 @@ class MarketStream(Stream):
         self._request = checked(Subscribe(0, instrument.id, channel, depth))
 
     def ask(self) -> Subscribe:
-        """Ask for a snapshot and what follows it."""
+        """Return the request for a snapshot and the updates after it."""
         return self._request
 
     def take(self, message: Reply) -> None:
-        """Take the snapshot or an update."""
+        """Process the snapshot or an update."""
         if not isinstance(message, Subscribed):
             if self.live:
                 self._update(message)
         elif message.snapshot is None:
-            self.end(rejected(message))  # unknown_instrument: it has no other reason
+            self.end(rejected(message))  # unknown_instrument, the only reason there is
         else:
             self.resyncs += 1
             self._snapshot(message)
 
     @abstractmethod
     def _snapshot(self, subscribed: Subscribed) -> None:
-        """Begin with a snapshot."""
+        """Start over with a snapshot."""
 
     @abstractmethod
     def _update(self, message: Reply) -> None:
-        """Take an update; there was a snapshot before it."""
+        """Process an update; there was a snapshot before it."""
 
     def end(self, reason: HpeError) -> None:
-        """Nothing more comes."""
+        """Note that nothing more comes."""
         self.unlisted = self.unlisted or isinstance(reason, OrderRejected | StreamEnded)
         super().end(reason)
 
     async def changed(self) -> None:
-        """Wait until something changed since the last time, or since the block began.
+        """Wait until something changed since the last call, or since the block began.
 
         Raises:
             RequestRefused: the server ended the stream.
@@ -117,9 +117,9 @@ class _BookStream(MarketStream, Generic[_B]):
     """A book that maintains itself.
 
     Attributes:
-        live: whether it is the server's book as of `sequence`; else a snapshot is on its way.
-        raw: the same book in ticks and lots, to look into and not to change.
-        mismatches: how often a checksum did not fit: never, if both sides are right.
+        live: True if it is the server's book as of `sequence`; else a snapshot is on its way.
+        raw: the same book in ticks and lots, for reading only.
+        mismatches: how often a checksum did not match: never, if both sides are right.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class MaintainedOrders(_BookStream[OrdersBook]):
 
 
 class BestPrices(MarketStream):
-    """The newest best prices. Made by `Client.best`; `now` is what they are."""
+    """The newest best prices. Made by `Client.best`; `now` is their current value."""
 
     now: BestView
 
@@ -219,7 +219,7 @@ class BestPrices(MarketStream):
 
 
 class MarketStatus(MarketStream):
-    """The newest state of an instrument. Made by `Client.status`; `now` is what it is."""
+    """The newest state of an instrument. Made by `Client.status`; `now` is its current value."""
 
     now: StatusView
 
@@ -251,11 +251,11 @@ class Trades(MarketStream):
         self._waiting: deque[TradeView] = deque()
 
     def __aiter__(self) -> Trades:
-        """Iterate over what is traded, for as long as the instrument is listed."""
+        """Iterate over the trades for as long as the instrument is listed."""
         return self
 
     async def __anext__(self) -> TradeView:
-        """Return the next trade; raises what `changed` raises. Cancellation: safe.
+        """Return the next trade; raise what `changed` raises. Cancellation: safe.
 
         Raises:
             StopAsyncIteration: the instrument was delisted.
@@ -297,11 +297,11 @@ class Trades(MarketStream):
 
 
 class MarketDataCalls(ClientCalls):
-    """Market data as methods of a client. Each gives a stream for the length of a block.
+    """Market data as methods of a client. Each returns a stream for the length of a block.
 
     Entering waits, however long it takes, for the first snapshot. Every method raises LookupError
-    for an unknown symbol, RequestRefused when the server will not, ValueError when this client
-    follows the same already, ConnectionLost when the client has ended.
+    for an unknown symbol, RequestRefused if the server refuses, ValueError if this client already
+    follows the same, ConnectionLost if the client has ended.
     """
 
     @StreamCall
@@ -313,8 +313,8 @@ class MarketDataCalls(ClientCalls):
 
         Args:
             instrument: its view or symbol.
-            depth: levels per side of a snapshot; a quarter of them, or all there are, are always
-                known.
+            depth: levels per side of a snapshot; at least a quarter of them, or all there are,
+                are known at any time.
         """
         view = await self.session.view(instrument)
         stream = MaintainedLevels(
@@ -362,7 +362,7 @@ class MarketDataCalls(ClientCalls):
 
     @asynccontextmanager
     async def _following(self, stream: MarketStream) -> AsyncIterator[None]:
-        """Follow a stream; after a delisting its symbol is asked for anew."""
+        """Follow a stream; after a delisting, look its symbol up again."""
         try:
             async with followed(self.session.subscriptions, stream):
                 yield

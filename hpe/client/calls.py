@@ -1,9 +1,9 @@
-"""How a call of a client is stated once: name, arguments, meaning, request and result.
+"""The calls of a client, each stated once: name, arguments, meaning, request and result.
 
-Owns the two forms that a call has. A theme (orders.py, money.py, ...) defines it as an async method
+Owns the two forms of a call. A theme (orders.py, money.py, ...) defines it as an async method
 under `@ClientCall`, or as an async context manager under `@StreamCall`; a Client then has exactly
-that method, and a SyncClient the same one, with the same arguments and documentation, that waits
-for the result. Type checkers see both. Pure; any thread may use it.
+that method, and a SyncClient has the same one, with the same arguments and documentation, but
+blocking. Type checkers see both. Pure; any thread may use it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ClientCalls:
     """The base of a theme of calls.
 
     Attributes:
-        session: in which they are made.
+        session: the session in which they are made.
     """
 
     def __init__(self, session: ClientSession) -> None:
@@ -35,7 +35,7 @@ class ClientCalls:
 
 
 class ClientCall(Generic[_P, _R]):
-    """A call that is awaited on a Client, and waited for on a SyncClient."""
+    """A call that is awaited on a Client, and blocks on a SyncClient."""
 
     def __init__(self, method: Callable[Concatenate[Any, _P], Coroutine[Any, Any, _R]]) -> None:
         @wraps(method)
@@ -61,12 +61,12 @@ class ClientCall(Generic[_P, _R]):
         self, client: ClientCalls, owner: type
     ) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
     def __get__(self, client: ClientCalls | Blocking | None, owner: type) -> Any:
-        """Return the method as a client of that kind has it."""
+        """Return the method in the form for that kind of client."""
         return _bound(self._method, self._wait, client, owner)
 
 
 class StreamCall(Generic[_P, _S]):
-    """A call that gives a stream for the length of an `async with` block, or of a `with` block."""
+    """A call that returns a stream for the length of an `async with` block, or a `with` block."""
 
     def __init__(
         self, method: Callable[Concatenate[Any, _P], AbstractAsyncContextManager[_S]]
@@ -98,7 +98,7 @@ class StreamCall(Generic[_P, _S]):
         self, client: ClientCalls, owner: type
     ) -> Callable[_P, AbstractAsyncContextManager[_S]]: ...
     def __get__(self, client: ClientCalls | Blocking | None, owner: type) -> Any:
-        """Return the method as a client of that kind has it."""
+        """Return the method in the form for that kind of client."""
         return _bound(self._method, self._follow, client, owner)
 
 

@@ -1,17 +1,17 @@
-"""The mechanics of a session's requests: ids, the window, answers matched, deadlines, repeats.
+"""The mechanics of a session's requests: ids, window, matching of answers, deadlines, repeats.
 
 Owns the request id counter, the table of unanswered requests and the last window of sent
-commands. No sockets: a channel hands whole frames to `send` and is fed the frames that came
-back, so the TCP client and the in-process API are the same thing behind two transports.
+commands. No sockets: a channel passes whole frames to `send` and is fed the frames that came
+back, so the TCP client and the in-process API are the same code over two transports.
 One channel belongs to one session and is used from one Trio loop; any number of tasks may call.
 
-A channel outlives its transport: `suspend` when it broke, `resume` with the next one. Guarantees:
-request ids increase strictly in the order of sending; at most `window` requests are unanswered;
-after `resume` the unanswered commands go out first, unchanged and in order of id, so each is
-executed once; every request ends in exactly one of an answer, RequestRefused, ConnectionLost, or,
-at the caller's deadline, NotConnected (nothing was sent), QueryTimeout or ReplyTimeout (outcome
-unknown; `ask_again`). Relies on the server answering every request once, a command's reports
-directly before its response (protocol.md).
+A channel outlives its transport: `suspend` it when the transport breaks, `resume` it with the next
+one. Guarantees: request ids increase strictly in the order of sending; at most `window` requests
+are unanswered; after `resume` the unanswered commands are sent first, unchanged and in order of id,
+so each is executed once; every request ends in exactly one of an answer, RequestRefused,
+ConnectionLost, or, at the caller's deadline, NotConnected (nothing was sent), QueryTimeout or
+ReplyTimeout (outcome unknown; `ask_again`). Relies on the server answering every request once, with
+a command's reports directly before its response (protocol.md).
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ from hpe.protocol.reports import (
 )
 
 TIMEOUT_S: Final = 5.0
-"""Default deadline of a request: a restart of the service with little to recover fits in. Where
-there is no connection to lose (in process), it is a setting: request_timeout_ms."""
+"""Default deadline of a request: longer than a restart of the service with little to recover. In
+process, where no connection can be lost, the setting request_timeout_ms replaces it."""
 
 _COMMAND_TYPES: Final = frozenset(COMMANDS)
-# A union made of a tuple: the X | Y form cannot be spelled.
+# A union of the types in a tuple, which the form X | Y cannot express.
 _REPLY_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 _KNOWN_TYPES: Final = frozenset(type_number(reply) for reply in REPLIES)
 
@@ -108,27 +108,27 @@ class SessionChannel:
         self._pending: dict[int, Pending] = {}
         # The last `window` commands: exactly those whose responses the server remembers.
         self._commands: OrderedDict[int, Pending] = OrderedDict()
-        # Commands that ended in ReplyTimeout and of which nobody has heard the outcome; the last
-        # `window` of them: older ones cannot be asked for any more.
+        # Commands that ended in ReplyTimeout and whose outcome is still unknown; only the last
+        # `window` of them, because older ones cannot be asked for any more.
         self._unknown: OrderedDict[int, Pending] = OrderedDict()
         # One slot per unanswered request, taken before its id: ids are sent in order.
         self._slots = aio.Semaphore(window, max_value=window)
 
     @property
     def unanswered(self) -> bool:
-        """True if there is a command whose outcome nobody has heard."""
+        """True if there is a command whose outcome is unknown."""
         commands = (each.repeat is Repeat.UNCHANGED for each in self._pending.values())
         return bool(self._unknown) or any(commands)
 
     # --- transports ---------------------------------------------------------------------------
 
     def suspend(self, reason: Exception) -> None:
-        """Go on without a transport: what is unanswered waits for the next one."""
-        if not self._settled.is_set():  # another attempt failed; who waits, waits already
+        """Continue without a transport: unanswered requests wait for the next one."""
+        if not self._settled.is_set():  # another attempt failed; the waiters still wait
             return
         self._settled = aio.Event()
         for pending in [*self._pending.values()]:
-            # A repeated command is answered without them; some of them would be worse than none.
+            # A repeated command is answered without reports; keep none rather than some.
             pending.reports.clear()
             if pending.repeat is Repeat.NEVER:
                 del self._pending[pending.request_id]
@@ -137,21 +137,21 @@ class SessionChannel:
         self.connected.value = False
 
     def resume(self, send: Callable[[bytes], None], last_request_id: int) -> None:
-        """Go on with a new transport, to which the session was attached.
+        """Continue with a new transport, to which the session was attached.
 
         Args:
-            send: as at construction.
-            last_request_id: what the welcome said.
+            send: as for the constructor.
+            last_request_id: as in the welcome.
 
         Raises:
             AcknowledgedLost: the server forgot commands that it had answered; nothing was sent.
-            SessionTaken: somebody else used the session meanwhile; nothing was sent.
+            SessionTaken: another client used the session meanwhile; nothing was sent.
         """
         if last_request_id < self.answered_request_id:
             raise AcknowledgedLost(range(last_request_id + 1, self.answered_request_id + 1))
         if last_request_id > self.last_request_id:
             raise SessionTaken(
-                f"somebody else used session {self.session_id}: it is at request "
+                f"another client used session {self.session_id}: it is at request "
                 f"{last_request_id}, this client at {self.last_request_id}"
             )
         self._send = send
@@ -166,7 +166,7 @@ class SessionChannel:
         self.connected.value = True
 
     def close(self, error: Exception) -> None:
-        """Fail what is unanswered with ConnectionLost from `error`; refuse what comes after."""
+        """Fail unanswered requests with ConnectionLost from `error`; refuse later ones."""
         if self.failure is not None:
             return
         self.failure = error
@@ -174,25 +174,25 @@ class SessionChannel:
         for request in pending.values():
             request.fail(error)
             # Wakes one waiting sender each, and every sender that finds the channel closed
-            # gives its slot on: nobody is left behind.
+            # passes its slot on, so that all of them wake up.
             self._slots.release()
         self._settled.set()
         self.connected.value = False
 
     def feed(self, frames: bytes) -> None:
-        """Take whole frames from the server.
+        """Process whole frames from the server.
 
         Raises:
-            ProtocolError: these are no frames of the protocol, or nobody asked for them.
-            RequestRefused: the server ends the connection and says why. The transport must end
-                with either.
+            ProtocolError: these are not frames of the protocol, or they answer no request.
+            RequestRefused: the server ends the connection and says why. Both must end the
+                transport.
         """
         for body in split_frames(frames):
             try:
                 message = _REPLY_DECODER.decode(body)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if 0 < type_of(body) <= TYPE_LAST and type_of(body) not in _KNOWN_TYPES:
-                    continue  # a newer server may say what this client knows nothing of
+                    continue  # a message of a newer server that this client does not know
                 raise ProtocolError(f"reply of {len(body)} bytes: {error}") from error
             self._take(message)
 
@@ -203,7 +203,7 @@ class SessionChannel:
 
         Args:
             request: its request_id is replaced by the next one (write 0).
-            repeat: what happens to it when the connection ends; None: what suits its type.
+            repeat: what to do with it when the connection ends; None: depends on its type.
 
         Raises:
             TypeError: a field is of another type.
@@ -230,7 +230,7 @@ class SessionChannel:
             raise
 
     def send_turn(self, request: Request | None, repeat: Repeat | None = None) -> Pending | None:
-        """Use the turn that `turn` gave; without a request it is given back."""
+        """Use the turn that `turn` granted; without a request, return it."""
         if request is None:
             self._slots.release()
             return None
@@ -252,10 +252,10 @@ class SessionChannel:
     async def resend(self, frame: bytes) -> Pending:
         """Send the frame of an earlier command of this session again, unchanged.
 
-        A command that was executed is answered as before (duplicate), one that never arrived is
-        executed now. For those who take up a session by its id: repeat unanswered frames in
-        their old order, before any new request: an id below one that was executed meanwhile is
-        answered not_executed.
+        A command that was executed is answered as before (duplicate); one that never arrived is
+        executed now. After resuming a session by its id, repeat unanswered frames in their old
+        order and before any new request: an id below one that was executed meanwhile is answered
+        not_executed.
 
         Raises:
             ConnectionLost: the channel is closed; nothing was sent.
@@ -270,12 +270,12 @@ class SessionChannel:
         """Send a request and wait for its answer, both within `timeout_s`.
 
         Raises:
-            ReplyTimeout: a command was sent, no answer in time: outcome unknown, see `ask_again`.
-                It goes on: it is repeated on the next connection until it is answered.
-            QueryTimeout: the same of what is no command.
+            ReplyTimeout: a command was sent and not answered in time: outcome unknown, see
+                `ask_again`. It is still repeated on the next connection until it is answered.
+            QueryTimeout: the same for a request that is not a command.
             NotConnected: no connection until the deadline; nothing was sent.
-            RequestRefused: not executed; code busy when there was no place in the window until
-                the deadline, and then nothing was sent.
+            RequestRefused: not executed; with code busy if there was no place in the window until
+                the deadline, in which case nothing was sent.
             ConnectionLost: the channel was closed before the answer.
             AcknowledgedLost: it was closed because the server forgot what it had answered.
             TypeError: and ValueError: a field is of another type, or out of its range.
@@ -289,17 +289,17 @@ class SessionChannel:
         return self._late(pending)
 
     async def ask_again(self, request_id: int, frame: bytes = b"") -> Answer:
-        """Ask for the answer to one of the last `window` commands of this session.
+        """Return the answer to one of the last `window` commands of this session.
 
-        Still unanswered: waits for its one answer. Answered: sends the same bytes again and
-        gives the response that the server remembers, with the reports seen the first time.
+        If it is unanswered, wait for its one answer. If it was answered, send the same bytes again
+        and return the response that the server remembers, with the reports seen the first time.
 
         Args:
-            request_id: of the command.
+            request_id: the command's id.
             frame: what was sent, for a command of an earlier channel of this session.
 
         Raises:
-            ReplyTimeout: no answer this time either.
+            ReplyTimeout: again there was no answer in time.
             RequestRefused: refused by the server, so never executed; or not among the last
                 `window` commands.
         """
@@ -321,7 +321,7 @@ class SessionChannel:
             return known.answer()
         if known.answered and request_id not in self._pending:
             pending = await self.resend(known.frame)
-        else:  # not answered yet, or somebody is asking again already
+        else:  # not answered yet, or another task is already asking again
             pending = self._pending.get(request_id, known)
         try:
             answer = await pending.wait()
@@ -345,7 +345,7 @@ class SessionChannel:
         return self._launch(Pending(request_id, frame, repeat, request))
 
     def _launch(self, pending: Pending) -> Pending:
-        """Send; the caller has taken a slot. No await: id order is sending order."""
+        """Send; the caller has taken a slot. No await, because ids must be in sending order."""
         if self.failure is not None:
             self._slots.release()
             if isinstance(self.failure, AcknowledgedLost):
@@ -354,7 +354,7 @@ class SessionChannel:
                 f"not sent, the connection has ended: {self.failure}"
             ) from self.failure
         asked = self._pending.get(pending.request_id)
-        if asked is not None:  # two who waited for a slot ask again for one answer
+        if asked is not None:  # two tasks that waited for a slot share one answer
             self._slots.release()
             return asked
         self.last_request_id = max(self.last_request_id, pending.request_id)
@@ -379,7 +379,7 @@ class SessionChannel:
 
     def _take(self, message: Reply) -> None:
         if isinstance(message, _REPORTS):
-            # What answers nobody here is no loss: the user's private stream has every report.
+            # Reports that belong to no request may be dropped: the private stream has them all.
             asked = self._pending.get(message.request_id)
             if asked is not None:
                 asked.reports.append(message)
@@ -416,7 +416,7 @@ class SessionChannel:
             raise refused(message)
 
     def _late(self, pending: Pending | None) -> Answer:
-        """Decide what a passed deadline means."""
+        """Raise the error that a passed deadline means."""
         if pending is None:
             if not self.connected.value:
                 raise NotConnected(f"no connection for {self.timeout_s:g} s; nothing was sent")
@@ -434,4 +434,4 @@ class SessionChannel:
 
 
 def _ignore(message: Reply) -> None:
-    """Take what no stream was opened for."""
+    """Ignore messages of streams, because none was opened."""

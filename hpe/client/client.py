@@ -1,15 +1,15 @@
 """The client library: a session over TCP that survives its connections, with Decimals at its edge.
 
-Owns `connect` and the Client that it gives; the client's calls are in orders.py, money.py,
-operations.py, streams.py and books.py, each stated once for the client that is awaited and the one
-that blocks (calls.py), the session that they are made in is session.py's, its mechanics are in
-channel.py (requests), reconnect.py (connections), subscriptions.py.
+Owns `connect` and the Client that it yields. The client's calls are in orders.py, money.py,
+operations.py, streams.py and books.py, each stated once for the asynchronous and the blocking
+client (calls.py); session.py has the session in which they are made; its mechanics are in
+channel.py (requests), reconnect.py (connections) and subscriptions.py.
 Used from one Trio loop; any number of tasks may call one client, and requests of several tasks
-travel together. Guarantees: prices, quantities and amounts go in and come out as exact Decimals,
+travel together. Guarantees: prices, quantities and amounts are exact Decimals in both directions,
 and `raw` has the integers; `requests` underneath takes the messages of the wire. A command is
-executed once, however many connections it takes. Leaving the `async with` block logs out when
-nothing is unanswered; after an exception, or with keep_session, the session stays and can be taken
-up again with its id, which is logged.
+executed once, however many connections it takes. Leaving the `async with` block logs out if
+nothing is unanswered; after an exception, or with keep_session, the session stays and can be
+resumed by its id, which is logged.
 """
 
 from __future__ import annotations
@@ -40,43 +40,43 @@ _R = TypeVar("_R")
 def connect(
     address: str | None = None, *, user: int, **options: Unpack[ConnectOptions]
 ) -> AbstractAsyncContextManager[Client]:
-    """Open a session, or take up an old one, for the length of a block.
+    """Open a session, or resume an old one, for the length of a block.
 
-    The first connection is made at once or not at all; those that follow, when one is lost, are
-    tried until one succeeds or the server says that none will.
+    The first connection is tried once; when a connection is lost, the next one is tried until it
+    succeeds or the server says that it never will.
 
     Args:
         address: "host:port", or "port" on this machine; without it the environment's
             HPE_ADDRESS, else 127.0.0.1:7070.
-        user: whose session it is.
+        user: the session's user.
         options: see ConnectOptions.
 
     Raises:
         ConnectionLost: no connection, or no welcome in time.
         RequestRefused: the server refuses the session.
-        ProtocolError: what listens there speaks something else.
+        ProtocolError: the server speaks another protocol.
         AcknowledgedLost: the server forgot commands that it had answered (relaxed sync only).
-        TypeError: an option that is unknown, or of another type.
-        ValueError: an address of another form, or an option out of its range.
-        ConfigError: a key in the environment that is none.
+        TypeError: an option is unknown, or of another type.
+        ValueError: the address has another form, or an option is out of its range.
+        ConfigError: the key in the environment is invalid.
     """
     return opened(reconnector_of(address, user, options), keep=options.get("keep_session", False))
 
 
 class Transport(Protocol):
-    """What carries a client's session."""
+    """The transport of a client's session."""
 
     async def run(self, task_status: aio.TaskStatus[ClientSession]) -> None:
-        """Attach the session, start with it, and carry it until it has ended."""
+        """Attach the session, report start with it, and carry it until it has ended."""
 
 
 @asynccontextmanager
 async def opened(transport: Transport, *, keep: bool) -> AsyncIterator[Client]:
-    """Give a client for the length of a block.
+    """Yield a client for the length of a block.
 
     Args:
         transport: carries its session.
-        keep: whether the session stays when the block is left.
+        keep: True if the session stays when the block is left.
     """
     failure: Exception | None = None
     async with aio.open_nursery() as nursery:
@@ -93,7 +93,7 @@ async def opened(transport: Transport, *, keep: bool) -> AsyncIterator[Client]:
             finally:
                 session.end(ConnectionLost("the client was left"))
         except Exception as error:
-            # Raised outside: the caller's own error must not come wrapped in our nursery's group.
+            # Raised outside the nursery, which would wrap the caller's own error in a group.
             failure = error
         nursery.cancel_scope.cancel()
     if failure is not None:
@@ -101,7 +101,7 @@ async def opened(transport: Transport, *, keep: bool) -> AsyncIterator[Client]:
 
 
 class AnyClient(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataCalls):
-    """All calls of a client, and what they tell about its session."""
+    """All calls of a client, and the properties of its session."""
 
     @property
     def session_id(self) -> int:
@@ -115,29 +115,29 @@ class AnyClient(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataC
 
     @property
     def reconnects(self) -> int:
-        """How many connections followed the first."""
+        """Return the number of connections after the first."""
         return self.session.reconnects
 
     @property
     def failure(self) -> Exception | None:
-        """Why this client has ended and will not connect again; None while it goes on."""
+        """Return why this client has ended and will not reconnect; None while it continues."""
         return self.session.requests.failure
 
     @ClientCall
     async def outcome(self, error: ReplyTimeout) -> object:
-        """Ask how a command ended that ended in ReplyTimeout.
+        """Return the outcome of a command that ended in ReplyTimeout.
 
-        Also of an earlier client of this session, among the session's last `window` commands.
+        Also for an earlier client of this session, among the session's last `window` commands.
 
         Returns:
-            What the method would have returned that raised the error.
+            What the method that raised the error would have returned.
 
         Raises:
             OrderRejected: the command was rejected.
             RequestRefused: it was refused, and so never executed; or it is too old to be asked for.
-            ReplyTimeout: no answer this time either: ask once more.
-            ValueError: of a query, or of another session.
-            TypeError: no ReplyTimeout.
+            ReplyTimeout: again there was no answer in time: ask once more.
+            ValueError: the error is of a query, or of another session.
+            TypeError: it is not a ReplyTimeout.
         """
         return await self.session.outcome(error)
 
@@ -148,7 +148,7 @@ class AnyClient(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataC
 
     @ClientCall
     async def ping(self) -> float:
-        """Return the seconds of a round trip to the connection, which the core takes no part in."""
+        """Return the seconds of a round trip to the connection; the core takes no part in it."""
         start_s = aio.current_time()
         await self.session.read(Pong, Ping(0))
         return aio.current_time() - start_s
@@ -158,7 +158,7 @@ class AnyClient(OrderCalls, MoneyCalls, OperationCalls, StreamCalls, MarketDataC
         """Close the session for good; the connection ends with it.
 
         Args:
-            keep_orders: leave the orders that a lost connection would cancel.
+            keep_orders: keep the orders that a lost connection would cancel.
         """
         flags = LOGOUT_KEEP_ORDERS if flag("keep_orders", keep_orders) else 0
         await self.session.log_out(flags)
@@ -178,16 +178,16 @@ class Client(AnyClient):
         return self.session.requests.connected
 
     async def retry(self, ask: Callable[[], Awaitable[_R]], *, within_s: float = WITHIN_S) -> _R:
-        """Execute one request once, over time-outs, lost connections and restarts.
+        """Execute one request once, despite timeouts, lost connections and restarts.
 
         Example: `order = await client.retry(lambda: client.submit_order("BTC/USD", "buy", 1))`.
 
         Args:
-            ask: makes the request; called again only if it was surely not executed.
-            within_s: how long to go on; then the last error is raised, and a ReplyTimeout says
-                that the outcome is still unknown.
+            ask: makes the request; called again only if it was certainly not executed.
+            within_s: how long to keep trying; then the last error is raised, and a ReplyTimeout
+                says that the outcome is still unknown.
 
         Raises:
-            TypeError: `ask` is the request itself and not what makes it.
+            TypeError: `ask` is the request itself instead of a function that makes it.
         """
         return await retry(ask, self.outcome, within_s)

@@ -1,8 +1,8 @@
-"""What a refusal or a reject is about: the argument, the value that was sent, what is allowed.
+"""Explain a refusal or a reject: which argument, which value was sent, what is allowed.
 
-Owns the words. The server says which field, or why, and no more; what was found is the request that
-was sent, what is allowed are the ranges of protocol/ and the limits of what is listed. Pure; any
-thread may use it. Guarantees: it fails for no answer, also for one of a server that knows more.
+Owns the wording. The server names only the field or the reason; the value found comes from the
+request that was sent, and what is allowed from the ranges in protocol/ and the limits of what is
+listed. Pure; any thread may use it. Guarantees: it fails for no answer, not even a newer server's.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from hpe.protocol.registry import COMMANDS, CONTROL, QUERIES
 _MESSAGES: Final = {type_number(each): each for each in (*CONTROL, *QUERIES, *COMMANDS)}
 _ARRAYS: Final[dict[str, type[msgspec.Struct]]] = {"terms": OrderTerms}
 _ZERO_IS_FOUND: Final = ("quantity", "leaves_quantity")
-"""Of the other fields 0 stands for what was left out."""
+"""In other fields, 0 means that the argument was omitted."""
 
 
 class Words:
-    """How arguments are told: by the wire's names, in its integers."""
+    """How arguments are described: by the wire's names, in its integers."""
 
     def name(self, field: str) -> str:
-        """Return what the caller knows a field as."""
+        """Return the caller's name for a field."""
         return field
 
     def value(self, field: str, value: Any) -> Any:
@@ -37,11 +37,11 @@ class Words:
         return value
 
     def span(self, reason: int) -> tuple[int, int] | None:
-        """Return the limits whose breach a reason is, None where they are not known."""
+        """Return the limits whose violation a reason means, None if they are not known."""
         return None
 
     def notional(self, price: int, quantity: int) -> str:
-        """Return what an order is worth."""
+        """Return an order's value."""
         return f"{price} x {quantity}"
 
 
@@ -49,7 +49,7 @@ WIRE: Final = Words()
 
 
 class _Concern(NamedTuple):
-    """What a reject is about: its arguments, and what each of them may be."""
+    """The arguments that a reject is about, and what each of them may be."""
 
     fields: tuple[str, ...]
     allowed: str
@@ -74,7 +74,7 @@ _CONCERNS: Final[dict[int, _Concern]] = {
         ("quantity", "leaves_quantity"), "quantity_min to quantity_max of the instrument"
     ),
     _NOTIONAL: _Concern(("budget",), "notional_min to notional_max of the instrument"),
-    RejectReason.EXPIRY_PASSED: _Concern(("expires_ns",), "what is after the command's time"),
+    RejectReason.EXPIRY_PASSED: _Concern(("expires_ns",), "a time after the command's"),
     RejectReason.DUPLICATE_CLIENT_ORDER_ID: _Concern(
         ("client_order_id", "limit_client_order_id", "stop_client_order_id"),
         "one that no live order of the user has",
@@ -94,13 +94,13 @@ _CONCERNS: Final[dict[int, _Concern]] = {
 def explain_reject(
     request: Request | None, reason: int, time_ns: int = 0, words: Words = WIRE
 ) -> str:
-    """Return which arguments a reject is about, "" where it is about none.
+    """Return which arguments a reject is about, "" if it is about none.
 
     Args:
-        request: what was sent, as far as it is known.
+        request: what was sent, if it is known.
         reason: why it was rejected.
-        time_ns: of the command, 0 where the response does not say it.
-        words: how arguments are told.
+        time_ns: the command's time, 0 if the response does not contain it.
+        words: how arguments are described.
     """
     concern = _CONCERNS.get(reason)
     if request is None or concern is None:
@@ -124,12 +124,12 @@ def explain_reject(
 
 
 def explain_field(frame: bytes, field: str, words: Words = WIRE) -> str:
-    """Return what was sent in a field that the server refused, and what is known to be allowed.
+    """Return what was sent in a field that the server refused, and what is allowed, if known.
 
     Args:
-        frame: the request, whole.
-        field: its name, `outer.inner` inside an array; "" for one too many.
-        words: how arguments are told.
+        frame: the whole request.
+        field: its name, `outer.inner` inside an array; "" for an excess field.
+        words: how arguments are described.
     """
     body = body_of(frame)
     row = msgspec.msgpack.decode(body)
@@ -142,7 +142,7 @@ def explain_field(frame: bytes, field: str, words: Words = WIRE) -> str:
     *outer, name = field.split(".")
     for each in outer:
         if each not in message.__struct_fields__ or each not in _ARRAYS:
-            return field  # a newer server may have more
+            return field  # a newer server may have fields that this client does not know
         message, values = _ARRAYS[each], _at(message, values, each)
     if name not in message.__struct_fields__:
         return field
@@ -155,7 +155,7 @@ def explain_field(frame: bytes, field: str, words: Words = WIRE) -> str:
 
 
 def _at(message: type[msgspec.Struct], values: Any, name: str) -> Any:
-    """Return the value of a field in a row, None where the row ends before it."""
+    """Return the value of a field in a row, None if the row ends before it."""
     index = message.__struct_fields__.index(name)
     return values[index] if isinstance(values, list) and index < len(values) else None
 

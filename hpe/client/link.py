@@ -1,10 +1,10 @@
 """One connection of the client library: logon, one reader task, one writer task.
 
-Owns the byte stream and nothing above it: the requests of the session are the channel's. Used from
-one Trio loop. Guarantees: only the writer task sends, and it sends everything that is queued at
-once; it sends a heartbeat when there was nothing to send for the agreed time; a server that is
-silent for three heartbeats is given up, by two looks, so that a pause of this loop itself ends
-nothing; `serve` ends with the reason, whatever it is. Relies on the channel's window to bound what
+Owns the byte stream and nothing above it: the channel owns the session's requests. Used from one
+Trio loop. Guarantees: only the writer task sends, and it sends everything that is queued at
+once; it sends a heartbeat if there was nothing to send for the agreed time; a server that is
+silent for three heartbeats is given up after two checks, so that a pause of this loop itself ends
+nothing; `serve` returns the reason, whatever it is. Relies on the channel's window to bound what
 can be queued.
 """
 
@@ -28,14 +28,14 @@ from hpe.protocol.limits import INT_MAX, REPLY_BYTES_MAX, SILENCE_HEARTBEATS
 READ_BYTES: Final = 64 * 1024
 
 SECOND_LOOK_S: Final = 0.1
-"""After the look that finds the server silent: when the machine stood still, or this loop, what the
-server sends as soon as it goes on comes in between."""
+"""Time after the check that finds the server silent. If the machine or this loop was paused, what
+the server sends as soon as it continues arrives in between."""
 
 _Before = Welcome | Challenge | Error
 _LOGON_DECODER: Final[msgspec.msgpack.Decoder[_Before]] = msgspec.msgpack.Decoder(_Before)
 
 _HEARTBEAT: Final = encode_frame(Heartbeat(INT_MAX))
-"""Nobody answers it, so its id is one that no request has."""
+"""It is not answered, so its id is one that no request has."""
 
 
 class Link:
@@ -55,7 +55,7 @@ class Link:
         Raises:
             RequestRefused: the server refuses the session.
             ConnectionLost: the connection ended first.
-            ProtocolError: the server speaks something else.
+            ProtocolError: the server speaks another protocol.
         """
         frame = encode_frame(hello)
         try:
@@ -75,7 +75,7 @@ class Link:
     async def _first_words(self) -> Welcome | Challenge:
         while not self._early:
             self._early += await self._receive()
-        # The logon's answers may stand in one chunk with nothing else: all of it is control.
+        # The logon's answers may arrive in one chunk with nothing else: all of it is control.
         first = self._early.pop(0)
         try:
             reply = _LOGON_DECODER.decode(body_of(first.frames))
@@ -109,7 +109,7 @@ class Link:
             try:
                 await self._stream.send_all(batch)
             except aio.StreamBroken:
-                # The reader ends as well, and may still find the server's last words first.
+                # The reader ends, too, and may still read the server's last message first.
                 return
 
     async def _read(self, channel: SessionChannel) -> HpeError:
@@ -140,7 +140,7 @@ class Link:
 
 
 def _proof(hello: Hello, frame: bytes, key: Key | None, server_nonce: bytes) -> bytes:
-    """Make the frame of logon."""
+    """Return the frame of logon."""
     if key is None:
         text = "the server asks for a key and this client has none"
         raise refusal(hello.request_id, ErrorCode.AUTHENTICATION_FAILED, text)

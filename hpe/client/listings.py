@@ -1,8 +1,8 @@
-"""What is listed, as the client library sees it: symbols to views, views to integers.
+"""What is listed, as the client library knows it: symbols to views, views to integers.
 
-KnownListings owns the views that a client has seen; scale and id of what is listed never change, so
-they stay right, and symbols are asked for again when the server does not know what they meant.
-Used from one Trio loop; any number of tasks may call. Guarantees: however many tasks miss something
+KnownListings owns the views that a client has seen. Scale and id of what is listed never change, so
+views stay right; symbols are looked up again if the server does not know what they meant.
+Used from one Trio loop; any number of tasks may call. Guarantees: however many tasks need something
 at once, the server is asked once, and all of them get that answer or that error.
 """
 
@@ -26,59 +26,59 @@ _V = TypeVar("_V")
 
 
 ORDERS_SEEN_MAX: Final = 100_000
-"""Orders of which a client remembers the instrument: what one user may have open by default."""
+"""Orders whose instrument a client remembers: what one user may have open by default."""
 
 
 GONE_MAX: Final = 65_536
-"""Delisted assets, and instruments, of which a client remembers the scale: as many as may be listed
-by default, some 60 MB at most."""
+"""Delisted assets, and instruments, whose scale a client remembers: as many as may be listed by
+default, at most some 60 MB."""
 
 
 class SeenOrders:
-    """Which instrument an order is on, of the orders seen last: neither ever changes."""
+    """The instruments of the orders seen last, which never change."""
 
     def __init__(self, orders_max: int = ORDERS_SEEN_MAX) -> None:
         self._orders_max = orders_max
         self._instruments: OrderedDict[int, int] = OrderedDict()
 
     def add(self, order_id: int, instrument_id: int) -> None:
-        """Remember an order, at the cost of the one seen the longest ago."""
+        """Remember an order; forget the one not seen for the longest time."""
         self._instruments.pop(order_id, None)
         self._instruments[order_id] = instrument_id
         if len(self._instruments) > self._orders_max:
             del self._instruments[next(iter(self._instruments))]
 
     def instrument_of(self, order_id: int) -> int | None:
-        """Return the id of an order's instrument, None when the order is not remembered."""
+        """Return the id of an order's instrument, None if the order is not remembered."""
         return self._instruments.get(order_id)
 
 
 class _ById(Generic[_V]):
-    """Views by id: of all that is listed, and of what was delisted last.
+    """Views by id: of everything that is listed, and of what was delisted last.
 
     Args:
-        gone_max: of what was delisted.
+        gone_max: how many delisted ones to remember.
     """
 
     def __init__(self, gone_max: int) -> None:
         self._gone_max = gone_max
         self._listed: dict[int, _V] = {}
-        # Orders and fills of its time name what is not listed any more.
+        # Orders and fills from its time still name what was delisted.
         self._gone: OrderedDict[int, _V] = OrderedDict()
 
     def find(self, key: int) -> _V | None:
-        """Return a view, None when it is not known."""
+        """Return a view, None if it is not known."""
         return self._listed.get(key) or self._gone.get(key)
 
     def learn(self, listed: dict[int, _V]) -> None:
-        """Take all that is listed now."""
+        """Replace the views by what is listed now."""
         before, self._listed = self._listed, listed
         for key, view in before.items():
             if key not in listed:
                 self.add_gone(key, view)
 
     def add_gone(self, key: int, view: _V) -> _V:
-        """Remember what is not listed, at the cost of what was delisted first."""
+        """Remember a delisted one; forget the one that was delisted first."""
         self._gone[key] = view
         if len(self._gone) > self._gone_max:
             del self._gone[next(iter(self._gone))]
@@ -96,16 +96,16 @@ class KnownListings:
         self._assets_by_id: _ById[AssetView] = _ById(gone_max)
         self._instruments_by_id: _ById[InstrumentView] = _ById(gone_max)
         self._asking = aio.Lock()
-        self._begun = 0  # how often somebody began to ask for all of it
+        self._begun = 0  # number of times that a task began to ask for everything
         self._answered = 0  # which of these got the newest answer, or error:
         self._failure: RequestError | None = None
 
     async def asset(self, symbol: str) -> AssetView:
-        """Return an asset by symbol; LookupError when there is none."""
+        """Return an asset by symbol; raise LookupError if there is none."""
         return await self._find("asset", self.assets, symbol)
 
     async def instrument(self, symbol: str) -> InstrumentView:
-        """Return an instrument by symbol; LookupError when there is none."""
+        """Return an instrument by symbol; raise LookupError if there is none."""
         return await self._find("instrument", self.instruments, symbol)
 
     async def asset_of(self, asset_id: int) -> AssetView:
@@ -117,12 +117,12 @@ class KnownListings:
         return await self._named(self._instruments_by_id, instrument_id, InstrumentView.delisted)
 
     def seen_instrument(self, instrument_id: int) -> InstrumentView:
-        """Return the instrument of an id as far as it is known, without asking."""
+        """Return the instrument of an id if it is known, without asking."""
         known = self._instruments_by_id.find(instrument_id)
         return InstrumentView.delisted(instrument_id) if known is None else known
 
     def words_of(self, request: Request, asset: AssetView | None = None) -> ListedWords:
-        """Return how the arguments of a request are told, as far as what it names is known."""
+        """Return the wording for a request's arguments, as far as what it names is known."""
         instrument = getattr(request, "instrument", 0)
         if not instrument:
             instrument = self.orders.instrument_of(getattr(request, "order_id", 0))
@@ -138,7 +138,7 @@ class KnownListings:
 
     async def _ask(self) -> None:
         self._begun += 1
-        # A cancelled one answers nobody: then the next one asks.
+        # A canceled request answers no task: then the next one asks.
         try:
             await self._read()
         except RequestError as error:
@@ -148,7 +148,7 @@ class KnownListings:
 
     async def _read(self) -> None:
         instruments = await read_instruments(self._requests)
-        # Read after them, so that none of their assets is missing.
+        # Read after the assets, so that none of theirs is missing.
         assets = [AssetView.of(row) for row in await read_assets(self._requests)]
         by_id = {view.id: view for view in assets}
         views = [
@@ -159,7 +159,7 @@ class KnownListings:
         self.learn(assets, views)
 
     def learn(self, assets: list[AssetView], instruments: list[InstrumentView]) -> None:
-        """Take everything that is listed now."""
+        """Replace everything by what is listed now."""
         self.assets.clear()
         self.assets.update((view.symbol, view) for view in assets)
         self.instruments.clear()
@@ -168,12 +168,12 @@ class KnownListings:
         self._instruments_by_id.learn({view.id: view for view in instruments})
 
     def forget(self) -> None:
-        """Forget all symbols: the next call that names one asks for it."""
+        """Forget all symbols: the next call that names one looks it up."""
         self.assets.clear()
         self.instruments.clear()
 
     async def _named(self, views: _ById[_V], key: int, delisted: Callable[[int], _V]) -> _V:
-        """Return a view; what is not listed after the server named it never will be again."""
+        """Return the view of an id that the server named; if not listed now, it never will be."""
         view = views.find(key)
         if view is None:
             await self._ask_once(lambda: views.find(key) is not None)
@@ -181,7 +181,7 @@ class KnownListings:
         return views.add_gone(key, delisted(key)) if view is None else view
 
     async def _find(self, kind: str, views: dict[str, _V], key: str) -> _V:
-        """Return a view, asking for everything when it was not seen yet."""
+        """Return a view; ask for everything if it is not known yet."""
         if key not in views:
             await self._ask_once(lambda: key in views)
         if key in views:
@@ -190,7 +190,7 @@ class KnownListings:
         raise LookupError(f"no {kind} {key!r} (known: {known})")
 
     async def _ask_once(self, seen: Callable[[], bool]) -> None:
-        """Ask, unless somebody began to ask after this was called: that answer or error counts."""
+        """Ask, unless a task began to ask after this call: then its answer or error counts."""
         before = self._begun
         async with self._asking:
             if seen():
@@ -205,7 +205,7 @@ def word(name: str, kind: type[_E], text: _E | str) -> _E:
     """Return the enum member of a word like "buy".
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: the enum has no such member.
     """
     if isinstance(text, kind):
         return text

@@ -1,9 +1,9 @@
 """Money in the client library: symbols and Decimals in, views out.
 
-A part of Client (hpe/client/client.py); user 0 is one's own. Every call raises what
-`SessionChannel.call` raises, OrderRejected when it was executed to a business reject, and before
-anything is sent: ValueError for what is off the asset's grid, TypeError for a float, LookupError
-for an unknown symbol or hold.
+A part of Client (hpe/client/client.py); user 0 is the session's own. Every call raises what
+`SessionChannel.call` raises, OrderRejected if it was executed and rejected, and before anything is
+sent: ValueError for an amount off the asset's grid, TypeError for a float, LookupError for an
+unknown symbol or hold.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ class MoneyCalls(ClientCalls):
         """Move available money to held and return the account after it.
 
         Args:
-            symbol: of the asset.
+            symbol: the asset's symbol.
             amount: a multiple of its atom.
-            user: whose.
-            hold_id: makes it a hold of its own, unique among the user's; 0 adds to what
-                `unlock_balance` may take back.
-            expires_ns: when a hold of its own gives back what is left, in the server's
-                nanoseconds since 1970; 0 for never.
+            user: the account's user.
+            hold_id: makes it a named hold, with an id unique among the user's; 0 adds to what
+                `unlock_balance` may release.
+            expires_ns: when a named hold releases what remains of it, in the server's nanoseconds
+                since 1970; 0 for never.
         """
         asset = await self.session.listings.asset(symbol)
         atoms = asset.amounts.count(amount)
@@ -100,7 +100,7 @@ class MoneyCalls(ClientCalls):
     async def unlock_balance(
         self, symbol: str, amount: Decimal | int, user: int = 0
     ) -> BalanceView:
-        """Move money that is held without an id back to available; return the account after it."""
+        """Move money that is held without an id to available; return the account after it."""
         asset = await self.session.listings.asset(symbol)
         request = UnlockBalance(0, asset.id, asset.amounts.count(amount), user)
         return await self.session.show(request, balance_result, asset.balance)
@@ -109,9 +109,9 @@ class MoneyCalls(ClientCalls):
     async def capture_hold(
         self, hold_id: int, amount: Decimal | int, to_user: int, user: int = 0
     ) -> HoldResultView:
-        """Pay out of a named hold to a user; what is left stays held.
+        """Pay from a named hold to a user; the rest stays held.
 
-        Asks first which asset the hold is in: the amount's scale is the asset's.
+        First asks which asset the hold is in, because the amount has that asset's scale.
         """
         asset = await self._asset_of_hold(hold_id, user)
         request = CaptureHold(0, hold_id, asset.amounts.count(amount), to_user, user)
@@ -121,9 +121,9 @@ class MoneyCalls(ClientCalls):
     async def release_hold(
         self, hold_id: int, amount: Decimal | int | None = None, user: int = 0
     ) -> HoldResultView:
-        """Move money of a named hold back to available; without an amount all of it.
+        """Move money of a named hold back to available; without an amount, all of it.
 
-        Asks first which asset the hold is in: the scale of amount and result is the asset's.
+        First asks which asset the hold is in, because amount and result have that asset's scale.
         """
         atoms = 0
         try:
@@ -131,13 +131,13 @@ class MoneyCalls(ClientCalls):
         except LookupError:
             if amount is not None:
                 raise
-            # Whether there is none is the server's to say: then there is nothing to show.
+            # The server decides whether there is one; if not, there is nothing to convert.
             result = await self.session.ask(ReleaseHold(0, hold_id, 0, user), hold_result)
             asset = await self.session.listings.asset_of(result.asset)
             return asset.hold_result(result)
         if amount is not None:
             atoms = asset.amounts.count(amount)
-            if not atoms:  # on the wire that means all of it
+            if not atoms:  # on the wire, 0 means all of it
                 raise ValueError(f"amount: found {amount}, allowed above 0, or None for all of it")
         request = ReleaseHold(0, hold_id, atoms, user)
         return await self.session.show(request, hold_result, asset.hold_result, asset)
@@ -151,7 +151,7 @@ class MoneyCalls(ClientCalls):
 
     @ClientCall
     async def get_conservation(self, symbol: str) -> ConservationView:
-        """Return the proof that an asset's money adds up. Walks all accounts: may take its time."""
+        """Return the proof that an asset's money adds up. Walks all accounts, so it may be slow."""
         asset = await self.session.listings.asset(symbol)
         request = GetConservation(0, asset.id)
         return asset.conservation(await self.session.read(ConservationReply, request))

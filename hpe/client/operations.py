@@ -1,9 +1,8 @@
-"""What operators do in the client library: what is listed, states, fees, the kill switch.
+"""Operator calls in the client library: listings, states, fees, the kill switch.
 
-A part of Client (hpe/client/client.py). What defines assets and instruments is in integers, because
-their scale is made of them. Every call raises what `SessionChannel.call` raises, OrderRejected when
-it was executed to a business reject, ValueError for an unknown word and LookupError for an unknown
-symbol.
+A part of Client (hpe/client/client.py). Assets and instruments are defined with integers, because
+these define their scale. Every call raises what `SessionChannel.call` raises, OrderRejected if it
+was executed and rejected, ValueError for an unknown word and LookupError for an unknown symbol.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class InstrumentTerms(TypedDict, total=False):
 
 
 class OperationCalls(ClientCalls):
-    """What is listed, and the control of markets, as methods of a client."""
+    """Listings and the control of markets as methods of a client."""
 
     @ClientCall
     async def list_assets(self) -> list[AssetView]:
@@ -77,7 +76,7 @@ class OperationCalls(ClientCalls):
 
     @ClientCall
     async def asset(self, symbol: str) -> AssetView:
-        """Return an asset; asks the server only for what this client has not seen yet.
+        """Return an asset; ask the server only if this client has not seen it yet.
 
         Raises:
             LookupError: there is none.
@@ -86,7 +85,7 @@ class OperationCalls(ClientCalls):
 
     @ClientCall
     async def instrument(self, symbol: str) -> InstrumentView:
-        """Return an instrument; asks the server only for what this client has not seen yet.
+        """Return an instrument; ask the server only if this client has not seen it yet.
 
         Raises:
             LookupError: there is none.
@@ -112,13 +111,13 @@ class OperationCalls(ClientCalls):
         """Define a pair of two asset ids and return its id.
 
         Args:
-            symbol: of the pair, unique.
+            symbol: the pair's symbol, unique.
             base: asset id.
             quote: asset id.
             base_atoms_per_lot: scale of quantities, forever.
             quote_atoms_per_tick: scale of prices, forever.
-            terms: InstrumentTerms, in ticks, lots, atoms and parts per million; what is left out
-                has the defaults of the protocol.
+            terms: InstrumentTerms, in ticks, lots, atoms and parts per million; fields that are
+                omitted have the protocol's defaults.
         """
         request = AddInstrument(
             0, symbol, base, quote, base_atoms_per_lot, quote_atoms_per_tick, **terms
@@ -127,7 +126,7 @@ class OperationCalls(ClientCalls):
 
     @ClientCall
     async def resolve_instrument(self, base: str, quote: str) -> int:
-        """Return the id of a pair of asset symbols, creating it where the service allows that."""
+        """Return the id of a pair of asset symbols; create it if the service allows that."""
         return await self.session.ask(ResolveInstrument(0, base, quote), new_id)
 
     @ClientCall
@@ -164,13 +163,13 @@ class OperationCalls(ClientCalls):
         taker_fee_ppm: int | None,
         user: int = 0,
     ) -> None:
-        """Set an instrument's fees for orders that come, or those of one user on it.
+        """Set an instrument's fees for new orders, or those of one user on it.
 
         Args:
             instrument: its view or symbol.
-            maker_fee_ppm: rate of resting orders in parts per million; below 0 a rebate.
+            maker_fee_ppm: rate of resting orders in parts per million; negative for a rebate.
             taker_fee_ppm: rate of incoming orders. None for both removes a user's own rates.
-            user: whose own rates; 0 for the instrument's.
+            user: the user whose own rates to set; 0 for the instrument's.
         """
         view = await self.session.view(instrument)
         request = SetFees(0, view.id, maker_fee_ppm, taker_fee_ppm, user)
@@ -178,14 +177,14 @@ class OperationCalls(ClientCalls):
 
     @ClientCall
     async def delist_asset(self, symbol: str) -> None:
-        """Take an asset that no instrument needs and nobody has out of the list."""
+        """Delist an asset that no instrument needs and of which nobody has any."""
         asset = await self.session.listings.asset(symbol)
         await self.session.ask(DelistAsset(0, asset.id), delisted)
         await self.session.listings.renew()
 
     @ClientCall
     async def delist_instrument(self, instrument: InstrumentView | str) -> None:
-        """Take an instrument without open orders, kept ended orders and fills out of the list.
+        """Delist an instrument without open orders, kept ended orders and fills.
 
         Its market data ends; its symbol may be listed again, with another id.
         """
@@ -198,11 +197,11 @@ class OperationCalls(ClientCalls):
         """Refuse new orders and replaces of a user, or allow them again.
 
         Returns:
-            int: how many open orders the user has; they stay until they are canceled.
+            int: the number of the user's open orders, which stay until they are canceled.
         """
         return await self.session.ask(BlockUser(0, user, blocked), open_orders_result)
 
     @ClientCall
     async def get_state_hash(self) -> StateHashReply:
-        """Return the digest of the whole state. Walks all of it: may take its time."""
+        """Return the digest of the whole state. Walks all of it, so it may be slow."""
         return await self.session.read(StateHashReply, GetStateHash(0))

@@ -1,4 +1,4 @@
-"""What `connect` and `connect_sync` may be told, and what is made of it.
+"""The options of `connect` and `connect_sync`, and how they are applied.
 
 Owns the options' names, ranges and defaults. Guarantees: an option that is unknown, of another
 type or out of range is refused by name before anything is opened.
@@ -33,26 +33,26 @@ CLIENT_NAME: Final = "hpe-python"
 
 
 class ConnectOptions(TypedDict, total=False):
-    """What `connect` may be told besides address and user; everything can be left out.
+    """The options of `connect` besides address and user; all may be omitted.
 
     Attributes:
-        session_id: of the session to take up again; 0 opens a new one.
+        session_id: id of the session to resume; 0 opens a new one.
         window: requests that may be unanswered; 0 leaves it to the server.
         timeout_s: deadline of every request, from the call to the answer, reconnects included;
-            5 s without it.
+            default 5 s.
         answered_request_id: `requests.answered_request_id` of the session's last client.
-        key: what proves who we are; without it HPE_KEY_ID and HPE_KEY_SECRET of the environment,
-            if they are set.
+        key: the client's key; by default HPE_KEY_ID and HPE_KEY_SECRET of the environment, if
+            they are set.
         tls: True: encrypted, with a certificate that the system trusts; or a context.
-        cancel_on_disconnect: have the session's orders canceled when it loses its connection
-            and has no other one `grace_s` later.
+        cancel_on_disconnect: cancel the session's orders if it loses its connection and has no
+            other one `grace_s` later.
         grace_s: see cancel_on_disconnect.
-        heartbeat_s: a side that has nothing to say for so long says that it lives; 0: 15 s.
-            Three of them in silence end a connection.
-        keep_session: do not log out when the block is left: another client takes the session up
-            with its id.
-        reconnect: whether another connection follows one that was lost.
-        backoff: how long to wait before it; for tests.
+        heartbeat_s: a side with nothing to send for this long sends a heartbeat; 0: 15 s. Three
+            missed heartbeats end a connection.
+        keep_session: do not log out when the block is left: another client can resume the session
+            by its id.
+        reconnect: whether a lost connection is followed by another one.
+        backoff: how long to wait before that; for tests.
     """
 
     session_id: int
@@ -70,7 +70,7 @@ class ConnectOptions(TypedDict, total=False):
 
 
 def check_options(user: int, options: ConnectOptions) -> None:
-    """See that everything is known, of its type and in its range.
+    """Check that every option is known, of its type and in its range.
 
     Raises:
         TypeError: an option is unknown, or of another type.
@@ -99,11 +99,11 @@ def check_options(user: int, options: ConnectOptions) -> None:
 
 
 def reconnector_of(address: str | None, user: int, options: ConnectOptions) -> Reconnector:
-    """Make what keeps a client connected.
+    """Return the reconnector that keeps a client connected.
 
     Raises:
-        TypeError: and ValueError: an address of another form; and what check_options raises.
-        ConfigError: a key in the environment that is none.
+        TypeError: and ValueError: the address has another form; and what check_options raises.
+        ConfigError: the key in the environment is invalid.
     """
     check_options(user, options)
     host, port = parse_address(address or os.environ.get("HPE_ADDRESS", DEFAULT_ADDRESS))

@@ -1,8 +1,8 @@
 """Orders in the client library: words and Decimals in, views out.
 
-A part of Client (hpe/client/client.py). What every order may carry is protocol.md's, "The rules of
-the exchange". Every call raises what `SessionChannel.call` raises, OrderRejected when it was
-executed to a business reject, and before anything is sent: ValueError for what is off the
+A part of Client (hpe/client/client.py). protocol.md, "The rules of the exchange", says which fields
+each kind of order may have. Every call raises what `SessionChannel.call` raises, OrderRejected if
+it was executed and rejected, and before anything is sent: ValueError for a value off the
 instrument's grid or an unknown word, TypeError for a float, LookupError for an unknown symbol.
 """
 
@@ -83,18 +83,18 @@ class OrderCalls(ClientCalls):
             price: a multiple of the tick size.
             time_in_force: "gtc", "ioc", "fok" or "gtd"; default gtd with expires_ns, else ioc
                 for market orders, else gtc.
-            client_order_id: unique among one's live orders; 0 for none.
+            client_order_id: unique among the user's live orders; 0 for none.
             post_only: reject rather than trade on arrival.
             self_trade: "none", "cancel_taker", "cancel_maker", "cancel_both" or "decrement";
                 default is the instrument's.
-            stop_price: where the stop fires.
-            trail: how far a trailing stop stays behind the last price.
-            display_quantity: what the book shows at a time.
-            minimum_quantity: what trades at once, or nothing does.
-            budget: what a buy may cost, fees included.
+            stop_price: the trigger of the stop.
+            trail: the distance of a trailing stop from the last price.
+            display_quantity: the quantity that the book shows at a time.
+            minimum_quantity: the quantity that must trade at once, or nothing does.
+            budget: the most that a buy may cost, fees included.
             expires_ns: end of the order, in the server's nanoseconds since 1970.
             cancel_on_disconnect: cancel it when this client loses its connection.
-            user: whose order; 0 for one's own.
+            user: the order's user; 0 for the session's own.
         """
         view = await self.session.view(instrument)
         kind = _order_type(price, waits=stop_price is not None or trail is not None)
@@ -141,22 +141,22 @@ class OrderCalls(ClientCalls):
         cancel_on_disconnect: bool = False,
         user: int = 0,
     ) -> OcoResult:
-        """Submit a limit order and a stop of which one cancels the other.
+        """Submit a limit order and a stop, of which one cancels the other.
 
         Args:
             instrument: its view or symbol.
-            side: "buy" or "sell", of both orders.
-            quantity: of both orders.
+            side: "buy" or "sell", for both orders.
+            quantity: the quantity of both orders.
             price: limit of the limit order.
-            stop_price: where the stop fires.
+            stop_price: the trigger of the stop.
             stop_limit_price: makes the stop a stop limit order.
-            budget: what a stop order may buy for, fees included.
-            limit_client_order_id: of the limit order; 0 for none.
-            stop_client_order_id: of the stop; 0 for none.
+            budget: the most that a stop order may cost, fees included.
+            limit_client_order_id: the limit order's id; 0 for none.
+            stop_client_order_id: the stop's id; 0 for none.
             expires_ns: end of both, in the server's nanoseconds since 1970; 0 for never.
             self_trade: policy of both; default is the instrument's.
             cancel_on_disconnect: cancel both when this client loses its connection.
-            user: whose orders; 0 for one's own.
+            user: the orders' user; 0 for the session's own.
 
         Raises:
             OrderRejected: neither order was accepted.
@@ -191,8 +191,8 @@ class OrderCalls(ClientCalls):
     ) -> OrderView:
         """Cancel an order, named by exactly one of its ids.
 
-        Asks first which order a client order id names, and what an order is on that this client
-        has not seen.
+        First asks which order a client order id names, and which instrument an order is on that
+        this client has not seen.
 
         Raises:
             ValueError: the order is on another instrument; nothing was sent.
@@ -210,7 +210,7 @@ class OrderCalls(ClientCalls):
         *,
         all_users: bool = False,
     ) -> MassCancelView:
-        """Cancel the open orders of a user (0: one's own) or of all, where they match."""
+        """Cancel the matching open orders of a user (0: the session's own) or of all users."""
         on = 0 if instrument is None else (await self.session.view(instrument)).id
         of_side = 0 if side is None else word("side", Side, side)
         request = MassCancel(0, on, of_side, user, all_users)
@@ -233,12 +233,12 @@ class OrderCalls(ClientCalls):
         expires_ns: int = 0,
         user: int = 0,
     ) -> OrderView:
-        """Change an order: exactly one of new total or new open quantity, and maybe its prices.
+        """Change an order: exactly one of new total or new open quantity, optionally its prices.
 
-        Not more at the same price keeps its place in the queue unless `requeue`; anything else
-        loses it and may trade. `expires_ns` moves the end of a gtd order, in the server's
-        nanoseconds since 1970; both quantities may then be left out. Asks first as `cancel_order`
-        does: a price on another instrument's scale would be another price.
+        A quantity that does not grow at an unchanged price keeps the order's place in the queue
+        unless `requeue`; anything else loses it and may trade. `expires_ns` moves the end of a gtd
+        order, in the server's nanoseconds since 1970; both quantities may then be omitted. First
+        asks as `cancel_order` does: on another instrument's scale, a price would be another one.
 
         Raises:
             ValueError: the order is on another instrument; nothing was sent.
@@ -283,7 +283,7 @@ class OrderCalls(ClientCalls):
         on = 0 if instrument is None else (await session.view(instrument)).id
         rows = (await session.told(read_orders(session.requests, user, on))).rows
         if on and not rows:
-            # None, or the instrument is no longer listed: this query is rejected then.
+            # None, or the instrument is no longer listed: then this query is rejected.
             await session.read(OrderbookReply, GetOrderbook(0, on, 1))
         return [await self._order_state(row) for row in rows]
 
@@ -294,7 +294,7 @@ class OrderCalls(ClientCalls):
 
     @ClientCall
     async def read_fills(self, user: int = 0, *, after: int = 0) -> FillsView:
-        """Return the same as `list_fills`, and from which fill on none is missing."""
+        """Return the same as `list_fills`, and the position after which no fill is missing."""
         session = self.session
         found = await session.told(read_fills(session.requests, user, after))
         instrument = session.listings.instrument_of
@@ -304,14 +304,14 @@ class OrderCalls(ClientCalls):
     async def _on(
         self, view: InstrumentView, order_id: int, client_order_id: int, user: int
     ) -> tuple[int, int]:
-        """Return the two ids of a request about an order that is surely on an instrument."""
+        """Return the two ids for a request, after checking that the order is on the instrument."""
         order_id = integer("order_id", order_id)
         if bool(order_id) == bool(client_order_id):
-            return order_id, client_order_id  # one too many or few: rejected
+            return order_id, client_order_id  # both or none were given: will be rejected
         found = self.session.listings.orders.instrument_of(order_id)
         if found is None:
             row = await self._read_order(order_id, client_order_id, user)
-            # By its own id from here on: a client order id could be another order's by then.
+            # By the engine's id from here on: the client order id may soon name another order.
             order_id, found = row.order_id, row.instrument
             self.session.listings.orders.add(order_id, found)
         if found != view.id:
@@ -329,7 +329,7 @@ class OrderCalls(ClientCalls):
 
     async def _learn(self, reports: Iterable[OrderReport]) -> None:
         """Ask for the instruments that are not known yet."""
-        with suppress(RequestError):  # what was done is told in any case, with `raw` if need be
+        with suppress(RequestError):  # the result is returned in any case
             for report in reports:
                 await self.session.listings.instrument_of(report.instrument)
 
@@ -375,10 +375,10 @@ def _disconnect_flag(cancel_on_disconnect: bool) -> int:
 
 
 def _count(grid: Grid, argument: str, value: Decimal | int | None) -> int:
-    """Count what may be left out: the wire's 0."""
+    """Return the number of steps of an optional value; the wire's 0 if omitted."""
     return 0 if value is None else grid.count(value, argument)
 
 
 def _count_or_none(grid: Grid, argument: str, value: Decimal | int | None) -> int | None:
-    """Count what a replace may leave as it is: the wire's nil."""
+    """Return the number of steps of a value that a replace may leave unchanged; nil if omitted."""
     return None if value is None else grid.count(value, argument)

@@ -1,7 +1,7 @@
 """Lists in the integers of the wire, read page by page.
 
-Keeps no state. Used by a client's calls, by what it knows of listings and by the snapshots of its
-private stream. All of them raise what `SessionChannel.call` raises.
+Keeps no state. Used by a client's calls, by its listings and by the snapshots of its private
+stream. All functions raise what `SessionChannel.call` raises.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class PageReply(Protocol[_Row]):
 
     @property
     def sequence(self) -> int:
-        """What it shows: everything up to this command."""
+        """The newest command that it shows."""
 
     @property
     def rows(self) -> list[_Row]:
-        """In order."""
+        """The rows, in order."""
 
 
 class Listing(NamedTuple, Generic[_Row]):
-    """A whole list. `sequence` is that of its last page; earlier ones may show what was before.
+    """A whole list. `sequence` is that of its last page; earlier pages may show older states.
 
-    `complete_after`: of fills, the private sequence above which none is missing; 0: none at all is,
-    of those that were asked for.
+    `complete_after`: of fills, the private sequence above which none is missing; 0 if none of the
+    requested ones is.
     """
 
     sequence: int
@@ -101,13 +101,13 @@ async def _pages(
     key: Callable[[_Row], int],
     after: int = 0,
 ) -> Listing[_Row]:
-    """Read a list to its end.
+    """Return a whole list, read page by page.
 
     Args:
-        requests: where to ask.
-        kind: of the replies.
+        requests: the channel to ask.
+        kind: the type of the replies.
         ask: makes the request for a page from (after, limit).
-        key: of a row, what `after` is compared with.
+        key: returns the value of a row that `after` is compared with.
         after: where to begin.
     """
     rows: list[_Row] = []
@@ -115,7 +115,7 @@ async def _pages(
     while True:
         page = expect(kind, await requests.call(ask(after, PAGE_MAX)))
         rows += page.rows
-        # Fills alone have it. What the server forgot of the pages before was shown by then.
+        # Only fills have it. Fills that the server forgot meanwhile were already returned.
         forgotten: int = getattr(page, "complete_after", 0)
         if forgotten > after:
             complete_after = forgotten

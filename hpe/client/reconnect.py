@@ -1,10 +1,10 @@
 """Keeping one session connected: what happens when a connection ends.
 
-Owns the connections of a client, one after the other; one task runs `run`. Guarantees: what can be
-repeated is repeated on the next connection before anything new (channel.py), and streams begin
+Owns the connections of a client, one after the other; one task runs `run`. Guarantees: whatever can
+be repeated is repeated on the next connection before anything new (channel.py), and streams begin
 again (subscriptions.py); a refusal that another attempt cannot change ends the client, with the
-reason, except `session_replaced` if an earlier attempt of our own took the session. Relies on the
-server's word, `retryable`, for which refusals these are.
+reason, except `session_replaced` if an earlier attempt of this client took the session. Relies on
+the server's `retryable` for which refusals these are.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ LOGGER: Final = logging.getLogger("hpe.client")
 
 
 class SessionTerms(NamedTuple):
-    """What a client wants of its session.
+    """What a client requests for its session.
 
     Attributes:
-        user: whose it is.
-        session_id: to take up again; 0 opens a new one.
+        user: the session's user.
+        session_id: the session to resume; 0 opens a new one.
         window: requests that may be unanswered; 0 leaves it to the server.
         timeout_s: deadline of every request.
         answered_request_id: highest command id that was answered before.
@@ -46,8 +46,8 @@ class Reconnector:
 
     Args:
         dialer: opens connections.
-        backoff: between attempts; None: there is only the first connection.
-        terms: of the session.
+        backoff: the waits between attempts; None: there is only the first connection.
+        terms: what the client requests for its session.
     """
 
     def __init__(self, dialer: Dialer, backoff: Backoff | None, terms: SessionTerms) -> None:
@@ -56,9 +56,9 @@ class Reconnector:
         self._terms = terms
 
     async def run(self, task_status: aio.TaskStatus[ClientSession]) -> None:
-        """Make the first connection, then those that follow it, until the client has ended.
+        """Make the first connection, then the following ones, until the client has ended.
 
-        It has started with the session that the first one attached.
+        It reports start with the session that the first one attached.
 
         Raises:
             ConnectionLost: the first one could not be made; and whatever else Dialer.open raises.
@@ -87,7 +87,7 @@ class Reconnector:
         return reason
 
     async def _reconnect(self, session: ClientSession) -> HpeError:
-        """Make one attempt and serve what it gave; return why it ended."""
+        """Make one attempt and serve the connection; return why it ended."""
         requests = session.requests
         session_id = 0 if session.forgotten else requests.session_id
         try:
@@ -110,6 +110,6 @@ class Reconnector:
                 LOGGER.info("an attempt that was given up took the session late: connecting again")
                 return False
             return not reason.retryable
-        # All else is no accident of the connection: a server of another protocol, a session that
-        # forgot answered commands or that somebody else used.
+        # Any other error is no accident of the connection: a server of another protocol, a session
+        # that forgot answered commands or that another client used.
         return not isinstance(reason, ConnectionLost)

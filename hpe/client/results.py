@@ -1,8 +1,8 @@
-"""What requests return: small frozen results, made of the server's answers.
+"""The results of requests: small frozen values, made from the server's answers.
 
 Owns the meaning of an answer: a business reject raises OrderRejected, an answer of another type
-is a ProtocolError, all else becomes a value. Keeps no state. Everything here is integers: ticks,
-lots, atoms.
+is a ProtocolError, anything else becomes a value. Keeps no state. Everything here is in integers:
+ticks, lots, atoms.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _T = TypeVar("_T")
 
 
 class OrderResult(msgspec.Struct, frozen=True, gc=False):
-    """How an order command ended. Prices in ticks, quantities in lots, money in atoms.
+    """The result of an order command. Prices in ticks, quantities in lots, money in atoms.
 
-    `reason` is 0 or a CancelReason (a reject raises OrderRejected). `quantity` of the order =
+    `reason` is 0 or a CancelReason (a reject raises OrderRejected). The order's quantity =
     leaves + cum + canceled. `events` are the matches that the self-trade policy prevented and
     the linked orders that ended. A `duplicate` is the remembered response to a repeated request:
-    the server sends reports once, so `fills` may then be empty while `fill_count` is not 0.
+    the server sends reports once, so `fills` may then be empty although `fill_count` is not 0.
     """
 
     request_id: int
@@ -73,9 +73,9 @@ class OcoResult(NamedTuple):
 
 
 class MassCancelResult(NamedTuple):
-    """What a mass_cancel took off; `remaining` orders match too: cancel again.
+    """The result of a mass_cancel; if `remaining` orders also match, cancel again.
 
-    `orders` has the reports of those that are one's own. The server sends them once: they may be
+    `orders` has the reports of the session's own orders. The server sends them once, so they may be
     missing from the outcome of a repeated request.
     """
 
@@ -86,7 +86,7 @@ class MassCancelResult(NamedTuple):
 
 
 class UncrossResult(NamedTuple):
-    """How a call ended: price in ticks and volume in lots, both 0 when nothing crossed."""
+    """The result of a call: price in ticks and volume in lots, both 0 if nothing crossed."""
 
     sequence: int
     time_ns: int
@@ -104,7 +104,7 @@ class Balance(NamedTuple):
 
 
 class HoldResult(NamedTuple):
-    """What is left of a named hold (0: it is gone), and its owner's account, in atoms."""
+    """What remains of a named hold (0: it is gone), and its owner's account, in atoms."""
 
     hold_id: int
     asset: int
@@ -123,14 +123,14 @@ Result = (
     | int
     | None
 )
-"""What any command returns."""
+"""The result of any command."""
 
 
 def expect(kind: type[_T], answer: Answer) -> _T:
-    """Return the answer's response; cancel reasons, from 101 on, are no rejects.
+    """Return the answer's response; cancel reasons, from 101 on, are not rejects.
 
     Raises:
-        OrderRejected: the request was executed to a business reject.
+        OrderRejected: the request was executed and rejected.
         ProtocolError: the response is of another type.
     """
     response = answer.response
@@ -143,14 +143,14 @@ def expect(kind: type[_T], answer: Answer) -> _T:
 
 
 def rejected(response: Any, request: Request | None = None) -> OrderRejected:
-    """Make the exception of a business reject.
+    """Return the exception of a business reject.
 
     Args:
-        response: says why.
+        response: contains the reason.
         request: what was sent, if that is known.
     """
     reason = response.reason
-    # A newer server may know more reasons: its number is then the name.
+    # A newer server may have more reasons: then the number is the name.
     name = _REJECT_NAMES.get(reason, f"reason_{reason}")
     limit_of = ""
     if name.startswith("too_many_"):
@@ -244,17 +244,17 @@ def open_orders_result(answer: Answer) -> int:
 
 
 def no_result(answer: Answer) -> None:
-    """Take the answer to set_fees."""
+    """Check the answer to set_fees."""
     expect(SetFeesResponse, answer)
 
 
 def delisted(answer: Answer) -> None:
-    """Take the answer to delist_asset or delist_instrument."""
+    """Check the answer to delist_asset or delist_instrument."""
     expect(DelistAssetResponse, answer)
 
 
 def new_id(answer: Answer) -> int:
-    """Return the id that a listing command made."""
+    """Return the id that a listing command created."""
     return expect(AddAssetResponse, answer).id
 
 

@@ -1,10 +1,10 @@
-"""The session that a client's calls are made in: what they send, and how its answers are told.
+"""The session in which a client's calls are made: what they send, and how answers are converted.
 
-Owns what all calls of one client share: its channel, its streams and what it has seen of what is
-listed. Used from one event loop; any number of tasks may call. Guarantees: a call that is rejected
-or refused, or whose argument is out of range, is told in the caller's symbols and Decimals; a
-command that ends in ReplyTimeout keeps how its result is shown, for `outcome`; a session that is
-left with nothing unanswered is logged out, else its id is logged.
+Owns what all calls of one client share: its channel, its streams and what it knows of what is
+listed. Used from one event loop; any number of tasks may call. Guarantees: errors about rejected or
+refused calls, and about arguments out of range, use the caller's symbols and Decimals; a command
+that ends in ReplyTimeout keeps the conversion of its result, for `outcome`; a session that is
+left with nothing unanswered is logged out, otherwise its id is logged.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from hpe.protocol.enums import Role
 LOGGER: Final = logging.getLogger("hpe.client")
 
 LOGOUT_S: Final = 1.0
-"""What a logout may take when a block is left: a few syncs; nobody waits longer for it."""
+"""How long a logout may take when a block is left: a few syncs; nobody waits longer for it."""
 
 MARKET_DATA_WINDOW: Final = 64
-"""Queries in flight of a session that has no window, because it has no commands."""
+"""Queries in flight of a session that has no window, because it sends no commands."""
 
 _UNLISTED: Final = (RejectReason.UNKNOWN_INSTRUMENT, RejectReason.UNKNOWN_ASSET)
 
@@ -56,16 +56,16 @@ class ClientSession:
 
     Args:
         send: takes one whole frame for the server; must not block or raise.
-        user: whose session it is.
-        welcome: of the first connection.
+        user: the session's user.
+        welcome: the welcome of the first connection.
         timeout_s: deadline of every request.
 
     Attributes:
         requests: the session's requests in the integers of the wire, with pipelining.
         subscriptions: the session's streams.
-        listings: what this client has seen of what is listed.
-        welcome: of the newest connection.
-        reconnects: how many connections followed the first.
+        listings: what this client knows of what is listed.
+        welcome: the welcome of the newest connection.
+        reconnects: number of connections after the first.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class ClientSession:
 
     @property
     def forgotten(self) -> bool:
-        """True if it ends with its connection: one of market data has nothing to repeat."""
+        """True if it ends with its connection: a market-data session repeats nothing."""
         return self.welcome.role == Role.MARKET_DATA
 
     # --- calls --------------------------------------------------------------------------------
 
     async def view(self, instrument: InstrumentView | str) -> InstrumentView:
-        """Return an instrument; raises LookupError when there is none of that symbol."""
+        """Return an instrument; raise LookupError if none has that symbol."""
         if isinstance(instrument, InstrumentView):
             return instrument
         return await self.listings.instrument(instrument)
@@ -104,13 +104,13 @@ class ClientSession:
         show: Callable[[_A], _V],
         asset: AssetView | None = None,
     ) -> _V:
-        """Execute a command and show its result; `outcome` shows a late one the same way.
+        """Execute a command and convert its result; `outcome` converts late ones the same way.
 
         Args:
-            request: what is sent.
-            result: of an answer.
-            show: what the call returns of the result.
-            asset: what its amount is of, where the request does not say it.
+            request: the command.
+            result: extracts the result from an answer.
+            show: converts the result to what the call returns.
+            asset: the asset of its amount, if the request does not name it.
         """
         try:
             answered = await self.ask(request, result, asset)
@@ -126,21 +126,21 @@ class ClientSession:
         return await self.told(self._answered(request, result), asset)
 
     async def read(self, kind: type[_T], request: Request) -> _T:
-        """Send a query and return its reply, which has to be of a kind."""
+        """Send a query and return its reply, which must be of this kind."""
         return await self.told(self._answered(request, lambda answer: expect(kind, answer)))
 
     async def told(self, answer: Awaitable[_A], asset: AssetView | None = None) -> _A:
-        """Wait for a result; what is wrong with an argument is told in Decimals and symbols.
+        """Wait for a result; describe errors about arguments in Decimals and symbols.
 
         Args:
             answer: makes the request.
-            asset: what its amount is of, where the request does not say it.
+            asset: the asset of its amount, if the request does not name it.
         """
         try:
             return await answer
         except (RequestRefused, OrderRejected) as error:
             if isinstance(error, OrderRejected) and error.reason in _UNLISTED:
-                self.listings.forget()  # its symbol may be another one's by now
+                self.listings.forget()  # the symbol may now belong to something else
             if isinstance(error.request, Request):
                 reword(error, self.listings.words_of(error.request, asset))
             raise
@@ -151,7 +151,7 @@ class ClientSession:
             raise ValueError(error.told_in(words.name, words.value)) from None
 
     async def outcome(self, error: ReplyTimeout) -> object:
-        """Ask how a command ended that ended in ReplyTimeout, and show it as it would have."""
+        """Return the outcome of a command that raised ReplyTimeout, converted as by its call."""
         request_id, frame = self._askable(error)
         show = error.show or result_of
 
@@ -170,11 +170,10 @@ class ClientSession:
     def _askable(self, error: ReplyTimeout) -> tuple[int, bytes]:
         if not isinstance(error, ReplyTimeout):
             raise TypeError(
-                f"outcome: found {type(error).__name__}, allowed the ReplyTimeout that a command "
-                "ended in"
+                f"outcome: found {type(error).__name__}, allowed the ReplyTimeout of a command"
             )
         if isinstance(error, QueryTimeout):
-            raise ValueError("outcome: found the time-out of a query, which has none: ask it again")
+            raise ValueError("outcome: found the timeout of a query, which has none: ask it again")
         if error.session_id != self.requests.session_id:
             raise ValueError(
                 f"outcome: found an error of session {error.session_id}, allowed one of this "
@@ -195,7 +194,7 @@ class ClientSession:
                 raise
 
     async def leave(self, *, keep: bool) -> None:
-        """Log out, if nothing speaks against it: the block was left without an exception."""
+        """Log out if possible; called when the block is left without an exception."""
         requests = self.requests
         if self.forgotten or requests.logged_out or requests.failure is not None:
             return
@@ -222,6 +221,6 @@ class ClientSession:
             )
 
     def end(self, reason: HpeError) -> None:
-        """End the client: whoever waits for something learns why it will not come."""
+        """End the client: all waiting tasks learn the reason."""
         self.requests.close(reason)
         self.subscriptions.end(reason)

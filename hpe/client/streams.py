@@ -1,11 +1,11 @@
 """Private events in the client library: every report of a user, once and in order.
 
-A part of Client (hpe/client/client.py), and the stream that it gives out; one task iterates a
+A part of Client (hpe/client/client.py), and the stream that it returns; one task iterates over a
 stream. Guarantees: reports come in order of private_sequence, none missing and none twice, across
-reconnects and restarts of the service; where the server does not keep what is missing any more,
-a Snapshot stands in its place; a reader that falls behind loses nothing: what it does not take
-stays on the server, and is fetched when it has caught up. Events are views with Decimals; `raw` is
-the report of the wire.
+reconnects and restarts of the service; if the server no longer keeps the missing ones, a Snapshot
+takes their place; a reader that falls behind loses nothing: what it does not take stays on the
+server, and is fetched when it has caught up. Events are views with Decimals; `raw` is the report of
+the wire.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from hpe.protocol.reports import (
 )
 
 WAITING_MAX: Final = 16_384
-"""Reports that wait for their reader here; beyond, they wait on the server."""
+"""Reports that wait here for their reader; more than that wait on the server."""
 
 
 class RawSnapshot(NamedTuple):
@@ -68,13 +68,13 @@ class RawSnapshot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How a user stands, in place of reports that the server does not keep any more.
+    """A user's state, in place of reports that the server no longer keeps.
 
-    `fills` are those after the last report before this; what they did is in the other lists. Those
+    `fills` are those after the last report before this; their effects are in the other lists. Fills
     with a private sequence at or below `fills_complete_after` may be missing; 0: none is. The
-    reports that follow have a `sequence` above this one. When much happened while the lists were
-    read, orders, balances and holds may be newer than `sequence` says: reports carry what is
-    afterwards, not differences, so that to apply them again does no harm.
+    reports that follow have a `sequence` above this one. If much happened while the lists were
+    read, orders, balances and holds may be newer than `sequence` says: reports carry the state
+    afterwards, not differences, so applying them again does no harm.
     """
 
     sequence: int
@@ -87,7 +87,7 @@ class Snapshot:
 
 
 class _Gap(NamedTuple):
-    """Stands among the reports where the server did not keep some; `last` is the newest of them."""
+    """Marks reports that the server did not keep; `last` is the newest of them."""
 
     last: int
 
@@ -106,10 +106,10 @@ class PrivateEvents(Stream):
     """The private stream of one user, as an async iterator. Made by `Client.private_events`.
 
     Attributes:
-        user: whose.
-        position: private_sequence up to which everything was given out: what another
-            `private_events(after=...)` takes to go on behind it. None before the stream began.
-        snapshots: how often the server did not keep what was missing.
+        user: the stream's user.
+        position: private_sequence up to which everything was returned: `private_events(after=...)`
+            continues after it. None before the stream began.
+        snapshots: how often the server no longer kept missing reports.
     """
 
     def __init__(
@@ -129,14 +129,14 @@ class PrivateEvents(Stream):
         self._subscriptions = subscriptions
         self._listings = listings
         self._waiting_max = waiting_max
-        self._received = after  # private_sequence of the newest report that came
+        self._received = after  # private_sequence of the newest report received
         self._waiting: deque[PrivateReport | _Gap] = deque()
-        self._paused = False  # too much waits: the server was told to stop
-        self._too_old = False  # the next beginning follows a gap
-        self._floor = 0  # the last snapshot's sequence: it has these reports in it
+        self._paused = False  # True if too much waits and the server was told to stop
+        self._too_old = False  # True if the next beginning follows a gap
+        self._floor = 0  # sequence of the last snapshot, which includes reports up to it
 
     def __aiter__(self) -> PrivateEvents:
-        """Iterate over what happens, without an end."""
+        """Iterate over the events, forever."""
         return self
 
     async def __anext__(self) -> PrivateEvent:
@@ -157,7 +157,7 @@ class PrivateEvents(Stream):
                 view = None
                 if first.sequence > self._floor:
                     view = await self._persist(partial(self._view, first))
-                # No await behind this: what is taken from the line is given out.
+                # No await after this: what is taken from the queue is returned.
                 self._waiting.popleft()
                 self.position = first.private_sequence
                 if view is not None:
@@ -169,7 +169,7 @@ class PrivateEvents(Stream):
             await self._wait_news()
 
     async def _snapshot(self, gap: _Gap) -> Snapshot:
-        """Read how the user stands."""
+        """Return the user's state, read from the server."""
         raw = await self._persist(self._read)
         snapshot = await self._persist(partial(self._snapshot_view, raw))
         self._waiting.popleft()
@@ -178,7 +178,7 @@ class PrivateEvents(Stream):
         return snapshot
 
     async def _persist(self, ask: Callable[[], Awaitable[_R]]) -> _R:
-        """Ask again and again until all of it came."""
+        """Ask until everything was received."""
         while True:
             try:
                 return await ask()
@@ -230,13 +230,13 @@ class PrivateEvents(Stream):
     # --- the subscriptions' side --------------------------------------------------------------
 
     def ask(self) -> SubscribePrivate | None:
-        """Ask for what follows what was received."""
+        """Return the request for what follows the received reports."""
         if self._paused:
             return None
         return SubscribePrivate(0, None if self._too_old else self._received, self.user)
 
     def take(self, message: Reply) -> None:
-        """Take the beginning or reports."""
+        """Process the beginning or reports."""
         if isinstance(message, PrivateSubscribed):
             if self._too_old:
                 self._too_old = False
@@ -249,7 +249,7 @@ class PrivateEvents(Stream):
             self._add(message)
 
     def refused(self, error: RequestRefused) -> None:
-        """Process the server's refusal; beyond its ring, begin from now and read a snapshot."""
+        """Process a refusal; if it is beyond the server's ring, begin now and read a snapshot."""
         if error.code == ErrorCode.RESUME_TOO_OLD:
             self._too_old = True
             self._subscriptions.renew(self)
@@ -264,7 +264,7 @@ class PrivateEvents(Stream):
             )
         if update.last <= self._received:
             return
-        if update.first > self._received + 1:  # never sent by a server that keeps its promise
+        if update.first > self._received + 1:  # never sent by a correct server
             self.live = False
             self._subscriptions.renew(self)
             return
@@ -283,18 +283,18 @@ class StreamCalls(ClientCalls):
     def private_events(
         self, after: int | None = None, user: int = 0
     ) -> AbstractAsyncContextManager[PrivateEvents]:
-        """Follow what happens to a user's orders, holds and accounts, for the length of a block.
+        """Follow a user's orders, holds and accounts for the length of a block.
 
         Use: `async with client.private_events() as events: async for event in events: ...`.
         Entering waits, however long it takes, until the server has begun the stream.
 
         Args:
-            after: `position` of an earlier stream, to go on behind it; None begins now.
-            user: whose; 0 for one's own.
+            after: `position` of an earlier stream, to continue after it; None begins now.
+            user: the stream's user; 0 for the session's own.
 
         Raises:
-            RequestRefused: not allowed, or nothing has that position yet (resume_ahead).
-            ValueError: this client follows the user already.
+            RequestRefused: not allowed, or no report has that position yet (resume_ahead).
+            ValueError: this client already follows the user.
             ConnectionLost: the client has ended.
         """
         session = self.session

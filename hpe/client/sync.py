@@ -1,10 +1,10 @@
-"""The client library for scripts and notebooks: the same calls, each waits for its result.
+"""The client library for scripts and notebooks: the same calls, blocking.
 
 Each client has one background thread (sync_loop.py), which runs a Trio loop with an ordinary Client
-in it. Any thread may call (not from inside a Trio task: a blocking call would stop its loop).
-Guarantees: leaving the `with` block ends the connection, the loop and the thread, in that order;
-an error is the same exception as the asynchronous client's; Ctrl-C interrupts every call, and what
-a stream had for it then is given to the next one.
+in it. Any thread may call it (but not from inside a Trio task: a blocking call would stop its
+loop). Guarantees: leaving the `with` block ends the connection, the loop and the thread, in that
+order; an error is the same exception as the asynchronous client's; Ctrl-C interrupts every call,
+and an event that a stream had for an interrupted call is returned by the next one.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ class SyncClient(AnyClient, Blocking):
         return self._loop.call(function)
 
     def retry(self, ask: Callable[[], _R], *, within_s: float = WITHIN_S) -> _R:
-        """Execute one request once, over time-outs, lost connections and restarts.
+        """Execute one request once, despite timeouts, lost connections and restarts.
 
         Example: `order = client.retry(lambda: client.submit_order("BTC/USD", "buy", 1))`.
 
         Args:
-            ask: makes the request; called again only if it was surely not executed.
-            within_s: how long to go on; then the last error is raised, and a ReplyTimeout says
-                that the outcome is still unknown.
+            ask: makes the request; called again only if it was certainly not executed.
+            within_s: how long to keep trying; then the last error is raised, and a ReplyTimeout
+                says that the outcome is still unknown.
 
         Raises:
-            TypeError: `ask` is no function.
+            TypeError: `ask` is not a function.
         """
         return retry_blocking(ask, self.outcome, within_s)
 

@@ -1,11 +1,11 @@
-"""One TCP connection: a reader task around one session; what is sent is sender.py's.
+"""One TCP connection: a reader task around one session. sender.py does the sending.
 
-Owns the socket of one client from accept to close; all of it runs in the Trio loop, `deliver`,
-`flush` and `act` are called by the dispatcher, `_absorb` by the poller. Guarantees: a client that
-does not read stops being read, whatever it asks for; one that sends much in one go leaves the loop
-to others in between; whatever goes wrong here ends this connection only; the last bytes arrive
-(closing.py). Relies on the switchboard to deliver in order and on the timer wheel for every
-deadline but that of the logon. Rules: protocol.md, "Limits of a connection".
+Owns the socket of one client from accept to close; all of it runs in the Trio loop. The dispatcher
+calls `deliver`, `flush` and `act`, the poller calls `_absorb`. Guarantees: a client that does not
+read is not read from, whatever it asks for; a client that sends much at once lets other tasks run
+in between; an error here ends this connection only; the last bytes arrive (closing.py). Relies on
+the switchboard to deliver in order and on the timer wheel for every deadline except that of the
+logon. Rules: protocol.md, "Limits of a connection".
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hpe.protocol.frames import Chunk, FrameScanner
 from hpe.protocol.limits import LOGON_BYTES_MAX, REQUEST_BYTES_MAX
 
 CHUNKS_AT_ONCE: Final = 64
-"""Handled before others get their turn: 0.5 ms of pings, more requests than one read can hold."""
+"""Handled before other tasks run: 0.5 ms of pings, more requests than one read can hold."""
 
 
 class Connection:
@@ -43,11 +43,11 @@ class Connection:
     Args:
         stream: TLS around the wire, or the wire itself.
         wire: the socket.
-        place: among the connections of its source.
-        context: what it shares with other connections.
+        place: its place among the connections of its source.
+        context: the state that it shares with other connections.
 
     Attributes:
-        answered: requests that have their answer, or were dropped unapplied.
+        answered: number of requests that were answered, or dropped unapplied.
     """
 
     __slots__ = (
@@ -85,19 +85,19 @@ class Connection:
         self._context = context
         self._account = CreditAccount(switchboard.credits)
         self._scanner = FrameScanner(LOGON_BYTES_MAX)
-        # There while the core has a hello or logout, which is answered also in a stop.
+        # Set while the core has a hello or logout, which is answered even during a stop.
         self._settled: trio.Event | None = None
         self._welcomed = False
-        # Around the handshake first, then that of the two tasks.
+        # The scope of the handshake first, then that of the two tasks.
         self._life = trio.CancelScope()
-        # Only what is sent as it is can be polled.
+        # Only a stream that is sent as it is can be polled.
         self._poller = context.poller if stream is wire else None
-        self._excessive = False  # it sends far above its rate
+        self._excessive = False  # True if it sends far above its rate
         self._reading = trio.CancelScope(deadline=trio.current_time() + context.logon_timeout_s)
         self._secured = stream is wire
-        self._stopped = False  # what ends it has logged why, or will
-        self._heard_out = False  # the client has closed its direction
-        self._fault = ""  # why it was cut without a word
+        self._stopped = False  # True if the reason for its end was logged, or will be
+        self._heard_out = False  # True if the client has closed its direction
+        self._fault = ""  # why it was cut without a last frame
         self.answered = 0
         self._watchdog = Watchdog()
         self.session = switchboard.enter(self)
@@ -111,7 +111,7 @@ class Connection:
     # --- called by others in the loop ---------------------------------------------------------
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
-        """Send frames; then give back the credits of `count` requests of `size` bytes."""
+        """Send frames; then return the credits of `count` requests of `size` bytes."""
         self.answered += count
         self._sender.put(frames, count, size)
 
@@ -125,26 +125,26 @@ class Connection:
         self._sender.flush()
 
     def cut(self, code: ErrorCode, text: str = "") -> None:
-        """End it with a last word in place of everything that waits, unless it has one already."""
+        """End it with one last frame instead of all that waits, unless it already has one."""
         self._account.release(*self._send_queue.discard())
         self.act(self.session.refuse(code, text))
 
     def drop(self, reason: str) -> None:
-        """End it without a word."""
+        """End it without a last frame."""
         self._fault = reason
         self._life.cancel()
 
     def note(self, progress: Progress) -> None:
-        """Note how far the core is with what was sent here."""
+        """Note the progress of the requests that this connection sent."""
         self.session.highest_id = max(self.session.highest_id, progress.highest_id)
         self._forwarder.note(progress)
 
     def act(self, step: Step) -> None:
-        """Do what the session decided."""
+        """Carry out a step of the session."""
         self._act(step, 0, 0)
 
     def _act(self, step: Step, count: int, size: int) -> None:
-        """Do it, and give these credits back with the answer."""
+        """Carry out a step; its answer returns these credits."""
         if self._settled is not None:
             self._settled.set()
             self._settled = None
@@ -170,7 +170,7 @@ class Connection:
             self._welcome()
 
     def stop_reading(self) -> None:
-        """Take no further request; end once everything is answered."""
+        """Accept no further request; end once everything is answered."""
         if not self._secured:
             self._life.cancel()
         self._stop_reading()
@@ -182,7 +182,7 @@ class Connection:
 
         Raises:
             ConnectionFault: the client is gone, or did not take its replies.
-            trio.BrokenResourceError: and OSError: it went while they were on their way.
+            trio.BrokenResourceError: and OSError: the client left while replies were on their way.
         """
         try:
             await self._secure()
@@ -193,7 +193,7 @@ class Connection:
                     try:
                         await self._read()
                     except (trio.BrokenResourceError, OSError) as fault:
-                        self.drop(str(fault.__cause__ or fault))  # text: a cause would be a cycle
+                        self.drop(str(fault.__cause__ or fault))  # as text: a cause makes a cycle
                     await self._end_well()
                 finally:
                     self._sender.nursery = None
@@ -216,7 +216,7 @@ class Connection:
         self._watchdog.has_turn(trio.current_time())
         await self._account.wait_answered()
         if self._stopped and not self._send_queue.sealed:
-            # A word on why, unless the client closed or was told already.
+            # Give a reason, unless the client closed the connection or was already told.
             self._sender.seal(self.session.refuse(ErrorCode.SHUTTING_DOWN).reply)
         self._sender.seal()
         await self._sender.finish()
@@ -244,18 +244,18 @@ class Connection:
             self._context.switchboard.offer(self.session.connection, run, trio.current_time())
 
     def _part(self) -> None:
-        """Leave nothing behind."""
+        """Remove all references to this connection."""
         switchboard = self._context.switchboard
         switchboard.leave(self)
         switchboard.streams.leave(self._send_queue)
         self._sender.part()
-        # Frames still in the pipeline are given back when their batch is routed.
+        # Credits of frames still in the pipeline are returned when their batch is routed.
         self._account.release(*self._send_queue.discard())
         if isinstance(self._stream, trio.SSLStream):
             break_cycle(self._stream)
 
     async def _secure(self) -> None:
-        """Shake hands, where there is TLS, before the deadline of the logon."""
+        """Do the TLS handshake, if there is TLS, before the logon deadline."""
         if isinstance(self._stream, trio.SSLStream):
             self._life.deadline = self._reading.deadline
             failed = "no TLS handshake in time"
@@ -274,7 +274,7 @@ class Connection:
     # --- reading ------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Read until the client's input is over, something fatal came, or `stop_reading`."""
+        """Read until the client's input ends, a fatal error occurs, or `stop_reading`."""
         trickle = Trickle()
         with self._reading:
             while True:
@@ -286,7 +286,7 @@ class Connection:
                     await self._end(self.session.refuse(ErrorCode.RATE_EXCEEDED))
                 now_s = trio.current_time()
                 for number, chunk in enumerate(chunks, 1):
-                    self._watchdog.heard_s = now_s  # whole frames: a trickle of bytes is silence
+                    self._watchdog.heard_s = now_s  # only whole frames count, not a trickle
                     now_s = await self._take(chunk, now_s)
                     if not number % CHUNKS_AT_ONCE:
                         await trio.lowlevel.checkpoint()
@@ -298,16 +298,16 @@ class Connection:
             self.act(self.session.refuse(ErrorCode.LOGON_TIMEOUT))
 
     async def _receive(self) -> Sequence[Chunk] | None:
-        """Wait for frames and return them, None at the end of the client's input."""
+        """Wait for frames and return them; None at the end of the client's input."""
         if self._poller is not None and self._welcomed:
             return await self._poller.attend(self._wire.plain, self._absorb)
         data = await self._stream.receive_some(RECEIVE_BYTES)
         return self._scanner.feed(data) if data else None
 
     def _absorb(self, data: memoryview) -> Sequence[Chunk] | None:
-        """Take in what needs no waiting; return the frames from the first on that does.
+        """Process what needs no waiting; return the frames from the first one that does.
 
-        An empty sequence stands for an end that the reader has to see to.
+        An empty sequence stands for an end that the reader has to handle.
         """
         chunks, now_s = self._scanner.feed(data), trio.current_time()
         intake, number = self._context.switchboard.intake, self.session.connection
@@ -325,14 +325,14 @@ class Connection:
         return None if self._scanner.error is None else ()
 
     async def _take(self, chunk: Chunk, now_s: float) -> float:
-        """Take a chunk in, and return when that was: it may have to wait for room."""
+        """Process a chunk, which may have to wait for room; return the time when it was done."""
         if self.session.state is not State.ATTACHED:
             await self._log_on(chunk, now_s)
             return now_s
         count, size = len(chunk.table), len(chunk.frames)
         intake, number = self._context.switchboard.intake, self.session.connection
         if self._account.exhausted or not intake.has_room(number):
-            # Nobody listens now: what the client says meanwhile must count as heard.
+            # Nothing is read meanwhile, so the client must not count as silent.
             self._watchdog.held = True
             await intake.wait_room(number)
             await self._account.acquire(count, size)
@@ -344,14 +344,14 @@ class Connection:
             await self._answer(chunk, now_s)
             return now_s
         run = self.session.requests(chunk)
-        if run is None:  # replaced while it waited
+        if run is None:  # the session was replaced while this waited
             self._account.release(count, size)
         elif self._forwarder.offer(self, run, now_s):
             await self._end(self.session.refuse(ErrorCode.RATE_EXCEEDED))
         return now_s
 
     async def _log_on(self, chunk: Chunk, now_s: float) -> None:
-        """Take what comes before there is a session; a crowd takes turns."""
+        """Process a frame that comes before there is a session; a crowd takes turns."""
         await self._wait_turn()
         step = self.session.control(chunk)
         if step.refusal is not None and step.refusal.code is ErrorCode.AUTHENTICATION_FAILED:
@@ -387,7 +387,7 @@ class Connection:
             self._act(step, 1, len(chunk.frames))
 
     async def _end(self, step: Step) -> None:
-        """End by a fatal error: what came before it is answered first."""
+        """End with a fatal error, after everything before it has been answered."""
         self._reading.deadline = float("inf")
         await self._account.wait_answered()
         self.act(step)

@@ -1,9 +1,10 @@
 """The requests of one connection on their way to the core.
 
 Owns what is decided about requests between reading them and the sequencer: rates, rejects,
-subscriptions, and what is answered at once while the log stands still; used by the reader of one
-connection and by the dispatcher in the Trio loop. No method waits. Guarantees: what is refused here
-is marked, and the core answers it in its place, unless nothing is before it; runs keep their order.
+subscriptions, and what is answered at once while the log is stalled; used by the reader of one
+connection and by the dispatcher in the Trio loop. No method waits. Guarantees: refused requests are
+marked, and the core answers them in their place, unless nothing is before them; runs keep their
+order.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ class Forwarder:
     """The requests of one connection.
 
     Args:
-        send_queue: of the connection, which gets what they ask for.
-        context: what it shares with other connections.
+        send_queue: the connection's queue, which gets what the requests ask for.
+        context: the state that it shares with other connections.
     """
 
     __slots__ = ("_context", "_offered", "_payer", "_send_queue", "_sender")
@@ -32,21 +33,21 @@ class Forwarder:
         self._context = context
         self._offered = 0
         self._payer: Payer = 0
-        self._sender: Sender | None = None  # there when something is limited
+        self._sender: Sender | None = None  # set if any limit applies
 
     def begin(self, grant: Grant, user: int) -> None:
-        """Note who sends from now on."""
+        """Note which session sends from now on."""
         self._payer = payer_of(grant, user)
         if self._context.rates.limited:
             self._sender = Sender(grant, user)
 
     def offer(self, port: Port, run: Run, now_s: float) -> bool:
-        """Hand requests over; return True if the connection is to be cut for its rate.
+        """Hand over requests; return True if the connection is to be cut for exceeding its rate.
 
         Args:
             port: the connection.
             run: the requests.
-            now_s: when they were read.
+            now_s: the time at which they were read.
         """
         context = self._context
         idle = self._offered == port.answered
@@ -63,7 +64,7 @@ class Forwarder:
         return excessive
 
     def note(self, progress: Progress) -> None:
-        """Charge for what changed nothing."""
+        """Charge the sender for commands that changed nothing."""
         if progress.idle or progress.idle_cancels:
             self._context.rejects.note(self._payer, progress.idle, progress.idle_cancels)
 
@@ -71,7 +72,7 @@ class Forwarder:
         """Judge a control message.
 
         Returns:
-            0, or the ErrorCode that refuses it; and whether the connection is to be cut.
+            0, or the ErrorCode that refuses it; and True if the connection is to be cut.
         """
         if self._sender is None:
             return 0, False

@@ -1,12 +1,11 @@
-"""One client's protocol: what it may say when, and what this side answers by itself.
+"""One client's protocol: what it may send when, and what this side answers by itself.
 
 Owns the state of one connection's logon and the answers to control messages; no sockets, no
 waiting, no tasks. One connection (TCP or in-process) owns one and calls it from the Trio
-loop. Every method gives a Step: bytes to send, a run for the core, a stream to begin or end,
-whether the connection ends. Guarantees: nothing reaches the core before `welcome`, nothing at all
-happens for a stranger that cannot prove the key that it names; a session that was attached is
-detached exactly once, unless it was logged out or the service stops. Source: protocol.md, "Logon"
-and "Sessions".
+loop. Every method returns a Step: bytes to send, a run for the core, a stream to begin or end,
+whether the connection ends. Guarantees: nothing reaches the core before `welcome`, except the
+attachment of a client that proved the key it names; an attached session is detached exactly once,
+unless it was logged out or the service stops. Source: protocol.md, "Logon" and "Sessions".
 
     NEW --hello--> (CHALLENGED --logon-->) ATTACHING --attached--> ATTACHED
     ATTACHED --logout--> CLOSING --closed--> ENDED
@@ -73,7 +72,7 @@ StreamRequest = Unsubscribe | SubscribePrivate | UnsubscribePrivate
 
 
 class ServiceFacts(Protocol):
-    """What a session says about the service, and whether the service is stopping."""
+    """The facts about the service that a session reports, and whether it is stopping."""
 
     server: str
     durability: str
@@ -81,11 +80,11 @@ class ServiceFacts(Protocol):
     draining: bool
 
     def server_info(self, request_id: int) -> ServerInfoReply:
-        """Answer server_info."""
+        """Return the answer to server_info."""
 
 
 class State(Enum):
-    """Where a session is; see the module's drawing."""
+    """The state of a session; see the module's drawing."""
 
     NEW = auto()
     CHALLENGED = auto()
@@ -113,7 +112,7 @@ NOTHING: Final = Step()
 
 
 class _Hello(NamedTuple):
-    """A hello that was challenged: what its logon has to prove."""
+    """A challenged hello, which its logon has to prove."""
 
     message: Hello
     body: bytes
@@ -121,12 +120,12 @@ class _Hello(NamedTuple):
 
 
 def internal_run(message: Request) -> Run:
-    """Make the run of one internal command."""
+    """Return the run of one internal command."""
     return Run(SYSTEM_CONNECTION, 0, 0, chunk_of(encode_frame(message)))
 
 
 def error_frame(request_id: int, code: ErrorCode, message: str = "", field: str = "") -> bytes:
-    """Make the frame that refuses a request; `field` is the one that is wrong."""
+    """Return the frame that refuses a request; `field` is the wrong field."""
     return frame(error_body(request_id, code, message, field))
 
 
@@ -134,11 +133,11 @@ class SessionProtocol:
     """The protocol state of one connection.
 
     Args:
-        connection: number of the connection, what replies are addressed to.
-        take_attach_number: gives the next attach number and notes that this connection waits
+        connection: the connection's number, to which replies are addressed.
+        take_attach_number: returns the next attach number and notes that this connection waits
             for its outcome.
-        facts: about the service.
-        authenticator: decides who may log on as whom.
+        facts: facts about the service.
+        authenticator: decides who may log on, and as which user.
 
     Attributes:
         said: the hello of a logon that is under way or failed.
@@ -177,8 +176,8 @@ class SessionProtocol:
         self._request_id = 0
         self._hello: _Hello | None = None
         self._revoked = False
-        self._closes = False  # it does not stay for another connection
-        self._entered = False  # counted among the connections of its key
+        self._closes = False  # True if the session ends with this connection
+        self._entered = False  # True if counted among the connections of its key
 
     # --- what the client says -----------------------------------------------------------------
 
@@ -190,11 +189,11 @@ class SessionProtocol:
         return Run(self.connection, self.attach_number, admit, chunk)
 
     def control(self, chunk: Chunk, admit: int = 0) -> Step:
-        """Answer a control message, or whatever came before logon.
+        """Answer a control message, or any message before logon.
 
         Args:
             chunk: the message.
-            admit: the ErrorCode that refuses it although it is a good one; 0 is none.
+            admit: the ErrorCode that refuses it although it is valid; 0 for none.
         """
         # Before logon a chunk may hold several frames; the first one decides.
         start, end, kind, _, _ = chunk.table[0]
@@ -215,15 +214,15 @@ class SessionProtocol:
                 return self.refuse(ErrorCode(admit), request_id=message.request_id)
             case State.ATTACHED:
                 return self._answer(message)
-            case _:  # it ends already
+            case _:  # it is already ending
                 return NOTHING
 
     def refuse(
         self, code: ErrorCode, message: str = "", request_id: int = 0, field: str = ""
     ) -> Step:
-        """Answer an error; end the connection when the code is a fatal one.
+        """Return the answer with an error; a fatal code ends the connection.
 
-        An attached session is not detached here: the connection calls `end` when it is through.
+        An attached session is not detached here: the connection calls `end` when it is done.
         """
         trait = ERROR_TRAITS[code]
         refusal = LogonRefusal(code, message or trait.text)
@@ -231,9 +230,9 @@ class SessionProtocol:
         return Step(reply, end=trait.fatal, refusal=refusal)
 
     def end(self) -> Run | None:
-        """The client's input is over: give the run that detaches, if there is one.
+        """Handle the end of the client's input; return the run that detaches, if there is one.
 
-        While the service stops nothing is detached: recovery does it, so that a clean stop and
+        While the service stops, nothing is detached: recovery does it, so that a clean stop and
         a crash look alike in the log.
         """
         state, self.state = self.state, State.ENDED
@@ -245,7 +244,7 @@ class SessionProtocol:
         return self._detach(self.session_id)
 
     def leave(self) -> Run | None:
-        """The connection is gone: give the run that detaches, if there is one."""
+        """Handle a lost connection; return the run that detaches, if there is one."""
         if self._entered:
             self._entered = False
             self._authenticator.leave(self.grant)
@@ -256,7 +255,7 @@ class SessionProtocol:
     def attached(self, response: SessionAttachedResponse) -> Step:
         """Process the core's answer to `hello`; it is durable."""
         if self.state is State.ENDED:
-            # The client went away meanwhile; nobody else will tell the core, but recovery will.
+            # The client is gone. Nothing else tells the core now, but recovery will.
             if response.error or self._facts.draining:
                 return NOTHING
             return Step(run=self._detach(response.session_id))
@@ -292,25 +291,25 @@ class SessionProtocol:
 
     def closed(self) -> Step:
         """Process the core's answer to `logout`; it is durable."""
-        if self._closes:  # nobody asked: its key was revoked
+        if self._closes:  # the client did not ask: its key was revoked
             return NOTHING
         self.state = State.ENDED
         return Step(encode_frame(LoggedOut(self._request_id, 0)), end=True)
 
     def replaced(self) -> Step:
-        """A newer connection took this session: say so; there is nothing to detach any more."""
+        """Report that a newer connection took this session; there is nothing left to detach."""
         self.state = State.ENDED
         return self.refuse(ErrorCode.SESSION_REPLACED)
 
     def cut(self) -> Step:
-        """End: the core found that the bytes were no protocol, and has detached the session."""
+        """End: the core found bytes that break the protocol, and has detached the session."""
         self.state = State.ENDED
         return Step(end=True)
 
     def revoke(self, gone: bool) -> Step:
-        """The key of this session means something else now; `gone`: the session ends with it."""
+        """End, because the key was removed (`gone`: the session ends, too) or changed."""
         self._revoked, self._closes = True, gone
-        # While the core attaches the session, its answer comes first: then there is one to detach.
+        # If the core is attaching the session, its answer comes first: then it can be detached.
         return NOTHING if self.state is State.ATTACHING else self.refuse(ErrorCode.KEY_REVOKED)
 
     # --- inside -------------------------------------------------------------------------------
@@ -338,7 +337,7 @@ class SessionProtocol:
             return self.refuse(ErrorCode.SHUTTING_DOWN, request_id=hello.request_id)
         if not self._authenticator.required:
             return self._attach(hello, ANONYMOUS)
-        # Known or not, every key gets a challenge: a stranger learns nothing from it.
+        # Known or not, every key gets a challenge, so a stranger learns nothing from it.
         self.state = State.CHALLENGED
         self._hello = _Hello(hello, body, self._authenticator.challenge())
         return Step(encode_frame(Challenge(hello.request_id, 0, self._hello.nonce)))
@@ -347,7 +346,7 @@ class SessionProtocol:
         assert isinstance(logon, Logon)
         assert self._hello is not None
         hello, body, nonce = self._hello
-        # One proof for one challenge: another try begins with hello.
+        # One proof per challenge: another attempt begins with hello.
         self.state, self._hello = State.NEW, None
         verdict = self._authenticator.check(body, hello, nonce, logon)
         if logon.request_id != hello.request_id:
@@ -386,7 +385,7 @@ class SessionProtocol:
         return Step(run=internal_run(command))
 
     def _answer(self, message: Request) -> Step:
-        """Answer what an attached client may say to the connection."""
+        """Answer a control message of an attached client."""
         match message:
             case Ping(request_id=request_id, token=token):
                 return Step(encode_frame(Pong(request_id, 0, token)))
@@ -432,7 +431,7 @@ _EXPECTED: Final[dict[State, type[Request]]] = {State.NEW: Hello, State.CHALLENG
 
 
 def _fault_of(body: bytes) -> tuple[ErrorCode, int]:
-    """Return the error for a body that is not of the type expected, and its request id."""
+    """Return the error for a body that is not of the expected type, and its request id."""
     try:
         request_id = judge(body, {}).request_id
     except Undecodable as fault:

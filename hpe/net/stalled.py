@@ -1,9 +1,9 @@
-"""The answers that need no core while the log is stalled: new orders are busy at once.
+"""Answers that need no core while the log is stalled: new orders are busy at once.
 
-Pure functions, called in the Trio loop with what a connection sends. Guarantee: nothing is answered
-here that the core may have executed, remembers or would judge otherwise than `busy`: only whole
-requests that decode and are permitted, under ids above all that the session had. Source:
-protocol.md, "Error codes".
+Pure functions, called in the Trio loop with what a connection sends. Guarantee: answers only
+requests that the core has not executed, does not remember, and would answer `busy`: whole requests
+that decode and are permitted, under ids above all that the session had. Source: protocol.md,
+"Error codes".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hpe.protocol.codes import LOG_WAITS
 
 
 class Answered(NamedTuple):
-    """Answers, and of how many requests of how many bytes."""
+    """Answers, and how many requests of how many bytes they answer."""
 
     frames: bytes
     count: int  # type: ignore[assignment]  # hides tuple.count
@@ -27,7 +27,7 @@ class Answered(NamedTuple):
 
 
 def refuse_orders(session: SessionProtocol, run: Run) -> tuple[Answered, list[Run]]:
-    """Refuse the new orders at the beginning of a run; nothing before them is unanswered.
+    """Refuse the new orders at the beginning of a run; nothing before them may be unanswered.
 
     Returns:
         The refusals, and the rest of the run, if there is one.

@@ -1,8 +1,8 @@
-"""The requests that wait for the matcher, and an estimate of how long that will take.
+"""The requests that wait for the matcher, and an estimate of how long they will take.
 
-Owns the counts of frames that wait, those that will be executed and those that only have to be
-answered with a refusal, and the measured time per frame; used by the sequencer in the Trio loop,
-which passes the time in. Guarantee: one batch that took long does not look like an overload.
+Owns the counts of waiting frames, separately for those that will be executed and those that will
+only be refused, and the measured time per frame; used by the sequencer in the Trio loop, which
+passes the time. Guarantee: one batch that took long does not look like an overload.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from hpe.core.contract import Run
 
 EXECUTED_WORK: Final = 4
 REFUSED_WORK: Final = 1
-"""Of a frame, over its whole way: a refusal is a quarter (measured: 3 against 12 us)."""
+"""Work of a refused frame, over its whole way: a quarter of an executed one (3 against 12 us)."""
 
 COST_S_FIRST: Final = 20e-6
 COST_S_MIN: Final = 1e-6
 COST_S_MAX: Final = 5e-3
-"""Seconds per executed frame: before anything was measured, and what is believed."""
+"""Seconds per executed frame: assumed before any measurement, and the most that is believed."""
 
 COST_KEPT_S: Final = 1.0
 """Older measurements say nothing about the present."""
 
 _COST_WEIGHT: Final = 1 / 8
 _COST_JUMP_MAX: Final = 4.0
-"""How much the newest measurement counts among those before, and how far above them it is believed:
-one batch that searched much is no overload."""
+"""The weight of the newest measurement, and how far above the earlier ones it is believed: one
+batch that searched much is no overload."""
 
 
 def work_of(run: Run) -> int:
@@ -75,21 +75,21 @@ class RunQueue(Backlog):
         self.add(run)
 
     def pop(self) -> Run:
-        """Remove the first one."""
+        """Remove and return the first run."""
         run = self.runs.popleft()
         self.remove(run)
         return run
 
 
 class Cost:
-    """How long a frame takes, from batches that the matcher did not wait for.
+    """How long a frame takes, measured on batches for which the matcher did not wait.
 
-    Such a batch is handed over when one of those before is through: the time between two of them
-    is that of one, whatever it was lost to. In small ones most is not the frames' time.
+    Such a batch is handed over when an earlier one is done: the time between two handovers is
+    that of one batch, whatever it was spent on. In small batches most of it is overhead.
 
     Args:
-        outstanding: so many batches later a batch is through.
-        work_min: in a batch that is measured.
+        outstanding: after this many further batches, a batch is done.
+        work_min: least work of a batch that is measured.
     """
 
     def __init__(self, outstanding: int, work_min: int) -> None:
@@ -99,16 +99,16 @@ class Cost:
         self._work = deque((0,) * outstanding, outstanding)
 
     def frame_s(self, now_s: float) -> float:
-        """Return the seconds per executed frame, as far as that is known now."""
+        """Return the current estimate of seconds per executed frame."""
         return self._frame_s if now_s - self._measured_s <= COST_KEPT_S else COST_S_FIRST
 
     def note(self, work: int, now_s: float, *, saturated: bool) -> None:
-        """Note a batch that is handed over.
+        """Note that a batch is handed over.
 
         Args:
-            work: in it, see `work_of`.
-            now_s: when.
-            saturated: whether the matcher has worked all the time since the one before.
+            work: its work, see `work_of`.
+            now_s: the time.
+            saturated: True if the matcher has worked all the time since the previous one.
         """
         through = self._work[0]
         if saturated and through >= self._work_min:

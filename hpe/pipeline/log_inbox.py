@@ -1,12 +1,11 @@
-"""What the matching thread gave and the log has not made durable yet: bounded in bytes, and dated.
+"""Outputs that the log has not made durable yet: a queue bounded in bytes, with their ages.
 
-Owns the queue between the two threads. `put` is called by the matching thread, `get`, `get_nowait`
-and `published` by the log's thread, `close` by the latter when it ends, `stop` and the figures
-by the Trio loop. Guarantees: order is kept; what waits beside one item is at most
-LOG_BYTES_MAX, and one item always passes when none waits; the matching thread's wait ends when the
-log's thread ends, for whatever reason. Relies on CPython as bridge.py does: one attribute has one
-writer, and appending to and popping from the two ends of a deque are atomic. Rules:
-docs/architecture.md, "The pipeline".
+Owns the queue between the two threads. The matching thread calls `put`; the log's thread calls
+`get`, `get_nowait` and `published`, and `close` when it ends; the Trio loop calls `stop` and the
+figures. Guarantees: order is kept; at most LOG_BYTES_MAX wait in addition to one item, and one item
+always passes when none waits; the matching thread's wait ends when the log's thread ends, for any
+reason. Relies on CPython as bridge.py does: one attribute has one writer, and appending to and
+popping from the two ends of a deque are atomic. Rules: docs/architecture.md, "The pipeline".
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from hpe.core.contract import Output
 
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """Replies, reports, market data and log bodies that may wait. One record takes bodies of 4 MiB, so
-the log always has a full record to write; one taker of 32,768 fills brings 6 MiB."""
+the log always has a full record to write; one taker of 32,768 fills makes 6 MiB."""
 
 ROW_BYTES: Final = 200
-"""What a row takes beside its bytes: a tuple, its integers, the head of a bytes object."""
+"""What a row takes besides its bytes: a tuple, its integers, the header of a bytes object."""
 
 
 def held_bytes(output: Output) -> int:
@@ -45,11 +44,11 @@ class LogInbox:
     """Outputs on their way to the log.
 
     Args:
-        bytes_max: beyond which the matching thread waits.
-        steady_s: seconds of a clock that is never set.
+        bytes_max: above this, the matching thread waits.
+        steady_s: seconds of a monotonic clock.
 
     Attributes:
-        bytes_peak: most that was held.
+        bytes_peak: the most that was held.
         waits: how often the matching thread had to wait.
     """
 
@@ -59,7 +58,7 @@ class LogInbox:
         self._bytes_max = bytes_max
         self._steady_s = steady_s
         self._items: SimpleQueue[Output | None] = SimpleQueue()
-        # (given at, bytes) of each item that is not published: the first is the oldest.
+        # (time of put, bytes) of each item that is not published: the first is the oldest.
         self._held: deque[tuple[float, int]] = deque()
         self._given_bytes = 0  # written by the matching thread only
         self._published_bytes = 0  # written by the log's thread only
@@ -71,11 +70,11 @@ class LogInbox:
 
     @property
     def bytes(self) -> int:
-        """Return how much is held: waits for the log, or is being written and synced."""
+        """Return how many bytes are held: waiting for the log, or being written and synced."""
         return self._given_bytes - self._published_bytes
 
     def unsynced_s(self) -> float:
-        """Return how long ago the oldest of what is held was given, 0 when nothing is."""
+        """Return the age of the oldest item that is held, 0 if none is."""
         try:
             return self._steady_s() - self._held[0][0]
         except IndexError:
@@ -84,7 +83,7 @@ class LogInbox:
     # --- the matching thread ------------------------------------------------------------------
 
     def put(self, item: Output) -> None:
-        """Hand an item over; wait while too much is held."""
+        """Hand over an item; wait while too much is held."""
         size = held_bytes(item)
         if not self._has_room(size):
             self._wait_room(size)
@@ -101,7 +100,7 @@ class LogInbox:
         self.waits += 1
         self._waiting = True
         while True:
-            # Cleared before looking: what changes after the look sets it again.
+            # Cleared before checking: whatever changes after the check sets it again.
             self._room.clear()
             if self._has_room(size):
                 break
@@ -131,13 +130,13 @@ class LogInbox:
         return item
 
     def published(self, count: int) -> None:
-        """Note that the oldest `count` items were published: they are held no longer."""
+        """Note that the oldest `count` items were published and are no longer held."""
         for _ in range(count):
             self._published_bytes += self._held.popleft()[1]
         self._look_again()
 
     def close(self) -> None:
-        """Note that nothing will be taken any more: nobody has to wait for that."""
+        """Note that nothing will be taken any more, so that no thread waits for it."""
         self._closed = True
         self._look_again()
 
@@ -148,5 +147,5 @@ class LogInbox:
     # --- the Trio loop ------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Make the log's thread end behind what was given; the matching thread has ended."""
+        """Make the log's thread end after what was put; the matching thread has ended."""
         self._items.put(None)

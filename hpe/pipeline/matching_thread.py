@@ -2,10 +2,10 @@
 
 Owns the one place where the core meets the clock. Runs in the matching thread, which alone may
 touch the core between `run`'s first line and its return. Guarantees: batches are applied in the
-order in which they came, every one has a time above every logged time, each output goes into
-the log's inbox before its slot is given back, and everything that came before STOP is applied.
-Relies on the sequencer for the bounds of a batch, on credits for what waits before this thread
-and on the log's inbox for what waits behind it.
+order in which they came, each with a time above every logged time; each output is in the log's
+inbox before its slot is freed; everything that came before STOP is applied. Relies on the sequencer
+for the bounds of a batch, on credits for what waits before this thread, and on the log's inbox for
+what waits after it.
 Standard library only: the Trio loop is on the other side of two queues. Rules:
 docs/architecture.md, "Time".
 """
@@ -24,21 +24,21 @@ STOP: Final = None
 """The item that ends the matching loop."""
 
 RESTS: Final = 19
-"""How many times as long as it took to make up for late market data none is made up for after it:
-that takes a twentieth of the thread's time at most, whatever somebody's deep call costs."""
+"""After making up for late market data, it rests for this many times as long as that took: so it
+takes at most a twentieth of the thread's time, however deep somebody's call is."""
 
 PAUSES: Final = 1
-"""How many times as long as a batch took nothing acts by itself after it: a crowd that is due at
-one instant leaves half of this thread's time, and of the interpreter lock, to those who trade."""
+"""After a batch, no timer makes another one for this many times as long as the batch took: a crowd
+due at one instant leaves half of this thread's time, and of the GIL, to clients that trade."""
 
 WAIT_S_MAX: Final = 1.0
-"""Longest single wait for a timer: a clock that was set is noticed within a second."""
+"""Longest single wait for a timer: a clock that is set is noticed within a second."""
 
 _LONG_NS: Final = int(WAIT_S_MAX * 1e9)
 
 
 class BatchClock(Protocol):
-    """The service's time as this thread sees it."""
+    """The service's time, as this thread sees it."""
 
     def stamp(self) -> int:
         """Return the time of a batch that is made now, above every logged time."""
@@ -47,14 +47,14 @@ class BatchClock(Protocol):
         """Return how long it takes until a batch would have this time."""
 
     def steady_ns(self) -> int:
-        """Return what only runs: good for durations."""
+        """Return the monotonic time, for durations."""
 
 
 class LogEntrance(Protocol):
-    """The log's inbox as this thread sees it."""
+    """The log's inbox, as this thread sees it."""
 
     def put(self, item: Output, /) -> None:
-        """Hand an output over; wait while too much is there."""
+        """Hand over an output; wait while too much is held."""
 
 
 def run(
@@ -69,13 +69,13 @@ def run(
     Args:
         core: the state machine, as recovery left it.
         inbox: batches from the sequencer, then STOP.
-        log_inbox: where outputs go; `put` waits while too much is there. STOP is not passed on:
-            the log's own host stops it, after this thread has ended.
-        free: called after each batch of the sequencer; lets it hand over another one.
-        clock: gives each batch its time.
+        log_inbox: where outputs go; `put` waits while it is full. STOP is not passed on: the log's
+            host stops the log after this thread has ended.
+        free: called after each batch of the sequencer, which may then hand over another one.
+        clock: stamps each batch with its time.
 
     Raises:
-        InvariantViolation: and whatever else a bug in the core raises; the service must end.
+        InvariantViolation: and any other exception of a bug in the core; the service must end.
     """
     next_due_ns = core.next_due_ns
     tick_id, wanted = 0, b""
@@ -104,10 +104,10 @@ def run(
 
 
 _DUE: Final = Batch(0, [])
-"""Stands for "no batch came before the timer was due"."""
+"""Stands for "the timer is due and no batch came before"."""
 
 _LATE: Final = Batch(0, [])
-"""Stands for "nothing came, and there is time to make up for late market data"."""
+"""Stands for "no batch came, and there is time to make up for late market data"."""
 
 
 def _take(
@@ -117,18 +117,18 @@ def _take(
     paced_ns: int,
     rested_ns: int | None = None,
 ) -> Batch | None:
-    """Return the next batch, STOP, _DUE when the timer is due first, or _LATE.
+    """Return the next batch, STOP, _DUE if the timer is due first, or _LATE.
 
-    A batch that waits goes first even when the timer is due: the core lets due timers fire
-    before the first command of any batch.
+    A waiting batch goes first even if the timer is due: the core lets due timers fire before the
+    first command of any batch.
 
     Args:
         inbox: where batches come from.
         next_due_ns: when the timer is due, 0 for never.
         clock: tells how long that is.
-        paced_ns: until when no timer makes a batch, by the steady clock.
-        rested_ns: when late market data may be made up for, by the steady clock; None: there is
-            none.
+        paced_ns: no timer makes a batch before this monotonic time.
+        rested_ns: late market data may be made up for from this monotonic time on; None if there
+            is none.
     """
     if next_due_ns == 0 and rested_ns is None:
         return inbox.get()

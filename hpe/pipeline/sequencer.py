@@ -5,11 +5,11 @@ one task and the readers' calls of `offer`, all in the Trio loop. Guarantees: ru
 keep their order; no connection has more than `frames_per_turn` frames in a row while others
 wait; a connection that had nothing waiting and sends little is in the next batch, however much
 others pile up; what would wait too long behind others, or did, is marked busy, never dropped, and
-so is a new order while the log stands still; a connection that has enough waiting is not read on;
-at idle one frame makes a batch and nothing waits. Relies on credits for the bound of its queues:
-runs are offered synchronously, and a memory channel of capacity 1 is the bell (a channel of runs
-would be a second queue with a task switch per run). Rules: docs/architecture.md, "The pipeline";
-protocol.md, "Error codes".
+so is a new order while the log is stalled; a connection that has enough waiting is not read
+further; at idle one frame makes a batch and nothing waits. Relies on credits for the bound of its
+queues: runs are offered synchronously, and a memory channel of capacity 1 is the bell (a channel of
+runs would be a second queue with a task switch per run). Rules: docs/architecture.md, "The
+pipeline"; protocol.md, "Error codes".
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ from hpe.protocol.admission import CANCEL, NO_CLASS, ORDER
 from hpe.protocol.codes import ErrorCode
 
 BATCHES_OUTSTANDING_MAX: Final = 2
-"""One that the matcher works on and one that waits, so that it never waits for the Trio loop.
-More would only be late: a batch that is still here can take in what arrives meanwhile."""
+"""One that the matcher works on and one that waits, so that it never waits for the Trio loop. More
+would only add delay: a batch that is still here can include what arrives meanwhile."""
 
 ADMITTED_SHARE: Final = 0.75
-"""Of the patience: what is estimated to wait longer is refused when it comes. The rest is for what
-the estimate does not see."""
+"""Share of the patience: a request estimated to wait longer is refused on arrival. The rest is a
+margin for what the estimate does not see."""
 
 REFUSALS_SHARE: Final = 2
-"""One part in this many of a batch, less what the fresh ones have of it, is kept for what is
-refused, when there is such: that is told soon, and what is executed does not wait behind it all."""
+"""One part in this many of a batch, less the refusals among its fresh runs, is reserved for
+refusals if there are any: they are sent soon, and executed requests do not wait behind them."""
 
 READ_SHARE: Final = 0.5
-"""Of the patience: a connection with this much waiting, refusals included, is not read on."""
+"""Share of the patience: a connection with this much waiting, refusals included, is not read."""
 
 FRESH_FRAMES_MAX: Final = 16
-"""The share of the next batch for a connection that had nothing waiting, before all that pile up:
-a trader's few orders must not wait for a round of 256 requests of everybody. Together they get
-half of a batch at most, so that the others go on, too."""
+"""The share of the next batch for a connection that had nothing waiting, ahead of all that pile up:
+a trader's few orders must not wait for a round of 256 requests from everybody. Together they get
+at most half of a batch, so that the others also make progress."""
 
 
 class Patience(NamedTuple):
-    """How long orders and replaces, and how long cancels may wait; everything else may forever."""
+    """How long orders and replaces, and how long cancels may wait; anything else waits forever."""
 
     orders_s: float
     cancels_s: float
@@ -69,7 +69,7 @@ class Patience(NamedTuple):
 
 
 class _Filling:
-    """A batch that is being made; `room` is for work as `work_of` counts it."""
+    """A batch in the making; `room` is for work as `work_of` counts it."""
 
     __slots__ = ("bytes_left", "now_s", "requested", "room", "runs", "stalled", "work")
 
@@ -83,7 +83,7 @@ class _Filling:
         self.requested = False  # by a client
 
     def has_room_for(self, run: Run) -> bool:
-        """True if a run is within what is left."""
+        """True if a run fits."""
         return work_of(run) <= self.room and len(run.chunk.frames) <= self.bytes_left
 
     def add(self, run: Run) -> None:
@@ -96,12 +96,12 @@ class Sequencer:
     """Queues per connection, taken in turn.
 
     Args:
-        bounds: of a batch.
+        bounds: the bounds of a batch.
         inbox: the matching thread's.
-        patience: what is older is refused as busy.
-        wanted: gives the market data that somebody asks for, when a batch is made.
-        begins: called with every batch that has requests of clients.
-        unsynced_s: gives how old the oldest is of what the log holds and has not made durable.
+        patience: older requests are refused as busy.
+        wanted: returns the market data that has subscribers, when a batch is made.
+        begins: called with every batch that has client requests.
+        unsynced_s: returns the age of the oldest item that the log has not made durable.
     """
 
     def __init__(
@@ -121,20 +121,20 @@ class Sequencer:
         self._unsynced_s = unsynced_s
         self._slots = Slots(BATCHES_OUTSTANDING_MAX, self._ring)
         self._queues: dict[int, RunQueue] = {}
-        # Every key of _queues is in one of these, whose turn is next first: those that had nothing
-        # waiting and send little, those whose next run is to be executed, and to be refused.
+        # Every key of _queues is in one of these, in order of turns: connections that had nothing
+        # waiting and send little, those whose next run is to be executed, those to be refused.
         self._fresh: deque[int] = deque()
         self._turns: deque[int] = deque()
         self._refusals: deque[int] = deque()
-        # Rung when there may be something to do: a run came, or a slot was freed. Capacity 1, as
-        # any number of rings before the next look are one.
+        # Rung when there may be something to do: a run came, or a slot was freed. Capacity 1,
+        # because any number of rings before the next look count as one.
         self._bell_in, self._bell_out = trio.open_memory_channel[None](1)
         self._handed_over = trio.lowlevel.ParkingLot()
         # Connections whose readers wait until there is room in their queues.
         self._held: dict[int, trio.lowlevel.ParkingLot] = {}
         self._backlog = Backlog()
-        # One batch: with no more before it, it is the machine that is late, and nobody waits for
-        # too many others.
+        # One batch: if no more is ahead of a run, the machine is slow, and the run did not wait
+        # for too many others.
         self._crowd_work = bounds.commands * EXECUTED_WORK
         self._cost = Cost(BATCHES_OUTSTANDING_MAX, self._crowd_work // 4)
         self._saturated = False
@@ -145,12 +145,12 @@ class Sequencer:
 
     @property
     def free(self) -> Callable[[], None]:
-        """What the matching thread calls after each batch."""
+        """Free a slot; the matching thread calls this after each batch."""
         return self._slots.free
 
     @property
     def frames_waiting(self) -> int:
-        """How many frames wait here."""
+        """The number of frames that wait here."""
         return self._backlog.accepted + self._backlog.refused
 
     def figures(self) -> dict[str, int]:
@@ -173,9 +173,9 @@ class Sequencer:
         Args:
             key: the connection that caused it; keeps a connection's internal commands behind
                 its requests.
-            run: what to execute.
-            read_at_s: Trio time at which it was taken; what will wait too long, or did when its
-                turn comes, is refused as busy.
+            run: the requests.
+            read_at_s: Trio time at which they were read; requests that will wait too long, or did
+                when their turn comes, are refused as busy.
         """
         queue = self._queues.get(key)
         known = queue is not None
@@ -197,21 +197,21 @@ class Sequencer:
         self._ring()
 
     def has_room(self, key: int) -> bool:
-        """True if a connection should be read on."""
+        """True if a connection should be read further."""
         queue = self._queues.get(key)
         return queue is None or self._through_s(queue) < READ_SHARE * self._patience.orders_s
 
     async def wait_room(self, key: int) -> None:
-        """Wait until a connection should be read on; one task per connection."""
+        """Wait until a connection should be read further; one task per connection."""
         while not self.has_room(key):
             lot = self._held.setdefault(key, trio.lowlevel.ParkingLot())
             await lot.park()
 
     def _work_ahead(self, queue: RunQueue, count: int) -> float:
-        """Estimate how much work is before frames that come now.
+        """Estimate how much work is ahead of frames that come now.
 
-        Connections take turns: of each other one only as much is before them as of their own, and
-        of refusals as much work as of what is executed.
+        Connections take turns: of each other connection, only as much is ahead as this one has
+        waiting, and as much work of refusals as of executed requests.
         """
         mine = (queue.accepted + count) * len(self._queues)
         accepted = EXECUTED_WORK * min(self._backlog.accepted, mine)
@@ -219,7 +219,7 @@ class Sequencer:
         return accepted + refused
 
     def _through_s(self, queue: RunQueue) -> float:
-        """Estimate when what a connection has waiting is through."""
+        """Estimate when everything that a connection has waiting will be done."""
         everybody, backlog = len(self._queues), self._backlog
         accepted = min(backlog.accepted, queue.accepted * everybody)
         refused = min(backlog.refused, queue.refused * everybody)
@@ -227,7 +227,7 @@ class Sequencer:
         return work / EXECUTED_WORK * self._cost.frame_s(trio.current_time())
 
     async def serve(self) -> None:
-        """Hand over batches until cancelled."""
+        """Hand over batches until canceled."""
         async for _ in self._bell_out:
             while self._queues:
                 if not self._slots.take():
@@ -236,7 +236,7 @@ class Sequencer:
                 self._inbox.put(self._batch())
                 self._saturated = False
                 self._handed_over.unpark_all()
-                # Readers that wait for the loop add to the next batch.
+                # Readers that wait for the loop can add to the next batch.
                 await trio.lowlevel.checkpoint()
 
     def _ring(self) -> None:
@@ -244,7 +244,7 @@ class Sequencer:
             self._bell_in.send_nowait(None)
 
     async def wait_accepted_handed_over(self) -> None:
-        """Wait until no run waits that may still be executed."""
+        """Wait until no waiting run may still be executed."""
         while self._backlog.accepted:
             await self._handed_over.park()
 
@@ -254,7 +254,7 @@ class Sequencer:
             await self._handed_over.park()
 
     def _batch(self) -> Batch:
-        """Take turns until the batch is full or nothing waits."""
+        """Return a batch: take turns until it is full or nothing waits."""
         filling = _Filling(self._bounds, trio.current_time(), self.stalled())
         turn = self._bounds.frames_per_turn
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, parts_kept=2)
@@ -273,7 +273,7 @@ class Sequencer:
     ) -> None:
         """Take turns of at most `frames_max` frames.
 
-        One in `parts_kept` parts of the batch's room is left, of work and of bytes alike.
+        One in `parts_kept` parts of the batch's room is left, for work and bytes alike.
         """
         room_kept = filling.room // parts_kept if parts_kept else 0
         bytes_kept = filling.bytes_left // parts_kept if parts_kept else 0
@@ -284,7 +284,7 @@ class Sequencer:
             turn_left = frames_max
             while runs:
                 run = runs[0]
-                # The first run of a batch always goes: no chunk is larger than a batch may be.
+                # The first run of a batch always fits: no chunk is larger than a batch may be.
                 if filling.runs and not (
                     len(run.chunk.table) <= turn_left
                     and bool(run.admit) == refused
@@ -301,7 +301,7 @@ class Sequencer:
             elif filling.has_room_for(runs[0]):
                 self._line_up(key, queue)
             else:
-                turns.appendleft(key)  # the batch is full: it goes on with this one
+                turns.appendleft(key)  # the batch is full: the next one starts here
                 return
 
     def _line_up(self, key: int, queue: RunQueue) -> None:
@@ -320,7 +320,7 @@ class Sequencer:
             filling.add(piece)
 
     def _admit(self, run: Run, waits_s: float, stalled: bool) -> list[Run]:
-        """Mark what of a run waits too long, or would be answered too late."""
+        """Mark the requests of a run that waited too long, or would be answered too late."""
         if run.admit or run.connection == SYSTEM_CONNECTION:
             return [run]
         refused = self._patience.refused(waits_s)

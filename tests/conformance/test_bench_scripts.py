@@ -1,4 +1,4 @@
-"""The benchmark scripts still work: quick runs of the real thing, not figures."""
+"""The benchmark scripts work: quick runs of the real scripts, without figures."""
 
 from __future__ import annotations
 

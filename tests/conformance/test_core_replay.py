@@ -1,7 +1,7 @@
 """Recorded order flow on the bare core and on the naive book, judged by the same expectations.
 
-What `hpe replay` proves of the service, this proves of the core alone, and besides: the private
-stream tells the auction as list_fills does, and the log of the whole run replays to the same.
+This proves of the core alone what `hpe replay` proves of the service. In addition, the private
+stream reports the auction as list_fills does, and the log of the whole run replays to the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The MB workload through the core: known answers, and engines that must be caught."""
+"""The MB workload through the core: known answers, and faulty cores that must be detected."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Other engines' published cases against the core: every one passes, or says why it cannot.
+"""Other engines' published cases against the core: each one passes, or says why it cannot.
 
-A case is the `same` as its authors published, or it differs by one named convention and is held
-against what must come out here instead (tests/support/oracles_*.py). How many of each there are
-is printed and asserted, so nothing drifts silently and nothing is left out.
+A case is the `same` as its authors published, or it differs by one named convention and is
+compared with what must come out here instead (tests/support/oracles_*.py). The number of each kind
+is printed and asserted, so that nothing changes silently and no case is left out.
 """
 
 from __future__ import annotations

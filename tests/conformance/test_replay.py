@@ -1,4 +1,4 @@
-"""`hpe replay` over TCP against the real service: recorded flow, and flow that must be caught."""
+"""`hpe replay` over TCP against the real service: recorded flow, and flow that must be refused."""
 
 from __future__ import annotations
 

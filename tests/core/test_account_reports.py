@@ -1,4 +1,4 @@
-"""Balance reports: at the end of a batch each account that it changed, once, as it is then."""
+"""Balance reports: at the end of a batch, one for each account that it changed."""
 
 from zlib import crc32
 

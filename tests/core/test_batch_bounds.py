@@ -1,4 +1,4 @@
-"""What bounds a batch: expiry, walks and queries in parts; and a start in the middle of a part."""
+"""Bounds of a batch: expiry, searches and queries in parts, and a restart between two parts."""
 
 import queue
 import sys

@@ -1,4 +1,4 @@
-"""What one command leaves over goes on in `continue`: nothing is lost, done twice, or overtaken."""
+"""Unfinished work continues in `continue`: nothing is lost, done twice, or overtaken."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""An uncross of more fills than one command may have: its parts, over commands and batches."""
+"""An uncross with more fills than one command may have: its parts, over commands and batches."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""One key's crowd, due or set off at one instant, holds up nobody else's market, nor his cancels.
+"""A crowd of one key, due or set off at one instant, delays no other market and no cancel.
 
-The crowds are small here, the bounds the real ones: what is asserted are counts of batches and of
-effort, which do not grow with a crowd. A canary trades on another instrument all the while.
+The crowds are small here, the bounds are the real ones: the tests count batches and effort, which
+do not grow with a crowd. A canary trades on another instrument all the time.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Dead orders: past their time, not ended yet. They count for nothing; a match ends them."""
+"""Dead orders: past their time but not ended yet. They count for nothing; a match ends them."""
 
 import pytest
 

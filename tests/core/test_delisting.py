@@ -1,4 +1,4 @@
-"""Delisting: what nothing uses goes, with its symbol, its id for ever, and the places it took."""
+"""Delisting: what nothing uses is removed, with its symbol, its id forever, and its places."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Cancel on disconnect of many orders: in parts, between which everybody else goes on."""
+"""Cancel on disconnect of many orders: in parts, between which all others make progress."""
 
 import pytest
 

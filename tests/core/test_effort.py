@@ -1,4 +1,4 @@
-"""Effort does not depend on the path taken: an order costs what it does to others."""
+"""Effort does not depend on the code path: an order costs what it does to others."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Hostile frames among good ones: errors and their fields are those of a second opinion."""
+"""Hostile frames among good ones: errors and their fields match a second opinion."""
 
 import pytest
 

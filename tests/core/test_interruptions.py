@@ -1,4 +1,4 @@
-"""Interruptions that end by themselves: when the core says so, over dumps and under `configure`."""
+"""Interruptions that end by themselves: when they do, after dumps and under `configure`."""
 
 import pytest
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""Deep calls: when the indicative price is late, how that is made up for, what asking costs."""
+"""Deep calls: when the indicative price is late, how it is made up for, what queries cost."""
 
 import pytest
 

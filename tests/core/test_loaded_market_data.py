@@ -1,4 +1,4 @@
-"""What market data costs and shows after a dump was loaded is what it would have been."""
+"""Market data costs and shows the same after a dump was loaded as it would have without."""
 
 import pytest
 

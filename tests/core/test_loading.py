@@ -1,4 +1,4 @@
-"""What a core loads of a dumped state, and what it refuses: any fault leaves it as new."""
+"""What a core loads from a dump, and what it refuses: after any fault it is new again."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Market data: what each channel says of a book, when it says nothing, and that nothing is missing.
+"""Market data: what each channel reports about a book, when it reports nothing, and completeness.
 
 Books here are followed by subscribers that know only what they were sent (naive_followers.py); the
 model plays do the same at random. Numbers that matter are written out.

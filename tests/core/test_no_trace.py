@@ -1,4 +1,4 @@
-"""Rejects and queries leave nothing behind, whoever they name; and equal states answer equally."""
+"""Rejects and queries leave no trace, whatever they name; equal states answer equally."""
 
 import tracemalloc
 

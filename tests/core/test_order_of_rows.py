@@ -1,4 +1,4 @@
-"""The rows of an output are sorted by what is written in the contract, not by what came first."""
+"""The rows of an output are sorted as the contract says, not by order of arrival."""
 
 from __future__ import annotations
 

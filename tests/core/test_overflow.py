@@ -1,6 +1,6 @@
 """Money at the bounds of 64 bits: the bound itself is accepted, one more is rejected by name.
 
-A rejected command changes nothing that anybody sees: accounts, books, open orders.
+A rejected command changes nothing visible: accounts, books, open orders.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""What a page of a list costs: what it shows, wherever it begins; in steps and by effort."""
+"""The cost of a page of a list depends on what it shows, not on where it begins."""
 
 import pytest
 

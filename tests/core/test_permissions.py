@@ -1,4 +1,4 @@
-"""Who may do what: every cell of the table, for oneself, for friends, for strangers."""
+"""Who may do what: every cell of the table, for own, granted and other users."""
 
 import pytest
 

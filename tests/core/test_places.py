@@ -1,4 +1,4 @@
-"""Places: bounds in all, per user and per key, the operators' eighth, and when a place is free."""
+"""Places: bounds in total, per user and per key, the operators' eighth, when a place is free."""
 
 import pytest
 

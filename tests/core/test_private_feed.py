@@ -1,4 +1,4 @@
-"""Private reports: what a user is told of orders, holds and accounts, in which order, how often."""
+"""Private reports: what a user is told about orders, holds and accounts, in order, how often."""
 
 import pytest
 

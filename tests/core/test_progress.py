@@ -1,4 +1,4 @@
-"""How far a core says that its clients are, and which of their commands changed nothing."""
+"""What a core says about its clients' progress, and which commands changed nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries through frames: pages, filters, whose it is, what of ended orders is kept."""
+"""Queries through frames: pages, filters, ownership, which ended orders are kept."""
 
 import pytest
 

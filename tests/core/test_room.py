@@ -1,4 +1,4 @@
-"""Room for sessions: what each takes, who may have how much, and who gives way to whom."""
+"""Room for sessions: what each takes, how much is allowed, and which session gives way."""
 
 import sys
 from itertools import count

@@ -1,4 +1,4 @@
-"""Which scales may be listed: those whose prices and quantities a person can be shown."""
+"""Which scales may be listed: those with finite decimal prices and quantities."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How sessions end, and that no order stays alive that its session promised to cancel."""
+"""How sessions end; no order stays alive that its session promised to cancel."""
 
 import pytest
 

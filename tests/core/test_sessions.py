@@ -1,4 +1,4 @@
-"""Sessions: windows, repeats, takeover, expiry. Exactly once, seen from the client."""
+"""Sessions: windows, repeats, takeover, expiry. Exactly once, as the client sees it."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Calls too deep to be looked through for one query: who asks is refused, who follows waits."""
+"""Calls too deep for one query to search: queries are refused, subscribers wait."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A replace that leaves an order as it was says so, and nothing else does."""
+"""A replace that leaves an order unchanged says so, and no other response does."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The golden vectors of tests/vectors: every core gives these bytes, whatever way it came there."""
+"""The golden vectors of tests/vectors: every core gives these bytes, in every way of running."""
 
 import msgpack
 import pytest

@@ -1,4 +1,4 @@
-"""Where simulated disks keep their files."""
+"""A place for the files of simulated disks."""
 
 import shutil
 import tempfile

@@ -1,7 +1,7 @@
-"""A crowd that is due or set off at one instant, and a canary on another market: its p99.
+"""A crowd that is due or set off at one instant, and the p99 of a canary on another market.
 
-With small crowds the bounds are counted in tests/core/test_crowds.py; here the crowds are as
-large as the service takes, and what is measured is what another client notices.
+tests/core/test_crowds.py counts the bounds with small crowds; here the crowds are as large as the
+service accepts, and the test measures what another client notices.
 """
 
 from __future__ import annotations

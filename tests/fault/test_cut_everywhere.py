@@ -1,9 +1,9 @@
-"""The connection is cut at every byte of a conversation, in both directions: nothing shows.
+"""The connection is cut at every byte of a conversation, in both directions, without effect.
 
 A client holds the same conversation with one service again and again, each time as another user
-and with its connection cut one byte further on: in the middle of logon, of a command, of an answer,
-of its private stream. However it is cut, every command is executed once, answered as if nothing
-had happened, and told in the private stream once.
+and with its connection cut one byte later: in the middle of logon, of a command, of an answer,
+of its private stream. Wherever it is cut, every command is executed once, answered as if nothing
+had happened, and reported in the private stream once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is done to a log while no service runs: refused, or nothing that was answered is missing.
+"""Changes to a log while no service runs: refused, or nothing that was answered is missing.
 
-A log is lived and stopped cleanly in every mode. Then its end is damaged, deleted, replaced by an
-older copy, cut: all of that is refused. The same after a kill that came behind a mark, and at every
+A log is used and closed cleanly in every mode. Then its end is damaged, deleted, replaced by an
+older copy, or cut: all of that is refused. The same after a kill just after a mark, and at every
 step of an interrupted start.
 """
 

@@ -1,9 +1,9 @@
-"""No neighbor hurts a client: hostile ones do their worst, a canary trades all the while.
+"""No neighbor hurts a client: hostile ones do their worst while a canary trades.
 
 Every test runs a service in a process of its own and one kind of attack on it. The verdict is the
 canary's (tests/support/canary.py): every reply within a second, none missing, none twice. Then the
-statistics have to tell what happened, and descriptors, threads and memory come back. What is late
-is tried again: the machine pauses now and then, an attack that works works each time.
+statistics must show what happened, and descriptors, threads and memory must be released. A late
+result is tried again: the machine pauses now and then, but an attack that works does so each time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an idle session costs: logged on, with heartbeats both ways, and nothing else to do."""
+"""The cost of an idle session: logged on, with heartbeats both ways, and nothing else to do."""
 
 from __future__ import annotations
 

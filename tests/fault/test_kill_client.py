@@ -1,8 +1,8 @@
-"""kill -9 at random moments under the real client library: it reconnects and nobody notices more.
+"""kill -9 at random moments under the real client library: it reconnects, and no caller notices.
 
 Several tasks trade through one client each as if nothing could happen; a second client follows
-what happens to them. At the end every command was executed once, was answered with what the
-private stream tells, and the stream has neither a hole nor a repetition.
+their private stream. At the end, every command was executed once and answered with what the
+private stream reports, and the stream has neither a gap nor a repetition.
 """
 
 from __future__ import annotations

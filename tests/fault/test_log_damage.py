@@ -1,7 +1,7 @@
-"""Every single bit and every length of a small log: a prefix that keeps what was durable, or no.
+"""Every single bit and every length of a small log: a prefix with all that was durable, or refused.
 
-The log has three frames in two segments. What is read must be a prefix of what was written, never
-anything else; and where one bit differs in what was synced, it must be refused.
+The log has three frames in two segments. What is read must be a prefix of what was written; if one
+bit of synced data differs, the log must be refused.
 """
 
 import pytest

@@ -1,7 +1,7 @@
-"""Every file operation of a log's life fails in turn: no loss of what was published, no lies.
+"""Every file operation of a log's life fails in turn: nothing that was published is lost.
 
 The life: recovery of a log with several segments, the log thread over more batches with rotations,
-stop. After the fault the real files are recovered, twice.
+stop. After the fault, the real files are recovered, twice.
 """
 
 import pytest

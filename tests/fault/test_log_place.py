@@ -1,7 +1,7 @@
 """Directory, lock and segments are removed, moved and replaced under a loaded service.
 
 Either the service ends with 74 and answers nothing that was sent after the change, or the change
-does no harm and it goes on. Never do two services write one log, and never is an answer lost that
+does no harm and the service continues. Two services never write one log, and no answer is lost that
 the files still hold.
 """
 

@@ -1,7 +1,7 @@
-"""The power goes at every file operation of a log's life; the disk keeps any part of the rest.
+"""The power is cut at every file operation of a log's life; the disk keeps any part of the rest.
 
 Under `batch` everything published must come back. Under the relaxed policies everything published
-as durable must, and the log is never refused: what a power cut leaves is a torn tail, not damage.
+as durable must, and the log is never refused: a power cut leaves a torn tail, not damage.
 """
 
 from random import Random

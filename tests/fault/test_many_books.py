@@ -1,9 +1,9 @@
-"""A hundred maintained books are the engine's, at every durable sequence that they show.
+"""A hundred maintained books equal the engine's, at every durable sequence that they show.
 
 Subscribers keep books of levels and of single orders: promptly, slowly, cut off again and again,
-to a few levels or to all, most over bare sockets and some through the client library; meanwhile
-the book changes in small steps and in waves, and the service is killed once and started again.
-Every state that any of them took for the book is held against what a replay of the log gives.
+of a few levels or of all, most over bare sockets and some through the client library. Meanwhile
+the book changes in small steps and in waves, and the service is killed once and restarted.
+Every state that any of them took for the book is compared with a replay of the log.
 """
 
 from __future__ import annotations

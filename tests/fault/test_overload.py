@@ -1,8 +1,8 @@
-"""A service that is asked for three times what it can do: refuses at once, loses nothing, recovers.
+"""A service that is asked for three times what it can do refuses at once, loses nothing, recovers.
 
 A flood of orders (tests/support/flood.py) first shows what the service can do, then asks for far
-more. Meanwhile somebody else cancels his orders, one at a time on each of several connections. How
-long a refusal takes is a figure of a quiet machine, and measured before a release.
+more. Meanwhile another client cancels its orders, one at a time on each of several connections. How
+long a refusal takes is a figure for a quiet machine, measured before a release.
 """
 
 from __future__ import annotations

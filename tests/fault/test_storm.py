@@ -1,9 +1,9 @@
 """The price of hostile neighbors, measured: what they add to a well-behaved client's p99.
 
-Windows of quiet and of storm (tests/support/storm.py) alternate on one service. What counts is
-(p99 of the canary's reply - p99 of fdatasync in the same window), as a disk that others of this
-machine use is nobody's fault here; its median over the hostile windows may be three times that of
-the quiet ones.
+Windows of quiet and of storm (tests/support/storm.py) alternate on one service. The figure is
+(p99 of the canary's reply - p99 of fdatasync in the same window), because a disk that others on
+this machine use is not the service's fault; its median over the hostile windows may be three times
+that over the quiet ones.
 """
 
 from __future__ import annotations

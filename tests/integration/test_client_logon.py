@@ -1,4 +1,4 @@
-"""The client library where keys are asked for: logon, roles, TLS, revocation, the environment."""
+"""The client library where keys are required: logon, roles, TLS, revocation, the environment."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

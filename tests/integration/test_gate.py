@@ -1,4 +1,4 @@
-"""Who comes in: TLS and its reload, limits per source and per user, heartbeats."""
+"""Admission: TLS and its reload, limits per source and per user, heartbeats."""
 
 from __future__ import annotations
 

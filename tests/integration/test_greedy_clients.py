@@ -1,4 +1,4 @@
-"""Clients that ask for much and read little, or late: others are served, nothing stays for ever."""
+"""Clients that ask for much and read little or late: others are served, nothing stays forever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine does to the process that it runs in: nothing, unless it is asked to."""
+"""An engine changes nothing about its host process, unless it is asked to."""
 
 from __future__ import annotations
 

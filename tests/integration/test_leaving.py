@@ -1,4 +1,4 @@
-"""What a client leaves behind: nothing when all was answered, else a session that goes on."""
+"""What a client leaves behind: nothing if all was answered, otherwise a session to resume."""
 
 import logging
 from contextlib import suppress
@@ -123,7 +123,7 @@ async def timed_out(client: Client, files: GatedFiles) -> ReplyTimeout:
         await client.deposit("USD", 5)
     with pytest.raises(QueryTimeout, match="can be sent again") as query:
         await client.get_balance("USD")
-    with pytest.raises(ValueError, match="the time-out of a query, which has none"):
+    with pytest.raises(ValueError, match="the timeout of a query, which has none"):
         await client.outcome(query.value)
     with pytest.raises(ValueError, match="found an error of session 99999"):
         await client.outcome(ReplyTimeout(99_999, 1))

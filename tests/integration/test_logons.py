@@ -1,4 +1,4 @@
-"""Who comes in with a key and who does not, and what the log says of it."""
+"""Which clients can log on with a key, and what the log says about it."""
 
 from __future__ import annotations
 

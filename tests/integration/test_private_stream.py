@@ -1,4 +1,4 @@
-"""The client's private stream against a real service: everything once, whatever happens."""
+"""The client's private stream against a real service: every report once, whatever happens."""
 
 import itertools
 from collections.abc import Iterator

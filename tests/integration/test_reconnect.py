@@ -1,4 +1,4 @@
-"""A client whose connections come and go: what it repeats, what it waits for, when it ends."""
+"""A client that loses connections: what it repeats, what it waits for, when it ends."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -215,7 +215,7 @@ async def test_a_session_that_was_used_meanwhile_is_not_gone_on_with(tmp_path: P
             await other.deposit("USD", 1)
             await other.deposit("USD", 1)
         proxy.budget = (None, None)
-        with pytest.raises(ConnectionLost, match="somebody else used"):
+        with pytest.raises(ConnectionLost, match="another client used"):
             await client.ping()
         assert isinstance(client.failure, SessionTaken)
 

@@ -1,4 +1,4 @@
-"""`hpe serve` and strangers: what it says of open doors, SIGHUP, and that no secret gets out."""
+"""`hpe serve`: warnings about open access, SIGHUP, and that no secret is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions against the real service: revoked keys, logouts, connections that are cut, and room."""
+"""Sessions against the real service: revoked keys, logouts, cut connections, and room."""
 
 from __future__ import annotations
 

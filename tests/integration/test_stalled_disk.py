@@ -1,4 +1,4 @@
-"""A disk that does not answer a sync: what clients hear meanwhile, and how much memory it takes."""
+"""A disk that does not finish a sync: what clients receive meanwhile, and the memory it takes."""
 
 from __future__ import annotations
 

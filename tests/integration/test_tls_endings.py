@@ -1,7 +1,7 @@
-"""However a TLS connection ends, nothing of it stays, without any help of the collector.
+"""However a TLS connection ends, it leaves nothing behind, without help from the collector.
 
-The collector never looks at what lived for a while in a service (collector.py), so a cycle that
-a connection leaves is lost memory: 2.4 GB after 100,000 reconnects.
+The collector never looks at objects that have lived for a while in a service (collector.py), so a
+cycle that a connection leaves is lost memory: 2.4 GB after 100,000 reconnects.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connections that wait for their turn to end: what is theirs is done, and said, all the same."""
+"""Connections that wait for their turn to end: their requests are still executed and answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client library shows is in Decimals with the instrument's symbol; `raw` has integers."""
+"""The client library returns Decimals with the instrument's symbol; `raw` has the integers."""
 
 from dataclasses import fields, is_dataclass
 from decimal import Decimal

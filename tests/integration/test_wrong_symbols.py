@@ -1,4 +1,4 @@
-"""An order named with another instrument's symbol is left alone: its scale is not that one's."""
+"""An order named with another instrument's symbol is left alone, because the scales differ."""
 
 from decimal import Decimal
 from pathlib import Path

@@ -1,7 +1,7 @@
 """How sessions come and go in a play: connections, logouts, revoked keys, and time that passes.
 
-Pure functions of a random source; they make steps about whoever a play says. Relies on seats.py to
-fill in ids and what a key grants.
+Pure functions of a random source; they make steps about the clients that a play names. Relies on
+seats.py to fill in ids and what a key grants.
 """
 
 from __future__ import annotations

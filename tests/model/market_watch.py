@@ -1,4 +1,4 @@
-"""Subscribers in a play: they come, ask again and go; what they know must be what is there.
+"""Subscribers in a play: they come, ask again and leave; what they know must be right.
 
 Owns the subscriptions of one connection of a play's venue, and so which market data the core is
 asked for. A Play drives it; one thread. Relies on naive_followers.py for what a subscriber may

@@ -1,6 +1,6 @@
-"""The clients of a play: a session each, what it may do, and what its connection is to receive.
+"""The clients of a play: a session each, what it may do, and what its connection should receive.
 
-Owns the connections of one play's venue and the naive sessions beside them; gives each step as a
+Owns the connections of one play's venue and the naive sessions beside them; turns each step into a
 run of frames and says what should come back. A Play drives it; one thread. Relies on
 naive_exchange.py, naive_session.py and naive_permissions.py for what should happen.
 """

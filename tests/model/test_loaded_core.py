@@ -1,7 +1,7 @@
-"""A core that loaded a dump goes on like the one that was dumped, whatever comes and when.
+"""A core that loaded a dump continues exactly like the one that was dumped.
 
-Beside each core that plays against the naive exchange runs another one, made anew from its dump
-every now and then, and one that replays the log: all outputs are the same to the byte.
+Beside each core that plays against the naive exchange runs another one, made from its dump every
+now and then, and one that replays the log: all outputs are the same to the byte.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""A seeded play notices a core that is wrong, and tells it in few steps."""
+"""A seeded play detects a faulty core, and reports it in few steps."""
 
 from functools import partial
 

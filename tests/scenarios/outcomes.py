@@ -1,6 +1,6 @@
-"""Writes responses, reports and rows as the right side of a table's lines.
+"""Write responses, reports and rows as the right-hand side of a table's lines.
 
-Pure functions of a message and the labels of orders; the language is described in table.py.
+Pure functions of a message and the labels of orders; table.py describes the language.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reads the words of a line about an order into the fields of its message.
+"""Read the words of a line about an order into the fields of its message.
 
-Pure functions; the language is described in table.py.
+Pure functions; table.py describes the language.
 """
 
 from __future__ import annotations

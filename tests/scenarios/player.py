@@ -1,8 +1,8 @@
-"""Carries out the lines of a table on a venue with one market; users and orders by name.
+"""Execute the lines of a table on a venue with one market; users and orders have names.
 
-One Player per table. What a line means is described in table.py, how its outcome is written in
-outcomes.py. Every order report that a command of a user caused must also have come on his
-connection, before the response; and what a response says of its order the user's stream must say.
+One Player per table. table.py describes what a line means, outcomes.py writes its outcome. Every
+order report that a user's command caused must also have come on the user's connection, before the
+response; and what a response says about its order, the user's stream must say, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fees: who pays what to the atom, what is reserved for it, and what the house gets."""
+"""Fees: what each side pays to the atom, what is reserved for it, and what the house gets."""
 
 import pytest
 

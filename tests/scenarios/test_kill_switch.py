@@ -1,4 +1,4 @@
-"""The kill switch: a user whose new orders are refused."""
+"""The kill switch: a blocked user's new orders are refused."""
 
 from tests.scenarios.table import agrees
 

@@ -1,4 +1,4 @@
-"""Orders that want to be makers: they rest or they are rejected."""
+"""Post-only orders: they rest or they are rejected."""
 
 from tests.scenarios.table import agrees
 

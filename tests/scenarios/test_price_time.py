@@ -1,4 +1,4 @@
-"""Who trades with whom, at what price, and what stays: price-time priority."""
+"""Price-time priority: which orders trade, at what price, and what rests."""
 
 from tests.scenarios.table import agrees
 

@@ -1,4 +1,4 @@
-"""The rooms of the house: what stands on what, beyond the import contracts of pyproject.toml."""
+"""The rooms of the project: which may import which, beyond the contracts in pyproject.toml."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The naive book of the tests: it is the second opinion, so it is looked at by itself."""
+"""The naive book of the tests is the second opinion, so it has tests of its own."""
 
 from __future__ import annotations
 

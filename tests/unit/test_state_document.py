@@ -1,4 +1,4 @@
-"""docs/state-format.md against hpe/core/state/rows.py: neither may say what the other does not."""
+"""docs/state-format.md against hpe/core/state/rows.py: neither may say more than the other."""
 
 import json
 import re

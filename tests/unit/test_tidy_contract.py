@@ -1,4 +1,4 @@
-"""Nobody reaches through the contract into a core's inside, over the whole tree."""
+"""No code reaches through the contract into a core's inside, over the whole tree."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The fixed histories of the golden vectors: each a few commands that reach one part of the rules.
 
-Together their dumps have every kind of row. What cannot be reached with few commands, because it
-takes more of them than one turn does, begins with a state that was written down row by row.
+Together their dumps have every kind of row. States that few commands cannot reach, because they
+take more of them than one turn does, are written down row by row at the beginning.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Writes the golden vectors beside this file, from fixed histories.
+"""Write the golden vectors beside this file, from fixed histories.
 
     python -m tests.vectors.make
 
-Run it when `CORE_VERSION` rose, and read the difference: it is what every other core has to follow.
+Run it after `CORE_VERSION` was raised, and read the difference: every other core has to follow it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What an order must fulfil before it is accepted, beyond what the hottest path tests in line.
+"""The tests that an order must pass before it is accepted, apart from those on the hottest path.
 
-Part of the deterministic core; pure functions of a command and the state that it meets. The order
-of the tests is protocol.md's; entry.py and replacing.py keep to it.
+Part of the deterministic core; pure functions of a command and the current state. entry.py and
+replacing.py apply the tests in protocol.md's order.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def _market_contradicts(command: SubmitOrder, terms: OrderTerms) -> bool:
 
 
 def barred(book: OrderBook, mine: UserOrders, in_call: bool) -> RejectReason:
-    """Return the reason if the kill switch or the instrument's status refuses an order.
+    """Return the reject reason if the kill switch or the instrument's status refuses an order.
 
-    `in_call`: the order is of a kind that a call accepts.
+    `in_call`: True for kinds of orders that a call accepts.
     """
     if mine.blocked:
         return RejectReason.USER_BLOCKED
@@ -89,7 +89,7 @@ def barred(book: OrderBook, mine: UserOrders, in_call: bool) -> RejectReason:
 
 
 def admitted_to_call(command: SubmitOrder) -> bool:
-    """True if a call accepts an order like this one: what can be collected."""
+    """True if a call accepts an order like this one."""
     terms = command.terms or _NO_TERMS
     kind = kind_of(command.order_type, command.time_in_force, terms.budget)
     collected = not _post_only(command) and not terms.minimum_quantity
@@ -97,7 +97,7 @@ def admitted_to_call(command: SubmitOrder) -> bool:
 
 
 def check_price(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
-    """Test limit and trigger against the instrument's price bounds."""
+    """Return the reject reason if limit or trigger is outside the instrument's price bounds."""
     instrument, terms = book.instrument, order.terms
     prices = [order.price] if order.price else []
     if terms is not None and (terms.stop_price or (terms.trail and book.last_price)):
@@ -108,7 +108,7 @@ def check_price(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
 
 
 def check_band(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
-    """Test a limit order's price against the band; stops meet it when they fire."""
+    """Return the reject reason of a limit outside the band; stops are tested when they fire."""
     limited = order.kind.needs_price and not order.kind.waits
     if limited and beyond_band(book, order.side, order.price):
         return RejectReason.PRICE_OUT_OF_BAND
@@ -116,7 +116,7 @@ def check_band(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
 
 
 def check_quantity(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
-    """Test the quantity; an order with a budget has none."""
+    """Return the reject reason of a quantity; an order with a budget has none."""
     instrument = book.instrument
     if order.terms is not None and order.terms.budget:
         return RejectReason.NONE
@@ -126,7 +126,7 @@ def check_quantity(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
 
 
 def check_notional(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
-    """Test a limit's notional with its worst fee, or a budget."""
+    """Return the reject reason of a limit's notional with its worst fee, or of a budget."""
     instrument, admitted = book.instrument, True
     if order.price:
         admitted = admits_notional(book, order.rates, order.price, order.leaves)
@@ -136,7 +136,7 @@ def check_notional(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
 
 
 def check_expiry(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
-    """Test that an order expires later than now, if it does."""
+    """Return the reject reason of an order that would already be expired."""
     if order.terms is not None and 0 < order.terms.expires_ns <= time_ns:
         return RejectReason.EXPIRY_PASSED
     return RejectReason.NONE
@@ -149,7 +149,7 @@ ORDER_CHECKS: Final = (check_price, check_band, check_quantity, check_notional, 
 def beyond_band(book: OrderBook, side: Side, price: int) -> bool:
     """True if a limit is refused because it would trade beyond the band.
 
-    With volatility interruption nothing is refused: the match finds out.
+    With volatility interruption nothing is refused here: matching decides.
     """
     instrument = book.instrument
     if (
@@ -163,7 +163,7 @@ def beyond_band(book: OrderBook, side: Side, price: int) -> bool:
 
 
 def admits_notional(book: OrderBook, rates: FeeRates, price: int, leaves: int) -> bool:
-    """True if a new limit order is within the notional bounds, its worst fee added."""
+    """True if a new limit order is within the notional bounds, including its worst fee."""
     instrument = book.instrument
     notional = checked_notional(price, leaves, instrument.quote_atoms_per_tick)
     if notional is None or not instrument.notional_min <= notional <= instrument.notional_max:

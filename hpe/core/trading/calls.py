@@ -1,7 +1,7 @@
-"""Call auctions: how a call begins, is uncrossed, in parts where it has many fills, and ends.
+"""Call auctions: how a call begins, is uncrossed (in parts if it has many fills), and ends.
 
-Part of the deterministic core. The price is auction.py's; here is what happens at it, to orders and
-to the market's status. A call that an interruption began may end by itself, by a timer.
+Part of the deterministic core. auction.py computes the price; this module applies it to orders
+and to the market's status. A call that an interruption began may end by itself, by a timer.
 Source: protocol.md, "Call auctions".
 """
 
@@ -28,7 +28,7 @@ _TRADING: Final = InstrumentStatus.TRADING
 
 
 class CallMarket(Protocol):
-    """What a call needs of its market: market.py, which is built on the calls."""
+    """What a call needs of its market; market.py, which implements it, is built on the calls."""
 
     limits: Limits
     orders: OrderIndex
@@ -48,7 +48,7 @@ class CallMarket(Protocol):
         """Run the turns of an instrument's stops."""
 
     def unlink(self, book: OrderBook, order: Order, request_id: int) -> None:
-        """Dissolve an OCO pair, if the order is of one."""
+        """Dissolve an OCO pair, if the order belongs to one."""
 
 
 class Calls:
@@ -60,7 +60,7 @@ class Calls:
         self._effort = market.effort
 
     def interrupt(self, context: Context, book: OrderBook) -> None:
-        """Begin a call that ends by itself, if its instrument has a time for that."""
+        """Begin a call; set a timer to end it if its instrument has a time for that."""
         book.set_status(InstrumentStatus.CALL_AUCTION)
         if book.instrument.interruption_ms:
             due_ns = context.time_ns + book.instrument.interruption_ms * NS_PER_MS
@@ -72,7 +72,7 @@ class Calls:
         self._timers.add(*_interruption(book))
 
     def keep_call(self, book: OrderBook) -> None:
-        """Take off the time of a call, if it has one: an operator ends it."""
+        """Remove the timer of a call, if it has one: an operator must end it."""
         if book.interruption_due_ns:
             self._timers.remove(*_interruption(book))
             book.interruption_due_ns = 0
@@ -81,7 +81,7 @@ class Calls:
             self._market.turns.review(book)
 
     def end_interruption(self, book: OrderBook) -> None:
-        """Note that a call's time has come: it is uncrossed when it has its turn."""
+        """Note that a call's time has come: it is uncrossed when its turn comes."""
         self.keep_call(book)
         self._market.turns.of(book).interrupted = True
         self._market.turns.review(book)
@@ -89,7 +89,7 @@ class Calls:
     def set_status(self, context: Context, book: OrderBook, status: InstrumentStatus) -> None:
         """Set an instrument's status; stops that were reached meanwhile fire.
 
-        Those that fired before and had to wait go on, ahead of these.
+        Stops that fired earlier and had to wait go first.
         """
         work = book.work
         waited = work is not None and not work.is_empty and not work.goes_on(book.status)
@@ -116,7 +116,7 @@ class Calls:
     def _uncross(
         self, context: Context, book: OrderBook, state: UncrossInProgress, fills_max: int
     ) -> None:
-        """Do a part of an uncross; behind the last one the market goes on."""
+        """Do a part of an uncross; after the last part, the market continues."""
         work = self._market.turns.of(book)
         fills = fill_auction(book, state.price, state.volume_left, fills_max)
         if fills:
@@ -133,7 +133,7 @@ class Calls:
         self.set_status(context, book, state.next_status)
 
     def keep_uncrossing(self, book: OrderBook, state: UncrossInProgress) -> None:
-        """Leave the rest of an uncross for later; what it counts on lives until it is finished."""
+        """Leave the rest of an uncross for later; the orders that it counts on stay alive."""
         work = self._market.turns.of(book)
         if work.uncrossing is None:
             self._timers.pass_over(book.instrument.instrument_id)
@@ -145,7 +145,7 @@ class Calls:
         self._uncross(context, book, state, self._market.limits.part_fills)
 
     def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
-        """Settle and number the trades of an uncross, forget the orders that are filled."""
+        """Settle and number the trades of an uncross; forget the filled orders."""
         self._effort.charge(FILL, len(fills))
         instrument, first_id = book.instrument, self._market.last_trade_id + 1
         self._market.events.append(AuctionMatch(instrument.instrument_id, first_id, fills))
@@ -160,6 +160,6 @@ class Calls:
 
 
 def _interruption(book: OrderBook) -> tuple[Due, int]:
-    """Return the timer of an interruption, and the instrument under which it is kept."""
+    """Return the timer of an interruption, and the instrument that it belongs to."""
     instrument_id = book.instrument.instrument_id
     return (book.interruption_due_ns, INTERRUPTION, instrument_id, 0), instrument_id

@@ -1,7 +1,7 @@
 """The catalogue: commands and queries that list assets and instruments.
 
-Part of the deterministic core. Every reject is tested in the order in which protocol.md lists
-it and changes nothing. The registries themselves are instruments.py's.
+Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
+rejected command changes nothing. instruments.py owns the registries themselves.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _Listing = AddAsset | AddInstrument | ResolveInstrument
 
 
 class Catalogue:
-    """Adds to and shows the listings of one exchange."""
+    """Adds to and returns the listings of one exchange."""
 
     def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
@@ -73,7 +73,7 @@ class Catalogue:
         return response(command.request_id, flags, context.sequence, reason, new_id)
 
     def _assets_refusal(self, context: Context, more: int) -> No:
-        """Return whether a user's session may list this many more assets."""
+        """Return why a user's session may not list this many more assets, NONE if it may."""
         listings, limits = self._listings, self._exchange.settings.places
         places = self._exchange.places
         taken = Taken(
@@ -87,7 +87,7 @@ class Catalogue:
         )  # fmt: skip
 
     def _instruments_refusal(self, context: Context) -> No:
-        """Return whether a user's session may list one more instrument."""
+        """Return why a user's session may not list one more instrument, NONE if it may."""
         listings, limits = self._listings, self._exchange.settings.places
         places = self._exchange.places
         of_user = listings.instrument_takers.count_of(context.user)
@@ -133,7 +133,7 @@ class Catalogue:
         return instrument_id
 
     def resolve_instrument(self, context: Context, command: ResolveInstrument) -> AddAssetResponse:
-        """Find a pair by asset symbols; under auto_create make what is missing, scale 1."""
+        """Find a pair by asset symbols; under auto_create, list what is missing with scale 1."""
         base, quote = map(self._listings.asset_named, (command.base, command.quote))
         known = None
         if base is not None and quote is not None:
@@ -151,7 +151,7 @@ class Catalogue:
         return self._answer(context, command, ResolveInstrumentResponse, no, instrument_id)
 
     def _create_pair(self, context: Context, base: str, quote: str) -> tuple[No, int]:
-        """Make a pair and those of its assets that are new; all of it or nothing."""
+        """List a pair and its new assets: all of them or none."""
         listings = self._listings
         new = [symbol for symbol in (base, quote) if listings.asset_named(symbol) is None]
         symbol = f"{base}/{quote}"
@@ -167,20 +167,20 @@ class Catalogue:
         return _NONE, self.list_instrument(context, AddInstrument(1, symbol, ids[0], ids[1]))
 
     def list_assets(self, user: int, query: ListAssets) -> AssetsReply:
-        """Show a page of assets."""
+        """Return a page of assets."""
         rows = [asset.row() for asset in _page(self._listings.assets, query)]
         self._exchange.market.effort.ask(ROW, len(rows))
         return AssetsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_instruments(self, user: int, query: ListInstruments) -> InstrumentsReply:
-        """Show a page of instruments."""
+        """Return a page of instruments."""
         rows = [listed.row() for listed in _page(self._listings.instruments, query)]
         self._exchange.market.effort.ask(ROW, len(rows))
         return InstrumentsReply(query.request_id, 0, self._exchange.sequence, rows)
 
 
 def _page(listed: SortedDict[int, _T], query: ListAssets | ListInstruments) -> Iterator[_T]:
-    """Walk what a listing query asks for, by ascending id."""
+    """Yield what a listing query asks for, by ascending id."""
     ids = islice(listed.irange(query.after, inclusive=(False, True)), query.limit)
     return (listed[number] for number in ids)
 

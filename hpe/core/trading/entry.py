@@ -1,9 +1,9 @@
-"""Order entry: submit and cancel, as functions on books and money.
+"""Order entry: submit and cancel.
 
-Part of the deterministic core. Decides whether a command is accepted, testing its rejects in the
-order in which protocol.md lists them; a reject changes nothing. What an accepted order does is
-market.py's. The two hottest paths, an order that just rests and the cancel of a plain order, are
-flat: a call per test would cost more than the tests.
+Part of the deterministic core. Decides whether a command is accepted, testing rejects in the order
+of protocol.md's lists; a reject changes nothing. market.py executes accepted orders. The two
+hottest paths, an order that just rests and the cancel of a plain order, are inline: a call per test
+would cost more than the tests.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class OrderEntry:
     # --- submit ---------------------------------------------------------------------------------
 
     def submit_order(self, context: Context, command: SubmitOrder) -> OrderResponse:
-        """Accept a new order and carry it out, or let it wait for its trigger.
+        """Accept a new order and execute it, or let it wait for its trigger.
 
-        Here is what most are: a plain limit that is accepted. `_submit` tests all others in order.
+        Most orders are plain limits that are accepted here; `_submit` tests all others in order.
         """
         book, tif, flags = self._books.get(command.instrument), command.time_in_force, command.flags
         if (
@@ -104,12 +104,12 @@ class OrderEntry:
         try:
             mine = self._users[user]
             base, quote = mine.accounts[instrument.base], mine.accounts[instrument.quote]
-        except KeyError:  # a new user, or new to one of the two assets
+        except KeyError:  # a new user, or a user's first order in one of the two assets
             return self._submit(context, command)
         if (
             not instrument.price_min <= price <= instrument.price_max
             or not instrument.quantity_min <= quantity <= instrument.quantity_max
-            or (ticks := price * quantity) > AMOUNT_MAX  # checked_notional() in line
+            or (ticks := price * quantity) > AMOUNT_MAX  # checked_notional(), inline
             or (needed := ticks * instrument.quote_atoms_per_tick) > instrument.notional_max
             or needed < instrument.notional_min
             or (rates.worst and (needed := needed + worst_fee(needed, rates.worst)) > AMOUNT_MAX)
@@ -126,7 +126,7 @@ class OrderEntry:
             ladder, best, shelves = book.asks, book.bids.best, mine.sells
             paying, receiving = base, quote
             crosses = best is not None and best.price >= price
-            needed = quantity * instrument.base_atoms_per_lot  # base_atoms() in line
+            needed = quantity * instrument.base_atoms_per_lot  # base_atoms(), inline
         if needed > paying.available or (crosses and flags):
             return self._submit(context, command)
         order_id = self._exchange.last_order_id = self._exchange.last_order_id + 1
@@ -164,7 +164,7 @@ class OrderEntry:
         book: OrderBook,
         terms: tuple[FeeRates, Account, Account],
     ) -> OrderResponse:
-        """Accept an immediate-or-cancel order that trades nothing; it reserves nothing, either."""
+        """Accept an immediate-or-cancel order that trades nothing, and so reserves nothing."""
         user, quantity = command.user or context.user, command.quantity
         order = Order(
             order_id, user, command.client_order_id, command.instrument, command.side, _LIMIT, _IOC,
@@ -180,7 +180,7 @@ class OrderEntry:
         )  # fmt: skip
 
     def _submit(self, context: Context, command: SubmitOrder) -> OrderResponse:
-        """Test everything in the order of precedence, then carry the order out."""
+        """Run all tests in order of precedence, then execute the order."""
         exchange = self._exchange
         user = command.user or context.user
         exchange.expiry.end_named(context, user, 0, command.client_order_id)
@@ -208,11 +208,11 @@ class OrderEntry:
         return self._carry_out(context, command, book, order)
 
     def mine(self, user: int) -> UserOrders:
-        """Return what a user has, to look at only; nothing for an unknown user."""
+        """Return a user's orders for reading only; empty for an unknown user."""
         return self._users.get(user, STRANGER)
 
     def made(self, context: Context, user: int, command: SubmitOrder, book: OrderBook) -> Order:
-        """Make the order that a command describes; it is not accepted, nor are its accounts."""
+        """Return the order that a command describes, not yet accepted and without new accounts."""
         instrument, side, peek = book.instrument, command.side, self._exchange.balances.peek
         base, quote = peek(user, instrument.base), peek(user, instrument.quote)
         paying, receiving = (quote, base) if side is _BUY else (base, quote)
@@ -239,7 +239,7 @@ class OrderEntry:
     def _take_terms(
         self, context: Context, book: OrderBook, order: Order, wanted: OrderTerms
     ) -> None:
-        """Set what an order asks for beyond price and quantity."""
+        """Set the fields of an order beyond price and quantity."""
         terms = order.terms = Terms(
             wanted.stop_price, wanted.trail, wanted.display_quantity, wanted.minimum_quantity,
             wanted.budget, wanted.expires_ns, context.sequence,
@@ -268,7 +268,7 @@ class OrderEntry:
         )
 
     def _check_room(self, context: Context, legs: list[Order], mine: UserOrders) -> No:
-        """Test that there are places for new orders; what cannot rest needs none."""
+        """Test that there are places for new orders; an order that cannot rest needs none."""
         more = sum(leg.may_rest or leg.is_stop for leg in legs)
         if not more:
             return _NONE
@@ -280,7 +280,7 @@ class OrderEntry:
         )  # fmt: skip
 
     def _check_market(self, book: OrderBook, order: Order) -> RejectReason:
-        """Test a new order against the market as it is."""
+        """Test a new order against the present market."""
         terms = order.terms
         if terms is not None and terms.trail and not book.last_price:
             return RejectReason.NO_LAST_PRICE
@@ -289,14 +289,14 @@ class OrderEntry:
         return _NONE
 
     def _needed(self, book: OrderBook, order: Order) -> int:
-        """Return what a new order has to reserve."""
+        """Return what a new order must reserve."""
         if order.side is _BUY and order.kind.reserves is Reserve.COST:
             return self._market_cost(book, order)
         executor = self._market.executor
         return executor.requirement(book.instrument, order, order.price, order.leaves)
 
     def _market_cost(self, book: OrderBook, order: Order) -> int:
-        """Return what a market buy by quantity costs now, or something above what is available."""
+        """Return what a market buy by quantity costs now, or an amount above what is available."""
         available = order.paying.available
         atoms, limit = book.instrument.quote_atoms_per_tick, book.limit_within_band(_BUY, 0)
         ticks_max = ticks_paid_by(available, atoms)
@@ -309,7 +309,7 @@ class OrderEntry:
     def _carry_out(
         self, context: Context, command: SubmitOrder, book: OrderBook, order: Order
     ) -> OrderResponse:
-        """Start an accepted order: it arrives or, a stop, waits."""
+        """Start an accepted order: it arrives or, if it is a stop, waits."""
         self._market.note_answered(order, _EXEC_NEW)
         if order.is_stop:
             self._orders.add(order)
@@ -328,7 +328,7 @@ class OrderEntry:
         order: Order,
         fills: list[Fill],
     ) -> OrderResponse:
-        """Index an order that arrived, or keep it as ended, and answer; then stops have turns."""
+        """Index an order that arrived, or keep it as ended; answer; then stops get turns."""
         if order.leaves:
             self._orders.add(order)
         elif order.cum or self._reuses_id(order):
@@ -347,7 +347,7 @@ class OrderEntry:
     # --- cancel ---------------------------------------------------------------------------------
 
     def cancel_order(self, context: Context, command: CancelOrder) -> OrderResponse:
-        """Take an open order out and release its money."""
+        """Remove an open order and release its money."""
         order_id, client_order_id = command.order_id, command.client_order_id
         user, orders = command.user or context.user, self._orders
         if (order_id == 0) is (client_order_id == 0):
@@ -392,7 +392,7 @@ class OrderEntry:
     def _cancel_rare(
         self, context: Context, command: CancelOrder, book: OrderBook, order: Order
     ) -> OrderResponse:
-        """Cancel an order that may wait, expire, be one of a pair, or be of a halted instrument."""
+        """Cancel an order that waits, expires, has a partner, or is of a halted instrument."""
         exchange, market = self._exchange, self._market
         if exchange.expiry.is_dead(context, order):
             market.cancel(book, order, CancelReason.EXPIRED)

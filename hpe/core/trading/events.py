@@ -1,6 +1,6 @@
-"""What happened in a command, in order: what the reports and the log's trade rows are made of.
+"""Events: what happened in a command, in order; the source of reports and of logged trades.
 
-Part of the deterministic core; plain values. A Match (matcher.py) is one, too.
+Part of the deterministic core; plain values. A Match (matcher.py) is also an event.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hpe.protocol.enums import ExecType, HoldChange, OrderStatus
 
 
 class OrderChange(msgspec.Struct, frozen=True, gc=False):
-    """What happened to an order besides trades; quantities and prices right after it."""
+    """What happened to an order other than trades; quantities and prices right after it."""
 
     order: Order
     exec_type: ExecType
@@ -29,7 +29,7 @@ class OrderChange(msgspec.Struct, frozen=True, gc=False):
 
 
 class HoldEvent(msgspec.Struct, frozen=True, gc=False):
-    """A named hold changed: by how much, and what is left; amounts in atoms."""
+    """A named hold changed: by how much, and what remains; amounts in atoms."""
 
     user: int
     hold_id: int
@@ -49,18 +49,18 @@ class AuctionMatch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delisted(msgspec.Struct, frozen=True, gc=False):
-    """An instrument is gone, and so is its market data. Nobody is told of it in private."""
+    """An instrument was delisted, and its market data ends. No private report is made."""
 
     instrument: int
 
 
 Event = Match | OrderChange | AuctionMatch | HoldEvent | Delisted | Order | tuple[Order, ExecType]
-"""Two that need no copy of the order, as they are reported before it can change again: an Order
-alone was accepted with its whole quantity, one with `canceled` or `replaced` is as it is now."""
+"""Two kinds need no copy of the order, because they are reported before it can change again: a bare
+Order was accepted with its whole quantity, one with `canceled` or `replaced` is as it is now."""
 
 
 def order_change(order: Order, exec_type: ExecType, request_id: int) -> OrderChange:
-    """Note what an order is now; one that was just accepted is new, whatever it asks for."""
+    """Return an event about an order as it is now; a just accepted order is always new."""
     status = OrderStatus.NEW if exec_type is ExecType.NEW else order.status()
     return OrderChange(
         order, exec_type, request_id, status, order.leaves, order.cum, order.canceled,

@@ -1,8 +1,8 @@
 """The exchange: the parts of the state machine, put together.
 
-Part of the deterministic core. Owns the counters and settings that every part reads, and the proof
-over all of them. The driver (driver.py) advances `sequence`, and the clock when a body begins.
-Which part serves which command is said in routing.py.
+Part of the deterministic core. Owns the counters and settings that every part reads, and the check
+of all of them. The driver (driver.py) advances `sequence`, and the clock when a body begins.
+routing.py says which part executes which command.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hpe.protocol.limits import HOUSE_USER
 
 
 class Exchange(ExchangeState):
-    """The state, and what carries out commands and lets time act on it."""
+    """The state, and the parts that execute commands and act on timers."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
@@ -52,7 +52,7 @@ class Exchange(ExchangeState):
         self.busy = Busy(self)
 
     def let_time_act(self, time_ns: int) -> None:
-        """Let what is due at a body's time act, in order, as far as the bounds of a body go."""
+        """Act on what is due at a body's time, in order, within the bounds of a body."""
         timers = self.timers
         timers.begin_body(time_ns)
         while (entry := timers.next_to_act(time_ns)) is not None:
@@ -60,7 +60,7 @@ class Exchange(ExchangeState):
         timers.review()
 
     def act(self, entry: TimerEntry) -> None:
-        """Let one entry act: it uses up a place of its kind's bound and counts as effort."""
+        """Act on one entry, which uses a place of its kind's bound and counts as effort."""
         kind = entry.due[1]
         self.timers.room[kind] -= 1
         self.market.effort.charge(ACT)
@@ -71,7 +71,7 @@ class Exchange(ExchangeState):
 
     @property
     def unfinished(self) -> bool:
-        """True if something goes on by itself, in `continue` commands."""
+        """True if work continues by itself, in `continue` commands."""
         return self.market.unfinished or bool(self.revoked)
 
     def next_due_ns(self) -> int:
@@ -82,7 +82,7 @@ class Exchange(ExchangeState):
         return DUE_AT_ONCE if 0 < due_ns <= self.time_ns else due_ns
 
     def check(self) -> None:
-        """Walk everything: books, indexes, listings, holds, conservation, reservations."""
+        """Check everything: books, indexes, listings, holds, conservation, reservations."""
         self.listings.check()
         self.orders.check()
         self.holds.check()
@@ -145,7 +145,7 @@ class Exchange(ExchangeState):
             raise InvariantViolation(f"order {order.order_id} may not rest")
 
     def _check_timers(self, found: list[Order]) -> None:
-        """Check that exactly what expires has a timer, and orders under their instruments."""
+        """Check that exactly what expires has a timer, orders under their instruments."""
         entries = [
             TimerEntry(
                 (order.terms.expires_ns, ORDER, order.order_id, order.user),

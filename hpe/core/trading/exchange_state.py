@@ -1,8 +1,8 @@
-"""What every command of the exchange may read and change: the parts of the state, put together.
+"""The state that every command of the exchange may read and change.
 
 Part of the deterministic core. Owns the counters and settings that every part reads; exchange.py
-has what carries commands out on it. The driver (driver.py) advances `sequence`, and the clock when
-a body begins.
+adds the parts that execute commands on it. The driver (driver.py) advances `sequence`, and the
+clock when a body begins.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ExchangeState:
         self.settings = Settings()
         self.sequence = 0
         self.last_order_id = 0
-        # Sessions that are still to be closed because their key was revoked; sessions.py's.
+        # Sessions still to be closed because their key was revoked; owned by the registry.
         self.revoked: dict[int, None] = {}
         self.listings = Listings()
         self.balances = BalanceCache()

@@ -1,8 +1,8 @@
-"""Orders and holds whose time has come: what ends them.
+"""Ends orders and holds whose time has come.
 
-Part of the deterministic core. The timers end them in their turn, of which a body has a bound; what
-has not had it yet is *dead*: it is there until it is ended, but counts for nothing. A command that
-names it ends it before anything else. Source: protocol.md, "Time".
+Part of the deterministic core. Timers end them, within a bound per body; until its timer acts, such
+an order or hold is *dead*: it is still there, but counts for nothing. A command that names it ends
+it first. Source: protocol.md, "Time".
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Expiry:
         self._timers = timers
 
     def act_on_order(self, entry: TimerEntry) -> None:
-        """End the order of an entry."""
+        """End the order of a timer entry."""
         order_id, user = entry.due[2:]
         self._end(self._users[user].by_id[order_id])
 
@@ -45,7 +45,7 @@ class Expiry:
         self._market.cancel(self._books[order.instrument_id], order, CancelReason.EXPIRED)
 
     def act_on_hold(self, entry: TimerEntry) -> None:
-        """End the hold of an entry."""
+        """End the hold of a timer entry."""
         self._end_hold(*entry.due[2:])
 
     def _end_hold(self, user: int, hold_id: int) -> None:
@@ -58,14 +58,14 @@ class Expiry:
         )
 
     def is_dead(self, context: Context, order: Order) -> bool:
-        """True if an order's time has come; not while an uncross counts on it."""
+        """True if an order's time has come; False while an uncross counts on it."""
         terms = order.terms
         if terms is None or not 0 < terms.expires_ns <= context.time_ns:
             return False
         return not self._timers.is_passed(order.instrument_id)
 
     def end_named(self, context: Context, user: int, order_id: int, *client_order_ids: int) -> None:
-        """End the dead orders of a user that a command names by any id; 0 names none."""
+        """End a user's dead orders that a command names by any id; 0 names none."""
         mine = self._users.get(user)
         if mine is None:
             return
@@ -75,7 +75,7 @@ class Expiry:
                 self._end(order)
 
     def end_named_hold(self, context: Context, user: int, hold_id: int) -> None:
-        """End the hold of a user that a command names, if it is dead."""
+        """End a user's hold that a command names, if it is dead."""
         hold = self._holds.find(user, hold_id)
         if hold is not None and 0 < hold.expires_ns <= context.time_ns:
             self._end_hold(user, hold_id)

@@ -1,9 +1,9 @@
-"""What orders do at the market: arrive, trade, rest, end, fire, and meet in an uncross.
+"""The life of accepted orders: arrive, trade, rest, end, fire, and meet in an uncross.
 
 Part of the deterministic core. Commands (entry.py, replacing.py, operations.py) decide whether an
-order is accepted; from there on everything happens here, in the order that protocol.md gives
-under "Order of events". Owns the trade ids, what is unfinished, and the list of events of the
-command that runs.
+order is accepted; everything after that happens here, in the order that protocol.md defines
+under "Order of events". Owns the trade ids, the unfinished work, and the list of events of the
+current command.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SELF_TRADE: Final = CancelReason.SELF_TRADE
 
 
 class Market:
-    """All that happens to accepted orders."""
+    """Everything that happens to accepted orders."""
 
     def __init__(
         self, balances: BalanceCache, orders: OrderIndex, timers: Timers, limits: Limits
@@ -59,10 +59,10 @@ class Market:
     def arrive(
         self, context: Context, book: OrderBook, order: Order, request_id: int
     ) -> list[Fill]:
-        """Carry out an accepted order that has reserved what it needs: trade, then rest or end.
+        """Execute an accepted order that has reserved what it needs: trade, then rest or end.
 
-        An order that has no leaves afterwards has ended, `reason` says why. It is not indexed or
-        taken out of the index here.
+        An order without leaves afterwards has ended; `reason` says why. The caller adds it to the
+        index or removes it.
         """
         if book.status is not _TRADING:
             self._join_call(book, order)
@@ -87,7 +87,7 @@ class Market:
     def meet(
         self, context: Context, book: OrderBook, order: Order, limit: int | None, request_id: int
     ) -> list[Fill]:
-        """Trade within a limit (0: none) that is the order's or the band's, then rest or end.
+        """Trade within a limit (0: none), the order's or the band's, then rest or end.
 
         With None, nothing trades.
         """
@@ -110,10 +110,10 @@ class Market:
     def _what_ends(
         self, context: Context, book: OrderBook, order: Order, limit: int | None, matched: Matched
     ) -> int:
-        """Return the reason for which an order that was stopped cannot stay, 0 when it rests."""
+        """Return why an order that could not trade further must end, 0 if it rests."""
         if matched.barred:
             return _SELF_TRADE
-        opposite = book.opposite(order.side)  # no dead one is next in turn there
+        opposite = book.opposite(order.side)  # its next order is not a dead one
         if matched.exhausted and opposite.crosses(limit):
             return CancelReason.FILL_LIMIT
         if limit != order.price and opposite.crosses(order.price):
@@ -121,10 +121,10 @@ class Market:
         return 0 if order.may_rest else remainder_reason(order)
 
     def _meet_band(self, context: Context, book: OrderBook, order: Order) -> int:
-        """Refuse to trade beyond the band: call off trading where that is wanted.
+        """Refuse to trade beyond the band; interrupt trading if the instrument wants that.
 
-        The next maker in turn decides: a user cannot begin a call with its own order, at no cost,
-        where it has emptied the side or found it empty.
+        The next maker decides: a user that has emptied a side, or found it empty, must not be able
+        to begin a call with its own order at no cost.
         """
         if book.instrument.volatility_interruption:
             maker = self.matcher.next_maker(book.opposite(order.side))
@@ -143,7 +143,7 @@ class Market:
     def _spend(
         self, context: Context, book: OrderBook, order: Order, limit: int | None, request_id: int
     ) -> list[Fill]:
-        """Buy the most whole lots that a budget pays for."""
+        """Buy as many whole lots as a budget pays for."""
         terms = order.terms
         assert terms is not None
         fills_all = order.time_in_force is _FOK
@@ -154,7 +154,7 @@ class Market:
         if not matched.spent:
             reason = self._what_ends(context, book, order, limit, matched)
         elif not matched.fills:
-            reason = CancelReason.NO_LIQUIDITY  # it does not pay for a single lot
+            reason = CancelReason.NO_LIQUIDITY  # the budget does not pay for a single lot
         self.close(order, reason)
         return matched.fills
 
@@ -176,7 +176,7 @@ class Market:
     # --- trading --------------------------------------------------------------------------------
 
     def _trade(self, book: OrderBook, order: Order, limit: int | None, request_id: int) -> Matched:
-        """Match an order, settle and number its fills, and carry out what follows from them."""
+        """Match an order, settle and number its fills, and do everything that follows."""
         matched = self.matcher.match(book, order, limit)
         fills, prevented = matched.fills, matched.prevented
         if not (fills or prevented or matched.reached):
@@ -204,14 +204,14 @@ class Market:
                 self.unlink(book, order, request_id)
             triggers = book.triggers
             if triggers.count and not (
-                # Prices only rise, or only fall, from the first to the last.
+                # From the first to the last, prices only rise or only fall.
                 triggers.is_quiet(fills[0].price) and triggers.is_quiet(fills[-1].price)
             ):
                 self.fire(book, [fill.price for fill in fills])
         return matched
 
     def _note_in_parts(self, book: OrderBook, match: Match, reached: list[Reached]) -> None:
-        """Report a match and, where it reached them, the ends of orders that were dead."""
+        """Report a match, and in their places the ends of dead orders that it met."""
         done = prevented_done = 0
         for order, fills_before, prevented_before in [*reached, _THE_END]:
             fills = match.fills[done:fills_before]
@@ -228,14 +228,14 @@ class Market:
             done, prevented_done = fills_before or 0, prevented_before or 0
 
     def _end_reached(self, book: OrderBook, order: Order) -> None:
-        """End a dead order that is out of its book already."""
+        """End a dead order that is already out of its book."""
         self.close(order, CancelReason.EXPIRED)
         self.orders.end(order)
         self.note(order, ExecType.EXPIRED, 0)
         self.unlink(book, order, 0)
 
     def clear_way(self, book: OrderBook, order: Order) -> None:
-        """End the dead orders that one which rests without trading would stand against."""
+        """End the dead orders that a resting order would cross."""
         dead_ns, opposite = book.dead_ns(), book.opposite(order.side)
         while dead_ns and opposite.crosses(order.price):
             maker = self.matcher.next_maker(opposite)
@@ -246,7 +246,7 @@ class Market:
     def _after_prevention(
         self, book: OrderBook, taker: Order, prevented: list[Prevented], request_id: int
     ) -> None:
-        """Release the money of what the self-trade rule canceled, and end who has none left."""
+        """Release the money of what self-trade prevention canceled; end orders without leaves."""
         executor = self.executor
         for each in prevented:
             maker = each.maker
@@ -265,10 +265,10 @@ class Market:
             self.reserve_for(book, taker, taker.price, taker.leaves)
 
     def reserve_for(self, book: OrderBook, order: Order, price: int, leaves: int) -> bool:
-        """Reserve what an order needs with this limit and these leaves, or its pair does.
+        """Reserve what an order (or its pair) needs with this limit and these leaves.
 
         Returns:
-            False when it is not available; nothing has changed then.
+            False if it is not available; nothing has changed then.
         """
         partner = order.partner
         holder = order
@@ -282,7 +282,7 @@ class Market:
     def cancel(
         self, book: OrderBook, order: Order, reason: CancelReason, request_id: int = 0
     ) -> None:
-        """End an open order wherever it is, its pair's other leg with it, and report it."""
+        """Cancel an open order wherever it is, and its pair's other leg; report it."""
         self.take_out(book, order)
         self.close(order, reason)
         self.orders.end(order)
@@ -291,7 +291,7 @@ class Market:
         self.unlink(book, order, request_id)
 
     def take_out(self, book: OrderBook, order: Order) -> None:
-        """Take an open order out of its book, or from where it waits."""
+        """Remove an open order from its book, or from where it waits."""
         if order.state is RESTS:
             book.side(order.side).remove(order)
         elif order.state is QUEUED:
@@ -302,7 +302,7 @@ class Market:
             book.triggers.remove(order)
 
     def part(self, order: Order) -> Order | None:
-        """Make the legs of an OCO pair strangers; returns the other one."""
+        """Separate the legs of an OCO pair; return the other one."""
         partner = order.partner
         if partner is not None:
             for leg in (order, partner):
@@ -312,7 +312,7 @@ class Market:
         return partner
 
     def unlink(self, book: OrderBook, order: Order, request_id: int) -> None:
-        """Dissolve an OCO pair, if the order is of one: the other leg ends."""
+        """Dissolve an OCO pair, if the order belongs to one: the other leg ends."""
         partner = self.part(order)
         if partner is None:
             return
@@ -330,17 +330,17 @@ class Market:
         self.effort.charge(REPORT)
 
     def note_answered(self, order: Order, exec_type: ExecType) -> None:
-        """Report what the response to the command tells too: that costs nothing, on any path."""
+        """Report what the command's response also says: that costs nothing on any path."""
         self.events.append(order_change(order, exec_type, 0))
 
     # --- stops ----------------------------------------------------------------------------------
 
     def wait(self, book: OrderBook, order: Order) -> None:
-        """File an accepted stop at its trigger, which may be reached already.
+        """Let an accepted stop wait for its trigger, which may already be reached.
 
-        The caller answers the command first, then it gives stops their turn.
+        The caller answers the command first, then gives stops their turns.
         """
-        if order.state is not WAITING:  # or it is replaced, and waits in another place
+        if order.state is not WAITING:  # otherwise it is replaced, and waits in another place
             order.move(WAITING)
         book.triggers.add(order)
         if book.status is _TRADING and book.last_price:
@@ -351,7 +351,7 @@ class Market:
         self.turns.of(book).firings.append(Firing(prices))
 
     def _take_out_fired(self, context: Context, book: OrderBook, left: int) -> int:
-        """Line up stops that were reached; return how many of those `left` still may."""
+        """Line up stops that were reached; return how many of `left` still may be."""
         work, room = book.work, min(left, max(1, context.effort_max - self.effort.spent))
         while work is not None and work.firings and room > 0:
             firing = work.firings[0]
@@ -369,16 +369,16 @@ class Market:
 
     @property
     def unfinished(self) -> bool:
-        """True if something goes on by itself."""
+        """True if work continues by itself."""
         return self.turns.count > 0
 
     def give_turns(
         self, context: Context, book: OrderBook, *, fired: bool = True, resumed: bool = False
     ) -> None:
-        """Run the turns of an instrument's stops, behind a command that is answered.
+        """Run the turns of an instrument's stops, after a command that was answered.
 
-        `fired`: the command reached them; those leave their triggers even in a full batch.
-        `resumed`: those that fired before had to wait, and go on.
+        `fired`: the command reached them, so they leave their triggers even in a full batch.
+        `resumed`: stops that fired before and had to wait may continue.
         """
         turns, limits, left = 0, self.limits, self.limits.fired
         if fired:
@@ -397,14 +397,14 @@ class Market:
             if stop.is_dead(book.dead_ns()):
                 self.cancel(book, stop, CancelReason.EXPIRED)
             elif self.timers.overdue and self._many_dead_before(book, stop):
-                break  # it goes on behind them
+                break  # the rest continues in a `continue`
             else:
                 work.remove(stop)
                 left = self._take_turn(context, book, stop, left)
         self.turns.review(book)
 
     def _many_dead_before(self, book: OrderBook, order: Order) -> bool:
-        """True if an order would come to more dead ones than one turn may."""
+        """True if an order would meet more dead orders than one turn may."""
         passed = dead_before(book, order, self.limits)
         self.effort.charge(ROW, passed.rows)
         return passed.dead > self.limits.dead
@@ -423,9 +423,9 @@ class Market:
             self.give_turns(context, book, fired=False)
 
     def _take_turn(self, context: Context, book: OrderBook, order: Order, left: int) -> int:
-        """Turn a stop into the order that it stands for; the other leg of its pair ends first.
+        """Turn a stop into the order that it stands for; its pair's other leg ends first.
 
-        Takes `left`, and returns it, as `_take_out_fired` does for the stops that it reaches.
+        `left` is used and returned as in `_take_out_fired`, for the stops that it reaches.
         """
         self.note(order, ExecType.TRIGGERED, 0)
         self.unlink(book, order, 0)
@@ -439,7 +439,7 @@ class Market:
 
 
 def remainder_reason(order: Order) -> CancelReason:
-    """Return the reason for which the rest of an order that may not rest is canceled."""
+    """Return why the rest of an order that may not rest is canceled."""
     if order.time_in_force is _FOK:
         return CancelReason.FOK_NOT_FILLABLE
     limited = order.kind.needs_price

@@ -1,9 +1,9 @@
-"""Mass cancel: ending all open orders of a user, of everybody, of an instrument or a side.
+"""Mass cancel: end all open orders of a user or of all users, of an instrument or a side.
 
-Part of the deterministic core. A mass cancel of one user comes to the orders that it takes off and
-to no others, and what sessions with one key take off together in a batch is bounded: so no crowd of
-orders holds up other keys, neither one that stays nor one that goes. Which orders are meant, and
-how many of them one command ends, is protocol.md's, "Request 75 `mass_cancel`".
+Part of the deterministic core. A mass cancel of one user visits only the orders that it cancels,
+and what the sessions of one key cancel together in a batch is bounded: so a crowd of orders delays
+no other key, whether the crowd stays or goes. protocol.md, "Request 75 `mass_cancel`", defines
+which orders match, and how many of them one command ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Market = tuple[OrderBook, Shelf[Order]]
 
 
 class MassCanceling:
-    """Carries out mass cancels on one exchange."""
+    """Executes mass cancels on one exchange."""
 
     def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
@@ -64,9 +64,9 @@ class MassCanceling:
         )
 
     def _markets(self, user: int, command: MassCancel) -> list[Market]:
-        """Find the markets that are meant; a halted instrument's orders stay.
+        """Return the matching markets; a halted instrument's orders stay.
 
-        Cost: the markets where a user has orders; of everybody, all users.
+        Cost: the markets in which a user has orders; for all users, all of them.
         """
         theirs = self._users.get(user)
         users = [theirs] if theirs is not None else []
@@ -84,7 +84,7 @@ class MassCanceling:
     def _taken(
         self, context: Context, user: int, command: MassCancel, shelves: list[Shelf[Order]]
     ) -> list[Order]:
-        """Choose the orders that end now, by id. Cost: these; of everybody, all that are meant."""
+        """Return the orders that end now, by id. Cost: these; for all users, all that match."""
         limits, effort = self._exchange.limits, self._market.effort
         if command.all_users:
             effort.charge(ROW, sum(len(shelf.rows) for shelf in shelves))

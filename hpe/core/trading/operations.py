@@ -1,7 +1,7 @@
-"""What operators do: market states and auctions, fees, the kill switch.
+"""Operator commands: market states and auctions, fees, the kill switch.
 
-Part of the deterministic core. Every reject is tested in the order in which protocol.md lists
-it and changes nothing.
+Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
+rejected command changes nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CALL: Final = InstrumentStatus.CALL_AUCTION
 
 
 class Operations:
-    """Carries out operator commands on one exchange."""
+    """Executes operator commands on one exchange."""
 
     def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
@@ -110,9 +110,9 @@ class Operations:
 
 
 def rates_go_below_zero(book: OrderBook, rates: FeeRates, user: int) -> bool:
-    """True if new rates (user 0: everybody's) could meet others at the house's cost.
+    """True if new rates (user 0: the common ones), with others, could cost the house money.
 
-    Rates that orders carry count as well. Cost: O(open orders) of the instrument.
+    The rates of open orders count as well. Cost: O(open orders) of the instrument.
     """
     every = [rates]
     if user:
@@ -126,17 +126,17 @@ def rates_go_below_zero(book: OrderBook, rates: FeeRates, user: int) -> bool:
 
 
 def count_orders(book: OrderBook) -> int:
-    """Count the open orders of an instrument, stops included."""
+    """Return the number of open orders of an instrument, stops included."""
     return book.bids.count + book.asks.count + count_stops(book)
 
 
 def count_stops(book: OrderBook) -> int:
-    """Count the stops of an instrument that have not had their turn."""
+    """Return the number of an instrument's stops that have not had their turn."""
     return book.triggers.count + (book.work.queued if book.work is not None else 0)
 
 
 def set_common_rates(book: OrderBook, rates: FeeRates) -> None:
-    """Set everybody's rates; the instrument shows them."""
+    """Set the common rates, which the instrument's row shows."""
     fees: FeeSchedule = book.fees
     fees.common = rates
     book.instrument.maker_fee_ppm, book.instrument.taker_fee_ppm = rates.maker, rates.taker

@@ -31,12 +31,12 @@ id_of: Final = attrgetter("order_id")
 
 
 class UserOrders:
-    """What one user has: accounts, open orders by both ids, fills; and the kill switch.
+    """One user's accounts, open orders by both ids, and fills; and the kill switch.
 
-    `buys` and `sells` are the open orders once more, by instrument, only where there are any: many
-    orders in one market cost nothing in another. `ended_by_client_id` are the newest of the kept
-    ended orders, `fills_after` is the private sequence of the newest fill that is not kept any
-    more, 0 while all are. `holder` is whose place the user takes.
+    `buys` and `sells` also hold the open orders, by instrument, with entries only where there are
+    any: many orders in one market cost nothing in another. `ended_by_client_id` are the newest kept
+    ended orders; `fills_after` is the private sequence of the newest fill that is no longer kept, 0
+    while all are. `holder` is charged for the user's place.
     """
 
     __slots__ = (
@@ -58,22 +58,22 @@ class UserOrders:
         self._listed: Rising[Order] = Rising()
 
     def open_after(self, after: int) -> Iterator[list[Order]]:
-        """Walk the open orders with ids above this one, by id, piece by piece."""
+        """Yield the open orders with ids above this one, by id, piece by piece."""
         self.by_id = tight(self.by_id)
         return self._listed.after(after, self.by_id)
 
     def open_of(self, instrument_id: int, after: int) -> Iterator[Order]:
-        """Walk the open orders of an instrument with ids above this one, by id."""
+        """Yield the open orders of an instrument with ids above this one, by id."""
         found = (self.buys.get(instrument_id), self.sells.get(instrument_id))
         return merge(*(shelf.after(after) for shelf in found if shelf is not None), key=id_of)
 
     def shelve(self, order: Order) -> None:
-        """File an open order under its market."""
+        """Add an open order to its market."""
         shelves = self.buys if order.side is Side.BUY else self.sells
         shelves[order.instrument_id].rows[order.order_id] = order
 
     def unshelve(self, order: Order) -> None:
-        """Take an order that ends from its market."""
+        """Remove an order that ends from its market."""
         shelves = self.buys if order.side is Side.BUY else self.sells
         rows = shelves[order.instrument_id].rows
         del rows[order.order_id]
@@ -81,7 +81,7 @@ class UserOrders:
             del shelves[order.instrument_id]
 
     def check(self) -> None:
-        """Check that open orders are found in the order of their ids, by market too."""
+        """Check that open orders are found in the order of their ids, also by market."""
         self._listed.check(self.by_id)
         count = 0
         for side, shelves in ((Side.BUY, self.buys), (Side.SELL, self.sells)):
@@ -101,17 +101,17 @@ class UserOrders:
 
 
 STRANGER: Final = UserOrders({}, NOBODY)
-"""What an unknown user has: for reading only."""
+"""The orders of an unknown user, for reading only."""
 
 
 class OrderIndex:
     """Open orders of every user, and the newest ended orders and fills of all.
 
-    An open order that expires has its entry among the timers. Of ended orders those are kept that
-    traded, or that ended otherwise than by the answer to a command of their own: keeping the many
-    that come and go without a trade cost every order 7 % (memory that is not reused while warm).
-    Under a client order id that a kept one has, all that end after it are kept too: so the newest
-    that is kept under an id is the newest that ended.
+    An open order that expires has a timer. Kept ended orders are those that traded, or that ended
+    otherwise than through the response to a command of their own: keeping the many that come and go
+    without a trade cost every order 7 % (memory that is not reused while warm). If one with a
+    client order id is kept, all later ones with that id are kept, too, so that the newest one
+    kept is the newest one that ended.
     """
 
     __slots__ = (
@@ -122,9 +122,9 @@ class OrderIndex:
     def __init__(self, timers: Timers, limits: Limits = DEFAULT_LIMITS) -> None:
         self._timers = timers
         self._ended_max, self._fills_max = limits.ended_orders, limits.recent_fills
-        self.users: dict[int, UserOrders] = {}  # who is in it is parties.py's
+        self.users: dict[int, UserOrders] = {}  # parties.py decides who is in it
         self.open_count = 0
-        # Those that a session's lost connection cancels, by session; the oldest first.
+        # Orders that a session's lost connection cancels, by session, oldest first.
         self.by_session: dict[int, OrderedDict[int, Order]] = {}
         self.ended: deque[Order] = deque()
         self.filled_users: deque[int] = deque()
@@ -147,7 +147,7 @@ class OrderIndex:
                 theirs[order.order_id] = order
 
     def end(self, order: Order, *, told: bool = False) -> None:
-        """Move an indexed order that ended to the ended ones; `told`: the response says so."""
+        """Move an indexed order to the ended ones; `told`: the response says that it ended."""
         if order.state is not ENDED:
             order.move(ENDED)
         mine = self.users[order.user]
@@ -167,7 +167,7 @@ class OrderIndex:
             self.keep(order)
 
     def keep(self, order: Order) -> None:
-        """Keep an order that ended, forgetting the oldest of too many."""
+        """Keep an order that ended; forget the oldest if there are too many."""
         ended, client_order_id = self.ended, order.client_order_id
         if len(ended) >= self._ended_max:
             oldest = ended.popleft()
@@ -179,7 +179,7 @@ class OrderIndex:
             self.users[order.user].ended_by_client_id[client_order_id] = order
 
     def move_end(self, order: Order, expires_ns: int) -> None:
-        """Move the end of an indexed order that has one to another time."""
+        """Change the end of an indexed order that has one."""
         terms = order.terms
         assert terms is not None
         self._timers.remove(*_entry(order, terms))
@@ -187,7 +187,7 @@ class OrderIndex:
         self._timers.add(*_entry(order, terms))
 
     def _disown(self, order_id: int, session_id: int) -> None:
-        """Take an ended order from its session, which may be gone."""
+        """Remove an ended order from its session, which may be gone."""
         theirs = self.by_session.get(session_id)
         if theirs is not None:
             del theirs[order_id]
@@ -195,7 +195,7 @@ class OrderIndex:
                 del self.by_session[session_id]
 
     def remember_fill(self, user: int, report: ExecutionReport) -> None:
-        """Keep a fill for queries, forgetting the oldest of too many."""
+        """Keep a fill for queries; forget the oldest if there are too many."""
         self.users[user].fills.rows.append(report)
         self.filled_users.append(user)
         if len(self.filled_users) > self._fills_max:
@@ -203,7 +203,7 @@ class OrderIndex:
             theirs.fills_after = theirs.fills.forget_oldest()
 
     def find(self, user: int, order_id: int, client_order_id: int) -> Order | None:
-        """Find an open order of this user; somebody else's order is as unknown as none."""
+        """Return an open order of this user; None for another user's order, as for no order."""
         mine = self.users.get(user)
         if mine is None:
             return None
@@ -212,9 +212,9 @@ class OrderIndex:
         return mine.by_client_id.get(client_order_id)
 
     def find_ended(self, user: int, order_id: int, client_order_id: int) -> Order | None:
-        """Find the newest ended order of this user under an id, if it is still kept.
+        """Return the newest ended order of this user under an id, if it is still kept.
 
-        Cost, by the engine's id: the kept orders that are newer; an index would cost every order
+        Cost, by the engine's id: the newer kept orders, because an index would cost every order
         that ends. By the client's id: none.
         """
         if client_order_id:
@@ -263,7 +263,7 @@ class OrderIndex:
 
 
 def _entry(order: Order, terms: Terms) -> tuple[Due, int]:
-    """Return an order's timer, and the instrument under which it is kept."""
+    """Return an order's timer, and the instrument that it belongs to."""
     due = (terms.expires_ns, ORDER, order.order_id, order.user)
     return due, order.instrument_id
 

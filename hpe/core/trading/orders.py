@@ -28,10 +28,10 @@ _CANCELED: Final = OrderStatus.CANCELED
 _EXPIRED: Final = CancelReason.EXPIRED
 
 StopRow = tuple[int, int, "Order"]
-"""Where a stop stands among others, the least first: (what is compared first, place, order)."""
+"""A stop's position among others, the least first: (what is compared first, place, order)."""
 
 Line = SortedList[StopRow]
-"""Stops that were reached together, on one side, in turn."""
+"""Stops of one side that were reached together, in order of turns."""
 
 
 class Trail:
@@ -44,18 +44,18 @@ class Trail:
         self.stops: SortedList[StopRow] = SortedList()
 
     def first(self) -> tuple[int, int]:
-        """Return (negated rank of the first trigger, peak): groups are found by that."""
+        """Return (negated rank of the first trigger, peak), by which groups are found."""
         return self.stops[0][0] - self.peak, self.peak
 
 
 class Terms(msgspec.Struct, gc=False):
-    """What an order has beyond price and quantity, for those that have any of it.
+    """What an order has beyond price and quantity, for orders that have any of it.
 
     `place` orders stops of one trigger: the sequence of the command that put it there. `line` is
-    where a stop stands while it is queued.
-    `partner` is the other leg of an OCO pair, `holds_pair` true for the leg whose `reserved` is
-    that of both. `session_id` is the session whose lost connection cancels it, 0 for none.
-    `group` is a waiting trailing stop's place among its like.
+    the line in which a queued stop waits.
+    `partner` is the other leg of an OCO pair; `holds_pair` is true for the leg whose `reserved`
+    covers both. `session_id` is the session whose lost connection cancels it, 0 for none.
+    `group` is the group of a waiting trailing stop.
     """
 
     stop_price: int = 0
@@ -75,17 +75,17 @@ class Terms(msgspec.Struct, gc=False):
 class Order(msgspec.Struct, gc=False, eq=False):
     """One accepted order.
 
-    A Struct because its constructor is C: creating the object is the largest single cost of
-    accepting an order. gc=False keeps a million resting orders out of the collector's walks;
-    the links to its neighbors in the queue are cycles, so taking an order out clears them.
+    A Struct because its constructor is written in C: creating the object is the largest single cost
+    of accepting an order. gc=False keeps a million resting orders out of the collector's walks;
+    the links to its neighbors in the queue are cycles, so removing an order clears them.
 
     `paying` is the account that the order reserves from, `receiving` the one that fills credit;
-    `reserved` is what it has reserved there now, in atoms. `holder` is whose place it takes while
-    it is open, whatever becomes of the key and whichever session replaces it. `price` is in
+    `reserved` is what it has reserved there now, in atoms. `holder` is charged for its place while
+    it is open, whatever happens to the key and whichever session replaces it. `price` is in
     ticks, 0 for a market order. `hidden` is the part of the leaves that an iceberg does not show.
-    `quote_total` is the sum of its fills in quote atoms, `fee_total` what it was charged for them
-    and `fee_rest` by how many millionths of an atom that is too much. `reason` says why it ended,
-    0 when filled.
+    `quote_total` is the sum of its fills in quote atoms, `fee_total` what it was charged for them,
+    and `fee_rest` by how many millionths of an atom that was too much. `reason` says why it ended,
+    0 if filled.
     """
 
     order_id: int
@@ -127,7 +127,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
     @property
     def kind(self) -> Kind:
-        """Which kind of order this is."""
+        """The kind of this order."""
         budget = self.terms.budget if self.terms is not None else 0
         kind = kind_of(self.order_type, self.time_in_force, budget)
         assert kind is not None
@@ -135,7 +135,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
     @property
     def may_rest(self) -> bool:
-        """True if what does not trade at once stays in the book."""
+        """True if the part that does not trade at once stays in the book."""
         return self.kind.may_rest
 
     @property
@@ -154,7 +154,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
         return self.order_type in STOPS
 
     def trigger(self) -> int:
-        """Return the price at which a stop fires, or did, in ticks; 0 for what is no stop."""
+        """Return the price in ticks at which a stop fires, or did; 0 if it is not a stop."""
         terms = self.terms
         if terms is None:
             return 0
@@ -165,21 +165,21 @@ class Order(msgspec.Struct, gc=False, eq=False):
         return (group.peak - terms.trail) * sign
 
     def move(self, state: OrderState) -> None:
-        """Move to another state, one that the table allows."""
+        """Move to another state; the table must allow it."""
         assert state in MOVES[self.state], (self.order_id, self.state, state)
         self.state = state
 
     def is_dead(self, dead_ns: int) -> bool:
-        """True if its time had come at a time; 0: nothing is dead."""
+        """True if the order's time had come at `time_ns`; with 0, nothing is dead."""
         terms = self.terms
         return terms is not None and 0 < terms.expires_ns <= dead_ns
 
     def show_slice(self) -> None:
-        """Hide what an iceberg does not show of its leaves."""
+        """Hide the part of an iceberg's leaves that it does not show."""
         display = self.terms.display if self.terms is not None else 0
         self.hidden = max(self.leaves - display, 0) if display else 0
 
 
 def stop_sign(side: Side) -> int:
-    """Return what a price is multiplied by to get its rank among the stops of a side."""
+    """Return the factor that turns a price into its rank among the stops of a side."""
     return -1 if side is Side.BUY else 1

@@ -1,8 +1,8 @@
-"""Paging: rows by rising number, of which a list shows a page from any place on.
+"""Paging: rows by rising number, of which a list returns a page from any position on.
 
-Part of the deterministic core. New rows have the highest number. To find where a page begins costs
-a search; what is new, and what has gone, costs whoever lists first, and nobody after that. Which
-rows there are is state; what is remembered here about them is not, and follows from it.
+Part of the deterministic core. New rows have the highest number. Finding the beginning of a page
+costs a search; rows that are new or gone cost the first query after that, and no later one. Which
+rows there are is state; what is remembered about them here is not, and follows from it.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from hpe.protocol.reports import ExecutionReport
 
 _T = TypeVar("_T")
 _GONE_MAX: Final = 64
-"""Rows that have gone, beyond a share of those there are: to clear fewer costs more."""
+"""Rows gone, beyond a share of the present ones, before they are cleared out."""
 
 _BYTES_PER_ROW_MAX: Final = 512
-"""Four times what a dict takes for each row when it has just grown."""
+"""Four times what a dict takes per row when it has just grown."""
 
 _PIECE: Final = 64
-"""Rows of a walk's first piece; each is twice as long as the one before, as cutting what has gone
-out of a list moves all that is behind it."""
+"""Rows in the first piece of a walk; each later one is twice as long, because removing gone rows
+from a list moves everything after them."""
 
 _sequence_of: Final = attrgetter("private_sequence")
 
 
 def tight(rows: dict[int, _T]) -> dict[int, _T]:
-    """Return a dict's rows in one that has few places of rows that have gone.
+    """Return a dict's rows in a dict that has few places of rows that are gone.
 
-    Whoever walks a dict walks those too, and it keeps them until it has to grow. Each was a row,
-    and is cleared once.
+    Walking a dict visits those too, and it keeps them until it has to grow. Each was a row, and is
+    cleared once.
     """
     return dict(rows) if rows.__sizeof__() > _BYTES_PER_ROW_MAX * (len(rows) + _GONE_MAX) else rows
 
 
 class Rising(Generic[_T]):
-    """The numbers of rows that a dict has in rising order, to begin a walk in the middle.
+    """The numbers of a dict's rows in rising order, so that a walk can begin in the middle.
 
-    Those that came since the last walk are not among them yet, some that have gone still are: so
-    rows come and go without a word to this.
+    Rows added since the last walk are not included yet, and some that are gone still are, so adding
+    and removing rows needs no call here.
     """
 
     __slots__ = ("_newest", "_numbers")
@@ -53,7 +53,7 @@ class Rising(Generic[_T]):
         self._newest = 0
 
     def after(self, number: int, rows: dict[int, _T]) -> Iterator[list[_T]]:
-        """Walk the rows with higher numbers, piece by piece; nothing may come or go meanwhile."""
+        """Yield the rows with higher numbers, piece by piece; rows must not change meanwhile."""
         self._catch_up(rows)
         numbers = self._numbers
         start, size = bisect_right(numbers, number), _PIECE
@@ -66,7 +66,7 @@ class Rising(Generic[_T]):
             size *= 2
 
     def _catch_up(self, rows: dict[int, _T]) -> None:
-        """Add the numbers that came, and forget those that have gone if they are many."""
+        """Add new numbers, and remove gone ones if there are many."""
         new = list(takewhile(self._newest.__lt__, reversed(rows)))
         if new:
             self._newest = new[0]
@@ -75,7 +75,7 @@ class Rising(Generic[_T]):
                 self._numbers[:] = filter(rows.__contains__, self._numbers)
 
     def check(self, rows: dict[int, _T]) -> None:
-        """Check that rows came in the order of their numbers, and that none was passed over."""
+        """Check that rows came in the order of their numbers, and that none was missed."""
         known = [number for number in self._numbers if number in rows]
         if any(a >= b for numbers in (rows, self._numbers) for a, b in pairwise(numbers)):
             raise InvariantViolation("open orders are not in the order of their ids")
@@ -103,7 +103,7 @@ class Shelf(Generic[_T]):
         return chain.from_iterable(self._rising.after(number, self.rows))
 
     def check(self) -> None:
-        """Check that rows came in the order of their numbers, and that none was passed over."""
+        """Check that rows came in the order of their numbers, and that none was missed."""
         self._rising.check(self.rows)
 
 
@@ -131,6 +131,6 @@ class RecentFills:
         return sequence
 
     def after(self, sequence: int, count_max: int) -> list[ExecutionReport]:
-        """Return the oldest fills behind a private sequence."""
+        """Return the oldest fills after a private sequence."""
         start = bisect_right(self.rows, sequence, self._first, key=_sequence_of)
         return self.rows[start : start + count_max]

@@ -1,7 +1,7 @@
-"""Pairs: a limit order and a stop of which one cancels the other.
+"""OCO pairs: a limit order and a stop, of which one cancels the other.
 
-Part of the deterministic core. Accepts both legs or none; testing is order entry's, in the order
-in which protocol.md lists it, and what the legs do afterwards is market.py's.
+Part of the deterministic core. Accepts both legs or none, tests them like order entry in
+protocol.md's order; market.py executes the legs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PairEntry:
         self._market = exchange.market
 
     def submit_oco(self, context: Context, command: SubmitOco) -> OcoResponse:
-        """Accept a limit order and a stop of which one cancels the other."""
+        """Accept a limit order and a stop, of which one cancels the other."""
         exchange = self._exchange
         user = command.user or context.user
         exchange.expiry.end_named(
@@ -70,7 +70,7 @@ class PairEntry:
         return answer
 
     def _link(self, book: OrderBook, limit: Order, stop: Order) -> RejectReason:
-        """Make two orders a pair and reserve the larger need on the limit leg."""
+        """Link two orders as a pair, and reserve the larger need on the limit leg."""
         assert limit.terms is not None
         assert stop.terms is not None
         limit.terms.partner, stop.terms.partner = stop, limit
@@ -78,7 +78,7 @@ class PairEntry:
         executor = self._market.executor
         needed = executor.pair_requirement(book.instrument, limit, limit.price, limit.leaves)
         if needed > limit.paying.available:
-            self._market.part(limit)  # orders are no business of the collector: no cycle may stay
+            self._market.part(limit)  # no cycle may remain: orders are invisible to the collector
             return RejectReason.INSUFFICIENT_FUNDS
         self._parties.settle([limit, stop])
         executor.reserve(limit, needed)
@@ -101,7 +101,7 @@ def _time_in_force(command: SubmitOco) -> TimeInForce:
 
 
 def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
-    """Return the two orders that a pair consists of."""
+    """Return the two orders of a pair."""
     tif, stop_type = _time_in_force(command), _stop_type(command)
     limit = SubmitOrder(
         command.request_id, command.instrument, command.limit_client_order_id, command.side,
@@ -134,7 +134,7 @@ def _check_pair(book: OrderBook, legs: list[Order]) -> RejectReason:
 def _oco_response(
     context: Context, command: SubmitOco, no: No, legs: list[Order] | None = None
 ) -> OcoResponse:
-    """Answer a pair: its two orders, or why not."""
+    """Return the response to a pair: its two orders, or the reject."""
     order_ids = [leg.order_id for leg in legs] if legs else [0, 0]
     reason, flags = told(no)
     return OcoResponse(

@@ -1,9 +1,9 @@
-"""Parties: users and their accounts, which come into being when an accepted command names them.
+"""Parties: users and their accounts, which are created when an accepted command names them.
 
-Part of the deterministic core. A user is a row of the state from then on, and so is an account: one
-user and one asset, with zeros in it or not. Whether there is room is tested before anything is
-made. The house is always there, and neither it nor its accounts take a place: it has one of
-each asset at most, and a trade that owes a fee is not refused.
+Part of the deterministic core. From then on a user is a row of the state, and so is an account: one
+user and one asset, even if it holds only zeros. Whether there is room is tested before anything is
+created. The house always exists, and neither it nor its accounts take a place: it has at most one
+of each asset, and a trade that owes a fee must not be refused.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Parties:
         orders.users[HOUSE_USER] = UserOrders(balances.accounts[HOUSE_USER], places.of(0))
 
     def refusal(self, context: Context, user: int, *assets: int, reserve: bool = False) -> No:
-        """Return whether there is room for a user, and for its accounts, where they are new.
+        """Return why there is no room for a user and its new accounts, NONE if there is.
 
         Args:
-            context: whose places they take.
-            user: who is named.
-            assets: in which it needs an account; no two are the same.
-            reserve: the last eighth may be used.
+            context: the command, whose session is charged for the places.
+            user: the user that is named.
+            assets: the different assets in which it needs an account.
+            reserve: True if the last eighth may be used.
         """
         if user == HOUSE_USER:
             return _NONE
@@ -52,7 +52,7 @@ class Parties:
         limits, holder = self._settings.places, context.holder
         no: No = _NONE
         if accounts is None:
-            taken = Taken(len(self._orders.users) - 1, 0, holder.users)  # but for the house
+            taken = Taken(len(self._orders.users) - 1, 0, holder.users)  # not counting the house
             no = self._places.refusal(
                 context, RejectReason.TOO_MANY_USERS, 1, taken, limits.users_max, reserve=reserve
             )
@@ -66,7 +66,7 @@ class Parties:
         return no
 
     def admit(self, holder: Holder, user: int, *assets: int) -> UserOrders:
-        """Create a user and its accounts, as far as they are new; there is room."""
+        """Create a user and its accounts where they are new; room was checked."""
         mine = self._orders.users.get(user)
         if mine is None:
             mine = self.open_user(user, holder)
@@ -76,14 +76,14 @@ class Parties:
         return mine
 
     def settle(self, orders: list[Order]) -> None:
-        """Make the owner of accepted orders and the accounts that they move, as far as new."""
+        """Create the owner of accepted orders and the accounts that they use, where new."""
         for order in orders:
             paying, receiving = order.paying, order.receiving
             accounts = self.admit(order.holder, order.user, paying.asset, receiving.asset).accounts
             order.paying, order.receiving = accounts[paying.asset], accounts[receiving.asset]
 
     def open_user(self, user: int, holder: Holder) -> UserOrders:
-        """Make a user who is new."""
+        """Create a new user."""
         holder.users += 1
         accounts = self._balances.accounts[user] = {}
         mine = self._orders.users[user] = UserOrders(accounts, holder)

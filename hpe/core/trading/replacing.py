@@ -1,9 +1,9 @@
 """Replace: changing quantity, price, trigger or end of an open order.
 
-Part of the deterministic core. Not more quantity at the same price keeps its place; anything else,
-or `requeue`, loses it and may trade, or fire. Less, and nothing else, is a part cancel: it passes
-wherever a cancel does. A rejected replace leaves the order as it was. The rules per kind of order
-are protocol.md's, "Replacing an order".
+Part of the deterministic core. A quantity that does not grow at the same price keeps the place;
+anything else, or `requeue`, loses it and may trade, or fire. A smaller quantity and nothing else is
+a partial cancel, which passes wherever a cancel does. A rejected replace leaves the order
+unchanged. protocol.md, "Replacing an order", has the rules per kind of order.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TRADING: Final = InstrumentStatus.TRADING
 
 
 class OrderReplacing:
-    """Carries out replaces on one exchange."""
+    """Executes replaces on one exchange."""
 
     def __init__(self, exchange: ExchangeState) -> None:
         self._exchange = exchange
@@ -129,7 +129,7 @@ class OrderReplacing:
         price: int,
         leaves: int,
     ) -> RejectReason:
-        """Test what the order would become, and reserve what it needs then."""
+        """Test the order as it would become, and reserve what it then needs."""
         terms, rates, same_price = order.terms, order.rates, price == order.price
         instrument, mine = book.instrument, self._users[order.user]
         if same_price and leaves < order.leaves and _is_part_cancel(command, order):
@@ -159,7 +159,7 @@ class OrderReplacing:
             needed = notional
             if rates.worst:
                 needed += worst_fee(notional, rates.worst, order.fee_rest)
-            # With what it traded so far inside, the whole of an order's life stays within 64 bits.
+            # With what it has traded included, the order's whole life stays within 64 bits.
             if needed > AMOUNT_MAX - order.quote_total - order.fee_total:
                 return RejectReason.NOTIONAL_OUT_OF_RANGE
         if 0 < command.expires_ns <= context.time_ns:
@@ -169,7 +169,7 @@ class OrderReplacing:
             return RejectReason.POST_ONLY_WOULD_CROSS
         if terms is not None:
             enough = self._market.reserve_for(book, order, price, leaves)
-        else:  # Executor.requirement in line: replaces are a tenth of a market maker's messages
+        else:  # Executor.requirement, inline: replaces are a tenth of a market maker's messages
             if order.side is not _BUY:
                 needed = base_atoms(leaves, instrument.base_atoms_per_lot)
             enough = self._executor.reserve(order, needed)
@@ -184,7 +184,7 @@ class OrderReplacing:
         price: int,
         leaves: int,
     ) -> None:
-        """Change a stop that has not fired; what loses its place counts as newer than all."""
+        """Change a stop that has not fired; if it loses its place, it counts as the newest."""
         terms, trigger = order.terms, order.trigger()
         assert terms is not None
         keeps = leaves <= order.leaves and command.stop_price in (None, trigger)
@@ -207,7 +207,7 @@ class OrderReplacing:
         price: int,
         leaves: int,
     ) -> list[Fill]:
-        """Change an order in the book; it trades when it crosses now."""
+        """Change an order in the book; it trades if it crosses now."""
         if order.side is _BUY:
             ladder, opposite = book.bids, book.asks
         else:
@@ -249,7 +249,7 @@ def named_order(
 
 
 def only_cancels(command: ReplaceOrder, order: Order) -> bool:
-    """True if a replace takes lots off an order and does nothing else, or leaves nothing of it."""
+    """True if a replace only cancels lots of an order, or leaves nothing of it."""
     leaves, total = command.leaves_quantity, command.quantity
     if leaves is None:
         leaves = order.leaves if total is None else total - order.cum - order.canceled
@@ -260,7 +260,7 @@ def only_cancels(command: ReplaceOrder, order: Order) -> bool:
 
 
 def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
-    """True if nothing but the quantity of an order changes; it is known to get less."""
+    """True if only the quantity of an order changes, which is known to become smaller."""
     if command.requeue or command.expires_ns:
         return False
     trigger = command.stop_price
@@ -268,7 +268,7 @@ def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
 
 
 def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
-    """True if a replace with an order's own price and quantity leaves it as it is."""
+    """True if a replace with an order's own price and quantity leaves it unchanged."""
     terms, end = order.terms, command.expires_ns
     if command.requeue or (end and (terms is None or end != terms.expires_ns)):
         return False
@@ -277,7 +277,7 @@ def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
 
 
 def _does_not_fit(command: ReplaceOrder, order: Order) -> bool:
-    """True if the replace asks for what this kind of order does not have."""
+    """True if the replace sets a field that this kind of order does not have."""
     terms, kind = order.terms, order.kind
     if not kind.quantity or (command.price and not kind.price):
         return True

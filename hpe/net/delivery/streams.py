@@ -2,10 +2,10 @@
 
 Owns which connection follows which user, the ring of private reports and the topics of market-data
 subscriptions; used in the Trio loop: by connections (what their client asks for), by the
-switchboard (what became durable). Guarantees: a report is in the ring before anybody is told of
-it, so a follower that reads at its own pace misses none; the work for a report that nobody
-follows is one entry in the ring; a connection that leaves leaves nothing behind. Relies on the
-session for what a client may follow. Source: protocol.md, "Private stream" and "Market data".
+switchboard (what became durable). Guarantees: a report is in the ring before any connection is
+notified, so a follower that reads at its own pace misses none; a report that nobody follows costs
+only its entry in the ring; a connection that leaves is forgotten completely. Relies on the session
+for what a client may follow. Source: protocol.md, "Private stream" and "Market data".
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Streams:
     """The streams of one engine.
 
     Args:
-        ring: as recovery filled it.
-        instruments: gives the highest id that one has had.
+        ring: the ring, filled by recovery.
+        instruments: returns the highest id that any instrument has had.
     """
 
     def __init__(self, ring: PrivateRing, instruments: Callable[[], int]) -> None:
@@ -49,18 +49,18 @@ class Streams:
         self._followers: dict[int, dict[SendQueue, None]] = {}
 
     def wanted(self) -> bytes:
-        """Return the market data that somebody asks for, as a batch carries it."""
+        """Return the market data that has subscribers, in the form in which a batch carries it."""
         return self.topics.wanted
 
     # --- what clients ask for -----------------------------------------------------------------
 
     def carry_out(self, send_queue: SendQueue, message: StreamRequest, user: int) -> bytes:
-        """Begin or end a stream; give the frame that answers.
+        """Begin or end a stream; return the frame that answers.
 
         Args:
-            send_queue: of the connection that asks.
-            message: what it asks for, as far as its role allows it.
-            user: of its session, for messages that name none.
+            send_queue: the queue of the connection that asks.
+            message: the request, which its role allows.
+            user: the session's user, for messages that name none.
         """
         match message:
             case SubscribePrivate():
@@ -78,9 +78,9 @@ class Streams:
         """Note the subscribes among requests that are about to go to the core.
 
         Args:
-            send_queue: of the connection that sends them.
+            send_queue: the queue of the connection that sends them.
             run: the requests; those beyond the bound of subscriptions are marked as refused.
-            requests: how many this connection has sent so far, these included.
+            requests: the number that this connection has sent so far, including these.
         """
         if run.admit or not run.chunk.classes & SUBSCRIBE:
             return [run]
@@ -94,18 +94,18 @@ class Streams:
             self._drop(send_queue, user)
         if send_queue.market is not None:
             self.topics.leave(send_queue.market)
-            # The two know each other; garbage in cycles stays forever (collector.py).
+            # The two refer to each other, and garbage in cycles is never collected (collector.py).
             send_queue.market = None
 
     # --- what became durable ------------------------------------------------------------------
 
     def keep(self, output: Output) -> None:
-        """Take over private reports that nobody can be following: those of recovery."""
+        """Add private reports that nobody can be following yet: those of recovery."""
         for user, first, last, frame in output.private:
             self.ring.put(user, first, last, frame)
 
     def report(self, output: Output) -> None:
-        """Take over the private reports of an output and tell the followers."""
+        """Add the private reports of an output and notify the followers."""
         put, followers = self.ring.put, self._followers
         for user, first, last, frame in output.private:
             put(user, first, last, frame)

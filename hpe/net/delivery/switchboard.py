@@ -2,9 +2,9 @@
 
 Owns connection numbers, attach numbers and the routing of replies; used from the Trio loop
 only: by connections (enter, leave), by the dispatcher (route) and by the engine (start, stop).
-Guarantees: replies of one connection are delivered in the order in which the core gave them;
+Guarantees: replies of one connection are delivered in the order in which the core made them;
 the answer to an internal command is acted on after the replies of the same batch; credits of a
-batch go back even when its connection is gone. Relies on being given durable outputs only.
+batch are returned even if its connection is gone. Relies on getting durable outputs only.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _INTERNAL_DECODER: Final[msgspec.msgpack.Decoder[_Internal]] = msgspec.msgpack.D
 
 
 FLUSHES_AT_ONCE: Final = 256
-"""Connections that send before others have the loop: some milliseconds."""
+"""Connections that send before other tasks run: some milliseconds."""
 
 
 class Intake(Protocol):
-    """The sequencer as connections see it."""
+    """The sequencer, as connections see it."""
 
     def offer(self, key: int, run: Run, read_at_s: float) -> None:
-        """Hand a run over.
+        """Hand over a run.
 
         Runs of one queue keep their order; the queue is the number of the connection that caused
         the run.
@@ -63,7 +63,7 @@ class Intake(Protocol):
         """True if the log is so far behind that new orders would be answered too late."""
 
     def has_room(self, key: int) -> bool:
-        """True if a connection should be read on."""
+        """True if a connection should be read further."""
 
     async def wait_room(self, key: int) -> None:
         """Wait until it should."""
@@ -79,22 +79,22 @@ class Port(Protocol):
     answered: int
 
     def deliver(self, frames: bytes, count: int, size: int) -> None:
-        """Send frames; then give back the credits of `count` requests of `size` bytes."""
+        """Send frames; then return the credits of `count` requests of `size` bytes."""
 
     def note(self, progress: Progress) -> None:
-        """Note how far the core is with what was sent here."""
+        """Note the progress of the requests that this connection sent."""
 
     def act(self, step: Step) -> None:
-        """Do what the session decided."""
+        """Carry out a step of the session."""
 
     def deliver_soon(self, frames: bytes, count: int, size: int) -> None:
-        """Do the same, or ask for a `flush` by `to_flush`; the dispatcher alone calls this."""
+        """Deliver at once, or request a `flush` by `to_flush`; only the dispatcher calls this."""
 
     def flush(self) -> None:
         """Send what waits."""
 
     def stop_reading(self) -> None:
-        """Take no further request; end once everything is answered."""
+        """Accept no further request; end once everything is answered."""
 
 
 class Switchboard:
@@ -102,16 +102,16 @@ class Switchboard:
 
     Args:
         intake: the sequencer.
-        facts: about the service, for sessions.
-        credits: the pool that requests in flight are counted in.
-        last_attach_number: highest that the recovered state knows.
-        authenticator: decides who may log on as whom.
+        facts: facts about the service, for sessions.
+        credits: the pool in which requests in flight are counted.
+        last_attach_number: the highest one in the recovered state.
+        authenticator: decides who may log on, and as which user.
         streams: what connections follow.
 
     Attributes:
-        accepted: connections so far.
-        stalled: new orders that were answered here because the log stood still.
-        to_flush: connections that have something to send that was delivered, each once.
+        accepted: number of connections so far.
+        stalled: number of new orders refused here because the log was stalled.
+        to_flush: connections that have delivered data to send, each once.
     """
 
     def __init__(
@@ -140,12 +140,12 @@ class Switchboard:
         self._internal: dict[tuple[int, int], trio.Event] = {}
 
     def __len__(self) -> int:
-        """Count the open connections."""
+        """Return the number of open connections."""
         return len(self._ports)
 
     @property
     def strangers(self) -> int:
-        """Count the connections that have no session."""
+        """Return the number of connections that have no session."""
         return len(self._ports) - len(self._by_session)
 
     def enter(self, port: Port, authenticator: Authenticator | None = None) -> SessionProtocol:
@@ -153,7 +153,7 @@ class Switchboard:
 
         Args:
             port: the connection.
-            authenticator: decides about this one, in place of the engine's.
+            authenticator: decides about this connection, instead of the engine's.
         """
         self.accepted += 1
         session = SessionProtocol(
@@ -166,7 +166,7 @@ class Switchboard:
         return session
 
     def leave(self, port: Port) -> None:
-        """Forget a connection; detach its session unless that happened already."""
+        """Forget a connection; detach its session unless that has already happened."""
         session = port.session
         self._ports.pop(session.connection, None)
         run = session.leave()
@@ -174,15 +174,15 @@ class Switchboard:
             self.offer(session.connection, run, trio.current_time())
         if self._by_session.get(session.session_id) is port:
             del self._by_session[session.session_id]
-        if session.session_id:  # else its attachment may still be on the way
+        if session.session_id:  # otherwise its attachment may still be on the way
             self._by_attach.pop(session.attach_number, None)
 
     def refuse_orders(self, port: Port, run: Run) -> list[Run]:
-        """Answer new orders while the log stands still; give what is left for the core.
+        """Refuse new orders while the log is stalled; return what remains for the core.
 
         Args:
             port: the connection that sends them, which has nothing unanswered.
-            run: what it sends.
+            run: the requests.
         """
         if run.admit or not self.intake.stalled():
             return [run]
@@ -193,14 +193,14 @@ class Switchboard:
         return rest
 
     def stop_reading(self) -> None:
-        """End every connection once it has its answers."""
+        """End every connection once its requests are answered."""
         for port in list(self._ports.values()):
             port.stop_reading()
 
     def revoke(self, keys: Collection[str], gone: Collection[str]) -> int:
-        """End the connections of keys that are not what they were; returns how many.
+        """End the connections of keys that were removed or changed; return how many.
 
-        Sessions of keys that are gone end with them.
+        Sessions of removed keys end with them.
         """
         states = (State.ATTACHING, State.ATTACHED)
         revoked = [
@@ -210,7 +210,7 @@ class Switchboard:
         ]
         for port in revoked:
             step = port.session.revoke(port.session.grant.key_id in gone)
-            if step is not NOTHING:  # else the core's answer to its logon comes first
+            if step is not NOTHING:  # otherwise the core's answer to its logon comes first
                 port.act(step)
         return len(revoked)
 
@@ -250,13 +250,13 @@ class Switchboard:
             self._internal_answer(body)
 
     async def flush(self) -> None:
-        """Have connections send what was delivered to them."""
+        """Let connections send what was delivered to them."""
         while self.to_flush:
             self.flush_some(FLUSHES_AT_ONCE)
             await trio.lowlevel.checkpoint()
 
     def flush_some(self, count: int) -> None:
-        """Have at most this many connections send what was delivered to them."""
+        """Let at most this many connections send what was delivered to them."""
         for _ in range(min(len(self.to_flush), count)):
             self.to_flush.popleft().flush()
 
@@ -287,7 +287,7 @@ class Switchboard:
         if gone or response.error:
             del self._by_attach[response.request_id]
         if not response.error:
-            # Also one that went meanwhile has taken the session over: the core says so.
+            # Even if the connection is gone, it took over the session first: the core says so.
             older = self._by_session.pop(response.session_id, None)
             if not gone:
                 self._by_session[response.session_id] = port

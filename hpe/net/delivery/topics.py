@@ -1,16 +1,16 @@
-"""The topics of market data: which connection gets which updates, from when on.
+"""The topics of market data: which connection gets which updates, and from when on.
 
 Owns all subscriptions and the market data that waits for each; used in the Trio loop, by readers
 (what their client asks for), the dispatcher (what became durable) and writers (what they take).
-Guarantees: an update is encoded once and its bytes are shared by all subscribers; a subscription
-gets every update after its snapshot and none before it, as far as conflation allows; a subscriber
-that does not read costs nothing per batch and no memory of its own (conflation.py); what ends
-leaves nothing behind, refused requests included. Relies on a writer to send the replies it has
+Guarantees: an update is encoded once, and all subscribers share its bytes; a subscription gets
+every update after its snapshot and none before it, subject to conflation; a subscriber that does
+not read costs nothing per batch and no memory of its own (conflation.py); a subscription that ends
+is forgotten completely, even if its request was refused. Relies on a writer to send its replies
 before it takes market data, and on requests of a connection being answered in order.
 
-A subscription is asked for (its encodings are wanted from then on, before the request goes to the
-core), then active: either caught up, in its topic's list, or waiting, in its queue. Publishing
-moves the ones that are caught up and does not touch those that wait already.
+A subscription is first asked for (its encodings are wanted from then on, even before the request
+goes to the core), then active: either caught up and in its topic's list, or waiting in its queue.
+Publishing moves the ones that are caught up and does not touch those that already wait.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _DECODER: Final = msgspec.msgpack.Decoder(Subscribe)
 _WANTED_ROW: Final = Struct(">IB")
 
 INSTRUMENTS_AHEAD: Final = 256
-"""A subscribe may be sent before the instrument that it names is there. One that names a number
-far beyond is answered by the core like any other, and what nobody can want is not noted."""
+"""A subscribe may be sent before the instrument that it names exists. One that names a much higher
+number is answered by the core like any other, and not noted, because nothing can be published."""
 
 TopicKey = tuple[int, int]
 """Instrument and channel."""
 
 
 class _Asked(NamedTuple):
-    """A subscribe on its way; answered when its connection has `requests` answers.
+    """A subscribe on its way; answered once `requests` requests of its connection are answered.
 
-    It stays in its place when it was unsubscribed meanwhile, because it will be answered all the
-    same: ids of queries may be used again, only the order says which answer is whose.
+    It stays in its place even if it is unsubscribed meanwhile, because it will still be answered:
+    ids of queries may be reused, so only the order shows which answer belongs to which request.
     """
 
     requests: int
@@ -59,7 +59,7 @@ class _Asked(NamedTuple):
 
 
 class _Topic:
-    """One channel of one instrument that somebody subscribed to, or asked for.
+    """One channel of one instrument that has subscriptions, or requests for them.
 
     `members` are all subscriptions, `active` counts those that have their snapshot.
     """
@@ -68,7 +68,7 @@ class _Topic:
 
     def __init__(self, backlog: MarketBacklog) -> None:
         self.backlog = backlog
-        # Without the values these would be sets, whose order differs from run to run.
+        # These are dicts because the order of a set differs from run to run.
         self.members: dict[_Subscription, None] = {}
         self.caught_up: dict[_Subscription, None] = {}
         self.active = 0
@@ -84,7 +84,7 @@ class _Subscription:
         self.topic = topic
         self.active = False
         self.asked = 0
-        self.position = 0  # while it waits in the queue: what it takes next
+        self.position = 0  # what it takes next, while it waits in the queue
 
 
 class MarketQueue:
@@ -102,18 +102,18 @@ class MarketQueue:
         self._ring = ring
         self._subscriptions: dict[TopicKey, _Subscription] = {}
         self._asked: deque[_Asked] = deque()
-        self._waiting: dict[_Subscription, None] = {}  # whose turn it is comes first
-        self._ended: list[bytes] = []  # what tells of subscriptions that the server ended
+        self._waiting: dict[_Subscription, None] = {}  # the next one to take from is first
+        self._ended: list[bytes] = []  # frames about subscriptions that the server ended
 
     def __bool__(self) -> bool:
         """True if something waits."""
         return bool(self._waiting or self._ended)
 
     def take(self, bytes_max: int) -> bytes:
-        """Return whole frames, conflated as far as this reader is behind.
+        """Return whole frames, conflated if this reader is behind.
 
         Args:
-            bytes_max: about how much; one update is given even when it is longer.
+            bytes_max: the approximate size; one update is returned even if it is longer.
         """
         waiting = self._waiting
         taken, room = self._ended, bytes_max - sum(map(len, self._ended))
@@ -151,7 +151,7 @@ class Topics:
     """All subscriptions of one engine.
 
     Args:
-        instruments: gives the highest id that one has had.
+        instruments: returns the highest id that any instrument has had.
     """
 
     def __init__(self, instruments: Callable[[], int]) -> None:
@@ -178,12 +178,12 @@ class Topics:
 
     @property
     def merged(self) -> int:
-        """How often a slow reader got one update that stands for several."""
+        """How often a slow reader got one update in place of several."""
         return self._counts.merged
 
     @property
     def dropped(self) -> int:
-        """How often a slow reader lost updates: it sees the gap and subscribes again."""
+        """How often a slow reader lost updates; it sees the gap and subscribes again."""
         return self._counts.dropped
 
     # --- what clients ask for -----------------------------------------------------------------
@@ -192,9 +192,9 @@ class Topics:
         """Note the subscribes of a run that is about to be offered to the core.
 
         Args:
-            queue: of the connection that sends it.
-            run: what will be executed as far as this does not refuse it.
-            requests: how many requests the connection has sent so far, these included.
+            queue: the queue of the connection that sends it.
+            run: the requests, which are executed unless this refuses them.
+            requests: the number that the connection has sent so far, including these.
 
         Returns:
             The run in pieces; subscribes beyond SUBSCRIPTIONS_MAX are marked as refused.
@@ -207,7 +207,7 @@ class Topics:
             try:
                 request = _DECODER.decode(run.chunk.frames[start:end])
             except DECODE_FAULTS:
-                return 0  # the core says what is wrong with it
+                return 0  # the core will say what is wrong with it
             if request.instrument > known:
                 return 0
             return 0 if self._ask(queue, requests, request) else ErrorCode.TOO_MANY_SUBSCRIPTIONS
@@ -215,7 +215,7 @@ class Topics:
         return run.split(decide)
 
     def unsubscribe(self, queue: MarketQueue, instrument: int, channel: int) -> None:
-        """End a subscription at once, and those of its kind that are on their way."""
+        """End a subscription at once, including subscribes for it that are on their way."""
         key = instrument, channel
         subscription = queue._subscriptions.get(key)
         if subscription is None:
@@ -234,7 +234,7 @@ class Topics:
     def publish(self, rows: Iterable[tuple[int, int, bytes]]) -> None:
         """Hand out (instrument, channel, frames) to the active subscribers.
 
-        Cost: one move per subscriber that is caught up; nothing for those that wait already.
+        Cost: one move per subscriber that is caught up; nothing for those that already wait.
         """
         for instrument, channel, frames in rows:
             if not channel:
@@ -252,9 +252,9 @@ class Topics:
                 subscription.queue._wait(subscription, position)
 
     def _end(self, instrument: int) -> None:
-        """End all that follows an instrument which is delisted; what waits of it is dropped.
+        """End all subscriptions of a delisted instrument; drop its waiting updates.
 
-        Subscriptions that are on their way get an answer of the core.
+        Subscribes that are on their way get an answer from the core.
         """
         for channel in Channel:
             key = instrument, int(channel)
@@ -270,7 +270,7 @@ class Topics:
     def activate(self, rows: Iterable[tuple[int, int, int, int]]) -> None:
         """Begin the subscriptions (connection, request id, instrument, channel) of a batch.
 
-        Called after `publish` of the same batch: their snapshots have its updates already.
+        Called after `publish` of the same batch, whose updates their snapshots already include.
         """
         for connection, request_id, instrument, channel in rows:
             queue = self._asking.get(connection)
@@ -278,13 +278,13 @@ class Topics:
                 self._activate(queue, request_id, (instrument, channel))
 
     def answered(self, connection: int, requests: int) -> None:
-        """Forget the subscribes that were answered otherwise than with a snapshot.
+        """Forget the subscribes that were answered with something other than a snapshot.
 
         Called after `activate`, for connections in `asking`.
 
         Args:
-            connection: whose.
-            requests: how many of its requests are answered by now.
+            connection: the connection's number.
+            requests: the number of its requests that are answered by now.
         """
         queue = self._asking[connection]
         while queue._asked and queue._asked[0].requests <= requests:
@@ -292,10 +292,10 @@ class Topics:
         self._settle(queue)
 
     def check(self) -> None:
-        """Walk everything that can be reached from the topics.
+        """Check everything that can be reached from the topics.
 
         Raises:
-            InvariantViolation: something contradicts itself.
+            InvariantViolation: the topics contradict themselves.
         """
         for key, topic in self._topics.items():
             if not 0 < len(topic.members) >= topic.active >= len(topic.caught_up):
@@ -312,7 +312,7 @@ class Topics:
         key = request.instrument, int(request.channel)
         subscription = queue._subscriptions.get(key)
         if subscription is None:
-            # What tells of an end takes its place until it leaves: nobody has to read it.
+            # The frame about the end takes its place until it is read, which may never happen.
             if len(queue._subscriptions) + len(queue._ended) >= SUBSCRIPTIONS_MAX:
                 return False
             subscription = queue._subscriptions[key] = _Subscription(queue, self._topic(key))
@@ -331,15 +331,15 @@ class Topics:
 
     def _activate(self, queue: MarketQueue, request_id: int, key: TopicKey) -> None:
         if not any(asked[1:3] == (request_id, key) for asked in queue._asked):
-            return  # in a form that `has_subscribe` does not know
+            return  # in a form that `has_subscribe` does not recognize
         while (asked := queue._asked.popleft())[1:3] != (request_id, key):
-            self._refused(queue, asked)  # answered before this one, and not with a snapshot
+            self._refused(queue, asked)  # answered before this one, without a snapshot
         subscription = asked.subscription
         if queue._subscriptions.get(key) is not subscription:
             self._settle(queue)
             return  # unsubscribed meanwhile
         subscription.asked -= 1
-        # One that was active goes on behind the new snapshot: what waits is older.
+        # A subscription that was active continues after the new snapshot: what waits is older.
         queue._waiting.pop(subscription, None)
         topic = subscription.topic
         if not subscription.active:
@@ -370,7 +370,7 @@ class Topics:
             self._want(key)
 
     def _want(self, key: TopicKey) -> None:
-        """Note that something is wanted, or not any more."""
+        """Note that a topic is wanted, or no longer wanted."""
         instrument, channel = key
         mask = self._masks.get(instrument, 0) ^ 1 << (channel - 1)
         if mask:

@@ -1,12 +1,12 @@
-"""Rates: how many requests may come, over all connections that share a limit.
+"""Rates: how many requests per second are accepted, over all connections that share a limit.
 
-Owns the buckets; used by reader tasks in the Trio loop, which pass the time in. A limit is that of
-a key, or of a user where no keys are asked for. Guarantees: nobody uses up the tokens of another
+Owns the buckets; used by reader tasks in the Trio loop, which pass the time. A limit belongs to a
+key, or to a user where no keys are required. Guarantees: nobody uses up the tokens of another
 key, whatever users both may name; a frame without a token is refused as throttled in its
-place and costs no token; control draws on the messages like queries, but for what keeps a
-connection alive and what ends it; cancels have a bucket of their own, so that a client that trades
-too fast can still leave; a connection is cut only for its own excess; buckets are forgotten once
-they are full again, so memory is bounded by the last burst. Without limits nothing is looked at.
+place and costs no token; control messages take message tokens like queries, except those that keep
+a connection alive or end it; cancels have their own bucket, so that a client that trades too fast
+can still leave; a connection is cut only for its own excess; buckets are forgotten once they are
+full again, so memory is bounded by the last burst. Without limits nothing is checked.
 Source: the rules of docs/architecture.md, "Limits".
 """
 
@@ -23,10 +23,10 @@ from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Heartbeat, Logout
 
 EXCESS_WINDOW_S: Final = 1.0
-"""A connection that has more refused within this time than the rate would allow in it is cut."""
+"""A connection is cut if more is refused within this time than the rate would allow in it."""
 
 SWEEP_MIN: Final = 1_024
-"""Limits remembered before the full buckets among them are looked for."""
+"""Limits remembered before full buckets among them are searched for."""
 
 
 class RateLimits(NamedTuple):
@@ -42,12 +42,12 @@ _LOGOUT: Final = type_number(Logout)
 _HEARTBEAT: Final = type_number(Heartbeat)
 
 _FREE_HEARTBEATS: Final = Rate(10, 100)
-"""What one connection may send for nothing: three times as many as the shortest interval makes,
-and those of 30 s at once, as after a pause of either side."""
+"""Heartbeats that a connection may send without tokens: three times as many as the shortest
+interval makes, and those of 30 s at once, as after a pause of either side."""
 
 
 class _Excess:
-    """The requests of one connection that were refused because tokens of one kind ran out."""
+    """The requests of one connection that were refused for lack of one kind of token."""
 
     __slots__ = ("count", "since_s")
 
@@ -64,11 +64,11 @@ class _Excess:
 
 
 Payer = int | str
-"""Whose tokens: a key's, or a user's where no keys are asked for."""
+"""Who pays the tokens: a key, or a user where no keys are required."""
 
 
 def payer_of(grant: Grant, user: int) -> Payer:
-    """Return whose tokens the session of a user takes."""
+    """Return who pays for a user's session."""
     return grant.key_id or user
 
 
@@ -77,7 +77,7 @@ class Sender:
 
     Args:
         grant: what it may do.
-        user: of its session.
+        user: the session's user.
     """
 
     __slots__ = ("cancels", "heartbeats", "messages", "payer")
@@ -90,7 +90,7 @@ class Sender:
 
 
 class RateLimiter:
-    """The buckets of all."""
+    """The buckets of all payers."""
 
     def __init__(self, limits: RateLimits) -> None:
         self._messages = _rate(limits.messages_per_s, limits.messages_burst)
@@ -105,12 +105,12 @@ class RateLimiter:
         return self._messages is not None or self._cancels is not None
 
     def admit(self, sender: Sender, run: Run, now_s: float) -> tuple[list[Run], bool]:
-        """Take a token for each frame; mark those for which there is none as throttled.
+        """Take a token for each frame; mark frames without one as throttled.
 
         Returns:
-            The run in pieces, and whether its sender is to be cut for going on far above the rate.
+            The run in pieces, and True if its sender is to be cut for staying far above its rate.
 
-        Cost: one look at each frame, none without limits.
+        Cost: one look at each frame; none without limits.
         """
         messages, cancels = self._messages, self._cancels
         if messages is None and cancels is None:
@@ -140,7 +140,7 @@ class RateLimiter:
             now_s: Trio time.
 
         Returns:
-            0, or the ErrorCode that refuses it; and whether its sender is to be cut.
+            0, or the ErrorCode that refuses it; and True if its sender is to be cut.
         """
         rate = self._messages
         if rate is None or kind == _LOGOUT:
@@ -153,7 +153,7 @@ class RateLimiter:
         return ErrorCode.THROTTLED, sender.messages.add(rate, now_s)
 
     def __len__(self) -> int:
-        """Count the payers that are remembered."""
+        """Return the number of payers that are remembered."""
         return len(self._buckets)
 
     def _of(self, payer: Payer, now_s: float) -> tuple[Bucket, Bucket]:
@@ -165,7 +165,7 @@ class RateLimiter:
         return buckets
 
     def _sweep(self, now_s: float) -> None:
-        """Forget whose buckets are full; the next sweep comes when as many have been added."""
+        """Forget payers whose buckets are full; sweep again after as many have been added."""
         self._buckets = {
             payer: pair
             for payer, pair in self._buckets.items()

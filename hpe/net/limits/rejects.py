@@ -1,13 +1,14 @@
 """Rejects: how many commands that change nothing one key may have logged.
 
-Owns what is counted of each key, or user where no keys are asked for; used in the Trio loop: by
-connections when answers are delivered and when requests come in. Every command that is executed is
-logged and replayed at every start, a rejected one, too. Guarantees: what a key has answered beyond
-its rate is paid for before its next commands are executed: until then they are refused as throttled
-in their place, unlogged; cancels have an account of their own; queries are never refused; a repeat
-is answered as ever (the core's rule); memory is bounded by the last burst. An answer counts when it
-is delivered, so what is in flight by then is not held back, but paid for afterwards. The core says
-which commands changed nothing (Progress). Source: protocol.md, "Rate limits"; docs/decisions/0030.
+Owns the counts of each key, or user where no keys are required; used in the Trio loop: by
+connections, when answers are delivered and when requests come in. Every executed command is
+logged, and replayed at every start, even a rejected one. Guarantees: if a key has more such answers
+than its rate allows, its next commands are refused as throttled, in their place and unlogged, until
+the excess is paid for; cancels have an account of their own; queries are never refused; a repeat
+is answered as always (the core's rule); memory is bounded by the last burst. An answer counts when
+it is delivered, so commands already in flight are not held back, but are paid for afterwards. The
+core says which commands changed nothing (Progress). Source: protocol.md, "Rate limits";
+docs/decisions/0030.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ from hpe.protocol.codes import ErrorCode
 
 
 class Rejects:
-    """The accounts of all.
+    """The accounts of all payers.
 
     Args:
-        per_s: how many may be logged per second, on average; 0 counts none.
-        burst: how many at once.
+        per_s: how many may be logged per second, on average; 0 turns the limit off.
+        burst: how many may be logged at once.
     """
 
     def __init__(self, per_s: int, burst: int) -> None:
         self._rate = Rate(per_s, burst) if per_s else None
-        # Of those that had any lately: commands, cancels.
+        # The accounts of payers that had any recently: commands, cancels.
         self._accounts: dict[Payer, tuple[Bucket, Bucket]] = {}
         self._sweep_at = SWEEP_MIN
         self.throttled = 0
 
     def note(self, payer: Payer, others: int, cancels: int) -> None:
-        """Count commands that changed nothing: others than cancels, and cancels."""
+        """Count commands that changed nothing: all but cancels, and cancels."""
         if self._rate is None:
             return
         now_s = trio.current_time()
@@ -50,9 +51,9 @@ class Rejects:
             bucket.charge(self._rate, count, now_s)
 
     def admit(self, payer: Payer, runs: list[Run], now_s: float) -> list[Run]:
-        """Mark the commands of one that has more to pay for than a burst.
+        """Mark the commands of a payer that owes more than a burst.
 
-        Cost: a look into a table, and one at each frame of those that are marked.
+        Cost: a table lookup, and a look at each frame of runs that are marked.
         """
         account = self._accounts.get(payer)
         if account is None or self._rate is None:
@@ -75,11 +76,11 @@ class Rejects:
         return marked
 
     def __len__(self) -> int:
-        """Count the accounts that are remembered."""
+        """Return the number of accounts that are remembered."""
         return len(self._accounts)
 
     def _sweep(self, now_s: float) -> None:
-        """Forget what is paid for; the next sweep comes when as many have been added."""
+        """Forget accounts that are paid for; sweep again after as many have been added."""
         self._accounts = {
             payer: pair
             for payer, pair in self._accounts.items()

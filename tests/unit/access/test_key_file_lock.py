@@ -1,4 +1,4 @@
-"""The key file's lock: what holds a change of it up, and what does not."""
+"""The key file's lock: what delays a change of it, and what does not."""
 
 from multiprocessing import get_context
 

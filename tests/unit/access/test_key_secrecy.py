@@ -1,4 +1,4 @@
-"""Nothing that is said about keys shows a secret: no repr, no error, no log."""
+"""Nothing that is printed about keys shows a secret: no repr, no error, no log line."""
 
 import base64
 import json

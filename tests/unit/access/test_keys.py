@@ -1,4 +1,4 @@
-"""Keys and their files: notation, roles, modes, atomic changes, and no word about a secret."""
+"""Keys and their files: notation, roles, modes, atomic changes, and no secret in any message."""
 
 import contextlib
 import json

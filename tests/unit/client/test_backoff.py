@@ -1,4 +1,4 @@
-"""Waits between attempts: bounded, growing, spread, and begun anew after what held."""
+"""Waits between attempts: bounded, growing, random, and reset after a lasting connection."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Private events about what was delisted before the client saw it: all come, without a number."""
+"""Private events about something delisted before the client saw it: all come, without scales."""
 
 from decimal import Decimal as D
 

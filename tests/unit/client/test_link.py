@@ -1,4 +1,4 @@
-"""One connection of the client over a stream in memory: logon, heartbeats, silence, last words."""
+"""One connection of the client over a stream in memory: logon, heartbeats, silence, last frames."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""What a client asks for when many tasks miss the same: once."""
+"""When many tasks need the same listing, the client asks for it once."""
 
 import pytest
 import trio

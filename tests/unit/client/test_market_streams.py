@@ -1,4 +1,4 @@
-"""Market-data streams of the client against a scripted server: what is missed is mended."""
+"""Market-data streams of the client against a scripted server: missed updates are repaired."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -164,7 +164,7 @@ async def test_a_session_that_somebody_else_used_is_not_gone_on_with() -> None:
     peer = CorePeer()
     await market(peer)
     peer.channel.suspend(CUT)
-    with pytest.raises(SessionTaken, match="somebody else used"):
+    with pytest.raises(SessionTaken, match="another client used"):
         peer.channel.resume(peer.take, peer.channel.last_request_id + 1)
 
 

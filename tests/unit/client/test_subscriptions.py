@@ -1,4 +1,4 @@
-"""What the client asks of streams, in which order: a stream that is wanted stays asked for."""
+"""The client's requests for streams, and their order: a wanted stream is always requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is due: the order in which it acts, its bounds, and that what ended does not act."""
+"""Timers: the order in which they act, their bounds, and that ended ones do not act."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""What the service reads and where it keeps its log: files that are none, links, modes, owners."""
+"""The files that the service reads, and the place of its log: non-files, links, modes, owners."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-"""The waiting room: who is taken off the kernel's queue, and whose turn it is to be served."""
+"""The waiting room: which connections are taken off the kernel's queue, and whose turn is next."""
 
 from __future__ import annotations
 

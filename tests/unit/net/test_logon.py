@@ -1,4 +1,4 @@
-"""Logon: what a proof proves, who is let in, and that all refusals are one."""
+"""Logon: what a proof proves, which clients are admitted, and that all refusals look alike."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Polled sockets: who reads, what wakes a reader, and that nobody keeps the others waiting."""
+"""Polled sockets: which are read, what wakes a reader, and that none delays the others."""
 
 from __future__ import annotations
 

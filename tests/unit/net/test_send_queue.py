@@ -1,4 +1,4 @@
-"""What waits for one client: order of the lanes, bounds of a send, credits, last words."""
+"""What waits for one client: order of the lanes, bounds of a send, credits, last frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is answered while the log stands still, and what only the core may answer."""
+"""What is answered while the log is stalled, and what only the core may answer."""
 
 from __future__ import annotations
 

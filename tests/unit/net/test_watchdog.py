@@ -1,4 +1,4 @@
-"""What is found of a connection, when, and that no pause of this side cuts anybody."""
+"""What is found about a connection, when, and that no pause of the server cuts a client."""
 
 from __future__ import annotations
 

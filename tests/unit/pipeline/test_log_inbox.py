@@ -1,4 +1,4 @@
-"""Between matcher and log: a bound in bytes, an age, and no wait that nobody ends."""
+"""Between matcher and log: a bound in bytes, an age, and no wait without an end."""
 
 from __future__ import annotations
 

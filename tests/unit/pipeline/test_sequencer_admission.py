@@ -1,4 +1,4 @@
-"""Who waits: how long, for what room, and what is answered busy."""
+"""Waiting requests: for how long, for what room, and which are answered busy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of clock and disk: when, and how often."""
+"""What is logged about clock and disk: when, and how often."""
 
 from __future__ import annotations
 

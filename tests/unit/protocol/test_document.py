@@ -1,4 +1,4 @@
-"""protocol.md against hpe/protocol/: neither may say what the other does not."""
+"""protocol.md against hpe/protocol/: neither may say anything that the other does not."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Which scales have prices and quantities that a person can be shown."""
+"""Which scales have prices and quantities that are finite decimals."""
 
 from fractions import Fraction
 

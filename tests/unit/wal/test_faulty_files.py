@@ -1,4 +1,4 @@
-"""The fault-injecting files do what they say, or the fault tests prove nothing."""
+"""The fault-injecting files do what they promise, or the fault tests prove nothing."""
 
 from random import Random
 

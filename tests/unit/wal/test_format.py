@@ -1,4 +1,4 @@
-"""The bytes of segments: what is written is read back, what is not is told apart."""
+"""The bytes of segments: what is written is read back, and other bytes are distinguished."""
 
 from itertools import product
 

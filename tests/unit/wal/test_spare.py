@@ -1,4 +1,4 @@
-"""Filling ahead: spares, segments that begin in one, and what a disk without room does to them."""
+"""Filling ahead: spares, segments that begin in one, and the effect of a full disk on them."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""The meter, and that what is charged stands in the document."""
+"""The meter of effort, and that the document lists all charges."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the places remember: no key that holds nothing."""
+"""Places remember no key that has taken nothing."""
 
 from hpe.protocol.enums import Role, Side
 from hpe.protocol.limits import HOUSE_USER

@@ -1,4 +1,4 @@
-"""Fields by table: the same requests as the library's, and the name of the one that is wrong."""
+"""Fields by table: the same requests as the library's, and the name of the wrong field."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Bytes that are no request: which error answers them, and the field that it names."""
+"""Bytes that are not a request: which error answers them, and the field that it names."""
 
 import msgpack
 import msgspec

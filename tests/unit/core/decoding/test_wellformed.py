@@ -1,4 +1,4 @@
-"""The walk over MessagePack: where values end, and which bytes are none."""
+"""The walk over MessagePack: where values end, and which bytes are not values."""
 
 import msgpack
 import msgspec

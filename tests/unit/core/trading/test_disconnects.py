@@ -1,4 +1,4 @@
-"""Which orders are remembered by their session: those that somebody may still ask for."""
+"""Which orders a session remembers: those that a query may still ask for."""
 
 from hpe.protocol.enums import Side
 from hpe.protocol.flags import LOGOUT_KEEP_ORDERS

@@ -1,4 +1,4 @@
-"""What looking for dead orders costs: who is executed pays, who is refused may waste so much."""
+"""The cost of searching for dead orders: executed commands pay, refused ones may waste a bound."""
 
 import pytest
 

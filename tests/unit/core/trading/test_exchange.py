@@ -1,4 +1,4 @@
-"""What `check` sees of the exchange: an order that is half gone."""
+"""What `check` finds in the exchange: an order that is half removed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What would trade is what does trade: every walk against really matching a copy of the book."""
+"""What would trade is what does trade: every walk, compared with matching a copy of the book."""
 
 from fractions import Fraction
 from math import ceil

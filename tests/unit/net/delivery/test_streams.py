@@ -1,4 +1,4 @@
-"""Who follows whom: begin, end, bounds, and that nothing is left behind."""
+"""Which connection follows which user: begin, end, bounds, and that nothing is left behind."""
 
 from __future__ import annotations
 

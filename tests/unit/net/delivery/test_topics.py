@@ -1,4 +1,4 @@
-"""The topics: who gets which bytes from when on, what is wanted, and that nothing leaks."""
+"""Topics: which connection gets which bytes from when on, what is wanted, and no leaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strangers come and go when those who trade have nothing under way."""
+"""Strangers come and go while clients that trade have nothing under way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token buckets against a plain model, refusals in place, and who is cut."""
+"""Token buckets against a plain model, refusals in place, and which connections are cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources: whose connections count together, who is refused and for how long, what is kept."""
+"""Sources: which connections count together, which are refused for how long, what is kept."""
 
 from __future__ import annotations
 

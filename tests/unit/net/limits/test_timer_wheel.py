@@ -1,4 +1,4 @@
-"""The wheel: looks when a deadline has passed, not before, and only then."""
+"""The timer wheel checks a timer after its deadline has passed, and only then."""
 
 from __future__ import annotations
 
