@@ -16,6 +16,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import trio
 
 from hpe.client.client import Client, opened
+from hpe.client.options import check_options
 from hpe.client.retrying import WITHIN_S, retry
 from hpe.errors import ConnectionLost, NotConnected, ReplyTimeout
 from hpe.local_connection import LocalConnection
@@ -101,8 +102,18 @@ class InProcessApi:
         Raises:
             RequestRefused: the session is refused.
             ConnectionLost: the engine is not running.
+            TypeError: and ValueError: an option is of another type, or out of its range.
         """
         patience_s = self._request_timeout_s if timeout_s is None else timeout_s
+        check_options(
+            user,
+            {
+                "session_id": session_id,
+                "window": window,
+                "timeout_s": patience_s,
+                "keep_session": keep_session,
+            },
+        )
         switchboard = self._open_switchboard()
         local = LocalConnection(switchboard, user, patience_s, session_id, window)
         self._blocks.add(local)
@@ -149,6 +160,7 @@ class InProcessApi:
         """
         local = self._cached.get(user)
         if local is None or local.closed:
+            check_options(user, {})
             switchboard = self._open_switchboard()
             local = LocalConnection(switchboard, user, self._request_timeout_s)
             self._cached[user] = local

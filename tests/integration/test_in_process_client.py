@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
 from hpe.client import HoldReportView, PreventedMatchView
 from hpe.client.results import Balance
+from hpe.core.output.private_ring import CHUNKS_PER_SEGMENT, PrivateRing
 from hpe.errors import (
     ConnectionLost,
     OrderRejected,
@@ -239,3 +241,48 @@ async def test_an_outcome_may_be_asked_by_several_at_once(tmp_path: Path) -> Non
                 assert len(found) == 100
                 assert {balance.held for balance in found} == {1}
                 assert (await client.deposit("USD", 1)).available == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"user": 0}, "user: found 0, allowed 1 to"),
+        ({"user": "BTC/USD"}, "user: found str 'BTC/USD', allowed an integer"),
+        ({"window": 16_385}, "window: found 16385, allowed 0 to 16384"),
+        ({"timeout_s": 0}, "timeout_s: found 0, allowed above 0"),
+        ({"keep_session": 1}, "keep_session: found int 1, allowed True or False"),
+    ],
+)
+async def test_wrong_options_are_refused_by_name(
+    tmp_path: Path, options: dict[str, Any], text: str
+) -> None:
+    with trio.fail_after(120):
+        async with engine(tmp_path) as exchange:
+            with pytest.raises((TypeError, ValueError), match=text):
+                async with exchange.client(**{"user": 7, **options}):
+                    pytest.fail("attached")
+            if "user" in options:
+                with pytest.raises((TypeError, ValueError), match=text):
+                    await exchange.get_balance(options["user"], "USD")
+            assert exchange.statistics()["connections"] == 0
+
+
+async def test_a_reader_that_the_ring_left_behind_ends_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a pause of the loop in which more happened than the ring keeps."""
+    monkeypatch.setattr("hpe.engine.PrivateRing", lambda: PrivateRing(reports_max=8))
+    with trio.fail_after(120):
+        async with engine(tmp_path) as exchange, exchange.client(user=7) as client:
+            await client.deposit("USD", 1)
+            async with client.private_events() as events:
+                [local] = exchange._blocks
+                ring = local._send_queue._ring
+                first = ring.last(7) + 1
+                for number in range(first, first + 3 * CHUNKS_PER_SEGMENT):
+                    ring.put(7, number, number, b"never read")
+                local._send_queue.notice(7)
+                with pytest.raises(ConnectionLost, match="the private stream fell too far behind"):
+                    await anext(events)
+            assert client.failure is not None
+            assert (await exchange.get_balance(7, "USD")).available == 1, "others go on"
