@@ -48,9 +48,9 @@ def pit(new_core):
 
 def ten_that_expire(pit):
     soon = pit.venue.time_ns + 10**6
-    ids = [place(pit.his, BUY, 50, 1, tif=GTD, expires_ns=soon).order_id for _ in range(9)]
-    hold = LockBalance(pit.his.next_id(), 1, 7, hold_id=5, expires_ns=soon)
-    assert pit.his.ask(hold).reason == 0
+    ids = [place(pit.bob, BUY, 50, 1, tif=GTD, expires_ns=soon).order_id for _ in range(9)]
+    hold = LockBalance(pit.bob.next_id(), 1, 7, hold_id=5, expires_ns=soon)
+    assert pit.bob.ask(hold).reason == 0
     return ids
 
 
@@ -60,31 +60,31 @@ def test_many_that_expire_do_so_in_parts_with_commands_between(pit):
     venue.limit(acts=(4, 4, 4, 4, 4))
     venue.time_ns += 2 * 10**6
     for count in (4, 8):
-        output = venue.apply(pit.hers.run(Deposit(pit.hers.next_id(), 1, 1)))
-        (deposited,) = pit.hers.replies(output)
+        output = venue.apply(pit.alice.run(Deposit(pit.alice.next_id(), 1, 1)))
+        (deposited,) = pit.alice.replies(output)
         assert deposited.reason == 0
         assert output.next_due_ns == DUE_AT_ONCE
         expired = pit.reports(2, ExecType.EXPIRED)
         assert [order_id for _, order_id in expired] == ids[:count]
         assert {sequence for sequence, _ in expired[-4:]} == {deposited.sequence}
-    assert pit.his.money(1)[2] == 0, "the hold has a bound of its own"
-    assert venue.apply(pit.hers.run(Deposit(pit.hers.next_id(), 1, 1))).next_due_ns == 0
+    assert pit.bob.money(1)[2] == 0, "the hold has a bound of its own"
+    assert venue.apply(pit.alice.run(Deposit(pit.alice.next_id(), 1, 1))).next_due_ns == 0
     assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == ids
     assert not any(Continue in kinds for body in venue.bodies for _, kinds in logged(body))
 
 
 def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit):
     """A stop that the uncross fires may not trade with an order whose time had come."""
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, CALL))
     for _ in range(5):
-        pit.hers.submit(SELL, 100, 1)
-        pit.his.submit(BUY, 100, 1)
+        pit.alice.submit(SELL, 100, 1)
+        pit.bob.submit(BUY, 100, 1)
     soon = pit.venue.time_ns + 100
-    due = place(pit.his, BUY, 90, 5, tif=GTD, expires_ns=soon).order_id
+    due = place(pit.bob, BUY, 90, 5, tif=GTD, expires_ns=soon).order_id
     (stop,) = pit.sell_stops(1, trigger=100)
     limit_fills(pit, 4)
     limit_effort(pit, 4)
-    pit.hers.ask(Uncross(pit.hers.next_id(), 1))
+    pit.alice.ask(Uncross(pit.alice.next_id(), 1))
     pit.venue.pass_time(1_000)
     pit.finish()
     assert [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)] == [due]
@@ -99,11 +99,11 @@ def test_what_was_due_during_an_uncross_ends_before_stops_have_their_turn(pit):
 
 def left_over(pit):
     """Fire ten stops of which each command gives two their turn."""
-    pit.his.submit(BUY, 90, 20)
+    pit.bob.submit(BUY, 90, 20)
     pit.sell_stops(10)
     limit_stops(pit, 2)
     limit_effort(pit, 4)
-    pit.his.send(pit.set_off())
+    pit.bob.send(pit.set_off())
     assert pit.unfinished
 
 
@@ -131,12 +131,12 @@ def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(new_core):
     """The only stop left in the queue was canceled there: a core from the dump knows none."""
     pit = Pit(new_core)
     pit.trade_at(100)
-    pit.hers.ask(SubmitOco(pit.hers.next_id(), 1, SELL, 1, 115, 86))
-    pit.hers.submit(SELL, 85, 1)
-    pit.hers.submit(SELL, 110, 1)
-    place(pit.his, BUY, 0, 0, STOP_ORDER, stop_price=110, budget=10**6)
+    pit.alice.ask(SubmitOco(pit.alice.next_id(), 1, SELL, 1, 115, 86))
+    pit.alice.submit(SELL, 85, 1)
+    pit.alice.submit(SELL, 110, 1)
+    place(pit.bob, BUY, 0, 0, STOP_ORDER, stop_price=110, budget=10**6)
     limit_effort(pit, 6)
-    pit.his.submit(BUY, 110, 2)
+    pit.bob.submit(BUY, 110, 2)
     restored = pit.venue.restored()
     assert restored.state_hash() == pit.venue.core.state_hash()
     assert restored.unfinished == pit.venue.core.unfinished
@@ -150,52 +150,52 @@ def test_stops_that_ended_in_the_queue_leave_nothing_to_go_on_with(new_core):
 
 def test_a_small_order_walks_no_more_of_a_large_level_than_it_takes(pit):
     for _ in range(200):
-        pit.hers.submit(SELL, 100, 1)
+        pit.alice.submit(SELL, 100, 1)
     kind, limit = OrderType.MARKET, OrderType.LIMIT
     market = SubmitOrder(
-        pit.his.next_id(), 1, 0, BUY, kind, IOC, 0, 1, self_trade=SelfTrade.CANCEL_MAKER
+        pit.bob.next_id(), 1, 0, BUY, kind, IOC, 0, 1, self_trade=SelfTrade.CANCEL_MAKER
     )
-    assert spent_by(pit.his, market) == 4
-    assert pit.his.ask(market).cum == 1
-    place(pit.hers, SELL, 100, 50, display_quantity=1)
-    killed = SubmitOrder(pit.his.next_id(), 1, 0, BUY, limit, FOK, 100, 1)
-    assert spent_by(pit.his, killed) < 10
-    assert pit.his.ask(killed).cum == 1
+    assert spent_by(pit.bob, market) == 4
+    assert pit.bob.ask(market).cum == 1
+    place(pit.alice, SELL, 100, 50, display_quantity=1)
+    killed = SubmitOrder(pit.bob.next_id(), 1, 0, BUY, limit, FOK, 100, 1)
+    assert spent_by(pit.bob, killed) < 10
+    assert pit.bob.ask(killed).cum == 1
 
 
 def test_a_level_of_more_orders_than_one_may_fill_still_fills_a_few(pit):
     for _ in range(10):
-        pit.hers.submit(SELL, 100, 1)
+        pit.alice.submit(SELL, 100, 1)
     pit.venue.limit(fills=5)
-    assert place(pit.his, BUY, 100, 5, tif=FOK).cum == 5
-    assert place(pit.his, BUY, 100, 5, tif=FOK).cum == 5
+    assert place(pit.bob, BUY, 100, 5, tif=FOK).cum == 5
+    assert place(pit.bob, BUY, 100, 5, tif=FOK).cum == 5
     for _ in range(10):
-        pit.hers.submit(SELL, 100, 1)
-    assert place(pit.his, BUY, 100, 6, tif=FOK).reason == CancelReason.FOK_NOT_FILLABLE
+        pit.alice.submit(SELL, 100, 1)
+    assert place(pit.bob, BUY, 100, 6, tif=FOK).reason == CancelReason.FOK_NOT_FILLABLE
 
 
 @pytest.mark.parametrize("terms", [None, OrderTerms(minimum_quantity=3), OrderTerms(budget=700)])
 def test_a_deep_iceberg_does_not_stand_in_the_way_of_a_small_order(pit, terms):
     """Only the slices that it would take count against what one order may fill."""
     pit.venue.limit(fills=10)
-    place(pit.hers, SELL, 100, 50, display_quantity=1)
+    place(pit.alice, SELL, 100, 50, display_quantity=1)
     budget = terms is not None and terms.budget > 0
     kind, price = (OrderType.MARKET, 0) if budget else (OrderType.LIMIT, 100)
     tif = IOC if terms is not None and terms.minimum_quantity else FOK
     quantity = 0 if budget else 7
-    number = pit.his.next_id()
-    response = pit.his.ask(SubmitOrder(number, 1, 0, BUY, kind, tif, price, quantity, 0, 0, terms))
+    number = pit.bob.next_id()
+    response = pit.bob.ask(SubmitOrder(number, 1, 0, BUY, kind, tif, price, quantity, 0, 0, terms))
     assert (response.cum, response.reason) == (7, 0)
     pit.venue.check()
 
 
 def test_what_looks_at_much_counts_as_much(pit):
     for user in range(10, 60):
-        pit.hers.ask(Deposit(pit.hers.next_id(), 1, 1, user))
-    assert spent_by(pit.hers, MassCancel(10**6, all_users=True, side=int(BUY))) >= 50
+        pit.alice.ask(Deposit(pit.alice.next_id(), 1, 1, user))
+    assert spent_by(pit.alice, MassCancel(10**6, all_users=True, side=int(BUY))) >= 50
     for user in range(10, 60):
-        pit.hers.ask(SetFees(pit.hers.next_id(), 1, 0, 0, user))
-    assert spent_by(pit.hers, SetFees(10**6, 1, 0, 0, 59)) >= 49
+        pit.alice.ask(SetFees(pit.alice.next_id(), 1, 0, 0, user))
+    assert spent_by(pit.alice, SetFees(10**6, 1, 0, 0, 59)) >= 49
 
 
 def test_a_market_buy_pays_for_all_that_it_may_fill(pit):
@@ -203,7 +203,7 @@ def test_a_market_buy_pays_for_all_that_it_may_fill(pit):
     pit.venue.limit(fills=5)
     for price in (100, 101):
         for _ in range(4):
-            pit.hers.submit(SELL, price, 1)
+            pit.alice.submit(SELL, price, 1)
     poor = pit.venue.attach(3)
     poor.deposit(2, 4 * 100)
     assert poor.submit(BUY, 0, 5, IOC).reason == RejectReason.INSUFFICIENT_FUNDS
@@ -216,10 +216,10 @@ def test_a_market_buy_pays_for_all_that_it_may_fill(pit):
 
 
 def test_queries_that_walked_enough_make_the_next_busy(pit):
-    first, second = pit.hers.send(GetStateHash(1), GetStateHash(1))
+    first, second = pit.alice.send(GetStateHash(1), GetStateHash(1))
     assert isinstance(first, StateHashReply)
     assert second.code == ErrorCode.BUSY
-    (third,) = pit.hers.send(GetStateHash(1))
+    (third,) = pit.alice.send(GetStateHash(1))
     assert third == first
 
 
@@ -227,8 +227,8 @@ def test_an_order_id_that_was_never_given_is_not_searched_for(pit):
     ended = len(rows_of(pit.venue.core, DumpedEnded))
     for order_id, walked in ((10**9, 0), (1, ended)):
         query = GetOrder(1, order_id, user=3)
-        assert pit.hers.get(OrderReply, query).reason == RejectReason.UNKNOWN_ORDER
-        assert asked_by(pit.hers, query) == walked
+        assert pit.alice.get(OrderReply, query).reason == RejectReason.UNKNOWN_ORDER
+        assert asked_by(pit.alice, query) == walked
     assert ended > 0
 
 
@@ -236,14 +236,14 @@ def test_stops_that_an_uncross_moves_count_in_that_command(pit):
     """What is left to be counted is in no dump: a restored core would count less."""
     for peak in (100, 99, 98):
         pit.trade_at(peak)
-        place(pit.hers, SELL, 0, 1, STOP_ORDER, trail=50)
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
-    pit.hers.submit(SELL, 105, 1)
-    pit.his.submit(BUY, 105, 1)
-    uncross = Uncross(pit.hers.next_id(), 1, next_status=HALTED)
-    assert spent_by(pit.hers, uncross) >= 2 + 2
-    pit.hers.ask(uncross)
-    assert pit.hers.book().last_price == 105
+        place(pit.alice, SELL, 0, 1, STOP_ORDER, trail=50)
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, CALL))
+    pit.alice.submit(SELL, 105, 1)
+    pit.bob.submit(BUY, 105, 1)
+    uncross = Uncross(pit.alice.next_id(), 1, next_status=HALTED)
+    assert spent_by(pit.alice, uncross) >= 2 + 2
+    pit.alice.ask(uncross)
+    assert pit.alice.book().last_price == 105
     pit.venue.check()
 
 
@@ -264,8 +264,8 @@ def test_refused_pairs_leave_nothing_in_memory(pit):
 
 def test_a_stray_mass_cancel_or_unblock_opens_nobody(pit):
     known = rows_of(pit.venue.core, DumpedUser)
-    pit.hers.ask(MassCancel(pit.hers.next_id(), user=999))
-    pit.hers.ask(BlockUser(pit.hers.next_id(), 998, blocked=False))
+    pit.alice.ask(MassCancel(pit.alice.next_id(), user=999))
+    pit.alice.ask(BlockUser(pit.alice.next_id(), 998, blocked=False))
     assert rows_of(pit.venue.core, DumpedUser) == known
 
 
@@ -273,27 +273,27 @@ def test_an_order_with_terms_is_replayed_from_its_bytes(pit):
     """Terms are an array inside the array: the log keeps the bytes as they came."""
     terms = OrderTerms(display_quantity=2)
     limit = OrderType.LIMIT
-    pit.hers.ask(SubmitOrder(pit.hers.next_id(), 1, 0, SELL, limit, GTC, 120, 9, 0, 0, terms))
-    assert pit.hers.book().asks == [(120, 2, 1)]
+    pit.alice.ask(SubmitOrder(pit.alice.next_id(), 1, 0, SELL, limit, GTC, 120, 9, 0, 0, terms))
+    assert pit.alice.book().asks == [(120, 2, 1)]
     pit.venue.check()
 
 
 def test_a_budget_that_cannot_be_used_up_buys_nothing_with_fok(pit):
     """The walk that uses all its room on a whole level must look at what is behind it: nothing."""
-    pair = pit.hers.list_pair(quote_atoms_per_tick=3, taker_fee_ppm=100_000)
-    for trader in (pit.hers, pit.his):
+    pair = pit.alice.list_pair(quote_atoms_per_tick=3, taker_fee_ppm=100_000)
+    for trader in (pit.alice, pit.bob):
         for asset in (3, 4):
             trader.deposit(asset, 1_000)
     for trader, quantity, price in (
-        (pit.his, 5, 1), (pit.his, 4, 1), (pit.hers, 1, 3), (pit.hers, 2, 3), (pit.hers, 2, 4),
+        (pit.bob, 5, 1), (pit.bob, 4, 1), (pit.alice, 1, 3), (pit.alice, 2, 3), (pit.alice, 2, 4),
     ):  # fmt: skip
         trader.submit(SELL, price, quantity, instrument=pair)
     pit.venue.limit(fills=5)
     terms = OrderTerms(budget=66)
     request = SubmitOrder(
-        pit.his.next_id(), pair, 0, BUY, OrderType.MARKET, FOK, 0, 0, 0, SelfTrade.CANCEL_MAKER,
+        pit.bob.next_id(), pair, 0, BUY, OrderType.MARKET, FOK, 0, 0, 0, SelfTrade.CANCEL_MAKER,
         terms,
     )  # fmt: skip
-    response = pit.his.ask(request)
+    response = pit.bob.ask(request)
     assert (response.reason, response.cum) == (CancelReason.FOK_NOT_FILLABLE, 0)
     pit.venue.check()

@@ -31,20 +31,20 @@ def pit(new_core):
 
 
 def status(pit):
-    return pit.hers.get(InstrumentReply, GetInstrument(1, 1)).status
+    return pit.alice.get(InstrumentReply, GetInstrument(1, 1)).status
 
 
 def called(pit, count):
     """Begin a call in which `count` pairs of one lot cross at 100, and 4 lots more are for sale."""
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, CALL))
     for number in range(count):
-        pit.hers.submit(SELL, 95 + number % 3, 1)
-        pit.his.submit(BUY, 105 - number % 3, 1)
-    pit.hers.submit(SELL, 106, 4)
+        pit.alice.submit(SELL, 95 + number % 3, 1)
+        pit.bob.submit(BUY, 105 - number % 3, 1)
+    pit.alice.submit(SELL, 106, 4)
 
 
 def uncross(pit, next_status=InstrumentStatus.TRADING):
-    return pit.his.get(UncrossResponse, Uncross(pit.his.next_id(), 1, next_status))
+    return pit.bob.get(UncrossResponse, Uncross(pit.bob.next_id(), 1, next_status))
 
 
 @pytest.mark.parametrize(("fills", "commands"), [(7, 0), (4, 1), (2, 3), (1, 6)])
@@ -59,7 +59,7 @@ def test_an_uncross_goes_on_at_the_same_price(pit, fills, commands, new_core):
     done = uncross(pit)
     pit.finish()
     assert (done.price, done.volume) == (expected.price, expected.volume) == (100, 7)
-    groups = [[(pit.his.session_id, [Uncross])], *[[(0, [Continue])]] * commands]
+    groups = [[(pit.bob.session_id, [Uncross])], *[[(0, [Continue])]] * commands]
     assert [logged(body) for body in pit.venue.bodies[bodies:]] == groups
     assert pit.everything() == whole.everything()
     assert status(pit) == InstrumentStatus.TRADING
@@ -84,24 +84,24 @@ def test_an_uncross_over_several_batches(pit, next_status, new_core):
         pit.venue.core.check()
         loaded = pit.venue.restored()
         assert loaded.state_hash() == pit.venue.core.state_hash()
-        change = SetStatus(pit.hers.last_request_id + 1, 1, next_status)
-        run = pit.hers.run(change, GetInstrument(1, 1))
+        change = SetStatus(pit.alice.last_request_id + 1, 1, next_status)
+        run = pit.alice.run(change, GetInstrument(1, 1))
         output = pit.venue.apply(run)
         assert loaded.apply(Batch(pit.venue.time_ns, [run])) == output
         assert logged(output.body)[0] == (0, [Continue])
         assert len(decode_body(output.body).trades) == trades
-        answer, shown = pit.hers.replies(output)
+        answer, shown = pit.alice.replies(output)
         assert isinstance(answer, Error) is (trades == 2)
         assert shown.status == (CALL if trades == 2 else next_status)
     assert not pit.unfinished
-    pit.hers.last_request_id += 1
+    pit.alice.last_request_id += 1
     assert pit.everything() == whole.everything()
     pit.venue.check()
 
 
 def test_stops_fire_behind_the_last_part_of_an_uncross(pit):
     called(pit, 7)
-    stops = [place(pit.his, BUY, 0, 0, STOP, stop_price=100, budget=212).order_id for _ in "ab"]
+    stops = [place(pit.bob, BUY, 0, 0, STOP, stop_price=100, budget=212).order_id for _ in "ab"]
     limit_fills(pit, 3)
     limit_effort(pit, 3)
     uncross(pit)
@@ -111,27 +111,27 @@ def test_stops_fire_behind_the_last_part_of_an_uncross(pit):
     assert fired == stops
     assert told[: 1 + 7] == [ExecType.TRADE] * 8, "the trade of the fixture and all of the call"
     assert told[8:] == [TRIGGERED, ExecType.TRADE] * 2
-    assert pit.hers.book().asks == []
+    assert pit.alice.book().asks == []
     pit.venue.check()
 
 
 def test_what_is_due_meanwhile_waits_for_the_last_part_and_for_no_command_behind(pit):
     """An uncross counts on its orders: six bids trade though they are due, two then expire."""
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, CALL))
     soon = pit.venue.time_ns + 10**6
-    hold = LockBalance(pit.his.next_id(), 1, 7, hold_id=5, expires_ns=soon + 1)
-    assert pit.his.ask(hold).reason == 0
-    bids = [place(pit.his, BUY, 100, 1, tif=GTD, expires_ns=soon).order_id for _ in range(8)]
+    hold = LockBalance(pit.bob.next_id(), 1, 7, hold_id=5, expires_ns=soon + 1)
+    assert pit.bob.ask(hold).reason == 0
+    bids = [place(pit.bob, BUY, 100, 1, tif=GTD, expires_ns=soon).order_id for _ in range(8)]
     for _ in range(6):
-        pit.hers.submit(SELL, 100, 1)
+        pit.alice.submit(SELL, 100, 1)
     limit_fills(pit, 2)
     limit_effort(pit, 2)
     uncross(pit)
     pit.venue.pass_time(2 * 10**6)
     assert pit.unfinished
     assert pit.reports(2, ExecType.EXPIRED) == []
-    cancel = CancelOrder(pit.his.next_id(), bids[-1])
-    response = pit.his.ask(cancel)
+    cancel = CancelOrder(pit.bob.next_id(), bids[-1])
+    response = pit.bob.ask(cancel)
     assert (response.request_id, response.reason) == (cancel.request_id, UNKNOWN)
     assert not pit.unfinished
     assert [order_id for _, order_id in pit.reports(2, ExecType.TRADE)][1:] == bids[:6]
@@ -140,19 +140,19 @@ def test_what_is_due_meanwhile_waits_for_the_last_part_and_for_no_command_behind
     pit.venue.pass_time(1)
     expired = [order_id for _, order_id in pit.reports(2, ExecType.EXPIRED)]
     assert sorted(expired) == bids[6:]
-    assert pit.his.money(1)[2] == 0
+    assert pit.bob.money(1)[2] == 0
     assert status(pit) == InstrumentStatus.TRADING
     pit.venue.check()
 
 
 def test_expiry_between_two_parts_leaves_no_crossed_book(pit):
     """The bids at the price expire; a lower bid still crosses the asks that are left."""
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, CALL))
     soon = pit.venue.time_ns + 10**6
     for _ in range(6):
-        pit.hers.submit(SELL, 95, 1)
-        place(pit.his, BUY, 105, 1, tif=GTD, expires_ns=soon)
-    pit.his.submit(BUY, 97, 1)
+        pit.alice.submit(SELL, 95, 1)
+        place(pit.bob, BUY, 105, 1, tif=GTD, expires_ns=soon)
+    pit.bob.submit(BUY, 97, 1)
     limit_fills(pit, 2)
     limit_effort(pit, 2)
     assert uncross(pit).price > 97

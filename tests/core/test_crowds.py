@@ -33,10 +33,10 @@ EFFORT_MAX = 2 * DEFAULT_LIMITS.turns_effort
 def pit(new_core):
     """Return a pit with a second market, in which the canary trades."""
     pit = Pit(new_core)
-    pit.second = pit.hers.list_pair()
+    pit.second = pit.alice.list_pair()
     pit.canary = pit.venue.attach(3)
     for asset in (3, 4):
-        pit.hers.deposit(asset, FUNDS, 3)
+        pit.alice.deposit(asset, FUNDS, 3)
     pit.mob = pit.venue.attach(1, flags=1)
     return pit
 
@@ -80,22 +80,22 @@ def songs_until_quiet(pit):
 
 def test_orders_that_expire_at_one_nanosecond(pit):
     soon = pit.venue.time_ns + SOON_NS
-    send(pit.hers, orders(pit.hers, CROWD, 1, OrderTerms(expires_ns=soon)))
+    send(pit.alice, orders(pit.alice, CROWD, 1, OrderTerms(expires_ns=soon)))
     pit.venue.time_ns += 2 * SOON_NS
     assert songs_until_quiet(pit) == -(-CROWD // PER_BATCH // 2)
-    assert pit.hers.money(2) == (FUNDS, 0, 0)
+    assert pit.alice.money(2) == (FUNDS, 0, 0)
     pit.venue.check()
 
 
 def test_holds_that_expire_at_one_nanosecond(pit):
     soon = pit.venue.time_ns + SOON_NS
-    send(pit.hers, [
-        LockBalance(pit.hers.next_id(), 2, 1, hold_id=number, expires_ns=soon)
+    send(pit.alice, [
+        LockBalance(pit.alice.next_id(), 2, 1, hold_id=number, expires_ns=soon)
         for number in range(1, CROWD + 1)
     ])  # fmt: skip
     pit.venue.time_ns += 2 * SOON_NS
     assert songs_until_quiet(pit) == -(-CROWD // PER_BATCH // 2)
-    assert pit.hers.money(2) == (FUNDS, 0, 0)
+    assert pit.alice.money(2) == (FUNDS, 0, 0)
     pit.venue.check()
 
 
@@ -103,41 +103,41 @@ def test_orders_of_a_session_that_is_lost(pit):
     send(pit.mob, orders(pit.mob, CROWD, 1))
     pit.mob.detach()
     assert songs_until_quiet(pit) in (-(-CROWD // PER_BATCH // 2) - 1, -(-CROWD // PER_BATCH // 2))
-    assert pit.hers.money(2) == (FUNDS, 0, 0)
+    assert pit.alice.money(2) == (FUNDS, 0, 0)
     pit.venue.check()
 
 
 def test_stops_that_one_trade_sets_off(pit):
     pit.trade_at(100)
-    send(pit.hers, orders(pit.hers, STOPS, 90, OrderTerms(90), kind=STOP_LIMIT, side=SELL))
-    pit.his.submit(BUY, 90, 1)
+    send(pit.alice, orders(pit.alice, STOPS, 90, OrderTerms(90), kind=STOP_LIMIT, side=SELL))
+    pit.bob.submit(BUY, 90, 1)
     assert not pit.unfinished
-    newest = pit.his.submit(SELL, 90, 1).order_id
+    newest = pit.bob.submit(SELL, 90, 1).order_id
     assert pit.unfinished
-    busy = SubmitOrder(pit.his.next_id(), 1, 0, BUY, LIMIT, GTC, 1, 1)
-    assert pit.his.refused(busy).code == ErrorCode.BUSY
+    busy = SubmitOrder(pit.bob.next_id(), 1, 0, BUY, LIMIT, GTC, 1, 1)
+    assert pit.bob.refused(busy).code == ErrorCode.BUSY
     last_stop = newest - 2
-    canceled = pit.hers.ask(CancelOrder(pit.hers.next_id(), last_stop))
+    canceled = pit.alice.ask(CancelOrder(pit.alice.next_id(), last_stop))
     assert (canceled.order_id, canceled.canceled) == (last_stop, 1), "cancels pass"
     songs = songs_until_quiet(pit)
     turns = STOPS - DEFAULT_LIMITS.stops
     assert turns // DEFAULT_LIMITS.turns_effort <= 2 * songs <= turns // TURNS_MIN
-    assert pit.hers.book().asks == [(90, STOPS - 1, STOPS - 1)]
+    assert pit.alice.book().asks == [(90, STOPS - 1, STOPS - 1)]
     pit.venue.check()
 
 
 def test_dead_orders_at_the_top_of_a_book_hold_up_their_own_market_alone(pit):
     """While the crowd is dead nobody trades through it; everybody else does."""
     soon = pit.venue.time_ns + SOON_NS
-    pit.his.submit(BUY, 1, 1)
+    pit.bob.submit(BUY, 1, 1)
     count = DEFAULT_LIMITS.dead + 4 * PER_BATCH
-    send(pit.hers, orders(pit.hers, count, 99, OrderTerms(expires_ns=soon)))
+    send(pit.alice, orders(pit.alice, count, 99, OrderTerms(expires_ns=soon)))
     pit.venue.time_ns += 2 * SOON_NS
     sing(pit)
-    through = SubmitOrder(pit.his.next_id(), 1, 0, SELL, LIMIT, GTC, 1, 1)
-    assert pit.his.refused(through).code == ErrorCode.BUSY
+    through = SubmitOrder(pit.bob.next_id(), 1, 0, SELL, LIMIT, GTC, 1, 1)
+    assert pit.bob.refused(through).code == ErrorCode.BUSY
     songs_until_quiet(pit)
-    sold = pit.his.submit(SELL, 1, 1)
+    sold = pit.bob.submit(SELL, 1, 1)
     assert (sold.cum, sold.quote_total) == (1, 1)
     pit.venue.check()
 
@@ -148,17 +148,17 @@ def test_instruments_whose_turn_gives_nothing_use_up_what_goes_on_in_a_batch(new
     pit = Pit(new_core, limits)
     soon, books = pit.venue.time_ns + SOON_NS, []
     for _ in range(5):
-        books.append(book := pit.hers.list_pair())
+        books.append(book := pit.alice.list_pair())
         for asset in (2 * book - 1, 2 * book):
-            pit.hers.deposit(asset, FUNDS)
-        buy_and_sell(pit.hers, book, 101)
-        place(pit.hers, SELL, 0, 1, OrderType.STOP, stop_price=100, instrument=book)
+            pit.alice.deposit(asset, FUNDS)
+        buy_and_sell(pit.alice, book, 101)
+        place(pit.alice, SELL, 0, 1, OrderType.STOP, stop_price=100, instrument=book)
         for _ in range(2):
-            place(pit.hers, BUY, 99, 1, tif=GTD, expires_ns=soon, instrument=book)
-    send(pit.hers, orders(pit.hers, 30, 1, OrderTerms(expires_ns=soon - 1)))  # they end before
+            place(pit.alice, BUY, 99, 1, tif=GTD, expires_ns=soon, instrument=book)
+    send(pit.alice, orders(pit.alice, 30, 1, OrderTerms(expires_ns=soon - 1)))  # they end before
     pit.venue.time_ns += 2 * SOON_NS
     for book in books:
-        buy_and_sell(pit.hers, book, 100)
+        buy_and_sell(pit.alice, book, 100)
     served = [continues_of(pit) for _ in range(5)]
     assert served == [3, 3, 3, 3, 3]
     pit.venue.check()

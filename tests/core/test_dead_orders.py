@@ -29,12 +29,12 @@ def pit(new_core):
     """
     pit = Pit(new_core, Limits(acts=(1, 1, 1, 1, 1)))
     pit.trade_at(100)
-    pit.crowded = pit.hers.list_pair()
-    pit.hers.deposit(4, 10**6)
+    pit.crowded = pit.alice.list_pair()
+    pit.alice.deposit(4, 10**6)
     pit.soon = pit.venue.time_ns + SOON_NS
     for _ in range(CROWD):
         early = {"tif": GTD, "expires_ns": pit.soon - 1, "instrument": pit.crowded}
-        place(pit.hers, BUY, 1, 1, **early)
+        place(pit.alice, BUY, 1, 1, **early)
     return pit
 
 
@@ -52,15 +52,15 @@ def gone(pit, user):
 
 
 def test_a_match_ends_the_dead_at_their_place_among_the_fills(pit):
-    first = pit.hers.submit(SELL, 101, 1).order_id
-    dead = short(pit.hers, SELL, 101, 5, at=pit.soon, display_quantity=1).order_id
-    pair = pit.hers.get(
-        OcoResponse, SubmitOco(pit.hers.next_id(), 1, SELL, 1, 101, 90, expires_ns=pit.soon)
+    first = pit.alice.submit(SELL, 101, 1).order_id
+    dead = short(pit.alice, SELL, 101, 5, at=pit.soon, display_quantity=1).order_id
+    pair = pit.alice.get(
+        OcoResponse, SubmitOco(pit.alice.next_id(), 1, SELL, 1, 101, 90, expires_ns=pit.soon)
     )
-    last = pit.hers.submit(SELL, 102, 1).order_id
+    last = pit.alice.submit(SELL, 102, 1).order_id
     let_die(pit)
     told = len(pit.venue.private[1])
-    taken = pit.his.submit(BUY, 102, 2)
+    taken = pit.bob.submit(BUY, 102, 2)
     assert (taken.cum, taken.leaves, taken.quote_total) == (2, 0, 203)
     rows = [
         (report.order_id, report.exec_type, report.sequence, report.request_id)
@@ -82,17 +82,17 @@ def test_a_match_ends_the_dead_at_their_place_among_the_fills(pit):
     ("tif", "terms", "cum"), [(FOK, {}, 0), (IOC, {"minimum_quantity": 2}, 0), (IOC, {}, 1)]
 )
 def test_dead_lots_count_for_no_quantity(pit, tif, terms, cum):
-    pit.hers.submit(SELL, 101, 1)
-    dead = short(pit.hers, SELL, 101, 5, at=pit.soon).order_id
+    pit.alice.submit(SELL, 101, 1)
+    dead = short(pit.alice, SELL, 101, 5, at=pit.soon).order_id
     let_die(pit)
-    assert place(pit.his, BUY, 101, 2, tif=tif, **terms).cum == cum
+    assert place(pit.bob, BUY, 101, 2, tif=tif, **terms).cum == cum
     assert gone(pit, 1).count(dead) == (1 if cum else 0), "a walk ends none"
     pit.venue.check()
 
 
 def test_a_market_buy_pays_for_living_lots_only(pit):
-    short(pit.hers, SELL, 101, 5, at=pit.soon)
-    pit.hers.submit(SELL, 110, 1)
+    short(pit.alice, SELL, 101, 5, at=pit.soon)
+    pit.alice.submit(SELL, 110, 1)
     poor = pit.venue.attach(3)
     poor.deposit(2, 109)
     let_die(pit)
@@ -104,63 +104,63 @@ def test_a_market_buy_pays_for_living_lots_only(pit):
 
 
 def test_post_only_passes_the_dead_and_leaves_no_crossed_book(pit):
-    dead = short(pit.hers, SELL, 101, 5, at=pit.soon).order_id
+    dead = short(pit.alice, SELL, 101, 5, at=pit.soon).order_id
     let_die(pit)
-    placed = pit.his.submit(BUY, 101, 1, post_only=True)
+    placed = pit.bob.submit(BUY, 101, 1, post_only=True)
     assert (placed.reason, placed.leaves) == (0, 1)
     assert dead in gone(pit, 1)
-    book = pit.hers.book()
+    book = pit.alice.book()
     assert (book.bids, book.asks) == ([(101, 1, 1)], [])
     pit.venue.check()
 
 
 def test_a_pair_ends_the_dead_that_it_would_stand_against(pit):
-    dead = short(pit.his, BUY, 101, 5, at=pit.soon).order_id
+    dead = short(pit.bob, BUY, 101, 5, at=pit.soon).order_id
     let_die(pit)
-    pair = pit.hers.get(OcoResponse, SubmitOco(pit.hers.next_id(), 1, SELL, 1, 101, 90))
+    pair = pit.alice.get(OcoResponse, SubmitOco(pit.alice.next_id(), 1, SELL, 1, 101, 90))
     assert pair.reason == 0
     assert dead in gone(pit, 2)
     pit.venue.check()
 
 
 def test_one_s_own_dead_order_prevents_nothing(pit):
-    dead = short(pit.his, SELL, 101, 5, at=pit.soon).order_id
-    pit.hers.submit(SELL, 102, 1)
+    dead = short(pit.bob, SELL, 101, 5, at=pit.soon).order_id
+    pit.alice.submit(SELL, 102, 1)
     let_die(pit)
-    bought = place(pit.his, BUY, 102, 1, self_trade=1)
+    bought = place(pit.bob, BUY, 102, 1, self_trade=1)
     assert (bought.cum, bought.reason) == (1, 0)
     assert dead in gone(pit, 2)
     pit.venue.check()
 
 
 def test_the_clearing_is_that_of_the_living_and_an_uncross_waits(pit):
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
-    pit.his.submit(BUY, 100, 3)
-    pit.hers.submit(SELL, 100, 1)
-    short(pit.hers, SELL, 95, 2, at=pit.soon)
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, CALL))
+    pit.bob.submit(BUY, 100, 3)
+    pit.alice.submit(SELL, 100, 1)
+    short(pit.alice, SELL, 95, 2, at=pit.soon)
     let_die(pit)
-    pit.hers.deposit(1, 1)
-    shown = pit.hers.get(InstrumentReply, GetInstrument(1, 1))
+    pit.alice.deposit(1, 1)
+    shown = pit.alice.get(InstrumentReply, GetInstrument(1, 1))
     assert shown.open_orders == 3
-    assert pit.hers.book().asks == [(95, 2, 1), (100, 1, 1)]
+    assert pit.alice.book().asks == [(95, 2, 1), (100, 1, 1)]
     row = (shown.indicative_price, shown.indicative_volume, shown.indicative_surplus)
     assert row == (100, 1, 2)
     sequence = pit.venue.core.last_sequence
-    refused = pit.hers.refused(Uncross(pit.hers.next_id(), 1))
+    refused = pit.alice.refused(Uncross(pit.alice.next_id(), 1))
     assert refused.code == ErrorCode.BUSY
     assert pit.venue.core.last_sequence == sequence + 1, "a tick: time acts with a command only"
     pit.venue.check()
     for _ in range(CROWD):
         pit.venue.pass_time(1)
-    assert pit.hers.ask(Uncross(pit.hers.next_id(), 1)).volume == 1
+    assert pit.alice.ask(Uncross(pit.alice.next_id(), 1)).volume == 1
     pit.venue.check()
 
 
 def test_a_stop_that_is_dead_when_its_turn_comes_ends_as_expired(pit):
-    pit.his.submit(BUY, 90, 9)
-    stop = short(pit.hers, SELL, 0, 1, at=pit.soon, kind=STOP, stop_price=90).order_id
+    pit.bob.submit(BUY, 90, 9)
+    stop = short(pit.alice, SELL, 0, 1, at=pit.soon, kind=STOP, stop_price=90).order_id
     let_die(pit)
-    pit.his.submit(SELL, 90, 1)
+    pit.bob.submit(SELL, 90, 1)
     assert stop in gone(pit, 1)
     assert pit.reports(1, ExecType.TRIGGERED) == []
     pit.venue.check()
@@ -168,14 +168,14 @@ def test_a_stop_that_is_dead_when_its_turn_comes_ends_as_expired(pit):
 
 def test_naming_a_dead_order_ends_it_first(pit):
     ids = [
-        short(pit.his, BUY, 90, 2, at=pit.soon, client_order_id=number).order_id
+        short(pit.bob, BUY, 90, 2, at=pit.soon, client_order_id=number).order_id
         for number in (7, 8, 9)
     ]
     let_die(pit)
-    assert pit.his.cancel(ids[0]).reason == RejectReason.UNKNOWN_ORDER
-    replaced = ReplaceOrder(pit.his.next_id(), 0, 8, leaves_quantity=1)
-    assert pit.his.ask(replaced).reason == RejectReason.UNKNOWN_ORDER
-    again = place(pit.his, BUY, 91, 1, client_order_id=9)
+    assert pit.bob.cancel(ids[0]).reason == RejectReason.UNKNOWN_ORDER
+    replaced = ReplaceOrder(pit.bob.next_id(), 0, 8, leaves_quantity=1)
+    assert pit.bob.ask(replaced).reason == RejectReason.UNKNOWN_ORDER
+    again = place(pit.bob, BUY, 91, 1, client_order_id=9)
     assert again.reason == 0
     assert gone(pit, 2) == ids
     pit.venue.check()
@@ -183,31 +183,31 @@ def test_naming_a_dead_order_ends_it_first(pit):
 
 def test_naming_a_dead_hold_ends_it_first(pit):
     for number in (4, 5):
-        lock = LockBalance(pit.his.next_id(), 1, 7, hold_id=number, expires_ns=pit.soon)
-        assert pit.his.ask(lock).reason == 0
-    short_lived = LockBalance(pit.hers.next_id(), 1, 7, hold_id=1, expires_ns=pit.soon - 1)
-    assert pit.hers.ask(short_lived).reason == 0
+        lock = LockBalance(pit.bob.next_id(), 1, 7, hold_id=number, expires_ns=pit.soon)
+        assert pit.bob.ask(lock).reason == 0
+    short_lived = LockBalance(pit.alice.next_id(), 1, 7, hold_id=1, expires_ns=pit.soon - 1)
+    assert pit.alice.ask(short_lived).reason == 0
     let_die(pit)
-    released = pit.his.ask(ReleaseHold(pit.his.next_id(), 4))
+    released = pit.bob.ask(ReleaseHold(pit.bob.next_id(), 4))
     assert released.reason == RejectReason.UNKNOWN_HOLD
-    lock = LockBalance(pit.his.next_id(), 1, 9, hold_id=5)
-    assert pit.his.ask(lock).reason == 0
-    assert pit.his.money(1)[2] == 9
+    lock = LockBalance(pit.bob.next_id(), 1, 9, hold_id=5)
+    assert pit.bob.ask(lock).reason == 0
+    assert pit.bob.money(1)[2] == 9
     pit.venue.check()
 
 
 def test_who_would_come_to_too_many_dead_is_busy_and_a_stop_waits_for_them(pit):
     pit.venue.limit(dead=3)
-    ids = [short(pit.his, BUY, 99, 1, at=pit.soon).order_id for _ in range(4)]
-    pit.his.submit(BUY, 90, 5)
+    ids = [short(pit.bob, BUY, 99, 1, at=pit.soon).order_id for _ in range(4)]
+    pit.bob.submit(BUY, 90, 5)
     let_die(pit)
     for price, flags in ((90, 0), (99, ORDER_POST_ONLY)):
-        order = SubmitOrder(pit.hers.next_id(), 1, 0, SELL, LIMIT, GTC, price, 1, flags)
-        assert pit.hers.refused(order).code == ErrorCode.BUSY
-    pair = SubmitOco(pit.hers.next_id(), 1, SELL, 1, 99, 80)
-    assert pit.hers.refused(pair).code == ErrorCode.BUSY
-    assert pit.hers.submit(SELL, 100, 1).reason == 0, "it would come to none"
-    stop = place(pit.hers, SELL, 0, 1, STOP, stop_price=100).order_id
+        order = SubmitOrder(pit.alice.next_id(), 1, 0, SELL, LIMIT, GTC, price, 1, flags)
+        assert pit.alice.refused(order).code == ErrorCode.BUSY
+    pair = SubmitOco(pit.alice.next_id(), 1, SELL, 1, 99, 80)
+    assert pit.alice.refused(pair).code == ErrorCode.BUSY
+    assert pit.alice.submit(SELL, 100, 1).reason == 0, "it would come to none"
+    stop = place(pit.alice, SELL, 0, 1, STOP, stop_price=100).order_id
     assert pit.reports(1, ExecType.TRIGGERED) == []
     assert pit.unfinished
     twin = pit.venue.restored()
@@ -215,10 +215,10 @@ def test_who_would_come_to_too_many_dead_is_busy_and_a_stop_waits_for_them(pit):
     assert twin.apply(Batch(pit.venue.time_ns, [])) == output
     assert output.next_due_ns == DUE_AT_ONCE
     for order_id in ids[:1]:
-        assert pit.his.cancel(order_id).reason == RejectReason.UNKNOWN_ORDER
+        assert pit.bob.cancel(order_id).reason == RejectReason.UNKNOWN_ORDER
     pit.venue.apply()
     assert [order_id for _, order_id in pit.reports(1, ExecType.TRIGGERED)] == [stop]
-    assert pit.hers.book().last_price == 90
+    assert pit.alice.book().last_price == 90
     pit.venue.check()
 
 
@@ -236,15 +236,15 @@ def test_who_would_come_to_too_many_dead_is_busy_and_a_stop_waits_for_them(pit):
 def test_one_s_own_order_hides_no_dead(pit, policy, lots, comes_to_them):
     """Lots that the self-trade rule cancels are none that an order gets."""
     pit.venue.limit(dead=3)
-    pit.his.submit(SELL, 101, 1)
-    ids = [short(pit.hers, SELL, 102, 1, at=pit.soon).order_id for _ in range(6)]
-    pit.hers.submit(SELL, 103, 9)
+    pit.bob.submit(SELL, 101, 1)
+    ids = [short(pit.alice, SELL, 102, 1, at=pit.soon).order_id for _ in range(6)]
+    pit.alice.submit(SELL, 103, 9)
     let_die(pit)
-    order = SubmitOrder(pit.his.next_id(), 1, 0, BUY, LIMIT, IOC, 103, lots, 0, policy)
+    order = SubmitOrder(pit.bob.next_id(), 1, 0, BUY, LIMIT, IOC, 103, lots, 0, policy)
     if comes_to_them:
-        assert pit.his.refused(order).code == ErrorCode.BUSY
+        assert pit.bob.refused(order).code == ErrorCode.BUSY
     else:
-        answer = pit.his.ask(order)
+        answer = pit.bob.ask(order)
         assert answer.cum + answer.canceled == lots
         assert not set(gone(pit, 1)) & set(ids)
     pit.venue.check()
@@ -253,13 +253,13 @@ def test_one_s_own_order_hides_no_dead(pit, policy, lots, comes_to_them):
 def test_an_iceberg_hides_no_dead(pit):
     """What it hides comes behind all that stand at its price."""
     pit.venue.limit(dead=3)
-    place(pit.his, SELL, 101, 10, display_quantity=1)
+    place(pit.bob, SELL, 101, 10, display_quantity=1)
     for _ in range(4):
-        short(pit.hers, SELL, 101, 1, at=pit.soon)
+        short(pit.alice, SELL, 101, 1, at=pit.soon)
     let_die(pit)
-    order = SubmitOrder(pit.hers.next_id(), 1, 0, BUY, LIMIT, IOC, 101, 2)
-    assert pit.hers.refused(order).code == ErrorCode.BUSY
-    assert place(pit.hers, BUY, 101, 1, tif=IOC).cum == 1, "it comes to none"
+    order = SubmitOrder(pit.alice.next_id(), 1, 0, BUY, LIMIT, IOC, 101, 2)
+    assert pit.alice.refused(order).code == ErrorCode.BUSY
+    assert place(pit.alice, BUY, 101, 1, tif=IOC).cum == 1, "it comes to none"
     pit.venue.check()
 
 
@@ -267,7 +267,7 @@ def test_the_market_goes_on_between_the_parts(pit):
     let_die(pit)
     expired = len(gone(pit, 1))
     for number in range(5):
-        assert pit.his.ask(Deposit(pit.his.next_id(), 1, 1)).reason == 0
+        assert pit.bob.ask(Deposit(pit.bob.next_id(), 1, 1)).reason == 0
         assert len(gone(pit, 1)) == expired + number + 1
     reports = [r for r in pit.venue.private[1] if isinstance(r, OrderReport | ExecutionReport)]
     assert {r.reason for r in reports if r.exec_type == ExecType.EXPIRED} == {CancelReason.EXPIRED}

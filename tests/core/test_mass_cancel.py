@@ -22,11 +22,11 @@ STEPS_MORE = 1_300
 
 
 def with_orders(new_core, count, limits=DEFAULT_LIMITS):
-    """Make a pit with a second market, and orders of his in the first."""
+    """Make a pit with a second market, and orders of bob's in the first."""
     pit = Pit(new_core, limits)
-    pit.hers.get_id(AddInstrument(pit.hers.next_id(), "SECOND", 1, 2))
+    pit.alice.get_id(AddInstrument(pit.alice.next_id(), "SECOND", 1, 2))
     for n in range(count):
-        pit.his.submit(BUY, 50 + n % 7, 1)
+        pit.bob.submit(BUY, 50 + n % 7, 1)
     return pit
 
 
@@ -47,14 +47,14 @@ def test_orders_that_are_not_meant_cost_nothing(instrument, side, there, closed,
     for count in (FEW, MANY):
         pit = with_orders(new_core, count)
         if there:
-            pit.his.submit(SELL, 90, 1, instrument=2)
+            pit.bob.submit(SELL, 90, 1, instrument=2)
         if closed:
-            command = SetStatus(pit.hers.next_id(), 1, InstrumentStatus.HALTED)
-            assert pit.hers.ask(command).reason == 0
-        cancel = MassCancel(pit.his.next_id(), instrument, side)
+            command = SetStatus(pit.alice.next_id(), 1, InstrumentStatus.HALTED)
+            assert pit.alice.ask(command).reason == 0
+        cancel = MassCancel(pit.bob.next_id(), instrument, side)
         if count == FEW:
-            assert spent_by(pit.his, cancel) == 2 * there, "its market, and its report"
-        run = pit.his.run(cancel)
+            assert spent_by(pit.bob, cancel) == 2 * there, "its market, and its report"
+        run = pit.bob.run(cancel)
         batch = Batch(pit.venue.time_ns + 1, [run], b"")
         steps.append(steps_of(lambda batch=batch, pit=pit: pit.venue.core.apply(batch)))
     assert max(steps) < min(steps) + STEPS_MORE, steps
@@ -62,33 +62,33 @@ def test_orders_that_are_not_meant_cost_nothing(instrument, side, there, closed,
 
 def test_all_orders_of_a_halted_market_cost_as_one(new_core):
     pit = with_orders(new_core, 30)
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, InstrumentStatus.HALTED))
-    assert spent_by(pit.his, MassCancel(pit.his.next_id())) == 1
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, InstrumentStatus.HALTED))
+    assert spent_by(pit.bob, MassCancel(pit.bob.next_id())) == 1
 
 
 def test_a_crowd_is_taken_off_in_parts(new_core):
     pit = with_orders(new_core, 10, DEFAULT_LIMITS._replace(mass_cancel=4))
-    ids = orders_of(pit.his)
+    ids = orders_of(pit.bob)
     for gone, left in ((4, 6), (4, 2), (2, 0), (0, 0)):
-        response = pit.his.ask(MassCancel(pit.his.next_id(), 1))
+        response = pit.bob.ask(MassCancel(pit.bob.next_id(), 1))
         assert (response.canceled, response.remaining) == (gone, left)
-        assert orders_of(pit.his) == ids[10 - left :]
+        assert orders_of(pit.bob) == ids[10 - left :]
     pit.venue.check()
 
 
 def test_a_batch_has_one_part_for_a_user(new_core):
     pit = with_orders(new_core, 10, DEFAULT_LIMITS._replace(mass_cancel=4))
     for _ in range(3):
-        pit.hers.submit(SELL, 90, 1)
-    sent = [MassCancel(pit.his.next_id()) for _ in range(3)]
-    hers = MassCancel(pit.hers.next_id())
-    runs = [pit.his.run(*sent), pit.hers.run(hers)]
+        pit.alice.submit(SELL, 90, 1)
+    sent = [MassCancel(pit.bob.next_id()) for _ in range(3)]
+    alice = MassCancel(pit.alice.next_id())
+    runs = [pit.bob.run(*sent), pit.alice.run(alice)]
     output = pit.venue.apply(*runs)
-    found = [r for r in pit.his.replies(output) if isinstance(r, MassCancelResponse)]
+    found = [r for r in pit.bob.replies(output) if isinstance(r, MassCancelResponse)]
     assert [(r.canceled, r.remaining) for r in found] == [(4, 6), (0, 6), (0, 6)]
-    [*_, response] = pit.hers.replies(output)
+    [*_, response] = pit.alice.replies(output)
     assert (response.canceled, response.remaining) == (3, 0), "she has her own"
-    assert pit.his.ask(MassCancel(pit.his.next_id())).canceled == 4, "the next batch has another"
+    assert pit.bob.ask(MassCancel(pit.bob.next_id())).canceled == 4, "the next batch has another"
     pit.venue.check()
 
 
@@ -97,7 +97,7 @@ def test_a_batch_has_one_part_for_a_key(new_core):
     pit.venue.keys_valid((7, Role.TRADER), (8, Role.TRADER))
     first, second = (key_holder(pit.venue, user, 7) for user in (1, 2))
     other = key_holder(pit.venue, 3, 8)
-    pit.hers.deposit(2, 10**6, 3)
+    pit.alice.deposit(2, 10**6, 3)
     for client in (first, second, other):
         for _ in range(3):
             client.submit(BUY, 50, 1)
@@ -111,11 +111,11 @@ def test_a_batch_has_one_part_for_a_key(new_core):
 def test_a_part_may_end_between_the_legs_of_a_pair(new_core):
     pit = with_orders(new_core, 3, DEFAULT_LIMITS._replace(mass_cancel=4))
     pit.trade_at(60)
-    pair = SubmitOco(pit.his.next_id(), 1, BUY, 1, 50, 70, 71)
-    assert pit.his.ask(pair).reason == 0
-    response = pit.his.ask(MassCancel(pit.his.next_id()))
+    pair = SubmitOco(pit.bob.next_id(), 1, BUY, 1, 50, 70, 71)
+    assert pit.bob.ask(pair).reason == 0
+    response = pit.bob.ask(MassCancel(pit.bob.next_id()))
     assert (response.canceled, response.remaining) == (4, 0), "the fifth ended as linked"
-    assert orders_of(pit.his) == []
+    assert orders_of(pit.bob) == []
     pit.venue.check()
 
 
@@ -124,10 +124,10 @@ def test_a_mass_cancel_of_everybody_has_a_bound_of_its_own(new_core):
     limits = DEFAULT_LIMITS._replace(mass_cancel=2, mass_cancel_all=5)
     pit = with_orders(new_core, 4, limits)
     for _ in range(3):
-        pit.hers.submit(SELL, 90, 1)
-    cancel = MassCancel(pit.hers.next_id(), all_users=True)
-    assert spent_by(pit.hers, cancel) == 3 + 2 + 7 + 5, "users, markets, orders, reports"
-    response = pit.hers.ask(cancel)
+        pit.alice.submit(SELL, 90, 1)
+    cancel = MassCancel(pit.alice.next_id(), all_users=True)
+    assert spent_by(pit.alice, cancel) == 3 + 2 + 7 + 5, "users, markets, orders, reports"
+    response = pit.alice.ask(cancel)
     assert (response.canceled, response.remaining) == (5, 2)
     assert DEFAULT_LIMITS.mass_cancel == 256
     assert DEFAULT_LIMITS.mass_cancel_all == 32_768

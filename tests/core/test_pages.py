@@ -35,20 +35,20 @@ def steps_for(client, *requests):
 
 def with_orders(new_core, count):
     pit = Pit(new_core)
-    return pit, [pit.his.submit(BUY, 50 + n % 7, 1).order_id for n in range(count)]
+    return pit, [pit.bob.submit(BUY, 50 + n % 7, 1).order_id for n in range(count)]
 
 
 def with_fills(new_core, count):
     pit = Pit(new_core)
-    pit.hers.submit(SELL, 100, count)
+    pit.alice.submit(SELL, 100, count)
     for _ in range(count):
-        pit.his.submit(BUY, 100, 1)
+        pit.bob.submit(BUY, 100, 1)
     return pit, [row.private_sequence for row in all_fills(pit)]
 
 
 def all_fills(pit):
     rows = []
-    while page := pit.his.get(
+    while page := pit.bob.get(
         FillsReply, ListFills(1, rows[-1].private_sequence if rows else 0)
     ).rows:
         rows += page
@@ -58,7 +58,7 @@ def all_fills(pit):
 def with_holds(new_core, count):
     pit, ids = Pit(new_core), [*range(1, count + 1)]
     for number in ids:
-        assert pit.his.ask(LockBalance(pit.his.next_id(), 1, 1, 0, number)).reason == 0
+        assert pit.bob.ask(LockBalance(pit.bob.next_id(), 1, 1, 0, number)).reason == 0
     return pit, ids
 
 
@@ -78,8 +78,8 @@ def test_a_page_costs_what_it_shows_wherever_it_begins(kind, new_core):
         pit, ids = make(new_core, count)
         for name, place in (("first", 0), ("middle", ids[count // 2]), ("last", ids[-PAGE - 1])):
             query = page(place, PAGE)
-            steps[count, name] = steps_for(pit.his, query)
-            assert asked_by(pit.his, query) == PAGE
+            steps[count, name] = steps_for(pit.bob, query)
+            assert asked_by(pit.bob, query) == PAGE
     assert max(steps.values()) < min(steps.values()) + STEPS_MORE, steps
 
 
@@ -87,39 +87,39 @@ def test_orders_of_one_instrument_are_found_without_those_of_others(new_core):
     steps = []
     for count in (FEW, MANY):
         pit, _ = with_orders(new_core, count)
-        pit.hers.get_id(AddInstrument(pit.hers.next_id(), "SECOND", 1, 2))
-        assert asked_by(pit.his, ListOrders(1, 2)) == 0
+        pit.alice.get_id(AddInstrument(pit.alice.next_id(), "SECOND", 1, 2))
+        assert asked_by(pit.bob, ListOrders(1, 2)) == 0
         others = [
-            pit.his.submit(side, price, 1, instrument=2).order_id
+            pit.bob.submit(side, price, 1, instrument=2).order_id
             for side, price in ((BUY, 50), (SELL, 60), (BUY, 50))
         ]
-        more = pit.his.submit(BUY, 50, 1).order_id
-        others.append(pit.his.submit(BUY, 50, 1, instrument=2).order_id)
+        more = pit.bob.submit(BUY, 50, 1).order_id
+        others.append(pit.bob.submit(BUY, 50, 1, instrument=2).order_id)
         assert others[0] < others[1] < others[2] < more < others[3], "both sides, by id"
         for after, limit, shown in ((0, 9, others), (0, 2, others[:2]), (others[0], 9, others[1:])):
             query = ListOrders(1, 2, after, limit)
-            rows = pit.his.get(OrdersReply, query).rows
+            rows = pit.bob.get(OrdersReply, query).rows
             assert [row.order_id for row in rows] == shown
-            assert asked_by(pit.his, query) == len(shown)
-            steps.append(steps_for(pit.his, query))
-        assert asked_by(pit.his, ListOrders(1, 3)) == 0, "none is of one that is not there"
+            assert asked_by(pit.bob, query) == len(shown)
+            steps.append(steps_for(pit.bob, query))
+        assert asked_by(pit.bob, ListOrders(1, 3)) == 0, "none is of one that is not there"
     assert max(steps) < min(steps) + STEPS_MORE, steps
 
 
 def test_what_the_lists_of_the_catalogue_show_counts(new_core):
     pit = Pit(new_core)
     for number in range(6):
-        pit.hers.get_id(AddAsset(pit.hers.next_id(), f"MORE{number}", 0))
-    assert asked_by(pit.his, ListAssets(1)) == 8
-    assert asked_by(pit.his, ListAssets(1, 2, 5)) == 5
-    assert asked_by(pit.his, ListInstruments(1)) == 1
+        pit.alice.get_id(AddAsset(pit.alice.next_id(), f"MORE{number}", 0))
+    assert asked_by(pit.bob, ListAssets(1)) == 8
+    assert asked_by(pit.bob, ListAssets(1, 2, 5)) == 5
+    assert asked_by(pit.bob, ListInstruments(1)) == 1
 
 
 def test_lists_that_show_much_fill_the_batch(new_core):
     """None of them is free: else 1,024 pages of 1,000 rows would hold everybody up for seconds."""
     pit, _ = with_holds(new_core, 10)
     pit.venue.limit(query_effort=20)
-    replies = pit.his.send(*[ListHolds(number, 0, 10) for number in range(1, 5)])
+    replies = pit.bob.send(*[ListHolds(number, 0, 10) for number in range(1, 5)])
     assert [type(reply) is HoldsReply for reply in replies] == [True, True, False, False]
 
 
@@ -128,13 +128,13 @@ def test_orders_that_ended_cost_a_walk_nothing_later(query, new_core):
     """A stretch of ids that are no more is passed once, then it is forgotten."""
     pit, ids = with_orders(new_core, MANY)
     kept = ids[:: MANY // 4]
-    before = steps_for(Pit(new_core).his, query)
+    before = steps_for(Pit(new_core).bob, query)
     for order_id in ids:
         if order_id not in kept:
-            pit.his.cancel(order_id)
-    steps_for(pit.his, ListOrders(1))
-    assert steps_for(pit.his, query) < before + 400 * len(kept)
-    rows = pit.his.get(OrdersReply, ListOrders(1)).rows
+            pit.bob.cancel(order_id)
+    steps_for(pit.bob, ListOrders(1))
+    assert steps_for(pit.bob, query) < before + 400 * len(kept)
+    rows = pit.bob.get(OrdersReply, ListOrders(1)).rows
     assert [row.order_id for row in rows] == kept
     pit.venue.core.check()
 
@@ -144,17 +144,17 @@ def test_a_list_is_right_whatever_came_and_went_before(asks, new_core):
     """Places of ended orders are given up in many ways: by lists, by new orders, by a load."""
     pit, open_ids = Pit(new_core, Limits(mass_cancel=7)), []
     for number in range(600):
-        open_ids.append(pit.his.submit(BUY, 50 + number % 7, 1).order_id)
+        open_ids.append(pit.bob.submit(BUY, 50 + number % 7, 1).order_id)
         if number % 3:
             gone = open_ids.pop((number * 7) % len(open_ids))
-            assert pit.his.ask(CancelOrder(pit.his.next_id(), gone)).reason != 0
+            assert pit.bob.ask(CancelOrder(pit.bob.next_id(), gone)).reason != 0
         if asks and number % 10 == 0:
             after = open_ids[len(open_ids) // 2]
-            rows = pit.his.get(OrdersReply, ListOrders(1, 0, after, 20)).rows
+            rows = pit.bob.get(OrdersReply, ListOrders(1, 0, after, 20)).rows
             assert [row.order_id for row in rows] == [i for i in open_ids if i > after][:20]
         if number == 300:
             pit.venue.core = pit.venue.restored()
-    pit.his.ask(MassCancel(pit.his.next_id()))
-    rows = pit.his.get(OrdersReply, ListOrders(1)).rows
+    pit.bob.ask(MassCancel(pit.bob.next_id()))
+    rows = pit.bob.get(OrdersReply, ListOrders(1)).rows
     assert [row.order_id for row in rows] == open_ids[7:]
     pit.venue.check()

@@ -57,7 +57,7 @@ from tests.support.naive_permissions import CELLS, COLUMNS
 
 OWN, FRIEND, STRANGER = 20, 30, 31
 FIRST, LAST = 10, 30
-"""A gateway's users; a trader's are his own account alone."""
+"""A gateway's users; a trader's are its own account alone."""
 
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
 

@@ -313,7 +313,7 @@ def test_a_named_hold_from_lock_to_end(client, mine, theirs):
     ]
     assert {(r.hold_id, r.asset, r.expires_ns, r.request_id) for r in reports} == {(7, 1, until, 0)}
     assert reports[-1].sequence == client.venue.core.last_sequence
-    assert theirs.take() == [], "the receiver is told of his account alone"
+    assert theirs.take() == [], "the receiver is told of its own account only"
 
 
 def test_the_whole_of_a_hold_is_released(client, mine):

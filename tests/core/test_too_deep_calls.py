@@ -22,10 +22,10 @@ LATER_NS = 10**9
 def in_call(new_core, levels):
     """Return a pit in a call in which so many levels cross: an offer, and bids above it."""
     pit = Pit(new_core, LIMITS)
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, InstrumentStatus.CALL_AUCTION))
-    pit.hers.submit(SELL, 100, 2)
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, InstrumentStatus.CALL_AUCTION))
+    pit.alice.submit(SELL, 100, 2)
     for price in range(101, 100 + levels):
-        pit.his.submit(BUY, price, 1)
+        pit.bob.submit(BUY, price, 1)
     return pit
 
 
@@ -44,7 +44,7 @@ def status_rows(pit):
 
 
 def test_a_query_of_it_is_busy_and_costs_nothing(deep):
-    replies = deep.hers.send(GetInstrument(1, 1), GetInstrument(2, 1), GetOrderbook(3, 1, 9))
+    replies = deep.alice.send(GetInstrument(1, 1), GetInstrument(2, 1), GetOrderbook(3, 1, 9))
     *refused, book = replies
     for reply in refused:
         assert isinstance(reply, Error)
@@ -54,23 +54,23 @@ def test_a_query_of_it_is_busy_and_costs_nothing(deep):
 
 def test_a_query_of_the_deepest_that_may_be_is_answered(new_core):
     pit = in_call(new_core, 4)
-    assert pit.hers.get(InstrumentReply, GetInstrument(1, 1)).indicative_volume == 2
-    pit.hers.submit(SELL, 99, 1)
-    assert isinstance(pit.hers.ask(GetInstrument(1, 1)), Error)
-    uncrossed = pit.hers.ask(Uncross(pit.hers.next_id(), 1, InstrumentStatus.TRADING))
+    assert pit.alice.get(InstrumentReply, GetInstrument(1, 1)).indicative_volume == 2
+    pit.alice.submit(SELL, 99, 1)
+    assert isinstance(pit.alice.ask(GetInstrument(1, 1)), Error)
+    uncrossed = pit.alice.ask(Uncross(pit.alice.next_id(), 1, InstrumentStatus.TRADING))
     assert uncrossed.volume == 3
-    assert isinstance(pit.hers.ask(GetInstrument(1, 1)), InstrumentReply), "nothing crosses now"
+    assert isinstance(pit.alice.ask(GetInstrument(1, 1)), InstrumentReply), "nothing crosses now"
 
 
 def test_a_subscriber_is_told_as_soon_as_it_is_quiet(deep):
-    snapshot = subscribe(deep.hers, Channel.STATUS).snapshot
+    snapshot = subscribe(deep.alice, Channel.STATUS).snapshot
     assert snapshot.status == InstrumentStatus.CALL_AUCTION
     assert indicative(snapshot) == (0, 0, 0)
     output = deep.venue.apply()
     assert output.body == b""
     assert not output.late
     (told,) = status_rows(deep)
-    uncrossed = deep.hers.ask(Uncross(deep.hers.next_id(), 1, InstrumentStatus.TRADING))
+    uncrossed = deep.alice.ask(Uncross(deep.alice.next_id(), 1, InstrumentStatus.TRADING))
     assert told[:2] == (uncrossed.price, uncrossed.volume)
     assert told[1] == 2
     deep.venue.check()
@@ -78,25 +78,25 @@ def test_a_subscriber_is_told_as_soon_as_it_is_quiet(deep):
 
 def test_the_batch_that_subscribes_says_that_it_is_late(deep):
     deep.venue.wanted.add((1, Channel.STATUS))
-    deep.his.submit(BUY, 120, 1)
+    deep.bob.submit(BUY, 120, 1)
     assert status_rows(deep) == [], "found for nobody who only asked"
-    subscribe(deep.hers, Channel.STATUS)
+    subscribe(deep.alice, Channel.STATUS)
     assert deep.venue.apply(wait_ns=1).late is False
     assert len(status_rows(deep)) == 1
 
 
 def test_a_market_that_is_never_quiet_is_told_when_it_is_time(deep):
-    subscribe(deep.hers, Channel.STATUS)
-    deep.his.submit(BUY, 120, 1)
+    subscribe(deep.alice, Channel.STATUS)
+    deep.bob.submit(BUY, 120, 1)
     assert status_rows(deep) == []
     deep.venue.pass_time(LATER_NS)
-    deep.his.submit(BUY, 121, 1)
+    deep.bob.submit(BUY, 121, 1)
     assert len(status_rows(deep)) == 1
 
 
 def test_who_subscribes_behind_a_subscriber_is_told_the_same(deep):
-    subscribe(deep.hers, Channel.STATUS)
-    assert indicative(subscribe(deep.his, Channel.STATUS).snapshot) == (0, 0, 0)
+    subscribe(deep.alice, Channel.STATUS)
+    assert indicative(subscribe(deep.bob, Channel.STATUS).snapshot) == (0, 0, 0)
     deep.venue.apply()
     (told,) = status_rows(deep)
-    assert indicative(subscribe(deep.his, Channel.STATUS).snapshot) == told
+    assert indicative(subscribe(deep.bob, Channel.STATUS).snapshot) == told

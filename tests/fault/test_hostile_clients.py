@@ -171,7 +171,7 @@ async def test_market_data_that_nobody_reads(tmp_path: Path) -> None:
 
 @repeated_if_late
 async def test_private_streams_that_nobody_reads(tmp_path: Path) -> None:
-    """Who does not take his private stream is cut, and may come back for it."""
+    """A client that does not take its private stream is cut, and may come back for it."""
     readers = 16
     async with under_attack(tmp_path) as scene, trio.open_nursery() as nursery:
         for _ in range(readers):
@@ -229,7 +229,7 @@ async def test_connection_floods_to_the_cap(tmp_path: Path) -> None:
             line.log_on(CANARY_USER, window=1)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(hostile.crowd, len(hostile.SOURCES), flood)
-                # Nobody gives his place back before the last has asked for one.
+                # No connection gives back its place before the last one has asked for one.
                 refused = attempts - (places - 2)
                 await scene.until(lambda figures: figures["connections_refused"] == refused, line)
                 all_judged.set()

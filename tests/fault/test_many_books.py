@@ -55,7 +55,7 @@ class Traffic:
     """What changes the books; one user trades with himself.
 
     Args:
-        seed: of what he does.
+        seed: decides what it does.
 
     Attributes:
         commands: that were answered.

@@ -100,7 +100,7 @@ def total_of(row: OrderReport | OrderRow) -> int:
 
 
 def heard(report: PrivateReport, labels: Labels) -> str:
-    """Write what came to a user without his asking."""
+    """Write what a user received unasked."""
     if not isinstance(report, ExecutionReport):
         assert isinstance(report, OrderReport | PreventedMatch)
         return event(report, labels)

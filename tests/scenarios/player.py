@@ -75,7 +75,7 @@ class Player:
         self.limits = dict(limits)
         self.users: dict[str, Client] = {}
         self.labels: outcomes.Labels = {}
-        self.heard: dict[int, int] = {}  # user -> private reports that he heard or passed over
+        self.heard: dict[int, int] = {}  # user -> private reports that it heard or skipped
         self.answered: set[tuple[int, int]] = set()  # user, number of reports beside a response
         self.operator = venue.attach(_OPERATOR)
         self.assets: dict[str, int] = {}
@@ -268,7 +268,7 @@ class Player:
         return caused
 
     def hear(self, user: Client, words: list[str]) -> str:
-        """Describe what came to a user without his asking since he last heard."""
+        """Describe what a user received unasked since it last heard."""
         stream = self.venue.private.get(user.user, [])
         fresh = stream[self.heard.get(user.user, 0) :]
         self.heard[user.user] = len(stream)

@@ -10,8 +10,8 @@
 There is one market, BTC for USD. An order's outcome is its status (and reason), done/total, then
 what happened at once: its fills as quantity@price and the label of the resting order (`?` when it
 has none), with ` fee N` and ` self-trade` where they apply, and what else it caused for its own
-user. A balance is available+locked. `hears` gives what came to a user without his asking since
-he last heard: fills of his resting orders, orders that fired, expired or were canceled.
+user. A balance is available+locked. `hears` gives what a user received unasked since it
+last heard: fills of its resting orders, orders that fired, expired or were canceled.
 
 `play` carries a table out on a core and writes it down anew as it really came out, so a wrong
 line is a readable difference. One table per test. A line may go on behind a `|` on the next; a
@@ -20,7 +20,7 @@ line that begins with `#` is a remark.
 What was before (these lines have no outcome):
     given USER AMOUNT ASSET, ...
     given fees maker N ppm taker N ppm        of the market
-    given USER fees maker N ppm taker N ppm   his own
+    given USER fees maker N ppm taker N ppm   the user's own
     given self-trade POLICY                   of orders that name none
     given band N ppm around PRICE [interrupts]
     given market SYMBOL                       a second market, `in SYMBOL` below
@@ -40,7 +40,7 @@ Orders:
     USER replaces LABEL [open|total QUANTITY] [@ PRICE] [stop TRIGGER] [until N] [requeue]
     USER cancels all [buys|sells] [in SYMBOL] [of USER|of everybody]
     USER asks LABEL                           how an order is, or ended
-    USER orders                               his open orders
+    USER orders                               its open orders
 
 Money:
     USER deposits|withdraws|locks|unlocks AMOUNT ASSET
@@ -49,7 +49,7 @@ Money:
     USER captures AMOUNT of ID to USER
     USER releases AMOUNT|all of ID
         all with [for USER]: another user's money
-    USER                                      his balances; `house` is who gets the fees
+    USER                                      its balances; `house` gets the fees
 
 The market:
     book

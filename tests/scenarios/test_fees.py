@@ -160,8 +160,8 @@ def test_a_resting_buyer_gets_his_rebate_too_and_reserves_nothing_for_it(venue):
 
 def test_once_the_house_was_paid_out_rounding_may_take_it_below_zero(venue):
     # 1 %: dan's order owes 0.4 and pays 1, ben's owes 0.6 and pays 1; the house hands that on.
-    # Then dan takes from ben for 60: he owes 1.0 in all and pays nothing more, ben owes 0 in all
-    # and gets his 1 back.
+    # Then dan takes from ben for 60: dan owes 1.0 in all and pays nothing more, ben owes 0 in all
+    # and gets 1 back.
     agrees(
         venue,
         """

@@ -38,13 +38,13 @@ def limit_fills(pit: Pit, fills: int) -> None:
 
 
 class Pit:
-    """A venue with one pair and two traders, `hers` (user 1) and `his` (user 2)."""
+    """A venue with one pair and two traders, `alice` (user 1) and `bob` (user 2)."""
 
     def __init__(self, new_core: CoreFactory, limits: Limits = DEFAULT_LIMITS) -> None:
         self.venue = Venue(new_core, limits)
-        self.hers, self.his = self.venue.attach(1), self.venue.attach(2)
-        self.hers.list_pair()
-        for trader in (self.hers, self.his):
+        self.alice, self.bob = self.venue.attach(1), self.venue.attach(2)
+        self.alice.list_pair()
+        for trader in (self.alice, self.bob):
             for asset in (1, 2):
                 trader.deposit(asset, FUNDS)
 
@@ -60,21 +60,21 @@ class Pit:
 
     def trade_at(self, price: int) -> None:
         """Make one trade, which sets the last price."""
-        self.hers.submit(Side.SELL, price, 1)
-        self.his.submit(Side.BUY, price, 1)
+        self.alice.submit(Side.SELL, price, 1)
+        self.bob.submit(Side.BUY, price, 1)
 
     def sell_stops(self, count: int, trigger: int = 90, **fields: Any) -> list[int]:
         """Submit sell stops of one lot each; return their ids."""
         kind = OrderType.STOP
         return [
-            place(self.hers, Side.SELL, 0, 1, kind, stop_price=trigger, **fields).order_id
+            place(self.alice, Side.SELL, 0, 1, kind, stop_price=trigger, **fields).order_id
             for _ in range(count)
         ]
 
     def set_off(self, price: int = 90, quantity: int = 1) -> SubmitOrder:
         """Return a request that sells down to a price, so that stops above it fire."""
         kind, tif = OrderType.LIMIT, TimeInForce.GTC
-        return SubmitOrder(self.his.next_id(), 1, 0, Side.SELL, kind, tif, price, quantity)
+        return SubmitOrder(self.bob.next_id(), 1, 0, Side.SELL, kind, tif, price, quantity)
 
     def reports(self, user: int, exec_type: ExecType) -> list[tuple[int, int]]:
         """Return (sequence, order id) of a user's reports of one kind."""
@@ -86,7 +86,7 @@ class Pit:
 
     def everything(self) -> tuple[Any, ...]:
         """Return all that traders can see: accounts, the book, open orders, fills; no sequences."""
-        traders = (self.hers, self.his)
+        traders = (self.alice, self.bob)
         money = [[trader.money(asset) for asset in (1, 2)] for trader in traders]
         rows = [trader.get(OrdersReply, ListOrders(1)).rows for trader in traders]
         fills = [
@@ -95,7 +95,7 @@ class Pit:
             for fill in self.venue.private.get(user, [])
             if isinstance(fill, ExecutionReport)
         ]
-        book = self.hers.book()
+        book = self.alice.book()
         return money, book.bids, book.asks, book.last_price, rows, fills
 
 
@@ -116,21 +116,21 @@ def pit_before_the_dead(new_core: CoreFactory, effort: int) -> Pit:
     limits = Limits(acts=(1, 1, 1, 1, 1), dead=DEAD - 1, effort=effort, continue_effort=0)
     pit = Pit(new_core, limits)
     pit.trade_at(100)
-    crowded = pit.hers.list_pair()
-    pit.hers.deposit(4, 10**6)
+    crowded = pit.alice.list_pair()
+    pit.alice.deposit(4, 10**6)
     soon, gtd = pit.venue.time_ns + 10**9, TimeInForce.GTD
     for _ in range(30):
-        place(pit.hers, Side.BUY, 1, 1, tif=gtd, expires_ns=soon - 1, instrument=crowded)
+        place(pit.alice, Side.BUY, 1, 1, tif=gtd, expires_ns=soon - 1, instrument=crowded)
     for _ in range(LIVING):
-        pit.hers.submit(Side.SELL, 101, 1)
+        pit.alice.submit(Side.SELL, 101, 1)
     for _ in range(DEAD):
-        place(pit.hers, Side.SELL, 102, 1, tif=gtd, expires_ns=soon)
+        place(pit.alice, Side.SELL, 102, 1, tif=gtd, expires_ns=soon)
     pit.venue.time_ns += 2 * 10**9
-    pit.his.deposit(1, 1)
+    pit.bob.deposit(1, 1)
     return pit
 
 
 def buy_up_to(pit: Pit, price: int, quantity: int) -> SubmitOrder:
-    """Make a bid of his, not sent yet."""
+    """Return a bid of bob's, not sent yet."""
     kind, tif = OrderType.LIMIT, TimeInForce.GTC
-    return SubmitOrder(pit.his.next_id(), 1, 0, Side.BUY, kind, tif, price, quantity)
+    return SubmitOrder(pit.bob.next_id(), 1, 0, Side.BUY, kind, tif, price, quantity)

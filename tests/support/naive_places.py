@@ -66,7 +66,7 @@ def check_holds(state: NaiveState, user: int) -> None:
 
 
 def check_parties(state: NaiveState, user: int, *assets: int, deposit: bool = False) -> None:
-    """Test whether a user, and accounts of his, may come into being where they are new."""
+    """Test whether a user and its accounts may be created where they are new."""
     if user == HOUSE_USER:
         return
     places, keeps = state.places, not deposit
@@ -85,7 +85,7 @@ def check_parties(state: NaiveState, user: int, *assets: int, deposit: bool = Fa
 
 
 def admit(state: NaiveState, user: int, *assets: int) -> None:
-    """Let a user and accounts of his be there from now on."""
+    """Create a user and its accounts."""
     if user != HOUSE_USER:
         state.users.setdefault(user, state.key)
         for asset in assets:

@@ -84,7 +84,7 @@ class Rising(Generic[_T]):
 
 
 class Shelf(Generic[_T]):
-    """Some of the rows, apart from all others: whoever needs these alone comes to no other."""
+    """Some of the rows, kept apart from all others, so that a walk over them visits no other."""
 
     __slots__ = ("_rising", "rows")
 

@@ -13,7 +13,7 @@ from tests.support.naive_permissions import COLUMNS
 
 OWN, FRIEND, STRANGER = 20, 30, 31
 GRANTED = {True: (10, 30), False: (OWN, OWN)}
-"""A gateway's users, and a trader's: his own account alone."""
+"""A gateway's users, and a trader's: its own account alone."""
 
 CONTROL_REQUESTS = [
     Hello(1, 1, OWN),

@@ -199,7 +199,7 @@ async def test_between_those_who_send_little_and_refusals_everybody_has_a_turn(
     answered: dict[int, int] = {}
     back = {*range(100, 500), *range(1, 9)}
     for _ in range(40):
-        for connection in back - {*waiting}:  # each again as soon as he has his answers
+        for connection in back - {*waiting}:  # each again as soon as it has its answers
             if connection >= 100:
                 bench.offer(run_of(connection, *[MONEY] * 8))
             else:  # a flood that is refused already

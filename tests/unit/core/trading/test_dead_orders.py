@@ -38,23 +38,23 @@ def let_die(pit):
 @pytest.mark.parametrize("tif", [GTC, FOK])
 @pytest.mark.parametrize("side", Side)
 def test_the_dead_beyond_an_order_s_limit_are_not_walked(pit, monkeypatch, side, tif):
-    """Nobody is made to pass a crowd that he would not trade with, in a market with a band."""
+    """No order has to pass a crowd that it would not trade with, in a market with a band."""
     limits = {"band_ppm": 100_000, "reference_price": 100, "volatility_interruption": True}
-    pit.banded = pit.hers.list_pair(**limits)
+    pit.banded = pit.alice.list_pair(**limits)
     for asset in (3, 4):
-        pit.hers.deposit(asset, 10**6)
-        pit.his.deposit(asset, 10**6, 2)
+        pit.alice.deposit(asset, 10**6)
+        pit.bob.deposit(asset, 10**6, 2)
     far, near = (108, 100) if side is BUY else (92, 100)
     other = SELL if side is BUY else BUY
     for _ in range(20):
-        short(pit.hers, other, far, 1, at=pit.soon, instrument=pit.banded)
+        short(pit.alice, other, far, 1, at=pit.soon, instrument=pit.banded)
     let_die(pit)
-    pit.hers.deposit(1, 1)
+    pit.alice.deposit(1, 1)
     seen, is_dead = [], Order.is_dead
     monkeypatch.setattr(
         Order, "is_dead", lambda order, at: seen.append(order) or is_dead(order, at)
     )
-    order = place(pit.his, side, near, 1, tif=tif, instrument=pit.banded)
+    order = place(pit.bob, side, near, 1, tif=tif, instrument=pit.banded)
     assert order.reason == (CancelReason.FOK_NOT_FILLABLE if tif is FOK else 0)
     assert seen == []
     pit.venue.check()
@@ -62,16 +62,16 @@ def test_the_dead_beyond_an_order_s_limit_are_not_walked(pit, monkeypatch, side,
 
 def test_what_finding_no_price_costs_is_small(pit, monkeypatch):
     """The dead of a call in which nothing crosses are not walked."""
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, CALL))
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, CALL))
     for _ in range(20):
-        short(pit.hers, SELL, 105, 1, at=pit.soon)
-        short(pit.his, BUY, 95, 1, at=pit.soon)
+        short(pit.alice, SELL, 105, 1, at=pit.soon)
+        short(pit.bob, BUY, 95, 1, at=pit.soon)
     let_die(pit)
-    pit.hers.deposit(1, 1)
+    pit.alice.deposit(1, 1)
     seen, is_dead = [], Order.is_dead
     monkeypatch.setattr(
         Order, "is_dead", lambda order, at: seen.append(order) or is_dead(order, at)
     )
-    assert pit.hers.get(InstrumentReply, GetInstrument(1, 1)).indicative_volume == 0
+    assert pit.alice.get(InstrumentReply, GetInstrument(1, 1)).indicative_volume == 0
     assert seen == []
     pit.venue.check()

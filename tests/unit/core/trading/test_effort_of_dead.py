@@ -37,15 +37,15 @@ def looked(monkeypatch):
 
 
 def test_a_batch_of_refused_commands_looks_at_so_many_orders_at_most(pit, looked):
-    pit.his.deposit(1, 1)
+    pit.bob.deposit(1, 1)
     before, looked[:] = spent(pit), []
-    replies = pit.his.send(*[buy_up_to(pit, 102, 1_000) for _ in range(50)])
+    replies = pit.bob.send(*[buy_up_to(pit, 102, 1_000) for _ in range(50)])
     assert [type(reply) for reply in replies] == [Error] * 50
     assert {reply.code for reply in replies} == {ErrorCode.BUSY}
     assert LIVING < len(looked) <= FIT // 10 * (LIVING + DEAD)
     assert spent(pit) == before, "nobody who replays the log sees what was refused"
     looked.clear()
-    assert pit.his.refused(buy_up_to(pit, 102, 1_000)).code == ErrorCode.BUSY
+    assert pit.bob.refused(buy_up_to(pit, 102, 1_000)).code == ErrorCode.BUSY
     assert len(looked) >= LIVING + DEAD, "the next batch looks again"
     pit.venue.check()
 
@@ -53,7 +53,7 @@ def test_a_batch_of_refused_commands_looks_at_so_many_orders_at_most(pit, looked
 @pytest.mark.parametrize("quantity", [8, LIVING])
 def test_who_is_executed_pays_for_it_also_when_rejected(pit, quantity):
     poor = pit.venue.attach(3)
-    pit.his.deposit(1, 1)
+    pit.bob.deposit(1, 1)
     before = spent(pit)
     order = SubmitOrder(poor.next_id(), 1, 0, BUY, OrderType.LIMIT, TimeInForce.GTC, 101, quantity)
     assert poor.ask(order).reason == RejectReason.INSUFFICIENT_FUNDS
@@ -66,9 +66,9 @@ def test_who_is_executed_pays_for_it_also_when_rejected(pit, quantity):
 
 def test_a_stop_that_waits_behind_the_dead_pays_in_every_body(pit):
     pit.venue.limit(continue_effort=CONTINUE)
-    pit.his.deposit(1, 1)
+    pit.bob.deposit(1, 1)
     before = spent(pit)
-    assert place(pit.his, BUY, 102, 1_000, OrderType.STOP_LIMIT, stop_price=100).reason == 0
+    assert place(pit.bob, BUY, 102, 1_000, OrderType.STOP_LIMIT, stop_price=100).reason == 0
     assert pit.unfinished
     assert pit.reports(2, ExecType.TRIGGERED) == []
     for _ in range(2):

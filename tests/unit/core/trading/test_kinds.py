@@ -24,7 +24,7 @@ def order_of(pit, key, *, trader=None, **changes):
         budget=500 if has_budget else 0,
     )
     return SubmitOrder(
-        (trader or pit.his).next_id(), 1, 0, side, order_type,
+        (trader or pit.bob).next_id(), 1, 0, side, order_type,
         TimeInForce.GTC if rests else TimeInForce.IOC,
         changes.get("price", 90 if kind.needs_price else 0), 0 if has_budget else 5, 0, 0, terms,
     )  # fmt: skip
@@ -83,9 +83,9 @@ each_kind = pytest.mark.parametrize("key", KINDS, ids=lambda key: f"{key[0].name
 def test_a_price_is_needed_or_refused(key, new_core):
     pit, kind = Pit(new_core), KINDS[key]
     pit.trade_at(100)
-    assert pit.his.ask(order_of(pit, key)).reason != RejectReason.INVALID_COMBINATION
+    assert pit.bob.ask(order_of(pit, key)).reason != RejectReason.INVALID_COMBINATION
     price = 0 if kind.needs_price else 90
-    wrong = pit.his.ask(order_of(pit, key, price=price))
+    wrong = pit.bob.ask(order_of(pit, key, price=price))
     assert wrong.reason == RejectReason.INVALID_COMBINATION
 
 
@@ -94,7 +94,7 @@ def test_an_order_is_accepted_with_what_its_kind_reserves_and_no_less(key, new_c
     """Beside an offer of its 5 lots at 85, which it would reach."""
     pit, reserves = Pit(new_core), KINDS[key].reserves
     pit.trade_at(100)
-    pit.hers.submit(Side.SELL, 85, 5)
+    pit.alice.submit(Side.SELL, 85, 5)
     needed = {Reserve.NOTIONAL: 450, Reserve.COST: 425, Reserve.BUDGET: 500, Reserve.BASE: 5}
     poor = pit.venue.attach(3)
     asset = 1 if reserves is Reserve.BASE else 2
@@ -108,7 +108,7 @@ def test_an_order_is_accepted_with_what_its_kind_reserves_and_no_less(key, new_c
 @each_kind
 def test_what_may_rest_rests(key, new_core):
     pit = Pit(new_core)
-    response = pit.his.ask(order_of(pit, key))
+    response = pit.bob.ask(order_of(pit, key))
     is_open = pit.venue.core.exchange.orders.open_count > 0
     assert is_open is (KINDS[key].may_rest or key[0] in STOPS)
     assert (response.canceled > 0) is (not is_open and not key[2])
@@ -117,8 +117,8 @@ def test_what_may_rest_rests(key, new_core):
 @each_kind
 def test_a_call_accepts_what_it_collects(key, new_core):
     pit = Pit(new_core)
-    pit.hers.ask(SetStatus(pit.hers.next_id(), 1, InstrumentStatus.CALL_AUCTION))
-    refused = pit.his.ask(order_of(pit, key)).reason == RejectReason.NOT_IN_CALL
+    pit.alice.ask(SetStatus(pit.alice.next_id(), 1, InstrumentStatus.CALL_AUCTION))
+    refused = pit.bob.ask(order_of(pit, key)).reason == RejectReason.NOT_IN_CALL
     assert refused is not KINDS[key].in_call
 
 
@@ -126,15 +126,15 @@ def test_a_call_accepts_what_it_collects(key, new_core):
 @pytest.mark.parametrize("field", ["quantity", "price", "stop_price"])
 def test_a_replace_changes_what_the_kind_has(key, field, new_core):
     pit, kind = Pit(new_core), KINDS[key]
-    placed = pit.his.ask(order_of(pit, key))
+    placed = pit.bob.ask(order_of(pit, key))
     if not (kind.may_rest or key[0] in STOPS):
         assert kind[-3:] == (False, False, False)
         return
     changes = {"leaves_quantity": 4, **({field: 60} if field != "quantity" else {})}
     if field == "stop_price" and kind.reserves is not Reserve.BASE:
         changes["stop_price"] = 140
-    command = ReplaceOrder(pit.his.next_id(), placed.order_id, 0, **changes)
-    refused = pit.his.ask(command).reason == RejectReason.INVALID_COMBINATION
+    command = ReplaceOrder(pit.bob.next_id(), placed.order_id, 0, **changes)
+    refused = pit.bob.ask(command).reason == RejectReason.INVALID_COMBINATION
     may = {"quantity": kind.quantity, "price": kind.price, "stop_price": kind.trigger}[field]
     assert refused is not may
     pit.venue.check()

@@ -36,11 +36,11 @@ def test_no_order_moves_otherwise(before, after):
 def test_a_stop_waits_and_then_rests(new_core):
     pit = Pit(new_core)
     pit.trade_at(100)
-    pit.his.submit(BUY, 90, 1)
-    order_id = place(pit.hers, SELL, 95, 1, OrderType.STOP_LIMIT, stop_price=90).order_id
+    pit.bob.submit(BUY, 90, 1)
+    order_id = place(pit.alice, SELL, 95, 1, OrderType.STOP_LIMIT, stop_price=90).order_id
     order = pit.venue.core.exchange.orders.users[1].by_id[order_id]
     assert order.state is WAITING
-    pit.his.send(pit.set_off())
+    pit.bob.send(pit.set_off())
     pit.finish()
     assert order.state is RESTING
     pit.venue.check()
@@ -48,19 +48,19 @@ def test_a_stop_waits_and_then_rests(new_core):
 
 def test_a_replaced_order_rests_again_and_a_canceled_one_has_ended(new_core):
     pit = Pit(new_core)
-    order_id = pit.his.submit(BUY, 90, 5).order_id
+    order_id = pit.bob.submit(BUY, 90, 5).order_id
     order = pit.venue.core.exchange.orders.users[2].by_id[order_id]
     for price in (91, 89):
-        pit.his.ask(ReplaceOrder(pit.his.next_id(), order_id, 0, leaves_quantity=5, price=price))
+        pit.bob.ask(ReplaceOrder(pit.bob.next_id(), order_id, 0, leaves_quantity=5, price=price))
         assert order.state is RESTING
-    pit.his.ask(CancelOrder(pit.his.next_id(), order_id, 0))
+    pit.bob.ask(CancelOrder(pit.bob.next_id(), order_id, 0))
     assert order.state is ENDED
 
 
 @pytest.mark.parametrize("state", [ARRIVING, WAITING, QUEUED, ENDED])
 def test_a_resting_order_of_another_state_is_found(state, new_core):
     pit = Pit(new_core)
-    order_id = pit.his.submit(BUY, 90, 5).order_id
+    order_id = pit.bob.submit(BUY, 90, 5).order_id
     pit.venue.check()
     pit.venue.core.exchange.orders.users[2].by_id[order_id].state = state
     with pytest.raises(InvariantViolation):
