@@ -16,20 +16,6 @@ from time import sleep as block
 from typing import Final, TypeAlias
 
 import trio
-from trio import (
-    CancelScope,
-    Event,
-    Lock,
-    Nursery,
-    Semaphore,
-    TaskStatus,
-    WouldBlock,
-    current_time,
-    move_on_after,
-    open_nursery,
-    sleep,
-)
-from trio.lowlevel import checkpoint
 from trio_util import AsyncValue
 
 from hpe.access.tls import break_cycle
@@ -59,6 +45,19 @@ __all__ = [
     "sleep",
     "wait",
 ]
+
+CancelScope: TypeAlias = trio.CancelScope
+Event: TypeAlias = trio.Event
+Lock: TypeAlias = trio.Lock
+Nursery: TypeAlias = trio.Nursery
+Semaphore: TypeAlias = trio.Semaphore
+TaskStatus: TypeAlias = trio.TaskStatus
+WouldBlock: TypeAlias = trio.WouldBlock
+checkpoint = trio.lowlevel.checkpoint
+current_time = trio.current_time
+move_on_after = trio.move_on_after
+open_nursery = trio.open_nursery
+sleep = trio.sleep
 
 Stream: TypeAlias = trio.abc.Stream
 TlsContext: TypeAlias = ssl.SSLContext

@@ -95,23 +95,24 @@ class Dialer:
         """
         stream: aio.Stream | None = None
         welcome: Welcome | None = None
-        try:
-            with aio.move_on_after(CONNECT_TIMEOUT_S):
-                stream = await aio.open_stream(self._host, self._port, self._tls)
-                link = Link(stream)
-                hello = msgspec.structs.replace(self._hello, session_id=session_id, window=window)
-                welcome = await link.log_on(hello, self._key)
-            if stream is None:
-                where = f"{self._host}:{self._port}"
-                raise ConnectionLost(f"no connection to {where} within {CONNECT_TIMEOUT_S} s")
-            if welcome is None:
-                raise ConnectionLost(f"no welcome within {CONNECT_TIMEOUT_S} s")
-            yield link, welcome
-        except ConnectionLost:
-            if stream is not None and welcome is None:
-                self._forget()
-                self._abandoned_s.append(aio.current_time())
-            raise
-        finally:
-            if stream is not None:
-                await aio.close_stream(stream)
+        async with contextlib.AsyncExitStack() as closing:
+            try:
+                with aio.move_on_after(CONNECT_TIMEOUT_S):
+                    stream = await aio.open_stream(self._host, self._port, self._tls)
+                    closing.push_async_callback(aio.close_stream, stream)
+                    link = Link(stream)
+                    hello = msgspec.structs.replace(
+                        self._hello, session_id=session_id, window=window
+                    )
+                    welcome = await link.log_on(hello, self._key)
+                if stream is None:
+                    where = f"{self._host}:{self._port}"
+                    raise ConnectionLost(f"no connection to {where} within {CONNECT_TIMEOUT_S} s")
+                if welcome is None:
+                    raise ConnectionLost(f"no welcome within {CONNECT_TIMEOUT_S} s")
+                yield link, welcome
+            except ConnectionLost:
+                if stream is not None and welcome is None:
+                    self._forget()
+                    self._abandoned_s.append(aio.current_time())
+                raise
