@@ -8,7 +8,13 @@ import pytest
 from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.permissions import SCOPES, Scope
 from hpe.protocol.base import type_number
-from hpe.protocol.codes import ERROR_TRAITS, CancelReason, ErrorCode, RejectReason
+from hpe.protocol.codes import (
+    ERROR_TRAITS,
+    RESERVED_CODES,
+    CancelReason,
+    ErrorCode,
+    RejectReason,
+)
 from hpe.protocol.enums import (
     Channel,
     DetachCause,
@@ -147,3 +153,14 @@ def test_error_codes():
         for code, traits in ERROR_TRAITS.items()
     ]
     assert list(ERROR_TRAITS) == list(ErrorCode)
+
+
+def test_nothing_sends_a_reserved_code() -> None:
+    sent = {
+        name
+        for path in (PROJECT_ROOT / "hpe").rglob("*.py")
+        if path.name != "codes.py"
+        for name in re.findall(r"ErrorCode\.([A-Z_]+)", path.read_text())
+    }
+    assert "BUSY" in sent
+    assert not sent & {code.name for code in RESERVED_CODES}
