@@ -8,7 +8,7 @@ from hpe.protocol.enums import Channel, InstrumentStatus, OrderType, Side, TimeI
 from hpe.protocol.listings import AddInstrument, GetInstrument, InstrumentReply
 from hpe.protocol.market_data import StatusUpdate, Subscribe, Subscribed
 from hpe.protocol.operations import SetStatus
-from hpe.protocol.orders import SubmitOrder
+from hpe.protocol.orders import CancelOrder, SubmitOrder
 from tests.support.market_parts import subscribe, taken
 
 BUY, SELL = Side
@@ -172,3 +172,19 @@ def test_a_snapshot_of_its_status_costs_as_much_until_somebody_follows_it(deep, 
     deep.wanted.add((1, STATUS))
     assert answered(STATUS) == without - 1, "wanted with this batch: who asks first pays"
     assert answered(STATUS) == without, "somebody follows it"
+
+
+def test_a_price_put_off_in_a_deep_call_is_found_when_the_call_is_deep_no_more(
+    market, client, other
+):
+    market.limit(query_effort=16, indicative_levels=0, indicative_ns_per_level=SECOND_NS)
+    client.deposit(2, 10**6)
+    other.deposit(1, 10**3)
+    client.ask(SetStatus(client.next_id(), 1, InstrumentStatus.CALL_AUCTION))
+    other.submit(SELL, 100, 1)
+    bids = [client.submit(BUY, price, 1).order_id for price in (100, 101, 102)]
+    assert fields(subscribe(client, STATUS).snapshot) == (0, 0, 0)  # too deep for a query
+    for order_id in bids[1:]:
+        output = market.apply(client.run(CancelOrder(client.next_id(), order_id)))
+    assert now(client) == (100, 1, 0)
+    assert output.late

@@ -105,8 +105,13 @@ class _Watched:
     @property
     def is_late(self) -> bool:
         """True if the indicative price must be computed again."""
-        told = self.indicative_known or is_too_deep(self.book, self.limits)
-        return told and self.indicative_stale and self.in_call and self.wants(Channel.STATUS)
+        asked = self.asked_for or is_too_deep(self.book, self.limits)
+        return asked and self.indicative_stale and self.in_call and self.wants(Channel.STATUS)
+
+    @property
+    def asked_for(self) -> bool:
+        """True if subscribers were told the indicative price, or that it comes later."""
+        return self.indicative_known or self.indicative_due_ns > 0
 
     @property
     def in_call(self) -> bool:
@@ -153,8 +158,7 @@ class _Watched:
         """True if a batch at this time is to compute what an uncross would do."""
         if not self.indicative_stale or time_ns < self.indicative_due_ns:
             return False
-        asked = self.indicative_known or self.indicative_due_ns > 0
-        return asked or not is_too_deep(self.book, self.limits)
+        return self.asked_for or not is_too_deep(self.book, self.limits)
 
     def wants(self, channel: Channel) -> bool:
         """True if a channel has subscribers."""
