@@ -398,7 +398,7 @@ def test_many_changes_come_in_parts_of_which_the_last_has_the_checksum(watched, 
         watched.apply(client.run(*orders[first : first + 4_000]))
     taken(watched)
     before = client.book().book_sequence
-    client.ask(MassCancel(99_999))
+    client.ask(MassCancel(99_999, all_users=True))
     found = taken(watched)
     for channel in (LEVELS, ORDERS):
         first, second = found[channel]

@@ -347,7 +347,7 @@ def test_many_reports_of_one_user_come_in_several_frames(client, mine):
             SubmitOrder(100 + start + n, 1, 0, Side.BUY, LIMIT, GTC, 7, 1) for n in range(half)
         ]
         client.venue.apply(client.run(*requests))
-    output = client.venue.apply(client.run(MassCancel(9_999)))
+    output = client.venue.apply(client.run(MassCancel(9_999, all_users=True)))
     rows = [(first, last) for user, first, last, _ in output.private]
     assert [last - first + 1 for first, last in rows] == [REPORTS_PER_UPDATE_MAX, 11]
     assert rows[0][1] + 1 == rows[1][0]

@@ -174,7 +174,7 @@ async def test_sighup_takes_keys_over_and_keeps_them_when_the_file_is_bad(
             for times, spoil in enumerate(bad, start=1):
                 spoil()
                 process.signal(signal.SIGHUP)
-                await until_said(process, "not all could be taken over: ", times)
+                await until_said(process, "not everything could be loaded: ", times)
             async with wire(process.port) as again:
                 assert (await log_on(again, CHIEF, 1))[0] == 1
             assert (await chief.ask(Ping(1)))[0] == 2
@@ -233,7 +233,7 @@ async def test_sighup_takes_a_certificate_over(tmp_path: Path) -> None:
         await greet(process.port, after)
         os.truncate(paths[1], 10)
         process.signal(signal.SIGHUP)
-        await until_said(process, "not all could be taken over: ")
+        await until_said(process, "not everything could be loaded: ")
         await greet(process.port, after)
         process.terminate()
         assert process.wait() == 0

@@ -229,28 +229,34 @@ class Play:
 
     def execute(self, batch: Sequence[Step]) -> None:
         """Send one batch, each step a run of its own, and compare all that came of it."""
-        wait_ns, begins = max(1, batch[0].wait) * UNIT_NS, False
+        wait_ns, count = max(1, batch[0].wait) * UNIT_NS, len(batch)
         # What subscribers do depends on the step alone: leaving others out changes it little.
         random = Random(_encode(batch[0].command))
         self.state.wasted = self.state.asked = 0
-        if self.naive.unfinished or any(map(self.seats.is_logged, batch)):
+        listener, subscribes = self.watch.client, self.watch.choose(random)
+        accepted, at = set[int](), random.randint(0, count)
+        # Time acts before the first command: a subscribe before that costs what there was.
+        first = next((n for n, step in enumerate(batch) if self.seats.is_logged(step)), count)
+        early = at < count and at <= first and not self.naive.unfinished
+        if subscribes and early:
+            accepted = subscribe(self.state, subscribes, self.watch.told)
+        begins = first < count or self.naive.unfinished
+        if begins:
             self.begin_batch(wait_ns)
-            begins = True
         reports = self.naive.taken_reports()
         expected: dict[int, list[Reply]] = {}
         runs: list[Run] = []
-        listener, subscribes = self.watch.client, self.watch.choose(random)
-        accepted, at = set[int](), random.randint(0, len(batch))
         for number, step in enumerate(batch):
             if subscribes and number == at:
                 runs.append(listener.run(*subscribes))
-                accepted = subscribe(self.state, subscribes, self.watch.told)
+                if not early:
+                    accepted = subscribe(self.state, subscribes, self.watch.told)
             run, connection, replies = self.seats.carry_out(step, reports)
             runs.append(run)
             expected.setdefault(connection, []).extend(replies)
         runs.append(self.watcher.run_of(_LOOK_FRAMES))
         shown = self._end_batch(_LOOK, begins=begins)
-        if subscribes and at == len(batch):
+        if subscribes and at == count:
             runs.append(listener.run(*subscribes))
             accepted = subscribe(self.state, subscribes, self.watch.told)
         output = self.venue.apply(*runs, wait_ns=wait_ns)

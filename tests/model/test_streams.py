@@ -41,7 +41,7 @@ def play(new_core: CoreFactory, seed: int) -> Counter[str]:
     three.load_every = random.randint(1, 9)
     number = 0
     try:
-        stream = Stream(Venue(lambda _: three), seed, seed % MOODS)
+        stream = Stream(Venue(lambda _: three, three.limits), seed, seed % MOODS)
         for number in range(1, STEPS + 1):
             stream.step()
             if number % CHECK_EVERY == 0:

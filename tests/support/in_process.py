@@ -27,6 +27,7 @@ def engine(
     pair = msgspec.structs.replace(demo.instruments[0], base_atoms_per_lot=1)
     settings = {
         "request_timeout_ms": 10_000,
+        "orders_wait_ms_max": 30_000,
         "assets": assets,
         "instruments": (pair,),
         **settings,

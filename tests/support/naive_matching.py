@@ -128,11 +128,12 @@ def settle(
 def move_money(state: NaiveState, order: NaiveOrder, quantity: int) -> int:
     """Pay one side of its newest fill; return the fee."""
     listed = order.instrument
-    notional, _ = order.fills[-1]
+    notional, rate = order.fills[-1]
     before = sum(value * rate for value, rate in order.fills[:-1])
     fee = order.fee_total - ceil_ppm(before)
     sign = 1 if order.side is Side.BUY else -1
     state.move(order.user, listed.base, sign * quantity * listed.base_atoms_per_lot)
     state.move(order.user, listed.quote, -sign * notional - fee)
-    state.move(HOUSE_USER, listed.quote, fee)
+    if rate:
+        state.move(HOUSE_USER, listed.quote, fee)
     return fee

@@ -101,6 +101,7 @@ class Executor:
         quote_atoms_per_tick, lot = instrument.quote_atoms_per_tick, instrument.base_atoms_per_lot
         quote_sum = base_sum = fee_sum = house = 0
         buying, taker_rate = taker.side is _BUY, taker.rates.taker
+        charged = taker_rate  # any rate of the trades that is not 0
         for fill in fills:
             maker = fill.maker
             quote = fill.quantity * fill.price * quote_atoms_per_tick  # notional(), inline
@@ -110,6 +111,7 @@ class Executor:
             base_sum += base
             fee, rates = 0, maker.rates
             if rates.maker:
+                charged = rates.maker
                 fee = fill.maker_fee = self._charge(maker, quote, rates.maker)
                 house += fee
             if buying:
@@ -123,7 +125,7 @@ class Executor:
                 fill.taker_fee = self._charge(taker, quote, taker_rate)
                 fee_sum += fill.taker_fee
         taker.quote_total += quote_sum
-        if house or fee_sum:
+        if charged:  # opens the account, even if all fees are 0
             self._house(instrument.quote).available += house + fee_sum
         if not buying:
             self._exchange(taker, base_sum, quote_sum - fee_sum)
@@ -141,7 +143,7 @@ class Executor:
         fill.sell_fee = self._charge(sell, quote, sell.rates.taker)
         for order in (buy, sell):
             order.quote_total += quote
-        if fill.buy_fee or fill.sell_fee:
+        if buy.rates.taker or sell.rates.taker:
             self._house(instrument.quote).available += fill.buy_fee + fill.sell_fee
         self._exchange(buy, quote + fill.buy_fee, base)
         self._exchange(sell, base, quote - fill.sell_fee)

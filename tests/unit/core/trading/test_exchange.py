@@ -13,6 +13,11 @@ def lift(exchange, order):
 
 
 def forget(exchange, order):
+    exchange.orders.users[order.user].unshelve(order)
+    leave_filed(exchange, order)
+
+
+def leave_filed(exchange, order):
     del exchange.orders.users[order.user].by_id[order.order_id]
     exchange.orders.open_count -= 1
 
@@ -23,7 +28,12 @@ def reserve_less(exchange, order):
 
 @pytest.mark.parametrize(
     ("damage", "complaint"),
-    [(lift, "0 orders rest"), (forget, "not indexed"), (reserve_less, "reserves")],
+    [
+        (lift, "0 orders rest"),
+        (forget, "not indexed"),
+        (leave_filed, "not open"),
+        (reserve_less, "reserves"),
+    ],
 )
 def test_check_sees_an_order_that_is_half_gone(market, client, damage, complaint):
     client.submit(BUY, 10, 5)
