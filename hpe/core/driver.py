@@ -27,7 +27,6 @@ from hpe.core.contract import (
 )
 from hpe.core.decoding.judging import INTERNAL_TABLES, Undecodable, decode_request, judge, refusal
 from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET, InternalCommands
-from hpe.core.listings.configuration import configuration_differences
 from hpe.core.output.batch import MAY_COST_MUCH, TRADING_EVENTS, BatchWork, trades_of
 from hpe.core.output.market_data import MarketFeed
 from hpe.core.output.private_reports import PrivateFeed
@@ -41,6 +40,7 @@ from hpe.core.state.dump import dump_state, hash_state
 from hpe.core.state.loading import load_state
 from hpe.core.timers import SESSION
 from hpe.core.trading.answers import LASTING_REASONS, not_executed
+from hpe.core.trading.configuring import differences
 from hpe.core.trading.events import Delisted
 from hpe.core.trading.exchange import Exchange
 from hpe.errors import Diverged, InvariantViolation, ProtocolError
@@ -130,7 +130,7 @@ class ReferenceCore:
         """Return the part of a configuration, or of its keys, to log; see contract.py."""
         if isinstance(configure, KeysValid):
             return configure if self.sessions.keys_differ(configure) else None
-        return configuration_differences(self.exchange, configure)
+        return differences(self.exchange, configure)
 
     def apply(self, batch: Batch) -> Output:
         """Execute a batch; see contract.py."""

@@ -12,10 +12,10 @@ from typing import Final
 from hpe.core.context.command import Context
 from hpe.core.context.effort import REVOKED
 from hpe.core.contract import RoomLimit
-from hpe.core.listings.configuration import configure
 from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.routing import InternalHandler
 from hpe.core.sessions.registry import Sessions
+from hpe.core.trading.configuring import configure
 from hpe.core.trading.exchange import Exchange
 from hpe.protocol.base import Request
 from hpe.protocol.codes import ErrorCode

@@ -234,7 +234,14 @@ def test_what_is_left_in_an_attribute_is_found():
 
 
 UNDER = {"cancel_on_disconnect", "effort_max", "now_ns", "operator", "sequence", "time_ns"}
-COMMANDS = (*MONEY_AND_TRADING, "answers.py", "catalogue.py", "configuration.py", "internal.py")
+COMMANDS = (
+    *MONEY_AND_TRADING,
+    "answers.py",
+    "catalogue.py",
+    "configuration.py",
+    "configuring.py",
+    "internal.py",
+)
 
 
 def read_elsewhere(tree):

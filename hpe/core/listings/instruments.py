@@ -11,7 +11,8 @@ from sortedcontainers import SortedDict
 
 from hpe.core.context.holders import Holder
 from hpe.errors import InvariantViolation
-from hpe.protocol.listings import AssetRow, InstrumentRow
+from hpe.protocol.internal import InstrumentSetting
+from hpe.protocol.listings import AddInstrument, AssetRow, InstrumentRow
 
 
 class Asset(msgspec.Struct, frozen=True, array_like=True):
@@ -186,3 +187,15 @@ class Listings:
         for instrument in self.instruments.values():
             if instrument.base not in self.assets or instrument.quote not in self.assets:
                 raise InvariantViolation(f"{instrument.symbol} names an unlisted asset")
+
+
+def limits_contradict(row: AddInstrument | InstrumentSetting) -> bool:
+    """True if an instrument's limits contradict each other."""
+    return (
+        row.price_min > row.price_max
+        or row.quantity_min > row.quantity_max
+        or row.notional_min > row.notional_max
+        or (row.band_ppm > 0 and not row.reference_price)
+        or (row.volatility_interruption and not row.band_ppm)
+        or (row.interruption_ms > 0 and not row.volatility_interruption)
+    )

@@ -18,6 +18,7 @@ from hpe.core.money.balances import BalanceCache
 from hpe.core.timers import HOLD, Due, Timers
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import RejectReason
+from hpe.protocol.enums import HoldChange
 from hpe.protocol.money import HoldRow
 
 if TYPE_CHECKING:
@@ -32,6 +33,18 @@ class Hold(msgspec.Struct, gc=False):
     amount: int
     expires_ns: int
     holder: Holder
+
+
+class HoldEvent(msgspec.Struct, frozen=True, gc=False):
+    """A named hold changed: by how much, and what is left; amounts in atoms."""
+
+    user: int
+    hold_id: int
+    asset: int
+    change: HoldChange
+    amount: int
+    remaining: int
+    expires_ns: int
 
 
 class Holds:

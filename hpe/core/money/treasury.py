@@ -1,18 +1,20 @@
 """Money commands: deposits, withdrawals, transfers, locks and named holds.
 
 Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
-rejected command changes nothing. balances.py and holds.py move the money.
+rejected command changes nothing. balances.py and holds.py move the money. A hold whose time has
+come ends when its timer acts, or before a command that names it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from hpe.core.context.command import Context
 from hpe.core.context.holders import No, told
-from hpe.core.money.holds import Hold
-from hpe.core.trading.events import HoldEvent
-from hpe.core.trading.exchange_state import ExchangeState
+from hpe.core.money.balances import BalanceCache
+from hpe.core.money.holds import Hold, HoldEvent, Holds
+from hpe.core.money.parties import Parties
+from hpe.core.timers import TimerEntry
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import HoldChange
 from hpe.protocol.money import (
@@ -39,14 +41,29 @@ _MoneyCommand = Deposit | Withdraw | LockBalance | UnlockBalance | Transfer
 
 
 class Treasury:
-    """Executes money commands on one exchange."""
+    """Executes money commands on one exchange.
 
-    def __init__(self, exchange: ExchangeState) -> None:
-        self._exchange = exchange
-        self._assets = exchange.listings.assets
-        self._balances = exchange.balances
-        self._holds = exchange.holds
-        self._parties = exchange.parties
+    Args:
+        assets: the ids of the listed assets.
+        balances: all accounts.
+        holds: all named holds.
+        parties: all users; it creates accounts.
+        note: called with each change of a hold.
+    """
+
+    def __init__(
+        self,
+        assets: Container[int],
+        balances: BalanceCache,
+        holds: Holds,
+        parties: Parties,
+        note: Callable[[HoldEvent], None],
+    ) -> None:
+        self._assets = assets
+        self._balances = balances
+        self._holds = holds
+        self._parties = parties
+        self._note_event = note
 
     def deposit(self, context: Context, command: Deposit) -> LockResponse:
         """Credit an account from outside."""
@@ -72,7 +89,7 @@ class Treasury:
 
     def lock_balance(self, context: Context, command: LockBalance) -> LockResponse:
         """Move available money to held, with or without a name."""
-        self._exchange.expiry.end_named_hold(context, command.user or context.user, command.hold_id)
+        self._end_named(context, command.user or context.user, command.hold_id)
         if not command.hold_id:
             if command.expires_ns:
                 return self._answer(
@@ -132,7 +149,7 @@ class Treasury:
 
     def _note(self, user: int, hold_id: int, hold: Hold, change: HoldChange, amount: int) -> None:
         """Report what happened to a hold."""
-        self._exchange.market.events.append(
+        self._note_event(
             HoldEvent(user, hold_id, hold.asset, change, amount, hold.amount, hold.expires_ns)
         )
 
@@ -160,7 +177,7 @@ class Treasury:
     ) -> HoldResponse:
         """Pay part of a hold (0: all of it) to a user; answer with what remains."""
         owner, hold_id = command.user or context.user, command.hold_id
-        self._exchange.expiry.end_named_hold(context, owner, hold_id)
+        self._end_named(context, owner, hold_id)
         sequence, hold = context.sequence, self._holds.find(owner, hold_id)
         if hold is None:
             reason = RejectReason.UNKNOWN_HOLD
@@ -179,3 +196,22 @@ class Treasury:
             command.request_id, flags, sequence, reason, hold_id, hold.asset, hold.amount,
             account.available, account.reserved, account.held,
         )  # fmt: skip
+
+    # --- holds whose time has come ----------------------------------------------------------------
+
+    def act_on_hold(self, entry: TimerEntry) -> None:
+        """End the hold of a timer entry."""
+        self._expire(*entry.due[2:])
+
+    def _end_named(self, context: Context, user: int, hold_id: int) -> None:
+        """End a user's hold that a command names, if its time has come."""
+        hold = self._holds.find(user, hold_id)
+        if hold is not None and 0 < hold.expires_ns <= context.time_ns:
+            self._expire(user, hold_id)
+
+    def _expire(self, user: int, hold_id: int) -> None:
+        hold = self._holds.find(user, hold_id)
+        assert hold is not None
+        amount = hold.amount
+        self._holds.expire(user, hold_id)
+        self._note(user, hold_id, hold, HoldChange.EXPIRED, amount)

@@ -14,8 +14,9 @@ from typing import Final
 
 from hpe.core.codec import encode
 from hpe.core.money.balances import Account
+from hpe.core.money.holds import HoldEvent
 from hpe.core.output.batch import BatchWork
-from hpe.core.trading.events import AuctionMatch, Event, HoldEvent, OrderChange
+from hpe.core.trading.events import AuctionMatch, Event, OrderChange
 from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.matcher import Match, Prevented
 from hpe.core.trading.order_index import OrderIndex

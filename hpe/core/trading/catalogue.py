@@ -17,11 +17,10 @@ from hpe.core.context.command import Context
 from hpe.core.context.effort import ROW
 from hpe.core.context.holders import No, told
 from hpe.core.context.places import Taken
-from hpe.core.listings.instruments import Instrument
+from hpe.core.listings.instruments import Instrument, limits_contradict
 from hpe.core.trading.exchange_state import ExchangeState
 from hpe.core.trading.orderbook import OrderBook
 from hpe.protocol.codes import RejectReason
-from hpe.protocol.internal import InstrumentSetting
 from hpe.protocol.listings import (
     AddAsset,
     AddAssetResponse,
@@ -183,15 +182,3 @@ def _page(listed: SortedDict[int, _T], query: ListAssets | ListInstruments) -> I
     """Yield what a listing query asks for, by ascending id."""
     ids = islice(listed.irange(query.after, inclusive=(False, True)), query.limit)
     return (listed[number] for number in ids)
-
-
-def limits_contradict(row: AddInstrument | InstrumentSetting) -> bool:
-    """True if an instrument's limits contradict each other."""
-    return (
-        row.price_min > row.price_max
-        or row.quantity_min > row.quantity_max
-        or row.notional_min > row.notional_max
-        or (row.band_ppm > 0 and not row.reference_price)
-        or (row.volatility_interruption and not row.band_ppm)
-        or (row.interruption_ms > 0 and not row.volatility_interruption)
-    )

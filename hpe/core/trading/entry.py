@@ -202,7 +202,7 @@ class OrderEntry:
                 no = RejectReason.INSUFFICIENT_FUNDS
         if no:
             return order_rejected(context, command, no)
-        self._parties.settle([order])
+        self.open_accounts([order])
         self._market.executor.reserve(order, needed)
         exchange.last_order_id += 1
         return self._carry_out(context, command, book, order)
@@ -278,6 +278,13 @@ class OrderEntry:
             context, RejectReason.TOO_MANY_ORDERS, more, taken, settings.open_orders_max,
             settings.open_orders_per_user_max,
         )  # fmt: skip
+
+    def open_accounts(self, orders: list[Order]) -> None:
+        """Create the owner of accepted orders and the accounts that they use, where new."""
+        for order in orders:
+            paid, received = order.paying.asset, order.receiving.asset
+            accounts = self._parties.admit(order.holder, order.user, paid, received)
+            order.paying, order.receiving = accounts[paid], accounts[received]
 
     def _check_market(self, book: OrderBook, order: Order) -> RejectReason:
         """Test a new order against the present market."""

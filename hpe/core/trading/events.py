@@ -1,16 +1,18 @@
 """Events: what happened in a command, in order; the source of reports and of logged trades.
 
-Part of the deterministic core; plain values. A Match (matcher.py) is also an event.
+Part of the deterministic core; plain values. A Match (matcher.py) and a HoldEvent
+(money/holds.py) are also events.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from hpe.core.money.holds import HoldEvent
 from hpe.core.trading.executor import AuctionFill
 from hpe.core.trading.matcher import Match
 from hpe.core.trading.orders import Order
-from hpe.protocol.enums import ExecType, HoldChange, OrderStatus
+from hpe.protocol.enums import ExecType, OrderStatus
 
 
 class OrderChange(msgspec.Struct, frozen=True, gc=False):
@@ -26,18 +28,6 @@ class OrderChange(msgspec.Struct, frozen=True, gc=False):
     reason: int
     price: int
     stop_price: int
-
-
-class HoldEvent(msgspec.Struct, frozen=True, gc=False):
-    """A named hold changed: by how much, and what remains; amounts in atoms."""
-
-    user: int
-    hold_id: int
-    asset: int
-    change: HoldChange
-    amount: int
-    remaining: int
-    expires_ns: int
 
 
 class AuctionMatch(msgspec.Struct, frozen=True, gc=False):

@@ -35,9 +35,12 @@ class Exchange(ExchangeState):
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
         self.disconnects = Disconnects(self, self.act)
+        self.treasury = Treasury(
+            self.listings.assets, self.balances, self.holds, self.parties, self.market.events.append
+        )
         self.acts: dict[int, Callable[[TimerEntry], None]] = {
             ORDER: self.expiry.act_on_order,
-            HOLD: self.expiry.act_on_hold,
+            HOLD: self.treasury.act_on_hold,
             ENDING: self.disconnects.act,
             INTERRUPTION: self._end_interruption,
         }
@@ -47,7 +50,6 @@ class Exchange(ExchangeState):
         self.pairs = PairEntry(self, self.entry)
         self.replacing = OrderReplacing(self)
         self.canceling = MassCanceling(self)
-        self.treasury = Treasury(self)
         self.operations = Operations(self)
         self.busy = Busy(self)
 

@@ -13,12 +13,12 @@ from hpe.core.contract import DEFAULT_LIMITS, Limits
 from hpe.core.listings.instruments import Listings
 from hpe.core.money.balances import BalanceCache
 from hpe.core.money.holds import Holds
+from hpe.core.money.parties import Parties
 from hpe.core.timers import Timers
 from hpe.core.trading.expiry import Expiry
 from hpe.core.trading.market import Market
 from hpe.core.trading.order_index import OrderIndex
 from hpe.core.trading.orderbook import OrderBook
-from hpe.core.trading.parties import Parties
 
 
 class ExchangeState:
@@ -37,10 +37,10 @@ class ExchangeState:
         self.places = Places(self.settings)
         self.holds = Holds(self.balances, self.timers, self.settings, self.places)
         self.orders = OrderIndex(self.timers, limits)
-        self.parties = Parties(self.settings, self.balances, self.orders, self.places)
+        self.parties = Parties(self.settings, self.balances, self.places, self.orders.open_user)
         self.books: dict[int, OrderBook] = {}
         self.market = Market(self.balances, self.orders, self.timers, limits)
-        self.expiry = Expiry(self.books, self.orders, self.holds, self.market, self.timers)
+        self.expiry = Expiry(self.books, self.orders, self.market, self.timers)
 
     @property
     def time_ns(self) -> int:

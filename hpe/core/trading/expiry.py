@@ -1,38 +1,33 @@
-"""Ends orders and holds whose time has come.
+"""Ends orders whose time has come.
 
 Part of the deterministic core. Timers end them, within a bound per body; until its timer acts, such
-an order or hold is *dead*: it is still there, but counts for nothing. A command that names it ends
-it first. Source: protocol.md, "Time".
+an order is *dead*: it is still there, but counts for nothing. A command that names it ends it
+first. Source: protocol.md, "Time". For holds, money/treasury.py does the same.
 """
 
 from __future__ import annotations
 
 from hpe.core.context.command import Context
-from hpe.core.money.holds import Holds
 from hpe.core.timers import TimerEntry, Timers
-from hpe.core.trading.events import HoldEvent
 from hpe.core.trading.market import Market
 from hpe.core.trading.order_index import OrderIndex
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order
 from hpe.protocol.codes import CancelReason
-from hpe.protocol.enums import HoldChange
 
 
 class Expiry:
-    """Ends orders and holds of one exchange whose time has come."""
+    """Ends orders of one exchange whose time has come."""
 
     def __init__(
         self,
         books: dict[int, OrderBook],
         orders: OrderIndex,
-        holds: Holds,
         market: Market,
         timers: Timers,
     ) -> None:
         self._books = books
         self._users = orders.users
-        self._holds = holds
         self._market = market
         self._timers = timers
 
@@ -43,19 +38,6 @@ class Expiry:
 
     def _end(self, order: Order) -> None:
         self._market.cancel(self._books[order.instrument_id], order, CancelReason.EXPIRED)
-
-    def act_on_hold(self, entry: TimerEntry) -> None:
-        """End the hold of a timer entry."""
-        self._end_hold(*entry.due[2:])
-
-    def _end_hold(self, user: int, hold_id: int) -> None:
-        hold = self._holds.find(user, hold_id)
-        assert hold is not None
-        amount, expires_ns = hold.amount, hold.expires_ns
-        self._holds.expire(user, hold_id)
-        self._market.events.append(
-            HoldEvent(user, hold_id, hold.asset, HoldChange.EXPIRED, amount, 0, expires_ns)
-        )
 
     def is_dead(self, context: Context, order: Order) -> bool:
         """True if an order's time has come; False while an uncross counts on it."""
@@ -73,9 +55,3 @@ class Expiry:
         for order in found:
             if order is not None and not order.reason and self.is_dead(context, order):
                 self._end(order)
-
-    def end_named_hold(self, context: Context, user: int, hold_id: int) -> None:
-        """End a user's hold that a command names, if it is dead."""
-        hold = self._holds.find(user, hold_id)
-        if hold is not None and 0 < hold.expires_ns <= context.time_ns:
-            self._end_hold(user, hold_id)

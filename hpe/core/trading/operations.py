@@ -76,7 +76,9 @@ class Operations:
         theirs = exchange.orders.users.get(command.user)
         if theirs is None and command.blocked:
             no = exchange.parties.refusal(context, command.user)
-            theirs = exchange.parties.admit(context.holder, command.user) if not no else None
+            if not no:
+                exchange.parties.admit(context.holder, command.user)
+                theirs = exchange.orders.users[command.user]
         if theirs is not None:
             theirs.blocked = command.blocked
             count = len(theirs.by_id)

@@ -122,12 +122,16 @@ class OrderIndex:
     def __init__(self, timers: Timers, limits: Limits = DEFAULT_LIMITS) -> None:
         self._timers = timers
         self._ended_max, self._fills_max = limits.ended_orders, limits.recent_fills
-        self.users: dict[int, UserOrders] = {}  # parties.py decides who is in it
+        self.users: dict[int, UserOrders] = {}  # money/parties.py decides who is in it
         self.open_count = 0
         # Orders that a session's lost connection cancels, by session, oldest first.
         self.by_session: dict[int, OrderedDict[int, Order]] = {}
         self.ended: deque[Order] = deque()
         self.filled_users: deque[int] = deque()
+
+    def open_user(self, user: int, accounts: dict[int, Account], holder: Holder) -> None:
+        """Begin with a new user, who has no orders."""
+        self.users[user] = UserOrders(accounts, holder)
 
     def add(self, order: Order) -> None:
         """Index an order that stays open."""

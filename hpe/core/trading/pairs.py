@@ -33,7 +33,6 @@ class PairEntry:
         self._books = exchange.books
         self._entry = entry
         self._orders = exchange.orders
-        self._parties = exchange.parties
         self._market = exchange.market
 
     def submit_oco(self, context: Context, command: SubmitOco) -> OcoResponse:
@@ -80,7 +79,7 @@ class PairEntry:
         if needed > limit.paying.available:
             self._market.part(limit)  # no cycle may remain: orders are invisible to the collector
             return RejectReason.INSUFFICIENT_FUNDS
-        self._parties.settle([limit, stop])
+        self._entry.open_accounts([limit, stop])
         executor.reserve(limit, needed)
         return _NONE
 

@@ -8,13 +8,12 @@ of each asset, and a trade that owes a fee must not be refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hpe.core.context.holders import Holder, No
 from hpe.core.context.places import Places, Taken
-from hpe.core.money.balances import BalanceCache
-from hpe.core.trading.order_index import OrderIndex, UserOrders
-from hpe.core.trading.orders import Order
+from hpe.core.money.balances import Account, BalanceCache
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.limits import HOUSE_USER
 
@@ -25,17 +24,21 @@ if TYPE_CHECKING:
 _NONE: Final = RejectReason.NONE
 
 
+Opened = Callable[[int, dict[int, Account], Holder], None]
+"""Called for each new user with its id, its accounts and the holder charged for its place."""
+
+
 class Parties:
-    """All users and accounts of one exchange."""
+    """All users and accounts of one exchange; tells of each new user, for the index of orders."""
 
     def __init__(
-        self, settings: Settings, balances: BalanceCache, orders: OrderIndex, places: Places
+        self, settings: Settings, balances: BalanceCache, places: Places, opened: Opened
     ) -> None:
         self._settings = settings
         self._balances = balances
-        self._orders = orders
         self._places = places
-        orders.users[HOUSE_USER] = UserOrders(balances.accounts[HOUSE_USER], places.of(0))
+        self._opened = opened
+        opened(HOUSE_USER, balances.accounts[HOUSE_USER], places.of(0))
 
     def refusal(self, context: Context, user: int, *assets: int, reserve: bool = False) -> No:
         """Return why there is no room for a user and its new accounts, NONE if there is.
@@ -52,7 +55,7 @@ class Parties:
         limits, holder = self._settings.places, context.holder
         no: No = _NONE
         if accounts is None:
-            taken = Taken(len(self._orders.users) - 1, 0, holder.users)  # not counting the house
+            taken = Taken(len(self._balances.accounts) - 1, 0, holder.users)  # not the house
             no = self._places.refusal(
                 context, RejectReason.TOO_MANY_USERS, 1, taken, limits.users_max, reserve=reserve
             )
@@ -65,26 +68,23 @@ class Parties:
             )  # fmt: skip
         return no
 
-    def admit(self, holder: Holder, user: int, *assets: int) -> UserOrders:
-        """Create a user and its accounts where they are new; room was checked."""
-        mine = self._orders.users.get(user)
+    def admit(self, holder: Holder, user: int, *assets: int) -> dict[int, Account]:
+        """Create a user and its accounts where they are new; room was checked.
+
+        Returns:
+            All accounts of the user, by asset.
+        """
+        mine = self._balances.accounts.get(user)
         if mine is None:
             mine = self.open_user(user, holder)
         for asset in assets:
-            if asset not in mine.accounts:
+            if asset not in mine:
                 self._balances.open(user, asset, holder)
         return mine
 
-    def settle(self, orders: list[Order]) -> None:
-        """Create the owner of accepted orders and the accounts that they use, where new."""
-        for order in orders:
-            paying, receiving = order.paying, order.receiving
-            accounts = self.admit(order.holder, order.user, paying.asset, receiving.asset).accounts
-            order.paying, order.receiving = accounts[paying.asset], accounts[receiving.asset]
-
-    def open_user(self, user: int, holder: Holder) -> UserOrders:
+    def open_user(self, user: int, holder: Holder) -> dict[int, Account]:
         """Create a new user."""
         holder.users += 1
         accounts = self._balances.accounts[user] = {}
-        mine = self._orders.users[user] = UserOrders(accounts, holder)
-        return mine
+        self._opened(user, accounts, holder)
+        return accounts
