@@ -222,6 +222,15 @@ def test_links_between_documents_lead_somewhere(path):
             assert (path.parent / target).exists(), target
 
 
+def test_decisions_are_numbered_without_gaps():
+    """A number names one decision, in the file's name and in its title."""
+    paths = sorted((PROJECT_ROOT / "docs" / "decisions").iterdir())
+    numbers = [f"{number:04}" for number in range(1, len(paths) + 1)]
+    assert [path.name[:5] for path in paths] == [f"{number}-" for number in numbers]
+    titles = [path.read_text(encoding="utf-8").partition("\n")[0] for path in paths]
+    assert [title[:8] for title in titles] == [f"# {number}: " for number in numbers]
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
 def test_tests_that_are_named_exist(path):
     for name in re.findall(r"(?<![\w/])tests/[\w/]+\.py\b", path.read_text(encoding="utf-8")):
