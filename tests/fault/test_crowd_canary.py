@@ -21,9 +21,9 @@ from hpe.protocol.frames import encode_frame
 from hpe.protocol.listings import GetInstrument, InstrumentReply
 from hpe.protocol.money import Deposit, LockBalance
 from hpe.protocol.operations import ConservationReply, GetConservation
-from hpe.protocol.orders import OrderTerms, SubmitOrder
+from hpe.protocol.orders import MassCancel, MassCancelResponse, OrderTerms, SubmitOrder
 from tests.support.canary import Canary
-from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line
+from tests.support.line import ERROR, HEARTBEAT, REPORTS, Line, Row
 from tests.support.service import ServiceProcess
 from tests.support.watcher import Sample, describe, percentile_s
 
@@ -47,6 +47,7 @@ def at(kind: type[Reply], field: str) -> int:
 OPEN_ORDERS: Final = at(InstrumentReply, "open_orders")
 WAITING_STOPS: Final = at(InstrumentReply, "waiting_stops")
 HELD: Final = at(ConservationReply, "held")
+REMAINING: Final = at(MassCancelResponse, "remaining")
 
 
 Maker = Callable[[int, int], Request]
@@ -64,8 +65,8 @@ class Account:
         for asset in (BASE, QUOTE):
             self.send([Deposit(0, asset, 10**12)])
 
-    def send(self, requests: list[Request]) -> None:
-        """Send requests and wait for the replies; all must be accepted."""
+    def send(self, requests: list[Request]) -> Row:
+        """Send requests, wait for the replies, return the last; all must be accepted."""
         frames = []
         for request in requests:
             fields = [getattr(request, name) for name in request.__struct_fields__[1:]]
@@ -80,6 +81,7 @@ class Account:
             assert row[0] != ERROR, row
             assert row[4] == 0, row
             left -= 1
+        return row
 
 
 def expiring(number: int, due_ns: int) -> Request:
@@ -100,6 +102,10 @@ def stop(number: int, due_ns: int) -> Request:
 def bound(number: int, due_ns: int) -> Request:
     limit, gtc, flags = OrderType.LIMIT, TimeInForce.GTC, ORDER_CANCEL_ON_DISCONNECT
     return SubmitOrder(0, PAIR, 0, Side.BUY, limit, gtc, 1, 1, flags)
+
+
+def resting(number: int, due_ns: int) -> Request:
+    return SubmitOrder(0, PAIR, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 1, 1)
 
 
 def gather(accounts: list[Account], count: int, due_ns: int, make: Maker) -> None:
@@ -128,7 +134,13 @@ def service(tmp_path: Path) -> Iterator[ServiceProcess]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("count", "accounts", "make"),
-    [(870_000, 10, expiring), (870_000, 10, stop), (870_000, 10, held), (90_000, 1, bound)],
+    [
+        (870_000, 10, expiring),
+        (870_000, 10, stop),
+        (870_000, 10, held),
+        (90_000, 1, bound),
+        (100_000, 1, resting),
+    ],
 )
 def test_others_hardly_notice(
     service: ServiceProcess, tmp_path: Path, count: int, accounts: int, make: Maker
@@ -165,6 +177,9 @@ def set_off(account: Account, make: Maker) -> None:
     """Begin what does not begin by time alone."""
     if make is bound:
         account.line.close()
+    elif make is resting:
+        while account.send([MassCancel(0)])[REMAINING]:
+            pass
     elif make is stop:
         for side in (Side.BUY, Side.SELL):
             limit, gtc = OrderType.LIMIT, TimeInForce.GTC
