@@ -3,6 +3,7 @@
 Business outcomes are values (RejectReason, CancelReason in protocol/codes.py), never exceptions.
 Every HpeError says what was found and what was expected. `exit_code` is the exit code of
 `hpe serve` when the error reaches the top (sysexits numbers; docs/operations.md has the table).
+Any thread may raise them.
 """
 
 from __future__ import annotations

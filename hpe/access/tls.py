@@ -1,10 +1,9 @@
 """TLS contexts of both sides.
 
-Owns what is negotiated: TLS 1.2 or newer, with OpenSSL's own choice of ciphers. Certificate and
-key files are read only when a context is made; OpenSSL gets their content, not their paths. A
-context never changes: for a new certificate, the service makes a new context for later
-connections, so a bad file changes nothing.
-Rules: docs/operations.md, "TLS".
+Owns what is negotiated: TLS 1.2 or newer, with OpenSSL's own choice of ciphers. Certificate and key
+files are read only when a context is made; OpenSSL gets their content, not their paths. A context
+never changes: for a new certificate, the service makes a new context for later connections, so a
+bad file changes nothing. Blocking; any thread may call it. Rules: docs/operations.md, "TLS".
 """
 
 from __future__ import annotations

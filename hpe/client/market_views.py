@@ -1,7 +1,8 @@
 """Markets in readable form: books, best prices, trades, states in Decimals.
 
 Owns the immutable values about markets that the client library returns; the properties that
-views.py states for its values hold for these, too. `symbol` is the instrument's.
+views.py states for its values hold for these, too. `symbol` is the instrument's. Any thread may use
+them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The options of `connect` and `connect_sync`, and how they are applied.
 
-Owns the options' names, ranges and defaults. Guarantees: an option that is unknown, of another
-type or out of range is refused by name before anything is opened.
+Owns the options' names, ranges and defaults. Any thread may use it. Guarantees: an option that is
+unknown, of another type or out of range is refused by name before anything is opened.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Lists in the integers of the wire, read page by page.
 
-Keeps no state. Used by a client's calls, by its listings and by the snapshots of its private
-stream. All functions raise what `SessionChannel.call` raises.
+Keeps no state. Used in one Trio loop by a client's calls, by its listings and by the snapshots of
+its private stream. All functions raise what `SessionChannel.call` raises.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The results of requests: small frozen values, made from the server's answers.
 
-Owns the meaning of an answer: a business reject raises OrderRejected, an answer of another type
-is a ProtocolError, anything else becomes a value. Keeps no state. Everything here is in integers:
-ticks, lots, atoms.
+Owns the meaning of an answer: a business reject raises OrderRejected, an answer of another type is
+a ProtocolError, anything else becomes a value. Keeps no state; any thread may use it. Everything
+here is in integers: ticks, lots, atoms.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The sources of settings: flags override the environment, then the file, then the defaults.
 
 Owns the reading of the configuration; settings.py has its shape and relations. Called once, before
-the service starts. Guarantees: an unknown key, a wrong type or a value out of range raises
-ConfigError that names the key, its source and what is allowed. Does no I/O except that
+the service starts its threads. Guarantees: an unknown key, a wrong type or a value out of range
+raises ConfigError that names the key, its source and what is allowed. Does no I/O except that
 `load_config` reads the one file it is given.
 """
 

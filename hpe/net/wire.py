@@ -1,11 +1,11 @@
 """A socket that notes when it last gave bytes to the kernel.
 
-Owns one accepted socket; used by the one writer and the one reader of its connection, directly
-or, with TLS, by the SSLStream around it. Guarantee: `progress_s` moves with every byte that the
-kernel took, even in the middle of a long send, so that other code can tell a slow reader from
-one that reads nothing, without a timeout around each send. Errors of the kernel are raised
-unchanged, as OSError: Trio's SocketStream would translate them, at the cost of three more objects
-for every waiting connection, which matters with 10,000 idle ones.
+Owns one accepted socket; used in the Trio loop by the one writer and the one reader of its
+connection, directly or, with TLS, by the SSLStream around it. Guarantee: `progress_s` moves with
+every byte that the kernel took, even in the middle of a long send, so that other code can tell a
+slow reader from one that reads nothing, without a timeout around each send. Errors of the kernel
+are raised unchanged, as OSError: Trio's SocketStream would translate them, at the cost of three
+more objects for every waiting connection, which matters with 10,000 idle ones.
 """
 
 from __future__ import annotations

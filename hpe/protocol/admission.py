@@ -2,7 +2,8 @@
 
 Owns one table from type numbers to classes. A frame is classified once, where its bytes are read
 (frames.py), and everything that admits or refuses requests on their way to the core looks at that.
-Classes are single bits, so that one number can stand for all that occur in a chunk.
+Classes are single bits, so that one number can stand for all that occur in a chunk. Pure; any
+thread may use it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Why something was refused or ended: error codes and their texts, reject and cancel reasons.
 
 An error code says that a frame was not executed; a reason is the outcome of an executed command.
+Constants; any thread may use them.
 """
 
 from __future__ import annotations

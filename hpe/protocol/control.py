@@ -1,4 +1,7 @@
-"""Messages of a connection: logon and logout, heartbeats, the service's state, errors."""
+"""Messages of a connection: logon and logout, heartbeats, the service's state, errors.
+
+Immutable values, as base.py describes them; any thread may use them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The values of enumerated fields; FIX's numbers where FIX has them."""
+"""The values of enumerated fields; FIX's numbers where FIX has them.
+
+Constants; any thread may use them.
+"""
 
 from __future__ import annotations
 

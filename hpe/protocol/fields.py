@@ -1,6 +1,7 @@
 """The types of fields: the range of every value that a client may send.
 
 A decoder checks the type and range of every field in one pass, from these annotations.
+Constants; any thread may use them.
 """
 
 from __future__ import annotations

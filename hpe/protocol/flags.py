@@ -1,4 +1,7 @@
-"""The bits of the fields called `flags`, in requests and in what the server sends."""
+"""The bits of the fields called `flags`, in requests and in what the server sends.
+
+Constants; any thread may use them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Commands of the service itself, which only connection 0 may send: refused from clients."""
+"""Commands of the service itself, which only connection 0 may send: refused from clients.
+
+Immutable values, as base.py describes them; any thread may use them.
+"""
 
 from __future__ import annotations
 

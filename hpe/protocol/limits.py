@@ -1,8 +1,9 @@
 """The limits of the wire, each with its reason, and the ranges of type numbers.
 
-Type ranges: control 1-31 (answered by the connection, outside the order of requests), queries
-32-63 (not logged), commands 64-111 (sequenced, logged, remembered), internal commands 112-127
-(refused from clients). Towards the client, 112-127 are reports that no request asked for.
+Type ranges: control 1-31 (answered by the connection, outside the order of requests), queries 32-63
+(not logged), commands 64-111 (sequenced, logged, remembered), internal commands 112-127 (refused
+from clients). Towards the client, 112-127 are reports that no request asked for. Constants; any
+thread may use them.
 """
 
 from __future__ import annotations

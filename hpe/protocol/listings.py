@@ -1,4 +1,7 @@
-"""Messages about what is listed: assets and instruments."""
+"""Messages about what is listed: assets and instruments.
+
+Immutable values, as base.py describes them; any thread may use them.
+"""
 
 from __future__ import annotations
 

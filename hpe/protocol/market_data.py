@@ -1,4 +1,7 @@
-"""Messages about the books: the order book, and the channels of market data."""
+"""Messages about the books: the order book, and the channels of market data.
+
+Immutable values, as base.py describes them; any thread may use them.
+"""
 
 from __future__ import annotations
 

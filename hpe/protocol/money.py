@@ -1,4 +1,7 @@
-"""Messages about money: balances, deposits and withdrawals, transfers, holds."""
+"""Messages about money: balances, deposits and withdrawals, transfers, holds.
+
+Immutable values, as base.py describes them; any thread may use them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Messages of operators: market states, fees, the kill switch, proofs over the whole state."""
+"""Messages of operators: market states, fees, the kill switch, proofs over the whole state.
+
+Immutable values, as base.py describes them; any thread may use them.
+"""
 
 from __future__ import annotations
 

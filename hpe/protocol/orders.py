@@ -1,4 +1,7 @@
-"""Messages about orders: submit, cancel, replace, and the orders and fills of a user."""
+"""Messages about orders: submit, cancel, replace, and the orders and fills of a user.
+
+Immutable values, as base.py describes them; any thread may use them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Every message of the wire by kind; protocol.md and protocol.json are tested against it.
 
 The facts are in the modules beside this one, each in one place: limits, codes, enums, flags, the
-ranges of fields, and one module of messages per theme. No sockets, no state, no I/O.
+ranges of fields, and one module of messages per theme. No sockets, no state, no I/O: any thread may
+use it.
 """
 
 from __future__ import annotations

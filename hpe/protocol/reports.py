@@ -1,4 +1,7 @@
-"""The private stream: what happened to a user's orders and money, and how to follow it."""
+"""The private stream: what happened to a user's orders and money, and how to follow it.
+
+Immutable values, as base.py describes them; any thread may use them.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Print a log for people: segments, frames, bodies, commands with field names, trades.
 
-Owns only the wording; changes nothing. Called by `hpe wal dump` and by tests. Guarantees: it prints
-everything readable up to the first fault, then the fault, so it also works on damaged logs; bytes
-that do not decode are printed in hexadecimal. Relies on core.codec for bodies and hpe/protocol/ for
-commands.
+Owns only the wording; changes nothing. Called by `hpe wal dump`, in a process of its own, and by
+tests. Guarantees: it prints everything readable up to the first fault, then the fault, so it also
+works on damaged logs; bytes that do not decode are printed in hexadecimal. Relies on core.codec for
+bodies and hpe/protocol/ for commands.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Verify a log without changing it: every checksum, the chain, and a replay into a new core.
 
 Owns nothing and changes nothing, not even the lock file; it may run beside a service, whose newest
-frames it may then miss. Called by `hpe verify` and by tests. Guarantees: it judges as a start
-would, so when it returns, recovery of the same files would accept them and reach the reported
-state. Source: docs/log-format.md, "Verification".
+frames it may then miss. Called by `hpe verify`, in a process of its own, and by tests. Guarantees:
+it judges as a start would, so when it returns, recovery of the same files would accept them and
+reach the reported state. Source: docs/log-format.md, "Verification".
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ import os
 import resource
 import signal
 import socket
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -33,23 +31,11 @@ from tests.support.core_around import CoreAround
 from tests.support.faulty_files import FaultKind, FaultyFiles
 from tests.support.gated_files import GatedFiles
 from tests.support.log_builder import frames_of
-from tests.support.service import PROJECT, ServiceProcess, running_service
+from tests.support.service import ServiceProcess, refused_start, running_service
 from tests.support.wire import Row, WireClient, named, pack_request, until, wire
 
 USD = 3
 SHUTTING_DOWN = "shutting_down"
-
-
-def serve(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `hpe serve` to its end, for starts that are refused."""
-    return subprocess.run(
-        [sys.executable, "-m", "hpe", "serve", "--data", str(directory / "data"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        check=False,
-    )
 
 
 # --- a clean stop -------------------------------------------------------------------------------
@@ -263,7 +249,7 @@ async def test_a_stop_during_recovery_ends_it(
 
 def test_a_second_process_on_the_directory_exits_73(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path) as process:
-        second = serve(tmp_path, "--port", "0")
+        second = refused_start(tmp_path, "--port", "0")
         assert second.returncode == 73, second.stderr
         assert f"in use by process {process.pid}" in second.stderr
         process.terminate()
@@ -273,7 +259,7 @@ def test_a_second_process_on_the_directory_exits_73(tmp_path: Path) -> None:
 def test_a_taken_port_exits_71(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refused = serve(tmp_path, "--port", str(port))
+        refused = refused_start(tmp_path, "--port", str(port))
     assert refused.returncode == 71, refused.stderr
     assert f"127.0.0.1:{port}" in refused.stderr
 
@@ -308,7 +294,7 @@ def test_a_damaged_log_exits_65(tmp_path: Path) -> None:
     damaged = bytearray(segment.read_bytes())
     damaged[20] ^= 1
     segment.write_bytes(damaged)
-    refused = serve(tmp_path, "--port", "0")
+    refused = refused_start(tmp_path, "--port", "0")
     assert refused.returncode == 65, refused.stderr
     assert segment.name in refused.stderr
     assert segment.read_bytes() == damaged, "nothing is changed"

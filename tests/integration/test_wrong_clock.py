@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ from hpe.config.settings import demo_config
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, WALL_NS_MAX, Reading, read_clocks
-from tests.support.service import PROJECT
+from tests.support.service import refused_start
 
 HOUR_NS = 3_600 * SECOND_NS
 
@@ -113,26 +110,21 @@ async def test_a_clock_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
             await logged_time_ns(exchange)
 
 
-def serve(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hpe", "serve", "--data", str(directory / "data"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        check=False,
-    )
-
-
 async def test_the_command_refuses_and_accepts_as_well(tmp_path: Path) -> None:
     """A log that ends 401 days ago; the second start gets past the clock, to a wrong port."""
     async with engine(tmp_path, Machine(-401 * DAY_NS)) as exchange:
         await logged_time_ns(exchange)
-    refused = await trio.to_thread.run_sync(serve, tmp_path, "--port", "0")
+    refused = await trio.to_thread.run_sync(refused_start, tmp_path, "--port", "0")
     assert refused.returncode == 78, refused.stderr
     assert "--accept-clock" in refused.stderr
     accepted = await trio.to_thread.run_sync(
-        serve, tmp_path, "--port", "0", "--accept-clock", "--ports-file", "absent/ports.json"
+        refused_start,
+        tmp_path,
+        "--port",
+        "0",
+        "--accept-clock",
+        "--ports-file",
+        "absent/ports.json",
     )
     assert accepted.returncode == 78, accepted.stderr
     assert "absent/ports.json" in accepted.stderr

@@ -13,7 +13,7 @@ from hpe.protocol.enums import Side
 
 
 @dataclass(slots=True)
-class NaiveOrder:
+class BookedOrder:
     """A resting order."""
 
     order_id: int
@@ -25,7 +25,7 @@ class NaiveBook:
     """Both sides, each a list in the order of arrival; nothing trades while `calling`."""
 
     def __init__(self) -> None:
-        self.sides: dict[Side, list[NaiveOrder]] = {Side.BUY: [], Side.SELL: []}
+        self.sides: dict[Side, list[BookedOrder]] = {Side.BUY: [], Side.SELL: []}
         self.calling = False
 
     def apply(self, command: Command) -> Outcome:
@@ -54,7 +54,7 @@ class NaiveBook:
         if op is Op.IMMEDIATE:
             return Outcome(True, fills, rest)
         if rest:
-            self.sides[command.side].append(NaiveOrder(order_id, command.price, rest))
+            self.sides[command.side].append(BookedOrder(order_id, command.price, rest))
         return Outcome(True, fills, 0)
 
     def book(self) -> Book:
@@ -122,7 +122,7 @@ class NaiveBook:
                 self._remove(maker.order_id)
         return fills
 
-    def _best(self, side: Side, limit: int) -> NaiveOrder | None:
+    def _best(self, side: Side, limit: int) -> BookedOrder | None:
         """Find what an order of `side` trades with first: best price, then first to arrive."""
         if side is Side.BUY:
             asks = self.sides[Side.SELL]
@@ -132,7 +132,7 @@ class NaiveBook:
         best = max(bids, key=lambda order: order.price, default=None)
         return best if best is not None and best.price >= limit else None
 
-    def _remove(self, order_id: int) -> NaiveOrder | None:
+    def _remove(self, order_id: int) -> BookedOrder | None:
         for orders in self.sides.values():
             for index, order in enumerate(orders):
                 if order.order_id == order_id:

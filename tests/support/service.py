@@ -41,6 +41,18 @@ class RunningService(NamedTuple):
     engine: HighPerformanceEngine
 
 
+def refused_start(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `hpe serve` to its end; `data` in this folder is its data directory."""
+    return subprocess.run(
+        [sys.executable, "-m", "hpe", "serve", "--data", str(directory / "data"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        check=False,
+    )
+
+
 @asynccontextmanager
 async def running_service(
     tmp_path: Path, *, files: LogFiles | None = None, **settings: Any

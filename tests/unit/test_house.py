@@ -1,11 +1,23 @@
 """The rooms of the project: which may import which, beyond the contracts in pyproject.toml."""
 
+import ast
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import grimp
+import pytest
 
 from tests.conftest import PROJECT_ROOT
+from tests.unit.test_tidy import PACKAGE, tree_of
+
+ARCHITECTURE = (PROJECT_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+WHO_MAY_USE_IT = re.compile(
+    r"Part of the deterministic core|\bthreads?\b|\bTrio loop\b|\b[Pp]ure\b|\bprocess\b"
+    r"|\bevent loops?\b|\btasks?\b|A part of Client"
+)
 
 
 def loaded_by(module: str) -> set[str]:
@@ -51,3 +63,53 @@ def test_modules_import_each_other_in_one_direction():
 
 def test_a_knot_is_found():
     assert knots({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [{"b", "c"}] * 2
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PACKAGE if path.name[:2] != "__"], ids=lambda path: path.stem
+)
+def test_a_module_says_which_thread_may_use_it(path):
+    text = " ".join((ast.get_docstring(tree_of(path)) or "").split())
+    assert WHO_MAY_USE_IT.search(text), text
+
+
+def test_the_architecture_lists_every_module():
+    """A room whose modules have a document of their own is listed as a whole, with a slash."""
+    section = ARCHITECTURE.partition("## Modules in reading order")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
+    listed = {name.strip() for cell in cells for name in cell.split(",")}
+    missing = [
+        name
+        for path in PACKAGE
+        if path.name[:2] != "__"
+        for name in [str(path.relative_to(PROJECT_ROOT / "hpe"))]
+        if name not in listed and f"{name.partition('/')[0]}/" not in listed
+    ]
+    assert not missing
+
+
+def test_the_architecture_lists_the_rooms_of_the_core_in_the_order_of_their_contract():
+    section = ARCHITECTURE.partition("| room of core/ |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in section.splitlines()[2:]]
+    listed = [
+        {
+            name.strip().removeprefix("core/").removesuffix(".py").strip("/")
+            for name in row.split(";")
+        }
+        for row in rows
+    ]
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = [
+        contract
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract.get("containers") == ["hpe.core"]
+    ]
+    assert listed == [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
+def test_the_rooms_of_the_unit_tests_are_those_of_the_project():
+    """A module is tested where its room is; bench/ and the tests' own models have tests, too."""
+    unit = PROJECT_ROOT / "tests" / "unit"
+    rooms = {path.parent.relative_to(unit) for path in unit.rglob("test_*.py")} - {Path()}
+    package = {path.parent.relative_to(PROJECT_ROOT / "hpe") for path in PACKAGE} - {Path()}
+    assert rooms - {Path("bench")} == package
