@@ -196,7 +196,7 @@ def test_naming_a_dead_hold_ends_it_first(pit):
     pit.venue.check()
 
 
-def test_who_would_come_to_too_many_dead_is_busy_and_a_stop_waits_for_them(pit):
+def test_an_order_before_too_many_dead_is_busy_and_a_stop_waits_for_them(pit):
     pit.venue.limit(dead=3)
     ids = [short(pit.bob, BUY, 99, 1, at=pit.soon).order_id for _ in range(4)]
     pit.bob.submit(BUY, 90, 5)

@@ -138,7 +138,7 @@ def test_a_deep_call_is_not_searched_for_every_batch(deep, client, other):
     assert not status_rows(deep), "just found"
 
 
-def test_who_subscribes_while_it_is_late_is_told_what_the_others_were(deep, client, other):
+def test_a_subscriber_gets_what_the_others_got_while_it_is_late(deep, client, other):
     told = subscribe(client, STATUS).snapshot
     for _ in range(2):
         other.submit(SELL, 100, 9)

@@ -146,7 +146,7 @@ def test_a_million_users_that_are_named_without_effect_leave_no_trace(busy):
     assert growth < GROWTH_BYTES_MAX_OF_MILLION
 
 
-def test_who_was_named_by_rejects_alone_costs_a_mass_cancel_nothing(busy):
+def test_a_user_named_only_by_rejects_costs_a_mass_cancel_nothing(busy):
     """Two cores with one state hash fill a batch with the same effort."""
     venue = busy.venue
     for limit in range(4, 16):

@@ -297,7 +297,7 @@ def test_the_house_gets_its_fees_though_every_account_is_taken(rich):
     rich.check()
 
 
-def test_a_user_who_has_nothing_left_is_there_still(rich):
+def test_a_user_that_has_nothing_left_still_exists(rich):
     client = attach(rich, 1)
     for asset in (1, 2):
         client.ask(Withdraw(client.next_id(), asset, 10_000, 6))
@@ -347,7 +347,7 @@ def test_what_the_configuration_lists_may_use_the_last_eighth(rich):
     rich.check()
 
 
-def test_who_listed_something_is_state(rich):
+def test_the_lister_of_an_asset_or_pair_is_state(rich):
     rich.configure(auto_create=True, instruments_max=16, instruments_per_user_max=2)
     trader = attach(rich, 1, 7, Role.TRADER)
     assert said(trader, ResolveInstrument, "QUOTE", "BASE") == (0, 0)

@@ -110,7 +110,7 @@ def test_a_hundred_thousand_sessions_that_only_query(venue, key, count):
     assert lives(venue, ids[-1])
 
 
-def test_young_sessions_do_not_give_way_but_leave_room_for_who_has_none(venue):
+def test_young_sessions_do_not_give_way_but_leave_room_for_users_without_any(venue):
     crowd(venue, 70_000)
     assert refused(venue, 1_000) == RoomLimit.ALL
     assert venue.attach(1).window == 64, "the kept part is for users without a session"
@@ -174,7 +174,7 @@ def test_a_newcomer_is_granted_what_is_free_and_room_is_made_for_a_small_window_
 
 
 @pytest.mark.parametrize("wanted", [0, 2, WINDOW_MAX])
-def test_who_comes_back_keeps_what_he_remembers_however_little_is_left(venue, wanted):
+def test_a_returning_session_keeps_what_it_remembers_however_little_is_left(venue, wanted):
     client = venue.attach(1, key=7, window=WINDOW_MAX, **TRADER)
     requests = remember(client, 900)
     client.detach()
@@ -198,7 +198,7 @@ def test_a_takeover_keeps_what_it_remembers_too(venue):
     venue.check()
 
 
-def test_who_comes_back_does_not_give_way_to_himself(venue):
+def test_a_returning_session_does_not_give_way_to_itself(venue):
     ids = crowd(venue, KEY_SHARE // LEAST, key=7, **TRADER)
     venue.pass_time(KEEP_S_NS)
     again = venue.attach(1_000, ids[0], 64, key=7, **TRADER)
@@ -249,7 +249,7 @@ def test_of_those_that_take_as_much_the_lower_number_gives_way(venue):
     assert (lives(venue, theirs[5][0]), lives(venue, theirs[9][0])) == (False, True)
 
 
-def test_nobody_gives_way_to_who_would_take_as_much(venue):
+def test_no_session_gives_way_to_an_owner_that_would_take_as_much(venue):
     crowd(venue, 4, key=5, first_user=5, **TRADER)
     fill_up(venue)
     venue.pass_time(KEEP_S_NS)
@@ -280,7 +280,7 @@ def test_a_key_at_its_share_gives_way_to_itself_first(venue):
     venue.core.check()
 
 
-def test_without_keys_who_takes_most_gives_way_to_himself_in_the_end(venue):
+def test_without_keys_the_largest_owner_gives_way_to_itself_in_the_end(venue):
     mine = crowd(venue, (ROOM - KEPT) // LEAST)
     venue.pass_time(KEEP_S_NS)
     assert venue.attach(1_000, window=16).window == 16

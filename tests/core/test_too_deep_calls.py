@@ -94,7 +94,7 @@ def test_a_market_that_is_never_quiet_is_told_when_it_is_time(deep):
     assert len(status_rows(deep)) == 1
 
 
-def test_who_subscribes_behind_a_subscriber_is_told_the_same(deep):
+def test_a_second_subscriber_gets_the_same(deep):
     subscribe(deep.alice, Channel.STATUS)
     assert indicative(subscribe(deep.bob, Channel.STATUS).snapshot) == (0, 0, 0)
     deep.venue.apply()

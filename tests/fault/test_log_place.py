@@ -184,7 +184,7 @@ def remove_mark(data):
 @pytest.mark.parametrize(
     "change", [remove_directory, move_directory, replace_directory, remove_segment, remove_mark]
 )
-def test_a_stop_does_not_say_that_all_is_well(tmp_path, change):
+def test_a_stop_does_not_claim_success(tmp_path, change):
     """Nothing was sent since the change, so the stop is the first to find it."""
     with ServiceProcess(tmp_path) as service:
         change(data_of(tmp_path))

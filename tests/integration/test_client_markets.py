@@ -189,7 +189,7 @@ async def test_a_pair_of_orders_of_which_one_cancels_the_other(tmp_path: Path) -
         assert (await alice.get_order(third.limit_order_id)).reserved == 130
 
 
-async def test_a_trade_with_oneself_is_prevented(tmp_path: Path) -> None:
+async def test_a_trade_of_a_user_with_itself_is_prevented(tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as (alice, _, pair):
         await alice.submit_order(pair, "sell", 1, 100)
         own = await alice.submit_order(pair, "buy", 2, 100, self_trade="decrement")

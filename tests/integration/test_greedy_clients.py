@@ -238,7 +238,7 @@ async def test_what_the_ring_loses_behind_the_end_ends_it(
 
 
 @pytest.mark.parametrize("replaced", [True, False])
-async def test_who_trickles_does_not_put_its_end_off(
+async def test_a_trickle_of_bytes_does_not_postpone_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     """In ten times the time that it has it could not have taken a tenth of what is left."""
@@ -264,7 +264,7 @@ async def test_who_trickles_does_not_put_its_end_off(
             await until(lambda: int(service.engine.statistics()["connections"]) <= left)
 
 
-async def test_who_reads_too_slowly_for_its_replies_is_cut(
+async def test_a_client_that_reads_its_replies_too_slowly_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchdog, "BEHIND_S", 1.0)

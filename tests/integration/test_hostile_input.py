@@ -139,7 +139,7 @@ async def test_refused_frames_are_answered_and_the_connection_goes_on(tmp_path: 
             assert (await client.ask(GetBalance(99, USD)))[6] == 5
 
 
-async def test_a_frame_cut_off_by_the_end_of_the_stream_is_nobodys_fault(tmp_path: Path) -> None:
+async def test_a_frame_cut_off_by_the_end_of_the_stream_is_no_fault(tmp_path: Path) -> None:
     with trio.fail_after(120):
         async with running_service(tmp_path) as service, wire(service.port, user=7) as client:
             await client.send(GOOD, GOOD[:-3])
@@ -156,7 +156,7 @@ async def test_bytes_may_come_one_at_a_time(tmp_path: Path) -> None:
             assert (welcome[0], deposit[0]) == (1, 69)
 
 
-async def test_who_never_says_hello_is_cut(tmp_path: Path) -> None:
+async def test_a_connection_that_never_sends_hello_is_cut(tmp_path: Path) -> None:
     with trio.fail_after(120):
         async with (
             running_service(tmp_path) as service,
@@ -182,7 +182,7 @@ async def test_half_open_and_abandoned_connections_are_forgotten(tmp_path: Path)
             assert service.engine.statistics()["credits_bytes"] == 0
 
 
-async def test_a_stranger_who_sends_part_of_a_message_is_not_read_for_a_while(
+async def test_a_stranger_that_sends_part_of_a_message_is_not_read_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses = 0

@@ -209,7 +209,7 @@ async def test_a_client_that_outlives_its_engine_says_so(tmp_path: Path) -> None
             stopped.set()
 
 
-async def test_a_session_that_was_taken_and_left_at_once_is_told_to_who_had_it(
+async def test_the_former_holder_learns_that_its_session_was_taken(
     tmp_path: Path,
 ) -> None:
     with trio.fail_after(120):

@@ -121,7 +121,7 @@ def test_a_wrong_proof_is_refused_without_saying_why(guarded: Guarded) -> None:
     assert len(messages) == 1
 
 
-def test_a_right_proof_for_another_s_user_is_told_so_and_counts_as_nothing(
+def test_a_right_proof_for_a_foreign_user_is_named_and_not_counted(
     guarded: Guarded,
 ) -> None:
     for _ in range(6):  # five failed logons would close the door
@@ -226,7 +226,7 @@ def test_a_session_is_resumed_in_its_role_alone(guarded: Guarded) -> None:
         client.connect()
 
 
-def test_five_wrong_proofs_close_the_door(tmp_path: Path) -> None:
+def test_five_wrong_proofs_shut_a_source_out(tmp_path: Path) -> None:
     secrets = make_keys(tmp_path)
     with ServiceProcess(tmp_path, ["--keys", str(tmp_path / "keys.json")]) as service:
         address = service.host, service.port

@@ -84,7 +84,7 @@ async def test_wrong_proofs_are_all_answered_alike_and_stop_their_source(tmp_pat
             assert figure(service.engine, "connections_refused") == 1
 
 
-async def test_a_right_key_for_a_wrong_user_is_told_so_and_shuts_nobody_out(
+async def test_a_right_key_for_a_wrong_user_is_named_and_not_counted_as_failed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = write_keys(tmp_path / "keys.json", trader(KEY, 7))
@@ -108,7 +108,7 @@ async def test_a_right_key_for_a_wrong_user_is_told_so_and_shuts_nobody_out(
     ] * (2 * FAILED_LOGONS_MAX)
 
 
-async def test_the_log_says_who_came_in_and_who_did_not(
+async def test_the_log_shows_which_logons_succeeded_and_which_failed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = write_keys(tmp_path / "keys.json", trader(KEY, 7))

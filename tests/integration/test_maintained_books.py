@@ -271,7 +271,7 @@ async def test_a_book_is_the_engines_through_a_call_auction(tmp_path: Path) -> N
             assert (sold.price, sold.quantity, sold.side) == (D(99), D("0.25"), Side.BUY)
 
 
-async def test_a_deep_call_that_goes_quiet_is_told_to_its_end(tmp_path: Path) -> None:
+async def test_a_deep_call_that_goes_quiet_is_reported_to_its_end(tmp_path: Path) -> None:
     """More levels cross than are searched for every batch, and nothing comes behind the burst."""
     levels, pair = 1_500, "BTC/USD"
     with trio.fail_after(PATIENCE_S):

@@ -94,14 +94,14 @@ def test_what_is_left_open_is_said_and_nothing_else(
     assert all(reach in warning for warning in warnings if warning.startswith("ANONYMOUS"))
 
 
-def test_an_open_door_is_one_loud_line(tmp_path: Path) -> None:
+def test_access_without_keys_is_one_warning(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path) as process:
         warnings = [line for line in process.errors().splitlines() if "WARNING" in line]
         assert sum("ANONYMOUS" in line for line in warnings) == 1
         assert not any("PLAINTEXT" in line for line in warnings)
 
 
-def test_a_door_with_keys_needs_no_warning(tmp_path: Path, keys: Path) -> None:
+def test_access_with_keys_needs_no_warning(tmp_path: Path, keys: Path) -> None:
     with ServiceProcess(tmp_path, ["--keys", str(keys)]) as process:
         assert "ANONYMOUS" not in process.errors()
 
@@ -130,7 +130,7 @@ def test_a_ports_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Pat
         (["--ports-file", "x" * 300], "xxx: File name too long"),
     ],
 )
-def test_a_door_that_cannot_be_closed_is_not_opened(
+def test_a_service_without_usable_keys_does_not_listen(
     tmp_path: Path,
     keys: Path,
     capsys: pytest.CaptureFixture[str],
@@ -270,7 +270,7 @@ async def test_a_process_prints_and_stores_no_secret(tmp_path: Path, keys: Path)
     assert load_keys(keys).keys() == {"chief", "desk-1"}
 
 
-async def test_no_logger_at_any_level_hears_a_secret(
+async def test_no_log_level_shows_a_secret(
     tmp_path: Path, keys: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

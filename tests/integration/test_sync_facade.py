@@ -133,7 +133,7 @@ def test_no_service_is_the_same_error_and_leaves_no_thread() -> None:
     assert threading.active_count() == before
 
 
-async def test_a_script_is_told_what_it_did_wrong(tmp_path: Path) -> None:
+async def test_a_script_gets_an_error_that_says_what_was_wrong(tmp_path: Path) -> None:
     """The same words as the asynchronous client's, and a way on where there is one."""
 
     def script(address: str) -> None:

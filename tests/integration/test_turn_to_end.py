@@ -48,7 +48,7 @@ async def test_orders_are_canceled_before_it_is_ones_turn(tmp_path: Path) -> Non
             assert service.engine.statistics()["connections"] == 2, "it was its turn already"
 
 
-async def test_the_last_word_comes_however_late_the_turn(
+async def test_the_last_frame_comes_however_late_the_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("BEHIND_S", "STALL_S", "WATCH_S"):

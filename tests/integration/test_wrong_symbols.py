@@ -73,7 +73,7 @@ async def test_orders_that_a_client_saw_are_not_asked_for(tmp_path: Path) -> Non
                 assert client.requests.last_request_id == before + 1
 
 
-async def test_a_script_is_told_too(tmp_path: Path) -> None:
+async def test_a_script_gets_the_same_error(tmp_path: Path) -> None:
     def script(address: str) -> None:
         with connect_sync(address, user=1, timeout_s=PATIENCE_S) as client:
             client.deposit("USD", 1_000)

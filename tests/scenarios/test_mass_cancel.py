@@ -54,7 +54,7 @@ def test_a_user_cancels_his_own(venue, scope, canceled):
     )
 
 
-def test_another_users_orders_are_told_to_him_and_to_who_asked(venue):
+def test_reports_of_another_users_orders_go_to_that_user_and_the_sender(venue):
     agrees(
         venue,
         f"""

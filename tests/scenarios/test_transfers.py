@@ -34,7 +34,7 @@ def test_reserved_and_held_money_stays(venue):
     )
 
 
-def test_a_user_who_never_was_here_can_be_paid_and_trades_with_it(venue):
+def test_a_new_user_can_be_paid_and_trade_with_it(venue):
     agrees(
         venue,
         """

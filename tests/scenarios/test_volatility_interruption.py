@@ -242,7 +242,7 @@ def test_nobody_begins_one_with_an_order_of_ones_own(venue, policy, order, outco
     )
 
 
-def test_the_oldest_at_the_price_is_the_next_and_who_is_behind_does_not_count(venue):
+def test_the_oldest_at_the_price_is_next_and_orders_behind_it_do_not_count(venue):
     agrees(
         venue,
         f"""

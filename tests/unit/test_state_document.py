@@ -125,7 +125,7 @@ def test_fields_of_golden_vectors():
         assert [row["field"] for row in rows] == [*json.loads(file.read_text(encoding="utf-8"))]
 
 
-def test_operators_are_told_the_version():
+def test_operators_learn_the_version():
     text = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert f"This is core version {CORE_VERSION}." in " ".join(text.split())
 

@@ -46,7 +46,7 @@ class Delisted(msgspec.Struct, frozen=True, gc=False):
 
 Event = Match | OrderChange | AuctionMatch | HoldEvent | Delisted | Order | tuple[Order, ExecType]
 """Two kinds need no copy of the order, because they are reported before it can change again: a bare
-Order was accepted with its whole quantity, one with `canceled` or `replaced` is as it is now."""
+Order was accepted with its whole quantity; in a pair it was canceled or replaced."""
 
 
 def order_change(order: Order, exec_type: ExecType, request_id: int) -> OrderChange:

@@ -98,7 +98,7 @@ async def test_logons_that_fail(messages: list[Reply], error: type[HpeError]) ->
         await server.link.log_on(HELLO, KEY)
 
 
-async def test_who_has_nothing_to_say_sends_a_heartbeat(autojump_clock: MockClock) -> None:
+async def test_a_client_with_nothing_to_send_sends_a_heartbeat(autojump_clock: MockClock) -> None:
     server = Server()
     await server.say(welcome(heartbeat_ms=1_000))
     await server.link.log_on(HELLO, None)

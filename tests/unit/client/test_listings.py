@@ -30,7 +30,7 @@ async def answer(peer: StreamPeer, *symbols: str) -> None:
 ROW_REST = tuple(getattr(ROW, name) for name in InstrumentRow.__struct_fields__[2:])
 
 
-async def test_ten_thousand_who_miss_the_same_ask_once(autojump_clock: MockClock) -> None:
+async def test_ten_thousand_tasks_that_miss_the_same_ask_once(autojump_clock: MockClock) -> None:
     found: list[str] = []
     async with stream_peer() as peer, trio.open_nursery() as nursery:
         listings = KnownListings(peer.channel)

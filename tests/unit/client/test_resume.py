@@ -168,7 +168,7 @@ async def test_a_session_that_somebody_else_used_is_not_gone_on_with() -> None:
         peer.channel.resume(peer.take, peer.channel.last_request_id + 1)
 
 
-async def test_who_waits_goes_on_however_many_attempts_it_takes() -> None:
+async def test_waiting_requests_continue_however_many_attempts_it_takes() -> None:
     peer = CorePeer()
     channel = peer.channel
     channel.suspend(CUT)
@@ -180,7 +180,7 @@ async def test_who_waits_goes_on_however_many_attempts_it_takes() -> None:
     assert len(peer.sent) == 1
 
 
-async def test_close_wakes_who_waits_for_a_transport() -> None:
+async def test_close_wakes_tasks_that_wait_for_a_transport() -> None:
     peer = CorePeer()
     peer.channel.suspend(CUT)
     async with trio.open_nursery() as nursery:

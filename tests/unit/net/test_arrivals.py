@@ -163,7 +163,7 @@ async def test_connections_that_have_gone_take_no_turn(hall: Hall, reset: bool) 
     assert await served(arrivals, 1) == [client.getsockname()]
 
 
-async def test_a_turn_that_nobody_used_is_the_next_ones(hall: Hall) -> None:
+async def test_an_unused_turn_passes_to_the_next(hall: Hall) -> None:
     arrivals = hall.open(Bounds(), services_per_s=HARDLY_PER_S)
     peers: list[tuple[str, int]] = []
 

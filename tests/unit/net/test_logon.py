@@ -106,7 +106,7 @@ def test_a_key_that_is_not_proven_gives_nothing(key, message, reason):
 @pytest.mark.parametrize(
     ("key_id", "user"), [("trader", 9), ("gateway", 999), ("gateway", 2000), ("signer", 7)]
 )
-def test_only_a_proven_key_is_told_that_the_user_is_not_its_own(key_id, user):
+def test_only_a_proven_key_learns_that_the_user_is_not_its_own(key_id, user):
     assert attempt(OWN[key_id], hello(key_id, user)) == WRONG_USER
     assert WRONG_USER.code is ErrorCode.USER_NOT_ALLOWED
 
@@ -164,7 +164,7 @@ def test_the_work_follows_from_the_proof_and_not_from_the_key(key_id, scheme, mo
     assert done == [(scheme, 32)]
 
 
-def test_nobody_s_secret_is_no_way_in():
+def test_the_stand_in_secret_of_unknown_keys_admits_no_client():
     for zero in (bytes(32), bytes(64)):
         assert isinstance(attempt(OWN["trader"], hello("nobody"), signature=zero), LogonRefusal)
     assert isinstance(attempt(Key("nobody", bytes(32)), hello("nobody")), LogonRefusal)

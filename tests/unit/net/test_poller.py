@@ -112,7 +112,7 @@ async def test_an_end_and_a_fault_are_the_readers(
     assert other.result == "not ended"
 
 
-async def test_who_leaves_may_close_its_socket_at_once(
+async def test_a_reader_that_leaves_may_close_its_socket_at_once(
     poller: Poller, pairs: list[Pair], nursery: trio.Nursery
 ) -> None:
     """The same descriptor is another socket afterwards, and its bytes are its own."""

@@ -141,7 +141,7 @@ def test_a_position_that_the_ring_lost_is_an_overrun_and_loses_no_credits() -> N
     assert desk.take_all() == [(b"sorry", 0, 0, True)]
 
 
-def test_the_last_words_come_last_and_only_credits_after_them(desk: Desk) -> None:
+def test_the_last_frames_come_last_and_only_credits_after_them(desk: Desk) -> None:
     desk.send_queue.follow(7, 0)
     desk.report(7)
     desk.send_queue.put(b"reply", 1, CREDITS_BYTES)
@@ -160,7 +160,7 @@ def test_the_last_words_come_last_and_only_credits_after_them(desk: Desk) -> Non
     assert not desk.send_queue.private_waits
 
 
-def test_after_the_last_words_nothing_newer_is_given_however_slow_the_reader() -> None:
+def test_nothing_newer_follows_the_last_frames() -> None:
     desk = Desk(100_000)
     for _ in range(30):
         desk.report(7, 1_000)

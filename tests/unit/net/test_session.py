@@ -178,7 +178,7 @@ def test_a_client_that_left_while_attaching_is_left_to_recovery_in_a_stop(desk: 
     assert desk.session.attached(ATTACHED) is NOTHING
 
 
-def test_a_replaced_session_is_told_so_and_detaches_nothing(desk: Desk) -> None:
+def test_a_replaced_session_is_notified_and_detaches_nothing(desk: Desk) -> None:
     desk.attach()
     step = desk.session.replaced()
     refusal = answer(step)
@@ -266,7 +266,7 @@ def test_a_proven_key_becomes_the_attachment_with_its_role_and_users(
         Hello(6, 1, 8),  # none named
     ],
 )
-def test_who_cannot_prove_a_key_is_refused_whatever_the_reason(hello: Hello) -> None:
+def test_a_wrong_proof_is_refused_whatever_the_reason(hello: Hello) -> None:
     desk = Desk(keys(Role.TRADER, 8))
     step = logon(desk, hello)
     refusal = answer(step)
@@ -276,7 +276,7 @@ def test_who_cannot_prove_a_key_is_refused_whatever_the_reason(hello: Hello) -> 
     assert (step.end, step.run, step.refusal) == (True, None, UNKNOWN_KEY)
 
 
-def test_a_proven_key_is_told_that_the_user_is_not_its_own() -> None:
+def test_a_proven_key_learns_that_the_user_is_not_its_own() -> None:
     desk = Desk(keys(Role.TRADER, 8))
     step = logon(desk, Hello(6, 1, 9, key_id="desk-1"))
     assert answer(step) == Error(
@@ -401,7 +401,7 @@ def test_stream_requests_are_left_to_the_connection(desk: Desk, request_: Reques
         (Role.OPERATOR, (), 77, True),
     ],
 )
-def test_a_private_stream_is_for_who_may_see_it(
+def test_a_private_stream_needs_permission(
     role: Role, users: tuple[int, ...], user: int, allowed: bool
 ) -> None:
     desk = Desk(keys(role, *users))

@@ -101,7 +101,7 @@ def test_one_look_is_not_enough(desk: Desk) -> None:
     assert desk.look() is Finding.SILENT
 
 
-def test_while_this_side_does_not_listen_nobody_is_silent(desk: Desk) -> None:
+def test_while_the_server_does_not_read_no_client_is_silent(desk: Desk) -> None:
     desk.watchdog.begin(HEARTBEAT_S, desk.now_s)
     desk.watchdog.held = True
     for _ in range(100):
@@ -121,7 +121,7 @@ def test_private_data_that_is_not_taken_is_a_stall_and_market_data_is_none(desk:
     assert desk.until_found() == (Finding.STALLED, STALL_S + STEP_S)
 
 
-def test_who_takes_bytes_is_late_all_the_same(desk: Desk) -> None:
+def test_a_client_that_takes_bytes_can_still_be_late(desk: Desk) -> None:
     desk.send()
     finding, waited_s = desk.until_found(trickles=True)
     assert finding is Finding.LATE
@@ -136,7 +136,7 @@ def test_under_pressure_there_is_less_patience(desk: Desk) -> None:
     assert BEHIND_PRESSED_S <= waited_s <= BEHIND_PRESSED_S + WATCH_S
 
 
-def test_who_always_has_something_waiting_but_keeps_up_is_never_late(desk: Desk) -> None:
+def test_a_client_that_keeps_up_is_never_late(desk: Desk) -> None:
     for _ in range(400):
         desk.send_queue.put(b"reply", 1, 10)
         desk.send_queue.put(b"reply", 1, 10)
@@ -146,7 +146,7 @@ def test_who_always_has_something_waiting_but_keeps_up_is_never_late(desk: Desk)
         desk.sent()
 
 
-def test_reports_of_a_private_stream_make_nobody_late(desk: Desk) -> None:
+def test_reports_of_a_private_stream_make_no_client_late(desk: Desk) -> None:
     desk.watchdog.sends(True, desk.now_s)
     for _ in range(100):
         desk.progress_s = desk.now_s

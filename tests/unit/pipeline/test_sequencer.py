@@ -26,7 +26,7 @@ from tests.support.sequencer_bench import (
 )
 
 
-async def test_batches_with_requests_of_clients_are_told(bench: Bench) -> None:
+async def test_batches_with_client_requests_are_reported(bench: Bench) -> None:
     bench.offer(internal_run(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST)), key=7)
     await bench.take()
     assert bench.begun == 0, "nobody waits for an internal command as for a reply"
@@ -64,7 +64,7 @@ async def test_connections_take_turns_of_at_most_256_frames(bench: Bench) -> Non
     assert [run.connection for run in work.runs] == [1, 2, 3, 1, 1, 1]
 
 
-async def test_who_sends_little_is_in_the_next_batch_however_much_others_pile_up(
+async def test_a_light_sender_is_in_the_next_batch_however_much_others_pile_up(
     bench: Bench,
 ) -> None:
     for number in range(1, 21):
@@ -78,7 +78,7 @@ async def test_who_sends_little_is_in_the_next_batch_however_much_others_pile_up
     assert [run.connection for run in work.runs][:2] == [50, 51]
 
 
-async def test_those_who_pile_up_have_half_of_every_batch(bench: Bench) -> None:
+async def test_connections_that_pile_up_have_half_of_every_batch(bench: Bench) -> None:
     for _ in range(2):
         bench.offer(run_of(1, *[QUERY] * 256))
     for number in range(100, 800):

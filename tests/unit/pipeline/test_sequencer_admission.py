@@ -66,7 +66,7 @@ async def have_more_than_a_batch_wait(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("request_", [ORDER, REPLACE, OCO, CANCEL])
-async def test_who_is_alone_on_a_busy_machine_is_never_told_that_too_many_wait(
+async def test_a_lone_client_on_a_busy_machine_is_never_refused_as_busy(
     autojump_clock: MockClock, small: Bench, request_: Request
 ) -> None:
     for number in range(60, 60 + BATCHES_OUTSTANDING_MAX):
@@ -81,7 +81,7 @@ async def test_who_is_alone_on_a_busy_machine_is_never_told_that_too_many_wait(
     assert small.sequencer.busy == 0
 
 
-async def test_who_sends_little_has_no_more_than_his_kind_before_him(
+async def test_a_client_that_sends_little_waits_only_behind_its_like(
     autojump_clock: MockClock, small: Bench
 ) -> None:
     pile_up(small, 2, 1_000)
@@ -164,7 +164,7 @@ async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
     assert all(not any(admits[number]) for number in range(1, 9))
 
 
-async def test_who_has_enough_waiting_is_not_read_on_until_it_is_through(
+async def test_a_connection_with_enough_waiting_is_not_read(
     nursery: trio.Nursery, small: Bench, autojump_clock: MockClock
 ) -> None:
     sequencer, read_on = small.sequencer, []
@@ -190,7 +190,7 @@ async def test_who_has_enough_waiting_is_not_read_on_until_it_is_through(
     assert sorted(read_on) == [1, 2]
 
 
-async def test_between_those_who_send_little_and_refusals_everybody_has_a_turn(
+async def test_all_others_get_turns_between_light_senders_and_refusals(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
     waiting = range(20, 23)
@@ -212,7 +212,7 @@ async def test_between_those_who_send_little_and_refusals_everybody_has_a_turn(
     assert [answered.get(connection) for connection in waiting] == [200, 200, 200]
 
 
-async def test_large_requests_of_those_who_send_little_leave_room_for_the_others(
+async def test_large_requests_of_light_senders_leave_room_for_others(
     bench: Bench, autojump_clock: MockClock
 ) -> None:
     large = frame(bytes(2_044)) * 16  # eight of them fill a batch
@@ -245,7 +245,7 @@ async def test_what_is_refused_counts_in_what_others_have_to_wait(
     assert small.sequencer.busy == 100
 
 
-async def test_a_reader_who_gives_up_waiting_for_room_is_forgotten(
+async def test_a_reader_that_gives_up_waiting_for_room_is_forgotten(
     small: Bench, autojump_clock: MockClock
 ) -> None:
     for _ in range(30):

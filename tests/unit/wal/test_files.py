@@ -74,7 +74,7 @@ def test_a_pipe_in_the_directory_is_refused_not_waited_for(files, tmp_path):
         files.read("pipe")
 
 
-def test_the_second_holder_is_told_the_first(files, tmp_path):
+def test_the_error_names_the_process_that_holds_the_lock(files, tmp_path):
     with pytest.raises(DataDirectoryBusy, match=f"in use by process {os.getpid()}"):
         DirectoryFiles(tmp_path / "data").lock()
     files.close()

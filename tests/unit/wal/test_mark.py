@@ -103,7 +103,7 @@ def test_a_mark_of_another_log_is_refused(log, tmp_path):
     refused(log, rf"head.mark: log 7878.*; but {names(log)[0]} belongs to another log")
 
 
-def test_a_mark_that_is_missing_is_told_after_another_version(log):
+def test_a_missing_mark_is_reported_after_another_version(log):
     path = log / names(log)[0]
     data = path.read_bytes()
     path.write_bytes(data[:8] + b"\0\0\0\5" + data[12:])

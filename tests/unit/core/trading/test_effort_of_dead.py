@@ -51,7 +51,7 @@ def test_a_batch_of_refused_commands_looks_at_so_many_orders_at_most(pit, looked
 
 
 @pytest.mark.parametrize("quantity", [8, LIVING])
-def test_who_is_executed_pays_for_it_also_when_rejected(pit, quantity):
+def test_an_executed_command_pays_for_it_also_when_rejected(pit, quantity):
     poor = pit.venue.attach(3)
     pit.bob.deposit(1, 1)
     before = spent(pit)

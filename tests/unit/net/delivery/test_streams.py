@@ -160,7 +160,7 @@ def test_market_data_begins_behind_its_snapshot_and_ends_at_once(desk: Desk) -> 
     assert desk.say(Unsubscribe(6, 9, Channel.BEST), desk.two) == Unsubscribed(6, 0, 9, 1)
 
 
-def test_private_data_leaves_before_market_data_and_last_words_end_it(desk: Desk) -> None:
+def test_private_data_leaves_before_market_data_and_last_frames_end_it(desk: Desk) -> None:
     update = encode_frame(BestUpdate(0, 0, 1, 5, 9, 100, 1, 101, 1))
     desk.ask(desk.one, Subscribe(4, 1, Channel.BEST))
     desk.publish((1, 4, 1, Channel.BEST), answers=1)

@@ -181,7 +181,7 @@ def test_unsubscribing_ends_what_is_on_its_way(topics: Topics) -> None:
     assert client.take() == trades(2)
 
 
-def test_ids_that_are_used_again_take_nobodys_snapshot_for_anothers(topics: Topics) -> None:
+def test_reused_ids_mix_up_no_snapshots(topics: Topics) -> None:
     client = Client(topics, 1)
     client.ask(1, 1, TRADES)
     topics.unsubscribe(client.queue, 1, TRADES)
@@ -387,7 +387,7 @@ def test_readers_take_turns_among_their_topics(topics: Topics) -> None:
     ]
 
 
-def test_what_is_delisted_ends_for_all_who_follow_it(topics: Topics) -> None:
+def test_a_delisting_ends_all_subscriptions(topics: Topics) -> None:
     """At once, whatever waited of it; a subscribe on its way has an answer of its own."""
     caught_up, behind, asking = (Client(topics, number) for number in (1, 2, 3))
     caught_up.subscribe(1, 1, BEST)

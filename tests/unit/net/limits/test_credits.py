@@ -38,7 +38,7 @@ async def test_nobody_goes_beyond_the_reserve() -> None:
     assert not careful.exhausted
 
 
-async def test_who_has_much_in_flight_waits_until_the_shared_part_has_room() -> None:
+async def test_much_in_flight_waits_until_the_shared_part_has_room() -> None:
     pool = CreditPool(BOUND)
     flood, other = account(pool), account(pool)
     flood.take(1, LITTLE_BYTES)
@@ -146,7 +146,7 @@ async def test_a_wake_up_of_a_reader_that_goes_is_passed_on(nursery: trio.Nurser
     assert not pool._little
 
 
-async def test_who_has_little_in_flight_by_now_may_have_of_the_reserve(
+async def test_little_in_flight_may_take_from_the_reserve(
     nursery: trio.Nursery,
 ) -> None:
     pool = CreditPool(BOUND)

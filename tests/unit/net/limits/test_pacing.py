@@ -96,7 +96,7 @@ async def test_sources_take_turns_however_many_of_one_wait(
     nursery.cancel_scope.cancel()
 
 
-async def test_somebody_of_a_crowd_who_gives_up_leaves_the_others_their_turns(
+async def test_a_waiter_that_gives_up_leaves_the_others_their_turns(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     turnstile = served(nursery, Traffic(), idle_per_s=1)
@@ -202,7 +202,7 @@ async def test_requests_that_never_end_keep_nobody_out(
     assert passed == pytest.approx(1 / HELD_S_MAX, rel=0.01)
 
 
-async def test_somebody_who_gives_up_takes_no_turn(
+async def test_a_waiter_that_gives_up_takes_no_turn(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     turnstile = served(nursery, Traffic(), idle_per_s=1)
@@ -254,7 +254,7 @@ async def test_an_open_turnstile_holds_nobody(
     assert trio.current_time() == before_s
 
 
-async def test_those_who_wait_pass_when_it_is_opened(
+async def test_all_that_wait_pass_when_it_is_opened(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     turnstile = served(nursery, Traffic(), idle_per_s=1)

@@ -125,7 +125,7 @@ def test_users_do_not_share_tokens() -> None:
     assert refusals(limiter.admit(sender(), run_of(ORDER), START_S)[0]) == [THROTTLED]
 
 
-def test_who_goes_on_far_above_the_rate_is_cut_and_who_stops_is_not() -> None:
+def test_a_client_that_stays_far_above_the_rate_is_cut_and_one_that_stops_is_not() -> None:
     limiter, me = RateLimiter(RateLimits(10, 10)), sender()
     assert not limiter.admit(me, run_of(*[ORDER] * 20), START_S)[1]  # twice the rate
     # Another connection of the same user is not cut for it.
@@ -136,7 +136,7 @@ def test_who_goes_on_far_above_the_rate_is_cut_and_who_stops_is_not() -> None:
     assert not limiter.admit(me, run_of(*[ORDER] * 10), START_S + 1.1)[1]
 
 
-def test_a_key_has_one_limit_for_all_its_users_and_takes_nobodys_tokens() -> None:
+def test_a_key_has_one_limit_for_all_its_users_and_takes_no_others_tokens() -> None:
     limiter = RateLimiter(RateLimits(10, 2))
     for role in (Role.MARKET_DATA, Role.GATEWAY, Role.OPERATOR, Role.TRADER):
         first, second = (Sender(Grant(f"key {role}", role, 1, 100), user) for user in (7, 8))

@@ -51,7 +51,7 @@ def test_whoever_gives_up_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("take", [Rotation.take, Rotation.take_surplus])
-def test_from_nobody_nothing_is_taken(take: Callable[[Rotation[int]], int]) -> None:
+def test_nothing_is_taken_where_nothing_waits(take: Callable[[Rotation[int]], int]) -> None:
     """And not with StopIteration, which would end a generator that takes, and say nothing."""
     rotation = filled("a")
     assert take(rotation) == 0

@@ -55,7 +55,7 @@ def on_time(looker: Looker, *deadlines_s: float) -> bool:
     )
 
 
-async def test_a_timer_is_looked_at_until_it_says_no_more(
+async def test_a_timer_is_checked_until_it_has_no_deadline(
     timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
     start_s = trio.current_time()
