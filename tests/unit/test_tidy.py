@@ -215,6 +215,15 @@ def test_the_architecture_names_modules_that_exist():
 @pytest.mark.parametrize(
     "path", [path for path in TEXTS if path.suffix == ".md"], ids=lambda path: path.name
 )
+def test_documents_name_files_where_they_are(path):
+    """By their path from the project's root, or from hpe/."""
+    for name in re.findall(r"(?<![\w/.-])(?:\w+/)+\w+\.py\b", path.read_text(encoding="utf-8")):
+        assert (PROJECT_ROOT / name).is_file() or (PROJECT_ROOT / "hpe" / name).is_file(), name
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in TEXTS if path.suffix == ".md"], ids=lambda path: path.name
+)
 def test_links_between_documents_lead_somewhere(path):
     text = path.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
