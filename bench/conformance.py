@@ -119,7 +119,7 @@ class Result(NamedTuple):
         return self.messages / self.core_s
 
     def verdict(self) -> str:
-        """Say how the hash compares with the known one."""
+        """Return how the hash compares with the known one: unknown, equal or NOT EQUAL."""
         if self.known is None:
             return "unknown"
         return "equal" if self.sha256 == self.known else "NOT EQUAL"

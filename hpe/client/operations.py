@@ -177,7 +177,7 @@ class OperationCalls(ClientCalls):
 
     @ClientCall
     async def delist_asset(self, symbol: str) -> None:
-        """Delist an asset that no instrument needs and of which nobody has any."""
+        """Delist an asset that no instrument needs and no account holds."""
         asset = await self.session.listings.asset(symbol)
         await self.session.ask(DelistAsset(0, asset.id), delisted)
         await self.session.listings.renew()

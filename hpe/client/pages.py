@@ -50,8 +50,8 @@ class PageReply(Protocol[_Row]):
 class Listing(NamedTuple, Generic[_Row]):
     """A whole list. `sequence` is that of its last page; earlier pages may show older states.
 
-    `complete_after`: of fills, the private sequence above which none is missing; 0 if none of the
-    requested ones is.
+    `complete_after`: for fills, the private sequence above which none is missing; 0 if none of the
+    requested ones is missing.
     """
 
     sequence: int

@@ -110,6 +110,6 @@ class Reconnector:
                 LOGGER.info("an attempt that was given up took the session late: connecting again")
                 return False
             return not reason.retryable
-        # Any other error is no accident of the connection: a server of another protocol, a session
-        # that forgot answered commands or that another client used.
+        # Any other error is not a lost connection: a server of another protocol, a session that
+        # forgot answered commands or that another client used.
         return not isinstance(reason, ConnectionLost)

@@ -39,7 +39,7 @@ from hpe.protocol.enums import Role
 LOGGER: Final = logging.getLogger("hpe.client")
 
 LOGOUT_S: Final = 1.0
-"""How long a logout may take when a block is left: a few syncs; nobody waits longer for it."""
+"""Deadline of the logout when a block is left: enough for a few syncs."""
 
 MARKET_DATA_WINDOW: Final = 64
 """Queries in flight of a session that has no window, because it sends no commands."""
@@ -199,7 +199,7 @@ class ClientSession:
         if self.forgotten or requests.logged_out or requests.failure is not None:
             return
         if keep:
-            self.stay("keep_session was asked for")
+            self.stay("keep_session was requested")
         elif requests.unanswered:
             self.stay("a command has no answer yet")
         else:

@@ -1,7 +1,7 @@
 """The waiting room: accepted connections wait here, by source, for their turn to be served.
 
 Owns the connections between the kernel's queue and the service; runs in the Trio loop. The kernel's
-queue is first come, first served, so a crowd from a few sources would delay everybody. Connections
+queue is first come, first served, so a crowd from a few sources would delay all others. Connections
 are therefore taken off it quickly, many at a time and cheaply, and wait in a room where sources
 take turns. Guarantees: the room is bounded, in total and per source; when it is full, the source
 with the most waiting gives way, not a newcomer from another source; connections that are turned
@@ -26,7 +26,7 @@ LOGGER: Final = logging.getLogger("hpe.net")
 
 TAKEN_PER_TURN: Final = 16
 """Taken off the kernel's queue per turn, 0.03 ms each: the at most 4,000 that it holds pass within
-a second, even while somebody trades."""
+a second, even while clients trade."""
 
 GONE_PER_TURN: Final = 16
 """Connections found gone, closed per turn of those that are served."""

@@ -104,7 +104,7 @@ class Gate:
                     faults.append(f"{fault}: it stays as it was")
         if faults:
             raise ConfigError("; ".join(faults + changes))
-        return "; ".join(changes) or "there is no keys_file and no tls_certificate to read again"
+        return "; ".join(changes) or "no keys_file or tls_certificate to reload is configured"
 
     async def _reload_keys(self, server: Server) -> list[str]:
         keys = await trio.to_thread.run_sync(self._read_keys)

@@ -127,7 +127,6 @@ class Authenticator:
 
         A client that comes back to its session may find its dead connection still counted, so for
         resumed sessions there are as many places again.
-        there are as many places again.
         """
         count = self._connections.get(grant.key_id, 0)
         bound = 2 * self._connections_max if session_id else self._connections_max

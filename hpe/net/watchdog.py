@@ -3,7 +3,7 @@
 Owns the times by which this is judged; pure: it is told what happens and asked what follows. Used
 by the reader, the writer and the timer wheel's check of one connection, all in the Trio loop.
 Guarantees: a client is cut only after two checks find it at fault, so that a pause of this loop
-itself cuts nobody; market data that waits alone is never held against a client. Source:
+itself cuts no client; market data that waits alone is never held against a client. Source:
 protocol.md, "Heartbeats", "Slow readers" and "Closing".
 """
 

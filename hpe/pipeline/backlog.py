@@ -15,20 +15,20 @@ from hpe.core.contract import Run
 
 EXECUTED_WORK: Final = 4
 REFUSED_WORK: Final = 1
-"""Work of a refused frame, over its whole way: a quarter of an executed one (3 against 12 us)."""
+"""A refused frame, from arrival to reply, is a quarter of an executed one's work (3, 12 us)."""
 
 COST_S_FIRST: Final = 20e-6
 COST_S_MIN: Final = 1e-6
 COST_S_MAX: Final = 5e-3
-"""Seconds per executed frame: assumed before any measurement, and the most that is believed."""
+"""Seconds per executed frame: the first estimate, and the bounds of every later one."""
 
 COST_KEPT_S: Final = 1.0
 """Older measurements say nothing about the present."""
 
 _COST_WEIGHT: Final = 1 / 8
 _COST_JUMP_MAX: Final = 4.0
-"""The weight of the newest measurement, and how far above the earlier ones it is believed: one
-batch that searched much is no overload."""
+"""The weight of the newest measurement, and the multiple of the estimate at which it is capped: one
+batch that searched much is not an overload."""
 
 
 def work_of(run: Run) -> int:

@@ -20,12 +20,11 @@ from typing import Final
 
 YOUNG_OBJECTS_MAX: Final = 2_000
 """Allocations minus frees since the last collection at which the interpreter collects by itself.
-By itself this bounds nothing: while as many old objects go as new ones come it never fires, and
-then it walks them all; alone, it led to collections of 4 to 9 ms while connections came and
-went."""
+Alone it bounds nothing: while as many old objects are freed as new ones made it never fires, and
+once it does, it walks them all: collections took 4 to 9 ms while connections came and went."""
 
 MOST_OFTEN_S: Final = 0.01
-"""Collecting what such a short time brings takes 0.1 ms."""
+"""Collecting the objects that are made in such a short time takes 0.1 ms."""
 
 NEVER: Final = 2**31 - 1
 

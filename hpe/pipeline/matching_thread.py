@@ -25,7 +25,7 @@ STOP: Final = None
 
 RESTS: Final = 19
 """After making up for late market data, it rests for this many times as long as that took: so it
-takes at most a twentieth of the thread's time, however deep somebody's call is."""
+takes at most a twentieth of the thread's time, however deep a call is."""
 
 PAUSES: Final = 1
 """After a batch, no timer makes another one for this many times as long as the batch took: a crowd

@@ -52,7 +52,7 @@ READ_SHARE: Final = 0.5
 
 FRESH_FRAMES_MAX: Final = 16
 """The share of the next batch for a connection that had nothing waiting, ahead of all that pile up:
-a trader's few orders must not wait for a round of 256 requests from everybody. Together they get
+a trader's few orders must not wait for a round of 256 requests from all others. Together they get
 at most half of a batch, so that the others also make progress."""
 
 

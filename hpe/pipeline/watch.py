@@ -67,7 +67,7 @@ class Watch:
                 "CLOCK: the log is ahead of the machine's clock by %s: the clock was set back, or "
                 "was wrong before. Until it has caught up the exchange's time runs at half pace "
                 "from where the log ends: durations (graces, holds, expiries) take up to twice as "
-                "long, and a named time (GTD, hold) means the exchange's time, which welcome tells",
+                "long, and dates (GTD, holds) refer to the exchange's time, which welcome reports",
                 describe_span(ahead_ns),
             )
 
@@ -91,7 +91,7 @@ class Watch:
                 )
         elif self._stalled:
             self._stalled = False
-            LOGGER.warning("DISK: the log is written again")
+            LOGGER.warning("DISK: the log can be written again")
 
     def renew(self) -> None:
         """Accept the machine's clock as it is now."""

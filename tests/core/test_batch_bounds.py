@@ -248,7 +248,7 @@ def test_stops_that_an_uncross_moves_count_in_that_command(pit):
 
 
 def test_refused_pairs_leave_nothing_in_memory(pit):
-    """Orders are none of the collector's business: a cycle in one would stay for ever."""
+    """Orders are none of the collector's business: a cycle in one would stay forever."""
     poor = pit.venue.attach(4)
 
     def refuse(count):

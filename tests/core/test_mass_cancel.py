@@ -1,6 +1,6 @@
 """What a mass cancel costs, and how much of it one key has in a batch.
 
-Which orders it means is told by tests/scenarios/test_mass_cancel.py.
+tests/scenarios/test_mass_cancel.py tests which orders it means.
 """
 
 import pytest
@@ -42,7 +42,7 @@ def key_holder(venue, user, key):
 @pytest.mark.parametrize("there", [0, 1])
 @pytest.mark.parametrize(("instrument", "side"), [(2, 0), (2, SELL), (0, SELL)])
 def test_orders_that_are_not_meant_cost_nothing(instrument, side, there, closed, new_core):
-    """One key could repeat it for ever, and 100,000 orders took 30 ms each time."""
+    """One key could repeat it forever, and 100,000 orders took 30 ms each time."""
     steps = []
     for count in (FEW, MANY):
         pit = with_orders(new_core, count)

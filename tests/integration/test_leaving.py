@@ -52,7 +52,7 @@ async def test_a_session_stays_on_request_and_its_id_is_logged(
         async with running_service(tmp_path) as service:
             async with connect(service.address, user=1, keep_session=True) as client:
                 session_id = client.session_id
-            assert f"session {session_id} stays (keep_session was asked for)" in caplog.text
+            assert f"session {session_id} stays (keep_session was requested)" in caplog.text
             assert await stays(service, session_id)
             with suppress(ZeroDivisionError):
                 async with connect(service.address, user=1) as client:

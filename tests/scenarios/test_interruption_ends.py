@@ -1,4 +1,4 @@
-"""A volatility interruption that ends by itself: when, and who may keep it from that."""
+"""A volatility interruption that ends by itself: when, and what may prevent that."""
 
 from tests.scenarios.markets import ASKS_OF_A_BAND as ASKS
 from tests.scenarios.markets import INSIDE_THE_BAND as INSIDE

@@ -1,4 +1,4 @@
-"""What type checkers see of a client's calls: mypy reads this, and nobody runs it."""
+"""What type checkers see of a client's calls: mypy reads this, and it is never run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Drive a core as the service does: typed messages in, frames through `Core.apply`, messages out.
 
-Owns what every test of a core needs, and nothing of the core: connections, request ids, batch
+Owns what every test of a core needs, and no part of the core: connections, request ids, batch
 times, the bodies that a log would hold, the reports that users would get, the market data that
 was asked for. One Venue per test. Checks of every output what holds for every core: private
 sequences without gaps, bounded responses, one row per connection, only the wanted market data.

@@ -1,4 +1,4 @@
-"""What the naive exchange lets wait: commands on an instrument of which something goes on.
+"""What the naive exchange lets wait: commands on an instrument with unfinished work.
 
 Part of the second opinion of naive_exchange.py, nothing shared with the core.
 Source: protocol.md, "Unfinished work" and "Holds and due times".

@@ -1,4 +1,4 @@
-"""The naive exchange's list of assets and instruments, and its way of saying no.
+"""The naive exchange's list of assets and instruments, and how it rejects.
 
 Part of the second opinion of naive_exchange.py: plain dictionaries, linear scans, nothing shared
 with the core. One object per test. Source: protocol.md.

@@ -1,4 +1,4 @@
-"""The naive exchange's matching: whom an order meets, what it does to both, who pays what.
+"""The naive exchange's matching: which orders an order meets, what it does to both, who pays what.
 
 Part of the second opinion of naive_exchange.py, nothing shared with the core. What an order would
 do is found by letting copies do it. Source: protocol.md, "The rules of the exchange".

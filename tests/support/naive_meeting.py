@@ -1,4 +1,4 @@
-"""The naive exchange's meetings: whom an order meets, and what that does to both.
+"""The naive exchange's meetings: which orders an order meets, and what that does to both.
 
 Part of the second opinion of naive_exchange.py, nothing shared with the core; nobody is told here.
 Source: protocol.md, "The rules of the exchange".

@@ -1,4 +1,4 @@
-"""Where Liquibook's convention is another than ours: what must come out here instead.
+"""Where Liquibook's convention differs from ours: what must come out here instead.
 
 Two conventions cannot be expressed by ours. Each case that one of them decides is here by name,
 with every step that comes out otherwise, written by hand from the rules of protocol.md. A test

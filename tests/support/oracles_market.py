@@ -1,4 +1,4 @@
-"""What the adapters of all oracles stand on: one pair on a new core, traders by their names.
+"""What the adapters of all oracles share: one pair on a new core, traders by their names.
 
 Owns the mapping between an oracle's own names of traders and orders and the core's ids, and the
 verdict on a case. One Market per case. Relies on core_driver.py, so all of it goes through bytes.
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
     """How a case went.
 
     `outcome` says what it was compared with: SAME, DERIVED or `differs: <convention>`.
-    `differences` lists where the core did something else than that: none is right.
+    `differences` lists where the core did something other than that: none is right.
     """
 
     outcome: str

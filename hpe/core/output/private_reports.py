@@ -234,7 +234,7 @@ class PrivateFeed:
         """Check that everyone with reports is a user: the counters are in the users' rows."""
         for user in self._sequences:
             if user not in self._orders.users:
-                raise InvariantViolation(f"user {user} has reports and is none")
+                raise InvariantViolation(f"user {user} has reports but does not exist")
 
     def restore(self, user: int, sequence: int) -> None:
         """Set a counter from a dump."""

@@ -197,9 +197,9 @@ class PrivateRing:
             for number, user in enumerate(segment.users, place * CHUNKS_PER_SEGMENT):
                 numbers.setdefault(user, []).append(number)
         if numbers != {user: list(index) for user, index in self._indexes.items()}:
-            raise InvariantViolation("the private ring's indexes are not those of its segments")
+            raise InvariantViolation("the private ring's indexes do not match its segments")
         if self.reports != sum(segment.reports for segment in self._segments):
-            raise InvariantViolation(f"the private ring has not {self.reports} reports")
+            raise InvariantViolation(f"the private ring does not hold {self.reports} reports")
 
     def _segment(self, number: int) -> tuple[_Segment, int]:
         place, at = divmod(number, CHUNKS_PER_SEGMENT)

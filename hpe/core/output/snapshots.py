@@ -2,7 +2,7 @@
 
 Part of the deterministic core, but not of its state. A subscribe is answered in its place among
 the replies, but with the book as it is when the whole batch is over, because the updates of that
-batch go to those who had subscribed before it. Source: protocol.md, "Market data".
+batch go to the subscribers from before it. Source: protocol.md, "Market data".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The number of dead orders ahead of the living ones that an order would trade with.
 
 Part of the deterministic core; pure functions of a book. Dead orders are those whose time has come
-and whose timer has not acted yet: nobody trades with them, but a match that meets them ends them,
+and whose timer has not acted yet: no order trades with them, but a match that meets them ends them,
 and one command may end only so many. Source: protocol.md, "Holds and due times".
 """
 

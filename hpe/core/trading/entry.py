@@ -372,7 +372,7 @@ class OrderEntry:
         ladder.remove(order)
         order_id, client_order_id = order.order_id, order.client_order_id
         del mine.by_id[order_id]
-        rows = shelves[order.instrument_id].rows  # unshelve() in line
+        rows = shelves[order.instrument_id].rows  # unshelve(), inline
         del rows[order_id]
         if not rows:
             del shelves[order.instrument_id]

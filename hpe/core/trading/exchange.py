@@ -137,7 +137,9 @@ class Exchange(ExchangeState):
         partner = order.partner
         if partner is not None:
             if partner.partner is not order or order.terms is None:
-                raise InvariantViolation(f"order {order.order_id} is linked one way")
+                raise InvariantViolation(
+                    f"order {order.order_id} has a partner that is not linked back"
+                )
             needed = needed if order.terms.holds_pair else 0
         if order.reserved != needed:
             raise InvariantViolation(

@@ -208,10 +208,10 @@ class Matcher:
         return sum(part.quantity for part in walk.parts()) >= quantity
 
     def cost(self, book: OrderBook, order: Order, limit: int | None, ticks_lots_max: int) -> int:
-        """Return price x quantity (ticks x lots) of what an order would trade now, or a bit more.
+        """Return price x quantity (ticks x lots) of what an order would trade now, or more.
 
-        It is more if the bound of fills ends it among hidden lots. Stops once the sum exceeds
-        `ticks_lots_max`, because more than that cannot be paid anyway.
+        It is slightly more if the bound of fills ends it among hidden lots. Stops once the sum
+        exceeds `ticks_lots_max`, because more than that cannot be paid anyway.
         """
         total = 0
         for part in self._walk(book, order, limit, order.leaves, upward=True).parts():

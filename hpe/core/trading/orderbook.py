@@ -6,7 +6,7 @@ in order in two parts, because most levels appear and disappear within a few tic
 where many exist for one order only:
 
 - `_near`, a plain list with the best price last: at that end, appearing and disappearing is an
-  append and a pop, elsewhere a bounded shift of pointers;
+  append and a pop; elsewhere, a bounded shift of pointers;
 - `_far`, such lists of all worse prices, found by their first prices: O(log n) of a very small n,
   and a bounded shift. (A SortedList does the same at three times the cost: among 50,000 levels a
   plain order then cost 1.6 times as much as in an empty book, now 1.4.)

@@ -225,7 +225,7 @@ class WaitingSide:
         noted = self.quiet_low, self.quiet_high
         self._bound()
         if noted != (self.quiet_low, self.quiet_high):
-            raise InvariantViolation(f"trades between the ranks {noted} are taken for quiet")
+            raise InvariantViolation(f"ranks {noted} are wrongly noted as quiet")
 
 
 class Firing:

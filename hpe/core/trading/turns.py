@@ -85,4 +85,4 @@ class Turns:
             if work.is_empty or work.listed is not work.goes_on(book.status):
                 raise InvariantViolation("work of an instrument is kept wrongly")
         if list(self._listed) != [instrument_id for instrument_id, work in self if work.listed]:
-            raise InvariantViolation("instruments that go on are listed wrongly")
+            raise InvariantViolation("instruments with unfinished work are listed wrongly")

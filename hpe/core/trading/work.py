@@ -118,7 +118,7 @@ class Work:
                 terms = row[2].terms
                 filed = terms is not None and terms.line is line and row_of(row[2]) == row
                 if not filed or row[2].state is not QUEUED:
-                    raise InvariantViolation(f"stop {row[2].order_id} stands in a foreign line")
+                    raise InvariantViolation(f"stop {row[2].order_id} is in the wrong line")
         if count != self.queued:
             raise InvariantViolation(f"{count} stops fired, {self.queued} are counted")
 

@@ -302,9 +302,11 @@ class Topics:
                 raise InvariantViolation(f"market topic {key} counts its subscriptions wrongly")
             for subscription in topic.caught_up:
                 if not subscription.active or subscription in subscription.queue._waiting:
-                    raise InvariantViolation(f"a subscription to {key} is caught up and is not")
+                    raise InvariantViolation(
+                        f"a subscription to {key} is wrongly listed as caught up"
+                    )
         if self.subscriptions != sum(topic.active for topic in self._topics.values()):
-            raise InvariantViolation(f"there are not {self.subscriptions} subscriptions")
+            raise InvariantViolation(f"the count of subscriptions, {self.subscriptions}, is wrong")
 
     # --- inside -------------------------------------------------------------------------------
 

@@ -4,12 +4,12 @@ Owns only the counting; used by reader and writer tasks and the dispatcher, all 
 reader takes credits before it hands frames over, and they are returned when the reply bytes are
 given to the kernel, so a client that sends without reading is no longer read from. Per connection
 the bound is in frames (its window), over all connections in bytes. A quarter of the bytes is
-reserved for connections that have little in flight, so that a flood cannot keep anybody from
+reserved for connections that have little in flight, so that a flood cannot keep a client from
 canceling. Waiting replies are counted over all connections, too: if there is too much of either,
 `pressed` is true and slow readers are cut. Guarantees: the bounds of what is in flight are exceeded
 by at most one chunk per connection, because a chunk is never split; when there is room, one reader
 that can use it wakes up, and wakes the next one if there is more; counts that contradict themselves
-end the service, because everyone depends on them.
+end the service, because every connection depends on them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class CreditPool:
         """Subtract bytes, and wake a reader that waits for room."""
         self.bytes -= size
         if self.bytes < 0:
-            raise InvariantViolation(f"{-self.bytes} bytes more were given back than taken")
+            raise InvariantViolation(f"{-self.bytes} bytes more were returned than taken")
         self.wake_next()
 
     def wake_next(self) -> None:

@@ -1,7 +1,7 @@
 """Rates: how many requests per second are accepted, over all connections that share a limit.
 
 Owns the buckets; used by reader tasks in the Trio loop, which pass the time. A limit belongs to a
-key, or to a user where no keys are required. Guarantees: nobody uses up the tokens of another
+key, or to a user where no keys are required. Guarantees: no key uses up the tokens of another
 key, whatever users both may name; a frame without a token is refused as throttled in its
 place and costs no token; control messages take message tokens like queries, except those that keep
 a connection alive or end it; cancels have their own bucket, so that a client that trades too fast

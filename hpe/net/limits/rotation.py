@@ -2,7 +2,7 @@
 
 Owns the order in which waiters pass; used in the Trio loop by turnstiles (pacing.py) and by the
 waiting room (arrivals.py). Guarantees: within a source the oldest passes first; a waiter from a
-source with nobody else waiting passes after at most one of each other source, however many of those
+source with no other waiter passes after at most one of each other source, however many of those
 wait; every step costs the same, however many there are.
 """
 

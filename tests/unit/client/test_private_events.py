@@ -244,7 +244,7 @@ async def test_a_snapshot_is_read_until_all_of_it_came(autojump_clock: MockClock
             nursery.start_soon(serve)
             async with followed(peer.subscriptions, events):
                 with trio.move_on_after(0.5):
-                    await anext(events)  # cancelled in the middle: nothing is lost
+                    await anext(events)  # canceled in the middle: nothing is lost
                 peer.asked.clear()
                 result.append(await anext(events))
         assert result[0].sequence == 500

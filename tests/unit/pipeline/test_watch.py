@@ -87,7 +87,7 @@ def test_a_disk_that_stands_still_is_said_and_when_it_goes_on(
     assert "1.5 s" in said[0][1]
     desk.unsynced_s = 0.0
     desk.watch.look(70.0)
-    assert words(caplog) == ["DISK: the log is written again"]
+    assert words(caplog) == ["DISK: the log can be written again"]
     desk.watch.look(71.0)
     assert words(caplog) == []
 

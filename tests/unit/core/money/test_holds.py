@@ -1,4 +1,4 @@
-"""Named holds: bound, paid out, given back, expired; and what check says of wrong ones."""
+"""Named holds: bound, paid out, returned, expired; and what check says of wrong ones."""
 
 import pytest
 

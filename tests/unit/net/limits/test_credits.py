@@ -140,7 +140,7 @@ async def test_a_wake_up_of_a_reader_that_goes_is_passed_on(nursery: trio.Nurser
     await wait_all_tasks_blocked()
     first, *others = readers.began
     readers.scopes[first].cancel()
-    full.release(1, BOUND)  # wakes the first, which has not run since it was cancelled
+    full.release(1, BOUND)  # wakes the first, which has not run since it was canceled
     await wait_all_tasks_blocked()
     assert readers.through == others
     assert not pool._little

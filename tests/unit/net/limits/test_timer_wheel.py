@@ -142,7 +142,7 @@ async def test_a_look_may_schedule_what_is_due_already(
 async def test_a_look_may_move_its_neighbors_in_the_slot(
     timer_wheel: TimerWheel, autojump_clock: MockClock
 ) -> None:
-    """What is cancelled in the middle of a slot is not looked at, what is put there is, once."""
+    """A timer canceled in the middle of a slot is not checked; one put there is, once."""
     start_s = trio.current_time()
     first, second, third = Looker([None]), Looker([]), Looker([None])
 
