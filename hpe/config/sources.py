@@ -39,8 +39,11 @@ _ONLY_IN_FILE: Final = frozenset({"assets", "instruments"})
 _FILE_KEYS: Final = frozenset(FIELD_TYPES) - {"auto_create"}
 _INSTRUMENTS_KEYS: Final = frozenset({"auto_create", "pairs"})
 _SYNC_KEYS: Final = frozenset({"every", "interval_ms"})
-_LONG_KEY: Final = re.compile(r"""(?:[\w"'-]+[ \t]*\.[ \t]*){32}""")
-"""Matches a key of at least 32 parts. Ours have two, and tomllib takes quadratic time for them."""
+_LONG_KEY: Final = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){32}""")
+"""Matches a key of at least 32 parts. Ours have two, and tomllib takes quadratic time for them.
+
+It begins only where a word does: a search from every character of a long word is quadratic, too.
+"""
 
 _SYNC_FORMS: Final = '"batch", {every = N} or {interval_ms = T} (as text: every=N, interval_ms=T)'
 

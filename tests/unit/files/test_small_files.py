@@ -94,6 +94,15 @@ def test_an_endless_integer_is_named_and_ends_in_no_traceback(tmp_path, setting,
         load_config(path)
 
 
+@pytest.mark.timeout(60)  # a second; it was hours
+@pytest.mark.parametrize("part", ["x", "9", "-", "x ", "x.", "x" * 40_000 + "."])
+def test_a_long_word_is_refused_without_waiting(tmp_path, part):
+    path = tmp_path / "hpe.toml"
+    path.write_text(part * (FILE_BYTES_MAX // len(part)))
+    with pytest.raises(ConfigError, match=f"^{path}: (not valid TOML|found values nested)"):
+        load_config(path)
+
+
 @pytest.mark.parametrize(
     "name", ["data_directory", "keys_file", "tls_certificate", "tls_key", "host"]
 )
