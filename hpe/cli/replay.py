@@ -261,7 +261,7 @@ async def replay(client: Client, commands: list[Command], judge: Judge) -> Repla
 
 
 async def _fund_fresh_pair(client: Client) -> int:
-    """Create a pair that nobody else uses, and deposit as much money as possible."""
+    """Create a pair that no other client uses, and deposit as much money as possible."""
     tag = os.urandom(6).hex()
     symbols = (f"REPLAY-B-{tag}", f"REPLAY-Q-{tag}")
     base, quote = [await client.add_asset(symbol, 0) for symbol in symbols]

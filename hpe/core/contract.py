@@ -132,7 +132,7 @@ class Run(msgspec.Struct, gc=False):
 
     `attach` is the attach number under which the frames were read; frames of an older one are
     dropped unapplied. `admit` is 0, or the ErrorCode with which every frame is refused in
-    place. `chunk` has the frames, and what each of them is: nobody looks at their bytes again
+    place. `chunk` has the frames, and what each of them is: their bytes are not looked at again
     before they are decoded. `since_ns` is for the sequencer: the time at which the run began to
     wait behind others, by the sequencer's clock; -1 if it does not wait behind others.
     """

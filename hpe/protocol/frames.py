@@ -2,7 +2,7 @@
 
 The one module that reads a length prefix or a type byte. What it finds out about a frame (where it
 is, its type, its request id, its admission class) is a row of a table that travels with the bytes,
-so nobody looks at them again before the core decodes them. No sockets, no fields. A FrameScanner
+so they are not looked at again before the core decodes them. No sockets, no fields. A FrameScanner
 belongs to one connection and is used by its reader task alone; the functions are pure. Guarantees:
 the same stream gives the same frames however it is cut into pieces, and no more than one incomplete
 frame is ever kept. Relies on the frame layout of protocol.md:

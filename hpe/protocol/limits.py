@@ -110,7 +110,7 @@ PPM: Final = 1_000_000
 """The unit of rates: fees and bands are in parts per million."""
 
 HOUSE_USER: Final = INT_MAX
-"""The user whose accounts receive the fees and pay the rebates; nobody can log on as it."""
+"""The user whose accounts receive the fees and pay the rebates; no client can log on as it."""
 
 SYMBOL_CHARS_MAX: Final = 48
 """Longest symbol: token addresses of 32-44 characters are used as asset symbols."""

@@ -250,7 +250,7 @@ class DirectoryFiles:
         """See LogFiles.
 
         Both the directory and the lock file are locked. The lock file alone is not enough: if
-        somebody removes it, a second service would create and lock a new one.
+        it is removed, a second service would create and lock a new one.
         """
         with _mapped(WalWriteError, "create", self._directory):
             _make_directory(self._directory)

@@ -1,7 +1,7 @@
 """The naive exchange's order commands: submit, submit_oco, replace, cancel, mass_cancel.
 
 Part of the second opinion of naive_exchange.py, nothing shared with the core. Every function
-gives the order with its response's reason, or raises Rejected.
+returns the order with its response's reason, or raises Rejected.
 Source: protocol.md, "The rules of the exchange".
 """
 

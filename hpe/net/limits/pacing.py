@@ -3,7 +3,7 @@
 Owns how fast connections are accepted, take the costly steps of their beginning, and end; runs in
 the Trio loop, whose time is shared: each such step costs it 0.1 to 0.8 ms, and Trio runs all
 runnable tasks before it checks the network again. Guarantees: while requests are between reader and
-dispatcher, such a step happens only every HELD_S_MAX; while somebody trades, TRADING_PER_S times a
+dispatcher, such a step happens only every HELD_S_MAX; while clients trade, TRADING_PER_S times a
 second, each kind for itself, and sources take turns (rotation.py); a connection that was admitted
 completes its logon; the rest waits in the kernel's queue, in the waiting room (arrivals.py) or in
 memory that the caps on connections bound. On an idle service nothing waits.
@@ -20,19 +20,19 @@ import trio
 from hpe.net.limits.rotation import Rotation
 
 IDLE_PER_S: Final = 4_000
-"""While nobody trades: all of the loop's time and more."""
+"""While no client trades: all of the loop's time and more."""
 
 TRADING_PER_S: Final = 1_000
 CROWD_PER_S: Final = 1_150
-"""While somebody trades: steps of logons; arrivals and ends, so that a crowd of a thousand that
+"""While any client trades: steps of logons; arrivals and ends, so that a crowd of a thousand that
 arrives at once is served, and gone again, within a second. With 1,250 of all three, the storm's p99
 was 40 % higher."""
 
 INTAKE_PER_S: Final = 500
-"""Turns at the kernel's queue while somebody trades, each for several connections."""
+"""Turns at the kernel's queue while any client trades, each for several connections."""
 
 LATELY_S: Final = 0.1
-"""How long after a request somebody still counts as trading."""
+"""How long after a request a client still counts as trading."""
 
 TRADING_BURST: Final = 2
 IDLE_BURST: Final = 8
@@ -110,7 +110,7 @@ class Turnstile:
 
     Args:
         traffic: the trading that has precedence.
-        per_s: how many may pass per second while somebody trades, on average.
+        per_s: how many may pass per second while any client trades, on average.
         held_s_max: how long one may be held back for requests that are under way.
     """
 
