@@ -10,7 +10,7 @@ connection ends there, with a log line, unless it is a fault of the service.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -75,8 +75,13 @@ async def refuse_connection(stream: ClientStream, code: ErrorCode) -> None:
         wire.close()
 
 
-async def contain(life: Awaitable[None], name: str) -> bool:
+async def contain(life: Awaitable[None], name: str, lost: Callable[[str], None]) -> bool:
     """Run one connection's life; an error in it ends there, with a log line.
+
+    Args:
+        life: what may fail.
+        name: of the connection, for a log line about a fault of the server.
+        lost: called with the reason if the connection was lost or cut.
 
     Returns:
         True if an error occurred.
@@ -93,7 +98,7 @@ async def contain(life: Awaitable[None], name: str) -> bool:
         trio.BrokenResourceError, trio.ClosedResourceError, ConnectionFault, OSError
     ) as group:  # fmt: skip
         faulty = True
-        LOGGER.info("%s ended: %s", name, _reasons(group))
+        lost(_reasons(group))
     except* Exception as group:
         faulty = True
         LOGGER.error("%s ended by a fault of the server", name, exc_info=group)

@@ -1,4 +1,4 @@
-"""The log lines about logons, successful and failed.
+"""The log lines about logons, successful and failed, and about lost connections.
 
 Owns the wording and the rate of these lines; used by connections and by the accept loop in the Trio
 loop. Guarantees: what a stranger sent is escaped, so that no line can be forged; a flood of one
@@ -22,14 +22,19 @@ LOGGER: Final = logging.getLogger("hpe.net")
 LINES: Final = Rate(2, 50)
 """The rate of each kind: an incident is logged completely, and a flood writes 25 MB a day."""
 
+_LOGON: Final = "logon"
+_LOST: Final = "lost"
+_STRANGER_LOST: Final = "stranger lost"
+"""Their own kind: strangers that come and go by the thousand must not hide a lost session."""
+
 
 class LogonLog:
-    """The logon lines of one service."""
+    """These lines of one service."""
 
     def __init__(self) -> None:
-        # None is the kind of successful logons.
-        self._buckets: dict[ErrorCode | None, Bucket] = {}
-        self._omitted: dict[ErrorCode | None, int] = {}
+        # By kind: error codes are failed logons, the others are _LOGON, _LOST and _STRANGER_LOST.
+        self._buckets: dict[ErrorCode | str, Bucket] = {}
+        self._omitted: dict[ErrorCode | str, int] = {}
 
     def refused(
         self, refusal: LogonRefusal, hello: Hello | None, address: str, now_s: float
@@ -55,20 +60,26 @@ class LogonLog:
         self, hello: Hello, grant: Grant, session_id: int, address: str, now_s: float
     ) -> None:
         """Note that a session was attached."""
-        if self._may_write(None, now_s):
+        if self._may_write(_LOGON, now_s):
             LOGGER.info(
                 "logon: session %d, role %s, %s, from %s%s",
                 session_id, grant.role.name.lower(), _introduction(hello), address,
-                self._remark(None),
+                self._remark(_LOGON),
             )  # fmt: skip
 
-    def _may_write(self, kind: ErrorCode | None, now_s: float) -> bool:
+    def lost(self, name: str, reason: str, attached: bool, now_s: float) -> None:
+        """Note that a connection was lost or cut; `attached`: it had a session."""
+        kind = _LOST if attached else _STRANGER_LOST
+        if self._may_write(kind, now_s):
+            LOGGER.info("%s ended: %s%s", name, reason, self._remark(kind))
+
+    def _may_write(self, kind: ErrorCode | str, now_s: float) -> bool:
         if self._buckets.setdefault(kind, Bucket()).take(LINES, now_s):
             return True
         self._omitted[kind] = self._omitted.get(kind, 0) + 1
         return False
 
-    def _remark(self, kind: ErrorCode | None) -> str:
+    def _remark(self, kind: ErrorCode | str) -> str:
         omitted = self._omitted.pop(kind, 0)
         return f" ({omitted} more of this kind since the last such line)" if omitted else ""
 

@@ -14,6 +14,7 @@ import resource
 import socket
 import ssl
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 import trio
@@ -25,6 +26,7 @@ from hpe.net.connection import Connection
 from hpe.net.context import ConnectionContext
 from hpe.net.limits.sources import Sources
 from hpe.net.logon import LogonRefusal
+from hpe.net.session import SessionProtocol
 from hpe.net.wire import UNSENT_BYTES_MAX, Wire
 from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 
@@ -185,11 +187,17 @@ class Server:
                 await self._refuse(wire, ErrorCode.TOO_MANY_CONNECTIONS, address)
                 return
             connection = Connection(self._secured(wire), wire, place, self.context)
-            name = f"connection {connection.session.connection}"
-            faulty = await contain(connection.serve(), name)
+            session = connection.session
+            name = f"connection {session.connection}"
+            lost = partial(self._lost, name, session)
+            faulty = await contain(connection.serve(), name, lost)
             self.faulty += faulty  # others were counted meanwhile
         finally:
             place.leave()
+
+    def _lost(self, name: str, session: SessionProtocol | None, reason: str) -> None:
+        attached = session is not None and session.session_id != 0
+        self.context.logon_log.lost(name, reason, attached, trio.current_time())
 
     def _secured(self, wire: Wire) -> ClientStream:
         if self.tls is None:
@@ -203,7 +211,9 @@ class Server:
             return
         self._refusing += 1
         try:
-            await contain(refuse_connection(self._secured(wire), code), "refused connection")
+            name = "refused connection"
+            lost = partial(self._lost, name, None)
+            await contain(refuse_connection(self._secured(wire), code), name, lost)
         finally:
             self._refusing -= 1
 

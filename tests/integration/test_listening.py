@@ -16,6 +16,7 @@ from hpe.errors import ListenError
 from hpe.net.server import REFUSALS_MAX
 from hpe.protocol.control import Hello
 from tests.support.gatehouse import figure
+from tests.support.line import ONE_AND_ZERO
 from tests.support.service import running_service
 from tests.support.wire import WireClient, pack_request, until
 
@@ -86,3 +87,19 @@ async def test_a_crowd_of_one_source_does_not_keep_another_one_waiting(tmp_path:
                 await client.send(pack_request(Hello(1, 1, 7)))
                 assert (await client.receive() or [])[0] == 1
             await until(lambda: figure(service.engine, "connections_refused") == crowd)
+
+
+async def test_clients_that_vanish_by_the_thousand_do_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="hpe.net")
+    with trio.fail_after(120):
+        async with running_service(tmp_path) as service:
+            strangers = [await trio.open_tcp_stream(service.host, service.port) for _ in range(100)]
+            await until(lambda: figure(service.engine, "connections") == 100)
+            for stranger in strangers:
+                stranger.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ONE_AND_ZERO)
+                await stranger.aclose()
+            await until(lambda: figure(service.engine, "connections_faulty") == 100)
+    lines = [line for line in caplog.messages if " ended: " in line]
+    assert 50 <= len(lines) < 100

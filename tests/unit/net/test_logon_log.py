@@ -51,6 +51,22 @@ def test_newcomers_without_end_write_no_log_without_end(caplog: pytest.LogCaptur
     assert BURST <= len(caplog.messages) <= BURST + 10 / LINES.interval_s
 
 
+def test_strangers_that_vanish_by_the_thousand_hide_no_lost_session(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="hpe.net")
+    log = LogonLog()
+    for number in range(1_000):
+        log.lost(f"connection {number}", "reset", False, 5.0)
+    assert len(caplog.messages) == BURST
+    log.lost("connection 1000", "no byte for 45 s", True, 5.0)
+    log.lost("connection 1001", "reset", False, 5.0 + 1.01 * LINES.interval_s)
+    assert caplog.messages[BURST:] == [
+        "connection 1000 ended: no byte for 45 s",
+        "connection 1001 ended: reset (950 more of this kind since the last such line)",
+    ]
+
+
 SECRET = bytes(range(100, 132))
 BASE_64 = base64.b64encode(SECRET).decode()
 
