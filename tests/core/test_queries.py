@@ -2,6 +2,7 @@
 
 import pytest
 
+from hpe.core.state.rows import DumpedAccount
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import InstrumentStatus, Liquidity, OrderType, Side, TimeInForce
 from hpe.protocol.limits import HOUSE_USER, INT_MAX
@@ -33,6 +34,7 @@ from hpe.protocol.orders import (
     SubmitOco,
 )
 from tests.support.core_parts import place
+from tests.support.dumps import rows_of
 
 BUY, SELL = Side
 GTC, IOC, FOK, GTD = TimeInForce
@@ -338,3 +340,15 @@ def test_the_house_is_a_user_like_any_other_to_a_query(client):
     client.deposit(1, 5, user=HOUSE_USER)
     assert client.get(BalancesReply, ListBalances(1, user=HOUSE_USER)).rows == [(1, 5, 0, 0, 0)]
     assert client.balance(1, user=HOUSE_USER).available == 5
+
+
+@pytest.mark.parametrize(("maker_ppm", "rows"), [(-100_000, [(2, 0)]), (0, [])])
+def test_a_trade_at_a_rate_opens_the_houses_account_though_it_gets_nothing(
+    client, other, maker_ppm, rows
+):
+    """A fee of one atom, all of it the maker's rebate: the rates decide, not the sum."""
+    client.ask(SetFees(client.next_id(), 1, maker_ppm, -maker_ppm))
+    other.submit(SELL, 10, 1)
+    assert client.submit(BUY, 10, 1).fee_total == -maker_ppm // 100_000
+    accounts = rows_of(client.venue.core, DumpedAccount)
+    assert [(row.asset, row.available) for row in accounts if row.user == HOUSE_USER] == rows

@@ -121,6 +121,8 @@ def _take(state: NaiveState, book: int, firing: Firing, room: int) -> int:
         _follow(state, book, firing.side, firing.at)
         mine = [o for o in waiting(state, book) if o.side is firing.side]
         reached = [o for o in mine if _is_reached(state, o, firing.at)]
+        sign = 1 if firing.side is Side.BUY else -1
+        reached.sort(key=lambda o: (sign * state.trigger_now(o), o.priority))
         for order in reached[: room - taken]:
             order.trigger = state.trigger_now(order)
             order.line = firing.line

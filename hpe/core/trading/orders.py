@@ -43,9 +43,10 @@ class Trail:
         self.peak = peak
         self.stops: SortedList[StopRow] = SortedList()
 
-    def first(self) -> tuple[int, int]:
-        """Return (negated rank of the first trigger, peak), by which groups are found."""
-        return self.stops[0][0] - self.peak, self.peak
+    def first(self) -> tuple[int, int, int]:
+        """Return (negated rank of the first trigger, its place, peak): groups are found by it."""
+        trail, place, _ = self.stops[0]
+        return trail - self.peak, place, self.peak
 
 
 class Terms(msgspec.Struct, gc=False):

@@ -27,6 +27,9 @@ from hpe.protocol.limits import INT_MAX
 Fired = list[StopRow]
 """Rows (negated rank of the trigger, place, order) of fired stops; sorting gives their turns."""
 
+Key = tuple[int, int]
+"""(Negated rank of the trigger, place): the turn of a stop among those of its side."""
+
 _BELOW: Final = -INT_MAX - 1
 """Below every rank, as a signed integer of 64 bits: ranks are -INT_MAX .. -1 and 1 .. INT_MAX."""
 
@@ -46,7 +49,7 @@ class WaitingSide:
         self.sign = stop_sign(side)
         self._fixed: SortedList[StopRow] = SortedList()
         self._trails: list[Trail] = []
-        self._firsts: SortedList[tuple[int, int]] = SortedList()
+        self._firsts: SortedList[tuple[int, int, int]] = SortedList()
         self.quiet_low, self.quiet_high = _BELOW, INT_MAX
 
     def add(self, order: Order) -> None:
@@ -170,25 +173,51 @@ class WaitingSide:
     def reached(self, price: int, room: int) -> Fired:
         """Remove the stops whose trigger a trade at this price has reached, at most `room`.
 
-        If some remain, `quiet_low` is at or above the price's rank afterwards.
+        They leave in the order of their turns. If some remain, `quiet_low` is at or above the
+        price's rank afterwards.
         """
-        bound = -price * self.sign
+        bound = -price * self.sign, INT_MAX
         fired: Fired = []
-        if self._fixed and self._fixed[0][0] <= bound:
-            fired = _taken(self._fixed, bound, room)
-        while self._firsts and self._firsts[0][0] <= bound and len(fired) < room:
-            peak = self._firsts.pop(0)[1]
-            index = bisect_left(self._trails, -peak, key=_negated_peak)
-            fired += self._fired_of(self._trails[index], bound, room - len(fired))
-        while self._trails and self._trails[-1].first()[0] <= bound and len(fired) < room:
-            fired += self._fired_of(self._trails[-1], bound, room - len(fired))
+        while len(fired) < room:
+            heads = self._heads()
+            if not heads or heads[0] >= bound:
+                break
+            peak = heads[0][2]
+            end = min(bound, heads[1][:2]) if heads[1:] else bound
+            if peak is None:
+                fired += _taken(self._fixed, end, room - len(fired))
+                continue
+            group = self._trails[bisect_left(self._trails, -peak, key=_negated_peak)]
+            self._unfile(group)
+            fired += self._fired_of(group, end, room - len(fired))
         self._bound()
         return fired
 
-    def _fired_of(self, group: Trail, bound: int, room: int) -> Fired:
-        """Remove the stops of a group (not in `_firsts`) that a trade has reached."""
+    def _heads(self) -> list[Any]:
+        """Return the first stop of whatever may hold the next two to have their turns, sorted.
+
+        Returns:
+            (negated rank of the trigger, place, peak of its group, None if fixed); of one trigger,
+            no two have one place
+        """
+        fixed, firsts, trails = self._fixed, self._firsts, self._trails
+        heads: list[Any] = []
+        if fixed:
+            rank, place, _ = fixed[0]
+            heads.append((rank, place, None))
+        if trails:
+            heads.append(trails[-1].first())
+        if firsts:
+            heads.append(firsts[0])
+            if len(firsts) > 1:
+                heads.append(firsts[1])
+        heads.sort()
+        return heads
+
+    def _fired_of(self, group: Trail, end: Key, room: int) -> Fired:
+        """Remove the stops of a group (not in `_firsts`) that come before a key."""
         fired = []
-        for trail, place, order in _taken(group.stops, bound + group.peak, room):
+        for trail, place, order in _taken(group.stops, (end[0] + group.peak, end[1]), room):
             self._leave(order, group)
             fired.append((trail - group.peak, place, order))
         self._keep(group)
@@ -331,9 +360,9 @@ def _size(group: Trail) -> int:
     return len(group.stops)
 
 
-def _taken(rows: SortedList[Any], bound: int, room: int) -> Fired:
-    """Remove the rows whose first element is at most a bound; all at once, as they are many."""
-    count = min(rows.bisect_right((bound, INT_MAX)), room)
+def _taken(rows: SortedList[Any], end: Key, room: int) -> Fired:
+    """Remove the rows that come before a key, at most `room`; all at once, as they are many."""
+    count = min(rows.bisect_left(end), room)
     taken: Fired = list(rows.islice(0, count))
     del rows[:count]
     return taken

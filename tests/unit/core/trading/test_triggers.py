@@ -98,6 +98,29 @@ def test_a_side_does_what_a_list_does(side, plan):
 
 
 @given(
+    st.sampled_from(Side),
+    st.lists(st.tuples(prices, st.integers(0, 8)), max_size=12),
+    st.lists(prices, max_size=3),
+    prices,
+    st.integers(0, 13),
+)
+def test_those_that_leave_first_are_the_first_to_have_their_turns(side, plan, moves, price, room):
+    """However they are stored: fixed and trailing ones, whatever their peaks."""
+    book, waiting = new_book(), WaitingSide(side)
+    naive = [NaiveStop(n, side, trigger, trail) for n, (trigger, trail) in enumerate(plan, 1)]
+    for stop in naive:
+        waiting.add(new_stop(book, stop.number, side, stop.trigger, trail=stop.trail))
+    for move in (*moves, price):
+        waiting.advance(move)
+        for stop in naive:
+            stop.follow(move)
+    reached = sorted((stop for stop in naive if stop.is_reached(price)), key=NaiveStop.turn)
+    left = sorted(order.order_id for _, _, order in waiting.reached(price, room))
+    assert left == sorted(stop.number for stop in reached[:room])
+    waiting.check()
+
+
+@given(
     st.lists(st.tuples(st.sampled_from(Side), prices, st.integers(0, 8)), max_size=12),
     st.lists(prices, max_size=8),
     st.sampled_from((1, 2, 3, MANY)),
