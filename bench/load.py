@@ -32,14 +32,8 @@ from typing import Any, Final, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import report
-from bench.load_engine import (
-    Answers,
-    AnswersWrong,
-    LoadConnection,
-    Measured,
-    run_closed,
-    run_open,
-)
+from bench.load_connection import Answers, AnswersWrong, LoadConnection
+from bench.load_engine import WARM_UP_S, Measured, fill_books, run_closed, run_open
 from bench.services import (
     Service,
     hpe_service,
@@ -47,7 +41,7 @@ from bench.services import (
     redis_service,
     redis_set_calls,
 )
-from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
+from bench.traffic import FIRST_REQUEST_ID, MIXES, RESTING, encode_traffic, funds_needed
 from hpe.client.dialer import parse_address
 from hpe.protocol.control import ServerInfo, ServerInfoReply
 from hpe.protocol.listings import AddAsset, AddAssetResponse, AddInstrument, AddInstrumentResponse
@@ -56,9 +50,20 @@ from hpe.protocol.money import BalanceReply, Deposit, DepositResponse, GetBalanc
 SHAPES: Final = ((1, 1), (1, 64), (1, 1_000), (1, 10_000), (50, 1), (50, 20), (500, 1))
 """Connections x window, as in the table of the README."""
 
-REQUESTS_MIN, REQUESTS_MAX = 5_000, 200_000
-ROUNDS: Final = 2_000
-"""Requests per place in the window, within the two bounds above: a few seconds for every shape."""
+MEASURED_S: Final = 4.0
+MEASURED_S_MIN: Final = 3.0
+"""A shorter run is no figure; it is repeated with the requests that MEASURED_S take."""
+
+FILL_IN_FLIGHT: Final = 512
+"""While the book is filled: half a batch, so that no order is refused for waiting."""
+
+FIRST_TRY_REQUESTS: Final = (2_000, 20_000)
+"""At least and at most: 2,000 for each place in the window."""
+
+TRIES_MAX: Final = 4
+
+REJECTS_MAX: Final = 0.15
+"""With a larger share of rejects, a run is no figure: rejects cost less than what they replace."""
 
 OWN_LIMIT: Final = 0.9
 """Share of a CPU core above which the generator itself may be the limit."""
@@ -74,11 +79,15 @@ _run_numbers = itertools.count()
 
 
 class Shape(NamedTuple):
-    """The load: how many connections, requests in flight on each, requests in total."""
+    """The load: how many connections, requests in flight on each, requests in total.
+
+    `warm_up_s` seconds are in no figure. With 0, neither is a run too short to be one.
+    """
 
     connections: int
     window: int
     requests: int
+    warm_up_s: float = WARM_UP_S
 
     @property
     def text(self) -> str:
@@ -94,13 +103,28 @@ class Run:
     offered: float
     measured: Measured
     answers: Answers
-    server_cpu: float
 
     @property
     def rate(self) -> float:
         """Return requests executed per second; refused ones (busy) are answered, not executed."""
-        refused = sum(self.answers.errors.values())
-        return (self.measured.requests - refused) / self.measured.wall_s
+        refused = sum(self.answers.errors.values()) / self.answers.requests
+        return self.measured.requests * (1 - refused) / self.measured.wall_s
+
+    @property
+    def rejected(self) -> float:
+        """Return the share of requests that were rejected."""
+        return sum(self.answers.rejects.values()) / self.answers.requests
+
+    def doubts(self) -> list[str]:
+        """Return why the run is no figure."""
+        found = []
+        if self.measured.generator_share > OWN_LIMIT:
+            found.append("THE GENERATOR WAS THE LIMIT: the service can do more than this")
+        if self.rejected > REJECTS_MAX:
+            found.append(f"NO FIGURE: {self.rejected:.0%} were rejected, above {REJECTS_MAX:.0%}")
+        if self.measured.wall_s < MEASURED_S_MIN:
+            found.append(f"NO FIGURE: it was measured for less than {MEASURED_S_MIN:.0f} s")
+        return found
 
     def record(self) -> dict[str, Any]:
         """Return the run for JSON."""
@@ -113,9 +137,10 @@ class Run:
             ),
             "schedule_lag_us": report.percentiles_us(measured.lag_ns) if measured.lag_ns else None,
             "trades": self.answers.trades, "rejects": dict(self.answers.rejects),
-            "errors": dict(self.answers.errors), "server_cpu_share": self.server_cpu,
+            "rejected_share": self.rejected, "errors": dict(self.answers.errors),
+            "server_cpu_share": measured.server_share,
             "generator_cpu_share": measured.generator_share,
-            "generator_is_the_limit": measured.generator_share > OWN_LIMIT,
+            "measured_s": measured.wall_s, "doubts": self.doubts(),
         }  # fmt: skip
 
     def text(self) -> str:
@@ -130,12 +155,12 @@ class Run:
         if measured.lag_ns:
             lines.append(f"  schedule lag  {_percentiles(measured.lag_ns)}")
         lines.append(
-            f"  trades {answers.trades:,}  rejects {_counts(answers.rejects)}  "
-            f"errors {_counts(answers.errors)}  CPU: generator {measured.generator_share:.0%}"
-            f" of a core, server {self.server_cpu:.0%}"
+            f"  trades {answers.trades:,}  rejects {_counts(answers.rejects)} "
+            f"({self.rejected:.1%})  errors {_counts(answers.errors)}  "
+            f"CPU: generator {measured.generator_share:.0%} of a core, "
+            f"server {measured.server_share:.0%}"
         )
-        if measured.generator_share > OWN_LIMIT:
-            lines.append("  THE GENERATOR WAS THE LIMIT: the service can do more than this")
+        lines += [f"  {doubt}" for doubt in self.doubts()]
         return "\n".join(lines)
 
 
@@ -151,9 +176,18 @@ def _counts(counter: dict[str, int]) -> str:
 
 
 def fresh_run(folder: Path, shape: Shape, args: argparse.Namespace, rate: float = 0.0) -> Run:
-    """Measure one run on a service of its own, so that every run finds the same state."""
-    with chosen_service(folder, args) as service:
-        return load_run(service, shape, mix=args.mix, seed=args.seed, rate=rate)
+    """Measure one run on a service of its own, so that every run finds the same state.
+
+    A run that was too short is repeated with more requests, unless --requests or --quick name them.
+    """
+    for _ in range(TRIES_MAX):
+        with chosen_service(folder, args) as service:
+            run = load_run(service, shape, mix=args.mix, seed=args.seed, rate=rate)
+        if args.requests or args.quick or run.measured.wall_s >= MEASURED_S_MIN:
+            break
+        per_s = run.measured.requests / run.measured.wall_s
+        shape = shape._replace(requests=int(per_s * (MEASURED_S + WARM_UP_S)))
+    return run
 
 
 @contextmanager
@@ -174,34 +208,39 @@ def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float
     """Set up, measure and check one run; rate 0 means the closed loop."""
     # New users: request ids are client order ids, unique among a user's live orders.
     first_user = 1 + int.from_bytes(os.urandom(5), "big") * CONNECTIONS_MAX
+    fill_window = max(FILL_IN_FLIGHT // shape.connections, 1)
     with ExitStack() as stack:
         connections = []
         for number in range(shape.connections):
             address = (service.host, service.port)
-            connection = LoadConnection(address, first_user + number, shape.window)
+            connection = LoadConnection(address, first_user + number, shape.window, fill_window)
             stack.callback(connection.close)
             connections.append(connection)
         share = max(shape.requests // shape.connections, 1)
+        resting = RESTING // shape.connections if mix == "mixed" else 0
+        funds = funds_needed(share + resting)
         base, quote, instrument = _list_pair(connections[0])
         for number, connection in enumerate(connections):
             for asset in (base, quote):
-                deposit = Deposit(connection.next_id(), asset, funds_needed(share))
+                deposit = Deposit(connection.next_id(), asset, funds)
                 connection.call(DepositResponse, deposit)
-            connection.load(encode_traffic(mix, seed, number, share, instrument))
-        cpu_s = service.cpu_s()
+            connection.load(encode_traffic(mix, seed, number, share, instrument, resting))
+        fill_books(connections)
         # Freeze what exists: the collector would walk it again and again inside the clock.
         gc.freeze()
-        measured = run_open(connections, rate) if rate else run_closed(connections)
+        if rate:
+            measured = run_open(connections, rate, shape.warm_up_s, service.cpu_s)
+        else:
+            measured = run_closed(connections, shape.warm_up_s, service.cpu_s)
         gc.unfreeze()
-        server_cpu = (service.cpu_s() - cpu_s) / measured.wall_s
         answers = Answers()
         for connection in connections:
             connection.verify(answers)
         for asset in (base, quote):
-            _check_conserved(connections, asset, funds_needed(share) * len(connections))
+            _check_conserved(connections, asset, funds * len(connections))
         for connection in connections:
             connection.log_out()
-    return Run(shape, rate, measured, answers, server_cpu)
+    return Run(shape, rate, measured, answers)
 
 
 def _list_pair(connection: LoadConnection) -> tuple[int, int, int]:
@@ -240,8 +279,17 @@ def server_line(service: Service) -> str:
 # --- beside redis -------------------------------------------------------------------------------
 
 
-def redis_rate(service: Service, shape: Shape) -> float:
-    """Run redis-benchmark SET at the same shape; return its requests per second."""
+def redis_rate(service: Service, shape: Shape, args: argparse.Namespace) -> float:
+    """Run redis-benchmark SET at the same shape, as long as hpe; return its requests per second."""
+    for _ in range(TRIES_MAX):
+        rate = _redis_rate(service, shape)
+        if args.requests or shape.requests >= rate * MEASURED_S_MIN:
+            break
+        shape = shape._replace(requests=int(rate * MEASURED_S))
+    return rate
+
+
+def _redis_rate(service: Service, shape: Shape) -> float:
     before = redis_set_calls(service)
     command = [
         "redis-benchmark", "-h", service.host, "-p", str(service.port), "-t", "set", "--csv",
@@ -263,7 +311,8 @@ def beside_redis(
     runs, redis_rates = [], []
     for number in range(1, args.pairs + 1):
         runs.append(fresh_run(folder, shape, args))
-        redis_rates.append(redis_rate(redis, shape))
+        shape = runs[-1].shape  # long enough
+        redis_rates.append(redis_rate(redis, shape, args))
         report.note(
             f"{shape.text} pair {number}/{args.pairs}: hpe {runs[-1].rate:,.0f}/s, "
             f"redis {redis_rates[-1]:,.0f}/s"
@@ -290,13 +339,11 @@ def beside_redis(
 
 def make_shape(connections: int, window: int, args: argparse.Namespace) -> Shape:
     """Return the shape, with the number of requests that it gets."""
-    requests = args.requests
-    if not requests:
-        places = connections * window * ROUNDS
-        requests = min(max(places, REQUESTS_MIN), REQUESTS_MAX)
-        if args.quick:
-            requests = QUICK_REQUESTS
-    return Shape(connections, window, max(requests, connections))
+    least, most = FIRST_TRY_REQUESTS
+    first_try = QUICK_REQUESTS if args.quick else min(connections * window * least, most)
+    requests = args.requests or first_try
+    warm_up_s = 0.0 if args.requests or args.quick else WARM_UP_S
+    return Shape(connections, window, max(requests, connections), warm_up_s)
 
 
 def measure(folder: Path, args: argparse.Namespace) -> tuple[Any, str]:

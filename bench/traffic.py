@@ -24,80 +24,109 @@ CROSSING_TICKS: Final = 4
 """... or up to this far on the other side, where they may trade."""
 QUANTITY_MAX: Final = 100
 
-CANCEL_SHARE: Final = 0.35
 IMMEDIATE_SHARE: Final = 0.10
+CANCELS_BELOW: Final = 0.40
+CANCELS_ABOVE: Final = 0.60
+"""Share of cancels among the other requests while a connection has fewer orders than at the start,
+and while it has more: the book stays as large as it was."""
+
+RESTING: Final = 20_000
+"""Orders of the mixed traffic that rest, over all connections, when the clock starts."""
 
 MIXES: Final = ("mixed", "simple")
-"""mixed: 55 % limit orders around a mid (some trade), 35 % cancels of an earlier order (which are
-rejected if it is gone), 10 % immediate-or-cancel. simple: a resting order and its cancel, in turn;
-nothing trades."""
+"""mixed: 45 % limit orders around a mid (some trade), 45 % cancels of an earlier order (which are
+rejected if it is gone), 10 % immediate-or-cancel, in a book of about RESTING orders. simple: a
+resting order and its cancel, in turn; nothing trades and nothing else rests."""
 
 
 class Traffic(NamedTuple):
-    """One connection's requests in one piece; `ends[i]` is where request i's frame ends."""
+    """One connection's requests in one piece.
+
+    `ends[i]` is where request i's frame ends. The first `filling` requests fill the book; they are
+    sent before the clock starts.
+    """
 
     frames: bytes
     ends: list[int]
+    filling: int
 
 
-def encode_traffic(mix: str, seed: int, connection: int, count: int, instrument: int) -> Traffic:
+def encode_traffic(
+    mix: str, seed: int, connection: int, count: int, instrument: int, resting: int = 0
+) -> Traffic:
     """Return one connection's requests.
 
     Args:
         mix: one of MIXES.
         seed: the seed of the whole run.
         connection: number of the connection; each has a random stream of its own.
-        count: number of requests.
+        count: number of requests on the clock.
         instrument: the id that orders name.
+        resting: orders of the connection that rest when the clock starts; of mixed traffic only.
     """
-    random = Random(seed * 1_000_003 + connection)
-    live: list[int] = []
-    make = _mixed if mix == "mixed" else _simple
+    flow = _Flow(Random(seed * 1_000_003 + connection), instrument, resting)
+    filling = resting if mix == "mixed" else 0
+    make = flow.mixed if mix == "mixed" else flow.simple
     frames: list[bytes] = []
     ends: list[int] = []
     end = 0
-    for request_id in range(FIRST_REQUEST_ID, FIRST_REQUEST_ID + count):
-        frame = encode_frame(make(random, live, request_id, instrument))
+    for number in range(filling + count):
+        request_id = FIRST_REQUEST_ID + number
+        frame = encode_frame((flow.rest if number < filling else make)(request_id))
         end += len(frame)
         frames.append(frame)
         ends.append(end)
-    return Traffic(b"".join(frames), ends)
+    return Traffic(b"".join(frames), ends, filling)
 
 
-def _mixed(random: Random, live: list[int], request_id: int, instrument: int) -> Request:
-    roll = random.random()
-    if roll < CANCEL_SHARE and live:
-        # Swapped with the last one: any order can be removed at the same cost.
-        index = random.randrange(len(live))
-        live[index], live[-1] = live[-1], live[index]
-        return CancelOrder(request_id, 0, live.pop())
-    side = Side.BUY if random.random() < 0.5 else Side.SELL
-    away = random.randint(-CROSSING_TICKS, WIDTH_TICKS)
-    price = MID_TICKS - away if side is Side.BUY else MID_TICKS + away
-    quantity = random.randint(1, QUANTITY_MAX)
-    if roll > 1 - IMMEDIATE_SHARE:
-        return _order(request_id, instrument, side, TimeInForce.IOC, price, quantity)
-    live.append(request_id)
-    return _order(request_id, instrument, side, TimeInForce.GTC, price, quantity)
+class _Flow:
+    """Makes a connection's requests; `_live` are its orders that it has not canceled."""
 
+    def __init__(self, random: Random, instrument: int, resting: int) -> None:
+        self._random = random
+        self._instrument = instrument
+        self._resting = resting
+        self._live: list[int] = []
 
-def _simple(random: Random, live: list[int], request_id: int, instrument: int) -> Request:
-    if live:
-        return CancelOrder(request_id, 0, live.pop())
-    live.append(request_id)
-    side = Side.BUY if random.random() < 0.5 else Side.SELL
-    away = random.randint(1, WIDTH_TICKS)
-    price = MID_TICKS - away if side is Side.BUY else MID_TICKS + away
-    quantity = random.randint(1, QUANTITY_MAX)
-    return _order(request_id, instrument, side, TimeInForce.GTC, price, quantity)
+    def mixed(self, request_id: int) -> Request:
+        """Return an order that may trade, or the cancel of any order."""
+        random, live = self._random, self._live
+        if random.random() < IMMEDIATE_SHARE:
+            return self._order(request_id, -CROSSING_TICKS, TimeInForce.IOC)
+        cancels = CANCELS_ABOVE if len(live) > self._resting else CANCELS_BELOW
+        if random.random() < cancels and live:
+            # Swapped with the last one: any order can be removed at the same cost.
+            index = random.randrange(len(live))
+            live[index], live[-1] = live[-1], live[index]
+            return self._cancel(request_id)
+        live.append(request_id)
+        return self._order(request_id, -CROSSING_TICKS)
 
+    def simple(self, request_id: int) -> Request:
+        """Return an order that rests, or its cancel."""
+        return self._cancel(request_id) if self._live else self.rest(request_id)
 
-def _order(
-    request_id: int, instrument: int, side: Side, tif: TimeInForce, price: int, quantity: int
-) -> SubmitOrder:
-    return SubmitOrder(
-        request_id, instrument, request_id, side, OrderType.LIMIT, tif, price, quantity
-    )
+    def rest(self, request_id: int) -> Request:
+        """Return an order that cannot trade with others of this kind."""
+        self._live.append(request_id)
+        return self._order(request_id, 1)
+
+    def _cancel(self, request_id: int) -> CancelOrder:
+        return CancelOrder(request_id, 0, self._live.pop())
+
+    def _order(
+        self, request_id: int, nearest: int, tif: TimeInForce = TimeInForce.GTC
+    ) -> SubmitOrder:
+        """Return an order at least `nearest` ticks from the mid on its own side."""
+        random = self._random
+        side = Side.BUY if random.random() < 0.5 else Side.SELL
+        away = random.randint(nearest, WIDTH_TICKS)
+        price = MID_TICKS - away if side is Side.BUY else MID_TICKS + away
+        quantity = random.randint(1, QUANTITY_MAX)
+        kind = OrderType.LIMIT
+        return SubmitOrder(
+            request_id, self._instrument, request_id, side, kind, tif, price, quantity
+        )
 
 
 def funds_needed(count: int) -> int:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import report
-from bench.load_engine import Answers, AnswersWrong, LoadConnection, run_closed, run_open
+from bench.load_connection import Answers, AnswersWrong, LoadConnection
+from bench.load_engine import fill_books, run_closed, run_open
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.control import Hello, Welcome
@@ -107,9 +108,14 @@ def peer() -> Iterator[AnsweringPeer]:
 
 
 @pytest.mark.parametrize("rate", [0.0, 50_000.0])
-def test_every_request_is_answered_and_timed_once(peer: AnsweringPeer, rate: float) -> None:
-    connection = LoadConnection(peer.address, 1, 16)
-    connection.load(encode_traffic("mixed", 23, 1, 500, 5))
+@pytest.mark.parametrize("filling", [0, 150])
+def test_every_request_is_answered_and_timed_once(
+    peer: AnsweringPeer, rate: float, filling: int
+) -> None:
+    connection = LoadConnection(peer.address, 1, 16, fill_window=20)
+    connection.load(encode_traffic("mixed", 23, 1, 500, 5, filling))
+    if filling:
+        fill_books([connection])
     measured = run_open([connection], rate) if rate else run_closed([connection])
     answers = Answers()
     connection.verify(answers)
@@ -117,8 +123,20 @@ def test_every_request_is_answered_and_timed_once(peer: AnsweringPeer, rate: flo
     assert measured.requests == len(measured.latencies_ns) == 500
     assert len(measured.lag_ns) == (500 if rate else 0)
     assert min(measured.latencies_ns) > 0
-    fills = sum(number % 3 == 0 for number in range(FIRST_REQUEST_ID, FIRST_REQUEST_ID + 500))
-    assert answers.trades == fills
+    assert answers.requests == 500
+    ids = range(FIRST_REQUEST_ID, FIRST_REQUEST_ID + filling + 500)
+    assert answers.trades == sum(number % 3 == 0 for number in ids)
+
+
+def test_what_is_answered_during_the_warm_up_is_in_no_figure(peer: AnsweringPeer) -> None:
+    connection = LoadConnection(peer.address, 1, 16)
+    connection.load(encode_traffic("simple", 23, 1, 20_000, 5))
+    measured = run_closed([connection], warm_up_s=0.05)
+    answers = Answers()
+    connection.verify(answers)
+    connection.close()
+    assert answers.requests == 20_000
+    assert 0 < measured.requests == len(measured.latencies_ns) < 20_000
 
 
 def test_a_reply_of_another_request_is_found() -> None:
