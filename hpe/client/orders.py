@@ -106,21 +106,13 @@ class OrderCalls(ClientCalls):
             _count(view.quote.amounts, "budget", budget),
             expires_ns,
         )
+        flags = ORDER_POST_ONLY if flag("post_only", post_only) else 0
         request = SubmitOrder(
-            0,
-            view.id,
-            client_order_id,
-            word("side", Side, side),
-            kind,
-            _force(time_in_force, kind, expires_ns),
-            _count(view.prices, "price", price),
-            view.quantities.count(quantity),
-            (ORDER_POST_ONLY if flag("post_only", post_only) else 0)
-            | _disconnect_flag(cancel_on_disconnect),
-            _policy(self_trade),
-            None if terms == _NO_TERMS else terms,
-            user,
-        )
+            0, view.id, client_order_id, word("side", Side, side), kind,
+            _force(time_in_force, kind, expires_ns), _count(view.prices, "price", price),
+            view.quantities.count(quantity), flags | _disconnect_flag(cancel_on_disconnect),
+            _policy(self_trade), None if terms == _NO_TERMS else terms, user,
+        )  # fmt: skip
         return await self.session.show(request, order_result, partial(self._shown, view))
 
     @ClientCall

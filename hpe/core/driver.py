@@ -55,6 +55,7 @@ _PREFIXES_COUNT: Final = len(PREFIXES)
 _CONTINUE: Final = encode(Continue(CONTINUE_MARKET))
 _CLOSE_MORE: Final = encode(Continue(CONTINUE_CLOSING))
 _NEVER: Final = -1
+_FAULTS: Final = (Undecodable, *DECODE_FAULTS)
 _TICK: Final = encode(Tick(1))
 
 
@@ -207,16 +208,14 @@ class ReferenceCore:
     def _answer_frames(
         self, session: Session, chunk: Chunk, admit: int, work: BatchWork, connection: int
     ) -> tuple[bool, int]:
-        """Answer frames in order, up to the first that breaks the protocol.
+        """Answer frames in order, up to the first that breaks the protocol; False if one did.
 
         One flat loop, because every frame passes here. `pending` is where the unlogged stretch of
-        executed frames starts: whole runs are logged as the bytes that were received.
-
-        Returns:
-            False if a frame broke the protocol; and the highest request id.
+        executed frames starts: whole runs are logged as the bytes that were received. The second
+        result is the highest request id.
         """
         exchange, last_request_id = self.exchange, session.last_request_id
-        by_type, commands, digested = self._by_type, self._commands, work.digested
+        by_type, digested = self._by_type, work.digested
         remember, effort = session.remembered.append, self._effort
         frames, position, pending, highest_id = chunk.frames, 0, -1, last_request_id
         intact, guarded = True, session.role is not Role.ANONYMOUS
@@ -225,51 +224,38 @@ class ReferenceCore:
         context, user = Context(0, time_ns, self.limits.effort, *origin), origin.user
         for start, end, kind, request_id, _ in chunk.table:
             body = frames[start:end]
+            decode, handler, lasting = by_type[kind]
             try:
-                try:
-                    decode, handler, lasting = by_type[kind]
-                    request = decode(body)
-                except DECODE_FAULTS:
-                    request, handler, lasting = judge(body), None, _NEVER
-                if handler is None:
-                    handler = commands.get(type(request))
-            except Undecodable as fault:
-                handler, request_id = None, fault.request_id
-                answer, intact = refusal(fault)
-            else:
-                fresh = request_id > last_request_id and not admit
-                if guarded and (fresh or handler is None) and not session.may(request):
-                    handler, answer = None, error_body(request_id, ErrorCode.NOT_AUTHORIZED)
-                elif handler is None:
-                    session.last_request_id = last_request_id  # a query may ask for the state
-                    answer = self._answer_query(user, request, admit, work, connection)
-                else:
-                    if fresh and not work.begun:
-                        self._begin(work)
-                    if not fresh or (work.careful and self._must_wait(user, request, work)):
-                        handler, session.last_request_id = None, last_request_id
-                        answer = not_executed(session, request_id, body, admit, work.full)
-                    else:
-                        sequence = context.sequence = exchange.sequence = exchange.sequence + 1
-                        response = handler(context, request)
-                        answer = encode(response)
-                        if effort.spent != work.effort or len(events) > 1:
-                            self._collect(work, out)
-                        elif events:
-                            report(events.pop(), sequence, time_ns, work)
-                        if response.reason != lasting:
-                            work.count_idle(response)
-                        last_request_id = request_id
-                        remember(Remembered(request_id, len(body), crc32(body), answer))
-                        digested.append(answer)
-            if handler is not None:
+                request = decode(body)
+            except _FAULTS as fault:
+                request, handler, lasting = self._judged(body, fault)
+            fresh = handler is not None and request_id > last_request_id and not admit
+            if fresh and guarded:
+                fresh = session.may(request)
+            if fresh and not work.begun:
+                self._begin(work)
+            if fresh and handler and not (work.careful and self._must_wait(user, request, work)):
+                sequence = context.sequence = exchange.sequence = exchange.sequence + 1
+                response = handler(context, request)
+                answer = encode(response)
+                if effort.spent != work.effort or len(events) > 1:
+                    self._collect(work, out)
+                elif events:
+                    report(events.pop(), sequence, time_ns, work)
+                if response.reason != lasting:
+                    work.count_idle(response)
+                last_request_id = request_id
+                remember(Remembered(request_id, len(body), crc32(body), answer))
+                digested.append(answer)
                 if pending < 0:
                     pending = position
             else:
-                highest_id = max(highest_id, request_id)
+                session.last_request_id = last_request_id  # what is not executed asks for it
                 if pending >= 0:
                     work.log(session.session_id, user, frames[pending:position])
                     pending = -1
+                answer, intact = self._answer_other(session, request, body, admit, work, connection)
+                highest_id = max(highest_id, request.request_id)
             size, position = len(answer), end
             put(PREFIXES[size] if size < _PREFIXES_COUNT else prefix(size))
             put(answer)
@@ -279,6 +265,41 @@ class ReferenceCore:
             work.log(session.session_id, user, frames[pending:])
         session.last_request_id = last_request_id
         return intact, max(highest_id, last_request_id)
+
+    def _judged(
+        self, body: bytes, fault: Exception
+    ) -> tuple[Request | Undecodable, CommandHandler | None, int]:
+        """Return a request that its decoder refused, its handler and reason; or what is wrong."""
+        if isinstance(fault, Undecodable):
+            return fault, None, _NEVER
+        try:
+            request = judge(body)
+        except Undecodable as found:
+            return found, None, _NEVER
+        return request, self._commands.get(type(request)), _NEVER
+
+    def _answer_other(
+        self,
+        session: Session,
+        request: Request | Undecodable,
+        body: bytes,
+        admit: int,
+        work: BatchWork,
+        connection: int,
+    ) -> tuple[bytes, bool]:
+        """Answer what is not executed as a command now; False if it broke the protocol."""
+        if isinstance(request, Undecodable):
+            return refusal(request)
+        request_id = request.request_id
+        fresh = request_id > session.last_request_id and not admit
+        command = type(request) in self._commands
+        guarded = session.role is not Role.ANONYMOUS and (fresh or not command)
+        if guarded and not session.may(request):
+            return error_body(request_id, ErrorCode.NOT_AUTHORIZED), True
+        if command:
+            return not_executed(session, request_id, body, admit, work.full), True
+        user = origin_of(session, self.exchange.places).user
+        return self._answer_query(user, request, admit, work, connection), True
 
     def _must_wait(self, user: int, request: Request, work: BatchWork) -> bool:
         """True if a command is not executed now because the batch or its instrument is busy."""

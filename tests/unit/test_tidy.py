@@ -12,9 +12,6 @@ from tests.conftest import PROJECT_ROOT
 
 MODULE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 60
-FLAT_LINES_MAX = 75
-FLAT = {"submit_order", "_answer_frames", "match"}
-"""Paths of every order, flat on purpose: a call more costs a few per cent of it."""
 IGNORED_FOLDERS = {".git", "build", "dist", "__pycache__"}
 TEXT_SUFFIXES = {".py", ".pyx", ".pyi", ".md", ".toml"}
 SCRIPT_FOLDERS = {".ci", "scripts"}
@@ -86,8 +83,7 @@ def test_functions_fit_a_screen(path):
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
-            lines_max = FLAT_LINES_MAX if node.name in FLAT else FUNCTION_LINES_MAX
-            assert lines <= lines_max, f"{node.name} has {lines} lines"
+            assert lines <= FUNCTION_LINES_MAX, f"{node.name} has {lines} lines"
 
 
 def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:

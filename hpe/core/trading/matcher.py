@@ -113,28 +113,19 @@ class Matcher:
         """Trade as much of the aggressor as the limit and its bound of fills allow.
 
         A limit of 0 means none; with None nothing trades. Filled makers leave the book. The
-        aggressor is not in the book, and the caller rests or cancels its remainder. An aggressor
-        with a budget buys the lots that the budget pays for, taker fee included, and has no leaves
-        then.
-
-        Returns:
-            The fills in the order in which they happened, and why there are no more; leaves and
-            cum are updated.
-
-        Cost: O(fills), plus O(log levels) per level that is used up.
+        aggressor is not in the book, and the caller rests or cancels its remainder. With a budget,
+        it buys the lots that this pays for, taker fee included, and has no leaves then. Its leaves
+        and cum are updated. Cost: O(fills), plus O(log levels) per level that is used up.
         """
         fills: list[Fill] = []
-        user, room = aggressor.user, self._fills_max
-        careful = aggressor.self_trade != _NONE
+        user, room, careful = aggressor.user, self._fills_max, aggressor.self_trade != _NONE
         prevented: list[Prevented] = [] if careful else _NOTHING
         barred = spent = False
         dead_ns = book.dead_ns() if book.timers.overdue else 0
         reached: list[Reached] = [] if dead_ns else _NOBODY
-        ladder = book.opposite(aggressor.side)
-        leaves, cum = aggressor.leaves, aggressor.cum
+        ladder, cum = book.opposite(aggressor.side), aggressor.cum
         budget = _budget_of(book, aggressor)
-        if budget is not None:
-            leaves = INT_MAX
+        leaves = aggressor.leaves if budget is None else INT_MAX
         while leaves and room and ladder.crosses(limit):
             maker = self.next_maker(ladder)
             if dead_ns and maker.is_dead(dead_ns):
@@ -155,14 +146,12 @@ class Matcher:
             price = self._trade_price(maker, aggressor)
             shown = maker.leaves - maker.hidden
             quantity = shown if shown < leaves else leaves
-            leaves -= quantity
-            cum += quantity
+            leaves, cum = leaves - quantity, cum + quantity
             maker.cum += quantity
-            if quantity < shown:
+            if quantity < shown or maker.hidden:
                 ladder.take(maker, quantity)
-            elif maker.hidden:
-                ladder.take(maker, quantity)
-                ladder.refill(maker)
+                if quantity == shown:
+                    ladder.refill(maker)
             else:
                 ladder.remove(maker)
                 maker.leaves = 0
@@ -171,19 +160,31 @@ class Matcher:
             if budget is not None:
                 budget.spend(price, quantity)
                 leaves = INT_MAX
-        while dead_ns and leaves and not barred and ladder.crosses(aggressor.price):
-            # Remove dead orders that are next, even beyond the band, so that none is in the way.
-            maker = self.next_maker(ladder)
-            if not maker.is_dead(dead_ns):
-                break
-            self._reach(ladder, Reached(maker, len(fills), len(prevented)), reached)
+        if dead_ns and leaves and not barred:
+            self._clear_way(ladder, aggressor.price, dead_ns, reached, (len(fills), len(prevented)))
         if budget is not None:
-            leaves, aggressor.quantity = 0, cum
-            spent = budget.is_spent(ladder.best.price if ladder.best is not None else 0)
-            _count_leaves(fills, cum)
+            leaves, spent = 0, _end_budget(budget, ladder, aggressor, fills, cum)
         aggressor.leaves, aggressor.cum = leaves, cum
         self._effort.charge(FILL, self._fills_max - room)
         return Matched(fills, prevented, reached, barred, not room, spent)
+
+    def _clear_way(
+        self,
+        ladder: Ladder,
+        price: int,
+        dead_ns: int,
+        reached: list[Reached],
+        before: tuple[int, int],
+    ) -> None:
+        """Remove dead orders that are next, even beyond the band, so that none is in the way.
+
+        `before`: how many fills and prevented matches came before them.
+        """
+        while ladder.crosses(price):
+            maker = self.next_maker(ladder)
+            if not maker.is_dead(dead_ns):
+                break
+            self._reach(ladder, Reached(maker, *before), reached)
 
     def next_maker(self, ladder: Ladder) -> Order:
         """Return the oldest order at the best price."""
@@ -379,6 +380,15 @@ def _prevent(
         aggressor.canceled += taken
     after = 0 if barred or not aggressor.quantity else leaves - taken
     return Prevented(maker, price, maker_canceled, taken, maker.leaves, after, fills_before)
+
+
+def _end_budget(
+    budget: Budget, ladder: Ladder, aggressor: Order, fills: list[Fill], cum: int
+) -> bool:
+    """Give an order with a budget the quantity that it bought; True if the budget is used up."""
+    aggressor.quantity = cum
+    _count_leaves(fills, cum)
+    return budget.is_spent(ladder.best.price if ladder.best is not None else 0)
 
 
 def _cancel_of(ladder: Ladder, maker: Order, quantity: int) -> None:
