@@ -128,15 +128,45 @@ def test_what_came_before_such_bytes_is_executed_and_what_is_behind_them_is_not(
     venue.check()
 
 
-def test_a_refused_logon_leaves_the_connection_that_was_cut_cut(client):
+def of_another_user(venue, session_id):
+    return venue.try_attach(2, session_id).error
+
+
+def unknown(venue, session_id):
+    return venue.try_attach(1, session_id + 1).error
+
+
+def with_a_revoked_key(venue, session_id):
+    venue.keys_valid()
+    return venue.try_attach(1, session_id, role=Role.TRADER, key=7).error
+
+
+def without_room(venue, session_id):
+    sizes = venue.limits.room
+    venue.limit(room=sizes._replace(key_share=sizes.least - 1))
+    return venue.try_attach(1, role=Role.TRADER, key=7).error
+
+
+@pytest.mark.parametrize(
+    ("refused_logon", "error"),
+    [
+        (of_another_user, ErrorCode.UNKNOWN_SESSION),
+        (unknown, ErrorCode.UNKNOWN_SESSION),
+        (with_a_revoked_key, ErrorCode.KEY_REVOKED),
+        (without_room, ErrorCode.TOO_MANY_SESSIONS),
+    ],
+)
+def test_a_refused_logon_leaves_the_connection_that_was_cut_cut(client, refused_logon, error):
     """What decides about its frames is in the state: a core that loads it decides the same."""
     venue = client.venue
     session = with_grace(client, 0)
     venue.apply(session.run_of(NO_MESSAGE))
-    assert venue.try_attach(2, session.session_id).error == ErrorCode.UNKNOWN_SESSION
+    balance = client.money(1)[0]
+    assert refused_logon(venue, session.session_id) == error
     for core in (venue.core, venue.replayed(), venue.restored()):
         venue.core = core
         assert session.send(Deposit(1, 1, 1)) == []
+        assert client.money(1)[0] == balance
     venue.check()
 
 

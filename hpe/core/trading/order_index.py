@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
 from heapq import merge
+from itertools import islice, takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,30 @@ if TYPE_CHECKING:
     from hpe.core.timers import Timers
 
 id_of: Final = attrgetter("order_id")
+
+
+class EndedById:
+    """The kept ended orders by id, brought up to date when one is asked for; not state.
+
+    An order that ends costs nothing here, and one that is asked for no walk over all that are
+    kept (16,384 took 2 to 5 ms), only over those that ended since the last question.
+    """
+
+    __slots__ = ("_ended", "_rows")
+
+    def __init__(self, ended: deque[Order]) -> None:
+        self._ended = ended
+        self._rows: dict[int, Order] = {}  # by id, in the order in which they ended
+
+    def get(self, order_id: int) -> Order | None:
+        """Return the kept ended order of an id. Cost: the orders that ended since the last call."""
+        ended, rows = self._ended, self._rows
+        newest = next(reversed(rows.values()), None)
+        new = list(takewhile(lambda order: order is not newest, reversed(ended)))
+        rows.update((order.order_id, order) for order in reversed(new))
+        for forgotten in list(islice(rows, len(rows) - len(ended))):
+            del rows[forgotten]
+        return rows.get(order_id)
 
 
 class UserOrders:
@@ -115,8 +140,8 @@ class OrderIndex:
     """
 
     __slots__ = (
-        "_ended_max", "_fills_max", "_timers", "by_session", "ended", "filled_users",
-        "open_count", "users",
+        "_ended_by_id", "_ended_max", "_fills_max", "_timers", "by_session", "ended",
+        "filled_users", "open_count", "users",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -127,6 +152,7 @@ class OrderIndex:
         # Orders that a session's lost connection cancels, by session, oldest first.
         self.by_session: dict[int, OrderedDict[int, Order]] = {}
         self.ended: deque[Order] = deque()
+        self._ended_by_id = EndedById(self.ended)
         self.filled_users: deque[int] = deque()
 
     def open_user(self, user: int, accounts: dict[int, Account], holder: Holder) -> None:
@@ -218,16 +244,13 @@ class OrderIndex:
     def find_ended(self, user: int, order_id: int, client_order_id: int) -> Order | None:
         """Return the newest ended order of this user under an id, if it is still kept.
 
-        Cost, by the engine's id: the newer kept orders, because an index would cost every order
-        that ends. By the client's id: none.
+        By the client's id, an index kept up to date; by the engine's, one that is made on demand.
         """
         if client_order_id:
             mine = self.users.get(user)
             return mine.ended_by_client_id.get(client_order_id) if mine is not None else None
-        for order in reversed(self.ended):
-            if order.user == user and order.order_id == order_id:
-                return order
-        return None
+        order = self._ended_by_id.get(order_id)
+        return order if order is not None and order.user == user else None
 
     def check(self) -> None:
         """Check each order's arithmetic, that both indexes agree, and the counts."""

@@ -1,11 +1,13 @@
 """One order's arithmetic, and the index of live orders by either id."""
 
+from collections import deque
+
 import pytest
 
 from hpe.core.context.holders import NOBODY
 from hpe.core.contract import DEFAULT_LIMITS, Limits
 from hpe.core.timers import ORDER, Timers
-from hpe.core.trading.order_index import OrderIndex, UserOrders
+from hpe.core.trading.order_index import EndedById, OrderIndex, UserOrders
 from hpe.core.trading.order_states import OrderState
 from hpe.core.trading.orders import Order, Terms
 from hpe.errors import InvariantViolation
@@ -196,3 +198,50 @@ def test_check_sees_what_is_wrong(index, damage, complaint):
     damage(order)
     with pytest.raises(InvariantViolation, match=complaint):
         index.check()
+
+
+class CountedWalks(deque):
+    """A deque that counts the orders that are looked at from its end."""
+
+    looked_at = 0
+
+    def __reversed__(self):
+        for order in super().__reversed__():
+            self.looked_at += 1
+            yield order
+
+
+def test_an_ended_order_is_found_by_its_id_while_it_is_kept():
+    index, book = new_index(Timers(), Limits(ended_orders=8)), new_book()
+    for order_id in range(1, 100):
+        order = new_order(book, order_id, user=1 + order_id % 2)
+        order.state = OrderState.ENDED
+        index.keep(order)
+        if order_id % 3 == 0 or 40 < order_id < 60:
+            continue  # nobody asks for some time, once for longer than any order is kept
+        kept = {order.order_id: order for order in index.ended}
+        for asked in range(1, order_id + 2):
+            for user in (1, 2):
+                order = kept.get(asked)
+                mine = order if order is not None and order.user == user else None
+                assert index.find_ended(user, asked, 0) is mine
+
+
+def test_to_find_an_ended_order_only_those_that_ended_since_are_looked_at():
+    book, ended = new_book(), CountedWalks()
+    by_id = EndedById(ended)
+    orders = [new_order(book, order_id) for order_id in range(1, 1_001)]
+    ended.extend(orders)
+    assert by_id.get(1) is orders[0]
+    assert ended.looked_at == 1_000
+    ended.looked_at = 0
+    for _ in range(10):
+        assert by_id.get(1) is orders[0]
+        assert by_id.get(2_000) is None
+    assert ended.looked_at == 20, "the newest, at each question"
+    ended.popleft()
+    ended.append(new_order(book, 1_001))
+    ended.looked_at = 0
+    assert by_id.get(1) is None
+    assert by_id.get(1_001) is ended[-1]
+    assert ended.looked_at == 2 + 1
