@@ -95,7 +95,6 @@ class Limits(NamedTuple):
     computing it costs, so that a deep call cannot slow down every batch; `made_up_levels`, after
     which a batch that makes up for late data leaves the rest to another one: 20 ms, although a
     single book may take longer.
-    another one: 20 ms, though a single book may have more.
     """
 
     fills: int = FILLS_PER_COMMAND_MAX

@@ -291,7 +291,7 @@ class ReferenceCore:
         if isinstance(request, Undecodable):
             return refusal(request)
         request_id = request.request_id
-        fresh = request_id > session.last_request_id and not admit
+        fresh = request_id > session.last_request_id
         command = type(request) in self._commands
         guarded = session.role is not Role.ANONYMOUS and (fresh or not command)
         if guarded and not session.may(request):

@@ -212,6 +212,18 @@ def test_what_was_executed_is_recalled_though_it_would_be_refused_now(client):
     assert narrowed.ask(CancelOrder(2, 1, user=9)).code == ErrorCode.NOT_AUTHORIZED
 
 
+@pytest.mark.parametrize("admit", [ErrorCode.BUSY, ErrorCode.SHUTTING_DOWN])
+def test_what_is_not_allowed_is_said_in_a_refused_run_too(client, admit):
+    """`busy` would say that it is worth sending again."""
+    trader = session_of(client.venue, Role.TRADER)
+    first = trader.ask(ResolveInstrument(4, "A", "B"))
+    requests = Deposit(5, 1, 1), CancelOrder(6, 9), GetStateHash(7), ResolveInstrument(4, "A", "B")
+    forbidden, late, query, repeated = trader.send(*requests, admit=admit)
+    assert (forbidden.code, forbidden.request_id) == (ErrorCode.NOT_AUTHORIZED, 5)
+    assert (late.code, query.code) == (admit, ErrorCode.NOT_AUTHORIZED)
+    assert (repeated.flags, repeated.sequence) == (FLAG_DUPLICATE, first.sequence)
+
+
 def test_market_data_sees_nobody_s_own_fees(market, client):
     client.ask(SetFees(client.next_id(), 1, 100, 200, user=OWN))
     trader = session_of(client.venue, Role.TRADER)
