@@ -66,7 +66,7 @@ class Link:
                 reply = await self._first_words()
         except aio.StreamBroken as error:
             reason = error.__cause__ or error
-            raise ConnectionLost(f"connection broke before welcome: {reason}") from error
+            raise ConnectionLost(f"connection broke{self._before_welcome()}: {reason}") from error
         if not isinstance(reply, Welcome):
             raise ProtocolError(f"expected welcome, the server sent {type(reply).__name__}")
         self._heartbeat_s = reply.heartbeat_ms / 1_000
@@ -135,8 +135,14 @@ class Link:
         else:
             raise ConnectionLost(f"nothing was heard from the server for {silence_s:g} s")
         if not data:
-            raise ConnectionLost("the server closed the connection")
+            raise ConnectionLost(f"the server closed the connection{self._before_welcome()}")
         return self._scanner.feed(bytes(data))
+
+    def _before_welcome(self) -> str:
+        """Return what a reader must know who was never welcomed."""
+        if self._heartbeat_s < float("inf"):
+            return ""
+        return " before welcome (if it expects TLS, pass a context as `tls`)"
 
 
 def _proof(hello: Hello, frame: bytes, key: Key | None, server_nonce: bytes) -> bytes:

@@ -195,6 +195,16 @@ async def _both_at_once(watcher: Client) -> None:
             nursery.start_soon(watcher.get_orderbook, "BTC/USD")
 
 
+async def test_a_plain_client_of_a_tls_port_is_told_of_tls(
+    tmp_path: Path, keyring: Keyring, certificate: tuple[trustme.CA, dict[str, str]]
+) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with keyed_service(tmp_path, keyring, **certificate[1]) as service:
+            with pytest.raises(ConnectionLost, match=r"before welcome .*pass a context as `tls`"):
+                async with talk(service, 7, keyring.keys["trader"]):
+                    pytest.fail("connected")
+
+
 async def test_everything_travels_encrypted(
     tmp_path: Path, keyring: Keyring, certificate: tuple[trustme.CA, dict[str, str]]
 ) -> None:

@@ -32,7 +32,7 @@ def programs(readme: str) -> list[Program]:
     found = re.findall(
         r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL
     )
-    assert len(found) == readme.count("```python\n") == 4
+    assert len(found) == readme.count("```python\n") == 5
     return [Program(*each) for each in found]
 
 
@@ -55,9 +55,20 @@ async def test_the_first_programs_print_what_the_readme_says(
 ) -> None:
     with trio.fail_after(120):
         async with running_service(tmp_path) as service:
-            for program in programs[:3]:
+            first, _, *others, _ = programs
+            for program in (first, *others):
                 printed = await run_program(program, service.address, tmp_path, project_root)
                 assert printed == program.printed
+
+
+async def test_the_engine_in_a_program_prints_what_the_readme_says(
+    tmp_path: Path, project_root: Path, programs: list[Program]
+) -> None:
+    program = programs[1]
+    assert "HighPerformanceEngine" in program.source
+    with trio.fail_after(120):
+        printed = await run(["-c", program.source], tmp_path, project_root)
+    assert printed == program.printed
 
 
 async def test_keys_and_roles_work_as_the_readme_says(
@@ -72,8 +83,8 @@ async def test_keys_and_roles_work_as_the_readme_says(
             secret = await run(["-m", "hpe", *words], tmp_path, project_root)
             assert secret == "", "it is in the file, and nowhere else"
         async with running_service(tmp_path, keys_file=str(tmp_path / serving[2])) as service:
-            printed = await run_program(programs[3], service.address, tmp_path, project_root)
-    assert printed == programs[3].printed
+            printed = await run_program(programs[-1], service.address, tmp_path, project_root)
+    assert printed == programs[-1].printed
 
 
 def test_the_commands_of_the_readme_are_those_of_ci(project_root: Path, readme: str) -> None:
