@@ -16,7 +16,7 @@ a command's reports directly before its response (protocol.md).
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, get_args
 
@@ -25,6 +25,7 @@ import msgspec
 from hpe.client import aio
 from hpe.client.arguments import checked
 from hpe.client.pending import Answer, Pending, Repeat, ends_stream, refusal, refused
+from hpe.client.slots import WindowSlots
 from hpe.errors import (
     AcknowledgedLost,
     ConnectionLost,
@@ -75,6 +76,7 @@ class SessionChannel:
         timeout_s: deadline of every call, waiting for a place in the window included.
 
     Attributes:
+        window: as the newest connection was granted it; `window_max`: as the first one was.
         connected: whether there is a transport, to look at or to wait for.
         failure: why the channel was closed, None before.
         answered_request_id: highest command id answered so far (what `connect` takes to find
@@ -93,7 +95,7 @@ class SessionChannel:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.session_id = session_id
-        self.window = window
+        self.window = self.window_max = window
         self.timeout_s = timeout_s
         self.last_request_id = last_request_id
         self.answered_request_id = last_request_id
@@ -102,7 +104,7 @@ class SessionChannel:
         self.logged_out = False
         self.on_stream: Callable[[Reply], None] = _ignore
         self._send = send
-        # Set while there is a transport, and forever once the channel is closed.
+        # Set while a transport has had all repeats, and forever once the channel is closed.
         self._settled = aio.Event()
         self._settled.set()
         self._pending: dict[int, Pending] = {}
@@ -112,7 +114,9 @@ class SessionChannel:
         # `window` of them, because older ones cannot be asked for any more.
         self._unknown: OrderedDict[int, Pending] = OrderedDict()
         # One slot per unanswered request, taken before its id: ids are sent in order.
-        self._slots = aio.Semaphore(window, max_value=window)
+        self._slots = WindowSlots(window)
+        # Commands still to be repeated: more were unanswered than the window now allows.
+        self._unsent: deque[Pending] = deque()
 
     @property
     def unanswered(self) -> bool:
@@ -124,9 +128,11 @@ class SessionChannel:
 
     def suspend(self, reason: Exception) -> None:
         """Continue without a transport: unanswered requests wait for the next one."""
-        if not self._settled.is_set():  # another attempt failed; the waiters still wait
+        if not self.connected.value:  # another attempt failed; the waiters still wait
             return
-        self._settled = aio.Event()
+        if self._settled.is_set():
+            self._settled = aio.Event()
+        self._unsent.clear()
         for pending in [*self._pending.values()]:
             # A repeated command is answered without reports; keep none rather than some.
             pending.reports.clear()
@@ -136,12 +142,13 @@ class SessionChannel:
                 pending.fail(reason)
         self.connected.value = False
 
-    def resume(self, send: Callable[[bytes], None], last_request_id: int) -> None:
-        """Continue with a new transport, to which the session was attached.
+    def resume(self, send: Callable[[bytes], None], last_request_id: int, window: int) -> None:
+        """Continue with the session's new transport; new requests wait until all repeats are sent.
 
         Args:
             send: as for the constructor.
             last_request_id: as in the welcome.
+            window: as in the welcome; so many commands are repeated at a time.
 
         Raises:
             AcknowledgedLost: the server forgot commands that it had answered; nothing was sent.
@@ -155,21 +162,30 @@ class SessionChannel:
                 f"{last_request_id}, this client at {self.last_request_id}"
             )
         self._send = send
+        self.window = min(window, self.window_max)
+        self._slots.resize(self.window)
         unanswered = sorted(self._pending.values(), key=lambda pending: pending.request_id)
-        for pending in unanswered:
-            if pending.repeat is Repeat.UNCHANGED:
-                send(pending.frame)
+        self._unsent.extend(each for each in unanswered if each.repeat is Repeat.UNCHANGED)
+        self._repeat(self.window)
         for pending in unanswered:
             if pending.repeat is Repeat.UNDER_NEW_ID:
                 self._ask_anew(pending)
-        self._settled.set()
         self.connected.value = True
+
+    def _repeat(self, count: int) -> None:
+        """Repeat so many commands; once all were sent, new requests may follow."""
+        for _ in range(min(count, len(self._unsent))):
+            self._send(self._unsent.popleft().frame)
+        if not self._unsent:
+            self._settled.set()
 
     def close(self, error: Exception) -> None:
         """Fail unanswered requests with ConnectionLost from `error`; refuse later ones."""
         if self.failure is not None:
             return
         self.failure = error
+        self._slots.end()
+        self._unsent.clear()
         pending, self._pending = self._pending, {}
         for request in pending.values():
             request.fail(error)
@@ -221,13 +237,11 @@ class SessionChannel:
 
         Cancellation: safe.
         """
-        await self._slots.acquire()
-        try:
-            while not self._settled.is_set():
-                await self._settled.wait()
-        except BaseException:
-            self._slots.release()
-            raise
+        await self._slots.take()
+        while not self._settled.is_set():
+            self._slots.release()  # to those that are repeated
+            await self._settled.wait()
+            await self._slots.take()
 
     def send_turn(self, request: Request | None, repeat: Repeat | None = None) -> Pending | None:
         """Use the turn that `turn` granted; without a request, return it."""
@@ -246,7 +260,7 @@ class SessionChannel:
         request = checked(request)
         if not self._settled.is_set():
             raise aio.WouldBlock
-        self._slots.acquire_nowait()
+        self._slots.take_nowait()
         return self._dispatch(request, None)
 
     async def resend(self, frame: bytes) -> Pending:
@@ -361,19 +375,15 @@ class SessionChannel:
         self._pending[pending.request_id] = pending
         if pending.repeat is Repeat.UNCHANGED:
             self._commands.setdefault(pending.request_id, pending)
-            if len(self._commands) > self.window:
+            while len(self._commands) > self.window:
                 self._commands.popitem(last=False)
         self._send(pending.frame)
         return pending
 
     def _ask_anew(self, pending: Pending) -> None:
-        assert pending.request is not None
         del self._pending[pending.request_id]
         self.last_request_id += 1
-        pending.request_id = self.last_request_id
-        pending.frame = encode_frame(
-            msgspec.structs.replace(pending.request, request_id=pending.request_id)
-        )
+        pending.renumber(self.last_request_id)
         self._pending[pending.request_id] = pending
         self._send(pending.frame)
 
@@ -411,6 +421,8 @@ class SessionChannel:
         elif isinstance(message, _BEGINNINGS):
             self.on_stream(message)
         self._slots.release()
+        if self._unsent and pending.repeat is Repeat.UNCHANGED:
+            self._repeat(1)
         pending.resolve(message)
         if isinstance(message, Error) and message.fatal:
             raise refused(message)

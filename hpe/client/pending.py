@@ -9,12 +9,15 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
+import msgspec
+
 from hpe.client import aio
 from hpe.client.explaining import explain_field
 from hpe.errors import AcknowledgedLost, ConnectionLost, RequestRefused
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.codes import ERROR_TRAITS, ErrorCode
 from hpe.protocol.control import Error
+from hpe.protocol.frames import encode_frame
 from hpe.protocol.market_data import Unsubscribed
 from hpe.protocol.reports import ExecutionReport, OrderReport, PreventedMatch
 
@@ -114,6 +117,12 @@ class Pending:
         if isinstance(response, Error):
             raise refused(response, self)
         return Answer(response, tuple(self.reports), self.request)
+
+    def renumber(self, request_id: int) -> None:
+        """Ask the same under another id."""
+        assert self.request is not None
+        self.request_id = request_id
+        self.frame = encode_frame(msgspec.structs.replace(self.request, request_id=request_id))
 
     def resolve(self, response: Reply) -> None:
         """Set the answer (called by the channel)."""

@@ -91,8 +91,9 @@ class Reconnector:
         requests = session.requests
         session_id = 0 if session.forgotten else requests.session_id
         try:
-            async with self._dialer.open(session_id, requests.window) as (link, welcome):
-                requests.resume(link.send, welcome.last_request_id)
+            async with self._dialer.open(session_id, requests.window_max) as (link, welcome):
+                window = session.window_of(welcome)
+                requests.resume(link.send, welcome.last_request_id, window)
                 requests.session_id = welcome.session_id
                 session.welcome = welcome
                 session.reconnects += 1

@@ -77,7 +77,7 @@ class ClientSession:
         self.requests = SessionChannel(
             send,
             session_id=welcome.session_id,
-            window=MARKET_DATA_WINDOW if self.forgotten else welcome.window,
+            window=self.window_of(welcome),
             last_request_id=welcome.last_request_id,
             timeout_s=timeout_s,
         )
@@ -88,6 +88,10 @@ class ClientSession:
     def forgotten(self) -> bool:
         """True if it ends with its connection: a market-data session repeats nothing."""
         return self.welcome.role == Role.MARKET_DATA
+
+    def window_of(self, welcome: Welcome) -> int:
+        """Return the number of requests that may be unanswered on a connection."""
+        return MARKET_DATA_WINDOW if self.forgotten else welcome.window
 
     # --- calls --------------------------------------------------------------------------------
 

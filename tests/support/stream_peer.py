@@ -72,7 +72,7 @@ class StreamPeer:
 
     def connect(self) -> None:
         """Have the next connection."""
-        self.channel.resume(self._take, 0)
+        self.channel.resume(self._take, 0, self.channel.window)
         self.subscriptions.resume()
 
 

@@ -46,7 +46,7 @@ async def test_commands_go_out_unchanged_in_order_of_id_then_queries_under_new_i
     with pytest.raises(trio.WouldBlock):
         channel.send_nowait(Deposit(0, base, 8))
     peer.sent.clear()
-    channel.resume(peer.take, answered.request_id)
+    channel.resume(peer.take, answered.request_id, peer.window)
     assert channel.connected.value
     deposit = 69
     assert heads(peer.sent) == [
@@ -87,7 +87,7 @@ async def test_what_was_executed_before_the_cut_is_not_executed_again() -> None:
         report_end = 4 + int.from_bytes(fed[0][:4], "big")
         channel.feed(fed[0][:report_end])
         channel.suspend(CUT)
-        channel.resume(peer.take, channel.last_request_id)
+        channel.resume(peer.take, channel.last_request_id, peer.window)
         peer.serve()
     [bought] = result
     assert bought.raw.duplicate
@@ -95,6 +95,86 @@ async def test_what_was_executed_before_the_cut_is_not_executed_again() -> None:
     assert bought.fills == ()  # all or none: they are in the private stream
     book = await served(peer, peer.client.get_orderbook, "BTC/USD")
     assert book.raw.asks == [(100, 1, 1)]
+
+
+async def test_no_more_commands_are_repeated_at_a_time_than_the_window_allows() -> None:
+    """Else the server forgets responses that the client has not seen, and calls them stale."""
+    peer = CorePeer(window=8)
+    base, _, _ = await market(peer)
+    channel = peer.channel
+    known = channel.last_request_id
+    pending = [channel.send_nowait(Deposit(0, base, 1)) for _ in range(8)]
+    peer.waiting.clear()
+    channel.suspend(CUT)
+    peer.sent.clear()
+    channel.resume(peer.take, known, 3)
+    ids = [head[1] for head in heads(peer.sent)]
+    assert ids == [known + 1, known + 2, known + 3]
+    with pytest.raises(trio.WouldBlock):
+        channel.send_nowait(Deposit(0, base, 1))
+    channel.suspend(CUT)
+    peer.sent.clear()
+    peer.waiting.clear()
+    channel.resume(peer.take, known, 3)
+    answers = []
+    while peer.waiting:
+        answers.append(peer.serve())
+    assert answers == [3, 3, 2]
+    assert [head[1] for head in heads(peer.sent)] == [each.request_id for each in pending]
+    assert [(await each.wait()).response.flags for each in pending] == [0] * 8
+    for _ in range(3):
+        channel.send_nowait(Deposit(0, base, 1))
+    with pytest.raises(trio.WouldBlock):
+        channel.send_nowait(Deposit(0, base, 1))
+    channel.suspend(CUT)
+    peer.waiting.clear()
+    channel.resume(peer.take, known + 8, 8)
+    for _ in range(5):
+        channel.send_nowait(Deposit(0, base, 1))
+    with pytest.raises(trio.WouldBlock):
+        channel.send_nowait(Deposit(0, base, 1))
+    assert peer.serve() == 8
+
+
+async def test_those_that_waited_for_a_transport_keep_to_a_smaller_window() -> None:
+    peer = CorePeer(window=4)
+    base, _, _ = await market(peer)
+    channel = peer.channel
+    known = channel.last_request_id
+    channel.send_nowait(Deposit(0, base, 1))
+    peer.waiting.clear()
+    channel.suspend(CUT)
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(channel.send, Deposit(0, base, 1))
+        await wait_all_tasks_blocked()
+        channel.resume(peer.take, known, 2)
+        answers = []
+        for _ in range(4):
+            await wait_all_tasks_blocked()
+            answers.append(peer.serve())
+    assert answers == [2, 2, 2, 0]
+    assert not channel.unanswered
+
+
+async def test_a_closed_channel_wakes_all_that_wait_behind_a_smaller_window() -> None:
+    peer = CorePeer(window=4)
+    base, _, _ = await market(peer)
+    channel = peer.channel
+    for _ in range(4):
+        channel.send_nowait(Deposit(0, base, 1))
+    channel.suspend(CUT)
+    channel.resume(peer.take, channel.last_request_id - 4, 1)
+    async with trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            with pytest.raises(ConnectionLost, match="not sent"):
+                await channel.send(Deposit(0, base, 1))
+
+        for _ in range(6):
+            nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        channel.close(ConnectionLost("over"))
 
 
 async def test_callers_wait_for_the_next_transport_within_their_own_deadline(
@@ -124,7 +204,7 @@ async def test_callers_wait_for_the_next_transport_within_their_own_deadline(
     assert isinstance(late, ReplyTimeout)
     assert isinstance(never_sent, NotConnected)
     assert "no connection for 1 s; nothing was sent" in str(never_sent)
-    channel.resume(peer.take, channel.last_request_id - 1)
+    channel.resume(peer.take, channel.last_request_id - 1, peer.window)
     assert (await served(peer, peer.client.outcome, late)).available == 1_001
     assert (await served(peer, peer.client.get_balance, "BTC")).available == 1_001
 
@@ -137,7 +217,7 @@ async def test_requests_about_the_connection_end_with_it() -> None:
     with pytest.raises(ConnectionLost, match="cut"):
         await pending.wait()
     peer.sent.clear()
-    channel.resume(peer.take, 0)
+    channel.resume(peer.take, 0, peer.window)
     assert peer.sent == []
     for _ in range(2):  # its place in the window is free again
         channel.send_nowait(GetBalance(0, 1))
@@ -151,7 +231,7 @@ async def test_a_server_that_forgot_what_it_answered_is_found_out() -> None:
     peer.channel.suspend(CUT)
     peer.sent.clear()
     with pytest.raises(AcknowledgedLost) as caught:
-        peer.channel.resume(peer.take, answered - 2)
+        peer.channel.resume(peer.take, answered - 2, peer.window)
     assert caught.value.request_ids == range(answered - 1, answered + 1)
     assert peer.sent == []
     peer.channel.close(caught.value)
@@ -165,7 +245,7 @@ async def test_a_session_that_somebody_else_used_is_not_gone_on_with() -> None:
     await market(peer)
     peer.channel.suspend(CUT)
     with pytest.raises(SessionTaken, match="another client used"):
-        peer.channel.resume(peer.take, peer.channel.last_request_id + 1)
+        peer.channel.resume(peer.take, peer.channel.last_request_id + 1, peer.window)
 
 
 async def test_waiting_requests_continue_however_many_attempts_it_takes() -> None:
@@ -176,7 +256,7 @@ async def test_waiting_requests_continue_however_many_attempts_it_takes() -> Non
         nursery.start_soon(channel.send, GetBalance(0, 1))
         await wait_all_tasks_blocked()
         channel.suspend(CUT)
-        channel.resume(peer.take, 0)
+        channel.resume(peer.take, 0, peer.window)
     assert len(peer.sent) == 1
 
 
@@ -201,7 +281,7 @@ async def test_a_waiter_cancelled_without_transport_gives_its_place_back() -> No
     peer.channel.suspend(CUT)
     with trio.move_on_after(0):
         await peer.channel.send(GetBalance(0, 1))
-    peer.channel.resume(peer.take, 0)
+    peer.channel.resume(peer.take, 0, peer.window)
     assert peer.channel.send_nowait(GetBalance(0, 1)).request_id == 1
 
 
@@ -232,7 +312,7 @@ async def test_asking_again_keeps_its_reports_over_a_cut() -> None:
         await wait_all_tasks_blocked()
         peer.waiting.clear()
         channel.suspend(CUT)
-        channel.resume(peer.take, channel.last_request_id)
+        channel.resume(peer.take, channel.last_request_id, peer.window)
         peer.serve()
     [again] = results
     assert again.duplicate
