@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from hpe.core.contract import DEFAULT_LIMITS, DUE_AT_ONCE, Batch, Limits
 from hpe.core.state.rows import DumpedWaiting
-from hpe.protocol.codes import CancelReason, ErrorCode
+from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
 from hpe.protocol.enums import ExecType, InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.internal import Continue, Tick
 from hpe.protocol.money import Deposit
@@ -217,6 +217,27 @@ def test_stops_in_line_wait_while_the_market_is_closed(pit):
     assert [order_id for _, order_id in pit.reports(1, TRIGGERED)] == ids[:-1]
     assert fired < len(ids) - 1
     assert pit.alice.book().asks == [(91, 4, 4)]
+    pit.venue.check()
+
+
+def test_rates_of_stops_in_line_count_while_the_market_is_closed(pit):
+    """They are open orders of it: whoever meets them later must not be paid by the house."""
+    ask = pit.alice.ask
+    for rates in ((0, 100, 0), (-100, 100, 1)):
+        assert ask(SetFees(pit.alice.next_id(), 1, rates[0], rates[1], user=rates[2])).reason == 0
+    pit.bob.submit(BUY, 90, 100)
+    pit.sell_stops(5)
+    assert ask(SetFees(pit.alice.next_id(), 1, None, None, user=1)).reason == 0
+    limit_stops(pit, 1)
+    pit.bob.send(pit.set_off())
+    closed = InstrumentStatus.CANCEL_ONLY
+    assert ask(SetStatus(pit.alice.next_id(), 1, closed)).reason == 0
+    below_zero = RejectReason.FEES_BELOW_ZERO
+    assert ask(SetFees(pit.alice.next_id(), 1, 0, 99)).reason == below_zero
+    pit.venue.core = pit.venue.restored()
+    assert ask(SetFees(pit.alice.next_id(), 1, 0, 99)).reason == below_zero
+    assert ask(MassCancel(pit.alice.next_id())).canceled == 3
+    assert ask(SetFees(pit.alice.next_id(), 1, 0, 99)).reason == 0
     pit.venue.check()
 
 

@@ -7,12 +7,20 @@ from hpe.core.contract import Batch
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.control import Error
 from hpe.protocol.enums import ExecType, InstrumentStatus, Liquidity, OrderType, Side, TimeInForce
-from hpe.protocol.internal import Continue
-from hpe.protocol.listings import GetInstrument, InstrumentReply
+from hpe.protocol.internal import Continue, InstrumentSetting
+from hpe.protocol.listings import (
+    AssetsReply,
+    GetInstrument,
+    InstrumentReply,
+    InstrumentsReply,
+    ListAssets,
+    ListInstruments,
+)
 from hpe.protocol.money import LockBalance
 from hpe.protocol.operations import SetStatus, Uncross, UncrossResponse
 from hpe.protocol.orders import CancelOrder
 from hpe.protocol.reports import ExecutionReport
+from tests.support.core_driver import settings_of
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_fills, logged
 
@@ -43,8 +51,34 @@ def called(pit, count):
     pit.alice.submit(SELL, 106, 4)
 
 
+def traded(pit):
+    """Return alice's fills behind her first, which made the last price."""
+    reports = pit.venue.private[1]
+    return [report for report in reports if isinstance(report, ExecutionReport)][1:]
+
+
 def uncross(pit, next_status=InstrumentStatus.TRADING):
     return pit.bob.get(UncrossResponse, Uncross(pit.bob.next_id(), 1, next_status))
+
+
+def test_an_uncross_keeps_its_price_and_status_though_the_configuration_changes(pit):
+    """What arrives later has the new bounds."""
+    (row,) = pit.alice.get(InstrumentsReply, ListInstruments(1)).rows
+    symbols = [symbol for _, symbol, _ in pit.alice.get(AssetsReply, ListAssets(1)).rows]
+    called(pit, 7)
+    limit_fills(pit, 2)
+    done = uncross(pit, InstrumentStatus.CANCEL_ONLY)
+    narrow = InstrumentSetting(row.symbol, *symbols, 1, 1, 200, 300, 5, 9, 0)
+    pit.venue.internal(settings_of(instruments=[narrow]))
+    assert pit.unfinished
+    pit.finish()
+    assert [fill.last_price for fill in traded(pit)] == [100] * 7
+    assert (done.price, done.volume, status(pit)) == (100, 7, InstrumentStatus.CANCEL_ONLY)
+    trading = InstrumentStatus.TRADING
+    assert pit.alice.ask(SetStatus(pit.alice.next_id(), 1, trading)).reason == 0
+    assert pit.bob.submit(BUY, 100, 5).reason == RejectReason.PRICE_OUT_OF_RANGE
+    assert pit.bob.submit(BUY, 200, 4).reason == RejectReason.QUANTITY_OUT_OF_RANGE
+    pit.venue.check()
 
 
 @pytest.mark.parametrize(("fills", "commands"), [(7, 0), (4, 1), (2, 3), (1, 6)])
