@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
 from heapq import merge
-from itertools import islice, takewhile
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -46,10 +46,15 @@ class EndedById:
 
     def get(self, order_id: int) -> Order | None:
         """Return the kept ended order of an id. Cost: the orders that ended since the last call."""
-        ended, rows = self._ended, self._rows
+        ended, rows, new = self._ended, self._rows, []
         newest = next(reversed(rows.values()), None)
-        new = list(takewhile(lambda order: order is not newest, reversed(ended)))
-        rows.update((order.order_id, order) for order in reversed(new))
+        for order in reversed(ended):
+            if order is newest:
+                break
+            new.append(order)
+        if len(new) == len(ended):
+            rows.clear()
+        rows.update({order.order_id: order for order in reversed(new)})
         for forgotten in list(islice(rows, len(rows) - len(ended))):
             del rows[forgotten]
         return rows.get(order_id)
