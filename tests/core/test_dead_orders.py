@@ -7,7 +7,7 @@ from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
 from hpe.protocol.enums import ExecType, InstrumentStatus, OrderType, SelfTrade, Side, TimeInForce
 from hpe.protocol.flags import ORDER_POST_ONLY
 from hpe.protocol.listings import GetInstrument, InstrumentReply
-from hpe.protocol.money import Deposit, LockBalance, ReleaseHold
+from hpe.protocol.money import CaptureHold, Deposit, LockBalance, ReleaseHold
 from hpe.protocol.operations import SetStatus, Uncross
 from hpe.protocol.orders import OcoResponse, ReplaceOrder, SubmitOco, SubmitOrder
 from hpe.protocol.reports import ExecutionReport, OrderReport
@@ -182,7 +182,7 @@ def test_naming_a_dead_order_ends_it_first(pit):
 
 
 def test_naming_a_dead_hold_ends_it_first(pit):
-    for number in (4, 5):
+    for number in (4, 5, 6):
         lock = LockBalance(pit.bob.next_id(), 1, 7, hold_id=number, expires_ns=pit.soon)
         assert pit.bob.ask(lock).reason == 0
     short_lived = LockBalance(pit.alice.next_id(), 1, 7, hold_id=1, expires_ns=pit.soon - 1)
@@ -190,6 +190,8 @@ def test_naming_a_dead_hold_ends_it_first(pit):
     let_die(pit)
     released = pit.bob.ask(ReleaseHold(pit.bob.next_id(), 4))
     assert released.reason == RejectReason.UNKNOWN_HOLD
+    captured = pit.bob.ask(CaptureHold(pit.bob.next_id(), 6, 1, 1))
+    assert captured.reason == RejectReason.UNKNOWN_HOLD
     lock = LockBalance(pit.bob.next_id(), 1, 9, hold_id=5)
     assert pit.bob.ask(lock).reason == 0
     assert pit.bob.money(1)[2] == 9

@@ -260,6 +260,16 @@ def test_a_detached_session_lives_until_its_time_and_no_longer(hourly):
     hourly.check()
 
 
+@pytest.mark.parametrize(("expiry_ns", "error"), [(3, 0), (1, ErrorCode.UNKNOWN_SESSION)])
+def test_a_session_expires_by_the_setting_of_now(hourly, expiry_ns, error):
+    client = hourly.attach(3)
+    client.detach()
+    hourly.configure(session_expiry_ns=expiry_ns * HOUR_NS)
+    hourly.pass_time(2 * HOUR_NS)
+    assert hourly.try_attach(3, client.session_id).error == error
+    hourly.check()
+
+
 def test_an_attached_session_does_not_expire(hourly):
     client = hourly.attach(3)
     hourly.pass_time(100 * HOUR_NS)
