@@ -187,7 +187,7 @@ async def test_sighup_takes_keys_over_and_keeps_them_when_the_file_is_bad(
 async def test_sighup_without_files_does_no_harm(tmp_path: Path) -> None:
     with trio.fail_after(120), ServiceProcess(tmp_path) as process:
         process.signal(signal.SIGHUP)
-        await until_said(process, "SIGHUP received: there is no keys_file")
+        await until_said(process, "SIGHUP received: no keys_file or tls_certificate to reload")
         async with wire(process.port, user=7):
             pass
         process.terminate()

@@ -335,7 +335,7 @@ async def test_counts_of_all_that_contradict_themselves_end_the_service(tmp_path
 
     with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(120):
         await serve()
-    assert caught.group_contains(InvariantViolation, match="given back")
+    assert caught.group_contains(InvariantViolation, match="returned than taken")
     assert report_fault(_only_exceptions(caught.value)) == 70
 
 
