@@ -351,6 +351,11 @@ _GREETINGS: Final = {
 }  # fmt: skip
 """What other clients send first to a wrong port; read as a length, each is far above any limit."""
 
+LITTLE_ENDIAN: Final = "a little-endian length; it must be big-endian"
+NO_PREFIX: Final = "a MessagePack array without its length prefix"
+HINTS: Final = (*_GREETINGS, LITTLE_ENDIAN, NO_PREFIX)
+"""What bytes without a length prefix may look like: all hints of frame_too_large."""
+
 
 def _frame_error(rest: bytes, length: int, length_max: int) -> FrameError:
     if length == 0:
@@ -361,11 +366,9 @@ def _frame_error(rest: bytes, length: int, length_max: int) -> FrameError:
 
 
 def _hint(rest: bytes, length_max: int) -> str:
-    for greeting, starts in _GREETINGS.items():
-        if rest.startswith(starts):
-            return f": this looks like {greeting}"
-    if 0 < int.from_bytes(rest[:_PREFIX_BYTES], "little") <= length_max:
-        return ": this looks like a little-endian length; it must be big-endian"
-    if rest[0] & 0xF0 == _FIXARRAY or rest[0] == _ARRAY16:
-        return ": this looks like a MessagePack array without its length prefix"
-    return ""
+    looks_like = next((name for name, starts in _GREETINGS.items() if rest.startswith(starts)), "")
+    if not looks_like and 0 < int.from_bytes(rest[:_PREFIX_BYTES], "little") <= length_max:
+        looks_like = LITTLE_ENDIAN
+    if not looks_like and (rest[0] & 0xF0 == _FIXARRAY or rest[0] == _ARRAY16):
+        looks_like = NO_PREFIX
+    return f": this looks like {looks_like}" if looks_like else ""

@@ -5,6 +5,7 @@ import pytest
 from hpe.core.state.rows import (
     DumpedAccount,
     DumpedAsset,
+    DumpedFees,
     DumpedResting,
     DumpedUser,
     DumpedWaiting,
@@ -205,6 +206,25 @@ def test_whose_limit_of_holds_is_reached(rich):
 
 
 # --- users and accounts ---------------------------------------------------------------------------
+
+
+def test_a_user_with_rates_of_its_own_takes_a_place(rich):
+    """Users 1 to 6 and the operator are there. There are no more rates than users."""
+    rich.configure(users_max=8)
+    operator = attach(rich, 90, 9, Role.OPERATOR)
+    refused = (RejectReason.TOO_MANY_USERS, EVERYBODYS)
+    before = users(rich.core)
+    for user in range(11, 30):
+        assert said(operator, SetFees, 1, None, None, user) == (0, 0)
+        assert users(rich.core) == before
+    free = 8 - len(before - {HOUSE_USER})
+    for user in range(11, 11 + free):
+        assert said(operator, SetFees, 1, 10, 20, user) == (0, 0)
+    assert said(operator, SetFees, 1, 10, 20, 11 + free) == refused
+    assert said(operator, SetFees, 1, 10, 20, 5) == (0, 0)
+    assert said(operator, SetFees, 1, 10, 20, HOUSE_USER) == (0, 0)
+    assert {row.user for row in rows_of(rich.core, DumpedFees)} <= users(rich.core)
+    rich.check()
 
 
 def test_the_last_eighth_of_users_is_for_deposits_and_operators(rich):

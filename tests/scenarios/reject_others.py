@@ -102,6 +102,7 @@ OPERATIONS: Final = [
             "invalid_combination": fault(taker_fee_ppm=None),
             "unknown_instrument": NO_MARKET,
             "fees_below_zero": fault(maker_fee_ppm=-20),
+            "too_many_users": no_more_users(user=NEWCOMER),
         },
     ),
 ]

@@ -427,9 +427,9 @@ class NaiveExchange:
             self._become(book, next_status)
 
     def _set_fees(self, command: SetFees) -> SetFeesResponse:
-        reason = RejectReason.NONE
+        reason, flags = RejectReason.NONE, 0
         try:
             set_fees(self.state, command)
         except Rejected as rejected:
-            reason = rejected.reason
-        return SetFeesResponse(command.request_id, 0, self.state.sequence, reason)
+            reason, flags = rejected.reason, rejected.flags
+        return SetFeesResponse(command.request_id, flags, self.state.sequence, reason)

@@ -176,6 +176,13 @@ def set_fees(state: NaiveState, command: SetFees) -> None:
         state.own_rates = before
         _set_rates(state, command.instrument, listed.maker_fee_ppm, listed.taker_fee_ppm)
         raise Rejected(RejectReason.FEES_BELOW_ZERO)
+    if complete and command.user:
+        try:
+            check_parties(state, command.user)
+        except Rejected:
+            state.own_rates = before
+            raise
+        admit(state, command.user)
 
 
 def _set_rates(state: NaiveState, book: int, maker: int, taker: int) -> None:

@@ -87,10 +87,10 @@ class Operations:
 
     def set_fees(self, context: Context, command: SetFees) -> SetFeesResponse:
         """Set the rates of an instrument, or of one user on it, for orders accepted from now on."""
-        reason = self._set_fees(command)
-        return SetFeesResponse(command.request_id, 0, context.sequence, reason)
+        reason, flags = told(self._set_fees(context, command))
+        return SetFeesResponse(command.request_id, flags, context.sequence, reason)
 
-    def _set_fees(self, command: SetFees) -> RejectReason:
+    def _set_fees(self, context: Context, command: SetFees) -> No:
         maker, taker = command.maker_fee_ppm, command.taker_fee_ppm
         if (maker is None) is not (taker is None) or (maker is None and not command.user):
             return RejectReason.INVALID_COMBINATION
@@ -104,11 +104,15 @@ class Operations:
         self._market.effort.charge(ROW, count_orders(book) + len(book.fees.own))
         if rates_go_below_zero(book, rates, command.user):
             return RejectReason.FEES_BELOW_ZERO
-        if command.user:
-            book.fees.own[command.user] = rates
-        else:
+        if not command.user:
             set_common_rates(book, rates)
-        return _NONE
+            return _NONE
+        parties = self._exchange.parties
+        no = parties.refusal(context, command.user)
+        if not no:  # users are bounded, and so are their rates
+            parties.admit(context.holder, command.user)
+            book.fees.own[command.user] = rates
+        return no
 
 
 def rates_go_below_zero(book: OrderBook, rates: FeeRates, user: int) -> bool:

@@ -19,6 +19,7 @@ from hpe.protocol.codes import (
 )
 from hpe.protocol.control import Error, Ping
 from hpe.protocol.enums import InstrumentStatus, OrderStatus, OrderType, SelfTrade, TimeInForce
+from hpe.protocol.frames import HINTS
 from hpe.protocol.limits import COMMAND_FIRST, INTERNAL_FIRST, QUERY_FIRST, TYPE_LAST
 from hpe.protocol.listings import InstrumentReply
 from hpe.protocol.market_data import (
@@ -380,6 +381,12 @@ def test_texts_of_errors():
     assert {id(each) for each in facts().values() if isinstance(each, ErrorCase)} == {
         *map(id, ERROR_CASES)
     }
+
+
+def test_hints_of_what_stands_where_a_length_should():
+    (listed,) = re.findall(r"followed by one of: (.*?)\.\n", SECTIONS["Error codes"], re.DOTALL)
+    found = re.findall(r"`([^`]*)`", listed)
+    assert [re.sub(r"\s+", " ", each) for each in found] == list(HINTS)
 
 
 def test_errors_are_made_of_these_texts_alone():
