@@ -20,8 +20,7 @@ NAMED_HELPERS = "wide.py"
 PRODUCTS = (ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.LShift)
 
 IN_LINE = {
-    ("entry.py", "submit_order"): "base_atoms: a call is 1 % of an order",
-    ("entry.py", "_plain"): "checked_notional: a call is 1 % of an order",
+    ("entry.py", "submit_order"): "checked_notional and base_atoms: a call each is 2 % of an order",
     ("executor.py", "settle"): "notional and base_atoms: a call each is 3 % of a fill",
     ("calls.py", "interrupt"): "milliseconds to nanoseconds: at most a week, 64 bits by far",
     ("orderbook.py", "__init__"): "half of a list's length",

@@ -23,7 +23,7 @@ from hpe.core.trading.kinds import Reserve
 from hpe.core.trading.matcher import Fill
 from hpe.core.trading.order_index import STRANGER, UserOrders
 from hpe.core.trading.order_states import OrderState
-from hpe.core.trading.orderbook import OrderBook
+from hpe.core.trading.orderbook import Ladder, OrderBook
 from hpe.core.trading.orders import Order, Terms
 from hpe.protocol.codes import CancelReason, RejectReason
 from hpe.protocol.enums import (
@@ -85,20 +85,39 @@ class OrderEntry:
 
         Most orders are plain limits, which are accepted here; `_submit` tests all others in order.
         """
-        plain = self._plain(context, command)
-        if plain is None:
+        book, tif, flags = self._books.get(command.instrument), command.time_in_force, command.flags
+        if (
+            book is None or not book.plain or command.terms is not None
+            or command.order_type is not _LIMIT or (tif is not _GTC and (tif is not _IOC or flags))
+            or flags > ORDER_POST_ONLY or context.cancel_on_disconnect or self._timers.overdue
+        ):  # fmt: skip
             return self._submit(context, command)
-        book, mine, base, quote, rates, needed = plain
-        instrument, orders, holder = book.instrument, self._orders, context.holder
-        user, side = command.user or context.user, command.side
-        price, quantity = command.price, command.quantity
-        tif, flags, client_order_id = command.time_in_force, command.flags, command.client_order_id
+        user, price, quantity = command.user or context.user, command.price, command.quantity
+        side, client_order_id, holder = command.side, command.client_order_id, context.holder
+        instrument, fees, orders = book.instrument, book.fees, self._orders
+        rates = fees.own.get(user, fees.common) if fees.own else fees.common
+        try:
+            mine = self._users[user]
+            base, quote = mine.accounts[instrument.base], mine.accounts[instrument.quote]
+        except KeyError:  # a new user, or a user's first order in one of the two assets
+            return self._submit(context, command)
+        if (
+            not instrument.price_min <= price <= instrument.price_max
+            or not instrument.quantity_min <= quantity <= instrument.quantity_max
+            or (ticks := price * quantity) > AMOUNT_MAX  # checked_notional(), inline
+            or (needed := ticks * instrument.quote_atoms_per_tick) > instrument.notional_max
+            or needed < instrument.notional_min
+            or (rates.worst and (needed := needed + worst_fee(needed, rates.worst)) > AMOUNT_MAX)
+            or mine.blocked or (client_order_id and client_order_id in mine.by_client_id)
+            or orders.open_count >= self._settings.open_orders_any_max
+        ):  # fmt: skip
+            return self._submit(context, command)
         if side is _BUY:
-            ladder, best, shelves = book.bids, book.asks.best, mine.buys
+            ladder, best = book.bids, book.asks.best
             paying, receiving = quote, base
             crosses = best is not None and best.price <= price
         else:
-            ladder, best, shelves = book.asks, book.bids.best, mine.sells
+            ladder, best = book.asks, book.bids.best
             paying, receiving = base, quote
             crosses = best is not None and best.price >= price
             needed = quantity * instrument.base_atoms_per_lot  # base_atoms(), inline
@@ -120,59 +139,29 @@ class OrderEntry:
         if crosses:
             fills = self._market.meet(context, book, order, price, command.request_id)
             return self._filed(context, command, book, order, fills)
+        return self._rested(context, command, order, ladder, mine)
+
+    def _rested(
+        self,
+        context: Context,
+        command: SubmitOrder,
+        order: Order,
+        ladder: Ladder,
+        mine: UserOrders,
+    ) -> OrderResponse:
+        """Let an accepted order rest; the short form of OrderIndex.add()."""
+        order_id, client_order_id = order.order_id, order.client_order_id
         ladder.add(order)
-        mine.by_id[order_id] = shelves[command.instrument].rows[order_id] = order
+        shelves = mine.buys if order.side is _BUY else mine.sells
+        mine.by_id[order_id] = shelves[order.instrument_id].rows[order_id] = order
         if client_order_id:
             mine.by_client_id[client_order_id] = order
-        orders.open_count += 1
-        holder.orders += 1
+        self._orders.open_count += 1
+        order.holder.orders += 1
         return OrderResponse(
-            command.request_id, 0, context.sequence, 0, context.time_ns, 0, order_id, quantity,
-            0, 0, 0, 0, 0, 0,
+            command.request_id, 0, context.sequence, 0, context.time_ns, 0, order_id,
+            order.quantity, 0, 0, 0, 0, 0, 0,
         )  # fmt: skip
-
-    def _plain(
-        self, context: Context, command: SubmitOrder
-    ) -> tuple[OrderBook, UserOrders, Account, Account, FeeRates, int] | None:
-        """Return what a plain limit needs that passes all tests but that of the money.
-
-        Returns:
-            None for all others, which `_submit` tests in order. Book, the user, its two accounts,
-            rates, and the quote that a buy needs.
-        """
-        book, tif, flags = self._books.get(command.instrument), command.time_in_force, command.flags
-        if (
-            book is None
-            or not book.plain
-            or command.terms is not None
-            or command.order_type is not _LIMIT
-            or (tif is not _GTC and (tif is not _IOC or flags))
-            or flags > ORDER_POST_ONLY
-            or context.cancel_on_disconnect
-            or self._timers.overdue
-        ):
-            return None
-        user, price, quantity = command.user or context.user, command.price, command.quantity
-        instrument, fees, client_order_id = book.instrument, book.fees, command.client_order_id
-        rates = fees.own.get(user, fees.common) if fees.own else fees.common
-        try:
-            mine = self._users[user]
-            base, quote = mine.accounts[instrument.base], mine.accounts[instrument.quote]
-        except KeyError:  # a new user, or a user's first order in one of the two assets
-            return None
-        if (
-            not instrument.price_min <= price <= instrument.price_max
-            or not instrument.quantity_min <= quantity <= instrument.quantity_max
-            or (ticks := price * quantity) > AMOUNT_MAX  # checked_notional(), inline
-            or (needed := ticks * instrument.quote_atoms_per_tick) > instrument.notional_max
-            or needed < instrument.notional_min
-            or (rates.worst and (needed := needed + worst_fee(needed, rates.worst)) > AMOUNT_MAX)
-            or mine.blocked
-            or (client_order_id and client_order_id in mine.by_client_id)
-            or self._orders.open_count >= self._settings.open_orders_any_max
-        ):
-            return None
-        return book, mine, base, quote, rates, needed
 
     def _met_nobody(
         self,
