@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import report
 from bench.load_connection import Answers, AnswersWrong, LoadConnection
-from bench.load_engine import WARM_UP_S, Measured, fill_books, run_closed, run_open
+from bench.load_engine import WARM_UP_S, Measured, Stopwatch, fill_books, run_closed, run_open
 from bench.services import (
     Service,
     hpe_service,
@@ -58,7 +58,7 @@ FILL_IN_FLIGHT: Final = 512
 """While the book is filled: half a batch, so that no order is refused for waiting."""
 
 FIRST_TRY_REQUESTS: Final = (2_000, 20_000)
-"""At least and at most: 2,000 for each place in the window."""
+"""For each place in the window, and at most in all."""
 
 TRIES_MAX: Final = 4
 
@@ -81,7 +81,7 @@ _run_numbers = itertools.count()
 class Shape(NamedTuple):
     """The load: how many connections, requests in flight on each, requests in total.
 
-    `warm_up_s` seconds are in no figure. With 0, neither is a run too short to be one.
+    The first `warm_up_s` seconds are in no figure.
     """
 
     connections: int
@@ -228,10 +228,8 @@ def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float
         fill_books(connections)
         # Freeze what exists: the collector would walk it again and again inside the clock.
         gc.freeze()
-        if rate:
-            measured = run_open(connections, rate, shape.warm_up_s, service.cpu_s)
-        else:
-            measured = run_closed(connections, shape.warm_up_s, service.cpu_s)
+        watch = Stopwatch(shape.warm_up_s, service.cpu_s)
+        measured = run_open(connections, rate, watch) if rate else run_closed(connections, watch)
         gc.unfreeze()
         answers = Answers()
         for connection in connections:
@@ -339,8 +337,8 @@ def beside_redis(
 
 def make_shape(connections: int, window: int, args: argparse.Namespace) -> Shape:
     """Return the shape, with the number of requests that it gets."""
-    least, most = FIRST_TRY_REQUESTS
-    first_try = QUICK_REQUESTS if args.quick else min(connections * window * least, most)
+    of_each, most = FIRST_TRY_REQUESTS
+    first_try = QUICK_REQUESTS if args.quick else min(connections * window * of_each, most)
     requests = args.requests or first_try
     warm_up_s = 0.0 if args.requests or args.quick else WARM_UP_S
     return Shape(connections, window, max(requests, connections), warm_up_s)

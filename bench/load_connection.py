@@ -130,7 +130,8 @@ class LoadConnection:
         """Decode all replies; every request must be answered once, in order.
 
         Raises:
-            AnswersWrong: a request was not; names the first one.
+            AnswersWrong: a request was not, or an order that fills the book was refused; names the
+                first one.
         """
         self._socket.settimeout(STALL_S_MAX)
         expected = FIRST_REQUEST_ID
@@ -143,11 +144,14 @@ class LoadConnection:
             if reply.request_id != expected:
                 raise AnswersWrong(f"expected the answer to request {expected}, found {reply}")
             expected += 1
-            if expected <= first and isinstance(reply, Error):
+            rejected = (
+                isinstance(reply, OrderResponse) and 0 < reply.reason < CancelReason.REQUESTED
+            )
+            if expected <= first and (rejected or isinstance(reply, Error)):
                 raise AnswersWrong(f"an order that fills the book was refused: {reply}")
             if isinstance(reply, Error):
                 answers.errors[reply.name] += 1
-            elif isinstance(reply, OrderResponse) and 0 < reply.reason < CancelReason.REQUESTED:
+            elif rejected:
                 answers.rejects[RejectReason(reply.reason).name.lower()] += 1
         wanted = FIRST_REQUEST_ID + len(self._traffic.ends)
         if expected != wanted:

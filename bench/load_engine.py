@@ -45,36 +45,44 @@ class Measured:
         return self.server_cpu_s / self.wall_s
 
 
-class _Stopwatch:
-    """Takes the time and the CPU seconds between two points.
+class Stopwatch:
+    """Takes a run's latencies, time and CPU seconds, from the end of its warm-up on.
 
     Args:
+        warm_up_s: seconds in which nothing is counted yet.
         server_cpu_s: CPU seconds that the server has used so far.
     """
 
-    def __init__(self, server_cpu_s: Callable[[], float]) -> None:
+    def __init__(
+        self, warm_up_s: float = WARM_UP_S, server_cpu_s: Callable[[], float] = float
+    ) -> None:
+        self._warm_up_s = warm_up_s
         self._server_cpu_s = server_cpu_s
         self.latencies_ns, self.lag_ns = array("q"), array("q")
-        self.start()
 
     def start(self) -> None:
-        """Begin, or begin anew: what came before is not counted."""
+        """Begin; what came before is not counted."""
         del self.latencies_ns[:], self.lag_ns[:]
         self._server_s, self._own_s = self._server_cpu_s(), time.process_time()
         self._start_ns = time.perf_counter_ns()
 
-    def elapsed_s(self) -> float:
-        """Return the seconds since the beginning."""
-        return (time.perf_counter_ns() - self._start_ns) / 1e9
+    def look(self) -> None:
+        """Begin anew once, when the warm-up is over."""
+        if self._warm_up_s and self._elapsed_s() >= self._warm_up_s:
+            self._warm_up_s = 0.0
+            self.start()
 
     def stop(self) -> Measured:
         """Return what was measured."""
-        wall_s = self.elapsed_s()
+        wall_s = self._elapsed_s()
         own_s, server_s = time.process_time(), self._server_cpu_s()
         return Measured(
             len(self.latencies_ns), wall_s, own_s - self._own_s, server_s - self._server_s,
             self.latencies_ns, self.lag_ns,
         )  # fmt: skip
+
+    def _elapsed_s(self) -> float:
+        return (time.perf_counter_ns() - self._start_ns) / 1e9
 
 
 def fill_books(connections: Sequence[LoadConnection]) -> None:
@@ -89,22 +97,15 @@ def fill_books(connections: Sequence[LoadConnection]) -> None:
         connection.end_filling()
 
 
-def run_closed(
-    connections: Sequence[LoadConnection],
-    warm_up_s: float = WARM_UP_S,
-    server_cpu_s: Callable[[], float] = float,
-) -> Measured:
+def run_closed(connections: Sequence[LoadConnection], watch: Stopwatch) -> Measured:
     """Keep every connection's window full until everything is answered."""
     with _selector(connections, selectors.EpollSelector) as selector:
-        watch = _Stopwatch(server_cpu_s)
-        warm = not warm_up_s
+        watch.start()
         _begin(selector, connections)
         left = sum(connection.total - connection.answered for connection in connections)
         while left:
+            watch.look()  # before the last answers, so that some are counted
             left -= _answered(selector, watch.latencies_ns, left)
-            if not warm and left and watch.elapsed_s() >= warm_up_s:
-                warm = True
-                watch.start()
         return watch.stop()
 
 
@@ -139,21 +140,16 @@ def _answered(
     return answered
 
 
-def run_open(
-    connections: Sequence[LoadConnection],
-    rate: float,
-    warm_up_s: float = WARM_UP_S,
-    server_cpu_s: Callable[[], float] = float,
-) -> Measured:
+def run_open(connections: Sequence[LoadConnection], rate: float, watch: Stopwatch) -> Measured:
     """Send at a fixed rate, over the connections in turn, whatever the server does."""
     # select() is accurate to microseconds; epoll's milliseconds would delay the schedule.
     with _selector(connections, selectors.SelectSelector) as selector:
-        watch = _Stopwatch(server_cpu_s)
-        warm = not warm_up_s
+        watch.start()
         progress_ns = time.perf_counter_ns()
         schedule = _Schedule(connections, rate, progress_ns)
         left = schedule.total
         while left:
+            watch.look()
             now_ns = time.perf_counter_ns()
             for connection in schedule.release(now_ns, watch.lag_ns):
                 _send(selector, connection)
@@ -163,9 +159,6 @@ def run_open(
                 left, progress_ns = left - answered, now_ns
             elif now_ns - progress_ns > STALL_S_MAX * 1e9:
                 raise AnswersWrong(f"no reply for {STALL_S_MAX} s, {left} requests unanswered")
-            if not warm and left and watch.elapsed_s() >= warm_up_s:
-                warm = True
-                watch.start()
         return watch.stop()
 
 

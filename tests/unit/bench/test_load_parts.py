@@ -8,6 +8,7 @@ import socket
 import threading
 from array import array
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import msgspec
 import pytest
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 
 from bench import report
 from bench.load_connection import Answers, AnswersWrong, LoadConnection
-from bench.load_engine import fill_books, run_closed, run_open
+from bench.load_engine import Stopwatch, fill_books, run_closed, run_open
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
 from hpe.protocol.base import Reply, Request
+from hpe.protocol.codes import RejectReason
 from hpe.protocol.control import Hello, Welcome
 from hpe.protocol.frames import FrameScanner, encode_frame, split_frames
 from hpe.protocol.orders import CancelOrder, OrderResponse, SubmitOrder
@@ -54,9 +56,12 @@ def test_simple_traffic_leaves_nothing_open() -> None:
     assert kinds == [SubmitOrder, CancelOrder] * 50
 
 
-def answer(request: Request) -> list[Reply]:
-    """What a server that fills every third order would say."""
+def answer(request: Request, refused: int) -> list[Reply]:
+    """What a server that fills every third order, and refuses one, would say."""
     number = request.request_id
+    if number == refused:
+        reason = RejectReason.INSUFFICIENT_FUNDS
+        return [OrderResponse(number, 0, number, reason, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)]
     done = OrderResponse(number, 0, number, 0, 1, 0, number, 1, 0, 0, 0, 0, 0, 0)
     if number % 3:
         return [done]
@@ -65,10 +70,11 @@ def answer(request: Request) -> list[Reply]:
 
 
 class AnsweringPeer:
-    """A TCP peer that speaks real frames, in a thread; `skip` is never answered."""
+    """A TCP peer that speaks real frames, in a thread; `skip` is not answered, `refused` rejected."""
 
-    def __init__(self, skip: int = 0) -> None:
+    def __init__(self, skip: int = 0, refused: int = 0) -> None:
         self._skip = skip
+        self._refused = refused
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = self._listener.getsockname()
         self._thread = threading.Thread(target=self._serve)
@@ -93,7 +99,7 @@ class AnsweringPeer:
             return encode_frame(welcome)
         if request.request_id == self._skip:
             return b""
-        return b"".join(map(encode_frame, answer(request)))
+        return b"".join(map(encode_frame, answer(request, self._refused)))
 
     def close(self) -> None:
         self._thread.join()
@@ -116,7 +122,8 @@ def test_every_request_is_answered_and_timed_once(
     connection.load(encode_traffic("mixed", 23, 1, 500, 5, filling))
     if filling:
         fill_books([connection])
-    measured = run_open([connection], rate) if rate else run_closed([connection])
+    watch = Stopwatch(warm_up_s=0)
+    measured = run_open([connection], rate, watch) if rate else run_closed([connection], watch)
     answers = Answers()
     connection.verify(answers)
     connection.close()
@@ -128,10 +135,26 @@ def test_every_request_is_answered_and_timed_once(
     assert answers.trades == sum(number % 3 == 0 for number in ids)
 
 
+@pytest.mark.parametrize("place", [0, 149, 150])
+def test_an_order_that_fills_the_book_must_be_accepted(place: int) -> None:
+    peer = AnsweringPeer(refused=FIRST_REQUEST_ID + place)
+    connection = LoadConnection(peer.address, 1, 16, fill_window=20)
+    connection.load(encode_traffic("mixed", 23, 1, 10, 5, 150))
+    fill_books([connection])
+    run_closed([connection], Stopwatch(warm_up_s=0))
+    answers = Answers()
+    filling = place < 150
+    with pytest.raises(AnswersWrong, match="fills the book") if filling else nullcontext():
+        connection.verify(answers)
+    connection.close()
+    peer.close()
+    assert answers.rejects == ({} if filling else {"insufficient_funds": 1})
+
+
 def test_what_is_answered_during_the_warm_up_is_in_no_figure(peer: AnsweringPeer) -> None:
     connection = LoadConnection(peer.address, 1, 16)
     connection.load(encode_traffic("simple", 23, 1, 20_000, 5))
-    measured = run_closed([connection], warm_up_s=0.05)
+    measured = run_closed([connection], Stopwatch(warm_up_s=0.05))
     answers = Answers()
     connection.verify(answers)
     connection.close()
