@@ -104,7 +104,7 @@ class SessionChannel:
         self.logged_out = False
         self.on_stream: Callable[[Reply], None] = _ignore
         self._send = send
-        # Set while a transport has had all repeats, and forever once the channel is closed.
+        # Set while the transport has been sent all repeats, and always once the channel is closed.
         self._settled = aio.Event()
         self._settled.set()
         self._pending: dict[int, Pending] = {}

@@ -139,7 +139,7 @@ class Link:
         return self._scanner.feed(bytes(data))
 
     def _before_welcome(self) -> str:
-        """Return what a reader must know who was never welcomed."""
+        """Return a hint for errors that occur before welcome, "" afterwards."""
         if self._heartbeat_s < float("inf"):
             return ""
         return " before welcome (if it expects TLS, pass a context as `tls`)"

@@ -16,7 +16,7 @@ class WindowSlots:
     def __init__(self, size: int) -> None:
         self._size = size
         self._free = aio.Semaphore(size, max_value=size)
-        # Slots that no longer exist, but whose requests are still unanswered.
+        # Slots to drop when their requests are answered: the window has shrunk.
         self._withheld = 0
 
     async def take(self) -> None:
@@ -28,14 +28,14 @@ class WindowSlots:
         self._free.acquire_nowait()
 
     def release(self) -> None:
-        """Give a slot back, unless the window has become too small for it."""
+        """Return a slot; drop it while more are taken than the window allows."""
         if self._withheld:
             self._withheld -= 1
         else:
             self._free.release()
 
     def resize(self, size: int) -> None:
-        """Take slots away, or give some of them back."""
+        """Change the number of slots."""
         for _ in range(self._size, size):
             self.release()
         for _ in range(size, self._size):
@@ -46,5 +46,5 @@ class WindowSlots:
         self._size = size
 
     def end(self) -> None:
-        """Withhold none any more: whoever waits is to be woken."""
+        """Stop dropping slots, so that every waiter is woken."""
         self._withheld = 0

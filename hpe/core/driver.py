@@ -250,7 +250,7 @@ class ReferenceCore:
                 if pending < 0:
                     pending = position
             else:
-                session.last_request_id = last_request_id  # what is not executed asks for it
+                session.last_request_id = last_request_id  # read by _answer_other
                 if pending >= 0:
                     work.log(session.session_id, user, frames[pending:position])
                     pending = -1

@@ -176,7 +176,7 @@ class Matcher:
         reached: list[Reached],
         before: tuple[int, int],
     ) -> None:
-        """Remove dead orders that are next, even beyond the band, so that none is in the way.
+        """Remove the dead orders at the front of the book, even those beyond the band.
 
         `before`: how many fills and prevented matches came before them.
         """
@@ -385,7 +385,7 @@ def _prevent(
 def _end_budget(
     budget: Budget, ladder: Ladder, aggressor: Order, fills: list[Fill], cum: int
 ) -> bool:
-    """Give an order with a budget the quantity that it bought; True if the budget is used up."""
+    """Set the quantity of a budget order to what it bought; True if the budget is used up."""
     aggressor.quantity = cum
     _count_leaves(fills, cum)
     return budget.is_spent(ladder.best.price if ladder.best is not None else 0)

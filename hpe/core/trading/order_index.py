@@ -34,8 +34,8 @@ id_of: Final = attrgetter("order_id")
 class EndedById:
     """The kept ended orders by id, brought up to date when one is asked for; not state.
 
-    An order that ends costs nothing here, and one that is asked for no walk over all that are
-    kept (16,384 took 2 to 5 ms), only over those that ended since the last question.
+    An order that ends costs nothing here. A lookup walks only the orders that ended since the last
+    lookup; a walk over all 16,384 kept ones takes 2 to 5 ms.
     """
 
     __slots__ = ("_ended", "_rows")
@@ -45,7 +45,7 @@ class EndedById:
         self._rows: dict[int, Order] = {}  # by id, in the order in which they ended
 
     def get(self, order_id: int) -> Order | None:
-        """Return the kept ended order of an id. Cost: the orders that ended since the last call."""
+        """Return the kept ended order of an id. Cost: O(orders that ended since the last call)."""
         ended, rows, new = self._ended, self._rows, []
         newest = next(reversed(rows.values()), None)
         for order in reversed(ended):

@@ -70,7 +70,7 @@ def answer(request: Request, refused: int) -> list[Reply]:
 
 
 class AnsweringPeer:
-    """A TCP peer that speaks real frames, in a thread; `skip` is not answered, `refused` rejected."""
+    """A TCP peer with real frames, in a thread; `skip` is not answered, `refused` is rejected."""
 
     def __init__(self, skip: int = 0, refused: int = 0) -> None:
         self._skip = skip
