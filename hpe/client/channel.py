@@ -184,7 +184,6 @@ class SessionChannel:
         if self.failure is not None:
             return
         self.failure = error
-        self._slots.end()
         self._unsent.clear()
         pending, self._pending = self._pending, {}
         for request in pending.values():

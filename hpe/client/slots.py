@@ -44,7 +44,3 @@ class WindowSlots:
             except aio.WouldBlock:
                 self._withheld += 1
         self._size = size
-
-    def end(self) -> None:
-        """Stop dropping slots, so that every waiter is woken."""
-        self._withheld = 0

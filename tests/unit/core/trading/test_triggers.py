@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hpe.core.trading.triggers import Firing, Triggers, WaitingSide
@@ -104,6 +104,8 @@ def test_a_side_does_what_a_list_does(side, plan):
     prices,
     st.integers(0, 13),
 )
+@example(SELL, [(30, 0), (10, 0), (1, 5)], [25], 8, 2)  # one that trails between two fixed ones
+@example(BUY, [(10, 0), (29, 0), (30, 8)], [12], 30, 2)
 def test_those_that_leave_first_are_the_first_to_have_their_turns(side, plan, moves, price, room):
     """However they are stored: fixed and trailing ones, whatever their peaks."""
     book, waiting = new_book(), WaitingSide(side)
