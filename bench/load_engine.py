@@ -1,8 +1,8 @@
 """The loops of the load generator: filling the books, closed loop, open loop, with their figures.
 
 One thread and a selector over the connections. Guarantee: a Measured stands for what was answered
-between the end of the warm-up and the last answer. Relies on LoadConnection for sending, counting
-and checking.
+between the end of the warm-up and the last answer. Relies on TrafficConnection for sending and
+counting.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.load_connection import STALL_S_MAX, AnswersWrong, LoadConnection
+from bench.traffic_connection import STALL_S_MAX, AnswersWrong, TrafficConnection
 
 WARM_UP_S: Final = 0.5
 """Answers of this first part of a run are checked, but are in no figure."""
@@ -33,6 +33,11 @@ class Measured:
     server_cpu_s: float
     latencies_ns: array[int]
     lag_ns: array[int]
+
+    @property
+    def rate(self) -> float:
+        """Return requests answered per second."""
+        return self.requests / self.wall_s
 
     @property
     def generator_share(self) -> float:
@@ -85,7 +90,7 @@ class Stopwatch:
         return (time.perf_counter_ns() - self._start_ns) / 1e9
 
 
-def fill_books(connections: Sequence[LoadConnection]) -> None:
+def fill_books(connections: Sequence[TrafficConnection]) -> None:
     """Send what fills the book, and wait for its answers."""
     with _selector(connections, selectors.EpollSelector) as selector:
         ignored = array("q")
@@ -97,7 +102,7 @@ def fill_books(connections: Sequence[LoadConnection]) -> None:
         connection.end_filling()
 
 
-def run_closed(connections: Sequence[LoadConnection], watch: Stopwatch) -> Measured:
+def run_closed(connections: Sequence[TrafficConnection], watch: Stopwatch) -> Measured:
     """Keep every connection's window full until everything is answered."""
     with _selector(connections, selectors.EpollSelector) as selector:
         watch.start()
@@ -110,7 +115,7 @@ def run_closed(connections: Sequence[LoadConnection], watch: Stopwatch) -> Measu
 
 
 def _selector(
-    connections: Sequence[LoadConnection], kind: Callable[[], selectors.BaseSelector]
+    connections: Sequence[TrafficConnection], kind: Callable[[], selectors.BaseSelector]
 ) -> selectors.BaseSelector:
     """Return a selector that watches the connections for answers."""
     selector = kind()
@@ -121,7 +126,7 @@ def _selector(
 
 def _begin(
     selector: selectors.BaseSelector,
-    connections: Sequence[LoadConnection],
+    connections: Sequence[TrafficConnection],
     *,
     filling: bool = False,
 ) -> None:
@@ -140,7 +145,7 @@ def _answered(
     return answered
 
 
-def run_open(connections: Sequence[LoadConnection], rate: float, watch: Stopwatch) -> Measured:
+def run_open(connections: Sequence[TrafficConnection], rate: float, watch: Stopwatch) -> Measured:
     """Send at a fixed rate, over the connections in turn, whatever the server does."""
     # select() is accurate to microseconds; epoll's milliseconds would delay the schedule.
     with _selector(connections, selectors.SelectSelector) as selector:
@@ -169,7 +174,9 @@ class _Schedule:
         total: requests of all connections that are not answered at the start.
     """
 
-    def __init__(self, connections: Sequence[LoadConnection], rate: float, start_ns: int) -> None:
+    def __init__(
+        self, connections: Sequence[TrafficConnection], rate: float, start_ns: int
+    ) -> None:
         self._connections = connections
         self._before = [connection.answered for connection in connections]
         self._period_ns = 1e9 / rate
@@ -177,7 +184,7 @@ class _Schedule:
         self.total = sum(connection.total for connection in connections) - sum(self._before)
         self.next_due_ns = start_ns
 
-    def release(self, now_ns: int, lag_ns: array[int]) -> list[LoadConnection]:
+    def release(self, now_ns: int, lag_ns: array[int]) -> list[TrafficConnection]:
         """Allow requests that are due and fit their window; return the connections concerned."""
         due = min(int((now_ns - self._start_ns) / self._period_ns) + 1, self.total)
         count = len(self._connections)
@@ -217,7 +224,7 @@ def _pump(
         return None
     answered = 0
     for key, events in ready:
-        connection: LoadConnection = key.data
+        connection: TrafficConnection = key.data
         if events & selectors.EVENT_READ:
             answered += connection.receive(latencies_ns)
             if refill:
@@ -226,14 +233,14 @@ def _pump(
     return answered
 
 
-def _refill(connection: LoadConnection, filling: bool) -> None:
+def _refill(connection: TrafficConnection, filling: bool) -> None:
     window = connection.fill_window if filling else connection.window
     target = min(connection.answered + window, connection.total)
     if target > connection.allowed:
         connection.allow(target, time.perf_counter_ns())
 
 
-def _send(selector: selectors.BaseSelector, connection: LoadConnection) -> None:
+def _send(selector: selectors.BaseSelector, connection: TrafficConnection) -> None:
     """Send what is allowed; watch for writability only while the kernel takes no more."""
     events = selectors.EVENT_READ
     if not connection.flush():

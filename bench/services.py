@@ -28,6 +28,11 @@ class Service(NamedTuple):
     port: int
     process: psutil.Process | None
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return where it listens."""
+        return self.host, self.port
+
     def cpu_s(self) -> float:
         """Return the CPU seconds that the server has used, 0 if it was not started here."""
         if self.process is None:

@@ -7,6 +7,7 @@ may leave gaps).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Final, NamedTuple
 
@@ -43,12 +44,24 @@ class Traffic(NamedTuple):
     """One connection's requests in one piece.
 
     `ends[i]` is where request i's frame ends. The first `filling` requests fill the book; they are
-    sent before the clock starts.
+    sent before the clock starts. A server that does not look at its requests may get all of them
+    several times.
     """
 
     frames: bytes
-    ends: list[int]
+    ends: Sequence[int]
     filling: int
+    repeats: int = 1
+
+    @property
+    def total(self) -> int:
+        """Return the number of requests."""
+        return len(self.ends) * self.repeats
+
+    def end_of(self, count: int) -> int:
+        """Return how many bytes the first `count` requests have."""
+        rounds, some = divmod(count, len(self.ends))
+        return rounds * len(self.frames) + (self.ends[some - 1] if some else 0)
 
 
 def encode_traffic(

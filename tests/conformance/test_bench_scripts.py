@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import conformance, core_speed, crowds, growth, load, mb
+from bench import conformance, core_speed, crowds, growth, latency, load, mb
+from bench.load_run import QUICK_REQUESTS
+from bench.services import redis_is_installed
 from hpe.orderflow.files import parse_commands, read_lines
 from tests.support.faulty_cores import NoTrades
 
@@ -42,12 +44,42 @@ def test_load_measures_a_service_of_its_own(
 ) -> None:
     arguments = ["--quick", "--connections", "3", "--window", "8", "--json"]
     assert load.main([*arguments, "--data", str(tmp_path)]) == 0
-    closed, opened = json.loads(capsys.readouterr().out)["load"]
-    assert closed["requests"] == opened["requests"] == 3 * (load.QUICK_REQUESTS // 3)
+    (closed,) = json.loads(capsys.readouterr().out)["load"]
+    assert closed["requests"] == 3 * (QUICK_REQUESTS // 3)
     assert closed["trades"] > 0
     assert closed["offered_per_s"] is None
-    assert opened["schedule_lag_us"]["p50"] >= 0
+    assert closed["null_server_per_s"] > 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not redis_is_installed(), reason="redis-server is not installed")
+def test_load_measures_redis_in_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--quick", "--window", "50", "--beside-redis", "--pairs", "1", "--json"]
+    assert load.main([*arguments, "--data", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)["load"]["1 x 50"]
+    better, other = found["redis_runs"][0]
+    assert {better["driver"], other["driver"]} == {"redis-benchmark", "own generator"}
+    assert better["rate"] >= other["rate"]
+    assert found["ratio"]["median"] == found["hpe_per_s"]["median"] / better["rate"]
+
+
+def test_latency_offers_a_share_of_the_closed_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--quick", "--connections", "3", "--window", "8", "--json"]
+    assert latency.main([*arguments, "--data", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)["latency"]
+    (opened,) = found["runs"]
+    assert opened["requests"] == 3 * (QUICK_REQUESTS // 3)
+    assert opened["offered_per_s"] == latency.SHARES[0] * found["closed_per_s"]
+    assert opened["schedule_lag_us"]["p50"] >= 0
+    assert opened["latency_us"]["max"] >= opened["latency_us"]["p50"] > 0
+
+
+def test_latency_offers_a_fixed_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--quick", "--connections", "3", "--rate", "4000", "--data", str(tmp_path)]
+    assert latency.main(arguments) == 0
+    assert "4,000" in capsys.readouterr().out
 
 
 def test_core_speed_says_that_the_peer_is_absent(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.load import REJECTS_MAX
+from bench.load_run import REJECTS_MAX
 from bench.traffic import FIRST_REQUEST_ID, encode_traffic, funds_needed
 from hpe.protocol.codes import CancelReason
 from hpe.protocol.orders import CancelResponse, OrderResponse

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import report
-from bench.load_connection import Answers, AnswersWrong, LoadConnection
+from bench.load_connection import Answers, LoadConnection
 from bench.load_engine import Stopwatch, fill_books, run_closed, run_open
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
+from bench.traffic_connection import AnswersWrong
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.control import Hello, Welcome
