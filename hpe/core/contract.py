@@ -32,7 +32,7 @@ from hpe.protocol.limits import (
     STOPS_PER_COMMAND_MAX,
 )
 
-CORE_VERSION: Final = 7
+CORE_VERSION: Final = 8
 """Raised whenever a logged command could have another result; written to every log segment."""
 
 SYSTEM_CONNECTION: Final = 0

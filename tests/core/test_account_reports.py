@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from hpe.core.codec import decode_body
-from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.core.state.rows import DumpedAccount
+from hpe.protocol.enums import OrderType, SelfTrade, Side, TimeInForce
 from hpe.protocol.limits import HOUSE_USER
 from hpe.protocol.listings import AddAsset, DelistAsset
 from hpe.protocol.money import (
@@ -20,6 +21,7 @@ from hpe.protocol.money import (
 )
 from hpe.protocol.orders import CancelOrder, SubmitOrder
 from tests.support.core_driver import decoded
+from tests.support.dumps import rows_of
 
 LIMIT, GTC = OrderType.LIMIT, TimeInForce.GTC
 
@@ -108,6 +110,17 @@ def test_fees_of_the_house_are_told_to_nobody(market, client, other):
     other.submit(Side.BUY, 1_000, 100, instrument=instrument)
     assert client.balance(4, HOUSE_USER).available == 3_000
     assert HOUSE_USER not in {*venue.balances, *venue.private}
+
+
+@pytest.mark.parametrize("self_trade", [SelfTrade.CANCEL_MAKER, SelfTrade.DECREMENT])
+def test_only_a_trade_opens_an_account_of_the_house(client, self_trade):
+    instrument = client.list_pair(maker_fee_ppm=10_000, taker_fee_ppm=20_000, self_trade=self_trade)
+    client.deposit(3, 1_000)
+    client.deposit(4, 1_000_000)
+    client.submit(Side.SELL, 1_000, 100, instrument=instrument)
+    client.submit(Side.BUY, 1_000, 100, instrument=instrument)
+    rows = rows_of(client.venue.core, DumpedAccount)
+    assert [row.asset for row in rows if row.user == HOUSE_USER] == []
 
 
 def test_a_query_tells_nothing(client):

@@ -101,7 +101,7 @@ class Executor:
         quote_atoms_per_tick, lot = instrument.quote_atoms_per_tick, instrument.base_atoms_per_lot
         quote_sum = base_sum = fee_sum = house = 0
         buying, taker_rate = taker.side is _BUY, taker.rates.taker
-        charged = taker_rate  # any rate of the trades that is not 0
+        charged = taker_rate if fills else 0  # any rate of the trades that is not 0
         for fill in fills:
             maker = fill.maker
             quote = fill.quantity * fill.price * quote_atoms_per_tick  # notional(), inline
