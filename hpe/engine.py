@@ -44,6 +44,7 @@ from hpe.pipeline.bridge import Outbox, hosted_thread, run_interruptible
 from hpe.pipeline.clock import Clock, Reading, read_clocks
 from hpe.pipeline.collector import Collector, quiet_collector, switching_sooner
 from hpe.pipeline.log_inbox import LOG_BYTES_MAX, LogInbox
+from hpe.pipeline.matching import Matching
 from hpe.pipeline.placement import Realtime, ThreadRole, choose_realtime
 from hpe.pipeline.sequencer import Patience, Sequencer
 from hpe.pipeline.statistics import Figure, ThreadFigures
@@ -56,6 +57,7 @@ from hpe.version import __version__
 from hpe.wal import thread as wal_thread
 from hpe.wal.data_directory import check_data_directory
 from hpe.wal.files import LogFiles
+from hpe.wal.group_commit import GroupCommit
 from hpe.wal.log import LOCAL_EPOCH
 from hpe.wal.recovery import Recovered, recover
 from hpe.wal.spare import SpareMaker
@@ -253,15 +255,16 @@ class HighPerformanceEngine(InProcessApi):
         place = self.realtime.applied
 
         def match() -> None:
-            matching_thread.run(core, inbox, log_inbox, sequencer.free, clock)
+            matching_thread.run(Matching(core, clock), inbox, log_inbox, sequencer.free)
 
         def log() -> None:
             def publish(items: list[Output], durable: int) -> None:
                 outbox.put((items, durable))
                 log_inbox.published(len(items))
 
+            commit = GroupCommit(recovered.log, recovered.tail, config.sync)
             with contextlib.closing(log_inbox):  # otherwise the matcher might wait forever
-                wal_thread.run(recovered.log, recovered.tail, log_inbox, publish, config.sync)
+                wal_thread.run(commit, log_inbox, publish)
 
         quiet = quiet_collector() if self._own_process else contextlib.nullcontext()
         with place(ThreadRole.TRIO), quiet as collector, polling(config.polling) as poller:

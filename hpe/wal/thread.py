@@ -1,37 +1,22 @@
-"""The loop of the write-ahead log thread: gather what waits, write once, sync once, publish once.
+"""The loop of the write-ahead log thread: gather what waits, let the log stage write it, publish.
 
-Owns the log and its tail while it runs; called in that one thread. It shares two things with
-other threads: the inbox (the matching thread puts, this thread gets) and `publish` (called here;
-its owner makes it safe for that). Guarantees: items are published in the order in which they came,
-each once; under `batch` only after the sync that covers them; under the relaxed policies they are
-durable within interval_ms of being published, and when `run` returns. The head mark is written
-after a rotation, after a pause, and at the end; never between an append and its publishing.
-After a failure, nothing more is published. Relies on CommandLog.append being as durable as the
-policy says. Source: docs/log-format.md, "Sync policies" and "The head mark".
+Owns the waiting of that thread, and which outputs make a group; when to write, sync and mark is in
+wal/group_commit.py. Runs in that one thread. It shares two things with other threads: the inbox
+(the matching thread puts, this thread gets) and `publish` (called here; its owner makes it safe for
+that). Guarantees: everything that waits and fits into one record is one group, in the order in
+which it came; each group is published before anything else is done; when `run` returns, everything
+before the stop is durable. Source: docs/log-format.md, "Sync policies".
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from math import inf
 from queue import Empty
-from typing import Final, Protocol
+from typing import Protocol
 
-from hpe.config.settings import SyncPolicy
 from hpe.core.contract import Output
-from hpe.wal.log import (
-    RECORD_BYTES_MAX,
-    RECORD_HEAD_BYTES,
-    CommandLog,
-    Record,
-    Tail,
-    encoded_bodies_bytes,
-)
-
-BATCH_IDLE_S: Final = 1.0
-"""With `batch`, the mark is written when nothing was appended for this long: so rarely that it
-costs nothing, and the rules for tails still guard younger records. Otherwise it is interval_ms."""
+from hpe.wal.group_commit import GroupCommit
+from hpe.wal.log import RECORD_BYTES_MAX, RECORD_HEAD_BYTES, encoded_bodies_bytes
 
 
 class Inbox(Protocol):
@@ -44,27 +29,13 @@ class Inbox(Protocol):
         """Return the next item without waiting."""
 
 
-def run(
-    log: CommandLog,
-    tail: Tail,
-    inbox: Inbox,
-    publish: Callable[[list[Output], int], None],
-    policy: SyncPolicy,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-) -> Tail:
+def run(stage: GroupCommit, inbox: Inbox, publish: Callable[[list[Output], int], None]) -> None:
     """Serve the log until None comes through the inbox; then everything before it is durable.
 
     Args:
-        log: The log, writable (synced once since it was opened); this call does not close it.
-        tail: The log's end.
+        stage: The log stage.
         inbox: Items in the order of their sequences; None is the last one.
         publish: Called once per group with the durable position; with no items if only that moved.
-        policy: When to sync; the same policy that `log` has.
-        clock: Seconds, monotonic.
-
-    Returns:
-        The log's end, all of it durable.
 
     Raises:
         WalWriteError: a write or sync failed; nothing more was published.
@@ -72,56 +43,13 @@ def run(
     Thread: wal.
     """
     group = _Group(inbox)
-    interval_s = policy.interval_ms / 1000
-    idle_s = BATCH_IDLE_S if policy.mode == "batch" else interval_s
-    due_s = inf  # deadline of the oldest write that is not durable
-    mark_s = inf  # when nothing will have been appended for idle_s
-    while True:
-        wake_s = min(due_s, mark_s)
-        items = group.take(None if wake_s == inf else max(0.0, wake_s - clock()))
+    while not group.stopped:
+        items = group.take(stage.wait_s())
         if items:
-            position = tail.position
-            tail = _append(log, tail, items)
-            if tail.position > position:
-                mark_s = clock() + idle_s
-        if tail.durable_position == tail.position:
-            due_s = inf
-        elif due_s == inf:
-            due_s = clock() + interval_s
-        if items:
-            publish(items, tail.durable_position)
-            log.link()  # kept for the next record; computed here, where no reply waits for it
-        if due_s < inf and (group.stopped or clock() >= due_s):
-            tail = log.sync()
-            due_s = inf
-            publish([], tail.durable_position)
-        if group.stopped:
-            break
-        if log.mark_due:  # a new segment
-            log.mark()
-        if mark_s < inf and clock() >= mark_s:
-            log.mark()
-            mark_s = inf
-    log.mark(closed=True)
-    return tail
-
-
-def _append(log: CommandLog, tail: Tail, items: list[Output]) -> Tail:
-    """Log the bodies of a group as one record; a group of queries only makes no record.
-
-    Replies to queries show only what is logged, but a start must still find the log in its place.
-    """
-    logged = [item for item in items if item.body]
-    if not logged:
-        log.check_place()
-        return tail
-    record = Record(
-        first_sequence=tail.position + 1,
-        last_sequence=logged[-1].last_sequence,
-        previous_hash=log.link(),
-        bodies=tuple(output.body for output in logged),
-    )
-    return log.append(tail, record)
+            for published in stage.step(items):
+                publish(*published)
+        for published in stage.stop() if group.stopped else stage.step([]):
+            publish(*published)
 
 
 class _Group:

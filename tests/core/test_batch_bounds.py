@@ -8,6 +8,7 @@ import pytest
 from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Run
 from hpe.core.state.rows import DumpedEnded, DumpedUser
 from hpe.pipeline.clock import Clock
+from hpe.pipeline.matching import Matching
 from hpe.pipeline.matching_thread import STOP, run
 from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
 from hpe.protocol.enums import ExecType, OrderType, SelfTrade, Side, TimeInForce
@@ -117,7 +118,7 @@ def test_a_start_in_the_middle_logs_everything_that_it_does(pit):
         run_of_tick = Run(SYSTEM_CONNECTION, 0, 0, chunk_of(frames_of([Tick(1)])))
         inbox.put(Batch(0, [run_of_tick]))
     inbox.put(STOP)
-    run(core, inbox, log_inbox, lambda: None, Clock(0, read=HandSetClock()))
+    run(Matching(core, Clock(0, read=HandSetClock())), inbox, log_inbox, lambda: None)
     while not log_inbox.empty():
         bodies.append(log_inbox.get().body)
     again = pit.venue.new_core(pit.venue.limits)

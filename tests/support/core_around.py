@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from hpe.core import new_core
 from hpe.core.contract import DEFAULT_LIMITS, Batch, BatchBounds, Core, Limits, Output, Settings
 from tests.support.core_driver import CoreFactory
+from tests.support.hand_set_clock import HandSetClock
 
 
 class CoreAround:
@@ -79,3 +80,31 @@ class CoreAround:
 
     def load(self, chunks: Iterable[bytes], wanted: bytes = b"") -> None:
         self.inner.load(chunks, wanted)
+
+
+class Planned(CoreAround):
+    """A core of which a test knows what is due, and how long a batch takes.
+
+    Args:
+        machine: time passes here.
+        due_ns: when the timer is due, before the first batch and after each.
+        late: whether market data is late after each batch.
+        takes_ns: how long a batch takes.
+    """
+
+    def __init__(
+        self, machine: HandSetClock, *, due_ns: int = 0, late: bool = False, takes_ns: int = 0
+    ) -> None:
+        super().__init__()
+        self.machine = machine
+        self.due_ns = due_ns
+        self.late = late
+        self.takes_ns = takes_ns
+
+    @property
+    def next_due_ns(self) -> int:
+        return self.due_ns
+
+    def apply(self, batch: Batch) -> Output:
+        self.machine.passes(self.takes_ns)
+        return super().apply(batch)._replace(next_due_ns=self.due_ns, late=self.late)

@@ -20,6 +20,7 @@ from hpe.protocol.money import Deposit
 from hpe.protocol.orders import SubmitOrder
 from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.format import content_end
+from hpe.wal.group_commit import GroupCommit
 from hpe.wal.log import CommandLog, Record, Tail
 from hpe.wal.mark import HeadMark, Mark
 from hpe.wal.recovery import recover
@@ -140,7 +141,10 @@ def serve(
 
     try:
         feed()
-        run(recovered.log, recovered.tail, inbox, publish, policy, clock=lambda: queries * IDLE_S)
+        stage = GroupCommit(
+            recovered.log, recovered.tail, policy, steady_s=lambda: queries * IDLE_S
+        )
+        run(stage, inbox, publish)
     finally:
         recovered.log.close()
 

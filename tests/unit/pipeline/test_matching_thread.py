@@ -15,13 +15,14 @@ from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Core, Outpu
 from hpe.core.state.rows import DumpedSession
 from hpe.errors import InvariantViolation
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, Clock, Reading
-from hpe.pipeline.matching_thread import _DUE, PAUSES, STOP, _take, run
+from hpe.pipeline.matching import PAUSES, Matching
+from hpe.pipeline.matching_thread import STOP, run, take
 from hpe.protocol.base import Request, type_number
 from hpe.protocol.enums import DetachCause
 from hpe.protocol.frames import chunk_of, frame, split_frames
 from hpe.protocol.internal import SessionAttached, SessionDetached, Tick
 from hpe.protocol.listings import AddAsset, ListAssets
-from tests.support.core_around import CoreAround
+from tests.support.core_around import CoreAround, Planned
 from tests.support.dumps import rows_of
 from tests.support.hand_set_clock import NOON_NS, HandSetClock
 
@@ -52,7 +53,7 @@ class Loop:
     def serve(self, *items: Batch | None) -> list[Output]:
         for item in items:
             self.inbox.put(item)
-        run(self.core, self.inbox, self.log_inbox, self.free, self.clock)
+        run(Matching(self.core, self.clock), self.inbox, self.log_inbox, self.free)
         served = []
         while not self.log_inbox.empty():
             item = self.log_inbox.get()
@@ -143,33 +144,25 @@ def test_late_market_data_is_made_up_for_when_nothing_waits() -> None:
 
 
 def test_what_waits_goes_before_late_market_data() -> None:
+    machine = HandSetClock()
+    matching = Matching(Planned(machine, late=True), Clock(0, read=machine))
+    matching.step([ATTACH])
     inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
-    clock = Clock(0, read=HandSetClock())
-    assert _take(inbox, 0, clock, 0, 0) is ATTACH
-    taken = _take(inbox, 0, clock, 0, 0)
-    assert taken is not None
-    assert taken.runs == []
-
-
-def test_while_late_market_data_rests_a_timer_is_not_missed() -> None:
-    clock = Clock(0, read=HandSetClock())
-    rested_ns = clock.steady_ns() + DAY_NS
-    inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-    assert _take(inbox, NOON_NS, clock, 0, rested_ns) is _DUE
-    inbox.put(ATTACH)
-    assert _take(inbox, 0, clock, 0, rested_ns) is ATTACH
+    assert take(inbox, matching) == [ATTACH]
+    assert take(inbox, matching) == []
 
 
 def test_what_is_due_waits_until_its_pace_but_a_batch_does_not() -> None:
     machine = HandSetClock()
-    clock = Clock(0, read=machine)
-    paced_ns = clock.steady_ns() + DAY_NS
+    core = Planned(machine, due_ns=DUE_AT_ONCE, takes_ns=DAY_NS)
+    matching = Matching(core, Clock(0, read=machine))
+    matching.step([ATTACH])
     inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
-    assert _take(inbox, DUE_AT_ONCE, clock, paced_ns) is ATTACH
+    assert take(inbox, matching) == [ATTACH]
     machine.passes(DAY_NS)
-    assert _take(inbox, DUE_AT_ONCE, clock, paced_ns) is _DUE
+    assert take(inbox, matching) == []
 
 
 def test_what_goes_on_by_itself_leaves_as_much_time_as_it_takes() -> None:
@@ -229,7 +222,10 @@ def test_a_timer_that_is_due_makes_one_tick_when_nothing_comes() -> None:
 def test_a_waiting_batch_goes_before_a_due_timer() -> None:
     inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
     inbox.put(ATTACH)
-    assert _take(inbox, 10, Clock(NOON_NS, read=HandSetClock()), 0) is ATTACH
+    machine = HandSetClock()
+    matching = Matching(Planned(machine, due_ns=10), Clock(NOON_NS, read=machine))
+    assert matching.wait_ns() == 0
+    assert take(inbox, matching) == [ATTACH]
 
 
 class Counting(queue.SimpleQueue[Batch | None]):
@@ -251,9 +247,8 @@ def test_no_wait_is_longer_than_a_second_while_anything_has_a_time() -> None:
     machine = HandSetClock()
     clock = Clock(0, read=machine)
     inbox = Counting(lambda wait_s: machine.passes(int(wait_s * 1e9)))
-    due = _take(inbox, clock.stamp() + 5 * SECOND_NS // 2, clock, 0)
-    assert due is not None
-    assert due.runs == []
+    due_ns = clock.stamp() + 5 * SECOND_NS // 2
+    assert take(inbox, Matching(Planned(machine, due_ns=due_ns), clock)) == []
     assert inbox.waits == [1.0, 1.0, 0.5]
 
 
@@ -268,7 +263,7 @@ def test_a_clock_that_is_set_back_while_it_waits_does_not_stop_the_timer() -> No
         machine.passes(int(wait_s * 1e9))
 
     inbox = Counting(passes)
-    _take(inbox, due_ns, clock, 0)
+    take(inbox, Matching(Planned(machine, due_ns=due_ns), clock))
     assert inbox.waits == [1.0, 1.0, 1.0, 1.0], "half pace: twice as long, and no longer"
 
 
@@ -278,7 +273,8 @@ def test_what_is_unfinished_is_due_at_once_whatever_the_clock_says(back_ns: int)
     clock = Clock(NOON_NS, read=machine)
     machine.is_set(-back_ns)
     inbox = Counting(lambda wait_s: None)
-    assert _take(inbox, 1, clock, 0) is not None
+    matching = Matching(Planned(machine, due_ns=DUE_AT_ONCE), clock)
+    assert take(inbox, matching) == []
     assert inbox.waits == []
 
 

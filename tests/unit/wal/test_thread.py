@@ -9,6 +9,7 @@ from hpe.config.settings import SyncPolicy
 from hpe.core.contract import Output
 from hpe.errors import WalWriteError
 from hpe.wal.files import DirectoryFiles
+from hpe.wal.group_commit import GroupCommit
 from hpe.wal.log import RECORD_BYTES_MAX, RECORD_HEAD_BYTES, record_hash
 from hpe.wal.mark import read_mark
 from hpe.wal.segments import survey
@@ -44,10 +45,9 @@ class Fixture:
 
     def run(self):
         try:
-            return run(
-                self.log, self.tail, self.inbox, self.publish, self.policy,
-                clock=lambda: self.now_s,
-            )  # fmt: skip
+            stage = GroupCommit(self.log, self.tail, self.policy, steady_s=lambda: self.now_s)
+            run(stage, self.inbox, self.publish)
+            return stage.tail
         finally:
             self.log.close()
 
@@ -296,16 +296,12 @@ def test_an_idle_tail_is_synced_without_further_input(tmp_path, policy):
     tail = log.sync()
     inbox = SimpleQueue()
     published = SimpleQueue()
-    thread = Thread(
-        target=run,
-        args=(
-            log,
-            tail,
-            inbox,
-            lambda items, durable: published.put((len(items), durable)),
-            policy,
-        ),
-    )
+    stage = GroupCommit(log, tail, policy)
+
+    def publish(items, durable):
+        published.put((len(items), durable))
+
+    thread = Thread(target=run, args=(stage, inbox, publish))
     thread.start()
     inbox.put(output(5))
     assert published.get(timeout=120) == (1, 0)
@@ -331,7 +327,8 @@ def test_an_idle_log_is_marked_without_further_input(tmp_path, mode):
     log.open()
     tail = log.sync()
     inbox = SimpleQueue()
-    thread = Thread(target=run, args=(log, tail, inbox, lambda items, durable: None, policy))
+    stage = GroupCommit(log, tail, policy)
+    thread = Thread(target=run, args=(stage, inbox, lambda items, durable: None))
     thread.start()
     inbox.put(output(5))
     assert marked.get(timeout=120) == (5, False)  # and no stop was sent
