@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hpe import extensions
 from hpe.config.settings import (
     FIELD_TYPES,
     AssetConfig,
@@ -30,10 +31,13 @@ from hpe.errors import ConfigError
 from hpe.files.small_files import read_small
 
 ENVIRONMENT_PREFIX: Final = "HPE_"
-ENVIRONMENT_OF_CLIENTS: Final = frozenset(
-    {"HPE_ADDRESS", "HPE_KEY_ID", "HPE_KEY_SECRET", "HPE_KEY_SCHEME"}
-)
-"""Names with our prefix that are not settings of the service."""
+ENVIRONMENT_OF_OTHERS: Final = frozenset(
+    {
+        "HPE_ADDRESS", "HPE_KEY_ID", "HPE_KEY_SECRET", "HPE_KEY_SCHEME",
+        extensions.VARIABLE, extensions.STRICT_VARIABLE,
+    }
+)  # fmt: skip
+"""Names with our prefix that are not settings of the service: of clients, and of the extensions."""
 
 _ONLY_IN_FILE: Final = frozenset({"assets", "instruments"})
 _FILE_KEYS: Final = frozenset(FIELD_TYPES) - {"auto_create"}
@@ -142,7 +146,7 @@ def _parse_file(path: Path, table: dict[str, Any]) -> dict[str, object]:
 def _read_environment(env: Mapping[str, str]) -> dict[str, object]:
     values: dict[str, object] = {}
     for variable in sorted(env):
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in ENVIRONMENT_OF_CLIENTS:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in ENVIRONMENT_OF_OTHERS:
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         _check_settable(name, f"environment {variable}")

@@ -1,11 +1,12 @@
 """Frames: made of messages, and found in byte streams without decoding them.
 
-The one module that reads a length prefix or a type byte. What it finds out about a frame (where it
-is, its type, its request id, its admission class) is a row of a table that travels with the bytes,
-so they are not looked at again before the core decodes them. No sockets, no fields. A FrameScanner
-belongs to one connection and is used by its reader task alone; the functions are pure. Guarantees:
-the same stream gives the same frames however it is cut into pieces, and no more than one incomplete
-frame is ever kept. Relies on the frame layout of protocol.md:
+The one module that reads a length prefix or a type byte, with its compiled twin (_frames.pyx): that
+does the same where it is built. What is found out about a frame (where it is, its type, its request
+id, its admission class) is a row of a table that travels with the bytes, so they are not looked at
+again before the core decodes them. No sockets, no fields. A FrameScanner belongs to one connection
+and is used by its reader task alone; the functions are pure. Guarantees: the same stream gives the
+same frames however it is cut into pieces, and no more than one incomplete frame is ever kept.
+Relies on the frame layout of protocol.md:
 
     byte 0..3   length of what follows, u32 big-endian, 1 .. body_bytes_max
     byte 4      MessagePack array header: 0x90-0x9f (fixarray) or 0xdc (array16, 2 count bytes)
@@ -22,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from hpe import extensions
 from hpe.errors import ProtocolError
 from hpe.protocol.admission import CLASSES, CONTROL, NO_CLASS
 from hpe.protocol.base import Reply, Request
@@ -165,12 +167,12 @@ def has_array_header(body: bytes) -> bool:
 
 def type_of(body: bytes) -> int:
     """Read the type number at its fixed place; NO_TYPE when the body has none there."""
-    return _read_head(body, 0, len(body))[0]
+    return read_head(body, 0, len(body))[0]
 
 
 def request_id_of(body: bytes) -> int:
     """Read the request id behind the type; 0 when the body has none there."""
-    return _read_head(body, 0, len(body))[1]
+    return read_head(body, 0, len(body))[1]
 
 
 def with_flag(body: bytes, flag: int) -> bytes:
@@ -188,7 +190,7 @@ def chunk_of(frames: bytes) -> Chunk:
         ProtocolError: the bytes end inside a frame.
     """
     end = len(frames)
-    rows, classes, after = _scan(frames + _PADDING, 0, end, (0, end), end, NO_CLASS)
+    rows, classes, after = scan(frames + _PADDING, 0, end, (0, end), end, NO_CLASS)
     if after != end:
         raise ProtocolError(f"{end - after} of {end} bytes are no whole frame")
     return Chunk(frames, rows, classes)
@@ -241,7 +243,7 @@ class FrameScanner:
         chunks: list[Chunk] = []
         first = 0
         while end - first > _PREFIX_BYTES:
-            rows, classes, after = _scan(buffer, first, end, lengths, self.frames_max, CONTROL)
+            rows, classes, after = scan(buffer, first, end, lengths, self.frames_max, CONTROL)
             if not rows:
                 break
             chunks.append(Chunk(buffer[first:after], rows, classes))
@@ -338,6 +340,14 @@ def _request_id(buffer: bytes, start: int, end: int) -> int:
             return 0
         (number,) = reader.unpack_from(buffer, start + 1)
     return number if 0 < number <= INT_MAX else 0
+
+
+# The form that serves: the compiled twin where it is built, unless HPE_COMPILED=0.
+scan, read_head = _scan, _read_head
+if extensions.is_used("hpe.protocol._frames"):
+    from hpe.protocol import _frames
+
+    scan, read_head = _frames.scan, _frames.read_head
 
 
 _GREETINGS: Final = {

@@ -58,6 +58,15 @@ def is_frame_without_prefix(node: ast.Subscript) -> bool:
     return called and isinstance(start, ast.Constant) and start.value in (4, 5, 7)
 
 
+def test_one_compiled_module_looks_at_the_heads_of_frames() -> None:
+    found = {
+        path.name
+        for path in (PROJECT_ROOT / "hpe").rglob("*.p[yx][xd]")
+        if HEADERS.search(path.read_text())
+    }
+    assert found == {"_frames.pxd"}
+
+
 def test_what_is_allowed_is_there() -> None:
     for name in (FRAMES, *ALLOWED):
         assert list(looks_at_bytes((PROJECT_ROOT / name).read_text())), name

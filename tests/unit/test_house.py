@@ -11,7 +11,7 @@ import grimp
 import pytest
 
 from tests.conftest import PROJECT_ROOT
-from tests.unit.test_tidy import PACKAGE, tree_of
+from tests.unit.test_tidy import COMPILED, DOCSTRING, PACKAGE, tree_of
 
 ARCHITECTURE = (PROJECT_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 WHO_MAY_USE_IT = re.compile(
@@ -29,11 +29,13 @@ def loaded_by(module: str) -> set[str]:
 
 
 def test_the_client_library_loads_no_part_of_the_service():
-    assert loaded_by("hpe.client") == {"access", "client", "errors", "files", "protocol", "version"}
+    assert loaded_by("hpe.client") == {
+        "access", "client", "errors", "extensions", "files", "protocol", "version",
+    }  # fmt: skip
 
 
 def test_the_core_loads_nothing_but_the_wire():
-    assert loaded_by("hpe.core") == {"core", "errors", "protocol", "version"}
+    assert loaded_by("hpe.core") == {"core", "errors", "extensions", "protocol", "version"}
 
 
 def knots(imports: dict[str, set[str]]) -> list[set[str]]:
@@ -73,6 +75,13 @@ def test_a_module_says_which_thread_may_use_it(path):
     assert WHO_MAY_USE_IT.search(text), text
 
 
+@pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.name)
+def test_a_compiled_module_says_which_thread_may_use_it(path):
+    docstring = DOCSTRING.match(path.read_text(encoding="utf-8"))
+    assert docstring
+    assert WHO_MAY_USE_IT.search(" ".join(docstring[1].split()))
+
+
 def test_the_architecture_lists_every_module():
     """A room whose modules have a document of their own is listed as a whole, with a slash."""
     section = ARCHITECTURE.partition("## Modules in reading order")[2].partition("\n## ")[0]
@@ -80,7 +89,7 @@ def test_the_architecture_lists_every_module():
     listed = {name.strip() for cell in cells for name in cell.split(",")}
     missing = [
         name
-        for path in PACKAGE
+        for path in PACKAGE + COMPILED
         if path.name[:2] != "__"
         for name in [str(path.relative_to(PROJECT_ROOT / "hpe"))]
         if name not in listed and f"{name.partition('/')[0]}/" not in listed

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from hpe import extensions
 from tests.conftest import PROJECT_ROOT
 
 MODULE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 60
 IGNORED_FOLDERS = {".git", "build", "dist", "__pycache__"}
-TEXT_SUFFIXES = {".py", ".pyx", ".pyi", ".md", ".toml"}
+COMPILED_SUFFIXES = {".pyx", ".pxd"}
+TEXT_SUFFIXES = {".py", ".pyi", ".md", ".toml"} | COMPILED_SUFFIXES
 SCRIPT_FOLDERS = {".ci", "scripts"}
 
 
@@ -32,12 +34,14 @@ TEXTS = sorted(
     and is_source(path)
 )
 MODULES = [path for path in TEXTS if path.suffix == ".py"]
+COMPILED = [path for path in TEXTS if path.suffix in COMPILED_SUFFIXES]
 PACKAGE = [path for path in MODULES if path.is_relative_to(PROJECT_ROOT / "hpe")]
 STATE_MACHINE = [path for path in PACKAGE if path.is_relative_to(PROJECT_ROOT / "hpe" / "core")]
 
 each_module = pytest.mark.parametrize(
     "path", MODULES, ids=lambda path: str(path.relative_to(PROJECT_ROOT))
 )
+each_compiled_module = pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.name)
 each_state_module = pytest.mark.parametrize("path", STATE_MACHINE, ids=lambda path: path.stem)
 
 
@@ -59,6 +63,7 @@ def test_the_walk_finds_the_tree():
     names = {str(path.relative_to(PROJECT_ROOT)) for path in TEXTS}
     assert {
         "hpe/protocol/registry.py",
+        "hpe/protocol/_frames.pxd",
         "protocol.md",
         "pyproject.toml",
         ".ci/run",
@@ -84,6 +89,54 @@ def test_functions_fit_a_screen(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             assert lines <= FUNCTION_LINES_MAX, f"{node.name} has {lines} lines"
+
+
+DOCSTRING = re.compile(r'\A"""(.+?)"""', re.DOTALL)
+"""Of Cython's files, which no parser of Python reads."""
+
+
+def compiled_functions(text: str) -> dict[str, int]:
+    """Return how many lines the functions of a Cython module have."""
+    starts = re.compile(r"(?:cdef|cpdef|def)\b[^=]*?(\w+)\((?!.*\bstruct\b)")
+    found: dict[str, int] = {}
+    name = ""
+    for line in text.splitlines():
+        begins = starts.match(line)
+        if begins:
+            name = begins[1]
+        elif line and not line[0].isspace() and line[0] != ")":
+            name = ""
+        if name and line:
+            found[name] = found.get(name, 0) + 1
+    return found
+
+
+@each_compiled_module
+def test_a_compiled_module_keeps_to_the_same_sizes(path):
+    text = path.read_text(encoding="utf-8")
+    assert DOCSTRING.match(text), "no module docstring"
+    assert len(text.splitlines()) <= MODULE_LINES_MAX
+    functions = compiled_functions(text)
+    assert functions
+    assert max(functions.values()) <= FUNCTION_LINES_MAX, functions
+
+
+def test_functions_of_compiled_modules_are_found():
+    text = (
+        "cdef struct Head:\n    int kind\n\ncdef int size = f(1)\n\n"
+        "cdef inline bint find(\n    const int* at,\n) noexcept nogil:\n    return 1\n\n"
+        "def scan(bytes buffer):\n    pass\n\n    return 2\n\nLAST = 1\n"
+    )
+    assert compiled_functions(text) == {"find": 4, "scan": 3}
+
+
+def test_every_extension_lists_its_sources():
+    listed = {source for sources in extensions.EXTENSIONS.values() for source in sources}
+    assert {f"hpe/{source}" for source in listed} == {
+        str(path.relative_to(PROJECT_ROOT)) for path in COMPILED
+    }
+    for name, sources in extensions.EXTENSIONS.items():
+        assert sources[0] == name.removeprefix("hpe.").replace(".", "/") + ".pyx"
 
 
 def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:

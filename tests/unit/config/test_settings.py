@@ -147,7 +147,7 @@ def test_an_empty_file_means_the_defaults_without_demo(write):
 def test_flags_win_over_environment_over_file_over_defaults(write):
     path = write("port = 1\nhost = '::1'\nlogon_timeout_s = 3")
     env = {"HPE_PORT": "2", "HPE_HOST": "localhost", "PATH": "/bin", "HPE_ADDRESS": "x:1"}
-    config = load_config(path, env, {"port": 3, "core": None})
+    config = load_config(path, env | {"HPE_COMPILED": "0"}, {"port": 3, "core": None})
     assert (config.port, config.host, config.logon_timeout_s) == (3, "localhost", 3.0)
     assert config.core == "auto"
 

@@ -42,6 +42,8 @@ from hpe.protocol.market_data import Subscribe
 from hpe.protocol.money import Deposit, GetBalance
 from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOco, SubmitOrder
 
+pytestmark = pytest.mark.usefixtures("each_form")
+
 BUSY = int(ErrorCode.BUSY)
 REQUESTS: list[Request] = [
     SubmitOrder(1, 1, 0, 1, 2, 1, 100, 1),

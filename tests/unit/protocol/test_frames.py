@@ -16,6 +16,7 @@ from hpe.protocol.listings import AssetsReply
 from hpe.protocol.orders import SubmitOrder
 
 BODY_BYTES_MAX = 300
+pytestmark = pytest.mark.usefixtures("each_form")
 
 
 def framed(body: bytes) -> bytes:

@@ -1,0 +1,108 @@
+"""Compiled twins of modules: which exist, whether to use them, and what they were built from.
+
+Owns the list of extension modules with their sources, and the variable HPE_COMPILED. An extension
+is optional: where none is built, the plain module serves and gives the same results. setup.py
+loads this file before the package is installed, so it imports the standard library alone. Reads
+files and the environment when modules are imported; any thread may call it. Guarantees: an
+extension never runs beside sources other than those that it was built from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+VARIABLE: Final = "HPE_COMPILED"
+"""0: build and use no extension; 1: fail without; unset or empty: use what can be built."""
+
+STRICT_VARIABLE: Final = "HPE_BUILD_STRICT"
+"""1: warnings of the C compiler, and warnings and performance hints of Cython, fail the build."""
+
+EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "hpe.protocol._frames": ("protocol/_frames.pyx", "protocol/_frames.pxd"),
+}
+"""Extension modules, and the files they are made of: the first is compiled, and includes others."""
+
+_PACKAGE: Final = Path(__file__).resolve().parent
+_ROOT: Final = _PACKAGE.parent
+
+
+def wanted(environment: Mapping[str, str]) -> bool | None:
+    """Return what HPE_COMPILED says: False for 0, True for 1, None if it leaves the choice.
+
+    Raises:
+        ImportError: it says anything else.
+    """
+    value = environment.get(VARIABLE, "")
+    if value not in ("", "0", "1"):
+        raise ImportError(f"environment {VARIABLE}: {value!r} is not 0 or 1")
+    return value == "1" if value else None
+
+
+def sources_digest(name: str) -> str:
+    """Return the SHA-256 of the sources of an extension, in hexadecimal.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    digest = hashlib.sha256()
+    for source in EXTENSIONS[name]:
+        content = (_PACKAGE / source).read_bytes()
+        digest.update(f"{source} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def is_used(name: str) -> bool:
+    """True if a module has to take its compiled twin, False if it has to take the plain form.
+
+    Raises:
+        ImportError: HPE_COMPILED is invalid, or it demands an extension that is not built.
+    """
+    use = wanted(os.environ)
+    if use is False:
+        return False
+    if find_spec(name) is not None:
+        return True
+    if use:
+        raise ImportError(
+            f"environment {VARIABLE}: 1 demands {name}, which is not built; install a C compiler "
+            f"and the headers of Python, then run: {rebuild_command()}",
+            name=name,
+        )
+    return False
+
+
+def require_sources(name: str, built_from: str) -> None:
+    """Refuse to import an extension that was built from other sources: extensions call it first.
+
+    Args:
+        name: of the extension.
+        built_from: the digest that it carries.
+
+    Raises:
+        ImportError: the sources beside it are others, or cannot be read.
+    """
+    try:
+        if sources_digest(name) == built_from:
+            return
+        found = "the sources beside it have changed since it was built"
+    except OSError as error:
+        found = f"its sources cannot be read ({error})"
+    raise ImportError(
+        f"{name}: {found}; rebuild it: {rebuild_command()} (or set {VARIABLE}=0 to run without it)",
+        name=name,
+    )
+
+
+def rebuild_command() -> str:
+    """Return the command that builds the extensions of this installation again."""
+    pip = f"{VARIABLE}=1 {sys.executable} -m pip install"
+    if (_ROOT / "setup.py").is_file():
+        return f"{pip} -e {_ROOT}"
+    return f"{pip} --force-reinstall --no-deps . (in the source tree)"

@@ -1,0 +1,26 @@
+"""The two forms of the scanner of frames: the plain one, and the compiled one where it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hpe import extensions
+from hpe.protocol import frames
+
+
+@pytest.fixture(scope="module", params=["plain", "compiled"])
+def each_form(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let the module's tests run twice, once with each form."""
+    scan, read_head = frames._scan, frames._read_head
+    if request.param == "compiled":
+        if not extensions.is_used("hpe.protocol._frames"):
+            pytest.skip("hpe.protocol._frames is not built, or HPE_COMPILED=0")
+        from hpe.protocol import _frames
+
+        scan, read_head = _frames.scan, _frames.read_head
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "scan", scan)
+        patch.setattr(frames, "read_head", read_head)
+        yield
