@@ -13,93 +13,18 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-import msgspec
+from typing import Any, NamedTuple
 
 # In a checkout, a script's own folder is on the path, but not the project's root.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import mb, report
+from bench.core_client import CoreClient, in_batches
 from hpe.core import new_core
-from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Run
-from hpe.orderflow.files import Command, ReportStream
-from hpe.orderflow.wire import FlowTranslator
-from hpe.protocol.base import Reply, Request
-from hpe.protocol.frames import chunk_of, encode_frame, split_frames
-from hpe.protocol.internal import SessionAttached
-from hpe.protocol.limits import AMOUNT_MAX, WINDOW_MAX
-from hpe.protocol.listings import AddAsset, AddInstrument
-from hpe.protocol.money import Deposit
-from hpe.protocol.orders import OrderResponse
-from hpe.protocol.registry import AnyReply
-from hpe.protocol.reports import ExecutionReport
-
-BATCH_COMMANDS: Final = 1_024
-"""Commands per batch: the bound that the service uses with the reference core."""
-
-_CONNECTION: Final = 1
-_ATTACH: Final = 1
-_USER: Final = 1
-_BASE, _QUOTE, _INSTRUMENT = 1, 2, 1
-_DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
-
-
-class CoreClient:
-    """One funded session on a new core, driven with frames.
-
-    `core_ns` is the time spent inside the core by `run`.
-    """
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._time_ns = 0
-        self._request_id = 0
-        self._translator = FlowTranslator(_INSTRUMENT)
-        self.core_ns = 0
-        self._apply(SYSTEM_CONNECTION, [SessionAttached(_ATTACH, 0, _USER, WINDOW_MAX)])
-        self._apply(
-            _CONNECTION,
-            [
-                AddAsset(self._next_id(), "BASE", 0),
-                AddAsset(self._next_id(), "QUOTE", 0),
-                AddInstrument(self._next_id(), "BASE/QUOTE", _BASE, _QUOTE),
-                Deposit(self._next_id(), _BASE, AMOUNT_MAX),
-                Deposit(self._next_id(), _QUOTE, AMOUNT_MAX),
-            ],
-        )
-        self.core_ns = 0
-
-    def run(self, commands: list[Command], stream: ReportStream) -> None:
-        """Execute a batch of flow commands and append their outcomes to the stream."""
-        translate = self._translator.request
-        requests = [translate(command, self._next_id()) for command in commands]
-        replies = self._apply(_CONNECTION, requests)
-        for command in commands:
-            reports = []
-            while isinstance(reply := next(replies), ExecutionReport):
-                reports.append(reply)
-            assert isinstance(reply, OrderResponse), f"command {command.seq}: {reply}"
-            stream.add(command, self._translator.outcome(command, reply, reports))
-        assert next(replies, None) is None, "more was answered than asked"
-
-    def _apply(self, connection: int, requests: list[Request]) -> Iterator[Reply]:
-        frames = b"".join(map(encode_frame, requests))
-        attach = _ATTACH if connection else 0
-        self._time_ns += 1
-        batch = Batch(self._time_ns, [Run(connection, attach, 0, chunk_of(frames))])
-        start = time.perf_counter_ns()
-        output = self._core.apply(batch)
-        self.core_ns += time.perf_counter_ns() - start
-        return map(_DECODER.decode, split_frames(dict(output.replies)[connection]))
-
-    def _next_id(self) -> int:
-        self._request_id += 1
-        return self._request_id
+from hpe.core.contract import Core
+from hpe.orderflow.files import ReportStream
 
 
 class Result(NamedTuple):
@@ -128,7 +53,7 @@ class Result(NamedTuple):
 def run_scenario(core: Core, scenario: str, orders: int) -> Result:
     """Run one scenario through a new core; check the core's books and balances at the end."""
     client, stream = CoreClient(core), ReportStream()
-    for commands in _batches(mb.messages(scenario, orders)):
+    for commands in in_batches(mb.messages(scenario, orders)):
         client.run(commands, stream)
     core.check()
     known = mb.KNOWN_HASHES.get((scenario, orders))
@@ -136,12 +61,6 @@ def run_scenario(core: Core, scenario: str, orders: int) -> Result:
         scenario, orders, stream.messages, stream.trades, client.core_ns / 1e9,
         stream.hexdigest(), known,
     )  # fmt: skip
-
-
-def _batches(commands: Iterable[Command]) -> Iterator[list[Command]]:
-    source = iter(commands)
-    while batch := list(islice(source, BATCH_COMMANDS)):
-        yield batch
 
 
 def table(results: Iterable[Result]) -> str:

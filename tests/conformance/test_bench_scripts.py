@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import conformance, core_speed, crowds, growth, latency, load, mb
+from bench import conformance, core_speed, crowds, growth, latency, load, mb, recovery
 from bench.load_run import QUICK_REQUESTS
 from bench.services import redis_is_installed
 from hpe.orderflow.files import parse_commands, read_lines
@@ -80,6 +80,24 @@ def test_latency_offers_a_fixed_rate(tmp_path: Path, capsys: pytest.CaptureFixtu
     arguments = ["--quick", "--connections", "3", "--rate", "4000", "--data", str(tmp_path)]
     assert latency.main(arguments) == 0
     assert "4,000" in capsys.readouterr().out
+
+
+def test_recovery_finds_the_state_of_both_logs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recovery.main(["--quick", "--json", "--data", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)["recovery"]
+    batched, single = found["batched"], found["one-command"]
+    assert batched["commands"] == single["commands"] > 2 * recovery.QUICK_ORDERS
+    assert batched["records"] < 5 < single["records"]
+    assert single["log_bytes"] > batched["log_bytes"] > 10 * batched["commands"]
+
+
+def test_recovery_prints_no_figure_for_another_state(tmp_path: Path) -> None:
+    wanted = recovery.write_log(tmp_path, "auto", 20, 8)
+    assert recovery.recover_apart(tmp_path, "auto", wanted) > 0
+    with pytest.raises(recovery.StateDiffers, match="logged were"):
+        recovery.recover_apart(tmp_path, "auto", {**wanted, "state_hash": "00" * 16})
 
 
 def test_core_speed_says_that_the_peer_is_absent(capsys: pytest.CaptureFixture[str]) -> None:
