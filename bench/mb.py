@@ -93,6 +93,17 @@ def messages(scenario: str, orders: int, seed: int = SEED) -> Iterator[Command]:
         yield Command(seq, op, order.order_id, order.side, order.quantity, order.price)
 
 
+def flow_line(command: Command) -> str:
+    """Return a message in the flash1 form (hpe/orderflow/files.py)."""
+    side = command.side.name[0]
+    rest = f"{command.order_id},{command.quantity},{command.price}"
+    if command.op is Op.CANCEL:
+        return f"C,{command.order_id}"
+    if command.op is Op.MODIFY:
+        return f"M,{side},{rest}"
+    return f"N,{side},{'I' if command.op is Op.IMMEDIATE else 'L'},{rest}"
+
+
 def mersenne_twister(seed: int) -> Random:
     """Return mt19937 as C++ seeds it (init_genrand); Python's own seeding is another one."""
     state = [seed]

@@ -9,34 +9,52 @@ from pathlib import Path
 
 import pytest
 
-from bench import conformance, core_speed, crowds, growth, latency, load, mb, recovery
+from bench import core as core_script
+from bench import crowds, growth, latency, load, mb, recovery
 from bench.load_run import QUICK_REQUESTS
 from bench.services import redis_is_installed
-from hpe.orderflow.files import parse_commands, read_lines
 from tests.support.faulty_cores import NoTrades
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_conformance_runs_as_a_script_and_writes_json(tmp_path: Path) -> None:
+def test_core_runs_as_a_script_and_writes_json(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "bench" / "conformance.py"), "--orders", "300", "--json"],
+        [sys.executable, str(ROOT / "bench" / "core.py"), "--orders", "300", "--json"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    rows = json.loads(done.stdout)["conformance"]
+    rows = json.loads(done.stdout)["core"]
     assert [row["scenario"] for row in rows] == list(mb.SCENARIOS)
     assert {row["verdict"] for row in rows} == {"unknown"}
 
 
-def test_conformance_fails_when_a_known_hash_is_missed(
+def test_core_fails_when_a_known_hash_is_missed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(mb.KNOWN_HASHES, ("static", 200), "0" * 64)
-    assert conformance.main(["--orders", "200", "--scenario", "static"]) == 1
+    assert core_script.main(["--orders", "200", "--scenario", "static"]) == 1
     assert "NOT EQUAL" in capsys.readouterr().out
+
+
+def test_core_takes_turns_with_another_tree(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--orders", "200", "--scenario", "normal", "--before", str(ROOT), "--rounds", "2"]
+    assert core_script.main([*arguments, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["core"]
+    assert row["ratio"]["low"] <= row["ratio"]["median"] <= row["ratio"]["high"]
+    assert row["messages"] > 200
+
+
+def test_core_prints_no_figure_if_the_trees_report_other_things(tmp_path: Path) -> None:
+    row = {"scenario": "normal", "sha256": "00", "messages_per_s": 1.0}
+    (tmp_path / "bench").mkdir()
+    script = tmp_path / "bench" / "conformance.py"
+    script.write_text(f"print({json.dumps(json.dumps({'conformance': [row]}))})")
+    arguments = ["--orders", "20", "--scenario", "normal", "--before", str(tmp_path)]
+    with pytest.raises(SystemExit, match="normal: the reports differ"):
+        core_script.main([*arguments, "--rounds", "1"])
 
 
 def test_load_measures_a_service_of_its_own(
@@ -98,23 +116,6 @@ def test_recovery_prints_no_figure_for_another_state(tmp_path: Path) -> None:
     assert recovery.recover_apart(tmp_path, "auto", wanted) > 0
     with pytest.raises(recovery.StateDiffers, match="logged were"):
         recovery.recover_apart(tmp_path, "auto", {**wanted, "state_hash": "00" * 16})
-
-
-def test_core_speed_says_that_the_peer_is_absent(capsys: pytest.CaptureFixture[str]) -> None:
-    assert core_speed.main(["--peer-python", sys.executable]) == 0
-    assert capsys.readouterr().out.startswith("skipped:")
-
-
-def test_core_speed_measures_our_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    messages = list(mb.messages("normal", 2_000))
-    flow = tmp_path / "flow.csv"
-    flow.write_text("\n".join(map(core_speed.flash1_line, messages)))
-    written = list(parse_commands(read_lines(flow)))
-    assert [command.op for command in written] == [command.op for command in messages]
-    core_speed.worker(flow)
-    result = json.loads(capsys.readouterr().out)
-    run = conformance.run_scenario(conformance.new_core(), "normal", 2_000)
-    assert result["trades"] == run.trades > 0
 
 
 def test_growth_finds_the_same_trades_beside_every_crowd(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import mb
-from bench.conformance import run_scenario
+from bench.core import run_scenario
 from bench.core_client import CoreClient
 from hpe.core.contract import Core
 from hpe.orderflow.files import Command, ReportStream, parse_checkpoints, parse_commands, read_lines

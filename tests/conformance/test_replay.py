@@ -10,7 +10,6 @@ import pytest
 import trio
 
 from bench import mb
-from bench.core_speed import flash1_line
 from hpe.cli import main, replay
 from hpe.client.client import Client
 from hpe.errors import RequestRefused
@@ -168,7 +167,7 @@ def test_replay_starts_and_stops_a_service_of_its_own(
     stream, book = ReportStream(), NaiveBook()
     for message in messages:
         stream.add(message, book.apply(message))
-    (tmp_path / "mb.cmd.csv").write_text("\n".join(map(flash1_line, messages)) + "\n")
+    (tmp_path / "mb.cmd.csv").write_text("\n".join(map(mb.flow_line, messages)) + "\n")
     (tmp_path / "mb.sha256.csv").write_text(f"{len(messages)},0,{stream.hexdigest()}\n")
     assert main(["replay", str(tmp_path / "mb.cmd.csv")]) == 0
     assert "checked 1 report hashes" in capsys.readouterr().out

@@ -23,11 +23,6 @@ OPEN: Final = {
 }  # fmt: skip
 """What others may import of the package."""
 
-PARTS: Final = {
-    "bench/core_speed.py": "measures matching without the codec",
-}
-"""Who knows the reference core's parts, and why."""
-
 INSIDE: Final = (PROJECT_ROOT / "hpe" / "core", PROJECT_ROOT / "tests" / "unit" / "core")
 OUTSIDE: Final = [
     path for path in MODULES if not any(path.is_relative_to(folder) for folder in INSIDE)
@@ -75,7 +70,7 @@ def is_package(node: ast.Attribute) -> bool:
 def test_others_use_a_core_by_its_contract(path: Path) -> None:
     tree = tree_of(path)
     found = inner_imports(tree) | reached(tree)
-    assert bool(found) == (str(path.relative_to(PROJECT_ROOT)) in PARTS), found
+    assert not found
 
 
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench import mb
-from hpe.orderflow.files import Op, ReportStream
+from hpe.orderflow.files import Op, ReportStream, parse_commands, read_lines
 from tests.support.naive_book import NaiveBook
 
 
@@ -33,6 +35,18 @@ def test_every_order_lives_as_the_recipe_says() -> None:
         else:
             assert message.order_id in placed
     assert placed == set(range(1, 501))
+
+
+def test_a_flow_is_read_as_it_was_written(tmp_path: Path) -> None:
+    messages = list(mb.messages("normal", 500))
+    flow = tmp_path / "flow.csv"
+    flow.write_text("\n".join(map(mb.flow_line, messages)))
+    read = list(parse_commands(read_lines(flow)))
+    assert [command.op for command in read] == [command.op for command in messages]
+    for command, message in zip(read, messages, strict=True):
+        assert command == message or (
+            command.op is Op.CANCEL and command.order_id == message.order_id
+        )
 
 
 @pytest.mark.parametrize("scenario", mb.SCENARIOS)

@@ -1,9 +1,9 @@
-"""Worker of core_speed.py: PyPI matching-engine 0.1.1's engine on a recorded flow.
+"""Worker of compare.py: PyPI matching-engine 0.1.1's engine on a recorded flow.
 
 Runs in the peer's own virtual environment, so it imports nothing of hpe: the flow is a file in the
 flash1 form, the result is one line of JSON. The commands are made in batches while the clock is
 stopped; a modify is what its user has to send: a cancel, then a new order if the old one was still
-resting. It keeps no balances, which makes its work smaller.
+resting. It keeps no balances, which makes its work smaller. One thread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from matching_engine.engine import MatchingEngine
 from matching_engine.events import OrderCancelled, Trade
 
 BATCH_COMMANDS = 1_024
-"""Commands that are made at a time, as in core_speed.py."""
+"""Commands that are made at a time, as in core_client.py."""
 
 ACCOUNT = 1
 """The flow names no users."""

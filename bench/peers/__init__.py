@@ -1,0 +1,1 @@
+"""Other matching engines on the same order flow, each in its own environment."""
