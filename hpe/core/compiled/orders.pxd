@@ -1,0 +1,120 @@
+"""Orders: one order's state, and what follows from it.
+
+The compiled twin of hpe/core/trading/orders.py and order_states.py, with their names. A record is
+fixed in size, so that a resting order's memory is known; what few orders have stands in Terms. What
+refers to another record is its number; 0 is none. Owned by the core, used by the thread that runs
+it.
+"""
+
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
+
+cdef enum OrderState:
+    ARRIVING = 0
+    WAITING = 1
+    QUEUED = 2
+    RESTS = 3
+    ENDED = 4
+
+cdef enum Side:
+    BUY = 1
+    SELL = 2
+
+cdef enum OrderStatus:
+    NEW = 0
+    PARTIALLY_FILLED = 1
+    FILLED = 2
+    CANCELED = 4
+    EXPIRED = 12
+
+cdef enum CancelReason:
+    REASON_EXPIRED = 110
+
+
+cdef struct Terms:
+    # What an order has beyond price and quantity; see Terms in hpe/core/trading/orders.py.
+    int64_t stop_price
+    int64_t trail
+    int64_t display
+    int64_t minimum
+    int64_t budget
+    int64_t expires_ns
+    int64_t place
+    int64_t session_id
+    uint32_t partner
+    uint32_t group
+    uint32_t line
+    uint8_t holds_pair
+
+
+cdef struct Order:
+    # One accepted order; see Order in hpe/core/trading/orders.py. What is canceled follows:
+    # quantity = leaves + cum + canceled. `level`, `next` and `previous` are of its queue.
+    int64_t order_id
+    int64_t client_order_id
+    int64_t price
+    int64_t quantity
+    int64_t leaves
+    int64_t cum
+    int64_t reserved
+    int64_t quote_total
+    int64_t fee_total
+    int64_t hidden
+    int32_t fee_rest
+    int32_t maker_ppm
+    int32_t taker_ppm
+    uint32_t user
+    uint32_t instrument
+    uint32_t paying
+    uint32_t receiving
+    uint32_t holder
+    uint32_t level
+    uint32_t next
+    uint32_t previous
+    uint32_t terms
+    int8_t side
+    int8_t order_type
+    int8_t time_in_force
+    int8_t state
+    int8_t self_trade
+    uint8_t flags
+    uint8_t reason
+
+
+cdef inline int64_t canceled(const Order* order) noexcept nogil:
+    """Return the lots that were canceled."""
+    return order.quantity - order.leaves - order.cum
+
+
+cdef inline int status(const Order* order) noexcept nogil:
+    """Return the FIX order status that the quantities and the reason imply."""
+    if order.leaves:
+        return PARTIALLY_FILLED if order.cum else NEW
+    if order.reason:
+        return EXPIRED if order.reason == REASON_EXPIRED else CANCELED
+    if order.state == WAITING or order.state == QUEUED:
+        return NEW  # a stop with a budget has no leaves yet
+    return FILLED
+
+
+cdef inline bint may_move(int before, int after) noexcept nogil:
+    """True if an order may move from one state to another."""
+    if before == ARRIVING:
+        return after == WAITING or after == RESTS or after == ENDED
+    if before == WAITING:
+        return after == QUEUED or after == ENDED
+    if before == QUEUED or before == RESTS:
+        return after == ARRIVING or after == ENDED
+    return False
+
+
+cdef inline bint move(Order* order, int state) noexcept nogil:
+    """Move to another state; False, and nothing changed, if it may not."""
+    if not may_move(order.state, state):
+        return False
+    order.state = <int8_t>state
+    return True
+
+
+cdef inline void show_slice(Order* order, int64_t display) noexcept nogil:
+    """Hide the part of an iceberg's leaves that it does not show; `display` 0: no iceberg."""
+    order.hidden = order.leaves - display if display and order.leaves > display else 0

@@ -1,0 +1,129 @@
+"""The registry of messages as flat rows, from which the compiled core makes its tables.
+
+Part of the deterministic core; run once, at import. Names and ranges come from the messages
+themselves, as those of the reference do (hpe/core/decoding/fields.py): they are written once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import inspect
+
+from hpe.core.decoding.fields import Rows, Rule, rows_of
+from hpe.core.decoding.wellformed import ValueKind
+
+NOTHING: Final = -1
+"""No rows, no item, no slot: NO_ROWS of fields.pxd."""
+
+PRINTABLE: Final = r"^[!-~]+\Z"
+"""The one pattern of strings that a client sends to the core."""
+
+
+class FlatRule(NamedTuple):
+    """A rule as fields.pxd has it; `rows` and `item` are places in the lists of FlatTables."""
+
+    name: bytes
+    kind: int
+    nullable: bool
+    required: bool
+    printable: bool
+    low: int
+    high: int
+    multiple_of: int
+    allowed: int
+    rows: int
+    item: int
+    slot: int
+
+
+@dataclass(slots=True)
+class FlatTables:
+    """All rules; rows are (first rule, number of rules).
+
+    `messages`: type -> the place of its rows. `absent`: type -> (values, which of them are nil) of
+    a request whose fields are all missing. `slots`: type -> the name of each slot's field.
+    """
+
+    rules: list[FlatRule] = field(default_factory=list)
+    rows: list[tuple[int, int]] = field(default_factory=list)
+    messages: dict[int, int] = field(default_factory=dict)
+    absent: dict[int, tuple[list[int], int]] = field(default_factory=dict)
+    slots: dict[int, list[str]] = field(default_factory=dict)
+
+
+def flat_tables(messages: dict[int, type[msgspec.Struct]]) -> FlatTables:
+    """Return the tables of these messages, by type number."""
+    tables = FlatTables()
+    for number, message in messages.items():
+        slots: list[str] = []
+        tables.messages[number] = _add_rows(tables, rows_of(message), "", slots)
+        tables.slots[number] = slots
+        tables.absent[number] = _absent(message, slots)
+    return tables
+
+
+def _add_rows(tables: FlatTables, rows: Rows, prefix: str, slots: list[str] | None) -> int:
+    """Add rows and what they contain; return their place."""
+    place, first = len(tables.rows), len(tables.rules)
+    tables.rows.append((first, len(rows.fields)))
+    # The fields of one array stand together, so those inside follow after all of them.
+    tables.rules += [_NOT_YET] * len(rows.fields)
+    slot = NOTHING if slots is None else len(slots)
+    if slots is not None:
+        slots += [prefix + each.name for each in rows.fields]
+    for number, each in enumerate(rows.fields):
+        tables.rules[first + number] = _flat(
+            tables, prefix + each.name, each.rule, required=each.required,
+            slot=NOTHING if slots is None else slot + number, slots=slots,
+        )  # fmt: skip
+    return place
+
+
+def _flat(
+    tables: FlatTables, name: str, rule: Rule, *, required: bool, slot: int, slots: list[str] | None
+) -> FlatRule:
+    assert rule.pattern is None or rule.pattern.pattern == PRINTABLE, (name, rule.pattern)
+    rows = item = NOTHING
+    if rule.rows is not None:
+        rows = _add_rows(tables, rule.rows, f"{name}.", slots)
+    if rule.item is not None:
+        inner = _flat(tables, name, rule.item, required=True, slot=NOTHING, slots=None)
+        item = len(tables.rules)
+        tables.rules.append(inner)
+    return FlatRule(
+        name.encode(), rule.kind, rule.nullable, required, rule.pattern is not None, rule.low,
+        rule.high, rule.multiple_of, sum(1 << number for number in rule.allowed or ()), rows, item,
+        slot,
+    )  # fmt: skip
+
+
+_NOT_YET: Final = FlatRule(b"", ValueKind.NIL, False, False, False, 0, 0, 1, 0, -1, -1, -1)
+
+
+def _absent(message: type[msgspec.Struct], slots: list[str]) -> tuple[list[int], int]:
+    """Return what each slot holds if its field is missing, and which are nil."""
+    values, nulls = [0] * len(slots), 0
+    for place, name in enumerate(slots):
+        default = _default(message, name.split("."))
+        if default is None:
+            nulls |= 1 << place
+        elif isinstance(default, int):
+            values[place] = int(default)
+    return values, nulls
+
+
+def _default(message: type[msgspec.Struct], path: list[str]) -> object:
+    """Return the default of a field, 0 if it has none or is an array."""
+    described = inspect.type_info(message)
+    assert isinstance(described, inspect.StructType)
+    (found,) = [each for each in described.fields if each.encode_name == path[0]]
+    if len(path) > 1:
+        kind = found.type
+        if isinstance(kind, inspect.UnionType):
+            (kind,) = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+        assert isinstance(kind, inspect.StructType)
+        return _default(kind.cls, path[1:])
+    return 0 if found.default is msgspec.NODEFAULT else found.default

@@ -1,0 +1,211 @@
+"""Decoding, encoding and arithmetic of the compiled core, for tests against the reference.
+
+The service never imports it; one thread uses it. Everything here holds the interpreter's lock; what it
+calls does not need the lock.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from hpe.core.compiled cimport buffers, wide
+from hpe.core.compiled._c cimport floor_divide, int128
+from hpe.core.compiled.fields cimport (
+    NAME_BYTES_MAX,
+    NO_ROWS,
+    ROWS_MAX,
+    RULES_MAX,
+    SLOTS_MAX,
+    TYPES,
+    Request,
+    Tables,
+)
+from hpe.core.compiled.judging cimport Fault, decode_request
+
+from hpe.core.compiled.tables import flat_tables
+from hpe.protocol.base import type_number
+from hpe.protocol.registry import COMMANDS, INTERNAL, QUERIES
+
+cdef Tables client_tables
+cdef Tables logged_tables
+
+CLIENT_TABLES = flat_tables({type_number(each): each for each in (*QUERIES, *COMMANDS)})
+LOGGED_TABLES = flat_tables({type_number(each): each for each in (*QUERIES, *COMMANDS, *INTERNAL)})
+
+
+cdef int make_tables(Tables* tables, object flat) except -1:
+    """Copy flat tables into C's; raise ValueError if one is too small."""
+    cdef int number, place
+    memset(tables, 0, sizeof(Tables))
+    slots = max(len(values) for values, _ in flat.absent.values())
+    names = max(len(rule.name) for rule in flat.rules)
+    if (
+        len(flat.rules) > RULES_MAX or len(flat.rows) > ROWS_MAX or slots > SLOTS_MAX
+        or names > NAME_BYTES_MAX
+    ):
+        raise ValueError(
+            f"fields.pxd is too small for {len(flat.rules)} rules, {len(flat.rows)} rows, "
+            f"{slots} slots, names of {names} bytes"
+        )
+    for number in range(TYPES):
+        tables.messages[number] = NO_ROWS
+    for number, rule in enumerate(flat.rules):
+        copy_rule(tables, number, rule)
+    for number, (first, count) in enumerate(flat.rows):
+        tables.rows[number].first, tables.rows[number].count = first, count
+    for number, place in flat.messages.items():
+        tables.messages[number] = place
+        values, nulls = flat.absent[number]
+        tables.absent[number].kind = number
+        tables.absent[number].nulls = nulls
+        tables.absent[number].size = len(values)
+        for place, value in enumerate(values):
+            tables.absent[number].values[place] = value
+    return 0
+
+
+cdef int copy_rule(Tables* tables, int number, object rule) except -1:
+    cdef const uint8_t* name = <const uint8_t*>(<bytes>rule.name)
+    tables.rules[number].kind = rule.kind
+    tables.rules[number].nullable = rule.nullable
+    tables.rules[number].required = rule.required
+    tables.rules[number].printable = rule.printable
+    tables.rules[number].low, tables.rules[number].high = rule.low, rule.high
+    tables.rules[number].multiple_of = rule.multiple_of
+    tables.rules[number].allowed = rule.allowed
+    tables.rules[number].rows, tables.rules[number].item = rule.rows, rule.item
+    tables.rules[number].slot = rule.slot
+    tables.names[number].size = len(rule.name)
+    memcpy(tables.names[number].text, name, len(rule.name))
+    return 0
+
+
+make_tables(&client_tables, CLIENT_TABLES)
+make_tables(&logged_tables, LOGGED_TABLES)
+
+
+def judged(bytes body, *, bint internal=False):
+    """Decode a body as the core does, for tests.
+
+    Args:
+        body: one request, without its length prefix.
+        internal: True if it may also be one of the service's own.
+
+    Returns:
+        (code, request id, wrong field) if it is no request, else (0, type, values, nulls).
+    """
+    cdef const uint8_t* at = body
+    cdef int64_t size = len(body)
+    cdef const Tables* tables = &logged_tables if internal else &client_tables
+    cdef Request request
+    cdef Fault fault
+    cdef bint good
+    with nogil:
+        good = decode_request(tables, at, size, &request, &fault)
+    if not good:
+        name = b""
+        if fault.rule != NO_ROWS:
+            name = tables.names[fault.rule].text[: tables.names[fault.rule].size]
+        return fault.code, fault.request_id, name.decode()
+    values = [request.values[slot] for slot in range(request.size)]
+    return 0, request.kind, values, request.nulls
+
+
+cdef object whole(int128 number):
+    """Return a 128-bit integer as Python's."""
+    cdef uint64_t low = <uint64_t>number
+    cdef int64_t high = <int64_t>floor_divide(number - low, <int128>1 << 64)
+    return (<object>high << 64) + low
+
+
+def checked_notional(int64_t price, int64_t lots, int64_t atoms_per_tick):
+    """See wide.py; None for too much."""
+    cdef int64_t amount = wide.checked_notional(price, lots, atoms_per_tick)
+    return None if amount == wide.TOO_MUCH else amount
+
+
+def base_atoms(int64_t lots, int64_t atoms_per_lot):
+    """See wide.py."""
+    return whole(wide.base_atoms(lots, atoms_per_lot))
+
+
+def worst_fee(int64_t notional, int64_t rate_ppm, int64_t rest):
+    """See wide.py."""
+    return wide.worst_fee(notional, rate_ppm, rest)
+
+
+def charge(int64_t notional, int64_t rate_ppm, int64_t rest):
+    """See wide.py."""
+    cdef int64_t atoms = wide.charge(notional, rate_ppm, &rest)
+    return atoms, rest
+
+
+def band(int64_t reference, int64_t parts_ppm):
+    """See wide.py."""
+    cdef int64_t lowest, highest
+    wide.band(reference, parts_ppm, &lowest, &highest)
+    return lowest, highest
+
+
+def middle(int64_t lowest, int64_t highest):
+    """See wide.py."""
+    return wide.middle(lowest, highest)
+
+
+def trail_trigger(int64_t price, int64_t trail, int sign):
+    """See wide.py."""
+    return wide.trail_trigger(price, trail, sign)
+
+
+def slices(int64_t lots, int64_t display):
+    """See wide.py."""
+    return wide.slices(lots, display)
+
+
+cdef class Budget:
+    """See wide.py."""
+
+    cdef wide.Budget budget
+
+    def __init__(self, int64_t amount, int64_t atoms_per_tick, int64_t rate_ppm):
+        wide.budget_of(&self.budget, amount, atoms_per_tick, rate_ppm)
+
+    def lots(self, int64_t price):
+        """See wide.py."""
+        return wide.budget_lots(&self.budget, price)
+
+    def spend(self, int64_t price, int64_t lots):
+        """See wide.py."""
+        wide.budget_spend(&self.budget, price, lots)
+
+    def is_spent(self, int64_t price):
+        """See wide.py."""
+        return wide.budget_is_spent(&self.budget, price)
+
+
+def encoded(value):
+    """Return the MessagePack of nil, a bool, an integer, a string, or a list of these."""
+    cdef buffers.Buffer buffer = buffers.Buffer(NULL, 0, 0)
+    try:
+        encode_into(&buffer, value)
+        return bytes(buffer.data[: buffer.size])
+    finally:
+        buffers.free_buffer(&buffer)
+
+
+cdef int encode_into(buffers.Buffer* buffer, object value) except -1:
+    cdef bytes text = value.encode() if isinstance(value, str) else b""
+    if not buffers.make_room(buffer, buffers.INTEGER_BYTES_MAX + len(text)):
+        raise MemoryError
+    if value is None:
+        buffers.put_nil(buffer)
+    elif isinstance(value, bool):
+        buffers.put_bool(buffer, value)
+    elif isinstance(value, int):
+        buffers.put_integer(buffer, value)
+    elif isinstance(value, str):
+        buffers.put_text(buffer, text, len(text))
+    else:
+        buffers.put_array(buffer, len(value))
+        for each in value:
+            encode_into(buffer, each)
+    return 0

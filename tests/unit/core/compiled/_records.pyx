@@ -1,0 +1,252 @@
+"""Records of the compiled core and what holds them, for tests against the reference.
+
+The service never imports it; one thread uses it. Everything here holds the interpreter's lock; what it
+calls does not need the lock.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from hpe.core.compiled cimport buffers, hash_tables, ladders, ordered, orders, slabs
+
+
+cdef struct Keyed:
+    int64_t first
+    int64_t second
+
+
+cdef bint has_key(
+    const void* records, uint32_t number, int64_t first, int64_t second
+) noexcept nogil:
+    cdef const Keyed* found = <const Keyed*>slabs.record(<const slabs.Slab*>records, number)
+    return found.first == first and found.second == second
+
+
+cdef class HashTable:
+    """A hash table over records that have nothing but their keys."""
+
+    cdef slabs.Slab slab
+    cdef hash_tables.HashTable table
+
+    def __init__(self, uint64_t seed):
+        slabs.make_slab(&self.slab, sizeof(Keyed))
+        hash_tables.make_table(&self.table, seed, &self.slab, has_key)
+
+    def __dealloc__(self):
+        hash_tables.free_table(&self.table)
+        slabs.free_slab(&self.slab)
+
+    def __len__(self):
+        return self.table.count
+
+    @property
+    def is_moving(self):
+        """True while old places are not all moved."""
+        return self.table.old != NULL
+
+    def find(self, int64_t first, int64_t second):
+        """Return the number of a record, 0 if no record has this key."""
+        return hash_tables.find(&self.table, first, second)
+
+    def add(self, int64_t first, int64_t second):
+        """Add a record; return its number."""
+        if not slabs.reserve(&self.slab, 1) or not hash_tables.reserve_places(&self.table, 1):
+            raise MemoryError
+        cdef uint32_t number = slabs.take(&self.slab)
+        cdef Keyed* added = <Keyed*>slabs.record(&self.slab, number)
+        added.first, added.second = first, second
+        hash_tables.add(&self.table, first, second, number)
+        return number
+
+    def remove(self, int64_t first, int64_t second):
+        """Remove a record that is there."""
+        cdef uint32_t number = hash_tables.find(&self.table, first, second)
+        hash_tables.remove(&self.table, first, second)
+        slabs.give_back(&self.slab, number)
+
+
+cdef class Tree:
+    """An ordered tree of records that have nothing but their nodes."""
+
+    cdef slabs.Slab slab
+    cdef ordered.Tree tree
+
+    def __init__(self):
+        slabs.make_slab(&self.slab, sizeof(ordered.Node))
+        memset(&self.tree, 0, sizeof(ordered.Tree))
+
+    def __dealloc__(self):
+        slabs.free_slab(&self.slab)
+
+    def __len__(self):
+        return self.tree.count
+
+    def insert(self, int64_t first, int64_t second):
+        """Add a key that is not there."""
+        if not slabs.reserve(&self.slab, 1):
+            raise MemoryError
+        cdef uint32_t number = slabs.take(&self.slab)
+        cdef ordered.Node* new = ordered.node(&self.slab, number)
+        new.first, new.second = first, second
+        ordered.insert(&self.tree, &self.slab, number)
+
+    def take_out(self, int64_t first, int64_t second):
+        """Remove a key that is there."""
+        cdef uint32_t number = ordered.find_key(&self.tree, &self.slab, first, second)
+        ordered.take_out(&self.tree, &self.slab, number)
+        slabs.give_back(&self.slab, number)
+
+    def has(self, int64_t first, int64_t second):
+        """True if the key is there."""
+        return ordered.find_key(&self.tree, &self.slab, first, second) != 0
+
+    def at_or_after(self, int64_t first, int64_t second):
+        """Return the first key that is not before this one, None if there is none."""
+        return self._key(ordered.at_or_after(&self.tree, &self.slab, first, second))
+
+    cdef object _key(self, uint32_t number):
+        if number == 0:
+            return None
+        cdef ordered.Node* found = ordered.node(&self.slab, number)
+        return found.first, found.second
+
+    def keys(self):
+        """Return all keys from the least on, by the links between neighbors."""
+        cdef uint32_t number = self.tree.least
+        keys = []
+        while number:
+            keys.append(self._key(number))
+            number = ordered.node(&self.slab, number).next
+        return keys
+
+    def keys_backward(self):
+        """Return all keys from the greatest on."""
+        cdef uint32_t number = self.tree.greatest
+        keys = []
+        while number:
+            keys.append(self._key(number))
+            number = ordered.node(&self.slab, number).previous
+        return keys
+
+    @property
+    def height(self):
+        """The number of nodes on the longest way down."""
+        return ordered._height(&self.slab, self.tree.root) if self.tree.root else 0
+
+
+cdef void write_down(
+    void* watcher, int change, const void* ladder, const orders.Order* order
+) noexcept nogil:
+    """Keep a change for Python, five integers, as far as there is memory."""
+    cdef buffers.Buffer* changes = <buffers.Buffer*>watcher
+    cdef int64_t[5] row
+    row[0] = change
+    row[1] = (<const ladders.Ladder*>ladder).side
+    row[2], row[3] = order.order_id, order.price
+    row[4] = 0 if change == ladders.REMOVED else order.leaves - order.hidden
+    if buffers.make_room(changes, sizeof(row)):
+        buffers.put_bytes(changes, <const uint8_t*>row, sizeof(row))
+
+
+cdef class Ladder:
+    """One side of a book, whose orders are named by their ids."""
+
+    cdef slabs.Slab order_slab
+    cdef slabs.Slab level_slab
+    cdef ladders.Ladder ladder
+    cdef buffers.Buffer changed
+    cdef dict numbers
+
+    def __init__(self, int side):
+        slabs.make_slab(&self.order_slab, sizeof(orders.Order))
+        slabs.make_slab(&self.level_slab, sizeof(ladders.Level))
+        ladders.make_ladder(&self.ladder, side, &self.level_slab, &self.order_slab)
+        self.ladder.notice, self.ladder.watcher = write_down, &self.changed
+        self.numbers = {}
+
+    def __dealloc__(self):
+        slabs.free_slab(&self.order_slab)
+        slabs.free_slab(&self.level_slab)
+        buffers.free_buffer(&self.changed)
+
+    cdef orders.Order* order(self, int64_t order_id) except NULL:
+        return <orders.Order*>slabs.record(&self.order_slab, self.numbers[order_id])
+
+    def add(self, int64_t order_id, int64_t price, int64_t leaves, int64_t display):
+        """Put a new order at the end of its price's queue; display 0: it is no iceberg."""
+        if not slabs.reserve(&self.order_slab, 1) or not slabs.reserve(&self.level_slab, 1):
+            raise MemoryError
+        self.numbers[order_id] = slabs.take(&self.order_slab)
+        cdef orders.Order* order = self.order(order_id)
+        order.order_id, order.price = order_id, price
+        order.quantity = leaves
+        order.leaves = leaves
+        orders.show_slice(order, display)
+        ladders.add(&self.ladder, self.numbers[order_id])
+
+    def remove(self, int64_t order_id):
+        """Remove an order."""
+        cdef uint32_t number = self.numbers[order_id]
+        ladders.remove(&self.ladder, number)
+        slabs.give_back(&self.order_slab, number)
+        del self.numbers[order_id]
+
+    def take(self, int64_t order_id, int64_t quantity):
+        """Subtract a fill."""
+        ladders.take_lots(&self.ladder, self.order(order_id), quantity)
+
+    def reduce(self, int64_t order_id, int64_t leaves):
+        """Lower the leaves."""
+        ladders.reduce(&self.ladder, self.order(order_id), leaves)
+
+    def refill(self, int64_t order_id, int64_t display):
+        """Show an iceberg's next slice."""
+        ladders.refill(&self.ladder, self.numbers[order_id], display)
+
+    def crosses(self, int64_t price):
+        """True if an opposite order at this limit would trade."""
+        return ladders.crosses(&self.ladder, price)
+
+    @property
+    def changes(self):
+        """The number of visible changes."""
+        return self.ladder.changes
+
+    def levels_within(self, int64_t price):
+        """Return (price, quantity, hidden, ids and leaves of the queue) of levels in reach."""
+        cdef const ladders.Level* level = ladders.best(&self.ladder)
+        cdef uint32_t number
+        cdef const orders.Order* order
+        found = []
+        while level != NULL and ladders.reaches(&self.ladder, level, price):
+            queue, number = [], level.head
+            while number:
+                order = ladders.order_at(&self.ladder, number)
+                queue.append((order.order_id, order.leaves, order.hidden))
+                number = order.next
+            assert len(queue) == level.count
+            here = ladders.price_of(&self.ladder, level)
+            found.append((here, level.quantity, level.hidden, queue))
+            level = ladders.worse(&self.ladder, level)
+        return found
+
+    def taken_changes(self):
+        """Return the changes since the last call: (change, side, order id, price, shown)."""
+        cdef const int64_t* row = <const int64_t*>self.changed.data
+        cdef int64_t count = self.changed.size // (5 * sizeof(int64_t))
+        found = [tuple(row[5 * place + column] for column in range(5)) for place in range(count)]
+        self.changed.size = 0
+        return [each for each in found if each[0]]
+
+
+def status(int64_t leaves, int64_t cum, int reason, int state):
+    """Return the status of an order with these; see orders.py."""
+    cdef orders.Order order
+    order.leaves, order.cum = leaves, cum
+    order.reason, order.state = reason, state
+    return orders.status(&order)
+
+
+def may_move(int before, int after):
+    """True if an order may move from one state to another."""
+    return bool(orders.may_move(before, after))

@@ -1,0 +1,87 @@
+"""Builds what shows the parts of the compiled core to Python; the tests alone use it.
+
+A module is built once per folder, whichever process asks first. Warnings of the C compiler and
+performance hints of Cython are errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.machinery
+import importlib.util
+import io
+import sys
+import sysconfig
+from pathlib import Path
+from shutil import which
+from types import ModuleType
+from typing import Final
+
+from Cython.Build import cythonize
+from setuptools import Distribution, Extension
+
+from tests.conftest import PROJECT_ROOT
+
+SOURCES: Final = Path(__file__).parent
+MODULES: Final = ("_parts", "_records")
+_DIRECTIVES: Final = {
+    "language_level": 3,
+    "show_performance_hints": True,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "auto_pickle": False,
+}
+_FLAGS: Final = [
+    "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unused-function",
+    "-Wno-missing-field-initializers", "-Wno-cast-function-type",
+]  # fmt: skip
+"""As strict as setup.py. Each module uses a part of the functions only."""
+
+
+def missing() -> str:
+    """Say what is missing to build anything, "" if nothing is."""
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    if which(compiler) is None:
+        return f"no C compiler ({compiler})"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "no headers of Python"
+    return ""
+
+
+def built_part(name: str, folder: Path) -> ModuleType:
+    """Return a module of MODULES, built in a folder if it was not yet."""
+    folder.mkdir(exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+        if not path.exists():
+            _build(name, folder)
+    loader = importlib.machinery.ExtensionFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def _build(name: str, folder: Path) -> None:
+    heard = io.StringIO()
+    extension = Extension(name, [str(SOURCES / f"{name}.pyx")], extra_compile_args=_FLAGS)
+    with contextlib.redirect_stderr(heard):
+        (made,) = cythonize(
+            [extension],
+            build_dir=str(folder / "c"),
+            include_path=[str(PROJECT_ROOT)],
+            compiler_directives=_DIRECTIVES,
+            quiet=True,
+        )
+    sys.__stderr__.write(heard.getvalue())
+    assert "performance hint" not in heard.getvalue()
+    assert "warning" not in heard.getvalue()
+    command = Distribution({"ext_modules": [made]}).get_command_obj("build_ext")
+    command.build_lib, command.build_temp = str(folder), str(folder / "o")
+    command.ensure_finalized()
+    command.run()
