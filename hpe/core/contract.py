@@ -94,7 +94,7 @@ class Limits(NamedTuple):
     `indicative_ns_per_level`, the time after which a larger one is computed again: ten times what
     computing it costs, so that a deep call cannot slow down every batch; `made_up_levels`, after
     which a batch that makes up for late data leaves the rest to another one: 20 ms, although a
-    single book may take longer.
+    single book may take longer. One in `reserved_part` places of every kind is for operators.
     """
 
     fills: int = FILLS_PER_COMMAND_MAX
@@ -120,6 +120,7 @@ class Limits(NamedTuple):
     indicative_levels: int = 1_000
     indicative_ns_per_level: int = 20_000
     made_up_levels: int = 10_000
+    reserved_part: int = 8
     room: RoomSizes = RoomSizes()
 
 

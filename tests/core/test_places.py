@@ -255,6 +255,16 @@ def test_the_last_eighth_of_accounts_is_for_deposits_and_operators(rich):
     rich.check()
 
 
+def test_how_many_places_are_the_operators_is_a_limit_of_the_core(rich):
+    rich.limit(reserved_part=3)
+    rich.configure(accounts_max=18)  # 12 are there, and 6 are the operators'
+    anybody, operator = attach(rich, 1), attach(rich, 90, 9, Role.OPERATOR)
+    assert said(anybody, Transfer, 1, 5, 11) == (RejectReason.TOO_MANY_ACCOUNTS, EVERYBODYS)
+    assert [said(operator, Transfer, 1, 5, user, 1) for user in range(11, 17)] == [(0, 0)] * 6
+    assert said(operator, Transfer, 1, 5, 17, 1) == (RejectReason.TOO_MANY_ACCOUNTS, EVERYBODYS)
+    rich.check()
+
+
 def test_a_key_has_a_share_of_users_and_accounts(rich):
     rich.configure(users_max=20, accounts_max=40, key_share_percent=10)
     gateway = attach(rich, 1, 7, Role.GATEWAY)

@@ -29,7 +29,7 @@ def small_limits(random: Random) -> Limits:
         ended_orders=few(1, 6), recent_fills=few(1, 8), changes=few(1, 3), reports=few(1, 4),
         snapshot_orders=few(1, 5), indicative_levels=few(0, 3),
         indicative_ns_per_level=random.choice((1, UNIT_NS // 2, 3 * UNIT_NS)),
-        made_up_levels=few(1, 4), room=_room(random),
+        made_up_levels=few(1, 4), room=_room(random), reserved_part=few(2, 6),
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def check_places(
         if state.key and 100 * (len(with_key) + more) > _whole(in_all, state):
             raise Rejected(reason, FLAG_KEY_LIMIT)
         if keeps_reserve:
-            limit -= limit // 8
+            limit -= limit // state.limits.reserved_part
     if more and len(taken) + more > limit:
         raise Rejected(reason)
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from hpe.core.context.command import Context
 from hpe.core.context.holders import Holder, No, Refusal
-from hpe.core.context.settings import Settings, unreserved
+from hpe.core.context.settings import Settings
 from hpe.errors import InvariantViolation
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.flags import FLAG_KEY_LIMIT, FLAG_USER_LIMIT
@@ -82,7 +82,7 @@ class Places:
             return Refusal(reason, FLAG_USER_LIMIT)
         if context.holder.key and taken.key + more > self._settings.share_of(count_max):
             return Refusal(reason, FLAG_KEY_LIMIT)
-        if taken.all + more > (count_max if reserve else unreserved(count_max)):
+        if taken.all + more > (count_max if reserve else self._settings.unreserved(count_max)):
             return Refusal(reason, 0)
         return RejectReason.NONE
 

@@ -26,7 +26,7 @@ class ExchangeState:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
-        self.settings = Settings()
+        self.settings = Settings(limits.reserved_part)
         self.sequence = 0
         self.last_order_id = 0
         # Sessions still to be closed because their key was revoked; owned by the registry.

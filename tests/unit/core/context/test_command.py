@@ -7,6 +7,7 @@ import pytest
 
 from hpe.core.context.places import Places
 from hpe.core.context.settings import Settings
+from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.driver import ReferenceCore
 from hpe.core.sessions.origins import origin_of, service_origin
 from hpe.core.sessions.session import Session
@@ -36,10 +37,10 @@ def test_every_command_is_given_its_context():
 )
 def test_where_the_commands_of_a_session_come_from(role, flags, expected):
     session = Session(3, 7, 0, deque(), role, flags=flags, key=5)
-    origin = origin_of(session, Places(Settings()))
+    origin = origin_of(session, Places(Settings(DEFAULT_LIMITS.reserved_part)))
     assert origin._replace(holder=origin.holder.key) == expected
 
 
 def test_the_service_may_do_what_operators_may():
-    origin = service_origin(Places(Settings()))
+    origin = service_origin(Places(Settings(DEFAULT_LIMITS.reserved_part)))
     assert origin._replace(holder=origin.holder.key) == (0, 0, 0, True, False)

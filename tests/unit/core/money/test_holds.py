@@ -6,6 +6,7 @@ from hpe.core.context.command import Context
 from hpe.core.context.holders import NOBODY
 from hpe.core.context.places import Places
 from hpe.core.context.settings import Settings
+from hpe.core.contract import DEFAULT_LIMITS
 from hpe.core.money.balances import BalanceCache
 from hpe.core.money.holds import Hold, Holds
 from hpe.core.timers import HOLD, Timers
@@ -37,7 +38,7 @@ def timers():
 
 @pytest.fixture
 def settings():
-    return Settings()
+    return Settings(DEFAULT_LIMITS.reserved_part)
 
 
 @pytest.fixture
