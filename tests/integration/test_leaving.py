@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from hpe.client.client import Client, connect
+from hpe.client.session import LOGOUT_S
 from hpe.client.sync import connect_sync
 from hpe.client.views import BalanceView, OrderView
 from hpe.config.settings import Config
@@ -60,6 +61,21 @@ async def test_a_session_stays_on_request_and_its_id_is_logged(
                     raise ZeroDivisionError
             assert f"session {session_id} stays (the client left with an exc" in caplog.text
             assert await stays(service, session_id)
+
+
+async def test_leaving_waits_a_second_for_a_logout_that_nobody_answers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hpe.client")
+    with trio.fail_after(PATIENCE_S):
+        async with running_service(tmp_path) as service, cutting_proxy(service.port) as proxy:
+            async with connect(proxy.address, user=1) as client:
+                session_id = client.session_id
+                proxy.stall()
+                begun_s = trio.current_time()
+            assert trio.current_time() - begun_s >= LOGOUT_S
+            told = f"session {session_id} stays (logging out took longer than {LOGOUT_S:g} s)"
+            assert told in caplog.text
 
 
 async def test_a_blocking_client_leaves_the_same_way(tmp_path: Path) -> None:
