@@ -27,9 +27,7 @@ from bench import report
 from bench.load_engine import WARM_UP_S
 from bench.load_run import (
     CONNECTIONS_MAX,
-    QUICK_REQUESTS,
     Run,
-    Shape,
     add_options,
     conditions,
     fresh_run,
@@ -56,9 +54,10 @@ def open_run(
     folder: Path, connections: int, rate: float, seconds: float, args: argparse.Namespace
 ) -> Run:
     """Measure an offered rate for so many seconds after the warm-up."""
-    warm_up_s = 0.0 if args.quick else WARM_UP_S
-    requests = QUICK_REQUESTS if args.quick else int(rate * (seconds + warm_up_s))
-    shape = Shape(connections, WINDOW, max(requests, connections), warm_up_s, exact=True)
+    shape = make_shape(connections, WINDOW, args)
+    if not args.quick:
+        requests = max(int(rate * (seconds + WARM_UP_S)), connections)
+        shape = shape._replace(requests=requests, warm_up_s=WARM_UP_S, exact=True)
     return fresh_run(folder, shape, args, rate)
 
 

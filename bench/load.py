@@ -1,7 +1,8 @@
 """The load generator: requests per second and latency of the durable service over TCP.
 
     python bench/load.py [--connections C] [--window W] [--requests N]      closed loop
-    python bench/load.py --shapes           the seven shapes of the README
+    python bench/load.py --shapes [1x1 50x20 ...]   the seven shapes of the README, or these
+    python bench/load.py --realtime auto on off     with each of the service's settings
     python bench/load.py --beside-redis [--pairs 7]      and redis-server beside it, in turn
     python bench/load.py --quick            small: shows that it still works (for CI)
 
@@ -40,18 +41,30 @@ SHAPES: Final = ((1, 1), (1, 64), (1, 1_000), (1, 10_000), (50, 1), (50, 20), (5
 """Connections x window, as in the table of the README."""
 
 
+REALTIME: Final = ("auto", "on", "off")
+"""The service's setting; each that is named is measured, in turn."""
+
+
+def parse_shape(text: str) -> tuple[int, int]:
+    """Return connections and window of a text like 50x20."""
+    connections, _, window = text.partition("x")
+    return int(connections), int(window)
+
+
 def measure(folder: Path, args: argparse.Namespace) -> tuple[Any, str]:
     """Measure what the options ask for; return the record and the table."""
-    pairs = SHAPES if args.shapes else ((args.connections, args.window),)
+    pairs = [(args.connections, args.window)] if args.shapes is None else args.shapes or SHAPES
     shapes = [make_shape(connections, window, args) for connections, window in pairs]
     if args.beside_redis:
         return _measure_beside_redis(folder, shapes, args)
     runs = []
     for shape in shapes:
-        run = fresh_run(folder, shape, args)
-        run.null = null_run(run.shape, args.mix, args.seed)
-        runs.append(run)
-        report.note(run.text().splitlines()[0])
+        null = None
+        for realtime in args.realtime:
+            run = fresh_run(folder, shape, args, realtime=realtime)
+            null = run.null = null or null_run(run.shape, args.mix, args.seed)
+            runs.append(run)
+            report.note(run.text().splitlines()[0])
     return [run.record() for run in runs], "\n".join(run.text() for run in runs)
 
 
@@ -79,7 +92,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="load on the durable service over TCP")
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--window", type=int, default=1_000, help="requests in flight on each")
-    parser.add_argument("--shapes", action="store_true", help="all seven shapes of the README")
+    parser.add_argument(
+        "--shapes", nargs="*", type=parse_shape, metavar="CxW", help="these, or all seven"
+    )
+    parser.add_argument("--realtime", nargs="+", choices=REALTIME, default=["auto"])
     parser.add_argument("--beside-redis", action="store_true")
     parser.add_argument("--pairs", type=int, default=7)
     add_options(parser)
@@ -90,8 +106,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the script; return its exit code."""
     parser = make_parser()
     args = parser.parse_args(arguments)
-    if not 0 < args.connections <= CONNECTIONS_MAX:
-        parser.error(f"--connections: found {args.connections}, allowed 1 to {CONNECTIONS_MAX}")
+    for connections in (args.connections, *(shape[0] for shape in args.shapes or ())):
+        if not 0 < connections <= CONNECTIONS_MAX:
+            parser.error(f"connections: found {connections}, allowed 1 to {CONNECTIONS_MAX}")
+    if args.beside_redis and args.realtime != ["auto"]:
+        parser.error("--realtime: only auto is measured beside redis")
     with tempfile.TemporaryDirectory(dir=args.data) as name:
         found = conditions(Path(name), args)
         record, text = measure(Path(name), args)

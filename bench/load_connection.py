@@ -15,9 +15,14 @@ from typing import Final, TypeVar
 import msgspec
 
 from bench.traffic import FIRST_REQUEST_ID
-from bench.traffic_connection import STALL_S_MAX, AnswersWrong, TrafficConnection
+from bench.traffic_connection import (
+    STALL_S_MAX,
+    AnswersWrong,
+    BookNotFilled,
+    TrafficConnection,
+)
 from hpe.protocol.base import Reply, Request
-from hpe.protocol.codes import CancelReason, RejectReason
+from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
 from hpe.protocol.control import Error, Hello, LoggedOut, Logout, Welcome
 from hpe.protocol.frames import encode_frame, split_frames
 from hpe.protocol.limits import PROTOCOL_VERSION
@@ -80,8 +85,9 @@ class LoadConnection(TrafficConnection):
         """Decode all replies; every request must be answered once, in order.
 
         Raises:
-            AnswersWrong: a request was not, or an order that fills the book was refused; names the
+            AnswersWrong: a request was not, or an order that fills the book was rejected; names the
                 first one.
+            BookNotFilled: the service was busy when the book was filled.
         """
         self._socket.settimeout(STALL_S_MAX)
         expected = FIRST_REQUEST_ID
@@ -98,7 +104,9 @@ class LoadConnection(TrafficConnection):
                 isinstance(reply, OrderResponse) and 0 < reply.reason < CancelReason.REQUESTED
             )
             if expected <= first and (rejected or isinstance(reply, Error)):
-                raise AnswersWrong(f"an order that fills the book was refused: {reply}")
+                busy = isinstance(reply, Error) and reply.code == ErrorCode.BUSY
+                kind = BookNotFilled if busy else AnswersWrong
+                raise kind(f"an order that fills the book was refused: {reply}")
             if isinstance(reply, Error):
                 answers.errors[reply.name] += 1
             elif rejected:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,7 +32,7 @@ from bench.traffic import (
     encode_traffic,
     funds_needed,
 )
-from bench.traffic_connection import AnswersWrong, TrafficConnection
+from bench.traffic_connection import AnswersWrong, BookNotFilled, TrafficConnection
 from hpe.client.dialer import parse_address
 from hpe.protocol.control import ServerInfo, ServerInfoReply
 from hpe.protocol.listings import AddAsset, AddAssetResponse, AddInstrument, AddInstrumentResponse
@@ -62,6 +63,7 @@ CONNECTIONS_MAX: Final = 1_000
 """select(), which times the open loop, takes only descriptors below 1,024."""
 
 QUICK_REQUESTS: Final = 2_000
+QUICK_RESTING: Final = 500
 
 _run_numbers = itertools.count()
 
@@ -70,7 +72,7 @@ class Shape(NamedTuple):
     """The load: how many connections, requests in flight on each, requests in total.
 
     The first `warm_up_s` seconds are in no figure. `exact`: the run is not repeated with more
-    requests if it was short.
+    requests if it was short. `resting`: orders on the book when the clock starts.
     """
 
     connections: int
@@ -78,6 +80,7 @@ class Shape(NamedTuple):
     requests: int
     warm_up_s: float = WARM_UP_S
     exact: bool = False
+    resting: int = RESTING
 
     @property
     def text(self) -> str:
@@ -103,13 +106,15 @@ class Shape(NamedTuple):
 class Run:
     """One run with its checked answers.
 
-    `null` is the same load on a server that only answers, if that was measured.
+    `realtime` is the setting of the service. `null` is the same load on a server that only
+    answers, if that was measured.
     """
 
     shape: Shape
     offered: float
     measured: Measured
     answers: Answers
+    realtime: str = "auto"
     null: Measured | None = None
 
     @property
@@ -153,15 +158,16 @@ class Run:
             "server_cpu_share": measured.server_share,
             "generator_cpu_share": measured.generator_share,
             "null_server_per_s": self.null.rate if self.null else None,
-            "measured_s": measured.wall_s, "doubts": self.doubts(),
+            "measured_s": measured.wall_s, "realtime": self.realtime, "doubts": self.doubts(),
         }  # fmt: skip
 
     def text(self) -> str:
         """Return a description of the run in a few lines."""
         measured, answers = self.measured, self.answers
+        setting = "" if self.realtime == "auto" else f", realtime {self.realtime}"
         kind = f"open loop at {self.offered:,.0f}/s" if self.offered else "closed loop"
         lines = [
-            f"{kind}, {self.shape.text}: {self.rate:,.0f} requests/s "
+            f"{kind}, {self.shape.text}{setting}: {self.rate:,.0f} requests/s "
             f"({measured.requests:,} in {measured.wall_s:.2f} s)",
             f"  latency       {_percentiles(measured.latencies_ns)}",
         ]
@@ -196,22 +202,53 @@ def _shares(measured: Measured) -> str:
 # --- runs ---------------------------------------------------------------------------------------
 
 
-def fresh_run(folder: Path, shape: Shape, args: argparse.Namespace, rate: float = 0.0) -> Run:
+def fresh_run(
+    folder: Path,
+    shape: Shape,
+    args: argparse.Namespace,
+    rate: float = 0.0,
+    *,
+    realtime: str = "auto",
+) -> Run:
     """Measure one run on a service of its own, so that every run finds the same state.
 
     A run that was too short is repeated with more requests, unless its shape is exact.
     """
     for _ in range(TRIES_MAX):
-        with chosen_service(folder, args) as service:
-            run = load_run(service, shape, mix=args.mix, seed=args.seed, rate=rate)
+        run = filled(partial(_fresh_run, folder, shape, args, rate, realtime))
         if shape.enough(run.measured):
             break
         shape = shape.lengthened(run.measured)
     return run
 
 
+def _fresh_run(
+    folder: Path, shape: Shape, args: argparse.Namespace, rate: float, realtime: str
+) -> Run:
+    with chosen_service(folder, args, realtime) as service:
+        run = load_run(service, shape, mix=args.mix, seed=args.seed, rate=rate)
+    run.realtime = realtime
+    return run
+
+
+def filled(measure: Callable[[], Run]) -> Run:
+    """Measure, again if the service was too busy to fill the book.
+
+    Raises:
+        BookNotFilled: it was busy every time.
+    """
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return measure()
+        except BookNotFilled as fault:
+            report.note(f"again, because {fault}")
+    return measure()
+
+
 @contextmanager
-def chosen_service(folder: Path, args: argparse.Namespace) -> Iterator[Service]:
+def chosen_service(
+    folder: Path, args: argparse.Namespace, realtime: str = "auto"
+) -> Iterator[Service]:
     """Yield the service that --address names, or one started with an empty folder."""
     if args.address:
         host, port = parse_address(args.address)
@@ -219,7 +256,7 @@ def chosen_service(folder: Path, args: argparse.Namespace) -> Iterator[Service]:
         return
     with (
         tempfile.TemporaryDirectory(dir=folder) as name,
-        hpe_service(Path(name), args.core) as service,
+        hpe_service(Path(name), args.core, realtime) as service,
     ):
         yield service
 
@@ -236,7 +273,7 @@ def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float
             connection = LoadConnection(service.address, user, shape.window, fill_window)
             stack.callback(connection.close)
             connections.append(connection)
-        resting = RESTING // shape.connections if mix == "mixed" else 0
+        resting = shape.resting // shape.connections if mix == "mixed" else 0
         funds = funds_needed(shape.share + resting)
         base, quote, instrument = _list_pair(connections[0])
         for number, connection in enumerate(connections):
@@ -344,7 +381,8 @@ def make_shape(connections: int, window: int, args: argparse.Namespace) -> Shape
     requests = args.requests or first_try
     exact = bool(args.requests or args.quick)
     warm_up_s = 0.0 if exact else WARM_UP_S
-    return Shape(connections, window, max(requests, connections), warm_up_s, exact)
+    resting = QUICK_RESTING if args.quick else RESTING
+    return Shape(connections, window, max(requests, connections), warm_up_s, exact, resting)
 
 
 def conditions(folder: Path, args: argparse.Namespace) -> list[str]:

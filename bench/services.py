@@ -46,9 +46,10 @@ _UNLIMITED: Final = {"HPE_REJECTS_PER_S": "1000000"}
 
 
 @contextmanager
-def hpe_service(folder: Path, core: str = "auto") -> Iterator[Service]:
+def hpe_service(folder: Path, core: str = "auto", realtime: str = "auto") -> Iterator[Service]:
     """Run hpe on a free port with its data in `folder`; it must stop with exit code 0."""
-    with spawned_service(folder, core=core, settings=_UNLIMITED) as spawned:
+    settings = {**_UNLIMITED, "HPE_REALTIME": realtime}
+    with spawned_service(folder, core=core, settings=settings) as spawned:
         yield Service(spawned.host, spawned.port, psutil.Process(spawned.pid))
 
 

@@ -34,6 +34,10 @@ class AnswersWrong(Exception):
     """The server did not answer as promised: no figures are printed."""
 
 
+class BookNotFilled(AnswersWrong):
+    """The server refused an order that fills the book, because it was busy: try again."""
+
+
 class TrafficConnection:
     """Sends what is allowed of its traffic and counts the answers, which are hpe's frames.
 

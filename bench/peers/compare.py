@@ -121,15 +121,17 @@ def _row(
     return row, line
 
 
-def installed_peers(folder: Path, args: argparse.Namespace) -> tuple[list[Installed], list[str]]:
-    """Install the peers; return those that could be, and a line for each that could not."""
-    found, skipped = [], []
+def installed_peers(
+    folder: Path, args: argparse.Namespace
+) -> tuple[list[Installed], dict[str, str]]:
+    """Install the peers; return those that could be, and why the others could not."""
+    found, skipped = [], {}
     for peer in PEERS:
         report.note(f"installing {peer.name} ...")
         try:
             found.append(Installed(peer, install(peer, folder, args.python)))
         except Missing as fault:
-            skipped.append(f"skipped: {peer.name} cannot be installed here ({fault})")
+            skipped[peer.name] = str(fault)
     return found, skipped
 
 
@@ -156,10 +158,11 @@ def main(arguments: list[str] | None = None) -> int:
         for scenario in args.scenario or SCENARIOS if peers else ():
             records[scenario], rows = compare(scenario, peers, Path(name), args)
             lines += rows
-    report.finish(
-        {"peers": records, "skipped": skipped}, "\n".join([*(lines if peers else ()), *skipped]),
-        args.json,
-    )  # fmt: skip
+    if not peers:
+        lines = []
+    for missing, reason in skipped.items():
+        lines.append(f"skipped: {missing} cannot be installed here ({reason})")
+    report.finish({"peers": records, "skipped": list(skipped)}, "\n".join(lines), args.json)
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import all as all_script
 from bench import core as core_script
 from bench import crowds, growth, latency, load, mb, recovery
 from bench.load_run import QUICK_REQUESTS
@@ -131,3 +132,32 @@ def test_growth_prints_no_figure_when_a_trade_is_missed() -> None:
     venue = crowds.Venue(40, new_core=NoTrades)
     with pytest.raises(crowds.AnswersWrong, match="0 trades, 20 expected"):
         growth.measure(venue, crowds.TRADE, 20)
+
+
+def test_all_keeps_results_and_writes_the_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = all_script.Step("wal.py", "--quick", None, "--directory")
+    monkeypatch.setitem(all_script.STEPS, "wal", small)
+    page, results = tmp_path / "page.md", tmp_path / "results.json"
+    page.write_text(f"{all_script.document.BEGIN}\n{all_script.document.END}\n")
+    results.write_text("{}")
+    arguments = ["--only", "wal", "--document", str(page), "--results", str(results)]
+    assert all_script.main([*arguments, "--data", str(tmp_path)]) == 0
+    (name,) = json.loads(results.read_text())
+    text = page.read_text()
+    assert name == "wal"
+    assert "`python bench/wal.py --quick`, 20" in text
+    assert "| 80 KiB |" in text
+    assert str(tmp_path) not in text + results.read_text()
+
+
+def test_every_step_has_a_section_and_a_script() -> None:
+    assert list(all_script.STEPS) == list(all_script.document.SECTIONS)
+    for step in all_script.STEPS.values():
+        assert (all_script.BENCH / step.script).is_file()
+
+
+def test_the_document_of_the_figures_has_its_markers() -> None:
+    text = all_script.DOCUMENT.read_text(encoding="utf-8")
+    assert text.index(all_script.document.BEGIN) < text.index(all_script.document.END)

@@ -19,10 +19,10 @@ from bench import report
 from bench.load_connection import Answers, LoadConnection
 from bench.load_engine import Stopwatch, fill_books, run_closed, run_open
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
-from bench.traffic_connection import AnswersWrong
+from bench.traffic_connection import AnswersWrong, BookNotFilled
 from hpe.protocol.base import Reply, Request
-from hpe.protocol.codes import RejectReason
-from hpe.protocol.control import Hello, Welcome
+from hpe.protocol.codes import ErrorCode, RejectReason
+from hpe.protocol.control import Error, Hello, Welcome
 from hpe.protocol.frames import FrameScanner, encode_frame, split_frames
 from hpe.protocol.orders import CancelOrder, OrderResponse, SubmitOrder
 from hpe.protocol.reports import ExecutionReport
@@ -57,9 +57,11 @@ def test_simple_traffic_leaves_nothing_open() -> None:
     assert kinds == [SubmitOrder, CancelOrder] * 50
 
 
-def answer(request: Request, refused: int) -> list[Reply]:
-    """What a server that fills every third order, and refuses one, would say."""
+def answer(request: Request, refused: int, busy: int) -> list[Reply]:
+    """What a server that fills every third order, and refuses two, would say."""
     number = request.request_id
+    if number == busy:
+        return [Error(number, 0, ErrorCode.BUSY, "busy", "", True, False, False)]
     if number == refused:
         reason = RejectReason.INSUFFICIENT_FUNDS
         return [OrderResponse(number, 0, number, reason, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)]
@@ -71,11 +73,15 @@ def answer(request: Request, refused: int) -> list[Reply]:
 
 
 class AnsweringPeer:
-    """A TCP peer with real frames, in a thread; `skip` is not answered, `refused` is rejected."""
+    """A TCP peer with real frames, in a thread.
 
-    def __init__(self, skip: int = 0, refused: int = 0) -> None:
+    `skip` is not answered, `refused` is rejected, `busy` is not executed.
+    """
+
+    def __init__(self, skip: int = 0, refused: int = 0, busy: int = 0) -> None:
         self._skip = skip
         self._refused = refused
+        self._busy = busy
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = self._listener.getsockname()
         self._thread = threading.Thread(target=self._serve)
@@ -100,7 +106,7 @@ class AnsweringPeer:
             return encode_frame(welcome)
         if request.request_id == self._skip:
             return b""
-        return b"".join(map(encode_frame, answer(request, self._refused)))
+        return b"".join(map(encode_frame, answer(request, self._refused, self._busy)))
 
     def close(self) -> None:
         self._thread.join()
@@ -150,6 +156,18 @@ def test_an_order_that_fills_the_book_must_be_accepted(place: int) -> None:
     connection.close()
     peer.close()
     assert answers.rejects == ({} if filling else {"insufficient_funds": 1})
+
+
+def test_a_busy_server_did_not_fill_the_book() -> None:
+    peer = AnsweringPeer(busy=FIRST_REQUEST_ID + 3)
+    connection = LoadConnection(peer.address, 1, 16, fill_window=20)
+    connection.load(encode_traffic("mixed", 23, 1, 10, 5, 150))
+    fill_books([connection])
+    run_closed([connection], Stopwatch(warm_up_s=0))
+    with pytest.raises(BookNotFilled, match="busy"):
+        connection.verify(Answers())
+    connection.close()
+    peer.close()
 
 
 def test_what_is_answered_during_the_warm_up_is_in_no_figure(peer: AnsweringPeer) -> None:
