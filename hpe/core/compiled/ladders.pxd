@@ -124,7 +124,7 @@ cdef inline uint32_t _level_of(Ladder* ladder, int64_t price) noexcept nogil:
     cdef uint32_t number = ladder.levels.greatest
     if number and level_at(ladder, number).node.first == rank:
         return number
-    number = ordered.find_key(&ladder.levels, ladder.level_slab, rank, 0)
+    number = ordered.find_key(&ladder.levels, ladder.level_slab, rank, 0, 0)
     if number == 0:
         number = take(ladder.level_slab)
         level_at(ladder, number).node.first = rank

@@ -1,4 +1,4 @@
-"""Ordered trees: records by two integers, with the least one at hand; the links are in the records.
+"""Ordered trees: records by three integers, with the least one at hand; the links are in the records.
 
 Owned by the core, used by the thread that runs it. A tree takes no memory of its own: each record
 begins with a Node, and numbers of a slab are the links. It is an AVL tree, so whoever chooses the
@@ -20,6 +20,7 @@ cdef struct Node:
     # this one.
     int64_t first
     int64_t second
+    int64_t third
     uint32_t left
     uint32_t right
     uint32_t next
@@ -39,18 +40,24 @@ cdef inline Node* node(const Slab* slab, uint32_t number) noexcept nogil:
     return <Node*>record(slab, number)
 
 
-cdef inline bint is_before(const Node* one, int64_t first, int64_t second) noexcept nogil:
+cdef inline bint is_before(
+    const Node* one, int64_t first, int64_t second, int64_t third
+) noexcept nogil:
     """True if a node stands before a key."""
-    return one.first < first or (one.first == first and one.second < second)
+    if one.first != first:
+        return one.first < first
+    if one.second != second:
+        return one.second < second
+    return one.third < third
 
 
 cdef inline uint32_t at_or_after(
-    const Tree* tree, const Slab* slab, int64_t first, int64_t second
+    const Tree* tree, const Slab* slab, int64_t first, int64_t second, int64_t third
 ) noexcept nogil:
     """Return the first record whose key is not before this one, 0 if there is none."""
     cdef uint32_t number = tree.root, found = 0
     while number:
-        if is_before(node(slab, number), first, second):
+        if is_before(node(slab, number), first, second, third):
             number = node(slab, number).right
         else:
             found = number
@@ -59,14 +66,14 @@ cdef inline uint32_t at_or_after(
 
 
 cdef inline uint32_t find_key(
-    const Tree* tree, const Slab* slab, int64_t first, int64_t second
+    const Tree* tree, const Slab* slab, int64_t first, int64_t second, int64_t third
 ) noexcept nogil:
     """Return the record with a key, 0 if there is none."""
-    cdef uint32_t number = at_or_after(tree, slab, first, second)
+    cdef uint32_t number = at_or_after(tree, slab, first, second, third)
     cdef Node* found
     if number:
         found = node(slab, number)
-        if found.first == first and found.second == second:
+        if found.first == first and found.second == second and found.third == third:
             return number
     return 0
 
@@ -81,7 +88,7 @@ cdef inline void insert(Tree* tree, Slab* slab, uint32_t number) noexcept nogil:
     while link[0]:
         path[depth] = link
         depth += 1
-        link = _toward(slab, link[0], new.first, new.second)
+        link = _toward(slab, link[0], new)
     link[0] = number
     new.left = 0
     new.right = 0
@@ -92,7 +99,7 @@ cdef inline void insert(Tree* tree, Slab* slab, uint32_t number) noexcept nogil:
 
 cdef inline void _join_neighbors(Tree* tree, Slab* slab, uint32_t number) noexcept nogil:
     cdef Node* new = node(slab, number)
-    new.next = at_or_after(tree, slab, new.first, new.second)
+    new.next = at_or_after(tree, slab, new.first, new.second, new.third)
     new.previous = node(slab, new.next).previous if new.next else tree.greatest
     if new.next:
         node(slab, new.next).previous = number
@@ -113,7 +120,7 @@ cdef inline void take_out(Tree* tree, Slab* slab, uint32_t number) noexcept nogi
     while link[0] != number:
         path[depth] = link
         depth += 1
-        link = _toward(slab, link[0], gone.first, gone.second)
+        link = _toward(slab, link[0], gone)
     if gone.left and gone.right:
         depth = _put_next_in_place(slab, link, path, depth)
     else:
@@ -159,12 +166,12 @@ cdef inline void _part_neighbors(Tree* tree, const Slab* slab, const Node* gone)
         tree.least = gone.next
 
 
-cdef inline uint32_t* _toward(
-    const Slab* slab, uint32_t number, int64_t first, int64_t second
-) noexcept nogil:
+cdef inline uint32_t* _toward(const Slab* slab, uint32_t number, const Node* key) noexcept nogil:
     """Return the link of a record below which a key belongs."""
     cdef Node* here = node(slab, number)
-    return &here.right if is_before(here, first, second) else &here.left
+    if is_before(here, key.first, key.second, key.third):
+        return &here.right
+    return &here.left
 
 
 cdef inline int32_t _height(const Slab* slab, uint32_t number) noexcept nogil:

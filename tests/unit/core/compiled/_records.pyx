@@ -7,7 +7,7 @@ calls does not need the lock.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from hpe.core.compiled cimport buffers, hash_tables, ladders, ordered, orders, slabs
+from hpe.core.compiled cimport buffers, hash_tables, ladders, ordered, orders, slabs, timers
 
 
 cdef struct Keyed:
@@ -81,34 +81,34 @@ cdef class Tree:
     def __len__(self):
         return self.tree.count
 
-    def insert(self, int64_t first, int64_t second):
+    def insert(self, int64_t first, int64_t second, int64_t third):
         """Add a key that is not there."""
         if not slabs.reserve(&self.slab, 1):
             raise MemoryError
         cdef uint32_t number = slabs.take(&self.slab)
         cdef ordered.Node* new = ordered.node(&self.slab, number)
-        new.first, new.second = first, second
+        new.first, new.second, new.third = first, second, third
         ordered.insert(&self.tree, &self.slab, number)
 
-    def take_out(self, int64_t first, int64_t second):
+    def take_out(self, int64_t first, int64_t second, int64_t third):
         """Remove a key that is there."""
-        cdef uint32_t number = ordered.find_key(&self.tree, &self.slab, first, second)
+        cdef uint32_t number = ordered.find_key(&self.tree, &self.slab, first, second, third)
         ordered.take_out(&self.tree, &self.slab, number)
         slabs.give_back(&self.slab, number)
 
-    def has(self, int64_t first, int64_t second):
+    def has(self, int64_t first, int64_t second, int64_t third):
         """True if the key is there."""
-        return ordered.find_key(&self.tree, &self.slab, first, second) != 0
+        return ordered.find_key(&self.tree, &self.slab, first, second, third) != 0
 
-    def at_or_after(self, int64_t first, int64_t second):
+    def at_or_after(self, int64_t first, int64_t second, int64_t third):
         """Return the first key that is not before this one, None if there is none."""
-        return self._key(ordered.at_or_after(&self.tree, &self.slab, first, second))
+        return self._key(ordered.at_or_after(&self.tree, &self.slab, first, second, third))
 
     cdef object _key(self, uint32_t number):
         if number == 0:
             return None
         cdef ordered.Node* found = ordered.node(&self.slab, number)
-        return found.first, found.second
+        return found.first, found.second, found.third
 
     def keys(self):
         """Return all keys from the least on, by the links between neighbors."""
@@ -250,3 +250,78 @@ def status(int64_t leaves, int64_t cum, int reason, int state):
 def may_move(int before, int after):
     """True if an order may move from one state to another."""
     return bool(orders.may_move(before, after))
+
+
+cdef class Timers:
+    """See hpe/core/timers.py; what it acts on counts against the room."""
+
+    cdef timers.Timers timers
+
+    def __init__(self, acts_max):
+        cdef int64_t[timers.KINDS] bounds
+        for kind, bound in enumerate(acts_max):
+            bounds[kind] = bound
+        timers.make_timers(&self.timers, 7, bounds)
+
+    def __dealloc__(self):
+        timers.free_timers(&self.timers)
+
+    def add(self, due, int64_t instrument):
+        """Add an entry."""
+        if not timers.reserve_timers(&self.timers, 1):
+            raise MemoryError
+        due_ns, kind, first, second = due
+        timers.add_timer(&self.timers, kind, due_ns, first, second, instrument)
+
+    def remove(self, due, int64_t instrument):
+        """Remove an entry that is there."""
+        due_ns, kind, first, second = due
+        timers.remove_timer(&self.timers, kind, due_ns, first, second, instrument)
+
+    def begin_body(self, int64_t time_ns):
+        """Give every kind its full bound again."""
+        timers.begin_body(&self.timers, time_ns)
+
+    def next_to_act(self, int64_t time_ns):
+        """Return (due, instrument) of the next entry that acts, or None."""
+        cdef uint32_t number = timers.next_to_act(&self.timers, time_ns)
+        if number == 0:
+            return None
+        cdef const timers.TimerEntry* found = timers.entry_at(&self.timers, number)
+        due = found.node.first, found.kind, found.node.second, found.node.third
+        return due, found.instrument
+
+    def use_room(self, int kind):
+        """Let an entry of a kind have acted."""
+        self.timers.room[kind] -= 1
+
+    def next_due_ns(self):
+        """Return when the earliest entry is due."""
+        return timers.next_due_ns(&self.timers)
+
+    def review(self):
+        """Find out whether there are dead orders."""
+        timers.review(&self.timers)
+
+    @property
+    def overdue(self):
+        """True if there may be dead orders."""
+        return bool(self.timers.overdue)
+
+    def dead_ns(self, int64_t instrument):
+        """Return the time up to which orders of an instrument are dead."""
+        return timers.dead_ns(&self.timers, instrument)
+
+    def pass_over(self, int64_t instrument):
+        """Pass over an instrument."""
+        if not timers.reserve_timers(&self.timers, 1):
+            raise MemoryError
+        timers.pass_over(&self.timers, instrument)
+
+    def take_up(self, int64_t instrument):
+        """Stop passing over an instrument."""
+        timers.take_up(&self.timers, instrument)
+
+    def is_passed(self, int64_t instrument):
+        """True if an instrument is passed over."""
+        return bool(timers.is_passed(&self.timers, instrument))

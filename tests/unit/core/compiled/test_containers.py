@@ -75,7 +75,7 @@ def test_a_tree_is_a_sorted_list(records, seed, span):
     print(f"seed {seed}")
     random, tree, model = Random(seed), records.Tree(), SortedList()
     for step in range(6_000):
-        key = random.randrange(-span, span), random.randrange(3)
+        key = random.randrange(-span, span), random.randrange(2), random.randrange(2)
         grows = random.random() < (0.75 if step // 1_500 % 2 == 0 else 0.25)
         if grows and key not in model:
             tree.insert(*key)
@@ -97,9 +97,9 @@ def test_a_tree_is_a_sorted_list(records, seed, span):
 def test_no_order_of_keys_makes_a_tree_deep(records, order):
     tree, count = records.Tree(), 20_000
     for number in range(count):
-        tree.insert(order * number, 0)
+        tree.insert(order * number, 0, 0)
     assert tree.height <= 1.45 * log2(count) + 1
     for number in range(0, count, 2):
-        tree.take_out(order * number, 0)
+        tree.take_out(order * number, 0, 0)
     assert tree.height <= 1.45 * log2(count / 2) + 1
-    assert tree.keys() == sorted((order * number, 0) for number in range(1, count, 2))
+    assert tree.keys() == sorted((order * number, 0, 0) for number in range(1, count, 2))
