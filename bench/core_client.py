@@ -104,7 +104,7 @@ class CoreClient:
         output = self._core.apply(batch)
         self.core_ns += time.perf_counter_ns() - start
         self._keep(output)
-        return map(_DECODER.decode, split_frames(dict(output.replies)[connection]))
+        return map(_DECODER.decode, split_frames(output.replies_to(connection)))
 
     def _next_id(self) -> int:
         self._request_id += 1

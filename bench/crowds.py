@@ -133,7 +133,7 @@ class Venue:
     def execute(self, requests: list[Request]) -> tuple[int, int]:
         """Execute commands in one batch; return the core's CPU time (ns) and number of trades."""
         elapsed_ns, output = self._apply(_CONNECTION, requests)
-        for body in split_frames(dict(output.replies)[_CONNECTION]):
+        for body in split_frames(output.replies_to(_CONNECTION)):
             reply: Any = _DECODER.decode(body)
             if isinstance(reply, OrderResponse):
                 self.last_order_id = max(self.last_order_id, reply.order_id)
@@ -143,13 +143,13 @@ class Venue:
                 continue
             if isinstance(reply, Error) or (reply.reason and not isinstance(reply, CancelResponse)):
                 raise AnswersWrong(f"a command was answered {reply}")
-        return elapsed_ns, len(decode_body(output.body).trades)
+        return elapsed_ns, len(decode_body(bytes(output.body)).trades)
 
     def open_orders(self) -> int:
         """Return the number of open orders, waiting stops included."""
         self.flush()
         _, output = self._apply(_CONNECTION, [GetInstrument(1, 1)])
-        (body,) = split_frames(dict(output.replies)[_CONNECTION])
+        (body,) = split_frames(output.replies_to(_CONNECTION))
         reply = _DECODER.decode(body)
         assert isinstance(reply, InstrumentReply)
         return reply.open_orders

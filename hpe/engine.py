@@ -308,8 +308,7 @@ class HighPerformanceEngine(InProcessApi):
             requested = 0
             for items, durable in groups:
                 for item in items:
-                    switchboard.route(item)
-                    requested += bool(item.weights)
+                    requested += switchboard.route(item)
                 self.durable_sequence.value = durable
             return requested
 

@@ -16,7 +16,6 @@ import msgspec
 import trio
 
 from hpe.client.session import ClientSession
-from hpe.core.contract import Progress
 from hpe.core.output.private_ring import Overrun
 from hpe.errors import ConnectionLost, HpeError, ProtocolError, RequestRefused
 from hpe.net.delivery.switchboard import Switchboard
@@ -139,9 +138,9 @@ class LocalConnection:
         if self._send_queue.waits:
             self._send_queue.ring()  # `run` continues
 
-    def note(self, progress: Progress) -> None:
-        """Ignore progress: the host program pays for nothing."""
-        self.session.highest_id = max(self.session.highest_id, progress.highest_id)
+    def note(self, highest_id: int, idle: int, idle_cancels: int) -> None:
+        """Charge nothing for commands that changed nothing: the host program pays for nothing."""
+        self.session.highest_id = max(self.session.highest_id, highest_id)
 
     def act(self, step: Step) -> None:
         """Carry out a step of the session."""

@@ -1,18 +1,20 @@
 """The whole contract between the deterministic core and everything around it.
 
-A core is a state machine: it takes a batch of bytes and returns bytes per connection and one log
-body. Both cores (the reference in this folder and the compiled one) return the same bytes for the
-same batches. While the service runs, only the matching thread calls it; recovery, verify and tests
-call it from the thread that owns it. No code reaches past this module into a core, except the unit
-tests of its parts. Behind this line there is no clock, no randomness, no float and no I/O.
+A core is a state machine: it takes a batch of bytes and returns bytes, with tables that say whose
+they are, and one log body. Both cores (the reference in this folder and the compiled one) return
+the same bytes for the same batches. While the service runs, only the matching thread calls it;
+recovery, verify and tests call it from the thread that owns it. No code reaches past this module
+into a core, except the unit tests of its parts. Behind this line there is no clock, no randomness,
+no float and no I/O.
 Source: protocol.md for the frames, docs/log-format.md for the body, docs/state-format.md for the
 dump.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from struct import Struct
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -162,6 +164,9 @@ class Batch(msgspec.Struct, gc=False):
     2^63; the matching thread sets it.
     `wanted` lists the market data that has subscribers: rows of five bytes, the instrument (u32,
     big-endian) and a mask (bit channel - 1). It never affects the state.
+
+    Ownership: a batch keeps its bytes, which are immutable; a core reads them during `apply` and
+    refers to none of them afterwards.
     """
 
     time_ns: int
@@ -169,54 +174,86 @@ class Batch(msgspec.Struct, gc=False):
     wanted: bytes = b""
 
 
-class Progress(NamedTuple):
-    """What happened to the commands of one run.
+Buffer = bytes | memoryview
+"""Immutable bytes: those of an output, or a read-only view of memory that its core owns."""
 
-    `highest_id` is the highest request id of the run, including refused requests and queries, or
-    the session's newest if that is higher. `idle` and `idle_cancels` count commands that were
-    executed and changed nothing that lasts: `idle` all but cancels, `idle_cancels` the cancels.
-    """
+REPLY_ROW: Final = Struct("=5q")
+"""Connection, start and end of its frames in `replies`; how many frames of it were in the batch,
+and their bytes: the credits that go back with the replies."""
 
-    connection: int
-    highest_id: int
-    idle: int
-    idle_cancels: int
+PRIVATE_ROW: Final = Struct("=5q")
+"""User, first and last private sequence, start and end of one private_update frame in `private`."""
+
+MARKET_ROW: Final = Struct("=4q")
+"""Instrument, channel, start and end of frames in `market`. Channel 0, without frames, says that
+the instrument is delisted."""
+
+CUT_ROW: Final = Struct("=q")
+"""A connection whose bytes were not frames of the protocol; it is closed after its replies."""
+
+SUBSCRIBED_ROW: Final = Struct("=4q")
+"""Connection, request id, instrument and channel of a subscribe that was answered with a snapshot;
+the market data of later batches follows it."""
+
+PROGRESS_ROW: Final = Struct("=4q")
+"""What happened to one run of an attached session: connection; the highest request id of the run,
+including refused requests and queries, or the session's newest if that is higher; the number of
+commands, except cancels, that were executed and changed nothing that lasts; that of such cancels.
+"""
 
 
 class Output(NamedTuple):
-    """The output of one batch.
+    """The output of one batch: four buffers, and tables that say what is where in them.
 
-    `replies`: (connection, frames), one row per connection. `private`: (user, first and last
-    private sequence, one private_update frame). `market`: (instrument, channel, frames); channel
-    0, without frames, says that the instrument is delisted. `body`: what to log, b"" if nothing.
+    A table is a buffer, too: rows of signed 64-bit integers in the machine's byte order, read by
+    `REPLY_ROW.iter_unpack(output.reply_rows)`. `replies`, `private` and `market` are whole frames
+    end to end, without gaps, in the order of their rows. `body`: what to log, empty if nothing.
     `last_sequence`: of the newest command whose effect this output can show. `next_due_ns`: when
-    the earliest timer is due; 0 for none, 1 at once. `cut`: connections whose bytes were not frames
-    of the protocol; they are closed after their replies. `subscribed`: (connection, request id,
-    instrument, channel) of every subscribe that was answered with a snapshot; the market data of
-    later batches follows it. `progress`: one row per run of an attached session. `late`: whether
-    indicative prices that subscribers know are outdated; a batch without runs, which logs nothing,
-    makes up for it. `weights`: (connection, frames, bytes) of each client in the batch, dropped
-    frames included: the credits that go back with its replies.
+    the earliest timer is due; 0 for none, 1 at once. `late`: whether indicative prices that
+    subscribers know are outdated; a batch without runs, which logs nothing, makes up for it.
 
-    `market` follows from the state before the batch, the batch, and the `wanted` of this batch and
-    of the one before, except for the three indicative fields of status rows, which may be late.
+    Replies have a row for each connection that has a run in the batch, even if all its frames were
+    dropped. `market` follows from the state before the batch, the batch, and the `wanted` of this
+    batch and of the one before, except for the three indicative fields of status rows, which may
+    be late.
 
     Order: replies by connection, private by (user, first), market by (instrument, channel, order
-    of making), cut by connection, subscribed as the requests, progress as the runs, weights by
-    connection.
+    of making), cut by connection, subscribed as the requests, progress as the runs.
+
+    Ownership: the core fills the buffers, and nothing changes them after `apply` has returned. They
+    are freed, or go back to the core's pool, with the last reference to the output, to one of its
+    buffers or to a view of one. Whoever keeps a reference therefore keeps the memory of a whole
+    batch, so only three do: the log's inbox, which counts what it holds; the log, until it has
+    hashed the record; the dispatcher, while it routes the output. All others copy their part: the
+    send queue of a connection, the ring of private reports, the backlogs of market data. A slow
+    reader thus holds its own bytes and no output.
     """
 
-    replies: list[tuple[int, bytes]]
-    private: list[tuple[int, int, int, bytes]]
-    market: list[tuple[int, int, bytes]]
-    body: bytes
+    replies: Buffer
+    private: Buffer
+    market: Buffer
+    body: Buffer
+    reply_rows: Buffer
+    private_rows: Buffer
+    market_rows: Buffer
+    cut: Buffer
+    subscribed: Buffer
+    progress: Buffer
     last_sequence: int
     next_due_ns: int
-    cut: list[int]
-    subscribed: list[tuple[int, int, int, int]]
-    progress: list[Progress]
     late: bool = False
-    weights: Sequence[tuple[int, int, int]] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the size of all buffers together."""
+        return sum(map(len, self[:10]))
+
+    def replies_to(self, connection: int) -> bytes:
+        """Return the replies to one connection: for what reads no other row."""
+        for number, start, end, *_ in REPLY_ROW.iter_unpack(self.reply_rows):
+            if number == connection:
+                return bytes(self.replies[start:end])
+        return b""
 
 
 class BatchBounds(NamedTuple):

@@ -153,7 +153,7 @@ class ReferenceCore:
             self._replay_group(session_id, user, frames, work)
         output = self._finish(work)
         if output.body != body:
-            raise divergence(logged, output.body)
+            raise divergence(logged, bytes(output.body))
         return output
 
     def _new_work(self, time_ns: int) -> BatchWork:

@@ -16,7 +16,6 @@ from typing import Final
 import trio
 
 from hpe.access.tls import break_cycle
-from hpe.core.contract import Progress
 from hpe.net.closing import ClientStream, ConnectionFault, close_gracefully
 from hpe.net.context import ConnectionContext
 from hpe.net.forwarding import Forwarder
@@ -134,10 +133,10 @@ class Connection:
         self._fault = reason
         self._life.cancel()
 
-    def note(self, progress: Progress) -> None:
-        """Note the progress of the requests that this connection sent."""
-        self.session.highest_id = max(self.session.highest_id, progress.highest_id)
-        self._forwarder.note(progress)
+    def note(self, highest_id: int, idle: int, idle_cancels: int) -> None:
+        """Note the progress of a run that this connection sent; see PROGRESS_ROW."""
+        self.session.highest_id = max(self.session.highest_id, highest_id)
+        self._forwarder.note(idle, idle_cancels)
 
     def act(self, step: Step) -> None:
         """Carry out a step of the session."""

@@ -9,7 +9,7 @@ order.
 
 from __future__ import annotations
 
-from hpe.core.contract import Progress, Run
+from hpe.core.contract import Run
 from hpe.net.context import ConnectionContext
 from hpe.net.delivery.switchboard import Port
 from hpe.net.limits.rates import Payer, Sender, payer_of
@@ -63,10 +63,10 @@ class Forwarder:
                 context.switchboard.offer(part.connection, part, now_s)
         return excessive
 
-    def note(self, progress: Progress) -> None:
+    def note(self, idle: int, idle_cancels: int) -> None:
         """Charge the sender for commands that changed nothing."""
-        if progress.idle or progress.idle_cancels:
-            self._context.rejects.note(self._payer, progress.idle, progress.idle_cancels)
+        if idle or idle_cancels:
+            self._context.rejects.note(self._payer, idle, idle_cancels)
 
     def admit_control(self, chunk: Chunk, now_s: float) -> tuple[int, bool]:
         """Judge a control message.

@@ -23,21 +23,13 @@ LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """Replies, reports, market data and log bodies that may wait. One record takes bodies of 4 MiB, so
 the log always has a full record to write; one taker of 32,768 fills makes 6 MiB."""
 
-ROW_BYTES: Final = 200
-"""What a row takes besides its bytes: a tuple, its integers, the header of a bytes object."""
+OUTPUT_BYTES: Final = 300
+"""What an output takes besides the contents of its buffers: itself, and their headers."""
 
 
 def held_bytes(output: Output) -> int:
     """Return about how much memory an output takes until it is delivered."""
-    rows = len(output.replies) + len(output.private) + len(output.market) + 1
-    rows += len(output.progress) + len(output.weights)
-    return (
-        rows * ROW_BYTES
-        + len(output.body)
-        + sum([len(row[1]) for row in output.replies])
-        + sum([len(row[3]) for row in output.private])
-        + sum([len(row[2]) for row in output.market])
-    )
+    return OUTPUT_BYTES + output.size_bytes
 
 
 class LogInbox:

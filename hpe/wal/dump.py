@@ -73,7 +73,7 @@ def _entry_lines(entry: SegmentEntry) -> Iterator[str]:
         f"durable_sequence={entry.durable_sequence} bodies={len(record.bodies)} "
         f"hash={entry.hash.hex()}"
     )
-    for encoded in record.bodies:
+    for encoded in map(bytes, record.bodies):
         try:
             body = decode_body(encoded)
         except msgspec.MsgspecError as error:

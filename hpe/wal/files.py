@@ -25,6 +25,7 @@ from typing import Final, Protocol
 
 from hpe.errors import DataDirectoryBusy, WalError, WalReadError, WalWriteError
 from hpe.files.durable_names import sync_directory
+from hpe.wal.log import Piece
 
 LOCK_NAME: Final = "lock"
 ASIDE_SUFFIX: Final = ".new"
@@ -46,7 +47,7 @@ class NoSpace(WalWriteError):
 class WriteFile(Protocol):
     """A file open for writing; the caller tracks the offsets."""
 
-    def write(self, offset: int, parts: Sequence[bytes]) -> None:
+    def write(self, offset: int, parts: Sequence[Piece]) -> None:
         """Write all parts, one after the other, at `offset` in one system call.
 
         Raises:
@@ -180,7 +181,7 @@ class DirectoryFile:
         opened = os.fstat(descriptor)
         self._identity = opened.st_dev, opened.st_ino
 
-    def write(self, offset: int, parts: Sequence[bytes]) -> None:
+    def write(self, offset: int, parts: Sequence[Piece]) -> None:
         """See WriteFile."""
         if len(parts) > _PARTS_MAX:
             parts = [b"".join(parts)]  # with so many parts, each is short

@@ -36,7 +36,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from hpe.errors import LogVersionError
-from hpe.wal.log import RECORD_BYTES_MAX
+from hpe.wal.log import RECORD_BYTES_MAX, Piece
 
 FORMAT_VERSION: Final = 2
 
@@ -184,12 +184,12 @@ def encode_frame(
 
 def frame_parts(
     salt: bytes,
-    payload: Sequence[bytes],
+    payload: Sequence[Piece],
     *,
     first_sequence: int,
     last_sequence: int,
     durable_sequence: int,
-) -> list[bytes]:
+) -> list[Piece]:
     """Return the parts of a frame around the parts of a record. Copies nothing."""
     salt_crc = crc32(salt)
     payload_crc = salt_crc
@@ -198,7 +198,8 @@ def frame_parts(
     for part in payload:
         payload_crc = crc32(part, payload_crc)
         length += len(part)
-        if not part or _ZEROS in part:
+        # A view knows no search for bytes: `in` would compare single numbers.
+        if not part or _ZEROS in bytes(part):
             mark = _HEAD_MARK_ZEROS
     assert length <= RECORD_BYTES_MAX
     head = _FRAME_HEAD.pack(

@@ -38,6 +38,10 @@ _BODY_LENGTH: Final = struct.Struct(">I")
 RECORD_HEAD_BYTES: Final = _HEAD.size
 
 
+Piece = bytes | memoryview
+"""Bytes of a record; a body may be a view of the buffer in which its core made it."""
+
+
 class Tail(NamedTuple):
     """The end of a log.
 
@@ -58,13 +62,13 @@ class Record(NamedTuple):
     first_sequence: int
     last_sequence: int
     previous_hash: bytes
-    bodies: tuple[bytes, ...]
+    bodies: tuple[Piece, ...]
 
     def encode(self) -> bytes:
         """Return the record's bytes. Raises like `parts`."""
         return b"".join(self.parts())
 
-    def parts(self) -> list[bytes]:
+    def parts(self) -> list[Piece]:
         """Return the record's bytes in pieces. The bodies are not copied.
 
         Raises:
@@ -86,7 +90,7 @@ class Record(NamedTuple):
             self.last_sequence,
             self.previous_hash,
         )
-        parts = [head]
+        parts: list[Piece] = [head]
         for body in self.bodies:
             parts += (_BODY_LENGTH.pack(len(body)), body)
         return parts
@@ -115,12 +119,12 @@ class Record(NamedTuple):
         return cls(first_sequence, last_sequence, previous_hash, bodies)
 
 
-def encoded_bodies_bytes(bodies: Sequence[bytes]) -> int:
+def encoded_bodies_bytes(bodies: Sequence[Piece]) -> int:
     """Return the number of bytes that bodies take in a record, not counting its head."""
     return sum(map(len, bodies)) + _BODY_LENGTH.size * len(bodies)
 
 
-def record_hash(parts: Iterable[bytes]) -> bytes:
+def record_hash(parts: Iterable[Piece]) -> bytes:
     """Return the digest by which the next record refers to the record with these bytes."""
     digest = blake2b(digest_size=HASH_BYTES)
     for part in parts:

@@ -137,7 +137,7 @@ def replay_record(core: Core, record: Record, observe: Observe = _ignore) -> Non
         Diverged: a result, or the number of commands, differs from what was logged.
     """
     for body in record.bodies:
-        observe(core.replay(body))
+        observe(core.replay(bytes(body)))
     if core.last_sequence != record.last_sequence:
         raise Diverged(
             core.last_sequence, f"the log's record ends at sequence {record.last_sequence}"

@@ -33,7 +33,7 @@ from hpe.wal.format import (
     encode_header,
     frame_parts,
 )
-from hpe.wal.log import GENESIS_HASH, Record, Tail, record_hash
+from hpe.wal.log import GENESIS_HASH, Piece, Record, Tail, record_hash
 from hpe.wal.mark import MARK_NAME, HeadMark, Mark, empty_mark, mark_of
 from hpe.wal.segments import SEGMENT_SUFFIX, Cut, LogImage, Scan, SegmentEntry, segment_name, survey
 from hpe.wal.spare import PIECE_BYTES, Spare, SpareMaker
@@ -62,7 +62,7 @@ class FileLog:
         self.spares = SpareMaker(files, SEGMENT_SUFFIX, segment_bytes_max)
         self._tail = Tail(0, 0)
         self._link = GENESIS_HASH
-        self._unlinked: list[bytes] = []  # the last record, until its digest is needed
+        self._unlinked: list[Piece] = []  # the last record, until its digest is needed
         self._image: LogImage | None = None  # what `open` found; None after the first `sync`
         self._segment: WriteFile | None = None
         self._header: SegmentHeader | None = None

@@ -23,6 +23,7 @@ from hpe.protocol.reports import ExecutionReport
 from tests.support.core_driver import settings_of
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit, limit_effort, limit_fills, logged
+from tests.support.listed import listed
 
 BUY, SELL = Side
 STOP, GTD = OrderType.STOP, TimeInForce.GTD
@@ -121,7 +122,7 @@ def test_an_uncross_over_several_batches(pit, next_status, new_core):
         change = SetStatus(pit.alice.last_request_id + 1, 1, next_status)
         run = pit.alice.run(change, GetInstrument(1, 1))
         output = pit.venue.apply(run)
-        assert loaded.apply(Batch(pit.venue.time_ns, [run])) == output
+        assert listed(loaded.apply(Batch(pit.venue.time_ns, [run]))) == output
         assert logged(output.body)[0] == (0, [Continue])
         assert len(decode_body(output.body).trades) == trades
         answer, shown = pit.alice.replies(output)

@@ -13,6 +13,7 @@ from hpe.protocol.orders import OcoResponse, ReplaceOrder, SubmitOco, SubmitOrde
 from hpe.protocol.reports import ExecutionReport, OrderReport
 from tests.support.core_parts import place
 from tests.support.core_pit import Pit
+from tests.support.listed import listed
 
 BUY, SELL = Side
 LIMIT, MARKET, STOP = OrderType.LIMIT, OrderType.MARKET, OrderType.STOP
@@ -214,7 +215,7 @@ def test_an_order_before_too_many_dead_is_busy_and_a_stop_waits_for_them(pit):
     assert pit.unfinished
     twin = pit.venue.restored()
     output = pit.venue.apply()
-    assert twin.apply(Batch(pit.venue.time_ns, [])) == output
+    assert listed(twin.apply(Batch(pit.venue.time_ns, []))) == output
     assert output.next_due_ns == DUE_AT_ONCE
     for order_id in ids[:1]:
         assert pit.bob.cancel(order_id).reason == RejectReason.UNKNOWN_ORDER

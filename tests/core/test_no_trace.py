@@ -32,6 +32,7 @@ from hpe.protocol.orders import (
     SubmitOrder,
 )
 from tests.support.dumps import rows_in
+from tests.support.listed import listed
 
 BUY, SELL = Side
 GTC, IOC = TimeInForce.GTC, TimeInForce.IOC
@@ -94,7 +95,7 @@ def ask_for_strangers(client, make, count):
         users = range(first, min(first + BATCH, FIRST_STRANGER + count))
         run = client.run(*(make(client.next_id(), user) for user in users))
         venue.time_ns += 1
-        output = venue.core.apply(Batch(venue.time_ns, [run], b""))
+        output = listed(venue.core.apply(Batch(venue.time_ns, [run], b"")))
         if not reasons:
             reasons = {getattr(reply, "reason", 0) for reply in client.replies(output)}
     return reasons

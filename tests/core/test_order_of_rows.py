@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpe.core.contract import SYSTEM_CONNECTION, Output, Run
+from hpe.core.contract import SYSTEM_CONNECTION, Run
 from hpe.protocol.enums import Channel, OrderType, Side, TimeInForce
 from hpe.protocol.frames import chunk_of
 from hpe.protocol.internal import Tick
@@ -13,6 +13,7 @@ from hpe.protocol.market_data import Subscribe
 from hpe.protocol.money import Deposit
 from hpe.protocol.orders import SubmitOrder
 from tests.support.core_driver import Client, Venue, frames_of
+from tests.support.listed import Listed
 
 USERS = (1, 2, 3)
 
@@ -36,7 +37,7 @@ def bid(client: Client, instrument: int) -> SubmitOrder:
     return SubmitOrder(client.next_id(), instrument, 0, Side.BUY, kind, tif, 10, 1)
 
 
-def descending(venue: Venue, clients: list[Client]) -> Output:
+def descending(venue: Venue, clients: list[Client]) -> Listed:
     """Apply a batch in which everything comes first that has the highest number."""
     runs = [
         client.run(bid(client, instrument), Deposit(client.next_id(), 1, 1, 4 - place))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hpe.core.contract import Progress
 from hpe.protocol.base import Request
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.money import GetBalance
 from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOrder
 from tests.support.core_driver import Client, Venue
+from tests.support.listed import Progress
 
 
 def ioc(client: Client, price: int) -> SubmitOrder:

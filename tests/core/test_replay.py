@@ -24,6 +24,7 @@ from hpe.protocol.orders import CancelOrder, OrderResponse, SubmitOrder
 from hpe.protocol.reports import BalanceReport, ExecutionReport
 from tests.support.core_driver import Venue, bodies_of, decoded, framed, frames_of, wanted_of
 from tests.support.dumps import rows_of
+from tests.support.listed import listed
 
 BUY, SELL = Side
 encode = msgspec.msgpack.encode
@@ -158,7 +159,7 @@ def test_how_frames_are_cut_into_runs_changes_no_reply(client):
         core.load(dump)
         parts = [requests[start : start + size] for start in range(0, 4, size)]
         batch = Batch(core.last_time_ns + 1, [client.run(*part) for part in parts])
-        answers.append(core.apply(batch).replies)
+        answers.append(listed(core.apply(batch)).replies)
     assert answers == answers[:1] * 3
 
 
@@ -258,7 +259,7 @@ def test_replay_gives_the_same_state_and_reports(traded):
     core = traded.new_core()
     reports = {}
     for body in traded.bodies:
-        for user, *_, frame in core.replay(body).private:
+        for user, *_, frame in listed(core.replay(body)).private:
             reports.setdefault(user, []).extend(decoded(frame)[0].reports)
     assert core.state_hash() == traded.core.state_hash()
     for user, told in reports.items():

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from hpe.core.codec import decode_body
-from hpe.core.contract import SYSTEM_CONNECTION, Output, Run
+from hpe.core.contract import SYSTEM_CONNECTION, Run
 from hpe.errors import ConfigError
 from hpe.pipeline.clock import WALL_NS_MAX
 from hpe.protocol.base import Reply, Request, type_number
@@ -52,6 +52,7 @@ from tests.support.core_driver import (
     internal_replies,
 )
 from tests.support.hostile_frames import hostile_bodies
+from tests.support.listed import Listed
 from tests.support.naive_permissions import permitted, users_of
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -366,7 +367,7 @@ class Stream:
         seat.session_id, seat.number = reply.session_id, reply.request_id
         seat.last_id = reply.last_request_id
 
-    def _read_private(self, output: Output) -> None:
+    def _read_private(self, output: Listed) -> None:
         """Note who has which orders, and why others ended."""
         for user, *_, frame in output.private:
             (update,) = decoded(frame)

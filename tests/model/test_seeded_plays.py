@@ -12,30 +12,31 @@ from tests.model.seats import Step
 from tests.model.seeded_plays import PlayFailed, batches_of, play_seed
 from tests.support.core_around import CoreAround
 from tests.support.core_driver import decoded, framed
+from tests.support.listed import listed, packed
 
 
 class SilentCore(CoreAround):
     """A core that tells nobody of an order besides its fills."""
 
     def apply(self, batch):
-        output = super().apply(batch)
+        output = listed(super().apply(batch))
         told = [
             row
             for row in output.private
             if not any(isinstance(report, OrderReport) for report in decoded(row[-1])[0].reports)
         ]
-        return output._replace(private=told)
+        return packed(output._replace(private=told))
 
 
 class RichCore(CoreAround):
     """A core that never tells how much an order reserves."""
 
     def apply(self, batch):
-        output = super().apply(batch)
+        output = listed(super().apply(batch))
         told = [
             (*row[:-1], frame_of(without_reserved(decoded(row[-1])[0]))) for row in output.private
         ]
-        return output._replace(private=told)
+        return packed(output._replace(private=told))
 
 
 def without_reserved(update):
@@ -54,9 +55,9 @@ class StaleCore(CoreAround):
     """A core whose levels are never sent again."""
 
     def apply(self, batch):
-        output = super().apply(batch)
+        output = listed(super().apply(batch))
         rows = [row for row in output.market if row[1] != Channel.LEVELS]
-        return output._replace(market=rows)
+        return packed(output._replace(market=rows))
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def judge(data: Path, notes: Iterable[Note]) -> Judgment:
     for scan in survey(DirectoryFiles(data)).scans():
         for entry in scan.entries:
             for body in entry.record.bodies:
-                core.replay(body)
+                core.replay(bytes(body))
                 last = sequences_now(core)
                 for key in last.items():
                     if theirs := waiting.pop(key, None):
@@ -303,7 +303,7 @@ def asked(core: Core, *queries: Request) -> list[Reply]:
     """Return the answers to queries, asked on the connection of some session."""
     _, attach = core.attached_sessions()[0]
     run = Run(attach, attach, 0, chunk_of(frames_of(queries)))
-    ((_, frames),) = core.apply(Batch(core.last_time_ns + 1, [run])).replies
+    frames = core.apply(Batch(core.last_time_ns + 1, [run])).replies_to(attach)
     return decoded(frames)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeVar, get_args
 import msgspec
 
 from hpe.core import new_core
-from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Core, Limits, Output, Run
+from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Core, Limits, Run
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.control import Error
 from hpe.protocol.enums import Channel, DetachCause, OrderType, Role, Side, TimeInForce
@@ -72,6 +72,7 @@ from hpe.protocol.reports import (
     PrivateReport,
     PrivateUpdate,
 )
+from tests.support.listed import Listed, listed
 from tests.support.progress import check_order, check_progress
 from tests.support.update_parts import changes_of, check_parts, check_private_parts
 
@@ -188,8 +189,7 @@ class Venue:
     """
 
     def __init__(self, new_core: CoreFactory, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.new_core = new_core
-        self.limits = limits
+        self.new_core, self.limits = new_core, limits
         self.core = new_core(limits)
         self.bodies: list[bytes] = []
         self.private: dict[int, list[PrivateReport]] = {}
@@ -201,10 +201,10 @@ class Venue:
         self.attach_numbers = count(1)
         self.time_ns, self.pace_ns = 0, 1
 
-    def apply(self, *runs: Run, wait_ns: int | None = None) -> Output:
+    def apply(self, *runs: Run, wait_ns: int | None = None) -> Listed:
         """Apply one batch, `wait_ns` after the last one, or `pace_ns` after it."""
         self.time_ns += self.pace_ns if wait_ns is None else wait_ns
-        output = self.core.apply(Batch(self.time_ns, list(runs), wanted_of(self.wanted)))
+        output = listed(self.core.apply(Batch(self.time_ns, list(runs), wanted_of(self.wanted))))
         check_order(output, runs)
         if output.body:
             self.bodies.append(output.body)
@@ -231,7 +231,7 @@ class Venue:
                 others.append(report)
         assert number == last
 
-    def _take_market(self, output: Output) -> None:
+    def _take_market(self, output: Listed) -> None:
         for instrument, channel, frames in output.market:
             if not channel:
                 assert not frames
@@ -343,7 +343,7 @@ class Client:
         """Return a run of this connection with raw frames."""
         return Run(self.attach_number, self.attach_number, admit, chunk_of(frames))
 
-    def replies(self, output: Output) -> list[Reply]:
+    def replies(self, output: Listed) -> list[Reply]:
         """Return the replies that an output has for this connection."""
         return decoded(dict(output.replies).get(self.attach_number, b""))
 

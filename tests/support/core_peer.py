@@ -24,6 +24,7 @@ from hpe.protocol.frames import chunk_of, encode_frame
 from hpe.protocol.internal import SessionAttached, SessionAttachedResponse
 from hpe.protocol.limits import PROTOCOL_VERSION
 from hpe.protocol.money import Deposit
+from tests.support.listed import apply
 
 CONNECTION = 7
 USER = 42
@@ -79,7 +80,7 @@ class CorePeer:
 
     def _apply(self, run: Run) -> dict[int, bytes]:
         self.time_ns += 1
-        return dict(self.core.apply(Batch(self.time_ns, [run])).replies)
+        return dict(apply(self.core, Batch(self.time_ns, [run])).replies)
 
 
 async def served(peer: CorePeer, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

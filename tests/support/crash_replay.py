@@ -32,6 +32,7 @@ from hpe.protocol.registry import COMMANDS
 from hpe.protocol.reports import OrderReport, PreventedMatch, PrivateUpdate
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.segments import survey
+from tests.support.listed import listed
 
 _NAMES: Final = {type_number(command): command.__name__ for command in COMMANDS}
 _REJECTS: Final = frozenset(RejectReason) - {RejectReason.NONE}
@@ -78,7 +79,7 @@ def replay_and_compare(
     for scan in survey(DirectoryFiles(data)).scans():
         for entry in scan.entries:
             for body in entry.record.bodies:
-                replay.take(body)
+                replay.take(bytes(body))
     return replay.result()
 
 
@@ -154,7 +155,7 @@ class _Replay:
             self._seen[_NAMES[fields[0]]] += 1
 
     def _count_reports(self, output: Output) -> None:
-        for _, _, _, frame in output.private:
+        for *_, frame in listed(output).private:
             for report in _updates.decode(body_of(frame)).reports:
                 if isinstance(report, PreventedMatch):
                     self._seen["prevented match"] += 1
@@ -169,7 +170,7 @@ class _Replay:
 
 def _responses(output: Output) -> Iterator[bytes]:
     """Yield the responses to a replayed body's client commands, without the reports."""
-    for _, frames in output.replies:
+    for _, frames in listed(output).replies:
         for body in split_frames(frames):
             if COMMAND_FIRST <= type_of(body) < INTERNAL_FIRST:
                 yield body

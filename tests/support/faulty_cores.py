@@ -22,6 +22,7 @@ from hpe.protocol.orders import FillsReply, SubmitOrder
 from hpe.protocol.reports import ExecutionReport
 from tests.support.core_around import CoreAround
 from tests.support.core_driver import decoded
+from tests.support.listed import listed, packed
 
 
 class FaultyCore(CoreAround):
@@ -37,14 +38,13 @@ class FaultyCore(CoreAround):
 
     def apply(self, batch: Batch) -> Output:
         """Apply a batch, with the fault."""
-        output = super().apply(
-            Batch(batch.time_ns, [self._given(run) for run in batch.runs], batch.wanted)
-        )
+        given = Batch(batch.time_ns, [self._given(run) for run in batch.runs], batch.wanted)
+        output = listed(super().apply(given))
         replies = [
             (connection, _framed(self.answered(decoded(frames))) if connection else frames)
             for connection, frames in output.replies
         ]
-        return output._replace(replies=replies)
+        return packed(output._replace(replies=replies))
 
     def _given(self, run: Run) -> Run:
         if not run.connection:

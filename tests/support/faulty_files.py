@@ -20,6 +20,7 @@ from typing import Literal
 from hpe.errors import WalError, WalReadError, WalWriteError
 from hpe.wal.files import LOCK_NAME, LogFiles, NoSpace, WriteFile
 from hpe.wal.format import SECTOR_BYTES
+from hpe.wal.log import Piece
 
 FaultKind = Literal["eio", "enospc", "short", "killed"]
 _IN_FILES = ("create", "write", "fill", "overwrite", "truncate", "datasync", "sync")
@@ -241,7 +242,7 @@ class _FaultyFile:
         self._content = content
         self._operation = operation
 
-    def write(self, offset: int, parts: Sequence[bytes]) -> None:
+    def write(self, offset: int, parts: Sequence[Piece]) -> None:
         whole = b"".join(parts)
         operation = "fill" if whole == bytes(len(whole)) else self._operation
         if self._files.is_next():

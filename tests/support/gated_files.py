@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpe.wal.files import DirectoryFiles, WriteFile
+from hpe.wal.log import Piece
 
 
 class GatedFiles(DirectoryFiles):
@@ -28,7 +29,7 @@ class _GatedFile:
         self._file = file
         self._files = files
 
-    def write(self, offset: int, parts: Sequence[bytes]) -> None:
+    def write(self, offset: int, parts: Sequence[Piece]) -> None:
         self._file.write(offset, parts)
 
     def truncate(self, size_bytes: int) -> None:

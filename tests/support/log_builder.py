@@ -26,6 +26,7 @@ from hpe.wal.mark import HeadMark, Mark
 from hpe.wal.recovery import recover
 from hpe.wal.segments import survey
 from hpe.wal.thread import run
+from tests.support.listed import Listed, packed
 
 BATCH = SyncPolicy()
 EVERY_THREE = SyncPolicy(mode="every", every_commands=3, interval_ms=60_000)
@@ -34,7 +35,7 @@ INTERVAL = SyncPolicy(mode="interval", interval_ms=60_000)
 IDLE_S = 1000.0
 """Longer than any policy here waits before it syncs an idle tail and writes the mark."""
 
-QUERY_ONLY = Output([(1, b"reply")], [], [], b"", 0, 0, [], [], [])
+QUERY_ONLY = packed(Listed([(1, b"reply")]))
 
 _BATCH_COMMANDS = (1, 40, 2, 130, 1, 3, 60, 1)
 """Commands per batch, in turn: bodies from one to several sectors long."""
@@ -173,7 +174,7 @@ def bodies(files: LogFiles) -> list[bytes]:
     Raises:
         WalError: recovery would refuse the log.
     """
-    return [body for record in survey(files).records(0) for body in record.bodies]
+    return [bytes(body) for record in survey(files).records(0) for body in record.bodies]
 
 
 def contents(directory: Path) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from hpe.protocol.control import Error
 from hpe.protocol.money import GetBalance
 from hpe.protocol.operations import SetFees
 from tests.support.core_driver import Client, wanted_of
+from tests.support.listed import listed
 
 NOWHERE: Final = 10**6
 """An instrument that does not exist: setting its fees is refused, and costs nothing."""
@@ -63,7 +64,7 @@ def _is_free(client: Client, limits: Limits, *requests: Request) -> bool:
     wanted = wanted_of(venue.wanted)
     core.load(list(venue.core.dump()), wanted)
     batch = Batch(venue.time_ns + venue.pace_ns, [client.run(*requests)], wanted)
-    replies = client.replies(core.apply(batch))
+    replies = client.replies(listed(core.apply(batch)))
     errors = [reply for reply in replies if isinstance(reply, Error)]
     assert all(error.code == ErrorCode.BUSY for error in errors), errors
     assert not errors or errors[-1] is replies[-1], "what was not executed is not measured"

@@ -11,20 +11,20 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from hpe.core.contract import Output
 from hpe.core.state.rows import DumpedInstrument
 from hpe.protocol.enums import Channel
 from hpe.protocol.market_data import StatusUpdate, Subscribed
 from tests.support.core_driver import bodies_of, decoded, market_updates
 from tests.support.dumps import rows_in
+from tests.support.listed import Listed
 
 MarketRow = tuple[int, int, bytes]
 _BLANK: Final = {"indicative_price": 0, "indicative_volume": 0, "indicative_surplus": 0}
 
 
-def assert_same(output: Output, other: Output, before: list[bytes], after: list[bytes]) -> None:
+def assert_same(output: Listed, other: Listed, before: list[bytes], after: list[bytes]) -> None:
     """Compare two outputs of a batch between two dumps."""
-    for name in Output._fields:
+    for name in Listed._fields:
         one, two = getattr(output, name), getattr(other, name)
         if name == "late" or one == two:
             continue

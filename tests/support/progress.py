@@ -5,9 +5,9 @@ Part of core_driver.py, which holds it against what a core counts of every batch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from hpe.core.contract import Output, Progress, Run
+from hpe.core.contract import Run
 from hpe.protocol.base import Reply, type_number
 from hpe.protocol.enums import OrderStatus
 from hpe.protocol.flags import FLAG_DUPLICATE, FLAG_UNCHANGED
@@ -21,6 +21,7 @@ from hpe.protocol.orders import (
     OrderResponse,
     ReplaceResponse,
 )
+from tests.support.listed import Listed, Progress
 
 
 def is_idle(reply: Reply) -> bool:
@@ -46,7 +47,7 @@ def is_idle(reply: Reply) -> bool:
             return bool(reply.reason)  # type: ignore[attr-defined]  # every response has one
 
 
-def check_progress(progress: list[Progress], answers: Mapping[int, list[Reply]]) -> None:
+def check_progress(progress: Sequence[Progress], answers: Mapping[int, list[Reply]]) -> None:
     """Hold what an output counts against its answers, by connection."""
     counted: dict[int, list[int]] = {}
     for connection, _, others, cancels in progress:
@@ -59,7 +60,7 @@ def check_progress(progress: list[Progress], answers: Mapping[int, list[Reply]])
     assert not any(map(any, counted.values()))
 
 
-def _check_weights(output: Output, runs: Iterable[Run]) -> None:
+def _check_weights(output: Listed, runs: Iterable[Run]) -> None:
     """Check that all that clients sent is given back, whatever became of it."""
     sent: dict[int, list[bytes]] = {}
     for run in runs:
@@ -71,7 +72,7 @@ def _check_weights(output: Output, runs: Iterable[Run]) -> None:
     ]
 
 
-def check_order(output: Output, runs: Iterable[Run]) -> None:
+def check_order(output: Listed, runs: Iterable[Run]) -> None:
     """Check that each row stands where the contract says, and none twice."""
     connections = [connection for connection, _ in output.replies]
     assert connections == sorted(set(connections))

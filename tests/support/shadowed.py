@@ -15,6 +15,7 @@ from hpe.core.contract import DEFAULT_LIMITS, Batch, Core, Limits, Output, Setti
 from tests.support.core_around import CoreAround
 from tests.support.core_driver import CoreFactory
 from tests.support.dumps import rows_in
+from tests.support.listed import apply, listed
 from tests.support.outputs import assert_same
 
 LOAD_EVERY: Final = 13
@@ -41,11 +42,12 @@ class ShadowedCore(CoreAround):
         before, output = self._dumped, super().apply(batch)
         self._dumped, self._wanted = list(self.dump()), batch.wanted
         if self.loaded is not None:
-            assert_same(output, self.loaded.apply(batch), before, self._dumped)
+            assert_same(listed(output), apply(self.loaded, batch), before, self._dumped)
             self._compare(self.loaded)
         if output.body:
-            again = self.replayed.replay(output.body)
+            again = self.replayed.replay(bytes(output.body))
             assert again.private == output.private
+            assert again.private_rows == output.private_rows
             assert again.last_sequence == output.last_sequence
             assert again.next_due_ns == output.next_due_ns
             self._compare(self.replayed)

@@ -5,6 +5,7 @@ Pure. Source: protocol.md, "Limits of a core".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from hpe.protocol.market_data import LevelsUpdate, MarketUpdate
@@ -16,7 +17,7 @@ def check_parts(sizes: list[int], most: int) -> None:
     assert 1 <= sizes[-1] <= most
 
 
-def check_private_parts(rows: list[tuple[int, int, int, bytes]], most: int) -> None:
+def check_private_parts(rows: Sequence[tuple[int, int, int, bytes]], most: int) -> None:
     """Check the private updates of one batch, user by user."""
     for _, theirs in groupby(rows, lambda row: row[0]):
         check_parts([last - first + 1 for _, first, last, _ in theirs], most)

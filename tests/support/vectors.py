@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from hpe.core.contract import CORE_VERSION, Batch, Core, Output, Progress, Run
+from hpe.core.contract import CORE_VERSION, Batch, Core, Run
 from hpe.protocol.frames import chunk_of
 from tests.support.core_driver import CoreFactory, Venue, bodies_of, framed, wanted_of
+from tests.support.listed import Listed, Progress
 
 FOLDER: Final = Path(__file__).parents[1] / "vectors"
 
@@ -23,7 +24,7 @@ class Step(NamedTuple):
     """One batch, what it gave, and the state behind it; `dump` is empty where it is not told."""
 
     batch: Batch
-    output: Output
+    output: Listed
     state_hash: bytes
     dump: list[bytes]
 
@@ -58,7 +59,7 @@ class RecordingVenue(Venue):
         self.core.load(start)
         self.start, self.steps = start, []
 
-    def apply(self, *runs: Run, wait_ns: int | None = None) -> Output:
+    def apply(self, *runs: Run, wait_ns: int | None = None) -> Listed:
         """Apply one batch and note it down."""
         output = super().apply(*runs, wait_ns=wait_ns)
         batch = Batch(self.time_ns, list(runs), wanted_of(self.wanted))
@@ -169,7 +170,7 @@ def _step(value: dict[str, Any]) -> Step:
     }
     return Step(
         Batch(batch["time_ns"], runs, bytes.fromhex(batch["wanted"])),
-        Output(**{**output, **rows, **others}),
+        Listed(**{**output, **rows, **others}),
         bytes.fromhex(value["state_hash"]),
         _bytes(value["dump"]),
     )

@@ -16,6 +16,7 @@ FRAMES: Final = "hpe/protocol/frames.py"
 ALLOWED: Final = {
     "hpe/core/decoding/wellformed.py": "decides what is MessagePack, inside a body",
     "hpe/core/codec.py": "makes the header of an array",
+    "hpe/core/contract.py": "rows of the tables of an output",
     "hpe/core/output/market_data.py": "Batch.wanted, and what a checksum is over",
     "hpe/net/delivery/topics.py": "Batch.wanted",
     "hpe/client/maintained_book.py": "what a checksum is over",

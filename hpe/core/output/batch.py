@@ -5,13 +5,20 @@ Part of the deterministic core; made and read by the reference core within one `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from hpe.core.codec import Body, Trade, array_header, encode, encode_body
-from hpe.core.contract import Output, Progress
+from hpe.core.contract import (
+    CUT_ROW,
+    MARKET_ROW,
+    PRIVATE_ROW,
+    PROGRESS_ROW,
+    REPLY_ROW,
+    SUBSCRIBED_ROW,
+    Output,
+)
 from hpe.core.trading.answers import CommandResponse, changed_nothing
 from hpe.core.trading.events import AuctionMatch, Event
 from hpe.core.trading.matcher import Match
@@ -32,6 +39,7 @@ from hpe.protocol.reports import PrivateUpdate
 _UPDATE_HEAD: Final = encode(PrivateUpdate(0, 0, 0, 0, 0, []))[:4]
 """Array header, type, request id and flags of every private_update: one byte each."""
 
+_NO_WEIGHT: Final = (0, 0)
 _OF_CANCELS: Final = (CancelResponse, MassCancelResponse)
 TRADING_EVENTS: Final = (Match, AuctionMatch)
 MAY_COST_MUCH: Final = (
@@ -59,8 +67,9 @@ class BatchWork:
     `digested` are the bodies that the output digest covers, in order. `private` has the reports
     of each user, with the number of the first. `subscribes` have a reserved place for their reply
     (connection, list, index), which is made at the end of the batch; `snapshots` are what they ask
-    for: (instrument, channel, depth). `idle` and `idle_cancels` are those of Progress, for the
-    current run. `weights` has (frames, bytes) of each client.
+    for: (instrument, channel, depth). `idle` and `idle_cancels` count commands of the current run
+    that changed nothing. `subscribed` and `progress` are rows of the output's tables. `weights` has
+    (frames, bytes) of each client.
     """
 
     __slots__ = (
@@ -85,14 +94,15 @@ class BatchWork:
         self.cut: list[int] = []
         self.subscribes: list[tuple[int, list[bytes], int, Subscribe]] = []
         self.snapshots: dict[tuple[int, int, int], SnapshotBody] = {}
-        self.subscribed: list[tuple[int, int, int, int]] = []
+        self.subscribed: list[bytes] = []
         self.idle = self.idle_cancels = 0
-        self.progress: list[Progress] = []
+        self.progress: list[bytes] = []
         self.weights: dict[int, tuple[int, int]] = {}
 
     def weigh(self, connection: int, chunk: Chunk) -> None:
         """Note what a client's run holds of its credits."""
-        count, size = self.weights.get(connection, (0, 0))
+        count, size = self.weights.get(connection, _NO_WEIGHT)
+        self.replies_to(connection)
         self.weights[connection] = (count + len(chunk.table), size + len(chunk.frames))
 
     def replies_to(self, connection: int) -> list[bytes]:
@@ -112,8 +122,14 @@ class BatchWork:
 
     def advance(self, connection: int, highest_id: int) -> None:
         """Note that a run has been executed."""
-        self.progress.append(Progress(connection, highest_id, self.idle, self.idle_cancels))
+        row = PROGRESS_ROW.pack(connection, highest_id, self.idle, self.idle_cancels)
+        self.progress.append(row)
         self.idle = self.idle_cancels = 0
+
+    def begin_subscription(self, connection: int, request: Subscribe) -> None:
+        """Note that a subscribe was answered with a snapshot."""
+        row = connection, request.request_id, request.instrument, request.channel
+        self.subscribed.append(SUBSCRIBED_ROW.pack(*row))
 
     def report(self, user: int, private_sequence: int, body: bytes) -> None:
         """Add one private report."""
@@ -144,39 +160,57 @@ class BatchWork:
         if self.begun:
             groups = [(session, user, b"".join(frames)) for session, user, frames in self.groups]
             body = encode_body(Body(self.first_sequence, self.time_ns, groups, self.trades, digest))
+        replies, reply_rows = self._pack_replies()
+        private, private_rows = self._pack_private() if self.private else (b"", b"")
+        market_frames, market_rows = _pack_market(market) if market else (b"", b"")
         return Output(
-            [
-                (connection, b"".join(out))
-                for connection, out in sorted(self.replies.items())
-                if out
-            ],
-            [
-                row
-                for user, (first, reports) in sorted(self.private.items())
-                for row in _private_rows(user, first, reports, self.reports_max)
-            ],
-            market,
+            replies,
+            private,
+            market_frames,
             body,
+            reply_rows,
+            private_rows,
+            market_rows,
+            b"".join(map(CUT_ROW.pack, sorted(self.cut))) if self.cut else b"",
+            b"".join(self.subscribed),
+            b"".join(self.progress),
             last_sequence,
             next_due_ns,
-            sorted(self.cut),
-            self.subscribed,
-            self.progress,
             late,
-            [(connection, *weight) for connection, weight in sorted(self.weights.items())],
         )
 
+    def _pack_replies(self) -> tuple[bytes, bytes]:
+        """Return all replies, and their rows."""
+        parts, rows, end, weight = [], [], 0, self.weights.get
+        for connection, out in sorted(self.replies.items()):
+            part = b"".join(out)
+            start, end = end, end + len(part)
+            rows.append(REPLY_ROW.pack(connection, start, end, *weight(connection, _NO_WEIGHT)))
+            parts.append(part)
+        return b"".join(parts), b"".join(rows)
 
-def _private_rows(
-    user: int, first: int, reports: list[bytes], count_max: int
-) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield (user, first, last, frame) of a batch's reports, assembled from their bodies."""
-    for start in range(0, len(reports), count_max):
-        part = reports[start : start + count_max]
-        begin, end = first + start, first + start + len(part) - 1
-        ids = encode(user) + encode(begin) + encode(end)
-        body = b"".join((_UPDATE_HEAD, ids, array_header(len(part)), *part))
-        yield user, begin, end, frame(body)
+    def _pack_private(self) -> tuple[bytes, bytes]:
+        """Return the reports of all users in frames that are assembled from bodies; their rows."""
+        frames, rows, end, count_max = [], [], 0, self.reports_max
+        for user, (first, reports) in sorted(self.private.items()):
+            for at in range(0, len(reports), count_max):
+                part = reports[at : at + count_max]
+                begin, last = first + at, first + at + len(part) - 1
+                ids = encode(user) + encode(begin) + encode(last)
+                update = frame(b"".join((_UPDATE_HEAD, ids, array_header(len(part)), *part)))
+                start, end = end, end + len(update)
+                rows.append(PRIVATE_ROW.pack(user, begin, last, start, end))
+                frames.append(update)
+        return b"".join(frames), b"".join(rows)
+
+
+def _pack_market(updates: list[tuple[int, int, bytes]]) -> tuple[bytes, bytes]:
+    """Return all market data, and its rows."""
+    rows, end = [], 0
+    for instrument, channel, frames in updates:
+        start, end = end, end + len(frames)
+        rows.append(MARKET_ROW.pack(instrument, channel, start, end))
+    return b"".join([frames for *_, frames in updates]), b"".join(rows)
 
 
 def trades_of(event: Event) -> list[Trade]:

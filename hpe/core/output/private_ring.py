@@ -23,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from hpe.core.contract import Buffer
 from hpe.errors import HpeError, InvariantViolation
 from hpe.protocol.base import type_number
 from hpe.protocol.codes import REPORTS_OVERRUN
@@ -72,7 +73,7 @@ class _Segment:
         self.firsts = array("Q")
         self.reports = 0
 
-    def put(self, user: int, first: int, last: int, frame: bytes) -> None:
+    def put(self, user: int, first: int, last: int, frame: Buffer) -> None:
         """Add a chunk."""
         self.frames += frame
         self.ends.append(len(self.frames))
@@ -104,8 +105,8 @@ class PrivateRing:
         self._lasts: dict[int, int] = {}
         self.reports = 0
 
-    def put(self, user: int, first: int, last: int, frame: bytes) -> None:
-        """Add the next reports of a user, as one whole private_update frame.
+    def put(self, user: int, first: int, last: int, frame: Buffer) -> None:
+        """Add the next reports of a user, as one whole private_update frame, which is copied.
 
         Raises:
             InvariantViolation: they do not continue the user's earlier ones.

@@ -81,9 +81,7 @@ def answer_now(exchange: Exchange, feed: MarketFeed, work: BatchWork) -> None:
         head, rest = snapshot.body[:2], snapshot.body[3:]
         out[index] = frame(head + encode(request.request_id) + rest)
         if snapshot.known:
-            work.subscribed.append(
-                (connection, request.request_id, request.instrument, request.channel)
-            )
+            work.begin_subscription(connection, request)
 
 
 def subscribed(exchange: Exchange, feed: MarketFeed, request: Subscribe) -> Subscribed:

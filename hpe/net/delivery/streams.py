@@ -10,10 +10,17 @@ for what a client may follow. Source: protocol.md, "Private stream" and "Market 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, assert_never
 
-from hpe.core.contract import Output, Run
+from hpe.core.contract import (
+    MARKET_ROW,
+    PRIVATE_ROW,
+    REPLY_ROW,
+    SUBSCRIBED_ROW,
+    Output,
+    Run,
+)
 from hpe.core.output.private_ring import PrivateRing
 from hpe.net.delivery.topics import MarketQueue, Topics
 from hpe.net.send_queue import SendQueue
@@ -101,14 +108,15 @@ class Streams:
 
     def keep(self, output: Output) -> None:
         """Add private reports that no connection can follow yet: those of recovery."""
-        for user, first, last, frame in output.private:
-            self.ring.put(user, first, last, frame)
+        private, put = output.private, self.ring.put
+        for user, first, last, start, end in PRIVATE_ROW.iter_unpack(output.private_rows):
+            put(user, first, last, private[start:end])
 
     def report(self, output: Output) -> None:
         """Add the private reports of an output and notify the followers."""
-        put, followers = self.ring.put, self._followers
-        for user, first, last, frame in output.private:
-            put(user, first, last, frame)
+        private, put, followers = output.private, self.ring.put, self._followers
+        for user, first, last, start, end in PRIVATE_ROW.iter_unpack(output.private_rows):
+            put(user, first, last, private[start:end])
             for send_queue in followers.get(user, _NOBODY):
                 send_queue.notice(user)
 
@@ -120,12 +128,12 @@ class Streams:
             answered: how many requests of a connection are answered by now.
         """
         topics = self.topics
-        if output.market:
-            topics.publish(output.market)
+        if output.market_rows:
+            topics.publish(_market_updates(output))
         if output.subscribed:
-            topics.activate(output.subscribed)
+            topics.activate(SUBSCRIBED_ROW.iter_unpack(output.subscribed))
         if topics.asking:
-            for connection, *_ in output.weights:
+            for connection, *_ in REPLY_ROW.iter_unpack(output.reply_rows):
                 if connection in topics.asking:
                     topics.answered(connection, answered(connection))
 
@@ -162,3 +170,10 @@ class Streams:
         self.private_streams -= 1
         if not followers:
             del self._followers[user]
+
+
+def _market_updates(output: Output) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (instrument, channel, frames), copied: a backlog keeps them for slow readers."""
+    market = output.market
+    for instrument, channel, start, end in MARKET_ROW.iter_unpack(output.market_rows):
+        yield instrument, channel, bytes(market[start:end])

@@ -4,7 +4,8 @@ Owns connection numbers, attach numbers and the routing of replies; used from th
 only: by connections (enter, leave), by the dispatcher (route) and by the engine (start, stop).
 Guarantees: replies of one connection are delivered in the order in which the core made them;
 the answer to an internal command is acted on after the replies of the same batch; credits of a
-batch are returned even if its connection is gone. Relies on getting durable outputs only.
+batch are returned even if its connection is gone; nothing refers to an output once it is routed,
+however slowly its replies are read. Relies on getting durable outputs only.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from typing import Final, Protocol
 import msgspec
 import trio
 
-from hpe.core.contract import SYSTEM_CONNECTION, Output, Progress, Run
+from hpe.core.contract import (
+    CUT_ROW,
+    PROGRESS_ROW,
+    REPLY_ROW,
+    SYSTEM_CONNECTION,
+    Output,
+    Run,
+)
 from hpe.errors import InvariantViolation
 from hpe.net.delivery.streams import Streams
 from hpe.net.limits.credits import CreditPool
@@ -81,8 +89,8 @@ class Port(Protocol):
     def deliver(self, frames: bytes, count: int, size: int) -> None:
         """Send frames; then return the credits of `count` requests of `size` bytes."""
 
-    def note(self, progress: Progress) -> None:
-        """Note the progress of the requests that this connection sent."""
+    def note(self, highest_id: int, idle: int, idle_cancels: int) -> None:
+        """Note the progress of a run that this connection sent; see PROGRESS_ROW."""
 
     def act(self, step: Step) -> None:
         """Carry out a step of the session."""
@@ -225,29 +233,34 @@ class Switchboard:
         for event in events:
             await event.wait()
 
-    def route(self, output: Output) -> None:
-        """Deliver one durable output and give back the credits of its batch."""
-        ports, replies = self._ports, dict(output.replies)
-        for connection, count, size in output.weights:
+    def route(self, output: Output) -> bool:
+        """Deliver one durable output; True if it answers clients, whose credits go back."""
+        ports, replies, internal, answers = self._ports, output.replies, b"", False
+        for connection, start, end, count, size in REPLY_ROW.iter_unpack(output.reply_rows):
+            if connection == SYSTEM_CONNECTION:
+                internal = bytes(replies[start:end])
+                continue
+            answers = True
             port = ports.get(connection)
             if port is not None:
                 # Nothing answers frames of an attachment that was replaced.
-                port.deliver_soon(replies.get(connection, b""), count, size)
+                port.deliver_soon(bytes(replies[start:end]), count, size)
             else:
                 self.credits.give_back(size)
-        for progress in output.progress:
-            port = ports.get(progress.connection)
+        for connection, *progress in PROGRESS_ROW.iter_unpack(output.progress):
+            port = ports.get(connection)
             if port is not None:
-                port.note(progress)
-        if output.private:
+                port.note(*progress)
+        if output.private_rows:
             self.streams.report(output)
         self.streams.publish(output, self._answered)
-        for connection in output.cut:
+        for (connection,) in CUT_ROW.iter_unpack(output.cut):
             if connection in ports:
                 port = ports[connection]
                 port.act(port.session.cut())
-        for body in split_frames(replies.get(SYSTEM_CONNECTION, b"")):
+        for body in split_frames(internal):
             self._internal_answer(body)
+        return answers
 
     async def flush(self) -> None:
         """Let connections send what was delivered to them."""

@@ -7,7 +7,7 @@ than its rate allows, its next commands are refused as throttled, in their place
 the excess is paid for; cancels have an account of their own; queries are never refused; a repeat
 is answered as always (the core's rule); memory is bounded by the last burst. An answer counts when
 it is delivered, so commands already in flight are not held back, but are paid for afterwards. The
-core says which commands changed nothing (Progress). Source: protocol.md, "Rate limits";
+core says which commands changed nothing (PROGRESS_ROW). Source: protocol.md, "Rate limits";
 docs/decisions/0030.
 """
 

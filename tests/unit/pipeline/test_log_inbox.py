@@ -9,14 +9,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from hpe.core.contract import Output, Progress
-from hpe.pipeline.log_inbox import ROW_BYTES, LogInbox, held_bytes
+from hpe.core.contract import Output
+from hpe.pipeline.log_inbox import OUTPUT_BYTES, LogInbox, held_bytes
+from tests.support.listed import Listed, Progress, packed
 
 PATIENCE_S = 120
 
 
 def given(size: int) -> Output:
-    return Output([], [], [], bytes(size - ROW_BYTES), 0, 0, [], [], [])
+    return packed(Listed(body=bytes(size - OUTPUT_BYTES)))
 
 
 class Bench:
@@ -59,8 +60,9 @@ def bench() -> Bench:
 
 def test_everything_that_an_output_carries_counts() -> None:
     rows = [(1, b"12")], [(7, 1, 1, b"123")], [(1, 2, b"1234")]
-    output = Output(*rows, b"12345", 0, 0, [], [], [Progress(1, 5, 0, 0)], False, [(1, 1, 9)])
-    assert held_bytes(output) == 14 + 6 * ROW_BYTES
+    lists = Listed(*rows, b"12345", 0, 0, [1], [(1, 5, 1, 2)], [Progress(1, 5, 0, 0)])
+    output = packed(lists._replace(weights=[(1, 1, 9)]))
+    assert held_bytes(output) == OUTPUT_BYTES + 14 + 8 * (5 + 5 + 4 + 1 + 4 + 4)
 
 
 def test_what_fits_is_given_at_once_and_comes_out_in_order(bench: Bench) -> None:

@@ -106,7 +106,7 @@ def test_late_market_data_is_made_up_for_at_once_and_then_rests() -> None:
     first.wanted = b"\x00\x00\x00\x01\x10"
     matching.step([first])
     (made_up,) = matching.step([])
-    assert (made_up.body, made_up.replies) == (b"", []), "it logs nothing and answers nobody"
+    assert (made_up.body, made_up.reply_rows) == (b"", b""), "it logs nothing and answers nobody"
     assert matching.wait_ns() == RESTS * SECOND_NS
     assert matching.step([]) == []
     machine.passes(RESTS * SECOND_NS)

@@ -25,6 +25,7 @@ from hpe.protocol.listings import AddAsset, ListAssets
 from tests.support.core_around import CoreAround, Planned
 from tests.support.dumps import rows_of
 from tests.support.hand_set_clock import NOON_NS, HandSetClock
+from tests.support.listed import listed
 
 
 def work(*requests: Request, connection: int = SYSTEM_CONNECTION, attach: int = 0) -> Batch:
@@ -70,7 +71,7 @@ def test_every_batch_before_stop_is_applied_in_order_and_frees_its_slot() -> Non
     served = loop.serve(ATTACH, *batches, STOP)
     assert [item.last_sequence for item in served] == [1, 2, 3, 4]
     sizes = [len(batch.runs[0].chunk.frames) for batch in batches]
-    assert [item.weights for item in served] == [[], *([(1, 1, size)] for size in sizes)]
+    assert [listed(item).weights for item in served] == [[], *([(1, 1, size)] for size in sizes)]
     assert loop.freed == 4
 
 
@@ -139,7 +140,7 @@ def test_late_market_data_is_made_up_for_when_nothing_waits() -> None:
     times = [time_ns for *_, time_ns in seen]
     assert times == sorted(set(times)), "also of what is not logged"
     assert [item.body == b"" for item in served] == [False, True, True, True]
-    assert [item.weights for item in served[2:]] == [[], []]
+    assert [listed(item).weights for item in served[2:]] == [[], []]
     assert loop.freed == 2, "it holds no slot"
 
 

@@ -201,6 +201,8 @@ def test_zeros_in_pieces_of_a_payload_are_found():
         encoded = b"".join(frame_parts(SALT, payload, **sequences))
         assert decode_frame(SALT, encoded, 0) == Frame(1, 1, 0, whole, len(encoded))
         assert encoded[HEAD_BYTES - 1] == 0x69
+        views = list(map(memoryview, payload))
+        assert b"".join(frame_parts(SALT, views, **sequences)) == encoded
     assert frame_of(bytes(255))[HEAD_BYTES - 1] == 0x5A
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from hpe.config.settings import SyncPolicy
-from hpe.core.contract import Output
 from hpe.errors import WalWriteError
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.group_commit import BATCH_IDLE_S, GroupCommit
@@ -11,6 +10,7 @@ from hpe.wal.mark import read_mark
 from hpe.wal.segments import survey
 from hpe.wal.writer import FileLog
 from tests.support.faulty_files import FaultyFiles
+from tests.support.listed import Listed, packed
 from tests.support.log_builder import BATCH, EVERY_THREE, INTERVAL, QUERY_ONLY
 
 
@@ -53,7 +53,7 @@ def steps(tmp_path):
 
 
 def output(last_sequence, body=b"body"):
-    return Output([], [], [], body, last_sequence, 0, [], [], [])
+    return packed(Listed(body=body, last_sequence=last_sequence))
 
 
 def test_a_group_is_one_record_and_comes_out_durable(steps):

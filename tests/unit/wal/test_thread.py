@@ -6,7 +6,6 @@ from threading import Thread
 import pytest
 
 from hpe.config.settings import SyncPolicy
-from hpe.core.contract import Output
 from hpe.errors import WalWriteError
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.group_commit import GroupCommit
@@ -16,6 +15,7 @@ from hpe.wal.segments import survey
 from hpe.wal.thread import run
 from hpe.wal.writer import FileLog
 from tests.support.faulty_files import FaultyFiles
+from tests.support.listed import Listed, packed
 from tests.support.log_builder import BATCH, EVERY_THREE, INTERVAL, QUERY_ONLY
 
 
@@ -60,7 +60,7 @@ STOP = ["truncate", "sync", "overwrite", "datasync"]
 
 
 def output(last_sequence, body=b"body"):
-    return Output([], [], [], body, last_sequence, 0, [], [], [])
+    return packed(Listed(body=body, last_sequence=last_sequence))
 
 
 def test_what_waits_is_one_record_one_sync_one_publishing(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hpe.core.contract import Output, Run
+from hpe.core.contract import Run
 from hpe.core.output.private_ring import PrivateRing
 from hpe.net.delivery import streams as streams_module
 from hpe.net.delivery.streams import Streams
@@ -24,11 +24,11 @@ from hpe.protocol.reports import (
     SubscribePrivate,
     UnsubscribePrivate,
 )
+from tests.support.listed import Listed, packed
 
 Answer = PrivateSubscribed | PrivateUnsubscribed | Unsubscribed | Error
 ANSWERS = msgspec.msgpack.Decoder(Answer)
 UPDATES = msgspec.msgpack.Decoder(PrivateUpdate)
-QUIET = Output([], [], [], b"", 0, 0, [], [], [])
 
 
 class Desk:
@@ -51,7 +51,7 @@ class Desk:
             report = BalanceReport(0, 0, number, 1, 5, 1, 100, 0, 0, 0)
             update = PrivateUpdate(0, 0, user, number, number, [report])
             rows.append((user, number, number, encode_frame(update)))
-        self.streams.report(QUIET._replace(private=rows))
+        self.streams.report(packed(Listed(private=rows)))
 
     def ask(self, send_queue: SendQueue, request: Subscribe) -> list[Run]:
         self.requests[send_queue.connection] += 1
@@ -62,8 +62,8 @@ class Desk:
         self, *subscribed: tuple[int, int, int, int], market: bytes = b"", answers: int = 0
     ) -> None:
         rows = [(1, int(Channel.BEST), market)] if market else []
-        output = QUIET._replace(subscribed=list(subscribed), market=rows, weights=[(1, answers, 0)])
-        self.streams.publish(output, lambda connection: answers)
+        lists = Listed(market=rows, subscribed=subscribed, weights=[(1, answers, 0)])
+        self.streams.publish(packed(lists), lambda connection: answers)
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_streams_per_connection_are_bounded(desk: Desk, monkeypatch: pytest.Monk
 def test_recovery_fills_the_ring_that_streams_are_resumed_from(desk: Desk) -> None:
     report = BalanceReport(0, 0, 1, 1, 5, 1, 100, 0, 0, 0)
     frame = encode_frame(PrivateUpdate(0, 0, 7, 1, 1, [report]))
-    desk.streams.keep(QUIET._replace(private=[(7, 1, 1, frame)]))
+    desk.streams.keep(packed(Listed(private=[(7, 1, 1, frame)])))
     desk.say(SubscribePrivate(1, 0))
     assert taken(desk.one) == [(7, 1)]
 
