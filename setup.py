@@ -111,12 +111,13 @@ class BuildExtensions(build_ext):
         return ""
 
     def _skip(self, reason: str) -> None:
-        """Build nothing, and leave nothing of an earlier build in its place."""
+        """Build nothing, and leave nothing of an earlier build where it would be used."""
         names = ", ".join(ext.name for ext in self.extensions)
         print(f"hpe: skipping the compiled form of {names}: {reason}", file=sys.stderr)
         print("hpe: the plain form gives the same results, and is slower", file=sys.stderr)
-        if self.built_in_place:
-            for ext in self.extensions:
+        for ext in self.extensions:
+            Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)  # a wheel would take it
+            if self.built_in_place:
                 (ROOT / self.get_ext_filename(ext.name)).unlink(missing_ok=True)
         self.extensions = []
 

@@ -191,6 +191,17 @@ def test_skipping_leaves_no_older_extension_in_place(built: Tree) -> None:
     assert built.form() == "hpe.protocol.frames"
 
 
+def test_skipping_leaves_no_older_extension_for_a_wheel(built: Tree) -> None:
+    (made,) = built.built()
+    earlier = built.folder / "made" / made.relative_to(built.folder)
+    earlier.parent.mkdir(parents=True)
+    shutil.copy(made, earlier)
+    found = built.python("setup.py", "-q", "build", "--build-lib", "made", CC="/bin/false")
+    assert found.returncode == 0, found.stderr
+    assert (earlier.parent / "frames.py").exists()
+    assert not earlier.exists()
+
+
 def test_a_source_distribution_has_sources_and_nothing_generated(built: Tree) -> None:
     found = built.python("setup.py", "-q", "sdist", "-d", "made")
     assert found.returncode == 0, found.stderr
