@@ -32,7 +32,7 @@ from tests.support.hand_set_clock import HandSetClock
 from tests.support.meter import asked_by, spent_by
 
 BUY, SELL = Side
-GTC, IOC, FOK, GTD = TimeInForce
+GTC, IOC, FOK, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
 STOP_ORDER = OrderType.STOP
 HALTED, CALL = 3, 4
 

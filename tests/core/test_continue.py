@@ -29,7 +29,7 @@ from tests.support.dumps import rows_of
 from tests.support.listed import listed
 
 BUY, SELL = Side
-GTC, IOC, FOK, GTD = TimeInForce
+GTC, IOC, FOK, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
 STOP, STOP_LIMIT = OrderType.STOP, OrderType.STOP_LIMIT
 TRIGGERED = ExecType.TRIGGERED
 BUSY = ErrorCode.BUSY

@@ -13,7 +13,7 @@ from hpe.protocol.orders import ReplaceOrder, ReplaceResponse, SubmitOrder
 from tests.support.core_parts import climb
 
 BUY, SELL = Side
-GTC, IOC, FOK, GTD = TimeInForce
+GTC, IOC, FOK, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
 
 
 # --- orders -----------------------------------------------------------------------------------

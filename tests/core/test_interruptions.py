@@ -10,7 +10,7 @@ from hpe.protocol.operations import SetStatus
 from tests.support.core_parts import place
 
 BUY, SELL = Side
-TRADING, _, _, CALL = InstrumentStatus
+TRADING, CALL = InstrumentStatus.TRADING, InstrumentStatus.CALL_AUCTION
 SECOND_NS = 10**9
 
 BANDED = {

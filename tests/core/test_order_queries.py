@@ -9,7 +9,7 @@ from hpe.protocol.orders import GetOrder, MassCancel, OrderReply
 from tests.support.core_parts import place
 
 BUY, SELL = Side
-GTC, IOC, FOK, GTD = TimeInForce
+GTC, IOC, FOK, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
 STOP = OrderType.STOP
 UNKNOWN = RejectReason.UNKNOWN_ORDER
 

@@ -16,8 +16,9 @@ from hpe.protocol.orders import ListOrders, OrderTerms, SubmitOco, SubmitOrder
 from tests.support.core_parts import place
 
 BUY, SELL = Side
-GTC, IOC, FOK, GTD = TimeInForce
-MARKET, LIMIT, STOP, STOP_LIMIT = OrderType
+GTC, IOC, FOK, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
+MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
+STOP, STOP_LIMIT = OrderType.STOP, OrderType.STOP_LIMIT
 BASE, QUOTE = 1, 2
 NOTIONAL = RejectReason.NOTIONAL_OUT_OF_RANGE
 QUANTITY = RejectReason.QUANTITY_OUT_OF_RANGE

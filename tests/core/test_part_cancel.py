@@ -19,7 +19,8 @@ from hpe.protocol.orders import GetOrder, OrderReply, OrderResponse, OrderRow
 from tests.support.core_driver import Client
 
 BUY, SELL = Side
-TRADING, CANCEL_ONLY, HALTED, CALL = InstrumentStatus
+TRADING, CANCEL_ONLY = InstrumentStatus.TRADING, InstrumentStatus.CANCEL_ONLY
+HALTED, CALL = InstrumentStatus.HALTED, InstrumentStatus.CALL_AUCTION
 NONE, NOT_TRADING = RejectReason.NONE, RejectReason.NOT_TRADING
 OUT_OF_BAND: Final = RejectReason.PRICE_OUT_OF_BAND
 WOULD_CROSS: Final = RejectReason.POST_ONLY_WOULD_CROSS

@@ -37,7 +37,7 @@ from tests.support.core_parts import place
 from tests.support.dumps import rows_of
 
 BUY, SELL = Side
-GTC, IOC, FOK, GTD = TimeInForce
+GTC, IOC, FOK, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
 STOP, STOP_LIMIT = OrderType.STOP, OrderType.STOP_LIMIT
 UNKNOWN = RejectReason.UNKNOWN_ORDER
 

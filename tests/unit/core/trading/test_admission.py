@@ -26,8 +26,9 @@ from hpe.protocol.orders import OrderTerms, SubmitOco, SubmitOrder
 from tests.unit.core.parts import FREE, new_book, new_order, new_stop
 
 BUY, SELL = Side
-GTC, IOC, FOK, GTD = TimeInForce
-MARKET, LIMIT, STOP, STOP_LIMIT = OrderType
+GTC, IOC, FOK, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
+MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
+STOP, STOP_LIMIT = OrderType.STOP, OrderType.STOP_LIMIT
 ALL, RESTING, AT_ONCE = {*TimeInForce}, {GTC, GTD}, {IOC, FOK}
 BOTH = {BUY, SELL}
 
