@@ -7,6 +7,8 @@ from hpe.core.codec import decode_body
 from hpe.core.contract import CORE_VERSION
 from hpe.core.state.rows import KINDS, DumpedFill, DumpedHead, DumpedOrder
 from hpe.protocol.base import type_number
+from hpe.protocol.enums import OrderType, Side, TimeInForce
+from hpe.protocol.orders import SubmitOrder
 from hpe.protocol.registry import COMMANDS, INTERNAL, QUERIES
 from tests.support.core_driver import bodies_of
 from tests.support.dumps import rows_in
@@ -85,18 +87,32 @@ def test_every_kind_of_row_is_in_a_vector():
     assert found == set(KINDS)
 
 
+def requests_of(vector):
+    """Yield every request of a vector, from the batches and from the log, as a list of values."""
+    for step in vector.steps:
+        logged = decode_body(step.output.body).groups if step.output.body else []
+        for frames in (
+            *(run.chunk.frames for run in step.batch.runs),
+            *(row[2] for row in logged),
+        ):
+            yield from (msgpack.unpackb(body) for body in bodies_of(frames) if len(body) > 1)
+
+
 def test_every_request_is_in_a_vector():
-    found = set()
-    for vector in VECTORS.values():
-        for step in vector.steps:
-            logged = decode_body(step.output.body).groups if step.output.body else []
-            for frames in (
-                *(run.chunk.frames for run in step.batch.runs),
-                *(row[2] for row in logged),
-            ):
-                values = (msgpack.unpackb(body) for body in bodies_of(frames) if len(body) > 1)
-                found |= {value[0] for value in values}
+    found = {values[0] for vector in VECTORS.values() for values in requests_of(vector)}
     assert {type_number(each) for each in (*QUERIES, *COMMANDS, *INTERNAL)} <= found
+
+
+@pytest.mark.parametrize(
+    ("field", "enum"), [("side", Side), ("order_type", OrderType), ("time_in_force", TimeInForce)]
+)
+def test_orders_with_every_value_are_in_a_vector(field, enum):
+    place = SubmitOrder.__struct_fields__.index(field) + 1
+    found = {
+        values[place] for vector in VECTORS.values() for values in requests_of(vector)
+        if values[0] == type_number(SubmitOrder) and len(values) > place
+    }  # fmt: skip
+    assert set(enum) <= found
 
 
 def test_every_field_has_several_values():

@@ -1,5 +1,6 @@
 """The table of order kinds against what the core does with orders of each kind."""
 
+import re
 from itertools import product
 
 import pytest
@@ -30,12 +31,17 @@ def order_of(pit, key, *, trader=None, **changes):
     )  # fmt: skip
 
 
-def documented():
-    """Return the kinds of protocol.md's table, and whether each needs a price."""
+def documented_rows():
+    """Return the rows of protocol.md's table of kinds."""
     text = (PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8")
     columns = ("order", "order_type", "time_in_force", "needs", "may have")
+    return document.table(document.sections(text)["Kinds of orders"], *columns)
+
+
+def documented():
+    """Return the kinds of protocol.md's table, and whether each needs a price."""
     found = {}
-    for row in document.table(document.sections(text)["Kinds of orders"], *columns):
+    for row in documented_rows():
         stays = {int(tif.split()[0]) in RESTING for tif in row["time_in_force"].split(", ")}
         needs = row["needs"].split(", ")
         has_budget, sells_without = "`budget`" in row["needs"], "a sell: quantity" in row["needs"]
@@ -47,6 +53,16 @@ def documented():
 
 def test_the_table_has_the_kinds_of_protocol_md():
     assert {key: kind.needs_price for key, kind in KINDS.items()} == documented()
+
+
+def test_limit_orders_rest_with_the_times_in_force_of_protocol_md():
+    """Every time in force is in its table; those that rest are the ones that post-only allows."""
+    row = next(row for row in documented_rows() if row["order"] == "limit")
+    listed = {int(tif.split()[0]): tif.split()[1] for tif in row["time_in_force"].split(", ")}
+    assert listed == {tif.value: tif.name.lower() for tif in TimeInForce}
+    allowed = re.search(r"post-only \(([^)]+)\)", row["may have"])
+    assert allowed is not None
+    assert allowed[1].split(", ") == [tif.name.lower() for tif in RESTING]
 
 
 @pytest.mark.parametrize("key", KINDS)
