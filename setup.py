@@ -97,7 +97,7 @@ class BuildExtensions(build_ext):
         super().build_extension(ext)
 
     def _missing(self) -> str:
-        """Say what is missing for a build; nothing if a file of two lines can be compiled."""
+        """Return what is missing for a build, "" if a file of two lines can be compiled."""
         with tempfile.TemporaryDirectory() as folder:
             probe = Path(folder, "probe.c")
             probe.write_text(PROBE)

@@ -45,7 +45,7 @@ class RedisConnection(TrafficConnection):
 
 
 class RedisRun(NamedTuple):
-    """SETs per second, and who sent them; shares are of a CPU core."""
+    """SETs per second, and the generator that sent them; shares are of a CPU core."""
 
     driver: str
     rate: float

@@ -226,7 +226,7 @@ def render(steps: dict[str, Result]) -> tuple[str, Pictures]:
 
 
 def write(document: Path, steps: dict[str, Result]) -> None:
-    """Put the figures into the document, between the markers, and the pictures beside it."""
+    """Write the figures into the document, between the markers, and the pictures beside it."""
     text = document.read_text(encoding="utf-8")
     before, found, rest = text.partition(BEGIN)
     _, ended, after = rest.partition(END)

@@ -149,7 +149,7 @@ def null_service() -> Iterator[Service]:
 
 
 def null_run(shape: Shape, mix: str, seed: int) -> Measured:
-    """Put the load of a shape on a null server; return what was measured."""
+    """Run the load of a shape against a null server; return what was measured."""
     count = max(shape.window, TRAFFIC_REQUESTS_MIN)
     traffic = encode_traffic(mix, seed, 0, count, instrument=1)
     with null_service() as service:

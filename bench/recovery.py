@@ -41,7 +41,7 @@ COMMANDS_PER_RECORD: Final = {"batched": BATCH_COMMANDS, "one-command": 1}
 QUICK_ORDERS: Final = 200
 
 _POLICY: Final = SyncPolicy("interval")
-"""Of the log that is written: nobody waits for it, and it is synced whole at the end."""
+"""For the log that is written: no client waits for it, and it is synced as a whole at the end."""
 
 
 class StateDiffers(Exception):

@@ -122,7 +122,7 @@ class Timers:
         self._queues[due[1]].remove(due, instrument, instrument in self._passed)
 
     def begin_body(self, time_ns: int) -> None:
-        """Give every kind its full bound again."""
+        """Reset the room of every kind to its bound."""
         self.room = list(self.acts_max)
         self.now_ns = time_ns
 

@@ -41,7 +41,7 @@ cdef inline bint make_room(Buffer* buffer, int64_t more) noexcept nogil:
 
 
 cdef inline void free_buffer(Buffer* buffer) noexcept nogil:
-    """Give the memory back; the buffer is empty and can be used again."""
+    """Free the memory; the buffer is then empty and can be used again."""
     free(buffer.data)
     buffer.data = NULL
     buffer.size = 0
@@ -150,14 +150,3 @@ cdef inline void put_text(Buffer* buffer, const uint8_t* text, int64_t size) noe
         write16(at + 1, <uint16_t>size)
         buffer.size += 3
     put_bytes(buffer, text, size)
-
-
-cdef inline int64_t begin_frame(Buffer* buffer) noexcept nogil:
-    """Leave room for a frame's length; return where its body begins."""
-    buffer.size += 4
-    return buffer.size
-
-
-cdef inline void end_frame(Buffer* buffer, int64_t begin) noexcept nogil:
-    """Write the length of a frame whose body began there."""
-    write32(buffer.data + begin - 4, <uint32_t>(buffer.size - begin))

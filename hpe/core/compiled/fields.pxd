@@ -2,7 +2,7 @@
 
 The compiled twin of hpe/core/decoding/fields.py; its order of judgment is the reference's. The
 tables are made from the registry of messages (tables.py) and never change afterwards; everything
-else is a pure function over bytes that somebody else keeps alive. Nothing is allocated.
+else is a pure function over bytes that the caller keeps alive. Nothing is allocated.
 """
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t

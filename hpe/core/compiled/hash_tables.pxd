@@ -24,9 +24,9 @@ ctypedef bint (*HasKey)(const void* records, uint32_t number, int64_t first, int
 
 
 cdef struct HashTable:
-    # `old` has the places that were not moved yet: those below `moved` are empty. `has_key` tells
-    # whether a record of `records` has a key. `seed` differs between processes, so that nobody can
-    # choose keys that collide; no output depends on it.
+    # `old` has the places that were not moved yet: those below `moved` are empty. `has_key`
+    # returns whether a record of `records` has a key. `seed` differs between processes, so that no
+    # client can choose keys that collide; no output depends on it.
     Place* places
     Place* old
     uint64_t size
@@ -51,7 +51,7 @@ cdef inline uint32_t hash_of(uint64_t seed, int64_t first, int64_t second) noexc
 cdef inline void make_table(
     HashTable* table, uint64_t seed, const void* records, HasKey has_key
 ) noexcept nogil:
-    """Begin an empty table; it takes no memory before it is reserved."""
+    """Initialize an empty table, which has no memory until places are reserved."""
     table.places = table.old = NULL
     table.size = table.old_size = table.moved = table.count = 0
     table.seed = seed
@@ -60,7 +60,7 @@ cdef inline void make_table(
 
 
 cdef inline void free_table(HashTable* table) noexcept nogil:
-    """Give all memory back; the table is empty."""
+    """Free all memory; the table is then empty."""
     free(table.places)
     free(table.old)
     make_table(table, table.seed, table.records, table.has_key)

@@ -2,7 +2,7 @@
 
 The compiled twin of hpe/core/decoding/judging.py. There the library that decodes is asked first;
 here one reading does both, so every request is decoded by what judges it. Pure functions over bytes
-that somebody else keeps alive; nothing is allocated.
+that the caller keeps alive; nothing is allocated.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t

@@ -52,7 +52,7 @@ cdef struct Ladder:
 cdef inline void make_ladder(
     Ladder* ladder, int side, Slab* level_slab, Slab* order_slab
 ) noexcept nogil:
-    """Begin an empty side of a book."""
+    """Initialize an empty side of a book."""
     ladder.levels = ordered.Tree(0, 0, 0, 0)
     ladder.level_slab = level_slab
     ladder.order_slab = order_slab
@@ -92,13 +92,13 @@ cdef inline Level* worse(const Ladder* ladder, const Level* level) noexcept nogi
 
 
 cdef inline void note(Ladder* ladder, int change, const Order* order) noexcept nogil:
-    """Tell who watches the book of a change."""
+    """Notify the watcher of the book, if there is one, of a change."""
     if ladder.notice != NULL:
         ladder.notice(ladder.watcher, change, ladder, order)
 
 
 cdef inline void add(Ladder* ladder, uint32_t number) noexcept nogil:
-    """Put an order at the end of its price's queue."""
+    """Append an order to the queue of its price."""
     cdef Order* order = order_at(ladder, number)
     cdef Level* level
     ladder.changes += 1

@@ -1,8 +1,8 @@
 """Ordered trees: records by three integers, with the least one at hand; the links are in the records.
 
 Owned by the core, used by the thread that runs it. A tree takes no memory of its own: each record
-begins with a Node, and numbers of a slab are the links. It is an AVL tree, so whoever chooses the
-keys, a walk through n records takes at most 1.45 log2(n) steps. Keys are unique. No function calls
+begins with a Node, and numbers of a slab are the links. It is an AVL tree: whatever the keys
+are, a search among n records takes at most 1.45 log2(n) steps. Keys are unique. No function calls
 itself.
 """
 
@@ -133,7 +133,7 @@ cdef inline void take_out(Tree* tree, Slab* slab, uint32_t number) noexcept nogi
 cdef inline int _put_next_in_place(
     const Slab* slab, uint32_t* link, uint32_t** path, int depth
 ) noexcept nogil:
-    """Put the next record in a record's place; return how deep the path is to where it stood."""
+    """Replace a record by the next one; return the depth of the path to where that one stood."""
     cdef Node* gone = node(slab, link[0])
     cdef uint32_t following = gone.next
     cdef Node* next_ = node(slab, following)

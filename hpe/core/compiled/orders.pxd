@@ -1,9 +1,8 @@
 """Orders: one order's state, and what follows from it.
 
 The compiled twin of hpe/core/trading/orders.py and order_states.py, with their names. A record is
-fixed in size, so that a resting order's memory is known; what few orders have stands in Terms. What
-refers to another record is its number; 0 is none. Owned by the core, used by the thread that runs
-it.
+fixed in size, so that a resting order's memory is known. References to other records are their
+numbers; 0 is none. Owned by the core, used by the thread that runs it.
 """
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
@@ -28,22 +27,6 @@ cdef enum OrderStatus:
 
 cdef enum CancelReason:
     REASON_EXPIRED = 110
-
-
-cdef struct Terms:
-    # What an order has beyond price and quantity; see Terms in hpe/core/trading/orders.py.
-    int64_t stop_price
-    int64_t trail
-    int64_t display
-    int64_t minimum
-    int64_t budget
-    int64_t expires_ns
-    int64_t place
-    int64_t session_id
-    uint32_t partner
-    uint32_t group
-    uint32_t line
-    uint8_t holds_pair
 
 
 cdef struct Order:
@@ -80,11 +63,6 @@ cdef struct Order:
     uint8_t reason
 
 
-cdef inline int64_t canceled(const Order* order) noexcept nogil:
-    """Return the lots that were canceled."""
-    return order.quantity - order.leaves - order.cum
-
-
 cdef inline int status(const Order* order) noexcept nogil:
     """Return the FIX order status that the quantities and the reason imply."""
     if order.leaves:
@@ -105,14 +83,6 @@ cdef inline bint may_move(int before, int after) noexcept nogil:
     if before == QUEUED or before == RESTS:
         return after == ARRIVING or after == ENDED
     return False
-
-
-cdef inline bint move(Order* order, int state) noexcept nogil:
-    """Move to another state; False, and nothing changed, if it may not."""
-    if not may_move(order.state, state):
-        return False
-    order.state = <int8_t>state
-    return True
 
 
 cdef inline void show_slice(Order* order, int64_t display) noexcept nogil:

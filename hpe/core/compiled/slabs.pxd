@@ -2,8 +2,9 @@
 
 Owned by the core, used by the thread that runs it. A number stands for a record until it is given
 back; 0 stands for none. Growth adds blocks, at the head of a batch and for all that it may need:
-`reserve` alone may fail, and then nothing changed. Pointers to records stay good, since no block
-moves. A taken record is all zeros.
+`reserve` alone may fail, and then nothing changed. It counts every record that is taken, even if as
+many are returned in between. Pointers to records stay good, since no block moves. A record that was
+just taken is all zeros.
 
 With HPE_SANITIZE, every record is an allocation of its own, freed when it is given back, and no
 number is used twice: a sanitizer sees the use of a record that is gone.
@@ -39,7 +40,7 @@ cdef struct Slab:
 
 
 cdef inline void make_slab(Slab* slab, int64_t record_bytes) noexcept nogil:
-    """Begin an empty slab of records of this size, at least 4 bytes."""
+    """Initialize an empty slab of records of this size, at least 4 bytes."""
     memset(slab, 0, sizeof(Slab))
     slab.record_bytes = record_bytes
     slab.fresh = 1
@@ -96,7 +97,7 @@ cdef inline uint32_t take(Slab* slab) noexcept nogil:
 
 
 cdef inline void give_back(Slab* slab, uint32_t number) noexcept nogil:
-    """Give a record back; nothing may use it any more."""
+    """Return a record to the slab; nothing may use it afterward."""
     if ALONE:
         free(slab.blocks[number])
         slab.blocks[number] = NULL
@@ -108,7 +109,7 @@ cdef inline void give_back(Slab* slab, uint32_t number) noexcept nogil:
 
 
 cdef inline void free_slab(Slab* slab) noexcept nogil:
-    """Give all memory back."""
+    """Free all memory."""
     cdef uint32_t place
     for place in range(slab.block_count):
         free(slab.blocks[place])

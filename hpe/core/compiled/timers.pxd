@@ -73,7 +73,7 @@ cdef inline bint _has_passed(
 
 
 cdef inline void make_timers(Timers* timers, uint64_t seed, const int64_t* acts_max) noexcept nogil:
-    """Begin without entries; `acts_max` is the bound of each kind per body."""
+    """Initialize without entries; `acts_max` is the bound of each kind per body."""
     cdef int kind
     memset(timers, 0, sizeof(Timers))
     slabs.make_slab(&timers.entry_slab, sizeof(TimerEntry))
@@ -87,7 +87,7 @@ cdef inline void make_timers(Timers* timers, uint64_t seed, const int64_t* acts_
 
 
 cdef inline void free_timers(Timers* timers) noexcept nogil:
-    """Give all memory back."""
+    """Free all memory."""
     slabs.free_slab(&timers.entry_slab)
     slabs.free_slab(&timers.line_slab)
     slabs.free_slab(&timers.passed_slab)
@@ -168,7 +168,7 @@ cdef inline void remove_timer(
 
 
 cdef inline void _file_line(Timers* timers, uint32_t of) noexcept nogil:
-    """Put a line among the firsts by its first entry, unless its instrument is passed over."""
+    """Sort a line among the firsts by its first entry, unless its instrument is passed over."""
     cdef Line* line = _line_at(timers, of)
     cdef const ordered.Node* first = ordered.node(&timers.entry_slab, line.entries.least)
     if is_passed(timers, line.instrument):
@@ -180,7 +180,7 @@ cdef inline void _file_line(Timers* timers, uint32_t of) noexcept nogil:
 
 
 cdef inline void begin_body(Timers* timers, int64_t time_ns) noexcept nogil:
-    """Give every kind its full bound again."""
+    """Reset the room of every kind to its bound."""
     cdef int kind
     for kind in range(KINDS):
         timers.room[kind] = timers.acts_max[kind]

@@ -1,7 +1,7 @@
 """What is well-formed MessagePack: one walk over the bytes, without a schema.
 
 The compiled twin of hpe/core/decoding/wellformed.py, with its names in its order. Pure functions
-over bytes that somebody else keeps alive; nothing is allocated, and no function calls itself.
+over bytes that the caller keeps alive; nothing is allocated, and no function calls itself.
 """
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t

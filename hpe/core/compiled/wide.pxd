@@ -106,7 +106,7 @@ cdef struct Budget:
 cdef inline void budget_of(
     Budget* budget, int64_t amount, int64_t atoms_per_tick, int64_t rate_ppm
 ) noexcept nogil:
-    """Begin a budget."""
+    """Initialize a budget of this amount."""
     budget.lot_micro_per_tick = product(atoms_per_tick, PPM + rate_ppm)
     budget.rest_micro = product(amount, PPM)
 

@@ -123,6 +123,21 @@ def checked_notional(int64_t price, int64_t lots, int64_t atoms_per_tick):
     return None if amount == wide.TOO_MUCH else amount
 
 
+def notional(int64_t price, int64_t lots, int64_t atoms_per_tick):
+    """See wide.py."""
+    return wide.notional(price, lots, atoms_per_tick)
+
+
+def ticks_of(int64_t price, int64_t lots):
+    """See wide.py."""
+    return whole(wide.ticks_of(price, lots))
+
+
+def ticks_paid_by(int64_t amount, int64_t atoms_per_tick):
+    """See wide.py."""
+    return wide.ticks_paid_by(amount, atoms_per_tick)
+
+
 def base_atoms(int64_t lots, int64_t atoms_per_lot):
     """See wide.py."""
     return whole(wide.base_atoms(lots, atoms_per_lot))

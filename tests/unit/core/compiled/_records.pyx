@@ -137,7 +137,7 @@ cdef class Tree:
 cdef void write_down(
     void* watcher, int change, const void* ladder, const orders.Order* order
 ) noexcept nogil:
-    """Keep a change for Python, five integers, as far as there is memory."""
+    """Record a change as five integers for Python, if there is memory."""
     cdef buffers.Buffer* changes = <buffers.Buffer*>watcher
     cdef int64_t[5] row
     row[0] = change
@@ -173,7 +173,7 @@ cdef class Ladder:
         return <orders.Order*>slabs.record(&self.order_slab, self.numbers[order_id])
 
     def add(self, int64_t order_id, int64_t price, int64_t leaves, int64_t display):
-        """Put a new order at the end of its price's queue; display 0: it is no iceberg."""
+        """Append a new order to the queue of its price; display 0: it is no iceberg."""
         if not slabs.reserve(&self.order_slab, 1) or not slabs.reserve(&self.level_slab, 1):
             raise MemoryError
         self.numbers[order_id] = slabs.take(&self.order_slab)
@@ -200,7 +200,9 @@ cdef class Ladder:
         ladders.reduce(&self.ladder, self.order(order_id), leaves)
 
     def refill(self, int64_t order_id, int64_t display):
-        """Show an iceberg's next slice."""
+        """Show an iceberg's next slice: its level may go, and come again."""
+        if not slabs.reserve(&self.level_slab, 1):
+            raise MemoryError
         ladders.refill(&self.ladder, self.numbers[order_id], display)
 
     def crosses(self, int64_t price):
@@ -279,7 +281,7 @@ cdef class Timers:
         timers.remove_timer(&self.timers, kind, due_ns, first, second, instrument)
 
     def begin_body(self, int64_t time_ns):
-        """Give every kind its full bound again."""
+        """Reset the room of every kind to its bound."""
         timers.begin_body(&self.timers, time_ns)
 
     def next_to_act(self, int64_t time_ns):
@@ -292,7 +294,7 @@ cdef class Timers:
         return due, found.instrument
 
     def use_room(self, int kind):
-        """Let an entry of a kind have acted."""
+        """Use up one place of a kind, as an entry that acts does."""
         self.timers.room[kind] -= 1
 
     def next_due_ns(self):

@@ -13,6 +13,7 @@ import importlib.util
 import io
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 from types import ModuleType
@@ -41,8 +42,12 @@ _FLAGS: Final = [
 """As strict as setup.py. Each module uses a part of the functions only."""
 
 
+SANITIZED: Final = "HPE_SANITIZE"
+"""Defined, every record is an allocation of its own; see hpe/core/compiled/slabs.pxd."""
+
+
 def missing() -> str:
-    """Say what is missing to build anything, "" if nothing is."""
+    """Return what is missing to build anything, "" if nothing is."""
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     if which(compiler) is None:
         return f"no C compiler ({compiler})"
@@ -51,14 +56,14 @@ def missing() -> str:
     return ""
 
 
-def built_part(name: str, folder: Path) -> ModuleType:
-    """Return a module of MODULES, built in a folder if it was not yet."""
+def built_part(name: str, folder: Path, *macros: str) -> ModuleType:
+    """Return a module of MODULES, built in a folder with these macros if it was not yet."""
     folder.mkdir(exist_ok=True)
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         path = folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
         if not path.exists():
-            _build(name, folder)
+            _build(name, folder, macros)
     loader = importlib.machinery.ExtensionFileLoader(name, str(path))
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
@@ -67,9 +72,14 @@ def built_part(name: str, folder: Path) -> ModuleType:
     return module
 
 
-def _build(name: str, folder: Path) -> None:
+def _build(name: str, folder: Path, macros: Sequence[str]) -> None:
     heard = io.StringIO()
-    extension = Extension(name, [str(SOURCES / f"{name}.pyx")], extra_compile_args=_FLAGS)
+    extension = Extension(
+        name,
+        [str(SOURCES / f"{name}.pyx")],
+        define_macros=[(macro, None) for macro in macros],
+        extra_compile_args=_FLAGS,
+    )
     with contextlib.redirect_stderr(heard):
         (made,) = cythonize(
             [extension],

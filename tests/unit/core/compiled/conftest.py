@@ -1,20 +1,26 @@
 """The parts of the compiled core, where there is a C compiler."""
 
+import os
+
 import pytest
 
-from tests.unit.core.compiled.building import built_part, missing
+from hpe.extensions import VARIABLE, wanted
+from tests.unit.core.compiled.building import SANITIZED, built_part, missing
 
 
 @pytest.fixture(scope="session")
 def part(tmp_path_factory, worker_id):
-    """Return what builds a module; all processes of a session share a folder."""
+    """Return what builds a module; all processes of a session share a folder for each form."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "compiled_parts"
+    shared = base if worker_id == "master" else base.parent
 
-    def build(name):
+    def build(name, *macros):
+        if missing() and wanted(os.environ):
+            pytest.fail(f"{VARIABLE}=1, but the compiled core cannot be built: {missing()}")
         if missing():
+            # Without a compiler, there is nothing to compare; with HPE_COMPILED=1 it is an error.
             pytest.skip(f"the compiled core cannot be built: {missing()}")
-        return built_part(name, folder)
+        return built_part(name, shared / "_".join(("compiled", *macros)), *macros)
 
     return build
 
@@ -24,6 +30,6 @@ def parts(part):
     return part("_parts")
 
 
-@pytest.fixture(scope="session")
-def records(part):
-    return part("_records")
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def records(part, request):
+    return part("_records", *request.param)

@@ -18,7 +18,11 @@ rests = st.one_of(st.sampled_from([0, 1, PPM - 1]), st.integers(0, PPM - 1))
 def test_notionals(parts, price, lots, atoms):
     expected = wide.checked_notional(price, lots, atoms)
     assert parts.checked_notional(price, lots, atoms) == expected
+    if expected is not None:
+        assert parts.notional(price, lots, atoms) == expected
     assert parts.base_atoms(lots, atoms) == wide.base_atoms(lots, atoms)
+    assert parts.ticks_of(price, lots) == wide.ticks_of(price, lots)
+    assert parts.ticks_paid_by(lots, atoms) == wide.ticks_paid_by(lots, atoms)
 
 
 def test_a_notional_at_its_bound(parts):
