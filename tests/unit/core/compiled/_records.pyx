@@ -128,10 +128,22 @@ cdef class Tree:
             number = ordered.node(&self.slab, number).previous
         return keys
 
-    @property
-    def height(self):
-        """The number of nodes on the longest way down."""
-        return ordered._height(&self.slab, self.tree.root) if self.tree.root else 0
+    def check(self):
+        """Check that every node knows its height, and that no side is deeper by more than one.
+
+        Returns:
+            The number of nodes on the longest way down.
+        """
+        return self._check(self.tree.root)
+
+    cdef int _check(self, uint32_t number) except -1:
+        if number == 0:
+            return 0
+        cdef ordered.Node* here = ordered.node(&self.slab, number)
+        cdef int left = self._check(here.left), right = self._check(here.right)
+        assert -1 <= left - right <= 1, (here.first, left, right)
+        assert here.height == 1 + max(left, right), (here.first, here.height)
+        return here.height
 
 
 cdef void write_down(

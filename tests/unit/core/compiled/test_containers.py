@@ -90,16 +90,31 @@ def test_a_tree_is_a_sorted_list(records, seed, span):
         if step % 300 == 0:
             assert tree.keys() == list(model)
             assert tree.keys_backward() == list(reversed(model))
+            tree.check()
     assert len(tree) == len(model)
 
 
-@pytest.mark.parametrize("order", [1, -1])
+def inward(count):
+    """Return numbers from both ends in turn, toward the middle."""
+    return [number // 2 if number % 2 else count - 1 - number // 2 for number in range(count)]
+
+
+COUNT = 20_000
+ORDERS = {
+    "ascending": list(range(COUNT)),
+    "descending": list(range(COUNT))[::-1],
+    "inward": inward(COUNT),
+    "outward": inward(COUNT)[::-1],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 def test_no_order_of_keys_makes_a_tree_deep(records, order):
-    tree, count = records.Tree(), 20_000
-    for number in range(count):
-        tree.insert(order * number, 0, 0)
-    assert tree.height <= 1.45 * log2(count) + 1
-    for number in range(0, count, 2):
-        tree.take_out(order * number, 0, 0)
-    assert tree.height <= 1.45 * log2(count / 2) + 1
-    assert tree.keys() == sorted((order * number, 0, 0) for number in range(1, count, 2))
+    tree = records.Tree()
+    for number in order:
+        tree.insert(number, 0, 0)
+    assert tree.check() <= 1.45 * log2(COUNT) + 1
+    for number in order[::2]:
+        tree.take_out(number, 0, 0)
+    assert tree.check() <= 1.45 * log2(COUNT / 2) + 1
+    assert tree.keys() == sorted((number, 0, 0) for number in order[1::2])
