@@ -32,7 +32,7 @@ DOCUMENT: Final = BENCH.parent / "docs" / "performance.md"
 RESULTS: Final = BENCH / "results.json"
 
 
-class Step(NamedTuple):
+class ScriptRun(NamedTuple):
     """A script with its arguments, in full and small.
 
     `quick` is None if it has no small form. `disk` is the option that names a folder on the disk
@@ -52,25 +52,25 @@ class Step(NamedTuple):
 SMALL_LOAD: Final = "--connections 3 --window 8 --quick"
 
 STEPS: Final = {
-    "core": Step("core.py", "--orders 100000 --rounds 5", "--orders 20000 --rounds 1"),
-    "peers": Step("peers/compare.py", "--orders 200000 --rounds 5", None),
-    "shapes": Step(
+    "core": ScriptRun("core.py", "--orders 100000 --rounds 5", "--orders 20000 --rounds 1"),
+    "peers": ScriptRun("peers/compare.py", "--orders 200000 --rounds 5", None),
+    "shapes": ScriptRun(
         "load.py", "--shapes --beside-redis --pairs 5", f"{SMALL_LOAD} --beside-redis --pairs 1",
         "--data",
     ),
-    "realtime": Step(
+    "realtime": ScriptRun(
         "load.py", "--shapes 1x1 50x20 500x1 --realtime auto on off",
         f"{SMALL_LOAD} --realtime auto off", "--data",
     ),
-    "latency": Step("latency.py", "--connections 50 --window 20", SMALL_LOAD, "--data"),
-    "growth": Step("growth.py", "--rounds 7", "--quick"),
-    "recovery": Step("recovery.py", "--rounds 5", "--quick", "--data"),
-    "wal": Step("wal.py", "--rounds 9", "--quick", "--directory"),
+    "latency": ScriptRun("latency.py", "--connections 50 --window 20", SMALL_LOAD, "--data"),
+    "growth": ScriptRun("growth.py", "--rounds 7", "--quick"),
+    "recovery": ScriptRun("recovery.py", "--rounds 5", "--quick", "--data"),
+    "wal": ScriptRun("wal.py", "--rounds 9", "--quick", "--directory"),
 }  # fmt: skip
 """In the order of the document's sections."""
 
 
-def run_step(step: Step, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def run_step(step: ScriptRun, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run a script in a new process; return its result, with the command and the day."""
     words = step.arguments(args.quick)
     output = folder / "result.json"
@@ -88,7 +88,7 @@ def run_step(step: Step, args: argparse.Namespace, folder: Path) -> dict[str, An
     }
 
 
-def chosen(args: argparse.Namespace) -> Iterator[tuple[str, Step]]:
+def chosen(args: argparse.Namespace) -> Iterator[tuple[str, ScriptRun]]:
     """Yield the steps that the options ask for."""
     for name, step in STEPS.items():
         if name in (args.only or STEPS) and not (args.quick and step.quick is None):

@@ -21,15 +21,16 @@ from bench.load_run import (
     MEASURED_S,
     MEASURED_S_MIN,
     TRIES_MAX,
-    Run,
+    LoadRun,
     Shape,
     fresh_run,
     same_answer_run,
 )
 from bench.null_server import null_run
+from bench.report import AnswersWrong
 from bench.services import Service, redis_set_calls
-from bench.traffic import Traffic
-from bench.traffic_connection import AnswersWrong, TrafficConnection
+from bench.traffic import ConnectionTraffic
+from bench.traffic_connection import TrafficConnection
 
 SET: Final = b"*3\r\n$3\r\nSET\r\n$16\r\nkey:__rand_int__\r\n$32\r\n" + b"x" * 32 + b"\r\n"
 """What redis-benchmark sends with `-t set -d 32`: one key, of 16 bytes, and a value of 32."""
@@ -62,7 +63,7 @@ def redis_run(service: Service, shape: Shape) -> list[RedisRun]:
 def by_own_generator(service: Service, shape: Shape) -> RedisRun:
     """Send SETs as hpe gets its requests: made in advance, the window kept full."""
     ends = range(len(SET), len(SET) * shape.window + 1, len(SET))
-    traffic = Traffic(SET * shape.window, ends, 0)
+    traffic = ConnectionTraffic(SET * shape.window, ends, 0)
     before = redis_set_calls(service)
     measured = same_answer_run(service, shape, traffic, OK, RedisConnection)
     _check_executed(service, before, shape.share * shape.connections)
@@ -116,10 +117,10 @@ HEADING: Final = (
 """gen and srv: CPU of the generator and of the server, in percent of a core."""
 
 
-class Pair(NamedTuple):
+class PairOfRuns(NamedTuple):
     """One run of hpe, and of redis with both generators, the better first."""
 
-    hpe: Run
+    hpe: LoadRun
     redis: list[RedisRun]
 
     @property
@@ -132,13 +133,13 @@ def beside_redis(
     folder: Path, redis: Service, shape: Shape, args: argparse.Namespace
 ) -> tuple[dict[str, Any], str]:
     """Measure both in turn; return the record and one line."""
-    pairs: list[Pair] = []
+    pairs: list[PairOfRuns] = []
     null = None
     for number in range(1, args.pairs + 1):
         run = fresh_run(folder, shape, args)
         shape = run.shape  # long enough
         null = run.null = null or null_run(shape, args.mix, args.seed)
-        pairs.append(Pair(run, redis_run(redis, shape)))
+        pairs.append(PairOfRuns(run, redis_run(redis, shape)))
         report.note(
             f"{shape.text} pair {number}/{args.pairs}: hpe {run.rate:,.0f}/s, redis "
             + ", ".join(f"{each.rate:,.0f}/s by {each.driver}" for each in pairs[-1].redis)
@@ -146,7 +147,7 @@ def beside_redis(
     return _record(pairs), _line(shape, pairs)
 
 
-def _record(pairs: Sequence[Pair]) -> dict[str, Any]:
+def _record(pairs: Sequence[PairOfRuns]) -> dict[str, Any]:
     return {
         "hpe_per_s": report.spread([pair.hpe.rate for pair in pairs]),
         "redis_per_s": report.spread([pair.redis[0].rate for pair in pairs]),
@@ -156,7 +157,7 @@ def _record(pairs: Sequence[Pair]) -> dict[str, Any]:
     }
 
 
-def _line(shape: Shape, pairs: Sequence[Pair]) -> str:
+def _line(shape: Shape, pairs: Sequence[PairOfRuns]) -> str:
     """Return a line of the table; redis's columns are those of the pair with the median rate."""
     hpe = sorted((pair.hpe for pair in pairs), key=lambda run: run.rate)[len(pairs) // 2]
     redis = sorted((pair.redis[0] for pair in pairs), key=lambda run: run.rate)[len(pairs) // 2]

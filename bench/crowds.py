@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from bench.report import AnswersWrong
 from hpe.core import new_core
 from hpe.core.codec import decode_body
 from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Output, Run
@@ -71,11 +72,7 @@ _ATTACH: Final = 1
 _DECODER: Final = msgspec.msgpack.Decoder(AnyReply)
 
 
-class AnswersWrong(Exception):
-    """The core did not do what the commands ask for: no figures are printed."""
-
-
-class Venue:
+class CrowdedVenue:
     """A core with one pair, two plain users, and a crowd that is added order by order.
 
     One connection sends everything, for every user. `deep_price` is the price of a bid inside the
@@ -178,12 +175,12 @@ def _user(number: int) -> int:
     return FIRST_OF_CROWD + number // ORDERS_PER_USER
 
 
-def _limit(venue: Venue, user: int, side: Side, price: int) -> SubmitOrder:
+def _limit(venue: CrowdedVenue, user: int, side: Side, price: int) -> SubmitOrder:
     return SubmitOrder(venue.next_id(), 1, 0, side, _LIMIT, _GTC, price, 1, user=user)
 
 
 def _with_terms(
-    venue: Venue,
+    venue: CrowdedVenue,
     number: int,
     side: Side,
     kind: OrderType,
@@ -202,54 +199,54 @@ def _beyond_gap(side: Side, away: int) -> int:
     return MID - GAP - away if side is _BUY else MID + GAP + away
 
 
-def _nobody(venue: Venue, count: int) -> None:
+def _nobody(venue: CrowdedVenue, count: int) -> None:
     """Add nothing."""
 
 
-def _many_levels(venue: Venue, count: int) -> None:
+def _many_levels(venue: CrowdedVenue, count: int) -> None:
     for number, side, away in _sides(count):
         price = MID - 2 - away if side is _BUY else MID + away
         venue.add(_limit(venue, _user(number), side, price))
     venue.deep_price = MID - count // 4 * 2 - 1
 
 
-def _one_level(venue: Venue, count: int) -> None:
+def _one_level(venue: CrowdedVenue, count: int) -> None:
     for number, side, _ in _sides(count):
         venue.add(_limit(venue, _user(number), side, MID - 2 if side is _BUY else MID))
     venue.deep_price = MID - 2
 
 
-def _icebergs(venue: Venue, count: int) -> None:
+def _icebergs(venue: CrowdedVenue, count: int) -> None:
     for number, side, away in _sides(count):
         price = _beyond_gap(side, away)
         _with_terms(venue, number, side, _LIMIT, price, 100, display_quantity=10)
 
 
-def _expiring(venue: Venue, count: int) -> None:
+def _expiring(venue: CrowdedVenue, count: int) -> None:
     for number, side, away in _sides(count):
         price, expires_ns = _beyond_gap(side, away), 10**15 + number * 7919 % 1009
         _with_terms(venue, number, side, _LIMIT, price, 1, _GTD, expires_ns=expires_ns)
 
 
-def _fixed_stops(venue: Venue, count: int) -> None:
+def _fixed_stops(venue: CrowdedVenue, count: int) -> None:
     for number, side, away in _sides(count):
         trigger = MID + GAP + away if side is _BUY else MID - GAP - away
         _with_terms(venue, number, side, _STOP_LIMIT, trigger, 1, stop_price=trigger)
 
 
-def _trailing(venue: Venue, number: int, side: Side) -> None:
+def _trailing(venue: CrowdedVenue, number: int, side: Side) -> None:
     trail = FIRST_TRAIL + number * 7919 % TRAILS
     buys = side is _BUY
     budget = 2 * MID if buys else 0
     _with_terms(venue, number, side, _STOP, 0, 0 if buys else 1, trail=trail, budget=budget)
 
 
-def _one_peak(venue: Venue, count: int) -> None:
+def _one_peak(venue: CrowdedVenue, count: int) -> None:
     for number, side, _ in _sides(count):
         _trailing(venue, number, side)
 
 
-def _many_peaks(venue: Venue, count: int) -> None:
+def _many_peaks(venue: CrowdedVenue, count: int) -> None:
     """Rise to the mid while the buys come, fall to it while the sells come: each has its peak."""
     peaks, half = max(count // 2 // STOPS_PER_PEAK, 1), count // 2
     for number in range(half):
@@ -263,7 +260,7 @@ def _many_peaks(venue: Venue, count: int) -> None:
     venue.trade_at(MID)
 
 
-def _pairs(venue: Venue, count: int) -> None:
+def _pairs(venue: CrowdedVenue, count: int) -> None:
     for number, side, away in _sides(count):
         price = _beyond_gap(side, away)
         stop_price = 2 * MID - price
@@ -272,7 +269,7 @@ def _pairs(venue: Venue, count: int) -> None:
         venue.add(pair)
 
 
-def _own_fees(venue: Venue, count: int) -> None:
+def _own_fees(venue: CrowdedVenue, count: int) -> None:
     maker, taker = FEES_PPM
     for user in range(1, min(venue.users, 1_000) + 1):
         venue.add(SetFees(venue.next_id(), 1, maker, taker, user), FEES_PER_BATCH)
@@ -281,7 +278,7 @@ def _own_fees(venue: Venue, count: int) -> None:
 # --- what is measured ---------------------------------------------------------------------------
 
 
-def rest(venue: Venue, count: int, price: int) -> Iterator[Request]:
+def rest(venue: CrowdedVenue, count: int, price: int) -> Iterator[Request]:
     """Make bids that rest, each canceled at once."""
     first = venue.last_order_id + 1
     for order_id in range(first, first + count):
@@ -289,7 +286,7 @@ def rest(venue: Venue, count: int, price: int) -> Iterator[Request]:
         yield CancelOrder(venue.next_id(), order_id, 0, MAKER)
 
 
-def trade(venue: Venue, count: int, price: int, step: int = 0) -> Iterator[Request]:
+def trade(venue: CrowdedVenue, count: int, price: int, step: int = 0) -> Iterator[Request]:
     """Make asks that rest, each followed by a bid that trades at its price."""
     for number in range(count):
         at = price + number * step
@@ -297,7 +294,7 @@ def trade(venue: Venue, count: int, price: int, step: int = 0) -> Iterator[Reque
         yield _limit(venue, TAKER, _BUY, at)
 
 
-def _rising(venue: Venue, count: int) -> Iterator[Request]:
+def _rising(venue: CrowdedVenue, count: int) -> Iterator[Request]:
     """Make trades, each one tick above all earlier ones."""
     first = venue.high + 1
     venue.high += count
@@ -308,7 +305,7 @@ class Operation(NamedTuple):
     """A measured operation: how its commands are made, whether they trade, how many per round."""
 
     name: str
-    commands: Callable[[Venue, int], Iterator[Request]]
+    commands: Callable[[CrowdedVenue, int], Iterator[Request]]
     trades: bool
     iterations: int = ITERATIONS
 
@@ -323,7 +320,7 @@ class Crowd(NamedTuple):
     """Two venues to compare: `build` makes the difference, apart from the fees."""
 
     name: str
-    build: Callable[[Venue, int], None]
+    build: Callable[[CrowdedVenue, int], None]
     operations: tuple[Operation, ...] = (REST, DEEP, TRADE)
     fees_ppm: tuple[int, int] = (0, 0)
     fees_without_ppm: tuple[int, int] = (0, 0)

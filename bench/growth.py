@@ -27,7 +27,8 @@ from typing import Final, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import report
-from bench.crowds import CROWDS, AnswersWrong, Crowd, Operation, Venue
+from bench.crowds import CROWDS, Crowd, CrowdedVenue, Operation
+from bench.report import AnswersWrong
 
 RATIO_MAX: Final = 1.5
 """The most that a plain order may cost beside a crowd, relative to none."""
@@ -37,7 +38,7 @@ SLICES: Final = 12
 time that the kernel gives another process, so interrupted slices do not affect it."""
 
 
-class Row(NamedTuple):
+class GrowthRow(NamedTuple):
     """One line of the table: nanoseconds per pair of commands without and with the crowd."""
 
     crowd: str
@@ -62,7 +63,7 @@ class Row(NamedTuple):
         )
 
 
-def measure(venue: Venue, operation: Operation, iterations: int) -> float:
+def measure(venue: CrowdedVenue, operation: Operation, iterations: int) -> float:
     """Run an operation once and check its effects; return nanoseconds per pair of commands."""
     opened = venue.open_orders()
     elapsed_ns, trades = venue.execute(list(operation.commands(venue, iterations)))
@@ -74,9 +75,12 @@ def measure(venue: Venue, operation: Operation, iterations: int) -> float:
     return elapsed_ns / iterations
 
 
-def compare(crowd: Crowd, args: argparse.Namespace) -> list[Row]:
+def compare(crowd: Crowd, args: argparse.Namespace) -> list[GrowthRow]:
     """Build both venues and measure each operation on both in turn; the first round is dropped."""
-    venues = Venue(args.orders, crowd.fees_without_ppm), Venue(args.orders, crowd.fees_ppm)
+    venues = (
+        CrowdedVenue(args.orders, crowd.fees_without_ppm),
+        CrowdedVenue(args.orders, crowd.fees_ppm),
+    )
     crowd.build(venues[1], args.orders)
     found = venues[1].open_orders()
     if found != args.orders * crowd.legs:
@@ -98,13 +102,13 @@ def compare(crowd: Crowd, args: argparse.Namespace) -> list[Row]:
     return [_row(crowd, operation, rounds[1:]) for operation, rounds in costs.items()]
 
 
-def _row(crowd: Crowd, operation: Operation, rounds: list[list[float]]) -> Row:
+def _row(crowd: Crowd, operation: Operation, rounds: list[list[float]]) -> GrowthRow:
     without, beside = (report.spread(side) for side in zip(*rounds, strict=True))
     ratio = report.spread([beside_ns / without_ns for without_ns, beside_ns in rounds])
-    return Row(crowd.name, operation.name, without, beside, ratio)
+    return GrowthRow(crowd.name, operation.name, without, beside, ratio)
 
 
-def table(rows: list[Row], args: argparse.Namespace) -> str:
+def table(rows: list[GrowthRow], args: argparse.Namespace) -> str:
     """Return all rows and a summary."""
     lines = [
         report.machine_line(),

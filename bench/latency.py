@@ -27,7 +27,7 @@ from bench import report
 from bench.load_engine import WARM_UP_S
 from bench.load_run import (
     CONNECTIONS_MAX,
-    Run,
+    LoadRun,
     add_options,
     conditions,
     fresh_run,
@@ -52,7 +52,7 @@ _HEADING: Final = (
 
 def open_run(
     folder: Path, connections: int, rate: float, seconds: float, args: argparse.Namespace
-) -> Run:
+) -> LoadRun:
     """Measure an offered rate for so many seconds after the warm-up."""
     shape = make_shape(connections, WINDOW, args)
     if not args.quick:
@@ -93,7 +93,7 @@ def measure(folder: Path, args: argparse.Namespace) -> tuple[dict[str, Any], str
     return record, "\n".join(lines)
 
 
-def row(run: Run, closed: float) -> Sequence[str]:
+def row(run: LoadRun, closed: float) -> Sequence[str]:
     """Return a run's line of the table, and its doubts."""
     measured = run.measured
     latency = report.percentiles_us(measured.latencies_ns)

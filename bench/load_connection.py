@@ -14,10 +14,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from bench.report import AnswersWrong
 from bench.traffic import FIRST_REQUEST_ID
 from bench.traffic_connection import (
     STALL_S_MAX,
-    AnswersWrong,
     BookNotFilled,
     TrafficConnection,
 )
@@ -35,7 +35,7 @@ _R = TypeVar("_R", bound=Reply)
 
 
 @dataclass(slots=True)
-class Answers:
+class ReplyContent:
     """The content of a run's replies to `requests`, decoded after the clock stopped."""
 
     requests: int = 0
@@ -81,7 +81,7 @@ class LoadConnection(TrafficConnection):
             data += part
         return data
 
-    def verify(self, answers: Answers) -> None:
+    def verify(self, answers: ReplyContent) -> None:
         """Decode all replies; every request must be answered once, in order.
 
         Raises:

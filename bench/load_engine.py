@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.traffic_connection import STALL_S_MAX, AnswersWrong, TrafficConnection
+from bench.report import AnswersWrong
+from bench.traffic_connection import STALL_S_MAX, TrafficConnection
 
 WARM_UP_S: Final = 0.5
 """Answers of this first part of a run are checked, but are in no figure."""

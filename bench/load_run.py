@@ -2,7 +2,7 @@
 
 Shared by the scripts that put load on the service; used from one thread. Each run has new assets,
 one funded user per connection, and frames that are encoded before the clock starts. Guarantees: a
-Run exists only if every request was answered once and in order and balances were conserved
+LoadRun exists only if every request was answered once and in order and balances were conserved
 (otherwise AnswersWrong is raised), and it says why it is no figure.
 """
 
@@ -21,18 +21,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench import report
-from bench.load_connection import Answers, LoadConnection
+from bench.load_connection import LoadConnection, ReplyContent
 from bench.load_engine import WARM_UP_S, Measured, Stopwatch, fill_books, run_closed, run_open
+from bench.report import AnswersWrong
 from bench.services import Service, hpe_service
 from bench.traffic import (
     FIRST_REQUEST_ID,
     MIXES,
     RESTING,
-    Traffic,
+    ConnectionTraffic,
     encode_traffic,
     funds_needed,
 )
-from bench.traffic_connection import AnswersWrong, BookNotFilled, TrafficConnection
+from bench.traffic_connection import BookNotFilled, TrafficConnection
 from hpe.client.dialer import parse_address
 from hpe.protocol.control import ServerInfo, ServerInfoReply
 from hpe.protocol.listings import AddAsset, AddAssetResponse, AddInstrument, AddInstrumentResponse
@@ -103,7 +104,7 @@ class Shape(NamedTuple):
 
 
 @dataclass(slots=True)
-class Run:
+class LoadRun:
     """One run with its checked answers.
 
     `realtime` is the setting of the service. `null` is the same load on a server that only
@@ -113,7 +114,7 @@ class Run:
     shape: Shape
     offered: float
     measured: Measured
-    answers: Answers
+    answers: ReplyContent
     realtime: str = "auto"
     null: Measured | None = None
 
@@ -209,7 +210,7 @@ def fresh_run(
     rate: float = 0.0,
     *,
     realtime: str = "auto",
-) -> Run:
+) -> LoadRun:
     """Measure one run on a service of its own, so that every run finds the same state.
 
     A run that was too short is repeated with more requests, unless its shape is exact.
@@ -224,14 +225,14 @@ def fresh_run(
 
 def _fresh_run(
     folder: Path, shape: Shape, args: argparse.Namespace, rate: float, realtime: str
-) -> Run:
+) -> LoadRun:
     with chosen_service(folder, args, realtime) as service:
         run = load_run(service, shape, mix=args.mix, seed=args.seed, rate=rate)
     run.realtime = realtime
     return run
 
 
-def filled(measure: Callable[[], Run]) -> Run:
+def filled(measure: Callable[[], LoadRun]) -> LoadRun:
     """Measure, again if the service was too busy to fill the book.
 
     Raises:
@@ -261,7 +262,7 @@ def chosen_service(
         yield service
 
 
-def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float = 0.0) -> Run:
+def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float = 0.0) -> LoadRun:
     """Set up, measure and check one run; rate 0 means the closed loop."""
     # New users: request ids are client order ids, unique among a user's live orders.
     first_user = 1 + int.from_bytes(os.urandom(5), "big") * CONNECTIONS_MAX
@@ -283,14 +284,14 @@ def load_run(service: Service, shape: Shape, *, mix: str, seed: int, rate: float
             connection.load(encode_traffic(mix, seed, number, shape.share, instrument, resting))
         fill_books(connections)
         measured = _measure(connections, service, shape, rate)
-        answers = Answers()
+        answers = ReplyContent()
         for connection in connections:
             connection.verify(answers)
         for asset in (base, quote):
             _check_conserved(connections, asset, funds * len(connections))
         for connection in connections:
             connection.log_out()
-    return Run(shape, rate, measured, answers)
+    return LoadRun(shape, rate, measured, answers)
 
 
 def _measure(
@@ -308,7 +309,7 @@ def _measure(
 def same_answer_run(
     service: Service,
     shape: Shape,
-    traffic: Traffic,
+    traffic: ConnectionTraffic,
     answer: bytes,
     kind: Callable[[tuple[str, int], int], TrafficConnection] = TrafficConnection,
 ) -> Measured:

@@ -15,6 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+
+class AnswersWrong(Exception):
+    """What is measured did something other than it was asked to: no figures are printed."""
+
+
 PERCENTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999))
 
 

@@ -40,7 +40,7 @@ rejected if it is gone), 10 % immediate-or-cancel, in a book of about RESTING or
 resting order and its cancel, in turn; nothing trades and nothing else rests."""
 
 
-class Traffic(NamedTuple):
+class ConnectionTraffic(NamedTuple):
     """One connection's requests in one piece.
 
     `ends[i]` is where request i's frame ends. The first `filling` requests fill the book; they are
@@ -66,7 +66,7 @@ class Traffic(NamedTuple):
 
 def encode_traffic(
     mix: str, seed: int, connection: int, count: int, instrument: int, resting: int = 0
-) -> Traffic:
+) -> ConnectionTraffic:
     """Return one connection's requests.
 
     Args:
@@ -89,7 +89,7 @@ def encode_traffic(
         end += len(frame)
         frames.append(frame)
         ends.append(end)
-    return Traffic(b"".join(frames), ends, filling)
+    return ConnectionTraffic(b"".join(frames), ends, filling)
 
 
 class _Flow:

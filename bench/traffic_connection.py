@@ -17,7 +17,8 @@ from collections import deque
 from struct import Struct
 from typing import Final
 
-from bench.traffic import Traffic
+from bench.report import AnswersWrong
+from bench.traffic import ConnectionTraffic
 from hpe.protocol.limits import INTERNAL_FIRST
 
 STALL_S_MAX: Final = 30.0
@@ -28,10 +29,6 @@ _HEAD: Final = Struct(">IBBBB")
 """Length, array header, type of a fixarray, one count byte, type of an array16."""
 
 _ARRAY16: Final = 0xDC
-
-
-class AnswersWrong(Exception):
-    """The server did not answer as promised: no figures are printed."""
 
 
 class BookNotFilled(AnswersWrong):
@@ -52,7 +49,7 @@ class TrafficConnection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.window = window
         self.fill_window = fill_window
-        self._traffic = Traffic(b"", [], 0)
+        self._traffic = ConnectionTraffic(b"", [], 0)
         self._view = memoryview(b"")
         self._bytes_sent = 0
         self._received: list[bytes] = []
@@ -73,7 +70,7 @@ class TrafficConnection:
 
     # --- outside the clock ----------------------------------------------------------------------
 
-    def load(self, traffic: Traffic) -> None:
+    def load(self, traffic: ConnectionTraffic) -> None:
         """Set the traffic of the run and make the socket non-blocking."""
         self._traffic = traffic
         # Twice where it is repeated, so that a whole window is always in one piece.

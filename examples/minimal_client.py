@@ -20,7 +20,7 @@ SUBMIT, DEPOSIT, ADD_ASSET, ADD_INSTRUMENT, FILL = 64, 69, 71, 72, 120
 BUY, SELL, LIMIT, GTC = 1, 2, 2, 1
 
 
-class Client:
+class MinimalClient:
     """A session and its current connection."""
 
     def __init__(self, address: str, user: int, key_id: str = "", secret: str = "") -> None:
@@ -80,7 +80,7 @@ class Client:
 
 
 def main(address: str, *key: str) -> None:
-    seller, buyer = Client(address, 1, *key), Client(address, 2, *key)
+    seller, buyer = MinimalClient(address, 1, *key), MinimalClient(address, 2, *key)
     base = seller.find_or_add(ASSETS, "BTC", ADD_ASSET, 8)
     quote = seller.find_or_add(ASSETS, "USD", ADD_ASSET, 6)
     pair = seller.find_or_add(INSTRUMENTS, "BTC/USD", ADD_INSTRUMENT, base, quote, 10_000, 1)

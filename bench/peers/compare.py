@@ -26,16 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from bench import mb, report
 from bench.core_client import CORES
 from bench.peers.environments import PEERS, Missing, Peer, install
+from bench.report import AnswersWrong
 
 SCENARIOS: Final = ("normal", "static")
 """A book that stays small, and one that grows."""
 
 HERE: Final = Path(__file__).resolve().parent
 CORE_SCRIPT: Final = HERE.parent / "core.py"
-
-
-class AnswersWrong(Exception):
-    """A peer's results are not ours: no figures are printed."""
 
 
 class Installed(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 
 from bench import all as all_script
 from bench import core as core_script
-from bench import crowds, growth, latency, load, mb, recovery
+from bench import crowds, growth, latency, load, mb, recovery, report
 from bench.load_run import QUICK_REQUESTS
 from bench.services import redis_is_installed
 from tests.support.faulty_cores import NoTrades
@@ -129,15 +129,15 @@ def test_growth_finds_the_same_trades_beside_every_crowd(
 
 
 def test_growth_prints_no_figure_when_a_trade_is_missed() -> None:
-    venue = crowds.Venue(40, new_core=NoTrades)
-    with pytest.raises(crowds.AnswersWrong, match="0 trades, 20 expected"):
+    venue = crowds.CrowdedVenue(40, new_core=NoTrades)
+    with pytest.raises(report.AnswersWrong, match="0 trades, 20 expected"):
         growth.measure(venue, crowds.TRADE, 20)
 
 
 def test_all_keeps_results_and_writes_the_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = all_script.Step("wal.py", "--quick", None, "--directory")
+    small = all_script.ScriptRun("wal.py", "--quick", None, "--directory")
     monkeypatch.setitem(all_script.STEPS, "wal", small)
     page, results = tmp_path / "page.md", tmp_path / "results.json"
     page.write_text(f"{all_script.document.BEGIN}\n{all_script.document.END}\n")

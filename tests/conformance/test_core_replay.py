@@ -22,7 +22,7 @@ from hpe.protocol.limits import AMOUNT_MAX, PAGE_MAX
 from hpe.protocol.market_data import GetOrderbook, OrderbookReply
 from hpe.protocol.orders import FillRow, FillsReply, ListFills
 from hpe.protocol.reports import ExecutionReport
-from tests.support.core_driver import Client, CoreFactory, Venue
+from tests.support.core_driver import CoreFactory, Venue, VenueClient
 from tests.support.faulty_cores import AuctionAt
 from tests.support.naive_book import NaiveBook
 
@@ -43,7 +43,7 @@ class FlowClient:
 
     def __init__(self, core: CoreFactory) -> None:
         self.venue = Venue(core)
-        self.client: Client = self.venue.attach()
+        self.client: VenueClient = self.venue.attach()
         self.instrument = self.client.list_pair()
         for asset in (1, 2):
             self.client.deposit(asset, AMOUNT_MAX)
@@ -86,13 +86,11 @@ def test_the_core_gives_what_was_recorded(name: str, new_core: CoreFactory) -> N
     client = FlowClient(new_core)
     differences = [text for command in commands for text in client.judged(command, judge)]
     assert differences + judge.finish() == []
-    assert private_auction_fills(client) == [
-        AuctionFill.of_row(row) for row in client.auction_fills
-    ]
+    assert private_auction_fills(client) == [ToldFill.of_row(row) for row in client.auction_fills]
     client.venue.check()
 
 
-class AuctionFill(NamedTuple):
+class ToldFill(NamedTuple):
     """What the private stream and list_fills both tell of one side of an auction's trade."""
 
     trade_id: int
@@ -104,24 +102,24 @@ class AuctionFill(NamedTuple):
     quantity: int
 
     @classmethod
-    def of_row(cls, row: FillRow) -> AuctionFill:
+    def of_row(cls, row: FillRow) -> ToldFill:
         return cls(
             row.trade_id, row.private_sequence, row.order_id, row.contra_order_id, row.side,
             row.price, row.quantity,
         )  # fmt: skip
 
     @classmethod
-    def of_report(cls, report: ExecutionReport) -> AuctionFill:
+    def of_report(cls, report: ExecutionReport) -> ToldFill:
         return cls(
             report.trade_id, report.private_sequence, report.order_id, report.contra_order_id,
             report.side, report.last_price, report.last_quantity,
         )  # fmt: skip
 
 
-def private_auction_fills(client: FlowClient) -> list[AuctionFill]:
+def private_auction_fills(client: FlowClient) -> list[ToldFill]:
     reports = client.venue.private.get(client.client.user, [])
     return [
-        AuctionFill.of_report(report)
+        ToldFill.of_report(report)
         for report in reports
         if isinstance(report, ExecutionReport) and report.liquidity == Liquidity.AUCTION
     ]

@@ -10,13 +10,13 @@ from hpe.protocol.control import Error
 from hpe.protocol.enums import OrderStatus, OrderType, Side, TimeInForce
 from hpe.protocol.orders import CancelOrder, CancelResponse, OrderResponse, SubmitOrder
 from hpe.protocol.reports import ExecutionReport
-from tests.support.core_driver import Client, CoreFactory, Venue
+from tests.support.core_driver import CoreFactory, Venue, VenueClient
 
 LIMIT = 3
 
 
 @pytest.fixture
-def trader(new_core: CoreFactory) -> Client:
+def trader(new_core: CoreFactory) -> VenueClient:
     client = Venue(new_core, Limits(fills=LIMIT, effort=LIMIT)).attach()
     client.list_pair()
     client.deposit(1, 1_000_000)
@@ -24,13 +24,15 @@ def trader(new_core: CoreFactory) -> Client:
     return client
 
 
-def rest_asks(client: Client, count: int) -> None:
+def rest_asks(client: VenueClient, count: int) -> None:
     for _ in range(count):
         client.submit(Side.SELL, 100, 1)
 
 
 @pytest.mark.parametrize("tif", [TimeInForce.GTC, TimeInForce.IOC])
-def test_what_is_left_after_the_last_fill_is_canceled(trader: Client, tif: TimeInForce) -> None:
+def test_what_is_left_after_the_last_fill_is_canceled(
+    trader: VenueClient, tif: TimeInForce
+) -> None:
     rest_asks(trader, 5)
     response = trader.submit(Side.BUY, 100, 5, tif)
     assert (response.cum, response.canceled, response.leaves) == (3, 2, 0)
@@ -40,28 +42,28 @@ def test_what_is_left_after_the_last_fill_is_canceled(trader: Client, tif: TimeI
     trader.venue.check()
 
 
-def test_an_order_that_ends_with_the_last_fill_is_filled(trader: Client) -> None:
+def test_an_order_that_ends_with_the_last_fill_is_filled(trader: VenueClient) -> None:
     rest_asks(trader, 5)
     response = trader.submit(Side.BUY, 100, 3)
     assert response.status == OrderStatus.FILLED
     assert response.reason == 0
 
 
-def test_a_remainder_that_no_longer_crosses_rests(trader: Client) -> None:
+def test_a_remainder_that_no_longer_crosses_rests(trader: VenueClient) -> None:
     rest_asks(trader, 3)
     response = trader.submit(Side.BUY, 100, 4)
     assert (response.cum, response.leaves, response.reason) == (3, 1, 0)
     trader.venue.check()
 
 
-def test_fill_or_kill_is_killed_rather_than_cut(trader: Client) -> None:
+def test_fill_or_kill_is_killed_rather_than_cut(trader: VenueClient) -> None:
     rest_asks(trader, 5)
     response = trader.submit(Side.BUY, 100, 5, TimeInForce.FOK)
     assert (response.cum, response.canceled) == (0, 5)
     assert response.reason == CancelReason.FOK_NOT_FILLABLE
 
 
-def test_a_replace_that_trades_too_much_ends_the_order(trader: Client) -> None:
+def test_a_replace_that_trades_too_much_ends_the_order(trader: VenueClient) -> None:
     rest_asks(trader, 5)
     bid = trader.submit(Side.BUY, 99, 5)
     response = trader.replace(bid.order_id, quantity=5, price=100)
@@ -70,7 +72,7 @@ def test_a_replace_that_trades_too_much_ends_the_order(trader: Client) -> None:
     trader.venue.check()
 
 
-def test_the_rest_of_a_full_batch_is_busy_and_may_be_sent_again(trader: Client) -> None:
+def test_the_rest_of_a_full_batch_is_busy_and_may_be_sent_again(trader: VenueClient) -> None:
     rest_asks(trader, 3)
     sweep = SubmitOrder(trader.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.IOC, 100, 3)
     after = SubmitOrder(trader.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 50, 1)
@@ -85,7 +87,7 @@ def test_the_rest_of_a_full_batch_is_busy_and_may_be_sent_again(trader: Client) 
     assert trader.venue.replayed().state_hash() == trader.venue.core.state_hash()
 
 
-def test_a_batch_that_searched_enough_takes_cancels_but_no_orders(trader: Client) -> None:
+def test_a_batch_that_searched_enough_takes_cancels_but_no_orders(trader: VenueClient) -> None:
     for price in (100, 101, 102, 103):
         trader.submit(Side.SELL, price, 1)
     resting = trader.submit(Side.BUY, 50, 1)

@@ -6,10 +6,10 @@ from bench.load_run import REJECTS_MAX
 from bench.traffic import FIRST_REQUEST_ID, encode_traffic, funds_needed
 from hpe.protocol.codes import CancelReason
 from hpe.protocol.orders import CancelResponse, OrderResponse
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Venue, VenueClient
 
 
-def resting_orders(client: Client) -> int:
+def resting_orders(client: VenueClient) -> int:
     book = client.book()
     return sum(orders for side in (book.bids, book.asks) for _, _, orders in side)
 

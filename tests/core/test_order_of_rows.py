@@ -12,14 +12,14 @@ from hpe.protocol.listings import DelistInstrument
 from hpe.protocol.market_data import Subscribe
 from hpe.protocol.money import Deposit
 from hpe.protocol.orders import SubmitOrder
-from tests.support.core_driver import Client, Venue, frames_of
+from tests.support.core_driver import Venue, VenueClient, frames_of
 from tests.support.listed import Listed
 
 USERS = (1, 2, 3)
 
 
 @pytest.fixture
-def clients(venue: Venue) -> list[Client]:
+def clients(venue: Venue) -> list[VenueClient]:
     """Return three clients, their connections and users descending, and watch three pairs."""
     clients = [venue.attach(user) for user in USERS][::-1]
     for instrument in range(1, 4):
@@ -32,12 +32,12 @@ def clients(venue: Venue) -> list[Client]:
     return clients
 
 
-def bid(client: Client, instrument: int) -> SubmitOrder:
+def bid(client: VenueClient, instrument: int) -> SubmitOrder:
     kind, tif = OrderType.LIMIT, TimeInForce.GTC
     return SubmitOrder(client.next_id(), instrument, 0, Side.BUY, kind, tif, 10, 1)
 
 
-def descending(venue: Venue, clients: list[Client]) -> Listed:
+def descending(venue: Venue, clients: list[VenueClient]) -> Listed:
     """Apply a batch in which everything comes first that has the highest number."""
     runs = [
         client.run(bid(client, instrument), Deposit(client.next_id(), 1, 1, 4 - place))
@@ -48,18 +48,22 @@ def descending(venue: Venue, clients: list[Client]) -> Listed:
     return venue.apply(*runs, tick)
 
 
-def test_replies_are_sorted_by_connection(venue: Venue, clients: list[Client]) -> None:
+def test_replies_are_sorted_by_connection(venue: Venue, clients: list[VenueClient]) -> None:
     connections = [connection for connection, _ in descending(venue, clients).replies]
     assert connections == [0, *sorted(client.attach_number for client in clients)]
 
 
-def test_private_rows_are_sorted_by_user_and_first(venue: Venue, clients: list[Client]) -> None:
+def test_private_rows_are_sorted_by_user_and_first(
+    venue: Venue, clients: list[VenueClient]
+) -> None:
     keys = [row[:2] for row in descending(venue, clients).private]
     assert [user for user, _ in keys] == list(USERS)
     assert keys == sorted(keys)
 
 
-def test_users_with_several_reports_each_are_sorted(venue: Venue, clients: list[Client]) -> None:
+def test_users_with_several_reports_each_are_sorted(
+    venue: Venue, clients: list[VenueClient]
+) -> None:
     high, low = clients[0], clients[-1]
     requests = [bid(high, 1) for _ in range(3)]
     output = venue.apply(high.run(*requests), low.run(bid(low, 1)))
@@ -67,7 +71,7 @@ def test_users_with_several_reports_each_are_sorted(venue: Venue, clients: list[
 
 
 def test_market_rows_are_sorted_by_instrument_and_channel(
-    venue: Venue, clients: list[Client]
+    venue: Venue, clients: list[VenueClient]
 ) -> None:
     keys = [row[:2] for row in descending(venue, clients).market]
     assert [key for key in keys if key[1] == Channel.BEST] == [(n, Channel.BEST) for n in (1, 2, 3)]
@@ -75,7 +79,7 @@ def test_market_rows_are_sorted_by_instrument_and_channel(
 
 
 def test_a_delisted_instrument_has_its_place_among_the_others(
-    venue: Venue, clients: list[Client]
+    venue: Venue, clients: list[VenueClient]
 ) -> None:
     first = clients[0]
     output = venue.apply(
@@ -87,14 +91,14 @@ def test_a_delisted_instrument_has_its_place_among_the_others(
     assert {instrument for instrument, _ in keys} == {1, 2, 3}
 
 
-def test_cut_connections_are_sorted(venue: Venue, clients: list[Client]) -> None:
+def test_cut_connections_are_sorted(venue: Venue, clients: list[VenueClient]) -> None:
     broken = bytes.fromhex("00000001c1")
     output = venue.apply(*(client.run_of(broken) for client in clients))
     assert output.cut == sorted(client.attach_number for client in clients)
 
 
 def test_subscribed_and_progress_are_in_the_order_of_the_runs(
-    venue: Venue, clients: list[Client]
+    venue: Venue, clients: list[VenueClient]
 ) -> None:
     runs = [
         client.run(*(Subscribe(client.next_id(), number, Channel.BEST) for number in (3, 1, 2)))

@@ -16,7 +16,7 @@ from hpe.protocol.enums import InstrumentStatus, Side
 from hpe.protocol.listings import AddInstrument
 from hpe.protocol.operations import SetStatus, Uncross
 from hpe.protocol.orders import GetOrder, OrderReply, OrderResponse, OrderRow
-from tests.support.core_driver import Client
+from tests.support.core_driver import VenueClient
 
 BUY, SELL = Side
 TRADING, CANCEL_ONLY = InstrumentStatus.TRADING, InstrumentStatus.CANCEL_ONLY
@@ -27,11 +27,11 @@ WOULD_CROSS: Final = RejectReason.POST_ONLY_WOULD_CROSS
 BANDED: Final = {"band_ppm": 50_000, "reference_price": 100}
 
 
-def set_status(client: Client, pair: int, status: InstrumentStatus) -> None:
+def set_status(client: VenueClient, pair: int, status: InstrumentStatus) -> None:
     client.ask(SetStatus(client.next_id(), pair, status))
 
 
-def get(client: Client, order: OrderResponse) -> OrderRow:
+def get(client: VenueClient, order: OrderResponse) -> OrderRow:
     row = client.get(OrderReply, GetOrder(1, order.order_id)).order
     assert row is not None
     return row
@@ -41,7 +41,7 @@ def reserved(row: OrderRow, leaves: int) -> int:
     return leaves * (row.price if row.side == BUY else 1)
 
 
-def out_of_band(client: Client, other: Client, status: InstrumentStatus) -> OrderResponse:
+def out_of_band(client: VenueClient, other: VenueClient, status: InstrumentStatus) -> OrderResponse:
     """Return an order for 10 that is out of the band: it joined a call, where it did not trade."""
     pair = client.get_id(AddInstrument(client.next_id(), "C2", 1, 2, **BANDED))
     set_status(client, pair, CALL)
@@ -51,7 +51,7 @@ def out_of_band(client: Client, other: Client, status: InstrumentStatus) -> Orde
     return order
 
 
-def post_only(client: Client, other: Client, status: InstrumentStatus) -> OrderResponse:
+def post_only(client: VenueClient, other: VenueClient, status: InstrumentStatus) -> OrderResponse:
     """Return a post-only order for 10; it crosses in a call: no other status has crossed books."""
     order = client.submit(BUY, 100, 10, post_only=True)
     set_status(client, 1, status)

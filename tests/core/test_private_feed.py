@@ -18,7 +18,7 @@ NEW, REPLACED, TRIGGERED = ExecType.NEW, ExecType.REPLACED, ExecType.TRIGGERED
 CANCELED, EXPIRED = ExecType.CANCELED, ExecType.EXPIRED
 
 
-class Stream:
+class OneUsersReports:
     """What one user is told, from when it was made."""
 
     def __init__(self, client):
@@ -40,12 +40,12 @@ class Stream:
 
 @pytest.fixture
 def mine(client):
-    return Stream(client)
+    return OneUsersReports(client)
 
 
 @pytest.fixture
 def theirs(other):
-    return Stream(other)
+    return OneUsersReports(other)
 
 
 def quantities(report):

@@ -7,15 +7,15 @@ from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.money import GetBalance
 from hpe.protocol.orders import CancelOrder, MassCancel, ReplaceOrder, SubmitOrder
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Venue, VenueClient
 from tests.support.listed import Progress
 
 
-def ioc(client: Client, price: int) -> SubmitOrder:
+def ioc(client: VenueClient, price: int) -> SubmitOrder:
     return SubmitOrder(client.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.IOC, price, 5)
 
 
-def test_a_core_says_how_far_it_is_and_what_was_idle(venue: Venue, client: Client) -> None:
+def test_a_core_says_how_far_it_is_and_what_was_idle(venue: Venue, client: VenueClient) -> None:
     rest = SubmitOrder(client.next_id(), 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 50, 5)
     unknown = CancelOrder(client.next_id(), 777)
     nothing = MassCancel(client.next_id(), side=Side.SELL)
@@ -29,7 +29,7 @@ def test_a_core_says_how_far_it_is_and_what_was_idle(venue: Venue, client: Clien
 
 
 def test_refused_commands_and_those_of_old_connections_are_no_progress(
-    venue: Venue, client: Client
+    venue: Venue, client: VenueClient
 ) -> None:
     refused = ioc(client, 40)
     output = venue.apply(client.run(refused, admit=ErrorCode.BUSY))

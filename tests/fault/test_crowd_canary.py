@@ -54,7 +54,7 @@ Maker = Callable[[int, int], Request]
 """Makes one of a crowd from its number and the time at which it is due."""
 
 
-class Account:
+class CrowdAccount:
     """One account of the crowd, on a line of its own."""
 
     def __init__(self, port: int, user: int) -> None:
@@ -108,7 +108,7 @@ def resting(number: int, due_ns: int) -> Request:
     return SubmitOrder(0, PAIR, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 1, 1)
 
 
-def gather(accounts: list[Account], count: int, due_ns: int, make: Maker) -> None:
+def gather(accounts: list[CrowdAccount], count: int, due_ns: int, make: Maker) -> None:
     """Place a crowd, evenly over the accounts."""
     for start in range(0, count // len(accounts), WINDOW):
         numbers = range(start, min(start + WINDOW, count // len(accounts)))
@@ -147,7 +147,7 @@ def test_others_hardly_notice(
 ) -> None:
     due_s = time.time() + count / PLACED_PER_S_MIN + QUIET_S
     with ExitStack() as stack:
-        crowd = [Account(service.port, user) for user in range(1, accounts + 1)]
+        crowd = [CrowdAccount(service.port, user) for user in range(1, accounts + 1)]
         for account in crowd:
             stack.enter_context(account.line)
         gather(crowd, count, int(due_s * 10**9), make)
@@ -173,7 +173,7 @@ def test_others_hardly_notice(
     assert percentile_s(during, 99) <= RATIO_MAX * percentile_s(quiet, 99)
 
 
-def set_off(account: Account, make: Maker) -> None:
+def set_off(account: CrowdAccount, make: Maker) -> None:
     """Begin what does not begin by time alone."""
     if make is bound:
         account.line.close()

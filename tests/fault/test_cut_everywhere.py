@@ -66,7 +66,7 @@ def commands(maker: int, rounds: int) -> list[Request]:
     return asked
 
 
-class Outcome(NamedTuple):
+class ConversationOutcome(NamedTuple):
     """What a conversation came to, without what always differs."""
 
     answers: list[Any]
@@ -106,7 +106,7 @@ async def talking(proxy: CuttingProxy, user: int) -> AsyncIterator[Client]:
             proxy.budget = (None, None)
 
 
-async def converse(proxy: CuttingProxy, user: int, rounds: int) -> Outcome:
+async def converse(proxy: CuttingProxy, user: int, rounds: int) -> ConversationOutcome:
     before = proxy.connections
     async with talking(proxy, user) as client:
         requests = client.requests
@@ -117,7 +117,7 @@ async def converse(proxy: CuttingProxy, user: int, rounds: int) -> Outcome:
             told = await told_until_the_last(events)
         queries = [GetBalance(0, asset) for asset in (BASE, QUOTE)]
         balances = [await client.session.ask(query, balance_of) for query in queries]
-    return Outcome(
+    return ConversationOutcome(
         [plain(answer) for answer in answers],
         told,
         [*balances],

@@ -61,7 +61,7 @@ def stopped(directory, policy, copies=None):
     `copies` gets the newest segment as it was after every publishing, with its name.
     """
 
-    class Published(list):
+    class CopyingList(list):
         def append(self, durable):
             super().append(durable)
             if copies is not None:
@@ -70,7 +70,7 @@ def stopped(directory, policy, copies=None):
 
     for made in (BEFORE, AFTER):
         serve(
-            directory, made, policy, Published(),
+            directory, made, policy, CopyingList(),
             files=DirectoryFiles(directory), segment_bytes_max=SEGMENT_BYTES_MAX,
         )  # fmt: skip
     files = DirectoryFiles(directory)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.crash import crash_rounds
-from tests.support.crash_replay import Answers, Fault, replay_and_compare
+from tests.support.crash_replay import BrokenPromise, TraderAnswers, replay_and_compare
 
 SEED = int(os.environ.get("HPE_CRASH_SEED", "20260101"))
 
@@ -59,14 +59,14 @@ def test_three_hundred_kills(tmp_path: Path) -> None:
 def test_the_oracle_misses_what_is_not_in_the_log(tmp_path: Path) -> None:
     """The check itself can fail: an answer that nobody logged, or another answer, is a fault."""
     crash_rounds(tmp_path, rounds=1, acknowledged_max=50, seed=SEED)
-    answers = Answers()
+    answers = TraderAnswers()
     answers.session_id = 1
     answers.answered = {10**9: (b"\0\0\0\0", b"never")}
-    with pytest.raises(Fault, match="not in the log"):
+    with pytest.raises(BrokenPromise, match="not in the log"):
         replay_and_compare(tmp_path / "data", answers)
     answers.answered = {1: (b"\0\0\0\0other", b"")}
-    with pytest.raises(Fault, match="other content"):
+    with pytest.raises(BrokenPromise, match="other content"):
         replay_and_compare(tmp_path / "data", answers)
     answers.answered, answers.refused = {}, {1}
-    with pytest.raises(Fault, match="refused"):
+    with pytest.raises(BrokenPromise, match="refused"):
         replay_and_compare(tmp_path / "data", answers)

@@ -20,7 +20,7 @@ from hpe.protocol.listings import AddAsset
 from hpe.protocol.money import Deposit
 from hpe.protocol.operations import GetConservation
 from hpe.wal.mark import MARK_NAME
-from tests.support.crash import Wire
+from tests.support.crash import TraderConnection
 from tests.support.service import ServiceProcess
 
 WINDOW = 16
@@ -32,7 +32,7 @@ class Load(threading.Thread):
 
     def __init__(self, port):
         super().__init__()
-        self._wire = Wire(port, 0)
+        self._wire = TraderConnection(port, 0)
         self._moved = threading.Condition()
         self._stopping = False
         self.sent_s = {}
@@ -86,7 +86,7 @@ def last_segment(data):
 def balance(directory):
     """Start a service and ask it what was deposited."""
     with ServiceProcess(directory) as service:
-        wire = Wire(service.port, 0)
+        wire = TraderConnection(service.port, 0)
         wire.send(frame(encode(GetConservation(1, 1))))
         net_deposits = msgpack.unpackb(wire.receive()[0])[6]
         wire.close()
@@ -167,7 +167,7 @@ def test_a_log_that_is_elsewhere_ends_the_service(tmp_path, sync, change):
 @pytest.mark.parametrize("change", [move_directory, remove_segment, replace_segment])
 def test_a_query_is_not_answered_from_a_log_that_is_elsewhere(tmp_path, change):
     """It logs nothing, so its answer alone has to make the service look."""
-    with ServiceProcess(tmp_path) as service, closing(Wire(service.port, 0)) as wire:
+    with ServiceProcess(tmp_path) as service, closing(TraderConnection(service.port, 0)) as wire:
         wire.send(frame(encode(AddAsset(1, "USD", 2))))
         assert wire.receive()
         change(data_of(tmp_path))

@@ -51,7 +51,7 @@ kernels keep for it."""
 MANNERS: Final = (Manner.PROMPT, Manner.CUT, Manner.SLOW, Manner.SLOW, Manner.SLOW)
 
 
-class Traffic:
+class BookTraffic:
     """What changes the books; one user trades with himself.
 
     Args:
@@ -167,7 +167,7 @@ async def keep_by_library(port: int, instrument: int, channel: Channel, notes: s
 
 
 def keepers_of(
-    port: int, count: int, slow_steps: int, traffic: Traffic, quiet: trio_util.AsyncBool
+    port: int, count: int, slow_steps: int, traffic: BookTraffic, quiet: trio_util.AsyncBool
 ) -> list[Keeper]:
     """Make subscribers of all kinds."""
     return [
@@ -190,7 +190,7 @@ def keepers_of(
 
 async def keep_books(tmp_path: Path, *, count: int, steps: int, slow_steps: int) -> Counter[str]:
     """Keep books through traffic, a kill and more traffic; then judge. Gives what keepers saw."""
-    traffic, quiet, library_notes = Traffic(SEED), trio_util.AsyncBool(), set[Note]()
+    traffic, quiet, library_notes = BookTraffic(SEED), trio_util.AsyncBool(), set[Note]()
     async with trio.open_nursery() as nursery:
         with ServiceProcess(tmp_path) as service:
             port = service.port

@@ -19,7 +19,7 @@ from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.money import Deposit, GetBalance
 from hpe.protocol.orders import CancelOrder, SubmitOrder
 from tests.support.canary import Canary, Log
-from tests.support.flood import SESSIONS, USERS, Account, Flood
+from tests.support.flood import SESSIONS, USERS, Flood, FloodResult
 from tests.support.line import ERROR, Line
 from tests.support.service import ServiceProcess
 from tests.support.tries import Late, repeated_if_late
@@ -101,15 +101,15 @@ class Canceler:
             time.sleep(CANCEL_EVERY_S)
 
 
-class Outcome(NamedTuple):
+class OverloadFigures(NamedTuple):
     """What was measured: with few orders in flight, with many, and some time later."""
 
-    able: Account
-    over: Account
+    able: FloodResult
+    over: FloodResult
     calm: Log
 
 
-def overload(folder: Path, window: int, cancels_wait_ms: int) -> Outcome:
+def overload(folder: Path, window: int, cancels_wait_ms: int) -> OverloadFigures:
     """Ask for too much, and see that nothing is lost and all cancels pass."""
     settings = {
         "HPE_ORDERS_WAIT_MS_MAX": str(ORDERS_WAIT_MS),
@@ -151,7 +151,7 @@ def overload(folder: Path, window: int, cancels_wait_ms: int) -> Outcome:
     assert booked == able.executed + over.executed, "an admitted order was lost, or made twice"
     assert admitted >= 0.99
     assert calm.faults == []
-    return Outcome(able, over, calm)
+    return OverloadFigures(able, over, calm)
 
 
 @repeated_if_late

@@ -1,6 +1,6 @@
 """Market data kept by a client that was written from protocol.md alone ("Keeping a book").
 
-Each class is one subscription of one instrument on an independent_client.Client; the thread of
+Each class is one subscription of one instrument on an IndependentClient; the thread of
 that client owns it. `take` wants every update of the subscription, in the order of arrival; what
 it then shows is the exchange's state, or it has subscribed again.
 """
@@ -22,8 +22,8 @@ from tests.integration.independent_client import (
     STATUS,
     SUBSCRIBE,
     TRADES,
-    Client,
-    Message,
+    IndependentClient,
+    NamedMessage,
 )
 
 CHECKSUM_LEVELS = 10
@@ -32,17 +32,17 @@ ADDED, CHANGED, REMOVED = 1, 2, 3
 _NOTHING_KNOWN = -(1 << 64)
 
 
-class Watched(Protocol):
+class UpdateTaker(Protocol):
     """A subscription that takes updates."""
 
     instrument: int
     update_type: int
 
-    def take(self, update: Message) -> None:
+    def take(self, update: NamedMessage) -> None:
         """Apply an update."""
 
 
-def deliver(client: Client, watched: Sequence[Watched]) -> Message:
+def deliver(client: IndependentClient, watched: Sequence[UpdateTaker]) -> NamedMessage:
     """Return the connection's next update to the subscription that it is of."""
     update = client.next_update()
     for subscription in watched:
@@ -55,11 +55,13 @@ def deliver(client: Client, watched: Sequence[Watched]) -> Message:
     raise AssertionError(f"nobody subscribed to {update}")
 
 
-def subscribe(client: Client, instrument: int, channel: int, depth: int = 1000) -> Message:
+def subscribe(
+    client: IndependentClient, instrument: int, channel: int, depth: int = 1000
+) -> NamedMessage:
     """Ask for a snapshot; `subscribed` with the snapshot made a message."""
     answer = client.call(SUBSCRIBE, instrument, channel, depth)
     assert (answer["reason"], answer["instrument"], answer["channel"]) == (0, instrument, channel)
-    answer.fields["snapshot"] = Message(answer["snapshot"])
+    answer.fields["snapshot"] = NamedMessage(answer["snapshot"])
     return answer
 
 
@@ -83,7 +85,7 @@ class _Book:
     update_type: int
     channel: int
 
-    def __init__(self, client: Client, instrument: int, depth: int = 1000) -> None:
+    def __init__(self, client: IndependentClient, instrument: int, depth: int = 1000) -> None:
         self.instrument = instrument
         self.resubscribed: Counter[str] = Counter()
         self.checksums_compared = 0
@@ -109,7 +111,7 @@ class _Book:
             self._boundary[side] = worst if more else None
         assert self._agrees(snapshot["checksum"]), snapshot
 
-    def take(self, update: Message) -> None:
+    def take(self, update: NamedMessage) -> None:
         """Apply an update; subscribe again on a gap, a wrong checksum or a thin side."""
         if update["last"] <= self.known:
             return
@@ -154,7 +156,7 @@ class _Book:
     def _load(self, side: int, rows: list[Any]) -> None:
         raise NotImplementedError
 
-    def _apply(self, update: Message) -> None:
+    def _apply(self, update: NamedMessage) -> None:
         raise NotImplementedError
 
     def _quantities(self, side: int) -> dict[int, int]:
@@ -172,7 +174,7 @@ class LevelBook(_Book):
             self._rows: dict[int, dict[int, int]] = {}
         self._rows[side] = {price: quantity for price, quantity, _ in rows}
 
-    def _apply(self, update: Message) -> None:
+    def _apply(self, update: NamedMessage) -> None:
         for side, rows in ((BUY, update["bids"]), (SELL, update["asks"])):
             for price, quantity, _ in rows:
                 if self._is_beyond(side, price):
@@ -186,7 +188,7 @@ class LevelBook(_Book):
         return self._rows[side]
 
 
-class OrderBook(_Book):
+class IndependentOrderBook(_Book):
     """The book order by order, each price's in queue order."""
 
     update_type = ORDERS
@@ -203,7 +205,7 @@ class OrderBook(_Book):
         for order_id, price, quantity in rows:
             self._queues[side].setdefault(price, {})[order_id] = quantity
 
-    def _apply(self, update: Message) -> None:
+    def _apply(self, update: NamedMessage) -> None:
         assert update["last"] == update["first"] + len(update["changes"]) - 1, update
         for number, row in enumerate(update["changes"], update["first"]):
             change, side, order_id, price, quantity = row
@@ -225,25 +227,25 @@ class OrderBook(_Book):
 class Newest:
     """The channels best and status: the newest update is the truth."""
 
-    def __init__(self, client: Client, instrument: int, channel: int) -> None:
+    def __init__(self, client: IndependentClient, instrument: int, channel: int) -> None:
         self.instrument = instrument
         self.update_type = BEST if channel == BEST_CHANNEL else STATUS
-        self.now: Message = subscribe(client, instrument, channel)["snapshot"]
+        self.now: NamedMessage = subscribe(client, instrument, channel)["snapshot"]
         self.updates_taken = 0
 
-    def take(self, update: Message) -> None:
+    def take(self, update: NamedMessage) -> None:
         """Take it unless it is older than what is known."""
         if update["time_ns"] > self.now["time_ns"]:
             self.now = update
             self.updates_taken += 1
 
 
-class Trades:
+class IndependentTrades:
     """The channel trades."""
 
     update_type = TRADES
 
-    def __init__(self, client: Client, instrument: int) -> None:
+    def __init__(self, client: IndependentClient, instrument: int) -> None:
         self.instrument = instrument
         snapshot = subscribe(client, instrument, TRADES_CHANNEL)["snapshot"]
         assert snapshot["trades"] == []
@@ -251,7 +253,7 @@ class Trades:
         self.rows: list[tuple[int, int, int, int]] = []
         self.gaps = 0
 
-    def take(self, update: Message) -> None:
+    def take(self, update: NamedMessage) -> None:
         """Take the trades that are not known."""
         if update["previous_trade_id"] > self.known:
             self.gaps += 1

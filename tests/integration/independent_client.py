@@ -2,8 +2,8 @@
 
 It shows that the document suffices: logon with and without a key, sessions that survive a lost
 connection, and the private stream; independent_books.py keeps books. One thread owns a client;
-every call blocks until its answer came, or raises `Refused`, or an OSError when the connection is
-gone or silent.
+every call blocks until its answer came, or raises `ErrorAnswer`, or an OSError when the connection
+is gone or silent.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _FIELDS = {
 }
 
 
-class Message:
+class NamedMessage:
     """A message from the server; its fields by the names of protocol.md, unknown ones dropped."""
 
     def __init__(self, array: list[Any]) -> None:
@@ -99,17 +99,17 @@ class Message:
         return f"<{self.type} #{self.request_id} {self.fields}>"
 
 
-class Answer(NamedTuple):
+class AnswerAndReports(NamedTuple):
     """A response, and the reports that came before it."""
 
-    message: Message
-    reports: list[Message]
+    message: NamedMessage
+    reports: list[NamedMessage]
 
 
-class Refused(Exception):
+class ErrorAnswer(Exception):
     """The server answered `error`."""
 
-    def __init__(self, error: Message) -> None:
+    def __init__(self, error: NamedMessage) -> None:
         super().__init__(f"{error['name']}: {error['message']}")
         self.error = error
         self.name: str = error["name"]
@@ -126,7 +126,7 @@ def encode(*message: Any) -> bytes:
     return struct.pack(">I", len(body)) + body
 
 
-class Connection:
+class FrameConnection:
     """A TCP connection that carries frames."""
 
     def __init__(self, address: tuple[str, int]) -> None:
@@ -137,7 +137,7 @@ class Connection:
         """Send whole frames, or whatever a test wants to send."""
         self.socket.sendall(data)
 
-    def receive(self, timeout_s: float = PATIENCE_S) -> Message:
+    def receive(self, timeout_s: float = PATIENCE_S) -> NamedMessage:
         """The next message.
 
         Raises:
@@ -151,7 +151,7 @@ class Connection:
                 if len(self._received) >= end:
                     body = bytes(self._received[4:end])
                     del self._received[:end]
-                    return Message(msgpack.unpackb(body, strict_map_key=False))
+                    return NamedMessage(msgpack.unpackb(body, strict_map_key=False))
             self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
             data = self.socket.recv(65536)
             if not data:
@@ -163,7 +163,7 @@ class Connection:
         self.socket.close()
 
 
-class Client:
+class IndependentClient:
     """A session.
 
     Args:
@@ -183,8 +183,8 @@ class Client:
     ) -> None:
         self.address = address
         self.user = user
-        self.updates: deque[Message] = deque()
-        self.private: defaultdict[int, deque[Message]] = defaultdict(deque)
+        self.updates: deque[NamedMessage] = deque()
+        self.private: defaultdict[int, deque[NamedMessage]] = defaultdict(deque)
         self.heartbeats = 0
         self.key = key
         self._options = options
@@ -192,8 +192,8 @@ class Client:
         self._request_id = 0
         self._highest_answered = 0
         self._unanswered: dict[int, bytes] = {}
-        self._reports: dict[int, list[Message]] = {}
-        self._answers: dict[int, Message] = {}
+        self._reports: dict[int, list[NamedMessage]] = {}
+        self._answers: dict[int, NamedMessage] = {}
         self.connect()
 
     def connect(self) -> None:
@@ -202,7 +202,7 @@ class Client:
         self._reports.clear()
         self.updates.clear()
         self.private.clear()
-        self.connection = Connection(self.address)
+        self.connection = FrameConnection(self.address)
         try:
             self.welcome = self._log_on(self.connection)
         except BaseException:
@@ -216,7 +216,7 @@ class Client:
         for _, frame in sorted(self._unanswered.items()):
             self.connection.send(frame)
 
-    def _log_on(self, connection: Connection) -> Message:
+    def _log_on(self, connection: FrameConnection) -> NamedMessage:
         option = self._options.get
         key_id, secret = self.key or ("", b"")
         self._request_id += 1
@@ -234,7 +234,7 @@ class Client:
             connection.send(encode(LOGON, self._request_id, nonce, signature))
             answer = connection.receive()
         if answer.type == ERROR:
-            raise Refused(answer)
+            raise ErrorAnswer(answer)
         return answer
 
     def start(self, kind: int, *fields: Any) -> int:
@@ -251,11 +251,11 @@ class Client:
             self._unanswered[request_id] = frame
         self.connection.send(frame)
 
-    def wait(self, request_id: int) -> Answer:
+    def wait(self, request_id: int) -> AnswerAndReports:
         """The answer to a request.
 
         Raises:
-            Refused: it was an error, or the connection ends with one.
+            ErrorAnswer: it was an error, or the connection ends with one.
         """
         while request_id not in self._answers:
             self.pump()
@@ -263,13 +263,13 @@ class Client:
         is_command = self._unanswered.pop(request_id, None) is not None
         reports = self._reports.pop(request_id, [])
         if message.type == ERROR:
-            raise Refused(message)
+            raise ErrorAnswer(message)
         if is_command:
             # An error is no answer in this sense: it leaves the session where it was.
             self._highest_answered = max(self._highest_answered, request_id)
-        return Answer(message, reports)
+        return AnswerAndReports(message, reports)
 
-    def call(self, kind: int, *fields: Any) -> Message:
+    def call(self, kind: int, *fields: Any) -> NamedMessage:
         """Send a request and wait for its response, without its reports."""
         return self.wait(self.start(kind, *fields)).message
 
@@ -277,7 +277,7 @@ class Client:
         """Read one message and put it where it belongs."""
         message = self.connection.receive(timeout_s)
         if message.type == ERROR and (message["fatal"] or not message.request_id):
-            raise Refused(message)
+            raise ErrorAnswer(message)
         if message.type in (EXECUTION, ORDER, PREVENTED):
             self._reports.setdefault(message.request_id, []).append(message)
         elif message.type == PRIVATE_UPDATE:
@@ -289,15 +289,15 @@ class Client:
         else:
             self._answers[message.request_id] = message
 
-    def next_update(self, timeout_s: float = PATIENCE_S) -> Message:
+    def next_update(self, timeout_s: float = PATIENCE_S) -> NamedMessage:
         """The next market-data update of any subscription."""
         return self._next(self.updates, timeout_s)
 
-    def next_private_update(self, user: int, timeout_s: float = PATIENCE_S) -> Message:
+    def next_private_update(self, user: int, timeout_s: float = PATIENCE_S) -> NamedMessage:
         """The next update of a user's private stream."""
         return self._next(self.private[user], timeout_s)
 
-    def _next(self, queue: deque[Message], timeout_s: float) -> Message:
+    def _next(self, queue: deque[NamedMessage], timeout_s: float) -> NamedMessage:
         deadline = time.monotonic() + timeout_s
         while not queue:
             self.pump(max(deadline - time.monotonic(), 0.001))
@@ -311,12 +311,12 @@ class Client:
 class PrivateStream:
     """All private reports of a user, checked to be without gap and repeat."""
 
-    def __init__(self, client: Client, user: int, after: int | None = 0) -> None:
+    def __init__(self, client: IndependentClient, user: int, after: int | None = 0) -> None:
         self.user = user
-        self.reports: list[Message] = []
+        self.reports: list[NamedMessage] = []
         self.resume(client, after)
 
-    def resume(self, client: Client, after: int | None) -> None:
+    def resume(self, client: IndependentClient, after: int | None) -> None:
         """Go on behind report `after`, on this connection."""
         self._client = client
         answer = client.call(SUBSCRIBE_PRIVATE, after, self.user)
@@ -331,7 +331,7 @@ class PrivateStream:
             update = self._client.next_private_update(self.user)
             assert update["first"] == self.known + 1, update
             for array in update["reports"]:
-                report = Message(array)
+                report = NamedMessage(array)
                 assert report["private_sequence"] == self.known + 1, report
                 self.reports.append(report)
                 self.known += 1

@@ -19,16 +19,16 @@ from tests.integration.independent_client import (
     LIMIT,
     PING,
     SUBMIT_ORDER,
-    Client,
-    Connection,
-    Refused,
+    ErrorAnswer,
+    FrameConnection,
+    IndependentClient,
 )
 
 FUNDS = 1_000_000_000
 _numbers = itertools.count(1)
 
 
-class Market(NamedTuple):
+class OwnMarket(NamedTuple):
     """An instrument of a test's own, and two users with money."""
 
     instrument: int
@@ -37,31 +37,31 @@ class Market(NamedTuple):
     users: tuple[int, int]
 
 
-def make_market(address: tuple[str, int]) -> Market:
+def make_market(address: tuple[str, int]) -> OwnMarket:
     """A new market on a service without keys."""
     number = next(_numbers)
     users = (1000 + 2 * number, 1001 + 2 * number)
-    with closing(Client(address, users[0])) as client:
+    with closing(IndependentClient(address, users[0])) as client:
         return new_market(client, f"T{number}", users)
 
 
-def new_market(client: Client, name: str, users: tuple[int, int]) -> Market:
+def new_market(client: IndependentClient, name: str, users: tuple[int, int]) -> OwnMarket:
     """Make assets and an instrument of them, and give both users money in both."""
     base, quote = (client.call(ADD_ASSET, name + end, 0)["id"] for end in "BQ")
     instrument = client.call(ADD_INSTRUMENT, name, base, quote)["id"]
     for user, asset in itertools.product(users, (base, quote)):
         assert client.call(DEPOSIT, asset, FUNDS, user)["available"] == FUNDS
-    return Market(instrument, base, quote, users)
+    return OwnMarket(instrument, base, quote, users)
 
 
-def limit(market: Market, side: int, price: int, quantity: int, force: int = GTC) -> list[Any]:
+def limit(market: OwnMarket, side: int, price: int, quantity: int, force: int = GTC) -> list[Any]:
     """Type and fields of a plain limit order."""
     return [SUBMIT_ORDER, market.instrument, 0, side, LIMIT, force, price, quantity]
 
 
-def refusal(client: Client, *request: Any) -> tuple[str, str]:
+def refusal(client: IndependentClient, *request: Any) -> tuple[str, str]:
     """Name and field of the error that refuses a request, while the connection goes on."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ErrorAnswer) as caught:
         client.call(*request)
     assert not caught.value.fatal
     assert caught.value.error["executed"] is False
@@ -69,16 +69,16 @@ def refusal(client: Client, *request: Any) -> tuple[str, str]:
     return caught.value.name, caught.value.error["field"]
 
 
-def assert_ended(connection: Connection) -> None:
+def assert_ended(connection: FrameConnection) -> None:
     """The server closed it; nothing came before the end."""
     with pytest.raises(ConnectionError):
         connection.receive()
     connection.close()
 
 
-def end_reason(client: Client) -> str:
+def end_reason(client: IndependentClient) -> str:
     """The name of the error with which the server ends the connection."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ErrorAnswer) as caught:
         client.wait(0)  # never answered
     assert caught.value.fatal
     assert caught.value.error.request_id == 0

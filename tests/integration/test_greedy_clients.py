@@ -123,7 +123,7 @@ async def test_replies_to_a_slow_reader_arrive_whole_and_in_order(
 # --- control --------------------------------------------------------------------------------------
 
 
-class Steps(trio.abc.Instrument):
+class ControlPerStep(trio.abc.Instrument):
     """How many control messages one step of a task answers at most."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ async def test_a_flood_of_pings_leaves_the_loop_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = 5_000  # in one read
-    steps = Steps(monkeypatch)
+    steps = ControlPerStep(monkeypatch)
     with trio.fail_after(120):
         async with (
             running_service(tmp_path) as service,

@@ -28,14 +28,14 @@ from tests.integration.independent_client import (
     SELL,
     SUBMIT_ORDER,
     SUBSCRIBE_PRIVATE,
-    Client,
-    Connection,
-    Refused,
+    ErrorAnswer,
+    FrameConnection,
+    IndependentClient,
     encode,
 )
 from tests.integration.independent_support import (
     FUNDS,
-    Market,
+    OwnMarket,
     assert_ended,
     end_reason,
     limit,
@@ -56,13 +56,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int
 
 
 @pytest.fixture
-def market(address: tuple[str, int]) -> Market:
+def market(address: tuple[str, int]) -> OwnMarket:
     """A new market on it."""
     return make_market(address)
 
 
 def test_anonymous_logon_and_control(address: tuple[str, int]) -> None:
-    with closing(Client(address, 1, window=7, heartbeat_ms=1)) as client:
+    with closing(IndependentClient(address, 1, window=7, heartbeat_ms=1)) as client:
         welcome = client.welcome
         assert welcome["role"] == ANONYMOUS
         assert (welcome["version"], welcome["window"], welcome["heartbeat_ms"]) == (1, 7, 300)
@@ -70,8 +70,8 @@ def test_anonymous_logon_and_control(address: tuple[str, int]) -> None:
         assert client.call(PING, 99)["token"] == 99
 
 
-def test_frames_behind_hello_need_not_wait_for_welcome(market: Market, address: Any) -> None:
-    with closing(Connection(address)) as connection:
+def test_frames_behind_hello_need_not_wait_for_welcome(market: OwnMarket, address: Any) -> None:
+    with closing(FrameConnection(address)) as connection:
         order = encode(SUBMIT_ORDER, 2, market.instrument, 0, SELL, LIMIT, GTC, 10, 3)
         connection.send(encode(1, 1, 1, market.users[0]) + order)
         assert connection.receive().type == 1
@@ -79,10 +79,10 @@ def test_frames_behind_hello_need_not_wait_for_welcome(market: Market, address: 
         assert (response.request_id, response["status"], response["leaves"]) == (2, 0, 3)
 
 
-def test_a_trade_between_two_users(market: Market, address: Any) -> None:
+def test_a_trade_between_two_users(market: OwnMarket, address: Any) -> None:
     with (
-        closing(Client(address, market.users[0])) as seller,
-        closing(Client(address, market.users[1])) as buyer,
+        closing(IndependentClient(address, market.users[0])) as seller,
+        closing(IndependentClient(address, market.users[1])) as buyer,
     ):
         maker = seller.call(*limit(market, SELL, 100, 5))
         first = seller.call(*limit(market, SELL, 101, 5))
@@ -108,8 +108,8 @@ def test_a_trade_between_two_users(market: Market, address: Any) -> None:
         assert proof["net_deposits"] == proof["available"] == 2 * FUNDS
 
 
-def test_what_a_repeated_id_is_answered(market: Market, address: Any) -> None:
-    client = Client(address, market.users[0], window=4)
+def test_what_a_repeated_id_is_answered(market: OwnMarket, address: Any) -> None:
+    client = IndependentClient(address, market.users[0], window=4)
     ids = [10, 20, 30, 40, 50]
     answers = {}
     for request_id in ids:
@@ -123,15 +123,15 @@ def test_what_a_repeated_id_is_answered(market: Market, address: Any) -> None:
     expected = {10: "stale_id", 5: "stale_id", 25: "not_executed", 30: "id_reused"}
     for request_id, name in expected.items():
         client.start_as(request_id, *limit(market, SELL, 100, 7))
-        with pytest.raises(Refused, match=name):
+        with pytest.raises(ErrorAnswer, match=name):
             client.wait(request_id)
     rows = client.call(LIST_ORDERS, market.instrument)["rows"]
     assert [row[8] for row in rows] == ids
     client.close()
 
 
-def test_a_trade_is_repeated_without_its_reports(market: Market, address: Any) -> None:
-    with closing(Client(address, market.users[0])) as client:
+def test_a_trade_is_repeated_without_its_reports(market: OwnMarket, address: Any) -> None:
+    with closing(IndependentClient(address, market.users[0])) as client:
         client.call(*limit(market, SELL, 100, 5))
         request_id = client.start(*limit(market, BUY, 100, 5))
         answer = client.wait(request_id)
@@ -141,8 +141,8 @@ def test_a_trade_is_repeated_without_its_reports(market: Market, address: Any) -
         assert again.message.fields == answer.message.fields
 
 
-def test_a_connection_cut_within_a_frame_is_resumed(market: Market, address: Any) -> None:
-    client = Client(address, market.users[0])
+def test_a_connection_cut_within_a_frame_is_resumed(market: OwnMarket, address: Any) -> None:
+    client = IndependentClient(address, market.users[0])
     answered = client.start(*limit(market, SELL, 100, 1))
     client.wait(answered)
     orders = [client.start(*limit(market, SELL, 100, number)) for number in (2, 3)]
@@ -163,8 +163,8 @@ def test_a_connection_cut_within_a_frame_is_resumed(market: Market, address: Any
     client.close()
 
 
-def test_a_newer_connection_takes_the_session(market: Market, address: Any) -> None:
-    client = Client(address, market.users[0])
+def test_a_newer_connection_takes_the_session(market: OwnMarket, address: Any) -> None:
+    client = IndependentClient(address, market.users[0])
     older = client.connection
     client.connect()
     client.connection, newer = older, client.connection
@@ -174,15 +174,15 @@ def test_a_newer_connection_takes_the_session(market: Market, address: Any) -> N
     client.close()
 
 
-def test_after_logout_the_session_is_gone(market: Market, address: Any) -> None:
-    client = Client(address, market.users[0])
+def test_after_logout_the_session_is_gone(market: OwnMarket, address: Any) -> None:
+    client = IndependentClient(address, market.users[0])
     order = client.call(*limit(market, SELL, 100, 5))
     client.call(LOGOUT)
     assert_ended(client.connection)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ErrorAnswer) as caught:
         client.connect()
     assert (caught.value.name, caught.value.fatal) == ("unknown_session", True)
-    with closing(Client(address, market.users[0])) as other:
+    with closing(IndependentClient(address, market.users[0])) as other:
         assert other.call(GET_ORDER, order["order_id"])["order"][11] == 0
 
 
@@ -196,15 +196,15 @@ def test_bytes_that_are_no_frame_end_the_connection(address: tuple[str, int]) ->
         (encode(PING, 1), "expected_hello"),
         (encode(1, 1, 2, 1), "unsupported_version"),
     ):
-        connection = Connection(address)
+        connection = FrameConnection(address)
         connection.send(data)
         error = connection.receive()
         assert (error["name"], error["fatal"]) == (name, True)
         assert_ended(connection)
 
 
-def test_frames_that_are_wrong_in_themselves_do_not(market: Market, address: Any) -> None:
-    with closing(Client(address, market.users[0])) as client:
+def test_frames_that_are_wrong_in_themselves_do_not(market: OwnMarket, address: Any) -> None:
+    with closing(IndependentClient(address, market.users[0])) as client:
         assert refusal(client, 112, 1) == ("unknown_type", "")
         assert refusal(client, 63) == ("unknown_type", "")
         book, instrument = GET_ORDERBOOK, market.instrument

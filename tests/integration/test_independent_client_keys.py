@@ -30,14 +30,14 @@ from tests.integration.independent_client import (
     SUBSCRIBE,
     SUBSCRIBE_PRIVATE,
     TRANSFER,
-    Client,
-    Connection,
-    Refused,
+    ErrorAnswer,
+    FrameConnection,
+    IndependentClient,
     encode,
 )
 from tests.integration.independent_support import (
     FUNDS,
-    Market,
+    OwnMarket,
     assert_ended,
     limit,
     new_market,
@@ -59,11 +59,11 @@ class Guarded(NamedTuple):
 
     address: tuple[str, int]
     secrets: dict[str, bytes]
-    market: Market
+    market: OwnMarket
 
-    def log_on(self, key_id: str, user: int, **options: int) -> Client:
+    def log_on(self, key_id: str, user: int, **options: int) -> IndependentClient:
         """A session by a key."""
-        return Client(self.address, user, key=(key_id, self.secrets[key_id]), **options)
+        return IndependentClient(self.address, user, key=(key_id, self.secrets[key_id]), **options)
 
 
 def make_keys(directory: Path) -> dict[str, bytes]:
@@ -89,7 +89,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     secrets = make_keys(directory)
     with ServiceProcess(directory, ["--keys", str(directory / "keys.json")]) as service:
         address = service.host, service.port
-        with closing(Client(address, 1, key=("ops", secrets["ops"]))) as operator:
+        with closing(IndependentClient(address, 1, key=("ops", secrets["ops"]))) as operator:
             market = new_market(operator, "T", (7, 1000))
         yield Guarded(address, secrets, market)
 
@@ -114,8 +114,8 @@ def test_a_wrong_proof_is_refused_without_saying_why(guarded: Guarded) -> None:
         ("desk-7", bytes(32), 7),
         ("nobody", secret, 7),
     ):
-        with pytest.raises(Refused) as caught:
-            Client(guarded.address, user, key=(key_id, proof))
+        with pytest.raises(ErrorAnswer) as caught:
+            IndependentClient(guarded.address, user, key=(key_id, proof))
         assert (caught.value.name, caught.value.fatal) == ("authentication_failed", True)
         messages.add(caught.value.error["message"])
     assert len(messages) == 1
@@ -125,7 +125,7 @@ def test_a_right_proof_for_a_foreign_user_is_named_and_not_counted(
     guarded: Guarded,
 ) -> None:
     for _ in range(6):  # five failed logons would close the door
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(ErrorAnswer) as caught:
             guarded.log_on("desk-7", 9)
         assert (caught.value.name, caught.value.fatal) == ("user_not_allowed", True)
     with closing(guarded.log_on("desk-7", 7)) as client:
@@ -133,7 +133,7 @@ def test_a_right_proof_for_a_foreign_user_is_named_and_not_counted(
 
 
 def test_a_logon_needs_its_proof_next(guarded: Guarded) -> None:
-    connection = Connection(guarded.address)
+    connection = FrameConnection(guarded.address)
     connection.send(encode(1, 1, 1, 7, 0, 0, "", 0, 0, 0, "desk-7"))
     challenge = connection.receive()
     assert (challenge.type, challenge.request_id) == (LOGON, 1)
@@ -202,14 +202,14 @@ def test_what_the_role_does_not_allow_is_refused(guarded: Guarded) -> None:
 def test_an_id_that_was_refused_is_not_used_up(guarded: Guarded) -> None:
     with closing(guarded.log_on("desk-7", 7)) as client:
         refused = client.start(DEPOSIT, guarded.market.quote, 1)
-        with pytest.raises(Refused, match="not_authorized"):
+        with pytest.raises(ErrorAnswer, match="not_authorized"):
             client.wait(refused)
         client.close()
         client.connect()
         assert client.welcome["last_request_id"] == 0
         client.call(*limit(guarded.market, BUY, 1, 1))
         client.start_as(refused, *limit(guarded.market, BUY, 1, 1))
-        with pytest.raises(Refused, match="stale_id"):
+        with pytest.raises(ErrorAnswer, match="stale_id"):
             client.wait(refused)
 
 
@@ -222,7 +222,7 @@ def test_a_session_is_resumed_in_its_role_alone(guarded: Guarded) -> None:
     assert client.welcome["last_request_id"] == order
     client.close()
     client.key = ("ops", guarded.secrets["ops"])
-    with pytest.raises(Refused, match="unknown_session"):
+    with pytest.raises(ErrorAnswer, match="unknown_session"):
         client.connect()
 
 
@@ -231,8 +231,8 @@ def test_five_wrong_proofs_shut_a_source_out(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, ["--keys", str(tmp_path / "keys.json")]) as service:
         address = service.host, service.port
         for _ in range(5):
-            with pytest.raises(Refused, match="authentication_failed"):
-                Client(address, 7, key=("desk-7", bytes(32)))
-        with pytest.raises(Refused) as caught:
-            Client(address, 7, key=("desk-7", secrets["desk-7"]))
+            with pytest.raises(ErrorAnswer, match="authentication_failed"):
+                IndependentClient(address, 7, key=("desk-7", bytes(32)))
+        with pytest.raises(ErrorAnswer) as caught:
+            IndependentClient(address, 7, key=("desk-7", secrets["desk-7"]))
         assert (caught.value.name, caught.value.fatal) == ("too_many_logons", True)

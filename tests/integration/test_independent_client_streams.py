@@ -18,11 +18,11 @@ from tests.integration.independent_books import (
     BEST_CHANNEL,
     LEVELS_CHANNEL,
     STATUS_CHANNEL,
+    IndependentOrderBook,
+    IndependentTrades,
     LevelBook,
     Newest,
-    OrderBook,
-    Trades,
-    Watched,
+    UpdateTaker,
     deliver,
 )
 from tests.integration.independent_client import (
@@ -49,15 +49,15 @@ from tests.integration.independent_client import (
     TRADES,
     UNCROSS,
     UNSUBSCRIBE,
-    Client,
-    Message,
+    ErrorAnswer,
+    IndependentClient,
+    NamedMessage,
     PrivateStream,
-    Refused,
     encode,
 )
 from tests.integration.independent_support import (
     FUNDS,
-    Market,
+    OwnMarket,
     end_reason,
     limit,
     make_market,
@@ -78,25 +78,30 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int
 
 
 @pytest.fixture
-def market(address: tuple[str, int]) -> Market:
+def market(address: tuple[str, int]) -> OwnMarket:
     """A new market on it."""
     return make_market(address)
 
 
 @pytest.fixture
-def clients(address: tuple[str, int], market: Market) -> Iterator[tuple[Client, Client, Client]]:
+def clients(
+    address: tuple[str, int], market: OwnMarket
+) -> Iterator[tuple[IndependentClient, IndependentClient, IndependentClient]]:
     """A session of each of the market's users, and one that looks on."""
     with ExitStack() as stack:
         first, second, third = (
-            stack.enter_context(closing(Client(address, user)))
+            stack.enter_context(closing(IndependentClient(address, user)))
             for user in (*market.users, market.users[0])
         )
         yield first, second, third
 
 
-def test_a_private_stream_is_the_one_of_the_document(market: Market, address: Any) -> None:
+def test_a_private_stream_is_the_one_of_the_document(market: OwnMarket, address: Any) -> None:
     one, two = market.users
-    with closing(Client(address, one)) as first, closing(Client(address, two)) as second:
+    with (
+        closing(IndependentClient(address, one)) as first,
+        closing(IndependentClient(address, two)) as second,
+    ):
         streams = [PrivateStream(second, user, None) for user in market.users]
         start = [stream.known for stream in streams]
         first.call(*limit(market, SELL, 100, 5))
@@ -139,7 +144,9 @@ def tell(report: Any) -> tuple[int, ...]:
 def test_a_private_stream_goes_on_over_reconnects_and_a_crash(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path) as service:
         market = make_market((service.host, service.port))
-        reader, trader = (Client((service.host, service.port), user) for user in market.users)
+        reader, trader = (
+            IndependentClient((service.host, service.port), user) for user in market.users
+        )
         stream = PrivateStream(reader, reader.user)
         # Two deposits, an order, what it reserved; then a fill and two balances while away.
         reader.call(*limit(market, SELL, 100, 5))
@@ -169,16 +176,16 @@ def test_a_private_stream_goes_on_over_reconnects_and_a_crash(tmp_path: Path) ->
             *(BALANCE, BALANCE, ORDER, BALANCE, EXECUTION, BALANCE, BALANCE),
             *(ORDER, BALANCE, EXECUTION, BALANCE, BALANCE),
         ]
-        with pytest.raises(Refused, match="resume_ahead"):
+        with pytest.raises(ErrorAnswer, match="resume_ahead"):
             stream.resume(reader, 13)
         reader.close()
         trader.close()
 
 
-def send_orders(market: Market, traders: Sequence[Client], seed: int) -> None:
+def send_orders(market: OwnMarket, traders: Sequence[IndependentClient], seed: int) -> None:
     """Three hundred requests of all kinds around one price, up to twenty under way."""
     chance = random.Random(seed)
-    under_way: list[tuple[Client, int]] = []
+    under_way: list[tuple[IndependentClient, int]] = []
     newest = 1
     for _ in range(300):
         trader = chance.choice(traders)
@@ -206,19 +213,21 @@ def send_orders(market: Market, traders: Sequence[Client], seed: int) -> None:
         sender.wait(request_id)
 
 
-def book_of(client: Client, market: Market) -> Message:
+def book_of(client: IndependentClient, market: OwnMarket) -> NamedMessage:
     """The book, as a query tells it."""
     return client.call(GET_ORDERBOOK, market.instrument, 1000)
 
 
-def assert_same(book: LevelBook | OrderBook, told: Message) -> None:
+def assert_same(book: LevelBook | IndependentOrderBook, told: NamedMessage) -> None:
     """A kept book is the one that a query told."""
     assert book.known == told["book_sequence"]
     assert book.levels(BUY) == [(price, quantity) for price, quantity, _ in told["bids"]]
     assert book.levels(SELL) == [(price, quantity) for price, quantity, _ in told["asks"]]
 
 
-def drain(client: Client, watched: Sequence[Watched], is_done: Callable[[], bool]) -> None:
+def drain(
+    client: IndependentClient, watched: Sequence[UpdateTaker], is_done: Callable[[], bool]
+) -> None:
     """Deliver updates until they are all there."""
     while not is_done():
         deliver(client, watched)
@@ -226,13 +235,15 @@ def drain(client: Client, watched: Sequence[Watched], is_done: Callable[[], bool
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_kept_books_are_the_books(
-    market: Market, clients: tuple[Client, Client, Client], seed: int
+    market: OwnMarket,
+    clients: tuple[IndependentClient, IndependentClient, IndependentClient],
+    seed: int,
 ) -> None:
     *traders, watcher = clients
     send_orders(market, traders, 100 + seed)
     levels = LevelBook(watcher, market.instrument)
-    orders = OrderBook(watcher, market.instrument)
-    trades = Trades(watcher, market.instrument)
+    orders = IndependentOrderBook(watcher, market.instrument)
+    trades = IndependentTrades(watcher, market.instrument)
     best = Newest(watcher, market.instrument, BEST_CHANNEL)
     status = Newest(watcher, market.instrument, STATUS_CHANNEL)
     first_trade = trades.known
@@ -262,24 +273,24 @@ def test_kept_books_are_the_books(
     assert min(levels.checksums_compared, orders.checksums_compared) > 10
     assert {row[:3] for row in trades.rows} == fills
     assert trades.gaps == 0
-    fresh = OrderBook(watcher, market.instrument)
+    fresh = IndependentOrderBook(watcher, market.instrument)
     for side in (BUY, SELL):
         for price, _ in fresh.levels(side):
             assert orders.queue(side, price) == fresh.queue(side, price)
 
 
-def top(best: Message) -> list[int]:
+def top(best: NamedMessage) -> list[int]:
     """Price and quantity of best bid and ask."""
     return [best[name] for name in ("bid_price", "bid_quantity", "ask_price", "ask_quantity")]
 
 
 def test_a_gap_is_seen_and_ends_with_a_new_snapshot(
-    market: Market, clients: tuple[Client, Client, Client]
+    market: OwnMarket, clients: tuple[IndependentClient, IndependentClient, IndependentClient]
 ) -> None:
     trader, taker, watcher = clients
     levels = LevelBook(watcher, market.instrument)
-    orders = OrderBook(watcher, market.instrument)
-    trades = Trades(watcher, market.instrument)
+    orders = IndependentOrderBook(watcher, market.instrument)
+    trades = IndependentTrades(watcher, market.instrument)
     trader.call(*limit(market, SELL, 100, 5))
     drain(watcher, (levels, orders, trades), lambda: (levels.known, orders.known) == (1, 1))
     taker.call(*limit(market, BUY, 100, 2))
@@ -301,12 +312,12 @@ def test_a_gap_is_seen_and_ends_with_a_new_snapshot(
 
 
 def test_a_book_of_few_levels_is_good_up_to_its_boundary(
-    market: Market, clients: tuple[Client, Client, Client]
+    market: OwnMarket, clients: tuple[IndependentClient, IndependentClient, IndependentClient]
 ) -> None:
     trader, taker, watcher = clients
     for price in range(100, 160):
         trader.call(*limit(market, SELL, price, 1))
-    books = [kind(watcher, market.instrument, 12) for kind in (LevelBook, OrderBook)]
+    books = [kind(watcher, market.instrument, 12) for kind in (LevelBook, IndependentOrderBook)]
     everything = [[price, 1, 1] for price in range(100, 160)]
     assert all(len(book.levels(SELL)) == 12 for book in books)
     trader.call(*limit(market, SELL, 130, 1))
@@ -323,11 +334,11 @@ def test_a_book_of_few_levels_is_good_up_to_its_boundary(
 
 
 def test_a_call_auction_as_the_channels_show_it(
-    market: Market, clients: tuple[Client, Client, Client]
+    market: OwnMarket, clients: tuple[IndependentClient, IndependentClient, IndependentClient]
 ) -> None:
     seller, buyer, watcher = clients
     status = Newest(watcher, market.instrument, STATUS_CHANNEL)
-    trades = Trades(watcher, market.instrument)
+    trades = IndependentTrades(watcher, market.instrument)
     assert seller.call(SET_STATUS, market.instrument, CALL_AUCTION)["status"] == CALL_AUCTION
     buyer.call(*limit(market, BUY, 103, 6))
     seller.call(*limit(market, SELL, 100, 10))
@@ -342,7 +353,7 @@ def test_a_call_auction_as_the_channels_show_it(
     assert [row[1:] for row in trades.rows] == [(100, 6, 0)]
 
 
-def indication(status: Message) -> tuple[int, int, int, int]:
+def indication(status: NamedMessage) -> tuple[int, int, int, int]:
     """Status, and what an uncross would do."""
     return (
         status["status"],
@@ -353,11 +364,11 @@ def indication(status: Message) -> tuple[int, int, int, int]:
 
 
 def test_nothing_follows_unsubscribed(
-    market: Market, clients: tuple[Client, Client, Client]
+    market: OwnMarket, clients: tuple[IndependentClient, IndependentClient, IndependentClient]
 ) -> None:
     trader, _, watcher = clients
     levels = LevelBook(watcher, market.instrument)
-    orders = OrderBook(watcher, market.instrument)
+    orders = IndependentOrderBook(watcher, market.instrument)
     answer = watcher.call(UNSUBSCRIBE, market.instrument, LEVELS_CHANNEL)
     assert (answer["instrument"], answer["channel"]) == (market.instrument, LEVELS_CHANNEL)
     watcher.call(UNSUBSCRIBE, market.instrument, LEVELS_CHANNEL)
@@ -366,12 +377,12 @@ def test_nothing_follows_unsubscribed(
     assert levels.known == 0
 
 
-def test_orders_are_canceled_when_the_grace_is_over(address: Any, market: Market) -> None:
+def test_orders_are_canceled_when_the_grace_is_over(address: Any, market: OwnMarket) -> None:
     user = market.users[0]
     options = {"flags": CANCEL_ON_DISCONNECT, "grace_ms": 1200}
     with (
-        closing(Client(address, user)) as other,
-        closing(Client(address, user, **options)) as client,
+        closing(IndependentClient(address, user)) as other,
+        closing(IndependentClient(address, user, **options)) as client,
     ):
         stays = other.call(*limit(market, SELL, 102, 1))["order_id"]
         goes = [client.call(*limit(market, SELL, price, 1))["order_id"] for price in (101, 100)]
@@ -397,9 +408,12 @@ def test_orders_are_canceled_when_the_grace_is_over(address: Any, market: Market
         assert client.call(GET_ORDER, goes[0])["order"][12] == DISCONNECTED
 
 
-def test_without_grace_the_flagged_orders_go_at_once(address: Any, market: Market) -> None:
+def test_without_grace_the_flagged_orders_go_at_once(address: Any, market: OwnMarket) -> None:
     user = market.users[0]
-    with closing(Client(address, user)) as other, closing(Client(address, user)) as client:
+    with (
+        closing(IndependentClient(address, user)) as other,
+        closing(IndependentClient(address, user)) as client,
+    ):
         flagged = [*limit(market, SELL, 100, 1), ORDER_CANCEL_ON_DISCONNECT]
         goes = client.call(*flagged)["order_id"]
         stays = client.call(*limit(market, SELL, 100, 1))["order_id"]
@@ -416,7 +430,7 @@ def test_without_grace_the_flagged_orders_go_at_once(address: Any, market: Marke
 
 
 def test_heartbeats_come_and_are_wanted(address: Any) -> None:
-    client = Client(address, 1, heartbeat_ms=300)
+    client = IndependentClient(address, 1, heartbeat_ms=300)
     while client.heartbeats < 3:
         client.connection.send(encode(HEARTBEAT, 1))
         try:

@@ -39,7 +39,7 @@ Book = MaintainedLevels | MaintainedOrders
 Sides = tuple[list[BookLevel], list[BookLevel]]
 
 
-class Trader:
+class BookMover:
     """Moves the book of one instrument and notes how it was at every book_sequence that it saw."""
 
     def __init__(self, client: Client, instrument: int, dice: random.Random) -> None:
@@ -86,7 +86,7 @@ class Trader:
         self.sequence = book.book_sequence
 
 
-class Watcher:
+class BookWatcher:
     """Compares a maintained book with the truth at every sequence that both saw."""
 
     def __init__(self, book: Book) -> None:
@@ -109,7 +109,7 @@ class Watcher:
         if sequence not in self.seen:
             await self._reached.wait()
 
-    def compare(self, trader: Trader) -> int:
+    def compare(self, trader: BookMover) -> int:
         compared = 0
         for sequence in self.seen.keys() & trader.truth.keys():
             for known, whole in zip(self.seen[sequence], trader.truth[sequence], strict=True):
@@ -130,7 +130,7 @@ async def narrow_proxy(port: int) -> AsyncIterator[CuttingProxy]:
 @asynccontextmanager
 async def watching(
     address: str, instrument: str, count: int, first_user: int, **options: Any
-) -> AsyncIterator[list[Watcher]]:
+) -> AsyncIterator[list[BookWatcher]]:
     """Open `count` clients with one book each, every other one of single orders."""
     async with AsyncExitStack() as stack:
         watchers = []
@@ -146,7 +146,7 @@ async def watching(
             )
             make = client.orders_book if number % 2 else client.book
             depth = (40, 60, 1_000)[number % 3]
-            watcher = Watcher(await stack.enter_async_context(make(instrument, depth=depth)))
+            watcher = BookWatcher(await stack.enter_async_context(make(instrument, depth=depth)))
             watchers.append(watcher)
         async with trio.open_nursery() as nursery:
             for watcher in watchers:
@@ -155,7 +155,9 @@ async def watching(
             nursery.cancel_scope.cancel()
 
 
-async def cut_often(proxy: CuttingProxy, watchers: Sequence[Watcher], dice: random.Random) -> None:
+async def cut_often(
+    proxy: CuttingProxy, watchers: Sequence[BookWatcher], dice: random.Random
+) -> None:
     """Cut the connections of a proxy again and again, some of them while they are stalled.
 
     Only once all who watch through it are back: on a slow machine, too, they see something.
@@ -203,7 +205,7 @@ async def test_the_books_of_a_hundred_subscribers_are_the_engines(
                 slow_proxy.address, "BTC/USD", 30, 300, heartbeat_s=PATIENT_HEARTBEAT_S
             ) as slow,
         ):
-            trader = Trader(client, 1, dice)
+            trader = BookMover(client, 1, dice)
             await trader.fund()
             await trader.look()
             async with trio.open_nursery() as nursery:

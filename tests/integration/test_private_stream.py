@@ -185,7 +185,7 @@ async def test_a_slow_reader_and_cuts_lose_nothing(tmp_path: Path) -> None:
     ]
 
 
-class Book:
+class KnownOrders:
     """What a user can know of himself by a stream alone: applied in order, snapshots included."""
 
     def __init__(self) -> None:
@@ -230,7 +230,7 @@ async def happenings(client: Client, hold_ids: Iterator[int], rounds: int) -> No
             await executed(client, ReleaseHold(0, hold_id))
 
 
-async def compare(book: Book, client: Client) -> None:
+async def compare(book: KnownOrders, client: Client) -> None:
     orders = [order.raw for order in await client.list_orders()]
     assert book.open == {row.order_id: row.leaves for row in orders}
     assert {asset: row for asset, row in book.balances.items() if any(row)} == {
@@ -249,7 +249,7 @@ async def test_beyond_the_ring_a_snapshot_and_what_follows_are_all_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
     monkeypatch.setattr("hpe.engine.PrivateRing", lambda: PrivateRing(reports_max=64))
-    book = Book()
+    book = KnownOrders()
     with trio.fail_after(PATIENCE_S):
         async with (
             running_service(tmp_path) as service,

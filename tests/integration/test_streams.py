@@ -52,7 +52,7 @@ async def answer(client: WireClient, request: Request) -> Row:
             return row
 
 
-class Follower:
+class PrivateFollower:
     """Reads private updates of one user and holds them against each other."""
 
     def __init__(self, client: WireClient, last: int) -> None:
@@ -84,7 +84,7 @@ async def test_a_private_stream_tells_everything_from_where_it_begins(tmp_path: 
             assert await answer(client, SubscribePrivate(1)) == [8, 1, 0, 7, 0, 0]
             async with wire(service.port, user=7) as trader:
                 await deposits(trader, 3)
-            follower = Follower(client, 0)
+            follower = PrivateFollower(client, 0)
             await follower.until(1)
             assert {report[0] for report in follower.reports} == {BALANCE_REPORT}
             ended = await answer(client, UnsubscribePrivate(2))
@@ -113,7 +113,7 @@ async def test_a_stream_goes_on_after_the_connection_and_after_the_service(tmp_p
                 last = welcome[WELCOME_PRIVATE_SEQUENCE]
                 assert last > 0
                 assert (await answer(client, SubscribePrivate(1, 0)))[3:] == [7, 0, last]
-                follower = Follower(client, 0)
+                follower = PrivateFollower(client, 0)
                 await follower.until(last)
                 assert follower.reports[-1][6:8] == [USD, 250]
 

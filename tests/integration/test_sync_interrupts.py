@@ -47,7 +47,7 @@ CTRL_C = """
 """
 
 
-class Script:
+class ScriptProcess:
     """A Python program with its output line by line."""
 
     def __init__(self, source: str, *arguments: str) -> None:
@@ -70,8 +70,8 @@ class Script:
 
 
 @contextmanager
-def running(source: str, *arguments: str) -> Iterator[Script]:
-    script = Script(source, *arguments)
+def running(source: str, *arguments: str) -> Iterator[ScriptProcess]:
+    script = ScriptProcess(source, *arguments)
     try:
         yield script
     finally:

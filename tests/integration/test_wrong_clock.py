@@ -16,7 +16,7 @@ from tests.support.service import refused_start
 HOUR_NS = 3_600 * SECOND_NS
 
 
-class Machine:
+class WrongClocks:
     """The real clocks, with a wall clock that can be set."""
 
     def __init__(self, wrong_by_ns: int = 0) -> None:
@@ -28,7 +28,7 @@ class Machine:
 
 
 def engine(
-    tmp_path: Path, machine: Machine, *, accept_clock: bool = False
+    tmp_path: Path, machine: WrongClocks, *, accept_clock: bool = False
 ) -> HighPerformanceEngine:
     config = demo_config(
         data_directory=str(tmp_path / "data"),
@@ -58,16 +58,16 @@ async def hold_ends(exchange: HighPerformanceEngine, hold_id: int) -> None:
 
 async def test_what_a_clock_that_was_ahead_left_behind_still_ends(tmp_path: Path) -> None:
     with trio.fail_after(120):
-        async with engine(tmp_path, Machine(HOUR_NS)) as exchange:
+        async with engine(tmp_path, WrongClocks(HOUR_NS)) as exchange:
             await hold_ends(exchange, 1)
-        async with engine(tmp_path, Machine()) as exchange:
+        async with engine(tmp_path, WrongClocks()) as exchange:
             ahead_ms = int(exchange.statistics()["clock_log_ahead_ms"])
             assert 3_500_000 < ahead_ms <= 3_600_000
             await hold_ends(exchange, 2)
 
 
 async def test_a_clock_set_back_while_the_service_runs_stops_nothing(tmp_path: Path) -> None:
-    machine = Machine()
+    machine = WrongClocks()
     with trio.fail_after(120):
         async with engine(tmp_path, machine) as exchange:
             await logged_time_ns(exchange)
@@ -78,7 +78,7 @@ async def test_a_clock_set_back_while_the_service_runs_stops_nothing(tmp_path: P
 async def test_a_jump_ahead_ends_nothing_until_an_operator_says_that_it_is_right(
     tmp_path: Path,
 ) -> None:
-    machine = Machine()
+    machine = WrongClocks()
     tomorrow_ns = read_clocks().wall_ns + DAY_NS
     with trio.fail_after(120):
         async with engine(tmp_path, machine) as exchange, exchange.client(user=7) as client:
@@ -98,10 +98,10 @@ async def test_a_clock_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
     with trio.fail_after(120):
         for wrong_by_ns in (-60 * 365 * DAY_NS, WALL_NS_MAX):
             with pytest.raises(ConfigError, match="2020-01-01"):
-                await engine(tmp_path, Machine(wrong_by_ns)).__aenter__()
-        async with engine(tmp_path, Machine()) as exchange:
+                await engine(tmp_path, WrongClocks(wrong_by_ns)).__aenter__()
+        async with engine(tmp_path, WrongClocks()) as exchange:
             await logged_time_ns(exchange)
-        late = Machine(401 * DAY_NS)
+        late = WrongClocks(401 * DAY_NS)
         with pytest.raises(ConfigError, match="--accept-clock"):
             await engine(tmp_path, late).__aenter__()
         async with engine(tmp_path, late, accept_clock=True) as exchange:
@@ -112,7 +112,7 @@ async def test_a_clock_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
 
 async def test_the_command_refuses_and_accepts_as_well(tmp_path: Path) -> None:
     """A log that ends 401 days ago; the second start gets past the clock, to a wrong port."""
-    async with engine(tmp_path, Machine(-401 * DAY_NS)) as exchange:
+    async with engine(tmp_path, WrongClocks(-401 * DAY_NS)) as exchange:
         await logged_time_ns(exchange)
     refused = await trio.to_thread.run_sync(refused_start, tmp_path, "--port", "0")
     assert refused.returncode == 78, refused.stderr

@@ -23,7 +23,7 @@ from hpe.protocol.money import Deposit
 from hpe.protocol.orders import CancelOrder
 from tests.model.commands import MOODS
 from tests.model.play import Play, described
-from tests.model.seats import KEYS, USERS, Step, is_internal
+from tests.model.seats import KEYS, USERS, PlayStep, is_internal
 from tests.support.core_driver import CoreFactory, decoded, framed
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -112,7 +112,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         if detach:
             play.execute([_lost(place, DetachCause.CONNECTION_LOST)])
         command = SessionAttached(1, 0, 1, window, flags=flags, grace_ms=grace_ms)
-        play.execute([Step(place, command, 1)])
+        play.execute([PlayStep(place, command, 1)])
         new = play.seats.clients[place]
         revoked = KEYS[place] in play.seats.revoked
         assert (new.attach_number > old.attach_number) is not revoked
@@ -137,5 +137,5 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.play.venue.check()
 
 
-def _lost(place: int, cause: DetachCause) -> Step:
-    return Step(place, SessionDetached(1, 1, 1, cause), 1)
+def _lost(place: int, cause: DetachCause) -> PlayStep:
+    return PlayStep(place, SessionDetached(1, 1, 1, cause), 1)

@@ -16,7 +16,7 @@ from hpe.protocol.control import Error
 from hpe.protocol.enums import Channel
 from hpe.protocol.limits import DEPTH_MAX
 from hpe.protocol.market_data import OrderbookReply, Subscribe, Subscribed
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Venue, VenueClient
 from tests.support.naive_followers import BookFollower, Follower, follower_of
 from tests.support.naive_state import NaiveState
 
@@ -28,7 +28,7 @@ _CHANNELS: Final = (*Channel, Channel.LEVELS, Channel.ORDERS)
 class MarketWatch:
     """All subscribers of one play; each has a request id of its own."""
 
-    def __init__(self, venue: Venue, state: NaiveState, client: Client) -> None:
+    def __init__(self, venue: Venue, state: NaiveState, client: VenueClient) -> None:
         self.venue = venue
         self.state = state
         self.client = client

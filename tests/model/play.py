@@ -58,11 +58,11 @@ from tests.model.commands import (
     reopening,
 )
 from tests.model.market_watch import MarketWatch
-from tests.model.seats import USERS, Seats, Step, without_words
+from tests.model.seats import USERS, PlayStep, Seats, without_words
 from tests.support.core_driver import (
-    Client,
     CoreFactory,
     Venue,
+    VenueClient,
     decoded,
     frames_of,
     internal_replies,
@@ -142,11 +142,11 @@ class Play:
             for user in sorted(set(USERS))
             for asset, amount in DEPOSITS.items()
         ]
-        self.execute([Step(0, command, 0) for command in given])
+        self.execute([PlayStep(0, command, 0) for command in given])
 
     # --- doing things -----------------------------------------------------------------------------
 
-    def attach(self, user: int, place: int | None = None) -> Client:
+    def attach(self, user: int, place: int | None = None) -> VenueClient:
         """Begin a session, which is a command and a batch of its own."""
         self.begin_batch(UNIT_NS)
         client = self.seats.open(user, place)
@@ -158,7 +158,7 @@ class Play:
         self.naive.begin_batch(self.venue.time_ns + wait_ns)
         self.seats.forget_revoked()
 
-    def choose(self, random: Random) -> Step:
+    def choose(self, random: Random) -> PlayStep:
         """Choose what happens next, mostly something that can be done as things are."""
         place, wait = random.randrange(len(USERS)), random.choice(self.waits)
         if self.naive.lost and random.random() < 0.05:
@@ -167,21 +167,21 @@ class Play:
             wait = max(wait, left - random.choice((0, 0, 1)))
         away = [n for n, session in enumerate(self.seats.sessions) if not session.attach_number]
         if away and random.random() < 0.15:
-            return Step(random.choice(away), attachment(random), wait)
+            return PlayStep(random.choice(away), attachment(random), wait)
         if self.seats.revoked and random.random() < 0.05:
-            return Step(place, KeysValid(1, list(VALID_KEYS)), wait)
+            return PlayStep(place, KeysValid(1, list(VALID_KEYS)), wait)
         if random.random() < 0.012:
-            return Step(place, departure(random), wait)
+            return PlayStep(place, departure(random), wait)
         closed = [book for book, status in self.state.statuses.items() if status != 1]
         if closed and random.random() < (0.02 if self.mood == CALLS else 0.08):
-            return Step(place, reopening(random, random.choice(closed)), wait)
+            return PlayStep(place, reopening(random, random.choice(closed)), wait)
         if self.state.blocked and random.random() < 0.1:
             blocked = random.choice(sorted(self.state.blocked))
-            return Step(place, BlockUser(1, blocked, False), wait)
+            return PlayStep(place, BlockUser(1, blocked, False), wait)
         command = command_of(random, self.mood)
         if random.random() < 0.9:
             place, command = self._aimed(random, place, command)
-        return Step(place, command, wait)
+        return PlayStep(place, command, wait)
 
     def _aimed(self, random: Random, place: int, command: Request) -> tuple[int, Request]:
         """Let a command find what it is about, and come from whom that belongs to."""
@@ -227,7 +227,7 @@ class Play:
         few = min(lots, LOTS_MAX)  # an iceberg's slices are a fill each
         return replace(command, quantity=max(1, few + random.choice((0, 0, 1))))
 
-    def execute(self, batch: Sequence[Step]) -> None:
+    def execute(self, batch: Sequence[PlayStep]) -> None:
         """Send one batch, each step a run of its own, and compare all that came of it."""
         wait_ns, count = max(1, batch[0].wait) * UNIT_NS, len(batch)
         # What subscribers do depends on the step alone: leaving others out changes it little.

@@ -32,7 +32,7 @@ from hpe.protocol.internal import (
 )
 from hpe.protocol.limits import INTERNAL_FIRST
 from tests.model.commands import addressed
-from tests.support.core_driver import Client, Venue, frames_of
+from tests.support.core_driver import Venue, VenueClient, frames_of
 from tests.support.naive_busy import is_busy
 from tests.support.naive_exchange import NaiveExchange
 from tests.support.naive_permissions import permitted, users_of
@@ -54,7 +54,7 @@ WINDOW: Final = 4
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Step(NamedTuple):
+class PlayStep(NamedTuple):
     """A command with placeholders, who sends it, and how many units after the one before.
 
     With a wait of 0 it is in the same batch. Internal commands are about who sends them: their
@@ -81,7 +81,7 @@ class Seats:
         self.venue = venue
         self.naive = naive
         self.state = naive.state
-        self.clients: list[Client] = []
+        self.clients: list[VenueClient] = []
         self.sessions: list[NaiveSession] = []
         self.sent: list[list[tuple[int, bytes]]] = [[] for _ in USERS]
         self.last_session_id = 0
@@ -92,7 +92,7 @@ class Seats:
         user, role = USERS[place], ROLES[place]
         return users_of(role, *(GATEWAY_USERS if role is Role.GATEWAY else (user, user)))
 
-    def open(self, user: int, place: int | None = None) -> Client:
+    def open(self, user: int, place: int | None = None) -> VenueClient:
         """Begin a session in a batch of its own: of a place, or of somebody beside them."""
         granted = {} if place is None else self._granted(place)
         window = 1 if place is None else WINDOW
@@ -117,7 +117,7 @@ class Seats:
 
     # --- steps ------------------------------------------------------------------------------------
 
-    def is_logged(self, step: Step) -> bool:
+    def is_logged(self, step: PlayStep) -> bool:
         """True if a step gets a sequence: not where nobody listens, nor what may not be."""
         if is_internal(step.command):
             return True
@@ -132,7 +132,7 @@ class Seats:
         request_id = self.clients[place].next_id()
         return addressed(command, request_id, self.state.orders, self.state.time_ns)
 
-    def carry_out(self, step: Step, told: list[Told]) -> Exchanged:
+    def carry_out(self, step: PlayStep, told: list[Told]) -> Exchanged:
         """Let the naive exchange do a step; `told` gets the reports that come of it."""
         if is_internal(step.command):
             return self._internal(step, told)
@@ -156,7 +156,7 @@ class Seats:
 
     # --- internal commands ------------------------------------------------------------------------
 
-    def _internal(self, step: Step, told: list[Told]) -> Exchanged:
+    def _internal(self, step: PlayStep, told: list[Told]) -> Exchanged:
         command, session = step.command, self.sessions[step.place]
         if isinstance(command, SessionAttached):
             command = self._attach_command(step.place, command)
@@ -225,7 +225,7 @@ class Seats:
             session.last_request_id, self.state.private.get(USERS[place], 0), 0,
             self.state.time_ns,
         )  # fmt: skip
-        self.clients[place] = Client(self.venue, USERS[place], response)
+        self.clients[place] = VenueClient(self.venue, USERS[place], response)
         self.sent[place] = [e for e in self.sent[place] if e[0] <= session.last_request_id]
         return response
 

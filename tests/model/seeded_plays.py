@@ -18,7 +18,7 @@ from typing import Final
 from hpe.core.contract import DEFAULT_LIMITS, Limits
 from tests.model.commands import MOODS
 from tests.model.play import Play, described
-from tests.model.seats import USERS, Step
+from tests.model.seats import USERS, PlayStep
 from tests.model.stream_limits import modeled_limits
 from tests.support.core_driver import CoreFactory
 
@@ -38,7 +38,7 @@ def play_seed(new_core: CoreFactory, seed: int, steps: int = STEPS_PER_PLAY) -> 
         PlayFailed: something differed.
     """
     random = Random(seed)
-    done: list[Step] = []
+    done: list[PlayStep] = []
     try:
         play = Play(new_core, seed % MOODS, limits=_limits_of(seed))
         while len(done) < steps:
@@ -62,7 +62,7 @@ def _limits_of(seed: int) -> Limits:
 
 
 def play_steps(
-    new_core: CoreFactory, steps: Sequence[Step], limits: Limits = DEFAULT_LIMITS
+    new_core: CoreFactory, steps: Sequence[PlayStep], limits: Limits = DEFAULT_LIMITS
 ) -> Exception | None:
     """Play given steps; return what went wrong."""
     try:
@@ -75,9 +75,9 @@ def play_steps(
     return None
 
 
-def batches_of(steps: Sequence[Step]) -> list[list[Step]]:
+def batches_of(steps: Sequence[PlayStep]) -> list[list[PlayStep]]:
     """Cut steps into batches, as their waits say."""
-    batches: list[list[Step]] = []
+    batches: list[list[PlayStep]] = []
     for step in steps:
         if step.wait == 0 and batches:
             batches[-1].append(step)
@@ -87,8 +87,8 @@ def batches_of(steps: Sequence[Step]) -> list[list[Step]]:
 
 
 def shortest(
-    new_core: CoreFactory, steps: list[Step], limits: Limits = DEFAULT_LIMITS
-) -> list[Step]:
+    new_core: CoreFactory, steps: list[PlayStep], limits: Limits = DEFAULT_LIMITS
+) -> list[PlayStep]:
     """Leave steps out, in ever smaller pieces, while the rest still fails."""
     size, tries = len(steps) // 2, 0
     while size and tries < TRIES_MAX:
@@ -105,7 +105,7 @@ def shortest(
     return steps
 
 
-def _story(new_core: CoreFactory, seed: int, steps: list[Step], first: Exception) -> str:
+def _story(new_core: CoreFactory, seed: int, steps: list[PlayStep], first: Exception) -> str:
     error = play_steps(new_core, steps, _limits_of(seed)) or first
     lines = [f"seed {seed}: {len(steps)} steps are enough"]
     lines += [f"user {USERS[s.place]} after {s.wait}: {described(s.command)}" for s in steps]

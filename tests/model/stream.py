@@ -79,7 +79,7 @@ class Seat:
         self.sent: deque[bytes] = deque(maxlen=3 * WINDOW_MAX)
 
 
-class Stream:
+class RandomStream:
     """Drives one venue; `reached` counts what was sent, executed and refused, by its name."""
 
     def __init__(self, venue: Venue, seed: int, mood: int) -> None:

@@ -7,7 +7,7 @@ from hpe.protocol.limits import AMOUNT_MAX
 from hpe.protocol.money import Deposit, Withdraw
 from hpe.protocol.orders import ReplaceOrder, SubmitOrder
 from tests.model.play import DEPOSITS, Play
-from tests.model.seats import USERS, Step
+from tests.model.seats import USERS, PlayStep
 
 PRICE = 2**40
 LOTS_MAX = AMOUNT_MAX // (2 * PRICE)
@@ -18,12 +18,12 @@ LOTS_MAX = AMOUNT_MAX // (2 * PRICE)
 def test_what_an_order_traded_counts_when_it_is_replaced(new_core, more, open_lots):
     play = Play(new_core)
     steps = [
-        *(Step(0, Withdraw(1, 2, DEPOSITS[2], user), 1) for user in sorted({*USERS} - {1})),
-        Step(0, Deposit(1, 2, AMOUNT_MAX - DEPOSITS[2]), 1),
-        Step(0, Deposit(1, 1, LOTS_MAX, 2), 1),
-        Step(0, submit(Side.BUY, LOTS_MAX // 2), 1),
-        Step(1, submit(Side.SELL, LOTS_MAX // 4), 1),
-        Step(0, ReplaceOrder(1, 1, 0, quantity=LOTS_MAX + more), 1),
+        *(PlayStep(0, Withdraw(1, 2, DEPOSITS[2], user), 1) for user in sorted({*USERS} - {1})),
+        PlayStep(0, Deposit(1, 2, AMOUNT_MAX - DEPOSITS[2]), 1),
+        PlayStep(0, Deposit(1, 1, LOTS_MAX, 2), 1),
+        PlayStep(0, submit(Side.BUY, LOTS_MAX // 2), 1),
+        PlayStep(1, submit(Side.SELL, LOTS_MAX // 4), 1),
+        PlayStep(0, ReplaceOrder(1, 1, 0, quantity=LOTS_MAX + more), 1),
     ]
     for step in steps:
         play.execute([step])

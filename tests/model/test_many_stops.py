@@ -5,7 +5,7 @@ from hpe.protocol.limits import STOPS_PER_COMMAND_MAX
 from hpe.protocol.money import Deposit
 from hpe.protocol.orders import OrderTerms, SubmitOrder
 from tests.model.play import Play
-from tests.model.seats import Step
+from tests.model.seats import PlayStep
 
 STOPS = STOPS_PER_COMMAND_MAX + 3
 BATCH = 300
@@ -30,7 +30,7 @@ def test_what_one_command_may_not_fire_fires_with_the_next_batch(new_core):
 
 def send(play, place, *commands):
     for start in range(0, len(commands), BATCH):
-        play.execute([Step(place, command, 1) for command in commands[start : start + BATCH]])
+        play.execute([PlayStep(place, command, 1) for command in commands[start : start + BATCH]])
 
 
 def limit(side, price, quantity):

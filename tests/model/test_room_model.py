@@ -8,7 +8,7 @@ from hpe.core.contract import DEFAULT_LIMITS, RoomLimit, RoomSizes
 from hpe.core.state.rows import DumpedSession
 from hpe.protocol.enums import Role
 from hpe.protocol.listings import ResolveInstrument
-from tests.support.core_driver import Client, Venue, settings_of
+from tests.support.core_driver import Venue, VenueClient, settings_of
 from tests.support.dumps import rows_of
 from tests.support.naive_room import NaiveRoom, NaiveSeat
 
@@ -28,7 +28,7 @@ class RoomPlay:
         self.venue = Venue(new_core, DEFAULT_LIMITS._replace(room=SIZES))
         self.venue.internal(settings_of(session_expiry_ns=EXPIRY_NS, session_keep_ns=KEEP_NS))
         self.naive = NaiveRoom(SIZES, KEEP_NS)
-        self.clients: dict[int, Client] = {}
+        self.clients: dict[int, VenueClient] = {}
         self.last_session_id = 0
 
     def step(self) -> None:
@@ -70,7 +70,7 @@ class RoomPlay:
             assert RoomLimit(response.limit).name.lower() == limit
         else:
             assert (response.session_id, response.window) == (seat.session_id, seat.window)
-            self.clients[seat.session_id] = Client(self.venue, seat.user, response)
+            self.clients[seat.session_id] = VenueClient(self.venue, seat.user, response)
             self.last_session_id = max(self.last_session_id, seat.session_id)
 
     def go(self, seat: NaiveSeat) -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from hpe.protocol.enums import Channel
 from hpe.protocol.reports import BalanceReport, OrderReport
-from tests.model.seats import Step
+from tests.model.seats import PlayStep
 from tests.model.seeded_plays import PlayFailed, batches_of, play_seed
 from tests.support.core_around import CoreAround
 from tests.support.core_driver import decoded, framed
@@ -77,5 +77,5 @@ def test_a_wrong_core_fails_with_its_seed_and_few_steps(new_core, core, steps, w
 
 
 def test_steps_without_a_wait_are_in_the_batch_before():
-    first, second, third = (Step(0, None, wait) for wait in (0, 0, 2))
+    first, second, third = (PlayStep(0, None, wait) for wait in (0, 0, 2))
     assert batches_of([first, second, third, second]) == [[first, second], [third, second]]

@@ -14,7 +14,7 @@ from hpe.protocol.base import type_number
 from hpe.protocol.codes import CancelReason, ErrorCode, RejectReason
 from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
 from tests.model.commands import MOODS
-from tests.model.stream import Stream
+from tests.model.stream import RandomStream
 from tests.model.stream_limits import small_limits
 from tests.support.core_driver import CoreFactory, Venue
 from tests.support.shadowed import ShadowedCore
@@ -41,7 +41,7 @@ def play(new_core: CoreFactory, seed: int) -> Counter[str]:
     three.load_every = random.randint(1, 9)
     number = 0
     try:
-        stream = Stream(Venue(lambda _: three, three.limits), seed, seed % MOODS)
+        stream = RandomStream(Venue(lambda _: three, three.limits), seed, seed % MOODS)
         for number in range(1, STEPS + 1):
             stream.step()
             if number % CHECK_EVERY == 0:

@@ -55,7 +55,7 @@ from hpe.protocol.reports import (
 )
 from tests.scenarios import outcomes
 from tests.scenarios.phrases import SIDES, UNIT_NS, order_of, pair_of, policy_of, read
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Venue, VenueClient
 
 _MOVEMENTS: Final = {
     "deposits": Deposit,
@@ -73,7 +73,7 @@ class Player:
     def __init__(self, venue: Venue, limits: dict[str, Any]) -> None:
         self.venue = venue
         self.limits = dict(limits)
-        self.users: dict[str, Client] = {}
+        self.users: dict[str, VenueClient] = {}
         self.labels: outcomes.Labels = {}
         self.heard: dict[int, int] = {}  # user -> private reports that it heard or skipped
         self.answered: set[tuple[int, int]] = set()  # user, number of reports beside a response
@@ -98,7 +98,7 @@ class Player:
             self.markets[symbol] = self.operator.get_id(command)
         return self.markets[symbol]
 
-    def user(self, name: str) -> Client:
+    def user(self, name: str) -> VenueClient:
         """Return a user's connection, opening it on first sight."""
         if name == "operator":
             return self.operator
@@ -172,7 +172,7 @@ class Player:
 
     # --- orders ---------------------------------------------------------------------------------
 
-    def submit(self, user: Client, side: Side, words: list[str]) -> str:
+    def submit(self, user: VenueClient, side: Side, words: list[str]) -> str:
         """Submit an order, or a pair of which one cancels the other."""
         said = read(words)
         instrument = self.market(said.get("market", "BTC/USD"))
@@ -193,13 +193,13 @@ class Player:
             self.labels[response.order_id] = said["label"]
         return self.of_order(user, response, ExecType.NEW)
 
-    def cancel(self, user: Client, words: list[str]) -> str:
+    def cancel(self, user: VenueClient, words: list[str]) -> str:
         """Cancel one order, or `all`."""
         if words[0] == "all":
             return self.mass_cancel(user, words[1:])
         return self.of_order(user, user.cancel(self.order_id(words[0])))
 
-    def mass_cancel(self, user: Client, words: list[str]) -> str:
+    def mass_cancel(self, user: VenueClient, words: list[str]) -> str:
         """Cancel many orders."""
         said = read(words)
         everybody = said.get("of") == "everybody"
@@ -220,7 +220,7 @@ class Player:
         reports = self.reports(user, response.request_id, owner)
         return outcomes.with_reports(f"{response.canceled} canceled", reports, self.labels)
 
-    def replace(self, user: Client, words: list[str]) -> str:
+    def replace(self, user: VenueClient, words: list[str]) -> str:
         """Change an order."""
         fields = ("leaves_quantity", "quantity", "price", "stop_price", "requeue")
         said = read(words[1:])
@@ -231,7 +231,9 @@ class Player:
         away = response.reason == CancelReason.REPLACED_AWAY
         return self.of_order(user, response, None if away else ExecType.REPLACED)
 
-    def of_order(self, user: Client, response: OrderResponse, begun: ExecType | None = None) -> str:
+    def of_order(
+        self, user: VenueClient, response: OrderResponse, begun: ExecType | None = None
+    ) -> str:
         """Describe the response to a command about an order, which `begun` tells first of it."""
         if response.status != OrderStatus.REJECTED:
             told = self.told(user, response.sequence, response.order_id)
@@ -243,7 +245,7 @@ class Player:
                 self.answered.add((user.user, told[-1].private_sequence))
         return outcomes.order(response, self.reports(user, response.request_id), self.labels)
 
-    def told(self, user: Client, sequence: int, order_id: int) -> list[Any]:
+    def told(self, user: VenueClient, sequence: int, order_id: int) -> list[Any]:
         """Return what a user's stream says of an order in a command."""
         stream = self.venue.private.get(user.user, [])
         return [
@@ -254,7 +256,7 @@ class Player:
         ]
 
     def reports(
-        self, user: Client, request_id: int, owner: Client | None = None
+        self, user: VenueClient, request_id: int, owner: VenueClient | None = None
     ) -> list[PrivateReport]:
         """Return what a command reported to whom it acted for, as it came on both ways."""
         owner = owner or user
@@ -267,7 +269,7 @@ class Player:
         )
         return caused
 
-    def hear(self, user: Client, words: list[str]) -> str:
+    def hear(self, user: VenueClient, words: list[str]) -> str:
         """Describe what a user received unasked since it last heard."""
         stream = self.venue.private.get(user.user, [])
         fresh = stream[self.heard.get(user.user, 0) :]
@@ -277,7 +279,7 @@ class Player:
         ]
         return ", ".join(said) or "-"
 
-    def is_news(self, user: Client, report: PrivateReport) -> bool:
+    def is_news(self, user: VenueClient, report: PrivateReport) -> bool:
         """True if a report tells a user what no response told it."""
         if isinstance(report, HoldReport | BalanceReport):
             return False
@@ -286,13 +288,13 @@ class Player:
             return False
         return (user.user, report.private_sequence) not in self.answered
 
-    def ask(self, user: Client, words: list[str]) -> str:
+    def ask(self, user: VenueClient, words: list[str]) -> str:
         """Describe an order, open or ended."""
         query = GetOrder(user.next_query_id(), self.order_id(words[0]))
         row = user.get(OrderReply, query).order
         return outcomes.ended_or_open(row) if row is not None else "unknown"
 
-    def list_orders(self, user: Client, words: list[str]) -> str:
+    def list_orders(self, user: VenueClient, words: list[str]) -> str:
         """Describe a user's open orders."""
         rows = user.get(OrdersReply, ListOrders(user.next_query_id())).rows
         return ", ".join(outcomes.open_order(row, self.labels) for row in rows) or "-"
@@ -305,7 +307,7 @@ class Player:
         assert reply.locked == reply.reserved + reply.held
         return f"{reply.available}+{reply.locked} {asset}"
 
-    def move(self, user: Client, verb: str, words: list[str]) -> str:
+    def move(self, user: VenueClient, verb: str, words: list[str]) -> str:
         """Carry out a movement of money."""
         if verb == "holds" and not words:
             rows = user.get(HoldsReply, ListHolds(user.next_query_id())).rows
@@ -328,7 +330,7 @@ class Player:
         assert isinstance(response, LockResponse)
         return outcomes.done_or(response.reason)
 
-    def pay_out(self, user: Client, verb: str, said: dict[str, Any], owner: int) -> str:
+    def pay_out(self, user: VenueClient, verb: str, said: dict[str, Any], owner: int) -> str:
         """Capture or release part of a named hold."""
         hold_id, amount = int(said["of"]), said.get("quantity", 0)
         command: Any
@@ -368,20 +370,20 @@ class Player:
             return f"rejected {outcomes.reject(ended.reason)}"
         return f"{ended.volume}@{ended.price}" if ended.volume else "nothing"
 
-    def block(self, user: Client, words: list[str]) -> str:
+    def block(self, user: VenueClient, words: list[str]) -> str:
         """Stop a user's new orders."""
         return self.set_blocked(user, words[0], True)
 
-    def unblock(self, user: Client, words: list[str]) -> str:
+    def unblock(self, user: VenueClient, words: list[str]) -> str:
         """Allow a user's new orders again."""
         return self.set_blocked(user, words[0], False)
 
-    def set_blocked(self, user: Client, name: str, blocked: bool) -> str:
+    def set_blocked(self, user: VenueClient, name: str, blocked: bool) -> str:
         """Turn the kill switch of a user."""
         command = BlockUser(user.next_id(), self.user(name).user, blocked)
         return f"{user.get(BlockUserResponse, command).open_orders} open orders"
 
-    def set_fees(self, user: Client, words: list[str]) -> str:
+    def set_fees(self, user: VenueClient, words: list[str]) -> str:
         """Set the market's rates or a user's own; without rates take the latter away."""
         said = read(words)
         rates = said.get("maker_fee_ppm"), said.get("taker_fee_ppm")

@@ -1,9 +1,9 @@
 """The small world in which rejects are tested, and what can be done to it.
 
-A Base is a valid command in a World; a Fault makes one reason to reject it apply, by fields of the
-command, by something that happens before, or both. Faults are chosen so that any two of a base
-can be put together: where two set the same field, the value of the earlier one makes the later one
-apply as well.
+A Base is a valid command in a World; a RejectCause makes one reason to reject it apply, by fields
+of the command, by something that happens before, or both. Causes are chosen so that any two of a
+base can be put together: where two set the same field, the value of the earlier one makes the later
+one apply as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hpe.protocol.listings import AddAsset, AddInstrument
 from hpe.protocol.money import LockBalance, Withdraw
 from hpe.protocol.operations import BlockUser, SetStatus
 from hpe.protocol.orders import OrderTerms, SubmitOrder
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Venue, VenueClient
 
 BTC: Final = 1
 USD: Final = 2
@@ -67,7 +67,7 @@ class World:
         self.markets.append(reply.id)
 
     def order(
-        self, client: Client, side: Side, price: int, quantity: int, client_id: int = 0
+        self, client: VenueClient, side: Side, price: int, quantity: int, client_id: int = 0
     ) -> None:
         """Submit an order, which must be accepted."""
         response = client.submit(side, price, quantity, client_order_id=client_id)
@@ -81,7 +81,7 @@ def nothing(world: World) -> None:
     """Leave the world as it is."""
 
 
-class Fault(NamedTuple):
+class RejectCause(NamedTuple):
     """What makes one reason apply: fields, and steps; `closing` ones let no others come after."""
 
     before: Step
@@ -96,18 +96,18 @@ class Base(NamedTuple):
     kind: str
     message: type[Request]
     fields: dict[str, Any]
-    faults: dict[str, Fault]
+    faults: dict[str, RejectCause]
     before: Step = nothing
 
 
-def fault(before: Step = nothing, **fields: Any) -> Fault:
+def fault(before: Step = nothing, **fields: Any) -> RejectCause:
     """Make a fault of a step and fields of the command."""
-    return Fault(before, nothing, fields)
+    return RejectCause(before, nothing, fields)
 
 
-def closing(step: Step) -> Fault:
+def closing(step: Step) -> RejectCause:
     """Make a fault of a step after which the other faults' steps could not be done."""
-    return Fault(nothing, step, {})
+    return RejectCause(nothing, step, {})
 
 
 def message_of(base: Base, request_id: int, changes: dict[str, Any]) -> Request:
@@ -218,14 +218,14 @@ def a_user_without_accounts(world: World) -> None:
     world.ask(BlockUser, user=WITHOUT_MONEY, blocked=True)
 
 
-def no_more_users(**fields: Any) -> Fault:
+def no_more_users(**fields: Any) -> RejectCause:
     """Let the three users of this world be all, and name another one."""
-    return Fault(nothing, lambda world: world.set(users_max=3), fields)
+    return RejectCause(nothing, lambda world: world.set(users_max=3), fields)
 
 
-def no_more_accounts(before: Step = a_market_of_something_new, **fields: Any) -> Fault:
+def no_more_accounts(before: Step = a_market_of_something_new, **fields: Any) -> RejectCause:
     """Let their accounts be all, and need another one."""
-    return Fault(before, lambda world: world.set(accounts_max=6), fields)
+    return RejectCause(before, lambda world: world.set(accounts_max=6), fields)
 
 
 def symbols_taken(world: World) -> None:
@@ -242,6 +242,6 @@ def auto_create(on: bool) -> Step:
 ONLY_CANCELS: Final = closing(status(InstrumentStatus.CANCEL_ONLY))
 HALTED: Final = closing(status(InstrumentStatus.HALTED))
 CALL: Final = closing(status(InstrumentStatus.CALL_AUCTION))
-BLOCKED: Final = Fault(block_newcomer, block_ann, {})
+BLOCKED: Final = RejectCause(block_newcomer, block_ann, {})
 NO_MARKET: Final = fault(instrument=NONE_SUCH)
 NO_ASSET: Final = fault(asset=NONE_SUCH)

@@ -277,11 +277,13 @@ class Venue:
         assert isinstance(response, SessionAttachedResponse)
         return response
 
-    def attach(self, user: int = 1, session_id: int = 0, window: int = 0, **granted: int) -> Client:
+    def attach(
+        self, user: int = 1, session_id: int = 0, window: int = 0, **granted: int
+    ) -> VenueClient:
         """Connect a client to a session, a new one for id 0."""
         response = self.try_attach(user, session_id, window, **granted)
         assert response.error == 0, f"attach refused with {response.error}"
-        return Client(self, user, response)
+        return VenueClient(self, user, response)
 
     def replayed(self) -> Core:
         """Return a new core that executed the log; check that every body came out the same."""
@@ -314,11 +316,8 @@ def _granted(user: int, granted: dict[str, int]) -> dict[str, Any]:
     return {**users, **granted}
 
 
-class Client:
-    """One connection with a session.
-
-    `fills` are the execution reports of the last request, `events` its other reports.
-    """
+class VenueClient:
+    """One connection with a session; `fills` and `events` are the last request's reports."""
 
     def __init__(self, venue: Venue, user: int, attached: SessionAttachedResponse) -> None:
         self.venue = venue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from hpe.protocol.listings import AddAsset, AddInstrument
-from tests.support.core_driver import CORE_FACTORIES, Client, CoreFactory, Venue
+from tests.support.core_driver import CORE_FACTORIES, CoreFactory, Venue, VenueClient
 
 
 @pytest.fixture(params=CORE_FACTORIES, scope="session")
@@ -35,7 +35,7 @@ def market(venue: Venue) -> Venue:
 
 
 @pytest.fixture
-def client(market: Venue) -> Client:
+def client(market: Venue) -> VenueClient:
     """Return the client of user 1, which has 1,000,000 atoms of both assets."""
     client = market.attach(1)
     for asset in (1, 2):
@@ -44,7 +44,7 @@ def client(market: Venue) -> Client:
 
 
 @pytest.fixture
-def other(market: Venue) -> Client:
+def other(market: Venue) -> VenueClient:
     """Return the client of user 2, which has 1,000,000 atoms of both assets."""
     other = market.attach(2)
     for asset in (1, 2):

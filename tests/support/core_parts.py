@@ -11,11 +11,11 @@ from typing import Any
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.orders import OrderResponse, OrderTerms, SubmitOrder
-from tests.support.core_driver import Client
+from tests.support.core_driver import VenueClient
 
 
 def place(
-    client: Client,
+    client: VenueClient,
     side: Side,
     price: int,
     quantity: int,

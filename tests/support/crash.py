@@ -29,8 +29,8 @@ from hpe.protocol.flags import FLAG_DUPLICATE
 from hpe.protocol.frames import frame
 from hpe.protocol.operations import ConservationReply, GetConservation
 from hpe.protocol.reports import ExecutionReport, OrderReport, PreventedMatch
-from tests.support.crash_replay import Answers, Fault, recoveries, replay_and_compare
-from tests.support.crash_traffic import ASSETS, DEPOSIT, USER, Traffic, opening
+from tests.support.crash_replay import BrokenPromise, TraderAnswers, recoveries, replay_and_compare
+from tests.support.crash_traffic import ASSETS, DEPOSIT, USER, CrashTraffic, opening
 from tests.support.service import ServiceProcess
 
 WINDOW = 256
@@ -46,7 +46,7 @@ CROWD_MOMENT_S = 0.03
 """A crowd of stops that was set off is served for about this long."""
 
 
-class Wire:
+class TraderConnection:
     """One blocking connection of the trader."""
 
     def __init__(self, port: int, session_id: int) -> None:
@@ -56,7 +56,7 @@ class Wire:
         self.send(frame(encode(Hello(1, 1, USER, session_id, WINDOW))))
         welcome = msgpack.unpackb(next(iter(self.receive())))
         if welcome[0] != 1:
-            raise Fault(f"no welcome but {welcome}")
+            raise BrokenPromise(f"no welcome but {welcome}")
         self.session_id: int = welcome[4]
         self.last_request_id: int = welcome[6]
 
@@ -106,41 +106,41 @@ class Totals(NamedTuple):
     seen: Counter[str]
 
 
-class Trader:
+class CrashTrader:
     """The load and the oracle."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.traffic = Traffic(self.random)
-        self.answers = Answers()
+        self.traffic = CrashTraffic(self.random)
+        self.answers = TraderAnswers()
         self.next_id = 1
         self.unanswered: dict[int, bytes] = {}
         self.resent = 0
         self.asked_again = 0
         self._last_before = 0  # the last request id that the service knew when we reattached
 
-    def connect(self, port: int) -> Wire:
+    def connect(self, port: int) -> TraderConnection:
         """Attach, and resolve the requests that the last connection left unanswered."""
-        wire = Wire(port, self.answers.session_id)
+        wire = TraderConnection(port, self.answers.session_id)
         self.answers.session_id = wire.session_id
         self._last_before = wire.last_request_id
         highest = max(self.answers.answered, default=0)
         if wire.last_request_id < highest:
-            raise Fault(f"{highest} was answered, the service knows {wire.last_request_id}")
+            raise BrokenPromise(f"{highest} was answered, the service knows {wire.last_request_id}")
         self.resent += len(self.unanswered)
         wire.send(b"".join(self.unanswered.values()))
         self._collect_until_quiet(wire)
         self._ask_again(wire)
         return wire
 
-    def _collect_until_quiet(self, wire: Wire) -> None:
+    def _collect_until_quiet(self, wire: TraderConnection) -> None:
         while self.unanswered:
             bodies = wire.receive()
             if not bodies:
-                raise Fault("the connection ended while requests were open")
+                raise BrokenPromise("the connection ended while requests were open")
             self.take(bodies)
 
-    def _ask_again(self, wire: Wire) -> None:
+    def _ask_again(self, wire: TraderConnection) -> None:
         """Ask again for remembered answers: they must differ only in the duplicate flag."""
         answered = self.answers.answered
         recent = sorted(answered)[-WINDOW:]
@@ -151,18 +151,18 @@ class Trader:
         while len(got) < len(expected):
             bodies = wire.receive()
             if not bodies:
-                raise Fault("the connection ended while asking again")
+                raise BrokenPromise("the connection ended while asking again")
             got += bodies
         if got != expected:
-            raise Fault("a repeated request was answered otherwise than before")
+            raise BrokenPromise("a repeated request was answered otherwise than before")
         self.asked_again += len(chosen)
 
-    def open(self, wire: Wire) -> None:
+    def open(self, wire: TraderConnection) -> None:
         """Make the deposits and list the instruments that the traffic needs."""
         self._send(wire, opening())
         self._collect_until_quiet(wire)
 
-    def _send(self, wire: Wire, requests: list[Request]) -> None:
+    def _send(self, wire: TraderConnection, requests: list[Request]) -> None:
         frames = []
         for request in requests:
             fields = [getattr(request, name) for name in request.__struct_fields__]
@@ -192,7 +192,7 @@ class Trader:
         request_id, code = fields[1], fields[3]
         passed_over = code == ErrorCode.NOT_EXECUTED and request_id <= self._last_before
         if code != ErrorCode.BUSY and not passed_over:
-            raise Fault(f"refused: {fields}")
+            raise BrokenPromise(f"refused: {fields}")
         del self.unanswered[request_id]
         self.answers.refused.add(request_id)
 
@@ -202,10 +202,10 @@ class Trader:
         fields[2] &= ~FLAG_DUPLICATE
         packed: bytes = msgpack.packb(fields)
         if with_duplicate_flag(packed) != body:
-            raise Fault("the duplicate differs in more than its flag")
+            raise BrokenPromise("the duplicate differs in more than its flag")
         return packed
 
-    def load(self, wire: Wire, acknowledged_max: int) -> None:
+    def load(self, wire: TraderConnection, acknowledged_max: int) -> None:
         """Send in a window until this many answers have come."""
         answered = self.answers.answered
         enough = len(answered) + acknowledged_max
@@ -215,7 +215,7 @@ class Trader:
             if self.unanswered:
                 self.take(wire.receive())
 
-    def gather_crowd(self, wire: Wire) -> None:
+    def gather_crowd(self, wire: TraderConnection) -> None:
         """Submit many stops that wait, and wait for all answers."""
         self._collect_until_quiet(wire)
         crowd = self.traffic.crowd()
@@ -223,7 +223,7 @@ class Trader:
             self._send(wire, crowd[start : start + WINDOW])
             self._collect_until_quiet(wire)
 
-    def send_unanswered(self, wire: Wire, *, set_off: bool) -> None:
+    def send_unanswered(self, wire: TraderConnection, *, set_off: bool) -> None:
         """Send a full window and wait for a random moment of its life.
 
         With `set_off`, the trade that fires the crowd is its first command, or is sent ahead: then
@@ -243,7 +243,7 @@ class Trader:
     def _pass_time(self, moment_s: float) -> None:
         select.select([], [], [], self.random.uniform(0, moment_s))
 
-    def drain_after_death(self, wire: Wire) -> None:
+    def drain_after_death(self, wire: TraderConnection) -> None:
         """Read the replies that the dead service had given to the kernel: they count."""
         while wire.readable():
             bodies = wire.receive()
@@ -253,7 +253,7 @@ class Trader:
 
 
 def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: int) -> Totals:
-    """Kill a loaded service again and again; raise Fault if a promise is broken.
+    """Kill a loaded service again and again; raise BrokenPromise if a promise is broken.
 
     Args:
         directory: the service's directory; its data is in `data`.
@@ -261,7 +261,7 @@ def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: i
         acknowledged_max: answered commands per round, at most; a crowd of stops not counted.
         seed: decides the load and the moments.
     """
-    trader = Trader(seed)
+    trader = CrashTrader(seed)
     for number in range(rounds):
         crowded = number % CROWD_EVERY == CROWD_EVERY - 1
         with ServiceProcess(directory) as service:
@@ -281,12 +281,14 @@ def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: i
         wire.close()
         service.terminate()
         if service.wait() != 0:
-            raise Fault(f"the last stop failed:\n{service.errors()}")
+            raise BrokenPromise(f"the last stop failed:\n{service.errors()}")
         restarts = recoveries(service.errors())
     state_hash, seen = replay_and_compare(directory / "data", trader.answers, restarts)
     with ServiceProcess(directory) as service:
         if f"state {state_hash}" not in service.errors():
-            raise Fault(f"the service did not recover state {state_hash}:\n{service.errors()}")
+            raise BrokenPromise(
+                f"the service did not recover state {state_hash}:\n{service.errors()}"
+            )
     answers = trader.answers
     return Totals(
         rounds, len(answers.answered), trader.resent, trader.asked_again, len(answers.refused),
@@ -294,7 +296,7 @@ def crash_rounds(directory: Path, *, rounds: int, acknowledged_max: int, seed: i
     )  # fmt: skip
 
 
-def _check_conservation(wire: Wire) -> None:
+def _check_conservation(wire: TraderConnection) -> None:
     """Check conservation: DEPOSIT of each asset came in, nothing went out."""
     for number, asset in enumerate(ASSETS, 1):
         wire.send(frame(encode(GetConservation(2**40 + number, asset))))
@@ -303,4 +305,4 @@ def _check_conservation(wire: Wire) -> None:
             reply.net_deposits != DEPOSIT
             or reply.available + reply.reserved + reply.held != DEPOSIT
         ):
-            raise Fault(f"money was lost or made: {reply}")
+            raise BrokenPromise(f"money was lost or made: {reply}")

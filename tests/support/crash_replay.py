@@ -39,11 +39,11 @@ _REJECTS: Final = frozenset(RejectReason) - {RejectReason.NONE}
 _updates: Final = msgspec.msgpack.Decoder(PrivateUpdate)
 
 
-class Fault(AssertionError):
+class BrokenPromise(AssertionError):
     """A promise was broken."""
 
 
-class Answers:
+class TraderAnswers:
     """What a trader was told: `answered` id -> (request frame, response body), `refused` ids."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ def recoveries(service_log: str) -> list[tuple[int, str]]:
 
 
 def replay_and_compare(
-    data: Path, answers: Answers, recovered: Iterable[tuple[int, str]] = ()
+    data: Path, answers: TraderAnswers, recovered: Iterable[tuple[int, str]] = ()
 ) -> Replayed:
     """Replay the log from the beginning; every recorded answer must be the replay's, once.
 
@@ -86,7 +86,7 @@ def replay_and_compare(
 class _Replay:
     """A core that goes through the log, and the answers that it has not reached yet."""
 
-    def __init__(self, answers: Answers, recovered: Iterable[tuple[int, str]]) -> None:
+    def __init__(self, answers: TraderAnswers, recovered: Iterable[tuple[int, str]]) -> None:
         self._core = new_core()
         self._answers = answers
         self._open = dict(answers.answered)
@@ -122,7 +122,7 @@ class _Replay:
         while self._recovered and self._recovered[0][0] == self._core.last_sequence:
             sequence, state_hash = self._recovered.pop(0)
             if state_hash != self._core.state_hash().hex():
-                raise Fault(f"a restart recovered another state at sequence {sequence}")
+                raise BrokenPromise(f"a restart recovered another state at sequence {sequence}")
             self._seen["kills amid a crowd"] += self._core.unfinished
             self._restarted = True
 
@@ -130,26 +130,30 @@ class _Replay:
         """Check that nothing is missing, and return the result."""
         self._core.check()
         if self._open:
-            raise Fault(f"{len(self._open)} acknowledged commands are not in the log")
+            raise BrokenPromise(f"{len(self._open)} acknowledged commands are not in the log")
         if self._recovered:
-            raise Fault(f"no end of a batch is where a restart recovered: {self._recovered}")
+            raise BrokenPromise(
+                f"no end of a batch is where a restart recovered: {self._recovered}"
+            )
         return Replayed(self._core.state_hash().hex(), self._seen)
 
     def _compare(self, body: bytes, replayed: bytes) -> None:
         """Compare one logged command with what was answered."""
         request_id: int = msgpack.unpackb(body)[1]
         if request_id <= self._last_request_id:
-            raise Fault(f"request {request_id} was executed again after {self._last_request_id}")
+            raise BrokenPromise(
+                f"request {request_id} was executed again after {self._last_request_id}"
+            )
         self._last_request_id = request_id
         if request_id in self._answers.refused:
-            raise Fault(f"request {request_id} was refused, and executed all the same")
+            raise BrokenPromise(f"request {request_id} was refused, and executed all the same")
         if request_id not in self._open:
             return
         request, response = self._open.pop(request_id)
         if request[4:] != body:
-            raise Fault(f"request {request_id} is logged with other content")
+            raise BrokenPromise(f"request {request_id} is logged with other content")
         if replayed != response:
-            raise Fault(f"request {request_id} was answered otherwise than it replays")
+            raise BrokenPromise(f"request {request_id} was answered otherwise than it replays")
         fields = msgpack.unpackb(response)
         if fields[4] not in _REJECTS:
             self._seen[_NAMES[fields[0]]] += 1

@@ -76,7 +76,7 @@ def opening() -> list[Request]:
     ]  # fmt: skip
 
 
-class Traffic:
+class CrashTraffic:
     """An endless, seeded sequence of commands; the sender sets the request ids.
 
     `live` are the newest ids of orders that were open when they were answered.

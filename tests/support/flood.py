@@ -45,7 +45,7 @@ _RESPONSE: Final = msgspec.msgpack.Decoder(OrderResponse)
 _BUSY: Final = b"\xcd" + int(ErrorCode.BUSY).to_bytes(2, "big")
 
 
-class Account(NamedTuple):
+class FloodResult(NamedTuple):
     """The results of a flood; latencies from sending, in milliseconds: p50, p99, longest."""
 
     seconds: float
@@ -80,9 +80,9 @@ class Flood(Watcher):
     def __init__(self, port: int, folder: Path, *, per_s: int = 0, window: int = WINDOW) -> None:
         super().__init__("tests.support.flood", folder, [str(port), str(per_s), str(window)])
 
-    def stop(self) -> Account:
+    def stop(self) -> FloodResult:
         """End the process; return the results once everything is answered."""
-        return Account(*self.noted())
+        return FloodResult(*self.noted())
 
 
 class _Session:
@@ -168,7 +168,7 @@ def _main(port: int, per_s: int, window: int, log_file: Path) -> None:
         for session in sessions:
             session.flush()
         _take(sessions, PULSE_S)
-    account = Account(
+    account = FloodResult(
         seconds,
         sum(len(session.executed) for session in sessions),
         sum(len(session.busy) for session in sessions),

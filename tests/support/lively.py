@@ -11,7 +11,7 @@ from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.money import LockBalance
 from hpe.protocol.operations import BlockUser, SetFees, SetStatus
 from hpe.protocol.orders import SubmitOco
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Venue, VenueClient
 from tests.support.core_parts import place
 
 BUY, SELL = Side
@@ -25,7 +25,7 @@ STOP_LEG: Final = 12
 
 
 @pytest.fixture
-def lively(market: Venue, client: Client, other: Client) -> Venue:
+def lively(market: Venue, client: VenueClient, other: VenueClient) -> Venue:
     """Return a venue with queues, holds, a last price, sessions, settings."""
     for price, quantity in ((98, 5), (99, 4), (99, 6)):
         client.submit(BUY, price, quantity, client_order_id=quantity)

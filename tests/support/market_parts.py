@@ -13,7 +13,7 @@ from zlib import crc32
 from hpe.protocol.enums import Channel
 from hpe.protocol.limits import DEPTH_MAX
 from hpe.protocol.market_data import Subscribe, Subscribed
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Venue, VenueClient
 
 
 def taken(venue: Venue) -> dict[Channel, list[Any]]:
@@ -26,7 +26,7 @@ def taken(venue: Venue) -> dict[Channel, list[Any]]:
 
 
 def subscribe(
-    client: Client, channel: Channel, depth: int = DEPTH_MAX, instrument: int = 1
+    client: VenueClient, channel: Channel, depth: int = DEPTH_MAX, instrument: int = 1
 ) -> Subscribed:
     """Ask for a snapshot; from now on, the channel is wanted."""
     client.venue.wanted.add((instrument, channel))

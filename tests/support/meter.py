@@ -16,26 +16,26 @@ from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Error
 from hpe.protocol.money import GetBalance
 from hpe.protocol.operations import SetFees
-from tests.support.core_driver import Client, wanted_of
+from tests.support.core_driver import VenueClient, wanted_of
 from tests.support.listed import listed
 
 NOWHERE: Final = 10**6
 """An instrument that does not exist: setting its fees is refused, and costs nothing."""
 
 
-def spent_by(client: Client, *commands: Request) -> int:
+def spent_by(client: VenueClient, *commands: Request) -> int:
     """Return what a batch of commands spends, including the timers before them."""
     return _least(lambda effort: spends_less(client, effort, *commands)) - 1
 
 
-def spends_less(client: Client, effort: int, *commands: Request) -> bool:
+def spends_less(client: VenueClient, effort: int, *commands: Request) -> bool:
     """True if a batch of commands spends less than this."""
     ids = (client.last_request_id, *(command.request_id for command in commands))
     probe = SetFees(max(ids) + 1, NOWHERE, 0, 0)
     return _is_free(client, client.venue.limits._replace(effort=effort), *commands, probe)
 
 
-def asked_by(client: Client, *queries: Request) -> int:
+def asked_by(client: VenueClient, *queries: Request) -> int:
     """Return what a batch of queries walks and shows."""
 
     def asks_less(rows: int) -> bool:
@@ -57,7 +57,7 @@ def _least(holds: Callable[[int], bool]) -> int:
     return above
 
 
-def _is_free(client: Client, limits: Limits, *requests: Request) -> bool:
+def _is_free(client: VenueClient, limits: Limits, *requests: Request) -> bool:
     """True if the last request of a batch is not refused as busy."""
     venue = client.venue
     core: Core = venue.new_core(limits)

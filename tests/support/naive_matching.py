@@ -9,7 +9,7 @@ from __future__ import annotations
 from hpe.protocol.codes import CancelReason
 from hpe.protocol.enums import InstrumentStatus, Liquidity, Side, TimeInForce
 from hpe.protocol.limits import HOUSE_USER
-from tests.support.naive_meeting import Dead, Fill, Prevented, makers_for, meet
+from tests.support.naive_meeting import Dead, NaiveFill, NaivePrevented, makers_for, meet
 from tests.support.naive_orders import NaiveOrder, ceil_ppm
 from tests.support.naive_outlook import looks_ahead, outlook, uses_up_budget
 from tests.support.naive_state import NaiveState
@@ -48,7 +48,7 @@ def trade(state: NaiveState, taker: NaiveOrder) -> None:
     band = state.band(taker.book)
     resting = state.resting(taker.book)
     filled: list[NaiveOrder] = []
-    prevented: list[Prevented] = []
+    prevented: list[NaivePrevented] = []
     reached = 0
     meeting = meet(taker, resting, band, state.limits.fills, state.is_dead)
     while True:
@@ -58,7 +58,7 @@ def trade(state: NaiveState, taker: NaiveOrder) -> None:
             reason: int = stopped.value
             break
         state.effort += 1 if filled or prevented or reached else 2  # to trade at all costs as well
-        if isinstance(event, Fill):
+        if isinstance(event, NaiveFill):
             settle(state, taker, event.maker, event.quantity, event.price)
             filled.append(event.maker)
         elif isinstance(event, Dead):

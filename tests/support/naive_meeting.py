@@ -17,7 +17,7 @@ from tests.support.naive_orders import NaiveOrder, ceil_ppm, rank
 Band = tuple[int, int] | None
 
 
-class Fill(NamedTuple):
+class NaiveFill(NamedTuple):
     """Two orders traded."""
 
     maker: NaiveOrder
@@ -25,7 +25,7 @@ class Fill(NamedTuple):
     price: int
 
 
-class Prevented(NamedTuple):
+class NaivePrevented(NamedTuple):
     """Two orders of one user met; canceled of maker and taker, leaves of maker and taker."""
 
     maker: NaiveOrder
@@ -39,7 +39,7 @@ class Dead(NamedTuple):
     maker: NaiveOrder
 
 
-Meeting = Generator[Fill | Prevented | Dead, None, int]
+Meeting = Generator[NaiveFill | NaivePrevented | Dead, None, int]
 
 
 def makers_for(order: NaiveOrder, resting: list[NaiveOrder]) -> list[NaiveOrder]:
@@ -94,7 +94,7 @@ def meet(
         quantity = min(wanted, maker.shown)
         _trade_both(maker, taker, quantity, price)
         _next_slice(maker, resting)
-        yield Fill(maker, quantity, price)
+        yield NaiveFill(maker, quantity, price)
     return 0
 
 
@@ -115,11 +115,11 @@ def cost_of(taker: NaiveOrder, notional: int) -> int:
     return taker.quote_total + notional + fee
 
 
-def _prevent(maker: NaiveOrder, taker: NaiveOrder) -> Prevented:
+def _prevent(maker: NaiveOrder, taker: NaiveOrder) -> NaivePrevented:
     policy, maker_canceled, taker_canceled = taker.policy, 0, 0
     price = maker.price
     if taker.terms.budget and policy is SelfTrade.CANCEL_TAKER:
-        return Prevented(maker, price, (0, 0, maker.leaves, 0))
+        return NaivePrevented(maker, price, (0, 0, maker.leaves, 0))
     if policy is SelfTrade.DECREMENT:
         maker_canceled = taker_canceled = min(maker.leaves, taker.leaves)
     if policy in (SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
@@ -131,7 +131,9 @@ def _prevent(maker: NaiveOrder, taker: NaiveOrder) -> Prevented:
         order.canceled += canceled
         order.shown = min(order.shown, order.leaves)
     taker_leaves = 0 if taker.terms.budget else taker.leaves
-    return Prevented(maker, price, (maker_canceled, taker_canceled, maker.leaves, taker_leaves))
+    return NaivePrevented(
+        maker, price, (maker_canceled, taker_canceled, maker.leaves, taker_leaves)
+    )
 
 
 def _stops_at_oneself(taker: NaiveOrder) -> bool:

@@ -16,7 +16,7 @@ from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_state import NaiveState
 
 
-class Passed(NamedTuple):
+class NaivePassed(NamedTuple):
     """The dead that an order comes to, and what it costs to find that out."""
 
     dead: int
@@ -25,15 +25,15 @@ class Passed(NamedTuple):
 
 def dead_before(
     state: NaiveState, order: NaiveOrder, lots: int, looks_only: bool = False
-) -> Passed:
+) -> NaivePassed:
     """Count the dead that an order comes to within this many lots; one that only looks ends at any.
 
     What icebergs hide comes behind all others of their price. One's own lots are none.
     """
     if not state.has_dead(order.book):
-        return Passed(0, 0)
+        return NaivePassed(0, 0)
     passed = [state.is_dead(maker) for maker in _passed_by(state, order, lots, looks_only)]
-    return Passed(sum(passed), len(passed) // 8)
+    return NaivePassed(sum(passed), len(passed) // 8)
 
 
 def _passed_by(

@@ -58,7 +58,7 @@ class Uncrossing:
 
 
 @dataclass
-class Firing:
+class NaiveFiring:
     """Trades that reach stops, by their numbers in the instrument; `at` is the next for `side`."""
 
     first: int
@@ -102,7 +102,7 @@ class NaiveState:
     ended: list[NaiveOrder] = field(default_factory=list)
     taken_off: Counter[tuple[str, int]] = field(default_factory=Counter)
     fired: dict[int, list[NaiveOrder]] = field(default_factory=dict)
-    firings: dict[int, list[Firing]] = field(default_factory=dict)
+    firings: dict[int, list[NaiveFiring]] = field(default_factory=dict)
     looked: dict[tuple[int, Side], int] = field(default_factory=dict)
     lines: int = 0
     uncrossing: dict[int, Uncrossing] = field(default_factory=dict)

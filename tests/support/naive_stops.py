@@ -13,7 +13,7 @@ from hpe.protocol.limits import INT_MAX
 from tests.support.naive_matching import arrive
 from tests.support.naive_orders import NaiveOrder
 from tests.support.naive_outlook import dead_before
-from tests.support.naive_state import Concern, Firing, NaiveState
+from tests.support.naive_state import Concern, NaiveFiring, NaiveState
 
 
 def reaches(side: Side, price: int, trigger: int) -> bool:
@@ -61,7 +61,7 @@ def fire_by_last(state: NaiveState, book: int) -> None:
 
 def _fire(state: NaiveState, book: int, first: int) -> None:
     state.lines += 1
-    firing = Firing(first, len(state.prices[book]), first, state.lines)
+    firing = NaiveFiring(first, len(state.prices[book]), first, state.lines)
     state.firings.setdefault(book, []).append(firing)
     state.concerned = Concern(book)
 
@@ -114,7 +114,7 @@ def take_out(state: NaiveState, book: int, left: int) -> int:
     return left
 
 
-def _take(state: NaiveState, book: int, firing: Firing, room: int) -> int:
+def _take(state: NaiveState, book: int, firing: NaiveFiring, room: int) -> int:
     """Line up stops of one side, trade by trade, until one has no room; return how many."""
     taken = 0
     while firing.at <= firing.last:

@@ -14,7 +14,7 @@ from hpe.protocol.enums import Side
 from hpe.protocol.market_data import BookLevel
 from hpe.protocol.orders import OrderResponse
 from tests.support.core_driver import CoreFactory
-from tests.support.oracles_market import SAME, SIDES, Case, Market, Verdict, compared
+from tests.support.oracles_market import SAME, SIDES, Case, CaseVerdict, OracleMarket, compared
 
 SWEPT: Final = 5_000
 SWEEP_IN_WORDS: Final = (
@@ -24,12 +24,12 @@ SWEEP_IN_WORDS: Final = (
 TRADER = "the only one"
 
 
-def run(case: Case, new_core: CoreFactory) -> Verdict:
+def run(case: Case, new_core: CoreFactory) -> CaseVerdict:
     """Run a case and compare every report and every best quote."""
     if isinstance(case["in"], str):
         assert (case["in"], case["reports"]) == SWEEP_IN_WORDS
         case = _the_sweep(case["best_bid_ask_after_each"])
-    market = Market(new_core)
+    market = OracleMarket(new_core)
     client = market.client(TRADER)
     translator = FlowTranslator(market.instrument)
     stream = ReportStream()
@@ -44,7 +44,7 @@ def run(case: Case, new_core: CoreFactory) -> Verdict:
     market.check()
     differences = compared(reports, case["reports"])
     differences += compared(quotes, case["best_bid_ask_after_each"])
-    return Verdict(SAME, differences)
+    return CaseVerdict(SAME, differences)
 
 
 def _the_sweep(quotes_at_the_end: list[Any]) -> Case:

@@ -21,17 +21,17 @@ from tests.support.oracles_market import (
     SAME,
     SIDES,
     Case,
-    Market,
+    CaseVerdict,
+    OracleMarket,
+    OracleTrade,
     Placed,
-    Trade,
-    Verdict,
     compared,
 )
 
 Line = list[Any]
 
 
-def run(case: Case, new_core: CoreFactory) -> Verdict:
+def run(case: Case, new_core: CoreFactory) -> CaseVerdict:
     """Run a scenario and compare its output line by line."""
     exercise = _Exercise(new_core, refuses_crossing=case["crossing_orders"] == "rejected")
     symbols = {command[2] for command in case["in"] if command[0] == "N"}
@@ -41,14 +41,14 @@ def run(case: Case, new_core: CoreFactory) -> Verdict:
     exercise.market.check()
     published = case["out"] is not None
     expected = case["out"] if published else case["out_derived"]
-    return Verdict(SAME if published else DERIVED, compared(exercise.output, expected))
+    return CaseVerdict(SAME if published else DERIVED, compared(exercise.output, expected))
 
 
 class _Exercise:
     """One scenario as it goes; `output` is in the exercise's form."""
 
     def __init__(self, new_core: CoreFactory, *, refuses_crossing: bool) -> None:
-        self.market = Market(new_core)
+        self.market = OracleMarket(new_core)
         self.output: list[Line] = []
         self._refuses_crossing = refuses_crossing
         self._top = self._top_of_book()
@@ -106,7 +106,7 @@ def _best(levels: list[BookLevel]) -> Line:
     return list(levels[0][:2]) if levels else ["-", "-"]
 
 
-def _trade(trade: Trade) -> Line:
+def _trade(trade: OracleTrade) -> Line:
     buyer, seller = sorted((trade.taker, trade.maker), key=lambda placed: placed.side)
     return [
         "T", buyer.trader, buyer.name, seller.trader, seller.name, trade.price, trade.quantity

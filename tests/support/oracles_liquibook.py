@@ -25,16 +25,16 @@ from hpe.protocol.market_data import BookLevel
 from hpe.protocol.orders import OrderResponse, OrderTerms, SubmitOrder
 from hpe.protocol.reports import OrderReport
 from tests.support.core_driver import CoreFactory
-from tests.support.oracles_liquibook_ours import OURS, Step
+from tests.support.oracles_liquibook_ours import OURS, StepResult
 from tests.support.oracles_market import (
     LETTERS,
     SAME,
     SIDES,
     Case,
-    Market,
+    CaseVerdict,
+    OracleMarket,
+    OracleTrade,
     Placed,
-    Trade,
-    Verdict,
     compared,
     differs,
 )
@@ -43,7 +43,7 @@ TRADER: Final = "the only one"
 SWEEP_PRICE: Final = {Side.BUY: 10**6, Side.SELL: 1}
 
 
-def run(case: Case, new_core: CoreFactory) -> Verdict:
+def run(case: Case, new_core: CoreFactory) -> CaseVerdict:
     """Run a case; compare every event, every book, and at the end every queue."""
     test = _Test(new_core)
     found = [test.execute(recorded) for recorded in case["steps"]]
@@ -52,21 +52,21 @@ def run(case: Case, new_core: CoreFactory) -> Verdict:
     expected = _expected(case["steps"], ours)
     differences = compared([_unqueued(one) for one in found], [_unqueued(one) for one in expected])
     differences += compared(test.sweep(), expected[-1].book)
-    return Verdict(differs(convention) if convention else SAME, differences)
+    return CaseVerdict(differs(convention) if convention else SAME, differences)
 
 
 # --- what was recorded ----------------------------------------------------------------------------
 
 
-def _expected(steps: list[dict[str, Any]], ours: dict[int, Step]) -> list[Step]:
+def _expected(steps: list[dict[str, Any]], ours: dict[int, StepResult]) -> list[StepResult]:
     """Put a recording into text, ours instead where it is to be another."""
-    texts: list[Step] = []
+    texts: list[StepResult] = []
     for number, one in enumerate(steps, 1):
         # Where the recording has no book, nothing had changed.
         book = texts[-1].book if texts else []
         if one["book_after"] is not None:
             book = [_order(letter, *order) for letter, *order in one["book_after"]]
-        recorded = Step([_event(one, event) for event in one["events"]], book)
+        recorded = StepResult([_event(one, event) for event in one["events"]], book)
         assert recorded != ours.get(number), "this step comes out as recorded"
         texts.append(ours.get(number, recorded))
     return texts
@@ -90,9 +90,9 @@ def _order(letter: str, name: int, price: int, quantity: int) -> str:
     return f"{letter}{name} {quantity}@{price}"
 
 
-def _unqueued(one: Step) -> Step:
+def _unqueued(one: StepResult) -> StepResult:
     """Forget the order of the queues, which a running book does not tell."""
-    return Step(one.events, sorted(one.book))
+    return StepResult(one.events, sorted(one.book))
 
 
 # --- what comes out here --------------------------------------------------------------------------
@@ -102,13 +102,13 @@ class _Test:
     """One case as it goes."""
 
     def __init__(self, new_core: CoreFactory) -> None:
-        self.market = Market(new_core)
+        self.market = OracleMarket(new_core)
         self._client = self.market.client(TRADER)
         self._ids: dict[int, int] = {}
         self._totals: dict[int, int] = {}
         self._sides: dict[int, Side] = {}
 
-    def execute(self, one: dict[str, Any]) -> Step:
+    def execute(self, one: dict[str, Any]) -> StepResult:
         """Execute one step."""
         match one:
             case {"op": "add"}:
@@ -122,7 +122,7 @@ class _Test:
                 events = []
             case _:
                 raise ValueError(one)
-        return Step(events, self._book())
+        return StepResult(events, self._book())
 
     def sweep(self) -> list[str]:
         """Trade with all that rests and return the orders in the order of their trades."""
@@ -210,7 +210,7 @@ class _Test:
         ]
 
 
-def _fills(trades: list[Trade]) -> list[str]:
+def _fills(trades: list[OracleTrade]) -> list[str]:
     return [f"fill {trade.maker.name} {trade.quantity}@{trade.price}" for trade in trades]
 
 

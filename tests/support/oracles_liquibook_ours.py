@@ -19,7 +19,7 @@ MARKET_ORDERS_REST: Final = "market_orders_rest"
 is what a stop becomes when it fires."""
 
 
-class Step(NamedTuple):
+class StepResult(NamedTuple):
     """What a step gives: its events, and the orders on the book, best first, in text.
 
     An event is `accept 1`, `fill 2 100@1251` (of maker 2), `cancel 1`, `replace 1` or
@@ -30,9 +30,9 @@ class Step(NamedTuple):
     book: list[str]
 
 
-def step(events: str, *book: str) -> Step:
+def step(events: str, *book: str) -> StepResult:
     """Write a step of OURS."""
-    return Step(events.split(", "), list(book))
+    return StepResult(events.split(", "), list(book))
 
 
 _NO_BID_FOR_MARKET: Final = {
@@ -62,7 +62,7 @@ _A_BID_IN_TWO_PARTS: Final = {
     3: step("accept 3, fill 1 200@1251"),
 }
 
-OURS: Final[dict[str, tuple[str, dict[int, Step]]]] = {
+OURS: Final[dict[str, tuple[str, dict[int, StepResult]]]] = {
     "TestRegBidMatchAon": (
         ALL_OR_NONE,
         {

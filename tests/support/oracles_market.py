@@ -1,7 +1,7 @@
 """What the adapters of all oracles share: one pair on a new core, traders by their names.
 
 Owns the mapping between an oracle's own names of traders and orders and the core's ids, and the
-verdict on a case. One Market per case. Relies on core_driver.py, so all of it goes through bytes.
+verdict on a case. One OracleMarket per case. Relies on core_driver.py, so all goes through bytes.
 An adapter turns a case into orders here and compares what came out with what the case says.
 """
 
@@ -14,7 +14,7 @@ from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import OrderStatus, Side, TimeInForce
 from hpe.protocol.market_data import BookLevel
 from hpe.protocol.orders import ListOrders, OrderResponse, OrderRow, OrdersReply
-from tests.support.core_driver import Client, CoreFactory, Venue
+from tests.support.core_driver import CoreFactory, Venue, VenueClient
 
 Case = dict[str, Any]
 """One line of an oracle's file."""
@@ -26,7 +26,7 @@ PLENTY: Final = 2**50
 """What a trader has of either asset: no case is about money."""
 
 
-class Verdict(NamedTuple):
+class CaseVerdict(NamedTuple):
     """How a case went.
 
     `outcome` says what it was compared with: SAME, DERIVED or `differs: <convention>`.
@@ -43,7 +43,7 @@ SAME: Final = "same"
 DERIVED: Final = "same as derived"
 """The core gives what was derived from the oracle's rules, where nothing was published."""
 
-Adapter = Callable[[Case, CoreFactory], Verdict]
+Adapter = Callable[[Case, CoreFactory], CaseVerdict]
 
 
 def differs(convention: str) -> str:
@@ -71,7 +71,7 @@ class Placed(NamedTuple):
     side: Side
 
 
-class Trade(NamedTuple):
+class OracleTrade(NamedTuple):
     """One trade in the oracle's words."""
 
     taker: Placed
@@ -80,17 +80,17 @@ class Trade(NamedTuple):
     price: int
 
 
-class Market:
+class OracleMarket:
     """A pair, its traders, and every order by the name that the oracle gave it."""
 
     def __init__(self, new_core: CoreFactory) -> None:
         self.venue = Venue(new_core)
-        self._clients: dict[object, Client] = {}
+        self._clients: dict[object, VenueClient] = {}
         self._placed: dict[int, Placed] = {}
         self.owner = self.venue.attach(user=1)
         self.instrument = self.owner.list_pair()
 
-    def client(self, trader: object) -> Client:
+    def client(self, trader: object) -> VenueClient:
         """Return a trader's connection; whoever is new gets plenty of both assets."""
         if trader not in self._clients:
             client = self.venue.attach(user=2 + len(self._clients))
@@ -107,7 +107,7 @@ class Market:
         tif: TimeInForce = TimeInForce.GTC,
         *,
         post_only: bool = False,
-    ) -> tuple[OrderResponse, list[Trade]]:
+    ) -> tuple[OrderResponse, list[OracleTrade]]:
         """Submit an order: at a limit, or at market for price 0."""
         client = self.client(placed.trader)
         response = client.submit(
@@ -127,14 +127,16 @@ class Market:
         assert response.reason != RejectReason.NOT_TRADING
         return response.status != OrderStatus.REJECTED
 
-    def trades_of(self, placed: Placed, response: OrderResponse) -> list[Trade]:
+    def trades_of(self, placed: Placed, response: OrderResponse) -> list[OracleTrade]:
         """Read the trades that came before a response to this order's command."""
         if response.status == OrderStatus.REJECTED:
             return []
         self._placed[response.order_id] = placed
         fills = self.client(placed.trader).fills
         return [
-            Trade(placed, self._placed[fill.contra_order_id], fill.last_quantity, fill.last_price)
+            OracleTrade(
+                placed, self._placed[fill.contra_order_id], fill.last_quantity, fill.last_price
+            )
             for fill in fills
             if fill.order_id == response.order_id
         ]

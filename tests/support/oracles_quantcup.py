@@ -14,19 +14,19 @@ from tests.support.oracles_market import (
     SAME,
     SIDES,
     Case,
-    Market,
+    CaseVerdict,
+    OracleMarket,
+    OracleTrade,
     Placed,
-    Trade,
-    Verdict,
     compared,
 )
 
 Execution = dict[str, Any]
 
 
-def run(case: Case, new_core: CoreFactory) -> Verdict:
+def run(case: Case, new_core: CoreFactory) -> CaseVerdict:
     """Run a test and compare its executions, pair by pair."""
-    market = Market(new_core)
+    market = OracleMarket(new_core)
     orders: list[Placed] = []
     pairs: list[list[Execution]] = []
     for command in case["in"]:
@@ -41,10 +41,10 @@ def run(case: Case, new_core: CoreFactory) -> Verdict:
                 raise ValueError(command)
     market.check()
     expected = [_by_side(pair) for pair in case["executions_in_pairs"]]
-    return Verdict(SAME, compared(pairs, expected))
+    return CaseVerdict(SAME, compared(pairs, expected))
 
 
-def _pair(trade: Trade) -> list[Execution]:
+def _pair(trade: OracleTrade) -> list[Execution]:
     return _by_side(
         [
             {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hpe.protocol.enums import Side, TimeInForce
 from tests.support.core_driver import CoreFactory
-from tests.support.oracles_market import SAME, SIDES, Case, Market, Placed, Verdict
+from tests.support.oracles_market import SAME, SIDES, Case, CaseVerdict, OracleMarket, Placed
 
 TYPES = {
     "GoodTillCancel": TimeInForce.GTC,
@@ -20,9 +20,9 @@ TYPES = {
 TRADER = "the only one"
 
 
-def run(case: Case, new_core: CoreFactory) -> Verdict:
+def run(case: Case, new_core: CoreFactory) -> CaseVerdict:
     """Run a test and compare the orders that are left."""
-    market = Market(new_core)
+    market = OracleMarket(new_core)
     types: dict[int, TimeInForce] = {}
     for command in case["in"]:
         match command:
@@ -47,9 +47,9 @@ def run(case: Case, new_core: CoreFactory) -> Verdict:
         "asks": sides.count(Side.SELL),
     }
     expected = case["orders_left"]
-    return Verdict(SAME, [] if left == expected else [f"{left} left, expected {expected}"])
+    return CaseVerdict(SAME, [] if left == expected else [f"{left} left, expected {expected}"])
 
 
-def _worst_price(market: Market, side: Side) -> int:
+def _worst_price(market: OracleMarket, side: Side) -> int:
     bids, asks = market.levels()
     return (asks if side is Side.BUY else bids)[-1][0]

@@ -18,7 +18,7 @@ class Example(NamedTuple):
     frame: bytes
 
 
-class Message(NamedTuple):
+class MessageSection(NamedTuple):
     """One message section: `direction` is request, reply or report.
 
     `under` is the section that it stands in, `like` the reply whose table is its own too.
@@ -80,7 +80,7 @@ def table(text: str, *columns: str) -> list[Row]:
     return found
 
 
-def messages(text: str) -> list[Message]:
+def messages(text: str) -> list[MessageSection]:
     """Return every message section, in the order of the document."""
     found = []
     under = ""
@@ -93,7 +93,7 @@ def messages(text: str) -> list[Message]:
             continue
         like = _LIKE.search(body)
         found.append(
-            Message(
+            MessageSection(
                 match[1].lower(),
                 int(match[2]),
                 match[3],

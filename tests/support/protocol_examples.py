@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tests.conftest import PROJECT_ROOT
 from tests.support import protocol_document as document
-from tests.support.core_driver import Client, Venue
+from tests.support.core_driver import Venue, VenueClient
 
 SECTIONS: Final = document.sections((PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8"))
 BASE, QUOTE, PAIR = 1, 2, 1
@@ -36,7 +36,7 @@ def orders_of(cell: str) -> list[tuple[int, int]]:
     return [(int(quantity), int(price)) for quantity, price in pairs]
 
 
-def traders(venue: Venue, **instrument: int) -> tuple[Client, Client]:
+def traders(venue: Venue, **instrument: int) -> tuple[VenueClient, VenueClient]:
     """Return two users with money, on a venue with one pair of these settings."""
     seller, buyer = venue.attach(1), venue.attach(2)
     assert seller.list_pair(**instrument) == PAIR

@@ -28,7 +28,7 @@ ALPHABETS: Final = {"symbol": GRAPHIC, "base": GRAPHIC, "quote": GRAPHIC, "key_i
 """What the meaning column says in words: of which characters a text is made."""
 
 
-class Verdict(NamedTuple):
+class SecondVerdict(NamedTuple):
     """The error that answers a body."""
 
     code: int
@@ -55,29 +55,29 @@ class Column(NamedTuple):
     inside: str
 
 
-def verdict_on(body: bytes, types: range = TO_THE_CORE) -> Verdict | None:
+def verdict_on(body: bytes, types: range = TO_THE_CORE) -> SecondVerdict | None:
     """Return the error for a body, None for a request of these types."""
     if not body:
-        return Verdict(EMPTY_FRAME)
+        return SecondVerdict(EMPTY_FRAME)
     try:
         root, end = _parse(body, 0, 1)
     except (IndexError, ValueError):
-        return Verdict(BAD_MESSAGEPACK)
+        return SecondVerdict(BAD_MESSAGEPACK)
     if end != len(body):
-        return Verdict(TRAILING_BYTES)
+        return SecondVerdict(TRAILING_BYTES)
     if root.kind != "array" or root.first == 0xDD:
-        return Verdict(NOT_AN_ARRAY)
+        return SecondVerdict(NOT_AN_ARRAY)
     if not root.value:
-        return Verdict(UNKNOWN_TYPE)
+        return SecondVerdict(UNKNOWN_TYPE)
     kind, *fields = root.value
     known = fields and fields[0].kind == "int" and 1 <= fields[0].value <= LARGEST
     request_id = fields[0].value if known else 0
     number = kind.value if kind.first < 0x80 else 0
     columns = _requests().get(number) if number in types else None
     if columns is None:
-        return Verdict(UNKNOWN_TYPE, request_id)
+        return SecondVerdict(UNKNOWN_TYPE, request_id)
     wrong = _wrong(columns, fields)
-    return None if wrong is None else Verdict(BAD_FIELD, request_id, wrong)
+    return None if wrong is None else SecondVerdict(BAD_FIELD, request_id, wrong)
 
 
 def _wrong(columns: list[Column], nodes: list[Node]) -> str | None:

@@ -41,7 +41,7 @@ def run_of(connection: int, *requests: Request, admit: int = 0) -> Run:
     return Run(connection, connection, admit, chunk_of(frames))
 
 
-class Bench:
+class DrivenSequencer:
     """A sequencer whose matcher is the test."""
 
     def __init__(self, bounds: BatchBounds = BOUNDS) -> None:

@@ -20,7 +20,7 @@ from tests.support.listed import Listed, Progress
 FOLDER: Final = Path(__file__).parents[1] / "vectors"
 
 
-class Step(NamedTuple):
+class VectorStep(NamedTuple):
     """One batch, what it gave, and the state behind it; `dump` is empty where it is not told."""
 
     batch: Batch
@@ -35,7 +35,7 @@ class Vector(NamedTuple):
     about: str
     core_version: int
     start: list[bytes]
-    steps: list[Step]
+    steps: list[VectorStep]
 
     def new_core(self, factory: CoreFactory) -> Core:
         """Make the core that it begins with."""
@@ -51,7 +51,7 @@ class RecordingVenue(Venue):
     def __init__(self, new_core: CoreFactory) -> None:
         super().__init__(new_core)
         self.start: list[bytes] = []
-        self.steps: list[Step] = []
+        self.steps: list[VectorStep] = []
 
     def begin_with(self, start: list[bytes]) -> None:
         """Go on with another core, that loaded a state; what was noted down is forgotten."""
@@ -63,7 +63,7 @@ class RecordingVenue(Venue):
         """Apply one batch and note it down."""
         output = super().apply(*runs, wait_ns=wait_ns)
         batch = Batch(self.time_ns, list(runs), wanted_of(self.wanted))
-        self.steps.append(Step(batch, output, self.core.state_hash(), []))
+        self.steps.append(VectorStep(batch, output, self.core.state_hash(), []))
         return output
 
     def note_dump(self) -> None:
@@ -118,7 +118,7 @@ def _cut(frames: bytes) -> list[str]:
         return [frames.hex()]
 
 
-def _step_value(step: Step) -> dict[str, Any]:
+def _step_value(step: VectorStep) -> dict[str, Any]:
     batch, output = step.batch, step.output
     return {
         "batch": {
@@ -155,7 +155,7 @@ def _run(row: dict[str, Any]) -> Run:
     return Run(row["connection"], row["attach"], row["admit"], chunk)
 
 
-def _step(value: dict[str, Any]) -> Step:
+def _step(value: dict[str, Any]) -> VectorStep:
     batch, output = value["batch"], value["output"]
     runs = [_run(run) for run in batch["runs"]]
     rows = {
@@ -168,7 +168,7 @@ def _step(value: dict[str, Any]) -> Step:
         "progress": [Progress(**each) for each in output["progress"]],
         "weights": [tuple(row) for row in output["weights"]],
     }
-    return Step(
+    return VectorStep(
         Batch(batch["time_ns"], runs, bytes.fromhex(batch["wanted"])),
         Listed(**{**output, **rows, **others}),
         bytes.fromhex(value["state_hash"]),

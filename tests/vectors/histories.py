@@ -75,7 +75,7 @@ from hpe.protocol.orders import (
     ReplaceOrder,
     SubmitOco,
 )
-from tests.support.core_driver import Client, CoreFactory, framed
+from tests.support.core_driver import CoreFactory, VenueClient, framed
 from tests.support.core_parts import place
 from tests.support.dumps import rows_in
 from tests.support.vectors import RecordingVenue, Vector, recorded
@@ -100,7 +100,7 @@ def vectors(new_core: CoreFactory) -> dict[str, Vector]:
     return {name: recorded(new_core, about, play) for name, (play, about) in plays.items()}
 
 
-def pair_of(venue: RecordingVenue) -> tuple[Client, Client]:
+def pair_of(venue: RecordingVenue) -> tuple[VenueClient, VenueClient]:
     """List a pair and give two users money; returns their clients, users 1 and 2."""
     first, second = venue.attach(1), venue.attach(2, window=3)
     first.get_id(AddAsset(first.next_id(), "BASE", 3))

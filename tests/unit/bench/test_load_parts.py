@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import report
-from bench.load_connection import Answers, LoadConnection
+from bench.load_connection import LoadConnection, ReplyContent
 from bench.load_engine import Stopwatch, fill_books, run_closed, run_open
+from bench.report import AnswersWrong
 from bench.traffic import FIRST_REQUEST_ID, MIXES, encode_traffic, funds_needed
-from bench.traffic_connection import AnswersWrong, BookNotFilled
+from bench.traffic_connection import BookNotFilled
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.codes import ErrorCode, RejectReason
 from hpe.protocol.control import Error, Hello, Welcome
@@ -131,7 +132,7 @@ def test_every_request_is_answered_and_timed_once(
         fill_books([connection])
     watch = Stopwatch(warm_up_s=0)
     measured = run_open([connection], rate, watch) if rate else run_closed([connection], watch)
-    answers = Answers()
+    answers = ReplyContent()
     connection.verify(answers)
     connection.close()
     assert measured.requests == len(measured.latencies_ns) == 500
@@ -149,7 +150,7 @@ def test_an_order_that_fills_the_book_must_be_accepted(place: int) -> None:
     connection.load(encode_traffic("mixed", 23, 1, 10, 5, 150))
     fill_books([connection])
     run_closed([connection], Stopwatch(warm_up_s=0))
-    answers = Answers()
+    answers = ReplyContent()
     filling = place < 150
     with pytest.raises(AnswersWrong, match="fills the book") if filling else nullcontext():
         connection.verify(answers)
@@ -165,7 +166,7 @@ def test_a_busy_server_did_not_fill_the_book() -> None:
     fill_books([connection])
     run_closed([connection], Stopwatch(warm_up_s=0))
     with pytest.raises(BookNotFilled, match="busy"):
-        connection.verify(Answers())
+        connection.verify(ReplyContent())
     connection.close()
     peer.close()
 
@@ -174,7 +175,7 @@ def test_what_is_answered_during_the_warm_up_is_in_no_figure(peer: AnsweringPeer
     connection = LoadConnection(peer.address, 1, 16)
     connection.load(encode_traffic("simple", 23, 1, 20_000, 5))
     measured = run_closed([connection], Stopwatch(warm_up_s=0.05))
-    answers = Answers()
+    answers = ReplyContent()
     connection.verify(answers)
     connection.close()
     assert answers.requests == 20_000
@@ -192,7 +193,7 @@ def test_a_reply_of_another_request_is_found() -> None:
         select.select([connection], [], [])
         answered += connection.receive(array("q"))
     with pytest.raises(AnswersWrong, match=f"request {FIRST_REQUEST_ID + 1},"):
-        connection.verify(Answers())
+        connection.verify(ReplyContent())
     connection.close()
     peer.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import report
 from bench.peers import compare, environments
 from bench.peers.environments import Missing, Peer
 
@@ -43,5 +44,5 @@ def test_peers_that_are_missing_are_skipped_with_the_reason(
 
 def test_a_peer_with_other_results_has_no_figure() -> None:
     compare.check(PEER, {"trades": 1, "resting": 2, "more": 3}, {"trades": 1, "resting": 2})
-    with pytest.raises(compare.AnswersWrong, match="resting 3, here 2"):
+    with pytest.raises(report.AnswersWrong, match="resting 3, here 2"):
         compare.check(PEER, {"trades": 1, "resting": 2}, {"trades": 1, "resting": 3})

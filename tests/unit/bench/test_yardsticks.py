@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from bench.beside_redis import OK, SET, RedisConnection, by_own_generator, by_redis_benchmark
-from bench.load_connection import Answers
+from bench.load_connection import ReplyContent
 from bench.load_engine import Measured, Stopwatch, run_closed
-from bench.load_run import TRIES_MAX, Run, Shape, filled, same_answer_run
+from bench.load_run import TRIES_MAX, LoadRun, Shape, filled, same_answer_run
 from bench.null_server import ANSWER, null_run, null_service
+from bench.report import AnswersWrong
 from bench.services import Service, redis_is_installed, redis_service, redis_set_calls
-from bench.traffic import Traffic, encode_traffic
-from bench.traffic_connection import AnswersWrong, BookNotFilled, TrafficConnection
+from bench.traffic import ConnectionTraffic, encode_traffic
+from bench.traffic_connection import BookNotFilled, TrafficConnection
 
 SECOND_NS = 1_000_000_000
 
@@ -101,7 +102,7 @@ def test_redis_executes_what_either_generator_sends(redis: Service, drive) -> No
 def test_an_error_of_redis_is_no_answer(redis: Service) -> None:
     connection = RedisConnection(redis.address, 1)
     wrong = SET.replace(b"SET", b"GOT")
-    connection.load(Traffic(wrong, [len(wrong)], 0))
+    connection.load(ConnectionTraffic(wrong, [len(wrong)], 0))
     run_closed([connection], Stopwatch(warm_up_s=0))
     with pytest.raises(AnswersWrong, match="unknown command"):
         connection.check_answers(OK)
@@ -123,24 +124,24 @@ def measured(requests: int, wall_s: float = 4.0, own_s: float = 2.0) -> Measured
     ],
 )
 def test_a_run_says_why_it_is_no_figure(run: Measured, null_requests: int, doubt: str) -> None:
-    answers = Answers(requests=5_000)
-    found = Run(Shape(1, 1, 5_000), 0.0, run, answers, null=measured(null_requests)).doubts()
+    answers = ReplyContent(requests=5_000)
+    found = LoadRun(Shape(1, 1, 5_000), 0.0, run, answers, null=measured(null_requests)).doubts()
     assert len(found) == bool(doubt)
     assert doubt in "".join(found)
 
 
 @pytest.mark.parametrize(("rejects", "doubts"), [(750, 0), (751, 1)])
 def test_many_rejects_are_no_figure(rejects: int, doubts: int) -> None:
-    answers = Answers(requests=5_000, rejects=Counter(unknown_order=rejects))
-    assert len(Run(Shape(1, 1, 5_000), 0.0, measured(4_000), answers).doubts()) == doubts
+    answers = ReplyContent(requests=5_000, rejects=Counter(unknown_order=rejects))
+    assert len(LoadRun(Shape(1, 1, 5_000), 0.0, measured(4_000), answers).doubts()) == doubts
 
 
 @pytest.mark.parametrize("busy", [0, TRIES_MAX - 1, TRIES_MAX])
 def test_a_book_that_a_busy_service_did_not_fill_is_filled_again(busy: int) -> None:
-    run = Run(Shape(1, 1, 5_000), 0.0, measured(4_000), Answers(requests=5_000))
+    run = LoadRun(Shape(1, 1, 5_000), 0.0, measured(4_000), ReplyContent(requests=5_000))
     faults = iter([BookNotFilled("busy")] * busy)
 
-    def measure() -> Run:
+    def measure() -> LoadRun:
         for fault in faults:
             raise fault
         return run

@@ -71,7 +71,7 @@ class Followed(Stream):
     ask = take = None  # type: ignore[assignment]  # nobody asks
 
 
-class Echo(ClientCalls):
+class EchoCalls(ClientCalls):
     """One call and one stream."""
 
     def __init__(self) -> None:
@@ -93,11 +93,11 @@ class Echo(ClientCalls):
         return follow()
 
 
-class BlockingEcho(Echo, Blocking):
+class BlockingEcho(EchoCalls, Blocking):
     """The same, run to the end at once, without a loop."""
 
     def __init__(self) -> None:
-        self.client = Echo()
+        self.client = EchoCalls()
 
     def run(self, function: Any) -> Any:
         try:
@@ -108,12 +108,12 @@ class BlockingEcho(Echo, Blocking):
 
 
 async def test_a_blocking_client_runs_them_on_its_client() -> None:
-    assert await Echo().twice(3, by=4) == 12
+    assert await EchoCalls().twice(3, by=4) == 12
     assert BlockingEcho().twice(3, by=4) == 12
     assert BlockingEcho.twice(BlockingEcho(), 3) == 6
     with pytest.raises(TypeError, match="unexpected keyword"):
         BlockingEcho().twice(3, times=4)  # type: ignore[call-arg]  # wrong on purpose
-    async with Echo().stream(1) as stream:
+    async with EchoCalls().stream(1) as stream:
         assert isinstance(stream, Followed)
     following = BlockingEcho().stream(1)
     assert isinstance(following, BlockingFollow)

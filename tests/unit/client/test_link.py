@@ -28,7 +28,7 @@ def welcome(heartbeat_ms: int = 1_000) -> Welcome:
     return Welcome(1, 0, 1, 9, 4, 0, 1, "batch", "hpe", 2048, 1 << 20, Role.TRADER, heartbeat_ms, 0)
 
 
-class Server:
+class ScriptedPeer:
     """The other end of the stream: says what the test tells it."""
 
     def __init__(self) -> None:
@@ -58,11 +58,11 @@ def channel_of(link: Link) -> SessionChannel:
 
 
 async def test_logon_without_and_with_a_key() -> None:
-    server = Server()
+    server = ScriptedPeer()
     await server.say(welcome())
     assert await server.link.log_on(HELLO, None) == welcome()
 
-    server = Server()
+    server = ScriptedPeer()
     await server.say(Challenge(1, 0, NONCE), welcome())
     assert await server.link.log_on(HELLO, KEY) == welcome()
     hello = await server.hear()
@@ -74,7 +74,7 @@ async def test_logon_without_and_with_a_key() -> None:
 
 
 async def test_a_server_that_wants_a_key_and_gets_none() -> None:
-    server = Server()
+    server = ScriptedPeer()
     await server.say(Challenge(1, 0, NONCE))
     with pytest.raises(RequestRefused, match="asks for a key") as caught:
         await server.link.log_on(HELLO, None)
@@ -91,7 +91,7 @@ async def test_a_server_that_wants_a_key_and_gets_none() -> None:
     ],
 )
 async def test_logons_that_fail(messages: list[Reply], error: type[HpeError]) -> None:
-    server = Server()
+    server = ScriptedPeer()
     await server.say(*messages)
     await server.stream.send_eof()
     with pytest.raises(error):
@@ -99,7 +99,7 @@ async def test_logons_that_fail(messages: list[Reply], error: type[HpeError]) ->
 
 
 async def test_a_client_with_nothing_to_send_sends_a_heartbeat(autojump_clock: MockClock) -> None:
-    server = Server()
+    server = ScriptedPeer()
     await server.say(welcome(heartbeat_ms=1_000))
     await server.link.log_on(HELLO, None)
     await server.hear()
@@ -124,7 +124,7 @@ async def test_a_client_with_nothing_to_send_sends_a_heartbeat(autojump_clock: M
 
 
 async def test_a_silent_server_is_given_up(autojump_clock: MockClock) -> None:
-    server = Server()
+    server = ScriptedPeer()
     await server.say(welcome(heartbeat_ms=1_000))
     await server.link.log_on(HELLO, None)
     reasons: list[HpeError] = []
@@ -147,7 +147,7 @@ async def test_a_silent_server_is_given_up(autojump_clock: MockClock) -> None:
 
 
 async def test_the_servers_last_words_are_the_reason() -> None:
-    server = Server()
+    server = ScriptedPeer()
     words = Error(0, 0, 205, "session_replaced", "newer", False, True, False)
     await server.say(welcome(), words)
     await server.link.log_on(HELLO, None)
@@ -157,7 +157,7 @@ async def test_the_servers_last_words_are_the_reason() -> None:
 
 
 async def test_a_broken_stream_is_a_reason_like_any_other() -> None:
-    server = Server()
+    server = ScriptedPeer()
     await server.say(welcome())
     await server.link.log_on(HELLO, None)
     reasons: list[HpeError] = []

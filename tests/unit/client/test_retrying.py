@@ -18,7 +18,7 @@ BUSY = RequestRefused(7, 202, "busy", "", True)
 STALE = RequestRefused(7, 213, "stale_id", "", False)
 
 
-class Script:
+class ScriptedAnswers:
     """Answers in the order of the test, and notes what was asked."""
 
     def __init__(self, *answers: Exception | str) -> None:
@@ -54,10 +54,10 @@ class Script:
 async def test_a_command_is_sent_again_only_if_it_was_not_executed(
     autojump_clock: MockClock, answers: list[Exception | str], asked: list[str]
 ) -> None:
-    script = Script(*answers)
+    script = ScriptedAnswers(*answers)
     assert await retry(script.ask, script.outcome, 60) == "done"
     assert script.asked == asked
-    blocking = Script(*answers)
+    blocking = ScriptedAnswers(*answers)
     result = retry_blocking(
         lambda: blocking.next("ask"), lambda error: blocking.next("outcome"), 60
     )
@@ -68,14 +68,14 @@ async def test_a_command_is_sent_again_only_if_it_was_not_executed(
     "final", [STALE, OrderRejected(7, 5, "no"), ConnectionLost("ended"), ValueError("mine")]
 )
 async def test_what_another_attempt_cannot_change_is_the_callers(final: Exception) -> None:
-    script = Script(final)
+    script = ScriptedAnswers(final)
     with pytest.raises(type(final)) as caught:
         await retry(script.ask, script.outcome, 60)
     assert caught.value is final
 
 
 async def test_it_ends_and_says_that_the_outcome_is_unknown() -> None:
-    script = Script(LATE)
+    script = ScriptedAnswers(LATE)
     with pytest.raises(ReplyTimeout) as caught:
         await retry(script.ask, script.outcome, 0)
     assert caught.value is LATE
@@ -97,7 +97,7 @@ def test_pauses_grow() -> None:
 @pytest.mark.parametrize("what", ["a coroutine", "a result", None])
 async def test_what_cannot_be_called_again_is_no_request(what: str | None) -> None:
     """A coroutine runs once; it is closed, so that nothing warns of it later."""
-    script = Script("done")
+    script = ScriptedAnswers("done")
     given = script.ask() if what == "a coroutine" else what
     kind = type(given).__name__
     text = f"retry: found {kind}, allowed a function that makes the request, such as lambda: "

@@ -22,7 +22,7 @@ async def poller(nursery: trio.Nursery) -> AsyncIterator[Poller]:
         nursery.cancel_scope.cancel()
 
 
-class Pair:
+class PolledSocket:
     """A socket that is polled, and its peer."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -51,13 +51,13 @@ class Pair:
 
 
 @pytest.fixture
-def pairs() -> Iterator[list[Pair]]:
+def pairs() -> Iterator[list[PolledSocket]]:
     with ExitStack() as stack:
-        yield [Pair(stack) for _ in range(24)]
+        yield [PolledSocket(stack) for _ in range(24)]
 
 
 async def test_a_reader_sleeps_until_it_is_needed(
-    poller: Poller, pairs: list[Pair], nursery: trio.Nursery
+    poller: Poller, pairs: list[PolledSocket], nursery: trio.Nursery
 ) -> None:
     pair, other = pairs[:2]
     for each in (pair, other):
@@ -82,7 +82,7 @@ async def test_a_reader_sleeps_until_it_is_needed(
 
 
 async def test_an_end_and_a_fault_are_the_readers(
-    poller: Poller, pairs: list[Pair], nursery: trio.Nursery
+    poller: Poller, pairs: list[PolledSocket], nursery: trio.Nursery
 ) -> None:
     ended, broken, absorbing, other = pairs[:4]
 
@@ -113,7 +113,7 @@ async def test_an_end_and_a_fault_are_the_readers(
 
 
 async def test_a_reader_that_leaves_may_close_its_socket_at_once(
-    poller: Poller, pairs: list[Pair], nursery: trio.Nursery
+    poller: Poller, pairs: list[PolledSocket], nursery: trio.Nursery
 ) -> None:
     """The same descriptor is another socket afterwards, and its bytes are its own."""
     first = pairs[0]
@@ -125,9 +125,9 @@ async def test_a_reader_that_leaves_may_close_its_socket_at_once(
     number = first.ours.fileno()
     first.ours.close()
     with ExitStack() as stack:
-        second = Pair(stack)
+        second = PolledSocket(stack)
         while second.ours.fileno() != number:
-            second = Pair(stack)
+            second = PolledSocket(stack)
         nursery.start_soon(second.attend, poller)
         await wait_all_tasks_blocked()
         second.peer.send(b"mine!")
@@ -138,7 +138,7 @@ async def test_a_reader_that_leaves_may_close_its_socket_at_once(
 
 
 async def test_a_flood_leaves_the_loop_and_the_sockets_to_others(
-    poller: Poller, pairs: list[Pair], nursery: trio.Nursery
+    poller: Poller, pairs: list[PolledSocket], nursery: trio.Nursery
 ) -> None:
     """A pass ends after PASS_BYTES, and the next one begins with those that it did not reach."""
     order: list[int] = []
@@ -148,7 +148,7 @@ async def test_a_flood_leaves_the_loop_and_the_sockets_to_others(
         pair.peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * RECEIVE_BYTES)
         pair.peer.send(flood)
 
-        def absorb(data: memoryview, number: int = number, pair: Pair = pair) -> None:
+        def absorb(data: memoryview, number: int = number, pair: PolledSocket = pair) -> None:
             order.append(number)
             pair.absorbed.append(bytes(data))
             pair.peer.send(flood[: len(data)])  # there is always more

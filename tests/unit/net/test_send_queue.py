@@ -17,7 +17,7 @@ UPDATES = msgspec.msgpack.Decoder(PrivateUpdate)
 CREDITS_BYTES = 30
 
 
-class Desk:
+class DrivenQueue:
     """A send queue and the ring that it reads."""
 
     def __init__(self, reports_max: int = 1_000) -> None:
@@ -41,8 +41,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk() -> DrivenQueue:
+    return DrivenQueue()
 
 
 def ranges(data: bytes) -> list[tuple[int, int, int]]:
@@ -54,7 +54,7 @@ def ranges(data: bytes) -> list[tuple[int, int, int]]:
     return [(update.user, update.first, update.last) for update in updates]
 
 
-def test_replies_leave_in_order_with_their_credits(desk: Desk) -> None:
+def test_replies_leave_in_order_with_their_credits(desk: DrivenQueue) -> None:
     desk.send_queue.put(b"one", 2, 20)
     assert desk.send_queue.take() == (b"one", 2, 20, True)
     for number, frames in enumerate((b"a", b"", b"c"), 1):
@@ -64,7 +64,7 @@ def test_replies_leave_in_order_with_their_credits(desk: Desk) -> None:
     assert desk.send_queue.reply_bytes == desk.pool.reply_bytes == 0
 
 
-def test_one_send_carries_a_bounded_part_of_the_replies(desk: Desk) -> None:
+def test_one_send_carries_a_bounded_part_of_the_replies(desk: DrivenQueue) -> None:
     pieces = [bytes([number]) * 100_000 for number in range(7)]
     for piece in pieces:
         desk.send_queue.put(piece, 1, 1)
@@ -74,7 +74,7 @@ def test_one_send_carries_a_bounded_part_of_the_replies(desk: Desk) -> None:
     assert sum(parcel.frames for parcel in parcels) == 7
 
 
-def test_reports_follow_replies_from_where_the_stream_begins(desk: Desk) -> None:
+def test_reports_follow_replies_from_where_the_stream_begins(desk: DrivenQueue) -> None:
     desk.report(7, 5)
     desk.send_queue.follow(7, 2)
     desk.send_queue.put(b"", 1, 1)
@@ -88,7 +88,7 @@ def test_reports_follow_replies_from_where_the_stream_begins(desk: Desk) -> None
     assert desk.send_queue.followed == {7: 8}
 
 
-def test_a_stream_that_ended_gives_nothing_more(desk: Desk) -> None:
+def test_a_stream_that_ended_gives_nothing_more(desk: DrivenQueue) -> None:
     desk.send_queue.follow(7, 0)
     desk.report(7)
     desk.send_queue.unfollow(7)
@@ -97,7 +97,7 @@ def test_a_stream_that_ended_gives_nothing_more(desk: Desk) -> None:
 
 
 def test_users_take_turns_when_more_waits_than_one_send_carries() -> None:
-    desk = Desk(100_000)
+    desk = DrivenQueue(100_000)
     users = (1, 2, 3)
     for user in users:
         for _ in range(20):
@@ -117,7 +117,7 @@ def test_users_take_turns_when_more_waits_than_one_send_carries() -> None:
     assert len(set(firsts[:3])) == 3
 
 
-def test_a_send_looks_at_a_bounded_number_of_streams(desk: Desk) -> None:
+def test_a_send_looks_at_a_bounded_number_of_streams(desk: DrivenQueue) -> None:
     users = range(1, 2 * USERS_AT_ONCE + 2)
     for user in users:
         desk.send_queue.follow(user, 0)  # nothing has happened yet
@@ -128,7 +128,7 @@ def test_a_send_looks_at_a_bounded_number_of_streams(desk: Desk) -> None:
 
 
 def test_a_position_that_the_ring_lost_is_an_overrun_and_loses_no_credits() -> None:
-    desk = Desk(reports_max=10)
+    desk = DrivenQueue(reports_max=10)
     desk.report(7)
     desk.send_queue.follow(7, 0)
     for _ in range(1_000):
@@ -141,7 +141,7 @@ def test_a_position_that_the_ring_lost_is_an_overrun_and_loses_no_credits() -> N
     assert desk.take_all() == [(b"sorry", 0, 0, True)]
 
 
-def test_the_last_frames_come_last_and_only_credits_after_them(desk: Desk) -> None:
+def test_the_last_frames_come_last_and_only_credits_after_them(desk: DrivenQueue) -> None:
     desk.send_queue.follow(7, 0)
     desk.report(7)
     desk.send_queue.put(b"reply", 1, CREDITS_BYTES)
@@ -161,7 +161,7 @@ def test_the_last_frames_come_last_and_only_credits_after_them(desk: Desk) -> No
 
 
 def test_nothing_newer_follows_the_last_frames() -> None:
-    desk = Desk(100_000)
+    desk = DrivenQueue(100_000)
     for _ in range(30):
         desk.report(7, 1_000)
     desk.send_queue.follow(7, 0)
@@ -175,7 +175,7 @@ def test_nothing_newer_follows_the_last_frames() -> None:
     assert not desk.send_queue.private_waits
 
 
-def test_discarding_gives_the_credits_of_everything_that_waits(desk: Desk) -> None:
+def test_discarding_gives_the_credits_of_everything_that_waits(desk: DrivenQueue) -> None:
     desk.send_queue.follow(7, 0)
     desk.report(7)
     for _ in range(3):
@@ -186,7 +186,9 @@ def test_discarding_gives_the_credits_of_everything_that_waits(desk: Desk) -> No
     assert desk.send_queue.reply_bytes == desk.pool.reply_bytes == 0
 
 
-async def test_the_bell_rings_for_everything_that_comes(desk: Desk, nursery: trio.Nursery) -> None:
+async def test_the_bell_rings_for_everything_that_comes(
+    desk: DrivenQueue, nursery: trio.Nursery
+) -> None:
     desk.send_queue.follow(7, 0)
     desk.take_all()
     calls = [
@@ -205,7 +207,7 @@ async def test_the_bell_rings_for_everything_that_comes(desk: Desk, nursery: tri
         assert not nursery.child_tasks
 
 
-def test_what_the_kernel_did_not_take_comes_first_again(desk: Desk) -> None:
+def test_what_the_kernel_did_not_take_comes_first_again(desk: DrivenQueue) -> None:
     desk.send_queue.put(b"first", 1, CREDITS_BYTES)
     parcel = desk.send_queue.take()
     assert parcel is not None
@@ -222,7 +224,7 @@ def test_what_the_kernel_did_not_take_comes_first_again(desk: Desk) -> None:
     assert desk.send_queue.left == 2
 
 
-def test_what_the_kernel_did_not_take_keeps_its_credits(desk: Desk) -> None:
+def test_what_the_kernel_did_not_take_keeps_its_credits(desk: DrivenQueue) -> None:
     desk.send_queue.put(b"first", 3, CREDITS_BYTES)
     parcel = desk.send_queue.take()
     assert parcel is not None
@@ -232,7 +234,9 @@ def test_what_the_kernel_did_not_take_keeps_its_credits(desk: Desk) -> None:
     assert desk.send_queue.take() is None
 
 
-async def test_what_is_added_lets_the_writer_sleep(desk: Desk, nursery: trio.Nursery) -> None:
+async def test_what_is_added_lets_the_writer_sleep(
+    desk: DrivenQueue, nursery: trio.Nursery
+) -> None:
     nursery.start_soon(desk.send_queue.wait)
     await wait_all_tasks_blocked()
     desk.send_queue.add(b"one", 1, 1)

@@ -55,7 +55,7 @@ class Facts:
         return ServerInfoReply(request_id, 0, self.server, "ready", "python", "batch", 3, 1, {})
 
 
-class Desk:
+class DrivenSession:
     """A session and what it is given."""
 
     def __init__(self, keys: dict[str, KeyEntry] | None = None) -> None:
@@ -75,8 +75,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk() -> DrivenSession:
+    return DrivenSession()
 
 
 def answer(step: Step) -> Answer:
@@ -89,7 +89,7 @@ def command(step: Step) -> SessionAttached | SessionDetached | SessionClosed:
     return INTERNAL.decode(step.run.chunk.frames[4:])
 
 
-def test_hello_becomes_an_attachment_and_its_outcome_the_welcome(desk: Desk) -> None:
+def test_hello_becomes_an_attachment_and_its_outcome_the_welcome(desk: DrivenSession) -> None:
     step = desk.say(Hello(6, 1, 8, 5, 100))
     assert command(step) == SessionAttached(41, 5, 8, 100)
     assert (step.reply, step.end, desk.session.state) == (b"", False, State.ATTACHING)
@@ -101,7 +101,7 @@ def test_hello_becomes_an_attachment_and_its_outcome_the_welcome(desk: Desk) -> 
     assert run == Run(3, 41, 0, ORDERS)
 
 
-def test_a_refused_attachment_ends_the_connection_and_detaches_nothing(desk: Desk) -> None:
+def test_a_refused_attachment_ends_the_connection_and_detaches_nothing(desk: DrivenSession) -> None:
     desk.say(Hello(6, 1, 8, 5))
     step = desk.session.attached(SessionAttachedResponse(41, 0, 9, 203, 5, 0, 0, 0))
     refusal = answer(step)
@@ -111,7 +111,7 @@ def test_a_refused_attachment_ends_the_connection_and_detaches_nothing(desk: Des
 
 
 @pytest.mark.parametrize("request_", [Ping(1), Logout(1)])
-def test_nothing_comes_before_hello(desk: Desk, request_: Request) -> None:
+def test_nothing_comes_before_hello(desk: DrivenSession, request_: Request) -> None:
     step = desk.say(request_)
     refusal = answer(step)
     assert isinstance(refusal, Error)
@@ -119,7 +119,7 @@ def test_nothing_comes_before_hello(desk: Desk, request_: Request) -> None:
     assert desk.session.requests(ORDERS) is None
 
 
-def test_a_second_hello_is_refused_and_changes_nothing(desk: Desk) -> None:
+def test_a_second_hello_is_refused_and_changes_nothing(desk: DrivenSession) -> None:
     desk.attach()
     step = desk.say(Hello(2, 1, 9))
     refusal = answer(step)
@@ -128,14 +128,14 @@ def test_a_second_hello_is_refused_and_changes_nothing(desk: Desk) -> None:
     assert desk.session.state is State.ATTACHED
 
 
-def test_the_end_of_input_detaches_once(desk: Desk) -> None:
+def test_the_end_of_input_detaches_once(desk: DrivenSession) -> None:
     desk.attach()
     run = desk.session.end()
     assert command(Step(run=run)) == SessionDetached(41, 5, 41, DetachCause.CONNECTION_LOST)
     assert desk.session.end() is None
 
 
-def test_a_client_that_left_while_attaching_is_detached_afterwards(desk: Desk) -> None:
+def test_a_client_that_left_while_attaching_is_detached_afterwards(desk: DrivenSession) -> None:
     desk.say(Hello(1, 1, 8))
     assert desk.session.end() is None
     step = desk.session.attached(ATTACHED)
@@ -143,13 +143,13 @@ def test_a_client_that_left_while_attaching_is_detached_afterwards(desk: Desk) -
     assert step.reply == b""
 
 
-def test_a_client_that_left_before_its_refusal_needs_nothing(desk: Desk) -> None:
+def test_a_client_that_left_before_its_refusal_needs_nothing(desk: DrivenSession) -> None:
     desk.say(Hello(1, 1, 8))
     desk.session.end()
     assert desk.session.attached(SessionAttachedResponse(41, 0, 9, 203, 5, 0, 0, 0)) is NOTHING
 
 
-def test_logout_closes_when_durable_and_detaches_nothing(desk: Desk) -> None:
+def test_logout_closes_when_durable_and_detaches_nothing(desk: DrivenSession) -> None:
     desk.attach()
     step = desk.say(Logout(12))
     assert command(step) == SessionClosed(41, 5, 41)
@@ -159,26 +159,28 @@ def test_logout_closes_when_durable_and_detaches_nothing(desk: Desk) -> None:
     assert (answer(last), last.end) == (LoggedOut(12, 0), True)
 
 
-def test_a_logout_may_keep_the_orders(desk: Desk) -> None:
+def test_a_logout_may_keep_the_orders(desk: DrivenSession) -> None:
     desk.attach()
     assert command(desk.say(Logout(12, LOGOUT_KEEP_ORDERS))) == SessionClosed(41, 5, 41, 1)
 
 
-def test_a_connection_that_the_core_cut_is_not_detached_again(desk: Desk) -> None:
+def test_a_connection_that_the_core_cut_is_not_detached_again(desk: DrivenSession) -> None:
     desk.attach()
     assert desk.session.cut() == Step(end=True)
     assert desk.session.end() is None
     assert desk.session.requests(ORDERS) is None
 
 
-def test_a_client_that_left_while_attaching_is_left_to_recovery_in_a_stop(desk: Desk) -> None:
+def test_a_client_that_left_while_attaching_is_left_to_recovery_in_a_stop(
+    desk: DrivenSession,
+) -> None:
     desk.say(Hello(1, 1, 8))
     desk.session.end()
     desk.facts.draining = True
     assert desk.session.attached(ATTACHED) is NOTHING
 
 
-def test_a_replaced_session_is_notified_and_detaches_nothing(desk: Desk) -> None:
+def test_a_replaced_session_is_notified_and_detaches_nothing(desk: DrivenSession) -> None:
     desk.attach()
     step = desk.session.replaced()
     refusal = answer(step)
@@ -188,7 +190,7 @@ def test_a_replaced_session_is_notified_and_detaches_nothing(desk: Desk) -> None
     assert desk.session.requests(ORDERS) is None
 
 
-def test_while_draining_nothing_begins_and_nothing_is_detached(desk: Desk) -> None:
+def test_while_draining_nothing_begins_and_nothing_is_detached(desk: DrivenSession) -> None:
     desk.attach()
     desk.facts.draining = True
     run = desk.session.requests(ORDERS)
@@ -198,19 +200,19 @@ def test_while_draining_nothing_begins_and_nothing_is_detached(desk: Desk) -> No
     assert isinstance(refusal, Error)
     assert (refusal.request_id, refusal.name) == (3, "shutting_down")
     assert desk.session.end() is None
-    late = Desk()
+    late = DrivenSession()
     late.facts.draining = True
     refusal = answer(late.say(Hello(1, 1, 8)))
     assert isinstance(refusal, Error)
     assert (refusal.name, refusal.retryable) == ("shutting_down", True)
 
 
-def test_ping_is_answered_with_its_token(desk: Desk) -> None:
+def test_ping_is_answered_with_its_token(desk: DrivenSession) -> None:
     desk.attach()
     assert answer(desk.say(Ping(9, 77))) == Pong(9, 0, 77)
 
 
-def test_a_command_never_reaches_control(desk: Desk) -> None:
+def test_a_command_never_reaches_control(desk: DrivenSession) -> None:
     desk.attach()
     refusal = answer(desk.say(Deposit(1, 1, 1)))
     assert isinstance(refusal, Error)
@@ -227,7 +229,7 @@ def keys(role: Role, *users: int) -> dict[str, KeyEntry]:
     return {"desk-1": KeyEntry("desk-1", Scheme.HMAC_SHA256, role, users, SECRET)}
 
 
-def logon(desk: Desk, hello: Hello, key: Key = KEY) -> Step:
+def logon(desk: DrivenSession, hello: Hello, key: Key = KEY) -> Step:
     """Say hello and prove the key."""
     challenge = answer(desk.say(hello))
     assert isinstance(challenge, Challenge)
@@ -250,7 +252,7 @@ def logon(desk: Desk, hello: Hello, key: Key = KEY) -> Step:
 def test_a_proven_key_becomes_the_attachment_with_its_role_and_users(
     role: Role, users: tuple[int, ...], granted: tuple[int, int]
 ) -> None:
-    desk = Desk(keys(role, *users))
+    desk = DrivenSession(keys(role, *users))
     step = logon(desk, Hello(6, 1, 8, 0, 10, "x", 1, 500, 350, "desk-1"))
     key = desk.session.grant.key_number
     assert command(step) == SessionAttached(41, 0, 8, 10, role, *granted, 1, 500, key)
@@ -267,7 +269,7 @@ def test_a_proven_key_becomes_the_attachment_with_its_role_and_users(
     ],
 )
 def test_a_wrong_proof_is_refused_whatever_the_reason(hello: Hello) -> None:
-    desk = Desk(keys(Role.TRADER, 8))
+    desk = DrivenSession(keys(Role.TRADER, 8))
     step = logon(desk, hello)
     refusal = answer(step)
     assert isinstance(refusal, Error)
@@ -277,21 +279,23 @@ def test_a_wrong_proof_is_refused_whatever_the_reason(hello: Hello) -> None:
 
 
 def test_a_proven_key_learns_that_the_user_is_not_its_own() -> None:
-    desk = Desk(keys(Role.TRADER, 8))
+    desk = DrivenSession(keys(Role.TRADER, 8))
     step = logon(desk, Hello(6, 1, 9, key_id="desk-1"))
     assert answer(step) == Error(
         6, 0, 209, "user_not_allowed", "the key may not act for this user", False, True, False
     )
     assert (step.end, step.run, step.refusal) == (True, None, WRONG_USER)
     step = logon(
-        Desk(keys(Role.TRADER, 8)), Hello(6, 1, 9, key_id="desk-1"), Key("desk-1", bytes(32))
+        DrivenSession(keys(Role.TRADER, 8)),
+        Hello(6, 1, 9, key_id="desk-1"),
+        Key("desk-1", bytes(32)),
     )
     assert step.refusal == WRONG_PROOF
 
 
 def test_a_proof_for_another_hello_or_request_is_no_proof() -> None:
     for said, proven, number in ((7, 8, 6), (8, 8, 5)):
-        desk = Desk(keys(Role.TRADER, 7, 8))
+        desk = DrivenSession(keys(Role.TRADER, 7, 8))
         challenge = answer(desk.say(Hello(6, 1, said, key_id="desk-1")))
         assert isinstance(challenge, Challenge)
         nonce = new_nonce()
@@ -306,7 +310,7 @@ def test_a_proof_for_another_hello_or_request_is_no_proof() -> None:
 
 @pytest.mark.parametrize("request_", [Ping(1), Hello(2, 1, 8), Logout(1)])
 def test_nothing_but_a_logon_comes_after_a_challenge(request_: Request) -> None:
-    desk = Desk(keys(Role.TRADER, 8))
+    desk = DrivenSession(keys(Role.TRADER, 8))
     desk.say(Hello(6, 1, 8, key_id="desk-1"))
     step = desk.say(request_)
     refusal = answer(step)
@@ -315,7 +319,7 @@ def test_nothing_but_a_logon_comes_after_a_challenge(request_: Request) -> None:
 
 
 def test_a_proof_is_good_for_one_challenge() -> None:
-    desk = Desk(keys(Role.TRADER, 8))
+    desk = DrivenSession(keys(Role.TRADER, 8))
     hello = Hello(6, 1, 8, key_id="desk-1")
     desk.facts.draining = False
     challenge = answer(desk.say(hello))
@@ -333,7 +337,7 @@ def test_a_proof_is_good_for_one_challenge() -> None:
 
 
 def test_a_revoked_key_ends_its_session_also_while_it_attaches() -> None:
-    desk = Desk(keys(Role.TRADER, 8))
+    desk = DrivenSession(keys(Role.TRADER, 8))
     logon(desk, Hello(6, 1, 8, key_id="desk-1"))
     assert desk.session.revoke(gone=False) is NOTHING
     step = desk.session.attached(ATTACHED)
@@ -343,7 +347,7 @@ def test_a_revoked_key_ends_its_session_also_while_it_attaches() -> None:
     assert command(Step(run=desk.session.end())) == SessionDetached(
         41, 5, 41, DetachCause.CONNECTION_LOST
     )
-    other = Desk(keys(Role.TRADER, 8))
+    other = DrivenSession(keys(Role.TRADER, 8))
     logon(other, Hello(6, 1, 8, key_id="desk-1"))
     other.session.attached(ATTACHED)
     assert other.session.revoke(gone=True).end
@@ -354,7 +358,9 @@ def test_a_revoked_key_ends_its_session_also_while_it_attaches() -> None:
 @pytest.mark.parametrize(
     ("limit", "words"), [(1, "all sessions"), (2, "this key"), (3, "operators")]
 )
-def test_a_refusal_for_room_says_whose_limit_it_was(desk: Desk, limit: int, words: str) -> None:
+def test_a_refusal_for_room_says_whose_limit_it_was(
+    desk: DrivenSession, limit: int, words: str
+) -> None:
     desk.say(Hello(6, 1, 8))
     refused = SessionAttachedResponse(41, 0, 9, ErrorCode.TOO_MANY_SESSIONS, 0, 0, 0, 0, limit)
     refusal = answer(desk.session.attached(refused))
@@ -370,13 +376,13 @@ def test_a_refusal_for_room_says_whose_limit_it_was(desk: Desk, limit: int, word
     ("asked", "agreed_s"), [(0, 15.0), (1, 0.3), (300, 0.3), (301, 0.301), (60_000, 60.0)]
 )
 def test_the_heartbeat_is_what_was_asked_for_within_bounds(
-    desk: Desk, asked: int, agreed_s: float
+    desk: DrivenSession, asked: int, agreed_s: float
 ) -> None:
     desk.say(Hello(6, 1, 8, heartbeat_ms=asked))
     assert desk.session.heartbeat_s == agreed_s
 
 
-def test_a_heartbeat_is_not_answered(desk: Desk) -> None:
+def test_a_heartbeat_is_not_answered(desk: DrivenSession) -> None:
     desk.attach()
     assert desk.say(Heartbeat(9)) is NOTHING
 
@@ -384,7 +390,7 @@ def test_a_heartbeat_is_not_answered(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "request_", [Unsubscribe(2, 1, 1), SubscribePrivate(2), UnsubscribePrivate(2, 77)]
 )
-def test_stream_requests_are_left_to_the_connection(desk: Desk, request_: Request) -> None:
+def test_stream_requests_are_left_to_the_connection(desk: DrivenSession, request_: Request) -> None:
     desk.attach()
     assert desk.say(request_) == Step(stream=request_)  # type: ignore[arg-type]  # one of the three
 
@@ -404,7 +410,7 @@ def test_stream_requests_are_left_to_the_connection(desk: Desk, request_: Reques
 def test_a_private_stream_needs_permission(
     role: Role, users: tuple[int, ...], user: int, allowed: bool
 ) -> None:
-    desk = Desk(keys(role, *users))
+    desk = DrivenSession(keys(role, *users))
     logon(desk, Hello(1, 1, 8, key_id="desk-1"))
     desk.session.attached(ATTACHED)
     step = desk.say(SubscribePrivate(2, None, user))
@@ -416,7 +422,7 @@ def test_a_private_stream_needs_permission(
         assert (refusal.request_id, refusal.name, step.end) == (2, "not_authorized", False)
 
 
-def test_a_session_that_ends_answers_nothing_more(desk: Desk) -> None:
+def test_a_session_that_ends_answers_nothing_more(desk: DrivenSession) -> None:
     desk.attach()
     desk.session.replaced()
     assert desk.say(Ping(9)) is NOTHING

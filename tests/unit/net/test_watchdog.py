@@ -24,7 +24,7 @@ HEARTBEAT_S = 15.0
 STEP_S = 0.25
 
 
-class Desk:
+class DrivenWatchdog:
     """A connection's watchdog and send queue, and its clock."""
 
     def __init__(self) -> None:
@@ -64,18 +64,18 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk() -> DrivenWatchdog:
+    return DrivenWatchdog()
 
 
-def test_nothing_is_found_of_a_connection_without_anything(desk: Desk) -> None:
+def test_nothing_is_found_of_a_connection_without_anything(desk: DrivenWatchdog) -> None:
     for _ in range(100):
         assert desk.look() is Finding.NOTHING
         assert desk.due_s == desk.now_s + LOOK_S
         desk.now_s += LOOK_S
 
 
-def test_a_quiet_side_owes_heartbeats_and_a_silent_client_is_found(desk: Desk) -> None:
+def test_a_quiet_side_owes_heartbeats_and_a_silent_client_is_found(desk: DrivenWatchdog) -> None:
     assert desk.watchdog.begin(HEARTBEAT_S, desk.now_s) == desk.now_s + HEARTBEAT_S
     assert desk.until_found() == (Finding.QUIET, HEARTBEAT_S)
     desk.progress_s = desk.now_s
@@ -88,7 +88,7 @@ def test_a_quiet_side_owes_heartbeats_and_a_silent_client_is_found(desk: Desk) -
     assert silence_s < desk.now_s - heard_s <= silence_s + 2 * SECOND_LOOK_S
 
 
-def test_one_look_is_not_enough(desk: Desk) -> None:
+def test_one_look_is_not_enough(desk: DrivenWatchdog) -> None:
     desk.watchdog.begin(HEARTBEAT_S, desk.now_s)
     desk.now_s += 1_000  # this side stood still
     assert desk.look() is Finding.NOTHING
@@ -101,7 +101,7 @@ def test_one_look_is_not_enough(desk: Desk) -> None:
     assert desk.look() is Finding.SILENT
 
 
-def test_while_the_server_does_not_read_no_client_is_silent(desk: Desk) -> None:
+def test_while_the_server_does_not_read_no_client_is_silent(desk: DrivenWatchdog) -> None:
     desk.watchdog.begin(HEARTBEAT_S, desk.now_s)
     desk.watchdog.held = True
     for _ in range(100):
@@ -111,7 +111,9 @@ def test_while_the_server_does_not_read_no_client_is_silent(desk: Desk) -> None:
     assert desk.look() is not Finding.SILENT
 
 
-def test_private_data_that_is_not_taken_is_a_stall_and_market_data_is_none(desk: Desk) -> None:
+def test_private_data_that_is_not_taken_is_a_stall_and_market_data_is_none(
+    desk: DrivenWatchdog,
+) -> None:
     desk.watchdog.sends(False, desk.now_s)
     for _ in range(100):
         assert desk.look() is Finding.NOTHING
@@ -121,14 +123,14 @@ def test_private_data_that_is_not_taken_is_a_stall_and_market_data_is_none(desk:
     assert desk.until_found() == (Finding.STALLED, STALL_S + STEP_S)
 
 
-def test_a_client_that_takes_bytes_can_still_be_late(desk: Desk) -> None:
+def test_a_client_that_takes_bytes_can_still_be_late(desk: DrivenWatchdog) -> None:
     desk.send()
     finding, waited_s = desk.until_found(trickles=True)
     assert finding is Finding.LATE
     assert BEHIND_S <= waited_s <= BEHIND_S + WATCH_S
 
 
-def test_under_pressure_there_is_less_patience(desk: Desk) -> None:
+def test_under_pressure_there_is_less_patience(desk: DrivenWatchdog) -> None:
     desk.pressed = True
     desk.send()
     finding, waited_s = desk.until_found(trickles=True)
@@ -136,7 +138,7 @@ def test_under_pressure_there_is_less_patience(desk: Desk) -> None:
     assert BEHIND_PRESSED_S <= waited_s <= BEHIND_PRESSED_S + WATCH_S
 
 
-def test_a_client_that_keeps_up_is_never_late(desk: Desk) -> None:
+def test_a_client_that_keeps_up_is_never_late(desk: DrivenWatchdog) -> None:
     for _ in range(400):
         desk.send_queue.put(b"reply", 1, 10)
         desk.send_queue.put(b"reply", 1, 10)
@@ -146,7 +148,7 @@ def test_a_client_that_keeps_up_is_never_late(desk: Desk) -> None:
         desk.sent()
 
 
-def test_reports_of_a_private_stream_make_no_client_late(desk: Desk) -> None:
+def test_reports_of_a_private_stream_make_no_client_late(desk: DrivenWatchdog) -> None:
     desk.watchdog.sends(True, desk.now_s)
     for _ in range(100):
         desk.progress_s = desk.now_s
@@ -154,7 +156,7 @@ def test_reports_of_a_private_stream_make_no_client_late(desk: Desk) -> None:
         desk.now_s += WATCH_S
 
 
-def test_an_end_has_its_time_and_no_heartbeats(desk: Desk) -> None:
+def test_an_end_has_its_time_and_no_heartbeats(desk: DrivenWatchdog) -> None:
     desk.watchdog.begin(HEARTBEAT_S, desk.now_s)
     assert desk.watchdog.ends(desk.now_s) == desk.now_s + BEHIND_S
     desk.now_s += 3

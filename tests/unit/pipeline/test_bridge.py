@@ -14,7 +14,7 @@ from hpe.errors import InvariantViolation
 from hpe.pipeline.bridge import Outbox, Slots, hosted_thread, run_interruptible
 
 
-class Echo:
+class EchoThread:
     """A thread body that notes what it got until None comes."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Echo:
 
 
 async def test_a_hosted_thread_finishes_what_it_has_before_the_context_is_left() -> None:
-    echo = Echo()
+    echo = EchoThread()
     async with hosted_thread("echo", echo.run, echo.stop) as native_id:
         assert native_id != threading.get_native_id()
         for number in range(1_000):
@@ -42,7 +42,7 @@ async def test_a_hosted_thread_finishes_what_it_has_before_the_context_is_left()
 
 
 async def test_a_hosted_thread_is_live_named_and_placed_when_the_context_is_entered() -> None:
-    echo, seen = Echo(), []
+    echo, seen = EchoThread(), []
 
     @contextmanager
     def place() -> Iterator[None]:
@@ -56,7 +56,7 @@ async def test_a_hosted_thread_is_live_named_and_placed_when_the_context_is_ente
 
 
 async def test_cancellation_stops_the_thread_and_loses_nothing() -> None:
-    echo = Echo()
+    echo = EchoThread()
     with trio.CancelScope() as scope:
         async with hosted_thread("echo", echo.run, echo.stop):
             for number in range(100):
@@ -69,7 +69,7 @@ async def test_cancellation_stops_the_thread_and_loses_nothing() -> None:
 
 
 async def test_a_cancellation_before_the_start_neither_hangs_nor_runs_the_body() -> None:
-    echo = Echo()
+    echo = EchoThread()
     with trio.fail_after(120), trio.CancelScope() as scope:
         scope.cancel()
         async with hosted_thread("echo", echo.run, echo.stop):
@@ -104,7 +104,7 @@ async def test_a_thread_that_ends_unasked_is_a_fault() -> None:
 
 async def test_nested_threads_stop_inner_first_also_when_the_inner_one_dies() -> None:
     order: list[str] = []
-    outer, inner_stop = Echo(), threading.Event()
+    outer, inner_stop = EchoThread(), threading.Event()
 
     def inner() -> None:
         inner_stop.wait()

@@ -20,7 +20,7 @@ def given(size: int) -> Output:
     return packed(Listed(body=bytes(size - OUTPUT_BYTES)))
 
 
-class Bench:
+class DrivenInbox:
     """An inbox for 1,000 bytes, a clock set by hand, and a matcher in a thread."""
 
     def __init__(self) -> None:
@@ -54,8 +54,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> DrivenInbox:
+    return DrivenInbox()
 
 
 def test_everything_that_an_output_carries_counts() -> None:
@@ -65,7 +65,7 @@ def test_everything_that_an_output_carries_counts() -> None:
     assert held_bytes(output) == OUTPUT_BYTES + 14 + 8 * (5 + 5 + 4 + 1 + 4 + 4)
 
 
-def test_what_fits_is_given_at_once_and_comes_out_in_order(bench: Bench) -> None:
+def test_what_fits_is_given_at_once_and_comes_out_in_order(bench: DrivenInbox) -> None:
     for size in (300, 301, 302):
         bench.inbox.put(given(size))
     assert (bench.inbox.bytes, bench.inbox.waits) == (903, 0)
@@ -77,7 +77,7 @@ def test_what_fits_is_given_at_once_and_comes_out_in_order(bench: Bench) -> None
         bench.inbox.get(timeout=0.001)
 
 
-def test_one_always_passes_when_none_waits_and_the_next_does_not(bench: Bench) -> None:
+def test_one_always_passes_when_none_waits_and_the_next_does_not(bench: DrivenInbox) -> None:
     with bench.putting(5_000, 300, 300):
         assert bench.take_passed(1) == [5_000]
         bench.wait_until_it_waits()
@@ -92,7 +92,7 @@ def test_one_always_passes_when_none_waits_and_the_next_does_not(bench: Bench) -
 
 
 @pytest.mark.parametrize("size", [300, 900])
-def test_room_comes_with_what_is_published(bench: Bench, size: int) -> None:
+def test_room_comes_with_what_is_published(bench: DrivenInbox, size: int) -> None:
     with bench.putting(600, 400, size):
         assert bench.take_passed(2) == [600, 400]
         bench.wait_until_it_waits()
@@ -105,7 +105,7 @@ def test_room_comes_with_what_is_published(bench: Bench, size: int) -> None:
         assert bench.take_passed(1) == [size]
 
 
-def test_the_wait_ends_with_the_log(bench: Bench) -> None:
+def test_the_wait_ends_with_the_log(bench: DrivenInbox) -> None:
     with bench.putting(1_000, 1_000, 1_000):
         assert bench.take_passed(1) == [1_000]
         bench.wait_until_it_waits()
@@ -113,14 +113,14 @@ def test_the_wait_ends_with_the_log(bench: Bench) -> None:
         assert bench.take_passed(2) == [1_000, 1_000]
 
 
-def test_the_stop_comes_behind_everything_and_never_waits(bench: Bench) -> None:
+def test_the_stop_comes_behind_everything_and_never_waits(bench: DrivenInbox) -> None:
     bench.inbox.put(given(5_000))
     bench.inbox.stop()
     assert bench.inbox.get(timeout=None) == given(5_000)
     assert bench.inbox.get(timeout=None) is None
 
 
-def test_the_age_is_that_of_the_oldest_that_is_not_published(bench: Bench) -> None:
+def test_the_age_is_that_of_the_oldest_that_is_not_published(bench: DrivenInbox) -> None:
     inbox = bench.inbox
     assert inbox.unsynced_s() == 0
     for bench.now_s in (10.0, 11.0):
@@ -135,7 +135,7 @@ def test_the_age_is_that_of_the_oldest_that_is_not_published(bench: Bench) -> No
     assert inbox.unsynced_s() == 0
 
 
-def test_no_wake_up_is_lost(bench: Bench) -> None:
+def test_no_wake_up_is_lost(bench: DrivenInbox) -> None:
     """Two threads that run into each other at every step: neither may stay behind."""
     rounds = 20_000
     with bench.putting(*[600] * rounds):

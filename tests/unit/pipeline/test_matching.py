@@ -132,12 +132,12 @@ def test_what_is_done_by_itself_wants_the_market_data_of_the_last_batch() -> Non
     machine = HandSetClock()
     seen: list[bytes] = []
 
-    class Watching(Planned):
+    class WantedByPlan(Planned):
         def apply(self, batch: Batch) -> Output:
             seen.append(batch.wanted)
             return super().apply(batch)
 
-    planned = Watching(machine, late=True)
+    planned = WantedByPlan(machine, late=True)
     matching = Matching(planned, Clock(0, read=machine))
     first = attach()
     first.wanted = b"\x00\x00\x00\x01\x02"

@@ -102,7 +102,7 @@ def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
     loop = Loop(machine)
     seen: list[bytes] = []
 
-    class Watching(CoreAround):
+    class WantedByCore(CoreAround):
         def apply(self, batch: Batch) -> Output:
             seen.append(batch.wanted)
             if len(seen) == 2:
@@ -111,7 +111,7 @@ def test_what_is_wanted_of_market_data_holds_for_ticks_too() -> None:
                 loop.inbox.put(STOP)
             return super().apply(batch)
 
-    loop.core = Watching()
+    loop.core = WantedByCore()
     detach = work(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST))
     levels = b"\x00\x00\x00\x01\x02"
     detach.wanted = levels
@@ -123,14 +123,14 @@ def test_late_market_data_is_made_up_for_when_nothing_waits() -> None:
     loop = Loop()
     seen: list[tuple[int, bytes, int]] = []
 
-    class Late(CoreAround):
+    class LateCore(CoreAround):
         def apply(self, batch: Batch) -> Output:
             seen.append((len(batch.runs), batch.wanted, batch.time_ns))
             if len(seen) == 4:
                 loop.inbox.put(STOP)
             return super().apply(batch)._replace(late=len(seen) < 4)
 
-    loop.core = Late()
+    loop.core = LateCore()
     status = b"\x00\x00\x00\x01\x10"
     query = work(ListAssets(1), connection=1, attach=1)
     query.wanted = status
@@ -279,7 +279,7 @@ def test_what_is_unfinished_is_due_at_once_whatever_the_clock_says(back_ns: int)
     assert inbox.waits == []
 
 
-class FaultyCore(CoreAround):
+class PlantedFault(CoreAround):
     def apply(self, batch: Batch) -> Output:
         if batch.runs:
             raise InvariantViolation("planted")
@@ -288,7 +288,7 @@ class FaultyCore(CoreAround):
 
 def test_a_bug_in_the_core_ends_the_loop_and_hands_nothing_on() -> None:
     loop = Loop()
-    loop.core = FaultyCore()
+    loop.core = PlantedFault()
     with pytest.raises(InvariantViolation, match="planted"):
         loop.serve(ATTACH, STOP)
     assert loop.log_inbox.empty()

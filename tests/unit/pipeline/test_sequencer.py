@@ -21,12 +21,12 @@ from tests.support.sequencer_bench import (
     MONEY,
     ORDER,
     QUERY,
-    Bench,
+    DrivenSequencer,
     run_of,
 )
 
 
-async def test_batches_with_client_requests_are_reported(bench: Bench) -> None:
+async def test_batches_with_client_requests_are_reported(bench: DrivenSequencer) -> None:
     bench.offer(internal_run(SessionDetached(1, 1, 1, DetachCause.CONNECTION_LOST)), key=7)
     await bench.take()
     assert bench.begun == 0, "nobody waits for an internal command as for a reply"
@@ -35,7 +35,7 @@ async def test_batches_with_client_requests_are_reported(bench: Bench) -> None:
     assert bench.begun == 1
 
 
-async def test_what_came_together_is_one_batch(bench: Bench) -> None:
+async def test_what_came_together_is_one_batch(bench: DrivenSequencer) -> None:
     runs = [run_of(1, ORDER), run_of(2, MONEY, QUERY), run_of(1, CANCEL)]
     for run in runs:
         bench.offer(run)
@@ -43,7 +43,9 @@ async def test_what_came_together_is_one_batch(bench: Bench) -> None:
     assert work.runs == [runs[0], runs[2], runs[1]], "all of one connection's turn, then the next"
 
 
-async def test_only_two_batches_are_outstanding_and_the_rest_gathers(bench: Bench) -> None:
+async def test_only_two_batches_are_outstanding_and_the_rest_gathers(
+    bench: DrivenSequencer,
+) -> None:
     for number in range(BATCHES_OUTSTANDING_MAX):
         bench.offer(run_of(1 + number, ORDER))
         await wait_all_tasks_blocked()
@@ -55,7 +57,7 @@ async def test_only_two_batches_are_outstanding_and_the_rest_gathers(bench: Benc
     assert sizes == [1, 1, 10]
 
 
-async def test_connections_take_turns_of_at_most_256_frames(bench: Bench) -> None:
+async def test_connections_take_turns_of_at_most_256_frames(bench: DrivenSequencer) -> None:
     for _ in range(4):
         bench.offer(run_of(1, *[ORDER] * 200))
     bench.offer(run_of(2, *[MONEY] * 17))
@@ -65,7 +67,7 @@ async def test_connections_take_turns_of_at_most_256_frames(bench: Bench) -> Non
 
 
 async def test_a_light_sender_is_in_the_next_batch_however_much_others_pile_up(
-    bench: Bench,
+    bench: DrivenSequencer,
 ) -> None:
     for number in range(1, 21):
         for _ in range(3):
@@ -78,7 +80,7 @@ async def test_a_light_sender_is_in_the_next_batch_however_much_others_pile_up(
     assert [run.connection for run in work.runs][:2] == [50, 51]
 
 
-async def test_connections_that_pile_up_have_half_of_every_batch(bench: Bench) -> None:
+async def test_connections_that_pile_up_have_half_of_every_batch(bench: DrivenSequencer) -> None:
     for _ in range(2):
         bench.offer(run_of(1, *[QUERY] * 256))
     for number in range(100, 800):
@@ -89,13 +91,15 @@ async def test_connections_that_pile_up_have_half_of_every_batch(bench: Bench) -
     assert [run.connection for run in (await bench.take()).runs] == list(range(612, 800))
 
 
-async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(bench: Bench) -> None:
+async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(
+    bench: DrivenSequencer,
+) -> None:
     for number in range(1, 8):
         bench.offer(run_of(number, *[MONEY] * 250))
     works = [await bench.take(), await bench.take()]
     assert [[run.connection for run in work.runs] for work in works] == [[1, 2, 3, 4], [5, 6, 7]]
     large = [run_of(number, *[MONEY] * 256) for number in (1, 2, 3)]
-    small = Bench(BOUNDS._replace(bytes=2 * len(large[0].chunk.frames)))
+    small = DrivenSequencer(BOUNDS._replace(bytes=2 * len(large[0].chunk.frames)))
     for run in large:
         small.offer(run)
     assert [run.connection for run in small.sequencer._batch().runs] == [1, 2]
@@ -104,7 +108,7 @@ async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(benc
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_order_within_a_connection_never_changes(
-    autojump_clock: MockClock, seed: int, bench: Bench
+    autojump_clock: MockClock, seed: int, bench: DrivenSequencer
 ) -> None:
     source = random.Random(seed)
     offered: dict[int, bytes] = {}
@@ -124,7 +128,9 @@ async def test_order_within_a_connection_never_changes(
     assert taken == offered
 
 
-async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(bench: Bench) -> None:
+async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(
+    bench: DrivenSequencer,
+) -> None:
     bench.offer(run_of(1, MONEY))
     assert (await bench.take()).wanted == b""
     bench.wanted = b"\0\0\0\1\2"
@@ -132,7 +138,9 @@ async def test_a_batch_names_the_market_data_that_is_wanted_when_it_is_made(benc
     assert (await bench.take()).wanted == bench.wanted
 
 
-async def test_waiting_for_the_drain_ends_when_accepted_runs_are_handed_over(bench: Bench) -> None:
+async def test_waiting_for_the_drain_ends_when_accepted_runs_are_handed_over(
+    bench: DrivenSequencer,
+) -> None:
     for number in range(BATCHES_OUTSTANDING_MAX + 1):
         bench.offer(run_of(1 + number, MONEY))
         await wait_all_tasks_blocked()

@@ -28,7 +28,7 @@ from tests.support.sequencer_bench import (
     QUERY,
     REPLACE,
     SMALL,
-    Bench,
+    DrivenSequencer,
     run_of,
 )
 
@@ -43,7 +43,7 @@ from tests.support.sequencer_bench import (
     ],
 )
 async def test_what_waited_too_long_behind_others_is_busy(
-    autojump_clock: MockClock, small: Bench, waited_s: float, admits: list[int]
+    autojump_clock: MockClock, small: DrivenSequencer, waited_s: float, admits: list[int]
 ) -> None:
     await have_more_than_a_batch_wait(small)
     small.offer(run_of(1, ORDER, MONEY, REPLACE, QUERY, OCO))
@@ -55,7 +55,7 @@ async def test_what_waited_too_long_behind_others_is_busy(
     assert small.sequencer.busy == admits.count(BUSY)
 
 
-async def have_more_than_a_batch_wait(bench: Bench) -> None:
+async def have_more_than_a_batch_wait(bench: DrivenSequencer) -> None:
     """Have the matcher work, and thirty connections wait with five frames each."""
     for number in range(60, 60 + BATCHES_OUTSTANDING_MAX):
         bench.offer(run_of(number, MONEY))
@@ -67,7 +67,7 @@ async def have_more_than_a_batch_wait(bench: Bench) -> None:
 
 @pytest.mark.parametrize("request_", [ORDER, REPLACE, OCO, CANCEL])
 async def test_a_lone_client_on_a_busy_machine_is_never_refused_as_busy(
-    autojump_clock: MockClock, small: Bench, request_: Request
+    autojump_clock: MockClock, small: DrivenSequencer, request_: Request
 ) -> None:
     for number in range(60, 60 + BATCHES_OUTSTANDING_MAX):
         small.offer(run_of(number, MONEY))
@@ -82,7 +82,7 @@ async def test_a_lone_client_on_a_busy_machine_is_never_refused_as_busy(
 
 
 async def test_a_client_that_sends_little_waits_only_behind_its_like(
-    autojump_clock: MockClock, small: Bench
+    autojump_clock: MockClock, small: DrivenSequencer
 ) -> None:
     pile_up(small, 2, 1_000)
     small.offer(run_of(9, ORDER))
@@ -94,7 +94,7 @@ async def test_a_client_that_sends_little_waits_only_behind_its_like(
 @pytest.mark.parametrize("cancel", [CANCEL, MASS_CANCEL])
 @pytest.mark.parametrize(("waited_s", "admit"), [(0.150, 0), (0.250, BUSY)])
 async def test_cancels_may_wait_longer(
-    autojump_clock: MockClock, small: Bench, waited_s: float, admit: int, cancel: Request
+    autojump_clock: MockClock, small: DrivenSequencer, waited_s: float, admit: int, cancel: Request
 ) -> None:
     await have_more_than_a_batch_wait(small)
     small.offer(run_of(1, cancel, *[MONEY] * 4))
@@ -114,7 +114,7 @@ async def test_cancels_may_wait_longer(
     ("unsynced_s", "admits"), [(0.020, [0]), (0.021, [BUSY, 0, BUSY, 0, BUSY])]
 )
 async def test_orders_are_marked_while_the_log_stands_still(
-    autojump_clock: MockClock, bench: Bench, unsynced_s: float, admits: list[int]
+    autojump_clock: MockClock, bench: DrivenSequencer, unsynced_s: float, admits: list[int]
 ) -> None:
     bench.unsynced_s = unsynced_s
     bench.offer(run_of(1, ORDER, MONEY, REPLACE, CANCEL, QUERY, MASS_CANCEL, OCO))
@@ -123,7 +123,9 @@ async def test_orders_are_marked_while_the_log_stands_still(
     assert bench.sequencer.busy == admits.count(BUSY)
 
 
-async def test_orders_that_waited_until_the_log_stood_still_are_marked(bench: Bench) -> None:
+async def test_orders_that_waited_until_the_log_stood_still_are_marked(
+    bench: DrivenSequencer,
+) -> None:
     for number in range(BATCHES_OUTSTANDING_MAX):
         bench.offer(run_of(90 + number, MONEY))
         await wait_all_tasks_blocked()
@@ -138,7 +140,7 @@ CROWD = int(ADMITTED_SHARE * PATIENCE.orders_s / COST_S_FIRST) + 1
 """Orders that take longer than new ones may wait for them."""
 
 
-def pile_up(bench: Bench, connections: int, frames: int) -> None:
+def pile_up(bench: DrivenSequencer, connections: int, frames: int) -> None:
     """Make connections from 1 on send this many orders each."""
     for connection in range(1, connections + 1):
         for _ in range(frames // 50):
@@ -146,7 +148,7 @@ def pile_up(bench: Bench, connections: int, frames: int) -> None:
 
 
 async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
-    small: Bench, autojump_clock: MockClock
+    small: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     pile_up(small, 8, 100)
     assert small.sequencer._backlog.accepted > CROWD
@@ -165,7 +167,7 @@ async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
 
 
 async def test_a_connection_with_enough_waiting_is_not_read(
-    nursery: trio.Nursery, small: Bench, autojump_clock: MockClock
+    nursery: trio.Nursery, small: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     sequencer, read_on = small.sequencer, []
 
@@ -191,7 +193,7 @@ async def test_a_connection_with_enough_waiting_is_not_read(
 
 
 async def test_all_others_get_turns_between_light_senders_and_refusals(
-    bench: Bench, autojump_clock: MockClock
+    bench: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     waiting = range(20, 23)
     for connection in waiting:
@@ -213,7 +215,7 @@ async def test_all_others_get_turns_between_light_senders_and_refusals(
 
 
 async def test_large_requests_of_light_senders_leave_room_for_others(
-    bench: Bench, autojump_clock: MockClock
+    bench: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     large = frame(bytes(2_044)) * 16  # eight of them fill a batch
     waiting = (20, 21)
@@ -233,7 +235,7 @@ async def test_large_requests_of_light_senders_leave_room_for_others(
 
 
 async def test_what_is_refused_counts_in_what_others_have_to_wait(
-    small: Bench, autojump_clock: MockClock
+    small: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     """Half of a batch is for refusals: with as many of them all takes twice as long."""
     orders = CROWD * 2 // 3
@@ -246,7 +248,7 @@ async def test_what_is_refused_counts_in_what_others_have_to_wait(
 
 
 async def test_a_reader_that_gives_up_waiting_for_room_is_forgotten(
-    small: Bench, autojump_clock: MockClock
+    small: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     for _ in range(30):
         small.offer(run_of(1, *[MONEY] * 50))
@@ -259,7 +261,7 @@ async def test_a_reader_that_gives_up_waiting_for_room_is_forgotten(
 
 
 async def test_the_cost_of_a_frame_is_measured_while_the_matcher_works(
-    small: Bench, autojump_clock: MockClock
+    small: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     cost = small.sequencer._cost
     for number in range(80):
@@ -275,7 +277,9 @@ async def test_the_cost_of_a_frame_is_measured_while_the_matcher_works(
     assert small.sequencer.busy == 0
 
 
-async def test_an_idle_matcher_is_no_measure(small: Bench, autojump_clock: MockClock) -> None:
+async def test_an_idle_matcher_is_no_measure(
+    small: DrivenSequencer, autojump_clock: MockClock
+) -> None:
     for _ in range(50):
         small.offer(run_of(1, MONEY))
         await small.take()
@@ -284,7 +288,7 @@ async def test_an_idle_matcher_is_no_measure(small: Bench, autojump_clock: MockC
 
 
 async def test_one_batch_that_takes_long_refuses_nobody(
-    small: Bench, autojump_clock: MockClock
+    small: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     for number in range(6):
         small.offer(run_of(1 + number % 3, *[MONEY] * 100))

@@ -13,7 +13,7 @@ from hpe.pipeline.watch import SAID_AGAIN_S, STALL_S, Watch
 from tests.support.hand_set_clock import NOON_NS, HandSetClock
 
 
-class Desk:
+class DrivenWatch:
     """A watch, its clock, and what waits for the disk."""
 
     def __init__(self, last_ns: int = 0) -> None:
@@ -32,16 +32,16 @@ def words(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_log_that_is_ahead_is_said_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
-    Desk(NOON_NS + SECOND_NS).watch.begin()
+    DrivenWatch(NOON_NS + SECOND_NS).watch.begin()
     assert words(caplog) == [], "a second is nothing"
-    Desk(NOON_NS + 3_725 * SECOND_NS).watch.begin()
+    DrivenWatch(NOON_NS + 3_725 * SECOND_NS).watch.begin()
     (text,) = words(caplog)
     for word in ("CLOCK", "1:02:05", "half pace", "twice", "welcome"):
         assert word in text
 
 
 def test_a_jump_is_said_once_a_minute_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
-    desk = Desk()
+    desk = DrivenWatch()
     desk.watch.look(0.0)
     assert words(caplog) == []
     desk.machine.is_set(2 * DAY_NS)
@@ -58,7 +58,7 @@ def test_a_jump_is_said_once_a_minute_until_it_is_over(caplog: pytest.LogCapture
 
 def test_a_reload_takes_the_clock_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    desk = Desk()
+    desk = DrivenWatch()
     desk.watch.renew()
     assert words(caplog) == []
     desk.machine.is_set(2 * DAY_NS)
@@ -76,7 +76,7 @@ def test_a_reload_takes_the_clock_as_it_is(caplog: pytest.LogCaptureFixture) -> 
 def test_a_disk_that_stands_still_is_said_and_when_it_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    desk = Desk()
+    desk = DrivenWatch()
     said = []
     for second in range(62):
         desk.unsynced_s = STALL_S / 2 + second
@@ -93,7 +93,7 @@ def test_a_disk_that_stands_still_is_said_and_when_it_goes_on(
 
 
 def test_the_figures() -> None:
-    desk = Desk(NOON_NS + 5 * SECOND_NS)
+    desk = DrivenWatch(NOON_NS + 5 * SECOND_NS)
     desk.unsynced_s = 0.25
     assert desk.watch.figures() == {
         "log_bytes_waiting": 7,

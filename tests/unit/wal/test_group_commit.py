@@ -14,7 +14,7 @@ from tests.support.listed import Listed, packed
 from tests.support.log_builder import BATCH, EVERY_THREE, INTERVAL, QUERY_ONLY
 
 
-class Steps:
+class DrivenGroupCommit:
     """A stage over a new log, the operations of its files, and the time."""
 
     def __init__(self, directory, policy, fail_at=0, *, segment_bytes_max=1 << 20):
@@ -44,7 +44,7 @@ def steps(tmp_path):
     made = []
 
     def new(policy, fail_at=0, **options):
-        made.append(Steps(tmp_path / str(len(made)), policy, fail_at, **options))
+        made.append(DrivenGroupCommit(tmp_path / str(len(made)), policy, fail_at, **options))
         return made[-1]
 
     yield new

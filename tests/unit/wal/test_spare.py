@@ -108,7 +108,7 @@ def test_a_thread_makes_what_is_wanted_at_low_priority_and_stops(tmp_path):
     synced = threading.Event()
     niceness = []
 
-    class Watched(DirectoryFiles):
+    class WatchedFiles(DirectoryFiles):
         def create(self, name):
             niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
             file = files.create(name)
@@ -121,7 +121,7 @@ def test_a_thread_makes_what_is_wanted_at_low_priority_and_stops(tmp_path):
             file.sync = sync
             return file
 
-    maker._files = Watched(tmp_path)
+    maker._files = WatchedFiles(tmp_path)
     thread = threading.Thread(target=maker.serve)
     thread.start()
     assert not synced.wait(0.05)

@@ -317,13 +317,13 @@ def test_an_idle_tail_is_synced_without_further_input(tmp_path, policy):
 def test_an_idle_log_is_marked_without_further_input(tmp_path, mode):
     marked = SimpleQueue()
 
-    class Watched(FileLog):
+    class MarkedLog(FileLog):
         def mark(self, *, closed=False):
             super().mark(closed=closed)
             marked.put((read_mark(DirectoryFiles(tmp_path)).durable_sequence, closed))
 
     policy = SyncPolicy(mode=mode, every_commands=1000, interval_ms=1)
-    log = Watched(DirectoryFiles(tmp_path), policy)
+    log = MarkedLog(DirectoryFiles(tmp_path), policy)
     log.open()
     tail = log.sync()
     inbox = SimpleQueue()

@@ -35,7 +35,7 @@ def levels_of(ladder, price):
     ]  # fmt: skip
 
 
-class Pair:
+class BothSides:
     """The same side of a book in both cores."""
 
     def __init__(self, records, side):
@@ -85,7 +85,7 @@ class Pair:
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("span", [5, 400])
 def test_a_side_of_a_book_is_the_references(records, side, span):
-    random, pair = Random(span + side), Pair(records, side)
+    random, pair = Random(span + side), BothSides(records, side)
     prices = [*range(1, span), INT_MAX]
     for number in range(1, STEPS + 1):
         pair.step(random, number, prices)

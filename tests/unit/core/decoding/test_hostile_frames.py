@@ -8,7 +8,7 @@ import pytest
 from hpe.core.decoding.judging import CONTROL_TABLES, REQUEST_TABLES, Undecodable, decode_request
 from hpe.protocol.codes import ErrorCode
 from tests.support.hostile_frames import TYPES, hostile_bodies
-from tests.support.second_judge import TO_ANYBODY, Verdict, verdict_on
+from tests.support.second_judge import TO_ANYBODY, SecondVerdict, verdict_on
 
 PER_SEED = 10_000
 RELEASE_SEEDS = 130
@@ -21,7 +21,7 @@ def verdict_of(body):
     try:
         decode_request(body, TABLES)
     except Undecodable as fault:
-        return Verdict(fault.code, fault.request_id, fault.field)
+        return SecondVerdict(fault.code, fault.request_id, fault.field)
     return None
 
 

@@ -68,7 +68,7 @@ class Engine:
         return b"".join(map(encode_frame, updates)), encode_frame(orders)
 
 
-class Client:
+class ConflationReader:
     """Applies what it gets by the rules of protocol.md."""
 
     def __init__(self, topics: Topics, connection: int, channel: Channel) -> None:
@@ -136,7 +136,7 @@ def test_whatever_the_readers_do_they_end_with_the_engines_book(
     monkeypatch.setattr(conflation, "KEPT_BYTES_MAX", source.choice([100, 500]))
     monkeypatch.setattr(conflation, "LEVELS_KEPT_MAX", source.choice([5, 30, 500]))
     engine, topics = Engine(seed, prices=source.choice([4, 40])), Topics(lambda: 9)
-    clients = [Client(topics, number, channel) for number in range(1, 6)]
+    clients = [ConflationReader(topics, number, channel) for number in range(1, 6)]
     for client in clients:
         client.ask()
     for step in range(400):
@@ -170,7 +170,7 @@ def test_whatever_the_readers_do_they_end_with_the_engines_book(
 def test_a_reader_of_levels_has_no_gap_within_the_bounds(seed: int) -> None:
     """However seldom it reads: conflation merges as long as few levels are concerned."""
     engine, topics = Engine(seed, prices=50), Topics(lambda: 9)
-    client = Client(topics, 1, Channel.LEVELS)
+    client = ConflationReader(topics, 1, Channel.LEVELS)
     client.ask()
     client.snapshot(engine)
     for batches in (1, 10, 64, 65, 66, 300, 1, 700):

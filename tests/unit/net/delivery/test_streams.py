@@ -31,7 +31,7 @@ ANSWERS = msgspec.msgpack.Decoder(Answer)
 UPDATES = msgspec.msgpack.Decoder(PrivateUpdate)
 
 
-class Desk:
+class DrivenStreams:
     """The streams of an engine, and two connections."""
 
     def __init__(self) -> None:
@@ -67,8 +67,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk() -> DrivenStreams:
+    return DrivenStreams()
 
 
 def taken(send_queue: SendQueue) -> list[tuple[int, int]]:
@@ -81,7 +81,7 @@ def taken(send_queue: SendQueue) -> list[tuple[int, int]]:
     return found
 
 
-def test_followers_get_each_report_and_nobody_else_does(desk: Desk) -> None:
+def test_followers_get_each_report_and_nobody_else_does(desk: DrivenStreams) -> None:
     desk.report(7)
     assert desk.say(SubscribePrivate(1)) == PrivateSubscribed(1, 0, 7, 1, 1)
     assert desk.say(SubscribePrivate(2, 0, 8), desk.two) == PrivateSubscribed(2, 0, 8, 0, 0)
@@ -92,7 +92,7 @@ def test_followers_get_each_report_and_nobody_else_does(desk: Desk) -> None:
     assert desk.streams.private_streams == 3
 
 
-def test_a_stream_that_is_asked_for_again_goes_on_from_there(desk: Desk) -> None:
+def test_a_stream_that_is_asked_for_again_goes_on_from_there(desk: DrivenStreams) -> None:
     desk.report(7)
     desk.report(7)
     desk.say(SubscribePrivate(1, 2))
@@ -101,7 +101,7 @@ def test_a_stream_that_is_asked_for_again_goes_on_from_there(desk: Desk) -> None
     assert desk.streams.private_streams == 1
 
 
-def test_an_ended_stream_gives_nothing_more_and_ending_twice_is_fine(desk: Desk) -> None:
+def test_an_ended_stream_gives_nothing_more_and_ending_twice_is_fine(desk: DrivenStreams) -> None:
     desk.say(SubscribePrivate(1))
     desk.report(7)
     for number in (2, 3):
@@ -111,7 +111,7 @@ def test_an_ended_stream_gives_nothing_more_and_ending_twice_is_fine(desk: Desk)
     assert desk.streams.private_streams == 0
 
 
-def test_a_connection_that_leaves_leaves_nothing_behind(desk: Desk) -> None:
+def test_a_connection_that_leaves_leaves_nothing_behind(desk: DrivenStreams) -> None:
     desk.say(SubscribePrivate(1))
     desk.say(SubscribePrivate(2, None, 8))
     desk.say(SubscribePrivate(3), desk.two)
@@ -126,7 +126,9 @@ def test_a_connection_that_leaves_leaves_nothing_behind(desk: Desk) -> None:
     assert taken(desk.two) == [(7, 1)]
 
 
-def test_streams_per_connection_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_per_connection_are_bounded(
+    desk: DrivenStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streams_module, "PRIVATE_STREAMS_MAX", 2)
     for user in (1, 2):
         desk.say(SubscribePrivate(user, None, user))
@@ -136,7 +138,7 @@ def test_streams_per_connection_are_bounded(desk: Desk, monkeypatch: pytest.Monk
     assert isinstance(desk.say(SubscribePrivate(4, None, 2)), PrivateSubscribed)
 
 
-def test_recovery_fills_the_ring_that_streams_are_resumed_from(desk: Desk) -> None:
+def test_recovery_fills_the_ring_that_streams_are_resumed_from(desk: DrivenStreams) -> None:
     report = BalanceReport(0, 0, 1, 1, 5, 1, 100, 0, 0, 0)
     frame = encode_frame(PrivateUpdate(0, 0, 7, 1, 1, [report]))
     desk.streams.keep(packed(Listed(private=[(7, 1, 1, frame)])))
@@ -144,7 +146,7 @@ def test_recovery_fills_the_ring_that_streams_are_resumed_from(desk: Desk) -> No
     assert taken(desk.one) == [(7, 1)]
 
 
-def test_market_data_begins_behind_its_snapshot_and_ends_at_once(desk: Desk) -> None:
+def test_market_data_begins_behind_its_snapshot_and_ends_at_once(desk: DrivenStreams) -> None:
     update = encode_frame(BestUpdate(0, 0, 1, 5, 9, 100, 1, 101, 1))
     (run,) = desk.ask(desk.one, Subscribe(4, 1, Channel.BEST))
     assert run.admit == 0
@@ -160,7 +162,7 @@ def test_market_data_begins_behind_its_snapshot_and_ends_at_once(desk: Desk) -> 
     assert desk.say(Unsubscribe(6, 9, Channel.BEST), desk.two) == Unsubscribed(6, 0, 9, 1)
 
 
-def test_private_data_leaves_before_market_data_and_last_frames_end_it(desk: Desk) -> None:
+def test_private_data_leaves_before_market_data_and_last_frames_end_it(desk: DrivenStreams) -> None:
     update = encode_frame(BestUpdate(0, 0, 1, 5, 9, 100, 1, 101, 1))
     desk.ask(desk.one, Subscribe(4, 1, Channel.BEST))
     desk.publish((1, 4, 1, Channel.BEST), answers=1)
@@ -172,7 +174,7 @@ def test_private_data_leaves_before_market_data_and_last_frames_end_it(desk: Des
     assert desk.one.take() is None
 
 
-def test_what_was_asked_and_refused_is_wanted_no_more(desk: Desk) -> None:
+def test_what_was_asked_and_refused_is_wanted_no_more(desk: DrivenStreams) -> None:
     desk.ask(desk.one, Subscribe(4, 1, Channel.BEST))
     desk.publish(answers=1)
     assert not desk.streams.topics.wanted

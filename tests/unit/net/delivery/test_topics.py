@@ -29,7 +29,7 @@ INSTRUMENTS = 1_000
 BEST, LEVELS, ORDERS, TRADES = Channel.BEST, Channel.LEVELS, Channel.ORDERS, Channel.TRADES
 
 
-class Client:
+class TopicsClient:
     """A connection as the switchboard handles it."""
 
     def __init__(self, topics: Topics, connection: int) -> None:
@@ -88,7 +88,7 @@ def wanted(*rows: tuple[int, int]) -> bytes:
 
 
 def test_all_subscribers_get_the_same_bytes(topics: Topics) -> None:
-    clients = [Client(topics, number) for number in range(1, 4)]
+    clients = [TopicsClient(topics, number) for number in range(1, 4)]
     for client in clients:
         client.subscribe(1, 1, BEST)
     frame = best(1)
@@ -103,7 +103,7 @@ def test_all_subscribers_get_the_same_bytes(topics: Topics) -> None:
 def test_what_is_wanted_rises_with_the_request_and_falls_with_the_last_one(
     topics: Topics,
 ) -> None:
-    one, two = Client(topics, 1), Client(topics, 2)
+    one, two = TopicsClient(topics, 1), TopicsClient(topics, 2)
     assert topics.wanted == b""
     one.ask(1, 7, LEVELS)
     assert topics.wanted == wanted((7, 0b10))
@@ -127,7 +127,7 @@ def test_what_is_wanted_rises_with_the_request_and_falls_with_the_last_one(
 def test_a_subscription_gets_what_follows_its_snapshot_and_nothing_before(
     topics: Topics,
 ) -> None:
-    first, late = Client(topics, 1), Client(topics, 2)
+    first, late = TopicsClient(topics, 1), TopicsClient(topics, 2)
     first.subscribe(1, 1, TRADES)
     late.ask(1, 1, TRADES)
     topics.publish([(1, TRADES, trades(1))])  # the batch of the snapshot
@@ -138,7 +138,7 @@ def test_a_subscription_gets_what_follows_its_snapshot_and_nothing_before(
 
 
 def test_asking_again_goes_on_until_the_new_snapshot_and_behind_it(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.subscribe(1, 1, TRADES)
     client.ask(2, 1, TRADES)
     topics.publish([(1, TRADES, trades(1))])
@@ -153,7 +153,7 @@ def test_asking_again_goes_on_until_the_new_snapshot_and_behind_it(topics: Topic
 
 
 def test_unsubscribing_ends_it_at_once(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.subscribe(1, 1, TRADES)
     client.subscribe(2, 1, BEST)
     topics.publish([(1, TRADES, trades(1)), (1, BEST, best(1))])
@@ -167,7 +167,7 @@ def test_unsubscribing_ends_it_at_once(topics: Topics) -> None:
 
 
 def test_unsubscribing_ends_what_is_on_its_way(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.ask(1, 1, TRADES)
     topics.unsubscribe(client.queue, 1, TRADES)
     assert topics.wanted == b""
@@ -182,7 +182,7 @@ def test_unsubscribing_ends_what_is_on_its_way(topics: Topics) -> None:
 
 
 def test_reused_ids_mix_up_no_snapshots(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.ask(1, 1, TRADES)
     topics.unsubscribe(client.queue, 1, TRADES)
     client.ask(1, 2, TRADES)
@@ -199,7 +199,7 @@ def test_reused_ids_mix_up_no_snapshots(topics: Topics) -> None:
 
 
 def test_what_was_unsubscribed_on_its_way_is_forgotten_with_its_answer(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.ask(1, 404, TRADES)
     topics.unsubscribe(client.queue, 404, TRADES)
     client.answered()  # refused
@@ -222,7 +222,7 @@ def test_what_was_unsubscribed_on_its_way_is_forgotten_with_its_answer(topics: T
 
 
 def test_what_is_refused_leaves_nothing_behind(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.send(Subscribe(1, 404, LEVELS), GetBalance(2, 1))
     assert list(topics.asking) == [1]
     topics.answered(1, 1)
@@ -246,7 +246,7 @@ def test_what_is_refused_leaves_nothing_behind(topics: Topics) -> None:
 
 
 def test_a_connection_that_left_is_not_activated(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.ask(1, 1, LEVELS)
     topics.leave(client.queue)
     topics.activate([(1, 1, 1, LEVELS)])
@@ -259,7 +259,7 @@ def test_a_connection_has_so_many_subscriptions(
     topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SUBSCRIPTIONS_MAX", 2)
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     refused = int(ErrorCode.TOO_MANY_SUBSCRIPTIONS)
     decided = client.send(
         Subscribe(1, 1, LEVELS), GetBalance(2, 1), Subscribe(3, 2, BEST), Subscribe(4, 3, BEST),
@@ -275,7 +275,7 @@ def test_what_tells_of_ended_subscriptions_takes_their_places_until_it_is_taken(
 ) -> None:
     """A client that does not read while much is listed and delisted costs no more for that."""
     monkeypatch.setattr(module, "SUBSCRIPTIONS_MAX", 2)
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.subscribe(1, 1, BEST)
     client.subscribe(2, 2, BEST)
     refused = int(ErrorCode.TOO_MANY_SUBSCRIPTIONS)
@@ -290,7 +290,7 @@ def test_what_tells_of_ended_subscriptions_takes_their_places_until_it_is_taken(
 
 
 def test_what_tells_of_ended_subscriptions_counts_as_taken(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     for instrument in (1, 2):
         client.subscribe(instrument, instrument, BEST)
     topics.publish([(1, 0, b""), (2, BEST, best(1, 2))])
@@ -302,7 +302,7 @@ def test_a_subscribe_is_found_in_every_form(
     topics: Topics,
 ) -> None:
     fields = b"\x2c\x01\x05\x02\x0a"
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     for head in (b"\x95", b"\xdc\x00\x05"):
         body = head + fields
         run = Run(1, 1, 0, chunk_of(frame(body)))
@@ -313,7 +313,7 @@ def test_a_subscribe_is_found_in_every_form(
 
 
 def test_an_instrument_that_cannot_be_there_is_not_noted(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     beyond = INSTRUMENTS + module.INSTRUMENTS_AHEAD + 1
     assert client.send(*[Subscribe(n, beyond + n, BEST) for n in range(100)]) == [0] * 100
     assert topics.wanted == b""
@@ -326,13 +326,13 @@ def test_an_instrument_that_cannot_be_there_is_not_noted(topics: Topics) -> None
 def test_a_malformed_subscribe_is_left_to_the_core(topics: Topics) -> None:
     body = b"\x95\x2c\x01\x05\x09\x0a"  # channel 9
     run = Run(1, 1, 0, chunk_of(frame(body)))
-    assert topics.admit(Client(topics, 1).queue, run, 1) == [run]
+    assert topics.admit(TopicsClient(topics, 1).queue, run, 1) == [run]
     assert topics.wanted == b""
     assert not topics.asking
 
 
 def test_a_reader_that_takes_nothing_costs_nothing_per_batch(topics: Topics) -> None:
-    slow, quick = Client(topics, 1), Client(topics, 2)
+    slow, quick = TopicsClient(topics, 1), TopicsClient(topics, 2)
     for client in (slow, quick):
         client.subscribe(1, 1, TRADES)
     for number in range(1, 5_001):
@@ -349,7 +349,7 @@ def test_a_reader_that_takes_nothing_costs_nothing_per_batch(topics: Topics) -> 
 
 
 def test_a_reader_a_little_behind_gets_everything_as_it_came(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     for request_id, channel in enumerate((TRADES, LEVELS), 1):
         client.subscribe(request_id, 1, channel)
     count = conflation.RECENT_UPDATES_MAX
@@ -368,7 +368,7 @@ def test_a_reader_a_little_behind_gets_everything_as_it_came(topics: Topics) -> 
 
 
 def test_of_best_a_slow_reader_gets_the_newest(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     client.subscribe(1, 1, BEST)
     for number in range(1, 10):
         topics.publish([(1, BEST, best(number))])
@@ -377,7 +377,7 @@ def test_of_best_a_slow_reader_gets_the_newest(topics: Topics) -> None:
 
 
 def test_readers_take_turns_among_their_topics(topics: Topics) -> None:
-    client = Client(topics, 1)
+    client = TopicsClient(topics, 1)
     for instrument in (1, 2, 3):
         client.subscribe(instrument, instrument, TRADES)
     for number in (1, 2):
@@ -389,7 +389,7 @@ def test_readers_take_turns_among_their_topics(topics: Topics) -> None:
 
 def test_a_delisting_ends_all_subscriptions(topics: Topics) -> None:
     """At once, whatever waited of it; a subscribe on its way has an answer of its own."""
-    caught_up, behind, asking = (Client(topics, number) for number in (1, 2, 3))
+    caught_up, behind, asking = (TopicsClient(topics, number) for number in (1, 2, 3))
     caught_up.subscribe(1, 1, BEST)
     for channel in (BEST, LEVELS):
         behind.subscribe(1, 1, channel)

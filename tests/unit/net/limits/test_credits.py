@@ -77,7 +77,7 @@ async def test_a_full_window_waits_for_an_answer_whatever_room_there_is() -> Non
     assert (mine.frames, mine.bytes, pool.bytes) == (2, 20, 20)
 
 
-class Steps(trio.abc.Instrument):
+class StepCounter(trio.abc.Instrument):
     """Counts the steps of all tasks."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ async def test_a_reply_wakes_one_of_a_thousand_readers_that_wait(nursery: trio.N
     full.take(100, BOUND)
     readers = Readers(nursery, pool, 1_000)
     await wait_all_tasks_blocked()
-    steps = Steps()
+    steps = StepCounter()
     trio.lowlevel.add_instrument(steps)
     full.release(1, 100)
     await wait_all_tasks_blocked()

@@ -215,7 +215,7 @@ async def test_an_ended_timer_lets_go_of_its_owner(
 ) -> None:
     """Cyclic garbage collection is off in the service."""
 
-    class Owner:
+    class TimerOwner:
         def __init__(self, deadline_s: float) -> None:
             self.timer = timer_wheel.schedule(self.look, deadline_s)
 
@@ -224,7 +224,7 @@ async def test_an_ended_timer_lets_go_of_its_owner(
 
     gc.disable()
     try:
-        cancelled, ended = Owner(trio.current_time() + 5), Owner(trio.current_time() + 1)
+        cancelled, ended = TimerOwner(trio.current_time() + 5), TimerOwner(trio.current_time() + 1)
         cancelled.timer.cancel()
         await trio.sleep(2)
         references = weakref.ref(cancelled), weakref.ref(ended)
