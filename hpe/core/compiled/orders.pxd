@@ -7,6 +7,8 @@ numbers; 0 is none. Owned by the core, used by the thread that runs it.
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
 
+from hpe.core.compiled.ordered cimport Node
+
 cdef enum OrderState:
     ARRIVING = 0
     WAITING = 1
@@ -61,6 +63,31 @@ cdef struct Order:
     int8_t self_trade
     uint8_t flags
     uint8_t reason
+
+
+cdef struct Terms:
+    # What an order has beyond price and quantity; an order without any of it names no terms. See
+    # Terms in hpe/core/trading/orders.py. The node is that of a stop among those of its side, of its
+    # group or of its line; `order` is the order that has these terms.
+    Node node
+    int64_t stop_price
+    int64_t trail
+    int64_t display
+    int64_t minimum
+    int64_t budget
+    int64_t expires_ns
+    int64_t place
+    int64_t session_id
+    uint32_t order
+    uint32_t partner
+    uint32_t group
+    uint32_t line
+    bint holds_pair
+
+
+cdef inline int stop_sign(int side) noexcept nogil:
+    """Return the factor that turns a price into its rank among the stops of a side."""
+    return -1 if side == BUY else 1
 
 
 cdef inline int status(const Order* order) noexcept nogil:

@@ -33,3 +33,8 @@ def parts(part):
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def records(part, request):
     return part("_records", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def triggers(part, request):
+    return part("_triggers", *request.param)
