@@ -32,6 +32,7 @@ from hpe.core.contract import Batch, Core, Output
 from hpe.core.output.private_ring import PrivateRing
 from hpe.errors import ConfigError, ConnectionLost
 from hpe.inprocess import InProcessApi
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.net.delivery.streams import Streams
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.gate import Gate
@@ -41,7 +42,7 @@ from hpe.net.poller import polling
 from hpe.net.server import Server
 from hpe.pipeline import matching_thread
 from hpe.pipeline.bridge import Outbox, hosted_thread, run_interruptible
-from hpe.pipeline.clock import Clock, Reading, read_clocks
+from hpe.pipeline.clock import Clock
 from hpe.pipeline.collector import Collector, quiet_collector, switching_sooner
 from hpe.pipeline.log_inbox import LOG_BYTES_MAX, LogInbox
 from hpe.pipeline.matching import Matching
@@ -89,7 +90,7 @@ class HighPerformanceEngine(InProcessApi):
         own_process: own the process, as `hpe serve` does: set its switch interval and its garbage
             collector, and let `realtime = auto` pin threads.
         accept_clock: start even if the clock is more than 400 days ahead of the log.
-        clocks: the machine's clocks, instead of the real ones.
+        machine: clocks and randomness, instead of the real ones.
 
     Attributes:
         phase: "stopped", "recovering", "ready", "draining"; await its transitions.
@@ -103,7 +104,7 @@ class HighPerformanceEngine(InProcessApi):
         files: LogFiles | None = None,
         own_process: bool = False,
         accept_clock: bool = False,
-        clocks: Callable[[], Reading] = read_clocks,
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         self.config = config if config is not None else demo_config()
         super().__init__(self.config.request_timeout_ms / 1000)
@@ -118,7 +119,7 @@ class HighPerformanceEngine(InProcessApi):
         self._files = files
         self._own_process = own_process
         self._accept_clock = accept_clock
-        self._clocks = clocks
+        self._machine = machine
         self._life: contextlib.AbstractAsyncContextManager[None] | None = None
         self._stages: _Stages | None = None
 
@@ -167,14 +168,18 @@ class HighPerformanceEngine(InProcessApi):
                 if self._files is None:
                     for warning in check_data_directory(self.config.data_directory):
                         LOGGER.warning("%s", warning)
-                gate = Gate(self.config)
+                gate = Gate(self.config, self._machine)
                 core = _make_core(self.config.core)
                 self.core_name = core.name
                 # Read while the matcher works: the number only grows, and may be a batch old.
                 streams = Streams(PrivateRing(), lambda: core.instrument_count)
                 recovered = await self._recover(core, streams)
                 with contextlib.closing(recovered.log):
-                    clock = Clock(core.last_time_ns, accept=self._accept_clock, read=self._clocks)
+                    clock = Clock(
+                        core.last_time_ns,
+                        accept=self._accept_clock,
+                        read=self._machine.read_clocks,
+                    )
                     commands = self._start_commands(core, gate)
                     async with self._pipeline(core, recovered, streams, gate, clock) as stages:
                         await self._start(stages, commands)
@@ -202,6 +207,7 @@ class HighPerformanceEngine(InProcessApi):
                 segment_bytes_max=self.config.segment_bytes_max,
                 files=self._files,
                 observe=streams.keep,
+                machine=self._machine,
             ),
         )
         if recovered.report.cut is not None:
@@ -237,7 +243,9 @@ class HighPerformanceEngine(InProcessApi):
         """Open the stages, the most downstream one outermost."""
         config = self.config
         inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        log_inbox, outbox = LogInbox(LOG_BYTES_MAX), Outbox[tuple[list[Output], int]]()
+        steady_s = self._machine.steady_s
+        log_inbox = LogInbox(LOG_BYTES_MAX, steady_s=steady_s)
+        outbox = Outbox[tuple[list[Output], int]]()
         patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
         traffic = Traffic()
         sequencer = Sequencer(
@@ -262,7 +270,7 @@ class HighPerformanceEngine(InProcessApi):
                 outbox.put((items, durable))
                 log_inbox.published(len(items))
 
-            commit = GroupCommit(recovered.log, recovered.tail, config.sync)
+            commit = GroupCommit(recovered.log, recovered.tail, config.sync, steady_s=steady_s)
             with contextlib.closing(log_inbox):  # otherwise the matcher might wait forever
                 wal_thread.run(commit, log_inbox, publish)
 

@@ -15,7 +15,9 @@ from types import ModuleType
 from typing import Final
 
 from hpe.errors import ConfigError
+from hpe.machine import THIS_MACHINE, Machine
 
+PRIVATE_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
 _P: Final = 2**255 - 19
@@ -40,10 +42,10 @@ def require() -> ModuleType:
     return ed25519
 
 
-def new_private_key() -> bytes:
+def new_private_key(machine: Machine = THIS_MACHINE) -> bytes:
     """Return a new random private key."""
-    key: bytes = require().Ed25519PrivateKey.generate().private_bytes_raw()
-    return key
+    require()
+    return machine.random_bytes(PRIVATE_KEY_BYTES)  # any of this length is one (RFC 8032)
 
 
 def public_key(private_key: bytes) -> bytes:

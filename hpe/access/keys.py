@@ -9,7 +9,6 @@ protocol.md, "Logon", and docs/operations.md, "Keys".
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +16,7 @@ from typing import Final, Self
 
 from hpe.access import ed25519
 from hpe.errors import ConfigError
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.protocol.enums import Role
 from hpe.protocol.limits import HOUSE_USER, INT_MAX
 
@@ -118,9 +118,9 @@ Keys = Mapping[str, KeyEntry]
 """Key id -> key, on the service's side."""
 
 
-def new_secret() -> bytes:
+def new_secret(machine: Machine = THIS_MACHINE) -> bytes:
     """Return a new random secret for an HMAC key."""
-    return secrets.token_bytes(SECRET_BYTES)
+    return machine.random_bytes(SECRET_BYTES)
 
 
 def check_key_id(key_id: str) -> None:

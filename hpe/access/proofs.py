@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from typing import Final
 
 from hpe.access import ed25519
 from hpe.access.keys import Key, Scheme
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.protocol.limits import NONCE_BYTES
 
 PROOF_CONTEXT: Final = b"hpe logon 1\0"
@@ -26,9 +26,9 @@ SCHEME_OF_LENGTH: Final = {
 }
 
 
-def new_nonce() -> bytes:
+def new_nonce(machine: Machine = THIS_MACHINE) -> bytes:
     """Return a new random nonce, for either side."""
-    return secrets.token_bytes(NONCE_BYTES)
+    return machine.random_bytes(NONCE_BYTES)
 
 
 def prove(key: Key, server_nonce: bytes, client_nonce: bytes, hello_body: bytes) -> bytes:

@@ -274,7 +274,7 @@ class Connection:
 
     async def _read(self) -> None:
         """Read until the client's input ends, a fatal error occurs, or `stop_reading`."""
-        trickle = Trickle()
+        trickle = Trickle(self._context.machine)
         with self._reading:
             while True:
                 chunks = await self._receive()

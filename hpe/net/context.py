@@ -6,6 +6,7 @@ in the Trio loop.
 
 from __future__ import annotations
 
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.pacing import CROWD_PER_S, INTAKE_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
 from hpe.net.limits.rates import RateLimiter
@@ -26,6 +27,7 @@ class ConnectionContext:
         traffic: the trading that arriving and leaving connections give way to.
         logon_timeout_s: how long a connection may stay without logging on.
         poller: reads the plain connections that are logged on; None: each reads for itself.
+        machine: where random pauses come from.
 
     Attributes:
         intake: the turnstile for taking connections off the kernel's queue.
@@ -40,8 +42,8 @@ class ConnectionContext:
 
     __slots__ = (
         "arrivals", "entrances", "exits", "heartbeats_missed", "intake", "logon_log",
-        "logon_timeout_s", "logons_failed", "poller", "rates", "rejects", "slow_consumers",
-        "switchboard", "timer_wheel",
+        "logon_timeout_s", "logons_failed", "machine", "poller", "rates", "rejects",
+        "slow_consumers", "switchboard", "timer_wheel",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +55,7 @@ class ConnectionContext:
         traffic: Traffic,
         logon_timeout_s: float,
         poller: Poller | None,
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         self.switchboard = switchboard
         self.timer_wheel = timer_wheel
@@ -60,6 +63,7 @@ class ConnectionContext:
         self.rejects = rejects
         self.logon_timeout_s = logon_timeout_s
         self.poller = poller
+        self.machine = machine
         self.intake = Turnstile(traffic, INTAKE_PER_S, LOGON_HELD_S_MAX)
         self.arrivals = Turnstile(traffic, CROWD_PER_S)
         self.entrances = Turnstile(traffic, held_s_max=LOGON_HELD_S_MAX)

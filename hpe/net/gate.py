@@ -16,6 +16,7 @@ from hpe.access.keys import Keys
 from hpe.access.tls import server_context
 from hpe.config.settings import Config
 from hpe.errors import ConfigError
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.net.context import ConnectionContext
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.pacing import Traffic
@@ -33,16 +34,18 @@ class Gate:
 
     Args:
         config: names the files.
+        machine: where nonces and random pauses come from.
 
     Raises:
         ConfigError: a file cannot be used.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, machine: Machine = THIS_MACHINE) -> None:
         self._config = config
+        self._machine = machine
         per_key = config.connections_per_key_max or max(16, config.connections_max // 4)
         keys = self._read_keys()
-        self.authenticator = Authenticator(keys, per_key)
+        self.authenticator = Authenticator(keys, per_key, machine)
         self.keys_valid = keys_valid(keys or {})  # what the core was told last
         self._tls = server_context(config.tls_certificate, config.tls_key)
         self._reloading = trio.Lock()
@@ -79,7 +82,14 @@ class Gate:
         )
         rejects = Rejects(config.rejects_per_s, config.rejects_burst)
         context = ConnectionContext(
-            switchboard, TimerWheel(), rates, rejects, traffic, config.logon_timeout_s, poller
+            switchboard,
+            TimerWheel(),
+            rates,
+            rejects,
+            traffic,
+            config.logon_timeout_s,
+            poller,
+            self._machine,
         )
         return Server(connections, config.connections_max, sources, context, self._tls)
 

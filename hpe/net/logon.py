@@ -16,6 +16,7 @@ from hpe.access import ed25519
 from hpe.access.keys import Keys, Scheme, new_secret
 from hpe.access.proofs import SCHEME_OF_LENGTH, is_proof, new_nonce, proven_bytes
 from hpe.errors import InvariantViolation
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.control import Hello, Logon
 from hpe.protocol.enums import Role
@@ -74,23 +75,30 @@ class Authenticator:
     Args:
         keys: None admits every client as anonymous; an empty mapping admits none.
         connections_max: of one key.
+        machine: where nonces come from.
 
     Raises:
         ConfigError: a key's scheme needs a package that is not installed.
     """
 
-    def __init__(self, keys: Keys | None, connections_max: int = INT_MAX) -> None:
+    def __init__(
+        self,
+        keys: Keys | None,
+        connections_max: int = INT_MAX,
+        machine: Machine = THIS_MACHINE,
+    ) -> None:
+        self._machine = machine
         self.required = keys is not None
         self._connections_max = connections_max
         self._connections: dict[str, int] = {}
         self._keys: Keys = {}
         # Used in place of keys that do not exist, so that a wrong id costs what a wrong proof does.
-        self._nobody = {Scheme.HMAC_SHA256: new_secret()}
+        self._nobody = {Scheme.HMAC_SHA256: new_secret(machine)}
         self.take(keys or {})
 
     def challenge(self) -> bytes:
         """Return the nonce of a `challenge`; it does not reveal whether the key is known."""
-        return new_nonce()
+        return new_nonce(self._machine)
 
     def check(
         self, hello_body: bytes, hello: Hello, server_nonce: bytes, logon: Logon
@@ -150,7 +158,7 @@ class Authenticator:
             The ids of keys that were removed or changed: their connections must end.
         """
         if any(entry.scheme is Scheme.ED25519 for entry in keys.values()):
-            stranger = ed25519.public_key(ed25519.new_private_key())
+            stranger = ed25519.public_key(ed25519.new_private_key(self._machine))
             self._nobody.setdefault(Scheme.ED25519, stranger)
         before, self._keys = self._keys, keys
         return frozenset(key_id for key_id, entry in before.items() if keys.get(key_id) != entry)

@@ -1,7 +1,7 @@
 """Batch time: derived from the machine's clocks.
 
-Owns the only reading of clocks that outcomes depend on, `read_clocks`, which is all that tests
-replace. A Clock is made in the Trio loop; the matching thread calls `stamp`, `wait_ns` and
+Owns what a batch's time is, from the clocks of the machine that the engine was given
+(hpe/machine.py). A Clock is made in the Trio loop; the matching thread calls `stamp`, `wait_ns` and
 `steady_ns`, the Trio loop calls `renew` and the figures. Guarantees: times increase; a wall clock
 that is set back, or was wrong once, stops no timer: while logged time is ahead of it, logged time
 runs at half pace; one that jumps ahead has no effect until an operator confirms it.
@@ -10,12 +10,12 @@ Relies on CPython: reading and writing one attribute is atomic. Rules: docs/arch
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from hpe.errors import ConfigError
+from hpe.machine import Reading
 
 SECOND_NS: Final = 1_000_000_000
 DAY_NS: Final = 86_400 * SECOND_NS
@@ -36,28 +36,6 @@ AHEAD_NS_MAX: Final = SECOND_NS
 """How far the log may be ahead of the clock before it is reported."""
 
 
-class Reading(NamedTuple):
-    """The clocks at one moment, in nanoseconds.
-
-    `wall_ns` is since the epoch and can be set; `steady_ns` is monotonic; `boot_ns` is monotonic
-    and also runs while the machine is suspended.
-    """
-
-    wall_ns: int
-    steady_ns: int
-    boot_ns: int
-
-
-def read_clocks() -> Reading:
-    """Return the machine's clocks, read together."""
-    steady_ns = time.monotonic_ns()
-    boot_ns = time.clock_gettime_ns(_BOOT) if _BOOT is not None else steady_ns
-    return Reading(time.time_ns(), steady_ns, boot_ns)
-
-
-_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it
-
-
 class Clock:
     """The time of one service, from its start on.
 
@@ -70,9 +48,7 @@ class Clock:
         ConfigError: the wall clock cannot be right.
     """
 
-    def __init__(
-        self, last_ns: int, *, accept: bool = False, read: Callable[[], Reading] = read_clocks
-    ) -> None:
+    def __init__(self, last_ns: int, *, accept: bool = False, read: Callable[[], Reading]) -> None:
         self._read = read
         reading = read()
         _check(reading.wall_ns, last_ns, accept)

@@ -11,7 +11,6 @@ popping from the two ends of a deque are atomic. Rules: docs/architecture.md, "T
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -44,9 +43,7 @@ class LogInbox:
         waits: how often the matching thread had to wait.
     """
 
-    def __init__(
-        self, bytes_max: int = LOG_BYTES_MAX, *, steady_s: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, bytes_max: int = LOG_BYTES_MAX, *, steady_s: Callable[[], float]) -> None:
         self._bytes_max = bytes_max
         self._steady_s = steady_s
         self._items: SimpleQueue[Output | None] = SimpleQueue()

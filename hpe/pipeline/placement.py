@@ -1,6 +1,6 @@
 """Where the threads run: pinning, SCHED_FIFO, and a choice of CPUs that respects NUMA and SMT.
 
-Owns the decision (`plan_realtime`, a pure function of settings and machine) and its application
+Owns the decision (`plan_realtime`, a pure function of settings and CPUs) and its application
 (`Realtime.applied`, entered by each thread for itself). Guarantees: a refusal by the system is a
 warning that says what the operator must grant, never an error; the matcher becomes SCHED_FIFO
 only after the Trio thread and the WAL thread have left its CPU; leaving restores the old settings.
@@ -46,7 +46,7 @@ class ThreadState(NamedTuple):
     priority: int
 
 
-class Machine(NamedTuple):
+class CpuTopology(NamedTuple):
     """The inputs of the choice: usable CPUs, the NUMA node of each, its SMT siblings."""
 
     usable: frozenset[int]
@@ -132,9 +132,9 @@ def parse_cpu_list(text: str) -> frozenset[int]:
     return frozenset(cpus)
 
 
-def read_machine(
+def read_topology(
     usable: frozenset[int], read_text: Callable[[str], str] = read_system_file
-) -> Machine:
+) -> CpuTopology:
     """Return the node and siblings of every usable CPU.
 
     Args:
@@ -153,11 +153,11 @@ def read_machine(
         )
         for cpu in usable
     }
-    return Machine(usable, node_of, siblings_of)
+    return CpuTopology(usable, node_of, siblings_of)
 
 
 def plan_realtime(
-    setting: Setting, core: CoreName, wanted: tuple[int, int], priority: int, machine: Machine
+    setting: Setting, core: CoreName, wanted: tuple[int, int], priority: int, topology: CpuTopology
 ) -> Plan:
     """Decide the placement; a pure function.
 
@@ -166,9 +166,9 @@ def plan_realtime(
         core: the core that serves; the reference core holds the GIL while it works.
         wanted: configured CPU of the matcher and of the WAL thread, -1 to choose.
         priority: SCHED_FIFO priority of the matcher, 1-99.
-        machine: the CPUs.
+        topology: the CPUs.
     """
-    count = len(machine.usable)
+    count = len(topology.usable)
     if setting == "off":
         return Plan("off")
     if setting == "auto" and core == "python" and count < REFERENCE_CORE_CPUS_MIN:
@@ -184,57 +184,59 @@ def plan_realtime(
                 "the rest of the service; allow it two CPUs or set realtime = off",
             ),
         )
-    matcher_cpu, wal_cpu, warnings = _choose_cpus(wanted, machine)
+    matcher_cpu, wal_cpu, warnings = _choose_cpus(wanted, topology)
     return Plan(
-        setting, matcher_cpu, wal_cpu, machine.usable - {matcher_cpu}, priority, tuple(warnings)
+        setting, matcher_cpu, wal_cpu, topology.usable - {matcher_cpu}, priority, tuple(warnings)
     )
 
 
-def _choose_cpus(wanted: tuple[int, int], machine: Machine) -> tuple[int, int | None, list[str]]:
+def _choose_cpus(
+    wanted: tuple[int, int], topology: CpuTopology
+) -> tuple[int, int | None, list[str]]:
     warnings: list[str] = []
     configured: list[int | None] = []
     for name, cpu in zip(("matcher", "WAL"), wanted, strict=True):
-        if cpu >= 0 and cpu not in machine.usable:
+        if cpu >= 0 and cpu not in topology.usable:
             warnings.append(
-                f"{name} CPU {cpu} is not usable (usable: {sorted(machine.usable)}); choosing one"
+                f"{name} CPU {cpu} is not usable (usable: {sorted(topology.usable)}); choosing one"
             )
-        configured.append(cpu if cpu in machine.usable else None)
+        configured.append(cpu if cpu in topology.usable else None)
     matcher_cpu, wal_cpu = configured
     if matcher_cpu is None:
-        matcher_cpu = _choose_matcher(machine, wal_cpu)
+        matcher_cpu = _choose_matcher(topology, wal_cpu)
     if wal_cpu is None:
-        return matcher_cpu, _choose_wal(machine, matcher_cpu), warnings
-    if machine.share_core(matcher_cpu, wal_cpu):
+        return matcher_cpu, _choose_wal(topology, matcher_cpu), warnings
+    if topology.share_core(matcher_cpu, wal_cpu):
         warnings.append(f"CPUs {matcher_cpu} and {wal_cpu} are threads of one physical core")
-    if machine.node(matcher_cpu) != machine.node(wal_cpu):
+    if topology.node(matcher_cpu) != topology.node(wal_cpu):
         warnings.append(f"CPUs {matcher_cpu} and {wal_cpu} are on different NUMA nodes")
     return matcher_cpu, wal_cpu, warnings
 
 
-def _choose_matcher(machine: Machine, wal_cpu: int | None) -> int:
+def _choose_matcher(topology: CpuTopology, wal_cpu: int | None) -> int:
     """Return the last CPU of the fullest node: low ones get most interrupts and other work."""
-    candidates = machine.usable
+    candidates = topology.usable
     if wal_cpu is not None:
         beside = frozenset(
-            cpu for cpu in candidates - {wal_cpu} if not machine.share_core(cpu, wal_cpu)
+            cpu for cpu in candidates - {wal_cpu} if not topology.share_core(cpu, wal_cpu)
         )
-        near = frozenset(cpu for cpu in beside if machine.node(cpu) == machine.node(wal_cpu))
+        near = frozenset(cpu for cpu in beside if topology.node(cpu) == topology.node(wal_cpu))
         candidates = near or beside or candidates - {wal_cpu}
     sizes: dict[int, int] = {}
     for cpu in candidates:
-        sizes[machine.node(cpu)] = sizes.get(machine.node(cpu), 0) + 1
+        sizes[topology.node(cpu)] = sizes.get(topology.node(cpu), 0) + 1
     node = min(sizes, key=lambda each: (-sizes[each], each))
-    return max(cpu for cpu in candidates if machine.node(cpu) == node)
+    return max(cpu for cpu in candidates if topology.node(cpu) == node)
 
 
-def _choose_wal(machine: Machine, matcher_cpu: int) -> int | None:
+def _choose_wal(topology: CpuTopology, matcher_cpu: int) -> int | None:
     """Return a CPU of the same node but another core; None leaves the WAL thread unpinned."""
     return max(
         (
             cpu
-            for cpu in machine.usable
-            if machine.node(cpu) == machine.node(matcher_cpu)
-            and not machine.share_core(cpu, matcher_cpu)
+            for cpu in topology.usable
+            if topology.node(cpu) == topology.node(matcher_cpu)
+            and not topology.share_core(cpu, matcher_cpu)
         ),
         default=None,
     )
@@ -348,5 +350,5 @@ def choose_realtime(
     Called by the Trio thread before it is moved: its CPUs are the usable ones.
     """
     system = scheduler if scheduler is not None else LinuxScheduler()
-    machine = read_machine(system.state().cpus)
-    return Realtime(plan_realtime(setting, core, wanted, priority, machine), system)
+    topology = read_topology(system.state().cpus)
+    return Realtime(plan_realtime(setting, core, wanted, priority, topology), system)

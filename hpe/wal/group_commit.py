@@ -12,7 +12,6 @@ docs/log-format.md, "Sync policies" and "The head mark".
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from math import inf
 from typing import Final, NamedTuple
@@ -52,7 +51,7 @@ class GroupCommit:
         tail: Tail,
         policy: SyncPolicy,
         *,
-        steady_s: Callable[[], float] = time.monotonic,
+        steady_s: Callable[[], float],
     ) -> None:
         self._log = log
         self.tail = tail

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from hpe.config.settings import SyncPolicy
 from hpe.core.contract import Core, Output
 from hpe.errors import Diverged, RecoveryStopped
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.wal.files import DirectoryFiles, LogFiles
 from hpe.wal.log import CommandLog, Record, Tail
 from hpe.wal.segments import Cut
@@ -72,6 +73,7 @@ def recover(
     files: LogFiles | None = None,
     observe: Observe = _ignore,
     stop: Callable[[], bool] = _never,
+    machine: Machine = THIS_MACHINE,
 ) -> Recovered:
     """Bring a core to the end of the log in a directory, and make the log writable.
 
@@ -83,6 +85,7 @@ def recover(
         files: The directory's files, instead of the real ones.
         observe: Called with the output of every body, in order, in this thread.
         stop: Called after every record; True stops the recovery.
+        machine: Where salts and the log's id come from.
 
     Raises:
         DataDirectoryBusy: another process serves this directory.
@@ -98,6 +101,7 @@ def recover(
         DirectoryFiles(directory) if files is None else files,
         policy,
         segment_bytes_max=segment_bytes_max,
+        machine=machine,
     )
     try:
         log.open()

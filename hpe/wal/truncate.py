@@ -10,10 +10,10 @@ docs/log-format.md, "Truncation".
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 from hpe.errors import WalDamagedError
+from hpe.machine import THIS_MACHINE
 from hpe.wal.files import LogFiles
 from hpe.wal.format import SALT_BYTES, content_end
 from hpe.wal.mark import HeadMark, mark_of
@@ -82,7 +82,9 @@ def _write_anew(files: LogFiles, scan: Scan, entries: list[SegmentEntry], at: in
     The content that was read may be in the page cache only, and the mark may claim only what is
     durable.
     """
-    header = scan.segment.header._replace(salt=os.urandom(SALT_BYTES), durable_sequence=at)
+    header = scan.segment.header._replace(
+        salt=THIS_MACHINE.random_bytes(SALT_BYTES), durable_sequence=at
+    )
     durable = min(durable_evidence(scan, None), at)
     head = HeadMark(files)
     try:

@@ -10,7 +10,6 @@ that touches the disk. Source: docs/log-format.md, "Writing" and "The head mark"
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -21,6 +20,7 @@ from zlib import crc32
 from hpe.config.settings import SyncPolicy
 from hpe.core.contract import CORE_VERSION
 from hpe.errors import Fenced, WalWriteError
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.wal.files import ASIDE_SUFFIX, LogFiles, NoSpace, WriteFile, write_file
 from hpe.wal.format import (
     FRAME_OVERHEAD_BYTES,
@@ -55,8 +55,10 @@ class FileLog:
         policy: SyncPolicy,
         *,
         segment_bytes_max: int = SEGMENT_BYTES_MAX_DEFAULT,
+        machine: Machine = THIS_MACHINE,
     ) -> None:
         self._files = files
+        self._machine = machine
         self._policy = policy
         self._segment_bytes_max = segment_bytes_max
         self.spares = SpareMaker(files, SEGMENT_SUFFIX, segment_bytes_max)
@@ -233,7 +235,7 @@ class FileLog:
         self._tail = self._tail._replace(durable_position=self._tail.position)
         header = self._current_header
         header = header._replace(
-            salt=os.urandom(SALT_BYTES),
+            salt=self._machine.random_bytes(SALT_BYTES),
             number=header.number + 1,
             first_sequence=self._tail.position + 1,
             previous_sequence=self._tail.position,
@@ -285,12 +287,14 @@ class FileLog:
         self._image = None
 
     def _adopted_header(self, image: LogImage) -> SegmentHeader:
-        salt = os.urandom(SALT_BYTES)
+        salt = self._machine.random_bytes(SALT_BYTES)
         if image.end is not None:
             return image.end.segment.header._replace(salt=salt)
         return SegmentHeader(
             core_version=CORE_VERSION,
-            log_id=os.urandom(LOG_ID_BYTES) if image.mark is None else image.mark.log_id,
+            log_id=self._machine.random_bytes(LOG_ID_BYTES)
+            if image.mark is None
+            else image.mark.log_id,
             salt=salt,
             number=1,
             first_sequence=1,

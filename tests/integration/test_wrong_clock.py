@@ -10,7 +10,8 @@ import trio
 from hpe.config.settings import demo_config
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
-from hpe.pipeline.clock import DAY_NS, SECOND_NS, WALL_NS_MAX, Reading, read_clocks
+from hpe.machine import Machine, Reading, read_clocks
+from hpe.pipeline.clock import DAY_NS, SECOND_NS, WALL_NS_MAX
 from tests.support.service import refused_start
 
 HOUR_NS = 3_600 * SECOND_NS
@@ -35,7 +36,9 @@ def engine(
         request_timeout_ms=10_000,
         orders_wait_ms_max=30_000,
     )
-    return HighPerformanceEngine(config, clocks=machine, accept_clock=accept_clock)
+    return HighPerformanceEngine(
+        config, machine=Machine(read_clocks=machine), accept_clock=accept_clock
+    )
 
 
 async def logged_time_ns(exchange: HighPerformanceEngine) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hpe.pipeline.clock import SECOND_NS, Reading
+from hpe.machine import Reading
+from hpe.pipeline.clock import SECOND_NS
 
 NOON_NS = 1_780_000_000 * SECOND_NS
 """Some time in 2026."""

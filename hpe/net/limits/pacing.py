@@ -11,12 +11,12 @@ memory that the caps on connections bound. On an idle service nothing waits.
 
 from __future__ import annotations
 
-import random
 from math import inf
 from typing import Final
 
 import trio
 
+from hpe.machine import Machine
 from hpe.net.limits.rotation import Rotation
 
 IDLE_PER_S: Final = 4_000
@@ -53,16 +53,21 @@ of its bytes may cost the loop as much as an order."""
 
 
 class Trickle:
-    """A connection that sends its first messages in small parts."""
+    """A connection that sends its first messages in small parts.
 
-    __slots__ = ("_pause_s",)
+    Args:
+        machine: where the random part of its pauses comes from.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_machine", "_pause_s")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
         self._pause_s = TRICKLE_S_MIN
 
     async def pause(self) -> None:
         """Wait before it is read again; the time varies, so that a crowd does not act at once."""
-        await trio.sleep(random.uniform(0.5, 1.5) * self._pause_s)
+        await trio.sleep(self._machine.random_between(0.5, 1.5) * self._pause_s)
         self._pause_s = min(2 * self._pause_s, TRICKLE_S_MAX)
 
 

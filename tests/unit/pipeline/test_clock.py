@@ -7,6 +7,7 @@ import time
 import pytest
 
 from hpe.errors import ConfigError
+from hpe.machine import Reading, read_clocks
 from hpe.pipeline.clock import (
     DAY_NS,
     IDLE_NS_MAX,
@@ -15,8 +16,6 @@ from hpe.pipeline.clock import (
     WALL_NS_MAX,
     WALL_NS_MIN,
     Clock,
-    Reading,
-    read_clocks,
 )
 from tests.support.hand_set_clock import NOON_NS, HandSetClock
 

@@ -14,7 +14,8 @@ from hpe.core.codec import decode_body, encode
 from hpe.core.contract import DUE_AT_ONCE, SYSTEM_CONNECTION, Batch, Core, Output, Run
 from hpe.core.state.rows import DumpedSession
 from hpe.errors import InvariantViolation
-from hpe.pipeline.clock import DAY_NS, SECOND_NS, Clock, Reading
+from hpe.machine import Reading
+from hpe.pipeline.clock import DAY_NS, SECOND_NS, Clock
 from hpe.pipeline.matching import PAUSES, Matching
 from hpe.pipeline.matching_thread import STOP, run, take
 from hpe.protocol.base import Request, type_number

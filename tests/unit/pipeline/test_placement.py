@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from hpe.pipeline.placement import (
+    CpuTopology,
     LinuxScheduler,
-    Machine,
     Plan,
     Realtime,
     ThreadRole,
@@ -16,25 +16,25 @@ from hpe.pipeline.placement import (
     choose_realtime,
     parse_cpu_list,
     plan_realtime,
-    read_machine,
     read_system_file,
+    read_topology,
 )
 
 AUTO = (-1, -1)
 
 
-def machine(cpus, nodes=(), cores=()):
-    """Build a machine: `nodes` and `cores` are groups of CPUs."""
-    return Machine(
+def topology(cpus, nodes=(), cores=()):
+    """Build a topology: `nodes` and `cores` are groups of CPUs."""
+    return CpuTopology(
         frozenset(cpus),
         {cpu: number for number, group in enumerate(nodes) for cpu in group},
         {cpu: frozenset(group) for group in cores for cpu in group},
     )
 
 
-FLAT_4 = machine(range(4))
-SMT_4 = machine(range(4), cores=[(0, 1), (2, 3)])
-TWO_NODES = machine(range(8), nodes=[(0, 1, 2, 3), (4, 5, 6, 7)], cores=[(0, 4), (1, 5)])
+FLAT_4 = topology(range(4))
+SMT_4 = topology(range(4), cores=[(0, 1), (2, 3)])
+TWO_NODES = topology(range(8), nodes=[(0, 1, 2, 3), (4, 5, 6, 7)], cores=[(0, 4), (1, 5)])
 
 
 class FakeScheduler:
@@ -90,14 +90,14 @@ def test_machine_is_read_from_the_system_files():
         "/sys/devices/system/cpu/cpu1/topology/thread_siblings_list": "0-1\n",
         "/sys/devices/system/cpu/cpu2/topology/thread_siblings_list": "2\n",
     }
-    found = read_machine(frozenset({1, 2}), lambda path: files.get(path, ""))
+    found = read_topology(frozenset({1, 2}), lambda path: files.get(path, ""))
     assert (found.node(1), found.node(2)) == (0, 1)
     assert found.share_core(1, 0)
     assert not found.share_core(2, 3)
 
 
 def test_machine_without_system_files_is_one_flat_node():
-    found = read_machine(frozenset({0, 1}), lambda path: "")
+    found = read_topology(frozenset({0, 1}), lambda path: "")
     assert (found.node(0), found.node(1)) == (0, 0)
     assert not found.share_core(0, 1)
     assert read_system_file("/sys/no/such/file") == ""
@@ -119,7 +119,7 @@ def test_machine_without_system_files_is_one_flat_node():
     ],
 )
 def test_when_anything_is_pinned(setting, core, cpus, pins):
-    plan = plan_realtime(setting, core, AUTO, 10, machine(range(cpus)))
+    plan = plan_realtime(setting, core, AUTO, 10, topology(range(cpus)))
     assert (plan.matcher_cpu is not None) is pins
     assert plan.fifo_priority == (10 if pins else 0)
     if pins:
@@ -127,28 +127,28 @@ def test_when_anything_is_pinned(setting, core, cpus, pins):
 
 
 def test_one_usable_cpu_is_refused_with_a_warning_where_it_was_wanted():
-    assert "one usable CPU" in plan_realtime("on", "python", AUTO, 10, machine([3])).warnings[0]
-    assert plan_realtime("auto", "python", AUTO, 10, machine([3])).warnings == ()
+    assert "one usable CPU" in plan_realtime("on", "python", AUTO, 10, topology([3])).warnings[0]
+    assert plan_realtime("auto", "python", AUTO, 10, topology([3])).warnings == ()
 
 
 @pytest.mark.parametrize(
     ("where", "wanted", "matcher", "wal", "warned"),
     [
-        (machine([0, 1]), AUTO, 1, 0, ""),
+        (topology([0, 1]), AUTO, 1, 0, ""),
         (FLAT_4, AUTO, 3, 2, ""),
         (SMT_4, AUTO, 3, 1, ""),
-        (machine([0, 1], cores=[(0, 1)]), AUTO, 1, None, ""),
+        (topology([0, 1], cores=[(0, 1)]), AUTO, 1, None, ""),
         (TWO_NODES, AUTO, 3, 2, ""),
         (TWO_NODES, (5, -1), 5, 7, ""),
         (TWO_NODES, (-1, 5), 7, 5, ""),
         (FLAT_4, (0, 1), 0, 1, ""),
         (SMT_4, (-1, 3), 1, 3, ""),
-        (machine([0, 1], cores=[(0, 1)]), (-1, 1), 0, 1, "one physical core"),
+        (topology([0, 1], cores=[(0, 1)]), (-1, 1), 0, 1, "one physical core"),
         (SMT_4, (0, 1), 0, 1, "one physical core"),
         (TWO_NODES, (3, 6), 3, 6, "different NUMA nodes"),
         (FLAT_4, (9, 1), 3, 1, "matcher CPU 9 is not usable (usable: [0, 1, 2, 3])"),
         (FLAT_4, (0, 9), 0, 3, "WAL CPU 9 is not usable"),
-        (machine([1], nodes=[(0, 1)])._replace(usable=frozenset({1, 6})), AUTO, 6, 1, ""),
+        (topology([1], nodes=[(0, 1)])._replace(usable=frozenset({1, 6})), AUTO, 6, 1, ""),
     ],
 )
 def test_choice_of_cpus(where, wanted, matcher, wal, warned):

@@ -7,6 +7,7 @@ import pytest
 
 from hpe.config.settings import SyncPolicy
 from hpe.errors import WalWriteError
+from hpe.machine import THIS_MACHINE
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.group_commit import GroupCommit
 from hpe.wal.log import RECORD_BYTES_MAX, RECORD_HEAD_BYTES, record_hash
@@ -296,7 +297,7 @@ def test_an_idle_tail_is_synced_without_further_input(tmp_path, policy):
     tail = log.sync()
     inbox = SimpleQueue()
     published = SimpleQueue()
-    stage = GroupCommit(log, tail, policy)
+    stage = GroupCommit(log, tail, policy, steady_s=THIS_MACHINE.steady_s)
 
     def publish(items, durable):
         published.put((len(items), durable))
@@ -327,7 +328,7 @@ def test_an_idle_log_is_marked_without_further_input(tmp_path, mode):
     log.open()
     tail = log.sync()
     inbox = SimpleQueue()
-    stage = GroupCommit(log, tail, policy)
+    stage = GroupCommit(log, tail, policy, steady_s=THIS_MACHINE.steady_s)
     thread = Thread(target=run, args=(stage, inbox, lambda items, durable: None))
     thread.start()
     inbox.put(output(5))

@@ -1,0 +1,43 @@
+"""An engine takes times and randomness from the machine that it is given, and from nothing else."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import trio
+
+from hpe.config.settings import demo_config
+from hpe.engine import HighPerformanceEngine
+from hpe.machine import Machine
+from hpe.wal.segments import SEGMENT_SUFFIX
+from tests.support.hand_set_clock import HandSetClock
+
+
+async def served(directory: Path, seed: int) -> None:
+    """Serve some commands on a machine made from a seed."""
+    machine = Machine(HandSetClock(), random.Random(seed).randbytes)
+    config = demo_config(data_directory=str(directory), request_timeout_ms=60_000)
+    for _ in range(2):  # the second start rewrites the last segment under a new salt
+        async with (
+            HighPerformanceEngine(config, machine=machine) as exchange,
+            exchange.client(user=7) as client,
+        ):
+            for _ in range(3):
+                await client.deposit("USD", 10)
+
+
+def log_bytes(directory: Path) -> dict[str, bytes]:
+    """Return the segments of a log."""
+    return {path.name: path.read_bytes() for path in directory.glob(f"*{SEGMENT_SUFFIX}")}
+
+
+async def test_equal_machines_write_equal_logs(tmp_path: Path) -> None:
+    with trio.fail_after(120):
+        await served(tmp_path / "first", seed=1)
+        await served(tmp_path / "again", seed=1)
+        await served(tmp_path / "other", seed=2)
+    first = log_bytes(tmp_path / "first")
+    assert first
+    assert log_bytes(tmp_path / "again") == first
+    assert log_bytes(tmp_path / "other") != first
