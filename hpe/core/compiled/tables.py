@@ -14,6 +14,7 @@ from msgspec import inspect
 
 from hpe.core.decoding.fields import Rows, Rule, rows_of
 from hpe.core.decoding.wellformed import ValueKind
+from hpe.core.permissions import SCOPES, Scope
 
 NOTHING: Final = -1
 """No rows, no item, no slot: NO_ROWS of fields.pxd."""
@@ -127,3 +128,32 @@ def _default(message: type[msgspec.Struct], path: list[str]) -> object:
         assert isinstance(kind, inspect.StructType)
         return _default(kind.cls, path[1:])
     return 0 if found.default is msgspec.NODEFAULT else found.default
+
+
+class FlatPermissions(NamedTuple):
+    """The table of permissions as permissions.pxd has it.
+
+    `scopes`: (role, type) -> scope. `named`: type -> the slots of user, to_user and all_users,
+    NOTHING for a field that it does not have.
+    """
+
+    scopes: dict[tuple[int, int], int]
+    named: dict[int, tuple[int, ...]]
+
+
+def flat_permissions(
+    messages: dict[int, type[msgspec.Struct]], tables: FlatTables
+) -> FlatPermissions:
+    """Return who may send these messages, by type number; `tables` are theirs."""
+    scopes: dict[tuple[int, int], int] = {}
+    for role, by_kind in SCOPES.items():
+        found: dict[type, Scope] = dict(by_kind)
+        for number, message in messages.items():
+            scopes[role, number] = found.get(message, Scope.ANYBODY)
+    named = {number: _named(tables.slots[number]) for number in messages}
+    return FlatPermissions(scopes, named)
+
+
+def _named(slots: list[str]) -> tuple[int, ...]:
+    names = ("user", "to_user", "all_users")
+    return tuple(slots.index(name) if name in slots else NOTHING for name in names)

@@ -31,6 +31,11 @@ def parts(part):
 
 
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def sessions(part, request):
+    return part("_sessions", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def records(part, request):
     return part("_records", *request.param)
 
