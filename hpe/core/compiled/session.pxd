@@ -19,6 +19,7 @@ from libc.string cimport memcpy
 
 from hpe.core.compiled.buffers cimport Buffer, put_bytes
 from hpe.core.compiled.fields cimport Request
+from hpe.core.compiled.ordered cimport Node
 from hpe.core.compiled.permissions cimport Permissions, permitted
 from hpe.core.compiled.slabs cimport Slab, give_back, record, take
 
@@ -54,17 +55,26 @@ cdef struct More:
 
 
 cdef struct Session:
-    # See Session in hpe/core/sessions/session.py. `ring` has the responses: `count` numbers from
-    # `oldest` on, of `ring_size` places, a power of two.
+    # See Session in hpe/core/sessions/session.py. `place` orders it among those that may give way;
+    # `next_operator` and `next_gone` are links of lists in room.pxd. `ring` has the responses:
+    # `count` numbers from `oldest` on, of `ring_size` places, a power of two.
+    Node place
+    int64_t session_id
     int64_t user
     int64_t user_first
     int64_t user_last
+    int64_t key
     int64_t last_request_id
+    int64_t attach_number
+    int64_t detached_ns
+    int64_t grace_ms
     uint32_t* ring
     uint32_t ring_size
     uint32_t oldest
     uint32_t count
     uint32_t window
+    uint32_t next_operator
+    uint32_t next_gone
     int8_t role
 
 
@@ -75,6 +85,11 @@ cdef inline bint may(
     return permitted(
         permissions, session.role, session.user_first, session.user_last, session.user, request
     )
+
+
+cdef inline int64_t grace_ns(const Session* session) noexcept nogil:
+    """Return how long a connection may be lost before the session's orders are canceled."""
+    return session.grace_ms * 1_000_000
 
 
 cdef inline bint reserve_ring(Session* session, int64_t more) noexcept nogil:

@@ -4,10 +4,10 @@ The service never imports it; one thread uses it. Everything here holds the inte
 calls does not need the lock.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from hpe.core.compiled cimport buffers, fields, permissions, session, slabs
+from hpe.core.compiled cimport buffers, fields, ordered, permissions, room, session, slabs
 
 from hpe.core.compiled.tables import flat_permissions, flat_tables
 from hpe.protocol.base import type_number
@@ -124,3 +124,98 @@ cdef class Session:
         self.own.role = role
         self.own.user_first, self.own.user_last = user_first, user_last
         return session.may(&self.own, &table, &request)
+
+
+cdef class Room:
+    """The room of sessions, which are named by their ids."""
+
+    cdef slabs.Slab session_slab
+    cdef room.Room own
+    cdef dict numbers
+
+    def __init__(self, sizes, uint64_t seed):
+        cdef room.RoomSizes given
+        given.room, given.key_share, given.large, given.kept = sizes[:4]
+        given.small, given.least, given.operators = sizes[4:]
+        slabs.make_slab(&self.session_slab, sizeof(session.Session))
+        room.make_room_for(&self.own, &given, seed, &self.session_slab)
+        self.numbers = {}
+
+    def __dealloc__(self):
+        room.free_room(&self.own)
+        slabs.free_slab(&self.session_slab)
+
+    def set_keep_ns(self, int64_t keep_ns):
+        """Set it, while no detached session is counted."""
+        self.own.keep_ns = keep_ns
+
+    def add(self, other, uint32_t count):
+        """Count a session with the values of a reference's, which remembers this many."""
+        if not slabs.reserve(&self.session_slab, 1) or not room.reserve_room(&self.own, 1):
+            raise MemoryError
+        cdef uint32_t number = slabs.take(&self.session_slab)
+        cdef session.Session* added = room.session_at(&self.own, number)
+        added.session_id, added.user, added.key = other.session_id, other.user, other.key
+        added.role, added.window, added.count = other.role, other.window, count
+        added.attach_number, added.detached_ns = other.attach_number, other.detached_ns
+        added.grace_ms = other.grace_ms
+        self.numbers[other.session_id] = number
+        room.add(&self.own, number)
+
+    def remove(self, session_id):
+        """Stop counting a session, and forget it."""
+        cdef uint32_t number = self.numbers.pop(session_id)
+        room.remove(&self.own, number)
+        slabs.give_back(&self.session_slab, number)
+
+    def admit(self, owner, bint operator, int64_t wanted, int64_t kept, int64_t time_ns):
+        """Return (room, whose limit refuses, ids of those that gave way); forget these."""
+        cdef room.Newcomer newcomer = room.Newcomer(owner[0], owner[1], operator, wanted, kept)
+        cdef room.Granted granted = room.admit(&self.own, &newcomer, time_ns)
+        cdef uint32_t number = granted.gone, after
+        gone = []
+        while number:
+            gone.append(room.session_at(&self.own, number).session_id)
+            after = room.session_at(&self.own, number).next_gone
+            slabs.give_back(&self.session_slab, number)
+            del self.numbers[gone[len(gone) - 1]]
+            number = after
+        return granted.room, granted.refused, gone
+
+    def sums(self):
+        """Return all sums."""
+        return self.own.taken, self.own.large, self.own.operators, self.own.shares.count
+
+    def ranking(self):
+        """Return the owners of which a session may give way, the largest first."""
+        return self._keys(&self.own.ranking, &self.own.share_slab, 3)
+
+    def young(self):
+        """Return when which session may give way."""
+        return self._keys(&self.own.young, &self.session_slab, 2)
+
+    def operators_gone(self):
+        """Return the detached operators, the one detached longest first."""
+        cdef uint32_t number = self.own.operators_gone
+        ids = []
+        while number:
+            ids.append(room.session_at(&self.own, number).session_id)
+            number = room.session_at(&self.own, number).next_operator
+        return ids
+
+    def share(self, owner):
+        """Return (sessions, taken, which may give way, the oldest first) of an owner."""
+        cdef room.RoomShare* found = room.share_of(&self.own, owner[0], owner[1])
+        if found == NULL:
+            return None
+        return found.sessions, found.taken, self._keys(&found.gone, &self.session_slab, 2)
+
+    cdef list _keys(self, const ordered.Tree* tree, const slabs.Slab* slab, int size):
+        cdef uint32_t number = tree.least
+        cdef const ordered.Node* here
+        keys = []
+        while number:
+            here = ordered.node(slab, number)
+            keys.append((here.first, here.second, here.third)[:size])
+            number = here.next
+        return keys
