@@ -8,6 +8,7 @@ numbers; 0 is none. Owned by the core, used by the thread that runs it.
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
 
 from hpe.core.compiled.ordered cimport Node
+from hpe.core.compiled.slabs cimport Slab, record
 
 cdef enum OrderState:
     ARRIVING = 0
@@ -110,6 +111,13 @@ cdef inline bint may_move(int before, int after) noexcept nogil:
     if before == QUEUED or before == RESTS:
         return after == ARRIVING or after == ENDED
     return False
+
+
+cdef inline bint is_dead(const Order* order, const Slab* terms, int64_t dead_ns) noexcept nogil:
+    """True if the order's time had come at `dead_ns`; with 0, nothing is dead."""
+    if order.terms == 0:
+        return False
+    return 0 < (<const Terms*>record(terms, order.terms)).expires_ns <= dead_ns
 
 
 cdef inline void show_slice(Order* order, int64_t display) noexcept nogil:

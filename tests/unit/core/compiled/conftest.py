@@ -43,3 +43,8 @@ def records(part, request):
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def triggers(part, request):
     return part("_triggers", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def matching(part, request):
+    return part("_matching", *request.param)

@@ -1,0 +1,131 @@
+"""Both sides of one instrument, its last price, and at what prices it may trade now.
+
+The compiled twin of OrderBook in hpe/core/trading/orderbook.py, with its names, as far as matching
+needs it; the sides are those of ladders.pxd. Owned by the core, used by the thread that runs it.
+Nothing here takes memory.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from hpe.core.compiled cimport wide
+from hpe.core.compiled.ladders cimport (
+    Ladder,
+    Level,
+    best,
+    crosses,
+    make_ladder,
+    order_at,
+    reaches,
+    worse,
+)
+from hpe.core.compiled.orders cimport BUY, SELL, is_dead
+from hpe.core.compiled.slabs cimport Slab
+from hpe.core.compiled.timers cimport Timers, dead_ns
+from hpe.core.compiled.wide cimport INT_MAX
+
+cdef enum:
+    NOTHING = -1  # as a limit: nothing may trade
+
+
+cdef struct Book:
+    # `instrument_id` to `quote_atoms_per_tick` are the instrument's; `terms_slab` has the terms of
+    # the orders of all books.
+    Ladder bids
+    Ladder asks
+    const Timers* timers
+    const Slab* terms_slab
+    int64_t instrument_id
+    int64_t band_ppm
+    int64_t reference_price
+    int64_t quote_atoms_per_tick
+    int64_t last_price
+
+
+cdef inline void make_book(
+    Book* book, Slab* level_slab, Slab* order_slab, const Slab* terms_slab, const Timers* timers
+) noexcept nogil:
+    """Initialize a book without orders; the caller sets what is the instrument's."""
+    make_ladder(&book.bids, BUY, level_slab, order_slab)
+    make_ladder(&book.asks, SELL, level_slab, order_slab)
+    book.timers = timers
+    book.terms_slab = terms_slab
+    book.last_price = 0
+
+
+cdef inline void price_band(const Book* book, int64_t* lowest, int64_t* highest) noexcept nogil:
+    """Set the lowest and highest price of a trade now, 0 and INT_MAX without a band."""
+    lowest[0] = 0
+    highest[0] = INT_MAX
+    if book.band_ppm:
+        wide.band(
+            book.last_price if book.last_price else book.reference_price, book.band_ppm,
+            lowest, highest,
+        )
+
+
+cdef inline int64_t book_dead_ns(const Book* book) noexcept nogil:
+    """Return the time up to which its orders are dead, 0 if none are."""
+    return dead_ns(book.timers, book.instrument_id) if book.timers.overdue else 0
+
+
+cdef inline bint book_crosses(Book* book, int side, int64_t price) noexcept nogil:
+    """True if an order of a side at this limit (0: none) would trade with a living one."""
+    cdef int64_t until_ns = book_dead_ns(book)
+    if until_ns == 0:
+        return crosses(opposite(book, side), price)
+    return first_living(book, opposite(book, side), price, until_ns) != 0
+
+
+cdef inline uint32_t first_living(
+    const Book* book, const Ladder* ladder, int64_t price, int64_t until_ns
+) noexcept nogil:
+    """Return the first living order that an order at this limit (0: none) would meet, else 0."""
+    cdef const Level* level = best(ladder)
+    cdef uint32_t number
+    while level != NULL and reaches(ladder, level, price):
+        number = level.head
+        while number:
+            if not is_dead(order_at(ladder, number), book.terms_slab, until_ns):
+                return number
+            number = order_at(ladder, number).next
+        level = worse(ladder, level)
+    return 0
+
+
+cdef inline int64_t limit_within_band(Book* book, int side, int64_t price) noexcept nogil:
+    """Return the limit that an order at this price (0: none) may trade at now; 0 for none.
+
+    If the best opposite price is outside the band on the near side, the limit is NOTHING: priority
+    is not skipped.
+    """
+    cdef int64_t lowest, highest, limit, near
+    if not book.band_ppm:
+        return price
+    price_band(book, &lowest, &highest)
+    if side == BUY:
+        limit = price if price and price < highest else highest
+        near = price if price and price < lowest - 1 else lowest - 1
+    else:
+        limit = price if price > lowest else lowest
+        limit = limit if limit > 1 else 1
+        near = 0
+        if highest < INT_MAX:
+            near = price if price > highest + 1 else highest + 1
+    if near > 0 and book_crosses(book, side, near):
+        return NOTHING
+    return limit
+
+
+cdef inline int64_t sequence(const Book* book) noexcept nogil:
+    """Return the number of changes of the book, for market data."""
+    return book.bids.changes + book.asks.changes
+
+
+cdef inline Ladder* side_of(Book* book, int side) noexcept nogil:
+    """Return the ladder that orders of this side rest in."""
+    return &book.bids if side == BUY else &book.asks
+
+
+cdef inline Ladder* opposite(Book* book, int side) noexcept nogil:
+    """Return the ladder that orders of this side trade against."""
+    return &book.asks if side == BUY else &book.bids

@@ -1,0 +1,28 @@
+"""Effort: the one meter of what a batch has done, and what is charged for it.
+
+The compiled twin of hpe/core/context/effort.py, with its names; the charges are a rule of the
+exchange. Owned by the core, used by the thread that runs it.
+"""
+
+from libc.stdint cimport int64_t
+
+cdef enum Charge:
+    FILL = 1
+    REACHED = 1
+    LEVEL = 1
+    ROW = 1
+
+
+cdef struct Effort:
+    # `spent` by commands and timers in the current batch.
+    int64_t spent
+
+
+cdef inline void begin(Effort* effort) noexcept nogil:
+    """Begin a batch."""
+    effort.spent = 0
+
+
+cdef inline void charge(Effort* effort, int64_t each, int64_t count) noexcept nogil:
+    """Charge commands or timers for `count` things at `each`."""
+    effort.spent += each * count

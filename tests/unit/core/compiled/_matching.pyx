@@ -1,0 +1,224 @@
+"""Books and matching of the compiled core, for tests against the reference.
+
+The service never imports it; one thread uses it. Everything here holds the interpreter's lock; what it
+calls does not need the lock.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from hpe.core.compiled cimport (
+    books,
+    effort,
+    ladders,
+    matcher,
+    orders,
+    slabs,
+    timers,
+    walks,
+)
+from hpe.core.compiled._c cimport int128
+
+NOTHING = books.NOTHING
+CHARGES = {
+    "FILL": effort.FILL, "REACHED": effort.REACHED, "LEVEL": effort.LEVEL, "ROW": effort.ROW,
+}
+
+
+cdef object quantities_of(const orders.Order* order):
+    canceled = order.quantity - order.leaves - order.cum
+    return order.order_id, order.price, order.leaves, order.hidden, order.cum, canceled
+
+
+cdef class Book:
+    """A book of instrument 1 and what matches against it; orders are named by their ids."""
+
+    cdef slabs.Slab order_slab
+    cdef slabs.Slab level_slab
+    cdef slabs.Slab terms_slab
+    cdef timers.Timers timers
+    cdef effort.Effort effort
+    cdef matcher.Matcher matcher
+    cdef books.Book book
+    cdef orders.Order aggressor
+    cdef dict numbers
+
+    def __init__(
+        self, int64_t atoms_per_tick, int64_t band_ppm, int64_t reference_price, int64_t fills_max
+    ):
+        cdef int64_t[timers.KINDS] bounds
+        for kind in range(timers.KINDS):
+            bounds[kind] = 1
+        slabs.make_slab(&self.order_slab, sizeof(orders.Order))
+        slabs.make_slab(&self.level_slab, sizeof(ladders.Level))
+        slabs.make_slab(&self.terms_slab, sizeof(orders.Terms))
+        timers.make_timers(&self.timers, 7, bounds)
+        effort.begin(&self.effort)
+        matcher.make_matcher(&self.matcher, &self.effort, fills_max)
+        books.make_book(
+            &self.book, &self.level_slab, &self.order_slab, &self.terms_slab, &self.timers
+        )
+        self.book.instrument_id = 1
+        self.book.band_ppm, self.book.reference_price = band_ppm, reference_price
+        self.book.quote_atoms_per_tick = atoms_per_tick
+        self.numbers = {}
+        if not timers.reserve_timers(&self.timers, 1):
+            raise MemoryError
+        timers.add_timer(&self.timers, timers.ORDER, 1, 0, 0, 1)
+
+    def __dealloc__(self):
+        matcher.free_matcher(&self.matcher)
+        timers.free_timers(&self.timers)
+        slabs.free_slab(&self.order_slab)
+        slabs.free_slab(&self.level_slab)
+        slabs.free_slab(&self.terms_slab)
+
+    cdef orders.Order* at(self, uint32_t number):
+        return <orders.Order*>slabs.record(&self.order_slab, number)
+
+    cdef int fill_in(self, orders.Order* order, row) except -1:
+        """Set the fields of an order, whose terms are taken if it has any."""
+        cdef orders.Terms* terms
+        memset(order, 0, sizeof(orders.Order))
+        order.order_id, order.user, order.side, order.price = row.order_id, row.user, row.side, row.price
+        order.quantity = order.leaves = row.quantity
+        order.self_trade, order.taker_ppm = row.self_trade, row.taker_ppm
+        if row.display or row.expires_ns or row.budget:
+            if not slabs.reserve(&self.terms_slab, 1):
+                raise MemoryError
+            order.terms = slabs.take(&self.terms_slab)
+            terms = <orders.Terms*>slabs.record(&self.terms_slab, order.terms)
+            terms.display, terms.expires_ns, terms.budget = row.display, row.expires_ns, row.budget
+        orders.show_slice(order, row.display)
+        return 0
+
+    def rest(self, row):
+        """Append a new order to the queue of its price."""
+        if not slabs.reserve(&self.order_slab, 1) or not slabs.reserve(&self.level_slab, 1):
+            raise MemoryError
+        cdef uint32_t number = slabs.take(&self.order_slab)
+        self.fill_in(self.at(number), row)
+        self.numbers[row.order_id] = number
+        ladders.add(books.side_of(&self.book, row.side), number)
+
+    def remove(self, order_id):
+        """Remove an order from the book."""
+        cdef uint32_t number = self.numbers[order_id]
+        ladders.remove(books.side_of(&self.book, self.at(number).side), number)
+        self.ended(number)
+
+    cdef object ended(self, uint32_t number):
+        """Give back the record of an order that left the book; return its id."""
+        cdef orders.Order* order = self.at(number)
+        order_id = order.order_id
+        if order.terms:
+            slabs.give_back(&self.terms_slab, order.terms)
+        slabs.give_back(&self.order_slab, number)
+        del self.numbers[order_id]
+        return order_id
+
+    def set_time(self, int64_t time_ns):
+        """Set the time; orders may be dead unless it is 0."""
+        timers.begin_body(&self.timers, time_ns)
+        timers.review(&self.timers)
+
+    def match(self, row, int64_t limit):
+        """Match a new order, and end the makers that have no leaves or were reached.
+
+        Returns:
+            Its fills, prevented matches and reached orders, how it ended, its quantities.
+        """
+        cdef matcher.Matched matched
+        cdef const matcher.Fill* fill
+        cdef const matcher.Prevented* prevented
+        cdef uint32_t number, following
+        self.fill_in(&self.aggressor, row)
+        if not slabs.reserve(&self.level_slab, self.matcher.fills_max) or not matcher.reserve_trades(
+            &self.matcher, 1
+        ):
+            raise MemoryError
+        with nogil:
+            matcher.match(&self.matcher, &self.book, &self.aggressor, limit, &matched)
+        fills, preventions, reached, gone = [], [], [], {}
+        for place in range(matched.fill_count):
+            fill = matcher.fill_at(&self.matcher, matched.first_fill + place)
+            gone[fill.maker] = self.at(fill.maker).leaves == 0
+            fills.append((
+                self.at(fill.maker).order_id, fill.price, fill.quantity, fill.maker_leaves,
+                fill.maker_cum, fill.taker_leaves, fill.taker_cum, fill.maker_fee, fill.taker_fee,
+            ))
+        for place in range(matched.prevented_count):
+            prevented = matcher.prevented_at(&self.matcher, matched.first_prevented + place)
+            gone[prevented.maker] = self.at(prevented.maker).leaves == 0
+            preventions.append((
+                self.at(prevented.maker).order_id, prevented.price, prevented.maker_canceled,
+                prevented.taker_canceled, prevented.maker_leaves, prevented.taker_leaves,
+                prevented.fills_before,
+            ))
+        number = matched.reached
+        while number:
+            following, level = self.at(number).next, self.at(number).level
+            before = self.at(number).previous
+            assert following or number == matched.reached_last
+            reached.append((self.ended(number), level, before))
+            number = following
+        for number, is_gone in gone.items():
+            if is_gone:
+                self.ended(number)
+        ways = bool(matched.barred), bool(matched.exhausted), bool(matched.spent)
+        return fills, preventions, reached, ways, quantities_of(&self.aggressor)
+
+    def forget_trades(self):
+        """Forget the fills and prevented matches so far."""
+        matcher.forget_trades(&self.matcher)
+
+    def fillable(self, row, int64_t limit, int64_t quantity):
+        """See matcher.py."""
+        self.fill_in(&self.aggressor, row)
+        return bool(walks.fillable(&self.matcher, &self.book, &self.aggressor, limit, quantity))
+
+    def cost(self, row, int64_t limit, int64_t ticks_lots_max):
+        """See matcher.py."""
+        self.fill_in(&self.aggressor, row)
+        cdef int128 total = walks.cost(
+            &self.matcher, &self.book, &self.aggressor, limit, ticks_lots_max
+        )
+        return (<object>(<uint64_t>(total >> 64)) << 64) + <uint64_t>total
+
+    def spendable(self, row, int64_t limit, int64_t amount):
+        """See matcher.py."""
+        self.fill_in(&self.aggressor, row)
+        return bool(walks.spendable(&self.matcher, &self.book, &self.aggressor, limit, amount))
+
+    def limit_within_band(self, int side, int64_t price):
+        """See orderbook.py; NOTHING for None."""
+        return books.limit_within_band(&self.book, side, price)
+
+    def crosses(self, int side, int64_t price):
+        """See orderbook.py."""
+        return bool(books.book_crosses(&self.book, side, price))
+
+    @property
+    def spent(self):
+        """The effort that was spent."""
+        return self.effort.spent
+
+    def state(self):
+        """Return the queues of both sides, the last price and the number of changes."""
+        return (
+            self.queues(&self.book.bids), self.queues(&self.book.asks), self.book.last_price,
+            books.sequence(&self.book),
+        )
+
+    cdef object queues(self, const ladders.Ladder* ladder):
+        cdef const ladders.Level* level = ladders.best(ladder)
+        cdef uint32_t number
+        found = []
+        while level != NULL:
+            queue, number = [], level.head
+            while number:
+                queue.append(quantities_of(self.at(number)))
+                number = self.at(number).next
+            found.append((ladders.price_of(ladder, level), level.quantity, level.hidden, queue))
+            level = ladders.worse(ladder, level)
+        return found
