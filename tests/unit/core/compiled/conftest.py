@@ -25,6 +25,11 @@ def part(tmp_path_factory, worker_id):
     return build
 
 
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def accounts(part, request):
+    return part("_accounts", *request.param)
+
+
 @pytest.fixture(scope="session")
 def parts(part):
     return part("_parts")
