@@ -22,8 +22,9 @@ from hpe.core.compiled.wide cimport AMOUNT_MAX, INT_MAX
 
 
 cdef struct Account:
-    # One user's amounts of one asset, in atoms; see Account in hpe/core/money/balances.py. `next`
-    # and `previous` are other accounts of the user, `next_of_asset` is another of the asset.
+    # One user's amounts of one asset, in atoms; see Account in hpe/core/money/balances.py. It begins
+    # with its two keys, as User and Money do with their one. `next` and `previous` are other accounts of
+    # the user, `next_of_asset` is another of the asset.
     int64_t user
     int64_t asset
     int64_t available
@@ -64,7 +65,7 @@ cdef struct Money:
 
 cdef struct Balances:
     # All accounts; `count` is their number without the house's. `gone` are closed accounts that the
-    # last `take_changed` still told of, linked by `next`.
+    # last `take_changed` still returned, linked by `next`.
     slabs.Slab account_slab
     slabs.Slab user_slab
     slabs.Slab money_slab
@@ -77,27 +78,6 @@ cdef struct Balances:
     uint32_t gone
 
 
-cdef inline bint _has_account(
-    const void* records, uint32_t number, int64_t user, int64_t asset
-) noexcept nogil:
-    cdef const Account* one = <const Account*>slabs.record(<const slabs.Slab*>records, number)
-    return one.user == user and one.asset == asset
-
-
-cdef inline bint _has_user(
-    const void* records, uint32_t number, int64_t user, int64_t zero
-) noexcept nogil:
-    cdef const User* one = <const User*>slabs.record(<const slabs.Slab*>records, number)
-    return one.user == user and zero == 0
-
-
-cdef inline bint _has_money(
-    const void* records, uint32_t number, int64_t asset, int64_t zero
-) noexcept nogil:
-    cdef const Money* one = <const Money*>slabs.record(<const slabs.Slab*>records, number)
-    return one.asset == asset and zero == 0
-
-
 cdef inline void make_balances(
     Balances* balances, uint64_t seed, const slabs.Slab* holders
 ) noexcept nogil:
@@ -106,9 +86,15 @@ cdef inline void make_balances(
     slabs.make_slab(&balances.account_slab, sizeof(Account))
     slabs.make_slab(&balances.user_slab, sizeof(User))
     slabs.make_slab(&balances.money_slab, sizeof(Money))
-    hash_tables.make_table(&balances.accounts, seed, &balances.account_slab, _has_account)
-    hash_tables.make_table(&balances.users, seed, &balances.user_slab, _has_user)
-    hash_tables.make_table(&balances.money, seed, &balances.money_slab, _has_money)
+    hash_tables.make_table(
+        &balances.accounts, seed, &balances.account_slab, hash_tables.begins_with_two
+    )
+    hash_tables.make_table(
+        &balances.users, seed, &balances.user_slab, hash_tables.begins_with_one
+    )
+    hash_tables.make_table(
+        &balances.money, seed, &balances.money_slab, hash_tables.begins_with_one
+    )
     balances.holders = holders
 
 
@@ -348,7 +334,7 @@ cdef inline void close_asset(Balances* balances, int64_t asset) noexcept nogil:
 
 
 cdef inline void _close(Balances* balances, uint32_t number) noexcept nogil:
-    """Remove one account; `take_changed` may tell of it before its record is used again."""
+    """Remove one account; its record is not used again before `take_changed` has returned it."""
     cdef Account* account = account_at(balances, number)
     hash_tables.remove(&balances.accounts, account.user, account.asset)
     if account.next:
@@ -391,10 +377,15 @@ cdef inline void deposit(Balances* balances, uint32_t number, int64_t amount) no
     account.available += amount
 
 
+cdef inline bint _has(const Balances* balances, uint32_t number, int64_t amount) noexcept nogil:
+    """True if this much is available; `number` 0: there is no account."""
+    return number != 0 and account_at(balances, number).available >= amount
+
+
 cdef inline int withdraw(Balances* balances, uint32_t number, int64_t amount) noexcept nogil:
     """Debit available money; `number` 0: there is no account."""
     cdef Account* account
-    if number == 0 or account_at(balances, number).available < amount:
+    if not _has(balances, number, amount):
         return INSUFFICIENT_FUNDS
     account = account_at(balances, number)
     touch(balances, number)
@@ -406,7 +397,7 @@ cdef inline int withdraw(Balances* balances, uint32_t number, int64_t amount) no
 cdef inline int lock(Balances* balances, uint32_t number, int64_t amount) noexcept nogil:
     """Move available money to held; `number` 0: there is no account."""
     cdef Account* account
-    if number == 0 or account_at(balances, number).available < amount:
+    if not _has(balances, number, amount):
         return INSUFFICIENT_FUNDS
     account = account_at(balances, number)
     touch(balances, number)

@@ -18,8 +18,8 @@ from hpe.core.compiled.ladders cimport (
     reaches,
     worse,
 )
-from hpe.core.compiled.orders cimport BUY, SELL, is_dead
-from hpe.core.compiled.slabs cimport Slab
+from hpe.core.compiled.orders cimport BUY, SELL, Order, Terms, is_dead
+from hpe.core.compiled.slabs cimport Slab, record
 from hpe.core.compiled.timers cimport Timers, dead_ns
 from hpe.core.compiled.wide cimport INT_MAX
 
@@ -50,6 +50,11 @@ cdef inline void make_book(
     book.timers = timers
     book.terms_slab = terms_slab
     book.last_price = 0
+
+
+cdef inline const Terms* terms_of(const Book* book, const Order* order) noexcept nogil:
+    """Return the terms of an order that has some."""
+    return <const Terms*>record(book.terms_slab, order.terms)
 
 
 cdef inline void price_band(const Book* book, int64_t* lowest, int64_t* highest) noexcept nogil:
@@ -103,14 +108,13 @@ cdef inline int64_t limit_within_band(Book* book, int side, int64_t price) noexc
         return price
     price_band(book, &lowest, &highest)
     if side == BUY:
-        limit = price if price and price < highest else highest
-        near = price if price and price < lowest - 1 else lowest - 1
+        limit = min(price, highest) if price else highest
+        near = min(price, lowest - 1) if price else lowest - 1
     else:
-        limit = price if price > lowest else lowest
-        limit = limit if limit > 1 else 1
+        limit = max(price, lowest, <int64_t>1)
         near = 0
         if highest < INT_MAX:
-            near = price if price > highest + 1 else highest + 1
+            near = max(price, highest + 1)
     if near > 0 and book_crosses(book, side, near):
         return NOTHING
     return limit

@@ -10,6 +10,8 @@ sees.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from hpe.core.compiled.slabs cimport Slab, record
+
 cdef enum:
     PLACES_MIN = 16
     MOVED_PER_CHANGE = 8  # twice what is needed to be done before the next growth
@@ -36,6 +38,21 @@ cdef struct HashTable:
     uint64_t seed
     const void* records
     HasKey has_key
+
+
+cdef inline bint begins_with_one(
+    const void* slab, uint32_t number, int64_t first, int64_t second
+) noexcept nogil:
+    """True if a record of a slab begins with this key, the only one; `second` is 0."""
+    return (<const int64_t*>record(<const Slab*>slab, number))[0] == first and second == 0
+
+
+cdef inline bint begins_with_two(
+    const void* slab, uint32_t number, int64_t first, int64_t second
+) noexcept nogil:
+    """True if a record of a slab begins with these two keys."""
+    cdef const int64_t* keys = <const int64_t*>record(<const Slab*>slab, number)
+    return keys[0] == first and keys[1] == second
 
 
 cdef inline uint32_t hash_of(uint64_t seed, int64_t first, int64_t second) noexcept nogil:

@@ -8,7 +8,7 @@ match relies on it, and on as many reserved levels, since an iceberg's next slic
 from libc.stdint cimport int64_t, uint32_t
 
 from hpe.core.compiled cimport wide
-from hpe.core.compiled.books cimport NOTHING, Book, book_dead_ns, opposite
+from hpe.core.compiled.books cimport NOTHING, Book, book_dead_ns, opposite, terms_of
 from hpe.core.compiled.buffers cimport Buffer, free_buffer, make_room
 from hpe.core.compiled.effort cimport FILL, REACHED, Effort, charge
 from hpe.core.compiled.ladders cimport (
@@ -23,8 +23,7 @@ from hpe.core.compiled.ladders cimport (
     remove,
     take_lots,
 )
-from hpe.core.compiled.orders cimport Order, Terms, is_dead
-from hpe.core.compiled.slabs cimport record
+from hpe.core.compiled.orders cimport Order, is_dead
 from hpe.core.compiled.wide cimport INT_MAX, Budget
 
 cdef enum SelfTrade:
@@ -198,7 +197,7 @@ cdef inline int64_t _fill(
     cdef Order* maker = order_at(ladder, number)
     cdef Fill* fill = fill_at(matcher, matched.first_fill + matched.fill_count)
     cdef int64_t shown = maker.leaves - maker.hidden
-    cdef int64_t quantity = shown if shown < leaves else leaves
+    cdef int64_t quantity = min(shown, leaves)
     fill.maker = number
     fill.price = maker.price
     fill.quantity = quantity
@@ -206,7 +205,7 @@ cdef inline int64_t _fill(
     if quantity < shown or maker.hidden:
         take_lots(ladder, maker, quantity)
         if quantity == shown:
-            refill(ladder, number, _terms(book, maker).display)
+            refill(ladder, number, terms_of(book, maker).display)
     else:
         remove(ladder, number)
         maker.leaves = 0
@@ -323,7 +322,7 @@ cdef inline void _cancel_of(Ladder* ladder, uint32_t number, int64_t quantity) n
 
 cdef inline bint _budget_of(const Book* book, const Order* order, Budget* budget) noexcept nogil:
     """Set the budget of an order; False if it has none."""
-    cdef int64_t amount = _terms(book, order).budget if order.terms else 0
+    cdef int64_t amount = terms_of(book, order).budget if order.terms else 0
     new_budget(book, order, amount, budget)
     return amount != 0
 
@@ -333,7 +332,3 @@ cdef inline void new_budget(
 ) noexcept nogil:
     """Set the budget of an order that may spend this much."""
     wide.budget_of(budget, amount, book.quote_atoms_per_tick, order.taker_ppm)
-
-
-cdef inline const Terms* _terms(const Book* book, const Order* order) noexcept nogil:
-    return <const Terms*>record(book.terms_slab, order.terms)

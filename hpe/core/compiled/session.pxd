@@ -155,7 +155,7 @@ cdef inline void remember(
 
 
 cdef inline void forget_oldest(Slab* cells, Session* session) noexcept nogil:
-    """Give back the cells of the oldest response, which is there."""
+    """Return the cells of the oldest response, which exists, to the slab."""
     cdef uint32_t number = number_at(session, 0)
     cdef uint32_t more = (<Remembered*>record(cells, number)).more
     give_back(cells, number)
@@ -168,7 +168,7 @@ cdef inline void forget_oldest(Slab* cells, Session* session) noexcept nogil:
 
 
 cdef inline void forget_all(Slab* cells, Session* session) noexcept nogil:
-    """Give back all that a session remembers, before its record goes."""
+    """Return everything that a session remembers to the slab; its record goes next."""
     while session.count:
         forget_oldest(cells, session)
     free(session.ring)

@@ -65,13 +65,6 @@ cdef inline bint _has_line(
     return line.kind == kind and line.instrument == instrument
 
 
-cdef inline bint _has_passed(
-    const void* records, uint32_t number, int64_t instrument, int64_t zero
-) noexcept nogil:
-    cdef const Passed* one = <const Passed*>slabs.record(<const slabs.Slab*>records, number)
-    return one.instrument == instrument and zero == 0
-
-
 cdef inline void make_timers(Timers* timers, uint64_t seed, const int64_t* acts_max) noexcept nogil:
     """Initialize without entries; `acts_max` is the bound of each kind per body."""
     cdef int kind
@@ -80,7 +73,9 @@ cdef inline void make_timers(Timers* timers, uint64_t seed, const int64_t* acts_
     slabs.make_slab(&timers.line_slab, sizeof(Line))
     slabs.make_slab(&timers.passed_slab, sizeof(Passed))
     hash_tables.make_table(&timers.lines, seed, &timers.line_slab, _has_line)
-    hash_tables.make_table(&timers.passed, seed, &timers.passed_slab, _has_passed)
+    hash_tables.make_table(
+        &timers.passed, seed, &timers.passed_slab, hash_tables.begins_with_one
+    )
     for kind in range(KINDS):
         timers.acts_max[kind] = acts_max[kind]
         timers.room[kind] = acts_max[kind]

@@ -9,7 +9,14 @@ from libc.stdint cimport int64_t, uint32_t
 
 from hpe.core.compiled cimport wide
 from hpe.core.compiled._c cimport int128
-from hpe.core.compiled.books cimport NOTHING, Book, book_dead_ns, first_living, opposite
+from hpe.core.compiled.books cimport (
+    NOTHING,
+    Book,
+    book_dead_ns,
+    first_living,
+    opposite,
+    terms_of,
+)
 from hpe.core.compiled.effort cimport LEVEL, ROW, charge
 from hpe.core.compiled.ladders cimport Ladder, Level, best, order_at, price_of, reaches, worse
 from hpe.core.compiled.matcher cimport (
@@ -19,8 +26,7 @@ from hpe.core.compiled.matcher cimport (
     Matcher,
     new_budget,
 )
-from hpe.core.compiled.orders cimport Order, Terms, is_dead
-from hpe.core.compiled.slabs cimport record
+from hpe.core.compiled.orders cimport Order, is_dead
 
 
 cdef struct Walk:
@@ -97,7 +103,7 @@ cdef inline bint spendable(
     part.price = 0
     while next_part(&walk, &part) and not part.beyond:
         lots = wide.budget_lots(&budget, part.price)
-        lots = part.quantity if part.quantity < lots else lots
+        lots = min(part.quantity, lots)
         quantity += lots
         wide.budget_spend(&budget, part.price, lots)
         if lots < part.quantity or (
@@ -164,7 +170,7 @@ cdef inline bint next_part(Walk* walk, Part* part) noexcept nogil:
     ):
         walk.ended = _share_of(walk, level, part)
     else:
-        part.quantity = level.quantity if level.quantity < walk.leaves else walk.leaves
+        part.quantity = min(level.quantity, walk.leaves)
         walk.leaves -= part.quantity
         walk.room -= level.count
     walk.ended = walk.ended or walk.leaves == 0
@@ -216,9 +222,9 @@ cdef inline bint _share_of(Walk* walk, const Level* level, Part* part) noexcept 
     if hidden.lots == 0 or walk.leaves == 0:
         return False
     part.own_last = False
-    hidden.lots = hidden.lots if hidden.lots < walk.leaves else walk.leaves
+    hidden.lots = min(hidden.lots, walk.leaves)
     # Every fill takes at least one lot.
-    hidden.slices = hidden.slices if hidden.slices < walk.leaves else walk.leaves
+    hidden.slices = min(hidden.slices, walk.leaves)
     is_left = hidden.slices > walk.room
     if not is_left or walk.upward:
         part.quantity += hidden.lots
@@ -235,18 +241,14 @@ cdef inline bint _share_of_one(
     cdef int64_t lots = maker.leaves - maker.hidden
     part.own_last = maker.user == walk.order.user and policy != ALLOWED
     if not part.own_last:
-        lots = lots if lots < walk.leaves else walk.leaves
+        lots = min(lots, walk.leaves)
         part.quantity += lots
         walk.leaves -= lots
         hidden.lots += maker.hidden
         if maker.hidden:
-            hidden.slices += wide.slices(maker.hidden, _display_of(walk, maker))
+            hidden.slices += wide.slices(maker.hidden, terms_of(walk.book, maker).display)
     elif policy == DECREMENT:
-        walk.leaves -= maker.leaves if maker.leaves < walk.leaves else walk.leaves
+        walk.leaves -= min(maker.leaves, walk.leaves)
     else:
         return policy == CANCEL_MAKER
     return True
-
-
-cdef inline int64_t _display_of(const Walk* walk, const Order* maker) noexcept nogil:
-    return (<const Terms*>record(walk.book.terms_slab, maker.terms)).display

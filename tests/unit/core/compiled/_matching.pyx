@@ -108,7 +108,7 @@ cdef class Book:
         self.ended(number)
 
     cdef object ended(self, uint32_t number):
-        """Give back the record of an order that left the book; return its id."""
+        """Free the record of an order that left the book, and return its id."""
         cdef orders.Order* order = self.at(number)
         order_id = order.order_id
         if order.terms:

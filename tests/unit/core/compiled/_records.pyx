@@ -15,13 +15,6 @@ cdef struct Keyed:
     int64_t second
 
 
-cdef bint has_key(
-    const void* records, uint32_t number, int64_t first, int64_t second
-) noexcept nogil:
-    cdef const Keyed* found = <const Keyed*>slabs.record(<const slabs.Slab*>records, number)
-    return found.first == first and found.second == second
-
-
 cdef class HashTable:
     """A hash table over records that have nothing but their keys."""
 
@@ -30,7 +23,7 @@ cdef class HashTable:
 
     def __init__(self, uint64_t seed):
         slabs.make_slab(&self.slab, sizeof(Keyed))
-        hash_tables.make_table(&self.table, seed, &self.slab, has_key)
+        hash_tables.make_table(&self.table, seed, &self.slab, hash_tables.begins_with_two)
 
     def __dealloc__(self):
         hash_tables.free_table(&self.table)

@@ -150,7 +150,7 @@ def test_an_account_that_is_as_before_did_not_change(accounts):
     assert both.compiled.take_changed() == both.reference.take_changed() == []
 
 
-def test_a_closed_account_is_told_of_before_its_record_is_used_again(accounts):
+def test_a_closed_account_is_reported_before_its_record_is_used_again(accounts):
     both = BothBalances(accounts)
     for user in (1, 2):
         both.ensure(user, 1, 1)
