@@ -6,7 +6,7 @@ in the Trio loop.
 
 from __future__ import annotations
 
-from hpe.machine import THIS_MACHINE, Machine
+from hpe.machine import Machine
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.pacing import CROWD_PER_S, INTAKE_PER_S, LOGON_HELD_S_MAX, Traffic, Turnstile
 from hpe.net.limits.rates import RateLimiter
@@ -55,7 +55,7 @@ class ConnectionContext:
         traffic: Traffic,
         logon_timeout_s: float,
         poller: Poller | None,
-        machine: Machine = THIS_MACHINE,
+        machine: Machine,
     ) -> None:
         self.switchboard = switchboard
         self.timer_wheel = timer_wheel

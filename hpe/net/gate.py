@@ -16,7 +16,7 @@ from hpe.access.keys import Keys
 from hpe.access.tls import server_context
 from hpe.config.settings import Config
 from hpe.errors import ConfigError
-from hpe.machine import THIS_MACHINE, Machine
+from hpe.machine import Machine
 from hpe.net.context import ConnectionContext
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.pacing import Traffic
@@ -40,7 +40,7 @@ class Gate:
         ConfigError: a file cannot be used.
     """
 
-    def __init__(self, config: Config, machine: Machine = THIS_MACHINE) -> None:
+    def __init__(self, config: Config, machine: Machine) -> None:
         self._config = config
         self._machine = machine
         per_key = config.connections_per_key_max or max(16, config.connections_max // 4)

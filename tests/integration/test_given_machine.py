@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import trio
 from hpe.config.settings import demo_config
 from hpe.engine import HighPerformanceEngine
 from hpe.machine import Machine
+from hpe.protocol.control import Hello
+from hpe.protocol.limits import NONCE_BYTES
 from hpe.wal.segments import SEGMENT_SUFFIX
+from tests.support.gatehouse import KEY, trader, write_keys
 from tests.support.hand_set_clock import HandSetClock
+from tests.support.wire import pack_request, until, wire
 
 
 async def served(directory: Path, seed: int) -> None:
@@ -41,3 +46,32 @@ async def test_equal_machines_write_equal_logs(tmp_path: Path) -> None:
     assert first
     assert log_bytes(tmp_path / "again") == first
     assert log_bytes(tmp_path / "other") != first
+
+
+async def test_the_gate_takes_nonces_and_pauses_from_it(tmp_path: Path) -> None:
+    drawn: list[bytes] = []
+
+    def random_bytes(count: int) -> bytes:
+        drawn.append(os.urandom(count))
+        return drawn[-1]
+
+    config = demo_config(
+        data_directory=str(tmp_path / "data"),
+        keys_file=write_keys(tmp_path / "keys.json", trader(KEY, 7)),
+        logon_timeout_s=60.0,
+    )
+    hello = pack_request(Hello(1, 1, 7, key_id=KEY.id))
+    with trio.fail_after(120):
+        async with HighPerformanceEngine(
+            config, machine=Machine(random_bytes=random_bytes)
+        ) as engine:
+            port = await engine.listen("127.0.0.1", 0)
+            before = len(drawn)
+            async with wire(port) as client:
+                await client.send(hello[:5])
+                await until(lambda: len(drawn) > before)  # the pause after a part of a message
+                await client.send(hello[5:])
+                challenge = await client.receive()
+    assert challenge is not None
+    assert len(challenge[3]) == NONCE_BYTES
+    assert challenge[3] in drawn[before:]
