@@ -29,11 +29,8 @@ class Reading(NamedTuple):
     boot_ns: int
 
 
-def read_clocks() -> Reading:
-    """Return this machine's clocks, read together."""
-    steady_ns = time.monotonic_ns()
-    boot_ns = time.clock_gettime_ns(_BOOT) if _BOOT is not None else steady_ns
-    return Reading(time.time_ns(), steady_ns, boot_ns)
+def _boot_ns() -> int:
+    return time.clock_gettime_ns(_BOOT) if _BOOT is not None else time.monotonic_ns()
 
 
 _BOOT: Final = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it
@@ -44,17 +41,25 @@ class Machine:
     """Clocks and randomness.
 
     Args:
-        read_clocks: returns the clocks, read together.
+        wall_ns: reads the wall clock; this and the next two are explained at `Reading`.
+        steady_ns: reads the monotonic clock. Whoever replaces it replaces the boot clock as well.
+        boot_ns: reads the boot clock.
         random_bytes: returns this many bytes that nobody can predict; salts, nonces and secrets
             are made of them.
     """
 
-    read_clocks: Callable[[], Reading] = read_clocks
+    wall_ns: Callable[[], int] = time.time_ns
+    steady_ns: Callable[[], int] = time.monotonic_ns
+    boot_ns: Callable[[], int] = _boot_ns
     random_bytes: Callable[[int], bytes] = os.urandom
+
+    def read_clocks(self) -> Reading:
+        """Return the clocks, read together."""
+        return Reading(self.wall_ns(), self.steady_ns(), self.boot_ns())
 
     def steady_s(self) -> float:
         """Return the seconds of the monotonic clock, for durations."""
-        return self.read_clocks().steady_ns / 1e9
+        return self.steady_ns() / 1e9
 
     def random_between(self, low: float, high: float) -> float:
         """Return a number of this range, all equally likely."""

@@ -21,7 +21,7 @@ from tests.support.wire import pack_request, until, wire
 
 async def served(directory: Path, seed: int) -> None:
     """Serve some commands on a machine made from a seed."""
-    machine = Machine(HandSetClock(), random.Random(seed).randbytes)
+    machine = HandSetClock().machine(random.Random(seed).randbytes)
     config = demo_config(data_directory=str(directory), request_timeout_ms=60_000)
     for _ in range(2):  # the second start rewrites the last segment under a new salt
         async with (

@@ -10,35 +10,32 @@ import trio
 from hpe.config.settings import demo_config
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
-from hpe.machine import Machine, Reading, read_clocks
+from hpe.machine import THIS_MACHINE, Machine
 from hpe.pipeline.clock import DAY_NS, SECOND_NS, WALL_NS_MAX
 from tests.support.service import refused_start
 
 HOUR_NS = 3_600 * SECOND_NS
 
 
-class WrongClocks:
-    """The real clocks, with a wall clock that can be set."""
+class WrongClock:
+    """The real wall clock, which can be set."""
 
     def __init__(self, wrong_by_ns: int = 0) -> None:
         self.wrong_by_ns = wrong_by_ns
 
-    def __call__(self) -> Reading:
-        reading = read_clocks()
-        return reading._replace(wall_ns=reading.wall_ns + self.wrong_by_ns)
+    def __call__(self) -> int:
+        return THIS_MACHINE.wall_ns() + self.wrong_by_ns
 
 
 def engine(
-    tmp_path: Path, machine: WrongClocks, *, accept_clock: bool = False
+    tmp_path: Path, clock: WrongClock, *, accept_clock: bool = False
 ) -> HighPerformanceEngine:
     config = demo_config(
         data_directory=str(tmp_path / "data"),
         request_timeout_ms=10_000,
         orders_wait_ms_max=30_000,
     )
-    return HighPerformanceEngine(
-        config, machine=Machine(read_clocks=machine), accept_clock=accept_clock
-    )
+    return HighPerformanceEngine(config, machine=Machine(wall_ns=clock), accept_clock=accept_clock)
 
 
 async def logged_time_ns(exchange: HighPerformanceEngine) -> int:
@@ -61,33 +58,33 @@ async def hold_ends(exchange: HighPerformanceEngine, hold_id: int) -> None:
 
 async def test_what_a_clock_that_was_ahead_left_behind_still_ends(tmp_path: Path) -> None:
     with trio.fail_after(120):
-        async with engine(tmp_path, WrongClocks(HOUR_NS)) as exchange:
+        async with engine(tmp_path, WrongClock(HOUR_NS)) as exchange:
             await hold_ends(exchange, 1)
-        async with engine(tmp_path, WrongClocks()) as exchange:
+        async with engine(tmp_path, WrongClock()) as exchange:
             ahead_ms = int(exchange.statistics()["clock_log_ahead_ms"])
             assert 3_500_000 < ahead_ms <= 3_600_000
             await hold_ends(exchange, 2)
 
 
 async def test_a_clock_set_back_while_the_service_runs_stops_nothing(tmp_path: Path) -> None:
-    machine = WrongClocks()
+    clock = WrongClock()
     with trio.fail_after(120):
-        async with engine(tmp_path, machine) as exchange:
+        async with engine(tmp_path, clock) as exchange:
             await logged_time_ns(exchange)
-            machine.wrong_by_ns = -400 * DAY_NS
+            clock.wrong_by_ns = -400 * DAY_NS
             await hold_ends(exchange, 1)
 
 
 async def test_a_jump_ahead_ends_nothing_until_an_operator_says_that_it_is_right(
     tmp_path: Path,
 ) -> None:
-    machine = WrongClocks()
-    tomorrow_ns = read_clocks().wall_ns + DAY_NS
+    clock = WrongClock()
+    tomorrow_ns = THIS_MACHINE.wall_ns() + DAY_NS
     with trio.fail_after(120):
-        async with engine(tmp_path, machine) as exchange, exchange.client(user=7) as client:
+        async with engine(tmp_path, clock) as exchange, exchange.client(user=7) as client:
             await client.deposit("USD", 1_000)
             order = await client.submit_order("BTC/USD", "buy", 1, 1, expires_ns=tomorrow_ns)
-            machine.wrong_by_ns = 365 * DAY_NS
+            clock.wrong_by_ns = 365 * DAY_NS
             await client.deposit("USD", 1)
             assert (await client.get_order(order.order_id)).leaves == 1
             jump_ms = int(exchange.statistics()["clock_jump_ms"])
@@ -101,10 +98,10 @@ async def test_a_clock_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
     with trio.fail_after(120):
         for wrong_by_ns in (-60 * 365 * DAY_NS, WALL_NS_MAX):
             with pytest.raises(ConfigError, match="2020-01-01"):
-                await engine(tmp_path, WrongClocks(wrong_by_ns)).__aenter__()
-        async with engine(tmp_path, WrongClocks()) as exchange:
+                await engine(tmp_path, WrongClock(wrong_by_ns)).__aenter__()
+        async with engine(tmp_path, WrongClock()) as exchange:
             await logged_time_ns(exchange)
-        late = WrongClocks(401 * DAY_NS)
+        late = WrongClock(401 * DAY_NS)
         with pytest.raises(ConfigError, match="--accept-clock"):
             await engine(tmp_path, late).__aenter__()
         async with engine(tmp_path, late, accept_clock=True) as exchange:
@@ -115,7 +112,7 @@ async def test_a_clock_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
 
 async def test_the_command_refuses_and_accepts_as_well(tmp_path: Path) -> None:
     """A log that ends 401 days ago; the second start gets past the clock, to a wrong port."""
-    async with engine(tmp_path, WrongClocks(-401 * DAY_NS)) as exchange:
+    async with engine(tmp_path, WrongClock(-401 * DAY_NS)) as exchange:
         await logged_time_ns(exchange)
     refused = await trio.to_thread.run_sync(refused_start, tmp_path, "--port", "0")
     assert refused.returncode == 78, refused.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hpe.machine import Reading
+from collections.abc import Callable
+
+from hpe.machine import Machine, Reading
 from hpe.pipeline.clock import SECOND_NS
 
 NOON_NS = 1_780_000_000 * SECOND_NS
@@ -19,6 +21,12 @@ class HandSetClock:
 
     def __call__(self) -> Reading:
         return Reading(self.wall_ns, self.steady_ns, self.boot_ns)
+
+    def machine(self, random_bytes: Callable[[int], bytes]) -> Machine:
+        """Return a machine with these clocks."""
+        return Machine(
+            lambda: self.wall_ns, lambda: self.steady_ns, lambda: self.boot_ns, random_bytes
+        )
 
     def passes(self, span_ns: int) -> None:
         """Let time pass on all clocks."""

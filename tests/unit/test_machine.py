@@ -58,10 +58,11 @@ def test_the_one_place_and_other_reads_are_found():
 
 def test_durations_are_those_of_the_clocks_that_were_given():
     clock = SimpleNamespace(steady_ns=3_500_000_000)
-    machine = Machine(read_clocks=lambda: Reading(9, clock.steady_ns, 7))
+    machine = Machine(lambda: 9, lambda: clock.steady_ns, lambda: 7)
     assert machine.steady_s() == 3.5
     clock.steady_ns += 250_000_000
     assert machine.steady_s() == 3.75
+    assert machine.read_clocks() == Reading(wall_ns=9, steady_ns=3_750_000_000, boot_ns=7)
 
 
 @pytest.mark.parametrize(("byte", "number"), [(b"\0", 2.0), (b"\x80", 4.0), (b"\xff", 6.0)])
