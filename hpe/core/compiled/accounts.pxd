@@ -10,14 +10,13 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from hpe.core.compiled cimport buffers, hash_tables, slabs
-from hpe.core.compiled.holders cimport (
+from hpe.core.compiled.codes cimport (
     DEPOSIT_LIMIT,
     INSUFFICIENT_FUNDS,
     INSUFFICIENT_HOLD,
-    NOBODY,
     NONE,
-    holder_at,
 )
+from hpe.core.compiled.holders cimport NOBODY, holder_at
 from hpe.core.compiled.wide cimport AMOUNT_MAX, INT_MAX
 
 

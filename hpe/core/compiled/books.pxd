@@ -18,7 +18,8 @@ from hpe.core.compiled.ladders cimport (
     reaches,
     worse,
 )
-from hpe.core.compiled.orders cimport BUY, SELL, Order, Terms, is_dead
+from hpe.core.compiled.codes cimport BUY, SELL
+from hpe.core.compiled.orders cimport Order, Terms, is_dead
 from hpe.core.compiled.slabs cimport Slab, record
 from hpe.core.compiled.timers cimport Timers, dead_ns
 from hpe.core.compiled.wide cimport INT_MAX

@@ -8,12 +8,6 @@ from libc.stdint cimport int64_t, uint32_t
 
 from hpe.core.compiled.slabs cimport Slab, record
 
-cdef enum RejectReason:
-    NONE = 0
-    INSUFFICIENT_FUNDS = 16
-    INSUFFICIENT_HOLD = 17
-    DEPOSIT_LIMIT = 18
-
 cdef enum:
     NOBODY = 0
 

@@ -9,13 +9,9 @@ by the thread that runs it; a level's record was reserved before the batch.
 from libc.stdint cimport int64_t, uint32_t
 
 from hpe.core.compiled cimport ordered
-from hpe.core.compiled.orders cimport BUY, Order, show_slice
+from hpe.core.compiled.codes cimport ADDED, BUY, CHANGED, REMOVED
+from hpe.core.compiled.orders cimport Order, show_slice
 from hpe.core.compiled.slabs cimport Slab, give_back, record, take
-
-cdef enum BookChange:
-    ADDED = 1
-    CHANGED = 2
-    REMOVED = 3
 
 
 cdef struct Level:

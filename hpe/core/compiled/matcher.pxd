@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint32_t
 from hpe.core.compiled cimport wide
 from hpe.core.compiled.books cimport NOTHING, Book, book_dead_ns, opposite, terms_of
 from hpe.core.compiled.buffers cimport Buffer, free_buffer, make_room
+from hpe.core.compiled.codes cimport ALLOWED, CANCEL_BOTH, CANCEL_MAKER, CANCEL_TAKER, DECREMENT
 from hpe.core.compiled.effort cimport FILL, REACHED, Effort, charge
 from hpe.core.compiled.ladders cimport (
     Ladder,
@@ -25,13 +26,6 @@ from hpe.core.compiled.ladders cimport (
 )
 from hpe.core.compiled.orders cimport Order, is_dead
 from hpe.core.compiled.wide cimport INT_MAX, Budget
-
-cdef enum SelfTrade:
-    ALLOWED = 1  # NONE in hpe/protocol/enums.py
-    CANCEL_TAKER = 2
-    CANCEL_MAKER = 3
-    CANCEL_BOTH = 4
-    DECREMENT = 5
 
 
 cdef struct Fill:

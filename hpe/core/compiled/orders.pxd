@@ -7,6 +7,15 @@ numbers; 0 is none. Owned by the core, used by the thread that runs it.
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
 
+from hpe.core.compiled.codes cimport (
+    BUY,
+    CANCELED,
+    EXPIRED,
+    FILLED,
+    NEW,
+    PARTIALLY_FILLED,
+    REASON_EXPIRED,
+)
 from hpe.core.compiled.ordered cimport Node
 from hpe.core.compiled.slabs cimport Slab, record
 
@@ -16,20 +25,6 @@ cdef enum OrderState:
     QUEUED = 2
     RESTS = 3
     ENDED = 4
-
-cdef enum Side:
-    BUY = 1
-    SELL = 2
-
-cdef enum OrderStatus:
-    NEW = 0
-    PARTIALLY_FILLED = 1
-    FILLED = 2
-    CANCELED = 4
-    EXPIRED = 12
-
-cdef enum CancelReason:
-    REASON_EXPIRED = 110
 
 
 cdef struct Order:

@@ -10,10 +10,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from hpe.core.compiled cimport hash_tables, ordered, slabs
+from hpe.core.compiled.codes cimport ROLE_OPERATOR
 from hpe.core.compiled.session cimport Session, grace_ns
-
-cdef enum Role:
-    OPERATOR = 4
 
 cdef enum RoomLimit:
     # The values of RoomLimit in hpe/core/contract.py; a test compares them.
@@ -140,7 +138,7 @@ cdef inline void add(Room* room, uint32_t number) noexcept nogil:
     share.sessions += 1
     _count(room, session, share, 1)
     if session.attach_number == 0:
-        if session.role == OPERATOR:
+        if session.role == ROLE_OPERATOR:
             _add_operator(room, number)
         if may_go_ns(room, session) > room.aged_ns:
             _file(room, &room.young, number, may_go_ns(room, session))
@@ -170,7 +168,7 @@ cdef inline void _count_out(Room* room, uint32_t number) noexcept nogil:
     share.sessions -= 1
     _count(room, session, share, -1)
     if session.attach_number == 0:
-        if session.role == OPERATOR:
+        if session.role == ROLE_OPERATOR:
             _remove_operator(room, number)
         if may_go_ns(room, session) > room.aged_ns:
             ordered.take_out(&room.young, room.session_slab, number)
@@ -219,7 +217,7 @@ cdef inline void _count(
     room.taken += sign * common
     if _taken_by(room, session) > room.sizes.small:
         room.large += sign * common
-    room.operators += sign * (session.role == OPERATOR)
+    room.operators += sign * (session.role == ROLE_OPERATOR)
 
 
 cdef inline int64_t _taken_by(const Room* room, const Session* session) noexcept nogil:
@@ -230,7 +228,7 @@ cdef inline int64_t _taken_by(const Room* room, const Session* session) noexcept
 cdef inline int64_t _common(const Room* room, const Session* session) noexcept nogil:
     """Return the part of it that is not in the operators' reserve."""
     cdef int64_t taken = _taken_by(room, session)
-    return max(taken - room.sizes.small, <int64_t>0) if session.role == OPERATOR else taken
+    return max(taken - room.sizes.small, <int64_t>0) if session.role == ROLE_OPERATOR else taken
 
 
 cdef inline int64_t may_go_ns(const Room* room, const Session* session) noexcept nogil:

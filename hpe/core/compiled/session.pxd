@@ -18,6 +18,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from hpe.core.compiled.buffers cimport Buffer, put_bytes
+from hpe.core.compiled.codes cimport ERROR_ID_REUSED, ERROR_NOT_EXECUTED, ERROR_STALE_ID
 from hpe.core.compiled.fields cimport Request
 from hpe.core.compiled.ordered cimport Node
 from hpe.core.compiled.permissions cimport Permissions, permitted
@@ -29,12 +30,6 @@ cdef enum:
     MORE_BYTES = 60  # in each further one
     CELLS_MAX = 4
     RING_MIN = 16  # a session's least room
-
-cdef enum RecallError:
-    # The codes of ErrorCode; a test compares them.
-    ID_REUSED = 210
-    NOT_EXECUTED = 211
-    STALE_ID = 212
 
 
 cdef struct Remembered:
@@ -186,7 +181,7 @@ cdef inline int recall(
     """
     cdef uint32_t low = 0, high = session.count, middle
     if high == 0 or request_id < remembered_at(cells, session, 0).request_id:
-        return STALE_ID
+        return ERROR_STALE_ID
     while low < high:
         middle = (low + high) // 2
         if remembered_at(cells, session, middle).request_id < request_id:
@@ -195,9 +190,9 @@ cdef inline int recall(
             high = middle
     found[0] = remembered_at(cells, session, low)
     if found[0].request_id != request_id:
-        return NOT_EXECUTED
+        return ERROR_NOT_EXECUTED
     if found[0].length != length or found[0].crc != crc:
-        return ID_REUSED
+        return ERROR_ID_REUSED
     return 0
 
 

@@ -6,7 +6,8 @@ the core, used by the thread that runs it; `reserve_triggers` was called before 
 
 from libc.stdint cimport int64_t
 
-from hpe.core.compiled.orders cimport BUY, SELL, Order
+from hpe.core.compiled.codes cimport BUY, SELL
+from hpe.core.compiled.orders cimport Order
 from hpe.core.compiled.waiting cimport (
     Fired,
     TriggerSlabs,

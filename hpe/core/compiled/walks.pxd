@@ -17,12 +17,10 @@ from hpe.core.compiled.books cimport (
     opposite,
     terms_of,
 )
+from hpe.core.compiled.codes cimport ALLOWED, CANCEL_MAKER, DECREMENT
 from hpe.core.compiled.effort cimport LEVEL, ROW, charge
 from hpe.core.compiled.ladders cimport Ladder, Level, best, order_at, price_of, reaches, worse
 from hpe.core.compiled.matcher cimport (
-    ALLOWED,
-    CANCEL_MAKER,
-    DECREMENT,
     Matcher,
     new_budget,
 )
