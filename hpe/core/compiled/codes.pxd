@@ -2,7 +2,7 @@
 
 The compiled twin of hpe/protocol/codes.py, enums.py and flags.py, with their names; those that would
 mean two things have the word of their enumeration before them. Constants; any thread may use them.
-A test compares each (tests/unit/core/compiled/test_codes.py).
+A test compares each (tests/unit/protocol/test_compiled_codes.py).
 """
 
 cdef enum RejectReason:
