@@ -10,7 +10,7 @@ by the thread that runs it; a group's records were reserved before the batch.
 from libc.stdint cimport int64_t, uint32_t
 
 from hpe.core.compiled cimport ordered, slabs
-from hpe.core.compiled.orders cimport Terms, stop_sign
+from hpe.core.compiled.orders cimport Order, Terms, stop_sign
 
 cdef enum:
     HEADS_MAX = 4
@@ -116,11 +116,22 @@ cdef inline First* first_at(const WaitingSide* waiting, uint32_t number) noexcep
     return <First*>slabs.record(&waiting.records.firsts, number)
 
 
-cdef inline int64_t trigger(const WaitingSide* waiting, const Terms* terms) noexcept nogil:
+cdef inline int64_t trigger(
+    const TriggerSlabs* records, const Terms* terms, int sign
+) noexcept nogil:
     """Return the price at which a stop fires, or did."""
     if terms.group == 0:
         return terms.stop_price
-    return (group_at(waiting, terms.group).peak - terms.trail) * waiting.sign
+    return ((<const Trail*>slabs.record(&records.trails, terms.group)).peak - terms.trail) * sign
+
+
+cdef inline int64_t trigger_of(const TriggerSlabs* records, const Order* order) noexcept nogil:
+    """Return the price in ticks at which an order fires, or did; 0 if it is not a stop."""
+    if order.terms == 0:
+        return 0
+    return trigger(
+        records, <const Terms*>slabs.record(records.terms, order.terms), stop_sign(order.side)
+    )
 
 
 cdef inline Head _first_of(const WaitingSide* waiting, uint32_t number) noexcept nogil:
@@ -224,7 +235,7 @@ cdef inline void remove_stop(WaitingSide* waiting, uint32_t number) noexcept nog
 
 cdef inline void _leave(const WaitingSide* waiting, Terms* terms) noexcept nogil:
     """Fix the trigger of a trailing stop that stops trailing."""
-    terms.stop_price = trigger(waiting, terms)
+    terms.stop_price = trigger(waiting.records, terms, waiting.sign)
     terms.group = 0
 
 

@@ -159,10 +159,7 @@ cdef class Triggers:
         found = {}
         for order_id in self.live:
             order = self.order(order_id)
-            found[order_id] = waiting.trigger(
-                triggers.side_of(&self.triggers, order.side),
-                <orders.Terms*>slabs.record(&self.terms, order.terms),
-            )
+            found[order_id] = waiting.trigger_of(&self.records, &order)
         return found
 
     @property

@@ -25,7 +25,9 @@ from setuptools import Distribution, Extension
 from tests.conftest import PROJECT_ROOT
 
 SOURCES: Final = Path(__file__).parent
-MODULES: Final = ("_accounts", "_matching", "_parts", "_records", "_sessions", "_triggers")
+MODULES: Final = (
+    "_accounts", "_matching", "_outputs", "_parts", "_records", "_sessions", "_triggers",
+)  # fmt: skip
 _DIRECTIVES: Final = {
     "language_level": 3,
     "show_performance_hints": True,

@@ -53,3 +53,8 @@ def triggers(part, request):
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def matching(part, request):
     return part("_matching", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def outputs(part, request):
+    return part("_outputs", *request.param)
