@@ -18,7 +18,7 @@ from hpe.core.compiled.ladders cimport (
     reaches,
     worse,
 )
-from hpe.core.compiled.codes cimport BUY, SELL
+from hpe.core.compiled.codes cimport BUY, SELL, TRADING
 from hpe.core.compiled.orders cimport Order, Terms, is_dead
 from hpe.core.compiled.slabs cimport Slab, record
 from hpe.core.compiled.timers cimport Timers, dead_ns
@@ -30,7 +30,7 @@ cdef enum:
 
 cdef struct Book:
     # `instrument_id` to `quote_atoms_per_tick` are the instrument's; `terms_slab` has the terms of
-    # the orders of all books.
+    # the orders of all books. `work` is its unfinished work (turns.pxd), 0 for none.
     Ladder bids
     Ladder asks
     const Timers* timers
@@ -40,6 +40,8 @@ cdef struct Book:
     int64_t reference_price
     int64_t quote_atoms_per_tick
     int64_t last_price
+    uint32_t work
+    int status
 
 
 cdef inline void make_book(
@@ -51,6 +53,8 @@ cdef inline void make_book(
     book.timers = timers
     book.terms_slab = terms_slab
     book.last_price = 0
+    book.work = 0
+    book.status = TRADING
 
 
 cdef inline const Terms* terms_of(const Book* book, const Order* order) noexcept nogil:

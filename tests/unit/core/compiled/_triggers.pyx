@@ -5,7 +5,6 @@ calls does not need the lock.
 """
 
 from libc.stdint cimport int64_t, uint32_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from hpe.core.compiled cimport ordered, orders, slabs, triggers, waiting
@@ -23,18 +22,21 @@ cdef class Triggers:
     """See hpe/core/trading/triggers.py; stops are named by their order ids."""
 
     cdef slabs.Slab terms
+    cdef slabs.Slab pieces
     cdef waiting.TriggerSlabs records
     cdef triggers.Triggers triggers
     cdef dict live
 
     def __init__(self):
         slabs.make_slab(&self.terms, sizeof(orders.Terms))
+        slabs.make_slab(&self.pieces, sizeof(triggers.Piece))
         waiting.make_trigger_slabs(&self.records, &self.terms)
         triggers.make_triggers(&self.triggers, &self.records)
         self.live = {}
 
     def __dealloc__(self):
         waiting.free_trigger_slabs(&self.records)
+        slabs.free_slab(&self.pieces)
         slabs.free_slab(&self.terms)
 
     cdef orders.Order order(self, uint32_t order_id):
@@ -82,13 +84,19 @@ cdef class Triggers:
         Returns:
             (rows of what fired with the price of each trigger, stops moved, next side and index)
         """
-        cdef int64_t* given = <int64_t*>malloc(len(prices) * sizeof(int64_t))
-        for place, price in enumerate(prices):
-            given[place] = price
-        cdef triggers.Firing firing = triggers.Firing(given, len(prices), index, side)
+        cdef triggers.Firing firing
         cdef waiting.Fired fired = waiting.Fired(0, 0, 0)
+        if not triggers.reserve_prices(&self.pieces, 1, len(prices)):
+            raise MemoryError
+        triggers.make_firing(&firing, &self.pieces)
+        for price in prices:
+            triggers.add_price(&firing, price)
+        triggers.go_to(&firing, side, index)
         moved = triggers.take(&self.triggers, &firing, room, &fired)
-        free(given)
+        after = firing.side, firing.index
+        assert triggers.is_done(&firing) == (firing.side == 2)
+        triggers.free_prices(&firing)
+        assert self.pieces.count == 0
         cdef uint32_t number = fired.head
         cdef orders.Terms* terms
         rows = []
@@ -99,7 +107,7 @@ cdef class Triggers:
             row = terms.node.first, terms.node.second, terms.order
             rows.append((*row, self._end(row[2])))
         assert len(rows) == fired.count
-        return rows, moved, firing.side, firing.index
+        return rows, moved, *after
 
     @property
     def count(self):

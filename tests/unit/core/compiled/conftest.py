@@ -58,3 +58,8 @@ def matching(part, request):
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def outputs(part, request):
     return part("_outputs", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def work(part, request):
+    return part("_work", *request.param)
