@@ -1,0 +1,33 @@
+"""The places of the fields of commands are those of the tables that decode them."""
+
+import re
+
+from hpe.core.compiled.tables import flat_tables
+from hpe.core.routing import commands_of
+from hpe.core.trading.exchange import Exchange
+from hpe.protocol.base import type_number
+from tests.conftest import PROJECT_ROOT
+
+TEXT = (PROJECT_ROOT / "hpe" / "core" / "compiled" / "requests.pxd").read_text(encoding="utf-8")
+
+
+def words_of(name):
+    """Return a CamelCase name in the form of a constant's."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper()
+
+
+def test_each_field_of_each_command_has_its_place():
+    commands = {type_number(message): message for message in commands_of(Exchange())}
+    tables = flat_tables(commands)
+    wanted = {
+        message.__name__: [
+            (f"{words_of(message.__name__)}_{name.replace('.', '_').upper()}", place)
+            for place, name in enumerate(tables.slots[number])
+        ]
+        for number, message in commands.items()
+    }
+    found = {
+        name: [(field, int(place)) for field, place in re.findall(r"    (\w+) = (\d+)\n", fields)]
+        for name, fields in re.findall(r"cdef enum (\w+):\n((?:    .+\n)+)", TEXT)
+    }
+    assert found == wanted
