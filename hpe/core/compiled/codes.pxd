@@ -1,4 +1,4 @@
-"""The codes of the protocol: reasons, enumerations and the bits of flags.
+"""The codes of the protocol: reasons, enumerations, the bits of flags and the types of messages.
 
 The compiled twin of hpe/protocol/codes.py, enums.py and flags.py, with their names; those that would
 mean two things have the word of their enumeration before them. Constants; any thread may use them.
@@ -156,3 +156,54 @@ cdef enum Flags:
     ORDER_CANCEL_ON_DISCONNECT = 2
     HELLO_CANCEL_ON_DISCONNECT = 1
     LOGOUT_KEEP_ORDERS = 1
+
+cdef enum MessageType:
+    # Of requests, of the responses to them, and of what no request asked for.
+    TYPE_ERROR = 31
+    TYPE_GET_ORDERBOOK = 32
+    TYPE_GET_BALANCE = 33
+    TYPE_LIST_ASSETS = 34
+    TYPE_LIST_INSTRUMENTS = 35
+    TYPE_GET_ORDER = 36
+    TYPE_LIST_ORDERS = 37
+    TYPE_LIST_FILLS = 38
+    TYPE_LIST_BALANCES = 39
+    TYPE_LIST_HOLDS = 40
+    TYPE_GET_INSTRUMENT = 41
+    TYPE_GET_CONSERVATION = 42
+    TYPE_GET_STATE_HASH = 43
+    TYPE_SUBSCRIBE = 44
+    TYPE_SUBMIT_ORDER = 64
+    TYPE_CANCEL_ORDER = 65
+    TYPE_REPLACE_ORDER = 66
+    TYPE_LOCK_BALANCE = 67
+    TYPE_UNLOCK_BALANCE = 68
+    TYPE_DEPOSIT = 69
+    TYPE_WITHDRAW = 70
+    TYPE_ADD_ASSET = 71
+    TYPE_ADD_INSTRUMENT = 72
+    TYPE_RESOLVE_INSTRUMENT = 73
+    TYPE_SUBMIT_OCO = 74
+    TYPE_MASS_CANCEL = 75
+    TYPE_BLOCK_USER = 76
+    TYPE_SET_STATUS = 77
+    TYPE_UNCROSS = 78
+    TYPE_SET_FEES = 79
+    TYPE_TRANSFER = 80
+    TYPE_CAPTURE_HOLD = 81
+    TYPE_RELEASE_HOLD = 82
+    TYPE_DELIST_ASSET = 83
+    TYPE_DELIST_INSTRUMENT = 84
+    TYPE_SESSION_ATTACHED = 112
+    TYPE_SESSION_DETACHED = 113
+    TYPE_SESSION_CLOSED = 114
+    TYPE_TICK = 115
+    TYPE_CONFIGURE = 116
+    TYPE_CONTINUE = 117
+    TYPE_KEYS_VALID = 118
+    TYPE_HOLD_REPORT = 118
+    TYPE_BALANCE_REPORT = 119
+    TYPE_EXECUTION_REPORT = 120
+    TYPE_ORDER_REPORT = 121
+    TYPE_PREVENTED_MATCH = 122
+    TYPE_PRIVATE_UPDATE = 123

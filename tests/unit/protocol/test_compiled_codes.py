@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from hpe.protocol import codes, enums, flags
+from hpe.protocol import codes, enums, flags, registry
+from hpe.protocol.base import type_number
 from tests.conftest import PROJECT_ROOT
 
 PREFIXES = {
@@ -12,6 +13,9 @@ PREFIXES = {
     "HoldChange": "HOLD_", "Role": "ROLE_",
 }  # fmt: skip
 """What stands before the members of these enumerations."""
+
+MESSAGES = (*registry.QUERIES, *registry.COMMANDS, *registry.INTERNAL)
+MORE_MESSAGES = (*registry.REPLIES, *registry.EMBEDDED)
 
 TEXT = (PROJECT_ROOT / "hpe" / "core" / "compiled" / "codes.pxd").read_text(encoding="utf-8")
 ENUMERATIONS = {
@@ -24,6 +28,11 @@ def expected(name):
     """Return what the protocol has under the name of an enumeration."""
     if name == "Flags":
         return {bit: value for bit, value in vars(flags).items() if isinstance(value, int)}
+    if name == "MessageType":
+        return {
+            "TYPE" + re.sub("([A-Z])", r"_\1", each.__name__).upper(): type_number(each)
+            for each in (*MORE_MESSAGES, *MESSAGES)
+        }
     enumeration = vars(codes).get(name) or vars(enums)[name]
     return {PREFIXES.get(name, "") + member.name: member.value for member in enumeration}
 
@@ -35,7 +44,7 @@ def test_codes_are_those_of_the_protocol(name):
         found = {"NONE": found.pop("ALLOWED")} | found  # NONE is a reject reason there
     assert found
     assert found.items() <= expected(name).items()
-    if name not in ("ErrorCode", "Flags"):  # the rest of these two concerns the front end
+    if name not in ("ErrorCode", "Flags", "MessageType"):  # their rest concerns the front end
         assert found == expected(name)
 
 
