@@ -49,9 +49,12 @@ cdef struct Touched:
 
 
 cdef struct User:
-    # A user, and the first of its accounts.
+    # A user, and the first of its accounts. `private_sequence` is that of its newest private report,
+    # `reported` is its place among those with reports in the present batch (batch_work.pxd).
     int64_t user
+    int64_t private_sequence
     uint32_t accounts
+    uint32_t reported
 
 
 cdef struct Money:

@@ -13,6 +13,7 @@ from hpe.core.compiled._c cimport write16, write32, write64
 
 cdef enum:
     INTEGER_BYTES_MAX = 9  # of any integer, and of an array's header
+    PREFIX_BYTES = 4  # of a frame
     BUFFER_BYTES_MIN = 4096
 
 
@@ -49,9 +50,10 @@ cdef inline void free_buffer(Buffer* buffer) noexcept nogil:
 
 
 cdef inline void put_bytes(Buffer* buffer, const uint8_t* data, int64_t size) noexcept nogil:
-    """Append bytes as they are."""
-    memcpy(buffer.data + buffer.size, data, size)
-    buffer.size += size
+    """Append bytes as they are; without any, there need be no memory."""
+    if size:
+        memcpy(buffer.data + buffer.size, data, size)
+        buffer.size += size
 
 
 cdef inline void put_byte(Buffer* buffer, int byte) noexcept nogil:
@@ -70,53 +72,75 @@ cdef inline void put_bool(Buffer* buffer, bint value) noexcept nogil:
     put_byte(buffer, 0xC2 | value)
 
 
-cdef inline void put_integer(Buffer* buffer, int64_t number) noexcept nogil:
-    """Append an integer in its shortest form."""
-    cdef uint8_t* at = buffer.data + buffer.size
+cdef inline uint8_t* write_integer(uint8_t* at, int64_t number) noexcept nogil:
+    """Write an integer in its shortest form; return where it ends."""
     if number < 0:
-        _put_negative(buffer, number)
-    elif number < 0x80:
+        return _write_negative(at, number)
+    if number < 0x80:
         at[0] = <uint8_t>number
-        buffer.size += 1
-    elif number <= 0xFF:
+        return at + 1
+    if number <= 0xFF:
         at[0] = 0xCC
         at[1] = <uint8_t>number
-        buffer.size += 2
-    elif number <= 0xFFFF:
+        return at + 2
+    if number <= 0xFFFF:
         at[0] = 0xCD
         write16(at + 1, <uint16_t>number)
-        buffer.size += 3
-    elif number <= <int64_t>0xFFFFFFFF:
+        return at + 3
+    if number <= <int64_t>0xFFFFFFFF:
         at[0] = 0xCE
         write32(at + 1, <uint32_t>number)
-        buffer.size += 5
-    else:
-        at[0] = 0xCF
-        write64(at + 1, <uint64_t>number)
-        buffer.size += 9
+        return at + 5
+    at[0] = 0xCF
+    write64(at + 1, <uint64_t>number)
+    return at + 9
 
 
-cdef inline void _put_negative(Buffer* buffer, int64_t number) noexcept nogil:
-    cdef uint8_t* at = buffer.data + buffer.size
+cdef inline uint8_t* _write_negative(uint8_t* at, int64_t number) noexcept nogil:
     if number >= -0x20:
         at[0] = <uint8_t>number
-        buffer.size += 1
-    elif number >= -0x80:
+        return at + 1
+    if number >= -0x80:
         at[0] = 0xD0
         at[1] = <uint8_t>number
-        buffer.size += 2
-    elif number >= -0x8000:
+        return at + 2
+    if number >= -0x8000:
         at[0] = 0xD1
         write16(at + 1, <uint16_t>number)
-        buffer.size += 3
-    elif number >= -<int64_t>0x80000000:
+        return at + 3
+    if number >= -<int64_t>0x80000000:
         at[0] = 0xD2
         write32(at + 1, <uint32_t>number)
-        buffer.size += 5
-    else:
-        at[0] = 0xD3
-        write64(at + 1, <uint64_t>number)
-        buffer.size += 9
+        return at + 5
+    at[0] = 0xD3
+    write64(at + 1, <uint64_t>number)
+    return at + 9
+
+
+cdef inline void put_integer(Buffer* buffer, int64_t number) noexcept nogil:
+    """Append an integer in its shortest form."""
+    buffer.size = write_integer(buffer.data + buffer.size, number) - buffer.data
+
+
+cdef inline void put_message(
+    Buffer* buffer, int kind, const int64_t* values, int64_t count
+) noexcept nogil:
+    """Append a message that has integers alone: its type, then these."""
+    cdef int64_t place
+    cdef uint8_t* at
+    put_array(buffer, count + 1)
+    put_byte(buffer, kind)
+    at = buffer.data + buffer.size
+    for place in range(count):
+        at = write_integer(at, values[place])
+    buffer.size = at - buffer.data
+
+
+cdef inline void put_frame(Buffer* buffer, const uint8_t* body, int64_t size) noexcept nogil:
+    """Append a frame: the length of a body, and the body."""
+    write32(buffer.data + buffer.size, <uint32_t>size)
+    buffer.size += PREFIX_BYTES
+    put_bytes(buffer, body, size)
 
 
 cdef inline void put_array(Buffer* buffer, int64_t count) noexcept nogil:
@@ -150,3 +174,20 @@ cdef inline void put_text(Buffer* buffer, const uint8_t* text, int64_t size) noe
         write16(at + 1, <uint16_t>size)
         buffer.size += 3
     put_bytes(buffer, text, size)
+
+
+cdef inline void put_binary_header(Buffer* buffer, int64_t size) noexcept nogil:
+    """Append the header of a value of so many bytes, which follow."""
+    cdef uint8_t* at = buffer.data + buffer.size
+    if size <= 0xFF:
+        at[0] = 0xC4
+        at[1] = <uint8_t>size
+        buffer.size += 2
+    elif size <= 0xFFFF:
+        at[0] = 0xC5
+        write16(at + 1, <uint16_t>size)
+        buffer.size += 3
+    else:
+        at[0] = 0xC6
+        write32(at + 1, <uint32_t>size)
+        buffer.size += 5

@@ -6,8 +6,38 @@ calls does not need the lock.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from hpe.core.compiled cimport events, matcher, orders, slabs, waiting
+from hpe.core.compiled cimport (
+    accounts,
+    batch_work,
+    buffers,
+    events,
+    matcher,
+    orders,
+    packing,
+    reports,
+    slabs,
+    waiting,
+)
 from hpe.core.compiled._c cimport crc32
+
+REPORT_BYTES_MAX = batch_work.REPORT_BYTES_MAX
+TRADE_BYTES_MAX = batch_work.TRADE_BYTES_MAX
+
+
+cdef bytes bytes_of(const buffers.Buffer* buffer):
+    return bytes(buffer.data[: buffer.size])
+
+
+cdef void remember_fill(
+    void* index, uint32_t user, const reports.ExecutionReport* fill
+) noexcept nogil:
+    """Keep a fill with the number of its user in a list."""
+    cdef const int64_t* values = <const int64_t*>fill
+    with gil:
+        (<list>index).append((
+            user,
+            [values[place] for place in range(sizeof(reports.ExecutionReport) // sizeof(int64_t))],
+        ))
 
 
 def checksum(bytes data, uint32_t before):
@@ -16,24 +46,42 @@ def checksum(bytes data, uint32_t before):
 
 
 cdef class Outputs:
-    """What happened to orders, which are named by their ids: compiled records of a reference's."""
+    """What happened to orders, and what a batch puts out; records are compiled ones of a reference's.
+
+    Orders are named by their ids. The bytes that are logged or put in a place are kept here.
+    """
 
     cdef slabs.Slab order_slab
     cdef slabs.Slab terms_slab
     cdef waiting.TriggerSlabs stops
     cdef matcher.Matcher matcher
     cdef events.Events own
+    cdef accounts.Balances balances
+    cdef reports.PrivateFeed feed
+    cdef batch_work.BatchWork work
+    cdef packing.Output output
     cdef dict numbers
+    cdef readonly list fills
+    cdef list kept
 
-    def __init__(self):
+    def __init__(self, int64_t reports_max=4):
         slabs.make_slab(&self.order_slab, sizeof(orders.Order))
         slabs.make_slab(&self.terms_slab, sizeof(orders.Terms))
         waiting.make_trigger_slabs(&self.stops, &self.terms_slab)
         matcher.make_matcher(&self.matcher, NULL, 1)
         events.make_events(&self.own)
-        self.numbers = {}
+        accounts.make_balances(&self.balances, 7, NULL)
+        batch_work.make_work(&self.work, reports_max)
+        self.numbers, self.fills, self.kept = {}, [], []
+        self.feed = reports.PrivateFeed(
+            &self.balances, &self.order_slab, &self.stops, &self.matcher, &self.own, remember_fill,
+            <void*>self.fills,
+        )
 
     def __dealloc__(self):
+        packing.free_output(&self.output)
+        batch_work.free_work(&self.work)
+        accounts.free_balances(&self.balances)
         events.free_events(&self.own)
         matcher.free_matcher(&self.matcher)
         waiting.free_trigger_slabs(&self.stops)
@@ -52,6 +100,7 @@ cdef class Outputs:
                 raise MemoryError
             number = self.numbers[other.order_id] = slabs.take(&self.order_slab)
         order = self.at(number)
+        order.user = accounts.find_user(&self.balances, other.user)
         order.order_id, order.client_order_id = other.order_id, other.client_order_id
         order.instrument, order.side = other.instrument_id, other.side
         order.order_type, order.price = other.order_type, other.price
@@ -197,3 +246,158 @@ cdef class Outputs:
         """Forget the events, and the trades of all matches."""
         events.forget_events(&self.own)
         matcher.forget_trades(&self.matcher)
+
+    # --- the output of a batch --------------------------------------------------------------------
+
+    def open_user(self, int64_t user, int64_t private_sequence):
+        """Open a user that had so many reports; return its number."""
+        cdef uint32_t number
+        if not accounts.reserve_accounts(&self.balances, 1, 0, 0):
+            raise MemoryError
+        number = accounts.open_user(&self.balances, user)
+        accounts.user_at(&self.balances, number).private_sequence = private_sequence
+        return number
+
+    def last(self, int64_t user):
+        """Return the newest private sequence of a user."""
+        cdef uint32_t number = accounts.find_user(&self.balances, user)
+        return accounts.user_at(&self.balances, number).private_sequence
+
+    def begin(self, int64_t time_ns, int64_t first_sequence, bint begun, int64_t rows):
+        """Begin a batch with room for so many rows of each kind."""
+        batch_work.begin_work(&self.work, time_ns, first_sequence)
+        self.work.begun = begun
+        self.kept.clear()
+        self.fills.clear()
+        if not batch_work.reserve_runs(&self.work, rows, rows, rows):
+            raise MemoryError
+
+    def reserve_command(self, int64_t reports_count, int64_t trades):
+        """Make room for a command; return what it has: bytes of digest, replies and trades."""
+        if not batch_work.reserve_command(&self.work, reports_count, trades):
+            raise MemoryError
+        return (
+            self.work.digested.capacity - self.work.digested.size,
+            self.work.replies.capacity - self.work.replies.size,
+            self.work.trades.capacity - self.work.trades.size,
+        )
+
+    def report(self, int64_t sequence, int64_t time_ns, bint told):
+        """Report all events and forget them; add their trades to the log."""
+        cdef reports.Moment moment = reports.Moment(sequence, time_ns, told)
+        cdef events.Event* event
+        cdef int64_t place
+        with nogil:
+            for place in range(events.event_count(&self.own)):
+                event = events.event_at(&self.own, place)
+                reports.report(&self.feed, &self.work, event, &moment)
+                batch_work.add_trades(
+                    &self.work, event, &self.own, &self.matcher, &self.order_slab
+                )
+        self.forget()
+
+    def report_accounts(self, changed, int64_t sequence, int64_t time_ns):
+        """Report accounts, which are a reference's."""
+        cdef reports.Moment moment = reports.Moment(sequence, time_ns, False)
+        cdef buffers.Buffer rows = buffers.Buffer(NULL, 0, 0)
+        cdef accounts.Account* account
+        cdef uint32_t number, user
+        if (
+            not accounts.reserve_accounts(&self.balances, 0, len(changed), 0)
+            or not buffers.make_room(&rows, len(changed) * <int64_t>sizeof(accounts.Touched))
+        ):
+            raise MemoryError
+        for place, other in enumerate(changed):
+            user = accounts.find_user(&self.balances, other.user)
+            number = accounts.find_account(&self.balances, other.user, other.asset)
+            if number == 0:
+                number = accounts.open_account(&self.balances, user, other.asset, 0)
+            account = accounts.account_at(&self.balances, number)
+            account.available, account.reserved = other.available, other.reserved
+            account.held, account.named = other.held, other.named
+            (<accounts.Touched*>rows.data)[place].account = number
+        reports.report_accounts(
+            &self.feed, &self.work, <accounts.Touched*>rows.data, len(changed), &moment
+        )
+        buffers.free_buffer(&rows)
+
+    @property
+    def digested(self):
+        """What the digest covers so far."""
+        return bytes_of(&self.work.digested)
+
+    @property
+    def replies(self):
+        """All replies so far, as they came."""
+        return bytes_of(&self.work.replies)
+
+    def replies_to(self, int64_t connection, int64_t frames, int64_t size):
+        """See batch_work.pxd."""
+        batch_work.replies_to(&self.work, connection, frames, size)
+
+    def answer(self, bytes body, bint digested):
+        """Reply to the connection whose run this is."""
+        cdef const uint8_t* data = body
+        if digested:
+            buffers.put_bytes(&self.work.digested, data, len(body))
+        batch_work.reply(&self.work, data, len(body))
+
+    def leave_place(self):
+        """See batch_work.pxd."""
+        return batch_work.leave_place(&self.work)
+
+    def end_replies(self):
+        """See batch_work.pxd."""
+        batch_work.end_replies(&self.work)
+
+    def fill_place(self, int64_t place, bytes frame):
+        """See batch_work.pxd."""
+        if not buffers.make_room(&self.work.replies, len(frame)):
+            raise MemoryError
+        batch_work.fill_place(&self.work, place, <const uint8_t*>frame, len(frame))
+
+    def advance(self, int64_t connection, int64_t highest_id, int64_t idle, int64_t idle_cancels):
+        """End a run of which so many commands changed nothing."""
+        for _ in range(idle):
+            batch_work.count_idle(&self.work, False)
+        for _ in range(idle_cancels):
+            batch_work.count_idle(&self.work, True)
+        batch_work.advance(&self.work, connection, highest_id)
+
+    def cut(self, int64_t connection):
+        """See batch_work.pxd."""
+        batch_work.cut(&self.work, connection)
+
+    def begin_subscription(self, int64_t connection, int64_t request_id, int64_t instrument, int channel):
+        """See batch_work.pxd."""
+        batch_work.begin_subscription(&self.work, connection, request_id, instrument, channel)
+
+    def log(self, int64_t session_id, int64_t user, bytes frames):
+        """See batch_work.pxd."""
+        self.kept.append(frames)
+        batch_work.log(&self.work, session_id, user, <const uint8_t*>frames, len(frames))
+
+    def add_market(self, bytes frames, bytes rows):
+        """Append market data and its rows."""
+        if (
+            not buffers.make_room(&self.work.market, len(frames))
+            or not buffers.make_room(&self.work.market_rows, len(rows))
+        ):
+            raise MemoryError
+        buffers.put_bytes(&self.work.market, <const uint8_t*>frames, len(frames))
+        buffers.put_bytes(&self.work.market_rows, <const uint8_t*>rows, len(rows))
+
+    def pack(self, uint32_t digest):
+        """Return the buffers of the output, in the order of the reference's fields."""
+        cdef bint packed
+        with nogil:
+            packed = packing.pack(&self.work, digest, &self.output)
+        if not packed:
+            raise MemoryError
+        return (
+            bytes_of(&self.output.replies), bytes_of(&self.output.private),
+            bytes_of(&self.output.market), bytes_of(&self.output.body),
+            bytes_of(&self.output.reply_rows), bytes_of(&self.output.private_rows),
+            bytes_of(&self.output.market_rows), bytes_of(&self.output.cut),
+            bytes_of(&self.output.subscribed), bytes_of(&self.output.progress),
+        )
