@@ -1,8 +1,8 @@
-"""Both sides of one instrument, its last price, and at what prices it may trade now.
+"""Both sides of one instrument, its last price, and what may be done with it.
 
 The compiled twin of OrderBook in hpe/core/trading/orderbook.py, with its names, as far as matching
-needs it; the sides are those of ladders.pxd. Owned by the core, used by the thread that runs it.
-Nothing here takes memory.
+and settling need it; the sides are those of ladders.pxd. Owned by the core, used by the thread that
+runs it. Nothing here takes memory.
 """
 
 from libc.stdint cimport int64_t, uint32_t
@@ -14,11 +14,14 @@ from hpe.core.compiled.ladders cimport (
     best,
     crosses,
     make_ladder,
+    note,
     order_at,
     reaches,
     worse,
 )
 from hpe.core.compiled.codes cimport BUY, SELL, TRADING
+from hpe.core.compiled.fees cimport FeeRates, FeeSchedule, OwnRatesTable, make_schedule
+from hpe.core.compiled.instruments cimport Instrument
 from hpe.core.compiled.orders cimport Order, Terms, is_dead
 from hpe.core.compiled.slabs cimport Slab, record
 from hpe.core.compiled.timers cimport Timers, dead_ns
@@ -29,32 +32,43 @@ cdef enum:
 
 
 cdef struct Book:
-    # `instrument_id` to `quote_atoms_per_tick` are the instrument's; `terms_slab` has the terms of
-    # the orders of all books. `work` is its unfinished work (turns.pxd), 0 for none.
+    # `terms_slab` has the terms of the orders of all books. `plain` is true while nothing but price
+    # and time decides trades: trading, and no band. `work` is its unfinished work (turns.pxd), 0 for
+    # none.
     Ladder bids
     Ladder asks
     const Timers* timers
     const Slab* terms_slab
-    int64_t instrument_id
-    int64_t band_ppm
-    int64_t reference_price
-    int64_t quote_atoms_per_tick
     int64_t last_price
+    int64_t last_trade_id
     uint32_t work
     int status
+    bint plain
+    Instrument instrument
+    FeeSchedule fees
 
 
 cdef inline void make_book(
-    Book* book, Slab* level_slab, Slab* order_slab, const Slab* terms_slab, const Timers* timers
+    Book* book, const Instrument* instrument, FeeRates common, OwnRatesTable* own_rates,
+    Slab* level_slab, Slab* order_slab, const Slab* terms_slab, const Timers* timers
 ) noexcept nogil:
-    """Initialize a book without orders; the caller sets what is the instrument's."""
+    """Initialize the book of an instrument with these common rates, trading and without orders."""
     make_ladder(&book.bids, BUY, level_slab, order_slab)
     make_ladder(&book.asks, SELL, level_slab, order_slab)
     book.timers = timers
     book.terms_slab = terms_slab
-    book.last_price = 0
+    book.last_price = book.last_trade_id = 0
     book.work = 0
-    book.status = TRADING
+    book.instrument = instrument[0]
+    make_schedule(&book.fees, common, instrument.instrument_id, own_rates)
+    set_status(book, TRADING)
+
+
+cdef inline void set_status(Book* book, int status) noexcept nogil:
+    """Set the status, or apply a changed instrument."""
+    book.status = status
+    book.plain = status == TRADING and not book.instrument.band_ppm
+    note(&book.bids, 0, NULL)
 
 
 cdef inline const Terms* terms_of(const Book* book, const Order* order) noexcept nogil:
@@ -66,16 +80,16 @@ cdef inline void price_band(const Book* book, int64_t* lowest, int64_t* highest)
     """Set the lowest and highest price of a trade now, 0 and INT_MAX without a band."""
     lowest[0] = 0
     highest[0] = INT_MAX
-    if book.band_ppm:
+    if book.instrument.band_ppm:
         wide.band(
-            book.last_price if book.last_price else book.reference_price, book.band_ppm,
-            lowest, highest,
+            book.last_price if book.last_price else book.instrument.reference_price,
+            book.instrument.band_ppm, lowest, highest,
         )
 
 
 cdef inline int64_t book_dead_ns(const Book* book) noexcept nogil:
     """Return the time up to which its orders are dead, 0 if none are."""
-    return dead_ns(book.timers, book.instrument_id) if book.timers.overdue else 0
+    return dead_ns(book.timers, book.instrument.instrument_id) if book.timers.overdue else 0
 
 
 cdef inline bint book_crosses(Book* book, int side, int64_t price) noexcept nogil:
@@ -109,7 +123,7 @@ cdef inline int64_t limit_within_band(Book* book, int side, int64_t price) noexc
     is not skipped.
     """
     cdef int64_t lowest, highest, limit, near
-    if not book.band_ppm:
+    if not book.instrument.band_ppm:
         return price
     price_band(book, &lowest, &highest)
     if side == BUY:

@@ -33,7 +33,8 @@ ctypedef void (*Notice)(
 
 cdef struct Ladder:
     # `changes` counts every visible change of the side, `count` its orders. While the book has
-    # subscribers, `notice` is called with each change; 0: only hidden lots changed.
+    # subscribers, `notice` is called with each change; 0: only hidden lots changed or, without an
+    # order, the book's status.
     ordered.Tree levels
     Slab* level_slab
     Slab* order_slab

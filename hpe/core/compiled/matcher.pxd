@@ -325,4 +325,4 @@ cdef inline void new_budget(
     const Book* book, const Order* order, int64_t amount, Budget* budget
 ) noexcept nogil:
     """Set the budget of an order that may spend this much."""
-    wide.budget_of(budget, amount, book.quote_atoms_per_tick, order.taker_ppm)
+    wide.budget_of(budget, amount, book.instrument.quote_atoms_per_tick, order.taker_ppm)

@@ -54,7 +54,7 @@ cdef inline Work* of(Turns* turns, Book* book) noexcept nogil:
     """Return an instrument's work, created if necessary; `review` removes it if empty."""
     if book.work == 0:
         book.work = slabs.take(&turns.works)
-        work_at(turns, book.work).node.first = book.instrument_id
+        work_at(turns, book.work).node.first = book.instrument.instrument_id
         ordered.insert(&turns.waiting, &turns.works, book.work)
     return work_at(turns, book.work)
 

@@ -10,6 +10,8 @@ from libc.string cimport memset
 from hpe.core.compiled cimport (
     books,
     effort,
+    fees,
+    instruments,
     ladders,
     matcher,
     orders,
@@ -18,11 +20,20 @@ from hpe.core.compiled cimport (
     walks,
 )
 from hpe.core.compiled._c cimport int128
+from hpe.core.compiled.codes cimport BUY, SELL
 
 NOTHING = books.NOTHING
 CHARGES = {
     "FILL": effort.FILL, "REACHED": effort.REACHED, "LEVEL": effort.LEVEL, "ROW": effort.ROW,
 }
+
+
+cdef void count_notice(
+    void* watcher, int change, const void* ladder, const orders.Order* order
+) noexcept nogil:
+    """Count what concerns a book without a change of an order."""
+    if change == 0 and order == NULL:
+        (<int64_t*>watcher)[0] += 1
 
 
 cdef object quantities_of(const orders.Order* order):
@@ -41,12 +52,15 @@ cdef class Book:
     cdef matcher.Matcher matcher
     cdef books.Book book
     cdef orders.Order aggressor
+    cdef fees.OwnRatesTable own_rates
+    cdef int64_t notices
     cdef dict numbers
 
     def __init__(
         self, int64_t atoms_per_tick, int64_t band_ppm, int64_t reference_price, int64_t fills_max
     ):
         cdef int64_t[timers.KINDS] bounds
+        cdef instruments.Instrument instrument
         for kind in range(timers.KINDS):
             bounds[kind] = 1
         slabs.make_slab(&self.order_slab, sizeof(orders.Order))
@@ -55,12 +69,14 @@ cdef class Book:
         timers.make_timers(&self.timers, 7, bounds)
         effort.begin(&self.effort)
         matcher.make_matcher(&self.matcher, &self.effort, fills_max)
+        fees.make_own_rates(&self.own_rates, 7)
+        memset(&instrument, 0, sizeof(instrument))
+        instrument.instrument_id, instrument.quote_atoms_per_tick = 1, atoms_per_tick
+        instrument.band_ppm, instrument.reference_price = band_ppm, reference_price
         books.make_book(
-            &self.book, &self.level_slab, &self.order_slab, &self.terms_slab, &self.timers
+            &self.book, &instrument, fees.rates_of(0, 0), &self.own_rates, &self.level_slab,
+            &self.order_slab, &self.terms_slab, &self.timers,
         )
-        self.book.instrument_id = 1
-        self.book.band_ppm, self.book.reference_price = band_ppm, reference_price
-        self.book.quote_atoms_per_tick = atoms_per_tick
         self.numbers = {}
         if not timers.reserve_timers(&self.timers, 1):
             raise MemoryError
@@ -198,16 +214,32 @@ cdef class Book:
         """See orderbook.py."""
         return bool(books.book_crosses(&self.book, side, price))
 
+    def watch(self):
+        """Count the notices of a changed status."""
+        for side in (BUY, SELL):
+            books.side_of(&self.book, side).notice = count_notice
+            books.side_of(&self.book, side).watcher = &self.notices
+
+    def set_status(self, int status, int64_t band_ppm):
+        """Set the status and the band."""
+        self.book.instrument.band_ppm = band_ppm
+        books.set_status(&self.book, status)
+
+    @property
+    def standing(self):
+        """The status, whether price and time alone decide, and the number of notices."""
+        return self.book.status, bool(self.book.plain), self.notices
+
     @property
     def spent(self):
         """The effort that was spent."""
         return self.effort.spent
 
     def state(self):
-        """Return the queues of both sides, the last price and the number of changes."""
+        """Return the queues of both sides, last price and trade id, and the number of changes."""
         return (
             self.queues(&self.book.bids), self.queues(&self.book.asks), self.book.last_price,
-            books.sequence(&self.book),
+            self.book.last_trade_id, books.sequence(&self.book),
         )
 
     cdef object queues(self, const ladders.Ladder* ladder):

@@ -5,8 +5,20 @@ calls does not need the lock.
 """
 
 from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memset
 
-from hpe.core.compiled cimport books, ladders, orders, slabs, timers, triggers, turns, work
+from hpe.core.compiled cimport (
+    books,
+    fees,
+    instruments,
+    ladders,
+    orders,
+    slabs,
+    timers,
+    triggers,
+    turns,
+    work,
+)
 from hpe.core.compiled.waiting cimport Fired
 
 cdef enum:
@@ -32,21 +44,26 @@ cdef class Turns:
     cdef timers.Timers timers
     cdef work.WorkSlabs records
     cdef turns.Turns turns
+    cdef fees.OwnRatesTable own_rates
     cdef books.Book[INSTRUMENTS] books
     cdef dict live
 
     def __init__(self):
         cdef int number
+        cdef instruments.Instrument instrument
         slabs.make_slab(&self.order_slab, sizeof(orders.Order))
         slabs.make_slab(&self.level_slab, sizeof(ladders.Level))
         slabs.make_slab(&self.terms, sizeof(orders.Terms))
         work.make_work_slabs(&self.records, &self.order_slab, &self.terms)
         turns.make_turns(&self.turns, &self.records)
+        fees.make_own_rates(&self.own_rates, 7)
+        memset(&instrument, 0, sizeof(instrument))
         for number in range(INSTRUMENTS):
+            instrument.instrument_id = number
             books.make_book(
-                &self.books[number], &self.level_slab, &self.order_slab, &self.terms, &self.timers
+                &self.books[number], &instrument, fees.rates_of(0, 0), &self.own_rates,
+                &self.level_slab, &self.order_slab, &self.terms, &self.timers,
             )
-            self.books[number].instrument_id = number
         self.live = {}
 
     def __dealloc__(self):
@@ -140,7 +157,7 @@ cdef class Turns:
 
     def set_status(self, int instrument, int status):
         """Set the status of an instrument; `review` follows."""
-        self.books[instrument].status = status
+        books.set_status(&self.books[instrument], status)
 
     def review(self, int instrument):
         """List an instrument or not."""

@@ -26,9 +26,16 @@ from tests.conftest import PROJECT_ROOT
 
 SOURCES: Final = Path(__file__).parent
 MODULES: Final = (
-    "_accounts", "_matching", "_outputs", "_parts", "_records", "_sessions", "_triggers",
+    "_accounts",
+    "_execution",
+    "_matching",
+    "_outputs",
+    "_parts",
+    "_records",
+    "_sessions",
+    "_triggers",
     "_work",
-)  # fmt: skip
+)
 _DIRECTIVES: Final = {
     "language_level": 3,
     "show_performance_hints": True,

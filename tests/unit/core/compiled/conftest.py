@@ -30,6 +30,11 @@ def accounts(part, request):
     return part("_accounts", *request.param)
 
 
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def execution(part, request):
+    return part("_execution", *request.param)
+
+
 @pytest.fixture(scope="session")
 def parts(part):
     return part("_parts")

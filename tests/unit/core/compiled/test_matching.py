@@ -1,6 +1,7 @@
 """Matching of the compiled core against the reference's, trade by trade."""
 
 from collections import Counter
+from itertools import product
 from random import Random
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from hpe.core.timers import ORDER, Timers
 from hpe.core.trading.matcher import Matcher
 from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Terms
-from hpe.protocol.enums import SelfTrade, Side
+from hpe.protocol.enums import InstrumentStatus, SelfTrade, Side
 from hpe.protocol.limits import AMOUNT_MAX, INT_MAX, PPM
 from tests.unit.core.parts import new_instrument, new_order
 
@@ -147,7 +148,8 @@ class BothBooks:
             ]
             for ladder in (self.book.bids, self.book.asks)
         ]  # fmt: skip
-        expected = (*sides, self.book.last_price, self.book.sequence)
+        book = self.book
+        expected = (*sides, book.last_price, book.last_trade_id, book.sequence)
         assert self.compiled.state() == expected
         self.book.check()
 
@@ -215,6 +217,19 @@ def test_dead_orders_at_the_front_leave_even_beyond_the_band(matching):
     matched, _ = both.match(NewOrder(5, 2, Side.BUY, 0, 9))
     assert [each.order.order_id for each in matched.reached] == [1, 3]
     assert [each.fills_before for each in matched.reached] == [0, 1]
+
+
+def test_what_may_be_done_with_a_book(matching):
+    both, notices = BothBooks(matching), []
+    assert both.compiled.standing == (InstrumentStatus.TRADING, True, 0)
+    both.book.watch([], lambda: notices.append(both.book.status))
+    both.compiled.watch()
+    for status, band_ppm in product(InstrumentStatus, (0, 10_000)):
+        both.book.instrument.band_ppm = band_ppm
+        both.book.set_status(status)
+        both.compiled.set_status(status, band_ppm)
+        assert both.compiled.standing == (status, both.book.plain, len(notices))
+    assert len(notices) == 8
 
 
 def test_charges(matching):
