@@ -208,3 +208,8 @@ cdef inline bint crosses(const Ladder* ladder, int64_t price) noexcept nogil:
 cdef inline bint reaches(const Ladder* ladder, const Level* level, int64_t price) noexcept nogil:
     """True if an opposite order at this limit (0: none) would reach a level."""
     return price == 0 or level.node.first >= price * ladder.sign
+
+
+cdef inline int64_t count_within(const Ladder* ladder, int64_t price) noexcept nogil:
+    """Return the number of levels that an opposite order at this limit would reach."""
+    return ordered.count_from(&ladder.levels, ladder.level_slab, price * ladder.sign, 0, 0)

@@ -2,8 +2,8 @@
 
 Owned by the core, used by the thread that runs it. A tree takes no memory of its own: each record
 begins with a Node, and numbers of a slab are the links. It is an AVL tree: whatever the keys
-are, a search among n records takes at most 1.45 log2(n) steps. Keys are unique. No function calls
-itself.
+are, a search among n records takes at most 1.45 log2(n) steps, and so does counting those from a
+key on. Keys are unique. No function calls itself.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
@@ -16,8 +16,8 @@ cdef enum:
 
 
 cdef struct Node:
-    # `next` and `previous` are the neighbors in order; `height` is that of the nodes below and
-    # this one.
+    # `next` and `previous` are the neighbors in order; `height` and `size` are the depth and the
+    # number of the nodes below and this one.
     int64_t first
     int64_t second
     int64_t third
@@ -26,6 +26,7 @@ cdef struct Node:
     uint32_t next
     uint32_t previous
     int32_t height
+    uint32_t size
 
 
 cdef struct Tree:
@@ -78,6 +79,22 @@ cdef inline uint32_t find_key(
     return 0
 
 
+cdef inline uint32_t count_from(
+    const Tree* tree, const Slab* slab, int64_t first, int64_t second, int64_t third
+) noexcept nogil:
+    """Return how many records have keys that are not before this one."""
+    cdef uint32_t number = tree.root, count = 0
+    cdef const Node* here
+    while number:
+        here = node(slab, number)
+        if is_before(here, first, second, third):
+            number = here.right
+        else:
+            count += 1 + _size(slab, here.right)
+            number = here.left
+    return count
+
+
 cdef inline void insert(Tree* tree, Slab* slab, uint32_t number) noexcept nogil:
     """Add a record, whose key is in its node and not in the tree."""
     cdef uint32_t* path[DEPTH_MAX]
@@ -88,11 +105,13 @@ cdef inline void insert(Tree* tree, Slab* slab, uint32_t number) noexcept nogil:
     while link[0]:
         path[depth] = link
         depth += 1
+        node(slab, link[0]).size += 1
         link = _toward(slab, link[0], new)
     link[0] = number
     new.left = 0
     new.right = 0
     new.height = 1
+    new.size = 1
     tree.count += 1
     _balance_path(slab, path, depth)
 
@@ -120,6 +139,7 @@ cdef inline void take_out(Tree* tree, Slab* slab, uint32_t number) noexcept nogi
     while link[0] != number:
         path[depth] = link
         depth += 1
+        node(slab, link[0]).size -= 1
         link = _toward(slab, link[0], gone)
     if gone.left and gone.right:
         depth = _put_next_in_place(slab, link, path, depth)
@@ -144,11 +164,13 @@ cdef inline int _put_next_in_place(
     while below[0] != following:
         path[depth] = below
         depth += 1
+        node(slab, below[0]).size -= 1
         below = &node(slab, below[0]).left
     below[0] = next_.right
     next_.left = gone.left
     next_.right = gone.right
     next_.height = gone.height
+    next_.size = gone.size - 1
     link[0] = following
     if depth > at + 1:
         path[at + 1] = &next_.right
@@ -178,9 +200,14 @@ cdef inline int32_t _height(const Slab* slab, uint32_t number) noexcept nogil:
     return node(slab, number).height if number else 0
 
 
+cdef inline uint32_t _size(const Slab* slab, uint32_t number) noexcept nogil:
+    return node(slab, number).size if number else 0
+
+
 cdef inline void _measure(const Slab* slab, uint32_t number) noexcept nogil:
     cdef Node* here = node(slab, number)
     here.height = 1 + max(_height(slab, here.left), _height(slab, here.right))
+    here.size = 1 + _size(slab, here.left) + _size(slab, here.right)
 
 
 cdef inline void _balance_path(const Slab* slab, uint32_t** path, int depth) noexcept nogil:

@@ -97,6 +97,10 @@ cdef class Tree:
         """Return the first key that is not before this one, None if there is none."""
         return self._key(ordered.at_or_after(&self.tree, &self.slab, first, second, third))
 
+    def count_from(self, int64_t first, int64_t second, int64_t third):
+        """Return the number of keys that are not before this one."""
+        return ordered.count_from(&self.tree, &self.slab, first, second, third)
+
     cdef object _key(self, uint32_t number):
         if number == 0:
             return None
@@ -122,18 +126,25 @@ cdef class Tree:
         return keys
 
     def check(self):
-        """Check that every node knows its height, and that no side is deeper by more than one.
+        """Check that every node knows its height and size, and that no side is deeper by two.
 
         Returns:
             The number of nodes on the longest way down.
         """
-        return self._check(self.tree.root)
+        cdef uint32_t count = 0
+        depth = self._check(self.tree.root, &count)
+        assert count == self.tree.count
+        return depth
 
-    cdef int _check(self, uint32_t number) except -1:
+    cdef int _check(self, uint32_t number, uint32_t* count) except -1:
+        """Add the number of nodes to a count, and return their depth."""
         if number == 0:
             return 0
         cdef ordered.Node* here = ordered.node(&self.slab, number)
-        cdef int left = self._check(here.left), right = self._check(here.right)
+        cdef uint32_t before = count[0]
+        cdef int left = self._check(here.left, count), right = self._check(here.right, count)
+        count[0] += 1
+        assert here.size == count[0] - before, (here.first, here.size)
         assert -1 <= left - right <= 1, (here.first, left, right)
         assert here.height == 1 + max(left, right), (here.first, here.height)
         return here.height
@@ -209,6 +220,10 @@ cdef class Ladder:
         if not slabs.reserve(&self.level_slab, 1):
             raise MemoryError
         ladders.refill(&self.ladder, self.numbers[order_id], display)
+
+    def count_within(self, int64_t price):
+        """Return the number of levels in reach of a limit."""
+        return ladders.count_within(&self.ladder, price)
 
     def crosses(self, int64_t price):
         """True if an opposite order at this limit would trade."""

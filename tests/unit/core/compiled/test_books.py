@@ -77,6 +77,7 @@ class BothSides:
     def compare(self, price):
         assert self.compiled.levels_within(price) == levels_of(self.reference, price)
         assert self.compiled.crosses(price) == self.reference.crosses(price)
+        assert self.compiled.count_within(price) == self.reference.count_within(price)
         assert self.compiled.changes == self.reference.changes
         assert self.compiled.taken_changes() == self.changes
         self.changes.clear()

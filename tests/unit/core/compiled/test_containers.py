@@ -87,6 +87,7 @@ def test_a_tree_is_a_sorted_list(records, seed, span):
         assert tree.has(*key) == (key in model)
         place = model.bisect_left(key)
         assert tree.at_or_after(*key) == (model[place] if place < len(model) else None)
+        assert tree.count_from(*key) == len(model) - place
         if step % 300 == 0:
             assert tree.keys() == list(model)
             assert tree.keys_backward() == list(reversed(model))
