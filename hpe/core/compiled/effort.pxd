@@ -11,6 +11,12 @@ cdef enum Charge:
     REACHED = 1
     LEVEL = 1
     ROW = 1
+    CLEARING = 8
+
+
+cdef inline int64_t clearing_effort(int64_t levels) noexcept nogil:
+    """Return the cost of computing the price of a call in which this many levels cross."""
+    return CLEARING * levels
 
 
 cdef struct Effort:

@@ -8,8 +8,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from hpe.core.compiled cimport (
+    auction,
     books,
     effort,
+    events,
     fees,
     instruments,
     ladders,
@@ -18,6 +20,7 @@ from hpe.core.compiled cimport (
     slabs,
     timers,
     walks,
+    work,
 )
 from hpe.core.compiled._c cimport int128
 from hpe.core.compiled.codes cimport BUY, SELL
@@ -25,6 +28,7 @@ from hpe.core.compiled.codes cimport BUY, SELL
 NOTHING = books.NOTHING
 CHARGES = {
     "FILL": effort.FILL, "REACHED": effort.REACHED, "LEVEL": effort.LEVEL, "ROW": effort.ROW,
+    "CLEARING": effort.CLEARING,
 }
 
 
@@ -54,6 +58,8 @@ cdef class Book:
     cdef orders.Order aggressor
     cdef fees.OwnRatesTable own_rates
     cdef int64_t notices
+    cdef events.Events events
+    cdef work.Work work
     cdef dict numbers
 
     def __init__(
@@ -77,6 +83,8 @@ cdef class Book:
             &self.book, &instrument, fees.rates_of(0, 0), &self.own_rates, &self.level_slab,
             &self.order_slab, &self.terms_slab, &self.timers,
         )
+        events.make_events(&self.events)
+        memset(&self.work, 0, sizeof(self.work))
         self.numbers = {}
         if not timers.reserve_timers(&self.timers, 1):
             raise MemoryError
@@ -84,6 +92,7 @@ cdef class Book:
 
     def __dealloc__(self):
         matcher.free_matcher(&self.matcher)
+        events.free_events(&self.events)
         timers.free_timers(&self.timers)
         slabs.free_slab(&self.order_slab)
         slabs.free_slab(&self.level_slab)
@@ -205,6 +214,48 @@ cdef class Book:
         """See matcher.py."""
         self.fill_in(&self.aggressor, row)
         return bool(walks.spendable(&self.matcher, &self.book, &self.aggressor, limit, amount))
+
+    def uncross(self, bint value, int64_t price, int64_t volume_left, int64_t surplus):
+        """Set whether an uncross is in progress."""
+        self.work.is_uncrossing = value
+        self.work.uncrossing = work.UncrossInProgress(price, volume_left, surplus, 1)
+
+    def clearing(self):
+        """See auction.py."""
+        found = auction.clearing(&self.book, &self.work if self.work.is_uncrossing else NULL)
+        return found.price, found.volume, found.surplus
+
+    def crossing_levels(self, int64_t query_effort):
+        """Return the number of levels, and whether they are too many for this effort."""
+        levels = auction.crossing_levels(&self.book, &self.work)
+        return levels, bool(auction.is_too_deep(&self.book, &self.work, query_effort))
+
+    def fill_auction(self, int64_t price, int64_t volume, int64_t fills_max):
+        """Trade a part of a volume; end the orders without leaves.
+
+        Returns:
+            The fills, and the volume that is left.
+        """
+        cdef const events.AuctionFill* fill
+        if not events.reserve_events(&self.events, 0, 0, 0, fills_max):
+            raise MemoryError
+        volume = auction.fill_auction(&self.book, &self.events, price, volume, fills_max)
+        fills = []
+        for place in range(events.auction_fill_count(&self.events)):
+            fill = events.auction_fill_at(&self.events, place)
+            fills.append((
+                self.at(fill.buy).order_id, self.at(fill.sell).order_id, fill.price, fill.quantity,
+                fill.buy_leaves, fill.buy_cum, fill.sell_leaves, fill.sell_cum, fill.buy_fee,
+                fill.sell_fee,
+            ))
+        for place in range(events.auction_fill_count(&self.events)):
+            fill = events.auction_fill_at(&self.events, place)
+            if fill.buy_leaves == 0:
+                self.ended(fill.buy)
+            if fill.sell_leaves == 0:
+                self.ended(fill.sell)
+        events.forget_events(&self.events)
+        return fills, volume
 
     def limit_within_band(self, int side, int64_t price):
         """See orderbook.py; NOTHING for None."""
