@@ -12,11 +12,17 @@ cdef enum Charge:
     LEVEL = 1
     ROW = 1
     CLEARING = 8
+    PASSED_PER_ROW = 8
 
 
 cdef inline int64_t clearing_effort(int64_t levels) noexcept nogil:
     """Return the cost of computing the price of a call in which this many levels cross."""
     return CLEARING * levels
+
+
+cdef inline int64_t rows_passed(int64_t orders) noexcept nogil:
+    """Return the cost of this many orders that a search for dead ones passes."""
+    return orders // PASSED_PER_ROW
 
 
 cdef struct Effort:

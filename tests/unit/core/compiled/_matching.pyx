@@ -10,6 +10,7 @@ from libc.string cimport memset
 from hpe.core.compiled cimport (
     auction,
     books,
+    dead,
     effort,
     events,
     fees,
@@ -28,7 +29,7 @@ from hpe.core.compiled.codes cimport BUY, SELL
 NOTHING = books.NOTHING
 CHARGES = {
     "FILL": effort.FILL, "REACHED": effort.REACHED, "LEVEL": effort.LEVEL, "ROW": effort.ROW,
-    "CLEARING": effort.CLEARING,
+    "CLEARING": effort.CLEARING, "PASSED_PER_ROW": effort.PASSED_PER_ROW,
 }
 
 
@@ -214,6 +215,37 @@ cdef class Book:
         """See matcher.py."""
         self.fill_in(&self.aggressor, row)
         return bool(walks.spendable(&self.matcher, &self.book, &self.aggressor, limit, amount))
+
+    def count_dead(self, int side, price, lots, user, self_trade, fills_max, dead_max):
+        """Count the dead orders that an order of a side would meet; see dead.py."""
+        cdef dead.Search search = dead.Search(price, lots, user, self_trade)
+        cdef dead.Bounds bounds = dead.Bounds(fills_max, dead_max)
+        passed = dead.count_dead(
+            &self.book, books.opposite(&self.book, side), &search, books.book_dead_ns(&self.book),
+            bounds,
+        )
+        return passed.dead, passed.rows
+
+    def dead_before(self, row, int flags, fills_max, dead_max):
+        """Count the dead orders that an order would meet; see dead.py."""
+        cdef dead.Bounds bounds = dead.Bounds(fills_max, dead_max)
+        self.fill_in(&self.aggressor, row)
+        self.aggressor.flags = flags
+        passed = dead.dead_before(&self.book, &self.aggressor, bounds)
+        return passed.dead, passed.rows
+
+    def time_has_come(self, order_id):
+        """True if an order is to end; see Expiry.is_dead."""
+        return bool(dead.time_has_come(&self.book, self.at(self.numbers[order_id])))
+
+    def pass_over(self, bint value):
+        """Pass over the timers of the book, or stop doing so."""
+        if not timers.reserve_timers(&self.timers, 1):
+            raise MemoryError
+        if value:
+            timers.pass_over(&self.timers, 1)
+        else:
+            timers.take_up(&self.timers, 1)
 
     def uncross(self, bint value, int64_t price, int64_t volume_left, int64_t surplus):
         """Set whether an uncross is in progress."""
