@@ -1,4 +1,4 @@
-"""Fees of the compiled core, for tests against the reference.
+"""Fees and kinds of orders of the compiled core, for tests against the reference.
 
 The service never imports it; one thread uses it. Everything here holds the interpreter's lock; what it
 calls does not need the lock.
@@ -6,10 +6,45 @@ calls does not need the lock.
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
-from hpe.core.compiled cimport fees
+from hpe.core.compiled cimport fees, kinds
 
 cdef enum:
     SCHEDULES = 3
+
+
+RESERVES = {
+    kinds.RESERVES_BASE: "BASE", kinds.RESERVES_NOTIONAL: "NOTIONAL",
+    kinds.RESERVES_COST: "COST", kinds.RESERVES_BUDGET: "BUDGET",
+}
+
+
+def kind_of(int order_type, int time_in_force, int64_t budget):
+    """Return the fields of a kind of orders, as kinds.py has them; None if it is invalid."""
+    cdef int kind = kinds.kind_of(order_type, time_in_force, budget)
+    if kind == kinds.INVALID:
+        return None
+    (reserves,) = [name for bit, name in RESERVES.items() if kind & bit]
+    bits = (
+        kinds.WAITS, kinds.NEEDS_PRICE, kinds.MAY_REST, kinds.IN_CALL, kinds.CHANGES_QUANTITY,
+        kinds.CHANGES_PRICE, kinds.CHANGES_TRIGGER,
+    )
+    fields = [kind & bit > 0 for bit in bits]
+    return *fields[:4], reserves, *fields[4:]
+
+
+def is_for(int order_type, int time_in_force, int64_t budget, int side):
+    """True if there are orders of this kind on a side; see kinds.py."""
+    return bool(kinds.is_for(kinds.kind_of(order_type, time_in_force, budget), side))
+
+
+def is_stop(int order_type):
+    """True if orders of this type wait for a trigger."""
+    return bool(kinds.is_stop(order_type))
+
+
+def is_resting(int time_in_force):
+    """True if orders with this time in force may rest."""
+    return bool(kinds.is_resting(time_in_force))
 
 
 cdef class Fees:
