@@ -47,7 +47,8 @@ from hpe.pipeline.collector import Collector, quiet_collector, switching_sooner
 from hpe.pipeline.log_inbox import LOG_BYTES_MAX, LogInbox
 from hpe.pipeline.matching import Matching
 from hpe.pipeline.placement import Realtime, ThreadRole, choose_realtime
-from hpe.pipeline.sequencer import Patience, Sequencer
+from hpe.pipeline.sequencer import Sequencer
+from hpe.pipeline.sequencing import Patience
 from hpe.pipeline.statistics import Figure, ThreadFigures
 from hpe.pipeline.watch import Watch
 from hpe.protocol.base import Request

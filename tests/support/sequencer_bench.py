@@ -9,10 +9,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from hpe.core.codec import encode
 from hpe.core.contract import Batch, BatchBounds, Run
-from hpe.pipeline.sequencer import (
-    Patience,
-    Sequencer,
-)
+from hpe.pipeline.sequencer import Sequencer
+from hpe.pipeline.sequencing import Patience
 from hpe.protocol.base import Request
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import OrderType, Side, TimeInForce
@@ -57,6 +55,7 @@ class DrivenSequencer:
             self.begin,
             lambda: self.unsynced_s,
         )
+        self.stage = self.sequencer._stage
 
     def begin(self) -> None:
         self.begun += 1

@@ -9,9 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe.net.session import internal_run
-from hpe.pipeline.sequencer import (
-    BATCHES_OUTSTANDING_MAX,
-)
+from hpe.pipeline.sequencing import BATCHES_OUTSTANDING_MAX, Moment, Offer, Sequencing
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import DetachCause
 from hpe.protocol.internal import SessionDetached
@@ -20,6 +18,7 @@ from tests.support.sequencer_bench import (
     CANCEL,
     MONEY,
     ORDER,
+    PATIENCE,
     QUERY,
     DrivenSequencer,
     run_of,
@@ -99,11 +98,9 @@ async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(
     works = [await bench.take(), await bench.take()]
     assert [[run.connection for run in work.runs] for work in works] == [[1, 2, 3, 4], [5, 6, 7]]
     large = [run_of(number, *[MONEY] * 256) for number in (1, 2, 3)]
-    small = DrivenSequencer(BOUNDS._replace(bytes=2 * len(large[0].chunk.frames)))
-    for run in large:
-        small.offer(run)
-    assert [run.connection for run in small.sequencer._batch().runs] == [1, 2]
-    assert [run.connection for run in small.sequencer._batch().runs] == [3]
+    stage = Sequencing(BOUNDS._replace(bytes=2 * len(large[0].chunk.frames)), PATIENCE)
+    batches = stage.step([Offer(run.connection, run) for run in large], 3, Moment(0.0, False))
+    assert [[run.connection for run in batch] for batch in batches] == [[1, 2], [3]]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -150,6 +147,6 @@ async def test_waiting_for_the_drain_ends_when_accepted_runs_are_handed_over(
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 2
         bench.offer(run_of(9, MONEY, admit=ErrorCode.SHUTTING_DOWN))
-        assert bench.sequencer._backlog.accepted == 1
+        assert bench.stage.backlog.accepted == 1
         await bench.take()
     assert bench.sequencer.frames_waiting == 0

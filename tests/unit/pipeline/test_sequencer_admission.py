@@ -8,7 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe.core.contract import SYSTEM_CONNECTION, Run
 from hpe.pipeline.backlog import COST_KEPT_S, COST_S_FIRST
-from hpe.pipeline.sequencer import (
+from hpe.pipeline.sequencing import (
     ADMITTED_SHARE,
     BATCHES_OUTSTANDING_MAX,
     READ_SHARE,
@@ -52,7 +52,7 @@ async def test_what_waited_too_long_behind_others_is_busy(
     assert [run.admit for work in works for run in work.runs if run.connection == 1] == admits
     mine = [run for work in works for run in work.runs if run.connection == 1]
     assert sum(run.chunk.count for run in mine) == 5
-    assert small.sequencer.busy == admits.count(BUSY)
+    assert small.stage.busy == admits.count(BUSY)
 
 
 async def have_more_than_a_batch_wait(bench: DrivenSequencer) -> None:
@@ -78,7 +78,7 @@ async def test_a_lone_client_on_a_busy_machine_is_never_refused_as_busy(
     small.offer(run_of(1, request_))
     await trio.sleep(5.0)
     await small.take_all()
-    assert small.sequencer.busy == 0
+    assert small.stage.busy == 0
 
 
 async def test_a_client_that_sends_little_waits_only_behind_its_like(
@@ -120,7 +120,7 @@ async def test_orders_are_marked_while_the_log_stands_still(
     bench.offer(run_of(1, ORDER, MONEY, REPLACE, CANCEL, QUERY, MASS_CANCEL, OCO))
     bench.unsynced_s = 0.0
     assert [run.admit for work in await bench.take_all() for run in work.runs] == admits
-    assert bench.sequencer.busy == admits.count(BUSY)
+    assert bench.stage.busy == admits.count(BUSY)
 
 
 async def test_orders_that_waited_until_the_log_stood_still_are_marked(
@@ -151,12 +151,12 @@ async def test_orders_that_would_wait_too_long_are_refused_when_they_come(
     small: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
     pile_up(small, 8, 100)
-    assert small.sequencer._backlog.accepted > CROWD
-    assert small.sequencer.busy == 0, "no one was before them"
+    assert small.stage.backlog.accepted > CROWD
+    assert small.stage.busy == 0, "no one was before them"
     small.offer(run_of(9, *[ORDER] * 100, CANCEL, MONEY, QUERY))
-    assert small.sequencer.busy == 100, "not the cancel, not what has no deadline"
+    assert small.stage.busy == 100, "not the cancel, not what has no deadline"
     small.offer(run_of(10, ORDER))
-    assert small.sequencer.busy == 100, "who sends little gets a turn before those who pile up"
+    assert small.stage.busy == 100, "who sends little gets a turn before those who pile up"
     admits: dict[int, list[int]] = {}
     for work in await small.take_all():
         for run in work.runs:
@@ -244,7 +244,7 @@ async def test_what_is_refused_counts_in_what_others_have_to_wait(
     for connection in (3, 4):
         small.offer(run_of(connection, *[ORDER] * 2 * orders, admit=ErrorCode.BUSY))
     small.offer(run_of(5, *[ORDER] * 100))
-    assert small.sequencer.busy == 100
+    assert small.stage.busy == 100
 
 
 async def test_a_reader_that_gives_up_waiting_for_room_is_forgotten(
@@ -263,7 +263,7 @@ async def test_a_reader_that_gives_up_waiting_for_room_is_forgotten(
 async def test_the_cost_of_a_frame_is_measured_while_the_matcher_works(
     small: DrivenSequencer, autojump_clock: MockClock
 ) -> None:
-    cost = small.sequencer._cost
+    cost = small.stage._cost
     for number in range(80):
         small.offer(run_of(1 + number % 3, *[MONEY] * 100))
     while small.sequencer.frames_waiting:
@@ -274,7 +274,7 @@ async def test_the_cost_of_a_frame_is_measured_while_the_matcher_works(
     assert cost.frame_s(trio.current_time()) == COST_S_FIRST, "idle since"
     for number in range(10, 40):
         small.offer(run_of(number, *[ORDER] * 16))
-    assert small.sequencer.busy == 0
+    assert small.stage.busy == 0
 
 
 async def test_an_idle_matcher_is_no_measure(
@@ -284,7 +284,7 @@ async def test_an_idle_matcher_is_no_measure(
         small.offer(run_of(1, MONEY))
         await small.take()
         await trio.sleep(0.5)
-    assert small.sequencer._cost.frame_s(trio.current_time()) == COST_S_FIRST
+    assert small.stage._cost.frame_s(trio.current_time()) == COST_S_FIRST
 
 
 async def test_one_batch_that_takes_long_refuses_nobody(
@@ -296,4 +296,4 @@ async def test_one_batch_that_takes_long_refuses_nobody(
     for took_s in (0.002, 0.002, 5.0, 0.002):
         await trio.sleep(took_s)
         await small.take()
-    assert small.sequencer._cost.frame_s(trio.current_time()) < 2 * COST_S_FIRST
+    assert small.stage._cost.frame_s(trio.current_time()) < 2 * COST_S_FIRST
