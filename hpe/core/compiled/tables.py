@@ -1,4 +1,4 @@
-"""The registry of messages as flat rows, from which the compiled core makes its tables.
+"""The registry of messages and the error codes as flat rows: the compiled core's tables.
 
 Part of the deterministic core; run once, at import. Names and ranges come from the messages
 themselves, as those of the reference do (hpe/core/decoding/fields.py): they are written once.
@@ -12,15 +12,28 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import inspect
 
+from hpe.core.codec import error_body
 from hpe.core.decoding.fields import Rows, Rule, rows_of
 from hpe.core.decoding.wellformed import ValueKind
 from hpe.core.permissions import SCOPES, Scope
+from hpe.protocol.codes import (
+    BATCH_FULL,
+    CALL_TOO_DEEP,
+    ERROR_TRAITS,
+    QUERIES_FULL,
+    UNFINISHED,
+    ErrorCase,
+    ErrorCode,
+)
 
 NOTHING: Final = -1
 """No rows, no item, no slot: NO_ROWS of fields.pxd."""
 
 PRINTABLE: Final = r"^[!-~]+\Z"
 """The one pattern of strings that a client sends to the core."""
+
+REFUSAL_CASES: Final = (BATCH_FULL, UNFINISHED, QUERIES_FULL, CALL_TOO_DEEP)
+"""RefusalCase of refusals.pxd: their numbers follow that of the highest error code."""
 
 
 class FlatRule(NamedTuple):
@@ -157,3 +170,22 @@ def flat_permissions(
 def _named(slots: list[str]) -> tuple[int, ...]:
     names = ("user", "to_user", "all_users")
     return tuple(slots.index(name) if name in slots else NOTHING for name in names)
+
+
+class FlatRefusal(NamedTuple):
+    """What follows the request id in a refusal, and whether the connection ends."""
+
+    tail: bytes
+    fatal: bool
+
+
+def flat_refusals() -> dict[int, FlatRefusal]:
+    """Return the refusals of all codes and cases, by number."""
+    cases = [ErrorCase(code, "") for code in ErrorCode if code in ERROR_TRAITS]
+    numbered = {int(case.code): case for case in cases}
+    numbered |= dict(enumerate(REFUSAL_CASES, max(ErrorCode) + 1))
+    return {
+        # Array header, type and request id take one byte each.
+        number: FlatRefusal(error_body(0, *case)[3:], ERROR_TRAITS[case.code].fatal)
+        for number, case in numbered.items()
+    }

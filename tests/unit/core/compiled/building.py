@@ -27,6 +27,7 @@ from tests.conftest import PROJECT_ROOT
 SOURCES: Final = Path(__file__).parent
 MODULES: Final = (
     "_accounts",
+    "_answers",
     "_execution",
     "_matching",
     "_outputs",

@@ -68,3 +68,8 @@ def outputs(part, request):
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def work(part, request):
     return part("_work", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def answers(part, request):
+    return part("_answers", *request.param)
