@@ -27,10 +27,6 @@ from hpe.core.compiled._c cimport int128
 from hpe.core.compiled.codes cimport BUY, SELL
 
 NOTHING = books.NOTHING
-CHARGES = {
-    "FILL": effort.FILL, "REACHED": effort.REACHED, "LEVEL": effort.LEVEL, "ROW": effort.ROW,
-    "CLEARING": effort.CLEARING, "PASSED_PER_ROW": effort.PASSED_PER_ROW,
-}
 
 
 cdef void count_notice(
@@ -74,7 +70,7 @@ cdef class Book:
         slabs.make_slab(&self.level_slab, sizeof(ladders.Level))
         slabs.make_slab(&self.terms_slab, sizeof(orders.Terms))
         timers.make_timers(&self.timers, 7, bounds)
-        effort.begin(&self.effort)
+        effort.make_effort(&self.effort, 7)
         matcher.make_matcher(&self.matcher, &self.effort, fills_max)
         fees.make_own_rates(&self.own_rates, 7)
         memset(&instrument, 0, sizeof(instrument))
@@ -93,6 +89,7 @@ cdef class Book:
 
     def __dealloc__(self):
         matcher.free_matcher(&self.matcher)
+        effort.free_effort(&self.effort)
         events.free_events(&self.events)
         timers.free_timers(&self.timers)
         slabs.free_slab(&self.order_slab)

@@ -32,6 +32,7 @@ MODULES: Final = (
     "_matching",
     "_outputs",
     "_parts",
+    "_places",
     "_records",
     "_sessions",
     "_triggers",

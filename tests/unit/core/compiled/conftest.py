@@ -41,6 +41,11 @@ def parts(part):
 
 
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def places(part, request):
+    return part("_places", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def sessions(part, request):
     return part("_sessions", *request.param)
 

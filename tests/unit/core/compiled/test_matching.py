@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import pytest
 
-from hpe.core.context import effort
 from hpe.core.context.effort import Effort
 from hpe.core.money.fees import rates_of
 from hpe.core.timers import ORDER, Timers
@@ -230,8 +229,3 @@ def test_what_may_be_done_with_a_book(matching):
         both.compiled.set_status(status, band_ppm)
         assert both.compiled.standing == (status, both.book.plain, len(notices))
     assert len(notices) == 8
-
-
-def test_charges(matching):
-    for name, charge in matching.CHARGES.items():
-        assert getattr(effort, name) == charge
