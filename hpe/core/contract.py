@@ -47,11 +47,13 @@ DUE_AT_ONCE: Final = 1
 class RoomSizes(NamedTuple):
     """Room for sessions, in remembered responses; see room.py.
 
-    `room`: of all sessions; at RESPONSE_BYTES_MAX each, this bounds them to 192 MiB. `key_share`:
-    of the sessions of one key, so that a client that keeps opening sessions gets in its own way
-    only. `large`: the part from which windows above `small` are granted; the other half is for many
-    sessions with small windows. `kept`: where no keys are required there are no shares; then this,
-    half of the last eighth, is kept for users that have no session and want a small window.
+    `room`: of all sessions. A response has up to 98 bytes and takes up to 140 in the compiled core,
+    with all that finds it, which bounds them to 140 MiB; in the reference it is about twice that.
+    `key_share`: of the sessions of one key, so that a client that keeps opening sessions gets in
+    its own way only. `large`: the part from which windows above `small` are granted; the other half
+    is for many sessions with small windows. `kept`: where no keys are required there are no shares;
+    then this, half of the last eighth, is kept for users that have no session and want a small
+    window.
     `small`: the window for which room is made; more is granted only if it is free. `least`: the
     least that a session takes, because the rest of it costs about as much as so many responses.
     `operators`: sessions of operators, in addition to the room, so that filling it cannot keep them

@@ -6,40 +6,51 @@ response stands in cells of one slab that all sessions share: whatever their len
 session gives back serve any other, and no response is an allocation of its own.
 
 Bytes per remembered response: 64 for each cell, 4 to 8 of the ring. One cell has a response of up
-to 40 bytes, two up to 100, three up to 160, four one of RESPONSE_BYTES_MAX: 68 to 264 in all. For
-1,048,576 responses that is at most 264 MiB, however they came and went.
+to 53 bytes, two up to 113, three up to 173, four one of RESPONSE_BYTES_MAX. No command has a
+response of more than 113 bytes, and most of those of orders take one cell: 68 to 136 in all,
+however the responses came and went.
 
-`reserve_ring` alone may fail; `remember` relies on it, and on CELLS_MAX cells for each response, which
-the caller reserves for all sessions of a batch together.
+`reserve_ring` alone may fail; `remember` relies on it, and on CELLS_MAX cells for each response,
+which the caller reserves for all sessions of a batch together.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from hpe.core.compiled.buffers cimport Buffer, put_bytes
-from hpe.core.compiled.codes cimport ERROR_ID_REUSED, ERROR_NOT_EXECUTED, ERROR_STALE_ID
+from hpe.core.compiled.codes cimport (
+    ERROR_ID_REUSED,
+    ERROR_NOT_EXECUTED,
+    ERROR_STALE_ID,
+    FLAG_DUPLICATE,
+)
 from hpe.core.compiled.fields cimport Request
 from hpe.core.compiled.ordered cimport Node
 from hpe.core.compiled.permissions cimport Permissions, permitted
 from hpe.core.compiled.slabs cimport Slab, give_back, record, take
+from hpe.core.compiled.wellformed cimport Value, read_value
 
 cdef enum:
     RESPONSE_BYTES_MAX = 192
-    FIRST_BYTES = 40  # of a response, in its first cell
+    FIRST_BYTES = 53  # of a response, in its first cell
     MORE_BYTES = 60  # in each further one
     CELLS_MAX = 4
     RING_MIN = 16  # a session's least room
 
+cdef enum:
+    ALL_SESSIONS = 0  # the lists that a session is in; see registry.pxd
+    REVOKED_SESSIONS = 1
+    LISTS = 2
+
 
 cdef struct Remembered:
-    # One executed command, the first cell of its response; length and CRC-32 of its body tell a
-    # repeat from a reused id. `more` is the next cell.
-    int64_t request_id
-    uint32_t length
-    uint32_t crc
+    # One executed command, the first cell of its response, which begins with type and request id;
+    # length and CRC-32 of its body tell a repeat from a reused id. `more` is the next cell.
     uint32_t more
-    uint32_t size
+    uint32_t crc
+    uint16_t length
+    uint8_t size
     uint8_t[FIRST_BYTES] response
 
 
@@ -49,10 +60,23 @@ cdef struct More:
     uint8_t[MORE_BYTES] response
 
 
+cdef struct Links:
+    # The neighbors in a list.
+    uint32_t previous
+    uint32_t next
+
+
+cdef struct Ends:
+    # The first and the last session of a list.
+    uint32_t first
+    uint32_t last
+
+
 cdef struct Session:
     # See Session in hpe/core/sessions/session.py. `place` orders it among those that may give way;
-    # `next_operator` and `next_gone` are links of lists in room.pxd. `ring` has the responses:
-    # `count` numbers from `oldest` on, of `ring_size` places, a power of two.
+    # `next_operator` and `next_gone` are links of lists in room.pxd, `links` of those in
+    # registry.pxd. `ring` has the responses: `count` numbers from `oldest` on, of `ring_size`
+    # places, a power of two.
     Node place
     int64_t session_id
     int64_t user
@@ -70,7 +94,38 @@ cdef struct Session:
     uint32_t window
     uint32_t next_operator
     uint32_t next_gone
+    Links[LISTS] links
     int8_t role
+    uint8_t flags
+    bint is_revoked
+
+
+cdef inline void append(Slab* sessions, Ends* ends, int of, uint32_t number) noexcept nogil:
+    """Add a session, which is in no list of this kind, as the last."""
+    cdef Links* links = _links(sessions, of, number)
+    links.previous, links.next = ends.last, 0
+    if ends.last:
+        _links(sessions, of, ends.last).next = number
+    else:
+        ends.first = number
+    ends.last = number
+
+
+cdef inline void unlink(Slab* sessions, Ends* ends, int of, uint32_t number) noexcept nogil:
+    """Remove a session from the list of this kind that it is in."""
+    cdef Links* links = _links(sessions, of, number)
+    if links.previous:
+        _links(sessions, of, links.previous).next = links.next
+    else:
+        ends.first = links.next
+    if links.next:
+        _links(sessions, of, links.next).previous = links.previous
+    else:
+        ends.last = links.previous
+
+
+cdef inline Links* _links(Slab* sessions, int of, uint32_t number) noexcept nogil:
+    return &(<Session*>record(sessions, number)).links[of]
 
 
 cdef inline bint may(
@@ -121,11 +176,28 @@ cdef inline Remembered* remembered_at(
     return <Remembered*>record(cells, number_at(session, index))
 
 
+cdef inline Value _request_id(const uint8_t* response, int64_t size) noexcept nogil:
+    """Return the request id of `[type, request_id, flags, ...]`; it ends where the flags stand."""
+    cdef Value value
+    memset(&value, 0, sizeof(Value))
+    read_value(response, size, 0, &value)
+    read_value(response, size, value.end + 1, &value)  # behind the type, which is one byte
+    return value
+
+
+cdef inline int64_t request_id_of(const Remembered* entry) noexcept nogil:
+    """Return the request id of a remembered response."""
+    return _request_id(entry.response, FIRST_BYTES).number
+
+
 cdef inline void remember(
-    Slab* cells, Session* session, int64_t request_id, uint32_t length, uint32_t crc,
+    Slab* cells, Session* session, int64_t request_id, uint16_t length, uint32_t crc,
     const uint8_t* response, uint32_t size
 ) noexcept nogil:
-    """Remember a response of at most RESPONSE_BYTES_MAX; a full window forgets its oldest."""
+    """Remember the response with this id, of RESPONSE_BYTES_MAX at most.
+
+    A full window forgets its oldest.
+    """
     cdef uint32_t number, more, done, part
     cdef Remembered* entry
     cdef uint32_t* link
@@ -133,7 +205,7 @@ cdef inline void remember(
         forget_oldest(cells, session)
     number = take(cells)
     entry = <Remembered*>record(cells, number)
-    entry.request_id, entry.length, entry.crc, entry.size = request_id, length, crc, size
+    entry.length, entry.crc, entry.size = length, crc, <uint8_t>size
     done = min(size, <uint32_t>FIRST_BYTES)
     memcpy(entry.response, response, done)
     link = &entry.more
@@ -172,7 +244,7 @@ cdef inline void forget_all(Slab* cells, Session* session) noexcept nogil:
 
 
 cdef inline int recall(
-    const Slab* cells, const Session* session, int64_t request_id, uint32_t length, uint32_t crc,
+    const Slab* cells, const Session* session, int64_t request_id, int64_t length, uint32_t crc,
     const Remembered** found
 ) noexcept nogil:
     """Answer a request id at or below the last one: set what is remembered, and return 0.
@@ -180,16 +252,16 @@ cdef inline int recall(
     Returns the code that says why there is none, if there is none.
     """
     cdef uint32_t low = 0, high = session.count, middle
-    if high == 0 or request_id < remembered_at(cells, session, 0).request_id:
+    if high == 0 or request_id < request_id_of(remembered_at(cells, session, 0)):
         return ERROR_STALE_ID
     while low < high:
         middle = (low + high) // 2
-        if remembered_at(cells, session, middle).request_id < request_id:
+        if request_id_of(remembered_at(cells, session, middle)) < request_id:
             low = middle + 1
         else:
             high = middle
     found[0] = remembered_at(cells, session, low)
-    if found[0].request_id != request_id:
+    if request_id_of(found[0]) != request_id:
         return ERROR_NOT_EXECUTED
     if found[0].length != length or found[0].crc != crc:
         return ERROR_ID_REUSED
@@ -209,3 +281,12 @@ cdef inline void put_response(
         put_bytes(buffer, (<const More*>record(cells, more)).response, part)
         more = (<const More*>record(cells, more)).more
         left -= part
+
+
+cdef inline void put_repeated(
+    Buffer* buffer, const Slab* cells, const Remembered* entry
+) noexcept nogil:
+    """Append a remembered response as a duplicate; there is room for RESPONSE_BYTES_MAX."""
+    cdef uint8_t* response = buffer.data + buffer.size
+    put_response(buffer, cells, entry)
+    response[_request_id(response, entry.size).end] |= FLAG_DUPLICATE

@@ -58,6 +58,12 @@ cdef class Session:
         return self.cells.count
 
     @property
+    def bytes_taken(self):
+        """How many bytes the cells and the ring take, free ones included."""
+        cdef int64_t cells = <int64_t>self.cells.block_count << slabs.BLOCK_SHIFT
+        return cells * self.cells.record_bytes + self.own.ring_size * sizeof(uint32_t)
+
+    @property
     def ring_size(self):
         """How many places the ring has."""
         return self.own.ring_size
@@ -74,20 +80,20 @@ cdef class Session:
         ):
             raise MemoryError
 
-    def remember(self, int64_t request_id, uint32_t length, uint32_t crc, bytes response):
+    def remember(self, int64_t request_id, int length, uint32_t crc, bytes response):
         """Remember a response, which was reserved."""
         session.remember(
             &self.cells, &self.own, request_id, length, crc, <const uint8_t*>response,
             len(response),
         )
 
-    def recall(self, int64_t request_id, uint32_t length, uint32_t crc):
-        """See session.py."""
+    def recall(self, int64_t request_id, int64_t length, uint32_t crc, bint repeated=False):
+        """See session.py; `repeated`: as a duplicate."""
         cdef const session.Remembered* found
         cdef int code = session.recall(
             &self.cells, &self.own, request_id, length, crc, &found
         )
-        return code if code else self._response(found)
+        return code if code else self._response(found, repeated)
 
     def remembered(self):
         """Return (request id, length, CRC-32, response) of each, oldest first."""
@@ -96,14 +102,18 @@ cdef class Session:
         entries = []
         for index in range(self.own.count):
             entry = session.remembered_at(&self.cells, &self.own, index)
-            entries.append((entry.request_id, entry.length, entry.crc, self._response(entry)))
+            request_id = session.request_id_of(entry)
+            entries.append((request_id, entry.length, entry.crc, self._response(entry, False)))
         return entries
 
-    cdef bytes _response(self, const session.Remembered* entry):
+    cdef bytes _response(self, const session.Remembered* entry, bint repeated):
         cdef buffers.Buffer buffer = buffers.Buffer(NULL, 0, 0)
         if not buffers.make_room(&buffer, session.RESPONSE_BYTES_MAX):
             raise MemoryError
-        session.put_response(&buffer, &self.cells, entry)
+        if repeated:
+            session.put_repeated(&buffer, &self.cells, entry)
+        else:
+            session.put_response(&buffer, &self.cells, entry)
         try:
             return bytes(buffer.data[: buffer.size])
         finally:
