@@ -117,7 +117,8 @@ cdef inline RoomShare* share_of(const Room* room, int64_t owner, bint by_key) no
     return <RoomShare*>slabs.record(&room.share_slab, number) if number else NULL
 
 
-cdef inline RoomShare* _share_of_session(const Room* room, const Session* session) noexcept nogil:
+cdef inline RoomShare* share_of_session(const Room* room, const Session* session) noexcept nogil:
+    """Return the share of a session's owner, NULL if it has none."""
     return share_of(room, session.key if session.key else session.user, session.key != 0)
 
 
@@ -127,7 +128,7 @@ cdef inline RoomShare* _share_of_session(const Room* room, const Session* sessio
 cdef inline void add(Room* room, uint32_t number) noexcept nogil:
     """Count a session as it is now."""
     cdef Session* session = session_at(room, number)
-    cdef RoomShare* share = _share_of_session(room, session)
+    cdef RoomShare* share = share_of_session(room, session)
     cdef uint32_t new
     if share == NULL:
         new = slabs.take(&room.share_slab)
@@ -142,7 +143,7 @@ cdef inline void add(Room* room, uint32_t number) noexcept nogil:
             _add_operator(room, number)
         if may_go_ns(room, session) > room.aged_ns:
             _file(room, &room.young, number, may_go_ns(room, session))
-        elif _common(room, session):
+        elif common_part(room, session):
             _file(room, &share.gone, number, session.detached_ns)
     _rank(room, share)
 
@@ -164,7 +165,7 @@ cdef inline void remove(Room* room, uint32_t number) noexcept nogil:
 cdef inline void _count_out(Room* room, uint32_t number) noexcept nogil:
     """Stop counting a session, but keep its owner's share even if that is empty."""
     cdef Session* session = session_at(room, number)
-    cdef RoomShare* share = _share_of_session(room, session)
+    cdef RoomShare* share = share_of_session(room, session)
     share.sessions -= 1
     _count(room, session, share, -1)
     if session.attach_number == 0:
@@ -172,7 +173,7 @@ cdef inline void _count_out(Room* room, uint32_t number) noexcept nogil:
             _remove_operator(room, number)
         if may_go_ns(room, session) > room.aged_ns:
             ordered.take_out(&room.young, room.session_slab, number)
-        elif _common(room, session):
+        elif common_part(room, session):
             ordered.take_out(&share.gone, room.session_slab, number)
     _rank(room, share)
 
@@ -212,22 +213,23 @@ cdef inline void _remove_operator(Room* room, uint32_t number) noexcept nogil:
 cdef inline void _count(
     Room* room, const Session* session, RoomShare* share, int sign
 ) noexcept nogil:
-    cdef int64_t common = _common(room, session)
+    cdef int64_t common = common_part(room, session)
     share.taken += sign * common
     room.taken += sign * common
-    if _taken_by(room, session) > room.sizes.small:
+    if taken_by(room, session) > room.sizes.small:
         room.large += sign * common
     room.operators += sign * (session.role == ROLE_OPERATOR)
 
 
-cdef inline int64_t _taken_by(const Room* room, const Session* session) noexcept nogil:
+cdef inline int64_t taken_by(const Room* room, const Session* session) noexcept nogil:
+    """Return what a session takes."""
     cdef int64_t taken = session.window if session.attach_number else session.count
     return max(taken, room.sizes.least)
 
 
-cdef inline int64_t _common(const Room* room, const Session* session) noexcept nogil:
+cdef inline int64_t common_part(const Room* room, const Session* session) noexcept nogil:
     """Return the part of it that is not in the operators' reserve."""
-    cdef int64_t taken = _taken_by(room, session)
+    cdef int64_t taken = taken_by(room, session)
     return max(taken - room.sizes.small, <int64_t>0) if session.role == ROLE_OPERATOR else taken
 
 
@@ -261,8 +263,8 @@ cdef inline void _age(Room* room, int64_t time_ns) noexcept nogil:
         number = room.young.least
         session = session_at(room, number)
         ordered.take_out(&room.young, room.session_slab, number)
-        if _common(room, session):
-            share = _share_of_session(room, session)
+        if common_part(room, session):
+            share = share_of_session(room, session)
             _file(room, &share.gone, number, session.detached_ns)
             _rank(room, share)
 

@@ -162,6 +162,25 @@ cdef inline void remove_timer(
     slabs.give_back(&timers.line_slab, of)
 
 
+cdef inline bint has_timer(
+    const Timers* timers, int kind, int64_t due_ns, int64_t first, int64_t second,
+    int64_t instrument
+) noexcept nogil:
+    """True if an entry is there; for checks."""
+    cdef uint32_t of = hash_tables.find(&timers.lines, kind, instrument)
+    return of != 0 and ordered.find_key(
+        &_line_at(timers, of).entries, &timers.entry_slab, due_ns, first, second
+    ) != 0
+
+
+cdef inline uint32_t timer_count(
+    const Timers* timers, int kind, int64_t instrument
+) noexcept nogil:
+    """Return how many entries of a kind an instrument has; for checks."""
+    cdef uint32_t of = hash_tables.find(&timers.lines, kind, instrument)
+    return _line_at(timers, of).entries.count if of else 0
+
+
 cdef inline void _file_line(Timers* timers, uint32_t of) noexcept nogil:
     """Sort a line among the firsts by its first entry, unless its instrument is passed over."""
     cdef Line* line = _line_at(timers, of)

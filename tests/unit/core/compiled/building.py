@@ -34,6 +34,7 @@ MODULES: Final = (
     "_parts",
     "_places",
     "_records",
+    "_registry",
     "_sessions",
     "_triggers",
     "_work",

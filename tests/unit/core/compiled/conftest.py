@@ -51,6 +51,11 @@ def sessions(part, request):
 
 
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def registry(part, request):
+    return part("_registry", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def records(part, request):
     return part("_records", *request.param)
 

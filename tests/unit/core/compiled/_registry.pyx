@@ -1,0 +1,240 @@
+"""All sessions of the compiled core, for tests against the reference.
+
+The service never imports it; one thread uses it. Everything here holds the interpreter's lock; what it
+calls does not need the lock.
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from hpe.core.compiled cimport buffers, keys, ordered, registry, room, session, session_check
+from hpe.core.compiled cimport slabs, timers
+
+
+cdef class Sessions:
+    """All sessions, with timers of their own."""
+
+    cdef timers.Timers waiting
+    cdef registry.Sessions own
+
+    def __init__(self, sizes, uint64_t seed, acts_max):
+        cdef room.RoomSizes given
+        cdef int64_t[timers.KINDS] bounds
+        cdef int kind
+        given.room, given.key_share, given.large, given.kept = sizes[:4]
+        given.small, given.least, given.operators = sizes[4:]
+        for kind in range(timers.KINDS):
+            bounds[kind] = acts_max[kind]
+        timers.make_timers(&self.waiting, seed, bounds)
+        registry.make_sessions(&self.own, &given, seed, &self.waiting)
+
+    def __dealloc__(self):
+        registry.free_sessions(&self.own)
+        timers.free_timers(&self.waiting)
+
+    def attach(self, command, int64_t time_ns):
+        """Return (session id, window, error, limit)."""
+        cdef registry.Attachment given
+        cdef registry.Attached answer
+        if not registry.reserve_attachments(&self.own, 1):
+            raise MemoryError
+        given.attach_number, given.session_id = command.request_id, command.session_id
+        given.user, given.window, given.role = command.user, command.window, command.role
+        given.user_first, given.user_last = command.user_first, command.user_last
+        given.flags, given.grace_ms, given.key = command.flags, command.grace_ms, command.key
+        answer = registry.attach(&self.own, &given, time_ns)
+        if answer.number == 0:
+            return 0, 0, answer.error, answer.limit
+        attached = registry.session_at(&self.own, answer.number)
+        return attached.session_id, attached.window, answer.error, answer.limit
+
+    def detach(self, int64_t session_id, int64_t attach_number, int64_t time_ns):
+        """Return the grace of the session's orders, -1 if the attachment is not current."""
+        if not registry.reserve_attachments(&self.own, 1):
+            raise MemoryError
+        return registry.detach(&self.own, session_id, attach_number, time_ns)
+
+    def close(self, int64_t session_id, int64_t attach_number):
+        """See registry.py."""
+        return registry.close(&self.own, session_id, attach_number)
+
+    def remember(self, int64_t session_id, int64_t request_id, int length, uint32_t crc, bytes response):
+        """Let a session remember a response."""
+        cdef session.Session* ours = registry.session_at(
+            &self.own, registry.get(&self.own, session_id)
+        )
+        if (
+            not slabs.reserve(&self.own.cells, session.CELLS_MAX)
+            or not session.reserve_ring(ours, 1)
+        ):
+            raise MemoryError
+        session.remember(
+            &self.own.cells, ours, request_id, length, crc, <const uint8_t*>response,
+            len(response),
+        )
+
+    def set_times(self, int64_t expiry_ns, int64_t keep_ns):
+        """See registry.py."""
+        if not registry.reserve_times(&self.own):
+            raise MemoryError
+        registry.set_times(&self.own, expiry_ns, keep_ns)
+
+    def set_keys(self, pairs):
+        """Set the valid keys, given as (number, role)."""
+        if not keys.reserve_keys(&self.own.valid_keys, len(pairs)):
+            raise MemoryError
+        keys.forget_keys(&self.own.valid_keys)
+        for number, role in pairs:
+            keys.allow_key(&self.own.valid_keys, number, role)
+        registry.find_revoked(&self.own)
+
+    def keys_differ(self, pairs):
+        """True if other keys than these are valid so far."""
+        cdef keys.ValidKey* wanted = <keys.ValidKey*>PyMem_Malloc(
+            (len(pairs) + 1) * sizeof(keys.ValidKey)
+        )
+        cdef int64_t at
+        if wanted == NULL:
+            raise MemoryError
+        try:
+            for at in range(len(pairs)):
+                wanted[at].number, wanted[at].role = pairs[at]
+            return keys.keys_differ(&self.own.valid_keys, wanted, len(pairs))
+        finally:
+            PyMem_Free(wanted)
+
+    def revoke_first(self):
+        """Forget the first session whose key was revoked; return its id, 0 if there is none."""
+        cdef uint32_t number = self.own.lists[session.REVOKED_SESSIONS].first
+        if number == 0:
+            return 0
+        session_id = registry.session_at(&self.own, number).session_id
+        registry.revoke(&self.own, number)
+        return session_id
+
+    def expire(self, int64_t time_ns):
+        """Forget the sessions whose time has come, within the bound; return their ids."""
+        cdef uint32_t number
+        gone = []
+        timers.begin_body(&self.waiting, time_ns)
+        while True:
+            number = timers.next_to_act(&self.waiting, time_ns)
+            if number == 0:
+                return gone
+            self.waiting.room[<int>timers.SESSION] -= 1
+            gone.append(timers.entry_at(&self.waiting, number).node.second)
+            registry.expire(&self.own, gone[len(gone) - 1])
+
+    def reload(self):
+        """Restore every session, as from a dump."""
+        cdef registry.Sessions old = self.own
+        cdef uint32_t number = registry.next_session(&old, 0), new
+        cdef session.Session* added
+        cdef timers.Timers due = self.waiting
+        timers.free_timers(&self.waiting)
+        timers.make_timers(&self.waiting, 1, due.acts_max)
+        registry.make_sessions(&self.own, &old.room.sizes, 1, &self.waiting)
+        self.own.cells, self.own.valid_keys = old.cells, old.valid_keys
+        self.own.valid_keys.by_number.records = &self.own.valid_keys.slab
+        self.own.last_session_id = old.last_session_id
+        self.own.last_attach_number = old.last_attach_number
+        registry.set_times(&self.own, old.expiry_ns, old.room.keep_ns)
+        if not registry.reserve_attachments(&self.own, old.session_slab.count):
+            raise MemoryError
+        while number:
+            new = slabs.take(&self.own.session_slab)
+            added = registry.session_at(&self.own, new)
+            added[0] = registry.session_at(&old, number)[0]
+            registry.restore(&self.own, new)
+            number = registry.next_session(&old, number)
+        registry.find_revoked(&self.own)
+        slabs.make_slab(&old.cells, sizeof(session.Remembered))
+        keys.make_keys(&old.valid_keys, 1)
+        slabs.free_slab(&old.session_slab)
+        room.free_room(&old.room)
+
+    def check(self):
+        """Return what is wrong, 0 for nothing."""
+        return session_check.check(&self.own)
+
+    def attached(self, int64_t attach_number):
+        """Return the id of the session that an attachment holds, 0 for none."""
+        cdef uint32_t number = registry.attached(&self.own, attach_number)
+        return registry.session_at(&self.own, number).session_id if number else 0
+
+    def last_ids(self):
+        """Return the newest session id and attach number."""
+        return self.own.last_session_id, self.own.last_attach_number
+
+    def rows(self):
+        """Return what there is of every session, in the reference's order of fields."""
+        cdef uint32_t number = registry.next_session(&self.own, 0), at
+        cdef const session.Session* here
+        found = []
+        while number:
+            here = registry.session_at(&self.own, number)
+            remembered = [
+                session.request_id_of(session.remembered_at(&self.own.cells, here, at))
+                for at in range(here.count)
+            ]
+            found.append((
+                here.session_id, here.user, here.window, remembered, here.role, here.user_first,
+                here.user_last, here.flags, here.grace_ms, here.key, here.last_request_id,
+                here.attach_number, here.detached_ns,
+            ))
+            number = registry.next_session(&self.own, number)
+        return found
+
+    def revoked(self):
+        """Return the ids of sessions to be closed."""
+        cdef uint32_t number = self.own.lists[session.REVOKED_SESSIONS].first
+        ids = []
+        while number:
+            ids.append(registry.session_at(&self.own, number).session_id)
+            number = registry.session_at(&self.own, number).links[session.REVOKED_SESSIONS].next
+        return ids
+
+    def timers(self):
+        """Return (due time, session id) of every timer."""
+        cdef uint32_t number = timers.first_entry(&self.waiting, timers.SESSION)
+        due = []
+        while number:
+            due.append((
+                timers.entry_at(&self.waiting, number).node.first,
+                timers.entry_at(&self.waiting, number).node.second,
+            ))
+            number = timers.entry_at(&self.waiting, number).node.next
+        return due
+
+    def sums(self):
+        """Return the sums over all sessions, and how many owners and cells there are."""
+        room_ = &self.own.room
+        return (
+            room_.taken, room_.large, room_.operators, room_.shares.count, self.own.cells.count,
+        )
+
+    def damage(self, name, int64_t session_id):
+        """Make one session or the room wrong."""
+        cdef uint32_t number = registry.get(&self.own, session_id)
+        cdef session.Session* ours = registry.session_at(&self.own, number)
+        cdef room.RoomShare* share = room.share_of_session(&self.own.room, ours)
+        if name == "id":
+            self.own.last_session_id = 0
+        elif name == "responses":
+            ours.last_request_id += 1
+        elif name == "window":
+            ours.window = 0
+        elif name == "attachment":
+            ours.attach_number += 1
+        elif name == "timer":
+            ours.detached_ns += 1
+        elif name == "revocation":
+            ours.is_revoked = True
+        elif name == "room":
+            self.own.room.taken += 1
+        elif name == "share":
+            share.taken += 1
+        elif name == "rank":
+            share.ranked = not share.ranked
+        else:
+            raise AssertionError(name)
