@@ -360,6 +360,14 @@ cdef inline int64_t cost_of(const Balances* balances, int64_t asset) noexcept no
     return balances.users.count if money != NULL and money.accounts else 0
 
 
+cdef inline Account* house(Balances* balances, int64_t asset) noexcept nogil:
+    """Return the house's account; opens it if necessary."""
+    cdef uint32_t number = find_account(balances, INT_MAX, asset)
+    if number == 0:
+        number = open_account(balances, find_user(balances, INT_MAX), asset, NOBODY)
+    return account_at(balances, number)
+
+
 cdef inline int deposit_refusal(
     const Balances* balances, int64_t asset, int64_t amount
 ) noexcept nogil:

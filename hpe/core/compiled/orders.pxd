@@ -16,6 +16,7 @@ from hpe.core.compiled.codes cimport (
     PARTIALLY_FILLED,
     REASON_EXPIRED,
 )
+from hpe.core.compiled.kinds cimport kind_of
 from hpe.core.compiled.ordered cimport Node
 from hpe.core.compiled.slabs cimport Slab, record
 
@@ -106,6 +107,14 @@ cdef inline bint may_move(int before, int after) noexcept nogil:
     if before == QUEUED or before == RESTS:
         return after == ARRIVING or after == ENDED
     return False
+
+
+cdef inline int order_kind(const Order* order, const Slab* terms) noexcept nogil:
+    """Return the kind of an order; see kinds.pxd."""
+    cdef int64_t budget = 0
+    if order.terms:
+        budget = (<const Terms*>record(terms, order.terms)).budget
+    return kind_of(order.order_type, order.time_in_force, budget)
 
 
 cdef inline bint is_dead(const Order* order, const Slab* terms, int64_t dead_ns) noexcept nogil:
