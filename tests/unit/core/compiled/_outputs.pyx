@@ -16,6 +16,7 @@ from hpe.core.compiled cimport (
     packing,
     reports,
     slabs,
+    sorting,
     waiting,
 )
 from hpe.core.compiled._c cimport crc32
@@ -26,6 +27,22 @@ TRADE_BYTES_MAX = batch_work.TRADE_BYTES_MAX
 
 cdef bytes bytes_of(const buffers.Buffer* buffer):
     return bytes(buffer.data[: buffer.size])
+
+
+def ranked(keys):
+    """Return the places of keys, sorted."""
+    cdef buffers.Buffer rows = buffers.Buffer(NULL, 0, 0)
+    cdef sorting.Ranked* all
+    if not buffers.make_room(&rows, (len(keys) + 1) * <int64_t>sizeof(sorting.Ranked)):
+        raise MemoryError
+    all = <sorting.Ranked*>rows.data
+    for place, key in enumerate(keys):
+        all[place] = sorting.Ranked(key, place)
+    sorting.sort_ranked(all, len(keys))
+    assert sorting.is_sorted(all, len(keys))
+    places = [all[place].place for place in range(len(keys))]
+    buffers.free_buffer(&rows)
+    return places
 
 
 cdef void remember_fill(

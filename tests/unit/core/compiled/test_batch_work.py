@@ -1,5 +1,7 @@
 """The output of batches of the compiled core is the reference's, byte for byte."""
 
+from random import Random
+
 import pytest
 
 from hpe.core.contract import MARKET_ROW, PRIVATE_ROW, REPLY_ROW, SUBSCRIBED_ROW
@@ -138,3 +140,12 @@ def test_a_batch_without_runs_is_empty(outputs):
     both = BothOutputs(outputs, 1)
     both.begin(begun=False)
     assert not any(both.output(0)[:10])
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 1_000])
+@pytest.mark.parametrize("largest", [1, 7, 2**63 - 1])
+def test_rows_are_sorted_and_equal_ones_keep_their_order(outputs, count, largest):
+    random = Random(count)
+    keys = [random.randint(-largest, largest) for _ in range(count)]
+    for each in (keys, sorted(keys), sorted(keys, reverse=True)):
+        assert outputs.ranked(each) == sorted(range(count), key=each.__getitem__)
