@@ -33,6 +33,7 @@ from hpe.core.output.private_ring import PrivateRing
 from hpe.errors import ConfigError, ConnectionLost
 from hpe.inprocess import InProcessApi
 from hpe.machine import THIS_MACHINE, Machine
+from hpe.net.delivery.dispatcher import Dispatcher, Released
 from hpe.net.delivery.streams import Streams
 from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.gate import Gate
@@ -246,7 +247,7 @@ class HighPerformanceEngine(InProcessApi):
         inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         steady_s = self._machine.steady_s
         log_inbox = LogInbox(LOG_BYTES_MAX, steady_s=steady_s)
-        outbox = Outbox[tuple[list[Output], int]]()
+        outbox = Outbox[Released]()
         patience = Patience(config.orders_wait_ms_max / 1000, config.cancels_wait_ms_max / 1000)
         traffic = Traffic()
         sequencer = Sequencer(
@@ -306,38 +307,26 @@ class HighPerformanceEngine(InProcessApi):
     @contextlib.asynccontextmanager
     async def _dispatcher(
         self,
-        outbox: Outbox[tuple[list[Output], int]],
+        outbox: Outbox[Released],
         switchboard: Switchboard,
         traffic: Traffic,
         collector: Collector | None,
     ) -> AsyncIterator[None]:
         """Route durable outputs for as long as the WAL thread may publish, then the rest."""
 
-        def deliver(groups: list[tuple[list[Output], int]]) -> int:
-            requested = 0
-            for items, durable in groups:
-                for item in items:
-                    requested += switchboard.route(item)
-                self.durable_sequence.value = durable
-            return requested
+        def note_durable(sequence: int) -> None:
+            self.durable_sequence.value = sequence
 
-        async def dispatch() -> None:
-            while True:
-                requested = deliver(await outbox.take())
-                await switchboard.flush()
-                for _ in range(2):  # within one round of the loop, tasks run in any order
-                    await trio.lowlevel.checkpoint()
-                now_s = trio.current_time()
-                traffic.ends(requested, now_s)
-                if collector is not None:
-                    collector.tick(now_s)
+        def tick(now_s: float) -> None:
+            if collector is not None:
+                collector.tick(now_s)
 
+        dispatcher = Dispatcher(switchboard, traffic, note_durable, tick)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(dispatch)
+            nursery.start_soon(dispatcher.serve, outbox.take)
             yield
             nursery.cancel_scope.cancel()
-        deliver(outbox.take_nowait())
-        switchboard.flush_some(len(switchboard.to_flush))
+        dispatcher.finish(outbox.take_nowait())
 
     async def _start(self, stages: _Stages, commands: list[Request]) -> None:
         await stages.switchboard.internal(commands)
