@@ -79,6 +79,11 @@ cdef struct Tables:
     Request[TYPES] absent
 
 
+cdef inline int64_t value(const Request* request, int slot) noexcept nogil:
+    """Return the value of a slot; those of commands are named in requests.pxd."""
+    return request.values[slot]
+
+
 cdef inline int64_t read_fields(
     const Tables* tables, int rows, const uint8_t* body, int64_t size, int64_t position,
     int64_t count, Request* request, int* wrong

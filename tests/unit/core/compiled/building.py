@@ -28,6 +28,7 @@ SOURCES: Final = Path(__file__).parent
 MODULES: Final = (
     "_accounts",
     "_answers",
+    "_admission",
     "_execution",
     "_matching",
     "_outputs",

@@ -35,6 +35,11 @@ def execution(part, request):
     return part("_execution", *request.param)
 
 
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def admission(part, request):
+    return part("_admission", *request.param)
+
+
 @pytest.fixture(scope="session")
 def parts(part):
     return part("_parts")
