@@ -17,6 +17,7 @@ from hpe.core.compiled.codes cimport (
     NONE,
 )
 from hpe.core.compiled.holders cimport NOBODY, holder_at
+from hpe.core.compiled.users cimport User
 from hpe.core.compiled.wide cimport AMOUNT_MAX, INT_MAX
 
 
@@ -46,15 +47,6 @@ cdef struct Touched:
     int64_t named
     int64_t place
     uint32_t account
-
-
-cdef struct User:
-    # A user, and the first of its accounts. `private_sequence` is that of its newest private report,
-    # `reported` is its place among those with reports in the present batch (batch_work.pxd).
-    int64_t user
-    int64_t private_sequence
-    uint32_t accounts
-    uint32_t reported
 
 
 cdef struct Money:

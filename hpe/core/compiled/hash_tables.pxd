@@ -132,6 +132,16 @@ cdef inline void remove(HashTable* table, int64_t first, int64_t second) noexcep
     _move_some(table)
 
 
+cdef inline uint64_t place_count(const HashTable* table) noexcept nogil:
+    """Return how many places a walk over the whole table visits."""
+    return table.size + (table.old_size if table.old != NULL else 0)
+
+
+cdef inline uint32_t number_at(const HashTable* table, uint64_t at) noexcept nogil:
+    """Return the number of the record at a place, 0 if there is none; in no order."""
+    return table.places[at].number if at < table.size else table.old[at - table.size].number
+
+
 cdef inline Place* _place_of(
     const HashTable* table, int64_t first, int64_t second
 ) noexcept nogil:

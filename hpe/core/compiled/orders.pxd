@@ -18,6 +18,7 @@ from hpe.core.compiled.codes cimport (
 )
 from hpe.core.compiled.kinds cimport kind_of
 from hpe.core.compiled.ordered cimport Node
+from hpe.core.compiled.paging cimport Links
 from hpe.core.compiled.slabs cimport Slab, record
 
 cdef enum OrderState:
@@ -30,8 +31,10 @@ cdef enum OrderState:
 
 cdef struct Order:
     # One accepted order; see Order in hpe/core/trading/orders.py. What is canceled follows:
-    # quantity = leaves + cum + canceled. `level`, `next` and `previous` are of its queue.
+    # quantity = leaves + cum + canceled. `level`, `next` and `previous` are of its queue. `lists` are
+    # its links among the open orders of its user and of its market (order_index.pxd).
     int64_t order_id
+    Links[2] lists
     int64_t client_order_id
     int64_t price
     int64_t quantity
@@ -65,7 +68,8 @@ cdef struct Order:
 cdef struct Terms:
     # What an order has beyond price and quantity; an order without any of it names no terms. See
     # Terms in hpe/core/trading/orders.py. The node is that of a stop among those of its side, of its
-    # group or of its line; `order` is the order that has these terms.
+    # group or of its line; `order` is the order that has these terms. `older` and `newer` are the
+    # neighbors among the orders of its session.
     Node node
     int64_t stop_price
     int64_t trail
@@ -76,6 +80,8 @@ cdef struct Terms:
     int64_t place
     int64_t session_id
     uint32_t order
+    uint32_t older
+    uint32_t newer
     uint32_t partner
     uint32_t group
     uint32_t line

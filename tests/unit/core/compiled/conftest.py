@@ -88,3 +88,8 @@ def work(part, request):
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def answers(part, request):
     return part("_answers", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def indexes(part, request):
+    return part("_index", *request.param)
