@@ -19,12 +19,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from hpe.core.compiled.buffers cimport Buffer, put_bytes
-from hpe.core.compiled.codes cimport (
-    ERROR_ID_REUSED,
-    ERROR_NOT_EXECUTED,
-    ERROR_STALE_ID,
-    FLAG_DUPLICATE,
-)
+from hpe.core.compiled.codes cimport ERROR_ID_REUSED, ERROR_NOT_EXECUTED, ERROR_STALE_ID
 from hpe.core.compiled.fields cimport Request
 from hpe.core.compiled.ordered cimport Node
 from hpe.core.compiled.permissions cimport Permissions, permitted
@@ -176,18 +171,13 @@ cdef inline Remembered* remembered_at(
     return <Remembered*>record(cells, number_at(session, index))
 
 
-cdef inline Value _request_id(const uint8_t* response, int64_t size) noexcept nogil:
-    """Return the request id of `[type, request_id, flags, ...]`; it ends where the flags stand."""
+cdef inline int64_t request_id_of(const Remembered* entry) noexcept nogil:
+    """Return the request id of a remembered response, `[type, request_id, flags, ...]`."""
     cdef Value value
     memset(&value, 0, sizeof(Value))
-    read_value(response, size, 0, &value)
-    read_value(response, size, value.end + 1, &value)  # behind the type, which is one byte
-    return value
-
-
-cdef inline int64_t request_id_of(const Remembered* entry) noexcept nogil:
-    """Return the request id of a remembered response."""
-    return _request_id(entry.response, FIRST_BYTES).number
+    read_value(entry.response, FIRST_BYTES, 0, &value)
+    read_value(entry.response, FIRST_BYTES, value.end + 1, &value)  # the type is one byte
+    return value.number
 
 
 cdef inline void remember(
@@ -281,12 +271,3 @@ cdef inline void put_response(
         put_bytes(buffer, (<const More*>record(cells, more)).response, part)
         more = (<const More*>record(cells, more)).more
         left -= part
-
-
-cdef inline void put_repeated(
-    Buffer* buffer, const Slab* cells, const Remembered* entry
-) noexcept nogil:
-    """Append a remembered response as a duplicate; there is room for RESPONSE_BYTES_MAX."""
-    cdef uint8_t* response = buffer.data + buffer.size
-    put_response(buffer, cells, entry)
-    response[_request_id(response, entry.size).end] |= FLAG_DUPLICATE

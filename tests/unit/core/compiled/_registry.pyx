@@ -7,8 +7,28 @@ calls does not need the lock.
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from hpe.core.compiled cimport buffers, keys, ordered, registry, room, session, session_check
-from hpe.core.compiled cimport slabs, timers
+from hpe.core.compiled cimport (
+    answers,
+    buffers,
+    context,
+    effort,
+    fields,
+    internal,
+    keys,
+    origins,
+    registry,
+    room,
+    session,
+    session_check,
+    slabs,
+    timers,
+)
+from hpe.core.compiled.codes cimport (
+    TYPE_KEYS_VALID,
+    TYPE_SESSION_ATTACHED,
+    TYPE_SESSION_CLOSED,
+    TYPE_SESSION_DETACHED,
+)
 
 
 cdef class Sessions:
@@ -16,6 +36,7 @@ cdef class Sessions:
 
     cdef timers.Timers waiting
     cdef registry.Sessions own
+    cdef effort.Effort effort
 
     def __init__(self, sizes, uint64_t seed, acts_max):
         cdef room.RoomSizes given
@@ -27,8 +48,10 @@ cdef class Sessions:
             bounds[kind] = acts_max[kind]
         timers.make_timers(&self.waiting, seed, bounds)
         registry.make_sessions(&self.own, &given, seed, &self.waiting)
+        effort.make_effort(&self.effort, seed)
 
     def __dealloc__(self):
+        effort.free_effort(&self.effort)
         registry.free_sessions(&self.own)
         timers.free_timers(&self.waiting)
 
@@ -212,6 +235,73 @@ cdef class Sessions:
         return (
             room_.taken, room_.large, room_.operators, room_.shares.count, self.own.cells.count,
         )
+
+    def origin(self, int64_t session_id, uint32_t holder):
+        """Return a context of a session's commands, of the service's own for 0."""
+        cdef context.Context found
+        if session_id:
+            origins.set_origin(
+                &found, registry.session_at(&self.own, registry.get(&self.own, session_id)), holder
+            )
+        else:
+            origins.set_service_origin(&found, holder)
+        return (
+            found.user, found.session_id, found.holder, bool(found.operator),
+            bool(found.cancel_on_disconnect),
+        )
+
+    def execute(
+        self, int kind, values, bytes body, int64_t sequence, int64_t time_ns,
+        int64_t private_sequence
+    ):
+        """Execute an internal command; return (response, fate of the orders of which session)."""
+        cdef fields.Request request
+        cdef answers.Response response
+        cdef context.Context given
+        cdef internal.Outcome outcome = internal.Outcome(internal.FATE_NONE, 0, 0)
+        request.kind = kind
+        for slot, value in enumerate(values):
+            request.values[slot] = value
+        given.sequence, given.time_ns = sequence, time_ns
+        if not registry.reserve_attachments(&self.own, 1):
+            raise MemoryError
+        if kind == TYPE_SESSION_ATTACHED:
+            outcome = internal.session_attached(
+                &self.own, &given, &request, private_sequence, &response
+            )
+        elif kind == TYPE_SESSION_DETACHED:
+            outcome = internal.session_detached(&self.own, &given, &request, &response)
+        elif kind == TYPE_SESSION_CLOSED:
+            outcome = internal.session_closed(&self.own, &given, &request, &response)
+        elif kind == TYPE_KEYS_VALID:
+            if not keys.reserve_keys(&self.own.valid_keys, internal.key_count(&request)):
+                raise MemoryError
+            internal.keys_valid(
+                &self.own, &given, <const uint8_t*>body, len(body), &request, &response
+            )
+        else:
+            internal.acknowledge(&response, &given, &request)
+        return self._encoded(&response), (outcome.fate, outcome.session_id, outcome.grace_ns)
+
+    cdef bytes _encoded(self, const answers.Response* response):
+        cdef buffers.Buffer buffer = buffers.Buffer(NULL, 0, 0)
+        if not buffers.make_room(&buffer, session.RESPONSE_BYTES_MAX):
+            raise MemoryError
+        answers.encode_response(&buffer, response)
+        try:
+            return bytes(buffer.data[: buffer.size])
+        finally:
+            buffers.free_buffer(&buffer)
+
+    def close_revoked(self):
+        """See internal.pxd; return the fate of the orders of which session."""
+        cdef internal.Outcome outcome = internal.close_revoked(&self.own, &self.effort)
+        return outcome.fate, outcome.session_id, outcome.grace_ns
+
+    @property
+    def spent(self):
+        """The effort of commands."""
+        return self.effort.spent
 
     def damage(self, name, int64_t session_id):
         """Make one session or the room wrong."""

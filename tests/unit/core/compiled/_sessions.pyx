@@ -87,13 +87,13 @@ cdef class Session:
             len(response),
         )
 
-    def recall(self, int64_t request_id, int64_t length, uint32_t crc, bint repeated=False):
-        """See session.py; `repeated`: as a duplicate."""
+    def recall(self, int64_t request_id, int64_t length, uint32_t crc):
+        """See session.py."""
         cdef const session.Remembered* found
         cdef int code = session.recall(
             &self.cells, &self.own, request_id, length, crc, &found
         )
-        return code if code else self._response(found, repeated)
+        return code if code else self._response(found)
 
     def remembered(self):
         """Return (request id, length, CRC-32, response) of each, oldest first."""
@@ -103,17 +103,14 @@ cdef class Session:
         for index in range(self.own.count):
             entry = session.remembered_at(&self.cells, &self.own, index)
             request_id = session.request_id_of(entry)
-            entries.append((request_id, entry.length, entry.crc, self._response(entry, False)))
+            entries.append((request_id, entry.length, entry.crc, self._response(entry)))
         return entries
 
-    cdef bytes _response(self, const session.Remembered* entry, bint repeated):
+    cdef bytes _response(self, const session.Remembered* entry):
         cdef buffers.Buffer buffer = buffers.Buffer(NULL, 0, 0)
         if not buffers.make_room(&buffer, session.RESPONSE_BYTES_MAX):
             raise MemoryError
-        if repeated:
-            session.put_repeated(&buffer, &self.cells, entry)
-        else:
-            session.put_response(&buffer, &self.cells, entry)
+        session.put_response(&buffer, &self.cells, entry)
         try:
             return bytes(buffer.data[: buffer.size])
         finally:

@@ -6,9 +6,12 @@ from hpe.core.compiled.tables import flat_tables
 from hpe.core.routing import commands_of
 from hpe.core.trading.exchange import Exchange
 from hpe.protocol.base import type_number
+from hpe.protocol.internal import KeysValid, SessionAttached, SessionClosed, SessionDetached
 from tests.conftest import PROJECT_ROOT
 
 TEXT = (PROJECT_ROOT / "hpe" / "core" / "compiled" / "requests.pxd").read_text(encoding="utf-8")
+
+OF_SESSIONS = (SessionAttached, SessionDetached, SessionClosed, KeysValid)
 
 
 def words_of(name):
@@ -17,7 +20,8 @@ def words_of(name):
 
 
 def test_each_field_of_each_command_has_its_place():
-    commands = {type_number(message): message for message in commands_of(Exchange())}
+    messages = [*commands_of(Exchange()), *OF_SESSIONS]
+    commands = {type_number(message): message for message in messages}
     tables = flat_tables(commands)
     wanted = {
         message.__name__: [
