@@ -1,15 +1,15 @@
 """HighPerformanceEngine: opens the stages of the pipeline in nested order and closes them.
 
-Owns the lifetime of everything: recovery, WAL thread, matching thread, sequencer, dispatcher,
+Owns the lifetime of everything: recovery, log thread, matching thread, sequencer, dispatcher,
 connections, listeners. Lives in one Trio loop. Guarantees: stages open as connections > dispatcher
-> WAL > matcher > sequencer > listeners and end in the opposite order, so that leaving loses nothing
-that was accepted, and every reply was durable when it was sent; a thread that dies ends the engine
-with its exception; `async with` raises start-up errors without wrapping them. Relies on bridge.py
-for the threads and on the switchboard for routing. Rules: docs/architecture.md, "Opening and
-closing".
+> log > matcher > sequencer > listeners and end in the opposite order, so that leaving loses nothing
+that was accepted; every reply was published by the log before it is sent: with `sync = batch` it is
+durable; a thread that dies ends the engine with its exception; `async with` raises start-up errors
+without wrapping them. Relies on bridge.py for the threads and on the switchboard for routing.
+Rules: docs/architecture.md, "Opening and closing".
 
-    readers --runs--> sequencer ==batches==> matcher ==outputs==> WAL ==durable==> dispatcher
-    (credits)         (turns, busy)          (thread)             (thread)         --> writers
+    readers --runs--> sequencer ==batches==> matcher ==outputs==> log ==published==> dispatcher
+    (credits)         (turns, busy)          (thread)             (thread)           --> writers
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ class HighPerformanceEngine(InProcessApi):
         traffic: Traffic,
         collector: Collector | None,
     ) -> AsyncIterator[None]:
-        """Route durable outputs for as long as the WAL thread may publish, then the rest."""
+        """Route what the log thread publishes; after a clean end, also what it published last."""
 
         def note_durable(sequence: int) -> None:
             self.durable_sequence.value = sequence
@@ -416,7 +416,7 @@ def _make_core(name: str) -> Core:
 async def _log_threads(
     log: Callable[[], None], stop: Callable[[], None], spares: SpareMaker, realtime: Realtime
 ) -> AsyncIterator[int]:
-    """Run the log's thread and, inside, the filling one, which ends before the log seals."""
+    """Run the log thread and, inside, the filling one, which ends before the log seals."""
     place = realtime.applied
     async with (
         hosted_thread("hpe-wal", log, stop, partial(place, ThreadRole.WAL)) as wal_id,

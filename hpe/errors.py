@@ -41,7 +41,10 @@ class WalError(HpeError):
 
 
 class WalWriteError(WalError):
-    """A write or sync of the log failed. Fatal: it is never retried, and nothing is answered."""
+    """A write or sync of the log failed. Fatal: the record is not written again.
+
+    Nothing that waited for it is answered.
+    """
 
     exit_code = 74
 

@@ -149,7 +149,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     realtime: Literal["auto", "off", "on"] = "auto"
     # Low among the real-time priorities: above ordinary work, below what operators place there.
     realtime_priority: Priority = 10
-    # The CPUs of the matching thread and of the WAL thread; -1 chooses one automatically.
+    # The CPUs of the matching thread and of the log thread; -1 chooses one automatically.
     realtime_cores: tuple[CpuOrAuto, CpuOrAuto] = (-1, -1)
     # One poller reads all plain connections that are logged on; if off, each has a task that reads.
     polling: bool = True

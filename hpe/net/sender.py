@@ -2,11 +2,13 @@
 
 Owns when bytes of one connection go to its socket, and the watch over that; all of it runs in the
 Trio loop. Called by the connection and, through it, by the dispatcher (`put_soon`, `flush`), and by
-the timer wheel (`_look`). Data for a plain connection is sent without waiting once the dispatcher
-has delivered everything; the writer task sends what the kernel does not take then, and everything
-over TLS. Guarantees: only one of the two sends at a time, in the order of the send queue;
-everything that waits goes in one send; credits return when the kernel has the answer; a client that
-does not take its bytes is cut (watchdog.py). Rules: protocol.md, "Slow readers".
+the timer wheel (`_look`). Once the dispatcher has delivered everything, it sends private data of a
+plain connection without waiting, as much as one parcel has. The writer task sends all the rest:
+what the kernel does not take then, market data, what is passed to `put`, a connection's first
+reply, and everything over TLS or without a poller. Guarantees: only one of the two sends at a time,
+in the order of the send queue; what one send takes is bounded (send_queue.py); credits return when
+the kernel has the answer; a client that does not take its bytes is cut (watchdog.py). Rules:
+protocol.md, "Slow readers".
 """
 
 from __future__ import annotations

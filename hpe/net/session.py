@@ -253,7 +253,7 @@ class SessionProtocol:
     # --- what the core and the operator say ---------------------------------------------------
 
     def attached(self, response: SessionAttachedResponse) -> Step:
-        """Process the core's answer to `hello`; it is durable."""
+        """Process the core's answer to `hello`, which the log has published."""
         if self.state is State.ENDED:
             # The client is gone. Nothing else tells the core now, but recovery will.
             if response.error or self._facts.draining:
@@ -290,7 +290,7 @@ class SessionProtocol:
         return Step(encode_frame(welcome))
 
     def closed(self) -> Step:
-        """Process the core's answer to `logout`; it is durable."""
+        """Process the core's answer to `logout`, which the log has published."""
         if self._closes:  # the client did not ask: its key was revoked
             return NOTHING
         self.state = State.ENDED

@@ -1,13 +1,13 @@
 """Where Trio and threads meet: hosted threads, hand-offs in both directions.
 
-Owns every crossing between the Trio loop and the matching, WAL and recovery threads; the only
-module that knows both. Each class says which side may call which method. Guarantees: a hosted
-thread that dies brings down its nursery, and one that is asked to stop finishes its work first;
-nothing that was handed over is stranded; an idle bridge costs nothing. Relies on CPython: appending
-to and popping from the two ends of a deque, reading and writing one attribute and
-`SimpleQueue.put` are atomic under the GIL. Trio objects are never touched from a thread except
-through `run_sync_soon` and `trio.from_thread`: a memory channel used from a thread loses its parked
-receiver for good.
+Owns the threads that the service hosts, and the ways back from them into the Trio loop; batches
+reach the matching thread through a queue of the sequencer's. Each class says which side may call
+which method. Guarantees: a hosted thread that dies brings down its nursery, and one that is asked
+to stop finishes its work first; nothing that was handed over is stranded; an idle bridge costs
+nothing. Relies on CPython: appending to and popping from the two ends of a deque, reading and
+writing one attribute and `SimpleQueue.put` are atomic under the GIL. Trio objects are never touched
+from a thread except through `run_sync_soon` and `trio.from_thread`: a memory channel used from a
+thread loses its parked receiver for good.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ async def run_interruptible(name: str, work: Interruptible[T]) -> T:
 
 
 class Outbox(Generic[T]):
-    """Items from one thread to one Trio task, with one wake-up for all waiting items.
+    """Items from one thread to one Trio task, with one wake-up for all items that wait.
 
     Created in the Trio loop. Its bound is the producer's: credits limit what can be in the
     pipeline, and every item here carries some of it.

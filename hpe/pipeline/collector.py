@@ -30,7 +30,7 @@ NEVER: Final = 2**31 - 1
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long a thread may keep the GIL when another wants it. With Python's 5 ms, a finished sync
-got back to the WAL thread after 6.3 ms beside a busy matcher; with this value, after 0.8 ms."""
+got back to the log thread after 6.3 ms beside a busy matcher; with this value, after 0.8 ms."""
 
 
 class _Setting:

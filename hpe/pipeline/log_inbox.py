@@ -1,11 +1,11 @@
-"""Outputs that the log has not made durable yet: a queue bounded in bytes, with their ages.
+"""Outputs that the log has not published yet: a queue bounded in bytes, with their ages.
 
-Owns the queue between the two threads. The matching thread calls `put`; the log's thread calls
-`get`, `get_nowait` and `published`, and `close` when it ends; the Trio loop calls `stop` and the
-figures. Guarantees: order is kept; at most LOG_BYTES_MAX wait in addition to one item, and one item
-always passes when none waits; the matching thread's wait ends when the log's thread ends, for any
-reason. Relies on CPython as bridge.py does: one attribute has one writer, and appending to and
-popping from the two ends of a deque are atomic. Rules: docs/architecture.md, "The pipeline".
+Owns the queue between the two threads. The matching thread calls `put`; the log thread calls `get`,
+`get_nowait` and `published`, and `close` when it ends; the Trio loop calls `stop` and the figures.
+Guarantees: order is kept; at most LOG_BYTES_MAX wait in addition to one item, and one item always
+passes when none waits; the matching thread's wait ends when the log thread ends, for any reason.
+Relies on CPython as bridge.py does: one attribute has one writer, and appending to and popping from
+the two ends of a deque are atomic. Rules: docs/architecture.md, "The pipeline".
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LogInbox:
         # (time of put, bytes) of each item that is not published: the first is the oldest.
         self._held: deque[tuple[float, int]] = deque()
         self._given_bytes = 0  # written by the matching thread only
-        self._published_bytes = 0  # written by the log's thread only
+        self._published_bytes = 0  # written by the log thread only
         self._closed = False
         self._waiting = False  # written by the matching thread only
         self._room = threading.Event()
@@ -96,7 +96,7 @@ class LogInbox:
             self._room.wait()
         self._waiting = False
 
-    # --- the log's thread ---------------------------------------------------------------------
+    # --- the log thread -----------------------------------------------------------------------
 
     def get(self, *, timeout: float | None) -> Output | None:
         """Wait for the next item; None is the last one.
@@ -136,5 +136,5 @@ class LogInbox:
     # --- the Trio loop ------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Make the log's thread end after what was put; the matching thread has ended."""
+        """Make the log thread end after what was put; the matching thread has ended."""
         self._items.put(None)

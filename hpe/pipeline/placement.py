@@ -3,7 +3,7 @@
 Owns the decision (`plan_realtime`, a pure function of settings and CPUs) and its application
 (`Realtime.applied`, entered by each thread for itself). Guarantees: a refusal by the system is a
 warning that says what the operator must grant, never an error; the matcher becomes SCHED_FIFO
-only after the Trio thread and the WAL thread have left its CPU; leaving restores the old settings.
+only after the Trio thread and the log thread have left its CPU; leaving restores the old settings.
 Relies on Linux: affinity and policy belong to a thread, and 0 means the calling one. No Trio.
 
 The reason for the caution: ordinary threads never preempt a SCHED_FIFO thread. With the reference
@@ -164,7 +164,7 @@ def plan_realtime(
     Args:
         setting: `off` never, `on` wherever it can work, `auto` where it is known to help.
         core: the core that serves; the reference core holds the GIL while it works.
-        wanted: configured CPU of the matcher and of the WAL thread, -1 to choose.
+        wanted: configured CPU of the matcher and of the log thread, -1 to choose.
         priority: SCHED_FIFO priority of the matcher, 1-99.
         topology: the CPUs.
     """
@@ -230,7 +230,7 @@ def _choose_matcher(topology: CpuTopology, wal_cpu: int | None) -> int:
 
 
 def _choose_wal(topology: CpuTopology, matcher_cpu: int) -> int | None:
-    """Return a CPU of the same node but another core; None leaves the WAL thread unpinned."""
+    """Return a CPU of the same node but another core; None leaves the log thread unpinned."""
     return max(
         (
             cpu
@@ -246,7 +246,7 @@ class Realtime:
     """One plan, applied by the threads of one service.
 
     Each thread enters `applied(role)` for itself before it reports that it is live: the Trio
-    thread first (threads that it starts later inherit its CPUs), then the WAL thread, then the
+    thread first (threads that it starts later inherit its CPUs), then the log thread, then the
     matcher. These threads append to `done` and `warnings` one after the other, and the Trio thread
     reads both once all are live.
     """
@@ -313,7 +313,7 @@ class Realtime:
         priority = self._plan.fifo_priority
         if not {ThreadRole.TRIO, ThreadRole.WAL} <= self._moved:
             self.warnings.append(
-                "SCHED_FIFO refused: the Trio and WAL threads have not left the matcher's CPU"
+                "SCHED_FIFO refused: the Trio and log threads have not left the matcher's CPU"
             )
             return
         try:

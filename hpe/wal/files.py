@@ -2,7 +2,7 @@
 
 Owns the data directory's lock, the modes of its files (directory 0700, files 0600: they hold
 everyone's orders) and the mapping of operating system errors to WalWriteError and WalReadError.
-One thread at a time may use an open file; the log's thread and the thread that fills files ahead
+One thread at a time may use an open file; the log thread and the thread that fills files ahead
 share a directory. Guarantees: a write is one system call whose count is checked; a handle that
 failed once refuses every later call, because a kernel that failed a sync drops the dirty pages
 and reports success the next time. Content is durable only once `datasync` or `sync` has returned,

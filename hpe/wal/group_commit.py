@@ -1,7 +1,7 @@
-"""The log stage: a group of outputs in, the same outputs out as soon as they are durable.
+"""The log stage: a group of outputs in, the same outputs out when they may be sent.
 
 Owns the log and its end while the service runs, and when it syncs and writes the head mark. Called
-by one thread, the log's (wal/thread.py); a test or a simulator may be that thread. Guarantees:
+by one thread, the log thread (wal/thread.py); a test or a simulator may be that thread. Guarantees:
 groups come out in the order in which they went in, each once; with `batch` only after the sync that
 covers them; with the relaxed policies they are durable within interval_ms of coming out, and when
 `stop` has returned. The head mark is written after a rotation, after a pause, and at the end; never

@@ -2,7 +2,7 @@
 
 Owns the record's bytes and the `CommandLog` interface; knows nothing of files, so that another
 adapter can carry the same bytes. Pure except for the interface, whose methods block and belong to
-the write-ahead log thread (to recovery, before that thread starts). Guarantee: each record names
+the log thread (to recovery, before that thread starts). Guarantee: each record names
 the digest of the one before it, which covers every byte, so a record that was removed, inserted or
 changed is detected. Relies on batch bodies being opaque. Source: docs/log-format.md, "The record".
 """

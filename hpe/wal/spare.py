@@ -1,6 +1,6 @@
 """The next segment's file, filled with zeros before it is needed.
 
-Owns the files that are being filled and those that are ready. The log's thread calls `want` and
+Owns the files that are being filled and those that are ready. The log thread calls `want` and
 `take`; `serve` runs a thread of its own; any thread may call `stop`; `discard` and `close` may be
 called only while no other thread uses this object. Guarantees: a spare that `take` returns has its
 full size, holds only zeros, is durable, and belongs to the caller alone; a full disk is no error
@@ -52,7 +52,7 @@ class SpareMaker:
         self._files = files
         self._suffix = suffix
         self._size_bytes = size_bytes
-        self._ready: deque[Spare] = deque()  # appended while filling, popped by the log's thread
+        self._ready: deque[Spare] = deque()  # appended while filling, popped by the log thread
         self._filling: Spare | None = None
         self._filled_bytes = 0
         self._made = 0

@@ -1,4 +1,4 @@
-"""The loop of the write-ahead log thread: gather what waits, let the log stage write it, publish.
+"""The loop of the log thread: gather what waits, let the log stage write it, publish.
 
 Owns the waiting of that thread, and which outputs make a group; when to write, sync and mark is in
 wal/group_commit.py. Runs in that one thread. It shares two things with other threads: the inbox

@@ -1,7 +1,7 @@
 """The log in local files: appends frames to segments and rotates them.
 
 Owns the segment that is being written. Belongs to one thread at a time: recovery's until the log is
-handed over, then the write-ahead log thread. Guarantees: whatever a returned Tail calls durable was
+handed over, then the log thread. Guarantees: whatever a returned Tail calls durable was
 synced successfully; a segment gets its name after its header was synced and its predecessor was
 synced completely; the head mark is never ahead of what is durable, and never names a segment that
 may be missing; after the first failure nothing more is written. Relies on LogFiles for everything

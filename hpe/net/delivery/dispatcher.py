@@ -1,8 +1,8 @@
-"""The dispatcher: gives what the log released to the connections that it concerns.
+"""The dispatcher: gives what the log published to the connections that it concerns.
 
 Owns the order of routing and sending; where each part of an output goes is the switchboard's. One
 task in the Trio loop calls `serve`; a test or a simulator may call `step`. Guarantees: `step` never
-waits; outputs are routed in the order in which the log released them, each whole before the next;
+waits; outputs are routed in the order in which the log published them, each whole before the next;
 connections send before the next outputs are taken. Relies on getting only outputs that may be
 visible. Rules: docs/architecture.md, "The pipeline".
 """
@@ -19,7 +19,7 @@ from hpe.net.delivery.switchboard import Switchboard
 from hpe.net.limits.pacing import Traffic
 
 Released = tuple[Sequence[Output], int]
-"""Outputs that the log released together, and the newest command that is durable then."""
+"""Outputs that the log published together, and the newest command that is durable then."""
 
 CHECKPOINTS: Final = 2
 """Rounds of the loop after each step: within one, tasks run in any order."""

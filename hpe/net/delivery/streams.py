@@ -2,7 +2,7 @@
 
 Owns which connection follows which user, the ring of private reports and the topics of market-data
 subscriptions; used in the Trio loop: by connections (what their client asks for), by the
-switchboard (what became durable). Guarantees: a report is in the ring before any connection is
+switchboard (what the log published). Guarantees: a report is in the ring before any connection is
 notified, so a follower that reads at its own pace misses none; a report without followers costs
 only its entry in the ring; a connection that leaves is forgotten completely. Relies on the session
 for what a client may follow. Source: protocol.md, "Private stream" and "Market data".
@@ -104,7 +104,7 @@ class Streams:
             # The two refer to each other, and garbage in cycles is never collected (collector.py).
             send_queue.market = None
 
-    # --- what became durable ------------------------------------------------------------------
+    # --- what the log published ---------------------------------------------------------------
 
     def keep(self, output: Output) -> None:
         """Add private reports that no connection can follow yet: those of recovery."""

@@ -5,7 +5,7 @@ only: by connections (enter, leave), by the dispatcher (route) and by the engine
 Guarantees: replies of one connection are delivered in the order in which the core made them;
 the answer to an internal command is acted on after the replies of the same batch; credits of a
 batch are returned even if its connection is gone; nothing refers to an output once it is routed,
-however slowly its replies are read. Relies on getting durable outputs only.
+however slowly its replies are read. Relies on getting only what the log has published.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class Switchboard:
         return len(revoked)
 
     async def internal(self, commands: Sequence[Request]) -> None:
-        """Execute internal commands in order and wait until they are durable."""
+        """Execute internal commands in order and wait until the log has published them."""
         events = []
         for command in commands:
             event = trio.Event()
@@ -234,7 +234,7 @@ class Switchboard:
             await event.wait()
 
     def route(self, output: Output) -> bool:
-        """Deliver one durable output; True if it answers clients, whose credits go back."""
+        """Deliver one published output; True if it answers clients, whose credits go back."""
         ports, replies, internal, answers = self._ports, output.replies, b"", False
         for connection, start, end, count, size in REPLY_ROW.iter_unpack(output.reply_rows):
             if connection == SYSTEM_CONNECTION:

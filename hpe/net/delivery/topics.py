@@ -1,7 +1,7 @@
 """The topics of market data: which connection gets which updates, and from when on.
 
 Owns all subscriptions and the market data that waits for each; used in the Trio loop, by readers
-(what their client asks for), the dispatcher (what became durable) and writers (what they take).
+(what their client asks for), the dispatcher (what was published) and writers (what they take).
 Guarantees: an update is encoded once, and all subscribers share its bytes; a subscription gets
 every update after its snapshot and none before it, subject to conflation; a subscriber that does
 not read costs nothing per batch and no memory of its own (conflation.py); a subscription that ends
@@ -229,7 +229,7 @@ class Topics:
             self._forget(subscription, key)
         self._settle(queue)
 
-    # --- what became durable ------------------------------------------------------------------
+    # --- what the log published ---------------------------------------------------------------
 
     def publish(self, rows: Iterable[tuple[int, int, bytes]]) -> None:
         """Hand out (instrument, channel, frames) to the active subscribers.
