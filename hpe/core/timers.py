@@ -1,8 +1,8 @@
-"""Timers: five kinds of entries with due times, each kind with its own queue and bound per body.
+"""Timers: five kinds of entries with due times, each kind with its own queue and bound per batch.
 
 Part of the deterministic core; time is logged time. An entry is removed when its subject ends, so
 the earliest entry is always a live one. The code that acts on an entry removes or moves it; what
-exceeds a kind's bound is due at once and acts in the following bodies, so a crowd that is due at
+exceeds a kind's bound is due at once and acts in the following batches, so a crowd that is due at
 one instant delays nobody. Source: protocol.md, "Time".
 """
 
@@ -95,11 +95,11 @@ class TimerQueue:
 
 
 class Timers:
-    """All entries; `room` is what remains of each kind's bound in the current body.
+    """All entries; `room` is what remains of each kind's bound in the current batch.
 
-    `acts_max` is how many entries of each kind may act in one body (for ENDING, orders that end).
+    `acts_max` is how many entries of each kind may act in one batch (for ENDING, orders that end).
 
-    `now_ns` is the time of the newest body, the clock of the state. `overdue` is true while there
+    `now_ns` is the time of the newest batch, the clock of the state. `overdue` is true while there
     may be dead orders: orders whose time has come and whose timer has not acted yet.
     """
 

@@ -59,7 +59,7 @@ class Matching:
     def step(self, batches: list[Batch]) -> list[Output]:
         """Apply batches; without any, do what is due. Return one output per batch.
 
-        The core lets due timers fire before the first command of any batch, so a batch never has
+        The core lets due timers act before the first command of any batch, so a batch never has
         to wait for a timer.
 
         Raises:

@@ -74,7 +74,7 @@ class SessionClosed(Request, frozen=True, tag=114):
 
 
 class Tick(Request, frozen=True, tag=115):
-    """Let due timers fire although no client sent a command."""
+    """Let due timers act although no client sent a command."""
 
 
 class AssetSetting(
@@ -147,7 +147,7 @@ class Configure(Request, frozen=True, tag=116):
 
 
 class Continue(Request, frozen=True, tag=117):
-    """Continue what one command left unfinished: an uncross, or stops that fired."""
+    """Continue what one command left unfinished: an uncross, or stops in the queue."""
 
 
 class KeySetting(

@@ -27,12 +27,12 @@ class Origin(NamedTuple):
 class Context(msgspec.Struct, gc=False):
     """The context of one command; a Struct, because its constructor is written in C.
 
-    `sequence` is the command's own, `time_ns` the time of its body. Once `effort_max` is spent, the
-    stops that the command triggered get no more turns. `user` is the user that the command is for
-    unless it names another. `holder` stands for the key of its session and is charged for the
+    `sequence` is the command's own, `time_ns` the time of its batch. Once `effort_max` is spent,
+    the stops that the command triggered get no more turns. `user` is the user that the command is
+    for unless it names another. `holder` stands for the key of its session and is charged for the
     places that the command takes; if `operator` is true, they may be operators' places. With
-    `cancel_on_disconnect`, all orders of the session `session_id` end with its connection. User
-    and session are 0 for the service itself.
+    `cancel_on_disconnect`, all orders of the session `session_id` end with its connection. User and
+    session are 0 for the service itself.
     """
 
     sequence: int

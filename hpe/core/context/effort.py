@@ -25,7 +25,7 @@ UNCROSS: Final = 1
 REVOKED: Final = 1
 DELISTING: Final = 1
 CONTINUE: Final = 8
-"""With less, more `continue` commands than a batch may have would fit into their part of a body."""
+"""With less, more `continue` commands than a batch may have would fit into their part of it."""
 
 CLEARING: Final = 8
 """Computing the price of a call takes 2 us per level, a row of a query a quarter of that."""

@@ -37,7 +37,7 @@ def configuration_differences(
         settings: what is set.
         wanted: the whole configuration.
         bytes_max: the most bytes that the differences may take in the log.
-        check_rates: tests the rates of an instrument against those in its book.
+        check_rates: checks the rates of an instrument against those in its book.
 
     Raises:
         ConfigError: it would change the scale of something listed, or names unknown assets.

@@ -56,7 +56,7 @@ class BalanceCache:
         self._net_deposits: dict[int, int] = {}
 
     def touch(self, account: Account) -> None:
-        """Note an account's amounts before they change, once per body."""
+        """Note an account's amounts before they change, once per batch."""
         if not account.touched:  # the hottest callers check this themselves
             account.touched = True
             self._touched.append(

@@ -1,7 +1,7 @@
 """Parties: users and their accounts, which are created when an accepted command names them.
 
 Part of the deterministic core. From then on a user is a row of the state, and so is an account: one
-user and one asset, even if it holds only zeros. Whether there is room is tested before anything is
+user and one asset, even if it holds only zeros. Whether there is room is checked before anything is
 created. The house always exists, and neither it nor its accounts take a place: it has at most one
 of each asset, and a trade that owes a fee must not be refused.
 """

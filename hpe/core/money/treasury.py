@@ -1,6 +1,6 @@
 """Money commands: deposits, withdrawals, transfers, locks and named holds.
 
-Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
+Part of the deterministic core. Rejects are checked in the order of protocol.md's lists, and a
 rejected command changes nothing. balances.py and holds.py move the money. A hold whose time has
 come ends when its timer acts, or before a command that names it.
 """

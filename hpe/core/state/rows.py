@@ -230,7 +230,7 @@ class DumpedWaiting(DumpedOrder, frozen=True, tag=12):
 
 
 class DumpedQueued(DumpedOrder, frozen=True, tag=13):
-    """A stop that fired and waits for its turn; `line` counts its instrument's lines from 1."""
+    """A stop that waits for its turn; `line` counts its instrument's lines from 1."""
 
     KEY = ("instrument", "line")
     QUEUED = True

@@ -1,7 +1,7 @@
-"""The tests that an order must pass before it is accepted, apart from those on the hottest path.
+"""The checks that an order must pass before it is accepted, as far as they are not in entry.py.
 
 Part of the deterministic core; pure functions of a command and the current state. entry.py and
-replacing.py apply the tests in protocol.md's order.
+replacing.py make the checks in protocol.md's order.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def check_price(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
 
 
 def check_band(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
-    """Return the reject reason of a limit outside the band; stops are tested when they fire."""
+    """Return the reject reason of a limit order that is beyond the band; no stop is."""
     limited = order.kind.needs_price and not order.kind.waits
     if limited and beyond_band(book, order.side, order.price):
         return RejectReason.PRICE_OUT_OF_BAND
@@ -143,11 +143,11 @@ def check_expiry(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
 
 
 ORDER_CHECKS: Final = (check_price, check_band, check_quantity, check_notional, check_expiry)
-"""Tests of one order by itself, in the order of precedence."""
+"""Checks of one order by itself, in the order of precedence."""
 
 
 def beyond_band(book: OrderBook, side: Side, price: int) -> bool:
-    """True if a limit is refused because it would trade beyond the band.
+    """True if a limit is refused because it is above the band for a buy, below it for a sell.
 
     With volatility interruption nothing is refused here: matching decides.
     """

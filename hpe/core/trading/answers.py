@@ -60,7 +60,7 @@ LASTING_REASONS: Final[dict[type[Request], int]] = {
     SubmitOrder: 0,
     CancelOrder: int(CancelReason.REQUESTED),
 }
-"""The reason for which responses of the most frequent kinds report a lasting effect."""
+"""Of the most frequent commands: the one reason with which a response reports a lasting change."""
 
 _OrderCommand = SubmitOrder | CancelOrder | ReplaceOrder
 
@@ -91,7 +91,7 @@ def changed_nothing(response: CommandResponse) -> bool:
 
 
 def order_rejected(context: Context, command: _OrderCommand, no: No) -> OrderResponse:
-    """Return a rejection, which changes nothing."""
+    """Return the response to a rejected command."""
     reason, flags = told(no)
     return _ORDER_RESPONSES[type(command)](
         command.request_id, flags, context.sequence, reason, context.time_ns,

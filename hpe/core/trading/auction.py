@@ -1,4 +1,4 @@
-"""Call auctions: the one price at which a collected book trades most, and who trades there.
+"""Call auctions: the price at which most of a book can trade, and which orders trade at it.
 
 Part of the deterministic core. The price is a pure function of the book. Filling follows the
 price-time order of both sides and changes quantities and queues; executor.py moves the money.
@@ -83,9 +83,10 @@ def _lots(ladder: Ladder, price: int, dead_ns: int) -> dict[int, int]:
 
 
 def crossing_levels(book: OrderBook) -> int:
-    """Return the number of price levels that computing a clearing reads; 0 if it is known.
+    """Return how many price levels computing a clearing would read; 0 if it is known.
 
-    While orders are dead, this reads every order. Cost: far less than computing it.
+    While orders are dead, it would read every order, and these are counted instead. Cost: far less
+    than computing it.
     """
     bid, ask = book.bids.best, book.asks.best
     in_call = book.status is InstrumentStatus.CALL_AUCTION

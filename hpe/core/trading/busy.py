@@ -46,7 +46,7 @@ class Busy:
         }
 
     def refuses(self, user: int, request: Request) -> bool:
-        """True if a command has to wait until its instrument is finished."""
+        """True if a command cannot be executed now, and is answered with `busy`."""
         test = self._tests.get(type(request))
         return test is not None and test(user, request)
 
@@ -87,8 +87,8 @@ class Busy:
     def _passes_many(self, instrument: int, side: Side, search: Search) -> bool:
         """True if an order would meet more dead orders than a command may.
 
-        The cost of finding out is charged to the command. If it is refused, and so is not logged,
-        it is charged separately: once that is as much as fills a batch, no search is made.
+        The search is charged to the command. A command that is refused is not logged, so its search
+        is added to `wasted` instead. Once that would fill a batch, orders are refused unsearched.
         """
         book = self._books.get(instrument)
         dead_ns = book.dead_ns() if book is not None else 0

@@ -60,7 +60,7 @@ class Calls:
         self._effort = market.effort
 
     def interrupt(self, context: Context, book: OrderBook) -> None:
-        """Begin a call; set a timer to end it if its instrument has a time for that."""
+        """Begin a call; if its instrument has `interruption_ms`, set a timer that ends it."""
         book.set_status(InstrumentStatus.CALL_AUCTION)
         if book.instrument.interruption_ms:
             due_ns = context.time_ns + book.instrument.interruption_ms * NS_PER_MS
@@ -72,7 +72,7 @@ class Calls:
         self._timers.add(*_interruption(book))
 
     def keep_call(self, book: OrderBook) -> None:
-        """Remove the timer of a call, if it has one: an operator must end it."""
+        """Remove the timer of a call, if it has one, so that it does not end by itself."""
         if book.interruption_due_ns:
             self._timers.remove(*_interruption(book))
             book.interruption_due_ns = 0
@@ -81,15 +81,15 @@ class Calls:
             self._market.turns.review(book)
 
     def end_interruption(self, book: OrderBook) -> None:
-        """Note that a call's time has come: it is uncrossed when its turn comes."""
+        """Note that a call is due to end by itself: it is uncrossed in a turn of its instrument."""
         self.keep_call(book)
         self._market.turns.of(book).interrupted = True
         self._market.turns.review(book)
 
     def set_status(self, context: Context, book: OrderBook, status: InstrumentStatus) -> None:
-        """Set an instrument's status; stops that were reached meanwhile fire.
+        """Set an instrument's status; if that is trading, stops that the last price reached fire.
 
-        Stops that fired earlier and had to wait go first.
+        Stops that were queued earlier and had to wait fire first.
         """
         work = book.work
         waited = work is not None and not work.is_empty and not work.goes_on(book.status)
@@ -145,7 +145,7 @@ class Calls:
         self._uncross(context, book, state, self._market.limits.part_fills)
 
     def _settle_auction(self, book: OrderBook, fills: list[AuctionFill]) -> None:
-        """Settle and number the trades of an uncross; forget the filled orders."""
+        """Settle and number the trades of an uncross; file the filled orders as ended."""
         self._effort.charge(FILL, len(fills))
         instrument, first_id = book.instrument, self._market.last_trade_id + 1
         self._market.events.append(AuctionMatch(instrument.instrument_id, first_id, fills))

@@ -1,6 +1,6 @@
 """The catalogue: commands and queries that list assets and instruments.
 
-Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
+Part of the deterministic core. Rejects are checked in the order of protocol.md's lists, and a
 rejected command changes nothing. instruments.py owns the registries themselves.
 """
 

@@ -1,9 +1,9 @@
 """Delisting: removing assets and instruments that nothing uses.
 
-Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
+Part of the deterministic core. Rejects are checked in the order of protocol.md's lists, and a
 rejected command changes nothing. Nothing may still refer to the id of what is removed: an
-instrument stays while it has an open order, or an ended order or a fill that is kept; an asset
-stays while a pair needs it or anyone has money of it.
+instrument stays while it has an open order, and while an ended order or a fill of it is kept; an
+asset stays while an instrument uses it or an account has any of it.
 """
 
 from __future__ import annotations

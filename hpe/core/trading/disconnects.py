@@ -1,9 +1,10 @@
-"""Cancel on disconnect: the orders of a lost session end when its grace has passed.
+"""Cancel on disconnect: orders of a session that has lost its connection end after its grace.
 
-Part of the deterministic core. A timer entry names a session and the newest order that ends. Once
-it is due it stays so until all of these orders have ended, one at a time, oldest first, within the
-bound of its kind in each body. A client that comes back after that time stops nothing, and the
-orders that it then submits are newer. Source: protocol.md, "Cancel on disconnect".
+Part of the deterministic core. A timer entry names a session and the newest of its orders that end.
+Once it is due, it remains due until all of these orders have ended: one after the other, oldest
+first, and in each batch at most as many as the bound of its kind allows. A client that comes back
+after that time stops nothing, and the orders that it then submits are newer. Source: protocol.md,
+"Cancel on disconnect".
 """
 
 from __future__ import annotations

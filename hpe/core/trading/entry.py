@@ -1,9 +1,10 @@
 """Order entry: submit and cancel.
 
-Part of the deterministic core. Decides whether a command is accepted, testing rejects in the order
-of protocol.md's lists; a reject changes nothing. market.py executes accepted orders. The two
-hottest paths, an order that just rests and the cancel of a plain order, are inline: a call per test
-would cost more than the tests.
+Part of the deterministic core. Decides whether a command is accepted, checking rejects in the order
+of protocol.md's lists; a rejected command changes nothing, except that dead orders that it names
+expire. market.py executes accepted orders. The two most frequent commands, a plain limit order and
+the cancel of an order without terms, have short paths with inline checks: a call for each would
+cost more than the check.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class OrderEntry:
     def submit_order(self, context: Context, command: SubmitOrder) -> OrderResponse:
         """Accept a new order and execute it, or let it wait for its trigger.
 
-        Most orders are plain limits, which are accepted here; `_submit` tests all others in order.
+        The short path: a plain limit order is accepted, or goes to `_submit`, as all others do.
         """
         book, tif, flags = self._books.get(command.instrument), command.time_in_force, command.flags
         if (
@@ -169,14 +170,15 @@ class OrderEntry:
         command: SubmitOrder,
         order_id: int,
         book: OrderBook,
-        terms: tuple[FeeRates, Account, Account],
+        rates_and_accounts: tuple[FeeRates, Account, Account],
     ) -> OrderResponse:
         """Accept an immediate-or-cancel order that trades nothing, and so reserves nothing."""
         user, quantity = command.user or context.user, command.quantity
         order = Order(
             order_id, user, command.client_order_id, command.instrument, command.side, _LIMIT, _IOC,
             command.price, quantity, 0, 0, command.self_trade or book.instrument.self_trade,
-            *terms, context.holder, canceled=quantity, reason=_IOC_REMAINDER, state=_ENDED,
+            *rates_and_accounts, context.holder, canceled=quantity, reason=_IOC_REMAINDER,
+            state=_ENDED,
         )  # fmt: skip
         if command.client_order_id and self._reuses_id(order):
             self._orders.keep(order)
@@ -187,7 +189,7 @@ class OrderEntry:
         )  # fmt: skip
 
     def _submit(self, context: Context, command: SubmitOrder) -> OrderResponse:
-        """Run all tests in order of precedence, then execute the order."""
+        """Make all checks in order of precedence, then execute the order."""
         exchange = self._exchange
         user = command.user or context.user
         exchange.expiry.end_named(context, user, 0, command.client_order_id)
@@ -259,7 +261,7 @@ class OrderEntry:
             order.self_trade = SelfTrade.CANCEL_TAKER
 
     def check(self, context: Context, book: OrderBook, legs: list[Order]) -> No:
-        """Test new orders by themselves, and that there is room for them."""
+        """Check new orders by themselves, and that there is room for them."""
         mine = self.mine(legs[0].user)
         for check in ORDER_CHECKS:
             for leg in legs:
@@ -275,7 +277,7 @@ class OrderEntry:
         )
 
     def _check_room(self, context: Context, legs: list[Order], mine: UserOrders) -> No:
-        """Test that there are places for new orders; an order that cannot rest needs none."""
+        """Check that there are places; an order that is no stop and may not rest needs none."""
         more = sum(leg.may_rest or leg.is_stop for leg in legs)
         if not more:
             return _NONE
@@ -294,7 +296,7 @@ class OrderEntry:
             order.paying, order.receiving = accounts[paid], accounts[received]
 
     def _check_market(self, book: OrderBook, order: Order) -> RejectReason:
-        """Test a new order against the present market."""
+        """Check a new order against the present market."""
         terms = order.terms
         if terms is not None and terms.trail and not book.last_price:
             return RejectReason.NO_LAST_PRICE
@@ -355,7 +357,7 @@ class OrderEntry:
         return answer
 
     def _reuses_id(self, order: Order) -> bool:
-        """True if an older kept order has the client order id of one that ended."""
+        """True if an older order that is kept has the client order id of one that ended."""
         return order.client_order_id in self._users[order.user].ended_by_client_id
 
     # --- cancel ---------------------------------------------------------------------------------
@@ -406,7 +408,7 @@ class OrderEntry:
     def _cancel_rare(
         self, context: Context, command: CancelOrder, book: OrderBook, order: Order
     ) -> OrderResponse:
-        """Cancel an order that waits, expires, has a partner, or is of a halted instrument."""
+        """Cancel an order that has terms, or is of a halted instrument; a dead one expires."""
         exchange, market = self._exchange, self._market
         if exchange.expiry.is_dead(context, order):
             market.cancel(book, order, CancelReason.EXPIRED)

@@ -1,8 +1,8 @@
 """The exchange: the parts of the state machine, put together.
 
-Part of the deterministic core. Owns the counters and settings that every part reads, and the check
-of all of them. The driver (driver.py) advances `sequence`, and the clock when a body begins.
-routing.py says which part executes which command.
+Part of the deterministic core. Owns the parts that execute commands on the state
+(exchange_state.py), what timers do, and the check of the whole state. routing.py says which part
+executes which command.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Exchange(ExchangeState):
         self.busy = Busy(self)
 
     def let_time_act(self, time_ns: int) -> None:
-        """Act on what is due at a body's time, in order, within the bounds of a body."""
+        """Advance the clock to a batch's time; act on what is due, within the bounds of a batch."""
         timers = self.timers
         timers.begin_body(time_ns)
         while (entry := timers.next_to_act(time_ns)) is not None:
@@ -77,7 +77,7 @@ class Exchange(ExchangeState):
         return self.market.unfinished or bool(self.revoked)
 
     def next_due_ns(self) -> int:
-        """Return when something here acts by itself next, 0 for never, 1 at once."""
+        """Return when something is due without a command: 0 for never, 1 for at once."""
         if self.unfinished:
             return DUE_AT_ONCE
         due_ns = self.timers.next_due_ns()

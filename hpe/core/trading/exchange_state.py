@@ -1,8 +1,8 @@
 """The state that every command of the exchange may read and change.
 
 Part of the deterministic core. Owns the counters and settings that every part reads; exchange.py
-adds the parts that execute commands on it. The driver (driver.py) advances `sequence`, and the
-clock when a body begins.
+adds the parts that execute commands on it. The driver (driver.py) advances `sequence`, and
+`Exchange.let_time_act` the clock, at the beginning of a batch.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ class ExchangeState:
 
     @property
     def time_ns(self) -> int:
-        """Time of the newest body, 0 before the first: the clock of the state."""
+        """Time of the newest logged batch, 0 before the first: the clock of the state."""
         return self.timers.now_ns

@@ -1,8 +1,9 @@
-"""Ends orders whose time has come.
+"""Ends orders whose expiry has passed.
 
-Part of the deterministic core. Timers end them, within a bound per body; until its timer acts, such
-an order is *dead*: it is still there, but counts for nothing. A command that names it ends it
-first. Source: protocol.md, "Time". For holds, money/treasury.py does the same.
+Part of the deterministic core. Timers end them, within a bound per batch; until its timer acts,
+such an order is *dead*: it is still there, but counts for nothing. A command that names it ends it
+first, even if the command is then rejected. Source: protocol.md, "Time". For holds,
+money/treasury.py does the same.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hpe.protocol.codes import CancelReason
 
 
 class Expiry:
-    """Ends orders of one exchange whose time has come."""
+    """Ends orders of one exchange whose expiry has passed."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class Expiry:
         self._market.cancel(self._books[order.instrument_id], order, CancelReason.EXPIRED)
 
     def is_dead(self, context: Context, order: Order) -> bool:
-        """True if an order's time has come; False while an uncross counts on it."""
+        """True if an order's expiry has passed; False while an uncross counts on it."""
         terms = order.terms
         if terms is None or not 0 < terms.expires_ns <= context.time_ns:
             return False

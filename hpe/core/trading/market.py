@@ -87,9 +87,9 @@ class Market:
     def meet(
         self, context: Context, book: OrderBook, order: Order, limit: int | None, request_id: int
     ) -> list[Fill]:
-        """Trade within a limit (0: none), the order's or the band's, then rest or end.
+        """Trade within a limit, then rest or end.
 
-        With None, nothing trades.
+        The limit is that of `limit_within_band`: a price, 0 for none, or None: nothing may trade.
         """
         matched = self._trade(book, order, limit, request_id)
         if order.leaves:
@@ -116,15 +116,15 @@ class Market:
         opposite = book.opposite(order.side)  # its next order is not a dead one
         if matched.exhausted and opposite.crosses(limit):
             return CancelReason.FILL_LIMIT
-        if limit != order.price and opposite.crosses(order.price):
+        if limit != order.price and opposite.crosses(order.price):  # the band's limit, or None
             return self._meet_band(context, book, order)
         return 0 if order.may_rest else remainder_reason(order)
 
     def _meet_band(self, context: Context, book: OrderBook, order: Order) -> int:
-        """Refuse to trade beyond the band; interrupt trading if the instrument wants that.
+        """Refuse to trade outside the band; interrupt trading if the instrument wants that.
 
-        The next maker decides: a user that has emptied a side, or found it empty, must not be able
-        to begin a call with its own order at no cost.
+        The next maker decides, on either side of the band: a user that has emptied a side, or found
+        it empty, must not be able to begin a call with its own order at no cost.
         """
         if book.instrument.volatility_interruption:
             maker = self.matcher.next_maker(book.opposite(order.side))
@@ -135,9 +135,10 @@ class Market:
         return CancelReason.BAND
 
     def _join_call(self, book: OrderBook, order: Order) -> None:
+        """Let an order rest in a call; a stop whose turn comes there may not be allowed to."""
         if order.may_rest:
             self.rest(book, order)
-        else:
+        else:  # also without a band: the reason that an interruption of trading gives
             self.close(order, CancelReason.BAND)
 
     def _spend(
@@ -211,7 +212,7 @@ class Market:
         return matched
 
     def _note_in_parts(self, book: OrderBook, match: Match, reached: list[Reached]) -> None:
-        """Report a match, and in their places the ends of dead orders that it met."""
+        """Report a match, and in their places the expiry of the dead orders that it met."""
         done = prevented_done = 0
         for order, fills_before, prevented_before in [*reached, _THE_END]:
             fills = match.fills[done:fills_before]
@@ -330,7 +331,7 @@ class Market:
         self.effort.charge(REPORT)
 
     def note_answered(self, order: Order, exec_type: ExecType) -> None:
-        """Report what the command's response also says: that costs nothing on any path."""
+        """Report what the command's response also says; no path charges effort for that."""
         self.events.append(order_change(order, exec_type, 0))
 
     # --- stops ----------------------------------------------------------------------------------
@@ -351,7 +352,7 @@ class Market:
         self.turns.of(book).firings.append(Firing(prices))
 
     def _take_out_fired(self, context: Context, book: OrderBook, left: int) -> int:
-        """Line up stops that were reached; return how many of `left` still may be."""
+        """Queue stops that were reached, at most `left`; return how many more may be queued."""
         work, room = book.work, min(left, max(1, context.effort_max - self.effort.spent))
         while work is not None and work.firings and room > 0:
             firing = work.firings[0]
@@ -377,8 +378,8 @@ class Market:
     ) -> None:
         """Run the turns of an instrument's stops, after a command that was answered.
 
-        `fired`: the command reached them, so they leave their triggers even in a full batch.
-        `resumed`: stops that fired before and had to wait may continue.
+        `fired`: the command reached stops; they leave their triggers even in a full batch.
+        `resumed`: stops that were queued before and had to wait may continue.
         """
         turns, limits, left = 0, self.limits, self.limits.fired
         if fired:
@@ -410,7 +411,7 @@ class Market:
         return passed.dead > self.limits.dead
 
     def go_on(self, context: Context) -> None:
-        """Do the next part of the unfinished instrument whose turn it is."""
+        """Do the next part of the unfinished work of the instrument whose turn it is."""
         book = self.turns.next_served()
         work = self.turns.of(book)
         self.effort.charge(self.limits.continue_effort)

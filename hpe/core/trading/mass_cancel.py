@@ -1,9 +1,9 @@
 """Mass cancel: end all open orders of a user or of all users, of an instrument or a side.
 
 Part of the deterministic core. A mass cancel of one user visits only the orders that it cancels,
-and what the sessions of one key cancel together in a batch is bounded: so a crowd of orders delays
-no other key, whether the crowd stays or goes. protocol.md, "Request 75 `mass_cancel`", defines
-which orders match, and how many of them one command ends.
+and in one batch, all sessions of a key together can cancel only a bounded number of orders. So
+however many orders a key has or cancels, the other keys do not wait for that. protocol.md, "Request
+75 `mass_cancel`", defines which orders match, and how many of them one command ends.
 """
 
 from __future__ import annotations

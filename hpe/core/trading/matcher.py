@@ -87,8 +87,8 @@ class Matched(msgspec.Struct, frozen=True, gc=False):
     """The result of matching one aggressor, apart from its own leaves and cum.
 
     `prevented` are the matches that its self-trade policy prevented, `reached` the dead orders that
-    were removed from the book. `barred`: it ended at a prevented match; `exhausted`: it met as many
-    orders as it may; `spent`: it used up its budget.
+    it met, which are no longer in the book. `barred`: it ended at a prevented match; `exhausted`:
+    it met as many orders as it may; `spent`: it used up its budget.
     """
 
     fills: list[Fill]
@@ -112,10 +112,11 @@ class Matcher:
     def match(self, book: OrderBook, aggressor: Order, limit: int | None) -> Matched:
         """Trade as much of the aggressor as the limit and its bound of fills allow.
 
-        A limit of 0 means none; with None nothing trades. Filled makers leave the book. The
-        aggressor is not in the book, and the caller rests or cancels its remainder. With a budget,
-        it buys the lots that this pays for, taker fee included, and has no leaves then. Its leaves
-        and cum are updated. Cost: O(fills), plus O(log levels) per level that is used up.
+        The limit is a price, 0 for no limit, or None if nothing may trade. Filled makers leave the
+        book. The aggressor is not in the book, and the caller rests or cancels its remainder. With
+        a budget, it buys the lots that this pays for, taker fee included, and has no leaves then.
+        Its leaves and cum are updated. Cost: O(fills), plus O(log levels) per level that is used
+        up.
         """
         fills: list[Fill] = []
         user, room, careful = aggressor.user, self._fills_max, aggressor.self_trade != _NONE
@@ -192,13 +193,13 @@ class Matcher:
         return ladder.best.head
 
     def _reach(self, ladder: Ladder, found: Reached, reached: list[Reached]) -> None:
-        """Remove an order whose time has come from the book; the caller ends it."""
+        """Remove a dead order that was met from the book; the caller ends it."""
         ladder.remove(found.order)
         reached.append(found)
         self._effort.charge(REACHED)
 
     def _trade_price(self, maker: Order, aggressor: Order) -> int:
-        """Return the price of a trade: the maker's, whatever the aggressor would have paid."""
+        """Return the price of a trade: the maker's, even if the aggressor's limit is worse."""
         return maker.price
 
     # --- what would trade, without trading ----------------------------------------------------
@@ -276,7 +277,7 @@ class _Share(NamedTuple):
 class Walk(NamedTuple):
     """What an order would trade with, level by level, without trading.
 
-    `upward`: always count what icebergs hide.
+    `upward`: count what icebergs hide even where the bound of fills may end the order among it.
     """
 
     ladder: Ladder

@@ -1,6 +1,6 @@
 """Operator commands: market states and auctions, fees, the kill switch.
 
-Part of the deterministic core. Rejects are tested in the order of protocol.md's lists, and a
+Part of the deterministic core. Rejects are checked in the order of protocol.md's lists, and a
 rejected command changes nothing.
 """
 

@@ -7,9 +7,10 @@ where many exist for one order only:
 
 - `_near`, a plain list with the best price last: at that end, appearing and disappearing is an
   append and a pop; elsewhere, a bounded shift of pointers;
-- `_far`, such lists of all worse prices, found by their first prices: O(log n) of a very small n,
-  and a bounded shift. (A SortedList does the same at three times the cost: among 50,000 levels a
-  plain order then cost 1.6 times as much as in an empty book, now 1.4.)
+- `_far`, more such lists, with all worse prices: the first prices of the lists say which one has a
+  price, which is O(log n) of a few lists, and a change in it is a bounded shift. (A SortedList took
+  three times as long: among 50,000 levels, it made a plain order 1.6 times as slow as in an empty
+  book; these lists make it 1.4 times as slow.)
 
 Cost: add and remove O(1) at a level that stays; O(log n) of n levels at one that appears or
 disappears, O(1) at the best; a walk O(levels walked).
@@ -213,7 +214,7 @@ class Ladder:
         self.best = levels[near[-1] * self.sign] if near else None
 
     def take(self, order: Order, quantity: int) -> None:
-        """Subtract a fill from a resting order that shows more than this; it keeps its place."""
+        """Subtract a fill from a resting order that shows at least this; it keeps its place."""
         self.changes += 1
         self._levels[order.price].quantity -= quantity
         order.leaves -= quantity
@@ -333,7 +334,7 @@ class Ladder:
 class OrderBook:
     """Both sides of one instrument, its stops, its last price, and what may be done with it.
 
-    `plain` is true while nothing but price and time decides trades: trading, and no band.
+    `plain`: it is trading and has no band, so neither can refuse an order.
     `work` is its unfinished work.
     """
 
@@ -381,10 +382,12 @@ class OrderBook:
         return any(True for _ in ladder.living(price, dead_ns))
 
     def limit_within_band(self, side: Side, price: int) -> int | None:
-        """Return the limit that an order at this price (0: none) may trade at now; 0 for none.
+        """Return the worst price at which an order at this price (0: none) may trade now.
 
-        If the best opposite price is outside the band on the near side, nothing trades and the
-        limit is None: priority is not skipped.
+        The result is a price in ticks; 0 if neither the order nor a band sets a limit; or None if
+        nothing may trade. That is so if the best opposite order is outside the band on the near
+        side, where the price would be better for the order than the band allows (for a buy, below
+        the band): it has priority, and is not skipped.
         """
         if not self.instrument.band_ppm:
             return price

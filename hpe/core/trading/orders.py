@@ -35,7 +35,7 @@ Line = SortedList[StopRow]
 
 
 class Trail:
-    """Trailing stops of one peak: rows (trail, place, order), the first to fire first."""
+    """Trailing stops of one peak: rows (trail, place, order), in the order in which they fire."""
 
     __slots__ = ("peak", "stops")
 
@@ -81,12 +81,12 @@ class Order(msgspec.Struct, gc=False, eq=False):
     the links to its neighbors in the queue are cycles, so removing an order clears them.
 
     `paying` is the account that the order reserves from, `receiving` the one that fills credit;
-    `reserved` is what it has reserved there now, in atoms. `holder` is charged for its place while
-    it is open, whatever happens to the key and whichever session replaces it. `price` is in
-    ticks, 0 for a market order. `hidden` is the part of the leaves that an iceberg does not show.
-    `quote_total` is the sum of its fills in quote atoms, `fee_total` what it was charged for them,
-    and `fee_rest` by how many millionths of an atom that was too much. `reason` says why it ended,
-    0 if filled.
+    `reserved` is what it has reserved there now, in atoms. `holder` is the key whose place it takes
+    while it is open, even if that key is revoked or a session of another key replaces the order.
+    `price` is in ticks, 0 for a market order. `hidden` is the part of the leaves that an iceberg
+    does not show. `quote_total` is the sum of its fills in quote atoms, `fee_total` what it was
+    charged for them, and `fee_rest` by how many millionths of an atom that was too much. `reason`
+    says why it ended, 0 if filled.
     """
 
     order_id: int
@@ -171,12 +171,12 @@ class Order(msgspec.Struct, gc=False, eq=False):
         self.state = state
 
     def is_dead(self, dead_ns: int) -> bool:
-        """True if the order's time had come at `time_ns`; with 0, nothing is dead."""
+        """True if the order's expiry is at or before `dead_ns`; with 0, nothing is dead."""
         terms = self.terms
         return terms is not None and 0 < terms.expires_ns <= dead_ns
 
     def show_slice(self) -> None:
-        """Hide the part of an iceberg's leaves that it does not show."""
+        """Hide the leaves of an iceberg except for one slice of the display quantity."""
         display = self.terms.display if self.terms is not None else 0
         self.hidden = max(self.leaves - display, 0) if display else 0
 

@@ -1,8 +1,8 @@
-"""Paging: rows by rising number, of which a list returns a page from any position on.
+"""Paging: rows in the order of their numbers, from which a query returns a page after any number.
 
-Part of the deterministic core. New rows have the highest number. Finding the beginning of a page
-costs a search; rows that are new or gone cost the first query after that, and no later one. Which
-rows there are is state; what is remembered about them here is not, and follows from it.
+Part of the deterministic core. A new row has the highest number. Finding the beginning of a page
+takes a search. Rows that were added or removed make only the next query slower, none after it. The
+rows are state; what is remembered about them here is not, because it follows from them.
 """
 
 from __future__ import annotations

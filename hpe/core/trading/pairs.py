@@ -1,6 +1,6 @@
 """OCO pairs: a limit order and a stop, of which one cancels the other.
 
-Part of the deterministic core. Accepts both legs or none, tests them like order entry in
+Part of the deterministic core. Accepts both legs or none, checks them like order entry in
 protocol.md's order; market.py executes the legs.
 """
 
@@ -118,7 +118,7 @@ def _legs(command: SubmitOco) -> tuple[SubmitOrder, SubmitOrder]:
 
 
 def _check_pair(book: OrderBook, legs: list[Order]) -> RejectReason:
-    """Test that neither leg would act at once."""
+    """Return the reject reason of a pair of which a leg would fire or trade on arrival."""
     limit, stop = legs
     assert stop.terms is not None
     trigger, last_price = stop.terms.stop_price, book.last_price

@@ -1,9 +1,9 @@
-"""Replace: changing quantity, price, trigger or end of an open order.
+"""Replace: changing quantity, price, trigger or expiry of an open order.
 
 Part of the deterministic core. A quantity that does not grow at the same price keeps the place;
 anything else, or `requeue`, loses it and may trade, or fire. A smaller quantity and nothing else is
-a partial cancel, which passes wherever a cancel does. A rejected replace leaves the order
-unchanged. protocol.md, "Replacing an order", has the rules per kind of order.
+a partial cancel, which passes wherever a cancel does. A rejected replace leaves a living
+order unchanged. protocol.md, "Replacing an order", has the rules per kind of order.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class OrderReplacing:
     def _replace_away(
         self, context: Context, command: ReplaceOrder, book: OrderBook, order: Order
     ) -> OrderResponse:
-        """End an order that the replace leaves nothing of."""
+        """End an order of which the replace leaves nothing open."""
         market = self._market
         if book.status is InstrumentStatus.HALTED:
             return order_rejected(context, command, RejectReason.NOT_TRADING)
@@ -129,7 +129,7 @@ class OrderReplacing:
         price: int,
         leaves: int,
     ) -> RejectReason:
-        """Test the order as it would become, and reserve what it then needs."""
+        """Check the order as it would be after the replace; reserve what it would then need."""
         terms, rates, same_price = order.terms, order.rates, price == order.price
         instrument, mine = book.instrument, self._users[order.user]
         if same_price and leaves < order.leaves and _is_part_cancel(command, order):
@@ -260,7 +260,7 @@ def only_cancels(command: ReplaceOrder, order: Order) -> bool:
 
 
 def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
-    """True if only the quantity of an order changes, which is known to become smaller."""
+    """True if a replace to a smaller quantity changes nothing else: it is a partial cancel."""
     if command.requeue or command.expires_ns:
         return False
     trigger = command.stop_price
@@ -269,8 +269,8 @@ def _is_part_cancel(command: ReplaceOrder, order: Order) -> bool:
 
 def _changes_nothing(command: ReplaceOrder, order: Order) -> bool:
     """True if a replace with an order's own price and quantity leaves it unchanged."""
-    terms, end = order.terms, command.expires_ns
-    if command.requeue or (end and (terms is None or end != terms.expires_ns)):
+    terms, expires_ns = order.terms, command.expires_ns
+    if command.requeue or (expires_ns and (terms is None or expires_ns != terms.expires_ns)):
         return False
     trigger = command.stop_price
     return trigger is None or trigger == order.trigger()

@@ -1,13 +1,13 @@
-"""Waiting stops: which fire when a trade happens, in which order.
+"""Waiting stops: which of them a trade reaches, in which order.
 
 Part of the deterministic core. The two sides mirror each other: with rank = price for sells and
--price for buys, a stop fires when a trade's rank is at or below its trigger's, the highest trigger
-first. A trailing stop's trigger is its peak (the highest rank since it was accepted) minus its
-trail. Stops of one peak move together, so they form one group. A trade above the peaks of some
+-price for buys, a trade reaches a stop if its rank is at or below the trigger's, the highest
+trigger first. A trailing stop's trigger is its peak (the highest rank since it was accepted) minus
+its trail. Stops of one peak move together, so they form one group. A trade above the peaks of some
 groups merges these into the largest of them.
 
-Cost: add and remove O(log n); a trade O(1) if it fires nothing and moves at most the one group
-that follows the price; otherwise O(log n) for every stop that fires or changes its group.
+Cost: add and remove O(log n); a trade O(1) if it reaches nothing and moves at most the one group
+that follows the price; otherwise O(log n) for every stop that is reached or changes its group.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hpe.protocol.enums import Side
 from hpe.protocol.limits import INT_MAX
 
 Fired = list[StopRow]
-"""Rows (negated rank of the trigger, place, order) of fired stops; sorting gives their turns."""
+"""Rows (negated rank of the trigger, place, order) of reached stops; sorting gives their turns."""
 
 Key = tuple[int, int]
 """(Negated rank of the trigger, place): the turn of a stop among those of its side."""
@@ -37,10 +37,11 @@ _BELOW: Final = -INT_MAX - 1
 class WaitingSide:
     """The stops of one side.
 
-    Groups are in the order of descending peaks, and trades move only the last one: a new stop's
-    peak is the last price's rank, which is never above that of the last group. `_firsts` has
-    `Trail.first()` of all other groups. A trade of a rank above `quiet_low` and at or below
-    `quiet_high` does nothing.
+    `_trails` has the groups, by descending peak. A trade moves only the last one, after merging it
+    with the others that the trade is above. So the peak of the last group is at or above the rank
+    of the last price, which is the peak of every new stop. `_firsts` has `Trail.first()` of all
+    other groups. A trade whose rank is above `quiet_low` and at most `quiet_high` neither reaches a
+    stop nor moves one.
     """
 
     __slots__ = ("_firsts", "_fixed", "_trails", "quiet_high", "quiet_low", "sign")
@@ -87,7 +88,7 @@ class WaitingSide:
             self._firsts.remove(group.first())
 
     def _bound(self) -> None:
-        """Find the ranks between which a trade neither fires nor moves anything."""
+        """Find the ranks between which a trade neither reaches nor moves a stop."""
         low = -self._fixed[0][0] if self._fixed else _BELOW
         high = INT_MAX
         if self._trails:
@@ -194,7 +195,7 @@ class WaitingSide:
         return fired
 
     def _heads(self) -> list[Any]:
-        """Return the first stop of whatever may hold the next two to have their turns, sorted.
+        """Return the candidates for the next two turns, sorted: the first stops of what holds them.
 
         Returns:
             (negated rank of the trigger, place, peak of its group, None if fixed); of one trigger,
@@ -302,7 +303,7 @@ class Triggers:
         self.count -= 1
 
     def is_quiet(self, price: int) -> bool:
-        """True if a trade at this price neither fires nor moves a stop."""
+        """True if a trade at this price neither reaches nor moves a stop."""
         buys, sells = self.buys, self.sells
         return (
             sells.quiet_low < price <= sells.quiet_high

@@ -2,7 +2,7 @@
 
 Part of the deterministic core. While an instrument is unfinished, no new order may come to its
 market; all other markets continue. Unfinished work (work.py) gets its turns at the beginning of
-each body, one instrument after the other, in at most a part of the body. Source: protocol.md,
+each batch, one instrument after the other, in at most a part of the batch. Source: protocol.md,
 "Unfinished work".
 """
 
@@ -59,7 +59,7 @@ class Turns:
             del self.books[instrument_id]
 
     def forget(self, book: OrderBook) -> None:
-        """Drop the remaining work of an instrument without orders: the reached trades are gone."""
+        """Drop the noted prices of an instrument without orders: they can reach no stop."""
         if book.work is not None:
             book.work.firings.clear()
             self.review(book)

@@ -1,4 +1,4 @@
-"""The unfinished work of one instrument: stops that fired, an uncross in parts.
+"""The unfinished work of one instrument: queued stops, an uncross in parts.
 
 Part of the deterministic core; kept by the instrument's book (orderbook.py). Stops that were
 reached together form a line, in the order of their turns; the oldest line goes first. Removing
@@ -35,9 +35,10 @@ class UncrossInProgress(NamedTuple):
 class Work:
     """The unfinished work of one instrument.
 
-    `lines` are stops whose turn has not come, `queued` their number; `firings` are reached stops
-    that are still being removed, the first of them into the last line if `is_open`. `interrupted`
-    is true from the due end of an interruption to its uncross. `listed`: it has turns.
+    `lines` are the stops in the queue, `queued` is their number. `firings` are series of trades
+    whose stops are still leaving their triggers; those of the first one join the last line if
+    `is_open`. `interrupted`: an interruption is due to end, and its uncross has not begun.
+    `listed`: its instrument gets turns.
     """
 
     __slots__ = (
@@ -60,7 +61,7 @@ class Work:
         return not (stops or self.interrupted or self.uncrossing is not None)
 
     def goes_on(self, status: InstrumentStatus) -> bool:
-        """True if something can be done now: while the market is closed, stops wait."""
+        """True if something can be done now; in a halted or cancel-only market, stops wait."""
         if self.uncrossing is not None or self.interrupted:
             return True
         return status in _GOES_ON and not self.is_empty
@@ -120,11 +121,11 @@ class Work:
                 if not filed or row[2].state is not QUEUED:
                     raise InvariantViolation(f"stop {row[2].order_id} is in the wrong line")
         if count != self.queued:
-            raise InvariantViolation(f"{count} stops fired, {self.queued} are counted")
+            raise InvariantViolation(f"{count} stops are queued, {self.queued} are counted")
 
 
 def row_of(order: Order) -> StopRow:
-    """Return a fired stop's row: (negated rank of its trigger, place, order)."""
+    """Return a queued stop's row: (negated rank of its trigger, place, order)."""
     terms = order.terms
     assert terms is not None
     sign = stop_sign(order.side)
