@@ -35,7 +35,8 @@ from hpe.protocol.limits import (
 )
 
 CORE_VERSION: Final = 8
-"""Raised whenever a logged command could have another result; written to every log segment."""
+"""Raised whenever another build of the same version could read or replay a log or a dump
+differently, a new value of a field included; written to every log segment."""
 
 SYSTEM_CONNECTION: Final = 0
 """The connection of internal commands: attach, detach, close, tick, configure, continue."""

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Limits, Run
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.control import Error
-from hpe.protocol.enums import InstrumentStatus, Side
+from hpe.protocol.enums import InstrumentStatus, Side, TimeInForce
 from hpe.protocol.internal import KeysValid, PlaceLimits
 from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER
 from hpe.protocol.listings import GetInstrument, ListInstruments
@@ -211,7 +211,8 @@ class Play:
             if random.random() < 0.15:  # it stays as it is, or nearly
                 leaves = max(order.leaves - random.choice((0, 0, 1)), 0)
                 command = replace(command, quantity=None, leaves_quantity=leaves, price=None)
-            if command.expires_ns and not order.terms.expires_ns and random.random() < 0.9:
+            is_gtd = order.time_in_force is TimeInForce.GTD
+            if command.expires_ns and not is_gtd and random.random() < 0.9:
                 command = replace(command, expires_ns=0, leaves_quantity=order.leaves)
         return place, command
 
@@ -378,7 +379,9 @@ def same(found: Sequence[Reply], expected: Sequence[Reply], what: str | Request)
     """Compare messages; where they differ, say so in few lines. `what` is what they are about."""
     if list(found) == list(expected):
         return
-    lines = [f"{described(what)}: found {len(found)}, expected {len(expected)}"]
+    lines = [described(what)]
+    if len(found) != len(expected):
+        lines[0] += f": found {len(found)}, expected {len(expected)}"
     for one, other in zip_longest(found, expected):
         if one != other:
             lines += [f"  found    {described(one)}", f"  expected {described(other)}"]

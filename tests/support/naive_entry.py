@@ -225,7 +225,7 @@ def replace_order(state: NaiveState, user: int, command: ReplaceOrder) -> NaiveO
     wrong = order.terms.budget or (command.price and not order.is_limit)
     own_trigger = order.waiting and not order.terms.trail
     wrong = wrong or (command.stop_price and not own_trigger)
-    wrong = wrong or (command.expires_ns and not order.terms.expires_ns)
+    wrong = wrong or (command.expires_ns and order.time_in_force is not TimeInForce.GTD)
     reject_if(bool(wrong), RejectReason.INVALID_COMBINATION)
     leaves = given[0] if given else order.leaves
     if command.quantity is not None:

@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 
+from hpe.client.orders import OrderCalls
 from hpe.core.trading.kinds import KINDS, RESTING, STOPS, Reserve, is_for, kind_of
 from hpe.protocol.codes import RejectReason
 from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
@@ -29,6 +30,16 @@ def order_of(pit, key, *, trader=None, **changes):
         TimeInForce.GTC if rests else TimeInForce.IOC,
         changes.get("price", 90 if kind.needs_price else 0), 0 if has_budget else 5, 0, 0, terms,
     )  # fmt: skip
+
+
+def name_of(key):
+    """Return the id of a kind's tests."""
+    order_type, rests, has_budget = key
+    words = order_type.name.lower(), "stays" if rests else "at_once", "budget" if has_budget else ""
+    return "_".join(filter(None, words))
+
+
+each_kind = pytest.mark.parametrize("key", KINDS, ids=name_of)
 
 
 def documented_rows():
@@ -62,10 +73,24 @@ def test_limit_orders_rest_with_the_times_in_force_of_protocol_md():
     assert listed == {tif.value: tif.name.lower() for tif in TimeInForce}
     text = (PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8")
     (named,) = re.findall(r"^- A limit or stop limit with (.+) \*\*may rest\*\*", text, re.M)
-    assert named.split(" or ") == [tif.name.lower() for tif in RESTING]
+    assert re.split(", | or ", named) == [tif.name.lower() for tif in RESTING]
 
 
-@pytest.mark.parametrize("key", KINDS)
+@pytest.mark.parametrize("tif", TimeInForce)
+def test_what_a_time_in_force_does_is_said_wherever_one_looks_for_it(tif):
+    """In a sentence of protocol.md, in the glossary, and where a client names it."""
+    name = tif.name.lower()
+    text = (PROJECT_ROOT / "protocol.md").read_text(encoding="utf-8")
+    sentences = re.findall(r"^- .+", document.sections(text)["Kinds of orders"], re.M)
+    assert any(re.search(rf"\b{name}\b", sentence) for sentence in sentences)
+    glossary = (PROJECT_ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| time in force \|.*\b{tif.name} \w+", glossary, re.M)
+    argument = re.search(r"time_in_force: (.+?);", OrderCalls.submit_order.__doc__ or "")
+    assert argument is not None
+    assert f'"{name}"' in argument[1]
+
+
+@each_kind
 def test_a_row_of_the_table_is_what_the_words_of_protocol_md_make_of_it(key):
     """Against "Kinds of orders", "Market states", "Replacing an order" and "Reservations"."""
     kind, (order_type, stays, has_budget) = KINDS[key], key
@@ -83,16 +108,14 @@ def test_a_row_of_the_table_is_what_the_words_of_protocol_md_make_of_it(key):
     assert kind.reserves is (Reserve.BUDGET if has_budget else expected)
 
 
-@pytest.mark.parametrize(("key", "side"), list(product(KINDS, Side)))
+@each_kind
+@pytest.mark.parametrize("side", Side)
 def test_stops_without_a_price_buy_with_a_budget_and_sell_without(key, side):
     order_type, _, has_budget = key
     buys_only = has_budget
     sells_only = order_type is OrderType.STOP and not has_budget
     allowed = (side is Side.BUY or not buys_only) and (side is Side.SELL or not sells_only)
     assert is_for(KINDS[key], side) is allowed
-
-
-each_kind = pytest.mark.parametrize("key", KINDS, ids=lambda key: f"{key[0].name}-{key[1:]}")
 
 
 @each_kind
