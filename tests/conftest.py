@@ -1,4 +1,4 @@
-"""Shared setup: Hypothesis profiles, the cores, the place of the shared data, tests marked `alone`.
+"""Shared setup: Hypothesis profiles, cores, the shared data, names of tests, tests marked `alone`.
 
 Under `pytest -n` several processes run tests. Tests marked `alone` compare times, or use all CPUs
 themselves, so nothing else runs beside them.
@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from enum import Enum
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     with _in_company(_is_alone(item)):
         return (yield)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name the members of enums in the ids of tests: an IntEnum would only be a number."""
+    return val.name.lower() if isinstance(val, Enum) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
