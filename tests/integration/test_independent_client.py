@@ -5,7 +5,6 @@ Each test has users and a market of its own on a service that the tests of this 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -39,26 +38,11 @@ from tests.integration.independent_support import (
     assert_ended,
     end_reason,
     limit,
-    make_market,
     refusal,
 )
-from tests.support.service import ServiceProcess
 
 ANONYMOUS = 5
 OPEN = 0
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """A service without keys."""
-    with ServiceProcess(tmp_path_factory.mktemp("service")) as service:
-        yield service.host, service.port
-
-
-@pytest.fixture
-def market(address: tuple[str, int]) -> OwnMarket:
-    """A new market on it."""
-    return make_market(address)
 
 
 def test_anonymous_logon_and_control(address: tuple[str, int]) -> None:

@@ -70,19 +70,6 @@ DISCONNECTED = 113
 CALL_AUCTION, TRADING = 4, 1
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """A service without keys."""
-    with ServiceProcess(tmp_path_factory.mktemp("service")) as service:
-        yield service.host, service.port
-
-
-@pytest.fixture
-def market(address: tuple[str, int]) -> OwnMarket:
-    """A new market on it."""
-    return make_market(address)
-
-
 @pytest.fixture
 def clients(
     address: tuple[str, int], market: OwnMarket
