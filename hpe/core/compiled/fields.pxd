@@ -84,6 +84,11 @@ cdef inline int64_t value(const Request* request, int slot) noexcept nogil:
     return request.values[slot]
 
 
+cdef inline bint is_nil(const Request* request, int slot) noexcept nogil:
+    """True if the value of a slot is nil."""
+    return request.nulls >> slot & 1
+
+
 cdef inline int64_t read_fields(
     const Tables* tables, int rows, const uint8_t* body, int64_t size, int64_t position,
     int64_t count, Request* request, int* wrong

@@ -10,16 +10,20 @@ from libc.string cimport memset
 from hpe.core.compiled cimport (
     auction,
     books,
+    busy,
     dead,
     effort,
     events,
     fees,
+    fields,
     instruments,
     ladders,
     matcher,
     orders,
     slabs,
     timers,
+    turns,
+    waiting,
     walks,
     work,
 )
@@ -56,7 +60,9 @@ cdef class Book:
     cdef fees.OwnRatesTable own_rates
     cdef int64_t notices
     cdef events.Events events
-    cdef work.Work work
+    cdef waiting.TriggerSlabs stops
+    cdef work.WorkSlabs work_slabs
+    cdef turns.Turns turns
     cdef dict numbers
 
     def __init__(
@@ -81,7 +87,9 @@ cdef class Book:
             &self.order_slab, &self.terms_slab, &self.timers,
         )
         events.make_events(&self.events)
-        memset(&self.work, 0, sizeof(self.work))
+        waiting.make_trigger_slabs(&self.stops, &self.terms_slab)
+        work.make_work_slabs(&self.work_slabs, &self.order_slab, &self.terms_slab)
+        turns.make_turns(&self.turns, &self.work_slabs)
         self.numbers = {}
         if not timers.reserve_timers(&self.timers, 1):
             raise MemoryError
@@ -91,6 +99,7 @@ cdef class Book:
         matcher.free_matcher(&self.matcher)
         effort.free_effort(&self.effort)
         events.free_events(&self.events)
+        turns.free_turns(&self.turns)
         timers.free_timers(&self.timers)
         slabs.free_slab(&self.order_slab)
         slabs.free_slab(&self.level_slab)
@@ -246,18 +255,68 @@ cdef class Book:
 
     def uncross(self, bint value, int64_t price, int64_t volume_left, int64_t surplus):
         """Set whether an uncross is in progress."""
-        self.work.is_uncrossing = value
-        self.work.uncrossing = work.UncrossInProgress(price, volume_left, surplus, 1)
+        if not turns.reserve_turns(&self.turns, 1):
+            raise MemoryError
+        cdef work.Work* found = turns.of(&self.turns, &self.book)
+        found.is_uncrossing = value
+        found.uncrossing = work.UncrossInProgress(price, volume_left, surplus, 1)
+        turns.review(&self.turns, &self.book)
+
+    def set_queued(self, int64_t queued):
+        """Set how many stops have fired and wait for their turns."""
+        if not turns.reserve_turns(&self.turns, 1):
+            raise MemoryError
+        turns.of(&self.turns, &self.book).queued = queued
+        turns.review(&self.turns, &self.book)
+
+    def wait(self, row, int64_t stop_price):
+        """Let a new order be a stop that waits."""
+        if not slabs.reserve(&self.order_slab, 1):
+            raise MemoryError
+        cdef uint32_t number = slabs.take(&self.order_slab)
+        self.fill_in(self.at(number), row)
+        self.at(number).state = orders.WAITING
+        (<orders.Terms*>slabs.record(&self.terms_slab, self.at(number).terms)).stop_price = stop_price
+        self.numbers[row.order_id] = number
+
+    def set_self_trade(self, int self_trade):
+        """Set the instrument's policy."""
+        self.book.instrument.self_trade = self_trade
+
+    def set_flags(self, order_id, int flags):
+        """Set the flags of an order."""
+        self.at(self.numbers[order_id]).flags = flags
+
+    def refuses(self, int kind, values, uint64_t nulls, user, order_id, bint has_book, limits):
+        """True if a command has to wait; see busy.py. `order_id` is None if it names no order."""
+        cdef fields.Request request
+        cdef busy.Busy asked = busy.Busy(
+            &self.turns, &self.stops, &self.effort, dead.Bounds(limits.fills, limits.dead),
+            limits.effort,
+        )
+        cdef orders.Order* order = NULL if order_id is None else self.at(self.numbers[order_id])
+        memset(&request, 0, sizeof(request))
+        request.kind, request.nulls = kind, nulls
+        for place, value in enumerate(values):
+            request.values[<int>place] = value
+        return bool(busy.refuses(&asked, user, &request, &self.book if has_book else NULL, order))
+
+    def begin_batch(self):
+        """Reset the effort, after returning what was wasted."""
+        wasted = self.effort.wasted
+        effort.begin(&self.effort)
+        return wasted
 
     def clearing(self):
         """See auction.py."""
-        found = auction.clearing(&self.book, &self.work if self.work.is_uncrossing else NULL)
+        found = auction.clearing(&self.book, turns.work_of(&self.turns, &self.book))
         return found.price, found.volume, found.surplus
 
     def crossing_levels(self, int64_t query_effort):
         """Return the number of levels, and whether they are too many for this effort."""
-        levels = auction.crossing_levels(&self.book, &self.work)
-        return levels, bool(auction.is_too_deep(&self.book, &self.work, query_effort))
+        cdef const work.Work* found = turns.work_of(&self.turns, &self.book)
+        levels = auction.crossing_levels(&self.book, found)
+        return levels, bool(auction.is_too_deep(&self.book, found, query_effort))
 
     def fill_auction(self, int64_t price, int64_t volume, int64_t fills_max):
         """Trade a part of a volume; end the orders without leaves.
