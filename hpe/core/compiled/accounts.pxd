@@ -50,11 +50,13 @@ cdef struct Touched:
 
 
 cdef struct Money:
-    # An asset's net deposits, if anyone ever deposited, and the first of its accounts.
+    # An asset's net deposits, if anyone ever deposited, and the first of its accounts. `listed`:
+    # commands may name it.
     int64_t asset
     int64_t net_deposits
     uint32_t accounts
     uint8_t deposited
+    uint8_t listed
 
 
 cdef struct Balances:
@@ -154,7 +156,7 @@ cdef inline Money* _find_money(const Balances* balances, int64_t asset) noexcept
 
 
 cdef inline Money* _money_of(Balances* balances, int64_t asset) noexcept nogil:
-    """Return what is known of an asset; it is new with the asset's first account."""
+    """Return what is known of an asset; it is new when listed, or with its first account."""
     cdef Money* money = _find_money(balances, asset)
     cdef uint32_t number
     if money == NULL:
@@ -313,7 +315,7 @@ cdef inline bint is_needed(const Balances* balances, int64_t asset) noexcept nog
 
 
 cdef inline void close_asset(Balances* balances, int64_t asset) noexcept nogil:
-    """Remove an asset's accounts, which must be empty. Cost: as `is_needed`."""
+    """Remove an asset and its accounts, which must be empty. Cost: as `is_needed`."""
     cdef uint32_t of = hash_tables.find(&balances.money, asset, 0)
     cdef uint32_t number, following
     if of == 0:
@@ -379,7 +381,9 @@ cdef inline void deposit(Balances* balances, uint32_t number, int64_t amount) no
     account.available += amount
 
 
-cdef inline bint _has(const Balances* balances, uint32_t number, int64_t amount) noexcept nogil:
+cdef inline bint has_available(
+    const Balances* balances, uint32_t number, int64_t amount
+) noexcept nogil:
     """True if this much is available; `number` 0: there is no account."""
     return number != 0 and account_at(balances, number).available >= amount
 
@@ -387,7 +391,7 @@ cdef inline bint _has(const Balances* balances, uint32_t number, int64_t amount)
 cdef inline int withdraw(Balances* balances, uint32_t number, int64_t amount) noexcept nogil:
     """Debit available money; `number` 0: there is no account."""
     cdef Account* account
-    if not _has(balances, number, amount):
+    if not has_available(balances, number, amount):
         return INSUFFICIENT_FUNDS
     account = account_at(balances, number)
     touch(balances, number)
@@ -399,7 +403,7 @@ cdef inline int withdraw(Balances* balances, uint32_t number, int64_t amount) no
 cdef inline int lock(Balances* balances, uint32_t number, int64_t amount) noexcept nogil:
     """Move available money to held; `number` 0: there is no account."""
     cdef Account* account
-    if not _has(balances, number, amount):
+    if not has_available(balances, number, amount):
         return INSUFFICIENT_FUNDS
     account = account_at(balances, number)
     touch(balances, number)

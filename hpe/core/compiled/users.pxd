@@ -13,7 +13,8 @@ from hpe.core.compiled.paging cimport Rising
 cdef struct User:
     # `accounts` is the first of its accounts, `shelves` the first of the markets in which it has open
     # orders. `fills_after` is the private sequence of the newest fill that is no longer kept, 0 while
-    # all are. `holder` is charged for the user's place; `blocked` is the kill switch.
+    # all are. `holds` is the number of its named holds. `holder` is charged for the user's place;
+    # `blocked` is the kill switch.
     # `private_sequence` is that of its newest private report, `reported` is its place among those with
     # reports in the present batch (batch_work.pxd).
     int64_t user
@@ -25,4 +26,5 @@ cdef struct User:
     uint32_t shelves
     uint32_t holder
     uint32_t reported
+    uint32_t holds
     uint8_t blocked

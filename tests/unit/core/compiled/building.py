@@ -38,6 +38,7 @@ MODULES: Final = (
     "_records",
     "_registry",
     "_sessions",
+    "_treasury",
     "_triggers",
     "_work",
 )

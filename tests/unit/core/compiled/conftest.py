@@ -66,6 +66,11 @@ def records(part, request):
 
 
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def treasury(part, request):
+    return part("_treasury", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def triggers(part, request):
     return part("_triggers", *request.param)
 
