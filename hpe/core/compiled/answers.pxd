@@ -39,7 +39,7 @@ from hpe.core.compiled.codes cimport (
     TYPE_UNLOCK_BALANCE,
     TYPE_WITHDRAW,
 )
-from hpe.core.compiled.orders cimport Order, status
+from hpe.core.compiled.orders cimport Order, Traded, status, traded_of
 from hpe.core.compiled.refusals cimport (
     REFUSED_BATCH_FULL,
     REFUSED_UNFINISHED,
@@ -233,18 +233,19 @@ cdef inline void order_rejected(
 
 cdef inline void order_response(
     Response* response, int kind, int64_t request_id, int64_t sequence, int64_t time_ns,
-    const Order* order, int64_t fill_count, int64_t last_trade_id
+    const Order* order, const Slab* traded, int64_t fill_count, int64_t last_trade_id
 ) noexcept nogil:
     """Set a response with the order as it is now and the fills of this command.
 
     `last_trade_id` is the book's.
     """
     cdef OrderResponse* said = &response.fields.order
+    cdef Traded totals = traded_of(traded, order)
     begin_response(response, kind, request_id, sequence, order.reason, 0)
     said.time_ns, said.status, said.order_id = time_ns, status(order), order.order_id
     said.leaves, said.cum = order.leaves, order.cum
     said.canceled = order.quantity - order.leaves - order.cum
-    said.quote_total, said.fee_total = order.quote_total, order.fee_total
+    said.quote_total, said.fee_total = totals.quote_total, totals.fee_total
     said.fill_count = fill_count
     said.first_trade_id = last_trade_id - fill_count + 1 if fill_count else 0
 

@@ -28,7 +28,7 @@ from hpe.core.compiled.ladders cimport (
     worse,
 )
 from hpe.core.compiled.matcher cimport next_maker
-from hpe.core.compiled.orders cimport Order, is_dead
+from hpe.core.compiled.orders cimport Order, hide, is_dead
 from hpe.core.compiled.work cimport Work
 
 
@@ -273,7 +273,8 @@ cdef inline void _take(Book* book, uint32_t number, int64_t quantity) noexcept n
     order.cum += quantity
     if leaves == 0:
         remove(ladder, number)
-        order.leaves = order.hidden = 0
+        order.leaves = 0
+        hide(book.terms_slab, order, 0)
         return
     display = terms_of(book, order).display if order.terms else 0
     reshow(ladder, order, leaves, leaves - display if display and leaves > display else 0)

@@ -53,8 +53,8 @@ cdef inline void make_book(
     Slab* level_slab, Slab* order_slab, const Slab* terms_slab, const Timers* timers
 ) noexcept nogil:
     """Initialize the book of an instrument with these common rates, trading and without orders."""
-    make_ladder(&book.bids, BUY, level_slab, order_slab)
-    make_ladder(&book.asks, SELL, level_slab, order_slab)
+    make_ladder(&book.bids, BUY, level_slab, order_slab, terms_slab)
+    make_ladder(&book.asks, SELL, level_slab, order_slab, terms_slab)
     book.timers = timers
     book.terms_slab = terms_slab
     book.last_price = book.last_trade_id = 0

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint32_t
 from hpe.core.compiled.books cimport Book, book_dead_ns, opposite, terms_of
 from hpe.core.compiled.codes cimport ALLOWED, CANCEL_MAKER, DECREMENT, ORDER_POST_ONLY, TRADING
 from hpe.core.compiled.effort cimport rows_passed
-from hpe.core.compiled.ladders cimport Ladder, Level, best, order_at, reaches, worse
+from hpe.core.compiled.ladders cimport Ladder, Level, best, hidden_in, order_at, reaches, worse
 from hpe.core.compiled.orders cimport Order, is_dead
 from hpe.core.compiled.timers cimport is_passed
 from hpe.core.compiled.wide cimport INT_MAX
@@ -103,8 +103,8 @@ cdef inline bint _count_level(
             return False
         counting.room -= 1
         if search.self_trade == ALLOWED or order.user != search.user:
-            counting.lots -= order.leaves - order.hidden
-            hidden += order.hidden
+            counting.lots -= order.leaves - hidden_in(ladder, order)
+            hidden += hidden_in(ladder, order)
         elif search.self_trade == DECREMENT:
             counting.lots -= order.leaves
         elif search.self_trade != CANCEL_MAKER:

@@ -3,7 +3,8 @@
 The compiled twin of hpe/core/trading/executor.py, with its names; the rules are stated there.
 Nothing else changes `reserved`. Owned by the core, used by the thread that runs it. Nothing here
 fails: touches were reserved (`reserve_accounts`), two for each order that trades and one for each
-that reserves or is released, and one account for each settlement, the house's.
+that reserves or is released, one account for each settlement, the house's, and a record of totals
+for each order that trades.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
@@ -16,7 +17,7 @@ from hpe.core.compiled.fees cimport worst_rate
 from hpe.core.compiled.instruments cimport Instrument
 from hpe.core.compiled.kinds cimport RESERVES_BUDGET
 from hpe.core.compiled.matcher cimport Fill
-from hpe.core.compiled.orders cimport Order, Terms, order_kind
+from hpe.core.compiled.orders cimport Order, Terms, Traded, order_kind, traded_of, trading
 from hpe.core.compiled.slabs cimport Slab, record
 
 
@@ -39,15 +40,18 @@ cdef struct Executor:
     Balances* balances
     const Slab* order_slab
     const Slab* terms_slab
+    Slab* traded_slab
 
 
 cdef inline void make_executor(
-    Executor* executor, Balances* balances, const Slab* order_slab, const Slab* terms_slab
+    Executor* executor, Balances* balances, const Slab* order_slab, const Slab* terms_slab,
+    Slab* traded_slab
 ) noexcept nogil:
     """Initialize over these balances, in which the house is opened as a user."""
     executor.balances = balances
     executor.order_slab = order_slab
     executor.terms_slab = terms_slab
+    executor.traded_slab = traded_slab
 
 
 cdef inline Order* _order_at(const Executor* executor, uint32_t number) noexcept nogil:
@@ -58,16 +62,6 @@ cdef inline Order* _order_at(const Executor* executor, uint32_t number) noexcept
 cdef inline const Terms* _terms_of(const Executor* executor, const Order* order) noexcept nogil:
     """Return the terms of an order that has some."""
     return <const Terms*>record(executor.terms_slab, order.terms)
-
-
-cdef inline Order* _totals_of(const Executor* executor, Order* order) noexcept nogil:
-    """Return what an order that trades has paid in all."""
-    return order
-
-
-cdef inline int32_t _fee_rest(const Executor* executor, const Order* order) noexcept nogil:
-    """Return what an order's fills were overcharged, in millionths of an atom."""
-    return order.fee_rest
 
 
 cdef inline bint reserve(const Executor* executor, Order* order, int128 amount) noexcept nogil:
@@ -104,7 +98,7 @@ cdef inline int128 requirement(
     needed = wide.notional(price, leaves, instrument.quote_atoms_per_tick)
     worst = worst_rate(order.maker_ppm, order.taker_ppm)
     if worst:
-        needed += wide.worst_fee(needed, worst, _fee_rest(executor, order))
+        needed += wide.worst_fee(needed, worst, traded_of(executor.traded_slab, order).fee_rest)
     return needed
 
 
@@ -156,7 +150,7 @@ cdef inline void settle(
             fill.taker_fee = _charge(executor, taker, quote, taker.taker_ppm)
             fee_sum += fill.taker_fee
     if count:
-        _totals_of(executor, taker).quote_total += quote_sum
+        trading(executor.traded_slab, taker).quote_total += quote_sum
     if is_charged:  # opens the account, even if all fees are 0
         house(executor.balances, instrument.quote).available += income + fee_sum
     if taker.side != BUY:
@@ -175,7 +169,7 @@ cdef inline void _settle_maker(
     int64_t quote, int64_t base
 ) noexcept nogil:
     """Settle one trade, of so many atoms, for the maker, whose fee is known."""
-    _totals_of(executor, maker).quote_total += quote
+    trading(executor.traded_slab, maker).quote_total += quote
     if maker.side != BUY:
         _exchange(executor, maker, base, quote - fill.maker_fee)
         return
@@ -199,8 +193,8 @@ cdef inline void settle_auction(
     cdef int64_t base = <int64_t>wide.base_atoms(fill.quantity, instrument.base_atoms_per_lot)
     fill.buy_fee = _charge(executor, buy, quote, buy.taker_ppm)
     fill.sell_fee = _charge(executor, sell, quote, sell.taker_ppm)
-    _totals_of(executor, buy).quote_total += quote
-    _totals_of(executor, sell).quote_total += quote
+    trading(executor.traded_slab, buy).quote_total += quote
+    trading(executor.traded_slab, sell).quote_total += quote
     if buy.taker_ppm or sell.taker_ppm:
         house(executor.balances, instrument.quote).available += fill.buy_fee + fill.sell_fee
     _exchange(executor, buy, quote + fill.buy_fee, base)
@@ -214,7 +208,7 @@ cdef inline int64_t _charge(
     const Executor* executor, Order* order, int64_t notional, int32_t rate_ppm
 ) noexcept nogil:
     """Charge an order for one fill; return the atoms, negative for a rebate."""
-    cdef Order* totals = _totals_of(executor, order)
+    cdef Traded* totals = trading(executor.traded_slab, order)
     cdef int64_t rest = totals.fee_rest
     cdef int64_t fee = wide.charge(notional, rate_ppm, &rest)
     totals.fee_rest = <int32_t>rest

@@ -22,7 +22,7 @@ from hpe.core.compiled.index_records cimport (
     terms_at,
     terms_of,
 )
-from hpe.core.compiled.orders cimport ENDED, QUEUED, RESTS, WAITING, Order, Terms
+from hpe.core.compiled.orders cimport ENDED, QUEUED, RESTS, WAITING, Order, Terms, hidden_of
 from hpe.core.compiled.paging cimport PIECE, Rising, Rows
 from hpe.core.compiled.users cimport User
 
@@ -104,7 +104,7 @@ cdef inline bint _is_wrong(const OrderIndex* index, const Order* order) noexcept
         return True
     if order.quantity < order.leaves + order.cum:
         return True
-    return not 0 <= order.hidden < max(order.leaves, <int64_t>1)
+    return not 0 <= hidden_of(&index.terms, order) < max(order.leaves, <int64_t>1)
 
 
 cdef inline int _check_shelves(const OrderIndex* index, const User* mine) noexcept nogil:

@@ -15,7 +15,7 @@ from libc.string cimport memset
 from hpe.core.compiled cimport hash_tables, paging, slabs, timers
 from hpe.core.compiled.accounts cimport Balances, user_at
 from hpe.core.compiled.codes cimport BUY
-from hpe.core.compiled.orders cimport Order, Terms
+from hpe.core.compiled.orders cimport Order, Terms, Traded
 from hpe.core.compiled.paging cimport Links, Mark, Rising, Rows
 from hpe.core.compiled.reports cimport ExecutionReport
 from hpe.core.compiled.users cimport User
@@ -52,6 +52,7 @@ cdef struct OrderIndex:
     # a chain, the oldest first, and so are `gone` orders and kept fills.
     slabs.Slab orders
     slabs.Slab terms
+    slabs.Slab traded
     slabs.Slab shelves
     slabs.Slab sessions
     slabs.Slab fills
@@ -99,6 +100,7 @@ cdef inline bint make_index(
     memset(index, 0, sizeof(OrderIndex))
     slabs.make_slab(&index.orders, sizeof(Order))
     slabs.make_slab(&index.terms, sizeof(Terms))
+    slabs.make_slab(&index.traded, sizeof(Traded))
     slabs.make_slab(&index.shelves, sizeof(Shelf))
     slabs.make_slab(&index.sessions, sizeof(SessionOrders))
     slabs.make_slab(&index.fills, sizeof(KeptFill))
@@ -120,6 +122,7 @@ cdef inline void free_index(OrderIndex* index) noexcept nogil:
     """Free all memory."""
     slabs.free_slab(&index.orders)
     slabs.free_slab(&index.terms)
+    slabs.free_slab(&index.traded)
     slabs.free_slab(&index.shelves)
     slabs.free_slab(&index.sessions)
     slabs.free_slab(&index.fills)
@@ -140,6 +143,7 @@ cdef inline bint reserve_index(OrderIndex* index, int64_t orders, int64_t fills)
     return (
         slabs.reserve(&index.orders, orders)
         and slabs.reserve(&index.terms, orders)
+        and slabs.reserve(&index.traded, fills)
         and slabs.reserve(&index.shelves, orders)
         and slabs.reserve(&index.sessions, orders)
         and slabs.reserve(&index.fills, fills)

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from hpe.core.compiled cimport ordered
 from hpe.core.compiled.codes cimport ADDED, BUY, CHANGED, REMOVED
-from hpe.core.compiled.orders cimport Order, show_slice
+from hpe.core.compiled.orders cimport Order, Terms, hidden_of, hide, show_slice
 from hpe.core.compiled.slabs cimport Slab, give_back, record, take
 
 
@@ -38,6 +38,7 @@ cdef struct Ladder:
     ordered.Tree levels
     Slab* level_slab
     Slab* order_slab
+    const Slab* terms_slab
     int side
     int sign
     int64_t changes
@@ -47,12 +48,13 @@ cdef struct Ladder:
 
 
 cdef inline void make_ladder(
-    Ladder* ladder, int side, Slab* level_slab, Slab* order_slab
+    Ladder* ladder, int side, Slab* level_slab, Slab* order_slab, const Slab* terms_slab
 ) noexcept nogil:
     """Initialize an empty side of a book."""
     ladder.levels = ordered.Tree(0, 0, 0, 0)
     ladder.level_slab = level_slab
     ladder.order_slab = order_slab
+    ladder.terms_slab = terms_slab
     ladder.side = side
     ladder.sign = 1 if side == BUY else -1
     ladder.changes = 0
@@ -69,6 +71,11 @@ cdef inline Level* level_at(const Ladder* ladder, uint32_t number) noexcept nogi
 cdef inline Order* order_at(const Ladder* ladder, uint32_t number) noexcept nogil:
     """Return the order of a number."""
     return <Order*>record(ladder.order_slab, number)
+
+
+cdef inline int64_t hidden_in(const Ladder* ladder, const Order* order) noexcept nogil:
+    """Return the part of a resting order's leaves that it does not show."""
+    return hidden_of(ladder.terms_slab, order)
 
 
 cdef inline Level* best(const Ladder* ladder) noexcept nogil:
@@ -97,6 +104,7 @@ cdef inline void note(Ladder* ladder, int change, const Order* order) noexcept n
 cdef inline void add(Ladder* ladder, uint32_t number) noexcept nogil:
     """Append an order to the queue of its price."""
     cdef Order* order = order_at(ladder, number)
+    cdef int64_t hidden = hidden_in(ladder, order)
     cdef Level* level
     ladder.changes += 1
     ladder.count += 1
@@ -109,8 +117,8 @@ cdef inline void add(Ladder* ladder, uint32_t number) noexcept nogil:
     else:
         level.head = number
     level.tail = number
-    level.quantity += order.leaves - order.hidden
-    level.hidden += order.hidden
+    level.quantity += order.leaves - hidden
+    level.hidden += hidden
     level.count += 1
     note(ladder, ADDED, order)
 
@@ -132,6 +140,7 @@ cdef inline uint32_t _level_of(Ladder* ladder, int64_t price) noexcept nogil:
 cdef inline void remove(Ladder* ladder, uint32_t number) noexcept nogil:
     """Remove an order from its queue, with whatever leaves it has."""
     cdef Order* order = order_at(ladder, number)
+    cdef int64_t hidden = hidden_in(ladder, order)
     cdef uint32_t of = order.level
     cdef Level* level = level_at(ladder, of)
     ladder.changes += 1
@@ -145,8 +154,8 @@ cdef inline void remove(Ladder* ladder, uint32_t number) noexcept nogil:
         order_at(ladder, order.previous).next = order.next
     else:
         level.head = order.next
-    level.quantity -= order.leaves - order.hidden
-    level.hidden -= order.hidden
+    level.quantity -= order.leaves - hidden
+    level.hidden -= hidden
     level.count -= 1
     order.next = 0
     order.previous = 0
@@ -166,7 +175,7 @@ cdef inline void take_lots(Ladder* ladder, Order* order, int64_t quantity) noexc
 
 cdef inline void reduce(Ladder* ladder, Order* order, int64_t leaves) noexcept nogil:
     """Lower a resting order's leaves, hidden ones first; it keeps its place."""
-    cdef int64_t hidden = order.hidden - (order.leaves - leaves)
+    cdef int64_t hidden = hidden_in(ladder, order) - (order.leaves - leaves)
     reshow(ladder, order, leaves, hidden if hidden > 0 else 0)
 
 
@@ -178,11 +187,12 @@ cdef inline void reshow(
     A change of hidden lots only is not a change of the book: it would reveal an iceberg.
     """
     cdef Level* level = level_at(ladder, order.level)
-    cdef int64_t more = leaves - hidden - (order.leaves - order.hidden)
+    cdef int64_t hidden_before = hidden_in(ladder, order)
+    cdef int64_t more = leaves - hidden - (order.leaves - hidden_before)
     level.quantity += more
-    level.hidden += hidden - order.hidden
+    level.hidden += hidden - hidden_before
     order.leaves = leaves
-    order.hidden = hidden
+    hide(ladder.terms_slab, order, hidden)
     if more == 0:
         note(ladder, 0, order)
         return
@@ -190,10 +200,11 @@ cdef inline void reshow(
     note(ladder, CHANGED, order)
 
 
-cdef inline void refill(Ladder* ladder, uint32_t number, int64_t display) noexcept nogil:
+cdef inline void refill(Ladder* ladder, uint32_t number) noexcept nogil:
     """Show an iceberg's next slice, at the end of its price's queue; it shows nothing now."""
+    cdef const Order* order = order_at(ladder, number)
     remove(ladder, number)
-    show_slice(order_at(ladder, number), display)
+    show_slice(order, <Terms*>record(ladder.terms_slab, order.terms))
     add(ladder, number)
 
 

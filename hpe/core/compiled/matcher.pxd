@@ -16,6 +16,7 @@ from hpe.core.compiled.ladders cimport (
     Ladder,
     best,
     crosses,
+    hidden_in,
     level_at,
     order_at,
     price_of,
@@ -24,7 +25,7 @@ from hpe.core.compiled.ladders cimport (
     remove,
     take_lots,
 )
-from hpe.core.compiled.orders cimport Order, is_dead
+from hpe.core.compiled.orders cimport Order, hide, is_dead
 from hpe.core.compiled.wide cimport INT_MAX, Budget
 
 
@@ -190,16 +191,16 @@ cdef inline int64_t _fill(
     """Trade with one maker, at most the aggressor's leaves; return how many lots."""
     cdef Order* maker = order_at(ladder, number)
     cdef Fill* fill = fill_at(matcher, matched.first_fill + matched.fill_count)
-    cdef int64_t shown = maker.leaves - maker.hidden
+    cdef int64_t hidden = hidden_in(ladder, maker), shown = maker.leaves - hidden
     cdef int64_t quantity = min(shown, leaves)
     fill.maker = number
     fill.price = maker.price
     fill.quantity = quantity
     maker.cum += quantity
-    if quantity < shown or maker.hidden:
+    if quantity < shown or hidden:
         take_lots(ladder, maker, quantity)
         if quantity == shown:
-            refill(ladder, number, terms_of(book, maker).display)
+            refill(ladder, number)
     else:
         remove(ladder, number)
         maker.leaves = 0
@@ -311,7 +312,7 @@ cdef inline void _cancel_of(Ladder* ladder, uint32_t number, int64_t quantity) n
     else:
         remove(ladder, number)
         maker.leaves = 0
-        maker.hidden = 0
+        hide(ladder.terms_slab, maker, 0)
 
 
 cdef inline bint _budget_of(const Book* book, const Order* order, Budget* budget) noexcept nogil:

@@ -140,6 +140,8 @@ cdef inline void free_gone(OrderIndex* index) noexcept nogil:
         following = next_ended(index, number)
         if order.terms:
             slabs.give_back(&index.terms, order.terms)
+        if order.traded:
+            slabs.give_back(&index.traded, order.traded)
         slabs.give_back(&index.orders, number)
         number = following
     index.gone = 0

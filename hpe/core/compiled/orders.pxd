@@ -1,7 +1,8 @@
 """Orders: one order's state, and what follows from it.
 
 The compiled twin of hpe/core/trading/orders.py and order_states.py, with their names. A record is
-fixed in size, so that a resting order's memory is known. References to other records are their
+fixed in size, so that a resting order's memory is known. What few orders have is in other records:
+terms beyond price and quantity, and what trades came to. References to other records are their
 numbers; 0 is none. Owned by the core, used by the thread that runs it.
 """
 
@@ -19,7 +20,7 @@ from hpe.core.compiled.codes cimport (
 from hpe.core.compiled.kinds cimport kind_of
 from hpe.core.compiled.ordered cimport Node
 from hpe.core.compiled.paging cimport Links
-from hpe.core.compiled.slabs cimport Slab, record
+from hpe.core.compiled.slabs cimport Slab, record, take
 
 cdef enum OrderState:
     ARRIVING = 0
@@ -41,10 +42,6 @@ cdef struct Order:
     int64_t leaves
     int64_t cum
     int64_t reserved
-    int64_t quote_total
-    int64_t fee_total
-    int64_t hidden
-    int32_t fee_rest
     int32_t maker_ppm
     int32_t taker_ppm
     uint32_t user
@@ -56,6 +53,7 @@ cdef struct Order:
     uint32_t next
     uint32_t previous
     uint32_t terms
+    uint32_t traded
     int8_t side
     int8_t order_type
     int8_t time_in_force
@@ -63,6 +61,15 @@ cdef struct Order:
     int8_t self_trade
     uint8_t flags
     uint8_t reason
+
+
+cdef struct Traded:
+    # What the trades of an order came to: the sum of its fills in quote atoms, what it was charged for
+    # them, and by how many millionths of an atom that was too much. An order that never traded names
+    # none.
+    int64_t quote_total
+    int64_t fee_total
+    int32_t fee_rest
 
 
 cdef struct Terms:
@@ -74,6 +81,7 @@ cdef struct Terms:
     int64_t stop_price
     int64_t trail
     int64_t display
+    int64_t hidden
     int64_t minimum
     int64_t budget
     int64_t expires_ns
@@ -130,6 +138,33 @@ cdef inline bint is_dead(const Order* order, const Slab* terms, int64_t dead_ns)
     return 0 < (<const Terms*>record(terms, order.terms)).expires_ns <= dead_ns
 
 
-cdef inline void show_slice(Order* order, int64_t display) noexcept nogil:
-    """Hide the part of an iceberg's leaves that it does not show; `display` 0: no iceberg."""
-    order.hidden = order.leaves - display if display and order.leaves > display else 0
+cdef inline int64_t hidden_of(const Slab* terms, const Order* order) noexcept nogil:
+    """Return the part of the leaves that an iceberg does not show, 0 for any other order."""
+    return (<const Terms*>record(terms, order.terms)).hidden if order.terms else 0
+
+
+cdef inline void hide(const Slab* terms, const Order* order, int64_t hidden) noexcept nogil:
+    """Set the part of the leaves that is not shown; an order without terms shows all of it."""
+    if order.terms:
+        (<Terms*>record(terms, order.terms)).hidden = hidden
+
+
+cdef inline void show_slice(const Order* order, Terms* terms) noexcept nogil:
+    """Hide the part of an iceberg's leaves that it does not show; `terms` are the order's."""
+    terms.hidden = 0
+    if terms.display and order.leaves > terms.display:
+        terms.hidden = order.leaves - terms.display
+
+
+cdef inline Traded traded_of(const Slab* traded, const Order* order) noexcept nogil:
+    """Return what the trades of an order came to so far."""
+    if order.traded:
+        return (<const Traded*>record(traded, order.traded))[0]
+    return Traded(0, 0, 0)
+
+
+cdef inline Traded* trading(Slab* traded, Order* order) noexcept nogil:
+    """Return what the trades of an order came to, to be changed; its first trade takes the record."""
+    if order.traded == 0:
+        order.traded = take(traded)
+    return <Traded*>record(traded, order.traded)

@@ -20,7 +20,7 @@ cdef extern from *:
     #define HPE_BLOCK_SHIFT 0
     #define HPE_ALONE 1
     #else
-    #define HPE_BLOCK_SHIFT 10
+    #define HPE_BLOCK_SHIFT 9
     #define HPE_ALONE 0
     #endif
     """

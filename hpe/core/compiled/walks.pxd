@@ -19,7 +19,16 @@ from hpe.core.compiled.books cimport (
 )
 from hpe.core.compiled.codes cimport ALLOWED, CANCEL_MAKER, DECREMENT
 from hpe.core.compiled.effort cimport LEVEL, ROW, charge
-from hpe.core.compiled.ladders cimport Ladder, Level, best, order_at, price_of, reaches, worse
+from hpe.core.compiled.ladders cimport (
+    Ladder,
+    Level,
+    best,
+    hidden_in,
+    order_at,
+    price_of,
+    reaches,
+    worse,
+)
 from hpe.core.compiled.matcher cimport (
     Matcher,
     new_budget,
@@ -236,15 +245,15 @@ cdef inline bint _share_of_one(
 ) noexcept nogil:
     """Add what would trade with one order's shown lots; False if the order would end there."""
     cdef int policy = walk.order.self_trade
-    cdef int64_t lots = maker.leaves - maker.hidden
+    cdef int64_t kept_back = hidden_in(walk.ladder, maker), lots = maker.leaves - kept_back
     part.own_last = maker.user == walk.order.user and policy != ALLOWED
     if not part.own_last:
         lots = min(lots, walk.leaves)
         part.quantity += lots
         walk.leaves -= lots
-        hidden.lots += maker.hidden
-        if maker.hidden:
-            hidden.slices += wide.slices(maker.hidden, terms_of(walk.book, maker).display)
+        hidden.lots += kept_back
+        if kept_back:
+            hidden.slices += wide.slices(kept_back, terms_of(walk.book, maker).display)
     elif policy == DECREMENT:
         walk.leaves -= min(maker.leaves, walk.leaves)
     else:

@@ -45,12 +45,14 @@ cdef class Answers:
     """One session, the response at hand, and the bytes of what was answered last."""
 
     cdef slabs.Slab cells
+    cdef slabs.Slab traded
     cdef session.Session own
     cdef buffers.Buffer buffer
     cdef answers.Response response
 
     def __init__(self):
         slabs.make_slab(&self.cells, sizeof(session.Remembered))
+        slabs.make_slab(&self.traded, sizeof(orders.Traded))
         memset(&self.own, 0, sizeof(session.Session))
         self.own.window = 1_000
         if not buffers.make_room(&self.buffer, 4_096):
@@ -59,6 +61,7 @@ cdef class Answers:
     def __dealloc__(self):
         session.forget_all(&self.cells, &self.own)
         slabs.free_slab(&self.cells)
+        slabs.free_slab(&self.traded)
         buffers.free_buffer(&self.buffer)
 
     cdef bytes _taken(self):
@@ -138,14 +141,20 @@ cdef class Answers:
     ):
         """Set a response about an order, which is a reference's; see answers.pxd."""
         cdef orders.Order order
+        cdef orders.Traded* totals
         memset(&order, 0, sizeof(orders.Order))
         order.order_id, order.quantity, order.leaves = other.order_id, other.quantity, other.leaves
         order.cum, order.reason, order.state = other.cum, other.reason, other.state
-        order.quote_total, order.fee_total = other.quote_total, other.fee_total
+        if not slabs.reserve(&self.traded, 1):
+            raise MemoryError
+        totals = orders.trading(&self.traded, &order)
+        totals.quote_total, totals.fee_total = other.quote_total, other.fee_total
         memset(&self.response, 0x55, sizeof(answers.Response))
         answers.order_response(
-            &self.response, kind, request_id, sequence, time_ns, &order, fill_count, last_trade_id
+            &self.response, kind, request_id, sequence, time_ns, &order, &self.traded, fill_count,
+            last_trade_id,
         )
+        slabs.give_back(&self.traded, order.traded)
 
     def encoded(self):
         """Return the bytes of the response."""

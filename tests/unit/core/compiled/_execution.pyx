@@ -153,6 +153,7 @@ cdef class Market:
     cdef slabs.Slab order_slab
     cdef slabs.Slab level_slab
     cdef slabs.Slab terms_slab
+    cdef slabs.Slab traded_slab
     cdef timers.Timers timers
     cdef effort.Effort effort
     cdef matcher.Matcher matcher
@@ -170,6 +171,7 @@ cdef class Market:
         slabs.make_slab(&self.order_slab, sizeof(orders.Order))
         slabs.make_slab(&self.level_slab, sizeof(ladders.Level))
         slabs.make_slab(&self.terms_slab, sizeof(orders.Terms))
+        slabs.make_slab(&self.traded_slab, sizeof(orders.Traded))
         timers.make_timers(&self.timers, 7, bounds)
         effort.begin(&self.effort)
         matcher.make_matcher(&self.matcher, &self.effort, fills_max)
@@ -183,7 +185,7 @@ cdef class Market:
         )
         accounts.make_balances(&self.balances, 7, NULL)
         executor.make_executor(
-            &self.executor, &self.balances, &self.order_slab, &self.terms_slab
+            &self.executor, &self.balances, &self.order_slab, &self.terms_slab, &self.traded_slab
         )
         self.numbers = {}
         self._reserve(1)
@@ -197,6 +199,7 @@ cdef class Market:
         slabs.free_slab(&self.order_slab)
         slabs.free_slab(&self.level_slab)
         slabs.free_slab(&self.terms_slab)
+        slabs.free_slab(&self.traded_slab)
 
     cdef int _reserve(self, int64_t trades) except -1:
         """Reserve whatever an order needs that trades so often, and an account and a user."""
@@ -205,6 +208,7 @@ cdef class Market:
             and slabs.reserve(&self.order_slab, 1)
             and slabs.reserve(&self.terms_slab, 1)
             and slabs.reserve(&self.level_slab, trades + 1)
+            and slabs.reserve(&self.traded_slab, trades + 1)
             and matcher.reserve_trades(&self.matcher, 1)
             and fees.reserve_own_rates(&self.own_rates, 1)
         ):
@@ -287,6 +291,8 @@ cdef class Market:
         cdef orders.Order* order = self.at(order_id)
         if order.terms:
             slabs.give_back(&self.terms_slab, order.terms)
+        if order.traded:
+            slabs.give_back(&self.traded_slab, order.traded)
         slabs.give_back(&self.order_slab, self.numbers.pop(order_id))
 
     def link(self, limit_id, stop_id):
@@ -306,7 +312,7 @@ cdef class Market:
         self._reserve(1)
         cdef orders.Order* order = self.at(order_id)
         if order.terms:
-            orders.show_slice(order, self.terms_at(order_id).display)
+            orders.show_slice(order, self.terms_at(order_id))
         ladders.add(books.side_of(&self.book, order.side), self.numbers[order_id])
 
     def take_out(self, order_id):
@@ -321,12 +327,14 @@ cdef class Market:
     def order_rows(self):
         """Return what concerns money of every order, by id."""
         cdef const orders.Order* order
+        cdef orders.Traded totals
         rows = {}
         for order_id in self.numbers:
             order = self.at(order_id)
+            totals = orders.traded_of(&self.traded_slab, order)
             rows[order_id] = (
-                order.leaves, order.cum, order.reserved, order.quote_total, order.fee_total,
-                order.fee_rest, order.maker_ppm, order.taker_ppm,
+                order.leaves, order.cum, order.reserved, totals.quote_total, totals.fee_total,
+                totals.fee_rest, order.maker_ppm, order.taker_ppm,
             )
         return rows
 
@@ -407,5 +415,6 @@ cdef class Market:
             ladders.reshow(ladder, order, leaves, hidden)
         else:
             ladders.remove(ladder, self.numbers[order_id])
-            order.leaves = order.hidden = 0
+            order.leaves = 0
+            orders.hide(&self.terms_slab, order, 0)
         return order.leaves, order.cum

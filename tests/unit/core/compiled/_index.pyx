@@ -9,9 +9,11 @@ from libc.string cimport memset
 
 from hpe.core.compiled cimport (
     accounts,
+    hash_tables,
     holders,
     index_check,
     index_records,
+    ladders,
     order_index,
     orders,
     paging,
@@ -23,8 +25,9 @@ from hpe.core.compiled cimport (
 
 BYTES = {
     "account": sizeof(accounts.Account), "fill": sizeof(index_records.KeptFill),
-    "mark": sizeof(paging.Mark), "order": sizeof(orders.Order), "terms": sizeof(orders.Terms),
-    "shelf": sizeof(index_records.Shelf), "user": sizeof(users.User),
+    "level": sizeof(ladders.Level), "mark": sizeof(paging.Mark), "order": sizeof(orders.Order), "terms": sizeof(orders.Terms),
+    "shelf": sizeof(index_records.Shelf), "traded": sizeof(orders.Traded),
+    "user": sizeof(users.User),
 }
 PIECE = paging.PIECE
 
@@ -36,6 +39,8 @@ cdef class Index:
     cdef accounts.Balances balances
     cdef timers.Timers timers
     cdef index_records.OrderIndex index
+    cdef slabs.Slab level_slab
+    cdef ladders.Ladder[2] sides
     cdef dict numbers
 
     def __init__(self, int holder_count, int64_t ended_max, int64_t fills_max):
@@ -51,10 +56,17 @@ cdef class Index:
             raise MemoryError
         for _ in range(holder_count):
             slabs.take(&self.holder_slab)
+        slabs.make_slab(&self.level_slab, sizeof(ladders.Level))
+        for side in range(2):
+            ladders.make_ladder(
+                &self.sides[side], side + 1, &self.level_slab, &self.index.orders,
+                &self.index.terms,
+            )
         self.numbers = {}
 
     def __dealloc__(self):
         index_records.free_index(&self.index)
+        slabs.free_slab(&self.level_slab)
         timers.free_timers(&self.timers)
         accounts.free_balances(&self.balances)
         slabs.free_slab(&self.holder_slab)
@@ -95,6 +107,9 @@ cdef class Index:
     def trade(self, int64_t order_id, int64_t quantity):
         """Subtract a fill from an order's leaves."""
         cdef orders.Order* order = self.at(self.numbers[order_id])
+        if not slabs.reserve(&self.index.traded, 1):
+            raise MemoryError
+        orders.trading(&self.index.traded, order).quote_total += quantity
         order.leaves -= quantity
         order.cum += quantity
 
@@ -263,7 +278,7 @@ cdef class Index:
     def records(self):
         """How many records of each kind are in use."""
         return {
-            "orders": self.index.orders.count, "terms": self.index.terms.count,
+            "orders": self.index.orders.count, "terms": self.index.terms.count, "traded": self.index.traded.count,
             "shelves": self.index.shelves.count, "sessions": self.index.sessions.count,
             "fills": self.index.fills.count, "marks": self.index.marks.count,
             "timers": self.timers.entry_slab.count,
@@ -272,6 +287,50 @@ cdef class Index:
     def check(self):
         """Return what is wrong, 0 if nothing is."""
         return index_check.check_index(&self.index)
+
+    def open_users(self, int64_t count):
+        """Open users 1 to `count`, each with accounts of two assets."""
+        if not accounts.reserve_accounts(&self.balances, count, 2 * count, 0):
+            raise MemoryError
+        for user in range(1, count + 1):
+            number = accounts.open_user(&self.balances, user)
+            for asset in (1, 2):
+                accounts.open_account(&self.balances, number, asset, 1)
+
+    def rest(self, int64_t order_id, int64_t user, int side, int64_t price):
+        """Let a plain order of instrument 1 with a client order id rest in its book."""
+        if not index_records.reserve_index(&self.index, 1, 0) or not slabs.reserve(
+            &self.level_slab, 1
+        ):
+            raise MemoryError
+        cdef uint32_t number = slabs.take(&self.index.orders)
+        cdef orders.Order* order = self.at(number)
+        order.order_id = order.client_order_id = order_id
+        order.user, order.instrument, order.holder = self.user(user), 1, 1
+        order.side, order.price, order.state = side, price, orders.RESTS
+        order.quantity = order.leaves = 10
+        ladders.add(&self.sides[side - 1], number)
+        order_index.add(&self.index, number)
+
+    def bytes_held(self):
+        """Return the bytes of all records in use, and of the places of all tables."""
+        cdef int64_t total = 0
+        total += _records(&self.index.orders) + _records(&self.index.terms)
+        total += _records(&self.index.traded) + _records(&self.index.shelves)
+        total += _records(&self.index.marks) + _records(&self.level_slab)
+        total += _records(&self.balances.account_slab) + _records(&self.balances.user_slab)
+        total += _places(&self.index.by_id) + _places(&self.index.by_client_id)
+        total += _places(&self.index.by_market) + _places(&self.index.by_session)
+        total += _places(&self.balances.accounts) + _places(&self.balances.users)
+        return total
+
+
+cdef int64_t _records(const slabs.Slab* slab):
+    return slab.record_bytes * slab.count
+
+
+cdef int64_t _places(const hash_tables.HashTable* table):
+    return hash_tables.place_count(table) * sizeof(hash_tables.Place)
 
 
 cdef struct Row:

@@ -41,9 +41,10 @@ cdef void count_notice(
         (<int64_t*>watcher)[0] += 1
 
 
-cdef object quantities_of(const orders.Order* order):
+cdef object quantities_of(const slabs.Slab* terms, const orders.Order* order):
     canceled = order.quantity - order.leaves - order.cum
-    return order.order_id, order.price, order.leaves, order.hidden, order.cum, canceled
+    hidden = orders.hidden_of(terms, order)
+    return order.order_id, order.price, order.leaves, hidden, order.cum, canceled
 
 
 cdef class Book:
@@ -121,7 +122,7 @@ cdef class Book:
             order.terms = slabs.take(&self.terms_slab)
             terms = <orders.Terms*>slabs.record(&self.terms_slab, order.terms)
             terms.display, terms.expires_ns, terms.budget = row.display, row.expires_ns, row.budget
-        orders.show_slice(order, row.display)
+            orders.show_slice(order, terms)
         return 0
 
     def rest(self, row):
@@ -198,7 +199,7 @@ cdef class Book:
             if is_gone:
                 self.ended(number)
         ways = bool(matched.barred), bool(matched.exhausted), bool(matched.spent)
-        return fills, preventions, reached, ways, quantities_of(&self.aggressor)
+        return fills, preventions, reached, ways, quantities_of(&self.terms_slab, &self.aggressor)
 
     def forget_trades(self):
         """Forget the fills and prevented matches so far."""
@@ -388,7 +389,7 @@ cdef class Book:
         while level != NULL:
             queue, number = [], level.head
             while number:
-                queue.append(quantities_of(self.at(number)))
+                queue.append(quantities_of(&self.terms_slab, self.at(number)))
                 number = self.at(number).next
             found.append((ladders.price_of(ladder, level), level.quantity, level.hidden, queue))
             level = ladders.worse(ladder, level)

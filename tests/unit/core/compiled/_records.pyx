@@ -159,7 +159,9 @@ cdef void write_down(
     row[0] = change
     row[1] = (<const ladders.Ladder*>ladder).side
     row[2], row[3] = order.order_id, order.price
-    row[4] = 0 if change == ladders.REMOVED else order.leaves - order.hidden
+    row[4] = 0
+    if change != ladders.REMOVED:
+        row[4] = order.leaves - ladders.hidden_in(<const ladders.Ladder*>ladder, order)
     if buffers.make_room(changes, sizeof(row)):
         buffers.put_bytes(changes, <const uint8_t*>row, sizeof(row))
 
@@ -169,6 +171,7 @@ cdef class Ladder:
 
     cdef slabs.Slab order_slab
     cdef slabs.Slab level_slab
+    cdef slabs.Slab terms_slab
     cdef ladders.Ladder ladder
     cdef buffers.Buffer changed
     cdef dict numbers
@@ -176,13 +179,17 @@ cdef class Ladder:
     def __init__(self, int side):
         slabs.make_slab(&self.order_slab, sizeof(orders.Order))
         slabs.make_slab(&self.level_slab, sizeof(ladders.Level))
-        ladders.make_ladder(&self.ladder, side, &self.level_slab, &self.order_slab)
+        slabs.make_slab(&self.terms_slab, sizeof(orders.Terms))
+        ladders.make_ladder(
+            &self.ladder, side, &self.level_slab, &self.order_slab, &self.terms_slab
+        )
         self.ladder.notice, self.ladder.watcher = write_down, &self.changed
         self.numbers = {}
 
     def __dealloc__(self):
         slabs.free_slab(&self.order_slab)
         slabs.free_slab(&self.level_slab)
+        slabs.free_slab(&self.terms_slab)
         buffers.free_buffer(&self.changed)
 
     cdef orders.Order* order(self, int64_t order_id) except NULL:
@@ -190,20 +197,30 @@ cdef class Ladder:
 
     def add(self, int64_t order_id, int64_t price, int64_t leaves, int64_t display):
         """Append a new order to the queue of its price; display 0: it is no iceberg."""
-        if not slabs.reserve(&self.order_slab, 1) or not slabs.reserve(&self.level_slab, 1):
+        if not (
+            slabs.reserve(&self.order_slab, 1) and slabs.reserve(&self.level_slab, 1)
+            and slabs.reserve(&self.terms_slab, 1)
+        ):
             raise MemoryError
         self.numbers[order_id] = slabs.take(&self.order_slab)
         cdef orders.Order* order = self.order(order_id)
         order.order_id, order.price = order_id, price
         order.quantity = leaves
         order.leaves = leaves
-        orders.show_slice(order, display)
+        cdef orders.Terms* terms
+        if display:
+            order.terms = slabs.take(&self.terms_slab)
+            terms = <orders.Terms*>slabs.record(&self.terms_slab, order.terms)
+            terms.display = display
+            orders.show_slice(order, terms)
         ladders.add(&self.ladder, self.numbers[order_id])
 
     def remove(self, int64_t order_id):
         """Remove an order."""
         cdef uint32_t number = self.numbers[order_id]
         ladders.remove(&self.ladder, number)
+        if ladders.order_at(&self.ladder, number).terms:
+            slabs.give_back(&self.terms_slab, ladders.order_at(&self.ladder, number).terms)
         slabs.give_back(&self.order_slab, number)
         del self.numbers[order_id]
 
@@ -215,11 +232,11 @@ cdef class Ladder:
         """Lower the leaves."""
         ladders.reduce(&self.ladder, self.order(order_id), leaves)
 
-    def refill(self, int64_t order_id, int64_t display):
+    def refill(self, int64_t order_id):
         """Show an iceberg's next slice: its level may go, and come again."""
         if not slabs.reserve(&self.level_slab, 1):
             raise MemoryError
-        ladders.refill(&self.ladder, self.numbers[order_id], display)
+        ladders.refill(&self.ladder, self.numbers[order_id])
 
     def count_within(self, int64_t price):
         """Return the number of levels in reach of a limit."""
@@ -244,7 +261,8 @@ cdef class Ladder:
             queue, number = [], level.head
             while number:
                 order = ladders.order_at(&self.ladder, number)
-                queue.append((order.order_id, order.leaves, order.hidden))
+                hidden = ladders.hidden_in(&self.ladder, order)
+                queue.append((order.order_id, order.leaves, hidden))
                 number = order.next
             assert len(queue) == level.count
             here = ladders.price_of(&self.ladder, level)

@@ -68,7 +68,7 @@ class BothSides:
             self.reference.take(order, shown)
             self.reference.refill(order)
             self.compiled.take(order.order_id, shown)
-            self.compiled.refill(order.order_id, order.terms.display)
+            self.compiled.refill(order.order_id)
         elif shown > 1:
             quantity = random.randint(1, shown - 1)
             self.reference.take(order, quantity)

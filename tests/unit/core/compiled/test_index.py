@@ -178,6 +178,11 @@ class BothIndexes:
         timed = [order for order in self.open.values() if order.terms and order.terms.expires_ns]
         assert records["orders"] == len(held) + self.waiting
         assert records["timers"] == len(timed)
+        assert records["terms"] >= sum(order.terms is not None for order in held)
+        assert records["traded"] >= sum(order.cum > 0 for order in held)
+        if not self.waiting:
+            assert records["terms"] == sum(order.terms is not None for order in held)
+            assert records["traded"] == sum(order.cum > 0 for order in held)
         assert records["sessions"] == len(reference.by_session)
         assert records["fills"] == len(reference.filled_users)
         assert records["shelves"] == sum(
@@ -294,3 +299,25 @@ def test_a_newest_row_that_comes_and_goes_is_seldom_marked(indexes):
         rising.take_out(number)
     assert 0 < marked < 2_000 // indexes.PIECE + 2
     assert rising.check() == 0
+
+
+def test_what_records_take(indexes):
+    """Bytes on a machine with 64 bits: docs/architecture.md has them."""
+    assert indexes.BYTES == {
+        "account": 72, "fill": 176, "level": 80, "mark": 56, "order": 128, "shelf": 64,
+        "terms": 152, "traded": 24, "user": 120,
+    }  # fmt: skip
+
+
+def test_a_plain_order_takes_160_bytes_with_all_that_finds_it(indexes):
+    """The tables are as full as at a million orders, and there are as many users and levels."""
+    count, users, levels = 58_500, 585, 292
+    index = indexes.Index(2, 16_384, 65_536)
+    before = index.bytes_held()
+    index.open_users(users)
+    for order_id in range(1, count + 1):
+        side = 1 + order_id // users % 2
+        price = 10_000 + (1 if side == 2 else -1) * (1 + order_id * 7 % (levels // 2))
+        index.rest(order_id, 1 + order_id % users, side, price)
+    assert index.check() == 0
+    assert (index.bytes_held() - before) / count <= 157
