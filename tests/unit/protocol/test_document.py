@@ -26,7 +26,14 @@ from hpe.protocol.market_data import (
     StatusUpdate,
 )
 from hpe.protocol.operations import SetStatusResponse
-from hpe.protocol.orders import OrderTerms, ReplaceOrder, SubmitOrder
+from hpe.protocol.orders import (
+    CancelOrder,
+    MassCancel,
+    OrderTerms,
+    ReplaceOrder,
+    SubmitOco,
+    SubmitOrder,
+)
 from hpe.protocol.registry import (
     ARRAYS,
     COMMANDS,
@@ -301,6 +308,17 @@ def test_rejects_of_a_request_are_reasons_in_precedence_order(message):
     assert rejects == [reason for reason in RejectReason if reason in rejects]
     for each in listed_after("Cancel reasons", text):
         assert CancelReason[each.upper()]
+
+
+def test_the_manual_says_of_each_reason_of_orders_where_to_look():
+    manual = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = document.sections(manual)["Why was this order rejected or canceled?"]
+    rows = document.table(section, "reason", "where to look")
+    named = [name for row in rows for name in re.findall(r"\w+", row["reason"])]
+    expected = {reason.name.lower() for reason in CancelReason}
+    for message in (SubmitOrder, SubmitOco, ReplaceOrder, CancelOrder, MassCancel):
+        expected.update(listed_after("Rejects, in order", section_of_request(message)))
+    assert sorted(named) == sorted(expected)
 
 
 def test_every_reason_belongs_to_some_command():
