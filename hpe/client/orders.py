@@ -92,7 +92,7 @@ class OrderCalls(ClientCalls):
             display_quantity: the quantity that the book shows at a time.
             minimum_quantity: the quantity that must trade at once, or nothing does.
             budget: the most that a buy may cost, fees included.
-            expires_ns: end of the order, in the server's nanoseconds since 1970.
+            expires_ns: expiry of the order, in the server's nanoseconds since 1970.
             cancel_on_disconnect: cancel it when this client loses its connection.
             user: the order's user; 0 for the session's own.
         """
@@ -145,7 +145,7 @@ class OrderCalls(ClientCalls):
             budget: the most that a stop order may cost, fees included.
             limit_client_order_id: the limit order's id; 0 for none.
             stop_client_order_id: the stop's id; 0 for none.
-            expires_ns: end of both, in the server's nanoseconds since 1970; 0 for never.
+            expires_ns: expiry of both, in the server's nanoseconds since 1970; 0 for never.
             self_trade: policy of both; default is the instrument's.
             cancel_on_disconnect: cancel both when this client loses its connection.
             user: the orders' user; 0 for the session's own.
@@ -228,9 +228,10 @@ class OrderCalls(ClientCalls):
         """Change an order: exactly one of new total or new open quantity, optionally its prices.
 
         A quantity that does not grow at an unchanged price keeps the order's place in the queue
-        unless `requeue`; anything else loses it and may trade. `expires_ns` moves the end of a gtd
-        order, in the server's nanoseconds since 1970; both quantities may then be omitted. First
-        asks as `cancel_order` does: on another instrument's scale, a price would be another one.
+        unless `requeue`; anything else loses it and may trade. `expires_ns` moves the expiry of a
+        gtd order, in the server's nanoseconds since 1970; both quantities may then be omitted.
+        First asks as `cancel_order` does: on another instrument's scale, a price would be another
+        one.
 
         Raises:
             ValueError: the order is on another instrument; nothing was sent.

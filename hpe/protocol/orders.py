@@ -162,7 +162,7 @@ class CancelOrder(Request, frozen=True, tag=65):
 
 
 class ReplaceOrder(Request, frozen=True, tag=66):
-    """Change an order's quantity, prices or end; nil (0 for the end) leaves a field unchanged."""
+    """Change an order's quantity, prices or expiry; nil (0 for the expiry) leaves one unchanged."""
 
     order_id: AnyInt
     client_order_id: AnyInt

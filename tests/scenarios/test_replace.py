@@ -202,7 +202,7 @@ BOUND = """
 @pytest.mark.parametrize("change", ["open 1", "total 1", "open 1 @ 100"])
 @pytest.mark.parametrize("barrier", ["operator blocks ann | 3 open orders",
                                      "market becomes cancel_only | cancel_only"])  # fmt: skip
-def test_a_part_cancel_passes_where_a_cancel_does_and_below_every_minimum(venue, change, barrier):
+def test_a_partial_cancel_passes_where_a_cancel_does_below_every_minimum(venue, change, barrier):
     agrees(
         venue,
         f"""
@@ -227,7 +227,7 @@ def test_a_part_cancel_passes_where_a_cancel_does_and_below_every_minimum(venue,
         ("open 51", "not_trading"),
     ],
 )
-def test_what_is_no_part_cancel_has_all_its_tests(venue, change, reason):
+def test_what_is_no_partial_cancel_has_all_its_tests(venue, change, reason):
     agrees(
         venue,
         f"""
@@ -243,7 +243,7 @@ def test_what_is_no_part_cancel_has_all_its_tests(venue, change, reason):
     )
 
 
-def test_a_halted_market_has_no_part_cancels(venue):
+def test_a_halted_market_has_no_partial_cancels(venue):
     agrees(
         venue,
         f"""
@@ -257,7 +257,7 @@ def test_a_halted_market_has_no_part_cancels(venue):
     )
 
 
-def test_a_part_cancel_passes_where_the_band_would_refuse_the_price(venue):
+def test_a_partial_cancel_passes_where_the_band_would_refuse_the_price(venue):
     agrees(
         venue,
         """

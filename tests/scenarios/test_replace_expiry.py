@@ -133,7 +133,7 @@ def test_what_leaves_nothing_is_a_cancel_whatever_its_end(venue):
     )
 
 
-def test_a_new_end_is_no_part_cancel(venue):
+def test_a_new_expiry_is_no_partial_cancel(venue):
     agrees(
         venue,
         f"""

@@ -27,7 +27,7 @@ def ceil_ppm(micro: int) -> int:
 class NaiveOrder:
     """An order; `priority` orders those of one price, and stops of one trigger.
 
-    `line` is the one in which it stands for its turn, since it has fired; 0 before.
+    `line` is the one in which it stands for its turn, since it was reached; 0 before.
     `session` is the one with whose connection it ends, 0 for none; `key` whose place it takes.
     `reuses_id`: when it ended, an older one could be asked for by the same client order id.
     """

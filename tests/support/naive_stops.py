@@ -141,7 +141,7 @@ def _take(state: NaiveState, book: int, firing: NaiveFiring, room: int) -> int:
 
 
 def give_turns(state: NaiveState, concern: Concern) -> None:
-    """Let fired stops of an instrument run, each to its end; those that they fire come behind."""
+    """Let queued stops of an instrument fire, each to its end; those they reach come behind."""
     book, left, state.direct = concern.book, state.limits.fired, False
     if concern.fired:
         left = take_out(state, book, left)

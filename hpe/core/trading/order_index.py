@@ -214,7 +214,7 @@ class OrderIndex:
             self.users[order.user].ended_by_client_id[client_order_id] = order
 
     def move_end(self, order: Order, expires_ns: int) -> None:
-        """Change the end of an indexed order that has one."""
+        """Change the expiry of an indexed order that has one."""
         terms = order.terms
         assert terms is not None
         self._timers.remove(*_entry(order, terms))

@@ -75,10 +75,10 @@ def post_only(client: VenueClient, other: VenueClient, status: InstrumentStatus)
         (post_only, CALL, NONE, WOULD_CROSS),
     ],
 )
-def test_a_part_cancel_is_not_judged_like_a_new_order(
+def test_a_partial_cancel_is_not_judged_like_a_new_order(
     market, client, other, order_that_is, status, less, requeued
 ):
-    """The same change with `requeue` is no part cancel, and shows what would have refused it."""
+    """The same change with `requeue` is no partial cancel, and shows what would have refused it."""
     order = order_that_is(client, other, status)
     assert order.reason == NONE
     row = get(client, order)
