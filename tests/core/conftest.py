@@ -1,5 +1,5 @@
-"""Fixtures of behavior tests: a venue, a market and clients, on each core."""
+"""Fixtures of behavior tests: a venue, a market and clients, or a pit, on each core."""
 
-from tests.support.core_fixtures import client, market, other, venue
+from tests.support.core_fixtures import client, market, other, pit, venue
 
-__all__ = ["client", "market", "other", "venue"]
+__all__ = ["client", "market", "other", "pit", "venue"]

@@ -37,13 +37,6 @@ STOP_ORDER = OrderType.STOP
 HALTED, CALL = 3, 4
 
 
-@pytest.fixture
-def pit(new_core):
-    pit = Pit(new_core)
-    pit.trade_at(100)
-    return pit
-
-
 # --- expiry ---------------------------------------------------------------------------------------
 
 

@@ -35,13 +35,6 @@ TRIGGERED = ExecType.TRIGGERED
 BUSY = ErrorCode.BUSY
 
 
-@pytest.fixture
-def pit(new_core):
-    pit = Pit(new_core)
-    pit.trade_at(100)
-    return pit
-
-
 def test_a_body_has_a_command_when_time_ends_all_that_was_unfinished(pit):
     """Else its reports would have a sequence that nothing waits for until it is durable."""
     limit_stops(pit, 0)

@@ -32,13 +32,6 @@ TRIGGERED = ExecType.TRIGGERED
 UNKNOWN = RejectReason.UNKNOWN_ORDER
 
 
-@pytest.fixture
-def pit(new_core):
-    pit = Pit(new_core)
-    pit.trade_at(100)
-    return pit
-
-
 def status(pit):
     return pit.alice.get(InstrumentReply, GetInstrument(1, 1)).status
 

@@ -1,15 +1,18 @@
 """Fixtures from which behavior tests get their cores: each test runs on every core.
 
 A second core is one more row in `CORE_FACTORIES`. `new_core` is available to every test; plays,
-scenarios and vectors run on the core that it makes. Relies on core_driver.py alone.
+scenarios and vectors run on the core that it makes. Relies on core_driver.py and core_pit.py alone.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
 from hpe.protocol.listings import AddAsset, AddInstrument
 from tests.support.core_driver import CORE_FACTORIES, CoreFactory, Venue, VenueClient
+from tests.support.core_pit import Pit
 
 
 @pytest.fixture(params=CORE_FACTORIES, scope="session")
@@ -22,6 +25,22 @@ def new_core(request: pytest.FixtureRequest) -> CoreFactory:
 def venue(new_core: CoreFactory) -> Venue:
     """Return an empty venue."""
     return Venue(new_core)
+
+
+@pytest.fixture(name="venue")
+def checked_venue(new_core: CoreFactory) -> Iterator[Venue]:
+    """Yield an empty venue; afterwards its state, its log and its dump must agree."""
+    venue = Venue(new_core)
+    yield venue
+    venue.check()
+
+
+@pytest.fixture
+def pit(new_core: CoreFactory) -> Pit:
+    """Return a pit whose last price is 100."""
+    pit = Pit(new_core)
+    pit.trade_at(100)
+    return pit
 
 
 @pytest.fixture

@@ -149,15 +149,44 @@ def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
     return function.body[1:] if ast.get_docstring(function) else function.body
 
 
+def standing_twice(trees, is_meant):
+    """Return where functions with the same body stand, of those that are meant."""
+    found: dict[str, list[str]] = {}
+    for place, tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and is_meant(node):
+                text = "\n".join(map(ast.dump, body_of(node)))
+                found.setdefault(text, []).append(f"{place}: {node.name}")
+    return [places for places in found.values() if len(places) > 1]
+
+
+def trees_of(paths):
+    return [(path.relative_to(PROJECT_ROOT), tree_of(path)) for path in paths]
+
+
+def is_long_fixture(function):
+    """True if a fixture has several statements, those within a `with` included."""
+    nodes = [node for part in body_of(function) for node in ast.walk(part)]
+    is_fixture = any("pytest.fixture" in ast.unparse(each) for each in function.decorator_list)
+    return is_fixture and sum(isinstance(node, ast.stmt) for node in nodes) > 1
+
+
 def test_no_function_stands_twice():
     """What is to be mended is in one place. Of one statement alone there may be several."""
-    found: dict[str, list[str]] = {}
-    for path in PACKAGE:
-        for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and len(body_of(node)) > 1:
-                text = "\n".join(map(ast.dump, body_of(node)))
-                found.setdefault(text, []).append(f"{path.relative_to(PROJECT_ROOT)}: {node.name}")
-    assert not [places for places in found.values() if len(places) > 1]
+    assert not standing_twice(trees_of(PACKAGE), lambda function: len(body_of(function)) > 1)
+
+
+def test_no_fixture_stands_twice():
+    """What several modules of tests begin with is in a conftest.py of theirs."""
+    assert not standing_twice(trees_of(CODE), is_long_fixture)
+
+
+def test_a_fixture_that_stands_twice_is_found():
+    body = "    with opened(path) as log:\n        yield log\n"
+    one = "@pytest.fixture(scope='module')\ndef one(path):\n" + body
+    other = "@pytest.fixture\ndef other(path):\n    'With a docstring.'\n" + body
+    trees = [(name, ast.parse(text)) for name, text in (("a", one), ("b", other))]
+    assert standing_twice(trees, is_long_fixture) == [["a: one", "b: other"]]
 
 
 def test_no_two_classes_have_one_name():

@@ -1,4 +1,4 @@
-"""The two forms of the scanner of frames: the plain one, and the compiled one where it is built."""
+"""A checked venue, and both forms of the frame scanner: plain, and compiled where it is built."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pytest
 
 from hpe import extensions
 from hpe.protocol import frames
+from tests.support.core_fixtures import checked_venue
+
+__all__ = ["checked_venue", "each_form"]
 
 
 @pytest.fixture(scope="module", params=["plain", "compiled"])

@@ -13,7 +13,6 @@ from hpe.protocol.limits import HOUSE_USER, PPM
 from hpe.protocol.listings import GetInstrument, InstrumentReply
 from hpe.protocol.operations import SetStatus, SetStatusResponse, Uncross, UncrossResponse
 from hpe.protocol.orders import OrderResponse, OrderTerms, SubmitOrder
-from tests.support.core_driver import Venue
 from tests.support.protocol_examples import (
     BASE,
     PAIR,
@@ -37,13 +36,6 @@ REBATE = numbers("a rebate and the house")
 BUDGET = numbers("a market order by budget")
 AUCTION = numbers("the price of an auction")
 BAND = numbers("the bounds of a band")
-
-
-@pytest.fixture
-def venue(new_core):
-    venue = Venue(new_core)
-    yield venue
-    venue.check()
 
 
 FEE_RATE = 1_000

@@ -43,14 +43,6 @@ from tests.support.protocol_examples import (
     traders,
 )
 
-
-@pytest.fixture
-def venue(new_core):
-    venue = Venue(new_core)
-    yield venue
-    venue.check()
-
-
 PROOF = named_bytes("a proof by HMAC-SHA256")
 
 
