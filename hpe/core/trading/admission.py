@@ -108,7 +108,7 @@ def check_price(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
 
 
 def check_band(book: OrderBook, order: Order, time_ns: int) -> RejectReason:
-    """Return the reject reason of a limit order that is beyond the band; no stop is."""
+    """Return the reject reason of a limit order beyond the band; stops are not checked."""
     limited = order.kind.needs_price and not order.kind.waits
     if limited and beyond_band(book, order.side, order.price):
         return RejectReason.PRICE_OUT_OF_BAND

@@ -1,8 +1,8 @@
-"""Which commands an instrument cannot execute now, because it has unfinished work.
+"""Which commands an instrument cannot execute now: it has unfinished work, or many dead orders.
 
 Part of the deterministic core. Such a command is refused as `busy` before any part of it is
 executed: it is not logged, and can be sent again. Cancels and changes of the market's status pass
-while stops wait in line; while an uncross is done in parts, nothing passes. Source: protocol.md,
+while stops are queued; while an uncross is done in parts, nothing passes. Source: protocol.md,
 "Unfinished work" and "Holds and due times".
 """
 

@@ -1,8 +1,8 @@
 """The number of dead orders ahead of the living ones that an order would trade with.
 
-Part of the deterministic core; pure functions of a book. Dead orders are those whose time has come
-and whose timer has not acted yet: no order trades with them, but a match that meets them ends them,
-and one command may end only so many. Source: protocol.md, "Holds and due times".
+Part of the deterministic core; pure functions of a book. Dead orders are those whose expiry has
+passed and whose timer has not acted yet: no order trades with them, but a match that meets them
+ends them, and one command may end only so many. Source: protocol.md, "Holds and due times".
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The money side of orders: reserve on acceptance, settle on trade, release on end.
 
-Part of the deterministic core. Nothing else changes `reserved`, except that accepting and canceling
-an order, the two hottest paths, do inline (entry.py) what `reserve` and `release` do here.
-A limit buy reserves its notional at the limit plus the worst fee, a sell its base, an order with a
-budget the budget; a fill below the limit gives back the difference at once. Fees go to the house
-and rebates come from it, within the trade. Source: protocol.md, "Fees and reservations".
+Part of the deterministic core. Nothing else changes `reserved`, except that the short paths of
+order entry (entry.py) do inline what `reserve` and `release` do here. A limit buy reserves its
+notional at the limit plus the worst fee, a sell its base, an order with a budget the budget; a fill
+below the limit gives back the difference at once. Fees go to the house and rebates come from it,
+within the trade. Source: protocol.md, "Fees and reservations".
 """
 
 from __future__ import annotations

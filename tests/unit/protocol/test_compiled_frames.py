@@ -1,4 +1,4 @@
-"""The compiled scanner of frames finds what the plain one finds, in whatever bytes."""
+"""The compiled frame scanner finds what the plain one finds, in whatever bytes."""
 
 from __future__ import annotations
 
