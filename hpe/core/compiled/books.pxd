@@ -25,6 +25,7 @@ from hpe.core.compiled.instruments cimport Instrument
 from hpe.core.compiled.orders cimport Order, Terms, is_dead
 from hpe.core.compiled.slabs cimport Slab, record
 from hpe.core.compiled.timers cimport Timers, dead_ns
+from hpe.core.compiled.triggers cimport Triggers
 from hpe.core.compiled.wide cimport INT_MAX
 
 cdef enum:
@@ -39,8 +40,10 @@ cdef struct Book:
     Ladder asks
     const Timers* timers
     const Slab* terms_slab
+    Triggers triggers
     int64_t last_price
     int64_t last_trade_id
+    int64_t interruption_due_ns
     uint32_t work
     int status
     bint plain
@@ -57,7 +60,7 @@ cdef inline void make_book(
     make_ladder(&book.asks, SELL, level_slab, order_slab, terms_slab)
     book.timers = timers
     book.terms_slab = terms_slab
-    book.last_price = book.last_trade_id = 0
+    book.last_price = book.last_trade_id = book.interruption_due_ns = 0
     book.work = 0
     book.instrument = instrument[0]
     make_schedule(&book.fees, common, instrument.instrument_id, own_rates)

@@ -13,26 +13,13 @@ from hpe.core.compiled cimport wide
 from hpe.core.compiled._c cimport int128
 from hpe.core.compiled.accounts cimport Account, Balances, account_at, house, touch
 from hpe.core.compiled.codes cimport BUY
+from hpe.core.compiled.events cimport AuctionFill
 from hpe.core.compiled.fees cimport worst_rate
 from hpe.core.compiled.instruments cimport Instrument
 from hpe.core.compiled.kinds cimport RESERVES_BUDGET
 from hpe.core.compiled.matcher cimport Fill
 from hpe.core.compiled.orders cimport Order, Terms, Traded, order_kind, traded_of, trading
 from hpe.core.compiled.slabs cimport Slab, record
-
-
-cdef struct AuctionFill:
-    # One trade of an uncross: quantity in lots, leaves and cum right after it, fees in atoms.
-    int64_t price
-    int64_t quantity
-    int64_t buy_leaves
-    int64_t buy_cum
-    int64_t sell_leaves
-    int64_t sell_cum
-    int64_t buy_fee
-    int64_t sell_fee
-    uint32_t buy
-    uint32_t sell
 
 
 cdef struct Executor:

@@ -110,6 +110,16 @@ cdef inline void forget_trades(Matcher* matcher) noexcept nogil:
     matcher.prevented.size = 0
 
 
+cdef inline int64_t fill_count(const Matcher* matcher) noexcept nogil:
+    """Return how many fills there are."""
+    return matcher.fills.size // <int64_t>sizeof(Fill)
+
+
+cdef inline int64_t prevented_count(const Matcher* matcher) noexcept nogil:
+    """Return how many prevented matches there are."""
+    return matcher.prevented.size // <int64_t>sizeof(Prevented)
+
+
 cdef inline Fill* fill_at(const Matcher* matcher, int64_t place) noexcept nogil:
     """Return a fill."""
     return <Fill*>matcher.fills.data + place
@@ -137,7 +147,7 @@ cdef inline void match(
     cdef bint has_budget = _budget_of(book, aggressor, &budget)
     cdef uint32_t number
     cdef Order* maker
-    _begin(matcher, matched)
+    begin_match(matcher, matched)
     if has_budget:
         leaves = INT_MAX
     while leaves and room and limit != NOTHING and crosses(ladder, limit):
@@ -175,10 +185,10 @@ cdef inline void match(
     charge(matcher.effort, FILL, matcher.fills_max - room)
 
 
-cdef inline void _begin(const Matcher* matcher, Matched* matched) noexcept nogil:
+cdef inline void begin_match(const Matcher* matcher, Matched* matched) noexcept nogil:
     """Begin a result: nothing has happened yet."""
-    matched.first_fill = matcher.fills.size // <int64_t>sizeof(Fill)
-    matched.first_prevented = matcher.prevented.size // <int64_t>sizeof(Prevented)
+    matched.first_fill = fill_count(matcher)
+    matched.first_prevented = prevented_count(matcher)
     matched.fill_count = matched.prevented_count = 0
     matched.reached = matched.reached_last = 0
     matched.barred = matched.exhausted = matched.spent = False

@@ -11,6 +11,7 @@ from hpe.core.compiled cimport (
     accounts,
     books,
     effort,
+    events,
     executor,
     fees,
     instruments,
@@ -394,7 +395,7 @@ cdef class Market:
     def settle_auction(self, buy_id, sell_id, int64_t price, int64_t quantity):
         """Let two orders in the book trade in an uncross; return both fees."""
         self._reserve(2)
-        cdef executor.AuctionFill fill
+        cdef events.AuctionFill fill
         fill.price, fill.quantity = price, quantity
         fill.buy, fill.sell = self.numbers[buy_id], self.numbers[sell_id]
         fill.buy_leaves, fill.buy_cum = self._take(buy_id, quantity)

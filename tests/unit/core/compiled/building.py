@@ -39,6 +39,7 @@ MODULES: Final = (
     "_registry",
     "_sessions",
     "_treasury",
+    "_trading",
     "_triggers",
     "_work",
 )

@@ -98,3 +98,8 @@ def answers(part, request):
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def indexes(part, request):
     return part("_index", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def trading(part, request):
+    return part("_trading", *request.param)

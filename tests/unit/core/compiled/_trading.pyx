@@ -1,0 +1,245 @@
+"""Commands of trading in the compiled core, for tests against the reference.
+
+The service never imports it; one thread uses it. Everything here holds the interpreter's lock; what it
+calls does not need the lock.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memset
+
+from hpe.core.compiled cimport (
+    accounts,
+    answers,
+    batch_work,
+    buffers,
+    calls,
+    codes,
+    context,
+    effort,
+    entry,
+    events,
+    exchange_state,
+    fees,
+    fields,
+    hash_tables,
+    index_check,
+    instruments,
+    matcher,
+    operations,
+    order_index,
+    places,
+    reports,
+    reserving,
+    slabs,
+    time_acting,
+    timers,
+    treasury,
+)
+
+
+cdef bytes bytes_of(const buffers.Buffer* buffer):
+    return bytes(buffer.data[: buffer.size])
+
+
+cdef class Exchange:
+    """An exchange that executes commands one by one, each in a batch of its own."""
+
+    cdef exchange_state.Exchange exchange
+    cdef reports.PrivateFeed feed
+    cdef batch_work.BatchWork work
+    cdef context.Context context
+
+    def __init__(self, limits, int64_t seed=7):
+        cdef exchange_state.Limits given
+        given.fills, given.stops, given.fired = limits.fills, limits.stops, limits.fired
+        given.uncross_fills, given.part_fills = limits.uncross_fills, limits.part_fills
+        given.dead, given.mass_cancel = limits.dead, limits.mass_cancel
+        given.mass_cancel_all, given.effort = limits.mass_cancel_all, limits.effort
+        given.turns_effort, given.continue_effort = limits.turns_effort, limits.continue_effort
+        given.query_effort, given.ended_orders = limits.query_effort, limits.ended_orders
+        given.recent_fills, given.reserved_part = limits.recent_fills, limits.reserved_part
+        for kind, count in enumerate(limits.acts):
+            given.acts[<int>kind] = count
+        if not exchange_state.make_exchange(&self.exchange, &given, seed):
+            raise MemoryError
+        batch_work.make_work(&self.work, limits.reports)
+        self.feed = reports.PrivateFeed(
+            &self.exchange.balances, &self.exchange.orders.orders, &self.exchange.trigger_slabs,
+            &self.exchange.matcher, &self.exchange.events, order_index.remember_fill,
+            &self.exchange.orders,
+        )
+        memset(&self.context, 0, sizeof(context.Context))
+
+    def __dealloc__(self):
+        batch_work.free_work(&self.work)
+        exchange_state.free_exchange(&self.exchange)
+
+    def settings(self, settings):
+        """Take over what a reference's settings say."""
+        cdef context.PlaceLimits limits
+        limits.users_max, limits.accounts_max = settings.places.users_max, settings.places.accounts_max
+        limits.holds_max = settings.places.holds_max
+        limits.holds_per_user_max = settings.places.holds_per_user_max
+        limits.assets_max = settings.places.assets_max
+        limits.assets_per_user_max = settings.places.assets_per_user_max
+        limits.instruments_max = settings.places.instruments_max
+        limits.instruments_per_user_max = settings.places.instruments_per_user_max
+        limits.key_share_percent = settings.places.key_share_percent
+        context.set_settings(
+            &self.exchange.settings, settings.auto_create, settings.session_expiry_ns,
+            settings.session_keep_ns, settings.open_orders_max, settings.open_orders_per_user_max,
+            &limits,
+        )
+
+    def add_instrument(self, instrument):
+        """List a reference's instrument."""
+        cdef instruments.Instrument given
+        memset(&given, 0, sizeof(given))
+        given.instrument_id, given.base, given.quote = (
+            instrument.instrument_id, instrument.base, instrument.quote,
+        )
+        given.base_atoms_per_lot = instrument.base_atoms_per_lot
+        given.quote_atoms_per_tick = instrument.quote_atoms_per_tick
+        given.price_min, given.price_max = instrument.price_min, instrument.price_max
+        given.quantity_min, given.quantity_max = instrument.quantity_min, instrument.quantity_max
+        given.notional_min, given.notional_max = instrument.notional_min, instrument.notional_max
+        given.band_ppm, given.reference_price = instrument.band_ppm, instrument.reference_price
+        given.interruption_ms = instrument.interruption_ms
+        given.self_trade = instrument.self_trade
+        given.volatility_interruption = instrument.volatility_interruption
+        if not (
+            slabs.reserve(&self.exchange.book_slab, 1)
+            and hash_tables.reserve_places(&self.exchange.books, 1)
+        ):
+            raise MemoryError
+        exchange_state.add_book(
+            &self.exchange, &given,
+            fees.rates_of(instrument.maker_fee_ppm, instrument.taker_fee_ppm),
+        )
+
+    def list_asset(self, int64_t asset):
+        """Let commands name an asset."""
+        if not accounts.reserve_accounts(&self.exchange.balances, 0, 1, 0):
+            raise MemoryError
+        treasury.list_asset(&self.exchange.treasury, asset)
+
+    def begin(self, int64_t sequence, int64_t time_ns, int64_t effort_max, origin):
+        """Begin a batch of one command; `origin`: user, session, key, operator, cancels."""
+        cdef context.Context* given = &self.context
+        if not places.reserve_holders(&self.exchange.places, 1):
+            raise MemoryError
+        given.sequence, given.time_ns, given.effort_max = sequence, time_ns, effort_max
+        given.user, given.session_id = origin[0], origin[1]
+        given.holder = places.holder_of(&self.exchange.places, origin[2])
+        given.operator, given.cancel_on_disconnect = origin[3], origin[4]
+        self.exchange.sequence = sequence
+        effort.begin(&self.exchange.effort)
+        batch_work.begin_work(&self.work, time_ns, sequence)
+        if not batch_work.reserve_runs(&self.work, 1, 0, 1):
+            raise MemoryError
+        batch_work.replies_to(&self.work, 1, 0, 0)
+
+    def let_time_act(self):
+        """Let what is due at the batch's time act."""
+        if not reserving.reserve_exchange(&self.exchange):
+            raise MemoryError
+        time_acting.let_time_act(&self.exchange, self.context.time_ns)
+        self.report(False)
+
+    def go_on(self):
+        """Do the next part of unfinished work."""
+        if not reserving.reserve_exchange(&self.exchange):
+            raise MemoryError
+        calls.go_on(&self.exchange, &self.context)
+        self.report(False)
+
+    def execute(self, int kind, values, nulls):
+        """Execute a command; return its response, reports and trades, and the effort spent."""
+        cdef fields.Request request
+        cdef answers.Response response
+        if not reserving.reserve_exchange(&self.exchange):
+            raise MemoryError
+        memset(&request, 0, sizeof(request))
+        request.kind, request.nulls = kind, nulls
+        for place, value in enumerate(values):
+            request.values[<int>place] = value
+        if kind == codes.TYPE_SUBMIT_ORDER:
+            entry.submit_order(&self.exchange, &self.context, &request, &response)
+        elif kind == codes.TYPE_CANCEL_ORDER:
+            entry.cancel_order(&self.exchange, &self.context, &request, &response)
+        elif kind == codes.TYPE_SET_STATUS:
+            operations.set_status(&self.exchange, &self.context, &request, &response)
+        elif kind == codes.TYPE_UNCROSS:
+            operations.uncross(&self.exchange, &self.context, &request, &response)
+        elif kind == codes.TYPE_BLOCK_USER:
+            operations.block_user(&self.exchange, &self.context, &request, &response)
+        else:
+            treasury.execute_money(
+                &self.exchange.treasury, &self.context, &request, &response
+            )
+        self.report(True)
+        return [
+            response.fields.values[place] for place in range(answers.field_count(response.kind))
+        ]
+
+    cdef int report(self, bint told) except -1:
+        """Report what happened, and forget it."""
+        cdef int64_t place, count = events.event_count(&self.exchange.events)
+        cdef int64_t fills = matcher.fill_count(&self.exchange.matcher)
+        cdef reports.Moment moment = reports.Moment(
+            self.context.sequence, self.context.time_ns, told
+        )
+        fills += events.auction_fill_count(&self.exchange.events)
+        prevented = matcher.prevented_count(&self.exchange.matcher)
+        if not batch_work.reserve_command(&self.work, count + 2 * fills + prevented, fills):
+            raise MemoryError
+        for place in range(count):
+            happened = events.event_at(&self.exchange.events, place)
+            reports.report(&self.feed, &self.work, happened, &moment)
+            batch_work.add_trades(
+                &self.work, happened, &self.exchange.events, &self.exchange.matcher,
+                &self.exchange.orders.orders,
+            )
+        events.forget_events(&self.exchange.events)
+        matcher.forget_trades(&self.exchange.matcher)
+        order_index.free_gone(&self.exchange.orders)
+        return 0
+
+    def finish(self):
+        """End the batch; return all reports as they are digested, and the trades."""
+        cdef const accounts.Touched* changed
+        cdef int64_t count = accounts.take_changed(&self.exchange.balances, &changed)
+        cdef reports.Moment moment = reports.Moment(
+            self.context.sequence, self.context.time_ns, False
+        )
+        if not batch_work.reserve_command(&self.work, count, 0):
+            raise MemoryError
+        reports.report_accounts(&self.feed, &self.work, changed, count, &moment)
+        batch_work.end_replies(&self.work)
+        for place in range(self.work.reported.size // <int64_t>sizeof(batch_work.Reported)):
+            batch_work.reported_at(&self.work, place + 1).user.reported = 0
+        return bytes_of(&self.work.digested), bytes_of(&self.work.trades)
+
+    @property
+    def reports(self):
+        return bytes_of(&self.work.digested)
+
+    @property
+    def spent(self):
+        return self.exchange.effort.spent
+
+    @property
+    def unfinished(self):
+        return self.exchange.turns.listed.count
+
+    @property
+    def next_due_ns(self):
+        return timers.next_due_ns(&self.exchange.timers)
+
+    @property
+    def open_count(self):
+        return self.exchange.orders.open_count
+
+    def check(self):
+        """Return what is wrong with the index of orders, 0 for nothing."""
+        return index_check.check_index(&self.exchange.orders)

@@ -1,0 +1,157 @@
+"""Commands of trading in the compiled core: all that they do is what the reference does.
+
+Each command is a batch of its own, in which time acts first, then one part of what is unfinished.
+"""
+
+from itertools import count
+from random import Random
+
+import pytest
+
+from hpe.core.codec import encode
+from hpe.core.compiled.tables import flat_tables
+from hpe.core.context.command import Context
+from hpe.core.contract import DEFAULT_LIMITS
+from hpe.core.output.batch import BatchWork, trades_of
+from hpe.core.output.private_reports import PrivateFeed
+from hpe.core.routing import commands_of
+from hpe.core.trading.exchange import Exchange
+from hpe.protocol.base import type_number
+from hpe.protocol.money import Deposit
+from hpe.protocol.orders import OrderTerms
+from tests.model.commands import GIVEN, MOODS, UNIT_NS, addressed, command_of, reopening
+
+START_NS = 1_780_000_000_000_000_000
+SMALL = DEFAULT_LIMITS._replace(
+    fills=8, stops=4, fired=6, uncross_fills=5, part_fills=3, dead=2, effort=14, turns_effort=6,
+    continue_effort=1, acts=(2, 2, 2, 2, 2), ended_orders=6, recent_fills=10, reports=3,
+)  # fmt: skip
+EXECUTED = {
+    "SubmitOrder", "CancelOrder", "SetStatus", "Uncross", "BlockUser", "Deposit", "Withdraw",
+    "LockBalance", "UnlockBalance", "Transfer", "CaptureHold", "ReleaseHold",
+}  # fmt: skip
+COMMANDS = commands_of(Exchange())
+SLOTS = flat_tables({type_number(message): message for message in COMMANDS}).slots
+
+
+def decoded(command):
+    """Return the values of a command as it is decoded, and which of them are nil."""
+    values, nulls = [], 0
+    for place, name in enumerate(SLOTS[type_number(type(command))]):
+        outer, _, inner = name.partition(".")
+        value = getattr(command, outer)
+        if inner:
+            value = getattr(value or OrderTerms(), inner)
+        nulls |= (value is None) << place
+        values.append(value if isinstance(value, int) else 0)
+    return values, nulls
+
+
+class BothTrading:
+    """The same commands on both exchanges."""
+
+    def __init__(self, trading, limits):
+        self.limits = limits
+        self.reference = Exchange(limits)
+        self.handlers = commands_of(self.reference)
+        self.feed = PrivateFeed(self.reference.orders)
+        self.compiled = trading.Exchange(limits)
+        self.time_ns, self.request_ids = START_NS, count(1)
+        operator = self.context(0, operator=True)
+        for command in GIVEN:
+            self.handlers[type(command)](operator, command)
+        self.reference.sequence = 0
+        for asset in self.reference.listings.assets:
+            self.compiled.list_asset(asset)
+        for book in self.reference.books.values():
+            self.compiled.add_instrument(book.instrument)
+
+    def context(self, user, session_id=0, key=0, *, operator=False, cancels=False):
+        holder = self.reference.places.of(key)
+        return Context(
+            self.reference.sequence, self.time_ns, self.limits.effort, user, session_id, holder,
+            operator, cancels,
+        )  # fmt: skip
+
+    def batch(self, command, user, session_id, key, *, operator, cancels):
+        """Execute a command after what time and unfinished work do; compare everything."""
+        reference, compiled = self.reference, self.compiled
+        reference.sequence += 1
+        self.time_ns += 1
+        origin = (user, session_id, key, operator, cancels)
+        compiled.begin(reference.sequence, self.time_ns, self.limits.effort, origin)
+        work = BatchWork(self.time_ns, reference.sequence, self.limits.reports)
+        context = self.context(user, session_id, key, operator=operator, cancels=cancels)
+        reference.market.effort.begin()
+        reference.let_time_act(self.time_ns)
+        self.report(work)
+        compiled.let_time_act()
+        self.compare("time", work)
+        if reference.market.turns.count:
+            reference.market.go_on(context)
+            self.report(work)
+            compiled.go_on()
+            self.compare("unfinished work", work)
+        response = self.handlers[type(command)](context, command)
+        self.report(work)
+        answer = compiled.execute(type_number(type(command)), *decoded(command))
+        assert answer == [int(value) for value in _fields(response)], command
+        self.compare(command, work)
+        changed = reference.balances.take_changed()
+        self.feed.report_accounts(changed, reference.sequence, self.time_ns, work)
+        reports, trades = compiled.finish()
+        assert reports == b"".join(work.digested), command
+        assert trades == b"".join(encode(trade) for trade in work.trades), command
+        return response
+
+    def report(self, work):
+        for event in self.reference.market.events:
+            self.feed.report(event, self.reference.sequence, self.time_ns, work)
+            work.trades += trades_of(event)
+        self.reference.market.events.clear()
+
+    def compare(self, what, work):
+        reference, compiled = self.reference, self.compiled
+        assert compiled.reports == b"".join(work.digested), what
+        assert compiled.spent == reference.market.effort.spent, what
+        assert compiled.unfinished == reference.market.turns.count, what
+        assert compiled.next_due_ns == reference.timers.next_due_ns(), what
+        assert compiled.open_count == reference.orders.open_count, what
+        assert compiled.check() == 0, what
+
+
+def _fields(response):
+    return [getattr(response, name) for name in response.__struct_fields__]
+
+
+@pytest.mark.parametrize("mood", range(MOODS))
+@pytest.mark.parametrize("seed", range(3))
+def test_commands_do_what_the_reference_does(trading, seed, mood):
+    random = Random(f"{seed} {mood}")
+    both = BothTrading(trading, SMALL)
+    for user in (1, 2, 3):
+        for asset in (1, 2, 3):
+            both.batch(Deposit(1, asset, 10**9, user), user, 1, 0, operator=True, cancels=False)
+    done = 0
+    while done < 1_500:
+        command = reopening(random, random.randint(1, 4))
+        if random.random() > 0.08:
+            command = command_of(random, mood)
+        if type(command).__name__ not in EXECUTED:
+            continue
+        done += 1
+        both.time_ns += random.choice((0, 0, 0, 1, 3)) * UNIT_NS
+        command = addressed(
+            command, next(both.request_ids), both.reference.last_order_id, both.time_ns
+        )
+        user = random.choice((1, 2, 3))
+        both.batch(
+            command,
+            user,
+            user,
+            random.choice((0, 0, 5)),
+            operator=random.random() < 0.2,
+            cancels=random.random() < 0.1,
+        )
+        if done % 100 == 0:
+            both.reference.check()
