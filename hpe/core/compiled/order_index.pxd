@@ -3,8 +3,9 @@
 The compiled twin of OrderIndex in hpe/core/trading/order_index.py, with its names. It owns the
 records of all orders and of what belongs to them (index_records.pxd). An order that ended stays in
 the table of ids while it is kept: its state tells. So the ids of all these are different. An order
-that is not kept (any more) waits in `gone` until the events that name it were reported. Owned by
-the core, used by the thread that runs it; `reserve_index` was called before.
+that is not kept (any more) waits in `gone` until the events that name it were reported. A new user has
+no orders by itself (parties.pxd). Owned by the core, used by the thread that runs it;
+`reserve_index` was called before.
 """
 
 from libc.stdint cimport int64_t, uint32_t
@@ -27,11 +28,6 @@ from hpe.core.compiled.index_records cimport (
 from hpe.core.compiled.orders cimport ENDED, Order, Terms
 from hpe.core.compiled.reports cimport ExecutionReport
 from hpe.core.compiled.users cimport User
-
-
-cdef inline void open_user(OrderIndex* index, uint32_t user, uint32_t holder) noexcept nogil:
-    """Begin with a new user, who has no orders."""
-    user_at(index.balances, user).holder = holder
 
 
 cdef inline void add(OrderIndex* index, uint32_t number) noexcept nogil:

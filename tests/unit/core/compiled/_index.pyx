@@ -80,11 +80,11 @@ cdef class Index:
     cdef int64_t id_of(self, uint32_t number):
         return self.at(number).order_id if number else 0
 
-    def open_user(self, int64_t user, uint32_t holder):
+    def open_user(self, int64_t user):
         """Begin with a new user."""
         if not accounts.reserve_accounts(&self.balances, 1, 0, 0):
             raise MemoryError
-        order_index.open_user(&self.index, accounts.open_user(&self.balances, user), holder)
+        accounts.open_user(&self.balances, user)
 
     def accept(self, other, uint32_t holder):
         """Make a record of a reference's order as it is now."""

@@ -51,7 +51,7 @@ class BothIndexes:
         self.seen = Counter()
         for user in USERS:
             self.reference.open_user(user, {}, self.holders[0])
-            self.compiled.open_user(user, 1)
+            self.compiled.open_user(user)
 
     def accept(self, random, user, side, client_order_id):
         """Make a new order, which is not indexed yet."""
