@@ -11,6 +11,7 @@ from hpe.core.compiled cimport wide
 from hpe.core.compiled.ladders cimport (
     Ladder,
     Level,
+    Notice,
     best,
     crosses,
     make_ladder,
@@ -140,6 +141,12 @@ cdef inline int64_t limit_within_band(Book* book, int side, int64_t price) noexc
     if near > 0 and book_crosses(book, side, near):
         return NOTHING
     return limit
+
+
+cdef inline void watch_book(Book* book, Notice notice, void* watcher) noexcept nogil:
+    """Notify a watcher of every change of both sides and of the status; NULL: nobody any more."""
+    book.bids.notice = book.asks.notice = notice
+    book.bids.watcher = book.asks.watcher = watcher
 
 
 cdef inline int64_t sequence(const Book* book) noexcept nogil:

@@ -143,6 +143,17 @@ cdef inline void put_frame(Buffer* buffer, const uint8_t* body, int64_t size) no
     put_bytes(buffer, body, size)
 
 
+cdef inline int64_t begin_frame(Buffer* buffer) noexcept nogil:
+    """Leave room for the length of a frame, whose body follows; return where it begins."""
+    buffer.size += PREFIX_BYTES
+    return buffer.size - PREFIX_BYTES
+
+
+cdef inline void end_frame(Buffer* buffer, int64_t start) noexcept nogil:
+    """Write the length of the frame that began there."""
+    write32(buffer.data + start, <uint32_t>(buffer.size - start - PREFIX_BYTES))
+
+
 cdef inline void put_array(Buffer* buffer, int64_t count) noexcept nogil:
     """Append the header of an array."""
     cdef uint8_t* at = buffer.data + buffer.size

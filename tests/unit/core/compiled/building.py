@@ -30,6 +30,7 @@ MODULES: Final = (
     "_answers",
     "_admission",
     "_execution",
+    "_feeds",
     "_index",
     "_matching",
     "_outputs",

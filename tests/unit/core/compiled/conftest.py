@@ -40,6 +40,11 @@ def admission(part, request):
     return part("_admission", *request.param)
 
 
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def feeds(part, request):
+    return part("_feeds", *request.param)
+
+
 @pytest.fixture(scope="session")
 def parts(part):
     return part("_parts")
