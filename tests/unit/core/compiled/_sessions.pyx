@@ -5,15 +5,29 @@ calls does not need the lock.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-from hpe.core.compiled cimport buffers, fields, ordered, permissions, room, session, slabs
+from hpe.core.compiled cimport (
+    batch_work,
+    buffers,
+    fields,
+    judging,
+    ordered,
+    permissions,
+    refusals,
+    room,
+    running,
+    session,
+    slabs,
+)
 
-from hpe.core.compiled.tables import flat_permissions, flat_tables
+from hpe.core.compiled.tables import flat_permissions, flat_refusals, flat_tables
 from hpe.protocol.base import type_number
 from hpe.protocol.registry import COMMANDS, QUERIES
 
 cdef permissions.Permissions table
+cdef refusals.Refusals texts
+cdef fields.Tables names
 
 
 cdef int make_permissions() except -1:
@@ -29,7 +43,30 @@ cdef int make_permissions() except -1:
     return 0
 
 
+cdef int make_texts() except -1:
+    refusals.make_refusals(&texts)
+    for number, (tail, fatal) in flat_refusals().items():
+        if not refusals.add_refusal(&texts, number, <const uint8_t*>(<bytes>tail), len(tail), fatal):
+            raise ValueError(f"refusals.pxd is too small for {number}")
+    return 0
+
+
 make_permissions()
+make_texts()
+
+EXECUTED, NOT_EXECUTED, ASKED = running.EXECUTED, running.NOT_EXECUTED, running.ASKED
+
+
+def is_command(int kind):
+    """See running.pxd."""
+    return bool(running.is_command(kind))
+
+
+def waits_for_batch(int kind, bint full):
+    """See running.pxd."""
+    cdef batch_work.BatchWork work
+    work.full = full
+    return bool(running.waits_for_batch(&work, kind))
 
 
 cdef class Session:
@@ -131,6 +168,90 @@ cdef class Session:
         self.own.role = role
         self.own.user_first, self.own.user_last = user_first, user_last
         return session.may(&self.own, &table, &request)
+
+
+cdef class Answering:
+    """A session whose runs are answered; what is executed and asked is answered by the caller."""
+
+    cdef readonly Session session
+    cdef batch_work.BatchWork work
+    cdef running.Running run
+    cdef bytes frames
+
+    def __init__(self, int64_t user, uint32_t window):
+        self.session = Session(user, window)
+        batch_work.make_work(&self.work, 1)
+
+    def __dealloc__(self):
+        batch_work.free_work(&self.work)
+
+    def begin(self, other, bytes frames, int admit):
+        """Begin a run of a session with the identity of a reference's."""
+        cdef session.Session* own = &self.session.own
+        own.session_id, own.role = other.session_id, other.role
+        own.user_first, own.user_last = other.user_first, other.user_last
+        self.frames = frames
+        batch_work.begin_work(&self.work, 1, 1)
+        if (
+            not batch_work.reserve_runs(&self.work, 1, 0, len(frames))
+            or not buffers.make_room(&self.work.replies, 1 << 24)
+        ):
+            raise MemoryError
+        batch_work.replies_to(&self.work, 1, 1, len(frames))
+        running.begin_run(&self.run, own, <const uint8_t*>frames, admit)
+
+    def take_frame(self, int64_t start, int64_t end):
+        """See running.pxd."""
+        running.take_frame(&self.run, start, end)
+
+    def course(self, int kind, values):
+        """Return what is done with a request."""
+        cdef fields.Request request
+        request.kind = kind
+        for slot, value in enumerate(values):
+            request.values[slot] = value
+        return running.course_of(&self.run, &table, &request)
+
+    def executed(self, int64_t request_id, bytes response):
+        """Note a command that was executed with this response."""
+        cdef int64_t start = self.work.digested.size
+        self.session.reserve(1)
+        if not batch_work.reserve_command(&self.work, 0, 0):
+            raise MemoryError
+        buffers.put_bytes(&self.work.digested, <const uint8_t*>response, len(response))
+        running.note_executed(&self.run, &self.work, &self.session.cells, request_id, start)
+
+    def fault(self, int code, int64_t request_id, bytes field):
+        """Answer what is no request; `field` is the wrong one, b"" for none."""
+        cdef judging.Fault fault = judging.Fault(code, fields.NO_ROWS, request_id)
+        if field:
+            fault.rule = 3
+            names.names[3].size = len(field)
+            memcpy(names.names[3].text, <const uint8_t*>field, len(field))
+        running.answer_fault(&self.run, &self.work, &texts, &names, &fault)
+
+    def other(self, int64_t request_id, int course, bint full):
+        """Answer a command that is not executed, or a request that is forbidden."""
+        cdef fields.Request request
+        request.values[0] = request_id
+        self.work.full = full
+        running.answer_other(&self.run, &self.work, &texts, &self.session.cells, &request, course)
+
+    def query(self, int64_t request_id, bint full, bytes answer):
+        """Answer a query: with this, if it is not refused."""
+        if not running.refuses_query(&self.run, &self.work, &texts, request_id, full):
+            batch_work.reply(&self.work, <const uint8_t*>answer, len(answer))
+
+    def end(self):
+        """Return (replies, highest request id, what is logged, whether the run was intact)."""
+        highest_id = running.end_run(&self.run, &self.work)
+        replies = bytes(self.work.replies.data[: self.work.replies.size])
+        cdef const batch_work.Logged* logged = <const batch_work.Logged*>self.work.logged.data
+        groups = []
+        while <const uint8_t*>logged < self.work.logged.data + self.work.logged.size:
+            groups.append((logged.session_id, logged.user, bytes(logged.frames[: logged.size])))
+            logged += 1
+        return replies, highest_id, groups, bool(self.run.intact)
 
 
 cdef class Room:
