@@ -15,6 +15,7 @@ from hpe.core.compiled cimport (
     fields,
     holders,
     holds,
+    money_check,
     parties,
     places,
     timers,
@@ -248,3 +249,53 @@ cdef class Exchange:
         """Return deposits minus withdrawals of an asset, None if there were none."""
         cdef const accounts.Money* money = accounts._find_money(&self.balances, asset)
         return money.net_deposits if money != NULL and money.deposited else None
+
+    def check(self):
+        """Return what is wrong, by the name of the fault, "" if nothing is."""
+        places.begin_check(&self.places)
+        money_check.find_money_places(&self.places, &self.holds)
+        fault = money_check.check_money(&self.holds)
+        if fault == money_check.MONEY_IS_SOUND and not places.check_places(&self.places):
+            return "PLACES"
+        return FAULTS[fault]
+
+    def spoil_account(self, int64_t user, int64_t asset, name, int64_t more):
+        """Add to an amount of an account, as no command does."""
+        cdef accounts.Account* account = accounts.peek(&self.balances, user, asset)
+        if name == "available":
+            account.available += more
+        elif name == "reserved":
+            account.reserved += more
+        elif name == "held":
+            account.held += more
+        else:
+            account.named += more
+
+    def spoil_hold(self, int64_t user, int64_t hold_id, int64_t more):
+        """Add to the amount of a hold."""
+        holds.hold_at(&self.holds, holds.find_hold(&self.holds, user, hold_id)).amount += more
+
+    def spoil_counts(self, int64_t user, int64_t key, name, int more):
+        """Add to a number that is counted."""
+        cdef uint32_t number = accounts.find_user(&self.balances, user)
+        cdef holders.Holder* holder = holders.holder_at(
+            &self.places.holder_slab, places.holder_of(&self.places, key)
+        )
+        if name == "accounts":
+            self.balances.count += more
+        elif name == "holds":
+            accounts.user_at(&self.balances, number).holds += more
+        elif name == "users of a key":
+            holder.users += more
+        elif name == "accounts of a key":
+            holder.accounts += more
+        else:
+            holder.holds += more
+
+
+FAULTS = {
+    money_check.MONEY_IS_SOUND: "", money_check.AMOUNT_IS_NEGATIVE: "NEGATIVE",
+    money_check.MONEY_IS_NOT_CONSERVED: "CONSERVATION",
+    money_check.ACCOUNTS_ARE_MISCOUNTED: "ACCOUNTS", money_check.HOLD_IS_EMPTY: "EMPTY",
+    money_check.NAMED_IS_WRONG: "NAMED", money_check.HOLDS_ARE_MISCOUNTED: "HOLDS",
+}
