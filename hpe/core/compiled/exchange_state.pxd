@@ -12,6 +12,7 @@ from libc.string cimport memset
 from hpe.core.compiled cimport hash_tables, index_records, slabs
 from hpe.core.compiled.accounts cimport Balances, free_balances, make_balances
 from hpe.core.compiled.books cimport Book, make_book
+from hpe.core.compiled.buffers cimport Buffer, free_buffer
 from hpe.core.compiled.context cimport Settings, make_settings
 from hpe.core.compiled.effort cimport Effort, free_effort, make_effort
 from hpe.core.compiled.events cimport Events, free_events, make_events
@@ -55,6 +56,7 @@ cdef struct Limits:
 
 cdef struct Exchange:
     # All books and all balances, and what counts and bounds them. Books are found by instrument.
+    # `mass_canceled` has room for the orders of a mass cancel.
     Limits limits
     Settings settings
     int64_t sequence
@@ -78,6 +80,7 @@ cdef struct Exchange:
     Executor executor
     Events events
     Turns turns
+    Buffer mass_canceled
 
 
 cdef inline bint _has_instrument(
@@ -132,6 +135,7 @@ cdef inline bint make_exchange(
 
 cdef inline void free_exchange(Exchange* exchange) noexcept nogil:
     """Free all memory."""
+    free_buffer(&exchange.mass_canceled)
     free_turns(&exchange.turns)
     free_events(&exchange.events)
     free_matcher(&exchange.matcher)

@@ -14,6 +14,7 @@ from hpe.core.compiled.events cimport reserve_events
 from hpe.core.compiled.exchange_state cimport Exchange, Limits
 from hpe.core.compiled.holds cimport reserve_holds
 from hpe.core.compiled.index_records cimport reserve_index
+from hpe.core.compiled.mass_cancel cimport reserve_mass_cancel
 from hpe.core.compiled.matcher cimport reserve_trades
 from hpe.core.compiled.places cimport reserve_holders
 from hpe.core.compiled.timers cimport reserve_timers
@@ -35,7 +36,12 @@ cdef inline int64_t fills_max(const Limits* limits) noexcept nogil:
 
 cdef inline int64_t ends_max(const Limits* limits) noexcept nogil:
     """Return how many open orders may end in a command, apart from the legs of their pairs."""
-    return fills_max(limits) + 2 * limits.uncross_fills + limits.mass_cancel_all
+    return fills_max(limits) + 2 * limits.uncross_fills + mass_cancels_max(limits)
+
+
+cdef inline int64_t mass_cancels_max(const Limits* limits) noexcept nogil:
+    """Return how many orders a mass cancel may end."""
+    return max(limits.mass_cancel, limits.mass_cancel_all)
 
 
 cdef inline bint reserve_exchange(Exchange* exchange) noexcept nogil:
@@ -57,5 +63,6 @@ cdef inline bint reserve_exchange(Exchange* exchange) noexcept nogil:
         and reserve_work(&exchange.work_slabs, arrivals + 1, fills)
         and reserve_turns(&exchange.turns, 1)
         and reserve_effort(&exchange.effort, 1)
+        and reserve_mass_cancel(&exchange.mass_canceled, mass_cancels_max(limits))
         and slabs.reserve(&exchange.level_slab, fills + arrivals)
     )

@@ -1,4 +1,4 @@
-"""Sorting of what one batch put out, by a number: by connection, or by user.
+"""Sorting by a number: of what one batch put out, by connection or by user, and of orders by id.
 
 Pure functions over rows that the caller keeps; any thread may call them. Nothing is allocated, and
 no order of the input makes it slow. The reference sorts lists.
@@ -15,19 +15,24 @@ cdef struct Ranked:
 
 cdef inline void sort_ranked(Ranked* rows, int64_t count) noexcept nogil:
     """Sort in place, by a heap; rows that are sorted cost one look at each."""
-    cdef int64_t place = count // 2
     cdef Ranked last
     if is_sorted(rows, count):
         return
-    while place > 0:
-        place -= 1
-        _sink(rows, place, count)
+    make_heap(rows, count)
     while count > 1:
         count -= 1
         last = rows[count]
         rows[count] = rows[0]
         rows[0] = last
-        _sink(rows, 0, count)
+        sink(rows, 0, count)
+
+
+cdef inline void make_heap(Ranked* rows, int64_t count) noexcept nogil:
+    """Make a heap of rows in any order: the last in order stands first."""
+    cdef int64_t place = count // 2
+    while place > 0:
+        place -= 1
+        sink(rows, place, count)
 
 
 cdef inline bint is_sorted(const Ranked* rows, int64_t count) noexcept nogil:
@@ -43,7 +48,7 @@ cdef inline bint _is_after(const Ranked* one, const Ranked* other) noexcept nogi
     return one.key > other.key or (one.key == other.key and one.place > other.place)
 
 
-cdef inline void _sink(Ranked* rows, int64_t place, int64_t count) noexcept nogil:
+cdef inline void sink(Ranked* rows, int64_t place, int64_t count) noexcept nogil:
     """Let what stands at a place of the heap sink to where it belongs."""
     cdef Ranked sinking = rows[place]
     cdef int64_t below = 2 * place + 1

@@ -24,6 +24,7 @@ from hpe.core.compiled cimport (
     hash_tables,
     index_check,
     instruments,
+    mass_cancel,
     matcher,
     operations,
     order_index,
@@ -167,6 +168,8 @@ cdef class Exchange:
             entry.submit_order(&self.exchange, &self.context, &request, &response)
         elif kind == codes.TYPE_CANCEL_ORDER:
             entry.cancel_order(&self.exchange, &self.context, &request, &response)
+        elif kind == codes.TYPE_MASS_CANCEL:
+            mass_cancel.mass_cancel(&self.exchange, &self.context, &request, &response)
         elif kind == codes.TYPE_SET_STATUS:
             operations.set_status(&self.exchange, &self.context, &request, &response)
         elif kind == codes.TYPE_UNCROSS:

@@ -18,17 +18,26 @@ from hpe.core.routing import commands_of
 from hpe.core.trading.exchange import Exchange
 from hpe.protocol.base import type_number
 from hpe.protocol.money import Deposit
-from hpe.protocol.orders import OrderTerms
-from tests.model.commands import GIVEN, MOODS, UNIT_NS, addressed, command_of, reopening
+from hpe.protocol.orders import MassCancel, OrderTerms
+from tests.model.commands import (
+    GIVEN,
+    MOODS,
+    UNIT_NS,
+    addressed,
+    command_of,
+    mass_cancel,
+    reopening,
+)
 
 START_NS = 1_780_000_000_000_000_000
 SMALL = DEFAULT_LIMITS._replace(
     fills=8, stops=4, fired=6, uncross_fills=5, part_fills=3, dead=2, effort=14, turns_effort=6,
     continue_effort=1, acts=(2, 2, 2, 2, 2), ended_orders=6, recent_fills=10, reports=3,
+    mass_cancel=4, mass_cancel_all=6,
 )  # fmt: skip
 EXECUTED = {
-    "SubmitOrder", "CancelOrder", "SetStatus", "Uncross", "BlockUser", "Deposit", "Withdraw",
-    "LockBalance", "UnlockBalance", "Transfer", "CaptureHold", "ReleaseHold",
+    "SubmitOrder", "CancelOrder", "MassCancel", "SetStatus", "Uncross", "BlockUser", "Deposit",
+    "Withdraw", "LockBalance", "UnlockBalance", "Transfer", "CaptureHold", "ReleaseHold",
 }  # fmt: skip
 COMMANDS = commands_of(Exchange())
 SLOTS = flat_tables({type_number(message): message for message in COMMANDS}).slots
@@ -73,8 +82,8 @@ class BothTrading:
             operator, cancels,
         )  # fmt: skip
 
-    def batch(self, command, user, session_id, key, *, operator, cancels):
-        """Execute a command after what time and unfinished work do; compare everything."""
+    def batch(self, commands, user, session_id, key, *, operator, cancels):
+        """Execute commands after what time and unfinished work do; compare everything."""
         reference, compiled = self.reference, self.compiled
         reference.sequence += 1
         self.time_ns += 1
@@ -92,17 +101,20 @@ class BothTrading:
             self.report(work)
             compiled.go_on()
             self.compare("unfinished work", work)
-        response = self.handlers[type(command)](context, command)
-        self.report(work)
-        answer = compiled.execute(type_number(type(command)), *decoded(command))
-        assert answer == [int(value) for value in _fields(response)], command
-        self.compare(command, work)
+        for command in commands:
+            self.execute(command, context, work)
         changed = reference.balances.take_changed()
         self.feed.report_accounts(changed, reference.sequence, self.time_ns, work)
         reports, trades = compiled.finish()
-        assert reports == b"".join(work.digested), command
-        assert trades == b"".join(encode(trade) for trade in work.trades), command
-        return response
+        assert reports == b"".join(work.digested), commands
+        assert trades == b"".join(encode(trade) for trade in work.trades), commands
+
+    def execute(self, command, context, work):
+        response = self.handlers[type(command)](context, command)
+        self.report(work)
+        answer = self.compiled.execute(type_number(type(command)), *decoded(command))
+        assert answer == [int(value) for value in _fields(response)], command
+        self.compare(command, work)
 
     def report(self, work):
         for event in self.reference.market.events:
@@ -131,12 +143,15 @@ def test_commands_do_what_the_reference_does(trading, seed, mood):
     both = BothTrading(trading, SMALL)
     for user in (1, 2, 3):
         for asset in (1, 2, 3):
-            both.batch(Deposit(1, asset, 10**9, user), user, 1, 0, operator=True, cancels=False)
+            given = [Deposit(1, asset, 10**9, user)]
+            both.batch(given, user, 1, 0, operator=True, cancels=False)
     done = 0
     while done < 1_500:
         command = reopening(random, random.randint(1, 4))
         if random.random() > 0.08:
             command = command_of(random, mood)
+        if random.random() < 0.03:
+            command = mass_cancel(random)
         if type(command).__name__ not in EXECUTED:
             continue
         done += 1
@@ -145,8 +160,10 @@ def test_commands_do_what_the_reference_does(trading, seed, mood):
             command, next(both.request_ids), both.reference.last_order_id, both.time_ns
         )
         user = random.choice((1, 2, 3))
+        # Mass cancels of one batch share a bound.
+        again = isinstance(command, MassCancel) and random.random() < 0.5
         both.batch(
-            command,
+            [command, command] if again else [command],
             user,
             user,
             random.choice((0, 0, 5)),
