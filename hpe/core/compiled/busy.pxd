@@ -1,7 +1,6 @@
 """Which commands an instrument cannot execute now, because it has unfinished work.
 
-The compiled twin of hpe/core/trading/busy.py, with its names, and of only_cancels in replacing.py
-there. Such a command is refused as busy before any part of it is executed. The caller finds what a
+The compiled twin of hpe/core/trading/busy.py, with its names. Such a command is refused as busy before any part of it is executed. The caller finds what a
 command names; nothing here takes memory or changes anything but the effort. Used by the thread that
 runs the core.
 """
@@ -30,13 +29,9 @@ from hpe.core.compiled.effort cimport ROW, Effort, charge, waste
 from hpe.core.compiled.fields cimport Request, is_nil, value
 from hpe.core.compiled.kinds cimport is_stop
 from hpe.core.compiled.orders cimport QUEUED, WAITING, Order, is_dead
+from hpe.core.compiled.replaces cimport leaves_after, only_cancels
 from hpe.core.compiled.requests cimport (
-    REPLACE_ORDER_EXPIRES_NS,
-    REPLACE_ORDER_LEAVES_QUANTITY,
     REPLACE_ORDER_PRICE,
-    REPLACE_ORDER_QUANTITY,
-    REPLACE_ORDER_REQUEUE,
-    REPLACE_ORDER_STOP_PRICE,
     SUBMIT_OCO_PRICE,
     SUBMIT_OCO_SIDE,
     SUBMIT_ORDER_FLAGS,
@@ -165,39 +160,7 @@ cdef inline bint _replaces(
     if value(request, REPLACE_ORDER_PRICE) and not is_nil(request, REPLACE_ORDER_PRICE):
         search.price = value(request, REPLACE_ORDER_PRICE)
     if order.flags & ORDER_POST_ONLY == 0:
-        search.lots = _leaves_after(request, order)
+        search.lots = leaves_after(request, order)
         search.user = order.user
         search.self_trade = order.self_trade
     return _passes_many(busy, book, order.side, &search)
-
-
-cdef inline int64_t _leaves_after(const Request* request, const Order* order) noexcept nogil:
-    """Return the leaves that a replace gives to an order; 0 or less ends it."""
-    if not is_nil(request, REPLACE_ORDER_LEAVES_QUANTITY):
-        return value(request, REPLACE_ORDER_LEAVES_QUANTITY)
-    if is_nil(request, REPLACE_ORDER_QUANTITY):
-        return order.leaves
-    return value(request, REPLACE_ORDER_QUANTITY) - (order.quantity - order.leaves)
-
-
-cdef inline bint only_cancels(
-    const Request* request, const Order* order, int64_t trigger
-) noexcept nogil:
-    """True if a replace only cancels lots of an order, or leaves nothing of it.
-
-    `trigger` is the order's present one.
-    """
-    cdef int64_t leaves = _leaves_after(request, order)
-    if leaves <= 0:
-        return True
-    if leaves >= order.leaves:
-        return False
-    if not is_nil(request, REPLACE_ORDER_PRICE):
-        if value(request, REPLACE_ORDER_PRICE) != order.price:
-            return False
-    if value(request, REPLACE_ORDER_REQUEUE) or value(request, REPLACE_ORDER_EXPIRES_NS):
-        return False
-    return (
-        is_nil(request, REPLACE_ORDER_STOP_PRICE)
-        or value(request, REPLACE_ORDER_STOP_PRICE) == trigger
-    )

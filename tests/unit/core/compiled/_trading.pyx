@@ -28,7 +28,9 @@ from hpe.core.compiled cimport (
     matcher,
     operations,
     order_index,
+    pairs,
     places,
+    replacing,
     reports,
     reserving,
     slabs,
@@ -170,6 +172,10 @@ cdef class Exchange:
             entry.cancel_order(&self.exchange, &self.context, &request, &response)
         elif kind == codes.TYPE_MASS_CANCEL:
             mass_cancel.mass_cancel(&self.exchange, &self.context, &request, &response)
+        elif kind == codes.TYPE_REPLACE_ORDER:
+            replacing.replace_order(&self.exchange, &self.context, &request, &response)
+        elif kind == codes.TYPE_SUBMIT_OCO:
+            pairs.submit_oco(&self.exchange, &self.context, &request, &response)
         elif kind == codes.TYPE_SET_STATUS:
             operations.set_status(&self.exchange, &self.context, &request, &response)
         elif kind == codes.TYPE_UNCROSS:
