@@ -16,7 +16,7 @@ from hpe.core.compiled.codes cimport (
     INSUFFICIENT_HOLD,
     NONE,
 )
-from hpe.core.compiled.holders cimport NOBODY, holder_at
+from hpe.core.compiled.holders cimport NOBODY, Holder, holder_at
 from hpe.core.compiled.users cimport User
 from hpe.core.compiled.wide cimport AMOUNT_MAX, INT_MAX
 
@@ -294,11 +294,22 @@ cdef inline uint32_t open_account(
     account.next_of_asset = money.accounts
     money.accounts = number
     hash_tables.add(&balances.accounts, user.user, asset, number)
-    if user.user != INT_MAX:
-        balances.count += 1
-        if holder != NOBODY:
-            holder_at(balances.holders, holder).accounts += 1
+    _count(balances, account, 1)
     return number
+
+
+cdef inline void _count(Balances* balances, const Account* account, int more) noexcept nogil:
+    """Count an account that comes or goes; those of the house take no place."""
+    cdef Holder* holder
+    if account.user != INT_MAX:
+        balances.count += more
+    if account.holder == NOBODY:
+        return
+    holder = holder_at(balances.holders, account.holder)
+    if account.user != INT_MAX:
+        holder.accounts += more
+    else:
+        holder.kept += more
 
 
 cdef inline bint is_needed(const Balances* balances, int64_t asset) noexcept nogil:
@@ -339,10 +350,7 @@ cdef inline void _close(Balances* balances, uint32_t number) noexcept nogil:
         account_at(balances, account.previous).next = account.next
     else:
         user_at(balances, find_user(balances, account.user)).accounts = account.next
-    if account.user != INT_MAX:
-        balances.count -= 1
-        if account.holder != NOBODY:
-            holder_at(balances.holders, account.holder).accounts -= 1
+    _count(balances, account, -1)
     account.closed = True
     if not account.touched:
         slabs.give_back(&balances.account_slab, number)

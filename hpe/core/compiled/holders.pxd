@@ -31,7 +31,8 @@ cdef struct Refusal:
 
 cdef struct Holder:
     # The places that sessions with one key have taken; key 0 is for sessions without a key. `next`
-    # is another holder; `found` are the places that a check found so far.
+    # is another holder; `found` are the places that a check found so far. `kept` are the things
+    # that name it and take no place: ended orders, accounts of the house. It is not forgotten meanwhile.
     int64_t key
     int64_t users
     int64_t accounts
@@ -39,6 +40,7 @@ cdef struct Holder:
     int64_t holds
     int64_t assets
     int64_t instruments
+    int64_t kept
     int64_t[PLACE_KINDS] found
     uint32_t next
 

@@ -93,6 +93,7 @@ cdef inline void _keep(OrderIndex* index, uint32_t number) noexcept nogil:
         index.oldest_ended = number
     index.newest_ended = number
     index.ended_count += 1
+    holder_at(index.balances.holders, order.holder).kept += 1
     if order.client_order_id == 0:
         return
     if reuses_id(index, order):
@@ -108,6 +109,7 @@ cdef inline void _forget_oldest(OrderIndex* index) noexcept nogil:
     if index.oldest_ended == 0:
         index.newest_ended = 0
     index.ended_count -= 1
+    holder_at(index.balances.holders, order.holder).kept -= 1
     if order.client_order_id and number == hash_tables.find(
         &index.ended_by_client_id, order.user, order.client_order_id
     ):

@@ -1,8 +1,8 @@
 """Places: the things that can run out, who took how many, and whether there is room for more.
 
 The compiled twin of hpe/core/context/places.py, with its names. Owned by the core, used by the
-thread that runs it. `reserve_holders` alone may fail; `holder_of` relies on it. The number of a
-holder that has a place stays good; any other only until the next call of `holder_of`.
+thread that runs it. `reserve_holders` alone may fail; `holder_of` relies on it. The number of a holder
+that has a place, or is kept, stays good; any other only until the next call of `holder_of`.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -91,7 +91,7 @@ cdef inline void _forget_idle(Places* places) noexcept nogil:
     while link[0]:
         number = link[0]
         holder = holder_at(&places.holder_slab, number)
-        if holder.key == 0 or has_any(holder):
+        if holder.key == 0 or holder.kept or has_any(holder):
             link = &holder.next
             continue
         link[0] = holder.next
