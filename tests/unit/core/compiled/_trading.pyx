@@ -15,6 +15,7 @@ from hpe.core.compiled cimport (
     calls,
     codes,
     context,
+    dumping,
     effort,
     entry,
     events,
@@ -34,6 +35,7 @@ from hpe.core.compiled cimport (
     reports,
     reserving,
     slabs,
+    state_rows,
     time_acting,
     timers,
     treasury,
@@ -118,6 +120,15 @@ cdef class Exchange:
         exchange_state.add_book(
             &self.exchange, &given,
             fees.rates_of(instrument.maker_fee_ppm, instrument.taker_fee_ppm),
+        )
+
+    def set_own_rates(self, int64_t instrument, int64_t user, int64_t maker_ppm, int64_t taker_ppm):
+        """Give a user rates of its own on an instrument."""
+        if not fees.reserve_own_rates(&self.exchange.own_rates, 1):
+            raise MemoryError
+        fees.set_own(
+            &exchange_state.book_of(&self.exchange, instrument).fees, user,
+            fees.rates_of(maker_ppm, taker_ppm),
         )
 
     def list_asset(self, int64_t asset):
@@ -228,6 +239,33 @@ cdef class Exchange:
         for place in range(self.work.reported.size // <int64_t>sizeof(batch_work.Reported)):
             batch_work.reported_at(&self.work, place + 1).user.reported = 0
         return bytes_of(&self.work.digested), bytes_of(&self.work.trades)
+
+    def rows(self):
+        """Return the rows of the state, without those of listings and sessions."""
+        cdef dumping.Dump dump
+        cdef list rows = [state_rows.settings_row(&self.exchange.settings)], more
+        memset(&dump, 0, sizeof(dump))
+        try:
+            dumping.begin_dump(&dump, &self.exchange)
+            while True:
+                more = dumping.next_rows(&dump)
+                if not more:
+                    return rows
+                rows += more
+        finally:
+            dumping.end_dump(&dump)
+
+    def book_fields(self, int64_t instrument):
+        """Return the last fields of an instrument's row."""
+        return state_rows.book_fields(&self.exchange, instrument)
+
+    @property
+    def counters(self):
+        """What the first row of the state says about the exchange."""
+        return (
+            self.exchange.sequence, self.exchange.timers.now_ns, self.exchange.last_order_id,
+            self.exchange.last_trade_id, self.exchange.turns.last_served,
+        )
 
     @property
     def reports(self):

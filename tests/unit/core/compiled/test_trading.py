@@ -7,18 +7,45 @@ from itertools import count
 from random import Random
 
 import pytest
+from msgspec.msgpack import decode
+from msgspec.structs import replace
 
 from hpe.core.codec import encode
 from hpe.core.compiled.tables import flat_tables
 from hpe.core.context.command import Context
 from hpe.core.contract import DEFAULT_LIMITS
+from hpe.core.money.fees import rates_of
 from hpe.core.output.batch import BatchWork, trades_of
 from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.routing import commands_of
+from hpe.core.sessions.registry import Sessions
+from hpe.core.state.dump import dump_state
+from hpe.core.state.rows import (
+    KINDS,
+    DumpedAccount,
+    DumpedAsset,
+    DumpedEnd,
+    DumpedEnded,
+    DumpedFees,
+    DumpedFill,
+    DumpedFiring,
+    DumpedHead,
+    DumpedInstrument,
+    DumpedKey,
+    DumpedNet,
+    DumpedQueued,
+    DumpedResting,
+    DumpedUncross,
+    DumpedUser,
+    DumpedWaiting,
+    DumpedWork,
+)
 from hpe.core.trading.exchange import Exchange
 from hpe.protocol.base import type_number
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.money import Deposit
-from hpe.protocol.orders import MassCancel, OrderTerms
+from hpe.protocol.operations import SetStatus, Uncross
+from hpe.protocol.orders import MassCancel, OrderTerms, SubmitOrder
 from tests.model.commands import (
     GIVEN,
     MOODS,
@@ -40,6 +67,22 @@ EXECUTED = {
     "BlockUser", "Deposit", "Withdraw", "LockBalance", "UnlockBalance", "Transfer", "CaptureHold",
     "ReleaseHold",
 }  # fmt: skip
+OWN_RATES = ((3, -100, 2_000), (2, 0, 500))
+NUMBERS = {kind: number for number, kind in enumerate(KINDS, 1)}
+HEAD, INSTRUMENT = NUMBERS[DumpedHead], NUMBERS[DumpedInstrument]
+OTHERS = {NUMBERS[kind] for kind in (DumpedKey, DumpedAsset, DumpedEnd)}
+"""Kinds of rows that the exchange alone does not have."""
+USUAL = {
+    NUMBERS[kind]
+    for kind in (
+        DumpedFees, DumpedNet, DumpedUser, DumpedAccount, DumpedResting, DumpedWaiting,
+        DumpedEnded, DumpedFill,
+    )
+}  # fmt: skip
+"""Kinds of rows that occur in every stream of commands."""
+UNFINISHED = {NUMBERS[kind] for kind in (DumpedQueued, DumpedWork, DumpedFiring, DumpedUncross)}
+"""Kinds of rows that are seldom left after a command, and occur in one stream at least."""
+
 COMMANDS = commands_of(Exchange())
 SLOTS = flat_tables({type_number(message): message for message in COMMANDS}).slots
 
@@ -66,7 +109,7 @@ class BothTrading:
         self.handlers = commands_of(self.reference)
         self.feed = PrivateFeed(self.reference.orders)
         self.compiled = trading.Exchange(limits)
-        self.time_ns, self.request_ids = START_NS, count(1)
+        self.time_ns, self.request_ids, self.seen = START_NS, count(1), set()
         operator = self.context(0, operator=True)
         for command in GIVEN:
             self.handlers[type(command)](operator, command)
@@ -75,6 +118,11 @@ class BothTrading:
             self.compiled.list_asset(asset)
         for book in self.reference.books.values():
             self.compiled.add_instrument(book.instrument)
+            for user, maker_ppm, taker_ppm in OWN_RATES:
+                book.fees.own[user] = rates_of(maker_ppm, taker_ppm)
+                self.compiled.set_own_rates(
+                    book.instrument.instrument_id, user, maker_ppm, taker_ppm
+                )
 
     def context(self, user, session_id=0, key=0, *, operator=False, cancels=False):
         holder = self.reference.places.of(key)
@@ -141,6 +189,23 @@ class BothTrading:
         assert compiled.open_count == reference.orders.open_count, what
         assert compiled.check() == 0, what
 
+    def compare_state(self):
+        """Compare all state, as it is dumped."""
+        reference, found = self.reference, []
+        for chunk in dump_state(reference, Sessions(reference.timers), self.feed, 0):
+            kind, *row = decode(chunk)
+            if kind == HEAD:
+                counters = row[1], row[2], row[4], row[5], row[10]
+                assert counters == self.compiled.counters
+            elif kind == INSTRUMENT:
+                assert tuple(row[-5:]) == self.compiled.book_fields(row[0])
+            elif kind not in OTHERS:
+                found.append(chunk)
+        rows = [encode(row) for row in self.compiled.rows()]
+        assert [*map(decode, rows)] == [*map(decode, found)]
+        assert rows == found  # a bool is no integer
+        self.seen.update(row[0] for row in map(decode, found))
+
 
 def _fields(response):
     return [getattr(response, name) for name in response.__struct_fields__]
@@ -176,9 +241,39 @@ def test_commands_do_what_the_reference_does(trading, seed, mood):
             [command, command] if again else [command],
             user,
             user,
-            random.choice((0, 0, 5)),
+            random.choice((0, 0, 5, random.randint(6, 300))),
             operator=random.random() < 0.2,
             cancels=random.random() < 0.1,
         )
+        if done % 50 == 0 or both.reference.market.turns.books:
+            both.compare_state()
         if done % 100 == 0:
             both.reference.check()
+    assert both.seen >= USUAL
+
+
+def test_unfinished_work_is_dumped_while_it_goes_on(trading):
+    """An uncross with more fills than one command has, at a price that many stops wait for."""
+    both = BothTrading(trading, SMALL)
+
+    def do(command, user=1):
+        command = replace(command, request_id=next(both.request_ids))
+        both.batch([command], user, user, user, operator=True, cancels=False)
+        both.compare_state()
+
+    for user in (1, 2):
+        do(Deposit(0, 1, 10**9, user))
+        do(Deposit(0, 2, 10**9, user))
+    for side in Side:
+        do(SubmitOrder(0, 1, 0, side, OrderType.LIMIT, TimeInForce.GTC, 6 + (side == Side.SELL), 1))
+        for _ in range(2 * SMALL.fired):
+            terms = OrderTerms(stop_price=6)
+            do(SubmitOrder(0, 1, 0, side, OrderType.STOP, TimeInForce.GTC, 0, 1, terms=terms))
+    do(SetStatus(0, 1, InstrumentStatus.CALL_AUCTION))
+    for _ in range(2 * SMALL.uncross_fills):
+        for user, side in ((1, Side.BUY), (2, Side.SELL)):
+            do(SubmitOrder(0, 1, 0, side, OrderType.LIMIT, TimeInForce.GTC, 6, 1), user)
+    do(Uncross(0, 1))
+    while both.reference.market.turns.books:
+        do(Deposit(0, 1, 1, 1))
+    assert both.seen >= UNFINISHED
