@@ -77,6 +77,16 @@ def test_whose_limit_of_open_orders_is_reached(rich):
     rich.check()
 
 
+def test_orders_of_many_keys_are_counted_again_when_they_are_loaded(rich):
+    rich.configure(open_orders_max=400, open_orders_per_user_max=400, key_share_percent=1)
+    keys = range(100, 200)
+    for price in (1, 2):
+        for key in keys:
+            assert bid(attach(rich, 1, key), price) == (0, 0)
+    rich.check()
+    rich.restored().check()
+
+
 def test_one_key_cannot_take_all_places_of_orders(rich):
     """Ten accounts of one key and one of another: the other trades on."""
     rich.configure(open_orders_max=40)

@@ -355,6 +355,8 @@ class _Loader:
             raise self.fault("is missing: it has no end")
         exchange, listings = self.exchange, self.exchange.listings
         for _, order in sorted(self.orders.items()):
+            # Keys that had no place yet may have been forgotten since.
+            order.holder = exchange.places.of(order.holder.key)
             exchange.orders.add(order)
         for order, partner_id in self.partners:
             assert order.terms is not None
