@@ -13,25 +13,20 @@ from hpe.core.compiled cimport (
     batch_work,
     buffers,
     calls,
-    codes,
     context,
     dumping,
     effort,
-    entry,
     events,
     exchange_state,
+    executing,
     fees,
     fields,
     hash_tables,
     index_check,
     instruments,
-    mass_cancel,
     matcher,
-    operations,
     order_index,
-    pairs,
     places,
-    replacing,
     reports,
     reserving,
     slabs,
@@ -171,32 +166,17 @@ cdef class Exchange:
         """Execute a command; return its response, reports and trades, and the effort spent."""
         cdef fields.Request request
         cdef answers.Response response
+        cdef executing.Handler handler
         if not reserving.reserve_exchange(&self.exchange):
             raise MemoryError
         memset(&request, 0, sizeof(request))
         request.kind, request.nulls = kind, nulls
         for place, value in enumerate(values):
             request.values[<int>place] = value
-        if kind == codes.TYPE_SUBMIT_ORDER:
-            entry.submit_order(&self.exchange, &self.context, &request, &response)
-        elif kind == codes.TYPE_CANCEL_ORDER:
-            entry.cancel_order(&self.exchange, &self.context, &request, &response)
-        elif kind == codes.TYPE_MASS_CANCEL:
-            mass_cancel.mass_cancel(&self.exchange, &self.context, &request, &response)
-        elif kind == codes.TYPE_REPLACE_ORDER:
-            replacing.replace_order(&self.exchange, &self.context, &request, &response)
-        elif kind == codes.TYPE_SUBMIT_OCO:
-            pairs.submit_oco(&self.exchange, &self.context, &request, &response)
-        elif kind == codes.TYPE_SET_STATUS:
-            operations.set_status(&self.exchange, &self.context, &request, &response)
-        elif kind == codes.TYPE_UNCROSS:
-            operations.uncross(&self.exchange, &self.context, &request, &response)
-        elif kind == codes.TYPE_BLOCK_USER:
-            operations.block_user(&self.exchange, &self.context, &request, &response)
-        else:
-            treasury.execute_money(
-                &self.exchange.treasury, &self.context, &request, &response
-            )
+        handler = executing.handler_of(kind)
+        if handler == NULL:
+            raise ValueError(kind)
+        handler(&self.exchange, &self.context, &request, &response)
         self.report(True)
         return [
             response.fields.values[place] for place in range(answers.field_count(response.kind))
