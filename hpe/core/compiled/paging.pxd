@@ -4,7 +4,7 @@ The compiled twin of hpe/core/trading/paging.py. A list takes no memory of its o
 the records, so adding the newest and removing any costs O(1). At most PIECE records after another,
 one is marked, and the marks are an ordered tree: finding where a page begins costs O(log n) and a
 walk of one piece. A mark costs 56 bytes; while records only come, one in PIECE has one, and what
-becomes of them when records go is bounded, because each new mark also tests older ones. Owned by
+becomes of them when records go is bounded, because each new mark then also tests older ones. Owned by
 the core, used by the thread that runs it; a mark for every new record was reserved before.
 """
 
@@ -145,6 +145,8 @@ cdef inline void _mark(Rising* rising, const Rows* rows, uint32_t row) noexcept 
     ordered.insert(&rising.marks, rows.marks, number)
     links_of(rows, row).previous |= MARKED
     rising.since = 1
+    if rising.marks.count * (PIECE // 2) <= rising.count:
+        return  # pieces are half full at least: a test would only walk through cold memory
     for count in range(THINNED):
         _thin(rising, rows)
 
