@@ -25,7 +25,10 @@ from hpe.core.compiled.waiting cimport trigger_of
 from hpe.core.compiled.work cimport Work, firing_at, line_at
 
 cdef enum RowKind:
+    ROW_HEAD = 1
     ROW_SETTINGS = 2
+    ROW_ASSET = 4
+    ROW_INSTRUMENT = 5
     ROW_FEES = 6
     ROW_NET = 7
     ROW_USER = 8

@@ -24,6 +24,8 @@ from hpe.core.compiled cimport (
     hash_tables,
     index_check,
     instruments,
+    loading,
+    loading_orders,
     matcher,
     order_index,
     places,
@@ -94,19 +96,8 @@ cdef class Exchange:
     def add_instrument(self, instrument):
         """List a reference's instrument."""
         cdef instruments.Instrument given
-        memset(&given, 0, sizeof(given))
-        given.instrument_id, given.base, given.quote = (
-            instrument.instrument_id, instrument.base, instrument.quote,
-        )
-        given.base_atoms_per_lot = instrument.base_atoms_per_lot
-        given.quote_atoms_per_tick = instrument.quote_atoms_per_tick
-        given.price_min, given.price_max = instrument.price_min, instrument.price_max
-        given.quantity_min, given.quantity_max = instrument.quantity_min, instrument.quantity_max
-        given.notional_min, given.notional_max = instrument.notional_min, instrument.notional_max
-        given.band_ppm, given.reference_price = instrument.band_ppm, instrument.reference_price
-        given.interruption_ms = instrument.interruption_ms
-        given.self_trade = instrument.self_trade
-        given.volatility_interruption = instrument.volatility_interruption
+        given.instrument_id = instrument.instrument_id
+        loading.take_facts(&given, instrument)
         if not (
             slabs.reserve(&self.exchange.book_slab, 1)
             and hash_tables.reserve_places(&self.exchange.books, 1)
@@ -234,6 +225,17 @@ cdef class Exchange:
                 rows += more
         finally:
             dumping.end_dump(&dump)
+
+    def load(self, rows):
+        """Load the rows of a state into this exchange, which is new."""
+        cdef loading_orders.Loading load
+        loading.begin_loading(&load, &self.exchange)
+        try:
+            for row in rows:
+                loading.load_row(&load, row)
+            loading.finish_loading(&load)
+        finally:
+            loading.end_loading(&load)
 
     def book_fields(self, int64_t instrument):
         """Return the last fields of an instrument's row."""

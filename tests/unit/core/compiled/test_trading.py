@@ -7,8 +7,7 @@ from itertools import count
 from random import Random
 
 import pytest
-from msgspec.msgpack import decode
-from msgspec.structs import replace
+from msgspec.msgpack import Decoder, decode
 
 from hpe.core.codec import encode
 from hpe.core.compiled.tables import flat_tables
@@ -22,30 +21,25 @@ from hpe.core.sessions.registry import Sessions
 from hpe.core.state.dump import dump_state
 from hpe.core.state.rows import (
     KINDS,
+    Dumped,
     DumpedAccount,
     DumpedAsset,
     DumpedEnd,
     DumpedEnded,
     DumpedFees,
     DumpedFill,
-    DumpedFiring,
     DumpedHead,
     DumpedInstrument,
     DumpedKey,
     DumpedNet,
-    DumpedQueued,
     DumpedResting,
-    DumpedUncross,
     DumpedUser,
     DumpedWaiting,
-    DumpedWork,
 )
 from hpe.core.trading.exchange import Exchange
 from hpe.protocol.base import type_number
-from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.money import Deposit
-from hpe.protocol.operations import SetStatus, Uncross
-from hpe.protocol.orders import MassCancel, OrderTerms, SubmitOrder
+from hpe.protocol.orders import MassCancel, OrderTerms
 from tests.model.commands import (
     GIVEN,
     MOODS,
@@ -69,6 +63,7 @@ EXECUTED = {
 }  # fmt: skip
 OWN_RATES = ((3, -100, 2_000), (2, 0, 500))
 NUMBERS = {kind: number for number, kind in enumerate(KINDS, 1)}
+DECODER = Decoder(Dumped)
 HEAD, INSTRUMENT = NUMBERS[DumpedHead], NUMBERS[DumpedInstrument]
 OTHERS = {NUMBERS[kind] for kind in (DumpedKey, DumpedAsset, DumpedEnd)}
 """Kinds of rows that the exchange alone does not have."""
@@ -80,8 +75,6 @@ USUAL = {
     )
 }  # fmt: skip
 """Kinds of rows that occur in every stream of commands."""
-UNFINISHED = {NUMBERS[kind] for kind in (DumpedQueued, DumpedWork, DumpedFiring, DumpedUncross)}
-"""Kinds of rows that are seldom left after a command, and occur in one stream at least."""
 
 COMMANDS = commands_of(Exchange())
 SLOTS = flat_tables({type_number(message): message for message in COMMANDS}).slots
@@ -104,7 +97,7 @@ class BothTrading:
     """The same commands on both exchanges."""
 
     def __init__(self, trading, limits):
-        self.limits = limits
+        self.trading, self.limits = trading, limits
         self.reference = Exchange(limits)
         self.handlers = commands_of(self.reference)
         self.feed = PrivateFeed(self.reference.orders)
@@ -206,6 +199,13 @@ class BothTrading:
         assert rows == found  # a bool is no integer
         self.seen.update(row[0] for row in map(decode, found))
 
+    def load_state(self):
+        """Go on with a new compiled exchange, which loads the state that the reference has."""
+        chunks = dump_state(self.reference, Sessions(self.reference.timers), self.feed, 0)
+        self.compiled = self.trading.Exchange(self.limits)
+        self.compiled.load(map(DECODER.decode, chunks))
+        self.compare_state()
+
 
 def _fields(response):
     return [getattr(response, name) for name in response.__struct_fields__]
@@ -249,31 +249,6 @@ def test_commands_do_what_the_reference_does(trading, seed, mood):
             both.compare_state()
         if done % 100 == 0:
             both.reference.check()
+        if done % 250 == 0:
+            both.load_state()
     assert both.seen >= USUAL
-
-
-def test_unfinished_work_is_dumped_while_it_goes_on(trading):
-    """An uncross with more fills than one command has, at a price that many stops wait for."""
-    both = BothTrading(trading, SMALL)
-
-    def do(command, user=1):
-        command = replace(command, request_id=next(both.request_ids))
-        both.batch([command], user, user, user, operator=True, cancels=False)
-        both.compare_state()
-
-    for user in (1, 2):
-        do(Deposit(0, 1, 10**9, user))
-        do(Deposit(0, 2, 10**9, user))
-    for side in Side:
-        do(SubmitOrder(0, 1, 0, side, OrderType.LIMIT, TimeInForce.GTC, 6 + (side == Side.SELL), 1))
-        for _ in range(2 * SMALL.fired):
-            terms = OrderTerms(stop_price=6)
-            do(SubmitOrder(0, 1, 0, side, OrderType.STOP, TimeInForce.GTC, 0, 1, terms=terms))
-    do(SetStatus(0, 1, InstrumentStatus.CALL_AUCTION))
-    for _ in range(2 * SMALL.uncross_fills):
-        for user, side in ((1, Side.BUY), (2, Side.SELL)):
-            do(SubmitOrder(0, 1, 0, side, OrderType.LIMIT, TimeInForce.GTC, 6, 1), user)
-    do(Uncross(0, 1))
-    while both.reference.market.turns.books:
-        do(Deposit(0, 1, 1, 1))
-    assert both.seen >= UNFINISHED
