@@ -14,7 +14,7 @@ from hpe.core.compiled.accounts cimport Balances, free_balances, make_balances
 from hpe.core.compiled.books cimport Book, make_book
 from hpe.core.compiled.buffers cimport Buffer, free_buffer
 from hpe.core.compiled.context cimport Settings, make_settings
-from hpe.core.compiled.effort cimport Effort, free_effort, make_effort
+from hpe.core.compiled.effort cimport ACT, Effort, charge, free_effort, make_effort
 from hpe.core.compiled.events cimport Events, free_events, make_events
 from hpe.core.compiled.executor cimport Executor, make_executor
 from hpe.core.compiled.fees cimport FeeRates, OwnRatesTable, free_own_rates, make_own_rates
@@ -22,6 +22,11 @@ from hpe.core.compiled.index_records cimport OrderIndex, free_index, make_index
 from hpe.core.compiled.holds cimport Holds, free_holds, make_holds
 from hpe.core.compiled.instruments cimport Instrument
 from hpe.core.compiled.ladders cimport Level
+from hpe.core.compiled.lost_sessions cimport (
+    LostSessions,
+    free_lost_sessions,
+    make_lost_sessions,
+)
 from hpe.core.compiled.matcher cimport Matcher, free_matcher, make_matcher
 from hpe.core.compiled.orders cimport Order, Terms
 from hpe.core.compiled.parties cimport Parties, make_parties
@@ -75,6 +80,7 @@ cdef struct Exchange:
     Holds holds
     Treasury treasury
     OrderIndex orders
+    LostSessions lost_sessions
     Effort effort
     Matcher matcher
     Executor executor
@@ -113,6 +119,7 @@ cdef inline bint make_exchange(
         &exchange.holds, seed, &exchange.settings, &exchange.balances, &exchange.timers,
         &exchange.places,
     )
+    make_lost_sessions(&exchange.lost_sessions, seed)
     make_effort(&exchange.effort, seed)
     make_matcher(&exchange.matcher, &exchange.effort, limits.fills)
     make_executor(
@@ -140,6 +147,7 @@ cdef inline void free_exchange(Exchange* exchange) noexcept nogil:
     free_events(&exchange.events)
     free_matcher(&exchange.matcher)
     free_effort(&exchange.effort)
+    free_lost_sessions(&exchange.lost_sessions)
     free_index(&exchange.orders)
     free_holds(&exchange.holds)
     free_balances(&exchange.balances)
@@ -187,3 +195,9 @@ cdef inline Book* add_book(
     make_triggers(&book.triggers, &exchange.trigger_slabs)
     hash_tables.add(&exchange.books, instrument.instrument_id, 0, number)
     return book
+
+
+cdef inline void count_act(Exchange* exchange, int kind) noexcept nogil:
+    """Count a timer entry that acts: it uses a place of its kind's bound, and is effort."""
+    exchange.timers.room[kind] -= 1
+    charge(&exchange.effort, ACT, 1)

@@ -25,6 +25,7 @@ from hpe.core.compiled.accounts cimport (
 from hpe.core.compiled.books cimport Book, sequence, set_status
 from hpe.core.compiled.calls cimport keep_uncrossing
 from hpe.core.compiled.context cimport PlaceLimits, set_settings
+from hpe.core.compiled.disconnects cimport restore as restore_ending
 from hpe.core.compiled.exchange_state cimport Exchange, add_book, book_of
 from hpe.core.compiled.fees cimport rates_of, reserve_own_rates, set_own
 from hpe.core.compiled.holds cimport Hold, reserve_holds, restore_hold
@@ -44,10 +45,12 @@ from hpe.core.compiled.loading_orders cimport (
     user_for,
 )
 from hpe.core.compiled.parties cimport open_user
+from hpe.core.compiled.reserving cimport reserve_losses
 from hpe.core.compiled.sorting cimport Ranked
 from hpe.core.compiled.state_rows cimport (
     ROW_ACCOUNT,
     ROW_ASSET,
+    ROW_ENDING,
     ROW_FEES,
     ROW_FIRING,
     ROW_HEAD,
@@ -112,6 +115,11 @@ cdef inline int load_row(Loading* loading, row) except -1:
         _load_firing(loading, row)
     elif kind == ROW_UNCROSS:
         _load_uncross(loading, row)
+    elif kind == ROW_ENDING:
+        has_memory(reserve_losses(loading.exchange, 1))
+        restore_ending(
+            loading.exchange, row.session_id, row.due_ns, row.newest_order_id, row.instrument
+        )
     else:
         load_order(loading, kind, row)
     return 0

@@ -14,10 +14,11 @@ from hpe.core.compiled.events cimport reserve_events
 from hpe.core.compiled.exchange_state cimport Exchange, Limits
 from hpe.core.compiled.holds cimport reserve_holds
 from hpe.core.compiled.index_records cimport reserve_index
+from hpe.core.compiled.lost_sessions cimport reserve_lost_sessions
 from hpe.core.compiled.mass_cancel cimport reserve_mass_cancel
 from hpe.core.compiled.matcher cimport reserve_trades
 from hpe.core.compiled.places cimport reserve_holders
-from hpe.core.compiled.timers cimport reserve_timers
+from hpe.core.compiled.timers cimport ENDING, ORDER, reserve_timers
 from hpe.core.compiled.turns cimport reserve_turns
 from hpe.core.compiled.waiting cimport reserve_triggers
 from hpe.core.compiled.work cimport reserve_work
@@ -35,8 +36,14 @@ cdef inline int64_t fills_max(const Limits* limits) noexcept nogil:
 
 
 cdef inline int64_t ends_max(const Limits* limits) noexcept nogil:
-    """Return how many open orders may end in a command, apart from the legs of their pairs."""
-    return fills_max(limits) + 2 * limits.uncross_fills + mass_cancels_max(limits)
+    """Return how many open orders may end in a command, apart from the legs of their pairs.
+
+    Those that end because it is time are included.
+    """
+    return (
+        fills_max(limits) + 2 * limits.uncross_fills + mass_cancels_max(limits)
+        + limits.acts[<int>ORDER] + 2 * limits.acts[<int>ENDING]
+    )
 
 
 cdef inline int64_t mass_cancels_max(const Limits* limits) noexcept nogil:
@@ -58,11 +65,22 @@ cdef inline bint reserve_exchange(Exchange* exchange) noexcept nogil:
         and reserve_accounts(&exchange.balances, 1, ORDERS_MAX + 1, 4 * ends_max(limits))
         and reserve_holders(&exchange.places, 1)
         and reserve_holds(&exchange.holds, 1)
-        and reserve_timers(&exchange.timers, ORDERS_MAX + arrivals)
+        and reserve_timers(&exchange.timers, ORDERS_MAX + arrivals + limits.acts[<int>ENDING])
         and reserve_triggers(&exchange.trigger_slabs, ORDERS_MAX)
         and reserve_work(&exchange.work_slabs, arrivals + 1, fills)
         and reserve_turns(&exchange.turns, 1)
         and reserve_effort(&exchange.effort, 1)
         and reserve_mass_cancel(&exchange.mass_canceled, mass_cancels_max(limits))
         and slabs.reserve(&exchange.level_slab, fills + arrivals)
+    )
+
+
+cdef inline bint reserve_losses(Exchange* exchange, int64_t sessions) noexcept nogil:
+    """Reserve what so many sessions that lose their connection may need; False: no memory.
+
+    What their orders need as they end is reserved as for a command.
+    """
+    return (
+        reserve_lost_sessions(&exchange.lost_sessions, sessions)
+        and reserve_timers(&exchange.timers, sessions + exchange.limits.acts[<int>ENDING])
     )

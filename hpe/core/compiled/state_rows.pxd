@@ -42,6 +42,7 @@ cdef enum RowKind:
     ROW_WORK = 16
     ROW_FIRING = 17
     ROW_UNCROSS = 18
+    ROW_ENDING = 19
 
 
 cdef inline tuple settings_row(const Settings* settings):

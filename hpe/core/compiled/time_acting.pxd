@@ -6,11 +6,12 @@ core, used by the thread that runs it.
 
 from libc.stdint cimport int64_t, uint32_t
 
-from hpe.core.compiled.effort cimport ACT, charge
-from hpe.core.compiled.exchange_state cimport Exchange, book_of
+from hpe.core.compiled.disconnects cimport act_on_ending
+from hpe.core.compiled.exchange_state cimport Exchange, book_of, count_act
 from hpe.core.compiled.expiry cimport act_on_order
 from hpe.core.compiled.interruptions cimport end_interruption
 from hpe.core.compiled.timers cimport (
+    ENDING,
     HOLD,
     INTERRUPTION,
     ORDER,
@@ -35,12 +36,13 @@ cdef inline void let_time_act(Exchange* exchange, int64_t time_ns) noexcept nogi
 
 
 cdef inline void act(Exchange* exchange, TimerEntry entry) noexcept nogil:
-    """Act on one entry, which uses a place of its kind's bound and counts as effort."""
-    exchange.timers.room[entry.kind] -= 1
-    charge(&exchange.effort, ACT, 1)
+    """Act on one entry, within its kind's bound."""
+    count_act(exchange, entry.kind)
     if entry.kind == ORDER:
         act_on_order(exchange, &entry)
     elif entry.kind == HOLD:
         act_on_hold(&exchange.treasury, &entry)
+    elif entry.kind == ENDING:
+        act_on_ending(exchange, &entry)
     elif entry.kind == INTERRUPTION:
         end_interruption(exchange, book_of(exchange, entry.node.second))

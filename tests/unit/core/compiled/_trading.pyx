@@ -14,6 +14,7 @@ from hpe.core.compiled cimport (
     buffers,
     calls,
     context,
+    disconnects,
     dumping,
     effort,
     events,
@@ -26,6 +27,7 @@ from hpe.core.compiled cimport (
     instruments,
     loading,
     loading_orders,
+    lost_sessions,
     matcher,
     order_index,
     places,
@@ -173,6 +175,21 @@ cdef class Exchange:
             response.fields.values[place] for place in range(answers.field_count(response.kind))
         ]
 
+    def lose(self, str what, int64_t session_id, int64_t grace_ns):
+        """Let a session's connection be lost, be back, or be left for good."""
+        if not (
+            reserving.reserve_exchange(&self.exchange)
+            and reserving.reserve_losses(&self.exchange, 1)
+        ):
+            raise MemoryError
+        if what == "lost":
+            disconnects.lost(&self.exchange, &self.context, session_id, grace_ns)
+        elif what == "back":
+            disconnects.back(&self.exchange, &self.context, session_id)
+        else:
+            disconnects.left_for_good(&self.exchange, session_id)
+        self.report(False)
+
     cdef int report(self, bint told) except -1:
         """Report what happened, and forget it."""
         cdef int64_t place, count = events.event_count(&self.exchange.events)
@@ -264,6 +281,30 @@ cdef class Exchange:
     @property
     def next_due_ns(self):
         return timers.next_due_ns(&self.exchange.timers)
+
+    def is_ending(self, int64_t session_id):
+        """Tell whether orders of a session are ending."""
+        return disconnects.is_ending(&self.exchange, session_id)
+
+    def endings(self):
+        """Return all entries of lost sessions: due time, session, newest order, instrument."""
+        cdef lost_sessions.LostSessions* lost = &self.exchange.lost_sessions
+        found = []
+        for place in range(hash_tables.place_count(&lost.by_id)):
+            number = hash_tables.number_at(&lost.by_id, place)
+            if number == 0:
+                continue
+            theirs = lost_sessions.lost_at(lost, number)
+            entry = theirs.first
+            while entry:
+                row = lost_sessions.entry_at(lost, entry)
+                assert timers.has_timer(
+                    &self.exchange.timers, timers.ENDING, row.due_ns, theirs.session_id, row.newest,
+                    row.instrument,
+                )
+                found.append((row.due_ns, theirs.session_id, row.newest, row.instrument))
+                entry = row.next
+        return sorted(found)
 
     @property
     def open_count(self):

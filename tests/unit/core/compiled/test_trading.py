@@ -5,6 +5,7 @@ Each command is a batch of its own, in which time acts first, then one part of w
 
 from itertools import count
 from random import Random
+from typing import NamedTuple
 
 import pytest
 from msgspec.msgpack import Decoder, decode
@@ -26,6 +27,7 @@ from hpe.core.state.rows import (
     DumpedAsset,
     DumpedEnd,
     DumpedEnded,
+    DumpedEnding,
     DumpedFees,
     DumpedFill,
     DumpedHead,
@@ -38,8 +40,11 @@ from hpe.core.state.rows import (
 )
 from hpe.core.trading.exchange import Exchange
 from hpe.protocol.base import type_number
+from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT
 from hpe.protocol.money import Deposit
-from hpe.protocol.orders import MassCancel, OrderTerms
+from hpe.protocol.operations import SetStatus, Uncross
+from hpe.protocol.orders import MassCancel, OrderTerms, SubmitOrder
 from tests.model.commands import (
     GIVEN,
     MOODS,
@@ -53,7 +58,7 @@ from tests.model.commands import (
 START_NS = 1_780_000_000_000_000_000
 SMALL = DEFAULT_LIMITS._replace(
     fills=8, stops=4, fired=6, uncross_fills=5, part_fills=3, dead=2, effort=14, turns_effort=6,
-    continue_effort=1, acts=(2, 2, 2, 2, 2), ended_orders=6, recent_fills=10, reports=3,
+    continue_effort=1, acts=(2, 2, 1, 2, 2), ended_orders=6, recent_fills=10, reports=3,
     mass_cancel=4, mass_cancel_all=6,
 )  # fmt: skip
 EXECUTED = {
@@ -65,8 +70,8 @@ OWN_RATES = ((3, -100, 2_000), (2, 0, 500))
 NUMBERS = {kind: number for number, kind in enumerate(KINDS, 1)}
 DECODER = Decoder(Dumped)
 HEAD, INSTRUMENT = NUMBERS[DumpedHead], NUMBERS[DumpedInstrument]
-OTHERS = {NUMBERS[kind] for kind in (DumpedKey, DumpedAsset, DumpedEnd)}
-"""Kinds of rows that the exchange alone does not have."""
+OTHERS = {NUMBERS[kind] for kind in (DumpedKey, DumpedAsset, DumpedEnding, DumpedEnd)}
+"""Kinds of rows that are not compared: those of lost sessions are, after every command."""
 USUAL = {
     NUMBERS[kind]
     for kind in (
@@ -91,6 +96,32 @@ def decoded(command):
         nulls |= (value is None) << place
         values.append(value if isinstance(value, int) else 0)
     return values, nulls
+
+
+class Loss(NamedTuple):
+    """What happens to the connection of a session."""
+
+    what: str
+    session_id: int
+    grace_ns: int
+
+
+class Connections:
+    """The sessions of the users, of which each has one at a time."""
+
+    def __init__(self, users):
+        self.ids = {user: user for user in users}
+
+    def change(self, random, user):
+        """Choose what happens to a user's connection; a session that is left gets no orders."""
+        session_id = self.ids[user]
+        what = random.choice(("lost", "lost", "lost", "back", "back", "closed", "left for good"))
+        if what in ("closed", "left for good"):
+            self.ids[user] += 10
+        grace_ns = random.choice((0, 1, 2, 9)) * UNIT_NS if what == "lost" else 0
+        loss = Loss("lost" if what == "closed" else what, session_id, grace_ns)
+        comes_back = what == "lost" and random.random() < 0.3
+        return [loss, Loss("back", session_id, 0)] if comes_back else [loss]
 
 
 class BothTrading:
@@ -153,6 +184,8 @@ class BothTrading:
         assert trades == b"".join(encode(trade) for trade in work.trades), commands
 
     def execute(self, command, context, work):
+        if isinstance(command, Loss):
+            return self.lose(command, context, work)
         response = self.handlers[type(command)](context, command)
         self.report(work)
         answer = self.compiled.execute(type_number(type(command)), *decoded(command))
@@ -166,6 +199,21 @@ class BothTrading:
         refused = self.reference.busy.refuses(user, command)
         effort.spent = before
         return refused
+
+    def lose(self, loss, context, work):
+        """Let a session's connection be lost, be back, or be left for good."""
+        disconnects = self.reference.disconnects
+        if loss.what == "lost":
+            disconnects.lost(context, loss.session_id, loss.grace_ns)
+        elif loss.what == "back":
+            disconnects.back(context, loss.session_id)
+        else:
+            disconnects.left_for_good(loss.session_id)
+        self.report(work)
+        self.compiled.lose(*loss)
+        self.compare(loss, work)
+        ending = disconnects.is_ending(loss.session_id)
+        assert self.compiled.is_ending(loss.session_id) == ending, loss
 
     def report(self, work):
         for event in self.reference.market.events:
@@ -181,6 +229,8 @@ class BothTrading:
         assert compiled.next_due_ns == reference.timers.next_due_ns(), what
         assert compiled.open_count == reference.orders.open_count, what
         assert compiled.check() == 0, what
+        entries = [(*due[:1], *due[2:], at) for due, at in reference.disconnects.entries()]
+        assert compiled.endings() == entries, what
 
     def compare_state(self):
         """Compare all state, as it is dumped."""
@@ -216,6 +266,7 @@ def _fields(response):
 def test_commands_do_what_the_reference_does(trading, seed, mood):
     random = Random(f"{seed} {mood}")
     both = BothTrading(trading, SMALL)
+    connections = Connections((1, 2, 3))
     for user in (1, 2, 3):
         for asset in (1, 2, 3):
             given = [Deposit(1, asset, 10**9, user)]
@@ -229,6 +280,11 @@ def test_commands_do_what_the_reference_does(trading, seed, mood):
             command = mass_cancel(random)
         if type(command).__name__ not in EXECUTED:
             continue
+        waits = any(both.reference.timers.is_passed(book) for book in both.reference.books)
+        if random.random() < (0.5 if waits else 0.08):
+            user = random.choice((1, 2, 3))
+            losses = connections.change(random, user)
+            both.batch(losses, user, losses[0].session_id, 0, operator=False, cancels=False)
         done += 1
         both.time_ns += random.choice((0, 0, 0, 1, 3)) * UNIT_NS
         command = addressed(
@@ -240,10 +296,10 @@ def test_commands_do_what_the_reference_does(trading, seed, mood):
         both.batch(
             [command, command] if again else [command],
             user,
-            user,
+            connections.ids[user],
             random.choice((0, 0, 5, random.randint(6, 300))),
             operator=random.random() < 0.2,
-            cancels=random.random() < 0.1,
+            cancels=random.random() < 0.6,
         )
         if done % 50 == 0 or both.reference.market.turns.books:
             both.compare_state()
@@ -252,3 +308,30 @@ def test_commands_do_what_the_reference_does(trading, seed, mood):
         if done % 250 == 0:
             both.load_state()
     assert both.seen >= USUAL
+
+
+def test_orders_of_an_uncross_outlive_their_session(trading):
+    """While an uncross counts on an order, it does not end: the session's entry waits."""
+    both = BothTrading(trading, SMALL)
+
+    def do(command, user=1):
+        both.batch([command], user, user, user, operator=True, cancels=False)
+
+    for user in (1, 2):
+        for asset in (1, 2):
+            do(Deposit(next(both.request_ids), asset, 10**9, user))
+    do(SetStatus(next(both.request_ids), 1, InstrumentStatus.CALL_AUCTION))
+    for number in range(4 * SMALL.uncross_fills):
+        for user, side in ((1, Side.BUY), (2, Side.SELL)):
+            price = 5 if side is Side.BUY and number % 5 == 0 else 6
+            order = SubmitOrder(
+                next(both.request_ids), 1, 0, side, OrderType.LIMIT, TimeInForce.GTC, price, 1,
+                ORDER_CANCEL_ON_DISCONNECT,
+            )  # fmt: skip
+            do(order, user)
+    do(Uncross(next(both.request_ids), 1))
+    do(Loss("lost", 1, 0))
+    assert [at for _, at in both.reference.disconnects.entries()] == [1]
+    while both.reference.disconnects.entries():
+        do(Deposit(next(both.request_ids), 1, 1, 1))
+    assert not both.reference.orders.by_session.get(1)
