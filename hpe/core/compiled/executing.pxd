@@ -15,6 +15,7 @@ from hpe.core.compiled.codes cimport (
     TYPE_MASS_CANCEL,
     TYPE_RELEASE_HOLD,
     TYPE_REPLACE_ORDER,
+    TYPE_SET_FEES,
     TYPE_SET_STATUS,
     TYPE_SUBMIT_OCO,
     TYPE_SUBMIT_ORDER,
@@ -28,7 +29,7 @@ from hpe.core.compiled.entry cimport cancel_order, submit_order
 from hpe.core.compiled.exchange_state cimport Exchange
 from hpe.core.compiled.fields cimport Request
 from hpe.core.compiled.mass_cancel cimport mass_cancel
-from hpe.core.compiled.operations cimport block_user, set_status, uncross
+from hpe.core.compiled.operations cimport block_user, set_fees, set_status, uncross
 from hpe.core.compiled.pairs cimport submit_oco
 from hpe.core.compiled.replacing cimport replace_order
 from hpe.core.compiled.treasury cimport execute_money
@@ -56,6 +57,8 @@ cdef inline Handler handler_of(int kind) noexcept nogil:
         return replace_order
     if kind == TYPE_SUBMIT_OCO:
         return submit_oco
+    if kind == TYPE_SET_FEES:
+        return set_fees
     if kind == TYPE_SET_STATUS:
         return set_status
     if kind == TYPE_UNCROSS:

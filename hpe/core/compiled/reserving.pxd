@@ -12,6 +12,7 @@ from hpe.core.compiled.accounts cimport reserve_accounts
 from hpe.core.compiled.effort cimport reserve_effort
 from hpe.core.compiled.events cimport reserve_events
 from hpe.core.compiled.exchange_state cimport Exchange, Limits
+from hpe.core.compiled.fees cimport reserve_own_rates
 from hpe.core.compiled.holds cimport reserve_holds
 from hpe.core.compiled.index_records cimport reserve_index
 from hpe.core.compiled.lost_sessions cimport reserve_lost_sessions
@@ -65,6 +66,7 @@ cdef inline bint reserve_exchange(Exchange* exchange) noexcept nogil:
         and reserve_accounts(&exchange.balances, 1, ORDERS_MAX + 1, 4 * ends_max(limits))
         and reserve_holders(&exchange.places, 1)
         and reserve_holds(&exchange.holds, 1)
+        and reserve_own_rates(&exchange.own_rates, 1)
         and reserve_timers(&exchange.timers, ORDERS_MAX + arrivals + limits.acts[<int>ENDING])
         and reserve_triggers(&exchange.trigger_slabs, ORDERS_MAX)
         and reserve_work(&exchange.work_slabs, arrivals + 1, fills)

@@ -63,8 +63,8 @@ SMALL = DEFAULT_LIMITS._replace(
 )  # fmt: skip
 EXECUTED = {
     "SubmitOrder", "CancelOrder", "ReplaceOrder", "SubmitOco", "MassCancel", "SetStatus", "Uncross",
-    "BlockUser", "Deposit", "Withdraw", "LockBalance", "UnlockBalance", "Transfer", "CaptureHold",
-    "ReleaseHold",
+    "SetFees", "BlockUser", "Deposit", "Withdraw", "LockBalance", "UnlockBalance", "Transfer",
+    "CaptureHold", "ReleaseHold",
 }  # fmt: skip
 OWN_RATES = ((3, -100, 2_000), (2, 0, 500))
 NUMBERS = {kind: number for number, kind in enumerate(KINDS, 1)}
