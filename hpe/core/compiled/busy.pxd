@@ -1,8 +1,8 @@
 """Which commands an instrument cannot execute now, because it has unfinished work.
 
-The compiled twin of hpe/core/trading/busy.py, with its names. Such a command is refused as busy before any part of it is executed. The caller finds what a
-command names; nothing here takes memory or changes anything but the effort. Used by the thread that
-runs the core.
+The compiled twin of hpe/core/trading/busy.py, with its names. Such a command is refused as busy
+before any part of it is executed. The caller (refusing.pxd) finds what a command names; nothing here
+takes memory or changes anything but the effort. Used by the thread that runs the core.
 """
 
 from libc.stdint cimport int64_t, uint32_t

@@ -31,6 +31,7 @@ from hpe.core.compiled cimport (
     matcher,
     order_index,
     places,
+    refusing,
     reports,
     reserving,
     slabs,
@@ -43,6 +44,15 @@ from hpe.core.compiled cimport (
 
 cdef bytes bytes_of(const buffers.Buffer* buffer):
     return bytes(buffer.data[: buffer.size])
+
+
+cdef int _set_request(fields.Request* request, int kind, values, nulls) except -1:
+    """Set a request as it is decoded."""
+    memset(request, 0, sizeof(fields.Request))
+    request.kind, request.nulls = kind, nulls
+    for place, value in enumerate(values):
+        request.values[<int>place] = value
+    return 0
 
 
 cdef class Exchange:
@@ -155,6 +165,12 @@ cdef class Exchange:
         calls.go_on(&self.exchange, &self.context)
         self.report(False)
 
+    def is_busy(self, int kind, values, nulls):
+        """True if a command would be refused now."""
+        cdef fields.Request request
+        _set_request(&request, kind, values, nulls)
+        return bool(refusing.is_busy(&self.exchange, self.context.user, &request))
+
     def execute(self, int kind, values, nulls):
         """Execute a command; return its response, reports and trades, and the effort spent."""
         cdef fields.Request request
@@ -162,10 +178,7 @@ cdef class Exchange:
         cdef executing.Handler handler
         if not reserving.reserve_exchange(&self.exchange):
             raise MemoryError
-        memset(&request, 0, sizeof(request))
-        request.kind, request.nulls = kind, nulls
-        for place, value in enumerate(values):
-            request.values[<int>place] = value
+        _set_request(&request, kind, values, nulls)
         handler = executing.handler_of(kind)
         if handler == NULL:
             raise ValueError(kind)
@@ -269,6 +282,10 @@ cdef class Exchange:
     @property
     def reports(self):
         return bytes_of(&self.work.digested)
+
+    @property
+    def wasted(self):
+        return self.exchange.effort.wasted
 
     @property
     def spent(self):

@@ -1,6 +1,7 @@
 """Commands of trading in the compiled core: all that they do is what the reference does.
 
-Each command is a batch of its own, in which time acts first, then one part of what is unfinished.
+Each command is a batch of its own, in which time acts first. One batch in three then does a part of
+what is unfinished, so that the others find it busy.
 """
 
 from itertools import count
@@ -43,8 +44,15 @@ from hpe.protocol.base import type_number
 from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
 from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT
 from hpe.protocol.money import Deposit
-from hpe.protocol.operations import SetStatus, Uncross
-from hpe.protocol.orders import MassCancel, OrderTerms, SubmitOrder
+from hpe.protocol.operations import SetFees, SetStatus, Uncross
+from hpe.protocol.orders import (
+    CancelOrder,
+    MassCancel,
+    OrderTerms,
+    ReplaceOrder,
+    SubmitOco,
+    SubmitOrder,
+)
 from tests.model.commands import (
     GIVEN,
     MOODS,
@@ -58,7 +66,7 @@ from tests.model.commands import (
 START_NS = 1_780_000_000_000_000_000
 SMALL = DEFAULT_LIMITS._replace(
     fills=8, stops=4, fired=6, uncross_fills=5, part_fills=3, dead=2, effort=14, turns_effort=6,
-    continue_effort=1, acts=(2, 2, 1, 2, 2), ended_orders=6, recent_fills=10, reports=3,
+    continue_effort=1, acts=(1, 2, 1, 2, 2), ended_orders=6, recent_fills=10, reports=3,
     mass_cancel=4, mass_cancel_all=6,
 )  # fmt: skip
 EXECUTED = {
@@ -111,17 +119,23 @@ class Connections:
 
     def __init__(self, users):
         self.ids = {user: user for user in users}
+        self.lost = set()
 
     def change(self, random, user):
         """Choose what happens to a user's connection; a session that is left gets no orders."""
         session_id = self.ids[user]
-        what = random.choice(("lost", "lost", "lost", "back", "back", "closed", "left for good"))
-        if what in ("closed", "left for good"):
-            self.ids[user] += 10
-        grace_ns = random.choice((0, 1, 2, 9)) * UNIT_NS if what == "lost" else 0
-        loss = Loss("lost" if what == "closed" else what, session_id, grace_ns)
-        comes_back = what == "lost" and random.random() < 0.3
-        return [loss, Loss("back", session_id, 0)] if comes_back else [loss]
+        if user in self.lost:
+            self.lost.remove(user)
+            return [Loss("back", session_id, 0)]
+        what = random.choice(("lost", "lost", "lost", "lost", "closed", "left for good"))
+        if what == "lost":
+            loss = Loss(what, session_id, random.choice((0, 1, 2, 9)) * UNIT_NS)
+            if random.random() < 0.3:
+                return [loss, Loss("back", session_id, 0)]
+            self.lost.add(user)
+            return [loss]
+        self.ids[user] += 10
+        return [Loss("lost" if what == "closed" else what, session_id, 0)]
 
 
 class BothTrading:
@@ -169,13 +183,15 @@ class BothTrading:
         self.report(work)
         compiled.let_time_act()
         self.compare("time", work)
-        if reference.market.turns.count:
+        if reference.market.turns.count and reference.sequence % 3 == 0:
             reference.market.go_on(context)
             self.report(work)
             compiled.go_on()
             self.compare("unfinished work", work)
         for command in commands:
-            if not self.refuses(context.user, command):
+            if isinstance(command, Loss):
+                self.lose(command, context, work)
+            elif not self.is_busy(command, context, work):
                 self.execute(command, context, work)
         changed = reference.balances.take_changed()
         self.feed.report_accounts(changed, reference.sequence, self.time_ns, work)
@@ -183,22 +199,19 @@ class BothTrading:
         assert reports == b"".join(work.digested), commands
         assert trades == b"".join(encode(trade) for trade in work.trades), commands
 
+    def is_busy(self, command, context, work):
+        """True if both would refuse a command now."""
+        busy = self.reference.busy.refuses(context.user, command)
+        assert self.compiled.is_busy(type_number(type(command)), *decoded(command)) == busy, command
+        self.compare(command, work)
+        return busy
+
     def execute(self, command, context, work):
-        if isinstance(command, Loss):
-            return self.lose(command, context, work)
         response = self.handlers[type(command)](context, command)
         self.report(work)
         answer = self.compiled.execute(type_number(type(command)), *decoded(command))
         assert answer == [int(value) for value in _fields(response)], command
         self.compare(command, work)
-
-    def refuses(self, user, command):
-        """True if the core would not execute a command now; finding out costs nothing here."""
-        effort = self.reference.market.effort
-        before = effort.spent
-        refused = self.reference.busy.refuses(user, command)
-        effort.spent = before
-        return refused
 
     def lose(self, loss, context, work):
         """Let a session's connection be lost, be back, or be left for good."""
@@ -225,6 +238,7 @@ class BothTrading:
         reference, compiled = self.reference, self.compiled
         assert compiled.reports == b"".join(work.digested), what
         assert compiled.spent == reference.market.effort.spent, what
+        assert compiled.wasted == reference.market.effort.wasted, what
         assert compiled.unfinished == reference.market.turns.count, what
         assert compiled.next_due_ns == reference.timers.next_due_ns(), what
         assert compiled.open_count == reference.orders.open_count, what
@@ -310,8 +324,8 @@ def test_commands_do_what_the_reference_does(trading, seed, mood):
     assert both.seen >= USUAL
 
 
-def test_orders_of_an_uncross_outlive_their_session(trading):
-    """While an uncross counts on an order, it does not end: the session's entry waits."""
+def test_everything_waits_for_an_uncross(trading):
+    """While an uncross counts on an order, commands wait, and so does the end of its session."""
     both = BothTrading(trading, SMALL)
 
     def do(command, user=1):
@@ -321,7 +335,7 @@ def test_orders_of_an_uncross_outlive_their_session(trading):
         for asset in (1, 2):
             do(Deposit(next(both.request_ids), asset, 10**9, user))
     do(SetStatus(next(both.request_ids), 1, InstrumentStatus.CALL_AUCTION))
-    for number in range(4 * SMALL.uncross_fills):
+    for number in range(5 * SMALL.uncross_fills):
         for user, side in ((1, Side.BUY), (2, Side.SELL)):
             price = 5 if side is Side.BUY and number % 5 == 0 else 6
             order = SubmitOrder(
@@ -330,6 +344,15 @@ def test_orders_of_an_uncross_outlive_their_session(trading):
             )  # fmt: skip
             do(order, user)
     do(Uncross(next(both.request_ids), 1))
+    waiting = (
+        SubmitOrder(9, 1, 0, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 6, 1),
+        SubmitOco(9, 1, Side.BUY, 1, 5, 7), CancelOrder(9, 1), ReplaceOrder(9, 1, 0, 2),
+        MassCancel(9, 1), SetStatus(9, 1, InstrumentStatus.HALTED), Uncross(9, 1),
+        SetFees(9, 1, 5, 5),
+    )  # fmt: skip
+    for command in waiting:
+        assert both.reference.busy.refuses(1, command)
+    both.batch(waiting, 1, 1, 1, operator=True, cancels=False)
     do(Loss("lost", 1, 0))
     assert [at for _, at in both.reference.disconnects.entries()] == [1]
     while both.reference.disconnects.entries():
