@@ -61,7 +61,8 @@ cdef struct Limits:
 
 cdef struct Exchange:
     # All books and all balances, and what counts and bounds them. Books are found by instrument.
-    # `mass_canceled` has room for the orders of a mass cancel.
+    # `mass_canceled` has room for the orders of a mass cancel. `gone_book` is the book that was delisted
+    # last, which events may still name.
     Limits limits
     Settings settings
     int64_t sequence
@@ -87,6 +88,7 @@ cdef struct Exchange:
     Events events
     Turns turns
     Buffer mass_canceled
+    uint32_t gone_book
 
 
 cdef inline bint _has_instrument(

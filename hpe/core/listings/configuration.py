@@ -17,6 +17,7 @@ from hpe.core.context.settings import Settings
 from hpe.core.listings.instruments import Instrument, Listings, limits_contradict
 from hpe.errors import ConfigError
 from hpe.protocol.internal import AssetSetting, Configure, InstrumentSetting, PlaceLimits
+from hpe.protocol.listings import AddInstrument
 from hpe.protocol.scale import is_decimal_scale
 
 CheckRates = Callable[[InstrumentSetting], None]
@@ -137,6 +138,30 @@ def limits_of(row: InstrumentSetting) -> dict[str, Any]:
     for name in ("symbol", "base", "quote", "base_atoms_per_lot", "quote_atoms_per_tick"):
         del named[name]
     return {name: value for name, value in named.items() if value is not None}
+
+
+def listing_of(listings: Listings, row: InstrumentSetting) -> AddInstrument:
+    """Return what lists a new pair, whose assets are listed."""
+    base, quote = map(listings.asset_named, (row.base, row.quote))
+    assert base is not None
+    assert quote is not None
+    fields = {
+        **limits_of(row), "symbol": row.symbol, "base": base.asset_id, "quote": quote.asset_id,
+        "base_atoms_per_lot": row.base_atoms_per_lot,
+        "quote_atoms_per_tick": row.quote_atoms_per_tick,
+    }  # fmt: skip
+    return AddInstrument(1, **fields)
+
+
+def change_limits(listed: Instrument, row: InstrumentSetting) -> None:
+    """Change the limits of a listed instrument; its fees are changed with those of its book."""
+    listed.price_min, listed.price_max = row.price_min, row.price_max
+    listed.quantity_min, listed.quantity_max = row.quantity_min, row.quantity_max
+    listed.notional_min, listed.notional_max = row.notional_min, row.notional_max
+    listed.self_trade, listed.band_ppm = row.self_trade, row.band_ppm
+    listed.reference_price = row.reference_price
+    listed.volatility_interruption = row.volatility_interruption
+    listed.interruption_ms = row.interruption_ms
 
 
 def settings_of(row: Configure) -> tuple[bool, int, int, int, int, PlaceLimits]:

@@ -6,14 +6,17 @@ Part of the deterministic core. listings/configuration.py finds what differs fro
 from __future__ import annotations
 
 from hpe.core.context.command import Context
-from hpe.core.listings.configuration import configuration_differences, limits_of, settings_of
-from hpe.core.listings.instruments import Instrument
+from hpe.core.listings.configuration import (
+    change_limits,
+    configuration_differences,
+    listing_of,
+    settings_of,
+)
 from hpe.core.money.fees import FeeRates, can_go_below_zero, rates_of
 from hpe.core.trading.exchange import Exchange
 from hpe.core.trading.operations import rates_go_below_zero, set_common_rates
 from hpe.errors import ConfigError
 from hpe.protocol.internal import Configure, InstrumentSetting
-from hpe.protocol.listings import AddInstrument
 
 
 def differences(exchange: Exchange, wanted: Configure) -> Configure | None:
@@ -64,33 +67,10 @@ def configure(exchange: Exchange, context: Context, command: Configure) -> None:
     for row in command.instruments:
         listed = listings.instrument_named(row.symbol)
         if listed is None:
-            _list(exchange, context, row)
+            exchange.catalogue.list_instrument(context, listing_of(listings, row))
         else:
-            _change(listed, row)
+            change_limits(listed, row)
             book, rates = exchange.books[listed.instrument_id], _rates(row)
             if rates is not None:
                 set_common_rates(book, rates)
             book.set_status(book.status)
-
-
-def _list(exchange: Exchange, context: Context, row: InstrumentSetting) -> None:
-    base, quote = map(exchange.listings.asset_named, (row.base, row.quote))
-    assert base is not None
-    assert quote is not None
-    fields = {
-        **limits_of(row), "symbol": row.symbol, "base": base.asset_id, "quote": quote.asset_id,
-        "base_atoms_per_lot": row.base_atoms_per_lot,
-        "quote_atoms_per_tick": row.quote_atoms_per_tick,
-    }  # fmt: skip
-    exchange.catalogue.list_instrument(context, AddInstrument(1, **fields))
-
-
-def _change(listed: Instrument, row: InstrumentSetting) -> None:
-    """Change the limits of a listed instrument; set_common_rates changes its fees."""
-    listed.price_min, listed.price_max = row.price_min, row.price_max
-    listed.quantity_min, listed.quantity_max = row.quantity_min, row.quantity_max
-    listed.notional_min, listed.notional_max = row.notional_min, row.notional_max
-    listed.self_trade, listed.band_ppm = row.self_trade, row.band_ppm
-    listed.reference_price = row.reference_price
-    listed.volatility_interruption = row.volatility_interruption
-    listed.interruption_ms = row.interruption_ms

@@ -11,8 +11,10 @@ from hpe.core.compiled cimport (
     accounts,
     answers,
     batch_work,
+    books,
     buffers,
     calls,
+    configuring,
     context,
     disconnects,
     dumping,
@@ -23,8 +25,10 @@ from hpe.core.compiled cimport (
     fees,
     fields,
     hash_tables,
+    holders,
     index_check,
     instruments,
+    listing,
     loading,
     loading_orders,
     lost_sessions,
@@ -40,6 +44,7 @@ from hpe.core.compiled cimport (
     timers,
     treasury,
 )
+from hpe.core.compiled import texts
 
 
 cdef bytes bytes_of(const buffers.Buffer* buffer):
@@ -62,6 +67,7 @@ cdef class Exchange:
     cdef reports.PrivateFeed feed
     cdef batch_work.BatchWork work
     cdef context.Context context
+    cdef public object texts
 
     def __init__(self, limits, int64_t seed=7):
         cdef exchange_state.Limits given
@@ -83,6 +89,7 @@ cdef class Exchange:
             &self.exchange.orders,
         )
         memset(&self.context, 0, sizeof(context.Context))
+        self.texts = texts.Texts()
 
     def __dealloc__(self):
         batch_work.free_work(&self.work)
@@ -270,6 +277,46 @@ cdef class Exchange:
     def book_fields(self, int64_t instrument):
         """Return the last fields of an instrument's row."""
         return state_rows.book_fields(&self.exchange, instrument)
+
+    def list(self, int kind, command):
+        """Execute a command about what is listed; return its response."""
+        cdef answers.Response response
+        cdef listing.Lister lister = listing.lister_of(kind)
+        if lister == NULL:
+            raise ValueError(kind)
+        if not reserving.reserve_exchange(&self.exchange):
+            raise MemoryError
+        lister(&self.exchange, self.texts, &self.context, command, &response)
+        self.report(True)
+        return [
+            response.fields.values[place] for place in range(answers.field_count(response.kind))
+        ]
+
+    def configure(self, command):
+        """Apply a configuration."""
+        configuring.configure(&self.exchange, self.texts, &self.context, command)
+
+    def listed(self, int64_t instrument):
+        """Return what trading knows of an instrument, as the fields of its row that are numbers."""
+        cdef const books.Book* book = exchange_state.book_of(&self.exchange, instrument)
+        cdef const instruments.Instrument* found = &book.instrument
+        return (
+            found.instrument_id, found.base, found.quote, found.base_atoms_per_lot,
+            found.quote_atoms_per_tick, found.price_min, found.price_max, found.quantity_min,
+            found.quantity_max, found.notional_min, found.notional_max, book.fees.common.maker,
+            book.fees.common.taker, found.self_trade, found.band_ppm, found.reference_price,
+            found.volatility_interruption, found.interruption_ms,
+        )
+
+    def places_of(self, int64_t key):
+        """Return how many places of each kind a key has, PlaceKind by PlaceKind."""
+        cdef const holders.Holder* holder
+        if not places.reserve_holders(&self.exchange.places, 1):
+            raise MemoryError
+        holder = holders.holder_at(
+            &self.exchange.places.holder_slab, places.holder_of(&self.exchange.places, key)
+        )
+        return [holders.count_of(holder, kind) for kind in range(holders.PLACE_KINDS)]
 
     @property
     def counters(self):

@@ -148,6 +148,16 @@ class BothTrading:
         self.feed = PrivateFeed(self.reference.orders)
         self.compiled = trading.Exchange(limits)
         self.time_ns, self.request_ids, self.seen = START_NS, count(1), set()
+        self.begin()
+        for book in self.reference.books.values():
+            for user, maker_ppm, taker_ppm in OWN_RATES:
+                book.fees.own[user] = rates_of(maker_ppm, taker_ppm)
+                self.compiled.set_own_rates(
+                    book.instrument.instrument_id, user, maker_ppm, taker_ppm
+                )
+
+    def begin(self):
+        """List what every play begins with."""
         operator = self.context(0, operator=True)
         for command in GIVEN:
             self.handlers[type(command)](operator, command)
@@ -156,11 +166,6 @@ class BothTrading:
             self.compiled.list_asset(asset)
         for book in self.reference.books.values():
             self.compiled.add_instrument(book.instrument)
-            for user, maker_ppm, taker_ppm in OWN_RATES:
-                book.fees.own[user] = rates_of(maker_ppm, taker_ppm)
-                self.compiled.set_own_rates(
-                    book.instrument.instrument_id, user, maker_ppm, taker_ppm
-                )
 
     def context(self, user, session_id=0, key=0, *, operator=False, cancels=False):
         holder = self.reference.places.of(key)
@@ -199,6 +204,10 @@ class BothTrading:
         assert reports == b"".join(work.digested), commands
         assert trades == b"".join(encode(trade) for trade in work.trades), commands
 
+    def answer(self, command):
+        """Let the compiled exchange execute a command; return the fields of its response."""
+        return self.compiled.execute(type_number(type(command)), *decoded(command))
+
     def is_busy(self, command, context, work):
         """True if both would refuse a command now."""
         busy = self.reference.busy.refuses(context.user, command)
@@ -209,7 +218,7 @@ class BothTrading:
     def execute(self, command, context, work):
         response = self.handlers[type(command)](context, command)
         self.report(work)
-        answer = self.compiled.execute(type_number(type(command)), *decoded(command))
+        answer = self.answer(command)
         assert answer == [int(value) for value in _fields(response)], command
         self.compare(command, work)
 

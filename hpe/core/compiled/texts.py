@@ -1,0 +1,69 @@
+"""The compiled core's assets and instruments, as far as they have texts.
+
+Owns symbols, decimals, and who listed what; the books and the counts of places are the compiled
+core's own (catalogue.pxd, delisting.pxd). The fees of its rows are those of the time of listing:
+the common ones of a book change without the interpreter. Owned by the core, used by the thread
+that runs it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hpe.core.context.holders import Holder
+from hpe.core.listings.configuration import change_limits, listing_of
+from hpe.core.listings.instruments import Instrument, Listings, limits_contradict
+from hpe.protocol.internal import InstrumentSetting
+from hpe.protocol.listings import AddInstrument
+from hpe.protocol.scale import is_decimal_scale
+
+
+class Texts(Listings):
+    """All assets and instruments; keys are numbers, 0 for none, and no places are counted."""
+
+    def take_asset(self, symbol: str, decimals: int, user: int, key: int) -> int:
+        """List an asset; return its id."""
+        return self.add_asset(symbol, decimals, user, Holder(key)).asset_id
+
+    def take_instrument(self, row: AddInstrument, user: int, key: int) -> Instrument:
+        """List a valid pair; return it."""
+        fields = msgspec.structs.astuple(row)
+        instrument = Instrument(self.last_instrument_id + 1, *fields[1:])
+        self.list_instrument(instrument, user, Holder(key))
+        return instrument
+
+    def free_asset(self, asset_id: int) -> int:
+        """Remove an asset that no instrument needs; return the key that listed it."""
+        _, holder = self.asset_takers[asset_id]
+        self.remove_asset(self.assets[asset_id])
+        return holder.key
+
+    def free_instrument(self, instrument_id: int) -> int:
+        """Remove an instrument; return the key that listed it."""
+        _, holder = self.instrument_takers[instrument_id]
+        self.remove_instrument(self.instruments[instrument_id])
+        return holder.key
+
+    def named_ids(self, base: str, quote: str) -> tuple[int, int]:
+        """Return the ids of two assets by their symbols, 0 for those that are not listed."""
+        found = map(self.asset_named, (base, quote))
+        first, second = (asset.asset_id if asset else 0 for asset in found)
+        return first, second
+
+    def contradicts(self, row: AddInstrument) -> bool:
+        """True if a pair cannot be listed, whatever its assets are."""
+        return limits_contradict(row) or not is_decimal_scale(
+            row.base_atoms_per_lot, row.quote_atoms_per_tick
+        )
+
+    def change(self, listed: Instrument, row: InstrumentSetting) -> None:
+        """Change the limits of a listed instrument."""
+        change_limits(listed, row)
+
+    def row_of_setting(self, row: InstrumentSetting) -> AddInstrument:
+        """Return what lists a new pair of a configuration."""
+        return listing_of(self, row)
+
+    def row_of_pair(self, base: str, quote: str) -> AddInstrument:
+        """Return what lists a pair of assets as resolving does: with scale 1, without limits."""
+        return AddInstrument(1, f"{base}/{quote}", *self.named_ids(base, quote))
