@@ -114,6 +114,11 @@ cdef enum Role:
     ROLE_OPERATOR = 4
     ROLE_ANONYMOUS = 5
 
+cdef enum DetachCause:
+    DETACH_CONNECTION_LOST = 1
+    DETACH_SERVER_RESTART = 2
+    DETACH_PROTOCOL_ERROR = 3
+
 cdef enum Channel:
     CHANNEL_BEST = 1
     CHANNEL_LEVELS = 2

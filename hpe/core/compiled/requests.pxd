@@ -1,4 +1,4 @@
-"""The place of each field in a decoded command.
+"""The place of each field in a decoded command, and in a subscribe.
 
 Named as in hpe/protocol: MESSAGE_FIELD, and MESSAGE_TERMS_FIELD for a field of the terms inside. The
 fields of a Request (fields.pxd) stand in these slots. Constants; any thread may use them. A test
@@ -122,6 +122,12 @@ cdef enum MassCancel:
     MASS_CANCEL_SIDE = 2
     MASS_CANCEL_USER = 3
     MASS_CANCEL_ALL_USERS = 4
+
+cdef enum Subscribe:
+    SUBSCRIBE_REQUEST_ID = 0
+    SUBSCRIBE_INSTRUMENT = 1
+    SUBSCRIBE_CHANNEL = 2
+    SUBSCRIBE_DEPTH = 3
 
 cdef enum BlockUser:
     BLOCK_USER_REQUEST_ID = 0

@@ -9,8 +9,8 @@ from hpe.protocol.base import type_number
 from tests.conftest import PROJECT_ROOT
 
 PREFIXES = {
-    "CancelReason": "REASON_", "Channel": "CHANNEL_", "ErrorCode": "ERROR_", "ExecType": "EXEC_",
-    "HoldChange": "HOLD_", "Role": "ROLE_",
+    "CancelReason": "REASON_", "Channel": "CHANNEL_", "DetachCause": "DETACH_",
+    "ErrorCode": "ERROR_", "ExecType": "EXEC_", "HoldChange": "HOLD_", "Role": "ROLE_",
 }  # fmt: skip
 """What stands before the members of these enumerations."""
 

@@ -29,6 +29,7 @@ MODULES: Final = (
     "_accounts",
     "_answers",
     "_admission",
+    "_driver",
     "_execution",
     "_feeds",
     "_index",

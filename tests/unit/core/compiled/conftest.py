@@ -36,6 +36,11 @@ def execution(part, request):
 
 
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
+def drivers(part, request):
+    return part("_driver", *request.param)
+
+
+@pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
 def admission(part, request):
     return part("_admission", *request.param)
 

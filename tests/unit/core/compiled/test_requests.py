@@ -7,11 +7,12 @@ from hpe.core.routing import commands_of
 from hpe.core.trading.exchange import Exchange
 from hpe.protocol.base import type_number
 from hpe.protocol.internal import KeysValid, SessionAttached, SessionClosed, SessionDetached
+from hpe.protocol.market_data import Subscribe
 from tests.conftest import PROJECT_ROOT
 
 TEXT = (PROJECT_ROOT / "hpe" / "core" / "compiled" / "requests.pxd").read_text(encoding="utf-8")
 
-OF_SESSIONS = (SessionAttached, SessionDetached, SessionClosed, KeysValid)
+OTHERS = (SessionAttached, SessionDetached, SessionClosed, KeysValid, Subscribe)
 
 
 def words_of(name):
@@ -20,7 +21,7 @@ def words_of(name):
 
 
 def test_each_field_of_each_command_has_its_place():
-    messages = [*commands_of(Exchange()), *OF_SESSIONS]
+    messages = [*commands_of(Exchange()), *OTHERS]
     commands = {type_number(message): message for message in messages}
     tables = flat_tables(commands)
     wanted = {
