@@ -323,7 +323,7 @@ class HighPerformanceEngine(InProcessApi):
 
         dispatcher = Dispatcher(switchboard, traffic, note_durable, tick)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(dispatcher.serve, outbox.take)
+            nursery.start_soon(dispatcher.dispatch, outbox.take)
             yield
             nursery.cancel_scope.cancel()
         dispatcher.finish(outbox.take_nowait())

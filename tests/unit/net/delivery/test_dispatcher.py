@@ -89,7 +89,7 @@ async def test_batches_of_clients_are_reported_once_their_answers_were_sent(coun
     send, receive = trio.open_memory_channel[list[tuple[list[Output], int]]](1)
     await send.send(groups)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(bench.dispatcher.serve, receive.receive)
+        nursery.start_soon(bench.dispatcher.dispatch, receive.receive)
         with trio.fail_after(60):
             await traffic.wait_calm(trio.current_time() + 60)
             assert not traffic.under_way
