@@ -412,8 +412,12 @@ cdef inline void _drop(Sessions* sessions, uint32_t number) noexcept nogil:
 
 cdef inline void restore(Sessions* sessions, uint32_t number) noexcept nogil:
     """Add a session of a dump, taken from the slab; it has the highest id so far."""
-    cdef const Session* session = session_at(sessions, number)
     _enter(sessions, number)
+
+
+cdef inline void count_restored(Sessions* sessions, uint32_t number) noexcept nogil:
+    """Count a session of a dump, when all that it remembers is there."""
+    cdef const Session* session = session_at(sessions, number)
     if session.attach_number:
         hash_tables.add(&sessions.by_attachment, session.attach_number, 0, number)
         room.add(&sessions.room, number)

@@ -27,6 +27,7 @@ from hpe.core.compiled.work cimport Work, firing_at, line_at
 cdef enum RowKind:
     ROW_HEAD = 1
     ROW_SETTINGS = 2
+    ROW_KEY = 3
     ROW_ASSET = 4
     ROW_INSTRUMENT = 5
     ROW_FEES = 6
@@ -43,6 +44,8 @@ cdef enum RowKind:
     ROW_FIRING = 17
     ROW_UNCROSS = 18
     ROW_ENDING = 19
+    ROW_SESSION = 20
+    ROW_RESPONSE = 21
 
 
 cdef inline tuple settings_row(const Settings* settings):

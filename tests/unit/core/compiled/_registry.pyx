@@ -15,11 +15,13 @@ from hpe.core.compiled cimport (
     fields,
     internal,
     keys,
+    loading_sessions,
     origins,
     registry,
     room,
     session,
     session_check,
+    session_rows,
     slabs,
     timers,
 )
@@ -148,33 +150,20 @@ cdef class Sessions:
             gone.append(timers.entry_at(&self.waiting, number).node.second)
             registry.expire(&self.own, gone[len(gone) - 1])
 
-    def reload(self):
-        """Restore every session, as from a dump."""
-        cdef registry.Sessions old = self.own
-        cdef uint32_t number = registry.next_session(&old, 0), new
-        cdef session.Session* added
-        cdef timers.Timers due = self.waiting
+    def load(self, rows):
+        """Forget all sessions, and load those of the rows of a dump."""
+        cdef room.RoomSizes sizes = self.own.room.sizes
+        cdef int64_t[timers.KINDS] bounds
+        cdef int kind
+        for kind in range(timers.KINDS):
+            bounds[kind] = self.waiting.acts_max[kind]
+        registry.free_sessions(&self.own)
         timers.free_timers(&self.waiting)
-        timers.make_timers(&self.waiting, 1, due.acts_max)
-        registry.make_sessions(&self.own, &old.room.sizes, 1, &self.waiting)
-        self.own.cells, self.own.valid_keys = old.cells, old.valid_keys
-        self.own.valid_keys.by_number.records = &self.own.valid_keys.slab
-        self.own.last_session_id = old.last_session_id
-        self.own.last_attach_number = old.last_attach_number
-        registry.set_times(&self.own, old.expiry_ns, old.room.keep_ns)
-        if not registry.reserve_attachments(&self.own, old.session_slab.count):
-            raise MemoryError
-        while number:
-            new = slabs.take(&self.own.session_slab)
-            added = registry.session_at(&self.own, new)
-            added[0] = registry.session_at(&old, number)[0]
-            registry.restore(&self.own, new)
-            number = registry.next_session(&old, number)
-        registry.find_revoked(&self.own)
-        slabs.make_slab(&old.cells, sizeof(session.Remembered))
-        keys.make_keys(&old.valid_keys, 1)
-        slabs.free_slab(&old.session_slab)
-        room.free_room(&old.room)
+        timers.make_timers(&self.waiting, 1, bounds)
+        registry.make_sessions(&self.own, &sizes, 1, &self.waiting)
+        for row in rows:
+            loading_sessions.load_session_row(&self.own, row)
+        loading_sessions.finish_sessions(&self.own)
 
     def check(self):
         """Return what is wrong, 0 for nothing."""
@@ -190,23 +179,16 @@ cdef class Sessions:
         return self.own.last_session_id, self.own.last_attach_number
 
     def rows(self):
-        """Return what there is of every session, in the reference's order of fields."""
-        cdef uint32_t number = registry.next_session(&self.own, 0), at
-        cdef const session.Session* here
-        found = []
+        """Return the rows of the state about sessions."""
+        cdef uint32_t number = registry.next_session(&self.own, 0)
+        found = session_rows.key_rows(&self.own.valid_keys)
+        remembered = []
         while number:
-            here = registry.session_at(&self.own, number)
-            remembered = [
-                session.request_id_of(session.remembered_at(&self.own.cells, here, at))
-                for at in range(here.count)
-            ]
-            found.append((
-                here.session_id, here.user, here.window, remembered, here.role, here.user_first,
-                here.user_last, here.flags, here.grace_ms, here.key, here.last_request_id,
-                here.attach_number, here.detached_ns,
-            ))
+            ours = registry.session_at(&self.own, number)
+            found.append(session_rows.session_row(ours))
+            remembered += session_rows.response_rows(&self.own, ours)
             number = registry.next_session(&self.own, number)
-        return found
+        return found + remembered
 
     def revoked(self):
         """Return the ids of sessions to be closed."""

@@ -13,6 +13,7 @@ from hpe.core.internal import CONTINUE_CLOSING, InternalCommands
 from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.sessions.origins import origin_of, service_origin
 from hpe.core.sessions.registry import Sessions
+from hpe.core.state.dump import dump_state
 from hpe.core.trading.disconnects import Disconnects
 from hpe.core.trading.exchange import Exchange
 from hpe.protocol.enums import DetachCause, Role
@@ -26,7 +27,7 @@ from hpe.protocol.internal import (
     SessionDetached,
     Tick,
 )
-from tests.unit.core.compiled.test_registry import ACTS, KEYS, ROLES, SMALL
+from tests.unit.core.compiled.test_registry import ACTS, DECODER, KEYS, ROLES, ROWS, SMALL
 
 STEPS = 1_500
 REVOCATIONS = 2
@@ -138,8 +139,9 @@ class InternalTwice:
 
     def compare(self):
         assert self.compiled.check() == 0
-        rows = self.compiled.rows()
-        assert [row[0] for row in rows] == [each.session_id for each in self.sessions]
+        chunks = dump_state(self.exchange, self.sessions, self.feed, 0)
+        expected = [chunk for chunk in chunks if type(DECODER.decode(chunk)) in ROWS]
+        assert [encode(row) for row in self.compiled.rows()] == expected
         assert self.compiled.revoked() == [*self.sessions.revoked]
         for session in self.sessions:
             origin = origin_of(session, self.exchange.places)

@@ -9,9 +9,13 @@ import pytest
 
 from hpe.core.codec import encode
 from hpe.core.contract import RoomLimit, RoomSizes
+from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.sessions.registry import Sessions
 from hpe.core.sessions.session import Remembered
+from hpe.core.state.dump import dump_state
+from hpe.core.state.rows import Dumped, DumpedHead, DumpedKey, DumpedResponse, DumpedSession
 from hpe.core.timers import SESSION, Timers
+from hpe.core.trading.exchange import Exchange
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import Role
 from hpe.protocol.internal import KeySetting, KeysValid, SessionAttached
@@ -20,6 +24,8 @@ STEPS = 1_500
 ACTS = (0, 0, 0, 0, 3)
 SMALL = RoomSizes(room=240, key_share=90, large=120, kept=30, small=12, least=4, operators=3)
 TIGHT = RoomSizes(room=64, key_share=40, large=24, kept=16, small=8, least=4, operators=2)
+DECODER = msgspec.msgpack.Decoder(Dumped)
+ROWS = (DumpedKey, DumpedSession, DumpedResponse)
 ROLES = (Role.TRADER, Role.TRADER, Role.GATEWAY, Role.MARKET_DATA, Role.OPERATOR, Role.ANONYMOUS)
 KEYS = {1: Role.TRADER, 2: Role.GATEWAY, 3: Role.MARKET_DATA, 4: Role.OPERATOR, 5: Role.TRADER}
 
@@ -32,6 +38,8 @@ class SessionsTwice:
         self.compiled = registry.Sessions(sizes, seed, ACTS)
         self.timers = Timers(ACTS)
         self.reference = Sessions(self.timers, sizes)
+        self.exchange = Exchange()
+        self.feed = PrivateFeed(self.exchange.orders)
         self.time_ns, self.attach_number, self.seen = 1, 0, Counter()
         self.set_times(5_000, 1_000)
 
@@ -64,6 +72,7 @@ class SessionsTwice:
     def set_times(self, expiry_ns, keep_ns):
         self.reference.set_times(expiry_ns, keep_ns)
         self.compiled.set_times(expiry_ns, keep_ns)
+        self.exchange.settings.set(False, expiry_ns, keep_ns, 100, 10)
 
     def set_keys(self, valid):
         wanted = KeysValid(1, [KeySetting(*pair) for pair in valid.items()])
@@ -175,7 +184,7 @@ class SessionsTwice:
 
     def reload(self):
         """Restore every session, as from a dump."""
-        self.compiled.reload()
+        self.compiled.load(DECODER.decode(chunk) for chunk in self.dump())
         old, self.timers = self.reference, Timers(ACTS)
         new = self.reference = Sessions(self.timers, old._room.sizes)
         new.set_times(old._expiry_ns, old._room.keep_ns)
@@ -185,13 +194,16 @@ class SessionsTwice:
             new.restore(session)
         new.find_revoked()
 
+    def dump(self):
+        """Return the rows of a state that has the reference's sessions and nothing else."""
+        return dump_state(self.exchange, self.reference, self.feed, 0)
+
     def compare(self):
         reference, compiled = self.reference, self.compiled
         reference.check()
         assert compiled.check() == 0
-        rows = [msgspec.structs.astuple(each) for each in reference]
-        expected = [(*row[:3], [entry.request_id for entry in row[3]], *row[4:]) for row in rows]
-        assert compiled.rows() == expected
+        expected = [chunk for chunk in self.dump() if type(DECODER.decode(chunk)) in ROWS]
+        assert [encode(row) for row in compiled.rows()] == expected
         assert compiled.last_ids() == (reference.last_session_id, reference.last_attach_number)
         assert compiled.revoked() == [*reference.revoked]
         due = [(each.due[0], each.due[2]) for each in self.timers.entries()]
@@ -240,6 +252,35 @@ def test_a_session_with_its_window_full_comes_back_with_all_that_it_remembers(re
     both.attach(SessionAttached(2, session.session_id, 1, 1))
     assert session.remembered == kept
     both.compare()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "text"),
+    [
+        (DumpedHead, {"keys_known": False}, "is a valid key, but the first says"),
+        (DumpedSession, {"window": 1}, "is beyond the window of session 1"),
+        (DumpedSession, {"window": 2**32}, "too large"),
+        (DumpedSession, {"attach_number": 9}, "two sessions have connection 9"),
+        (DumpedResponse, {"session_id": 9}, "names session 9, of which no row came before"),
+        (DumpedResponse, {"request_id": 9}, "has the response to another request than 9"),
+        (DumpedResponse, {"response": bytes(193)}, "has a response of 193 bytes"),
+    ],
+)
+def test_rows_of_sessions_that_cannot_be_are_refused(registry, kind, fields, text):
+    both = SessionsTwice(registry, SMALL, 1, keys=True)
+    for number in (1, 2):
+        both.attach(SessionAttached(number, 0, number, 8, Role.TRADER, key=number))
+    while len(both.reference.get(1).remembered) < 2:
+        both.remember(both.reference.get(1))
+    both.set_keys({1: Role.TRADER})
+    rows = [DECODER.decode(chunk) for chunk in both.dump()]
+    both.compiled.load(rows)
+    both.compare()
+    changed = [
+        msgspec.structs.replace(row, **fields) if isinstance(row, kind) else row for row in rows
+    ]
+    with pytest.raises((ValueError, OverflowError), match=text):
+        both.compiled.load(changed)
 
 
 DAMAGES = {
