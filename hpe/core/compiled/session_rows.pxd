@@ -1,13 +1,14 @@
-"""Rows of the state about sessions: which there are, what they remember, and the valid keys.
+"""Rows of the state about sessions, with what they remember, and keys; and the first row.
 
 The compiled twin of the rest of the rows in hpe/core/state/dump.py; state_rows.pxd has those of the
 exchange. Everything here holds the interpreter's lock and only reads. Owned by the core, used by the
 thread that runs it.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from hpe.core.compiled.buffers cimport Buffer, free_buffer, make_room
+from hpe.core.compiled.exchange_state cimport Exchange
 from hpe.core.compiled.keys cimport Keys, ValidKey, _key_at
 from hpe.core.compiled.registry cimport Sessions
 from hpe.core.compiled.session cimport (
@@ -18,7 +19,20 @@ from hpe.core.compiled.session cimport (
     remembered_at,
     request_id_of,
 )
-from hpe.core.compiled.state_rows cimport ROW_KEY, ROW_RESPONSE, ROW_SESSION
+from hpe.core.compiled.state_rows cimport ROW_HEAD, ROW_KEY, ROW_RESPONSE, ROW_SESSION
+
+
+cdef inline tuple head_row(
+    const Exchange* exchange, const Sessions* sessions, int64_t version, int64_t digest,
+    int64_t last_asset_id, int64_t last_instrument_id
+):
+    """Return the first row; what the caller gives is not known here."""
+    return (
+        ROW_HEAD, version, exchange.sequence, exchange.timers.now_ns, digest,
+        exchange.last_order_id, exchange.last_trade_id, sessions.last_session_id,
+        sessions.last_attach_number, last_asset_id, last_instrument_id,
+        exchange.turns.last_served, sessions.valid_keys.known,
+    )
 
 
 cdef inline list key_rows(const Keys* keys):

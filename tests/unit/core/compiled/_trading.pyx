@@ -36,8 +36,10 @@ from hpe.core.compiled cimport (
     order_index,
     places,
     refusing,
+    registry,
     reports,
     reserving,
+    session_rows,
     slabs,
     state_rows,
     time_acting,
@@ -318,12 +320,13 @@ cdef class Exchange:
         )
         return [holders.count_of(holder, kind) for kind in range(holders.PLACE_KINDS)]
 
-    @property
-    def counters(self):
-        """What the first row of the state says about the exchange."""
-        return (
-            self.exchange.sequence, self.exchange.timers.now_ns, self.exchange.last_order_id,
-            self.exchange.last_trade_id, self.exchange.turns.last_served,
+    def head(self, int64_t version, int64_t digest, last_ids):
+        """Return the first row of a state; `last_ids`: session, connection, asset, instrument."""
+        cdef registry.Sessions sessions
+        memset(&sessions, 0, sizeof(sessions))
+        sessions.last_session_id, sessions.last_attach_number, asset_id, instrument_id = last_ids
+        return session_rows.head_row(
+            &self.exchange, &sessions, version, digest, asset_id, instrument_id
         )
 
     @property
