@@ -310,6 +310,15 @@ cdef class Exchange:
             found.volatility_interruption, found.interruption_ms,
         )
 
+    @property
+    def own_rates(self):
+        """How many users have rates of their own, on all instruments together."""
+        return self.exchange.own_rates.slab.count
+
+    def is_plain(self, int64_t instrument):
+        """True if nothing but price and time decides trades of an instrument."""
+        return bool(exchange_state.book_of(&self.exchange, instrument).plain)
+
     def places_of(self, int64_t key):
         """Return how many places of each kind a key has, PlaceKind by PlaceKind."""
         cdef const holders.Holder* holder

@@ -98,6 +98,10 @@ class BothListing(BothTrading):
         for key in (0, 5, 6):
             counts = self.reference.places.of(key).counts()
             assert self.compiled.places_of(key) == list(counts.values()), counts
+        for number, book in self.reference.books.items():
+            assert self.compiled.is_plain(number) == book.plain
+        own = sum(len(book.fees.own) for book in self.reference.books.values())
+        assert self.compiled.own_rates == own
         texts.check()
 
 
@@ -129,7 +133,7 @@ def configuration(random, listings):
     assets = [AssetSetting(symbol, 3) for symbol in random.sample("ABCDEF", random.randint(0, 1))]
     symbols = [each.symbol for each in (*listings.assets.values(), *assets)]
     named = [each.symbol for each in listings.instruments.values()]
-    pairs = random.sample([*named, "C1", "C2"], random.randint(0, 2))
+    pairs = random.sample([*named, "C1", "C2"], random.randint(0, 4))
     settings = random.random() < 0.5, 10**12, 10**12, *random.choice(((100, 30), (1_000, 900)))
     return Configure(
         1, *settings, assets, [setting(random, symbol, symbols) for symbol in pairs],
@@ -169,7 +173,7 @@ def test_what_is_listed_is_traded_and_delisted(trading, seed):
         deposits = [Deposit(1, asset, 10**6, user) for asset in (1, 2)]
         both.batch(deposits, user, 1, 0, operator=True, cancels=False)
     for done in range(2_000):
-        if done % 50 == 0:
+        if done % 20 == 0:
             both.configure(configuration(random, listings))
         both.time_ns += random.choice((0, 0, 0, 1, 3)) * UNIT_NS
         last = both.reference.last_order_id
