@@ -1,7 +1,7 @@
 """The dispatcher: gives what the log published to the connections that it concerns.
 
 Owns the order of routing and sending; where each part of an output goes is the switchboard's. One
-task in the Trio loop calls `dispatch`; a test or a simulator may call `step`. Guarantees: `step` never
+task in the Trio loop calls `dispatch`, a test or a simulator `step`. Guarantees: `step` never
 waits; outputs are routed in the order in which the log published them, each whole before the next;
 connections send before the next outputs are taken. Relies on getting only outputs that may be
 visible. Rules: docs/architecture.md, "The pipeline".
