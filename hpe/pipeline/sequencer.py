@@ -21,8 +21,6 @@ from hpe.core.contract import Batch, BatchBounds, Run
 from hpe.pipeline.bridge import Slots
 from hpe.pipeline.sequencing import (
     BATCHES_OUTSTANDING_MAX,
-    Moment,
-    Offer,
     Patience,
     Sequencing,
 )
@@ -92,7 +90,7 @@ class Sequencer:
             read_at_s: Trio time at which they were read; requests that will wait too long, or did
                 when their turn comes, are refused as busy.
         """
-        self._stage.step((Offer(key, run),), 0, Moment(read_at_s, self.stalled()))
+        self._stage.step(((key, run),), 0, read_at_s, stalled=self.stalled())
         self._ring()
 
     def has_room(self, key: int) -> bool:
@@ -108,7 +106,7 @@ class Sequencer:
     async def serve(self) -> None:
         """Hand over batches until canceled."""
         async for _ in self._bell_out:
-            while self._stage.frames_waiting:
+            while self._stage.waits:
                 if not self._slots.take():
                     self._saturated = True
                     break
@@ -118,8 +116,8 @@ class Sequencer:
 
     def _hand_over(self) -> None:
         """Hand one batch to the matcher, and let readers go on for which there is room now."""
-        moment = Moment(trio.current_time(), self.stalled(), self._saturated)
-        (runs,) = self._stage.step((), 1, moment)
+        now_s = trio.current_time()
+        (runs,) = self._stage.step((), 1, now_s, stalled=self.stalled(), saturated=self._saturated)
         if self._stage.requested:
             self._begins()
         self._inbox.put(Batch(0, runs, self._wanted()))

@@ -61,26 +61,9 @@ class Patience(NamedTuple):
         return refused | CANCEL if waited_s > self.cancels_s else refused
 
 
-class Offer(NamedTuple):
-    """A run to be executed, and the connection that caused it.
-
-    `key` keeps a connection's internal commands behind its requests.
-    """
-
-    key: int
-    run: Run
-
-
-class Moment(NamedTuple):
-    """What a step has to know: the time, and how far the stages behind it are.
-
-    `stalled`: the log is so far behind that new orders would be answered too late. `saturated`: the
-    matcher has worked all the time since the previous batch.
-    """
-
-    now_s: float
-    stalled: bool
-    saturated: bool = False
+Offer = tuple[int, Run]
+"""The connection that caused a run, and the run. The connection keeps its internal commands behind
+its requests."""
 
 
 class _Filling:
@@ -88,9 +71,9 @@ class _Filling:
 
     __slots__ = ("bytes_left", "now_s", "room", "runs", "stalled", "work")
 
-    def __init__(self, bounds: BatchBounds, moment: Moment) -> None:
-        self.now_s = moment.now_s
-        self.stalled = moment.stalled
+    def __init__(self, bounds: BatchBounds, now_s: float, stalled: bool) -> None:
+        self.now_s = now_s
+        self.stalled = stalled
         self.room = bounds.commands * EXECUTED_WORK
         self.bytes_left = bounds.bytes
         self.work = 0
@@ -155,19 +138,37 @@ class Sequencing:
             "frames_waiting_peak": self.frames_waiting_peak,
         }
 
-    def step(self, offers: Iterable[Offer], batches_max: int, moment: Moment) -> list[list[Run]]:
-        """Queue what is offered, then return at most so many batches, as long as anything waits.
+    def step(
+        self,
+        offers: Iterable[Offer],
+        batches_max: int,
+        now_s: float,
+        *,
+        stalled: bool,
+        saturated: bool = False,
+    ) -> list[list[Run]]:
+        """Queue what is offered, then make batches as long as anything waits.
 
-        What is offered was read at the time of `moment`.
+        Args:
+            offers: runs, which were read at this time.
+            batches_max: how many batches may be made.
+            now_s: the time.
+            stalled: True if the log is so far behind that new orders would be answered too late.
+            saturated: True if the matcher has worked all the time since the previous batch.
         """
         self.served.clear()
         self.requested = False
         for key, run in offers:
-            self._queue(key, run, moment)
+            self._queue(key, run, now_s, stalled)
         batches: list[list[Run]] = []
         while self._queues and len(batches) < batches_max:
-            batches.append(self._batch(moment))
+            batches.append(self._batch(now_s, stalled, saturated))
         return batches
+
+    @property
+    def waits(self) -> bool:
+        """True if anything waits here."""
+        return bool(self._queues)
 
     def has_room(self, key: int, now_s: float) -> bool:
         """True if a connection should be read further."""
@@ -176,16 +177,16 @@ class Sequencing:
             return True
         return self._through_s(queue, now_s) < READ_SHARE * self._patience.orders_s
 
-    def _queue(self, key: int, run: Run, moment: Moment) -> None:
+    def _queue(self, key: int, run: Run, now_s: float, stalled: bool) -> None:
         queue = self._queues.get(key)
         known = queue is not None
         if queue is None:
             queue = self._queues[key] = RunQueue()
         ahead = self._work_ahead(queue, len(run.chunk.table))
         crowded = ahead > self._crowd_work
-        waits_s = ahead / EXECUTED_WORK * self._cost.frame_s(moment.now_s) if crowded else 0.0
-        run.since_ns = int(moment.now_s * 1e9) if crowded else -1
-        for piece in self._admit(run, waits_s / ADMITTED_SHARE, moment.stalled):
+        waits_s = ahead / EXECUTED_WORK * self._cost.frame_s(now_s) if crowded else 0.0
+        run.since_ns = int(now_s * 1e9) if crowded else -1
+        for piece in self._admit(run, waits_s / ADMITTED_SHARE, stalled):
             queue.append(piece)
             self.backlog.add(piece)
         if not known and not run.admit and len(run.chunk.table) <= FRESH_FRAMES_MAX:
@@ -214,16 +215,16 @@ class Sequencing:
         work = EXECUTED_WORK * accepted + REFUSED_WORK * refused
         return work / EXECUTED_WORK * self._cost.frame_s(now_s)
 
-    def _batch(self, moment: Moment) -> list[Run]:
+    def _batch(self, now_s: float, stalled: bool, saturated: bool) -> list[Run]:
         """Return a batch: take turns until it is full or nothing waits."""
-        filling = _Filling(self._bounds, moment)
+        filling = _Filling(self._bounds, now_s, stalled)
         turn = self._bounds.frames_per_turn
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling, parts_kept=2)
         self._take_turns(self._turns, turn, filling, parts_kept=REFUSALS_SHARE)
         self._take_turns(self._refusals, turn, filling)
         self._take_turns(self._turns, turn, filling)
         self._take_turns(self._fresh, FRESH_FRAMES_MAX, filling)
-        self._cost.note(filling.work, moment.now_s, saturated=moment.saturated)
+        self._cost.note(filling.work, now_s, saturated=saturated)
         self.batches += 1
         return filling.runs
 

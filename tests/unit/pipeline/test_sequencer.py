@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hpe.net.session import internal_run
-from hpe.pipeline.sequencing import BATCHES_OUTSTANDING_MAX, Moment, Offer, Sequencing
+from hpe.pipeline.sequencing import BATCHES_OUTSTANDING_MAX, Sequencing
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import DetachCause
 from hpe.protocol.internal import SessionDetached
@@ -99,7 +99,7 @@ async def test_a_batch_keeps_its_bounds_and_the_next_goes_on_where_it_ended(
     assert [[run.connection for run in work.runs] for work in works] == [[1, 2, 3, 4], [5, 6, 7]]
     large = [run_of(number, *[MONEY] * 256) for number in (1, 2, 3)]
     stage = Sequencing(BOUNDS._replace(bytes=2 * len(large[0].chunk.frames)), PATIENCE)
-    batches = stage.step([Offer(run.connection, run) for run in large], 3, Moment(0.0, False))
+    batches = stage.step([(run.connection, run) for run in large], 3, 0.0, stalled=False)
     assert [[run.connection for run in batch] for batch in batches] == [[1, 2], [3]]
 
 
