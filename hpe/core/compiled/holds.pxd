@@ -92,7 +92,7 @@ cdef inline uint32_t find_hold(const Holds* holds, int64_t user, int64_t hold_id
 cdef inline Refusal add_hold(
     Holds* holds, const Context* context, int64_t user, int64_t hold_id, const Hold* wanted
 ) noexcept nogil:
-    """Bind available money under an id; `wanted` has what a new hold is told."""
+    """Bind available money under an id; `wanted` has the fields of the new hold."""
     cdef uint32_t of
     cdef uint32_t account = find_account(holds.balances, user, wanted.asset)
     cdef Refusal refusal

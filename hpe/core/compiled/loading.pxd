@@ -89,7 +89,7 @@ cdef inline int load_row(Loading* loading, row) except -1:
     if kind == ROW_HEAD:
         _load_head(loading.exchange, row)
     elif kind == ROW_SETTINGS:
-        _load_settings(loading.exchange, row)
+        take_settings(loading.exchange, row, row)
     elif kind == ROW_ASSET:
         has_memory(reserve_accounts(&loading.exchange.balances, 0, 1, 0))
         list_asset(&loading.exchange.treasury, row.asset)
@@ -135,17 +135,18 @@ cdef inline int _load_head(Exchange* exchange, row) except -1:
     return 0
 
 
-cdef inline int _load_settings(Exchange* exchange, row) except -1:
+cdef inline int take_settings(Exchange* exchange, given, limits) except -1:
+    """Set all settings from a row or a `configure`; `limits` has the limits of places."""
     cdef PlaceLimits places
-    places.users_max, places.accounts_max = row.users_max, row.accounts_max
-    places.holds_max, places.holds_per_user_max = row.holds_max, row.holds_per_user_max
-    places.assets_max, places.assets_per_user_max = row.assets_max, row.assets_per_user_max
-    places.instruments_max = row.instruments_max
-    places.instruments_per_user_max = row.instruments_per_user_max
-    places.key_share_percent = row.key_share_percent
+    places.users_max, places.accounts_max = limits.users_max, limits.accounts_max
+    places.holds_max, places.holds_per_user_max = limits.holds_max, limits.holds_per_user_max
+    places.assets_max, places.assets_per_user_max = limits.assets_max, limits.assets_per_user_max
+    places.instruments_max = limits.instruments_max
+    places.instruments_per_user_max = limits.instruments_per_user_max
+    places.key_share_percent = limits.key_share_percent
     set_settings(
-        &exchange.settings, row.auto_create, row.session_expiry_ns, row.session_keep_ns,
-        row.open_orders_max, row.open_orders_per_user_max, &places,
+        &exchange.settings, given.auto_create, given.session_expiry_ns, given.session_keep_ns,
+        given.open_orders_max, given.open_orders_per_user_max, &places,
     )
     return 0
 

@@ -221,7 +221,7 @@ cdef inline uint32_t _order(Loading* loading, row, int state) except 0:
 
 
 cdef inline int _take_terms(Loading* loading, row, uint32_t number) except -1:
-    """Give an order the terms of its row, if it has any."""
+    """Set the terms of an order from its row, if it has any."""
     cdef Order* order = order_at(loading.exchange, number)
     cdef Terms* terms
     if not (
@@ -240,7 +240,7 @@ cdef inline int _take_terms(Loading* loading, row, uint32_t number) except -1:
 
 
 cdef inline int _take_trades(Loading* loading, row, Order* order) except -1:
-    """Give an order what its trades came to, if it has traded."""
+    """Set the totals of an order's trades from its row, if it has traded."""
     cdef Traded* traded
     if row.quote_total or row.fee_total or row.fee_rest:
         traded = trading(&loading.exchange.orders.traded, order)

@@ -146,7 +146,7 @@ cdef inline void _add_named(const Holds* holds, int sign) noexcept nogil:
 
 
 cdef inline void find_money_places(Places* places, const Holds* holds) noexcept nogil:
-    """Tell a check of places what users, accounts and holds take; the house takes nothing."""
+    """Count the places that users, accounts and holds take; the house takes none."""
     cdef const Balances* balances = holds.balances
     cdef uint32_t number = holds.sorted.least
     cdef uint64_t place

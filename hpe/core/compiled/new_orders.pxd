@@ -115,7 +115,7 @@ cdef inline void take_session(
 cdef inline Terms* new_terms(
     Exchange* exchange, const Context* context, uint32_t number
 ) noexcept nogil:
-    """Give a new order terms, which are empty; return them."""
+    """Add empty terms to a new order; return them."""
     cdef Order* order = order_at(exchange, number)
     cdef Terms* terms
     order.terms = slabs.take(&exchange.orders.terms)

@@ -124,7 +124,7 @@ cdef inline Refusal place_refusal(
 
 
 cdef inline void begin_check(Places* places) noexcept nogil:
-    """Begin to compare the counts of all keys with the places that `find_place` is told of."""
+    """Begin to compare the counts of all keys with the places that `find_place` counts."""
     cdef uint32_t number = places.newest
     cdef Holder* holder
     places.strays = 0

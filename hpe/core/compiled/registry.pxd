@@ -258,7 +258,7 @@ cdef inline void _enter(Sessions* sessions, uint32_t number) noexcept nogil:
 cdef inline void _hold(
     Sessions* sessions, uint32_t number, const Attachment* command
 ) noexcept nogil:
-    """Give a session, which is not counted, to the connection that takes it."""
+    """Attach a session, which is not counted, to the connection that takes it."""
     cdef Session* session = session_at(sessions, number)
     _let_go(sessions, session)
     session.attach_number = command.attach_number

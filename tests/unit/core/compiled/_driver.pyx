@@ -5,7 +5,7 @@ reads the batch and makes the output.
 """
 
 from libc.stdint cimport int64_t, uint8_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from hpe.core.compiled cimport (
     accounts,
@@ -14,19 +14,16 @@ from hpe.core.compiled cimport (
     core_state,
     driver,
     exchange_state,
-    fees,
     fields,
-    hash_tables,
     index_check,
-    instruments,
     market_data,
     packing,
     permissions,
     refusals,
     session_check,
-    slabs,
     treasury,
 )
+from tests.unit.core.compiled.taking cimport take_instrument, take_limits, take_tables
 
 from hpe.core.compiled.tables import flat_permissions, flat_refusals, flat_tables
 from hpe.core.contract import Output
@@ -39,45 +36,12 @@ cdef permissions.Permissions permission_table
 cdef refusals.Refusals texts
 
 
-cdef int make_tables(fields.Tables* tables, object flat) except -1:
-    """Copy flat tables into C's."""
-    cdef int number, place
-    cdef const uint8_t* name
-    memset(tables, 0, sizeof(fields.Tables))
-    for number in range(fields.TYPES):
-        tables.messages[number] = fields.NO_ROWS
-    for number, rule in enumerate(flat.rules):
-        copy_rule(&tables.rules[number], rule)
-        name = <const uint8_t*>(<bytes>rule.name)
-        tables.names[number].size = len(rule.name)
-        memcpy(tables.names[number].text, name, len(rule.name))
-    for number, (first, count) in enumerate(flat.rows):
-        tables.rows[number].first, tables.rows[number].count = first, count
-    for number, place in flat.messages.items():
-        tables.messages[number] = place
-        values, nulls = flat.absent[number]
-        tables.absent[number].kind = number
-        tables.absent[number].nulls = nulls
-        tables.absent[number].size = len(values)
-        for place, value in enumerate(values):
-            tables.absent[number].values[place] = value
-    return 0
-
-
-cdef int copy_rule(fields.Rule* to, object rule) except -1:
-    to.kind, to.nullable, to.required = rule.kind, rule.nullable, rule.required
-    to.printable, to.low, to.high = rule.printable, rule.low, rule.high
-    to.multiple_of, to.allowed = rule.multiple_of, rule.allowed
-    to.rows, to.item, to.slot = rule.rows, rule.item, rule.slot
-    return 0
-
-
 cdef int make_all() except -1:
     cdef int role, number
     messages = {type_number(each): each for each in (*QUERIES, *COMMANDS)}
     tables = flat_tables(messages)
-    make_tables(&request_tables, tables)
-    make_tables(&internal_tables, flat_tables({type_number(each): each for each in INTERNAL}))
+    take_tables(&request_tables, tables)
+    take_tables(&internal_tables, flat_tables({type_number(each): each for each in INTERNAL}))
     flat = flat_permissions(messages, tables)
     for (role, number), scope in flat.scopes.items():
         permission_table.scopes[role][number] = scope
@@ -111,7 +75,7 @@ cdef class Core:
         cdef core_state.CoreTables tables = core_state.CoreTables(
             &request_tables, &internal_tables, &permission_table, &texts
         )
-        set_trading(&given.trading, limits)
+        take_limits(&given.trading, limits)
         given.market_data.changes = limits.changes
         given.market_data.snapshot_orders = limits.snapshot_orders
         given.market_data.indicative_levels = limits.indicative_levels
@@ -132,29 +96,7 @@ cdef class Core:
 
     def add_instrument(self, instrument):
         """List a reference's instrument."""
-        cdef instruments.Instrument given
-        memset(&given, 0, sizeof(given))
-        given.instrument_id, given.base, given.quote = (
-            instrument.instrument_id, instrument.base, instrument.quote,
-        )
-        given.base_atoms_per_lot = instrument.base_atoms_per_lot
-        given.quote_atoms_per_tick = instrument.quote_atoms_per_tick
-        given.price_min, given.price_max = instrument.price_min, instrument.price_max
-        given.quantity_min, given.quantity_max = instrument.quantity_min, instrument.quantity_max
-        given.notional_min, given.notional_max = instrument.notional_min, instrument.notional_max
-        given.band_ppm, given.reference_price = instrument.band_ppm, instrument.reference_price
-        given.interruption_ms = instrument.interruption_ms
-        given.self_trade = instrument.self_trade
-        given.volatility_interruption = instrument.volatility_interruption
-        if not (
-            slabs.reserve(&self.core.exchange.book_slab, 1)
-            and hash_tables.reserve_places(&self.core.exchange.books, 1)
-        ):
-            raise MemoryError
-        exchange_state.add_book(
-            &self.core.exchange, &given,
-            fees.rates_of(instrument.maker_fee_ppm, instrument.taker_fee_ppm),
-        )
+        take_instrument(&self.core.exchange, instrument)
 
     def list_asset(self, int64_t asset):
         """Let commands name an asset."""
@@ -225,16 +167,3 @@ cdef class Core:
             index_check.check_index(&self.core.exchange.orders),
             session_check.check(&self.core.sessions),
         )
-
-
-cdef int set_trading(exchange_state.Limits* given, limits) except -1:
-    given.fills, given.stops, given.fired = limits.fills, limits.stops, limits.fired
-    given.uncross_fills, given.part_fills = limits.uncross_fills, limits.part_fills
-    given.dead, given.mass_cancel = limits.dead, limits.mass_cancel
-    given.mass_cancel_all, given.effort = limits.mass_cancel_all, limits.effort
-    given.turns_effort, given.continue_effort = limits.turns_effort, limits.continue_effort
-    given.query_effort, given.ended_orders = limits.query_effort, limits.ended_orders
-    given.recent_fills, given.reserved_part = limits.recent_fills, limits.reserved_part
-    for kind, count in enumerate(limits.acts):
-        given.acts[<int>kind] = count
-    return 0

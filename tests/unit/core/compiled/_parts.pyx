@@ -5,21 +5,12 @@ calls does not need the lock.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy, memset
 
 from hpe.core.compiled cimport buffers, wide
 from hpe.core.compiled._c cimport floor_divide, int128
-from hpe.core.compiled.fields cimport (
-    NAME_BYTES_MAX,
-    NO_ROWS,
-    ROWS_MAX,
-    RULES_MAX,
-    SLOTS_MAX,
-    TYPES,
-    Request,
-    Tables,
-)
+from hpe.core.compiled.fields cimport NO_ROWS, Request, Tables
 from hpe.core.compiled.judging cimport Fault, decode_request
+from tests.unit.core.compiled.taking cimport take_tables
 
 from hpe.core.compiled.tables import flat_tables
 from hpe.protocol.base import type_number
@@ -32,55 +23,8 @@ CLIENT_TABLES = flat_tables({type_number(each): each for each in (*QUERIES, *COM
 LOGGED_TABLES = flat_tables({type_number(each): each for each in (*QUERIES, *COMMANDS, *INTERNAL)})
 
 
-cdef int make_tables(Tables* tables, object flat) except -1:
-    """Copy flat tables into C's; raise ValueError if one is too small."""
-    cdef int number, place
-    memset(tables, 0, sizeof(Tables))
-    slots = max(len(values) for values, _ in flat.absent.values())
-    names = max(len(rule.name) for rule in flat.rules)
-    if (
-        len(flat.rules) > RULES_MAX or len(flat.rows) > ROWS_MAX or slots > SLOTS_MAX
-        or names > NAME_BYTES_MAX
-    ):
-        raise ValueError(
-            f"fields.pxd is too small for {len(flat.rules)} rules, {len(flat.rows)} rows, "
-            f"{slots} slots, names of {names} bytes"
-        )
-    for number in range(TYPES):
-        tables.messages[number] = NO_ROWS
-    for number, rule in enumerate(flat.rules):
-        copy_rule(tables, number, rule)
-    for number, (first, count) in enumerate(flat.rows):
-        tables.rows[number].first, tables.rows[number].count = first, count
-    for number, place in flat.messages.items():
-        tables.messages[number] = place
-        values, nulls = flat.absent[number]
-        tables.absent[number].kind = number
-        tables.absent[number].nulls = nulls
-        tables.absent[number].size = len(values)
-        for place, value in enumerate(values):
-            tables.absent[number].values[place] = value
-    return 0
-
-
-cdef int copy_rule(Tables* tables, int number, object rule) except -1:
-    cdef const uint8_t* name = <const uint8_t*>(<bytes>rule.name)
-    tables.rules[number].kind = rule.kind
-    tables.rules[number].nullable = rule.nullable
-    tables.rules[number].required = rule.required
-    tables.rules[number].printable = rule.printable
-    tables.rules[number].low, tables.rules[number].high = rule.low, rule.high
-    tables.rules[number].multiple_of = rule.multiple_of
-    tables.rules[number].allowed = rule.allowed
-    tables.rules[number].rows, tables.rules[number].item = rule.rows, rule.item
-    tables.rules[number].slot = rule.slot
-    tables.names[number].size = len(rule.name)
-    memcpy(tables.names[number].text, name, len(rule.name))
-    return 0
-
-
-make_tables(&client_tables, CLIENT_TABLES)
-make_tables(&logged_tables, LOGGED_TABLES)
+take_tables(&client_tables, CLIENT_TABLES)
+take_tables(&logged_tables, LOGGED_TABLES)
 
 
 def judged(bytes body, *, bint internal=False):

@@ -40,12 +40,12 @@ from hpe.core.compiled cimport (
     reports,
     reserving,
     session_rows,
-    slabs,
     state_rows,
     time_acting,
     timers,
     treasury,
 )
+from tests.unit.core.compiled.taking cimport take_instrument, take_limits
 from hpe.core.compiled import texts
 
 
@@ -73,15 +73,7 @@ cdef class Exchange:
 
     def __init__(self, limits, int64_t seed=7):
         cdef exchange_state.Limits given
-        given.fills, given.stops, given.fired = limits.fills, limits.stops, limits.fired
-        given.uncross_fills, given.part_fills = limits.uncross_fills, limits.part_fills
-        given.dead, given.mass_cancel = limits.dead, limits.mass_cancel
-        given.mass_cancel_all, given.effort = limits.mass_cancel_all, limits.effort
-        given.turns_effort, given.continue_effort = limits.turns_effort, limits.continue_effort
-        given.query_effort, given.ended_orders = limits.query_effort, limits.ended_orders
-        given.recent_fills, given.reserved_part = limits.recent_fills, limits.reserved_part
-        for kind, count in enumerate(limits.acts):
-            given.acts[<int>kind] = count
+        take_limits(&given, limits)
         if not exchange_state.make_exchange(&self.exchange, &given, seed):
             raise MemoryError
         batch_work.make_work(&self.work, limits.reports)
@@ -99,38 +91,14 @@ cdef class Exchange:
 
     def settings(self, settings):
         """Take over what a reference's settings say."""
-        cdef context.PlaceLimits limits
-        limits.users_max, limits.accounts_max = settings.places.users_max, settings.places.accounts_max
-        limits.holds_max = settings.places.holds_max
-        limits.holds_per_user_max = settings.places.holds_per_user_max
-        limits.assets_max = settings.places.assets_max
-        limits.assets_per_user_max = settings.places.assets_per_user_max
-        limits.instruments_max = settings.places.instruments_max
-        limits.instruments_per_user_max = settings.places.instruments_per_user_max
-        limits.key_share_percent = settings.places.key_share_percent
-        context.set_settings(
-            &self.exchange.settings, settings.auto_create, settings.session_expiry_ns,
-            settings.session_keep_ns, settings.open_orders_max, settings.open_orders_per_user_max,
-            &limits,
-        )
+        loading.take_settings(&self.exchange, settings, settings.places)
 
     def add_instrument(self, instrument):
         """List a reference's instrument."""
-        cdef instruments.Instrument given
-        given.instrument_id = instrument.instrument_id
-        loading.take_facts(&given, instrument)
-        if not (
-            slabs.reserve(&self.exchange.book_slab, 1)
-            and hash_tables.reserve_places(&self.exchange.books, 1)
-        ):
-            raise MemoryError
-        exchange_state.add_book(
-            &self.exchange, &given,
-            fees.rates_of(instrument.maker_fee_ppm, instrument.taker_fee_ppm),
-        )
+        take_instrument(&self.exchange, instrument)
 
     def set_own_rates(self, int64_t instrument, int64_t user, int64_t maker_ppm, int64_t taker_ppm):
-        """Give a user rates of its own on an instrument."""
+        """Set the rates of one user on an instrument."""
         if not fees.reserve_own_rates(&self.exchange.own_rates, 1):
             raise MemoryError
         fees.set_own(
@@ -359,7 +327,7 @@ cdef class Exchange:
         return timers.next_due_ns(&self.exchange.timers)
 
     def is_ending(self, int64_t session_id):
-        """Tell whether orders of a session are ending."""
+        """Return True if orders of a session are ending."""
         return disconnects.is_ending(&self.exchange, session_id)
 
     def endings(self):
