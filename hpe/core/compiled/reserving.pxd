@@ -19,7 +19,7 @@ from hpe.core.compiled.lost_sessions cimport reserve_lost_sessions
 from hpe.core.compiled.mass_cancel cimport reserve_mass_cancel
 from hpe.core.compiled.matcher cimport reserve_trades
 from hpe.core.compiled.places cimport reserve_holders
-from hpe.core.compiled.timers cimport ENDING, ORDER, reserve_timers
+from hpe.core.compiled.timers cimport ENDING, INTERRUPTION, ORDER, reserve_timers
 from hpe.core.compiled.turns cimport reserve_turns
 from hpe.core.compiled.waiting cimport reserve_triggers
 from hpe.core.compiled.work cimport reserve_work
@@ -70,7 +70,7 @@ cdef inline bint reserve_exchange(Exchange* exchange) noexcept nogil:
         and reserve_timers(&exchange.timers, ORDERS_MAX + arrivals + limits.acts[<int>ENDING])
         and reserve_triggers(&exchange.trigger_slabs, ORDERS_MAX)
         and reserve_work(&exchange.work_slabs, arrivals + 1, fills)
-        and reserve_turns(&exchange.turns, 1)
+        and reserve_turns(&exchange.turns, 1 + limits.acts[<int>INTERRUPTION])
         and reserve_effort(&exchange.effort, 1)
         and reserve_mass_cancel(&exchange.mass_canceled, mass_cancels_max(limits))
         and slabs.reserve(&exchange.level_slab, fills + arrivals)
