@@ -138,7 +138,7 @@ def test_every_extension_lists_its_sources():
     listed = {source for sources in extensions.EXTENSIONS.values() for source in sources}
     names = {path.relative_to(PROJECT_ROOT).as_posix() for path in COMPILED}
     # The concepts of the compiled core are included by the tests' modules until it is whole.
-    included = {name for name in names if re.match(r"hpe/core/compiled/\w+\.pxd|tests/", name)}
+    included = {name for name in names if re.match(r"hpe/core/compiled/\w+\.p(xd|yx)|tests/", name)}
     assert {f"hpe/{source}" for source in listed} == names - included
     for name, sources in extensions.EXTENSIONS.items():
         assert sources[0] == name.removeprefix("hpe.").replace(".", "/") + ".pyx"

@@ -1,9 +1,9 @@
 """One run of a connection's frames: decoded, executed, answered.
 
-The compiled twin of `_apply_client` and `_answer_frames` in hpe/core/driver.py; running.pxd decides
-what is done with a frame. Of queries, only subscribes are answered here; the others, and commands
-that name symbols, are refused as unknown. Owned by the core, used by the thread that runs it. What
-may fail says so, with False: then the core is dead, and nothing of the batch is published.
+The compiled twin of `_apply_client`, `_answer_frames` and `_replay_group` in hpe/core/driver.py;
+running.pxd decides what is done with a frame. Queries other than subscribes, and commands that name
+symbols, take the interpreter's lock. Owned by the core, used by the thread that runs it. What may fail
+says so, with False: then the core is dead, and nothing of the batch is published.
 """
 
 from libc.stdint cimport int64_t, uint32_t
@@ -26,7 +26,6 @@ from hpe.core.compiled.buffers cimport (
 )
 from hpe.core.compiled.codes cimport (
     DETACH_PROTOCOL_ERROR,
-    ERROR_UNKNOWN_TYPE,
     TYPE_SESSION_DETACHED,
     TYPE_SUBSCRIBE,
 )
@@ -38,9 +37,9 @@ from hpe.core.compiled.exchange_state cimport Exchange
 from hpe.core.compiled.executing cimport Handler, handler_of
 from hpe.core.compiled.fields cimport Request, value
 from hpe.core.compiled.judging cimport Fault, decode_request
-from hpe.core.compiled.origins cimport set_origin
+from hpe.core.compiled.origins cimport set_origin, user_of
 from hpe.core.compiled.places cimport holder_of, reserve_holders
-from hpe.core.compiled.refusals cimport ERROR_BYTES_MAX, put_refusal
+from hpe.core.compiled.refusals cimport ERROR_BYTES_MAX
 from hpe.core.compiled.refusing cimport is_busy
 from hpe.core.compiled.registry cimport attached, session_at
 from hpe.core.compiled.requests cimport (
@@ -58,7 +57,6 @@ from hpe.core.compiled.running cimport (
     begin_run,
     course_of,
     end_run,
-    is_command,
     note_executed,
     refuses_query,
     take_frame,
@@ -76,25 +74,41 @@ cdef enum:
 cdef inline bint apply_client(Core* core, const Run* run) noexcept nogil:
     """Answer one connection's frames, unless a newer connection took its session."""
     cdef uint32_t number = attached(&core.sessions, run.attach)
-    cdef Session* session
     cdef Running running
     replies_to(&core.work, run.connection, run.count, run.size)
     if number == 0:
         return True
-    session = session_at(&core.sessions, number)
-    if (
-        not reserve_ring(session, run.count)
-        or not reserve(&core.sessions.cells, run.count * CELLS_MAX)
-    ):
-        return False
-    begin_run(&running, session, run.frames, run.admit)
-    if not _answer_frames(core, run, &running):
+    if not _answer_run(core, run, number, &running):
         return False
     advance(&core.work, run.connection, end_run(&running, &core.work))
     if running.intact:
         return True
     cut(&core.work, run.connection)
-    return _lose(core, run.attach, session.session_id)
+    return _lose(core, run.attach, running.session.session_id)
+
+
+cdef inline bint replay_group(Core* core, const Run* run, uint32_t session) noexcept nogil:
+    """Execute one group of logged frames of a session again, the way they were executed first."""
+    cdef Running running
+    replies_to(&core.work, run.connection, 0, 0)
+    if not _answer_run(core, run, session, &running):
+        return False
+    end_run(&running, &core.work)
+    return True
+
+
+cdef inline bint _answer_run(
+    Core* core, const Run* run, uint32_t number, Running* running
+) noexcept nogil:
+    """Answer the frames of a session."""
+    cdef Session* session = session_at(&core.sessions, number)
+    if (
+        not reserve_ring(session, run.count)
+        or not reserve(&core.sessions.cells, run.count * CELLS_MAX)
+    ):
+        return False
+    begin_run(running, session, run.frames, run.admit)
+    return _answer_frames(core, run, running)
 
 
 cdef inline bint _lose(Core* core, int64_t attach, int64_t session_id) noexcept nogil:
@@ -139,7 +153,7 @@ cdef inline bint _answer_frames(Core* core, const Run* run, Running* running) no
         row += 1
         course = course_of(running, core.tables.permissions, &request)
         handler = handler_of(request.kind)
-        if course == ASKED or (handler == NULL and course == EXECUTED):
+        if course == ASKED:
             if not _answer_query(core, run.connection, running, &request):
                 return False
             continue
@@ -181,14 +195,23 @@ cdef inline bint _must_wait(
 cdef inline bint _execute(
     Core* core, Running* running, Context* context, const Request* request, Handler handler
 ) noexcept nogil:
-    """Execute one command, and let it be reported, answered, remembered and logged."""
+    """Execute one command, and let it be reported, answered, remembered and logged.
+
+    `handler` is NULL for a command about what is listed.
+    """
     cdef Exchange* exchange = &core.exchange
     cdef Response response
     if not reserve_execution(core):
         return False
     exchange.sequence += 1
     context.sequence = exchange.sequence
-    handler(exchange, context, request, &response)
+    if handler != NULL:
+        handler(exchange, context, request, &response)
+    elif not core.interpreter.execute(
+        core.interpreter.owner, context, running.frames + running.start,
+        running.end - running.start, &response,
+    ):
+        return False
     if not collect(core, True):
         return False
     if changed_nothing(&response):
@@ -207,19 +230,15 @@ cdef inline bint _answer_query(
 
     The place of a subscribe's reply stays empty: its snapshot is taken when the batch ends.
     """
-    cdef int64_t request_id = request.values[0], frame
     cdef bint full = core.exchange.effort.asked >= core.exchange.limits.query_effort
     cdef Subscribe asked
-    if refuses_query(
-        running, &core.work, core.tables.refusals, request_id,
-        full and not is_command(request.kind),
-    ):
+    if refuses_query(running, &core.work, core.tables.refusals, request.values[0], full):
         return True
     if request.kind != TYPE_SUBSCRIBE:
-        frame = begin_frame(&core.work.replies)
-        put_refusal(&core.work.replies, core.tables.refusals, request_id, ERROR_UNKNOWN_TYPE)
-        end_frame(&core.work.replies, frame)
-        return True
+        return core.interpreter.answer(
+            core.interpreter.owner, user_of(running.session), running.frames + running.start,
+            running.end - running.start,
+        )
     asked.connection, asked.request_id = connection, value(request, SUBSCRIBE_REQUEST_ID)
     asked.place = leave_place(&core.work)
     asked.body = 0

@@ -19,7 +19,13 @@ from hpe.core.compiled.collecting cimport (
     weigh,
 )
 from hpe.core.compiled.context cimport Context
-from hpe.core.compiled.core_state cimport OWN_FRAME_BYTES, Core, has_revoked
+from hpe.core.compiled.core_state cimport (
+    BROKEN_FRAME,
+    BROKEN_TIME,
+    OWN_FRAME_BYTES,
+    Core,
+    has_revoked,
+)
 from hpe.core.compiled.exchange_state cimport Exchange, count_act
 from hpe.core.compiled.fields cimport Request
 from hpe.core.compiled.judging cimport Fault, decode_request
@@ -46,6 +52,9 @@ cdef inline bint begin(Core* core) noexcept nogil:
     cdef Exchange* exchange = &core.exchange
     cdef int64_t in_all, one_stop, left
     core.work.begun = True
+    if core.work.time_ns <= exchange.timers.now_ns:
+        core.broken = BROKEN_TIME
+        return False
     if not reserve_execution(core):
         return False
     _let_time_act(core, core.work.time_ns)
@@ -115,9 +124,11 @@ cdef inline int64_t _execute(
     cdef Response response
     cdef Context context
     cdef Fault fault
+    if not decode_request(core.tables.internal, body, length, &request, &fault):
+        core.broken = BROKEN_FRAME
+        return FAILED
     if (
-        not decode_request(core.tables.internal, body, length, &request, &fault)
-        or not reserve_execution(core) or not reserve_service(core, &request)
+        not reserve_execution(core) or not reserve_service(core, &request)
         or not make_room(&core.work.logged, sizeof(Logged))
     ):
         return FAILED

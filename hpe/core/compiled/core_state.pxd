@@ -9,10 +9,12 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from hpe.core.compiled._c cimport write32
+from hpe.core.compiled.answers cimport Response
 from hpe.core.compiled.batch_work cimport BatchWork, free_work, make_work
 from hpe.core.compiled.books cimport Book
 from hpe.core.compiled.buffers cimport INTEGER_BYTES_MAX, PREFIX_BYTES, Buffer, free_buffer
 from hpe.core.compiled.codes cimport TYPE_CONTINUE, TYPE_TICK
+from hpe.core.compiled.context cimport Context
 from hpe.core.compiled.exchange_state cimport (
     Exchange,
     Limits,
@@ -65,12 +67,37 @@ cdef struct CoreTables:
     const Refusals* refusals
 
 
+ctypedef bint (*ExecuteTexts)(
+    void* owner, const Context* context, const uint8_t* body, int64_t size, Response* response
+) noexcept nogil
+
+ctypedef bint (*AnswerQuery)(
+    void* owner, int64_t user, const uint8_t* body, int64_t size
+) noexcept nogil
+
+
+cdef struct Interpreter:
+    # What is rare, handles texts, and therefore takes the interpreter's lock: commands about what is
+    # listed, and queries, whose answers go to the replies of the work. False: something was raised.
+    void* owner
+    ExecuteTexts execute
+    AnswerQuery answer
+
+
+cdef enum Broken:
+    # What ended the core, if it was not the memory.
+    NOTHING_BROKEN = 0
+    BROKEN_TIME = 1  # a batch's time is not after the last logged one
+    BROKEN_FRAME = 2  # a frame of the service is no command
+
+
 cdef struct Core:
     # See ReferenceCore in hpe/core/driver.py. `tick`, `go_on` and `close_more` are the frames of
     # commands that the core makes by itself; `lost_frames` are those of the running batch about
-    # connections that broke the protocol.
+    # connections that broke the protocol. `broken` is a Broken.
     CoreLimits limits
     CoreTables tables
+    Interpreter interpreter
     Exchange exchange
     Sessions sessions
     PrivateFeed feed
@@ -83,6 +110,7 @@ cdef struct Core:
     uint8_t[OWN_FRAME_BYTES] go_on
     uint8_t[OWN_FRAME_BYTES] close_more
     uint32_t digest
+    int broken
 
 
 cdef struct Row:
@@ -125,7 +153,8 @@ cdef inline void _make_own(uint8_t* frame, int kind, int request_id) noexcept no
 
 
 cdef inline bint make_core(
-    Core* core, const CoreLimits* limits, const CoreTables* tables, uint64_t seed
+    Core* core, const CoreLimits* limits, const CoreTables* tables,
+    const Interpreter* interpreter, uint64_t seed
 ) noexcept nogil:
     """Initialize a core without instruments and sessions; False if there is no memory.
 
@@ -133,7 +162,7 @@ cdef inline bint make_core(
     """
     cdef Exchange* exchange = &core.exchange
     memset(core, 0, sizeof(Core))
-    core.limits, core.tables = limits[0], tables[0]
+    core.limits, core.tables, core.interpreter = limits[0], tables[0], interpreter[0]
     if not make_exchange(exchange, &limits.trading, seed):
         return False
     make_sessions(&core.sessions, &limits.room, seed, &exchange.timers)

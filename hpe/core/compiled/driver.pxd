@@ -51,7 +51,7 @@ cdef enum:
 cdef inline bint apply(Core* core, const Batch* batch) noexcept nogil:
     """Execute a batch, whose time is above all before; its output is then in `output`."""
     cdef int64_t place
-    if not _begin_batch(core, batch):
+    if not begin_batch(core, batch):
         return False
     for place in range(batch.run_count):
         if batch.runs[place].connection == SYSTEM_CONNECTION:
@@ -59,10 +59,10 @@ cdef inline bint apply(Core* core, const Batch* batch) noexcept nogil:
                 return False
         elif not apply_client(core, &batch.runs[place]):
             return False
-    return _finish(core, batch.run_count == 0)
+    return finish(core, batch.run_count == 0)
 
 
-cdef inline bint _begin_batch(Core* core, const Batch* batch) noexcept nogil:
+cdef inline bint begin_batch(Core* core, const Batch* batch) noexcept nogil:
     """Begin a batch: first the unfinished work of earlier ones continues."""
     cdef Exchange* exchange = &core.exchange
     begin_work(&core.work, batch.time_ns, exchange.sequence + 1)
@@ -96,7 +96,7 @@ cdef inline bint _apply_internal(Core* core, const Run* run) noexcept nogil:
     return True
 
 
-cdef inline bint _finish(Core* core, bint makes_up) noexcept nogil:
+cdef inline bint finish(Core* core, bint makes_up) noexcept nogil:
     """Complete a batch: accounts, digest, market data (the late part if `makes_up`), body."""
     cdef Exchange* exchange = &core.exchange
     cdef MarketFeed* feed = &core.market_feed

@@ -1,7 +1,8 @@
 """Commands of the service itself: connections, keys, time, and the continuation of unfinished work.
 
 The compiled twin of InternalCommands in hpe/core/internal.py; internal.pxd has what happens to
-sessions, here it happens to their orders, too. `configure` names symbols and is not executed here.
+sessions, here it happens to their orders, too. `configure` names symbols, so it takes the
+interpreter's lock.
 Owned by the core, used by the thread that runs it.
 """
 
@@ -11,6 +12,7 @@ from hpe.core.compiled.accounts cimport find_user, user_at
 from hpe.core.compiled.answers cimport Response
 from hpe.core.compiled.calls cimport go_on
 from hpe.core.compiled.codes cimport (
+    TYPE_CONFIGURE,
     TYPE_CONTINUE,
     TYPE_KEYS_VALID,
     TYPE_SESSION_ATTACHED,
@@ -39,7 +41,7 @@ from hpe.core.compiled.internal cimport (
     session_detached,
 )
 from hpe.core.compiled.keys cimport reserve_keys
-from hpe.core.compiled.registry cimport reserve_attachments
+from hpe.core.compiled.registry cimport reserve_attachments, reserve_times, set_times
 from hpe.core.compiled.requests cimport SESSION_ATTACHED_USER
 from hpe.core.compiled.reserving cimport reserve_losses
 
@@ -62,7 +64,7 @@ cdef inline bint execute_service(
     Core* core, const Context* context, const uint8_t* body, int64_t size, const Request* request,
     Response* response
 ) noexcept nogil:
-    """Execute one command of the service; False if nothing here executes it."""
+    """Execute one command of the service; False if that is not possible: the core is then dead."""
     cdef int kind = request.kind
     if kind == TYPE_SESSION_ATTACHED:
         _settle(core, context, session_attached(
@@ -84,8 +86,25 @@ cdef inline bint execute_service(
     elif kind == TYPE_KEYS_VALID:
         keys_valid(&core.sessions, context, body, size, request, response)
         _close_revoked(core, context)
-    else:
+    elif kind == TYPE_CONFIGURE:
+        return _configure(core, context, body, size, request, response)
+    return True
+
+
+cdef inline bint _configure(
+    Core* core, const Context* context, const uint8_t* body, int64_t size, const Request* request,
+    Response* response
+) noexcept nogil:
+    """Apply a configuration; False if there is no memory."""
+    if not core.interpreter.execute(core.interpreter.owner, context, body, size, response):
         return False
+    if not reserve_times(&core.sessions):
+        return False
+    set_times(
+        &core.sessions, core.exchange.settings.session_expiry_ns,
+        core.exchange.settings.session_keep_ns,
+    )
+    acknowledge(response, context, request)
     return True
 
 

@@ -10,7 +10,7 @@ from hpe.core.compiled cimport buffers, wide
 from hpe.core.compiled._c cimport floor_divide, int128
 from hpe.core.compiled.fields cimport NO_ROWS, Request, Tables
 from hpe.core.compiled.judging cimport Fault, decode_request
-from tests.unit.core.compiled.taking cimport take_tables
+from hpe.core.compiled.taking cimport take_tables
 
 from hpe.core.compiled.tables import flat_tables
 from hpe.protocol.base import type_number

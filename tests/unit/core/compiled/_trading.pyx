@@ -45,7 +45,8 @@ from hpe.core.compiled cimport (
     timers,
     treasury,
 )
-from tests.unit.core.compiled.taking cimport take_instrument, take_limits
+from hpe.core.compiled.taking cimport take_limits
+from tests.unit.core.compiled.taking cimport take_instrument
 from hpe.core.compiled import texts
 
 

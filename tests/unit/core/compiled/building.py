@@ -25,11 +25,12 @@ from setuptools import Distribution, Extension
 from tests.conftest import PROJECT_ROOT
 
 SOURCES: Final = Path(__file__).parent
+CORE: Final = PROJECT_ROOT / "hpe" / "core" / "compiled" / "_core.pyx"
 MODULES: Final = (
     "_accounts",
     "_answers",
     "_admission",
-    "_driver",
+    "_core",
     "_execution",
     "_feeds",
     "_index",
@@ -95,7 +96,7 @@ def _build(name: str, folder: Path, macros: Sequence[str]) -> None:
     heard = io.StringIO()
     extension = Extension(
         name,
-        [str(SOURCES / f"{name}.pyx")],
+        [str(CORE if name == CORE.stem else SOURCES / f"{name}.pyx")],
         define_macros=[(macro, None) for macro in macros],
         extra_compile_args=_FLAGS,
     )

@@ -36,8 +36,8 @@ def execution(part, request):
 
 
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])
-def drivers(part, request):
-    return part("_driver", *request.param)
+def cores(part, request):
+    return part("_core", *request.param)
 
 
 @pytest.fixture(scope="session", params=[(), (SANITIZED,)], ids=["slabs", "alone"])

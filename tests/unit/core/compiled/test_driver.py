@@ -19,8 +19,8 @@ SMALL = DEFAULT_LIMITS._replace(
 
 @pytest.mark.parametrize("mood", range(MOODS))
 @pytest.mark.parametrize("seed", range(2))
-def test_batches_put_out_what_the_reference_does(drivers, seed, mood):
-    both = BothCores(ReferenceCore(SMALL), drivers.Core(SMALL), seed, mood)
+def test_batches_put_out_what_the_reference_does(cores, seed, mood):
+    both = BothCores(ReferenceCore(SMALL), cores.CompiledCore(SMALL, seed), seed, mood)
     both.give_money()
     for number in range(BATCHES):
         both.step()
