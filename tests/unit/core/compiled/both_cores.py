@@ -52,6 +52,12 @@ class Connected:
         self.sent: list[bytes] = []
 
 
+def compare(expected: Output, found: Output, about: object = None) -> None:
+    """Compare every field of two outputs."""
+    for name, one, other in zip(Output._fields, expected, found, strict=True):
+        assert other == (bytes(one) if isinstance(one, memoryview) else one), (name, about)
+
+
 class BothCores:
     """The same batches in both cores."""
 
@@ -70,12 +76,10 @@ class BothCores:
         """Apply runs to both cores; compare every field of the output."""
         self.time_ns += 1 + self.random.choice((0, 0, 0, 1, 3)) * UNIT_NS
         batch = Batch(self.time_ns, [*runs], self.wanted)
-        expected, found = self.reference.apply(batch), self.compiled.apply(batch)
-        for name, one, other in zip(Output._fields, expected, found, strict=True):
-            if isinstance(one, bytes | memoryview):
-                one = bytes(one)
-            assert other == one, (name, batch)
-            self.seen[name] += bool(one)
+        expected = self.reference.apply(batch)
+        compare(expected, self.compiled.apply(batch), batch)
+        for name, value in zip(Output._fields, expected, strict=True):
+            self.seen[name] += len(value) > 0 if isinstance(value, bytes | memoryview) else value
         assert self.compiled.digest == self.reference.digest
         self.compiled.check()
         self.follow()
@@ -88,9 +92,17 @@ class BothCores:
         for client in self.attached:
             client.session_id = known[client.attach_number]
 
-    def give_money(self) -> None:
-        """Attach all clients, and let an operator list all instruments and make deposits."""
-        self.apply(self.internal(*[self.attach(client) for client in self.clients]))
+    def batch(self, time_ns: int) -> Batch:
+        """Return a batch with a tick."""
+        return Batch(time_ns, [self.internal(Tick(1))])
+
+    def give_money(self) -> list[bytes]:
+        """Attach all clients, and let an operator list all instruments and make deposits.
+
+        Returns the log bodies.
+        """
+        begun = self.apply(self.internal(*[self.attach(client) for client in self.clients]))
+        logged = [bytes(begun.body)]
         boss = self.clients[-1]
         given = [
             Deposit(1, asset, 10**9, user)
@@ -98,9 +110,10 @@ class BothCores:
         ]  # fmt: skip
         for commands in GIVEN, given:
             bodies = [encode(replace(each, request_id=next(boss.ids))) for each in commands]
-            self.apply(self.run_of(boss, *bodies))
+            logged.append(bytes(self.apply(self.run_of(boss, *bodies)).body))
+        return logged
 
-    def step(self) -> None:
+    def step(self) -> Output:
         """Apply one random batch."""
         random = self.random
         if random.random() < 0.05:
@@ -119,7 +132,7 @@ class BothCores:
                 client = random.choice(among or self.clients)
                 bodies = [self.body(client) for _ in range(random.choice((1, 2, 5, 9)))]
                 runs.append(self.run_of(client, *bodies, admit=random.choice(ADMITS)))
-        self.apply(*runs)
+        return self.apply(*runs)
 
     # --- connections ------------------------------------------------------------------------------
 

@@ -2,10 +2,13 @@
 
 import pytest
 
+from hpe.core.codec import decode_body, encode_body
 from hpe.core.contract import DEFAULT_LIMITS, Output, RoomSizes
 from hpe.core.driver import ReferenceCore
+from hpe.errors import Diverged, InvariantViolation
+from hpe.protocol.frames import frame
 from tests.model.commands import MOODS
-from tests.unit.core.compiled.both_cores import BothCores
+from tests.unit.core.compiled.both_cores import START_NS, BothCores, compare
 
 BATCHES = 350
 SMALL = DEFAULT_LIMITS._replace(
@@ -29,3 +32,67 @@ def test_batches_put_out_what_the_reference_does(cores, seed, mood):
     never = {name for name, often in both.seen.items() if not often}
     assert len(both.seen) == len(Output._fields)
     assert never <= {"late"}  # where no call is deep
+
+
+@pytest.fixture(scope="module")
+def bodies(cores):
+    """Return the log bodies of some batches."""
+    both, logged = BothCores(ReferenceCore(SMALL), cores.CompiledCore(SMALL), 3, 4), []
+    logged += both.give_money()
+    for _ in range(200):
+        logged.append(both.step().body)
+    return [bytes(body) for body in logged if body]
+
+
+def test_logged_bodies_replay_as_in_the_reference(cores, bodies):
+    reference, compiled = ReferenceCore(SMALL), cores.CompiledCore(SMALL)
+    for body in bodies:
+        compare(reference.replay(body), compiled.replay(body))
+        for name in ("last_sequence", "last_time_ns", "next_due_ns", "last_attach_number",
+                     "instrument_count", "unfinished"):  # fmt: skip
+            assert getattr(compiled, name) == getattr(reference, name)
+        assert compiled.attached_sessions() == reference.attached_sessions()
+    compiled.check()
+
+
+def with_group(body, number, *group):
+    groups = list(body.groups)
+    groups[number] = group
+    return body._replace(groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("at", "change"),
+    [
+        (0, lambda body: body._replace(first_sequence=2)),
+        (1, lambda body: body._replace(time_ns=START_NS)),
+        (0, lambda body: body._replace(output_digest=1)),
+        (0, lambda body: with_group(body, 0, 0, 0, b"\0\0")),
+        (0, lambda body: with_group(body, 0, 0, 0, frame(b"\x92\x41\x07"))),
+        (1, lambda body: with_group(body, 0, 999, 1, body.groups[0][2])),
+        (1, lambda body: with_group(body, 0, body.groups[0][0], 9, body.groups[0][2])),
+        (1, lambda body: with_group(body, 0, *body.groups[0][:2], body.groups[0][2][:-1])),
+        (1, lambda body: with_group(body, 0, *body.groups[0][:2], frame(b"\xc1"))),
+        (1, lambda body: body._replace(trades=[(1, 1, 1, 1, 1, 1)])),
+    ],
+)
+def test_bodies_that_differ_are_refused_as_in_the_reference(cores, bodies, at, change):
+    reference, compiled = ReferenceCore(SMALL), cores.CompiledCore(SMALL)
+    for body in bodies[:at]:
+        reference.replay(body)
+        compiled.replay(body)
+    wrong = encode_body(change(decode_body(bodies[at])))
+    with pytest.raises(Diverged) as expected:
+        reference.replay(wrong)
+    with pytest.raises(Diverged) as found:
+        compiled.replay(wrong)
+    assert str(found.value) == str(expected.value)
+
+
+def test_a_batch_that_is_not_later_ends_the_core(cores):
+    both = BothCores(ReferenceCore(SMALL), cores.CompiledCore(SMALL), 1, 1)
+    both.give_money()
+    with pytest.raises(InvariantViolation, match="is not after the last logged one"):
+        both.compiled.apply(both.batch(START_NS))
+    with pytest.raises(InvariantViolation, match="the core is dead: batch time"):
+        both.compiled.apply(both.batch(both.time_ns + 1))
