@@ -26,17 +26,6 @@ ROOT: Final = Path(__file__).resolve().parent
 PROBE: Final = "#include <Python.h>\nint hpe_probe(void) { return PY_MAJOR_VERSION; }\n"
 
 OPTIMIZING: Final = ["-O3"]  # what is installed runs on any machine: no -march=native
-STRICT: Final = [
-    "-Wall", "-Wextra", "-Werror",
-    "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Wno-cast-function-type",
-]  # fmt: skip
-"""Without three warnings about how extension modules have to be written, whatever is in them."""
-
-DIRECTIVES: Final = {
-    "language_level": 3,
-    "show_performance_hints": True,
-    "autotestdict": False,  # no attribute for doctests
-}
 COMPLAINTS: Final = ("warning:", "performance hint:")
 """How Cython's complaints begin, behind the place."""
 
@@ -86,14 +75,18 @@ class BuildExtensions(build_ext):
         with contextlib.redirect_stderr(heard):
             try:
                 (made,) = cythonize(
-                    [ext], build_dir=self.build_temp, force=True, compiler_directives=DIRECTIVES
+                    [ext],
+                    build_dir=self.build_temp,
+                    include_path=[str(ROOT)],
+                    compiler_directives=extensions.DIRECTIVES,
+                    force=True,
                 )
             finally:
                 sys.__stderr__.write(heard.getvalue())
         if strict and any(word in heard.getvalue() for word in COMPLAINTS):
             raise CompileError(f"{ext.name}: Cython complained, see above")
         ext.sources = made.sources
-        ext.extra_compile_args = OPTIMIZING + (STRICT if strict else [])
+        ext.extra_compile_args = [*OPTIMIZING, *(extensions.STRICT_FLAGS if strict else ())]
         super().build_extension(ext)
 
     def _missing(self) -> str:

@@ -1,10 +1,11 @@
 """Compiled twins of modules: which exist, whether to use them, and what they were built from.
 
-Owns the list of extension modules with their sources, and the variable HPE_COMPILED. An extension
-is optional: where none is built, the plain module serves and gives the same results. setup.py
-loads this file before the package is installed, so it imports the standard library alone. Reads
-files and the environment when modules are imported; any thread may call it. Guarantees: an
-extension never runs beside sources other than those that it was built from.
+Owns the list of extension modules with their sources, how these are compiled, and the variable
+HPE_COMPILED. An extension is optional: where none is built, the plain module serves and gives the
+same results. setup.py loads this file before the package is installed, so it imports the standard
+library alone. Reads files and the environment when modules are imported or a core is made; any
+thread may call it. Guarantees: an extension never runs beside sources other than those that it was
+built from.
 """
 
 from __future__ import annotations
@@ -23,13 +24,43 @@ VARIABLE: Final = "HPE_COMPILED"
 STRICT_VARIABLE: Final = "HPE_BUILD_STRICT"
 """1: warnings of the C compiler, and warnings and performance hints of Cython, fail the build."""
 
-EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "hpe.protocol._frames": ("protocol/_frames.pyx", "protocol/_frames.pxd"),
+CORE: Final = "hpe.core.compiled._core"
+"""The compiled core."""
+
+DIRECTIVES: Final = {
+    "language_level": 3,
+    "show_performance_hints": True,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "auto_pickle": False,
+    "autotestdict": False,  # no attribute for doctests
 }
-"""Extension modules, and the files they are made of: the first is compiled, and includes others."""
+"""Of Cython: what compiles is C with Python's syntax, and the code checks its own bounds."""
+
+STRICT_FLAGS: Final = (
+    "-Wall", "-Wextra", "-Werror",
+    "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Wno-cast-function-type",
+)  # fmt: skip
+"""Without three warnings about how extension modules have to be written, whatever is in them."""
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _ROOT: Final = _PACKAGE.parent
+
+
+def _with_folder(module: str, *others: str) -> tuple[str, ...]:
+    """Return the source of an extension module, what its folder has for it, and others."""
+    beside = (each.relative_to(_PACKAGE) for each in (_PACKAGE / module).parent.iterdir())
+    used = sorted(each.as_posix() for each in beside if each.suffix in (".pxd", ".py"))
+    return (module, *used, *others)
+
+
+EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "hpe.protocol._frames": ("protocol/_frames.pyx", "protocol/_frames.pxd"),
+    CORE: _with_folder("core/compiled/_core.pyx", "protocol/_frames.pxd"),
+}
+"""Extension modules, and the files they are made of: the first is compiled, and uses the others."""
 
 
 def wanted(environment: Mapping[str, str]) -> bool | None:
@@ -58,24 +89,34 @@ def sources_digest(name: str) -> str:
     return digest.hexdigest()
 
 
+def missing(name: str) -> str:
+    """Return why an extension cannot be used, and what to do about that; "" if it can.
+
+    Raises:
+        ImportError: HPE_COMPILED is invalid.
+    """
+    if wanted(os.environ) is False:
+        return f"the environment has {VARIABLE}=0"
+    if find_spec(name) is not None:
+        return ""
+    return (
+        f"{name} is not built; install a C compiler and the headers of Python, then run: "
+        f"{rebuild_command()}"
+    )
+
+
 def is_used(name: str) -> bool:
     """True if a module has to take its compiled twin, False if it has to take the plain form.
 
     Raises:
         ImportError: HPE_COMPILED is invalid, or it demands an extension that is not built.
     """
-    use = wanted(os.environ)
-    if use is False:
-        return False
-    if find_spec(name) is not None:
-        return True
-    if use:
+    absent = missing(name)
+    if absent and wanted(os.environ):
         raise ImportError(
-            f"environment {VARIABLE}: 1 demands {name}, which is not built; install a C compiler "
-            f"and the headers of Python, then run: {rebuild_command()}",
-            name=name,
+            f"environment {VARIABLE}: 1 demands the extensions, but {absent}", name=name
         )
-    return False
+    return not absent
 
 
 def require_sources(name: str, built_from: str) -> None:

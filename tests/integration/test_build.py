@@ -13,10 +13,13 @@ from typing import Final
 
 import pytest
 
+from hpe.extensions import EXTENSIONS
 from tests.conftest import PROJECT_ROOT
 
 SOURCE: Final = "hpe/protocol/_frames.pyx"
 NAME: Final = "hpe.protocol._frames"
+CORE: Final = "hpe.core.compiled._core"
+SHOW_CORE: Final = f"from {CORE} import CompiledCore; print(CompiledCore().name)"
 SHOW_FORM: Final = "from hpe.protocol import frames; print(frames.scan.__module__)"
 HINTED: Final = """
 
@@ -98,22 +101,22 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "skipping the compiled form" in found.stderr:
         # Without a compiler, nothing can be built; setup.py says what is missing.
         pytest.skip(found.stderr.splitlines()[-2])
-    assert len(tree.built()) == 1
+    assert len(tree.built()) == 2
     return tree.folder
 
 
 @pytest.fixture
 def built(built_once: Path, tree: Tree) -> Tree:
-    """A tree with an extension in it that no other test changes."""
-    (made,) = (built_once / "hpe").rglob("*.so")
-    shutil.copy(made, tree.folder / made.relative_to(built_once))
+    """A tree with extensions in it that no other test changes."""
+    for made in (built_once / "hpe").rglob("*.so"):
+        shutil.copy(made, tree.folder / made.relative_to(built_once))
     return tree
 
 
 def test_without_a_compiler_the_extension_is_skipped(tree: Tree) -> None:
     found = tree.build(CC="/bin/false")
     assert found.returncode == 0, found.stderr
-    assert f"hpe: skipping the compiled form of {NAME}: no C compiler" in found.stderr
+    assert f"hpe: skipping the compiled form of {NAME}, {CORE}: no C compiler" in found.stderr
     assert "apt-get install gcc python3-dev" in found.stderr
     assert not tree.built()
     assert tree.form() == "hpe.protocol.frames"
@@ -127,7 +130,7 @@ def test_without_a_compiler_a_demanded_extension_fails_the_build(tree: Tree) -> 
 
 def test_a_demanded_extension_that_is_not_built_is_missed(tree: Tree) -> None:
     refusal = tree.refusal(HPE_COMPILED="1")
-    assert f"environment HPE_COMPILED: 1 demands {NAME}, which is not built" in refusal
+    assert f"HPE_COMPILED: 1 demands the extensions, but {NAME} is not built" in refusal
     assert refusal.endswith(f"run: HPE_COMPILED=1 {sys.executable} -m pip install -e {tree.folder}")
 
 
@@ -186,6 +189,16 @@ def test_an_extension_of_other_sources_is_refused(built: Tree, source: str) -> N
     assert "its sources cannot be read" in built.refusal()
 
 
+@pytest.mark.parametrize("source", ["_core.pyx", "slabs.pxd", "tables.py"])
+def test_a_core_of_other_sources_is_refused(built: Tree, source: str) -> None:
+    assert built.python("-c", SHOW_CORE).stdout == "compiled\n"
+    path = built.folder / "hpe" / "core" / "compiled" / source
+    path.write_text(f"{path.read_text()}# changed\n")
+    shown = built.python("-c", SHOW_CORE)
+    assert f"{CORE}: the sources beside it have changed since it was built" in shown.stderr
+    assert shown.returncode != 0
+
+
 def test_skipping_leaves_no_older_extension_in_place(built: Tree) -> None:
     assert built.build(CC="/bin/false").returncode == 0
     assert not built.built()
@@ -193,14 +206,16 @@ def test_skipping_leaves_no_older_extension_in_place(built: Tree) -> None:
 
 
 def test_skipping_leaves_no_older_extension_for_a_wheel(built: Tree) -> None:
-    (made,) = built.built()
-    earlier = built.folder / "made" / made.relative_to(built.folder)
-    earlier.parent.mkdir(parents=True)
-    shutil.copy(made, earlier)
+    made = built.built()
+    earlier = [built.folder / "made" / path.relative_to(built.folder) for path in made]
+    for path, place in zip(made, earlier, strict=True):
+        place.parent.mkdir(parents=True)
+        shutil.copy(path, place)
     found = built.python("setup.py", "-q", "build", "--build-lib", "made", CC="/bin/false")
     assert found.returncode == 0, found.stderr
-    assert (earlier.parent / "frames.py").exists()
-    assert not earlier.exists()
+    assert (built.folder / "made" / "hpe" / "protocol" / "frames.py").exists()
+    assert len(earlier) == 2
+    assert not [place for place in earlier if place.exists()]
 
 
 def test_a_source_distribution_has_sources_and_nothing_generated(built: Tree) -> None:
@@ -209,6 +224,7 @@ def test_a_source_distribution_has_sources_and_nothing_generated(built: Tree) ->
     (path,) = (built.folder / "made").iterdir()
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    sources = {SOURCE, "hpe/protocol/_frames.pxd", "hpe/protocol/_frames.pyi"}
-    assert sources | {"setup.py", "hpe/extensions.py", "hpe/py.typed"} <= names
+    sources = {f"hpe/{each}" for name in (NAME, CORE) for each in EXTENSIONS[name]}
+    stubs = {f"{name.replace('.', '/')}.pyi" for name in (NAME, CORE)}
+    assert sources | stubs | {"setup.py", "hpe/extensions.py", "hpe/py.typed"} <= names
     assert not [name for name in names if name.endswith((".c", ".cpp", ".so", ".o"))]

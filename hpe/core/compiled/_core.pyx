@@ -48,10 +48,19 @@ from hpe.core.decoding.judging import (
 )
 from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET
 from hpe.errors import Diverged, InvariantViolation, ProtocolError
+from hpe.extensions import CORE, require_sources
 from hpe.protocol.base import type_number
 from hpe.protocol.frames import chunk_of, type_of
 from hpe.protocol.internal import Continue
 from hpe.protocol.registry import COMMANDS, INTERNAL, QUERIES
+
+cdef extern from *:
+    const char* HPE_SOURCES_DIGEST  # setup.py defines it
+
+__all__ = ["SOURCES_DIGEST", "CompiledCore"]
+
+SOURCES_DIGEST = HPE_SOURCES_DIGEST.decode("ascii")
+require_sources(CORE, SOURCES_DIGEST)
 
 cdef fields.Tables request_tables
 cdef fields.Tables internal_tables

@@ -22,6 +22,7 @@ from typing import Final
 from Cython.Build import cythonize
 from setuptools import Distribution, Extension
 
+from hpe import extensions
 from tests.conftest import PROJECT_ROOT
 
 SOURCES: Final = Path(__file__).parent
@@ -46,21 +47,8 @@ MODULES: Final = (
     "_triggers",
     "_work",
 )
-_DIRECTIVES: Final = {
-    "language_level": 3,
-    "show_performance_hints": True,
-    "boundscheck": False,
-    "wraparound": False,
-    "cdivision": True,
-    "initializedcheck": False,
-    "auto_pickle": False,
-}
-_FLAGS: Final = [
-    "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unused-function",
-    "-Wno-missing-field-initializers", "-Wno-cast-function-type",
-]  # fmt: skip
+_FLAGS: Final = ["-O1", *extensions.STRICT_FLAGS, "-Wno-unused-function"]
 """As strict as setup.py. Each module uses a part of the functions only."""
-
 
 SANITIZED: Final = "HPE_SANITIZE"
 """Defined, every record is an allocation of its own; see hpe/core/compiled/slabs.pxd."""
@@ -97,7 +85,10 @@ def _build(name: str, folder: Path, macros: Sequence[str]) -> None:
     extension = Extension(
         name,
         [str(CORE if name == CORE.stem else SOURCES / f"{name}.pyx")],
-        define_macros=[(macro, None) for macro in macros],
+        define_macros=[
+            *((macro, None) for macro in macros),
+            ("HPE_SOURCES_DIGEST", f'"{extensions.sources_digest(extensions.CORE)}"'),
+        ],
         extra_compile_args=_FLAGS,
     )
     with contextlib.redirect_stderr(heard):
@@ -105,7 +96,7 @@ def _build(name: str, folder: Path, macros: Sequence[str]) -> None:
             [extension],
             build_dir=str(folder / "c"),
             include_path=[str(PROJECT_ROOT)],
-            compiler_directives=_DIRECTIVES,
+            compiler_directives=extensions.DIRECTIVES,
             quiet=True,
         )
     sys.__stderr__.write(heard.getvalue())
