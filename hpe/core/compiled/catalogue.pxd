@@ -26,8 +26,8 @@ from hpe.core.compiled.codes cimport (
     UNKNOWN_PAIR,
 )
 from hpe.core.compiled.context cimport Context, PlaceLimits
-from hpe.core.compiled.exchange_state cimport Exchange, add_book
-from hpe.core.compiled.fees cimport rates_of
+from hpe.core.compiled.exchange_state cimport Exchange, add_book, book_of
+from hpe.core.compiled.fees cimport FeeRates, rates_of
 from hpe.core.compiled.holders cimport Holder, Refusal, holder_at
 from hpe.core.compiled.instruments cimport Instrument
 from hpe.core.compiled.loading cimport take_facts
@@ -202,3 +202,20 @@ cdef inline int64_t _create_pair(
             take_asset(exchange, texts, context, symbol, 0)
     row = texts.row_of_pair(command.base, command.quote)
     return list_instrument(exchange, texts, context, row)
+
+
+# --- the fees of rows -----------------------------------------------------------------------------
+
+
+cdef inline int refresh_fees(const Exchange* exchange, object texts) except -1:
+    """Copy the common rates of every book into the row of its instrument."""
+    for listed in texts.instruments.values():
+        refresh_row(exchange, listed)
+    return 0
+
+
+cdef inline int refresh_row(const Exchange* exchange, object listed) except -1:
+    """Copy the common rates of one book, which change without the interpreter."""
+    cdef const FeeRates* common = &book_of(exchange, listed.instrument_id).fees.common
+    listed.maker_fee_ppm, listed.taker_fee_ppm = common.maker, common.taker
+    return 0

@@ -1,9 +1,9 @@
 """The compiled core's assets and instruments, as far as they have texts.
 
 Owns symbols, decimals, and who listed what; the books and the counts of places are the compiled
-core's own (catalogue.pxd, delisting.pxd). The fees of its rows are those of the time of listing:
-the common ones of a book change without the interpreter. Owned by the core, used by the thread
-that runs it.
+core's own (catalogue.pxd, delisting.pxd). The fees of its rows are old until `refresh_fees`: the
+common ones of a book change without the interpreter. Owned by the core, used by the thread that
+runs it.
 """
 
 from __future__ import annotations

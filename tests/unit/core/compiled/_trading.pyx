@@ -14,6 +14,7 @@ from hpe.core.compiled cimport (
     books,
     buffers,
     calls,
+    catalogue,
     configuring,
     context,
     disconnects,
@@ -278,6 +279,10 @@ cdef class Exchange:
             book.fees.common.taker, found.self_trade, found.band_ppm, found.reference_price,
             found.volatility_interruption, found.interruption_ms,
         )
+
+    def refresh_fees(self):
+        """Let the rows of instruments have the rates of their books."""
+        catalogue.refresh_fees(&self.exchange, self.texts)
 
     @property
     def own_rates(self):

@@ -88,13 +88,11 @@ class BothListing(BothTrading):
         """Compare what is listed, and the places that it takes."""
         texts, listings = self.compiled.texts, self.reference.listings
         assert list(texts.assets.values()) == list(listings.assets.values())
-        for known, listed in zip(
-            texts.instruments.values(), listings.instruments.values(), strict=True
-        ):
+        self.compiled.refresh_fees()
+        assert list(texts.instruments.values()) == list(listings.instruments.values())
+        for listed in listings.instruments.values():
             number, _, *rest = astuple(listed)
             assert self.compiled.listed(number) == (number, *rest)
-            fees = {"maker_fee_ppm": listed.maker_fee_ppm, "taker_fee_ppm": listed.taker_fee_ppm}
-            assert replace(known, **fees) == listed
         for key in (0, 5, 6):
             counts = self.reference.places.of(key).counts()
             assert self.compiled.places_of(key) == list(counts.values()), counts
