@@ -12,6 +12,7 @@ from libc.string cimport memset
 
 from hpe.core.compiled cimport (
     answering,
+    batch_work,
     buffers,
     core_state,
     cutting,
@@ -23,6 +24,7 @@ from hpe.core.compiled cimport (
     money_check,
     packing,
     permissions,
+    queries,
     refusals,
     registry,
     session_check,
@@ -32,9 +34,10 @@ from hpe.core.compiled.answers cimport Response
 from hpe.core.compiled.beginning cimport FAILED, begin, execute_internal
 from hpe.core.compiled.buffers cimport PREFIX_BYTES, Buffer
 from hpe.core.compiled.codes cimport TYPE_CONFIGURE
-from hpe.core.compiled.configuring cimport configure
+from hpe.core.compiled.configuring cimport configure, differences
 from hpe.core.compiled.context cimport Context
 from hpe.core.compiled.driver cimport begin_batch, finish
+from hpe.core.compiled.keys cimport keys_differ
 
 from hpe.core.codec import divergence, encode, next_body
 from hpe.core.compiled.tables import flat_permissions, flat_refusals, flat_tables
@@ -51,7 +54,7 @@ from hpe.errors import Diverged, InvariantViolation, ProtocolError
 from hpe.extensions import CORE, require_sources
 from hpe.protocol.base import type_number
 from hpe.protocol.frames import chunk_of, type_of
-from hpe.protocol.internal import Continue
+from hpe.protocol.internal import Continue, KeysValid
 from hpe.protocol.registry import COMMANDS, INTERNAL, QUERIES
 
 cdef extern from *:
@@ -196,6 +199,16 @@ cdef class CompiledCore:
                 found.append((session.session_id, session.attach_number))
             number = registry.next_session(&self.core.sessions, number)
         return found
+
+    def configuration_differences(self, configure):
+        """Return the part of a configuration, or of its keys, to log; see contract.py."""
+        self._must_live()
+        if isinstance(configure, KeysValid):
+            roles = {key.number: key.role for key in configure.keys}
+            return configure if keys_differ(&self.core.sessions.valid_keys, roles) else None
+        return differences(
+            &self.core.exchange, self.texts, configure, self.limits.configure_bytes
+        )
 
     def apply(self, batch):
         """Execute a batch; see contract.py."""
@@ -386,5 +399,15 @@ cdef class CompiledCore:
         )
 
     cdef int answer_query(self, user, bytes body) except -1:
-        """Answer a query."""
-        raise NotImplementedError
+        """Answer a query, with a reply to the connection whose run this is."""
+        query = decode_request(body)
+        reply = queries.answer_query(
+            &self.core.exchange, self.texts, self.state_hash, user, query
+        )
+        if reply is None:
+            raise InvariantViolation(f"nothing answers {query}")
+        cdef bytes answer = encode(reply)
+        if not buffers.make_room(&self.core.work.replies, PREFIX_BYTES + len(answer)):
+            raise MemoryError
+        batch_work.reply(&self.core.work, <const uint8_t*>answer, len(answer))
+        return 0

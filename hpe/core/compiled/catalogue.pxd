@@ -1,4 +1,4 @@
-"""The catalogue: commands that list assets and instruments.
+"""The catalogue: commands and queries that list assets and instruments.
 
 The compiled twin of hpe/core/trading/catalogue.py, with its names. Rejects are tested in the order of
 protocol.md's lists, and a rejected command changes nothing. Texts are in a Texts (texts.py): so all
@@ -26,6 +26,7 @@ from hpe.core.compiled.codes cimport (
     UNKNOWN_PAIR,
 )
 from hpe.core.compiled.context cimport Context, PlaceLimits
+from hpe.core.compiled.effort cimport ROW, ask
 from hpe.core.compiled.exchange_state cimport Exchange, add_book, book_of
 from hpe.core.compiled.fees cimport FeeRates, rates_of
 from hpe.core.compiled.holders cimport Holder, Refusal, holder_at
@@ -204,17 +205,34 @@ cdef inline int64_t _create_pair(
     return list_instrument(exchange, texts, context, row)
 
 
-# --- the fees of rows -----------------------------------------------------------------------------
+# --- queries --------------------------------------------------------------------------------------
+
+
+cdef inline tuple list_assets(Exchange* exchange, object texts, object query):
+    """Return a page of assets, as the fields of the reply."""
+    cdef list rows = [asset.row() for asset in texts.assets_after(query.after, query.limit)]
+    ask(&exchange.effort, ROW, len(rows))
+    return exchange.sequence, rows
+
+
+cdef inline tuple list_instruments(Exchange* exchange, object texts, object query):
+    """Return a page of instruments, as the fields of the reply."""
+    cdef list rows = []
+    for listed in texts.instruments_after(query.after, query.limit):
+        _refresh(exchange, listed)
+        rows.append(listed.row())
+    ask(&exchange.effort, ROW, len(rows))
+    return exchange.sequence, rows
 
 
 cdef inline int refresh_fees(const Exchange* exchange, object texts) except -1:
     """Copy the common rates of every book into the row of its instrument."""
     for listed in texts.instruments.values():
-        refresh_row(exchange, listed)
+        _refresh(exchange, listed)
     return 0
 
 
-cdef inline int refresh_row(const Exchange* exchange, object listed) except -1:
+cdef inline int _refresh(const Exchange* exchange, object listed) except -1:
     """Copy the common rates of one book, which change without the interpreter."""
     cdef const FeeRates* common = &book_of(exchange, listed.instrument_id).fees.common
     listed.maker_fee_ppm, listed.taker_fee_ppm = common.maker, common.taker

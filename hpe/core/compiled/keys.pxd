@@ -1,7 +1,8 @@
 """Keys that may log on: which are valid, and in which roles.
 
 The compiled twin of `valid_keys` in hpe/core/sessions/registry.py. Owned by the core, used by the
-thread that runs it. `reserve_keys` alone may fail; `allow_key` relies on it.
+thread that runs it. `reserve_keys` alone may fail; `allow_key` relies on it. `keys_differ` alone
+holds the interpreter's lock.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -56,15 +57,12 @@ cdef inline bint is_valid(const Keys* keys, int64_t key, int role) noexcept nogi
     return number != 0 and _key_at(keys, number).role == role
 
 
-cdef inline bint keys_differ(
-    const Keys* keys, const ValidKey* wanted, int64_t count
-) noexcept nogil:
-    """True if other keys than these, each named once, are valid so far."""
-    cdef int64_t at
-    if not keys.known or keys.slab.count != count:
+cdef inline bint keys_differ(const Keys* keys, dict wanted) except -1:
+    """True if other keys than these, with their roles by number, are valid so far."""
+    if not keys.known or keys.slab.count != len(wanted):
         return True
-    for at in range(count):
-        if not is_valid(keys, wanted[at].number, wanted[at].role):
+    for number, role in wanted.items():
+        if not is_valid(keys, number, role):
             return True
     return False
 

@@ -8,12 +8,19 @@ runs it.
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
+
 import msgspec
 
 from hpe.core.context.holders import Holder
-from hpe.core.listings.configuration import change_limits, listing_of
+from hpe.core.context.settings import Settings
+from hpe.core.listings.configuration import (
+    change_limits,
+    configuration_differences,
+    listing_of,
+)
 from hpe.core.listings.instruments import Instrument, Listings, limits_contradict
-from hpe.protocol.internal import InstrumentSetting
+from hpe.protocol.internal import Configure, InstrumentSetting, PlaceLimits
 from hpe.protocol.listings import AddInstrument
 from hpe.protocol.scale import is_decimal_scale
 
@@ -59,6 +66,33 @@ class Texts(Listings):
     def change(self, listed: Instrument, row: InstrumentSetting) -> None:
         """Change the limits of a listed instrument."""
         change_limits(listed, row)
+
+    def differences(
+        self,
+        settings: Sequence[int],
+        reserved_part: int,
+        wanted: Configure,
+        bytes_max: int,
+        too_low: Container[InstrumentSetting],
+    ) -> Configure | None:
+        """Return what makes the state match a configuration, None if it matches.
+
+        Args:
+            settings: what is set, as in the row of a dump.
+            reserved_part: one in so many places is for operators.
+            wanted: the whole configuration.
+            bytes_max: the most bytes that the differences may take in the log.
+            too_low: the instruments whose rates would cost the house money.
+
+        Raises:
+            ConfigError: the state cannot be made to match; the text says why.
+        """
+        auto_create, expiry_ns, keep_ns, orders_max, per_user_max, *places = settings
+        present = Settings(reserved_part)
+        present.set(
+            bool(auto_create), expiry_ns, keep_ns, orders_max, per_user_max, PlaceLimits(*places)
+        )
+        return configuration_differences(self, present, wanted, bytes_max, too_low.__contains__)
 
     def row_of_setting(self, row: InstrumentSetting) -> AddInstrument:
         """Return what lists a new pair of a configuration."""

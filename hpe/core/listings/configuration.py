@@ -20,8 +20,8 @@ from hpe.protocol.internal import AssetSetting, Configure, InstrumentSetting, Pl
 from hpe.protocol.listings import AddInstrument
 from hpe.protocol.scale import is_decimal_scale
 
-CheckRates = Callable[[InstrumentSetting], None]
-"""Raises ConfigError for rates that, with others in a trade, would cost the house money."""
+AreTooLow = Callable[[InstrumentSetting], bool]
+"""True if an instrument is given rates that, with others in a trade, would cost the house money."""
 
 
 def configuration_differences(
@@ -29,7 +29,7 @@ def configuration_differences(
     settings: Settings,
     wanted: Configure,
     bytes_max: int,
-    check_rates: CheckRates,
+    are_too_low: AreTooLow,
 ) -> Configure | None:
     """Return the `configure` that makes the state match a configuration, None if it matches.
 
@@ -38,10 +38,11 @@ def configuration_differences(
         settings: what is set.
         wanted: the whole configuration.
         bytes_max: the most bytes that the differences may take in the log.
-        check_rates: checks the rates of an instrument against those in its book.
+        are_too_low: compares the rates that an instrument is given with those in its book.
 
     Raises:
-        ConfigError: it would change the scale of something listed, or names unknown assets.
+        ConfigError: it would change the scale of something listed, names unknown assets, or has
+            rates that would cost the house money.
     """
     assets = [asset for asset in wanted.assets if _asset_is_new(listings, asset)]
     _check_count("assets", len(listings.assets), len(assets), wanted.places.assets_max)
@@ -54,7 +55,12 @@ def configuration_differences(
     instruments = []
     for row in wanted.instruments:
         _check_instrument(row)
-        check_rates(row)
+        if are_too_low(row):
+            raise ConfigError(
+                f"instrument {row.symbol}: maker {row.maker_fee_ppm} ppm and taker "
+                f"{row.taker_fee_ppm} ppm, with the rates of users and open orders, could sum "
+                "below zero"
+            )
         if _instrument_differs(listings, row):
             instruments.append(row)
     new = sum(listings.instrument_named(row.symbol) is None for row in instruments)

@@ -6,6 +6,9 @@ definition; a pair is found by its symbol and by its assets.
 
 from __future__ import annotations
 
+from itertools import islice
+from typing import TypeVar
+
 import msgspec
 from sortedcontainers import SortedDict
 
@@ -13,6 +16,8 @@ from hpe.core.context.holders import Holder
 from hpe.errors import InvariantViolation
 from hpe.protocol.internal import InstrumentSetting
 from hpe.protocol.listings import AddInstrument, AssetRow, InstrumentRow
+
+_T = TypeVar("_T")
 
 
 class Asset(msgspec.Struct, frozen=True, array_like=True):
@@ -118,6 +123,14 @@ class Listings:
         found = self._instruments_by_pair.get((base, quote))
         return found[0] if found else None
 
+    def assets_after(self, after: int, count_max: int) -> list[Asset]:
+        """Return the first assets with ids above this one."""
+        return _page(self.assets, after, count_max)
+
+    def instruments_after(self, after: int, count_max: int) -> list[Instrument]:
+        """Return the first instruments with ids above this one."""
+        return _page(self.instruments, after, count_max)
+
     def add_asset(self, symbol: str, decimals: int, user: int, holder: Holder) -> Asset:
         """List a new asset under the next id."""
         asset = Asset(self.last_asset_id + 1, symbol, decimals)
@@ -187,6 +200,11 @@ class Listings:
         for instrument in self.instruments.values():
             if instrument.base not in self.assets or instrument.quote not in self.assets:
                 raise InvariantViolation(f"{instrument.symbol} names an unlisted asset")
+
+
+def _page(listed: SortedDict[int, _T], after: int, count_max: int) -> list[_T]:
+    ids = islice(listed.irange(after, inclusive=(False, True)), count_max)
+    return [listed[number] for number in ids]
 
 
 def limits_contradict(row: AddInstrument | InstrumentSetting) -> bool:

@@ -6,12 +6,9 @@ rejected command changes nothing. instruments.py owns the registries themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
-from sortedcontainers import SortedDict
 
 from hpe.core.context.command import Context
 from hpe.core.context.effort import ROW
@@ -36,7 +33,6 @@ from hpe.protocol.listings import (
 from hpe.protocol.scale import is_decimal_scale
 
 _NONE: Final = RejectReason.NONE
-_T = TypeVar("_T")
 _Listing = AddAsset | AddInstrument | ResolveInstrument
 
 
@@ -167,18 +163,13 @@ class Catalogue:
 
     def list_assets(self, user: int, query: ListAssets) -> AssetsReply:
         """Return a page of assets."""
-        rows = [asset.row() for asset in _page(self._listings.assets, query)]
+        rows = [asset.row() for asset in self._listings.assets_after(query.after, query.limit)]
         self._exchange.market.effort.ask(ROW, len(rows))
         return AssetsReply(query.request_id, 0, self._exchange.sequence, rows)
 
     def list_instruments(self, user: int, query: ListInstruments) -> InstrumentsReply:
         """Return a page of instruments."""
-        rows = [listed.row() for listed in _page(self._listings.instruments, query)]
+        page = self._listings.instruments_after(query.after, query.limit)
+        rows = [listed.row() for listed in page]
         self._exchange.market.effort.ask(ROW, len(rows))
         return InstrumentsReply(query.request_id, 0, self._exchange.sequence, rows)
-
-
-def _page(listed: SortedDict[int, _T], query: ListAssets | ListInstruments) -> Iterator[_T]:
-    """Yield what a listing query asks for, by ascending id."""
-    ids = islice(listed.irange(query.after, inclusive=(False, True)), query.limit)
-    return (listed[number] for number in ids)

@@ -15,7 +15,6 @@ from hpe.core.listings.configuration import (
 from hpe.core.money.fees import FeeRates, can_go_below_zero, rates_of
 from hpe.core.trading.exchange import Exchange
 from hpe.core.trading.operations import rates_go_below_zero, set_common_rates
-from hpe.errors import ConfigError
 from hpe.protocol.internal import Configure, InstrumentSetting
 
 
@@ -26,11 +25,11 @@ def differences(exchange: Exchange, wanted: Configure) -> Configure | None:
         ConfigError: the state cannot be made to match; the text says why.
     """
 
-    def check_rates(row: InstrumentSetting) -> None:
-        _check_rates(exchange, row)
+    def are_too_low(row: InstrumentSetting) -> bool:
+        return _are_too_low(exchange, row)
 
     return configuration_differences(
-        exchange.listings, exchange.settings, wanted, exchange.limits.configure_bytes, check_rates
+        exchange.listings, exchange.settings, wanted, exchange.limits.configure_bytes, are_too_low
     )
 
 
@@ -41,20 +40,15 @@ def _rates(row: InstrumentSetting) -> FeeRates | None:
     return rates_of(row.maker_fee_ppm, row.taker_fee_ppm)
 
 
-def _check_rates(exchange: Exchange, wanted: InstrumentSetting) -> None:
-    """Refuse rates that, together with others in a trade, would cost the house money."""
+def _are_too_low(exchange: Exchange, wanted: InstrumentSetting) -> bool:
+    """True for rates that, together with others in a trade, would cost the house money."""
     rates = _rates(wanted)
     if rates is None:
-        return
+        return False
     listed = exchange.listings.instrument_named(wanted.symbol)
-    below = can_go_below_zero([rates])
-    if listed is not None:
-        below = rates_go_below_zero(exchange.books[listed.instrument_id], rates, 0)
-    if below:
-        raise ConfigError(
-            f"instrument {wanted.symbol}: maker {rates.maker} ppm and taker {rates.taker} ppm, "
-            "with the rates of users and open orders, could sum below zero"
-        )
+    if listed is None:
+        return can_go_below_zero([rates])
+    return rates_go_below_zero(exchange.books[listed.instrument_id], rates, 0)
 
 
 def configure(exchange: Exchange, context: Context, command: Configure) -> None:

@@ -113,20 +113,9 @@ cdef class Sessions:
             keys.allow_key(&self.own.valid_keys, number, role)
         registry.find_revoked(&self.own)
 
-    def keys_differ(self, pairs):
-        """True if other keys than these are valid so far."""
-        cdef keys.ValidKey* wanted = <keys.ValidKey*>PyMem_Malloc(
-            (len(pairs) + 1) * sizeof(keys.ValidKey)
-        )
-        cdef int64_t at
-        if wanted == NULL:
-            raise MemoryError
-        try:
-            for at in range(len(pairs)):
-                wanted[at].number, wanted[at].role = pairs[at]
-            return keys.keys_differ(&self.own.valid_keys, wanted, len(pairs))
-        finally:
-            PyMem_Free(wanted)
+    def keys_differ(self, wanted):
+        """True if other keys than these, with their roles by number, are valid so far."""
+        return keys.keys_differ(&self.own.valid_keys, wanted)
 
     def revoke_first(self):
         """Forget the first session whose key was revoked; return its id, 0 if there is none."""

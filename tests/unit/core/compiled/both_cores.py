@@ -13,8 +13,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from hpe.core.codec import encode
-from hpe.core.contract import SYSTEM_CONNECTION, Batch, Output, Run
+from hpe.core.contract import SYSTEM_CONNECTION, Batch, Output, Run, Settings
 from hpe.core.driver import ReferenceCore
+from hpe.errors import ConfigError
 from hpe.protocol.base import Request
 from hpe.protocol.codes import ErrorCode
 from hpe.protocol.enums import Channel, DetachCause, Role
@@ -32,14 +33,37 @@ from hpe.protocol.money import Deposit
 from hpe.protocol.operations import BlockUser
 from hpe.protocol.orders import CancelOrder, ReplaceOrder
 from hpe.protocol.registry import COMMANDS
-from tests.model.commands import GIVEN, UNIT_NS, addressed, command_of, mass_cancel, reopening
+from tests.model.commands import (
+    GIVEN,
+    UNIT_NS,
+    addressed,
+    command_of,
+    listing,
+    mass_cancel,
+    reopening,
+)
+from tests.unit.core.compiled.random_queries import query_of
+from tests.unit.core.compiled.random_settings import configuration
 
 START_NS: Final = 1_780_000_000_000_000_000
 ADMITS: Final = (0,) * 12 + (ErrorCode.BUSY, ErrorCode.THROTTLED)
 GRANTED: Final = (Role.GATEWAY, Role.OPERATOR)
 ROLES: Final = (*Role, *(Role.ANONYMOUS,) * 4, Role.OPERATOR)
 KEYS: Final = (0, 0, 0, 5, 6)
+COMPLAINTS: Final = (
+    "decimals in the log", "assets_max", "instruments_max", "no asset", "are both",
+    "above its maximum", "not a finite decimal", "below zero", "is listed as", "at one start",
+)  # fmt: skip
+"""What is wrong with configurations, by words in the text of the error."""
 FAULTS: Final = (b"\xc1", b"\x01", encode(Tick(1)), b"\x92\x41\x07")
+
+
+def differences(core: Any, wanted: Settings) -> tuple[Settings | None, str]:
+    """Return the part of a configuration that differs from the state, and what is wrong with it."""
+    try:
+        return core.configuration_differences(wanted), ""
+    except ConfigError as error:
+        return None, str(error)
 
 
 class Connected:
@@ -69,6 +93,7 @@ class BothCores:
         self.clients = [self.client(role) for role in ROLES]
         self.attached: list[Connected] = []
         self.wanted = b""
+        self.configured: Counter[str] = Counter()
 
     # --- batches ----------------------------------------------------------------------------------
 
@@ -123,6 +148,9 @@ class BothCores:
                 for number, mask in enumerate(channels, 1) if mask
             )  # fmt: skip
         runs = []
+        if random.random() < 0.1:
+            found = self.differences(configuration(random, self.reference.exchange.listings))
+            runs += [self.internal(found)] if found is not None else []
         for _ in range(random.choice((0, 1, 2, 4, 6))):
             if random.random() < 0.08:
                 commands = [self.about_sessions() for _ in range(random.randint(1, 2))]
@@ -133,6 +161,24 @@ class BothCores:
                 bodies = [self.body(client) for _ in range(random.choice((1, 2, 5, 9)))]
                 runs.append(self.run_of(client, *bodies, admit=random.choice(ADMITS)))
         return self.apply(*runs)
+
+    def configure(self) -> None:
+        """Compare with a random configuration, as at a start; apply what differs."""
+        wanted = configuration(self.random, self.reference.exchange.listings)
+        found = self.differences(wanted)
+        if found is not None:
+            self.apply(self.internal(found))
+            self.differences(wanted)
+
+    def differences(self, wanted: Settings) -> Settings | None:
+        """Return the part of a configuration, or of its keys, to log: the same from both cores."""
+        expected, complaint = differences(self.reference, wanted)
+        assert differences(self.compiled, wanted) == (expected, complaint)
+        outcome = "same" if expected is None else "differs"
+        if complaint:
+            outcome = next(each for each in COMPLAINTS if each in complaint)
+        self.configured[outcome] += 1
+        return expected
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -157,7 +203,7 @@ class BothCores:
         gone = [each for each in self.clients if each not in self.attached]
         if gone and random.random() < 0.7:
             client = random.choice(gone)
-        chance, session_id = random.random(), client.session_id
+        chance, session_id = random.random(), client.session_id or 1
         if chance < 0.3 or client not in self.attached:
             if random.random() < 0.1:
                 client.session_id, client.ids, client.sent = 0, count(1), []
@@ -171,7 +217,8 @@ class BothCores:
         boss = self.clients[-1]
         valid = {client.key: client.role for client in self.clients if random.random() < 0.7}
         valid[boss.key] = boss.role
-        return KeysValid(1, [KeySetting(*each) for each in sorted(valid.items()) if each[0]])
+        keys = KeysValid(1, [KeySetting(*each) for each in sorted(valid.items()) if each[0]])
+        return self.differences(keys) or Tick(1)
 
     # --- frames -----------------------------------------------------------------------------------
 
@@ -196,6 +243,9 @@ class BothCores:
         if chance < (0.9 if client.role is Role.MARKET_DATA else 0.1):
             channel, depth = random.choice([*Channel]), random.choice((1, 3, 1_000))
             return encode(Subscribe(1, random.choice((1, 2, 3, 4, 9)), channel, depth))
+        if chance < 0.3:
+            query = query_of(random, self.reference)
+            return encode(replace(query, request_id=random.choice((1, 1, 300, 70_000))))
         command = self.command()
         request_id = next(client.ids) + random.choice((0, 0, 0, 0, 0, 0, -1))
         orders = self.reference.exchange.orders
@@ -220,5 +270,7 @@ class BothCores:
                 command = BlockUser(1, random.randint(1, 3), False)
             if random.random() < 0.003:
                 command = mass_cancel(random)
+            if random.random() < 0.01:
+                command = listing(random)
             if isinstance(command, COMMANDS):
                 return command

@@ -1,5 +1,7 @@
 """The driver of the compiled core: every field of every output is the reference's."""
 
+from collections import deque
+
 import pytest
 
 from hpe.core.codec import decode_body, encode_body
@@ -8,7 +10,7 @@ from hpe.core.driver import ReferenceCore
 from hpe.errors import Diverged, InvariantViolation
 from hpe.protocol.frames import frame
 from tests.model.commands import MOODS
-from tests.unit.core.compiled.both_cores import START_NS, BothCores, compare
+from tests.unit.core.compiled.both_cores import COMPLAINTS, START_NS, BothCores, compare
 
 BATCHES = 350
 SMALL = DEFAULT_LIMITS._replace(
@@ -16,14 +18,30 @@ SMALL = DEFAULT_LIMITS._replace(
     continue_effort=1, acts=(2, 2, 2, 2, 2), ended_orders=6, recent_fills=10, reports=3,
     mass_cancel=4, mass_cancel_all=6, revocations=1, query_effort=12, changes=4,
     snapshot_orders=6, indicative_levels=2, made_up_levels=3,
-    room=RoomSizes(60, 40, 30, 8, 8, 2, 5),
+    configure_bytes=170, room=RoomSizes(60, 40, 30, 8, 8, 2, 5),
 )  # fmt: skip
+
+
+def both_cores(cores, seed, mood):
+    """Return both cores; hashes of the state are the reference's."""
+    hashes = deque()
+
+    class Reference(ReferenceCore):
+        def state_hash(self):
+            hashes.append(super().state_hash())
+            return hashes[-1]
+
+    class Core(cores.CompiledCore):
+        def state_hash(self):
+            return hashes.popleft()
+
+    return BothCores(Reference(SMALL), Core(SMALL, seed), seed, mood)
 
 
 @pytest.mark.parametrize("mood", range(MOODS))
 @pytest.mark.parametrize("seed", range(2))
 def test_batches_put_out_what_the_reference_does(cores, seed, mood):
-    both = BothCores(ReferenceCore(SMALL), cores.CompiledCore(SMALL, seed), seed, mood)
+    both = both_cores(cores, seed, mood)
     both.give_money()
     for number in range(BATCHES):
         both.step()
@@ -37,7 +55,7 @@ def test_batches_put_out_what_the_reference_does(cores, seed, mood):
 @pytest.fixture(scope="module")
 def bodies(cores):
     """Return the log bodies of some batches."""
-    both, logged = BothCores(ReferenceCore(SMALL), cores.CompiledCore(SMALL), 3, 4), []
+    both, logged = both_cores(cores, 3, 4), []
     logged += both.give_money()
     for _ in range(200):
         logged.append(both.step().body)
@@ -96,3 +114,14 @@ def test_a_batch_that_is_not_later_ends_the_core(cores):
         both.compiled.apply(both.batch(START_NS))
     with pytest.raises(InvariantViolation, match="the core is dead: batch time"):
         both.compiled.apply(both.batch(both.time_ns + 1))
+
+
+def test_configurations_differ_from_the_state_in_what_they_do_there(cores):
+    both = both_cores(cores, 3, 3)
+    both.give_money()
+    for number in range(900):
+        both.configure()
+        if number % 3 == 0:
+            both.step()
+    never = {"same", "differs", *COMPLAINTS} - set(both.configured)
+    assert never <= {"assets_max"}, both.configured

@@ -76,11 +76,11 @@ class SessionsTwice:
 
     def set_keys(self, valid):
         wanted = KeysValid(1, [KeySetting(*pair) for pair in valid.items()])
-        assert self.compiled.keys_differ([*valid.items()]) == self.reference.keys_differ(wanted)
+        assert self.compiled.keys_differ(valid) == self.reference.keys_differ(wanted)
         self.reference.set_keys(valid)
         # What is named twice counts as it was named last.
         self.compiled.set_keys([*dict.fromkeys(valid, Role.ANONYMOUS).items(), *valid.items()])
-        assert not self.compiled.keys_differ([*valid.items()])
+        assert not self.compiled.keys_differ(valid)
         self.seen["revoked"] += len(self.reference.revoked)
 
     def revoke(self, count):
