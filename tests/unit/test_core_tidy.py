@@ -191,7 +191,8 @@ KEPT = {
     # What follows from the outputs alone: the newest reports.
     "PrivateRing": {"_oldest_segment", "reports"},
     "_Segment": {"frames", "reports"},
-    "_Loader": {"count", "digest", "last_listed", "place"},
+    "_Loader": {"digest", "last_listed"},
+    "_Rows": {"place"},
     "_Watched": {
         "best", "indicative", "indicative_due_ns", "indicative_known", "indicative_stale",
         "is_changed", "last_trade_id", "mask", "sequence", "status",

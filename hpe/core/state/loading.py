@@ -1,20 +1,18 @@
 """From a dump back to the state.
 
-Part of the deterministic core. Accepts rows only in the order in which dump.py yields them, each in
-its one form, so that the loaded state gives the same dump. Everything that a row refers to must
-exist. Whether the rows agree with each other (money, counts) is left to `check`.
+Part of the deterministic core. reading.py accepts rows only in the order in which dump.py yields
+them, each in its one form, and compares the dump of what was loaded. Everything that a row refers
+to must exist. Whether the rows agree with each other (money, counts) is left to `check`.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from hpe.core.contract import CORE_VERSION
 from hpe.core.listings.instruments import Asset, Instrument
 from hpe.core.money.balances import Account
 from hpe.core.money.fees import rates_of
@@ -23,12 +21,10 @@ from hpe.core.output.private_reports import PrivateFeed
 from hpe.core.sessions.registry import Sessions
 from hpe.core.sessions.session import Remembered, Session
 from hpe.core.state.dump import dump_state
+from hpe.core.state.reading import load_rows
 from hpe.core.state.rows import (
-    KINDS,
-    Dumped,
     DumpedAccount,
     DumpedAsset,
-    DumpedEnd,
     DumpedEnded,
     DumpedEnding,
     DumpedFees,
@@ -58,21 +54,13 @@ from hpe.core.trading.orderbook import OrderBook
 from hpe.core.trading.orders import Order, Terms
 from hpe.core.trading.triggers import Firing
 from hpe.core.trading.work import UncrossInProgress, Work
-from hpe.errors import StateError
 from hpe.protocol.enums import Side
 from hpe.protocol.internal import PlaceLimits
 from hpe.protocol.reports import ExecutionReport
 
-_decode: Final = msgspec.msgpack.Decoder(Dumped).decode
-_decode_any: Final = msgspec.msgpack.Decoder().decode
-_encode: Final = msgspec.msgpack.Encoder().encode
 _fields: Final = msgspec.structs.astuple
 _FACTS: Final = len(Instrument.__struct_fields__)
 _SETTINGS: Final = len(DumpedSettings.__struct_fields__) - len(PlaceLimits.__struct_fields__)
-_NUMBERS: Final = {kind: number for number, kind in enumerate(KINDS, 1)}
-_KEY_PLACES: Final = {
-    kind: [kind.__struct_fields__.index(name) for name in kind.KEY] for kind in KINDS
-}
 _NO_TERMS: Final = Terms()
 _ValueT = TypeVar("_ValueT")
 
@@ -86,16 +74,7 @@ def load_state(
         StateError: the rows are not a dump of this version; the exchange is then unusable.
     """
     loader = _Loader(exchange, sessions, feed)
-    taken = blake2b()
-    for chunk in chunks:
-        loader.take(chunk)
-        taken.update(chunk)
-    loader.finish()
-    given = blake2b()
-    for chunk in dump_state(exchange, sessions, feed, loader.digest):
-        given.update(chunk)
-    if given.digest() != taken.digest():
-        raise StateError("the dump has rows that no state has: what was loaded gives others")
+    load_rows(loader, chunks)
     return loader.digest
 
 
@@ -107,8 +86,6 @@ class _Loader:
         self.sessions = sessions
         self.feed = feed
         self.digest = 0
-        self.count = 0
-        self.place: tuple[object, ...] = ()  # kind and key of the newest row
         self.orders: dict[int, Order] = {}
         self.partners: list[tuple[Order, int]] = []
         self.sequences: dict[int, int] = {}
@@ -136,43 +113,16 @@ class _Loader:
             DumpedEnding: self.load_ending,
             DumpedSession: self.load_session,
             DumpedResponse: self.load_response,
-            DumpedEnd: self.load_end,
         }
 
-    def take(self, chunk: bytes) -> None:
+    def load_row(self, row: DumpedRow) -> None:
         """Load one row."""
-        try:
-            if not self.count:
-                _check_version(_decode_any(chunk))
-            row = _decode(chunk)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self.fault(f"is no row: {error}") from None
-        if _encode(row) != chunk:
-            raise self.fault("is not in the shortest form")
-        self._follow(row)
         self.loads[type(row)](row)
-        self.count += 1
-
-    def _follow(self, row: DumpedRow) -> None:
-        """Check that a row may follow the one before."""
-        kind = type(row)
-        fields = _fields(row)
-        key = [fields[index] for index in _KEY_PLACES[kind]]
-        place = (_NUMBERS[kind], *key)
-        repeated = place == self.place and not kind.QUEUED
-        first = self.count < 2 and _NUMBERS[kind] != self.count + 1
-        if first or repeated or place < self.place:
-            raise self.fault(f"is of kind {place[0]} with key {key}, which does not follow here")
-        self.place = place
-
-    def fault(self, what: str) -> StateError:
-        """Return the error for the row that is being loaded."""
-        return StateError(f"row {self.count + 1} of the dump {what}")
 
     def find(self, found: _ValueT | None, what: str, key: int) -> _ValueT:
         """Return what a row refers to, which must have been found."""
         if found is None:
-            raise self.fault(f"names {what} {key}, of which no row came before")
+            raise ValueError(f"names {what} {key}, of which no row came before")
         return found
 
     # --- rows of which there is one, listings, money ----------------------------------------------
@@ -197,19 +147,19 @@ class _Loader:
 
     def load_key(self, row: DumpedKey) -> None:
         if self.sessions.valid_keys is None:
-            raise self.fault("is a valid key, but the first says that none is known")
+            raise ValueError("is a valid key, but the first says that none is known")
         self.sessions.valid_keys[row.number] = row.role
 
     def load_asset(self, row: DumpedAsset) -> None:
         asset = Asset(row.asset, row.symbol, row.decimals)
         if not row.asset or self.exchange.listings.asset_named(row.symbol) is not None:
-            raise self.fault(f"lists an asset {row.symbol} that cannot be")
+            raise ValueError(f"lists an asset {row.symbol} that cannot be")
         self.exchange.listings.list_asset(asset, row.user, self.exchange.places.of(row.key))
 
     def load_instrument(self, row: DumpedInstrument) -> None:
         listings, instrument = self.exchange.listings, Instrument(*_fields(row)[:_FACTS])
         if not row.instrument or listings.instrument_named(row.symbol) is not None:
-            raise self.fault(f"lists an instrument {row.symbol} that cannot be")
+            raise ValueError(f"lists an instrument {row.symbol} that cannot be")
         for asset in (row.base, row.quote):
             self.find(listings.assets.get(asset), "asset", asset)
         listings.list_instrument(instrument, row.user, self.exchange.places.of(row.key))
@@ -271,7 +221,7 @@ class _Loader:
         order = self._open(row, QUEUED)
         work = self.exchange.market.turns.of(self._book(row.instrument))
         if row.line not in (len(work.lines), len(work.lines) + 1) or not row.line:
-            raise self.fault(f"stands in line {row.line} of {len(work.lines)}")
+            raise ValueError(f"stands in line {row.line} of {len(work.lines)}")
         work.restore(order, row.line)
 
     def load_ended(self, row: DumpedEnded) -> None:
@@ -281,7 +231,7 @@ class _Loader:
 
     def _open(self, row: DumpedOrder, state: OrderState) -> Order:
         if row.order_id in self.orders:
-            raise self.fault(f"is a second one of order {row.order_id}")
+            raise ValueError(f"is a second one of order {row.order_id}")
         order = self.orders[row.order_id] = self._order(row, state)
         if row.partner:
             self.partners.append((order, row.partner))
@@ -314,7 +264,7 @@ class _Loader:
     def load_work(self, row: DumpedWork) -> None:
         work = self.exchange.market.turns.of(self._book(row.instrument))
         if row.line_is_open and not work.lines:
-            raise self.fault("has an open line, but no line")
+            raise ValueError("has an open line, but no line")
         work.is_open, work.interrupted = row.line_is_open, row.interrupted
 
     def load_firing(self, row: DumpedFiring) -> None:
@@ -341,18 +291,12 @@ class _Loader:
     def load_response(self, row: DumpedResponse) -> None:
         session = self.find(self.sessions_by_id.get(row.session_id), "session", row.session_id)
         if len(session.remembered) >= session.window:
-            raise self.fault(f"is beyond the window of session {row.session_id}")
+            raise ValueError(f"is beyond the window of session {row.session_id}")
         entry = Remembered(row.request_id, row.length, row.crc, row.response)
         session.remembered.append(entry)
 
-    def load_end(self, row: DumpedEnd) -> None:
-        if row.rows != self.count:
-            raise self.fault(f"says that {row.rows} rows come before it")
-
-    def finish(self) -> None:
+    def finish_loading(self) -> None:
         """Complete what needs all rows: indexes, pairs, the counts of changes."""
-        if not self.place or self.place[0] != _NUMBERS[DumpedEnd]:
-            raise self.fault("is missing: it has no end")
         exchange, listings = self.exchange, self.exchange.listings
         for _, order in sorted(self.orders.items()):
             # Keys that had no place yet may have been forgotten since.
@@ -378,12 +322,6 @@ class _Loader:
                 del by_session[session_id]
         exchange.timers.review()
 
-
-def _check_version(head: Any) -> None:
-    """Check the beginning of the first row, on which the meaning of the rest depends."""
-    if not isinstance(head, list) or head[:1] != [_NUMBERS[DumpedHead]] or len(head) < 2:
-        raise StateError("row 1 of the dump is no head")
-    if head[1] != CORE_VERSION:
-        raise StateError(
-            f"the dump has core version {head[1]}; this build is core version {CORE_VERSION}"
-        )
+    def dump(self) -> Iterable[bytes]:
+        """Return a dump of what was loaded."""
+        return dump_state(self.exchange, self.sessions, self.feed, self.digest)
