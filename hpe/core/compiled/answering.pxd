@@ -38,7 +38,7 @@ from hpe.core.compiled.executing cimport Handler, handler_of
 from hpe.core.compiled.fields cimport Request, value
 from hpe.core.compiled.judging cimport Fault, decode_request
 from hpe.core.compiled.origins cimport set_origin, user_of
-from hpe.core.compiled.places cimport holder_of, reserve_holders
+from hpe.core.compiled.places cimport holder_of
 from hpe.core.compiled.refusals cimport ERROR_BYTES_MAX
 from hpe.core.compiled.refusing cimport is_busy
 from hpe.core.compiled.registry cimport attached, session_at
@@ -48,6 +48,7 @@ from hpe.core.compiled.requests cimport (
     SUBSCRIBE_INSTRUMENT,
     SUBSCRIBE_REQUEST_ID,
 )
+from hpe.core.compiled.reserving cimport reserve_context
 from hpe.core.compiled.running cimport (
     ASKED,
     EXECUTED,
@@ -176,7 +177,7 @@ cdef inline bint _set_context(
     Core* core, const Session* session, Context* context
 ) noexcept nogil:
     """Let a session's commands have this context, until a command of another one is executed."""
-    if not reserve_holders(&core.exchange.places, 1):
+    if not reserve_context(&core.exchange):
         return False
     context.time_ns, context.effort_max = core.work.time_ns, core.exchange.limits.effort
     set_origin(context, session, holder_of(&core.exchange.places, session.key))

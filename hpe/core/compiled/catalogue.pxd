@@ -26,7 +26,7 @@ from hpe.core.compiled.codes cimport (
     UNKNOWN_PAIR,
 )
 from hpe.core.compiled.context cimport Context, PlaceLimits
-from hpe.core.compiled.effort cimport ROW, ask
+from hpe.core.compiled.effort cimport ROW, ask, end_room
 from hpe.core.compiled.exchange_state cimport Exchange, add_book, book_of
 from hpe.core.compiled.fees cimport FeeRates, rates_of
 from hpe.core.compiled.holders cimport Holder, Refusal, holder_at
@@ -39,7 +39,8 @@ from hpe.core.compiled.treasury cimport list_asset
 cdef inline int reserve_listings(
     Exchange* exchange, int64_t assets, int64_t instruments
 ) except -1:
-    """Reserve what so many new assets and instruments need."""
+    """Reserve what so many new assets and instruments need; other commands then reserve anew."""
+    end_room(&exchange.effort)
     if not (
         reserve_accounts(&exchange.balances, 0, assets, 0)
         and slabs.reserve(&exchange.book_slab, instruments)

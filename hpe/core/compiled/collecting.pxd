@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t
 from hpe.core.compiled.answers cimport Response, encode_response
 from hpe.core.compiled.batch_work cimport BatchWork, add_trades, reserve_command
 from hpe.core.compiled.core_state cimport Core
+from hpe.core.compiled.effort cimport has_room
 from hpe.core.compiled.events cimport (
     EVENT_AUCTION,
     EVENT_DELISTED,
@@ -25,24 +26,42 @@ from hpe.core.compiled.market_data cimport active, delisted, note
 from hpe.core.compiled.matcher cimport fill_count, forget_trades, prevented_count
 from hpe.core.compiled.order_index cimport free_gone
 from hpe.core.compiled.reports cimport Moment, report as report_event
-from hpe.core.compiled.reserving cimport ORDERS_MAX, ends_max, fills_max, reserve_exchange
+from hpe.core.compiled.reserving cimport (
+    auction_fills_max,
+    commands_ahead,
+    effort_ahead,
+    ends_max,
+    fills_max,
+    reserve_ahead,
+)
 from hpe.core.compiled.watched cimport reserve_notes
 
 cdef enum:
     CHANGES_PER_FILL = 3
+    CHANGES_PER_COMMAND = 4  # by itself: its orders come, or move
 
 
 cdef inline bint reserve_execution(Core* core) noexcept nogil:
     """Reserve what any one command may need before it is reported; False if there is no memory."""
+    return has_room(&core.exchange.effort) or _reserve_ahead(core)
+
+
+cdef inline bint _reserve_ahead(Core* core) noexcept nogil:
+    """Reserve for more than one command; changes and trades are noted for a whole batch.
+
+    A fill of an uncross changes both sides as another fill does one.
+    """
     cdef const Limits* limits = &core.exchange.limits
-    cdef int64_t fills = fills_max(limits) + limits.uncross_fills
-    if not reserve_exchange(&core.exchange):
+    cdef int64_t fills = fills_max(limits) + auction_fills_max(limits) + effort_ahead()
+    if not reserve_ahead(&core.exchange):
         return False
     if not active(&core.market_feed):
         return True
     return reserve_notes(
         &core.market_feed.journal,
-        CHANGES_PER_FILL * fills + 2 * ends_max(limits) + ORDERS_MAX + limits.stops, fills,
+        CHANGES_PER_FILL * (fills + auction_fills_max(limits) + effort_ahead())
+        + 2 * ends_max(limits) + limits.stops + CHANGES_PER_COMMAND * commands_ahead(),
+        fills,
     )
 
 

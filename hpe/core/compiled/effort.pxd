@@ -52,10 +52,13 @@ cdef struct TakenOff:
 
 cdef struct Effort:
     # Of the current batch; see Effort in hpe/core/context/effort.py. `newest` is the newest of those
-    # whose orders were taken off.
+    # whose orders were taken off. There is `room` for so many more commands, until `room_until` is
+    # spent: see reserving.pxd.
     int64_t spent
     int64_t asked
     int64_t wasted
+    int64_t room
+    int64_t room_until
     slabs.Slab taken_off_slab
     hash_tables.HashTable taken_off
     uint32_t newest
@@ -83,6 +86,19 @@ cdef inline bint reserve_effort(Effort* effort, int64_t mass_cancels) noexcept n
     )
 
 
+cdef inline bint has_room(Effort* effort) noexcept nogil:
+    """True if there is still room for one more command, which begins now."""
+    if effort.room == 0 or effort.spent > effort.room_until:
+        return False
+    effort.room -= 1
+    return True
+
+
+cdef inline void end_room(Effort* effort) noexcept nogil:
+    """Let the next command reserve anew."""
+    effort.room = 0
+
+
 cdef inline TakenOff* _taken_off_at(const Effort* effort, uint32_t number) noexcept nogil:
     return <TakenOff*>slabs.record(&effort.taken_off_slab, number)
 
@@ -91,7 +107,7 @@ cdef inline void begin(Effort* effort) noexcept nogil:
     """Begin a batch. Cost: the mass cancels of the last one."""
     cdef uint32_t number
     cdef TakenOff* noted
-    effort.spent = effort.asked = effort.wasted = 0
+    effort.spent = effort.asked = effort.wasted = effort.room = 0
     while effort.newest:
         number = effort.newest
         noted = _taken_off_at(effort, number)
