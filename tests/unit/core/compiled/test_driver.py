@@ -26,16 +26,16 @@ def both_cores(cores, seed, mood):
     """Return both cores; hashes of the state are the reference's."""
     hashes = deque()
 
-    class Reference(ReferenceCore):
+    class HashingReference(ReferenceCore):
         def state_hash(self):
             hashes.append(super().state_hash())
             return hashes[-1]
 
-    class Core(cores.CompiledCore):
+    class BorrowingCore(cores.CompiledCore):
         def state_hash(self):
             return hashes.popleft()
 
-    return BothCores(Reference(SMALL), Core(SMALL, seed), seed, mood)
+    return BothCores(HashingReference(SMALL), BorrowingCore(SMALL, seed), seed, mood)
 
 
 @pytest.mark.parametrize("mood", range(MOODS))
