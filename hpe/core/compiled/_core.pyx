@@ -40,6 +40,7 @@ from hpe.core.compiled.driver cimport begin_batch, finish
 from hpe.core.compiled.keys cimport keys_differ
 
 from hpe.core.codec import divergence, encode, next_body
+from hpe.core.compiled.replies import reply_to
 from hpe.core.compiled.tables import flat_permissions, flat_refusals, flat_tables
 from hpe.core.compiled.texts import Texts
 from hpe.core.contract import DEFAULT_LIMITS, BatchBounds, Output
@@ -235,7 +236,7 @@ cdef class CompiledCore:
         given.time_ns = logged.time_ns
         given.run_count = len(logged.groups)
         for _, _, frames in logged.groups:
-            given.frame_count += len(frames) // PREFIX_BYTES
+            given.frame_count += len(frames) // PREFIX_BYTES  # there are no more
         if not begin_batch(&self.core, &given):
             raise self._failure(logged.time_ns)
         for session_id, user, frames in logged.groups:
@@ -401,12 +402,10 @@ cdef class CompiledCore:
     cdef int answer_query(self, user, bytes body) except -1:
         """Answer a query, with a reply to the connection whose run this is."""
         query = decode_request(body)
-        reply = queries.answer_query(
-            &self.core.exchange, self.texts, self.state_hash, user, query
+        fields = queries.answer_query(
+            &self.core.exchange, self.texts, self, type_of(body), user, query
         )
-        if reply is None:
-            raise InvariantViolation(f"nothing answers {query}")
-        cdef bytes answer = encode(reply)
+        cdef bytes answer = encode(reply_to(query, fields))
         if not buffers.make_room(&self.core.work.replies, PREFIX_BYTES + len(answer)):
             raise MemoryError
         batch_work.reply(&self.core.work, <const uint8_t*>answer, len(answer))

@@ -148,7 +148,8 @@ cdef inline Account* peek(const Balances* balances, int64_t user, int64_t asset)
     return account_at(balances, number) if number else NULL
 
 
-cdef inline Money* _find_money(const Balances* balances, int64_t asset) noexcept nogil:
+cdef inline Money* find_money(const Balances* balances, int64_t asset) noexcept nogil:
+    """Return what is known of an asset, NULL if it is not listed and nobody has an account of it."""
     cdef uint32_t number = hash_tables.find(&balances.money, asset, 0)
     if number == 0:
         return NULL
@@ -157,7 +158,7 @@ cdef inline Money* _find_money(const Balances* balances, int64_t asset) noexcept
 
 cdef inline Money* _money_of(Balances* balances, int64_t asset) noexcept nogil:
     """Return what is known of an asset; it is new when listed, or with its first account."""
-    cdef Money* money = _find_money(balances, asset)
+    cdef Money* money = find_money(balances, asset)
     cdef uint32_t number
     if money == NULL:
         number = slabs.take(&balances.money_slab)
@@ -314,7 +315,7 @@ cdef inline void _count(Balances* balances, const Account* account, int more) no
 
 cdef inline bint is_needed(const Balances* balances, int64_t asset) noexcept nogil:
     """True if anyone has money of an asset. Cost: all accounts of it."""
-    cdef const Money* money = _find_money(balances, asset)
+    cdef const Money* money = find_money(balances, asset)
     cdef uint32_t number = money.accounts if money != NULL else 0
     cdef const Account* account
     while number:
@@ -358,7 +359,7 @@ cdef inline void _close(Balances* balances, uint32_t number) noexcept nogil:
 
 cdef inline int64_t cost_of(const Balances* balances, int64_t asset) noexcept nogil:
     """Return the effort that `is_needed` counts as: all users, if any has an account of it."""
-    cdef const Money* money = _find_money(balances, asset)
+    cdef const Money* money = find_money(balances, asset)
     return balances.users.count if money != NULL and money.accounts else 0
 
 
@@ -374,7 +375,7 @@ cdef inline int deposit_refusal(
     const Balances* balances, int64_t asset, int64_t amount
 ) noexcept nogil:
     """Return the reject reason if a deposit would take an asset's total beyond AMOUNT_MAX."""
-    cdef const Money* money = _find_money(balances, asset)
+    cdef const Money* money = find_money(balances, asset)
     cdef int64_t net = money.net_deposits if money != NULL else 0
     return DEPOSIT_LIMIT if amount > AMOUNT_MAX - net else NONE
 
@@ -382,7 +383,7 @@ cdef inline int deposit_refusal(
 cdef inline void deposit(Balances* balances, uint32_t number, int64_t amount) noexcept nogil:
     """Credit available money; the amount was checked."""
     cdef Account* account = account_at(balances, number)
-    cdef Money* money = _find_money(balances, account.asset)
+    cdef Money* money = find_money(balances, account.asset)
     money.deposited = True
     money.net_deposits += amount
     touch(balances, number)
@@ -403,7 +404,7 @@ cdef inline int withdraw(Balances* balances, uint32_t number, int64_t amount) no
         return INSUFFICIENT_FUNDS
     account = account_at(balances, number)
     touch(balances, number)
-    _find_money(balances, account.asset).net_deposits -= amount
+    find_money(balances, account.asset).net_deposits -= amount
     account.available -= amount
     return NONE
 

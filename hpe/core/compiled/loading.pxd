@@ -15,7 +15,7 @@ from hpe.core.compiled.accounts cimport (
     Account,
     Money,
     User,
-    _find_money,
+    find_money,
     account_at,
     find_user,
     open_account,
@@ -192,7 +192,7 @@ cdef inline int _load_instrument(Loading* loading, row) except -1:
 
 cdef inline Money* _listed(Loading* loading, int64_t asset) except NULL:
     """Return what is known of an asset, of which a row must have come before."""
-    cdef Money* money = _find_money(&loading.exchange.balances, asset)
+    cdef Money* money = find_money(&loading.exchange.balances, asset)
     if money == NULL or not money.listed:
         raise ValueError(f"names asset {asset}, of which no row came before")
     return money

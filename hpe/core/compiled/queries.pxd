@@ -3,7 +3,8 @@
 The compiled twin of hpe/core/output/queries.py, with its names, and of `queries_of` in
 hpe/core/routing.py; catalogue.pxd has the listings. A query changes nothing but what was asked of
 the effort, and costs what it costs there. Each function returns the fields of its reply behind the
-flags; the rows among them are tuples, which are encoded to the bytes of the messages' rows.
+flags, for the messages of replies.py; the rows among them are tuples, which are encoded to the
+bytes of the messages' rows.
 Everything here holds the interpreter's lock. Owned by the core, used by the thread that runs it.
 """
 
@@ -14,7 +15,7 @@ from hpe.core.compiled.accounts cimport (
     Account,
     Money,
     User,
-    _find_money,
+    find_money,
     account_at,
     find_user,
     peek,
@@ -74,38 +75,30 @@ from hpe.core.compiled.wide cimport INT_MAX
 from hpe.core.compiled.work cimport Work
 
 
-cdef inline object answer_query(
-    Exchange* exchange, object texts, object state_hash, int64_t user, object query
+cdef inline tuple answer_query(
+    Exchange* exchange, object texts, object core, int kind, int64_t user, object query
 ):
-    """Return the reply to a query, None if nothing here answers its type.
+    """Return the fields of the reply to a query of this type; None: a call is too deep for it.
 
-    `state_hash` returns the core's; `user` is the session's.
+    `core` knows the state's hash; `user` is the session's. Raises ValueError for what is no query.
     """
-    from hpe.core.compiled.replies import kind_of, reply_to, too_deep
-
-    cdef int kind = kind_of(query)
-    cdef tuple fields = None
     if kind == TYPE_LIST_ASSETS:
-        fields = list_assets(exchange, texts, query)
-    elif kind == TYPE_LIST_INSTRUMENTS:
-        fields = list_instruments(exchange, texts, query)
-    elif kind == TYPE_GET_BALANCE:
-        fields = get_balance(exchange, texts, user, query)
-    elif kind == TYPE_GET_CONSERVATION:
-        fields = get_conservation(exchange, texts, query)
-    elif kind == TYPE_GET_STATE_HASH:
-        fields = get_state_hash(exchange, state_hash)
-    elif kind == TYPE_GET_INSTRUMENT:
-        fields = get_instrument(exchange, user, query)
-        if fields is None:
-            return too_deep(query)
-    else:
-        fields = _answer(exchange, kind, user, query)
-    return reply_to(query, fields) if fields is not None else None
+        return list_assets(exchange, texts, query)
+    if kind == TYPE_LIST_INSTRUMENTS:
+        return list_instruments(exchange, texts, query)
+    if kind == TYPE_GET_BALANCE:
+        return get_balance(exchange, texts, user, query)
+    if kind == TYPE_GET_CONSERVATION:
+        return get_conservation(exchange, texts, query)
+    if kind == TYPE_GET_STATE_HASH:
+        return get_state_hash(exchange, core)
+    return _answer(exchange, kind, user, query)
 
 
 cdef inline tuple _answer(Exchange* exchange, int kind, int64_t user, object query):
-    """Answer a query that names no text, None if nothing here does."""
+    """Answer a query that names no text."""
+    if kind == TYPE_GET_INSTRUMENT:
+        return get_instrument(exchange, user, query)
     if kind == TYPE_GET_ORDERBOOK:
         return get_orderbook(exchange, query)
     if kind == TYPE_GET_ORDER:
@@ -118,7 +111,7 @@ cdef inline tuple _answer(Exchange* exchange, int kind, int64_t user, object que
         return list_balances(exchange, user, query)
     if kind == TYPE_LIST_HOLDS:
         return list_holds(exchange, user, query)
-    return None
+    raise ValueError(f"nothing answers {query}")
 
 
 cdef inline int64_t _owner(int64_t user, object query) except -1:
@@ -292,7 +285,7 @@ cdef inline tuple get_conservation(Exchange* exchange, object texts, object quer
     """Return the sum of an asset over all accounts. Cost: all accounts of the asset."""
     cdef int64_t asset = query.asset, available = 0, reserved = 0, held = 0, count = 0, house = 0
     cdef int reason = NONE if asset in texts.assets else UNKNOWN_ASSET
-    cdef const Money* money = _find_money(&exchange.balances, asset)
+    cdef const Money* money = find_money(&exchange.balances, asset)
     cdef uint32_t number = money.accounts if money != NULL else 0
     cdef const Account* account
     ask(&exchange.effort, ROW, exchange.balances.users.count)
@@ -311,10 +304,10 @@ cdef inline tuple get_conservation(Exchange* exchange, object texts, object quer
     )
 
 
-cdef inline tuple get_state_hash(Exchange* exchange, object state_hash):
+cdef inline tuple get_state_hash(Exchange* exchange, object core):
     """Return the digest of the whole state. Cost: all of it."""
     ask(&exchange.effort, ROW, exchange.limits.query_effort)
-    return exchange.sequence, state_hash().hex()
+    return exchange.sequence, core.state_hash().hex()
 
 
 cdef inline tuple order_row(const Exchange* exchange, uint32_t number):

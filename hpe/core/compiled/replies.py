@@ -27,16 +27,8 @@ _REPLIES: Final[dict[int, type[Reply]]] = {
 }  # fmt: skip
 
 
-def kind_of(query: Request) -> int:
-    """Return the type number of a query."""
-    return type_number(type(query))
-
-
-def reply_to(query: Request, fields: Sequence[Any]) -> Reply:
-    """Return the reply to a query, with these fields behind the flags."""
-    return _REPLIES[kind_of(query)](query.request_id, 0, *fields)
-
-
-def too_deep(query: Request) -> Error:
-    """Return the refusal of a query for the price of a call that is too deep."""
-    return refused(query.request_id, *CALL_TOO_DEEP)
+def reply_to(query: Request, fields: Sequence[Any] | None) -> Reply | Error:
+    """Return the reply with these fields behind the flags; None: a call is too deep for it."""
+    if fields is None:
+        return refused(query.request_id, *CALL_TOO_DEEP)
+    return _REPLIES[type_number(type(query))](query.request_id, 0, *fields)

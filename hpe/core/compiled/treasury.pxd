@@ -14,7 +14,7 @@ from hpe.core.compiled.accounts cimport (
     Account,
     Balances,
     Money,
-    _find_money,
+    find_money,
     _money_of,
     find_account,
     peek,
@@ -152,7 +152,7 @@ cdef inline void list_asset(Treasury* treasury, int64_t asset) noexcept nogil:
 
 
 cdef inline bint _is_listed(const Balances* balances, int64_t asset) noexcept nogil:
-    cdef const Money* money = _find_money(balances, asset)
+    cdef const Money* money = find_money(balances, asset)
     return money != NULL and money.listed
 
 

@@ -17,6 +17,7 @@ from hpe.core.compiled cimport (
     session,
     slabs,
 )
+from hpe.core.compiled.taking cimport take_refusals
 
 from hpe.core.compiled.tables import flat_refusals
 
@@ -29,16 +30,7 @@ CASES = {
 cdef refusals.Refusals table
 cdef fields.Tables names
 
-
-cdef int make_table() except -1:
-    refusals.make_refusals(&table)
-    for number, (tail, fatal) in flat_refusals().items():
-        if not refusals.add_refusal(&table, number, <const uint8_t*>(<bytes>tail), len(tail), fatal):
-            raise ValueError(f"refusals.pxd is too small for {number} with {len(tail)} bytes")
-    return 0
-
-
-make_table()
+take_refusals(&table, flat_refusals())
 
 
 cdef class Answers:

@@ -20,6 +20,7 @@ from hpe.core.compiled cimport (
     session,
     slabs,
 )
+from hpe.core.compiled.taking cimport take_permissions, take_refusals
 
 from hpe.core.compiled.tables import flat_permissions, flat_refusals, flat_tables
 from hpe.protocol.base import type_number
@@ -30,29 +31,9 @@ cdef refusals.Refusals texts
 cdef fields.Tables names
 
 
-cdef int make_permissions() except -1:
-    cdef int role, number
-    messages = {type_number(each): each for each in (*QUERIES, *COMMANDS)}
-    flat = flat_permissions(messages, flat_tables(messages))
-    for (role, number), scope in flat.scopes.items():
-        table.scopes[role][number] = scope
-    for number, (user, to_user, all_users) in flat.named.items():
-        table.named[number].user = user
-        table.named[number].to_user = to_user
-        table.named[number].all_users = all_users
-    return 0
-
-
-cdef int make_texts() except -1:
-    refusals.make_refusals(&texts)
-    for number, (tail, fatal) in flat_refusals().items():
-        if not refusals.add_refusal(&texts, number, <const uint8_t*>(<bytes>tail), len(tail), fatal):
-            raise ValueError(f"refusals.pxd is too small for {number}")
-    return 0
-
-
-make_permissions()
-make_texts()
+messages = {type_number(each): each for each in (*QUERIES, *COMMANDS)}
+take_permissions(&table, flat_permissions(messages, flat_tables(messages)))
+take_refusals(&texts, flat_refusals())
 
 EXECUTED, NOT_EXECUTED, ASKED = running.EXECUTED, running.NOT_EXECUTED, running.ASKED
 

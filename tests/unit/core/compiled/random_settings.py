@@ -44,6 +44,7 @@ PLACES = (
 def configuration(random: Random, listings: Listings) -> Configure:
     """Make a whole configuration."""
     new = [symbol for symbol in "DEFGHIJK" if listings.asset_named(symbol) is None]
+    new.append(f"N{listings.last_asset_id}")  # so that some are always new
     assets = [
         *(
             AssetSetting(each.symbol, each.decimals + (random.random() < 0.02))
