@@ -14,6 +14,7 @@ from hpe.core.listings.instruments import Listings
 from hpe.protocol.enums import SelfTrade
 from hpe.protocol.internal import AssetSetting, Configure, InstrumentSetting, PlaceLimits
 from hpe.protocol.limits import INT_MAX
+from tests.model.commands import UNIT_NS
 
 CHANGES: dict[str, tuple[Any, ...]] = {
     "base": ("A", "B", "X"),
@@ -52,16 +53,17 @@ def configuration(random: Random, listings: Listings) -> Configure:
         ),
         *(AssetSetting(symbol, 3) for symbol in new if random.random() < 0.1),
     ]  # fmt: skip
+    newest = f"N{listings.last_instrument_id}"
     names = [each.symbol for each in listings.instruments.values()]
     symbols = [each.symbol for each in (*listings.assets.values(), *assets)]
     rows = [
         _row(random, listings, symbol, symbols)
-        for symbol in [*random.sample(names, min(3, len(names))), "C1", "C2", "C3"]
+        for symbol in [*random.sample(names, min(3, len(names))), "C1", "C2", newest]
         if random.random() < 0.4
     ]
     return Configure(
-        1, random.random() < 0.9, 10**12, random.choice((10**12, 10**12, 2 * 10**12)), 100, 30,
-        assets, rows, random.choice(PLACES),
+        1, random.random() < 0.9, random.choice((10**12, 10**12, 9 * UNIT_NS)),
+        random.choice((10**12, 10**12, 2 * UNIT_NS)), 100, 30, assets, rows, random.choice(PLACES),
     )  # fmt: skip
 
 
