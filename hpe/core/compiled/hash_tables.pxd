@@ -11,7 +11,7 @@ sees.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from hpe.core.compiled.slabs cimport Slab, record
+from hpe.core.compiled.slabs cimport Slab, need, record
 
 cdef enum:
     PLACES_MIN = 16
@@ -117,6 +117,7 @@ cdef inline void add(
     HashTable* table, int64_t first, int64_t second, uint32_t number
 ) noexcept nogil:
     """Add a key that is not there; a place was reserved for it."""
+    need((table.count + 1) * 5 <= table.size * 4)
     _move_some(table)
     _put(table, hash_of(table.seed, first, second), number)
     table.count += 1

@@ -7,7 +7,8 @@ many are returned in between. Pointers to records stay good, since no block move
 just taken is all zeros.
 
 With HPE_SANITIZE, every record is an allocation of its own, freed when it is given back, and no
-number is used twice: a sanitizer sees the use of a record that is gone.
+number is used twice: a sanitizer sees the use of a record that is gone. The process is then aborted
+where a record is taken, or a key added to a table, that was not reserved (`need`).
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -17,13 +18,23 @@ from libc.string cimport memset
 cdef extern from *:
     """
     #ifdef HPE_SANITIZE
+    #include <stdio.h>
+    #include <stdlib.h>
     #define HPE_BLOCK_SHIFT 0
     #define HPE_ALONE 1
+    #define HPE_NEED(has_room) do { \\
+        if (!(has_room)) { \\
+            fprintf(stderr, "%s:%d: nothing was reserved\\n", __FILE__, __LINE__); \\
+            abort(); \\
+        } \\
+    } while (0)
     #else
     #define HPE_BLOCK_SHIFT 9
     #define HPE_ALONE 0
+    #define HPE_NEED(has_room) ((void)0)
     #endif
     """
+    void need "HPE_NEED"(bint has_room) noexcept nogil
     const int BLOCK_SHIFT "HPE_BLOCK_SHIFT"  # a block has 2^BLOCK_SHIFT records
     const bint ALONE "HPE_ALONE"
 
@@ -86,6 +97,7 @@ cdef inline bint reserve(Slab* slab, int64_t more) noexcept nogil:
 cdef inline uint32_t take(Slab* slab) noexcept nogil:
     """Take a record; it was reserved."""
     cdef uint32_t number = slab.given_back
+    need(unused(slab) > 0)
     if number == 0:
         number = slab.fresh
         slab.fresh += 1

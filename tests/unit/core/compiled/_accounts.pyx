@@ -102,7 +102,7 @@ cdef class Balances:
         cdef const accounts.Money* money
         found = {}
         for asset in assets:
-            money = accounts._find_money(&self.balances, asset)
+            money = accounts.find_money(&self.balances, asset)
             if money != NULL and money.deposited:
                 found[asset] = money.net_deposits
         return found

@@ -247,7 +247,7 @@ cdef class Exchange:
 
     def net_deposits(self, int64_t asset):
         """Return deposits minus withdrawals of an asset, None if there were none."""
-        cdef const accounts.Money* money = accounts._find_money(&self.balances, asset)
+        cdef const accounts.Money* money = accounts.find_money(&self.balances, asset)
         return money.net_deposits if money != NULL and money.deposited else None
 
     def check(self):
