@@ -22,10 +22,10 @@ from hpe.net.forwarding import Forwarder
 from hpe.net.limits.credits import FRAMES_MIN, CreditAccount
 from hpe.net.limits.pacing import Trickle
 from hpe.net.limits.sources import SourcePlace
-from hpe.net.poller import RECEIVE_BYTES
 from hpe.net.send_queue import SendQueue
 from hpe.net.sender import ConnectionSender
 from hpe.net.session import State, Step
+from hpe.net.sockets import RECEIVE_BYTES
 from hpe.net.watchdog import Watchdog
 from hpe.net.wire import Wire
 from hpe.protocol.codes import ErrorCode

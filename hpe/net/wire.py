@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 import trio
 
-from hpe.net.poller import RECEIVE_BYTES
+from hpe.net.sockets import RECEIVE_BYTES
 
 UNSENT_BYTES_MAX: Final = 16 * 1024
 """What the kernel may hold unsent before its socket counts as full (TCP_NOTSENT_LOWAT)."""

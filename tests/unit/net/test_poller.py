@@ -10,7 +10,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from hpe.net.poller import PASS_BYTES, RECEIVE_BYTES, Poller
+from hpe.net.poller import Poller
+from hpe.net.sockets import PASS_BYTES, RECEIVE_BYTES
 from tests.support.wire import until
 
 
