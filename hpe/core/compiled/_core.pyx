@@ -18,17 +18,20 @@ from hpe.core.compiled cimport (
     cutting,
     driver,
     fields,
-    index_check,
     listing,
+    loading,
+    loading_orders,
     market_data,
-    money_check,
     packing,
     permissions,
     queries,
     refusals,
     registry,
-    session_check,
+    session_rows,
     taking,
+    whole_check,
+    whole_dump,
+    whole_loading,
 )
 from hpe.core.compiled.answers cimport Response
 from hpe.core.compiled.beginning cimport FAILED, begin, execute_internal
@@ -43,14 +46,18 @@ from hpe.core.codec import divergence, encode, next_body
 from hpe.core.compiled.replies import reply_to
 from hpe.core.compiled.tables import flat_permissions, flat_refusals, flat_tables
 from hpe.core.compiled.texts import Texts
-from hpe.core.contract import DEFAULT_LIMITS, BatchBounds, Output
+from hpe.core.contract import CORE_VERSION, DEFAULT_LIMITS, BatchBounds, Output
 from hpe.core.decoding.judging import (
     INTERNAL_TABLES,
     LOGGED_TABLES,
     Undecodable,
     decode_request,
 )
+from hpe.core.driver import ReferenceCore
 from hpe.core.internal import CONTINUE_CLOSING, CONTINUE_MARKET
+from hpe.core.state.dump import hash_state
+from hpe.core.state.reading import load_rows
+from hpe.core.state.rows import DumpedEnd
 from hpe.errors import Diverged, InvariantViolation, ProtocolError
 from hpe.extensions import CORE, require_sources
 from hpe.protocol.base import type_number
@@ -131,22 +138,31 @@ cdef class CompiledCore:
     cdef Buffer rows
     cdef Buffer runs
     cdef object texts
+    cdef loading_orders.Loading loading
     cdef object raised
     cdef str dead
+    cdef int64_t uses
+    cdef uint64_t seed
     cdef readonly object limits
 
     name = "compiled"
     bounds = BatchBounds(commands=1_024, bytes=256 * 1024, frames_per_turn=256)
 
     def __init__(self, limits=DEFAULT_LIMITS, uint64_t seed=0):
+        self.limits, self.seed = limits, seed
+        self._make()
+
+    cdef int _make(self) except -1:
+        """Make a new core; of an old one, all memory was freed."""
         cdef core_state.CoreLimits given
         cdef core_state.Interpreter interpreter
-        self.limits, self.texts, self.dead = limits, Texts(), ""
+        self.texts, self.dead = Texts(), ""
         interpreter.owner = <void*>self
         interpreter.execute, interpreter.answer = _execute_texts, _answer_query
-        taking.take_core_limits(&given, limits)
-        if not core_state.make_core(&self.core, &given, &core_tables, &interpreter, seed):
+        taking.take_core_limits(&given, self.limits)
+        if not core_state.make_core(&self.core, &given, &core_tables, &interpreter, self.seed):
             raise MemoryError
+        return 0
 
     def __dealloc__(self):
         buffers.free_buffer(&self.rows)
@@ -192,14 +208,7 @@ cdef class CompiledCore:
 
     def attached_sessions(self):
         """Return (session id, attach number) of each session that has a connection."""
-        cdef uint32_t number = registry.next_session(&self.core.sessions, 0)
-        found = []
-        while number:
-            session = registry.session_at(&self.core.sessions, number)
-            if registry.attached(&self.core.sessions, session.attach_number) == number:
-                found.append((session.session_id, session.attach_number))
-            number = registry.next_session(&self.core.sessions, number)
-        return found
+        return session_rows.attachments(&self.core.sessions)
 
     def configuration_differences(self, configure):
         """Return the part of a configuration, or of its keys, to log; see contract.py."""
@@ -217,10 +226,11 @@ cdef class CompiledCore:
         cdef bytes wanted = batch.wanted
         cdef bint done
         self._must_live()
+        self.uses += 1
         memset(&given, 0, sizeof(given))
         given.time_ns = batch.time_ns
         given.wanted, given.wanted_size = <const uint8_t*>wanted, len(wanted)
-        self._take_runs(batch, &given)
+        taking.take_runs(&self.runs, &self.rows, batch, &given)
         with nogil:
             done = driver.apply(&self.core, &given)
         if not done:
@@ -230,6 +240,7 @@ cdef class CompiledCore:
     def replay(self, bytes body not None):
         """Execute a logged body again; see contract.py."""
         self._must_live()
+        self.uses += 1
         logged = next_body(body, self.last_sequence, self.last_time_ns)
         cdef core_state.Batch given
         memset(&given, 0, sizeof(given))
@@ -252,15 +263,60 @@ cdef class CompiledCore:
             raise divergence(logged, output.body)
         return output
 
+    # --- the state --------------------------------------------------------------------------
+
+    def state_hash(self):
+        """Return a digest of all that can influence a later result; see contract.py."""
+        return hash_state(self.dump())
+
     def check(self):
-        """Check the indexes, the sessions and the money; see contract.py."""
-        for part, fault in (
-            ("the index of orders", index_check.check_index(&self.core.exchange.orders)),
-            ("the sessions", session_check.check(&self.core.sessions)),
-            ("the money", money_check.check_money(&self.core.exchange.holds)),
-        ):
-            if fault:
-                raise InvariantViolation(f"{part}: fault {fault}, see hpe/core/compiled")
+        """Check the whole state; see contract.py."""
+        whole_check.check_whole(&self.core, ReferenceCore(self.limits), self.dump())
+
+    def dump(self):
+        """Yield the state as canonical bytes; see contract.py."""
+        cdef whole_dump.WholeDump dump
+        cdef int64_t uses = self.uses, count = 0
+        self._must_live()
+        whole_dump.begin_whole_dump(&dump, &self.core)
+        try:
+            while rows := self._next_rows(&dump, uses):
+                for row in rows:
+                    yield encode(row)
+                count += len(rows)
+        finally:
+            whole_dump.end_whole_dump(&dump)
+        yield encode(DumpedEnd(count))
+
+    cdef list _next_rows(self, whole_dump.WholeDump* dump, int64_t uses):
+        if self.uses != uses:
+            raise RuntimeError("the core changed while its state was dumped")
+        return whole_dump.next_of_all(dump, self.texts, CORE_VERSION)
+
+    def load(self, chunks, bytes wanted not None=b""):
+        """Load a dumped state; see contract.py."""
+        assert not self.last_sequence, "only a new core loads a dump"
+        self._must_live()
+        self.uses += 1
+        loading.begin_loading(&self.loading, &self.core.exchange)
+        try:
+            load_rows(self, chunks)
+            whole_loading.watch_again(&self.core, wanted)
+        except BaseException:
+            self.uses += 1
+            core_state.free_core(&self.core)
+            self._make()
+            raise
+        finally:
+            loading.end_loading(&self.loading)
+
+    def load_row(self, row):
+        """Load a row; `load` alone may lead here, see hpe/core/state/reading.py."""
+        whole_loading.load_whole_row(&self.loading, &self.core, self.texts, row)
+
+    def finish_loading(self):
+        """Complete what needs all rows, for `load`."""
+        whole_loading.finish_whole_loading(&self.loading, &self.core, self.texts)
 
     # --- batches ----------------------------------------------------------------------------
 
@@ -283,37 +339,6 @@ cdef class CompiledCore:
                 )
         self.dead, self.raised = str(error), None
         return error
-
-    cdef int _take_runs(self, batch, core_state.Batch* given) except -1:
-        """Read the runs of a batch, whose bytes stay where they are."""
-        cdef core_state.Row* row
-        cdef core_state.Run* run
-        cdef bytes frames
-        self.runs.size = self.rows.size = 0
-        given.run_count = len(batch.runs)
-        for each in batch.runs:
-            given.frame_count += len(each.chunk.table)
-        self._make_rows(given.run_count, given.frame_count)
-        run, row = <core_state.Run*>self.runs.data, <core_state.Row*>self.rows.data
-        given.runs = run
-        for each in batch.runs:
-            frames = each.chunk.frames
-            run.connection, run.attach, run.admit = each.connection, each.attach, each.admit
-            run.frames, run.size = <const uint8_t*>frames, len(frames)
-            run.rows, run.count = row, len(each.chunk.table)
-            given.subscribe_count += cutting.cut_frames(run.frames, run.count, row)
-            row += run.count
-            run += 1
-        return 0
-
-    cdef int _make_rows(self, int64_t runs, int64_t frames) except -1:
-        self.runs.size = self.rows.size = 0
-        if not (
-            buffers.make_room(&self.runs, runs * <int64_t>sizeof(core_state.Run))
-            and buffers.make_room(&self.rows, frames * <int64_t>sizeof(core_state.Row))
-        ):
-            raise MemoryError
-        return 0
 
     cdef object _output(self):
         """Return the output of the batch that was executed."""
@@ -344,7 +369,7 @@ cdef class CompiledCore:
             self._chunk_of(frames)
         if number == 0 or registry.session_at(&self.core.sessions, number).user != user:
             self._diverge(f"session {session_id} of user {user} is gone")
-        self._make_rows(0, run.count)
+        taking.make_rows(&self.runs, &self.rows, 0, run.count)
         run.rows = <core_state.Row*>self.rows.data
         cutting.cut_frames(run.frames, run.count, <core_state.Row*>self.rows.data)
         with nogil:

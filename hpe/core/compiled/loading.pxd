@@ -74,10 +74,15 @@ cdef inline void begin_loading(Loading* loading, Exchange* exchange) noexcept:
     """Begin to load rows into a new exchange."""
     memset(loading, 0, sizeof(Loading))
     loading.exchange = exchange
+    hash_tables.make_table(
+        &loading.opened, exchange.orders.by_id.seed, &exchange.orders.orders,
+        hash_tables.begins_with_one,
+    )
 
 
 cdef inline void end_loading(Loading* loading) noexcept:
     """Free the memory, also after a fault."""
+    hash_tables.free_table(&loading.opened)
     buffers.free_buffer(&loading.orders)
     buffers.free_buffer(&loading.partners)
     buffers.free_buffer(&loading.sequences)

@@ -38,11 +38,14 @@ from hpe.core.compiled.work cimport Work, line_at, restore
 
 cdef struct Loading:
     # A load in progress. Open orders by their ids, and orders by the ids of their partners, are
-    # Ranked; so are the books by the changes that they had.
+    # Ranked; so are the books by the changes that they had. `opened` finds open orders by id.
     Exchange* exchange
+    hash_tables.HashTable opened
     buffers.Buffer orders
     buffers.Buffer partners
     buffers.Buffer sequences
+    int64_t last_asset_id
+    int64_t last_instrument_id
 
 
 cdef inline int note(buffers.Buffer* noted, int64_t key, uint32_t number) except -1:
@@ -184,8 +187,14 @@ cdef inline int _load_ended(Loading* loading, row) except -1:
 
 cdef inline uint32_t _open(Loading* loading, row, int state) except 0:
     """Return the order of a row, which is open; its key is kept until it is counted."""
-    cdef uint32_t number = _order(loading, row, state)
-    cdef const Order* order = order_at(loading.exchange, number)
+    cdef uint32_t number
+    cdef const Order* order
+    if hash_tables.find(&loading.opened, row.order_id, 0):
+        raise ValueError(f"is a second one of order {row.order_id}")
+    number = _order(loading, row, state)
+    order = order_at(loading.exchange, number)
+    has_memory(hash_tables.reserve_places(&loading.opened, 1))
+    hash_tables.add(&loading.opened, order.order_id, 0, number)
     holder_at(&loading.exchange.places.holder_slab, order.holder).kept += 1
     note(&loading.orders, order.order_id, number)
     if row.partner:

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint32_t
 from hpe.core.compiled.buffers cimport Buffer, free_buffer, make_room
 from hpe.core.compiled.exchange_state cimport Exchange
 from hpe.core.compiled.keys cimport Keys, ValidKey, _key_at
-from hpe.core.compiled.registry cimport Sessions
+from hpe.core.compiled.registry cimport Sessions, attached, next_session, session_at
 from hpe.core.compiled.session cimport (
     RESPONSE_BYTES_MAX,
     Remembered,
@@ -77,3 +77,16 @@ cdef inline list response_rows(const Sessions* sessions, const Session* session)
     finally:
         free_buffer(&buffer)
     return rows
+
+
+cdef inline list attachments(const Sessions* sessions):
+    """Return (session id, attach number) of each session that has a connection, by id."""
+    cdef uint32_t number = next_session(sessions, 0)
+    cdef const Session* session
+    cdef list found = []
+    while number:
+        session = session_at(sessions, number)
+        if attached(sessions, session.attach_number) == number:
+            found.append((session.session_id, session.attach_number))
+        number = next_session(sessions, number)
+    return found

@@ -1,12 +1,13 @@
-"""What the compiled core takes over from Python when it is made: tables and limits.
+"""What the compiled core takes over from Python: tables and limits when it is made, then batches.
 
-Holds the interpreter's lock; used by the thread that makes a core.
+Holds the interpreter's lock; used by the thread that makes a core or runs it.
 """
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
-from hpe.core.compiled cimport core_state, exchange_state, fields, permissions, refusals
+from hpe.core.compiled cimport core_state, cutting, exchange_state, fields, permissions, refusals
+from hpe.core.compiled.buffers cimport Buffer, make_room
 
 
 cdef inline int take_tables(fields.Tables* tables, flat) except -1:
@@ -104,4 +105,37 @@ cdef inline int take_core_limits(core_state.CoreLimits* given, limits) except -1
     given.room.kept, given.room.small, given.room.least = limits.room[3:6]
     given.room.operators = limits.room.operators
     given.revocations, given.reports = limits.revocations, limits.reports
+    return 0
+
+
+cdef inline int take_runs(Buffer* runs, Buffer* rows, batch, core_state.Batch* given) except -1:
+    """Read the runs of a batch, whose bytes stay where they are."""
+    cdef core_state.Row* row
+    cdef core_state.Run* run
+    cdef bytes frames
+    given.run_count = len(batch.runs)
+    for each in batch.runs:
+        given.frame_count += len(each.chunk.table)
+    make_rows(runs, rows, given.run_count, given.frame_count)
+    run, row = <core_state.Run*>runs.data, <core_state.Row*>rows.data
+    given.runs = run
+    for each in batch.runs:
+        frames = each.chunk.frames
+        run.connection, run.attach, run.admit = each.connection, each.attach, each.admit
+        run.frames, run.size = <const uint8_t*>frames, len(frames)
+        run.rows, run.count = row, len(each.chunk.table)
+        given.subscribe_count += cutting.cut_frames(run.frames, run.count, row)
+        row += run.count
+        run += 1
+    return 0
+
+
+cdef inline int make_rows(Buffer* runs, Buffer* rows, int64_t run_count, int64_t count) except -1:
+    """Make room for so many runs and rows of frames; raise MemoryError if there is none."""
+    runs.size = rows.size = 0
+    if not (
+        make_room(runs, run_count * <int64_t>sizeof(core_state.Run))
+        and make_room(rows, count * <int64_t>sizeof(core_state.Row))
+    ):
+        raise MemoryError
     return 0

@@ -9,6 +9,7 @@ runs it.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from typing import Final
 
 import msgspec
 
@@ -19,10 +20,13 @@ from hpe.core.listings.configuration import (
     configuration_differences,
     listing_of,
 )
-from hpe.core.listings.instruments import Instrument, Listings, limits_contradict
+from hpe.core.listings.instruments import Asset, Instrument, Listings, limits_contradict
+from hpe.core.state.rows import DumpedAsset, DumpedInstrument
 from hpe.protocol.internal import Configure, InstrumentSetting, PlaceLimits
 from hpe.protocol.listings import AddInstrument
 from hpe.protocol.scale import is_decimal_scale
+
+_FACTS: Final = len(Instrument.__struct_fields__)
 
 
 class Texts(Listings):
@@ -101,3 +105,40 @@ class Texts(Listings):
     def row_of_pair(self, base: str, quote: str) -> AddInstrument:
         """Return what lists a pair of assets as resolving does: with scale 1, without limits."""
         return AddInstrument(1, f"{base}/{quote}", *self.named_ids(base, quote))
+
+    # --- rows of the state ------------------------------------------------------------------------
+
+    def asset_fields(self) -> list[tuple[int | str, ...]]:
+        """Return the fields of each asset's row: who listed it last."""
+        rows: list[tuple[int | str, ...]] = []
+        for asset_id, asset in self.assets.items():
+            user, holder = self.asset_takers[asset_id]
+            rows.append((*asset.row(), user, holder.key))
+        return rows
+
+    def instrument_fields(self) -> list[tuple[int | str, ...]]:
+        """Return the fields of each instrument's row that come before those of its book."""
+        rows = []
+        for instrument_id, instrument in self.instruments.items():
+            user, holder = self.instrument_takers[instrument_id]
+            rows.append((*msgspec.structs.astuple(instrument), user, holder.key))
+        return rows
+
+    def check_asset(self, row: DumpedAsset) -> None:
+        """Raise ValueError if the asset of a row cannot be listed."""
+        if not row.asset or self.asset_named(row.symbol) is not None:
+            raise ValueError(f"lists an asset {row.symbol} that cannot be")
+
+    def check_instrument(self, row: DumpedInstrument) -> None:
+        """Raise ValueError if the instrument of a row cannot be listed, whatever its assets are."""
+        if not row.instrument or self.instrument_named(row.symbol) is not None:
+            raise ValueError(f"lists an instrument {row.symbol} that cannot be")
+
+    def load_asset(self, row: DumpedAsset) -> None:
+        """List the asset of a row."""
+        self.list_asset(Asset(row.asset, row.symbol, row.decimals), row.user, Holder(row.key))
+
+    def load_instrument(self, row: DumpedInstrument) -> None:
+        """List the instrument of a row."""
+        facts = msgspec.structs.astuple(row)[:_FACTS]
+        self.list_instrument(Instrument(*facts), row.user, Holder(row.key))

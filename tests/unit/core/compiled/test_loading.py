@@ -118,7 +118,7 @@ def repeated(rows, kind, **fields):
         (changed, DumpedFill, {"user": 99}, f"names user 99, {MISSING}"),
         (changed, DumpedResting, {"partner": 10**6}, f"names order 1000000, {MISSING}"),
         (changed, DumpedResting, {"flags": 256}, "too large"),
-        (repeated, DumpedResting, {}, "has ids of another one"),
+        (repeated, DumpedResting, {}, "is a second one of order"),
         (changed, DumpedWaiting, {"stop_price": 0, "place": 0}, "waits at a trigger"),
         (repeated, DumpedWaiting, {"order_id": 10**6}, "waits at a trigger"),
         (changed, DumpedQueued, {"line": 5}, "stands in line 5"),
