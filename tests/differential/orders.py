@@ -1,4 +1,4 @@
-"""Requests about orders, and crowds of them: what is left unfinished of these goes on in parts.
+"""Requests about orders: new ones of every kind, and changes of those that are there.
 
 Each maker takes where to aim and the user of the session, and returns a request under id 1. Owned
 by one stream; one thread.
@@ -13,10 +13,9 @@ from msgspec.structs import replace
 
 from hpe.core.trading.orders import Order
 from hpe.protocol.base import Request
-from hpe.protocol.enums import InstrumentStatus, OrderType, Side, TimeInForce
+from hpe.protocol.enums import OrderType, Side, TimeInForce
 from hpe.protocol.flags import ORDER_CANCEL_ON_DISCONNECT, ORDER_POST_ONLY
 from hpe.protocol.limits import INT_MAX
-from hpe.protocol.operations import SetStatus, Uncross
 from hpe.protocol.orders import (
     CancelOrder,
     MassCancel,
@@ -33,7 +32,7 @@ _TIFS: Final = tuple(TimeInForce)
 _LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
 
 
-def _order(
+def new_order(
     aim: Aim,
     instrument: int,
     side: Side,
@@ -44,6 +43,7 @@ def _order(
     flags: int = 0,
     terms: OrderTerms | None = None,
 ) -> SubmitOrder:
+    """Make an order with what a stream draws for every order."""
     if aim.chance("disconnect"):
         flags |= ORDER_CANCEL_ON_DISCONNECT
     if tif is _GTD:
@@ -58,7 +58,7 @@ def limit(aim: Aim, user: int) -> SubmitOrder:
     """Make a limit order that may rest."""
     instrument, middle, spread = aim.market()
     side = aim.random.choice(SIDES)
-    return _order(
+    return new_order(
         aim, instrument, side, _LIMIT, _GTC, aim.price(middle, spread), aim.quantity()
     )  # fmt: skip
 
@@ -68,7 +68,7 @@ def cross(aim: Aim, user: int) -> SubmitOrder:
     instrument, middle, spread = aim.market()
     side = aim.random.choice(SIDES)
     price = aim.near_best(instrument, side, middle, spread)
-    return _order(aim, instrument, side, _LIMIT, _GTC, price, aim.quantity())
+    return new_order(aim, instrument, side, _LIMIT, _GTC, price, aim.quantity())
 
 
 def ioc(aim: Aim, user: int) -> SubmitOrder:
@@ -81,7 +81,7 @@ def market(aim: Aim, user: int) -> SubmitOrder:
     """Make a market order by quantity."""
     instrument, _, _ = aim.market()
     tif = aim.random.choice((_IOC, _IOC, _FOK, _GTC, _GTD) if aim.chance("bound") else (_IOC, _FOK))
-    return _order(aim, instrument, aim.random.choice(SIDES), _MARKET, tif, 0, aim.quantity())
+    return new_order(aim, instrument, aim.random.choice(SIDES), _MARKET, tif, 0, aim.quantity())
 
 
 def budget(aim: Aim, user: int) -> SubmitOrder:
@@ -89,7 +89,7 @@ def budget(aim: Aim, user: int) -> SubmitOrder:
     instrument, middle, _ = aim.market()
     tif = aim.random.choice((_IOC, _IOC, _FOK))
     terms = OrderTerms(budget=aim.budget(instrument, middle))
-    return _order(aim, instrument, Side.BUY, _MARKET, tif, 0, 0, 0, terms)
+    return new_order(aim, instrument, Side.BUY, _MARKET, tif, 0, 0, 0, terms)
 
 
 def stop(aim: Aim, user: int) -> SubmitOrder:
@@ -100,7 +100,7 @@ def stop(aim: Aim, user: int) -> SubmitOrder:
     if side is Side.BUY:
         quantity, money = 0, aim.budget(instrument, middle)
     terms = OrderTerms(aim.price(middle, spread), budget=money)
-    return _order(aim, instrument, side, OrderType.STOP, tif, 0, quantity, 0, terms)
+    return new_order(aim, instrument, side, OrderType.STOP, tif, 0, quantity, 0, terms)
 
 
 def trailing(aim: Aim, user: int) -> SubmitOrder:
@@ -119,7 +119,7 @@ def stop_limit(aim: Aim, user: int) -> SubmitOrder:
         terms = replace(terms, display_quantity=aim.random.randint(1, 4))
     side, tif = aim.random.choice(SIDES), aim.random.choice((*_TIFS, _GTC, _GTC))
     price = aim.price(middle, spread)
-    return _order(
+    return new_order(
         aim, instrument, side, OrderType.STOP_LIMIT, tif, price, aim.quantity(), 0, terms
     )  # fmt: skip
 
@@ -310,151 +310,6 @@ def mass_cancel(aim: Aim, user: int) -> MassCancel:
     instrument = random.choice((0, aim.market()[0]))
     owner = aim.user() if random.random() < 0.3 else 0
     return MassCancel(1, instrument, random.choice((0, 1, 2)), owner, random.random() < 0.25)
-
-
-# --- crowds --------------------------------------------------------------------------------------
-
-
-def crowd(aim: Aim, user: int) -> list[Request]:
-    """Make requests that belong together."""
-    makers = (_stops, _trails, _call, _call, _sweep, _jump, _dying, _icebergs, _own_orders)
-    return aim.random.choice(makers)(aim)
-
-
-def _many(aim: Aim) -> int:
-    return aim.random.choice((3, 5, 9, 20))
-
-
-def _limits(aim: Aim, instrument: int, count: int, **given: int) -> list[Request]:
-    """Make limits of several users around the middle of one instrument."""
-    _, middle, spread = aim.market_of(instrument)
-    return [
-        replace(
-            _order(
-                aim, instrument, aim.random.choice(SIDES), _LIMIT, _GTC,
-                aim.price(middle, spread), aim.random.randint(1, 6),
-            ),
-            user=aim.user(), **given,
-        )
-        for _ in range(count)
-    ]  # fmt: skip
-
-
-def _trade(aim: Aim, instrument: int, price: int, quantity: int, maker: Side) -> list[Request]:
-    """Make two limits that trade with each other, if nothing better is there."""
-    taker = Side.SELL if maker is Side.BUY else Side.BUY
-    return [
-        SubmitOrder(1, instrument, 0, side, _LIMIT, _GTC, price, quantity, user=aim.user())
-        for side in (maker, taker)
-    ]
-
-
-def _stops(aim: Aim) -> list[Request]:
-    """Make stops of one or two triggers, and a trade there."""
-    random = aim.random
-    instrument, middle, spread = aim.market()
-    price = aim.price(middle, spread)
-    made: list[Request] = []
-    for _ in range(_many(aim)):
-        order = random.choice((stop, stop_limit, stop_limit))(aim, 0)
-        terms = replace(order.terms or OrderTerms(), stop_price=price + random.choice((0, 0, 1)))
-        made.append(replace(order, instrument=instrument, terms=terms, user=aim.user()))
-    return made + _trade(aim, instrument, price, 3, random.choice(SIDES))
-
-
-def _trails(aim: Aim) -> list[Request]:
-    """Make trailing stops, and trades that move the price away and back."""
-    random = aim.random
-    instrument, middle, spread = aim.market()
-    made = _trade(aim, instrument, middle, 1, Side.BUY)
-    made += [
-        replace(trailing(aim, 0), instrument=instrument, user=aim.user())
-        for _ in range(_many(aim))
-    ]  # fmt: skip
-    for _ in range(random.randint(1, 4)):
-        made += _trade(aim, instrument, aim.price(middle, spread), 1, random.choice(SIDES))
-    return made
-
-
-def _call(aim: Aim) -> list[Request]:
-    """Hold a call in which much crosses; often it ends at once."""
-    random = aim.random
-    instrument = aim.market()[0]
-    made: list[Request] = [SetStatus(1, instrument, InstrumentStatus.CALL_AUCTION)]
-    made += _limits(aim, instrument, _many(aim) + 4)
-    if random.random() < 0.3:
-        made += [replace(stop(aim, 0), instrument=instrument) for _ in range(3)]
-    if random.random() < 0.7:
-        made.append(Uncross(1, instrument, random.choice(tuple(InstrumentStatus)[:3])))
-    return made
-
-
-def _sweep(aim: Aim) -> list[Request]:
-    """Make small makers, and one taker for all of them."""
-    instrument, middle, spread = aim.market()
-    side = aim.random.choice(SIDES)
-    sign = -1 if side is Side.BUY else 1
-    made: list[Request] = [
-        SubmitOrder(
-            1, instrument, 0, side, _LIMIT, _GTC, max(1, middle + sign * aim.random.randint(0, 2)),
-            aim.random.randint(1, 3), user=aim.user(),
-        )
-        for _ in range(_many(aim))
-    ]  # fmt: skip
-    taker = Side.SELL if side is Side.BUY else Side.BUY
-    price = max(1, middle + sign * aim.random.randint(0, 3))
-    made.append(_order(aim, instrument, taker, _LIMIT, aim.random.choice(_TIFS), price, 60))
-    return made
-
-
-def _jump(aim: Aim) -> list[Request]:
-    """Trade far from the middle, where bands end, and go on with what comes then."""
-    instrument, middle, spread = aim.market()
-    price = max(1, middle + aim.random.choice((-1, 1)) * max(spread * 3, middle // 5))
-    return _trade(aim, instrument, price, 9, aim.random.choice(SIDES)) + _limits(
-        aim, instrument, 4
-    )  # fmt: skip
-
-
-def _dying(aim: Aim) -> list[Request]:
-    """Make orders that all end at the same time, which may meet others before they are ended."""
-    when = aim.expiry()
-    made = _limits(aim, aim.market()[0], _many(aim))
-    return [
-        replace(each, time_in_force=_GTD, terms=OrderTerms(expires_ns=when))
-        for each in made if isinstance(each, SubmitOrder)
-    ]  # fmt: skip
-
-
-def _icebergs(aim: Aim) -> list[Request]:
-    """Make icebergs at one price, and a taker that goes around them more than once."""
-    instrument, middle, _ = aim.market()
-    side = aim.random.choice(SIDES)
-    made: list[Request] = [
-        SubmitOrder(
-            1, instrument, 0, side, _LIMIT, _GTC, middle, aim.random.randint(4, 12),
-            terms=OrderTerms(display_quantity=aim.random.randint(1, 3)), user=aim.user(),
-        )
-        for _ in range(aim.random.randint(2, 4))
-    ]  # fmt: skip
-    taker = Side.SELL if side is Side.BUY else Side.BUY
-    made.append(_order(aim, instrument, taker, _LIMIT, _IOC, middle, aim.random.randint(5, 30)))
-    return made
-
-
-def _own_orders(aim: Aim) -> list[Request]:
-    """Let one user's orders meet under every policy."""
-    random = aim.random
-    instrument, middle, spread = aim.market()
-    owner, made = aim.user(), []
-    for policy in random.sample(range(1, 6), 4):
-        for side in random.sample(SIDES, 2):
-            order = _order(
-                aim, instrument, side, _LIMIT, random.choice((_GTC, _GTC, _IOC)),
-                aim.price(middle, min(spread, 2)), random.randint(1, 9),
-            )  # fmt: skip
-            made.append(replace(order, self_trade=policy, user=owner))
-    return [*made]
 
 
 MAKERS: Final[dict[str, Maker]] = {
