@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.differential.finding import Finder
 from tests.differential.judging import STEP_CPU_S
+from tests.differential.reached import Reached
 from tests.differential.recording import load
 from tests.differential.telling import told
 
@@ -34,6 +35,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, default=Path("differential-failures"))
     parser.add_argument("--step-cpu", type=float, default=STEP_CPU_S, help="seconds, then it hangs")
     parser.add_argument("--tries", type=int, default=2_000, help="to make a failure smaller")
+    parser.add_argument("--reached", action="store_true", help="say what the streams reached")
     parser.add_argument("--quiet", action="store_true", help="print failures only")
     return parser
 
@@ -42,7 +44,8 @@ def main() -> int:
     """Run the command; return its exit status."""
     given = arguments().parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    finder = Finder(REFERENCE, given.core, given.folder, given.step_cpu, given.tries)
+    reached = Reached() if given.reached else None
+    finder = Finder(REFERENCE, given.core, given.folder, given.step_cpu, given.tries, reached)
     with finder:
         if given.files:
             return replayed(finder, given.files)
@@ -82,6 +85,8 @@ def searched(finder: Finder, given: argparse.Namespace) -> int:
         if failures >= given.failures or (given.commands and frames >= given.commands):
             break
     print(f"{sum(kinds.values())} streams, {frames} frames: {dict(kinds)}")
+    if finder.reached is not None:
+        print(finder.reached.text())
     return int(failures > 0)
 
 

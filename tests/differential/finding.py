@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tests.differential.generating import Stream
 from tests.differential.judging import STEP_CPU_S, Judge, Verdict
+from tests.differential.reached import Reached
 from tests.differential.recording import Recording, save
 from tests.differential.shrinking import TRIES_MAX, Shrinker
 from tests.differential.telling import told
@@ -34,7 +35,9 @@ class Finder:
         folder: Path,
         step_cpu_s: float = STEP_CPU_S,
         tries_max: int = TRIES_MAX,
+        reached: Reached | None = None,
     ) -> None:
+        self.reached = reached
         self.judge = Judge(first, second, folder, step_cpu_s)
         self.folder, self.tries_max = folder, tries_max
 
@@ -46,7 +49,7 @@ class Finder:
 
     def stream(self, seed: int) -> Found:
         """Generate one stream and compare the cores by it."""
-        stream = Stream(seed)
+        stream = Stream(seed, reached=self.reached)
         recording = stream.run()
         if stream.error is not None:
             path = self.folder / f"{seed}.stream"

@@ -6,6 +6,7 @@ the bytes that they are, with what the reference did. One thread.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from random import Random
 from typing import Final
 
@@ -25,6 +26,7 @@ from tests.differential.clients import Clients, Seat, encode, system
 from tests.differential.crowds import crowd
 from tests.differential.hostile import extreme, fault, stretched
 from tests.differential.playing import CoreFactory, Player, Summary
+from tests.differential.reached import Reached, watching
 from tests.differential.recording import FORM, Frames, Recording, Step
 from tests.differential.tuning import tuned
 from tests.differential.world import World
@@ -39,10 +41,13 @@ _QUIET: Final = 40
 class Stream:
     """One stream in the making; `summaries` is what the reference did.
 
-    `error` is what ended it early: the reference failed.
+    `error` is what ended it early: the reference failed. `reached` counts what it reaches.
     """
 
-    def __init__(self, seed: int, new_core: CoreFactory = ReferenceCore) -> None:
+    def __init__(
+        self, seed: int, new_core: CoreFactory = ReferenceCore, reached: Reached | None = None
+    ) -> None:
+        self._reached = reached
         self.random = random = Random(f"stream {seed}")
         self.tuning = tuning = tuned(random)
         self.player = Player(new_core, tuning.limits, tuning.replays)
@@ -69,15 +74,20 @@ class Stream:
 
     def run(self) -> Recording:
         """Generate the whole stream."""
+        reached = self._reached
         try:
-            self._open()
-            while self.frames < self.tuning.frames_max and len(self.steps) < 1_500:
-                self._step()
-            self._play(Step(self._next_time(), self.wanted, [], hashes=True))
-            self.player.core.check()
+            with nullcontext() if reached is None else watching(reached, self.world):
+                self._whole()
         except Exception as error:  # a failure of the reference is a finding, too
             self.error = error
         return self.recording()
+
+    def _whole(self) -> None:
+        self._open()
+        while self.frames < self.tuning.frames_max and len(self.steps) < 1_500:
+            self._step()
+        self._play(Step(self._next_time(), self.wanted, [], hashes=True))
+        self.player.core.check()
 
     # --- batches ----------------------------------------------------------------------------------
 
@@ -145,6 +155,8 @@ class Stream:
         self.frames += sum(len(run.bodies) for run in step.runs)
         self.aim.now_ns = step.time_ns
         self.summaries.append(self.player.play(step))
+        if self._reached is not None and self.player.output is not None:
+            self._reached.read(self.player.output)
         core = self.player.core
         assert isinstance(core, ReferenceCore)
         self.world.core = core

@@ -4,6 +4,7 @@ import pytest
 
 from tests.differential.finding import Finder
 from tests.differential.generating import Stream
+from tests.differential.reached import Reached
 from tests.differential.recording import load, save
 
 REFERENCE = "hpe.core.driver:ReferenceCore"
@@ -43,3 +44,14 @@ def test_a_seed_gives_a_stream_and_a_file_gives_it_back(tmp_path):
     assert one != Stream(6).run()
     save(one, tmp_path / "one.stream")
     assert load(tmp_path / "one.stream") == one
+
+
+def test_streams_reach_all_moves_and_most_reasons():
+    reached = Reached()
+    for seed in range(20):
+        stream = Stream(seed, reached=reached)
+        stream.run()
+        assert stream.error is None, f"seed {seed}"
+    assert not reached.missing_moves()
+    assert not reached.missing_errors()
+    assert len(reached.missing_reasons()) <= 30, reached.text()
