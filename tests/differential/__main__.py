@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.differential.finding import Finder
 from tests.differential.judging import STEP_CPU_S
-from tests.differential.reached import Reached
+from tests.differential.reached import Coverage
 from tests.differential.recording import load
 from tests.differential.telling import told
 
@@ -44,7 +44,7 @@ def main() -> int:
     """Run the command; return its exit status."""
     given = arguments().parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    reached = Reached() if given.reached else None
+    reached = Coverage() if given.reached else None
     finder = Finder(REFERENCE, given.core, given.folder, given.step_cpu, given.tries, reached)
     with finder:
         if given.files:

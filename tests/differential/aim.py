@@ -12,7 +12,7 @@ from hpe.core.trading.orderbook import OrderBook
 from hpe.protocol.enums import Side
 from hpe.protocol.limits import AMOUNT_MAX, HOUSE_USER, INT_MAX
 from tests.differential.tuning import Tuning
-from tests.differential.world import World
+from tests.differential.world import ReferenceView
 from tests.model.commands import UNIT_NS
 
 SIDES: Final = (Side.BUY, Side.SELL)
@@ -21,7 +21,7 @@ SIDES: Final = (Side.BUY, Side.SELL)
 class Aim:
     """Chooses values for requests; `user` is that of the session that sends."""
 
-    def __init__(self, random: Random, tuning: Tuning, world: World) -> None:
+    def __init__(self, random: Random, tuning: Tuning, world: ReferenceView) -> None:
         self.random, self.tuning, self.world = random, tuning, world
         self.now_ns = tuning.start_ns
         self.last_book = 1

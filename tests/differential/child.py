@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tests.differential.playing import BUFFERS, CoreFactory, Player, factory_of
+from tests.differential.playing import BUFFERS, CoreFactory, StreamPlayer, factory_of
 from tests.differential.recording import load
 
 LENGTH: Final = Struct("=I")
@@ -46,7 +46,7 @@ def play(new_core: CoreFactory, ask: Ask) -> None:
     """Play a recording; SIGPROF, which nothing catches, ends a step that takes too long."""
     recording = load(Path(ask.path))
     try:
-        player = Player(new_core, recording.limits, recording.replays)
+        player = StreamPlayer(new_core, recording.limits, recording.replays)
         for number, step in enumerate(recording.steps):
             signal.setitimer(signal.ITIMER_PROF, ask.step_cpu_s)
             summary = player.play(step)

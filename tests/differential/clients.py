@@ -37,7 +37,7 @@ _WIDE: Final = (Role.OPERATOR, Role.ANONYMOUS)
 encode: Final = msgspec.msgpack.Encoder().encode
 
 
-class Seat:
+class ClientSeat:
     """One client: `number` is its attachment, 0 before the first; `sent` are its last bodies."""
 
     def __init__(self, user: int, role: Role, key: int) -> None:
@@ -52,7 +52,7 @@ class Clients:
 
     def __init__(self, aim: Aim, rows: list[tuple[int, Role, int]]) -> None:
         self._aim, self._random = aim, aim.random
-        self.seats = [Seat(*row) for row in rows]
+        self.seats = [ClientSeat(*row) for row in rows]
         self._numbers = count(1)
 
     def follow(self) -> None:
@@ -66,7 +66,7 @@ class Clients:
                 seat.session_id = session.session_id
                 seat.last_id = max(session.last_request_id, 0)
 
-    def present(self) -> list[Seat]:
+    def present(self) -> list[ClientSeat]:
         """Return the clients that have a session."""
         return [seat for seat in self.seats if seat.there]
 
@@ -96,7 +96,7 @@ class Clients:
             return [system(SessionDetached(number, session_id, number, cause))], []
         return [system(SessionClosed(number, session_id, number, random.choice((0, 1))))], []
 
-    def _attach(self, seat: Seat) -> Request:
+    def _attach(self, seat: ClientSeat) -> Request:
         random = self._random
         seat.number = next(self._numbers)
         session_id, user = seat.session_id, seat.user

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.differential.generating import Stream
-from tests.differential.judging import STEP_CPU_S, Judge, Verdict
-from tests.differential.reached import Reached
-from tests.differential.recording import Recording, save
+from tests.differential.generating import StreamMaker
+from tests.differential.judging import STEP_CPU_S, Comparer, Comparison
+from tests.differential.reached import Coverage
+from tests.differential.recording import RecordedStream, save
 from tests.differential.shrinking import TRIES_MAX, Shrinker
 from tests.differential.telling import told
 
@@ -19,7 +19,7 @@ from tests.differential.telling import told
 class Found(NamedTuple):
     """What became of one stream; `path` and `text` belong to the smallest one that fails."""
 
-    verdict: Verdict
+    verdict: Comparison
     frames: int
     path: Path | None = None
     text: str = ""
@@ -35,10 +35,10 @@ class Finder:
         folder: Path,
         step_cpu_s: float = STEP_CPU_S,
         tries_max: int = TRIES_MAX,
-        reached: Reached | None = None,
+        reached: Coverage | None = None,
     ) -> None:
         self.reached = reached
-        self.judge = Judge(first, second, folder, step_cpu_s)
+        self.judge = Comparer(first, second, folder, step_cpu_s)
         self.folder, self.tries_max = folder, tries_max
 
     def __enter__(self) -> Finder:
@@ -49,12 +49,12 @@ class Finder:
 
     def stream(self, seed: int) -> Found:
         """Generate one stream and compare the cores by it."""
-        stream = Stream(seed, reached=self.reached)
+        stream = StreamMaker(seed, reached=self.reached)
         recording = stream.run()
         if stream.error is not None:
             path = self.folder / f"{seed}.stream"
             save(recording, path)
-            verdict = Verdict("reference", len(stream.steps) - 1, repr(stream.error))
+            verdict = Comparison("reference", len(stream.steps) - 1, repr(stream.error))
             return Found(verdict, stream.frames, path, repr(stream.error))
         verdict = self.judge.judge(recording, stream.summaries)
         if verdict.good:
@@ -65,10 +65,12 @@ class Finder:
         save(small, path)
         return Found(verdict, stream.frames, path, told(self.judge, small, verdict))
 
-    def shrunk(self, recording: Recording, verdict: Verdict) -> tuple[Recording, Verdict]:
+    def shrunk(
+        self, recording: RecordedStream, verdict: Comparison
+    ) -> tuple[RecordedStream, Comparison]:
         """Return the smallest recording that fails in the same way, and how it does."""
 
-        def fails(candidate: Recording) -> bool:
+        def fails(candidate: RecordedStream) -> bool:
             return self.judge.judge(candidate).is_like(verdict)
 
         cut = recording.of(recording.steps[: verdict.step + 1])

@@ -1,4 +1,4 @@
-"""Random streams: a `Stream` aims at the state of the reference, which executes it meanwhile.
+"""Random streams: a `StreamMaker` aims at the state of the reference, which executes it meanwhile.
 
 A seed gives a stream. Each stream draws what it is about (tuning.py). Its batches are recorded as
 the bytes that they are, with what the reference did. One thread.
@@ -22,14 +22,14 @@ from hpe.protocol.listings import AddAsset
 from hpe.protocol.money import Deposit
 from tests.differential import orders, others
 from tests.differential.aim import Aim
-from tests.differential.clients import Clients, Seat, encode, system
+from tests.differential.clients import Clients, ClientSeat, encode, system
 from tests.differential.crowds import crowd
 from tests.differential.hostile import extreme, fault, stretched
-from tests.differential.playing import CoreFactory, Player, Summary
-from tests.differential.reached import Reached, watching
-from tests.differential.recording import FORM, Frames, Recording, Step
+from tests.differential.playing import CoreFactory, StreamPlayer, Summary
+from tests.differential.reached import Coverage, watching
+from tests.differential.recording import FORM, Frames, RecordedStream, StreamStep
 from tests.differential.tuning import tuned
-from tests.differential.world import World
+from tests.differential.world import ReferenceView
 from tests.support.naive_permissions import permitted
 
 MAKERS: Final = {**orders.MAKERS, **others.MAKERS}
@@ -38,25 +38,25 @@ _QUIET: Final = 40
 """So many rows of state are few enough to be compared after every batch."""
 
 
-class Stream:
+class StreamMaker:
     """One stream in the making; `summaries` is what the reference did.
 
     `error` is what ended it early: the reference failed. `reached` counts what it reaches.
     """
 
     def __init__(
-        self, seed: int, new_core: CoreFactory = ReferenceCore, reached: Reached | None = None
+        self, seed: int, new_core: CoreFactory = ReferenceCore, reached: Coverage | None = None
     ) -> None:
         self._reached = reached
         self.random = random = Random(f"stream {seed}")
         self.tuning = tuning = tuned(random)
-        self.player = Player(new_core, tuning.limits, tuning.replays)
+        self.player = StreamPlayer(new_core, tuning.limits, tuning.replays)
         core = self.player.core
         assert isinstance(core, ReferenceCore)
-        self.world = World(core, random)
+        self.world = ReferenceView(core, random)
         self.aim = Aim(random, tuning, self.world)
         self.clients = Clients(self.aim, tuning.seats)
-        self.steps: list[Step] = []
+        self.steps: list[StreamStep] = []
         self.summaries: list[Summary] = []
         self.frames = 0
         self.wanted = b""
@@ -67,12 +67,12 @@ class Stream:
         for n in range(1, len(self._sums)):
             self._sums[n] += self._sums[n - 1]
 
-    def recording(self) -> Recording:
+    def recording(self) -> RecordedStream:
         """Return the stream so far."""
         tuning = self.tuning
-        return Recording(FORM, self._origin, tuning.limits, tuning.replays, self.steps)
+        return RecordedStream(FORM, self._origin, tuning.limits, tuning.replays, self.steps)
 
-    def run(self) -> Recording:
+    def run(self) -> RecordedStream:
         """Generate the whole stream."""
         reached = self._reached
         try:
@@ -86,7 +86,7 @@ class Stream:
         self._open()
         while self.frames < self.tuning.frames_max and len(self.steps) < 1_500:
             self._step()
-        self._play(Step(self._next_time(), self.wanted, [], hashes=True))
+        self._play(StreamStep(self._next_time(), self.wanted, [], hashes=True))
         self.player.core.check()
 
     # --- batches ----------------------------------------------------------------------------------
@@ -97,9 +97,9 @@ class Stream:
         plain = replace(tuning.settings, assets=[], instruments=[])
         found = self.world.core.configuration_differences(plain)
         first = [system(found)] if found is not None else []
-        self._play(Step(self._next_time(), b"", first, [encode(plain)]))
+        self._play(StreamStep(self._next_time(), b"", first, [encode(plain)]))
         for run in self.clients.attach_all():
-            self._play(Step(self._next_time(), b"", [run]))
+            self._play(StreamStep(self._next_time(), b"", [run]))
         given: list[Request] = [AddAsset(1, *row) for row in tuning.assets]
         given += [market.listing for market in tuning.markets]
         tick = max(m.listing.quote_atoms_per_tick * m.middle for m in tuning.markets)
@@ -112,7 +112,7 @@ class Stream:
         for start in range(0, len(given), 9):
             if seat.there:
                 some = given[start : start + 9]
-                self._play(Step(aim.now_ns + 1, b"", [self._run(seat, some)]))
+                self._play(StreamStep(aim.now_ns + 1, b"", [self._run(seat, some)]))
 
     def _step(self) -> None:
         random, aim, tuning = self.random, self.aim, self.tuning
@@ -137,7 +137,7 @@ class Stream:
         count = len(self.steps)
         loads = count % tuning.load_every == tuning.load_every - 1
         hashes = count % (1 if self._small() else tuning.hash_every) == 0
-        self._play(Step(when, self.wanted, runs, asked, loads, hashes))
+        self._play(StreamStep(when, self.wanted, runs, asked, loads, hashes))
 
     def _small(self) -> bool:
         return self.tuning.hash_every <= 4 and self.world.exchange.orders.open_count < _QUIET
@@ -150,7 +150,7 @@ class Stream:
             return max(now_ns + 1, due_ns + random.choice((-1, 0, 0, 1)))
         return now_ns + random.choice(self.tuning.waits_ns)
 
-    def _play(self, step: Step) -> None:
+    def _play(self, step: StreamStep) -> None:
         self.steps.append(step)
         self.frames += sum(len(run.bodies) for run in step.runs)
         self.aim.now_ns = step.time_ns
@@ -164,7 +164,7 @@ class Stream:
 
     # --- frames -----------------------------------------------------------------------------------
 
-    def _client(self, seat: Seat) -> Frames:
+    def _client(self, seat: ClientSeat) -> Frames:
         """Return a run of one client, now and then of a connection that lost its session."""
         random, aim = self.random, self.aim
         bodies = []
@@ -180,17 +180,17 @@ class Stream:
         admit = random.choice(_MARKS) if aim.chance("admit") else 0
         return Frames(seat.number, number, admit, b"".join(map(frame, bodies)))
 
-    def _run(self, seat: Seat, requests: list[Request]) -> Frames:
+    def _run(self, seat: ClientSeat, requests: list[Request]) -> Frames:
         bodies = [self._numbered(seat, request) for request in requests]
         return Frames(seat.number, seat.number, 0, b"".join(map(frame, bodies)))
 
-    def _numbered(self, seat: Seat, request: Request) -> bytes:
+    def _numbered(self, seat: ClientSeat, request: Request) -> bytes:
         seat.last_id += self.random.choice((2, 3)) if self.aim.chance("skipped") else 1
         body = encode(replace(request, request_id=seat.last_id))
         seat.sent.append(body)
         return body
 
-    def _body(self, seat: Seat, request: Request) -> bytes:
+    def _body(self, seat: ClientSeat, request: Request) -> bytes:
         """Return the bytes of a request, or others that begin as it does."""
         aim, random = self.aim, self.random
         if seat.sent and aim.chance("repeat"):

@@ -1,6 +1,6 @@
 """Two cores and one recording: whether the second one, in a process of its own, does the same.
 
-A `Judge` owns the child process; one thread uses it. It plays the first core, the reference, in
+A `Comparer` owns the child process; one thread uses it. It plays the first core, the reference, in
 this process. Guarantees that a crash, a hang and an exception of the second core are verdicts and
 no failures of the judge.
 """
@@ -20,15 +20,18 @@ import msgspec
 
 from tests.conftest import PROJECT_ROOT
 from tests.differential.child import LENGTH, Ask
-from tests.differential.playing import BUFFERS, NAMES, Player, Summary, factory_of
-from tests.differential.recording import Recording, save
+from tests.differential.playing import BUFFERS, NAMES, StreamPlayer, Summary, factory_of
+from tests.differential.recording import RecordedStream, save
+
+FOLDER_VARIABLE: Final = "HPE_DIFFERENTIAL"
+"""Names the folder in which the child process builds a core; see compiled.py."""
 
 STEP_CPU_S: Final = 20.0
 _SILENCE_S: Final = 600.0
 """Without a word for so long, the child does not even use its CPU."""
 
 
-class Verdict(NamedTuple):
+class Comparison(NamedTuple):
     """What became of a recording: `kind` is same, differs, signal, hang, raised or reference.
 
     `reference`: the first core itself failed. `step` is the first step that is not the same, and
@@ -44,15 +47,15 @@ class Verdict(NamedTuple):
         """True if both cores did the same."""
         return self.kind == "same"
 
-    def is_like(self, other: Verdict) -> bool:
+    def is_like(self, other: Comparison) -> bool:
         """True if this is the same kind of failure."""
         return self.kind == other.kind
 
 
-SAME: Final = Verdict("same")
+SAME: Final = Comparison("same")
 
 
-class Judge:
+class Comparer:
     """Compares the core named `second` with the one named `first`."""
 
     def __init__(self, first: str, second: str, folder: Path, step_cpu_s: float = STEP_CPU_S):
@@ -60,7 +63,7 @@ class Judge:
         self.folder, self.step_cpu_s = folder, step_cpu_s
         self._child: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Judge:
+    def __enter__(self) -> Comparer:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +79,7 @@ class Judge:
             child.stdout.close()
             child.wait()
 
-    def judge(self, recording: Recording, expected: list[Summary] | None = None) -> Verdict:
+    def judge(self, recording: RecordedStream, expected: list[Summary] | None = None) -> Comparison:
         """Compare the cores over a whole recording.
 
         Args:
@@ -94,23 +97,25 @@ class Judge:
             if kind == "step" and verdict.good and number < len(expected):
                 names = _differing(expected[number], value)
                 if names:
-                    verdict = Verdict("differs", number, ", ".join(names))
+                    verdict = Comparison("differs", number, ", ".join(names))
                 number += 1
             elif kind == "raised" and verdict.good:
-                verdict = Verdict("raised", number, value)
+                verdict = Comparison("raised", number, value)
             elif kind == "ended" and value and verdict.good:
                 verdict = _killed(number, value)
             elif kind == "silent":
-                verdict = Verdict("hang", number, "it waits for something")
+                verdict = Comparison("hang", number, "it waits for something")
+        if verdict.good and number < len(expected):
+            verdict = Comparison("raised", number, "it ended before the stream did")
         if failed is not None and (verdict.good or verdict.step >= failed.step):
             return failed
         return verdict
 
-    def whole(self, recording: Recording, step: int) -> dict[str, tuple[bytes, bytes]]:
+    def whole(self, recording: RecordedStream, step: int) -> dict[str, tuple[bytes, bytes]]:
         """Return the buffers of one step's outputs that differ, of both cores."""
         path = self.folder / "running.stream"
         save(recording, path)
-        player = Player(self.first, recording.limits, recording.replays)
+        player = StreamPlayer(self.first, recording.limits, recording.replays)
         for each in recording.steps[: step + 1]:
             player.play(each)
         rows = [value for kind, value in self._ask(path, step) if kind == "whole"]
@@ -120,13 +125,13 @@ class Judge:
         pairs = zip(BUFFERS, ours, rows[0], strict=True)
         return {name: (one, other) for name, one, other in pairs if one != other}
 
-    def _play_first(self, recording: Recording) -> tuple[list[Summary], Verdict | None]:
-        player, found = Player(self.first, recording.limits, recording.replays), []
+    def _play_first(self, recording: RecordedStream) -> tuple[list[Summary], Comparison | None]:
+        player, found = StreamPlayer(self.first, recording.limits, recording.replays), []
         try:
             for step in recording.steps:
                 found.append(player.play(step))
         except Exception as error:  # what it raises is the verdict
-            return found, Verdict("reference", len(found), repr(error))
+            return found, Comparison("reference", len(found), repr(error))
         return found, None
 
     def _ask(self, path: Path, whole_at: int = -1) -> Iterator[tuple[str, Any]]:
@@ -186,10 +191,10 @@ def _differing(one: Summary, other: Summary) -> list[str]:
     return [name for name, a, b in zip(NAMES, one, other, strict=True) if a != b]
 
 
-def _killed(step: int, status: int) -> Verdict:
+def _killed(step: int, status: int) -> Comparison:
     if not os.WIFSIGNALED(status):
-        return Verdict("signal", step, f"exit status {os.waitstatus_to_exitcode(status)}")
+        return Comparison("signal", step, f"exit status {os.waitstatus_to_exitcode(status)}")
     number = signal.Signals(os.WTERMSIG(status))
     if number is signal.SIGPROF:
-        return Verdict("hang", step, "it does not come back")
-    return Verdict("signal", step, number.name)
+        return Comparison("hang", step, "it does not come back")
+    return Comparison("signal", step, number.name)

@@ -23,7 +23,7 @@ def never_busy(limits: Limits) -> ReferenceCore:
         return not isinstance(request, ReplaceOrder) and refuses(self, user, request)
 
     core = ReferenceCore(limits)
-    core.exchange.busy.refuses = wrong.__get__(core.exchange.busy)  # type: ignore[method-assign]
+    core.exchange.busy.refuses = wrong.__get__(core.exchange.busy)  # type: ignore[method-assign]  # of this one core
     return core
 
 
@@ -39,7 +39,7 @@ class _At(ReferenceCore):
         raise NotImplementedError
 
 
-class Killed(_At):
+class KilledCore(_At):
     """Dies of a signal."""
 
     def fail(self) -> None:
@@ -59,6 +59,13 @@ class Raising(_At):
 
     def fail(self) -> None:
         raise ArithmeticError("planted")
+
+
+class Quitting(_At):
+    """Ends its process as if all were well."""
+
+    def fail(self) -> None:
+        raise SystemExit(0)
 
 
 class Forgetful(ReferenceCore):

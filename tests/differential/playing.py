@@ -1,8 +1,11 @@
 """Play the steps of a recording on a core, and sum up each of them so that cores can be compared.
 
-A `Player` owns one core, and a second one that executes its log if the recording says so; one
+A `StreamPlayer` owns one core, and a second one that executes its log if the recording says so; one
 thread uses it. A summary has one value per name of NAMES: checksums of the buffers of the output,
 its other fields, and what the core tells beside it. Relies on `Core` alone.
+
+Each core loads its own dump. As the checksums of the dumps are compared, that is the other core's
+dump as well, or a difference.
 """
 
 from __future__ import annotations
@@ -18,13 +21,15 @@ import msgspec
 from hpe.core.contract import Core, Limits, Output
 from hpe.errors import ConfigError
 from hpe.protocol.internal import Configure, KeysValid
-from tests.differential.recording import Step
+from tests.differential.recording import StreamStep
 
 CoreFactory = Callable[[Limits], Core]
 Summary = list[Any]
 
 BUFFERS: Final = Output._fields[:10]
-NAMES: Final = (*Output._fields, "facts", "differences", "dump", "state_hash", "replayed")
+NAMES: Final = (
+    *Output._fields, "facts", "differences", "replayed", "dump", "state_hash", "replayed_hash",
+)  # fmt: skip
 _settings: Final = msgspec.msgpack.Decoder(Configure | KeysValid)
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -36,7 +41,7 @@ def factory_of(spec: str) -> CoreFactory:
     return found
 
 
-class Player:
+class StreamPlayer:
     """One core in the middle of a stream; `output` is that of the last step."""
 
     def __init__(self, new_core: CoreFactory, limits: Limits, replays: bool) -> None:
@@ -46,7 +51,7 @@ class Player:
         self._wanted = b""
         self.output: Output | None = None
 
-    def play(self, step: Step) -> Summary:
+    def play(self, step: StreamStep) -> Summary:
         """Play one step and sum it up."""
         core = self.core
         asked = b"".join(map(self._differences, step.asked))
@@ -60,10 +65,12 @@ class Player:
             core.attached_sessions(), core.last_attach_number, core.instrument_count,
             bool(core.unfinished), core.last_sequence, core.last_time_ns, core.next_due_ns,
         )  # fmt: skip
-        found += [crc32(repr(facts).encode()), crc32(asked), dump]
+        found += [crc32(repr(facts).encode()), crc32(asked), self._replay(output)]
         if step.hashes:
             core.check()
-        found += [core.state_hash() if step.hashes else b"", self._replay(output, step.hashes)]
+        found.append(dump)
+        cores = (self.core, self._other)
+        found += [each.state_hash() if step.hashes and each else b"" for each in cores]
         return found
 
     def _differences(self, body: bytes) -> bytes:
@@ -81,16 +88,13 @@ class Player:
         self.core.load(rows, self._wanted)
         return crc32(b"".join(rows))
 
-    def _replay(self, output: Output, hashes: bool) -> list[Any]:
+    def _replay(self, output: Output) -> list[Any]:
         """Execute the log on the other core; return what it put out."""
         other, body = self._other, bytes(output.body)
-        if other is None:
+        if other is None or not body:
             return []
-        if not body:
-            return [other.state_hash()] if hashes else []
         again = other.replay(body)
         return [
             again.body == body, crc32(again.replies), crc32(again.private),
             crc32(again.private_rows), again.last_sequence, again.next_due_ns,
-            other.state_hash() if hashes else b"",
         ]  # fmt: skip

@@ -1,6 +1,6 @@
 """What streams reach: reasons per message, moves of orders, ways to end per kind and market state.
 
-`Reached` counts; `watching` lets it see the moves of all orders of the reference in this process.
+`Coverage` counts; `watching` lets it see the moves of all orders of the reference in this process.
 The reasons that each message can have are read from protocol.md. One thread.
 """
 
@@ -25,7 +25,7 @@ from hpe.protocol.enums import InstrumentStatus
 from hpe.protocol.frames import split_frames
 from hpe.protocol.registry import COMMANDS, QUERIES
 from tests.conftest import PROJECT_ROOT
-from tests.differential.world import World
+from tests.differential.world import ReferenceView
 
 _HEADING: Final = re.compile(r"^### Request (\d+) ")
 _LISTED: Final = re.compile(r"^(?:Rejects, in order|Cancel reasons): ([a-z_,\s]*)\.", re.MULTILINE)
@@ -48,7 +48,7 @@ def listed_reasons() -> dict[int, list[int]]:
     return found
 
 
-class Reached:
+class Coverage:
     """Counts what was reached: rows of `reasons`, `errors`, `moves` and `ends`."""
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class Reached:
 
 
 @contextmanager
-def watching(reached: Reached, world: World) -> Iterator[None]:
+def watching(reached: Coverage, world: ReferenceView) -> Iterator[None]:
     """Let `reached` see every move of an order while a stream runs."""
     move = Order.move
 
@@ -149,8 +149,8 @@ def watching(reached: Reached, world: World) -> Iterator[None]:
         reached.note(order, state, book.status if book is not None else InstrumentStatus.HALTED)
         move(order, state)
 
-    Order.move = seen  # type: ignore[method-assign]
+    Order.move = seen  # type: ignore[method-assign]  # it counts moves
     try:
         yield
     finally:
-        Order.move = move  # type: ignore[method-assign]
+        Order.move = move  # type: ignore[method-assign]  # it counts moves

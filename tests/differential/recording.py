@@ -38,7 +38,7 @@ class Frames(msgspec.Struct, array_like=True, frozen=True):
         return msgspec.structs.replace(self, frames=b"".join(map(frame, bodies)))
 
 
-class Step(msgspec.Struct, array_like=True, frozen=True):
+class StreamStep(msgspec.Struct, array_like=True, frozen=True):
     """One batch, and what is done beside it.
 
     Before it: `asked`, the encoded configurations whose differences both cores are asked for, and
@@ -59,21 +59,21 @@ class Step(msgspec.Struct, array_like=True, frozen=True):
         return Batch(self.time_ns, runs, self.wanted)
 
 
-class Recording(msgspec.Struct, array_like=True, frozen=True):
+class RecordedStream(msgspec.Struct, array_like=True, frozen=True):
     """A stream. `origin` says how it was made; `replays`: a third core executes the log as well."""
 
     form: int
     origin: str
     limits: Limits
     replays: bool
-    steps: list[Step]
+    steps: list[StreamStep]
 
     @property
     def frames(self) -> int:
         """How many frames it has."""
         return sum(len(run.bodies) for step in self.steps for run in step.runs)
 
-    def of(self, steps: list[Step]) -> Recording:
+    def of(self, steps: list[StreamStep]) -> RecordedStream:
         """Return a recording with other steps; its last one is compared by its state as well."""
         if steps and not steps[-1].hashes:
             steps = [*steps[:-1], msgspec.structs.replace(steps[-1], hashes=True)]
@@ -81,15 +81,15 @@ class Recording(msgspec.Struct, array_like=True, frozen=True):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Recording)
+_decoder: Final = msgspec.msgpack.Decoder(RecordedStream)
 
 
-def save(recording: Recording, path: Path) -> None:
+def save(recording: RecordedStream, path: Path) -> None:
     """Write a recording to disk."""
     path.write_bytes(_encoder.encode(recording))
 
 
-def load(path: Path) -> Recording:
+def load(path: Path) -> RecordedStream:
     """Read a recording.
 
     Raises:

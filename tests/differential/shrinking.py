@@ -12,11 +12,11 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from tests.differential.recording import Recording, Step
+from tests.differential.recording import RecordedStream, StreamStep
 
 TRIES_MAX: Final = 3_000
 
-Fails = Callable[[Recording], bool]
+Fails = Callable[[RecordedStream], bool]
 Part = TypeVar("Part")
 
 
@@ -27,11 +27,11 @@ class OutOfTries(Exception):
 class Shrinker:
     """Shrinks one recording; `best` is the smallest that fails."""
 
-    def __init__(self, recording: Recording, fails: Fails, tries_max: int = TRIES_MAX) -> None:
+    def __init__(self, recording: RecordedStream, fails: Fails, tries_max: int = TRIES_MAX) -> None:
         self.best = recording
         self._fails, self._tries_left = fails, tries_max
 
-    def shrink(self) -> Recording:
+    def shrink(self) -> RecordedStream:
         """Return the smallest recording that fails."""
         try:
             size = -1
@@ -44,7 +44,7 @@ class Shrinker:
             pass
         return self.best
 
-    def _try(self, steps: list[Step]) -> bool:
+    def _try(self, steps: list[StreamStep]) -> bool:
         """True if these steps fail too; then they are the best."""
         if not self._tries_left:
             raise OutOfTries
@@ -55,7 +55,7 @@ class Shrinker:
         self.best = candidate
         return True
 
-    def _fewer(self, parts: list[Part], steps_of: Callable[[list[Part]], list[Step]]) -> None:
+    def _fewer(self, parts: list[Part], steps_of: Callable[[list[Part]], list[StreamStep]]) -> None:
         """Leave out parts, half of them at first, then smaller pieces."""
         size = len(parts) // 2
         while size:
@@ -75,7 +75,7 @@ class Shrinker:
         steps = self.best.steps
         rows = [(n, run) for n, step in enumerate(steps) for run in step.runs]
 
-        def steps_of(left: list[tuple[int, object]]) -> list[Step]:
+        def steps_of(left: list[tuple[int, object]]) -> list[StreamStep]:
             return [
                 replace(step, runs=[run for at, run in left if at == number])
                 for number, step in enumerate(steps)
@@ -92,7 +92,7 @@ class Shrinker:
             for body in run.bodies
         ]
 
-        def steps_of(left: list[tuple[int, int, bytes]]) -> list[Step]:
+        def steps_of(left: list[tuple[int, int, bytes]]) -> list[StreamStep]:
             bodies: dict[tuple[int, int], list[bytes]] = {}
             for number, run, body in left:
                 bodies.setdefault((number, run), []).append(body)

@@ -13,14 +13,14 @@ from hpe.core.contract import Limits
 from hpe.protocol.base import type_number
 from hpe.protocol.frames import split_frames
 from hpe.protocol.registry import COMMANDS, CONTROL, INTERNAL, QUERIES
-from tests.differential.judging import Judge, Verdict
-from tests.differential.recording import Recording
+from tests.differential.judging import Comparer, Comparison
+from tests.differential.recording import RecordedStream
 
 _REQUESTS: Final = {type_number(each): each for each in (*CONTROL, *QUERIES, *COMMANDS, *INTERNAL)}
 _BYTES_SHOWN: Final = 400
 
 
-def told(judge: Judge, recording: Recording, verdict: Verdict) -> str:
+def told(judge: Comparer, recording: RecordedStream, verdict: Comparison) -> str:
     """Describe a failing recording."""
     lines = [f"{verdict.kind} at step {verdict.step}: {verdict.what}"]
     lines += _limits(recording.limits)

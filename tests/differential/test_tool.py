@@ -3,8 +3,8 @@
 import pytest
 
 from tests.differential.finding import Finder
-from tests.differential.generating import Stream
-from tests.differential.reached import Reached
+from tests.differential.generating import StreamMaker
+from tests.differential.reached import Coverage
 from tests.differential.recording import load, save
 
 REFERENCE = "hpe.core.driver:ReferenceCore"
@@ -22,8 +22,8 @@ def found(tmp_path, name, **given):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("never_busy", "differs"), ("Forgetful", "differs"), ("Killed", "signal"),
-     ("Raising", "raised")],
+    [("never_busy", "differs"), ("Forgetful", "differs"), ("KilledCore", "signal"),
+     ("Raising", "raised"), ("Quitting", "raised")],
 )  # fmt: skip
 def test_what_is_planted_is_found_and_replays(tmp_path, name, kind):
     again, small, result = found(tmp_path, name, tries_max=80)
@@ -39,17 +39,17 @@ def test_a_core_that_hangs_is_found(tmp_path):
 
 
 def test_a_seed_gives_a_stream_and_a_file_gives_it_back(tmp_path):
-    one, other = Stream(5).run(), Stream(5).run()
+    one, other = StreamMaker(5).run(), StreamMaker(5).run()
     assert one == other
-    assert one != Stream(6).run()
+    assert one != StreamMaker(6).run()
     save(one, tmp_path / "one.stream")
     assert load(tmp_path / "one.stream") == one
 
 
 def test_streams_reach_all_moves_and_most_reasons():
-    reached = Reached()
+    reached = Coverage()
     for seed in range(20):
-        stream = Stream(seed, reached=reached)
+        stream = StreamMaker(seed, reached=reached)
         stream.run()
         assert stream.error is None, f"seed {seed}"
     assert not reached.missing_moves()

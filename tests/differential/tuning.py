@@ -37,7 +37,7 @@ _FEES: Final = (
 )  # fmt: skip
 
 
-class Market(NamedTuple):
+class StreamMarket(NamedTuple):
     """One instrument that a stream begins with, and around which price it is traded."""
 
     listing: AddInstrument
@@ -50,7 +50,7 @@ class Tuning(NamedTuple):
 
     limits: Limits
     settings: Configure
-    markets: list[Market]
+    markets: list[StreamMarket]
     assets: list[tuple[str, int]]
     users: int
     seats: list[tuple[int, Role, int]]
@@ -171,7 +171,7 @@ def _setting(random: Random) -> InstrumentSetting:
     )  # fmt: skip
 
 
-def _market(random: Random, number: int) -> Market:
+def _market(random: Random, number: int) -> StreamMarket:
     """Draw an instrument: dense or wide, cheap or near the bounds of 64 bits, banded or not."""
     middle, spread = random.choice((5, 20, 50, 50, 1_000, 10**6)), random.choice((1, 2, 2, 4, 12))
     tick, lot = random.choice(_SCALES), random.choice((1, 1, 1, 2, 5, 2**20))
@@ -198,7 +198,7 @@ def _market(random: Random, number: int) -> Market:
         1, f"{'ABC'[base - 1]}/{'ABC'[quote - 1]}{number}", base, quote, lot, max(tick, 1),
         maker_fee_ppm=maker, taker_fee_ppm=taker, self_trade=random.randint(1, 5), **limits,
     )  # fmt: skip
-    return Market(listing, middle, spread)
+    return StreamMarket(listing, middle, spread)
 
 
 def _seats(random: Random, users: int) -> list[tuple[int, Role, int]]:

@@ -22,7 +22,7 @@ _SEEN: Final = 150
 _TRIES: Final = 8
 
 
-class World:
+class ReferenceView:
     """Looks into a core; `core` is replaced when the stream goes on with a loaded one."""
 
     def __init__(self, core: ReferenceCore, random: Random) -> None:
