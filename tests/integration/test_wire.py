@@ -5,8 +5,8 @@ import socket
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from hpe.net.sockets import RECEIVE_BYTES
 from hpe.net.server import INHERITED
+from hpe.net.sockets import RECEIVE_BYTES
 from hpe.net.wire import Wire
 
 
