@@ -5,8 +5,9 @@ before any part of it is executed. The caller (refusing.pxd) finds what a comman
 takes memory or changes anything but the effort. Used by the thread that runs the core.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t
 
+from hpe.core.compiled.accounts cimport Balances, find_user
 from hpe.core.compiled.books cimport Book, book_dead_ns, opposite
 from hpe.core.compiled.codes cimport (
     ALLOWED,
@@ -53,6 +54,7 @@ cdef struct Busy:
     # `effort_max`, `effort` of Limits, no further search is made.
     const Turns* turns
     const TriggerSlabs* stops
+    const Balances* balances
     Effort* effort
     Bounds bounds
     int64_t effort_max
@@ -111,7 +113,7 @@ cdef inline bint _comes(
         if lots == 0 and self_trade == DECREMENT:
             self_trade = CANCEL_TAKER  # a budget has no lots to cancel
         search.lots = lots if lots else INT_MAX
-        search.user = <uint32_t>(owner if owner else user)
+        search.user = find_user(busy.balances, owner if owner else user)
         search.self_trade = self_trade
     return _passes_many(busy, book, <int>value(request, SUBMIT_ORDER_SIDE), &search)
 

@@ -47,7 +47,7 @@ cdef inline bint is_busy(
     """True if a command cannot be executed now; `user` is the session's."""
     cdef const Limits* limits = &exchange.limits
     cdef Busy busy = Busy(
-        &exchange.turns, &exchange.trigger_slabs, &exchange.effort,
+        &exchange.turns, &exchange.trigger_slabs, &exchange.balances, &exchange.effort,
         Bounds(limits.fills, limits.dead), limits.effort,
     )
     cdef uint32_t number = 0

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from hpe.core.compiled cimport (
+    accounts,
     auction,
     books,
     busy,
@@ -31,6 +32,7 @@ from hpe.core.compiled._c cimport int128
 from hpe.core.compiled.codes cimport BUY, SELL
 
 NOTHING = books.NOTHING
+USERS = (3, 1, 2)  # in the order in which they are opened
 
 
 cdef void count_notice(
@@ -50,6 +52,7 @@ cdef object quantities_of(const slabs.Slab* terms, const orders.Order* order):
 cdef class Book:
     """A book of instrument 1 and what matches against it; orders are named by their ids."""
 
+    cdef accounts.Balances balances
     cdef slabs.Slab order_slab
     cdef slabs.Slab level_slab
     cdef slabs.Slab terms_slab
@@ -73,6 +76,11 @@ cdef class Book:
         cdef instruments.Instrument instrument
         for kind in range(timers.KINDS):
             bounds[kind] = 1
+        accounts.make_balances(&self.balances, 7, NULL)
+        if not accounts.reserve_accounts(&self.balances, len(USERS), 0, 0):
+            raise MemoryError
+        for user in USERS:
+            accounts.open_user(&self.balances, user)
         slabs.make_slab(&self.order_slab, sizeof(orders.Order))
         slabs.make_slab(&self.level_slab, sizeof(ladders.Level))
         slabs.make_slab(&self.terms_slab, sizeof(orders.Terms))
@@ -102,6 +110,7 @@ cdef class Book:
         events.free_events(&self.events)
         turns.free_turns(&self.turns)
         timers.free_timers(&self.timers)
+        accounts.free_balances(&self.balances)
         slabs.free_slab(&self.order_slab)
         slabs.free_slab(&self.level_slab)
         slabs.free_slab(&self.terms_slab)
@@ -113,7 +122,8 @@ cdef class Book:
         """Set the fields of an order, whose terms are taken if it has any."""
         cdef orders.Terms* terms
         memset(order, 0, sizeof(orders.Order))
-        order.order_id, order.user, order.side, order.price = row.order_id, row.user, row.side, row.price
+        order.order_id, order.side, order.price = row.order_id, row.side, row.price
+        order.user = accounts.find_user(&self.balances, row.user)
         order.quantity = order.leaves = row.quantity
         order.self_trade, order.taker_ppm = row.self_trade, row.taker_ppm
         if row.display or row.expires_ns or row.budget:
@@ -225,7 +235,9 @@ cdef class Book:
 
     def count_dead(self, int side, price, lots, user, self_trade, fills_max, dead_max):
         """Count the dead orders that an order of a side would meet; see dead.py."""
-        cdef dead.Search search = dead.Search(price, lots, user, self_trade)
+        cdef dead.Search search = dead.Search(
+            price, lots, accounts.find_user(&self.balances, user), self_trade
+        )
         cdef dead.Bounds bounds = dead.Bounds(fills_max, dead_max)
         passed = dead.count_dead(
             &self.book, books.opposite(&self.book, side), &search, books.book_dead_ns(&self.book),
@@ -292,8 +304,8 @@ cdef class Book:
         """True if a command has to wait; see busy.py. `order_id` is None if it names no order."""
         cdef fields.Request request
         cdef busy.Busy asked = busy.Busy(
-            &self.turns, &self.stops, &self.effort, dead.Bounds(limits.fills, limits.dead),
-            limits.effort,
+            &self.turns, &self.stops, &self.balances, &self.effort,
+            dead.Bounds(limits.fills, limits.dead), limits.effort,
         )
         cdef orders.Order* order = NULL if order_id is None else self.at(self.numbers[order_id])
         memset(&request, 0, sizeof(request))

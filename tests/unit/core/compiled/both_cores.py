@@ -149,7 +149,7 @@ class BothCores:
         boss = self.clients[-1]
         given = [
             Deposit(1, asset, 10**9, user)
-            for user in (1, 2, 3) for asset in (1, 2, 3)
+            for user in (3, 1, 2) for asset in (1, 2, 3)
         ]  # fmt: skip
         for commands in GIVEN, given:
             bodies = [encode(replace(each, request_id=next(boss.ids))) for each in commands]
