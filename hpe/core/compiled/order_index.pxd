@@ -234,6 +234,9 @@ cdef inline void remember_fill(
     cdef OrderIndex* index = <OrderIndex*>of
     cdef uint32_t number
     cdef KeptFill* fill
+    if index.fills_max == 0:
+        user_at(index.balances, user).fills_after = report.private_sequence
+        return
     if index.fill_count >= index.fills_max:
         _forget_fill(index)
     number = slabs.take(&index.fills)

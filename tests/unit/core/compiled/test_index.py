@@ -24,6 +24,7 @@ USERS = (1, 2, 2**40, INT_MAX - 1)
 SESSIONS = 3
 SHORT = Limits(ended_orders=7, recent_fills=9)
 LONG = Limits(ended_orders=500, recent_fills=300)
+NO_FILLS = Limits(ended_orders=7, recent_fills=0)
 
 
 def report_of(sequence, trade_id, fee):
@@ -220,7 +221,7 @@ class BothIndexes:
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("limits", [SHORT, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("limits", [SHORT, LONG, NO_FILLS], ids=["short", "long", "no fills"])
 def test_the_index_is_the_references(indexes, seed, limits):
     print(f"seed {seed}")
     random, both = Random(seed), BothIndexes(indexes, limits)
