@@ -12,7 +12,7 @@ where a record is taken, or a key added to a table, that was not reserved (`need
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 cdef extern from *:
@@ -87,7 +87,7 @@ cdef inline bint reserve(Slab* slab, int64_t more) noexcept nogil:
         return False
     slab.blocks = blocks
     for place in range(added):
-        blocks[slab.block_count] = <uint8_t*>calloc(1 << BLOCK_SHIFT, slab.record_bytes)
+        blocks[slab.block_count] = <uint8_t*>malloc(slab.record_bytes << BLOCK_SHIFT)
         if blocks[slab.block_count] == NULL:
             return False
         slab.block_count += 1
