@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 VARIABLE: Final = "HPE_COMPILED"
 """0: build and use no extension; 1: fail without; unset or empty: use what can be built."""
@@ -26,6 +26,12 @@ STRICT_VARIABLE: Final = "HPE_BUILD_STRICT"
 
 CORE: Final = "hpe.core.compiled._core"
 """The compiled core."""
+
+CoreName = Literal["python", "compiled"]
+CoreChoice = Literal["auto", "python", "compiled"]
+
+CORE_CHOICES: Final[tuple[CoreChoice, ...]] = get_args(CoreChoice)
+"""The values of the setting `core`: `auto` takes the compiled core where it is built."""
 
 DIRECTIVES: Final = {
     "language_level": 3,

@@ -7,7 +7,9 @@ only after the Trio thread and the log thread have left its CPU; leaving restore
 Relies on Linux: affinity and policy belong to a thread, and 0 means the calling one. No Trio.
 
 The reason for the caution: ordinary threads never preempt a SCHED_FIFO thread. With the reference
-core it holds the GIL while it works; on two CPUs that gave the Trio thread pauses of 86-139 ms.
+core it holds the GIL while it works: on two CPUs that gave the Trio thread pauses of 86-139 ms. So
+that core never gets SCHED_FIFO. And pinned on two CPUs, with either core, the Trio thread, the log
+thread and the network share the one that is left.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
-REFERENCE_CORE_CPUS_MIN: Final = 4
-"""Usable CPUs below which `auto` leaves the reference core alone."""
+from hpe.extensions import CoreName
+
+AUTO_CPUS_MIN: Final = 4
+"""Usable CPUs below which `auto` pins nothing."""
 
 CPUS_MAX: Final = 8_192
 """Most CPUs that a Linux kernel can be built for: bounds what a list in /sys may expand to."""
 
 Setting = Literal["auto", "off", "on"]
-CoreName = Literal["python", "compiled"]
 
 
 class ThreadRole(Enum):
@@ -63,7 +66,10 @@ class CpuTopology(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The chosen placement. `matcher_cpu` None: nothing is pinned. `away`: for other threads."""
+    """The chosen placement. `matcher_cpu` None: nothing is pinned. `away`: for other threads.
+
+    `fifo_priority` 0: the matcher stays an ordinary thread.
+    """
 
     summary: str
     matcher_cpu: int | None = None
@@ -162,8 +168,9 @@ def plan_realtime(
     """Decide the placement; a pure function.
 
     Args:
-        setting: `off` never, `on` wherever it can work, `auto` where it is known to help.
-        core: the core that serves; the reference core holds the GIL while it works.
+        setting: `off` never; `auto` pins where it is known to help; `on` wherever it can work,
+            and makes the matcher SCHED_FIFO.
+        core: the core that serves; the reference core, "python", is never SCHED_FIFO.
         wanted: configured CPU of the matcher and of the log thread, -1 to choose.
         priority: SCHED_FIFO priority of the matcher, 1-99.
         topology: the CPUs.
@@ -171,23 +178,24 @@ def plan_realtime(
     count = len(topology.usable)
     if setting == "off":
         return Plan("off")
-    if setting == "auto" and core == "python" and count < REFERENCE_CORE_CPUS_MIN:
-        return Plan(
-            f"auto: nothing pinned ({count} usable CPUs, Python core: from "
-            f"{REFERENCE_CORE_CPUS_MIN} on)"
-        )
+    if setting == "auto" and count < AUTO_CPUS_MIN:
+        return Plan(f"auto: nothing pinned ({count} usable CPUs: from {AUTO_CPUS_MIN} on)")
     if count < 2:
         return Plan(
-            f"{setting}: nothing pinned (one usable CPU)",
+            "on: nothing pinned (one usable CPU)",
             warnings=(
                 "pinning and SCHED_FIFO refused: with one usable CPU the matcher would starve "
                 "the rest of the service; allow it two CPUs or set realtime = off",
             ),
         )
     matcher_cpu, wal_cpu, warnings = _choose_cpus(wanted, topology)
-    return Plan(
-        setting, matcher_cpu, wal_cpu, topology.usable - {matcher_cpu}, priority, tuple(warnings)
-    )
+    if setting == "on" and core == "python":
+        warnings.append(
+            "no SCHED_FIFO with the Python core, which holds the interpreter's lock while it works"
+        )
+    fifo_priority = priority if setting == "on" and core == "compiled" else 0
+    away = topology.usable - {matcher_cpu}
+    return Plan(setting, matcher_cpu, wal_cpu, away, fifo_priority, tuple(warnings))
 
 
 def _choose_cpus(
@@ -298,7 +306,7 @@ class Realtime:
         self._moved.add(role)
         if role is not ThreadRole.TRIO and len(cpus) == 1:
             self.done.append(f"{role.value} on CPU {min(cpus)}")
-        if role is ThreadRole.MATCHER:
+        if role is ThreadRole.MATCHER and self._plan.fifo_priority:
             self._make_fifo()
 
     def _cpus(self, role: ThreadRole) -> frozenset[int]:

@@ -104,24 +104,25 @@ def test_machine_without_system_files_is_one_flat_node():
 
 
 @pytest.mark.parametrize(
-    ("setting", "core", "cpus", "pins"),
+    ("setting", "core", "cpus", "pins", "priority"),
     [
-        ("off", "compiled", 8, False),
-        ("off", "python", 8, False),
-        ("auto", "python", 1, False),
-        ("auto", "python", 3, False),
-        ("auto", "python", 4, True),
-        ("auto", "compiled", 1, False),
-        ("auto", "compiled", 2, True),
-        ("on", "python", 1, False),
-        ("on", "python", 2, True),
-        ("on", "compiled", 2, True),
+        ("off", "compiled", 8, False, 0),
+        ("off", "python", 8, False, 0),
+        ("auto", "python", 1, False, 0),
+        ("auto", "python", 3, False, 0),
+        ("auto", "python", 4, True, 0),
+        ("auto", "compiled", 1, False, 0),
+        ("auto", "compiled", 3, False, 0),
+        ("auto", "compiled", 4, True, 0),
+        ("on", "python", 1, False, 0),
+        ("on", "python", 2, True, 0),
+        ("on", "compiled", 2, True, 10),
     ],
 )
-def test_when_anything_is_pinned(setting, core, cpus, pins):
+def test_when_anything_is_pinned(setting, core, cpus, pins, priority):
     plan = plan_realtime(setting, core, AUTO, 10, topology(range(cpus)))
     assert (plan.matcher_cpu is not None) is pins
-    assert plan.fifo_priority == (10 if pins else 0)
+    assert plan.fifo_priority == priority
     if pins:
         assert plan.away == frozenset(range(cpus)) - {plan.matcher_cpu}
 
@@ -200,6 +201,19 @@ def test_matcher_is_never_fifo_before_the_others_left_its_cpu():
     with realtime.applied(ThreadRole.TRIO), realtime.applied(ThreadRole.MATCHER):
         assert scheduler.current.policy == os.SCHED_OTHER
     assert "have not left the matcher's CPU" in realtime.warnings[0]
+
+
+def test_a_matcher_that_is_only_pinned_stays_an_ordinary_thread():
+    scheduler = FakeScheduler()
+    realtime = Realtime(PLAN._replace(summary="auto", fifo_priority=0), scheduler)
+    *_, matcher = enter_all(realtime, scheduler)
+    assert matcher == ThreadState(frozenset({3}), os.SCHED_OTHER, 0)
+    assert realtime.describe() == "auto: wal on CPU 2, matcher on CPU 3"
+
+
+def test_the_python_core_is_pinned_without_fifo_and_says_so():
+    assert "Python core" in plan_realtime("on", "python", AUTO, 10, FLAT_4).warnings[0]
+    assert plan_realtime("auto", "python", AUTO, 10, FLAT_4).warnings == ()
 
 
 def test_refused_fifo_is_a_warning_that_says_what_to_grant():
