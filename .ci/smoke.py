@@ -25,6 +25,7 @@ assert not list(package.rglob("*.c")), "generated files are installed"
 with tempfile.TemporaryDirectory() as folder, spawned_service(Path(folder)) as service:
     address = f"{service.host}:{service.port}"
     with hpe.connect_sync(address, user=1) as seller, hpe.connect_sync(address, user=2) as buyer:
+        assert seller.server_info().core == ("compiled" if expected else "python")
         seller.deposit("BTC", Decimal(1))
         buyer.deposit("USD", Decimal(1_000))
         seller.submit_order("BTC/USD", "sell", quantity=Decimal("0.5"), price=Decimal(100))

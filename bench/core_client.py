@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -17,6 +18,7 @@ import msgspec
 
 from hpe.core import new_core
 from hpe.core.contract import SYSTEM_CONNECTION, Batch, Core, Output, Run
+from hpe.extensions import CORE_CHOICES
 from hpe.orderflow.files import Command, ReportStream
 from hpe.orderflow.wire import FlowTranslator
 from hpe.protocol.base import Reply, Request
@@ -30,7 +32,9 @@ from hpe.protocol.orders import OrderResponse
 from hpe.protocol.registry import AnyReply
 from hpe.protocol.reports import ExecutionReport
 
-CORES: Final[dict[str, Callable[[], Core]]] = {"auto": new_core, "python": new_core}
+CORES: Final[dict[str, Callable[[], Core]]] = {
+    choice: partial(new_core, choice=choice) for choice in CORE_CHOICES
+}
 """The values of --core."""
 
 BATCH_COMMANDS: Final = 1_024

@@ -35,6 +35,7 @@ from bench.traffic import (
 )
 from bench.traffic_connection import BookNotFilled, TrafficConnection
 from hpe.client.dialer import parse_address
+from hpe.extensions import CORE_CHOICES
 from hpe.protocol.control import ServerInfo, ServerInfoReply
 from hpe.protocol.listings import AddAsset, AddAssetResponse, AddInstrument, AddInstrumentResponse
 from hpe.protocol.money import BalanceReply, Deposit, DepositResponse, GetBalance
@@ -369,7 +370,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", type=int, default=0, help="in all; default: by the shape")
     parser.add_argument("--mix", choices=MIXES, default="mixed")
     parser.add_argument("--seed", type=int, default=23)
-    parser.add_argument("--core", default="auto", help="core of the service that is started")
+    parser.add_argument(
+        "--core", choices=CORE_CHOICES, default="auto", help="core of the service that is started"
+    )
     parser.add_argument("--data", type=Path, help="folder on the disk to measure (a new one in it)")
     parser.add_argument("--quick", action="store_true", help="seconds: does it still work?")
     report.add_json_option(parser)

@@ -30,7 +30,8 @@ from hpe.config.settings import Config, demo_config, describe_configure
 from hpe.core import new_core
 from hpe.core.contract import Batch, Core, Output
 from hpe.core.output.private_ring import PrivateRing
-from hpe.errors import ConfigError, ConnectionLost
+from hpe.errors import ConnectionLost
+from hpe.extensions import CoreName
 from hpe.inprocess import InProcessApi
 from hpe.machine import THIS_MACHINE, Machine
 from hpe.net.delivery.dispatcher import Dispatcher, Released
@@ -171,7 +172,7 @@ class HighPerformanceEngine(InProcessApi):
                     for warning in check_data_directory(self.config.data_directory):
                         LOGGER.warning("%s", warning)
                 gate = Gate(self.config, self._machine)
-                core = _make_core(self.config.core)
+                core = new_core(choice=self.config.core, seed=self._machine.random_seed())
                 self.core_name = core.name
                 # Read while the matcher works: the number only grows, and may be a batch old.
                 streams = Streams(PrivateRing(), lambda: core.instrument_count)
@@ -261,7 +262,7 @@ class HighPerformanceEngine(InProcessApi):
             authenticator=gate.authenticator,
             streams=streams,
         )
-        self.realtime = self._choose_realtime()
+        self.realtime = self._choose_realtime(core.name)
         place = self.realtime.applied
 
         def match() -> None:
@@ -298,11 +299,11 @@ class HighPerformanceEngine(InProcessApi):
                 yield _Stages(*open_now, threads)
                 front.cancel_scope.cancel()
 
-    def _choose_realtime(self) -> Realtime:
+    def _choose_realtime(self, core: CoreName) -> Realtime:
         """Decide where threads run; in another program's process, move nothing unless asked."""
         config = self.config
         setting = config.realtime if self._own_process or config.realtime == "on" else "off"
-        return choose_realtime(setting, "python", config.realtime_cores, config.realtime_priority)
+        return choose_realtime(setting, core, config.realtime_cores, config.realtime_priority)
 
     @contextlib.asynccontextmanager
     async def _dispatcher(
@@ -404,12 +405,6 @@ class HighPerformanceEngine(InProcessApi):
             connections=int(details.get("connections", 0)),
             details=details,
         )
-
-
-def _make_core(name: str) -> Core:
-    if name == "compiled":
-        raise ConfigError("core: found 'compiled'; allowed: auto, python (it is not built here)")
-    return new_core()
 
 
 @contextlib.asynccontextmanager

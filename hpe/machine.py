@@ -61,6 +61,10 @@ class Machine:
         """Return the seconds of the monotonic clock, for durations."""
         return self.steady_ns() / 1e9
 
+    def random_seed(self) -> int:
+        """Return a number below 2^64 that nobody can predict."""
+        return int.from_bytes(self.random_bytes(8), "big")
+
     def random_between(self, low: float, high: float) -> float:
         """Return a number of this range, all equally likely."""
         share = int.from_bytes(self.random_bytes(6), "big") / (1 << 48)

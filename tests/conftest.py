@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support.core_fixtures import new_core
+from tests.support.core_fixtures import each_core
 
-__all__ = ["new_core"]
+__all__ = ["each_core"]
 
 # print_blob gives the line that reproduces a failure. The deadline is off because the machine
 # is shared: the time of one example says nothing about the code.

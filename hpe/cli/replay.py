@@ -31,6 +31,7 @@ from hpe.client.client import Client, connect
 from hpe.client.dialer import parse_address
 from hpe.client.pending import Answer, Pending
 from hpe.errors import HpeError, ProtocolError, RequestRefused
+from hpe.extensions import CORE_CHOICES
 from hpe.orderflow.files import (
     Book,
     Command,
@@ -89,7 +90,9 @@ def add_parsers(subparsers: SubParsers) -> None:
         help="expected results (default: NAME.exp.csv or, for flash1, NAME.sha256.csv beside it)",
     )
     parser.add_argument("--address", help="HOST:PORT of a running service; else one is started")
-    parser.add_argument("--core", default="auto", help="core of the service that is started")
+    parser.add_argument(
+        "--core", choices=CORE_CHOICES, default="auto", help="core of the service that is started"
+    )
     parser.add_argument(
         "--window",
         type=int,

@@ -26,8 +26,10 @@ import trio
 from hpe.access.addresses import is_loopback, split_address
 from hpe.config.settings import Config
 from hpe.config.sources import load_config
+from hpe.core import missing_core
 from hpe.engine import HighPerformanceEngine
 from hpe.errors import ConfigError
+from hpe.extensions import CORE_CHOICES
 
 LOGGER: Final = logging.getLogger("hpe.serve")
 
@@ -42,7 +44,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--port", type=int, help="port; 0 picks a free one")
     parser.add_argument("--ports-file", type=Path, metavar="FILE", help="write port and pid there")
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings file")
-    parser.add_argument("--core", choices=["auto", "python", "compiled"], help="core to run")
+    parser.add_argument("--core", choices=CORE_CHOICES, help="core to run")
     parser.add_argument(
         "--sync", metavar="POLICY", help="durability: batch, every=N or interval_ms=T"
     )
@@ -206,9 +208,11 @@ def _announce(engine: HighPerformanceEngine, port: int, ports_file: Path | None)
     realtime = engine.realtime.describe() if engine.realtime is not None else "off"
     if ports_file is not None:
         _write_ports_file(ports_file, port)
+    absent = missing_core() if config.core == "auto" else ""
+    core = f"{engine.core_name} ({absent})" if absent else engine.core_name
     print(
         f"hpe ready: {host}:{port}, data {Path(config.data_directory).resolve()}, "
-        f"core {engine.core_name}, durability {engine.durability}, realtime {realtime}, "
+        f"core {core}, durability {engine.durability}, realtime {realtime}, "
         f"sequence {engine.durable_sequence.value}",
         flush=True,
     )

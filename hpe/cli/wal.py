@@ -3,7 +3,7 @@
 Owns their arguments, wording and exit codes; hpe.wal does the work. Each runs in a process of its
 own. verify and dump change nothing; truncate takes the directory's lock. Exit codes: 0 clean,
 2 wrong usage, 65 damaged, of another version, or a start would cut commands that may have been
-answered, 73 in use, 74 there is no log or it cannot be read.
+answered, 73 in use, 74 there is no log or it cannot be read, 78 the core is not built.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hpe.core import new_core
 from hpe.errors import HpeError, WalDamagedError, WalReadError
+from hpe.extensions import CORE_CHOICES, CoreChoice
 from hpe.wal.dump import dump
 from hpe.wal.files import DirectoryFiles
 from hpe.wal.mark import MARK_NAME
@@ -30,6 +31,9 @@ def add_parsers(subparsers: SubParsers) -> None:
     """Add the commands of this module to the command line of hpe."""
     checker = subparsers.add_parser("verify", help="check a log and replay it; changes nothing")
     checker.add_argument("directory", metavar="DIR", help="data directory")
+    checker.add_argument(
+        "--core", choices=CORE_CHOICES, default="auto", help="core that replays it"
+    )
     checker.set_defaults(run=run_verify)
     wal = subparsers.add_parser("wal", help="print or cut a log")
     actions = wal.add_subparsers(required=True, metavar="ACTION")
@@ -48,7 +52,7 @@ def add_parsers(subparsers: SubParsers) -> None:
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """Verify a log; return the exit code."""
-    return _reported(arguments.directory, _verify)
+    return _reported(arguments.directory, lambda files: _verify(files, arguments.core))
 
 
 def run_dump(arguments: argparse.Namespace) -> int:
@@ -63,8 +67,8 @@ def run_truncate(arguments: argparse.Namespace) -> int:
     return _reported(arguments.directory, lambda files: _truncate(files, arguments.at))
 
 
-def _verify(files: DirectoryFiles) -> None:
-    verified = verify(files, new_core(), print)
+def _verify(files: DirectoryFiles, choice: CoreChoice) -> None:
+    verified = verify(files, new_core(choice=choice), print)
     if verified.cut is not None:
         print(f"a start would cut a {verified.cut.describe()}")
     print(f"last sequence: {verified.last_sequence} in {verified.records} records")

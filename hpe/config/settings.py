@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from hpe.access.addresses import can_be_name, is_loopback
 from hpe.errors import ConfigError
+from hpe.extensions import CoreChoice
 from hpe.protocol.enums import SelfTrade
 from hpe.protocol.fields import (
     Amount,
@@ -145,7 +146,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_key: str = ""
     # Listening beyond loopback without keys or without TLS needs an explicit choice.
     insecure_plaintext: bool = False
-    core: Literal["auto", "python", "compiled"] = "auto"
+    core: CoreChoice = "auto"
     realtime: Literal["auto", "off", "on"] = "auto"
     # Low among the real-time priorities: above ordinary work, below what operators place there.
     realtime_priority: Priority = 10

@@ -1,9 +1,5 @@
 """The deterministic state machine: books, balances, sessions; no clock, no I/O, no Trio."""
 
-from hpe.core.contract import DEFAULT_LIMITS, Core, Limits
-from hpe.core.driver import ReferenceCore
+from hpe.core.choice import missing_core, new_core
 
-
-def new_core(limits: Limits = DEFAULT_LIMITS) -> Core:
-    """Return a new, empty core."""
-    return ReferenceCore(limits)
+__all__ = ["missing_core", "new_core"]

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from hpe.core.context.effort import CONTINUE
+from hpe.extensions import CoreName
 from hpe.protocol.frames import Chunk, Decide
 from hpe.protocol.internal import Configure, KeysValid
 from hpe.protocol.limits import (
@@ -287,7 +288,7 @@ class Core(Protocol):
     """The deterministic state machine."""
 
     @property
-    def name(self) -> str:
+    def name(self) -> CoreName:
         """The core's name, "python" for the reference core."""
 
     @property

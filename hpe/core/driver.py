@@ -62,7 +62,7 @@ _TICK: Final = encode(Tick(1))
 class ReferenceCore:
     """The deterministic state machine, in Python."""
 
-    name = "python"
+    name: Final = "python"
     bounds = BatchBounds(commands=1_024, bytes=256 * 1024, frames_per_turn=256)
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:

@@ -248,10 +248,11 @@ async def test_the_fills_of_large_auctions_are_read_page_by_page(address: str) -
 
 
 def test_a_service_that_does_not_start_ends_the_replay_with_its_last_words(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow, _ = write_flow(tmp_path)
-    assert main(["replay", str(flow), "--core", "none-such"]) == 70
+    monkeypatch.setenv("HPE_COMPILED", "0")
+    assert main(["replay", str(flow), "--core", "compiled"]) == 70
     error = capsys.readouterr().err
-    assert "hpe serve ended with 2" in error
-    assert "none-such" in error
+    assert "hpe serve ended with 78" in error
+    assert "core: found 'compiled'" in error

@@ -36,7 +36,7 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> list[PooledCore]:
     """Let engines have pooled cores; return those that were made."""
     made: list[PooledCore] = []
 
-    def new_core() -> PooledCore:
+    def new_core(**_: object) -> PooledCore:
         made.append(PooledCore())
         return made[-1]
 

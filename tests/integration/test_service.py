@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trio
 
+from hpe.core import new_core
 from hpe.net.connection import Connection
 from hpe.protocol.control import Hello, Logout, Ping, ServerInfo
 from hpe.protocol.enums import OrderStatus, OrderType, Side, TimeInForce
@@ -208,7 +209,7 @@ async def test_server_info_tells_about_threads_queues_and_connections(tmp_path: 
         async with running_service(tmp_path) as service, wire(service.port, user=7) as client:
             await fund(client)
             row = await client.ask(ServerInfo(3))
-            assert row[4:7] == ["ready", "python", "batch"]
+            assert row[4:7] == ["ready", new_core().name, "batch"]
             assert row[7] == service.engine.durable_sequence.value
             assert row[8] == 1
             details = row[9]

@@ -17,6 +17,7 @@ import trio
 import hpe.engine
 from hpe.cli import main, report_fault
 from hpe.config.settings import demo_config
+from hpe.core import new_core
 from hpe.core.codec import decode_body
 from hpe.core.contract import Batch, Output
 from hpe.core.decoding.judging import LOGGED_TABLES, decode_request
@@ -45,7 +46,12 @@ SHUTTING_DOWN = "shutting_down"
 def test_a_signal_stops_an_idle_service_cleanly(tmp_path: Path, number: int) -> None:
     with ServiceProcess(tmp_path) as process:
         assert f"127.0.0.1:{process.port}" in process.ready_line
-        for word in (str(tmp_path / "data"), "core python", "durability batch", "realtime"):
+        for word in (
+            str(tmp_path / "data"),
+            f"core {new_core().name}",
+            "durability batch",
+            "realtime",
+        ):
             assert word in process.ready_line
         process.signal(number)
         assert process.wait() == 0
@@ -269,7 +275,6 @@ def test_a_taken_port_exits_71(tmp_path: Path) -> None:
     [
         (["--listen", "0.0.0.0:0"], "loopback"),
         (["--listen", "nonsense"], "HOST:PORT"),
-        (["--core", "compiled"], "compiled"),
         (["--sync", "sometimes"], "sync"),
         (["--config", "absent.toml"], "absent.toml"),
         (["--port", "0", "--ports-file", "absent/ports.json"], "absent/ports.json"),
@@ -284,6 +289,14 @@ def test_bad_settings_exit_78_with_one_line(
     errors = capsys.readouterr().err.splitlines()
     assert len([line for line in errors if line.startswith("hpe: ")]) == 1
     assert word in errors[-1]
+
+
+def test_a_core_that_is_not_there_exits_78(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPE_COMPILED", "0")
+    assert main(["serve", "--data", str(tmp_path / "data"), "--core", "compiled"]) == 78
+    assert "core: found 'compiled'; allowed: auto, python (" in capsys.readouterr().err
 
 
 def test_a_damaged_log_exits_65(tmp_path: Path) -> None:
@@ -316,7 +329,7 @@ class DyingCore(CoreAround):
 async def test_a_matcher_that_dies_ends_the_service_and_answers_nothing_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hpe.engine, "new_core", DyingCore)
+    monkeypatch.setattr(hpe.engine, "new_core", lambda **_: DyingCore())
     rows: list[Row] = []
     with pytest.raises(BaseExceptionGroup) as caught, trio.fail_after(120):
         await _deposit(tmp_path, None, 10, rows)

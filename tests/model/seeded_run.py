@@ -10,7 +10,8 @@ import sys
 from hpe.core.codec import decode_body
 from hpe.protocol.money import Deposit
 from tests.model.commands import GIVEN, addressed, seeded_commands
-from tests.support.core_driver import CORE_FACTORIES, CoreFactory, Venue
+from tests.support.core_driver import CoreFactory, Venue
+from tests.support.core_fixtures import CORE_FACTORIES
 
 BATCH = 40
 USERS = (1, 2, 3)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from hpe.core import new_core
 from hpe.core.contract import DEFAULT_LIMITS, Batch, BatchBounds, Core, Limits, Output, Settings
+from hpe.extensions import CoreName
 from tests.support.core_driver import CoreFactory
 from tests.support.hand_set_clock import HandSetClock
 
@@ -22,7 +23,7 @@ class CoreAround:
         self.inner: Core = new_core(limits)
 
     @property
-    def name(self) -> str:
+    def name(self) -> CoreName:
         return self.inner.name
 
     @property

@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from hpe.core import new_core
 from hpe.core.contract import DEFAULT_LIMITS, SYSTEM_CONNECTION, Batch, Core, Limits, Run
 from hpe.protocol.base import Reply, Request
 from hpe.protocol.control import Error
@@ -78,9 +77,6 @@ from tests.support.update_parts import changes_of, check_parts, check_private_pa
 
 CoreFactory = Callable[..., Core]  # of limits
 ReplyT = TypeVar("ReplyT", bound=Reply)
-
-CORE_FACTORIES: Final[dict[str, CoreFactory]] = {"python": new_core}
-"""Every core that the behavior tests run on."""
 
 DAY_NS: Final = 86_400 * 10**9
 KEEP_NS: Final = 600 * 10**9

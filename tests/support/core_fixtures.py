@@ -1,22 +1,33 @@
 """Fixtures from which behavior tests get their cores: each test runs on every core.
 
-A second core is one more row in `CORE_FACTORIES`. `new_core` is available to every test; plays,
+The fixture `new_core` is available to every test; plays,
 scenarios and vectors run on the core that it makes. Relies on core_driver.py and core_pit.py alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Final, get_args
 
 import pytest
 
+from hpe.core import missing_core, new_core
+from hpe.extensions import CoreName
 from hpe.protocol.listings import AddAsset, AddInstrument
-from tests.support.core_driver import CORE_FACTORIES, CoreFactory, Venue, VenueClient
+from tests.support.core_driver import CoreFactory, Venue, VenueClient
 from tests.support.core_pit import Pit
 
+CORE_FACTORIES: Final[dict[str, CoreFactory]] = {
+    name: partial(new_core, choice=name)
+    for name in get_args(CoreName)
+    if name == "python" or not missing_core()
+}
+"""Every core that the behavior tests run on; the compiled one only where it is built."""
 
-@pytest.fixture(params=CORE_FACTORIES, scope="session")
-def new_core(request: pytest.FixtureRequest) -> CoreFactory:
+
+@pytest.fixture(name="new_core", params=CORE_FACTORIES, scope="session")
+def each_core(request: pytest.FixtureRequest) -> CoreFactory:
     """Return the factory of a core, for each kind of core."""
     return CORE_FACTORIES[request.param]
 

@@ -241,7 +241,7 @@ class CrashTrader:
         self._pass_time(moment_s)
 
     def _pass_time(self, moment_s: float) -> None:
-        select.select([], [], [], self.random.uniform(0, moment_s))
+        select.select([], [], [], moment_s * self.random.random() ** 3)
 
     def drain_after_death(self, wire: TraderConnection) -> None:
         """Read the replies that the dead service had given to the kernel: they count."""

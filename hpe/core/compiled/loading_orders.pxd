@@ -91,7 +91,9 @@ cdef inline uint32_t user_for(Loading* loading, int64_t user) except 0:
 
 cdef inline uint32_t account_for(Loading* loading, int64_t user, int64_t asset) except 0:
     """Return the number of an account, of which a row must have come before."""
-    cdef uint32_t number = find_account(&loading.exchange.balances, user, asset)
+    cdef uint32_t number
+    user_for(loading, user)
+    number = find_account(&loading.exchange.balances, user, asset)
     if number == 0:
         raise ValueError(
             f"names of user {user} an account of asset {asset}, of which no row came before"
