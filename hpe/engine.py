@@ -278,7 +278,8 @@ class HighPerformanceEngine(InProcessApi):
                 wal_thread.run(commit, log_inbox, publish)
 
         quiet = quiet_collector() if self._own_process else contextlib.nullcontext()
-        with place(ThreadRole.TRIO), quiet as collector, polling(config.polling) as poller:
+        polled = polling(config.polling, sequencer.gathering)
+        with place(ThreadRole.TRIO), quiet as collector, polled as poller:
             async with (
                 trio.open_nursery() as connections,
                 self._dispatcher(outbox, switchboard, traffic, collector),

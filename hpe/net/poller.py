@@ -26,6 +26,7 @@ from hpe.net.sockets import PolledSockets, Received
 
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
+Gathering = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 class Absorb(Protocol[Result_co]):
@@ -43,19 +44,24 @@ class _Attendance(NamedTuple):
 
 
 @contextlib.contextmanager
-def polling(wanted: bool) -> Iterator[Poller | None]:
+def polling(wanted: bool, gathering: Gathering) -> Iterator[Poller | None]:
     """Yield a poller; None if it is turned off or the system has no epoll."""
     if wanted and hasattr(select, "epoll"):
-        with contextlib.closing(Poller()) as poller:
+        with contextlib.closing(Poller(gathering)) as poller:
             yield poller
     else:
         yield None
 
 
 class Poller:
-    """The established plain connections of one engine."""
+    """The established plain connections of one engine.
 
-    def __init__(self) -> None:
+    Args:
+        gathering: entered for each pass, in which readers offer requests.
+    """
+
+    def __init__(self, gathering: Gathering = contextlib.nullcontext) -> None:
+        self._gathering = gathering
         self._sockets = PolledSockets()
         self._attending: dict[int, _Attendance] = {}  # by slot
 
@@ -92,10 +98,11 @@ class Poller:
     # A function of its own: variables of a task that sleeps would keep the last reader alive.
     def _read(self) -> None:
         """Read in one pass."""
-        for slot, received in self._sockets.ready():
-            attendance = self._attending.get(slot)
-            if attendance is not None:  # it may have left during this pass
-                self._give(slot, attendance, received)
+        with self._gathering():
+            for slot, received in self._sockets.ready():
+                attendance = self._attending.get(slot)
+                if attendance is not None:  # it may have left during this pass
+                    self._give(slot, attendance, received)
 
     def _give(self, slot: int, attendance: _Attendance, received: Received) -> None:
         """Give a reader what was received for it, and wake it if it is needed."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import trio
 
@@ -61,6 +61,7 @@ class Sequencer:
         # Connections whose readers wait until there is room in their queues.
         self._held: dict[int, trio.lowlevel.ParkingLot] = {}
         self._saturated = False
+        self._gathering = False
 
     @property
     def free(self) -> Callable[[], None]:
@@ -91,7 +92,24 @@ class Sequencer:
                 when their turn comes, are refused as busy.
         """
         self._stage.step(((key, run),), 0, read_at_s, stalled=self.stalled())
-        self._ring()
+        if not self._gathering:
+            self._ring()
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Hand over what is offered meanwhile as one batch, at once and without a task switch.
+
+        For a caller that has everything that is there to be read, and does not wait meanwhile.
+        """
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+            if self._stage.waits and self._take_slot():
+                self._hand_over()
+            if self._stage.waits:
+                self._ring()
 
     def has_room(self, key: int) -> bool:
         """True if a connection should be read further."""
@@ -106,13 +124,16 @@ class Sequencer:
     async def serve(self) -> None:
         """Hand over batches until canceled."""
         async for _ in self._bell_out:
-            while self._stage.waits:
-                if not self._slots.take():
-                    self._saturated = True
-                    break
+            while self._stage.waits and self._take_slot():
                 self._hand_over()
                 # Readers that wait for the loop can add to the next batch.
                 await trio.lowlevel.checkpoint()
+
+    def _take_slot(self) -> bool:
+        """Take a slot for a batch; if there is none, the bell rings when one is freed."""
+        taken = self._slots.take()
+        self._saturated |= not taken
+        return taken
 
     def _hand_over(self) -> None:
         """Hand one batch to the matcher, and let readers go on for which there is room now."""

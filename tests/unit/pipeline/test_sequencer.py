@@ -42,6 +42,53 @@ async def test_what_came_together_is_one_batch(bench: DrivenSequencer) -> None:
     assert work.runs == [runs[0], runs[2], runs[1]], "all of one connection's turn, then the next"
 
 
+async def test_what_is_offered_in_one_pass_is_handed_over_at_once_as_one_batch(
+    bench: DrivenSequencer,
+) -> None:
+    runs = [run_of(1, ORDER), run_of(2, MONEY, QUERY)]
+    with bench.sequencer.gathering():
+        for run in runs:
+            bench.offer(run)
+        assert bench.inbox.empty(), "more may come"
+    assert bench.inbox.qsize() == 1, "no other task ran"
+    assert (await bench.take()).runs == runs
+
+
+async def test_a_pass_that_finds_no_slot_leaves_its_runs_to_the_next_one(
+    bench: DrivenSequencer,
+) -> None:
+    for number in range(BATCHES_OUTSTANDING_MAX + 2):
+        with bench.sequencer.gathering():
+            bench.offer(run_of(1 + number, ORDER))
+    await wait_all_tasks_blocked()
+    assert bench.inbox.qsize() == BATCHES_OUTSTANDING_MAX
+    sizes = [len((await bench.take()).runs) for _ in range(BATCHES_OUTSTANDING_MAX + 1)]
+    assert sizes == [1] * BATCHES_OUTSTANDING_MAX + [2]
+
+
+async def test_what_one_batch_does_not_take_of_a_pass_follows(small: DrivenSequencer) -> None:
+    runs = [run_of(number, *[ORDER] * 60) for number in range(1, 4)]
+    with small.sequencer.gathering():
+        for run in runs:
+            small.offer(run)
+    assert small.inbox.qsize() == 1, "other tasks run before the next one"
+    assert sum(len(batch.runs) for batch in await small.take_all()) == len(runs)
+
+
+async def test_a_pass_that_fails_hands_over_what_it_had(bench: DrivenSequencer) -> None:
+    def fail() -> None:
+        with bench.sequencer.gathering():
+            bench.offer(run_of(1, ORDER))
+            raise ValueError("planted")
+
+    with pytest.raises(ValueError, match="planted"):
+        fail()
+    assert bench.inbox.qsize() == 1
+    bench.offer(run_of(1, ORDER))
+    await wait_all_tasks_blocked()
+    assert bench.inbox.qsize() == 2, "the bell rings again"
+
+
 async def test_only_two_batches_are_outstanding_and_the_rest_gathers(
     bench: DrivenSequencer,
 ) -> None:
