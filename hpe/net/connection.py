@@ -317,7 +317,7 @@ class Connection:
             run = self.session.requests(chunk)
             if run is None:
                 return chunks[index:]
-            self._account.take(len(chunk.table), len(chunk.frames))
+            self._account.take(chunk.count, len(chunk.frames))
             if self._forwarder.offer(self, run, now_s):
                 self._excessive = True
                 return ()
@@ -328,7 +328,7 @@ class Connection:
         if self.session.state is not State.ATTACHED:
             await self._log_on(chunk, now_s)
             return now_s
-        count, size = len(chunk.table), len(chunk.frames)
+        count, size = chunk.count, len(chunk.frames)
         intake, number = self._context.switchboard.intake, self.session.connection
         if self._account.exhausted or not intake.has_room(number):
             # Nothing is read meanwhile, so the client must not count as silent.

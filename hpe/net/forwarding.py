@@ -51,7 +51,7 @@ class Forwarder:
         """
         context = self._context
         idle = self._offered == port.answered
-        self._offered += len(run.chunk.table)
+        self._offered += run.chunk.count
         runs, excessive = [run], False
         if self._sender is not None and not run.admit:
             runs, excessive = context.rates.admit(self._sender, run, now_s)

@@ -33,7 +33,7 @@ batch that searched much is not an overload."""
 
 def work_of(run: Run) -> int:
     """Return how much work a run is."""
-    return len(run.chunk.table) * (REFUSED_WORK if run.admit else EXECUTED_WORK)
+    return run.chunk.count * (REFUSED_WORK if run.admit else EXECUTED_WORK)
 
 
 class Backlog:
@@ -48,16 +48,16 @@ class Backlog:
     def add(self, run: Run) -> None:
         """Count a run in."""
         if run.admit:
-            self.refused += len(run.chunk.table)
+            self.refused += run.chunk.count
         else:
-            self.accepted += len(run.chunk.table)
+            self.accepted += run.chunk.count
 
     def remove(self, run: Run) -> None:
         """Count a run out."""
         if run.admit:
-            self.refused -= len(run.chunk.table)
+            self.refused -= run.chunk.count
         else:
-            self.accepted -= len(run.chunk.table)
+            self.accepted -= run.chunk.count
 
 
 class RunQueue(Backlog):

@@ -182,14 +182,14 @@ class Sequencing:
         known = queue is not None
         if queue is None:
             queue = self._queues[key] = RunQueue()
-        ahead = self._work_ahead(queue, len(run.chunk.table))
+        ahead = self._work_ahead(queue, run.chunk.count)
         crowded = ahead > self._crowd_work
         waits_s = ahead / EXECUTED_WORK * self._cost.frame_s(now_s) if crowded else 0.0
         run.since_ns = int(now_s * 1e9) if crowded else -1
         for piece in self._admit(run, waits_s / ADMITTED_SHARE, stalled):
             queue.append(piece)
             self.backlog.add(piece)
-        if not known and not run.admit and len(run.chunk.table) <= FRESH_FRAMES_MAX:
+        if not known and not run.admit and run.chunk.count <= FRESH_FRAMES_MAX:
             self._fresh.append(key)
         elif not known:
             self._line_up(key, queue)
@@ -246,12 +246,12 @@ class Sequencing:
                 run = runs[0]
                 # The first run of a batch always fits: no chunk is larger than a batch may be.
                 if filling.runs and not (
-                    len(run.chunk.table) <= turn_left
+                    run.chunk.count <= turn_left
                     and bool(run.admit) == refused
                     and filling.has_room_for(run)
                 ):
                     break
-                turn_left -= len(run.chunk.table)
+                turn_left -= run.chunk.count
                 self._take(queue.pop(), filling)
             turns.popleft()
             self.served.append(key)
@@ -270,7 +270,7 @@ class Sequencing:
 
     def _take(self, run: Run, filling: _Filling) -> None:
         self.backlog.remove(run)
-        self.frames += len(run.chunk.table)
+        self.frames += run.chunk.count
         filling.room -= work_of(run)
         filling.bytes_left -= len(run.chunk.frames)
         self.requested |= run.connection != SYSTEM_CONNECTION

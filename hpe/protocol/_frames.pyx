@@ -34,32 +34,41 @@ def scan(
     Py_ssize_t frames_max,
     int alone,
 ):
-    """Classify frames from `first` to `end`, as `_scan` of frames.py does."""
+    """Find frames from `first` to `end`, as `_scan` of frames.py does."""
     cdef const uint8_t* start = buffer
     cdef int64_t[2] bounds
     cdef Py_ssize_t position = first
     cdef Py_ssize_t count = 0
     cdef int classes = WITHOUT_CLASS
     cdef Frame frame
-    cdef list rows = []
     _require_inside(buffer, first, end)
     bounds[0], bounds[1] = lengths
     while count < frames_max and find_frame(start, position, end, bounds, classes_of, &frame):
         if frame.admission & alone and count:
             break
-        rows.append((
-            frame.start - first,
-            frame.end - first,
-            frame.head.kind,
-            frame.head.request_id,
-            frame.admission,
-        ))
         count += 1
         classes |= frame.admission
         position = frame.end
         if frame.admission & alone:
             break
-    return rows, classes, position
+    return count, classes, position
+
+
+def rows_of(bytes frames not None):
+    """Return the rows of whole frames, as `_rows_of` of frames.py does."""
+    cdef const uint8_t* start = frames
+    cdef int64_t[2] bounds
+    cdef Py_ssize_t position = 0
+    cdef Py_ssize_t end = len(frames)
+    cdef Frame frame
+    cdef list rows = []
+    bounds[0], bounds[1] = 0, end
+    while find_frame(start, position, end, bounds, classes_of, &frame):
+        rows.append(
+            (frame.start, frame.end, frame.head.kind, frame.head.request_id, frame.admission)
+        )
+        position = frame.end
+    return rows
 
 
 def read_head(bytes buffer not None, Py_ssize_t start, Py_ssize_t end):

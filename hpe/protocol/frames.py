@@ -1,12 +1,13 @@
 """Frames: made of messages, and found in byte streams without decoding them.
 
 The one module that reads a length prefix or a type byte, with its compiled twin (_frames.pyx): that
-does the same where it is built. What is found out about a frame (where it is, its type, its request
-id, its admission class) is a row of a table that travels with the bytes, so they are not looked at
-again before the core decodes them. No sockets, no fields. A FrameScanner belongs to one connection
-and is used by its reader task alone; the functions are pure. Guarantees: the same stream gives the
-same frames however it is cut into pieces, and no more than one incomplete frame is ever kept.
-Relies on the frame layout of protocol.md:
+does the same where it is built. The scanner finds whole frames and the admission classes that occur
+among them. This travels with the bytes, so that nobody looks at them again before the core decodes
+them. Whoever has to tell frames apart asks for their table, which has a row for each frame: where
+it is, its type, its request id, its admission class. No sockets, no fields. A FrameScanner belongs
+to one connection and is used by its reader task alone; the functions are pure. Guarantees: the same
+stream gives the same frames however it is cut into pieces, and no more than one incomplete frame is
+ever kept. Relies on the frame layout of protocol.md:
 
     byte 0..3   length of what follows, u32 big-endian, 1 .. body_bytes_max
     byte 4      MessagePack array header: 0x90-0x9f (fixarray) or 0xdc (array16, 2 count bytes)
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -54,6 +54,9 @@ _HEAD: Final = struct.Struct(">IBBBI")
 """Length and array header; then, behind a fixarray's: type, first byte of the request id, and the
 four bytes behind that, which are a uint32 or begin with a shorter one."""
 
+_SHORT_HEAD: Final = struct.Struct(">IBB")
+"""The same, up to the type."""
+
 _QUICK_BYTES: Final = _HEAD.size - _PREFIX_BYTES
 """A body of this length has all that the head shows."""
 
@@ -85,13 +88,13 @@ class FrameError(ProtocolError):
 
 
 class Chunk(msgspec.Struct, gc=False):
-    """Consecutive whole frames, what they are, and the admission classes that occur among them.
+    """Consecutive whole frames, how many, and the admission classes that occur among them.
 
-    Never changed once it is made. `frames` are exactly those of the table.
+    Never changed once it is made.
     """
 
     frames: bytes
-    table: list[Row]
+    count: int
     classes: int
 
     @property
@@ -100,24 +103,14 @@ class Chunk(msgspec.Struct, gc=False):
         return self.classes & CONTROL > 0
 
     @property
-    def count(self) -> int:
-        """How many frames."""
-        return len(self.table)
+    def table(self) -> list[Row]:
+        """What each frame is. Cost: as much as scanning them; most chunks are never asked."""
+        return rows_of(self.frames)
 
     @property
     def bodies(self) -> list[bytes]:
         """The bodies of the frames."""
         return [self.frames[row[0] : row[1]] for row in self.table]
-
-    def part(self, first: int, after: int) -> Chunk:
-        """Return the frames from one number to before another one, at least one."""
-        rows = self.table[first:after]
-        begin, end = rows[0][0] - _PREFIX_BYTES, rows[-1][1]
-        classes = NO_CLASS
-        for row in rows:
-            classes |= row[4]
-        moved = [(row[0] - begin, row[1] - begin, *row[2:]) for row in rows] if begin else rows
-        return Chunk(self.frames[begin:end], moved, classes)
 
     def split(self, decide: Decide) -> list[tuple[int, Chunk]]:
         """Cut where what is decided about frames changes; return (decided, part).
@@ -125,15 +118,26 @@ class Chunk(msgspec.Struct, gc=False):
         `decide` is called once per frame, in order.
         """
         parts: list[tuple[int, Chunk]] = []
-        first = decided = 0
-        for number, (start, end, _, _, admission) in enumerate(self.table):
+        rows, first, decided = self.table, 0, 0
+        for number, (start, end, _, _, admission) in enumerate(rows):
             verdict = decide(admission, start, end)
             if verdict != decided:
                 if number > first:
-                    parts.append((decided, self.part(first, number)))
+                    parts.append((decided, self._part(rows[first:number])))
                 first, decided = number, verdict
-        parts.append((decided, self.part(first, len(self.table)) if first else self))
+        parts.append((decided, self._part(rows[first:]) if first else self))
         return parts
+
+    def part(self, first: int, after: int) -> Chunk:
+        """Return the frames from one number to before another one, at least one."""
+        return self._part(self.table[first:after])
+
+    def _part(self, rows: list[Row]) -> Chunk:
+        """Return the frames of consecutive rows."""
+        classes = NO_CLASS
+        for row in rows:
+            classes |= row[4]
+        return Chunk(self.frames[rows[0][0] - _PREFIX_BYTES : rows[-1][1]], len(rows), classes)
 
 
 def encode_frame(message: Request | Reply) -> bytes:
@@ -190,10 +194,10 @@ def chunk_of(frames: bytes) -> Chunk:
         ProtocolError: the bytes end inside a frame.
     """
     end = len(frames)
-    rows, classes, after = scan(frames + _PADDING, 0, end, (0, end), end, NO_CLASS)
+    count, classes, after = scan(frames + _PADDING, 0, end, (0, end), end, NO_CLASS)
     if after != end:
         raise ProtocolError(f"{end - after} of {end} bytes are no whole frame")
-    return Chunk(frames, rows, classes)
+    return Chunk(frames, count, classes)
 
 
 def split_frames(frames: bytes) -> Iterator[bytes]:
@@ -243,10 +247,10 @@ class FrameScanner:
         chunks: list[Chunk] = []
         first = 0
         while end - first > _PREFIX_BYTES:
-            rows, classes, after = scan(buffer, first, end, lengths, self.frames_max, CONTROL)
-            if not rows:
+            count, classes, after = scan(buffer, first, end, lengths, self.frames_max, CONTROL)
+            if not count:
                 break
-            chunks.append(Chunk(buffer[first:after], rows, classes))
+            chunks.append(Chunk(buffer[first:after], count, classes))
             first = after
         self.pending = buffer[first:end]
         if end - first >= _PREFIX_BYTES:
@@ -259,8 +263,8 @@ class FrameScanner:
 
 def _scan(
     buffer: bytes, first: int, end: int, lengths: tuple[int, int], frames_max: int, alone: int
-) -> tuple[list[Row], int, int]:
-    """Classify frames from `first` to `end`, up to one that is not whole or has a bad length.
+) -> tuple[int, int, int]:
+    """Find frames from `first` to `end`, up to one that is not whole or has a bad length.
 
     Flat because every frame goes through here.
 
@@ -273,17 +277,14 @@ def _scan(
         alone: classes of frames that come without others.
 
     Returns:
-        The rows, with places relative to `first`; the classes among them; where the next begins.
+        How many there are; the classes among them; where the next one begins.
     """
-    rows: list[Row] = []
-    add, head, classes_of = rows.append, _HEAD.unpack_from, CLASSES
+    head, classes_of = _SHORT_HEAD.unpack_from, CLASSES
     length_min, length_max = lengths
-    position, prefix_last, shift = first, end - _PREFIX_BYTES, _PREFIX_BYTES - first
-    classes = NO_CLASS
-    for _ in repeat(None, frames_max):
-        if position > prefix_last:
-            break
-        length, header, kind, form, word = head(buffer, position)
+    position, prefix_last = first, end - _PREFIX_BYTES
+    count, classes = 0, NO_CLASS
+    while count < frames_max and position <= prefix_last:
+        length, header, kind = head(buffer, position)
         after = position + _PREFIX_BYTES + length
         if after > end or length > length_max:
             break
@@ -292,13 +293,31 @@ def _scan(
         if admission <= CONTROL or header & 0xF0 != _FIXARRAY or length < _QUICK_BYTES:
             if length < length_min:
                 break
-            kind, request_id = _read_head(buffer, position + _PREFIX_BYTES, after)
+            kind, _ = _read_head(buffer, position + _PREFIX_BYTES, after)
             admission = classes_of[kind]
             if admission & alone:
-                if not rows:
-                    add((position + shift, after - first, kind, request_id, admission))
-                    classes, position = admission, after
+                if not count:
+                    count, classes, position = 1, admission, after
                 break
+        count += 1
+        classes |= admission
+        position = after
+    return count, classes, position
+
+
+def _rows_of(frames: bytes) -> list[Row]:
+    """Return the rows of whole frames. Flat, as `_scan`."""
+    rows: list[Row] = []
+    add, head, classes_of = rows.append, _HEAD.unpack_from, CLASSES
+    buffer, position, end = frames + _PADDING, 0, len(frames)
+    while position < end:
+        length, header, kind, form, word = head(buffer, position)
+        start = position + _PREFIX_BYTES
+        position = start + length
+        admission = classes_of[kind]
+        if admission <= CONTROL or header & 0xF0 != _FIXARRAY or length < _QUICK_BYTES:
+            kind, request_id = _read_head(buffer, start, position)
+            admission = classes_of[kind]
         elif form == _UINT32:
             request_id = word
         elif form == _UINT16:
@@ -306,11 +325,9 @@ def _scan(
         elif form < 0x80:
             request_id = form
         else:
-            _, request_id = _read_head(buffer, position + _PREFIX_BYTES, after)
-        add((position + shift, after - first, kind, request_id, admission))
-        classes |= admission
-        position = after
-    return rows, classes, position
+            _, request_id = _read_head(buffer, start, position)
+        add((start, position, kind, request_id, admission))
+    return rows
 
 
 def _read_head(buffer: bytes, start: int, end: int) -> tuple[int, int]:
@@ -343,11 +360,11 @@ def _request_id(buffer: bytes, start: int, end: int) -> int:
 
 
 # The form that serves: the compiled twin where it is built, unless HPE_COMPILED=0.
-scan, read_head = _scan, _read_head
+scan, rows_of, read_head = _scan, _rows_of, _read_head
 if extensions.is_used("hpe.protocol._frames"):
     from hpe.protocol import _frames
 
-    scan, read_head = _frames.scan, _frames.read_head
+    scan, rows_of, read_head = _frames.scan, _frames.rows_of, _frames.read_head
 
 
 _GREETINGS: Final = {

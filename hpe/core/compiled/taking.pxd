@@ -115,7 +115,7 @@ cdef inline int take_runs(Buffer* runs, Buffer* rows, batch, core_state.Batch* g
     cdef bytes frames
     given.run_count = len(batch.runs)
     for each in batch.runs:
-        given.frame_count += len(each.chunk.table)
+        given.frame_count += each.chunk.count
     make_rows(runs, rows, given.run_count, given.frame_count)
     run, row = <core_state.Run*>runs.data, <core_state.Row*>rows.data
     given.runs = run
@@ -123,7 +123,7 @@ cdef inline int take_runs(Buffer* runs, Buffer* rows, batch, core_state.Batch* g
         frames = each.chunk.frames
         run.connection, run.attach, run.admit = each.connection, each.attach, each.admit
         run.frames, run.size = <const uint8_t*>frames, len(frames)
-        run.rows, run.count = row, len(each.chunk.table)
+        run.rows, run.count = row, each.chunk.count
         given.subscribe_count += cutting.cut_frames(run.frames, run.count, row)
         row += run.count
         run += 1

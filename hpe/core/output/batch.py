@@ -103,7 +103,7 @@ class BatchWork:
         """Note what a client's run holds of its credits."""
         count, size = self.weights.get(connection, _NO_WEIGHT)
         self.replies_to(connection)
-        self.weights[connection] = (count + len(chunk.table), size + len(chunk.frames))
+        self.weights[connection] = (count + chunk.count, size + len(chunk.frames))
 
     def replies_to(self, connection: int) -> list[bytes]:
         """Return the list that collects a connection's replies."""

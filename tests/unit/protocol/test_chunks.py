@@ -160,7 +160,7 @@ def test_frames_that_are_not_whole_are_no_chunk(missing: int) -> None:
     whole = encode_frame(REQUESTS[0])
     with pytest.raises(ProtocolError, match="no whole frame"):
         chunk_of(whole + whole[:-missing])
-    assert chunk_of(b"") == Chunk(b"", [], NO_CLASS)
+    assert chunk_of(b"") == Chunk(b"", 0, NO_CLASS)
 
 
 def run_of(*requests: Request) -> Run:

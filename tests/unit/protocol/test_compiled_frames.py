@@ -51,7 +51,11 @@ def scan_both(
     plain = frames._scan(*arguments)
     compiled = _frames.scan(*arguments)
     assert compiled == plain
-    assert all(type(row) is tuple for row in compiled[0])
+    whole = stream[first : compiled[2]]
+    rows = _frames.rows_of(whole)
+    assert rows == frames._rows_of(whole)
+    assert len(rows) == compiled[0]
+    assert all(type(row) is tuple for row in rows)
     return compiled[2]
 
 
@@ -70,6 +74,7 @@ def read_both(body: bytes) -> None:
 
 def test_the_compiled_form_serves_where_it_is_built() -> None:
     assert frames.scan is _frames.scan
+    assert frames.rows_of is _frames.rows_of
     assert frames.read_head is _frames.read_head
     assert extensions.sources_digest("hpe.protocol._frames") == _frames.SOURCES_DIGEST
 

@@ -28,9 +28,9 @@ class BothBatches(BothOutputs):
         random, work, compiled = self.random, self.work, self.compiled
         frames, sizes = random.choice(EDGES), random.choice(EDGES)
         if connection:
-            chunk = Chunk(b"x" * min(sizes, 40), [(0,) * 5] * min(frames, 40), 0)
+            chunk = Chunk(b"x" * min(sizes, 40), min(frames, 40), 0)
             work.weigh(connection, chunk)
-            compiled.replies_to(connection, len(chunk.table), len(chunk.frames))
+            compiled.replies_to(connection, chunk.count, len(chunk.frames))
         else:
             compiled.replies_to(connection, 0, 0)
         out = work.replies_to(connection)
