@@ -2,7 +2,8 @@
 
 An extension is optional. Without a C compiler, or without the headers of Python, it is skipped.
 With both, a build that fails makes the installation fail. In the environment, HPE_COMPILED=0 skips
-the extensions, HPE_COMPILED=1 demands them, and HPE_BUILD_STRICT=1 turns warnings into errors.
+the extensions, HPE_COMPILED=1 demands them, HPE_BUILD_STRICT=1 turns warnings into errors, and
+HPE_SANITIZE=1 builds for the sanitizers (scripts/sanitize).
 C files are generated in the build directory, and only there.
 """
 
@@ -25,7 +26,6 @@ from setuptools.errors import CompileError, SetupError
 ROOT: Final = Path(__file__).resolve().parent
 PROBE: Final = "#include <Python.h>\nint hpe_probe(void) { return PY_MAJOR_VERSION; }\n"
 
-OPTIMIZING: Final = ["-O3"]  # what is installed runs on any machine: no -march=native
 COMPLAINTS: Final = ("warning:", "performance hint:")
 """How Cython's complaints begin, behind the place."""
 
@@ -86,7 +86,7 @@ class BuildExtensions(build_ext):
         if strict and any(word in heard.getvalue() for word in COMPLAINTS):
             raise CompileError(f"{ext.name}: Cython complained, see above")
         ext.sources = made.sources
-        ext.extra_compile_args = [*OPTIMIZING, *(extensions.STRICT_FLAGS if strict else ())]
+        ext.extra_compile_args, ext.extra_link_args = extensions.compiler_flags(os.environ)
         super().build_extension(ext)
 
     def _missing(self) -> str:

@@ -24,6 +24,10 @@ VARIABLE: Final = "HPE_COMPILED"
 STRICT_VARIABLE: Final = "HPE_BUILD_STRICT"
 """1: warnings of the C compiler, and warnings and performance hints of Cython, fail the build."""
 
+SANITIZE_VARIABLE: Final = "HPE_SANITIZE"
+"""1: build what reports wrong uses of memory and undefined behavior; see scripts/sanitize. Defined
+for the C compiler, every record is an allocation of its own; see hpe/core/compiled/slabs.pxd."""
+
 CORE: Final = "hpe.core.compiled._core"
 """The compiled core."""
 
@@ -45,11 +49,23 @@ DIRECTIVES: Final = {
 }
 """Of Cython: what compiles is C with Python's syntax, and the code checks its own bounds."""
 
+OPTIMIZING: Final = ("-O3",)  # what is installed runs on any machine: no -march=native
+
 STRICT_FLAGS: Final = (
     "-Wall", "-Wextra", "-Werror",
     "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Wno-cast-function-type",
 )  # fmt: skip
 """Without three warnings about how extension modules have to be written, whatever is in them."""
+
+_SANITIZERS: Final = ("-fsanitize=address,undefined",)
+
+SANITIZE_FLAGS: Final = (
+    "-O1", "-g", "-fno-omit-frame-pointer", f"-D{SANITIZE_VARIABLE}",
+    *_SANITIZERS, "-fno-sanitize-recover=all",
+    "-fstrict-overflow", "-U_FORTIFY_SOURCE",  # what Python's own flags set hides faults
+    "-Wno-error",  # what the sanitizers insert makes gcc warn of what cannot happen
+)  # fmt: skip
+"""For gcc; what is built needs libasan before all other libraries of the process."""
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _ROOT: Final = _PACKAGE.parent
@@ -79,6 +95,19 @@ def wanted(environment: Mapping[str, str]) -> bool | None:
     if value not in ("", "0", "1"):
         raise ImportError(f"environment {VARIABLE}: {value!r} is not 0 or 1")
     return value == "1" if value else None
+
+
+def sanitizing(environment: Mapping[str, str]) -> bool:
+    """True if what is built, and what runs, is for the sanitizers."""
+    return environment.get(SANITIZE_VARIABLE) == "1"
+
+
+def compiler_flags(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return what the compiler gets beside the flags of Python, and what the linker gets."""
+    strict = STRICT_FLAGS if environment.get(STRICT_VARIABLE) == "1" else ()
+    if sanitizing(environment):
+        return [*strict, *SANITIZE_FLAGS], [*_SANITIZERS]
+    return [*OPTIMIZING, *strict], []
 
 
 def sources_digest(name: str) -> str:

@@ -31,6 +31,14 @@ def use_hinted():
     with nogil:
         hinted()
 """
+RECORDER: Final = """#!/bin/sh
+echo "$@" >> "$0.log"
+while [ $# -gt 1 ]; do
+    if [ "$1" = -o ]; then touch "$2"; fi
+    shift
+done
+"""
+"""A compiler that writes down what it is told, and makes empty files."""
 WARNED: Final = '''
 
 cdef extern from *:
@@ -163,6 +171,24 @@ def test_hints_and_warnings_fail_a_strict_build(tree: Tree, text: str, complaint
     assert found.returncode != 0
     assert complaint in found.stderr
     assert not tree.built()
+
+
+@pytest.mark.parametrize("sanitize", ["0", "1"])
+def test_the_sanitizers_are_there_when_they_are_asked_for(tree: Tree, sanitize: str) -> None:
+    recorder = tree.folder / "recorder"
+    recorder.write_text(RECORDER)
+    recorder.chmod(0o755)
+    found = tree.build(CC=str(recorder), HPE_SANITIZE=sanitize)
+    assert found.returncode == 0, found.stderr
+    commands = recorder.with_suffix(".log").read_text().splitlines()
+    made = [command.split() for command in commands if f"{Path(SOURCE).stem}." in command]
+    assert len(made) == 2, "compiled and linked"
+    for command in made:
+        assert ("-fsanitize=address,undefined" in command) == (sanitize == "1")
+    compiled = made[0]
+    optimized = [each for each in compiled if re.fullmatch("-O.", each)]
+    assert optimized[-1] == ("-O1" if sanitize == "1" else "-O3")
+    assert ("-DHPE_SANITIZE" in compiled) == (sanitize == "1")
 
 
 def test_what_is_built_serves_unless_told_otherwise(built: Tree) -> None:

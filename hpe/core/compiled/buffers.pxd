@@ -2,7 +2,8 @@
 
 Owned by the core, used by the thread that runs it; the allocator is the C library's, so nothing
 here needs the interpreter's lock. `make_room` alone may fail; every `put` relies on the room that
-was made before it.
+was made before it. With HPE_SANITIZE, a buffer has no byte more than the most room that was ever
+made in it: a sanitizer sees what is put behind that.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -10,6 +11,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from hpe.core.compiled._c cimport write16, write32, write64
+from hpe.core.compiled.slabs cimport ALONE
 
 cdef enum:
     INTEGER_BYTES_MAX = 9  # of any integer, and of an array's header
@@ -33,6 +35,8 @@ cdef inline bint make_room(Buffer* buffer, int64_t more) noexcept nogil:
         capacity = BUFFER_BYTES_MIN
     while capacity < buffer.size + more:
         capacity *= 2
+    if ALONE:
+        capacity = buffer.size + more
     data = <uint8_t*>realloc(buffer.data, capacity)
     if data == NULL:
         return False
