@@ -77,6 +77,21 @@ def test_more_than_a_command_may_fire_goes_on_with_the_bodies_that_follow(pit):
     pit.venue.check()
 
 
+@pytest.mark.parametrize("count", [1, 128, 256])
+def test_as_many_runs_as_a_batch_has_frames_are_logged_behind_it(pit, count):
+    """Each takes a row of what is logged, and so does the `continue`: there was no room for that."""
+    limit_stops(pit, 1)
+    pit.sell_stops(40)
+    pit.bob.submit(BUY, 90, 100)
+    pit.bob.send(pit.set_off())
+    both = pit.alice, pit.bob
+    runs = [both[n % 2].run(Deposit(both[n % 2].next_id(), 1, 1)) for n in range(count)]
+    pit.venue.apply(*runs)
+    expected = [(both[n % 2].session_id, [Deposit]) for n in range(count)]
+    assert logged(pit.venue.bodies[-1]) == [(0, [Continue]), *expected]
+    pit.venue.check()
+
+
 def test_stops_leave_their_triggers_in_parts_as_small_as_their_turns(pit):
     pit.venue.limit(fired=20, turns_effort=5, continue_effort=0)
     ids = pit.sell_stops(60)

@@ -6,8 +6,9 @@ what the digest covers is one stretch of bytes, of which a user's reports are a 
 the replies are one stretch of pieces. Owned by the core, used by the thread that runs it.
 
 What is reserved may fail, everything else relies on it. `reserve_runs`, at the head of a batch, is
-for its runs, subscribes and frames. `reserve_command`, before each command, is for its response and
-for as many reports and trades as it may make. Whoever appends a longer reply makes room for it.
+for its runs, subscribes and frames; `reserve_own`, before each command of the service, is for its
+frame, and keeps the room of the others. `reserve_command`, before each command, is for its response
+and for as many reports and trades as it may make. Whoever appends a longer reply makes room for it.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -79,7 +80,8 @@ cdef struct Logged:
 
 
 cdef struct BatchWork:
-    # See BatchWork in hpe/core/output/batch.py. `trades` are encoded; the rows of `cut`, `subscribed`
+    # See BatchWork in hpe/core/output/batch.py. `frames` is how many of the batch may still be logged,
+    # at most; `trades` are encoded; the rows of `cut`, `subscribed`
     # and `progress` are those of the output's tables. `market` and `market_rows` are for market data,
     # `ranked` is for sorting.
     int64_t reports_max
@@ -89,6 +91,7 @@ cdef struct BatchWork:
     int64_t idle
     int64_t idle_cancels
     int64_t trade_count
+    int64_t frames
     bint begun
     bint full
     bint careful
@@ -140,6 +143,7 @@ cdef inline bint reserve_runs(
 ) noexcept nogil:
     """Make sure that the rows of a batch fit, of internal commands too; False: no memory."""
     cdef int64_t pieces = runs + 2 * subscribes
+    work.frames = frames
     return (
         make_room(&work.pieces, pieces * <int64_t>sizeof(Piece))
         and make_room(&work.logged, frames * <int64_t>sizeof(Logged))
@@ -147,6 +151,14 @@ cdef inline bint reserve_runs(
         and make_room(&work.subscribed, subscribes * ROW_BYTES_MAX)
         and make_room(&work.progress, runs * ROW_BYTES_MAX)
     )
+
+
+cdef inline bint reserve_own(BatchWork* work) noexcept nogil:
+    """Make sure that a command of the service can be logged, and all frames of the batch as well.
+
+    A batch begins with commands that no one counted: they must not take the room of its frames.
+    """
+    return make_room(&work.logged, (work.frames + 1) * <int64_t>sizeof(Logged))
 
 
 cdef inline bint reserve_command(BatchWork* work, int64_t reports, int64_t trades) noexcept nogil:

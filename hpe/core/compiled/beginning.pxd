@@ -9,8 +9,8 @@ published.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from hpe.core.compiled.answers cimport Response
-from hpe.core.compiled.batch_work cimport Logged, log
-from hpe.core.compiled.buffers cimport PREFIX_BYTES, make_room
+from hpe.core.compiled.batch_work cimport log, reserve_own
+from hpe.core.compiled.buffers cimport PREFIX_BYTES
 from hpe.core.compiled.collecting cimport (
     collect,
     put_digested,
@@ -129,7 +129,7 @@ cdef inline int64_t _execute(
         return FAILED
     if (
         not reserve_execution(core) or not reserve_service(core, &request)
-        or not make_room(&core.work.logged, sizeof(Logged))
+        or not reserve_own(&core.work)
     ):
         return FAILED
     exchange.sequence += 1

@@ -394,6 +394,14 @@ cdef class Outputs:
         self.kept.append(frames)
         batch_work.log(&self.work, session_id, user, <const uint8_t*>frames, len(frames))
 
+    def log_own(self, bytes frame):
+        """Log a frame of the service; return how many others then have room."""
+        self.kept.append(frame)
+        if not batch_work.reserve_own(&self.work):
+            raise MemoryError
+        batch_work.log(&self.work, 0, 0, <const uint8_t*>frame, len(frame))
+        return (self.work.logged.capacity - self.work.logged.size) // sizeof(batch_work.Logged)
+
     def add_market(self, bytes frames, bytes rows):
         """Append market data and its rows."""
         if (

@@ -136,6 +136,14 @@ def test_many_trades_and_groups_are_logged(outputs, count):
     both.output(7)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 128, 1_024])
+def test_what_the_service_logs_takes_no_room_of_the_frames(outputs, rows):
+    both = BothOutputs(outputs, 1)
+    both.begin(rows=rows)
+    for _ in range(64):
+        assert both.compiled.log_own(b"frame") >= rows
+
+
 def test_a_batch_without_runs_is_empty(outputs):
     both = BothOutputs(outputs, 1)
     both.begin(begun=False)
