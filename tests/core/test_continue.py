@@ -79,7 +79,7 @@ def test_more_than_a_command_may_fire_goes_on_with_the_bodies_that_follow(pit):
 
 @pytest.mark.parametrize("count", [1, 128, 256])
 def test_as_many_runs_as_a_batch_has_frames_are_logged_behind_it(pit, count):
-    """Each takes a row of what is logged, and so does the `continue`: there was no room for that."""
+    """Each takes a row of what is logged; so does the `continue`, which had no room of its own."""
     limit_stops(pit, 1)
     pit.sell_stops(40)
     pit.bob.submit(BUY, 90, 100)
