@@ -23,6 +23,7 @@ from hpe.protocol.limits import (
 )
 from hpe.protocol.registry import COMMANDS, QUERIES, REPLIES
 from hpe.protocol.vectors import vectors_of
+from tests.unit.core.compiled.building import FORMS
 
 STEPS = 3_000
 USERS = ("user", "to_user")
@@ -142,6 +143,7 @@ def largest(response):
     return encode(response(*[SMALL_FIELDS.get(name, INT_MAX) for name in fields]))
 
 
+@pytest.mark.skipif("slabs" not in FORMS, reason="for the sanitizers, no record is in a block")
 def test_a_million_responses_of_any_command_take_what_the_room_states(part):
     sessions = part("_sessions")  # in blocks, as they are outside of tests
     responses = [each for each in REPLIES if type_number(each) in OF_COMMANDS]
